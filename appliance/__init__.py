@@ -1,0 +1,1 @@
+"""Pillarbox: a home mail server for small boards."""

@@ -1,0 +1,1 @@
+"""Floor 2, people, domains, aliases and their secrets."""

@@ -1,0 +1,1 @@
+"""Floor 1, SQLite's home: one writer thread, group commit, windows of reading."""

@@ -1,0 +1,1 @@
+"""Floor 4, the one door in for letters."""

@@ -1,0 +1,1 @@
+"""IMAP's core commands: grammar, handler and answer of each in one file."""

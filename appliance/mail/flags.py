@@ -1,0 +1,47 @@
+"""Message flags and mailbox attributes as values (RFC 9051 §2.3.2, RFC 6154).
+
+In the store a message's flags are one integer: five bits for the system flags below, the bits from
+KEYWORD_SHIFT on for the mailbox's own keywords in the order they first appeared there.
+"""
+
+SEEN = 1
+ANSWERED = 2
+FLAGGED = 4
+DELETED = 8
+DRAFT = 16
+SYSTEM_MASK = 31
+KEYWORD_SHIFT = 5
+KEYWORDS_PER_MAILBOX = 57
+"""SQLite's integers have 63 usable bits; five are the system flags and one stays free."""
+
+SYSTEM_NAMES: tuple[tuple[int, str], ...] = (
+    (ANSWERED, "\\Answered"),
+    (FLAGGED, "\\Flagged"),
+    (DELETED, "\\Deleted"),
+    (SEEN, "\\Seen"),
+    (DRAFT, "\\Draft"),
+)
+
+INBOX = "INBOX"
+SPECIAL_USE: tuple[tuple[str, str], ...] = (
+    ("Drafts", "\\Drafts"),
+    ("Sent", "\\Sent"),
+    ("Junk", "\\Junk"),
+    ("Trash", "\\Trash"),
+    ("Archive", "\\Archive"),
+)
+"""The mailboxes every person has beside the Inbox, subscribed from the start: (name, attribute)."""
+
+
+def bits_of(names: "list[str] | tuple[str, ...]") -> tuple[int, tuple[str, ...]]:
+    """System bits and the keywords (in order, without repeats, case kept) of flag names."""
+    system, keywords, seen = 0, [], set()
+    table = {name.lower(): bit for bit, name in SYSTEM_NAMES}
+    for name in names:
+        low = name.lower()
+        if low in table:
+            system |= table[low]
+        elif low not in seen and not low.startswith("\\"):
+            seen.add(low)
+            keywords.append(name)
+    return system, tuple(keywords)

@@ -1,0 +1,24 @@
+"""SMTP replies and enhanced status codes as values (RFC 5321 §4.2, RFC 3463)."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One reply: three-digit code, enhanced status such as "5.1.1" or "" and its lines of text (no CRLF)."""
+
+    code: int
+    status: str
+    lines: tuple[str, ...]
+
+    @classmethod
+    def of(cls, code: int, status: str, *lines: str) -> "Reply":
+        return cls(code, status, lines)
+
+    @property
+    def positive(self) -> bool:
+        return self.code < 400
+
+    @property
+    def temporary(self) -> bool:
+        return 400 <= self.code < 500

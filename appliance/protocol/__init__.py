@@ -1,0 +1,1 @@
+"""Floor 1, grammars and conversation state tables: octets in, events out, no I/O."""

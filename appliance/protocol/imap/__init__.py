@@ -1,0 +1,1 @@
+"""IMAP on the wire (RFC 3501, RFC 9051)."""

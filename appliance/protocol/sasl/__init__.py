@@ -1,0 +1,1 @@
+"""SASL mechanisms as pure steps (RFC 4422)."""

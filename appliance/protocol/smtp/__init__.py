@@ -1,0 +1,1 @@
+"""SMTP on the wire (RFC 5321)."""

@@ -1,0 +1,1 @@
+"""Floor 5, SMTP on 25, 587 and 465."""

@@ -1,0 +1,168 @@
+"""The catalogue: every event the house announces, frozen, with units in the field names.
+
+An event is a fact that happened; `Board.publish` folds it. What must not be lost is never an event.
+`protocol` is one of smtp, submission, submissions, imap, imaps, pop3, pop3s; `peer` is an address
+without port; `who` is a person's address or "" when nobody signed in.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerUp:
+    protocol: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerDown:
+    protocol: str
+    host: str
+    port: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOpened:
+    protocol: str
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionClosed:
+    """`reason` is "" for an orderly end."""
+
+    protocol: str
+    peer: str
+    who: str
+    octets_in: int
+    octets_out: int
+    duration_s: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRefused:
+    protocol: str
+    peer: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFailed:
+    """A fault of ours ended one session; the others go on."""
+
+    protocol: str
+    peer: str
+    who: str
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoginSucceeded:
+    protocol: str
+    peer: str
+    who: str
+    mechanism: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoginFailed:
+    """`name` is what was tried, shortened and cleaned for printing."""
+
+    protocol: str
+    peer: str
+    name: str
+    mechanism: str
+
+
+@dataclass(frozen=True, slots=True)
+class LetterAccepted:
+    """One letter took its place in the store; `recipients` local mailboxes."""
+
+    protocol: str
+    peer: str
+    sender: str
+    recipients: int
+    octets: int
+    duration_s: float
+    letter: str
+
+
+@dataclass(frozen=True, slots=True)
+class LetterRefused:
+    protocol: str
+    peer: str
+    sender: str
+    recipient: str
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class StorageState:
+    """Free and total octets of the card, octets of all mail as received."""
+
+    free_octets: int
+    total_octets: int
+    mail_octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class StorageTrouble:
+    """The writer met a full or failing card; `kind` is "full" or "broken"; "" when writing works again."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartCrashed:
+    part: str
+    fault: str
+    restart_in_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartRunning:
+    part: str
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateState:
+    """The certificate being served: subject names, end of validity (UTC seconds), who made it ("own" or "house")."""
+
+    names: tuple[str, ...]
+    not_after_at: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateTrouble:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClockState:
+    trusted: bool
+    step_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class HouseState:
+    """`phase` is "starting", "ready", "draining" or "stopped"."""
+
+    phase: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleState:
+    people: int
+    domains: tuple[str, ...]
+
+
+Event = (
+    ListenerUp | ListenerDown | SessionOpened | SessionClosed | SessionRefused | SessionFailed | LoginSucceeded | LoginFailed
+    | LetterAccepted | LetterRefused | StorageState | StorageTrouble | PartCrashed | PartRunning | CertificateState
+    | CertificateTrouble | ClockState | HouseState | PeopleState
+)

@@ -1,0 +1,1 @@
+"""Floor 2, mailboxes and messages; knows no protocol."""

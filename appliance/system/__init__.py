@@ -1,0 +1,1 @@
+"""Floor 5, settings, supervisor, certificates, the local socket."""
