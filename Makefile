@@ -1,0 +1,63 @@
+# Pillarbox: `make run` starts the whole house here, `make test` proves it.
+# Needs Python 3.11 or newer and make; everything else goes into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= data
+
+.PHONY: run setup test lint types check bench fuzz crash-sweep test-trixie lock clean help
+
+help:            ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
+
+run: setup       ## start the whole house in the foreground, data in ./data
+	@exec $(BIN)/pillarbox run --data $(DATA)
+
+setup: $(VENV)/.ready   ## make .venv with the command in it
+
+test: $(VENV)/.tests-ready   ## set up and pass the tests
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.tests-ready   ## ruff
+	@$(BIN)/ruff check appliance tests
+
+types: $(VENV)/.tests-ready  ## mypy --strict
+	@$(BIN)/mypy
+
+check: lint types test       ## all of it
+
+bench: $(VENV)/.tests-ready  ## measure, print beside the bars (root gives the full table)
+	@$(BIN)/python -m tests.bench
+
+fuzz: $(VENV)/.tests-ready   ## 60 s of hostile octets on each port
+	@$(BIN)/python -m tests.fuzz --seconds 60
+
+crash-sweep: $(VENV)/.tests-ready  ## every power cut there is, not only the seeded thousand
+	@$(BIN)/python -m tests.crash --all
+
+test-trixie:     ## the tests in a Debian 13 root (needs root and mmdebstrap)
+	@tests/trixie.sh
+
+lock:            ## renew requirements.lock from pyproject.toml
+	@$(BIN)/pip -q install uv
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --group test --group lint pyproject.toml -o requirements.lock
+
+clean:           ## forget .venv and what tools left behind
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Pillarbox needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.13"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "This Python cannot make a private environment. On Debian: apt install python3-venv"; exit 2; }
+	@echo "Making a private environment in $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.ready: $(VENV)/bin/python pyproject.toml requirements.lock
+	@$(BIN)/python -m pip -q --disable-pip-version-check install --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip -q --disable-pip-version-check install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.tests-ready: $(VENV)/.ready
+	@touch $@
