@@ -39,9 +39,10 @@ crash-sweep: $(VENV)/.tests-ready  ## every power cut there is, not only the see
 test-trixie:     ## the tests in a Debian 13 root (needs root and mmdebstrap)
 	@tests/trixie.sh
 
-lock:            ## renew requirements.lock from pyproject.toml
+lock: setup       ## renew the lock files from pyproject.toml
 	@$(BIN)/pip -q install uv
-	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --group test --group lint pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --group build pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --group test --group lint -c requirements.lock pyproject.toml -o requirements-test.lock
 
 clean:           ## forget .venv and what tools left behind
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -59,5 +60,6 @@ $(VENV)/.ready: $(VENV)/bin/python pyproject.toml requirements.lock
 	@$(BIN)/python -m pip -q --disable-pip-version-check install --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.tests-ready: $(VENV)/.ready
+$(VENV)/.tests-ready: $(VENV)/.ready requirements-test.lock
+	@$(BIN)/python -m pip -q --disable-pip-version-check install --no-deps --require-hashes -r requirements-test.lock
 	@touch $@
