@@ -118,7 +118,9 @@ def test_few_hands_touch_the_outside(path: Path) -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             of = node.func.value
             owner = of.id if isinstance(of, ast.Name) else of.attr if isinstance(of, ast.Attribute) else ""
-            assert (owner, node.func.attr) not in WALL_CLOCK, f"{name_of(path)}:{node.lineno}: the wall clock is read in system/clock only (rule 4)"
+            assert (owner, node.func.attr) not in WALL_CLOCK, (
+                f"{name_of(path)}:{node.lineno}: the wall clock is read in system/clock only (rule 4)"
+            )
 
 
 @pytest.mark.parametrize("path", files(), ids=name_of)
@@ -130,7 +132,9 @@ def test_no_mutable_state_at_module_level(path: Path) -> None:
         if value is None:
             continue
         names = [t.id for t in (node.targets if isinstance(node, ast.Assign) else [node.target]) if isinstance(t, ast.Name)]
-        if isinstance(value, ast.List | ast.ListComp) or (isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in {"list", "bytearray"}):
+        if isinstance(value, ast.List | ast.ListComp) or (
+            isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in {"list", "bytearray"}
+        ):
             pytest.fail(f"{name_of(path)}:{node.lineno}: {names} is a mutable list at module level (rule 5)")
         if isinstance(value, ast.Dict | ast.Set | ast.DictComp | ast.SetComp):
             assert all(n.strip("_").isupper() for n in names), f"{name_of(path)}:{node.lineno}: {names} is mutable at module level (rule 5)"

@@ -1,0 +1,180 @@
+"""Settings: the defaults serve; every fault is told with its line and a remedy; nothing half-right is taken."""
+
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.mail.errors import SetupError
+from appliance.system.settings import Settings, example
+from appliance.system.settings_file import SettingsError, parse, parse_listen, read
+from appliance.system.settings_lines import lines_of
+
+
+def faults(text: str) -> list[tuple[int, str]]:
+    with pytest.raises(SettingsError) as caught:
+        parse(text.encode(), "x.toml")
+    return [(fault.line, f"{fault.problem} {fault.remedy}") for fault in caught.value.faults]
+
+
+def test_an_empty_file_is_the_defaults() -> None:
+    assert parse(b"", "x.toml") == Settings()
+
+
+def test_the_example_is_the_defaults_and_every_line_of_it_works_uncommented() -> None:
+    text = example()
+    assert parse(text.encode(), "x.toml") == Settings()
+    opened = "\n".join(line[2:] if line.startswith("# ") and " = " in line and line[2].islower() else line for line in text.splitlines())
+    assert parse(opened.encode(), "x.toml") == Settings()
+
+
+def test_a_value_is_taken() -> None:
+    made = parse(b'[house]\ndomain = "smith.example"\n[listen]\nsmtp = "0.0.0.0:25"\npop3 = ""\nimap = ["[::]:143", "10.0.0.1:143"]\n', "x")
+    assert made.house.domain == "smith.example"
+    assert made.listen == replace(Settings().listen, smtp=("0.0.0.0:25",), pop3=(), imap=("[::]:143", "10.0.0.1:143"))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[house]\ndomain = smith\n", 2),
+        ("[house\n", 1),
+        ("a = 1\na = 2\n", 2),
+        ('[house]\n\ndomain = "x\n', 3),
+        ("[people]\nquota_mb = [1,\n", 2),
+    ],
+)
+def test_a_syntax_error_is_told_with_its_line(text: str, line: int) -> None:
+    ((told, _),) = faults(text)
+    assert told == line
+
+
+def test_all_faults_at_once_in_the_order_of_their_lines() -> None:
+    told = faults(
+        '[letters]
+largest_mb = "big"
+recipients = 5
+recipients_ = 1
+[peple]
+x = 1
+[people]
+'
+        'plaintext_login = 1
+scram_for = "some"
+[certificate]
+key = "k"
+'
+    )
+    assert [line for line, _ in told] == [2, 3, 4, 5, 8, 9, 11]
+    text = " ".join(sentence for _, sentence in told)
+    for part in (
+        "a whole number",
+        "The least is 100",
+        'Did you mean "recipients"?',
+        'Did you mean "people"?',
+        "true or false",
+        "all, app-passwords",
+        "Set both",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("letters.recipients = 5\n", 1),
+        ("\n'letters' . \"recip\\u0069ents\" = 5\n", 2),
+        ('house = { domain = "a.example",\n host_name = 5 }\n' if False else 'house = { domain = "a.example", host_name = 5 }\n', 1),
+        ('# [letters]\n[listen] # x\nsmtp = [ # [a]\n  "0.0.0.0:25",\n  "nowhere", # "]"\n]\n', 5),
+        ('[house]\ndomain = """\n[letters]\nrecipients = 5\n"""\n[letters]\nrecipients = 5\n', 7),
+        ("[house]\ndomain = '''a'''\n[letters]\n\nrecipients = 5\n", 5),
+        ("[[letters]]\nrecipients = 5\n", 1),
+        ("recipients = 500\n", 1),
+        ("letters = 5\r\n", 1),
+    ],
+)  # fmt: skip
+def test_the_line_is_found_again(text: str, line: int) -> None:
+    assert line in [told for told, _ in faults(text)]
+
+
+def test_lines_of_tables_arrays_and_inline_tables() -> None:
+    text = (
+        "top = 1\n[a.b]\nc.d = 1\n[[r]]\nh = 1\n[[r]]\nh = [ { x = 1 },\n { x = 2, y = {'z' = 3} } ]\n"
+        '[r.sub]\nk = "\\"]"\n[[r.in]]\nq = 1\n'
+    )
+    assert tomllib.loads(text)
+    lines = lines_of(text)
+    assert lines[("top",)] == 1
+    assert lines[("a", "b", "c", "d")] == 3
+    assert (lines[("r", 0, "h")], lines[("r", 1, "h")]) == (5, 7)
+    assert (lines[("r", 1, "h", 0, "x")], lines[("r", 1, "h", 1, "y", "z")]) == (7, 8)
+    assert lines[("r", 1, "sub", "k")] == 10
+    assert lines[("r", 1, "in", 0, "q")] == 12
+
+
+_KEYS = st.sampled_from(["a", "b-c", "d_1", '"q u"', "'l.i'", '"\\u00e9"'])
+_LEAVES = st.sampled_from(
+    [
+        "1",
+        '"#["',
+        "'}'",
+        "[1, [2], 3]",
+        "[\n1, # ]\n2,\n]",
+        '"""\na\\"b\n"""',
+        "'''\n[x]\n'''",
+        "true",
+        "1979-05-27T07:32:00Z",
+        "{}",
+        "{ k = [1,2] }",
+    ]
+)
+
+
+@given(st.lists(st.tuples(_KEYS, _LEAVES), max_size=6, unique_by=lambda pair: pair[0]), st.integers(0, 3))
+def test_lines_agree_with_where_the_text_was_put(pairs: list[tuple[str, str]], blank: int) -> None:
+    text, want = "", {}
+    for n, (key, value) in enumerate(pairs):
+        text += "\n" * blank + f"[t{n}]\n"
+        want[n] = text.count("\n") + 1
+        text += f"{key} = {value}\n"
+    tree = tomllib.loads(text)
+    lines = lines_of(text)
+    for n, line in want.items():
+        (key,) = tree[f"t{n}"]
+        assert lines[(f"t{n}", key)] == line
+
+
+@given(st.text(max_size=200))
+def test_no_text_makes_the_line_scanner_fail_or_hang(text: str) -> None:
+    try:
+        tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return
+    lines_of(text)
+
+
+def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="cannot be read"):
+        read(tmp_path / "none.toml")
+
+
+def test_not_utf8_is_told_with_its_line() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse(b"[house]\n\ndomain = '\xff'\n", "x")
+    assert caught.value.faults[0].line == 3
+
+
+@pytest.mark.parametrize("word", ["imap", "smtp=25", "http=1.2.3.4:80", "imap=localhost:99999", "imap=::1:143", "imap=:143", "imap=h:x"])
+def test_wrong_listen_words_are_refused(word: str) -> None:
+    with pytest.raises(SetupError):
+        parse_listen([word])
+
+
+def test_listen_words() -> None:
+    assert parse_listen(["imap=127.0.0.1:0", "imap=[::1]:143", "smtp=localhost:25"]) == {
+        "imap": ("127.0.0.1:0", "[::1]:143"),
+        "smtp": ("localhost:25",),
+    }
