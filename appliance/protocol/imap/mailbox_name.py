@@ -1,0 +1,176 @@
+"""Mailbox names on the wire: modified UTF-7, UTF-8, and LIST's wildcards.
+
+Strict: a name that is not the one right modified UTF-7 spelling of itself (RFC 3501 §5.1.3) is refused, so two
+spellings never mean one mailbox. Matching a pattern takes time linear in the name; no backtracking.
+Fails with MisuseError, whose text may be shown to the client.
+"""
+
+from binascii import Error as Base64Error
+from binascii import a2b_base64, b2a_base64
+
+from appliance.mail.errors import MisuseError
+from appliance.mail.flags import INBOX
+from appliance.mail.limits import MAILBOX_LEVELS, MAILBOX_NAME_OCTETS
+
+SEPARATOR = "/"
+
+
+def encode_name(name: str) -> bytes:
+    """A name in modified UTF-7 (RFC 3501 §5.1.3)."""
+    if name.isascii() and name.isprintable() and "&" not in name:
+        return name.encode()
+    out = bytearray()
+    foreign: list[str] = []
+    for character in name:
+        if " " <= character <= "~":
+            if foreign:
+                out += _shifted(foreign)
+            out += b"&-" if character == "&" else character.encode()
+        else:
+            foreign.append(character)
+    if foreign:
+        out += _shifted(foreign)
+    return bytes(out)
+
+
+def _shifted(foreign: list[str]) -> bytes:
+    octets = "".join(foreign).encode("utf-16-be", "surrogatepass")
+    foreign.clear()
+    return b"&" + b2a_base64(octets, newline=False).rstrip(b"=").replace(b"/", b",") + b"-"
+
+
+def decode_name(octets: bytes) -> str:
+    """The name of its modified UTF-7 spelling; MisuseError unless it is the canonical one."""
+    if b"&" not in octets:
+        if not _printable(octets):
+            raise MisuseError("A mailbox name is modified UTF-7: octets outside ASCII are not allowed here.")
+        return octets.decode("ascii")
+    pieces: list[str] = []
+    head, *rest = octets.split(b"&")
+    pieces.append(head.decode("ascii", "replace"))
+    for chunk in rest:
+        coded, dash, plain = chunk.partition(b"-")
+        if not dash:
+            raise MisuseError("The mailbox name is not valid modified UTF-7: an & is never closed.")
+        pieces.append(_unshifted(coded) if coded else "&")
+        pieces.append(plain.decode("ascii", "replace"))
+    name = "".join(pieces)
+    try:
+        canonical = encode_name(name) == octets
+    except UnicodeEncodeError:
+        canonical = False
+    if not canonical:
+        raise MisuseError("The mailbox name is not valid modified UTF-7.")
+    return name
+
+
+def _unshifted(coded: bytes) -> str:
+    try:
+        octets = a2b_base64(coded.replace(b",", b"/") + b"=" * (-len(coded) % 4), strict_mode=True)
+        return octets.decode("utf-16-be")
+    except (Base64Error, UnicodeDecodeError) as problem:
+        raise MisuseError("The mailbox name is not valid modified UTF-7.") from problem
+
+
+def _printable(octets: bytes) -> bool:
+    return octets.isascii() and (octets.decode("ascii").isprintable())
+
+
+def parse_name(octets: bytes, utf8: bool = False) -> str:
+    """A name as the client wrote it, INBOX folded; `utf8` once the client enabled it (RFC 9051 §5.1)."""
+    if utf8:
+        try:
+            name = octets.decode("utf-8")
+        except UnicodeDecodeError as problem:
+            raise MisuseError("The mailbox name is not valid UTF-8.") from problem
+    else:
+        name = decode_name(octets)
+    return fold_inbox(name)
+
+
+def wire_name(name: str, utf8: bool = False) -> bytes:
+    """A name as this client reads it, not yet quoted."""
+    return name.encode() if utf8 else encode_name(name)
+
+
+def fold_inbox(name: str) -> str:
+    """INBOX is one name however it is written, also as the first level of others (RFC 9051 §5.1)."""
+    if name[:5].upper() == INBOX and name[5:6] in ("", SEPARATOR):
+        return INBOX + name[5:]
+    return name
+
+
+def flaw(name: str) -> str:
+    """Why no mailbox may be made of this name, or "" if one may.
+
+    Wildcards would make a mailbox that LIST cannot name, "." and ".." mean places to other programs.
+    """
+    if not name:
+        return "A mailbox needs a name."
+    if len(name.encode("utf-8", "surrogatepass")) > MAILBOX_NAME_OCTETS:
+        return "The mailbox name is too long."
+    if not all(character.isprintable() or character == " " for character in name):
+        return "A mailbox name cannot hold control characters."
+    if "*" in name or "%" in name:
+        return "A mailbox name cannot hold the wildcards * and %."
+    levels = name.split(SEPARATOR)
+    if len(levels) > MAILBOX_LEVELS:
+        return "The mailbox name has too many levels."
+    if any(not level.strip() or level in (".", "..") for level in levels):
+        return "A level of a mailbox name cannot be empty, a dot or two dots."
+    return ""
+
+
+class Pattern:
+    """One LIST pattern: `*` matches anything, `%` anything within a level (RFC 9051 §6.3.9).
+
+    The pattern is an automaton whose set of states is one integer: each character of a name costs a few
+    operations on it, whatever the wildcards (a backtracking matcher takes exponential time on `%*%*%*x`).
+    """
+
+    __slots__ = ("_any", "_end", "_level", "_masks", "_text", "_wild")
+
+    def __init__(self, text: str) -> None:
+        self._text = text = _collapse(fold_inbox(text))
+        self._any = self._level = 0
+        self._masks: dict[str, int] = {}
+        for place, character in enumerate(text):
+            if character == "*":
+                self._any |= 1 << place
+            elif character == "%":
+                self._level |= 1 << place
+            else:
+                self._masks[character] = self._masks.get(character, 0) | 1 << place
+        self._wild = self._any | self._level
+        self._end = 1 << len(text)
+
+    def matches(self, name: str) -> bool:
+        if self._text == "*":
+            return True
+        if not self._wild:
+            return self._text == name or (name == INBOX and self._text.upper() == INBOX)
+        if name == INBOX and not self._text.isupper():
+            return self._run(name) or Pattern(self._text.upper())._run(name)
+        return self._run(name)
+
+    def _run(self, name: str) -> bool:
+        masks, wild, anything, within = self._masks, self._wild, self._any, self._any | self._level
+        states = 1 | (1 & wild) << 1
+        for character in name:
+            states = (states & masks.get(character, 0)) << 1 | states & (anything if character == SEPARATOR else within)
+            if not states:
+                return False
+            states |= (states & wild) << 1
+        return bool(states & self._end)
+
+
+def _collapse(text: str) -> str:
+    """Neighbouring wildcards made one, so that no two stand side by side: `**`, `*%` and `%*` are `*`, `%%` is `%`."""
+    out: list[str] = []
+    for character in text:
+        if character in "*%" and out and out[-1] in "*%":
+            if character == "*":
+                out[-1] = "*"
+        else:
+            out.append(character)
+    return "".join(out)

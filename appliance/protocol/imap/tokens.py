@@ -1,0 +1,227 @@
+"""The words of one IMAP command: atoms, strings, numbers, literals, lists (RFC 3501 §9, RFC 9051 §9).
+
+`Tokens` walks over a whole command: the text of its lines, where each literal's announcement `{n}` keeps its CRLF as
+the mark, and the literals beside it in order. Each octet is looked at a bounded number of times. Everything that
+breaks the grammar raises MisuseError, which the session answers with BAD.
+
+Eight-bit octets are let through in quoted strings (passwords, search words); names of mailboxes are checked apart.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TypeVar
+
+from appliance.mail.errors import MisuseError
+
+from .mailbox_name import parse_name
+
+T = TypeVar("T")
+
+NUMBER_MOST = 2**32 - 1
+NUMBER64_MOST = 2**63 - 1
+
+_ATOM = re.compile(rb'[^\x00-\x20(){%*"\\\]\x7f-\xff]+')
+_ASTRING = re.compile(rb'[^\x00-\x20(){%*"\\\x7f-\xff]+')
+_PATTERN = re.compile(rb'[^\x00-\x20(){"\\\x7f-\xff]+')
+_FLAG = re.compile(rb'\\?[^\x00-\x20(){%*"\\\]\x7f-\xff]+')
+_WORD = re.compile(rb"[A-Za-z0-9.=-]+")
+_NUMBER = re.compile(rb"[0-9]{1,20}")
+_SET = re.compile(rb"\$|[0-9*:,]+")
+_LITERAL = re.compile(rb"(~?)\{[0-9]+[+-]?\}\r\n")
+_QUOTED = re.compile(rb'(?:[^"\\\r\n\x00]|\\["\\])*')
+_DATE_TIME = re.compile(rb'"([ 0-9][0-9])-([A-Za-z]{3})-([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-])([0-9]{2})([0-9]{2})"')
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+class Tokens:
+    """One command's arguments. `utf8`: the client enabled UTF-8, so names of mailboxes are UTF-8 (RFC 9051 §5.1)."""
+
+    __slots__ = ("_at", "_literal", "_literals", "_text", "utf8")
+
+    def __init__(self, text: bytes, literals: Sequence[bytes] = (), at: int = 0, utf8: bool = False) -> None:
+        self._text = text
+        self._literals = literals
+        self._literal = 0
+        self._at = at
+        self.utf8 = utf8
+
+    # --- single octets -----------------------------------------------------------------------
+
+    def peek(self) -> bytes:
+        """The next octet, or b"" at the end."""
+        return self._text[self._at : self._at + 1]
+
+    def at_end(self) -> bool:
+        return self._at >= len(self._text)
+
+    def accept(self, octets: bytes) -> bool:
+        """Step over `octets` if they come next; letters count in either case."""
+        end = self._at + len(octets)
+        if self._text[self._at : end].upper() != octets.upper():
+            return False
+        self._at = end
+        return True
+
+    def expect(self, octets: bytes) -> None:
+        if not self.accept(octets):
+            raise self.misuse(f"expected {octets.decode('ascii', 'replace')!r}")
+
+    def space(self) -> None:
+        if self._text[self._at : self._at + 1] != b" ":
+            raise self.misuse("expected a space")
+        self._at += 1
+
+    def end(self) -> None:
+        """The command must end here."""
+        if self._at < len(self._text):
+            raise self.misuse("more words than the command takes")
+
+    def misuse(self, what: str) -> MisuseError:
+        return MisuseError(f"Syntax error at octet {self._at + 1}: {what}.")
+
+    # --- words -------------------------------------------------------------------------------
+
+    def atom(self) -> bytes:
+        return self._match(_ATOM, "expected an atom")
+
+    def keyword(self) -> bytes:
+        """An atom in upper case: names of commands, items and options."""
+        return self._match(_ATOM, "expected a word").upper()
+
+    def word(self) -> bytes:
+        """Letters, digits, `.`, `-` and `=` in upper case: a name that `[` or `<` may follow, as in `BODY.PEEK[`."""
+        return self._match(_WORD, "expected a word").upper()
+
+    def number(self, most: int = NUMBER_MOST) -> int:
+        value = int(self._match(_NUMBER, "expected a number"))
+        if value > most or self._text[self._at : self._at + 1].isdigit():
+            raise self.misuse("the number is too large")
+        return value
+
+    def nz_number(self, most: int = NUMBER_MOST) -> int:
+        value = self.number(most)
+        if not value:
+            raise self.misuse("expected a number above zero")
+        return value
+
+    def number64(self) -> int:
+        """RFC 9051 §9 number64, RFC 7162 §7 mod-sequence-valzer."""
+        return self.number(NUMBER64_MOST)
+
+    def sequence_set(self) -> bytes:
+        """A sequence set as it was written; `protocol.imap.sequence` reads it."""
+        return self._match(_SET, "expected a sequence set")
+
+    def date_time(self) -> int:
+        """`"17-Jul-1996 02:44:25 -0700"` as UTC seconds (RFC 9051 §9 date-time)."""
+        found = _DATE_TIME.match(self._text, self._at)
+        if found is None:
+            raise self.misuse("expected a date and time")
+        day, month, year, hour, minute, second, sign, zone_hours, zone_minutes = found.groups()
+        offset_minutes = (int(zone_hours) * 60 + int(zone_minutes)) * (-1 if sign == b"-" else 1)
+        try:
+            zone = timezone(timedelta(minutes=offset_minutes))
+            number = MONTHS.index(month.decode().lower()) + 1
+            when = datetime(int(year), number, int(day), int(hour), int(minute), min(int(second), 59), tzinfo=zone)
+            at = int((when - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
+        except (ValueError, OverflowError) as problem:
+            raise self.misuse("there is no such date") from problem
+        self._at = found.end()
+        return at
+
+    # --- strings -----------------------------------------------------------------------------
+
+    def string(self) -> bytes:
+        """A quoted string or a literal (not literal8)."""
+        octet = self._text[self._at : self._at + 1]
+        if octet == b'"':
+            return self._quoted()
+        if octet == b"{":
+            return self._take_literal()
+        raise self.misuse("expected a string")
+
+    def nstring(self) -> bytes | None:
+        """A string, or None for NIL."""
+        octet = self._text[self._at : self._at + 1]
+        if octet in (b'"', b"{"):
+            return self.string()
+        if self._match(_ATOM, "expected a string or NIL").upper() != b"NIL":
+            raise self.misuse("expected a string or NIL")
+        return None
+
+    def astring(self) -> bytes:
+        octet = self._text[self._at : self._at + 1]
+        if octet == b'"':
+            return self._quoted()
+        if octet == b"{":
+            return self._take_literal()
+        return self._match(_ASTRING, "expected a word or a string")
+
+    def literal8(self) -> bytes:
+        """`~{n}` and its octets, NUL among them (RFC 3516 §4.4); a plain literal or quoted string is taken as well."""
+        if self._text[self._at : self._at + 1] == b"~":
+            return self._take_literal()
+        return self.string()
+
+    def mailbox(self) -> str:
+        """A mailbox's name, decoded, INBOX folded."""
+        return parse_name(self.astring(), self.utf8)
+
+    def pattern(self) -> str:
+        """LIST's pattern: as a mailbox's name, and an atom may hold `*` and `%`."""
+        octet = self._text[self._at : self._at + 1]
+        return parse_name(self.string() if octet in (b'"', b"{") else self._match(_PATTERN, "expected a pattern"), self.utf8)
+
+    # --- lists -------------------------------------------------------------------------------
+
+    def list_of(self, read: Callable[[], T]) -> list[T]:
+        """`(` what `read` reads, with single spaces between, `)`; may be empty."""
+        self.expect(b"(")
+        found: list[T] = []
+        if self.accept(b")"):
+            return found
+        while True:
+            found.append(read())
+            if self.accept(b")"):
+                return found
+            self.space()
+
+    def flag(self) -> str:
+        """A system flag or a keyword, as written."""
+        return self._match(_FLAG, "expected a flag").decode("ascii")
+
+    def flag_list(self) -> list[str]:
+        return self.list_of(self.flag)
+
+    # --- inside ------------------------------------------------------------------------------
+
+    def _match(self, pattern: "re.Pattern[bytes]", what: str) -> bytes:
+        found = pattern.match(self._text, self._at)
+        if found is None:
+            raise self.misuse(what)
+        self._at = found.end()
+        return found.group()
+
+    def _quoted(self) -> bytes:
+        start = self._at + 1
+        found = _QUOTED.match(self._text, start)
+        end = found.end() if found else start
+        if self._text[end : end + 1] != b'"':
+            raise self.misuse("the quoted string does not end")
+        self._at = end + 1
+        octets = self._text[start:end]
+        if b"\\" in octets:
+            octets = _ESCAPED.sub(rb"\1", octets)
+        return octets
+
+    def _take_literal(self) -> bytes:
+        found = _LITERAL.match(self._text, self._at)
+        if found is None or self._literal >= len(self._literals):
+            raise self.misuse("expected a string")
+        self._at = found.end()
+        self._literal += 1
+        return self._literals[self._literal - 1]
+
+
+_ESCAPED = re.compile(rb'\\(["\\])')
