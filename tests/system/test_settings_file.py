@@ -54,19 +54,8 @@ def test_a_syntax_error_is_told_with_its_line(text: str, line: int) -> None:
 
 def test_all_faults_at_once_in_the_order_of_their_lines() -> None:
     told = faults(
-        '[letters]
-largest_mb = "big"
-recipients = 5
-recipients_ = 1
-[peple]
-x = 1
-[people]
-'
-        'plaintext_login = 1
-scram_for = "some"
-[certificate]
-key = "k"
-'
+        '[letters]\nlargest_mb = "big"\nrecipients = 5\nrecipients_ = 1\n[peple]\nx = 1\n[people]\n'
+        'plaintext_login = 1\nscram_for = "some"\n[certificate]\nkey = "k"\n'
     )
     assert [line for line, _ in told] == [2, 3, 4, 5, 8, 9, 11]
     text = " ".join(sentence for _, sentence in told)
