@@ -1,0 +1,298 @@
+"""One client's connection: octets with deadlines, TLS when asked, counts, and a word when the house closes.
+
+Kept here: every broken pipe, reset and TLS fault is PeerGone; every deadline that passes, also while sending
+to a client that stopped reading, is PeerSlow; a session waiting for its client hears Draining. No task and no
+buffer belongs to a connection at rest; `receive` may be cancelled without losing an octet.
+How it fails: after a failed or cancelled `send` the connection says nothing more (PeerGone), since half a
+reply may be out.
+"""
+
+import ssl
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final, Protocol
+
+import trio
+
+from appliance.mail.errors import MisuseError, PeerError, PeerGone, PeerSlow
+from appliance.mail.limits import CLOSE_S, READ_OCTETS, TLS_HANDSHAKE_S
+
+SEND_S = 300
+"""How long one piece may take to leave: as long as SMTP gives a client (RFC 5321 §4.5.3.2.7)."""
+PIECE_OCTETS = 64 * 2**10
+"""A piece of a larger send without TLS; each has its own deadline, so slow and steady is served."""
+TLS_PIECE_OCTETS = 16 * 2**10
+"""One TLS record (RFC 8446 §5.1). OpenSSL's buffers never shrink: a larger piece would stay resident for good."""
+SMALL_OCTETS = 16 * 2**10
+"""Parts below this are joined before they are sent: copying is cheaper than a system call."""
+LINGER_OCTETS = 256 * 2**10
+"""Thrown away after our goodbye, so that closing does not reset the connection and swallow the goodbye."""
+PROGRESS_OCTETS = 512
+"""Octets received at once that count as progress; a client that trickles makes none."""
+
+
+class Draining(PeerError):
+    """The house is closing: say so to the client and return."""
+
+
+class Served(Protocol):
+    """A certificate as it is served: one context, never changed after it was made."""
+
+    context: ssl.SSLContext
+    end_point: bytes
+    """tls-server-end-point of the certificate (RFC 5929 §4.1)."""
+
+
+class TlsSource(Protocol):
+    """Where a connection finds the certificate of the moment: `tls.ServerTls`."""
+
+    def current(self) -> Served: ...
+
+
+class Wire(trio.abc.Stream):
+    """The socket below TLS: small reads and a close that lets the last words arrive."""
+
+    __slots__ = ("_below", "read_octets")
+
+    def __init__(self, below: trio.abc.HalfCloseableStream) -> None:
+        self._below = below
+        self.read_octets = READ_OCTETS
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        return await self._below.receive_some(min(max_bytes or self.read_octets, self.read_octets))
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._below.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._below.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        """Say that we are done, then wait until the client is; the caller bounds the time."""
+        try:
+            await self._below.send_eof()
+            left = LINGER_OCTETS
+            while left > 0:
+                gone = len(await self._below.receive_some(TLS_PIECE_OCTETS))
+                if not gone:
+                    break
+                left -= gone
+        finally:
+            await trio.aclose_forcefully(self._below)
+
+
+class Stream:
+    """One client. The listener makes it; a service reads and writes it from one task (or one each way)."""
+
+    __slots__ = (
+        "_broken", "_closed", "_drained", "_end_point", "_source", "_stream", "_tls", "_waiting", "_wire",
+        "draining", "local_host", "local_port", "octets_in", "octets_out", "peer_host", "peer_port", "progress_mono",
+        "protocol", "uninterrupted", "who",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        below: trio.abc.HalfCloseableStream,
+        protocol: str,
+        *,
+        peer: tuple[str, int] = ("", 0),
+        local: tuple[str, int] = ("", 0),
+        tls: TlsSource | None = None,
+    ) -> None:
+        self._wire = Wire(below)
+        self._stream: Wire | trio.SSLStream[Wire] = self._wire
+        self._tls: trio.SSLStream[Wire] | None = None
+        self._source = tls
+        self._end_point = b""
+        self._waiting: trio.CancelScope | None = None
+        self._drained: trio.Event | None = None
+        self._broken = False
+        self._closed = False
+        self.protocol: Final = protocol
+        self.peer_host, self.peer_port = peer
+        self.local_host, self.local_port = local
+        self.who = ""
+        """The person's address, set by the service at sign-in."""
+        self.octets_in = 0
+        self.octets_out = 0
+        """Octets of the conversation, without TLS's own."""
+        self.draining = False
+        self.uninterrupted = False
+        """A service sets it while a letter comes in: `receive` then finishes what was begun although the house is closing."""
+        self.progress_mono = trio.current_time()
+        """When the client last moved the conversation on (trio's clock); trickled octets do not count."""
+
+    # --- octets ---------------------------------------------------------------------------------
+
+    async def receive(self, timeout_s: float, max_octets: int = READ_OCTETS) -> bytes:
+        """The next octets, at most `max_octets`; b"" at an orderly end.
+
+        Raises PeerSlow after `timeout_s` without any, PeerGone, Draining (also at once when the house is already closing).
+        """
+        if self.draining and not self.uninterrupted:
+            raise Draining
+        with trio.move_on_after(timeout_s) as scope:
+            self._waiting = scope
+            try:
+                data = bytes(await self._stream.receive_some(max_octets))
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as e:
+                self._broken = True
+                raise PeerGone(f"connection lost: {_cause(e)}") from None
+            finally:
+                self._waiting = None
+            self.octets_in += len(data)
+            if len(data) >= PROGRESS_OCTETS:
+                self.progress_mono = trio.current_time()
+            return data
+        if self.draining and not self.uninterrupted:
+            raise Draining
+        raise PeerSlow(f"nothing came for {timeout_s:g} s")
+
+    async def send(self, data: bytes | bytearray | memoryview, timeout_s: float = SEND_S) -> None:
+        """Send all of it, each piece within `timeout_s`. Raises PeerGone, PeerSlow."""
+        piece_octets = TLS_PIECE_OCTETS if self._tls else PIECE_OCTETS
+        if len(data) <= piece_octets:
+            await self._send(data, timeout_s)
+            return
+        with memoryview(data).cast("B") as view:
+            for start in range(0, len(view), piece_octets):
+                with view[start : start + piece_octets] as piece:
+                    await self._send(piece, timeout_s)
+
+    async def _send(self, piece: bytes | bytearray | memoryview, timeout_s: float) -> None:
+        if self._broken:
+            raise PeerGone("connection lost before")
+        self._broken = True  # until all of it went: half a piece can never be mended
+        with trio.move_on_after(timeout_s):
+            try:
+                await self._stream.send_all(piece)
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as e:
+                raise PeerGone(f"connection lost: {_cause(e)}") from None
+            self._broken = False
+            self.octets_out += len(piece)
+            self.progress_mono = trio.current_time()
+            return
+        raise PeerSlow(f"the client took nothing for {timeout_s:g} s")
+
+    async def send_parts(self, parts: Sequence[bytes]) -> None:
+        """Send parts in order: small neighbours joined, large ones as they are. Raises PeerGone, PeerSlow."""
+        small: list[bytes] = []
+        octets = 0
+        for part in parts:
+            large = len(part) >= SMALL_OCTETS
+            if not large:
+                small.append(part)
+                octets += len(part)
+            if small and (large or octets >= PIECE_OCTETS):
+                await self.send(b"".join(small))
+                small, octets = [], 0
+            if large:
+                await self.send(part)
+        if small:
+            await self.send(b"".join(small))
+
+    # --- TLS ------------------------------------------------------------------------------------
+
+    @property
+    def secure(self) -> bool:
+        """TLS is on."""
+        return self._tls is not None
+
+    @property
+    def can_start_tls(self) -> bool:
+        return self._source is not None and self._tls is None
+
+    @property
+    def tls_version(self) -> str:
+        """Such as "TLSv1.3"; "" without TLS."""
+        return (self._tls.version() or "") if self._tls else ""
+
+    @property
+    def tls_cipher(self) -> str:
+        if not self._tls:
+            return ""
+        cipher = self._tls.cipher()
+        return cipher[0] if cipher else ""
+
+    async def start_tls(self, timeout_s: float = TLS_HANDSHAKE_S) -> None:
+        """Turn TLS on with the certificate of the moment; the caller's buffer of plain octets must be empty.
+
+        Raises MisuseError when TLS is on already or this listener has none, PeerGone when the handshake fails
+        (plain octets sent behind STARTTLS make it fail), PeerSlow, Draining.
+        """
+        if self._tls:
+            raise MisuseError("TLS is already on.")
+        if self._source is None:
+            raise MisuseError("This connection has no TLS to offer.")
+        if self.draining:
+            raise Draining
+        served = self._source.current()
+        self._wire.read_octets = TLS_PIECE_OCTETS
+        tls = trio.SSLStream(self._wire, served.context, server_side=True)
+        with trio.move_on_after(timeout_s) as scope:
+            self._waiting = scope
+            self._broken = True  # a handshake that ends half way leaves nothing to talk over
+            try:
+                await tls.do_handshake()
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as e:
+                raise PeerGone(f"TLS handshake failed: {_cause(e)}") from None
+            finally:
+                self._waiting = None
+            self._broken = False
+            self._stream = self._tls = tls
+            self._end_point = served.end_point
+            self.progress_mono = trio.current_time()
+            return
+        if self.draining:
+            raise Draining
+        raise PeerSlow(f"no TLS handshake within {timeout_s:g} s")
+
+    def channel_binding(self) -> dict[str, bytes]:
+        """What ties a SASL exchange to this very TLS (RFC 5929 §4, RFC 9266); {} without TLS."""
+        if not self._tls:
+            return {}
+        bindings = {"tls-server-end-point": self._end_point}
+        if "tls-exporter" in ssl.CHANNEL_BINDING_TYPES:
+            exporter = self._tls.get_channel_binding("tls-exporter")
+            if exporter:
+                bindings["tls-exporter"] = exporter
+        return bindings
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """The listener's word that the house closes: a waiting `receive` raises Draining now, a later one at once."""
+        self.draining = True
+        if self._waiting and not self.uninterrupted:
+            self._waiting.cancel()
+        if self._drained is not None:
+            self._drained.set()
+
+    async def wait_draining(self) -> None:
+        """Return when the house is closing."""
+        if self.draining:
+            return
+        if self._drained is None:
+            self._drained = trio.Event()
+        await self._drained.wait()
+
+    async def aclose(self) -> None:
+        """Close in order within CLOSE_S (at once when this task is already cancelled); never raises."""
+        if self._closed:
+            return
+        self._closed = True
+        now = trio.current_time()
+        hurry = trio.current_effective_deadline() <= now
+        with trio.CancelScope(deadline=-float("inf") if hurry else now + CLOSE_S, shield=True):
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError, OSError):
+                await self._stream.aclose()
+
+
+def _cause(fault: BaseException) -> str:
+    """The plain reason below trio's wrapper, such as "WRONG_VERSION_NUMBER" or "Connection reset by peer"."""
+    cause = fault.__cause__
+    if isinstance(cause, ssl.SSLError):
+        return cause.reason or "closed without TLS's goodbye"
+    if isinstance(cause, OSError):
+        return cause.strerror or type(cause).__name__
+    return "closed"
