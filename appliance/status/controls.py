@@ -1,0 +1,215 @@
+"""The Controls port: what a person may ask of the house, as frozen requests and one kind of answer.
+
+Command line, panel and web hold nothing else of the house; `appliance.hands` is the one implementation. A request that
+cannot be done raises SetupError with a sentence and a remedy, and has changed nothing. Import and export are
+conversations: letters stream through, one after another.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Protocol
+
+from appliance.mail.errors import SetupError
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The one picture, as `pillarbox status` shows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Read every page of the database and every large body's name; say what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddPerson:
+    """`password` "" has one generated and told in the answer. `quota_mb` 0 is the house's default."""
+
+    address: str
+    password: str = field(default="", repr=False)
+    quota_mb: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RemovePerson:
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListPeople:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class SetPassword:
+    address: str
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AddAppPassword:
+    """The password is generated and told once."""
+
+    address: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveAppPassword:
+    address: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListAppPasswords:
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddAlias:
+    address: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveAlias:
+    """`target` "" removes all of them."""
+
+    address: str
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListAliases:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class AddDomain:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveDomain:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListDomains:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class SetCatchAll:
+    """Letters to unknown names of the domain go to `address`; "" refuses them again."""
+
+    name: str
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListMailboxes:
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShowCertificate:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ExportCertificate:
+    """The house's authority in PEM form, for devices to trust."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenewCertificate:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """Letters come in as a stream, each counted in the commit that stores it; `source` names where they come from,
+    so that the same import, begun again, goes on where it stopped. `mailbox` "" keeps the mailboxes of the source."""
+
+    address: str
+    source: str
+    mailbox: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """`mailbox` "" is all of them."""
+
+    address: str
+    mailbox: str = ""
+
+
+Request = (
+    Status | Check | AddPerson | RemovePerson | ListPeople | SetPassword | AddAppPassword | RemoveAppPassword | ListAppPasswords
+    | AddAlias | RemoveAlias | ListAliases | AddDomain | RemoveDomain | ListDomains | SetCatchAll | ListMailboxes
+    | ShowCertificate | ExportCertificate | RenewCertificate | Import | Export
+)  # fmt: skip
+REQUESTS: tuple[type, ...] = Request.__args__
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`text` is for people, one or more lines; `facts` the same for programs (JSON values)."""
+
+    text: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One letter on its way in or out: its mailbox, flag names, UTC seconds of arrival, and where its source stands after it."""
+
+    mailbox: str
+    flags: tuple[str, ...]
+    internal_at: int
+    position: str = ""
+
+
+class Intake(Protocol):
+    """An import under way."""
+
+    position: str
+    """Where to go on: "" at the beginning."""
+
+    async def take(self, letter: Letter, pieces: AsyncIterator[bytes]) -> bool:
+        """Store one letter with its position; False when it was refused and left out (too large, for one)."""
+        ...
+
+
+class Controls(Protocol):
+    """What the running house, or a house opened for one command, can be asked."""
+
+    async def ask(self, request: Request) -> Answer: ...
+
+    def take_in(self, request: Import) -> AbstractAsyncContextManager[Intake]: ...
+
+    def give_out(self, request: Export) -> AsyncIterator[tuple[Letter, AsyncIterator[bytes]]]: ...
+
+
+def encode_request(request: Request) -> dict[str, Any]:
+    """As a JSON object."""
+    return {"ask": type(request).__name__, **asdict(request)}
+
+
+def decode_request(words: dict[str, Any]) -> Request:
+    """The request of a JSON object; raises SetupError for one this house does not know."""
+    kinds = {kind.__name__: kind for kind in REQUESTS}
+    kind = kinds.get(words.get("ask", ""))
+    if kind is None:
+        raise SetupError("The running house does not know this command.", "It may be of another version: restart it.")
+    names = {one.name: one.type for one in fields(kind)}
+    given = {key: value for key, value in words.items() if key != "ask"}
+    if not given.keys() <= names.keys() or not all(
+        isinstance(value, int if names[key] in (int, "int") else str) for key, value in given.items()
+    ):
+        raise SetupError("The running house does not understand this command.", "It may be of another version: restart it.")
+    request: Request = kind(**given)
+    return request
