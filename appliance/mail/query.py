@@ -1,0 +1,164 @@
+"""The search tree as nouns: what SEARCH asks today, Sieve's rules and a web client tomorrow.
+
+A tree says what is looked for, not how: no grammar and no store here. Needles are text; whoever compares folds both sides with
+`folded`, so that all askers agree what "the same letters" means. Days are counted from 1970-01-01 (day 0).
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """Every message."""
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All of `terms`; without terms: every message."""
+
+    terms: "tuple[Query, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Any of `terms`; without terms: no message."""
+
+    terms: "tuple[Query, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    term: "Query"
+
+
+@dataclass(frozen=True, slots=True)
+class Flagged:
+    """Carries all system flags of the bits `system` (mail.flags), or the keyword of that name when one is given."""
+
+    system: int = 0
+    keyword: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """\\Recent to the session that asks (RFC 3501 §2.3.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """Message sequence numbers: ranges as `protocol.imap.sequence` parses them, 0 for the largest in use."""
+
+    ranges: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """UIDs, ranges likewise."""
+
+    ranges: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The result a session kept of an earlier search (RFC 5182)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """More than `above` and fewer than `below` octets; None: no limit on that side."""
+
+    above: int | None = None
+    below: int | None = None
+
+
+class Clock(Enum):
+    """Which date: when the letter came in, or its own Date field."""
+
+    ARRIVED = "arrived"
+    SENT = "sent"
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """`first` <= day < `end`, time of day and zone disregarded (RFC 9051 §6.4.4); None: open on that side."""
+
+    clock: Clock
+    first: int | None = None
+    end: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Aged:
+    """Came in at most `younger_s` (or at least `older_s`) seconds ago (RFC 5032)."""
+
+    younger_s: int | None = None
+    older_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderHas:
+    """A field of that name (lower case) is there and holds the needle; "" asks only for the field."""
+
+    field: str
+    needle: str
+
+
+@dataclass(frozen=True, slots=True)
+class BodyHas:
+    """The text of the body, without the letter's own header, holds the needle."""
+
+    needle: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextHas:
+    """Header or body hold the needle."""
+
+    needle: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedSince:
+    """The message's MODSEQ is `modseq` or above (RFC 7162 §3.1.5)."""
+
+    modseq: int
+
+
+Query = (
+    Everything | And | Or | Not | Flagged | Recent | Numbered | Identified | Saved | Size | Dated | Aged
+    | HeaderHas | BodyHas | TextHas | ChangedSince
+)  # fmt: skip
+
+
+def folded(text: str) -> str:
+    """Text as needles are compared: compatibility forms apart, letters by case folding (much as RFC 5051 i;unicode-casemap).
+
+    An accent is a character of its own behind its letter: "CAFÉ" and "cafe" find "café", "café" does not find "cafe".
+    """
+    if text.isascii():
+        return text.lower()
+    from unicodedata import normalize  # its tables are large and most letters are ASCII
+
+    return normalize("NFKD", normalize("NFKD", text).casefold())
+
+
+def terms_of(query: Query) -> "tuple[Query, ...]":
+    """A node's children, so that a walk needs no case for each noun."""
+    if isinstance(query, And | Or):
+        return query.terms
+    return (query.term,) if isinstance(query, Not) else ()
+
+
+def leaves(query: Query) -> "list[Query]":
+    """All nodes without children, left to right, found without recursion."""
+    found: list[Query] = []
+    todo = [query]
+    while todo:
+        node = todo.pop()
+        inner = terms_of(node)
+        if inner:
+            todo.extend(reversed(inner))
+        elif not isinstance(node, And | Or):
+            found.append(node)
+    return found

@@ -1,0 +1,62 @@
+"""HEADER.FIELDS and HEADER.FIELDS.NOT: the fields asked for, cut out of a header as it streams by (RFC 9051 §6.4.5.1).
+
+Octets in pieces of any size, octets out unchanged and in order. A field runs from its name to the last of its folded lines; a line
+that is no field counts as one nobody named. The blank line that ends the header is always kept. Linear time, constant memory, never
+fails.
+"""
+
+from collections.abc import Iterable
+
+NAME_OCTETS = 1024
+"""A name not ended by a colon within so many octets is nobody's."""
+
+
+class Fields:
+    """Feed header octets, take the kept ones; `finish` gives what was held back."""
+
+    __slots__ = ("_held", "_inside", "_keep", "_keeping", "_names")
+
+    def __init__(self, names: Iterable[bytes], *, others: bool = False) -> None:
+        """`names` in any case; `others`: keep the fields that are not among them."""
+        self._names = frozenset([name.lower() for name in names])
+        self._keep = not others
+        self._keeping = others
+        self._held = b""
+        """The start of a line whose fate needs more octets."""
+        self._inside = False
+        """The line's fate is known and its end has not come."""
+
+    def feed(self, piece: bytes) -> bytes:
+        data = self._held + piece if self._held else piece
+        kept: list[bytes] = []
+        at, size = 0, len(data)
+        while at < size:
+            end = data.find(b"\n", at) + 1
+            if not end and not self._inside and size - at <= NAME_OCTETS:
+                break
+            line = data[at : end or size]
+            if not self._inside:
+                self._judge(line)
+            if self._keeping:
+                kept.append(line)
+            self._inside = not end
+            at = end or size
+        self._held = data[at:]
+        return b"".join(kept)
+
+    def finish(self) -> bytes:
+        """The last line, when it had no end."""
+        held, self._held = self._held, b""
+        if not held:
+            return b""
+        self._judge(held)
+        return held if self._keeping else b""
+
+    def _judge(self, line: bytes) -> None:
+        if line[:1] in (b" ", b"\t"):
+            return  # folded: goes with its field
+        if line in (b"\r\n", b"\n"):
+            self._keeping = True
+            return
+        name, colon, _ = line[:NAME_OCTETS].partition(b":")
+        self._keeping = (bool(colon) and name.rstrip(b" \t").lower() in self._names) is self._keep

@@ -1,0 +1,270 @@
+"""SEARCH's keys to a query tree, and its RETURN options (RFC 3501 §6.4.4, RFC 9051 §6.4.4, RFC 4731 §3).
+
+Each key is one row of KEYS; an extension brings its own rows. Nesting and the number of keys are bounded, time is linear in the
+command's octets. Raises MisuseError, and BadCharset for words in a charset nobody here knows.
+"""
+
+import codecs
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from appliance.mail.errors import MisuseError
+from appliance.mail.flags import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
+from appliance.mail.query import (
+    And,
+    BodyHas,
+    Clock,
+    Dated,
+    Everything,
+    Flagged,
+    HeaderHas,
+    Identified,
+    Not,
+    Numbered,
+    Or,
+    Query,
+    Recent,
+    Saved,
+    Size,
+    TextHas,
+)
+
+from .sequence import parse_set
+from .tokens import MONTHS, NUMBER64_MOST, Tokens
+
+DEPTH = 50
+"""Nesting of NOT, OR and parentheses."""
+KEYS_OF_ONE_SEARCH = 500
+"""Each key is asked of every message; the longest real ones (all senders of an address book) stay below a hundred."""
+EPOCH = date(1970, 1, 1).toordinal()
+NOT_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-8-sig"})
+"""Python's text codecs that are no charsets of mail."""
+
+
+class BadCharset(MisuseError):
+    """NO [BADCHARSET]: words in a charset we do not know (RFC 9051 §6.4.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchKey:
+    """One search key: `read(words)` reads what follows the name."""
+
+    name: bytes
+    read: "Callable[[Words], Query]"
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """`options` is None without RETURN, else its options in order (RETURN () is ALL)."""
+
+    query: Query
+    options: tuple[bytes, ...] | None = None
+
+
+class Words:
+    """The tokens of one SEARCH with its charset, its depth and its budget of keys."""
+
+    __slots__ = ("_charset", "_depth", "_keys", "_left", "tokens")
+
+    def __init__(self, tokens: Tokens, keys: "Mapping[bytes, SearchKey]", charset: str) -> None:
+        self.tokens = tokens
+        self._keys = keys
+        self._charset = charset
+        self._depth = 0
+        self._left = KEYS_OF_ONE_SEARCH
+
+    def text(self) -> str:
+        """SP and an astring in the command's charset."""
+        self.tokens.space()
+        octets = self.tokens.astring()
+        try:
+            return octets.decode(self._charset)
+        except ValueError:
+            raise MisuseError(f"the words are not {self._charset.upper()}") from None
+
+    def number(self, most: int = NUMBER64_MOST) -> int:
+        self.tokens.space()
+        return self.tokens.number(most)
+
+    def day(self) -> int:
+        """SP and a date, quoted or not, as a day since 1970 (RFC 9051 §9 date)."""
+        self.tokens.space()
+        return parse_day(self.tokens.astring())
+
+    def key(self) -> Query:
+        """One search key; RFC 9051 §9 search-key."""
+        self._left -= 1
+        if self._left < 0:
+            raise MisuseError(f"more than {KEYS_OF_ONE_SEARCH} keys in one search")
+        octet = self.tokens.peek()
+        if octet == b"(" or octet.isalpha():
+            self._depth += 1
+            if self._depth > DEPTH:
+                raise MisuseError(f"a search nested deeper than {DEPTH} levels")
+            query = self._in_parentheses() if octet == b"(" else self._named()
+            self._depth -= 1
+            return query
+        numbers = self.tokens.sequence_set()
+        return Saved() if numbers == b"$" else Numbered(parse_set(numbers))
+
+    def _in_parentheses(self) -> Query:
+        self.tokens.expect(b"(")
+        terms = [self.key()]
+        while self.tokens.accept(b" "):
+            terms.append(self.key())
+        self.tokens.expect(b")")
+        return terms[0] if len(terms) == 1 else And(tuple(terms))
+
+    def _named(self) -> Query:
+        name = self.tokens.word()
+        key = self._keys.get(name)
+        if key is None:
+            raise self.tokens.misuse(f"no search key {name.decode()}")
+        return key.read(self)
+
+
+def parse_search(tokens: Tokens, keys: "Mapping[bytes, SearchKey]", *, utf8: bool = False) -> Search:
+    """The arguments of SEARCH to the end of the command; `utf8`: no CHARSET may be named (RFC 6855 §3)."""
+    options = parse_options(tokens)
+    tokens.space()
+    charset = "utf-8"  # US-ASCII when the client says nothing; UTF-8 holds it, and clients forget to say so
+    if tokens.accept(b"CHARSET "):
+        if utf8:
+            raise tokens.misuse("CHARSET is not said once UTF8 is enabled")
+        charset = charset_named(tokens.astring())
+        tokens.space()
+    words = Words(tokens, keys, charset)
+    terms = [words.key()]
+    while tokens.accept(b" "):
+        terms.append(words.key())
+    tokens.end()
+    return Search(terms[0] if len(terms) == 1 else And(tuple(terms)), options)
+
+
+def parse_options(tokens: Tokens) -> tuple[bytes, ...] | None:
+    """`SP "RETURN" SP "(" options ")"` or nothing (RFC 4731 §3.1)."""
+    if not tokens.accept(b" RETURN ("):
+        return None
+    options: list[bytes] = []
+    while not tokens.accept(b")"):
+        if options:
+            tokens.space()
+        options.append(tokens.keyword())
+        if len(options) > 10:
+            raise tokens.misuse("too many RETURN options")
+    return tuple(dict.fromkeys(options)) or (b"ALL",)
+
+
+def charset_named(name: bytes) -> str:
+    """Python's name of a charset; raises BadCharset."""
+    try:
+        found = codecs.lookup(name.decode("ascii"))
+    except (LookupError, ValueError):
+        raise BadCharset("the house does not know that charset") from None
+    if found.name in NOT_CHARSETS or not found._is_text_encoding:
+        raise BadCharset("the house does not know that charset")
+    return found.name
+
+
+def parse_day(octets: bytes) -> int:
+    """`1-Feb-1994` as days since 1970-01-01."""
+    day, _, rest = octets.partition(b"-")
+    month, _, year = rest.partition(b"-")
+    try:
+        if not (day.isdigit() and len(day) <= 2 and year.isdigit() and len(year) == 4):
+            raise ValueError(octets)  # noqa: TRY301
+        return date(int(year), MONTHS.index(month.decode("ascii").lower()) + 1, int(day)).toordinal() - EPOCH
+    except ValueError:
+        raise MisuseError("a date looks like 1-Feb-1994") from None
+
+
+def encode_day(day: int) -> bytes:
+    """The pair of `parse_day`."""
+    when = date.fromordinal(day + EPOCH)
+    return b"%d-%b-%04d" % (when.day, MONTHS[when.month - 1].capitalize().encode(), when.year)
+
+
+# --- the keys --------------------------------------------------------------------------------
+
+
+def _always(query: Query) -> "Callable[[Words], Query]":
+    return lambda words: query
+
+
+def _header(field: str) -> "Callable[[Words], Query]":
+    return lambda words: HeaderHas(field, words.text())
+
+
+def _named_header(words: Words) -> Query:
+    field = words.text().lower()
+    return HeaderHas(field, words.text())
+
+
+def _before(clock: Clock) -> "Callable[[Words], Query]":
+    return lambda words: Dated(clock, end=words.day())
+
+
+def _since(clock: Clock) -> "Callable[[Words], Query]":
+    return lambda words: Dated(clock, first=words.day())
+
+
+def _on(clock: Clock) -> "Callable[[Words], Query]":
+    def read(words: Words) -> Query:
+        day = words.day()
+        return Dated(clock, first=day, end=day + 1)
+
+    return read
+
+
+def _keyword(words: Words) -> Query:
+    words.tokens.space()
+    return Flagged(keyword=words.tokens.atom().decode("ascii").lower())
+
+
+def _uids(words: Words) -> Query:
+    words.tokens.space()
+    numbers = words.tokens.sequence_set()
+    return Saved() if numbers == b"$" else Identified(parse_set(numbers))
+
+
+def _not(words: Words) -> Query:
+    words.tokens.space()
+    return Not(words.key())
+
+
+def _or(words: Words) -> Query:
+    words.tokens.space()
+    one = words.key()
+    words.tokens.space()
+    return Or((one, words.key()))
+
+
+SYSTEM_KEYS = ((b"ANSWERED", ANSWERED), (b"DELETED", DELETED), (b"DRAFT", DRAFT), (b"FLAGGED", FLAGGED), (b"SEEN", SEEN))
+
+KEYS: tuple[SearchKey, ...] = (
+    SearchKey(b"ALL", _always(Everything())),
+    *(SearchKey(name, _always(Flagged(bit))) for name, bit in SYSTEM_KEYS),
+    *(SearchKey(b"UN" + name, _always(Not(Flagged(bit)))) for name, bit in SYSTEM_KEYS),
+    SearchKey(b"KEYWORD", _keyword),
+    SearchKey(b"UNKEYWORD", lambda words: Not(_keyword(words))),
+    SearchKey(b"RECENT", _always(Recent())),
+    SearchKey(b"OLD", _always(Not(Recent()))),
+    SearchKey(b"NEW", _always(And((Recent(), Not(Flagged(SEEN)))))),
+    SearchKey(b"BEFORE", _before(Clock.ARRIVED)),
+    SearchKey(b"ON", _on(Clock.ARRIVED)),
+    SearchKey(b"SINCE", _since(Clock.ARRIVED)),
+    SearchKey(b"SENTBEFORE", _before(Clock.SENT)),
+    SearchKey(b"SENTON", _on(Clock.SENT)),
+    SearchKey(b"SENTSINCE", _since(Clock.SENT)),
+    SearchKey(b"LARGER", lambda words: Size(above=words.number())),
+    SearchKey(b"SMALLER", lambda words: Size(below=words.number())),
+    *(SearchKey(name.upper().encode(), _header(name)) for name in ("from", "to", "cc", "bcc", "subject")),
+    SearchKey(b"HEADER", _named_header),
+    SearchKey(b"BODY", lambda words: BodyHas(words.text())),
+    SearchKey(b"TEXT", lambda words: TextHas(words.text())),
+    SearchKey(b"UID", _uids),
+    SearchKey(b"NOT", _not),
+    SearchKey(b"OR", _or),
+)
+"""RFC 3501 §6.4.4 (RECENT, OLD and NEW are gone from RFC 9051, old clients ask them)."""
