@@ -1,0 +1,223 @@
+"""The directory: every person, domain and alias of the house in memory, and where an address leads.
+
+Promise: looking an address up costs a dict look-up or two and never waits; what it answers is one commit's
+picture, whole. A change swaps in a new picture after its commit (`Accounts` does it); nobody edits the old one.
+The order of meaning: a person or alias of exactly that name, the name without its +tag, the domain's
+catch-all, and for postmaster and abuse the first person (RFC 5321 §4.5.1, RFC 2142 §4).
+Addresses are compared without regard to case: RFC 5321 §2.4 lets the receiving house decide, and this one never
+has two people who differ in case only.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from appliance.mail.address import Address
+from appliance.mail.ids import PersonId
+
+from .aliases import expand
+
+TAG = "+"
+HOUSE_NAMES = frozenset({"postmaster", "abuse"})
+
+
+class Reads(Protocol):
+    """What is needed of a database connection or a Transaction to read the tables."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterable[Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One who lives here. `address` as written when added; `quota_octets` None means no limit; `added_at` UTC seconds."""
+
+    id: PersonId
+    address: str
+    quota_octets: int | None
+    added_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Where an address leads: `people` of the house and addresses `outside`. Not `known`: answer 550 5.1.1."""
+
+    people: tuple[PersonId, ...] = ()
+    outside: tuple[Address, ...] = ()
+    known: bool = False
+
+
+UNKNOWN = Resolution()
+
+
+def fold(text: str) -> str:
+    """The form of a local part that is compared: NFC, case folded."""
+    if text.isascii():
+        return text.lower()
+    import unicodedata  # 1 MB that an ASCII house never needs
+
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+def key_of(address: Address) -> str:
+    """The form of an address that is compared."""
+    return f"{fold(address.local)}@{address.domain}"
+
+
+def split_address(text: str) -> Address:
+    """Back from the form the tables hold, `str(Address)`: the domain is after the last "@"."""
+    local, _, domain = text.rpartition("@")
+    return Address(local, domain)
+
+
+def untagged(key: str) -> str:
+    """The key without its +tag; the same key when there is none (`+x@` has no name before the tag)."""
+    local, at, domain = key.rpartition("@")
+    name, plus, _ = local.partition(TAG)
+    return f"{name}{at}{domain}" if plus and name else key
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """One commit's picture. Keys of addresses are folded; `domains` holds the catch-all address or ""."""
+
+    version: int = 0
+    domains: dict[str, str] = field(default_factory=dict)
+    people: dict[PersonId, Person] = field(default_factory=dict)
+    by_address: dict[str, PersonId] = field(default_factory=dict)
+    by_local: dict[str, PersonId | None] = field(default_factory=dict)
+    aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    resolved: dict[str, Resolution] = field(default_factory=dict)
+
+
+def read_tables(reads: Reads, version: int = 0) -> Tables:
+    """Read everything (a family's worth) and work out once where every name leads."""
+    domains = {name: catch_all or "" for name, catch_all in reads.execute("SELECT name, catch_all FROM domain ORDER BY rowid")}
+    people: dict[PersonId, Person] = {}
+    by_address: dict[str, PersonId] = {}
+    by_local: dict[str, PersonId | None] = {}
+    for number, text, quota_octets, added_at in reads.execute("SELECT id, address, quota_octets, added_at FROM person ORDER BY id"):
+        person = PersonId(number)
+        people[person] = Person(person, text, quota_octets, added_at)
+        address = split_address(text)
+        by_address[key_of(address)] = person
+        local = fold(address.local)
+        by_local[local] = None if local in by_local else person
+    aliases: dict[str, tuple[str, ...]] = {}
+    for alias, target in reads.execute("SELECT address, target FROM alias ORDER BY address, target"):
+        key = key_of(split_address(alias))
+        aliases[key] = (*aliases.get(key, ()), target)
+    tables = Tables(version, domains, people, by_address, by_local, aliases, {})
+    for key, person in by_address.items():
+        tables.resolved[key] = Resolution((person,), (), True)
+    for key in aliases:
+        if key not in by_address:
+            tables.resolved[key] = _follow(tables, key)
+    return tables
+
+
+def _follow(tables: Tables, alias: str) -> Resolution:
+    """Where an alias leads in the end; targets that no longer exist are left out."""
+
+    def targets_of(key: str) -> tuple[str, ...]:
+        if key in tables.by_address:
+            return ()
+        return tables.aliases.get(key) or tables.aliases.get(untagged(key), ())
+
+    written = {key_of(split_address(target)): target for targets in tables.aliases.values() for target in targets}
+    people: dict[PersonId, None] = {}
+    outside: list[Address] = []
+    for key in expand(alias, lambda key: tuple(key_of(split_address(target)) for target in targets_of(key))):
+        address = split_address(written.get(key, key))
+        if address.domain not in tables.domains:
+            outside.append(address)
+            continue
+        person = tables.by_address.get(key, tables.by_address.get(untagged(key)))
+        if person is not None:
+            people[person] = None
+    return Resolution(tuple(people), tuple(outside), bool(people or outside))
+
+
+class Directory:
+    """All people, domains and aliases (a family's worth), in memory."""
+
+    def __init__(self, tables: Tables | None = None) -> None:
+        self._tables = tables or Tables()
+
+    @property
+    def tables(self) -> Tables:
+        return self._tables
+
+    def swap(self, tables: Tables) -> None:
+        """Show a newer commit's picture; an older one that comes late is ignored. Called on the writer thread."""
+        if tables.version >= self._tables.version:
+            self._tables = tables
+
+    def is_local(self, domain: str) -> bool:
+        """Is this one of the house's domains? `domain` as in Address: lower case, U-labels."""
+        return domain in self._tables.domains
+
+    def resolve(self, address: Address) -> Resolution:
+        """Where a letter to `address` goes. Ask `is_local` first: an address outside is not `known` here."""
+        tables = self._tables
+        key = key_of(address)
+        found = tables.resolved.get(key)
+        if found is not None:
+            return found
+        catch_all = tables.domains.get(address.domain)
+        if catch_all is None:
+            return UNKNOWN
+        if TAG in address.local:
+            key = untagged(key)
+            found = tables.resolved.get(key)
+            if found is not None:
+                return found
+        if catch_all:
+            return tables.resolved.get(key_of(split_address(catch_all)), UNKNOWN)
+        if key.partition("@")[0] in HOUSE_NAMES:
+            return self.postmaster()
+        return UNKNOWN
+
+    def postmaster(self) -> Resolution:
+        """Who reads the bare `postmaster` (RFC 5321 §4.5.1): the primary domain's postmaster, else the first person."""
+        tables = self._tables
+        for domain in tables.domains:
+            found = tables.resolved.get(f"postmaster@{domain}")
+            if found is not None:
+                return found
+            break
+        for person in tables.people:
+            return Resolution((person,), (), True)
+        return UNKNOWN
+
+    def person(self, person: PersonId) -> Person | None:
+        return self._tables.people.get(person)
+
+    def people(self) -> tuple[Person, ...]:
+        """Everybody, the first person first."""
+        return tuple(self._tables.people.values())
+
+    def domains(self) -> tuple[str, ...]:
+        """The house's domains, the first (primary) one first."""
+        return tuple(self._tables.domains)
+
+    def catch_all(self, domain: str) -> str:
+        """The address that gets what nobody else gets at `domain`, or ""."""
+        return self._tables.domains.get(domain, "")
+
+    def aliases(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """(alias, targets) by name."""
+        return tuple(self._tables.aliases.items())
+
+    def may_send_as(self, person: PersonId, address: Address) -> bool:
+        """May this person write this From or MAIL FROM? Yes for every address whose letters reach them."""
+        return person in self.resolve(address).people
+
+    def find_login(self, name: str) -> Person | None:
+        """Who signs in as `name`: the full address, or the local part alone where only one person has it."""
+        tables = self._tables
+        local, at, domain = name.rpartition("@")
+        if at:
+            person = tables.by_address.get(f"{fold(local)}@{fold(domain)}")
+        else:
+            person = tables.by_local.get(fold(name))
+        return None if person is None else tables.people[person]
