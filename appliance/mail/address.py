@@ -1,14 +1,133 @@
-"""Mailbox addresses (RFC 5321 §4.1.2, RFC 6531). Replaced by the helper who owns this file."""
+"""Mailbox addresses: what stands between the angle brackets (RFC 5321 §4.1.2, RFC 6531 §3.3).
 
+Two spellings of one mailbox give equal domains: quoting is undone, domains are lower case, A-labels become
+U-labels (RFC 5891 §5). What is not an address raises MisuseError with a sentence for whoever sent it; a dot
+at the end of a domain, comments and white space are no part of the grammar and are refused.
+Known gap: labels that only IDNA 2003 allowed (emoji) are no domains here.
+"""
+
+import re
 from dataclasses import dataclass
+
+from .errors import MisuseError
+from .limits import DOMAIN_OCTETS, LOCAL_PART_OCTETS
+
+_ATOM_TEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u00a0-\ud7ff\ue000-\U0010ffff"
+_DOT_STRING = re.compile(rf"[{_ATOM_TEXT}.]+")
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_QUOTED_TEXT = re.compile(r"[\x20-\x7e\u00a0-\ud7ff\ue000-\U0010ffff]*")
+_PAIR = re.compile(r"\\(.)", re.DOTALL)
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}")
+_IPV6 = re.compile(r"IPv6:[0-9A-Fa-f:.]{2,45}", re.IGNORECASE)
+_UNWRITABLE = re.compile(r"[\u2028\u2029\ufeff\ufff0-\uffff]")
+"""Line and paragraph separators, the byte order mark and non-characters: nobody types them, readers stumble over them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """`local` as written with quoting removed; `domain` lower case, A-labels turned to U-labels, no trailing dot."""
+    """`local` as written with quoting removed; `domain` lower case, A-labels turned to U-labels, no trailing dot.
+
+    A domain literal keeps its brackets: `[192.0.2.1]`, `[ipv6:2001:db8::1]`.
+    """
 
     local: str
     domain: str
 
     def __str__(self) -> str:
         return f"{self.local}@{self.domain}"
+
+    @property
+    def ascii_local(self) -> bool:
+        """True when the address has a form for those who do not speak SMTPUTF8 (the domain always has one)."""
+        return self.local.isascii()
+
+
+def parse_address(written: bytes | str) -> Address:
+    """One mailbox, nothing around it: `local@domain`. Linear. Raises MisuseError (RFC 5321 §4.1.2)."""
+    if isinstance(written, bytes):
+        try:
+            written = written.decode()
+        except UnicodeDecodeError:
+            raise MisuseError("the address is not UTF-8") from None
+    local, end = parse_local(written)
+    if end == len(written):
+        raise MisuseError("the address has no @ and domain")
+    if written[end] != "@":
+        raise MisuseError(f"the character {written[end]!r} cannot stand in an address outside quotes")
+    return Address(local, parse_domain(written[end + 1 :]))
+
+
+def parse_local(text: str) -> tuple[str, int]:
+    """The local part at the start of `text` without its quoting, and where it ends."""
+    found = _QUOTED.match(text)
+    if found:
+        local = _PAIR.sub(r"\1", found[1])
+        if not local:
+            raise MisuseError("the address has nothing before the @")
+        if not _QUOTED_TEXT.fullmatch(local):
+            raise MisuseError("the address has a control character in it")
+    else:
+        found = _DOT_STRING.match(text)
+        if not found:
+            raise MisuseError("the address has nothing before the @" if text[:1] in ("", "@") else "this is not an address")
+        local = found[0]
+        if local[0] == "." or local[-1] == "." or ".." in local:
+            raise MisuseError("the address has a dot too many before the @")
+    if len(local) > LOCAL_PART_OCTETS or len(local.encode()) > LOCAL_PART_OCTETS:
+        raise MisuseError(f"the address has more than {LOCAL_PART_OCTETS} octets before the @")
+    if not local.isascii() and _UNWRITABLE.search(local):
+        raise MisuseError("the address has a character in it that cannot be written")
+    return local, found.end()
+
+
+def parse_domain(text: str) -> str:
+    """A domain or domain literal in the one form it is compared in. Raises MisuseError."""
+    if not text:
+        raise MisuseError("the address has no domain after the @")
+    if text[0] == "[":
+        literal = text[1:-1]
+        if text[-1] != "]" or not (_IPV4.fullmatch(literal) or _IPV6.fullmatch(literal)):
+            raise MisuseError("the address has a malformed address literal")
+        return text.lower()
+    if not text.isascii() or "xn--" in text.lower():
+        text = _to_unicode(text)
+    elif len(text) > DOMAIN_OCTETS or not all(map(_LABEL.fullmatch, text.split("."))):
+        raise MisuseError("this is not a domain name")
+    return text.lower()
+
+
+def _to_unicode(text: str) -> str:
+    import idna  # trio loads it anyway, but its tables grow with use
+
+    if len(text) > DOMAIN_OCTETS:  # before the tables see it: their work grows with the length of a label
+        raise MisuseError("this is not a domain name")
+    try:
+        wire = idna.encode(text, uts46=True)
+        if wire.endswith(b"."):
+            raise MisuseError("a domain name in an address has no dot at its end")
+        return idna.decode(wire)
+    except (idna.IDNAError, UnicodeError):
+        raise MisuseError("this is not a domain name") from None
+
+
+def ascii_domain(domain: str) -> str:
+    """The domain in A-labels (RFC 5890 §2.3.2.1)."""
+    if domain.isascii():
+        return domain
+    import idna
+
+    return idna.encode(domain).decode("ascii")
+
+
+def encode_address(address: Address) -> bytes:
+    """The address as SMTP and trace headers write it: quoted where it must be, in ASCII wherever that is possible.
+
+    A non-ASCII local part has only the UTF-8 form (RFC 6531 §3.3); its domain then stays in U-labels.
+    """
+    local = address.local
+    found = _DOT_STRING.fullmatch(local)
+    if not found or local[0] == "." or local[-1] == "." or ".." in local:
+        local = '"' + local.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    domain = ascii_domain(address.domain) if local.isascii() else address.domain
+    return f"{local}@{domain}".encode()

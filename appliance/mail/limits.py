@@ -20,12 +20,20 @@ MIME_PARTS = 10_000
 SMTP_COMMAND_OCTETS = 2048
 """RFC 5321 §4.5.3.1.4 asks 512, SMTPUTF8 and AUTH want more (RFC 4954 §4: 12,288 for AUTH lines alone)."""
 AUTH_LINE_OCTETS = 12_288
+LOCAL_PART_OCTETS = 255
+"""RFC 5321 §4.5.3.1.1 promises 64; forwarders that rewrite senders make longer ones."""
+DOMAIN_OCTETS = 255
+"""RFC 5321 §4.5.3.1.2."""
 RECIPIENTS = 1000
 """RFC 5321 §4.5.3.1.8: at least 100."""
 SMTP_COMMAND_S = 300
 """RFC 5321 §4.5.3.2.7."""
 SMTP_DATA_BLOCK_S = 180
 """RFC 5321 §4.5.3.2.5 gives the sender three minutes a block."""
+SMTP_LETTER_S = 3600
+"""Longest one letter may take from 354 to its last octet: 150 MB at 45 kB/s. Else an octet now and then holds a place for ever."""
+SMTP_LINGER_S = 5
+"""How long a refused sender is read on before the connection closes, so that the refusal reaches it."""
 SMTP_ERRORS = 20
 """Bad commands after which a session is closed with 421."""
 
