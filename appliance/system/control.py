@@ -255,23 +255,38 @@ class RemoteControls:
     def __init__(self, data: Path) -> None:
         self._data = data
 
-    @asynccontextmanager
-    async def _call(self, request: Request) -> AsyncIterator[Line]:
-        """A fresh connection with the request sent; raises NobodyHome."""
+    def present(self) -> bool:
+        """Does a house run here? Raises SetupError when it does and this user may not speak to it."""
+        try:
+            self._connect().close()
+        except NobodyHome:
+            return False
+        return True
+
+    def _connect(self) -> socket.socket:
         try:
             descriptor = os.open(self._data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except PermissionError as error:
+            raise SetupError(f"The data directory {self._data} may not be opened by this user.", "Use sudo.") from error
         except OSError as error:
             raise NobodyHome(f"There is no house at {self._data}.", "Name its data directory with --data.") from error
         calling = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             calling.connect(_path(descriptor))
+        except PermissionError as error:
+            calling.close()
+            raise SetupError("Only the house's own user may do this.", "Use sudo.") from error
         except OSError as error:
             calling.close()
-            if isinstance(error, PermissionError):
-                raise SetupError("Only the house's own user may do this.", "Use sudo.") from error
             raise NobodyHome(f"No Pillarbox is running on {self._data}.", "Start it with: pillarbox serve.") from error
         finally:
             os.close(descriptor)
+        return calling
+
+    @asynccontextmanager
+    async def _call(self, request: Request) -> AsyncIterator[Line]:
+        """A fresh connection with the request sent; raises NobodyHome."""
+        calling = self._connect()
         calling.setblocking(False)
         async with trio.SocketStream(trio.socket.from_stdlib_socket(calling)) as stream:
             line = Line(stream)

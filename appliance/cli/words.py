@@ -1,0 +1,130 @@
+"""The words of the command: what can be typed, and the request each makes.
+
+One row a command; help, parsing and requests follow from the rows.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from appliance.status import controls
+
+DATA_HELP = "the data directory (default: ./data, or $PILLARBOX_DATA)"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One command that is one request: its words, its arguments ("name" or "[name]") and how they become the request."""
+
+    words: tuple[str, ...]
+    text: str
+    arguments: tuple[str, ...]
+    request: Callable[[Any], controls.Request]
+    password: bool = False
+
+
+ROWS: tuple[Row, ...] = (
+    Row(("person", "add"), "add a person; without a password file one is generated", ("address",),
+        lambda o: controls.AddPerson(o.address, o.password, o.quota_mb), password=True),
+    Row(("person", "list"), "everybody, with the space they use", (), lambda o: controls.ListPeople()),
+    Row(("person", "remove"), "remove a person and all their mail", ("address",), lambda o: controls.RemovePerson(o.address)),
+    Row(("person", "password"), "set a new password", ("address",), lambda o: controls.SetPassword(o.address, o.password), password=True),
+    Row(("app-password", "add"), "a password of its own for one program", ("address", "label"),
+        lambda o: controls.AddAppPassword(o.address, o.label)),
+    Row(("app-password", "list"), "a person's app passwords", ("address",), lambda o: controls.ListAppPasswords(o.address)),
+    Row(("app-password", "remove"), "take a program's password back", ("address", "label"),
+        lambda o: controls.RemoveAppPassword(o.address, o.label)),
+    Row(("alias", "add"), "letters to ADDRESS go to TARGET; several targets make a group", ("address", "target"),
+        lambda o: controls.AddAlias(o.address, o.target)),
+    Row(("alias", "list"), "all aliases", (), lambda o: controls.ListAliases()),
+    Row(("alias", "remove"), "remove an alias, or one target of it", ("address", "[target]"),
+        lambda o: controls.RemoveAlias(o.address, o.target or "")),
+    Row(("domain", "add"), "take letters for a domain", ("name",), lambda o: controls.AddDomain(o.name)),
+    Row(("domain", "list"), "the house's domains", (), lambda o: controls.ListDomains()),
+    Row(("domain", "remove"), "take no more letters for a domain", ("name",), lambda o: controls.RemoveDomain(o.name)),
+    Row(("domain", "catch-all"), "letters to unknown names go to ADDRESS; none to refuse them", ("name", "[address]"),
+        lambda o: controls.SetCatchAll(o.name, o.address or "")),
+    Row(("mailbox", "list"), "a person's mailboxes", ("address",), lambda o: controls.ListMailboxes(o.address)),
+    Row(("certificate", "show"), "the certificate being used", (), lambda o: controls.ShowCertificate()),
+    Row(("certificate", "renew"), "make a new certificate now", (), lambda o: controls.RenewCertificate()),
+    Row(("status",), "how the house is", (), lambda o: controls.Status()),
+    Row(("check",), "read the whole database and say what is wrong", (), lambda o: controls.Check()),
+)  # fmt: skip
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, with the remedy; exit status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"pillarbox: {message[:1].upper()}{message[1:]}. See: {self.prog} --help\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole grammar of the command."""
+    common = _Parser(add_help=False)
+    common.add_argument("--data", metavar="DIR", default=None, help=DATA_HELP)
+    common.add_argument("--json", action="store_true", help="answer for programs")
+    top = _Parser(prog="pillarbox", description="The mail server for a home.")
+    top.add_argument("--version", action="store_true", help="say which version this is")
+    verbs = top.add_subparsers(dest="verb", metavar="COMMAND", parser_class=_Parser)
+    _serving(verbs)
+    groups: dict[str, Any] = {}
+    for row in ROWS:
+        if len(row.words) == 1:
+            made = verbs.add_parser(row.words[0], help=row.text, description=row.text, parents=[common])
+        else:
+            noun, verb = row.words
+            if noun not in groups:
+                group = verbs.add_parser(noun, help=", ".join(r.words[1] for r in ROWS if r.words[0] == noun))
+                groups[noun] = group.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=_Parser)
+            made = groups[noun].add_parser(verb, help=row.text, description=row.text, parents=[common])
+        for argument in row.arguments:
+            name = argument.strip("[]")
+            made.add_argument(name, metavar=name.upper(), nargs="?" if argument != name else None)
+        if row.password:
+            made.add_argument("--password-file", metavar="FILE", help="its first line is the password; - reads standard input")
+        if row.words == ("person", "add"):
+            made.add_argument("--quota-mb", type=int, default=0, metavar="N", help="space in MB; 0 for the house's default")
+        made.set_defaults(row=row)
+    export = groups["certificate"].add_parser(
+        "export", help="the house's authority, for devices to trust", description="Writes the authority in PEM form.", parents=[common]
+    )
+    export.add_argument("--out", metavar="FILE", default="-", help="where to write (default: standard output)")
+    export.set_defaults(special="certificate export")
+    _moving(verbs, common)
+    settings = verbs.add_parser("settings", help="example, check").add_subparsers(
+        dest="action", metavar="ACTION", required=True, parser_class=_Parser
+    )
+    settings.add_parser("example", help="a commented settings file with every default").set_defaults(special="settings example")
+    check = settings.add_parser("check", help="say all that is wrong in a settings file")
+    check.add_argument("file", metavar="FILE")
+    check.set_defaults(special="settings check")
+    return top
+
+
+def _serving(verbs: Any) -> None:
+    for name, text in (("serve", "be the mail server, in the foreground"), ("run", "try the house here: serve, with a first person made")):
+        one = verbs.add_parser(name, help=text, description=text)
+        one.add_argument("--data", metavar="DIR", default=None, help=DATA_HELP)
+        one.add_argument("--settings", metavar="FILE", help="a settings file (see: pillarbox settings example)")
+        one.add_argument("--domain", metavar="NAME", default="", help="the domain of the family's addresses")
+        one.add_argument("--listen", metavar="PROTOCOL=HOST:PORT", action="append", default=[], help="listen here only; may be repeated")
+        one.add_argument("--certificate", metavar="FILE", default="", help="a certificate of your own (PEM)")
+        one.add_argument("--key", metavar="FILE", default="", help="its private key (PEM)")
+        one.add_argument("--plaintext-login", action="store_true", help="let programs sign in without TLS")
+        one.set_defaults(special=name)
+
+
+def _moving(verbs: Any, common: _Parser) -> None:
+    take = verbs.add_parser("import", help="bring in letters from an mbox file or a Maildir", parents=[common])
+    take.add_argument("address", metavar="ADDRESS")
+    take.add_argument("source", metavar="SOURCE", help="an mbox file or a Maildir directory")
+    take.add_argument("--mailbox", default="", metavar="NAME", help="put all of them here (default: the source's own folders, or INBOX)")
+    take.set_defaults(special="import")
+    give = verbs.add_parser("export", help="write letters out as mbox files or a Maildir", parents=[common])
+    give.add_argument("address", metavar="ADDRESS")
+    give.add_argument("target", metavar="TARGET", help="a directory that is made, or an mbox file with --mailbox")
+    give.add_argument("--mailbox", default="", metavar="NAME", help="only this mailbox")
+    give.add_argument("--form", choices=("maildir", "mbox"), default="maildir", help="the form written (default: maildir)")
+    give.set_defaults(special="export")
