@@ -1,40 +1,38 @@
-"""CONTRACT SKELETON (owner: helper E1 fills it in; signatures fixed).
+"""The one writer thread: requests in, group commits out.
 
-The one writer thread: requests in, group commits out.
+Promises: a request is durable when `write` returns; groups commit in the order requests came, lazy ones among
+them; a group costs one sync and one wake-up of the event loop, however many wait; the inbox is bounded in requests
+and octets and who comes later waits in a line, without polling; a request withdrawn before its group began leaves
+no trace; the writer stops last and finishes what it was given.
+
+Fails with StoreError FULL for the request that met a full card, BROKEN when a commit failed (see `group`).
 """
 
-import sqlite3
-from collections.abc import Callable, Sequence
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
+import outcome
+import trio
+
+from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import MailboxId, ModSeq
+from appliance.mail.limits import LAZY_S, WRITER_OCTETS, WRITER_REQUESTS
+
+from .engine import Engine, Report
+from .group import Request, Transaction
+
+__all__ = ("Transaction", "Watch", "Writer", "Writes")
 
 T = TypeVar("T")
+Watch = Callable[[Mapping[MailboxId, ModSeq]], None]
 
-
-class Transaction:
-    """What a request may do inside the group's transaction, on the writer thread, under its own savepoint."""
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
-        raise NotImplementedError
-
-    def executemany(self, sql: str, rows: "Sequence[Sequence[Any]]") -> None:
-        raise NotImplementedError
-
-    def next_id(self, name: str, count: int = 1) -> int:
-        """First of `count` fresh ids of the durable counter `name` (message, body, mailbox, person, ...); never repeats."""
-        raise NotImplementedError
-
-    def touched(self, mailbox: MailboxId, modseq: ModSeq) -> None:
-        """This request changed the mailbox; watchers are woken after the commit."""
-        raise NotImplementedError
-
-    def after_commit(self, call: Callable[[], None]) -> None:
-        """Run on the writer thread once the group is durable (unlinking a body file, say); not on roll-back."""
-        raise NotImplementedError
-
-    def after_rollback(self, call: Callable[[], None]) -> None:
-        raise NotImplementedError
+GROUP_REQUESTS = 128
+LAZY_REQUESTS = 8192
+"""Lazy requests under way; more are turned away (and reported): a card that hangs must not fill the memory."""
 
 
 class Writes(Protocol):
@@ -45,10 +43,185 @@ class Writes(Protocol):
 
         Raises what `work` raised (its savepoint rolled back, the group unharmed), StoreError FULL when this
         request met a full card, StoreError BROKEN when the commit failed. Cancelled before its group began,
-        the request leaves no trace; afterwards it commits whether or not anyone waits.
+        the request leaves no trace; afterwards it commits whether or not anyone waits. `work` runs on the writer
+        thread and may run again after others' trouble: it must not change anything but the database.
         """
         ...
 
     def write_lazily(self, work: Callable[[Transaction], object]) -> None:
         """Run `work` with the next durable commit or within LAZY_S, in order; nobody waits; failure is journalled."""
         ...
+
+
+class Writer:
+    """The thread around an Engine. `start` and everything public but the thread's own part run on the trio thread."""
+
+    def __init__(self, engine: Engine, *, group_octets: int, report: Report, lazy_s: float = LAZY_S) -> None:
+        self._engine = engine
+        self._group_octets = group_octets
+        self._report = report
+        self._lazy_s = lazy_s
+        self._inbox: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self._claim = threading.Lock()
+        self._finished: deque[list[Request]] = deque()
+        self._thread = threading.Thread(target=self._run, name="database-writer", daemon=True)
+        self._token: trio.lowlevel.TrioToken
+        self._open = False
+        # on the trio thread only: what is in the inbox or being written, and who waits to get there
+        self._line: deque[Request] = deque()
+        self._requests = 0
+        self._octets = 0
+        self._lazy = 0
+        self._watchers: list[Watch] = []
+        # on the writer thread only: lazy requests waiting for company, until when
+        self._held: list[Request] = []
+        self._held_until_mono = 0.0
+
+    def start(self) -> None:
+        self._token = trio.lowlevel.current_trio_token()
+        self._open = True
+        self._thread.start()
+
+    def watch(self, call: Watch) -> None:
+        """`call` runs on the trio thread after each durable commit, before its waiters resume."""
+        self._watchers.append(call)
+
+    async def write(self, work: Callable[[Transaction], T], *, octets: int = 0) -> T:
+        """See Writes."""
+        if not self._open:
+            raise StoreError(Trouble.BROKEN, "the database is closed")
+        await trio.lowlevel.checkpoint_if_cancelled()
+        request = Request(work, octets, task=trio.lowlevel.current_task())
+        if self._line or not self._has_room(request):
+            self._line.append(request)
+        else:
+            self._admit(request)
+
+        def abort(_: Any) -> trio.lowlevel.Abort:
+            with self._claim:
+                if request.begun:
+                    return trio.lowlevel.Abort.FAILED
+                request.withdrawn = True
+            if request in self._line:
+                self._line.remove(request)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        result: T = await trio.lowlevel.wait_task_rescheduled(abort)
+        return result
+
+    def write_lazily(self, work: Callable[[Transaction], object]) -> None:
+        """See Writes."""
+        if not self._open or self._lazy >= LAZY_REQUESTS:
+            self._report("lazy", "the database is closed" if not self._open else "too many small changes wait")
+            return
+        self._lazy += 1
+        self._inbox.put(Request(work, lazy=True))
+
+    async def stop(self) -> None:
+        """Finish everything asked for so far, then end the thread. Not cancelled half way."""
+        if not self._open:
+            return
+        with trio.CancelScope(shield=True):
+            while self._line:
+                await self.write(lambda _: None)
+            self._open = False
+            self._inbox.put(None)
+            await trio.to_thread.run_sync(self._thread.join)
+            self._tell()
+
+    def _has_room(self, request: Request) -> bool:
+        if not self._requests:
+            return True
+        return self._requests < WRITER_REQUESTS and self._octets + request.octets <= WRITER_OCTETS
+
+    def _admit(self, request: Request) -> None:
+        self._requests += 1
+        self._octets += request.octets
+        self._inbox.put(request)
+
+    def _tell(self) -> None:
+        """On the trio thread: watchers first, then room for those in line, then the waiters."""
+        while self._finished:
+            group = self._finished.popleft()
+            touched: dict[MailboxId, ModSeq] = {}
+            for request in group:
+                if request.lazy:
+                    self._lazy -= 1
+                else:
+                    self._requests -= 1
+                    self._octets -= request.octets
+                if request.touched and request.error is None:
+                    for mailbox, modseq in request.touched.items():
+                        if touched.get(mailbox, 0) < modseq:
+                            touched[mailbox] = modseq
+            if touched:
+                for call in self._watchers:
+                    call(touched)
+            while self._line and self._has_room(self._line[0]):
+                self._admit(self._line.popleft())
+            for request in group:
+                if request.withdrawn:
+                    continue
+                if request.task is not None:
+                    error = request.error
+                    trio.lowlevel.reschedule(request.task, outcome.Value(request.result) if error is None else outcome.Error(error))
+                elif request.error is not None:
+                    self._report("lazy", f"a small change was lost: {request.error}")
+
+    # --- the writer thread -----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        going = True
+        while going:
+            group, going = self._gather()
+            if group:
+                self._write(group)
+        self._engine.close()
+
+    def _gather(self) -> tuple[list[Request], bool]:
+        """The next group in the order of asking; False with it when it is the last one."""
+        group, self._held = self._held, []
+        octets, durable = 0, False
+        while octets < self._group_octets and len(group) < GROUP_REQUESTS:
+            try:
+                if durable:
+                    request = self._inbox.get_nowait()
+                elif group:
+                    request = self._inbox.get(timeout=max(0.0, self._held_until_mono - time.monotonic()))
+                else:
+                    request = self._inbox.get()
+            except queue.Empty:
+                break
+            if request is None:
+                return group, False
+            if not group:
+                self._held_until_mono = time.monotonic() + self._lazy_s
+            group.append(request)
+            octets += request.octets
+            durable = durable or not request.lazy
+        return group, True
+
+    def _write(self, group: list[Request]) -> None:
+        with self._claim:
+            wanted = []
+            for request in group:
+                if not request.withdrawn:
+                    request.begun = True
+                    wanted.append(request)
+        if wanted:
+            self._engine.run(wanted)
+        self._finished.append(group)
+        try:
+            self._token.run_sync_soon(self._tell)
+        except trio.RunFinishedError:
+            return
+        for request in wanted:
+            for call in request.after_commit:
+                try:
+                    call()
+                except Exception as error:
+                    self._soon_report("lazy", f"cleaning up after a commit failed: {error}")
+        self._engine.tidy()
+
+    def _soon_report(self, kind: str, text: str) -> None:
+        self._token.run_sync_soon(self._report, kind, text)

@@ -1,0 +1,126 @@
+"""Open SQLite for a card: pragmas, and the write-ahead log as a ring.
+
+The ring: SQLite deletes its log when the last connection closes and lets it grow again with every commit, which
+costs a journal entry of the file system each time. So a zero-filled log of the ring's size is written and synced
+before the first connection opens; SQLite takes it as empty and overwrites it in place for ever: a small commit is
+one fdatasync and no change of any file's size. Readers are opened read-only and closed after the writer, so that
+no close is ever "the last writable one": the log then stays for the next start, and a close never checkpoints.
+"""
+
+import os
+import sqlite3
+import struct
+from pathlib import Path
+
+PAGE_OCTETS = 1024
+RING_OCTETS = 4 * 2**20
+WRITER_CACHE_KIB = 768
+READER_CACHE_KIB = 256
+SPILL_OCTETS = 4 * 2**20
+"""Changed pages a transaction may hold in memory before some go to the log early."""
+FRAME_HEADER_OCTETS = 24
+LOG_HEADER_OCTETS = 32
+STATEMENTS = 96
+"""Compiled statements kept by each connection."""
+
+
+def log_of(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
+def version_of(path: Path) -> int:
+    """`user_version` from the file's header, 0 when there is no file yet: octets 60 to 63, without opening a connection."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except FileNotFoundError:
+        return 0
+    return int(struct.unpack_from(">I", header, 60)[0]) if len(header) == 100 else 0
+
+
+def sync_directory(path: Path) -> None:
+    """Make names made, moved or removed in the directory durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_log(path: Path, octets: int, kept: bytes = b"") -> None:
+    """Put a log of `kept` and zeros, `octets` long, in place of whatever log there is; durable when it returns."""
+    new = path.with_name(path.name + "-wal.new")
+    with new.open("wb", buffering=0) as file:
+        file.write(kept)
+        zeros = bytes(1 << 16)
+        for at in range(len(kept), octets, len(zeros)):
+            file.write(zeros[: octets - at])
+        os.fsync(file.fileno())
+    new.replace(log_of(path))
+    sync_directory(path.parent)
+
+
+def ready_ring(path: Path, octets: int) -> None:
+    """See that the log has the ring's size before anybody opens the database.
+
+    A shorter log (another setting, or one that SQLite began itself) is first worked into the database.
+    """
+    try:
+        size = log_of(path).stat().st_size
+    except FileNotFoundError:
+        size = 0
+    if 0 < size < octets:
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        connection.close()
+        size = 0
+    if size == 0:
+        write_log(path, octets)
+
+
+def open_writer(path: Path, ring_octets: int, cache_kib: int = WRITER_CACHE_KIB) -> sqlite3.Connection:
+    """The one connection that writes; used by one thread at a time."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS)
+    page = int(connection.execute("PRAGMA page_size").fetchone()[0])
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "wal_autocheckpoint=0",
+        f"journal_size_limit={ring_octets:d}",
+        f"cache_size=-{cache_kib:d}",
+        f"cache_spill={SPILL_OCTETS // page:d}",
+        "secure_delete=OFF",
+        "foreign_keys=OFF",
+        "temp_store=MEMORY",
+        "mmap_size=0",
+    ):
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+    return connection
+
+
+def open_reader(path: Path, cache_kib: int = READER_CACHE_KIB) -> sqlite3.Connection:
+    """A connection that can only read; closed after the writer's."""
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS
+    )
+    for pragma in (f"cache_size=-{cache_kib:d}", "temp_store=MEMORY", "mmap_size=0", "query_only=ON"):
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+    return connection
+
+
+class Ring:
+    """Where the log stands, read from the first octets of SQLite's index of it (walformat.html §2.1)."""
+
+    def __init__(self, path: Path, page_octets: int) -> None:
+        self._fd = os.open(path.with_name(path.name + "-shm"), os.O_RDONLY)
+        self.frame_octets = page_octets + FRAME_HEADER_OCTETS
+
+    def frames(self) -> int:
+        """Committed frames in the log, 0 after it began anew."""
+        return int(struct.unpack_from("=I", os.pread(self._fd, 20, 0), 16)[0])
+
+    def octets(self) -> int:
+        return LOG_HEADER_OCTETS + self.frames() * self.frame_octets
+
+    def close(self) -> None:
+        os.close(self._fd)

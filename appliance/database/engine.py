@@ -1,0 +1,166 @@
+"""The writing side of one database: the connection, its log and what happens around a commit; no threads, no trio.
+
+Promises: a group is durable when `run` returns; the log is worked into the database only after the waiters were
+told (`tidy`) and keeps its first size; after a failed sync the connection is thrown away, the log rewritten from
+its acknowledged frames to fresh pages, and the database opened again through SQLite's recovery.
+
+POSIX drops a process's locks on a file when any descriptor of it is closed: nothing here opens and closes the
+database's files by itself while a connection is open.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.limits import RESERVE_OCTETS
+
+from .connection import Ring, log_of, open_writer, ready_ring, write_log
+from .group import Counters, Group, Request
+
+REOPEN_S = 1.0
+"""Between two tries to open a broken database again."""
+
+Report = Callable[[str, str], None]
+"""`report(kind, text)`: "full" and "broken" when that state begins, "" when writing works again, "lazy" for a lazy request that failed."""
+
+
+class _Readers(Protocol):
+    def gate(self) -> AbstractContextManager[None]: ...
+    def open_first(self) -> None: ...
+    def close_connections(self) -> None: ...
+
+
+class Engine:
+    """Used by one thread at a time."""
+
+    def __init__(self, path: Path, readers: _Readers, *, ring_octets: int, report: Report) -> None:
+        self._path = path
+        self._readers = readers
+        self._ring_octets = ring_octets
+        self._report = report
+        self._counters = Counters()
+        self._connection: sqlite3.Connection | None = None
+        self._group: Group
+        self._ring: Ring
+        self._saved_log: bytes | None = None
+        self._next_try_mono = 0.0
+        self._trouble = ""
+        self.checkpoints = 0
+
+    def open(self) -> None:
+        """Raises sqlite3.Error, OSError."""
+        ready_ring(self._path, self._ring_octets)
+        self._open()
+
+    def _open(self) -> None:
+        connection = open_writer(self._path, self._ring_octets)
+        try:
+            # the first transaction recovers the log; a write that changes nothing adds no frame
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("COMMIT")
+            page = int(connection.execute("PRAGMA page_size").fetchone()[0])
+            self._readers.open_first()
+            self._ring = Ring(self._path, page)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        self._group = Group(connection, self._counters)
+
+    def run(self, requests: Sequence[Request]) -> None:
+        """Commit them as one group; each has its result or its error afterwards."""
+        if self._connection is None and not self._reopened():
+            for request in requests:
+                request.error = StoreError(Trouble.BROKEN)
+            return
+        self._group.run(requests)
+        if self._group.ruined:
+            self._say("broken", self._group.ruined)
+        elif self._group.met_full:
+            self._say("full", "the card is full")
+
+    def tidy(self) -> None:
+        """After the waiters were told: make room in the log, or throw a broken connection away."""
+        if self._connection is None:
+            return
+        if self._group.ruined:
+            self._throw_away()
+            self._reopened()
+            return
+        octets = self._ring.octets()
+        low = self._free_octets() < RESERVE_OCTETS
+        if not low:
+            self._say("", "writing works again")
+        if octets > self._ring_octets // 2 or (low and octets > self._ring_octets // 64):
+            self.checkpoint()
+
+    def checkpoint(self) -> None:
+        """Work the log into the database; the next commit then begins the log anew, in place."""
+        if self._connection is None:
+            return
+        self.checkpoints += 1
+        try:
+            busy, frames, done = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            # readers hold on to the log's old part: with the gate shut for an instant nobody does
+            with self._readers.gate():
+                if busy or done < frames:
+                    self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+        except sqlite3.Error as error:
+            self._say("full" if "full" in str(error) else "broken", str(error))
+
+    def _free_octets(self) -> int:
+        about = os.statvfs(self._path.parent)
+        return about.f_bavail * about.f_frsize
+
+    def _say(self, kind: str, text: str) -> None:
+        if kind != self._trouble:
+            self._trouble = kind
+            self._report(kind, text)
+
+    def _throw_away(self) -> None:
+        """Close without a checkpoint, keep the acknowledged frames: they are rewritten, the old pages never synced again."""
+        connection = self._connection
+        if connection is None:
+            return
+        with self._readers.gate():
+            acknowledged = self._ring.octets() if self._ring.frames() else 0
+            self._connection = None
+            connection.close()
+            self._readers.close_connections()
+            self._ring.close()
+            with log_of(self._path).open("rb") as file:
+                self._saved_log = file.read(acknowledged)
+
+    def _reopened(self) -> bool:
+        now = time.monotonic()
+        if now < self._next_try_mono:
+            return False
+        self._next_try_mono = now + REOPEN_S
+        try:
+            with self._readers.gate():
+                if self._saved_log is not None:
+                    write_log(self._path, max(self._ring_octets, len(self._saved_log)), self._saved_log)
+                    self._saved_log = None
+                self._open()
+        except (sqlite3.Error, OSError) as error:
+            self._say("broken", f"the database could not be opened again: {error}")
+            return False
+        return True
+
+    def close(self) -> None:
+        """Work the log in, close the writer first and the readers after it: the log stays for the next start."""
+        if self._connection is None:
+            return
+        if not self._group.ruined:
+            self.checkpoint()
+        with self._readers.gate():
+            self._connection.close()
+            self._connection = None
+            self._readers.close_connections()
+            self._ring.close()

@@ -1,0 +1,180 @@
+"""Read connections: a few threads, each with a read-only connection, run short queries.
+
+A query sees one snapshot and ends before its result is handed out: no cursor and no transaction outlives it, so
+that no slow client can keep the log from being reused. It must be a window of bounded size (say 500 rows).
+The writer stops all queries for an instant (`gate`) when it needs the log empty of readers.
+
+Fails with StoreError BROKEN when the card or the file cannot be read.
+"""
+
+import queue
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import outcome
+import trio
+
+from appliance.mail.errors import StoreError, Trouble
+
+from .connection import open_reader
+
+T = TypeVar("T")
+
+
+class _Query:
+    __slots__ = ("begun", "outcome", "task", "withdrawn", "work")
+
+    def __init__(self, work: Callable[[sqlite3.Connection], Any], task: Any) -> None:
+        self.work = work
+        self.task = task
+        self.begun = False
+        self.withdrawn = False
+        self.outcome: Any = None
+
+
+def query(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    """Run `work` in one snapshot; SQLite's own failures become StoreError BROKEN."""
+    try:
+        connection.execute("BEGIN")
+        try:
+            return work(connection)
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+    except (sqlite3.OperationalError, sqlite3.DatabaseError) as error:
+        if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
+            raise
+        raise StoreError(Trouble.BROKEN, f"reading failed: {error}") from error
+
+
+class _Desk:
+    """One reader's connection, opened by its thread at the first query, and the lock that is held while a query runs."""
+
+    __slots__ = ("connection", "lock")
+
+    def __init__(self) -> None:
+        self.connection: sqlite3.Connection | None = None
+        self.lock = threading.Lock()
+
+
+class Readers:
+    """`threads` threads at most; the second one starts when the first is busy."""
+
+    def __init__(self, path: Path, threads: int, cache_kib: int) -> None:
+        self._path = path
+        self._cache_kib = cache_kib
+        self._desks = [_Desk() for _ in range(threads)]
+        self._threads: list[threading.Thread] = []
+        self._inbox: queue.SimpleQueue[_Query | None] = queue.SimpleQueue()
+        self._claim = threading.Lock()
+        self._done: deque[_Query] = deque()
+        self._told = False
+        self._under_way = 0
+        self._token: trio.lowlevel.TrioToken
+        self._open = False
+
+    def start(self) -> None:
+        """On the trio thread, after `open_first`."""
+        self._token = trio.lowlevel.current_trio_token()
+        self._open = True
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Cancelled before it began, the query is not run; afterwards its (short) end is awaited."""
+        if not self._open:
+            raise StoreError(Trouble.BROKEN, "the database is closed")
+        request = _Query(work, trio.lowlevel.current_task())
+        self._under_way += 1
+        if self._under_way > len(self._threads) < len(self._desks):
+            desk = self._desks[len(self._threads)]
+            thread = threading.Thread(target=self._run, args=(desk,), name=f"database-reader-{len(self._threads)}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        self._inbox.put(request)
+
+        def abort(_: Any) -> trio.lowlevel.Abort:
+            with self._claim:
+                if request.begun:
+                    return trio.lowlevel.Abort.FAILED
+                request.withdrawn = True
+            self._under_way -= 1
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        result: T = await trio.lowlevel.wait_task_rescheduled(abort)
+        return result
+
+    def _run(self, desk: _Desk) -> None:
+        while (request := self._inbox.get()) is not None:
+            with self._claim:
+                if request.withdrawn:
+                    continue
+                request.begun = True
+            request.outcome = outcome.capture(self._answer, desk, request.work)
+            self._done.append(request)
+            if not self._told:
+                self._told = True
+                try:
+                    self._token.run_sync_soon(self._tell)
+                except trio.RunFinishedError:
+                    return
+
+    def _answer(self, desk: _Desk, work: Callable[[sqlite3.Connection], Any]) -> Any:
+        with desk.lock:
+            if desk.connection is None:
+                if not self._open:
+                    raise StoreError(Trouble.BROKEN, "the database is closed")
+                try:
+                    desk.connection = open_reader(self._path, self._cache_kib)
+                except sqlite3.Error as error:
+                    raise StoreError(Trouble.BROKEN, f"reading failed: {error}") from error
+            return query(desk.connection, work)
+
+    def _tell(self) -> None:
+        self._told = False
+        while self._done:
+            request = self._done.popleft()
+            self._under_way -= 1
+            trio.lowlevel.reschedule(request.task, request.outcome)
+
+    @contextmanager
+    def gate(self) -> Iterator[None]:
+        """No query runs inside the block (called by the writer thread)."""
+        for desk in self._desks:
+            desk.lock.acquire()
+        try:
+            yield
+        finally:
+            for desk in self._desks:
+                desk.lock.release()
+
+    def open_first(self) -> None:
+        """One read-only connection must be open whenever the writer's closes: it keeps SQLite from taking that for the last
+        close, which would work the log into the database and delete it. Inside the gate or before `start`."""
+        if self._desks[0].connection is None:
+            self._desks[0].connection = open_reader(self._path, self._cache_kib)
+
+    def first(self) -> sqlite3.Connection:
+        """The first connection, for queries on the calling thread."""
+        self.open_first()
+        connection = self._desks[0].connection
+        assert connection is not None  # noqa: S101 open_first saw to it
+        return connection
+
+    def close_connections(self) -> None:
+        """Inside the gate, after the writer's connection closed; later queries open their own again."""
+        for desk in self._desks:
+            if desk.connection is not None:
+                desk.connection.close()
+                desk.connection = None
+
+    def stop(self) -> None:
+        """End the threads; blocks until the queries under way are done."""
+        self._open = False
+        for _ in self._threads:
+            self._inbox.put(None)
+        for thread in self._threads:
+            thread.join()

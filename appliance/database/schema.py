@@ -1,0 +1,58 @@
+"""All tables in one place, in plain SQL for SQLite 3.40 and later.
+
+Rules kept here: hot rows are small (a flag change rewrites `message` alone, `fact` never changes), ids come
+from durable counters and never from SQLite's rowid, and every statement can be read by whoever opens the
+file with the sqlite3 command. Steps that change a table that has been shipped go into `migrations`.
+"""
+
+TABLES: tuple[str, ...] = (
+    # --- the house -------------------------------------------------------------------------------------
+    "CREATE TABLE house(key TEXT PRIMARY KEY, value) WITHOUT ROWID",
+    # `next`: the first id nobody may have been given; ids below it are used up or skipped
+    "CREATE TABLE counter(name TEXT PRIMARY KEY, next INTEGER NOT NULL) WITHOUT ROWID",
+    # --- people ----------------------------------------------------------------------------------------
+    "CREATE TABLE domain(name TEXT PRIMARY KEY, catch_all TEXT)",
+    "CREATE TABLE person(id INTEGER PRIMARY KEY, address TEXT NOT NULL UNIQUE, quota_octets INTEGER, added_at INTEGER NOT NULL)",
+    "CREATE TABLE alias(address TEXT, target TEXT, PRIMARY KEY(address, target)) WITHOUT ROWID",
+    """CREATE TABLE password(id INTEGER PRIMARY KEY, person INTEGER NOT NULL, label TEXT NOT NULL DEFAULT '',
+        argon2 TEXT, scram_salt BLOB, scram_iterations INTEGER, scram_stored BLOB, scram_server BLOB,
+        set_at INTEGER, used_at INTEGER)""",
+    "CREATE INDEX password_person ON password(person)",
+    # --- mailboxes -------------------------------------------------------------------------------------
+    """CREATE TABLE mailbox(id INTEGER PRIMARY KEY, person INTEGER NOT NULL, name TEXT NOT NULL,
+        special_use TEXT NOT NULL DEFAULT '', selectable INTEGER NOT NULL DEFAULT 1,
+        uid_validity INTEGER NOT NULL, uid_next INTEGER NOT NULL DEFAULT 1, modseq INTEGER NOT NULL DEFAULT 1,
+        messages INTEGER NOT NULL DEFAULT 0, unseen INTEGER NOT NULL DEFAULT 0, deleted INTEGER NOT NULL DEFAULT 0,
+        octets INTEGER NOT NULL DEFAULT 0, recent_from INTEGER NOT NULL DEFAULT 1,
+        horizon INTEGER NOT NULL DEFAULT 0, tombstones INTEGER NOT NULL DEFAULT 0, UNIQUE(person, name))""",
+    # the highest UIDVALIDITY a name had before its mailbox was deleted or renamed away
+    "CREATE TABLE buried(person INTEGER, name TEXT, uid_validity INTEGER NOT NULL, PRIMARY KEY(person, name)) WITHOUT ROWID",
+    "CREATE TABLE subscription(person INTEGER, name TEXT, PRIMARY KEY(person, name)) WITHOUT ROWID",
+    "CREATE TABLE keyword(mailbox INTEGER, bit INTEGER, name TEXT NOT NULL, PRIMARY KEY(mailbox, bit)) WITHOUT ROWID",
+    # --- messages --------------------------------------------------------------------------------------
+    """CREATE TABLE message(mailbox INTEGER, uid INTEGER, modseq INTEGER NOT NULL, flags INTEGER NOT NULL,
+        internal_at INTEGER NOT NULL, octets INTEGER NOT NULL, body INTEGER NOT NULL, fact INTEGER NOT NULL,
+        PRIMARY KEY(mailbox, uid)) WITHOUT ROWID""",
+    "CREATE INDEX message_modseq ON message(mailbox, modseq)",
+    # cold and ready to send; its id is the MessageId; `holders` counts the message rows that share it (copies)
+    """CREATE TABLE fact(id INTEGER PRIMARY KEY, holders INTEGER NOT NULL DEFAULT 1, described_by INTEGER NOT NULL,
+        sent_at INTEGER, prefix BLOB NOT NULL, envelope BLOB NOT NULL, bodystructure BLOB NOT NULL, parts BLOB NOT NULL,
+        preview TEXT NOT NULL DEFAULT '')""",
+    # one row is a run of consecutive UIDs, `uid` to `last`; below `mailbox.horizon` runs have been dropped
+    "CREATE TABLE expunged(mailbox INTEGER, modseq INTEGER, uid INTEGER, last INTEGER, PRIMARY KEY(mailbox, modseq, uid)) WITHOUT ROWID",
+    # --- bodies ----------------------------------------------------------------------------------------
+    # `holders` counts the fact and queue rows that need the octets; `digest` names the file, NULL when the octets are in `body_data`
+    """CREATE TABLE body(id INTEGER PRIMARY KEY, octets INTEGER NOT NULL, stored_octets INTEGER NOT NULL,
+        holders INTEGER NOT NULL, digest BLOB)""",
+    "CREATE UNIQUE INDEX body_digest ON body(digest) WHERE digest IS NOT NULL",
+    "CREATE INDEX body_unheld ON body(id) WHERE holders = 0",
+    "CREATE TABLE body_data(id INTEGER PRIMARY KEY, data BLOB NOT NULL)",
+    # --- comings and goings ----------------------------------------------------------------------------
+    "CREATE TABLE import_progress(person INTEGER, source TEXT, position TEXT, PRIMARY KEY(person, source)) WITHOUT ROWID",
+)
+
+ROWS: tuple[str, ...] = (
+    # UIDVALIDITY (32 bits) begins at a random place, so that a card set up anew is not taken for the old one
+    "INSERT INTO counter VALUES('uid_validity', abs(random() % 1073741824) + 1)",
+)
+"""What a new house starts with."""
