@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from appliance.mail.address import Address
+from appliance.mail.address import Address, parse_domain
+from appliance.mail.errors import MisuseError
 from appliance.mail.ids import PersonId
 
 from .aliases import expand
@@ -115,18 +116,20 @@ def read_tables(reads: Reads, version: int = 0) -> Tables:
     return tables
 
 
+def targets_of(tables: Tables, key: str) -> tuple[str, ...]:
+    """The keys an alias leads to, its +tag aside; () for what is no alias."""
+    if key in tables.by_address:
+        return ()
+    targets = tables.aliases.get(key) or tables.aliases.get(untagged(key), ())
+    return tuple(key_of(split_address(target)) for target in targets)
+
+
 def _follow(tables: Tables, alias: str) -> Resolution:
     """Where an alias leads in the end; targets that no longer exist are left out."""
-
-    def targets_of(key: str) -> tuple[str, ...]:
-        if key in tables.by_address:
-            return ()
-        return tables.aliases.get(key) or tables.aliases.get(untagged(key), ())
-
     written = {key_of(split_address(target)): target for targets in tables.aliases.values() for target in targets}
     people: dict[PersonId, None] = {}
     outside: list[Address] = []
-    for key in expand(alias, lambda key: tuple(key_of(split_address(target)) for target in targets_of(key))):
+    for key in expand(alias, lambda key: targets_of(tables, key)):
         address = split_address(written.get(key, key))
         if address.domain not in tables.domains:
             outside.append(address)
@@ -217,7 +220,10 @@ class Directory:
         tables = self._tables
         local, at, domain = name.rpartition("@")
         if at:
-            person = tables.by_address.get(f"{fold(local)}@{fold(domain)}")
+            try:
+                person = tables.by_address.get(f"{fold(local)}@{parse_domain(domain)}")
+            except MisuseError:
+                return None
         else:
             person = tables.by_local.get(fold(name))
         return None if person is None else tables.people[person]

@@ -1,0 +1,72 @@
+"""The house's domains, and addresses as people type them: read, checked, refused with a remedy.
+
+Rules: a domain or address is refused before anything is written; what is kept is the one form all others are
+compared in (`mail.address`). How it fails: SetupError.
+"""
+
+from collections.abc import Iterable
+
+from appliance.mail.address import Address, parse_address, parse_domain
+from appliance.mail.errors import MisuseError, SetupError
+
+from .directory import Person, Tables, fold, key_of
+
+
+def read_domain(text: str) -> str:
+    """A domain a house can have. Raises SetupError."""
+    try:
+        domain = parse_domain(text.strip().removesuffix("."))
+    except MisuseError:
+        raise SetupError(f"“{text}” is not a domain name.", "Write it like example.org.") from None
+    if domain.startswith("["):
+        raise SetupError("An address in brackets cannot be a domain of the house.", "Write a name like example.org.")
+    return domain
+
+
+def read_address(text: str) -> Address:
+    """An address as somebody typed it. Raises SetupError."""
+    try:
+        return parse_address(text.strip())
+    except MisuseError as e:
+        raise SetupError(f"“{text}” is not a mail address: {e}.", "Write it like anna@example.org.") from None
+
+
+def expect_domain(tables: Tables, domain: str) -> None:
+    """Raises SetupError when it is not one of the house's."""
+    if domain not in tables.domains:
+        known = ", ".join(tables.domains) or "none yet"
+        raise SetupError(f"{domain} is not a domain of this house ({known}).", f"Add it first: pillarbox domain add {domain}")
+
+
+def expect_person(tables: Tables, text: str) -> Person:
+    """The person of that address, or of that local part where only one has it. Raises SetupError."""
+    person = tables.by_address.get(key_of(read_address(text))) if "@" in text else tables.by_local.get(fold(text.strip()))
+    if person is None:
+        raise SetupError(f"Nobody here has the address {text}.", "See who lives here: pillarbox person list")
+    return tables.people[person]
+
+
+def expect_free(tables: Tables, address: Address) -> None:
+    """Raises SetupError when a person or an alias has the address."""
+    key = key_of(address)
+    if key in tables.by_address:
+        raise SetupError(f"{address} already lives here.", "Choose another address, or change the password: pillarbox person password")
+    if key in tables.aliases:
+        raise SetupError(f"{address} is an alias already.", f"Remove it first: pillarbox alias remove {address}")
+
+
+def expect_empty(tables: Tables, domain: str) -> None:
+    """Raises SetupError while people or aliases stand in the domain."""
+    ending = f"@{domain}"
+
+    def there(keys: Iterable[str]) -> list[str]:
+        return [key for key in keys if key.endswith(ending)]
+
+    if people := there(tables.by_address):
+        raise SetupError(f"{_some(people)} still live at {domain}.", "Remove them first: pillarbox person remove")
+    if aliases := there(tables.aliases):
+        raise SetupError(f"{_some(aliases)} still stand at {domain}.", "Remove these aliases first: pillarbox alias remove")
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,298 @@
+"""Passwords: the verifiers kept of them, checking one, and making one up.
+
+Rules:
+  - A person's own password is kept as argon2id (scrypt where argon2 cannot be loaded; the stored form says which) and,
+    unless the setting keeps it for app passwords only, as SCRAM-SHA-256 keys (RFC 5802 §3, RFC 7677).
+  - A generated app password is kept as SCRAM keys alone: 99 random bits need no slow hash, and one PBKDF2 then finds
+    which of many app passwords was typed, however many there are.
+  - So every check costs one slow hash and one PBKDF2, for strangers (a decoy), for one app password and for thirty.
+  - SCRAM salts come from a secret of the house and the name's local part, for strangers and people alike: asking for
+    a salt tells nothing, today or after a change of password (RFC 5802 §9 asks for the same from both).
+  - ASCII is taken as typed. Other text goes through SASLprep (RFC 4013), as SCRAM's clients do it (RFC 5802 §5.1), but
+    code points newer than its Unicode 3.2 are allowed; text it forbids is taken in NFC (RFC 8265 §4.2.2).
+  - Verifiers and passwords never show in a repr, a log or an error; all comparisons are in constant time.
+How it fails: SetupError for a password nobody may have; AuthError when a stored form needs a library that is missing.
+"""
+
+import hmac
+import os
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b, pbkdf2_hmac, scrypt, sha256
+from typing import Protocol, TypeVar
+
+from appliance.mail.errors import AuthError, SetupError
+from appliance.mail.ids import PersonId
+from appliance.mail.limits import PASSWORD_OCTETS
+
+from .directory import Reads, fold
+
+T = TypeVar("T")
+
+ARGON2_PASSES = 5
+ARGON2_KIB = 7 * 1024
+"""The least memory OWASP's table gives, with the passes it asks for then: a check must fit beside the server on 512 MB."""
+SCRYPT_LOG_N, SCRYPT_R, SCRYPT_P = 13, 8, 10
+"""8 MiB; OWASP's row for that memory."""
+SCRYPT_MAX_OCTETS = 64 * 2**20
+HASH_OCTETS = 32
+SALT_OCTETS = 16
+SCRAM_ITERATIONS = 15_000
+"""RFC 7677 §4 asks for at least 4096 and names 15,000 as what a desktop then did in 0.1 s; the client pays it at each
+sign-in (some 5 ms on a PC, 20 ms on a small board)."""
+REMEMBERED = 512
+"""Verified passwords remembered; a family has fewer than fifty."""
+ALPHABET = b"abcdefghjkmnpqrstuvwxyz23456789"
+"""No i l 1, no o 0: nothing to mistake when it is read from one screen and typed on another."""
+GROUPS, GROUP_LETTERS = 5, 4
+"""20 letters of 31: 99 bits."""
+SALT_ROW = "scram-salt"
+"""Its row in the table `house`."""
+
+
+class InThread(Protocol):
+    """Runs work in one of the few threads the house has for it."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ScramKeys:
+    """What SCRAM-SHA-256 keeps of a password (RFC 5802 §3)."""
+
+    salt: bytes = field(repr=False)
+    iterations: int
+    stored: bytes = field(repr=False)
+    server: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Verifiers:
+    """What is written down of one password; `slow` is argon2id or scrypt in PHC form, or None."""
+
+    slow: str | None = field(repr=False)
+    scram: ScramKeys | None = field(repr=False)
+
+
+@dataclass(slots=True)
+class PasswordRow:
+    """One password of a person. `label` "" is their own, others are app passwords; `used_at` UTC seconds of a day it was used."""
+
+    id: int
+    person: PersonId
+    label: str
+    verifiers: Verifiers = field(repr=False)
+    set_at: int
+    used_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """One commit's picture of all passwords, in memory."""
+
+    version: int = 0
+    rows: dict[PersonId, tuple[PasswordRow, ...]] = field(default_factory=dict, repr=False)
+    salt_secret: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
+    """Written down with the first person; until then this process's own serves strangers."""
+
+
+def read_secrets(reads: Reads, version: int = 0, passing_secret: bytes = b"") -> Secrets:
+    """All of it; `passing_secret` serves as long as none was written."""
+    rows: dict[PersonId, tuple[PasswordRow, ...]] = {}
+    for number, owner, label, slow, salt, iterations, stored, server, set_at, used_at in reads.execute(
+        "SELECT id, person, label, argon2, scram_salt, scram_iterations, scram_stored, scram_server, set_at, used_at"
+        " FROM password ORDER BY id"
+    ):
+        scram = ScramKeys(salt, iterations, stored, server) if stored is not None else None
+        row = PasswordRow(number, PersonId(owner), label, Verifiers(slow, scram), set_at, used_at)
+        rows[row.person] = (*rows.get(row.person, ()), row)
+    for (secret,) in reads.execute("SELECT value FROM house WHERE key = ?", (SALT_ROW,)):
+        return Secrets(version, rows, secret)
+    return Secrets(version, rows, passing_secret or os.urandom(32))
+
+
+# --- text ------------------------------------------------------------------------------------
+
+
+def prepare(password: str) -> bytes:
+    """The octets that are hashed; see the rules above."""
+    if password.isascii():
+        return password.encode()
+    import stringprep as tables  # 1 MB with its database, which an ASCII house never needs
+    import unicodedata
+
+    mapped = "".join(" " if tables.in_table_c12(letter) else letter for letter in password if not tables.in_table_b1(letter))
+    prepared = unicodedata.normalize("NFKC", mapped)
+    forbidden = (
+        tables.in_table_c12, tables.in_table_c21_c22, tables.in_table_c3, tables.in_table_c4, tables.in_table_c5,
+        tables.in_table_c6, tables.in_table_c7, tables.in_table_c8, tables.in_table_c9,
+    )  # fmt: skip
+    allowed = bool(prepared) and not any(test(letter) for letter in prepared for test in forbidden)
+    if allowed and any(map(tables.in_table_d1, prepared)):  # RFC 3454 §6
+        ends_well = tables.in_table_d1(prepared[0]) and tables.in_table_d1(prepared[-1])
+        allowed = ends_well and not any(map(tables.in_table_d2, prepared))
+    if not allowed:
+        prepared = unicodedata.normalize("NFC", password)
+    return prepared.encode("utf-8", "surrogatepass")
+
+
+def check_new(password: str) -> None:
+    """Raises SetupError when nobody could sign in with it."""
+    remedy = "Choose another password."
+    if not password:
+        raise SetupError("The password is empty.", remedy)
+    if len(password.encode("utf-8", "surrogatepass")) > PASSWORD_OCTETS:
+        raise SetupError(f"The password is longer than {PASSWORD_OCTETS} octets.", remedy)
+    if any(letter < " " or letter == "\x7f" or "\ud800" <= letter <= "\udfff" for letter in password):
+        raise SetupError("The password has a control character in it, such as a line end.", remedy)
+
+
+def generate() -> str:
+    """A password for typing once: groups of letters and digits that cannot be mistaken for each other, 99 bits."""
+    letters: list[str] = []
+    while len(letters) < GROUPS * GROUP_LETTERS:
+        octet = os.urandom(1)[0]
+        if octet < 256 - 256 % len(ALPHABET):  # else some letters would come more often
+            letters.append(chr(ALPHABET[octet % len(ALPHABET)]))
+    return "-".join("".join(letters[at : at + GROUP_LETTERS]) for at in range(0, len(letters), GROUP_LETTERS))
+
+
+# --- hashing (in a thread) -------------------------------------------------------------------
+
+
+def hash_slowly(prepared: bytes) -> str:
+    """argon2id, or scrypt where argon2 is not installed, in PHC form."""
+    salt = os.urandom(SALT_OCTETS)
+    try:
+        from argon2.low_level import Type, hash_secret
+    except ImportError:
+        key = scrypt(prepared, salt=salt, n=1 << SCRYPT_LOG_N, r=SCRYPT_R, p=SCRYPT_P, maxmem=SCRYPT_MAX_OCTETS, dklen=HASH_OCTETS)
+        return f"$scrypt$ln={SCRYPT_LOG_N},r={SCRYPT_R},p={SCRYPT_P}${salt.hex()}${key.hex()}"
+    return hash_secret(
+        prepared, salt, time_cost=ARGON2_PASSES, memory_cost=ARGON2_KIB, parallelism=1, hash_len=HASH_OCTETS, type=Type.ID
+    ).decode("ascii")
+
+
+def fits_slowly(stored: str, prepared: bytes) -> bool:
+    """Is it the password of the stored form? Raises AuthError when this cannot be found out."""
+    if stored.startswith("$scrypt$"):
+        _, _, cost, salt, key = stored.split("$")
+        log_n, r, p = (int(piece.partition("=")[2]) for piece in cost.split(","))
+        tried = scrypt(prepared, salt=bytes.fromhex(salt), n=1 << log_n, r=r, p=p, maxmem=SCRYPT_MAX_OCTETS, dklen=len(key) // 2)
+        return hmac.compare_digest(tried, bytes.fromhex(key))
+    try:
+        from argon2.exceptions import VerificationError, VerifyMismatchError
+        from argon2.low_level import Type, verify_secret
+    except ImportError:
+        raise AuthError("passwords were stored with argon2, which is not installed now") from None
+    try:
+        return verify_secret(stored.encode("ascii"), prepared, Type.ID)
+    except VerifyMismatchError:
+        return False
+    except VerificationError as e:
+        raise AuthError(f"a stored password could not be checked: {e}") from None
+
+
+def make_scram(prepared: bytes, salt: bytes, iterations: int = SCRAM_ITERATIONS) -> ScramKeys:
+    """StoredKey and ServerKey (RFC 5802 §3)."""
+    salted = pbkdf2_hmac("sha256", prepared, salt, iterations)
+    client_key = hmac.digest(salted, b"Client Key", "sha256")
+    return ScramKeys(salt, iterations, sha256(client_key).digest(), hmac.digest(salted, b"Server Key", "sha256"))
+
+
+class Passwords:
+    """Makes and checks verifiers, one or two at a time in a thread. Holds the decoy that strangers are checked against."""
+
+    def __init__(self, in_thread: InThread, *, scram_for_all: bool = True) -> None:
+        self._in_thread = in_thread
+        self.scram_for_all = scram_for_all
+        self._decoy = ""
+        self.scram_iterations = SCRAM_ITERATIONS
+
+    async def make(self, password: str, salt: bytes, *, generated: bool = False) -> Verifiers:
+        """The verifiers of a new password. Raises SetupError when it cannot be one."""
+        check_new(password)
+        return await self._in_thread(lambda: self._make(prepare(password), salt, generated))
+
+    def _make(self, prepared: bytes, salt: bytes, generated: bool) -> Verifiers:
+        scram = make_scram(prepared, salt, self.scram_iterations) if generated or self.scram_for_all else None
+        return Verifiers(None if generated else hash_slowly(prepared), scram)
+
+    def outdated(self, row: PasswordRow) -> bool:
+        """Is the stored form another than `make` would give today? Ask after a check, which has loaded what it needs."""
+        slow = row.verifiers.slow
+        return slow is not None and (not slow.startswith(_kind(self._decoy)) or (row.verifiers.scram is not None) != self.scram_for_all)
+
+    async def find(self, rows: Sequence[PasswordRow], password: str, salt: bytes) -> PasswordRow | None:
+        """Which of a person's passwords it is; () for a stranger. Costs the same whatever the answer. Raises AuthError."""
+        return await self._in_thread(lambda: self._find(rows, prepare(password), salt))
+
+    def _find(self, rows: Sequence[PasswordRow], prepared: bytes, salt: bytes) -> PasswordRow | None:
+        if not self._decoy:
+            self._decoy = hash_slowly(os.urandom(SALT_OCTETS))
+        found: PasswordRow | None = None
+        slow = next((row for row in rows if row.verifiers.slow is not None), None)
+        if fits_slowly((slow and slow.verifiers.slow) or self._decoy, prepared):
+            found = slow
+        made: dict[tuple[bytes, int], ScramKeys] = {}
+        for row in rows:
+            scram = row.verifiers.scram
+            if scram is None or row.verifiers.slow is not None:
+                continue
+            kind = (scram.salt, scram.iterations)
+            if kind not in made:
+                made[kind] = make_scram(prepared, *kind)
+            if hmac.compare_digest(made[kind].stored, scram.stored):
+                found = row
+        if not made:
+            make_scram(prepared, salt, self.scram_iterations)
+        return found
+
+
+def _kind(slow: str) -> str:
+    """The part of a PHC form that names the hash and its costs."""
+    return slow.rsplit("$", 2)[0] + "$"
+
+
+def salt_for(secret: bytes, name: str) -> bytes:
+    """The SCRAM salt of a login name, known or not: by its local part alone, so that the short and the full form,
+    whose domain a stranger might be probing for, give the same."""
+    local = name.rpartition("@")[0] or name
+    return hmac.digest(secret, b"scram-salt " + fold(local).encode("utf-8", "surrogatepass"), "sha256")[:SALT_OCTETS]
+
+
+class Remembered:
+    """Passwords that were verified, as keyed hashes under a key of this process: the next sign-in costs microseconds.
+
+    An entry names the password's row; a changed or removed password has another row or none, so it is forgotten by itself.
+    """
+
+    def __init__(self, most: int = REMEMBERED) -> None:
+        self._key = os.urandom(32)
+        self._rows: OrderedDict[bytes, int] = OrderedDict()
+        self._most = most
+
+    def find(self, rows: Sequence[PasswordRow], password: str) -> PasswordRow | None:
+        if not rows:
+            return None
+        number = self._rows.get(self._hash(rows[0].person, password))
+        for row in rows:
+            if row.id == number:
+                return row
+        return None
+
+    def keep(self, row: PasswordRow, password: str) -> None:
+        hashed = self._hash(row.person, password)
+        self._rows[hashed] = row.id
+        self._rows.move_to_end(hashed)
+        if len(self._rows) > self._most:
+            self._rows.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def _hash(self, person: PersonId, password: str) -> bytes:
+        said = blake2b(password.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16)
+        said.update(b"\0%d" % person)
+        return said.digest()

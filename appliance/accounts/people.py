@@ -1,0 +1,342 @@
+"""Accounts: the door through which people, domains, aliases and passwords change.
+
+Promises: one change is one commit; every refusal is a SetupError with a sentence and a remedy, and changes nothing.
+What the house answers from memory (`directory`, `secrets`) is swapped right after the commit, on the writer's thread,
+so it is true also when whoever asked has gone. Each change is checked against the tables inside its own transaction:
+two at the same time cannot both take a name.
+How it fails: SetupError; StoreError from the writer (full or failing card).
+"""
+
+from collections.abc import Callable
+from itertools import count
+from typing import TypeVar
+
+from appliance.database.writer import Transaction, Writes
+from appliance.mail.address import Address
+from appliance.mail.clock import Clock
+from appliance.mail.errors import SetupError
+from appliance.mail.ids import PersonId
+
+from .aliases import leads_back
+from .directory import Directory, Person, Reads, Tables, key_of, read_tables, split_address, targets_of
+from .domains import expect_domain, expect_empty, expect_free, expect_person, read_address, read_domain
+from .passwords import SALT_ROW, PasswordRow, Passwords, Secrets, Verifiers, generate, read_secrets, salt_for
+
+APP_PASSWORDS = 32
+"""App passwords of one person: more than anybody has devices; SCRAM compares with each of them."""
+LABEL_LETTERS = 60
+USED_DAY_S = 24 * 3600
+"""The card learns at most daily that a password is in use."""
+
+T = TypeVar("T")
+Also = Callable[[Transaction, PersonId], object]
+"""Work that joins the commit: `store.make_mailboxes`, `store.remove_mailboxes`."""
+
+
+class Accounts:
+    """Everybody and everything they are called. `directory` answers from memory; the methods change it.
+
+    `changed` is called on the event loop after each change that was waited for.
+    """
+
+    def __init__(self, writes: Writes, passwords: Passwords, clock: Clock, *, changed: Callable[[], None] | None = None) -> None:
+        self._writes = writes
+        self._clock = clock
+        self._changed = changed
+        self._versions = count(1)
+        self.passwords = passwords
+        self.directory = Directory()
+        self.secrets = Secrets()
+
+    def read(self, reads: Reads) -> None:
+        """Fill the memory at start, from any connection."""
+        self._show(read_tables(reads), read_secrets(reads))
+
+    # --- people ----------------------------------------------------------------------------------
+
+    async def add_person(self, address: str, password: str, *, quota_octets: int | None = None, also: Also | None = None) -> Person:
+        """A new person; the very first one brings the house its first domain.
+
+        `also(transaction, person)` joins the commit: `store.make_mailboxes`. `quota_octets` None: no limit of their own.
+        """
+        wanted = read_address(address)
+        _check_quota(quota_octets)
+        self._expect_room(self.directory.tables, wanted)  # asked before the slow hashing, and again inside the transaction
+        verifiers = await self._make(password, wanted)
+
+        def add(transaction: Transaction, tables: Tables) -> Person:
+            self._expect_room(tables, wanted)
+            if not tables.domains:
+                transaction.execute("INSERT INTO domain(name) VALUES (?)", (wanted.domain,))
+            person = PersonId(transaction.next_id("person"))
+            added = Person(person, str(wanted), quota_octets, int(self._clock.wall_s()))
+            transaction.execute(
+                "INSERT INTO person(id, address, quota_octets, added_at) VALUES (?, ?, ?, ?)",
+                (person, added.address, quota_octets, added.added_at),
+            )
+            self._insert_password(transaction, person, "", verifiers)
+            if also is not None:
+                also(transaction, person)
+            return added
+
+        return await self._change(add)
+
+    async def remove_person(self, address: str, *, also: Also | None = None) -> Person:
+        """Remove a person with their passwords, their place in aliases and as a catch-all. `also`: `store.remove_mailboxes`."""
+
+        def remove(transaction: Transaction, tables: Tables) -> Person:
+            person = expect_person(tables, address)
+            key = key_of(split_address(person.address))
+            for alias, target in transaction.execute("SELECT address, target FROM alias").fetchall():
+                if key_of(split_address(target)) == key:
+                    transaction.execute("DELETE FROM alias WHERE address = ? AND target = ?", (alias, target))
+            for domain, catch_all in tables.domains.items():
+                if catch_all and key_of(split_address(catch_all)) == key:
+                    transaction.execute("UPDATE domain SET catch_all = NULL WHERE name = ?", (domain,))
+            transaction.execute("DELETE FROM password WHERE person = ?", (person.id,))
+            transaction.execute("DELETE FROM person WHERE id = ?", (person.id,))
+            if also is not None:
+                also(transaction, person.id)
+            return person
+
+        return await self._change(remove)
+
+    async def set_quota(self, address: str, quota_octets: int | None) -> Person:
+        """A new limit; None for none. Mail already there stays, whatever the limit."""
+        _check_quota(quota_octets)
+
+        def change(transaction: Transaction, tables: Tables) -> Person:
+            person = expect_person(tables, address)
+            transaction.execute("UPDATE person SET quota_octets = ? WHERE id = ?", (quota_octets, person.id))
+            return Person(person.id, person.address, quota_octets, person.added_at)
+
+        return await self._change(change)
+
+    # --- passwords -------------------------------------------------------------------------------
+
+    async def set_password(self, address: str, password: str) -> Person:
+        """Replace a person's own password; app passwords stay."""
+        known = expect_person(self.directory.tables, address)
+        verifiers = await self._make(password, split_address(known.address))
+
+        def change(transaction: Transaction, tables: Tables) -> Person:
+            person = expect_person(tables, known.address)
+            transaction.execute("DELETE FROM password WHERE person = ? AND label = ''", (person.id,))
+            self._insert_password(transaction, person.id, "", verifiers)
+            return person
+
+        return await self._change(change)
+
+    async def add_app_password(self, address: str, label: str) -> str:
+        """A generated password for one device or program; shown once, here, and never again."""
+        known = expect_person(self.directory.tables, address)
+        label = _read_label(label)
+        password = generate()
+        verifiers = await self._make(password, split_address(known.address), generated=True)
+
+        def add(transaction: Transaction, tables: Tables) -> None:
+            person = expect_person(tables, known.address)
+            labels = [kept for _, kept in _app_passwords(transaction, person.id)]
+            if label.casefold() in map(str.casefold, labels):
+                raise SetupError(f"{person.address} has an app password called “{label}”.", "Choose another name, or remove that one.")
+            if len(labels) >= APP_PASSWORDS:
+                raise SetupError(f"{person.address} has {APP_PASSWORDS} app passwords; no more are kept.", "Remove one that is not used.")
+            self._insert_password(transaction, person.id, label, verifiers)
+
+        await self._change(add)
+        return password
+
+    async def remove_app_password(self, address: str, label: str) -> None:
+        wanted = _read_label(label)
+
+        def remove(transaction: Transaction, tables: Tables) -> None:
+            person = expect_person(tables, address)
+            for number, kept in _app_passwords(transaction, person.id):
+                if kept.casefold() == wanted.casefold():
+                    transaction.execute("DELETE FROM password WHERE id = ?", (number,))
+                    return
+            raise SetupError(f"{person.address} has no app password called “{label}”.", "See them: pillarbox person list")
+
+        await self._change(remove)
+
+    def app_passwords(self, address: str) -> tuple[PasswordRow, ...]:
+        """A person's app passwords, oldest first: label, set_at, used_at. Raises SetupError for nobody."""
+        person = expect_person(self.directory.tables, address)
+        return tuple(row for row in self.secrets.rows.get(person.id, ()) if row.label)
+
+    def mark_used(self, row: PasswordRow) -> None:
+        """Note, lazily and at most daily, that a password is in use; not while the clock is not to be trusted."""
+        now = int(self._clock.wall_s())
+        if self._clock.trusted() and (row.used_at is None or not 0 <= now - row.used_at < USED_DAY_S):
+            row.used_at = now
+            update = "UPDATE password SET used_at = ? WHERE id = ?"
+            self._writes.write_lazily(lambda transaction: transaction.execute(update, (now, row.id)))
+
+    async def renew_verifiers(self, row: PasswordRow, password: str) -> None:
+        """The password was just proved right and its stored form is of an older kind or setting: write it anew, lazily."""
+        person = self.directory.person(row.person)
+        if person is None:
+            return
+        made = await self._make(password, split_address(person.address))
+        self._writes.write_lazily(self._shown(lambda transaction, tables: _update_verifiers(transaction, row.id, made)))
+
+    # --- domains ---------------------------------------------------------------------------------
+
+    async def add_domain(self, domain: str) -> str:
+        """Returns the domain as the house writes it. Refused when the house has it already."""
+        name = read_domain(domain)
+
+        def add(transaction: Transaction, tables: Tables) -> str:
+            if name in tables.domains:
+                raise SetupError(f"{name} is a domain of this house already.", "There is nothing to do.")
+            transaction.execute("INSERT INTO domain(name) VALUES (?)", (name,))
+            return name
+
+        return await self._change(add)
+
+    async def ensure_domain(self, domain: str) -> str:
+        """The same for starting up: nothing is written when the house has it."""
+        name = read_domain(domain)
+        return name if self.directory.is_local(name) else await self.add_domain(name)
+
+    async def remove_domain(self, domain: str) -> None:
+        """Refused while people or aliases stand there."""
+        name = read_domain(domain)
+
+        def remove(transaction: Transaction, tables: Tables) -> None:
+            expect_domain(tables, name)
+            expect_empty(tables, name)
+            transaction.execute("DELETE FROM domain WHERE name = ?", (name,))
+
+        await self._change(remove)
+
+    async def set_catch_all(self, domain: str, address: str | None) -> None:
+        """Who gets what nobody else gets at `domain`: a person or alias of the house; None for nobody."""
+        name = read_domain(domain)
+        target = None if address is None else read_address(address)
+
+        def change(transaction: Transaction, tables: Tables) -> None:
+            expect_domain(tables, name)
+            if target is not None and key_of(target) not in tables.resolved:
+                raise SetupError(f"{target} is neither a person nor an alias of this house.", "Add the person or the alias first.")
+            transaction.execute("UPDATE domain SET catch_all = ? WHERE name = ?", (None if target is None else str(target), name))
+
+        await self._change(change)
+
+    # --- aliases ---------------------------------------------------------------------------------
+
+    async def add_alias(self, alias: str, target: str) -> None:
+        """Letters to `alias` also go to `target`, in the house or outside; several targets make a group."""
+        name, goal = read_address(alias), read_address(target)
+
+        def add(transaction: Transaction, tables: Tables) -> None:
+            expect_domain(tables, name.domain)
+            key, goal_key = key_of(name), key_of(goal)
+            if key in tables.by_address:
+                raise SetupError(f"{name} is a person's address.", "Choose another name for the alias.")
+            if goal_key in map(key_of, map(split_address, tables.aliases.get(key, ()))):
+                raise SetupError(f"{name} leads to {goal} already.", "There is nothing to do.")
+            if goal.domain in tables.domains and not Directory(tables).resolve(goal).known and goal_key != key:
+                raise SetupError(f"Nobody here has the address {goal}.", "Add the person first, or check the spelling.")
+            if leads_back(key, goal_key, lambda asked: targets_of(tables, asked)):
+                raise SetupError(f"{goal} leads back to {name}, so letters would go in circles.", "Choose another target.")
+            transaction.execute("INSERT INTO alias(address, target) VALUES (?, ?)", (_written(transaction, key, name), str(goal)))
+
+        await self._change(add)
+
+    async def remove_alias(self, alias: str, target: str | None = None) -> None:
+        """Remove one target of an alias, or the alias altogether."""
+        key = key_of(read_address(alias))
+        goal = None if target is None else key_of(read_address(target))
+
+        def remove(transaction: Transaction, tables: Tables) -> None:
+            if key not in tables.aliases:
+                raise SetupError(f"There is no alias {alias}.", "See what there is: pillarbox alias list")
+            gone = 0
+            for written, leads_to in transaction.execute("SELECT address, target FROM alias").fetchall():
+                if key_of(split_address(written)) == key and goal in (None, key_of(split_address(leads_to))):
+                    transaction.execute("DELETE FROM alias WHERE address = ? AND target = ?", (written, leads_to))
+                    gone += 1
+            if not gone:
+                raise SetupError(f"{alias} does not lead to {target}.", "See where it leads: pillarbox alias list")
+            if gone == len(tables.aliases[key]):
+                for domain, catch_all in tables.domains.items():
+                    if catch_all and key_of(split_address(catch_all)) == key:
+                        transaction.execute("UPDATE domain SET catch_all = NULL WHERE name = ?", (domain,))
+
+        await self._change(remove)
+
+    # --- one change ------------------------------------------------------------------------------
+
+    async def _change(self, work: Callable[[Transaction, Tables], T]) -> T:
+        """`work(transaction, tables)` as one commit; the new picture is shown when it is durable."""
+        result = await self._writes.write(self._shown(work))
+        if self._changed is not None:
+            self._changed()
+        return result
+
+    def _shown(self, work: Callable[[Transaction, Tables], T]) -> Callable[[Transaction], T]:
+        def run(transaction: Transaction) -> T:
+            result = work(transaction, read_tables(transaction))
+            version = next(self._versions)
+            tables, secrets = read_tables(transaction, version), read_secrets(transaction, version, self.secrets.salt_secret)
+            transaction.after_commit(lambda: self._show(tables, secrets))
+            return result
+
+        return run
+
+    def _show(self, tables: Tables, secrets: Secrets) -> None:
+        if secrets.version >= self.secrets.version:
+            self.secrets = secrets
+            self.directory.swap(tables)
+
+    def _expect_room(self, tables: Tables, wanted: Address) -> None:
+        if tables.domains:
+            expect_domain(tables, wanted.domain)
+        else:
+            read_domain(wanted.domain)
+        expect_free(tables, wanted)
+
+    async def _make(self, password: str, address: Address, *, generated: bool = False) -> Verifiers:
+        return await self.passwords.make(password, salt_for(self.secrets.salt_secret, str(address)), generated=generated)
+
+    def _insert_password(self, transaction: Transaction, person: PersonId, label: str, verifiers: Verifiers) -> None:
+        """Always a new row id: what is remembered of an older password names the older row."""
+        transaction.execute("INSERT OR IGNORE INTO house(key, value) VALUES (?, ?)", (SALT_ROW, self.secrets.salt_secret))
+        number = transaction.next_id("password")
+        transaction.execute(
+            "INSERT INTO password(id, person, label, set_at) VALUES (?, ?, ?, ?)", (number, person, label, int(self._clock.wall_s()))
+        )
+        _update_verifiers(transaction, number, verifiers)
+
+
+def _app_passwords(transaction: Transaction, person: PersonId) -> list[tuple[int, str]]:
+    return transaction.execute("SELECT id, label FROM password WHERE person = ? AND label != ''", (person,)).fetchall()
+
+
+def _update_verifiers(transaction: Transaction, number: int, verifiers: Verifiers) -> None:
+    scram = verifiers.scram
+    transaction.execute(
+        "UPDATE password SET argon2 = ?, scram_salt = ?, scram_iterations = ?, scram_stored = ?, scram_server = ? WHERE id = ?",
+        (verifiers.slow, *((scram.salt, scram.iterations, scram.stored, scram.server) if scram else (None,) * 4), number),
+    )
+
+
+def _written(transaction: Transaction, key: str, name: Address) -> str:
+    """An alias with several targets is spelled as when it was first added."""
+    for (written,) in transaction.execute("SELECT DISTINCT address FROM alias"):
+        if key_of(split_address(written)) == key:
+            return str(written)
+    return str(name)
+
+
+def _read_label(label: str) -> str:
+    label = label.strip()
+    if not label or len(label) > LABEL_LETTERS or not label.isprintable():
+        raise SetupError("An app password needs a name.", f"Give 1 to {LABEL_LETTERS} letters, such as “Anna's phone”.")
+    return label
+
+
+def _check_quota(quota_octets: int | None) -> None:
+    if quota_octets is not None and not 0 < quota_octets < 2**62:
+        raise SetupError("A quota is a number of octets above 0.", "Leave it out for no limit.")

@@ -1,0 +1,188 @@
+"""The memory of failed logins: when the next try is due, so that guessing is slow and the family never locked out.
+
+Pure: no clock of its own (every call is told `now`, monotonic seconds), no waiting (`auth.login` waits), RAM only.
+
+A try is in one of these states:
+
+| state    | how it gets there                              | what it costs the lane                              |
+|----------|------------------------------------------------|-----------------------------------------------------|
+| repeated | the same name and password failed before       | nothing; it fails again, unchecked                  |
+| waiting  | its lane's tries are used up, or the account is being guessed at | nothing                           |
+| admitted | its lane had a try left                        | one try                                             |
+| right    | admitted, and the password fits                | the try is given back; the pair becomes familiar    |
+| wrong    | admitted, and it does not                      | the try is gone; it comes back after 60/10 s        |
+
+A lane is what shares ten tries a minute (a bucket of TRIES that refills evenly):
+  - a familiar pair, a name that signed in well from this very source, has its own lane and skips the account's delay;
+  - a familiar source, from which anybody signed in well, has LANES lanes, chosen by a keyed hash of the name;
+  - any other source has one lane. A source is an IPv4 address or an IPv6 /64.
+
+Promises (PROMISES 7):
+  - about TRIES different guesses a minute from one source, over any number of connections;
+  - nobody else's guesses, from wherever, hold up an owner at an address that signed in well before;
+  - a program that repeats one old password never uses up a try, nor a processor's time;
+  - delays grow up to a cap, ACCOUNT_CAP_S for an account guessed at from everywhere, and end by themselves: no ban;
+  - names the house does not know are counted exactly like those it does;
+  - every table is bounded (the entry used longest ago goes first) and holds keyed hashes, no names, no passwords.
+
+Known gap: a SCRAM proof is different every time, so a repeated old password counts each time there.
+"""
+
+import os
+from collections import OrderedDict
+from hashlib import blake2b
+from typing import Generic, TypeVar
+
+from appliance.mail.limits import GUESSES_PER_MINUTE
+
+TRIES = GUESSES_PER_MINUTE
+REFILL_S = 60.0 / TRIES
+LANES = 8
+"""Lanes of a familiar source: one person's forgotten password must not hold up the others behind the same address."""
+ACCOUNT_FREE = 10.0
+"""Failures of one account from strange sources before they are slowed."""
+ACCOUNT_DOUBLES = 2.0
+"""The delay of half a second doubles with so many further failures."""
+ACCOUNT_CAP_S = 20.0
+"""An owner at a strange address waits at most this long while the whole world guesses."""
+ACCOUNT_FORGET_S = 30.0
+"""One failure is forgotten each."""
+LANES_KEPT = 2048
+ACCOUNTS_KEPT = 512
+FAMILIAR_KEPT = 1024
+WRONG_KEPT = 1024
+
+V = TypeVar("V")
+
+
+class Recent(Generic[V]):
+    """A dict of at most `most` entries; the one used longest ago goes first."""
+
+    __slots__ = ("_entries", "_most")
+
+    def __init__(self, most: int) -> None:
+        self._entries: OrderedDict[int, V] = OrderedDict()
+        self._most = most
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: int) -> V | None:
+        value = self._entries.get(key)
+        if value is not None:
+            self._entries.move_to_end(key)
+        return value
+
+    def put(self, key: int, value: V) -> None:
+        self._entries[key] = value
+        self._entries.move_to_end(key)
+        if len(self._entries) > self._most:
+            self._entries.popitem(last=False)
+
+
+def source_of(peer: str) -> str:
+    """What counts as one source: an IPv4 address, the /64 of an IPv6 address, else the text as it is."""
+    if ":" not in peer:
+        return peer
+    import socket
+
+    try:
+        octets = socket.inet_pton(socket.AF_INET6, peer.partition("%")[0])
+    except OSError:
+        return peer
+    if octets[:12] == b"\0" * 10 + b"\xff\xff":
+        return socket.inet_ntop(socket.AF_INET, octets[12:])
+    return octets[:8].hex()
+
+
+class Try:
+    """One try at one account from one source, as the throttle knows it; hashes only."""
+
+    __slots__ = ("account", "familiar", "lane", "pair", "source")
+
+    def __init__(self, account: int, source: int, pair: int, lane: int, familiar: bool) -> None:
+        self.account = account
+        self.source = source
+        self.pair = pair
+        self.lane = lane
+        self.familiar = familiar
+
+
+class Throttle:
+    """See the table above. `account` is the folded login name, whether or not anybody has it."""
+
+    def __init__(self, key: bytes | None = None) -> None:
+        self._key = key or os.urandom(32)
+        self._lanes: Recent[float] = Recent(LANES_KEPT)
+        self._accounts: Recent[tuple[float, float]] = Recent(ACCOUNTS_KEPT)
+        self._familiar: Recent[bool] = Recent(FAMILIAR_KEPT)
+        self._wrong: Recent[bool] = Recent(WRONG_KEPT)
+
+    def start(self, account: str, peer: str) -> Try:
+        """Find the lane of a try; nothing is counted yet."""
+        source_text = source_of(peer)
+        named, source = self._hash("account", account), self._hash("source", source_text)
+        pair = self._hash("pair", account, source_text)
+        if self._familiar.get(pair):
+            return Try(named, source, pair, pair, True)
+        if self._familiar.get(source):
+            return Try(named, source, pair, source + 1 + named % LANES, False)
+        return Try(named, source, pair, source, False)
+
+    def wait_s(self, trying: Try, now: float) -> float:
+        """0 when the lane has a try left, else how long until it may have one."""
+        due = self._lanes.get(trying.lane)
+        return 0.0 if due is None else max(0.0, due - now - (TRIES - 1) * REFILL_S)
+
+    def admit(self, trying: Try, now: float) -> float:
+        """Take one try from the lane (ask `wait_s` first); how long this one is slowed for its account's sake."""
+        self._lanes.put(trying.lane, max(self._lanes.get(trying.lane) or now, now) + REFILL_S)
+        if trying.familiar:
+            return 0.0
+        level = self._level(trying.account, now)
+        if level < ACCOUNT_FREE:
+            return 0.0
+        return min(ACCOUNT_CAP_S, 0.5 * float(2.0 ** min(16.0, (level - ACCOUNT_FREE) / ACCOUNT_DOUBLES)))
+
+    def right(self, trying: Try) -> None:
+        """The password fitted: the try is given back and the pair is familiar from now on."""
+        self.withdrawn(trying)
+        self._familiar.put(trying.pair, True)
+        self._familiar.put(trying.source, True)
+
+    def wrong(self, trying: Try, now: float) -> None:
+        """It did not fit."""
+        if not trying.familiar:
+            self._accounts.put(trying.account, (self._level(trying.account, now) + 1.0, now))
+
+    def withdrawn(self, trying: Try) -> None:
+        """The try was never judged (the client left, passwords cannot be checked): the lane gets it back."""
+        due = self._lanes.get(trying.lane)
+        if due is not None:
+            self._lanes.put(trying.lane, due - REFILL_S)
+
+    def digest(self, account: str, password: str, version: int) -> int:
+        """A keyed hash of one name, one password and the state of the account's passwords."""
+        return self._hash("password", account, password, str(version))
+
+    def known_wrong(self, digest: int) -> bool:
+        return self._wrong.get(digest) is not None
+
+    def remember_wrong(self, digest: int) -> None:
+        self._wrong.put(digest, True)
+
+    def sizes(self) -> tuple[int, int, int, int]:
+        """Entries of the four tables: lanes, accounts, familiar, wrong."""
+        return len(self._lanes), len(self._accounts), len(self._familiar), len(self._wrong)
+
+    def _level(self, account: int, now: float) -> float:
+        level, at = self._accounts.get(account) or (0.0, now)
+        return max(0.0, level - (now - at) / ACCOUNT_FORGET_S)
+
+    def _hash(self, *pieces: str) -> int:
+        said = blake2b(key=self._key, digest_size=8)
+        for piece in pieces:
+            octets = piece.encode("utf-8", "surrogatepass")
+            said.update(len(octets).to_bytes(4, "big"))
+            said.update(octets)
+        return int.from_bytes(said.digest(), "big")

@@ -1,0 +1,220 @@
+"""Signing in: check what was said, at the pace the throttle allows, and announce the outcome.
+
+A try goes: the same password under way already? wait for that answer -> known to be wrong? fail -> a try left in the
+lane? else wait, at most LOGIN_S, then fail unchecked -> remembered as right? else check the verifiers in a thread.
+Promises: known and unknown names go the same way, at the same cost, to the same answer; every failure is held for
+FAILURE_S; a right password seen before costs microseconds; forty connections that start at once with one password cost
+one check. What a client that hangs up has begun stays counted.
+How it fails: None is a refusal; AuthError when passwords cannot be checked at all just now (a temporary fault).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from os import urandom
+from typing import Protocol
+
+import trio
+
+from appliance.accounts.directory import Person, fold
+from appliance.accounts.passwords import PasswordRow, Remembered, salt_for
+from appliance.accounts.people import Accounts
+from appliance.accounts.throttle import Throttle, Try
+from appliance.mail.clock import Clock
+from appliance.mail.errors import AuthError
+from appliance.mail.limits import LOGIN_NAME_OCTETS, LOGIN_S, PASSWORD_OCTETS
+from appliance.protocol.sasl.mechanism import ScramSecret
+from appliance.status.events import Event, LoginFailed, LoginSucceeded
+
+from .identity import Identity
+
+FAILURE_S = 2.0
+"""How long a refusal is held: a person hardly notices, a program in a loop cannot spin."""
+SHOWN_LETTERS = 64
+"""Of a name that was tried, in announcements."""
+
+
+class Announces(Protocol):
+    """The Board."""
+
+    def publish(self, event: Event) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Where a try comes from: an address without port, the protocol's name, the mechanism's."""
+
+    peer: str
+    protocol: str
+    mechanism: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A name that SCRAM was begun with: `rows[n]` is the password of key n; the keys beyond are decoys."""
+
+    name: str
+    person: Person | None
+    rows: tuple[PasswordRow, ...]
+    secret: ScramSecret = field(repr=False)
+
+
+class Login:
+    """Checks names and passwords for all servers; `failure_s` is how long refusals are held."""
+
+    def __init__(self, accounts: Accounts, throttle: Throttle, board: Announces, clock: Clock, *, failure_s: float = FAILURE_S) -> None:
+        self._accounts = accounts
+        self._throttle = throttle
+        self._board = board
+        self._clock = clock
+        self._failure_s = failure_s
+        self._remembered = Remembered()
+        self._under_way: dict[int, trio.Event] = {}
+        self._given_back = trio.Event()
+        self._decoy_key = (urandom(32), urandom(32))
+
+    # --- passwords -------------------------------------------------------------------------------
+
+    async def check(self, name: str, password: str, *, peer: str, protocol: str, mechanism: str) -> Identity | None:
+        """Who it is, or None. Announced and throttled here. Raises AuthError."""
+        return await self.check_password(name, password, Attempt(peer, protocol, mechanism))
+
+    async def check_password(self, name: str, password: str, attempt: Attempt) -> Identity | None:
+        """`check` for an exchange."""
+        if not _possible(name, LOGIN_NAME_OCTETS) or not _possible(password, PASSWORD_OCTETS):
+            await self._refuse(name, attempt)
+            return None
+        person, account = self._look_up(name)
+        rows = self._accounts.secrets.rows.get(person.id, ()) if person else ()
+        digest = self._throttle.digest(account, password, rows[-1].id if rows else 0)
+        while (other := self._under_way.get(digest)) is not None:
+            await other.wait()
+        if self._throttle.known_wrong(digest):
+            await self._refuse(name, attempt)
+            return None
+        done = self._under_way[digest] = trio.Event()
+        try:
+            row = await self._judge(self._throttle.start(account, attempt.peer), person, rows, password, digest)
+        finally:
+            del self._under_way[digest]
+            done.set()
+        if row is None or person is None:
+            await self._refuse(name, attempt)
+            return None
+        identity = self._identity(person, row)
+        self.welcome(identity, attempt)
+        return identity
+
+    async def _judge(
+        self, trying: Try, person: Person | None, rows: tuple[PasswordRow, ...], password: str, digest: int
+    ) -> PasswordRow | None:
+        """The password's row, when its turn has come and it fits."""
+        if not await self._admitted(trying):
+            return None
+        row = self._remembered.find(rows, password)
+        if row is None:
+            salt = salt_for(self._accounts.secrets.salt_secret, person.address if person else "")
+            try:
+                row = await self._accounts.passwords.find(rows, password, salt)
+            except AuthError:
+                self._throttle.withdrawn(trying)
+                raise
+            if row is None:
+                self._throttle.wrong(trying, self._clock.mono_s())
+                self._throttle.remember_wrong(digest)
+                return None
+            self._remembered.keep(row, password)
+            if self._accounts.passwords.outdated(row):
+                await self._accounts.renew_verifiers(row, password)
+        self._right(trying)
+        return row
+
+    # --- SCRAM -----------------------------------------------------------------------------------
+
+    def candidate(self, name: str) -> Candidate:
+        """What SCRAM goes on with. A stranger's looks like a person's: same salt rule, as many keys to compare with."""
+        person, _ = self._look_up(name)
+        secrets = self._accounts.secrets
+        for_all = self._accounts.passwords.scram_for_all
+        rows = [row for row in (secrets.rows.get(person.id, ()) if person else ()) if row.verifiers.scram and (row.label or for_all)]
+        salt, iterations = salt_for(secrets.salt_secret, name), self._accounts.passwords.scram_iterations
+        keys: list[tuple[bytes, bytes]] = []
+        chosen: list[PasswordRow] = []
+        for row in reversed(rows):  # the newest says which salt; all of a person's have one unless the house's secret was lost
+            scram = row.verifiers.scram
+            assert scram is not None  # noqa: S101 - chosen above
+            if not chosen:
+                salt, iterations = scram.salt, scram.iterations
+            if (scram.salt, scram.iterations) == (salt, iterations):
+                chosen.append(row)
+                keys.append((scram.stored, scram.server))
+        most = max((len(some) for some in secrets.rows.values()), default=1)
+        keys += [self._decoy_key] * (most - len(keys))
+        return Candidate(name, person, tuple(chosen), ScramSecret(salt, iterations, tuple(keys)))
+
+    async def check_proof(self, candidate: Candidate, verify: Callable[[], int | None], attempt: Attempt) -> Identity | None:
+        """Let the mechanism compare the proof when its turn has come. `welcome` follows when the exchange ends well."""
+        _, account = self._look_up(candidate.name)
+        trying = self._throttle.start(account, attempt.peer)
+        if not await self._admitted(trying):
+            await self._refuse(candidate.name, attempt)
+            return None
+        key = verify()
+        if key is None or candidate.person is None or key >= len(candidate.rows):
+            self._throttle.wrong(trying, self._clock.mono_s())
+            await self._refuse(candidate.name, attempt)
+            return None
+        self._right(trying)
+        return self._identity(candidate.person, candidate.rows[key])
+
+    def welcome(self, identity: Identity, attempt: Attempt) -> None:
+        """Announce a sign-in."""
+        self._board.publish(LoginSucceeded(attempt.protocol, attempt.peer, identity.address, attempt.mechanism))
+
+    # --- the pace --------------------------------------------------------------------------------
+
+    async def _admitted(self, trying: Try) -> bool:
+        """Wait for a try in the lane; False when there was none within LOGIN_S."""
+        give_up = self._clock.mono_s() + LOGIN_S
+        while True:
+            now = self._clock.mono_s()
+            wait_s = self._throttle.wait_s(trying, now)
+            if wait_s <= 0.0:
+                break
+            if now >= give_up:
+                return False
+            with trio.move_on_after(min(wait_s, give_up - now)):
+                await self._given_back.wait()
+        slowed_s = self._throttle.admit(trying, now)
+        if slowed_s > 0.0:
+            await trio.sleep(slowed_s)
+        return True
+
+    def _right(self, trying: Try) -> None:
+        """The try goes back to its lane, and whoever waits there looks again."""
+        self._throttle.right(trying)
+        self._given_back.set()
+        self._given_back = trio.Event()
+
+    async def _refuse(self, name: str, attempt: Attempt) -> None:
+        shown = "".join(letter if letter.isprintable() else "?" for letter in name[:SHOWN_LETTERS])
+        self._board.publish(LoginFailed(attempt.protocol, attempt.peer, shown, attempt.mechanism))
+        await trio.sleep(self._failure_s)
+
+    # --- names -----------------------------------------------------------------------------------
+
+    def _look_up(self, name: str) -> tuple[Person | None, str]:
+        """Who it may be, and the name the throttle counts under: one for all spellings, strangers' alike."""
+        directory = self._accounts.directory
+        person = directory.find_login(name)
+        account = fold(person.address if person else name)
+        if "@" not in account:
+            account += "@" + next(iter(directory.domains()), "")
+        return person, account
+
+    def _identity(self, person: Person, row: PasswordRow) -> Identity:
+        self._accounts.mark_used(row)
+        return Identity(person.id, person.address, row.label)
+
+
+def _possible(text: str, limit_octets: int) -> bool:
+    return bool(text) and "\0" not in text and len(text) <= limit_octets and len(text.encode("utf-8", "surrogatepass")) <= limit_octets
