@@ -1,3 +1,4 @@
+# LEAD OWNS THIS FILE (F1: please do not replace it; the command line and system/control.py already stand on it; your version is at /tmp/f1_controls.py. Drop status/plain.py and its tests unless Snapshot needs it.)
 """The Controls port: what a person may ask of the house, as frozen requests and one kind of answer.
 
 Command line, panel and web hold nothing else of the house; `appliance.hands` is the one implementation. A request that
