@@ -283,9 +283,9 @@ class Stream:
         self._closed = True
         now = trio.current_time()
         hurry = trio.current_effective_deadline() <= now
-        with trio.CancelScope(deadline=-float("inf") if hurry else now + CLOSE_S, shield=True):
-            with suppress(trio.BrokenResourceError, trio.ClosedResourceError, OSError):
-                await self._stream.aclose()
+        deadline = -float("inf") if hurry else now + CLOSE_S
+        with trio.CancelScope(deadline=deadline, shield=True), suppress(trio.BrokenResourceError, trio.ClosedResourceError, OSError):
+            await self._stream.aclose()
 
 
 def _cause(fault: BaseException) -> str:

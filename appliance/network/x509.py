@@ -1,0 +1,142 @@
+"""The few facts of a certificate that a server needs, read from its DER with nothing but slices.
+
+Only our own certificate files are read, never what a stranger sent. How it fails: MisuseError for anything that is
+not a certificate. Known gap: names other than DNS names and IP addresses are not listed.
+"""
+
+import hashlib
+import socket
+from binascii import Error as BadBase64
+from binascii import a2b_base64
+from calendar import timegm
+from collections.abc import Iterator
+from dataclasses import dataclass
+from time import strptime
+
+from appliance.mail.errors import MisuseError
+
+BEGIN, END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+
+SEQUENCE = 0x30
+UTC_TIME = 0x17
+
+HASHES: tuple[tuple[str, str], ...] = (
+    # RFC 5929 §4.1: MD5 and SHA-1 count as SHA-256
+    ("2a864886f70d010104", "sha256"),  # md5WithRSAEncryption
+    ("2a864886f70d010105", "sha256"),  # sha1WithRSAEncryption
+    ("2a864886f70d01010e", "sha224"),
+    ("2a864886f70d01010b", "sha256"),
+    ("2a864886f70d01010c", "sha384"),
+    ("2a864886f70d01010d", "sha512"),
+    ("2a8648ce3d0401", "sha256"),  # ecdsa-with-SHA1
+    ("2a8648ce3d040301", "sha224"),
+    ("2a8648ce3d040302", "sha256"),
+    ("2a8648ce3d040303", "sha384"),
+    ("2a8648ce3d040304", "sha512"),
+    ("608648016503040204", "sha224"),  # the hashes themselves, in RSASSA-PSS parameters
+    ("608648016503040201", "sha256"),
+    ("608648016503040202", "sha384"),
+    ("608648016503040203", "sha512"),
+)
+RSASSA_PSS = "2a864886f70d01010a"
+SUBJECT_ALT_NAME = "551d11"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """`names`: DNS names and IP addresses as text. `end_point` is b"" where RFC 5929 defines none (Ed25519)."""
+
+    der: bytes
+    names: tuple[str, ...]
+    not_before_at: int
+    not_after_at: int
+    end_point: bytes
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate as people compare it: pairs of hex digits and colons."""
+        return hashlib.sha256(self.der).digest().hex(":").upper()
+
+
+def parse_certificate(pem: str) -> Facts:
+    """The first certificate of a PEM file: the one a server sends first. Raises MisuseError."""
+    start, end = pem.find(BEGIN), pem.find(END)
+    if start < 0 or end < start:
+        raise MisuseError("no certificate in the file")
+    try:
+        der = a2b_base64(pem[start + len(BEGIN) : end])
+        certificate = _one(der, SEQUENCE)
+        to_be_signed, algorithm = [value for _tag, value in _each(certificate)][:2]
+        fields = list(_each(to_be_signed))
+        if fields[0][0] == 0xA0:  # version
+            del fields[0]
+        not_before, not_after = (_time(tag, value) for tag, value in _each(fields[3][1]))
+        names = tuple(_names(fields[6:]))
+    except (BadBase64, IndexError, ValueError, StopIteration) as e:
+        raise MisuseError("not a certificate") from e
+    return Facts(der, names, not_before, not_after, _end_point(der, algorithm))
+
+
+def _end_point(der: bytes, algorithm: bytes) -> bytes:
+    """The certificate hashed as its signature hashes (RFC 5929 §4.1)."""
+    parts = list(_each(algorithm))
+    oid = parts[0][1].hex()
+    table = dict(HASHES)
+    name = table.get(oid, "")
+    if oid == RSASSA_PSS:
+        name = "sha256"  # the default is SHA-1
+        for tag, value in _each(parts[1][1]):
+            if tag == 0xA0:
+                name = table.get(next(_each(_one(value, SEQUENCE)))[1].hex(), "")
+    return hashlib.new(name, der).digest() if name else b""
+
+
+def _names(fields: list[tuple[int, bytes]]) -> Iterator[str]:
+    for tag, value in fields:
+        if tag != 0xA3:
+            continue
+        for _sequence, extension in _each(_one(value, SEQUENCE)):
+            parts = list(_each(extension))
+            if parts[0][1].hex() != SUBJECT_ALT_NAME:
+                continue
+            for kind, name in _each(_one(parts[-1][1], SEQUENCE)):
+                if kind == 0x82:
+                    yield name.decode("ascii", "replace")
+                elif kind == 0x87:
+                    yield _address(name)
+
+
+def _address(packed: bytes) -> str:
+    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
+
+
+def _time(tag: int, value: bytes) -> int:
+    """UTC seconds (RFC 5280 §4.1.2.5)."""
+    text = value.decode("ascii")
+    if tag == UTC_TIME:
+        text = ("19" if text[:2] >= "50" else "20") + text
+    return timegm(strptime(text, "%Y%m%d%H%M%SZ"))
+
+
+def _each(octets: bytes) -> Iterator[tuple[int, bytes]]:
+    """(tag, value) of every element in turn; raises ValueError when one runs over the end."""
+    at = 0
+    while at < len(octets):
+        tag, length = octets[at], octets[at + 1]
+        at += 2
+        if length & 0x80:
+            count = length & 0x7F
+            length = int.from_bytes(octets[at : at + count], "big")
+            at += count
+        if at + length > len(octets):
+            raise ValueError("runs over the end")
+        yield tag, octets[at : at + length]
+        at += length
+
+
+def _one(octets: bytes, tag: int) -> bytes:
+    found = next(_each(octets))
+    if found[0] != tag:
+        raise ValueError("another kind of element")
+    return found[1]
+

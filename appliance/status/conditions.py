@@ -1,0 +1,127 @@
+"""From facts to plain-language conditions with a severity and the remedy: one row each, shown everywhere.
+
+A row's `find` gives the sentences that hold now (most rows: none or one). A new condition is a new row.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .snapshot import Condition, Snapshot
+
+DAY_S = 86400
+GUESSES_LATELY = 30
+"""Wrong passwords within ten minutes that are no longer somebody's typing."""
+FEW_OCTETS = 256 * 2**20
+FULL_OCTETS = 16 * 2**20
+"""Twice the reserve that arriving mail may not use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    key: str
+    severity: str
+    find: Callable[[Snapshot], list[str]]
+    remedy: str
+
+
+def conditions_of(s: Snapshot) -> tuple[Condition, ...]:
+    """Every condition that holds, worst first."""
+    return tuple(Condition(row.key, row.severity, sentence, row.remedy) for row in ROWS for sentence in row.find(s))
+
+
+def _mb(octets: int) -> str:
+    return f"{octets / 1e9:.1f} GB" if octets >= 1e9 else f"{octets / 1e6:.0f} MB"
+
+
+def _few(s: Snapshot) -> int:
+    """Below this the card is nearly full: a twentieth of it, at least FEW_OCTETS, at most 2 GB."""
+    return min(max(s.storage.total_octets // 20, FEW_OCTETS), 2 * 10**9)
+
+
+def _card_full(s: Snapshot) -> list[str]:
+    card = s.storage
+    if card.trouble == "full" or (card.total_octets and card.free_octets < FULL_OCTETS):
+        return ["The card is full: new letters are put off, reading and deleting go on."]
+    return []
+
+
+def _card_nearly_full(s: Snapshot) -> list[str]:
+    card = s.storage
+    if card.total_octets and FULL_OCTETS <= card.free_octets < _few(s) and card.trouble != "full":
+        return [f"The card is nearly full: {_mb(card.free_octets)} of {_mb(card.total_octets)} are free."]
+    return []
+
+
+def _writer_broken(s: Snapshot) -> list[str]:
+    text = f": {s.storage.trouble_text}" if s.storage.trouble_text else ""
+    return [f"The card or its data cannot be written{text}."] if s.storage.trouble == "broken" else []
+
+
+def _listeners_down(s: Snapshot) -> list[str]:
+    return [f"Nobody is served at {row.protocol} port {row.port}: {row.reason}." for row in s.listeners if row.reason]
+
+
+def _parts_down(s: Snapshot) -> list[str]:
+    return [f"The part {row.part} failed and is being started again: {row.fault}." for row in s.parts if row.fault]
+
+
+def _days_left(s: Snapshot) -> float | None:
+    if not s.certificate.not_after_at or not s.clock_trusted:
+        return None
+    return (s.certificate.not_after_at - s.at) / DAY_S
+
+
+def _certificate_over(s: Snapshot) -> list[str]:
+    days = _days_left(s)
+    return ["The certificate has ended: mail programs will warn or refuse."] if days is not None and days <= 0 else []
+
+
+def _certificate_ending(s: Snapshot) -> list[str]:
+    days = _days_left(s)
+    return [f"The certificate ends in {days:.0f} days."] if days is not None and 0 < days < 14 else []
+
+
+def _certificate_trouble(s: Snapshot) -> list[str]:
+    return [f"A new certificate could not be used: {s.certificate.trouble}."] if s.certificate.trouble else []
+
+
+def _clock(s: Snapshot) -> list[str]:
+    return [] if s.clock_trusted else ["The clock is not set yet: nothing is expired or refused by its date."]
+
+
+def _guessing(s: Snapshot) -> list[str]:
+    n = s.logins.failed_lately
+    if n < GUESSES_LATELY:
+        return []
+    return [f"Somebody is guessing passwords: {n} wrong ones in ten minutes, from {s.logins.peers_lately} addresses."]
+
+
+def _faults(s: Snapshot) -> list[str]:
+    n = sum(row.failed for row in s.sessions)
+    return [f"{n} sessions ended by a fault of the program."] if n else []
+
+
+def _nobody(s: Snapshot) -> list[str]:
+    return ["No people yet: every letter is refused."] if s.people_known and not s.people else []
+
+
+def _phase(name: str, sentence: str) -> Callable[[Snapshot], list[str]]:
+    return lambda s: [sentence] if s.phase == name else []
+
+
+ROWS: tuple[Row, ...] = (
+    Row("storage-broken", "critical", _writer_broken, "Back up; replace the card if this stays. `pillarbox check` looks at the data."),
+    Row("storage-full", "critical", _card_full, "Delete mail or use a larger card."),
+    Row("listener-down", "critical", _listeners_down, "Another program may hold the port; it is tried again by itself."),
+    Row("certificate-over", "critical", _certificate_over, "Put a fresh one in place, or take the certificate lines out of the settings."),
+    Row("part-down", "warning", _parts_down, "It is started again by itself; the journal says what went wrong."),
+    Row("storage-low", "warning", _card_nearly_full, "Delete mail or use a larger card soon."),
+    Row("certificate-ending", "warning", _certificate_ending, "Renew it where it came from, or run `pillarbox certificate renew`."),
+    Row("certificate-trouble", "warning", _certificate_trouble, "Look at the certificate and key files; the one before stays in use."),
+    Row("guessing", "warning", _guessing, "Nothing needs doing: guesses are slowed down. Long passwords are safe."),
+    Row("clock", "notice", _clock, "Connect the box to the internet, or set the clock."),
+    Row("session-faults", "notice", _faults, "Please report the journal's lines about it."),
+    Row("no-people", "notice", _nobody, "Add somebody: `pillarbox person add ADDRESS`."),
+    Row("starting", "notice", _phase("starting", "The house is starting."), "Wait a moment."),
+    Row("draining", "notice", _phase("draining", "The house is closing: sessions are being ended."), "Wait a moment."),
+)  # fmt: skip

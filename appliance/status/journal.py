@@ -1,0 +1,201 @@
+"""The journal: one line a fact to stderr, and the last few hundred lines in memory.
+
+Kept here: no line writes to the card; what others sent (names, addresses, replies) cannot start a line of its own
+or speak to a terminal; a closed, full or stopped stderr never holds up or ends the house: lines that do not fit
+are dropped and counted, and the count is told when lines fit again.
+"""
+
+import os
+import select
+from collections import deque
+from dataclasses import fields
+from time import gmtime, strftime
+
+import trio
+
+from appliance.mail.clock import Clock
+
+from .events import (
+    CertificateState,
+    CertificateTrouble,
+    ClockState,
+    Event,
+    HouseState,
+    LetterAccepted,
+    LetterRefused,
+    ListenerDown,
+    ListenerUp,
+    LoginFailed,
+    LoginSucceeded,
+    PartCrashed,
+    PartRunning,
+    PeopleState,
+    SessionClosed,
+    SessionFailed,
+    SessionOpened,
+    SessionRefused,
+    StorageState,
+    StorageTrouble,
+)
+
+LINES = 300
+"""Lines kept in memory, some 60 KB."""
+PENDING = 2000
+"""Facts that may wait to be written; beyond it the oldest is dropped."""
+FIELD_CHARS = 200
+LINE_CHARS = 2000
+CHUNK_OCTETS = 4096
+"""PIPE_BUF: what poll says will fit into a pipe without blocking."""
+
+WORDS: tuple[tuple[type, str], ...] = (
+    (ListenerUp, "listening"),
+    (ListenerDown, "not listening"),
+    (SessionOpened, ""),  # SessionClosed tells it all in one line
+    (SessionClosed, "session closed"),
+    (SessionRefused, "session refused"),
+    (SessionFailed, "session failed by a fault"),
+    (LoginSucceeded, "signed in"),
+    (LoginFailed, "sign-in refused"),
+    (LetterAccepted, "letter accepted"),
+    (LetterRefused, "letter refused"),
+    (StorageState, ""),  # a figure, not a fact
+    (StorageTrouble, "storage"),
+    (PartCrashed, "part crashed"),
+    (PartRunning, "part running"),
+    (CertificateState, "certificate in use"),
+    (CertificateTrouble, "certificate not usable"),
+    (ClockState, "clock"),
+    (HouseState, "house"),
+    (PeopleState, "people"),
+)
+"""What each event is called; "" leaves no line."""
+
+
+class Journal:
+    """Facts in by `note` and `say`; lines out by `flush`, which `run` calls when there is something.
+
+    `fd` is where lines go; `stamped` puts the time in front (systemd's journal has its own).
+    """
+
+    def __init__(self, clock: Clock, *, fd: int = 2, stamped: bool = True) -> None:
+        self._clock = clock
+        self._fd = fd
+        self._stamped = stamped
+        self._words = dict(WORDS)
+        self._pending: deque[tuple[float, Event | str]] = deque()
+        self._ring: deque[str] = deque(maxlen=LINES)
+        self._wake: trio.Event | None = None
+        self.dropped = 0
+        """Lines lost since the last one that told of it."""
+
+    def note(self, event: Event) -> None:
+        """Remember an event for the next flush: the board's `feed`."""
+        self._add(event)
+
+    def say(self, text: str) -> None:
+        """One line of plain text; a traceback's lines are given one by one."""
+        self._add(text)
+
+    def _add(self, fact: Event | str) -> None:
+        if len(self._pending) >= PENDING:
+            self._pending.popleft()
+            self.dropped += 1
+        self._pending.append((self._clock.wall_s(), fact))
+        if self._wake is not None:
+            self._wake.set()
+
+    def lines(self, count: int = LINES) -> list[str]:
+        """The newest lines, oldest first, those not yet written among them."""
+        self.flush()
+        return list(self._ring)[-count:]
+
+    async def run(self) -> None:
+        """Write whatever comes until cancelled, then what is left; several facts of one moment share a system call."""
+        try:
+            while True:
+                if not self._pending:
+                    self._wake = trio.Event()
+                    await self._wake.wait()
+                    self._wake = None
+                self.flush()
+                await trio.lowlevel.checkpoint()
+        finally:
+            self._wake = None
+            self.flush()
+
+    def flush(self) -> None:
+        """Write all that waits, or drop and count it; never blocks, never raises."""
+        chunk: list[bytes] = []
+        octets = 0
+        while self._pending:
+            at, fact = self._pending.popleft()
+            line = self._line(at, fact)
+            if not line:
+                continue
+            self._ring.append(line)
+            raw = line.encode("utf-8", "backslashreplace")[: CHUNK_OCTETS - 1] + b"\n"
+            if octets + len(raw) > CHUNK_OCTETS:
+                self._write(chunk)
+                chunk, octets = [], 0
+            chunk.append(raw)
+            octets += len(raw)
+        if chunk:
+            self._write(chunk)
+
+    def _write(self, chunk: list[bytes]) -> None:
+        try:
+            if self.dropped and self._fits():
+                os.write(self._fd, b"%d lines of the journal were lost here\n" % self.dropped)
+                self.dropped = 0
+            if self._fits():
+                os.write(self._fd, b"".join(chunk))
+            else:
+                self.dropped += len(chunk)
+        except OSError:
+            self.dropped += len(chunk)
+
+    def _fits(self) -> bool:
+        poll = select.poll()
+        poll.register(self._fd, select.POLLOUT)
+        found = poll.poll(0)
+        return bool(found) and not found[0][1] & (select.POLLNVAL | select.POLLERR)
+
+    def _line(self, at: float, fact: Event | str) -> str:
+        text = fact if isinstance(fact, str) else self._sentence(fact)
+        if not text:
+            return ""
+        text = clean(text, LINE_CHARS)
+        return strftime("%Y-%m-%dT%H:%M:%SZ ", gmtime(max(0, int(at)))) + text if self._stamped else text
+
+    def _sentence(self, event: Event) -> str:
+        words = self._words.get(type(event), type(event).__name__)
+        if not words:
+            return ""
+        told = [words]
+        for field in fields(event):
+            value = getattr(event, field.name)
+            if value == "" or value == ():
+                continue
+            if field.name == "duration_s":
+                told.append(f"took={value:.3f}s")
+            elif isinstance(value, float):
+                told.append(f"{field.name}={value:.1f}")
+            else:
+                told.append(f"{field.name}={_field(','.join(value) if isinstance(value, tuple) else str(value))}")
+        return " ".join(told)
+
+
+def clean(text: str, chars: int = FIELD_CHARS) -> str:
+    """`text` on one line, at most `chars` characters: what a terminal would obey, or nobody could see, is escaped."""
+    if len(text) > chars:
+        text = text[: chars - 1] + "…"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}" for c in text)
+
+
+def _field(value: str) -> str:
+    value = clean(value)
+    if any(c in value for c in ' "='):
+        return '"' + value.replace('"', '\\"') + '"'
+    return value

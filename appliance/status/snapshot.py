@@ -1,0 +1,137 @@
+"""One frozen picture of the house, made by the board on demand; LEDs, console, web and command line read this one.
+
+Units are in the names; `_at` is UTC seconds, 0 when unknown.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One plain sentence about the house. `severity` is "critical", "warning" or "notice"."""
+
+    key: str
+    severity: str
+    sentence: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerFacts:
+    """`reason` is "" while it stands."""
+
+    protocol: str
+    host: str
+    port: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """Sessions of one protocol since the start."""
+
+    protocol: str
+    open: int
+    opened: int
+    refused: int
+    failed: int
+    octets_in: int
+    octets_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFacts:
+    at: int
+    protocol: str
+    peer: str
+    sender: str
+    recipients: int
+    octets: int
+    duration_s: float
+    letter: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalFacts:
+    at: int
+    protocol: str
+    peer: str
+    sender: str
+    recipient: str
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoginFacts:
+    """`failed_lately` counts wrong passwords of the last ten minutes, from `peers_lately` addresses."""
+
+    succeeded: int
+    failed: int
+    failed_lately: int
+    peers_lately: int
+
+
+@dataclass(frozen=True, slots=True)
+class StorageFacts:
+    """`trouble` is "", "full" or "broken"."""
+
+    free_octets: int
+    total_octets: int
+    mail_octets: int
+    trouble: str
+    trouble_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    names: tuple[str, ...]
+    not_after_at: int
+    source: str
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartFacts:
+    """`fault` is "" while the part runs."""
+
+    part: str
+    fault: str
+    crashes: int
+    restart_in_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The house at `at`. `version` rises with every event folded in."""
+
+    version: int
+    at: int
+    phase: str
+    running_s: float
+    clock_trusted: bool
+    clock_step_s: float
+    people: int
+    domains: tuple[str, ...]
+    people_known: bool
+    listeners: tuple[ListenerFacts, ...]
+    sessions: tuple[SessionFacts, ...]
+    logins: LoginFacts
+    letters_accepted: int
+    letters_refused: int
+    letters_octets: int
+    deliveries: tuple[DeliveryFacts, ...]
+    refusals: tuple[RefusalFacts, ...]
+    storage: StorageFacts
+    certificate: CertificateFacts
+    parts: tuple[PartFacts, ...]
+    conditions: tuple[Condition, ...] = ()
+
+    @property
+    def sessions_open(self) -> int:
+        return sum(row.open for row in self.sessions)
+
+    @property
+    def severity(self) -> str:
+        """The worst of the conditions; "" when all is well."""
+        kinds = {condition.severity for condition in self.conditions}
+        return next((kind for kind in ("critical", "warning", "notice") if kind in kinds), "")

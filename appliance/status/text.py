@@ -1,0 +1,62 @@
+"""A snapshot as short text for people and as what JSON can say, for `pillarbox status`."""
+
+from time import gmtime, strftime
+from typing import Any
+
+from .plain import encode_plain
+from .snapshot import Snapshot
+
+
+def encode_snapshot(snapshot: Snapshot) -> dict[str, Any]:
+    """For `pillarbox status --json`; field names as in `Snapshot`."""
+    plain: dict[str, Any] = encode_plain(snapshot)
+    return plain
+
+
+def readable(snapshot: Snapshot) -> str:
+    """Some twenty lines: what needs attention first, then the facts. Ends with a line end."""
+    s = snapshot
+    lines = []
+    for c in s.conditions:
+        lines.append(f"{c.severity.upper()}: {c.sentence} {c.remedy}")
+    if not s.conditions:
+        lines.append("All is well.")
+    lines.append(f"state        {s.phase}, running for {_span(s.running_s)}")
+    lines.append(f"people       {s.people} at {', '.join(s.domains) or 'no domain'}")
+    for door in s.listeners:
+        where = f"[{door.host}]:{door.port}" if ":" in door.host else f"{door.host}:{door.port}"
+        lines.append(f"listening    {door.protocol:<12} {where}{f'  DOWN: {door.reason}' if door.reason else ''}")
+    for row in s.sessions:
+        lines.append(f"sessions     {row.protocol:<12} {row.open} open, {row.opened} so far, {row.refused} refused, {row.failed} failed")
+    lines.append(f"letters      {s.letters_accepted} accepted ({_size(s.letters_octets)}), {s.letters_refused} refused since the start")
+    for letter in s.deliveries[:3]:
+        lines.append(f"  accepted   {_when(letter.at)} from {letter.sender or '<>'} by {letter.protocol}, {_size(letter.octets)}")
+    for refusal in s.refusals[:3]:
+        lines.append(f"  refused    {_when(refusal.at)} from {refusal.sender or '<>'} to {refusal.recipient}: {refusal.reply}")
+    lines.append(f"signing in   {s.logins.succeeded} times, {s.logins.failed} wrong passwords")
+    if s.storage.total_octets:
+        card = s.storage
+        lines.append(f"card         {_size(card.free_octets)} of {_size(card.total_octets)} free, mail {_size(card.mail_octets)}")
+    if s.certificate.names:
+        served = s.certificate
+        lines.append(f"certificate  {', '.join(served.names[:4])}, until {_when(served.not_after_at)}, made by {served.source}")
+    lines.append(f"clock        {'set' if s.clock_trusted else 'not set yet'}")
+    return "\n".join(lines) + "\n"
+
+
+def _when(at: int) -> str:
+    return strftime("%Y-%m-%d %H:%M UTC", gmtime(at))
+
+
+def _size(octets: int) -> str:
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if octets >= unit:
+            return f"{octets / unit:.1f} {name}"
+    return f"{octets} octets"
+
+
+def _span(seconds: float) -> str:
+    for unit, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds:.0f} seconds"
