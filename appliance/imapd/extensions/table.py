@@ -1,5 +1,34 @@
 """The ordered list of IMAP extensions: one line each; CAPABILITY follows this order."""
 
 from ..extension import Extension
+from .appendlimit import EXTENSION as APPENDLIMIT
+from .children import EXTENSION as CHILDREN
+from .enable import EXTENSION as ENABLE
+from .id import EXTENSION as ID
+from .idle import EXTENSION as IDLE
+from .list_extended import EXTENSION as LIST_EXTENDED
+from .list_status import EXTENSION as LIST_STATUS
+from .literalplus import EXTENSION as LITERALPLUS
+from .multiappend import EXTENSION as MULTIAPPEND
+from .namespace import EXTENSION as NAMESPACE
+from .saslir import EXTENSION as SASL_IR
+from .special_use import EXTENSION as SPECIAL_USE
+from .status_size import EXTENSION as STATUS_SIZE
+from .unselect import EXTENSION as UNSELECT
 
-EXTENSIONS: tuple[Extension, ...] = ()
+EXTENSIONS: tuple[Extension, ...] = (
+    SASL_IR,
+    LITERALPLUS,
+    ID,
+    ENABLE,
+    IDLE,
+    NAMESPACE,
+    CHILDREN,
+    SPECIAL_USE,
+    LIST_EXTENDED,
+    LIST_STATUS,
+    STATUS_SIZE,
+    APPENDLIMIT,
+    MULTIAPPEND,
+    UNSELECT,
+)

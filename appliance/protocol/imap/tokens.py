@@ -28,7 +28,7 @@ _FLAG = re.compile(rb'\\?[^\x00-\x20(){%*"\\\]\x7f-\xff]+')
 _WORD = re.compile(rb"[A-Za-z0-9.=-]+")
 _NUMBER = re.compile(rb"[0-9]{1,20}")
 _SET = re.compile(rb"\$|[0-9*:,]+")
-_LITERAL = re.compile(rb"(~?)\{[0-9]+[+-]?\}\r\n")
+_LITERAL = re.compile(rb"(~?)\{[0-9]+\+?\}\r\n")
 _QUOTED = re.compile(rb'(?:[^"\\\r\n\x00]|\\["\\])*')
 _DATE_TIME = re.compile(rb'"([ 0-9][0-9])-([A-Za-z]{3})-([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-])([0-9]{2})([0-9]{2})"')
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -76,6 +76,19 @@ class Tokens:
         """The command must end here."""
         if self._at < len(self._text):
             raise self.misuse("more words than the command takes")
+
+    def fork(self) -> "Tokens":
+        """What is left, as Tokens of its own, for a grammar only the session knows; these here are at their end."""
+        rest = Tokens(self._text, self._literals, self._at, self.utf8)
+        rest._literal = self._literal
+        self._at = len(self._text)
+        return rest
+
+    def rest(self) -> bytes:
+        """All octets left, as they are."""
+        octets = self._text[self._at :]
+        self._at = len(self._text)
+        return octets
 
     def misuse(self, what: str) -> MisuseError:
         return MisuseError(f"Syntax error at octet {self._at + 1}: {what}.")

@@ -1,0 +1,162 @@
+"""APPEND, with several messages at once (RFC 9051 §6.3.12, RFC 3502, RFC 4315 §3, RFC 7889).
+
+A message goes into the store in pieces, as it comes; none is held here. What can be refused is refused before its
+octets are asked for. All messages of one APPEND are filed together or none is, and the tagged OK follows the commit.
+A message of no octets calls the command off (RFC 3502 §6.3.11): NO.
+"""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from appliance.mail.errors import MisuseError, StoreError, Trouble
+from appliance.protocol.imap import encode
+from appliance.protocol.imap.server import Message, Refused, Rest
+from appliance.store.mailbox import Filing
+
+from ..connection import PIECE_S
+from ..errors import answer_of
+from ..extension import Answer, Command, State, ok
+
+if TYPE_CHECKING:
+    from appliance.protocol.imap.tokens import Tokens
+    from appliance.store.mailbox import Incoming as Arrival
+    from appliance.store.mailbox import MailboxInfo, StagedBody
+
+    from ..session import Session
+
+MESSAGES = 1000
+"""Messages of one APPEND: each holds a staged body until all are filed."""
+
+
+@dataclass(slots=True)
+class Received:
+    """One message whose octets are all in."""
+
+    flags: tuple[str, ...]
+    internal_at: int
+    body: "StagedBody"
+
+
+def read_append(tokens: "Tokens") -> None:
+    """Reached only when no message followed."""
+    raise MisuseError("APPEND needs a message as a literal.")
+
+
+def read_options(tokens: "Tokens") -> tuple[tuple[str, ...], int | None]:
+    """`[(flags) ]["date" ]` before a literal; \\Recent is nobody's to set."""
+    flags: tuple[str, ...] = ()
+    at = None
+    if tokens.peek() == b"(":
+        flags = tuple(flag for flag in tokens.flag_list() if flag.lower() != "\\recent")
+        tokens.space()
+    if tokens.peek() == b'"':
+        at = tokens.date_time()
+        tokens.space()
+    tokens.end()
+    return flags, at
+
+
+async def append(session: "Session", message: Message, uid: bool) -> Answer:
+    stream = session.stream
+    stream.uninterrupted = True  # a closing house takes the letter that is under way
+    try:
+        async with AsyncExitStack() as stack:
+            return await _Append(session, stack).run(message)
+    finally:
+        stream.uninterrupted = False
+
+
+class _Append:
+    """One APPEND under way."""
+
+    def __init__(self, session: "Session", stack: AsyncExitStack) -> None:
+        self.session = session
+        self.stack = stack
+        self.messages: list[Received] = []
+        self.octets = 0
+
+    async def run(self, message: Message) -> Answer:
+        connection = self.session.connection
+        try:
+            message.tokens.space()
+            target = await self._target(message.tokens.mailbox())
+        except (StoreError, MisuseError) as error:
+            answer = answer_of(error, creating=True)
+            await self.session.turn_down(message, answer)
+            return answer
+        while True:
+            try:
+                flags, at, incoming = await self._prepare(message)
+            except (StoreError, MisuseError) as error:
+                answer = answer_of(error)
+                await self.session.turn_down(message, answer)
+                return answer
+            if message.synchronising:
+                self.session.queue(b"+ Go on.\r\n")
+            failure = await self._receive(incoming, flags, at)
+            event = await connection.event(PIECE_S)
+            if isinstance(event, Refused):
+                return Answer(event.word, event.text, event.code)
+            if failure is not None:
+                if isinstance(event, Message):
+                    await self.session.turn_down(event, answer_of(failure))
+                return answer_of(failure)
+            if isinstance(event, Message):
+                message = event
+                continue
+            assert isinstance(event, Rest)  # noqa: S101
+            event.tokens.end()
+            return await self._file(target)
+
+    async def _target(self, name: str) -> "MailboxInfo":
+        info = await self.session.store.find(self.session.person, name)
+        if not info.selectable:
+            raise StoreError(Trouble.NO_MAILBOX)
+        return info
+
+    async def _prepare(self, message: Message) -> "tuple[tuple[str, ...], int, Arrival]":
+        """What is said of the message, and a place to receive it. Raises before any of its octets is asked for."""
+        message.tokens.space()
+        flags, at = read_options(message.tokens)
+        limit = self.session.options.message_octets
+        if message.octets > limit:
+            raise StoreError(Trouble.TOO_BIG)
+        if len(self.messages) >= MESSAGES:
+            raise StoreError(Trouble.TOO_MANY)
+        self.octets += message.octets
+        used, allowed = self.session.store.quota(self.session.person)
+        if allowed is not None and used + self.octets > allowed:
+            raise StoreError(Trouble.OVER_QUOTA)
+        incoming = await self.stack.enter_async_context(self.session.store.receive(limit))
+        self.session.connection.reader.accept()
+        return flags, int(self.session.clock.wall_s()) if at is None else at, incoming
+
+    async def _receive(self, incoming: "Arrival", flags: tuple[str, ...], at: int) -> StoreError | None:
+        """Read all octets of the message, also when the store fails on the way: what follows them is a command again."""
+        failure: StoreError | None = None
+        while piece := await self.session.connection.piece():
+            if failure is None:
+                try:
+                    await incoming.write(piece)
+                except StoreError as error:
+                    failure = error
+        if failure is None:
+            try:
+                self.messages.append(Received(flags, at, await incoming.finish()))
+            except StoreError as error:
+                failure = error
+        return failure
+
+    async def _file(self, target: "MailboxInfo") -> Answer:
+        store = self.session.store
+        pairs = [(one.body, Filing(target.id, b"", one.flags, one.internal_at)) for one in self.messages]
+        try:
+            filed = await store.file(pairs[0][0], [pairs[0][1]]) if len(pairs) == 1 else await store.file_all(pairs)  # type: ignore[attr-defined]
+        except StoreError as error:
+            return answer_of(error, creating=True)
+        uids = encode.number_set(one.uid for one in filed)
+        return ok(b"APPEND completed.", b"APPENDUID %d %s" % (filed[0].uid_validity, uids))
+
+
+COMMANDS = (Command(b"APPEND", State.SIGNED_IN, read_append, append, rfc="RFC 9051 §6.3.12", streamed=True),)

@@ -1,0 +1,271 @@
+"""LIST, LSUB and STATUS (RFC 9051 §6.3.9, §6.3.11; RFC 3501 §6.3.9; RFC 5258, 5819, 6154).
+
+Everything is answered from one reading of the person's mailboxes; patterns cost linear time (`mailbox_name.Pattern`).
+Options that are not known are BAD, as RFC 5258 §3 bids.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import trio
+
+from appliance.mail.errors import MisuseError
+from appliance.mail.flags import INBOX
+from appliance.protocol.imap import encode
+from appliance.protocol.imap.mailbox_name import SEPARATOR, Pattern
+
+from ..extension import Answer, Command, State, StatusItem, no, ok
+from .mailboxes import read_name
+
+if TYPE_CHECKING:
+    from appliance.protocol.imap.tokens import Tokens
+    from appliance.store.mailbox import MailboxInfo
+
+    from ..session import Session
+
+PATTERNS = 100
+"""Patterns of one LIST; their lengths are bounded by the command's line."""
+SELECTION = (b"SUBSCRIBED", b"REMOTE", b"RECURSIVEMATCH", b"SPECIAL-USE")
+RETURN = (b"SUBSCRIBED", b"CHILDREN", b"SPECIAL-USE")
+NAMES_A_TURN = 200
+"""Names matched before other sessions get their turn."""
+
+STATUS_ITEMS: tuple[StatusItem, ...] = (
+    StatusItem(b"MESSAGES", lambda session, info: info.messages),
+    StatusItem(b"RECENT", lambda session, info: info.recent),
+    StatusItem(b"UIDNEXT", lambda session, info: info.uid_next),
+    StatusItem(b"UIDVALIDITY", lambda session, info: info.uid_validity),
+    StatusItem(b"UNSEEN", lambda session, info: info.unseen),
+    StatusItem(b"DELETED", lambda session, info: info.deleted),
+)
+"""Those of the base protocol; extensions add theirs (SIZE, APPENDLIMIT, HIGHESTMODSEQ)."""
+_BASE_ITEMS = {item.name: item for item in STATUS_ITEMS}
+
+
+@dataclass(slots=True)
+class Listing:
+    """What one LIST asks for."""
+
+    reference: str
+    patterns: list[str]
+    selection: set[bytes] = field(default_factory=set)
+    wanted: set[bytes] = field(default_factory=set)
+    status: list[bytes] = field(default_factory=list)
+    extended: bool = False
+
+
+@dataclass(slots=True)
+class Entry:
+    """A name with what is known of it: `info` is None when nothing of that name exists."""
+
+    name: str
+    info: "MailboxInfo | None"
+    subscribed: bool
+    has_children: bool
+
+
+# --- grammar ---------------------------------------------------------------------------------
+
+
+def read_list(tokens: "Tokens") -> Listing:
+    """RFC 5258 §6: `LIST [(selection)] reference pattern|(patterns) [RETURN (options)]`."""
+    tokens.space()
+    asked = Listing("", [])
+    if tokens.peek() == b"(":
+        asked.extended = True
+        asked.selection = set(tokens.list_of(lambda: _option(tokens, SELECTION)))
+        tokens.space()
+    asked.reference = tokens.mailbox()
+    tokens.space()
+    if tokens.peek() == b"(":
+        asked.extended = True
+        asked.patterns = tokens.list_of(tokens.pattern)
+    else:
+        asked.patterns = [tokens.pattern()]
+    if tokens.accept(b" RETURN "):
+        asked.extended = True
+        tokens.list_of(lambda: _read_return(tokens, asked))
+    if not asked.patterns or len(asked.patterns) > PATTERNS:
+        raise MisuseError("LIST takes one to a hundred patterns.")
+    if b"RECURSIVEMATCH" in asked.selection and not asked.selection & {b"SUBSCRIBED", b"SPECIAL-USE"}:
+        raise MisuseError("RECURSIVEMATCH needs another selection option beside it.")
+    return asked
+
+
+def _option(tokens: "Tokens", known: tuple[bytes, ...]) -> bytes:
+    option = tokens.keyword()
+    if option not in known:
+        raise MisuseError("No such LIST option.")
+    return option
+
+
+def _read_return(tokens: "Tokens", asked: Listing) -> None:
+    option = _option(tokens, (*RETURN, b"STATUS"))
+    if option == b"STATUS":
+        tokens.space()
+        asked.status = read_items(tokens)
+    else:
+        asked.wanted.add(option)
+
+
+def read_items(tokens: "Tokens") -> list[bytes]:
+    items = tokens.list_of(tokens.keyword)
+    if not items:
+        raise MisuseError("STATUS needs at least one item.")
+    return items
+
+
+def read_lsub(tokens: "Tokens") -> Listing:
+    tokens.space()
+    reference = tokens.mailbox()
+    tokens.space()
+    return Listing(reference, [tokens.pattern()])
+
+
+def read_status(tokens: "Tokens") -> tuple[str, list[bytes]]:
+    name = read_name(tokens)
+    tokens.space()
+    return name, read_items(tokens)
+
+
+# --- LIST ------------------------------------------------------------------------------------
+
+
+async def list_mailboxes(session: "Session", asked: Listing, uid: bool) -> Answer:
+    items = find_items(session, asked.status)
+    if not asked.extended and asked.patterns == [""]:
+        session.queue(b'* LIST (\\Noselect) "/" ""\r\n')
+        return ok(b"LIST completed.")
+    entries = await _entries(session, asked)
+    parents = _parents(entry.name for entry in entries if _selected(entry, asked.selection)) if asked.extended else frozenset()
+    recursive = b"RECURSIVEMATCH" in asked.selection
+    async for entry in _matching(entries, asked):
+        chosen = _selected(entry, asked.selection)
+        below = recursive and entry.name in parents
+        if chosen or below:
+            await session.send(_list_line(session, entry, asked, below))
+            if items and chosen and entry.info is not None and entry.info.selectable:
+                await session.send(status_line(session, entry.info, items))
+    return ok(b"LIST completed.")
+
+
+async def _entries(session: "Session", asked: Listing) -> list[Entry]:
+    """The names LIST can speak of: mailboxes, and subscribed names that are none."""
+    infos = await session.store.list(session.person)
+    entries = [Entry(info.name, info, info.subscribed, info.has_children) for info in infos]
+    if b"SUBSCRIBED" in asked.selection or b"SUBSCRIBED" in asked.wanted:
+        subscribed: set[str] = set(await session.store.subscriptions(session.person))
+        for entry in entries:
+            entry.subscribed = entry.name in subscribed
+        if b"SUBSCRIBED" in asked.selection:
+            entries += [Entry(name, None, True, False) for name in sorted(subscribed.difference(info.name for info in infos))]
+    have = {entry.name for entry in entries}
+    for name in sorted(_parents(have)):
+        if name in have:
+            continue
+        entries.append(Entry(name, None, False, True))
+    return entries
+
+
+def _parents(names: Iterable[str]) -> frozenset[str]:
+    """All superior levels of the names."""
+    found: set[str] = set()
+    for name in names:
+        while SEPARATOR in name:
+            name = name.rpartition(SEPARATOR)[0]
+            if name in found:
+                break
+            found.add(name)
+    return frozenset(found)
+
+
+def _selected(entry: Entry, selection: set[bytes]) -> bool:
+    """Does the name meet the selection options (RFC 5258 §3.1)? Without one, every name that exists or has children."""
+    if b"SUBSCRIBED" in selection and not entry.subscribed:
+        return False
+    if b"SPECIAL-USE" in selection:
+        return entry.info is not None and bool(entry.info.special_use)
+    return entry.info is not None or entry.subscribed or (not selection & {b"SUBSCRIBED"} and entry.has_children)
+
+
+async def _matching(entries: list[Entry], asked: Listing) -> AsyncIterator[Entry]:
+    """Entries that match a pattern, with a pause now and then: a family has thousands of names at most, others wait."""
+    patterns = [Pattern(asked.reference + pattern) for pattern in asked.patterns]
+    for number, entry in enumerate(entries, 1):
+        if number % NAMES_A_TURN == 0:
+            await trio.lowlevel.checkpoint()
+        if any(pattern.matches(entry.name) for pattern in patterns):
+            yield entry
+
+
+def _list_line(session: "Session", entry: Entry, asked: Listing, below: bool) -> bytes:
+    attributes: list[bytes] = []
+    if entry.info is None:
+        attributes.append(b"\\NonExistent" if asked.extended else b"\\Noselect")
+    elif not entry.info.selectable:
+        attributes.append(b"\\Noselect")
+    attributes.append(b"\\HasChildren" if entry.has_children else b"\\HasNoChildren")
+    if entry.info is not None and entry.info.special_use:
+        attributes.append(entry.info.special_use.encode("ascii"))
+    if entry.subscribed and (b"SUBSCRIBED" in asked.wanted or b"SUBSCRIBED" in asked.selection):
+        attributes.append(b"\\Subscribed")
+    info = b""
+    if below:
+        criteria = [word for word in (b"SUBSCRIBED", b"SPECIAL-USE") if word in asked.selection]
+        info = b' ("CHILDINFO" ' + encode.listed(b'"' + word + b'"' for word in criteria) + b")"
+    return b"* LIST " + encode.listed(attributes) + b' "/" ' + encode.mailbox(entry.name, session.utf8) + info + b"\r\n"
+
+
+# --- LSUB ------------------------------------------------------------------------------------
+
+
+async def lsub(session: "Session", asked: Listing, uid: bool) -> Answer:
+    """Subscribed names; a superior of one comes with \\Noselect when `%` stops at it (RFC 3501 §6.3.9)."""
+    subscribed: set[str] = set(await session.store.subscriptions(session.person))
+    pattern = Pattern(asked.reference + asked.patterns[0])
+    names = subscribed | _parents(subscribed) if "%" in asked.patterns[0] else subscribed
+    for name in sorted(names, key=lambda name: (name != INBOX, name)):
+        if pattern.matches(name):
+            attributes = b"()" if name in subscribed else b"(\\Noselect)"
+            await session.send(b"* LSUB " + attributes + b' "/" ' + encode.mailbox(name, session.utf8) + b"\r\n")
+    return ok(b"LSUB completed.")
+
+
+# --- STATUS ----------------------------------------------------------------------------------
+
+
+def find_items(session: "Session", names: list[bytes]) -> list[StatusItem]:
+    """The items of that names; asking for one may switch its extension on. Raises MisuseError."""
+    found = []
+    for name in names:
+        item = _BASE_ITEMS.get(name) or session.registry.status_items.get(name)
+        if item is None:
+            raise MisuseError("No such STATUS item.")
+        found.append(item)
+    for item in found:
+        if item.enables:
+            session.enable(item.enables)
+    return found
+
+
+def status_line(session: "Session", info: "MailboxInfo", items: list[StatusItem]) -> bytes:
+    values = encode.listed(b"%s %d" % (item.name, item.value(session, info)) for item in items)
+    return b"* STATUS " + encode.mailbox(info.name, session.utf8) + b" " + values + b"\r\n"
+
+
+async def status(session: "Session", arguments: tuple[str, list[bytes]], uid: bool) -> Answer:
+    name, names = arguments
+    items = find_items(session, names)
+    info = await session.store.find(session.person, name)
+    if not info.selectable:
+        return no(b"The name holds no messages.", b"NONEXISTENT")
+    session.queue(status_line(session, info, items))
+    return ok(b"STATUS completed.")
+
+
+COMMANDS = (
+    Command(b"LIST", State.SIGNED_IN, read_list, list_mailboxes, rfc="RFC 9051 §6.3.9"),
+    Command(b"LSUB", State.SIGNED_IN, read_lsub, lsub, rfc="RFC 3501 §6.3.9"),
+    Command(b"STATUS", State.SIGNED_IN, read_status, status, rfc="RFC 9051 §6.3.11"),
+)

@@ -1,0 +1,123 @@
+"""CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 9051 §6.3.4 to §6.3.8; RFC 6154 §3).
+
+A name that no mailbox can have is refused before the store is asked, and nothing is made of it.
+"""
+
+from typing import TYPE_CHECKING
+
+from appliance.mail.flags import SPECIAL_USE
+from appliance.protocol.imap.mailbox_name import SEPARATOR, flaw
+
+from ..errors import printable
+from ..extension import Answer, Command, State, no, ok
+
+if TYPE_CHECKING:
+    from appliance.protocol.imap.tokens import Tokens
+
+    from ..session import Session
+
+USES = {attribute.upper().encode(): attribute for _, attribute in SPECIAL_USE}
+
+
+def read_name(tokens: "Tokens") -> str:
+    tokens.space()
+    return tokens.mailbox()
+
+
+def _refusal(name: str) -> Answer | None:
+    wrong = flaw(name)
+    return no(printable(wrong), b"CANNOT") if wrong else None
+
+
+# --- CREATE ----------------------------------------------------------------------------------
+
+
+def read_create(tokens: "Tokens") -> tuple[str, list[bytes]]:
+    """`name` or `name (USE (\\Sent))`."""
+    name = read_name(tokens)
+    uses: list[bytes] = []
+    if tokens.accept(b" "):
+        tokens.expect(b"(USE ")
+        uses = [flag.upper().encode() for flag in tokens.flag_list()]
+        tokens.expect(b")")
+    return name, uses
+
+
+async def create(session: "Session", arguments: tuple[str, list[bytes]], uid: bool) -> Answer:
+    """A trailing separator only says that children will follow (RFC 9051 §6.3.4)."""
+    name, uses = arguments
+    if len(name) > 1 and name.endswith(SEPARATOR):
+        name = name[:-1]
+    refusal = _refusal(name)
+    if refusal is not None:
+        return refusal
+    if len(uses) > 1 or any(use not in USES for use in uses):
+        return no(b"A mailbox has one of the uses " + b" ".join(word.encode() for word in USES.values()) + b".", b"USEATTR")
+    if not uses:
+        await session.store.create(session.person, name)
+        return ok(b"CREATE completed.")
+    use = USES[uses[0]]
+    if any(info.special_use == use for info in await session.store.list(session.person)):
+        return no(b"Another mailbox has that use.", b"USEATTR")
+    await session.store.create(session.person, name, use)
+    return ok(b"CREATE completed.")
+
+
+# --- DELETE, RENAME --------------------------------------------------------------------------
+
+
+async def delete(session: "Session", name: str, uid: bool) -> Answer:
+    """The mailbox this session has selected is left first: nobody reads a mailbox that is gone."""
+    if session.selected is not None:
+        here = session.selected.mailbox.info
+        info = await session.store.find(session.person, name)
+        await session.store.delete(session.person, name)
+        if info.id == here.id:
+            session.deselect()
+            session.queue(b"* OK [CLOSED] The selected mailbox was deleted.\r\n")
+    else:
+        await session.store.delete(session.person, name)
+    return ok(b"DELETE completed.")
+
+
+def read_rename(tokens: "Tokens") -> tuple[str, str]:
+    old = read_name(tokens)
+    tokens.space()
+    return old, tokens.mailbox()
+
+
+async def rename(session: "Session", arguments: tuple[str, str], uid: bool) -> Answer:
+    old, new = arguments
+    refusal = _refusal(new)
+    if refusal is not None:
+        return refusal
+    if new.startswith(old + SEPARATOR) and old != "INBOX":
+        return no(b"A mailbox cannot be moved into itself.", b"CANNOT")
+    await session.store.rename(session.person, old, new)
+    return ok(b"RENAME completed.")
+
+
+# --- SUBSCRIBE -------------------------------------------------------------------------------
+
+
+async def subscribe(session: "Session", name: str, uid: bool) -> Answer:
+    """The name need not exist (RFC 9051 §6.3.7)."""
+    refusal = _refusal(name)
+    if refusal is not None:
+        return refusal
+    await session.store.subscribe(session.person, name, True)
+    return ok(b"SUBSCRIBE completed.")
+
+
+async def unsubscribe(session: "Session", name: str, uid: bool) -> Answer:
+    await session.store.subscribe(session.person, name, False)
+    return ok(b"UNSUBSCRIBE completed.")
+
+
+COMMANDS = (
+    Command(b"CREATE", State.SIGNED_IN, read_create, create, rfc="RFC 9051 §6.3.4"),
+    Command(b"DELETE", State.SIGNED_IN, read_name, delete, rfc="RFC 9051 §6.3.5"),
+    Command(b"RENAME", State.SIGNED_IN, read_rename, rename, rfc="RFC 9051 §6.3.6"),
+    Command(b"SUBSCRIBE", State.SIGNED_IN, read_name, subscribe, rfc="RFC 9051 §6.3.7"),
+    Command(b"UNSUBSCRIBE", State.SIGNED_IN, read_name, unsubscribe, rfc="RFC 9051 §6.3.8"),
+)

@@ -1,0 +1,84 @@
+"""SELECT, EXAMINE, CLOSE, CHECK (RFC 9051 §6.3.2, §6.3.3, §6.4.1; RFC 3501 §6.4.1)."""
+
+from typing import TYPE_CHECKING, Any
+
+from appliance.mail.errors import MisuseError
+
+from ..extension import Answer, Command, State, ok
+from .basic import noop, nothing
+from .mailboxes import read_name
+
+if TYPE_CHECKING:
+    from appliance.protocol.imap.tokens import Tokens
+
+    from ..session import Session
+
+
+def read_select(tokens: "Tokens") -> tuple[str, "Tokens | None"]:
+    """`name` or `name (parameters)`; the parameters are read when the session is at hand, which knows the extensions."""
+    name = read_name(tokens)
+    return name, tokens.fork() if tokens.accept(b" ") else None
+
+
+def read_parameters(session: "Session", tokens: "Tokens | None") -> list[tuple[Any, Any]]:
+    """Parameters with their values (RFC 4466 §2.1): `(CONDSTORE)`."""
+    if tokens is None:
+        return []
+
+    def one() -> tuple[Any, Any]:
+        parameter = session.registry.select_parameters.get(tokens.keyword())
+        if parameter is None:
+            raise MisuseError("No such parameter of SELECT.")
+        return parameter, parameter.parse(tokens)
+
+    found = tokens.list_of(one)
+    tokens.end()
+    if not found or len({parameter.name for parameter, _ in found}) < len(found):
+        raise MisuseError("SELECT's parameters are named once each.")
+    return found
+
+
+async def open_mailbox(session: "Session", arguments: tuple[str, "Tokens | None"], read_only: bool) -> None:
+    """The mailbox selected before is left first, also when the new one cannot be opened (RFC 9051 §6.3.2)."""
+    from ..selected import Selected
+
+    name, rest = arguments
+    parameters = read_parameters(session, rest)
+    if session.selected is not None:
+        session.deselect()
+        session.queue(b"* OK [CLOSED] The previous mailbox is closed.\r\n")
+    for parameter, value in parameters:
+        parameter.apply(session, value)
+    mailbox = await session.store.open(session.person, name, read_only=read_only)
+    try:
+        session.select(await Selected.open(session, mailbox))
+    except BaseException:
+        mailbox.close()
+        raise
+
+
+async def select(session: "Session", arguments: tuple[str, "Tokens | None"], uid: bool) -> Answer:
+    await open_mailbox(session, arguments, read_only=False)
+    return ok(b"SELECT completed.", b"READ-WRITE")
+
+
+async def examine(session: "Session", arguments: tuple[str, "Tokens | None"], uid: bool) -> Answer:
+    await open_mailbox(session, arguments, read_only=True)
+    return ok(b"EXAMINE completed.", b"READ-ONLY")
+
+
+async def close(session: "Session", arguments: None, uid: bool) -> Answer:
+    """Messages marked \\Deleted go without a word, unless the mailbox was opened for reading (RFC 9051 §6.4.1)."""
+    selected = session.selected
+    if selected is not None and not selected.read_only:
+        await selected.mailbox.expunge()
+    session.deselect()
+    return ok(b"CLOSE completed.")
+
+
+COMMANDS = (
+    Command(b"SELECT", State.SIGNED_IN, read_select, select, rfc="RFC 9051 §6.3.2"),
+    Command(b"EXAMINE", State.SIGNED_IN, read_select, examine, rfc="RFC 9051 §6.3.3"),
+    Command(b"CLOSE", State.SELECTED, nothing, close, rfc="RFC 9051 §6.4.1"),
+    Command(b"CHECK", State.SELECTED, nothing, noop, rfc="RFC 3501 §6.4.1"),
+)

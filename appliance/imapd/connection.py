@@ -1,0 +1,120 @@
+"""The only file of IMAP that touches a stream: octets to the reader, events to the session, answers out.
+
+Output is a list of parts that is written when 64 KiB have gathered or when the client is waited for, so answers to
+pipelined commands leave together and a large literal is never copied. At rest no buffer is held.
+Fails with PeerGone, PeerSlow (a client that stopped reading) and SessionOver (say BYE: idle, draining, too large).
+"""
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from appliance.mail.errors import MisuseError, PeerGone, PeerSlow
+from appliance.mail.limits import CLOSE_S
+from appliance.network.stream import Draining
+from appliance.protocol.imap.server import Command, Continue, Fatal, Message, NeedMore, Reader, Refused, Rest
+
+from .errors import SessionOver
+
+if TYPE_CHECKING:
+    from appliance.network.stream import Stream
+
+WRITE_OCTETS = 64 * 2**10
+PIECE_S = 180
+"""How long a client may pause inside a message: what it holds of the house's receive budget is given back then."""
+
+
+class Connection:
+    """One client's octets both ways. One task reads; while it waits in IDLE another may write."""
+
+    __slots__ = ("_parts", "_parts_octets", "reader", "stream")
+
+    def __init__(self, stream: "Stream", streamed: frozenset[bytes]) -> None:
+        self.stream = stream
+        self.reader = Reader(streamed)
+        self._parts: list[bytes] = []
+        self._parts_octets = 0
+
+    # --- in ----------------------------------------------------------------------------------
+
+    async def event(self, timeout_s: float) -> Command | Message | Rest | Refused:
+        """What the client says next; all of it must come within `timeout_s`."""
+        deadline = trio.current_time() + timeout_s
+        while True:
+            event = self.reader.next()
+            if isinstance(event, NeedMore):
+                await self.flush()
+                await self._receive(deadline - trio.current_time())
+            elif isinstance(event, Continue):
+                self.queue(b"+ Go on.\r\n")
+            elif isinstance(event, Fatal):
+                raise SessionOver(event.code, event.text)
+            else:
+                return event
+
+    async def line(self, timeout_s: float) -> bytes:
+        """A line of AUTHENTICATE or IDLE, between `reader.converse` and `reader.resume`."""
+        deadline = trio.current_time() + timeout_s
+        await self.flush()
+        while True:
+            try:
+                line = self.reader.talk_line()
+            except MisuseError as problem:
+                raise SessionOver(b"TOOBIG", b"The line is too long.") from problem
+            if line is not None:
+                return line
+            await self._receive(deadline - trio.current_time())
+
+    async def piece(self) -> bytes:
+        """Octets of an accepted message; b"" at its end."""
+        while (piece := self.reader.piece()) is None:
+            await self.flush()
+            await self._receive(PIECE_S)
+        return piece
+
+    async def refuse(self, message: Message) -> None:
+        """Read a refused message's command to its end, throwing it away. Raises SessionOver when that is too much."""
+        if not self.reader.refuse(message):
+            await self.event(PIECE_S)
+
+    async def _receive(self, timeout_s: float) -> None:
+        try:
+            octets = await self.stream.receive(max(timeout_s, 0))
+        except PeerSlow as slow:
+            raise SessionOver(b"", b"Autologout: nothing came for too long.") from slow
+        except Draining as draining:
+            raise SessionOver(b"UNAVAILABLE", b"The server is closing, come back in a minute.") from draining
+        if not octets:
+            raise PeerGone("the client hung up")
+        self.reader.feed(octets)
+
+    # --- out ---------------------------------------------------------------------------------
+
+    def queue(self, *parts: bytes) -> None:
+        """Add small octets to what leaves with the next flush."""
+        self._parts += parts
+        self._parts_octets += sum(map(len, parts))
+
+    async def send(self, *parts: bytes) -> None:
+        """Add octets; write when enough have gathered. Waits for a client that reads slowly. Raises PeerGone, PeerSlow."""
+        self._parts += parts
+        self._parts_octets += sum(map(len, parts))
+        if self._parts_octets >= WRITE_OCTETS:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what has gathered."""
+        parts = self._parts
+        if parts:
+            self._parts = []
+            self._parts_octets = 0
+            if len(parts) == 1:
+                await self.stream.send(parts[0])
+            else:
+                await self.stream.send_parts(parts)
+
+    async def say_bye(self, octets: bytes) -> None:
+        """The last words, if the client still takes them."""
+        self.queue(octets)
+        with trio.move_on_after(CLOSE_S):
+            await self.flush()

@@ -1,0 +1,53 @@
+"""What a client is told when something fails: one table from the house's errors to NO, BAD and response codes.
+
+Codes are those of RFC 9051 §7.1 and RFC 5530 §3. SERVERBUG is not among them: what a client does is never our fault's
+name, and a fault of ours ends the session through its guard.
+"""
+
+from appliance.mail.errors import AuthError, HouseError, MisuseError, StoreError, Trouble
+
+from .extension import Answer
+
+CODES: dict[Trouble, bytes] = {
+    Trouble.NO_MAILBOX: b"NONEXISTENT",
+    Trouble.EXISTS: b"ALREADYEXISTS",
+    Trouble.BAD_NAME: b"CANNOT",
+    Trouble.NOT_ALLOWED: b"CANNOT",
+    Trouble.READ_ONLY: b"",
+    Trouble.GONE: b"EXPUNGEISSUED",
+    Trouble.OVER_QUOTA: b"OVERQUOTA",
+    Trouble.TOO_BIG: b"TOOBIG",
+    Trouble.TOO_MANY: b"LIMIT",
+    Trouble.FULL: b"LIMIT",
+    Trouble.BUSY: b"UNAVAILABLE",
+    Trouble.BROKEN: b"UNAVAILABLE",
+}
+"""Every trouble of the store is NO. READ_ONLY has none: the client was told [READ-ONLY] when it opened the mailbox."""
+
+
+class SessionOver(HouseError):
+    """The session ends with `* BYE`; `code` without brackets, `text` for the person."""
+
+    def __init__(self, code: bytes, text: bytes) -> None:
+        super().__init__(text.decode("ascii", "replace"))
+        self.code = code
+        self.text = text
+
+
+def answer_of(error: StoreError | MisuseError | AuthError, *, creating: bool = False) -> Answer:
+    """The tagged answer of an error. `creating`: the client may make the missing mailbox and try again (RFC 9051 §6.3.12)."""
+    text = printable(str(error))
+    if isinstance(error, MisuseError):
+        return Answer(b"BAD", text)
+    if isinstance(error, AuthError):
+        return Answer(b"NO", text, b"UNAVAILABLE")
+    if creating and error.trouble is Trouble.NO_MAILBOX:
+        return Answer(b"NO", text, b"TRYCREATE")
+    return Answer(b"NO", text, CODES[error.trouble])
+
+
+def printable(text: str) -> bytes:
+    """A sentence as response text: one line of ASCII, never empty, its first letter large (RFC 9051 §9 text)."""
+    line = "".join(character if " " <= character <= "~" else "?" for character in text)[:300] or "failed"
+    line = line.lstrip("[") or "failed"
+    return (line[0].upper() + line[1:]).encode("ascii")

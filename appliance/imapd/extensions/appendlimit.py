@@ -1,0 +1,10 @@
+"""APPENDLIMIT: the largest message APPEND takes (RFC 7889); the same for every mailbox."""
+
+from ..extension import Extension, StatusItem
+
+EXTENSION = Extension(
+    name="APPENDLIMIT",
+    rfc="RFC 7889",
+    capability=lambda session: (b"APPENDLIMIT=%d" % session.options.message_octets,),
+    status_items=(StatusItem(b"APPENDLIMIT", lambda session, info: session.options.message_octets),),
+)

@@ -1,0 +1,35 @@
+"""ENABLE: the client says which extensions it is ready for (RFC 5161)."""
+
+from typing import TYPE_CHECKING
+
+from ..extension import Answer, Command, Extension, State, ok
+
+if TYPE_CHECKING:
+    from appliance.protocol.imap.tokens import Tokens
+
+    from ..session import Session
+
+
+def read_enable(tokens: "Tokens") -> list[bytes]:
+    tokens.space()
+    words = [tokens.keyword()]
+    while tokens.accept(b" "):
+        words.append(tokens.keyword())
+    return words
+
+
+async def enable(session: "Session", words: list[bytes], uid: bool) -> Answer:
+    """Unknown words are passed over; the answer names what is newly on (RFC 5161 §3.2)."""
+    fresh = [word for word in dict.fromkeys(words) if word in session.registry.enable and word not in session.enabled]
+    for word in fresh:
+        session.enable(word)
+    session.queue(b" ".join((b"* ENABLED", *fresh)) + b"\r\n")
+    return ok(b"ENABLE completed.")
+
+
+EXTENSION = Extension(
+    name="ENABLE",
+    rfc="RFC 5161",
+    capability=lambda session: (b"ENABLE",),
+    commands=(Command(b"ENABLE", State.SIGNED_IN, read_enable, enable, rfc="RFC 9051 §6.3.1"),),
+)

@@ -1,0 +1,38 @@
+"""ID: who is speaking (RFC 2971). What the client says of itself is read, bounded and forgotten."""
+
+from typing import TYPE_CHECKING
+
+from appliance.mail.errors import MisuseError
+
+from ..extension import Answer, Command, Extension, State, ok
+
+if TYPE_CHECKING:
+    from appliance.protocol.imap.tokens import Tokens
+
+    from ..session import Session
+
+FIELDS = 30
+"""RFC 2971 §3.3."""
+
+
+def read_id(tokens: "Tokens") -> None:
+    """`NIL` or `("field" "value" ...)`."""
+    tokens.space()
+    if tokens.accept(b"NIL"):
+        return
+    words = tokens.list_of(tokens.nstring)
+    if len(words) % 2 or len(words) > 2 * FIELDS or None in words[::2]:
+        raise MisuseError("ID takes up to thirty pairs of a field and its value.")
+
+
+async def identify(session: "Session", arguments: None, uid: bool) -> Answer:
+    session.queue(b'* ID ("name" "Pillarbox")\r\n')
+    return ok(b"ID completed.")
+
+
+EXTENSION = Extension(
+    name="ID",
+    rfc="RFC 2971",
+    capability=lambda session: (b"ID",),
+    commands=(Command(b"ID", State.ANY, read_id, identify, rfc="RFC 2971 §3.1"),),
+)

@@ -1,0 +1,94 @@
+"""IDLE: changes are told as they happen (RFC 2177).
+
+The session waits on the mailbox and on the client at once: no polling, no timer but the autologout.
+"""
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from appliance.mail.errors import HouseError, StoreError
+
+from ..commands.basic import nothing
+from ..errors import SessionOver, answer_of
+from ..extension import Answer, Command, Extension, State, bad, ok
+
+if TYPE_CHECKING:
+    from ..selected import Selected
+    from ..session import Session
+
+
+async def idle(session: "Session", arguments: None, uid: bool) -> Answer:
+    session.queue(b"+ Idling.\r\n")
+    reader = session.connection.reader
+    reader.converse()
+    try:
+        line = await _until_done(session)
+    finally:
+        reader.settle()
+    return ok(b"IDLE completed.") if line.upper() == b"DONE" else bad(b"IDLE ends with DONE.")
+
+
+async def _until_done(session: "Session") -> bytes:
+    """The client's next line, while changes of the selected mailbox are told."""
+    await session.flush()
+    if session.selected is None:
+        return await session.connection.line(session.options.idle_s)
+    watch = _Watch(session, session.selected)
+    line = b""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch.run)
+        with watch.reading:
+            try:
+                line = await session.connection.line(session.options.idle_s)
+            except HouseError as trouble:
+                watch.trouble = trouble
+        watch.stop()
+    if watch.trouble is not None:
+        raise watch.trouble
+    return line
+
+
+class _Watch:
+    """Tells changes until it is stopped: only while it waits, never with half an answer written."""
+
+    __slots__ = ("_selected", "_session", "_stopped", "_waiting", "reading", "trouble")
+
+    def __init__(self, session: "Session", selected: "Selected") -> None:
+        self._session = session
+        self._selected = selected
+        self._stopped = False
+        self._waiting: trio.CancelScope | None = None
+        self.reading = trio.CancelScope()
+        """Around the client's line: left when telling failed."""
+        self.trouble: HouseError | None = None
+
+    async def run(self) -> None:
+        try:
+            while not self._stopped:
+                with trio.CancelScope() as self._waiting:
+                    await self._selected.mailbox.wait(self._selected.modseq)
+                if not self._stopped:
+                    await self._selected.sync(self._session, True)
+                    await self._session.flush()
+        except StoreError as error:
+            self._fail(SessionOver(b"UNAVAILABLE", answer_of(error).text))
+        except HouseError as error:
+            self._fail(error)
+
+    def _fail(self, trouble: HouseError) -> None:
+        self.trouble = trouble
+        self.reading.cancel()
+
+    def stop(self) -> None:
+        self._stopped = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+
+EXTENSION = Extension(
+    name="IDLE",
+    rfc="RFC 2177",
+    capability=lambda session: (b"IDLE",),
+    commands=(Command(b"IDLE", State.SIGNED_IN, nothing, idle, rfc="RFC 9051 §6.3.13"),),
+)

@@ -1,0 +1,22 @@
+"""NAMESPACE: all mailboxes are the person's own (RFC 2342)."""
+
+from typing import TYPE_CHECKING
+
+from ..commands.basic import nothing
+from ..extension import Answer, Command, Extension, State, ok
+
+if TYPE_CHECKING:
+    from ..session import Session
+
+
+async def namespace(session: "Session", arguments: None, uid: bool) -> Answer:
+    session.queue(b'* NAMESPACE (("" "/")) NIL NIL\r\n')
+    return ok(b"NAMESPACE completed.")
+
+
+EXTENSION = Extension(
+    name="NAMESPACE",
+    rfc="RFC 2342",
+    capability=lambda session: (b"NAMESPACE",),
+    commands=(Command(b"NAMESPACE", State.SIGNED_IN, nothing, namespace, rfc="RFC 9051 §6.3.10"),),
+)

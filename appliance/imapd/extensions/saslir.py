@@ -1,0 +1,25 @@
+"""SASL-IR: the first response in AUTHENTICATE itself (RFC 4959); and the words that say how to sign in."""
+
+from typing import TYPE_CHECKING
+
+from ..extension import Extension, State
+
+if TYPE_CHECKING:
+    from ..session import Session
+
+
+def capability(session: "Session") -> tuple[bytes, ...]:
+    """How to sign in on this line as it is now; nothing once somebody did (RFC 9051 §6.1.1, §6.2)."""
+    if session.state is not State.NOT_AUTHENTICATED:
+        return ()
+    stream = session.stream
+    words = [b"SASL-IR"]
+    if stream.can_start_tls:
+        words.append(b"STARTTLS")
+    if not session.mechanisms.plaintext_allowed(stream.secure):
+        words.append(b"LOGINDISABLED")
+    words += (b"AUTH=" + name.encode("ascii") for name in session.mechanisms.offered(stream.secure, stream.channel_binding()))
+    return tuple(words)
+
+
+EXTENSION = Extension(name="SASL-IR", rfc="RFC 4959", capability=capability)

@@ -1,0 +1,10 @@
+"""STATUS=SIZE: the octets of a mailbox (RFC 8438)."""
+
+from ..extension import Extension, StatusItem
+
+EXTENSION = Extension(
+    name="STATUS=SIZE",
+    rfc="RFC 8438",
+    capability=lambda session: (b"STATUS=SIZE",),
+    status_items=(StatusItem(b"SIZE", lambda session, info: info.octets),),
+)

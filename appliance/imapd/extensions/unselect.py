@@ -1,0 +1,22 @@
+"""UNSELECT: leave a mailbox without expunging (RFC 3691)."""
+
+from typing import TYPE_CHECKING
+
+from ..commands.basic import nothing
+from ..extension import Answer, Command, Extension, State, ok
+
+if TYPE_CHECKING:
+    from ..session import Session
+
+
+async def unselect(session: "Session", arguments: None, uid: bool) -> Answer:
+    session.deselect()
+    return ok(b"UNSELECT completed.")
+
+
+EXTENSION = Extension(
+    name="UNSELECT",
+    rfc="RFC 3691",
+    capability=lambda session: (b"UNSELECT",),
+    commands=(Command(b"UNSELECT", State.SELECTED, nothing, unselect, rfc="RFC 9051 §6.4.2"),),
+)

@@ -1,0 +1,265 @@
+"""One IMAP client from greeting to goodbye: which command is allowed when, and what it is answered.
+
+MOVES is the flow of RFC 9051 §3. Commands run strictly one after the other, so pipelined ones can never be ambiguous
+(RFC 9051 §5.5). Changes made elsewhere are told before each tagged answer, EXPUNGE only where sequence numbers may
+move (RFC 9051 §7.5.1). Refusals are Answers; errors become Answers in one place (`errors.py`); a fault of ours ends
+this session alone, through the listener's guard.
+"""
+
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from appliance.mail.errors import AuthError, MisuseError, StoreError
+from appliance.protocol.imap.server import Command as CommandRead
+from appliance.protocol.imap.server import Message, Refused, Rest
+from appliance.protocol.imap.tokens import Tokens
+
+from .connection import Connection
+from .errors import SessionOver, answer_of
+from .extension import Answer, Command, Seqs, State, bad
+
+if TYPE_CHECKING:
+    from appliance.auth.identity import Identity
+    from appliance.auth.login import Login
+    from appliance.auth.mechanisms import Mechanisms
+    from appliance.mail.clock import Clock
+    from appliance.mail.ids import PersonId
+    from appliance.network.stream import Stream
+    from appliance.store.mailbox import Store
+
+    from .registry import Registry
+    from .selected import Selected
+    from .service import House, Options
+
+
+class Happening(Enum):
+    """What moves a session from one state to another."""
+
+    SIGNED_IN = "LOGIN or AUTHENTICATE succeeded"
+    SELECTED = "SELECT or EXAMINE succeeded"
+    DESELECTED = "CLOSE, UNSELECT, or a SELECT that failed"
+    ENDED = "LOGOUT, BYE or the connection is gone"
+
+
+MOVES: dict[tuple[State, Happening], State] = {
+    (State.NOT_AUTHENTICATED, Happening.SIGNED_IN): State.AUTHENTICATED,
+    (State.NOT_AUTHENTICATED, Happening.ENDED): State.LOGOUT,
+    (State.AUTHENTICATED, Happening.SELECTED): State.SELECTED,
+    (State.AUTHENTICATED, Happening.ENDED): State.LOGOUT,
+    (State.SELECTED, Happening.DESELECTED): State.AUTHENTICATED,
+    (State.SELECTED, Happening.ENDED): State.LOGOUT,
+}
+
+
+class Session:
+    """What commands hold of one client. `enabled`: words of ENABLE in upper case."""
+
+    __slots__ = (
+        "after_answer", "connection", "enabled", "errors", "house", "identity", "login_failures", "opened_mono", "selected", "state", "tag",
+    )  # fmt: skip
+
+    def __init__(self, house: "House", stream: "Stream") -> None:
+        self.house = house
+        self.connection = Connection(stream, house.registry.streamed)
+        self.state = State.NOT_AUTHENTICATED
+        self.identity: Identity | None = None
+        self.selected: Selected | None = None
+        self.enabled: set[bytes] = set()
+        self.after_answer: Callable[[], Awaitable[None]] | None = None
+        """What a command wants done once its tagged answer has left: STARTTLS's handshake."""
+        self.tag = b""
+        """Of the command that runs: ESEARCH answers name it (RFC 4731 §2)."""
+        self.errors = 0
+        self.login_failures = 0
+        self.opened_mono = trio.current_time()
+
+    # --- the house, for commands -------------------------------------------------------------
+
+    @property
+    def stream(self) -> "Stream":
+        return self.connection.stream
+
+    @property
+    def store(self) -> "Store":
+        return self.house.store
+
+    @property
+    def login(self) -> "Login":
+        return self.house.login
+
+    @property
+    def mechanisms(self) -> "Mechanisms":
+        return self.house.mechanisms
+
+    @property
+    def clock(self) -> "Clock":
+        return self.house.clock
+
+    @property
+    def options(self) -> "Options":
+        return self.house.options
+
+    @property
+    def registry(self) -> "Registry":
+        return self.house.registry
+
+    @property
+    def board(self) -> Any:
+        return self.house.board
+
+    @property
+    def person(self) -> "PersonId":
+        """Who signed in; only commands of signed-in states ask."""
+        if self.identity is None:
+            raise RuntimeError("nobody is signed in")
+        return self.identity.person
+
+    @property
+    def utf8(self) -> bool:
+        """Mailbox names go as UTF-8 to this client (RFC 9051 §5.1, RFC 6855 §3)."""
+        return self.connection.reader.utf8
+
+    # --- output ------------------------------------------------------------------------------
+
+    async def send(self, *parts: bytes) -> None:
+        """Untagged output with its CRLF, in parts; waits when the client reads slowly."""
+        await self.connection.send(*parts)
+
+    def queue(self, *parts: bytes) -> None:
+        """Small untagged output that leaves with the next flush."""
+        self.connection.queue(*parts)
+
+    async def flush(self) -> None:
+        await self.connection.flush()
+
+    # --- states ------------------------------------------------------------------------------
+
+    def move(self, happening: Happening) -> None:
+        self.state = MOVES[self.state, happening]
+
+    def signed_in(self, identity: "Identity") -> None:
+        self.identity = identity
+        self.stream.who = identity.address
+        self.connection.reader.signed_in = True
+        self.move(Happening.SIGNED_IN)
+
+    def select(self, selected: "Selected") -> None:
+        self.selected = selected
+        self.move(Happening.SELECTED)
+
+    def deselect(self) -> None:
+        """Give the selected mailbox back, if there is one; nothing is expunged."""
+        if self.selected is not None:
+            selected, self.selected = self.selected, None
+            selected.close()
+            self.move(Happening.DESELECTED)
+
+    def enable(self, word: bytes) -> None:
+        """Switch an extension on (RFC 5161), also by a command that implies it."""
+        self.enabled.add(word)
+        if word in (b"IMAP4REV2", b"UTF8=ACCEPT"):
+            self.connection.reader.utf8 = True
+
+    # --- the conversation --------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """From greeting to goodbye. Raises PeerGone and PeerSlow when the client breaks off."""
+        try:
+            self.queue(b"* OK [CAPABILITY ", self.registry.capability(self), b"] ", self.options.host.encode(), b" Pillarbox ready.\r\n")
+            while self.state is not State.LOGOUT:
+                await self._react(await self.connection.event(self._patience_s()))
+            await self.flush()
+        except SessionOver as over:
+            code = b"[" + over.code + b"] " if over.code else b""
+            await self.connection.say_bye(b"* BYE " + code + over.text + b"\r\n")
+        finally:
+            self.deselect()
+            self.state = State.LOGOUT
+
+    def _patience_s(self) -> float:
+        """How long the next command may take to come: autologout (RFC 9051 §5.4)."""
+        if self.state is State.NOT_AUTHENTICATED:
+            return self.opened_mono + self.options.before_login_s - trio.current_time()
+        return self.options.idle_s
+
+    async def _react(self, event: CommandRead | Message | Rest | Refused) -> None:
+        assert not isinstance(event, Rest), "APPEND reads its command to the end"  # noqa: S101
+        answer = Answer(event.word, event.text, event.code) if isinstance(event, Refused) else await self._obey(event)
+        self.answer(event.tag, answer)
+        if self.after_answer is not None:
+            await self.flush()
+            what, self.after_answer = self.after_answer, None
+            await what()
+        if answer.word == b"BAD":
+            self.errors += 1
+            if self.errors >= self.options.errors:
+                raise SessionOver(b"", b"Too many errors.")
+        else:
+            self.errors = 0
+
+    def answer(self, tag: bytes, answer: Answer) -> None:
+        """Queue a tagged answer."""
+        code = b" [" + answer.code + b"] " if answer.code else b" "
+        self.queue(tag + b" " + answer.word + code + answer.text + b"\r\n")
+
+    async def _obey(self, event: CommandRead | Message) -> Answer:
+        tokens, uid = event.tokens, False
+        self.tag = event.tag
+        try:
+            if event.name == b"UID":
+                tokens.space()
+                uid = True
+                command = self.registry.uid_commands.get(tokens.keyword())
+            else:
+                command = self.registry.commands.get(event.name)
+            refusal = self._objection(command)
+            if command is None or refusal is not None:
+                return await self._turn_down(event, refusal or bad(b"No such command."))
+            if isinstance(event, Message):
+                answer = await command.run(self, event, uid)
+            else:
+                answer = await self._call(command, tokens, uid)
+        except (MisuseError, StoreError, AuthError) as error:
+            answer = answer_of(error)
+        if self.selected is not None and answer.word != b"BAD":
+            await self._sync(uid or command is None or command.seqs is Seqs.MAY_MOVE)
+        return answer
+
+    def _objection(self, command: Command | None) -> Answer | None:
+        if command is None:
+            return bad(b"No such command.")
+        if self.state in command.states:
+            return None
+        if self.state is State.NOT_AUTHENTICATED:
+            return bad(b"Sign in first.")
+        return bad(b"Select a mailbox first." if State.SELECTED in command.states else b"You are signed in already.")
+
+    async def _turn_down(self, event: CommandRead | Message, answer: Answer) -> Answer:
+        if isinstance(event, Message):
+            await self.turn_down(event, answer)
+        return answer
+
+    async def turn_down(self, message: Message, answer: Answer) -> None:
+        """Refuse a message; where its octets are too many to be thrown away the answer is said before BYE."""
+        try:
+            await self.connection.refuse(message)
+        except SessionOver:
+            self.answer(message.tag, answer)
+            raise
+
+    async def _call(self, command: Command, tokens: Tokens, uid: bool) -> Answer:
+        arguments = command.parse(tokens)
+        tokens.end()
+        return await command.run(self, arguments, uid)
+
+    async def _sync(self, may_expunge: bool) -> None:
+        """Tell what changed in the selected mailbox."""
+        if self.selected is None:
+            return
+        try:
+            await self.selected.sync(self, may_expunge)
+        except StoreError as error:
+            raise SessionOver(b"UNAVAILABLE", b"The selected mailbox can no longer be read: " + answer_of(error).text) from error

@@ -1,0 +1,71 @@
+"""Words of an IMAP response: atoms, quoted strings, literals (RFC 3501 §9, RFC 9051 §9).
+
+Every function gives octets that are right whatever was put in: what a quoted string cannot hold becomes a literal.
+Large literals are never made here: they go out as parts of their own behind `literal_mark`.
+"""
+
+import re
+from collections.abc import Iterable
+
+from .mailbox_name import wire_name
+
+_ATOM = re.compile(rb'[^\x00-\x20(){%*"\\\x7f-\xff]+')
+_QUOTABLE = re.compile(rb"[^\x00\r\n\x80-\xff]*")
+QUOTED_OCTETS = 1024
+"""Longer strings go as literals: some clients read a quoted string into a small buffer."""
+
+
+def string(octets: bytes, utf8: bool = False) -> bytes:
+    """A quoted string, or a literal when it must be one. `utf8`: this client takes UTF-8 in quoted strings."""
+    if (len(octets) <= QUOTED_OCTETS and _QUOTABLE.fullmatch(octets)) or (utf8 and _is_utf8(octets)):
+        return b'"' + octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+    return literal_mark(len(octets)) + octets
+
+
+def _is_utf8(octets: bytes) -> bool:
+    if len(octets) > QUOTED_OCTETS or any(bad in octets for bad in (b"\0", b"\r", b"\n")):
+        return False
+    try:
+        octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def nstring(octets: bytes | None) -> bytes:
+    return b"NIL" if octets is None else string(octets)
+
+
+def astring(octets: bytes) -> bytes:
+    """An atom where one will do; NIL and the empty string are quoted."""
+    if _ATOM.fullmatch(octets) and octets.upper() != b"NIL":
+        return octets
+    return string(octets)
+
+
+def mailbox(name: str, utf8: bool = False) -> bytes:
+    """A mailbox's name, quoted when it is more than a word (RFC 9051 §5.1)."""
+    octets = wire_name(name, utf8)
+    if _ATOM.fullmatch(octets) and b"]" not in octets and octets.upper() != b"NIL":
+        return octets
+    return string(octets, utf8)
+
+
+def literal_mark(octets: int, binary: bool = False) -> bytes:
+    """`{n}` and its CRLF, `~{n}` for literal8 (RFC 3516 §4.4)."""
+    return b"%s{%d}\r\n" % (b"~" if binary else b"", octets)
+
+
+def listed(words: Iterable[bytes]) -> bytes:
+    return b"(" + b" ".join(words) + b")"
+
+
+def number_set(numbers: Iterable[int]) -> bytes:
+    """Numbers as a set in the order given, neighbours joined: 3,4,5,9 is `3:5,9` (RFC 9051 §9 sequence-set)."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return b",".join(b"%d" % first if first == last else b"%d:%d" % (first, last) for first, last in runs)

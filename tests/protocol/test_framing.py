@@ -1,0 +1,85 @@
+"""The receive buffer: the same lines and counts however the octets come, in linear time, nothing held at rest."""
+
+import sys
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.protocol.framing import Overlong, ReceiveBuffer
+
+
+def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
+    places = sorted({cut % (len(data) + 1) for cut in cuts} | {0, len(data)})
+    return [data[start:end] for start, end in zip(places, places[1:], strict=False)]
+
+
+@given(st.lists(st.binary(max_size=30).map(lambda b: b.replace(b"\n", b"")), max_size=20), st.lists(st.integers(0, 1000), max_size=20))
+def test_lines_do_not_depend_on_the_pieces(lines: list[bytes], cuts: list[int]) -> None:
+    buffer, found = ReceiveBuffer(), []
+    for piece in pieces(b"".join(line + b"\r\n" for line in lines), cuts):
+        buffer.feed(piece)
+        while (line := buffer.line(100)) is not None:
+            found.append(line)
+    assert found == [line + b"\r\n" for line in lines]
+    assert len(buffer) == 0
+
+
+@given(st.binary(max_size=300), st.lists(st.integers(1, 50), max_size=40), st.lists(st.integers(0, 1000), max_size=20))
+def test_counts_do_not_depend_on_the_pieces(data: bytes, counts: list[int], cuts: list[int]) -> None:
+    buffer, found = ReceiveBuffer(), b""
+    wanted = iter(counts)
+    count = next(wanted, None)
+    for piece in pieces(data, cuts):
+        buffer.feed(piece)
+        while count is not None and (octets := buffer.exactly(count)) is not None:
+            assert len(octets) == count
+            found += octets
+            count = next(wanted, None)
+    assert found + buffer.take(10_000) == data
+
+
+def test_a_line_over_its_limit_is_refused_whole_or_not() -> None:
+    buffer = ReceiveBuffer()
+    buffer.feed(b"x" * 9)
+    assert buffer.line(10) is None
+    buffer.feed(b"x")
+    with pytest.raises(Overlong):
+        buffer.line(10)
+    buffer.clear()
+    buffer.feed(b"x" * 9 + b"\n" + b"y" * 10 + b"\n")
+    assert buffer.line(10) == b"x" * 9 + b"\n"
+    with pytest.raises(Overlong):
+        buffer.line(10)
+
+
+def test_an_empty_buffer_holds_nothing() -> None:
+    buffer = ReceiveBuffer()
+    for piece in (b"a" * 60_000, b"b" * 5_000, b"\r\n"):
+        buffer.feed(piece)
+    buffer.line(100_000)
+    assert buffer._data == b"" and isinstance(buffer._data, bytes)
+    assert sys.getsizeof(buffer) < 100
+
+
+def test_a_line_fed_octet_by_octet_takes_linear_time() -> None:
+    def cost(octets: int) -> float:
+        buffer, start = ReceiveBuffer(), time.process_time()
+        for _ in range(octets):
+            buffer.feed(b"x")
+            assert buffer.line(10**9) is None
+        return time.process_time() - start
+
+    cost(1000)
+    assert cost(80_000) < 40 * max(cost(8_000), 0.002)  # quadratic: 100 times
+
+
+def test_many_lines_in_one_piece_take_linear_time() -> None:
+    buffer = ReceiveBuffer()
+    buffer.feed(b"a")
+    buffer.feed(b"x NOOP\r\n" * 100_000)  # a second feed: the copying representation
+    start = time.process_time()
+    while buffer.line(100) is not None:
+        pass
+    assert time.process_time() - start < 2
