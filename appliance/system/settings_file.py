@@ -4,7 +4,6 @@ A text that is not TOML is one fault with its line; otherwise every wrong settin
 its key, what is wrong and the remedy. Nothing is guessed and nothing half-right is taken: any fault means no settings.
 """
 
-import difflib
 from dataclasses import Field, dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -205,6 +204,8 @@ def parse_listen(words: list[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _nearest(word: str, among: list[str], what: str) -> str:
+    import difflib
+
     near = difflib.get_close_matches(word, among, 1)
     return f'Did you mean "{near[0]}"?' if near else f"The {what}s are: {', '.join(among)}."
 

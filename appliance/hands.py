@@ -1,0 +1,238 @@
+"""The one implementation of the Controls port: what the house's people may ask of it, done.
+
+The running house and a house opened for one command answer alike, because both are this. Each request is a method of
+the table at the end; a refusal is SetupError, and then nothing has changed.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from appliance.mail.errors import SetupError
+from appliance.status import controls
+from appliance.status.controls import Answer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from appliance.accounts.directory import Person
+    from appliance.accounts.people import Accounts
+    from appliance.database.database import Database
+    from appliance.mail.ids import PersonId
+    from appliance.status.board import Board
+    from appliance.store.mailbox import Store
+    from appliance.store.transfer import ImportSession
+    from appliance.system.certificates import Certificates
+
+MB = 1_000_000
+
+
+class Hands:
+    """Does what is asked. `board` None: this house is open for one command only, nobody is served."""
+
+    def __init__(
+        self,
+        *,
+        data: "Path",
+        database: "Database",
+        accounts: "Accounts",
+        store: "Store",
+        certificates: "Certificates",
+        board: "Board | None",
+    ) -> None:
+        self._data = data
+        self._database = database
+        self._accounts = accounts
+        self._store = store
+        self._certificates = certificates
+        self._board = board
+
+    async def ask(self, request: controls.Request) -> Answer:
+        for kind, answer in _TABLE:
+            if isinstance(request, kind):
+                return await answer(self, request)
+        raise SetupError("The house does not know this command.", "See: pillarbox --help")
+
+    # --- how it is -------------------------------------------------------------------------------
+
+    async def status(self, request: controls.Status) -> Answer:
+        from appliance.status.text import encode_snapshot, readable
+
+        if self._board is None:
+            people = self._accounts.directory.people()
+            count = _count(len(people), "person", "people")
+            text = f"Pillarbox is not running on {self._data}. It has {count}. Start it with: pillarbox serve"
+            return Answer(text, {"running": False, "people": len(people), "domains": list(self._accounts.directory.domains())})
+        snapshot = self._board.snapshot()
+        return Answer(readable(snapshot).rstrip("\n"), {"running": True, **encode_snapshot(snapshot)})
+
+    async def check(self, request: controls.Check) -> Answer:
+        from appliance.database.check import check
+
+        report = await self._database.read(check)
+        return Answer(report.text, report.facts)
+
+    # --- people ----------------------------------------------------------------------------------
+
+    def person(self, address: str) -> "Person":
+        found = self._accounts.directory.find_login(address)
+        if found is None:
+            raise SetupError(f'Nobody here is called "{address}".', "See: pillarbox person list")
+        return found
+
+    async def add_person(self, request: controls.AddPerson) -> Answer:
+        from appliance.accounts.passwords import generate
+
+        password = request.password or generate()
+        quota = request.quota_mb * MB or None
+        person = await self._accounts.add_person(request.address, password, quota_octets=quota, also=self._store.make_mailboxes)
+        facts: dict[str, Any] = {"address": person.address}
+        if not request.password:
+            facts["password"] = password
+        return Answer(f"{person.address} lives here now." + _told(facts), facts)
+
+    async def remove_person(self, request: controls.RemovePerson) -> Answer:
+        person = await self._accounts.remove_person(request.address, also=self._store.remove_mailboxes)
+        return Answer(f"{person.address} and all their mail are gone.", {"address": person.address})
+
+    async def list_people(self, request: controls.ListPeople) -> Answer:
+        rows = []
+        for person in self._accounts.directory.people():
+            used, limit = self._store.quota(person.id)
+            rows.append({"address": person.address, "octets": used, "quota_octets": limit, "added_at": person.added_at})
+        width = max((len(str(row["address"])) for row in rows), default=0)
+        lines = [
+            f"{row['address']:<{width}}  {used / MB:,.1f} MB" + (f" of {limit / MB:,.0f} MB" if limit else "")
+            for row in rows
+            for used, limit in ((row["octets"], row["quota_octets"]),)
+        ]
+        nobody = "Nobody lives here yet. Add the first person with: pillarbox person add NAME@DOMAIN"
+        return Answer("\n".join(lines) or nobody, {"people": rows})
+
+    async def set_password(self, request: controls.SetPassword) -> Answer:
+        from appliance.accounts.passwords import generate
+
+        password = request.password or generate()
+        person = await self._accounts.set_password(request.address, password)
+        facts: dict[str, Any] = {"address": person.address}
+        if not request.password:
+            facts["password"] = password
+        return Answer(f"{person.address} has a new password." + _told(facts), facts)
+
+    async def add_app_password(self, request: controls.AddAppPassword) -> Answer:
+        person = self.person(request.address)
+        password = await self._accounts.add_app_password(person.address, request.label)
+        facts = {"address": person.address, "label": request.label, "password": password}
+        return Answer(f'{person.address} has a password for "{request.label}".' + _told(facts), facts)
+
+    async def remove_app_password(self, request: controls.RemoveAppPassword) -> Answer:
+        await self._accounts.remove_app_password(request.address, request.label)
+        return Answer(f'The password for "{request.label}" is gone.', {"label": request.label})
+
+    async def list_app_passwords(self, request: controls.ListAppPasswords) -> Answer:
+        rows = [{"label": row.label, "set_at": row.set_at, "used_at": row.used_at} for row in self._accounts.app_passwords(request.address)]
+        return Answer("\n".join(str(row["label"]) for row in rows) or "No app passwords.", {"app_passwords": rows})
+
+    # --- aliases and domains ---------------------------------------------------------------------
+
+    async def add_alias(self, request: controls.AddAlias) -> Answer:
+        await self._accounts.add_alias(request.address, request.target)
+        return Answer(f"Letters to {request.address} go to {request.target}.", {"address": request.address, "target": request.target})
+
+    async def remove_alias(self, request: controls.RemoveAlias) -> Answer:
+        await self._accounts.remove_alias(request.address, request.target or None)
+        return Answer(f"The alias {request.address} is gone.", {"address": request.address})
+
+    async def list_aliases(self, request: controls.ListAliases) -> Answer:
+        rows = [{"address": alias, "targets": list(targets)} for alias, targets in self._accounts.directory.aliases()]
+        return Answer("\n".join(f"{row['address']} -> {', '.join(row['targets'])}" for row in rows) or "No aliases.", {"aliases": rows})
+
+    async def add_domain(self, request: controls.AddDomain) -> Answer:
+        name = await self._accounts.add_domain(request.name)
+        return Answer(f"The house takes letters for {name} now.", {"name": name})
+
+    async def remove_domain(self, request: controls.RemoveDomain) -> Answer:
+        await self._accounts.remove_domain(request.name)
+        return Answer(f"The house takes no more letters for {request.name}.", {"name": request.name})
+
+    async def list_domains(self, request: controls.ListDomains) -> Answer:
+        directory = self._accounts.directory
+        rows = [{"name": name, "catch_all": directory.catch_all(name)} for name in directory.domains()]
+        lines = [row["name"] + (f" (unknown names go to {row['catch_all']})" if row["catch_all"] else "") for row in rows]
+        return Answer("\n".join(lines) or "No domain yet: the first person brings theirs.", {"domains": rows})
+
+    async def set_catch_all(self, request: controls.SetCatchAll) -> Answer:
+        await self._accounts.set_catch_all(request.name, request.address or None)
+        what = f"go to {request.address}" if request.address else "are refused"
+        return Answer(f"Letters to unknown names at {request.name} {what}.", {"name": request.name, "catch_all": request.address})
+
+    # --- mailboxes -------------------------------------------------------------------------------
+
+    async def list_mailboxes(self, request: controls.ListMailboxes) -> Answer:
+        rows = [
+            {"name": box.name, "messages": box.messages, "unseen": box.unseen, "octets": box.octets}
+            for box in await self._store.list(self.person(request.address).id)
+        ]
+        width = max(len(str(row["name"])) for row in rows)
+        lines = [f"{row['name']:<{width}}  {row['messages']} letters, {row['unseen']} unread" for row in rows]
+        return Answer("\n".join(lines), {"mailboxes": rows})
+
+    @asynccontextmanager
+    async def take_in(self, request: controls.Import) -> AsyncIterator["ImportSession"]:
+        """Letters into a person's mailboxes, each counted in the commit that stores it."""
+        from appliance.store.transfer import ImportSession
+
+        person: PersonId = self.person(request.address).id
+        yield await ImportSession.begin(self._database, self._store, person, request.source, request.mailbox)
+
+    def give_out(self, request: controls.Export) -> AsyncIterator[tuple[controls.Letter, AsyncIterator[bytes]]]:
+        """A person's letters, mailbox by mailbox."""
+        from appliance.store.transfer import export
+
+        return export(self._store, self.person(request.address).id, request.mailbox)
+
+    # --- certificate -----------------------------------------------------------------------------
+
+    async def show_certificate(self, request: controls.ShowCertificate) -> Answer:
+        shown = await self._certificates.show()
+        return Answer(shown.text, shown.facts)
+
+    async def export_certificate(self, request: controls.ExportCertificate) -> Answer:
+        text = await self._certificates.authority()
+        return Answer(text, {"pem": text})
+
+    async def renew_certificate(self, request: controls.RenewCertificate) -> Answer:
+        await self._certificates.renew()
+        return await self.show_certificate(controls.ShowCertificate())
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+def _told(facts: dict[str, Any]) -> str:
+    return f"\nPassword: {facts['password']}   (shown this once; keep it)" if "password" in facts else ""
+
+
+_TABLE: tuple[tuple[type, Callable[[Hands, Any], Awaitable[Answer]]], ...] = (
+    (controls.Status, Hands.status),
+    (controls.Check, Hands.check),
+    (controls.AddPerson, Hands.add_person),
+    (controls.RemovePerson, Hands.remove_person),
+    (controls.ListPeople, Hands.list_people),
+    (controls.SetPassword, Hands.set_password),
+    (controls.AddAppPassword, Hands.add_app_password),
+    (controls.RemoveAppPassword, Hands.remove_app_password),
+    (controls.ListAppPasswords, Hands.list_app_passwords),
+    (controls.AddAlias, Hands.add_alias),
+    (controls.RemoveAlias, Hands.remove_alias),
+    (controls.ListAliases, Hands.list_aliases),
+    (controls.AddDomain, Hands.add_domain),
+    (controls.RemoveDomain, Hands.remove_domain),
+    (controls.ListDomains, Hands.list_domains),
+    (controls.SetCatchAll, Hands.set_catch_all),
+    (controls.ListMailboxes, Hands.list_mailboxes),
+    (controls.ShowCertificate, Hands.show_certificate),
+    (controls.ExportCertificate, Hands.export_certificate),
+    (controls.RenewCertificate, Hands.renew_certificate),
+)
