@@ -151,9 +151,8 @@ class Directory:
         return self._tables
 
     def swap(self, tables: Tables) -> None:
-        """Show a newer commit's picture; an older one that comes late is ignored. Called on the writer thread."""
-        if tables.version >= self._tables.version:
-            self._tables = tables
+        """Show another commit's picture; `Accounts` sees to their order."""
+        self._tables = tables
 
     def is_local(self, domain: str) -> bool:
         """Is this one of the house's domains? `domain` as in Address: lower case, U-labels."""
@@ -194,6 +193,11 @@ class Directory:
 
     def person(self, person: PersonId) -> Person | None:
         return self._tables.people.get(person)
+
+    def quota_of(self, person: PersonId) -> int | None:
+        """The person's own limit in octets; None for no limit or nobody."""
+        found = self._tables.people.get(person)
+        return found.quota_octets if found else None
 
     def people(self) -> tuple[Person, ...]:
         """Everybody, the first person first."""

@@ -1,0 +1,149 @@
+"""The maildrop: one person's Inbox as it was at sign-in, for one session (RFC 1939 §5).
+
+States of a message: there -> marked by DELE -> there again by RSET, or removed by `update`, which is one commit for all
+marked ones and happens at QUIT only. Numbers never move; a message another session removed meanwhile answers GONE.
+Memory: 4 octets of UID, 8 of size and a few marks a message, and while a client retrieves in order what `letter` read ahead.
+"""
+
+from array import array
+from typing import Final
+
+from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.flags import INBOX, SEEN
+from appliance.mail.ids import PersonId, Uid
+from appliance.store.mailbox import Letter, Mailbox, Store, Want
+
+AHEAD_ROWS = 64
+AHEAD_OCTETS = 256 * 2**10
+"""Two thread hops (0.4 ms of processor) then serve 64 letters of 4 KB instead of one."""
+LAST_UID = Uid(2**32 - 1)
+
+
+class MessageMissing(Exception):
+    """There is no message of that number, or it is marked as deleted."""
+
+
+class Maildrop:
+    """Numbers count from 1."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+        self._uids = array("I")
+        self._octets = array("Q")
+        self._unseen = bytearray()
+        self._fetched = bytearray()
+        self._marked = bytearray()
+        self._ahead: dict[int, Letter] = {}
+        self._latest = 0
+        self.uid_validity: Final = mailbox.info.uid_validity
+
+    @classmethod
+    async def open(cls, store: Store, person: PersonId) -> "Maildrop":
+        """Read the Inbox's numbers and sizes. Raises StoreError."""
+        mailbox = await store.open(person, INBOX)
+        drop = cls(mailbox)
+        try:
+            await drop._read(mailbox)
+        except BaseException:
+            mailbox.close()
+            raise
+        return drop
+
+    async def _read(self, mailbox: Mailbox) -> None:
+        lo = Uid(1)
+        while rows := await mailbox.rows(lo, LAST_UID, Want.FLAGS | Want.DATES):
+            for row in rows:
+                self._uids.append(row.uid)
+                self._octets.append(row.octets)
+                self._unseen.append(not row.flags & SEEN)
+            lo = Uid(rows[-1].uid + 1)
+        self._fetched = bytearray(len(self._uids))
+        self._marked = bytearray(len(self._uids))
+
+    # --- facts -----------------------------------------------------------------------------------
+
+    @property
+    def messages(self) -> int:
+        """Messages that are not marked."""
+        return len(self._marked) - self._marked.count(1)
+
+    @property
+    def octets(self) -> int:
+        """Octets of messages that are not marked, as stored."""
+        return sum(self._octets) - sum(octets for octets, marked in zip(self._octets, self._marked, strict=True) if marked)
+
+    def numbers(self) -> list[int]:
+        """Numbers of messages that are not marked."""
+        return [number for number, marked in enumerate(self._marked, 1) if not marked]
+
+    def octets_of(self, number: int) -> int:
+        """Raises MessageMissing."""
+        return self._octets[self._place(number)]
+
+    def unique_id(self, number: int) -> str:
+        """UIDL's id: UIDVALIDITY and UID, the same in every session for ever (RFC 1939 §7). Raises MessageMissing."""
+        return f"{self.uid_validity}.{self._uids[self._place(number)]}"
+
+    # --- letters ---------------------------------------------------------------------------------
+
+    async def letter(self, number: int) -> Letter:
+        """The message opened for reading; one asked for in order brings the next ones along. Raises MessageMissing, StoreError."""
+        uid = self._uids[self._place(number)]
+        in_order, self._latest = number == self._latest + 1, number
+        letter = self._ahead.pop(uid, None)
+        if letter is not None:
+            return letter
+        self._ahead.clear()
+        rows = await self._mailbox.rows(Uid(uid), LAST_UID, Want.BODY | Want.DATES, AHEAD_ROWS if in_order else 1)
+        if not rows or rows[0].uid != uid:
+            raise StoreError(Trouble.GONE)
+        letters = await self._mailbox.open_rows(rows, AHEAD_OCTETS)
+        self._ahead = {row.uid: ahead for row, ahead in zip(rows[1:], letters[1:], strict=False)}
+        return letters[0]
+
+    def fetched(self, number: int) -> None:
+        """The client has got the whole message."""
+        self._fetched[number - 1] = 1
+
+    def rest(self) -> None:
+        """The client is thinking: hold nothing for it."""
+        self._ahead.clear()
+
+    # --- the end ---------------------------------------------------------------------------------
+
+    def mark(self, number: int) -> None:
+        """Raises MessageMissing, also when it is marked already."""
+        self._marked[self._place(number)] = 1
+
+    def reset(self) -> None:
+        """Take all marks off."""
+        self._marked = bytearray(len(self._marked))
+
+    async def update(self) -> int:
+        """Remove the marked messages in one commit; how many. Raises StoreError, and then none is removed."""
+        gone = [Uid(uid) for uid, marked in zip(self._uids, self._marked, strict=True) if marked]
+        if gone:
+            await self._mailbox.remove(gone)
+            for place, marked in enumerate(self._marked):
+                if marked:
+                    self._fetched[place] = 0
+        return len(gone)
+
+    def see_fetched(self) -> None:
+        """\\Seen for what was fetched and stays: lazily, once a session, as other servers do by default."""
+        news = [
+            Uid(uid) for uid, fetched, unseen in zip(self._uids, self._fetched, self._unseen, strict=True) if fetched and unseen
+        ]  # fmt: skip
+        if news:
+            self._mailbox.see(news)
+
+    def close(self) -> None:
+        self._ahead.clear()
+        self._mailbox.close()
+
+    def _place(self, number: int) -> int:
+        if not 1 <= number <= len(self._uids):
+            raise MessageMissing(f"There is no message {number}.")
+        if self._marked[number - 1]:
+            raise MessageMissing(f"Message {number} is deleted.")
+        return number - 1
