@@ -1,187 +1,70 @@
-"""CONTRACT SKELETON (owner: helper E2 fills it in; signatures fixed, additions welcome).
+"""The narrow door: Store and Mailbox, all that servers may hold of mail.
 
-The narrow door: Store and Mailbox, all that servers may hold of mail.
-
-Everything raises StoreError with its `Trouble`; nothing here knows a protocol. Mailbox names are str with
-"/" between levels; INBOX is matched without regard to case and always spelled "INBOX".
+Every change takes a new MODSEQ and is durable when its call returns, `see` excepted. No cursor and no transaction
+outlives a call. Everything raises StoreError with its `Trouble`, BROKEN when the card fails; nothing here knows a
+protocol. Mailbox names are str with "/" between levels; INBOX is matched without regard to case and always so spelled.
 """
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from enum import Enum, Flag, auto
 from typing import Any
 
-from appliance.mail.description import Description
-from appliance.mail.ids import BodyId, MailboxId, MessageId, ModSeq, PersonId, Uid, UidValidity
+from appliance.database.database import House
+from appliance.database.writer import Transaction
+from appliance.mail.description import Describe
+from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.flags import INBOX
+from appliance.mail.ids import BodyId, MailboxId, ModSeq, PersonId, Uid
+from appliance.mail.partmap import find as find_part
+
+from . import copies, filing, mailboxes, marks, messages, removal
+from .bodies import Bodies, Incoming, Letter, StagedBody
+from .changes import Snapshot, changes_since, snapshot
+from .quota import Quota, QuotaOf
+from .remaking import remade
+from .shelf import Known, Shelf
+from .values import Changes, Copied, Filed, Filing, FlagsResult, MailboxInfo, Mode, Row, Want
+from .view import View
+
+__all__ = [
+    "Changes", "Copied", "Filed", "Filing", "FlagsResult", "Incoming", "Letter", "Mailbox", "MailboxInfo", "Mode", "Row", "StagedBody",
+    "Store", "View", "Want",
+]  # fmt: skip
+
+OPENING = Want.DATES | Want.BODY
+# `Store.list` hides the built-in name inside the class
+Names = list[str]
+Letters = list[Letter]
 
 
-@dataclass(slots=True)
-class MailboxInfo:
-    """One row of the mailbox tree; counts are of the last commit. `special_use` is "\\Sent" and so on, or ""."""
-
-    id: MailboxId
-    person: PersonId
-    name: str
-    special_use: str
-    selectable: bool
-    subscribed: bool
-    uid_validity: UidValidity
-    uid_next: Uid
-    highest_modseq: ModSeq
-    messages: int
-    unseen: int
-    deleted: int
-    octets: int
-    recent: int
-    has_children: bool
-
-
-class Want(Flag):
-    """Column groups of a Row, so that a window reads no more than it must."""
-
-    FLAGS = auto()      # flags, modseq (always cheap)
-    DATES = auto()      # internal_at, octets, message
-    FACTS = auto()      # envelope, bodystructure
-    BODY = auto()       # prefix, body, parts: what open_message needs
-
-
-@dataclass(slots=True)
-class Row:
-    """One message as read in one window; fields outside the `Want` asked for are None/0.
-
-    `octets` is RFC822.SIZE: prefix and body. `internal_at` is UTC seconds.
-    """
-
-    uid: Uid
-    flags: int
-    modseq: ModSeq
-    internal_at: int
-    octets: int
-    message: MessageId
-    envelope: bytes
-    bodystructure: bytes
-    prefix: bytes
-    body: BodyId
-    parts: bytes
-    sent_at: int | None
-
-
-@dataclass(slots=True)
-class Changes:
-    """All that happened in a mailbox after `since`, up to and including `modseq`; ascending UIDs.
-
-    `flags`: (uid, flags, modseq) of messages that existed at `since` and changed, and of new ones.
-    `expunged`: UIDs gone. `uid_next` of the same instant. `keywords` is the mailbox's table of that instant.
-    """
-
-    modseq: ModSeq
-    uid_next: Uid
-    flags: list[tuple[Uid, int, ModSeq]]
-    expunged: list[Uid]
-    keywords: tuple[str, ...]
-
-
-class Mode(Enum):
-    ADD = "add"
-    REMOVE = "remove"
-    REPLACE = "replace"
-
-
-@dataclass(slots=True)
-class FlagsResult:
-    """`changed`: (uid, flags, modseq) after the change, of every message that was there (changed or not);
-    `modified`: UIDs refused because their MODSEQ is above `unchanged_since` (RFC 7162 §3.1.3); `gone`: UIDs not there."""
-
-    changed: list[tuple[Uid, int, ModSeq]]
-    modified: list[Uid]
-    gone: list[Uid]
-
-
-@dataclass(slots=True)
-class Copied:
-    """COPYUID's facts (RFC 4315 §3): sources and copies pair up in order."""
-
-    uid_validity: UidValidity
-    sources: list[Uid]
-    copies: list[Uid]
-
-
-class Incoming:
-    """One letter being received, in constant memory. Made by `Store.receive`."""
-
-    octets: int
-
-    async def write(self, piece: bytes) -> None:
-        """Take octets; raises StoreError TOO_BIG over the limit, FULL, BUSY."""
-        raise NotImplementedError
-
-    async def finish(self) -> "StagedBody":
-        """All octets are in: compressed, hashed, described; large ones synced in their file. Not yet referenced."""
-        raise NotImplementedError
-
-
-class StagedBody:
-    """A body waiting for the commit that names it; given back when `Store.receive`'s block ends uncommitted."""
-
-    octets: int
-    description: Description
-
-    def describe(self, prefix: bytes) -> Description:
-        """The facts of prefix + body (RFC822.SIZE is len(prefix) + octets)."""
-        raise NotImplementedError
-
-
-@dataclass(slots=True)
-class Filing:
-    """One letter's place in one mailbox. `flags` are names. Mailbox by id."""
-
-    mailbox: MailboxId
-    prefix: bytes
-    flags: tuple[str, ...] = ()
-    internal_at: int = 0
-
-
-@dataclass(slots=True)
-class Filed:
-    mailbox: MailboxId
-    uid_validity: UidValidity
-    uid: Uid
-    modseq: ModSeq
-    message: MessageId
-
-
-class Letter:
-    """A stored message opened for reading: prefix and body joined. No transaction is held between reads."""
-
-    octets: int
-    header_octets: int
-    """Prefix and the body's header, up to and including the blank line."""
-    parts: bytes
-    """Packed part map; offsets count from the start of the body: add `len(prefix)`."""
-    prefix: bytes
-
-    async def read(self, offset: int, octets: int) -> bytes:
-        """Up to `octets` octets of prefix + body from `offset`; shorter only at the end; at most 1 MiB a call."""
-        raise NotImplementedError
+def _header_octets(parts: bytes) -> int:
+    part = find_part(parts, ())
+    return part.body_start if part is not None else 0
 
 
 class Mailbox:
-    """One mailbox as one session holds it. Many sessions may hold the same; UID snapshots are shared.
+    """One mailbox as one session holds it. Many sessions may hold the same; UID snapshots are shared."""
 
-    `info` is as of `open`; `uids` an ascending array("I") of the messages at `modseq` (shared: never change it
-    in place). `keywords[i]` is the name of flag bit KEYWORD_SHIFT + i.
-    """
+    __slots__ = ("_known", "_store", "first_unseen", "info", "keywords", "modseq", "read_only", "recent", "uids")
 
-    info: MailboxInfo
-    uids: "array[int]"
-    modseq: ModSeq
-    keywords: tuple[str, ...]
-    recent: "frozenset[int] | range"
-    """UIDs that are \\Recent to this session (RFC 3501 §2.3.2)."""
-    first_unseen: Uid | None
-    read_only: bool
+    def __init__(self, store: "Store", known: Known, info: MailboxInfo, as_of: Snapshot, *, read_only: bool) -> None:
+        self._store = store
+        self._known: Known | None = known
+        self.info = info
+        """As of `open`."""
+        self.uids: array[int] = as_of.uids
+        """Ascending UIDs of the messages at `modseq`; shared: never change it in place."""
+        self.modseq: ModSeq = as_of.modseq
+        self.keywords: tuple[str, ...] = as_of.keywords
+        """`keywords[i]` is the name of flag bit KEYWORD_SHIFT + i."""
+        self.first_unseen: Uid | None = Uid(as_of.first_unseen) if as_of.first_unseen else None
+        self.read_only = read_only
+        self.recent: frozenset[int] | range = self.claim_recent(as_of.uid_next)
+        """UIDs that are \\Recent to this session (RFC 3501 §2.3.2); numbers of no message may be among them."""
+
+    # --- reading -----------------------------------------------------------------------------------------
 
     async def rows(self, lo: Uid, hi: Uid, want: Want, limit: int = 500) -> list[Row]:
         """One read window: up to `limit` rows with lo <= uid <= hi, ascending, of the state now.
@@ -189,119 +72,312 @@ class Mailbox:
         Messages a session has not heard of yet may show: the caller skips UIDs outside its view. Ask again from
         the last UID + 1 while the list came back full.
         """
-        raise NotImplementedError
+        number = self.info.id
+        rows = await self._store.database.read(lambda connection: messages.window(connection, number, lo, hi, want, limit))
+        return await remade(self._store, rows, want) if want & (Want.FACTS | Want.BODY) else rows
+
+    async def some_rows(self, uids: Sequence[Uid], want: Want) -> list[Row]:
+        """The rows of these UIDs that are there, ascending, in one window; at most a few hundred UIDs a call."""
+        number = self.info.id
+        rows = await self._store.database.read(lambda connection: messages.some(connection, number, uids, want))
+        return await remade(self._store, rows, want) if want & (Want.FACTS | Want.BODY) else rows
+
+    async def flag_rows(self, lo: Uid, hi: Uid, limit: int = 500) -> list[tuple[Uid, int, ModSeq]]:
+        """`rows` for flags alone, as plain tuples: (uid, flags, modseq)."""
+        number = self.info.id
+        return await self._store.database.read(lambda connection: messages.flag_rows(connection, number, lo, hi, limit))
 
     async def changes(self, since: ModSeq) -> Changes:
-        raise NotImplementedError
+        """All after `since`, in one reading; sessions that ask the same share the answer. Raises NO_MAILBOX."""
+        return await self._held().changes(since, self._read_changes)
+
+    async def _read_changes(self, since: ModSeq) -> Changes:
+        number = self.info.id
+        return await self._store.database.read(lambda connection: changes_since(connection, number, since))
 
     async def wait(self, since: ModSeq) -> None:
         """Return once the mailbox's committed MODSEQ is above `since`; raises StoreError NO_MAILBOX when it was deleted."""
-        raise NotImplementedError
+        await self._held().wait(since)
 
     def newest(self) -> ModSeq:
-        """The committed MODSEQ as this process knows it, without reading: NOOP costs nothing when it equals yours."""
-        raise NotImplementedError
+        """The committed MODSEQ as this process knows it, without reading: NOOP costs nothing when it equals yours.
+
+        Above every MODSEQ once the mailbox is gone: `changes` then says so.
+        """
+        return self._held().newest
+
+    def shared(self) -> "tuple[array[int], ModSeq]":
+        """The shared UIDs and their MODSEQ, for `View.share` after taking in changes."""
+        known = self._held()
+        return known.snapshot.uids, known.snapshot.modseq
+
+    def claim_recent(self, uid_next: int) -> range:
+        """UIDs below `uid_next` no read-write session was told of as \\Recent; from now on they are this one's."""
+        known = self._held()
+        recent = range(known.recent_from, uid_next)
+        if recent and not self.read_only:
+            known.recent_from = uid_next
+            number = self.info.id
+            self._store.database.write_lazily(
+                lambda transaction: transaction.execute(
+                    "UPDATE mailbox SET recent_from = ?1 WHERE id = ?2 AND recent_from < ?1", (uid_next, number)
+                )
+            )
+        return recent
+
+    # --- letters -----------------------------------------------------------------------------------------
 
     async def open_message(self, uid: Uid) -> Letter:
         """Raises StoreError GONE."""
-        raise NotImplementedError
+        number = self.info.id
+        row = await self._store.database.read(lambda connection: messages.one(connection, number, uid, OPENING))
+        return await self.open_row((await remade(self._store, [row], OPENING))[0])
 
     async def open_row(self, row: Row) -> Letter:
         """The same from a Row read with Want.BODY | Want.DATES (saves a look-up); small bodies are read at once."""
-        raise NotImplementedError
+        return (await self.open_rows([row], 0))[0]
 
-    async def open_rows(self, rows: Sequence[Row], octets: int = 256 * 1024) -> "list[Letter]":
+    async def open_rows(self, rows: Sequence[Row], octets: int = 256 * 1024) -> list[Letter]:
         """Letters of the first rows, as many as fit in `octets` (at least one), read in one go: FETCH and RETR in bulk."""
-        raise NotImplementedError
+        return await self._store.letters(rows, octets)
 
-    async def set_flags(self, uids: Sequence[Uid], mode: Mode, names: Iterable[str], *, unchanged_since: ModSeq | None = None) -> FlagsResult:
-        """Durable when it returns. Raises StoreError TOO_MANY when the mailbox has no room for another keyword."""
-        raise NotImplementedError
+    # --- changing ----------------------------------------------------------------------------------------
+
+    async def set_flags(
+        self, uids: Sequence[Uid], mode: Mode, names: Iterable[str], *, unchanged_since: ModSeq | None = None
+    ) -> FlagsResult:
+        """Durable when it returns. Raises READ_ONLY, NO_MAILBOX, TOO_MANY when the mailbox has no room for another keyword."""
+        number, flags = self._writable(), tuple(names)
+        return await self._store.database.write(
+            lambda transaction: marks.set_flags(transaction, number, uids, mode, flags, unchanged_since)
+        )
 
     def see(self, uids: Sequence[Uid]) -> None:
-        """\\Seen by reading: lazy, nobody waits (CARD rule 6)."""
-        raise NotImplementedError
+        """\\Seen by reading: lazy, nobody waits, done when the next commit is (CARD rule 6). Nothing in a read-only mailbox."""
+        if uids and not self.read_only:
+            number, seen = self.info.id, tuple(uids)
+            self._store.database.write_lazily(
+                lambda transaction: marks.set_flags(transaction, number, seen, Mode.ADD, ("\\Seen",), None)
+            )
 
     async def copy(self, uids: Sequence[Uid], target: str) -> Copied:
-        """Raises NO_MAILBOX, OVER_QUOTA. All or nothing; flags, keywords and INTERNALDATE kept (RFC 9051 §6.4.7)."""
-        raise NotImplementedError
+        """Raises NO_MAILBOX, OVER_QUOTA, TOO_MANY. All or nothing; flags, keywords and INTERNALDATE kept (RFC 9051 §6.4.7)."""
+        return await self._copy(uids, target, move=False)
 
     async def move(self, uids: Sequence[Uid], target: str) -> Copied:
-        """One commit (RFC 6851)."""
-        raise NotImplementedError
+        """One commit (RFC 6851); the message's identity is kept. Raises READ_ONLY and what `copy` raises."""
+        self._writable()
+        return await self._copy(uids, target, move=True)
+
+    async def _copy(self, uids: Sequence[Uid], target: str, *, move: bool) -> Copied:
+        number, person, quota = self.info.id, self.info.person, self._store.quotas
+
+        def work(transaction: Transaction) -> Copied:
+            row = mailboxes.row_named(transaction, person, target)
+            if row is None or not row[4]:
+                raise StoreError(Trouble.NO_MAILBOX)
+            return copies.copy(transaction, number, uids, MailboxId(row[0]), quota, move=move)
+
+        return await self._store.database.write(work)
 
     async def expunge(self, uids: Sequence[Uid] | None = None) -> list[Uid]:
-        """Remove those that carry \\Deleted (of `uids` only, if given); the UIDs removed."""
-        raise NotImplementedError
+        """Remove those that carry \\Deleted (of `uids` only, if given); the UIDs removed. Raises READ_ONLY."""
+        return await self._remove(uids, marked=True)
 
     async def remove(self, uids: Sequence[Uid]) -> list[Uid]:
-        """Remove whatever their flags: POP3's UPDATE state."""
-        raise NotImplementedError
+        """Remove whatever their flags: POP3's UPDATE state. Raises READ_ONLY."""
+        return await self._remove(uids, marked=False)
+
+    async def _remove(self, uids: Sequence[Uid] | None, *, marked: bool) -> list[Uid]:
+        number, store = self._writable(), self._store
+        gone = await store.database.write(
+            lambda transaction: removal.remove(transaction, number, uids, store.bodies.release, store.quotas, marked=marked)
+        )
+        return [Uid(uid) for uid in gone]
+
+    # --- the session's share -----------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Give back this session's share."""
-        raise NotImplementedError
+        """Give back this session's share; a second time does nothing."""
+        known, self._known = self._known, None
+        if known is not None:
+            self._store.shelf.give_back(known)
+
+    def _held(self) -> Known:
+        if self._known is None:
+            raise StoreError(Trouble.NO_MAILBOX, "the mailbox was closed")
+        return self._known
+
+    def _writable(self) -> MailboxId:
+        if self.read_only:
+            raise StoreError(Trouble.READ_ONLY)
+        return self.info.id
 
 
 class Store:
-    """All mail of all people."""
+    """All mail of all people. Made by `Store.start`; holds no thread and no file of its own."""
 
-    def receive(self, limit_octets: int) -> "AbstractAsyncContextManager[Incoming]":
+    def __init__(self, database: House, bodies: Bodies, *, describe: Describe, quota_of: QuotaOf) -> None:
+        self.database = database
+        self.bodies = bodies
+        self.describe = describe
+        self.described_by = describe().finish().described_by
+        self.shelf = Shelf()
+        self.quotas = Quota(quota_of)
+        self._inboxes: dict[PersonId, MailboxId] = {}
+
+    @classmethod
+    async def start(cls, database: House, bodies: Bodies, *, describe: Describe, quota_of: QuotaOf = lambda _: None) -> "Store":
+        """`describe` makes a letter's scanner; `quota_of` gives a person's limit in octets or None, from any thread, at once."""
+        store = cls(database, bodies, describe=describe, quota_of=quota_of)
+        database.watch(store.shelf.touched)
+        await database.read(store.quotas.load)
+        return store
+
+    # --- arrival -----------------------------------------------------------------------------------------
+
+    def receive(self, limit_octets: int) -> AbstractAsyncContextManager[Incoming]:
         """`async with store.receive(n) as incoming:` — an uncommitted body is given back at the end of the block.
 
         Draws on the house's budget of octets in flight: waits up to RECEIVE_WAIT_S, then StoreError BUSY.
         """
-        raise NotImplementedError
+        return self.bodies.receive(limit_octets, self.describe)
 
-    async def file(self, body: StagedBody, filings: Sequence[Filing], also: "Callable[[Any, BodyId], object] | None" = None) -> list[Filed]:
+    async def file(
+        self, body: StagedBody, filings: Sequence[Filing], also: "Callable[[Any, BodyId], object] | None" = None
+    ) -> list[Filed]:
         """Put one body into several mailboxes in ONE durable commit; `also(transaction, body_id)` joins the commit (the queue).
 
-        Raises FULL, OVER_QUOTA (checked for each person; nothing filed), NO_MAILBOX.
+        Raises FULL, OVER_QUOTA (checked for each person; nothing filed), NO_MAILBOX, TOO_MANY.
         """
-        raise NotImplementedError
+        described = {prefix: body.describe(prefix) for prefix in {filing.prefix for filing in filings}}
+
+        def work(transaction: Transaction) -> list[Filed]:
+            number = self.bodies.hold(transaction, body, len(filings))
+            filed = filing.file(transaction, number, body.octets, filings, described.__getitem__, self.quotas)
+            if also is not None:
+                also(transaction, number)
+            return filed
+
+        return await self.database.write(work, octets=body.stored_octets)
+
+    async def inbox_of(self, person: PersonId) -> MailboxId:
+        """Cached in memory; the mailboxes of a new person are made with the person. Raises NO_MAILBOX."""
+        number = self._inboxes.get(person)
+        if number is None:
+            number = self._inboxes[person] = (await self.find(person, INBOX)).id
+        return number
+
+    # --- the tree ----------------------------------------------------------------------------------------
 
     async def list(self, person: PersonId) -> list[MailboxInfo]:
         """All mailboxes of a person by name, INBOX first."""
-        raise NotImplementedError
+        recent_from = self.shelf.recent_from()
+        return await self.database.read(lambda connection: mailboxes.listed(connection, person, recent_from))
 
-    async def subscriptions(self, person: PersonId) -> list[str]:
+    async def subscriptions(self, person: PersonId) -> Names:
         """Subscribed names, whether or not the mailbox exists (RFC 9051 §6.3.7)."""
-        raise NotImplementedError
+        return await self.database.read(lambda connection: mailboxes.subscribed_names(connection, person))
 
     async def find(self, person: PersonId, name: str) -> MailboxInfo:
-        """Raises NO_MAILBOX."""
-        raise NotImplementedError
+        """STATUS's facts, at the cost of a row. Raises NO_MAILBOX."""
+        recent_from = self.shelf.recent_from()
+
+        def work(connection: Any) -> MailboxInfo:
+            row = mailboxes.row_named(connection, person, name)
+            if row is None:
+                raise StoreError(Trouble.NO_MAILBOX)
+            return mailboxes.info_of(connection, row, recent_from)
+
+        return await self.database.read(work)
 
     async def create(self, person: PersonId, name: str, special_use: str = "") -> MailboxInfo:
-        """Missing superiors are made as well. Raises EXISTS, BAD_NAME, TOO_MANY."""
-        raise NotImplementedError
+        """Missing superiors are made as well. Raises EXISTS, BAD_NAME, TOO_MANY, NOT_ALLOWED (a special use unknown or taken)."""
+        await self.database.write(lambda transaction: mailboxes.create(transaction, person, name, special_use))
+        return await self.find(person, name.removesuffix("/"))
 
     async def delete(self, person: PersonId, name: str) -> None:
         """Raises NO_MAILBOX, NOT_ALLOWED (INBOX; a \\Noselect name with children). With children the name stays, not selectable."""
-        raise NotImplementedError
+
+        def work(transaction: Transaction) -> None:
+            row = mailboxes.deletable(transaction, person, name)
+            removal.remove(transaction, MailboxId(row[0]), None, self.bodies.release, self.quotas, marked=False)
+            mailboxes.forget(transaction, row)
+
+        await self.database.write(work)
 
     async def rename(self, person: PersonId, old: str, new: str) -> None:
-        """Children follow. INBOX's messages move and INBOX stays, empty (RFC 9051 §6.3.6)."""
-        raise NotImplementedError
+        """Children follow. INBOX's messages move and INBOX stays, empty (RFC 9051 §6.3.6).
+
+        Raises NO_MAILBOX, EXISTS, BAD_NAME, TOO_MANY, NOT_ALLOWED (below itself). Subscriptions stay as they are.
+        """
+
+        def work(transaction: Transaction) -> None:
+            row, name = mailboxes.renamable(transaction, person, old, new)
+            if row[2] == INBOX:
+                target = mailboxes.create(transaction, person, name)
+                copies.copy(transaction, MailboxId(row[0]), None, target, self.quotas, move=True)
+            else:
+                mailboxes.rename(transaction, row, name)
+
+        await self.database.write(work)
 
     async def subscribe(self, person: PersonId, name: str, subscribed: bool) -> None:
-        raise NotImplementedError
+        """Raises BAD_NAME, TOO_MANY."""
+        await self.database.write(lambda transaction: mailboxes.subscribe(transaction, person, name, subscribed))
 
     async def open(self, person: PersonId, name: str, *, read_only: bool = False) -> Mailbox:
         """Raises NO_MAILBOX (also for names that cannot be selected)."""
-        raise NotImplementedError
+        self.shelf.begin_opening()
+        try:
+            info, as_of, recent_from = await self.database.read(lambda connection: self._opened(connection, person, name))
+            known = self.shelf.hold(info.id, as_of, recent_from)
+        finally:
+            self.shelf.end_opening()
+        info.recent = len(as_of.uids) - bisect_left(as_of.uids, known.recent_from)
+        return Mailbox(self, known, info, as_of, read_only=read_only)
 
-    async def inbox_of(self, person: PersonId) -> MailboxId:
-        """Cached in memory; the mailboxes of a new person are made with the person."""
-        raise NotImplementedError
+    def _opened(self, connection: Any, person: PersonId, name: str) -> tuple[MailboxInfo, Snapshot, int]:
+        row = mailboxes.row_named(connection, person, name)
+        if row is None or not row[4]:
+            raise StoreError(Trouble.NO_MAILBOX)
+        number = MailboxId(row[0])
+        as_of = snapshot(connection, number, self.shelf.peek(number))
+        return mailboxes.info_of(connection, row, {}), as_of, row[12]
+
+    # --- letters -----------------------------------------------------------------------------------------
+
+    async def letters(self, rows: Sequence[Row], octets: int) -> Letters:
+        """The first rows' letters, at least one, as many as fit in `octets`; one reading."""
+        fitting, total = 0, 0
+        for row in rows:
+            total += row.octets
+            if fitting and total > octets:
+                break
+            fitting += 1
+        chosen = rows[:fitting]
+        numbers = [row.body for row in chosen]
+        bodies = await self.database.read(lambda connection: self.bodies.load(connection, numbers, octets))
+        return [Letter(row.prefix, row.parts, len(row.prefix) + _header_octets(row.parts), bodies[row.body]) for row in chosen]
+
+    # --- people ------------------------------------------------------------------------------------------
 
     def quota(self, person: PersonId) -> tuple[int, int | None]:
-        """(octets used, limit or None), from memory."""
-        raise NotImplementedError
+        """(octets used, limit or None), from memory, as of the last commit or the one before."""
+        return self.quotas.of(person)
 
     def make_mailboxes(self, transaction: Any, person: PersonId) -> None:
         """INBOX and the special-use mailboxes, subscribed: joins the commit that adds a person."""
-        raise NotImplementedError
+        mailboxes.make_first(transaction, person)
 
     def remove_mailboxes(self, transaction: Any, person: PersonId) -> None:
-        raise NotImplementedError
+        """All of a person's mail: joins the commit that removes a person."""
+        for number in mailboxes.ids_of(transaction, person):
+            removal.remove(transaction, number, None, self.bodies.release, self.quotas, marked=False)
+            mailboxes.drop_row(transaction, number)
+        mailboxes.forget_person(transaction, person)
+        transaction.after_commit(lambda: self._forget(person))
+
+    def _forget(self, person: PersonId) -> None:
+        self._inboxes.pop(person, None)
+        self.quotas.forget(person)

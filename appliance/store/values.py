@@ -64,6 +64,8 @@ class Row(NamedTuple):
     body: BodyId = BodyId(0)
     parts: bytes = b""
     sent_at: int | None = None
+    described_by: int = 0
+    """Version of the scanner that made the facts."""
 
 
 @dataclass(slots=True)

@@ -1,0 +1,239 @@
+"""The mailbox tree: making, deleting, renaming, subscribing, listing (RFC 9051 §6.3).
+
+Every function runs inside one transaction or one reading. A mailbox that is made, or made again, takes its id and
+UIDVALIDITY from durable counters; a name never goes back to a lower UIDVALIDITY than it had (RFC 9051 §2.3.1.1):
+`buried` remembers what left it. A deleted mailbox with children becomes a row that cannot be selected.
+"""
+
+# ruff: noqa: S608 - conditions and columns are words of ours, values are always parameters
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from appliance.database.writer import Transaction
+from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.flags import INBOX, SPECIAL_USE
+from appliance.mail.ids import MailboxId, ModSeq, PersonId, Uid, UidValidity
+from appliance.mail.limits import MAILBOXES
+
+from .names import SEPARATOR, below, known_as, proper, superiors
+from .values import MailboxInfo
+
+DELETED = ModSeq(2**63 - 1)
+"""Announced as a mailbox's MODSEQ when it is gone; no mailbox lives to reach it."""
+SUBSCRIPTIONS = 2 * MAILBOXES
+"""Names outlive their mailboxes (RFC 9051 §6.3.8), so there may be more; still bounded."""
+BURIED = 1000
+"""Names a person has deleted of which the UIDVALIDITY is remembered, the newest."""
+
+COLUMNS = "id, person, name, special_use, selectable, uid_validity, uid_next, modseq, messages, unseen, deleted, octets, recent_from"
+Found = tuple[Any, ...]
+"""One mailbox row with COLUMNS."""
+
+
+# --- reading -------------------------------------------------------------------------------------------
+
+
+def row_named(source: sqlite3.Connection | Transaction, person: PersonId, name: str) -> Found | None:
+    row: Found | None = source.execute(f"SELECT {COLUMNS} FROM mailbox WHERE person = ? AND name = ?", (person, known_as(name))).fetchone()
+    return row
+
+
+def info_of(connection: sqlite3.Connection, row: Found, recent_from: Mapping[MailboxId, int]) -> MailboxInfo:
+    """The row with what lies beside it; `recent_from` is what this process knows better than the card."""
+    person, name = row[1], row[2]
+    subscribed = connection.execute("SELECT 1 FROM subscription WHERE person = ? AND name = ?", (person, name)).fetchone()
+    return info_from(row, subscribed is not None, _has_children(connection, person, name), _recent(connection, row, recent_from))
+
+
+def info_from(row: Found, subscribed: bool, children: bool, recent: int) -> MailboxInfo:
+    return MailboxInfo(
+        MailboxId(row[0]), PersonId(row[1]), row[2], row[3], bool(row[4]), subscribed, UidValidity(row[5]), Uid(row[6]), ModSeq(row[7]),
+        row[8], row[9], row[10], row[11], recent, children,
+    )  # fmt: skip
+
+
+def _recent(connection: sqlite3.Connection, row: Found, recent_from: Mapping[MailboxId, int]) -> int:
+    """Counted only where something is new, over the new alone."""
+    since = max(row[12], recent_from.get(row[0], 0))
+    if since >= row[6] or not row[8]:
+        return 0
+    count: int = connection.execute("SELECT count(*) FROM message WHERE mailbox = ? AND uid >= ?", (row[0], since)).fetchone()[0]
+    return count
+
+
+def listed(connection: sqlite3.Connection, person: PersonId, recent_from: Mapping[MailboxId, int]) -> list[MailboxInfo]:
+    """All mailboxes by name, INBOX first."""
+    subscribed = {name for (name,) in connection.execute("SELECT name FROM subscription WHERE person = ?", (person,))}
+    rows = connection.execute(f"SELECT {COLUMNS} FROM mailbox WHERE person = ? ORDER BY name", (person,)).fetchall()
+    parents = {parent for row in rows for parent in superiors(row[2])}
+    infos = [info_from(row, row[2] in subscribed, row[2] in parents, _recent(connection, row, recent_from)) for row in rows]
+    infos.sort(key=lambda info: info.name != INBOX)
+    return infos
+
+
+def subscribed_names(connection: sqlite3.Connection, person: PersonId) -> list[str]:
+    return [name for (name,) in connection.execute("SELECT name FROM subscription WHERE person = ? ORDER BY name", (person,))]
+
+
+# --- making --------------------------------------------------------------------------------------------
+
+
+def make_row(transaction: Transaction, person: PersonId, name: str, special_use: str = "", selectable: bool = True) -> MailboxId:
+    number = MailboxId(transaction.next_id("mailbox"))
+    transaction.execute(
+        "INSERT INTO mailbox(id, person, name, special_use, selectable, uid_validity) VALUES (?, ?, ?, ?, ?, ?)",
+        (number, person, name, special_use, int(selectable), transaction.next_id("uid_validity")),
+    )
+    return number
+
+
+def make_first(transaction: Transaction, person: PersonId) -> None:
+    """INBOX and the special-use mailboxes, subscribed (Thunderbird shows only subscribed ones)."""
+    for name, special_use in ((INBOX, ""), *SPECIAL_USE):
+        make_row(transaction, person, name, special_use)
+        subscribe(transaction, person, name, True)
+
+
+def create(transaction: Transaction, person: PersonId, name: str, special_use: str = "") -> MailboxId:
+    """Makes missing superiors as well (RFC 9051 §6.3.4). Raises EXISTS, BAD_NAME, TOO_MANY, NOT_ALLOWED (that special use)."""
+    name = proper(name)
+    there = row_named(transaction, person, name)
+    if there is not None and there[4]:
+        raise StoreError(Trouble.EXISTS)
+    if special_use:
+        _check_special_use(transaction, person, special_use)
+    if there is not None:
+        transaction.execute("DELETE FROM mailbox WHERE id = ?", (there[0],))
+    _make_superiors(transaction, person, name)
+    return make_row(transaction, person, name, special_use)
+
+
+def _check_special_use(transaction: Transaction, person: PersonId, special_use: str) -> None:
+    """One mailbox a use (RFC 6154 §3 lets a server refuse)."""
+    if special_use not in {use for _, use in SPECIAL_USE}:
+        raise StoreError(Trouble.NOT_ALLOWED, f"{special_use} is not a use this house knows")
+    if transaction.execute("SELECT 1 FROM mailbox WHERE person = ? AND special_use = ?", (person, special_use)).fetchone():
+        raise StoreError(Trouble.NOT_ALLOWED, f"another mailbox is {special_use} already")
+
+
+def _make_superiors(transaction: Transaction, person: PersonId, name: str) -> None:
+    missing = [above for above in superiors(name) if row_named(transaction, person, above) is None]
+    count = transaction.execute("SELECT count(*) FROM mailbox WHERE person = ?", (person,)).fetchone()[0]
+    if count + len(missing) + 1 > MAILBOXES:
+        raise StoreError(Trouble.TOO_MANY, f"a person has at most {MAILBOXES} mailboxes")
+    for above in missing:
+        make_row(transaction, person, above)
+
+
+# --- taking away ---------------------------------------------------------------------------------------
+
+
+def deletable(transaction: Transaction, person: PersonId, name: str) -> Found:
+    """The row of a mailbox that may be deleted. Raises NO_MAILBOX, NOT_ALLOWED."""
+    row = row_named(transaction, person, name)
+    if row is None:
+        raise StoreError(Trouble.NO_MAILBOX)
+    if row[2] == INBOX:
+        raise StoreError(Trouble.NOT_ALLOWED, "INBOX cannot be deleted")
+    if not row[4] and _has_children(transaction, person, row[2]):
+        raise StoreError(Trouble.NOT_ALLOWED, "there are mailboxes below this name")
+    return row
+
+
+def forget(transaction: Transaction, row: Found) -> None:
+    """Drop an emptied mailbox's own rows; with children below, the name stays as one that cannot be selected (RFC 9051 §6.3.5)."""
+    number, person, name = row[0], row[1], row[2]
+    bury(transaction, person, name, row[5])
+    drop_row(transaction, number)
+    if _has_children(transaction, person, name):
+        make_row(transaction, person, name, selectable=False)
+
+
+def drop_row(transaction: Transaction, number: MailboxId) -> None:
+    for table in ("keyword", "expunged"):
+        transaction.execute(f"DELETE FROM {table} WHERE mailbox = ?", (number,))
+    transaction.execute("DELETE FROM mailbox WHERE id = ?", (number,))
+    transaction.touched(number, DELETED)
+
+
+def bury(transaction: Transaction, person: PersonId, name: str, uid_validity: int) -> None:
+    transaction.execute(
+        "INSERT INTO buried(person, name, uid_validity) VALUES (?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET uid_validity = max(uid_validity, excluded.uid_validity)",
+        (person, name, uid_validity),
+    )
+    transaction.execute(
+        "DELETE FROM buried WHERE person = ?1 AND uid_validity <="
+        " (SELECT uid_validity FROM buried WHERE person = ?1 ORDER BY uid_validity DESC LIMIT 1 OFFSET ?2)",
+        (person, BURIED),
+    )
+
+
+def _has_children(source: sqlite3.Connection | Transaction, person: PersonId, name: str) -> bool:
+    found = source.execute("SELECT 1 FROM mailbox WHERE person = ? AND name > ? AND name < ? LIMIT 1", (person, *below(name)))
+    return found.fetchone() is not None
+
+
+def ids_of(transaction: Transaction, person: PersonId) -> list[MailboxId]:
+    return [MailboxId(number) for (number,) in transaction.execute("SELECT id FROM mailbox WHERE person = ?", (person,)).fetchall()]
+
+
+def forget_person(transaction: Transaction, person: PersonId) -> None:
+    """What a person has beside mailboxes."""
+    for table in ("subscription", "buried", "import_progress"):
+        transaction.execute(f"DELETE FROM {table} WHERE person = ?", (person,))
+
+
+# --- renaming ------------------------------------------------------------------------------------------
+
+
+def renamable(transaction: Transaction, person: PersonId, old: str, new: str) -> tuple[Found, str]:
+    """The row to rename and its new name, with superiors made. Raises NO_MAILBOX, EXISTS, BAD_NAME, NOT_ALLOWED, TOO_MANY."""
+    row = row_named(transaction, person, old)
+    if row is None:
+        raise StoreError(Trouble.NO_MAILBOX)
+    new = proper(new)
+    if row_named(transaction, person, new) is not None:
+        raise StoreError(Trouble.EXISTS)
+    if row[2] != INBOX and new.startswith(row[2] + SEPARATOR):
+        raise StoreError(Trouble.NOT_ALLOWED, "a mailbox cannot move below itself")
+    return row, new
+
+
+def rename(transaction: Transaction, row: Found, new: str) -> None:
+    """Give a mailbox and all below it their new names; ids, messages and MODSEQs stay (RFC 9051 §6.3.6)."""
+    person, old = row[1], row[2]
+    _make_superiors(transaction, person, new)
+    family = transaction.execute(
+        "SELECT id, name, uid_validity FROM mailbox WHERE person = ? AND (name = ? OR name > ? AND name < ?)", (person, old, *below(old))
+    ).fetchall()
+    for number, name, uid_validity in family:
+        target = proper(new + name[len(old) :])
+        if row_named(transaction, person, target) is not None:
+            raise StoreError(Trouble.EXISTS)
+        bury(transaction, person, name, uid_validity)
+        transaction.execute("UPDATE mailbox SET name = ? WHERE id = ?", (target, number))
+        _rise(transaction, number, person, target, uid_validity)
+
+
+def _rise(transaction: Transaction, number: MailboxId, person: PersonId, name: str, uid_validity: int) -> None:
+    """A name that once had a higher UIDVALIDITY must not see a lower one: then the mailbox takes a new one."""
+    buried = transaction.execute("SELECT uid_validity FROM buried WHERE person = ? AND name = ?", (person, name)).fetchone()
+    if buried is not None and buried[0] > uid_validity:
+        transaction.execute("UPDATE mailbox SET uid_validity = ? WHERE id = ?", (transaction.next_id("uid_validity"), number))
+        transaction.touched(number, DELETED)
+
+
+# --- subscribing ---------------------------------------------------------------------------------------
+
+
+def subscribe(transaction: Transaction, person: PersonId, name: str, subscribed: bool) -> None:
+    """Names need no mailbox (RFC 9051 §6.3.7). Raises BAD_NAME, TOO_MANY; unsubscribing what is not subscribed is fine."""
+    if not subscribed:
+        transaction.execute("DELETE FROM subscription WHERE person = ? AND name = ?", (person, known_as(name.removesuffix(SEPARATOR))))
+        return
+    transaction.execute("INSERT OR IGNORE INTO subscription(person, name) VALUES (?, ?)", (person, proper(name)))
+    if transaction.execute("SELECT count(*) FROM subscription WHERE person = ?", (person,)).fetchone()[0] > SUBSCRIPTIONS:
+        raise StoreError(Trouble.TOO_MANY, f"a person has at most {SUBSCRIPTIONS} subscriptions")

@@ -1,0 +1,78 @@
+"""Setting flags on a set of messages inside one transaction (RFC 9051 §6.4.6, RFC 7162 §3.1.3).
+
+A message whose flags do not change keeps its MODSEQ, and a request that changes nothing writes nothing.
+"""
+
+# ruff: noqa: S608 - conditions and columns are words of ours, values are always parameters
+
+from collections.abc import Sequence
+from itertools import compress
+
+from appliance.database.writer import Transaction
+from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.flags import DELETED, SEEN
+from appliance.mail.ids import MailboxId, ModSeq, Uid
+
+from .keywords import bits_for
+from .messages import among, numbers
+from .values import FlagsResult, Mode
+
+AFTER = {Mode.ADD: "flags | ?", Mode.REMOVE: "flags & ~?", Mode.REPLACE: "?"}
+
+
+def set_flags(
+    transaction: Transaction, mailbox: MailboxId, uids: Sequence[int], mode: Mode, names: tuple[str, ...], unchanged_since: ModSeq | None
+) -> FlagsResult:
+    """Raises NO_MAILBOX, TOO_MANY (keywords)."""
+    head = transaction.execute("SELECT modseq FROM mailbox WHERE id = ? AND selectable", (mailbox,)).fetchone()
+    if head is None:
+        raise StoreError(Trouble.NO_MAILBOX)
+    there, flags, modseqs = _read(transaction, mailbox, uids)
+    allowed = [unchanged_since is None or modseq <= unchanged_since for modseq in modseqs]
+    modified = [Uid(uid) for uid, may in zip(there, allowed, strict=True) if not may]
+    if modified:
+        there, flags, modseqs = (list(compress(column, allowed)) for column in (there, flags, modseqs))
+    bits = bits_for(transaction, mailbox, names, make=bool(there) and mode is not Mode.REMOVE)
+    if mode is Mode.REPLACE:
+        after = [bits] * len(flags)
+    else:
+        after = [flag | bits for flag in flags] if mode is Mode.ADD else [flag & ~bits for flag in flags]
+    differs = [old != new for old, new in zip(flags, after, strict=True)]
+    newest = ModSeq(head[0] + 1)
+    if any(differs):
+        unseen = sum(map(_without_seen, after)) - sum(map(_without_seen, flags))
+        deleted = sum(map(_with_deleted, after)) - sum(map(_with_deleted, flags))
+        condition, parameters = among(list(compress(there, differs)))
+        transaction.execute(
+            f"UPDATE message SET flags = {AFTER[mode]}, modseq = ? WHERE mailbox = ? AND {condition} AND flags <> {AFTER[mode]}",
+            (bits, newest, mailbox, *parameters, bits),
+        )
+        transaction.execute(
+            "UPDATE mailbox SET modseq = ?, unseen = unseen + ?, deleted = deleted + ? WHERE id = ?", (newest, unseen, deleted, mailbox)
+        )
+        transaction.touched(mailbox, newest)
+    changed = [
+        (Uid(uid), flag, newest if differ else ModSeq(modseq))
+        for uid, flag, modseq, differ in zip(there, after, modseqs, differs, strict=True)
+    ]
+    gone = sorted(set(uids).difference(there, modified))
+    return FlagsResult(changed, modified, [Uid(uid) for uid in gone])
+
+
+def _without_seen(flags: int) -> bool:
+    return not flags & SEEN
+
+
+def _with_deleted(flags: int) -> bool:
+    return bool(flags & DELETED)
+
+
+def _read(transaction: Transaction, mailbox: MailboxId, uids: Sequence[int]) -> tuple[list[int], list[int], list[int]]:
+    """UIDs, flags and MODSEQs of those that are there, ascending, in one step."""
+    condition, parameters = among(uids)
+    found = transaction.execute(
+        "SELECT group_concat(uid), group_concat(flags), group_concat(modseq)"
+        f" FROM (SELECT uid, flags, modseq FROM message WHERE mailbox = ? AND {condition} ORDER BY uid)",
+        (mailbox, *parameters),
+    ).fetchone()
+    return numbers(found[0]), numbers(found[1]), numbers(found[2])

@@ -1,0 +1,57 @@
+"""Rows that an older scanner described are described anew when they are read.
+
+The octets are read again from the body in pieces; the new facts are written lazily, so that the next reader finds them.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from appliance.mail.description import Description
+
+from .bodies import Letter
+from .values import Row, Want
+
+if TYPE_CHECKING:
+    from .mailbox import Store
+
+PIECE_OCTETS = 64 * 2**10
+
+
+async def remade(store: "Store", rows: list[Row], want: Want) -> list[Row]:
+    """The same rows with facts of today's scanner; costs nothing when they are."""
+    today = store.described_by
+    if all(row.described_by == today for row in rows):
+        return rows
+    return [row if row.described_by == today else await _remade(store, row, want) for row in rows]
+
+
+async def _remade(store: "Store", row: Row, want: Want) -> Row:
+    def find(connection: Any) -> tuple[bytes] | None:
+        found: tuple[bytes] | None = connection.execute("SELECT prefix FROM fact WHERE id = ?", (row.message,)).fetchone()
+        return found
+
+    found = await store.database.read(find)
+    if found is None:
+        return row  # it was expunged meanwhile
+    letter = (await store.letters([row._replace(prefix=found[0])], 0))[0]
+    facts = await _describe(store, letter, len(found[0]))
+    store.database.write_lazily(
+        lambda transaction: transaction.execute(
+            "UPDATE fact SET described_by = ?, sent_at = ?, envelope = ?, bodystructure = ?, parts = ?, preview = ? WHERE id = ?",
+            (facts.described_by, facts.sent_at, facts.envelope, facts.bodystructure, facts.parts, facts.preview, row.message),
+        )
+    )
+    row = row._replace(sent_at=facts.sent_at, described_by=facts.described_by)
+    if Want.FACTS in want:
+        row = row._replace(envelope=facts.envelope, bodystructure=facts.bodystructure)
+    return row._replace(parts=facts.parts) if Want.BODY in want else row
+
+
+async def _describe(store: "Store", letter: Letter, prefix_octets: int) -> Description:
+    scanner = store.describe()
+    at = prefix_octets
+    while at < letter.octets:
+        piece = await letter.read(at, PIECE_OCTETS)
+        scanner.feed(piece)
+        at += len(piece)
+    return scanner.finish(letter.prefix)
+

@@ -1,0 +1,101 @@
+"""Messages leave: expunge, POP3's deletes, a mailbox deleted; inside one transaction.
+
+An expunge leaves tombstones as runs of UIDs, the newest KEPT of a mailbox. `horizon` is the MODSEQ up to which they
+were dropped: who asks for changes since before it is answered with every UID that is not there, which is right for
+whoever removes what he holds of them (QRESYNC will say the same as VANISHED (EARLIER), RFC 7162 §3.2.5.2).
+A fact leaves with its last message, a body is given back to `Bodies` with its last fact.
+"""
+
+# ruff: noqa: S608 - conditions and columns are words of ours, values are always parameters
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from appliance.database.writer import Transaction
+from appliance.mail.ids import BodyId, MailboxId, ModSeq, PersonId
+
+from .messages import among, listed, numbers, uids_where
+from .quota import Quota
+from .view import runs
+
+KEPT = 10_000
+"""Runs of tombstones kept a mailbox; 20 octets each."""
+SLACK = 2_000
+"""Dropped in batches of this many, so that few expunges pay for it."""
+
+Release = Callable[[Transaction, Sequence[tuple[BodyId, int]]], None]
+"""Gives back that many holders of each body."""
+
+
+def remove(
+    transaction: Transaction, mailbox: MailboxId, uids: Sequence[int] | None, release: Release, quota: Quota, *, marked: bool
+) -> list[int]:
+    """Take messages out: of `uids` or of all, only those with \\Deleted when `marked`. The UIDs removed, ascending."""
+    condition, parameters = among(uids) if uids is not None else ("uid > 0", ())
+    if marked:
+        condition += " AND flags & 8"
+    gone = uids_where(transaction, mailbox, condition, parameters)
+    if gone:
+        condition, parameters = among(gone)
+        _release_facts(transaction, mailbox, condition, parameters, release)
+        bury(transaction, mailbox, gone, condition, parameters, quota)
+    return gone
+
+
+def bury(
+    transaction: Transaction, mailbox: MailboxId, gone: Sequence[int], condition: str, parameters: Sequence[int | str], quota: Quota
+) -> ModSeq:
+    """Drop the message rows, count them out, leave tombstones. Facts and bodies are the caller's matter."""
+    messages, octets, unseen, deleted = transaction.execute(
+        "SELECT count(*), sum(octets), sum(flags & 1 = 0), sum(flags & 8 <> 0) FROM message WHERE mailbox = ? AND " + condition,
+        (mailbox, *parameters),
+    ).fetchone()
+    transaction.execute("DELETE FROM message WHERE mailbox = ? AND " + condition, (mailbox, *parameters))
+    stones = runs(gone)
+    person, modseq, count = transaction.execute(
+        """UPDATE mailbox SET modseq = modseq + 1, messages = messages - ?, octets = octets - ?, unseen = unseen - ?,
+            deleted = deleted - ?, tombstones = tombstones + ? WHERE id = ? RETURNING person, modseq, tombstones""",
+        (messages, octets, unseen, deleted, len(stones), mailbox),
+    ).fetchall()[0]
+    if len(stones) == 1:
+        transaction.execute("INSERT INTO expunged(mailbox, modseq, uid, last) VALUES (?, ?, ?, ?)", (mailbox, modseq, *stones[0]))
+    else:
+        pairs = f"[{','.join([f'[{first},{last}]' for first, last in stones])}]"
+        transaction.execute(
+            "INSERT INTO expunged(mailbox, modseq, uid, last) SELECT ?, ?, value ->> 0, value ->> 1 FROM json_each(?)",
+            (mailbox, modseq, pairs),
+        )
+    if count > KEPT + SLACK:
+        _drop_old(transaction, mailbox, modseq)
+    quota.took(transaction, PersonId(person), -octets)
+    transaction.touched(mailbox, ModSeq(modseq))
+    return ModSeq(modseq)
+
+
+def _drop_old(transaction: Transaction, mailbox: MailboxId, newest: int) -> None:
+    """Keep the newest KEPT and, whatever their number, those of the newest MODSEQ: sessions have yet to hear of them."""
+    horizon = transaction.execute(
+        "SELECT modseq FROM expunged WHERE mailbox = ? ORDER BY modseq DESC LIMIT 1 OFFSET ?", (mailbox, KEPT)
+    ).fetchone()[0]
+    horizon = min(horizon, newest - 1)
+    transaction.execute("DELETE FROM expunged WHERE mailbox = ? AND modseq <= ?", (mailbox, horizon))
+    transaction.execute(
+        "UPDATE mailbox SET horizon = ?2, tombstones = (SELECT count(*) FROM expunged WHERE mailbox = ?1) WHERE id = ?1", (mailbox, horizon)
+    )
+
+
+def _release_facts(transaction: Transaction, mailbox: MailboxId, condition: str, parameters: Sequence[int | str], release: Release) -> None:
+    leaving = f"SELECT fact, body, count(*) AS n FROM message WHERE mailbox = ? AND {condition} GROUP BY fact"
+    arguments = (mailbox, *parameters)
+    facts, bodies, shared = transaction.execute(
+        f"""SELECT group_concat(CASE WHEN holders <= n THEN fact END), group_concat(CASE WHEN holders <= n THEN body END),
+            sum(holders > n) FROM ({leaving}) JOIN fact ON fact.id = fact""",
+        arguments,
+    ).fetchone()
+    if shared:
+        transaction.execute(
+            f"UPDATE fact SET holders = holders - n FROM ({leaving}) AS l WHERE fact.id = l.fact AND holders > n", arguments
+        )
+    if facts:
+        transaction.execute("DELETE FROM fact WHERE id IN (SELECT value FROM json_each(?))", (listed(numbers(facts)),))
+        release(transaction, [(BodyId(body), holders) for body, holders in Counter(numbers(bodies)).items()])

@@ -1,0 +1,155 @@
+"""What this process knows of mailboxes without reading: the newest committed MODSEQ, who waits for it, shared snapshots.
+
+A mailbox is known while a session holds it; afterwards its snapshot stays while there is room (SNAPSHOT_OCTETS), the
+one used longest ago leaves first. Lives in the loop's thread; the readers' threads only look up a snapshot.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import trio
+
+from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.ids import MailboxId, ModSeq
+
+from .changes import Snapshot, advanced, unseen_after
+from .mailboxes import DELETED
+from .values import Changes
+
+SNAPSHOT_OCTETS = 512 * 2**10
+"""Snapshots nobody holds: 130,000 messages."""
+
+
+class Known:
+    """One mailbox as this process knows it."""
+
+    __slots__ = ("changed", "gone", "id", "last", "newest", "recent_from", "sessions", "snapshot", "under_way")
+
+    def __init__(self, number: MailboxId, snapshot: Snapshot, recent_from: int) -> None:
+        self.id = number
+        self.snapshot = snapshot
+        self.newest = snapshot.modseq
+        self.recent_from = recent_from
+        """UIDs from here on were told as \\Recent to nobody."""
+        self.sessions = 0
+        self.gone = False
+        self.changed = trio.Event()
+        self.last: tuple[ModSeq, Changes] | None = None
+        """The last answer to "what changed since": many sessions of a mailbox ask the same."""
+        self.under_way: dict[ModSeq, trio.Event] = {}
+
+    def wake(self, modseq: ModSeq) -> None:
+        if modseq > self.newest:
+            self.newest = modseq
+            self.changed.set()
+            self.changed = trio.Event()
+
+    async def wait(self, since: ModSeq) -> None:
+        """Raises NO_MAILBOX."""
+        while not self.gone and self.newest <= since:
+            await self.changed.wait()
+        if self.gone:
+            raise StoreError(Trouble.NO_MAILBOX)
+
+    async def changes(self, since: ModSeq, read: Callable[[ModSeq], Awaitable[Changes]]) -> Changes:
+        """One reading for all sessions that ask the same at the same time."""
+        while True:
+            if self.last is not None and self.last[0] == since and self.last[1].modseq >= self.newest:
+                await trio.lowlevel.checkpoint()
+                return self.last[1]
+            other = self.under_way.get(since)
+            if other is None:
+                break
+            await other.wait()
+        mine = self.under_way[since] = trio.Event()
+        try:
+            changes = await read(since)
+        finally:
+            del self.under_way[since]
+            mine.set()
+        self.last = (since, changes)
+        self.wake(changes.modseq)
+        self._advance(since, changes)
+        return changes
+
+    def _advance(self, since: ModSeq, changes: Changes) -> None:
+        base = self.snapshot
+        if since <= base.modseq < changes.modseq:
+            first_unseen = unseen_after(base, changes)
+            if first_unseen is not None:
+                self.snapshot = advanced(base, changes, first_unseen)
+
+
+class Shelf:
+    """All mailboxes this process knows."""
+
+    def __init__(self) -> None:
+        self._known: dict[MailboxId, Known] = {}
+        self._opening = 0
+        self._meanwhile: dict[MailboxId, ModSeq] = {}
+
+    def peek(self, number: MailboxId) -> Snapshot | None:
+        """The last snapshot; may be called from any thread."""
+        known = self._known.get(number)
+        return known.snapshot if known is not None else None
+
+    def recent_from(self) -> dict[MailboxId, int]:
+        """What is known better than on the card, where it is written lazily."""
+        return {number: known.recent_from for number, known in self._known.items()}
+
+    def touched(self, changes: Mapping[MailboxId, ModSeq]) -> None:
+        """A group was committed: called by the database before those who wrote it go on."""
+        for number, modseq in changes.items():
+            if self._opening:
+                self._meanwhile[number] = max(modseq, self._meanwhile.get(number, ModSeq(0)))
+            known = self._known.get(number)
+            if known is None:
+                continue
+            if modseq == DELETED:
+                known.gone = True
+                del self._known[number]
+            known.wake(modseq)
+
+    def begin_opening(self) -> None:
+        """Until `end_opening` remember what is committed: the reading may be older than the session's place on the shelf."""
+        self._opening += 1
+
+    def end_opening(self) -> None:
+        self._opening -= 1
+        if not self._opening:
+            self._meanwhile = {}
+
+    def hold(self, number: MailboxId, snapshot: Snapshot, recent_from: int) -> Known:
+        """A session takes its share, inside begin_opening and end_opening."""
+        known = self._known.pop(number, None)
+        meanwhile = self._meanwhile.get(number, ModSeq(0))
+        if known is None:
+            known = Known(number, snapshot, recent_from)
+        elif snapshot.modseq > known.snapshot.modseq:
+            known.snapshot = snapshot
+        known.recent_from = max(known.recent_from, recent_from)
+        known.wake(max(snapshot.modseq, meanwhile if meanwhile != DELETED else ModSeq(0)))
+        known.sessions += 1
+        if meanwhile == DELETED:
+            known.gone = True
+        else:
+            self._known[number] = known
+        return known
+
+    def give_back(self, known: Known) -> None:
+        known.sessions -= 1
+        if not known.sessions:
+            known.last = None
+            self._trim()
+
+    def _trim(self) -> None:
+        idle = [known for known in self._known.values() if not known.sessions]
+        octets = sum(_octets(known) for known in idle)
+        for known in idle:
+            if octets <= SNAPSHOT_OCTETS:
+                break
+            octets -= _octets(known)
+            del self._known[known.id]
+
+
+def _octets(known: Known) -> int:
+    return 4 * len(known.snapshot.uids) + 1024
