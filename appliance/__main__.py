@@ -1,5 +1,57 @@
-"""`python -m appliance` and the command `pillarbox`."""
+"""`python -m appliance` and the command `pillarbox`: hands the rooms of floor 7 to the words of floor 6."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from appliance.system.settings import Settings
 
 
-def main() -> int:
-    return 0
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status."""
+    from importlib.metadata import version
+
+    from appliance.cli.main import main as command
+
+    return command(list(sys.argv[1:] if arguments is None else arguments), version=version("pillarbox"), serve=serve, offline=_offline)
+
+
+def _offline(data: Path) -> Any:
+    from appliance.app import offline
+
+    return offline(data)
+
+
+def serve(words: Any) -> int:
+    """Settings from the words of `serve` or `run`, then the house. Raises SetupError."""
+    settings = _settings(words)
+    from appliance.app import serve as be_the_house
+
+    return be_the_house(words.data, settings, welcome=words.special == "run")
+
+
+def _settings(words: Any) -> "Settings":
+    from appliance.mail.errors import SetupError
+    from appliance.system.settings import PROTOCOLS, ListenSettings, Settings
+    from appliance.system.settings_file import parse_listen, read
+
+    settings = read(Path(words.settings)) if words.settings else Settings()
+    if words.domain:
+        settings = replace(settings, house=replace(settings.house, domain=words.domain))
+    if words.listen:
+        silent = dict.fromkeys(PROTOCOLS, ())
+        settings = replace(settings, listen=ListenSettings(**{**silent, **parse_listen(words.listen)}))
+    if words.plaintext_login:
+        settings = replace(settings, people=replace(settings.people, plaintext_login=True))
+    if bool(words.certificate) != bool(words.key):
+        raise SetupError("A certificate and its key belong together.", "Give both --certificate and --key, or neither.")
+    if words.certificate:
+        settings = replace(settings, certificate=replace(settings.certificate, file=words.certificate, key=words.key))
+    return settings
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from appliance.status.board import Board
     from appliance.store.mailbox import Store
     from appliance.store.transfer import ImportSession
-    from appliance.system.certificates import Certificates
+    from appliance.system.certificates import OwnCertificates
 
 MB = 1_000_000
 
@@ -37,14 +37,16 @@ class Hands:
         database: "Database",
         accounts: "Accounts",
         store: "Store",
-        certificates: "Certificates",
+        certificates: "OwnCertificates",
         board: "Board | None",
+        renewed: Callable[[], object] | None = None,
     ) -> None:
         self._data = data
         self._database = database
         self._accounts = accounts
         self._store = store
         self._certificates = certificates
+        self._renewed = renewed
         self._board = board
 
     async def ask(self, request: controls.Request) -> Answer:
@@ -96,16 +98,13 @@ class Hands:
         return Answer(f"{person.address} and all their mail are gone.", {"address": person.address})
 
     async def list_people(self, request: controls.ListPeople) -> Answer:
-        rows = []
-        for person in self._accounts.directory.people():
+        rows, lines = [], []
+        people = self._accounts.directory.people()
+        width = max((len(person.address) for person in people), default=0)
+        for person in people:
             used, limit = self._store.quota(person.id)
             rows.append({"address": person.address, "octets": used, "quota_octets": limit, "added_at": person.added_at})
-        width = max((len(str(row["address"])) for row in rows), default=0)
-        lines = [
-            f"{row['address']:<{width}}  {used / MB:,.1f} MB" + (f" of {limit / MB:,.0f} MB" if limit else "")
-            for row in rows
-            for used, limit in ((row["octets"], row["quota_octets"]),)
-        ]
+            lines.append(f"{person.address:<{width}}  {used / MB:,.1f} MB" + (f" of {limit / MB:,.0f} MB" if limit else ""))
         nobody = "Nobody lives here yet. Add the first person with: pillarbox person add NAME@DOMAIN"
         return Answer("\n".join(lines) or nobody, {"people": rows})
 
@@ -194,15 +193,25 @@ class Hands:
     # --- certificate -----------------------------------------------------------------------------
 
     async def show_certificate(self, request: controls.ShowCertificate) -> Answer:
-        shown = await self._certificates.show()
-        return Answer(shown.text, shown.facts)
+        from appliance.system.certificates import show
+
+        text = show(self._certificates.server.parent)
+        facts: dict[str, Any] = {"text": text}
+        if self._board is not None:
+            served = self._board.snapshot().certificate
+            facts |= {"names": list(served.names), "not_after_at": served.not_after_at, "source": served.source}
+        return Answer(text.rstrip("\n"), facts)
 
     async def export_certificate(self, request: controls.ExportCertificate) -> Answer:
-        text = await self._certificates.authority()
+        from appliance.system.certificates import export
+
+        text = export(self._certificates.server.parent)
         return Answer(text, {"pem": text})
 
     async def renew_certificate(self, request: controls.RenewCertificate) -> Answer:
-        await self._certificates.renew()
+        await self._certificates.ensure(force=True)
+        if self._renewed is not None:
+            self._renewed()
         return await self.show_certificate(controls.ShowCertificate())
 
 

@@ -111,7 +111,10 @@ def _password(words: Any) -> str:
         _terminal()
         return ""
     try:
-        raw = sys.stdin.buffer.readline() if words.password_file == "-" else Path(words.password_file).read_bytes().split(b"\n", 1)[0]
+        if words.password_file == "-":  # noqa: S105 - a file name, not a password
+            raw = sys.stdin.buffer.readline()
+        else:
+            raw = Path(words.password_file).read_bytes().split(b"\n", 1)[0]
         password = raw.rstrip(b"\r\n").decode()
     except OSError as error:
         raise SetupError(f"The password file {words.password_file} cannot be read: {error.strerror}.", "Check its name.") from error
@@ -124,7 +127,7 @@ def _password(words: Any) -> str:
 
 def _terminal() -> None:
     if not sys.stdout.isatty():
-        raise SetupError("A generated password is shown on a terminal only, never written to a file or log.", "Give one with --password-file.")
+        raise SetupError("A generated password is shown on a terminal only, never in a file or log.", "Give one with --password-file.")
 
 
 def _ask(data: Path, request: controls.Request, offline: Offline) -> controls.Answer:

@@ -1,0 +1,308 @@
+"""The composition root: the only file that knows every room.
+
+`open_rooms` builds what every use of a data directory needs (database, accounts, store, the hands that change them);
+`serve` puts the servers, the local socket and the supervisor around it; `offline` lends the hands to one command.
+Everything is handed what it needs here, so two houses can run in one process.
+
+Order of start: lock, database, accounts, store, certificate, listeners, "ready". The end is the reverse; the writer
+stops last. How it fails: SetupError before anything is served.
+"""
+
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import trio
+
+from appliance.accounts.passwords import Passwords
+from appliance.accounts.people import Accounts
+from appliance.accounts.throttle import Throttle
+from appliance.auth.login import Login
+from appliance.auth.mechanisms import Mechanisms
+from appliance.database.database import Database
+from appliance.delivery.intake import Intake
+from appliance.hands import MB, Hands
+from appliance.imapd import service as imapd
+from appliance.network.listener import Listeners
+from appliance.network.listener import Options as ListenerOptions
+from appliance.network.sockets import Endpoint, handed_doors
+from appliance.network.tls import ServerTls
+from appliance.pop3d import service as pop3d
+from appliance.protocol.imap.bodystructure import make_describe
+from appliance.smtpd import service as smtpd
+from appliance.status.board import Board
+from appliance.status.events import PeopleState, StorageState, StorageTrouble
+from appliance.status.journal import Journal
+from appliance.store.bodies import Bodies
+from appliance.store.mailbox import Store
+from appliance.system import clock as clocks
+from appliance.system.certificates import OwnCertificates, Wanted, box_addresses, wanted
+from appliance.system.control import ControlServer
+from appliance.system.data_directory import DataDirectory
+from appliance.system.notify import Notifier
+from appliance.system.settings import PROTOCOLS, Settings
+from appliance.system.supervisor import Part, Supervisor
+
+if TYPE_CHECKING:
+    from appliance.mail.clock import Clock
+    from appliance.mail.ids import PersonId
+    from appliance.status.controls import Controls
+
+T = TypeVar("T")
+
+HASHES_AT_ONCE = 2
+"""Passwords hashed at once: each takes 7 MiB for its moment."""
+POOL_THREADS = 3
+"""Threads for compression and body files."""
+STORAGE_LOOK_S = 60.0
+"""How often the card's free space is looked at; looking writes nothing."""
+
+
+@dataclass(slots=True)
+class Rooms:
+    """What every use of a data directory stands on."""
+
+    directory: DataDirectory
+    clock: "Clock"
+    board: Board
+    journal: Journal
+    database: Database
+    accounts: Accounts
+    store: Store
+    bodies: Bodies
+    certificates: OwnCertificates
+    settings: Settings
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        return self.accounts.directory.domains()
+
+    def host_name(self) -> str:
+        """What the box calls itself."""
+        if self.settings.house.host_name:
+            return self.settings.house.host_name
+        return f"mail.{self.domains[0]}" if self.domains else socket.gethostname()
+
+    def wanted_certificate(self) -> Wanted:
+        names = [*self.domains, *filter(None, (self.settings.house.host_name,))]
+        return wanted(socket.gethostname(), names, box_addresses())
+
+
+def limited(threads: int) -> Callable[[Callable[[], T]], Awaitable[T]]:
+    """Run work in a thread, so many at once at most."""
+    limiter = trio.CapacityLimiter(threads)
+
+    async def in_thread(work: Callable[[], T]) -> T:
+        return await trio.to_thread.run_sync(work, limiter=limiter)
+
+    return in_thread
+
+
+@asynccontextmanager
+async def open_rooms(data: Path, settings: Settings) -> AsyncIterator[Rooms]:
+    """Lock the data directory, open everything in it, close it again in order. Raises SetupError (InUse)."""
+    clock = clocks.RealClock()
+    journal = Journal(clock, stamped=not os.environ.get("JOURNAL_STREAM"))
+    board = Board(clock, journal.note)
+
+    def report(kind: str, text: str) -> None:
+        if kind == "lazy":
+            journal.say(text)
+        else:
+            board.publish(StorageTrouble(kind, text))
+
+    with DataDirectory.open(data) as directory:
+        async with await Database.open(data / "house.db", report=report) as database:
+            accounts = Accounts(
+                database,
+                Passwords(limited(HASHES_AT_ONCE), scram_for_all=settings.people.scram_for == "all"),
+                clock,
+                changed=lambda: board.publish(people_state(accounts)),
+            )
+            await database.read(accounts.read)
+            default_quota = settings.people.quota_mb * MB or None
+
+            def quota_of(person: "PersonId") -> int | None:
+                found = accounts.directory.person(person)
+                return found.quota_octets or default_quota if found else default_quota
+
+            bodies = await Bodies.open(data / "bodies", database, in_thread=limited(POOL_THREADS))
+            store = await Store.start(database, bodies, describe=make_describe(), quota_of=quota_of)
+            rooms: Rooms
+            certificates = OwnCertificates(
+                data / "certificates", clock=clock, board=board, say=journal.say, want=lambda: rooms.wanted_certificate()
+            )
+            rooms = Rooms(directory, clock, board, journal, database, accounts, store, bodies, certificates, settings)
+            yield rooms
+
+
+def people_state(accounts: Accounts) -> PeopleState:
+    return PeopleState(len(accounts.directory.people()), accounts.directory.domains())
+
+
+@asynccontextmanager
+async def offline(data: Path) -> AsyncIterator["Controls"]:
+    """The hands of a house that nobody runs, for one command."""
+    async with open_rooms(data, Settings()) as rooms:
+        yield _hands(rooms, running=False)
+
+
+def _hands(rooms: Rooms, *, running: bool, renewed: Callable[[], object] | None = None) -> Hands:
+    return Hands(
+        data=rooms.directory.path,
+        database=rooms.database,
+        accounts=rooms.accounts,
+        store=rooms.store,
+        certificates=rooms.certificates,
+        renewed=renewed,
+        board=rooms.board if running else None,
+    )
+
+
+def serve(data: Path, settings: Settings, *, welcome: bool = False) -> int:
+    """Be the house until told to stop; the exit status. Raises SetupError before anything is served."""
+    trio.run(_house, data, settings, welcome)
+    return 0
+
+
+async def _house(data: Path, settings: Settings, welcome: bool) -> None:
+    async with open_rooms(data, settings) as rooms, trio.open_nursery() as nursery:
+        nursery.start_soon(rooms.journal.run)
+        if settings.house.domain:
+            await rooms.accounts.ensure_domain(settings.house.domain)
+        rooms.board.publish(people_state(rooms.accounts))
+        tls = await _tls(rooms)
+        listeners = _listeners(rooms, tls)
+        listeners.bind()
+        control = ControlServer(rooms.directory, _hands(rooms, running=True, renewed=tls.reload), rooms.journal.say)
+
+        async def writer_answers() -> None:
+            await rooms.database.write(lambda transaction: None)
+
+        parts = [
+            Part("clock", _standing(lambda: clocks.watch(rooms.clock, rooms.board))),  # type: ignore[arg-type]
+            Part("storage", _standing(lambda: _watch_storage(rooms)), alive=writer_answers),
+            Part("control", control.run),
+            Part("listeners", listeners.run, drain=listeners.drain),
+            Part("reclaim", _standing(rooms.bodies.sweep), ends=True),
+        ]
+        if not settings.certificate.file:
+            parts.insert(3, Part("certificates", lambda task_status: rooms.certificates.run(tls.reload, task_status=task_status)))
+        supervisor = Supervisor(
+            parts,
+            board=rooms.board,
+            say=rooms.journal.say,
+            notifier=Notifier(os.environ),
+            on_hangup=tls.reload,
+            drain_s=settings.limits.drain_s + 10.0,
+        )
+        if welcome:
+            from appliance.system.welcome import first_person
+
+            hands = _hands(rooms, running=True)
+            told = await first_person(hands, settings.house.domain, sys.stdout)
+        else:
+            told = None
+
+        def ready() -> None:
+            rooms.journal.flush()
+            if told is not None:
+                from appliance.system.welcome import guide
+
+                guide(told, listeners.bound, rooms.directory.path, sys.stdout)
+            print("ready", flush=True)
+
+        await supervisor.run(on_ready=ready)
+        nursery.cancel_scope.cancel()
+
+
+def _standing(run: Callable[[], Awaitable[object]]) -> Callable[..., Awaitable[object]]:
+    """A part that stands as soon as it runs."""
+
+    async def part(task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
+        task_status.started()
+        await run()
+
+    return part
+
+
+async def _tls(rooms: Rooms) -> ServerTls:
+    """The person's own certificate, or the house's, made when it is missing."""
+    own = rooms.settings.certificate
+    if own.file:
+        return ServerTls(Path(own.file), Path(own.key), clock=rooms.clock, board=rooms.board, source="own")
+    await rooms.certificates.ensure()
+    server = rooms.certificates.server
+    return ServerTls(server, server, clock=rooms.clock, board=rooms.board, source="house")
+
+
+def _listeners(rooms: Rooms, tls: ServerTls) -> Listeners:
+    settings, clock, board = rooms.settings, rooms.clock, rooms.board
+    login = Login(rooms.accounts, Throttle(), board, clock)
+    mechanisms = Mechanisms(login, plaintext_login=settings.people.plaintext_login)
+    octets = settings.letters.largest_mb * MB
+    smtp = smtpd.Service(
+        intake=Intake(store=rooms.store, board=board, clock=clock),
+        directory=rooms.accounts.directory,
+        mechanisms=mechanisms,
+        board=board,
+        clock=clock,
+        options=smtpd.Options(
+            host_name=rooms.host_name(),
+            message_octets=octets,
+            recipients=settings.letters.recipients,
+            forged_own_sender=settings.letters.forged_own_sender,
+            others_as_sender=settings.letters.others_as_sender,
+        ),
+    )
+    imap = imapd.Service(
+        store=rooms.store,
+        login=login,
+        mechanisms=mechanisms,
+        board=board,
+        clock=clock,
+        options=imapd.Options(host=rooms.host_name(), message_octets=octets),
+    )
+    pop3 = pop3d.Service(
+        store=rooms.store, login=login, mechanisms=mechanisms, options=pop3d.Options(mark_seen=settings.pop3.mark_seen)
+    )
+    services: dict[str, Any] = {}
+    for protocol in PROTOCOLS:
+        services[protocol] = (imap if protocol.startswith("imap") else pop3 if protocol.startswith("pop3") else smtp).handle
+    return Listeners(
+        endpoints(settings),
+        services,
+        board=board,
+        say=rooms.journal.say,
+        tls=tls,
+        handed=handed_doors(os.environ, os.getpid()),
+        options=ListenerOptions(
+            connections=settings.limits.connections,
+            connections_per_source=settings.limits.connections_per_address,
+            drain_s=settings.limits.drain_s,
+        ),
+    )
+
+
+def endpoints(settings: Settings) -> list[Endpoint]:
+    """Every place of the `listen` section."""
+    out = []
+    for protocol in PROTOCOLS:
+        for where in getattr(settings.listen, protocol):
+            host, _, port = where.rpartition(":")
+            out.append(Endpoint(protocol, host.strip("[]"), int(port)))
+    return out
+
+
+async def _watch_storage(rooms: Rooms) -> None:
+    """Announce the card's space now and then."""
+    while True:
+        about = os.statvfs(rooms.directory.descriptor)
+        mail = sum(rooms.store.quota(person.id)[0] for person in rooms.accounts.directory.people())
+        rooms.board.publish(StorageState(about.f_bavail * about.f_frsize, about.f_blocks * about.f_frsize, mail))
+        await trio.sleep(STORAGE_LOOK_S)

@@ -1,0 +1,77 @@
+"""The first minutes: make the first person, and say what to type into a mail program.
+
+The password is generated, shown once and only on a terminal; in a file or log it would stay.
+"""
+
+import getpass
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from appliance.network.sockets import Endpoint
+from appliance.status.controls import AddPerson, Controls, ListDomains, ListPeople
+
+FALLBACK_DOMAIN = "home.arpa"
+"""The domain of homes without one (RFC 8375)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The person to speak of, and the password if it was just made and may be shown ("" otherwise)."""
+
+    address: str
+    password: str
+
+
+async def first_person(hands: Controls, domain: str, out: TextIO) -> Told:
+    """The first person of the house, made when there is nobody yet."""
+    people = (await hands.ask(ListPeople())).facts["people"]
+    if people:
+        return Told(people[0]["address"], "")
+    domains = (await hands.ask(ListDomains())).facts["domains"]
+    name = "".join(c for c in _user().lower() if c.isascii() and (c.isalnum() or c in "-_."))
+    if not name or name == "root":
+        name = "me"
+    address = f"{name}@{domain or (domains[0]['name'] if domains else FALLBACK_DOMAIN)}"
+    facts = (await hands.ask(AddPerson(address))).facts
+    return Told(facts["address"], facts["password"] if out.isatty() else "")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""
+
+
+def guide(told: Told, bound: Sequence[Endpoint], data: Path, out: TextIO) -> None:
+    """What to type into a mail program, and a line that sends a first letter."""
+    ports: dict[str, Endpoint] = {}
+    for endpoint in bound:
+        ports.setdefault(endpoint.protocol, endpoint)
+    say = out.write
+    say(f"\nPillarbox is open. Its data is in {data}\n\n")
+    say(f"  address    {told.address}\n")
+    if told.password:
+        say(f"  password   {told.password}    (shown this once; write it down)\n")
+    else:
+        say(f"  password   as set; a new one: pillarbox person password {told.address} --data {data}\n")
+    say("\nIn a mail program (user name: the whole address):\n\n")
+    for protocol, text in (("imaps", "read, IMAP"), ("pop3s", "fetch, POP3"), ("submissions", "send, SMTP")):
+        if protocol in ports:
+            say(f"  {text:<11}{_host(ports[protocol].host):<16} port {ports[protocol].port:<6} security SSL/TLS\n")
+    say(f"\nThe certificate is the house's own; to trust it: pillarbox certificate export --data {data} --out pillarbox.pem\n")
+    if "smtp" in ports:
+        place = ports["smtp"]
+        sender = "friend@elsewhere.example"
+        say("\nSend a first letter from another terminal:\n\n")
+        letter = f"From: {sender}\\nTo: {told.address}\\nSubject: Hello\\n\\nIt works.\\n"
+        say(f"  printf '{letter}' | curl --crlf smtp://{_host(place.host)}:{place.port} ")
+        say(f"--mail-from {sender} --mail-rcpt {told.address} --upload-file -\n")
+    say("\nCtrl-C stops it.\n\n")
+    out.flush()
+
+
+def _host(host: str) -> str:
+    return "localhost" if host in ("127.0.0.1", "::1", "0.0.0.0", "::") else f"[{host}]" if ":" in host else host  # noqa: S104 - shown only

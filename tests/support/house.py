@@ -1,0 +1,126 @@
+"""A running house for tests: the real command in a process of its own, on free ports of the loopback."""
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+COMMAND = [sys.executable, "-m", "appliance"]
+PASSWORD = "Correct-Horse-7"
+ROOT = Path(__file__).resolve().parents[2]
+START_S = 30
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+
+def free_ports(count: int) -> list[int]:
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in held]
+    for one in held:
+        one.close()
+    return ports
+
+
+def pillarbox(*words: str, data: Path | None = None, password: str | None = None, check: bool = True) -> "subprocess.CompletedProcess[str]":
+    """Run one command to its end."""
+    arguments = [*COMMAND, *words]
+    if data is not None:
+        arguments += ["--data", str(data)]
+    if password is not None:
+        arguments += ["--password-file", "-"]
+    done = subprocess.run(arguments, input=password, capture_output=True, text=True, env=environment(), timeout=120, cwd=ROOT, check=False)
+    if check and done.returncode:
+        raise AssertionError(f"pillarbox {' '.join(words)}: exit {done.returncode}: {done.stderr}{done.stdout}")
+    return done
+
+
+def new_data(place: Path, *people: str, domain: str = "home.example") -> Path:
+    """A data directory with people in it, each with PASSWORD."""
+    for name in people or ("ada",):
+        pillarbox("person", "add", f"{name}@{domain}", data=place, password=PASSWORD)
+    return place
+
+
+class House:
+    """`with House(data) as house:` — house.ports["imap"] and so on. Plain-text login is on unless told otherwise."""
+
+    def __init__(
+        self,
+        data: Path,
+        *words: str,
+        protocols: tuple[str, ...] = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"),
+        plaintext: bool = True,
+        domain: str = "home.example",
+        wrapper: list[str] | None = None,
+        log: Path | None = None,
+    ) -> None:
+        self.data = data
+        self.ports = dict(zip(protocols, free_ports(len(protocols)), strict=True))
+        self.log = log or data.with_name(data.name + ".log")
+        self.words = [*COMMAND, "serve", "--data", str(data), "--domain", domain, *words]
+        for protocol, port in self.ports.items():
+            self.words += ["--listen", f"{protocol}=127.0.0.1:{port}"]
+        if plaintext:
+            self.words.append("--plaintext-login")
+        self.wrapper = wrapper or []
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "House":
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*self.wrapper, *self.words], stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL, env=environment(), cwd=ROOT
+            )
+        assert self.process.stdout
+        said = b""
+        deadline = time.monotonic() + START_S
+        while b"ready" not in said:
+            readable, _, _ = select.select([self.process.stdout], [], [], max(0.0, deadline - time.monotonic()))
+            more = os.read(self.process.stdout.fileno(), 4096) if readable else b""
+            if not more:
+                self.kill()
+                raise AssertionError(f"the house did not get ready: {said.decode()}\n{self.log.read_text()[-4000:]}")
+            said += more
+        return self
+
+    @property
+    def pid(self) -> int:
+        """The serving process (below a wrapper such as strace, its child)."""
+        assert self.process
+        if not self.wrapper:
+            return self.process.pid
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return int(children[0])
+
+    def stop(self) -> int:
+        """Ask it to end (SIGTERM), wait; the exit status."""
+        assert self.process
+        os.kill(self.pid, signal.SIGTERM)
+        try:
+            return self.process.wait(30)
+        finally:
+            self._forget()
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash of the process would."""
+        assert self.process
+        if self.process.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+        self.process.wait(30)
+        self._forget()
+
+    def _forget(self) -> None:
+        if self.process and self.process.stdout:
+            self.process.stdout.close()
+
+    def __enter__(self) -> "House":
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self.process and self.process.poll() is None:
+            self.stop()
