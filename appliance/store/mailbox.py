@@ -261,6 +261,18 @@ class Store:
 
         return await self.database.write(work, octets=body.stored_octets)
 
+    async def file_all(self, letters: Sequence[tuple[StagedBody, Filing]]) -> list[Filed]:
+        """Several bodies, each into one mailbox, in ONE durable commit or not at all. Raises as `file`."""
+
+        def work(transaction: Transaction) -> list[Filed]:
+            filed = []
+            for body, place in letters:
+                number = self.bodies.hold(transaction, body, 1)
+                filed += filing.file(transaction, number, body.octets, [place], body.describe, self.quotas)
+            return filed
+
+        return await self.database.write(work, octets=sum(body.stored_octets for body, _ in letters))
+
     async def inbox_of(self, person: PersonId) -> MailboxId:
         """Cached in memory; the mailboxes of a new person are made with the person. Raises NO_MAILBOX."""
         number = self._inboxes.get(person)

@@ -152,7 +152,7 @@ class _Append:
         store = self.session.store
         pairs = [(one.body, Filing(target.id, b"", one.flags, one.internal_at)) for one in self.messages]
         try:
-            filed = await store.file(pairs[0][0], [pairs[0][1]]) if len(pairs) == 1 else await store.file_all(pairs)  # type: ignore[attr-defined]
+            filed = await store.file(pairs[0][0], [pairs[0][1]]) if len(pairs) == 1 else await store.file_all(pairs)
         except StoreError as error:
             return answer_of(error, creating=True)
         uids = encode.number_set(one.uid for one in filed)

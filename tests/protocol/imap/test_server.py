@@ -1,5 +1,7 @@
 """Command framing: a table without gaps, the same commands however the octets come, bounded on hostile ones."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -238,7 +240,7 @@ COMMANDS = st.lists(st.lists(WORDS, min_size=1, max_size=5).map(lambda words: b"
 def test_events_do_not_depend_on_the_pieces(commands: list[bytes], cuts: list[int], signed_in: bool) -> None:
     data = b"".join(commands)
     places = sorted({cut % (len(data) + 1) for cut in cuts} | {0, len(data)})
-    pieces = [data[start:end] for start, end in zip(places, places[1:], strict=False)]
+    pieces = [data[start:end] for start, end in pairwise(places)]
     assert shown(events(reader(signed_in), *pieces)) == shown(events(reader(signed_in), data))
 
 
