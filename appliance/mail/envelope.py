@@ -8,10 +8,16 @@ from .ids import PersonId
 
 @dataclass(slots=True)
 class Recipient:
-    """One accepted RCPT TO. `people` are the local mailboxes it comes to (an alias may name several)."""
+    """One accepted RCPT TO. `people` are the local mailboxes it comes to (an alias may name several).
 
-    address: Address
+    `address` is None for the bare `<postmaster>` (RFC 5321 §4.5.1).
+    """
+
+    address: Address | None
     people: tuple[PersonId, ...] = ()
+
+    def __str__(self) -> str:
+        return str(self.address) if self.address else "postmaster"
 
 
 @dataclass(slots=True)
@@ -23,3 +29,11 @@ class Envelope:
     body: str = "7BIT"
     smtputf8: bool = False
     declared_octets: int | None = None
+
+    def people(self) -> dict[PersonId, Recipient]:
+        """Everybody the letter comes to, once each, with the first recipient that led there."""
+        found: dict[PersonId, Recipient] = {}
+        for recipient in self.recipients:
+            for person in recipient.people:
+                found.setdefault(person, recipient)
+        return found

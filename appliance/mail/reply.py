@@ -22,3 +22,12 @@ class Reply:
     @property
     def temporary(self) -> bool:
         return 400 <= self.code < 500
+
+    @property
+    def permanent(self) -> bool:
+        return self.code >= 500
+
+    def __str__(self) -> str:
+        """On one line, for the journal and the board."""
+        text = " ".join(self.lines)
+        return f"{self.code} {self.status} {text}" if self.status else f"{self.code} {text}"

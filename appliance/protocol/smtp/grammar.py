@@ -1,0 +1,146 @@
+"""Command lines of SMTP: verbs, paths and ESMTP parameters (RFC 5321 §4.1.1, §4.1.2).
+
+Strict where looseness moves mail to the wrong place (paths, parameters, line ends), loose where old programs
+slip and nothing depends on it: a space after the colon, a path without angle brackets, any word after EHLO.
+Source routes are refused: RFC 5321 appendix F.2 lets a server decline them and nobody but a relay hunter writes one.
+Linear in the line. Fails with MisuseError; its sentence may be shown to the client.
+"""
+
+import re
+from dataclasses import dataclass
+
+from appliance.mail.address import Address, parse_address
+from appliance.mail.errors import MisuseError
+
+_KEYWORD = re.compile(rb"[A-Za-z0-9][A-Za-z0-9-]*")
+_VALUE = re.compile(rb"[\x21-\x3c\x3e-\x7e\x80-\xff]+")
+_DIGITS = re.compile(rb"[0-9]{1,20}")
+_GREETING_NAME = re.compile(rb"[\x21-\x7e\x80-\xff]{1,255}")
+_XTEXT = re.compile(rb"(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e]|\+[0-9A-F]{2})*")
+_XPAIR = re.compile(rb"\+([0-9A-F]{2})")
+VERB_OCTETS = 16
+PARAMETERS = 16
+"""More than any client sends; a command line has room for a thousand."""
+
+
+@dataclass(slots=True)
+class CommandLine:
+    """`verb` in upper case, `argument` without the blanks around it."""
+
+    verb: bytes
+    argument: bytes
+
+
+@dataclass(slots=True)
+class Path:
+    """What MAIL FROM or RCPT TO names. `address` is None for `<>`, and for the bare `<postmaster>` when `postmaster`."""
+
+    address: Address | None
+    parameters: dict[bytes, bytes | None]
+    postmaster: bool = False
+
+
+def parse_command(line: bytes) -> CommandLine:
+    """A command line without its CRLF (RFC 5321 §4.1.1). Raises MisuseError when it does not start with a word."""
+    verb, _, argument = line.partition(b" ")
+    if not verb.isalpha() or len(verb) > VERB_OCTETS:
+        raise MisuseError("a command starts with a word")
+    if b"\0" in argument:
+        raise MisuseError("a command has no NUL in it")
+    return CommandLine(verb.upper(), argument.strip(b" \t"))
+
+
+def parse_reverse_path(argument: bytes) -> Path:
+    """`FROM:<path> [parameters]` (RFC 5321 §4.1.1.2)."""
+    path, parameters = _cut_path(argument, b"FROM:")
+    return Path(parse_address(path) if path else None, parameters)
+
+
+def parse_forward_path(argument: bytes) -> Path:
+    """`TO:<path> [parameters]`; `<Postmaster>` needs no domain (RFC 5321 §4.1.1.3)."""
+    path, parameters = _cut_path(argument, b"TO:")
+    if path.lower() == b"postmaster":
+        return Path(None, parameters, postmaster=True)
+    if not path:
+        raise MisuseError("a letter cannot go to the empty path")
+    return Path(parse_address(path), parameters)
+
+
+def _cut_path(argument: bytes, keyword: bytes) -> tuple[bytes, dict[bytes, bytes | None]]:
+    """The path without its angle brackets, and the parameters behind it."""
+    if argument[: len(keyword)].upper() != keyword:
+        raise MisuseError(f"write {keyword.decode()}<address>")
+    rest = argument[len(keyword) :].lstrip(b" \t")
+    if rest[:1] == b"<":
+        end = _closing_bracket(rest)
+        path, rest = rest[1:end], rest[end + 1 :]
+        if rest and rest[:1] not in b" \t":
+            raise MisuseError("something stands right behind the closing >")
+    else:
+        end = len(rest) if not rest else len(rest.split(None, 1)[0])
+        path, rest = rest[:end], rest[end:]
+        if not path:
+            raise MisuseError("there is no address")
+    if path[:1] == b"@":
+        raise MisuseError("source routes are not taken here, only the address itself")
+    return path, parse_parameters(rest)
+
+
+def _closing_bracket(rest: bytes) -> int:
+    """Where the path ends; a quoted local part may hold a bracket."""
+    at = 1
+    if rest[1:2] == b'"':
+        at = 2
+        while at < len(rest) and rest[at] != 0x22:
+            at += 2 if rest[at] == 0x5C else 1
+    end = rest.find(b">", at)
+    if end < 0:
+        raise MisuseError("the closing > is missing")
+    return end
+
+
+def parse_parameters(octets: bytes) -> dict[bytes, bytes | None]:
+    """ESMTP parameters (RFC 5321 §4.1.2 esmtp-param): upper-case keyword to value, None without one."""
+    parameters: dict[bytes, bytes | None] = {}
+    for word in octets.split():
+        keyword, equals, value = word.partition(b"=")
+        if not _KEYWORD.fullmatch(keyword) or (equals and not _VALUE.fullmatch(value)):
+            raise MisuseError("a parameter is malformed")
+        keyword = keyword.upper()
+        if keyword in parameters:
+            raise MisuseError(f"{keyword.decode()} is given twice")
+        if len(parameters) == PARAMETERS:
+            raise MisuseError("there are too many parameters")
+        parameters[keyword] = value if equals else None
+    return parameters
+
+
+def parse_greeting_name(argument: bytes) -> str:
+    """The word after EHLO or HELO, taken as it comes: RFC 5321 §4.1.4 forbids refusing a client for a wrong name.
+
+    Raises MisuseError when there is none; what follows the first word is dropped.
+    """
+    word = argument.split(None, 1)[0] if argument else b""
+    if not _GREETING_NAME.fullmatch(word):
+        raise MisuseError("say your host name after EHLO")
+    return word.decode("utf-8", "replace")
+
+
+def parse_chunk(argument: bytes) -> tuple[int, bool]:
+    """`BDAT size [LAST]` (RFC 3030 §2): octets that follow, and whether they are the last."""
+    size, _, last = argument.partition(b" ")
+    last = last.strip().upper()
+    if not _DIGITS.fullmatch(size) or last not in (b"", b"LAST"):
+        raise MisuseError("write BDAT, a number of octets, and LAST behind the last one")
+    return int(size), last == b"LAST"
+
+
+def decode_xtext(value: bytes) -> bytes:
+    """xtext (RFC 3461 §4). Raises MisuseError."""
+    if not _XTEXT.fullmatch(value):
+        raise MisuseError("a parameter is not xtext")
+    return _XPAIR.sub(lambda pair: bytes((int(pair[1], 16),)), value)
+
+
+def encode_xtext(octets: bytes) -> bytes:
+    return b"".join(bytes((o,)) if 0x21 <= o <= 0x7E and o not in b"+=" else b"+%02X" % o for o in octets)

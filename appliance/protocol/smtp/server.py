@@ -1,0 +1,124 @@
+"""The server's side of an SMTP conversation as a state table (RFC 5321 §3, §4.1.4; RFC 3030, 3207, 4954).
+
+| state      | goes on by                                                                                          |
+|------------|-----------------------------------------------------------------------------------------------------|
+| GREETED    | EHLO, HELO → READY · STARTTLS → HANDSHAKE                                                            |
+| READY      | MAIL → SENDER · AUTH → SIGNING · STARTTLS → HANDSHAKE                                                |
+| SENDER     | RCPT → RECIPIENTS                                                                                    |
+| RECIPIENTS | RCPT · DATA → TEXT · BDAT → CHUNKS                                                                   |
+| TEXT       | the letter's octets up to CRLF.CRLF; OVER → READY                                                    |
+| CHUNKS     | BDAT; OVER (last chunk judged, or a chunk refused) → READY                                           |
+| SIGNING    | SASL challenges and responses; OVER → READY                                                          |
+| HANDSHAKE  | TLS; OVER → GREETED, everything said before is forgotten (RFC 3207 §4.2)                             |
+| CLOSED     | nothing                                                                                              |
+
+RSET, EHLO and HELO lead from every state that waits for commands to READY (RSET leaves GREETED as it is); VRFY, EXPN, HELP
+and NOOP stay; QUIT and CLOSE (a fault, a deadline, the peer gone) lead to CLOSED from everywhere they can happen.
+A command is *checked* against the state first, which changes nothing, and moves it on only once it was carried out:
+a refused MAIL leaves READY as it was. A pair in neither table is a fault of ours and raises KeyError.
+"""
+
+from enum import Enum
+
+from appliance.mail.reply import Reply
+
+
+class State(Enum):
+    GREETED = "greeted"
+    READY = "ready"
+    SENDER = "sender"
+    RECIPIENTS = "recipients"
+    TEXT = "text"
+    CHUNKS = "chunks"
+    SIGNING = "signing"
+    HANDSHAKE = "handshake"
+    CLOSED = "closed"
+
+
+class Event(Enum):
+    """A client's command, OVER when what a state was for has ended, CLOSE when the conversation has."""
+
+    EHLO = "EHLO"
+    MAIL = "MAIL"
+    RCPT = "RCPT"
+    DATA = "DATA"
+    BDAT = "BDAT"
+    AUTH = "AUTH"
+    STARTTLS = "STARTTLS"
+    RSET = "RSET"
+    ASIDE = "VRFY, EXPN, HELP, NOOP"
+    QUIT = "QUIT"
+    OVER = "over"
+    CLOSE = "close"
+
+
+_G, _R, _S, _RC, _C = State.GREETED, State.READY, State.SENDER, State.RECIPIENTS, State.CHUNKS
+_WAITING = (_G, _R, _S, _RC, _C)
+
+_EHLO_FIRST = Reply(503, "5.5.1", ("Say EHLO first.",))
+_MAIL_FIRST = Reply(503, "5.5.1", ("Say who sends the letter first: MAIL FROM.",))
+_RCPT_FIRST = Reply(503, "5.5.1", ("There is nobody to get this letter: RCPT TO comes first.",))
+_ONE_LETTER = Reply(503, "5.5.1", ("A letter is already under way; RSET drops it.",))
+_CHUNKED = Reply(503, "5.5.1", ("The letter is coming in chunks: go on with BDAT, or drop it with RSET.",))
+_NOT_NOW = Reply(503, "5.5.1", ("Not in the middle of a letter; RSET drops it.",))
+
+NEXT: dict[tuple[State, Event], State] = {
+    **{(state, Event.EHLO): _R for state in _WAITING},
+    **{(state, Event.RSET): _R for state in _WAITING if state is not _G},
+    (_G, Event.RSET): _G,
+    **{(state, Event.ASIDE): state for state in _WAITING},
+    **{(state, Event.QUIT): State.CLOSED for state in _WAITING},
+    **{(state, Event.CLOSE): State.CLOSED for state in State},
+    (_R, Event.MAIL): _S,
+    (_S, Event.RCPT): _RC,
+    (_RC, Event.RCPT): _RC,
+    (_RC, Event.DATA): State.TEXT,
+    (_RC, Event.BDAT): _C,
+    (_C, Event.BDAT): _C,
+    (_R, Event.AUTH): State.SIGNING,
+    (_G, Event.STARTTLS): State.HANDSHAKE,
+    (_R, Event.STARTTLS): State.HANDSHAKE,
+    (State.TEXT, Event.OVER): _R,
+    (_C, Event.OVER): _R,
+    (State.SIGNING, Event.OVER): _R,
+    (State.HANDSHAKE, Event.OVER): _G,
+}
+"""Where a command that was carried out leads."""
+
+REFUSALS: dict[tuple[State, Event], Reply] = {
+    **{(_G, event): _EHLO_FIRST for event in (Event.MAIL, Event.RCPT, Event.DATA, Event.BDAT, Event.AUTH)},
+    (_R, Event.RCPT): _MAIL_FIRST,
+    (_R, Event.DATA): _MAIL_FIRST,
+    (_R, Event.BDAT): _MAIL_FIRST,
+    (_S, Event.MAIL): _ONE_LETTER,
+    (_S, Event.DATA): _RCPT_FIRST,
+    (_S, Event.BDAT): _RCPT_FIRST,
+    (_RC, Event.MAIL): _ONE_LETTER,
+    (_C, Event.MAIL): _CHUNKED,
+    (_C, Event.RCPT): _CHUNKED,
+    (_C, Event.DATA): _CHUNKED,
+    **{(state, event): _NOT_NOW for state in (_S, _RC, _C) for event in (Event.AUTH, Event.STARTTLS)},
+}
+"""What a command gets that comes at the wrong time; it changes nothing."""
+
+
+class Conversation:
+    """Where one conversation stands."""
+
+    __slots__ = ("state",)
+
+    def __init__(self) -> None:
+        self.state = State.GREETED
+
+    def check(self, event: Event) -> Reply | None:
+        """The refusal of a command that comes at the wrong time, or None."""
+        return REFUSALS.get((self.state, event))
+
+    def proceed(self, event: Event) -> State:
+        """The command was carried out, or what the state was for is over: go on."""
+        self.state = NEXT[self.state, event]
+        return self.state
+
+    @property
+    def open(self) -> bool:
+        return self.state is not State.CLOSED

@@ -1,0 +1,240 @@
+"""The core commands, each as *check* and *proceed* (RFC 5321 §4.1.1), and the table of them.
+
+RFC 5321 §4.3.2 says which replies a command may get. Grammar faults are 501, wrong rights 5xx 5.7.x, no space 4xx.
+"""
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from appliance.mail.envelope import Envelope, Recipient
+from appliance.mail.errors import MisuseError
+from appliance.mail.limits import SMTP_DATA_BLOCK_S
+from appliance.mail.reply import Reply
+from appliance.protocol.smtp.data import DotStream
+from appliance.protocol.smtp.grammar import Path, parse_forward_path, parse_greeting_name, parse_reverse_path
+from appliance.protocol.smtp.server import Event
+
+from .answers import NO_ROOM
+from .extension import Command
+from .rights import SIGN_IN_FIRST, judge_recipient, judge_sender
+from .transaction import BARE, TooMuch, Transaction
+
+if TYPE_CHECKING:
+    from .session import Session
+
+GO_ON = Reply(354, "", ("Go on; end the letter with a line that is a single dot.",))
+DONE = Reply(250, "2.0.0", ("Fine.",))
+SENDER_FINE = Reply(250, "2.1.0", ("This sender is fine.",))
+RECIPIENT_FINE = Reply(250, "2.1.5", ("This recipient is fine.",))
+GOODBYE = Reply(221, "2.0.0", ("Goodbye.",))
+NO_OPINION = Reply(252, "2.1.5", ("We do not say who lives here; send the letter and see.",))
+NEEDS_UTF8 = Reply(553, "5.6.7", ("An address outside ASCII needs SMTPUTF8 in MAIL FROM.",))
+TOO_MANY = Reply(452, "4.5.3", ("Too many recipients for one letter; send the rest in another.",))
+NEEDS_BDAT = Reply(503, "5.5.1", ("A letter with BODY=BINARYMIME comes by BDAT, not DATA.",))
+NO_ARGUMENT = Reply(501, "5.5.4", ("This command takes no argument.",))
+
+
+def misuse(problem: MisuseError, status: str = "5.5.4") -> Reply:
+    """The reply to a grammar fault, in the grammar's own words."""
+    text = str(problem)
+    return Reply(501, status, (text[:1].upper() + text[1:] + ".",))
+
+
+# --- EHLO, HELO --------------------------------------------------------------------------------
+
+
+def check_greeting(session: "Session", argument: bytes) -> str | Reply:
+    try:
+        return parse_greeting_name(argument)
+    except MisuseError as problem:
+        return misuse(problem)
+
+
+async def greet_extended(session: "Session", name: str) -> Reply:
+    await _greet(session, name, extended=True)
+    return Reply(250, "", (f"{session.options.host_name} is glad to hear from you", *session.offered_words()))
+
+
+async def greet_plainly(session: "Session", name: str) -> Reply:
+    await _greet(session, name, extended=False)
+    return Reply(250, "", (f"{session.options.host_name} is glad to hear from you",))
+
+
+async def _greet(session: "Session", name: str, *, extended: bool) -> None:
+    await session.end_transaction()
+    session.greeted_as = name
+    session.extended = extended
+    session.conversation.proceed(Event.EHLO)
+
+
+# --- MAIL, RCPT --------------------------------------------------------------------------------
+
+
+def check_mail(session: "Session", argument: bytes) -> Envelope | Reply:
+    if session.submission and session.identity is None:
+        return SIGN_IN_FIRST
+    try:
+        path = parse_reverse_path(argument)
+    except MisuseError as problem:
+        return misuse(problem, "5.1.7")
+    envelope = Envelope(path.address)
+    for keyword, value in path.parameters.items():
+        parameter = session.mail_parameter(keyword)
+        if parameter is None:
+            return Reply(555, "5.5.4", (f"The parameter {keyword.decode()} is not known here.",))
+        refusal = parameter.take(session, envelope, value)
+        if refusal is not None:
+            return refusal
+    if not argument.isascii() and not envelope.smtputf8:
+        return NEEDS_UTF8
+    options = session.options
+    refusal = judge_sender(
+        session.directory, session.identity, path.address, forged_own=options.forged_own_sender, others=options.others_as_sender
+    )
+    if refusal is not None:
+        session.announce_refusal(refusal, sender=str(path.address or ""))
+        return refusal
+    return envelope
+
+
+async def begin(session: "Session", envelope: Envelope) -> Reply:
+    session.transaction = Transaction(session, envelope)
+    session.conversation.proceed(Event.MAIL)
+    return SENDER_FINE
+
+
+def check_rcpt(session: "Session", argument: bytes) -> Recipient | Reply:
+    transaction = session.transaction
+    assert transaction is not None  # noqa: S101 - the state table lets RCPT through only after MAIL
+    envelope = transaction.envelope
+    try:
+        path = parse_forward_path(argument)
+    except MisuseError as problem:
+        return misuse(problem, "5.1.3")
+    if path.parameters:
+        return Reply(555, "5.5.4", (f"The parameter {next(iter(path.parameters)).decode()} is not known here.",))
+    if not argument.isascii() and not envelope.smtputf8:
+        return NEEDS_UTF8
+    if len(envelope.recipients) >= session.options.recipients:
+        return TOO_MANY
+    judged = _judge_recipient(session, path, envelope)
+    if isinstance(judged, Reply):
+        session.announce_refusal(judged, recipient=str(path.address or "postmaster"))
+    return judged
+
+
+def _judge_recipient(session: "Session", path: Path, envelope: Envelope) -> Recipient | Reply:
+    judged = judge_recipient(session.directory, session.identity, path)
+    if isinstance(judged, Recipient):
+        octets = envelope.declared_octets or 0
+        if not all(session.intake.has_room(person, octets) for person in judged.people):
+            return NO_ROOM
+    return judged
+
+
+async def add_recipient(session: "Session", recipient: Recipient) -> Reply:
+    assert session.transaction is not None  # noqa: S101
+    recipients = session.transaction.envelope.recipients
+    if recipient not in recipients[-RECENT:]:
+        recipients.append(recipient)
+    session.conversation.proceed(Event.RCPT)
+    return RECIPIENT_FINE
+
+
+RECENT = 16
+"""A recipient named again right away is not noted twice; farther apart it is, and still gets one copy."""
+
+
+# --- DATA --------------------------------------------------------------------------------------
+
+
+def check_data(session: "Session", argument: bytes) -> Transaction | Reply:
+    assert session.transaction is not None  # noqa: S101
+    if argument:
+        return NO_ARGUMENT
+    return NEEDS_BDAT if session.transaction.envelope.body == "BINARYMIME" else session.transaction
+
+
+async def take_letter(session: "Session", transaction: Transaction) -> Reply | None:
+    """Octets up to CRLF.CRLF, then the verdict."""
+    connection = session.connection
+    session.conversation.proceed(Event.DATA)
+    connection.stream.uninterrupted = True
+    reply = await transaction.open()
+    if reply is None:
+        connection.say(GO_ON)
+        dots = DotStream()
+        deadline = transaction.begun_at_s + session.options.letter_s
+        while not dots.done:
+            text = dots.feed(await connection.piece(min(SMTP_DATA_BLOCK_S, deadline - trio.current_time())))
+            if dots.bare:
+                session.announce_refusal(BARE)
+                await session.refuse_and_close(BARE)
+                return None
+            if text:
+                try:
+                    await transaction.take(text)
+                except TooMuch:
+                    await session.refuse_and_close(await transaction.deliver())
+                    return None
+        connection.give_back(dots.rest)
+        reply = await transaction.deliver()
+    session.conversation.proceed(Event.OVER)
+    await session.end_transaction()
+    return reply
+
+
+# --- the rest ----------------------------------------------------------------------------------
+
+
+def check_nothing(session: "Session", argument: bytes) -> Reply | None:
+    return NO_ARGUMENT if argument else None
+
+
+def check_anything(session: "Session", argument: bytes) -> None:
+    return None
+
+
+def check_something(session: "Session", argument: bytes) -> Reply | None:
+    return None if argument else Reply(501, "5.5.4", ("Say what you would like to know.",))
+
+
+async def reset(session: "Session", _: None) -> Reply:
+    await session.end_transaction()
+    session.conversation.proceed(Event.RSET)
+    return DONE
+
+
+async def do_nothing(session: "Session", _: None) -> Reply:
+    session.conversation.proceed(Event.ASIDE)
+    return DONE
+
+
+async def verify(session: "Session", _: None) -> Reply:
+    session.conversation.proceed(Event.ASIDE)
+    return NO_OPINION
+
+
+async def explain(session: "Session", _: None) -> Reply:
+    session.conversation.proceed(Event.ASIDE)
+    return Reply(214, "2.0.0", ("This house understands:", *session.usages(), "Its owner reads letters to postmaster."))
+
+
+async def leave(session: "Session", _: None) -> None:
+    session.connection.say(GOODBYE)
+    session.hang_up()
+
+
+CORE: tuple[Command, ...] = (
+    Command(b"EHLO", Event.EHLO, check_greeting, greet_extended, "EHLO your-host-name"),
+    Command(b"HELO", Event.EHLO, check_greeting, greet_plainly, "HELO your-host-name"),
+    Command(b"MAIL", Event.MAIL, check_mail, begin, "MAIL FROM:<sender> [parameters]"),
+    Command(b"RCPT", Event.RCPT, check_rcpt, add_recipient, "RCPT TO:<recipient>"),
+    Command(b"DATA", Event.DATA, check_data, take_letter, "DATA"),
+    Command(b"RSET", Event.RSET, check_nothing, reset, "RSET"),
+    Command(b"VRFY", Event.ASIDE, check_something, verify, "VRFY name"),
+    Command(b"NOOP", Event.ASIDE, check_anything, do_nothing, "NOOP"),
+    Command(b"HELP", Event.ASIDE, check_anything, explain, "HELP"),
+    Command(b"QUIT", Event.QUIT, check_nothing, leave, "QUIT"),
+)

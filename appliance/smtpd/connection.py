@@ -1,0 +1,135 @@
+"""The only file of SMTP that touches a stream: command lines and pieces in, replies out.
+
+Replies gather until the client is waited for, so commands that came together are answered together (RFC 2920 §3.2).
+Line ends are CRLF and nothing else (RFC 5321 §2.3.8): BrokenLine for a line with a bare CR or LF, after which nothing the
+client says can be trusted. Memory: one read of the stream, one command line, the replies to it.
+Fails with PeerGone (also at the end of octets), PeerSlow, Draining; Overlong for a line over its limit, which is read away.
+"""
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import trio
+
+from appliance.mail.errors import PeerError, PeerGone, PeerSlow
+from appliance.mail.limits import AUTH_LINE_OCTETS, CLOSE_S, READ_OCTETS
+from appliance.mail.reply import Reply
+from appliance.protocol.framing import Overlong, ReceiveBuffer
+from appliance.protocol.smtp.replies import encode_reply
+
+if TYPE_CHECKING:
+    from appliance.network.stream import Stream
+
+REPLIES_OCTETS = 4096
+"""Replies that gathered beyond this leave before the next command is looked at, which also gives other sessions a turn."""
+THROWN_AWAY_OCTETS = 64 * 2**10
+"""How much of an endless line is read away before the session ends."""
+
+
+class BrokenLine(PeerError):
+    """A command line with a bare CR or LF."""
+
+
+class Connection:
+    """One client's octets both ways."""
+
+    __slots__ = ("_buffer", "_replies", "_replies_octets", "stream")
+
+    def __init__(self, stream: "Stream") -> None:
+        self.stream = stream
+        self._buffer = ReceiveBuffer()
+        self._replies: list[bytes] = []
+        self._replies_octets = 0
+
+    # --- in ----------------------------------------------------------------------------------
+
+    async def line(self, timeout_s: float) -> bytes:
+        """The next command line without its CRLF; all of it must come within `timeout_s`."""
+        if self._replies_octets > REPLIES_OCTETS:
+            await self.flush()
+        deadline = trio.current_time() + timeout_s
+        try:
+            while (line := self._buffer.line(AUTH_LINE_OCTETS)) is None:
+                await self._receive(deadline - trio.current_time())
+        except Overlong:
+            await self._throw_line_away(deadline)
+            raise
+        if line[-2:] != b"\r\n" or line.find(b"\r", 0, -2) >= 0:
+            raise BrokenLine("a bare CR or LF in a command")
+        return line[:-2]
+
+    async def _throw_line_away(self, deadline: float) -> None:
+        thrown = 0
+        while True:
+            piece = self._buffer.take(READ_OCTETS)
+            end = piece.find(b"\n") + 1
+            if end:
+                self._buffer.feed(piece[end:])
+                return
+            thrown += len(piece)
+            if thrown > THROWN_AWAY_OCTETS:
+                raise BrokenLine("a line without end")
+            await self._receive(deadline - trio.current_time())
+
+    async def piece(self, timeout_s: float, most_octets: int = READ_OCTETS) -> bytes:
+        """The next octets of a letter, at least one."""
+        if not self._buffer:
+            await self._receive(timeout_s)
+        return self._buffer.take(most_octets)
+
+    def give_back(self, octets: bytes) -> None:
+        """What stood behind a letter's end belongs to the next command."""
+        if octets:
+            self._buffer.feed(octets)
+
+    @property
+    def holds_octets(self) -> bool:
+        """The client has said more than was read so far."""
+        return len(self._buffer) > 0
+
+    async def _receive(self, timeout_s: float) -> None:
+        await self.flush()
+        octets = await self.stream.receive(max(timeout_s, 0))
+        if not octets:
+            raise PeerGone("the client hung up")
+        self._buffer.feed(octets)
+
+    # --- out ---------------------------------------------------------------------------------
+
+    def say(self, reply: Reply) -> None:
+        """Add a reply to what leaves next."""
+        octets = encode_reply(reply)
+        self._replies.append(octets)
+        self._replies_octets += len(octets)
+
+    async def flush(self) -> None:
+        """Send the replies that have gathered, in one go."""
+        if self._replies:
+            octets = b"".join(self._replies)
+            self._replies.clear()
+            self._replies_octets = 0
+            await self.stream.send(octets)
+
+    async def say_last(self, reply: Reply) -> None:
+        """The last words, if the client still takes them. Never raises PeerError."""
+        self.say(reply)
+        with suppress(PeerError), trio.move_on_after(CLOSE_S):
+            await self.flush()
+
+    async def throw_away(self, octets: int | None, timeout_s: float) -> bool:
+        """Read and forget that many octets, or whatever comes, until `timeout_s` has passed; were they all there?"""
+        deadline = trio.current_time() + timeout_s
+        left = octets if octets is not None else -1
+        with suppress(PeerSlow):
+            while left:
+                piece = await self.piece(deadline - trio.current_time(), READ_OCTETS if left < 0 else min(left, READ_OCTETS))
+                left = left - len(piece) if left > 0 else left
+        return left == 0
+
+    # --- TLS ---------------------------------------------------------------------------------
+
+    async def start_tls(self) -> None:
+        """Turn TLS on after the reply left; nothing said in plain text remains. Raises PeerGone, PeerSlow."""
+        await self.flush()
+        self._buffer.clear()
+        await self.stream.start_tls()

@@ -1,0 +1,81 @@
+"""What a command and an ESMTP extension may contribute; `Vocabulary` folds the tables into look-ups.
+
+A command is two functions. *check* reads the argument and says whether the command may be carried out as things stand: it
+changes nothing and cannot wait; a Reply it returns is the refusal. *proceed* carries out what check returned.
+A word two contributors claim is a fault of ours: SetupError at start.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from appliance.mail.envelope import Envelope
+from appliance.mail.errors import SetupError
+from appliance.mail.reply import Reply
+from appliance.protocol.smtp.server import Event
+
+if TYPE_CHECKING:
+    from .session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One verb. `check(session, argument)` gives a refusal or whatever `proceed(session, it)` wants.
+
+    `octets_follow`: how many octets the client sends behind the command without waiting (BDAT); None when that cannot be
+    known. They are read away when the command is refused.
+    """
+
+    verb: bytes
+    event: Event
+    check: "Callable[[Session, bytes], Any]"
+    proceed: "Callable[[Session, Any], Awaitable[Reply | None]]"
+    usage: str
+    octets_follow: Callable[[bytes], int | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One ESMTP parameter of MAIL FROM. `take` writes it into the envelope being made, or refuses."""
+
+    keyword: bytes
+    take: "Callable[[Session, Envelope, bytes | None], Reply | None]"
+
+
+def never(session: "Session") -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """One ESMTP extension in one file: the file exports EXTENSION, the table lists it.
+
+    `keyword(session)` is its line in the answer to EHLO as of now, "" when it is not offered on this line.
+    """
+
+    name: str
+    rfc: str
+    keyword: "Callable[[Session], str]" = never
+    commands: tuple[Command, ...] = ()
+    mail_parameters: tuple[Parameter, ...] = ()
+
+
+class Vocabulary:
+    """Every verb and parameter of the house, made once for each service and never changed."""
+
+    __slots__ = ("commands", "extensions", "mail_parameters")
+
+    def __init__(self, core: Iterable[Command], extensions: Iterable[Extension]) -> None:
+        self.extensions = tuple(extensions)
+        self.commands: dict[bytes, Command] = {}
+        self.mail_parameters: dict[bytes, Parameter] = {}
+        for command in (*core, *(command for extension in self.extensions for command in extension.commands)):
+            if self.commands.setdefault(command.verb, command) is not command:
+                raise SetupError(f"Two commands are called {command.verb.decode()}.")
+        for parameter in (parameter for extension in self.extensions for parameter in extension.mail_parameters):
+            if self.mail_parameters.setdefault(parameter.keyword, parameter) is not parameter:
+                raise SetupError(f"Two parameters of MAIL are called {parameter.keyword.decode()}.")
+
+    def offered(self, session: "Session") -> list[str]:
+        """The lines EHLO lists."""
+        return [word for extension in self.extensions if (word := extension.keyword(session))]

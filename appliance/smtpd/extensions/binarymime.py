@@ -1,0 +1,5 @@
+"""BINARYMIME: letters whose CR and LF are octets like any other, by BDAT only (RFC 3030 §3). BODY is read in `eightbitmime`."""
+
+from ..extension import Extension
+
+EXTENSION = Extension("BINARYMIME", "RFC 3030", keyword=lambda session: "BINARYMIME")

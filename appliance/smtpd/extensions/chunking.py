@@ -1,0 +1,102 @@
+"""CHUNKING: a letter in counted pieces, BDAT (RFC 3030 §2).
+
+Every BDAT is answered once its octets were read, also a refused one: what a client sends behind BDAT is never taken for
+commands. When nobody can tell how many octets follow, or they are too many to read away, the session ends. A refused
+chunk ends the transaction; chunks after it get 503 until the next MAIL.
+"""
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import trio
+
+from appliance.mail.errors import MisuseError
+from appliance.mail.limits import READ_OCTETS, SMTP_DATA_BLOCK_S
+from appliance.mail.reply import Reply
+from appliance.protocol.smtp.grammar import parse_chunk
+from appliance.protocol.smtp.server import Event
+
+from ..answers import TOO_BIG
+from ..commands import misuse
+from ..extension import Command, Extension
+from ..transaction import BARE, Transaction
+
+if TYPE_CHECKING:
+    from ..session import Session
+
+
+def octets_follow(argument: bytes) -> int | None:
+    with suppress(MisuseError):
+        return parse_chunk(argument)[0]
+    return None
+
+
+def check(session: "Session", argument: bytes) -> tuple[int, bool] | Reply:
+    assert session.transaction is not None  # noqa: S101 - the state table lets BDAT through only after RCPT
+    try:
+        octets, last = parse_chunk(argument)
+    except MisuseError as problem:
+        return misuse(problem)
+    return octets, last
+
+
+async def proceed(session: "Session", chunk: tuple[int, bool]) -> Reply | None:
+    octets, last = chunk
+    transaction = session.transaction
+    assert transaction is not None  # noqa: S101
+    session.conversation.proceed(Event.BDAT)
+    session.connection.stream.uninterrupted = True
+    refusal = TOO_BIG if transaction.octets + octets > session.options.message_octets else None
+    if refusal is None and not transaction.begun:
+        refusal = await transaction.open()
+    if refusal is not None:
+        session.announce_refusal(refusal)
+        await transaction.drop()
+        await session.read_away(octets)
+        return await _over(session, refusal)
+    if not await _take_chunk(session, transaction, octets, last=last):
+        return None
+    if last:
+        return await _over(session, await transaction.deliver())
+    if transaction.refusal is not None:
+        return await _over(session, await transaction.deliver())
+    return Reply(250, "2.0.0", (f"{octets} octets taken.",))
+
+
+async def _take_chunk(session: "Session", transaction: Transaction, octets: int, *, last: bool) -> bool:
+    """Read the chunk; False when a bare CR or LF in it ended the session."""
+    connection, line_ends = session.connection, transaction.line_ends
+    binary = transaction.envelope.body == "BINARYMIME"
+    deadline = transaction.begun_at_s + session.options.letter_s
+    while octets:
+        wait_s = min(SMTP_DATA_BLOCK_S, deadline - trio.current_time())
+        piece = await connection.piece(wait_s, min(octets, READ_OCTETS))
+        octets -= len(piece)
+        if not binary:
+            line_ends.feed(piece)
+            if line_ends.bare:
+                break
+        await transaction.take(piece)
+    if last:
+        line_ends.end()
+    if line_ends.bare and not binary:
+        session.announce_refusal(BARE)
+        await session.refuse_and_close(BARE)
+        return False
+    return True
+
+
+async def _over(session: "Session", reply: Reply) -> Reply | None:
+    """The letter is kept or refused; either way the transaction is."""
+    if session.conversation.open:
+        session.conversation.proceed(Event.OVER)
+    await session.end_transaction()
+    return reply
+
+
+EXTENSION = Extension(
+    "CHUNKING",
+    "RFC 3030",
+    keyword=lambda session: "CHUNKING",
+    commands=(Command(b"BDAT", Event.BDAT, check, proceed, "BDAT octets [LAST]", octets_follow=octets_follow),),
+)

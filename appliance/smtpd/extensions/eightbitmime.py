@@ -1,0 +1,28 @@
+"""8BITMIME: letters with octets above 127 (RFC 6152), and the BODY parameter it shares with BINARYMIME (RFC 3030 §3).
+
+Octets are kept as they come, whatever BODY says; it only matters when a letter is sent on.
+"""
+
+from typing import TYPE_CHECKING
+
+from appliance.mail.envelope import Envelope
+from appliance.mail.reply import Reply
+
+from ..extension import Extension, Parameter
+
+if TYPE_CHECKING:
+    from ..session import Session
+
+BODIES = frozenset({"7BIT", "8BITMIME", "BINARYMIME"})
+UNKNOWN_BODY = Reply(501, "5.5.4", ("BODY is 7BIT, 8BITMIME or BINARYMIME.",))
+
+
+def take(session: "Session", envelope: Envelope, value: bytes | None) -> Reply | None:
+    body = (value or b"").upper().decode("ascii", "replace")
+    if body not in BODIES:
+        return UNKNOWN_BODY
+    envelope.body = body
+    return None
+
+
+EXTENSION = Extension("8BITMIME", "RFC 6152", keyword=lambda session: "8BITMIME", mail_parameters=(Parameter(b"BODY", take),))

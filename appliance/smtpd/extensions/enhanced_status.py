@@ -1,0 +1,5 @@
+"""ENHANCEDSTATUSCODES: every reply but greetings and 3xx carries one (RFC 2034)."""
+
+from ..extension import Extension
+
+EXTENSION = Extension("ENHANCEDSTATUSCODES", "RFC 2034", keyword=lambda session: "ENHANCEDSTATUSCODES")

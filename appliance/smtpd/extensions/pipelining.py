@@ -1,0 +1,5 @@
+"""PIPELINING: commands may come in groups (RFC 2920). `connection` answers a group with one send."""
+
+from ..extension import Extension
+
+EXTENSION = Extension("PIPELINING", "RFC 2920", keyword=lambda session: "PIPELINING")

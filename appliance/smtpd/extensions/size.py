@@ -1,0 +1,34 @@
+"""SIZE: a letter that is too large is refused before its octets travel (RFC 1870)."""
+
+from typing import TYPE_CHECKING
+
+from appliance.mail.envelope import Envelope
+from appliance.mail.reply import Reply
+
+from ..answers import TOO_BIG
+from ..extension import Extension, Parameter
+
+if TYPE_CHECKING:
+    from ..session import Session
+
+DIGITS = 20
+"""RFC 1870 §6."""
+NOT_A_NUMBER = Reply(501, "5.5.4", ("SIZE is a number of octets.",))
+
+
+def take(session: "Session", envelope: Envelope, value: bytes | None) -> Reply | None:
+    if value is None or not value.isdigit() or len(value) > DIGITS:
+        return NOT_A_NUMBER
+    envelope.declared_octets = int(value)
+    if envelope.declared_octets > session.options.message_octets:
+        session.announce_refusal(TOO_BIG, sender=str(envelope.sender or ""))
+        return TOO_BIG
+    return None
+
+
+EXTENSION = Extension(
+    "SIZE",
+    "RFC 1870",
+    keyword=lambda session: f"SIZE {session.options.message_octets}",
+    mail_parameters=(Parameter(b"SIZE", take),),
+)

@@ -1,0 +1,18 @@
+"""The ordered list of ESMTP extensions, as EHLO names them: one line each."""
+
+from ..extension import Extension
+from . import auth, binarymime, chunking, eightbitmime, enhanced_status, help, limits, pipelining, size, smtputf8, starttls
+
+EXTENSIONS: tuple[Extension, ...] = (
+    pipelining.EXTENSION,
+    size.EXTENSION,
+    eightbitmime.EXTENSION,
+    starttls.EXTENSION,
+    auth.EXTENSION,
+    enhanced_status.EXTENSION,
+    smtputf8.EXTENSION,
+    chunking.EXTENSION,
+    binarymime.EXTENSION,
+    limits.EXTENSION,
+    help.EXTENSION,
+)

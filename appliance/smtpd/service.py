@@ -1,0 +1,77 @@
+"""SMTP's door: port 25 for strangers, 587 and 465 for the house's people, and what their sessions share.
+
+The listener calls `handle` for each client and guards it; PeerGone may come out of it.
+"""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from appliance.mail.limits import MESSAGE_OCTETS, RECIPIENTS, SMTP_COMMAND_S, SMTP_ERRORS, SMTP_LETTER_S
+
+from .commands import CORE
+from .extension import Vocabulary
+from .extensions.table import EXTENSIONS
+from .session import Session
+
+if TYPE_CHECKING:
+    from appliance.accounts.directory import Directory
+    from appliance.auth.mechanisms import Mechanisms
+    from appliance.delivery.intake import Intake
+    from appliance.mail.clock import Clock
+    from appliance.network.stream import Stream
+    from appliance.status.board import Board
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """SMTP's slice of the settings.
+
+    `host_name` is the name in greetings and Received. `forged_own_sender` is "refuse", "mark" or "accept": a stranger who
+    claims one of our addresses ("refuse" concerns the envelope; a From field alone is marked, since mailing lists send
+    people's own letters back to them). `others_as_sender` is "refuse" or "accept". `greet_pause_s`: how long port 25 waits
+    for those who speak before the greeting; 0 for not at all, since everybody else would wait as long.
+    """
+
+    host_name: str = "localhost"
+    message_octets: int = MESSAGE_OCTETS
+    recipients: int = RECIPIENTS
+    forged_own_sender: str = "refuse"
+    others_as_sender: str = "refuse"
+    sign_in_on_25: bool = False
+    greet_pause_s: float = 0.0
+    command_s: float = SMTP_COMMAND_S
+    letter_s: float = SMTP_LETTER_S
+    errors: int = SMTP_ERRORS
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What every session of the service holds."""
+
+    intake: "Intake"
+    directory: "Directory"
+    mechanisms: "Mechanisms"
+    board: "Board"
+    clock: "Clock"
+    options: Options
+    vocabulary: Vocabulary = field(default_factory=lambda: Vocabulary(CORE, EXTENSIONS))
+
+
+class Service:
+    """SMTP on all its ports; a stream's `protocol` says which one it is."""
+
+    def __init__(
+        self,
+        *,
+        intake: "Intake",
+        directory: "Directory",
+        mechanisms: "Mechanisms",
+        board: "Board",
+        clock: "Clock",
+        options: Options | None = None,
+    ) -> None:
+        self._house = House(intake, directory, mechanisms, board, clock, options or Options())
+
+    async def handle(self, stream: "Stream") -> None:
+        """One session to its end; TLS of the implicit port is already on. The listener closes the stream."""
+        await Session(self._house, stream).run()

@@ -1,0 +1,203 @@
+"""One client from the greeting to QUIT: lines in, commands looked up, checked and carried out (RFC 5321 §3).
+
+Promise: a session says one reply to each command, in order; it ends after QUIT, after ERRORS bad commands, after a line
+whose end is not CRLF, when a deadline passes or the house closes (421, RFC 5321 §3.8), and leaves nothing of an unfinished
+letter behind, however it ends. Raises PeerGone when the client is gone.
+"""
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from appliance.mail.errors import MisuseError, PeerError, PeerSlow
+from appliance.mail.limits import SMTP_COMMAND_OCTETS, SMTP_LINGER_S
+from appliance.mail.reply import Reply
+from appliance.network.stream import Draining
+from appliance.protocol.framing import Overlong
+from appliance.protocol.smtp.grammar import CommandLine, parse_command
+from appliance.protocol.smtp.server import Conversation, Event, State
+from appliance.status.events import LetterRefused
+
+from .connection import BrokenLine, Connection
+from .extension import Command, Parameter
+from .transaction import Transaction
+
+if TYPE_CHECKING:
+    from appliance.auth.identity import Identity
+    from appliance.network.stream import Stream
+
+    from .service import House
+
+UNKNOWN = Reply(500, "5.5.1", ("This command is not known here; HELP lists those that are.",))
+NO_COMMAND = Reply(500, "5.5.2", ("This is not a command; HELP lists them.",))
+LONG_LINE = Reply(500, "5.5.2", (f"The command is longer than {SMTP_COMMAND_OCTETS} octets.",))
+NOT_HERE = Reply(502, "5.5.1", ("This house does not do that.",))
+BAD_LINE_END = Reply(500, "5.5.2", ("A line must end in CRLF, and CR or LF stand nowhere else; goodbye.",))
+TOO_SLOW = Reply(421, "4.4.2", ("Nothing came for too long; goodbye.",))
+TOO_WRONG = Reply(421, "4.7.0", ("Too many commands went wrong; goodbye.",))
+CLOSING = Reply(421, "4.3.2", ("The house is closing for a moment; please come back.",))
+EARLY = Reply(554, "5.5.1", ("You spoke before the greeting; goodbye.",))
+
+UNWANTED = frozenset({b"ETRN", b"TURN", b"SEND", b"SOML", b"SAML", b"EXPN"})
+"""Commands the world knows and this house leaves out (EXPN would name people, RFC 5321 §7.3)."""
+SUBMISSION = frozenset({"submission", "submissions"})
+
+
+class Session:
+    """What one conversation knows."""
+
+    __slots__ = (
+        "_closing", "_errors", "_house", "clock", "connection", "conversation", "directory", "extended", "greeted_as",
+        "identity", "intake", "mechanisms", "options", "peer", "protocol", "submission", "transaction",
+    )  # fmt: skip
+
+    def __init__(self, house: "House", stream: "Stream") -> None:
+        self._house = house
+        self.clock = house.clock
+        self.intake = house.intake
+        self.directory = house.directory
+        self.mechanisms = house.mechanisms
+        self.options = house.options
+        self.connection = Connection(stream)
+        self.conversation = Conversation()
+        self.protocol = stream.protocol
+        self.peer = stream.peer_host
+        self.submission = stream.protocol in SUBMISSION
+        """This port is for the house's own people."""
+        self.greeted_as = ""
+        """The word after EHLO or HELO, as it came."""
+        self.extended = False
+        self.identity: Identity | None = None
+        self.transaction: Transaction | None = None
+        self._errors = 0
+        self._closing = False
+
+    # --- the conversation ----------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """To its end. The listener closes the stream."""
+        try:
+            await self._greet()
+            while not self._closing:
+                await self._serve_one()
+            await self.connection.flush()
+        except BrokenLine:
+            await self.goodbye(BAD_LINE_END)
+        except PeerSlow:
+            await self.goodbye(TOO_SLOW)
+        except Draining:
+            await self.goodbye(CLOSING)
+        finally:
+            await self.end_transaction()
+
+    async def _greet(self) -> None:
+        if self.options.greet_pause_s > 0 and not self.submission:
+            with suppress(PeerSlow):
+                await self.connection.piece(self.options.greet_pause_s)
+                await self.goodbye(EARLY)
+                return
+        self.connection.say(Reply(220, "", (f"{self.options.host_name} ESMTP Pillarbox, at your service",)))
+
+    async def _serve_one(self) -> None:
+        try:
+            line = await self.connection.line(self.options.command_s)
+        except Overlong:
+            self.answer(LONG_LINE)
+            return
+        try:
+            said = parse_command(line)
+        except MisuseError:
+            self.answer(NO_COMMAND)
+            return
+        if len(line) > SMTP_COMMAND_OCTETS and said.verb != b"AUTH":
+            self.answer(LONG_LINE)
+            return
+        command = self._house.vocabulary.commands.get(said.verb)
+        if command is None:
+            self.answer(NOT_HERE if said.verb in UNWANTED else UNKNOWN)
+            return
+        reply = await self._carry_out(command, said)
+        if reply is not None:
+            self.answer(reply, counts=reply.permanent and not (command.event is Event.RCPT and self.identity is not None))
+
+    async def _carry_out(self, command: Command, said: CommandLine) -> Reply | None:
+        refusal = self.conversation.check(command.event)
+        checked = refusal if refusal is not None else command.check(self, said.argument)
+        if isinstance(checked, Reply):
+            if command.octets_follow is not None:
+                await self.read_away(command.octets_follow(said.argument))
+            return checked
+        return await command.proceed(self, checked)
+
+    def answer(self, reply: Reply, *, counts: bool = True) -> None:
+        """Say a reply; one that `counts` as the client's error brings the session nearer to its end."""
+        self.connection.say(reply)
+        if counts and reply.permanent:
+            self._errors += 1
+            if self._errors >= self.options.errors and not self._closing:
+                self.connection.say(TOO_WRONG)
+                self.hang_up()
+
+    # --- what commands use -----------------------------------------------------------------------
+
+    def hang_up(self) -> None:
+        """End the session once what was said has left."""
+        self._closing = True
+        if self.conversation.open:
+            self.conversation.proceed(Event.CLOSE)
+
+    async def goodbye(self, reply: Reply) -> None:
+        """Say the last word and end the session."""
+        self.hang_up()
+        await self.connection.say_last(reply)
+
+    async def refuse_and_close(self, reply: Reply) -> None:
+        """Refuse what the client is in the middle of sending, and end: it is read on for a little, so that it hears why."""
+        await self.goodbye(reply)
+        await self.end_transaction()
+        with suppress(PeerError):
+            await self.connection.throw_away(None, SMTP_LINGER_S)
+
+    async def read_away(self, octets: int | None) -> None:
+        """Octets behind a refused command; when there are too many, or nobody knows how many, the session ends."""
+        if octets is None or octets > self.options.message_octets:
+            self.hang_up()
+        elif octets and not await self.connection.throw_away(octets, self.options.letter_s):
+            raise PeerSlow("octets that were announced did not come")
+
+    async def end_transaction(self) -> None:
+        """Forget sender, recipients and octets."""
+        transaction, self.transaction = self.transaction, None
+        self.connection.stream.uninterrupted = False
+        if transaction is not None:
+            await transaction.drop()
+
+    async def forget(self) -> None:
+        """Everything said before TLS counts for nothing (RFC 3207 §4.2)."""
+        await self.end_transaction()
+        self.greeted_as = ""
+        self.extended = False
+        self.identity = None
+        self.connection.stream.who = ""
+
+    def sign_in(self, identity: "Identity") -> None:
+        self.identity = identity
+        self.connection.stream.who = identity.address
+
+    def offered_words(self) -> list[str]:
+        return self._house.vocabulary.offered(self)
+
+    def usages(self) -> tuple[str, ...]:
+        return tuple(command.usage for command in self._house.vocabulary.commands.values())
+
+    def mail_parameter(self, keyword: bytes) -> Parameter | None:
+        return self._house.vocabulary.mail_parameters.get(keyword)
+
+    def announce_refusal(self, reply: Reply, *, sender: str | None = None, recipient: str = "") -> None:
+        """Tell the board that a letter or one of its recipients was refused."""
+        if sender is None:
+            sender = str(self.transaction.envelope.sender or "") if self.transaction else ""
+        self._house.board.publish(LetterRefused(self.protocol, self.peer, sender, recipient, str(reply)))
+
+    @property
+    def ready(self) -> bool:
+        return self.conversation.state is State.READY

@@ -1,0 +1,17 @@
+"""What a letter of our own people gets that it lacks: Date and Message-ID (RFC 6409 §8.2, §8.3).
+
+The octets of the letter stay as they were handed in; what is added stands in front, above the letter's own header.
+"""
+
+from appliance.mail.date import format_date
+from appliance.mail.description import Description
+
+
+def missing_fields(description: Description, *, letter: str, host: str, at: int, offset_s: int) -> bytes:
+    """The fields to put in front, each with its line end; b"" when the letter has both."""
+    fields = b""
+    if not description.has_message_id:
+        fields += f"Message-ID: <{letter}@{host}>\r\n".encode()
+    if not description.has_date:
+        fields += b"Date: " + format_date(at, offset_s) + b"\r\n"
+    return fields

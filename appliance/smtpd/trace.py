@@ -1,0 +1,53 @@
+"""Header lines that say how a letter came: Received and what warns of it (RFC 5321 §4.4).
+
+Promise: whatever the client said, each line is well formed and its own; no octet of the client's reaches it unchecked.
+"""
+
+import re
+
+from appliance.mail.address import encode_address
+from appliance.mail.date import format_date
+from appliance.mail.envelope import Recipient
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_])?|\[[A-Za-z0-9:.]{2,60}\]")
+
+WARNING = b"X-Pillarbox-Warning: The sender's name is one of this house, but nobody signed in to send this letter.\r\n"
+"""Put in front of a stranger's letter that says it is from one of us. It warns and does not refuse: a mailing list
+brings a person's own letters back with their own From."""
+
+
+def address_literal(host: str) -> str:
+    """`[192.0.2.1]`, `[IPv6:2001:db8::1]` (RFC 5321 §4.1.3); a zone is left out."""
+    host = host.partition("%")[0]
+    return f"[IPv6:{host}]" if ":" in host else f"[{host}]"
+
+
+def protocol_word(*, extended: bool, utf8: bool, secure: bool, signed_in: bool) -> str:
+    """The `with` of Received: SMTP, ESMTP, ESMTPS, ESMTPSA (RFC 3848), UTF8SMTP and so on (RFC 6531 §4.3)."""
+    if not extended:
+        return "SMTP"
+    return ("UTF8SMTP" if utf8 else "ESMTP") + ("S" if secure else "") + ("A" if signed_in else "")
+
+
+def received(
+    *,
+    greeted_as: str,
+    peer: str,
+    host: str,
+    word: str,
+    tls: str,
+    letter: str,
+    recipient: Recipient | None,
+    at: int,
+    offset_s: int,
+) -> bytes:
+    """One Received field with its line end. `tls` is version and cipher or ""; `recipient` only when there is just one."""
+    literal = address_literal(peer)
+    name = greeted_as if _PLAIN_NAME.fullmatch(greeted_as) else literal
+    lines = [f"Received: from {name} ({literal})", f" by {host} with {word}"]
+    if tls:
+        lines.append(f" ({tls})")
+    lines.append(f" id {letter}")
+    if recipient is not None and recipient.address is not None:
+        lines.append(f" for <{encode_address(recipient.address).decode()}>")
+    return "\r\n".join(lines).encode() + b";\r\n " + format_date(at, offset_s) + b"\r\n"

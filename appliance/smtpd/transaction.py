@@ -1,0 +1,174 @@
+"""One mail transaction: its sender, its recipients, the letter's octets, the verdict (RFC 5321 §3.3).
+
+States of the letter: not begun → `open` (room is kept for it) → octets by `take` → judged by `deliver`, or `drop`ped at any
+time. A refusal that comes up while octets still arrive is kept, the room is given back at once and the octets are thrown
+away: the reply can only be said at the letter's end. Until `deliver` returns a positive reply nothing is kept.
+"""
+
+import os
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
+
+import trio
+
+from appliance.delivery.intake import Arrival
+from appliance.mail.envelope import Envelope
+from appliance.mail.errors import PeerError, StoreError
+from appliance.mail.limits import HEADER_OCTETS, HOPS, TEXT_LINE_OCTETS
+from appliance.mail.reply import Reply
+from appliance.protocol.smtp.data import LineEnds
+
+from .answers import BROKEN, TOO_BIG, answer_for
+from .authors import Authors
+from .rights import claims_our_people, judge_authors
+from .submission import missing_fields
+from .trace import WARNING, protocol_word, received
+
+if TYPE_CHECKING:
+    from appliance.mail.description import Description
+    from appliance.store.mailbox import Incoming, StagedBody
+
+    from .session import Session
+
+LOOP = Reply(554, "5.4.6", ("This letter has been through too many servers; it goes round in a loop.",))
+BIG_HEADER = Reply(552, "5.3.4", (f"The header of this letter is larger than {HEADER_OCTETS // 1024} KiB.",))
+LONG_LINE = Reply(554, "5.6.0", (f"A line of this letter is longer than {TEXT_LINE_OCTETS} octets.",))
+BARE = Reply(550, "5.6.0", ("A line of this letter does not end in CRLF; to keep letters from being smuggled in it, it is refused.",))
+
+
+class TooMuch(PeerError):
+    """The client goes on sending a letter that is far over its limit."""
+
+
+class Transaction:
+    """From MAIL to the reply at the letter's end."""
+
+    __slots__ = (
+        "_authors", "_incoming", "_limit_octets", "_place", "_session", "_thrown_octets",
+        "begun_at_s", "begun_mono", "envelope", "letter", "line_ends", "octets", "refusal",
+    )  # fmt: skip
+
+    def __init__(self, session: "Session", envelope: Envelope) -> None:
+        self._session = session
+        self.envelope = envelope
+        self.letter = os.urandom(8).hex()
+        """The name this letter has in replies, in Received and on the board."""
+        self.begun_mono = session.clock.mono_s()
+        self.begun_at_s = trio.current_time()
+        """On trio's clock, for deadlines."""
+        self.line_ends = LineEnds()
+        self.octets = 0
+        self.refusal: Reply | None = None
+        self._authors = Authors()
+        self._place: AbstractAsyncContextManager[Incoming] | None = None
+        self._incoming: Incoming | None = None
+        self._limit_octets = session.options.message_octets
+        self._thrown_octets = 0
+
+    @property
+    def begun(self) -> bool:
+        """Room was made for the letter."""
+        return self._place is not None or self.refusal is not None
+
+    async def open(self) -> Reply | None:
+        """Make room for the letter; waits while the house has its hands full. A Reply when there is none."""
+        place = self._session.intake.receive(self._limit_octets)
+        try:
+            self._incoming = await place.__aenter__()
+        except StoreError as error:
+            self.refusal = answer_for(error)
+            return self.refusal
+        self._place = place
+        return None
+
+    async def take(self, text: bytes) -> None:
+        """Octets of the letter. Raises TooMuch when a refused letter does not end."""
+        self.octets += len(text)
+        if self._incoming is not None and self.octets <= self._limit_octets:
+            self._authors.feed(text)
+            try:
+                await self._incoming.write(text)
+            except StoreError as error:
+                await self._refuse(answer_for(error))
+            return
+        if self.refusal is None:
+            await self._refuse(TOO_BIG)
+        self._thrown_octets += len(text)
+        if self._thrown_octets > self._limit_octets:
+            raise TooMuch("a refused letter does not end")
+
+    async def _refuse(self, reply: Reply) -> None:
+        await self.drop()
+        self.refusal = reply
+
+    async def drop(self) -> None:
+        """Give the letter's room back, if it has any; what was not kept is gone. Done whole even when cancelled."""
+        place, self._place, self._incoming = self._place, None, None
+        if place is not None:
+            with trio.CancelScope(shield=True):
+                await place.__aexit__(None, None, None)
+
+    async def deliver(self) -> Reply:
+        """The letter is complete: judge it and keep it. A positive reply is said after the commit, never before."""
+        incoming = self._incoming
+        if incoming is None:
+            reply = self.refusal or BROKEN
+        else:
+            try:
+                self._authors.end()
+                body = await incoming.finish()
+                reply = self._judge(body.description) or await self._keep(body)
+            except StoreError as error:
+                reply = answer_for(error)
+            finally:
+                await self.drop()
+        if not reply.positive:
+            self._session.announce_refusal(reply, recipient=", ".join(str(r) for r in self.envelope.recipients[:3]))
+        return reply
+
+    def _judge(self, description: "Description") -> Reply | None:
+        session = self._session
+        if description.header_octets > HEADER_OCTETS:
+            return BIG_HEADER
+        if description.hops > HOPS:
+            return LOOP
+        if description.longest_line_octets > TEXT_LINE_OCTETS and self.envelope.body != "BINARYMIME":
+            return LONG_LINE
+        if session.identity is not None:
+            return judge_authors(session.directory, session.identity, self._authors, others=session.options.others_as_sender)
+        return None
+
+    async def _keep(self, body: "StagedBody") -> Reply:
+        session = self._session
+        arrival = Arrival(
+            letter=self.letter,
+            envelope=self.envelope,
+            trace=self._trace(body.description),
+            protocol=session.protocol,
+            peer=session.peer,
+            begun_mono=self.begun_mono,
+        )
+        await session.intake.accept(arrival, body)
+        return Reply(250, "2.0.0", (f"The letter is kept as {self.letter}.",))
+
+    def _trace(self, description: "Description") -> bytes:
+        session, stream, envelope = self._session, self._session.connection.stream, self.envelope
+        at, offset_s = int(session.clock.wall_s()), session.clock.utc_offset_s()
+        trace = received(
+            greeted_as=session.greeted_as,
+            peer=session.peer,
+            host=session.options.host_name,
+            word=protocol_word(
+                extended=session.extended, utf8=envelope.smtputf8, secure=stream.secure, signed_in=session.identity is not None
+            ),
+            tls=f"{stream.tls_version} {stream.tls_cipher}" if stream.secure else "",
+            letter=self.letter,
+            recipient=envelope.recipients[0] if len(envelope.recipients) == 1 else None,
+            at=at,
+            offset_s=offset_s,
+        )
+        if session.identity is not None:
+            return trace + missing_fields(description, letter=self.letter, host=session.options.host_name, at=at, offset_s=offset_s)
+        if session.options.forged_own_sender != "accept" and claims_our_people(session.directory, envelope.sender, self._authors):
+            return trace + WARNING
+        return trace
