@@ -37,6 +37,8 @@ from appliance.mail.limits import GUESSES_PER_MINUTE
 
 TRIES = GUESSES_PER_MINUTE
 REFILL_S = 60.0 / TRIES
+CLOCK_S = 0.001
+"""Less is no wait: floating point must not make one of nothing."""
 LANES = 8
 """Lanes of a familiar source: one person's forgotten password must not hold up the others behind the same address."""
 ACCOUNT_FREE = 10.0
@@ -132,7 +134,8 @@ class Throttle:
     def wait_s(self, trying: Try, now: float) -> float:
         """0 when the lane has a try left, else how long until it may have one."""
         due = self._lanes.get(trying.lane)
-        return 0.0 if due is None else max(0.0, due - now - (TRIES - 1) * REFILL_S)
+        wait_s = 0.0 if due is None else due - now - (TRIES - 1) * REFILL_S
+        return wait_s if wait_s > CLOCK_S else 0.0
 
     def admit(self, trying: Try, now: float) -> float:
         """Take one try from the lane (ask `wait_s` first); how long this one is slowed for its account's sake."""
