@@ -1,0 +1,146 @@
+"""What is offered where, and whole exchanges against real people."""
+
+import hmac
+from base64 import b64decode, b64encode
+from hashlib import pbkdf2_hmac, sha256
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from appliance.auth.identity import Identity
+from appliance.auth.login import FAILURE_S
+from appliance.auth.mechanisms import MAX_STEPS, Exchange, Mechanisms
+from appliance.mail.ids import PersonId
+from appliance.status.events import LoginFailed, LoginSucceeded
+from tests.support.people import Family
+
+ANNA = Identity(PersonId(1), "anna@home.example")
+BINDING = {"tls-server-end-point": b"e" * 32}
+ALL = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN")
+
+
+@pytest.fixture
+async def house(family: Family) -> Family:
+    await family.accounts.add_person("anna@home.example", "right")
+    await family.accounts.add_person("ben@home.example", "other")
+    return family
+
+
+def start(house: Family, name: str, *, binding: dict[str, bytes] | None = None) -> Exchange:
+    exchange = house.mechanisms.start(
+        name, peer="192.0.2.7", protocol="pop3", secure=True, channel_binding=BINDING if binding is None else binding
+    )
+    assert exchange is not None
+    assert exchange.client_first
+    return exchange
+
+
+async def scram(
+    exchange: Exchange, name: str, password: str, header: bytes = b"n,,", binding: bytes = b""
+) -> tuple[list[bytes], Identity | None]:
+    """An honest client; the server's messages and the outcome."""
+    bare = b"n=" + name.encode() + b",r=client"
+    first = await exchange.step(header + bare)
+    if not isinstance(first, bytes) or first.startswith(b"e="):
+        return [first] if isinstance(first, bytes) else [], None
+    fields = dict(field.split(b"=", 1) for field in first.split(b","))
+    salted = pbkdf2_hmac("sha256", password.encode(), b64decode(fields[b"s"]), int(fields[b"i"]))
+    client_key = hmac.digest(salted, b"Client Key", "sha256")
+    without_proof = b"c=" + b64encode(header + binding) + b",r=" + fields[b"r"]
+    said = b",".join((bare, first, without_proof))
+    signature = hmac.digest(sha256(client_key).digest(), said, "sha256")
+    proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
+    final = await exchange.step(without_proof + b",p=" + b64encode(proof))
+    if not isinstance(final, bytes):
+        return [first], None
+    if final.startswith(b"v="):
+        assert final == b"v=" + b64encode(hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), said, "sha256"))
+    outcome = await exchange.step(b"")
+    assert not isinstance(outcome, bytes)
+    return [first, final], outcome
+
+
+async def test_offers(house: Family) -> None:
+    assert house.mechanisms.offered(True, BINDING) == ALL
+    assert house.mechanisms.offered(True, {}) == ALL[1:]
+    assert house.mechanisms.offered(True, {"tls-unique": b"u"}) == ALL[1:]
+    assert house.mechanisms.offered(False, {}) == ()
+    assert not house.mechanisms.plaintext_allowed(False)
+    open_house = Mechanisms(house.login, plaintext_login=True)
+    assert open_house.plaintext_allowed(False)
+    assert open_house.offered(False, {}) == ALL[1:]
+    for name, secure, binding in (("PLAIN", False, {}), ("SCRAM-SHA-256-PLUS", True, {}), ("CRAM-MD5", True, BINDING), ("", True, BINDING)):
+        assert house.mechanisms.start(name, peer="", protocol="imap", secure=secure, channel_binding=binding) is None
+
+
+async def test_plain_and_login(house: Family) -> None:
+    assert await start(house, "plain").step(b"\0anna\0right") == ANNA
+    exchange = start(house, "LOGIN")
+    assert await exchange.step(None) == b"Username:"
+    assert await exchange.step(b"anna@home.example") == b"Password:"
+    assert await exchange.step(b"right") == ANNA
+    assert house.board.heard == [LoginSucceeded("pop3", "192.0.2.7", "anna@home.example", name) for name in ("PLAIN", "LOGIN")]
+
+
+async def test_scram(house: Family) -> None:
+    messages, outcome = await scram(start(house, "SCRAM-SHA-256"), "anna", "right")
+    assert outcome == ANNA
+    assert len(messages) == 2
+    assert house.board.heard == [LoginSucceeded("pop3", "192.0.2.7", "anna@home.example", "SCRAM-SHA-256")]
+
+
+async def test_scram_with_channel_binding(house: Family) -> None:
+    header = b"p=tls-server-end-point,,"
+    _, outcome = await scram(start(house, "SCRAM-SHA-256-PLUS"), "anna", "right", header, BINDING["tls-server-end-point"])
+    assert outcome == ANNA
+
+
+async def test_somebody_between_is_found_out(house: Family) -> None:
+    header = b"p=tls-server-end-point,,"
+    messages, outcome = await scram(start(house, "SCRAM-SHA-256-PLUS"), "anna", "right", header, b"another certificate")
+    assert (messages[1:], outcome) == ([b"e=channel-bindings-dont-match"], None)
+    assert await scram(start(house, "SCRAM-SHA-256"), "anna", "right", b"y,,") == ([b"e=server-does-support-channel-binding"], None)
+    _, outcome = await scram(start(house, "SCRAM-SHA-256", binding={}), "anna", "right", b"y,,")
+    assert outcome == ANNA
+
+
+async def test_scram_with_an_app_password(house: Family) -> None:
+    for label in ("phone", "tablet"):
+        password = await house.accounts.add_app_password("anna", label)
+        _, outcome = await scram(start(house, "SCRAM-SHA-256"), "anna@home.example", password)
+        assert outcome == Identity(PersonId(1), "anna@home.example", label)
+    house.accounts.passwords.scram_for_all = False
+    _, outcome = await scram(start(house, "SCRAM-SHA-256"), "anna@home.example", password)
+    assert outcome is not None
+
+
+async def test_scram_for_app_passwords_only(house: Family, autojump_clock: MockClock) -> None:
+    house.accounts.passwords.scram_for_all = False
+    messages, outcome = await scram(start(house, "SCRAM-SHA-256"), "anna", "right")
+    assert (messages[1:], outcome) == ([b"e=invalid-proof"], None)
+
+
+async def test_strangers_look_like_people(house: Family, autojump_clock: MockClock) -> None:
+    """Equal words, equal time, a salt that stays."""
+    seen = []
+    for name in ("anna", "nobody"):
+        begun = trio.current_time()
+        rounds = [await scram(start(house, "SCRAM-SHA-256"), name, "wrong") for _ in range(3)]
+        took_s = trio.current_time() - begun
+        shapes = [(len(messages[0]), messages[0].split(b",")[2], messages[1], outcome) for messages, outcome in rounds]
+        assert len({messages[0].split(b",")[1] for messages, _ in rounds}) == 1
+        seen.append((shapes, took_s))
+        candidate = house.login.candidate(name)
+        seen[-1] = (*seen[-1], len(candidate.secret.keys), len(candidate.secret.salt))
+    assert seen[0] == seen[1]
+    assert seen[0][1] == 3 * FAILURE_S
+    assert [event.name for event in house.board.heard if isinstance(event, LoginFailed)] == ["anna"] * 3 + ["nobody"] * 3
+
+
+async def test_an_exchange_ends(house: Family, autojump_clock: MockClock) -> None:
+    exchange = start(house, "PLAIN")
+    assert [await exchange.step(None) for _ in range(MAX_STEPS)] == [b""] * MAX_STEPS
+    assert await exchange.step(None) is None
+    assert await start(house, "PLAIN").step(b"junk") is None
+    assert house.board.heard == []
