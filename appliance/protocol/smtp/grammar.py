@@ -77,8 +77,7 @@ def _cut_path(argument: bytes, keyword: bytes) -> tuple[bytes, dict[bytes, bytes
         if rest and rest[:1] not in b" \t":
             raise MisuseError("something stands right behind the closing >")
     else:
-        end = len(rest) if not rest else len(rest.split(None, 1)[0])
-        path, rest = rest[:end], rest[end:]
+        path, _, rest = rest.partition(b" ")
         if not path:
             raise MisuseError("there is no address")
     if path[:1] == b"@":
@@ -102,7 +101,9 @@ def _closing_bracket(rest: bytes) -> int:
 def parse_parameters(octets: bytes) -> dict[bytes, bytes | None]:
     """ESMTP parameters (RFC 5321 §4.1.2 esmtp-param): upper-case keyword to value, None without one."""
     parameters: dict[bytes, bytes | None] = {}
-    for word in octets.split():
+    for word in octets.replace(b"\t", b" ").split(b" "):
+        if not word:
+            continue
         keyword, equals, value = word.partition(b"=")
         if not _KEYWORD.fullmatch(keyword) or (equals and not _VALUE.fullmatch(value)):
             raise MisuseError("a parameter is malformed")
@@ -120,7 +121,7 @@ def parse_greeting_name(argument: bytes) -> str:
 
     Raises MisuseError when there is none; what follows the first word is dropped.
     """
-    word = argument.split(None, 1)[0] if argument else b""
+    word = argument.partition(b" ")[0]
     if not _GREETING_NAME.fullmatch(word):
         raise MisuseError("say your host name after EHLO")
     return word.decode("utf-8", "replace")

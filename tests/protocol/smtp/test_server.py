@@ -1,0 +1,57 @@
+"""The conversation's table: every state with every event is a step, a refusal or cannot happen, and it is said which."""
+
+import pytest
+
+from appliance.protocol.smtp.server import NEXT, REFUSALS, Conversation, Event, State
+
+WAITING = {State.GREETED, State.READY, State.SENDER, State.RECIPIENTS, State.CHUNKS}
+"""States in which the client gives commands."""
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("event", Event)
+def test_every_state_with_every_event(state: State, event: Event) -> None:
+    conversation = Conversation()
+    conversation.state = state
+    refusal = conversation.check(event)
+    step = (state, event) in NEXT
+    if event is Event.CLOSE:
+        possible = True
+    elif event is Event.OVER:
+        possible = state in {State.TEXT, State.CHUNKS, State.SIGNING, State.HANDSHAKE}
+    else:
+        possible = state in WAITING
+    assert (step or refusal is not None) == possible
+    assert not (step and refusal is not None), "a command is carried out or refused, not both"
+    if refusal is not None:
+        assert (refusal.code, refusal.status) == (503, "5.5.1")
+        assert refusal.lines[0].endswith(".")
+        assert conversation.state is state
+    elif step:
+        assert conversation.proceed(event) is NEXT[state, event] is conversation.state
+    else:
+        with pytest.raises(KeyError):
+            conversation.proceed(event)
+
+
+def walk(*events: Event) -> State:
+    conversation = Conversation()
+    for event in events:
+        assert conversation.check(event) is None, event
+        conversation.proceed(event)
+    return conversation.state
+
+
+def test_ways_through() -> None:
+    e = Event
+    assert walk(e.EHLO, e.MAIL, e.RCPT, e.RCPT, e.DATA, e.OVER, e.MAIL) is State.SENDER
+    assert walk(e.EHLO, e.MAIL, e.RCPT, e.BDAT, e.ASIDE, e.BDAT, e.OVER) is State.READY
+    assert walk(e.EHLO, e.STARTTLS, e.OVER, e.EHLO, e.AUTH, e.OVER, e.MAIL, e.RSET) is State.READY
+    assert walk(e.STARTTLS, e.OVER) is State.GREETED
+    assert walk(e.EHLO, e.MAIL, e.RCPT, e.BDAT, e.RSET, e.QUIT) is State.CLOSED
+    assert walk(e.RSET, e.ASIDE) is State.GREETED
+
+
+def test_nothing_is_in_both_tables_and_every_state_can_be_reached() -> None:
+    assert not NEXT.keys() & REFUSALS.keys()
+    assert set(NEXT.values()) == set(State)
