@@ -16,7 +16,7 @@ from appliance.store.mailbox import Filing
 
 from ..connection import PIECE_S
 from ..errors import answer_of
-from ..extension import Answer, Command, State, ok
+from ..extension import Answer, Command, State, no, ok
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MESSAGES = 1000
 """Messages of one APPEND: each holds a staged body until all are filed."""
+
+CALLED_OFF = no(b"A message without octets calls APPEND off: nothing was filed.")
 
 
 @dataclass(slots=True)
@@ -86,6 +88,9 @@ class _Append:
             await self.session.turn_down(message, answer)
             return answer
         while True:
+            if not message.octets:
+                await self.session.turn_down(message, CALLED_OFF)
+                return CALLED_OFF
             try:
                 flags, at, incoming = await self._prepare(message)
             except (StoreError, MisuseError) as error:
