@@ -1,0 +1,166 @@
+"""Address lists of header fields: mailboxes and groups (RFC 5322 §3.4, §4.4).
+
+Made for ENVELOPE, so what is broken stays visible: a missing local part or domain gets a placeholder
+no real address has. Reading stops where a list can no longer be followed. Linear in the value.
+"""
+
+from typing import NamedTuple
+
+from .lexical import Reader
+
+MISSING_MAILBOX = b"MISSING_MAILBOX"
+MISSING_DOMAIN = b"MISSING_DOMAIN"
+SYNTAX_ERROR = b"SYNTAX_ERROR"
+INVALID_ROUTE = b"INVALID_ROUTE"
+
+
+class ListedAddress(NamedTuple):
+    """One entry as RFC 9051 §7.5.2 names the parts; a group starts with only `mailbox` set and ends with nothing set."""
+
+    name: bytes | None
+    route: bytes | None
+    mailbox: bytes | None
+    domain: bytes | None
+
+
+GROUP_END = ListedAddress(None, None, None, None)
+
+
+def parse_address_list(value: bytes) -> list[ListedAddress]:
+    """The entries of an unfolded or folded address list, groups flattened; empty when there are none."""
+    return read_address_list(value)[0]
+
+
+def read_address_list(value: bytes) -> tuple[list[ListedAddress], bool]:
+    """The entries, and whether the value was read to its end; what stands behind the place where reading stopped is not among them."""
+    reader = Reader(value)
+    found: list[ListedAddress] = []
+    if not reader.skip() or reader.pos >= reader.end:
+        return found, not value.strip(b" \t\r\n")
+    while _address(reader, found) and reader.next() == 44:
+        reader.pos += 1
+        if not reader.skip():
+            found.append(ListedAddress(None, None, MISSING_MAILBOX, MISSING_DOMAIN))
+            break
+        if reader.pos >= reader.end:
+            break
+    return found, reader.pos >= reader.end
+
+
+def _address(reader: Reader, found: list[ListedAddress]) -> bool:
+    """A mailbox or a group; True while a comma may follow."""
+    start = reader.pos
+    words: list[bytes] = []
+    readable = reader.phrase(words)
+    ahead = reader.next()
+    if readable and ahead == 58:
+        _group(reader, b"".join(words), found)
+    elif readable and ahead == 60:
+        found.append(_angle(reader, b"".join(words)))
+    else:
+        reader.pos = start
+        found.append(_addr_spec(reader))
+    return reader.pos < reader.end
+
+
+def _mailbox(reader: Reader) -> ListedAddress:
+    start = reader.pos
+    words: list[bytes] = []
+    if reader.phrase(words) and reader.next() == 60:
+        return _angle(reader, b"".join(words))
+    reader.pos = start
+    return _addr_spec(reader)
+
+
+def _group(reader: Reader, name: bytes, found: list[ListedAddress]) -> None:
+    reader.pos += 1
+    found.append(ListedAddress(None, None, name, None))
+    if reader.skip() and reader.pos < reader.end and reader.next() != 59:
+        while True:
+            found.append(_mailbox(reader))
+            if reader.next() != 44:
+                break
+            reader.pos += 1
+            if not reader.skip() or reader.pos >= reader.end:
+                break
+    if reader.next() == 59:
+        reader.pos += 1
+        reader.skip()
+    found.append(GROUP_END)
+
+
+def _angle(reader: Reader, name: bytes) -> ListedAddress:
+    """`<` [route `:`] local `@` domain `>`, after a display name."""
+    route = mailbox = domain = None
+    good = False
+    reader.pos += 1
+    if reader.skip() and reader.pos < reader.end:
+        good = True
+        if reader.next() == 64:
+            route = _route(reader)
+            if route is not None and reader.next() == 58:
+                reader.pos += 1
+            else:
+                route = INVALID_ROUTE
+            good = reader.skip() and reader.pos < reader.end
+        if good and reader.next() != 62:
+            mailbox = _local(reader)
+            good = mailbox is not None and reader.pos < reader.end
+            if good and reader.next() == 64:
+                words: list[bytes] = []
+                good = reader.domain(words)
+                domain = b"".join(words) if good else None
+        if good and reader.next() == 62:
+            reader.pos += 1
+            good = reader.skip()
+        else:
+            good = False
+    if not good:
+        domain = SYNTAX_ERROR
+    return ListedAddress(name or None, route, MISSING_MAILBOX if mailbox is None else mailbox, domain or MISSING_DOMAIN)
+
+
+def _route(reader: Reader) -> bytes | None:
+    hops: list[bytes] = []
+    while reader.pos < reader.end:
+        if reader.next() != 64:
+            return b",".join(hops)
+        words: list[bytes] = [b"@"]
+        if not reader.domain(words) or reader.pos >= reader.end:
+            return None
+        hops.append(b"".join(words))
+        while reader.skip() and reader.next() == 44:
+            reader.pos += 1
+    return None
+
+
+def _local(reader: Reader) -> bytes | None:
+    words: list[bytes] = []
+    good = reader.quoted(words) if reader.next() == 34 else reader.local_part(words)
+    return b"".join(words) if good else None
+
+
+def _addr_spec(reader: Reader) -> ListedAddress:
+    """local `@` domain without angle brackets; the last comment serves as name. A lone word is a name or a mailbox."""
+    name = mailbox = domain = None
+    words: list[bytes] = []
+    reader.comment = b""
+    quoted = reader.next() == 34
+    if reader.quoted(words) if quoted else reader.local_part(words):
+        mailbox = b"".join(words)
+    at = reader.next() == 64
+    if at:
+        parts: list[bytes] = []
+        if reader.domain(parts):
+            domain = b"".join(parts)
+    if reader.comment:
+        name = reader.comment
+    elif not at:
+        words.append(b" ")
+        before = len(words)
+        reader.phrase(words)
+        if any(words[before:]):
+            mailbox, name = None, b"".join(words)
+        elif quoted and mailbox is not None:
+            mailbox, name = None, mailbox
+    return ListedAddress(name, None, MISSING_MAILBOX if mailbox is None else mailbox, domain or MISSING_DOMAIN)

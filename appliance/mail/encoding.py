@@ -1,0 +1,231 @@
+"""What encodings hide: transfer encodings, encoded words, encoded parameters (RFC 2045 §6, RFC 2047, RFC 2231).
+
+Transfer decoders take octets in pieces, run in linear time and hold back at most one line's tail; octets
+that are damaged end in DamagedOctets, because half an attachment looks like a whole one. Words for people
+are decoded as far as they go and never raise.
+"""
+
+import re
+from binascii import Error as BinasciiError
+from binascii import a2b_base64, a2b_qp
+from codecs import lookup
+from typing import Protocol
+
+from .errors import MisuseError
+from .partmap import BASE64, IDENTITY, QUOTED_PRINTABLE
+
+_BAD_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2})")
+_WORD = re.compile(r"=\?([!#-'*+\-0-9A-Z^-~]{1,80})\?([bBqQ])\?([^? \t\r\n]*)\?=")
+_BETWEEN_WORDS = re.compile(r"\?=[ \t\r\n]+=\?")
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+_TEXT_HELD_OCTETS = 64 * 2**10
+"""A quoted-printable line is decoded at once up to this, longer ones in pieces."""
+_BLANKS_HELD = 76
+"""RFC 2045 §6.7 (1) ends lines at 76; more blanks than this in a row belong to no text."""
+_NOT_CHARSETS = frozenset(("idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined"))
+_CHARSETS: tuple[tuple[str, str], ...] = (
+    ("us-ascii", "utf-8"), ("ascii", "utf-8"), ("utf8", "utf-8"), ("utf-8", "utf-8"),
+    ("iso-8859-1", "cp1252"), ("latin1", "cp1252"), ("gb2312", "gb18030"), ("gbk", "gb18030"), ("ks_c_5601-1987", "cp949"),
+    ("shift_jis", "cp932"), ("iso-8859-8-i", "iso-8859-8"),
+)  # fmt: skip
+"""Charsets that mail names where it means a larger one."""
+
+
+class DamagedOctets(MisuseError):
+    """The octets are not what their transfer encoding says."""
+
+
+class TransferDecoder(Protocol):
+    def feed(self, piece: bytes) -> bytes:
+        """What can be decoded so far; DamagedOctets at the first octet that makes no sense."""
+        ...
+
+    def finish(self) -> bytes:
+        """The rest; DamagedOctets when the octets stop short."""
+        ...
+
+
+def transfer_decoder(transfer: int) -> TransferDecoder | None:
+    """A decoder for a transfer encoding of the part map; None for an encoding nobody knows (NO [UNKNOWN-CTE], RFC 9051 §7.1)."""
+    if transfer == IDENTITY:
+        return _Identity()
+    if transfer == BASE64:
+        return _Base64()
+    if transfer == QUOTED_PRINTABLE:
+        return _QuotedPrintable()
+    return None
+
+
+class _Identity:
+    def feed(self, piece: bytes) -> bytes:
+        return piece
+
+    def finish(self) -> bytes:
+        return b""
+
+
+class _Base64:
+    """RFC 2045 §6.8: blanks and line ends anywhere, padding at the end only, nothing else."""
+
+    def __init__(self) -> None:
+        self._held = b""
+        self._ended = False
+
+    def feed(self, piece: bytes) -> bytes:
+        octets = self._held + piece.translate(None, b" \t\r\n")
+        if self._ended:
+            if octets:
+                raise DamagedOctets("there is something behind the base64 padding")
+            return b""
+        padding = octets.find(b"=")
+        if padding < 0:
+            size = len(octets) & ~3
+        else:
+            size = (padding & ~3) + 4
+            if len(octets) < size:
+                size -= 4
+            else:
+                self._ended = True
+                if len(octets) > size:
+                    raise DamagedOctets("there is something behind the base64 padding")
+        self._held = octets[size:]
+        try:
+            return a2b_base64(octets[:size], strict_mode=True) if size else b""
+        except BinasciiError as error:
+            raise DamagedOctets("not base64") from error
+
+    def finish(self) -> bytes:
+        if self._held:
+            raise DamagedOctets("base64 stops short")
+        return b""
+
+
+class _QuotedPrintable:
+    """RFC 2045 §6.7: blanks at line ends go, every line end comes out as CRLF, a lone CR or a half escape is damage."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def feed(self, piece: bytes) -> bytes:
+        self._held += piece
+        end = self._held.rfind(b"\n", len(self._held) - len(piece)) + 1
+        if end:
+            lines = bytes(self._held[:end])
+            del self._held[:end]
+            return self._decode(lines)
+        return self._part_of_line() if len(self._held) > _TEXT_HELD_OCTETS else b""
+
+    def finish(self) -> bytes:
+        rest = bytes(self._held).rstrip(b" \t")
+        self._held.clear()
+        if not rest:
+            return b""
+        # "=" as the very last octet: the soft line break whose line end went to the boundary.
+        return self._decode(rest + b"\n")[: None if rest.endswith(b"=") else -2]
+
+    def _part_of_line(self) -> bytes:
+        """Takes what is sure from an endless line: not the blanks or the escape at its tail."""
+        text = bytes(self._held).rstrip(b" \t\r")
+        if len(self._held) - len(text) > _BLANKS_HELD:
+            del self._held[len(text) + _BLANKS_HELD :]
+        text = text[:-1] if text.endswith(b"=") else text[:-2] if text[-2:-1] == b"=" else text
+        if not text:
+            return b""
+        del self._held[: len(text)]
+        return self._decode(text + b"\n")[:-2]
+
+    def _decode(self, lines: bytes) -> bytes:
+        """Whole lines, each with its LF."""
+        out: list[bytes] = []
+        for line in lines.split(b"\n")[:-1]:
+            line = line.removesuffix(b"\r").rstrip(b" \t")
+            if line.endswith(b"="):
+                out.append(line[:-1])
+            else:
+                out.append(line)
+                out.append(b"\r\n")
+        if any(b"\r" in line for line in out if line != b"\r\n"):
+            raise DamagedOctets("a CR alone in quoted-printable")
+        text = b"".join(out)
+        if b"=" not in text:
+            return text
+        if _BAD_ESCAPE.search(text):
+            raise DamagedOctets("a half escape in quoted-printable")
+        return a2b_qp(text)
+
+
+def header_as_binary(block: bytes) -> bytes:
+    """A part's header block as BINARY shows it: what is decoded says so (RFC 9051 §6.4.5.1); others stay as they are."""
+    from .content import encoding_word
+    from .header import select, values
+    from .partmap import TRANSFERS
+
+    named = values(block, b"content-transfer-encoding")
+    if not named or TRANSFERS.get(encoding_word(named[-1])) not in (BASE64, QUOTED_PRINTABLE):
+        return block
+    kept = select(block, frozenset((b"content-transfer-encoding",)), leave_out=True)
+    return kept[:-2] + b"Content-Transfer-Encoding: binary\r\n\r\n"
+
+
+def decode_text(octets: bytes, charset: str) -> str:
+    """Text in a charset as mail names it; what cannot be read is U+FFFD, an unknown charset is read as UTF-8."""
+    name = charset.strip().lower()
+    name = next((real for alias, real in _CHARSETS if alias == name), name)
+    try:
+        codec = lookup(name).name if name.isascii() and len(name) < 40 else "utf-8"
+        return octets.decode("utf-8" if codec in _NOT_CHARSETS else codec, "replace")
+    except (LookupError, ValueError):
+        return octets.decode("utf-8", "replace")
+
+
+def decode_words(value: bytes) -> str:
+    """A header value for people: encoded words decoded, blanks between two of them gone (RFC 2047 §6.2); raw octets are read as UTF-8."""
+    text = value.decode("utf-8", "replace")
+    if "=?" not in text:
+        return text
+    text = _BETWEEN_WORDS.sub("?==?", text)
+    pieces: list[str] = []
+    at = 0
+    pending: tuple[str, bytes] | None = None  # neighbours of one charset are joined first: a character may be split
+    for found in _WORD.finditer(text):
+        charset = found[1].partition("*")[0].lower()  # RFC 2231 §5: a language may follow
+        octets = _word_octets(found[2], found[3])
+        if octets is None:
+            continue
+        if pending and pending[0] == charset and at == found.start():
+            pending = (charset, pending[1] + octets)
+        else:
+            if pending:
+                pieces.append(decode_text(pending[1], pending[0]))
+            pieces.append(text[at : found.start()])
+            pending = (charset, octets)
+        at = found.end()
+    if pending:
+        pieces.append(decode_text(pending[1], pending[0]))
+    pieces.append(text[at:])
+    return "".join(pieces)
+
+
+def _word_octets(encoding: str, encoded: str) -> bytes | None:
+    raw = encoded.encode("utf-8")
+    if encoding in "qQ":
+        return a2b_qp(raw.replace(b"_", b" "), header=False)
+    try:
+        return a2b_base64(raw.rstrip(b"=") + b"=" * (-len(raw.rstrip(b"=")) % 4))
+    except BinasciiError:
+        return None
+
+
+def decode_parameter(parameters: list[tuple[bytes, bytes]], name: bytes) -> str | None:
+    """The parameter of that lower-case name for people: RFC 2231 first, then plain, encoded words decoded against RFC 2047 §5."""
+    plain: str | None = None
+    for key, value in parameters:
+        key = key.lower()
+        if key == name + b"*":
+            charset, _, rest = value.partition(b"'")
+            _, quote, text = rest.partition(b"'")
+            octets = _ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode("ascii")), text if quote else value)
+            return decode_text(octets, charset.decode("ascii", "replace") if quote and charset else "utf-8")
+        if key == name and plain is None:
+            plain = decode_words(value)
+    return plain

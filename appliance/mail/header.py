@@ -1,0 +1,88 @@
+"""The header block of a letter or part: walk its fields, look one up, unfold, put fields in front (RFC 5322 §2.2).
+
+Octets are never rewritten. Broken blocks are read as people's mail needs it: LF alone ends a line, a
+line without a colon is a field without a value, blanks before the colon are not part of the name, and
+only an empty line ends the block. Every function is linear and none raises on any octets.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_FOLD = re.compile(rb"\r?\n(?=[ \t])")
+_END = re.compile(rb"\n\r?\n")
+
+
+class Field(NamedTuple):
+    """One field: `name` as written; `start` to `end` are its octets, the last line end included; its value starts at `value_start`."""
+
+    name: bytes
+    start: int
+    value_start: int
+    end: int
+
+
+def header_end(octets: bytes) -> int:
+    """Octets of the header block, the empty line included; the whole length when there is no empty line."""
+    if octets.startswith(b"\n"):
+        return 1
+    if octets.startswith(b"\r\n"):
+        return 2
+    found = _END.search(octets)
+    return found.end() if found else len(octets)
+
+
+def fields(block: bytes) -> Iterator[Field]:
+    """The fields of a header block in their order; what follows an empty line is not looked at."""
+    start, size = 0, len(block)
+    while start < size:
+        line_end = stop = block.find(b"\n", start) + 1 or size
+        while block[stop : stop + 1] in (b" ", b"\t"):
+            stop = block.find(b"\n", stop) + 1 or size
+        if block[start:line_end] in (b"\n", b"\r\n"):
+            return
+        colon = block.find(b":", start, line_end)
+        if colon < 0:
+            yield Field(block[start:line_end].rstrip(b"\r\n"), start, line_end, stop)
+        else:
+            yield Field(block[start:colon].rstrip(b" \t"), start, colon + 1, stop)
+        start = stop
+
+
+def unfold(raw: bytes) -> bytes:
+    """A field's value on one line: folds lose their line end only, outer blanks and the last line end go (RFC 5322 §2.2.3)."""
+    return _FOLD.sub(b"", raw).strip(b" \t\r\n")
+
+
+def values(block: bytes, name: bytes) -> list[bytes]:
+    """The unfolded values of every field of that name, letter case ignored."""
+    wanted = name.lower()
+    return [unfold(block[field.value_start : field.end]) for field in fields(block) if field.name.lower() == wanted]
+
+
+def value(block: bytes, name: bytes) -> bytes | None:
+    """The unfolded value of the first field of that name; None when there is none."""
+    wanted = name.lower()
+    for field in fields(block):
+        if field.name.lower() == wanted:
+            return unfold(block[field.value_start : field.end])
+    return None
+
+
+def select(block: bytes, names: frozenset[bytes], *, leave_out: bool = False) -> bytes:
+    """The fields with (or without) these lower-case names as they stand, and the empty line: HEADER.FIELDS (RFC 9051 §6.4.5.2)."""
+    kept = [block[field.start : field.end] for field in fields(block) if (field.name.lower() in names) != leave_out]
+    if kept and not kept[-1].endswith(b"\n"):
+        kept.append(b"\r\n")
+    kept.append(b"\r\n")
+    return b"".join(kept)
+
+
+def field_line(name: bytes, value: bytes) -> bytes:
+    """One header line of ours, unfolded. The caller keeps line ends out of `value`; they are turned to blanks here all the same."""
+    return name + b": " + value.replace(b"\r", b" ").replace(b"\n", b" ") + b"\r\n"
+
+
+def prepend(lines: list[bytes], octets: bytes) -> bytes:
+    """`octets` with header lines of ours in front and nothing else changed."""
+    return b"".join(lines) + octets

@@ -1,0 +1,71 @@
+"""The first words of a letter, decoded, without markup, on one line (RFC 8970 §3).
+
+Takes the first octets of a text part and gives what they hold; a cut-off end is no error. Never raises.
+"""
+
+import re
+
+from .content import Content
+from .encoding import DamagedOctets, decode_parameter, decode_text, transfer_decoder
+
+PREVIEW_CHARACTERS = 200
+"""RFC 8970 §3.2 allows 256; 200 are enough for a list of letters."""
+_UNSEEN = re.compile(r"<(?:style|script|head|title)\b|<!--", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]*>")
+_ENTITY = re.compile(r"&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,6});")
+_ENTITIES: tuple[tuple[str, str], ...] = (
+    ("lt", "<"), ("gt", ">"), ("amp", "&"), ("quot", '"'), ("apos", "'"), ("nbsp", " "), ("auml", "ä"), ("ouml", "ö"), ("uuml", "ü"),
+    ("Auml", "Ä"), ("Ouml", "Ö"), ("Uuml", "Ü"), ("szlig", "ß"), ("eacute", "é"), ("egrave", "è"), ("agrave", "à"), ("ccedil", "ç"),
+    ("ndash", "–"), ("mdash", "—"), ("hellip", "…"), ("rsquo", "’"), ("lsquo", "‘"), ("ldquo", "“"), ("rdquo", "”"), ("euro", "€"),
+    ("copy", "©"), ("zwnj", ""), ("shy", ""),
+)  # fmt: skip
+"""Those that letters use; the full table would take more memory than the rest of this room."""
+
+
+def preview(content: Content, transfer: int, octets: bytes) -> str:
+    """At most PREVIEW_CHARACTERS of the text that starts with `octets`, quoted lines left out, any run of blanks as one blank."""
+    text = decode_text(_decoded(transfer, octets), decode_parameter(content.parameters, b"charset") or "utf-8")
+    if (content.subtype or b"").lower() == b"html":
+        text = without_markup(text)
+    elif ">" in text:
+        text = "\n".join([line for line in text.split("\n") if not line.startswith(">")])
+    return " ".join(text.replace("\0", " ").split())[:PREVIEW_CHARACTERS].rstrip(" \ufffd")
+
+
+def without_markup(text: str) -> str:
+    """HTML as plain words: tags, comments, styles and scripts gone, entities resolved, a tag cut off at the end dropped."""
+    lower = text.lower() if text.isascii() else text
+    pieces: list[str] = []
+    at = 0
+    while found := _UNSEEN.search(text, at):
+        pieces.append(text[at : found.start()])
+        start = found[0].lower()
+        stop = lower.find("-->" if start == "<!--" else "</" + start[1:], found.end())
+        at = text.find(">", stop) + 1 if stop >= 0 else 0
+        if not at:
+            at = len(text)
+    pieces.append(text[at:])
+    bare = _TAG.sub(" ", "".join(pieces))
+    cut = bare.rfind("<")
+    return _ENTITY.sub(lambda found: _entity(found[1]), bare[:cut] if cut >= 0 and bare[cut + 1 : cut + 2].strip() else bare)
+
+
+def _entity(name: str) -> str:
+    if name.startswith("#"):
+        number = int(name[2:], 16) if name[1] in "xX" else int(name[1:])
+        return chr(number) if 32 <= number < 0x110000 and not 0xD800 <= number < 0xE000 else " "
+    return next((text for key, text in _ENTITIES if key == name), " ")
+
+
+def _decoded(transfer: int, octets: bytes) -> bytes:
+    """What the start of an encoded text holds; damage ends it, an unknown encoding hides all of it."""
+    decoder = transfer_decoder(transfer)
+    if decoder is None:
+        return b""
+    decoded = b""
+    try:
+        decoded = decoder.feed(octets)
+        decoded += decoder.finish()
+    except DamagedOctets:
+        pass
+    return decoded

@@ -1,0 +1,458 @@
+"""The MIME tree of a letter as octet offsets, never copies: a scanner for octets in pieces of any size (RFC 2045, RFC 2046).
+
+Promise: linear time, and memory bounded by HEADER_OCTETS for the header being read, DESCRIBED_OCTETS
+for all that is kept of headers, NESTING_LEVELS and MIME_PARTS for the tree. Any octets have a tree:
+what is too deep or too many is one opaque leaf, a boundary counts at the start of any line, an outer
+boundary ends inner parts, and what is left open ends with the letter.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+from .content import CONTENT_FIELDS, Content, encoding_word, read_content
+from .limits import HEADER_OCTETS, MIME_PARTS, NESTING_LEVELS
+from .partmap import IDENTITY, LEAF, MESSAGE, MULTIPART, TRANSFERS, UNKNOWN
+
+BOUNDARY_OCTETS = 80
+"""Octets of a boundary that count; RFC 2046 §5.1.1 allows 70."""
+BOUNDARY_LINE_OCTETS = BOUNDARY_OCTETS + 4
+"""Octets behind the two dashes that decide whether a line is a boundary."""
+DESCRIBED_OCTETS = 2 * 2**20
+"""Header values kept of one letter; parts beyond are described by their type alone."""
+DOUBTFUL_LINES = 200
+"""Lines that look like a boundary and are none, after which one pattern for all open boundaries pays."""
+
+ADDRESS_FIELDS = frozenset((b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc"))
+_LAST = frozenset((b"date", b"subject", b"message-id", b"in-reply-to"))
+_COUNTED = frozenset((b"received", b"mime-version"))
+_OF_A_PART = frozenset(CONTENT_FIELDS)
+_OF_A_LETTER = _OF_A_PART | ADDRESS_FIELDS | _LAST | _COUNTED
+
+Heading = dict[bytes, list[bytes]]
+"""Values of the fields that matter, by lower-case name in their order; folds end in LF alone."""
+
+_HEADER, _BODY, _BOUNDARY_LINE, _TO_END = range(4)
+
+
+@dataclass(slots=True)
+class Node:
+    """One part. Its header is `header_start` to `body_start`, its body ends at `end`; `lines` counts line ends of text and of messages."""
+
+    parent: "Node | None"
+    depth: int
+    header_start: int
+    body_start: int = 0
+    end: int = -1
+    lines: int = 0
+    kind: int = LEAF
+    transfer: int = IDENTITY
+    digest: bool = False
+    content: Content = field(default_factory=Content)
+    heading: Heading = field(default_factory=dict)
+    children: "list[Node]" = field(default_factory=list)
+
+
+class HeadingReader:
+    """Gathers the values of the wanted fields from header lines that come in pieces. Keeps at most HEADER_OCTETS of them."""
+
+    __slots__ = ("_lines", "_wanted", "found", "kept")
+
+    def __init__(self, wanted: frozenset[bytes]) -> None:
+        self.found: dict[bytes, list[list[bytes]]] = {}
+        self.kept = 0
+        self._wanted = wanted
+        self._lines: list[bytes] | None = None
+
+    def take(self, octets: bytes) -> None:
+        """Whole lines; the first line of all starts a field even when it starts with a blank."""
+        if octets.endswith(b"\n"):
+            octets = octets[: -2 if octets.endswith(b"\r\n") else -1]
+        lines = self._lines
+        for line in octets.replace(b"\r\n", b"\n").split(b"\n"):
+            if line[:1] in (b" ", b"\t"):
+                if lines is not None and self.kept <= HEADER_OCTETS:
+                    lines.append(line)
+                    self.kept += len(line)
+                continue
+            lines = None
+            colon = line.find(b":")
+            if colon < 0:
+                continue
+            name = line[:colon].lower()
+            if name not in self._wanted:
+                name = name.rstrip(b" \t")
+                if name not in self._wanted:
+                    continue
+            rest = line[colon + 1 :]
+            lines = [rest.lstrip(b" \t") or rest[1:]]
+            if name in _LAST:
+                self.found[name] = [lines]
+            elif name in _COUNTED:
+                self.found.setdefault(name, []).append([])
+                lines = None
+            elif self.kept <= HEADER_OCTETS:
+                self.found.setdefault(name, []).append(lines)
+            self.kept += len(rest)
+        self._lines = lines
+
+    def heading(self) -> Heading:
+        """What was found; NUL, which no IMAP string can hold, has become 0x80."""
+        return {
+            name: [(b"\n".join(lines) if len(lines) > 1 else lines[0] if lines else b"").replace(b"\0", b"\x80") for lines in values]
+            for name, values in self.found.items()
+        }
+
+
+def letter_heading(octets: bytes) -> Heading:
+    """The heading of header lines of ours, as the scanner reads those of a letter."""
+    reader = HeadingReader(_OF_A_LETTER)
+    if octets:
+        reader.take(octets)
+    return reader.heading()
+
+
+class StructureScanner:
+    """Feed it the octets of a letter in any pieces; `finish()` gives the root.
+
+    `samples` are the first `sample_octets` of the first plain and the first HTML text, still encoded.
+    """
+
+    __slots__ = (
+        "_base", "_counting", "_doubtful", "_fresh", "_held", "_kept", "_lf", "_lf_at", "_long_line", "_messages", "_newline", "_node",
+        "_parts", "_pattern", "_reader", "_room", "_sample_octets", "_stack", "_starved", "_state", "root", "samples",
+    )  # fmt: skip
+
+    def __init__(self, sample_octets: int = 0) -> None:
+        self._base = 0  # octets of the letter before the piece at hand
+        self._held = bytearray()  # octets that wait for more
+        self._starved = False
+        self._lf = self._lf_at = 0  # line ends up to here, as far as anyone asks for them
+        self._counting = False
+        self._messages = 0
+        self._stack: list[tuple[bytes, Node]] = []  # open boundaries, the innermost last
+        self._pattern: re.Pattern[bytes] | None = None
+        self._doubtful = 0
+        self._fresh = False  # the piece at hand starts a line of the body
+        self._parts = 0
+        self._kept = 0
+        self._long_line = False  # in a header line longer than is kept
+        self._sample_octets = sample_octets
+        self._room = 0
+        self.samples: list[tuple[Node, bytearray]] = []
+        self.root = Node(None, 0, 0)
+        self._open_header(self.root, _OF_A_LETTER)
+
+    def feed(self, piece: bytes) -> None:
+        """The next octets. What is held back is at most one header line or the start of a boundary line."""
+        if self._held:
+            self._held += piece
+            if self._state == _HEADER and b"\n" not in piece and len(self._held) <= HEADER_OCTETS:
+                return
+            piece = bytes(self._held)
+            self._held.clear()
+        done = self._run(piece, final=False)
+        self._count(piece, self._base + done)
+        self._base += done
+        if done < len(piece):
+            self._held += piece[done:]
+
+    def finish(self) -> Node:
+        """Ends the letter: everything still open ends here. No more octets may come."""
+        if self.root.end < 0:
+            rest = bytes(self._held)
+            end = self._base + len(rest)
+            self._run(rest, final=True)
+            self._count(rest, end)
+            while self._state == _HEADER:
+                self._end_header(end, blank_line=False)
+            self._close(None, end)
+        return self.root
+
+    # --- octets, state by state --------------------------------------------------------------
+
+    def _run(self, piece: bytes, *, final: bool) -> int:
+        """Works until the piece is used up or starved of more; octets used."""
+        at = 0
+        while at < len(piece) and not self._starved:
+            if self._state == _HEADER:
+                at = self._header(piece, at, final)
+            elif self._state == _BODY:
+                at = self._body(piece, at, final)
+            elif self._state == _BOUNDARY_LINE:
+                at = self._boundary_line(piece, at)
+            else:
+                at = self._leaf(piece, at, len(piece))
+        self._starved = False
+        return at
+
+    def _header(self, piece: bytes, at: int, final: bool) -> int:
+        if self._long_line:
+            at = piece.find(b"\n", at) + 1
+            if not at:
+                return len(piece)
+            self._long_line = False
+            self._newline = 1
+            if at == len(piece):
+                return at
+        stop, end = _blank_line(piece, at)
+        if self._stack:
+            line = self._boundary_before(piece, at, len(piece) if stop < 0 else stop, final)
+            if line >= 0:
+                self._lines(piece, at, line)
+                # The line end before the boundary belongs to the boundary, RFC 2046 §5.1.1.
+                end = self._base + line - self._newline if self._newline else self._node.header_start
+                self._end_header(end, blank_line=False, cut=True)
+                return line
+        if stop >= 0:
+            self._lines(piece, at, stop)
+            self._count(piece, self._base + end)
+            self._end_header(self._base + end, blank_line=True)
+            return end
+        stop = piece.rfind(b"\n", at) + 1 or at
+        if final or len(piece) - stop > HEADER_OCTETS:
+            stop = len(piece)
+            self._long_line = True
+        self._lines(piece, at, stop)
+        self._starved = stop < len(piece)
+        return stop
+
+    def _lines(self, piece: bytes, at: int, stop: int) -> None:
+        if stop > at:
+            self._reader.take(piece[at:stop] if at or stop < len(piece) else piece)
+            self._newline = 2 if piece[stop - 2 : stop] == b"\r\n" else 1
+
+    def _boundary_before(self, piece: bytes, at: int, stop: int, final: bool) -> int:
+        """Start of the first line before `stop` that is an open boundary; -1 without one."""
+        start = at
+        if not piece.startswith(b"--", at):
+            start = piece.find(b"\n--", at, stop) + 1
+            if not start:
+                return -1
+        while True:
+            if not final and piece.find(b"\n", start) < 0 and len(piece) - start <= HEADER_OCTETS:
+                return -1
+            if self._matching(piece, start + 2) >= 0:
+                return start
+            start = piece.find(b"\n--", start, stop) + 1
+            if not start:
+                return -1
+
+    def _body(self, piece: bytes, at: int, final: bool) -> int:
+        size = len(piece)
+        if self._fresh:
+            if piece.startswith(b"--", at) or (size - at < 2 and piece[at] == 45):
+                if not final and size - at < BOUNDARY_LINE_OCTETS + 2 and piece.find(b"\n", at) < 0:
+                    self._starved = True
+                    return at
+                index = self._matching(piece, at + 2) if size - at > 1 else -1
+                if index >= 0:
+                    self._count(piece, self._base + at)
+                    return self._at_boundary(piece, at + 2, index, self._base + at)
+            self._fresh = False
+        start = at
+        while (mark := self._candidate(piece, start)) >= 0:
+            line = mark + 3
+            if not final and size - line < BOUNDARY_LINE_OCTETS and piece.find(b"\n", line) < 0:
+                break
+            index = self._matching(piece, line)
+            if index >= 0:
+                end = mark - 1 if mark > at and piece[mark - 1] == 13 else mark
+                self._leaf(piece, at, end)
+                self._count(piece, self._base + end)
+                return self._at_boundary(piece, line, index, self._base + end)
+            self._doubtful += 1
+            start = mark + 1
+        stop = size
+        if not final:
+            tail = piece.rfind(b"\n", max(at, size - BOUNDARY_LINE_OCTETS - 3))
+            if tail >= 0 and piece[tail + 1 : tail + 3] in (b"", b"-", b"--"):
+                stop = tail - 1 if tail > at and piece[tail - 1] == 13 else tail
+            elif piece[size - 1] == 13:
+                stop = size - 1
+            self._starved = stop < size
+        return self._leaf(piece, at, stop)
+
+    def _boundary_line(self, piece: bytes, at: int) -> int:
+        """The rest of a boundary line; behind it a part begins, or the epilogue."""
+        at = piece.find(b"\n", at) + 1
+        if not at:
+            return len(piece)
+        if not self._stack or self._stack[-1][1] is not self._node:
+            self._to_body()
+        else:
+            self._count(piece, self._base + at)
+            self._open_part(self._base + at)
+        return at
+
+    def _leaf(self, piece: bytes, at: int, stop: int) -> int:
+        if self._room > 0 and stop > at:
+            sample = self.samples[-1][1]
+            sample += piece[at : min(stop, at + self._room)]
+            self._room = self._sample_octets - len(sample)
+        return stop
+
+    # --- boundaries --------------------------------------------------------------------------
+
+    def _candidate(self, piece: bytes, start: int) -> int:
+        """The next line end before something that may be an open boundary; -1 without one."""
+        if len(self._stack) == 1:
+            return piece.find(b"\n--" + self._stack[0][0], start)
+        if self._doubtful < DOUBTFUL_LINES:
+            return piece.find(b"\n--", start)
+        if self._pattern is None:
+            self._pattern = re.compile(b"\n--(?:" + b"|".join(re.escape(boundary) for boundary, _ in self._stack) + b")")
+        found = self._pattern.search(piece, start)
+        return found.start() if found else -1
+
+    def _matching(self, piece: bytes, start: int) -> int:
+        """Which open boundary the line behind its dashes is: the longest it begins with, of equals the innermost; -1 for none."""
+        stop = piece.find(b"\n", start, start + BOUNDARY_LINE_OCTETS + 2)
+        if stop < 0:
+            line = piece[start : start + BOUNDARY_LINE_OCTETS]
+        else:
+            line = piece[start : stop - 1 if stop > start and piece[stop - 1] == 13 else stop]
+        best = -1
+        for index in range(len(self._stack) - 1, -1, -1):
+            boundary = self._stack[index][0]
+            if line.startswith(boundary) and (best < 0 or len(boundary) > len(self._stack[best][0])):
+                best = index
+                if len(boundary) == len(line) or line[len(boundary) :] == b"--":
+                    break
+        return best
+
+    def _at_boundary(self, piece: bytes, line: int, index: int, end: int) -> int:
+        """Ends every part inside the boundary's own at `end`."""
+        boundary, node = self._stack[index]
+        self._close(node, end)
+        behind = line + len(boundary)
+        last = piece.startswith(b"--", behind)
+        self._cut_stack(index if last else index + 1)
+        self._state = _BOUNDARY_LINE
+        return behind
+
+    def _cut_stack(self, size: int) -> None:
+        if size < len(self._stack):
+            del self._stack[size:]
+            self._pattern = None
+            self._doubtful = 0
+
+    # --- parts -------------------------------------------------------------------------------
+
+    def _open_part(self, start: int) -> None:
+        parent = self._node
+        node = Node(parent, parent.depth + 1, start)
+        parent.children.append(node)
+        self._open_header(node, _OF_A_LETTER if parent.kind == MESSAGE else _OF_A_PART)
+
+    def _open_header(self, node: Node, wanted: frozenset[bytes]) -> None:
+        self._node = node
+        self._reader = HeadingReader(wanted)
+        self._newline = 0
+        self._long_line = False
+        self._room = 0
+        self._state = _HEADER
+
+    def _end_header(self, end: int, *, blank_line: bool, cut: bool = False) -> None:
+        """The header of the part at hand is complete at `end`. `cut`: a boundary stands where its body would be."""
+        node = self._node
+        node.body_start = end
+        heading = self._reader.heading()
+        self._parts += 1
+        deep = node.depth + 1 >= NESTING_LEVELS
+        if self._parts >= MIME_PARTS:
+            deep = True
+            self._cut_stack(0)
+        self._kept += self._reader.kept
+        if self._kept > DESCRIBED_OCTETS:
+            heading = {name: values for name, values in heading.items() if name in (b"content-type", b"content-transfer-encoding")}
+        self._describe(node, heading, deep)
+        node.lines = -self._lf
+        self._counting = self._messages > 0 or node.content.is_text()
+        if cut:
+            node.end, node.lines = end, 0
+        if node.kind == MESSAGE:
+            self._messages += 1
+            self._counting = True
+            self._open_part(end)
+            return
+        boundary = node.content.parameter(b"boundary") if node.kind == MULTIPART and blank_line else None
+        if boundary is not None:
+            self._stack.append((boundary[:BOUNDARY_OCTETS], node))
+            self._pattern = None
+            self._doubtful = 0
+        elif node.kind == LEAF and self._sample_octets:
+            self._sample(node)
+        self._to_body()
+
+    def _describe(self, node: Node, heading: Heading, deep: bool) -> None:
+        """Kind, content and heading of a part, from its header and from where it stands."""
+        in_multipart = node.parent is not None and node.parent.kind == MULTIPART
+        encodings = heading.get(b"content-transfer-encoding")
+        if encodings:
+            node.transfer = TRANSFERS.get(encoding_word(encodings[-1]), UNKNOWN)
+        if not in_multipart:
+            node.heading = heading
+            if b"mime-version" not in heading and b"content-type" not in heading:
+                return  # RFC 2045 §4: not MIME, so its Content- fields mean nothing
+        node.content = content = read_content(heading)
+        if content.type is None:
+            if in_multipart and node.parent is not None and node.parent.digest and not deep:
+                node.kind = MESSAGE
+            return
+        kind, subtype = content.type.lower(), content.subtype
+        if subtype is None:
+            return
+        if kind == b"multipart":
+            node.kind = MULTIPART
+            node.digest = subtype.lower() == b"digest"
+        elif kind == b"message" and subtype.lower() == b"rfc822":
+            node.kind = MESSAGE
+        if deep and node.kind != LEAF:
+            node.kind = LEAF
+            content.type, content.subtype = b"application", b"octet-stream"
+
+    def _sample(self, node: Node) -> None:
+        """Starts to keep the first octets of the first plain and the first HTML text."""
+        subtype = (node.content.subtype or b"plain").lower()
+        if not node.content.is_text() or subtype not in (b"plain", b"html"):
+            return
+        if all((seen.content.subtype or b"plain").lower() != subtype for seen, _ in self.samples):
+            self.samples.append((node, bytearray()))
+            self._room = self._sample_octets
+
+    def _to_body(self) -> None:
+        self._state = _BODY if self._stack else _TO_END
+        self._fresh = True
+
+    def _close(self, until: Node | None, end: int) -> None:
+        """Ends the part at hand and its parents up to `until`, which stays open."""
+        node: Node | None = self._node
+        while node is not None and node is not until:
+            if node.kind == MESSAGE:
+                self._messages -= 1
+            if node.end < 0:
+                node.end = end
+                node.lines += self._lf
+            node = node.parent
+        if node is not None:
+            self._node = node
+        self._counting = self._messages > 0
+        self._room = 0
+
+    def _count(self, piece: bytes, until: int) -> None:
+        """Counts line ends up to the offset, which lies in the piece at hand."""
+        if until > self._lf_at:
+            if self._counting:
+                self._lf += piece.count(b"\n", self._lf_at - self._base, until - self._base)
+            self._lf_at = until
+
+
+def _blank_line(piece: bytes, at: int) -> tuple[int, int]:
+    """Start and end of the first empty line at or after `at`, which starts a line; (-1, -1) without one."""
+    if piece.startswith((b"\n", b"\r\n"), at):
+        return at, piece.index(b"\n", at) + 1
+    stop = piece.find(b"\n\r\n", at)
+    lone = piece.find(b"\n\n", at, stop + 2 if stop >= 0 else len(piece))
+    if lone >= 0:
+        return lone + 1, lone + 2
+    return (stop + 1, stop + 3) if stop >= 0 else (-1, -1)

@@ -1,0 +1,243 @@
+"""BODYSTRUCTURE and BODY in wire form, and the house's Describe, which makes them once, at arrival (RFC 9051 §7.5.2).
+
+A letter is described in one pass: linear time, constant memory, octets in pieces of any size; the same
+octets have the same answer however they are cut. Nothing is refused here, whoever takes letters in
+looks at the facts. Broken letters have an answer too: a multipart without parts is one empty text.
+"""
+
+import re
+
+from appliance.mail.content import Content, Parameters
+from appliance.mail.date import parse_date
+from appliance.mail.description import Description, Scanner
+from appliance.mail.limits import SMTP_LINE_OCTETS
+from appliance.mail.partmap import LEAF, MESSAGE, MULTIPART, pack
+from appliance.mail.preview import preview
+from appliance.mail.structure import ADDRESS_FIELDS, Heading, Node, StructureScanner, letter_heading
+
+from .envelope import envelope, nstring, string
+
+DESCRIBED_BY = 1
+"""Rises when the answer for the same octets changes: rows of an older scanner are then made anew."""
+SAMPLE_OCTETS = 4096
+"""Octets of a text from which its preview is made."""
+_LINE_OCTETS = SMTP_LINE_OCTETS - 2
+_DEFAULT_CHARSET = b'"charset" "us-ascii"'
+_EMPTY_TEXT = b'"text" "plain" (' + _DEFAULT_CHARSET + b') NIL NIL "7bit" 0 0 NIL NIL NIL NIL'
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|\{([0-9]+)\}\r\n|[()]|[^()"{ ]+| ')
+
+
+def make_describe() -> Scanner:
+    """A scanner for one letter; its `longest_line_octets` is at least 998, which every line may have (RFC 5322 §2.1.1)."""
+    return _Describer()
+
+
+class _Describer:
+    __slots__ = ("_after_cr", "_bare", "_eight_bit", "_line", "_longest", "_made", "_nul", "_octets", "_structure")
+
+    def __init__(self) -> None:
+        self._structure = StructureScanner(SAMPLE_OCTETS)
+        self._octets = 0
+        self._longest = _LINE_OCTETS
+        self._line = 0  # octets of the line at hand that earlier pieces brought
+        self._after_cr = False
+        self._bare = False
+        self._nul = False
+        self._eight_bit = False
+        self._made: tuple[bytes, bytes, str] | None = None
+
+    def feed(self, piece: bytes) -> None:
+        if piece:
+            self._octets += len(piece)
+            self._eight_bit = self._eight_bit or not piece.isascii()
+            self._nul = self._nul or 0 in piece
+            self._bare = self._bare or self._has_bare(piece)
+            self._measure_lines(piece)
+            self._after_cr = piece[-1] == 13
+            self._structure.feed(piece)
+
+    def _has_bare(self, piece: bytes) -> bool:
+        """A CR without LF or a LF without CR; what ends the piece is judged with the next."""
+        if self._after_cr != (piece[0] == 10):
+            return True
+        pairs = piece.count(b"\r\n")
+        return piece.count(b"\n") != pairs + self._after_cr or piece.count(b"\r") != pairs + (piece[-1] == 13)
+
+    def _measure_lines(self, piece: bytes) -> None:
+        """Finds lines longer than the longest so far; all others are passed over a window at a time."""
+        start = -self._line
+        while True:
+            reach = max(start + self._longest + 2, 0)
+            end = piece.rfind(b"\n", max(start, 0), reach)
+            if end < 0:
+                end = piece.find(b"\n", reach)
+                if end < 0:
+                    break
+                self._longest = end - start - (piece[end - 1] == 13 if end else self._after_cr)
+            start = end + 1
+        self._line = len(piece) - start
+
+    def finish(self, prefix: bytes = b"") -> Description:
+        root = self._structure.finish()
+        if self._made is None:
+            self._made = pack(root), bodystructure(root), self._preview()
+        parts, structure, text = self._made
+        heading = _merged(letter_heading(prefix), root.heading) if prefix else root.heading
+        dates = heading.get(b"date")
+        return Description(
+            octets=self._octets,
+            header_octets=root.body_start,
+            envelope=envelope(heading),
+            bodystructure=structure,
+            parts=parts,
+            sent_at=parse_date(dates[-1]) if dates else None,
+            hops=len(heading.get(b"received", ())),
+            preview=text,
+            has_date=b"date" in heading,
+            has_message_id=b"message-id" in heading,
+            has_from=b"from" in heading,
+            longest_line_octets=max(self._longest, self._line - self._after_cr),
+            bare_cr_or_lf=self._bare or self._after_cr,
+            nul=self._nul,
+            eight_bit=self._eight_bit,
+            described_by=DESCRIBED_BY,
+        )
+
+    def _preview(self) -> str:
+        """Of the plain text, or of the HTML where there is none that says anything."""
+        samples = sorted(self._structure.samples, key=lambda sample: (sample[0].content.subtype or b"").lower() == b"html")
+        return next(filter(None, (preview(node.content, node.transfer, bytes(octets)) for node, octets in samples)), "")
+
+
+def _merged(prefix: Heading, letter: Heading) -> Heading:
+    """The fields of both as one header has them: ours stand first."""
+    together = ADDRESS_FIELDS | {b"received"}
+    merged = {name: values + letter.get(name, []) if name in together else letter.get(name, values) for name, values in prefix.items()}
+    return letter | merged
+
+
+def bodystructure(node: Node) -> bytes:
+    """BODYSTRUCTURE of a part and all inside it."""
+    return b"(" + _inside(node) + b")"
+
+
+def _inside(node: Node) -> bytes:
+    content = node.content
+    if node.parent is None and _is_simple(node):
+        content = Content()
+    if node.kind == MULTIPART:
+        parts = b"".join([bodystructure(child) for child in node.children]) or b"(" + _EMPTY_TEXT + b")"
+        return b"%b %b %b %b" % (parts, string(content.subtype or b""), _parameters(content.parameters), _extension(content))
+    sizes = b"%d" % (node.end - node.body_start)
+    if node.kind == MESSAGE:
+        kind = b'"message" "rfc822"'
+        letter = node.children[0]
+        sizes = b"%b %b %b %d" % (sizes, envelope(letter.heading), bodystructure(letter), node.lines)
+    elif content.type is None:
+        kind = b'"text" "plain"'
+        sizes += b" %d" % node.lines
+    else:
+        kind = string(content.type) + b" " + string(content.subtype or b"")
+        if content.is_text():
+            sizes += b" %d" % node.lines
+    return b"%b %b %b %b %b %b %b %b" % (
+        kind,
+        _parameters(content.parameters, charset=node.kind != MESSAGE and content.is_text()),
+        nstring(content.id),
+        nstring(content.description),
+        b'"7bit"' if content.encoding is None else string(content.encoding),
+        sizes,
+        nstring(content.md5),
+        _extension(content),
+    )
+
+
+def _is_simple(node: Node) -> bool:
+    """The commonest letter, plain ASCII text, has one form however it is written."""
+    content = node.content
+    return (
+        node.kind == LEAF
+        and content.type is not None
+        and content.is_text()
+        and (content.subtype or b"").lower() == b"plain"
+        and [(name.lower(), value.lower()) for name, value in content.parameters] in ([], [(b"charset", b"us-ascii")])
+        and (content.encoding is None or content.encoding.lower() == b"7bit")
+        and content.id is content.description is content.md5 is content.disposition is content.location is None
+        and not content.languages
+    )
+
+
+def _parameters(parameters: Parameters, *, charset: bool = False) -> bytes:
+    words = [string(name) + b" " + string(value) for name, value in parameters]
+    if charset and not any(name.lower() == b"charset" for name, _ in parameters):
+        words.append(_DEFAULT_CHARSET)
+    return b"(" + b" ".join(words) + b")" if words else b"NIL"
+
+
+def _extension(content: Content) -> bytes:
+    disposition = b"NIL"
+    if content.disposition is not None:
+        disposition = b"(" + string(content.disposition) + b" " + _parameters(content.disposition_parameters) + b")"
+    languages = b"(" + b" ".join([string(tag) for tag in content.languages]) + b")" if content.languages else b"NIL"
+    return disposition + b" " + languages + b" " + nstring(content.location)
+
+
+def body_of(bodystructure: bytes) -> bytes:
+    """BODY, the form without extension data, from BODYSTRUCTURE as this room makes it; anything else comes back as it is."""
+    out: list[bytes] = []
+    try:
+        _copy_body(bodystructure, 0, out)
+    except ValueError:
+        return bodystructure
+    return b"".join(out)
+
+
+def _copy_body(wire: bytes, at: int, out: list[bytes]) -> int:
+    """Copies one part's list that starts at `at` up to its extension data; the octet behind the list."""
+    start = at + 1
+    if wire[start : start + 1] == b"(":
+        out.append(b"(")
+        at = start
+        while wire[at : at + 1] == b"(":
+            at = _copy_body(wire, at, out)
+        at = _copy_items(wire, at, 1, out)
+    else:
+        at = _copy_items(wire, at, 7, out)
+        kind = wire[start : start + 20].lower()
+        if kind.startswith(b'"text" '):
+            at = _copy_items(wire, at, 1, out)
+        elif kind.startswith(b'"message" "rfc822" '):
+            at = _copy_items(wire, at, 1, out)
+            out.append(b" ")
+            at = _copy_items(wire, _copy_body(wire, at + 1, out), 1, out)
+    out.append(b")")
+    while wire[at : at + 1] == b" ":
+        at = _item_end(wire, at + 1)
+    if wire[at : at + 1] != b")":
+        raise ValueError("not a part")
+    return at + 1
+
+
+def _copy_items(wire: bytes, at: int, count: int, out: list[bytes]) -> int:
+    """Copies so many items, each with the octet before it; the octet behind the last."""
+    start = at
+    for _ in range(count):
+        at = _item_end(wire, at + 1)
+    out.append(wire[start:at])
+    return at
+
+
+def _item_end(wire: bytes, at: int) -> int:
+    """The octet behind one string, number, NIL or list."""
+    level = 0
+    while found := _TOKEN.match(wire, at):
+        at = found.end()
+        if found[1]:
+            at += int(found[1])
+        elif found[0] == b"(":
+            level += 1
+        elif found[0] == b")":
+            level -= 1
+        if level <= 0:
+            return at
+    raise ValueError("an item that does not end")
