@@ -8,7 +8,9 @@ Fails with SetupError when the file cannot be this house's database.
 """
 
 import sqlite3
+import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, TypeVar
@@ -42,6 +44,10 @@ class House(Reads, Writes, Protocol):
 
     def watch(self, call: Watch) -> None: ...
 
+    def new_lock(self) -> AbstractContextManager[bool]:
+        """A lock that threads share; threads belong to this room, their locks come from here too."""
+        ...
+
 
 def _silent(kind: str, text: str) -> None:
     """Nobody listens."""
@@ -66,6 +72,7 @@ class Database:
         self.write_lazily = self.writer.write_lazily
         self.watch = self.writer.watch
         self.read = self.readers.read
+        self.new_lock = threading.Lock
 
     @classmethod
     async def open(
@@ -120,6 +127,7 @@ class InlineWriter:
         self._report = report
         self._watchers: list[Watch] = []
         self._readers = Readers(path, 1, READER_CACHE_KIB)
+        self.new_lock = threading.Lock
         self.engine = Engine(path, self._readers, ring_octets=ring_octets, report=report)
         self.engine.open()
 

@@ -1,0 +1,321 @@
+"""One door for the octets of letters: small ones in a row, large ones in a file; both exactly as received.
+
+    | state        | row in `body`     | file                    | leaves it by                                              |
+    |--------------|-------------------|-------------------------|-----------------------------------------------------------|
+    | staged       | none (or a twin's)| in `new/`, not synced   | `finish` -> synced; abort, stop -> unlinked                |
+    | synced       | none (or a twin's)| named, durable, claimed | `hold` commits -> referenced; abort -> the writer looks    |
+    | referenced   | holders > 0       | named, durable          | `release` of the last holder -> unreferenced or unlinked   |
+    | unreferenced | holders = 0       | named, durable          | `hold` of a twin -> referenced; `free` -> unlinked         |
+    | unlinked     | none              | gone                    | (the sweep at start takes what a power cut left behind)    |
+
+Only the writer unlinks, after the commit that removed the row, and only while no arrival has the name claimed and no
+row names it. A body is stored once however many rows need it: `holders` counts them. In a row: at most
+ROW_STORED_OCTETS packed and ROW_RAW_OCTETS as received.
+
+Fails with StoreError: TOO_BIG, BUSY, FULL while receiving; GONE, BROKEN while reading.
+"""
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import trio
+
+from appliance.database.database import House
+from appliance.database.writer import Transaction
+from appliance.mail.description import Describe, Description, Scanner
+from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.ids import BodyId
+from appliance.mail.limits import RESERVE_OCTETS
+
+from .blocks import BLOCK_OCTETS, pack, pack_many
+from .body_files import DIGEST_OCTETS, BodyFiles, Staging, trouble_of
+from .budget import FIRST, FULL, SMALL, Budget
+from .reading import Body, FileBody, GoneBody, LaterBody, Letter, RecentBlock, body_in_row
+
+__all__ = ("Bodies", "Body", "Budget", "Incoming", "Letter", "StagedBody")
+
+T = TypeVar("T")
+ROW_STORED_OCTETS = 64 * 1024
+ROW_RAW_OCTETS = 2**20
+HELD_OCTETS = 2 * BLOCK_OCTETS
+"""Octets a letter gathers before they go to a thread together: a hop costs 190 us, packing a block of text 600."""
+FREE_AT_ONCE = 64
+"""Bodies a commit frees itself; of a larger expunge the rest stays unreferenced and is freed in idle time."""
+
+
+class StagedBody:
+    """A body waiting for the commit that names it; given back when `receive`'s block ends uncommitted."""
+
+    __slots__ = ("_scanner", "data", "description", "digest", "octets", "stored_octets")
+
+    def __init__(self, octets: int, scanner: Scanner, data: bytes, digest: bytes, stored_octets: int) -> None:
+        self.octets = octets
+        self.data = data
+        """What goes into the row; empty for a file."""
+        self.digest = digest
+        """The file's name; empty for a row."""
+        self.stored_octets = stored_octets
+        self._scanner = scanner
+        self.description = scanner.finish()
+
+    def describe(self, prefix: bytes) -> Description:
+        """The facts of prefix + body (RFC822.SIZE is len(prefix) + octets)."""
+        return self._scanner.finish(prefix) if prefix else self.description
+
+
+class Incoming:
+    """One letter being received, in constant memory."""
+
+    __slots__ = ("_blocks", "_bodies", "_digest", "_held", "_held_octets", "_limit", "_scanner", "_share", "_staged", "_staging", "octets")
+
+    def __init__(self, bodies: "Bodies", limit_octets: int, scanner: Scanner) -> None:
+        self.octets = 0
+        self._bodies = bodies
+        self._limit = limit_octets
+        self._scanner = scanner
+        self._share = 0
+        self._held: list[bytes] = []
+        self._held_octets = 0
+        self._blocks: list[bytes] = []
+        self._digest: Any = None
+        self._staging: Staging | None = None
+        self._staged: StagedBody | None = None
+
+    async def write(self, piece: bytes) -> None:
+        """Take octets; raises StoreError TOO_BIG over the limit, FULL, BUSY."""
+        self.octets += len(piece)
+        if self.octets > self._limit:
+            raise StoreError(Trouble.TOO_BIG)
+        self._held.append(bytes(piece))
+        self._held_octets += len(piece)
+        if self._held_octets > self._share:
+            await self._grow(SMALL if self._held_octets <= SMALL else FULL)
+        if self._held_octets >= HELD_OCTETS:
+            await self._bodies.hop(self._spill, False)
+
+    async def _grow(self, share: int) -> None:
+        if share > self._share:
+            await self._bodies.budget.grow(self._share, share)
+            self._share = share
+
+    async def finish(self) -> StagedBody:
+        """All octets are in: packed, hashed, described; large ones durable in their file. Not yet referenced."""
+        if self.octets <= BLOCK_OCTETS:
+            raw = b"".join(self._held)
+            self._scanner.feed(raw)
+            data = pack(raw, first=True)
+            self._staged = StagedBody(self.octets, self._scanner, data, b"", len(data))
+        else:
+            self._staged = await self._bodies.hop(self._end)
+        self._held.clear()
+        self._blocks.clear()
+        if (kept := max(FIRST, len(self._staged.data))) < self._share:
+            self._bodies.budget.give(self._share - kept)
+            self._share = kept
+        return self._staged
+
+    def _spill(self, all_of_it: bool) -> None:
+        """In a thread: pack the whole blocks that are held (at the end, the rest too)."""
+        raw = b"".join(self._held)
+        whole = len(raw) if all_of_it else len(raw) // BLOCK_OCTETS * BLOCK_OCTETS
+        self._held = [raw[whole:]] if whole < len(raw) else []
+        self._held_octets = len(raw) - whole
+        first = self._digest is None
+        if first:
+            self._digest = hashlib.blake2b(digest_size=DIGEST_OCTETS)
+        for at in range(0, whole, BLOCK_OCTETS):
+            block = raw[at : min(at + BLOCK_OCTETS, whole)]
+            self._digest.update(block)
+            self._scanner.feed(block)
+            self._blocks.append(pack(block, first=first and at == 0))
+        if self._staging is None:
+            packed = sum(map(len, self._blocks))
+            if packed <= ROW_STORED_OCTETS - 1024 and self.octets <= ROW_RAW_OCTETS:
+                return
+            self._staging = self._bodies.files.stage()
+        self._bodies.check_room()
+        self._staging.write(self._blocks, self.octets - self._held_octets - self._staging.octets)
+        self._blocks = []
+
+    def _end(self) -> StagedBody:
+        """In a thread."""
+        self._spill(True)
+        if self._staging is None:
+            data = pack_many(self._blocks)
+            return StagedBody(self.octets, self._scanner, data, b"", len(data))
+        staging = self._staging
+        staging.end()
+        digest = self._digest.digest()
+        self._bodies.files.place(staging, digest)
+        self._staging = None
+        try:
+            return StagedBody(self.octets, self._scanner, b"", digest, staging.stored_octets)
+        except BaseException:
+            self._bodies.files.unclaim(digest)
+            raise
+
+    async def __aenter__(self) -> "Incoming":
+        self._bodies.check_room()
+        await self._grow(FIRST)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """The end of the block, committed or not: no claim and no nameless file is left."""
+        try:
+            if self._staging is not None:
+                with trio.CancelScope(shield=True):
+                    await self._bodies.hop(self._bodies.files.discard, self._staging)
+            elif self._staged is not None and self._staged.digest:
+                self._bodies.files.unclaim(self._staged.digest)
+                self._bodies.look_after(self._staged.digest)
+        finally:
+            self._bodies.budget.give(self._share)
+
+
+class Bodies:
+    """All bodies of one house. `limiter` bounds the threads that pack, sync and read files. Made by `open`."""
+
+    def __init__(self, house: House, directory: Path, limiter: trio.CapacityLimiter, budget: Budget | None = None) -> None:
+        self._house = house
+        self._limiter = limiter
+        self.files = BodyFiles(directory, house.new_lock)
+        self.budget = budget or Budget()
+        self.recent = RecentBlock()
+        self.unheld = False
+        """A commit left unreferenced bodies behind: `reclaim` has work."""
+
+    @classmethod
+    async def open(
+        cls, house: House, directory: Path, limiter: trio.CapacityLimiter | None = None, *, budget: Budget | None = None
+    ) -> "Bodies":
+        """Ready the directory; drop what was being written when the house stopped."""
+        bodies = cls(house, directory, limiter or trio.CapacityLimiter(2), budget)
+        await bodies.hop(bodies.files.prepare)
+        return bodies
+
+    async def hop(self, call: Callable[..., T], *arguments: Any) -> T:
+        """Run in a thread of the pool; the card's errors become StoreErrors."""
+        try:
+            return await trio.to_thread.run_sync(call, *arguments, limiter=self._limiter)
+        except OSError as error:
+            raise trouble_of(error) from error
+
+    def check_room(self) -> None:
+        """Arriving mail keeps out of the reserve that deleting needs. Raises FULL."""
+        about = os.statvfs(self.files.directory)
+        if about.f_bavail * about.f_frsize < RESERVE_OCTETS:
+            raise StoreError(Trouble.FULL)
+
+    def receive(self, limit_octets: int, describe: Describe) -> AbstractAsyncContextManager[Incoming]:
+        """`async with bodies.receive(n, describe) as incoming:` an uncommitted body is given back at the end of the block.
+
+        Draws on the house's budget of octets in flight: waits up to RECEIVE_WAIT_S, then StoreError BUSY. FULL when
+        the card is.
+        """
+        return Incoming(self, limit_octets, describe())
+
+    # --- on the writer thread --------------------------------------------------------------------------
+
+    def hold(self, transaction: Transaction, staged: StagedBody, holders: int = 1) -> BodyId:
+        """`holders` more rows need this body: inserts it, or finds its twin."""
+        if staged.digest:
+            found = transaction.execute("SELECT id FROM body WHERE digest = ?", (staged.digest,)).fetchone()
+            if found:
+                self.hold_more(transaction, BodyId(found[0]), holders)
+                return BodyId(found[0])
+        body = BodyId(transaction.next_id("body"))
+        transaction.execute(
+            "INSERT INTO body VALUES(?, ?, ?, ?, ?)", (body, staged.octets, staged.stored_octets, holders, staged.digest or None)
+        )
+        if not staged.digest:
+            transaction.execute("INSERT INTO body_data VALUES(?, ?)", (body, staged.data))
+        return body
+
+    def hold_more(self, transaction: Transaction, body: BodyId, holders: int = 1) -> None:
+        """`holders` more rows need a body that is there."""
+        transaction.execute("UPDATE body SET holders = holders + ? WHERE id = ?", (holders, body))
+
+    def release(self, transaction: Transaction, counts: Sequence[tuple[BodyId, int]]) -> None:
+        """So many rows that needed these bodies went in this transaction."""
+        freed = 0
+        for body, count in counts:
+            row = transaction.execute("UPDATE body SET holders = holders - ? WHERE id = ? RETURNING holders", (count, body)).fetchall()
+            if row and row[0][0] <= 0:
+                if freed < FREE_AT_ONCE:
+                    self._free(transaction, body)
+                freed += 1
+        if freed > FREE_AT_ONCE:
+            self.unheld = True
+
+    def free(self, transaction: Transaction, limit: int) -> tuple[int, int]:
+        """Free up to `limit` unreferenced bodies; how many, and their stored octets."""
+        rows = transaction.execute("SELECT id, stored_octets FROM body WHERE holders = 0 LIMIT ?", (limit,)).fetchall()
+        for body, _ in rows:
+            self._free(transaction, body)
+        return len(rows), sum(row[1] for row in rows)
+
+    def _free(self, transaction: Transaction, body: BodyId) -> None:
+        digest = transaction.execute("DELETE FROM body WHERE id = ? RETURNING digest", (body,)).fetchall()[0][0]
+        if digest is None:
+            transaction.execute("DELETE FROM body_data WHERE id = ?", (body,))
+        else:
+            self.unlink_later(transaction, digest)
+
+    def unlink_later(self, transaction: Transaction, digest: bytes) -> None:
+        """After this commit the writer removes the file, unless it is needed by then."""
+
+        def named() -> bool:
+            return bool(transaction.execute("SELECT 1 FROM body WHERE digest = ?", (digest,)).fetchall())
+
+        def unlink() -> None:
+            self.files.unlink_unless(digest, named)
+
+        transaction.after_commit(unlink)
+
+    def look_after(self, digest: bytes) -> None:
+        """An arrival let go of the name: if no row took it, the writer removes the file."""
+        self._house.write_lazily(lambda transaction: self.unlink_later(transaction, digest))
+
+    # --- reading ---------------------------------------------------------------------------------------
+
+    def load(self, connection: sqlite3.Connection, bodies: Sequence[BodyId], octets: int = 2**20) -> dict[BodyId, Body]:
+        """Inside a read query: all these bodies, open for reading.
+
+        Small ones are read whole here while they fit in `octets` (the first always does), so that reading them later
+        costs no thread; the others fetch their octets at their first read. One that is gone says so when it is read.
+        """
+        found: dict[BodyId, Body] = {}
+        for body in bodies:
+            if body in found:
+                continue
+            row = connection.execute("SELECT octets, digest FROM body WHERE id = ?", (body,)).fetchone()
+            if row is None:
+                found[body] = GoneBody()
+            elif row[1] is not None:
+                found[body] = FileBody(row[0], row[1], self)
+            elif found and row[0] > octets:
+                found[body] = LaterBody(row[0], body, self)
+            else:
+                octets -= row[0]
+                found[body] = self._in_row(connection, body, row[0])
+        return found
+
+    def _in_row(self, connection: sqlite3.Connection, body: BodyId, octets: int) -> Body:
+        row = connection.execute("SELECT data FROM body_data WHERE id = ?", (body,)).fetchone()
+        if row is None:
+            raise StoreError(Trouble.BROKEN, f"body {body} has lost its octets")
+        return body_in_row(octets, row[0], self)
+
+    async def read_many(self, bodies: Sequence[BodyId], octets: int = 2**20) -> dict[BodyId, Body]:
+        """`load` in one hop."""
+        return await self._house.read(lambda connection: self.load(connection, bodies, octets))
+
+    async def open_body(self, body: BodyId) -> Body:
+        """One of them; raises StoreError BROKEN."""
+        return (await self.read_many((body,)))[body]

@@ -1,0 +1,251 @@
+"""Large bodies as files: written in blocks, named by the digest of their octets, durable before a commit names them.
+
+A file is its blocks (see `blocks`), then four octets for each block's stored length, then a trailer. Names are the
+hex digits of a BLAKE2b digest of the octets as received, in 16 directories.
+
+Promises: when `place` returns, the file and its name survive a power cut. A file that a row names is never
+replaced by one that is not durable yet. `unlink_unless` removes a name only while no arrival has it claimed.
+Everything here blocks: it runs in threads.
+
+Fails with StoreError FULL when the card is full, BROKEN for other faults of the card or a damaged file.
+"""
+
+import errno
+import os
+import struct
+import zlib
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from appliance.mail.errors import StoreError, Trouble
+
+from .blocks import unpack
+
+DIGEST_OCTETS = 24
+_TRAILER = struct.Struct("<QII4s")
+_MARK = b"PBX1"
+FAN_DIGITS = 1
+"""16 directories: they exist from the start. (With 256, the first hundreds of letters each made one: a flush and 8 KB more.)"""
+NEW = "new"
+"""Where files are written before they have a name; emptied at every start."""
+
+
+def trouble_of(error: OSError) -> StoreError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return StoreError(Trouble.FULL if full else Trouble.BROKEN, "" if full else f"a body file failed: {error}")
+
+
+class Staging:
+    """A file being written; nameless until it is placed."""
+
+    __slots__ = ("_fd", "lengths", "octets", "path", "stored_octets")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lengths = array("I")
+        self.octets = 0
+        self.stored_octets = 0
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+    def write(self, blocks: Sequence[bytes], octets: int) -> None:
+        """Packed blocks of `octets` octets in all; every block but the letter's last stands for BLOCK_OCTETS."""
+        for block in blocks:
+            self.lengths.append(len(block))
+        self._write(b"".join(blocks))
+        self.octets += octets
+
+    def end(self) -> None:
+        """Index and trailer."""
+        index = self.lengths.tobytes()
+        self._write(index + _TRAILER.pack(self.octets, len(self.lengths), zlib.crc32(index), _MARK))
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._fd, view) :]
+        self.stored_octets += len(data)
+
+    def sync(self) -> None:
+        # not fdatasync: the rename belongs to the same journal transaction and is made durable with it
+        os.fsync(self._fd)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class _Names:
+    """One directory whose names are made durable: threads that come while a sync runs share the next one."""
+
+    def __init__(self, path: Path, turn: AbstractContextManager[object]) -> None:
+        self._path = path
+        self._turn = turn
+        self._asked = 0
+        self._durable = 0
+
+    def sync(self) -> None:
+        self._asked += 1
+        mine = self._asked
+        with self._turn:
+            if self._durable >= mine:
+                return
+            through = self._asked
+            fd = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            self._durable = through
+
+
+class BodyFiles:
+    """All body files of one house. `new_lock` makes locks that threads share."""
+
+    def __init__(self, directory: Path, new_lock: Callable[[], AbstractContextManager[object]]) -> None:
+        self.directory = directory
+        self._claims: dict[bytes, int] = {}
+        self._lock = new_lock()
+        self._names = {f"{n:x}": _Names(directory / f"{n:x}", new_lock()) for n in range(16**FAN_DIGITS)}
+        self._staged = 0
+
+    def prepare(self) -> None:
+        """Make the directories durable and drop what was being written when the house stopped; before any arrival."""
+        if not self.directory.exists():
+            self.directory.mkdir(mode=0o700)
+            _sync(self.directory.parent)
+        made = False
+        for name in (NEW, *self._names):
+            if not (self.directory / name).exists():
+                (self.directory / name).mkdir(mode=0o700)
+                made = True
+        if made:
+            _sync(self.directory)
+        for left in (self.directory / NEW).iterdir():
+            left.unlink()
+
+    def path_of(self, digest: bytes) -> Path:
+        name = digest.hex()
+        return self.directory / name[:FAN_DIGITS] / name
+
+    # --- arriving --------------------------------------------------------------------------------------
+
+    def stage(self) -> Staging:
+        with self._lock:
+            self._staged += 1
+            number = self._staged
+        return Staging(self.directory / NEW / str(number))
+
+    def place(self, staging: Staging, digest: bytes) -> None:
+        """Claim the name, give it to the file and make both durable. The claim stays until `unclaim`."""
+        path = self.path_of(digest)
+        with self._lock:
+            known = self._claims.get(digest, 0)
+            self._claims[digest] = known + 1
+        try:
+            if known or path.exists():
+                # a twin: what stands there may be named by a row already, so ours must be durable before it takes its place
+                staging.sync()
+                staging.path.replace(path)
+            else:
+                staging.path.replace(path)
+                staging.sync()
+            self._names[path.parent.name].sync()
+            staging.close()
+        except BaseException:
+            self.unclaim(digest)
+            raise
+
+    def unclaim(self, digest: bytes) -> None:
+        with self._lock:
+            left = self._claims[digest] - 1
+            if left:
+                self._claims[digest] = left
+            else:
+                del self._claims[digest]
+
+    @staticmethod
+    def discard(staging: Staging) -> None:
+        staging.close()
+        staging.path.unlink(missing_ok=True)
+
+    # --- going -----------------------------------------------------------------------------------------
+
+    def unlink_unless(self, digest: bytes, named: Callable[[], bool]) -> bool:
+        """On the writer thread, outside a transaction: remove the file unless it is claimed or a row names it."""
+        with self._lock:
+            if digest in self._claims or named():
+                return False
+            try:
+                self.path_of(digest).unlink()
+            except FileNotFoundError:
+                return False
+            return True
+
+    # --- reading ---------------------------------------------------------------------------------------
+
+    def open(self, digest: bytes) -> "BodyFile":
+        """Raises StoreError GONE, BROKEN."""
+        return BodyFile(self.path_of(digest))
+
+    def names(self) -> Iterator[list[bytes]]:
+        """The digests of all files there are, one directory at a time."""
+        for name in self._names:
+            found = []
+            for path in (self.directory / name).iterdir():
+                try:
+                    found.append(bytes.fromhex(path.name))
+                except ValueError:
+                    continue
+            yield found
+
+
+class BodyFile:
+    """One file open for reading; it stays readable when its name is removed meanwhile. Closed with its last reference."""
+
+    __slots__ = ("_fd", "_offsets")
+
+    def __init__(self, path: Path) -> None:
+        self._fd = -1
+        try:
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            size = os.fstat(self._fd).st_size
+            _, blocks, check, mark = _TRAILER.unpack(os.pread(self._fd, _TRAILER.size, max(0, size - _TRAILER.size)))
+            index = os.pread(self._fd, 4 * blocks, max(0, size - _TRAILER.size - 4 * blocks))
+        except FileNotFoundError:
+            raise StoreError(Trouble.GONE) from None
+        except (OSError, struct.error) as error:
+            raise StoreError(Trouble.BROKEN, f"{path.name} cannot be read: {error}") from error
+        if mark != _MARK or zlib.crc32(index) != check:
+            raise StoreError(Trouble.BROKEN, f"{path.name} is damaged")
+        lengths = array("I", index)
+        self._offsets = array("Q", (0,))
+        at = 0
+        for length in lengths:
+            at += length
+            self._offsets.append(at)
+
+    def blocks(self, first: int, last: int) -> bytes:
+        """The octets of blocks `first` to `last`, both counted from 0 and included."""
+        start, end = self._offsets[first], self._offsets[last + 1]
+        try:
+            packed = os.pread(self._fd, end - start, start)
+            return b"".join(
+                [unpack(packed[self._offsets[n] - start : self._offsets[n + 1] - start]) for n in range(first, last + 1)]
+            )
+        except (OSError, ValueError) as error:
+            raise StoreError(Trouble.BROKEN, f"a body could not be read: {error}") from error
+
+    def __del__(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+
+
+def _sync(directory: Path) -> None:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,300 @@
+"""Bodies in rows and files: octets exactly as received, stored once, gone when nobody needs them."""
+
+import base64
+import os
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from appliance.database.database import Database, InlineWriter
+from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.ids import BodyId
+from appliance.store.bodies import Bodies, StagedBody
+from appliance.store.reclaim import Reclaim
+from tests.store.house import PlainScanner
+
+LIMIT = 200 * 2**20
+TEXT = b"Subject: hello\r\n\r\n" + b"Some words in a letter.\r\n" * 40
+NOISE = random.Random(1)
+
+
+def attachment(octets: int) -> bytes:
+    return b"Subject: photo\r\n\r\n" + base64.encodebytes(NOISE.randbytes(octets)).replace(b"\n", b"\r\n")
+
+
+@asynccontextmanager
+async def a_place(directory: Path) -> AsyncIterator[tuple[Database, Bodies]]:
+    async with await Database.open(directory / "house.db", migrate_in_child=False, lazy_s=0.01) as database:
+        yield database, await Bodies.open(database, directory / "bodies")
+
+
+async def keep(database: Database, bodies: Bodies, octets: bytes, *, pieces: int = 5000, holders: int = 1) -> BodyId:
+    async with bodies.receive(LIMIT, PlainScanner) as incoming:
+        for at in range(0, len(octets), pieces):
+            await incoming.write(octets[at : at + pieces])
+        staged = await incoming.finish()
+        assert staged.octets == len(octets) == staged.description.octets
+        return await database.write(lambda transaction: bodies.hold(transaction, staged, holders))
+
+
+async def drop(database: Database, bodies: Bodies, body: BodyId, count: int = 1) -> None:
+    await database.write(lambda transaction: bodies.release(transaction, [(body, count)]))
+
+
+async def whole(bodies: Bodies, body: BodyId, step: int = 2**20) -> bytes:
+    opened = await bodies.open_body(body)
+    out = bytearray()
+    while piece := await opened.read(len(out), step):
+        out += piece
+    return bytes(out)
+
+
+def files(directory: Path) -> list[str]:
+    return sorted(path.name for path in (directory / "bodies").rglob("*") if path.is_file())
+
+
+KINDS = {
+    "empty": b"",
+    "one": b"x",
+    "text": TEXT,
+    "photo 10 KB": attachment(10_000),
+    "text 60 KB": TEXT * 60,
+    "text 70 KB": TEXT * 70,
+    "text 800 KB": TEXT * 800,
+    "text 1200 KB": TEXT * 1200,
+    "photo 300 KB": attachment(300_000),
+    "one block": NOISE.randbytes(65_536),
+    "one block and one": NOISE.randbytes(65_537),
+    "two blocks": NOISE.randbytes(131_072),
+    "noise": NOISE.randbytes(400_000),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_octets_come_out_as_they_went_in(tmp_path: Path, kind: str) -> None:
+    octets = KINDS[kind]
+    async with a_place(tmp_path) as (database, bodies):
+        for pieces in (3001, 65_536, 2**20):
+            body = await keep(database, bodies, octets, pieces=pieces)
+            assert await whole(bodies, body) == octets
+            opened = await bodies.open_body(body)
+            assert opened.octets == len(octets)
+            for _ in range(20):
+                offset = NOISE.randrange(len(octets) + 2)
+                count = NOISE.choice((0, 1, 100, 65_536, 70_000, 2**20))
+                assert await opened.read(offset, count) == octets[offset : offset + count]
+
+
+async def test_where_a_body_is_kept(tmp_path: Path) -> None:
+    async with a_place(tmp_path) as (database, bodies):
+        await keep(database, bodies, TEXT * 900)
+        assert len(TEXT * 900) < 2**20 and not files(tmp_path), "text below 1 MiB that packs into 64 KiB stays in a row"
+        await keep(database, bodies, TEXT * 1200)
+        assert len(files(tmp_path)) == 1, "above 1 MiB it is a file, however well it packs"
+        await keep(database, bodies, NOISE.randbytes(70_000))
+        assert len(files(tmp_path)) == 2, "above 64 KiB packed it is a file"
+
+
+async def test_twins_share_one_file_and_the_last_holder_takes_it_along(tmp_path: Path) -> None:
+    async with a_place(tmp_path) as (database, bodies):
+        photo = attachment(200_000)
+        first = await keep(database, bodies, photo, holders=2)
+        second = await keep(database, bodies, photo)
+        assert first == second and len(files(tmp_path)) == 1
+        await drop(database, bodies, first, 2)
+        assert await whole(bodies, first) == photo
+        opened = await bodies.open_body(first)
+        await opened.read(0, 10)
+        await drop(database, bodies, first)
+        await trio.sleep(0.05)
+        assert files(tmp_path) == []
+        assert await opened.read(0, 2**20) == photo, "a reader that has it open reads on"
+        with pytest.raises(StoreError) as refused:
+            await whole(bodies, first)
+        assert refused.value.trouble is Trouble.GONE
+
+
+async def test_an_arrival_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
+    async with a_place(tmp_path) as (database, bodies):
+        for finish in (False, True):
+            with pytest.raises(ValueError):
+                async with bodies.receive(LIMIT, PlainScanner) as incoming:
+                    await incoming.write(NOISE.randbytes(500_000))
+                    assert files(tmp_path)
+                    if finish:
+                        await incoming.finish()
+                    raise ValueError
+            await trio.sleep(0.05)
+            await database.write(lambda transaction: None)
+            await trio.sleep(0.05)
+            assert files(tmp_path) == []
+        assert bodies.budget._used == 0
+
+
+async def test_too_big_is_said_at_once(tmp_path: Path) -> None:
+    async with a_place(tmp_path) as (_, bodies), bodies.receive(1000, PlainScanner) as incoming:
+        await incoming.write(bytes(1000))
+        with pytest.raises(StoreError) as refused:
+            await incoming.write(b"x")
+        assert refused.value.trouble is Trouble.TOO_BIG
+
+
+async def test_the_sweep_removes_what_no_row_names_and_nothing_else(tmp_path: Path) -> None:
+    async with a_place(tmp_path) as (database, bodies):
+        kept = await keep(database, bodies, attachment(100_000))
+        [name] = files(tmp_path)
+        stray = tmp_path / "bodies" / "a" / ("a" * len(name))
+        stray.write_bytes(b"left by a power cut")
+        (tmp_path / "bodies" / "new" / "77").write_bytes(b"half")
+    async with a_place(tmp_path) as (database, bodies):
+        assert not (tmp_path / "bodies" / "new" / "77").exists()
+        async with bodies.receive(LIMIT, PlainScanner) as incoming:
+            await incoming.write(attachment(120_000))
+            staged = await incoming.finish()
+            assert await Reclaim(database, bodies, octets_a_s=float("inf")).sweep() == 2
+            await trio.sleep(0.05)
+            assert not stray.exists() and len(files(tmp_path)) == 2, "the one being delivered is claimed"
+            arrived = await database.write(lambda transaction: bodies.hold(transaction, staged))
+        assert await whole(bodies, kept) and await whole(bodies, arrived)
+        assert await Reclaim(database, bodies, octets_a_s=float("inf")).sweep() == 0
+
+
+async def test_a_large_expunge_leaves_the_rest_to_reclaim(tmp_path: Path) -> None:
+    async with a_place(tmp_path) as (database, bodies):
+        many = [await keep(database, bodies, TEXT + b"%d" % n) for n in range(150)]
+        photo = attachment(100_000)
+        many.append(await keep(database, bodies, photo))
+        many.append(await keep(database, bodies, photo + b"2"))
+        await database.write(lambda transaction: bodies.release(transaction, [(body, 1) for body in many]))
+        count = await database.read(lambda connection: connection.execute("SELECT count(*) FROM body").fetchone()[0])
+        assert count == 152 - 64 and bodies.unheld
+        again = await keep(database, bodies, photo)
+        assert again == many[150], "a twin takes an unreferenced body back"
+        assert await Reclaim(database, bodies, octets_a_s=float("inf")).free_all() == 152 - 64 - 1
+        await trio.sleep(0.05)
+        assert await whole(bodies, again) == photo
+        assert len(files(tmp_path)) == 1
+
+
+async def test_a_window_of_bodies_is_read_in_one_hop(tmp_path: Path) -> None:
+    async with a_place(tmp_path) as (database, bodies):
+        letters = [TEXT + b"%d" % n for n in range(5)]
+        numbers = [await keep(database, bodies, letter) for letter in letters]
+        opened = await bodies.read_many([*numbers, BodyId(9999)], 2 * len(TEXT) + 10)
+        for number, letter in zip(numbers, letters, strict=True):
+            assert await opened[number].read(0, 10**6) == letter
+        with pytest.raises(StoreError) as refused:
+            await opened[BodyId(9999)].read(0, 1)
+        assert refused.value.trouble is Trouble.GONE
+
+
+async def test_ranges_of_a_large_body_unpack_each_block_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from appliance.store import body_files
+
+    async with a_place(tmp_path) as (database, bodies):
+        photo = attachment(1_000_000)
+        opened = await bodies.open_body(await keep(database, bodies, photo, pieces=65_536))
+        unpacked = 0
+        real = body_files.unpack
+
+        def counted(block: bytes) -> bytes:
+            nonlocal unpacked
+            unpacked += 1
+            return real(block)
+
+        monkeypatch.setattr(body_files, "unpack", counted)
+        got = b""
+        while piece := await opened.read(len(got), 65_536 - 300):
+            got += piece
+        assert got == photo
+        assert unpacked <= len(photo) // 65_536 + 2
+
+
+async def test_damage_is_told_as_broken(tmp_path: Path) -> None:
+    async with a_place(tmp_path) as (database, bodies):
+        body = await keep(database, bodies, attachment(200_000))
+        [name] = files(tmp_path)
+        path = tmp_path / "bodies" / name[:1] / name
+        good = path.read_bytes()
+        for bad in (b"", good[:100], good[:-1], good[:-30] + bytes(10) + good[-20:], b"\x09" + good[1:]):
+            path.write_bytes(bad)
+            with pytest.raises(StoreError) as refused:
+                await whole(bodies, body)
+            assert refused.value.trouble is Trouble.BROKEN
+
+
+async def test_memory_stays_small_while_a_large_letter_passes(tmp_path: Path) -> None:
+    import tracemalloc
+
+    piece = os.urandom(65_536)
+    async with a_place(tmp_path) as (database, bodies):
+        tracemalloc.start()
+        try:
+            async with bodies.receive(LIMIT, PlainScanner) as incoming:
+                for _ in range(400):
+                    await incoming.write(piece)
+                staged = await incoming.finish()
+                body = await database.write(lambda transaction: bodies.hold(transaction, staged))
+            opened, at = await bodies.open_body(body), 0
+            while got := await opened.read(at, 65_536):
+                at += len(got)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert at == 400 * 65_536
+        assert peak < 3 * 2**20, f"{peak} octets"
+
+
+async def test_the_budget_waits_then_says_busy(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    from appliance.store.budget import Budget
+
+    budget = Budget(100_000, wait_s=60)
+    await budget.grow(0, 70_000)
+    started = trio.current_time()
+    with pytest.raises(StoreError) as refused:
+        await budget.grow(0, 10_000)
+    assert refused.value.trouble is Trouble.BUSY and trio.current_time() - started == 60
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(budget.grow, 0, 10_000)
+        nursery.start_soon(budget.grow, 0, 20_000)
+        await trio.sleep(1)
+        with trio.move_on_after(1):
+            await budget.grow(0, 40_000)
+        budget.give(70_000)
+    assert budget._used == 30_000
+
+
+async def test_a_full_share_never_waits_for_those_who_wait(autojump_clock: trio.testing.MockClock) -> None:
+    from appliance.store.budget import FIRST, FULL, SMALL, Budget
+
+    budget = Budget(16 * 2**20)
+    done = 0
+
+    async def letter() -> None:
+        nonlocal done
+        have = 0
+        for want in (FIRST, SMALL, FULL):
+            await budget.grow(have, want)
+            have = want
+            await trio.sleep(0.1)
+        budget.give(have)
+        done += 1
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(500):
+            nursery.start_soon(letter)
+    assert done == 500 and budget._used == 0
+
+
+async def test_inline_house_keeps_bodies_too(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    async with InlineWriter(tmp_path / "house.db") as database:
+        bodies = await Bodies.open(database, tmp_path / "bodies")
+        async with bodies.receive(LIMIT, PlainScanner) as incoming:
+            await incoming.write(TEXT)
+            staged: StagedBody = await incoming.finish()
+            body = await database.write(lambda transaction: bodies.hold(transaction, staged))
+        assert await (await bodies.open_body(body)).read(0, 10**6) == TEXT
