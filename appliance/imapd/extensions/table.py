@@ -2,18 +2,23 @@
 
 from ..extension import Extension
 from .appendlimit import EXTENSION as APPENDLIMIT
+from .binary import EXTENSION as BINARY
 from .children import EXTENSION as CHILDREN
+from .condstore import EXTENSION as CONDSTORE
 from .enable import EXTENSION as ENABLE
+from .esearch import EXTENSION as ESEARCH
 from .id import EXTENSION as ID
 from .idle import EXTENSION as IDLE
 from .list_extended import EXTENSION as LIST_EXTENDED
 from .list_status import EXTENSION as LIST_STATUS
 from .literalplus import EXTENSION as LITERALPLUS
+from .move import EXTENSION as MOVE
 from .multiappend import EXTENSION as MULTIAPPEND
 from .namespace import EXTENSION as NAMESPACE
 from .saslir import EXTENSION as SASL_IR
 from .special_use import EXTENSION as SPECIAL_USE
 from .status_size import EXTENSION as STATUS_SIZE
+from .uidplus import EXTENSION as UIDPLUS
 from .unselect import EXTENSION as UNSELECT
 
 EXTENSIONS: tuple[Extension, ...] = (
@@ -31,4 +36,9 @@ EXTENSIONS: tuple[Extension, ...] = (
     APPENDLIMIT,
     MULTIAPPEND,
     UNSELECT,
+    UIDPLUS,
+    MOVE,
+    ESEARCH,
+    CONDSTORE,
+    BINARY,
 )

@@ -7,8 +7,8 @@ command's octets. Raises MisuseError, and BadCharset for words in a charset nobo
 import codecs
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
 
+from appliance.mail import date
 from appliance.mail.errors import MisuseError
 from appliance.mail.flags import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
 from appliance.mail.query import (
@@ -31,13 +31,12 @@ from appliance.mail.query import (
 )
 
 from .sequence import parse_set
-from .tokens import MONTHS, NUMBER64_MOST, Tokens
+from .tokens import NUMBER64_MOST, Tokens
 
 DEPTH = 50
 """Nesting of NOT, OR and parentheses."""
 KEYS_OF_ONE_SEARCH = 500
 """Each key is asked of every message; the longest real ones (all senders of an address book) stay below a hundred."""
-EPOCH = date(1970, 1, 1).toordinal()
 NOT_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-8-sig"})
 """Python's text codecs that are no charsets of mail."""
 
@@ -168,21 +167,11 @@ def charset_named(name: bytes) -> str:
 
 
 def parse_day(octets: bytes) -> int:
-    """`1-Feb-1994` as days since 1970-01-01."""
-    day, _, rest = octets.partition(b"-")
-    month, _, year = rest.partition(b"-")
-    try:
-        if not (day.isdigit() and len(day) <= 2 and year.isdigit() and len(year) == 4):
-            raise ValueError(octets)  # noqa: TRY301
-        return date(int(year), MONTHS.index(month.decode("ascii").lower()) + 1, int(day)).toordinal() - EPOCH
-    except ValueError:
-        raise MisuseError("a date looks like 1-Feb-1994") from None
-
-
-def encode_day(day: int) -> bytes:
-    """The pair of `parse_day`."""
-    when = date.fromordinal(day + EPOCH)
-    return b"%d-%b-%04d" % (when.day, MONTHS[when.month - 1].capitalize().encode(), when.year)
+    """`1-Feb-1994` as days since 1970-01-01. Raises MisuseError."""
+    day = date.parse_day(octets)
+    if day is None:
+        raise MisuseError("a date looks like 1-Feb-1994")
+    return day
 
 
 # --- the keys --------------------------------------------------------------------------------

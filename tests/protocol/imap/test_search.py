@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appliance.mail.date import encode_day
 from appliance.mail.errors import MisuseError
 from appliance.mail.flags import ANSWERED, DELETED, SEEN
 from appliance.mail.query import (
@@ -28,7 +29,7 @@ from appliance.mail.query import (
     folded,
     leaves,
 )
-from appliance.protocol.imap.search import KEYS, BadCharset, Search, encode_day, parse_day, parse_search
+from appliance.protocol.imap.search import KEYS, BadCharset, Search, parse_day, parse_search
 from appliance.protocol.imap.tokens import Tokens
 
 TABLE = {key.name: key for key in KEYS}
@@ -126,7 +127,6 @@ def test_return_options() -> None:
         b"RETURN (MIN",
         b"RETURN MIN ALL",
         b"KEYWORD \\Seen",
-        b"BEFORE 1-Feb-0000",
         b"BEFORE 1-Feb-94",
     ],
 )
@@ -153,7 +153,7 @@ def test_depth_and_number_are_bounded_and_cheap() -> None:
 
 @given(st.integers(-25_000, 100_000))
 def test_days_round_trip(day: int) -> None:
-    assert parse_day(encode_day(day)) == day
+    assert parse_day(encode_day(day).lstrip()) == day
 
 
 def test_folding() -> None:

@@ -1,0 +1,36 @@
+"""EXPUNGE and UID EXPUNGE (RFC 9051 §6.4.3, §6.4.9). Durable before it is answered; `sync` tells who is gone."""
+
+from typing import TYPE_CHECKING
+
+from appliance.mail.errors import MisuseError
+
+from ..extension import Answer, Command, State, no, ok
+
+if TYPE_CHECKING:
+    from appliance.protocol.imap.tokens import Tokens
+
+    from ..session import Session
+
+
+def parse_expunge(tokens: "Tokens") -> bytes | None:
+    """`SP set` of UID EXPUNGE; nothing of EXPUNGE."""
+    return tokens.sequence_set() if tokens.accept(b" ") else None
+
+
+async def run(session: "Session", messages: bytes | None, uid: bool) -> Answer:
+    """Remove what carries \\Deleted, of the set only when one is given, and tell it; HIGHESTMODSEQ to who follows MODSEQs."""
+    selected = session.selected
+    assert selected is not None  # noqa: S101 the command is allowed in that state only
+    if uid != (messages is not None):
+        raise MisuseError("EXPUNGE takes no set, UID EXPUNGE takes one")
+    if selected.read_only:
+        return no(b"The mailbox is open for reading only.")
+    uids = None if messages is None else selected.uids_at(selected.places(messages, True))
+    gone = await selected.mailbox.expunge(uids) if uids is None or uids else []
+    await selected.sync(session, True)
+    if gone and b"CONDSTORE" in session.enabled:
+        return ok(b"Expunged.", b"HIGHESTMODSEQ %d" % selected.modseq)
+    return ok(b"Expunged.")
+
+
+COMMANDS = (Command(b"EXPUNGE", State.SELECTED, parse_expunge, run, uid_form=True, rfc="RFC 9051 §6.4.3, §6.4.9"),)

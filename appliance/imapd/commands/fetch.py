@@ -1,0 +1,183 @@
+"""FETCH and UID FETCH (RFC 9051 §6.4.5, RFC 3501 §6.4.5; CHANGEDSINCE: RFC 7162 §3.1.4).
+
+The list of items is compiled once for the command: columns of the row (a whole window told at once, see `columns`) and readings of
+the letter (one after the other, streamed, see `sections`). \\Seen set by reading is lazy and shown at once; with CONDSTORE it is
+durable before it is told, because then its MODSEQ is told.
+
+Messages that another session expunged meanwhile are left out. FETCH by number then ends with NO [EXPUNGEISSUED] (RFC 2180 §4.1.3,
+RFC 5530), because OK would say that all was told and EXPUNGE may not be said yet; UID FETCH ends with OK, for a UID that is not there
+is no error (RFC 9051 §6.4.9) and its EXPUNGE is said just before.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from appliance.mail.errors import MisuseError, StoreError
+from appliance.mail.flags import SEEN
+from appliance.mail.limits import WINDOW_ROWS
+from appliance.protocol.imap.fetch import Attribute, Fetch, parse_fetch
+from appliance.store.mailbox import Mode, Want
+
+from ..columns import COLUMNS, FLAGS, MODSEQ, UID, Column, lines
+from ..errors import SessionOver
+from ..extension import Answer, Command, Seqs, State, no, ok
+from ..readings import READINGS, Reading, Refusal
+from ..windows import Window, read, spans
+
+if TYPE_CHECKING:
+    from appliance.store.mailbox import Letter, Row
+
+    from ..selected import Selected
+    from ..session import Session
+
+CHANGES_ASKED = 1000
+"""CHANGEDSINCE at most so many changes back asks the store what changed; further back every row is read and compared."""
+FLAG_WINDOW_ROWS = 2000
+"""A window of nothing but flags: as many octets as 500 rows of everything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The compiled list of items of one command."""
+
+    columns: tuple[Column, ...]
+    readings: tuple[tuple[Attribute, Reading], ...]
+    want: Want
+    since: int
+
+    @property
+    def sees(self) -> bool:
+        return any(reading.sees for _, reading in self.readings)
+
+
+def compile_plan(session: "Session", fetch: Fetch, uid: bool) -> Plan:
+    """Raises MisuseError for an item or a modifier nobody offers."""
+    columns: list[Column] = [UID] if uid else []
+    readings: list[tuple[Attribute, Reading]] = []
+    offered: dict[bytes, Any] = {item.name: item for item in COLUMNS} | {item.name: item for item in READINGS}
+    offered |= session.registry.fetch_items
+    for attribute in fetch.attributes:
+        item = offered.get(attribute.name)
+        if item is None:
+            raise MisuseError(f"FETCH knows no item {attribute.name.decode()}")
+        if isinstance(item, Reading):
+            item.check(attribute)
+            readings.append((attribute, item))
+        elif item not in columns:
+            columns.append(item)
+    since = 0
+    for name, value in fetch.modifiers:
+        if name != b"CHANGEDSINCE" or not value:
+            raise MisuseError(f"FETCH knows no modifier {name.decode()} of that form")
+        since = value
+        if not any(column.name == MODSEQ.name for column in columns):
+            columns.append(session.registry.fetch_items[MODSEQ.name])
+    want = Want.FLAGS
+    for column in columns:
+        want |= column.want
+    if readings:
+        want |= Want.BODY | Want.DATES
+    return Plan(tuple(columns), tuple(readings), want, since)
+
+
+async def run(session: "Session", fetch: Fetch, uid: bool) -> Answer:
+    selected = session.selected
+    assert selected is not None  # noqa: S101 the command is allowed in that state only
+    plan = compile_plan(session, fetch, uid)
+    places = selected.places(fetch.messages, uid)
+    for column in plan.columns:
+        if column.enables:
+            await selected.enable(session, column.enables)
+    if plan.since and selected.modseq - plan.since < CHANGES_ASKED:
+        places = await selected.changed_since(places, plan.since)
+    missing, refusal = 0, Refusal.NONE
+    rows = FLAG_WINDOW_ROWS if plan.want == Want.FLAGS else WINDOW_ROWS
+    for span in spans(places, rows):
+        window = await read(selected, span, plan.want)
+        missing += window.missing
+        if plan.since:
+            window = _changed(window, plan.since)
+        if not window.rows:
+            continue
+        if plan.readings:
+            refusal = await _read_letters(session, selected, plan, window) or refusal
+        else:
+            await session.send(*lines(selected, plan.columns, window, b")\r\n"))
+    if refusal is not Refusal.NONE:
+        return no(b"Some parts could not be decoded.", refusal.value)
+    if missing and not uid:
+        return no(b"Some of the messages were expunged by somebody else.", b"EXPUNGEISSUED")
+    return ok(b"Fetched.")
+
+
+def _changed(window: Window, since: int) -> Window:
+    kept = [(number, row) for number, row in zip(window.numbers, window.rows, strict=True) if row[2] > since]
+    return Window([number for number, _ in kept], [row for _, row in kept], window.missing)
+
+
+async def _read_letters(session: "Session", selected: "Selected", plan: Plan, window: Window) -> Refusal:
+    """Tell the rows of one window with their letters; the first reason why a part could not be told, or NONE."""
+    window, seen = await _see(session, selected, window) if plan.sees and not selected.read_only else (window, frozenset())
+    columns = plan.columns
+    heads = lines(selected, columns, window, b" " if columns else b"")
+    tells_flags = FLAGS in columns
+    refusal = Refusal.NONE
+    at, rows = 0, window.rows
+    while at < len(rows):
+        letters = await selected.mailbox.open_rows(rows[at:])
+        for letter in letters:
+            row = rows[at]
+            head = heads[at]
+            if row.uid in seen and not tells_flags:
+                head += b"FLAGS %b " % selected.flag_text(row.uid, row.flags)
+                if b"CONDSTORE" in session.enabled and not any(column.name == MODSEQ.name for column in columns):
+                    head += b"MODSEQ (%d) " % row.modseq
+            refusal = await _tell(session, plan, head, letter) or refusal
+            at += 1
+    return refusal
+
+
+async def _tell(session: "Session", plan: Plan, head: bytes, letter: "Letter") -> Refusal:
+    """One response: `head` ends in a space or an open parenthesis, each reading that works follows."""
+    refusal = Refusal.NONE
+    begun = False
+    for attribute, reading in plan.readings:
+        answer = await reading.prepare(letter, attribute)
+        if isinstance(answer, Refusal):
+            refusal = answer
+            continue
+        await session.send(head if not begun else b" ", answer.label)
+        begun = True
+        try:
+            await answer.send(session)
+        except StoreError as error:
+            raise SessionOver(b"UNAVAILABLE", b"The message can no longer be read.") from error
+    if begun:
+        await session.send(b")\r\n")
+    elif head.endswith(b" "):
+        await session.send(head[:-1], b")\r\n")
+    return refusal
+
+
+async def _see(session: "Session", selected: "Selected", window: Window) -> "tuple[Window, frozenset[int]]":
+    """Set \\Seen on what is about to be read: the window as it is to be told, and the UIDs whose flags changed."""
+    unseen = [row for row in window.rows if not selected.flags_of(row) & SEEN]
+    if not unseen:
+        return window, frozenset()
+    uids = [row.uid for row in unseen]
+    rows: Sequence[Row]
+    if b"CONDSTORE" in session.enabled:
+        result = await selected.mailbox.set_flags(uids, Mode.ADD, ("\\Seen",))
+        changed = {uid: (flags, modseq) for uid, flags, modseq in result.changed}
+        for uid, (_, modseq) in changed.items():
+            selected.told(uid, modseq)
+        rows = [row._replace(flags=changed[row.uid][0], modseq=changed[row.uid][1]) if row.uid in changed else row for row in window.rows]
+    else:
+        selected.mailbox.see(uids)
+        selected.seeing(unseen)
+        rows = [row if row.flags & SEEN else row._replace(flags=row.flags | SEEN) for row in window.rows]
+    return Window(window.numbers, rows, window.missing), frozenset(uids)
+
+
+COMMANDS = (Command(b"FETCH", State.SELECTED, parse_fetch, run, Seqs.MUST_STAY, uid_form=True, rfc="RFC 9051 §6.4.5"),)

@@ -1,0 +1,127 @@
+"""STORE and UID STORE (RFC 9051 §6.4.6; UNCHANGEDSINCE and MODSEQ: RFC 7162 §3.1.3).
+
+Durable before it is answered. What others changed is told first, then the change is made: when its MODSEQ follows at once on the last
+one told, nobody came between, and .SILENT can be silent; otherwise the flags are told all the same, so that no client's picture drifts.
+Messages that are gone meanwhile: STORE by number ends with NO [EXPUNGEISSUED] (RFC 2180 §4.2.1), UID STORE passes over them.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from appliance.mail.errors import MisuseError
+from appliance.mail.flags import SYSTEM_NAMES
+from appliance.mail.limits import WINDOW_ROWS
+from appliance.protocol.imap.fetch import parse_modifiers
+from appliance.protocol.imap.sequence import encode_set
+from appliance.store.mailbox import FlagsResult, Mode
+
+from ..extension import Answer, Command, Seqs, State, no, ok
+
+if TYPE_CHECKING:
+    from appliance.mail.ids import ModSeq
+    from appliance.protocol.imap.tokens import Tokens
+
+    from ..selected import Selected
+    from ..session import Session
+
+MODES: dict[bytes, Mode] = {b"FLAGS": Mode.REPLACE, b"+FLAGS": Mode.ADD, b"-FLAGS": Mode.REMOVE}
+KNOWN = frozenset(name.lower() for _, name in SYSTEM_NAMES)
+KEYWORD_OCTETS = 255
+"""Longest keyword: names people and programs make are far shorter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    messages: bytes
+    mode: Mode
+    silent: bool
+    flags: tuple[str, ...]
+    unchanged_since: int | None
+
+
+def parse_store(tokens: "Tokens") -> Store:
+    """`SP set [SP "(" UNCHANGEDSINCE n ")"] SP item SP flags`; flags in parentheses or bare."""
+    tokens.space()
+    messages = tokens.sequence_set()
+    unchanged_since: int | None = None
+    for name, value in parse_modifiers(tokens):
+        if name != b"UNCHANGEDSINCE" or value is None:
+            raise MisuseError(f"STORE knows no modifier {name.decode()} of that form")
+        unchanged_since = value
+    tokens.space()
+    item = tokens.keyword()
+    mode = MODES.get(item.removesuffix(b".SILENT"))
+    if mode is None:
+        raise tokens.misuse("STORE takes FLAGS, +FLAGS or -FLAGS, with or without .SILENT")
+    tokens.space()
+    if tokens.peek() == b"(":
+        flags = tokens.flag_list()
+    else:
+        flags = [tokens.flag()]
+        while tokens.accept(b" "):
+            flags.append(tokens.flag())
+    return Store(messages, mode, item.endswith(b".SILENT"), checked(flags), unchanged_since)
+
+
+def checked(flags: list[str]) -> tuple[str, ...]:
+    """The flags a client may store; \\Recent is nobody's to change and passed over (RFC 3501 §2.3.2). Raises MisuseError."""
+    for flag in flags:
+        if (flag.startswith("\\") and flag.lower() not in KNOWN and flag.lower() != "\\recent") or len(flag) > KEYWORD_OCTETS:
+            raise MisuseError(f"there is no flag {flag[:40]}")
+    return tuple(flag for flag in flags if flag.lower() != "\\recent")
+
+
+async def run(session: "Session", store: Store, uid: bool) -> Answer:
+    selected = session.selected
+    assert selected is not None  # noqa: S101 the command is allowed in that state only
+    if selected.read_only:
+        return no(b"The mailbox is open for reading only.")
+    uids = selected.uids_at(selected.places(store.messages, uid))
+    if store.unchanged_since is not None:
+        await selected.enable(session, b"CONDSTORE")
+    if not uids:
+        return ok(b"No messages found.")
+    await selected.sync(session, uid)
+    before = selected.modseq
+    since: ModSeq | None = store.unchanged_since  # type: ignore[assignment]
+    result = await selected.mailbox.set_flags(uids, store.mode, store.flags, unchanged_since=since)
+    alone = all(modseq <= before + 1 for _, _, modseq in result.changed)
+    for number, _, modseq in result.changed:
+        selected.told(number, modseq)
+    await selected.sync(session, False)
+    await _tell(session, selected, result, uid, silent=store.silent and alone)
+    return _answer(selected, result, uid)
+
+
+async def _tell(session: "Session", selected: "Selected", result: FlagsResult, uid: bool, *, silent: bool) -> None:
+    """The untagged FETCH of each changed message; of a silent change only its MODSEQ, and only to who asked for those."""
+    condstore = b"CONDSTORE" in session.enabled
+    if silent and not condstore:
+        return
+    lines: list[bytes] = []
+    for number, flags, modseq in result.changed:
+        seq = selected.view.seq_of(number)
+        if not seq:
+            continue
+        words = [b"UID %d" % number] if uid else []
+        if not silent:
+            words.append(b"FLAGS " + selected.flag_text(number, flags))
+        if condstore:
+            words.append(b"MODSEQ (%d)" % modseq)
+        lines.append(b"* %d FETCH (%b)\r\n" % (seq, b" ".join(words)))
+        if len(lines) >= WINDOW_ROWS:
+            await session.send(b"".join(lines))
+            lines.clear()
+    await session.send(b"".join(lines))
+
+
+def _answer(selected: "Selected", result: FlagsResult, uid: bool) -> Answer:
+    if result.modified:
+        failed = sorted(result.modified) if uid else [selected.view.seq_of(number) for number in sorted(result.modified)]
+        return ok(b"Conditional STORE failed for some.", b"MODIFIED " + encode_set(failed))
+    if result.gone and not uid:
+        return no(b"Some of the messages were expunged by somebody else.", b"EXPUNGEISSUED")
+    return ok(b"Stored.")
+
+
+COMMANDS = (Command(b"STORE", State.SELECTED, parse_store, run, Seqs.MUST_STAY, uid_form=True, rfc="RFC 9051 §6.4.6"),)

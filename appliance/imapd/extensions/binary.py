@@ -1,0 +1,136 @@
+"""BINARY: parts without their transfer encoding (RFC 3516, RFC 9051 §6.4.5). APPEND's literal8 stands with APPEND.
+
+A part's size must be told before its octets, so it is decoded once to count; a small one is kept, a large one decoded again while it
+is sent: constant memory. What cannot be decoded leaves its item out of the response and ends FETCH with NO [UNKNOWN-CTE] or, where the
+octets are damaged, NO [PARSE]; the session and the other messages go on.
+"""
+
+from typing import TYPE_CHECKING
+
+from appliance.mail.encoding import DamagedOctets, header_as_binary, transfer_decoder
+from appliance.mail.partmap import UNKNOWN, Span, binary_spans
+from appliance.protocol.imap.fetch import Attribute, label
+
+from ..extension import Extension
+from ..readings import Prepared, Reading, Refusal, only_parts
+from ..sections import KEPT_OCTETS, Pieces, cut
+
+if TYPE_CHECKING:
+    from appliance.store.mailbox import Letter
+
+    from ..session import Session
+
+
+class Decoded:
+    """The decoded octets of some spans of a letter, a piece at a time. Raises DamagedOctets, StoreError."""
+
+    __slots__ = ("_decoder", "_letter", "_pieces", "_spans")
+
+    def __init__(self, letter: "Letter", spans: list[Span]) -> None:
+        self._letter = letter
+        self._spans = iter(spans)
+        self._pieces: Pieces | None = None
+        self._decoder = transfer_decoder(0)
+
+    async def next(self) -> bytes | None:
+        """The next piece, which may be empty; None at the end."""
+        if self._pieces is None:
+            span = next(self._spans, None)
+            if span is None:
+                return None
+            shift = len(self._letter.prefix)
+            if span.header:
+                return header_as_binary(await _whole(Pieces(self._letter, span.start + shift, span.end + shift)))
+            self._pieces = Pieces(self._letter, span.start + shift, span.end + shift)
+            self._decoder = transfer_decoder(span.transfer)
+        assert self._decoder is not None  # noqa: S101 unknown encodings were refused before
+        piece = await self._pieces.next()
+        if piece:
+            return self._decoder.feed(piece)
+        self._pieces = None
+        return self._decoder.finish()
+
+
+async def _whole(pieces: Pieces) -> bytes:
+    """A part's header: bounded, for the scanner takes no larger one for a header."""
+    listed: list[bytes] = []
+    while piece := await pieces.next():
+        listed.append(piece)
+    return b"".join(listed)
+
+
+class Measured:
+    """What decoding a part came to: its size, whether it holds NUL, and its octets while they are few."""
+
+    __slots__ = ("kept", "nul", "size")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.nul = False
+        self.kept: list[bytes] | None = []
+
+    async def measure(self, decoded: Decoded) -> None:
+        while (piece := await decoded.next()) is not None:
+            self.size += len(piece)
+            self.nul = self.nul or b"\0" in piece
+            if self.kept is not None:
+                self.kept.append(piece)
+                if self.size > KEPT_OCTETS:
+                    self.kept = None
+
+
+async def _prepare(letter: "Letter", attribute: Attribute) -> Prepared | Refusal:
+    assert attribute.section is not None  # noqa: S101 checked
+    name = label(attribute) + b" "
+    spans = _spans(letter, attribute.section.part)
+    if spans is None:
+        return Prepared(name, _nil)
+    if any(span.transfer == UNKNOWN for span in spans):
+        return Refusal.UNKNOWN_CTE
+    measured = Measured()
+    try:
+        await measured.measure(Decoded(letter, spans))
+    except DamagedOctets:
+        return Refusal.PARSE
+    if attribute.name == b"BINARY.SIZE[]":
+        return Prepared(name, lambda session: session.send(b"%d" % measured.size))
+    start, end = cut(measured.size, attribute.partial)
+    return Prepared(name, lambda session: _send(session, letter, spans, measured, start, end))
+
+
+async def _send(session: "Session", letter: "Letter", spans: list[Span], measured: Measured, start: int, end: int) -> None:
+    mark = b"~{%d}\r\n" if measured.nul else b"{%d}\r\n"
+    await session.send(mark % (end - start))
+    if measured.kept is not None:
+        await session.send(b"".join(measured.kept)[start:end])
+        return
+    decoded, at = Decoded(letter, spans), 0
+    while at < end and (piece := await decoded.next()) is not None:
+        await session.send(piece[max(start - at, 0) : max(end - at, 0)])
+        at += len(piece)
+
+
+def _spans(letter: "Letter", part: tuple[int, ...]) -> list[Span] | None:
+    """What BINARY[part] is made of; BINARY[] is the letter with its header."""
+    spans = binary_spans(letter.parts, part)
+    if part or spans is None:
+        return spans
+    shift = len(letter.prefix)
+    return [Span(-shift, letter.header_octets - shift), *spans]
+
+
+async def _nil(session: "Session") -> None:
+    await session.send(b"NIL")
+
+
+EXTENSION = Extension(
+    name="BINARY",
+    rfc="RFC 3516",
+    capability=lambda session: (b"BINARY",),
+    fetch_items=(
+        Reading(b"BINARY[]", True, _prepare, only_parts),
+        Reading(b"BINARY.PEEK[]", False, _prepare, only_parts),
+        Reading(b"BINARY.SIZE[]", False, _prepare, only_parts),
+    ),
+    response_codes=(b"UNKNOWN-CTE", b"PARSE"),
+)

@@ -1,0 +1,47 @@
+"""MOVE and UID MOVE: one commit takes messages from one mailbox to another (RFC 6851).
+
+COPYUID is told before the EXPUNGEs (RFC 6851 §4.3), which the session's sync tells. All or nothing.
+"""
+
+from typing import TYPE_CHECKING
+
+from appliance.mail.errors import StoreError
+
+from ..commands.copy import copy_uid, parse_copy
+from ..errors import answer_of
+from ..extension import Answer, Command, Extension, State, no, ok
+
+if TYPE_CHECKING:
+    from ..session import Session
+
+
+async def run(session: "Session", arguments: tuple[bytes, str], uid: bool) -> Answer:
+    selected = session.selected
+    assert selected is not None  # noqa: S101 the command is allowed in that state only
+    if selected.read_only:
+        return no(b"The mailbox is open for reading only.")
+    messages, target = arguments
+    uids = selected.uids_at(selected.places(messages, uid))
+    if not uids:
+        return ok(b"No messages found.")
+    try:
+        moved = await selected.mailbox.move(uids, target)
+    except StoreError as error:
+        return answer_of(error, creating=True)
+    code = copy_uid(moved)
+    if code:
+        await session.send(b"* OK [", code, b"] Moved.\r\n")
+    elif not uid:
+        return no(b"The messages were expunged by somebody else.", b"EXPUNGEISSUED")
+    await selected.sync(session, True)
+    if b"CONDSTORE" in session.enabled:
+        return ok(b"Moved.", b"HIGHESTMODSEQ %d" % selected.modseq)
+    return ok(b"Moved.")
+
+
+EXTENSION = Extension(
+    name="MOVE",
+    rfc="RFC 6851",
+    capability=lambda session: (b"MOVE",),
+    commands=(Command(b"MOVE", State.SELECTED, parse_copy, run, uid_form=True, rfc="RFC 6851 §3.1"),),
+)

@@ -1,0 +1,67 @@
+"""One stored letter read for a search: its header, then its body part by part, in pieces (RFC 9051 §6.4.4 BODY, TEXT, HEADER).
+
+Memory is bounded by HEADER_READ_OCTETS and a piece. Stops reading when every needle is found. Raises StoreError.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from appliance.mail.partmap import binary_spans
+from appliance.mail.query import BodyHas, HeaderHas, Query, TextHas, folded
+from appliance.mail.text import Needles, PartText, field_texts, header_text, text_charset
+
+from .sections import Pieces
+
+if TYPE_CHECKING:
+    from appliance.store.mailbox import Letter
+
+HEADER_READ_OCTETS = 2**20
+"""Of a header, or a part's header, so much is searched: four times what any real one has."""
+
+
+class LetterText:
+    """Answers leaves of a search about one letter."""
+
+    __slots__ = ("_header", "_letter")
+
+    def __init__(self, letter: "Letter") -> None:
+        self._letter = letter
+        self._header = b""
+
+    async def look_at_header(self, leaves: Iterable[Query], facts: dict[Query, bool]) -> None:
+        """Answer HeaderHas, and TextHas where the header already holds the needle."""
+        self._header = await self._letter.read(0, min(self._letter.header_octets, HEADER_READ_OCTETS))
+        text = ""
+        for leaf in leaves:
+            if isinstance(leaf, HeaderHas):
+                needle = folded(leaf.needle)
+                facts[leaf] = any(needle in folded(value) for value in field_texts(self._header, leaf.field))
+            elif isinstance(leaf, TextHas):
+                text = text or folded(header_text(self._header))
+                if folded(leaf.needle) in text:
+                    facts[leaf] = True
+
+    async def look_at_body(self, leaves: Iterable[Query], facts: dict[Query, bool]) -> None:
+        """Answer what the header left open."""
+        asked = {leaf: folded(leaf.needle) for leaf in leaves if isinstance(leaf, BodyHas | TextHas) and leaf not in facts}
+        needles = Needles(asked.values())
+        letter, shift = self._letter, len(self._letter.prefix)
+        charset = text_charset(self._header)
+        for span in binary_spans(letter.parts, ()) or ():
+            if not needles.missing:
+                break
+            start, end = span.start + shift, span.end + shift
+            if span.header:
+                block = await letter.read(start, min(end - start, HEADER_READ_OCTETS))
+                charset = text_charset(block)
+                needles.feed(header_text(block))
+            elif charset is not None:
+                text = PartText(span.transfer, charset)
+                octets = Pieces(letter, start, end)
+                while needles.missing and (piece := await octets.next()):
+                    needles.feed(text.feed(piece))
+                needles.feed(text.finish())
+                charset = None  # what follows a body is no part until the next header
+            needles.reset()
+        for leaf, needle in asked.items():
+            facts[leaf] = needle in needles.found

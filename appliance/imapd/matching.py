@@ -1,0 +1,279 @@
+"""Which messages of the selected mailbox a search finds (RFC 9051 §6.4.4).
+
+The tree is compiled once. Keys about flags, dates, sizes, addresses and subject ask the row alone; only for messages they cannot decide
+the letter is read: first its header, then its body, piece by piece, stopping as soon as the answer is known. Windows are read and closed
+one after the other, so others run between them, and memory is bounded by a window and a piece. Answers are exact, no index is asked.
+
+FROM, TO, CC, BCC and SUBJECT look into the ENVELOPE, as RFC 9051 words them. BODY and TEXT look into the decoded text of text and message
+parts and into the headers of parts, not into pictures and not between the parts.
+"""
+
+from array import array
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from appliance.mail.date import parse_zoned
+from appliance.mail.flags import KEYWORD_SHIFT
+from appliance.mail.query import (
+    Aged,
+    And,
+    BodyHas,
+    ChangedSince,
+    Clock,
+    Dated,
+    Everything,
+    Flagged,
+    HeaderHas,
+    Identified,
+    Not,
+    Numbered,
+    Or,
+    Query,
+    Recent,
+    Saved,
+    Size,
+    TextHas,
+    folded,
+    leaves,
+)
+from appliance.protocol.imap.sequence import Ranges, contains, normal, places_of_numbers, places_of_uids
+from appliance.store.mailbox import Want
+
+from .letter_text import LetterText
+from .windows import read, spans
+
+if TYPE_CHECKING:
+    from appliance.store.mailbox import Row
+
+    from .selected import Selected
+
+DAY_S = 86_400
+ENVELOPE_FIELDS = ("from", "to", "cc", "bcc", "subject")
+
+Facts = Mapping[Query, bool]
+"""What the letter itself has shown: its leaves' answers."""
+Test = Callable[[int, Any, Facts], "bool | None"]
+"""(sequence number, row, facts) to yes, no, or None: the letter has to be read."""
+
+
+class Found:
+    """What a search found: ascending, the three side by side."""
+
+    __slots__ = ("modseqs", "numbers", "uids")
+
+    def __init__(self) -> None:
+        self.numbers = array("I")
+        self.uids = array("I")
+        self.modseqs = array("Q")
+
+    def add(self, number: int, row: "Row") -> None:
+        self.numbers.append(number)
+        self.uids.append(row[0])
+        self.modseqs.append(row[2])
+
+
+async def matching(selected: "Selected", query: Query) -> Found:
+    """Search all messages the client knows. Raises StoreError."""
+    found = Found()
+    places = _places(selected, query)
+    if isinstance(query, Everything | Identified | Numbered | Saved):
+        for start, end in places:
+            found.numbers.extend(range(start + 1, end + 1))
+            found.uids.extend(selected.view.uids[start:end])
+        return found
+    asked = leaves(query)
+    texts = [leaf for leaf in asked if _reads_letter(leaf)]
+    want = Want.FLAGS
+    for leaf in asked:
+        want |= _wants(leaf)
+    if texts:
+        want |= Want.BODY | Want.DATES
+    test = _Compiler(selected).compile(query)
+    nothing: Facts = {}
+    for span in spans(places):
+        window = await read(selected, span, want)
+        open_ones: list[tuple[int, Row]] = []
+        results: dict[int, Row] = {}
+        for number, row in zip(window.numbers, window.rows, strict=True):
+            answer = test(number, row, nothing)
+            if answer:
+                results[number] = row
+            elif answer is None:
+                open_ones.append((number, row))
+        if open_ones:
+            await _read_letters(selected, test, texts, open_ones, results)
+        for number in sorted(results):
+            found.add(number, results[number])
+    return found
+
+
+async def _read_letters(
+    selected: "Selected", test: Test, texts: list[Query], open_ones: "list[tuple[int, Row]]", results: "dict[int, Row]"
+) -> None:
+    at = 0
+    while at < len(open_ones):
+        letters = await selected.mailbox.open_rows([row for _, row in open_ones[at:]])
+        for letter in letters:
+            number, row = open_ones[at]
+            at += 1
+            reading = LetterText(letter)
+            facts: dict[Query, bool] = {}
+            await reading.look_at_header(texts, facts)
+            answer = test(number, row, facts)
+            if answer is None:
+                await reading.look_at_body(texts, facts)
+                answer = test(number, row, facts)
+            if answer:
+                results[number] = row
+
+
+def _places(selected: "Selected", query: Query) -> Ranges:
+    """Where to look: a set that must hold narrows it, the rest of the tree is asked there."""
+    for term in query.terms if isinstance(query, And) else (query,):
+        if isinstance(term, Identified):
+            return places_of_uids(term.ranges, selected.view.uids)
+        if isinstance(term, Numbered):
+            return places_of_numbers(term.ranges, len(selected.view))
+        if isinstance(term, Saved):
+            return places_of_uids(tuple((uid, uid) for uid in selected.saved), selected.view.uids)
+    return ((0, len(selected.view)),) if len(selected.view) else ()
+
+
+def _reads_letter(leaf: Query) -> bool:
+    return isinstance(leaf, BodyHas | TextHas) or (isinstance(leaf, HeaderHas) and leaf.field not in ENVELOPE_FIELDS)
+
+
+def _wants(leaf: Query) -> Want:
+    if isinstance(leaf, HeaderHas) or (isinstance(leaf, Dated) and leaf.clock is Clock.SENT):
+        return Want.FACTS | Want.DATES
+    return Want.DATES if isinstance(leaf, Dated | Size | Aged) else Want.FLAGS
+
+
+class _Compiler:
+    """A tree to one Test; a Test for each node, made once."""
+
+    __slots__ = ("_selected",)
+
+    def __init__(self, selected: "Selected") -> None:
+        self._selected = selected
+
+    def compile(self, query: Query) -> Test:
+        selected = self._selected
+        match query:
+            case And(terms):
+                return _all([self.compile(term) for term in terms])
+            case Or(terms):
+                return _any([self.compile(term) for term in terms])
+            case Not(term):
+                return _negated(self.compile(term))
+            case Everything():
+                return lambda number, row, facts: True
+            case Flagged(system, keyword):
+                return self._flagged(system, keyword)
+            case Recent():
+                return lambda number, row, facts: row[0] in selected.recent
+            case Numbered(ranges):
+                wanted = normal(ranges, len(selected.view))
+                return lambda number, row, facts: contains(wanted, number)
+            case Identified(ranges):
+                uids = normal(ranges, selected.view.uids[-1] if len(selected.view) else 0)
+                return lambda number, row, facts: contains(uids, row[0])
+            case Saved():
+                kept = frozenset(selected.saved)
+                return lambda number, row, facts: row[0] in kept
+            case Size(above, below):
+                least, most = -1 if above is None else above, 2**63 if below is None else below
+                return lambda number, row, facts: least < row.octets < most
+            case Dated(Clock.ARRIVED, first, end):
+                start_s, end_s = -(2**63) if first is None else first * DAY_S, 2**63 if end is None else end * DAY_S
+                return lambda number, row, facts: start_s <= row.internal_at < end_s
+            case Dated(_, first, end):
+                return _sent(first, end)
+            case ChangedSince(modseq):
+                return lambda number, row, facts: row[2] >= modseq
+            case HeaderHas(field, needle) if field in ENVELOPE_FIELDS:
+                return _in_envelope(field, folded(needle))
+            case _:
+                return lambda number, row, facts: facts.get(query)
+
+    def _flagged(self, system: int, keyword: str) -> Test:
+        selected = self._selected
+        bits = system
+        if keyword:
+            names = [name.lower() for name in selected.keywords]
+            if keyword not in names:
+                return lambda number, row, facts: False
+            bits = 1 << (KEYWORD_SHIFT + names.index(keyword))
+        return lambda number, row, facts: selected.flags_of(row) & bits == bits
+
+
+def _all(tests: list[Test]) -> Test:
+    def test(number: int, row: Any, facts: Facts) -> bool | None:
+        answer: bool | None = True
+        for one in tests:
+            found = one(number, row, facts)
+            if found is False:
+                return False
+            if found is None:
+                answer = None
+        return answer
+
+    return test
+
+
+def _any(tests: list[Test]) -> Test:
+    def test(number: int, row: Any, facts: Facts) -> bool | None:
+        answer: bool | None = False
+        for one in tests:
+            found = one(number, row, facts)
+            if found:
+                return True
+            if found is None:
+                answer = None
+        return answer
+
+    return test
+
+
+def _negated(inner: Test) -> Test:
+    def test(number: int, row: Any, facts: Facts) -> bool | None:
+        found = inner(number, row, facts)
+        return None if found is None else not found
+
+    return test
+
+
+def _sent(first: int | None, end: int | None) -> Test:
+    """The day as the letter wrote it, zone disregarded; its instant, in the row, decides all but the days beside a border."""
+    from appliance.protocol.imap.envelope_fields import parse_envelope
+
+    lo, hi = -(2**63) if first is None else first, 2**63 if end is None else end
+
+    def test(number: int, row: Any, facts: Facts) -> bool:
+        if row.sent_at is None:
+            return False
+        early, late = (row.sent_at - DAY_S) // DAY_S, (row.sent_at + DAY_S) // DAY_S
+        if late < lo or early >= hi:
+            return False
+        if lo <= early and late < hi:
+            return True
+        written = parse_zoned(parse_envelope(row.envelope).date or b"")
+        return written is not None and lo <= sum(written) // DAY_S < hi
+
+    return test
+
+
+def _in_envelope(field: str, needle: str) -> Test:
+    """The address field or the subject holds the needle; "" asks whether it is there at all."""
+    from appliance.mail.encoding import decode_words
+    from appliance.protocol.imap.envelope_fields import ADDRESS_FIELDS, address_text, parse_envelope
+
+    place = ADDRESS_FIELDS.index(field) if field in ADDRESS_FIELDS else -1
+
+    def test(number: int, row: Any, facts: Facts) -> bool:
+        envelope = parse_envelope(row.envelope)
+        addresses = envelope.addresses[place] if place >= 0 else ()
+        octets = address_text(addresses) if addresses else envelope.subject if place < 0 else None
+        return octets is not None and needle in folded(decode_words(octets))
+
+    return test

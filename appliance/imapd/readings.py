@@ -1,0 +1,94 @@
+"""FETCH items that read the letter: BODY[...], RFC822 and its kin (RFC 9051 §6.4.5, RFC 3501 §6.4.5).
+
+A reading is prepared for one letter (what will be sent, or why not) and then sent; whatever can be refused is refused before the first
+octet of its response is out.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from appliance.mail.errors import MisuseError
+from appliance.protocol.imap.fetch import Attribute, Section, label
+
+from .sections import cut, locate, send_extent, send_fields
+
+if TYPE_CHECKING:
+    from appliance.store.mailbox import Letter
+
+    from .session import Session
+
+
+class Refusal(Enum):
+    """Why a part could not be told: the response code of the tagged NO (RFC 3516 §4.3, RFC 9051 §7.1). NONE is false."""
+
+    NONE = b""
+    UNKNOWN_CTE = b"UNKNOWN-CTE"
+    PARSE = b"PARSE"
+
+    def __bool__(self) -> bool:
+        return self is not Refusal.NONE
+
+
+@dataclass(slots=True)
+class Prepared:
+    """`label` goes out with a space behind it, then `send` sends the value."""
+
+    label: bytes
+    send: "Callable[[Session], Awaitable[None]]"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One FETCH item of the letter. `sees`: telling it sets \\Seen. `check` raises MisuseError for a section the item has not."""
+
+    name: bytes
+    sees: bool
+    prepare: "Callable[[Letter, Attribute], Awaitable[Prepared | Refusal]]"
+    check: "Callable[[Attribute], None]" = lambda attribute: None
+
+
+async def section(letter: "Letter", attribute: Attribute) -> Prepared:
+    """BODY[section]<partial>; a part that is not there is NIL."""
+    asked = attribute.section or Section()
+    return _section(letter, label(attribute) + b" ", asked, attribute.partial)
+
+
+def _section(letter: "Letter", name: bytes, asked: Section, partial: tuple[int, int] | None = None) -> Prepared:
+    extent = locate(letter, asked)
+    if extent is None:
+        return Prepared(name, _nil)
+    if asked.fields:
+        return Prepared(name, lambda session: send_fields(session, letter, extent, asked, partial))
+    start, end = cut(extent[1] - extent[0], partial)
+    return Prepared(name, lambda session: send_extent(session, letter, extent[0] + start, extent[0] + end))
+
+
+async def _nil(session: "Session") -> None:
+    await session.send(b"NIL")
+
+
+def _old(name: bytes, asked: Section, sees: bool) -> Reading:
+    """RFC822 and kin: a section under an old name (RFC 3501 §6.4.5)."""
+
+    async def prepare(letter: "Letter", attribute: Attribute) -> Prepared:
+        return _section(letter, name + b" ", asked)
+
+    return Reading(name, sees, prepare)
+
+
+def only_parts(attribute: Attribute) -> None:
+    """BINARY names parts by number alone (RFC 3516 §4.2)."""
+    if attribute.section is None or attribute.section.text:
+        raise MisuseError("BINARY takes part numbers only")
+
+
+READINGS: tuple[Reading, ...] = (
+    Reading(b"BODY[]", True, section),
+    Reading(b"BODY.PEEK[]", False, section),
+    _old(b"RFC822", Section(), True),
+    _old(b"RFC822.HEADER", Section((), b"HEADER"), False),
+    _old(b"RFC822.TEXT", Section((), b"TEXT"), True),
+)
+"""RFC 3501 §6.4.5; BINARY is an extension of its own."""

@@ -1,0 +1,131 @@
+"""BODY[...] of a stored letter: where a section's octets stand, and sending them piece by piece (RFC 9051 §6.4.5.1).
+
+Memory is constant: a literal's size is told, then its octets follow as they are read, and a partial range reads no more than it
+names. HEADER.FIELDS has no size of its own until its header was walked: what it gives is kept while it is small, else walked twice.
+Raises StoreError when the letter cannot be read to its end; a response begun by then cannot be taken back, so FETCH ends the session,
+and nothing false is ever sent for octets.
+"""
+
+from typing import TYPE_CHECKING
+
+from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.partmap import MESSAGE, find
+from appliance.protocol.imap.fields import Fields
+
+if TYPE_CHECKING:
+    from appliance.protocol.imap.fetch import Section
+    from appliance.store.mailbox import Letter
+
+    from .session import Session
+
+PIECE_OCTETS = 256 * 2**10
+"""Read at once: large enough that the trip to a thread does not count, small enough for constant memory."""
+KEPT_OCTETS = 2**20
+"""Made octets (selected header fields, decoded parts) kept rather than made twice."""
+
+Extent = tuple[int, int]
+"""From octet, up to octet of a letter, prefix included."""
+
+
+def locate(letter: "Letter", section: "Section") -> Extent | None:
+    """Where the section's octets stand; None when the letter has no such part. HEADER.FIELDS: the header they are cut from."""
+    if not section.part:
+        if section.text.startswith(b"HEADER"):
+            return 0, letter.header_octets
+        return (letter.header_octets if section.text else 0), letter.octets
+    part = find(letter.parts, section.part)
+    if part is None:
+        return None
+    shift = len(letter.prefix)
+    if section.text == b"MIME":
+        return part.header_start + shift, part.body_start + shift
+    if not section.text:
+        return part.body_start + shift, part.end + shift
+    if part.kind != MESSAGE:
+        return None  # only a letter inside the letter has a header and a text of its own
+    if section.text == b"TEXT":
+        return part.inner_body_start + shift, part.end + shift
+    return part.body_start + shift, part.inner_body_start + shift
+
+
+def cut(size: int, partial: Extent | None) -> Extent:
+    """The octets of a section of so many that `<first.count>` names; none behind its end (RFC 9051 §6.4.5)."""
+    if partial is None:
+        return 0, size
+    first = min(partial[0], size)
+    return first, min(first + partial[1], size)
+
+
+async def send_extent(session: "Session", letter: "Letter", start: int, end: int) -> None:
+    """`{n}`, CRLF and the octets."""
+    if end - start <= PIECE_OCTETS:
+        octets = await letter.read(start, end - start) if end > start else b""
+        await session.send(b"{%d}\r\n" % len(octets), octets)
+        return
+    await session.send(b"{%d}\r\n" % (end - start))
+    pieces = Pieces(letter, start, end)
+    while piece := await pieces.next():
+        await session.send(piece)
+
+
+class Pieces:
+    """The octets of a letter from `start` to `end`, a piece at a time."""
+
+    __slots__ = ("_at", "_end", "_letter")
+
+    def __init__(self, letter: "Letter", start: int, end: int) -> None:
+        self._letter = letter
+        self._at = start
+        self._end = end
+
+    async def next(self) -> bytes:
+        """The next piece, b"" at the end. Raises StoreError, also when the letter ends too early."""
+        if self._at >= self._end:
+            return b""
+        piece = await self._letter.read(self._at, min(PIECE_OCTETS, self._end - self._at))
+        if not piece:
+            raise StoreError(Trouble.BROKEN, "the message ends before its size")
+        self._at += len(piece)
+        return piece
+
+
+async def send_fields(session: "Session", letter: "Letter", header: Extent, section: "Section", partial: Extent | None) -> None:
+    """HEADER.FIELDS or HEADER.FIELDS.NOT of the header at `header`, as a literal."""
+    kept: list[bytes] = []
+    size = 0
+    chosen = Chosen(letter, header, section)
+    while (piece := await chosen.next()) is not None:
+        size += len(piece)
+        if size <= KEPT_OCTETS:
+            kept.append(piece)
+    start, end = cut(size, partial)
+    if size <= KEPT_OCTETS:
+        await session.send(b"{%d}\r\n" % (end - start), b"".join(kept)[start:end])
+        return
+    kept.clear()
+    await session.send(b"{%d}\r\n" % (end - start))
+    at = 0
+    chosen = Chosen(letter, header, section)
+    while (piece := await chosen.next()) is not None:
+        await session.send(piece[max(start - at, 0) : max(end - at, 0)])
+        at += len(piece)
+
+
+class Chosen:
+    """The fields a section chooses from a header, a piece at a time."""
+
+    __slots__ = ("_fields", "_pieces")
+
+    def __init__(self, letter: "Letter", header: Extent, section: "Section") -> None:
+        self._pieces: Pieces | None = Pieces(letter, *header)
+        self._fields = Fields(section.fields, others=section.text.endswith(b".NOT"))
+
+    async def next(self) -> bytes | None:
+        """The next piece, which may be empty; None at the end."""
+        if self._pieces is None:
+            return None
+        piece = await self._pieces.next()
+        if piece:
+            return self._fields.feed(piece)
+        self._pieces = None
+        return self._fields.finish()

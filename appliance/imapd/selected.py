@@ -1,0 +1,294 @@
+"""The selected mailbox: what this client has been told of it, and telling it the rest (RFC 9051 §7.3, §7.4, §7.5; RFC 7162 §3.2).
+
+The promise: a client that follows the untagged responses alone holds, after each tagged answer, the mailbox as committed, save
+messages whose EXPUNGE may not be said yet (RFC 9051 §7.5.1). Nothing is queued for anybody: `sync` pulls all that happened since the
+MODSEQ told last. What this session changed itself and has told (or kept silent) is not told again.
+
+\\Seen set by reading is lazy (CARD rule 6): until it is committed it lives here and is shown to this client alone, without a MODSEQ.
+Fails with the store's StoreError. Memory: the store's shared array of UIDs, sets of what is pending.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from appliance.mail.errors import MisuseError
+from appliance.mail.flags import KEYWORD_SHIFT, KEYWORDS_PER_MAILBOX, SEEN, SYSTEM_NAMES
+from appliance.mail.limits import WINDOW_ROWS
+from appliance.protocol.imap.sequence import Ranges, contains, largest, parse_set, places_of_numbers, places_of_uids
+from appliance.store.mailbox import View
+
+if TYPE_CHECKING:
+    from appliance.mail.ids import ModSeq, Uid
+    from appliance.store.mailbox import Mailbox, Row
+
+    from .session import Session
+
+FLAG_TEXTS = 4096
+"""Texts of flag combinations kept; a mailbox has a few dozen."""
+RECENT_RANGES = 32
+"""Runs of \\Recent messages kept apart: \\Recent is a hint (RFC 9051 dropped it), not worth a growing list."""
+
+
+class FlagTexts(dict[int, bytes]):
+    """A message's flags as `(\\Seen work)`, made once for each combination; bits without a name yet are told by the next sync."""
+
+    __slots__ = ("_always", "_keywords")
+
+    def __init__(self, keywords: Sequence[str], always: bytes = b"") -> None:
+        self._keywords = keywords
+        self._always = always
+
+    def __missing__(self, flags: int) -> bytes:
+        words = [name.encode() for bit, name in SYSTEM_NAMES if flags & bit]
+        words += [name.encode("utf-8") for place, name in enumerate(self._keywords) if flags >> (KEYWORD_SHIFT + place) & 1]
+        if self._always:
+            words.append(self._always)
+        if len(self) >= FLAG_TEXTS:
+            self.clear()
+        text = self[flags] = b"(" + b" ".join(words) + b")"
+        return text
+
+
+class Selected:
+    """One session's hold of its mailbox; made by `open`, ended by `close`."""
+
+    __slots__ = ("_kept", "_seeing", "_told", "keywords", "mailbox", "recent", "recent_texts", "saved", "texts", "view")
+
+    def __init__(self, mailbox: "Mailbox") -> None:
+        self.mailbox = mailbox
+        self.view = View(mailbox.uids, mailbox.modseq, mailbox.info.uid_next)
+        self.keywords: tuple[str, ...] = ()
+        self.texts = FlagTexts(())
+        self.recent_texts = FlagTexts(())
+        self.recent = Recents()
+        self.recent.add(mailbox.recent)
+        self.saved: Sequence[int] = ()
+        """UIDs of the last SEARCH RETURN (SAVE), as RFC 5182 keeps them: those expunged since name nothing."""
+        self._told: dict[int, int] = {}
+        """UID to MODSEQ of own changes the client knows of: `sync` passes over them."""
+        self._seeing: dict[int, int] = {}
+        """UID to the flags told, of messages whose lazy \\Seen is not yet known to be committed."""
+        self._name(mailbox.keywords)
+
+    @classmethod
+    async def open(cls, session: "Session", mailbox: "Mailbox") -> "Selected":
+        """Take the mailbox and tell what SELECT must tell (RFC 9051 §6.3.2, RFC 3501 §6.3.1, RFC 7162 §3.1.2.1)."""
+        self = cls(mailbox)
+        view, info = self.view, mailbox.info
+        lines = [self._flags_line(), b"* %d EXISTS\r\n" % len(view)]
+        if not _revision_2(session):
+            lines.append(b"* %d RECENT\r\n" % self.recent.count(view))
+            unseen = view.seq_of(mailbox.first_unseen) if mailbox.first_unseen else 0
+            if unseen:
+                lines.append(b"* OK [UNSEEN %d] The first unseen message.\r\n" % unseen)
+        lines.append(self._permanent_flags_line())
+        lines.append(b"* OK [UIDNEXT %d] The next UID.\r\n" % view.uid_next)
+        lines.append(b"* OK [UIDVALIDITY %d] UIDs are valid.\r\n" % info.uid_validity)
+        lines.append(b"* OK [HIGHESTMODSEQ %d] The latest change.\r\n" % max(view.modseq, 1))
+        await session.send(b"".join(lines))
+        return self
+
+    def close(self) -> None:
+        self.mailbox.close()
+
+    # --- what others ask ---------------------------------------------------------------------
+
+    @property
+    def modseq(self) -> "ModSeq":
+        """How far the client knows: what `mailbox.wait` takes."""
+        return self.view.modseq
+
+    @property
+    def read_only(self) -> bool:
+        return self.mailbox.read_only
+
+    def places(self, raw: bytes, uid: bool) -> Ranges:
+        """Where the messages of a set stand in the view, as half-open ranges of places; `$` is the saved result (RFC 5182).
+
+        Raises MisuseError for what is no set, and for sequence numbers nobody was told of (RFC 9051 §9 seq-number).
+        """
+        if raw == b"$":
+            return places_of_uids(tuple((kept, kept) for kept in self.saved), self.view.uids)
+        ranges = parse_set(raw)
+        if uid:
+            return places_of_uids(ranges, self.view.uids)
+        messages = len(self.view)
+        if not messages or largest(ranges) > messages:
+            raise MisuseError("the set names messages that are not there")
+        return places_of_numbers(ranges, messages)
+
+    def uids_at(self, places: Ranges) -> "list[Uid]":
+        """The UIDs at those places, ascending."""
+        uids = self.view.uids
+        return [uid for start, end in places for uid in uids[start:end]]  # type: ignore[misc]
+
+    async def changed_since(self, places: Ranges, since: int) -> Ranges:
+        """Of those places the ones whose messages changed after MODSEQ `since`, asked of the store at once."""
+        changes = await self.mailbox.changes(since)  # type: ignore[arg-type]
+        found = [number - 1 for number in map(self.view.seq_of, [row[0] for row in changes.flags]) if number]
+        wanted = tuple((start, end - 1) for start, end in places)
+        return tuple((place, place + 1) for place in found if contains(wanted, place))
+
+    async def enable(self, session: "Session", word: bytes) -> None:
+        """Switch an extension on because a command implies it; CONDSTORE tells how far the client knows (RFC 7162 §3.1)."""
+        if word not in session.enabled:
+            session.enable(word)
+            if word == b"CONDSTORE":
+                self._seeing = dict.fromkeys(self._seeing, -1)  # their MODSEQ is still to be heard
+                await session.send(b"* OK [HIGHESTMODSEQ %d] The latest change told.\r\n" % max(self.view.modseq, 1))
+
+    # --- flags as this session shows them ------------------------------------------------------
+
+    def flags_of(self, row: "Row") -> int:
+        """The row's flags with \\Seen not yet committed."""
+        return row.flags | SEEN if row.uid in self._seeing else row.flags
+
+    def flag_texts_of(self, rows: "Sequence[Row]") -> Iterable[bytes]:
+        """The flags of rows about to be told: a window's column, so no row costs a call while nothing is special."""
+        texts, recent = self.texts, self.recent
+        if self._seeing:
+            return [self.flag_text(row[0], self._show(row)) for row in rows]
+        if recent.among(rows):
+            recent_texts = self.recent_texts
+            return [(recent_texts if row[0] in recent else texts)[row[1]] for row in rows]
+        return [texts[row[1]] for row in rows]
+
+    def _show(self, row: "Row") -> int:
+        """The flags as this session shows them; remembered when they differ from the store's."""
+        uid, flags = row[:2]
+        if uid in self._seeing:
+            self._seeing[uid] = flags = flags | SEEN
+        return flags
+
+    def flag_text(self, uid: int, flags: int) -> bytes:
+        return (self.recent_texts if uid in self.recent else self.texts)[flags]
+
+    def seeing(self, rows: "Iterable[Row]") -> None:
+        """These rows are about to be told with \\Seen, which the store has been asked to set in its own time."""
+        for row in rows:
+            self._seeing[row.uid] = row.flags | SEEN
+
+    def told(self, uid: int, modseq: int) -> None:
+        """The client knows the message's flags as of `modseq` (or asked for silence): `sync` need not say them."""
+        self._told[uid] = modseq
+        self._seeing.pop(uid, None)
+
+    # --- telling -------------------------------------------------------------------------------
+
+    async def sync(self, session: "Session", may_expunge: bool) -> None:
+        """Tell all that happened since the last time; EXPUNGE only when `may_expunge` (RFC 9051 §7.5.1).
+
+        Costs nothing when nothing happened. Raises StoreError (NO_MAILBOX when the mailbox was deleted).
+        """
+        view = self.view
+        changed: Sequence[tuple[Uid, int, ModSeq]] = ()
+        known, next_known = len(view), view.uid_next
+        if self.mailbox.newest() > view.modseq:
+            changes = await self.mailbox.changes(view.modseq)
+            changed = view.apply(changes)
+            if changes.keywords != self.keywords:
+                self._name(changes.keywords)
+                await session.send(self._flags_line(), self._permanent_flags_line())
+        grown = len(view) > known
+        if may_expunge and view.gone:
+            await self._tell_expunged(session)
+        if grown:
+            self.recent.add(self.mailbox.claim_recent(view.uid_next))
+            await session.send(b"* %d EXISTS\r\n" % len(view))
+            if not _revision_2(session):
+                await session.send(b"* %d RECENT\r\n" % self.recent.count(view))
+        if changed:
+            await self._tell_flags(session, changed, next_known)
+        self._told.clear()
+        if known != len(view):
+            view.share(*self.mailbox.shared())
+
+    async def _tell_expunged(self, session: "Session") -> None:
+        """`* n EXPUNGE`, each number as of the moment it is said (RFC 9051 §7.5.1)."""
+        gone = self.view.gone
+        for uid in gone & self._seeing.keys():
+            del self._seeing[uid]
+        numbers = self.view.expunge()
+        for start in range(0, len(numbers), WINDOW_ROWS):
+            await session.send(b"".join([b"* %d EXPUNGE\r\n" % number for number in numbers[start : start + WINDOW_ROWS]]))
+
+    async def _tell_flags(self, session: "Session", changed: "Sequence[tuple[Uid, int, ModSeq]]", next_known: int) -> None:
+        """`* n FETCH` of messages the client knows, whose flags somebody else changed."""
+        condstore = b"CONDSTORE" in session.enabled
+        lines: list[bytes] = []
+        for uid, flags, modseq in changed:
+            if uid >= next_known:
+                break  # new: EXISTS tells of them, the client asks for what it wants
+            if self._told.get(uid) == modseq or self._seeing.pop(uid, -1) == flags:
+                continue
+            number = self.view.seq_of(uid)
+            if number:
+                lines.append(self.flags_line(number, uid, flags, modseq if condstore else 0))
+            if len(lines) >= WINDOW_ROWS:
+                await session.send(b"".join(lines))
+                lines.clear()
+        await session.send(b"".join(lines))
+
+    def flags_line(self, number: int, uid: int, flags: int, modseq: int = 0) -> bytes:
+        """One untagged FETCH of flags; with MODSEQ when it is given."""
+        text = self.flag_text(uid, flags)
+        if modseq:
+            return b"* %d FETCH (UID %d FLAGS %b MODSEQ (%d))\r\n" % (number, uid, text, modseq)
+        return b"* %d FETCH (UID %d FLAGS %b)\r\n" % (number, uid, text)
+
+    def _name(self, keywords: tuple[str, ...]) -> None:
+        self.keywords = keywords
+        self.texts = FlagTexts(keywords)
+        self.recent_texts = FlagTexts(keywords, b"\\Recent")
+
+    def _flags_line(self) -> bytes:
+        return b"* FLAGS (%b)\r\n" % b" ".join(self._flag_names())
+
+    def _permanent_flags_line(self) -> bytes:
+        """RFC 9051 §7.1 PERMANENTFLAGS: `\\*` while the mailbox has room for another keyword."""
+        names = [] if self.read_only else self._flag_names()
+        if not self.read_only and len(self.keywords) < KEYWORDS_PER_MAILBOX:
+            names.append(b"\\*")
+        return b"* OK [PERMANENTFLAGS (%b)] Flags that stay.\r\n" % b" ".join(names)
+
+    def _flag_names(self) -> list[bytes]:
+        return [name.encode() for _, name in SYSTEM_NAMES] + [name.encode("utf-8") for name in self.keywords]
+
+
+class Recents:
+    """UIDs that are \\Recent to this session (RFC 3501 §2.3.2): ranges as they came, numbers of no message among them."""
+
+    __slots__ = ("_ranges",)
+
+    def __init__(self) -> None:
+        self._ranges: list[range | frozenset[int]] = []
+
+    def __contains__(self, uid: int) -> bool:
+        return any(uid in some for some in self._ranges)
+
+    def among(self, rows: "Sequence[Row]") -> bool:
+        """Whether any of ascending rows may be recent."""
+        return bool(self._ranges and rows) and rows[-1][0] >= min(map(min, self._ranges))
+
+    def count(self, view: View) -> int:
+        """How many messages of the view are recent."""
+        ranges = [some for some in self._ranges if isinstance(some, range)]
+        others = [some for some in self._ranges if not isinstance(some, range)]
+        told = sum([len(view.between(some.start, some.stop - 1)) for some in ranges])
+        return told + sum([1 for some in others for uid in some if view.seq_of(uid)])
+
+    def add(self, uids: "frozenset[int] | range") -> None:
+        """Those claimed for this session; neighbours are joined, and the oldest give way when another session's lie between too often."""
+        if not uids:
+            return
+        last = self._ranges[-1] if self._ranges else None
+        if isinstance(last, range) and isinstance(uids, range) and last.stop == uids.start:
+            self._ranges[-1] = range(last.start, uids.stop)
+            return
+        self._ranges.append(uids)
+        del self._ranges[:-RECENT_RANGES]
+
+
+def _revision_2(session: "Session") -> bool:
+    """IMAP4rev2 knows no \\Recent and no [UNSEEN] (RFC 9051, appendix E)."""
+    return b"IMAP4REV2" in session.enabled

@@ -1,0 +1,79 @@
+"""Messages of the selected mailbox read a window at a time, numbered as the client was told.
+
+No reading is open while anything is sent (CARD rule 4): a window is read, closed, answered. A set with holes is read in spans that
+bridge short gaps, because a row read for nothing costs a hundredth of another trip to the reading thread. Rows the client has not
+been told of are passed over; wanted ones that are gone are counted, what that means is the command's to say.
+"""
+
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import TYPE_CHECKING, cast
+
+from appliance.mail.ids import Uid
+from appliance.mail.limits import WINDOW_ROWS
+from appliance.store.mailbox import Want
+
+if TYPE_CHECKING:
+    from appliance.protocol.imap.sequence import Ranges
+    from appliance.store.mailbox import Row
+
+    from .selected import Selected
+
+GAP_ROWS = 64
+"""Longest run of unwanted rows that is read over."""
+
+_UID_OF = itemgetter(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Rows the client knows, with their sequence numbers; `missing` wanted messages are no longer there."""
+
+    numbers: Sequence[int]
+    rows: "Sequence[Row]"
+    missing: int = 0
+
+
+def spans(places: "Ranges", rows: int = WINDOW_ROWS, gap: int = GAP_ROWS) -> "Iterator[list[tuple[int, int]]]":
+    """Half-open ranges of places cut and gathered so that each list spans at most `rows` places, without a hole over `gap`."""
+    gathered: list[tuple[int, int]] = []
+    for start, end in places:
+        while start < end:
+            if gathered and (start - gathered[-1][1] > gap or start - gathered[0][0] >= rows):
+                yield gathered
+                gathered = []
+            stop = min(end, (gathered[0][0] if gathered else start) + rows)
+            gathered.append((start, stop))
+            start = stop
+    if gathered:
+        yield gathered
+
+
+async def read(selected: "Selected", span: "list[tuple[int, int]]", want: "Want") -> Window:
+    """The rows of one span; of flags alone they are plain tuples, a Row's first fields. Raises StoreError."""
+    start, end = span[0][0], span[-1][1]
+    uids = selected.view.uids[start:end]
+    first, last = Uid(uids[0]), Uid(uids[-1])
+    rows: list[Row]
+    if want == Want.FLAGS:
+        rows = cast("list[Row]", await selected.mailbox.flag_rows(first, last, end - start))
+    else:
+        rows = await selected.mailbox.rows(first, last, want, end - start)
+    if len(span) == 1 and len(rows) == len(uids) and array("I", map(_UID_OF, rows)) == uids:
+        return Window(range(start + 1, end + 1), rows)
+    by_uid: dict[int, Row] = {}
+    for row in rows:
+        by_uid[row[0]] = row
+    numbers: list[int] = []
+    found: list[Row] = []
+    wanted = 0
+    for lo, hi in span:
+        wanted += hi - lo
+        for place in range(lo, hi):
+            there = by_uid.get(uids[place - start])
+            if there is not None:
+                numbers.append(place + 1)
+                found.append(there)
+    return Window(numbers, found, wanted - len(found))

@@ -1,0 +1,136 @@
+"""Readable text of headers and parts, and looking for words in it: for search and preview.
+
+Octets in pieces, text out; damage is passed over, nothing raises: a search must not fail for one broken letter. Linear time, memory
+bounded by a piece and a line. Letters and needles are folded alike (`query.folded`).
+"""
+
+import re
+from binascii import Error as BinasciiError
+from binascii import a2b_base64, a2b_qp
+from collections.abc import Iterable
+
+from .content import parse_content_type
+from .encoding import decode_text, decode_words
+from .header import fields, value
+from .partmap import BASE64, QUOTED_PRINTABLE
+from .query import folded
+
+HELD_OCTETS = 64 * 2**10
+"""A line longer than this is read in pieces; a character may be lost where it is cut."""
+_FOLD = re.compile(rb"\r?\n[ \t]+")
+_NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
+
+
+def header_text(block: bytes) -> str:
+    """A header block for people: a field a line, unfolded, encoded words decoded."""
+    return decode_words(_FOLD.sub(b" ", block))
+
+
+def field_texts(block: bytes, name: str) -> list[str]:
+    """The values of every field of that lower-case name, for people."""
+    wanted = name.encode("utf-8", "replace")
+    return [
+        decode_words(_FOLD.sub(b" ", block[field.value_start : field.end]).strip(b" \t\r\n"))
+        for field in fields(block)
+        if field.name.lower() == wanted
+    ]
+
+
+def text_charset(block: bytes) -> str | None:
+    """The charset of the part with that header (RFC 2045 §5.2: no type is text); None when its body is nothing to read words in."""
+    named = value(block, b"content-type")
+    if named is None:
+        return "utf-8"
+    kind, _, parameters = parse_content_type(named)
+    if kind and kind.lower() not in (b"text", b"message"):
+        return None
+    return next((name.decode("ascii", "replace") for key, name in parameters if key.lower() == b"charset"), "utf-8")
+
+
+class PartText:
+    """One part's body: octets as they stand in the letter to text."""
+
+    __slots__ = ("_charset", "_encoded", "_ended", "_held", "_transfer")
+
+    def __init__(self, transfer: int, charset: str) -> None:
+        """`transfer` as in the part map."""
+        self._transfer = transfer
+        self._charset = charset
+        self._encoded = b""
+        self._held = b""
+        self._ended = False
+
+    def feed(self, piece: bytes) -> str:
+        """The text of whole lines so far."""
+        octets = self._held + self._decoded(piece)
+        end = octets.rfind(b"\n") + 1
+        if not end and len(octets) > HELD_OCTETS:
+            end = len(octets)
+        self._held = octets[end:]
+        return decode_text(octets[:end], self._charset) if end else ""
+
+    def finish(self) -> str:
+        """The rest."""
+        octets = self._held
+        if self._transfer == QUOTED_PRINTABLE:
+            octets += a2b_qp(self._encoded)
+        elif self._transfer == BASE64:
+            octets += _unbase64(self._encoded + b"=" * (-len(self._encoded) % 4))
+        self._held = self._encoded = b""
+        return decode_text(octets, self._charset)
+
+    def _decoded(self, piece: bytes) -> bytes:
+        if self._transfer == QUOTED_PRINTABLE:
+            encoded = self._encoded + piece
+            end = encoded.rfind(b"\n") + 1
+            if not end and len(encoded) > HELD_OCTETS:
+                end = len(encoded)
+            self._encoded = encoded[end:]
+            return a2b_qp(encoded[:end])
+        if self._transfer == BASE64:
+            if self._ended:
+                return b""
+            encoded = self._encoded + piece.translate(None, _NOT_BASE64)
+            padding = encoded.find(b"=")
+            if padding >= 0:
+                self._ended = True
+                encoded = encoded[:padding]
+                self._encoded = b""
+                return _unbase64(encoded + b"=" * (-len(encoded) % 4))
+            end = len(encoded) & ~3
+            self._encoded = encoded[end:]
+            return _unbase64(encoded[:end])
+        return piece
+
+
+def _unbase64(octets: bytes) -> bytes:
+    try:
+        return a2b_base64(octets)
+    except BinasciiError:
+        return b""
+
+
+class Needles:
+    """Which of some needles a text holds that comes in pieces; `reset` where one text ends and the next begins."""
+
+    __slots__ = ("_overlap", "_tail", "found", "missing")
+
+    def __init__(self, needles: Iterable[str]) -> None:
+        """Needles already folded; the empty one is found at once."""
+        self.missing = set(needles)
+        self.found = self.missing & {""}
+        self.missing -= self.found
+        self._overlap = max(map(len, self.missing), default=1) - 1
+        self._tail = ""
+
+    def feed(self, text: str) -> None:
+        if not self.missing or not text:
+            return
+        text = self._tail + folded(text)
+        hits = {needle for needle in self.missing if needle in text}
+        self.found |= hits
+        self.missing -= hits
+        self._tail = text[-self._overlap :] if self._overlap else ""
+
+    def reset(self) -> None:
+        self._tail = ""

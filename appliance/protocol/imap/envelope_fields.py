@@ -1,0 +1,91 @@
+"""A stored ENVELOPE read back into its strings: what SEARCH, SORT and the web ask of it (RFC 9051 §7.5.2).
+
+The pair of `envelope.envelope`. Linear, no recursion. What is no envelope raises MisuseError; the house wrote it itself.
+"""
+
+import re
+from typing import NamedTuple
+
+from appliance.mail.errors import MisuseError
+
+_TOKEN = re.compile(rb' *(?:([()])|"((?:[^"\\]|\\.)*)"|\{([0-9]{1,10})\}\r\n|([0-9A-Za-z]+))', re.DOTALL)
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+ADDRESS_FIELDS = ("from", "sender", "reply-to", "to", "cc", "bcc")
+
+
+class ListedAddress(NamedTuple):
+    """One address as ENVELOPE lists it: a group begins with its name as `mailbox` and no host, and ends with neither."""
+
+    name: bytes | None
+    route: bytes | None
+    mailbox: bytes | None
+    host: bytes | None
+
+
+class Envelope(NamedTuple):
+    """`addresses` in the order of ADDRESS_FIELDS."""
+
+    date: bytes | None
+    subject: bytes | None
+    addresses: tuple[tuple[ListedAddress, ...], ...]
+    in_reply_to: bytes | None
+    message_id: bytes | None
+
+
+def parse_envelope(octets: bytes) -> Envelope:
+    """The ten fields of a stored ENVELOPE."""
+    top: list[object] = []
+    stack = [top]
+    at, size = 0, len(octets)
+    while at < size:
+        found = _TOKEN.match(octets, at)
+        if found is None:
+            break
+        at = found.end()
+        bracket, quoted, literal, atom = found.groups()
+        if bracket == b"(":
+            inner: list[object] = []
+            stack[-1].append(inner)
+            stack.append(inner)
+        elif bracket:
+            stack.pop()
+            if not stack:
+                break
+        elif quoted is not None:
+            stack[-1].append(_ESCAPED.sub(rb"\1", quoted) if b"\\" in quoted else quoted)
+        elif literal is not None:
+            stack[-1].append(octets[at : at + int(literal)])
+            at += int(literal)
+        else:
+            stack[-1].append(None if atom.upper() == b"NIL" else atom)
+    fields = top[0] if len(top) == 1 and len(stack) == 1 and at == size else None
+    if not isinstance(fields, list) or len(fields) != 10:
+        raise MisuseError("not an envelope")
+    return Envelope(
+        _string(fields[0]),
+        _string(fields[1]),
+        tuple([tuple([ListedAddress(*map(_string, one)) for one in some or ()]) for some in fields[2:8]]),
+        _string(fields[8]),
+        _string(fields[9]),
+    )
+
+
+def _string(value: object) -> bytes | None:
+    if value is None or isinstance(value, bytes):
+        return value
+    raise MisuseError("not an envelope")
+
+
+def address_text(addresses: tuple[ListedAddress, ...]) -> bytes:
+    """Addresses as a person would write them: `name <mailbox@host>, group: a@b;`."""
+    words: list[bytes] = []
+    for name, route, mailbox, host in addresses:
+        if host is None:
+            words.append(mailbox + b": " if mailbox is not None else b"; ")
+            continue
+        spec = (mailbox or b"") + b"@" + host
+        if name or route:
+            words.append(b"%b <%b%b>, " % (name or b"", route + b":" if route else b"", spec))
+        else:
+            words.append(spec + b", ")
+    return b"".join(words).rstrip(b", ")
