@@ -16,6 +16,7 @@ from appliance.auth.mechanisms import Mechanisms
 from appliance.mail.errors import PeerError
 from appliance.mail.ids import PersonId
 from appliance.network.stream import Stream
+from appliance.protocol.imap.bodystructure import make_describe
 from appliance.store.mailbox import Filed, Filing, Store
 
 from .people import Family, a_family
@@ -37,6 +38,7 @@ class Rooms:
     options: dict[str, Any] = field(default_factory=dict)
     tls: Any = None
     streams: list[Stream] = field(default_factory=list)
+    clients: list[ClientStream] = field(default_factory=list)
     services: dict[str, Any] = field(default_factory=dict)
 
     def person(self, address: str = PEOPLE[0]) -> PersonId:
@@ -65,6 +67,7 @@ class Rooms:
         service = self.service(family)
         stream, client = stream_pair(protocol, peer=(peer, 40_000), tls=self.tls)
         self.streams.append(stream)
+        self.clients.append(client)
         self.nursery.start_soon(_serve, service, stream)
         return client
 
@@ -88,10 +91,7 @@ def _imap(rooms: Rooms, options: Any) -> Any:
 def _pop3(rooms: Rooms, options: Any) -> Any:
     from appliance.pop3d.service import Options, Service
 
-    return Service(
-        store=rooms.store, login=rooms.family.login, mechanisms=rooms.mechanisms, board=rooms.family.board, clock=rooms.family.clock,
-        options=options or Options(),
-    )  # fmt: skip
+    return Service(store=rooms.store, login=rooms.family.login, mechanisms=rooms.mechanisms, options=options or Options())
 
 
 def _smtp(rooms: Rooms, options: Any) -> Any:
@@ -121,22 +121,13 @@ async def some_rooms(
 
     with a_family(directory, failure_s=0.0) as family:
         bodies = Bodies(family.writer, directory, trio.CapacityLimiter(2))
-        store = await Store.start(family.writer, bodies, describe=_describe(), quota_of=family.accounts.directory.quota_of)
+        store = await Store.start(family.writer, bodies, describe=make_describe, quota_of=family.accounts.directory.quota_of)
         for address in people or PEOPLE:
             await family.accounts.add_person(address, PASSWORD, quota_octets=quota_octets, also=store.make_mailboxes)
         mechanisms = Mechanisms(family.login, plaintext_login=plaintext)
         async with trio.open_nursery() as nursery:
-            yield Rooms(family, store, nursery, mechanisms, options, tls)
+            rooms = Rooms(family, store, nursery, mechanisms, options, tls)
+            yield rooms
+            for client in rooms.clients:  # else a server's close waits for them
+                await trio.aclose_forcefully(client)
             nursery.cancel_scope.cancel()
-
-
-def _describe() -> Any:
-    """The house's scanner; a plain one until it is there."""
-    try:
-        from appliance.protocol.imap.bodystructure import LetterScanner
-
-        return LetterScanner
-    except ImportError:
-        from tests.store.house import PlainScanner
-
-        return PlainScanner
