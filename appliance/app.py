@@ -40,6 +40,7 @@ from appliance.status.events import PeopleState, StorageState, StorageTrouble
 from appliance.status.journal import Journal
 from appliance.store.bodies import Bodies
 from appliance.store.mailbox import Store
+from appliance.store.reclaim import Reclaim
 from appliance.system import clock as clocks
 from appliance.system.certificates import OwnCertificates, Wanted, box_addresses, wanted
 from appliance.system.control import ControlServer
@@ -131,8 +132,8 @@ async def open_rooms(data: Path, settings: Settings) -> AsyncIterator[Rooms]:
                 found = accounts.directory.person(person)
                 return found.quota_octets or default_quota if found else default_quota
 
-            bodies = await Bodies.open(data / "bodies", database, in_thread=limited(POOL_THREADS))
-            store = await Store.start(database, bodies, describe=make_describe(), quota_of=quota_of)
+            bodies = await Bodies.open(database, data / "bodies", trio.CapacityLimiter(POOL_THREADS))
+            store = await Store.start(database, bodies, describe=make_describe, quota_of=quota_of)
             rooms: Rooms
             certificates = OwnCertificates(
                 data / "certificates", clock=clock, board=board, say=journal.say, want=lambda: rooms.wanted_certificate()
@@ -189,7 +190,7 @@ async def _house(data: Path, settings: Settings, welcome: bool) -> None:
             Part("storage", _standing(lambda: _watch_storage(rooms)), alive=writer_answers),
             Part("control", control.run),
             Part("listeners", listeners.run, drain=listeners.drain),
-            Part("reclaim", _standing(rooms.bodies.sweep), ends=True),
+            Part("reclaim", _standing(Reclaim(rooms.database, rooms.bodies).run)),
         ]
         if not settings.certificate.file:
             parts.insert(3, Part("certificates", lambda task_status: rooms.certificates.run(tls.reload, task_status=task_status)))

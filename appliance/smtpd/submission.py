@@ -3,7 +3,7 @@
 The octets of the letter stay as they were handed in; what is added stands in front, above the letter's own header.
 """
 
-from appliance.mail.date import format_date
+from appliance.mail.date import encode_date
 from appliance.mail.description import Description
 
 
@@ -13,5 +13,5 @@ def missing_fields(description: Description, *, letter: str, host: str, at: int,
     if not description.has_message_id:
         fields += f"Message-ID: <{letter}@{host}>\r\n".encode()
     if not description.has_date:
-        fields += b"Date: " + format_date(at, offset_s) + b"\r\n"
+        fields += f"Date: {encode_date(at, offset_s)}\r\n".encode()
     return fields

@@ -6,7 +6,7 @@ Promise: whatever the client said, each line is well formed and its own; no octe
 import re
 
 from appliance.mail.address import encode_address
-from appliance.mail.date import format_date
+from appliance.mail.date import encode_date
 from appliance.mail.envelope import Recipient
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_])?|\[[A-Za-z0-9:.]{2,60}\]")
@@ -50,4 +50,4 @@ def received(
     lines.append(f" id {letter}")
     if recipient is not None and recipient.address is not None:
         lines.append(f" for <{encode_address(recipient.address).decode()}>")
-    return "\r\n".join(lines).encode() + b";\r\n " + format_date(at, offset_s) + b"\r\n"
+    return ("\r\n".join(lines) + f";\r\n {encode_date(at, offset_s)}\r\n").encode()

@@ -60,7 +60,7 @@ def guide(told: Told, bound: Sequence[Endpoint], data: Path, out: TextIO) -> Non
     say("\nIn a mail program (user name: the whole address):\n\n")
     for protocol, text in (("imaps", "read, IMAP"), ("pop3s", "fetch, POP3"), ("submissions", "send, SMTP")):
         if protocol in ports:
-            say(f"  {text:<11}{_host(ports[protocol].host):<16} port {ports[protocol].port:<6} security SSL/TLS\n")
+            say(f"  {text:<12}{_host(ports[protocol].host):<16} port {ports[protocol].port:<6} security SSL/TLS\n")
     say(f"\nThe certificate is the house's own; to trust it: pillarbox certificate export --data {data} --out pillarbox.pem\n")
     if "smtp" in ports:
         place = ports["smtp"]

@@ -1,0 +1,355 @@
+"""Any sequence of changes, restarts among them, leaves the store equal to a plain model, and a client that follows by
+MODSEQ equal to one that fetches everything (RFC 7162)."""
+
+import sqlite3
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.flags import KEYWORD_SHIFT, SYSTEM_NAMES
+from appliance.mail.ids import ModSeq, Uid
+from appliance.store import removal
+from appliance.store.mailbox import Filing, Mailbox, Mode, Store, View, Want
+
+from tests.store.house import ANN, a_house, put
+
+NAMES = ("INBOX", "A", "A/x", "B")
+WORDS = ("\\Seen", "\\Deleted", "\\Flagged", "$Work", "later")
+
+Message = tuple[frozenset[str], int, int]
+"""Flag names, identity, octets."""
+
+
+@dataclass
+class Box:
+    """What one mailbox ought to hold, and two clients that follow it."""
+
+    messages: dict[int, Message] = field(default_factory=dict)
+    uid_next: int = 1
+    uid_validity: int = 0
+    modseq: int = 1
+    clients: list[tuple[int, dict[int, tuple[int, int]]]] = field(default_factory=lambda: [(0, {}), (0, {})])
+
+    def take(self, message: Message) -> int:
+        self.messages[self.uid_next] = message
+        self.uid_next += 1
+        return self.uid_next - 1
+
+
+class Model:
+    def __init__(self) -> None:
+        self.boxes: dict[str, Box] = {name: Box() for name in ("INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash")}
+        self.placeholders: set[str] = set()
+        self.buried: dict[str, int] = {}
+        self.contents: dict[tuple[int, int], int] = {}
+        """Which message a UIDVALIDITY and UID ever meant."""
+
+
+def names_of(flags: int, keywords: tuple[str, ...]) -> frozenset[str]:
+    words = {name for bit, name in SYSTEM_NAMES if flags & bit}
+    return frozenset(words | {name for bit, name in enumerate(keywords) if flags >> (KEYWORD_SHIFT + bit) & 1})
+
+
+class Run:
+    """One run: the store, the model, and a session that keeps INBOX open."""
+
+    def __init__(self, store: Store, model: Model) -> None:
+        self.store, self.model = store, model
+        self.session: Mailbox
+        self.view: View
+        self.told: list[int] = []
+
+    async def begin(self) -> None:
+        self.session = await self.store.open(ANN, "INBOX")
+        self.view = View(self.session.uids, self.session.modseq, self.session.info.uid_next)
+        self.told = list(self.session.uids)
+
+    def pick(self, name: str, which: int) -> list[Uid]:
+        """Some UIDs, such as are not there among them."""
+        box = self.model.boxes[name]
+        return [Uid(uid) for uid in range(1, box.uid_next + 1) if (uid * 7 + which) % 3 or not which]
+
+    async def open(self, name: str) -> Mailbox:
+        return await self.store.open(ANN, name)
+
+    async def step(self, kind: str, name: str, other: str, which: int, words: tuple[str, ...]) -> None:
+        if kind in ("file", "flags", "copy", "move", "expunge", "remove", "follow") and name not in self.model.boxes:
+            with pytest.raises(StoreError) as refused:
+                await self.open(name)
+            assert refused.value.trouble is Trouble.NO_MAILBOX
+            return
+        await getattr(self, kind)(name, other, which, words)
+
+    async def file(self, name: str, other: str, which: int, words: tuple[str, ...]) -> None:
+        places = [name] + ([other] if other in self.model.boxes and which == 1 else [])
+        ids = [(await self.store.find(ANN, place)).id for place in places]
+        filed = await put(self.store, *[Filing(number, b"p" * which, words, 5) for number in ids], octets=b"o" * (which + 1))
+        for place, done in zip(places, filed, strict=True):
+            box = self.model.boxes[place]
+            assert done.uid == box.take((frozenset(words), done.message, 2 * which + 1))
+            assert done.modseq > box.modseq
+
+    async def flags(self, name: str, other: str, which: int, words: tuple[str, ...]) -> None:
+        box, uids, mode = self.model.boxes[name], self.pick(name, which), list(Mode)[which % 3]
+        mailbox = await self.open(name)
+        since = ModSeq(box.clients[0][0]) if len(words) == 2 else None
+        before = {row.uid: row for row in await mailbox.rows(Uid(1), Uid(2**32), Want.FLAGS)}
+        result = await mailbox.set_flags(uids, mode, words, unchanged_since=since)
+        mailbox.close()
+        there = [uid for uid in uids if uid in box.messages]
+        assert result.gone == [uid for uid in uids if uid not in box.messages]
+        assert result.modified == [uid for uid in there if since is not None and before[uid].modseq > since]
+        for uid in there:
+            if uid not in result.modified:
+                old, identity, octets = box.messages[uid]
+                new = {Mode.ADD: old | set(words), Mode.REMOVE: old - set(words), Mode.REPLACE: frozenset(words)}[mode]
+                box.messages[uid] = (frozenset(new), identity, octets)
+        keywords = (await self.changes_of(name, 0))[1]
+        assert {uid: names_of(flags, keywords) for uid, flags, _ in result.changed} == {
+            uid: box.messages[uid][0] for uid in there if uid not in result.modified
+        }
+        for uid, flags, modseq in result.changed:
+            assert (modseq > before[uid].modseq) == (flags != before[uid].flags)
+
+    async def copy(self, name: str, other: str, which: int, words: tuple[str, ...], move: bool = False) -> None:
+        box, uids = self.model.boxes[name], self.pick(name, which)
+        mailbox = await self.open(name)
+        try:
+            copied = await (mailbox.move if move else mailbox.copy)(uids, other)
+        except StoreError as refused:
+            assert refused.trouble is Trouble.NO_MAILBOX and other not in self.model.boxes
+            return
+        finally:
+            mailbox.close()
+        target = self.model.boxes[other]
+        sources = [uid for uid in uids if uid in box.messages]
+        assert copied.sources == sources
+        assert copied.copies == [target.take(box.messages[uid]) for uid in sources]
+        if move:
+            for uid in sources:
+                del box.messages[uid]
+
+    async def move(self, name: str, other: str, which: int, words: tuple[str, ...]) -> None:
+        await self.copy(name, other, which, words, move=True)
+
+    async def expunge(self, name: str, other: str, which: int, words: tuple[str, ...]) -> None:
+        box = self.model.boxes[name]
+        mailbox = await self.open(name)
+        uids = self.pick(name, which) if which else None
+        gone = await mailbox.expunge(uids)
+        mailbox.close()
+        assert gone == [uid for uid, row in box.messages.items() if "\\Deleted" in row[0] and (uids is None or uid in uids)]
+        for uid in gone:
+            del box.messages[uid]
+
+    async def remove(self, name: str, other: str, which: int, words: tuple[str, ...]) -> None:
+        box, uids = self.model.boxes[name], self.pick(name, which)
+        mailbox = await self.open(name)
+        gone = await mailbox.remove(uids)
+        mailbox.close()
+        assert gone == [uid for uid in uids if uid in box.messages]
+        for uid in gone:
+            del box.messages[uid]
+
+    async def create(self, name: str, other: str, which: int, words: tuple[str, ...]) -> None:
+        try:
+            await self.store.create(ANN, name)
+        except StoreError as refused:
+            assert refused.trouble is Trouble.EXISTS and name in self.model.boxes
+            return
+        assert name not in self.model.boxes
+        if name == "A/x" and "A" not in self.model.boxes and "A" not in self.model.placeholders:
+            self.model.boxes["A"] = Box()
+        self.model.placeholders.discard(name)
+        self.model.boxes[name] = Box()
+
+    async def delete(self, name: str, other: str, which: int, words: tuple[str, ...]) -> None:
+        has_child = name == "A" and ("A/x" in self.model.boxes)
+        try:
+            await self.store.delete(ANN, name)
+        except StoreError as refused:
+            if refused.trouble is Trouble.NOT_ALLOWED:
+                assert name == "INBOX" or (name in self.model.placeholders and has_child)
+            else:
+                assert refused.trouble is Trouble.NO_MAILBOX and name not in self.model.boxes and name not in self.model.placeholders
+            return
+        if name in self.model.boxes:
+            self.bury(name)
+            del self.model.boxes[name]
+            if has_child:
+                self.model.placeholders.add(name)
+        else:
+            self.model.placeholders.remove(name)
+
+    def bury(self, name: str) -> None:
+        self.model.buried[name] = max(self.model.buried.get(name, 0), self.model.boxes[name].uid_validity)
+
+    async def rename(self, name: str, other: str, which: int, words: tuple[str, ...]) -> None:
+        model = self.model
+        known = set(model.boxes) | model.placeholders
+        try:
+            await self.store.rename(ANN, name, other)
+        except StoreError as refused:
+            expected = (
+                Trouble.NO_MAILBOX if name not in known else Trouble.EXISTS if other in known else Trouble.NOT_ALLOWED
+            )
+            assert refused.trouble is expected or refused.trouble is Trouble.EXISTS
+            assert name not in known or other in known or other.startswith(name + "/") or (name == "B" and other == "A" and "A/x" in known)
+            return
+        assert name in known and other not in known
+        if other == "A/x" and "A" not in known:
+            model.boxes["A"] = Box()
+        if name == "INBOX":
+            box = model.boxes[other] = Box()
+            for message in model.boxes["INBOX"].messages.values():
+                box.take(message)
+            model.boxes["INBOX"].messages.clear()
+            return
+        for old in sorted(known):
+            if old == name or old.startswith(name + "/"):
+                new = other + old[len(name) :]
+                if old in model.placeholders:
+                    model.placeholders.remove(old)
+                    model.placeholders.add(new)
+                else:
+                    self.bury(old)
+                    box = model.boxes[new] = model.boxes.pop(old)
+                    if model.buried.get(new, 0) > box.uid_validity:
+                        box.uid_validity = 0
+                        box.clients = [(0, {}), (0, {})]
+
+    async def follow(self, name: str, other: str, which: int, words: tuple[str, ...]) -> None:
+        """One client hears what changed and must hold what is there."""
+        box = self.model.boxes[name]
+        since, held = box.clients[which % 2]
+        held = dict(held)
+        mailbox = await self.open(name)
+        changes = await mailbox.changes(ModSeq(since))
+        rows = await mailbox.rows(Uid(1), Uid(2**32), Want.FLAGS)
+        mailbox.close()
+        for uid in changes.expunged:
+            held.pop(uid, None)
+        held.update({uid: (flags, modseq) for uid, flags, modseq in changes.flags})
+        assert held == {row.uid: (row.flags, row.modseq) for row in rows}
+        box.clients[which % 2] = (changes.modseq, held)
+
+    async def look(self, name: str, other: str, which: int, words: tuple[str, ...]) -> None:
+        """The session that keeps INBOX open is told and must hold what is there."""
+        await trio.testing.wait_all_tasks_blocked(0.001)
+        if self.session.newest() > self.view.modseq:
+            flags = self.view.apply(await self.session.changes(self.view.modseq))
+            self.told += [row[0] for row in flags if row[0] > max(self.told, default=0) and row[0] in set(self.view.uids)]
+        for number in self.view.expunge():
+            del self.told[number - 1]
+        self.view.share(*self.session.shared())
+        assert list(self.view.uids) == sorted(self.model.boxes["INBOX"].messages) == self.told
+
+    async def changes_of(self, name: str, since: int) -> tuple[Any, tuple[str, ...]]:
+        mailbox = await self.open(name)
+        changes = await mailbox.changes(ModSeq(since))
+        mailbox.close()
+        return changes, changes.keywords
+
+    async def check(self) -> None:
+        infos = await self.store.list(ANN)
+        assert {info.name for info in infos if info.selectable} == set(self.model.boxes)
+        assert {info.name for info in infos if not info.selectable} == self.model.placeholders
+        for info in infos:
+            if not info.selectable:
+                continue
+            box = self.model.boxes[info.name]
+            assert box.uid_validity in (0, info.uid_validity)
+            assert info.uid_validity > self.model.buried.get(info.name, 0)
+            assert info.highest_modseq >= box.modseq or not box.uid_validity
+            box.uid_validity, box.modseq = info.uid_validity, info.highest_modseq
+            assert info.uid_next == box.uid_next
+            changes, keywords = await self.changes_of(info.name, 0)
+            mailbox = await self.open(info.name)
+            rows = await mailbox.rows(Uid(1), Uid(2**32), Want.DATES)
+            assert list(mailbox.uids) == [row.uid for row in rows]
+            assert mailbox.first_unseen == next((row.uid for row in rows if not row.flags & 1), None)
+            mailbox.close()
+            assert {row.uid: (names_of(row.flags, keywords), row.message, row.octets) for row in rows} == box.messages
+            assert [row.uid for row in rows] == [row[0] for row in changes.flags]
+            for row in rows:
+                assert self.model.contents.setdefault((info.uid_validity, row.uid), row.message) == row.message
+            assert (info.messages, info.octets) == (len(rows), sum(row.octets for row in rows))
+            assert info.unseen == sum(not row.flags & 1 for row in rows)
+            assert info.deleted == sum(bool(row.flags & 8) for row in rows)
+        await self.store.database.read(check_holders)
+
+
+def check_holders(connection: sqlite3.Connection) -> None:
+    for query in (
+        "SELECT count(*) FROM fact LEFT JOIN (SELECT fact, count(*) AS n FROM message GROUP BY fact) ON fact = id WHERE holders IS NOT n",
+        "SELECT count(*) FROM message WHERE fact NOT IN (SELECT id FROM fact) OR body NOT IN (SELECT id FROM body)",
+        "SELECT count(*) FROM body LEFT JOIN (SELECT body, count(DISTINCT fact) AS n FROM message GROUP BY body) ON body = id"
+        " WHERE holders <> coalesce(n, 0)",
+        "SELECT count(*) FROM message WHERE mailbox NOT IN (SELECT id FROM mailbox)",
+        "SELECT count(*) FROM expunged WHERE mailbox NOT IN (SELECT id FROM mailbox)",
+        "SELECT count(*) FROM mailbox WHERE tombstones <> (SELECT count(*) FROM expunged WHERE mailbox = id)",
+    ):
+        assert connection.execute(query).fetchone() == (0,), query
+
+
+KINDS = ("file", "file", "file", "flags", "flags", "copy", "move", "expunge", "remove", "create", "delete", "rename", "follow", "follow", "look")
+steps = st.lists(
+    st.tuples(
+        st.sampled_from((*KINDS, "restart")),
+        st.sampled_from(NAMES),
+        st.sampled_from(NAMES),
+        st.integers(0, 5),
+        st.lists(st.sampled_from(WORDS), max_size=3, unique=True).map(tuple),
+    ),
+    min_size=25,
+    max_size=60,
+)
+
+
+async def run(plan: list[tuple[str, str, str, int, tuple[str, ...]]]) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        model = Model()
+        left = list(plan)
+        while True:
+            async with a_house(Path(directory)) as store:
+                run = Run(store, model)
+                await run.check()
+                if not model.contents:
+                    for name in ("A", "A/x", "B"):
+                        await run.step("create", name, "", 0, ())
+                    for count in range(12):
+                        await run.step("file", NAMES[count % 4], "INBOX", 1, WORDS[count % 5 : count % 5 + 1])
+                    model.contents[0, 0] = 0
+                await run.begin()
+                while left and left[0][0] != "restart":
+                    await run.step(*left.pop(0))
+                await run.check()
+                for name in model.boxes:
+                    for which in (0, 1):
+                        await run.follow(name, "", which, ())
+                await run.look("INBOX", "", 0, ())
+            if not left:
+                return
+            left.pop(0)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(steps)
+def test_the_store_is_what_the_model_says(plan: list[tuple[str, str, str, int, tuple[str, ...]]]) -> None:
+    trio.run(run, plan)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(steps)
+def test_the_same_with_few_tombstones(plan: list[tuple[str, str, str, int, tuple[str, ...]]]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(removal, "KEPT", 2)
+        patch.setattr(removal, "SLACK", 1)
+        trio.run(run, plan)
