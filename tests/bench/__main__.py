@@ -1,0 +1,294 @@
+"""`make bench`: what Pillarbox costs, beside the bars; with the shared harness present, beside its peers too.
+
+    python -m tests.bench [--quick] [--parts memory,delivery,...] [--idle-minutes 10]
+
+Card writes and flushes are counted at the block device of a fresh ext4 on a loop device, which needs root; without it those
+rows say so. Everything runs on this machine's loopback. Figures of one run on a shared machine: trust counts, read times as hints.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.clients import Imap, Pop3, Smtp, connect, deliver, tls
+from tests.bench.letters import mixed, small
+from tests.bench.meters import Card, Process
+from tests.support.house import House, new_data, pillarbox
+
+PEOPLE = ("u1", "u2", "u3", "u4", "u5")
+HARNESS = Path(__file__).resolve().parents[3] / "shared" / "bench"
+MB = 1024.0
+
+
+@dataclass(slots=True)
+class Row:
+    measure: str
+    figure: float
+    bar: str = ""
+    good: bool | None = None
+
+
+class Table:
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+
+    def add(self, measure: str, figure: float, most: float | None = None, least: float | None = None) -> None:
+        bar = f"at most {most:g}" if most is not None else f"at least {least:g}" if least is not None else ""
+        good = figure <= most if most is not None else figure >= least if least is not None else None
+        self.rows.append(Row(measure, figure, bar, good))
+        print(f"  {measure:<64} {figure:>10.3f}   {bar:<16} {'' if good is None else 'kept' if good else 'MISSED'}", flush=True)
+
+
+class Bench:
+    def __init__(self, work: Path, quick: bool, idle_minutes: float) -> None:
+        self.work, self.quick, self.idle_minutes = work, quick, idle_minutes
+        self.table = Table()
+        self.count = 0
+
+    @contextmanager
+    def house(self, on_card: bool = False) -> Iterator[tuple[House, Process, Card | None]]:
+        """A fresh house; on a counted card where root allows."""
+        self.count += 1
+        place = self.work / f"run{self.count}"
+        place.mkdir()
+        card = Card(place) if on_card and os.geteuid() == 0 else None
+        data = new_data((card.place if card else place) / "data", *PEOPLE, domain="bench.test")
+        house = House(data, domain="bench.test", log=place / "log")
+        try:
+            house.start()
+            yield house, Process(house.pid), card
+        finally:
+            house.stop()
+            if card:
+                card.close()
+            shutil.rmtree(place, ignore_errors=True)
+
+    def start(self) -> None:
+        with self.house() as (house, process, _):
+            process.settle()
+            house.stop()
+            begun = time.perf_counter()
+            house.process = None
+            with house.log.open("ab") as log:
+                house.process = subprocess.Popen(house.words, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL)
+            while True:
+                try:
+                    with connect(house.ports["smtp"]) as sock:
+                        if sock.recv(3) == b"220":
+                            break
+                except OSError:
+                    time.sleep(0.002)
+            self.table.add("start to first 220, s", time.perf_counter() - begun, most=0.5)
+
+    def memory(self) -> None:
+        with self.house() as (house, process, _):
+            process.settle()
+            idle = process.memory_kb()
+            self.table.add("PSS idle after start, MB", idle["Pss"] / MB, most=24)
+            self.table.add("RSS idle after start, MB", idle["Rss"] / MB)
+            letters = mixed(200, [f"{name}@bench.test" for name in PEOPLE])
+            deliver(house.ports["smtp"], letters, 4)
+            process.settle()
+            self.table.add("PSS soon after 200 deliveries, MB", process.memory_kb()["Pss"] / MB, most=32)
+            context, sessions = tls(), []
+
+            def open_to(goal: int) -> None:
+                while len(sessions) < goal:
+                    imap = Imap(house.ports["imaps"], f"{PEOPLE[len(sessions) % 5]}@bench.test", context)
+                    imap.ask("SELECT INBOX")
+                    imap.idle()
+                    sessions.append(imap)
+
+            open_to(5)  # the first login of each person pays for the slow hash
+            before = process.cpu_s()
+            open_to(50)
+            self.table.add("TLS login + SELECT, CPU ms (password seen before)", 1000 * (process.cpu_s() - before) / 45, most=2.5)
+            process.settle()
+            at_50 = process.memory_kb()
+            open_to(200)
+            process.settle()
+            at_200 = process.memory_kb()
+            self.table.add("PSS with 200 idle TLS IMAP connections, MB", at_200["Pss"] / MB, most=36)
+            self.table.add("KB a connection", (at_200["Pss"] - at_50["Pss"]) / 150, most=40)
+            for imap in sessions:
+                imap.close()
+
+    def delivery(self) -> None:
+        count = 300 if self.quick else 2000
+        letters = mixed(count, [f"{name}@bench.test" for name in PEOPLE])
+        octets = sum(len(letter) for _, letter in letters)
+        bars = {1: (1.15, 1.4, None), 10: (None, None, 3.0), 50: (0.95, 0.35, None)}
+        for sessions, (ratio, flushes, cpu) in bars.items():
+            with self.house(on_card=True) as (house, process, card):
+                used = card.used() if card else 0
+                if card:
+                    card.sync()
+                start, begun, before = card.counts() if card else (0, 0), time.perf_counter(), process.cpu_s()
+                took = sorted(deliver(house.ports["smtp"], letters, sessions))
+                seconds, spent = time.perf_counter() - begun, process.cpu_s() - before
+                process.settle()
+                name = f"{sessions} session{'s' if sessions > 1 else ''}"
+                self.table.add(f"{name}: messages a second", count / seconds)
+                self.table.add(f"{name}: DATA reply p50, ms", 1000 * took[len(took) // 2])
+                self.table.add(f"{name}: CPU ms a delivered message", 1000 * spent / count, most=cpu)
+                if card:
+                    card.sync()
+                    end = card.counts()
+                    self.table.add(f"{name}: bytes written / message bytes", (end[0] - start[0]) / octets, most=ratio)
+                    self.table.add(f"{name}: device flushes a message", (end[1] - start[1]) / count, most=flushes)
+                    self.table.add(f"{name}: disk space / message bytes", (card.used() - used) / octets, most=0.72)
+                else:
+                    print("  (card writes and flushes are counted as root only)")
+
+    def imap(self) -> None:
+        count = 2000 if self.quick else 20000
+        with self.house() as (house, process, _):
+            imap = Imap(house.ports["imap"], "u1@bench.test")
+            imap.append_many("INBOX", small(count, "u1@bench.test"))
+            imap.ask("SELECT INBOX")
+            scale = count / 20000
+
+            def cpu_ms(words: str) -> float:
+                before = process.cpu_s()
+                imap.ask(words, keep=False)
+                return 1000 * (process.cpu_s() - before)
+
+            overview = "FETCH 1:* (FLAGS UID INTERNALDATE ENVELOPE BODYSTRUCTURE RFC822.SIZE)"
+            cpu_ms(overview)
+            self.table.add(f"SELECT of {count}, warm, CPU ms", cpu_ms("SELECT INBOX"), most=2)
+            self.table.add(f"overview FETCH of {count}, warm, CPU ms", cpu_ms(overview), most=100 * scale)
+            self.table.add(f"FETCH 1:* (UID FLAGS) of {count}, CPU ms", cpu_ms("FETCH 1:* (UID FLAGS)"), most=25 * scale)
+            imap.close()
+
+    def pop3(self) -> None:
+        count = 500 if self.quick else 2000
+        with self.house() as (house, process, _):
+            imap = Imap(house.ports["imap"], "u2@bench.test")
+            imap.append_many("INBOX", small(count, "u2@bench.test", seed=5))
+            imap.close()
+            pop = Pop3(house.ports["pop3"], "u2@bench.test")
+            before = process.cpu_s()
+            for number in range(1, count + 1):
+                pop.retrieve(number)
+            self.table.add(f"POP3 RETR of {count}, CPU ms", 1000 * (process.cpu_s() - before), most=250 * count / 2000)
+            pop.close()
+
+    def idle(self) -> None:
+        with self.house(on_card=True) as (house, process, card):
+            sessions = []
+            for n in range(10):
+                imap = Imap(house.ports["imap"], f"{PEOPLE[n % 5]}@bench.test")
+                imap.ask("SELECT INBOX")
+                imap.idle()
+                sessions.append(imap)
+            time.sleep(8)  # what signing in wrote lazily is on its way
+            if card:
+                card.sync()
+            start, begun, spent = card.counts()[0] if card else process.written(), time.monotonic(), process.cpu_s()
+            print(f"  ... {self.idle_minutes:g} idle minutes", flush=True)
+            time.sleep(self.idle_minutes * 60)
+            if card:
+                card.sync()
+            end = card.counts()[0] if card else process.written()
+            self.table.add(f"octets written in {self.idle_minutes:g} idle minutes with 10 idle IMAP sessions", end - start, most=0)
+            self.table.add("CPU while idle, % of a core", 100 * (process.cpu_s() - spent) / (time.monotonic() - begun))
+            for imap in sessions:
+                imap.close()
+
+    def large(self) -> None:
+        """100 MB through SMTP, APPEND, FETCH and RETR in constant memory; 64 KiB pieces at twice the CPU of one FETCH at most."""
+        line = os.urandom(57).hex()[:76].encode() + b"\r\n"
+        piece = line * 840
+        octets = 100 * 2**20
+        head = b"From: a@b.example\r\nSubject: large\r\nContent-Type: application/octet-stream\r\n\r\n"
+        with self.house() as (house, process, _):
+            process.settle()
+            imap = Imap(house.ports["imap"], "u1@bench.test")
+            imap.ask("SELECT INBOX")
+            Smtp(house.ports["smtp"]).send("u1@bench.test", head + piece * 100)
+            process.settle()
+            process.forget_peak()
+            base = process.peak_kb()
+            smtp = Smtp(house.ports["smtp"])
+            for words, code in ((b"MAIL FROM:<a@b.example>", b"250"), (b"RCPT TO:<u1@bench.test>", b"250"), (b"DATA", b"354")):
+                smtp.ask(words, code)
+            smtp.sock.sendall(head)
+            for _ in range(octets // len(piece)):
+                smtp.sock.sendall(piece)
+            smtp.ask(b".", b"250")
+            after_smtp = process.peak_kb()
+            imap.append_large("INBOX", octets, piece)
+            after_append = process.peak_kb()
+            before = process.cpu_s()
+            imap.ask("FETCH 2 BODY.PEEK[]", keep=False)
+            whole_s = process.cpu_s() - before
+            after_fetch = process.peak_kb()
+            before = process.cpu_s()
+            for at in range(0, octets, 65536):
+                imap.ask(f"FETCH 2 BODY.PEEK[]<{at}.65536>", keep=False)
+            pieces_s = process.cpu_s() - before
+            imap.close()
+            pop = Pop3(house.ports["pop3"], "u1@bench.test")
+            pop.retrieve(2)
+            peak = process.peak_kb()
+            self.table.add("memory growth, 100 MB by SMTP, MB", (after_smtp - base) / MB)
+            self.table.add("memory growth, and by APPEND, MB", (after_append - base) / MB)
+            self.table.add("memory growth, and by FETCH, MB", (after_fetch - base) / MB)
+            self.table.add("peak memory growth, 100 MB by SMTP, APPEND, FETCH and RETR, MB", (peak - base) / MB, most=4)
+            self.table.add("CPU of 64 KiB pieces / CPU of one FETCH of 100 MB", pieces_s / whole_s, most=2)
+            pop.close()
+
+    def harness(self) -> None:
+        """The shared harness, when it is here and we are root: the peers' columns and the slow card."""
+        if not (HARNESS / "bench.py").exists() or os.geteuid() != 0:
+            print("  (the shared harness is not here, or this is not root: no peers, no slow card)")
+            return
+        servers = [str(Path(__file__).with_name("pillarbox.json"))]
+        if all(shutil.which(name, path="/usr/sbin:/usr/bin") for name in ("postfix", "dovecot")):
+            servers.insert(0, "postfix-dovecot-maildir")
+        outs = []
+        for server in servers:
+            out = self.work / f"{Path(server).stem}.json"
+            words = [sys.executable, str(HARNESS / "bench.py"), server, "--out", str(out), "--work", str(self.work)]
+            done = subprocess.run(
+                [*words, *(["--quick"] if self.quick else [])], env={**os.environ, "BENCH_PYTHON": sys.executable}, check=False
+            )
+            if done.returncode == 0:
+                outs.append(str(out))
+        subprocess.run([sys.executable, str(HARNESS / "report.py"), *outs], check=False)
+
+
+PARTS = ("start", "memory", "delivery", "imap", "pop3", "large", "idle", "harness")
+
+
+def main() -> int:
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("--quick", action="store_true", help="fewer letters, shorter waits")
+    words.add_argument("--parts", default=",".join(PARTS))
+    words.add_argument("--idle-minutes", type=float, default=10)
+    options = words.parse_args()
+    base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="pillarbox-bench-", dir=base) as work:
+        bench = Bench(Path(work), options.quick, min(options.idle_minutes, 1) if options.quick else options.idle_minutes)
+        print(f"{pillarbox('--version').stdout.strip()} on Python {sys.version.split()[0]}\n")
+        for part in options.parts.split(","):
+            print(part, flush=True)
+            getattr(bench, part)()
+    missed = [row for row in bench.table.rows if row.good is False]
+    kept = sum(row.good is True for row in bench.table.rows)
+    print(
+        f"\n{kept} bars kept, {len(missed)} missed" + "".join(f"\n  missed: {row.measure}: {row.figure:.3f}, {row.bar}" for row in missed)
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
