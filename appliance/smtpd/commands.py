@@ -170,13 +170,13 @@ async def take_letter(session: "Session", transaction: Transaction) -> Reply | N
             text = dots.feed(await connection.piece(min(SMTP_DATA_BLOCK_S, deadline - trio.current_time())))
             if dots.bare:
                 session.announce_refusal(BARE)
-                await session.refuse_and_close(BARE)
+                await session.refuse_and_close(BARE, dots)
                 return None
             if text:
                 try:
                     await transaction.take(text)
                 except TooMuch:
-                    await session.refuse_and_close(await transaction.deliver())
+                    await session.refuse_and_close(await transaction.deliver(), dots)
                     return None
         connection.give_back(dots.rest)
         reply = await transaction.deliver()

@@ -15,6 +15,7 @@ from appliance.mail.errors import PeerError, PeerGone, PeerSlow
 from appliance.mail.limits import AUTH_LINE_OCTETS, CLOSE_S, READ_OCTETS
 from appliance.mail.reply import Reply
 from appliance.protocol.framing import Overlong, ReceiveBuffer
+from appliance.protocol.smtp.data import DotStream
 from appliance.protocol.smtp.replies import encode_reply
 
 if TYPE_CHECKING:
@@ -116,15 +117,18 @@ class Connection:
         with suppress(PeerError), trio.move_on_after(CLOSE_S):
             await self.flush()
 
-    async def throw_away(self, octets: int | None, timeout_s: float) -> bool:
-        """Read and forget that many octets, or whatever comes, until `timeout_s` has passed; were they all there?"""
+    async def throw_away(self, what: int | DotStream, timeout_s: float) -> bool:
+        """Read and forget that many octets, or a letter up to its end, for at most `timeout_s`; was that all of it?"""
         deadline = trio.current_time() + timeout_s
-        left = octets if octets is not None else -1
         with suppress(PeerSlow):
-            while left:
-                piece = await self.piece(deadline - trio.current_time(), READ_OCTETS if left < 0 else min(left, READ_OCTETS))
-                left = left - len(piece) if left > 0 else left
-        return left == 0
+            while what if isinstance(what, int) else not what.done:
+                wait_s = deadline - trio.current_time()
+                if isinstance(what, int):
+                    what -= len(await self.piece(wait_s, min(what, READ_OCTETS)))
+                else:
+                    what.feed(await self.piece(wait_s))
+            return True
+        return False
 
     # --- TLS ---------------------------------------------------------------------------------
 

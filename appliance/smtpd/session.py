@@ -13,6 +13,7 @@ from appliance.mail.limits import SMTP_COMMAND_OCTETS, SMTP_LINGER_S
 from appliance.mail.reply import Reply
 from appliance.network.stream import Draining
 from appliance.protocol.framing import Overlong
+from appliance.protocol.smtp.data import DotStream
 from appliance.protocol.smtp.grammar import CommandLine, parse_command
 from appliance.protocol.smtp.server import Conversation, Event, State
 from appliance.status.events import LetterRefused
@@ -150,12 +151,12 @@ class Session:
         self.hang_up()
         await self.connection.say_last(reply)
 
-    async def refuse_and_close(self, reply: Reply) -> None:
-        """Refuse what the client is in the middle of sending, and end: it is read on for a little, so that it hears why."""
+    async def refuse_and_close(self, reply: Reply, rest: int | DotStream) -> None:
+        """Refuse what the client is in the middle of sending, and end: the rest is read for a little, so that it hears why."""
         await self.goodbye(reply)
         await self.end_transaction()
         with suppress(PeerError):
-            await self.connection.throw_away(None, SMTP_LINGER_S)
+            await self.connection.throw_away(rest, SMTP_LINGER_S)
 
     async def read_away(self, octets: int | None) -> None:
         """Octets behind a refused command; when there are too many, or nobody knows how many, the session ends."""

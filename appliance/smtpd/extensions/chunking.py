@@ -81,7 +81,7 @@ async def _take_chunk(session: "Session", transaction: Transaction, octets: int,
         line_ends.end()
     if line_ends.bare and not binary:
         session.announce_refusal(BARE)
-        await session.refuse_and_close(BARE)
+        await session.refuse_and_close(BARE, octets)
         return False
     return True
 
