@@ -61,7 +61,9 @@ class Bench:
         place.mkdir()
         card = Card(place) if on_card and os.geteuid() == 0 else None
         data = new_data((card.place if card else place) / "data", *PEOPLE, domain="bench.test")
-        house = House(data, domain="bench.test", log=place / "log")
+        settings = place / "settings.toml"
+        settings.write_text("[limits]\nconnections_per_address = 1000\n")
+        house = House(data, "--settings", str(settings), domain="bench.test", log=place / "log")
         try:
             house.start()
             yield house, Process(house.pid), card
