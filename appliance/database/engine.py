@@ -50,6 +50,7 @@ class Engine:
         self._saved_log: bytes | None = None
         self._next_try_mono = 0.0
         self._trouble = ""
+        self._checkpoint_at = ring_octets // 2
         self.checkpoints = 0
 
     def open(self) -> None:
@@ -96,7 +97,9 @@ class Engine:
         low = self._free_octets() < RESERVE_OCTETS
         if not low:
             self._say("", "writing works again")
-        if octets > self._ring_octets // 2 or (low and octets > self._ring_octets // 64):
+        if octets < self._ring_octets // 2:
+            self._checkpoint_at = self._ring_octets // 2
+        if octets > self._checkpoint_at or (low and octets > self._ring_octets // 64):
             self.checkpoint()
 
     def checkpoint(self) -> None:
@@ -105,12 +108,14 @@ class Engine:
             return
         self.checkpoints += 1
         try:
-            busy, frames, done = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            # readers hold on to the log's old part: with the gate shut for an instant nobody does
+            _, frames, done = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            # the log begins anew only when no query still reads its old part: with the gate shut for an instant none does,
+            # and those that come after it read the database alone
             with self._readers.gate():
-                if busy or done < frames:
-                    self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+                if done < frames:
+                    _, frames, done = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            # a foreign reader (somebody's sqlite3 command) holds it: the log grows, and not every commit tries again
+            self._checkpoint_at = self._ring_octets // 2 if done >= frames else self._ring.octets() + self._ring_octets // 8
         except sqlite3.Error as error:
             self._say("full" if "full" in str(error) else "broken", str(error))
 
