@@ -120,7 +120,7 @@ async def some_rooms(
     from appliance.store.bodies import Bodies
 
     with a_family(directory, failure_s=0.0) as family:
-        bodies = Bodies(family.writer, directory, trio.CapacityLimiter(2))
+        bodies = await Bodies.open(family.writer, directory / "bodies")
         store = await Store.start(family.writer, bodies, describe=make_describe, quota_of=family.accounts.directory.quota_of)
         for address in people or PEOPLE:
             await family.accounts.add_person(address, PASSWORD, quota_octets=quota_octets, also=store.make_mailboxes)

@@ -1,0 +1,44 @@
+"""The tables fold into look-ups without clashes; CAPABILITY is what the tables say."""
+
+from pathlib import Path
+
+import pytest
+
+import appliance.imapd.commands as commands
+import appliance.imapd.extensions as extensions
+from appliance.imapd.commands.basic import noop, nothing
+from appliance.imapd.commands.table import CORE
+from appliance.imapd.extension import Command, Extension, State
+from appliance.imapd.extensions.table import EXTENSIONS
+from appliance.imapd.registry import Registry
+
+NOOP = Command(b"NOOP", State.ANY, nothing, noop)
+
+
+def test_the_tables_have_no_clash() -> None:
+    registry = Registry(CORE, EXTENSIONS)
+    assert {b"APPEND"} <= registry.streamed
+    for name, command in registry.commands.items():
+        assert name == name.upper() == command.name
+        assert command.rfc.startswith("RFC "), name
+
+
+def test_a_clash_is_found() -> None:
+    with pytest.raises(ValueError, match="NOOP"):
+        Registry((NOOP,), (Extension("X", "RFC 0", lambda session: (), commands=(NOOP,)),))
+
+
+@pytest.mark.parametrize(("package", "table"), [(commands, CORE), (extensions, EXTENSIONS)])
+def test_every_file_is_listed(package: object, table: tuple[object, ...]) -> None:
+    """One line in the table a file: a forgotten line is found here."""
+    folder = Path(package.__path__[0])  # type: ignore[attr-defined]
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__", "table"}
+    text = (folder / "table.py").read_text()
+    assert not {name for name in files if f"from .{name} import" not in text}
+    assert table
+
+
+def test_extensions_say_what_they_are() -> None:
+    for extension in EXTENSIONS:
+        assert extension.rfc.startswith("RFC "), extension.name
+    assert len({extension.name for extension in EXTENSIONS}) == len(EXTENSIONS)

@@ -1,0 +1,240 @@
+"""A session's states, its patience, its goodbye, and what it does with hostile octets."""
+
+import random
+import re
+import ssl
+from pathlib import Path
+
+import pytest
+import trio
+
+from appliance.imapd.commands.table import CORE
+from appliance.imapd.extension import State
+from appliance.imapd.extensions.table import EXTENSIONS
+from appliance.imapd.registry import Registry
+from appliance.imapd.service import Options
+from appliance.imapd.session import MOVES, Happening
+from appliance.mail.flags import INBOX
+from tests.support.rooms import PASSWORD, some_rooms
+
+from .client import greeted, signed_in
+from .tls import make
+
+LETTER = b"Subject: hello\r\nFrom: a@example.org\r\n\r\nGood day.\r\n"
+STATES = (State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED, State.LOGOUT)
+
+
+def test_every_state_and_happening_is_decided() -> None:
+    """What MOVES does not name raises; what it names stays within the states; every state but LOGOUT can end."""
+    for state in STATES:
+        for happening in Happening:
+            after = MOVES.get((state, happening))
+            assert after is None or after in STATES
+        if state is not State.LOGOUT:
+            assert MOVES[state, Happening.ENDED] is State.LOGOUT
+    assert not any(before is State.LOGOUT for before, _ in MOVES)
+    reached = {State.NOT_AUTHENTICATED}
+    for _ in STATES:
+        reached |= {after for (before, _), after in MOVES.items() if before in reached}
+    assert reached == set(STATES)
+
+
+REGISTRY = Registry(CORE, EXTENSIONS)
+
+
+@pytest.mark.parametrize("state", STATES[:3])
+async def test_every_command_is_refused_where_it_is_not_allowed(state: State, tmp_path: Path) -> None:
+    """State x command: BAD and nothing done outside a command's states, for its plain and its UID form."""
+    async with some_rooms(tmp_path, imap=Options(errors=10**9)) as rooms:
+        mailbox = b"INBOX" if state is State.SELECTED else b""
+        client = await greeted(rooms) if state is State.NOT_AUTHENTICATED else await signed_in(rooms, mailbox)
+        for name, command in REGISTRY.commands.items():
+            if state not in command.states:
+                for text in (name, name + b" x y", b"UID " + name if command.uid_form else name):
+                    untagged, answer = await client.command(text)
+                    assert answer.startswith(b"BAD "), text
+                    assert not untagged
+        assert (await client.command(b"NOOP"))[1].startswith(b"OK")
+
+
+async def test_bad_commands_in_a_row_end_the_session(tmp_path: Path) -> None:
+    async with some_rooms(tmp_path, imap=Options(errors=5)) as rooms:
+        client = await greeted(rooms)
+        for _ in range(4):
+            assert (await client.command(b"NONSENSE"))[1].startswith(b"BAD")
+        await client.command(b"NOOP")
+        for _ in range(4):
+            assert (await client.command(b"NONSENSE"))[1].startswith(b"BAD")
+        assert (await client.command(b"NONSENSE"))[1].startswith(b"BAD")
+        assert await client.response() == b"* BYE Too many errors."
+        assert await client.response() is None
+
+
+async def test_guesses_in_a_row_end_the_session(tmp_path: Path) -> None:
+    async with some_rooms(tmp_path, imap=Options(login_failures=2)) as rooms:
+        client = await greeted(rooms)
+        assert (await client.command(b"LOGIN fred@example.org wrong1"))[1].startswith(b"NO [AUTHENTICATIONFAILED]")
+        await client.send(b"x LOGIN fred@example.org wrong2\r\n")
+        assert (await client.response() or b"").startswith(b"* BYE [AUTHENTICATIONFAILED]")
+        assert await client.response() is None
+
+
+async def test_who_does_not_sign_in_is_let_go(tmp_path: Path) -> None:
+    async with some_rooms(tmp_path, imap=Options(before_login_s=0.2)) as rooms:
+        client = await greeted(rooms)
+        await client.command(b"NOOP")
+        with trio.fail_after(5):
+            for octet in b"x LOGIN fred ":  # a trickle does not prolong it
+                await trio.sleep(0.03)
+                try:
+                    await client.send(bytes([octet]))
+                except trio.BrokenResourceError:
+                    break
+        assert (await client.response() or b"").startswith(b"* BYE Autologout")
+
+
+@pytest.mark.parametrize("idle", [False, True])
+async def test_autologout(idle: bool, tmp_path: Path) -> None:
+    async with some_rooms(tmp_path, imap=Options(idle_s=0.2)) as rooms:
+        client = await signed_in(rooms, b"INBOX")
+        if idle:
+            await client.send(b"x IDLE\r\n")
+            assert await client.response() == b"+ Idling."
+        assert (await client.response() or b"").startswith(b"* BYE Autologout")
+        assert await client.response() is None
+
+
+@pytest.mark.parametrize("idle", [False, True])
+async def test_a_closing_house_says_so(idle: bool, tmp_path: Path) -> None:
+    async with some_rooms(tmp_path) as rooms:
+        client = await signed_in(rooms, b"INBOX")
+        if idle:
+            await client.send(b"x IDLE\r\n")
+            assert await client.response() == b"+ Idling."
+        await trio.testing.wait_all_tasks_blocked()
+        rooms.streams[0].drain()
+        assert (await client.response() or b"").startswith(b"* BYE [UNAVAILABLE]")
+        assert await client.response() is None
+
+
+async def test_a_closing_house_takes_the_letter_under_way(tmp_path: Path) -> None:
+    async with some_rooms(tmp_path) as rooms:
+        client = await signed_in(rooms)
+        await client.send(b"x APPEND INBOX {%d}\r\n" % len(LETTER))
+        assert await client.response() == b"+ Go on."
+        rooms.streams[0].drain()
+        await client.send(LETTER + b"\r\n")
+        assert (await client.until_tag(b"x"))[1].startswith(b"OK [APPENDUID")
+        assert (await client.response() or b"").startswith(b"* BYE [UNAVAILABLE]")
+
+
+async def test_a_client_that_hangs_up_leaves_nothing_behind(tmp_path: Path) -> None:
+    async with some_rooms(tmp_path) as rooms:
+        for sent in (b"x APPEND INBOX {1000+}\r\nSubject: half", b"x IDLE\r\n", b"x AUTHENTICATE PLAIN\r\n", b"x LOGIN {3+}\r\na", b""):
+            client = await signed_in(rooms, b"INBOX")
+            await client.send(sent)
+            await trio.testing.wait_all_tasks_blocked()
+            await client.stream.aclose()
+        client = await signed_in(rooms)
+        assert (await client.command(b"STATUS INBOX (MESSAGES UIDNEXT)"))[0] == [b"* STATUS INBOX (MESSAGES 0 UIDNEXT 1)"]
+
+
+async def test_starttls(tmp_path: Path) -> None:
+    tls = make(tmp_path)
+    async with some_rooms(tmp_path, plaintext=False, tls=tls.server) as rooms:
+        client = await greeted(rooms)
+        assert b"STARTTLS" in (await client.command(b"CAPABILITY"))[0][0]
+        assert (await client.command(b"STARTTLS"))[1].startswith(b"OK")
+        secured = trio.SSLStream(client.stream, tls.client, server_hostname="example.test")
+        await secured.do_handshake()
+        client.stream = secured
+        words = (await client.command(b"CAPABILITY"))[0][0].split()
+        assert b"STARTTLS" not in words and b"LOGINDISABLED" not in words
+        assert {b"AUTH=PLAIN", b"AUTH=SCRAM-SHA-256", b"AUTH=SCRAM-SHA-256-PLUS"} <= set(words)
+        assert (await client.command(b"STARTTLS"))[1].startswith(b"BAD")
+        assert (await client.command(b"LOGIN fred@example.org " + PASSWORD.encode()))[1].startswith(b"OK")
+
+
+async def test_plain_octets_behind_starttls_are_never_commands(tmp_path: Path) -> None:
+    tls = make(tmp_path)
+    async with some_rooms(tmp_path, plaintext=False, tls=tls.server) as rooms:
+        client = await greeted(rooms)
+        await client.send(b"x STARTTLS\r\ny NOOP\r\n")
+        response = await client.response()
+        assert response is not None and response.startswith(b"* BYE [CLIENTBUG]")
+        assert await client.response() is None
+        client = await greeted(rooms)
+        assert (await client.command(b"STARTTLS"))[1].startswith(b"OK")
+        await client.send(b"y NOOP\r\n")
+        secured = trio.SSLStream(client.stream, tls.client, server_hostname="example.test")
+        with pytest.raises((trio.BrokenResourceError, ssl.SSLError)):
+            await secured.do_handshake()
+
+
+async def test_changes_reach_a_pipelining_client_in_order(tmp_path: Path) -> None:
+    async with some_rooms(tmp_path) as rooms:
+        client = await signed_in(rooms, b"INBOX")
+        await rooms.deliver(LETTER)
+        await client.send(b"a NOOP\r\nb STORE 1 +FLAGS (\\Deleted)\r\nc EXPUNGE\r\nd NOOP\r\n")
+        assert b"* 1 EXISTS" in (await client.until_tag(b"a"))[0]
+        assert (await client.until_tag(b"b"))[1].startswith(b"OK")
+        assert b"* 1 EXPUNGE" in (await client.until_tag(b"c"))[0]
+        assert (await client.until_tag(b"d")) == ([], b"OK NOOP completed.")
+
+
+async def test_idle_hears_delivery_flags_and_expunge_at_once(tmp_path: Path) -> None:
+    async with some_rooms(tmp_path) as rooms:
+        await rooms.deliver(LETTER)
+        client, other = await signed_in(rooms, b"INBOX"), await signed_in(rooms, b"INBOX")
+        await client.send(b"x IDLE\r\n")
+        assert await client.response() == b"+ Idling."
+        with trio.fail_after(2):
+            await rooms.deliver(LETTER)
+            assert await client.response() == b"* 2 EXISTS"
+            assert (await client.response() or b"").endswith(b"RECENT")
+            await other.command(b"STORE 1 +FLAGS (\\Deleted)")
+            assert re.fullmatch(rb"\* 1 FETCH \(.*\\Deleted.*\)", await client.response() or b"")
+            await other.command(b"EXPUNGE")
+            assert await client.response() == b"* 1 EXPUNGE"
+        await client.send(b"DONE\r\n")
+        assert (await client.until_tag(b"x")) == ([], b"OK IDLE completed.")
+
+
+WORDS = [
+    *b"a LOGIN SELECT INBOX FETCH 1:* ( ) FLAGS UID STORE +FLAGS \\Seen SEARCH ALL OR NOT".split(),
+    *b"LIST \"\" * % APPEND {3} {3+} ~{2+} {99999}".split(),
+    *b"IDLE DONE AUTHENTICATE PLAIN = \" \\ \0 \xff BODY[ ] <0.5> RETURN STATUS MESSAGES CREATE RENAME x/y & ENABLE CONDSTORE".split(),
+    *b"CLOSE NOOP COPY MOVE EXPUNGE ID NIL NAMESPACE CHECK EXAMINE 4294967295 LSUB SUBSCRIBE DELETE".split(),
+    b"\r\n", b"\r\n", b"\r\n", b"\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_hostile_octets_get_answers_and_nothing_else(seed: int, tmp_path: Path) -> None:
+    """Random and half-right octets: well-formed responses, no fault of ours, and the next client is served."""
+    chance = random.Random(seed)
+    async with some_rooms(tmp_path, imap=Options(errors=10**9)) as rooms:
+        await rooms.deliver(LETTER)
+        client = await (signed_in(rooms, INBOX.encode()) if seed % 3 else greeted(rooms))
+        for _ in range(60):
+            if chance.random() < 0.3:
+                octets = chance.randbytes(chance.randrange(200))
+            else:
+                octets = b"t%d " % chance.randrange(9) + b" ".join(chance.choices(WORDS, k=chance.randrange(12))) + b"\r\n"
+            try:
+                await client.send(octets)
+            except trio.BrokenResourceError:
+                break
+        await client.stream.send_eof()  # type: ignore[attr-defined]
+        while True:
+            try:
+                response = await client.response()
+            except AssertionError:
+                break
+            if response is None:
+                break
+            assert re.match(rb"(\* |\+ |[^\x00-\x20(){%*\"\\+\x7f-\xff]{1,255} (OK|NO|BAD) )", response), response
+            assert b"SERVERBUG" not in response
+        assert (await (await signed_in(rooms)).command(b"NOOP"))[1].startswith(b"OK")
+
+

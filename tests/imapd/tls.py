@@ -1,0 +1,20 @@
+"""TLS for the tests of this room: a certificate of the house's own authority and a client that trusts it."""
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.network.tls import ServerTls
+from tests.support.certificates import make_certificates
+from tests.support.people import Listener, TrioClock
+
+
+@dataclass
+class Tls:
+    server: ServerTls
+    client: ssl.SSLContext
+
+
+def make(directory: Path) -> Tls:
+    made = make_certificates(directory)
+    return Tls(ServerTls(made.server, made.server, clock=TrioClock(), board=Listener()), made.client())  # type: ignore[arg-type]
