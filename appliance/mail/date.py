@@ -4,6 +4,8 @@ Dates are UTC seconds since 1970. Header dates are read tolerantly; what cannot 
 clock and no locale is asked. Two-digit years are 1970 to 2069.
 """
 
+import re
+
 from .lexical import Reader
 
 MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
@@ -14,6 +16,13 @@ _NAMED_ZONES: tuple[tuple[bytes, int], ...] = (
     (b"edt", -240), (b"est", -300), (b"cdt", -300), (b"cst", -360), (b"mdt", -360), (b"mst", -420), (b"pdt", -420), (b"pst", -480),
 )  # fmt: skip
 _MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+_USUAL = re.compile(
+    rb"(?:[A-Za-z]{3}, )?([0-9]{1,2}) ([A-Za-z]{3}) ([0-9]{4}) ([0-9]{2}:[0-9]{2}:[0-9]{2}) ([+-][0-9]{4})(?: \([A-Za-z]+\))?"
+)
+    rb"(?:[A-Za-z]{3}, )?([0-9]{1,2}) ([A-Za-z]{3}) ([0-9]{4}) ([0-9]{2}:[0-9]{2}:[0-9]{2}) ([+-][0-9]{4})(?: \\([A-Za-z]+\\))?"
+)
+"""How nearly every letter writes its date; anything else is read word by word, with the same answer."""
 
 
 def parse_date(value: bytes) -> int | None:
@@ -28,7 +37,8 @@ def parse_zoned(value: bytes) -> tuple[int, int] | None:
     Takes the forms of RFC 5322 §4.3 and the usual mistakes: no zone or an unknown one is UTC, dots in
     the time, asctime() order, a day of the month that the month does not have.
     """
-    words = _words(value)
+    usual = _USUAL.fullmatch(value)
+    words = list(usual.groups()) if usual else _words(value)
     if words and len(words[0]) >= 3 and words[0][:3].isalpha() and words[0][:3].title() in DAYS:
         words = words[1:]
     if len(words) >= 4 and words[0].isalpha():

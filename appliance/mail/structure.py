@@ -64,11 +64,14 @@ class HeadingReader:
         self._lines: list[bytes] | None = None
 
     def take(self, octets: bytes) -> None:
-        """Whole lines; the first line of all starts a field even when it starts with a blank."""
+        """Whole lines, of which HEADER_OCTETS count; the first line of all starts a field even when it starts with a blank."""
         if octets.endswith(b"\n"):
             octets = octets[: -2 if octets.endswith(b"\r\n") else -1]
         lines = self._lines
-        for line in octets.replace(b"\r\n", b"\n").split(b"\n"):
+        each_line = octets.replace(b"\r\n", b"\n").split(b"\n")
+        if len(octets) > HEADER_OCTETS:
+            each_line = [line[:HEADER_OCTETS] for line in each_line]
+        for line in each_line:
             if line[:1] in (b" ", b"\t"):
                 if lines is not None and self.kept <= HEADER_OCTETS:
                     lines.append(line)
