@@ -20,9 +20,10 @@ from appliance.mail.ids import BodyId, MailboxId, ModSeq, PersonId, Uid
 from appliance.mail.partmap import find as find_part
 
 from . import copies, filing, mailboxes, marks, messages, removal
-from .bodies import Bodies, Incoming, Letter, StagedBody
+from .bodies import Bodies, Incoming, StagedBody
 from .changes import Snapshot, changes_since, snapshot
 from .quota import Quota, QuotaOf
+from .reading import Letter
 from .remaking import remade
 from .shelf import Known, Shelf
 from .values import Changes, Copied, Filed, Filing, FlagsResult, MailboxInfo, Mode, Row, Want
@@ -264,11 +265,13 @@ class Store:
     async def file_all(self, letters: Sequence[tuple[StagedBody, Filing]]) -> list[Filed]:
         """Several bodies, each into one mailbox, in ONE durable commit or not at all. Raises as `file`."""
 
+        described = [{place.prefix: body.describe(place.prefix)} for body, place in letters]
+
         def work(transaction: Transaction) -> list[Filed]:
             filed = []
-            for body, place in letters:
+            for (body, place), facts in zip(letters, described, strict=True):
                 number = self.bodies.hold(transaction, body, 1)
-                filed += filing.file(transaction, number, body.octets, [place], body.describe, self.quotas)
+                filed += filing.file(transaction, number, body.octets, [place], facts.__getitem__, self.quotas)
             return filed
 
         return await self.database.write(work, octets=sum(body.stored_octets for body, _ in letters))
@@ -360,17 +363,18 @@ class Store:
     # --- letters -----------------------------------------------------------------------------------------
 
     async def letters(self, rows: Sequence[Row], octets: int) -> Letters:
-        """The first rows' letters, at least one, as many as fit in `octets`; one reading."""
-        fitting, total = 0, 0
-        for row in rows:
-            total += row.octets
-            if fitting and total > octets:
-                break
-            fitting += 1
-        chosen = rows[:fitting]
-        numbers = [row.body for row in chosen]
+        """The first rows' letters, at least one, as many as fit in `octets`; one reading. Raises GONE for the first row alone."""
+        numbers = [row.body for row in rows]
         bodies = await self.database.read(lambda connection: self.bodies.load(connection, numbers, octets))
-        return [Letter(row.prefix, row.parts, len(row.prefix) + _header_octets(row.parts), bodies[row.body]) for row in chosen]
+        opened = []
+        for row in rows:
+            body = bodies.get(row.body)
+            if body is None:
+                break
+            opened.append(Letter(row.prefix, row.parts, len(row.prefix) + _header_octets(row.parts), body))
+        if rows and not opened:
+            raise StoreError(Trouble.GONE)
+        return opened
 
     # --- people ------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from appliance.mail.description import Description
 
-from .bodies import Letter
+from .reading import Letter
 from .values import Row, Want
 
 if TYPE_CHECKING:
