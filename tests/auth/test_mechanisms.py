@@ -1,9 +1,5 @@
 """What is offered where, and whole exchanges against real people."""
 
-import hmac
-from base64 import b64decode, b64encode
-from hashlib import pbkdf2_hmac, sha256
-
 import pytest
 import trio
 from trio.testing import MockClock
@@ -13,6 +9,7 @@ from appliance.auth.login import FAILURE_S
 from appliance.auth.mechanisms import MAX_STEPS, Exchange, Mechanisms
 from appliance.mail.ids import PersonId
 from appliance.status.events import LoginFailed, LoginSucceeded
+from tests.auth.scram_client import ScramClient
 from tests.support.people import Family
 
 ANNA = Identity(PersonId(1), "anna@home.example")
@@ -40,22 +37,14 @@ async def scram(
     exchange: Exchange, name: str, password: str, header: bytes = b"n,,", binding: bytes = b""
 ) -> tuple[list[bytes], Identity | None]:
     """An honest client; the server's messages and the outcome."""
-    bare = b"n=" + name.encode() + b",r=client"
-    first = await exchange.step(header + bare)
+    client = ScramClient(name, password, header=header, binding=binding)
+    first = await exchange.step(client.first())
     if not isinstance(first, bytes) or first.startswith(b"e="):
         return [first] if isinstance(first, bytes) else [], None
-    fields = dict(field.split(b"=", 1) for field in first.split(b","))
-    salted = pbkdf2_hmac("sha256", password.encode(), b64decode(fields[b"s"]), int(fields[b"i"]))
-    client_key = hmac.digest(salted, b"Client Key", "sha256")
-    without_proof = b"c=" + b64encode(header + binding) + b",r=" + fields[b"r"]
-    said = b",".join((bare, first, without_proof))
-    signature = hmac.digest(sha256(client_key).digest(), said, "sha256")
-    proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
-    final = await exchange.step(without_proof + b",p=" + b64encode(proof))
+    final = await exchange.step(client.final(first))
     if not isinstance(final, bytes):
         return [first], None
-    if final.startswith(b"v="):
-        assert final == b"v=" + b64encode(hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), said, "sha256"))
+    assert final.startswith(b"e=") or client.proves(final)
     outcome = await exchange.step(b"")
     assert not isinstance(outcome, bytes)
     return [first, final], outcome

@@ -1,0 +1,102 @@
+"""The conversation's table: every state with every verb, lines of any length, any octets."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.mail.errors import MisuseError, Trouble
+from appliance.mail.limits import AUTH_LINE_OCTETS, POP3_LINE_OCTETS
+from appliance.pop3d.session import _ACTS, ERRORS
+from appliance.protocol.pop3.grammar import Command, err, ok, parse_command, parse_number
+from appliance.protocol.pop3.server import THROWN_AWAY_OCTETS, VERBS, Conversation, Endless, Line, Misuse, State
+
+
+def events(conversation: Conversation) -> list[object]:
+    out = []
+    while (event := conversation.next_event()) is not None:
+        out.append(event)
+        if isinstance(event, Endless):
+            break
+    return out
+
+
+@pytest.mark.parametrize("state", list(State))
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name.decode())
+def test_every_state_and_verb(state: State, verb: object) -> None:
+    conversation = Conversation()
+    conversation.state = state
+    line = b" ".join([verb.name.lower(), *[b"1"] * verb.least])
+    conversation.receive(line + b"\r\n")
+    (event,) = events(conversation)
+    if state is State.EXCHANGE:
+        assert event == Line(line)
+    elif verb.states & state:
+        assert event == Command(verb.name, (b"1",) * verb.least)
+    else:
+        assert isinstance(event, Misuse)
+
+
+def test_the_tables_are_complete() -> None:
+    assert set(_ACTS) == {verb.name for verb in VERBS}
+    assert set(ERRORS) == set(Trouble)
+
+
+def test_arguments() -> None:
+    assert parse_command(b"top 1 2 ") == Command(b"TOP", (b"1", b"2"))
+    assert parse_command(b"PASS  two  spaces ") == Command(b"PASS", (b" two  spaces ",))
+    assert parse_command(b"PASS ") == Command(b"PASS")
+    assert "secret" not in repr(parse_command(b"PASS secret"))
+    for wrong in (b"", b" ", b"TOP  1", b"TOP 1  2", b"T\xc3\x96P", b"A" * 17, b"TOP\t1", b"NOOP \0"):
+        with pytest.raises(MisuseError):
+            parse_command(wrong)
+    for wrong in (b"", b"-1", b"+1", b"1.0", b" 1", b"\xb2", b"1" * 11):
+        with pytest.raises(MisuseError):
+            parse_number(wrong)
+
+
+def test_answers() -> None:
+    assert (ok(), ok("so"), err("no"), err("no", "AUTH")) == (b"+OK\r\n", b"+OK so\r\n", b"-ERR no\r\n", b"-ERR [AUTH] no\r\n")
+
+
+def test_long_lines_are_thrown_away_once() -> None:
+    conversation = Conversation()
+    conversation.state = State.TRANSACTION
+    conversation.receive(b"NOOP " + b"x" * POP3_LINE_OCTETS)
+    assert events(conversation) == []
+    conversation.receive(b"y" * 1000 + b"\r\nNOOP\r\n")
+    assert events(conversation) == [Misuse("The line is too long."), Command(b"NOOP")]
+    conversation.receive(b"NOOP " + b"x" * POP3_LINE_OCTETS + b"\r\nNOOP\r\n")
+    assert events(conversation) == [Misuse("The line is too long."), Command(b"NOOP")]
+
+
+def test_endless_lines_are_endless() -> None:
+    conversation = Conversation()
+    for _ in range(THROWN_AWAY_OCTETS // 4096 + 1):
+        conversation.receive(b"x" * 4096)
+        found = events(conversation)
+        assert len(conversation._buffer) <= AUTH_LINE_OCTETS + 4096
+    assert found == [Endless()]
+
+
+def test_what_came_before_tls_is_forgotten() -> None:
+    conversation = Conversation()
+    conversation.receive(b"STLS\r\nUSER mallory\r\nPA")
+    assert conversation.next_event() == Command(b"STLS")
+    conversation.forget()
+    conversation.receive(b"CAPA\r\n")
+    assert events(conversation) == [Command(b"CAPA")]
+
+
+@given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=5), st.sampled_from(list(State)))
+def test_pieces_make_no_difference(octets: bytes, places: list[int], state: State) -> None:
+    whole, pieces = Conversation(), Conversation()
+    whole.state = pieces.state = state
+    whole.receive(octets)
+    expected = events(whole)
+    found = []
+    ends = sorted(place % (len(octets) + 1) for place in places)
+    for start, end in zip([0, *ends], [*ends, len(octets)], strict=True):
+        pieces.receive(octets[start:end])
+        found += events(pieces)
+    assert found == expected
+    assert len(expected) == octets.count(b"\n")
