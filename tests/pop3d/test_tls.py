@@ -1,0 +1,72 @@
+"""POP3 over TLS: STLS, passwords behind it, SCRAM bound to the certificate, and what is sent before the handshake."""
+
+from base64 import b64decode, b64encode
+from pathlib import Path
+
+import pytest
+import trio
+
+from appliance.network.tls import ServerTls
+from appliance.status.board import Board
+from tests.auth.scram_client import ScramClient
+from tests.pop3d.pop_client import PASSWORD, PopClient
+from tests.support.certificates import TestCertificates, make_certificates
+from tests.support.people import TrioClock
+from tests.support.rooms import some_rooms
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> TestCertificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+def server_tls(certificates: TestCertificates) -> ServerTls:
+    clock = TrioClock()
+    return ServerTls(certificates.server, certificates.server, clock=clock, board=Board(clock), source="house")
+
+
+async def secured(client: PopClient, certificates: TestCertificates) -> "PopClient":
+    tls = trio.SSLStream(client.stream, certificates.client(), server_hostname="example.test")
+    await tls.do_handshake()
+    return PopClient(tls)
+
+
+async def test_stls_and_channel_binding(tmp_path: Path, certificates: TestCertificates) -> None:
+    async with some_rooms(tmp_path, plaintext=False, tls=server_tls(certificates)) as rooms:
+        plain = PopClient(rooms.connect("pop3"))
+        await plain.line()
+        assert (await plain.say(b"CAPA")).startswith(b"+OK")
+        before = (await plain.body()).split(b"\r\n")
+        assert b"STLS" in before
+        assert b"USER" not in before
+        assert not [word for word in before if word.startswith(b"SASL")]
+        assert (await plain.say(b"USER fred")).startswith(b"-ERR")
+        assert (await plain.say(b"STLS")).startswith(b"+OK")
+        client = await secured(plain, certificates)
+        assert (await client.say(b"STLS")).startswith(b"-ERR")
+        assert (await client.say(b"CAPA")).startswith(b"+OK")
+        after = (await client.body()).split(b"\r\n")
+        assert b"STLS" not in after
+        assert b"SASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN" in after
+        header = b"p=tls-server-end-point,,"
+        binding = rooms.streams[0].channel_binding()["tls-server-end-point"]
+        for data, expected in ((b"another", b"-ERR [AUTH]"), (binding, b"+OK Welcome")):
+            scram = ScramClient("fred", PASSWORD, header=header, binding=data)
+            first = await client.say(b"AUTH SCRAM-SHA-256-PLUS " + b64encode(scram.first()))
+            final = b64decode((await client.say(b64encode(scram.final(b64decode(first[2:])))))[2:])
+            assert scram.proves(final) == (data == binding)
+            assert (await client.say(b"")).startswith(expected)
+
+
+async def test_what_came_before_tls_counts_for_nothing(tmp_path: Path, certificates: TestCertificates) -> None:
+    """Octets sent behind STLS are gone or break the handshake; a name given before is forgotten (RFC 2595 §4)."""
+    async with some_rooms(tmp_path, tls=server_tls(certificates)) as rooms:
+        plain = PopClient(rooms.connect("pop3"))
+        await plain.line()
+        await plain.say(b"USER fred")
+        await plain.stream.send_all(b"STLS\r\nUSER mallory\r\nPASS guess\r\nCAPA\r\n")
+        assert (await plain.line()).startswith(b"+OK Begin")
+        client = await secured(plain, certificates)
+        assert (await client.say(b"PASS " + PASSWORD.encode())) == b"-ERR USER comes first."
+        assert (await client.say(b"NOOP")) == b"+OK"
+        assert rooms.family.board.heard == []
