@@ -162,7 +162,9 @@ async def take_letter(session: "Session", transaction: Transaction) -> Reply | N
     session.conversation.proceed(Event.DATA)
     connection.stream.uninterrupted = True
     reply = await transaction.open()
-    if reply is None:
+    if reply is not None:
+        session.announce_refusal(reply)
+    else:
         connection.say(GO_ON)
         dots = DotStream()
         deadline = transaction.begun_at_s + session.options.letter_s
