@@ -123,6 +123,8 @@ class _Append:
     async def _prepare(self, message: Message) -> "tuple[tuple[str, ...], int, Arrival]":
         """What is said of the message, and a place to receive it. Raises before any of its octets is asked for."""
         message.tokens.space()
+        while message.tokens.accept(b" "):  # imapclient 3.0 puts two spaces before the second message
+            pass
         flags, at = read_options(message.tokens)
         limit = self.session.options.message_octets
         if message.octets > limit:

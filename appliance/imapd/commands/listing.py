@@ -13,7 +13,7 @@ import trio
 from appliance.mail.errors import MisuseError
 from appliance.mail.flags import INBOX
 from appliance.protocol.imap import encode
-from appliance.protocol.imap.mailbox_name import SEPARATOR, Pattern
+from appliance.protocol.imap.mailbox_name import SEPARATOR, Patterns
 
 from ..extension import Answer, Command, State, StatusItem, no, ok
 from .mailboxes import read_name
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from ..session import Session
 
-PATTERNS = 100
-"""Patterns of one LIST; their lengths are bounded by the command's line."""
+PATTERN_CHARACTERS = 4000
+"""Of all patterns of one LIST, each with the reference: they cost each name a step a character and 64 of these."""
 SELECTION = (b"SUBSCRIBED", b"REMOTE", b"RECURSIVEMATCH", b"SPECIAL-USE")
 RETURN = (b"SUBSCRIBED", b"CHILDREN", b"SPECIAL-USE")
 NAMES_A_TURN = 200
@@ -86,8 +86,7 @@ def read_list(tokens: "Tokens") -> Listing:
     if tokens.accept(b" RETURN "):
         asked.extended = True
         tokens.list_of(lambda: _read_return(tokens, asked))
-    if not asked.patterns or len(asked.patterns) > PATTERNS:
-        raise MisuseError("LIST takes one to a hundred patterns.")
+    _bound(asked)
     if b"RECURSIVEMATCH" in asked.selection and not asked.selection & {b"SUBSCRIBED", b"SPECIAL-USE"}:
         raise MisuseError("RECURSIVEMATCH needs another selection option beside it.")
     return asked
@@ -118,9 +117,18 @@ def read_items(tokens: "Tokens") -> list[bytes]:
 
 def read_lsub(tokens: "Tokens") -> Listing:
     tokens.space()
-    reference = tokens.mailbox()
+    asked = Listing(tokens.mailbox(), [])
     tokens.space()
-    return Listing(reference, [tokens.pattern()])
+    asked.patterns.append(tokens.pattern())
+    _bound(asked)
+    return asked
+
+
+def _bound(asked: Listing) -> None:
+    if not asked.patterns:
+        raise MisuseError("LIST needs a pattern.")
+    if sum(len(asked.reference) + len(pattern) for pattern in asked.patterns) > PATTERN_CHARACTERS:
+        raise MisuseError("LIST's patterns are too long.")
 
 
 def read_status(tokens: "Tokens") -> tuple[str, list[bytes]]:
@@ -191,11 +199,11 @@ def _selected(entry: Entry, selection: set[bytes]) -> bool:
 
 async def _matching(entries: list[Entry], asked: Listing) -> AsyncIterator[Entry]:
     """Entries that match a pattern, with a pause now and then: a family has thousands of names at most, others wait."""
-    patterns = [Pattern(asked.reference + pattern) for pattern in asked.patterns]
+    patterns = Patterns(asked.reference + pattern for pattern in asked.patterns)
     for number, entry in enumerate(entries, 1):
         if number % NAMES_A_TURN == 0:
             await trio.lowlevel.checkpoint()
-        if any(pattern.matches(entry.name) for pattern in patterns):
+        if patterns.match(entry.name):
             yield entry
 
 
@@ -223,10 +231,10 @@ def _list_line(session: "Session", entry: Entry, asked: Listing, below: bool) ->
 async def lsub(session: "Session", asked: Listing, uid: bool) -> Answer:
     """Subscribed names; a superior of one comes with \\Noselect when `%` stops at it (RFC 3501 §6.3.9)."""
     subscribed: set[str] = set(await session.store.subscriptions(session.person))
-    pattern = Pattern(asked.reference + asked.patterns[0])
+    pattern = Patterns([asked.reference + asked.patterns[0]])
     names = subscribed | _parents(subscribed) if "%" in asked.patterns[0] else subscribed
     for name in sorted(names, key=lambda name: (name != INBOX, name)):
-        if pattern.matches(name):
+        if pattern.match(name):
             attributes = b"()" if name in subscribed else b"(\\Noselect)"
             await session.send(b"* LSUB " + attributes + b' "/" ' + encode.mailbox(name, session.utf8) + b"\r\n")
     return ok(b"LSUB completed.")

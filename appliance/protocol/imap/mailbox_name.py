@@ -7,6 +7,7 @@ Fails with MisuseError, whose text may be shown to the client.
 
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
+from collections.abc import Iterable
 
 from appliance.mail.errors import MisuseError
 from appliance.mail.flags import INBOX
@@ -121,47 +122,48 @@ def flaw(name: str) -> str:
     return ""
 
 
-class Pattern:
-    """One LIST pattern: `*` matches anything, `%` anything within a level (RFC 9051 §6.3.9).
+class Patterns:
+    """LIST's patterns: `*` matches anything, `%` anything within a level (RFC 9051 §6.3.9).
 
-    The pattern is an automaton whose set of states is one integer: each character of a name costs a few
+    Together they are one automaton whose set of states is one integer: each character of a name costs a few
     operations on it, whatever the wildcards (a backtracking matcher takes exponential time on `%*%*%*x`).
     """
 
-    __slots__ = ("_any", "_end", "_level", "_masks", "_text", "_wild")
+    __slots__ = ("_any", "_begins", "_ends", "_level", "_masks", "_texts")
 
-    def __init__(self, text: str) -> None:
-        self._text = text = _collapse(fold_inbox(text))
-        self._any = self._level = 0
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._texts = frozenset(_collapse(fold_inbox(text)) for text in texts)
+        self._any = self._level = self._begins = self._ends = 0
         self._masks: dict[str, int] = {}
-        for place, character in enumerate(text):
-            if character == "*":
-                self._any |= 1 << place
-            elif character == "%":
-                self._level |= 1 << place
-            else:
-                self._masks[character] = self._masks.get(character, 0) | 1 << place
-        self._wild = self._any | self._level
-        self._end = 1 << len(text)
+        place = 0
+        for text in sorted(self._texts):
+            self._begins |= 1 << place
+            for character in text:
+                if character == "*":
+                    self._any |= 1 << place
+                elif character == "%":
+                    self._level |= 1 << place
+                else:
+                    self._masks[character] = self._masks.get(character, 0) | 1 << place
+                place += 1
+            self._ends |= 1 << place
+            place += 1
 
-    def matches(self, name: str) -> bool:
-        if self._text == "*":
+    def match(self, name: str) -> bool:
+        """Does any of the patterns match? INBOX is matched in any case."""
+        if "*" in self._texts or name in self._texts or self._run(name):
             return True
-        if not self._wild:
-            return self._text == name or (name == INBOX and self._text.upper() == INBOX)
-        if name == INBOX and not self._text.isupper():
-            return self._run(name) or Pattern(self._text.upper())._run(name)
-        return self._run(name)
+        return name == INBOX and Patterns(text.upper() for text in self._texts)._run(name)
 
     def _run(self, name: str) -> bool:
-        masks, wild, anything, within = self._masks, self._wild, self._any, self._any | self._level
-        states = 1 | (1 & wild) << 1
+        masks, anything, within = self._masks, self._any, self._any | self._level
+        states = self._begins | (self._begins & within) << 1
         for character in name:
             states = (states & masks.get(character, 0)) << 1 | states & (anything if character == SEPARATOR else within)
             if not states:
                 return False
-            states |= (states & wild) << 1
-        return bool(states & self._end)
+            states |= (states & within) << 1
+        return bool(states & self._ends)
 
 
 def _collapse(text: str) -> str:
