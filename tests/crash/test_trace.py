@@ -2,13 +2,14 @@
 
 import random
 import sqlite3
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.crash.card import Card, Model
-from tests.crash.trace import Event, Made, Renamed, Said, Synced, Wrote, events, record
+from tests.crash.trace import Event, Made, Renamed, Said, Synced, Wrote, events, record_words
 
 INSERT = """
 import sqlite3, sys
@@ -22,10 +23,7 @@ a, b = socket.socketpair(); a.send(b"inserted"); os._exit(0)
 
 
 def run(code: str, place: Path, trace: Path) -> list[Event]:
-    process = record([sys.executable, "-c", code, str(place)], trace)
-    assert process.wait(60) == 0
-    assert process.stdout
-    process.stdout.close()
+    subprocess.run([*record_words(trace), sys.executable, "-c", code, str(place)], check=True, timeout=60)
     return events(trace, place)
 
 

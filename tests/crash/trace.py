@@ -1,12 +1,11 @@
 """What a process did to its files, in order, as the kernel saw it: SQLite's own calls are in it.
 
-`record` runs a program under strace; `events` reads the trace back. A write counts from the moment it was asked for,
+`record_words` put a program under strace; `events` reads the trace back. A write counts from the moment it was asked for,
 a sync from the moment it returned (and covers what was written before it was asked for); what was said to a client
 counts from the moment it was handed to the kernel. That is the order that is worst for the program.
 """
 
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,10 +70,9 @@ class Said:
 Event = Made | MadeDirectory | Wrote | Resized | Synced | Renamed | Removed | Said
 
 
-def record(arguments: list[str], output: Path) -> "subprocess.Popen[bytes]":
-    """Start a program under strace, its standard output piped to us."""
-    words = [program("strace"), "-f", "-y", "-xx", "-qq", "--seccomp-bpf", "-s", "100000000", "-e", f"trace={CALLS}", "-o", str(output)]
-    return subprocess.Popen([*words, *arguments], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+def record_words(output: Path) -> list[str]:
+    """What to put in front of a command so that it is recorded."""
+    return [program("strace"), "-f", "-y", "-xx", "-qq", "--seccomp-bpf", "-s", "100000000", "-e", f"trace={CALLS}", "-o", str(output)]
 
 
 _CALL = re.compile(r"^(\d+) +(\w+)\((.*)$")

@@ -1,0 +1,75 @@
+"""Records one day of the house, cuts it at many instants, judges each; shared by the tests and `make crash-sweep`."""
+
+import random
+import shutil
+import traceback
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.crash.card import Card, Model
+from tests.crash.trace import Event, Said, events, record_words
+from tests.crash.verdict import Promised, find_promises, judge_now
+from tests.crash.workload import Ledger, Workload
+from tests.support.house import House, new_data
+
+WORKERS = 2
+
+
+@dataclass(slots=True)
+class Recording:
+    start: Path
+    events: list[Event]
+    promised: Promised
+
+
+def record_day(work: Path, *, seed: int = 1, rounds: int = 12) -> Recording:
+    """Run the workload against the real command under the recorder."""
+    data = new_data(work / "data")
+    with House(data):
+        pass  # the first start makes certificates; the second, recorded one has nothing to make
+    start = work / "start"
+    shutil.copytree(data, start, ignore=shutil.ignore_patterns("control.sock", "lock"))
+    trace = work / "trace"
+    with House(data, protocols=("smtp", "imap", "pop3"), wrapper=record_words(trace)) as house:
+        ledger: Ledger = Workload(house, seed).run(rounds)
+    recorded = events(trace, data, start)
+    return Recording(start, recorded, find_promises(ledger, recorded))
+
+
+def cut_points(recorded: list[Event], count: int, seed: int) -> list[int]:
+    """Instants drawn from all prefixes; those right before and after each promise are always among the candidates."""
+    chance = random.Random(seed)
+    everywhere = [number for number, event in enumerate(recorded) if not isinstance(event, Said)]
+    promises = [number for number, event in enumerate(recorded) if isinstance(event, Said) for number in (number, number + 1)]
+    return sorted(chance.choices(everywhere, k=count - count // 3) + chance.choices(promises, k=count // 3))
+
+
+def judge_cuts(recording: Recording, cuts: list[int], work: Path, model: Model, seed: int) -> list[str]:
+    """What was broken, one sentence for each bad cut."""
+    card = Card(recording.start)
+    faults = []
+    fed = 0
+    for number, cut in enumerate(cuts):
+        while fed < cut:
+            card.feed(recording.events[fed])
+            fed += 1
+        place = work / f"cut-{number}"
+        place.mkdir(parents=True)
+        card.cut(place, random.Random(f"{seed}/{number}"), model)
+        try:
+            judge_now(place, recording.promised, cut)
+        except AssertionError as fault:
+            faults.append(f"cut {cut} (seed {seed}/{number}, {model.name}): {fault}")
+        except BaseException:
+            faults.append(f"cut {cut} (seed {seed}/{number}, {model.name}): {traceback.format_exc(limit=-4)}")
+        shutil.rmtree(place)
+    return faults
+
+
+def sweep(recording: Recording, cuts: list[int], work: Path, model: Model, seed: int) -> list[str]:
+    """The same on all processors."""
+    parts = [cuts[n::WORKERS] for n in range(WORKERS)]
+    with ProcessPoolExecutor(WORKERS) as pool:
+        jobs = [pool.submit(judge_cuts, recording, part, work / str(n), model, seed + n) for n, part in enumerate(parts)]
+        return [fault for job in jobs for fault in job.result()]

@@ -1,0 +1,32 @@
+"""No acknowledged letter or change is lost, halved, doubled or brought back by a power cut: a thousand seeded cuts."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.crash.card import Model
+from tests.crash.sweep import Recording, cut_points, record_day, sweep
+from tests.support.needs import program
+
+CUTS = 1000
+SEED = int(os.environ.get("PILLARBOX_SEED", "20251006"))
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    program("strace")
+    return record_day(tmp_path_factory.mktemp("day"), seed=SEED)
+
+
+def memory_or(tmp_path: Path) -> Path:
+    """Cuts are written out thousands of times: in memory where there is some."""
+    place = Path("/dev/shm") / f"pillarbox-{os.getpid()}" if os.access("/dev/shm", os.W_OK) else tmp_path
+    place.mkdir(exist_ok=True)
+    return place
+
+
+def test_a_thousand_cuts_with_torn_sectors(recording: Recording, tmp_path: Path) -> None:
+    place = memory_or(tmp_path)
+    faults = sweep(recording, cut_points(recording.events, CUTS, SEED), place / "tears", Model.TEARS, SEED)
+    assert not faults, f"{len(faults)} of {CUTS} cuts broke a promise:\n" + "\n".join(faults[:10])

@@ -1,0 +1,198 @@
+"""Opens what a cut left, with the house's own code, and holds it against what had been promised by then.
+
+Every acknowledged letter is there once, every acknowledged change holds, nothing that was only asked for is half there; UIDs,
+MODSEQs and UIDVALIDITY never go back or repeat; a client that follows by MODSEQ equals one that reads everything;
+`integrity_check` is ok and no row lacks its body.
+"""
+
+import re
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from appliance.app import open_rooms
+from appliance.mail.flags import KEYWORD_SHIFT, SYSTEM_NAMES
+from appliance.mail.ids import ModSeq, Uid
+from appliance.store.mailbox import Filing, Mailbox, Want
+from appliance.system.settings import Settings
+from tests.crash.trace import Event, Said
+from tests.crash.workload import BOXES, PERSON, Ledger, Seen, Step
+
+Place = tuple[str, frozenset[str]]
+"""(mailbox, flags) of one copy of a letter."""
+
+
+@dataclass(slots=True)
+class Promised:
+    """A ledger with the instant (event number) of each promise; None: never said in the trace."""
+
+    ledger: Ledger
+    steps: list[tuple[Step, int | None]]
+    looks: list[tuple[Seen, int]]
+
+
+def find_promises(ledger: Ledger, events: list[Event]) -> Promised:
+    """When did each promise leave the house?"""
+    said = [(number, event.data) for number, event in enumerate(events) if isinstance(event, Said)]
+
+    def when(promise: bytes, after: int) -> int | None:
+        if not promise:
+            return None
+        return next((number for number, data in said if number >= after and promise.strip() in data), None)
+
+    steps: list[tuple[Step, int | None]] = []
+    last = 0
+    for step in ledger.steps:
+        # a POP3 answer is no one's in particular: it comes after what this client was told before
+        instant = when(step.promise, last if step.promise.startswith(b"+OK") else 0)
+        if step.promise and instant is None:
+            raise AssertionError(f"the trace lacks the promise of {step}")
+        if instant is not None and step.kind != "deliver":
+            last = max(last, instant)
+        steps.append((step, instant))
+    looks = [(look, found) for look in ledger.looks if (found := when(look.promise, 0)) is not None]
+    return Promised(ledger, steps, looks)
+
+
+def apply(places: frozenset[Place], step: Step) -> frozenset[Place]:
+    """Where a letter is after a step."""
+    if step.kind == "deliver":
+        return places | {("INBOX", frozenset())}
+    if step.kind == "append":
+        return places | {(step.box, frozenset(step.flag.split()))}
+    out = set()
+    for box, flags in places:
+        if box != step.box:
+            out.add((box, flags))
+        elif step.kind == "flag":
+            out.add((box, flags | {step.flag}))
+        elif step.kind == "unflag":
+            out.add((box, flags - {step.flag}))
+        elif step.kind == "copy":
+            out |= {(box, flags), (step.flag, flags)}
+        elif step.kind == "move":
+            out.add((step.flag, flags))
+        elif step.kind == "may-see":
+            out.add((box, flags))
+    return frozenset(out)
+
+
+def allowed(promised: Promised, token: str, cut: int) -> set[frozenset[Place]]:
+    """All states a letter may be in after a cut at event `cut`: what was promised, and at most what was asked next."""
+    states = {frozenset[Place]()}
+    for step, instant in promised.steps:
+        if step.token != token:
+            continue
+        after = {apply(state, step) for state in states}
+        if instant is not None and instant < cut:
+            states = after
+        else:
+            states |= after
+            if step.kind != "may-see":
+                break
+    return states
+
+
+async def judge(data: Path, promised: Promised, cut: int) -> None:
+    """Raises AssertionError with what was broken."""
+    async with open_rooms(data, Settings()) as rooms:
+        person = rooms.accounts.directory.find_login(PERSON)
+        assert person, "the person is gone"
+        assert await rooms.database.read(_integrity) == "ok"
+        boxes = {box: await rooms.store.open(person.id, box) for box in BOXES}
+        places: dict[str, list[Place]] = {}
+        uids: dict[tuple[str, int], str] = {}
+        for name, mailbox in boxes.items():
+            for uid, token, flags in await _letters(mailbox, promised.ledger):
+                places.setdefault(token, []).append((name, flags))
+                uids[name, uid] = token
+        for token in promised.ledger.bodies:
+            found = places.get(token, [])
+            assert len(found) == len(set(found)) or len({box for box, _ in found}) == len(found), f"{token} is there twice: {found}"
+            may = allowed(promised, token, cut)
+            seen = {frozenset((box, flags - {"\\Seen"}) for box, flags in found)}
+            bare = {frozenset((box, flags - {"\\Seen"}) for box, flags in state) for state in may}
+            sees = any(step.token == token and step.kind == "may-see" for step in promised.ledger.steps)
+            assert frozenset(found) in may or (sees and seen <= bare), f"{token} is {found}, allowed {may}"
+        _check_uids(promised, cut, boxes, uids)
+        await _check_followers(promised, cut, boxes, uids)
+        for name, mailbox in boxes.items():
+            fresh = await _file(rooms.store, mailbox)
+            told = [step.uid for step, at in promised.steps if at is not None and at < cut and _lands(step) == name and step.uid]
+            assert fresh > max(told, default=0), f"UID {fresh} of {name} was given out before"
+            mailbox.close()
+
+
+def _integrity(connection: sqlite3.Connection) -> str:
+    return str(connection.execute("PRAGMA integrity_check").fetchone()[0])
+
+
+async def _letters(mailbox: Mailbox, ledger: Ledger) -> list[tuple[int, str, frozenset[str]]]:
+    """(uid, token, flags) of every letter, each read whole and compared with what was sent."""
+    out = []
+    at = Uid(1)
+    while True:
+        rows = await mailbox.rows(at, Uid(2**32 - 1), Want.FLAGS | Want.DATES | Want.BODY)
+        for row in rows:
+            letter = await mailbox.open_row(row)
+            octets = b""
+            while len(octets) < letter.octets:
+                piece = await letter.read(len(octets), 1 << 20)
+                assert piece, f"letter {row.uid} of {mailbox.info.name} ends early"
+                octets += piece
+            token = re.search(rb"X-Token: (\w+)", octets)
+            assert token, f"letter {row.uid} of {mailbox.info.name} is not one of ours"
+            name = token[1].decode()
+            assert octets.endswith(ledger.bodies[name]), f"{name} came back changed"
+            system = {text for bit, text in SYSTEM_NAMES if row.flags & bit}
+            words = {word for n, word in enumerate(mailbox.keywords) if row.flags >> (KEYWORD_SHIFT + n) & 1}
+            out.append((row.uid, name, frozenset(system | words)))
+        if not rows:
+            return out
+        at = Uid(rows[-1].uid + 1)
+
+
+def _lands(step: Step) -> str:
+    return step.flag if step.kind in ("copy", "move") else step.box
+
+
+def _check_uids(promised: Promised, cut: int, boxes: dict[str, Mailbox], uids: dict[tuple[str, int], str]) -> None:
+    for step, at in promised.steps:
+        if at is None or at >= cut or not step.uid:
+            continue
+        box = _lands(step)
+        assert uids.get((box, step.uid), step.token) == step.token, f"UID {step.uid} of {box} is another letter than it was"
+        assert boxes[box].info.uid_next > step.uid, f"UIDNEXT of {box} went back"
+    for look, at in promised.looks:
+        if at < cut:
+            info = boxes[look.box].info
+            assert info.uid_validity == look.validity, f"UIDVALIDITY of {look.box} changed"
+            assert info.highest_modseq >= look.modseq, f"HIGHESTMODSEQ of {look.box} went back"
+            assert info.uid_next >= look.uid_next, f"UIDNEXT of {look.box} went back"
+
+
+async def _check_followers(promised: Promised, cut: int, boxes: dict[str, Mailbox], uids: dict[tuple[str, int], str]) -> None:
+    """A client that knew the mailbox as of its last look and asks what changed since equals one that reads everything."""
+    last = {look.box: look for look, at in promised.looks if at < cut}
+    for box, look in last.items():
+        changes = await boxes[box].changes(ModSeq(look.modseq))
+        known = set(look.letters) - set(changes.expunged) | {uid for uid, _, _ in changes.flags}
+        full = {uid for name, uid in uids if name == box}
+        assert known == full, f"a client following {box} by MODSEQ has {sorted(known ^ full)} wrong"
+
+
+async def _file(store: object, mailbox: Mailbox) -> int:
+    from appliance.store.mailbox import Store
+
+    assert isinstance(store, Store)
+    async with store.receive(1000) as incoming:
+        await incoming.write(b"X-Token: fresh\r\n\r\nx\r\n")
+        body = await incoming.finish()
+        filed = await store.file(body, [Filing(mailbox.info.id, b"", (), 1)])
+    return filed[0].uid
+
+
+def judge_now(data: Path, promised: Promised, cut: int) -> None:
+    trio.run(judge, data, promised, cut)
