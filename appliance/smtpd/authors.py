@@ -7,12 +7,13 @@ a field that cannot be read to its end as addresses makes `unreadable` true. Not
 import re
 
 from appliance.mail.address import Address, parse_domain
-from appliance.mail.addresses import parse_address_list
+from appliance.mail.addresses import MISSING_DOMAIN, MISSING_MAILBOX, SYNTAX_ERROR, read_address_list
 from appliance.mail.errors import MisuseError
 from appliance.mail.header import header_end
 
 FIELD_OCTETS = 64 * 2**10
 """A header longer than this is read in portions; a From field that is longer is unreadable."""
+_PLACEHOLDERS = frozenset({MISSING_DOMAIN, SYNTAX_ERROR})
 _NAMED = re.compile(rb"(?:\A|\n)(from|sender)[ \t]*:((?:[^\n]|\n[ \t])*)", re.IGNORECASE)
 
 
@@ -63,9 +64,14 @@ class Authors:
         for found in _NAMED.finditer(block):
             value = found[2]
             self.texts.append(value.lower())
-            for listed in parse_address_list(value):
+            entries, complete = read_address_list(value)
+            self.unreadable = self.unreadable or not complete
+            for listed in entries:
                 if listed.mailbox is None or listed.domain is None:
                     continue  # a group's name or its end (RFC 6854)
+                if listed.mailbox == MISSING_MAILBOX or listed.domain in _PLACEHOLDERS:
+                    self.unreadable = True
+                    continue
                 try:
                     self.addresses.append(Address(listed.mailbox.decode(), parse_domain(listed.domain.decode())))
                 except (MisuseError, UnicodeDecodeError):

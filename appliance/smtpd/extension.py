@@ -70,11 +70,13 @@ class Vocabulary:
         self.commands: dict[bytes, Command] = {}
         self.mail_parameters: dict[bytes, Parameter] = {}
         for command in (*core, *(command for extension in self.extensions for command in extension.commands)):
-            if self.commands.setdefault(command.verb, command) is not command:
+            if command.verb in self.commands:
                 raise SetupError(f"Two commands are called {command.verb.decode()}.")
+            self.commands[command.verb] = command
         for parameter in (parameter for extension in self.extensions for parameter in extension.mail_parameters):
-            if self.mail_parameters.setdefault(parameter.keyword, parameter) is not parameter:
+            if parameter.keyword in self.mail_parameters:
                 raise SetupError(f"Two parameters of MAIL are called {parameter.keyword.decode()}.")
+            self.mail_parameters[parameter.keyword] = parameter
 
     def offered(self, session: "Session") -> list[str]:
         """The lines EHLO lists."""

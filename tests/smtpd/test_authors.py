@@ -1,0 +1,68 @@
+"""From and Sender caught while a letter streams by: all of them, however it is cut, in bounded memory."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.smtpd.authors import FIELD_OCTETS, Authors
+
+
+def read(*pieces: bytes) -> Authors:
+    authors = Authors()
+    for piece in pieces:
+        authors.feed(piece)
+    authors.end()
+    return authors
+
+
+def addresses(*pieces: bytes) -> list[str]:
+    return [str(address) for address in read(*pieces).addresses]
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        (b"From: a@b.example\r\n\r\n", ["a@b.example"]),
+        (b"fRoM : Al <A@B.Example>, c@d.example\r\nSENDER: e@f.example\r\n\r\n", ["A@b.example", "c@d.example", "e@f.example"]),
+        (b"From:\r\n a@b.example\r\nFrom: (x)c@d.example\r\n\r\nFrom: body@g.example\r\n", ["a@b.example", "c@d.example"]),
+        (b"X-From: a@b.example\r\nTo: c@d.example\r\n\r\n", []),
+        (b"X: y\r\n From: a@b.example\r\n\r\n", []),
+        (b"From: friends: a@b.example, c@d.example;\r\n\r\n", ["a@b.example", "c@d.example"]),
+        (b"From: a@xn--bcher-kva.example\r\n", ["a@bücher.example"]),
+        (b"\r\nFrom: a@b.example\r\n", []),
+        (b"", []),
+    ],
+)
+def test_fields(header: bytes, found: list[str]) -> None:
+    assert addresses(header) == found
+    assert addresses(*[bytes([octet]) for octet in header]) == found
+    assert not read(header).unreadable
+
+
+@pytest.mark.parametrize("value", [b"alice", b"<a@b.example", b"a@b..example", b"\xff@b.example", b"a@b.example c@d.example <"])
+def test_what_cannot_be_read(value: bytes) -> None:
+    assert read(b"From: " + value + b"\r\n\r\n").unreadable
+
+
+def test_behind_a_long_header() -> None:
+    header = b"X: y\r\n" * 100_000 + b"From: a@b.example\r\n" + b"X: y\r\n" * 100_000 + b"Sender: c@d.example\r\n\r\n"
+    pieces = [header[at : at + 65536] for at in range(0, len(header), 65536)]
+    assert addresses(*pieces) == ["a@b.example", "c@d.example"]
+
+
+def test_an_endless_field_is_not_kept() -> None:
+    authors = Authors()
+    authors.feed(b"From: a@b.example,")
+    for _ in range(100):
+        authors.feed(b" " * 65536)
+        assert len(authors._pending) <= 2 * FIELD_OCTETS
+    authors.feed(b"mary@example.org\r\nSender: c@d.example\r\n\r\n")
+    assert authors.unreadable
+    assert "c@d.example" in [str(address) for address in authors.addresses]
+
+
+@given(st.binary(max_size=300), st.integers(0, 300))
+def test_any_octets_however_cut(octets: bytes, place: int) -> None:
+    header = b"From: " + octets
+    whole, halves = read(header), read(header[:place], header[place:])
+    assert (whole.addresses, whole.unreadable, whole.texts) == (halves.addresses, halves.unreadable, halves.texts)

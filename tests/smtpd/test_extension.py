@@ -1,0 +1,32 @@
+"""The tables of commands and extensions: complete, without clashes, each with its RFC."""
+
+import pytest
+
+from appliance.mail.errors import SetupError
+from appliance.protocol.smtp.server import Event
+from appliance.smtpd.commands import CORE
+from appliance.smtpd.extension import Extension, Parameter, Vocabulary
+from appliance.smtpd.extensions.table import EXTENSIONS
+from appliance.smtpd.session import UNWANTED
+
+
+def test_every_event_of_a_client_has_a_command() -> None:
+    vocabulary = Vocabulary(CORE, EXTENSIONS)
+    assert {command.event for command in vocabulary.commands.values()} == set(Event) - {Event.OVER, Event.CLOSE}
+    assert not vocabulary.commands.keys() & UNWANTED
+    assert vocabulary.mail_parameters.keys() == {b"SIZE", b"BODY", b"SMTPUTF8", b"AUTH"}
+
+
+def test_words_are_claimed_once() -> None:
+    twice = Extension("twice", "RFC 0", commands=(CORE[0],))
+    with pytest.raises(SetupError, match="EHLO"):
+        Vocabulary(CORE, [twice])
+    Vocabulary((), [twice])
+    parameters = [Extension(name, "RFC 0", mail_parameters=(Parameter(b"SIZE", lambda session, envelope, value: None),)) for name in "ab"]
+    with pytest.raises(SetupError, match="SIZE"):
+        Vocabulary((), parameters)
+
+
+def test_extensions_say_where_they_come_from() -> None:
+    assert all(extension.rfc.startswith("RFC ") for extension in EXTENSIONS)
+    assert len({extension.name for extension in EXTENSIONS}) == len(EXTENSIONS)
