@@ -173,16 +173,16 @@ def decode_text(octets: bytes, charset: str) -> str:
     name = next((real for alias, real in _CHARSETS if alias == name), name)
     try:
         codec = lookup(name).name if name.isascii() and len(name) < 40 else "utf-8"
-        return octets.decode("utf-8" if codec in _NOT_CHARSETS else codec, "replace")
+        return octets.decode("utf-8" if codec.replace("-", "_") in _NOT_CHARSETS else codec, "replace")
     except (LookupError, ValueError):
         return octets.decode("utf-8", "replace")
 
 
 def decode_words(value: bytes) -> str:
     """A header value for people: encoded words decoded, blanks between two of them gone (RFC 2047 §6.2); raw octets are read as UTF-8."""
-    text = value.decode("utf-8", "replace")
-    if "=?" not in text:
-        return text
+    if b"=?" not in value:
+        return value.decode("utf-8", "replace")
+    text = value.decode("utf-8", "surrogateescape")  # raw octets inside a Q word are of the word's charset
     text = _BETWEEN_WORDS.sub("?==?", text)
     pieces: list[str] = []
     at = 0
@@ -203,11 +203,11 @@ def decode_words(value: bytes) -> str:
     if pending:
         pieces.append(decode_text(pending[1], pending[0]))
     pieces.append(text[at:])
-    return "".join(pieces)
+    return "".join(pieces).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _word_octets(encoding: str, encoded: str) -> bytes | None:
-    raw = encoded.encode("utf-8")
+    raw = encoded.encode("utf-8", "surrogateescape")
     if encoding in "qQ":
         return a2b_qp(raw.replace(b"_", b" "), header=False)
     try:

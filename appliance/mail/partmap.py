@@ -17,6 +17,7 @@ TRANSFERS: dict[bytes, int] = {
     b"7bit": IDENTITY, b"8bit": IDENTITY, b"binary": IDENTITY, b"base64": BASE64, b"quoted-printable": QUOTED_PRINTABLE,
 }  # fmt: skip
 
+NO_PART, EMPTY_PART = -1, -2
 _VERSION = 1
 _LINKS = 4
 """Octets for the place of the first child and the number of children."""
@@ -105,37 +106,34 @@ class _Map:
         return part
 
     def kind(self, place: int) -> int:
-        return self.octets[1 + place * self.record] & 3
+        start = 1 + place * self.record
+        return self.octets[start] & 3 if start < len(self.octets) else LEAF
 
     def children(self, place: int) -> tuple[int, int]:
         """Place of the first child and how many there are."""
-        if not self.linked:
-            return 0, 0
-        start = 1 + place * self.record + self.record - _LINKS
-        return self._number(start, 2), self._number(start + 2, 2)
+        start = 1 + (place + 1) * self.record - _LINKS
+        return (self._number(start, 2), self._number(start + 2, 2)) if self.linked else (0, 0)
 
     def _number(self, start: int, width: int) -> int:
         return int.from_bytes(self.octets[start : start + width], "big")
 
     def find(self, section: tuple[int, ...]) -> int:
-        """The place of a section's part; -1 when there is none, -2 for the one empty part of a multipart that has none."""
+        """The place of a section's part; NO_PART, or EMPTY_PART for the one part of a multipart that has none."""
         place = 0
         letter = True  # a letter that is no multipart calls its own body part 1
-        if not self.width or len(self.octets) < 1 + self.record:
-            return -1
-        for number in section:
+        for level, number in enumerate(section, 1):
             if not letter and self.kind(place) == MESSAGE:
                 place, count = self.children(place)
                 if not count:
-                    return -1
+                    return NO_PART
                 letter = True
             if self.kind(place) == MULTIPART:
                 first, count = self.children(place)
                 if not 1 <= number <= count:
-                    return -2 if number == 1 and not count and section[-1] == number else -1
+                    return EMPTY_PART if number == 1 and not count and level == len(section) else NO_PART
                 place = first + number - 1
             elif not letter or number != 1:
-                return -1
+                return NO_PART
             letter = False
         return place
 
@@ -144,7 +142,7 @@ def find(parts: bytes, section: tuple[int, ...]) -> Part | None:
     """The part a section number names, `()` being the whole letter; None when the letter has no such part."""
     packed = _Map(parts)
     place = packed.find(section)
-    if place == -2:
+    if place == EMPTY_PART:
         return Part(0, 0, 0, LEAF, IDENTITY, 0)
     return packed.part(place)
 
@@ -157,7 +155,7 @@ def binary_spans(parts: bytes, section: tuple[int, ...]) -> list[Span] | None:
     """
     packed = _Map(parts)
     place = packed.find(section)
-    if place == -2:
+    if place == EMPTY_PART:
         return []
     part = packed.part(place)
     if part is None:

@@ -1,0 +1,117 @@
+"""The tree and its offsets: what a boundary ends, where headers stop, what is held while octets stream by."""
+
+import pytest
+
+from appliance.mail.limits import HEADER_OCTETS
+from appliance.mail.partmap import LEAF, MESSAGE, MULTIPART
+from appliance.mail.structure import BOUNDARY_OCTETS, Node, StructureScanner, letter_heading
+from tests.support import letters
+
+HEAD = b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=%b\r\n\r\n"
+
+
+def scan(octets: bytes, size: int = 1 << 30) -> Node:
+    scanner = StructureScanner()
+    for at in range(0, len(octets), size):
+        scanner.feed(octets[at : at + size])
+    return scanner.finish()
+
+
+def bodies(octets: bytes, node: Node | None = None) -> list[bytes]:
+    """The bodies of all leaves in order."""
+    node = node or scan(octets)
+    if node.kind == LEAF:
+        return [octets[node.body_start : node.end]]
+    return [body for child in node.children for body in bodies(octets, child)]
+
+
+def test_offsets_of_a_mixed_letter() -> None:
+    octets = letters.MIXED
+    root = scan(octets)
+    assert (root.kind, root.header_start, root.end) == (MULTIPART, 0, len(octets))
+    assert octets[root.body_start :].startswith(b"This is the preamble.")
+    alternative, data, picture = root.children
+    assert bodies(octets, alternative) == [b"Words.", b"<p>Words &amp; <b>more</b></p>"]
+    assert octets[data.header_start :].startswith(b"Content-Type: application/octet-stream")
+    assert octets[data.header_start : data.body_start].endswith(b"==\r\n\r\n")
+    assert octets[picture.body_start : picture.end] == b"iVBORw0KGgo="
+
+
+def test_a_letter_inside_a_letter() -> None:
+    octets = letters.FORWARDED
+    message = scan(octets).children[1]
+    inner = message.children[0]
+    assert (message.kind, inner.kind) == (MESSAGE, MULTIPART)
+    assert (inner.header_start, inner.end) == (message.body_start, message.end)
+    assert inner.heading[b"subject"] == [b"hello"]
+    assert message.lines == octets[message.body_start : message.end].count(b"\n")
+
+
+@pytest.mark.parametrize(
+    ("boundary", "body", "parts"),
+    [
+        (b"b", b"--b\r\n\r\none\r\n--b\r\n\r\ntwo\r\n--b--\r\n", [b"one", b"two"]),
+        (b"b", b"--b \t\r\n\r\none\r\n--b--junk\r\n", [b"one"]),
+        (b"b", b"--b\n\none\n--b--\n", [b"one"]),
+        (b"b", b"\r\n--b\r\n\r\none\r\r\n--b--", [b"one\r"]),
+        (b"b", b"--b\r\n\r\n--b\r\n\r\n\r\n--b--", [b"", b""]),
+        (b"b", b"--b\r\n\r\n a --b\r\n--c\r\n-\r\n--b--", [b" a --b\r\n--c\r\n-"]),
+        (b"b", b"--b--\r\n", []),
+        (b"b", b"--b", []),
+        (b"b", b"--b\r\n", [b""]),
+        (b"b--", b"--b--\r\n\r\none\r\n--b----\r\n", [b"one"]),
+        (b'""', b"--\r\n\r\none\r\n--x\r\n\r\ntwo\r\n----\r\n", [b"one", b"two"]),
+        (b"a" * 100, b"--" + b"a" * BOUNDARY_OCTETS + b"\r\n\r\none\r\n--" + b"a" * 100 + b"--\r\n", [b"one", b""]),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 4, 1 << 30])
+def test_boundaries(boundary: bytes, body: bytes, parts: list[bytes], size: int) -> None:
+    octets = HEAD % boundary + body
+    root = scan(octets, size)
+    assert [octets[child.body_start : child.end] for child in root.children] == parts
+
+
+def test_an_outer_boundary_ends_inner_parts_and_the_longest_match_wins() -> None:
+    inner = b"--ab\r\nContent-Type: multipart/mixed; boundary=abc\r\n\r\n--abc\r\n\r\none\r\n--ab\r\n\r\ntwo"
+    assert bodies(HEAD % b"ab" + inner) == [b"one", b"two"]
+
+
+def test_a_boundary_inside_a_header_ends_it_without_its_line_end() -> None:
+    octets = letters.CUT_HEADER
+    first, second = scan(octets).children
+    assert octets[first.header_start : first.body_start] == b"Content-Type: text/plain; charset=utf-8"
+    assert first.body_start == first.end
+    assert second.kind == MESSAGE
+    assert second.children[0].header_start == second.children[0].end == second.body_start
+
+
+def test_many_doubtful_lines_find_the_same_boundaries() -> None:
+    doubtful = b"--no\r\n" * 1000
+    octets = (
+        HEAD % b"one" + b"--one\r\nContent-Type: multipart/mixed; boundary=two\r\n\r\n" + doubtful + b"--two\r\n\r\nx\r\n--two--\r\n--one--"
+    )
+    assert bodies(octets) == bodies(octets.replace(doubtful, b"")) == [b"x"]
+
+
+def test_what_is_held_back_is_small() -> None:
+    scanner = StructureScanner()
+    scanner.feed(HEAD % b"b" + b"--b\r\n\r\n")
+    for _ in range(100):
+        scanner.feed(b"x" * 100_000)
+        assert len(scanner._held) < 200
+    scanner = StructureScanner()
+    for _ in range(100):
+        scanner.feed(b"X: " + b"x" * 100_000)
+        assert len(scanner._held) <= HEADER_OCTETS
+
+
+def test_without_mime_version_or_type_content_fields_mean_nothing() -> None:
+    node = scan(letters.NOT_MIME)
+    assert node.content.description is None
+    assert node.content.encoding is None
+
+
+def test_fields_of_ours_are_read_as_those_of_a_letter() -> None:
+    heading = letter_heading(b"Received: x\r\n\ty\r\nFrom: a@b\r\nReceived: z\r\nDate: one\r\nX-Other: no\r\nDate:  two\r\n three\r\n")
+    assert heading == {b"received": [b"", b""], b"from": [b"a@b"], b"date": [b"two\n three"]}
+    assert letter_heading(b"") == {}
