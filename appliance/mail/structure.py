@@ -9,7 +9,8 @@ boundary ends inner parts, and what is left open ends with the letter.
 import re
 from dataclasses import dataclass, field
 
-from .content import CONTENT_FIELDS, Content, encoding_word, read_content
+from .content import Content, encoding_word, read_content
+from .heading import OF_A_LETTER, OF_A_PART, Heading, HeadingReader
 from .limits import HEADER_OCTETS, MIME_PARTS, NESTING_LEVELS
 from .partmap import IDENTITY, LEAF, MESSAGE, MULTIPART, TRANSFERS, UNKNOWN
 
@@ -22,14 +23,6 @@ DESCRIBED_OCTETS = 2 * 2**20
 DOUBTFUL_LINES = 200
 """Lines that look like a boundary and are none, after which one pattern for all open boundaries pays."""
 
-ADDRESS_FIELDS = frozenset((b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc"))
-_LAST = frozenset((b"date", b"subject", b"message-id", b"in-reply-to"))
-_COUNTED = frozenset((b"received", b"mime-version"))
-_OF_A_PART = frozenset(CONTENT_FIELDS)
-_OF_A_LETTER = _OF_A_PART | ADDRESS_FIELDS | _LAST | _COUNTED
-
-Heading = dict[bytes, list[bytes]]
-"""Values of the fields that matter, by lower-case name in their order; folds end in LF alone."""
 
 _HEADER, _BODY, _BOUNDARY_LINE, _TO_END = range(4)
 
@@ -50,68 +43,6 @@ class Node:
     content: Content = field(default_factory=Content)
     heading: Heading = field(default_factory=dict)
     children: "list[Node]" = field(default_factory=list)
-
-
-class HeadingReader:
-    """Gathers the values of the wanted fields from header lines that come in pieces. Keeps at most HEADER_OCTETS of them."""
-
-    __slots__ = ("_lines", "_wanted", "found", "kept")
-
-    def __init__(self, wanted: frozenset[bytes]) -> None:
-        self.found: dict[bytes, list[list[bytes]]] = {}
-        self.kept = 0
-        self._wanted = wanted
-        self._lines: list[bytes] | None = None
-
-    def take(self, octets: bytes) -> None:
-        """Whole lines, of which HEADER_OCTETS count; the first line of all starts a field even when it starts with a blank."""
-        if octets.endswith(b"\n"):
-            octets = octets[: -2 if octets.endswith(b"\r\n") else -1]
-        lines = self._lines
-        each_line = octets.replace(b"\r\n", b"\n").split(b"\n")
-        if len(octets) > HEADER_OCTETS:
-            each_line = [line[:HEADER_OCTETS] for line in each_line]
-        for line in each_line:
-            if line[:1] in (b" ", b"\t"):
-                if lines is not None and self.kept <= HEADER_OCTETS:
-                    lines.append(line)
-                    self.kept += len(line)
-                continue
-            lines = None
-            colon = line.find(b":")
-            if colon < 0:
-                continue
-            name = line[:colon].lower()
-            if name not in self._wanted:
-                name = name.rstrip(b" \t")
-                if name not in self._wanted:
-                    continue
-            rest = line[colon + 1 :]
-            lines = [rest.lstrip(b" \t") or rest[1:]]
-            if name in _LAST:
-                self.found[name] = [lines]
-            elif name in _COUNTED:
-                self.found.setdefault(name, []).append([])
-                lines = None
-            elif self.kept <= HEADER_OCTETS:
-                self.found.setdefault(name, []).append(lines)
-            self.kept += len(rest)
-        self._lines = lines
-
-    def heading(self) -> Heading:
-        """What was found; NUL, which no IMAP string can hold, has become 0x80."""
-        return {
-            name: [(b"\n".join(lines) if len(lines) > 1 else lines[0] if lines else b"").replace(b"\0", b"\x80") for lines in values]
-            for name, values in self.found.items()
-        }
-
-
-def letter_heading(octets: bytes) -> Heading:
-    """The heading of header lines of ours, as the scanner reads those of a letter."""
-    reader = HeadingReader(_OF_A_LETTER)
-    if octets:
-        reader.take(octets)
-    return reader.heading()
 
 
 class StructureScanner:
@@ -143,7 +74,7 @@ class StructureScanner:
         self._room = 0
         self.samples: list[tuple[Node, bytearray]] = []
         self.root = Node(None, 0, 0)
-        self._open_header(self.root, _OF_A_LETTER)
+        self._open_header(self.root, OF_A_LETTER)
 
     def feed(self, piece: bytes) -> None:
         """The next octets. What is held back is at most one header line or the start of a boundary line."""
@@ -345,7 +276,7 @@ class StructureScanner:
         parent = self._node
         node = Node(parent, parent.depth + 1, start)
         parent.children.append(node)
-        self._open_header(node, _OF_A_LETTER if parent.kind == MESSAGE else _OF_A_PART)
+        self._open_header(node, OF_A_LETTER if parent.kind == MESSAGE else OF_A_PART)
 
     def _open_header(self, node: Node, wanted: frozenset[bytes]) -> None:
         self._node = node

@@ -4,7 +4,7 @@ import pytest
 
 from appliance.mail.limits import HEADER_OCTETS
 from appliance.mail.partmap import LEAF, MESSAGE, MULTIPART
-from appliance.mail.structure import BOUNDARY_OCTETS, Node, StructureScanner, letter_heading
+from appliance.mail.structure import BOUNDARY_OCTETS, Node, StructureScanner
 from tests.support import letters
 
 HEAD = b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=%b\r\n\r\n"
@@ -109,9 +109,3 @@ def test_without_mime_version_or_type_content_fields_mean_nothing() -> None:
     node = scan(letters.NOT_MIME)
     assert node.content.description is None
     assert node.content.encoding is None
-
-
-def test_fields_of_ours_are_read_as_those_of_a_letter() -> None:
-    heading = letter_heading(b"Received: x\r\n\ty\r\nFrom: a@b\r\nReceived: z\r\nDate: one\r\nX-Other: no\r\nDate:  two\r\n three\r\n")
-    assert heading == {b"received": [b"", b""], b"from": [b"a@b"], b"date": [b"two\n three"]}
-    assert letter_heading(b"") == {}

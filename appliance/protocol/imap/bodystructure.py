@@ -10,10 +10,11 @@ import re
 from appliance.mail.content import Content, Parameters
 from appliance.mail.date import parse_date
 from appliance.mail.description import Description, Scanner
+from appliance.mail.heading import ADDRESS_FIELDS, Heading, letter_heading
 from appliance.mail.limits import SMTP_LINE_OCTETS
 from appliance.mail.partmap import LEAF, MESSAGE, MULTIPART, pack
 from appliance.mail.preview import preview
-from appliance.mail.structure import ADDRESS_FIELDS, Heading, Node, StructureScanner, letter_heading
+from appliance.mail.structure import Node, StructureScanner
 
 from .envelope import envelope, nstring, string
 

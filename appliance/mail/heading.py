@@ -1,0 +1,81 @@
+"""The fields of a letter's header that the house keeps in mind, gathered while the header streams by (RFC 5322 §3.6).
+
+Linear in the header and bounded by HEADER_OCTETS of values. Of Date, Subject, Message-ID and In-Reply-To
+the last counts, of the others every one; Received is only counted. Octets that are no field are passed over.
+"""
+
+from .content import CONTENT_FIELDS
+from .limits import HEADER_OCTETS
+
+ADDRESS_FIELDS = frozenset((b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc"))
+_LAST = frozenset((b"date", b"subject", b"message-id", b"in-reply-to"))
+_COUNTED = frozenset((b"received", b"mime-version"))
+OF_A_PART = frozenset(CONTENT_FIELDS)
+"""What is kept of a MIME part's header."""
+OF_A_LETTER = OF_A_PART | ADDRESS_FIELDS | _LAST | _COUNTED
+"""What is kept of a letter's header, the one inside a message/rfc822 part too."""
+
+Heading = dict[bytes, list[bytes]]
+"""Values by lower-case name in their order; folds end in LF alone."""
+
+
+class HeadingReader:
+    """Gathers the values of the wanted fields from header lines that come in pieces. Keeps at most HEADER_OCTETS of them."""
+
+    __slots__ = ("_lines", "_wanted", "found", "kept")
+
+    def __init__(self, wanted: frozenset[bytes]) -> None:
+        self.found: dict[bytes, list[list[bytes]]] = {}
+        self.kept = 0
+        self._wanted = wanted
+        self._lines: list[bytes] | None = None
+
+    def take(self, octets: bytes) -> None:
+        """Whole lines, of which HEADER_OCTETS count; the first line of all starts a field even when it starts with a blank."""
+        if octets.endswith(b"\n"):
+            octets = octets[: -2 if octets.endswith(b"\r\n") else -1]
+        lines = self._lines
+        each_line = octets.replace(b"\r\n", b"\n").split(b"\n")
+        if len(octets) > HEADER_OCTETS:
+            each_line = [line[:HEADER_OCTETS] for line in each_line]
+        for line in each_line:
+            if line[:1] in (b" ", b"\t"):
+                if lines is not None and self.kept <= HEADER_OCTETS:
+                    lines.append(line)
+                    self.kept += len(line)
+                continue
+            lines = None
+            colon = line.find(b":")
+            if colon < 0:
+                continue
+            name = line[:colon].lower()
+            if name not in self._wanted:
+                name = name.rstrip(b" \t")
+                if name not in self._wanted:
+                    continue
+            rest = line[colon + 1 :]
+            lines = [rest.lstrip(b" \t") or rest[1:]]
+            if name in _LAST:
+                self.found[name] = [lines]
+            elif name in _COUNTED:
+                self.found.setdefault(name, []).append([])
+                lines = None
+            elif self.kept <= HEADER_OCTETS:
+                self.found.setdefault(name, []).append(lines)
+            self.kept += len(rest)
+        self._lines = lines
+
+    def heading(self) -> Heading:
+        """What was found; NUL, which no IMAP string can hold, has become 0x80."""
+        return {
+            name: [(b"\n".join(lines) if len(lines) > 1 else lines[0] if lines else b"").replace(b"\0", b"\x80") for lines in values]
+            for name, values in self.found.items()
+        }
+
+
+def letter_heading(octets: bytes) -> Heading:
+    """The heading of header lines of ours, as the scanner reads those of a letter."""
+    reader = HeadingReader(OF_A_LETTER)
+    if octets:
+        reader.take(octets)
+    return reader.heading()
