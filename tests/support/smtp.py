@@ -8,6 +8,8 @@ from appliance.mail.reply import Reply
 from appliance.protocol.smtp.data import stuff
 from appliance.protocol.smtp.replies import is_last_line, parse_reply
 
+from .streams import ClientStream
+
 
 class Client:
     """`say` sends, `reply` reads one reply; `ask` does both. `reads` counts how often octets came."""
@@ -85,3 +87,35 @@ class Client:
         """The same conversation inside TLS."""
         assert not self._held
         return Client(wrap(self.stream))
+
+
+async def conversation(client: ClientStream, octets: bytes) -> list[int]:
+    """Send all of it, then hang up; the codes of the replies. A fault of ours fails the test's nursery."""
+    answer = b""
+
+    async def read() -> None:
+        nonlocal answer
+        try:
+            while more := await client.receive_some(65536):
+                answer += more
+        except trio.BrokenResourceError:
+            pass
+
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read)
+            try:
+                await client.send_all(octets)
+                await client.send_stream.aclose()
+            except trio.BrokenResourceError:
+                pass
+    lines = answer.split(b"\r\n")
+    assert lines.pop() == b"", "the last reply was cut off"
+    codes, gathered = [], []
+    for line in lines:
+        gathered.append(line)
+        if is_last_line(line):
+            codes.append(parse_reply(gathered).code)
+            gathered = []
+    assert not gathered
+    return codes

@@ -1,0 +1,79 @@
+"""The one door in: one commit for everybody, or nothing for anybody."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from appliance.delivery.intake import Arrival, Intake
+from appliance.mail.address import Address
+from appliance.mail.envelope import Envelope, Recipient
+from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.ids import PersonId
+from appliance.status.events import LetterAccepted
+from appliance.store.mailbox import Filed
+from tests.support.rooms import Rooms, some_rooms
+
+FRED, MARY = "fred@example.org", "mary@example.org"
+LETTER = b"Subject: a\r\n\r\nb\r\n"
+
+
+@pytest.fixture
+async def rooms(tmp_path: Path) -> AsyncIterator[Rooms]:
+    async with some_rooms(tmp_path) as rooms:
+        yield rooms
+
+
+def door(rooms: Rooms) -> Intake:
+    return Intake(store=rooms.store, board=rooms.family.board, clock=rooms.family.clock)  # type: ignore[arg-type]
+
+
+def to(*recipients: Recipient, sender: Address | None = None) -> Arrival:
+    return Arrival("abc", Envelope(sender, list(recipients)), b"Received: x\r\n", "smtp", "192.0.2.7", 0.0)
+
+
+async def take(intake: Intake, arrival: Arrival) -> list[Filed]:
+    async with intake.receive(1000) as incoming:
+        await incoming.write(LETTER)
+        return await intake.accept(arrival, await incoming.finish())
+
+
+async def kept(rooms: Rooms, address: str) -> list[bytes]:
+    inbox = await rooms.store.open(rooms.person(address), "INBOX", read_only=True)
+    return [await (await inbox.open_message(uid)).read(0, 4096) for uid in inbox.uids]
+
+
+async def test_each_gets_one_copy_with_their_own_address_in_front(rooms: Rooms) -> None:
+    fred, mary = rooms.person(FRED), rooms.person(MARY)
+    both = Recipient(Address("all", "example.org"), (fred, mary))
+    secret = Recipient(Address("mary+x", "example.org"), (mary,))
+    filed = await take(door(rooms), to(secret, both, both, sender=Address("a b", "bücher.example")))
+    assert len(filed) == 2 and len({one.message for one in filed}) == 2
+    path = b'Return-Path: <"a b"@xn--bcher-kva.example>\r\n'
+    assert await kept(rooms, FRED) == [path + b"Delivered-To: all@example.org\r\nReceived: x\r\n" + LETTER]
+    assert await kept(rooms, MARY) == [path + b"Delivered-To: mary+x@example.org\r\nReceived: x\r\n" + LETTER]
+    (event,) = [event for event in rooms.family.board.heard if isinstance(event, LetterAccepted)]
+    assert (event.recipients, event.octets, event.letter) == (2, len(LETTER), "abc")
+
+
+async def test_the_bare_postmaster_and_the_null_path(rooms: Rooms) -> None:
+    await take(door(rooms), to(Recipient(None, (rooms.person(FRED),))))
+    assert await kept(rooms, FRED) == [b"Return-Path: <>\r\nDelivered-To: postmaster\r\nReceived: x\r\n" + LETTER]
+
+
+async def test_nothing_for_anybody_when_one_cannot(rooms: Rooms) -> None:
+    nobody = Recipient(Address("x", "example.org"), (PersonId(999),))
+    with pytest.raises(StoreError) as fault:
+        await take(door(rooms), to(Recipient(Address("fred", "example.org"), (rooms.person(FRED),)), nobody))
+    assert fault.value.trouble is Trouble.NO_MAILBOX
+    assert await kept(rooms, FRED) == []
+    assert not [event for event in rooms.family.board.heard if isinstance(event, LetterAccepted)]
+
+
+async def test_room(tmp_path: Path) -> None:
+    async with some_rooms(tmp_path, quota_octets=100) as rooms:
+        intake, fred = door(rooms), rooms.person(FRED)
+        assert intake.has_room(fred, 0) and intake.has_room(fred, 100) and not intake.has_room(fred, 101)
+    (tmp_path / "unlimited").mkdir()
+    async with some_rooms(tmp_path / "unlimited") as rooms:
+        assert door(rooms).has_room(rooms.person(FRED), 10**12)
