@@ -262,8 +262,10 @@ class Store:
 
         return await self.database.write(work, octets=body.stored_octets)
 
-    async def file_all(self, letters: Sequence[tuple[StagedBody, Filing]]) -> list[Filed]:
-        """Several bodies, each into one mailbox, in ONE durable commit or not at all. Raises as `file`."""
+    async def file_all(
+        self, letters: Sequence[tuple[StagedBody, Filing]], also: "Callable[[Any], object] | None" = None
+    ) -> list[Filed]:
+        """Several bodies, each into one mailbox, in ONE durable commit or not at all; `also(transaction)` joins it. Raises as `file`."""
 
         described = [{place.prefix: body.describe(place.prefix)} for body, place in letters]
 
@@ -272,6 +274,8 @@ class Store:
             for (body, place), facts in zip(letters, described, strict=True):
                 number = self.bodies.hold(transaction, body, 1)
                 filed += filing.file(transaction, number, body.octets, [place], facts.__getitem__, self.quotas)
+            if also is not None:
+                also(transaction)
             return filed
 
         return await self.database.write(work, octets=sum(body.stored_octets for body, _ in letters))

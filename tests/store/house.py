@@ -4,8 +4,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import trio
-
 from appliance.database.database import Database
 from appliance.mail.description import Description
 from appliance.mail.ids import PersonId
@@ -39,7 +37,11 @@ class LaterScanner(PlainScanner):
 
 @asynccontextmanager
 async def a_house(
-    directory: Path, *, quota: Callable[[PersonId], int | None] = lambda _: None, people: bool = True, scanner: type[PlainScanner] = PlainScanner
+    directory: Path,
+    *,
+    quota: Callable[[PersonId], int | None] = lambda _: None,
+    people: bool = True,
+    scanner: type[PlainScanner] = PlainScanner,
 ) -> AsyncIterator[Store]:
     async with await Database.open(directory / "house.db", migrate_in_child=False, lazy_s=0.02) as database:
         store = await Store.start(database, await Bodies.open(database, directory / "bodies"), describe=scanner, quota_of=quota)
@@ -54,6 +56,14 @@ async def put(store: Store, *filings: Filing, octets: bytes = b"Subject: a\r\n\r
         return await store.file(await incoming.finish(), filings)
 
 
-async def deliver(store: Store, person: PersonId = ANN, mailbox: str = "INBOX", *, flags: tuple[str, ...] = (), prefix: bytes = b"P: 1\r\n", octets: bytes = b"Subject: a\r\n\r\nb\r\n") -> Filed:
+async def deliver(
+    store: Store,
+    person: PersonId = ANN,
+    mailbox: str = "INBOX",
+    *,
+    flags: tuple[str, ...] = (),
+    prefix: bytes = b"P: 1\r\n",
+    octets: bytes = b"Subject: a\r\n\r\nb\r\n",
+) -> Filed:
     number = (await store.find(person, mailbox)).id
     return (await put(store, Filing(number, prefix, flags, 1_700_000_000), octets=octets))[0]

@@ -18,7 +18,6 @@ from appliance.mail.flags import KEYWORD_SHIFT, SYSTEM_NAMES
 from appliance.mail.ids import ModSeq, Uid
 from appliance.store import removal
 from appliance.store.mailbox import Filing, Mailbox, Mode, Store, View, Want
-
 from tests.store.house import ANN, a_house, put
 
 NAMES = ("INBOX", "A", "A/x", "B")
@@ -300,7 +299,9 @@ def check_holders(connection: sqlite3.Connection) -> None:
         assert connection.execute(query).fetchone() == (0,), query
 
 
-KINDS = ("file", "file", "file", "flags", "flags", "copy", "move", "expunge", "remove", "create", "delete", "rename", "follow", "follow", "look")
+KINDS = (
+    "file", "file", "file", "flags", "flags", "copy", "move", "expunge", "remove", "create", "delete", "rename", "follow", "follow", "look",
+)  # fmt: skip
 Step = tuple[str, str, str, int, tuple[str, ...]]
 
 

@@ -68,7 +68,8 @@ def test_a_client_follows(steps: list[tuple[int, set[int], bool]]) -> None:
         uid_next += arrive
         gone = [u for u in truth if u in leave]
         truth = [u for u in truth + new if u not in leave]
-        told = view.apply(changed(modseq, uid_next, flags=[u for u in new if u not in leave], expunged=gone + [u for u in new if u in leave]))
+        stay, go = [u for u in new if u not in leave], [u for u in new if u in leave]
+        told = view.apply(changed(modseq, uid_next, flags=stay, expunged=gone + go))
         client += [row[0] for row in told]
         if may_expunge:
             for number in view.expunge():
