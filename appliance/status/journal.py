@@ -7,6 +7,7 @@ are dropped and counted, and the count is told when lines fit again.
 
 import os
 import select
+import traceback
 from collections import deque
 from dataclasses import fields
 from time import gmtime, strftime
@@ -42,6 +43,8 @@ LINES = 300
 """Lines kept in memory, some 60 KB."""
 PENDING = 2000
 """Facts that may wait to be written; beyond it the oldest is dropped."""
+FRAMES = 6
+"""Places of a fault that are told: enough to find it."""
 FIELD_CHARS = 200
 LINE_CHARS = 2000
 CHUNK_OCTETS = 4096
@@ -183,6 +186,15 @@ class Journal:
             else:
                 told.append(f"{field.name}={_field(','.join(value) if isinstance(value, tuple) else str(value))}")
         return " ".join(told)
+
+
+def frames_of(fault: BaseException) -> list[str]:
+    """The innermost places of a fault, one line each; of the first leaf in exception groups."""
+    trace = fault.__traceback__
+    while isinstance(fault, BaseExceptionGroup):
+        fault = fault.exceptions[0]
+        trace = fault.__traceback__ or trace
+    return [f"  at {at.filename}:{at.lineno} in {at.name}: {at.line}" for at in traceback.extract_tb(trace)[-FRAMES:]]
 
 
 def clean(text: str, chars: int = FIELD_CHARS) -> str:

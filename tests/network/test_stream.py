@@ -111,12 +111,12 @@ async def test_parts_arrive_in_order_and_whole(parts: list[bytes]) -> None:
     async def read() -> None:
         async for piece in client:
             got.extend(piece)
+        await client.aclose()
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(read)
         await stream.send_parts(parts)
         await stream.aclose()
-        await client.aclose()
     assert bytes(got) == b"".join(parts)
     assert stream.octets_out == len(got)
 

@@ -1,0 +1,386 @@
+"""The listeners: accept, admit or turn away politely, guard each session, and let them end in order.
+
+| a session is | goes on to |
+|---|---|
+| accepted | refused (one sentence, closed) · shaking hands (implicit TLS) · served |
+| shaking hands | served · closed (deadline, fault, shed, cancelled) |
+| served | closed (its end, peer gone, drained, shed, cancelled) · failed (a fault of ours: this session only) |
+
+Promises: a fault ends its own session only; no source takes more than its share; when the house is full the
+stranger who did nothing for longest makes room; out of descriptors it waits and never spins. How it fails: a
+listening socket that breaks is announced and opened again with growing pauses; SetupError at `bind`.
+"""
+
+import errno
+import os
+import resource
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import trio
+
+from appliance.mail.errors import HouseError, PeerError, SetupError
+from appliance.mail.limits import CONNECTIONS, CONNECTIONS_PER_ADDRESS, TLS_HANDSHAKE_S
+from appliance.status.board import Board
+from appliance.status.events import ListenerDown, ListenerUp, SessionClosed, SessionFailed, SessionOpened, SessionRefused
+from appliance.status.journal import frames_of
+
+from .ratelimit import Buckets, is_loopback, source_of, subnet_of
+from .sockets import IMPLICIT_TLS, Door, Endpoint, open_doors, reopen
+from .stream import Draining, Stream, TlsSource
+
+Handler = Callable[[Stream], Awaitable[None]]
+"""A service's `handle`: one session to its end."""
+
+SPARE_DESCRIPTORS = 128
+"""Kept from sessions for the database, body files, journal and listeners."""
+SHED_IDLE_S = 2.0
+"""A stranger is asked to leave a full house only after this long without getting on: no round trip takes longer."""
+SHED_GRACE_S = 4.0
+"""To say goodbye and close; then the session is cancelled."""
+SHED_AT_ONCE = 64
+"""Sessions that may be leaving while newcomers already take their places."""
+STARVED_S = (0.1, 1.6)
+"""First and longest pause after accept found no descriptor or memory."""
+REOPEN_S = (1.0, 60.0)
+STARVED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+PASSING = frozenset({
+    errno.ECONNABORTED, errno.EPERM, errno.EPROTO, errno.ENOPROTOOPT, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN,
+    errno.ENONET, errno.EHOSTUNREACH, errno.EOPNOTSUPP, errno.ETIMEDOUT, errno.ECONNRESET, errno.EINTR,
+})  # fmt: skip
+"""Faults of the one connection that was to be accepted (accept(2)); the next may be fine."""
+
+REFUSALS: tuple[tuple[str, str], ...] = (
+    ("smtp", "421 4.7.0 {}\r\n"),  # RFC 5321 §3.8, RFC 3463
+    ("submission", "421 4.7.0 {}\r\n"),
+    ("imap", "* BYE {}\r\n"),  # RFC 9051 §7.1.5
+    ("pop3", "-ERR [SYS/TEMP] {}\r\n"),  # RFC 3206
+)
+"""Words of a refusal; an implicit TLS port just closes, since a handshake is what a flood wants."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`sources_per_s` and `source_burst` bound new connections of one address (IPv6: /64); a subnet has four times that."""
+
+    connections: int = CONNECTIONS
+    connections_per_source: int = CONNECTIONS_PER_ADDRESS
+    sources_per_s: float = 10.0
+    source_burst: int = 200
+    spare_loopback: bool = True
+    """Programs on the box itself may connect as often as they like; the caps hold for them too."""
+    handshake_s: float = TLS_HANDSHAKE_S
+    drain_s: float = 10.0
+
+
+class _Session:
+    """One open connection as the listeners see it."""
+
+    __slots__ = ("scope", "shed", "source", "stream")
+
+    def __init__(self, stream: Stream, source: bytes) -> None:
+        self.stream = stream
+        self.source = source
+        self.scope = trio.CancelScope()
+        self.shed = False
+
+
+class Listeners:
+    """All listening sockets of a house and the sessions behind them.
+
+    `services` maps each protocol to its handler. `bind()`, then `run()`; `drain()` ends `run` in order.
+    """
+
+    def __init__(
+        self,
+        endpoints: Sequence[Endpoint],
+        services: Mapping[str, Handler],
+        *,
+        board: Board,
+        say: Callable[[str], None],
+        tls: TlsSource | None = None,
+        handed: Sequence[Door] = (),
+        options: Options | None = None,
+    ) -> None:
+        self.options = options or Options()
+        self._endpoints = tuple(endpoints)
+        self._handed = tuple(handed)
+        self._services = dict(services)
+        self._board = board
+        self._say = say
+        self._tls = tls
+        self._doors: list[Door] = []
+        self._sessions: set[_Session] = set()
+        self._by_source: dict[bytes, int] = {}
+        self._leaving = 0
+        self._connections = self.options.connections
+        self._sources = Buckets(self.options.sources_per_s, self.options.source_burst)
+        self._subnets = Buckets(4 * self.options.sources_per_s, 4 * self.options.source_burst)
+        self._accepting = trio.CancelScope()
+        self._draining = False
+        self._empty: trio.Event | None = None
+
+    # --- sockets --------------------------------------------------------------------------------
+
+    def bind(self) -> list[Endpoint]:
+        """Open what is not open yet; the addresses bound, port 0 replaced by the real one. Raises SetupError."""
+        if not self._doors:
+            wanted = {e.protocol for e in self._endpoints} | {d.endpoint.protocol for d in self._handed}
+            for protocol in sorted(wanted):
+                if protocol not in self._services:
+                    raise SetupError(f"Nobody serves {protocol}.", f"Choose from {', '.join(sorted(self._services))}.")
+                if protocol in IMPLICIT_TLS and self._tls is None:
+                    raise SetupError(f"{protocol} needs a certificate.", "Name one, or let the house make its own.")
+            self._doors = [*self._handed, *open_doors(self._endpoints)]
+            self._connections = min(self.options.connections, _descriptors(self.options.connections) - SPARE_DESCRIPTORS)
+            if self._connections < self.options.connections:
+                self._say(f"only {self._connections} connections at once: the limit of open files is low (LimitNOFILE=)")
+        return self.bound
+
+    @property
+    def bound(self) -> list[Endpoint]:
+        return [door.endpoint for door in self._doors]
+
+    def port(self, protocol: str) -> int:
+        """The first port bound for `protocol`. Raises KeyError."""
+        for endpoint in self.bound:
+            if endpoint.protocol == protocol:
+                return endpoint.port
+        raise KeyError(protocol)
+
+    @property
+    def sessions(self) -> int:
+        """Connections open now."""
+        return len(self._sessions)
+
+    # --- accepting ------------------------------------------------------------------------------
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until `drain` has ended every session, or until cancelled."""
+        self.bind()
+        try:
+            async with trio.open_nursery() as sessions:
+                with self._accepting:
+                    async with trio.open_nursery() as doors:
+                        for at in range(len(self._doors)):
+                            doors.start_soon(self._keep_open, at, sessions)
+                        task_status.started()
+        finally:
+            self._close()
+
+    async def drain(self) -> None:
+        """Accept nobody, tell every session, wait `drain_s` for them, then cancel those left."""
+        self._draining = True
+        self._accepting.cancel()
+        self._close()
+        for session in self._sessions:
+            session.stream.drain()
+        if self._sessions:
+            self._empty = trio.Event()
+            with trio.move_on_after(self.options.drain_s):
+                await self._empty.wait()
+        for session in self._sessions:
+            session.scope.cancel()
+
+    def _close(self) -> None:
+        for door in self._doors:
+            door.socket.close()
+            self._board.publish(ListenerDown(door.endpoint.protocol, door.endpoint.host, door.endpoint.port, ""))
+        self._doors = []
+
+    async def _keep_open(self, at: int, nursery: trio.Nursery) -> None:
+        """Accept at one door for ever; a socket that breaks is opened again."""
+        pause_s = REOPEN_S[0]
+        while True:
+            door = self._doors[at]
+            name = door.endpoint
+            self._board.publish(ListenerUp(name.protocol, name.host, name.port))
+            since = trio.current_time()
+            try:
+                await self._accept(door, nursery)
+            except OSError as e:
+                fault = e.strerror or type(e).__name__
+            if trio.current_time() - since > REOPEN_S[1]:
+                pause_s = REOPEN_S[0]
+            door.socket.close()
+            while True:
+                self._board.publish(ListenerDown(name.protocol, name.host, name.port, fault))
+                await trio.sleep(pause_s)
+                pause_s = min(2 * pause_s, REOPEN_S[1])
+                try:
+                    self._doors[at] = reopen(door)
+                    break
+                except SetupError as e:
+                    fault = e.problem
+
+    async def _accept(self, door: Door, nursery: trio.Nursery) -> None:
+        listening = trio.socket.from_stdlib_socket(door.socket)
+        protocol = door.endpoint.protocol
+        pause_s = STARVED_S[0]
+        while True:
+            try:
+                accepted, address = await listening.accept()
+            except OSError as e:
+                if e.errno in PASSING:
+                    continue
+                if e.errno not in STARVED:
+                    raise
+                self._board.publish(SessionRefused(protocol, "", f"accept: {e.strerror}"))
+                self._make_room(None)
+                await trio.sleep(pause_s)
+                pause_s = min(2 * pause_s, STARVED_S[1])
+                continue
+            pause_s = STARVED_S[0]
+            peer = (_plain(address[0]), address[1])
+            source = source_of(peer[0])
+            reason = self._refusal(peer[0], source)
+            if reason:
+                self._turn_away(accepted, protocol, peer[0], reason)
+                continue
+            local = accepted.getsockname()
+            stream = Stream(trio.SocketStream(accepted), protocol, peer=peer, local=(_plain(local[0]), local[1]), tls=self._tls)
+            session = _Session(stream, source)
+            self._sessions.add(session)
+            self._by_source[source] = self._by_source.get(source, 0) + 1
+            nursery.start_soon(self._serve, session)
+
+    def _refusal(self, host: str, source: bytes) -> str:
+        """Why this newcomer cannot stay; "" when it can (somebody may have been asked to leave for it)."""
+        if not (self.options.spare_loopback and is_loopback(host)):
+            now = trio.current_time()
+            if not self._sources.take(source, now) or not self._subnets.take(subnet_of(host), now):
+                return "Too many new connections from your address, try again later."
+        crowded = self._by_source.get(source, 0) - self.options.connections_per_source >= 0
+        if crowded and not self._make_room(source):
+            return "Too many connections from your address."
+        full = len(self._sessions) - self._leaving >= self._connections
+        if (full and not self._make_room(None)) or self._leaving > SHED_AT_ONCE:
+            return "Too many connections, try again later."
+        return ""
+
+    def _make_room(self, source: bytes | None) -> bool:
+        """Ask the stranger (of `source`) to leave who did nothing for longest; False when nobody is idle."""
+        before = trio.current_time() - SHED_IDLE_S
+        found: _Session | None = None
+        leaving = 0
+        for session in self._sessions:
+            if source is not None and session.source != source:
+                continue
+            if session.shed:
+                leaving += 1
+            elif not session.stream.who and session.stream.progress_mono < before:
+                before, found = session.stream.progress_mono, session
+        if source is not None and self._by_source.get(source, 0) - leaving < self.options.connections_per_source:
+            return True
+        if found is None:
+            return False
+        found.shed = True
+        self._leaving += 1
+        found.stream.drain()
+        found.scope.deadline = trio.current_time() + SHED_GRACE_S
+        return True
+
+    def _turn_away(self, accepted: "trio.socket.SocketType", protocol: str, host: str, reason: str) -> None:
+        """One sentence if it fits into the socket at once, then close; costs no task and no wait."""
+        self._board.publish(SessionRefused(protocol, host, reason))
+        words = dict(REFUSALS).get(protocol)
+        with suppress(OSError):
+            if words:
+                os.write(accepted.fileno(), words.format(reason).encode("ascii"))  # never blocks: trio's sockets do not
+                accepted.shutdown(socket.SHUT_WR)
+        accepted.close()
+
+    # --- one session ----------------------------------------------------------------------------
+
+    async def _serve(self, session: _Session) -> None:
+        """The guard: whatever happens in a session ends this session only."""
+        stream = session.stream
+        since = trio.current_time()
+        self._board.publish(SessionOpened(stream.protocol, stream.peer_host))
+        reason = ""
+        try:
+            with session.scope:
+                reason = await self._guard(stream)
+            if session.scope.cancelled_caught:
+                reason = "no room" if session.shed else "the house closed"
+            elif session.shed:
+                reason = "no room"
+        finally:
+            await stream.aclose()
+            self._forget(session)
+            took_s = trio.current_time() - since
+            self._board.publish(
+                SessionClosed(stream.protocol, stream.peer_host, stream.who, stream.octets_in, stream.octets_out, took_s, reason)
+            )
+
+    def _forget(self, session: _Session) -> None:
+        self._sessions.discard(session)
+        self._leaving -= session.shed
+        left = self._by_source[session.source] - 1
+        if left:
+            self._by_source[session.source] = left
+        else:
+            del self._by_source[session.source]
+        if self._empty is not None and not self._sessions:
+            self._empty.set()
+
+    async def _guard(self, stream: Stream) -> str:
+        """Serve; why it ended, "" in order."""
+        try:
+            if self._draining:
+                stream.drain()
+            if stream.protocol in IMPLICIT_TLS:
+                await stream.start_tls(self.options.handshake_s)
+            await self._services[stream.protocol](stream)
+        except Draining:
+            return "the house closed"
+        except PeerError as e:
+            return str(e)
+        except BaseExceptionGroup as group:
+            ours, rest = group.split(Exception)
+            reason = self._judge(stream, ours) if ours else ""
+            if rest:  # Cancelled and its like belong to trio
+                raise rest from None
+            return reason
+        except Exception as e:
+            return self._judge(stream, e)
+        return ""
+
+    def _judge(self, stream: Stream, fault: Exception) -> str:
+        """A peer's end inside exception groups, or a fault of ours: announced, its traceback to the journal."""
+        first = fault
+        while isinstance(first, ExceptionGroup):
+            first = next((e for e in first.exceptions if not _peers(e)), first.exceptions[0])
+        if isinstance(first, PeerError):
+            return "the house closed" if isinstance(first, Draining) else str(first)
+        told = str(first) if isinstance(first, HouseError) else f"{type(first).__name__}: {first}"
+        self._board.publish(SessionFailed(stream.protocol, stream.peer_host, stream.who, told))
+        for place in frames_of(first) or frames_of(fault):
+            self._say(place)
+        return "a fault of ours"
+
+
+def _peers(fault: BaseException) -> bool:
+    """Nothing in it but peers who left."""
+    if isinstance(fault, BaseExceptionGroup):
+        return all(_peers(e) for e in fault.exceptions)
+    return isinstance(fault, PeerError)
+
+
+def _plain(host: str) -> str:
+    """An IPv4 client of a socket for both families is an IPv4 client."""
+    return host[7:] if host.startswith("::ffff:") and "." in host else host
+
+
+def _descriptors(connections: int) -> int:
+    """Descriptors this process may open, the soft limit raised as far as it is useful and allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + SPARE_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return 10**9 if soft == resource.RLIM_INFINITY else soft

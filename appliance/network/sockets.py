@@ -1,0 +1,160 @@
+"""The listening sockets: opened here, or handed over by systemd.
+
+How it fails: SetupError with a remedy when an address cannot be had.
+"""
+
+import errno
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from appliance.mail.errors import SetupError
+
+BACKLOG = 512
+"""Connections the kernel holds until they are accepted: a burst of a few hundred must not be lost."""
+KEEPALIVE_IDLE_S, KEEPALIVE_EVERY_S, KEEPALIVE_TRIES = 600, 60, 5
+"""A phone that vanished is noticed in 15 minutes; asking more often wakes its radio for nothing."""
+FIRST_HANDED = 3
+"""systemd's SD_LISTEN_FDS_START."""
+PROTOCOLS = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s")
+IMPLICIT_TLS = ("submissions", "imaps", "pop3s")
+ANYWHERE = ("", "*")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where one protocol listens. `host` is an address or name, "" or "*" for all; port 0 is any free one."""
+
+    protocol: str
+    host: str
+    port: int
+
+
+@dataclass(slots=True)
+class Door:
+    """One listening socket. `endpoint` has the address really bound; `handed` came from systemd and is never reopened."""
+
+    endpoint: Endpoint
+    socket: socket.socket
+    handed: bool = False
+
+
+def open_doors(endpoints: Sequence[Endpoint]) -> list[Door]:
+    """Bind and listen; all or none. Raises SetupError."""
+    doors: list[Door] = []
+    try:
+        for endpoint in endpoints:
+            doors += _open(endpoint)
+    except SetupError:
+        for door in doors:
+            door.socket.close()
+        raise
+    return doors
+
+
+def reopen(door: Door) -> Door:
+    """The same address once more, after its socket failed. Raises SetupError."""
+    return _bind(door.endpoint, door.socket.family, (door.endpoint.host, door.endpoint.port))
+
+
+def handed_doors(environment: Mapping[str, str], pid: int, known: Sequence[str] = PROTOCOLS) -> list[Door]:
+    """Sockets of LISTEN_FDS whose LISTEN_FDNAMES name their protocol; [] when none are for this process (sd_listen_fds(3))."""
+    if environment.get("LISTEN_PID") != str(pid) or not environment.get("LISTEN_FDS", "").isdigit():
+        return []
+    count = int(environment["LISTEN_FDS"])
+    names = environment.get("LISTEN_FDNAMES", "").split(":")
+    doors = []
+    for at in range(count):
+        name = names[at] if at < len(names) else ""
+        if name not in known:
+            raise SetupError(
+                f"systemd handed over a socket named {name!r}.", f"Give each .socket unit FileDescriptorName= one of {', '.join(known)}."
+            )
+        os.set_inheritable(FIRST_HANDED + at, False)
+        handed = socket.socket(fileno=FIRST_HANDED + at)
+        if handed.type != socket.SOCK_STREAM or not handed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise SetupError(f"The socket {name} handed over by systemd does not listen.", "Use ListenStream= and Accept=no.")
+        handed.setblocking(False)
+        _keep_alive(handed)
+        host, port = handed.getsockname()[:2]
+        doors.append(Door(Endpoint(name, host, port), handed, handed=True))
+    return doors
+
+
+def _open(endpoint: Endpoint) -> list[Door]:
+    if endpoint.host in ANYWHERE:
+        doors = []
+        try:
+            doors.append(_bind(endpoint, socket.AF_INET6, ("::", endpoint.port)))
+        except SetupError as e:
+            if not _no_such_family(e):
+                raise
+        port = doors[0].endpoint.port if doors else endpoint.port
+        try:
+            doors.append(_bind(endpoint, socket.AF_INET, ("0.0.0.0", port)))  # noqa: S104  (asked for)
+        except SetupError as e:
+            if not doors or not _no_such_family(e):
+                for door in doors:
+                    door.socket.close()
+                raise
+        return doors
+    try:
+        found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as e:
+        raise SetupError(f"{endpoint.host}: no such address ({e.strerror}).", "Use an address of this machine, or * for all.") from e
+    doors = []
+    for family, _type, _proto, _name, address in dict.fromkeys(found):
+        port = doors[0].endpoint.port if doors else endpoint.port
+        try:
+            doors.append(_bind(endpoint, family, (str(address[0]), port)))
+        except SetupError as e:
+            if not _no_such_family(e) or (not doors and family == found[-1][0]):
+                for door in doors:
+                    door.socket.close()
+                raise
+    return doors
+
+
+def _no_such_family(fault: SetupError) -> bool:
+    cause = fault.__cause__
+    return isinstance(cause, OSError) and cause.errno in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT}
+
+
+def _bind(endpoint: Endpoint, family: int, address: tuple[str, int]) -> Door:
+    host, port = address
+    opened = None
+    try:
+        opened = socket.socket(family, socket.SOCK_STREAM)
+        opened.setblocking(False)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        _keep_alive(opened)
+        opened.bind((host, port))
+        opened.listen(BACKLOG)
+    except OSError as e:
+        if opened is not None:
+            opened.close()
+        raise _explain(e, endpoint, host, port) from e
+    return Door(Endpoint(endpoint.protocol, host, opened.getsockname()[1]), opened)
+
+
+def _keep_alive(listening: socket.socket) -> None:
+    """Set on the listening socket: Linux hands these to every accepted one, which saves four system calls each."""
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_EVERY_S)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_TRIES)
+
+
+def _explain(fault: OSError, endpoint: Endpoint, host: str, port: int) -> SetupError:
+    what = f"{endpoint.protocol} cannot listen at {host} port {port}: {fault.strerror}."
+    if fault.errno == errno.EADDRINUSE:
+        return SetupError(what, f"Stop the program that holds it (ss -ltnp 'sport = :{port}'), or choose another port.")
+    if fault.errno in {errno.EACCES, errno.EPERM}:
+        return SetupError(what, "Ports below 1024 need systemd to hand them over, or CAP_NET_BIND_SERVICE; or choose a port above.")
+    if fault.errno == errno.EADDRNOTAVAIL:
+        return SetupError(what, "Use an address of this machine, or * for all.")
+    return SetupError(what, "Choose another address or port.")

@@ -1,0 +1,430 @@
+"""network/listener on real sockets of the loopback: admission, the guard, shedding, descriptors, draining."""
+
+import errno
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+
+from appliance.mail.errors import PeerGone, SetupError
+from appliance.network import listener as listener_file
+from appliance.network.listener import Listeners, Options
+from appliance.network.sockets import Endpoint, handed_doors, open_doors
+from appliance.network.stream import Draining, Stream
+from appliance.network.tls import ServerTls
+from appliance.status.board import Board
+from appliance.status.events import Event, ListenerDown, ListenerUp, SessionClosed, SessionFailed, SessionOpened, SessionRefused
+from tests.support.certificates import TestCertificates, make_certificates
+from tests.support.clock import HandClock
+
+LOOPBACK = "127.0.0.1"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> TestCertificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+class Rig:
+    """Listeners with all they announced."""
+
+    def __init__(
+        self,
+        handler: Callable[[Stream], Awaitable[None]],
+        *protocols: str,
+        options: Options | None = None,
+        made: TestCertificates | None = None,
+        host: str = LOOPBACK,
+        handed: Any = (),
+    ) -> None:
+        self.events: list[Event] = []
+        self.said: list[str] = []
+        clock = HandClock()
+        self.board = Board(clock, self.events.append)
+        tls = ServerTls(made.server, made.server, clock=clock, board=self.board) if made else None
+        names = protocols or (() if handed else ("smtp",))
+        services = dict.fromkeys((*names, *(d.endpoint.protocol for d in handed)), handler)
+        self.listeners = Listeners(
+            [Endpoint(name, host, 0) for name in names],
+            services, board=self.board, say=self.said.append, tls=tls, options=options, handed=handed,
+        )  # fmt: skip
+
+    def told(self, kind: type) -> list[Any]:
+        return [event for event in self.events if type(event) is kind]
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Rig"]:
+        with trio.fail_after(30):
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self.listeners.run)
+                yield self
+                nursery.cancel_scope.cancel()
+
+    async def connect(self, protocol: str = "smtp", source: str = LOOPBACK) -> trio.SocketStream:
+        plain = trio.socket.socket()
+        await plain.bind((source, 0))
+        await plain.connect((LOOPBACK, self.listeners.port(protocol)))
+        return trio.SocketStream(plain)
+
+
+async def line(client: trio.abc.ReceiveStream) -> bytes:
+    got = b""
+    with trio.fail_after(10):
+        while not got.endswith(b"\n"):
+            more = await client.receive_some()
+            if not more:
+                return got
+            got += more
+    return got
+
+
+async def until(true: Callable[[], object]) -> None:
+    """Wait on real time for what another task is about to do."""
+    with trio.fail_after(10):
+        while not true():  # noqa: ASYNC110  (what is waited for has no event of its own)
+            await trio.sleep(0.005)
+
+
+async def greet(stream: Stream) -> None:
+    """A little server: greets, answers lines, signs in at LOGIN, fails at BOOM."""
+    await stream.send(b"220 here\r\n")
+    try:
+        while data := await stream.receive(60):
+            if data.startswith(b"LOGIN"):
+                stream.who = "ada@example.test"
+            if data.startswith(b"BOOM"):
+                raise ZeroDivisionError("boom\nforged line")
+            if data.startswith(b"GROUP"):
+                raise ExceptionGroup("two", [PeerGone("left"), KeyError("lost")])
+            if data.startswith(b"LEFT"):
+                raise ExceptionGroup("one", [ExceptionGroup("inner", [PeerGone("left")])])
+            await stream.send(b"250 ok\r\n")
+    except Draining:
+        await stream.send(b"421 closing\r\n")
+
+
+async def test_a_session_from_greeting_to_end() -> None:
+    async with Rig(greet).running() as rig:
+        client = await rig.connect()
+        assert await line(client) == b"220 here\r\n"
+        await client.send_all(b"LOGIN\r\n")
+        assert await line(client) == b"250 ok\r\n"
+        assert rig.listeners.sessions == 1
+        await client.aclose()
+        await until(lambda: rig.told(SessionClosed))
+        assert rig.listeners.sessions == 0
+    (up,) = rig.told(ListenerUp)
+    assert up.protocol == "smtp" and up.port > 0
+    assert rig.told(SessionOpened) == [SessionOpened("smtp", LOOPBACK)]
+    (closed,) = rig.told(SessionClosed)
+    assert (closed.who, closed.octets_in, closed.octets_out, closed.reason) == ("ada@example.test", 7, 18, "")
+
+
+@pytest.mark.parametrize(("word", "fault"), [(b"BOOM", "ZeroDivisionError"), (b"GROUP", "KeyError")])
+async def test_a_fault_ends_its_own_session_only(word: bytes, fault: str) -> None:
+    async with Rig(greet).running() as rig:
+        bystander, victim = await rig.connect(), await rig.connect()
+        await line(bystander), await line(victim)
+        await victim.send_all(word + b"\r\n")
+        assert await line(victim) == b""
+        await bystander.send_all(b"NOOP\r\n")
+        assert await line(bystander) == b"250 ok\r\n"
+        await until(lambda: rig.told(SessionClosed))
+        again = await rig.connect()
+        assert await line(again) == b"220 here\r\n"
+    (failed,) = rig.told(SessionFailed)
+    assert fault in failed.fault
+    assert any("test_listener.py" in said and "in greet" in said for said in rig.said)
+    assert rig.told(SessionClosed)[0].reason == "a fault of ours"
+
+
+async def test_a_peer_that_left_is_no_fault_even_in_groups() -> None:
+    async with Rig(greet).running() as rig:
+        client = await rig.connect()
+        await line(client)
+        await client.send_all(b"LEFT\r\n")
+        await line(client)
+        await until(lambda: rig.told(SessionClosed))
+    assert not rig.told(SessionFailed)
+    assert rig.told(SessionClosed)[0].reason == "left"
+
+
+async def test_a_fault_while_the_house_stops_stays_inside() -> None:
+    async def stubborn(stream: Stream) -> None:
+        await stream.send(b"220\r\n")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise ValueError("in the middle of leaving")
+
+    async with Rig(stubborn).running() as rig:
+        client = await rig.connect()
+        await line(client)
+    assert rig.told(SessionFailed)
+
+
+async def test_implicit_tls_and_its_deadline(made: TestCertificates) -> None:
+    rig = Rig(greet, "imaps", made=made, options=Options(handshake_s=0.2))
+    async with rig.running():
+        secure = trio.SSLStream(await rig.connect("imaps"), made.client(), server_hostname="localhost")
+        assert await line(secure) == b"220 here\r\n"
+        silent = await rig.connect("imaps")
+        assert await silent.receive_some() == b""
+        await until(lambda: rig.told(SessionClosed))
+        assert "handshake" in rig.told(SessionClosed)[0].reason
+        junk = await rig.connect("imaps")
+        await junk.send_all(b"GET / HTTP/1.0\r\n\r\n")
+        await until(lambda: len(rig.told(SessionClosed)) == 2)
+    assert not rig.told(SessionFailed)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "words"), [("smtp", b"421 "), ("submission", b"421 "), ("imap", b"* BYE "), ("pop3", b"-ERR "), ("imaps", b"")]
+)
+async def test_too_many_of_one_address_are_told_so(protocol: str, words: bytes, made: TestCertificates) -> None:
+    rig = Rig(greet, protocol, made=made, options=Options(connections_per_source=3))
+    async with rig.running():
+        kept = [await rig.connect(protocol) for _ in range(3)]
+        await until(lambda: rig.listeners.sessions == 3)
+        refused = await rig.connect(protocol)
+        said = await line(refused)
+        assert said.startswith(words) and (words or not said)
+        other = await rig.connect(protocol, "127.0.0.2")
+        await until(lambda: rig.listeners.sessions == 4)
+        await kept[0].aclose()
+        await until(lambda: rig.listeners.sessions == 3)
+        again = await rig.connect(protocol)
+        await until(lambda: rig.listeners.sessions == 4)
+        await trio.aclose_forcefully(again)
+        await trio.aclose_forcefully(other)
+    assert len(rig.told(SessionRefused)) == 1
+
+
+async def test_forty_at_once_from_one_address_are_welcome() -> None:
+    async with Rig(greet).running() as rig:
+        clients = [await rig.connect() for _ in range(40)]
+        assert [await line(client) for client in clients] == [b"220 here\r\n"] * 40
+
+
+async def test_a_source_that_comes_too_often_waits() -> None:
+    options = Options(sources_per_s=0.01, source_burst=3, spare_loopback=False)
+    async with Rig(greet, options=options).running() as rig:
+        said = []
+        for _ in range(5):
+            client = await rig.connect()
+            said.append((await line(client))[:3])
+            await client.aclose()
+        assert said == [b"220"] * 3 + [b"421"] * 2
+        assert (await line(await rig.connect(source="127.0.0.9")))[:3] == b"220"
+
+
+async def test_a_full_house_asks_idle_strangers_to_leave_and_keeps_its_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener_file, "SHED_IDLE_S", 0.2)
+    async with Rig(greet, options=Options(connections=3)).running() as rig:
+        person, slow, quick = [await rig.connect(source=f"127.0.0.{n}") for n in (1, 2, 3)]
+        for client in (person, slow, quick):
+            await line(client)
+        await person.send_all(b"LOGIN\r\n")
+        await line(person)
+        refused = await rig.connect(source="127.0.0.4")
+        assert (await line(refused)).startswith(b"421")  # nobody is idle yet
+        await trio.sleep(0.25)
+        await slow.send_all(b"x")  # a trickle is answered below, so it is progress; silence is not
+        await line(slow)
+        newcomer = await rig.connect(source="127.0.0.5")
+        assert await line(newcomer) == b"220 here\r\n"
+        assert await line(quick) == b"421 closing\r\n"
+        await person.send_all(b"NOOP\r\n")
+        assert await line(person) == b"250 ok\r\n"
+        await quick.aclose()
+        await until(lambda: rig.told(SessionClosed))
+        assert rig.told(SessionClosed)[0].reason == "no room"
+
+
+async def test_trickled_octets_do_not_keep_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slowloris: an octet now and then, never a whole line."""
+
+    async def lines(stream: Stream) -> None:
+        await stream.send(b"220 here\r\n")
+        got = b""
+        try:
+            while not got.endswith(b"\n"):
+                got += await stream.receive(60)
+        except Draining:
+            await stream.send(b"421 closing\r\n")
+
+    monkeypatch.setattr(listener_file, "SHED_IDLE_S", 0.3)
+    async with Rig(lines, options=Options(connections=2)).running() as rig:
+        slow = [await rig.connect(source=f"127.0.1.{n}") for n in (1, 2)]
+        for client in slow:
+            await line(client)
+        for _ in range(10):
+            for client in slow:
+                await client.send_all(b"E")
+            await trio.sleep(0.04)
+        assert await line(await rig.connect(source="127.0.1.9")) == b"220 here\r\n"
+
+
+async def test_a_flood_leaves_a_real_client_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five hundred at once and a hundred slow ones from one address, nobody says a word: another is served in five seconds."""
+    async with Rig(greet).running() as rig:
+        flood: list[trio.SocketStream] = []
+
+        async def come() -> None:
+            flood.append(await rig.connect(source="127.0.2.1"))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(500):
+                nursery.start_soon(come)
+        with trio.fail_after(5):
+            client = await rig.connect(source="127.0.2.2")
+            assert await line(client) == b"220 here\r\n"
+            await client.send_all(b"NOOP\r\n")
+            assert await line(client) == b"250 ok\r\n"
+        assert rig.listeners.sessions <= 60 + listener_file.SHED_AT_ONCE + 1
+        for one in flood:
+            await trio.aclose_forcefully(one)
+
+
+@pytest.mark.parametrize("fault", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS])
+async def test_out_of_descriptors_it_waits_and_serves_later(fault: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = type(trio.socket.socket()).accept
+    asked = 0
+    starved = True
+
+    async def accept(self: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        if starved:
+            await trio.lowlevel.checkpoint()
+            raise OSError(fault, os.strerror(fault))
+        return await real(self)
+
+    monkeypatch.setattr(type(trio.socket.socket()), "accept", accept)
+    async with Rig(greet).running() as rig:
+        await trio.sleep(0.8)
+        assert 2 <= asked <= 8  # not a spin
+        starved = False
+        assert await line(await rig.connect()) == b"220 here\r\n"
+    assert not rig.told(ListenerDown) or not rig.told(ListenerDown)[0].reason
+
+
+async def test_a_broken_socket_is_announced_and_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener_file, "REOPEN_S", (0.05, 1.0))
+    real = type(trio.socket.socket()).accept
+    broken = [True]
+
+    async def accept(self: Any) -> Any:
+        if broken:
+            broken.clear()
+            raise OSError(errno.EINVAL, "broken")
+        return await real(self)
+
+    monkeypatch.setattr(type(trio.socket.socket()), "accept", accept)
+    async with Rig(greet).running() as rig:
+        port = rig.listeners.port("smtp")
+        await until(lambda: len(rig.told(ListenerUp)) == 2)
+        assert rig.listeners.port("smtp") == port
+        assert await line(await rig.connect()) == b"220 here\r\n"
+        assert rig.told(ListenerDown)[0].reason == "broken"
+        assert not rig.board.snapshot().listeners[0].reason
+
+
+async def test_draining_tells_waits_and_cancels() -> None:
+    async def deaf(stream: Stream) -> None:
+        if stream.protocol == "pop3":
+            await stream.send(b"+OK here\r\n")
+            await trio.sleep_forever()
+        await greet(stream)
+
+    rig = Rig(deaf, "smtp", "pop3", options=Options(drain_s=0.3))
+    async with rig.running():
+        polite, stuck = await rig.connect("smtp"), await rig.connect("pop3")
+        await line(polite), await line(stuck)
+        await until(lambda: rig.listeners.sessions == 2)
+        port = rig.listeners.port("smtp")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(rig.listeners.drain)
+            rest = await line(polite)
+            assert rest.endswith(b"421 closing\r\n")
+            await polite.aclose()
+            with pytest.raises(OSError):
+                await trio.open_tcp_stream(LOOPBACK, port)
+        await until(lambda: rig.listeners.sessions == 0)
+    assert {event.reason for event in rig.told(SessionClosed)} == {"", "the house closed"}
+
+
+async def test_run_returns_after_draining() -> None:
+    rig = Rig(greet)
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(rig.listeners.run)
+            client = await rig.connect()
+            await line(client)
+            await rig.listeners.drain()
+    assert rig.listeners.bound == [] and rig.board.snapshot().listeners == ()
+
+
+def test_a_port_that_is_taken_is_explained() -> None:
+    with socket.create_server((LOOPBACK, 0)) as holder:
+        port = holder.getsockname()[1]
+        with pytest.raises(SetupError, match=f"smtp cannot listen at 127.0.0.1 port {port}") as told:
+            open_doors([Endpoint("imap", LOOPBACK, 0), Endpoint("smtp", LOOPBACK, port)])
+        assert "another port" in told.value.remedy
+    for host in ("203.0.113.5", "no-such-host.invalid"):
+        with pytest.raises(SetupError):
+            open_doors([Endpoint("smtp", host, 0)])
+
+
+def test_anywhere_means_both_families() -> None:
+    doors = open_doors([Endpoint("smtp", "", 0)])
+    try:
+        assert {door.socket.family for door in doors} >= {socket.AF_INET}
+        assert len({door.endpoint.port for door in doors}) == 1
+    finally:
+        for door in doors:
+            door.socket.close()
+
+
+def test_what_nobody_serves_is_refused() -> None:
+    board = Board(HandClock())
+    with pytest.raises(SetupError, match="Nobody serves imap"):
+        Listeners([Endpoint("imap", LOOPBACK, 0)], {"smtp": greet}, board=board, say=print).bind()
+    with pytest.raises(SetupError, match="needs a certificate"):
+        Listeners([Endpoint("imaps", LOOPBACK, 0)], {"imaps": greet}, board=board, say=print).bind()
+
+
+HANDED = """
+import os, socket, sys
+sys.path.insert(0, os.getcwd())
+a, b = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
+os.dup2(a.fileno(), 13); os.dup2(b.fileno(), 14); os.dup2(13, 3); os.dup2(14, 4)
+from appliance.network.sockets import handed_doors
+doors = handed_doors({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2", "LISTEN_FDNAMES": sys.argv[1]}, os.getpid())
+ports = {a.getsockname()[1], b.getsockname()[1]}
+for door in doors:
+    print(door.endpoint.protocol, door.endpoint.port in ports, os.get_inheritable(door.socket.fileno()), door.handed)
+sys.stdout.flush()
+os._exit(0)
+"""
+
+
+def test_sockets_handed_over_by_systemd() -> None:
+    import subprocess
+    import sys
+
+    def run(names: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run([sys.executable, "-c", HANDED, names], capture_output=True, text=True, check=False)
+
+    done = run("smtp:imaps")
+    assert done.stdout.splitlines() == ["smtp True False True", "imaps True False True"], done
+    refused = run("smtp:web")
+    assert "FileDescriptorName" in refused.stderr
+    assert handed_doors({"LISTEN_PID": "1", "LISTEN_FDS": "1", "LISTEN_FDNAMES": "smtp"}, os.getpid()) == []
+    assert handed_doors({}, os.getpid()) == []

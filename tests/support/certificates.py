@@ -1,0 +1,35 @@
+"""Certificates for tests: an authority and a server certificate in a directory, and the contexts to use them."""
+
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from appliance.system.certificate_maker import make
+from appliance.system.certificates import Wanted, export, wanted
+
+STRICT = ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+"""What Python 3.13 asks of certificates by default."""
+
+
+@dataclass(frozen=True)
+class TestCertificates:
+    """`server` holds key and certificate; `client()` trusts `authority` strictly."""
+
+    __test__ = False
+    directory: Path
+    server: Path
+    authority_pem: str
+
+    def client(self, *, newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> ssl.SSLContext:
+        context = ssl.create_default_context(cadata=self.authority_pem)
+        context.verify_flags |= STRICT
+        context.maximum_version = newest
+        return context
+
+
+def make_certificates(directory: Path, want: Wanted | None = None, not_before_at: int | None = None) -> TestCertificates:
+    """Made by the house's own maker for box.local, example.test and the loopback addresses; begins an hour ago."""
+    begin = int(datetime.now(UTC).timestamp()) - 3600 if not_before_at is None else not_before_at
+    make(directory, want or wanted("box", ["example.test"], []), begin, trusted=True)
+    return TestCertificates(directory, directory / "server.pem", export(directory))
