@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import sys
 import traceback
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -23,15 +24,16 @@ class Recording:
     promised: Promised
 
 
-def record_day(work: Path, *, seed: int = 1, rounds: int = 12) -> Recording:
-    """Run the workload against the real command under the recorder."""
+def record_day(work: Path, *, seed: int = 1, rounds: int = 12, broken: str = "") -> Recording:
+    """Run the workload against the real command, or a deliberately broken one, under the recorder."""
     data = new_data(work / "data")
     with House(data):
         pass  # the first start makes certificates; the second, recorded one has nothing to make
     start = work / "start"
     shutil.copytree(data, start, ignore=shutil.ignore_patterns("control.sock", "lock"))
     trace = work / "trace"
-    with House(data, protocols=("smtp", "imap", "pop3"), wrapper=record_words(trace)) as house:
+    command = [sys.executable, "-m", "tests.crash.broken", broken] if broken else None
+    with House(data, protocols=("smtp", "imap", "pop3"), wrapper=record_words(trace), command=command) as house:
         ledger: Ledger = Workload(house, seed).run(rounds)
     recorded = events(trace, data, start)
     return Recording(start, recorded, find_promises(ledger, recorded))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.crash.broken import KINDS
 from tests.crash.card import Model
 from tests.crash.sweep import Recording, cut_points, record_day, sweep
 from tests.support.needs import program
@@ -30,3 +31,12 @@ def test_a_thousand_cuts_with_torn_sectors(recording: Recording, tmp_path: Path)
     place = memory_or(tmp_path)
     faults = sweep(recording, cut_points(recording.events, CUTS, SEED), place / "tears", Model.TEARS, SEED)
     assert not faults, f"{len(faults)} of {CUTS} cuts broke a promise:\n" + "\n".join(faults[:10])
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_a_broken_store_is_caught(kind: str, tmp_path: Path) -> None:
+    """Each of these keeps every test that cuts no power; the same judgement must find it out."""
+    program("strace")
+    recording = record_day(tmp_path / "day", seed=SEED, rounds=8, broken=kind)
+    faults = sweep(recording, cut_points(recording.events, 160, SEED), memory_or(tmp_path) / kind, Model.TEARS, SEED)
+    assert faults, f"{kind} was not noticed"

@@ -59,11 +59,12 @@ class House:
         domain: str = "home.example",
         wrapper: list[str] | None = None,
         log: Path | None = None,
+        command: list[str] | None = None,
     ) -> None:
         self.data = data
         self.ports = dict(zip(protocols, free_ports(len(protocols)), strict=True))
         self.log = log or data.with_name(data.name + ".log")
-        self.words = [*COMMAND, "serve", "--data", str(data), "--domain", domain, *words]
+        self.words = [*(command or COMMAND), "serve", "--data", str(data), "--domain", domain, *words]
         for protocol, port in self.ports.items():
             self.words += ["--listen", f"{protocol}=127.0.0.1:{port}"]
         if plaintext:
