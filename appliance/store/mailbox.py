@@ -29,10 +29,10 @@ from .shelf import Known, Shelf
 from .values import Changes, Copied, Filed, Filing, FlagsResult, MailboxInfo, Mode, Row, Want
 from .view import View
 
-__all__ = [
+__all__ = (
     "Changes", "Copied", "Filed", "Filing", "FlagsResult", "Incoming", "Letter", "Mailbox", "MailboxInfo", "Mode", "Row", "StagedBody",
     "Store", "View", "Want",
-]  # fmt: skip
+)  # fmt: skip
 
 OPENING = Want.DATES | Want.BODY
 # `Store.list` hides the built-in name inside the class

@@ -17,7 +17,11 @@ AFTER_SEPARATOR = "0"
 
 
 def known_as(name: str) -> str:
-    """The spelling under which a name is looked up; never fails."""
+    """The spelling under which a name is looked up; never fails: what has no UTF-8 form becomes a name nothing can have."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return "\0"
     name = unicodedata.normalize("NFC", name)
     first, slash, rest = name.partition(SEPARATOR)
     return INBOX + slash + rest if first.upper() == INBOX else name
@@ -26,12 +30,8 @@ def known_as(name: str) -> str:
 def proper(name: str) -> str:
     """The spelling under which a name is kept, one trailing "/" dropped (RFC 9051 §6.3.4); raises BAD_NAME."""
     name = known_as(name.removesuffix(SEPARATOR))
-    try:
-        octets = len(name.encode())
-    except UnicodeEncodeError:
-        raise StoreError(Trouble.BAD_NAME) from None
     levels = name.split(SEPARATOR)
-    if octets > MAILBOX_NAME_OCTETS or len(levels) > MAILBOX_LEVELS:
+    if len(name.encode()) > MAILBOX_NAME_OCTETS or len(levels) > MAILBOX_LEVELS:
         raise StoreError(Trouble.BAD_NAME, f"a name has at most {MAILBOX_NAME_OCTETS} octets and {MAILBOX_LEVELS} levels")
     if any(level in ("", ".", "..") for level in levels) or any(_refused(character) for character in name):
         raise StoreError(Trouble.BAD_NAME)
@@ -40,7 +40,7 @@ def proper(name: str) -> str:
 
 def _refused(character: str) -> bool:
     code = ord(character)
-    return code < 32 or 127 <= code < 160 or character in "*%\u2028\u2029" or 0xD800 <= code < 0xE000
+    return code < 32 or 127 <= code < 160 or character in "*%\u2028\u2029"
 
 
 def superiors(name: str) -> list[str]:

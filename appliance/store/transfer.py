@@ -23,7 +23,11 @@ from . import maildir, mbox
 from .mailbox import Filing, Mailbox, StagedBody, Store, Want
 from .mailbox import Letter as Opened
 from .mailboxes import create, row_named
+from .maildir import MaildirWriter
+from .mbox import MboxWriter
 from .names import proper
+
+__all__ = ("ImportSession", "MaildirWriter", "MboxWriter", "export", "import_into", "letters_of")
 
 IMPORTED = "Imported"
 """Where letters go whose own mailbox has a name no mailbox can have."""
