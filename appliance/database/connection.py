@@ -5,6 +5,20 @@ costs a journal entry of the file system each time. So a zero-filled log of the 
 before the first connection opens; SQLite takes it as empty and overwrites it in place for ever: a small commit is
 one fdatasync and no change of any file's size. Readers are opened read-only and closed after the writer, so that
 no close is ever "the last writable one": the log then stays for the next start, and a close never checkpoints.
+
+What was chosen, and why (2,000 mixed messages, mean 52 KB, ext4 on a loop device; octets and flushes as the device saw
+them, 1 / 50 sessions):
+- page_size 1024: 1.10 / 0.86 octets written for each octet of mail; 2048 writes 1.23 / 0.98, because each commit
+  rewrites about eight pages of which it changed a little. Large rows are read through longer chains, which costs less.
+- ring 4 MiB: 1.10 / 0.86 octets, 1.22 / 0.29 flushes a message; 2 MiB 1.12 / 0.89 and 1.25 / 0.37 (more checkpoints),
+  for 2 % less space. It is worked in when half full, so that a commit always fits behind a slow query.
+- synchronous=FULL: NORMAL loses acknowledged commits. One fdatasync a commit, counted with strace; nothing changes size.
+- powersafe overwrite (SQLite's default): with psow=0 a small commit writes 23 KB instead of 6. So a card that ruins the
+  whole 4 KiB block around an interrupted write may lose a neighbouring acknowledged commit; 512-octet tears lose none.
+- auto_vacuum NONE: its map pages are written with every new page; large bodies are files and give their space back.
+- secure_delete OFF (Debian compiles it on): zeros would be written over every freed page, a second time the card's wear.
+- cache_size 768 KiB for the writer, 256 KiB a reader; cache_spill at 4 MiB, so that a usual group goes to the log once.
+- locking_mode stays NORMAL: EXCLUSIVE would save fcntl calls (5 of 14 us a commit without its sync) and shut the readers out.
 """
 
 import os

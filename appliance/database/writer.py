@@ -31,6 +31,9 @@ T = TypeVar("T")
 Watch = Callable[[Mapping[MailboxId, ModSeq]], None]
 
 GROUP_REQUESTS = 128
+LINGER_S = 0.004
+"""Under load (groups of more than one of late) the next group gets this long to gather; a lone session never waits.
+50 sessions on a fast disk, flushes a message: 0.69 without, 0.44 with 2 ms, 0.39 with 4 ms, 0.38 with 8 ms."""
 LAZY_REQUESTS = 8192
 """Lazy requests under way; more are turned away (and reported): a card that hangs must not fill the memory."""
 
@@ -76,6 +79,7 @@ class Writer:
         # on the writer thread only: lazy requests waiting for company, until when
         self._held: list[Request] = []
         self._held_until_mono = 0.0
+        self._usual = 1.0
 
     def start(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
@@ -198,7 +202,11 @@ class Writer:
                 self._held_until_mono = time.monotonic() + self._lazy_s
             group.append(request)
             octets += request.octets
-            durable = durable or not request.lazy
+            if not durable and not request.lazy:
+                durable = True
+                if self._usual > 1.5:
+                    time.sleep(LINGER_S)
+        self._usual = 0.8 * self._usual + 0.2 * len(group)
         return group, True
 
     def _write(self, group: list[Request]) -> None:

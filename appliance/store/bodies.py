@@ -113,6 +113,11 @@ class Incoming:
             self._staged = StagedBody(self.octets, self._scanner, data, b"", len(data))
         else:
             self._staged = await self._bodies.hop(self._end)
+            if self._staging is not None:
+                digest = self._staged.digest
+                self._staged.digest = b""  # no claim to give back until it is placed
+                await self._bodies.place(self._staging, digest)
+                self._staging, self._staged.digest = None, digest
         self._held.clear()
         self._blocks.clear()
         if (kept := max(FIRST, len(self._staged.data))) < self._share:
@@ -149,16 +154,8 @@ class Incoming:
         if self._staging is None:
             data = pack_many(self._blocks)
             return StagedBody(self.octets, self._scanner, data, b"", len(data))
-        staging = self._staging
-        staging.end()
-        digest = self._digest.digest()
-        self._bodies.files.place(staging, digest)
-        self._staging = None
-        try:
-            return StagedBody(self.octets, self._scanner, b"", digest, staging.stored_octets)
-        except BaseException:
-            self._bodies.files.unclaim(digest)
-            raise
+        self._staging.end()
+        return StagedBody(self.octets, self._scanner, b"", self._digest.digest(), self._staging.stored_octets)
 
     async def __aenter__(self) -> "Incoming":
         self._bodies.check_room()
@@ -187,6 +184,9 @@ class Bodies:
         self.files = BodyFiles(directory, house.new_lock)
         self.budget = budget or Budget()
         self.recent = RecentBlock()
+        self._placing = trio.Lock()
+        self._to_place: list[tuple[Staging, bytes]] = []
+        self._faults: dict[Staging, OSError | None] = {}
         self.unheld = False
         """A commit left unreferenced bodies behind: `reclaim` has work."""
 
@@ -212,9 +212,35 @@ class Bodies:
         except OSError as error:
             raise trouble_of(error) from error
 
+    async def place(self, staging: Staging, digest: bytes) -> None:
+        """Name the file and make it durable, together with all that came meanwhile. Cancelled, it leaves no claim."""
+        mine = (staging, digest)
+        self._to_place.append(mine)
+        try:
+            async with self._placing:
+                if mine in self._to_place:
+                    batch, self._to_place = self._to_place, []
+                    with trio.CancelScope(shield=True):
+                        faults = await self.hop(self.files.place, batch)
+                    self._faults.update(zip((place[0] for place in batch), faults, strict=True))
+        except BaseException:
+            if mine in self._to_place:
+                self._to_place.remove(mine)
+            else:
+                with trio.CancelScope(shield=True):
+                    async with self._placing:
+                        pass
+                if self._faults.pop(staging) is None:
+                    self.files.unclaim(digest)
+                    self.look_after(digest)
+            raise
+        fault = self._faults.pop(staging)
+        if fault is not None:
+            raise trouble_of(fault) from fault
+
     def check_room(self) -> None:
         """Arriving mail keeps out of the reserve that deleting needs. Raises FULL."""
-        about = os.statvfs(self.files.directory)
+        about = os.statvfs(self.files.directory.parent)
         if about.f_bavail * about.f_frsize < RESERVE_OCTETS:
             raise StoreError(Trouble.FULL)
 

@@ -63,11 +63,10 @@ class Reclaim:
         looked_at = 0
         names = self._bodies.files.names()
         while (some := await self._bodies.hop(next, names, None)) is not None:
-            for at in range(0, len(some), 8 * BATCH):
-                unnamed = await self._unnamed(some[at : at + 8 * BATCH])
-                looked_at += len(unnamed)
-                for start in range(0, len(unnamed), BATCH):
-                    await self._unlink(unnamed[start : start + BATCH])
+            unnamed = await self._unnamed(some)
+            looked_at += len(unnamed)
+            for start in range(0, len(unnamed), BATCH):
+                await self._unlink(unnamed[start : start + BATCH])
         return looked_at
 
     async def _unnamed(self, digests: Sequence[bytes]) -> list[bytes]:

@@ -208,9 +208,9 @@ async def test_busy_foreign_readers_do_not_stop_the_writer(tmp_path: Path) -> No
                 await database.write(lambda t: t.execute("INSERT INTO body_data VALUES(?, zeroblob(3000))", (t.next_id("body"),)))
         foreign.execute("COMMIT")
         foreign.close()
-        for number in range(2):
+        for number in range(60):
             await database.write(put(f"k{number}"))
-        assert (tmp_path / "house.db-wal").stat().st_size <= 300 * 1024
+        assert (tmp_path / "house.db-wal").stat().st_size == 256 * 1024
 
 
 async def test_reading_and_writing_after_the_house_closed_is_broken(tmp_path: Path) -> None:

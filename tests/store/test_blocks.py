@@ -5,7 +5,7 @@ import hashlib
 import os
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from appliance.store.blocks import BLOCK_OCTETS, RUN_LINES, pack, pack_many, split_many, unpack
@@ -26,8 +26,10 @@ octets = st.lists(
 ).map(b"".join)
 
 
+@settings(max_examples=300)
 @given(octets, st.booleans())
 @example(b"", True)
+@example(b"\r\n\r\n" + base64_lines(628, 40) + b"\r\n\r\n" + base64_lines(628, 40), False)  # full last lines with padding
 @example(b"\r\n", True)
 @example(b"\r\n" * 100, False)
 @example(b"\r\n\r\n" + (b"QUJD" * 19 + b"\r\n") * 40, True)

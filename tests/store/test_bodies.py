@@ -147,7 +147,7 @@ async def test_the_sweep_removes_what_no_row_names_and_nothing_else(tmp_path: Pa
     async with a_place(tmp_path) as (database, bodies):
         kept = await keep(database, bodies, attachment(100_000))
         [name] = files(tmp_path)
-        stray = tmp_path / "bodies" / "a" / ("a" * len(name))
+        stray = tmp_path / "bodies" / "kept" / ("a" * len(name))
         stray.write_bytes(b"left by a power cut")
         (tmp_path / "bodies" / "new" / "77").write_bytes(b"half")
     async with a_place(tmp_path) as (database, bodies):
@@ -218,7 +218,7 @@ async def test_damage_is_told_as_broken(tmp_path: Path) -> None:
     async with a_place(tmp_path) as (database, bodies):
         body = await keep(database, bodies, attachment(200_000))
         [name] = files(tmp_path)
-        path = tmp_path / "bodies" / name[:1] / name
+        path = tmp_path / "bodies" / "kept" / name
         good = path.read_bytes()
         for bad in (b"", good[:100], good[:-1], good[:-30] + bytes(10) + good[-20:], b"\x09" + good[1:]):
             path.write_bytes(bad)

@@ -1,0 +1,70 @@
+"""The check finds what must never be, and nothing where all is well."""
+
+from pathlib import Path
+
+import pytest
+
+from appliance.database.check import check
+from appliance.database.database import InlineWriter
+
+FAULTS = {
+    "INSERT INTO message VALUES(1, 1, 1, 0, 0, 10, 9, 1)": "1 messages have no body",
+    "INSERT INTO message VALUES(1, 1, 1, 0, 0, 10, 1, 9)": "1 messages have no facts",
+    "INSERT INTO message VALUES(9, 1, 1, 0, 0, 10, 1, 1)": "1 messages are in no mailbox",
+    "INSERT INTO message VALUES(1, 7, 1, 0, 0, 10, 1, 1)": "1 mailboxes hold a UID or MODSEQ above their own counters",
+    "UPDATE fact SET holders = 2": "1 facts count their messages wrongly",
+    "UPDATE body SET holders = 0": "1 bodies are needed by more messages than they count",
+    "DELETE FROM body_data": "1 small bodies have lost their octets",
+    "INSERT INTO body_data VALUES(5, x'00')": "the octets of 1 bodies belong to nobody",
+    "UPDATE mailbox SET messages = 5": "1 mailboxes count their messages wrongly",
+    "INSERT INTO expunged VALUES(1, 1, 1, 3)": "1 UIDs are both there and expunged",
+    "INSERT INTO body VALUES(2, 1, 1, 1, x'abcd')": "1 large bodies have lost their files",
+}
+
+
+def a_house(path: Path) -> InlineWriter:
+    house = InlineWriter(path)
+
+    def fill(transaction: object) -> None:
+        for statement in (
+            "INSERT INTO mailbox(id, person, name, uid_validity, uid_next, modseq, messages, octets) VALUES(1, 1, 'INBOX', 1, 3, 4, 1, 10)",
+            "INSERT INTO message VALUES(1, 2, 4, 0, 0, 10, 1, 1)",
+            "INSERT INTO fact VALUES(1, 1, 1, NULL, x'', x'', x'', x'', '')",
+            "INSERT INTO body VALUES(1, 10, 2, 1, NULL)",
+            "INSERT INTO body_data VALUES(1, x'0000')",
+            "INSERT INTO expunged VALUES(1, 3, 1, 1)",
+        ):
+            transaction.execute(statement)  # type: ignore[attr-defined]
+
+    house.write_now(fill)
+    return house
+
+
+def test_all_is_well(tmp_path: Path) -> None:
+    a_house(tmp_path / "house.db").close()
+    report = check(tmp_path / "house.db", [])
+    assert report.faults == []
+    assert report.rows["message"] == 1 and report.body_octets == 10 and report.octets > 0
+
+
+@pytest.mark.parametrize("statement", FAULTS)
+def test_each_fault_has_its_sentence(tmp_path: Path, statement: str) -> None:
+    house = a_house(tmp_path / "house.db")
+    house.write_now(lambda transaction: transaction.execute(statement))
+    house.close()
+    assert FAULTS[statement] in check(tmp_path / "house.db", []).faults
+
+
+def test_files_without_a_row_are_told(tmp_path: Path) -> None:
+    a_house(tmp_path / "house.db").close()
+    assert len(check(tmp_path / "house.db", ["00"]).faults) == 1
+
+
+def test_a_ruined_page_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "house.db"
+    a_house(path).close()
+    (tmp_path / "house.db-wal").unlink()
+    octets = bytearray(path.read_bytes())
+    octets[10 * 1024 : 11 * 1024] = bytes([7]) * 1024
+    path.write_bytes(octets)
+    assert check(path).faults
