@@ -54,7 +54,7 @@ def parse_address(written: bytes | str) -> Address:
     if end == len(written):
         raise MisuseError("the address has no @ and domain")
     if written[end] != "@":
-        raise MisuseError(f"the character {written[end]!r} cannot stand in an address outside quotes")
+        raise MisuseError(f"the character {written[end]!a} cannot stand in an address outside quotes")
     return Address(local, parse_domain(written[end + 1 :]))
 
 

@@ -1,7 +1,8 @@
 """Who a letter says it is from: the From and Sender fields, caught while the letter streams by (RFC 5322 §3.6.2).
 
-Promise: every From and Sender field of the header is looked at, not only the first, in constant memory and linear time;
-a field that cannot be read to its end as addresses makes `unreadable` true. Nothing here decides anything.
+Promise: every From and Sender field of the header is looked at, not only the first, in bounded memory and linear time
+however small the pieces. A field that cannot be read to its end as addresses makes `unreadable` true, and so do more than
+ADDRESSES of them. Nothing here decides anything. A header over HEADER_OCTETS is not read on: such a letter is refused.
 """
 
 import re
@@ -10,20 +11,26 @@ from appliance.mail.address import Address, parse_domain
 from appliance.mail.addresses import MISSING_DOMAIN, MISSING_MAILBOX, SYNTAX_ERROR, read_address_list
 from appliance.mail.errors import MisuseError
 from appliance.mail.header import header_end
+from appliance.mail.limits import HEADER_OCTETS
 
-FIELD_OCTETS = 64 * 2**10
+FIELD_OCTETS = 16 * 2**10
 """A header longer than this is read in portions; a From field that is longer is unreadable."""
+ADDRESSES = 200
+"""More authors than any letter has."""
 _PLACEHOLDERS = frozenset({MISSING_DOMAIN, SYNTAX_ERROR})
 _NAMED = re.compile(rb"(?:\A|\n)(from|sender)[ \t]*:((?:[^\n]|\n[ \t])*)", re.IGNORECASE)
+_END = re.compile(rb"\n\r?\n")
 
 
 class Authors:
     """Feed it the letter's octets; ask when the letter is complete."""
 
-    __slots__ = ("_over", "_pending", "addresses", "texts", "unreadable")
+    __slots__ = ("_over", "_pending", "_seen_octets", "addresses", "texts", "unreadable")
 
     def __init__(self) -> None:
-        self._pending = b""
+        self._pending = bytearray()
+        """Header octets not looked at yet: they begin with a field's name."""
+        self._seen_octets = 0
         self._over = False
         self.addresses: list[Address] = []
         self.texts: list[bytes] = []
@@ -33,40 +40,59 @@ class Authors:
     def feed(self, piece: bytes) -> None:
         if self._over:
             return
-        pending = self._pending + piece if self._pending else piece
-        end = header_end(pending)
-        if end < len(pending) or pending.endswith(b"\n\r\n"):
-            self._over = True
-            self._pending = b""
-            self._read(pending[:end])
+        if not self._seen_octets and (end := header_end(piece)) < len(piece):
+            self._over = True  # the usual case: the whole header in the first piece
+            self._read(piece[:end])
+            return
+        pending = self._pending
+        unsearched = max(len(pending) - 2, 0)
+        blank_first = self._seen_octets < 2
+        pending += piece
+        self._seen_octets += len(piece)
+        if blank_first and (pending[:1] == b"\n" or pending[:2] == b"\r\n"):
+            self._finish(0)
+        elif found := _END.search(pending, unsearched):
+            self._finish(found.end())
+        elif self._seen_octets > HEADER_OCTETS:
+            self._finish(len(pending))
         elif len(pending) > FIELD_OCTETS:
-            cut = pending.rfind(b"\n", 0, -2) + 1
-            while cut and pending[cut : cut + 1] in (b" ", b"\t"):
-                cut = pending.rfind(b"\n", 0, cut - 1) + 1
-            if cut:
-                self._read(pending[:cut])
-                self._pending = pending[cut:]
-            else:  # one endless field: keep its name, so that what follows still belongs to it
-                self._read(pending)
-                self.unreadable = self.unreadable or _NAMED.match(pending) is not None
-                self._pending = pending[: pending.find(b":") + 1][:128] + b" "
-        else:
-            self._pending = pending
+            self._read_portion()
 
     def end(self) -> None:
         """The letter is complete; it may have had no body."""
         if not self._over:
-            self._over = True
-            self._read(self._pending)
-            self._pending = b""
+            self._finish(len(self._pending))
+
+    def _finish(self, end: int) -> None:
+        self._over = True
+        self._read(bytes(self._pending[:end]))
+        self._pending = bytearray()
+
+    def _read_portion(self) -> None:
+        """Look at all fields but the last, which may go on in the next piece."""
+        pending = self._pending
+        cut = pending.rfind(b"\n", 0, -2) + 1
+        while cut and pending[cut] in b" \t":
+            cut = pending.rfind(b"\n", 0, cut - 1) + 1
+        if cut:
+            self._read(bytes(pending[:cut]))
+            del pending[:cut]
+            return
+        self._read(bytes(pending))  # one endless field: keep its name and end, so that what follows still belongs to it
+        self.unreadable = self.unreadable or _NAMED.match(pending) is not None
+        colon = pending.find(b":") + 1
+        pending[min(colon, 128) :] = b" " + pending[-3:]
 
     def _read(self, block: bytes) -> None:
         for found in _NAMED.finditer(block):
+            if len(self.addresses) > ADDRESSES or len(self.texts) > ADDRESSES:
+                self.unreadable = True
+                return
             value = found[2]
             self.texts.append(value.lower())
             entries, complete = read_address_list(value)
-            self.unreadable = self.unreadable or not complete
-            for listed in entries:
+            self.unreadable = self.unreadable or not complete or len(entries) > ADDRESSES
+            for listed in entries[:ADDRESSES]:
                 if listed.mailbox is None or listed.domain is None:
                     continue  # a group's name or its end (RFC 6854)
                 if listed.mailbox == MISSING_MAILBOX or listed.domain in _PLACEHOLDERS:

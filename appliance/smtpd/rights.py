@@ -12,12 +12,12 @@ from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
 from appliance.mail.reply import Reply
 
+from .authors import ADDRESSES, Authors
+
 if TYPE_CHECKING:
     from appliance.accounts.directory import Directory
     from appliance.auth.identity import Identity
     from appliance.protocol.smtp.grammar import Path
-
-    from .authors import Authors
 
 SIGN_IN_FIRST = Reply(530, "5.7.0", ("Please sign in first.",))
 NO_RELAY = Reply(550, "5.7.1", ("This house takes letters for its own people only; to send elsewhere, sign in on port 587 or 465.",))
@@ -64,7 +64,7 @@ def judge_recipient(directory: "Directory", identity: "Identity | None", path: "
     return Recipient(address, resolution.people)
 
 
-def judge_authors(directory: "Directory", identity: "Identity", authors: "Authors", *, others: str) -> Reply | None:
+def judge_authors(directory: "Directory", identity: "Identity", authors: Authors, *, others: str) -> Reply | None:
     """May this person send a letter with these From and Sender fields? (RFC 6409 §8.1)"""
     if others == "accept":
         return None
@@ -75,11 +75,13 @@ def judge_authors(directory: "Directory", identity: "Identity", authors: "Author
     return NOT_YOUR_FROM
 
 
-def claims_our_people(directory: "Directory", sender: Address | None, authors: "Authors") -> bool:
+def claims_our_people(directory: "Directory", sender: Address | None, authors: Authors) -> bool:
     """Does a stranger's letter look as if one of us had written it? True also for an address of ours in a display name."""
     if sender is not None and directory.is_local(sender.domain):
         return True
     if any(directory.is_local(address.domain) for address in authors.addresses):
         return True
+    if len(authors.texts) > ADDRESSES:
+        return True  # a header of hundreds of From fields has something to hide
     ours = [b"@" + domain.encode() for domain in directory.domains()]
     return any(domain in text for text in authors.texts for domain in ours)

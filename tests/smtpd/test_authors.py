@@ -1,10 +1,12 @@
 """From and Sender caught while a letter streams by: all of them, however it is cut, in bounded memory."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.smtpd.authors import FIELD_OCTETS, Authors
+from appliance.smtpd.authors import ADDRESSES, FIELD_OCTETS, Authors
 
 
 def read(*pieces: bytes) -> Authors:
@@ -45,20 +47,46 @@ def test_what_cannot_be_read(value: bytes) -> None:
 
 
 def test_behind_a_long_header() -> None:
-    header = b"X: y\r\n" * 100_000 + b"From: a@b.example\r\n" + b"X: y\r\n" * 100_000 + b"Sender: c@d.example\r\n\r\n"
-    pieces = [header[at : at + 65536] for at in range(0, len(header), 65536)]
-    assert addresses(*pieces) == ["a@b.example", "c@d.example"]
+    header = b"X: y\r\n" * 20_000 + b"From: a@b.example\r\n" + b"X: y\r\n" * 20_000 + b"Sender: c@d.example\r\n\r\n"
+    for octets in (10, 1000, 65536, 2**20):
+        pieces = [header[at : at + octets] for at in range(0, len(header), octets)]
+        assert addresses(*pieces) == ["a@b.example", "c@d.example"]
+
+
+def test_a_header_of_from_fields() -> None:
+    """CVE-2024-23184 and kin: many addresses cost little and are not kept."""
+    for header in (b"From: a@b.example\r\n" * 100_000, b"From: " + b"a@b.example, " * 100_000 + b"\r\n"):
+        authors = read(*[header[at : at + 65536] for at in range(0, len(header), 65536)], b"\r\n")
+        assert authors.unreadable
+        assert len(authors.addresses) <= 2 * ADDRESSES + 1 and len(authors.texts) <= ADDRESSES + 1
+
+
+def test_small_pieces_cost_no_more_than_large_ones() -> None:
+    header = b"X: " + b"y" * 70 + b"\r\n"
+    authors = Authors()
+    started = time.process_time()
+    for _ in range(3000):
+        for octet in header:
+            authors.feed(bytes((octet,)))
+    assert time.process_time() - started < 5, "225,000 octets one by one; quadratic work would take a minute"
 
 
 def test_an_endless_field_is_not_kept() -> None:
     authors = Authors()
     authors.feed(b"From: a@b.example,")
-    for _ in range(100):
-        authors.feed(b" " * 65536)
+    for _ in range(50):
+        authors.feed(b" " * 4096)
         assert len(authors._pending) <= 2 * FIELD_OCTETS
     authors.feed(b"mary@example.org\r\nSender: c@d.example\r\n\r\n")
     assert authors.unreadable
     assert "c@d.example" in [str(address) for address in authors.addresses]
+
+
+def test_a_header_that_ends_behind_an_endless_field() -> None:
+    field = b"X: " + b"y" * 2 * FIELD_OCTETS + b"\r\n"
+    for cut in range(len(field) - 3, len(field) + 1):
+        assert addresses(field[:cut], field[cut:] + b"\r", b"\nFrom: body@b.example\r\n") == []
+        assert addresses(field[:cut], field[cut:], b"From: a@b.example\r\n\r\n") == ["a@b.example"]
 
 
 @given(st.binary(max_size=300), st.integers(0, 300))
