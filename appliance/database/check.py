@@ -1,7 +1,7 @@
 """Is the database whole, and do its rows agree with each other? Reads only; used by tests and the command line.
 
 Run it while the house is stopped or in a process of its own: it reads every page. `faults` are sentences for people;
-none means well. Fails with sqlite3.Error when the file cannot be read at all.
+none means well. Fails with sqlite3.OperationalError when there is no such file.
 """
 
 import sqlite3
@@ -88,23 +88,18 @@ def _one(connection: sqlite3.Connection, sql: str) -> int:
 
 def _check(connection: sqlite3.Connection, path: Path, file_names: Iterable[str] | None) -> Report:
     report = Report()
-    page = _one(connection, "PRAGMA page_size")
-    report.octets = page * _one(connection, "PRAGMA page_count")
-    report.free_octets = page * _one(connection, "PRAGMA freelist_count")
     log = path.with_name(path.name + "-wal")
     report.log_octets = log.stat().st_size if log.exists() else 0
     try:
-        said = [row[0] for row in connection.execute("PRAGMA integrity_check(20)")]
+        page = _one(connection, "PRAGMA page_size")
+        report.octets = page * _one(connection, "PRAGMA page_count")
+        report.free_octets = page * _one(connection, "PRAGMA freelist_count")
+        for (said,) in connection.execute("PRAGMA integrity_check(20)"):
+            if said != "ok":
+                report.faults.append(f"SQLite: {said}")
+        _count(connection, report, file_names)
     except sqlite3.DatabaseError as error:
-        said = [str(error)]
-    if said != ["ok"]:
-        report.faults += [f"SQLite: {line}" for line in said]
-        try:
-            _count(connection, report, file_names)
-        except sqlite3.DatabaseError:
-            report.faults.append("the rows cannot be counted")
-        return report
-    _count(connection, report, file_names)
+        report.faults.append(f"SQLite: {error}; the check could not be finished")
     return report
 
 

@@ -199,12 +199,6 @@ class Bodies:
         await bodies.hop(bodies.files.prepare)
         return bodies
 
-    async def tend(self) -> None:
-        """For ever, behind the listeners: give back the space of what nobody needs (see `reclaim`)."""
-        from .reclaim import Reclaim
-
-        await Reclaim(self._house, self).run()
-
     async def hop(self, call: Callable[..., T], *arguments: Any) -> T:
         """Run in a thread of the pool; the card's errors become StoreErrors."""
         try:
