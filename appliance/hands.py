@@ -68,12 +68,6 @@ class Hands:
         snapshot = self._board.snapshot()
         return Answer(readable(snapshot).rstrip("\n"), {"running": True, **encode_snapshot(snapshot)})
 
-    async def check(self, request: controls.Check) -> Answer:
-        from appliance.database.check import check
-
-        report = await self._database.read(check)
-        return Answer(report.text, report.facts)
-
     # --- people ----------------------------------------------------------------------------------
 
     def person(self, address: str) -> "Person":
@@ -179,10 +173,17 @@ class Hands:
     @asynccontextmanager
     async def take_in(self, request: controls.Import) -> AsyncIterator["ImportSession"]:
         """Letters into a person's mailboxes, each counted in the commit that stores it."""
-        from appliance.store.transfer import ImportSession
+        from appliance.store.transfer import TOGETHER, ImportSession
 
         person: PersonId = self.person(request.address).id
-        yield await ImportSession.begin(self._database, self._store, person, request.source, request.mailbox)
+        session = await ImportSession.begin(
+            self._database, self._store, person, request.source, request.mailbox, together=TOGETHER
+        )
+        try:
+            yield session
+            await session.finish()
+        finally:
+            await session.aclose()
 
     def give_out(self, request: controls.Export) -> AsyncIterator[tuple[controls.Letter, AsyncIterator[bytes]]]:
         """A person's letters, mailbox by mailbox."""
@@ -225,7 +226,6 @@ def _told(facts: dict[str, Any]) -> str:
 
 _TABLE: tuple[tuple[type, Callable[[Hands, Any], Awaitable[Answer]]], ...] = (
     (controls.Status, Hands.status),
-    (controls.Check, Hands.check),
     (controls.AddPerson, Hands.add_person),
     (controls.RemovePerson, Hands.remove_person),
     (controls.ListPeople, Hands.list_people),

@@ -80,6 +80,10 @@ def _run(words: Any, serve: Serve, offline: Offline) -> int:
         from .moving import give_out, take_in
 
         return trio.run((take_in if special == "import" else give_out), words, lambda request: _house(words.data, request, offline))
+    if special == "check":
+        from .checking import check
+
+        return check(words)
     if special == "certificate export":
         answer = _ask(words.data, controls.ExportCertificate(), offline)
         if words.out == "-":
@@ -111,10 +115,9 @@ def _password(words: Any) -> str:
         _terminal()
         return ""
     try:
-        if words.password_file == "-":  # noqa: S105 - a file name, not a password
-            raw = sys.stdin.buffer.readline()
-        else:
-            raw = Path(words.password_file).read_bytes().split(b"\n", 1)[0]
+        given = sys.stdin.buffer if words.password_file == "-" else Path(words.password_file).open("rb")  # noqa: S105, SIM115
+        with given:
+            raw = given.readline()
         password = raw.rstrip(b"\r\n").decode()
     except OSError as error:
         raise SetupError(f"The password file {words.password_file} cannot be read: {error.strerror}.", "Check its name.") from error

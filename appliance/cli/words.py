@@ -49,7 +49,6 @@ ROWS: tuple[Row, ...] = (
     Row(("certificate", "show"), "the certificate being used", (), lambda o: controls.ShowCertificate()),
     Row(("certificate", "renew"), "make a new certificate now", (), lambda o: controls.RenewCertificate()),
     Row(("status",), "how the house is", (), lambda o: controls.Status()),
-    Row(("check",), "read the whole database and say what is wrong", (), lambda o: controls.Check()),
 )  # fmt: skip
 
 
@@ -92,6 +91,8 @@ def parser() -> argparse.ArgumentParser:
     )
     export.add_argument("--out", metavar="FILE", default="-", help="where to write (default: standard output)")
     export.set_defaults(special="certificate export")
+    look = verbs.add_parser("check", help="read all that is stored and say what is wrong", parents=[common])
+    look.set_defaults(special="check")
     _moving(verbs, common)
     settings = verbs.add_parser("settings", help="example, check").add_subparsers(
         dest="action", metavar="ACTION", required=True, parser_class=_Parser
@@ -120,7 +121,9 @@ def _moving(verbs: Any, common: _Parser) -> None:
     take = verbs.add_parser("import", help="bring in letters from an mbox file or a Maildir", parents=[common])
     take.add_argument("address", metavar="ADDRESS")
     take.add_argument("source", metavar="SOURCE", help="an mbox file or a Maildir directory")
-    take.add_argument("--mailbox", default="", metavar="NAME", help="put all of them here (default: the source's own folders, or INBOX)")
+    where = "put all of them here (default: the source's own folders, or one named like the file)"
+    take.add_argument("--mailbox", default="", metavar="NAME", help=where)
+    take.add_argument("--again", action="store_true", help="begin anew although this source was imported before")
     take.set_defaults(special="import")
     give = verbs.add_parser("export", help="write letters out as mbox files or a Maildir", parents=[common])
     give.add_argument("address", metavar="ADDRESS")

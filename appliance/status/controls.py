@@ -1,4 +1,3 @@
-# LEAD OWNS THIS FILE (F1: please do not replace it; the command line and system/control.py already stand on it; your version is at /tmp/f1_controls.py. Drop status/plain.py and its tests unless Snapshot needs it.)
 """The Controls port: what a person may ask of the house, as frozen requests and one kind of answer.
 
 Command line, panel and web hold nothing else of the house; `appliance.hands` is the one implementation. A request that
@@ -17,11 +16,6 @@ from appliance.mail.errors import SetupError
 @dataclass(frozen=True, slots=True)
 class Status:
     """The one picture, as `pillarbox status` shows it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Read every page of the database and every large body's name; say what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +143,7 @@ class Export:
 
 
 Request = (
-    Status | Check | AddPerson | RemovePerson | ListPeople | SetPassword | AddAppPassword | RemoveAppPassword | ListAppPasswords
+    Status | AddPerson | RemovePerson | ListPeople | SetPassword | AddAppPassword | RemoveAppPassword | ListAppPasswords
     | AddAlias | RemoveAlias | ListAliases | AddDomain | RemoveDomain | ListDomains | SetCatchAll | ListMailboxes
     | ShowCertificate | ExportCertificate | RenewCertificate | Import | Export
 )  # fmt: skip

@@ -1,0 +1,32 @@
+"""`pillarbox check`: is all that is stored whole? Reads only, in this process, whether or not the house runs."""
+
+import json
+import sqlite3
+from typing import Any
+
+from appliance.database.check import check as look
+from appliance.mail.errors import SetupError
+
+MB = 1_000_000
+
+
+def check(words: Any) -> int:
+    """The exit status: 0 all is well, 1 something is damaged."""
+    path = words.data / "house.db"
+    if not path.exists():
+        raise SetupError(f"There is no house at {words.data}.", "Name its data directory with --data.")
+    kept = words.data / "bodies" / "kept"
+    try:
+        report = look(path, [file.name for file in kept.iterdir()] if kept.exists() else [])
+    except (sqlite3.Error, OSError) as error:
+        print(f"The database cannot be read: {error}. Restore a backup.")
+        return 1
+    if words.json:
+        facts = {"octets": report.octets, "free_octets": report.free_octets, "rows": report.rows, "faults": report.faults}
+        print(json.dumps({**facts, "body_octets": report.body_octets, "stored_octets": report.stored_octets}, indent=2))
+    else:
+        count = report.rows.get("message", 0)
+        print(f"{count:,} letters in {report.rows.get('mailbox', 0)} mailboxes, {report.body_octets / MB:,.1f} MB of mail")
+        print(f"kept in {report.stored_octets / MB:,.1f} MB; the database has {report.octets / MB:,.1f} MB")
+        print("\n".join(f"DAMAGED: {fault}" for fault in report.faults) or "All is well.")
+    return 1 if report.faults else 0
