@@ -1,7 +1,6 @@
 """`pillarbox check`: is all that is stored whole? Reads only, in this process, whether or not the house runs."""
 
 import json
-import sqlite3
 from typing import Any
 
 from appliance.database.check import check as look
@@ -16,11 +15,7 @@ def check(words: Any) -> int:
     if not path.exists():
         raise SetupError(f"There is no house at {words.data}.", "Name its data directory with --data.")
     kept = words.data / "bodies" / "kept"
-    try:
-        report = look(path, [file.name for file in kept.iterdir()] if kept.exists() else [])
-    except (sqlite3.Error, OSError) as error:
-        print(f"The database cannot be read: {error}. Restore a backup.")
-        return 1
+    report = look(path, [file.name for file in kept.iterdir()] if kept.exists() else [])
     if words.json:
         facts = {"octets": report.octets, "free_octets": report.free_octets, "rows": report.rows, "faults": report.faults}
         print(json.dumps({**facts, "body_octets": report.body_octets, "stored_octets": report.stored_octets}, indent=2))

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from appliance.mail.errors import StoreError, Trouble
+
 _COUNTS = ("person", "mailbox", "message", "fact", "expunged", "body", "body_data")
 _RULES: tuple[tuple[str, str], ...] = (
     (
@@ -74,10 +76,15 @@ class Report:
 
 
 def check(path: Path, file_names: Iterable[str] | None = None) -> Report:
-    """`file_names`: the names (hex digits) of the body files there are; without it files are not compared."""
+    """`file_names`: the names (hex digits) of the body files there are; without it files are not compared.
+
+    Raises StoreError BROKEN when the file cannot be read at all.
+    """
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
     try:
         return _check(connection, path, file_names)
+    except sqlite3.Error as error:
+        raise StoreError(Trouble.BROKEN, f"The database cannot be read: {error}.") from error
     finally:
         connection.close()
 
