@@ -17,11 +17,11 @@ from appliance.mail.description import Describe
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import INBOX
 from appliance.mail.ids import BodyId, MailboxId, ModSeq, PersonId, Uid
-from appliance.mail.partmap import find as find_part
 
-from . import copies, filing, mailboxes, marks, messages, removal
+from . import copies, filing, mailboxes, marks, messages, opening, removal
 from .bodies import Bodies, Incoming, StagedBody
 from .changes import Snapshot, changes_since, snapshot
+from .opening import OPENING
 from .quota import Quota, QuotaOf
 from .reading import Letter
 from .remaking import remade
@@ -34,15 +34,9 @@ __all__ = (
     "Store", "View", "Want",
 )  # fmt: skip
 
-OPENING = Want.DATES | Want.BODY
 # `Store.list` hides the built-in name inside the class
 Names = list[str]
 Letters = list[Letter]
-
-
-def _header_octets(parts: bytes) -> int:
-    part = find_part(parts, ())
-    return part.body_start if part is not None else 0
 
 
 class Mailbox:
@@ -130,9 +124,22 @@ class Mailbox:
 
     async def open_message(self, uid: Uid) -> Letter:
         """Raises StoreError GONE."""
-        number = self.info.id
-        row = await self._store.database.read(lambda connection: messages.one(connection, number, uid, OPENING))
-        return await self.open_row((await remade(self._store, [row], OPENING))[0])
+        found = await self.open_window(uid, uid, 1)
+        if not found:
+            raise StoreError(Trouble.GONE)
+        return found[0][1]
+
+    async def open_window(self, lo: Uid, hi: Uid, limit: int, octets: int = 256 * 1024) -> list[tuple[Row, Letter]]:
+        """Rows (BODY, DATES) with their letters in one reading: the first with lo <= uid <= hi that fit in `octets`, at least one."""
+        number, store = self.info.id, self._store
+
+        def work(connection: Any) -> tuple[list[Row], Any]:
+            rows = opening.fitting(messages.window(connection, number, lo, hi, OPENING, limit), octets)
+            return list(rows), opening.load(connection, store.bodies, rows, octets)
+
+        rows, bodies = await store.database.read(work)
+        rows = await remade(store, rows, OPENING)
+        return list(zip(rows, opening.letters(rows, bodies), strict=True))
 
     async def open_row(self, row: Row) -> Letter:
         """The same from a Row read with Want.BODY | Want.DATES (saves a look-up); small bodies are read at once."""
@@ -367,18 +374,10 @@ class Store:
     # --- letters -----------------------------------------------------------------------------------------
 
     async def letters(self, rows: Sequence[Row], octets: int) -> Letters:
-        """The first rows' letters, at least one, as many as fit in `octets`; one reading. Raises GONE for the first row alone."""
-        numbers = [row.body for row in rows]
-        bodies = await self.database.read(lambda connection: self.bodies.load(connection, numbers, octets))
-        opened = []
-        for row in rows:
-            body = bodies.get(row.body)
-            if body is None:
-                break
-            opened.append(Letter(row.prefix, row.parts, len(row.prefix) + _header_octets(row.parts), body))
-        if rows and not opened:
-            raise StoreError(Trouble.GONE)
-        return opened
+        """The first rows' letters, at least one, as many as fit in `octets`; one reading. One that is gone raises GONE when read."""
+        chosen = opening.fitting(rows, octets)
+        bodies = await self.database.read(lambda connection: opening.load(connection, self.bodies, chosen, octets))
+        return opening.letters(chosen, bodies)
 
     # --- people ------------------------------------------------------------------------------------------
 

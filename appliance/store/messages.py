@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from itertools import starmap
 
 from appliance.database.writer import Transaction
-from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import MailboxId, ModSeq, Uid
 
 from .values import Row, Want
@@ -45,14 +44,6 @@ def some(connection: sqlite3.Connection, mailbox: MailboxId, uids: Sequence[int]
     condition, parameters = among(uids)
     cursor = connection.execute(f"{columns(want)} WHERE mailbox = ? AND {condition} ORDER BY uid", (mailbox, *parameters))
     return list(map(Row._make, cursor.fetchall()))
-
-
-def one(connection: sqlite3.Connection, mailbox: MailboxId, uid: int, want: Want) -> Row:
-    """Raises StoreError GONE."""
-    rows = window(connection, mailbox, uid, uid, want, 1)
-    if not rows:
-        raise StoreError(Trouble.GONE)
-    return rows[0]
 
 
 def columns(want: Want) -> str:

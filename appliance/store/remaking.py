@@ -6,6 +6,7 @@ The octets are read again from the body in pieces; the new facts are written laz
 from typing import TYPE_CHECKING, Any
 
 from appliance.mail.description import Description
+from appliance.mail.errors import StoreError, Trouble
 
 from .reading import Letter
 from .values import Row, Want
@@ -33,7 +34,12 @@ async def _remade(store: "Store", row: Row, want: Want) -> Row:
     if found is None:
         return row  # it was expunged meanwhile
     letter = (await store.letters([row._replace(prefix=found[0])], 0))[0]
-    facts = await _describe(store, letter, len(found[0]))
+    try:
+        facts = await _describe(store, letter, len(found[0]))
+    except StoreError as trouble:
+        if trouble.trouble is not Trouble.GONE:
+            raise
+        return row
     store.database.write_lazily(
         lambda transaction: transaction.execute(
             "UPDATE fact SET described_by = ?, sent_at = ?, envelope = ?, bodystructure = ?, parts = ?, preview = ? WHERE id = ?",

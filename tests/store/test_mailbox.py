@@ -348,7 +348,11 @@ async def test_letters_in_bulk(tmp_path: Path) -> None:
         letters = await box.open_rows(rows)
         assert [await letter.read(6, 2000) for letter in letters] == [b"%d" % number * 1000 for number in range(5)]
         assert [row.uid for row in await box.some_rows([Uid(5), Uid(1), Uid(9)], Want.DATES)] == [1, 5]
+        assert [letter.octets for letter in await box.open_rows(rows, 3500)] == [1006] * 3
+        assert [letter.octets for letter in await box.open_rows(rows, 0)] == [1006]
         assert await box.open_rows([]) == []
+        window = await box.open_window(Uid(2), Uid(4), 9, 2500)
+        assert [(row.uid, await letter.read(0, 8)) for row, letter in window] == [(2, b"P: 1\r\n11"), (3, b"P: 1\r\n22")]
         box.close()
 
 
