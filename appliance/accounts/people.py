@@ -2,15 +2,16 @@
 
 Promises: one change is one commit; every refusal is a SetupError with a sentence and a remedy, and changes nothing.
 What the house answers from memory (`directory`, `secrets`) is swapped right after the commit, before whoever asked goes
-on, and also when they have gone. Each change is checked against the tables inside its own transaction:
-two at the same time cannot both take a name.
+on; a change once begun is carried through to there, also when they are cancelled. Each change is checked against the
+tables inside its own transaction: two at the same time cannot both take a name.
 How it fails: SetupError; StoreError from the writer (full or failing card).
 """
 
 from collections.abc import Callable
 from itertools import count
-from threading import Lock
 from typing import TypeVar
+
+import trio
 
 from appliance.database.writer import Transaction, Writes
 from appliance.mail.address import Address
@@ -45,7 +46,6 @@ class Accounts:
         self._clock = clock
         self._changed = changed
         self._versions = count(1)
-        self._swapping = Lock()
         self.passwords = passwords
         self.directory = Directory()
         self.secrets = Secrets()
@@ -179,8 +179,8 @@ class Accounts:
         person = self.directory.person(row.person)
         if person is None:
             return
-        made = await self._make(password, split_address(person.address))
-        self._writes.write_lazily(self._shown(lambda transaction, tables: _update_verifiers(transaction, row.id, made)))
+        made = row.verifiers = await self._make(password, split_address(person.address))
+        self._writes.write_lazily(lambda transaction: _update_verifiers(transaction, row.id, made))
 
     # --- domains ---------------------------------------------------------------------------------
 
@@ -272,28 +272,23 @@ class Accounts:
 
     async def _change(self, work: Callable[[Transaction, Tables], T]) -> T:
         """`work(transaction, tables)` as one commit; the new picture is shown when it is durable."""
-        result, tables, secrets = await self._writes.write(self._shown(work))
-        self._show(tables, secrets)  # waiters may resume before the writer's thread has come to its after_commit
+        def run(transaction: Transaction) -> tuple[T, Tables, Secrets]:
+            result = work(transaction, read_tables(transaction))
+            version = next(self._versions)
+            return result, read_tables(transaction, version), read_secrets(transaction, version, self.secrets.salt_secret)
+
+        with trio.CancelScope(shield=True):  # a commit nobody saw would leave the memory behind the card
+            result, tables, secrets = await self._writes.write(run)
+        self._show(tables, secrets)
         if self._changed is not None:
             self._changed()
         return result
 
-    def _shown(self, work: Callable[[Transaction, Tables], T]) -> Callable[[Transaction], tuple[T, Tables, Secrets]]:
-        def run(transaction: Transaction) -> tuple[T, Tables, Secrets]:
-            result = work(transaction, read_tables(transaction))
-            version = next(self._versions)
-            tables, secrets = read_tables(transaction, version), read_secrets(transaction, version, self.secrets.salt_secret)
-            transaction.after_commit(lambda: self._show(tables, secrets))
-            return result, tables, secrets
-
-        return run
-
     def _show(self, tables: Tables, secrets: Secrets) -> None:
-        """Swap in a newer picture; called on the event loop and on the writer's thread."""
-        with self._swapping:
-            if secrets.version >= self.secrets.version:
-                self.secrets = secrets
-                self.directory.swap(tables)
+        """Swap in a newer picture; waiters of one group resume in any order."""
+        if secrets.version >= self.secrets.version:
+            self.secrets = secrets
+            self.directory.swap(tables)
 
     def _expect_room(self, tables: Tables, wanted: Address) -> None:
         if tables.domains:

@@ -15,7 +15,7 @@ A try is in one of these states:
 A lane is what shares ten tries a minute (a bucket of TRIES that refills evenly):
   - a familiar pair, a name that signed in well from this very source, has its own lane and skips the account's delay;
   - a familiar source, from which anybody signed in well, has LANES lanes, chosen by a keyed hash of the name;
-  - any other source has one lane. A source is an IPv4 address or an IPv6 /64.
+  - any other source has one lane. What one source is (an IPv4 address, an IPv6 /64) the caller says.
 
 Promises (PROMISES 7):
   - about TRIES different guesses a minute from one source, over any number of connections;
@@ -82,21 +82,6 @@ class Recent(Generic[V]):
             self._entries.popitem(last=False)
 
 
-def source_of(peer: str) -> str:
-    """What counts as one source: an IPv4 address, the /64 of an IPv6 address, else the text as it is."""
-    if ":" not in peer:
-        return peer
-    import socket
-
-    try:
-        octets = socket.inet_pton(socket.AF_INET6, peer.partition("%")[0])
-    except OSError:
-        return peer
-    if octets[:12] == b"\0" * 10 + b"\xff\xff":
-        return socket.inet_ntop(socket.AF_INET, octets[12:])
-    return octets[:8].hex()
-
-
 class Try:
     """One try at one account from one source, as the throttle knows it; hashes only."""
 
@@ -120,11 +105,10 @@ class Throttle:
         self._familiar: Recent[bool] = Recent(FAMILIAR_KEPT)
         self._wrong: Recent[bool] = Recent(WRONG_KEPT)
 
-    def start(self, account: str, peer: str) -> Try:
-        """Find the lane of a try; nothing is counted yet."""
-        source_text = source_of(peer)
-        named, source = self._hash("account", account), self._hash("source", source_text)
-        pair = self._hash("pair", account, source_text)
+    def start(self, account: str, whence: bytes) -> Try:
+        """Find the lane of a try from the source `whence`; nothing is counted yet."""
+        named, source = self._hash("account", account), self._hash("source", whence)
+        pair = self._hash("pair", account, whence)
         if self._familiar.get(pair):
             return Try(named, source, pair, pair, True)
         if self._familiar.get(source):
@@ -182,10 +166,10 @@ class Throttle:
         level, at = self._accounts.get(account) or (0.0, now)
         return max(0.0, level - (now - at) / ACCOUNT_FORGET_S)
 
-    def _hash(self, *pieces: str) -> int:
+    def _hash(self, *pieces: str | bytes) -> int:
         said = blake2b(key=self._key, digest_size=8)
         for piece in pieces:
-            octets = piece.encode("utf-8", "surrogatepass")
+            octets = piece if isinstance(piece, bytes) else piece.encode("utf-8", "surrogatepass")
             said.update(len(octets).to_bytes(4, "big"))
             said.update(octets)
         return int.from_bytes(said.digest(), "big")

@@ -22,6 +22,7 @@ from appliance.accounts.throttle import Throttle, Try
 from appliance.mail.clock import Clock
 from appliance.mail.errors import AuthError
 from appliance.mail.limits import LOGIN_NAME_OCTETS, LOGIN_S, PASSWORD_OCTETS
+from appliance.network.ratelimit import source_of
 from appliance.protocol.sasl.mechanism import ScramSecret
 from appliance.status.events import Event, LoginFailed, LoginSucceeded
 
@@ -93,7 +94,7 @@ class Login:
             return None
         done = self._under_way[digest] = trio.Event()
         try:
-            row = await self._judge(self._throttle.start(account, attempt.peer), person, rows, password, digest)
+            row = await self._judge(self._throttle.start(account, source_of(attempt.peer)), person, rows, password, digest)
         finally:
             del self._under_way[digest]
             done.set()
@@ -154,7 +155,7 @@ class Login:
     async def check_proof(self, candidate: Candidate, verify: Callable[[], int | None], attempt: Attempt) -> Identity | None:
         """Let the mechanism compare the proof when its turn has come. `welcome` follows when the exchange ends well."""
         _, account = self._look_up(candidate.name)
-        trying = self._throttle.start(account, attempt.peer)
+        trying = self._throttle.start(account, source_of(attempt.peer))
         if not await self._admitted(trying):
             await self._refuse(candidate.name, attempt)
             return None

@@ -13,9 +13,9 @@ from appliance.mail.flags import INBOX, SEEN
 from appliance.mail.ids import PersonId, Uid
 from appliance.store.mailbox import Letter, Mailbox, Store, Want
 
-AHEAD_ROWS = 64
+AHEAD_ROWS = 128
 AHEAD_OCTETS = 256 * 2**10
-"""Two thread hops (0.4 ms of processor) then serve 64 letters of 4 KB instead of one."""
+"""Two thread hops (0.4 ms of processor) then serve 60 letters of 4 KB instead of one."""
 LAST_UID = Uid(2**32 - 1)
 
 
@@ -94,12 +94,23 @@ class Maildrop:
         if letter is not None:
             return letter
         self._ahead.clear()
-        rows = await self._mailbox.rows(Uid(uid), LAST_UID, Want.BODY | Want.DATES, AHEAD_ROWS if in_order else 1)
+        rows = await self._mailbox.rows(Uid(uid), LAST_UID, Want.BODY | Want.DATES, self._window(number) if in_order else 1)
         if not rows or rows[0].uid != uid:
             raise StoreError(Trouble.GONE)
         letters = await self._mailbox.open_rows(rows, AHEAD_OCTETS)
         self._ahead = {row.uid: ahead for row, ahead in zip(rows[1:], letters[1:], strict=False)}
         return letters[0]
+
+    def _window(self, number: int) -> int:
+        """How many messages from `number` on fit into what is read ahead."""
+        room = AHEAD_OCTETS
+        count = 0
+        for octets in self._octets[number - 1 : number - 1 + AHEAD_ROWS]:
+            room -= octets
+            if room < 0:
+                break
+            count += 1
+        return max(1, count)
 
     def fetched(self, number: int) -> None:
         """The client has got the whole message."""

@@ -1,8 +1,9 @@
 """Changes to people, passwords, domains and aliases: whole or not at all, refused with a sentence."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 import pytest
+import trio
 
 from appliance.accounts.people import APP_PASSWORDS
 from appliance.database.writer import Transaction
@@ -138,6 +139,23 @@ async def test_a_new_password_has_a_new_row(family: Family) -> None:
     (after,) = accounts.secrets.rows[PersonId(1)]
     assert after.id > before.id
     await refused(accounts.set_password("ben@home.example", "y"), "Nobody here")
+
+
+async def test_memory_follows_the_card_also_when_the_asker_is_cancelled(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cancel comes when the commit is done and its waiter not yet awake."""
+    await family.accounts.add_person("anna@home.example", "x")
+    with trio.CancelScope() as gone:
+
+        async def write(work: Callable[[Transaction], object]) -> object:
+            result = family.writer.write_now(work)
+            gone.cancel()
+            await trio.lowlevel.checkpoint()
+            return result
+
+        monkeypatch.setattr(family.writer, "write", write)
+        await family.accounts.add_alias("a@home.example", "anna@home.example")
+    assert family.writer.read_now(lambda reads: reads.execute("SELECT count(*) FROM alias").fetchone()[0]) == 1
+    assert family.accounts.directory.resolve(parse_address("a@home.example")).known
 
 
 async def test_use_is_noted_daily_and_only_by_a_trusted_clock(family: Family) -> None:

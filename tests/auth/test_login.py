@@ -106,6 +106,14 @@ async def test_about_ten_guesses_a_minute_however_many_connections(house: Family
     assert 95 <= house.threads.runs <= 115
 
 
+async def test_ipv6_counts_by_64(house: Family, autojump_clock: MockClock) -> None:
+    async with trio.open_nursery() as nursery:
+        for number in range(100):
+            nursery.start_soon(check, house, f"name {number}", "x", f"2001:db8:1:2::{number:x}")
+    assert house.threads.runs <= 21
+    assert await check(house, "anna", "right", "2001:db8:1:3::1") == (ANNA, 0)
+
+
 async def test_the_owner_goes_on_while_others_guess(house: Family, autojump_clock: MockClock) -> None:
     await check(house, "anna", "right")
 

@@ -24,7 +24,7 @@ class DotStuffer:
         if not piece:
             return b""
         before, self._before = self._before, (self._before + piece[-2:])[-2:]
-        # the piece is looked at with what stands before it; neither CR nor CRLF there can change any more
+        # the piece is looked at with the CR or CRLF that may stand before it; those can change no more
         seam = before if before == b"\r\n" else before[-1:] if before[-1:] == b"\r" else b""
         out = seam + piece
         if out.count(b"\n") != out.count(b"\r\n"):
@@ -38,7 +38,7 @@ class DotStuffer:
 
 
 def encode_multiline(octets: bytes) -> bytes:
-    """A whole body of a response at once."""
+    """A whole letter at once."""
     stuffer = DotStuffer()
     return stuffer.feed(octets) + stuffer.finish()
 
