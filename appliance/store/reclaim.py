@@ -22,7 +22,7 @@ BATCH = 32
 OCTETS_A_S = 256 * 1024
 """Octets a second that freeing may write; a freed row writes about a page for each of its own, a file 8 KiB of metadata."""
 FILE_OCTETS = 8 * 1024
-AGAIN_S = 60.0
+AGAIN_S = 10.0
 """Between two looks whether there is work (in memory: nothing is read or written when there is none)."""
 
 
