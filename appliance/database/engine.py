@@ -4,6 +4,10 @@ Promises: a group is durable when `run` returns; the log is worked into the data
 told (`tidy`) and keeps its first size; after a failed sync the connection is thrown away, the log rewritten from
 its acknowledged frames to fresh pages, and the database opened again through SQLite's recovery.
 
+On a full card half the ring is still free for deletes, also while it cannot be worked in. Known gap: when somebody else
+takes the whole reserve while new pages wait in the log, and that half is used up by deletes of small letters alone (hundreds
+of commits), deleting stops with FULL until some space is given back.
+
 POSIX drops a process's locks on a file when any descriptor of it is closed: nothing here opens and closes the
 database's files by itself while a connection is open.
 """

@@ -298,3 +298,34 @@ async def test_inline_house_keeps_bodies_too(tmp_path: Path, autojump_clock: tri
             staged: StagedBody = await incoming.finish()
             body = await database.write(lambda transaction: bodies.hold(transaction, staged))
         assert await (await bodies.open_body(body)).read(0, 10**6) == TEXT
+
+
+async def test_a_crowd_that_comes_gives_up_and_goes_leaves_rows_and_files_in_step(tmp_path: Path) -> None:
+    """Real threads and real cancellation, at every await."""
+    photos = [attachment(100_000) for _ in range(4)]
+    kept: list[tuple[BodyId, bytes]] = []
+    async with a_place(tmp_path) as (database, bodies):
+
+        async def letter(number: int) -> None:
+            octets = photos[number % 4] if number % 3 else attachment(70_000)
+            with trio.CancelScope() as scope:
+                if number % 2:
+                    scope.deadline = trio.current_time() + NOISE.random() * 0.05
+                body = await keep(database, bodies, octets, pieces=65_536)
+                if number % 5:
+                    kept.append((body, octets))
+                else:
+                    await drop(database, bodies, body)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(80):
+                nursery.start_soon(letter, number)
+                await trio.sleep(0.002)
+        await trio.sleep(0.05)
+        await database.write(lambda transaction: None)
+        await trio.sleep(0.05)
+        assert bodies.files._claims == {} and bodies.budget._used == 0 and not bodies._faults
+        for body, octets in kept:
+            assert await whole(bodies, body) == octets
+        digests = await database.read(lambda connection: connection.execute("SELECT digest FROM body").fetchall())
+        assert files(tmp_path) == sorted(row[0].hex() for row in digests)
