@@ -27,13 +27,12 @@ def _offline(data: Path) -> Any:
 
 def serve(words: Any) -> int:
     """Settings from the words of `serve` or `run`, then the house. Raises SetupError."""
-    settings = _settings(words)
-    from appliance.app import serve as be_the_house
+    from appliance.serving import become_the_house
 
-    return be_the_house(words.data, settings, welcome=words.special == "run")
+    return become_the_house(words.data, settings_of(words), welcome=words.special == "run")
 
 
-def _settings(words: Any) -> "Settings":
+def settings_of(words: Any) -> "Settings":
     from appliance.mail.errors import SetupError
     from appliance.system.settings import PROTOCOLS, ListenSettings, Settings
     from appliance.system.settings_file import parse_listen, read

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
@@ -25,16 +25,11 @@ from appliance.accounts.throttle import Throttle
 from appliance.auth.login import Login
 from appliance.auth.mechanisms import Mechanisms
 from appliance.database.database import Database
-from appliance.delivery.intake import Intake
-from appliance.hands import MB, Hands
-from appliance.imapd import service as imapd
 from appliance.network.listener import Listeners
 from appliance.network.listener import Options as ListenerOptions
 from appliance.network.sockets import Endpoint, handed_doors
 from appliance.network.tls import ServerTls
-from appliance.pop3d import service as pop3d
 from appliance.protocol.imap.bodystructure import make_describe
-from appliance.smtpd import service as smtpd
 from appliance.status.board import Board
 from appliance.status.events import PeopleState, StorageState, StorageTrouble
 from appliance.status.journal import Journal
@@ -50,12 +45,16 @@ from appliance.system.settings import PROTOCOLS, Settings
 from appliance.system.supervisor import Part, Supervisor
 
 if TYPE_CHECKING:
+    from appliance.hands import Hands
     from appliance.mail.clock import Clock
     from appliance.mail.ids import PersonId
+    from appliance.network.listener import Handler
+    from appliance.network.stream import Stream
     from appliance.status.controls import Controls
 
 T = TypeVar("T")
 
+MB = 1_000_000
 HASHES_AT_ONCE = 2
 """Passwords hashed at once: each takes 7 MiB for its moment."""
 POOL_THREADS = 3
@@ -153,7 +152,9 @@ async def offline(data: Path) -> AsyncIterator["Controls"]:
         yield _hands(rooms, running=False)
 
 
-def _hands(rooms: Rooms, *, running: bool, renewed: Callable[[], object] | None = None) -> Hands:
+def _hands(rooms: Rooms, *, running: bool, renewed: Callable[[], object] | None = None) -> "Hands":
+    from appliance.hands import Hands
+
     return Hands(
         data=rooms.directory.path,
         database=rooms.database,
@@ -180,7 +181,7 @@ async def _house(data: Path, settings: Settings, welcome: bool) -> None:
         tls = await _tls(rooms)
         listeners = _listeners(rooms, tls)
         listeners.bind()
-        control = ControlServer(rooms.directory, _hands(rooms, running=True, renewed=tls.reload), rooms.journal.say)
+        control = ControlServer(rooms.directory, lambda: _hands(rooms, running=True, renewed=tls.reload), rooms.journal.say)
 
         async def writer_answers() -> None:
             await rooms.database.write(lambda transaction: None)
@@ -247,34 +248,36 @@ def _listeners(rooms: Rooms, tls: ServerTls) -> Listeners:
     login = Login(rooms.accounts, Throttle(), board, clock)
     mechanisms = Mechanisms(login, plaintext_login=settings.people.plaintext_login)
     octets = settings.letters.largest_mb * MB
-    smtp = smtpd.Service(
-        intake=Intake(store=rooms.store, board=board, clock=clock),
-        directory=rooms.accounts.directory,
-        mechanisms=mechanisms,
-        board=board,
-        clock=clock,
-        options=smtpd.Options(
+
+    def smtp() -> "Handler":
+        from appliance.delivery.intake import Intake
+        from appliance.smtpd.service import Options, Service
+
+        options = Options(
             host_name=rooms.host_name(),
             message_octets=octets,
             recipients=settings.letters.recipients,
             forged_own_sender=settings.letters.forged_own_sender,
             others_as_sender=settings.letters.others_as_sender,
-        ),
-    )
-    imap = imapd.Service(
-        store=rooms.store,
-        login=login,
-        mechanisms=mechanisms,
-        board=board,
-        clock=clock,
-        options=imapd.Options(host=rooms.host_name(), message_octets=octets),
-    )
-    pop3 = pop3d.Service(
-        store=rooms.store, login=login, mechanisms=mechanisms, options=pop3d.Options(mark_seen=settings.pop3.mark_seen)
-    )
-    services: dict[str, Any] = {}
-    for protocol in PROTOCOLS:
-        services[protocol] = (imap if protocol.startswith("imap") else pop3 if protocol.startswith("pop3") else smtp).handle
+        )
+        intake = Intake(store=rooms.store, board=board, clock=clock)
+        directory = rooms.accounts.directory
+        return Service(intake=intake, directory=directory, mechanisms=mechanisms, board=board, clock=clock, options=options).handle
+
+    def imap() -> "Handler":
+        from appliance.imapd.service import Options, Service
+
+        options = Options(host=rooms.host_name(), message_octets=octets)
+        return Service(store=rooms.store, login=login, mechanisms=mechanisms, board=board, clock=clock, options=options).handle
+
+    def pop3() -> "Handler":
+        from appliance.pop3d.service import Options, Service
+
+        options = Options(mark_seen=settings.pop3.mark_seen)
+        return Service(store=rooms.store, login=login, mechanisms=mechanisms, options=options).handle
+
+    servers = {"s": AtFirstCall(smtp), "i": AtFirstCall(imap), "p": AtFirstCall(pop3)}
+    services = {protocol: servers[protocol[0]] for protocol in PROTOCOLS}
     return Listeners(
         endpoints(settings),
         services,
@@ -288,6 +291,23 @@ def _listeners(rooms: Rooms, tls: ServerTls) -> Listeners:
             drain_s=settings.limits.drain_s,
         ),
     )
+
+
+class AtFirstCall:
+    """A server whose code is loaded, in a thread, when its first client comes: what nobody uses costs no memory."""
+
+    def __init__(self, make: "Callable[[], Handler]") -> None:
+        self._make = make
+        self._handler: Handler | None = None
+        self._loading = trio.Lock()
+
+    async def __call__(self, stream: "Stream") -> None:
+        handler = self._handler
+        if handler is None:
+            async with self._loading:
+                handler = self._handler or await trio.to_thread.run_sync(self._make)
+                self._handler = handler
+        await handler(stream)
 
 
 def endpoints(settings: Settings) -> list[Endpoint]:

@@ -25,9 +25,10 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from appliance.mail.errors import HouseError, MisuseError, PeerGone, SetupError
-from appliance.status.controls import Answer, Controls, Export, Import, Letter, Request, decode_request, encode_request
 
 if TYPE_CHECKING:
+    from appliance.status.controls import Answer, Controls, Export, Import, Letter, Request
+
     from .data_directory import DataDirectory
 
 NAME = "control.sock"
@@ -116,9 +117,11 @@ def _path(descriptor: int) -> str:
 class ControlServer:
     """The house's end."""
 
-    def __init__(self, directory: "DataDirectory", controls: Controls, fault: Callable[[str], None]) -> None:
+    def __init__(self, directory: "DataDirectory", controls: "Callable[[], Controls]", fault: Callable[[str], None]) -> None:
+        """`controls` is called when the first caller comes: a house that nobody asks anything keeps none of it in memory."""
         self._directory = directory
-        self._controls = controls
+        self._make = controls
+        self._made: Controls | None = None
         self._fault = fault
 
     def open(self) -> trio.SocketListener:
@@ -171,7 +174,15 @@ class ControlServer:
         _, user, _ = struct.unpack("3i", raw)
         return user in (0, os.geteuid())
 
+    @property
+    def _controls(self) -> "Controls":
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
     async def _serve(self, line: Line, words: dict[str, Any]) -> None:
+        from appliance.status.controls import Export, Import, decode_request
+
         try:
             request = decode_request(words)
             if isinstance(request, Import):
@@ -189,7 +200,7 @@ class ControlServer:
         else:
             await line.send({"text": answer.text, "facts": answer.facts})
 
-    async def _take_in(self, line: Line, request: Import) -> Answer:
+    async def _take_in(self, line: Line, request: "Import") -> "Answer":
         taken = left_out = 0
         async with self._controls.take_in(request) as intake:
             await line.send({"position": intake.position})
@@ -203,7 +214,9 @@ class ControlServer:
                 await line.send({"taken": good})
         return counted(taken, left_out)
 
-    async def _give_out(self, line: Line, request: Export) -> Answer:
+    async def _give_out(self, line: Line, request: "Export") -> "Answer":
+        from appliance.status.controls import Answer
+
         count = 0
         async for letter, pieces in self._controls.give_out(request):
             await line.send(asdict(letter))
@@ -212,13 +225,17 @@ class ControlServer:
         return Answer(f"{count} letters exported.", {"exported": count})
 
 
-def counted(taken: int, left_out: int) -> Answer:
+def counted(taken: int, left_out: int) -> "Answer":
     """The answer of an import."""
+    from appliance.status.controls import Answer
+
     text = f"{taken} letters imported." + (f" {left_out} were left out: too large, or the space is used up." if left_out else "")
     return Answer(text, {"imported": taken, "left_out": left_out})
 
 
-def _letter(words: dict[str, Any]) -> Letter:
+def _letter(words: dict[str, Any]) -> "Letter":
+    from appliance.status.controls import Letter
+
     try:
         mailbox, flags, at, position = words["mailbox"], words["flags"], words["internal_at"], words["position"]
     except KeyError as error:
@@ -237,7 +254,7 @@ class _RemoteIntake:
         self._line = line
         self.position = position
 
-    async def take(self, letter: Letter, pieces: AsyncIterator[bytes]) -> bool:
+    async def take(self, letter: "Letter", pieces: AsyncIterator[bytes]) -> bool:
         await self._line.send(asdict(letter))
         await self._line.send_octets(pieces)
         return bool(_good(await self._line.receive())["taken"])
@@ -284,8 +301,10 @@ class RemoteControls:
         return calling
 
     @asynccontextmanager
-    async def _call(self, request: Request) -> AsyncIterator[Line]:
+    async def _call(self, request: "Request") -> AsyncIterator[Line]:
         """A fresh connection with the request sent; raises NobodyHome."""
+        from appliance.status.controls import encode_request
+
         calling = self._connect()
         calling.setblocking(False)
         async with trio.SocketStream(trio.socket.from_stdlib_socket(calling)) as stream:
@@ -296,20 +315,22 @@ class RemoteControls:
             except PeerGone as error:
                 raise SetupError("The house stopped in the middle of this.", "Start it and try again.") from error
 
-    async def ask(self, request: Request) -> Answer:
+    async def ask(self, request: "Request") -> "Answer":
+        from appliance.status.controls import Answer
+
         async with self._call(request) as line:
             words = _good(await line.receive())
         return Answer(str(words["text"]), words["facts"])
 
     @asynccontextmanager
-    async def take_in(self, request: Import) -> AsyncIterator[_RemoteIntake]:
+    async def take_in(self, request: "Import") -> AsyncIterator[_RemoteIntake]:
         async with self._call(request) as line:
             words = _good(await line.receive())
             yield _RemoteIntake(line, str(words["position"]))
             await line.send({"end": True})
             _good(await line.receive())
 
-    async def give_out(self, request: Export) -> AsyncIterator[tuple[Letter, AsyncIterator[bytes]]]:
+    async def give_out(self, request: "Export") -> "AsyncIterator[tuple[Letter, AsyncIterator[bytes]]]":
         async with self._call(request) as line:
             while True:
                 words = _good(await line.receive())

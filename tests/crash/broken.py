@@ -3,7 +3,6 @@
 What cannot catch a broken store proves nothing about a sound one.
 """
 
-import os
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -71,7 +70,9 @@ KINDS: dict[str, Callable[[], None]] = {
 
 if __name__ == "__main__":
     KINDS[sys.argv.pop(1)]()
-    from appliance.__main__ import main
+    from appliance.__main__ import settings_of
+    from appliance.app import serve
+    from appliance.cli.words import parser
 
-    os.environ.pop("PYTHONPATH", None)
-    sys.exit(main())
+    words = parser().parse_args(sys.argv[1:])
+    sys.exit(serve(Path(words.data), settings_of(words)))

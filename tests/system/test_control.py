@@ -52,7 +52,7 @@ async def house(path: Path) -> AsyncIterator[tuple[SmallHouse, RemoteControls, l
     small, faults = SmallHouse(), []
     with DataDirectory.open(path) as directory:
         async with trio.open_nursery() as nursery:
-            await nursery.start(ControlServer(directory, small, faults.append).run)
+            await nursery.start(ControlServer(directory, lambda: small, faults.append).run)
             yield small, RemoteControls(path), faults
             nursery.cancel_scope.cancel()
 
