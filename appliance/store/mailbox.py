@@ -69,13 +69,13 @@ class Mailbox:
         """
         number = self.info.id
         rows = await self._store.database.read(lambda connection: messages.window(connection, number, lo, hi, want, limit))
-        return await remade(self._store, rows, want) if want & (Want.FACTS | Want.BODY) else rows
+        return await remade(self._store, number, rows, want) if want & (Want.FACTS | Want.BODY) else rows
 
     async def some_rows(self, uids: Sequence[Uid], want: Want) -> list[Row]:
         """The rows of these UIDs that are there, ascending, in one window; at most a few hundred UIDs a call."""
         number = self.info.id
         rows = await self._store.database.read(lambda connection: messages.some(connection, number, uids, want))
-        return await remade(self._store, rows, want) if want & (Want.FACTS | Want.BODY) else rows
+        return await remade(self._store, number, rows, want) if want & (Want.FACTS | Want.BODY) else rows
 
     async def flag_rows(self, lo: Uid, hi: Uid, limit: int = 500) -> list[tuple[Uid, int, ModSeq]]:
         """`rows` for flags alone, as plain tuples: (uid, flags, modseq)."""
@@ -138,7 +138,7 @@ class Mailbox:
             return list(rows), opening.load(connection, store.bodies, rows, octets)
 
         rows, bodies = await store.database.read(work)
-        rows = await remade(store, rows, OPENING)
+        rows = await remade(store, number, rows, OPENING)
         return list(zip(rows, opening.letters(rows, bodies), strict=True))
 
     async def open_row(self, row: Row) -> Letter:
@@ -369,7 +369,7 @@ class Store:
             raise StoreError(Trouble.NO_MAILBOX)
         number = MailboxId(row[0])
         as_of = snapshot(connection, number, self.shelf.peek(number))
-        return mailboxes.info_of(connection, row, {}), as_of, row[12]
+        return mailboxes.info_of(connection, row, {number: row[6]}), as_of, row[12]
 
     # --- letters -----------------------------------------------------------------------------------------
 

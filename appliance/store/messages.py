@@ -8,7 +8,7 @@ answers come back in one row: a statement that is stepped row by row hands the i
 
 import sqlite3
 from collections.abc import Sequence
-from itertools import starmap
+from typing import Any
 
 from appliance.database.writer import Transaction
 from appliance.mail.ids import MailboxId, ModSeq, Uid
@@ -18,6 +18,8 @@ from .view import runs
 
 WHERE = "mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid LIMIT ?"
 OVERVIEW = "SELECT uid, flags, modseq, internal_at, octets, envelope FROM message JOIN fact ON fact.id = fact WHERE " + WHERE
+
+EMPTY = Row(Uid(0), 0, ModSeq(0))
 
 
 def flag_rows(connection: sqlite3.Connection, mailbox: MailboxId, lo: int, hi: int, limit: int) -> list[tuple[Uid, int, ModSeq]]:
@@ -34,29 +36,31 @@ def overview_rows(
 
 def window(connection: sqlite3.Connection, mailbox: MailboxId, lo: int, hi: int, want: Want, limit: int) -> list[Row]:
     """Up to `limit` rows with lo <= uid <= hi, ascending."""
-    if want == Want.FLAGS:
-        return list(starmap(Row, flag_rows(connection, mailbox, lo, hi, limit)))
-    return list(map(Row._make, connection.execute(columns(want) + " WHERE " + WHERE, (mailbox, lo, hi, limit)).fetchall()))
+    select, rest = columns(want)
+    return filled(connection.execute(f"{select} WHERE {WHERE}", (mailbox, lo, hi, limit)).fetchall(), rest)
 
 
 def some(connection: sqlite3.Connection, mailbox: MailboxId, uids: Sequence[int], want: Want) -> list[Row]:
     """The rows of these UIDs that are there, ascending."""
     condition, parameters = among(uids)
-    cursor = connection.execute(f"{columns(want)} WHERE mailbox = ? AND {condition} ORDER BY uid", (mailbox, *parameters))
-    return list(map(Row._make, cursor.fetchall()))
+    select, rest = columns(want)
+    return filled(connection.execute(f"{select} WHERE mailbox = ? AND {condition} ORDER BY uid", (mailbox, *parameters)).fetchall(), rest)
 
 
-def columns(want: Want) -> str:
-    """SELECT and FROM that fill a Row's fields in order."""
+def filled(rows: list[tuple[Any, ...]], rest: tuple[Any, ...]) -> list[Row]:
+    make = tuple.__new__  # what Row._make does, without its checks
+    return [make(Row, row + rest) for row in rows]
+
+
+def columns(want: Want) -> tuple[str, tuple[Any, ...]]:
+    """SELECT and FROM that read a Row's first fields in order, and what its others are filled with."""
     facts, body = Want.FACTS in want, Want.BODY in want
-    chosen = (
-        "uid, flags, modseq",
-        "internal_at, octets, fact" if Want.DATES in want or facts or body else "0, 0, 0",
-        "envelope, bodystructure" if facts else "x'', x''",
-        "prefix, body, parts" if body else "x'', body, x''",
-        "sent_at, described_by" if facts or body else "NULL, 0",
-    )
-    return f"SELECT {', '.join(chosen)} FROM message" + (" JOIN fact ON fact.id = fact" if facts or body else "")
+    if not facts and not body:
+        words, count = ("uid, flags, modseq, internal_at, octets, fact", 6) if Want.DATES in want else ("uid, flags, modseq", 3)
+        return f"SELECT {words} FROM message", EMPTY[count:]
+    words = "uid, flags, modseq, internal_at, octets, fact, "
+    words += ("envelope, bodystructure" if facts else "x'', x''") + ", sent_at, described_by"
+    return f"SELECT {words}{', prefix, body, parts' if body else ''} FROM message JOIN fact ON fact.id = fact", EMPTY[13 if body else 10 :]
 
 
 def among(uids: Sequence[int]) -> tuple[str, tuple[int | str, ...]]:

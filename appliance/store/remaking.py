@@ -3,11 +3,14 @@
 The octets are read again from the body in pieces; the new facts are written lazily, so that the next reader finds them.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from appliance.mail.description import Description
 from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.ids import MailboxId
 
+from .messages import window
+from .opening import OPENING
 from .reading import Letter
 from .values import Row, Want
 
@@ -17,25 +20,21 @@ if TYPE_CHECKING:
 PIECE_OCTETS = 64 * 2**10
 
 
-async def remade(store: "Store", rows: list[Row], want: Want) -> list[Row]:
+async def remade(store: "Store", mailbox: MailboxId, rows: list[Row], want: Want) -> list[Row]:
     """The same rows with facts of today's scanner; costs nothing when they are."""
     today = store.described_by
     if all(row.described_by == today for row in rows):
         return rows
-    return [row if row.described_by == today else await _remade(store, row, want) for row in rows]
+    return [row if row.described_by == today else await _remade(store, mailbox, row, want) for row in rows]
 
 
-async def _remade(store: "Store", row: Row, want: Want) -> Row:
-    def find(connection: Any) -> tuple[bytes] | None:
-        found: tuple[bytes] | None = connection.execute("SELECT prefix FROM fact WHERE id = ?", (row.message,)).fetchone()
-        return found
-
-    found = await store.database.read(find)
-    if found is None:
+async def _remade(store: "Store", mailbox: MailboxId, row: Row, want: Want) -> Row:
+    found = await store.database.read(lambda connection: window(connection, mailbox, row.uid, row.uid, OPENING, 1))
+    if not found:
         return row  # it was expunged meanwhile
-    letter = (await store.letters([row._replace(prefix=found[0])], 0))[0]
+    letter = (await store.letters(found, 0))[0]
     try:
-        facts = await _describe(store, letter, len(found[0]))
+        facts = await _describe(store, letter)
     except StoreError as trouble:
         if trouble.trouble is not Trouble.GONE:
             raise
@@ -52,9 +51,9 @@ async def _remade(store: "Store", row: Row, want: Want) -> Row:
     return row._replace(parts=facts.parts) if Want.BODY in want else row
 
 
-async def _describe(store: "Store", letter: Letter, prefix_octets: int) -> Description:
+async def _describe(store: "Store", letter: Letter) -> Description:
     scanner = store.describe()
-    at = prefix_octets
+    at = len(letter.prefix)
     while at < letter.octets:
         piece = await letter.read(at, PIECE_OCTETS)
         scanner.feed(piece)
