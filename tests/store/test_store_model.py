@@ -169,9 +169,19 @@ class Run:
             self.model.boxes["A"] = Box()
         self.model.placeholders.discard(name)
         self.model.boxes[name] = Box()
+        await self.learn()
+
+    async def learn(self) -> dict[str, int]:
+        """UIDVALIDITY of every name; boxes that are new to the model take theirs."""
+        found = {info.name: int(info.uid_validity) for info in await self.store.list(ANN)}
+        for name, box in self.model.boxes.items():
+            box.uid_validity = box.uid_validity or found[name]
+        return found
 
     async def delete(self, name: str, other: str, which: int, words: tuple[str, ...]) -> None:
-        has_child = name == "A" and ("A/x" in self.model.boxes)
+        known = set(self.model.boxes) | self.model.placeholders
+        has_child = any(other.startswith(name + "/") for other in known)
+        validity = await self.learn()
         try:
             await self.store.delete(ANN, name)
         except StoreError as refused:
@@ -180,28 +190,33 @@ class Run:
             else:
                 assert refused.trouble is Trouble.NO_MAILBOX and name not in self.model.boxes and name not in self.model.placeholders
             return
+        self.bury(name, validity[name])
         if name in self.model.boxes:
-            self.bury(name)
             del self.model.boxes[name]
             if has_child:
                 self.model.placeholders.add(name)
         else:
             self.model.placeholders.remove(name)
 
-    def bury(self, name: str) -> None:
-        self.model.buried[name] = max(self.model.buried.get(name, 0), self.model.boxes[name].uid_validity)
+    def bury(self, name: str, uid_validity: int) -> None:
+        self.model.buried[name] = max(self.model.buried.get(name, 0), uid_validity)
 
     async def rename(self, name: str, other: str, which: int, words: tuple[str, ...]) -> None:
         model = self.model
         known = set(model.boxes) | model.placeholders
+        validity = await self.learn()
         try:
             await self.store.rename(ANN, name, other)
         except StoreError as refused:
-            expected = (
-                Trouble.NO_MAILBOX if name not in known else Trouble.EXISTS if other in known else Trouble.NOT_ALLOWED
-            )
-            assert refused.trouble is expected or refused.trouble is Trouble.EXISTS
-            assert name not in known or other in known or other.startswith(name + "/") or (name == "B" and other == "A" and "A/x" in known)
+            below = other.startswith(name + "/") and name != "INBOX"
+            clash = {other + old[len(name) :] for old in known if old.startswith(name + "/")} & known
+            if name not in known:
+                assert refused.trouble is Trouble.NO_MAILBOX
+            elif other in known or not below:
+                assert refused.trouble is Trouble.EXISTS
+                assert other in known or clash
+            else:
+                assert refused.trouble is Trouble.NOT_ALLOWED
             return
         assert name in known and other not in known
         if other == "A/x" and "A" not in known:
@@ -211,19 +226,21 @@ class Run:
             for message in model.boxes["INBOX"].messages.values():
                 box.take(message)
             model.boxes["INBOX"].messages.clear()
+            await self.learn()
             return
         for old in sorted(known):
             if old == name or old.startswith(name + "/"):
                 new = other + old[len(name) :]
+                self.bury(old, validity[old])
                 if old in model.placeholders:
                     model.placeholders.remove(old)
                     model.placeholders.add(new)
                 else:
-                    self.bury(old)
                     box = model.boxes[new] = model.boxes.pop(old)
                     if model.buried.get(new, 0) > box.uid_validity:
                         box.uid_validity = 0
                         box.clients = [(0, {}), (0, {})]
+        await self.learn()
 
     async def follow(self, name: str, other: str, which: int, words: tuple[str, ...]) -> None:
         """One client hears what changed and must hold what is there."""
@@ -266,7 +283,7 @@ class Run:
                 continue
             box = self.model.boxes[info.name]
             assert box.uid_validity in (0, info.uid_validity)
-            assert info.uid_validity > self.model.buried.get(info.name, 0)
+            assert info.uid_validity >= self.model.buried.get(info.name, 0)  # equal: the same mailbox came back to its name
             assert info.highest_modseq >= box.modseq or not box.uid_validity
             box.uid_validity, box.modseq = info.uid_validity, info.highest_modseq
             assert info.uid_next == box.uid_next
