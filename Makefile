@@ -58,6 +58,7 @@ $(VENV)/bin/python:
 $(VENV)/.ready: $(VENV)/bin/python pyproject.toml requirements.lock
 	@$(BIN)/python -m pip -q --disable-pip-version-check install --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip -q --disable-pip-version-check install --no-deps --no-build-isolation -e .
+	@PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(CURDIR)/$(VENV)/lean-code $(BIN)/python -OO -m appliance.serving compile
 	@touch $@
 
 $(VENV)/.tests-ready: $(VENV)/.ready requirements-test.lock

@@ -298,16 +298,15 @@ class AtFirstCall:
 
     def __init__(self, make: "Callable[[], Handler]") -> None:
         self._make = make
-        self._handler: Handler | None = None
+        self._made: list[Handler] = []
         self._loading = trio.Lock()
 
     async def __call__(self, stream: "Stream") -> None:
-        handler = self._handler
-        if handler is None:
+        if not self._made:
             async with self._loading:
-                handler = self._handler or await trio.to_thread.run_sync(self._make)
-                self._handler = handler
-        await handler(stream)
+                if not self._made:
+                    self._made.append(await trio.to_thread.run_sync(self._make))
+        await self._made[0](stream)
 
 
 def endpoints(settings: Settings) -> list[Endpoint]:

@@ -23,6 +23,10 @@ ALLOCATOR = (
 """glibc's words (mallopt(3)): one arena, and what a large letter needed goes back at once. Other C libraries ignore them."""
 
 
+LEAN = "lean-code"
+"""A directory of the private environment; `make setup` fills it."""
+
+
 def become_the_house(data: Path, settings: "Settings", *, welcome: bool) -> int:
     """Replace this process by the house; comes back only where that cannot be done, having been the house itself."""
     words: dict[str, Any] = {"data": str(data), "welcome": welcome, "settings": plain(settings)}
@@ -31,10 +35,12 @@ def become_the_house(data: Path, settings: "Settings", *, welcome: bool) -> int:
     os.set_inheritable(out, True)
     os.write(into, packed)  # a few hundred octets: a pipe holds 64 KiB
     os.close(into)
-    lean = ["-OO"] if _compiled_lean() else []
+    lean = _lean_code()
+    environment = {**dict(ALLOCATOR), **os.environ, **({"PYTHONPYCACHEPREFIX": lean} if lean else {})}
+    options = ["-OO"] if lean else []
     sys.stdout.flush()
     try:
-        os.execve(sys.executable, [sys.executable, *lean, "-m", "appliance.serving", str(out)], {**dict(ALLOCATOR), **os.environ})  # noqa: S606
+        os.execve(sys.executable, [sys.executable, *options, "-m", "appliance.serving", str(out)], environment)  # noqa: S606
     except OSError:
         os.close(out)
         return _serve(words)
@@ -52,12 +58,22 @@ def from_plain(words: dict[str, dict[str, Any]]) -> "Settings":
     return Settings(**{name: kind(**words[name]) for name, kind in sections()})
 
 
-def _compiled_lean() -> bool:
-    """Is there, or can there be, compiled code without docstrings? Compiling all of it anew at each start would take seconds."""
-    from importlib.util import cache_from_source
+def _lean_code() -> str:
+    """Where compiled code without docstrings lies; "" when nobody made it: compiling it anew at each start would take seconds."""
+    place = Path(sys.prefix) / LEAN
+    return str(place) if place.is_dir() else ""
 
-    cached = Path(cache_from_source(__file__, optimization="2"))
-    return cached.exists() or os.access(cached.parent if cached.parent.exists() else cached.parent.parent, os.W_OK)
+
+def compile_lean() -> None:
+    """`python -OO -m appliance.serving compile`, with PYTHONPYCACHEPREFIX: load every module once, so that its code is kept."""
+    import importlib
+    import pkgutil
+
+    import appliance
+
+    for module in pkgutil.walk_packages(appliance.__path__, "appliance."):
+        if not module.name.endswith(("__main__", ".serving")):
+            importlib.import_module(module.name)
 
 
 def _serve(words: dict[str, Any]) -> int:
@@ -70,6 +86,9 @@ def main(arguments: list[str]) -> int:
     """The fresh process: the exit status."""
     from appliance.mail.errors import SetupError
 
+    if arguments == ["compile"]:
+        compile_lean()
+        return 0
     with os.fdopen(int(arguments[0]), "rb") as given:
         words = marshal.loads(given.read())  # noqa: S302 - our own words, from the process we were a moment ago
     try:

@@ -44,24 +44,34 @@ class LetterText:
     async def look_at_body(self, leaves: Iterable[Query], facts: dict[Query, bool]) -> None:
         """Answer what the header left open."""
         asked = {leaf: folded(leaf.needle) for leaf in leaves if isinstance(leaf, BodyHas | TextHas) and leaf not in facts}
-        needles = Needles(asked.values())
+        bodies = Needles([needle for leaf, needle in asked.items() if isinstance(leaf, BodyHas)])
+        texts = Needles([needle for leaf, needle in asked.items() if isinstance(leaf, TextHas)])
+        await self._read_body(bodies, texts)
+        for leaf, needle in asked.items():
+            facts[leaf] = needle in (bodies if isinstance(leaf, BodyHas) else texts).found
+
+    async def _read_body(self, bodies: Needles, texts: Needles) -> None:
+        """Headers of parts are shown to `texts` alone: BODY matches no header field (RFC 9051 §6.4.4)."""
         letter, shift = self._letter, len(self._letter.prefix)
         charset = text_charset(self._header)
         for span in binary_spans(letter.parts, ()) or ():
-            if not needles.missing:
-                break
+            if not bodies.missing and not texts.missing:
+                return
             start, end = span.start + shift, span.end + shift
             if span.header:
                 block = await letter.read(start, min(end - start, HEADER_READ_OCTETS))
                 charset = text_charset(block)
-                needles.feed(header_text(block))
+                texts.feed(header_text(block))
             elif charset is not None:
-                text = PartText(span.transfer, charset)
+                part = PartText(span.transfer, charset)
                 octets = Pieces(letter, start, end)
-                while needles.missing and (piece := await octets.next()):
-                    needles.feed(text.feed(piece))
-                needles.feed(text.finish())
+                while (bodies.missing or texts.missing) and (piece := await octets.next()):
+                    text = part.feed(piece)
+                    bodies.feed(text)
+                    texts.feed(text)
+                text = part.finish()
+                bodies.feed(text)
+                texts.feed(text)
                 charset = None  # what follows a body is no part until the next header
-            needles.reset()
-        for leaf, needle in asked.items():
-            facts[leaf] = needle in needles.found
+            bodies.reset()
+            texts.reset()

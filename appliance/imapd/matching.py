@@ -4,8 +4,8 @@ The tree is compiled once. Keys about flags, dates, sizes, addresses and subject
 the letter is read: first its header, then its body, piece by piece, stopping as soon as the answer is known. Windows are read and closed
 one after the other, so others run between them, and memory is bounded by a window and a piece. Answers are exact, no index is asked.
 
-FROM, TO, CC, BCC and SUBJECT look into the ENVELOPE, as RFC 9051 words them. BODY and TEXT look into the decoded text of text and message
-parts and into the headers of parts, not into pictures and not between the parts.
+FROM, TO, CC, BCC and SUBJECT look into the ENVELOPE, as RFC 9051 words them. BODY looks into the decoded text of text and message parts,
+TEXT into all headers as well, those of parts included; neither looks into pictures or between the parts.
 """
 
 from array import array
@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from appliance.mail.date import parse_zoned
+from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import KEYWORD_SHIFT
 from appliance.mail.query import (
     Aged,
@@ -40,14 +41,16 @@ from appliance.protocol.imap.sequence import Ranges, contains, normal, places_of
 from appliance.store.mailbox import Want
 
 from .letter_text import LetterText
-from .windows import read, spans
+from .windows import open_letters, read, spans
 
 if TYPE_CHECKING:
-    from appliance.store.mailbox import Row
+    from appliance.store.mailbox import Letter, Row
 
     from .selected import Selected
 
 DAY_S = 86_400
+ZONE_S = 5 * DAY_S
+"""More than any zone a letter can write: +9999 is four days and four hours."""
 ENVELOPE_FIELDS = ("from", "to", "cc", "bcc", "subject")
 
 Facts = Mapping[Query, bool]
@@ -112,19 +115,27 @@ async def _read_letters(
 ) -> None:
     at = 0
     while at < len(open_ones):
-        letters = await selected.mailbox.open_rows([row for _, row in open_ones[at:]])
-        for letter in letters:
+        for letter in await open_letters(selected, [row for _, row in open_ones[at:]]):
             number, row = open_ones[at]
             at += 1
-            reading = LetterText(letter)
-            facts: dict[Query, bool] = {}
-            await reading.look_at_header(texts, facts)
-            answer = test(number, row, facts)
-            if answer is None:
-                await reading.look_at_body(texts, facts)
-                answer = test(number, row, facts)
-            if answer:
-                results[number] = row
+            try:
+                if await _asks(letter, test, texts, number, row):
+                    results[number] = row
+            except StoreError as error:
+                if error.trouble is not Trouble.GONE:
+                    raise  # what somebody expunged meanwhile is not found
+
+
+async def _asks(letter: "Letter", test: Test, texts: list[Query], number: int, row: "Row") -> bool:
+    """Read the letter as far as it takes to know."""
+    reading = LetterText(letter)
+    facts: dict[Query, bool] = {}
+    await reading.look_at_header(texts, facts)
+    answer = test(number, row, facts)
+    if answer is None:
+        await reading.look_at_body(texts, facts)
+        answer = test(number, row, facts)
+    return bool(answer)
 
 
 def _places(selected: "Selected", query: Query) -> Ranges:
@@ -140,7 +151,8 @@ def _places(selected: "Selected", query: Query) -> Ranges:
 
 
 def _reads_letter(leaf: Query) -> bool:
-    return isinstance(leaf, BodyHas | TextHas) or (isinstance(leaf, HeaderHas) and leaf.field not in ENVELOPE_FIELDS)
+    """A field that only has to be there may be there without words, which ENVELOPE does not show."""
+    return isinstance(leaf, BodyHas | TextHas) or (isinstance(leaf, HeaderHas) and (leaf.field not in ENVELOPE_FIELDS or not leaf.needle))
 
 
 def _wants(leaf: Query) -> Want:
@@ -191,7 +203,7 @@ class _Compiler:
                 return _sent(first, end)
             case ChangedSince(modseq):
                 return lambda number, row, facts: row[2] >= modseq
-            case HeaderHas(field, needle) if field in ENVELOPE_FIELDS:
+            case HeaderHas(field, needle) if field in ENVELOPE_FIELDS and needle:
                 return _in_envelope(field, folded(needle))
             case _:
                 return lambda number, row, facts: facts.get(query)
@@ -252,7 +264,7 @@ def _sent(first: int | None, end: int | None) -> Test:
     def test(number: int, row: Any, facts: Facts) -> bool:
         if row.sent_at is None:
             return False
-        early, late = (row.sent_at - DAY_S) // DAY_S, (row.sent_at + DAY_S) // DAY_S
+        early, late = (row.sent_at - ZONE_S) // DAY_S, (row.sent_at + ZONE_S) // DAY_S
         if late < lo or early >= hi:
             return False
         if lo <= early and late < hi:
@@ -264,7 +276,7 @@ def _sent(first: int | None, end: int | None) -> Test:
 
 
 def _in_envelope(field: str, needle: str) -> Test:
-    """The address field or the subject holds the needle; "" asks whether it is there at all."""
+    """The address field or the subject holds the needle."""
     from appliance.mail.encoding import decode_words
     from appliance.protocol.imap.envelope_fields import ADDRESS_FIELDS, address_text, parse_envelope
 

@@ -1,7 +1,7 @@
 """FETCH items that read the letter: BODY[...], RFC822 and its kin (RFC 9051 §6.4.5, RFC 3501 §6.4.5).
 
-A reading is prepared for one letter (what will be sent, or why not) and then sent; whatever can be refused is refused before the first
-octet of its response is out.
+A reading is prepared for one letter (what will be sent, or why not) and then sent: what is refused or gone is known before the first
+octet of its value is out.
 """
 
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from appliance.mail.errors import MisuseError
 from appliance.protocol.imap.fetch import Attribute, Section, label
 
-from .sections import cut, locate, send_extent, send_fields
+from .sections import Send, cut, extent, fields, locate
 
 if TYPE_CHECKING:
     from appliance.store.mailbox import Letter
@@ -36,7 +36,7 @@ class Prepared:
     """`label` goes out with a space behind it, then `send` sends the value."""
 
     label: bytes
-    send: "Callable[[Session], Awaitable[None]]"
+    send: Send
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +51,21 @@ class Reading:
 
 async def section(letter: "Letter", attribute: Attribute) -> Prepared:
     """BODY[section]<partial>; a part that is not there is NIL."""
-    asked = attribute.section or Section()
-    return _section(letter, label(attribute) + b" ", asked, attribute.partial)
+    return await _section(letter, label(attribute) + b" ", attribute.section or Section(), attribute.partial)
 
 
-def _section(letter: "Letter", name: bytes, asked: Section, partial: tuple[int, int] | None = None) -> Prepared:
-    extent = locate(letter, asked)
-    if extent is None:
-        return Prepared(name, _nil)
+async def _section(letter: "Letter", name: bytes, asked: Section, partial: tuple[int, int] | None = None) -> Prepared:
+    found = locate(letter, asked)
+    if found is None:
+        return Prepared(name, nil)
     if asked.fields:
-        return Prepared(name, lambda session: send_fields(session, letter, extent, asked, partial))
-    start, end = cut(extent[1] - extent[0], partial)
-    return Prepared(name, lambda session: send_extent(session, letter, extent[0] + start, extent[0] + end))
+        return Prepared(name, await fields(letter, found, asked, partial))
+    start, end = cut(found[1] - found[0], partial)
+    return Prepared(name, await extent(letter, found[0] + start, found[0] + end))
 
 
-async def _nil(session: "Session") -> None:
+async def nil(session: "Session") -> None:
+    """The value of a part that is not there."""
     await session.send(b"NIL")
 
 
@@ -73,7 +73,7 @@ def _old(name: bytes, asked: Section, sees: bool) -> Reading:
     """RFC822 and kin: a section under an old name (RFC 3501 §6.4.5)."""
 
     async def prepare(letter: "Letter", attribute: Attribute) -> Prepared:
-        return _section(letter, name + b" ", asked)
+        return await _section(letter, name + b" ", asked)
 
     return Reading(name, sees, prepare)
 

@@ -6,6 +6,7 @@ Raises StoreError when the letter cannot be read to its end; a response begun by
 and nothing false is ever sent for octets.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from appliance.mail.errors import StoreError, Trouble
@@ -23,6 +24,8 @@ PIECE_OCTETS = 256 * 2**10
 KEPT_OCTETS = 2**20
 """Made octets (selected header fields, decoded parts) kept rather than made twice."""
 
+Send = Callable[["Session"], Awaitable[None]]
+"""Sends a value that is ready: `{n}`, CRLF and the octets. Raises StoreError when the letter cannot be read to its end."""
 Extent = tuple[int, int]
 """From octet, up to octet of a letter, prefix included."""
 
@@ -56,16 +59,41 @@ def cut(size: int, partial: Extent | None) -> Extent:
     return first, min(first + partial[1], size)
 
 
-async def send_extent(session: "Session", letter: "Letter", start: int, end: int) -> None:
-    """`{n}`, CRLF and the octets."""
-    if end - start <= PIECE_OCTETS:
-        octets = await letter.read(start, end - start) if end > start else b""
-        await session.send(b"{%d}\r\n" % len(octets), octets)
-        return
-    await session.send(b"{%d}\r\n" % (end - start))
+async def extent(letter: "Letter", start: int, end: int) -> Send:
+    """The octets from `start` to `end`; the first piece is read now, so that a letter that is gone is known before anything is sent."""
     pieces = Pieces(letter, start, end)
-    while piece := await pieces.next():
-        await session.send(piece)
+    first = await pieces.next()
+
+    async def send(session: "Session") -> None:
+        await session.send(b"{%d}\r\n" % (end - start), first)
+        while piece := await pieces.next():
+            await session.send(piece)
+
+    return send
+
+
+async def fields(letter: "Letter", header: Extent, section: "Section", partial: Extent | None) -> Send:
+    """HEADER.FIELDS or HEADER.FIELDS.NOT of the header at `header`."""
+    kept: list[bytes] = []
+    size = 0
+    chosen = Chosen(letter, header, section)
+    while (piece := await chosen.next()) is not None:
+        size += len(piece)
+        if size <= KEPT_OCTETS:
+            kept.append(piece)
+    start, end = cut(size, partial)
+
+    async def send_kept(session: "Session") -> None:
+        await session.send(b"{%d}\r\n" % (end - start), b"".join(kept)[start:end])
+
+    async def send_again(session: "Session") -> None:
+        await session.send(b"{%d}\r\n" % (end - start))
+        chosen, at = Chosen(letter, header, section), 0
+        while (piece := await chosen.next()) is not None:
+            await session.send(piece[max(start - at, 0) : max(end - at, 0)])
+            at += len(piece)
+
+    return send_kept if size <= KEPT_OCTETS else send_again
 
 
 class Pieces:
@@ -87,28 +115,6 @@ class Pieces:
             raise StoreError(Trouble.BROKEN, "the message ends before its size")
         self._at += len(piece)
         return piece
-
-
-async def send_fields(session: "Session", letter: "Letter", header: Extent, section: "Section", partial: Extent | None) -> None:
-    """HEADER.FIELDS or HEADER.FIELDS.NOT of the header at `header`, as a literal."""
-    kept: list[bytes] = []
-    size = 0
-    chosen = Chosen(letter, header, section)
-    while (piece := await chosen.next()) is not None:
-        size += len(piece)
-        if size <= KEPT_OCTETS:
-            kept.append(piece)
-    start, end = cut(size, partial)
-    if size <= KEPT_OCTETS:
-        await session.send(b"{%d}\r\n" % (end - start), b"".join(kept)[start:end])
-        return
-    kept.clear()
-    await session.send(b"{%d}\r\n" % (end - start))
-    at = 0
-    chosen = Chosen(letter, header, section)
-    while (piece := await chosen.next()) is not None:
-        await session.send(piece[max(start - at, 0) : max(end - at, 0)])
-        at += len(piece)
 
 
 class Chosen:

@@ -141,16 +141,18 @@ class Selected:
 
     def flags_of(self, row: "Row") -> int:
         """The row's flags with \\Seen not yet committed."""
-        return row.flags | SEEN if row.uid in self._seeing else row.flags
+        return row[1] | SEEN if row[0] in self._seeing else row[1]
 
     def flag_texts_of(self, rows: "Sequence[Row]") -> Iterable[bytes]:
         """The flags of rows about to be told: a window's column, so no row costs a call while nothing is special."""
         texts, recent = self.texts, self.recent
         if self._seeing:
             return [self.flag_text(row[0], self._show(row)) for row in rows]
-        if recent.among(rows):
-            recent_texts = self.recent_texts
-            return [(recent_texts if row[0] in recent else texts)[row[1]] for row in rows]
+        some = recent.among(rows)
+        if some is None:
+            return [(self.recent_texts if row[0] in recent else texts)[row[1]] for row in rows]
+        if some:
+            texts = self.recent_texts
         return [texts[row[1]] for row in rows]
 
     def _show(self, row: "Row") -> int:
@@ -266,9 +268,12 @@ class Recents:
     def __contains__(self, uid: int) -> bool:
         return any(uid in some for some in self._ranges)
 
-    def among(self, rows: "Sequence[Row]") -> bool:
-        """Whether any of ascending rows may be recent."""
-        return bool(self._ranges and rows) and rows[-1][0] >= min(map(min, self._ranges))
+    def among(self, rows: "Sequence[Row]") -> bool | None:
+        """Whether all of ascending rows are recent (True) or none (False); None: each must be asked."""
+        if not self._ranges or not rows or rows[-1][0] < min(map(min, self._ranges)):
+            return False
+        first, last = rows[0][0], rows[-1][0]
+        return True if any(isinstance(some, range) and first in some and last in some for some in self._ranges) else None
 
     def count(self, view: View) -> int:
         """How many messages of the view are recent."""

@@ -17,12 +17,14 @@ from appliance.store.mailbox import Want
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.sequence import Ranges
-    from appliance.store.mailbox import Row
+    from appliance.store.mailbox import Letter, Row
 
     from .selected import Selected
 
 GAP_ROWS = 64
 """Longest run of unwanted rows that is read over."""
+LETTERS_OCTETS = 256 * 2**10
+"""Letters read at once, and so held by one FETCH or SEARCH."""
 
 _UID_OF = itemgetter(0)
 
@@ -77,3 +79,15 @@ async def read(selected: "Selected", span: "list[tuple[int, int]]", want: "Want"
                 numbers.append(place + 1)
                 found.append(there)
     return Window(numbers, found, wanted - len(found))
+
+
+async def open_letters(selected: "Selected", rows: "Sequence[Row]") -> "list[Letter]":
+    """Letters of the first rows, at least one, as many as are read in one go. Reading one that is gone raises StoreError GONE."""
+    room = LETTERS_OCTETS
+    count = 0
+    for row in rows:
+        room -= row.octets
+        if count and room < 0:
+            break
+        count += 1
+    return await selected.mailbox.open_rows(rows[:count], LETTERS_OCTETS)

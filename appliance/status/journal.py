@@ -47,8 +47,8 @@ FRAMES = 6
 """Places of a fault that are told: enough to find it."""
 FIELD_CHARS = 200
 LINE_CHARS = 2000
-CHUNK_OCTETS = 4096
-"""PIPE_BUF: what poll says will fit into a pipe without blocking."""
+CHUNK_OCTETS = 4096 - 64
+"""PIPE_BUF is what poll says will fit into a pipe without blocking; the rest is for telling how many were lost."""
 
 WORDS: tuple[tuple[type, str], ...] = (
     (ListenerUp, "listening"),
@@ -136,7 +136,9 @@ class Journal:
             if not line:
                 continue
             self._ring.append(line)
-            raw = line.encode("utf-8", "backslashreplace")[: CHUNK_OCTETS - 1] + b"\n"
+            raw = line.encode("utf-8", "backslashreplace") + b"\n"
+            if len(raw) > CHUNK_OCTETS:  # not within a character
+                raw = raw[: CHUNK_OCTETS - 1].decode("utf-8", "ignore").encode() + b"\n"
             if octets + len(raw) > CHUNK_OCTETS:
                 self._write(chunk)
                 chunk, octets = [], 0
@@ -147,15 +149,14 @@ class Journal:
 
     def _write(self, chunk: list[bytes]) -> None:
         try:
-            if self.dropped and self._fits():
-                os.write(self._fd, b"%d lines of the journal were lost here\n" % self.dropped)
-                self.dropped = 0
             if self._fits():
-                os.write(self._fd, b"".join(chunk))
-            else:
-                self.dropped += len(chunk)
+                lost = b"%d lines of the journal were lost here\n" % self.dropped if self.dropped else b""
+                os.write(self._fd, lost + b"".join(chunk))
+                self.dropped = 0
+                return
         except OSError:
-            self.dropped += len(chunk)
+            pass  # closed, or its disk is full: the same as no room
+        self.dropped += len(chunk)
 
     def _fits(self) -> bool:
         poll = select.poll()

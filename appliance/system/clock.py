@@ -29,11 +29,14 @@ STEP_S = 2.0
 
 
 class RealClock:
-    """Wall and monotonic time of this machine. `root` is where /run and /sys are (tests)."""
+    """Wall and monotonic time of this machine. Tests hand over where /run and /sys are, and both times."""
 
-    def __init__(self, root: Path = Path("/"), wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, root: Path = Path("/"), wall: Callable[[], float] = time.time, mono: Callable[[], float] = time.monotonic
+    ) -> None:
         self._root = root
         self._wall = wall
+        self._mono = mono
         self._trusted = False
         self._looked_mono = float("-inf")
         self._chip: bool | None = None
@@ -42,13 +45,13 @@ class RealClock:
         return self._wall()
 
     def mono_s(self) -> float:
-        return time.monotonic()
+        return self._mono()
 
     def trusted(self) -> bool:
         """True once the signs agree, and from then on unless the clock falls back before BUILT_AT."""
         if self._trusted:
             return True
-        now = time.monotonic()
+        now = self._mono()
         if now - self._looked_mono >= LOOK_S:
             self._looked_mono = now
             self._trusted = self._signs()

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from appliance.mail.errors import MisuseError, StoreError
+from appliance.mail.errors import MisuseError, StoreError, Trouble
 from appliance.mail.flags import SEEN
 from appliance.mail.limits import WINDOW_ROWS
 from appliance.protocol.imap.fetch import Attribute, Fetch, parse_fetch
@@ -23,7 +23,7 @@ from ..columns import COLUMNS, FLAGS, MODSEQ, UID, Column, lines
 from ..errors import SessionOver
 from ..extension import Answer, Command, Seqs, State, no, ok
 from ..readings import READINGS, Reading, Refusal
-from ..windows import Window, read, spans
+from ..windows import Window, open_letters, read, spans
 
 if TYPE_CHECKING:
     from appliance.store.mailbox import Letter, Row
@@ -101,9 +101,11 @@ async def run(session: "Session", fetch: Fetch, uid: bool) -> Answer:
         if not window.rows:
             continue
         if plan.readings:
-            refusal = await _read_letters(session, selected, plan, window) or refusal
+            gone, refused = await _read_letters(session, selected, plan, window)
+            missing += gone
+            refusal = refusal or refused
         else:
-            await session.send(*lines(selected, plan.columns, window, b")\r\n"))
+            await session.send(b"".join(lines(selected, plan.columns, window, b")\r\n")))
     if refusal is not Refusal.NONE:
         return no(b"Some parts could not be decoded.", refusal.value)
     if missing and not uid:
@@ -116,43 +118,53 @@ def _changed(window: Window, since: int) -> Window:
     return Window([number for number, _ in kept], [row for _, row in kept], window.missing)
 
 
-async def _read_letters(session: "Session", selected: "Selected", plan: Plan, window: Window) -> Refusal:
-    """Tell the rows of one window with their letters; the first reason why a part could not be told, or NONE."""
+async def _read_letters(session: "Session", selected: "Selected", plan: Plan, window: Window) -> tuple[int, Refusal]:
+    """Tell the rows of one window with their letters: how many letters were gone, and why a part could not be told."""
     window, seen = await _see(session, selected, window) if plan.sees and not selected.read_only else (window, frozenset())
     columns = plan.columns
     heads = lines(selected, columns, window, b" " if columns else b"")
     tells_flags = FLAGS in columns
     refusal = Refusal.NONE
-    at, rows = 0, window.rows
+    at, gone, rows = 0, 0, window.rows
     while at < len(rows):
-        letters = await selected.mailbox.open_rows(rows[at:])
-        for letter in letters:
-            row = rows[at]
-            head = heads[at]
+        for letter in await open_letters(selected, rows[at:]):
+            row, head = rows[at], heads[at]
+            at += 1
             if row.uid in seen and not tells_flags:
                 head += b"FLAGS %b " % selected.flag_text(row.uid, row.flags)
                 if b"CONDSTORE" in session.enabled and not any(column.name == MODSEQ.name for column in columns):
                     head += b"MODSEQ (%d) " % row.modseq
-            refusal = await _tell(session, plan, head, letter) or refusal
-            at += 1
-    return refusal
+            try:
+                refused = await _tell(session, plan, head, letter)
+            except StoreError as error:
+                if error.trouble is not Trouble.GONE:
+                    raise
+                gone += 1
+            else:
+                refusal = refusal or refused
+    return gone, refusal
 
 
 async def _tell(session: "Session", plan: Plan, head: bytes, letter: "Letter") -> Refusal:
-    """One response: `head` ends in a space or an open parenthesis, each reading that works follows."""
+    """One response: `head` ends in a space or an open parenthesis, each reading that works follows.
+
+    Raises StoreError while nothing of the response is out; once it is begun it cannot be taken back, and the session ends.
+    """
     refusal = Refusal.NONE
     begun = False
-    for attribute, reading in plan.readings:
-        answer = await reading.prepare(letter, attribute)
-        if isinstance(answer, Refusal):
-            refusal = answer
-            continue
-        await session.send(head if not begun else b" ", answer.label)
-        begun = True
-        try:
+    try:
+        for attribute, reading in plan.readings:
+            answer = await reading.prepare(letter, attribute)
+            if isinstance(answer, Refusal):
+                refusal = refusal or answer
+                continue
+            await session.send(head if not begun else b" ", answer.label)
+            begun = True
             await answer.send(session)
-        except StoreError as error:
+    except StoreError as error:
+        if begun:
             raise SessionOver(b"UNAVAILABLE", b"The message can no longer be read.") from error
+        raise
     if begun:
         await session.send(b")\r\n")
     elif head.endswith(b" "):

@@ -12,7 +12,7 @@ from appliance.mail.partmap import UNKNOWN, Span, binary_spans
 from appliance.protocol.imap.fetch import Attribute, label
 
 from ..extension import Extension
-from ..readings import Prepared, Reading, Refusal, only_parts
+from ..readings import Prepared, Reading, Refusal, nil, only_parts
 from ..sections import KEPT_OCTETS, Pieces, cut
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ async def _prepare(letter: "Letter", attribute: Attribute) -> Prepared | Refusal
     name = label(attribute) + b" "
     spans = _spans(letter, attribute.section.part)
     if spans is None:
-        return Prepared(name, _nil)
+        return Prepared(name, nil)
     if any(span.transfer == UNKNOWN for span in spans):
         return Refusal.UNKNOWN_CTE
     measured = Measured()
@@ -117,10 +117,6 @@ def _spans(letter: "Letter", part: tuple[int, ...]) -> list[Span] | None:
         return spans
     shift = len(letter.prefix)
     return [Span(-shift, letter.header_octets - shift), *spans]
-
-
-async def _nil(session: "Session") -> None:
-    await session.send(b"NIL")
 
 
 EXTENSION = Extension(
