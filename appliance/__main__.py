@@ -12,11 +12,16 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] in (["serve"], ["run"]):
+        from appliance.cli.serve_words import parse_serving
+
+        return _serve(parse_serving(words))
     from importlib.metadata import version
 
     from appliance.cli.main import main as command
 
-    return command(list(sys.argv[1:] if arguments is None else arguments), version=version("pillarbox"), serve=serve, offline=_offline)
+    return command(words, version=version("pillarbox"), offline=_offline)
 
 
 def _offline(data: Path) -> Any:
@@ -25,11 +30,16 @@ def _offline(data: Path) -> Any:
     return offline(data)
 
 
-def serve(words: Any) -> int:
-    """Settings from the words of `serve` or `run`, then the house. Raises SetupError."""
+def _serve(words: Any) -> int:
+    """Settings from the words of `serve` or `run`, then the house."""
+    from appliance.mail.errors import SetupError
     from appliance.serving import become_the_house
 
-    return become_the_house(words.data, settings_of(words), welcome=words.special == "run")
+    try:
+        return become_the_house(words.data, settings_of(words), welcome=words.special == "run")
+    except SetupError as error:
+        print(f"pillarbox: {error}", file=sys.stderr)
+        return 2
 
 
 def settings_of(words: Any) -> "Settings":

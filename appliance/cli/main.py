@@ -20,13 +20,12 @@ from appliance.system.control import RemoteControls
 from appliance.system.settings import example
 from appliance.system.settings_file import SettingsError, read
 
+from .serve_words import data_of
 from .words import parser
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-Serve = Callable[[Any], int]
-"""Be the house with these words (argparse's Namespace) until told to stop; the exit status."""
 Offline = Callable[[Path], "AbstractAsyncContextManager[controls.Controls]"]
 """Open a data directory that nobody runs on."""
 
@@ -34,7 +33,7 @@ MAKING = (controls.AddPerson, controls.AddDomain)
 """Requests that may make a data directory where there is none."""
 
 
-def main(arguments: list[str], *, version: str, serve: Serve, offline: Offline) -> int:
+def main(arguments: list[str], *, version: str, offline: Offline) -> int:
     """Run one command; the exit status."""
     grammar = parser()
     words = grammar.parse_args(arguments)
@@ -45,9 +44,9 @@ def main(arguments: list[str], *, version: str, serve: Serve, offline: Offline) 
         grammar.print_help()
         return 2
     if hasattr(words, "data"):
-        words.data = Path(words.data or os.environ.get("PILLARBOX_DATA") or "data")
+        words.data = data_of(words.data)
     try:
-        return _run(words, serve, offline)
+        return _run(words, offline)
     except SetupError as error:
         print(f"pillarbox: {error}", file=sys.stderr)
         return 2
@@ -61,10 +60,8 @@ def main(arguments: list[str], *, version: str, serve: Serve, offline: Offline) 
         return 1
 
 
-def _run(words: Any, serve: Serve, offline: Offline) -> int:
+def _run(words: Any, offline: Offline) -> int:
     special = getattr(words, "special", "")
-    if special in ("serve", "run"):
-        return serve(words)
     if special == "settings example":
         print(example(), end="")
         return 0

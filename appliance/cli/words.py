@@ -3,14 +3,13 @@
 One row a command; help, parsing and requests follow from the rows.
 """
 
-import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from appliance.status import controls
 
-DATA_HELP = "the data directory (default: ./data, or $PILLARBOX_DATA)"
+from .serve_words import DATA_HELP, Parser, add_serving
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +51,15 @@ ROWS: tuple[Row, ...] = (
 )  # fmt: skip
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, with the remedy; exit status 2."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"pillarbox: {message[:1].upper()}{message[1:]}. See: {self.prog} --help\n")
-
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The whole grammar of the command."""
-    common = _Parser(add_help=False)
+    common = Parser(add_help=False)
     common.add_argument("--data", metavar="DIR", default=None, help=DATA_HELP)
     common.add_argument("--json", action="store_true", help="answer for programs")
-    top = _Parser(prog="pillarbox", description="The mail server for a home.")
+    top = Parser(prog="pillarbox", description="The mail server for a home.")
     top.add_argument("--version", action="store_true", help="say which version this is")
-    verbs = top.add_subparsers(dest="verb", metavar="COMMAND", parser_class=_Parser)
-    _serving(verbs)
+    verbs = top.add_subparsers(dest="verb", metavar="COMMAND", parser_class=Parser)
+    add_serving(verbs)
     groups: dict[str, Any] = {}
     for row in ROWS:
         if len(row.words) == 1:
@@ -76,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
             noun, verb = row.words
             if noun not in groups:
                 group = verbs.add_parser(noun, help=", ".join(r.words[1] for r in ROWS if r.words[0] == noun))
-                groups[noun] = group.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=_Parser)
+                groups[noun] = group.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
             made = groups[noun].add_parser(verb, help=row.text, description=row.text, parents=[common])
         for argument in row.arguments:
             name = argument.strip("[]")
@@ -95,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
     look.set_defaults(special="check")
     _moving(verbs, common)
     settings = verbs.add_parser("settings", help="example, check").add_subparsers(
-        dest="action", metavar="ACTION", required=True, parser_class=_Parser
+        dest="action", metavar="ACTION", required=True, parser_class=Parser
     )
     settings.add_parser("example", help="a commented settings file with every default").set_defaults(special="settings example")
     check = settings.add_parser("check", help="say all that is wrong in a settings file")
@@ -104,20 +96,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _serving(verbs: Any) -> None:
-    for name, text in (("serve", "be the mail server, in the foreground"), ("run", "try the house here: serve, with a first person made")):
-        one = verbs.add_parser(name, help=text, description=text)
-        one.add_argument("--data", metavar="DIR", default=None, help=DATA_HELP)
-        one.add_argument("--settings", metavar="FILE", help="a settings file (see: pillarbox settings example)")
-        one.add_argument("--domain", metavar="NAME", default="", help="the domain of the family's addresses")
-        one.add_argument("--listen", metavar="PROTOCOL=HOST:PORT", action="append", default=[], help="listen here only; may be repeated")
-        one.add_argument("--certificate", metavar="FILE", default="", help="a certificate of your own (PEM)")
-        one.add_argument("--key", metavar="FILE", default="", help="its private key (PEM)")
-        one.add_argument("--plaintext-login", action="store_true", help="let programs sign in without TLS")
-        one.set_defaults(special=name)
-
-
-def _moving(verbs: Any, common: _Parser) -> None:
+def _moving(verbs: Any, common: Parser) -> None:
     take = verbs.add_parser("import", help="bring in letters from an mbox file or a Maildir", parents=[common])
     take.add_argument("address", metavar="ADDRESS")
     take.add_argument("source", metavar="SOURCE", help="an mbox file or a Maildir directory")

@@ -131,6 +131,8 @@ class Stream:
         """
         if self.draining and not self.uninterrupted:
             raise Draining
+        if self._tls and max_octets > TLS_PIECE_OCTETS:
+            max_octets = TLS_PIECE_OCTETS  # a record has no more, and asking for more scatters the heap
         with trio.move_on_after(timeout_s) as scope:
             self._waiting = scope
             try:

@@ -8,10 +8,8 @@ import hashlib
 import socket
 from binascii import Error as BadBase64
 from binascii import a2b_base64
-from calendar import timegm
 from collections.abc import Iterator
 from dataclasses import dataclass
-from time import strptime
 
 from appliance.mail.errors import MisuseError
 
@@ -19,6 +17,8 @@ BEGIN, END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 
 SEQUENCE = 0x30
 UTC_TIME = 0x17
+DAYS_TO_1970 = 719_468
+"""From 1 March of the year 0."""
 
 HASHES: tuple[tuple[str, str], ...] = (
     # RFC 5929 §4.1: MD5 and SHA-1 count as SHA-256
@@ -111,11 +111,16 @@ def _address(packed: bytes) -> str:
 
 
 def _time(tag: int, value: bytes) -> int:
-    """UTC seconds (RFC 5280 §4.1.2.5)."""
+    """UTC seconds (RFC 5280 §4.1.2.5). By hand: `strptime` and `calendar` cost the idle house 0.2 MB."""
     text = value.decode("ascii")
     if tag == UTC_TIME:
         text = ("19" if text[:2] >= "50" else "20") + text
-    return timegm(strptime(text, "%Y%m%d%H%M%SZ"))
+    if len(text) != 15 or text[14] != "Z":
+        raise ValueError("not a time")
+    year, month, day = int(text[:4]), int(text[4:6]), int(text[6:8])
+    year -= month <= 2  # years begin in March, so that the leap day comes last
+    days = 365 * year + year // 4 - year // 100 + year // 400 + (153 * ((month + 9) % 12) + 2) // 5 + day - 1 - DAYS_TO_1970
+    return 86400 * days + 3600 * int(text[8:10]) + 60 * int(text[10:12]) + int(text[12:14])
 
 
 def _each(octets: bytes) -> Iterator[tuple[int, bytes]]:

@@ -72,7 +72,7 @@ if __name__ == "__main__":
     KINDS[sys.argv.pop(1)]()
     from appliance.__main__ import settings_of
     from appliance.app import serve
-    from appliance.cli.words import parser
+    from appliance.cli.serve_words import parse_serving
 
-    words = parser().parse_args(sys.argv[1:])
-    sys.exit(serve(Path(words.data), settings_of(words)))
+    words = parse_serving(sys.argv[1:])
+    sys.exit(serve(words.data, settings_of(words)))

@@ -1,0 +1,44 @@
+"""The words of `serve` and `run`, apart from all others: a server's start loads nothing it does not need."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any, NoReturn
+
+DATA_HELP = "the data directory (default: ./data, or $PILLARBOX_DATA)"
+SERVING = (("serve", "be the mail server, in the foreground"), ("run", "try the house here: serve, with a first person made"))
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, with the remedy; exit status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"pillarbox: {message[:1].upper()}{message[1:]}. See: {self.prog} --help\n")
+
+
+def add_serving(verbs: Any) -> None:
+    """`serve` and `run` among the other commands."""
+    for name, text in SERVING:
+        one = verbs.add_parser(name, help=text, description=text)
+        one.add_argument("--data", metavar="DIR", default=None, help=DATA_HELP)
+        one.add_argument("--settings", metavar="FILE", help="a settings file (see: pillarbox settings example)")
+        one.add_argument("--domain", metavar="NAME", default="", help="the domain of the family's addresses")
+        one.add_argument("--listen", metavar="PROTOCOL=HOST:PORT", action="append", default=[], help="listen here only; may be repeated")
+        one.add_argument("--certificate", metavar="FILE", default="", help="a certificate of your own (PEM)")
+        one.add_argument("--key", metavar="FILE", default="", help="its private key (PEM)")
+        one.add_argument("--plaintext-login", action="store_true", help="let programs sign in without TLS")
+        one.set_defaults(special=name)
+
+
+def parse_serving(arguments: list[str]) -> Any:
+    """The words of a command line that begins with `serve` or `run`."""
+    top = Parser(prog="pillarbox")
+    add_serving(top.add_subparsers(dest="verb", metavar="COMMAND", parser_class=Parser))
+    words = top.parse_args(arguments)
+    words.data = data_of(words.data)
+    return words
+
+
+def data_of(given: str | None) -> Path:
+    """The data directory of a command."""
+    return Path(given or os.environ.get("PILLARBOX_DATA") or "data")

@@ -1,0 +1,66 @@
+"""The board's facts to a snapshot with its conditions; loaded when somebody first asks."""
+
+from dataclasses import replace
+
+from .board import LATELY_S, Board
+from .conditions import conditions_of
+from .snapshot import (
+    CertificateFacts,
+    DeliveryFacts,
+    ListenerFacts,
+    LoginFacts,
+    PartFacts,
+    RefusalFacts,
+    SessionFacts,
+    Snapshot,
+    StorageFacts,
+)
+
+PROTOCOLS = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s")
+"""The order sessions are shown in."""
+
+
+def draw(board: Board, mono: float) -> Snapshot:
+    """The picture at `mono` on the board's clock."""
+    lately = [peer for at, peer in board.guesses if mono - at < LATELY_S]
+    people, storage, trouble, served = board.people, board.storage, board.storage_trouble, board.certificate
+    bare = Snapshot(
+        version=board.version,
+        at=int(board.clock.wall_s()),
+        phase=board.phase,
+        running_s=mono - board.started_mono,
+        clock_trusted=board.clock.trusted(),
+        clock_step_s=board.clock_step_s,
+        people=people.people if people else 0,
+        domains=people.domains if people else (),
+        people_known=people is not None,
+        listeners=tuple(ListenerFacts(*key, reason) for key, reason in board.listeners.items()),
+        sessions=tuple(
+            SessionFacts(name, row.open, row.opened, row.refused, row.failed, row.octets_in, row.octets_out)
+            for name, row in sorted(board.sessions.items(), key=lambda item: _place(item[0]))
+        ),
+        logins=LoginFacts(board.logins, board.wrong, len(lately), len(set(lately))),
+        letters_accepted=board.accepted,
+        letters_refused=board.refused,
+        letters_octets=board.octets,
+        deliveries=tuple(
+            DeliveryFacts(int(at), e.protocol, e.peer, e.sender, e.recipients, e.octets, e.duration_s, e.letter)
+            for at, e in reversed(board.deliveries)
+        ),
+        refusals=tuple(
+            RefusalFacts(int(at), e.protocol, e.peer, e.sender, e.recipient, e.reply) for at, e in reversed(board.refusals)
+        ),
+        storage=StorageFacts(
+            storage.free_octets, storage.total_octets, storage.mail_octets, trouble.kind, trouble.text if trouble.kind else ""
+        ),
+        certificate=CertificateFacts(served.names, served.not_after_at, served.source, board.certificate_trouble),
+        parts=tuple(
+            PartFacts(part, crash.fault if crash else "", crashes, crash.restart_in_s if crash else 0.0)
+            for part, (crashes, crash) in board.parts.items()
+        ),
+    )
+    return replace(bare, conditions=conditions_of(bare))
+
+
+def _place(protocol: str) -> int:
+    return PROTOCOLS.index(protocol) if protocol in PROTOCOLS else len(PROTOCOLS)
