@@ -5,8 +5,6 @@ become folders on export), control characters and U+2028/9 (RFC 9051 §5.1), the
 UTF-8 form, and names beyond the limits. Pure.
 """
 
-import unicodedata
-
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import INBOX
 from appliance.mail.limits import MAILBOX_LEVELS, MAILBOX_NAME_OCTETS
@@ -18,11 +16,14 @@ AFTER_SEPARATOR = "0"
 
 def known_as(name: str) -> str:
     """The spelling under which a name is looked up; never fails: what has no UTF-8 form becomes a name nothing can have."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return "\0"
-    name = unicodedata.normalize("NFC", name)
+    if not name.isascii():
+        import unicodedata  # a megabyte that a house with plain names never needs
+
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            return "\0"
+        name = unicodedata.normalize("NFC", name)
     first, slash, rest = name.partition(SEPARATOR)
     return INBOX + slash + rest if first.upper() == INBOX else name
 
