@@ -1,0 +1,173 @@
+"""status/board: every event folds, one picture, readers woken, memory bounded."""
+
+import json
+from dataclasses import FrozenInstanceError
+from typing import get_args
+
+import pytest
+import trio
+
+from appliance.status import events as e
+from appliance.status.board import GUESSES, RECENT, STALE_S, Board
+from appliance.status.journal import WORDS
+from appliance.status.text import encode_snapshot, readable
+from tests.support.clock import HandClock
+
+
+def letter(n: int) -> e.LetterAccepted:
+    return e.LetterAccepted("smtp", "192.0.2.7", "eve@example.net", 1, 1000 + n, 0.01, str(n))
+
+
+def test_every_event_of_the_catalogue_has_its_fold_and_its_words() -> None:
+    kinds = set(get_args(e.Event))
+    board = Board(HandClock())
+    assert set(board._folds) == kinds
+    assert {kind for kind, _ in WORDS} == kinds
+
+
+def test_sessions_letters_and_logins_are_counted() -> None:
+    clock = HandClock()
+    board = Board(clock)
+    for protocol in ("pop3", "smtp", "smtp"):
+        board.publish(e.SessionOpened(protocol, "192.0.2.7"))
+    board.publish(e.SessionClosed("smtp", "192.0.2.7", "", 100, 200, 0.5))
+    board.publish(e.SessionRefused("smtp", "192.0.2.8", "full"))
+    board.publish(e.SessionFailed("pop3", "192.0.2.7", "", "KeyError"))
+    board.publish(letter(1))
+    board.publish(e.LetterRefused("smtp", "192.0.2.7", "a@b.example", "c@d.example", "550 5.1.1 no"))
+    board.publish(e.LoginSucceeded("imap", "192.0.2.7", "ada@home.example", "PLAIN"))
+    board.publish(e.LoginFailed("imap", "192.0.2.7", "ada", "PLAIN"))
+    s = board.snapshot()
+    smtp, pop3 = s.sessions
+    assert (smtp.protocol, smtp.open, smtp.opened, smtp.refused, smtp.octets_in, smtp.octets_out) == ("smtp", 1, 2, 1, 100, 200)
+    assert (pop3.open, pop3.failed, s.sessions_open) == (1, 1, 2)
+    assert (s.letters_accepted, s.letters_refused, s.letters_octets) == (1, 1, 1001)
+    assert s.deliveries[0].letter == "1" and s.refusals[0].reply == "550 5.1.1 no"
+    assert (s.logins.succeeded, s.logins.failed, s.logins.failed_lately) == (1, 1, 1)
+    clock.forward(601)
+    assert board.snapshot().logins.failed_lately == 0
+    assert board.snapshot().logins.failed == 1
+
+
+def test_a_picture_is_frozen_and_the_same_until_something_happens() -> None:
+    clock = HandClock()
+    board = Board(clock)
+    one = board.snapshot()
+    assert board.snapshot() is one
+    with pytest.raises(FrozenInstanceError):
+        one.phase = "x"  # type: ignore[misc]
+    board.publish(e.HouseState("ready"))
+    two = board.snapshot()
+    assert (two.phase, one.phase, two.version) == ("ready", "starting", one.version + 1)
+    clock.forward(STALE_S + 1)
+    assert board.snapshot() is not two
+
+
+def test_memory_is_bounded() -> None:
+    board = Board(HandClock())
+    for n in range(10 * RECENT):
+        board.publish(letter(n))
+        board.publish(e.LetterRefused("smtp", "p", "s", str(n), "550"))
+    for n in range(2 * GUESSES):
+        board.publish(e.LoginFailed("imap", str(n), "x", "PLAIN"))
+    s = board.snapshot()
+    assert len(s.deliveries) == len(s.refusals) == RECENT
+    assert s.deliveries[0].letter == str(10 * RECENT - 1)  # newest first
+    assert s.logins.failed_lately == GUESSES and s.logins.failed == 2 * GUESSES
+
+
+def test_an_unknown_event_never_fails() -> None:
+    board = Board(HandClock())
+    board.publish("what is this")  # type: ignore[arg-type]
+    assert board.snapshot().version == 1
+
+
+async def test_who_waits_is_woken_with_the_latest_picture(autojump_clock: trio.abc.Clock) -> None:
+    board = Board(HandClock())
+    seen: list[str] = []
+
+    async def watch() -> None:
+        version = board.version
+        while len(seen) < 2:
+            s = await board.changed(version)
+            version = s.version
+            seen.append(s.phase)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(2):
+            nursery.start_soon(watch)
+        await trio.testing.wait_all_tasks_blocked()
+        board.publish(e.HouseState("ready"))
+        board.publish(e.HouseState("draining"))  # nobody looked in between: the one before is missed
+        await trio.testing.wait_all_tasks_blocked()
+        assert seen == ["draining", "draining"]
+        board.publish(e.HouseState("stopped"))
+    assert (await board.changed(0)).phase == "stopped"  # no wait when it is behind already
+
+
+def test_listeners_come_and_go() -> None:
+    board = Board(HandClock())
+    board.publish(e.ListenerUp("smtp", "::", 25))
+    board.publish(e.ListenerUp("imap", "::", 143))
+    board.publish(e.ListenerDown("smtp", "::", 25, "in use"))
+    board.publish(e.ListenerDown("imap", "::", 143, ""))
+    (only,) = board.snapshot().listeners
+    assert (only.protocol, only.reason) == ("smtp", "in use")
+    board.publish(e.ListenerUp("smtp", "::", 25))
+    assert not board.snapshot().listeners[0].reason
+
+
+def test_trouble_comes_and_goes() -> None:
+    board = Board(HandClock())
+    board.publish(e.CertificateTrouble("no such file"))
+    board.publish(e.StorageTrouble("broken", "EIO"))
+    board.publish(e.PartCrashed("control", "KeyError", 1.0))
+    board.publish(e.PartCrashed("control", "KeyError", 2.0))
+    s = board.snapshot()
+    assert (s.certificate.trouble, s.storage.trouble, s.parts[0].crashes, s.parts[0].restart_in_s) == ("no such file", "broken", 2, 2.0)
+    board.publish(e.CertificateState(("box.local",), 2_000_000_000, "house"))
+    board.publish(e.StorageTrouble("", ""))
+    board.publish(e.PartRunning("control"))
+    s = board.snapshot()
+    assert (s.certificate.trouble, s.storage.trouble, s.parts[0].fault, s.parts[0].crashes) == ("", "", "", 2)
+
+
+def full_board() -> Board:
+    board = Board(HandClock())
+    board.publish(e.ListenerUp("smtp", "::", 25))
+    board.publish(e.ListenerDown("imaps", "::", 993, "in use"))
+    board.publish(e.SessionOpened("smtp", "192.0.2.7"))
+    board.publish(letter(1))
+    board.publish(e.LetterRefused("smtp", "p", "", "c@d.example", "550 no"))
+    board.publish(e.StorageState(10**9, 32 * 10**9, 10**6))
+    board.publish(e.CertificateState(("box.local",), 1_900_000_000, "house"))
+    board.publish(e.PeopleState(2, ("home.example",)))
+    board.publish(e.PartRunning("control"))
+    board.publish(e.HouseState("ready"))
+    return board
+
+
+def test_json_says_all_of_it() -> None:
+    s = full_board().snapshot()
+    back = json.loads(json.dumps(encode_snapshot(s)))
+    assert back["listeners"][1] == {"protocol": "imaps", "host": "::", "port": 993, "reason": "in use"}
+    assert back["people"] == 2 and back["deliveries"][0]["octets"] == 1001
+    assert back["conditions"][0]["severity"] == "critical"
+    assert set(back) == set(type(s).__dataclass_fields__)
+
+
+def test_text_says_the_worst_first_and_fits_a_screen() -> None:
+    text = readable(full_board().snapshot())
+    lines = text.splitlines()
+    assert lines[0].startswith("CRITICAL: Nobody is served at imaps port 993")
+    assert len(lines) <= 24 and max(map(len, lines)) <= 140
+    for fact in ("ready", "home.example", "[::]:25", "1 open", "from <>", "1.0 GB of 32.0 GB free", "box.local"):
+        assert fact in text
+    assert "All is well." in readable(healthy().snapshot())
+
+
+def healthy() -> Board:
+    board = Board(HandClock())
+    board.publish(e.PeopleState(1, ("home.example",)))
+    board.publish(e.HouseState("ready"))
+    return board
