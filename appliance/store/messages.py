@@ -17,8 +17,6 @@ from .values import Row, Want
 from .view import runs
 
 WHERE = "mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid LIMIT ?"
-OVERVIEW = "SELECT uid, flags, modseq, internal_at, octets, envelope FROM message JOIN fact ON fact.id = fact WHERE " + WHERE
-
 EMPTY = Row(Uid(0), 0, ModSeq(0))
 
 
@@ -27,17 +25,14 @@ def flag_rows(connection: sqlite3.Connection, mailbox: MailboxId, lo: int, hi: i
     return connection.execute("SELECT uid, flags, modseq FROM message WHERE " + WHERE, (mailbox, lo, hi, limit)).fetchall()
 
 
-def overview_rows(
-    connection: sqlite3.Connection, mailbox: MailboxId, lo: int, hi: int, limit: int
-) -> list[tuple[Uid, int, ModSeq, int, int, bytes]]:
-    """(uid, flags, modseq, internal_at, octets, envelope)."""
-    return connection.execute(OVERVIEW, (mailbox, lo, hi, limit)).fetchall()
+def raw_rows(connection: sqlite3.Connection, mailbox: MailboxId, lo: int, hi: int, want: Want, limit: int) -> list[tuple[Any, ...]]:
+    """The first fields of Rows, as far as `want` reaches, as plain tuples."""
+    return connection.execute(f"{columns(want)[0]} WHERE {WHERE}", (mailbox, lo, hi, limit)).fetchall()
 
 
 def window(connection: sqlite3.Connection, mailbox: MailboxId, lo: int, hi: int, want: Want, limit: int) -> list[Row]:
     """Up to `limit` rows with lo <= uid <= hi, ascending."""
-    select, rest = columns(want)
-    return filled(connection.execute(f"{select} WHERE {WHERE}", (mailbox, lo, hi, limit)).fetchall(), rest)
+    return filled(raw_rows(connection, mailbox, lo, hi, want, limit), columns(want)[1])
 
 
 def some(connection: sqlite3.Connection, mailbox: MailboxId, uids: Sequence[int], want: Want) -> list[Row]:

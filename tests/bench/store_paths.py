@@ -82,7 +82,9 @@ async def reading(store: Store, box: Mailbox) -> None:
     say("flag_rows of all", await cpu_ms(lambda: windows(lambda lo: box.flag_rows(lo, LAST))))
     say("rows FLAGS of all", await cpu_ms(lambda: windows(lambda lo: box.rows(lo, LAST, Want.FLAGS))))
     say("rows DATES of all", await cpu_ms(lambda: windows(lambda lo: box.rows(lo, LAST, Want.DATES))))
-    say("rows DATES|FACTS of all (overview)", await cpu_ms(lambda: windows(lambda lo: box.rows(lo, LAST, Want.DATES | Want.FACTS))))
+    overview = Want.DATES | Want.FACTS
+    say("raw_rows DATES|FACTS of all (overview)", await cpu_ms(lambda: windows(lambda lo: box.raw_rows(lo, LAST, overview))))
+    say("rows DATES|FACTS of all", await cpu_ms(lambda: windows(lambda lo: box.rows(lo, LAST, overview))))
     say("open_window of 50", await cpu_ms(lambda: box.open_window(Uid(1), LAST, 50)))
     say("open_message", await cpu_ms(lambda: box.open_message(Uid(9)), 20))
 
