@@ -21,9 +21,6 @@ import trio
 
 from appliance.accounts.passwords import Passwords
 from appliance.accounts.people import Accounts
-from appliance.accounts.throttle import Throttle
-from appliance.auth.login import Login
-from appliance.auth.mechanisms import Mechanisms
 from appliance.database.database import Database
 from appliance.network.listener import Listeners
 from appliance.network.listener import Options as ListenerOptions
@@ -45,6 +42,8 @@ from appliance.system.settings import PROTOCOLS, Settings
 from appliance.system.supervisor import Part, Supervisor
 
 if TYPE_CHECKING:
+    from appliance.auth.login import Login
+    from appliance.auth.mechanisms import Mechanisms
     from appliance.hands import Hands
     from appliance.mail.clock import Clock
     from appliance.mail.ids import PersonId
@@ -245,8 +244,20 @@ async def _tls(rooms: Rooms) -> ServerTls:
 
 def _listeners(rooms: Rooms, tls: ServerTls) -> Listeners:
     settings, clock, board = rooms.settings, rooms.clock, rooms.board
-    login = Login(rooms.accounts, Throttle(), board, clock)
-    mechanisms = Mechanisms(login, plaintext_login=settings.people.plaintext_login)
+    loading = trio.Lock()
+    doorkeepers: list[tuple[Login, Mechanisms]] = []
+
+    def auth() -> "tuple[Login, Mechanisms]":
+        """The one Login all servers share; asked for under the loading lock only."""
+        if not doorkeepers:
+            from appliance.accounts.throttle import Throttle
+            from appliance.auth.login import Login
+            from appliance.auth.mechanisms import Mechanisms
+
+            login = Login(rooms.accounts, Throttle(), board, clock)
+            doorkeepers.append((login, Mechanisms(login, plaintext_login=settings.people.plaintext_login)))
+        return doorkeepers[0]
+
     octets = settings.letters.largest_mb * MB
 
     def smtp() -> "Handler":
@@ -262,21 +273,23 @@ def _listeners(rooms: Rooms, tls: ServerTls) -> Listeners:
         )
         intake = Intake(store=rooms.store, board=board, clock=clock)
         directory = rooms.accounts.directory
-        return Service(intake=intake, directory=directory, mechanisms=mechanisms, board=board, clock=clock, options=options).handle
+        return Service(intake=intake, directory=directory, mechanisms=auth()[1], board=board, clock=clock, options=options).handle
 
     def imap() -> "Handler":
         from appliance.imapd.service import Options, Service
 
         options = Options(host=rooms.host_name(), message_octets=octets)
+        login, mechanisms = auth()
         return Service(store=rooms.store, login=login, mechanisms=mechanisms, board=board, clock=clock, options=options).handle
 
     def pop3() -> "Handler":
         from appliance.pop3d.service import Options, Service
 
         options = Options(mark_seen=settings.pop3.mark_seen)
+        login, mechanisms = auth()
         return Service(store=rooms.store, login=login, mechanisms=mechanisms, options=options).handle
 
-    servers = {"s": AtFirstCall(smtp), "i": AtFirstCall(imap), "p": AtFirstCall(pop3)}
+    servers = {"s": AtFirstCall(smtp, loading), "i": AtFirstCall(imap, loading), "p": AtFirstCall(pop3, loading)}
     services = {protocol: servers[protocol[0]] for protocol in PROTOCOLS}
     return Listeners(
         endpoints(settings),
@@ -296,10 +309,10 @@ def _listeners(rooms: Rooms, tls: ServerTls) -> Listeners:
 class AtFirstCall:
     """A server whose code is loaded, in a thread, when its first client comes: what nobody uses costs no memory."""
 
-    def __init__(self, make: "Callable[[], Handler]") -> None:
+    def __init__(self, make: "Callable[[], Handler]", loading: trio.Lock) -> None:
         self._make = make
         self._made: list[Handler] = []
-        self._loading = trio.Lock()
+        self._loading = loading
 
     async def __call__(self, stream: "Stream") -> None:
         if not self._made:
