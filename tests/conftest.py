@@ -6,6 +6,7 @@ With PILLARBOX_REQUIRE_ALL set (the gate sets it) what is missing fails; without
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ class TimeTable:
             kind = kind_of(item)
             self.took_s[kind] = self.took_s.get(kind, 0) + time.monotonic() - start
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         for kind, most_s in TABLE_S:
             if kind in self.took_s:
                 over = "   OVER ITS TIME" if self.took_s[kind] > most_s else ""
