@@ -36,7 +36,7 @@ def swaks(served: Served, *words: str, octets: bytes = letter(1)) -> "subprocess
         "client.example",
         "--suppress-data",
         "--data",
-        letter(1).decode().removesuffix("\r\n"),
+        octets.decode().removesuffix("\r\n"),
     ]
     return subprocess.run([*base, *words], capture_output=True, text=True, timeout=60, check=False)
 
