@@ -1,0 +1,136 @@
+"""The command as a person types it: running and asleep, right and wrong, on a terminal and in a pipe."""
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import smtplib
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.house import COMMAND, PASSWORD, ROOT, House, environment, free_ports, new_data, pillarbox
+
+
+def test_people_aliases_and_domains_asleep_and_running(tmp_path: Path) -> None:
+    data = new_data(tmp_path / "data", "ada")
+
+    def walk(name: str) -> None:
+        pillarbox("person", "add", f"{name}@home.example", data=data, password=PASSWORD)
+        people = json.loads(pillarbox("person", "list", "--json", data=data).stdout)["people"]
+        assert f"{name}@home.example" in [person["address"] for person in people]
+        pillarbox("alias", "add", f"{name}.two@home.example", f"{name}@home.example", data=data)
+        assert f"{name}.two@home.example -> {name}@home.example" in pillarbox("alias", "list", data=data).stdout
+        pillarbox("domain", "add", f"{name}.example", data=data)
+        pillarbox("domain", "catch-all", f"{name}.example", f"{name}@home.example", data=data)
+        assert f"unknown names go to {name}@home.example" in pillarbox("domain", "list", data=data).stdout
+        pillarbox("person", "password", f"{name}@home.example", data=data, password="another-Long-1")
+        assert "INBOX" in pillarbox("mailbox", "list", f"{name}@home.example", data=data).stdout
+
+    walk("asleep")
+    with House(data) as house:
+        walk("awake")
+        with smtplib.SMTP("127.0.0.1", house.ports["submission"]) as smtp:
+            smtp.login("awake@home.example", "another-Long-1")
+        pillarbox("person", "remove", "awake@home.example", data=data)
+        with smtplib.SMTP("127.0.0.1", house.ports["smtp"]) as smtp, pytest.raises(smtplib.SMTPRecipientsRefused):
+            smtp.sendmail("b@outside.example", ["awake@home.example"], "x")
+        status = json.loads(pillarbox("status", "--json", data=data).stdout)
+        assert status["running"] and status["phase"] == "ready"
+        assert "refused" in pillarbox("status", data=data).stdout
+    asleep = pillarbox("status", data=data, check=False)
+    assert asleep.returncode == 3 and "not running" in asleep.stdout
+    assert "All is well" in pillarbox("check", data=data).stdout
+
+
+def test_one_house_a_directory(tmp_path: Path) -> None:
+    data = new_data(tmp_path / "data")
+    with House(data):
+        second = pillarbox("serve", "--listen", f"imap=127.0.0.1:{free_ports(1)[0]}", data=data, check=False)
+        assert second.returncode == 2
+        assert "Another Pillarbox is at work" in second.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (("person", "add", "no-address", "--password-file", "/dev/null"), "password is empty"),
+        (("person", "remove", "nobody@home.example"), "nobody@home.example"),
+        (("person", "frobnicate"), "invalid choice"),
+        (("alias", "add", "x"), "TARGET"),
+        (("domain", "remove", "home.example"), "home.example"),
+        (("import", "ada@home.example", "/no/such/file"), "is not there"),
+        (("import", "nobody@home.example", "/etc/passwd"), "nobody@home.example"),
+        (("serve", "--listen", "imap=nowhere"), "no host and port"),
+        (("serve", "--certificate", "/x"), "belong together"),
+        (("serve", "--settings", "/no/such/file"), "cannot be read"),
+        (("frobnicate",), "invalid choice"),
+    ],
+)
+def test_wrong_words_are_a_sentence_and_change_nothing(tmp_path: Path, words: tuple[str, ...], part: str) -> None:
+    data = new_data(tmp_path / "data")
+    before = pillarbox("person", "list", "--json", data=data).stdout
+    where = {} if words in (("person", "frobnicate"), ("frobnicate",)) else {"data": data}
+    done = pillarbox(*words, check=False, **where)
+    assert done.returncode == 2, done
+    assert part in done.stderr and "Traceback" not in done.stderr
+    assert pillarbox("person", "list", "--json", data=data).stdout == before
+
+
+def test_a_command_makes_no_house_by_mistake(tmp_path: Path) -> None:
+    done = pillarbox("person", "list", data=tmp_path / "none", check=False)
+    assert done.returncode == 2 and "There is no house" in done.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_generated_password_is_never_written_to_a_pipe(tmp_path: Path) -> None:
+    data = new_data(tmp_path / "data")
+    done = pillarbox("app-password", "add", "ada@home.example", "phone", data=data, check=False)
+    assert done.returncode == 2 and "terminal only" in done.stderr
+
+
+def listen() -> list[str]:
+    words = []
+    for protocol, port in zip(("smtp", "imaps", "submissions", "pop3s"), free_ports(4), strict=True):
+        words += ["--listen", f"{protocol}=127.0.0.1:{port}"]
+    return words
+
+
+def test_the_first_run_on_a_terminal(tmp_path: Path) -> None:
+    """Address and password once, what to type, a line to try, and Ctrl-C ends it."""
+    main, side = pty.openpty()
+    words = [*COMMAND, "run", "--data", str(tmp_path / "data"), *listen()]
+    house = subprocess.Popen(words, stdin=side, stdout=side, stderr=subprocess.DEVNULL, env=environment(), cwd=ROOT)
+    os.close(side)
+    said = ""
+    deadline = time.monotonic() + 60
+    while not re.search(r"^ready", said, re.M):
+        readable, _, _ = select.select([main], [], [], max(0, deadline - time.monotonic()))
+        assert readable, said
+        said += os.read(main, 65536).decode()
+    address = re.search(r"address +(\S+@home\.arpa)", said)
+    password = re.search(r"password +(\S+) +\(shown this once", said)
+    assert address and password and "imaps" not in said and "SSL/TLS" in said
+    line = re.search(r"printf .* \| curl .*", said)
+    assert line
+    subprocess.run(["sh", "-c", line[0].strip()], check=True, timeout=30, capture_output=True)
+    assert " 1 accepted" in pillarbox("status", data=tmp_path / "data").stdout.replace("letters     ", "")
+    house.send_signal(signal.SIGINT)
+    assert house.wait(30) == 0
+    os.close(main)
+
+
+def test_the_first_run_in_a_pipe_tells_no_password(tmp_path: Path) -> None:
+    words = [*COMMAND, "run", "--data", str(tmp_path / "data"), *listen()]
+    house = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), cwd=ROOT, text=True)
+    assert house.stdout
+    said = ""
+    while "ready" not in said:
+        said += house.stdout.readline()
+    house.terminate()
+    rest, log = house.communicate(timeout=30)
+    assert "address" in said and "shown this once" not in said + rest + log
