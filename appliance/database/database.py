@@ -48,6 +48,10 @@ class House(Reads, Writes, Protocol):
         """A lock that threads share; threads belong to this room, their locks come from here too."""
         ...
 
+    def room_octets(self) -> int:
+        """What the card and the database's own free pages hold for more mail."""
+        ...
+
 
 def _silent(kind: str, text: str) -> None:
     """Nobody listens."""
@@ -73,6 +77,7 @@ class Database:
         self.watch = self.writer.watch
         self.read = self.readers.read
         self.new_lock = threading.Lock
+        self.room_octets = self.engine.room_octets
 
     @classmethod
     async def open(
@@ -129,6 +134,7 @@ class InlineWriter:
         self._readers = Readers(path, 1, READER_CACHE_KIB)
         self.new_lock = threading.Lock
         self.engine = Engine(path, self._readers, ring_octets=ring_octets, report=report)
+        self.room_octets = self.engine.room_octets
         self.engine.open()
 
     def watch(self, call: Watch) -> None:

@@ -51,11 +51,14 @@ class Engine:
         self._connection: sqlite3.Connection | None = None
         self._group: Group
         self._ring: Ring
+        self._page_octets = 0
         self._saved_log: bytes | None = None
         self._next_try_mono = 0.0
         self._trouble = ""
         self._checkpoint_at = ring_octets // 2
         self.checkpoints = 0
+        self.reusable_octets = 0
+        """Pages of the database that deleting gave back and arriving mail can take, as last counted (when the card is low)."""
 
     def open(self) -> None:
         """Raises sqlite3.Error, OSError."""
@@ -69,6 +72,8 @@ class Engine:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("COMMIT")
             page = int(connection.execute("PRAGMA page_size").fetchone()[0])
+            self._page_octets = page
+            self.reusable_octets = self._reusable(connection)
             self._readers.open_first()
             self._ring = Ring(self._path, page)
         except BaseException:
@@ -98,8 +103,11 @@ class Engine:
             self._reopened()
             return
         octets = self._ring.octets()
-        low = self._free_octets() < RESERVE_OCTETS
-        if not low:
+        free_octets = self._free_octets()
+        low = free_octets < RESERVE_OCTETS
+        if low:
+            self.reusable_octets = self._reusable(self._connection)
+        if not low or free_octets + self.reusable_octets >= RESERVE_OCTETS:
             self._say("", "writing works again")
         if octets < self._ring_octets // 2:
             self._checkpoint_at = self._ring_octets // 2
@@ -122,6 +130,13 @@ class Engine:
             self._checkpoint_at = self._ring_octets // 2 if done >= frames else self._ring.octets() + self._ring_octets // 8
         except sqlite3.Error as error:
             self._say("full" if "full" in str(error) else "broken", str(error))
+
+    def room_octets(self) -> int:
+        """What the card and the database's own free pages hold for more mail; any thread may ask."""
+        return self._free_octets() + self.reusable_octets
+
+    def _reusable(self, connection: sqlite3.Connection) -> int:
+        return int(connection.execute("PRAGMA freelist_count").fetchone()[0]) * self._page_octets
 
     def _free_octets(self) -> int:
         about = os.statvfs(self._path.parent)

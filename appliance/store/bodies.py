@@ -16,7 +16,6 @@ Fails with StoreError: TOO_BIG, BUSY, FULL while receiving; GONE, BROKEN while r
 """
 
 import hashlib
-import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -234,8 +233,7 @@ class Bodies:
 
     def check_room(self) -> None:
         """Arriving mail keeps out of the reserve that deleting needs. Raises FULL."""
-        about = os.statvfs(self.files.directory.parent)
-        if about.f_bavail * about.f_frsize < RESERVE_OCTETS:
+        if self._house.room_octets() < RESERVE_OCTETS:
             raise StoreError(Trouble.FULL)
 
     def receive(self, limit_octets: int, describe: Describe) -> AbstractAsyncContextManager[Incoming]:

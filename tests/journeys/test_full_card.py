@@ -1,0 +1,77 @@
+"""A full card: 452 4.3.1 and NO, reading and deleting go on, nothing acknowledged is lost, and mail flows again when there is room."""
+
+import imaplib
+import smtplib
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import needs
+from tests.support.house import PASSWORD, House, new_data
+
+PERSON = "ada@home.example"
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Iterator[Path]:
+    needs.root()
+    place = tmp_path / "card"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(place)], check=True)
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def send(house: House, number: int) -> tuple[int, bytes]:
+    text = "\r\n".join(f"{number} {line} {(number * 7919 + line * 104729) ** 3:x}" for line in range(900))
+    with smtplib.SMTP("127.0.0.1", house.ports["smtp"], timeout=60) as smtp:
+        smtp.ehlo()
+        smtp.mail("b@outside.example")
+        smtp.rcpt(PERSON)
+        return smtp.data(f"From: b@outside.example\r\nSubject: {number}\r\n\r\n{text}\r\n".encode())
+
+
+def test_a_full_card(card: Path) -> None:
+    data = new_data(card / "data")
+    with House(data, protocols=("smtp", "imap"), log=card.parent / "log") as house:
+        kept = 0
+        while True:
+            try:
+                code, said = send(house, kept)
+            except smtplib.SMTPResponseException as refused:
+                code, said = refused.smtp_code, refused.smtp_error if isinstance(refused.smtp_error, bytes) else refused.smtp_error.encode()
+            if code != 250:
+                break
+            kept += 1
+            assert kept < 2000, "the card never filled"
+        assert code == 452 and b"4.3.1" in said, (code, said)
+        assert kept > 20
+        imap = imaplib.IMAP4("127.0.0.1", house.ports["imap"])
+        imap.login(PERSON, PASSWORD)
+        assert imap.select()[1] == [str(kept).encode()]
+        assert imap.append("INBOX", None, None, b"Subject: x\r\n\r\n" + b"y" * 5000)[0] == "NO"  # type: ignore[arg-type]
+        _, found = imap.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+        subjects = [part[1].strip() for part in found if isinstance(part, tuple)]
+        assert subjects == [f"Subject: {n}".encode() for n in range(kept)]
+        assert imap.store("1:*", "+FLAGS.SILENT", "\\Deleted")[0] == "OK"
+        assert imap.expunge()[0] == "OK"
+        assert imap.select()[1] == [b"0"]
+        deadline = time.monotonic() + 150
+        while True:
+            try:
+                if send(house, 1)[0] == 250:
+                    break
+            except smtplib.SMTPResponseException:
+                pass
+            assert time.monotonic() < deadline, "there is room, and still no letter is taken"
+            time.sleep(1)
+        assert imap.select()[1] == [b"1"]
+        imap.logout()
+    with House(data, protocols=("imap",), log=card.parent / "log") as house:
+        imap = imaplib.IMAP4("127.0.0.1", house.ports["imap"])
+        imap.login(PERSON, PASSWORD)
+        assert imap.select()[1] == [b"1"]
+        imap.logout()
