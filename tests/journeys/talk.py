@@ -1,0 +1,231 @@
+"""Raw conversations with a running house, pipelined: the letters are many, the client must cost little."""
+
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+from appliance.protocol.smtp.data import stuff
+from tests.support.house import PASSWORD
+
+PATIENCE_S = 60
+_MARK = re.compile(rb"~?\{([0-9]+)\}\r\n$")
+_KEPT = re.compile(rb"250 2\.0\.0 The letter is kept as ([0-9a-f]+)\.\r\n")
+WINDOW = 50
+"""Letters asked for at once over POP3: their commands always fit the sockets' buffers."""
+
+
+class Line:
+    """A connection that reads lines and counted octets."""
+
+    def __init__(self, port: int) -> None:
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.file = self.sock.makefile("rb", 2**18)
+
+    def __enter__(self) -> "Line":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+        self.sock.close()
+
+    def say(self, octets: bytes) -> None:
+        self.sock.sendall(octets)
+
+    def line(self) -> bytes:
+        line = self.file.readline()
+        assert line.endswith(b"\r\n"), f"the server closed after {line!r}"
+        return line
+
+    def octets(self, count: int) -> bytes:
+        octets = self.file.read(count)
+        assert len(octets) == count, "the server closed"
+        return octets
+
+
+# --- SMTP ----------------------------------------------------------------------------------------------------
+
+
+class Sender(Line):
+    """One SMTP session."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        assert self.reply().startswith(b"220")
+        self.say(b"EHLO client.example.net\r\n")
+        assert self.reply().startswith(b"250")
+
+    def reply(self) -> bytes:
+        """The last line of the next reply."""
+        while (line := self.line())[3:4] == b"-":
+            pass
+        return line
+
+    def data(self, to: str, letter: bytes) -> bytes:
+        """What the server says to it."""
+        self.say(b"MAIL FROM:<> BODY=8BITMIME\r\nRCPT TO:<%b>\r\nDATA\r\n" % to.encode())
+        for code in (b"250", b"250", b"354"):
+            assert (got := self.reply()).startswith(code), got
+        self.say(stuff(letter))
+        return self.reply()
+
+    def bdat(self, to: str, letter: bytes, body: bytes = b"8BITMIME") -> bytes:
+        self.say(
+            b"MAIL FROM:<> BODY=%b\r\nRCPT TO:<%b>\r\nBDAT %d LAST\r\n%b" % (body, to.encode(), len(letter), letter),
+        )
+        for code in (b"250", b"250"):
+            assert (got := self.reply()).startswith(code), got
+        return self.reply()
+
+
+def kept_as(reply: bytes) -> bytes:
+    """The name the house gave the letter, b"" when it refused."""
+    found = _KEPT.fullmatch(reply)
+    return found[1] if found else b""
+
+
+def send_all(port: int, to: str, letters: Sequence[bytes], way: Callable[[Sender, str, bytes], bytes], sessions: int = 8) -> list[bytes]:
+    """All letters in several sessions at once; the reply to each. A session the server closes is opened anew."""
+    replies = [b""] * len(letters)
+    left: Iterator[int] = iter(range(len(letters)))
+    hand = threading.Lock()
+    faults: list[BaseException] = []
+
+    def work() -> None:
+        sender: Sender | None = None
+        try:
+            while not faults:
+                with hand:
+                    number = next(left, None)
+                if number is None:
+                    break
+                sender = sender or Sender(port)
+                replies[number] = way(sender, to, letters[number])
+                if b" 5.6.0 " in replies[number] and b"CRLF" in replies[number]:
+                    assert sender.file.read() == b"", "after a bare CR or LF nothing is taken for a command"
+                    sender.sock.close()
+                    sender = None
+            if sender is not None:
+                sender.say(b"QUIT\r\n")
+                assert sender.reply().startswith(b"221")
+                sender.sock.close()
+        except BaseException as fault:
+            faults.append(fault)
+
+    threads = [threading.Thread(target=work) for _ in range(sessions)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if faults:
+        raise faults[0]
+    return replies
+
+
+# --- IMAP ----------------------------------------------------------------------------------------------------
+
+
+class Reader(Line):
+    """One IMAP session, signed in."""
+
+    def __init__(self, port: int, address: str) -> None:
+        super().__init__(port)
+        self._tag = 0
+        self.line()
+        self.ok(f"LOGIN {address} {PASSWORD}".encode())
+
+    def ok(self, command: bytes) -> list[bytes]:
+        """The untagged responses, whole, and last the tagged one."""
+        self._tag += 1
+        self.say(b"t%d %b\r\n" % (self._tag, command))
+        return self.answers()
+
+    def answers(self) -> list[bytes]:
+        tag = b"t%d " % self._tag
+        got = []
+        while True:
+            parts = [self.line()]
+            while mark := _MARK.search(parts[-1]):
+                parts += [self.octets(int(mark[1])), self.line()]
+            got.append(b"".join(parts))
+            if got[-1].startswith(tag):
+                assert got[-1].startswith(tag + b"OK"), got[-1]
+                return got
+
+    def append(self, mailbox: str, letters: Sequence[bytes]) -> list[int]:
+        """All of them by one MULTIAPPEND with LITERAL+; their UIDs."""
+        self._tag += 1
+        parts = [b"t%d APPEND %b" % (self._tag, mailbox.encode())]
+        for letter in letters:
+            parts += [b" ~{%d+}\r\n" % len(letter) if b"\0" in letter else b" {%d+}\r\n" % len(letter), letter]
+        self.say(b"".join([*parts, b"\r\n"]))
+        found = re.search(rb"\[APPENDUID \d+ ([\d:,]+)\]", self.answers()[-1])
+        assert found
+        uids = [uid for run in found[1].split(b",") for uid in expanded(run)]
+        assert len(uids) == len(letters)
+        return uids
+
+    def bodies(self, mailbox: str) -> dict[int, bytes]:
+        """Every letter's octets by its UID; RFC822.SIZE says the same as BODY[]."""
+        self.ok(b"EXAMINE " + mailbox.encode())
+        self._tag += 1
+        self.say(b"t%d UID FETCH 1:* (UID RFC822.SIZE BODY.PEEK[])\r\n" % self._tag)
+        found = {}
+        while not (line := self.line()).startswith(b"t%d " % self._tag):
+            if b" FETCH (" not in line:
+                continue
+            uid = re.search(rb"UID ([0-9]+)", line)
+            size = re.search(rb"RFC822\.SIZE ([0-9]+)", line)
+            assert uid and size, line
+            if mark := _MARK.search(line):
+                octets = self.octets(int(mark[1]))
+                assert self.line() == b")\r\n"
+            else:
+                assert b'BODY[] ""' in line, line
+                octets = b""
+            assert int(size[1]) == len(octets)
+            found[int(uid[1])] = octets
+        assert line.startswith(b"t%d OK" % self._tag), line
+        return found
+
+
+def expanded(run: bytes) -> range:
+    low, _, high = run.partition(b":")
+    return range(int(low), int(high or low) + 1)
+
+
+# --- POP3 ----------------------------------------------------------------------------------------------------
+
+
+def fetched(port: int, address: str) -> list[bytes]:
+    """Every letter of the maildrop by RETR, in order; LIST says the size of each."""
+    letters = []
+    with Line(port) as line:
+        line.line()
+        line.say(f"USER {address}\r\nPASS {PASSWORD}\r\nLIST\r\n".encode())
+        for _ in range(3):
+            assert (said := line.line()).startswith(b"+OK"), said
+        sizes = []
+        while (row := line.line()) != b".\r\n":
+            sizes.append(int(row.split()[1]))
+        for first in range(1, len(sizes) + 1, WINDOW):
+            numbers = range(first, min(first + WINDOW, len(sizes) + 1))
+            line.say(b"".join([b"RETR %d\r\n" % number for number in numbers]))
+            for _ in numbers:
+                letters.append(_one(line))
+        assert len(letters) == len(sizes)
+        line.say(b"QUIT\r\n")
+        assert line.line().startswith(b"+OK")
+    for size, letter in zip(sizes, letters, strict=True):
+        grown = 2 * letter.count(b"\r\n")  # at most: what stood for a line end without being one
+        assert size <= len(letter) <= size + grown, "LIST and RETR agree, mended line ends aside"
+    return letters
+
+
+def _one(line: Line) -> bytes:
+    assert (said := line.line()).startswith(b"+OK"), said
+    rows = []
+    while (row := line.line()) != b".\r\n":
+        rows.append(row[1:] if row[:1] == b"." else row)
+    return b"".join(rows)

@@ -1,0 +1,281 @@
+"""Every letter in by every door and out by every door with the same octets: the project's own, and the shared corpus.
+
+In: DATA, BDAT, APPEND, and `import` of an mbox file and of a Maildir. Out: BODY[], RETR and `export`. The house is the
+real command. What SMTP must refuse is told by predicates on the octets, each with the words the sender hears.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import trio
+
+from appliance.app import offline
+from appliance.mail.limits import HEADER_OCTETS, HOPS, TEXT_LINE_OCTETS
+from appliance.protocol.smtp.data import stuff
+from appliance.status.controls import AddPerson
+from tests.journeys.talk import Reader, Sender, fetched, kept_as, send_all
+from tests.support.corpus import messages, need_corpus
+from tests.support.house import PASSWORD, House, pillarbox
+from tests.support.letters import LETTERS
+
+DOMAIN = "octets.example"
+WAYS = ("data", "bdat", "append", "mbox", "maildir")
+FORMS = {"corpus-data": ("mbox",), "corpus-bdat": ("maildir",), "corpus-mbox": ("maildir",), "corpus-maildir": ("mbox",)}
+"""The archives that export writes; both where nothing else is said. Each real letter leaves in both, not each time."""
+APPENDED_TOGETHER = 200
+PREFIX = re.compile(
+    rb"Return-Path: <>\r\nDelivered-To: (\S+)\r\n"
+    rb"Received: from client\.example\.net \(\[127\.0\.0\.1\]\)\r\n by \S+ with ESMTP\r\n id ([0-9a-f]+)\r\n for <\S+>;\r\n [^\r\n]+\r\n"
+)
+"""What the house puts before a stranger's letter."""
+BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+RECEIVED = re.compile(rb"(?im)^received[ \t]*:")
+CORPUS_LEAST = 4448
+
+OWN_EXTREMES = (
+    b"From: a@example.org\r\n" + b"Received: by hop.example; Tue, 2 Jan 2024 10:11:13 +0100\r\n" * (HOPS + 1) + b"\r\nround and round\r\n",
+    b"From: a@example.org\r\nX-Large: " + b"x" * HEADER_OCTETS + b"\r\n\r\nsmall\r\n",
+    b"From: a@example.org\r\n\r\n" + b"x" * (TEXT_LINE_OCTETS + 1) + b"\r\n",
+    b"From: a@example.org\r\nSubject: dots\r\n\r\n.\r\n..\r\n.x\r\n\r\n.\r\n",
+    b"From: a@example.org\r\n\r\n\r\nFrom here on\r\n>From there\r\n\r\nFrom me Tue Jan  2 10:11:13 2024\r\nSubject: no\r\n\r\n",
+    b" a first line that is folded\r\nFrom: a@example.org\r\n\r\ntext\r\n",
+    b"From: a@example.org\r\nSubject: returns\r\n\r\none\rtwo\r\r\nthree\r",
+    b"From: a@example.org\r\nSubject: smuggled\r\n\r\none\n.\nMAIL FROM:<>\r\nRSET\r\n",
+    b".\r\n.\r\n",
+)
+
+
+def header_of(letter: bytes) -> bytes:
+    return letter.partition(b"\r\n\r\n")[0]
+
+
+class Refusal(NamedTuple):
+    """Over SMTP letters with this property are refused in these words."""
+
+    applies: Callable[[bytes], bool]
+    reply: bytes
+
+
+REFUSALS = (
+    Refusal(
+        lambda letter: BARE.search(letter) is not None,
+        b"550 5.6.0 A line of this letter does not end in CRLF; to keep letters from being smuggled in it, it is refused.",
+    ),
+    Refusal(lambda letter: len(header_of(letter)) > HEADER_OCTETS, b"552 5.3.4 The header of this letter is larger than"),
+    Refusal(
+        lambda letter: len(RECEIVED.findall(header_of(letter))) > HOPS,
+        b"554 5.4.6 This letter has been through too many servers; it goes round in a loop.",
+    ),
+    Refusal(lambda letter: max(map(len, letter.split(b"\r\n"))) > TEXT_LINE_OCTETS, b"554 5.6.0 A line of this letter is longer than"),
+)
+
+
+def refusal_of(letter: bytes) -> Refusal | None:
+    return next((refusal for refusal in REFUSALS if refusal.applies(letter)), None)
+
+
+def ended(letter: bytes) -> bytes:
+    """DATA cannot say that the last line has no end."""
+    return letter if letter.endswith(b"\r\n") or not letter else letter + b"\r\n"
+
+
+def with_crlf(letter: bytes) -> bytes:
+    """What a file of lines makes of it: in an archive an LF is a line end, and a CR before it belongs to it."""
+    return re.sub(rb"(?<!\r)\n", b"\r\n", letter)
+
+
+# --- the house and its letters -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    data = tmp_path_factory.mktemp("house") / "data"
+    trio.run(people, data)
+    with House(data, protocols=("smtp", "imap", "pop3"), domain=DOMAIN) as house:
+        yield house
+
+
+async def people(data: Path) -> None:
+    """One for each way in, so that nobody's letters mix."""
+    async with offline(data) as hands:
+        for kind in KINDS:
+            for way in WAYS:
+                await hands.ask(AddPerson(f"{kind}-{way}@{DOMAIN}", PASSWORD))
+
+
+def own_letters() -> list[bytes]:
+    return [octets for _, octets in LETTERS] + list(OWN_EXTREMES)
+
+
+def corpus_letters() -> list[bytes]:
+    need_corpus()
+    letters = [message.octets for message in messages()]
+    assert len(letters) >= CORPUS_LEAST
+    return letters
+
+
+KINDS = {"own": own_letters, "corpus": corpus_letters}
+
+
+@pytest.fixture(scope="module", params=["own", pytest.param("corpus", marks=pytest.mark.corpus)])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def letters(kind: str) -> list[bytes]:
+    return KINDS[kind]()
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str], kind: str, letters: list[bytes]) -> Iterator[None]:
+    """The figures of a corpus run are printed."""
+    start = time.monotonic()
+    yield
+    if kind == "corpus":
+        with capsys.disabled():
+            print(f" [{len(letters)} letters, {time.monotonic() - start:.1f} s]", end="")
+
+
+# --- out by every door -------------------------------------------------------------------------------------------
+
+
+def taken_out(house: House, person: str, place: Path) -> dict[str, list[bytes]]:
+    """The letters of the person's INBOX by each door, in the order of their UIDs."""
+    address = f"{person}@{DOMAIN}"
+    with Reader(house.ports["imap"], address) as reader:
+        by_uid = reader.bodies("INBOX")
+    assert list(by_uid) == sorted(by_uid)
+    out = {"BODY[]": list(by_uid.values()), "RETR": fetched(house.ports["pop3"], address)}
+    for form in FORMS.get(person, ("maildir", "mbox")):
+        pillarbox("export", address, str(place / form), "--mailbox", "INBOX", "--form", form, data=house.data)
+        out[form] = exported(place / form)
+    return out
+
+
+def exported(path: Path) -> list[bytes]:
+    if path.is_file():
+        return split_mbox(path.read_bytes())
+    files = sorted((path / "cur").iterdir(), key=lambda file: int(file.name.split(".")[1]))
+    return [with_crlf(file.read_bytes()) for file in files]
+
+
+def compare_all(out: dict[str, list[bytes]], wanted: Sequence[bytes]) -> None:
+    """`wanted` in the order of the UIDs. POP3 is made of lines, so an LF that stands alone comes as CRLF; archives have LF for CRLF."""
+    same(out["BODY[]"], wanted)
+    same(out["RETR"], [ended(with_crlf(letter)) for letter in wanted])
+    if "maildir" in out:
+        same(out["maildir"], [with_crlf(letter) for letter in wanted])
+    if "mbox" in out:
+        same(out["mbox"], [with_crlf(ended_lf(letter)) for letter in wanted])
+
+
+def ended_lf(letter: bytes) -> bytes:
+    """An mbox file cannot say it either; a CR that ends the letter then belongs to the line's end."""
+    return letter if letter.endswith(b"\n") or not letter else letter + b"\n"
+
+
+def split_mbox(octets: bytes) -> list[bytes]:
+    """The letters of an mboxrd file whose separators are the house's own (any other "From " line is quoted in it)."""
+    parts = re.split(rb"(?m)^From MAILER-DAEMON [^\n]*\n", octets)
+    assert parts.pop(0) == b""
+    assert all(part.endswith(b"\n") for part in parts)
+    return [with_crlf(re.sub(rb"(?m)^>(>*From )", rb"\1", part[:-1])) for part in parts]
+
+
+def same(got: Sequence[bytes], wanted: Sequence[bytes]) -> None:
+    assert len(got) == len(wanted)
+    for number, (one, other) in enumerate(zip(got, wanted, strict=True)):
+        if one != other:
+            at = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+            raise AssertionError(f"letter {number} differs at {at}: {one[at - 40 : at + 40]!r}, not {other[at - 40 : at + 40]!r}")
+
+
+# --- in by every door --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["data", "bdat"])
+def test_smtp(house: House, kind: str, letters: list[bytes], way: str, tmp_path: Path, told: None) -> None:
+    person = f"{kind}-{way}"
+    replies = send_all(house.ports["smtp"], f"{person}@{DOMAIN}", letters, Sender.data if way == "data" else Sender.bdat)
+    names: dict[bytes, bytes] = {}
+    refused = 0
+    for letter, reply in zip(letters, replies, strict=True):
+        refusal = refusal_of(ended(letter) if way == "data" else letter)
+        if refusal is None:
+            name = kept_as(reply)
+            assert name, (reply, letter[:200])
+            names[name] = ended(letter) if way == "data" else letter
+        else:
+            refused += 1
+            assert reply.startswith(refusal.reply), (refusal.reply, reply)
+    assert refused and len(names) == len(letters) - refused
+    out = taken_out(house, person, tmp_path)
+    wanted = []
+    for whole in out["BODY[]"]:
+        prefix = PREFIX.match(whole)
+        assert prefix, whole[:500]
+        assert prefix[1].decode() == f"{person}@{DOMAIN}"
+        wanted.append(prefix[0] + names.pop(prefix[2]))
+    assert not names, "acknowledged and not there"
+    compare_all(out, wanted)
+
+
+def test_append(house: House, kind: str, letters: list[bytes], tmp_path: Path, told: None) -> None:
+    person = f"{kind}-append"
+    letters = [letter for letter in letters if letter]  # a message without octets calls APPEND off (RFC 3502 §6.3.11)
+    with Reader(house.ports["imap"], f"{person}@{DOMAIN}") as reader:
+        uids: list[int] = []
+        for first in range(0, len(letters), APPENDED_TOGETHER):
+            uids += reader.append("INBOX", letters[first : first + APPENDED_TOGETHER])
+        assert uids == sorted(set(uids))
+        assert list(reader.bodies("INBOX")) == uids
+    compare_all(taken_out(house, person, tmp_path), letters)
+
+
+def test_import_mbox(house: House, kind: str, letters: list[bytes], tmp_path: Path, told: None) -> None:
+    """As other programs write it: mboxrd with LF."""
+    person = f"{kind}-mbox"
+    with (tmp_path / "old.mbox").open("wb") as file:
+        for letter in letters:
+            text = re.sub(rb"(?<!\r)\r\n", b"\n", ended_lf(letter))
+            file.write(b"From someone@example.org Tue Jan  2 10:11:13 2024\n" + re.sub(rb"(?m)^(>*From )", rb">\1", text) + b"\n")
+    imported(house, person, tmp_path / "old.mbox", len(letters))
+    compare_all(taken_out(house, person, tmp_path), [with_crlf(ended_lf(letter)) for letter in letters])
+
+
+def test_import_maildir(house: House, kind: str, letters: list[bytes], tmp_path: Path, told: None) -> None:
+    person = f"{kind}-maildir"
+    for part in ("cur", "new", "tmp"):
+        (tmp_path / "old" / part).mkdir(parents=True)
+    for number, letter in enumerate(letters):
+        (tmp_path / "old" / "cur" / f"{1700000000 + number}.M{number:06d}.old:2,S").write_bytes(letter)
+    imported(house, person, tmp_path / "old", len(letters))
+    compare_all(taken_out(house, person, tmp_path), [with_crlf(letter) for letter in letters])
+
+
+def imported(house: House, person: str, source: Path, count: int) -> None:
+    words = ("import", f"{person}@{DOMAIN}", str(source), "--mailbox", "INBOX")
+    assert f"{count:,}".replace(",", "") in pillarbox(*words, data=house.data).stdout.replace(",", "")
+    again = pillarbox(*words, data=house.data).stdout
+    assert "went on where an earlier import" in again, "an import done twice doubles nothing"
+
+
+def test_binarymime_may_have_bare_line_ends(house: House) -> None:
+    """BODY=BINARYMIME by BDAT is the one way in over SMTP where CR and LF are octets like any other (RFC 3030 §3)."""
+    letter = b"From: a@example.org\nSubject: unix\r\n\r\none\ntwo\rthree\0\n.\n"
+    with Sender(house.ports["smtp"]) as sender:
+        assert kept_as(sender.bdat(f"own-maildir@{DOMAIN}", letter, b"BINARYMIME"))
+    with Reader(house.ports["imap"], f"own-maildir@{DOMAIN}") as reader:
+        assert list(reader.bodies("INBOX").values())[-1].endswith(letter)
+
+
+def test_what_the_client_stuffs_is_what_comes_out() -> None:
+    """The tests' own stuffing is not the server's opinion: plain examples of RFC 5321 §4.5.2."""
+    assert stuff(b".\r\na\r\n..b\r\n") == b"..\r\na\r\n...b\r\n.\r\n"
+    assert stuff(b"no end") == b"no end\r\n.\r\n"
+    assert stuff(b"") == b".\r\n"
