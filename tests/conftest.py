@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.figures import TOLD
+
 TESTS = Path(__file__).parent
 TABLE_S = (("corpus", 240), ("crash", 180), ("clients", 300), ("fuzz", 180), ("rest", 240))
 """Seconds each kind of test may take in the gate."""
@@ -36,6 +38,8 @@ class TimeTable:
             self.took_s[kind] = self.took_s.get(kind, 0) + time.monotonic() - start
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        for figure in TOLD:
+            terminalreporter.write_line(figure)
         for kind, most_s in TABLE_S:
             if kind in self.took_s:
                 over = "   OVER ITS TIME" if self.took_s[kind] > most_s else ""
