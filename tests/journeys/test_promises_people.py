@@ -1,0 +1,175 @@
+"""Strangers, guessers and a broken journal against the running house: no relay, nobody told apart, nobody locked out, no silence."""
+
+import os
+import socket
+import statistics
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.figures import tell
+from tests.support.house import COMMAND, ROOT, House, environment, free_ports, new_data
+from tests.support.wire import Imap, Pop3, Smtp, Wire, eventually, letter
+
+KNOWN, UNKNOWN = b"ada@home.example", b"nobody@home.example"
+RELAYS = (
+    b"<victim@elsewhere.example>", b"<victim%elsewhere.example@home.example>", b"<@home.example:victim@elsewhere.example>",
+    b'<"victim@elsewhere.example">', b'<"victim@elsewhere.example"@home.example>', b"<elsewhere.example!victim>",
+    b"<elsewhere.example!victim@home.example>", b"<victim@[127.0.0.1]>", b"<victim@[192.0.2.1]>", b"<victim@elsewhere.example.>",
+    b"<victim@home.example.elsewhere.example>", b"<ada@home.example@elsewhere.example>", b"<victim@elsewhere.example@home.example>",
+    b"<victim@localhost>", b"<victim@>", b"<victim>",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("sender", [b"", b"a@elsewhere.example", b"postmaster@[127.0.0.1]", b"x@localhost"])
+def test_nobody_relays(house: House, sender: bytes) -> None:
+    """`tests/smtpd/test_relay.py` has all 32 forms and 6 senders; here the doors of the real command, 25 and submission."""
+    with Smtp(house.ports["smtp"]) as smtp:
+        for number, form in enumerate(RELAYS):
+            if number % 8 == 0:
+                smtp.ask(b"RSET")
+                assert smtp.ask(b"MAIL FROM:<%b>" % sender).startswith(b"250")
+            said = smtp.ask(b"RCPT TO:" + form)
+            if not said:  # who guesses is let go
+                return
+            assert said[:1] == b"5" or said.startswith(b"421"), (form, said)
+    with Smtp(house.ports["submission"]) as smtp:
+        assert smtp.ask(b"MAIL FROM:<%b>" % sender).startswith(b"530 5.7.0")
+
+
+def test_words_do_not_tell_people_apart(house: House) -> None:
+    """Signing in, VRFY and EXPN: the same words for who is here and who is not."""
+
+    def words(name: bytes, number: int) -> list[bytes]:
+        said = []
+        with Imap(house.ports["imap"], "", source=f"127.0.7.{number}") as imap:
+            said.append(imap.run(b"LOGIN " + name + b" wrong-%d" % number)[1])
+        with Pop3(house.ports["pop3"], "", source=f"127.0.7.{number}") as pop3:
+            said += [pop3.ask(b"USER " + name), pop3.ask(b"PASS wrong-%d" % number)]
+        with Smtp(house.ports["smtp"], source=f"127.0.7.{number}") as smtp:
+            said += [smtp.ask(b"VRFY " + name), smtp.ask(b"EXPN " + name)]
+        assert said[3].startswith(b"252")
+        return [one.replace(name, b"NAME") for one in said]
+
+    assert words(KNOWN, 1) == words(UNKNOWN, 2)
+
+
+def test_times_do_not_tell_people_apart(house: House) -> None:
+    """Six wrong passwords each, each from an address of its own."""
+
+    def seconds(name: bytes, number: int) -> float:
+        with Imap(house.ports["imap"], "", source=f"127.0.8.{number}") as imap:
+            since = time.monotonic()
+            assert imap.run(b"LOGIN " + name + b" wrong-%d" % number)[1].startswith(b"NO")
+            return time.monotonic() - since
+
+    took = {
+        name: statistics.median(seconds(name, 10 * place + number) for number in range(6)) for place, name in enumerate((KNOWN, UNKNOWN))
+    }
+    tell("a wrong password for somebody known and unknown", f"{took[KNOWN]:.3f} s, {took[UNKNOWN]:.3f} s")
+    assert 0.5 < took[KNOWN] / took[UNKNOWN] < 2
+
+
+def test_guessing_is_slow_and_the_owner_is_not_locked_out(house: House) -> None:
+    """One source tries on many connections at once: about ten tries are answered, the owner signs in at home at once."""
+    with Imap(house.ports["imap"], source="127.0.0.1"):
+        pass
+    answered: list[bytes] = []
+    wires = []
+    for number in range(30):
+        guess = Imap(house.ports["imap"], "", source="127.0.9.9")
+        guess.start(b"LOGIN ada@home.example guess-%d" % number)
+        wires.append(guess)
+
+    def listen(one: Imap) -> None:
+        one.socket.settimeout(6)
+        try:
+            if said := one.line():
+                answered.append(said)
+        except OSError:
+            return
+
+    listening = [threading.Thread(target=listen, args=(one,)) for one in wires]
+    for one in listening:
+        one.start()
+    time.sleep(1)
+    since = time.monotonic()
+    with Imap(house.ports["imap"], source="127.0.0.1", select="INBOX"), Pop3(house.ports["pop3"], source="127.0.0.1"):
+        took = time.monotonic() - since
+    for one in listening:
+        one.join()
+    for each in wires:
+        each.close()
+    tell("guesses answered in 6 s of 30 from one address, 10 a minute; the owner meanwhile", f"{len(answered)}; {took:.2f} s")
+    assert all(said.startswith(b"t1 NO") for said in answered)
+    assert 5 <= len(answered) <= 15
+    assert took < 10
+
+
+def test_what_a_smuggler_sends_is_one_letter(house: House) -> None:
+    """Every line end that is none before and behind the dot (`tests/dialogs/smtp/smuggling.txt` has the words), over the real socket."""
+    for before in (b"\n", b"\r", b"\r\n"):
+        for behind in (b"\n", b"\r", b"\r\n", b"\r\r\n", b"\0\r\n"):
+            if (before, behind) == (b"\r\n", b"\r\n"):
+                continue
+            with Smtp(house.ports["smtp"]) as smtp:
+                assert smtp.begin(KNOWN).startswith(b"354")
+                second = b"MAIL FROM:<forged@home.example>\r\nRCPT TO:<ada@home.example>\r\nDATA\r\n" + letter("smuggled") + b".\r\n"
+                smtp.try_send(letter("outer")[:-2] + before + b"." + behind + second + b"QUIT\r\n")
+                said = smtp.rest()
+                assert said.count(b"354") == 0 and said.count(b"250") <= 1, (before, behind, said)
+    with Imap(house.ports["imap"], select="INBOX") as imap:
+        subjects = b"\n".join(imap.run(b"UID FETCH 1:* (BODY.PEEK[HEADER.FIELDS (SUBJECT)])")[0])
+        assert b"Subject: smuggled" not in subjects
+
+
+def _serve(data: Path, stderr: int | None, *, close: bool = False) -> tuple["subprocess.Popen[bytes]", dict[str, int]]:
+    ports = dict(zip(("smtp", "imap"), free_ports(2), strict=True))
+    words = [*COMMAND, "serve", "--data", str(data), "--domain", "home.example", "--plaintext-login"]
+    for protocol, port in ports.items():
+        words += ["--listen", f"{protocol}=127.0.0.1:{port}"]
+    if close:
+        words = ["sh", "-c", 'exec "$@" 2>&-', "sh", *words]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=stderr, stdin=subprocess.DEVNULL, env=environment(), cwd=ROOT)
+
+    def stands() -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", ports["smtp"]), 1).close()
+        except OSError:
+            return False
+        return True
+
+    assert eventually(stands, 30), process.poll()
+    return process, ports
+
+
+@pytest.mark.parametrize("how", ["nobody reads", "reader gone", "closed", "full card"])
+def test_the_journal_never_stops_the_house(tmp_path: Path, how: str) -> None:
+    """stderr is a full pipe, a broken pipe, closed, or a file on a full card: letters go in and out as ever."""
+    data = new_data(tmp_path / "data")
+    reading, writing = os.pipe()
+    if how == "reader gone":
+        os.close(reading)
+    if how == "full card":
+        os.dup2(os.open("/dev/full", os.O_WRONLY), writing)
+    process, ports = _serve(data, writing, close=how == "closed")
+    os.close(writing)
+    try:
+        with Smtp(ports["smtp"]) as smtp:
+            for number in range(700):  # some 180 octets of journal each: more than a pipe holds
+                assert smtp.deliver(letter(f"n{number}")).startswith(b"250")
+        for _ in range(50):
+            Wire(ports["imap"]).close()
+        with Imap(ports["imap"], select="INBOX") as imap:
+            assert any(b"MESSAGES 700" in line for line in imap.ok(b"STATUS INBOX (MESSAGES)"))
+        process.terminate()
+        assert process.wait(30) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        if how != "reader gone":
+            os.close(reading)
