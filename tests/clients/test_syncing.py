@@ -58,9 +58,11 @@ def test_mbsync_both_ways(served: Served, tmp_path: Path) -> None:
     run()
     assert set(copies(near / "INBOX")) == {letter(n) for n in range(1, 6)}
     change_there(served, uids)
-    mine = next(path for path in (near / "INBOX" / "cur").iterdir() if letter(3)[-12:-2] in path.read_bytes().replace(b"\n", b"\r\n"))
-    mine.rename(mine.with_name(mine.name.rpartition(":2,")[0] + ":2,RS"))
-    gone = next(path for path in (near / "INBOX" / "cur").iterdir() if b"end 4" in path.read_bytes())
+    mine, gone = (
+        next(path for kind in ("cur", "new") for path in (near / "INBOX" / kind).iterdir() if mark in path.read_bytes())
+        for mark in (b"end 3", b"end 4")
+    )
+    mine.rename(near / "INBOX" / "cur" / (mine.name.partition(":2,")[0] + ":2,RS"))
     gone.unlink()
     for kind in ("cur", "new", "tmp"):
         (near / "Projects" / kind).mkdir(parents=True)
