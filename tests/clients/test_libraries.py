@@ -1,0 +1,83 @@
+"""What programs build on: imapclient's several letters at once and its changes since, aiosmtplib's ways to send octets."""
+
+import asyncio
+import ssl
+
+import aiosmtplib
+import pytest
+from imapclient import IMAPClient
+
+from tests.clients.conftest import ADA, BEN, Served, letter, own_part
+from tests.support.house import PASSWORD
+
+
+@pytest.fixture(autouse=True)
+def fresh(served: Served) -> None:
+    served.empty()
+    served.empty(person=BEN)
+
+
+def test_imapclient_appends_several_at_once_and_asks_for_changes(served: Served) -> None:
+    context = ssl.create_default_context(cafile=str(served.authority))
+    with IMAPClient("localhost", served.imaps, ssl_context=context) as imap:
+        imap.login(ADA, PASSWORD)
+        imap.multiappend("INBOX", [{"msg": letter(1), "flags": [b"\\Seen"]}, {"msg": letter(2)}, {"msg": letter(3)}])
+        imap.select_folder("INBOX")
+        uids = imap.search("ALL")
+        there = served.letters()
+        assert uids == list(there) == list(range(uids[0], uids[0] + 3))
+        assert list(there.values()) == [(letter(1), frozenset({b"\\Seen"})), (letter(2), frozenset()), (letter(3), frozenset())]
+        then = max(row[b"MODSEQ"][0] for row in imap.fetch(uids, ["MODSEQ"]).values())
+        imap.add_flags([uids[1]], [b"\\Answered"])
+        changed = imap.fetch(uids, ["FLAGS"], [f"CHANGEDSINCE {then}"])
+        assert list(changed) == [uids[1]] and set(changed[uids[1]][b"FLAGS"]) >= {b"\\Answered"}
+        assert changed[uids[1]][b"MODSEQ"][0] > then
+        assert served.letters()[uids[1]] == (letter(2), frozenset({b"\\Answered"}))
+
+
+def test_imapclient_moves_and_keeps_octets_and_flags(served: Served) -> None:
+    served.empty("Archive")
+    with IMAPClient("localhost", served.imaps, ssl_context=ssl.create_default_context(cafile=str(served.authority))) as imap:
+        imap.login(ADA, PASSWORD)
+        assert imap.find_special_folder(b"\\Archive") == "Archive"
+        uids = served.fill([letter(1), letter(2)], flags=("\\Flagged", "$Label1"))
+        imap.select_folder("INBOX")
+        imap.move([uids[0]], "Archive")
+        assert list(served.letters()) == [uids[1]]
+        marks = frozenset({b"\\Flagged", b"$Label1"})
+        assert list(served.letters("Archive").values()) == [(letter(1), marks)]
+        assert served.letters()[uids[1]] == (letter(2), marks)
+
+
+@pytest.mark.parametrize("kind", ["submission", "submissions"])
+def test_aiosmtplib_sends_octets_as_they_are(served: Served, kind: str) -> None:
+    """8BITMIME: a body in UTF-8; SMTPUTF8: a header in it."""
+    mine = (
+        letter(1, "Schöne Grüße")
+        .replace(b"Subject: Letter 1", "Subject: Grüße".encode())
+        .replace(b"Friend <friend@elsewhere.example>", ADA.encode())
+    )
+
+    async def send() -> None:
+        tls = {"start_tls": True} if kind == "submission" else {"use_tls": True}
+        smtp = aiosmtplib.SMTP(hostname="localhost", port=getattr(served, kind), cert_bundle=str(served.authority), **tls)
+        async with smtp:
+            await smtp.login(ADA, PASSWORD)
+            refused, _ = await smtp.sendmail(ADA, [BEN], mine, mail_options=["SMTPUTF8", "BODY=8BITMIME"])
+            assert not refused
+
+    asyncio.run(send())
+    ((octets, flags),) = served.letters(person=BEN).values()
+    assert own_part(octets) == mine and flags == frozenset()
+    assert b"with UTF8SMTPSA" in octets
+
+
+def test_aiosmtplib_does_not_sign_in_with_a_wrong_authority_or_password(served: Served) -> None:
+    async def send(cert_bundle: str | None, password: str) -> None:
+        async with aiosmtplib.SMTP(hostname="localhost", port=served.submissions, use_tls=True, cert_bundle=cert_bundle) as smtp:
+            await smtp.login(ADA, password)
+
+    with pytest.raises(aiosmtplib.SMTPConnectError):
+        asyncio.run(send(None, PASSWORD))
+    with pytest.raises(aiosmtplib.SMTPAuthenticationError):
+        asyncio.run(send(str(served.authority), "not this"))
