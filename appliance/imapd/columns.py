@@ -1,8 +1,8 @@
 """FETCH items that stand in a message's row, told a window at a time.
 
 A hot path: an item gives a whole window's values at once, as one column, and a window's responses are one `%` of a template over
-the zipped columns. Measured over 20,000 rows, SQLite and sending aside: UID FLAGS 0.5 µs a message, the overview of six items
-1.6 µs; one function call an item and message costs three times that.
+the zipped columns. Measured for 20,000 messages, CPU in all with SQLite's reading and queueing for the stream: UID FLAGS 19 ms (8 of them
+here), the overview of six items 100 ms (38 here, 60 for SQLite's 12 MB); one function call an item and message would add 60 ms.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from appliance.mail.date import encode_internal_date
 from appliance.store.mailbox import Row, Want
 
-from .windows import Window
+from .windows import BODYSTRUCTURE, INTERNAL_AT, Window
 
 if TYPE_CHECKING:
     from .selected import Selected
@@ -41,13 +41,13 @@ def plain(name: bytes, want: Want, template: bytes, field: str) -> Column:
 
 def _dates(selected: "Selected", rows: "Sequence[Row]") -> Iterable[bytes]:
     days: dict[int, bytes] = {}
-    return [encode_internal_date(row[3], days) for row in rows]
+    return [encode_internal_date(at, days) for at in map(itemgetter(INTERNAL_AT), rows)]
 
 
 def _bodies(selected: "Selected", rows: "Sequence[Row]") -> Iterable[bytes]:
     from appliance.protocol.imap.bodystructure import body_of
 
-    return [body_of(row.bodystructure) for row in rows]
+    return map(body_of, map(itemgetter(BODYSTRUCTURE), rows))
 
 
 UID = plain(b"UID", Want.FLAGS, b"UID %d", "uid")

@@ -41,7 +41,7 @@ from appliance.protocol.imap.sequence import Ranges, contains, normal, places_of
 from appliance.store.mailbox import Want
 
 from .letter_text import LetterText
-from .windows import open_letters, read, spans
+from .windows import ENVELOPE, INTERNAL_AT, OCTETS, SENT_AT, open_letters, read, spans
 
 if TYPE_CHECKING:
     from appliance.store.mailbox import Letter, Row
@@ -195,10 +195,10 @@ class _Compiler:
                 return lambda number, row, facts: row[0] in kept
             case Size(above, below):
                 least, most = -1 if above is None else above, 2**63 if below is None else below
-                return lambda number, row, facts: least < row.octets < most
+                return lambda number, row, facts: least < row[OCTETS] < most
             case Dated(Clock.ARRIVED, first, end):
                 start_s, end_s = -(2**63) if first is None else first * DAY_S, 2**63 if end is None else end * DAY_S
-                return lambda number, row, facts: start_s <= row.internal_at < end_s
+                return lambda number, row, facts: start_s <= row[INTERNAL_AT] < end_s
             case Dated(_, first, end):
                 return _sent(first, end)
             case ChangedSince(modseq):
@@ -262,14 +262,14 @@ def _sent(first: int | None, end: int | None) -> Test:
     lo, hi = -(2**63) if first is None else first, 2**63 if end is None else end
 
     def test(number: int, row: Any, facts: Facts) -> bool:
-        if row.sent_at is None:
+        if row[SENT_AT] is None:
             return False
-        early, late = (row.sent_at - ZONE_S) // DAY_S, (row.sent_at + ZONE_S) // DAY_S
+        early, late = (row[SENT_AT] - ZONE_S) // DAY_S, (row[SENT_AT] + ZONE_S) // DAY_S
         if late < lo or early >= hi:
             return False
         if lo <= early and late < hi:
             return True
-        written = parse_zoned(parse_envelope(row.envelope).date or b"")
+        written = parse_zoned(parse_envelope(row[ENVELOPE]).date or b"")
         return written is not None and lo <= sum(written) // DAY_S < hi
 
     return test
@@ -281,9 +281,13 @@ def _in_envelope(field: str, needle: str) -> Test:
     from appliance.protocol.imap.envelope_fields import ADDRESS_FIELDS, address_text, parse_envelope
 
     place = ADDRESS_FIELDS.index(field) if field in ADDRESS_FIELDS else -1
+    word = needle.encode() if needle.isalnum() and needle.isascii() else b""
 
     def test(number: int, row: Any, facts: Facts) -> bool:
-        envelope = parse_envelope(row.envelope)
+        wire: bytes = row[ENVELOPE]
+        if word and wire.isascii() and b"=?" not in wire and word not in wire.lower():
+            return False  # nine of ten: nothing is encoded, so the word would stand there as it is
+        envelope = parse_envelope(wire)
         addresses = envelope.addresses[place] if place >= 0 else ()
         octets = address_text(addresses) if addresses else envelope.subject if place < 0 else None
         return octets is not None and needle in folded(decode_words(octets))

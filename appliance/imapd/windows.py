@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, cast
 
 from appliance.mail.ids import Uid
 from appliance.mail.limits import WINDOW_ROWS
-from appliance.store.mailbox import Want
+from appliance.store.mailbox import Row, Want
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.sequence import Ranges
-    from appliance.store.mailbox import Letter, Row
+    from appliance.store.mailbox import Letter
 
     from .selected import Selected
 
@@ -26,6 +26,10 @@ GAP_ROWS = 64
 LETTERS_OCTETS = 256 * 2**10
 """Letters read at once, and so held by one FETCH or SEARCH."""
 
+INTERNAL_AT, OCTETS, ENVELOPE, BODYSTRUCTURE, SENT_AT = map(
+    Row._fields.index, ("internal_at", "octets", "envelope", "bodystructure", "sent_at")
+)
+"""Places in a row; `uid`, `flags` and `modseq` are 0, 1 and 2."""
 _UID_OF = itemgetter(0)
 
 
@@ -54,15 +58,15 @@ def spans(places: "Ranges", rows: int = WINDOW_ROWS, gap: int = GAP_ROWS) -> "It
 
 
 async def read(selected: "Selected", span: "list[tuple[int, int]]", want: "Want") -> Window:
-    """The rows of one span; of flags alone they are plain tuples, a Row's first fields. Raises StoreError."""
+    """The rows of one span; without Want.BODY they are plain tuples, a Row's first fields. Raises StoreError."""
     start, end = span[0][0], span[-1][1]
     uids = selected.view.uids[start:end]
     first, last = Uid(uids[0]), Uid(uids[-1])
     rows: list[Row]
-    if want == Want.FLAGS:
-        rows = cast("list[Row]", await selected.mailbox.flag_rows(first, last, end - start))
-    else:
+    if Want.BODY in want:
         rows = await selected.mailbox.rows(first, last, want, end - start)
+    else:
+        rows = cast("list[Row]", await selected.mailbox.raw_rows(first, last, want, end - start))
     if len(span) == 1 and len(rows) == len(uids) and array("I", map(_UID_OF, rows)) == uids:
         return Window(range(start + 1, end + 1), rows)
     by_uid: dict[int, Row] = {}

@@ -7,44 +7,50 @@ bounded by a piece and a line. Letters and needles are folded alike (`query.fold
 import re
 from binascii import Error as BinasciiError
 from binascii import a2b_base64, a2b_qp
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from .content import parse_content_type
 from .encoding import decode_text, decode_words
-from .header import fields, value
+from .header import fields, unfold
 from .partmap import BASE64, QUOTED_PRINTABLE
 from .query import folded
 
 HELD_OCTETS = 64 * 2**10
 """A line longer than this is read in pieces; a character may be lost where it is cut."""
-_FOLD = re.compile(rb"\r?\n[ \t]+")
+_FOLD = re.compile(rb"\n[ \t]+")
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
 
 
 def header_text(block: bytes) -> str:
     """A header block for people: a field a line, unfolded, encoded words decoded."""
-    return decode_words(_FOLD.sub(b" ", block))
+    return decode_words(_FOLD.sub(b" ", block.replace(b"\r\n", b"\n")))
 
 
 def field_texts(block: bytes, name: str) -> list[str]:
     """The values of every field of that lower-case name, for people."""
     wanted = name.encode("utf-8", "replace")
-    return [
-        decode_words(_FOLD.sub(b" ", block[field.value_start : field.end]).strip(b" \t\r\n"))
-        for field in fields(block)
-        if field.name.lower() == wanted
-    ]
+    return [header_text(block[start:end]).strip() for start, end in _places(block, wanted)]
 
 
 def text_charset(block: bytes) -> str | None:
     """The charset of the part with that header (RFC 2045 §5.2: no type is text); None when its body is nothing to read words in."""
-    named = value(block, b"content-type")
-    if named is None:
+    start, end = next(_places(block, b"content-type"), (0, 0))
+    if not end:
         return "utf-8"
-    kind, _, parameters = parse_content_type(named)
+    kind, _, parameters = parse_content_type(unfold(block[start:end]))
     if kind and kind.lower() not in (b"text", b"message"):
         return None
     return next((name.decode("ascii", "replace") for key, name in parameters if key.lower() == b"charset"), "utf-8")
+
+
+def _places(block: bytes, wanted: bytes) -> Iterator[tuple[int, int]]:
+    """Where the values of the fields of a lower-case name stand; fields before the first of them are not walked."""
+    first = re.search(rb"^" + re.escape(wanted) + rb"[ \t]*:", block, re.IGNORECASE | re.MULTILINE)
+    if first is not None:
+        shift = first.start()
+        for field in fields(block[shift:]):
+            if field.name.lower() == wanted:
+                yield field.value_start + shift, field.end + shift
 
 
 class PartText:
