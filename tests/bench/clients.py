@@ -6,6 +6,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from tests.support.house import PASSWORD
 
@@ -132,7 +133,7 @@ class Imap:
 
     def append_many(self, box: str, letters: Iterator[bytes], batch: int = 100) -> None:
         while True:
-            some = [letter for letter, _ in zip(letters, range(batch), strict=False)]
+            some = list(islice(letters, batch))
             if not some:
                 return
             self.sock.sendall(b"".join([b"Zq7x1 APPEND ", box.encode(), *(b" {%d+}\r\n%b" % (len(m), m) for m in some), b"\r\n"]))
@@ -165,8 +166,8 @@ class Pop3:
         count, tail = 0, b""
         while tail[-5:] != b"\r\n.\r\n":
             more = self.sock.recv(1 << 20)
-            if not more:
-                raise ConnectionError
+            if not more or (not count and not more.startswith(b"+OK")):
+                raise ConnectionError(more[:80])
             count += len(more)
             tail = (tail + more)[-5:]
         return count
