@@ -8,13 +8,19 @@ from .ids import PersonId
 
 @dataclass(slots=True)
 class Recipient:
-    """One accepted RCPT TO. `people` are the local mailboxes it comes to (an alias may name several).
+    """One accepted RCPT TO. `people` are the local mailboxes it comes to (an alias may name several), `outside` the addresses of
+    other houses it leads to: the address itself, or an alias's targets (`forwarded`).
 
-    `address` is None for the bare `<postmaster>` (RFC 5321 §4.5.1).
+    `address` is None for the bare `<postmaster>` (RFC 5321 §4.5.1). `notify` holds NEVER, or some of SUCCESS, FAILURE and
+    DELAY; None when the sender did not say (RFC 3461 §4.1). `orcpt` is "type;address" decoded from xtext, or "" (§4.2).
     """
 
     address: Address | None
     people: tuple[PersonId, ...] = ()
+    outside: tuple[Address, ...] = ()
+    forwarded: bool = False
+    notify: frozenset[str] | None = None
+    orcpt: str = ""
 
     def __str__(self) -> str:
         return str(self.address) if self.address else "postmaster"
@@ -22,13 +28,21 @@ class Recipient:
 
 @dataclass(slots=True)
 class Envelope:
-    """`sender` is None for the null path. `body` is "7BIT", "8BITMIME" or "BINARYMIME" (RFC 6152, RFC 3030)."""
+    """`sender` is None for the null path. `body` is "7BIT", "8BITMIME" or "BINARYMIME" (RFC 6152, RFC 3030).
+
+    `ret` is "FULL", "HDRS" or "" (RFC 3461 §4.3), `envid` decoded from xtext (§4.4), `require_tls` RFC 8689 §2,
+    `release_at` the UTC second before which nothing leaves the house, 0 for at once (RFC 4865).
+    """
 
     sender: Address | None
     recipients: list[Recipient] = field(default_factory=list)
     body: str = "7BIT"
     smtputf8: bool = False
     declared_octets: int | None = None
+    ret: str = ""
+    envid: str = ""
+    require_tls: bool = False
+    release_at: int = 0
 
     def people(self) -> dict[PersonId, Recipient]:
         """Everybody the letter comes to, once each, with the first recipient that led there."""

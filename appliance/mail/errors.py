@@ -55,6 +55,10 @@ class AuthError(HouseError):
     """Signing in went wrong in a way that is not a plain refusal."""
 
 
+class LookupTrouble(HouseError):
+    """The name service gave no usable answer; asking again later may help."""
+
+
 class SetupError(HouseError):
     """Wrong settings, files or words; `remedy` says what to do about it."""
 

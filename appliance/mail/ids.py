@@ -16,3 +16,5 @@ MessageId = NewType("MessageId", int)
 """A message's identity across COPY and MOVE; not the Message-ID header."""
 BodyId = NewType("BodyId", int)
 """The octets as received, shared by every row that needs them."""
+QueueId = NewType("QueueId", int)
+"""One letter on its way to one destination."""

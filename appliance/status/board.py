@@ -14,13 +14,18 @@ import trio
 from appliance.mail.clock import Clock
 
 from .events import (
+    AttemptBegun,
     CertificateState,
     CertificateTrouble,
     ClockState,
     Event,
     HouseState,
     LetterAccepted,
+    LetterDelayed,
+    LetterFailed,
     LetterRefused,
+    LetterSent,
+    LineState,
     ListenerDown,
     ListenerUp,
     LoginFailed,
@@ -28,6 +33,8 @@ from .events import (
     PartCrashed,
     PartRunning,
     PeopleState,
+    QueueState,
+    SendingLimited,
     SessionClosed,
     SessionFailed,
     SessionOpened,
@@ -40,7 +47,9 @@ if TYPE_CHECKING:
     from .snapshot import Snapshot
 
 RECENT = 20
-"""Letters and refusals remembered."""
+"""Letters, refusals and sendings remembered."""
+LIMITED = 64
+"""People held back for sending too much who are named."""
 GUESSES = 256
 """Wrong passwords remembered for counting those of the last ten minutes."""
 LATELY_S = 600
@@ -81,6 +90,13 @@ class Board:
         self.accepted = self.refused = self.octets = 0
         self.deliveries: deque[tuple[float, LetterAccepted]] = deque(maxlen=RECENT)
         self.refusals: deque[tuple[float, LetterRefused]] = deque(maxlen=RECENT)
+        self.queue = QueueState(0, 0, 0, 0, 0, 0.0, None)
+        self.queue_at_mono = self.started_mono
+        self.sending_mono = self.arrival_mono = float("-inf")
+        self.sent = self.failed = 0
+        self.sendings: deque[tuple[float, LetterSent | LetterDelayed | LetterFailed]] = deque(maxlen=RECENT)
+        self.line = LineState("unknown", "direct", "")
+        self.limited: dict[str, None] = {}
         self.storage = StorageState(0, 0, 0)
         self.storage_trouble = StorageTrouble("", "")
         self.certificate = CertificateState((), 0, "")
@@ -106,6 +122,13 @@ class Board:
             ClockState: self._clock_state,
             HouseState: self._house_state,
             PeopleState: self._people_state,
+            QueueState: self._queue_state,
+            AttemptBegun: self._attempt_begun,
+            LetterSent: self._letter_sent,
+            LetterDelayed: self._letter_delayed,
+            LetterFailed: self._letter_failed,
+            LineState: self._line_state,
+            SendingLimited: self._sending_limited,
         }
 
     def publish(self, event: Event) -> None:
@@ -182,6 +205,7 @@ class Board:
     def _letter_accepted(self, e: LetterAccepted) -> None:
         self.accepted += 1
         self.octets += e.octets
+        self.arrival_mono = self.clock.mono_s()
         self.deliveries.append((self.clock.wall_s(), e))
 
     def _letter_refused(self, e: LetterRefused) -> None:
@@ -215,3 +239,31 @@ class Board:
 
     def _people_state(self, e: PeopleState) -> None:
         self.people = e
+
+    def _queue_state(self, e: QueueState) -> None:
+        self.queue = e
+        self.queue_at_mono = self.clock.mono_s()
+
+    def _attempt_begun(self, e: AttemptBegun) -> None:
+        self.sending_mono = self.clock.mono_s()
+
+    def _letter_sent(self, e: LetterSent) -> None:
+        self.sent += e.recipients
+        self.sending_mono = self.clock.mono_s()
+        self.sendings.append((self.clock.wall_s(), e))
+
+    def _letter_delayed(self, e: LetterDelayed) -> None:
+        self.sendings.append((self.clock.wall_s(), e))
+
+    def _letter_failed(self, e: LetterFailed) -> None:
+        self.failed += e.recipients
+        self.sendings.append((self.clock.wall_s(), e))
+
+    def _line_state(self, e: LineState) -> None:
+        self.line = e
+
+    def _sending_limited(self, e: SendingLimited) -> None:
+        if e.limited and len(self.limited) < LIMITED:
+            self.limited[e.who] = None
+        elif not e.limited:
+            self.limited.pop(e.who, None)

@@ -105,6 +105,21 @@ def _nobody(s: Snapshot) -> list[str]:
     return ["No people yet: every letter is refused."] if s.people_known and not s.people else []
 
 
+def _line_closed(s: Snapshot) -> list[str]:
+    if s.line.route == "none" and (s.queue.waiting or s.line.port_25 == "blocked"):
+        return [s.line.sentence]
+    return []
+
+
+def _stuck(s: Snapshot) -> list[str]:
+    n = s.queue.stuck
+    return [f"{n} {'letter needs' if n == 1 else 'letters need'} you: waiting too long, or held."] if n else []
+
+
+def _limited(s: Snapshot) -> list[str]:
+    return [f"{who} has sent unusually much and is held back for a while." for who in s.limited]
+
+
 def _phase(name: str, sentence: str) -> Callable[[Snapshot], list[str]]:
     return lambda s: [sentence] if s.phase == name else []
 
@@ -116,6 +131,9 @@ ROWS: tuple[Row, ...] = (
     Row("certificate-over", "critical", _certificate_over, "Put a fresh one in place, or take the certificate lines out of the settings."),
     Row("part-down", "warning", _parts_down, "It is started again by itself; the journal says what went wrong."),
     Row("storage-low", "warning", _card_nearly_full, "Delete mail or use a larger card soon."),
+    Row("line-closed", "warning", _line_closed, "Set a relay in the settings, [[relay]]; waiting letters then leave by themselves."),
+    Row("queue-stuck", "warning", _stuck, "See which with `pillarbox queue list`."),
+    Row("sending-limited", "warning", _limited, "If that was not this person: `pillarbox person password ADDRESS` sets a new password."),
     Row("certificate-ending", "warning", _certificate_ending, "Renew it where it came from, or run `pillarbox certificate renew`."),
     Row("certificate-trouble", "warning", _certificate_trouble, "Look at the certificate and key files; the one before stays in use."),
     Row("guessing", "warning", _guessing, "Nothing needs doing: guesses are slowed down. Long passwords are safe."),

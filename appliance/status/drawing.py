@@ -4,13 +4,17 @@ from dataclasses import replace
 
 from .board import LATELY_S, Board
 from .conditions import conditions_of
+from .events import LetterDelayed, LetterFailed, LetterSent
 from .snapshot import (
     CertificateFacts,
     DeliveryFacts,
+    LineFacts,
     ListenerFacts,
     LoginFacts,
     PartFacts,
+    QueueFacts,
     RefusalFacts,
+    SendingFacts,
     SessionFacts,
     Snapshot,
     StorageFacts,
@@ -50,6 +54,12 @@ def draw(board: Board, mono: float) -> Snapshot:
         refusals=tuple(
             RefusalFacts(int(at), e.protocol, e.peer, e.sender, e.recipient, e.reply) for at, e in reversed(board.refusals)
         ),
+        queue=_queue(board, mono),
+        letters_sent=board.sent,
+        letters_failed=board.failed,
+        sendings=tuple(_sending(at, e) for at, e in reversed(board.sendings)),
+        line=LineFacts(board.line.port_25, board.line.route, board.line.sentence),
+        limited=tuple(board.limited),
         storage=StorageFacts(
             storage.free_octets, storage.total_octets, storage.mail_octets, trouble.kind, trouble.text if trouble.kind else ""
         ),
@@ -60,6 +70,22 @@ def draw(board: Board, mono: float) -> Snapshot:
         ),
     )
     return replace(bare, conditions=conditions_of(bare))
+
+
+def _queue(board: Board, mono: float) -> QueueFacts:
+    """Instants are told as the wall clock reads now, so that a step of it leaves no trace in them."""
+    e, now = board.queue, board.clock.wall_s()
+    seen_at = now - (mono - board.queue_at_mono)
+    oldest_at = int(seen_at - e.oldest_s) if e.waiting or e.held else 0
+    next_try_at = int(seen_at + e.next_s) if e.next_s is not None else 0
+    return QueueFacts(e.waiting, e.held, e.trying, e.stuck, e.lanes, oldest_at, next_try_at)
+
+
+def _sending(at: float, e: LetterSent | LetterDelayed | LetterFailed) -> SendingFacts:
+    if isinstance(e, LetterSent):
+        return SendingFacts(int(at), "sent", e.letter, e.domain, e.recipients, f"{e.host}, {e.tls or 'not encrypted'}")
+    what = "failed" if isinstance(e, LetterFailed) else "delayed"
+    return SendingFacts(int(at), what, e.letter, e.domain, e.recipients, e.reason)
 
 
 def _place(protocol: str) -> int:

@@ -161,8 +161,84 @@ class PeopleState:
     domains: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """What waits to leave: destinations of letters; `stuck` of them need a person (held, or refused a whole day).
+
+    `oldest_s` is how long the oldest has waited; `next_s` is seconds to the next attempt, None when none is due ever.
+    """
+
+    waiting: int
+    held: int
+    trying: int
+    stuck: int
+    lanes: int
+    oldest_s: float
+    next_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptBegun:
+    """A conversation about one letter with the house of `domain` begins."""
+
+    letter: str
+    domain: str
+
+
+@dataclass(frozen=True, slots=True)
+class LetterSent:
+    """The next house took the letter for so many recipients; `tls` is "" for plain text."""
+
+    letter: str
+    domain: str
+    host: str
+    recipients: int
+    octets: int
+    tls: str
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LetterDelayed:
+    """It will be tried again in `again_s`; `reason` is a sentence."""
+
+    letter: str
+    domain: str
+    recipients: int
+    reason: str
+    again_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LetterFailed:
+    """Given up; the sender is told. `reason` is a sentence."""
+
+    letter: str
+    domain: str
+    recipients: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineState:
+    """The way out: `port_25` is "open", "blocked" or "unknown"; `route` is how letters leave now ("direct", "relay NAME", "none")."""
+
+    port_25: str
+    route: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendingLimited:
+    """A person has sent more than allowed; `limited` False when they may send again."""
+
+    who: str
+    limited: bool
+
+
 Event = (
     ListenerUp | ListenerDown | SessionOpened | SessionClosed | SessionRefused | SessionFailed | LoginSucceeded | LoginFailed
     | LetterAccepted | LetterRefused | StorageState | StorageTrouble | PartCrashed | PartRunning | CertificateState
-    | CertificateTrouble | ClockState | HouseState | PeopleState
+    | CertificateTrouble | ClockState | HouseState | PeopleState | QueueState | AttemptBegun | LetterSent | LetterDelayed
+    | LetterFailed | LineState | SendingLimited
 )

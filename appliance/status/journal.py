@@ -17,13 +17,18 @@ import trio
 from appliance.mail.clock import Clock
 
 from .events import (
+    AttemptBegun,
     CertificateState,
     CertificateTrouble,
     ClockState,
     Event,
     HouseState,
     LetterAccepted,
+    LetterDelayed,
+    LetterFailed,
     LetterRefused,
+    LetterSent,
+    LineState,
     ListenerDown,
     ListenerUp,
     LoginFailed,
@@ -31,6 +36,8 @@ from .events import (
     PartCrashed,
     PartRunning,
     PeopleState,
+    QueueState,
+    SendingLimited,
     SessionClosed,
     SessionFailed,
     SessionOpened,
@@ -70,6 +77,13 @@ WORDS: tuple[tuple[type, str], ...] = (
     (ClockState, "clock"),
     (HouseState, "house"),
     (PeopleState, "people"),
+    (QueueState, ""),  # a figure, not a fact
+    (AttemptBegun, ""),  # its end tells it all
+    (LetterSent, "letter sent"),
+    (LetterDelayed, "letter delayed"),
+    (LetterFailed, "letter failed"),
+    (LineState, "way out"),
+    (SendingLimited, "sending limited"),
 )
 """What each event is called; "" leaves no line."""
 

@@ -62,6 +62,40 @@ class RefusalFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueFacts:
+    """Destinations of letters that wait to leave. `stuck` need a person; `oldest_at` and `next_try_at` are 0 when there is none."""
+
+    waiting: int
+    held: int
+    trying: int
+    stuck: int
+    lanes: int
+    oldest_at: int
+    next_try_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendingFacts:
+    """One end of an attempt: `what` is "sent", "delayed" or "failed"; `text` the host and its TLS, or the reason."""
+
+    at: int
+    what: str
+    letter: str
+    domain: str
+    recipients: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineFacts:
+    """The way out of the house, see `LineState`; `sentence` is "" until it was looked at."""
+
+    port_25: str
+    route: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class LoginFacts:
     """`failed_lately` counts wrong passwords of the last ten minutes, from `peers_lately` addresses."""
 
@@ -121,6 +155,12 @@ class Snapshot:
     letters_octets: int
     deliveries: tuple[DeliveryFacts, ...]
     refusals: tuple[RefusalFacts, ...]
+    queue: QueueFacts
+    letters_sent: int
+    letters_failed: int
+    sendings: tuple[SendingFacts, ...]
+    line: LineFacts
+    limited: tuple[str, ...]
     storage: StorageFacts
     certificate: CertificateFacts
     parts: tuple[PartFacts, ...]

@@ -33,6 +33,15 @@ def readable(snapshot: Snapshot) -> str:
         lines.append(f"  accepted   {_when(letter.at)} from {letter.sender or '<>'} by {letter.protocol}, {_size(letter.octets)}")
     for refusal in s.refusals[:3]:
         lines.append(f"  refused    {_when(refusal.at)} from {refusal.sender or '<>'} to {refusal.recipient}: {refusal.reply}")
+    if s.line.sentence:
+        lines.append(f"way out      {s.line.sentence}")
+    if s.queue.waiting or s.queue.held:
+        soon = f", next try {_when(s.queue.next_try_at)}" if s.queue.next_try_at else ""
+        lines.append(f"queue        {s.queue.waiting} waiting, {s.queue.held} held, oldest since {_when(s.queue.oldest_at)}{soon}")
+    if s.letters_sent or s.letters_failed:
+        lines.append(f"sent         {s.letters_sent} recipients, {s.letters_failed} failed since the start")
+    for one in s.sendings[:3]:
+        lines.append(f"  {one.what:<10} {_when(one.at)} {one.letter} to {one.domain}: {one.text}")
     lines.append(f"signing in   {s.logins.succeeded} times, {s.logins.failed} wrong passwords")
     if s.storage.total_octets:
         card = s.storage

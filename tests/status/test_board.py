@@ -25,6 +25,27 @@ def test_every_event_of_the_catalogue_has_its_fold_and_its_words() -> None:
     assert {kind for kind, _ in WORDS} == kinds
 
 
+def test_what_waits_and_leaves_is_told_in_wall_time() -> None:
+    clock = HandClock()
+    board = Board(clock)
+    now = int(clock.wall_s())
+    board.publish(e.QueueState(2, 1, 0, 1, 2, 600.0, 30.0))
+    board.publish(e.LetterSent("A1", "far.example", "mx.far.example", 2, 900, "TLSv1.3", 0.4))
+    board.publish(e.LetterFailed("A2", "gone.example", 1, "Nobody there."))
+    s = board.snapshot()
+    assert (s.queue.waiting, s.queue.held, s.queue.oldest_at, s.queue.next_try_at) == (2, 1, now - 600, now + 30)
+    assert (s.letters_sent, s.letters_failed) == (2, 1)
+    failed, sent = s.sendings
+    assert (failed.what, failed.letter, failed.text) == ("failed", "A2", "Nobody there.")
+    assert (sent.what, sent.letter, sent.text) == ("sent", "A1", "mx.far.example, TLSv1.3")
+    board.publish(e.SendingLimited("ada@home.example", True))
+    assert board.snapshot().limited == ("ada@home.example",)
+    board.publish(e.SendingLimited("ada@home.example", False))
+    board.publish(e.QueueState(0, 0, 0, 0, 0, 0.0, None))
+    s = board.snapshot()
+    assert s.limited == () and (s.queue.oldest_at, s.queue.next_try_at) == (0, 0)
+
+
 def test_sessions_letters_and_logins_are_counted() -> None:
     clock = HandClock()
     board = Board(clock)

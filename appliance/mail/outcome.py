@@ -1,0 +1,71 @@
+"""What became of one recipient in one attempt, as values (RFC 3464 §2.3.3, RFC 3463).
+
+Every way an attempt can end is one Outcome; nothing about a recipient is ever an exception. `Reason` is the table from which
+the queue decides (wait, give up, take another route) and notices choose their sentence.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from .reply import Reply
+
+
+class Fate(Enum):
+    """The action field of a delivery status; `DEFERRED` is the only one that keeps a recipient in the queue."""
+
+    RELAYED = "relayed"
+    DELIVERED = "delivered"
+    EXPANDED = "expanded"
+    DEFERRED = "delayed"
+    FAILED = "failed"
+
+
+class Reason(Enum):
+    """Why. The other house's own word decides between DEFERRED and FAILED where it gave one."""
+
+    TAKEN = "the next house took it"
+    REFUSED = "the other house refused it"
+    NOT_NOW = "the other house asked to come back later"
+    REPUTATION = "the other house does not take letters from this line"
+    UNREACHABLE = "no connection to the other house"
+    LOST = "the connection broke off"
+    NO_ANSWER = "the other house did not answer in time"
+    UNSURE = "the connection broke off before the last answer: the letter may arrive twice"
+    DNS = "the name service gave no answer"
+    NO_DOMAIN = "no such domain"
+    NO_MAIL = "the domain takes no mail"
+    LOOP = "the way leads back to this house"
+    TLS = "the connection could not be made safe"
+    SIGN_IN = "the relay did not accept the name and password"
+    CONVERSION = "the letter cannot be put into a form the other house takes"
+    TOO_BIG = "the letter is larger than the other house takes"
+    NO_ROUTE = "no way out of the house is set"
+    EXPIRED = "it could not be delivered in time"
+    CANCELLED = "it was called back"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`status` is an enhanced code such as "5.1.1"; `reply` the words of `host`, the name of the other house's server ("" when
+    nobody was reached); `text` one sentence of ours for people."""
+
+    fate: Fate
+    status: str
+    reason: Reason
+    text: str
+    host: str = ""
+    reply: Reply | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """One conversation with another house: where, how safe, how long. `tls` is "" or "TLSv1.3", `verified` is "", "none",
+    "certificate", "mta-sts" or "dane"."""
+
+    host: str
+    address: str
+    port: int
+    tls: str
+    cipher: str
+    verified: str
+    duration_s: float

@@ -1,0 +1,29 @@
+"""What one mail transaction carries to the next house: envelope, options, and the letter's octets to be read from the start."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from .address import Address
+from .envelope import Recipient
+
+Pieces = Callable[[], AbstractAsyncContextManager[AsyncIterator[bytes]]]
+"""`async with pieces() as octets: async for piece in octets`: the same octets each time, in pieces of at most 64 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """`letter` is the name told to its sender. `body`, `smtputf8`, `ret`, `envid`, `require_tls` as in Envelope; each recipient's
+    address is outside the house. `author` is the domain of ours the letter is signed for, "" for none (forwarded letters)."""
+
+    letter: str
+    sender: Address | None
+    recipients: tuple[Recipient, ...]
+    octets: int
+    pieces: Pieces
+    body: str = "7BIT"
+    smtputf8: bool = False
+    ret: str = ""
+    envid: str = ""
+    require_tls: bool = False
+    author: str = ""
