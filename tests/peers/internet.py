@@ -72,7 +72,8 @@ class Host:
         script = f"""set -e
 mount -t tmpfs none /mnt && mkdir /mnt/up /mnt/work /mnt/root && {copies}
 mount -t overlay none -o lowerdir=/,upperdir=/mnt/up,workdir=/mnt/work /mnt/root
-mount --rbind /dev /mnt/root/dev && mount -t proc none /mnt/root/proc && mount -t tmpfs none /mnt/root/tmp && mount -t tmpfs none /mnt/root/run
+mount --rbind /dev /mnt/root/dev && mount -t proc none /mnt/root/proc
+mount -t tmpfs none /mnt/root/tmp && mount -t tmpfs none /mnt/root/run
 rm -f /mnt/root/etc/resolv.conf && echo nameserver {name_server} > /mnt/root/etc/resolv.conf
 exec chroot /mnt/root sh -c 'touch /run/booted; exec sleep 100000'"""
         words = ["ip", "netns", "exec", self.space, "unshare", "--mount", "--pid", "--uts", "--fork", "--kill-child", "sh", "-c", script]

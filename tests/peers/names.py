@@ -73,9 +73,8 @@ class Names:
         place = self._place / name
         place.mkdir(exist_ok=True)
         conf = place / "named.conf"
-        conf.write_text(
-            f'options {{ directory "{place}"; pid-file none; session-keyfile none; allow-query {{ any; }}; {options} }};\ncontrols {{ }};\n{rest}'
-        )
+        own = f'directory "{place}"; pid-file none; session-keyfile none; allow-query {{ any; }};'
+        conf.write_text(f"options {{ {own} {options} }};\ncontrols {{ }};\n{rest}")
         log = (place / "log").open("wb")
         words = ["ip", "netns", "exec", host.space, "named", "-g", "-n", "1", "-c", str(conf)]
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
