@@ -8,7 +8,7 @@ Each person gets one copy however many recipients led to them. Everything goes i
 """
 
 from appliance.mail.address import encode_address
-from appliance.mail.envelope import Envelope, Recipient
+from appliance.mail.envelope import Envelope, written
 from appliance.store.mailbox import Filing, Store
 
 
@@ -21,6 +21,3 @@ async def file_copies(store: Store, envelope: Envelope, trace: bytes, at: int) -
         filings.append(Filing(mailbox=await store.inbox_of(person), prefix=prefix, internal_at=at))
     return filings
 
-
-def written(recipient: Recipient) -> bytes:
-    return encode_address(recipient.address) if recipient.address else b"postmaster"

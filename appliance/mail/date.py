@@ -50,7 +50,7 @@ def parse_zoned(value: bytes) -> tuple[int, int] | None:
     if day is None or month is None or year is None or time is None or not 1 <= day <= 31:
         return None
     zone_s = 60 * _zone(words[4]) if len(words) > 4 else 0
-    return _days(year, month, day) * 86400 + time - zone_s, zone_s
+    return days_of(year, month, day) * 86400 + time - zone_s, zone_s
 
 
 def _words(value: bytes) -> list[bytes]:
@@ -130,7 +130,7 @@ def _military(letter: int) -> int:
     return (12 - letter) * 60 if letter < 25 else 0
 
 
-def _days(year: int, month: int, day: int) -> int:
+def days_of(year: int, month: int, day: int) -> int:
     """Days from 1970 to a day of the Gregorian calendar; `month` counts from 0, days beyond the month run on."""
     shifted = year - (month < 2)
     era, year_of_era = divmod(shifted, 400)
@@ -201,7 +201,7 @@ def parse_internal_date(value: bytes) -> int | None:
     time = _time(value[12:20])
     if time is None or not 1 <= day <= _MONTH_DAYS[place] or int(zone[3:]) > 59:
         return None
-    return _days(year, place, day) * 86400 + time - 60 * _zone(zone)
+    return days_of(year, place, day) * 86400 + time - 60 * _zone(zone)
 
 
 def parse_day(value: bytes) -> int | None:
@@ -212,4 +212,4 @@ def parse_day(value: bytes) -> int | None:
     if number is None or long_year is None or len(year) != 4 or month.lower() not in _LOWER_MONTHS:
         return None
     place = _LOWER_MONTHS.index(month.lower())
-    return _days(long_year, place, number) if 1 <= number <= _MONTH_DAYS[place] else None
+    return days_of(long_year, place, number) if 1 <= number <= _MONTH_DAYS[place] else None

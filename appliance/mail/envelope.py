@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .address import Address
+from .address import Address, encode_address
 from .ids import PersonId
 
 
@@ -51,3 +51,8 @@ class Envelope:
             for person in recipient.people:
                 found.setdefault(person, recipient)
         return found
+
+
+def written(recipient: Recipient) -> bytes:
+    """The address as Delivered-To and notices name it."""
+    return encode_address(recipient.address) if recipient.address else b"postmaster"

@@ -1,4 +1,5 @@
-"""Who a letter says it is from: the From and Sender fields, caught while the letter streams by (RFC 5322 §3.6.2).
+"""Who a letter says it is from, and which addresses it was delivered to before: From, Sender and Delivered-To, caught while
+the letter streams by (RFC 5322 §3.6.2, RFC 9228).
 
 Promise: every From and Sender field of the header is looked at, not only the first, in bounded memory and linear time
 however small the pieces. A field that cannot be read to its end as addresses makes `unreadable` true, and so do more than
@@ -18,14 +19,14 @@ FIELD_OCTETS = 16 * 2**10
 ADDRESSES = 200
 """More authors than any letter has."""
 _PLACEHOLDERS = frozenset({MISSING_DOMAIN, SYNTAX_ERROR})
-_NAMED = re.compile(rb"(?:\A|\n)(from|sender)[ \t]*:((?:[^\n]|\n[ \t])*)", re.IGNORECASE)
+_NAMED = re.compile(rb"(?:\A|\n)(from|sender|delivered-to)[ \t]*:((?:[^\n]|\n[ \t])*)", re.IGNORECASE)
 _END = re.compile(rb"\n\r?\n")
 
 
 class Authors:
     """Feed it the letter's octets; ask when the letter is complete."""
 
-    __slots__ = ("_over", "_pending", "_seen_octets", "addresses", "texts", "unreadable")
+    __slots__ = ("_over", "_pending", "_seen_octets", "addresses", "been_at", "texts", "unreadable")
 
     def __init__(self) -> None:
         self._pending = bytearray()
@@ -36,6 +37,8 @@ class Authors:
         self.texts: list[bytes] = []
         """The fields as written, lower case, for a look at what a person will see."""
         self.unreadable = False
+        self.been_at: set[bytes] = set()
+        """The Delivered-To fields as written, lower case."""
 
     def feed(self, piece: bytes) -> None:
         if self._over:
@@ -89,6 +92,10 @@ class Authors:
                 self.unreadable = True
                 return
             value = found[2]
+            if len(found[1]) == 12:
+                if len(self.been_at) < ADDRESSES:
+                    self.been_at.add(value.strip().lower())
+                continue
             self.texts.append(value.lower())
             entries, complete = read_address_list(value)
             self.unreadable = self.unreadable or not complete or len(entries) > ADDRESSES

@@ -12,7 +12,7 @@ from appliance.mail.errors import MisuseError
 from appliance.mail.limits import SMTP_DATA_BLOCK_S
 from appliance.mail.reply import Reply
 from appliance.protocol.smtp.data import DotStream
-from appliance.protocol.smtp.grammar import Path, parse_forward_path, parse_greeting_name, parse_reverse_path
+from appliance.protocol.smtp.grammar import ParameterMisuse, Path, parse_forward_path, parse_greeting_name, parse_reverse_path
 from appliance.protocol.smtp.server import Event
 
 from .answers import NO_ROOM
@@ -77,7 +77,7 @@ def check_mail(session: "Session", argument: bytes) -> Envelope | Reply:
     try:
         path = parse_reverse_path(argument)
     except MisuseError as problem:
-        return misuse(problem, "5.1.7")
+        return misuse(problem, "5.5.4" if isinstance(problem, ParameterMisuse) else "5.1.7")
     envelope = Envelope(path.address)
     for keyword, value in path.parameters.items():
         parameter = session.mail_parameter(keyword)
@@ -111,9 +111,15 @@ def check_rcpt(session: "Session", argument: bytes) -> Recipient | Reply:
     try:
         path = parse_forward_path(argument)
     except MisuseError as problem:
-        return misuse(problem, "5.1.3")
-    if path.parameters:
-        return Reply(555, "5.5.4", (f"The parameter {next(iter(path.parameters)).decode()} is not known here.",))
+        return misuse(problem, "5.5.4" if isinstance(problem, ParameterMisuse) else "5.1.3")
+    asked = Recipient(path.address)
+    for keyword, value in path.parameters.items():
+        parameter = session.recipient_parameter(keyword)
+        if parameter is None:
+            return Reply(555, "5.5.4", (f"The parameter {keyword.decode()} is not known here.",))
+        refusal = parameter.take(session, envelope, asked, value)
+        if refusal is not None:
+            return refusal
     if not argument.isascii() and not envelope.smtputf8:
         return NEEDS_UTF8
     if len(envelope.recipients) >= session.options.recipients:
@@ -121,15 +127,22 @@ def check_rcpt(session: "Session", argument: bytes) -> Recipient | Reply:
     judged = _judge_recipient(session, path, envelope)
     if isinstance(judged, Reply):
         session.announce_refusal(judged, recipient=str(path.address or "postmaster"))
+        return judged
+    judged.notify, judged.orcpt = asked.notify, asked.orcpt
     return judged
 
 
 def _judge_recipient(session: "Session", path: Path, envelope: Envelope) -> Recipient | Reply:
-    judged = judge_recipient(session.directory, session.identity, path)
+    judged = judge_recipient(session.directory, session.ways, session.identity, envelope.sender, path)
     if isinstance(judged, Recipient):
         octets = envelope.declared_octets or 0
         if not all(session.intake.has_room(person, octets) for person in judged.people):
             return NO_ROOM
+        outside = sum(len(recipient.outside) for recipient in envelope.recipients) + len(judged.outside)
+        if outside > session.options.recipients:
+            return TOO_MANY
+        if session.identity is not None and judged.outside:
+            return session.sending_refusal(outside) or judged
     return judged
 
 

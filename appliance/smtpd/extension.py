@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from appliance.mail.envelope import Envelope
+from appliance.mail.envelope import Envelope, Recipient
 from appliance.mail.errors import SetupError
 from appliance.mail.reply import Reply
 from appliance.protocol.smtp.server import Event
@@ -42,6 +42,15 @@ class Parameter:
     take: "Callable[[Session, Envelope, bytes | None], Reply | None]"
 
 
+@dataclass(frozen=True, slots=True)
+class RecipientParameter:
+    """One ESMTP parameter of RCPT TO. `take` writes it into a recipient that holds nothing else yet, or refuses; the envelope
+    is that of the transaction and not to be changed."""
+
+    keyword: bytes
+    take: "Callable[[Session, Envelope, Recipient, bytes | None], Reply | None]"
+
+
 def never(session: "Session") -> str:
     return ""
 
@@ -58,17 +67,19 @@ class Extension:
     keyword: "Callable[[Session], str]" = never
     commands: tuple[Command, ...] = ()
     mail_parameters: tuple[Parameter, ...] = ()
+    recipient_parameters: tuple[RecipientParameter, ...] = ()
 
 
 class Vocabulary:
     """Every verb and parameter of the house, made once for each service and never changed."""
 
-    __slots__ = ("commands", "extensions", "mail_parameters")
+    __slots__ = ("commands", "extensions", "mail_parameters", "recipient_parameters")
 
     def __init__(self, core: Iterable[Command], extensions: Iterable[Extension]) -> None:
         self.extensions = tuple(extensions)
         self.commands: dict[bytes, Command] = {}
         self.mail_parameters: dict[bytes, Parameter] = {}
+        self.recipient_parameters: dict[bytes, RecipientParameter] = {}
         for command in (*core, *(command for extension in self.extensions for command in extension.commands)):
             if command.verb in self.commands:
                 raise SetupError(f"Two commands are called {command.verb.decode()}.")
@@ -77,6 +88,10 @@ class Vocabulary:
             if parameter.keyword in self.mail_parameters:
                 raise SetupError(f"Two parameters of MAIL are called {parameter.keyword.decode()}.")
             self.mail_parameters[parameter.keyword] = parameter
+        for one in (one for extension in self.extensions for one in extension.recipient_parameters):
+            if one.keyword in self.recipient_parameters:
+                raise SetupError(f"Two parameters of RCPT are called {one.keyword.decode()}.")
+            self.recipient_parameters[one.keyword] = one
 
     def offered(self, session: "Session") -> list[str]:
         """The lines EHLO lists."""

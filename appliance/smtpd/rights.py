@@ -1,12 +1,15 @@
 """Who may send what to whom: every refusal that is about rights (RFC 5321 §7, RFC 6409 §6.1).
 
-Rules: a stranger reaches people of this house and nobody else, however the address is dressed up; a person who signed in
-may write to anybody. Nobody sends in another's name: not a stranger with one of our addresses, not one of us with another's.
-Words and work are the same for every address that is refused; look-ups are in memory, so the time is too.
-Known gap: until the queue is built a letter for another house is refused, never silently kept.
+Rules: a stranger reaches people of this house and nobody else, however the address is dressed up, save where an alias of
+the house leads outside; a person who signed in may write to anybody. Nobody sends in another's name: not a stranger with
+one of our addresses, not one of us with another's. What can find no way out of the house is refused at once.
+An address this house made for a forwarded letter's bounces (`Ways.original`) takes bounces only: to anybody else it is
+nobody, so that it is no relay. Words and work are the same for every address that is refused; look-ups are in memory, so
+the time is too.
 """
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
@@ -16,6 +19,7 @@ from .authors import ADDRESSES, Authors
 
 if TYPE_CHECKING:
     from appliance.accounts.directory import Directory
+    from appliance.accounts.sending import Sending
     from appliance.auth.identity import Identity
     from appliance.protocol.smtp.grammar import Path
 
@@ -23,8 +27,9 @@ SIGN_IN_FIRST = Reply(530, "5.7.0", ("Please sign in first.",))
 NO_RELAY = Reply(550, "5.7.1", ("This house takes letters for its own people only; to send elsewhere, sign in on port 587 or 465.",))
 NOBODY = Reply(550, "5.1.1", ("Nobody has this address here.",))
 NO_ROUTE = Reply(550, "5.7.1", ("An address that carries another address or a route inside is not taken here.",))
-NOT_BUILT = Reply(550, "5.3.3", ("Sending to other houses is not built in yet; nothing was sent to this address.",))
-LEADS_OUT = Reply(550, "5.3.3", ("This address forwards to another house, which is not built in yet.",))
+NO_WAY_OUT = Reply(550, "5.4.4", ("This house has no way to send letters to other houses.",))
+LEADS_NOWHERE = Reply(550, "5.4.4", ("This address forwards to another house, and no way leads there.",))
+ODD_DOMAIN = Reply(550, "5.1.2", ("This is not a domain of the Internet; look at what stands behind the @.",))
 FORGED = Reply(550, "5.7.1", ("This sender's address belongs to this house; its people sign in on port 587 or 465 to send.",))
 NOT_YOURS = Reply(553, "5.7.1", ("You cannot send with this sender address: letters to it do not come to you.",))
 NOT_YOUR_FROM = Reply(553, "5.7.1", ("The From or Sender of this letter names an address whose letters do not come to you.",))
@@ -33,6 +38,35 @@ UNREADABLE_FROM = Reply(553, "5.7.1", ("The From or Sender of this letter cannot
 ROUTING = frozenset("%!@")
 """Characters that once carried a route inside a local part. Such a name is refused before anything looks it up, so that no
 alias or catch-all ever makes this house look like a relay; no person here can have one."""
+NO_INTERNET = frozenset({"localhost", "invalid", "onion", "local"})
+"""Last labels no letter can be sent to (RFC 6761, RFC 7686, RFC 6762)."""
+
+
+class Ways(Protocol):
+    """How letters leave; `app` puts the real one together."""
+
+    def refusal(self, sender: Address | None, address: Address) -> Reply | None:
+        """Why a letter of `sender`, a person of this house or None, cannot leave for `address`; None when it can."""
+        ...
+
+    def original(self, address: Address) -> Address | None:
+        """Whose bounces an address of this house stands for that was made when a letter was forwarded; None when it is none
+        of ours, too old, or altered."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NoWays:
+    """A house nothing leaves."""
+
+    def refusal(self, sender: Address | None, address: Address) -> Reply | None:
+        return NO_WAY_OUT
+
+    def original(self, address: Address) -> Address | None:
+        return None
+
+
+NO_WAYS = NoWays()
 
 
 def judge_sender(
@@ -46,22 +80,63 @@ def judge_sender(
     return None if others == "accept" or directory.may_send_as(identity.person, sender) else NOT_YOURS
 
 
-def judge_recipient(directory: "Directory", identity: "Identity | None", path: "Path") -> Recipient | Reply:
-    """Where a letter to this path goes, or why it goes nowhere."""
+def judge_recipient(
+    directory: "Directory", ways: Ways, identity: "Identity | None", sender: Address | None, path: "Path"
+) -> Recipient | Reply:
+    """Where a letter of `sender` to this path goes, or why it goes nowhere."""
     address = path.address
     if address is None:
         resolution = directory.postmaster()
     elif not directory.is_local(address.domain):
-        return NO_RELAY if identity is None else NOT_BUILT
+        if identity is None:
+            return NO_RELAY
+        return _odd(address) or ways.refusal(sender, address) or Recipient(address, outside=(address,))
     elif not ROUTING.isdisjoint(address.local):
         return NO_ROUTE
     else:
+        if sender is None and (returned := _returned(directory, ways, address)) is not None:
+            return returned
         resolution = directory.resolve(address)
     if not resolution.known:
         return NOBODY
-    if resolution.outside:
-        return LEADS_OUT
-    return Recipient(address, resolution.people)
+    if not resolution.outside:
+        return Recipient(address, resolution.people)
+    for target in resolution.outside:
+        if _odd(target) or ways.refusal(None if identity is None else sender, target):
+            return LEADS_NOWHERE
+    return Recipient(address, resolution.people, resolution.outside, forwarded=True)
+
+
+def _odd(address: Address) -> Reply | None:
+    """A domain no name service can know: one label, or a number at the end (RFC 3696 §2)."""
+    domain = address.domain
+    if domain.startswith("["):
+        return None
+    rest, dot, last = domain.rpartition(".")
+    return None if dot and rest and not last.isdecimal() and last not in NO_INTERNET else ODD_DOMAIN
+
+
+def _returned(directory: "Directory", ways: Ways, address: Address) -> Recipient | None:
+    """A bounce of a letter this house forwarded goes back to whoever sent that letter."""
+    original = ways.original(address)
+    if original is None:
+        return None
+    if directory.is_local(original.domain):
+        found = directory.resolve(original)
+        return Recipient(address, found.people) if found.people else None
+    if _odd(original) or ways.refusal(None, original):
+        return None
+    return Recipient(address, outside=(original,), forwarded=True)
+
+
+def judge_sending(sending: "Sending", identity: "Identity", recipients: int, now_mono_s: float, *, take: bool) -> Reply | None:
+    """May this person send a letter to so many addresses outside now? With `take` it counts."""
+    wait_s = (sending.take if take else sending.wait_s)(identity.person, recipients, now_mono_s)
+    if not wait_s:
+        return None
+    minutes = max(1, round(wait_s / 60))
+    again = f"{minutes} minute{'s' * (minutes > 1)}" if minutes < 100 else f"{round(wait_s / 3600)} hours"
+    return Reply(450, "4.7.1", (f"You have sent as much as this house lets one person send; please try again in {again}.",))
 
 
 def judge_authors(directory: "Directory", identity: "Identity", authors: Authors, *, others: str) -> Reply | None:

@@ -11,10 +11,12 @@ from appliance.mail.limits import MESSAGE_OCTETS, RECIPIENTS, SMTP_COMMAND_S, SM
 from .commands import CORE
 from .extension import Vocabulary
 from .extensions.table import EXTENSIONS
+from .rights import NO_WAYS, Ways
 from .session import Session
 
 if TYPE_CHECKING:
     from appliance.accounts.directory import Directory
+    from appliance.accounts.sending import Sending
     from appliance.auth.mechanisms import Mechanisms
     from appliance.delivery.intake import Intake
     from appliance.mail.clock import Clock
@@ -54,6 +56,8 @@ class House:
     board: "Board"
     clock: "Clock"
     options: Options
+    ways: Ways = NO_WAYS
+    sending: "Sending | None" = None
     vocabulary: Vocabulary = field(default_factory=lambda: Vocabulary(CORE, EXTENSIONS))
 
 
@@ -69,8 +73,12 @@ class Service:
         board: "Board",
         clock: "Clock",
         options: Options | None = None,
+        ways: Ways = NO_WAYS,
+        sending: "Sending | None" = None,
     ) -> None:
-        self._house = House(intake, directory, mechanisms, board, clock, options or Options())
+        """`ways` knows how letters leave the house and whose rewritten senders lead where; without it none leave. `sending`
+        counts what each person sends; None for no limits."""
+        self._house = House(intake, directory, mechanisms, board, clock, options or Options(), ways, sending)
 
     async def handle(self, stream: "Stream") -> None:
         """One session to its end; TLS of the implicit port is already on. The listener closes the stream."""

@@ -19,7 +19,8 @@ from appliance.protocol.smtp.server import Conversation, Event, State
 from appliance.status.events import LetterRefused
 
 from .connection import BrokenLine, Connection
-from .extension import Command, Parameter
+from .extension import Command, Parameter, RecipientParameter
+from .rights import judge_sending
 from .transaction import Transaction
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Session:
 
     __slots__ = (
         "_closing", "_errors", "_house", "clock", "connection", "conversation", "directory", "extended", "greeted_as",
-        "identity", "intake", "mechanisms", "options", "peer", "protocol", "submission", "transaction",
+        "identity", "intake", "mechanisms", "options", "peer", "protocol", "submission", "transaction", "ways",
     )  # fmt: skip
 
     def __init__(self, house: "House", stream: "Stream") -> None:
@@ -58,6 +59,7 @@ class Session:
         self.directory = house.directory
         self.mechanisms = house.mechanisms
         self.options = house.options
+        self.ways = house.ways
         self.connection = Connection(stream)
         self.conversation = Conversation()
         self.protocol = stream.protocol
@@ -192,6 +194,15 @@ class Session:
 
     def mail_parameter(self, keyword: bytes) -> Parameter | None:
         return self._house.vocabulary.mail_parameters.get(keyword)
+
+    def recipient_parameter(self, keyword: bytes) -> RecipientParameter | None:
+        return self._house.vocabulary.recipient_parameters.get(keyword)
+
+    def sending_refusal(self, recipients: int, *, take: bool = False) -> Reply | None:
+        """Has the person who signed in sent too much to send a letter to so many outside? `take`: this one counts from now on."""
+        if self.identity is None or self._house.sending is None:
+            return None
+        return judge_sending(self._house.sending, self.identity, recipients, self.clock.mono_s(), take=take)
 
     def announce_refusal(self, reply: Reply, *, sender: str | None = None, recipient: str = "") -> None:
         """Tell the board that a letter or one of its recipients was refused."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from appliance.delivery.intake import Arrival
-from appliance.mail.envelope import Envelope
+from appliance.mail.envelope import Envelope, written
 from appliance.mail.errors import PeerError, StoreError
 from appliance.mail.limits import HEADER_OCTETS, HOPS, TEXT_LINE_OCTETS
 from appliance.mail.reply import Reply
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 LOOP = Reply(554, "5.4.6", ("This letter has been through too many servers; it goes round in a loop.",))
+CAME_BACK = Reply(554, "5.4.6", ("This letter was forwarded from here before and has come back; it goes round in a loop.",))
 BIG_HEADER = Reply(552, "5.3.4", (f"The header of this letter is larger than {HEADER_OCTETS // 1024} KiB.",))
 LONG_LINE = Reply(554, "5.6.0", (f"A line of this letter is longer than {TEXT_LINE_OCTETS} octets.",))
 BARE = Reply(550, "5.6.0", ("A line of this letter does not end in CRLF; to keep letters from being smuggled in it, it is refused.",))
@@ -134,9 +135,17 @@ class Transaction:
             return LOOP
         if description.longest_line_octets > TEXT_LINE_OCTETS and self.envelope.body != "BINARYMIME":
             return LONG_LINE
-        if session.identity is not None:
-            return judge_authors(session.directory, session.identity, self._authors, others=session.options.others_as_sender)
-        return None
+        if self._authors.been_at and any(
+            recipient.forwarded and written(recipient).lower() in self._authors.been_at for recipient in self.envelope.recipients
+        ):
+            return CAME_BACK
+        if session.identity is None:
+            return None
+        refusal = judge_authors(session.directory, session.identity, self._authors, others=session.options.others_as_sender)
+        outside = sum(len(recipient.outside) for recipient in self.envelope.recipients)
+        if refusal is None and outside:
+            refusal = session.sending_refusal(outside, take=True)
+        return refusal
 
     async def _keep(self, body: "StagedBody") -> Reply:
         session = self._session

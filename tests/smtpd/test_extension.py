@@ -5,7 +5,7 @@ import pytest
 from appliance.mail.errors import SetupError
 from appliance.protocol.smtp.server import Event
 from appliance.smtpd.commands import CORE
-from appliance.smtpd.extension import Extension, Parameter, Vocabulary
+from appliance.smtpd.extension import Extension, Parameter, RecipientParameter, Vocabulary
 from appliance.smtpd.extensions.table import EXTENSIONS
 from appliance.smtpd.session import UNWANTED
 
@@ -14,7 +14,9 @@ def test_every_event_of_a_client_has_a_command() -> None:
     vocabulary = Vocabulary(CORE, EXTENSIONS)
     assert {command.event for command in vocabulary.commands.values()} == set(Event) - {Event.OVER, Event.CLOSE}
     assert not vocabulary.commands.keys() & UNWANTED
-    assert vocabulary.mail_parameters.keys() == {b"SIZE", b"BODY", b"SMTPUTF8", b"AUTH"}
+    dsn, later, private = {b"RET", b"ENVID"}, {b"HOLDFOR", b"HOLDUNTIL"}, {b"REQUIRETLS"}
+    assert vocabulary.mail_parameters.keys() == {b"SIZE", b"BODY", b"SMTPUTF8", b"AUTH"} | dsn | later | private
+    assert vocabulary.recipient_parameters.keys() == {b"NOTIFY", b"ORCPT"}
 
 
 def test_words_are_claimed_once() -> None:
@@ -25,6 +27,12 @@ def test_words_are_claimed_once() -> None:
     parameters = [Extension(name, "RFC 0", mail_parameters=(Parameter(b"SIZE", lambda session, envelope, value: None),)) for name in "ab"]
     with pytest.raises(SetupError, match="SIZE"):
         Vocabulary((), parameters)
+    of_recipients = [
+        Extension(name, "RFC 0", recipient_parameters=(RecipientParameter(b"ORCPT", lambda session, envelope, recipient, value: None),))
+        for name in "ab"
+    ]
+    with pytest.raises(SetupError, match="ORCPT"):
+        Vocabulary((), of_recipients)
 
 
 def test_extensions_say_where_they_come_from() -> None:

@@ -378,7 +378,7 @@ async def test_a_recipient_that_forwards_outside_is_refused_not_lost(rooms: Room
     await rooms.family.accounts.add_alias("all@example.org", MARY)
     client = await a_client(rooms)
     await client.ask(f"MAIL FROM:<{STRANGER}>")
-    assert (await client.ask("RCPT TO:<both@example.org>")).status == "5.3.3"
+    assert (await client.ask("RCPT TO:<both@example.org>")).status == "5.4.4"
     assert (await client.ask("RCPT TO:<all@example.org>", f"RCPT TO:<{FRED}>")).code == 250
     assert (await client.data(LETTER)).code == 250
     (kept,) = await letters(rooms)

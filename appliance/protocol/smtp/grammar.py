@@ -23,6 +23,10 @@ PARAMETERS = 16
 """More than any client sends; a command line has room for a thousand."""
 
 
+class ParameterMisuse(MisuseError):
+    """The address may be fine; what stands behind it is not."""
+
+
 @dataclass(slots=True)
 class CommandLine:
     """`verb` in upper case, `argument` without the blanks around it."""
@@ -106,12 +110,12 @@ def parse_parameters(octets: bytes) -> dict[bytes, bytes | None]:
             continue
         keyword, equals, value = word.partition(b"=")
         if not _KEYWORD.fullmatch(keyword) or (equals and not _VALUE.fullmatch(value)):
-            raise MisuseError("a parameter is malformed")
+            raise ParameterMisuse("a parameter is malformed")
         keyword = keyword.upper()
         if keyword in parameters:
-            raise MisuseError(f"{keyword.decode()} is given twice")
+            raise ParameterMisuse(f"{keyword.decode()} is given twice")
         if len(parameters) == PARAMETERS:
-            raise MisuseError("there are too many parameters")
+            raise ParameterMisuse("there are too many parameters")
         parameters[keyword] = value if equals else None
     return parameters
 

@@ -1,7 +1,22 @@
 """The ordered list of ESMTP extensions, as EHLO names them: one line each."""
 
 from ..extension import Extension
-from . import auth, binarymime, chunking, eightbitmime, enhanced_status, help, limits, pipelining, size, smtputf8, starttls
+from . import (
+    auth,
+    binarymime,
+    chunking,
+    dsn,
+    eightbitmime,
+    enhanced_status,
+    futurerelease,
+    help,
+    limits,
+    pipelining,
+    requiretls,
+    size,
+    smtputf8,
+    starttls,
+)
 
 EXTENSIONS: tuple[Extension, ...] = (
     pipelining.EXTENSION,
@@ -13,6 +28,9 @@ EXTENSIONS: tuple[Extension, ...] = (
     smtputf8.EXTENSION,
     chunking.EXTENSION,
     binarymime.EXTENSION,
+    dsn.EXTENSION,
+    requiretls.EXTENSION,
+    futurerelease.EXTENSION,
     limits.EXTENSION,
     help.EXTENSION,
 )

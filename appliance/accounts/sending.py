@@ -1,0 +1,122 @@
+"""How much each person may send outside, so that a stolen password does not become a spam source.
+
+Two buckets a person that refill evenly: letters of an hour and recipients of a day, counting only what leaves the house.
+Whoever has used up either waits until there is room again; nobody has to be released by hand, and family letters are
+never held up. A letter counts once, when it is accepted, with all its recipients outside.
+
+| state   | how it gets there                          | how it ends                                            |
+|---------|--------------------------------------------|--------------------------------------------------------|
+| free    | at first, and always but for a few         | a letter is turned away                                |
+| limited | a letter was turned away                   | by itself, once half an hour's letters fit in again    |
+
+Promise: in any hour at most twice `letters_per_hour` letters and in any day at most twice `recipients_per_day` recipients
+(a full bucket and what refills meanwhile). Pure but for `run`, which only says when a limit ended. RAM only: a restart
+fills the buckets, and whoever stole a password cannot restart the house. At most PEOPLE people are remembered.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+import trio
+
+from appliance.mail.ids import PersonId
+
+PEOPLE = 1024
+HOUR_S = 3600.0
+DAY_S = 86400.0
+CLOCK_S = 0.001
+"""Less is no wait: floating point must not make one of nothing."""
+
+
+class Bucket:
+    """Holds `most`, refills evenly within `span_s`. `used` decays; kept as one number and its time."""
+
+    __slots__ = ("_at", "_most", "_rate", "_used")
+
+    def __init__(self, most: int, span_s: float, now: float) -> None:
+        self._most = float(most)
+        self._rate = most / span_s
+        self._used = 0.0
+        self._at = now
+
+    def wait_s(self, wanted: int, now: float) -> float:
+        """How long until so many fit; what never fits waits for an empty bucket."""
+        over = self.used(now) + min(float(wanted), self._most) - self._most
+        wait_s = over / self._rate
+        return wait_s if wait_s > CLOCK_S else 0.0
+
+    def take(self, wanted: int, now: float) -> None:
+        self._used, self._at = self.used(now) + wanted, now
+
+    def used(self, now: float) -> float:
+        return max(0.0, self._used - max(0.0, now - self._at) * self._rate)
+
+
+class Sending:
+    """See above. `say(person, limited)` is called when a person reaches a limit and when it ended."""
+
+    def __init__(self, *, letters_per_hour: int, recipients_per_day: int, say: Callable[[PersonId, bool], object]) -> None:
+        self._letters = letters_per_hour
+        self._recipients = recipients_per_day
+        self._say = say
+        self._people: OrderedDict[PersonId, tuple[Bucket, Bucket]] = OrderedDict()
+        self._limited: dict[PersonId, float] = {}
+        """Until when, in the clock's monotonic seconds; as few as there are people."""
+        self._changed = trio.Event()
+
+    def wait_s(self, person: PersonId, recipients: int, now: float) -> float:
+        """0 when a letter to so many may go, else how long until it may. More than a whole day's recipients never may."""
+        letters, many = self._of(person, now)
+        wait_s = max(letters.wait_s(1, now), many.wait_s(recipients, now))
+        if recipients > self._recipients:
+            wait_s = max(wait_s, DAY_S)
+        if wait_s:
+            self._limit(person, letters, many, now)
+        return wait_s
+
+    def take(self, person: PersonId, recipients: int, now: float) -> float:
+        """The same, and when it may go it counts."""
+        wait_s = self.wait_s(person, recipients, now)
+        if not wait_s:
+            letters, many = self._of(person, now)
+            letters.take(1, now)
+            many.take(recipients, now)
+        return wait_s
+
+    def limited(self) -> tuple[PersonId, ...]:
+        return tuple(self._limited)
+
+    def _of(self, person: PersonId, now: float) -> tuple[Bucket, Bucket]:
+        found = self._people.get(person)
+        if found is None:
+            found = self._people[person] = Bucket(self._letters, HOUR_S, now), Bucket(self._recipients, DAY_S, now)
+            if len(self._people) > PEOPLE:
+                self._people.popitem(last=False)
+        self._people.move_to_end(person)
+        return found
+
+    def _limit(self, person: PersonId, letters: Bucket, many: Bucket, now: float) -> None:
+        until = now + max(letters.wait_s(max(1, self._letters // 2), now), many.wait_s(max(1, self._recipients // 20), now), 60.0)
+        new = person not in self._limited
+        self._limited[person] = until
+        if new:
+            self._say(person, True)
+            self._changed.set()
+
+    def release(self, now: float) -> float | None:
+        """End the limits that are over; how long until the next one is, None when nobody is limited."""
+        for person, until in tuple(self._limited.items()):
+            if until <= now:
+                del self._limited[person]
+                self._say(person, False)
+        return min(self._limited.values()) - now if self._limited else None
+
+    async def run(self, mono_s: Callable[[], float]) -> None:
+        """Say when limits end, for ever; sleeps while nobody is limited."""
+        while True:
+            wait_s = self.release(mono_s())
+            self._changed = trio.Event()
+            if wait_s is None:
+                await self._changed.wait()
+            else:
+                await trio.sleep(wait_s)

@@ -1,0 +1,58 @@
+"""DSN: what the sender wants to be told, of whom, and with how much of the letter (RFC 3461, RFC 6533).
+
+Values are read in `protocol/smtp/dsn`; what is told is decided in `delivery/notice_rules`.
+"""
+
+from typing import TYPE_CHECKING
+
+from appliance.mail.envelope import Envelope, Recipient
+from appliance.mail.errors import MisuseError
+from appliance.mail.reply import Reply
+from appliance.protocol.smtp.dsn import parse_envid, parse_notify, parse_orcpt, parse_ret
+
+from ..commands import misuse
+from ..extension import Extension, Parameter, RecipientParameter
+
+if TYPE_CHECKING:
+    from ..session import Session
+
+
+def take_ret(session: "Session", envelope: Envelope, value: bytes | None) -> Reply | None:
+    try:
+        envelope.ret = parse_ret(value)
+    except MisuseError as problem:
+        return misuse(problem)
+    return None
+
+
+def take_envid(session: "Session", envelope: Envelope, value: bytes | None) -> Reply | None:
+    try:
+        envelope.envid = parse_envid(value)
+    except MisuseError as problem:
+        return misuse(problem)
+    return None
+
+
+def take_notify(session: "Session", envelope: Envelope, recipient: Recipient, value: bytes | None) -> Reply | None:
+    try:
+        recipient.notify = parse_notify(value)
+    except MisuseError as problem:
+        return misuse(problem)
+    return None
+
+
+def take_orcpt(session: "Session", envelope: Envelope, recipient: Recipient, value: bytes | None) -> Reply | None:
+    try:
+        recipient.orcpt = parse_orcpt(value, utf8=envelope.smtputf8)
+    except MisuseError as problem:
+        return misuse(problem)
+    return None
+
+
+EXTENSION = Extension(
+    "DSN",
+    "RFC 3461",
+    keyword=lambda session: "DSN",
+    mail_parameters=(Parameter(b"RET", take_ret), Parameter(b"ENVID", take_envid)),
+    recipient_parameters=(RecipientParameter(b"NOTIFY", take_notify), RecipientParameter(b"ORCPT", take_orcpt)),
+)
