@@ -69,6 +69,10 @@ class PeopleSettings:
         "For which passwords the SCRAM verifier is kept; it is the weaker one when the card is stolen.",
         words=("all", "app-passwords"),
     )
+    letters_per_hour: int = setting(
+        100, "Most letters one person sends to other houses in an hour, so that a stolen password sends no spam.", least=1, most=100_000
+    )
+    recipients_per_day: int = setting(500, "Most recipients in other houses one person writes to in a day.", least=1, most=1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
