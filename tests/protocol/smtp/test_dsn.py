@@ -52,7 +52,8 @@ def test_right_notify() -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        None, b"", b";", b"rfc822", b";a@b", b"rfc 822;a@b", b"rfc822;a+4", b"rfc822;a+zz", b"rfc822;" + b"a" * 500, b"utf-8;\xff", b"utf-8;a\\x{110000}",
+        None, b"", b";", b"rfc822", b";a@b", b"rfc 822;a@b", b"rfc822;a+4", b"rfc822;a+zz", b"rfc822;" + b"a" * 500,
+        b"utf-8;\xff", b"utf-8;a\\x{110000}",
         b"utf-8;a\\x{1}", b"utf-8;a\\x{0D}", b"utf-8;a\\x{85}", b"utf-8;a\\x{fe}", b"a" * 40 + b";x",
     ],
 )  # fmt: skip
