@@ -29,7 +29,8 @@ def preview(content: Content, transfer: int, octets: bytes) -> str:
         text = without_markup(text)
     elif ">" in text:
         text = "\n".join([line for line in text.split("\n") if not line.startswith(">")])
-    return " ".join(text.replace("\0", " ").split())[:PREVIEW_CHARACTERS].rstrip(" \ufffd")
+    words = text.replace("\0", " ").split(None, PREVIEW_CHARACTERS // 2 + 1)[: PREVIEW_CHARACTERS // 2 + 1]
+    return " ".join(words)[:PREVIEW_CHARACTERS].rstrip(" \ufffd")
 
 
 def without_markup(text: str) -> str:

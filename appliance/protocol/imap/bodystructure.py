@@ -24,6 +24,8 @@ SAMPLE_OCTETS = 4096
 """Octets of a text from which its preview is made."""
 _LINE_OCTETS = SMTP_LINE_OCTETS - 2
 _DEFAULT_CHARSET = b'"charset" "us-ascii"'
+_OUTSIDE = frozenset((b"received",))
+"""Fields of a heading that ENVELOPE does not tell."""
 _EMPTY_TEXT = b'"text" "plain" (' + _DEFAULT_CHARSET + b') NIL NIL "7bit" 0 0 NIL NIL NIL NIL'
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|\{([0-9]+)\}\r\n|[()]|[^()"{ ]+| ')
 
@@ -45,7 +47,7 @@ class _Describer:
         self._bare = False
         self._nul = False
         self._eight_bit = False
-        self._made: tuple[bytes, bytes, str] | None = None
+        self._made: tuple[bytes, bytes, str, bytes] | None = None
 
     def feed(self, piece: bytes) -> None:
         if piece:
@@ -61,8 +63,8 @@ class _Describer:
         """A CR without LF or a LF without CR; what ends the piece is judged with the next."""
         if self._after_cr != (piece[0] == 10):
             return True
-        pairs = piece.count(b"\r\n")
-        return piece.count(b"\n") != pairs + self._after_cr or piece.count(b"\r") != pairs + (piece[-1] == 13)
+        alone = len(piece) - len(piece.translate(None, b"\r\n")) - 2 * piece.count(b"\r\n")
+        return alone != self._after_cr + (piece[-1] == 13)
 
     def _measure_lines(self, piece: bytes) -> None:
         """Finds lines longer than the longest so far; all others are passed over a window at a time."""
@@ -81,14 +83,17 @@ class _Describer:
     def finish(self, prefix: bytes = b"") -> Description:
         root = self._structure.finish()
         if self._made is None:
-            self._made = pack(root), bodystructure(root), self._preview()
-        parts, structure, text = self._made
-        heading = _merged(letter_heading(prefix), root.heading) if prefix else root.heading
+            self._made = pack(root), bodystructure(root), self._preview(), envelope(root.heading)
+        parts, structure, text, written = self._made
+        ours = letter_heading(prefix)
+        heading = _merged(ours, root.heading) if ours else root.heading
+        if not ours.keys() <= _OUTSIDE:
+            written = envelope(heading)
         dates = heading.get(b"date")
         return Description(
             octets=self._octets,
             header_octets=root.body_start,
-            envelope=envelope(heading),
+            envelope=written,
             bodystructure=structure,
             parts=parts,
             sent_at=parse_date(dates[-1]) if dates else None,

@@ -38,7 +38,7 @@ class DotStream:
     def feed(self, piece: bytes) -> bytes:
         """The letter's octets that are certain now, dots unstuffed; b"" is possible. Not to be called when `done`."""
         octets = self._held + piece
-        end = octets.find(_END)
+        end = octets.find(_END) if b"." in octets else -1
         if end >= 0:
             self.done = True
             self.rest = octets[end + 5 :]
@@ -48,10 +48,10 @@ class DotStream:
             held = next((held for held in _HELD if octets.endswith(held)), b"")
             self._held = held
             text = octets[: -len(held)] if held else octets
-        lines = text.count(b"\n")
-        if text.count(b"\r") != lines or text.count(b"\r\n") != lines:
+        if len(text) - len(text.translate(None, b"\r\n")) != 2 * text.count(b"\r\n"):
             self.bare = True
-        text = text.replace(b"\r\n.", b"\r\n")
+        if b"." in text:  # base64 has none
+            text = text.replace(b"\r\n.", b"\r\n")
         if self._virtual and text:
             text = text[self._virtual :]
             self._virtual = 0
