@@ -96,6 +96,7 @@ def _pop3(rooms: Rooms, options: Any) -> Any:
 
 def _smtp(rooms: Rooms, options: Any) -> Any:
     from appliance.delivery.intake import Intake
+    from appliance.smtpd.rights import NO_WAYS
     from appliance.smtpd.service import Options, Service
 
     board: Any = rooms.family.board
@@ -106,6 +107,8 @@ def _smtp(rooms: Rooms, options: Any) -> Any:
         board=board,
         clock=rooms.family.clock,
         options=options or Options(host_name="mail.example.org"),
+        ways=rooms.options.get("ways", NO_WAYS),
+        sending=rooms.options.get("sending"),
     )
 
 
@@ -116,7 +119,8 @@ _SERVICES = {"imap": _imap, "pop3": _pop3, "smtp": _smtp}
 async def some_rooms(
     directory: Path, *people: str, plaintext: bool = True, tls: Any = None, quota_octets: int | None = None, **options: Any
 ) -> AsyncIterator[Rooms]:
-    """`plaintext`: passwords are taken without TLS. `options`: a Service's Options by family, as `imap=Options(...)`."""
+    """`plaintext`: passwords are taken without TLS. `options`: a Service's Options by family, as `imap=Options(...)`; SMTP's
+    `ways` out of the house and `sending` limits."""
     from appliance.store.bodies import Bodies
 
     with a_family(directory, failure_s=0.0) as family:

@@ -1,0 +1,132 @@
+"""Recipients outside the house: who may write to whom, where aliases lead, what comes back, and how much is too much."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.accounts.sending import Sending
+from appliance.mail.address import Address, parse_address
+from appliance.mail.envelope import Recipient
+from appliance.mail.reply import Reply
+from appliance.protocol.smtp.grammar import Path as ForwardPath
+from appliance.protocol.smtp.grammar import parse_forward_path
+from appliance.smtpd.rights import LEADS_NOWHERE, NO_RELAY, NO_ROUTE, NOBODY, ODD_DOMAIN, judge_recipient
+from appliance.smtpd.service import Options
+from tests.smtpd.test_session import a_client
+from tests.support.rooms import Rooms, some_rooms
+
+FRED = parse_address("fred@example.org")
+STRANGER = parse_address("smith@outside.example")
+COUSIN = parse_address("cousin@x.example")
+BOUNCE = parse_address("SRS0=aB1c=Xy=outside.example=smith@example.org")
+SET_A_RELAY = Reply(550, "5.4.4", ("Set up a relay.",))
+
+
+class SomeWays:
+    """Everywhere but blocked.example; one address of ours stands for a stranger's."""
+
+    def refusal(self, sender: Address | None, address: Address) -> Reply | None:
+        return SET_A_RELAY if address.domain == "blocked.example" else None
+
+    def original(self, address: Address) -> Address | None:
+        return {BOUNCE: STRANGER, parse_address("srs0=ours@example.org"): FRED}.get(address)
+
+
+@pytest.fixture
+async def rooms(tmp_path: Path) -> AsyncIterator[Rooms]:
+    async with some_rooms(tmp_path, ways=SomeWays()) as rooms:
+        accounts = rooms.family.accounts
+        await accounts.add_alias("cousin@example.org", "cousin@x.example")
+        for target in ("fred@example.org", "cousin@x.example", "aunt@y.example"):
+            await accounts.add_alias("all@example.org", target)
+        await accounts.add_alias("stuck@example.org", "fred@example.org")
+        await accounts.add_alias("stuck@example.org", "uncle@blocked.example")
+        yield rooms
+
+
+def judge(rooms: Rooms, to: str, sender: Address | None = STRANGER, *, signed_in: bool = False) -> Recipient | Reply:
+    identity: Any = None
+    if signed_in:
+        identity = type("Identity", (), {"person": rooms.person(), "address": str(FRED)})()
+    path = parse_forward_path(f"TO:<{to}>".encode())
+    assert isinstance(path, ForwardPath)
+    return judge_recipient(rooms.family.accounts.directory, SomeWays(), identity, sender, path)
+
+
+async def test_people_write_to_the_world_and_strangers_do_not(rooms: Rooms) -> None:
+    assert judge(rooms, "cousin@x.example", FRED, signed_in=True) == Recipient(COUSIN, outside=(COUSIN,))
+    assert judge(rooms, "cousin@x.example") is NO_RELAY
+    assert judge(rooms, "uncle@blocked.example", FRED, signed_in=True) is SET_A_RELAY
+    literal = judge(rooms, "x@[192.0.2.1]", FRED, signed_in=True)
+    assert isinstance(literal, Recipient) and literal.outside == (Address("x", "[192.0.2.1]"),)
+
+
+@pytest.mark.parametrize("domain", ["localhost", "x.localhost", "intranet", "192.0.2.1", "x.invalid", "printer.local", "abc.onion"])
+async def test_domains_nobody_can_reach(rooms: Rooms, domain: str) -> None:
+    assert judge(rooms, f"x@{domain}", FRED, signed_in=True) is ODD_DOMAIN
+
+
+@pytest.mark.parametrize("signed_in", [False, True])
+async def test_aliases_lead_out_for_everybody(rooms: Rooms, signed_in: bool) -> None:
+    sender = FRED if signed_in else STRANGER
+    found = judge(rooms, "cousin@example.org", sender, signed_in=signed_in)
+    assert found == Recipient(parse_address("cousin@example.org"), (), (COUSIN,), forwarded=True)
+    found = judge(rooms, "all@example.org", None)
+    assert isinstance(found, Recipient) and found.people == (rooms.person(),) and len(found.outside) == 2 and found.forwarded
+    assert judge(rooms, "stuck@example.org", sender, signed_in=signed_in) is LEADS_NOWHERE
+    assert judge(rooms, "cousin%x.example@example.org", sender, signed_in=signed_in) is NO_ROUTE
+
+
+@pytest.mark.parametrize("catch_all", [False, True])
+async def test_bounces_find_their_way_back(rooms: Rooms, catch_all: bool) -> None:
+    """Only bounces: with a sender, a rewritten address is nobody, or whoever catches all."""
+    if catch_all:
+        await rooms.family.accounts.set_catch_all("example.org", "mary@example.org")
+    assert judge(rooms, str(BOUNCE), None) == Recipient(BOUNCE, outside=(STRANGER,), forwarded=True)
+    assert judge(rooms, "srs0=ours@example.org", None) == Recipient(parse_address("srs0=ours@example.org"), (rooms.person(),))
+    for to, sender in ((str(BOUNCE), STRANGER), (str(BOUNCE), COUSIN), ("SRS0=forged=Xy=outside.example=smith@example.org", None)):
+        found = judge(rooms, to, sender)
+        assert isinstance(found, Recipient) and not found.outside if catch_all else found is NOBODY
+
+
+async def test_a_forwarded_letter_that_comes_back_is_refused(rooms: Rooms) -> None:
+    client = await a_client(rooms)
+    for to, letter, code in (
+        ("cousin@example.org", b"Received: x\r\nDelivered-To: COUSIN@example.org\r\nFrom: a@b\r\n\r\nhi\r\n", 554),
+        ("all@example.org", b"delivered-to:\r\n all@example.org\r\n\r\nhi\r\n", 554),
+        ("fred@example.org", b"Delivered-To: cousin@example.org\r\nDelivered-To: fred@example.org\r\n\r\nhi\r\n", 250),
+    ):
+        await client.envelope("smith@outside.example", to)
+        reply = await client.data(letter)
+        assert reply.code == code, (to, reply)
+        assert code == 250 or reply.status == "5.4.6"
+
+
+async def test_too_many_outside(tmp_path: Path) -> None:
+    async with some_rooms(tmp_path, ways=SomeWays(), smtp=Options(recipients=100)) as rooms:
+        for number in range(60):
+            await rooms.family.accounts.add_alias("big@example.org", f"n{number}@x.example")
+            await rooms.family.accounts.add_alias("bigger@example.org", f"m{number}@x.example")
+        client = await a_client(rooms)
+        await client.envelope("smith@outside.example", "big@example.org")
+        assert (await client.ask("RCPT TO:<bigger@example.org>")).status == "4.5.3"
+
+
+async def test_a_person_sends_so_much_and_no_more(tmp_path: Path) -> None:
+    said: list[tuple[int, bool]] = []
+    sending = Sending(letters_per_hour=2, recipients_per_day=4, say=lambda who, limited: said.append((who, limited)))
+    async with some_rooms(tmp_path, ways=SomeWays(), sending=sending) as rooms:
+        client = await a_client(rooms, "submission")
+        assert (await client.ask("AUTH PLAIN AGZyZWRAZXhhbXBsZS5vcmcAQmx1cmR5Ymxvb3AtNw==")).code == 235
+        await client.envelope("fred@example.org", "a@x.example", "mary@example.org", "b@x.example", "c@x.example", "d@x.example")
+        reply = await client.ask("RCPT TO:<e@x.example>")
+        assert (reply.code, reply.status) == (450, "4.7.1") and "try again in" in reply.lines[0]
+        assert (await client.ask("RCPT TO:<fred@example.org>")).code == 250, "the family is always reached"
+        assert said == [(rooms.person(), True)]
+        assert sending.take(rooms.person(), 4, rooms.family.clock.mono_s()) == 0
+        reply = await client.data(b"From: fred@example.org\r\n\r\nspam\r\n")
+        assert (reply.code, reply.status) == (450, "4.7.1"), "counted at the letter's end, however many sessions there are"
+        await client.envelope("fred@example.org", "mary@example.org")
+        assert (await client.data(b"From: fred@example.org\r\n\r\nhi\r\n")).code == 250
