@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from appliance.store.mailbox import Mailbox, Row
 
     from .session import Session
+    from .windows import Kept
 
 FLAG_TEXTS = 4096
 """Texts of flag combinations kept; a mailbox has a few dozen."""
@@ -52,7 +53,7 @@ class FlagTexts(dict[int, bytes]):
 class Selected:
     """One session's hold of its mailbox; made by `open`, ended by `close`."""
 
-    __slots__ = ("_kept", "_seeing", "_told", "keywords", "mailbox", "recent", "recent_texts", "saved", "texts", "view")
+    __slots__ = ("_seeing", "_told", "kept", "keywords", "mailbox", "recent", "recent_texts", "saved", "texts", "view")
 
     def __init__(self, mailbox: "Mailbox") -> None:
         self.mailbox = mailbox
@@ -64,6 +65,8 @@ class Selected:
         self.recent.add(mailbox.recent)
         self.saved: Sequence[int] = ()
         """UIDs of the last SEARCH RETURN (SAVE), as RFC 5182 keeps them: those expunged since name nothing."""
+        self.kept: Kept | None = None
+        """The letter the last FETCH read, while it is large and unchanged."""
         self._told: dict[int, int] = {}
         """UID to MODSEQ of own changes the client knows of: `sync` passes over them."""
         self._seeing: dict[int, int] = {}
@@ -202,8 +205,7 @@ class Selected:
         if changed:
             await self._tell_flags(session, changed, next_known)
         self._told.clear()
-        if known != len(view):
-            view.share(*self.mailbox.shared())
+        view.share(*self.mailbox.shared())
 
     async def _tell_expunged(self, session: "Session") -> None:
         """`* n EXPUNGE`, each number as of the moment it is said (RFC 9051 §7.5.1)."""

@@ -57,10 +57,28 @@ def spans(places: "Ranges", rows: int = WINDOW_ROWS, gap: int = GAP_ROWS) -> "It
         yield gathered
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A large letter read a moment ago, kept open for the next piece of it; good while nothing in the mailbox has changed.
+
+    (A client that takes 100 MB in pieces of 64 KiB sends 1,600 FETCHes: two trips to a thread less each.)
+    """
+
+    newest: int
+    want: "Want"
+    row: "Row"
+    letter: "Letter"
+
+
 async def read(selected: "Selected", span: "list[tuple[int, int]]", want: "Want") -> Window:
     """The rows of one span; without Want.BODY they are plain tuples, a Row's first fields. Raises StoreError."""
     start, end = span[0][0], span[-1][1]
     uids = selected.view.uids[start:end]
+    kept = selected.kept
+    if kept is not None:
+        if list(uids) == [kept.row.uid] and want in kept.want and selected.mailbox.newest() == kept.newest:
+            return Window((start + 1,), (kept.row,))
+        selected.kept = None
     first, last = Uid(uids[0]), Uid(uids[-1])
     rows: list[Row]
     if Want.BODY in want:
@@ -85,8 +103,17 @@ async def read(selected: "Selected", span: "list[tuple[int, int]]", want: "Want"
     return Window(numbers, found, wanted - len(found))
 
 
+def keep(selected: "Selected", newest: int, want: "Want", row: "Row", letter: "Letter") -> None:
+    """Keep the one letter a command read open, if it is large; `newest` is the mailbox's MODSEQ from before its row was read."""
+    if row.octets > LETTERS_OCTETS:
+        selected.kept = Kept(newest, want, row, letter)
+
+
 async def open_letters(selected: "Selected", rows: "Sequence[Row]") -> "list[Letter]":
     """Letters of the first rows, at least one, as many as are read in one go. Reading one that is gone raises StoreError GONE."""
+    kept = selected.kept
+    if kept is not None and kept.row.uid == rows[0].uid:
+        return [kept.letter]
     room = LETTERS_OCTETS
     count = 0
     for row in rows:

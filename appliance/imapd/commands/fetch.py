@@ -23,7 +23,7 @@ from ..columns import COLUMNS, FLAGS, MODSEQ, UID, Column, lines
 from ..errors import SessionOver
 from ..extension import Answer, Command, Seqs, State, no, ok
 from ..readings import READINGS, Reading, Refusal
-from ..windows import Window, open_letters, read, spans
+from ..windows import Window, keep, open_letters, read, spans
 
 if TYPE_CHECKING:
     from appliance.store.mailbox import Letter, Row
@@ -94,6 +94,7 @@ async def run(session: "Session", fetch: Fetch, uid: bool) -> Answer:
     missing, refusal = 0, Refusal.NONE
     rows = FLAG_WINDOW_ROWS if plan.want == Want.FLAGS else WINDOW_ROWS
     for span in spans(places, rows):
+        newest = selected.mailbox.newest()
         window = await read(selected, span, plan.want)
         missing += window.missing
         if plan.since:
@@ -101,7 +102,7 @@ async def run(session: "Session", fetch: Fetch, uid: bool) -> Answer:
         if not window.rows:
             continue
         if plan.readings:
-            gone, refused = await _read_letters(session, selected, plan, window)
+            gone, refused = await _read_letters(session, selected, plan, window, newest)
             missing += gone
             refusal = refusal or refused
         else:
@@ -118,8 +119,11 @@ def _changed(window: Window, since: int) -> Window:
     return Window([number for number, _ in kept], [row for _, row in kept], window.missing)
 
 
-async def _read_letters(session: "Session", selected: "Selected", plan: Plan, window: Window) -> tuple[int, Refusal]:
+async def _read_letters(
+    session: "Session", selected: "Selected", plan: Plan, window: Window, newest: int
+) -> tuple[int, Refusal]:
     """Tell the rows of one window with their letters: how many letters were gone, and why a part could not be told."""
+    as_read = window.rows
     window, seen = await _see(session, selected, window) if plan.sees and not selected.read_only else (window, frozenset())
     columns = plan.columns
     heads = lines(selected, columns, window, b" " if columns else b"")
@@ -142,6 +146,8 @@ async def _read_letters(session: "Session", selected: "Selected", plan: Plan, wi
                 gone += 1
             else:
                 refusal = refusal or refused
+                if len(rows) == 1:
+                    keep(selected, newest, plan.want, as_read[0], letter)
     return gone, refusal
 
 

@@ -1,0 +1,70 @@
+"""STORE where somebody else comes between, and its bounds."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from appliance.mail.flags import KEYWORDS_PER_MAILBOX
+from appliance.store.mailbox import Mode
+from tests.support.rooms import some_rooms
+
+from .client import signed_in
+from .picture import ok
+
+
+async def test_silence_is_broken_when_somebody_came_between(tmp_path: Path) -> None:
+    """Another session's \\Flagged lands between this one's last news and its own change: the client must hear of it."""
+    async with some_rooms(tmp_path) as rooms:
+        await rooms.deliver(b"\r\n")
+        client = await signed_in(rooms, b"INBOX")
+        assert await ok(client, b"STORE 1 +FLAGS.SILENT (\\Seen)") == [], "alone it is silent"
+        other = await rooms.store.open(rooms.person(), "INBOX")
+        writer = rooms.family.writer
+        plain = writer.write
+
+        async def write(work: Any, *, octets: int = 0) -> Any:
+            writer.write = plain  # type: ignore[method-assign]
+            await other.set_flags([other.uids[0]], Mode.ADD, ("\\Flagged",))  # type: ignore[list-item]
+            return await plain(work, octets=octets)
+
+        writer.write = write  # type: ignore[method-assign]
+        assert await ok(client, b"STORE 1 +FLAGS.SILENT (\\Answered)") == [b"* 1 FETCH (FLAGS (\\Answered \\Flagged \\Seen \\Recent))"]
+
+
+async def test_the_mailbox_has_room_for_so_many_keywords(tmp_path: Path) -> None:
+    async with some_rooms(tmp_path) as rooms:
+        await rooms.deliver(b"\r\n")
+        client = await signed_in(rooms, b"INBOX")
+        for number in range(KEYWORDS_PER_MAILBOX):
+            await ok(client, b"STORE 1 +FLAGS.SILENT (k%d)" % number)
+        _, tagged = await client.command(b"STORE 1 +FLAGS (one-more)")
+        assert tagged.startswith(b"NO [LIMIT]")
+        untagged = await ok(client, b"SELECT INBOX")
+        assert not any(b"\\*" in line for line in untagged), "PERMANENTFLAGS says that no more can be made"
+        assert len((await ok(client, b"FETCH 1 FLAGS"))[0].split()) == KEYWORDS_PER_MAILBOX + len(["*", "1", "FETCH", "(FLAGS"])
+
+
+async def test_bad_flags_change_nothing(tmp_path: Path) -> None:
+    async with some_rooms(tmp_path) as rooms:
+        await rooms.deliver(b"\r\n")
+        client = await signed_in(rooms, b"INBOX")
+        for flags in (b"(\\Nosuch)", b"(" + b"k" * 300 + b")", b"(a b", b"a)", b"(%)", b"", b"({1}\r\na)"):
+            _, tagged = await client.command(b"STORE 1 FLAGS " + flags)
+            assert tagged.startswith(b"BAD"), flags
+        assert await ok(client, b"STORE 1 FLAGS (\\Recent)") == [b"* 1 FETCH (FLAGS (\\Recent))"], "RFC 3501 §2.3.2: nobody's to change"
+
+
+async def test_many_at_once(tmp_path: Path) -> None:
+    async with some_rooms(tmp_path) as rooms:
+        for number in range(600):
+            await rooms.deliver(b"Subject: %d\r\n\r\n" % number)
+        one, two = await signed_in(rooms, b"INBOX"), await signed_in(rooms, b"INBOX")
+        started = time.process_time()
+        assert len(await ok(one, b"UID STORE 1:* +FLAGS (work)")) == 602
+        assert len(await ok(two, b"NOOP")) == 602
+        assert await ok(one, b"STORE 1:599 +FLAGS.SILENT (\\Deleted)") == []
+        assert len(await ok(one, b"EXPUNGE")) == 599
+        heard = await ok(two, b"NOOP")
+        assert sum(line.endswith(b"EXPUNGE") for line in heard) == 599
+        assert await ok(two, b"FETCH 1:* UID") == [b"* 1 FETCH (UID 600)"]
+        assert time.process_time() - started < 10

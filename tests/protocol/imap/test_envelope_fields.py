@@ -1,0 +1,56 @@
+"""A stored ENVELOPE comes back as the strings it was made of."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.mail.errors import MisuseError
+from appliance.protocol.imap.bodystructure import make_describe
+from appliance.protocol.imap.envelope_fields import ListedAddress, address_text, parse_envelope
+
+
+def envelope_of(header: bytes) -> bytes:
+    scanner = make_describe()
+    scanner.feed(header + b"\r\n")
+    return scanner.finish().envelope
+
+
+def test_addresses_and_groups() -> None:
+    found = parse_envelope(envelope_of(b'From: A "q" <a@b.c>\r\nTo: team: x@y.z, Z <z@y.z>;\r\nSubject: a \\ b\r\nMessage-Id: <1@2>\r\n'))
+    assert found.subject == b"a \\ b" and found.message_id == b"<1@2>" and found.date is None
+    assert address_text(found.addresses[0]) == b"A q <a@b.c>"
+    assert address_text(found.addresses[3]) == b"team: x@y.z, Z <z@y.z>, ;"
+    assert found.addresses[4] == ()
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_categories=["Cs"]), max_size=60))
+def test_subjects_come_back(subject: str) -> None:
+    octets = " ".join(subject.split(" ")).strip().encode()
+    if octets.startswith(b"=?"):
+        return
+    found = parse_envelope(envelope_of(b"Subject: x " + octets + b"\r\n")).subject
+    assert found is not None and found.split() == (b"x " + octets).split()
+
+
+@given(st.binary(max_size=200))
+def test_any_header_has_an_envelope_that_reads(octets: bytes) -> None:
+    parse_envelope(envelope_of(b"From: " + octets.replace(b"\n", b"") + b"\r\nSubject: " + octets.replace(b"\n", b"") + b"\r\n"))
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [b"", b"()", b"(NIL)", b"NIL", b"(" * 5000, b")" * 50, b'(NIL "' + b"a" * 50, b"(NIL NIL ((NIL)) NIL NIL NIL NIL NIL NIL NIL)"],
+)
+def test_what_is_no_envelope(octets: bytes) -> None:
+    with pytest.raises((MisuseError, TypeError)):
+        parse_envelope(octets)
+
+
+def test_a_long_list_costs_little() -> None:
+    started = time.process_time()
+    found = parse_envelope(envelope_of(b"To: " + b", ".join(b"a%d@example.org" % n for n in range(8000)) + b"\r\n"))
+    assert len(found.addresses[3]) > 1000
+    assert len(address_text((ListedAddress(b"n", None, b"a", b"b"),) * 50_000)) > 400_000
+    assert time.process_time() - started < 10
