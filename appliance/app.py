@@ -21,6 +21,7 @@ import trio
 
 from appliance.accounts.passwords import Passwords
 from appliance.accounts.people import Accounts
+from appliance.accounts.sending import Sending
 from appliance.database.database import Database
 from appliance.network.listener import Listeners
 from appliance.network.listener import Options as ListenerOptions
@@ -28,7 +29,7 @@ from appliance.network.sockets import Endpoint, handed_doors
 from appliance.network.tls import ServerTls
 from appliance.protocol.imap.bodystructure import make_describe
 from appliance.status.board import Board
-from appliance.status.events import PeopleState, StorageState, StorageTrouble
+from appliance.status.events import PeopleState, SendingLimited, StorageState, StorageTrouble
 from appliance.status.journal import Journal
 from appliance.store.bodies import Bodies
 from appliance.store.mailbox import Store
@@ -178,7 +179,8 @@ async def _house(data: Path, settings: Settings, welcome: bool) -> None:
             await rooms.accounts.ensure_domain(settings.house.domain)
         rooms.board.publish(people_state(rooms.accounts))
         tls = await _tls(rooms)
-        listeners = _listeners(rooms, tls)
+        sending = _sending(rooms)
+        listeners = _listeners(rooms, tls, sending)
         listeners.bind()
         control = ControlServer(rooms.directory, lambda: _hands(rooms, running=True, renewed=tls.reload), rooms.journal.say)
 
@@ -190,6 +192,7 @@ async def _house(data: Path, settings: Settings, welcome: bool) -> None:
             Part("storage", _standing(lambda: _watch_storage(rooms)), alive=writer_answers),
             Part("control", control.run),
             Part("listeners", listeners.run, drain=listeners.drain),
+            Part("sending", _standing(lambda: sending.run(rooms.clock.mono_s))),
             Part("reclaim", _standing(Reclaim(rooms.database, rooms.bodies).run)),
         ]
         if not settings.certificate.file:
@@ -242,7 +245,18 @@ async def _tls(rooms: Rooms) -> ServerTls:
     return ServerTls(server, server, clock=rooms.clock, board=rooms.board, source="house")
 
 
-def _listeners(rooms: Rooms, tls: ServerTls) -> Listeners:
+def _sending(rooms: Rooms) -> Sending:
+    """How much each person may send outside; the board says who has reached it."""
+
+    def say(person: "PersonId", limited: bool) -> None:
+        found = rooms.accounts.directory.person(person)
+        rooms.board.publish(SendingLimited(found.address if found else f"person {person}", limited))
+
+    people = rooms.settings.people
+    return Sending(letters_per_hour=people.letters_per_hour, recipients_per_day=people.recipients_per_day, say=say)
+
+
+def _listeners(rooms: Rooms, tls: ServerTls, sending: Sending) -> Listeners:
     settings, clock, board = rooms.settings, rooms.clock, rooms.board
     loading = trio.Lock()
     doorkeepers: list[tuple[Login, Mechanisms]] = []
@@ -273,7 +287,9 @@ def _listeners(rooms: Rooms, tls: ServerTls) -> Listeners:
         )
         intake = Intake(store=rooms.store, board=board, clock=clock)
         directory = rooms.accounts.directory
-        return Service(intake=intake, directory=directory, mechanisms=auth()[1], board=board, clock=clock, options=options).handle
+        return Service(
+            intake=intake, directory=directory, mechanisms=auth()[1], board=board, clock=clock, options=options, sending=sending
+        ).handle
 
     def imap() -> "Handler":
         from appliance.imapd.service import Options, Service
