@@ -276,6 +276,7 @@ def _listeners(rooms: Rooms, tls: ServerTls, sending: Sending) -> Listeners:
 
     def smtp() -> "Handler":
         from appliance.delivery.intake import Intake
+        from appliance.delivery.notices import TellSender
         from appliance.smtpd.service import Options, Service
 
         options = Options(
@@ -285,8 +286,9 @@ def _listeners(rooms: Rooms, tls: ServerTls, sending: Sending) -> Listeners:
             forged_own_sender=settings.letters.forged_own_sender,
             others_as_sender=settings.letters.others_as_sender,
         )
-        intake = Intake(store=rooms.store, board=board, clock=clock)
         directory = rooms.accounts.directory
+        notices = TellSender(store=rooms.store, directory=directory, clock=clock, host_name=rooms.host_name())
+        intake = Intake(store=rooms.store, board=board, clock=clock, notices=notices)
         return Service(
             intake=intake, directory=directory, mechanisms=auth()[1], board=board, clock=clock, options=options, sending=sending
         ).handle

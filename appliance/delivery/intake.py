@@ -2,23 +2,31 @@
 
 Promise: `accept` returns after ONE durable commit that holds the letter for all recipients; only then may a server say
 250. When it raises, nothing was kept. Fails with StoreError (FULL, OVER_QUOTA, NO_MAILBOX, BROKEN).
+Who asked to be told when it arrives (RFC 3461 §4.1) is told in a commit of its own right after, before 250 is said; should
+that fail the letter is kept all the same.
 A letter comes in by `receive`, in pieces and constant memory; what is not accepted before its block ends leaves nothing.
 """
 
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from appliance.mail.clock import Clock
 from appliance.mail.envelope import Envelope
-from appliance.mail.ids import PersonId
+from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.ids import BodyId, PersonId
 from appliance.status.events import LetterAccepted
 from appliance.store.mailbox import Filed, Incoming, StagedBody, Store
 
+from .leaving import arrived
 from .local import file_copies
+from .notice import Subject
+from .pieces import pieces_of
 
 if TYPE_CHECKING:
     from appliance.status.board import Board
+
+    from .notices import TellSender
 
 
 @dataclass(slots=True)
@@ -37,10 +45,11 @@ class Arrival:
 class Intake:
     """The door, shared by every server that takes letters in."""
 
-    def __init__(self, *, store: Store, board: "Board", clock: Clock) -> None:
+    def __init__(self, *, store: Store, board: "Board", clock: Clock, notices: "TellSender | None" = None) -> None:
         self._store = store
         self._board = board
         self._clock = clock
+        self._notices = notices
 
     def receive(self, limit_octets: int) -> AbstractAsyncContextManager[Incoming]:
         """Room for one letter: `Store.receive`. Entering waits for the house's budget, then raises StoreError BUSY."""
@@ -53,9 +62,12 @@ class Intake:
 
     async def accept(self, arrival: Arrival, body: StagedBody) -> list[Filed]:
         """Keep the letter for everybody its envelope names. Durable when it returns."""
+        if any(recipient.outside for recipient in arrival.envelope.recipients):
+            raise StoreError(Trouble.NOT_ALLOWED, "no queue takes this letter out of the house")  # never lost without a word
         at = int(self._clock.wall_s())
         filings = await file_copies(self._store, arrival.envelope, arrival.trace, at)
-        filed = await self._store.file(body, filings)  # the commit that 250 promises
+        kept: list[BodyId] = []
+        filed = await self._store.file(body, filings, lambda _, number: kept.append(number))  # the commit that 250 promises
         self._board.publish(
             LetterAccepted(
                 protocol=arrival.protocol,
@@ -67,4 +79,22 @@ class Intake:
                 letter=arrival.letter,
             )
         )
+        if self._notices is not None and any("SUCCESS" in (one.notify or ()) for one in arrival.envelope.recipients):
+            with suppress(StoreError):
+                await self._say_arrived(self._notices, arrival, body, kept[-1], at)
         return filed
+
+    async def _say_arrived(self, notices: "TellSender", arrival: Arrival, body: StagedBody, number: BodyId, at: int) -> None:
+        envelope = arrival.envelope
+        subject = Subject(
+            letter=arrival.letter,
+            sender=envelope.sender,
+            octets=body.octets,
+            pieces=pieces_of(self._store, number),
+            arrived_at=at,
+            ret=envelope.ret,
+            envid=envelope.envid,
+            body=envelope.body,
+            smtputf8=envelope.smtputf8,
+        )
+        await notices.say_arrived(subject, arrived(envelope))

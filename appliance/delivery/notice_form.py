@@ -6,7 +6,7 @@ most 998 octets and is what it seems: no octet from outside becomes a field, a b
 piece of the letter is read (EXCERPT_OCTETS), and what is written leaves in pieces, so that memory is constant.
 A letter that breaks these rules itself (long lines, bare CR or LF, NUL) comes back as its header fields only, without
 those that break them.
-Known gap: RFC 4865 §6's Future-Release-Request field is not written.
+Known gap: the field Future-Release-Request (RFC 4865 §6) is not written.
 """
 
 import re

@@ -91,6 +91,11 @@ class TellSender:
             return False
         return True
 
+    async def say_arrived(self, subject: Subject, entries: Sequence[Entry]) -> bool:
+        """Tell at once what is known when a letter was kept (delivered, expanded); False, and no work, when nobody asked."""
+        asked = [entry for entry in entries if which(subject.sender, entry) is Kind.SUCCESS]
+        return bool(asked) and await self.tell(subject, asked, lambda transaction: None)
+
     def _where(self, sender: Address) -> tuple[tuple[PersonId, ...], tuple[Address, ...]]:
         """The people and the addresses outside a notice to this sender goes to."""
         outside: tuple[Address, ...]
@@ -138,8 +143,3 @@ class TellSender:
         domain = sender.domain if sender.domain in domains else next(iter(domains), "")
         return ascii_domain(domain) if domain else self._host
 
-
-async def say_arrived(notices: TellSender, subject: Subject, entries: Sequence[Entry]) -> bool:
-    """Tell at once what is known when a letter was kept (delivered, expanded); False, and no work, when nobody asked."""
-    asked = [entry for entry in entries if which(subject.sender, entry) is Kind.SUCCESS]
-    return bool(asked) and await notices.tell(subject, asked, lambda transaction: None)

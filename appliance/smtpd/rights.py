@@ -45,6 +45,11 @@ NO_INTERNET = frozenset({"localhost", "invalid", "onion", "local"})
 class Ways(Protocol):
     """How letters leave; `app` puts the real one together."""
 
+    @property
+    def holds(self) -> bool:
+        """Can a letter be held back here until its time, whoever it is for? (RFC 4865)"""
+        ...
+
     def refusal(self, sender: Address | None, address: Address) -> Reply | None:
         """Why a letter of `sender`, a person of this house or None, cannot leave for `address`; None when it can."""
         ...
@@ -58,6 +63,8 @@ class Ways(Protocol):
 @dataclass(frozen=True, slots=True)
 class NoWays:
     """A house nothing leaves."""
+
+    holds: bool = False
 
     def refusal(self, sender: Address | None, address: Address) -> Reply | None:
         return NO_WAY_OUT

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from appliance.delivery.intake import Arrival, Intake
+from appliance.delivery.notices import TellSender
 from appliance.mail.address import Address
 from appliance.mail.envelope import Envelope, Recipient
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import PersonId
 from appliance.status.events import LetterAccepted
 from appliance.store.mailbox import Filed
+from tests.smtpd.test_session import letters
 from tests.support.rooms import Rooms, some_rooms
 
 FRED, MARY = "fred@example.org", "mary@example.org"
@@ -77,3 +79,40 @@ async def test_room(tmp_path: Path) -> None:
     (tmp_path / "unlimited").mkdir()
     async with some_rooms(tmp_path / "unlimited") as rooms:
         assert door(rooms).has_room(rooms.person(FRED), 10**12)
+
+
+async def test_who_asked_is_told_that_it_arrived(rooms: Rooms) -> None:
+    """RFC 3461 §4.1, §5.2.7.3: delivered to one, expanded to several; nobody is told who did not ask."""
+    family = rooms.family
+    teller = TellSender(store=rooms.store, directory=family.accounts.directory, clock=family.clock, host_name="mail.example.org")
+    intake = Intake(store=rooms.store, board=family.board, clock=family.clock, notices=teller)  # type: ignore[arg-type]
+    fred, mary = rooms.person(FRED), rooms.person(MARY)
+    asked = frozenset({"SUCCESS"})
+    envelope = Envelope(
+        Address("fred", "example.org"),
+        [
+            Recipient(Address("mary", "example.org"), (mary,), notify=asked),
+            Recipient(Address("all", "example.org"), (fred, mary), notify=asked, orcpt="rfc822;all@example.org"),
+            Recipient(Address("postmaster", "example.org"), (fred,)),
+        ],
+        envid="mine",
+    )
+    async with intake.receive(10_000) as incoming:
+        await incoming.write(LETTER)
+        arrival = Arrival("abc", envelope, b"", "submission", "192.0.2.7", 0.0)
+        assert len(await intake.accept(arrival, await incoming.finish())) == 2
+    assert len(await letters(rooms, MARY)) == 1
+    notice = (await letters(rooms, FRED))[-1]
+    assert b"Action: delivered\r\n" in notice and b"Action: expanded\r\n" in notice and notice.count(b"Final-Recipient") == 2
+    assert b"Original-Envelope-Id: mine\r\n" in notice and b"Subject: a\r\n" in notice and b"Name in this house: abc" in notice
+
+
+async def test_nothing_leaves_without_a_queue(rooms: Rooms) -> None:
+    outside = Address("friend", "x.example")
+    envelope = Envelope(None, [Recipient(outside, outside=(outside,)), Recipient(Address("fred", "example.org"), (rooms.person(FRED),))])
+    intake = Intake(store=rooms.store, board=rooms.family.board, clock=rooms.family.clock)  # type: ignore[arg-type]
+    async with intake.receive(10_000) as incoming:
+        await incoming.write(LETTER)
+        with pytest.raises(StoreError):
+            await intake.accept(Arrival("abc", envelope, b"", "submission", "192.0.2.7", 0.0), await incoming.finish())
+    assert not await letters(rooms, FRED)

@@ -9,7 +9,7 @@ from trio.testing import MockClock
 
 from appliance.delivery.leaving import DELIVERED, Group
 from appliance.delivery.notice import Entry, Subject
-from appliance.delivery.notices import OUTSIDE_PER_HOUR, TellSender, say_arrived
+from appliance.delivery.notices import OUTSIDE_PER_HOUR, TellSender
 from appliance.mail.address import Address, parse_address
 from appliance.mail.envelope import Recipient
 from appliance.mail.errors import StoreError, Trouble
@@ -133,7 +133,7 @@ async def test_a_change_that_fails_leaves_no_notice(rooms: Rooms) -> None:
 async def test_arrived_is_said_to_who_asked(rooms: Rooms) -> None:
     teller = tell_sender(rooms)
     mary = Address("mary", "example.org")
-    assert not await say_arrived(teller, subject(), [Entry(Recipient(mary), DELIVERED)])
-    assert await say_arrived(teller, subject(), [Entry(Recipient(mary, notify=frozenset({"SUCCESS"})), DELIVERED)])
+    assert not await teller.say_arrived(subject(), [Entry(Recipient(mary), DELIVERED)])
+    assert await teller.say_arrived(subject(), [Entry(Recipient(mary, notify=frozenset({"SUCCESS"})), DELIVERED)])
     (kept,) = await letters(rooms)
     assert b"Subject: Your letter has arrived\r\n" in kept and b"Action: delivered\r\n" in kept and b"Dear friend" not in kept

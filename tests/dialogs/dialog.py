@@ -2,6 +2,7 @@
 
     # comment                       a rule of a standard with its section
     ! person mary@example.org       people beside fred (all have the password Blurdybloop-7); before the first line
+    ! ways                          letters can leave the house and be held back; without it neither
     ! tls-only                      passwords are not taken in plain text
     ! letter INBOX \\Seen            file the indented lines that follow (up to a line without indent) as fred's letter
     C: a1 NOOP                      the client sends a line; `C2:` is a second session (connected when first named)
@@ -20,8 +21,10 @@ from pathlib import Path
 
 import trio
 
+from appliance.smtpd.rights import NO_WAYS
 from tests.support.rooms import Rooms, some_rooms
 from tests.support.streams import ClientStream
+from tests.support.ways import SomeWays
 
 PATIENCE_S = 10
 _LINE = re.compile(r"(?P<who>[CS])(?P<session>[0-9]?)(?P<how>[~*?]?):(?: (?P<text>.*))?")
@@ -40,6 +43,7 @@ class Step:
 class Dialog:
     people: list[str] = field(default_factory=lambda: ["fred@example.org"])
     plaintext: bool = True
+    ways: bool = False
     letters: list[tuple[str, tuple[str, ...], bytes]] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
 
@@ -66,6 +70,8 @@ def _setting(dialog: Dialog, lines: list[str], number: int, words: list[str]) ->
         dialog.people.append(words[1])
     elif words[0] == "tls-only":
         dialog.plaintext = False
+    elif words[0] == "ways":
+        dialog.ways = True
     elif words[0] == "letter":
         octets = b""
         while number < len(lines) and (lines[number].startswith("    ") or (lines[number] == "" and lines[number + 1].startswith("    "))):
@@ -151,7 +157,8 @@ class Player:
 async def play(path: Path, directory: Path) -> None:
     """Play the dialog in the file on a fresh house."""
     dialog = parse_dialog(await trio.Path(path).read_text())
-    async with some_rooms(directory, *dialog.people, plaintext=dialog.plaintext) as rooms:
+    ways = SomeWays() if dialog.ways else NO_WAYS
+    async with some_rooms(directory, *dialog.people, plaintext=dialog.plaintext, ways=ways) as rooms:
         for mailbox, flags, octets in dialog.letters:
             await rooms.deliver(octets, mailbox, flags=flags)
         await Player(rooms, path.parent.name).play(dialog.steps)

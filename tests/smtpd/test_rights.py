@@ -16,22 +16,9 @@ from appliance.smtpd.rights import LEADS_NOWHERE, NO_RELAY, NO_ROUTE, NOBODY, OD
 from appliance.smtpd.service import Options
 from tests.smtpd.test_session import a_client
 from tests.support.rooms import Rooms, some_rooms
+from tests.support.ways import BOUNCE, FRED, SET_A_RELAY, STRANGER, SomeWays
 
-FRED = parse_address("fred@example.org")
-STRANGER = parse_address("smith@outside.example")
 COUSIN = parse_address("cousin@x.example")
-BOUNCE = parse_address("SRS0=aB1c=Xy=outside.example=smith@example.org")
-SET_A_RELAY = Reply(550, "5.4.4", ("Set up a relay.",))
-
-
-class SomeWays:
-    """Everywhere but blocked.example; one address of ours stands for a stranger's."""
-
-    def refusal(self, sender: Address | None, address: Address) -> Reply | None:
-        return SET_A_RELAY if address.domain == "blocked.example" else None
-
-    def original(self, address: Address) -> Address | None:
-        return {BOUNCE: STRANGER, parse_address("srs0=ours@example.org"): FRED}.get(address)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ LATE_S = 120
 """A moment that has just passed means now; mail programs' clocks are not ours."""
 
 SIGN_IN = Reply(530, "5.7.0", ("Letters are held back for people of this house only; please sign in first.",))
+NOT_HERE = Reply(555, "5.5.4", ("This house does not hold letters back.",))
 NO_TIME = Reply(451, "4.3.0", (
     "This house is not sure of the time yet, so it cannot hold a letter back; send it without a time, or try again in a few minutes.",
 ))  # fmt: skip
@@ -68,6 +69,8 @@ def encode_moment(at: int) -> str:
 def refusal(session: "Session", envelope: Envelope) -> Reply | None:
     if not session.submission or session.identity is None:
         return SIGN_IN
+    if not session.ways.holds:
+        return NOT_HERE
     if not session.clock.trusted():
         return NO_TIME
     return BOTH if envelope.release_at else None
@@ -107,7 +110,7 @@ def keyword(session: "Session") -> str:
 
     Said before signing in as well: a mail program asks once, before it signs in.
     """
-    if not session.submission or not session.clock.trusted():
+    if not session.submission or not session.ways.holds or not session.clock.trusted():
         return ""
     return f"FUTURERELEASE {MOST_S} {encode_moment(int(session.clock.wall_s()) + MOST_S)}"
 
