@@ -285,6 +285,8 @@ def _listeners(rooms: Rooms, tls: ServerTls, sending: Sending) -> Listeners:
             recipients=settings.letters.recipients,
             forged_own_sender=settings.letters.forged_own_sender,
             others_as_sender=settings.letters.others_as_sender,
+            sign_in_on_25=settings.smtp.sign_in_on_25,
+            greet_pause_s=settings.smtp.greet_pause_s,
         )
         directory = rooms.accounts.directory
         notices = TellSender(store=rooms.store, directory=directory, clock=clock, host_name=rooms.host_name())

@@ -36,7 +36,8 @@ class Description:
     bare_cr_or_lf: bool
     nul: bool
     eight_bit: bool
-
+    begins_folded: bool
+    """The first line begins with a space or tab: it would continue whatever field stands in front of it."""
     described_by: int
     """Version of the scanner; rises when the answer for the same octets changes."""
 

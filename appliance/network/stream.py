@@ -8,14 +8,14 @@ reply may be out.
 """
 
 import ssl
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Final, Protocol
 
 import trio
 
 from appliance.mail.errors import MisuseError, PeerError, PeerGone, PeerSlow
-from appliance.mail.limits import CLOSE_S, READ_OCTETS, TLS_HANDSHAKE_S
+from appliance.mail.limits import CLOSE_DRAINING_S, CLOSE_S, READ_OCTETS, TLS_HANDSHAKE_S
 
 SEND_S = 300
 """How long one piece may take to leave: as long as SMTP gives a client (RFC 5321 §4.5.3.2.7)."""
@@ -262,6 +262,20 @@ class Stream:
 
     # --- the end --------------------------------------------------------------------------------
 
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """What is done inside, such as a sign-in that is held back, ends when the house closes. Raises Draining."""
+        with trio.CancelScope() as scope:
+            if self.draining:
+                raise Draining
+            self._waiting = scope
+            try:
+                yield
+            finally:
+                self._waiting = None
+        if scope.cancelled_caught:
+            raise Draining
+
     def drain(self) -> None:
         """The listener's word that the house closes: a waiting `receive` raises Draining now, a later one at once."""
         self.draining = True
@@ -279,13 +293,13 @@ class Stream:
         await self._drained.wait()
 
     async def aclose(self) -> None:
-        """Close in order within CLOSE_S (at once when this task is already cancelled); never raises."""
+        """Close in order within CLOSE_S, sooner when the house closes (at once when this task is already cancelled); never raises."""
         if self._closed:
             return
         self._closed = True
         now = trio.current_time()
         hurry = trio.current_effective_deadline() <= now
-        deadline = -float("inf") if hurry else now + CLOSE_S
+        deadline = -float("inf") if hurry else now + (CLOSE_DRAINING_S if self.draining else CLOSE_S)
         with trio.CancelScope(deadline=deadline, shield=True), suppress(trio.BrokenResourceError, trio.ClosedResourceError, OSError):
             await self._stream.aclose()
 

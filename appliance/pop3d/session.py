@@ -189,9 +189,11 @@ class Session:
         name, self._name = self._name, ""
         if not name:
             raise MisuseError("USER comes first.")
-        identity = await self._login.check(
-            name, parse_text(arguments[0]), peer=self._stream.peer_host, protocol=self._stream.protocol, mechanism="USER"
-        )
+        stream = self._stream
+        with stream.interruptible():
+            identity = await self._login.check(
+                name, parse_text(arguments[0]), peer=stream.peer_host, protocol=stream.protocol, mechanism="USER"
+            )
         return await self._enter(identity)
 
     async def _auth(self, arguments: tuple[bytes, ...]) -> Next:
@@ -222,7 +224,8 @@ class Session:
 
     async def _step(self, response: bytes | None) -> Next:
         assert self._exchange is not None  # noqa: S101 - only called during one
-        outcome = await self._exchange.step(response)
+        with self._stream.interruptible():
+            outcome = await self._exchange.step(response)
         if isinstance(outcome, bytes):
             self._conversation.state = State.EXCHANGE
             await self._say(b"+ " + b2a_base64(outcome, newline=False) + b"\r\n")

@@ -15,6 +15,10 @@ WARNING = b"X-Pillarbox-Warning: The sender's name is one of this house, but nob
 """Put in front of a stranger's letter that says it is from one of us. It warns and does not refuse: a mailing list
 brings a person's own letters back with their own From."""
 
+FIRST_LINE = b"X-Pillarbox-First-Line:\r\n"
+"""Put in front of a letter whose first line begins with a blank. Such a line continues the field before it (RFC 5322 §2.2.3),
+and that must not be our Received: nobody adds words to what the house says of his letter. The octets stay as they came."""
+
 
 def address_literal(host: str) -> str:
     """`[192.0.2.1]`, `[IPv6:2001:db8::1]` (RFC 5321 §4.1.3); a zone is left out."""

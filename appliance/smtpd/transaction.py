@@ -22,7 +22,7 @@ from .answers import BROKEN, TOO_BIG, answer_for
 from .authors import Authors
 from .rights import claims_our_people, judge_authors
 from .submission import missing_fields
-from .trace import WARNING, protocol_word, received
+from .trace import FIRST_LINE, WARNING, protocol_word, received
 
 if TYPE_CHECKING:
     from appliance.mail.description import Description
@@ -161,6 +161,11 @@ class Transaction:
         return Reply(250, "2.0.0", (f"The letter is kept as {self.letter}.",))
 
     def _trace(self, description: "Description") -> bytes:
+        """What every copy gets in front."""
+        trace = self._words_of_ours(description)
+        return trace + FIRST_LINE if description.begins_folded else trace
+
+    def _words_of_ours(self, description: "Description") -> bytes:
         session, stream, envelope = self._session, self._session.connection.stream, self.envelope
         at, offset_s = int(session.clock.wall_s()), session.clock.utc_offset_s()
         trace = received(

@@ -57,6 +57,17 @@ class LetterSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SmtpSettings:
+    """The port for strangers."""
+
+    sign_in_on_25: bool = setting(False, "Let the family's programs sign in on the strangers' port too.")
+    greet_pause_s: int = setting(
+        0, "Seconds before the greeting, so that senders who do not wait for it can be turned away; everybody else waits as long.",
+        least=0, most=30,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class PeopleSettings:
     """Accounts and signing in."""
 
@@ -106,6 +117,7 @@ class Settings:
     house: HouseSettings = field(default_factory=HouseSettings)
     listen: ListenSettings = field(default_factory=ListenSettings)
     letters: LetterSettings = field(default_factory=LetterSettings)
+    smtp: SmtpSettings = field(default_factory=SmtpSettings)
     people: PeopleSettings = field(default_factory=PeopleSettings)
     pop3: Pop3Settings = field(default_factory=Pop3Settings)
     certificate: CertificateSettings = field(default_factory=CertificateSettings)

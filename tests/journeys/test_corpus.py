@@ -31,6 +31,7 @@ APPENDED_TOGETHER = 200
 PREFIX = re.compile(
     rb"Return-Path: <>\r\nDelivered-To: (\S+)\r\n"
     rb"Received: from client\.example\.net \(\[127\.0\.0\.1\]\)\r\n by \S+ with ESMTP\r\n id ([0-9a-f]+)\r\n for <\S+>;\r\n [^\r\n]+\r\n"
+    rb"(?:X-Pillarbox-First-Line:\r\n(?=[ \t]))?"
 )
 """What the house puts before a stranger's letter."""
 BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")

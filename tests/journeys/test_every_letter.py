@@ -1,8 +1,6 @@
-"""Every letter goes in by every way and comes out by every way with the same octets after the house's own lines.
+"""Every letter, broken ones too, goes in by APPEND and by import of a Maildir and comes out with the same octets.
 
-In: SMTP by DATA and by BDAT, IMAP APPEND, import from mbox and Maildir. Out: IMAP BODY[], POP3 RETR, export to mbox and Maildir.
-What a letter may not be over SMTP (a bare CR or LF, too large a header, too many hops, an endless line) is refused there and
-says why; APPEND and import keep it as it is.
+Out: IMAP BODY[], POP3 RETR, export to mbox and Maildir. The other ways in: `test_corpus.py`.
 """
 
 import re
@@ -18,8 +16,6 @@ from tests.support.house import PASSWORD, House, new_data, pillarbox
 from tests.support.letters import LETTERS
 
 PERSON = "ada@home.example"
-OURS = re.compile(rb"\A(?:(?:Return-Path|Delivered-To|Received|X-Pillarbox-Warning): [^\n]*\n(?:[ \t][^\n]*\n)*)+")
-BARE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 
 
 def own_letters() -> list[bytes]:
@@ -41,9 +37,7 @@ def letters(request: pytest.FixtureRequest) -> list[bytes]:
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    settings = tmp_path / "settings.toml"
-    settings.write_text('[letters]\nforged_own_sender = "accept"\n')
-    with House(new_data(tmp_path / "data"), "--settings", str(settings), protocols=("smtp", "imap", "pop3")) as running:
+    with House(new_data(tmp_path / "data"), protocols=("imap", "pop3")) as running:
         yield running
 
 
@@ -58,82 +52,9 @@ class Wire:
     def say(self, octets: bytes) -> None:
         self.sock.sendall(octets)
 
-    def reply(self) -> bytes:
-        """One SMTP reply, its last line."""
-        while True:
-            line = self.file.readline()
-            if line[3:4] != b"-":
-                return line
-
     def close(self) -> None:
         self.file.close()
         self.sock.close()
-
-
-def smtp(house: House) -> Wire:
-    wire = Wire(house.ports["smtp"])
-    wire.reply()
-    wire.say(b"EHLO client.example\r\n")
-    wire.reply()
-    return wire
-
-
-def forbidden(octets: bytes) -> tuple[bytes, ...]:
-    """Words one of which a refusal over SMTP must hold; () when the letter must be taken."""
-    header = octets.partition(b"\r\n\r\n")[0]
-    if BARE.search(octets):
-        return (b"CR", b"LF")
-    if len(header) > 250_000:
-        return (b"header",)
-    if len(re.findall(rb"(?mi)^received:", header)) > 50:
-        return (b"hops", b"loop", b"times", b"hands")
-    if any(len(line) > 1 << 20 for line in octets.split(b"\r\n")):
-        return (b"line",)
-    return ()
-
-
-@pytest.mark.parametrize("verb", ["DATA", "BDAT"])
-def test_over_smtp_and_out_over_imap(house: House, letters: list[bytes], verb: str) -> None:
-    """By DATA a letter ends with a line end: one without gets it."""
-    kept: list[bytes] = []
-    wire = smtp(house)
-    for octets in letters:
-        if verb == "DATA":
-            sent = octets if octets.endswith(b"\r\n") or not octets else octets + b"\r\n"
-            body = [b"DATA\r\n", re.sub(rb"(?m)^\.", b"..", sent) + b".\r\n"]
-        else:
-            sent = octets
-            half = len(sent) // 2
-            body = [b"BDAT %d\r\n%b" % (half, sent[:half]), b"BDAT %d LAST\r\n%b" % (len(sent) - half, sent[half:])]
-        wire.say(b"MAIL FROM:<b@outside.example>\r\nRCPT TO:<%b>\r\n" % PERSON.encode() + (body[0] if verb == "DATA" else b""))
-        assert wire.reply().startswith(b"250")
-        assert wire.reply().startswith(b"250")
-        if verb == "DATA":
-            assert wire.reply().startswith(b"354")
-        reasons = forbidden(sent)
-        said = b""
-        try:
-            for part in body[1:] if verb == "DATA" else body:
-                wire.say(part)
-                said = wire.reply()
-                if not said.startswith(b"250"):
-                    break
-        except (BrokenPipeError, ConnectionResetError):
-            assert reasons
-        if reasons:
-            assert said.startswith((b"550", b"552", b"554", b"500")), (said, sent[:200])
-            assert any(word in said for word in reasons), (said, reasons)
-            wire.close()
-            wire = smtp(house)
-        else:
-            assert said.startswith(b"250"), (said, sent[:200])
-            kept.append(sent)
-    wire.close()
-    found = [OURS.sub(b"", octets, count=1) for octets in fetched(house)]
-    assert len(found) == len(kept)
-    for was, now in zip(kept, found, strict=True):
-        # a letter may begin with lines of the same kinds as ours
-        assert now == was or was.endswith(now), (was[:300], now[:300])
 
 
 def imap(house: House) -> Wire:

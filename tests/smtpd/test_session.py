@@ -500,3 +500,15 @@ async def test_long_lines_of_signing_in(rooms: Rooms) -> None:
     assert (await client.ask("AUTH PLAIN")).code == 334
     assert (await client.ask("A" * 12_288)).status == "5.5.6"
     assert (await client.ask("NOOP")).code == 250
+
+
+@pytest.mark.parametrize("how", ["data", "chunks"])
+async def test_a_first_line_that_is_folded_continues_nothing_of_ours(rooms: Rooms, how: str) -> None:
+    client = await a_client(rooms)
+    letter = b"\tby evil.example; Tue, 1 Jan 2030 00:00:00 +0000\r\nSubject: hi\r\n\r\nwords\r\n"
+    await client.envelope(STRANGER, FRED)
+    reply = await client.data(letter) if how == "data" else await client.chunks(letter[:1], letter[1:])
+    assert reply.code == 250
+    (kept,) = await letters(rooms)
+    prefix = kept.removesuffix(letter)
+    assert prefix.endswith(b"\r\nX-Pillarbox-First-Line:\r\n") and kept == prefix + letter

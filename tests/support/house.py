@@ -1,6 +1,7 @@
 """A running house for tests: the real command in a process of its own, on free ports of the loopback."""
 
 import os
+import pty
 import select
 import signal
 import socket
@@ -38,6 +39,23 @@ def pillarbox(*words: str, data: Path | None = None, password: str | None = None
     if check and done.returncode:
         raise AssertionError(f"pillarbox {' '.join(words)}: exit {done.returncode}: {done.stderr}{done.stdout}")
     return done
+
+
+def on_terminal(*words: str, data: Path) -> str:
+    """Run one command as a person does, on a terminal; what it shows."""
+    main, side = pty.openpty()
+    arguments = [*COMMAND, *words, "--data", str(data)]
+    process = subprocess.Popen(arguments, stdin=side, stdout=side, stderr=side, env=environment(), cwd=ROOT)
+    os.close(side)
+    shown = b""
+    try:
+        while select.select([main], [], [], 60)[0] and (piece := os.read(main, 4096)):
+            shown += piece
+    except OSError:  # the other side is closed
+        pass
+    os.close(main)
+    assert process.wait(60) == 0, f"pillarbox {' '.join(words)}: {shown.decode()}"
+    return shown.decode()
 
 
 def new_data(place: Path, *people: str, domain: str = "home.example") -> Path:

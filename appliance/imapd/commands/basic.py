@@ -83,7 +83,8 @@ async def login(session: "Session", arguments: tuple[bytes, bytes], uid: bool) -
         return failed(session)
     await session.flush()
     stream = session.stream
-    identity = await session.login.check(*words, peer=stream.peer_host, protocol=stream.protocol, mechanism="LOGIN")
+    with stream.interruptible():
+        identity = await session.login.check(*words, peer=stream.peer_host, protocol=stream.protocol, mechanism="LOGIN")
     return failed(session) if identity is None else succeeded(session, identity)
 
 
@@ -136,7 +137,8 @@ async def authenticate(session: "Session", arguments: tuple[str, bytes | None], 
             if response is None:
                 return bad(b"AUTHENTICATE was called off.")
         while True:
-            outcome = await exchange.step(response)
+            with stream.interruptible():
+                outcome = await exchange.step(response)
             if isinstance(outcome, Identity):
                 return succeeded(session, outcome)
             if outcome is None:

@@ -36,7 +36,7 @@ def make_describe() -> Scanner:
 
 
 class _Describer:
-    __slots__ = ("_after_cr", "_bare", "_eight_bit", "_line", "_longest", "_made", "_nul", "_octets", "_structure")
+    __slots__ = ("_after_cr", "_bare", "_eight_bit", "_folded", "_line", "_longest", "_made", "_nul", "_octets", "_structure")
 
     def __init__(self) -> None:
         self._structure = StructureScanner(SAMPLE_OCTETS)
@@ -47,10 +47,13 @@ class _Describer:
         self._bare = False
         self._nul = False
         self._eight_bit = False
+        self._folded = False
         self._made: tuple[bytes, bytes, str, bytes] | None = None
 
     def feed(self, piece: bytes) -> None:
         if piece:
+            if not self._octets:
+                self._folded = piece[0] in b" \t"
             self._octets += len(piece)
             self._eight_bit = self._eight_bit or not piece.isascii()
             self._nul = self._nul or 0 in piece
@@ -106,6 +109,7 @@ class _Describer:
             bare_cr_or_lf=self._bare or self._after_cr,
             nul=self._nul,
             eight_bit=self._eight_bit,
+            begins_folded=self._folded,
             described_by=DESCRIBED_BY,
         )
 

@@ -93,7 +93,8 @@ async def _converse(session: "Session", exchange: "Exchange", response: bytes | 
     """Challenges and responses to the end of the exchange."""
     while True:
         try:
-            step = await exchange.step(response)
+            with session.connection.stream.interruptible():
+                step = await exchange.step(response)
         except AuthError:
             return NOT_NOW
         if step is None:

@@ -1,0 +1,63 @@
+"""SIGTERM: sessions that idle and sign-ins that are held back do not keep the house."""
+
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.figures import tell
+from tests.support.house import PASSWORD, House, new_data
+
+STOP_S = 1.0
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(new_data(tmp_path / "data")).start()
+
+
+def opened(house: House, protocol: str, *words: bytes) -> socket.socket:
+    """A client that said these words and got an answer to each; it never hangs up by itself."""
+    client = socket.create_connection(("127.0.0.1", house.ports[protocol]), timeout=10)
+    client.recv(4096)
+    for word in words:
+        client.sendall(word)
+        client.recv(4096)
+    return client
+
+
+def stop(house: House) -> float:
+    assert house.process
+    began = time.monotonic()
+    house.process.send_signal(signal.SIGTERM)
+    assert house.process.wait(30) == 0
+    return time.monotonic() - began
+
+
+def test_idle_sessions_end_with_a_word(house: House) -> None:
+    clients = {
+        "smtp": opened(house, "smtp", b"EHLO a.example\r\n"),
+        "imap": opened(house, "imap", b"a LOGIN ada@home.example %b\r\n" % PASSWORD.encode(), b"b SELECT INBOX\r\n", b"c IDLE\r\n"),
+        "pop3": opened(house, "pop3", b"CAPA\r\n"),
+    }
+    took_s = stop(house)
+    tell("SIGTERM with idle sessions", f"{took_s:.2f} s of {STOP_S} s")
+    assert took_s < 10 * STOP_S
+    assert b"421 " in clients["smtp"].recv(4096) and b"* BYE" in clients["imap"].recv(4096)
+
+
+def test_a_sign_in_held_back_ends_with_the_house(house: House) -> None:
+    guessers = []
+    for number in range(14):
+        guesser = socket.create_connection(("127.0.0.1", house.ports["imap"]), timeout=10)
+        guesser.sendall(b"a LOGIN ada@home.example wrong-%d\r\n" % number)
+        guessers.append(guesser)
+    first = guessers[0]
+    said = b""
+    while b"a NO" not in said:
+        said += first.recv(4096)
+    took_s = stop(house)
+    tell("SIGTERM with sign-ins held back", f"{took_s:.2f} s of {STOP_S} s")
+    assert took_s < 5 * STOP_S
