@@ -96,5 +96,6 @@ class Intake:
             envid=envelope.envid,
             body=envelope.body,
             smtputf8=envelope.smtputf8,
+            require_tls=envelope.require_tls,
         )
         await notices.say_arrived(subject, arrived(envelope))

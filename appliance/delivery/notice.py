@@ -25,19 +25,19 @@ class Kind(Enum):
 @dataclass(frozen=True, slots=True)
 class Subject:
     """The letter a notice is about. `letter` is the name told to its sender, `sender` the one the envelope named when it came in
-    (never the rewritten one; None is never told anything), `ret`, `envid`, `body` and `smtputf8` as in Envelope, `octets` and
-    `header_octets` of what `pieces` reads, `arrived_at` UTC seconds."""
+    (one rewritten for forwarding is undone; None is never told anything), `ret`, `envid`, `body`, `smtputf8` and `require_tls`
+    as in Envelope, `octets` of what `pieces` reads, `arrived_at` UTC seconds."""
 
     letter: str
     sender: Address | None
     octets: int
     pieces: Pieces
     arrived_at: int
-    header_octets: int = 0
     ret: str = ""
     envid: str = ""
     body: str = "7BIT"
     smtputf8: bool = False
+    require_tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,9 @@ class Notices(Protocol):
     async def tell(self, subject: Subject, entries: Sequence[Entry], settle: Settle) -> bool:
         """ONE durable commit: `settle` and, where the rules ask for one, the notice about these entries. True when one was due.
 
-        Entries that nobody wants to hear of (NOTIFY=NEVER, a first deferral, success not asked for) are passed over; the caller
-        decides only *when* a delay is told, by handing in DEFERRED entries then. Where the notice itself cannot be filed (no
-        room, nobody there) `settle` is committed all the same: the queue never hangs on a notice. Raises StoreError when even
-        that fails (a full or broken card); nothing was changed then.
+        Entries that nobody wants to hear of (NOTIFY=NEVER, success not asked for) are passed over; the caller decides only
+        *when* a delay is told, by handing in DEFERRED entries then. Where the sender has no room for the notice or is nobody,
+        `settle` is committed all the same: the queue never hangs on a notice. Raises StoreError FULL, BUSY or BROKEN when the
+        house cannot write just now; nothing was changed then, and the caller comes back later.
         """
         ...

@@ -40,8 +40,9 @@ _CANNOT = frozenset({Trouble.OVER_QUOTA, Trouble.NO_MAILBOX, Trouble.TOO_MANY, T
 class Outward(Protocol):
     """The queue, as far as a notice needs it."""
 
-    def __call__(self, transaction: Any, body: BodyId, letter: str, group: Group, staged: StagedBody, *, smtputf8: bool) -> object:
-        """Let the group leave, inside the transaction that holds `body`."""
+    def __call__(self, transaction: Any, body: BodyId, letter: str, group: Group, staged: StagedBody, about: Subject) -> object:
+        """Let the group leave, inside the transaction that holds `body`, with the options of the letter it is `about` (SMTPUTF8,
+        RFC 6533 §4; REQUIRETLS, RFC 8689 §5)."""
         ...
 
 
@@ -133,7 +134,7 @@ class TellSender:
             def also(transaction: Any, body: BodyId) -> None:
                 settle(transaction)
                 if recipients and self._leave is not None:
-                    self._leave(transaction, body, stamp.name, leaving, staged, smtputf8=subject.smtputf8)
+                    self._leave(transaction, body, stamp.name, leaving, staged, subject)
 
             await self._store.file(staged, filings, also=also)
 

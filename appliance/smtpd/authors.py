@@ -82,7 +82,8 @@ class Authors:
             del pending[:cut]
             return
         self._read(bytes(pending))  # one endless field: keep its name and end, so that what follows still belongs to it
-        self.unreadable = self.unreadable or _NAMED.match(pending) is not None
+        named = _NAMED.match(pending)
+        self.unreadable = self.unreadable or (named is not None and len(named[1]) != len(b"delivered-to"))
         colon = pending.find(b":") + 1
         pending[min(colon, 128) :] = b" " + pending[-3:]
 
@@ -92,7 +93,7 @@ class Authors:
                 self.unreadable = True
                 return
             value = found[2]
-            if len(found[1]) == 12:
+            if len(found[1]) == len(b"delivered-to"):
                 if len(self.been_at) < ADDRESSES:
                     self.been_at.add(value.strip().lower())
                 continue

@@ -34,10 +34,10 @@ class Queue:
     """What a notice that leaves is handed to."""
 
     def __init__(self) -> None:
-        self.left: list[tuple[Group, bool]] = []
+        self.left: list[tuple[Group, Subject]] = []
 
-    def __call__(self, transaction: Any, body: Any, letter: str, group: Group, staged: Any, *, smtputf8: bool) -> None:
-        self.left.append((group, smtputf8))
+    def __call__(self, transaction: Any, body: Any, letter: str, group: Group, staged: Any, about: Subject) -> None:
+        self.left.append((group, about))
 
 
 def tell_sender(rooms: Rooms, **changes: Any) -> TellSender:
@@ -86,9 +86,11 @@ async def test_where_nobody_is_told_the_change_is_made(rooms: Rooms, sender: "st
 
 async def test_a_stranger_gets_headers_only_and_no_notice_about_it(rooms: Rooms) -> None:
     queue = Queue()
-    assert await tell_sender(rooms, leave=queue).tell(subject("smith@outside.example", ret="FULL"), [FAILED], settling())
-    ((group, smtputf8),) = queue.left
-    assert group.sender is None and group.author == "example.org" and not smtputf8
+    assert await tell_sender(rooms, leave=queue).tell(
+        subject("smith@outside.example", ret="FULL", require_tls=True), [FAILED], settling()
+    )
+    ((group, letter),) = queue.left
+    assert group.sender is None and group.author == "example.org" and letter.require_tls
     (recipient,) = group.recipients
     assert str(recipient) == "smith@outside.example" and recipient.notify == {"NEVER"} and recipient.outside == (recipient.address,)
     assert await settled(rooms)

@@ -94,3 +94,23 @@ def test_any_octets_however_cut(octets: bytes, place: int) -> None:
     header = b"From: " + octets
     whole, halves = read(header), read(header[:place], header[place:])
     assert (whole.addresses, whole.unreadable, whole.texts) == (halves.addresses, halves.unreadable, halves.texts)
+
+
+@pytest.mark.parametrize(
+    ("header", "been_at"),
+    [
+        (b"Delivered-To: A@b.example\r\ndelivered-to:\r\n c@d.example \r\nFrom: e@f.example\r\n\r\n", {b"a@b.example", b"c@d.example"}),
+        (b"X-Delivered-To: a@b.example\r\n\r\nDelivered-To: c@d.example\r\n", set()),
+        (b"Delivered-To: " + b"x" * 3 * FIELD_OCTETS + b"\r\nDelivered-To: a@b.example\r\n\r\n", {b"a@b.example"}),
+    ],
+)
+def test_where_it_has_been(header: bytes, been_at: set[bytes]) -> None:
+    """What ends loops of forwarding; it says nothing about who wrote the letter."""
+    for pieces in ([header], [header[at : at + 7] for at in range(0, len(header), 7)]):
+        authors = read(*pieces)
+        assert {one for one in authors.been_at if b"@" in one} == been_at
+        assert not authors.unreadable and len(authors.addresses) <= 1
+
+
+def test_many_deliveries_are_bounded() -> None:
+    assert len(read(b"".join(b"Delivered-To: a%d@b.example\r\n" % n for n in range(9 * ADDRESSES))).been_at) == ADDRESSES
