@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class Arrival:
     """One letter at the door: `letter` is the name told to its sender and kept in Received; `trace` the header lines
-    every copy gets below its Return-Path; `begun_mono` when its transaction began, in the clock's monotonic seconds."""
+    every copy gets below its Return-Path; `begun_mono` when its transaction began, in the clock's monotonic seconds;
+    `person` who signed in to send it and `author` the domain of their address, None and "" for a stranger's letter."""
 
     letter: str
     envelope: Envelope
@@ -40,6 +41,8 @@ class Arrival:
     protocol: str
     peer: str
     begun_mono: float
+    person: PersonId | None = None
+    author: str = ""
 
 
 class Intake:

@@ -26,13 +26,14 @@ class Kind(Enum):
 class Subject:
     """The letter a notice is about. `letter` is the name told to its sender, `sender` the one the envelope named when it came in
     (one rewritten for forwarding is undone; None is never told anything), `ret`, `envid`, `body`, `smtputf8` and `require_tls`
-    as in Envelope, `octets` of what `pieces` reads, `arrived_at` UTC seconds."""
+    as in Envelope, `octets` and `header_octets` (0: not known) of what `pieces` reads, `arrived_at` UTC seconds."""
 
     letter: str
     sender: Address | None
     octets: int
     pieces: Pieces
     arrived_at: int
+    header_octets: int = 0
     ret: str = ""
     envid: str = ""
     body: str = "7BIT"

@@ -89,9 +89,13 @@ async def read_original(subject: Subject, kind: Kind) -> Original:
     async with subject.pieces() as octets:
         async for piece in octets:
             kept += piece
-            if len(kept) >= EXCERPT_OCTETS or (not whole and header_end(bytes(kept)) < len(kept)):
+            if len(kept) >= EXCERPT_OCTETS or (not whole and _has_header(kept, subject.header_octets)):
                 break
     return original(bytes(kept), whole=whole and len(kept) < EXCERPT_OCTETS)
+
+
+def _has_header(kept: bytearray, header_octets: int) -> bool:
+    return len(kept) >= header_octets if header_octets else header_end(bytes(kept)) < len(kept)
 
 
 def original(octets: bytes, *, whole: bool) -> Original:

@@ -156,6 +156,8 @@ class Transaction:
             protocol=session.protocol,
             peer=session.peer,
             begun_mono=self.begun_mono,
+            person=session.identity.person if session.identity else None,
+            author=session.identity.address.rpartition("@")[2] if session.identity else "",
         )
         await session.intake.accept(arrival, body)
         return Reply(250, "2.0.0", (f"The letter is kept as {self.letter}.",))
