@@ -28,8 +28,17 @@ _RULES: tuple[tuple[str, str], ...] = (
     ),
     (
         "{n} bodies are needed by more messages than they count",
-        """SELECT count(*) FROM body b JOIN (SELECT body, count(DISTINCT fact) AS n FROM message GROUP BY body) m ON m.body = b.id
+        """SELECT count(*) FROM body b JOIN (SELECT body, sum(n) AS n FROM (SELECT body, count(DISTINCT fact) AS n FROM message
+           GROUP BY body UNION ALL SELECT body, count(*) FROM queue GROUP BY body) GROUP BY body) m ON m.body = b.id
            WHERE m.n > b.holders""",
+    ),
+    (
+        "{n} letters that wait to leave have lost their octets",
+        "SELECT count(*) FROM queue q WHERE NOT EXISTS (SELECT 1 FROM body b WHERE b.id = q.body)",
+    ),
+    (
+        "{n} letters that wait to leave have nobody they go to",
+        "SELECT count(*) FROM queue WHERE json_array_length(recipients) = 0",
     ),
     (
         "{n} small bodies have lost their octets",

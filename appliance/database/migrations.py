@@ -16,7 +16,7 @@ from typing import Any
 from appliance.mail.errors import SetupError
 
 from .connection import PAGE_OCTETS, version_of
-from .schema import ROWS, TABLES
+from .schema import QUEUE_TABLES, ROWS, TABLES
 
 
 def _first_tables(db: Any) -> None:
@@ -24,7 +24,15 @@ def _first_tables(db: Any) -> None:
         db.execute(statement)
 
 
-STEPS: tuple[tuple[str, Callable[[Any], None]], ...] = (("1 first tables", _first_tables),)
+def _queue(db: Any) -> None:
+    for statement in QUEUE_TABLES:
+        db.execute(statement)
+
+
+STEPS: tuple[tuple[str, Callable[[Any], None]], ...] = (
+    ("1 first tables", _first_tables),
+    ("2 queue", _queue),
+)
 """Name and step. Never change a step that has been shipped; add the next number below it."""
 
 VERSION = len(STEPS)

@@ -51,6 +51,24 @@ TABLES: tuple[str, ...] = (
     "CREATE TABLE import_progress(person INTEGER, source TEXT, position TEXT, PRIMARY KEY(person, source)) WITHOUT ROWID",
 )
 
+QUEUE_TABLES: tuple[str, ...] = (
+    # one letter in one lane: see queue/item. `recipients` is JSON: what is asked for each, and what the last attempt said
+    """CREATE TABLE queue(id INTEGER PRIMARY KEY, lane TEXT NOT NULL, held INTEGER NOT NULL DEFAULT 0, due_at INTEGER NOT NULL,
+        tries INTEGER NOT NULL DEFAULT 0, waited_s INTEGER NOT NULL DEFAULT 0, interval_s INTEGER NOT NULL DEFAULT 0,
+        refusals INTEGER NOT NULL DEFAULT 0, told_late INTEGER NOT NULL DEFAULT 0, recipients TEXT NOT NULL, letter TEXT NOT NULL,
+        accepted_at INTEGER NOT NULL, release_at INTEGER NOT NULL DEFAULT 0, person INTEGER, sender TEXT, origin TEXT,
+        body INTEGER NOT NULL, prefix BLOB NOT NULL, octets INTEGER NOT NULL, header_octets INTEGER NOT NULL,
+        options TEXT NOT NULL DEFAULT '', outbox_mailbox INTEGER, outbox_uid INTEGER)""",
+    "CREATE INDEX queue_due ON queue(lane, due_at) WHERE held = 0",
+    "CREATE INDEX queue_letter ON queue(letter)",
+    "CREATE INDEX queue_outbox ON queue(outbox_mailbox, outbox_uid) WHERE outbox_mailbox IS NOT NULL",
+    # what became of each letter, for people; its id rises, so the oldest have the lowest
+    "CREATE TABLE history(id INTEGER PRIMARY KEY, letter TEXT NOT NULL, at INTEGER NOT NULL, what TEXT NOT NULL, facts TEXT NOT NULL)",
+    "CREATE INDEX history_letter ON history(letter)",
+    # which domains spoke TLS before, so that a downgrade is noticed
+    "CREATE TABLE tls_memory(domain TEXT PRIMARY KEY, seen_at INTEGER NOT NULL, tls TEXT NOT NULL) WITHOUT ROWID",
+)
+
 ROWS: tuple[str, ...] = (
     # UIDVALIDITY (32 bits) begins at a random place, so that a card set up anew is not taken for the old one
     "INSERT INTO counter VALUES('uid_validity', abs(random() % 1073741824) + 1)",

@@ -37,7 +37,7 @@ TOP = {"app", "hands", "serving", "__main__"}
 OUTSIDE: dict[str, set[str]] = {
     "socket": {"network", "system", "cli", "app"},
     "threading": {"database"},
-    "sqlite3": {"database", "store", "accounts"},
+    "sqlite3": {"database", "store", "accounts", "queue"},
     "subprocess": {"system", "database", "app"},
     "asyncio": set(),
     "logging": set(),

@@ -1,0 +1,44 @@
+"""When to try next: growing, spread, bounded; a clock no step moves."""
+
+from itertools import pairwise
+from random import Random
+
+from appliance.queue.schedule import SPREAD, Intervals, Lanes, Ticks
+from tests.support.clock import HandClock
+
+
+def test_intervals_grow_to_the_longest_and_are_spread() -> None:
+    intervals, random = Intervals(first_s=300, most_s=14_400), Random(1)
+    middles = [sum(intervals.after(tries, random) for _ in range(200)) / 200 for tries in range(1, 12)]
+    assert abs(middles[0] - 300) < 10 and all(later >= earlier * 0.97 for earlier, later in pairwise(middles))
+    assert abs(middles[-1] - 14_400) < 300
+    spread = {intervals.after(3, random) for _ in range(50)}
+    assert len(spread) == 50 and max(spread) <= 1200 * (1 + SPREAD) and min(spread) >= 1200 * (1 - SPREAD)
+    assert intervals.after(10**9, random) <= intervals.longest_s
+
+
+def test_the_clock_follows_running_time_only() -> None:
+    clock = HandClock()
+    ticks = Ticks(clock, 0)
+    before = ticks.now()
+    clock.step(300 * 86_400)
+    assert ticks.now() == before
+    clock.forward(60)
+    assert ticks.now() == before + 60
+
+
+def test_a_board_that_wakes_in_1970_goes_on_where_the_card_stopped() -> None:
+    clock = HandClock()
+    clock.step(-clock.wall_s())
+    assert Ticks(clock, 1_800_000_000).now() == 1_800_000_000
+
+
+def test_lanes_know_who_is_next() -> None:
+    lanes = Lanes()
+    assert lanes.next() is None
+    lanes.know("b.example", 20.0)
+    lanes.know("a.example", 10.0)
+    lanes.sooner("b.example", 30.0)
+    assert lanes.next() == ("a.example", 10.0) and lanes.next({"a.example"}) == ("b.example", 20.0)
+    lanes.know("a.example", None)
+    assert len(lanes) == 1 and lanes.next() == ("b.example", 20.0)
