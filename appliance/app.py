@@ -45,6 +45,7 @@ from appliance.system.supervisor import Part, Supervisor
 if TYPE_CHECKING:
     from appliance.auth.login import Login
     from appliance.auth.mechanisms import Mechanisms
+    from appliance.delivery.notices import TellSender
     from appliance.hands import Hands
     from appliance.mail.clock import Clock
     from appliance.mail.ids import PersonId
@@ -276,7 +277,6 @@ def _listeners(rooms: Rooms, tls: ServerTls, sending: Sending) -> Listeners:
 
     def smtp() -> "Handler":
         from appliance.delivery.intake import Intake
-        from appliance.delivery.notices import TellSender
         from appliance.smtpd.service import Options, Service
 
         options = Options(
@@ -289,7 +289,12 @@ def _listeners(rooms: Rooms, tls: ServerTls, sending: Sending) -> Listeners:
             greet_pause_s=settings.smtp.greet_pause_s,
         )
         directory = rooms.accounts.directory
-        notices = TellSender(store=rooms.store, directory=directory, clock=clock, host_name=rooms.host_name())
+
+        def notices() -> "TellSender":
+            from appliance.delivery.notices import TellSender
+
+            return TellSender(store=rooms.store, directory=directory, clock=clock, host_name=rooms.host_name())
+
         intake = Intake(store=rooms.store, board=board, clock=clock, notices=notices)
         return Service(
             intake=intake, directory=directory, mechanisms=auth()[1], board=board, clock=clock, options=options, sending=sending

@@ -7,6 +7,7 @@ that fail the letter is kept all the same.
 A letter comes in by `receive`, in pieces and constant memory; what is not accepted before its block ends leaves nothing.
 """
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,10 +19,7 @@ from appliance.mail.ids import BodyId, PersonId
 from appliance.status.events import LetterAccepted
 from appliance.store.mailbox import Filed, Incoming, StagedBody, Store
 
-from .leaving import arrived
 from .local import file_copies
-from .notice import Subject
-from .pieces import pieces_of
 
 if TYPE_CHECKING:
     from appliance.status.board import Board
@@ -48,7 +46,8 @@ class Arrival:
 class Intake:
     """The door, shared by every server that takes letters in."""
 
-    def __init__(self, *, store: Store, board: "Board", clock: Clock, notices: "TellSender | None" = None) -> None:
+    def __init__(self, *, store: Store, board: "Board", clock: Clock, notices: "Callable[[], TellSender] | None" = None) -> None:
+        """`notices` makes who tells senders, when the first one is to be told: most letters ask for nothing."""
         self._store = store
         self._board = board
         self._clock = clock
@@ -84,10 +83,14 @@ class Intake:
         )
         if self._notices is not None and any("SUCCESS" in (one.notify or ()) for one in arrival.envelope.recipients):
             with suppress(StoreError):
-                await self._say_arrived(self._notices, arrival, body, kept[-1], at)
+                await self._say_arrived(self._notices(), arrival, body, kept[-1], at)
         return filed
 
     async def _say_arrived(self, notices: "TellSender", arrival: Arrival, body: StagedBody, number: BodyId, at: int) -> None:
+        from .leaving import arrived
+        from .notice import Subject
+        from .pieces import pieces_of
+
         envelope = arrival.envelope
         subject = Subject(
             letter=arrival.letter,

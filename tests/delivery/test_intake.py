@@ -85,7 +85,7 @@ async def test_who_asked_is_told_that_it_arrived(rooms: Rooms) -> None:
     """RFC 3461 §4.1, §5.2.7.3: delivered to one, expanded to several; nobody is told who did not ask."""
     family = rooms.family
     teller = TellSender(store=rooms.store, directory=family.accounts.directory, clock=family.clock, host_name="mail.example.org")
-    intake = Intake(store=rooms.store, board=family.board, clock=family.clock, notices=teller)  # type: ignore[arg-type]
+    intake = Intake(store=rooms.store, board=family.board, clock=family.clock, notices=lambda: teller)  # type: ignore[arg-type]
     fred, mary = rooms.person(FRED), rooms.person(MARY)
     asked = frozenset({"SUCCESS"})
     envelope = Envelope(
