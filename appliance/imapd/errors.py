@@ -24,6 +24,9 @@ CODES: dict[Trouble, bytes] = {
 }
 """Every trouble of the store is NO. READ_ONLY has none: the client was told [READ-ONLY] when it opened the mailbox."""
 
+NOT_NOW = Answer(b"NO", b"Signing in is not possible just now, try again later.", b"UNAVAILABLE")
+"""The reason is the house's own affair."""
+
 
 class SessionOver(HouseError):
     """The session ends with `* BYE`; `code` without brackets, `text` for the person."""
@@ -40,7 +43,7 @@ def answer_of(error: StoreError | MisuseError | AuthError, *, creating: bool = F
     if isinstance(error, MisuseError):
         return Answer(b"BAD", text)
     if isinstance(error, AuthError):
-        return Answer(b"NO", text, b"UNAVAILABLE")
+        return NOT_NOW
     if creating and error.trouble is Trouble.NO_MAILBOX:
         return Answer(b"NO", text, b"TRYCREATE")
     return Answer(b"NO", text, CODES[error.trouble])

@@ -68,6 +68,8 @@ CONNECTIONS_PER_ADDRESS = 60
 TLS_HANDSHAKE_S = 30
 CLOSE_S = 2
 """How long a closing handshake may take."""
+LOOK_S = 3
+"""How often the house looks whether a client it keeps waiting is still there; longer than a refusal is held."""
 CLOSE_DRAINING_S = 0.25
 """The same when the house closes: clients that idle have nothing to say, and everybody waits for the last of them."""
 

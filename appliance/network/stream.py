@@ -8,14 +8,17 @@ reply may be out.
 """
 
 import ssl
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import Final, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from socket import IPPROTO_TCP, TCP_INFO
+from typing import Final, Protocol, TypeVar
 
 import trio
 
-from appliance.mail.errors import MisuseError, PeerError, PeerGone, PeerSlow
-from appliance.mail.limits import CLOSE_DRAINING_S, CLOSE_S, READ_OCTETS, TLS_HANDSHAKE_S
+from appliance.mail.errors import HouseError, MisuseError, PeerError, PeerGone, PeerSlow
+from appliance.mail.limits import CLOSE_DRAINING_S, CLOSE_S, LOOK_S, READ_OCTETS, TLS_HANDSHAKE_S
+
+T = TypeVar("T")
 
 SEND_S = 300
 """How long one piece may take to leave: as long as SMTP gives a client (RFC 5321 §4.5.3.2.7)."""
@@ -29,6 +32,8 @@ LINGER_OCTETS = 256 * 2**10
 """Thrown away after our goodbye, so that closing does not reset the connection and swallow the goodbye."""
 PROGRESS_OCTETS = 512
 """Octets received at once that count as progress; a client that trickles makes none."""
+HUNG_UP = frozenset({7, 8})
+"""The kernel's TCP_CLOSE and TCP_CLOSE_WAIT, the first octet of its tcp_info: seen also behind octets nobody read yet."""
 
 
 class Draining(PeerError):
@@ -52,33 +57,33 @@ class TlsSource(Protocol):
 class Wire(trio.abc.Stream):
     """The socket below TLS: small reads and a close that lets the last words arrive."""
 
-    __slots__ = ("_below", "read_octets")
+    __slots__ = ("below", "read_octets")
 
     def __init__(self, below: trio.abc.HalfCloseableStream) -> None:
-        self._below = below
+        self.below = below
         self.read_octets = READ_OCTETS
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        return await self._below.receive_some(min(max_bytes or self.read_octets, self.read_octets))
+        return await self.below.receive_some(min(max_bytes or self.read_octets, self.read_octets))
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self._below.send_all(data)
+        await self.below.send_all(data)
 
     async def wait_send_all_might_not_block(self) -> None:
-        await self._below.wait_send_all_might_not_block()
+        await self.below.wait_send_all_might_not_block()
 
     async def aclose(self) -> None:
         """Say that we are done, then wait until the client is; the caller bounds the time."""
         try:
-            await self._below.send_eof()
+            await self.below.send_eof()
             left = LINGER_OCTETS
             while left > 0:
-                gone = len(await self._below.receive_some(TLS_PIECE_OCTETS))
+                gone = len(await self.below.receive_some(TLS_PIECE_OCTETS))
                 if not gone:
                     break
                 left -= gone
         finally:
-            await trio.aclose_forcefully(self._below)
+            await trio.aclose_forcefully(self.below)
 
 
 class Stream:
@@ -262,19 +267,42 @@ class Stream:
 
     # --- the end --------------------------------------------------------------------------------
 
-    @contextmanager
-    def interruptible(self) -> Iterator[None]:
-        """What is done inside, such as a sign-in that is held back, ends when the house closes. Raises Draining."""
-        with trio.CancelScope() as scope:
-            if self.draining:
-                raise Draining
-            self._waiting = scope
+    async def attend(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do what may be long in coming while the client waits, such as a sign-in that is held back.
+
+        Raises Draining when the house closes meanwhile, PeerGone when the client does (looked for every LOOK_S, so that one who
+        says all at once and closes his side gets his answer unless he is held back), and what `work` raises.
+        """
+        if self.draining:
+            raise Draining
+        answer: list[T] = []
+        fault: HouseError | None = None
+        async with trio.open_nursery() as nursery:
+            self._waiting = nursery.cancel_scope
+            nursery.start_soon(self._watch, nursery.cancel_scope)
             try:
-                yield
+                answer.append(await work())
+            except HouseError as e:  # a nursery would wrap it in a group
+                fault = e
             finally:
                 self._waiting = None
-        if scope.cancelled_caught:
+            nursery.cancel_scope.cancel()
+        if fault is not None:
+            raise fault
+        if answer:
+            return answer[0]
+        if self.draining:
             raise Draining
+        raise PeerGone("left while it waited")
+
+    async def _watch(self, work: trio.CancelScope) -> None:
+        while True:
+            await trio.sleep(LOOK_S)
+            below = self._wire.below
+            if isinstance(below, trio.SocketStream):
+                with suppress(OSError):  # not every socket is TCP
+                    if below.socket.getsockopt(IPPROTO_TCP, TCP_INFO, 1)[0] in HUNG_UP:
+                        work.cancel()
 
     def drain(self) -> None:
         """The listener's word that the house closes: a waiting `receive` raises Draining now, a later one at once."""

@@ -12,6 +12,7 @@ import enum
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Protocol
 
 from appliance.auth.identity import Identity
@@ -190,11 +191,9 @@ class Session:
         if not name:
             raise MisuseError("USER comes first.")
         stream = self._stream
-        with stream.interruptible():
-            identity = await self._login.check(
-                name, parse_text(arguments[0]), peer=stream.peer_host, protocol=stream.protocol, mechanism="USER"
-            )
-        return await self._enter(identity)
+        password = parse_text(arguments[0])
+        check = partial(self._login.check, name, password, peer=stream.peer_host, protocol=stream.protocol, mechanism="USER")
+        return await self._enter(await stream.attend(check))
 
     async def _auth(self, arguments: tuple[bytes, ...]) -> Next:
         """RFC 5034 §4; without an argument it lists the mechanisms, as clients from before CAPA expect."""
@@ -224,8 +223,7 @@ class Session:
 
     async def _step(self, response: bytes | None) -> Next:
         assert self._exchange is not None  # noqa: S101 - only called during one
-        with self._stream.interruptible():
-            outcome = await self._exchange.step(response)
+        outcome = await self._stream.attend(partial(self._exchange.step, response))
         if isinstance(outcome, bytes):
             self._conversation.state = State.EXCHANGE
             await self._say(b"+ " + b2a_base64(outcome, newline=False) + b"\r\n")

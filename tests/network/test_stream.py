@@ -3,7 +3,8 @@
 import pytest
 import trio
 
-from appliance.mail.errors import MisuseError, PeerGone, PeerSlow
+from appliance.mail.errors import AuthError, MisuseError, PeerGone, PeerSlow
+from appliance.mail.limits import LOOK_S
 from appliance.network.stream import PIECE_OCTETS, Draining, Stream
 from tests.support.streams import stream_pair
 
@@ -198,4 +199,62 @@ async def test_the_goodbye_survives_octets_nobody_read() -> None:
         await stream.send(b"554 no\r\n")
         await stream.aclose()
     assert bytes(got) == b"554 no\r\n"
+    await listeners[0].aclose()
+
+
+async def test_closing_hurries_when_the_house_does(autojump_clock: trio.abc.Clock) -> None:
+    stream, _client = stream_pair()
+    stream.drain()
+    start = trio.current_time()
+    await stream.aclose()
+    assert trio.current_time() - start <= 0.3
+
+
+async def test_work_attended_gives_its_answer_or_its_fault() -> None:
+    stream, _client = stream_pair()
+
+    async def answer() -> int:
+        await trio.lowlevel.checkpoint()
+        return 7
+
+    async def fault() -> int:
+        raise AuthError("no passwords today")
+
+    assert await stream.attend(answer) == 7
+    with pytest.raises(AuthError):
+        await stream.attend(fault)
+
+
+async def test_work_attended_ends_with_the_house() -> None:
+    stream, _client = stream_pair()
+    async with trio.open_nursery() as nursery:
+
+        async def wait() -> None:
+            with pytest.raises(Draining):
+                await stream.attend(trio.sleep_forever)
+
+        nursery.start_soon(wait)
+        await trio.testing.wait_all_tasks_blocked()
+        stream.drain()
+    with pytest.raises(Draining):
+        await stream.attend(trio.sleep_forever)
+
+
+@pytest.mark.parametrize("unread", [b"", b"b NOOP\r\n"])
+async def test_work_attended_ends_with_its_client(unread: bytes, autojump_clock: trio.abc.Clock) -> None:
+    """What the client still said does not hide that it left."""
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    client = await trio.open_tcp_stream("127.0.0.1", listeners[0].socket.getsockname()[1])
+    stream = Stream(await listeners[0].accept(), "imap")
+    with trio.move_on_after(60) as patient:
+        await stream.attend(trio.sleep_forever)
+    assert patient.cancelled_caught, "who is there is waited for"
+    if unread:
+        await client.send_all(unread)
+    await client.aclose()
+    start = trio.current_time()
+    with pytest.raises(PeerGone):
+        await stream.attend(trio.sleep_forever)
+    assert trio.current_time() - start <= LOOK_S + 0.1
+    await stream.aclose()
     await listeners[0].aclose()

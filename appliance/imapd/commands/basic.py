@@ -5,6 +5,7 @@ Octets that came in plain text behind STARTTLS are never read as commands: the s
 
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
+from functools import partial
 from typing import TYPE_CHECKING
 
 from appliance.auth.identity import Identity
@@ -83,8 +84,8 @@ async def login(session: "Session", arguments: tuple[bytes, bytes], uid: bool) -
         return failed(session)
     await session.flush()
     stream = session.stream
-    with stream.interruptible():
-        identity = await session.login.check(*words, peer=stream.peer_host, protocol=stream.protocol, mechanism="LOGIN")
+    check = partial(session.login.check, *words, peer=stream.peer_host, protocol=stream.protocol, mechanism="LOGIN")
+    identity = await stream.attend(check)
     return failed(session) if identity is None else succeeded(session, identity)
 
 
@@ -137,8 +138,7 @@ async def authenticate(session: "Session", arguments: tuple[str, bytes | None], 
             if response is None:
                 return bad(b"AUTHENTICATE was called off.")
         while True:
-            with stream.interruptible():
-                outcome = await exchange.step(response)
+            outcome = await stream.attend(partial(exchange.step, response))
             if isinstance(outcome, Identity):
                 return succeeded(session, outcome)
             if outcome is None:

@@ -6,6 +6,7 @@ guessers would try there first. SMTP's part is base64, the line limit, "*" to gi
 
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
+from functools import partial
 from typing import TYPE_CHECKING
 
 from appliance.mail.envelope import Envelope
@@ -93,8 +94,7 @@ async def _converse(session: "Session", exchange: "Exchange", response: bytes | 
     """Challenges and responses to the end of the exchange."""
     while True:
         try:
-            with session.connection.stream.interruptible():
-                step = await exchange.step(response)
+            step = await session.connection.stream.attend(partial(exchange.step, response))
         except AuthError:
             return NOT_NOW
         if step is None:

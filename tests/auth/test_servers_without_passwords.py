@@ -1,0 +1,51 @@
+"""When passwords cannot be checked at all just now, every server says so: no refusal, no end, and no reason for strangers."""
+
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from appliance.mail.errors import AuthError
+from tests.imapd.client import greeted
+from tests.pop3d.pop_client import PopClient
+from tests.support.rooms import PASSWORD, Rooms, some_rooms
+from tests.support.smtp import Client
+
+PLAIN = b64encode(b"\0fred@example.org\0" + PASSWORD.encode()).decode()
+
+
+@pytest.fixture
+async def rooms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rooms]:
+    async def broken(*_: object) -> None:
+        raise AuthError("passwords were stored with a secret library")
+
+    async with some_rooms(tmp_path) as rooms:
+        monkeypatch.setattr(rooms.family.accounts.passwords, "find", broken)
+        yield rooms
+
+
+async def test_submission_says_454(rooms: Rooms) -> None:
+    """RFC 4954 §6."""
+    client = Client(rooms.connect("submission"))
+    await client.greet()
+    reply = await client.ask(f"AUTH PLAIN {PLAIN}")
+    assert (reply.code, reply.status) == (454, "4.7.0") and "secret" not in str(reply)
+    assert (await client.ask("NOOP")).code == 250
+
+
+@pytest.mark.parametrize("words", [f"LOGIN fred@example.org {PASSWORD}", f"AUTHENTICATE PLAIN {PLAIN}"])
+async def test_imap_says_unavailable(rooms: Rooms, words: str) -> None:
+    """RFC 5530 §3."""
+    client = await greeted(rooms)
+    _, answer = await client.command(words.encode())
+    assert answer.startswith(b"NO [UNAVAILABLE] ") and b"secret" not in answer
+    assert (await client.command(b"NOOP"))[1].startswith(b"OK")
+
+
+async def test_pop3_says_temporary(rooms: Rooms) -> None:
+    """RFC 3206 §4."""
+    async with PopClient(rooms.connect("pop3")) as client:
+        said = [await client.sign_in(), await client.say(f"AUTH PLAIN {PLAIN}".encode())]
+        assert all(answer.startswith(b"-ERR [SYS/TEMP] ") and b"secret" not in answer for answer in said)
+        assert (await client.say(b"CAPA")).startswith(b"+OK")
