@@ -23,7 +23,7 @@ FLOORS: dict[str, int] = {
 }  # fmt: skip
 DOORS: dict[str, set[str]] = {
     "store": {"mailbox", "bodies", "transfer"},
-    "queue": {"queue", "history"},
+    "queue": {"queue", "history", "item"},
     "delivery": {"intake", "runner"},
     "auth": {"mechanisms", "login", "identity"},
     "filters": {"chain", "verdict"},
