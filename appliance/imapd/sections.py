@@ -7,7 +7,7 @@ and nothing false is ever sent for octets.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.partmap import MESSAGE, find
@@ -96,12 +96,18 @@ async def fields(letter: "Letter", header: Extent, section: "Section", partial: 
     return send_kept if size <= KEPT_OCTETS else send_again
 
 
+class Readable(Protocol):
+    """A stored letter, or what reads ahead in one."""
+
+    async def read(self, offset: int, octets: int) -> bytes: ...
+
+
 class Pieces:
     """The octets of a letter from `start` to `end`, a piece at a time."""
 
     __slots__ = ("_at", "_end", "_letter")
 
-    def __init__(self, letter: "Letter", start: int, end: int) -> None:
+    def __init__(self, letter: Readable, start: int, end: int) -> None:
         self._letter = letter
         self._at = start
         self._end = end
