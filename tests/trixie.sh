@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `make test-trixie`: the tests in a Debian 13 root, with the versions Debian 13 carries (Python 3.13, trio 0.29): the floors.
+# `make test-trixie`: the tests in a Debian 13 root, with the versions Debian 13 carries (Python 3.13, trio 0.29, dnspython 2.7): the floors.
 # Needs root and mmdebstrap. The root is made in half a minute, used, and removed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -7,8 +7,8 @@ cd "$(dirname "$0")/.."
 command -v mmdebstrap >/dev/null || { echo "mmdebstrap is missing: apt install mmdebstrap"; exit 2; }
 
 root=$(mktemp -d /var/tmp/pillarbox-trixie.XXXXXX)
-trap 'umount -l "$root/proc" "$root/dev/shm" 2>/dev/null || true; rm -rf --one-file-system "$root"' EXIT
-packages=python3,python3-venv,python3-pip,python3-trio,python3-argon2,python3-cryptography,python3-pytest,python3-hypothesis,python3-click,strace,make,ca-certificates,openssl,procps
+trap 'umount -l "$root/proc" "$root/dev/shm" "$root/dev/pts" 2>/dev/null || true; rm -rf --one-file-system "$root"' EXIT
+packages=python3,python3-venv,python3-pip,python3-trio,python3-argon2,python3-cryptography,python3-pytest,python3-hypothesis,python3-click,python3-dnspython,strace,make,ca-certificates,openssl,procps
 mirror=$(grep -rhE '^(deb|URIs)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | grep -oE 'https?://[^ ]*/debian(/|$)' | head -1 || true)
 mmdebstrap --quiet --variant=minbase --include="$packages" \
     --aptopt='Acquire::Languages "none"' trixie "$root" "${mirror:-http://deb.debian.org/debian}"
@@ -19,7 +19,8 @@ tar --exclude=.venv --exclude=.git --exclude='__pycache__' -cf - . | tar -xf - -
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
 mount -t proc proc "$root/proc"
-mkdir -p "$root/dev/shm" && mount -t tmpfs tmpfs "$root/dev/shm"
+mkdir -p "$root/dev/shm" "$root/dev/pts" && mount -t tmpfs tmpfs "$root/dev/shm"
+mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts" && ln -sf pts/ptmx "$root/dev/ptmx"
 
 env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 $(env | grep -E '^(https?_proxy|no_proxy|SSL_CERT_FILE|REQUESTS_CA_BUNDLE|PIP_CERT)=' || true) \
     chroot "$root" /bin/sh -ec '

@@ -7,7 +7,7 @@ import ssl
 import stat
 import subprocess
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -119,7 +119,7 @@ def test_what_lies_outside_the_constraints_is_refused(
 
     pem = (made.directory / AUTHORITY).read_bytes()
     authority = (x509.load_pem_x509_certificate(pem), s.load_pem_private_key(pem, None))
-    certificate, key = make_server(Wanted(names, addresses, ()), datetime.now(UTC), authority)  # type: ignore[arg-type]
+    certificate, key = make_server(Wanted(names, addresses, ()), datetime.now(UTC) - timedelta(minutes=5), authority)  # type: ignore[arg-type]
     server = tmp_path / "forged.pem"
     private = key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption())
     server.write_bytes(private + certificate.public_bytes(s.Encoding.PEM))

@@ -1,0 +1,165 @@
+"""Which hosts take a domain's mail, in the order to try them (RFC 5321 §5.1).
+
+| the domain                                   | answer                                                                        |
+|----------------------------------------------|-------------------------------------------------------------------------------|
+| an address literal                           | that address                                                                  |
+| has MX records                               | their hosts by preference, equals in random order, addresses of each          |
+| has one MX record of preference 0 and "."    | 5.1.10: it takes no mail (RFC 7505 §3)                                        |
+| has no MX but an address                     | itself (implicit MX)                                                          |
+| does not exist                               | 5.1.2                                                                         |
+| names this house                             | the hosts before it; 5.4.6 when there are none: the letter would go round     |
+| names only addresses no stranger can reach   | 5.4.4, unless the settings allow private addresses (a poisoned MX; a LAN)     |
+| name service silent or failing               | 4.4.3: a wait, never a bounce                                                 |
+
+IPv6 addresses come first and are left out for V6_REST_S after one could not be reached while an IPv4 address could.
+"""
+
+import ipaddress
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+from appliance.mail.address import ascii_domain
+from appliance.mail.clock import Clock
+from appliance.mail.errors import LookupTrouble
+from appliance.mail.outcome import Fate, Outcome, Reason
+from appliance.network.resolver import Answer, Found, Mx
+
+HOSTS = 10
+"""Hosts of one domain that are looked up (RFC 5321 §5.1 asks for at least two)."""
+ADDRESSES = 8
+"""Addresses of one host that are tried."""
+V6_REST_S = 1800.0
+
+
+class Names(Protocol):
+    """`network.resolver.Resolver`."""
+
+    async def mx(self, name: str) -> Answer[Mx]: ...
+    async def a(self, name: str) -> Answer[str]: ...
+    async def aaaa(self, name: str) -> Answer[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class MailHost:
+    """`secure`: the MX answer and this host's addresses were all validated (RFC 7672 §2.2.1)."""
+
+    name: str
+    preference: int
+    addresses: tuple[str, ...]
+    secure: bool = False
+
+
+def _no(status: str, reason: Reason, text: str) -> Outcome:
+    return Outcome(Fate.DEFERRED if status[0] == "4" else Fate.FAILED, status, reason, text)
+
+
+class MailHosts:
+    """`own_names` and `own_addresses` say who this house is; `private` allows addresses of private networks."""
+
+    def __init__(
+        self,
+        names: Names,
+        clock: Clock,
+        *,
+        own_names: Callable[[], Iterable[str]],
+        own_addresses: Callable[[], Iterable[str]],
+        private: bool = False,
+        random: Random | None = None,
+    ) -> None:
+        self._names = names
+        self._clock = clock
+        self._own_names = own_names
+        self._own_addresses = own_addresses
+        self._private = private
+        self._random = random or Random()  # noqa: S311 - spreads load, hides nothing
+        self._v6_again_mono = float("-inf")
+
+    async def find(self, domain: str) -> tuple[MailHost, ...] | Outcome:
+        """The hosts to try, at least one, or why there is none. `domain` in A- or U-labels, or an address literal."""
+        if domain.startswith("["):
+            return self._literal(domain)
+        name = ascii_domain(domain)
+        try:
+            answer = await self._names.mx(name)
+            if answer.found is Found.NO_NAME:
+                return _no("5.1.2", Reason.NO_DOMAIN, f"There is no domain {domain}.")
+            if len(answer.values) == 1 and not answer.values[0].name:
+                return _no("5.1.10", Reason.NO_MAIL, f"The domain {domain} takes no mail.")
+            records = [one for one in answer.values if one.name] or [Mx(0, name)]
+            return await self._hosts(domain, records, answer.secure)
+        except LookupTrouble as trouble:
+            return _no("4.4.3", Reason.DNS, f"{str(trouble)[:1].upper()}{str(trouble)[1:]}.")
+
+    async def _hosts(self, domain: str, records: list[Mx], secure: bool) -> tuple[MailHost, ...] | Outcome:
+        self._random.shuffle(records)
+        records.sort(key=lambda one: one.preference)
+        ours = {own.lower().rstrip(".") for own in self._own_names()}
+        mine = min((one.preference for one in records if one.name in ours), default=None)
+        hosts: list[MailHost] = []
+        looped, closed, trouble = mine is not None, False, None
+        for record in records[:HOSTS]:
+            if mine is not None and record.preference >= mine:
+                break
+            try:
+                addresses, safe = await self._addresses(record.name)
+            except LookupTrouble as fault:
+                trouble = fault
+                continue
+            if not addresses:
+                continue
+            if any(address in self._own_addresses() for address in addresses):
+                looped = True
+                break  # this house by another name: whatever comes behind it is no better (RFC 5321 §5.1)
+            reachable = tuple(address for address in addresses if self._private or _public(address))
+            closed = closed or not reachable
+            if reachable:
+                hosts.append(MailHost(record.name, record.preference, self._ordered(reachable), secure and safe))
+        if hosts:
+            return tuple(hosts)
+        if trouble is not None:
+            raise trouble
+        if looped:
+            return _no("5.4.6", Reason.LOOP, f"The way to {domain} leads back to this house.")
+        if closed:
+            return _no("5.4.4", Reason.NO_MAIL, f"The domain {domain} names only mail servers that nobody outside can reach.")
+        return _no("5.4.4", Reason.NO_MAIL, f"The domain {domain} has no mail server that can be found.")
+
+    async def _addresses(self, name: str) -> tuple[tuple[str, ...], bool]:
+        """IPv6 first; secure when both answers are."""
+        six = await self._names.aaaa(name)
+        four = await self._names.a(name)
+        return six.values + four.values, six.secure and four.secure
+
+    def _ordered(self, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        six = [address for address in addresses if ":" in address]
+        four = [address for address in addresses if ":" not in address]
+        self._random.shuffle(six)
+        self._random.shuffle(four)
+        if four and self._clock.mono_s() < self._v6_again_mono:
+            six = []
+        return tuple((six + four)[:ADDRESSES])
+
+    def v6_failed(self) -> None:
+        """An IPv6 address could not be reached and an IPv4 address of the same host could: leave IPv6 out for a while."""
+        self._v6_again_mono = self._clock.mono_s() + V6_REST_S
+
+    def _literal(self, domain: str) -> tuple[MailHost, ...] | Outcome:
+        text = domain[1:-1]
+        try:
+            address = str(ipaddress.ip_address(text[5:] if text[:5].lower() == "ipv6:" else text))
+        except ValueError:
+            return _no("5.1.3", Reason.NO_DOMAIN, f"{domain} is no address of a mail server.")
+        if address in self._own_addresses():
+            return _no("5.4.6", Reason.LOOP, f"The way to {domain} leads back to this house.")
+        if not self._private and not _public(address):
+            return _no("5.4.4", Reason.NO_MAIL, f"Nobody outside can reach {domain}.")
+        return (MailHost(domain, 0, (address,)),)
+
+
+def _public(address: str) -> bool:
+    """Could a stranger's mail server be there?"""
+    parsed = ipaddress.ip_address(address)
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return (mapped or parsed).is_global and not (mapped or parsed).is_multicast

@@ -1,0 +1,114 @@
+"""Real questions to a real name server on the loopback."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import dns.rcode
+import pytest
+
+from appliance.mail.errors import LookupTrouble
+from appliance.network import resolver as module
+from appliance.network.resolver import Found, Mx, Resolver, Tlsa, servers_of
+from tests.support.clock import HandClock
+from tests.support.names import NameServer, a_name_server
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[NameServer]:
+    async with a_name_server() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", (0.2, 0.2))
+
+
+def a_resolver(server: NameServer, clock: HandClock | None = None, *, trusted: bool = False, **_: object) -> Resolver:
+    return Resolver([("127.0.0.1", server.port)], clock or HandClock(), trusted=trusted)
+
+
+async def test_each_kind_is_read(server: NameServer) -> None:
+    server.add("far.example", "MX", "10 MX.far.example.", "5 a.far.example.")
+    server.add("far.example", "TXT", '"v=spf1" " -all"')
+    server.add("mx.far.example", "A", "192.0.2.1")
+    server.add("mx.far.example", "AAAA", "2001:db8::1")
+    server.add("_25._tcp.mx.far.example", "TLSA", "3 1 1 " + "ab" * 32)
+    server.add("1.2.0.192.in-addr.arpa", "PTR", "mx.far.example.")
+    ask = a_resolver(server)
+    assert set((await ask.mx("Far.Example")).values) == {Mx(10, "mx.far.example"), Mx(5, "a.far.example")}
+    assert (await ask.txt("far.example")).values == (b"v=spf1 -all",)
+    assert (await ask.a("mx.far.example")).values == ("192.0.2.1",) and (await ask.aaaa("mx.far.example")).values == ("2001:db8::1",)
+    assert (await ask.tlsa("_25._tcp.mx.far.example")).values == (Tlsa(3, 1, 1, b"\xab" * 32),)
+    assert (await ask.ptr("192.0.2.1")).values == ("mx.far.example",)
+
+
+async def test_no_name_no_data_and_silence_are_three_things(server: NameServer) -> None:
+    server.add("far.example", "A", "192.0.2.1")
+    server.fails["sick.example"] = dns.rcode.SERVFAIL
+    server.silent.add("mute.example")
+    ask = a_resolver(server)
+    assert (await ask.mx("far.example")).found is Found.NO_DATA
+    assert (await ask.mx("none.example")).found is Found.NO_NAME
+    for name in ("sick.example", "mute.example", "a..b", "x" * 70 + ".example"):
+        with pytest.raises(LookupTrouble):
+            await ask.mx(name)
+
+
+async def test_kept_for_its_ttl_also_when_it_is_no(server: NameServer) -> None:
+    clock = HandClock()
+    server.add("far.example", "A", "192.0.2.1")
+    ask = a_resolver(server, clock)
+    for _ in range(3):
+        await ask.a("far.example")
+        await ask.a("none.example")
+    assert server.asked["far.example A"] == server.asked["none.example A"] == 1
+    clock.forward(61)
+    await ask.a("far.example")
+    await ask.a("none.example")
+    assert server.asked["far.example A"] == server.asked["none.example A"] == 2
+    clock.step(10**8)
+    await ask.a("far.example")
+    assert server.asked["far.example A"] == 2, "a step of the wall clock ages nothing"
+
+
+async def test_the_cache_is_bounded(server: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CACHED", 5)
+    ask = a_resolver(server)
+    for number in range(20):
+        await ask.a(f"n{number}.example")
+    assert len(ask._cache) == 5
+
+
+async def test_truncated_is_asked_again_over_tcp_and_cname_is_followed(server: NameServer) -> None:
+    server.add("long.example", "A", *[f"192.0.2.{n}" for n in range(1, 200)])
+    server.truncated.add("long.example")
+    server.add("other.example", "CNAME", "real.example.")
+    server.add("real.example", "A", "192.0.2.9")
+    ask = a_resolver(server)
+    assert len((await ask.a("long.example")).values) == 199
+    assert (await ask.a("other.example")).values == ("192.0.2.9",)
+
+
+async def test_the_next_server_answers_for_a_dead_one(server: NameServer) -> None:
+    server.add("far.example", "A", "192.0.2.1")
+    ask = Resolver([("127.0.0.1", 1), ("127.0.0.1", server.port)], HandClock())
+    assert (await ask.a("far.example")).values == ("192.0.2.1",)
+
+
+async def test_the_ad_bit_counts_only_from_whom_is_trusted_and_with_a_right_clock(server: NameServer) -> None:
+    server.validated = True
+    server.add("far.example", "A", "192.0.2.1")
+    assert (await a_resolver(server).a("far.example")).secure
+    assert not (await a_resolver(server, HandClock(trusted=False)).a("far.example")).secure
+    assert not Resolver([("192.0.2.53", 53)], HandClock())._trusted
+    assert Resolver([("192.0.2.53", 53)], HandClock(), trusted=True)._trusted
+    server.validated = False
+    assert not (await a_resolver(server, trusted=True).a("far.example")).secure
+
+
+def test_servers_of_this_machine(tmp_path: Path) -> None:
+    conf = tmp_path / "resolv.conf"
+    conf.write_text("# x\nsearch home\nnameserver 192.0.2.1\nnameserver\nnameserver 2001:db8::1 \n")
+    assert servers_of(conf) == (("192.0.2.1", 53), ("2001:db8::1", 53))
+    assert servers_of(tmp_path / "none") == (("127.0.0.1", 53),)
