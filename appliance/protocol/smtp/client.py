@@ -1,0 +1,156 @@
+"""The client's side of SMTP: replies read from octets, what the server offers, and the commands of one transaction (RFC 5321 §4).
+
+| state      | what may be said                             | what the reply leads to                                     |
+|------------|----------------------------------------------|-------------------------------------------------------------|
+| greeting   | nothing                                      | 220 -> greeted; anything else ends the conversation         |
+| greeted    | EHLO, after 5xx HELO                         | 250 -> ready; else over                                     |
+| ready      | STARTTLS, AUTH, a transaction's group, QUIT  | 220 to STARTTLS -> greeted, what was offered is forgotten   |
+| group      | MAIL, RCPT..., DATA                          | 354 -> letter; no recipient accepted -> ready               |
+| letter     | the letter and its end                       | one reply for all recipients -> ready                       |
+
+A group leaves in one piece where PIPELINING is offered, else command by command (RFC 2920 §3.1); after STARTTLS EHLO is said
+again (RFC 3207 §4.2).
+A server may say anything: a reply has at most REPLY_LINES lines and REPLY_OCTETS octets, in all; more, or what is no reply,
+raises MisuseError, and the conversation is over. Pure: octets in, values out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from appliance.mail.address import Address, encode_address
+from appliance.mail.envelope import Recipient
+from appliance.mail.errors import MisuseError
+from appliance.mail.parcel import Parcel
+from appliance.mail.reply import Reply
+
+from .dsn import encode_envid, encode_orcpt
+from .replies import parse_reply
+
+REPLY_LINES = 200
+REPLY_OCTETS = 64 * 2**10
+LINE_OCTETS = 4096
+"""RFC 5321 §4.5.3.1.5 allows 512; real servers write more."""
+
+
+class ReplyReader:
+    """Replies out of octets in any pieces; those that wait are bounded by what one reading brings."""
+
+    def __init__(self) -> None:
+        self._octets = b""
+        self._lines: list[bytes] = []
+        self._size = 0
+
+    def feed(self, piece: bytes) -> list[Reply]:
+        """The replies that are complete now. Raises MisuseError."""
+        found: list[Reply] = []
+        *lines, self._octets = (self._octets + piece).split(b"\n")
+        for line in lines:
+            self._take(line.removesuffix(b"\r"), found)
+        if len(self._octets) > LINE_OCTETS:
+            raise MisuseError("the server's line has no end")
+        return found
+
+    def _take(self, line: bytes, found: list[Reply]) -> None:
+        self._lines.append(line)
+        self._size += len(line)
+        if len(line) > LINE_OCTETS or len(self._lines) > REPLY_LINES or self._size > REPLY_OCTETS:
+            raise MisuseError("the server's reply has no end")
+        if line[3:4] != b"-":
+            lines, self._lines, self._size = self._lines, [], 0
+            found.append(parse_reply(lines))
+
+    @property
+    def holds_octets(self) -> bool:
+        """Something was said that is not a whole reply yet; before a handshake that is an attack (RFC 3207 §6)."""
+        return bool(self._octets or self._lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a server's EHLO reply offers; all off after HELO. `size_octets` 0: no limit told; `auth` mechanisms in upper case."""
+
+    pipelining: bool = False
+    starttls: bool = False
+    eightbitmime: bool = False
+    smtputf8: bool = False
+    chunking: bool = False
+    binarymime: bool = False
+    dsn: bool = False
+    requiretls: bool = False
+    size: bool = False
+    size_octets: int = 0
+    auth: tuple[str, ...] = ()
+
+
+def parse_offer(reply: Reply) -> Offer:
+    """The extensions of an EHLO reply (RFC 5321 §4.1.1.1); what is not understood is passed over."""
+    words: dict[str, list[str]] = {}
+    for line in reply.lines[1:]:
+        keyword, _, rest = line.replace("=", " ", 1).partition(" ") if line[:5].upper() == "AUTH=" else line.partition(" ")
+        words.setdefault(keyword.upper(), rest.split())
+    size = words.get("SIZE", [])
+    return Offer(
+        pipelining="PIPELINING" in words,
+        starttls="STARTTLS" in words,
+        eightbitmime="8BITMIME" in words,
+        smtputf8="SMTPUTF8" in words,
+        chunking="CHUNKING" in words,
+        binarymime="BINARYMIME" in words and "CHUNKING" in words,
+        dsn="DSN" in words,
+        requiretls="REQUIRETLS" in words,
+        size="SIZE" in words,
+        size_octets=int(size[0]) if size and size[0].isascii() and size[0].isdecimal() and len(size[0]) < 20 else 0,
+        auth=tuple(word.upper() for word in words.get("AUTH", [])),
+    )
+
+
+def encode_mail(parcel: Parcel, offer: Offer, octets: int) -> bytes:
+    """MAIL FROM with the parameters the server understands; `octets` is the letter's size as it will travel."""
+    parts = [b"MAIL FROM:<", encode_address(parcel.sender) if parcel.sender else b"", b">"]
+    if offer.size:
+        parts.append(b" SIZE=%d" % octets)
+    if parcel.body == "BINARYMIME" and offer.binarymime:
+        parts.append(b" BODY=BINARYMIME")
+    elif parcel.body != "7BIT" and offer.eightbitmime:
+        parts.append(b" BODY=8BITMIME")
+    if parcel.smtputf8 and offer.smtputf8:
+        parts.append(b" SMTPUTF8")
+    if parcel.require_tls and offer.requiretls:
+        parts.append(b" REQUIRETLS")
+    if offer.dsn:
+        if parcel.ret:
+            parts.append(b" RET=" + parcel.ret.encode())
+        if parcel.envid:
+            parts.append(b" ENVID=" + encode_envid(parcel.envid))
+    return b"".join(parts) + b"\r\n"
+
+
+def encode_rcpt(recipient: Recipient, offer: Offer, *, smtputf8: bool = False) -> bytes:
+    """RCPT TO, with what its sender asked to be told where the server speaks DSN (RFC 3461 §5.2.1)."""
+    address = recipient.address or Address("postmaster", "")
+    parts = [b"RCPT TO:<", encode_address(address), b">"]
+    if offer.dsn:
+        if recipient.notify is not None:
+            parts.append(b" NOTIFY=" + ",".join(sorted(recipient.notify)).encode())
+        if recipient.orcpt:
+            parts.append(b" ORCPT=" + encode_orcpt(recipient.orcpt, utf8=smtputf8 and offer.smtputf8))
+    return b"".join(parts) + b"\r\n"
+
+
+def group(parcel: Parcel, offer: Offer, octets: int, recipients: Sequence[Recipient]) -> list[bytes]:
+    """The commands of a transaction up to the letter, in order."""
+    rcpt = [encode_rcpt(one, offer, smtputf8=parcel.smtputf8) for one in recipients]
+    return [encode_mail(parcel, offer, octets), *rcpt, b"DATA\r\n"]
+
+
+def tidied(reply: Reply, most_characters: int = 1000) -> Reply:
+    """The server's words as they may be shown and kept: no control characters, not endless."""
+    lines = []
+    left = most_characters
+    for line in reply.lines:
+        plain = "".join(c if c.isprintable() else " " for c in line)[:left].strip()
+        left -= len(plain)
+        lines.append(plain)
+        if left <= 0:
+            break
+    return Reply(reply.code, reply.status, tuple(lines) or ("",))
