@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,7 +14,21 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence, with the remedy; exit status 2."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"pillarbox: {message[:1].upper()}{message[1:]}. See: {self.prog} --help\n")
+        self.exit(2, f"pillarbox: {_in_words(message)} See: {self.prog} --help\n")
+
+
+def _in_words(message: str) -> str:
+    """argparse's message as a sentence or two."""
+    if choice := re.fullmatch(r"argument (\S+): invalid choice: (.*) \(choose from (.*)\)", message):
+        what, said, known = choice[1], choice[2].strip("'"), re.findall(r"[\w-]+", choice[3])
+        from difflib import get_close_matches  # what nothing else needs
+
+        near = get_close_matches(said, known, 1)
+        remedy = f'Did you mean "{near[0]}"?' if near else f"Choose from {', '.join(known)}."
+        return f'There is no {what.lstrip("-").lower()} "{said}". {remedy}'
+    if missing := re.fullmatch(r"the following arguments are required: (.*)", message):
+        return f"{missing[1].replace(', ', ' and ')} {'are' if ',' in missing[1] else 'is'} missing."
+    return f"{message[:1].upper()}{message[1:]}."
 
 
 def add_serving(verbs: Any) -> None:

@@ -51,6 +51,18 @@ ROWS: tuple[Row, ...] = (
 )  # fmt: skip
 
 
+NOUNS = {
+    "person": "the people of the house",
+    "app-password": "a password of its own for one phone or program",
+    "alias": "other names for people, and groups",
+    "domain": "the domains the house takes letters for",
+    "mailbox": "a person's mailboxes",
+    "certificate": "what phones and computers know the house by",
+    "settings": "the settings file",
+}
+"""What each group of commands is about."""
+
+
 def parser() -> Parser:
     """The whole grammar of the command."""
     common = Parser(add_help=False)
@@ -67,7 +79,8 @@ def parser() -> Parser:
         else:
             noun, verb = row.words
             if noun not in groups:
-                group = verbs.add_parser(noun, help=", ".join(r.words[1] for r in ROWS if r.words[0] == noun))
+                actions = [r.words[1] for r in ROWS if r.words[0] == noun] + ["export"] * (noun == "certificate")
+                group = verbs.add_parser(noun, help=f"{NOUNS[noun]}: {', '.join(actions)}", description=f"{NOUNS[noun].capitalize()}.")
                 groups[noun] = group.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
             made = groups[noun].add_parser(verb, help=row.text, description=row.text, parents=[common])
         for argument in row.arguments:
@@ -86,9 +99,8 @@ def parser() -> Parser:
     look = verbs.add_parser("check", help="read all that is stored and say what is wrong", parents=[common])
     look.set_defaults(special="check")
     _moving(verbs, common)
-    settings = verbs.add_parser("settings", help="example, check").add_subparsers(
-        dest="action", metavar="ACTION", required=True, parser_class=Parser
-    )
+    group = verbs.add_parser("settings", help=f"{NOUNS['settings']}: example, check", description="The settings file.")
+    settings = group.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
     settings.add_parser("example", help="a commented settings file with every default").set_defaults(special="settings example")
     check = settings.add_parser("check", help="say all that is wrong in a settings file")
     check.add_argument("file", metavar="FILE")

@@ -87,7 +87,8 @@ def _syntax_fault(text: str, said: str) -> Fault:
     digits = "".join(c if c.isdigit() else " " for c in place).split()
     line = int(digits[0]) if digits else text.rstrip("\n").count("\n") + 1
     shown = text.splitlines()[line - 1].strip()[:60] if line <= len(text.splitlines()) else ""
-    return Fault(line, f"{sentence or said}{f': {shown}' if shown else ''}.", "Write it as NAME = VALUE, with text in quotes.")
+    remedy = "A section is [NAME] on a line of its own." if shown.startswith("[") else "Write it as NAME = VALUE, with text in quotes."
+    return Fault(line, f"{sentence or said}{f': {shown}' if shown else ''}.", remedy)
 
 
 def _check(tree: dict[str, Any], lines: dict[KeyPath, int], name: str) -> Settings:

@@ -4,6 +4,7 @@ The password is generated, shown once and only on a terminal; in a file or log i
 """
 
 import getpass
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,17 +52,17 @@ def guide(told: Told, bound: Sequence[Endpoint], data: Path, out: TextIO) -> Non
     for endpoint in bound:
         ports.setdefault(endpoint.protocol, endpoint)
     say = out.write
-    say(f"\nPillarbox is open. Its data is in {data}\n\n")
+    say(f"\nPillarbox is open. Its data is in the folder {data}\n\n")
     say(f"  address    {told.address}\n")
     if told.password:
         say(f"  password   {told.password}    (shown this once; write it down)\n")
     else:
-        say(f"  password   as set; a new one: pillarbox person password {told.address} --data {data}\n")
+        say(f"  password   as set; a new one: {_command()} person password {told.address} --data {data}\n")
     say("\nIn a mail program (user name: the whole address):\n\n")
     for protocol, text in (("imaps", "read, IMAP"), ("pop3s", "fetch, POP3"), ("submissions", "send, SMTP")):
         if protocol in ports:
             say(f"  {text:<12}{_host(ports[protocol].host):<16} port {ports[protocol].port:<6} security SSL/TLS\n")
-    say(f"\nThe certificate is the house's own; to trust it: pillarbox certificate export --data {data} --out pillarbox.pem\n")
+    say(f"\nThe certificate is the house's own; to trust it: {_command()} certificate export --data {data} --out pillarbox.pem\n")
     if "smtp" in ports:
         place = ports["smtp"]
         sender = "friend@elsewhere.example"
@@ -69,8 +70,18 @@ def guide(told: Told, bound: Sequence[Endpoint], data: Path, out: TextIO) -> Non
         letter = f"From: {sender}\\nTo: {told.address}\\nSubject: Hello\\n\\nIt works.\\n"
         say(f"  printf '{letter}' | curl --crlf smtp://{_host(place.host)}:{place.port} ")
         say(f"--mail-from {sender} --mail-rcpt {told.address} --upload-file -\n")
-    say("\nCtrl-C stops it.\n\n")
+    say(f"\nHow the house is: {_command()} status --data {data}\nCtrl-C stops it.\n\n")
     out.flush()
+
+
+def _command() -> str:
+    """What to type for `pillarbox` in this folder: its name where it is on the path, else where it lies."""
+    from shutil import which
+
+    place = Path(sys.executable).with_name("pillarbox")
+    if which("pillarbox") or not place.exists():
+        return "pillarbox"
+    return str(place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place)
 
 
 def _host(host: str) -> str:

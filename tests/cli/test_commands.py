@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import needs
 from tests.support.house import COMMAND, PASSWORD, ROOT, House, environment, free_ports, new_data, pillarbox
 
 
@@ -34,10 +35,10 @@ def test_people_aliases_and_domains_asleep_and_running(tmp_path: Path) -> None:
     walk("asleep")
     with House(data) as house:
         walk("awake")
-        with smtplib.SMTP("127.0.0.1", house.ports["submission"]) as smtp:
+        with smtplib.SMTP("127.0.0.1", house.ports["submission"], "client.example") as smtp:
             smtp.login("awake@home.example", "another-Long-1")
         pillarbox("person", "remove", "awake@home.example", data=data)
-        with smtplib.SMTP("127.0.0.1", house.ports["smtp"]) as smtp, pytest.raises(smtplib.SMTPRecipientsRefused):
+        with smtplib.SMTP("127.0.0.1", house.ports["smtp"], "client.example") as smtp, pytest.raises(smtplib.SMTPRecipientsRefused):
             smtp.sendmail("b@outside.example", ["awake@home.example"], "x")
         status = json.loads(pillarbox("status", "--json", data=data).stdout)
         assert status["running"] and status["phase"] == "ready"
@@ -55,26 +56,34 @@ def test_one_house_a_directory(tmp_path: Path) -> None:
         assert "Another Pillarbox is at work" in second.stderr
 
 
+@pytest.fixture(scope="module")
+def a_house(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A data directory with one person, and its people as listed."""
+    data = new_data(tmp_path_factory.mktemp("house") / "data")
+    return data, pillarbox("person", "list", "--json", data=data).stdout
+
+
 @pytest.mark.parametrize(
     ("words", "part"),
     [
         (("person", "add", "no-address", "--password-file", "/dev/null"), "password is empty"),
         (("person", "remove", "nobody@home.example"), "nobody@home.example"),
-        (("person", "frobnicate"), "invalid choice"),
-        (("alias", "add", "x"), "TARGET"),
+        (("person", "frobnicate"), 'no action "frobnicate". Choose from add, list'),
+        (("alias", "add", "x"), "TARGET is missing."),
+        (("alias", "add"), "ADDRESS and TARGET are missing."),
         (("domain", "remove", "home.example"), "home.example"),
         (("import", "ada@home.example", "/no/such/file"), "is not there"),
         (("import", "nobody@home.example", "/etc/passwd"), "nobody@home.example"),
         (("serve", "--listen", "imap=nowhere"), "no host and port"),
         (("serve", "--certificate", "/x"), "belong together"),
         (("serve", "--settings", "/no/such/file"), "cannot be read"),
-        (("frobnicate",), "invalid choice"),
+        (("stauts",), 'Did you mean "status"?'),
+        (("frobnicate",), 'no command "frobnicate". Choose from'),
     ],
 )
-def test_wrong_words_are_a_sentence_and_change_nothing(tmp_path: Path, words: tuple[str, ...], part: str) -> None:
-    data = new_data(tmp_path / "data")
-    before = pillarbox("person", "list", "--json", data=data).stdout
-    where = {} if words in (("person", "frobnicate"), ("frobnicate",)) else {"data": data}
+def test_wrong_words_are_a_sentence_and_change_nothing(a_house: tuple[Path, str], words: tuple[str, ...], part: str) -> None:
+    data, before = a_house
+    where = {} if words in (("person", "frobnicate"), ("frobnicate",), ("stauts",)) else {"data": data}
     done = pillarbox(*words, check=False, **where)
     assert done.returncode == 2, done
     assert part in done.stderr and "Traceback" not in done.stderr
@@ -102,26 +111,34 @@ def listen() -> list[str]:
 
 def test_the_first_run_on_a_terminal(tmp_path: Path) -> None:
     """Address and password once, what to type, a line to try, and Ctrl-C ends it."""
+    needs.program("curl")
     main, side = pty.openpty()
     words = [*COMMAND, "run", "--data", str(tmp_path / "data"), *listen()]
     house = subprocess.Popen(words, stdin=side, stdout=side, stderr=subprocess.DEVNULL, env=environment(), cwd=ROOT)
     os.close(side)
-    said = ""
-    deadline = time.monotonic() + 60
-    while not re.search(r"^ready", said, re.M):
-        readable, _, _ = select.select([main], [], [], max(0, deadline - time.monotonic()))
-        assert readable, said
-        said += os.read(main, 65536).decode()
-    address = re.search(r"address +(\S+@home\.arpa)", said)
-    password = re.search(r"password +(\S+) +\(shown this once", said)
-    assert address and password and "imaps" not in said and "SSL/TLS" in said
-    line = re.search(r"printf .* \| curl .*", said)
-    assert line
-    subprocess.run(["sh", "-c", line[0].strip()], check=True, timeout=30, capture_output=True)
-    assert " 1 accepted" in pillarbox("status", data=tmp_path / "data").stdout.replace("letters     ", "")
-    house.send_signal(signal.SIGINT)
-    assert house.wait(30) == 0
-    os.close(main)
+    try:
+        said = ""
+        deadline = time.monotonic() + 60
+        while not re.search(r"^ready", said, re.M):
+            readable, _, _ = select.select([main], [], [], max(0, deadline - time.monotonic()))
+            assert readable, said
+            said += os.read(main, 65536).decode()
+        address = re.search(r"address +(\S+@home\.arpa)", said)
+        password = re.search(r"password +(\S+) +\(shown this once", said)
+        assert address and password and "imaps" not in said and "SSL/TLS" in said
+        line = re.search(r"printf .* \| curl .*", said)
+        assert line
+        subprocess.run(["sh", "-c", line[0].strip()], check=True, timeout=30, capture_output=True)
+        asking = re.search(r"How the house is: ([^\r\n]+)", said)
+        assert asking
+        status = subprocess.run(["sh", "-c", asking[1]], check=True, timeout=30, capture_output=True, text=True, cwd=ROOT).stdout
+        assert " 1 accepted" in status.replace("letters     ", "")
+        house.send_signal(signal.SIGINT)
+        assert house.wait(30) == 0
+    finally:
+        house.kill()
+        house.wait()
+        os.close(main)
 
 
 def test_the_first_run_in_a_pipe_tells_no_password(tmp_path: Path) -> None:

@@ -48,8 +48,9 @@ def test_a_value_is_taken() -> None:
     ],
 )
 def test_a_syntax_error_is_told_with_its_line(text: str, line: int) -> None:
-    ((told, _),) = faults(text)
+    ((told, remedy),) = faults(text)
     assert told == line
+    assert ("A section is [NAME]" in remedy) == (text == "[house\n")
 
 
 def test_all_faults_at_once_in_the_order_of_their_lines() -> None:
