@@ -27,7 +27,7 @@ def card(tmp_path: Path) -> Iterator[Path]:
 
 def send(house: House, number: int) -> tuple[int, bytes]:
     text = "\r\n".join(f"{number} {line} {(number * 7919 + line * 104729) ** 3:x}" for line in range(900))
-    with smtplib.SMTP("127.0.0.1", house.ports["smtp"], timeout=60) as smtp:
+    with smtplib.SMTP("127.0.0.1", house.ports["smtp"], "client.example", timeout=60) as smtp:
         smtp.ehlo()
         smtp.mail("b@outside.example")
         smtp.rcpt(PERSON)

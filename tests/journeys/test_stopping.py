@@ -4,6 +4,7 @@ import json
 import signal
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ STOP_S = 0.5
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(new_data(tmp_path / "data")).start()
+def house(tmp_path: Path) -> Iterator[House]:
+    with House(new_data(tmp_path / "data")) as house:
+        yield house
 
 
 def opened(house: House, protocol: str, *words: bytes) -> socket.socket:
@@ -66,7 +68,9 @@ def guessing(house: House) -> list[socket.socket]:
     first = guessers[0]
     said = b""
     while b"a NO" not in said:
-        said += first.recv(4096)
+        more = first.recv(4096)
+        assert more, said
+        said += more
     return guessers
 
 

@@ -17,7 +17,8 @@ START_S = 30
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    """Of the commands the tests run. They keep the code they compiled: some hundred of them start."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": ""}
 
 
 def free_ports(count: int) -> list[int]:
