@@ -254,6 +254,26 @@ class Stream:
             raise Draining
         raise PeerSlow(f"no TLS handshake within {timeout_s:g} s")
 
+    async def start_tls_as_client(self, context: ssl.SSLContext, server_hostname: str, timeout_s: float = TLS_HANDSHAKE_S) -> None:
+        """Turn TLS on towards a server; the caller holds no plain octets that came before. Raises PeerGone, PeerSlow."""
+        self._wire.read_octets = TLS_PIECE_OCTETS
+        tls = trio.SSLStream(self._wire, context, server_hostname=server_hostname)
+        self._broken = True
+        with trio.move_on_after(timeout_s):
+            try:
+                await tls.do_handshake()
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as e:
+                raise PeerGone(f"TLS handshake failed: {_cause(e)}") from None
+            self._broken = False
+            self._stream = self._tls = tls
+            return
+        raise PeerSlow(f"no TLS handshake within {timeout_s:g} s")
+
+    @property
+    def peer_certificate(self) -> bytes:
+        """The other end's certificate in DER, b"" when it showed none."""
+        return (self._tls.getpeercert(binary_form=True) or b"") if self._tls else b""
+
     def channel_binding(self) -> dict[str, bytes]:
         """What ties a SASL exchange to this very TLS (RFC 5929 §4, RFC 9266); {} without TLS."""
         if not self._tls:

@@ -1,0 +1,154 @@
+"""A mail server on a real socket that does as the test says: refuses, delays, breaks off, speaks nonsense, at any step.
+
+`script[step]` is what is said at a step instead of the usual: a reply, several (the last stays), DROP, SILENT, or ENDLESS. Steps
+are greeting, EHLO, HELO, STARTTLS, HANDSHAKE, MAIL, RCPT, DATA, LETTER (the reply to the final dot), RSET, QUIT; a step may be
+narrowed to one recipient: "RCPT bob@far.example". Runs in a thread; what it was given is in `letters`.
+"""
+
+import socket
+import ssl
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+DROP, SILENT, ENDLESS = "<drop>", "<silent>", "<endless>"
+USUAL = {
+    "greeting": "220 mx.far.example ESMTP", "HELO": "250 mx.far.example", "STARTTLS": "220 go ahead", "MAIL": "250 2.1.0 ok",
+    "RCPT": "250 2.1.5 ok", "DATA": "354 go ahead", "LETTER": "250 2.0.0 queued as 1", "RSET": "250 ok", "QUIT": "221 bye",
+}  # fmt: skip
+
+
+@dataclass
+class Taken:
+    sender: str
+    recipients: list[str]
+    octets: bytes
+    tls: bool
+
+
+@dataclass
+class Peer:
+    offer: tuple[str, ...] = ("PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 1000000", "DSN")
+    script: dict[str, str | list[str]] = field(default_factory=dict)
+    context: ssl.SSLContext | None = None
+    letters: list[Taken] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    connections: int = 0
+    port: int = 0
+    host: str = "127.0.0.1"
+
+    def __enter__(self) -> "Peer":
+        self._listener = socket.create_server((self.host, self.port), family=socket.AF_INET6 if ":" in self.host else socket.AF_INET)
+        self.port = self._listener.getsockname()[1]
+        self._open: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for sock in self._open:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            self._open.append(sock)
+            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+
+    def _serve(self, sock: socket.socket) -> None:
+        with suppress(OSError, EOFError, ValueError):
+            _Session(self, sock).run()
+        with suppress(OSError):
+            sock.close()
+
+    def answer(self, step: str, about: str = "") -> str:
+        key = f"{step} {about}" if f"{step} {about}" in self.script else step
+        said = self.script.get(key)
+        if isinstance(said, list):
+            return said.pop(0) if len(said) > 1 else said[0]
+        if said is not None:
+            return said
+        if step == "EHLO":
+            offer = self.offer + (("STARTTLS",) if self.context or "STARTTLS" in self.script or "HANDSHAKE" in self.script else ())
+            lines = ["mx.far.example", *offer]
+            return "\r\n".join([*(f"250-{line}" for line in lines[:-1]), f"250 {lines[-1]}"])
+        return USUAL.get(step, "500 5.5.1 what?")
+
+
+class _Session:
+    def __init__(self, peer: Peer, sock: socket.socket) -> None:
+        self._peer = peer
+        self._sock = sock
+        self._file = sock.makefile("rb")
+        self._tls = False
+
+    def say(self, step: str, about: str = "") -> str:
+        text = self._peer.answer(step, about)
+        self.speak(text)
+        return text
+
+    def speak(self, text: str) -> None:
+        if text == DROP:
+            self._sock.shutdown(socket.SHUT_RDWR)
+            raise EOFError
+        if text == SILENT:
+            threading.Event().wait(60)
+            raise EOFError
+        if text == ENDLESS:
+            while True:
+                self._sock.sendall(b"250-and another thing\r\n" * 500)
+        self._sock.sendall(text.encode() + b"\r\n")
+
+    def run(self) -> None:
+        if not self.say("greeting").startswith("220"):
+            return
+        sender, recipients, mailed = "", [], False
+        while line := self._file.readline():
+            words = line.decode("utf-8", "replace").strip()
+            self._peer.said.append(words)
+            verb = words.split(" ", 1)[0].upper()
+            address = words.partition("<")[2].partition(">")[0]
+            if verb == "DATA":
+                if self.say("DATA").startswith("354"):
+                    self._letter(sender, recipients)
+                continue
+            if verb == "RCPT" and not mailed:
+                self.speak("503 5.5.1 MAIL comes first")
+                continue
+            said = self.say(verb, address)
+            if verb == "MAIL":
+                sender, recipients, mailed = address, [], said.startswith("2")
+            elif verb == "RCPT" and said.startswith("2"):
+                recipients.append(address)
+            elif verb == "STARTTLS" and said.startswith("220"):
+                self._start_tls()
+            elif verb == "QUIT":
+                return
+
+    def _start_tls(self) -> None:
+        if self._peer.context is None or self._peer.script.get("HANDSHAKE") == DROP:
+            self._sock.sendall(b"this is no handshake\r\n")
+            raise EOFError
+        self._file.close()
+        self._sock = self._peer.context.wrap_socket(self._sock, server_side=True)
+        self._file = self._sock.makefile("rb")
+        self._tls = True
+
+    def _letter(self, sender: str, recipients: list[str]) -> None:
+        lines = []
+        while (line := self._file.readline()) != b".\r\n":
+            if not line:
+                raise EOFError
+            lines.append(line[1:] if line.startswith(b".") else line)
+        said = self._peer.answer("LETTER")
+        if said.startswith("2") and recipients:
+            self._peer.letters.append(Taken(sender, list(recipients), b"".join(lines), self._tls))
+        self.speak(said)
