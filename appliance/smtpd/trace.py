@@ -17,7 +17,8 @@ brings a person's own letters back with their own From."""
 
 FIRST_LINE = b"X-Pillarbox-First-Line:\r\n"
 """Put in front of a letter whose first line begins with a blank. Such a line continues the field before it (RFC 5322 §2.2.3),
-and that must not be our Received: nobody adds words to what the house says of his letter. The octets stay as they came."""
+and that must not be our Received: nobody adds words to what the house says of his letter. The octets stay as they came. Such letters
+are real (a nested message sent by itself), so they are not refused; an empty line here would make text of their header."""
 
 
 def address_literal(host: str) -> str:

@@ -1,12 +1,14 @@
 """What the README tells people to type is typed here, in its order, and does what it says."""
 
 import re
+import time
 from pathlib import Path
 
 import pytest
 
-from appliance.system.settings import PROTOCOLS
+from appliance.system.settings import PROTOCOLS, ListenSettings, default_of, explained, sections
 from tests.support.house import ROOT, House, new_data, on_terminal, pillarbox
+from tests.support.wire import Smtp
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"(?m)(?:^    \S.*\n)+", README)
@@ -72,9 +74,35 @@ def test_every_place_named_exists(path: str) -> None:
     assert (ROOT / path).exists() or (ROOT / f"{path}.py").exists()
 
 
-def test_the_ports_of_the_table_are_the_defaults() -> None:
-    from appliance.system.settings import ListenSettings
+def settings_table() -> str:
+    """Every setting, from its field."""
+    lines = ["| setting | default | what it does |", "|---|---|---|"]
+    for name, section in sections():
+        for one in explained(section):
+            value, words, least, most = default_of(one), *(one.metadata[key] for key in ("words", "least", "most"))
+            shown = str(value).lower() if isinstance(value, bool) else ", ".join(value) if isinstance(value, tuple) else str(value)
+            allowed = f" One of: {', '.join(words)}." if words else f" From {least:,} to {most:,}." if most is not None else ""
+            lines.append(f"| `{name}.{one.name}` | {shown or '-'} | {one.metadata['text']}{allowed} |")
+    return "\n".join(lines) + "\n"
 
+
+def test_the_table_of_settings_is_what_can_be_set() -> None:
+    assert settings_table() in README, "README.md's Settings should read:\n" + settings_table()
+
+
+def test_settings_reach_the_house(tmp_path: Path) -> None:
+    """One of each kind, from the file to what a client hears."""
+    settings = tmp_path / "pillarbox.toml"
+    settings.write_text("[smtp]\nsign_in_on_25 = true\ngreet_pause_s = 1\n[letters]\nlargest_mb = 2\nrecipients = 123\n")
+    with House(new_data(tmp_path / "data"), "--settings", str(settings), protocols=("smtp",)) as house:
+        since = time.monotonic()
+        with Smtp(house.ports["smtp"]) as smtp:
+            assert time.monotonic() - since >= 1
+            said = smtp.ask(b"EHLO client.example")
+        assert b"250-AUTH SCRAM" in said and b"SIZE 2000000" in said and b"RCPTMAX=123" in said, said
+
+
+def test_the_ports_of_the_table_are_the_defaults() -> None:
     table = README.split("| what | server | port | security |")[1].split("\n\n")[0]
     ports = set(re.findall(r"\| (\d{4}) \|", table))
     defaults = {where.rpartition(":")[2] for protocol in PROTOCOLS for where in getattr(ListenSettings(), protocol)}
