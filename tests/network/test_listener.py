@@ -131,6 +131,7 @@ async def test_a_fault_ends_its_own_session_only(word: bytes, fault: str) -> Non
         await line(bystander), await line(victim)
         await victim.send_all(word + b"\r\n")
         assert await line(victim) == b""
+        await victim.aclose()
         await bystander.send_all(b"NOOP\r\n")
         assert await line(bystander) == b"250 ok\r\n"
         await until(lambda: rig.told(SessionClosed))
@@ -148,6 +149,7 @@ async def test_a_peer_that_left_is_no_fault_even_in_groups() -> None:
         await line(client)
         await client.send_all(b"LEFT\r\n")
         await line(client)
+        await client.aclose()
         await until(lambda: rig.told(SessionClosed))
     assert not rig.told(SessionFailed)
     assert rig.told(SessionClosed)[0].reason == "left"
@@ -176,10 +178,13 @@ async def test_implicit_tls_and_its_deadline(made: TestCertificates) -> None:
         assert await line(secure) == b"220 here\r\n"
         silent = await rig.connect("imaps")
         assert await silent.receive_some() == b""
+        await silent.aclose()
         await until(lambda: rig.told(SessionClosed))
         assert "handshake" in rig.told(SessionClosed)[0].reason
         junk = await rig.connect("imaps")
         await junk.send_all(b"GET / HTTP/1.0\r\n\r\n")
+        await line(junk)
+        await junk.aclose()
         await until(lambda: len(rig.told(SessionClosed)) == 2)
     assert not rig.told(SessionFailed)
 
