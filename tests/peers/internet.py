@@ -108,7 +108,9 @@ exec chroot /mnt/root sh -c 'touch /run/booted; exec sleep 100000'"""
         return done
 
     def add_user(self, name: str, *words: str) -> None:
-        self.run("useradd", *words, name)
+        """Made unless the machine, whose files it shares, has such a user."""
+        if self.run("id", name, check=False).returncode:
+            self.run("useradd", "-U", *words, name)
 
     def off(self) -> None:
         """Its wire is pulled: nobody answers at its addresses."""

@@ -6,8 +6,8 @@ Each takes letters for its domain on port 25 with STARTTLS, knows the person `bo
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .internet import Host, wait_for
-from .packages import unpacked
+from tests.peers.internet import Host, wait_for
+from tests.peers.packages import unpacked
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def postfix(host: Host, domain: str, name_server: str) -> Server:
     people(host)
     name = f"mx.{domain}"
     certificate(host, name)
-    host.run("groupadd", "postdrop")
+    host.run("groupadd", "-f", "postdrop")
     host.add_user("postfix", "-r", "-d", "/var/spool/postfix")
     host.write("/etc/postfix/main.cf", POSTFIX.format(name=name, domain=domain))
     host.run("cp", "/usr/share/postfix/master.cf.dist", "/etc/postfix/master.cf")

@@ -1,0 +1,155 @@
+"""Letters find their way through a real name service to real mail servers of other houses, and back to nobody's harm."""
+
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+import trio
+
+from appliance.delivery.conversation import Conversation, Ended
+from appliance.delivery.mx import MailHosts
+from appliance.mail.address import Address
+from appliance.mail.envelope import Recipient
+from appliance.mail.outcome import Fate, Outcome, Reason
+from appliance.mail.parcel import Parcel
+from appliance.network.dial import dial
+from appliance.network.resolver import Resolver
+from tests.peers.internet import Host, Internet, inside, possible
+from tests.peers.names import Names
+from tests.peers.servers import MAKERS, Server
+from tests.support.clock import HandClock
+from tests.support.needs import missing, program
+
+
+@dataclass
+class World:
+    house: Host
+    servers: dict[str, Server]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    if reason := possible():
+        missing("a small Internet", reason)
+    program("named", "bind9")
+    program("dig", "bind9-dnsutils")
+    with Internet() as internet:
+        names, house = Names(internet.host("dns"), tmp_path_factory.mktemp("names")), internet.host("house")
+        names.zone("exim.example", signed=True)
+        names.zone("sick.example", broken=True)
+        names.point("mail.home.example", house)
+        servers = {}
+        for name, make in MAKERS.items():
+            host = internet.host(name)
+            domain = f"{name}.example"
+            servers[name] = make(host, domain, names.host.v4)
+            names.point(f"mx.{domain}", host)
+            names.add(f"{domain}. MX 10 mx.{domain}.")
+        names.add("never.example. MX 0 .", "loop.example. MX 10 mail.home.example.", "poison.example. MX 10 inner.poison.example.")
+        names.add("inner.poison.example. A 10.0.0.1")
+        names.start()
+        names.validator(house)
+        try:
+            yield World(house, servers)
+        finally:
+            names.stop()
+
+
+def hosts(house: Host) -> MailHosts:
+    clock = HandClock()
+    return MailHosts(
+        Resolver([("127.0.0.1", 53)], clock), clock, own_names=lambda: ("mail.home.example",), own_addresses=lambda: (house.v4,)
+    )
+
+
+def a_parcel(letter: bytes, *recipients: str) -> Parcel:
+    @asynccontextmanager
+    async def pieces() -> AsyncIterator[AsyncIterator[bytes]]:
+        async def each() -> AsyncIterator[bytes]:
+            yield letter
+
+        yield each()
+
+    addresses = [Address(*recipient.split("@")) for recipient in recipients]
+    return Parcel("abc", Address("ada", "home.example"), tuple(map(Recipient, addresses)), len(letter), pieces)
+
+
+async def carry(house: Host, parcel: Parcel, *, tls: bool) -> tuple[tuple[Outcome, ...], str]:
+    """By MX to the first host, with STARTTLS where it is offered; the outcomes, and the version of TLS."""
+    assert parcel.recipients[0].address
+    found = await hosts(house).find(parcel.recipients[0].address.domain)
+    assert isinstance(found, tuple), found
+    stream = await dial(found[0].addresses[0], 25, timeout_s=10)
+    try:
+        conversation = Conversation(stream, found[0].name)
+        await conversation.open("mail.home.example")
+        if tls and conversation.offer.starttls:
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            await conversation.start_tls(context, found[0].name, "mail.home.example")
+        outcomes = await conversation.transact(parcel, parcel.octets, lambda: None)
+        await conversation.quit()
+        return outcomes, stream.tls_version
+    finally:
+        await stream.aclose()
+
+
+def letter_about(words: str) -> bytes:
+    lines = [f"From: ada@home.example\r\nTo: bob@far.example\r\nSubject: {words}\r\n\r\n{words}", ".", "..", "From here", "", "the end", ""]
+    return "\r\n".join(lines).encode()
+
+
+@pytest.mark.parametrize("name", ["postfix", "exim"])
+def test_a_letter_reaches_a_real_house_over_tls(world: World, name: str) -> None:
+    letter = letter_about(f"for {name}")
+    with inside(world.house.space):
+        outcomes, tls = trio.run(lambda: carry(world.house, a_parcel(letter, f"bob@{name}.example"), tls=True))
+    assert [one.fate for one in outcomes] == [Fate.RELAYED] and tls == "TLSv1.3", outcomes
+    kept = world.servers[name].letter_with(f"for {name}".encode())
+    assert kept.replace(b"\r\n", b"\n").endswith(letter.replace(b"\r\n", b"\n"))
+
+
+def test_a_house_whose_tls_is_broken_takes_it_in_plain_text(world: World) -> None:
+    letter = letter_about("for opensmtpd")
+    parcel = a_parcel(letter, "bob@opensmtpd.example")
+    with inside(world.house.space):
+        with pytest.raises(Ended) as end:
+            trio.run(lambda: carry(world.house, parcel, tls=True))
+        assert end.value.outcome.reason is Reason.TLS and end.value.outcome.fate is Fate.DEFERRED
+        outcomes, tls = trio.run(lambda: carry(world.house, parcel, tls=False))
+    assert outcomes[0].fate is Fate.RELAYED and tls == "", outcomes
+    assert world.servers["opensmtpd"].letter_with(b"for opensmtpd").replace(b"\r\n", b"\n").endswith(letter.replace(b"\r\n", b"\n"))
+
+
+def test_each_recipient_hears_the_real_house_s_own_words(world: World) -> None:
+    parcel = a_parcel(letter_about("for some"), "bob@exim.example", "full@exim.example", "later@exim.example", "stranger@exim.example")
+    with inside(world.house.space):
+        outcomes, _ = trio.run(lambda: carry(world.house, parcel, tls=True))
+    assert [one.fate for one in outcomes] == [Fate.RELAYED, Fate.FAILED, Fate.DEFERRED, Fate.FAILED]
+    assert "Mailbox full" in str(outcomes[1].reply) and "Come back later" in str(outcomes[2].reply)
+    assert world.servers["exim"].letter_with(b"for some")
+
+
+@pytest.mark.parametrize(
+    ("domain", "status"),
+    [("nowhere", "5.1.2"), ("never", "5.1.10"), ("sick", "4.4.3"), ("loop", "5.4.6"), ("poison", "5.4.4")],
+)
+def test_no_way_is_said_or_waited_for(world: World, domain: str, status: str) -> None:
+    async def find() -> object:
+        return await hosts(world.house).find(f"{domain}.example")
+
+    with inside(world.house.space):
+        found = trio.run(find)
+    assert isinstance(found, Outcome) and found.status == status
+
+
+def test_what_a_signed_zone_says_is_known_to_be_true(world: World) -> None:
+    async def find(domain: str) -> bool:
+        found = await hosts(world.house).find(domain)
+        assert isinstance(found, tuple)
+        return found[0].secure
+
+    with inside(world.house.space):
+        assert trio.run(find, "exim.example") and not trio.run(find, "postfix.example")
