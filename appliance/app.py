@@ -23,6 +23,7 @@ from appliance.accounts.passwords import Passwords
 from appliance.accounts.people import Accounts
 from appliance.accounts.sending import Sending
 from appliance.database.database import Database
+from appliance.mail.errors import SetupError
 from appliance.network.listener import Listeners
 from appliance.network.listener import Options as ListenerOptions
 from appliance.network.sockets import Endpoint, handed_doors
@@ -169,7 +170,16 @@ def _hands(rooms: Rooms, *, running: bool, renewed: Callable[[], object] | None 
 
 def serve(data: Path, settings: Settings, *, welcome: bool = False) -> int:
     """Be the house until told to stop; the exit status. Raises SetupError before anything is served."""
-    trio.run(_house, data, settings, welcome)
+    try:
+        trio.run(_house, data, settings, welcome)
+    except BaseExceptionGroup as group:  # the nursery's wrapping
+        fault, rest = group.split(SetupError)
+        if fault is None or rest is not None:
+            raise
+        first: BaseException = fault
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from None
     return 0
 
 

@@ -167,7 +167,7 @@ class Hands:
             for box in await self._store.list(self.person(request.address).id)
         ]
         width = max(len(str(row["name"])) for row in rows)
-        lines = [f"{row['name']:<{width}}  {row['messages']} letters, {row['unseen']} unread" for row in rows]
+        lines = [f"{row['name']:<{width}}  {row['messages']} letter{'s' * (row['messages'] != 1)}, {row['unseen']} unread" for row in rows]
         return Answer("\n".join(lines), {"mailboxes": rows})
 
     @asynccontextmanager

@@ -20,8 +20,8 @@ def check(words: Any) -> int:
         facts = {"octets": report.octets, "free_octets": report.free_octets, "rows": report.rows, "faults": report.faults}
         print(json.dumps({**facts, "body_octets": report.body_octets, "stored_octets": report.stored_octets}, indent=2))
     else:
-        count = report.rows.get("message", 0)
-        print(f"{count:,} letters in {report.rows.get('mailbox', 0)} mailboxes, {report.body_octets / MB:,.1f} MB of mail")
+        count, mailboxes = report.rows.get("message", 0), report.rows.get("mailbox", 0)
+        print(f"{count:,} letter{'s' * (count != 1)} in {mailboxes} mailboxes, {report.body_octets / MB:,.1f} MB of mail")
         print(f"kept in {report.stored_octets / MB:,.1f} MB; the database has {report.octets / MB:,.1f} MB")
         print("\n".join(f"DAMAGED: {fault}" for fault in report.faults) or "All is well.")
     return 1 if report.faults else 0

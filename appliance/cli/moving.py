@@ -58,7 +58,7 @@ async def give_out(words: Any, house: House) -> int:
                     _progress(count, "written")
     except OSError as error:
         raise SetupError(f"{error.filename or target} cannot be written: {error.strerror}.", "Choose another place.") from error
-    return _told(words, Answer(f"{count} letters exported to {target}.", {"exported": count}))
+    return _told(words, Answer(f"{count} letter{'s' * (count != 1)} exported to {target}.", {"exported": count}))
 
 
 def _source(words: Any) -> tuple[Path, str]:

@@ -7,6 +7,7 @@ import re
 import select
 import signal
 import smtplib
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -88,6 +89,25 @@ def test_wrong_words_are_a_sentence_and_change_nothing(a_house: tuple[Path, str]
     assert done.returncode == 2, done
     assert part in done.stderr and "Traceback" not in done.stderr
     assert pillarbox("person", "list", "--json", data=data).stdout == before
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (("--listen", "smtp=127.0.0.1:{taken}"), "smtp cannot listen at 127.0.0.1 port {taken}: Address already in use."),
+        (("--listen", "smtp=no-such-host.invalid:25"), "no such address"),
+        (("--listen", "imaps=127.0.0.1:0", "--domain", "no!domain"), "is not a domain name"),
+        (("--listen", "imaps=127.0.0.1:0", "--certificate", "/no", "--key", "/no"), "/no: No such file or directory."),
+        (("--listen", "imaps=127.0.0.1:0", "--certificate", "/etc/passwd", "--key", "/etc/passwd"), "are not a certificate and its key"),
+    ],
+)
+def test_a_start_that_cannot_be_is_a_sentence(a_house: tuple[Path, str], words: tuple[str, ...], part: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = str(holder.getsockname()[1])
+        done = pillarbox("serve", *(word.replace("{taken}", port) for word in words), data=a_house[0], check=False)
+    assert done.returncode == 2
+    (sentence,) = [line for line in done.stderr.splitlines() if line.startswith("pillarbox: ")]
+    assert part.replace("{taken}", port) in sentence and "Traceback" not in done.stderr
 
 
 def test_a_command_makes_no_house_by_mistake(tmp_path: Path) -> None:
