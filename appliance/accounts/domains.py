@@ -35,7 +35,7 @@ def expect_domain(tables: Tables, domain: str) -> None:
     """Raises SetupError when it is not one of the house's."""
     if domain not in tables.domains:
         known = ", ".join(tables.domains) or "none yet"
-        raise SetupError(f"{domain} is not a domain of this house ({known}).", f"Add it first: pillarbox domain add {domain}")
+        raise SetupError(f"{domain} is not a domain of this house ({known}).", f"To have it: pillarbox domain add {domain}")
 
 
 def expect_person(tables: Tables, text: str) -> Person:
@@ -63,7 +63,7 @@ def expect_empty(tables: Tables, domain: str) -> None:
         return [key for key in keys if key.endswith(ending)]
 
     if people := there(tables.by_address):
-        raise SetupError(f"{_some(people)} still live at {domain}.", "Remove them first: pillarbox person remove")
+        raise SetupError(f"Somebody still lives at {domain}: {_some(people)}.", "Remove them first: pillarbox person remove")
     if aliases := there(tables.aliases):
         raise SetupError(f"{_some(aliases)} still stand at {domain}.", "Remove these aliases first: pillarbox alias remove")
 

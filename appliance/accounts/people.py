@@ -157,7 +157,8 @@ class Accounts:
                 if kept.casefold() == wanted.casefold():
                     transaction.execute("DELETE FROM password WHERE id = ?", (number,))
                     return
-            raise SetupError(f"{person.address} has no app password called “{label}”.", "See them: pillarbox person list")
+            remedy = f"See them: pillarbox app-password list {person.address}"
+            raise SetupError(f"{person.address} has no app password called “{label}”.", remedy)
 
         await self._change(remove)
 
@@ -339,4 +340,4 @@ def _read_label(label: str) -> str:
 
 def _check_quota(quota_octets: int | None) -> None:
     if quota_octets is not None and not 0 < quota_octets < 2**62:
-        raise SetupError("A quota is a number of octets above 0.", "Leave it out for no limit.")
+        raise SetupError("A quota is above 0.", "Leave it out for no limit.")

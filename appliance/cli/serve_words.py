@@ -28,6 +28,8 @@ def _in_words(message: str) -> str:
         return f'There is no {what.lstrip("-").lower()} "{said}". {remedy}'
     if missing := re.fullmatch(r"the following arguments are required: (.*)", message):
         return f"{missing[1].replace(', ', ' and ')} {'are' if ',' in missing[1] else 'is'} missing."
+    if number := re.fullmatch(r"argument (\S+): invalid int value: '(.*)'", message):
+        return f'{number[1]} is a whole number, not "{number[2]}".'
     return f"{message[:1].upper()}{message[1:]}."
 
 

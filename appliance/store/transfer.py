@@ -61,6 +61,7 @@ def letters_of(path: Path, position: str = "", mailbox: str = "") -> Source:
 def _mboxes(root: Path, position: str, mailbox: str) -> Source:
     """Position: offset, a space, the file's path below the root."""
     offset, _, reached = position.partition(" ")
+    found = bool(position)
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
         if not path.is_file() or name < reached:
@@ -69,12 +70,15 @@ def _mboxes(root: Path, position: str, mailbox: str) -> Source:
             known = mbox.is_mbox(file)
         if not known:
             continue
+        found = True
         levels = [level.removesuffix(".sbd").removesuffix(".mbox") for level in name.split("/")]
         if len(levels) > 1 and levels[-1] == "mbox":  # Apple's way: a folder NAME.mbox with a file mbox
             levels.pop()
         for letter, pieces in _mbox(path, "/".join(levels), offset if name == reached else "", mailbox):
             letter_of_file = Letter(letter.mailbox, letter.flags, letter.internal_at, f"{letter.position} {name}")
             yield letter_of_file, pieces
+    if not found:
+        raise SetupError(f"{root} is no Maildir, and no mbox file is in it.", "A Maildir has the folders cur, new and tmp.")
 
 
 def _mbox(path: Path, own: str, position: str, mailbox: str) -> Source:
@@ -236,11 +240,14 @@ async def _each(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
 async def export(store: Store, person: PersonId, mailbox: str = "") -> AsyncIterator[tuple[Letter, AsyncIterator[bytes]]]:
     """A person's letters, mailbox by mailbox ("": all), as they were when their window was read; each with its pieces.
 
-    A letter that was removed meanwhile is passed over. Raises NO_MAILBOX.
+    A letter that was removed meanwhile is passed over. Raises SetupError for a mailbox there is not.
     """
     infos = [info for info in await store.list(person) if info.selectable and mailbox in ("", info.name)]
     if mailbox and not infos:
-        infos = [await store.find(person, mailbox)]
+        try:
+            infos = [await store.find(person, mailbox)]
+        except StoreError as trouble:
+            raise SetupError(f"There is no mailbox “{mailbox}”.", "See them: pillarbox mailbox list ADDRESS") from trouble
     for info in infos:
         box = await store.open(person, info.name, read_only=True)
         try:

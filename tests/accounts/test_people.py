@@ -83,7 +83,7 @@ async def test_domains(family: Family) -> None:
     await refused(accounts.add_domain("home.example"), "already")
     await refused(accounts.add_domain("not a domain"), "not a domain name")
     await accounts.add_person("anna@home.example", "x")
-    await refused(accounts.remove_domain("home.example"), "anna@home.example still live")
+    await refused(accounts.remove_domain("home.example"), "still lives at home.example: anna@home.example")
     await accounts.add_domain("second.example")
     await accounts.add_alias("a@second.example", "anna@home.example")
     await refused(accounts.remove_domain("second.example"), "still stand")

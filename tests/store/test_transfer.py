@@ -190,7 +190,7 @@ async def test_export_of_everything_and_of_nothing(tmp_path: Path) -> None:
         found = [(letter, b"".join([piece async for piece in pieces])) async for letter, pieces in export(store, ANN)]
         assert [(letter.mailbox, letter.flags) for letter, _ in found] == [("INBOX", ("\\Seen",)), ("Sent", ())]
         assert found[0][1] == b"P: 1\r\nA: 1\r\n\r\n" + b"x" * 500_000
-        with pytest.raises(StoreError):
+        with pytest.raises(SetupError):
             [one async for one in export(store, ANN, "Nowhere")]
         box = await store.open(ANN, "INBOX")
         assert (await box.rows(box.info.uid_next, box.info.uid_next, Want.FLAGS)) == []
