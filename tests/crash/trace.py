@@ -150,7 +150,7 @@ class _Reader:
         if phase != "start" and (not result or int(result[1]) < 0):
             return
         named = [(number, _name(path)) for number, path in _NAMED.findall(text)]
-        if name in ("sendto", "sendmsg"):
+        if name in ("sendto", "sendmsg") or (name == "write" and named and named[0][1].startswith("socket:")):
             if phase != "end":
                 yield Said(b"".join(_strings(text)))
             return

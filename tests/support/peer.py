@@ -135,6 +135,7 @@ class _Session:
 
     def _start_tls(self) -> None:
         if self._peer.context is None or self._peer.script.get("HANDSHAKE") == DROP:
+            self._file.read1(4096)  # the client's first words
             self._sock.sendall(b"this is no handshake\r\n")
             raise EOFError
         self._file.close()
