@@ -116,14 +116,7 @@ class Runner:
             await trio.lowlevel.checkpoint()
             return
         with trio.move_on_after(wait_s):
-            async with trio.open_nursery() as either:
-
-                async def until(event: trio.Event) -> None:
-                    await event.wait()
-                    either.cancel_scope.cancel()
-
-                either.start_soon(until, moved)
-                either.start_soon(until, self._freed)
+            await first_of(moved, self._freed)
 
     async def _start_due(self, trips: trio.Nursery) -> None:
         """Begin to travel every lane that is due while there is room."""
@@ -272,11 +265,16 @@ class Runner:
                 )
             )  # fmt: skip
             await trio.sleep(STATE_S)
-            async with trio.open_nursery() as either:
+            await first_of(moved, self._changed)
 
-                async def until(event: trio.Event) -> None:
-                    await event.wait()
-                    either.cancel_scope.cancel()
 
-                either.start_soon(until, moved)
-                either.start_soon(until, self._changed)
+async def first_of(*events: trio.Event) -> None:
+    """Until one of them is set."""
+    async with trio.open_nursery() as nursery:
+
+        async def until(event: trio.Event) -> None:
+            await event.wait()
+            nursery.cancel_scope.cancel()
+
+        for event in events:
+            nursery.start_soon(until, event)
