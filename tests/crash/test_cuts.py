@@ -1,7 +1,9 @@
 """No acknowledged letter or change is lost, halved, doubled or brought back by a power cut: a thousand seeded cuts."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -20,23 +22,22 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
     return record_day(tmp_path_factory.mktemp("day"), seed=SEED)
 
 
-def memory_or(tmp_path: Path) -> Path:
+@pytest.fixture
+def place() -> Iterator[Path]:
     """Cuts are written out thousands of times: in memory where there is some."""
-    place = Path("/dev/shm") / f"pillarbox-{os.getpid()}" if os.access("/dev/shm", os.W_OK) else tmp_path
-    place.mkdir(exist_ok=True)
-    return place
+    with TemporaryDirectory(prefix="pillarbox-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as name:
+        yield Path(name)
 
 
-def test_a_thousand_cuts_with_torn_sectors(recording: Recording, tmp_path: Path) -> None:
-    place = memory_or(tmp_path)
+def test_a_thousand_cuts_with_torn_sectors(recording: Recording, place: Path) -> None:
     faults = sweep(recording, cut_points(recording.events, CUTS, SEED), place / "tears", Model.TEARS, SEED)
     assert not faults, f"{len(faults)} of {CUTS} cuts broke a promise:\n" + "\n".join(faults[:10])
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
-def test_a_broken_store_is_caught(kind: str, tmp_path: Path) -> None:
+def test_a_broken_store_is_caught(kind: str, tmp_path: Path, place: Path) -> None:
     """Each of these keeps every test that cuts no power; the same judgement must find it out."""
     program("strace")
     recording = record_day(tmp_path / "day", seed=SEED, rounds=8, broken=kind)
-    faults = sweep(recording, cut_points(recording.events, 160, SEED), memory_or(tmp_path) / kind, Model.TEARS, SEED)
+    faults = sweep(recording, cut_points(recording.events, 160, SEED), place / kind, Model.TEARS, SEED)
     assert faults, f"{kind} was not noticed"
