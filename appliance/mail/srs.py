@@ -27,11 +27,11 @@ _HASH_LETTERS = 6
 def rewrite(sender: Address, domain: str, *, secret: bytes, day: int) -> Address:
     """`sender` as an address of our `domain`; `day` counts days since 1970. A sender too long for that stays as it is."""
     prefix, rest = sender.local[:5].upper(), sender.local[5:]
-    if prefix in ("SRS1=", "SRS1+", "SRS1-"):
-        first, _, tail = rest[_HASH_LETTERS + 1 :].partition("==")
-        body = f"{first}=={tail}"
+    body = rest.partition("=")[2]
+    first, _, tail = body.partition("==")
+    if prefix in ("SRS1=", "SRS1+", "SRS1-") and first and tail:
         local = f"SRS1={_hash(secret, body)}={body}"
-    elif prefix in ("SRS0=", "SRS0+", "SRS0-"):
+    elif prefix in ("SRS0=", "SRS0+", "SRS0-") and rest:
         body = f"{ascii_domain(sender.domain)}=={rest}"
         local = f"SRS1={_hash(secret, body)}={body}"
     else:
