@@ -28,6 +28,7 @@ from appliance.network.listener import Listeners
 from appliance.network.listener import Options as ListenerOptions
 from appliance.network.sockets import Endpoint, handed_doors
 from appliance.network.tls import ServerTls
+from appliance.outgoing import Outgoing
 from appliance.protocol.imap.bodystructure import make_describe
 from appliance.status.board import Board
 from appliance.status.events import PeopleState, SendingLimited, StorageState, StorageTrouble
@@ -46,7 +47,6 @@ from appliance.system.supervisor import Part, Supervisor
 if TYPE_CHECKING:
     from appliance.auth.login import Login
     from appliance.auth.mechanisms import Mechanisms
-    from appliance.delivery.notices import TellSender
     from appliance.hands import Hands
     from appliance.mail.clock import Clock
     from appliance.mail.ids import PersonId
@@ -151,10 +151,10 @@ def people_state(accounts: Accounts) -> PeopleState:
 async def offline(data: Path) -> AsyncIterator["Controls"]:
     """The hands of a house that nobody runs, for one command."""
     async with open_rooms(data, Settings()) as rooms:
-        yield _hands(rooms, running=False)
+        yield _hands(rooms, await Outgoing.open(rooms, moving=False), running=False)
 
 
-def _hands(rooms: Rooms, *, running: bool, renewed: Callable[[], object] | None = None) -> "Hands":
+def _hands(rooms: Rooms, outgoing: Outgoing, *, running: bool, renewed: Callable[[], object] | None = None) -> "Hands":
     from appliance.hands import Hands
 
     return Hands(
@@ -165,6 +165,7 @@ def _hands(rooms: Rooms, *, running: bool, renewed: Callable[[], object] | None 
         certificates=rooms.certificates,
         renewed=renewed,
         board=rooms.board if running else None,
+        outgoing=outgoing,
     )
 
 
@@ -191,17 +192,19 @@ async def _house(data: Path, settings: Settings, welcome: bool) -> None:
         rooms.board.publish(people_state(rooms.accounts))
         tls = await _tls(rooms)
         sending = _sending(rooms)
-        listeners = _listeners(rooms, tls, sending)
+        outgoing = await Outgoing.open(rooms)
+        listeners = _listeners(rooms, tls, sending, outgoing)
         listeners.bind()
-        control = ControlServer(rooms.directory, lambda: _hands(rooms, running=True, renewed=tls.reload), rooms.journal.say)
+        control = ControlServer(rooms.directory, lambda: _hands(rooms, outgoing, running=True, renewed=tls.reload), rooms.journal.say)
 
         async def writer_answers() -> None:
             await rooms.database.write(lambda transaction: None)
 
         parts = [
-            Part("clock", _standing(lambda: clocks.watch(rooms.clock, rooms.board))),  # type: ignore[arg-type]
+            Part("clock", _standing(lambda: clocks.watch(rooms.clock, rooms.board, outgoing.queue.clock_set))),  # type: ignore[arg-type]
             Part("storage", _standing(lambda: _watch_storage(rooms)), alive=writer_answers),
             Part("control", control.run),
+            Part("queue", outgoing.run, drain=outgoing.drain),
             Part("listeners", listeners.run, drain=listeners.drain),
             Part("sending", _standing(lambda: sending.run(rooms.clock.mono_s))),
             Part("reclaim", _standing(Reclaim(rooms.database, rooms.bodies).run)),
@@ -219,7 +222,7 @@ async def _house(data: Path, settings: Settings, welcome: bool) -> None:
         if welcome:
             from appliance.system.welcome import first_person
 
-            hands = _hands(rooms, running=True)
+            hands = _hands(rooms, outgoing, running=True)
             told = await first_person(hands, settings.house.domain, sys.stdout)
         else:
             told = None
@@ -267,7 +270,7 @@ def _sending(rooms: Rooms) -> Sending:
     return Sending(letters_per_hour=people.letters_per_hour, recipients_per_day=people.recipients_per_day, say=say)
 
 
-def _listeners(rooms: Rooms, tls: ServerTls, sending: Sending) -> Listeners:
+def _listeners(rooms: Rooms, tls: ServerTls, sending: Sending, outgoing: Outgoing) -> Listeners:
     settings, clock, board = rooms.settings, rooms.clock, rooms.board
     loading = trio.Lock()
     doorkeepers: list[tuple[Login, Mechanisms]] = []
@@ -298,16 +301,15 @@ def _listeners(rooms: Rooms, tls: ServerTls, sending: Sending) -> Listeners:
             sign_in_on_25=settings.smtp.sign_in_on_25,
             greet_pause_s=settings.smtp.greet_pause_s,
         )
-        directory = rooms.accounts.directory
-
-        def notices() -> "TellSender":
-            from appliance.delivery.notices import TellSender
-
-            return TellSender(store=rooms.store, directory=directory, clock=clock, host_name=rooms.host_name())
-
-        intake = Intake(store=rooms.store, board=board, clock=clock, notices=notices)
         return Service(
-            intake=intake, directory=directory, mechanisms=auth()[1], board=board, clock=clock, options=options, sending=sending
+            intake=Intake(store=rooms.store, board=board, clock=clock, notices=outgoing.notices, outward=outgoing.outward),
+            directory=rooms.accounts.directory,
+            mechanisms=auth()[1],
+            board=board,
+            clock=clock,
+            options=options,
+            ways=outgoing.ways,
+            sending=sending,
         ).handle
 
     def imap() -> "Handler":

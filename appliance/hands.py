@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from appliance.accounts.people import Accounts
     from appliance.database.database import Database
     from appliance.mail.ids import PersonId
+    from appliance.outgoing import Outgoing
+    from appliance.queue.item import Item
     from appliance.status.board import Board
     from appliance.store.mailbox import Store
     from appliance.store.transfer import ImportSession
@@ -40,6 +42,7 @@ class Hands:
         certificates: "OwnCertificates",
         board: "Board | None",
         renewed: Callable[[], object] | None = None,
+        outgoing: "Outgoing",
     ) -> None:
         self._data = data
         self._database = database
@@ -48,6 +51,7 @@ class Hands:
         self._certificates = certificates
         self._renewed = renewed
         self._board = board
+        self._outgoing = outgoing
 
     async def ask(self, request: controls.Request) -> Answer:
         for kind, answer in _TABLE:
@@ -191,6 +195,49 @@ class Hands:
 
         return export(self._store, self.person(request.address).id, request.mailbox)
 
+    # --- the queue -------------------------------------------------------------------------------
+
+    async def list_queue(self, request: controls.ListQueue) -> Answer:
+        from appliance.queue_words import listed
+
+        return listed(await self._outgoing.queue.listed(), self._outgoing.due_at)
+
+    async def show_letter(self, request: controls.ShowLetter) -> Answer:
+        from appliance.queue_words import shown
+
+        return shown(await self._outgoing.queue.find(request.word), self._outgoing.due_at)
+
+    async def retry_letter(self, request: controls.RetryLetter) -> Answer:
+        return self._did("is tried now", await self._outgoing.queue.retry(request.word))
+
+    async def hold_letter(self, request: controls.HoldLetter) -> Answer:
+        return self._did("is held; to let it go on: pillarbox queue release", await self._outgoing.queue.hold(request.word))
+
+    async def release_letter(self, request: controls.ReleaseLetter) -> Answer:
+        return self._did("goes on", await self._outgoing.queue.release(request.word))
+
+    async def reroute_letter(self, request: controls.RerouteLetter) -> Answer:
+        lane_of = self._outgoing.lane_by(request.route)
+        return self._did(f"goes {self._outgoing.in_words(request.route)}", await self._outgoing.queue.reroute(request.word, lane_of))
+
+    async def cancel_letter(self, request: controls.CancelLetter) -> Answer:
+        return self._did("is called back", await self._outgoing.queue.cancel(request.word))
+
+    def _did(self, what: str, items: "list[Item]") -> Answer:
+        from appliance.queue_words import facts_of
+
+        letter = items[0].letter
+        return Answer(f"The letter {letter} {what}.", {"letters": [facts_of(item, self._outgoing.due_at(item)) for item in items]})
+
+    async def flush_queue(self, request: controls.FlushQueue) -> Answer:
+        rows = await self._outgoing.queue.flush()
+        return Answer(f"{_count(rows, 'destination is', 'destinations are')} tried now.", {"rows": rows})
+
+    async def track_letter(self, request: controls.TrackLetter) -> Answer:
+        from appliance.queue_words import told
+
+        return told(await self._outgoing.queue.timeline(request.word))
+
     # --- certificate -----------------------------------------------------------------------------
 
     async def show_certificate(self, request: controls.ShowCertificate) -> Answer:
@@ -241,6 +288,15 @@ _TABLE: tuple[tuple[type, Callable[[Hands, Any], Awaitable[Answer]]], ...] = (
     (controls.ListDomains, Hands.list_domains),
     (controls.SetCatchAll, Hands.set_catch_all),
     (controls.ListMailboxes, Hands.list_mailboxes),
+    (controls.ListQueue, Hands.list_queue),
+    (controls.ShowLetter, Hands.show_letter),
+    (controls.RetryLetter, Hands.retry_letter),
+    (controls.HoldLetter, Hands.hold_letter),
+    (controls.ReleaseLetter, Hands.release_letter),
+    (controls.RerouteLetter, Hands.reroute_letter),
+    (controls.CancelLetter, Hands.cancel_letter),
+    (controls.FlushQueue, Hands.flush_queue),
+    (controls.TrackLetter, Hands.track_letter),
     (controls.ShowCertificate, Hands.show_certificate),
     (controls.ExportCertificate, Hands.export_certificate),
     (controls.RenewCertificate, Hands.renew_certificate),

@@ -46,16 +46,21 @@ def become_the_house(data: Path, settings: "Settings", *, welcome: bool) -> int:
         return _serve(words)
 
 
-def plain(settings: "Settings") -> dict[str, dict[str, Any]]:
-    """Settings as dicts and tuples."""
-    sections = ((name, getattr(settings, name)) for name in type(settings).__dataclass_fields__)
-    return {name: {key: getattr(section, key) for key in type(section).__dataclass_fields__} for name, section in sections}
+def plain(settings: "Settings") -> dict[str, Any]:
+    """Settings as dicts, and as lists of them where there may be several."""
+
+    def table(section: Any) -> dict[str, Any]:
+        return {key: getattr(section, key) for key in type(section).__dataclass_fields__}
+
+    found = {name: getattr(settings, name) for name in type(settings).__dataclass_fields__}
+    return {name: [table(one) for one in value] if isinstance(value, tuple) else table(value) for name, value in found.items()}
 
 
-def from_plain(words: dict[str, dict[str, Any]]) -> "Settings":
-    from appliance.system.settings import Settings, sections
+def from_plain(words: dict[str, Any]) -> "Settings":
+    from appliance.system.settings import Settings, arrays, sections
 
-    return Settings(**{name: kind(**words[name]) for name, kind in sections()})
+    several: dict[str, Any] = {name: tuple(kind(**one) for one in words[name]) for name, kind in arrays()}
+    return Settings(**{name: kind(**words[name]) for name, kind in sections()}, **several)
 
 
 def _lean_code() -> str:

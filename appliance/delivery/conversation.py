@@ -8,6 +8,7 @@ Time-outs: RFC 5321 §4.5.3.2. A lost or senseless conversation raises nothing f
 
 import re
 import ssl
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -22,12 +23,15 @@ from appliance.protocol.smtp.client import Offer, ReplyReader, group, parse_offe
 
 if TYPE_CHECKING:
     from appliance.network.stream import Stream
+    from appliance.protocol.sasl.client import Exchange
 
 GREETING_S = MAIL_S = RCPT_S = 300.0
 DATA_S = 120.0
 BLOCK_S = 180.0
 FINAL_S = 600.0
 QUIT_S = 5.0
+CHALLENGES = 4
+"""No mechanism of ours is asked more."""
 RECIPIENTS_AT_ONCE = 100
 """RFC 5321 §4.5.3.1.8: every server takes so many."""
 _REPUTATION = re.compile(
@@ -90,6 +94,38 @@ class Conversation:
             self.over = True
             raise Ended(self._outcome(Fate.DEFERRED, "4.7.5", Reason.TLS, f"{_sentence(str(trouble))}")) from None
         await self.hello(our_name)
+
+    async def sign_in(self, exchange: "Exchange") -> None:
+        """AUTH (RFC 4954 §4). Raises Ended with Reason.SIGN_IN; a temporary refusal is one too, with status 4.7.0."""
+        first = exchange.first()
+        command = f"AUTH {exchange.mechanism}"
+        if first is not None:
+            written = b64encode(first).decode() or "="
+            # RFC 4954 §4: a line has an end; longer ones wait for the empty challenge
+            if len(command) + len(written) < 500:
+                command, first = f"{command} {written}", None
+        reply = await self._ask(command.encode() + b"\r\n", MAIL_S)
+        for _ in range(CHALLENGES):
+            if reply.code != 334:
+                break
+            try:
+                challenge = b64decode(reply.lines[0] if reply.lines else "", validate=True)
+                response, first = (first, None) if first is not None and not challenge else (exchange.answer(challenge), first)
+            except (MisuseError, ValueError) as trouble:
+                with suppress(Ended):
+                    await self._ask(b"*\r\n", MAIL_S)
+                raise Ended(self._sign_in(f"Signing in at {self.host} failed: {trouble}.", reply)) from None
+            reply = await self._ask(b64encode(response or b"") + b"\r\n", MAIL_S)
+        if reply.code == 235 and exchange.satisfied():
+            return
+        if reply.code == 235:
+            raise Ended(self._sign_in(f"{self.host} did not prove that it knows the password.", reply))
+        if reply.temporary:
+            raise Ended(self._sign_in(f"{self.host} could not check the password just now.", reply))
+        raise Ended(self._sign_in(f"{self.host} does not accept the name and password of the settings.", reply))
+
+    def _sign_in(self, text: str, reply: Reply) -> Outcome:
+        return self._outcome(Fate.DEFERRED, "4.7.8" if reply.permanent else "4.7.0", Reason.SIGN_IN, text, reply)
 
     async def transact(self, parcel: Parcel, octets: int, begun: Callable[[], None]) -> tuple[Outcome, ...]:
         """One letter for all its recipients, in order. `octets` as announced; the letter is read from `parcel.pieces`."""

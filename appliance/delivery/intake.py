@@ -10,7 +10,7 @@ A letter comes in by `receive`, in pieces and constant memory; what is not accep
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from appliance.mail.clock import Clock
 from appliance.mail.envelope import Envelope
@@ -43,15 +43,33 @@ class Arrival:
     author: str = ""
 
 
+class Outward(Protocol):
+    """The way out, as far as intake needs it: `outward.Outward`."""
+
+    def leaving(self, arrival: Arrival, body: StagedBody, *, held: bool) -> Callable[[Any, BodyId], object] | None:
+        """What joins the commit that keeps the letter; None when nothing of it leaves. `held`: everything waits for its hour."""
+        ...
+
+
 class Intake:
     """The door, shared by every server that takes letters in."""
 
-    def __init__(self, *, store: Store, board: "Board", clock: Clock, notices: "Callable[[], TellSender] | None" = None) -> None:
-        """`notices` makes who tells senders, when the first one is to be told: most letters ask for nothing."""
+    def __init__(
+        self,
+        *,
+        store: Store,
+        board: "Board",
+        clock: Clock,
+        notices: "Callable[[], TellSender] | None" = None,
+        outward: "Outward | None" = None,
+    ) -> None:
+        """`notices` makes who tells senders, when the first one is to be told: most letters ask for nothing. `outward` takes what
+        leaves the house or waits for its hour; None where nothing does."""
         self._store = store
         self._board = board
         self._clock = clock
         self._notices = notices
+        self._outward = outward
 
     def receive(self, limit_octets: int) -> AbstractAsyncContextManager[Incoming]:
         """Room for one letter: `Store.receive`. Entering waits for the house's budget, then raises StoreError BUSY."""
@@ -64,24 +82,33 @@ class Intake:
 
     async def accept(self, arrival: Arrival, body: StagedBody) -> list[Filed]:
         """Keep the letter for everybody its envelope names. Durable when it returns."""
-        if any(recipient.outside for recipient in arrival.envelope.recipients):
-            raise StoreError(Trouble.NOT_ALLOWED, "no queue takes this letter out of the house")  # never lost without a word
+        envelope = arrival.envelope
         at = int(self._clock.wall_s())
-        filings = await file_copies(self._store, arrival.envelope, arrival.trace, at)
+        held = bool(envelope.release_at) and self._outward is not None and self._clock.trusted() and envelope.release_at > at
+        if self._outward is None and any(recipient.outside for recipient in envelope.recipients):
+            raise StoreError(Trouble.NOT_ALLOWED, "no queue takes this letter out of the house")  # never lost without a word
+        filings = [] if held else await file_copies(self._store, envelope, arrival.trace, at)
+        leave = self._outward.leaving(arrival, body, held=held) if self._outward is not None else None
         kept: list[BodyId] = []
-        filed = await self._store.file(body, filings, lambda _, number: kept.append(number))  # the commit that 250 promises
+
+        def also(transaction: Any, number: BodyId) -> None:
+            kept.append(number)
+            if leave is not None:
+                leave(transaction, number)
+
+        filed = await self._store.file(body, filings, also)  # the commit that 250 promises
         self._board.publish(
             LetterAccepted(
                 protocol=arrival.protocol,
                 peer=arrival.peer,
                 sender=str(arrival.envelope.sender or ""),
-                recipients=len(filed),
+                recipients=len(filed) + sum(len(one.outside) for one in envelope.recipients),
                 octets=body.octets,
                 duration_s=self._clock.mono_s() - arrival.begun_mono,
                 letter=arrival.letter,
             )
         )
-        if self._notices is not None and any("SUCCESS" in (one.notify or ()) for one in arrival.envelope.recipients):
+        if self._notices is not None and not held and any("SUCCESS" in (one.notify or ()) for one in envelope.recipients):
             with suppress(StoreError):
                 await self._say_arrived(self._notices(), arrival, body, kept[-1], at)
         return filed

@@ -92,6 +92,19 @@ class MailHosts:
         except LookupTrouble as trouble:
             return _no("4.4.3", Reason.DNS, f"{str(trouble)[:1].upper()}{str(trouble)[1:]}.")
 
+    async def relay(self, name: str) -> tuple[MailHost, ...] | Outcome:
+        """The relay of that name or address, in the form `find` gives; its addresses may be private ones."""
+        try:
+            try:
+                return (MailHost(name, 0, (str(ipaddress.ip_address(name)),)),)
+            except ValueError:
+                addresses, safe = await self._addresses(ascii_domain(name))
+        except LookupTrouble as trouble:
+            return _no("4.4.3", Reason.DNS, f"{str(trouble)[:1].upper()}{str(trouble)[1:]}.")
+        if not addresses:
+            return _no("4.4.4", Reason.NO_ROUTE, f"The relay {name} of the settings has no address; look at its name.")
+        return (MailHost(ascii_domain(name), 0, self._ordered(addresses), safe),)
+
     async def _hosts(self, domain: str, records: list[Mx], secure: bool) -> tuple[MailHost, ...] | Outcome:
         self._random.shuffle(records)
         records.sort(key=lambda one: one.preference)

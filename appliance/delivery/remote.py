@@ -1,34 +1,38 @@
-"""The Carrier of the house: hosts in order, TLS where it is offered, one connection for many letters.
+"""The Carrier of the house: hosts in order or a relay, TLS as the policies want it, one connection for many letters.
 
 | what goes wrong                                | what is tried next                                                       |
 |------------------------------------------------|--------------------------------------------------------------------------|
 | no connection, a refusing greeting, a lost one | the next address, then the next host (RFC 5321 §5.1)                     |
-| TLS is offered and breaks                      | the same address once more in plain text, unless the letter forbids it   |
+| TLS is offered and breaks                      | the same address once more in plain text, unless a policy forbids it     |
+| a policy forbids this host                     | the next host; none left: a wait, and the history says why               |
 | a letter or recipient is refused               | nothing: that is an answer                                               |
 | lost after the final dot                       | nothing now: it may have arrived                                         |
 
-TLS without a policy is opportunistic (RFC 7435): any certificate will do, since plain text is what it is better than.
+TLS without a policy is opportunistic (RFC 7435): any certificate will do, since plain text is what it is better than. A relay is
+verified unless its settings say otherwise, and is never told a password in plain text.
 Promise: nothing but Cancelled is raised; every letter's attempt ends with an Outcome for each recipient.
 """
 
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Protocol
 
 import trio
 
+from appliance.mail.address import Address
 from appliance.mail.clock import Clock
-from appliance.mail.errors import PeerError, PeerSlow
+from appliance.mail.errors import MisuseError, PeerError, PeerSlow, SetupError
 from appliance.mail.outcome import Fate, Meeting, Outcome, Reason
 from appliance.mail.parcel import Parcel
 from appliance.network.dial import dial
 
 from .conversation import Conversation, Ended
 from .mx import MailHost
+from .preparing import Preparing, Signs
 from .trip import Delivery
-from .way import Way
+from .way import Relay, Way
 
 CONNECT_S = 30.0
 """For one address: RFC 5321 names no figure, and nobody real answers later."""
@@ -41,7 +45,27 @@ class Hosts(Protocol):
     """`mx.MailHosts`."""
 
     async def find(self, domain: str) -> tuple[MailHost, ...] | Outcome: ...
+    async def relay(self, name: str) -> tuple[MailHost, ...] | Outcome: ...
     def v6_failed(self) -> None: ...
+
+
+class Demand(Protocol):
+    """What TLS has to be towards one host: `tls_policy.Demand`."""
+
+    @property
+    def level(self) -> str:
+        """ "may", "encrypt", "verify" or "dane"."""
+        ...
+
+    def context(self) -> ssl.SSLContext: ...
+    def check(self, chain: Sequence[bytes], host: str) -> str: ...
+
+
+class Policies(Protocol):
+    """`tls_policy.TlsPolicies`."""
+
+    async def demand(self, domain: str, host: MailHost, *, require_tls: bool) -> Demand | Outcome: ...
+    async def met(self, domain: str, host: str, tls: str, verified: str) -> None: ...
 
 
 def any_certificate() -> ssl.SSLContext:
@@ -52,43 +76,105 @@ def any_certificate() -> ssl.SSLContext:
     return context
 
 
-class Remote:
-    """`our_name` is what the house calls itself in EHLO; `port` is 25 everywhere but in tests."""
+class Opportunistic:
+    """The Demand where nobody demands anything."""
 
-    def __init__(self, *, hosts: Hosts, our_name: Callable[[], str], clock: Clock, port: int = 25) -> None:
+    level = "may"
+
+    def __init__(self) -> None:
+        self._context = any_certificate()
+
+    def context(self) -> ssl.SSLContext:
+        return self._context
+
+    def check(self, chain: Sequence[bytes], host: str) -> str:
+        return "none"
+
+
+class ByRelay:
+    """The Demand of a relay: its own name, vouched for by an authority this machine knows."""
+
+    def __init__(self, relay: Relay) -> None:
+        self.level = "may" if relay.security == "none" else "verify"
+        self._context = any_certificate() if relay.any_certificate or relay.security == "none" else ssl.create_default_context()
+        self._context.minimum_version = ssl.TLSVersion.TLSv1_2
+
+    def context(self) -> ssl.SSLContext:
+        return self._context
+
+    def check(self, chain: Sequence[bytes], host: str) -> str:
+        return "certificate" if self._context.verify_mode is ssl.CERT_REQUIRED else "none"
+
+
+class Remote:
+    """`our_name` is what the house calls itself in EHLO; `port` is 25 everywhere but in tests. `policies` None: opportunistic TLS
+    only. `signer` signs for domains of ours. `is_theirs(person's sender, address)`: do letters to both come to the same person?"""
+
+    def __init__(
+        self,
+        *,
+        hosts: Hosts,
+        our_name: Callable[[], str],
+        clock: Clock,
+        port: int = 25,
+        policies: Policies | None = None,
+        signer: Signs | None = None,
+        is_theirs: Callable[[Address, Address], bool] = lambda sender, address: sender == address,
+        reached: Callable[[bool], object] = lambda reached: None,
+    ) -> None:
+        """`reached` hears whether a stranger's port 25 could be reached."""
         self.hosts = hosts
         self.our_name = our_name
         self.clock = clock
         self.port = port
-        self.context = any_certificate()
+        self.policies = policies
+        self.opportunistic = Opportunistic()
+        self.preparing = Preparing(signer, is_theirs)
+        self.reached = reached
+        self._relays: dict[str, ByRelay] = {}
 
     @asynccontextmanager
     async def trip(self, lane: str, way: Way) -> AsyncIterator["RemoteTrip"]:
-        """See `trip.Carrier`. Known gap: relays are not spoken to yet."""
-        trip = RemoteTrip(self, lane)
+        """See `trip.Carrier`."""
+        trip = RemoteTrip(self, lane, way)
         try:
             yield trip
         finally:
             with trio.move_on_after(GOODBYE_S, shield=True):
                 await trip.end()
 
+    def demand_of(self, relay: Relay) -> ByRelay:
+        """Made once for each relay: the authorities this machine knows take a megabyte."""
+        if relay.name not in self._relays:
+            self._relays[relay.name] = ByRelay(relay)
+        return self._relays[relay.name]
+
 
 class RemoteTrip:
     """A connection to one of the lane's hosts, made for the first letter and kept for the next."""
 
-    def __init__(self, remote: Remote, lane: str) -> None:
+    def __init__(self, remote: Remote, lane: str, way: Way) -> None:
         self._remote = remote
         self._lane = lane
+        self._way = way
         self._conversation: Conversation | None = None
         self._meetings: list[Meeting] = []
         self._left: list[tuple[MailHost, str]] = []
+        self._safe = False
+        """The connection met what REQUIRETLS asks for: verified by more than opportunity."""
 
     async def deliver(self, parcel: Parcel, begun: Callable[[], None]) -> Delivery:
         """See `trip.Trip`."""
         self._meetings = []
+        if self._way.gone:
+            text = "The relay this letter waits for is no longer in the settings."
+            return Delivery((Outcome(Fate.DEFERRED, "4.4.4", Reason.NO_ROUTE, text),) * len(parcel.recipients))
         talking = self._conversation
+        if talking is not None and not talking.over and parcel.require_tls and not self._safe:
+            await self.end()
+            talking = None
         if talking is None or talking.over:
-            found = await self._remote.hosts.find(self._lane)
+            found = await self._hosts()
             if isinstance(found, Outcome):
                 return Delivery((found,) * len(parcel.recipients))
             self._left = [(host, address) for host in found for address in host.addresses][:TRIED]
@@ -98,17 +184,27 @@ class RemoteTrip:
             if talking is None:
                 if not self._left:
                     return Delivery((last,) * len(parcel.recipients), tuple(self._meetings))
-                met = await self._meet(*self._left.pop(0), plain=not parcel.require_tls)
+                met = await self._meet(*self._left.pop(0), require_tls=parcel.require_tls)
                 if isinstance(met, Outcome):
                     last = met
+                    if met.reason is Reason.SIGN_IN:
+                        self._left = []
                     continue
                 talking = self._conversation = met
-            outcomes = await talking.transact(parcel, parcel.octets, begun)
+            ready = await self._remote.preparing.prepare(parcel, talking.offer, self._way)
+            if isinstance(ready, Outcome):
+                outcomes: tuple[Outcome, ...] = (replace(ready, host=talking.host),) * len(parcel.recipients)
+            else:
+                outcomes = await talking.transact(ready, ready.octets, begun)
             if talking.over and self._left and all(one.reason in (Reason.LOST, Reason.NO_ANSWER) for one in outcomes):
                 last, talking = outcomes[0], None
                 await self.end()
                 continue
             return Delivery(outcomes, tuple(self._meetings), again=not talking.over, passed_on=talking.offer.dsn)
+
+    async def _hosts(self) -> tuple[MailHost, ...] | Outcome:
+        relay = self._way.relay
+        return await (self._remote.hosts.find(self._lane) if relay is None else self._remote.hosts.relay(relay.host))
 
     async def end(self) -> None:
         """Say good-bye, if anybody still listens."""
@@ -117,29 +213,49 @@ class RemoteTrip:
             await talking.quit()
             await talking.stream.aclose()
 
-    async def _meet(self, host: MailHost, address: str, *, plain: bool) -> Conversation | Outcome:
-        """Up to EHLO, with TLS where it is offered; once more without it when it breaks and `plain` is allowed."""
-        met = await self._connect(host, address, tls=True)
-        if isinstance(met, Outcome) and met.reason is Reason.TLS and plain:
-            met = await self._connect(host, address, tls=False)
-        if isinstance(met, Conversation) and ":" not in address and any(":" in one.address for one in self._meetings[:-1]):
-            self._remote.hosts.v6_failed()
+    async def _meet(self, host: MailHost, address: str, *, require_tls: bool) -> Conversation | Outcome:
+        """Up to where letters may be handed over, as safe as the policies ask; once more in plain text where they let us."""
+        demand = await self._demand(host, require_tls)
+        if isinstance(demand, Outcome):
+            return replace(demand, host=host.name)
+        met = await self._connect(host, address, demand, tls=True)
+        if isinstance(met, Outcome) and met.reason is Reason.TLS and demand.level == "may":
+            met = await self._connect(host, address, demand, tls=False)
+        if isinstance(met, Conversation):
+            self._safe = demand.level in ("verify", "dane")
+            if ":" not in address and any(":" in one.address for one in self._meetings[:-1]):
+                self._remote.hosts.v6_failed()
         return met
 
-    async def _connect(self, host: MailHost, address: str, *, tls: bool) -> Conversation | Outcome:
-        remote, begun_mono = self._remote, self._remote.clock.mono_s()
+    async def _demand(self, host: MailHost, require_tls: bool) -> Demand | Outcome:
+        if self._way.relay is not None:
+            return self._remote.demand_of(self._way.relay)
+        if self._remote.policies is None:
+            return self._remote.opportunistic
+        return await self._remote.policies.demand(self._lane, host, require_tls=require_tls)
+
+    async def _connect(self, host: MailHost, address: str, demand: Demand, *, tls: bool) -> Conversation | Outcome:
+        remote, relay, begun_mono = self._remote, self._way.relay, self._remote.clock.mono_s()
+        port = relay.port if relay is not None else remote.port
         talking: Conversation | None = None
-        done = False
+        done, verified = False, ""
         try:
-            stream = await dial(address, remote.port, timeout_s=CONNECT_S)
+            stream = await dial(address, port, timeout_s=CONNECT_S)
             talking = Conversation(stream, host.name)
-            await talking.open(remote.our_name())
-            if tls and talking.offer.starttls:
-                await talking.start_tls(remote.context, host.name.strip("[]"), remote.our_name())
+            if relay is None:
+                remote.reached(True)
+            verified = await self._open(talking, host, demand, tls=tls)
+            if relay is None and remote.policies is not None:
+                await remote.policies.met(self._lane, host.name, talking.stream.tls_version, verified)
             done = True
         except Ended as end:
             return self._wait(end.outcome)
         except PeerError as trouble:
+            if talking is not None:  # TLS from the start
+                text = f"{host.name}: {trouble}."
+                return Outcome(Fate.DEFERRED, "4.7.5", Reason.TLS, text, host.name)
+            if relay is None:
+                remote.reached(False)
             text = f"{host.name} could not be reached."
             slow = isinstance(trouble, PeerSlow)
             return Outcome(Fate.DEFERRED, "4.4.1", Reason.UNREACHABLE, text if not slow else f"{host.name} did not answer.", host.name)
@@ -147,11 +263,46 @@ class RemoteTrip:
             took_s = remote.clock.mono_s() - begun_mono
             secure = talking.stream if talking is not None and talking.stream.secure else None
             version, cipher = (secure.tls_version, secure.tls_cipher) if secure else ("", "")
-            self._meetings.append(Meeting(host.name, address, remote.port, version, cipher, "none" if secure else "", took_s))
+            self._meetings.append(Meeting(host.name, address, port, version, cipher, verified if secure else "", took_s))
             if talking is not None and not done:
                 with trio.move_on_after(GOODBYE_S, shield=True), suppress(PeerError):
                     await talking.stream.aclose()
         return talking
+
+    async def _open(self, talking: Conversation, host: MailHost, demand: Demand, *, tls: bool) -> str:
+        """Greeting, TLS, signing in; how the server was verified. Raises Ended, PeerError."""
+        relay, ours, name = self._way.relay, self._remote.our_name(), host.name.strip("[]")
+        if relay is not None and relay.security == "tls":
+            await talking.stream.start_tls_as_client(demand.context(), name)
+        await talking.open(ours)
+        wanted = tls and talking.offer.starttls and not talking.stream.secure and (relay is None or relay.security == "starttls")
+        if wanted:
+            await talking.start_tls(demand.context(), name, ours)
+        verified = ""
+        if talking.stream.secure:
+            try:
+                verified = demand.check(talking.stream.peer_chain, host.name)
+            except MisuseError as trouble:
+                raise Ended(_unsafe(host, f"{trouble}")) from None
+        elif demand.level != "may":
+            raise Ended(_unsafe(host, f"{host.name} offers no TLS, and this letter travels by TLS only", "4.7.4"))
+        if relay is not None and relay.user:
+            await self._sign_in(talking, relay)
+        return verified
+
+    async def _sign_in(self, talking: Conversation, relay: Relay) -> None:
+        from appliance.protocol.sasl.client import best
+
+        secret = relay.secret
+        try:
+            word = secret.read() if secret else ""
+        except SetupError as error:
+            raise Ended(Outcome(Fate.DEFERRED, "4.7.8", Reason.SIGN_IN, str(error), talking.host)) from None
+        exchange = best(talking.offer.auth, relay.user, word, token=bool(secret and secret.token))
+        if exchange is None:
+            text = f"{talking.host} offers no way to sign in that this house knows ({', '.join(talking.offer.auth[:8]) or 'none'})."
+            raise Ended(Outcome(Fate.DEFERRED, "4.7.8", Reason.SIGN_IN, text, talking.host))
+        await talking.sign_in(exchange)
 
     @staticmethod
     def _wait(outcome: Outcome) -> Outcome:
@@ -159,3 +310,7 @@ class RemoteTrip:
         if outcome.fate is Fate.FAILED and outcome.reason is not Reason.REPUTATION:
             return replace(outcome, fate=Fate.DEFERRED, status="4" + outcome.status[1:])
         return outcome
+
+
+def _unsafe(host: MailHost, text: str, status: str = "4.7.5") -> Outcome:
+    return Outcome(Fate.DEFERRED, status, Reason.TLS, f"{text[:1].upper()}{text[1:].rstrip('.')}.", host.name)

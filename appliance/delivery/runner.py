@@ -10,7 +10,7 @@ How it ends: `drain` starts nothing new; what has begun may finish until the sup
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
@@ -199,6 +199,7 @@ class Runner:
             envid=item.envid,
             require_tls=item.require_tls,
             author=item.author,
+            kept=(item.body, item.prefix),
         )
 
     # --- settling --------------------------------------------------------------------------------
@@ -208,16 +209,16 @@ class Runner:
         settlement = self._queue.judge(item, delivery.outcomes, delivery.meetings, self._ways.other_lane)
         while True:
             try:
-                await self._write(settlement, delivery.passed_on)
+                await self._write(settlement, delivery)
                 break
             except StoreError:
                 await trio.sleep(WRITE_AGAIN_S)
         self._announce(settlement, took_s)
 
-    async def _write(self, settlement: Settlement, passed_on: bool) -> None:
+    async def _write(self, settlement: Settlement, delivery: Delivery) -> None:
         item, at = settlement.item, int(self._clock.wall_s())
         gives_up_at = at + max(0, int(self._queue.intervals.give_up_s) - item.waited_s - item.interval_s)
-        entries = [Entry(one.recipient, outcome, at, passed_on=passed_on) for one, outcome in settlement.ended]
+        entries = [Entry(one.recipient, outcome, at, passed_on=delivery.passed_on) for one, outcome in settlement.ended]
         entries += [Entry(one.recipient, outcome, at, gives_up_at) for one, outcome in settlement.late]
         if self._notices is None:
             self._notices = self._make_notices()
@@ -233,7 +234,13 @@ class Runner:
             body=item.body_kind,
             smtputf8=item.smtputf8,
         )
-        await self._notices.tell(subject, entries, lambda transaction: self._queue.settle(transaction, settlement))
+
+        def settle(transaction: Any) -> None:
+            self._queue.settle(transaction, settlement)
+            if delivery.also is not None:
+                delivery.also(transaction)
+
+        await self._notices.tell(subject, entries, settle)
 
     def _announce(self, settlement: Settlement, took_s: float) -> None:
         item = settlement.item

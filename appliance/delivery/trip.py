@@ -6,7 +6,7 @@
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from appliance.mail.outcome import Meeting, Outcome
 from appliance.mail.parcel import Parcel
@@ -18,14 +18,15 @@ from .way import Way
 class Delivery:
     """What became of one parcel: an outcome for each of its recipients, in order, and every house met or tried on the way.
 
-    `again`: the connection still stands. `passed_on`: the next house announced DSN and took over the promise to tell
-    (RFC 3461 §5.2.2).
+    `also(transaction)` joins the commit that settles the outcomes. `again`: the connection still stands. `passed_on`: the next
+    house announced DSN and took over the promise to tell (RFC 3461 §5.2.2).
     """
 
     outcomes: tuple[Outcome, ...]
     meetings: tuple[Meeting, ...] = ()
     again: bool = False
     passed_on: bool = False
+    also: Callable[[Any], object] | None = None
 
 
 class Trip(Protocol):

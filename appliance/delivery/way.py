@@ -1,28 +1,38 @@
 """How a lane is travelled: straight to the houses its domain names, or by way of a relay that takes our letters."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from appliance.mail.address import Address
 
 
 @dataclass(frozen=True, slots=True)
+class Secret:
+    """What signs in: `read` gives the password or token of the moment and may raise SetupError; `token` is for XOAUTH2."""
+
+    read: Callable[[], str]
+    token: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Relay:
-    """A smarthost of the settings. `security` is "tls" (from the start), "starttls" or "none"; `password` or `token` (XOAUTH2)
-    sign `user` in, both "" where the relay knows us by our address."""
+    """A smarthost of the settings. `security` is "tls" (from the start), "starttls" or "none". `user` "" where the relay knows us
+    by our address. `any_certificate`: it is not verified."""
 
     name: str
     host: str
     port: int
     security: str
     user: str = ""
-    password: str = field(default="", repr=False)
-    token: str = field(default="", repr=False)
+    secret: Secret | None = None
+    any_certificate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
     """`relay` None: straight, by MX. `author`: the person's own address at the relay's provider; envelope sender and From are
-    rewritten to it outside the house."""
+    rewritten to it outside the house. `gone`: the lane was a relay's that is no longer set."""
 
     relay: Relay | None = None
     author: Address | None = None
+    gone: bool = False

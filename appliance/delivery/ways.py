@@ -20,6 +20,11 @@ class Lanes(Protocol):
         """Where letters of `sender` to the A-label domain or address literal queue; None when no way leads there."""
         ...
 
+    @property
+    def sentence(self) -> str:
+        """What a person must set up where no way leads out."""
+        ...
+
 
 class Rewritten(Protocol):
     """Senders rewritten for forwarding."""
@@ -30,18 +35,18 @@ class Rewritten(Protocol):
 
 
 class WaysOut:
-    """`sentence` is what a person must set up where no way leads out. `holds`: the queue keeps letters for FUTURERELEASE, those
-    for people of the house too."""
+    """`holds`: the queue keeps letters for FUTURERELEASE, those for people of the house too."""
 
-    def __init__(self, *, lanes: Lanes, rewritten: Rewritten, sentence: str, holds: bool) -> None:
+    def __init__(self, *, lanes: Lanes, rewritten: Rewritten, holds: bool) -> None:
         self._lanes = lanes
         self._rewritten = rewritten
-        self._no_way = Reply(550, "5.4.4", (sentence,))
         self.holds = holds
 
     def refusal(self, sender: Address | None, address: Address) -> Reply | None:
         """Why a letter of `sender` cannot leave for `address`; None when it can."""
-        return self._no_way if self._lanes.lane(sender, ascii_domain(address.domain)) is None else None
+        if self._lanes.lane(sender, ascii_domain(address.domain)) is None:
+            return Reply(550, "5.4.4", (self._lanes.sentence,))
+        return None
 
     def has_way(self, address: Address) -> bool:
         """The same for a notice, which has no sender."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from .address import Address
 from .envelope import Recipient
+from .ids import BodyId
 
 Pieces = Callable[[], AbstractAsyncContextManager[AsyncIterator[bytes]]]
 """`async with pieces() as octets: async for piece in octets`: the same octets each time, in pieces of at most 64 KiB."""
@@ -14,7 +15,8 @@ Pieces = Callable[[], AbstractAsyncContextManager[AsyncIterator[bytes]]]
 @dataclass(frozen=True, slots=True)
 class Parcel:
     """`letter` is the name told to its sender. `body`, `smtputf8`, `ret`, `envid`, `require_tls` as in Envelope; each recipient's
-    address is outside the house. `author` is the domain of ours the letter is signed for, "" for none (forwarded letters)."""
+    address is outside the house. `author` is the domain of ours the letter is signed for, "" for none (forwarded letters). `kept` is
+    where the octets lie in the house: a body, and the lines in front of it."""
 
     letter: str
     sender: Address | None
@@ -27,3 +29,4 @@ class Parcel:
     envid: str = ""
     require_tls: bool = False
     author: str = ""
+    kept: tuple[BodyId, bytes] | None = None

@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from socket import IPPROTO_TCP, TCP_INFO
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import trio
 
@@ -298,6 +298,16 @@ class Stream:
     def peer_certificate(self) -> bytes:
         """The other end's certificate in DER, b"" when it showed none."""
         return (self._tls.getpeercert(binary_form=True) or b"") if self._tls else b""
+
+    @property
+    def peer_chain(self) -> tuple[bytes, ...]:
+        """The certificates the other end showed, in DER, its own first; () without TLS."""
+        if not self._tls:
+            return ()
+        below: Any = self._tls._ssl_object  # trio passes everything on but this
+        below = below if hasattr(below, "get_unverified_chain") else below._sslobj  # public since Python 3.13
+        chain = below.get_unverified_chain() or ()
+        return tuple(one if isinstance(one, bytes) else one.public_bytes(1 << 1) for one in chain)
 
     def channel_binding(self) -> dict[str, bytes]:
         """What ties a SASL exchange to this very TLS (RFC 5929 §4, RFC 9266); {} without TLS."""

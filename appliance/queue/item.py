@@ -134,7 +134,7 @@ def parse_waiting(text: str) -> tuple[Waiting, ...]:
     """The recipients as `encode_waiting` wrote them."""
     found = []
     for address, notify, orcpt, forwarded, last in json.loads(text):
-        parsed = parse_address(address)
+        parsed = parse_address(address) if address else None
         recipient = Recipient(
             parsed,
             outside=(parsed,) if parsed else (),

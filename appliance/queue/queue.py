@@ -34,6 +34,13 @@ LISTED = 1000
 """Rows of one list."""
 COLUMNS = """id, letter, lane, held, due_at, tries, waited_s, interval_s, refusals, told_late, accepted_at, release_at, person, sender,
     origin, body, prefix, octets, header_octets, options, outbox_mailbox, outbox_uid, recipients"""
+COPY = """INSERT INTO queue SELECT ?1, lane, held, due_at, tries, waited_s, interval_s, refusals, told_late, recipients, letter,
+    accepted_at, release_at, person, sender, origin, body, prefix, octets, header_octets, options, outbox_mailbox, outbox_uid
+    FROM queue WHERE id = ?2"""
+CLOSE_S = 2
+"""Instants this close are the same."""
+REHOMED = 500
+"""Rows moved in one commit."""
 
 
 class Holds(Protocol):
@@ -41,6 +48,18 @@ class Holds(Protocol):
 
     def hold_more(self, transaction: Transaction, body: BodyId, holders: int = 1) -> None: ...
     def release(self, transaction: Transaction, counts: Sequence[tuple[BodyId, int]]) -> None: ...
+
+
+class Outbox(Protocol):
+    """The mailbox that shows a person what waits: `store.mailbox`."""
+
+    def show(
+        self, transaction: Transaction, person: PersonId, body: BodyId, prefix: bytes, octets: int, at: int
+    ) -> tuple[MailboxId, Uid] | None:
+        """Put prefix and body, `octets` in all, into the person's Outbox; None where they cannot have it there."""
+        ...
+
+    def unshow(self, transaction: Transaction, mailbox: MailboxId, uid: Uid) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +102,15 @@ class Queue:
         history_days: int = 30,
         history_rows: int = 20_000,
         random: Random | None = None,
-        emptied: "Callable[[Transaction, MailboxId, Uid], object] | None" = None,
+        outbox: "Outbox | None" = None,
     ) -> None:
-        """`emptied(transaction, mailbox, uid)` takes a letter out of the Outbox when its last row goes."""
         self._database = database
         self._bodies = bodies
         self._clock = clock
         self.intervals = intervals or Intervals()
         self._days, self._rows = history_days, history_rows
         self._random = random or Random()  # noqa: S311 - spreads instants, hides nothing
-        self._emptied = emptied
+        self._outbox = outbox
         self._token: trio.lowlevel.TrioToken
         self._ticks: Ticks
         self._lines = 0
@@ -101,8 +119,9 @@ class Queue:
         self.moved = trio.Event()
 
     async def open(self) -> None:
-        """Read the lanes from the index."""
+        """Read the lanes from the index; due instants that a clock ahead of time has left are brought near."""
         self._token = trio.lowlevel.current_trio_token()
+        longest = int(self.intervals.longest_s) + 1
 
         def work(connection: sqlite3.Connection) -> tuple[int, list[tuple[str, int]]]:
             newest = connection.execute("SELECT at FROM history ORDER BY id DESC LIMIT 1").fetchone()
@@ -111,8 +130,40 @@ class Queue:
 
         newest, lanes = await self._database.read(work)
         self._ticks = Ticks(self._clock, newest)
+        now, wall = int(self.now()), int(self._clock.wall_s())
+        far = "due_at > :now + :longest + max(0, release_at - :wall)"
+        if any(due > now + longest for _, due in lanes):
+            values = {"now": now, "longest": longest, "wall": wall}
+
+            def near(transaction: Transaction) -> list[tuple[str, int]]:
+                transaction.execute(f"UPDATE queue SET due_at = :now + :longest WHERE {far}", values)  # noqa: S608 - words of ours
+                return transaction.execute("SELECT lane, min(due_at) FROM queue WHERE held = 0 GROUP BY lane").fetchall()
+
+            lanes = await self._database.write(near)
         for lane, due in lanes:
-            self.lanes.know(lane, min(due, self.now() + self.intervals.longest_s))
+            self.lanes.know(lane, float(due))
+        await self.clock_set()
+
+    async def clock_set(self) -> None:
+        """The wall clock is right, or was stepped: letters that wait for a day and hour (RFC 4865) are due by it anew."""
+        now, wall = int(self.now()), int(self._clock.wall_s())
+        if not self._clock.trusted():
+            return
+
+        def wrong(connection: sqlite3.Connection) -> list[tuple[int, str, int]]:
+            rows = connection.execute("SELECT id, lane, due_at, release_at FROM queue WHERE release_at > 0 AND tries = 0").fetchall()
+            found = [(number, lane, due, now + max(0, release - wall)) for number, lane, due, release in rows]
+            return [(number, lane, right) for number, lane, due, right in found if abs(right - due) > CLOSE_S and max(right, due) > now]
+
+        found = await self._database.read(wrong)
+
+        def work(transaction: Transaction) -> None:
+            for number, lane, due in found:
+                transaction.execute("UPDATE queue SET due_at = ? WHERE id = ? AND tries = 0", (due, number))
+                self._soon(transaction, ((lane, float(due)),))
+
+        if found:
+            await self._database.write(work)
 
     def now(self) -> float:
         """The queue's clock."""
@@ -141,7 +192,6 @@ class Queue:
         body: BodyId,
         leaving: Leaving,
         lane_of: Callable[[Recipient], str],
-        outbox: tuple[MailboxId, Uid] | None = None,
     ) -> list[QueueId]:
         """Inside the commit that accepts the letter: one row for each lane its recipients take."""
         lanes: dict[str, list[Waiting]] = {}
@@ -151,6 +201,9 @@ class Queue:
         due = now + max(0, leaving.release_at - wall) if leaving.release_at and self._clock.trusted() else now
         first = transaction.next_id("queue", len(lanes))
         options = _encode_options(leaving)
+        outbox = None
+        if due > now and leaving.person is not None:
+            outbox = self._shown(transaction, leaving.letter, leaving.person, body, leaving.prefix, leaving.octets, wall)
         for number, (lane, waiting) in enumerate(lanes.items(), first):
             transaction.execute(
                 """INSERT INTO queue(id, lane, due_at, recipients, letter, accepted_at, release_at, person, sender, origin, body, prefix,
@@ -164,8 +217,9 @@ class Queue:
         self._bodies.hold_more(transaction, body, len(lanes))
         recipients = [str(recipient.address) for recipient in leaving.recipients[:20]]
         history.add(
-            transaction, leaving.letter, wall, "accepted", sender=str(leaving.origin or ""), to=recipients, octets=leaving.octets
-        )
+            transaction, leaving.letter, wall, "accepted", sender=str(leaving.origin or ""), to=recipients, octets=leaving.octets,
+            release_at=leaving.release_at if due > now else None,
+        )  # fmt: skip
         self._soon(transaction, ((lane, float(due)) for lane in lanes))
         return [QueueId(number) for number in range(first, first + len(lanes))]
 
@@ -194,7 +248,7 @@ class Queue:
             return next((due for due, number in rows if number not in trying), None)
 
         due = await self._database.read(work)
-        self.lanes.know(lane, None if due is None else min(float(due), self.now() + self.intervals.longest_s))
+        self.lanes.know(lane, None if due is None else float(due))
 
     def judge(
         self,
@@ -260,7 +314,28 @@ class Queue:
                 ),
             )  # fmt: skip
             self._soon(transaction, ((settlement.lane, float(due)),))
+            if item.outbox is None and item.person is not None:
+                self._show(transaction, item, item.person)
         self._prune_sometimes(transaction, wall)
+
+    def _show(self, transaction: Transaction, item: Item, person: PersonId) -> None:
+        """A letter that has to wait shows in its writer's Outbox; one that leaves at once never costs the card that."""
+        outbox = self._shown(transaction, item.letter, person, item.body, item.prefix, item.octets, item.accepted_at)
+        if outbox is not None:
+            transaction.execute("UPDATE queue SET outbox_mailbox = ?, outbox_uid = ? WHERE id = ?", (*outbox, item.id))
+
+    def _shown(
+        self, transaction: Transaction, letter: str, person: PersonId, body: BodyId, prefix: bytes, octets: int, at: int
+    ) -> tuple[MailboxId, Uid] | None:
+        """The letter's place in the Outbox, one for all its rows."""
+        if self._outbox is None:
+            return None
+        there = transaction.execute(
+            "SELECT outbox_mailbox, outbox_uid FROM queue WHERE letter = ? AND outbox_mailbox IS NOT NULL LIMIT 1", (letter,)
+        ).fetchone()
+        if there is not None:
+            return MailboxId(there[0]), Uid(there[1])
+        return self._outbox.show(transaction, person, body, prefix, octets, at)
 
     def _prune_sometimes(self, transaction: Transaction, wall: int) -> None:
         self._lines += 1
@@ -275,12 +350,12 @@ class Queue:
                 "DELETE FROM queue WHERE id = ? RETURNING letter, lane, body, outbox_mailbox, outbox_uid", (number,)
             ).fetchall():
                 gone.append((letter, lane))
-                if mailbox is not None and self._emptied is not None:
+                if mailbox is not None and self._outbox is not None:
                     others = transaction.execute(
                         "SELECT 1 FROM queue WHERE outbox_mailbox = ? AND outbox_uid = ?", (mailbox, uid)
                     ).fetchone()
                     if others is None:
-                        self._emptied(transaction, MailboxId(mailbox), Uid(uid))
+                        self._outbox.unshow(transaction, MailboxId(mailbox), Uid(uid))
                 self._bodies.release(transaction, [(BodyId(body), 1)])
         return gone
 
@@ -340,11 +415,65 @@ class Queue:
     async def retry(self, word: str) -> list[Item]:
         return await self._change(word, "held = 0, due_at = :now", "retried")
 
-    async def reroute(self, word: str, lane: str) -> list[Item]:
-        """Another lane, tried at once; the caller knows that it leads somewhere."""
-        return await self._change(word, "lane = :lane, held = 0, due_at = :now", "rerouted", lane=lane)
+    async def reroute(self, word: str, lane_of: Callable[[Item, Recipient], str]) -> list[Item]:
+        """Other lanes, tried at once; the caller knows that they lead somewhere. Recipients that part get rows of their own."""
+        found = await self.find(word)
 
-    async def _change(self, word: str, assignments: str, what: str, lane: str = "") -> list[Item]:
+        def work(transaction: Transaction) -> None:
+            for item in found:
+                self._move(transaction, item, lane_of)
+
+        await self._database.write(work)
+        return await self.find(found[0].letter)
+
+    async def rehome(self, leads: Callable[[str], bool], lane_of: Callable[[Item, Recipient], str]) -> int:
+        """Letters in lanes that lead nowhere any more take the way of today, at once; how many rows moved."""
+        moved = 0
+        for lane in [lane for lane in self.lanes.names() if not leads(lane)]:
+            last = 0
+            while True:
+                rows = await self._database.read(
+                    lambda connection, lane=lane, last=last: connection.execute(  # type: ignore[misc]
+                        f"SELECT {COLUMNS} FROM queue WHERE lane = ? AND held = 0 AND id > ? ORDER BY id LIMIT ?",  # noqa: S608
+                        (lane, last, REHOMED),
+                    ).fetchall()
+                )
+                items = [item for item in map(_item, rows) if item.id not in self.trying]
+
+                def work(transaction: Transaction, items: Sequence[Item] = items) -> int:
+                    return sum(self._move(transaction, item, lane_of) for item in items)
+
+                if not rows:
+                    break
+                moved += await self._database.write(work)
+                last = rows[-1][0]
+            await self.look(lane)
+        return moved
+
+    def _move(self, transaction: Transaction, item: Item, lane_of: Callable[[Item, Recipient], str]) -> bool:
+        """Sort the row's recipients into lanes anew; False when they stay where they are."""
+        lanes: dict[str, list[Waiting]] = {}
+        for waiting in item.waiting:
+            lanes.setdefault(lane_of(item, waiting.recipient), []).append(waiting)
+        if list(lanes) == [item.lane]:
+            return False
+        now, first = int(self.now()), True
+        for lane, some in lanes.items():
+            number = int(item.id)
+            if not first:
+                number = transaction.next_id("queue")
+                transaction.execute(COPY, (number, item.id))
+                self._bodies.hold_more(transaction, item.body)
+            transaction.execute(
+                "UPDATE queue SET lane = ?, held = 0, due_at = ?, recipients = ? WHERE id = ?", (lane, now, encode_waiting(some), number)
+            )
+            first = False
+        wall = int(self._clock.wall_s())
+        history.add(transaction, item.letter, wall, "rerouted", lane=", ".join(lanes))
+        self._soon(transaction, ((lane, float(now)) for lane in lanes))
+        return True
+
+    async def _change(self, word: str, assignments: str, what: str) -> list[Item]:
         found = await self.find(word)
         wall, now = int(self._clock.wall_s()), int(self.now())
 
@@ -352,10 +481,10 @@ class Queue:
             for item in found:
                 transaction.execute(
                     f"UPDATE queue SET {assignments} WHERE id = :id",  # noqa: S608 - words of ours
-                    {"now": now, "lane": lane, "id": item.id},
+                    {"now": now, "id": item.id},
                 )
-            history.add(transaction, found[0].letter, wall, what, lane=lane)
-            self._soon(transaction, ((lane or item.lane, float(now)) for item in found))
+            history.add(transaction, found[0].letter, wall, what)
+            self._soon(transaction, ((item.lane, float(now)) for item in found))
 
         await self._database.write(work)
         return await self.find(word) if what != "retried" else found

@@ -6,7 +6,7 @@ together. A letter is given up after it was made to wait `give_up_s` in all, by 
 The queue's clock (`Ticks`) starts at the wall clock's reading, or at the newest instant on the card where that is later (a
 board without a clock chip wakes in 1970), and from then on follows the monotonic clock. So what was due stays due in order;
 a clock stepped 300 days forward while the house runs changes nothing, and before a start makes what waited due at once.
-A due instant further away than the longest interval is a leftover of a clock that was ahead: it counts as that interval.
+A due instant further away than the longest interval is a leftover of a clock that was ahead: at the start it is brought near.
 """
 
 from collections.abc import Container
@@ -61,6 +61,9 @@ class Lanes:
 
     def __contains__(self, lane: str) -> bool:
         return lane in self._due
+
+    def names(self) -> list[str]:
+        return list(self._due)
 
     def know(self, lane: str, due: float | None) -> None:
         """`due` on the queue's clock; None: nothing waits there."""

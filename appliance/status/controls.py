@@ -125,6 +125,70 @@ class RenewCertificate:
 
 
 @dataclass(frozen=True, slots=True)
+class ListQueue:
+    """Everything that waits to leave, the oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowLetter:
+    """`word` is a row's number or a letter's name, or enough of its beginning; so everywhere below."""
+
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetryLetter:
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLetter:
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseLetter:
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class RerouteLetter:
+    """`route` is "direct" or a relay's name."""
+
+    word: str
+    route: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelLetter:
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlushQueue:
+    """Try everything that waits now."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackLetter:
+    """What became of a letter, also long after it left."""
+
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class DomainRecords:
+    """What to publish in the DNS; `name` "" is the first domain."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DomainCheck:
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Import:
     """Letters come in as a stream, each counted in the commit that stores it; `source` names where they come from,
     so that the same import, begun again, goes on where it stopped. `mailbox` "" keeps the mailboxes of the source."""
@@ -145,7 +209,8 @@ class Export:
 Request = (
     Status | AddPerson | RemovePerson | ListPeople | SetPassword | AddAppPassword | RemoveAppPassword | ListAppPasswords
     | AddAlias | RemoveAlias | ListAliases | AddDomain | RemoveDomain | ListDomains | SetCatchAll | ListMailboxes
-    | ShowCertificate | ExportCertificate | RenewCertificate | Import | Export
+    | ShowCertificate | ExportCertificate | RenewCertificate | ListQueue | ShowLetter | RetryLetter | HoldLetter | ReleaseLetter
+    | RerouteLetter | CancelLetter | FlushQueue | TrackLetter | DomainRecords | DomainCheck | Import | Export
 )  # fmt: skip
 REQUESTS: tuple[type, ...] = Request.__args__
 

@@ -22,6 +22,7 @@ from . import copies, filing, mailboxes, marks, messages, opening, removal
 from .bodies import Bodies, Incoming, StagedBody
 from .changes import Snapshot, changes_since, snapshot
 from .opening import OPENING
+from .outbox import UNSEEN_YET, Outboxes
 from .quota import Quota, QuotaOf
 from .reading import Letter
 from .remaking import remade
@@ -186,13 +187,17 @@ class Mailbox:
         return await self._copy(uids, target, move=True)
 
     async def _copy(self, uids: Sequence[Uid], target: str, *, move: bool) -> Copied:
-        number, person, quota = self.info.id, self.info.person, self._store.quotas
+        number, person, store, quota = self.info.id, self.info.person, self._store, self._store.quotas
 
         def work(transaction: Transaction) -> Copied:
             row = mailboxes.row_named(transaction, person, target)
             if row is None or not row[4]:
                 raise StoreError(Trouble.NO_MAILBOX)
-            return copies.copy(transaction, number, uids, MailboxId(row[0]), quota, move=move)
+            store.outboxes.expect_open(row[0])
+            copied = copies.copy(transaction, number, uids, MailboxId(row[0]), quota, move=move)
+            if move:
+                store.outboxes.left(transaction, number, copied.sources)
+            return copied
 
         return await self._store.database.write(work)
 
@@ -206,10 +211,13 @@ class Mailbox:
 
     async def _remove(self, uids: Sequence[Uid] | None, *, marked: bool) -> list[Uid]:
         number, store = self._writable(), self._store
-        gone = await store.database.write(
-            lambda transaction: removal.remove(transaction, number, uids, store.bodies.release, store.quotas, marked=marked)
-        )
-        return [Uid(uid) for uid in gone]
+
+        def work(transaction: Transaction) -> list[int]:
+            gone = removal.remove(transaction, number, uids, store.bodies.release, store.quotas, marked=marked)
+            store.outboxes.left(transaction, number, gone)
+            return gone
+
+        return [Uid(uid) for uid in await store.database.write(work)]
 
     # --- the session's share -----------------------------------------------------------------------------
 
@@ -240,6 +248,7 @@ class Store:
         self.described_by = describe().finish().described_by
         self.shelf = Shelf()
         self.quotas = Quota(quota_of)
+        self.outboxes = Outboxes(bodies, self.quotas)
         self._inboxes: dict[PersonId, MailboxId] = {}
 
     @classmethod
@@ -248,6 +257,7 @@ class Store:
         store = cls(database, bodies, describe=describe, quota_of=quota_of)
         database.watch(store.shelf.touched)
         await database.read(store.quotas.load)
+        await database.read(store.outboxes.load)
         return store
 
     # --- arrival -----------------------------------------------------------------------------------------
@@ -264,8 +274,9 @@ class Store:
     ) -> list[Filed]:
         """Put one body into several mailboxes in ONE durable commit; `also(transaction, body_id)` joins the commit (the queue).
 
-        Raises FULL, OVER_QUOTA (checked for each person; nothing filed), NO_MAILBOX, TOO_MANY.
+        Raises FULL, OVER_QUOTA (checked for each person; nothing filed), NO_MAILBOX, TOO_MANY, NOT_ALLOWED (the Outbox).
         """
+        self._expect_open(filings)
         described = {prefix: body.describe(prefix) for prefix in {filing.prefix for filing in filings}}
 
         def work(transaction: Transaction) -> list[Filed]:
@@ -281,7 +292,7 @@ class Store:
         self, letters: Sequence[tuple[StagedBody, Filing]], also: "Callable[[Any], object] | None" = None
     ) -> list[Filed]:
         """Several bodies, each into one mailbox, in ONE durable commit or not at all; `also(transaction)` joins it. Raises as `file`."""
-
+        self._expect_open([place for _, place in letters])
         described = [{place.prefix: body.describe(place.prefix)} for body, place in letters]
 
         def work(transaction: Transaction) -> list[Filed]:
@@ -294,6 +305,15 @@ class Store:
             return filed
 
         return await self.database.write(work, octets=sum(body.stored_octets for body, _ in letters))
+
+    def file_kept(self, transaction: Any, body: BodyId, octets: int, filings: Sequence[Filing]) -> None:
+        """Put a body that is kept already into mailboxes, inside somebody's commit. Facts are made when it is first read."""
+        self.bodies.hold_more(transaction, body, len(filings))
+        filing.file(transaction, body, octets, filings, lambda _: UNSEEN_YET, self.quotas)
+
+    def _expect_open(self, filings: Sequence[Filing]) -> None:
+        for one in filings:
+            self.outboxes.expect_open(one.mailbox)
 
     async def inbox_of(self, person: PersonId) -> MailboxId:
         """Cached in memory; the mailboxes of a new person are made with the person. Raises NO_MAILBOX."""
@@ -335,6 +355,7 @@ class Store:
 
         def work(transaction: Transaction) -> None:
             row = mailboxes.deletable(transaction, person, name)
+            self._expect_movable(row[0])
             removal.remove(transaction, MailboxId(row[0]), None, self.bodies.release, self.quotas, marked=False)
             mailboxes.forget(transaction, row)
 
@@ -348,6 +369,7 @@ class Store:
 
         def work(transaction: Transaction) -> None:
             row, name = mailboxes.renamable(transaction, person, old, new)
+            self._expect_movable(row[0])
             if row[2] == INBOX:
                 target = mailboxes.create(transaction, person, name)
                 copies.copy(transaction, MailboxId(row[0]), None, target, self.quotas, move=True)
@@ -355,6 +377,10 @@ class Store:
                 mailboxes.rename(transaction, row, name)
 
         await self.database.write(work)
+
+    def _expect_movable(self, mailbox: int) -> None:
+        if mailbox in self.outboxes:
+            raise StoreError(Trouble.NOT_ALLOWED, "the Outbox stays where it is")
 
     async def subscribe(self, person: PersonId, name: str, subscribed: bool) -> None:
         """Raises BAD_NAME, TOO_MANY."""

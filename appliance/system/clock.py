@@ -10,7 +10,7 @@ and virtual machines whose host keeps the time. Known gap: a chipless board with
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import trio
@@ -79,8 +79,8 @@ class RealClock:
         return self._chip
 
 
-async def watch(clock: RealClock, board: Board) -> None:
-    """Announce trust won and steps made, for ever; writes nothing."""
+async def watch(clock: RealClock, board: Board, set_anew: Callable[[], Awaitable[object]]) -> None:
+    """Announce trust won and steps made, for ever, and call `set_anew` after each; writes nothing."""
     trusted = clock.trusted()
     board.publish(ClockState(trusted))
     offset_s = clock.wall_s() - clock.mono_s()
@@ -94,3 +94,4 @@ async def watch(clock: RealClock, board: Board) -> None:
         was, trusted = trusted, clock.trusted()
         if abs(step_s) >= STEP_S or trusted != was:
             board.publish(ClockState(trusted, step_s if abs(step_s) >= STEP_S else 0.0))
+            await set_anew()

@@ -11,12 +11,14 @@ PROTOCOLS = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3
 """The names a listener can have, in the order they are started and shown."""
 
 
-def setting(default: Any, text: str, *, least: float | None = None, most: float | None = None, words: tuple[str, ...] = ()) -> Any:
-    """A field with what a person needs to know: `text`, the range of a number or the words allowed."""
+def setting(
+    default: Any, text: str, *, least: float | None = None, most: float | None = None, words: tuple[str, ...] = (), secret: bool = False
+) -> Any:
+    """A field with what a person needs to know: `text`, the range of a number or the words allowed; a secret is never shown."""
     meta = {"text": text, "least": least, "most": most, "words": words}
     if isinstance(default, list | tuple):
         return field(default_factory=lambda: tuple(default), metadata=meta)
-    return field(default=default, metadata=meta)
+    return field(default=default, metadata=meta, repr=not secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,57 @@ class PeopleSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SendingSettings:
+    """How letters leave the house."""
+
+    direct: str = setting(
+        "first",
+        "Whether letters go straight to the servers of other houses: first (and by the relay when that fails), only, or never.",
+        words=("first", "only", "never"),
+    )
+    after_refusals: int = setting(
+        2, "So often a letter is turned away because of where it comes from, or finds nobody, before the relay gets it.", least=1, most=100
+    )
+    check_line: bool = setting(True, "Look whether the line lets letters out at all (port 25), when the house listens on port 25 itself.")
+    name_servers: tuple[str, ...] = setting((), "Name servers to ask, as addresses or \"ADDRESS#PORT\". Empty: the machine's own.")
+    trusted_name_servers: bool = setting(
+        False, "These name servers verify DNSSEC and nobody can come between: their word counts for DANE. On this machine it always does."
+    )
+    private_addresses: bool = setting(False, "Send to servers with private addresses too, as in a network of your own.")
+    port: int = setting(25, "The port other houses are met at.", least=1, most=65_535)
+    sessions: int = setting(20, "Connections to other houses at once.", least=1, most=500)
+    sessions_per_domain: int = setting(4, "Of these to one domain or relay.", least=1, most=50)
+    retry_first_s: int = setting(
+        300, "Seconds until a letter that could not leave is tried again; the wait doubles each time.", least=1, most=86_400
+    )
+    retry_most_s: int = setting(14_400, "Longest wait between two attempts, in seconds.", least=1, most=604_800)
+    give_up_s: int = setting(432_000, "A letter comes back after so many seconds of waiting (five days).", least=1, most=2_592_000)
+    tell_late_s: int = setting(14_400, "The sender is told once that a letter is late after so many seconds.", least=1, most=2_592_000)
+    history_days: int = setting(30, "Days that what became of letters is kept.", least=1, most=3650)
+    history_lines: int = setting(20_000, "Lines of it at most.", least=1000, most=1_000_000)
+    sign: bool = setting(True, "Sign letters for the house's domains (DKIM).")
+
+
+@dataclass(frozen=True, slots=True)
+class RelaySettings:
+    """A server that takes the house's letters and sends them on; one [[relay]] for each."""
+
+    name: str = setting("", "What the relay is called in lists and in `pillarbox queue reroute`: letters, digits and dashes.")
+    host: str = setting("", "Its name or address.")
+    port: int = setting(0, "Its port; 0 for the usual one: 465 with tls, 587 with starttls, 25 with none.", least=0, most=65_535)
+    security: str = setting("tls", "TLS from the start, STARTTLS, or none.", words=("tls", "starttls", "none"))
+    any_certificate: bool = setting(False, "Take whatever certificate it shows. Else the name must match and its authority be known.")
+    user: str = setting("", "The name to sign in with. Empty: the relay knows the house by its address.")
+    password: str = setting("", "The password.", secret=True)
+    password_file: str = setting("", "A file whose first line is the password, read each time.")
+    token_file: str = setting("", "A file whose first line is an access token (XOAUTH2), read each time.")
+    domains: tuple[str, ...] = setting((), "Only for letters to these domains; \".example.org\" stands for all below it.")
+    person: str = setting("", "Only for letters of this person of the house, by their address here.")
+    address: str = setting("", "That person's address at the relay's provider: outside the house their letters come from it.")
+    spf: str = setting("", "What the provider asks to be put into the SPF record, such as \"include:_spf.provider.example\".")
+
+
+@dataclass(frozen=True, slots=True)
 class Pop3Settings:
     """Fetching programs."""
 
@@ -122,11 +175,18 @@ class Settings:
     pop3: Pop3Settings = field(default_factory=Pop3Settings)
     certificate: CertificateSettings = field(default_factory=CertificateSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    sending: SendingSettings = field(default_factory=SendingSettings)
+    relay: tuple[RelaySettings, ...] = ()
+
+
+def arrays() -> tuple[tuple[str, Any], ...]:
+    """(name, dataclass) of each array of tables, `[[name]]`."""
+    return (("relay", RelaySettings),)
 
 
 def sections() -> tuple[tuple[str, Any], ...]:
     """(name, dataclass) of each section of the file, in order."""
-    return tuple((f.name, f.default_factory) for f in fields(Settings))
+    return tuple((f.name, f.default_factory) for f in fields(Settings) if f.name not in dict(arrays()))
 
 
 def explained(section: Any) -> tuple["Field[Any]", ...]:
@@ -141,8 +201,10 @@ def default_of(one: "Field[Any]") -> Any:
 def example() -> str:
     """The commented settings file: every setting with its default, commented out."""
     out = ["# Pillarbox settings. Every line shows a default; take away the # of a line to change it.\n"]
-    for name, section in sections():
-        out.append(f"\n# {(section.__doc__ or '').strip()}\n[{name}]\n")
+    for name, section in (*sections(), *arrays()):
+        several = name in dict(arrays())
+        start = "#   " if several else "# "
+        out.append(f"\n# {(section.__doc__ or '').strip()}\n{f'# [[{name}]]' if several else f'[{name}]'}\n")
         for one in explained(section):
             value = default_of(one)
             shown = (
@@ -152,5 +214,6 @@ def example() -> str:
                 else f'"{value}"'
             )  # fmt: skip
             words = one.metadata["words"]
-            out.append(f"# {one.metadata['text']}{' One of: ' + ', '.join(words) + '.' if words else ''}\n# {one.name} = {shown}\n")
+            text = one.metadata["text"] + (f" One of: {', '.join(words)}." if words else "")
+            out.append(f"{start}{text}\n{start}{one.name} = {shown}\n")
     return "".join(out)

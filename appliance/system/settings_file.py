@@ -5,13 +5,15 @@ its key, what is wrong and the remedy. Nothing is guessed and nothing half-right
 """
 
 from dataclasses import Field, dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from appliance.mail.errors import SetupError
 
-from .settings import PROTOCOLS, CertificateSettings, Settings, default_of, explained, sections
+from .relay_rules import relay_faults
+from .settings import PROTOCOLS, CertificateSettings, Settings, arrays, default_of, explained, sections
 from .settings_lines import Path as KeyPath
 from .settings_lines import lines_of
 
@@ -93,13 +95,15 @@ def _syntax_fault(text: str, said: str) -> Fault:
 
 def _check(tree: dict[str, Any], lines: dict[KeyPath, int], name: str) -> Settings:
     faults: list[Fault] = []
-    known = dict(sections())
+    known, several = dict(sections()), dict(arrays())
     made: dict[str, Any] = {}
     for key, value in tree.items():
         line = lines.get((key,), 0)
-        if key not in known:
+        if key in several:
+            made[key] = _array(key, several[key], value, lines, faults)
+        elif key not in known:
             homes = [section for section, cls in known.items() if key in {f.name for f in explained(cls)}]
-            remedy = f"It belongs below [{homes[0]}]." if homes else _nearest(key, list(known), "section")
+            remedy = f"It belongs below [{homes[0]}]." if homes else _nearest(key, [*known, *several], "section")
             faults.append(Fault(line, f'There is no section "{key}".', remedy))
         elif not isinstance(value, dict):
             faults.append(
@@ -117,16 +121,29 @@ def _check(tree: dict[str, Any], lines: dict[KeyPath, int], name: str) -> Settin
                 "Set both, or neither.",
             )
         )
+    for number, key, problem, remedy in relay_faults(made.get("relay", ())):
+        faults.append(Fault(lines.get(("relay", number, key), lines.get(("relay", number), 0)), f'"relay.{key}" {problem}', remedy))
     if faults:
         raise SettingsError(name, tuple(sorted(faults, key=lambda fault: fault.line)))
     return Settings(**made)
 
 
-def _section(name: str, cls: Any, table: dict[str, Any], lines: dict[KeyPath, int], faults: list[Fault]) -> Any:
+def _array(name: str, cls: Any, tables: Any, lines: dict[KeyPath, int], faults: list[Fault]) -> tuple[Any, ...]:
+    """What stands below each [[name]]."""
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        faults.append(Fault(lines.get((name,), 0), f'"{name}" can stand several times.', f"Write [[{name}]] on a line of its own."))
+        return ()
+    return tuple(_section(name, cls, table, lines, faults, number) for number, table in enumerate(tables))
+
+
+def _section(
+    name: str, cls: Any, table: dict[str, Any], lines: dict[KeyPath, int], faults: list[Fault], number: int | None = None
+) -> Any:
     known = {one.name: one for one in explained(cls)}
     good: dict[str, Any] = {}
+    here: KeyPath = (name,) if number is None else (name, number)
     for key, value in table.items():
-        line = lines.get((name, key), 0)
+        line = lines.get((*here, key), 0)
         if key not in known:
             faults.append(Fault(line, f'[{name}] has no setting "{key}".', _nearest(key, list(known), "setting")))
             continue
@@ -135,6 +152,8 @@ def _section(name: str, cls: Any, table: dict[str, Any], lines: dict[KeyPath, in
             faults.append(Fault(line, f'"{name}.{key}" {fault[0]}', fault[1]))
         elif isinstance(default_of(known[key]), tuple):
             good[key] = tuple([value] if isinstance(value, str) else value) if value else ()
+            if (name, key) == ("sending", "name_servers") and not all(map(_is_server, good[key])):
+                faults.append(Fault(line, f'"{name}.{key}" is no address.', 'Write "192.0.2.53", or "192.0.2.53#5353" with a port.'))
             for n, place in enumerate(good[key]):
                 wrong = place_fault(place) if name == "listen" else ""
                 if wrong:
@@ -170,6 +189,15 @@ def _fault(one: "Field[Any]", value: Any) -> tuple[str, str] | None:
     if isinstance(value, str) and any(ord(c) < 32 for c in value):
         return "holds control characters.", "Use plain text."
     return None
+
+
+def _is_server(text: str) -> bool:
+    address, _, port = text.partition("#")
+    try:
+        ip_address(address)
+    except ValueError:
+        return False
+    return not port or (port.isascii() and port.isdecimal() and 0 < int(port) < 65_536)
 
 
 def place_fault(place: str) -> str:

@@ -7,6 +7,8 @@ SMITH = parse_address("smith@outside.example")
 
 
 class Routes:
+    sentence = "Set up a relay."
+
     def __init__(self) -> None:
         self.asked: list[tuple[Address | None, str]] = []
 
@@ -26,7 +28,7 @@ class Senders:
 
 def test_a_way_or_a_sentence() -> None:
     routes = Routes()
-    ways = WaysOut(lanes=routes, rewritten=Senders(), sentence="Set up a relay.", holds=True)
+    ways = WaysOut(lanes=routes, rewritten=Senders(), holds=True)
     assert ways.holds and ways.refusal(SMITH, parse_address("a@bücher.example")) is None
     assert ways.refusal(None, parse_address("a@[192.0.2.1]")) is None
     assert routes.asked == [(SMITH, "xn--bcher-kva.example"), (None, "[192.0.2.1]")]
@@ -37,7 +39,7 @@ def test_a_way_or_a_sentence() -> None:
 
 def test_only_what_looks_rewritten_is_worked_out() -> None:
     senders = Senders()
-    ways = WaysOut(lanes=Routes(), rewritten=senders, sentence="", holds=False)
+    ways = WaysOut(lanes=Routes(), rewritten=senders, holds=False)
     assert ways.original(parse_address("fred@home.example")) is None and not senders.asked
     for local in ("SRS0=a", "srs1=a", "sRs0+a"):
         assert ways.original(Address(local, "home.example")) == SMITH

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.system.settings import PROTOCOLS, ListenSettings, default_of, explained, sections
+from appliance.system.settings import PROTOCOLS, ListenSettings, arrays, default_of, explained, sections
 from tests.support.house import ROOT, House, new_data, on_terminal, pillarbox
 from tests.support.wire import Smtp
 
@@ -77,7 +77,7 @@ def test_every_place_named_exists(path: str) -> None:
 def settings_table() -> str:
     """Every setting, from its field."""
     lines = ["| setting | default | what it does |", "|---|---|---|"]
-    for name, section in sections():
+    for name, section in (*sections(), *arrays()):
         for one in explained(section):
             value, words, least, most = default_of(one), *(one.metadata[key] for key in ("words", "least", "most"))
             shown = str(value).lower() if isinstance(value, bool) else ", ".join(value) if isinstance(value, tuple) else str(value)

@@ -179,7 +179,7 @@ async def test_hands_hold_release_retry_reroute_cancel_flush(tmp_path: Path) -> 
         assert not (await queue.release("abc"))[0].held and len(await queue.due("far.example", 10)) == 1
         await attempt(rooms, queue, (await queue.find("abc"))[0], LATER)
         assert await queue.flush() == 1 and len(await queue.due("far.example", 10)) == 1
-        assert (await queue.reroute("abc", "@relay"))[0].lane == "@relay"
+        assert (await queue.reroute("abc", lambda item, recipient: "@relay"))[0].lane == "@relay"
         await queue.cancel(str(item.id))
         assert [one.letter for one in await queue.listed()] == ["abd2"] and not faults(rooms)
         assert [line.what for line in await queue.timeline("abc1")][-1] == "cancelled"

@@ -8,6 +8,7 @@ import re
 import socket
 import ssl
 import time
+from base64 import b64encode
 from pathlib import Path
 
 from .house import PASSWORD
@@ -108,6 +109,11 @@ class Smtp(Wire):
     def ask(self, line: bytes) -> bytes:
         self.send(line + b"\r\n")
         return self.reply()
+
+    def sign_in(self, who: str, password: str) -> None:
+        plain = b64encode(f"\0{who}\0{password}".encode())
+        reply = self.ask(b"AUTH PLAIN " + plain)
+        assert reply.startswith(b"235"), reply
 
     def begin(self, *recipients: bytes, sender: bytes = b"someone@elsewhere.example") -> bytes:
         """Up to the reply to DATA."""

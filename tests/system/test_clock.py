@@ -80,12 +80,17 @@ async def test_steps_and_trust_are_announced(tmp_path: Path, autojump_clock: tri
     clock = RealClock(tmp_path, lambda: mono() + steps, mono)
     events: list[Event] = []
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(watch, clock, Board(clock, events.append))
+        told: list[float] = []
+
+        async def set_anew() -> None:
+            told.append(clock.wall_s())
+
+        nursery.start_soon(watch, clock, Board(clock, events.append), set_anew)
         await trio.sleep(1)
-        assert events == [ClockState(False)]
+        assert events == [ClockState(False)] and not told
         steps = SET
         await trio.sleep(61)
-        assert events[1:] == [ClockState(True, pytest.approx(SET - 100))]
+        assert events[1:] == [ClockState(True, pytest.approx(SET - 100))] and len(told) == 1
         steps += 3600
         await trio.sleep(61)
         assert events[2:] == [ClockState(True, pytest.approx(3600))]

@@ -20,6 +20,18 @@ def faults(text: str) -> list[tuple[int, str]]:
     return [(fault.line, f"{fault.problem} {fault.remedy}") for fault in caught.value.faults]
 
 
+def test_relays_are_read_and_everything_wrong_with_them_is_told_with_its_line() -> None:
+    made = parse(b'[[relay]]\nname = "one"\nhost = "smtp.one.example"\n[[relay]]\nname = "two"\nhost = "192.0.2.1"\n', "x")
+    assert [relay.name for relay in made.relay] == ["one", "two"] and "password='" not in repr(made.relay[0])
+    told = faults(
+        '[[relay]]\nname = "A b"\nhost = "-"\nuser = "me"\n[[relay]]\nname = "p"\nhost = "h.example"\nsecurity = "none"\nuser = "u"\n'
+        'password = "x"\naddress = "a@b.example"\n[[relay]]\nname = "p"\nhost = "h.example"\nport = "x"\ndomains = ["a..b"]\n'
+        '[sending]\nname_servers = "x"\ndirect = "maybe"\n'
+    )
+    assert [line for line, _ in told] == [2, 3, 4, 8, 11, 13, 15, 16, 18, 19], told
+    assert faults("relay = 3\n")[0][1].startswith('"relay" can stand several times.')
+
+
 def test_an_empty_file_is_the_defaults() -> None:
     assert parse(b"", "x.toml") == Settings()
 

@@ -1,0 +1,225 @@
+"""The way out, put together: routes, queue, runner, notices, and what carries letters; part of the composition root.
+
+What only a letter on its way needs (name service, TLS policies, signatures, SMTP's client side) is loaded when the first one
+leaves: a house that only receives pays nothing for it.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
+
+from appliance.delivery.held import AtHome, Carriers
+from appliance.delivery.outward import Outward, Rewriting
+from appliance.delivery.route import Routes, Rule
+from appliance.delivery.runner import Limits, Runner
+from appliance.delivery.way import Relay, Secret
+from appliance.delivery.ways import WaysOut
+from appliance.mail.address import Address, ascii_domain, parse_address
+from appliance.mail.errors import SetupError
+from appliance.queue.queue import Queue
+from appliance.queue.schedule import Intervals
+from appliance.status.events import LineState
+from appliance.system.certificates import box_addresses
+
+if TYPE_CHECKING:
+    from appliance.accounts.directory import Directory
+    from appliance.app import Rooms
+    from appliance.database.writer import Transaction
+    from appliance.delivery.notices import TellSender
+    from appliance.delivery.trip import Carrier
+    from appliance.mail.envelope import Recipient
+    from appliance.network.resolver import Resolver
+    from appliance.queue.item import Item
+    from appliance.system.settings import RelaySettings
+
+USUAL_PORTS = {"tls": 465, "starttls": 587, "none": 25}
+SRS_SECRET = "srs_secret"  # noqa: S105 - the name of a row
+SECRET_OCTETS = 32
+LONGEST_SECRET = 8192
+
+
+class Outgoing:
+    """Made by `open`; `run` and `drain` are the supervisor's, the rest is for intake, SMTP and the hands."""
+
+    def __init__(self, rooms: "Rooms", secret: bytes) -> None:
+        self._rooms = rooms
+        settings, directory = rooms.settings.sending, rooms.accounts.directory
+        self.routes = Routes(
+            [_rule(one) for one in rooms.settings.relay],
+            direct=settings.direct,
+            after_refusals=settings.after_refusals,
+            is_person=lambda address, person: _comes_to(directory, address, person),
+        )
+        self.queue = Queue(
+            rooms.database,
+            rooms.bodies,
+            rooms.clock,
+            intervals=Intervals(settings.retry_first_s, settings.retry_most_s, settings.give_up_s, settings.tell_late_s),
+            history_days=settings.history_days,
+            history_rows=settings.history_lines,
+            outbox=rooms.store.outboxes,
+        )
+        rooms.store.outboxes.called_back = self.queue.expunged
+        rewriting = Rewriting(secret, rooms.clock)
+        self.ways = WaysOut(lanes=self.routes, rewritten=rewriting, holds=True)
+        self.outward = Outward(queue=self.queue, routes=self.routes, rewriting=rewriting, is_local=directory.is_local)
+        self._resolver: Resolver | None = None
+        self._notices: TellSender | None = None
+        self.runner = Runner(
+            queue=self.queue,
+            ways=self.routes,
+            carrier=lambda: Carriers(lambda: AtHome(store=rooms.store, directory=directory, clock=rooms.clock), self._remote),
+            notices=self.notices,
+            store=rooms.store,
+            board=rooms.board,
+            clock=rooms.clock,
+            limits=Limits(settings.sessions, settings.sessions_per_domain),
+        )
+
+    @classmethod
+    async def open(cls, rooms: "Rooms", *, moving: bool = True) -> "Outgoing":
+        """With the queue read; `moving`: letters that waited for ways that are no more take those of today."""
+        outgoing = cls(rooms, await _secret(rooms))
+        await outgoing.queue.open()
+        if moving:
+            await outgoing.queue.rehome(outgoing.routes.leads, outgoing.outward.lane_of)
+        return outgoing
+
+    async def run(self, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
+        """For ever; begins anew after a crash."""
+        task_status.started()
+        self._tell_line()
+        await self.runner.run()
+
+    async def drain(self) -> None:
+        self.runner.drain()
+
+    # --- hands -----------------------------------------------------------------------------------
+
+    def due_at(self, item: "Item") -> int:
+        """When a row is tried next, as a wall clock shows it; 0 for one that is held."""
+        return 0 if item.held else int(self._rooms.clock.wall_s() + max(0.0, item.due_at - self.queue.now()))
+
+    def lane_by(self, route: str) -> "Callable[[Item, Recipient], str]":
+        """Sorts recipients into lanes of a route somebody named. Raises SetupError."""
+        if route == "direct":
+            return lambda item, recipient: ascii_domain(recipient.address.domain) if recipient.address else item.lane
+        if route not in self.routes.names():
+            known = ", ".join(("direct", *self.routes.names()))
+            raise SetupError(f'There is no relay "{route}".', f"Choose from {known}; relays are named in the settings, [[relay]].")
+        return lambda item, recipient: f"@{route}"
+
+    def in_words(self, route: str) -> str:
+        return "straight to the other house" if route == "direct" else f"by the relay {route}"
+
+    # --- the line --------------------------------------------------------------------------------
+
+    def _tell_line(self) -> None:
+        route = self.routes.route
+        said = {"direct": "Letters leave straight to other houses.", "none": self.routes.sentence}
+        self._rooms.board.publish(LineState("unknown", route, said.get(route, f"Letters leave by the {route}.")))
+
+    def notices(self) -> "TellSender":
+        """Who tells senders what became of their letters; one for the house, so that its limits hold."""
+        if self._notices is None:
+            from appliance.delivery.notices import TellSender
+
+            rooms = self._rooms
+            self._notices = TellSender(
+                store=rooms.store,
+                directory=rooms.accounts.directory,
+                clock=rooms.clock,
+                host_name=rooms.host_name(),
+                leave=self.outward.notice,
+                has_way=self.ways.has_way,
+                original=self.ways.original,
+            )
+        return self._notices
+
+    def resolver(self) -> "Resolver":
+        """The name service, asked by everybody who needs it."""
+        if self._resolver is None:
+            from appliance.network.resolver import Resolver, servers_of
+
+            settings = self._rooms.settings.sending
+            named = tuple(_server(text) for text in settings.name_servers)
+            self._resolver = Resolver(
+                named or servers_of(Path("/etc/resolv.conf")), self._rooms.clock, trusted=settings.trusted_name_servers
+            )
+        return self._resolver
+
+    def _remote(self) -> "Carrier":
+        from appliance.delivery.mx import MailHosts
+        from appliance.delivery.remote import Remote
+
+        rooms, settings, directory = self._rooms, self._rooms.settings.sending, self._rooms.accounts.directory
+        hosts = MailHosts(
+            self.resolver(),
+            rooms.clock,
+            own_names=lambda: (rooms.host_name(), *rooms.domains),
+            own_addresses=lambda: ("127.0.0.1", "::1", *box_addresses()),
+            private=settings.private_addresses,
+        )
+
+        def is_theirs(sender: Address, address: Address) -> bool:
+            people = directory.resolve(sender).people if directory.is_local(sender.domain) else ()
+            return directory.is_local(address.domain) and any(person in people for person in directory.resolve(address).people)
+
+        return Remote(
+            hosts=hosts,
+            our_name=lambda: ascii_domain(rooms.host_name()),
+            clock=rooms.clock,
+            port=settings.port,
+            is_theirs=is_theirs,
+        )
+
+
+def _comes_to(directory: "Directory", address: Address, person: str) -> bool:
+    found = directory.find_login(person)
+    return found is not None and directory.is_local(address.domain) and found.id in directory.resolve(address).people
+
+
+def _rule(one: "RelaySettings") -> Rule:
+    """A relay of the settings; its secret is read each time, so that a new token needs no restart."""
+    file = one.password_file or one.token_file
+
+    def from_file() -> str:
+        try:
+            with Path(file).open("rb") as given:
+                return given.readline(LONGEST_SECRET).rstrip(b"\r\n").decode()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SetupError(f"The password file {file} of the relay {one.name} cannot be read.", "Look at its name and rights.") from error
+
+    read: Callable[[], str] = from_file if file else lambda: one.password
+    secret = Secret(read, token=bool(one.token_file)) if one.user else None
+    port = one.port or USUAL_PORTS[one.security]
+    relay = Relay(one.name, one.host, port, one.security, one.user, secret, one.any_certificate)
+    domains = tuple(f".{ascii_domain(name[1:])}" if name[0] == "." else ascii_domain(name) for name in map(str.lower, one.domains))
+    return Rule(relay, domains, one.person, parse_address(one.address) if one.address else None)
+
+
+def _server(text: str) -> tuple[str, int]:
+    address, _, port = text.partition("#")
+    return address, int(port or 53)
+
+
+async def _secret(rooms: "Rooms") -> bytes:
+    """What rewritten senders are signed with; made once in a house's life."""
+
+    def look(connection: object) -> bytes | None:
+        row = connection.execute("SELECT value FROM house WHERE key = ?", (SRS_SECRET,)).fetchone()  # type: ignore[attr-defined]
+        return bytes(row[0]) if row else None
+
+    found = await rooms.database.read(look)
+    if found is not None:
+        return found
+    secret = os.urandom(SECRET_OCTETS)
+
+    def keep(transaction: "Transaction") -> None:
+        transaction.execute("INSERT INTO house(key, value) VALUES (?, ?)", (SRS_SECRET, secret))
+
+    await rooms.database.write(keep)
+    return secret

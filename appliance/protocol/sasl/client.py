@@ -1,0 +1,145 @@
+"""The client's side of SASL, for servers that take our letters: PLAIN, LOGIN, SCRAM-SHA-256 and XOAUTH2 (RFC 4616, RFC 5802, RFC 7677).
+
+`best` chooses: a token goes by XOAUTH2; a password by SCRAM first, which never shows it and makes the server prove that it knows it
+too, then PLAIN, then LOGIN. An exchange gives the first response (None where the server speaks first) and answers challenges;
+whatever the server says that makes no sense raises MisuseError. Pure; the caller sees to it that the line is private.
+Known gap: no channel binding (SCRAM-SHA-256-PLUS); names and passwords are sent as the settings have them.
+"""
+
+import hmac
+import os
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from collections.abc import Callable, Sequence
+from hashlib import pbkdf2_hmac, sha256
+from typing import Protocol
+
+from appliance.mail.errors import MisuseError
+
+MOST_ITERATIONS = 1_000_000
+"""A server that asks for more wants our processor, not our password."""
+
+
+class Exchange(Protocol):
+    """One sign-in."""
+
+    mechanism: str
+
+    def first(self) -> bytes | None: ...
+    def answer(self, challenge: bytes) -> bytes: ...
+    def satisfied(self) -> bool:
+        """Once the server says that we are in: has it kept its side?"""
+        ...
+
+
+class Plain:
+    """RFC 4616 §2."""
+
+    mechanism = "PLAIN"
+
+    def __init__(self, user: str, password: str) -> None:
+        self._message = b"\0" + user.encode() + b"\0" + password.encode()
+
+    def first(self) -> bytes | None:
+        return self._message
+
+    def answer(self, challenge: bytes) -> bytes:
+        if challenge:
+            raise MisuseError("the server asks more than PLAIN has to say")
+        return self._message
+
+    def satisfied(self) -> bool:
+        return True
+
+
+class Login:
+    """The old form without a standard: name, then password, whatever the challenges say."""
+
+    mechanism = "LOGIN"
+
+    def __init__(self, user: str, password: str) -> None:
+        self._left = [password.encode(), user.encode()]
+
+    def first(self) -> bytes | None:
+        return None
+
+    def answer(self, challenge: bytes) -> bytes:
+        if not self._left:
+            raise MisuseError("the server asks more than LOGIN has to say")
+        return self._left.pop()
+
+    def satisfied(self) -> bool:
+        return True
+
+
+class XOAuth2:
+    """A token of the provider in place of a password; a challenge is the provider's refusal, and wants an empty answer."""
+
+    mechanism = "XOAUTH2"
+
+    def __init__(self, user: str, token: str) -> None:
+        self._message = f"user={user}\1auth=Bearer {token}\1\1".encode()
+
+    def first(self) -> bytes | None:
+        return self._message
+
+    def answer(self, challenge: bytes) -> bytes:
+        return b""
+
+    def satisfied(self) -> bool:
+        return True
+
+
+class Scram:
+    """SCRAM-SHA-256 without channel binding (RFC 5802 §3 and §7)."""
+
+    mechanism = "SCRAM-SHA-256"
+
+    def __init__(self, user: str, password: str, nonce: Callable[[], bytes] = lambda: b64encode(os.urandom(18))) -> None:
+        self._password = password.encode()
+        self._nonce = nonce()
+        name = user.encode().replace(b"=", b"=3D").replace(b",", b"=2C")
+        self._bare = b"n=" + name + b",r=" + self._nonce
+        self._signature = b""
+        self._proved = False
+
+    def first(self) -> bytes | None:
+        return b"n,," + self._bare
+
+    def answer(self, challenge: bytes) -> bytes:
+        return self._verdict(challenge) if self._signature else self._proof(challenge)
+
+    def _proof(self, challenge: bytes) -> bytes:
+        fields = dict(part.split(b"=", 1) for part in challenge.split(b",") if b"=" in part)
+        nonce = fields.get(b"r", b"")
+        try:
+            salt, iterations = b64decode(fields[b"s"], validate=True), int(fields[b"i"])
+        except (KeyError, ValueError, Base64Error):
+            raise MisuseError("the server's SCRAM message makes no sense") from None
+        if not nonce.startswith(self._nonce) or len(nonce) == len(self._nonce) or not 1 <= iterations <= MOST_ITERATIONS:
+            raise MisuseError("the server's SCRAM message is not an answer to ours")
+        salted = pbkdf2_hmac("sha256", self._password, salt, iterations)
+        key = hmac.digest(salted, b"Client Key", "sha256")
+        without_proof = b"c=biws,r=" + nonce
+        said = b",".join((self._bare, challenge, without_proof))
+        proof = bytes(a ^ b for a, b in zip(key, hmac.digest(sha256(key).digest(), said, "sha256"), strict=True))
+        self._signature = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), said, "sha256")
+        return without_proof + b",p=" + b64encode(proof)
+
+    def _verdict(self, challenge: bytes) -> bytes:
+        given = next((part[2:] for part in challenge.split(b",") if part.startswith(b"v=")), b"")
+        self._proved = hmac.compare_digest(given, b64encode(self._signature))
+        if not self._proved:
+            raise MisuseError("the server does not know the password itself")
+        return b""
+
+    def satisfied(self) -> bool:
+        return self._proved
+
+
+def best(offered: Sequence[str], user: str, secret: str, *, token: bool) -> Exchange | None:
+    """The safest exchange both sides know; None when there is none. `offered` in upper case."""
+    if token:
+        return XOAuth2(user, secret) if "XOAUTH2" in offered else None
+    kinds: tuple[type[Scram] | type[Plain] | type[Login], ...] = (Scram, Plain, Login)
+    return next((kind(user, secret) for kind in kinds if kind.mechanism in offered), None)

@@ -1,0 +1,90 @@
+"""The Outbox: an ordinary mailbox that shows a person which of their letters still wait to leave.
+
+Only the queue puts letters in, in its own commits, and takes them out when they have left; whoever expunges one, or moves it
+elsewhere, calls it back: the hook `called_back` is told inside the same commit. APPEND, COPY and MOVE into it, renaming and
+deleting it are refused. It is made when the first letter has to wait, and carries \\Scheduled (RFC 9979).
+A letter's facts are made when somebody first looks at it (`remaking`): most are gone before.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+
+from appliance.database.writer import Transaction
+from appliance.mail.description import Description
+from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.ids import BodyId, MailboxId, PersonId, Uid
+
+from . import filing, mailboxes, removal
+from .bodies import Bodies
+from .quota import Quota
+from .values import Filing
+
+NAME = "Outbox"
+USE = "\\Scheduled"
+UNSEEN_YET = Description(0, 0, b"", b"", b"", None, 0, "", False, False, False, 0, False, False, False, False, 0)
+"""Facts of scanner 0, which nobody ever was: made anew when they are read."""
+
+CalledBack = Callable[[Transaction, MailboxId, Sequence[int]], object]
+
+
+class Outboxes:
+    """All Outboxes of the house. `Store` asks it; the queue holds it as its `Outbox`."""
+
+    def __init__(self, bodies: Bodies, quota: Quota) -> None:
+        self._bodies = bodies
+        self._quota = quota
+        self._ids: set[int] = set()
+        self.called_back: CalledBack = lambda transaction, mailbox, uids: None
+
+    def load(self, connection: sqlite3.Connection) -> None:
+        self._ids = {number for (number,) in connection.execute("SELECT id FROM mailbox WHERE special_use = ?", (USE,))}
+
+    def __contains__(self, mailbox: int) -> bool:
+        return mailbox in self._ids
+
+    def expect_open(self, mailbox: int) -> None:
+        """Raises NOT_ALLOWED for an Outbox: nobody but the queue puts letters in."""
+        if mailbox in self._ids:
+            raise StoreError(Trouble.NOT_ALLOWED, "letters get into the Outbox by being sent, not by being put there")
+
+    def left(self, transaction: Transaction, mailbox: MailboxId, uids: Sequence[int]) -> None:
+        """Somebody took these out of a mailbox: told on when it is an Outbox."""
+        if mailbox in self._ids and uids:
+            self.called_back(transaction, mailbox, uids)
+
+    def show(
+        self, transaction: Transaction, person: PersonId, body: BodyId, prefix: bytes, octets: int, at: int
+    ) -> tuple[MailboxId, Uid] | None:
+        """See `queue.Outbox`. None for somebody who left, or has no room: sending does not hang on it."""
+        used, limit = self._quota.of(person)
+        if limit is not None and used + octets > limit:
+            return None
+        mailbox = self._of(transaction, person)
+        if mailbox is None:
+            return None
+        self._bodies.hold_more(transaction, body)
+        place = Filing(mailbox, prefix, ("\\Seen",), at)
+        (filed,) = filing.file(transaction, body, octets - len(prefix), [place], lambda _: UNSEEN_YET, self._quota)
+        return filed.mailbox, filed.uid
+
+    def unshow(self, transaction: Transaction, mailbox: MailboxId, uid: Uid) -> None:
+        """The letter has left, or never will."""
+        removal.remove(transaction, mailbox, [uid], self._bodies.release, self._quota, marked=False)
+
+    def _of(self, transaction: Transaction, person: PersonId) -> MailboxId | None:
+        """The person's Outbox, made where it is missing; None for nobody."""
+        found = transaction.execute("SELECT id FROM mailbox WHERE person = ? AND special_use = ?", (person, USE)).fetchone()
+        if found is None:
+            if transaction.execute("SELECT 1 FROM mailbox WHERE person = ?", (person,)).fetchone() is None:
+                return None
+            there = mailboxes.row_named(transaction, person, NAME)
+            if there is not None and there[4]:
+                transaction.execute("UPDATE mailbox SET special_use = ? WHERE id = ?", (USE, there[0]))
+                found = there
+            else:
+                if there is not None:
+                    transaction.execute("DELETE FROM mailbox WHERE id = ?", (there[0],))
+                found = (mailboxes.make_row(transaction, person, NAME, USE),)
+                mailboxes.subscribe(transaction, person, NAME, True)
+        self._ids.add(found[0])
+        return MailboxId(found[0])

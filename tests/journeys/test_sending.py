@@ -1,0 +1,198 @@
+"""Letters that leave: straight, by a relay, late, never, called back; with real sockets and another house that does as it is told."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.house import pillarbox
+from tests.support.neighbours import Neighbours
+from tests.support.wire import Imap, Smtp
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[Neighbours]:
+    with Neighbours(tmp_path) as world:
+        yield world
+
+
+def notices(world: Neighbours, who: str = "ada@home.example") -> list[bytes]:
+    """The letters in the Inbox."""
+    with Imap(world.house.ports["imap"], who, select="INBOX") as imap:
+        return imap.ok(b"FETCH 1:* BODY.PEEK[]") if exists(imap) else []
+
+
+def exists(imap: Imap) -> int:
+    (line,) = [row for row in imap.ok(b"STATUS INBOX (MESSAGES)") if b"MESSAGES" in row]
+    return int(line.split(b"MESSAGES ")[1].split(b")")[0])
+
+
+def test_a_letter_leaves_straight_and_the_timeline_tells_it(world: Neighbours) -> None:
+    far = world.peer("far.example")
+    with world.house:
+        name = world.send("bob@far.example")
+        (taken,) = world.arrived(far)
+        assert taken.sender == "ada@home.example" and taken.recipients == ["bob@far.example"]
+        assert b"Subject: hello" in taken.octets and b"Return-Path" not in taken.octets
+        world.until(lambda: world.track(name) == ["accepted", "sent"])
+        text = pillarbox("letter", "track", name, data=world.data).stdout
+        assert "bob@far.example has it" in text and "mx1.far.example" in text
+        assert pillarbox("queue", "list", data=world.data).stdout.strip() == "Nothing waits: every letter has left."
+
+
+def test_greylisted_then_accepted(world: Neighbours) -> None:
+    far = world.peer("far.example", script={"RCPT": ["451 4.7.1 greylisted, come back", "250 2.1.5 ok"]})
+    with world.house:
+        name = world.send("bob@far.example")
+        world.arrived(far)
+        world.until(lambda: world.track(name) == ["accepted", "delayed", "sent"])
+
+
+def test_a_refused_recipient_comes_back_with_the_reason(world: Neighbours) -> None:
+    far = world.peer("far.example", script={"RCPT nobody@far.example": "550 5.1.1 no such user here"})
+    with world.house:
+        name = world.send("nobody@far.example", "bob@far.example")
+        assert world.arrived(far)[0].recipients == ["bob@far.example"]
+        world.until(lambda: any(b"no such user here" in row for row in notices(world)))
+        assert sorted(world.track(name)) == ["accepted", "failed", "sent"]
+
+
+def test_the_outbox_shows_what_waits_and_deleting_calls_it_back(world: Neighbours) -> None:
+    world.peer("far.example", script={"MAIL": "451 4.3.0 not now"})
+    world.write_settings(first=3600, most=3600)
+    with world.house:
+        name = world.send("bob@far.example", subject="waiting")
+        world.until(lambda: world.track(name)[-1] == "delayed")
+        with Imap(world.house.ports["imap"], select="Outbox") as imap:
+            listed = imap.ok(b'LIST "" "Outbox"')
+            assert any(rb"\Scheduled" in row for row in listed), listed
+            assert any(b"waiting" in row for row in imap.ok(b"FETCH 1 (ENVELOPE BODY[])"))
+            assert imap.run(b"COPY 1 Outbox")[1].startswith(b"NO") and imap.run(b"APPEND Outbox {3+}\r\nabc")[1].startswith(b"NO")
+            assert imap.run(b"DELETE Outbox")[1].startswith(b"NO")
+            imap.ok(rb"STORE 1 +FLAGS (\Deleted)")
+            imap.ok(b"EXPUNGE")
+        assert world.track(name) == ["accepted", "delayed", "cancelled"]
+        assert world.ask("queue", "list")["letters"] == [] and not notices(world)
+
+
+def test_a_letter_leaves_the_outbox_when_it_leaves(world: Neighbours) -> None:
+    far = world.peer("far.example", script={"MAIL": ["451 4.3.0 not now", "250 ok"]})
+    with world.house:
+        world.send("bob@far.example")
+        world.arrived(far)
+        world.until(lambda: world.ask("queue", "list")["letters"] == [])
+        with Imap(world.house.ports["imap"]) as imap:
+            assert any(b"MESSAGES 0" in row for row in imap.ok(b"STATUS Outbox (MESSAGES)"))
+
+
+def test_hands_on_the_queue(world: Neighbours) -> None:
+    far = world.peer("far.example", script={"MAIL": ["451 4.3.0 not now", "250 ok"]})
+    world.write_settings(first=3600, most=3600)
+    with world.house:
+        name = world.send("bob@far.example")
+        world.until(lambda: world.track(name)[-1] == "delayed")
+        (row,) = world.ask("queue", "list")["letters"]
+        assert row["letter"] == name and row["tries"] == 1 and row["recipients"][0]["reply"].startswith("451")
+        assert "held" in pillarbox("queue", "hold", name[:6], data=world.data).stdout
+        assert world.ask("queue", "show", str(row["id"]))["letters"][0]["state"] == "held"
+        unknown = pillarbox("queue", "reroute", name, "nowhere", data=world.data, check=False)
+        assert unknown.returncode == 2 and "Choose from direct" in unknown.stderr
+        assert pillarbox("queue", "cancel", "zzz", data=world.data, check=False).returncode == 2
+        pillarbox("queue", "release", name, data=world.data)
+        world.arrived(far)
+
+
+RELAY = """
+[[relay]]
+name = "provider"
+host = "127.0.1.1"
+port = {port}
+security = "{security}"
+any_certificate = true
+"""
+
+
+def test_everything_by_a_relay_when_nothing_goes_straight(tmp_path: Path) -> None:
+    with Neighbours(tmp_path, more='direct = "never"') as world:
+        relay = world.peer("provider.example")
+        world.write_settings(after=RELAY.format(port=world.port, security="none"))
+        with world.house:
+            world.send("bob@far.example", "eve@other.example")
+            assert sorted(world.arrived(relay)[0].recipients) == ["bob@far.example", "eve@other.example"]
+
+
+def test_without_any_way_out_the_letter_is_refused_at_once(tmp_path: Path) -> None:
+    with Neighbours(tmp_path, more='direct = "never"') as world, world.house:
+        reply = world.hand_in("bob@far.example")
+        assert reply.startswith("550 5.4.4") and "[[relay]]" in reply
+
+
+def test_refused_for_where_it_comes_from_goes_by_the_relay(world: Neighbours) -> None:
+    relay = world.peer("provider.example")
+    far = world.peer("far.example", script={"MAIL": "550 5.7.1 blocked using a blocklist, dynamic address"})
+    world.write_settings(after=RELAY.format(port=world.port, security="none"))
+    with world.house:
+        world.send("bob@far.example")
+        assert world.arrived(relay)[0].recipients == ["bob@far.example"] and not far.letters
+
+
+def test_waiting_letters_take_the_way_that_was_set_meanwhile(world: Neighbours) -> None:
+    relay = world.peer("provider.example")
+    world.names.silent.add("far.example")
+    world.write_settings(first=3600, most=3600)
+    with world.house:
+        world.send("bob@far.example", "eve@far.example")
+    world.write_settings(more='direct = "never"', after=RELAY.format(port=world.port, security="none"))
+    with world.house:
+        assert len(world.arrived(relay)[0].recipients) == 2
+
+
+def test_a_person_with_an_address_outside_writes_from_it_there_and_from_home_here(world: Neighbours) -> None:
+    relay = world.peer("provider.example")
+    hers = 'person = "ada@home.example"\naddress = "ada.lovelace@provider.example"\n'
+    world.write_settings(more='direct = "never"', after=RELAY.format(port=world.port, security="none") + hers)
+    with world.house:
+        world.send("bob@far.example", "ben@home.example", subject="from me")
+        (taken,) = world.arrived(relay)
+        assert taken.sender == "ada.lovelace@provider.example" and taken.recipients == ["bob@far.example"]
+        assert b"From: ada.lovelace@provider.example" in taken.octets
+        assert any(b"From: ada@home.example" in row for row in notices(world, "ben@home.example"))
+        assert world.hand_in("bob@far.example", sender="ben").startswith("550 5.4.4"), "ben has no way of his own"
+
+
+def test_aliases_that_lead_outside_carry_a_sender_of_ours(world: Neighbours) -> None:
+    far = world.peer("far.example")
+    with world.house:
+        pillarbox("alias", "add", "club@home.example", "bob@far.example", data=world.data)
+        with Smtp(world.house.ports["smtp"]) as smtp:
+            assert smtp.deliver(b"From: x@strange.example\r\nSubject: club\r\n\r\nhi\r\n", b"club@home.example").startswith(b"250")
+        (taken,) = world.arrived(far)
+        assert taken.sender.startswith("SRS0=") and taken.sender.endswith("@home.example")
+        assert taken.octets.startswith(b"Delivered-To: club@home.example")
+    assert far.letters
+
+
+def test_a_letter_with_an_hour_waits_for_it_in_the_house_and_outside(world: Neighbours) -> None:
+    far = world.peer("far.example")
+    with world.house:
+        name = world.send("bob@far.example", "ben@home.example", subject="at eight", mail=" HOLDFOR=3")
+        assert not far.letters and not notices(world, "ben@home.example")
+        with Imap(world.house.ports["imap"]) as imap:
+            assert any(b"MESSAGES 1" in row for row in imap.ok(b"STATUS Outbox (MESSAGES)"))
+        assert {row["lane"] for row in world.ask("queue", "list")["letters"]} == {"far.example", "."}
+        world.arrived(far)
+        world.until(lambda: any(b"at eight" in row for row in notices(world, "ben@home.example")))
+        assert sorted(world.track(name)) == ["accepted", "accepted", "sent", "sent"]
+        with Imap(world.house.ports["imap"]) as imap:
+            assert any(b"MESSAGES 0" in row for row in imap.ok(b"STATUS Outbox (MESSAGES)"))
+
+
+def test_killed_between_acceptance_and_attempt_it_still_leaves_once(world: Neighbours) -> None:
+    far = world.peer("far.example", script={"greeting": ["421 4.3.2 later", "220 hello"]})
+    with world.house:
+        name = world.send("bob@far.example")
+        world.house.kill()
+    with world.house:
+        world.arrived(far)
+        world.until(lambda: world.track(name)[-1] == "sent")
+    assert len(far.letters) == 1

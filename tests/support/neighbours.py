@@ -1,0 +1,129 @@
+"""A house among neighbours on loopback addresses: a name server, scripted mail servers with one port, and the real command.
+
+`with Neighbours(place) as world:` — `world.peer("far.example", ...)` is another house, `world.house` runs with short intervals,
+`world.send(...)` hands in a letter as Ada does.
+"""
+
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from .house import House, free_ports, new_data, pillarbox
+from .names import NameServer, a_name_server
+from .peer import Peer, Taken
+from .wire import PASSWORD, Smtp
+
+SETTINGS = """
+[sending]
+name_servers = "127.0.0.1#{names}"
+private_addresses = true
+port = {port}
+retry_first_s = {first}
+retry_most_s = {most}
+give_up_s = {give_up}
+tell_late_s = {late}
+{more}
+"""
+
+
+class Neighbours:
+    """`more` are further lines of the settings below [sending], `after` whole sections behind it."""
+
+    def __init__(
+        self, place: Path, *, first: int = 1, most: int = 2, give_up: int = 3600, late: int = 1800, more: str = "", after: str = "",
+        people: tuple[str, ...] = ("ada", "ben"), domain: str = "home.example",
+    ) -> None:  # fmt: skip
+        self.place = place
+        self.port = free_ports(1)[0]
+        self._words = {"first": first, "most": most, "give_up": give_up, "late": late, "more": more}
+        self._after = after
+        self._people, self._domain = people, domain
+        self._peers: list[Peer] = []
+        self.names: NameServer
+        self.house: House
+
+    def __enter__(self) -> "Neighbours":
+        up = threading.Event()
+        self._thread = threading.Thread(target=trio.run, args=(self._serve_names, up), daemon=True)
+        self._thread.start()
+        assert up.wait(10)
+        self.data = new_data(self.place / "data", *self._people, domain=self._domain)
+        self.settings = self.place / "pillarbox.toml"
+        self.write_settings()
+        self.house = House(self.data, "--settings", str(self.settings), domain=self._domain)
+        return self
+
+    def write_settings(self, **changed: Any) -> None:
+        self._after = changed.pop("after", self._after)
+        self._words |= changed
+        self.settings.write_text(SETTINGS.format(names=self.names.port, port=self.port, **self._words) + self._after)
+
+    def __exit__(self, *_: object) -> None:
+        self.house.kill()
+        for peer in self._peers:
+            peer.__exit__()
+        self._token.run_sync_soon(self._over.set)
+        self._thread.join(5)
+
+    async def _serve_names(self, up: threading.Event) -> None:
+        self._token, self._over = trio.lowlevel.current_trio_token(), trio.Event()
+        async with a_name_server() as self.names:
+            up.set()
+            await self._over.wait()
+
+    def peer(self, domain: str, **words: Any) -> Peer:
+        """Another house for the domain, with an address of its own."""
+        address = f"127.0.1.{len(self._peers) + 1}"
+        peer = Peer(host=address, port=self.port, **words)
+        peer.__enter__()
+        self._peers.append(peer)
+        others = len(self.names.records.get((domain, "MX"), ()))
+        self.names.add(domain, "MX", f"{10 * (1 + others)} mx{len(self._peers)}.{domain}.")
+        self.names.add(f"mx{len(self._peers)}.{domain}", "A", address)
+        return peer
+
+    def send(self, *to: str, subject: str = "hello", sender: str = "ada", mail: str = "", rcpt: str = "", body: str = "words") -> str:
+        """Hand in a letter as one of the people; the name the house gave it. `mail` and `rcpt` are further parameters."""
+        reply = self.hand_in(*to, subject=subject, sender=sender, mail=mail, rcpt=rcpt, body=body)
+        assert reply.startswith("250"), reply
+        return reply.split()[-1].rstrip(".")
+
+    def hand_in(self, *to: str, subject: str = "hello", sender: str = "ada", mail: str = "", rcpt: str = "", body: str = "words") -> str:
+        """The same; the last reply."""
+        me = f"{sender}@{self._domain}"
+        with Smtp(self.house.ports["submission"]) as smtp:
+            smtp.sign_in(me, PASSWORD)
+            for line in (f"MAIL FROM:<{me}>{mail}", *(f"RCPT TO:<{one}>{rcpt}" for one in to), "DATA"):
+                reply = smtp.ask(line.encode())
+                if reply[:1] not in (b"2", b"3"):
+                    return reply.decode().strip()
+            text = f"From: {me}\r\nTo: {', '.join(to)}\r\nSubject: {subject}\r\n\r\n{body}\r\n"
+            smtp.send(text.encode() + b".\r\n")
+            return smtp.reply().decode().strip()
+
+    def ask(self, *words: str) -> Any:
+        """A command's answer for programs."""
+        return json.loads(pillarbox(*words, "--json", data=self.data).stdout)
+
+    def track(self, letter: str) -> list[str]:
+        """What happened to a letter: the kinds of its lines."""
+        return [line["what"] for line in self.ask("letter", "track", letter)["lines"]]
+
+    @staticmethod
+    def arrived(peer: Peer, count: int = 1, patience_s: float = 15.0) -> list[Taken]:
+        """The letters the peer has once there are so many."""
+        deadline = time.monotonic() + patience_s
+        while len(peer.letters) < count and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert len(peer.letters) >= count, f"{len(peer.letters)} letters of {count}; {peer.said}"
+        return peer.letters
+
+    def until(self, holds: Any, patience_s: float = 15.0) -> None:
+        deadline = time.monotonic() + patience_s
+        while not holds():
+            assert time.monotonic() < deadline, self.house.log.read_text()[-3000:]
+            time.sleep(0.05)
