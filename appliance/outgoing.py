@@ -18,11 +18,12 @@ from appliance.delivery.runner import Limits, Runner
 from appliance.delivery.way import Relay, Secret
 from appliance.delivery.ways import WaysOut
 from appliance.mail.address import Address, ascii_domain, parse_address
-from appliance.mail.errors import SetupError
+from appliance.mail.errors import MisuseError, SetupError
 from appliance.queue.queue import Queue
 from appliance.queue.schedule import Intervals
 from appliance.status.events import LineState
 from appliance.system.certificates import box_addresses
+from appliance.system.dkim_files import DkimFiles
 
 if TYPE_CHECKING:
     from appliance.accounts.directory import Directory
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from appliance.delivery.notices import TellSender
     from appliance.delivery.trip import Carrier
     from appliance.mail.envelope import Recipient
+    from appliance.mail.parcel import Pieces
+    from appliance.mailauth.dkim_sign import Signer
     from appliance.network.resolver import Resolver
     from appliance.queue.item import Item
     from appliance.system.settings import RelaySettings
@@ -66,6 +69,7 @@ class Outgoing:
         rewriting = Rewriting(secret, rooms.clock)
         self.ways = WaysOut(lanes=self.routes, rewritten=rewriting, holds=True)
         self.outward = Outward(queue=self.queue, routes=self.routes, rewriting=rewriting, is_local=directory.is_local)
+        self.dkim = DkimFiles(rooms.directory.path / "dkim", say=rooms.journal.say)
         self._resolver: Resolver | None = None
         self._notices: TellSender | None = None
         self.runner = Runner(
@@ -154,6 +158,7 @@ class Outgoing:
     def _remote(self) -> "Carrier":
         from appliance.delivery.mx import MailHosts
         from appliance.delivery.remote import Remote
+        from appliance.mailauth.dkim_sign import Signer
 
         rooms, settings, directory = self._rooms, self._rooms.settings.sending, self._rooms.accounts.directory
         hosts = MailHosts(
@@ -174,7 +179,29 @@ class Outgoing:
             clock=rooms.clock,
             port=settings.port,
             is_theirs=is_theirs,
+            signer=Signs(self.dkim, Signer(lambda: self.dkim.keys, rooms.clock), rooms.journal.say) if settings.sign else None,
         )
+
+
+class Signs:
+    """Signs with the house's keys, which are made for the first letter; one that cannot be signed leaves all the same."""
+
+    def __init__(self, files: DkimFiles, signer: "Signer", say: Callable[[str], object]) -> None:
+        self._files = files
+        self._signer = signer
+        self._say = say
+        self._said = False
+
+    async def sign(self, domain: str, pieces: "Pieces") -> bytes:
+        """See `preparing.Signs`."""
+        try:
+            await self._files.ensure()
+            return await self._signer.sign(domain, pieces)
+        except (SetupError, MisuseError) as trouble:
+            if not self._said:
+                self._said = True
+                self._say(f"letters leave unsigned: {trouble}")
+            return b""
 
 
 def _comes_to(directory: "Directory", address: Address, person: str) -> bool:

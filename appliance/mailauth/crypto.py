@@ -1,0 +1,97 @@
+"""Signatures by the libcrypto that `ssl` has loaded already, through ctypes; by `cryptography` where it cannot be reached.
+
+Loading `cryptography` into the house would cost 8 MB for two calls a letter. What OpenSSL hands out is given back in `close`, or with
+the object. How it fails: MisuseError for a key that is none.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from appliance.mail.errors import MisuseError
+
+
+class Signing:
+    """One private key. `sign(octets)`: RSA signs them by PKCS #1 v1.5 with SHA-256, Ed25519 as they are (RFC 8463 §3)."""
+
+    def __init__(self, pem: bytes, *, rsa: bool) -> None:
+        self._rsa = rsa
+        self.sign: Callable[[bytes], bytes]
+        library = _library()
+        if library is None:
+            self.sign = _by_package(pem, rsa=rsa)
+        else:
+            self._library = library
+            self._key = self._load(pem)
+            self.sign = self._by_library
+
+    def _load(self, pem: bytes) -> Any:
+        library = self._library
+        source = library.BIO_new_mem_buf(pem, len(pem))
+        # the last word would be the password: without it OpenSSL asks on the terminal
+        key = library.PEM_read_bio_PrivateKey(source, None, None, b"")
+        library.BIO_free(source)
+        if not key:
+            raise MisuseError("this is no private key")
+        return key
+
+    def _by_library(self, octets: bytes) -> bytes:
+        import ctypes
+
+        library = self._library
+        context = library.EVP_MD_CTX_new()
+        try:
+            digest = library.EVP_sha256() if self._rsa else None
+            length = ctypes.c_size_t(1024)
+            signature = ctypes.create_string_buffer(length.value)
+            if library.EVP_DigestSignInit(context, None, digest, None, self._key) != 1 or (
+                library.EVP_DigestSign(context, signature, ctypes.byref(length), octets, len(octets)) != 1
+            ):
+                raise MisuseError("the key cannot sign")
+            return signature.raw[: length.value]
+        finally:
+            library.EVP_MD_CTX_free(context)
+
+    def __del__(self) -> None:
+        key = getattr(self, "_key", None)
+        if key:
+            self._library.EVP_PKEY_free(key)
+
+
+def _library() -> Any:
+    """libcrypto with its functions' shapes; None where this Python hides it."""
+    try:
+        import _ssl
+        import ctypes
+
+        library = ctypes.CDLL(_ssl.__file__)  # the search goes on in what it is linked with
+        pointer, size = ctypes.c_void_p, ctypes.c_size_t
+        shapes: tuple[tuple[str, Any, list[Any]], ...] = (
+            ("BIO_new_mem_buf", pointer, [ctypes.c_char_p, ctypes.c_int]),
+            ("BIO_free", ctypes.c_int, [pointer]),
+            ("PEM_read_bio_PrivateKey", pointer, [pointer, pointer, pointer, ctypes.c_char_p]),
+            ("EVP_PKEY_free", None, [pointer]),
+            ("EVP_MD_CTX_new", pointer, []),
+            ("EVP_MD_CTX_free", None, [pointer]),
+            ("EVP_sha256", pointer, []),
+            ("EVP_DigestSignInit", ctypes.c_int, [pointer, pointer, pointer, pointer, pointer]),
+            ("EVP_DigestSign", ctypes.c_int, [pointer, ctypes.c_char_p, pointer, ctypes.c_char_p, size]),
+        )
+        for name, result, arguments in shapes:
+            function = getattr(library, name)
+            function.restype, function.argtypes = result, arguments
+    except (ImportError, OSError, AttributeError):
+        return None
+    return library
+
+
+def _by_package(pem: bytes, *, rsa: bool) -> Callable[[bytes], bytes]:
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import padding
+
+    try:
+        key: Any = serialization.load_pem_private_key(pem, None)
+    except (ValueError, TypeError):
+        raise MisuseError("this is no private key") from None
+    if rsa:
+        return lambda octets: bytes(key.sign(octets, padding.PKCS1v15(), hashes.SHA256()))
+    return lambda octets: bytes(key.sign(octets))
