@@ -156,8 +156,10 @@ class Outgoing:
         return self._resolver
 
     def _remote(self) -> "Carrier":
+        from appliance.delivery.mta_sts import Policies, fetcher
         from appliance.delivery.mx import MailHosts
         from appliance.delivery.remote import Remote
+        from appliance.delivery.tls_policy import TlsPolicies, make_context
         from appliance.mailauth.dkim_sign import Signer
 
         rooms, settings, directory = self._rooms, self._rooms.settings.sending, self._rooms.accounts.directory
@@ -167,6 +169,11 @@ class Outgoing:
             own_names=lambda: (rooms.host_name(), *rooms.domains),
             own_addresses=lambda: ("127.0.0.1", "::1", *box_addresses()),
             private=settings.private_addresses,
+        )
+
+        names = self.resolver()
+        policies = Policies(
+            names=names, database=rooms.database, clock=rooms.clock, fetch=fetcher(names, lambda: make_context("verify"))
         )
 
         def is_theirs(sender: Address, address: Address) -> bool:
@@ -179,6 +186,7 @@ class Outgoing:
             clock=rooms.clock,
             port=settings.port,
             is_theirs=is_theirs,
+            policies=TlsPolicies(names=names, database=rooms.database, clock=rooms.clock, policies=policies, port=settings.port),
             signer=Signs(self.dkim, Signer(lambda: self.dkim.keys, rooms.clock), rooms.journal.say) if settings.sign else None,
         )
 

@@ -16,7 +16,7 @@ from typing import Any
 from appliance.mail.errors import SetupError
 
 from .connection import PAGE_OCTETS, version_of
-from .schema import QUEUE_TABLES, ROWS, TABLES
+from .schema import POLICY_TABLES, QUEUE_TABLES, ROWS, TABLES
 
 
 def _first_tables(db: Any) -> None:
@@ -29,9 +29,15 @@ def _queue(db: Any) -> None:
         db.execute(statement)
 
 
+def _policies(db: Any) -> None:
+    for statement in POLICY_TABLES:
+        db.execute(statement)
+
+
 STEPS: tuple[tuple[str, Callable[[Any], None]], ...] = (
     ("1 first tables", _first_tables),
     ("2 queue", _queue),
+    ("3 policies", _policies),
 )
 """Name and step. Never change a step that has been shipped; add the next number below it."""
 

@@ -69,6 +69,11 @@ QUEUE_TABLES: tuple[str, ...] = (
     "CREATE TABLE tls_memory(domain TEXT PRIMARY KEY, seen_at INTEGER NOT NULL, tls TEXT NOT NULL) WITHOUT ROWID",
 )
 
+POLICY_TABLES: tuple[str, ...] = (
+    # what domains publish about their mail servers, believed until `until_at`
+    "CREATE TABLE sts_policy(domain TEXT PRIMARY KEY, id TEXT NOT NULL, policy BLOB NOT NULL, until_at INTEGER NOT NULL) WITHOUT ROWID",
+)
+
 ROWS: tuple[str, ...] = (
     # UIDVALIDITY (32 bits) begins at a random place, so that a card set up anew is not taken for the old one
     "INSERT INTO counter VALUES('uid_validity', abs(random() % 1073741824) + 1)",

@@ -66,6 +66,7 @@ class Policies(Protocol):
 
     async def demand(self, domain: str, host: MailHost, *, require_tls: bool) -> Demand | Outcome: ...
     async def met(self, domain: str, host: str, tls: str, verified: str) -> None: ...
+    def missed(self, domain: str) -> None: ...
 
 
 def any_certificate() -> ssl.SSLContext:
@@ -219,8 +220,11 @@ class RemoteTrip:
         if isinstance(demand, Outcome):
             return replace(demand, host=host.name)
         met = await self._connect(host, address, demand, tls=True)
-        if isinstance(met, Outcome) and met.reason is Reason.TLS and demand.level == "may":
-            met = await self._connect(host, address, demand, tls=False)
+        if isinstance(met, Outcome) and met.reason is Reason.TLS:
+            if self._way.relay is None and self._remote.policies is not None:
+                self._remote.policies.missed(self._lane)
+            if demand.level == "may":
+                met = await self._connect(host, address, demand, tls=False)
         if isinstance(met, Conversation):
             self._safe = demand.level in ("verify", "dane")
             if ":" not in address and any(":" in one.address for one in self._meetings[:-1]):

@@ -96,7 +96,8 @@ def _chosen(found: Iterable[Field]) -> list[tuple[bytes, Field | None]]:
 
 def _folded(tags: str) -> str:
     """On lines of LINE_CHARACTERS, broken where blanks or colons allow it (§3.2: white space is ignored there)."""
-    lines, line = [], ""
+    lines: list[str] = []
+    line = ""
     for word in re.findall(r"[^ :]+[ :]*|[ :]+", tags):
         if line and len(line) + len(word.rstrip()) > LINE_CHARACTERS - (0 if lines else len(NAME)):
             lines.append(line.rstrip(" "))

@@ -1,6 +1,6 @@
 """The few facts of a certificate that a server needs, read from its DER with nothing but slices.
 
-Only our own certificate files are read, never what a stranger sent. How it fails: MisuseError for anything that is
+Our own certificate files are read, and of strangers' certificates the key (`public_key_of`). How it fails: MisuseError for anything that is
 not a certificate. Known gap: names other than DNS names and IP addresses are not listed.
 """
 
@@ -75,6 +75,21 @@ def parse_certificate(pem: str) -> Facts:
     except (BadBase64, IndexError, ValueError, StopIteration) as e:
         raise MisuseError("not a certificate") from e
     return Facts(der, names, not_before, not_after, _end_point(der, algorithm))
+
+
+def public_key_of(der: bytes) -> bytes:
+    """The SubjectPublicKeyInfo of a certificate in DER, whole, as TLSA records hash it (RFC 6698 §2.1.2). Raises MisuseError."""
+    try:
+        fields = list(_each(_one(_one(der, SEQUENCE), SEQUENCE)))
+        if fields[0][0] == 0xA0:
+            del fields[0]
+        tag, value = fields[5]
+    except (IndexError, ValueError, StopIteration) as e:
+        raise MisuseError("not a certificate") from e
+    size = len(value)
+    octets = (size.bit_length() + 7) // 8
+    length = bytes([size]) if size < 0x80 else bytes([0x80 | octets]) + size.to_bytes(octets, "big")
+    return bytes([tag]) + length + value
 
 
 def _end_point(der: bytes, algorithm: bytes) -> bytes:

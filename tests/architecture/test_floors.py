@@ -43,7 +43,7 @@ OUTSIDE: dict[str, set[str]] = {
     "logging": set(),
     "email": set(),
     "sqlite_utils": {"database"},
-    "cryptography": {"system", "mailauth"},
+    "cryptography": {"system", "mailauth", "delivery"},
     "argon2": {"accounts"},
 }
 """Who may touch what: a module of the outside to the rooms (or top files) that may import it."""

@@ -1,0 +1,182 @@
+"""How safe the way to another house has to be: DANE, MTA-STS, REQUIRETLS, what was seen before, or just as safe as it can be.
+
+The first row that fits decides:
+
+| what is known                                   | level     | why          | when it is not met                                 |
+|-------------------------------------------------|-----------|--------------|----------------------------------------------------|
+| TLSA records, securely looked up (RFC 7672)     | dane      | dane         | the next host; none: a wait                        |
+| unusable TLSA records only                      | encrypt   | dane         | the same                                           |
+| an MTA-STS policy "enforce" (RFC 8461)          | verify    | mta-sts      | the same; a host it does not name is not tried     |
+| the letter asks for it (RFC 8689)               | verify    | requiretls   | 5.7.30 where nobody vouches for the host's name    |
+| the domain spoke TLS in the last SEEN_S         | encrypt   | remembered   | a wait, for GIVES_IN_S; then plain text, and noted |
+| nothing                                         | may       |              | plain text                                         |
+
+Looking up TLSA of a secure zone must not fail silently: no answer is a wait (RFC 7672 §2.1.1). Insecure zones are not asked.
+Remembering costs the card one lazy row a domain in RENEWED_S. In memory: REMEMBERED domains.
+"""
+
+import sqlite3
+import ssl
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+
+from appliance.database.database import House
+from appliance.database.writer import Transaction
+from appliance.mail.clock import Clock
+from appliance.mail.errors import LookupTrouble, MisuseError
+from appliance.mail.outcome import Fate, Outcome, Reason
+from appliance.network.resolver import Resolver, Tlsa
+
+from . import dane
+from .mta_sts import Policies, matches
+from .mx import MailHost
+
+DAY_S = 86_400
+SEEN_S = 90 * DAY_S
+RENEWED_S = 30 * DAY_S
+GIVES_IN_S = 1.0 * DAY_S
+REMEMBERED = 1000
+
+
+def make_context(level: str) -> ssl.SSLContext:
+    """A context: "verify" trusts the authorities this machine knows, the others nobody and everybody."""
+    if level == "verify":
+        context = ssl.create_default_context()
+    else:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """See the table. `names` are the host's and the domain's, `records` the usable TLSA records."""
+
+    level: str
+    why: str = ""
+    names: tuple[str, ...] = ()
+    records: tuple[Tlsa, ...] = ()
+    now_at: float = 0.0
+    make: Callable[[str], ssl.SSLContext] = make_context
+
+    def context(self) -> ssl.SSLContext:
+        """TLS 1.2 at least; verifies by itself only at level "verify"."""
+        return self.make("verify" if self.level == "verify" else "any")
+
+    def check(self, chain: Sequence[bytes], host: str) -> str:
+        """How the server proved itself, for the history: "dane", "mta-sts", "certificate" or "none". Raises MisuseError."""
+        if self.level == "dane":
+            if not dane.verify(self.records, chain, self.names, self.now_at):
+                raise MisuseError(f"the certificate of {host} is not the one its domain published (DANE)")
+            return "dane"
+        if self.level == "verify":
+            return "mta-sts" if self.why == "mta-sts" else "certificate"
+        return "none"
+
+
+class TlsPolicies:
+    """The Policies of `remote`."""
+
+    def __init__(
+        self,
+        *,
+        names: Resolver,
+        database: House,
+        clock: Clock,
+        policies: Policies,
+        port: int = 25,
+        make: Callable[[str], ssl.SSLContext] = make_context,
+    ) -> None:
+        self._names = names
+        self._database = database
+        self._clock = clock
+        self._policies = policies
+        self._port = port
+        self._make = cache(make)  # the authorities of a machine take milliseconds to read
+        self._seen: OrderedDict[str, int] = OrderedDict()
+        """When each domain was written down as speaking TLS; 0 for one that was not."""
+        self._refused: OrderedDict[str, float] = OrderedDict()
+
+    async def demand(self, domain: str, host: MailHost, *, require_tls: bool) -> Demand | Outcome:
+        """What this host of the domain has to show, or why it must not be used now."""
+        try:
+            by_dane = await self._dane(domain, host)
+        except LookupTrouble as trouble:
+            return Outcome(Fate.DEFERRED, "4.7.5", Reason.DNS, f"The keys of {host.name} could not be looked up: {trouble}.", host.name)
+        if by_dane is not None and (by_dane.level == "dane" or not require_tls):
+            return by_dane
+        policy = await self._policies.of(domain) if not domain.startswith("[") else None
+        if policy is not None and policy.mode == "enforce":
+            if not any(matches(pattern, host.name) for pattern in policy.hosts):
+                text = f"{domain} says that {host.name} does not take its mail (MTA-STS)."
+                return Outcome(Fate.DEFERRED, "4.7.5", Reason.TLS, text, host.name)
+            return Demand("verify", "mta-sts", make=self._make)
+        if require_tls:
+            if host.secure:
+                return Demand("verify", "requiretls", make=self._make)
+            text = f"The letter may travel by safe ways only (REQUIRETLS), and nobody vouches that {host.name} takes the mail of {domain}."
+            return Outcome(Fate.FAILED, "5.7.30", Reason.TLS, text, host.name)
+        if await self._spoke_tls(domain) and not self.downgraded(domain):
+            return Demand("encrypt", "remembered", make=self._make)
+        return Demand("may", make=self._make)
+
+    async def _dane(self, domain: str, host: MailHost) -> Demand | None:
+        if not host.secure or host.name.startswith("["):
+            return None
+        answer = await self._names.tlsa(f"_{self._port}._tcp.{host.name}")
+        if not answer.secure or not answer.values:
+            return None
+        records = dane.usable(answer.values)
+        if not records:
+            return Demand("encrypt", "dane", make=self._make)
+        return Demand("dane", "dane", (host.name, domain), records, self._clock.wall_s(), self._make)
+
+    async def _spoke_tls(self, domain: str) -> bool:
+        if domain not in self._seen:
+            self._remember(self._seen, domain, await self._database.read(partial(_seen_at, domain)))
+        seen = self._seen[domain]
+        return bool(seen) and (not self._clock.trusted() or self._clock.wall_s() - seen < SEEN_S)
+
+    async def met(self, domain: str, host: str, tls: str, verified: str) -> None:
+        """A conversation came about: `tls` is its version or ""."""
+        if not tls:
+            return
+        self._refused.pop(domain, None)
+        await self._spoke_tls(domain)
+        now = int(self._clock.wall_s())
+        if self._clock.trusted() and now - self._seen[domain] > RENEWED_S:
+            self._remember(self._seen, domain, now)
+            self._database.write_lazily(partial(_keep, domain, now, tls))
+
+    def missed(self, domain: str) -> None:
+        """TLS was offered no more, or broke."""
+        if domain not in self._refused:
+            self._remember(self._refused, domain, self._clock.mono_s())
+
+    def downgraded(self, domain: str) -> bool:
+        """The domain spoke TLS once and has refused it for so long that plain text is let pass."""
+        since = self._refused.get(domain)
+        return since is not None and self._clock.mono_s() - since >= GIVES_IN_S
+
+    @staticmethod
+    def _remember(table: "OrderedDict[str, int] | OrderedDict[str, float]", domain: str, value: float) -> None:
+        table[domain] = value  # type: ignore[assignment]
+        table.move_to_end(domain)
+        if len(table) > REMEMBERED:
+            table.popitem(last=False)
+
+
+def _seen_at(domain: str, connection: sqlite3.Connection) -> int:
+    row = connection.execute("SELECT seen_at FROM tls_memory WHERE domain = ?", (domain,)).fetchone()
+    return row[0] if row else 0
+
+
+def _keep(domain: str, now: int, tls: str, transaction: Transaction) -> None:
+    transaction.execute(
+        "INSERT INTO tls_memory VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET seen_at = excluded.seen_at, tls = excluded.tls",
+        (domain, now, tls),
+    )
+    transaction.execute("DELETE FROM tls_memory WHERE seen_at < ?", (now - SEEN_S,))

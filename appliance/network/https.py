@@ -1,0 +1,104 @@
+"""One small document over HTTPS, as MTA-STS policies are published: GET, no redirects, everything bounded (RFC 9112, RFC 8461 §3.3).
+
+How it fails: PeerError or MisuseError with a sentence; what was read until then is thrown away.
+"""
+
+import ssl
+from collections.abc import Sequence
+
+import trio
+
+from appliance.mail.errors import MisuseError, PeerError, PeerGone
+
+from .dial import dial
+
+HEAD_OCTETS = 16 * 2**10
+CHUNKS = 1000
+
+
+async def get(
+    host: str, path: str, addresses: Sequence[str], context: ssl.SSLContext, *, port: int = 443, most_octets: int, timeout_s: float
+) -> tuple[str, bytes]:
+    """(media type, body) of a 200 answer of `host` at the first address that answers. The certificate must be the host's."""
+    trouble: PeerError = PeerGone(f"{host} has no address")
+    with trio.move_on_after(timeout_s):
+        for address in addresses:
+            try:
+                return await _get(host, path, address, context, port, most_octets, timeout_s)
+            except PeerError as error:
+                trouble = error
+        raise trouble
+    raise PeerGone(f"{host} took too long")
+
+
+async def _get(
+    host: str, path: str, address: str, context: ssl.SSLContext, port: int, most_octets: int, timeout_s: float
+) -> tuple[str, bytes]:
+    stream = await dial(address, port, timeout_s=timeout_s, protocol="https")
+    try:
+        await stream.start_tls_as_client(context, host)
+        await stream.send(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAccept: text/plain\r\nConnection: close\r\n\r\n".encode())
+        octets = b""
+        while b"\r\n\r\n" not in octets:
+            if len(octets) > HEAD_OCTETS:
+                raise MisuseError(f"{host} answers with an endless header")
+            octets += await _more(stream, timeout_s)
+        head, _, body = octets.partition(b"\r\n\r\n")
+        fields = _fields(head, host)
+        chunked = fields.get("transfer-encoding", "").lower() == "chunked"
+        length = fields.get("content-length", "")
+        while not _complete(body, chunked, length):
+            if len(body) > most_octets:
+                raise MisuseError(f"{host} answers with more than {most_octets} octets")
+            try:
+                body += await _more(stream, timeout_s)
+            except PeerGone:
+                if chunked or length:
+                    raise
+                break  # without a length the end of the connection is the end
+        body = _dechunked(body) if chunked else body[: int(length)] if length.isdecimal() else body
+        if len(body) > most_octets:
+            raise MisuseError(f"{host} answers with more than {most_octets} octets")
+        return fields.get("content-type", "").partition(";")[0].strip().lower(), body
+    finally:
+        with trio.move_on_after(1, shield=True):
+            await stream.aclose()
+
+
+async def _more(stream: "object", timeout_s: float) -> bytes:
+    octets: bytes = await stream.receive(timeout_s)  # type: ignore[attr-defined]
+    if not octets:
+        raise PeerGone("the connection ended")
+    return octets
+
+
+def _fields(head: bytes, host: str) -> dict[str, str]:
+    status, *lines = head.decode("latin-1").split("\r\n")
+    words = status.split(" ", 2)
+    if len(words) < 2 or not words[0].startswith("HTTP/1.") or words[1] != "200":
+        raise MisuseError(f"{host} answers {status[:80]!a}")
+    return {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def _complete(body: bytes, chunked: bool, length: str) -> bool:
+    if chunked:
+        return body.endswith(b"0\r\n\r\n")
+    return length.isdecimal() and len(length) < 10 and len(body) >= int(length)
+
+
+def _dechunked(body: bytes) -> bytes:
+    out, at = b"", 0
+    for _ in range(CHUNKS):
+        line, found, _ = body[at:].partition(b"\r\n")
+        try:
+            size = int(line.partition(b";")[0], 16)
+        except ValueError:
+            raise MisuseError("the answer's chunks make no sense") from None
+        if not found or size < 0:
+            break
+        if not size:
+            return out
+        at += len(line) + 2
+        out += body[at : at + size]
+        at += size + 2
+    raise MisuseError("the answer's chunks do not end")
