@@ -149,12 +149,6 @@ class Conversation:
         if self.offer.size_octets and octets > self.offer.size_octets:
             text = f"The other house takes letters of at most {self.offer.size_octets / 1e6:.1f} MB."
             return self._outcome(Fate.FAILED, "5.3.4", Reason.TOO_BIG, text)
-        if parcel.smtputf8 and not self.offer.smtputf8:
-            text = "The addresses or the header of this letter need SMTPUTF8, which the other house does not speak."
-            return self._outcome(Fate.FAILED, "5.6.7", Reason.CONVERSION, text)
-        if parcel.body != "7BIT" and not self.offer.eightbitmime:
-            text = "The other house takes letters in 7-bit form only, and this one is not."
-            return self._outcome(Fate.FAILED, "5.6.3", Reason.CONVERSION, text)
         if parcel.require_tls and not (self.offer.requiretls and self.stream.secure):
             text = "The sender asked for safe ways only (REQUIRETLS), and the other house does not promise one."
             return self._outcome(Fate.FAILED, "5.7.30", Reason.TLS, text)

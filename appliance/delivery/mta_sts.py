@@ -8,11 +8,11 @@ Kept on the card, lazily; at most POLICIES, those that end first go. How it fail
 """
 
 import re
-import sqlite3
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from appliance.database.database import House
 from appliance.database.writer import Transaction
@@ -168,7 +168,7 @@ def _parsed(octets: bytes) -> Policy | None:
         return None
 
 
-def _load(domain: str, connection: sqlite3.Connection) -> tuple[str, bytes, int] | None:
+def _load(domain: str, connection: Any) -> tuple[str, bytes, int] | None:
     row: tuple[str, bytes, int] | None = connection.execute(
         "SELECT id, policy, until_at FROM sts_policy WHERE domain = ?", (domain,)
     ).fetchone()

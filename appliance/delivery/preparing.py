@@ -17,6 +17,7 @@ from appliance.mail.parcel import Parcel, Pieces
 from appliance.protocol.smtp.client import Offer
 
 from .author import under_address
+from .conversion import convert
 from .way import Way
 
 
@@ -41,6 +42,10 @@ class Preparing:
             pieces = under_address(parcel.pieces, way.author, theirs)
             parcel = replace(parcel, sender=way.author, pieces=pieces)
             signed_for = ""
+        made = await convert(parcel, offer)
+        if isinstance(made, Outcome):
+            return made
+        parcel = made
         if self._signer is not None and signed_for:
             signature = await self._signer.sign(ascii_domain(signed_for), parcel.pieces)
             if signature:

@@ -15,12 +15,12 @@ Looking up TLSA of a secure zone must not fail silently: no answer is a wait (RF
 Remembering costs the card one lazy row a domain in RENEWED_S. In memory: REMEMBERED domains.
 """
 
-import sqlite3
 import ssl
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import Any
 
 from appliance.database.database import House
 from appliance.database.writer import Transaction
@@ -169,7 +169,7 @@ class TlsPolicies:
             table.popitem(last=False)
 
 
-def _seen_at(domain: str, connection: sqlite3.Connection) -> int:
+def _seen_at(domain: str, connection: Any) -> int:
     row = connection.execute("SELECT seen_at FROM tls_memory WHERE domain = ?", (domain,)).fetchone()
     return row[0] if row else 0
 

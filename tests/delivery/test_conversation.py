@@ -117,8 +117,6 @@ async def test_ehlo_unknown_helo_does() -> None:
 @pytest.mark.parametrize(
     ("words", "offer", "status", "reason"),
     [
-        ({"smtputf8": True}, (), "5.6.7", Reason.CONVERSION),
-        ({"body": "8BITMIME"}, (), "5.6.3", Reason.CONVERSION),
         ({"require_tls": True}, ("REQUIRETLS",), "5.7.30", Reason.TLS),
         ({}, ("SIZE 10",), "5.3.4", Reason.TOO_BIG),
     ],

@@ -109,9 +109,7 @@ def encode_mail(parcel: Parcel, offer: Offer, octets: int) -> bytes:
     parts = [b"MAIL FROM:<", encode_address(parcel.sender) if parcel.sender else b"", b">"]
     if offer.size:
         parts.append(b" SIZE=%d" % octets)
-    if parcel.body == "BINARYMIME" and offer.binarymime:
-        parts.append(b" BODY=BINARYMIME")
-    elif parcel.body != "7BIT" and offer.eightbitmime:
+    if parcel.body != "7BIT" and offer.eightbitmime:
         parts.append(b" BODY=8BITMIME")
     if parcel.smtputf8 and offer.smtputf8:
         parts.append(b" SMTPUTF8")
