@@ -238,6 +238,27 @@ class Hands:
 
         return told(await self._outgoing.queue.timeline(request.word))
 
+    async def domain_records(self, request: controls.DomainRecords) -> Answer:
+        from appliance.system.dns_advice import records, zone_text
+
+        facts = await self._outgoing.about(request.name)
+        found = records(facts)
+        rows = [{"name": one.name, "kind": one.kind, "value": one.value, "why": one.why} for one in found]
+        unknown = f"; how the world sees this box is not known here: add A or AAAA records of {facts.host_name} yourself"
+        text = f"; for {facts.domain}, to be published where its name servers are managed\n{zone_text(found)}"
+        return Answer(text if facts.addresses else f"{text}\n{unknown}", {"domain": facts.domain, "records": rows})
+
+    async def domain_check(self, request: controls.DomainCheck) -> Answer:
+        from appliance.system.dns_advice import check, findings_text
+
+        facts = await self._outgoing.about(request.name)
+        found = await check(facts, self._outgoing.resolver())
+        rows = [
+            {"name": one.record.name, "kind": one.record.kind, "state": one.state, "found": one.found, "advice": one.advice}
+            for one in found
+        ]
+        return Answer(findings_text(found), {"domain": facts.domain, "findings": rows})
+
     # --- certificate -----------------------------------------------------------------------------
 
     async def show_certificate(self, request: controls.ShowCertificate) -> Answer:
@@ -297,6 +318,8 @@ _TABLE: tuple[tuple[type, Callable[[Hands, Any], Awaitable[Answer]]], ...] = (
     (controls.CancelLetter, Hands.cancel_letter),
     (controls.FlushQueue, Hands.flush_queue),
     (controls.TrackLetter, Hands.track_letter),
+    (controls.DomainRecords, Hands.domain_records),
+    (controls.DomainCheck, Hands.domain_check),
     (controls.ShowCertificate, Hands.show_certificate),
     (controls.ExportCertificate, Hands.export_certificate),
     (controls.RenewCertificate, Hands.renew_certificate),

@@ -6,12 +6,14 @@ leaves: a house that only receives pays nothing for it.
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
 
 from appliance.delivery.held import AtHome, Carriers
+from appliance.delivery.line import Line, sentence
 from appliance.delivery.outward import Outward, Rewriting
 from appliance.delivery.route import Routes, Rule
 from appliance.delivery.runner import Limits, Runner
@@ -24,11 +26,13 @@ from appliance.queue.schedule import Intervals
 from appliance.status.events import LineState
 from appliance.system.certificates import box_addresses
 from appliance.system.dkim_files import DkimFiles
+from appliance.system.settings import PROTOCOLS
 
 if TYPE_CHECKING:
     from appliance.accounts.directory import Directory
     from appliance.app import Rooms
     from appliance.database.writer import Transaction
+    from appliance.delivery.mx import MailHosts
     from appliance.delivery.notices import TellSender
     from appliance.delivery.trip import Carrier
     from appliance.mail.envelope import Recipient
@@ -36,8 +40,11 @@ if TYPE_CHECKING:
     from appliance.mailauth.dkim_sign import Signer
     from appliance.network.resolver import Resolver
     from appliance.queue.item import Item
+    from appliance.system.dns_advice import Facts as DnsFacts
     from appliance.system.settings import RelaySettings
 
+USUAL = {2525: 25, 2587: 587, 2465: 465, 2143: 143, 2993: 993, 2110: 110, 2995: 995}
+"""The ports of a house tried out without rights, and what the world knows the service by."""
 USUAL_PORTS = {"tls": 465, "starttls": 587, "none": 25}
 SRS_SECRET = "srs_secret"  # noqa: S105 - the name of a row
 SECRET_OCTETS = 32
@@ -69,8 +76,11 @@ class Outgoing:
         rewriting = Rewriting(secret, rooms.clock)
         self.ways = WaysOut(lanes=self.routes, rewritten=rewriting, holds=True)
         self.outward = Outward(queue=self.queue, routes=self.routes, rewriting=rewriting, is_local=directory.is_local)
+        self._line_moved = trio.Event()
         self.dkim = DkimFiles(rooms.directory.path / "dkim", say=rooms.journal.say)
         self._resolver: Resolver | None = None
+        self._hosts: MailHosts | None = None
+        self.line = Line(self.hosts, rooms.clock, self._line_changed, port=settings.port)
         self._notices: TellSender | None = None
         self.runner = Runner(
             queue=self.queue,
@@ -96,7 +106,13 @@ class Outgoing:
         """For ever; begins anew after a crash."""
         task_status.started()
         self._tell_line()
-        await self.runner.run()
+        async with trio.open_nursery() as nursery:
+            if self._rooms.settings.sending.check_line and self._rooms.settings.sending.direct != "never":
+                stands_for_real = any(where.endswith(":25") for where in self._rooms.settings.listen.smtp)
+                nursery.start_soon(partial(self.line.run, at_start=stands_for_real))
+            nursery.start_soon(self._rehome_when_asked)
+            await self.runner.run()
+            nursery.cancel_scope.cancel()
 
     async def drain(self) -> None:
         self.runner.drain()
@@ -116,15 +132,51 @@ class Outgoing:
             raise SetupError(f'There is no relay "{route}".', f"Choose from {known}; relays are named in the settings, [[relay]].")
         return lambda item, recipient: f"@{route}"
 
+    async def about(self, name: str) -> "DnsFacts":
+        """What is to be published for a domain; "" is the first one. Raises SetupError."""
+        from appliance.accounts.domains import read_domain
+        from appliance.mailauth.dkim_keys import records
+        from appliance.system.dns_advice import Facts
+
+        rooms = self._rooms
+        domain = read_domain(name) if name else next(iter(rooms.domains), "")
+        if domain not in rooms.domains:
+            known = ", ".join(rooms.domains) or "none yet"
+            raise SetupError(f'"{name}" is not a domain of this house ({known}).', "To have it: pillarbox domain add NAME")
+        listen, wire = rooms.settings.listen, ascii_domain(domain)
+        services = [(protocol, int(places[0].rpartition(":")[2])) for protocol in PROTOCOLS if (places := getattr(listen, protocol))]
+        return Facts(
+            domain=wire,
+            host_name=ascii_domain(rooms.host_name()),
+            addresses=tuple(address for address in box_addresses() if is_global(address)),
+            services=tuple((protocol, USUAL.get(port, port)) for protocol, port in services),
+            dkim=tuple(records(await self.dkim.ensure())) if rooms.settings.sending.sign else (),
+            relays=tuple(one.spf for one in rooms.settings.relay if one.spf),
+            postmaster=f"postmaster@{wire}",
+        )
+
     def in_words(self, route: str) -> str:
         return "straight to the other house" if route == "direct" else f"by the relay {route}"
 
     # --- the line --------------------------------------------------------------------------------
 
+    def _line_changed(self, port_25: str) -> None:
+        self.routes.line_closed = port_25 == "blocked"
+        self._tell_line()
+        self._line_moved.set()
+
     def _tell_line(self) -> None:
-        route = self.routes.route
-        said = {"direct": "Letters leave straight to other houses.", "none": self.routes.sentence}
-        self._rooms.board.publish(LineState("unknown", route, said.get(route, f"Letters leave by the {route}.")))
+        port_25, route = self.line.port_25, self.routes.route
+        self._rooms.board.publish(LineState(port_25, route, sentence(port_25, route)))
+
+    async def _rehome_when_asked(self) -> None:
+        """Letters that wait take the way that works as soon as it is known which one does."""
+        while True:
+            await self._line_moved.wait()
+            self._line_moved = trio.Event()
+            await self.queue.rehome(self.routes.leads, self.outward.lane_of)
+            if not self.routes.line_closed:
+                await self.queue.flush()
 
     def notices(self) -> "TellSender":
         """Who tells senders what became of their letters; one for the house, so that its limits hold."""
@@ -155,21 +207,28 @@ class Outgoing:
             )
         return self._resolver
 
+    def hosts(self) -> "MailHosts":
+        """Who takes the mail of a domain."""
+        if self._hosts is None:
+            from appliance.delivery.mx import MailHosts
+
+            rooms = self._rooms
+            self._hosts = MailHosts(
+                self.resolver(),
+                rooms.clock,
+                own_names=lambda: (rooms.host_name(), *rooms.domains),
+                own_addresses=lambda: ("127.0.0.1", "::1", *box_addresses()),
+                private=rooms.settings.sending.private_addresses,
+            )
+        return self._hosts
+
     def _remote(self) -> "Carrier":
         from appliance.delivery.mta_sts import Policies, fetcher
-        from appliance.delivery.mx import MailHosts
         from appliance.delivery.remote import Remote
         from appliance.delivery.tls_policy import TlsPolicies, make_context
         from appliance.mailauth.dkim_sign import Signer
 
         rooms, settings, directory = self._rooms, self._rooms.settings.sending, self._rooms.accounts.directory
-        hosts = MailHosts(
-            self.resolver(),
-            rooms.clock,
-            own_names=lambda: (rooms.host_name(), *rooms.domains),
-            own_addresses=lambda: ("127.0.0.1", "::1", *box_addresses()),
-            private=settings.private_addresses,
-        )
 
         names = self.resolver()
         policies = Policies(
@@ -181,11 +240,12 @@ class Outgoing:
             return directory.is_local(address.domain) and any(person in people for person in directory.resolve(address).people)
 
         return Remote(
-            hosts=hosts,
+            hosts=self.hosts(),
             our_name=lambda: ascii_domain(rooms.host_name()),
             clock=rooms.clock,
             port=settings.port,
             is_theirs=is_theirs,
+            reached=self.line.met,
             policies=TlsPolicies(names=names, database=rooms.database, clock=rooms.clock, policies=policies, port=settings.port),
             signer=Signs(self.dkim, Signer(lambda: self.dkim.keys, rooms.clock), rooms.journal.say) if settings.sign else None,
         )
@@ -234,6 +294,13 @@ def _rule(one: "RelaySettings") -> Rule:
     relay = Relay(one.name, one.host, port, one.security, one.user, secret, one.any_certificate)
     domains = tuple(f".{ascii_domain(name[1:])}" if name[0] == "." else ascii_domain(name) for name in map(str.lower, one.domains))
     return Rule(relay, domains, one.person, parse_address(one.address) if one.address else None)
+
+
+def is_global(address: str) -> bool:
+    """Can the world reach it?"""
+    from ipaddress import ip_address
+
+    return ip_address(address).is_global
 
 
 def _server(text: str) -> tuple[str, int]:

@@ -60,6 +60,15 @@ class Mx:
 
 
 @dataclass(frozen=True, slots=True)
+class Srv:
+    """RFC 2782; weights are for those who have several."""
+
+    priority: int
+    port: int
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tlsa:
     """RFC 6698 §2.1."""
 
@@ -105,6 +114,12 @@ class Resolver:
 
     async def tlsa(self, name: str) -> Answer[Tlsa]:
         return await self._ask(name, "TLSA", lambda one: Tlsa(one.usage, one.selector, one.mtype, bytes(one.cert)))
+
+    async def cname(self, name: str) -> Answer[str]:
+        return await self._ask(name, "CNAME", lambda one: _plain(one.target))
+
+    async def srv(self, name: str) -> Answer[Srv]:
+        return await self._ask(name, "SRV", lambda one: Srv(one.priority, one.port, _plain(one.target)))
 
     async def ptr(self, address: str) -> Answer[str]:
         """The names of an address."""

@@ -1,0 +1,159 @@
+"""The lamps' player: which lamp shows what, and the next instant a level changes. Pure: it is told what time it is.
+
+All lamps that show one meaning share one rhythm, so ten blinking lamps wake the house no oftener than one. A lamp
+is told a level only when it changes.
+
+How it fails: whatever a lamp raises, it is left out from then on, and one sentence says so.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from .patterns import ON_LEVEL, PATTERNS, Colour, Pattern
+
+GAMMA = 2.2
+"""The eye finds a lamp half as bright at a fifth of its light."""
+
+
+class Lamp(Protocol):
+    """One lamp; may raise anything at any time. `dims` says whether it knows more than on and off."""
+
+    @property
+    def dims(self) -> bool: ...
+
+    def set(self, level: float, colour: Colour) -> None:
+        """`level` 0 to 1 as the eye sees it; must not block."""
+        ...
+
+    def close(self) -> None:
+        """Dark, or as it was before the house had it."""
+        ...
+
+
+def duty_of(level: float) -> float:
+    """The part of the time a lamp is lit to look so bright, 0 to 1."""
+    return min(max(level, 0.0), 1.0) ** GAMMA
+
+
+class Fitted:
+    """A lamp in its place: what it is called in sentences, and the meanings it is for."""
+
+    __slots__ = ("_told", "lamp", "meaning", "name", "shows")
+
+    def __init__(self, name: str, lamp: Lamp, shows: frozenset[str]) -> None:
+        self.name = name
+        self.lamp = lamp
+        self.shows = shows
+        self.meaning = ""
+        """What it shows now; "" is dark."""
+        self._told: tuple[float, Colour] | None = None
+
+    def set(self, level: float, colour: Colour) -> None:
+        if self._told != (level, colour):
+            self.lamp.set(level, colour)
+            self._told = (level, colour)
+
+
+class _Cursor:
+    """One rhythm being played."""
+
+    __slots__ = ("begun", "index", "next_at", "pattern")
+
+    def __init__(self, pattern: Pattern, now: float) -> None:
+        self.pattern = pattern
+        self.begun = now
+        self.index = 0
+        self.next_at = now + pattern.steps[0][1]
+
+    def advance(self, now: float) -> bool:
+        """To the step that `now` falls into; whether it is another one."""
+        if now < self.next_at:
+            return False
+        steps = self.pattern.steps
+        if now - self.next_at >= self.pattern.period_s:  # the machine slept, or was too busy: begin again
+            self.begun, self.index, self.next_at = now, 0, now + steps[0][1]
+            return True
+        while self.next_at <= now:
+            self.index = (self.index + 1) % len(steps)
+            self.next_at += steps[self.index][1]
+        return True
+
+
+class Player:
+    """Plays on `lamps`; `show` says what holds, `advance` moves on, `next_at` is when to call it again."""
+
+    def __init__(self, lamps: Sequence[Fitted], say: Callable[[str], None], patterns: Iterable[Pattern] = PATTERNS) -> None:
+        self.lamps = list(lamps)
+        self._say = say
+        self._patterns = {pattern.meaning: pattern for pattern in patterns}
+        self._cursors: dict[str, _Cursor] = {}
+        self._dim = 1.0
+        self._night = False
+
+    def show(self, held: Sequence[str], now: float, *, dim: float = 1.0) -> None:
+        """Each lamp shows the first of `held` it is for, `dim` times as bright; below 1 it is night."""
+        self._dim, self._night = dim, dim < 1.0
+        for fitted in self.lamps:
+            fitted.meaning = next((meaning for meaning in held if meaning in fitted.shows), "")
+        wanted = {fitted.meaning for fitted in self.lamps if fitted.meaning}
+        self._cursors = {meaning: self._cursors.get(meaning) or _Cursor(self._patterns[meaning], now) for meaning in wanted}
+        for cursor in self._cursors.values():
+            cursor.advance(now)
+        self._light(self.lamps)
+
+    def begin_again(self) -> None:
+        """The next `show` plays every rhythm from its beginning."""
+        self._cursors = {}
+
+    def advance(self, now: float) -> None:
+        """Bring every lamp to the level of this instant."""
+        moved = [meaning for meaning, cursor in self._cursors.items() if cursor.advance(now)]
+        if moved:
+            self._light([fitted for fitted in self.lamps if fitted.meaning in moved])
+
+    @property
+    def next_at(self) -> float:
+        """When a level changes next; infinite when all are dark."""
+        return min((cursor.next_at for cursor in self._cursors.values()), default=math.inf)
+
+    def whole_cycles_at(self, meaning: str, now: float, cycles: int) -> float:
+        """The instant `cycles` full rounds of a rhythm are over, counted from the end of the one under way."""
+        period_s = self._patterns[meaning].period_s
+        cursor = self._cursors.get(meaning)
+        if cursor is None:
+            return now + cycles * period_s
+        return cursor.begun + (math.ceil((now - cursor.begun) / period_s - 1e-6) + cycles) * period_s
+
+    def _light(self, lamps: Sequence[Fitted]) -> None:
+        for fitted in lamps:
+            cursor = self._cursors.get(fitted.meaning)
+            try:
+                if cursor is None:
+                    fitted.set(0.0, (0.0, 0.0, 0.0))
+                else:
+                    fitted.set(self._level(fitted, cursor), cursor.pattern.colour)
+            except Exception as fault:  # the guard around drivers of others: a lamp never disturbs mail
+                self._say(f"{fitted.name} failed and is left out: {fault or type(fault).__name__}.")
+                self.lamps.remove(fitted)
+
+    def _level(self, fitted: Fitted, cursor: _Cursor) -> float:
+        level = cursor.pattern.steps[cursor.index][0]
+        if fitted.lamp.dims:
+            return level * self._dim
+        if self._night and cursor.pattern.quiet:
+            return 0.0
+        return 1.0 if level >= ON_LEVEL else 0.0
+
+    def close(self) -> None:
+        """Every lamp left is given back."""
+        while self.lamps:
+            close(self.lamps.pop(), self._say)
+
+
+def close(fitted: Fitted, say: Callable[[str], None]) -> None:
+    """Give one lamp back, whatever it says to that."""
+    try:
+        fitted.lamp.close()
+    except Exception as fault:  # the guard around drivers of others
+        say(f"{fitted.name} could not be given back: {fault or type(fault).__name__}.")

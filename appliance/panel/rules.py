@@ -1,0 +1,99 @@
+"""What the lamps say: one row a meaning, most urgent first; a lamp shows the first of its meanings that holds.
+
+Troubles are read from the conditions' keys, so lamps, console and `pillarbox status` cannot disagree. Conditions that
+ask nothing of anybody ("guessing", "session-faults") light no lamp: a lamp that always blinks is soon not looked at.
+A momentary meaning is shown when something `happened` between two pictures, for a few seconds.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from appliance.status.snapshot import Snapshot
+
+HOUSE, TROUBLE, MAIL = "house", "trouble", "mail"
+GROUPS: tuple[tuple[str, str], ...] = (
+    (HOUSE, "Leave the plug in"),
+    (TROUBLE, "Something needs you"),
+    (MAIL, "All is well"),
+)
+"""A lamp can be for one of these alone; the words are the card's headings."""
+
+
+def _never(before: Snapshot, now: Snapshot) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`sentence` says on the card what is so and what to do."""
+
+    meaning: str
+    group: str
+    holds: Callable[[Snapshot], bool]
+    sentence: str
+    happened: Callable[[Snapshot, Snapshot], bool] = _never
+
+
+def _phase(name: str) -> Callable[[Snapshot], bool]:
+    return lambda s: s.phase == name
+
+
+def _condition(*keys: str) -> Callable[[Snapshot], bool]:
+    return lambda s: any(condition.key in keys for condition in s.conditions)
+
+
+def _arrived(before: Snapshot, now: Snapshot) -> bool:
+    return now.letters_accepted > before.letters_accepted
+
+
+def _went(before: Snapshot, now: Snapshot) -> bool:
+    return before.queue.trying > 0 or now.letters_sent > before.letters_sent
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("recovering", HOUSE, _phase("recovering"), "Power was lost: the house puts its data in order."),
+    Rule("starting", HOUSE, _phase("starting"), "The house is starting."),
+    Rule("updating", HOUSE, _condition("updating"), "A new version is being put in place."),
+    Rule("closing", HOUSE, _phase("draining"), "The house is closing. Wait for the spark."),
+    Rule("safe", HOUSE, _phase("stopped"), "The house is closed. The plug may be pulled."),
+    Rule(
+        "card", TROUBLE, _condition("storage-broken", "storage-full", "storage-low", "storage-wearing"),
+        "The card is full, nearly full, or wearing out.",
+    ),
+    Rule("broken", TROUBLE, _condition("listener-down", "part-down"), "A part of the house does not work."),
+    Rule("stuck", TROUBLE, _condition("queue-stuck"), "Letters cannot leave and need you."),
+    Rule(
+        "certificate", TROUBLE, _condition("certificate-over", "certificate-ending", "certificate-trouble"),
+        "The certificate is ending, or a new one does not fit.",
+    ),
+    Rule("network", TROUBLE, _condition("no-network", "line-closed"), "No network, or letters cannot get out."),
+    Rule("clock", TROUBLE, _condition("clock"), "The clock is not set: connect the internet."),
+    Rule("look", TROUBLE, _condition("sending-limited", "no-people"), "Something else: ask the console."),
+    Rule("arrived", MAIL, lambda s: False, "Mail just arrived.", _arrived),
+    Rule("going", MAIL, lambda s: s.queue.trying > 0, "A letter is going out.", _went),
+    Rule("waiting", MAIL, lambda s: s.queue.waiting > 0, "Letters wait for their next try."),
+    Rule("ready", MAIL, _phase("ready"), "Ready."),
+)  # fmt: skip
+ALL: frozenset[str] = frozenset(rule.meaning for rule in RULES)
+
+
+def meanings_of(s: Snapshot) -> tuple[str, ...]:
+    """Every meaning that holds, most urgent first."""
+    return tuple(rule.meaning for rule in RULES if rule.holds(s))
+
+
+def moments(before: Snapshot, now: Snapshot) -> tuple[str, ...]:
+    """What happened between two pictures and is worth a few seconds."""
+    return tuple(rule.meaning for rule in RULES if rule.happened(before, now))
+
+
+def shown_by(words: str) -> frozenset[str]:
+    """The meanings of "all" or of groups and meanings with commas between; raises ValueError with a sentence."""
+    found: set[str] = set()
+    for word in words.split(","):
+        of_group = {rule.meaning for rule in RULES if word in ("all", rule.group, rule.meaning)}
+        if not of_group:
+            known = ", ".join(["all", *(name for name, _ in GROUPS), *(rule.meaning for rule in RULES)])
+            raise ValueError(f"A lamp cannot show {word!r}; it can show {known}.")
+        found |= of_group
+    return frozenset(found)
