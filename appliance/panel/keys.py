@@ -115,3 +115,9 @@ class Keys:
         if state == "csi" and character == "~":
             return TILDES.get(held.partition(";")[0], NOISE)
         return FINALS.get(character, NOISE)
+
+
+def moved(key: str, page: int, everything: int) -> int | None:
+    """How far a movement key goes; None for any other key."""
+    far = (("page up", -page), ("page down", page), ("home", -everything), ("end", everything))
+    return next((step for name, step in (("up", -1), ("k", -1), ("down", 1), ("j", 1), *far) if name == key), None)

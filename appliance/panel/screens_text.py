@@ -12,8 +12,8 @@ from appliance.status.journal import clean as escaped
 WIDTH = 79
 """Columns used of 80: writing the last one makes some terminals begin a new line."""
 HEIGHT = 24
-BODY = HEIGHT - 3
-"""Lines between the title and the message; the last line shows the keys."""
+BODY = HEIGHT - 4
+"""Lines between the title and the message; the last two show the keys."""
 LONGEST = 4000
 """Characters of one foreign text that are looked at."""
 

@@ -1,0 +1,169 @@
+"""The screens: a snapshot and the box's own figures to lines of text, the frame around them, and the first screen. Pure.
+
+    line 0         the box's name, the screen's, what the person may do, the clock
+    lines 1..20    the body
+    line 21        what was just said, or the question being asked, or what is being typed
+    line 22, 23    the keys of this screen, and the screens' own
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import gmtime, strftime
+
+from appliance.status.snapshot import Condition, Snapshot
+
+from .screens_text import (
+    BLANK,
+    BODY,
+    HEIGHT,
+    KEYS,
+    STRONG,
+    TICK,
+    TITLE,
+    WIDTH,
+    Line,
+    Picture,
+    count,
+    fit,
+    line,
+    size,
+    span,
+    stamp,
+    when,
+    wrap,
+)
+
+HEALTH = 4
+"""Lines of the first screen for what needs attention; key h shows all of it."""
+RECENT = 3
+NAMES = ("Overview", "Queue", "Letters", "People", "Network", "Domain", "Certs", "Logs", "Power")
+TABS = " ".join(f"{number} {name}" for number, name in enumerate(NAMES, 1))
+MARKS = (("critical", "!!"), ("warning", "! "), ("notice", "- "))
+
+HELP = """\
+The whole box in one window. It shows itself anew whenever something happens.
+
+1 to 9        the screens named on the last line
+Up, Down      choose a line (j, k do the same); Page Up, Page Down, Home, End
+Enter         more about the chosen line
+Esc           back (so does backspace); q leaves, and locks
+h             on the first screen: everything that needs you, and what helps
+others        as the line above the last says: each screen has its own
+
+Looking is open to whoever stands at the box. Changing something asks for the
+admin password, and asks again after some minutes without a key or when the
+cable was out. What cannot be taken back asks once more: y does it, any other
+key leaves everything as it was.
+
+Ctrl-L        draw the screen again
+t             plain lines and back, for terminals that know no commands
+
+A VT100 or its kin of 80 by 24 is right: screen, minicom, tio, PuTTY, with
+XON/XOFF. All times are UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the snapshot does not know: the box itself. `temperature_c` is None where it cannot be measured."""
+
+    host: str = ""
+    addresses: tuple[str, ...] = ()
+    memory_octets: int = 0
+    temperature_c: float | None = None
+    written_octets_today: int = 0
+
+
+def frame(
+    name: str, body: Sequence[Line], s: Snapshot, machine: Machine, *, rights: str, message: str, hint: str, typing: bool = False
+) -> Picture:
+    """A whole picture; `typing` puts the cursor behind the message, whose end then counts more than its beginning."""
+    right = f"{rights}  {strftime('%a %d %b %H:%M UTC', gmtime(max(0, s.at)))}"
+    left = fit(f"{machine.host or 'Pillarbox'}  {name}", WIDTH - len(right) - 2)
+    shown = [line(left.ljust(WIDTH - len(right)) + right, TITLE), *body[:BODY]]
+    shown += [BLANK] * (HEIGHT - 3 - len(shown))
+    cursor = None
+    if typing:
+        message = message if len(message) < WIDTH else ".." + message[-(WIDTH - 3) :]
+        cursor = (HEIGHT - 3, len(message))
+    shown += [line(message, STRONG), line(hint), line(TABS, KEYS)]
+    return Picture(tuple(shown), name, cursor)
+
+
+def _told(one: Condition) -> list[str]:
+    return wrap(f"{dict(MARKS).get(one.severity, '- ')} {one.sentence} {one.remedy}", indent="   ")
+
+
+def health(s: Snapshot, most: int = 1000) -> list[Line]:
+    """What needs attention, worst first, in at most `most` lines."""
+    if not s.conditions:
+        return [line("All is well.")]
+    shown: list[Line] = []
+    for at, one in enumerate(s.conditions):
+        rows = [line(row, STRONG if one.severity != "notice" else "") for row in _told(one)]
+        left = len(s.conditions) - at
+        if len(shown) + len(rows) > most - (left > 1):
+            return [*shown, line(f"   and {count(left, 'thing')} more that {'needs' if left == 1 else 'need'} you: press h")]
+        shown += rows
+    return shown
+
+
+def overview(s: Snapshot, machine: Machine, notice: str = "") -> list[Line]:
+    """The first screen."""
+    shown = [line(f"{s.phase.capitalize()}   {', '.join(machine.addresses) or 'no address'}")]
+    said = [line(notice, STRONG)] if notice else []
+    said += health(s, HEALTH - len(said))
+    shown += said + [BLANK] * (HEALTH - len(said)) + [BLANK]
+    q = s.queue
+    waits = f"{q.waiting} waiting, {q.held} held"
+    if q.trying:
+        waits += f", {q.trying} being tried"
+    if q.oldest_at:
+        waits += f"; oldest since {when(q.oldest_at, s.at)}"
+    if q.next_try_at:
+        waits += f"; next try {when(q.next_try_at, s.at)}"
+    shown.append(line(f"Queue     {waits if q.waiting or q.held else 'empty: every letter has left'}"))
+    shown.append(line(f"Way out   {s.line.sentence or 'not looked at yet'}"))
+    shown.append(line(f"Sessions  {_sessions(s)}"))
+    came = f"{count(s.letters_accepted, 'letter')}, {size(s.letters_octets)}"
+    shown.append(line(f"In        {came}; {s.letters_refused} refused at the door"))
+    shown += _few([f"  {when(one.at, s.at):>11}  {one.sender or '<>'} by {one.protocol}, {size(one.octets)}" for one in s.deliveries])
+    shown.append(line(f"Out       {count(s.letters_sent, 'recipient')} reached, {s.letters_failed} given up"))
+    shown += _few([f"  {when(one.at, s.at):>11}  {one.what} to {one.domain}: {one.text}" for one in s.sendings])
+    card = s.storage
+    space = f"{size(card.free_octets)} of {size(card.total_octets)} free, mail {size(card.mail_octets)}"
+    space = space if card.total_octets else "not looked at yet"
+    shown.append(line(f"Card      {space}; {size(machine.written_octets_today)} written today"))
+    heat = f"; {machine.temperature_c:.0f} C" if machine.temperature_c is not None else ""
+    shown.append(line(f"Box       memory {size(machine.memory_octets)}{heat}; running for {span(s.running_s)}", TICK))
+    shown.append(line(f"Clock     {stamp(s.at)}, {'set' if s.clock_trusted else 'not set yet'}", TICK))
+    return shown
+
+
+def _few(rows: list[str]) -> list[Line]:
+    return [line(row) for row in rows[:RECENT]] + [BLANK] * (RECENT - len(rows))
+
+
+def _sessions(s: Snapshot) -> str:
+    busy = ", ".join(f"{row.protocol} {row.open}" for row in s.sessions if row.open)
+    told = f"{s.sessions_open} open" + (f" ({busy})" if busy else "")
+    return f"{told}, {sum(row.opened for row in s.sessions)} so far; {count(s.logins.failed, 'wrong password')}"
+
+
+def text_body(text: Sequence[str], offset: int, *, more: bool = True) -> list[Line]:
+    """A page of ready lines from `offset` on; says when there are more."""
+    shown = [line(row) for row in text[offset : offset + BODY]]
+    if more and offset + BODY < len(text):
+        shown[-1] = line(f"   -- {count(len(text) - offset - BODY + 1, 'line')} more: Down --")
+    return shown
+
+
+def power(s: Snapshot, *, stop: bool, again: bool) -> list[Line]:
+    """What ending the box means, before anybody does it."""
+    q, rows = s.queue, [f"The house is {s.phase} and has run for {span(s.running_s)}.", ""]
+    rows.append(f"{count(s.sessions_open, 'session')} open, {count(q.trying, 'letter')} being handed over, {q.waiting} waiting to leave.")
+    rows += wrap("Nothing that was acknowledged is lost, whichever way the box ends: by these keys, or by its plug.", 78)
+    rows += ["", "s   shut the box down in order; the lights say when it is safe to unplug" if stop else ""]
+    rows.append("b   end the house in order and start it again; mail programs come back by themselves" if again else "")
+    if not stop and not again:
+        rows.append("This house is not the one that switches the box off: end it where it was started.")
+    return [line(row, TICK if "has run for" in row else "") for row in rows]

@@ -1,0 +1,148 @@
+"""Lists to choose a line from: the queue, letters in and out and at the door, people, domains. Pure.
+
+An Item is one line with what is told below the list while it is chosen, and the key that acts on it. A list is one or
+more groups, each with a heading; the groups share the room, and each scrolls to its chosen line.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from appliance.status.snapshot import Snapshot
+
+from .screens_text import BLANK, BODY, SELECTED, Line, columns, count, line, size, stamp, when, wrap
+
+DETAIL = 4
+"""Lines below a list about the chosen item, an empty one among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """`key` names it to the house; `letter` is the letter's name where there is one; `about` is a word for questions."""
+
+    key: str
+    text: str
+    detail: str = ""
+    letter: str = ""
+    about: str = ""
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    heading: str
+    items: tuple[Item, ...]
+    empty: str = ""
+
+
+def items_of(groups: Sequence[Group]) -> list[Item]:
+    return [item for group in groups for item in group.items]
+
+
+def list_body(groups: Sequence[Group], selected: int) -> list[Line]:
+    """The groups in BODY lines, the item number `selected` of all marked and told in full below."""
+    room = BODY - DETAIL - len(groups)
+    shown: list[Line] = []
+    before = 0
+    for at, group in enumerate(groups):
+        share = room // (len(groups) - at)
+        room -= share
+        local = selected - before
+        chosen = local if 0 <= local < len(group.items) else -1
+        first = min(max(0, chosen - share + 1), max(0, len(group.items) - share))
+        more = f"   ({first + 1} to {first + share} of {len(group.items)})" if len(group.items) > share else ""
+        shown.append(line(group.heading + more))
+        rows = [
+            line(f"{'>' if first + i == chosen else ' '} {item.text}", SELECTED if first + i == chosen else "")
+            for i, item in enumerate(group.items[first : first + share])
+        ]
+        if not rows and group.empty:
+            rows = [line(f"  {row}") for row in wrap(group.empty, 75)[:share]]
+        shown += rows + [BLANK] * (share - len(rows))
+        before += len(group.items)
+    every = items_of(groups)
+    detail = wrap(every[selected].detail, indent="  ")[: DETAIL - 1] if 0 <= selected < len(every) and every[selected].detail else []
+    return [*shown, BLANK, *map(line, detail)]
+
+
+def queue_groups(facts: Mapping[str, Any], s: Snapshot) -> list[Group]:
+    """`facts` as ListQueue answers."""
+    items = []
+    for row in facts.get("letters", ()):
+        to = [str(one.get("address", "")) for one in row.get("recipients", ())]
+        whom = ", ".join(to[:3]) + (f" and {len(to) - 3} more" if len(to) > 3 else "")
+        held = row.get("state") == "held"
+        tries = int(row.get("tries") or 0)
+        due = when(int(row.get("due_at") or 0), s.at)
+        state = "held" if held else f"tried {tries}, next {due}" if tries else f"due {due}"
+        sender = str(row.get("sender") or "<>")
+        since = stamp(int(row.get("accepted_at") or 0))
+        told = f"{row.get('letter', '')} from {sender}, {size(int(row.get('octets') or 0))}, here since {since}."
+        for one in row.get("recipients", ()):
+            if one.get("text") or one.get("reply"):
+                said = f" {one['host'] or 'They'} said: {one['reply']}" if one.get("reply") else ""
+                told += f"\n{one.get('address', '')}: {one.get('text', '')}{said}"
+        text = columns((str(row.get("id", "")), 5), (state, 22), (sender, 20), ("->", 2), (whom, 26))
+        items.append(Item(str(row.get("id", "")), text, told, str(row.get("letter", "")), f"{row.get('letter', '')} to {whom}", held))
+    q = s.queue
+    heading = f"{q.waiting} waiting, {q.held} held, {q.trying} being tried, {q.stuck} need you"
+    return [Group(heading, tuple(items), "Nothing waits: every letter has left.")]
+
+
+def letter_groups(s: Snapshot) -> list[Group]:
+    """The last letters in, out, and refused at the door."""
+    came = tuple(
+        Item(
+            one.letter,
+            columns((when(one.at, s.at), 11), (one.sender or "<>", 39), (one.protocol, 11), (size(one.octets), 9)),
+            f"{one.letter} from {one.sender or '<>'} at {one.peer} by {one.protocol}, for {count(one.recipients, 'mailbox', 'mailboxes')}, "
+            f"{size(one.octets)}, stored in {one.duration_s:.2f} s.",
+            one.letter,
+        )
+        for one in s.deliveries
+    )
+    left = tuple(
+        Item(
+            f"{one.letter} {one.domain}",
+            columns((when(one.at, s.at), 11), (one.what, 7), (one.domain, 22), (one.text, 34)),
+            f"{one.letter} {one.what} to {one.domain}, {count(one.recipients, 'recipient')}: {one.text}",
+            one.letter,
+        )
+        for one in s.sendings
+    )
+    refused = tuple(
+        Item(
+            f"{one.at} {one.recipient}",
+            columns((when(one.at, s.at), 11), (one.sender or "<>", 22), (one.recipient, 20), (one.reply, 21)),
+            f"{stamp(one.at)}, {one.peer} by {one.protocol}: from {one.sender or '<>'} to {one.recipient or '-'}: {one.reply}",
+        )
+        for one in s.refusals
+    )
+    return [
+        Group(f"In: {s.letters_accepted} since the start", came, "None yet."),
+        Group(f"Out: {count(s.letters_sent, 'recipient')} reached, {s.letters_failed} given up", left, "None yet."),
+        Group(f"Refused at the door: {s.letters_refused}", refused, "None yet."),
+    ]
+
+
+def people_groups(facts: Mapping[str, Any]) -> list[Group]:
+    """`facts` as ListPeople answers."""
+    items = []
+    for row in facts.get("people", ()):
+        limit = row.get("quota_octets")
+        used = size(int(row.get("octets") or 0)) + (f" of {size(int(limit))}" if limit else "")
+        address = str(row.get("address", ""))
+        since = f"Lives here since {stamp(int(row['added_at']))}." if row.get("added_at") else ""
+        items.append(Item(address, columns((address, 50), (used, 22)), since, about=address))
+    empty = "Nobody lives here yet: every letter is refused. Press a to add somebody."
+    return [Group(count(len(items), "person", "people"), tuple(items), empty)]
+
+
+def domain_groups(facts: Mapping[str, Any]) -> list[Group]:
+    """`facts` as ListDomains answers."""
+    items = []
+    for row in facts.get("domains", ()):
+        name, others = str(row.get("name", "")), str(row.get("catch_all") or "")
+        text = columns((name, 40), (f"unknown names go to {others}" if others else "", 34))
+        items.append(Item(name, text, "Enter shows what to publish in the DNS; c looks whether it is there.", about=name))
+    return [Group(count(len(items), "domain"), tuple(items), "No domain yet: the first person brings theirs.")]

@@ -1,0 +1,138 @@
+"""A serial port as a byte stream: pyserial opens and sets it in a thread; reading and writing wait on its descriptor, no thread.
+
+XON/XOFF is the kernel's: a far end that says XOFF stops what we write until XON. Line noise may say XOFF too: when octets
+still come but nothing could be written for STUCK_S, the line is let go. How it fails: opening raises OSError; a port that
+is unplugged, closed or broken raises BrokenResourceError or reads as the end. Known gaps: no carrier on ports that cannot tell.
+"""
+
+import os
+from contextlib import suppress
+from typing import Protocol
+
+import trio
+
+STUCK_S = 10.0
+TURN_S = 0.05
+"""Pause where a driver says "writable" and then takes nothing."""
+
+
+class Device(Protocol):
+    """As much of pyserial's Serial as is used; its attributes raise OSError when the port is gone."""
+
+    xonxoff: bool
+
+    @property
+    def cd(self) -> bool: ...
+
+    def fileno(self) -> int: ...
+
+    def reset_output_buffer(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class SerialPort(trio.abc.Stream):
+    """One open port."""
+
+    def __init__(self, serial: Device) -> None:
+        self._serial = serial
+        self._descriptor: int = serial.fileno()
+        self._stuck_since: float | None = None
+        self._closed = False
+
+    def carrier(self) -> bool | None:
+        """Whether somebody's cable is there; None where the port cannot tell."""
+        try:
+            return bool(self._serial.cd)
+        except (OSError, TypeError):  # a pty, a gadget, or gone
+            return None
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await trio.lowlevel.checkpoint()
+        left = memoryview(data)
+        while left:
+            try:
+                took = os.write(self._fileno(), left)
+            except BlockingIOError:
+                took = 0
+            except OSError as error:
+                raise trio.BrokenResourceError(f"the port is gone: {error}") from error
+            left = left[took:]
+            if took:
+                self._stuck_since = None
+            else:
+                if self._stuck_since is None:
+                    self._stuck_since = trio.current_time()
+                await self._writable()
+                if not took and left:
+                    await trio.sleep(TURN_S)
+
+    async def _writable(self) -> None:
+        try:
+            await trio.lowlevel.wait_writable(self._fileno())
+        except OSError as error:
+            raise trio.BrokenResourceError(f"the port is gone: {error}") from error
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._writable()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        await trio.lowlevel.checkpoint()
+        while True:
+            try:
+                octets = os.read(self._fileno(), max_bytes or 4096)
+            except BlockingIOError:
+                try:
+                    await trio.lowlevel.wait_readable(self._fileno())
+                except OSError as error:
+                    raise trio.BrokenResourceError(f"the port is gone: {error}") from error
+                continue
+            except OSError as error:
+                raise trio.BrokenResourceError(f"the port is gone: {error}") from error
+            if octets:
+                self._unstick()
+            return octets
+
+    def _unstick(self) -> None:
+        """Somebody types, and sees nothing: take back an XOFF that was noise. Setting the mode anew restarts the line."""
+        if self._stuck_since is not None and trio.current_time() - self._stuck_since > STUCK_S:
+            self._stuck_since = None
+            with suppress(OSError):
+                self._serial.xonxoff = False
+                self._serial.xonxoff = True
+
+    def _fileno(self) -> int:
+        if self._closed:
+            raise trio.ClosedResourceError("the port was closed")
+        return self._descriptor
+
+    async def aclose(self) -> None:
+        """What was not sent yet is thrown away: closing a stopped line would wait for it."""
+        if not self._closed:
+            self._closed = True
+            trio.lowlevel.notify_closing(self._descriptor)
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(self._close, abandon_on_cancel=False)
+        await trio.lowlevel.checkpoint()
+
+    def _close(self) -> None:
+        with suppress(OSError):
+            self._serial.reset_output_buffer()
+        with suppress(OSError):
+            self._serial.close()
+
+
+def _opened(device: str, speed: int) -> Device:
+    from serial import Serial  # type: ignore[import-untyped]
+
+    try:
+        port: Device = Serial(device, speed, timeout=0, write_timeout=0, xonxoff=True, exclusive=True)
+    except ValueError as error:
+        raise OSError(f"{device} cannot be set to {speed} baud: {error}") from error
+    os.set_blocking(port.fileno(), False)
+    return port
+
+
+async def open_serial(device: str, speed: int = 115_200) -> SerialPort:
+    """Open `device` at `speed` baud, eight bits, no parity, for us alone. Raises OSError."""
+    return SerialPort(await trio.to_thread.run_sync(_opened, device, speed, abandon_on_cancel=False))

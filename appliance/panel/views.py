@@ -1,0 +1,269 @@
+"""The nine screens: what each needs from the house, and its keys. A new key is a new row in its screen's table.
+
+What cannot be taken back asks through `Dialogue.sure`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from appliance.status import controls
+from appliance.status.snapshot import Snapshot
+
+from . import screens, screens_facts, screens_lists
+from .screens_lists import Group, Item
+from .screens_text import BODY, Line
+from .view import Action, ListView, ScrollView, View
+
+if TYPE_CHECKING:
+    from .dialogue import Dialogue
+
+TURNED = (
+    ("up", "down"), ("down", "up"), ("page up", "page down"), ("page down", "page up"), ("home", "end"), ("end", "home"),
+    ("k", "j"), ("j", "k"),
+)  # fmt: skip
+"""A log is looked at from its end."""
+
+
+def _timeline(d: "Dialogue", item: Item) -> None:
+    if item.letter:
+        d.request(controls.TrackLetter(item.letter), lambda answer: d.show(f"Letter {item.letter}", answer.text))
+    else:
+        d.show("Refused at the door", item.detail)
+
+
+class Overview(View):
+    name = screens.NAMES[0]
+
+    def body(self, s: Snapshot, d: "Dialogue") -> list[Line]:
+        return screens.overview(s, d.tools.machine(), d.tools.notice())
+
+    @staticmethod
+    def _health(d: "Dialogue", item: object) -> None:
+        d.show("Health", "\n".join(row.text for row in screens.health(d.board.snapshot())))
+
+    actions = (Action("h", "all that needs you", lambda d, item: Overview._health(d, item)),)
+
+
+class Queue(ListView):
+    name = screens.NAMES[1]
+    needs = controls.ListQueue()
+
+    def watched(self, s: Snapshot) -> object:
+        q = s.queue
+        newest = s.sendings[0] if s.sendings else None
+        return q.waiting, q.held, q.trying, q.stuck, s.letters_sent, s.letters_failed, newest
+
+    def groups(self, s: Snapshot) -> list[Group]:
+        return screens_lists.queue_groups(self.answer.facts if self.answer else {}, s)
+
+    @staticmethod
+    def _hold(d: "Dialogue", item: Item) -> None:
+        d.request(controls.ReleaseLetter(item.key) if item.held else controls.HoldLetter(item.key))
+
+    @staticmethod
+    def _cancel(d: "Dialogue", item: Item) -> None:
+        d.sure(f"Call back {item.about}? It will not be sent.", lambda: d.request(controls.CancelLetter(item.key)))
+
+    @staticmethod
+    def _reroute(d: "Dialogue", item: Item) -> None:
+        def then(route: str) -> None:
+            if route.strip():
+                d.request(controls.RerouteLetter(item.key, route.strip()))
+
+        d.ask('Send it another way ("direct", or a relay\'s name):', then)
+
+    actions = (
+        Action("enter", "timeline", _timeline, item=True),
+        Action("r", "retry", lambda d, item: d.request(controls.RetryLetter(item.key)), changes=True, item=True),
+        Action("h", "hold/go", lambda d, item: Queue._hold(d, item), changes=True, item=True),
+        Action("c", "cancel", lambda d, item: Queue._cancel(d, item), changes=True, item=True),
+        Action("w", "way", lambda d, item: Queue._reroute(d, item), changes=True, item=True),
+        Action("f", "try all", lambda d, item: d.request(controls.FlushQueue()), changes=True),
+    )
+
+
+class Letters(ListView):
+    name = screens.NAMES[2]
+
+    def groups(self, s: Snapshot) -> list[Group]:
+        return screens_lists.letter_groups(s)
+
+    actions = (Action("enter", "what became of it", _timeline, item=True),)
+
+
+class People(ListView):
+    name = screens.NAMES[3]
+    needs = controls.ListPeople()
+
+    def watched(self, s: Snapshot) -> object:
+        return s.people, s.domains
+
+    def groups(self, s: Snapshot) -> list[Group]:
+        return screens_lists.people_groups(self.answer.facts if self.answer else {})
+
+    @staticmethod
+    def _add(d: "Dialogue", item: object) -> None:
+        def then(address: str) -> None:
+            if address.strip():
+                ask_password(lambda password: d.request(controls.AddPerson(address.strip(), password)))
+
+        def ask_password(use: Callable[[str], None]) -> None:
+            d.ask("Password (nothing: one is made):", use, hidden=True)
+
+        d.ask("Address of the new person:", then)
+
+    @staticmethod
+    def _password(d: "Dialogue", item: Item) -> None:
+        def then(password: str) -> None:
+            d.sure(f"Give {item.key} this password? The old one ends.", lambda: d.request(controls.SetPassword(item.key, password)))
+
+        d.ask(f"New password for {item.key} (nothing: one is made):", then, hidden=True)
+
+    @staticmethod
+    def _app(d: "Dialogue", item: Item) -> None:
+        def then(label: str) -> None:
+            if label.strip():
+                d.request(controls.AddAppPassword(item.key, label.strip()))
+
+        d.ask("What is it for (phone, laptop, ...):", then)
+
+    actions = (
+        Action("a", "add", lambda d, item: People._add(d, item), changes=True),
+        Action("p", "password", lambda d, item: People._password(d, item), changes=True, item=True),
+        Action("w", "app password", lambda d, item: People._app(d, item), changes=True, item=True),
+    )
+
+
+class Network(ScrollView):
+    name = screens.NAMES[4]
+
+    def length(self, d: "Dialogue") -> int:
+        return len(d.board.snapshot().listeners) + 14
+
+    def body(self, s: Snapshot, d: "Dialogue") -> list[Line]:
+        return screens_facts.network(s, d.tools.machine().addresses, self.offset)
+
+
+class Domain(ListView):
+    name = screens.NAMES[5]
+    needs = controls.ListDomains()
+
+    def watched(self, s: Snapshot) -> object:
+        return s.domains
+
+    def groups(self, s: Snapshot) -> list[Group]:
+        return screens_lists.domain_groups(self.answer.facts if self.answer else {})
+
+    actions = (
+        Action(
+            "enter",
+            "records to publish",
+            lambda d, item: d.request(controls.DomainRecords(item.key), lambda answer: d.show(f"Records of {item.key}", answer.text)),
+            item=True,
+        ),
+        Action(
+            "c",
+            "check them",
+            lambda d, item: d.request(controls.DomainCheck(item.key), lambda answer: d.show(f"Check of {item.key}", answer.text)),
+            item=True,
+        ),
+    )
+
+
+class Certificates(ScrollView):
+    name = screens.NAMES[6]
+    needs = controls.ShowCertificate()
+
+    def watched(self, s: Snapshot) -> object:
+        return s.certificate
+
+    def _lines(self, s: Snapshot) -> list[str]:
+        return screens_facts.certificates(s, self.trouble or (self.answer.text if self.answer else "One moment ..."))
+
+    def length(self, d: "Dialogue") -> int:
+        return len(self._lines(d.board.snapshot()))
+
+    def body(self, s: Snapshot, d: "Dialogue") -> list[Line]:
+        return screens.text_body(self._lines(s), self.offset)
+
+    @staticmethod
+    def _renew(d: "Dialogue", item: object) -> None:
+        d.sure("Make a new certificate now, in place of the one served?", lambda: d.request(controls.RenewCertificate()))
+
+    actions = (
+        Action("e", "authority for devices", lambda d, item: d.request(controls.ExportCertificate())),
+        Action("n", "new certificate", lambda d, item: Certificates._renew(d, item), changes=True),
+    )
+
+
+class Logs(ScrollView):
+    """`offset` counts lines up from the newest; a log that grows while somebody looks back stays where they look."""
+
+    name = screens.NAMES[7]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.side = 0
+        self._before = ""
+
+    def enter(self) -> None:
+        self.offset = self.side = 0
+
+    def length(self, d: "Dialogue") -> int:
+        return len(d.tools.log())
+
+    def body(self, s: Snapshot, d: "Dialogue") -> list[Line]:
+        lines = d.tools.log()
+        newest = self._before
+        if self.offset and lines and newest and lines[-1] != newest:
+            new = next((at for at in range(len(lines)) if lines[-1 - at] == newest), len(lines))
+            self.offset = min(self.offset + new, max(0, len(lines) - BODY))
+        self._before = lines[-1] if lines else ""
+        return screens_facts.logs(lines, self.offset, self.side)
+
+    def press(self, d: "Dialogue", key: str) -> bool:
+        if key in ("left", "right"):
+            self.side = min(max(0, self.side + (screens_facts.SIDE if key == "right" else -screens_facts.SIDE)), 400)
+            return True
+        return super().press(d, next((other for one, other in TURNED if one == key), key))
+
+    def hint(self, d: "Dialogue") -> str:
+        return "Up Down older, newer  Left Right along the lines  End newest  ? help"
+
+
+class Power(View):
+    name = screens.NAMES[8]
+
+    def body(self, s: Snapshot, d: "Dialogue") -> list[Line]:
+        return screens.power(s, stop=d.tools.shutdown is not None, again=d.tools.restart is not None)
+
+    def available(self, d: "Dialogue") -> Sequence[Action]:
+        have = {"s": d.tools.shutdown, "b": d.tools.restart}
+        return [action for action in self.actions if have[action.key] is not None]
+
+    @staticmethod
+    def _end(d: "Dialogue", question: str, deed: Callable[[], object] | None, said: str) -> None:
+        async def errand() -> None:
+            if deed is not None:
+                deed()
+                d.message = said
+
+        d.sure(question, lambda: d.run(errand))
+
+    @staticmethod
+    def _stop(d: "Dialogue", item: object) -> None:
+        Power._end(d, "Shut the box down?", d.tools.shutdown, "Shutting down. Wait for the lights.")
+
+    @staticmethod
+    def _again(d: "Dialogue", item: object) -> None:
+        Power._end(d, "End the house and start it again?", d.tools.restart, "Starting again.")
+
+    actions = (
+        Action("s", "shut down", lambda d, item: Power._stop(d, item), changes=True),
+        Action("b", "start again", lambda d, item: Power._again(d, item), changes=True),
+    )
+
+
+def make_views() -> tuple[View, ...]:
+    """In the order of their digits."""
+    return Overview(), Queue(), Letters(), People(), Network(), Domain(), Certificates(), Logs(), Power()
