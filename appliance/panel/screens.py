@@ -102,7 +102,7 @@ def health(s: Snapshot, most: int = 1000) -> list[Line]:
         rows = [line(row, STRONG if one.severity != "notice" else "") for row in _told(one)]
         left = len(s.conditions) - at
         if len(shown) + len(rows) > most - (left > 1):
-            return [*shown, line(f"   and {count(left, 'thing')} more that {'needs' if left == 1 else 'need'} you: press h")]
+            return [*shown, line(f"   and {left} more: press h")]
         shown += rows
     return shown
 

@@ -15,30 +15,31 @@ def network(s: Snapshot, addresses: Sequence[str], offset: int = 0) -> list[Line
     rows = [line(row) for row in wrap(f"Addresses  {', '.join(addresses) or 'none'}", indent="           ")[:2]]
     rows += [line(row) for row in wrap(f"Way out    {s.line.sentence or 'not looked at yet'}", indent="           ")[:3]]
     rows.append(line(f"           port 25 outwards: {s.line.port_25}; letters leave: {s.line.route}"))
-    rows += [BLANK, line(columns(("Door", 13), ("at", 31), ("open", 6), ("so far", 8), ("refused", 8), ("octets", 9)))]
+    rows += [BLANK, line(columns(("Door", 13), ("at", 29), ("open", 6), ("so far", 8), ("refused", 8), ("octets", 9)))]
     sessions = {row.protocol: row for row in s.sessions}
     told: set[str] = set()
     for door in s.listeners:
         where = f"[{door.host}]:{door.port}" if ":" in door.host else f"{door.host}:{door.port}"
         facts = sessions.get(door.protocol)
         if door.reason:
-            rows.append(line(columns((door.protocol, 13), (where, 31), (f"CLOSED: {door.reason}", 0)), STRONG))
+            rows.append(line(columns((door.protocol, 13), (where, 29), (f"CLOSED: {door.reason}", 0)), STRONG))
         elif facts is None or door.protocol in told:  # counted once, at the protocol's first door
-            rows.append(line(columns((door.protocol, 13), (where, 31), ("-" if facts is None else '"', 6))))
+            rows.append(line(columns((door.protocol, 13), (where, 29), ("-" if facts is None else '"', 6))))
         else:
             moved = size(facts.octets_in + facts.octets_out)
             cells = (str(facts.open), 6), (str(facts.opened), 8), (str(facts.refused), 8), (moved, 9)
-            rows.append(line(columns((door.protocol, 13), (where, 31), *cells)))
+            rows.append(line(columns((door.protocol, 13), (where, 29), *cells)))
             told.add(door.protocol)
     if not s.listeners:
         rows.append(line("No door is open."))
-    rows += [BLANK, line(f"Signing in: {count(s.logins.succeeded, 'time')}, {count(s.logins.failed, 'wrong password')}, {_guesses(s)}")]
+    rows += [BLANK, line(f"Signing in: {count(s.logins.succeeded, 'time')}, {count(s.logins.failed, 'wrong password')}{_guesses(s)}")]
     rows += [line(f"Held back for sending unusually much: {who}", STRONG) for who in s.limited]
     return rows[min(offset, max(0, len(rows) - BODY)) :]
 
 
 def _guesses(s: Snapshot) -> str:
-    return f"{s.logins.failed_lately} of them lately from {count(s.logins.peers_lately, 'address', 'addresses')}"
+    lately = s.logins.failed_lately
+    return f", {lately} of them lately, from {count(s.logins.peers_lately, 'address', 'addresses')}" if lately else ""
 
 
 def certificates(s: Snapshot, text: str) -> list[str]:

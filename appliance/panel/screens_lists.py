@@ -82,7 +82,7 @@ def queue_groups(facts: Mapping[str, Any], s: Snapshot) -> list[Group]:
             if one.get("text") or one.get("reply"):
                 said = f" {one['host'] or 'They'} said: {one['reply']}" if one.get("reply") else ""
                 told += f"\n{one.get('address', '')}: {one.get('text', '')}{said}"
-        text = columns((str(row.get("id", "")), 5), (state, 22), (sender, 20), ("->", 2), (whom, 26))
+        text = columns((str(row.get("id", "")), 5), (state, 22), (sender, 20), ("->", 2), (whom, 24))
         items.append(Item(str(row.get("id", "")), text, told, str(row.get("letter", "")), f"{row.get('letter', '')} to {whom}", held))
     q = s.queue
     heading = f"{q.waiting} waiting, {q.held} held, {q.trying} being tried, {q.stuck} need you"

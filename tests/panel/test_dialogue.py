@@ -1,0 +1,307 @@
+"""Who may do what: looking is open, changing asks for the password, what cannot be taken back asks once more, noise does nothing."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from trio.testing import wait_all_tasks_blocked
+
+from appliance.panel.dialogue import FETCH_S, TYPED, Dialogue
+from appliance.panel.keys import NOISE
+from appliance.panel.lent import Doorkeeper, Options
+from appliance.panel.terminal import FULL_OCTETS, Vt100
+from appliance.status import controls
+from appliance.status import events as e
+from appliance.status.controls import Answer, Request
+from tests.support.console import ADMIN, UNLOCKED, HouseAnswers, busy_board, tools
+from tests.support.vt100 import Vt100Screen
+
+
+class Desk:
+    """A dialogue with somebody who reads every picture."""
+
+    def __init__(self, options: Options, lent: dict[str, Any], house: HouseAnswers | None = None) -> None:
+        self.board, self.house = busy_board(), house or HouseAnswers()
+        self.keeper = Doorkeeper()
+        self.dialogue = Dialogue(self.board, self.house, options, tools(**lent), keeper=self.keeper, touched=lambda: None)
+
+    async def keys(self, *keys: str) -> str:
+        for key in keys:
+            self.dialogue.press(key)
+            await wait_all_tasks_blocked()
+            await self.text()
+        return await self.text()
+
+    async def text(self) -> str:
+        self.dialogue.picture()
+        await wait_all_tasks_blocked()
+        screen = Vt100Screen()
+        screen.feed(Vt100().render(self.dialogue.picture()))
+        self.dialogue.seen(self.dialogue.question)
+        return screen.text()
+
+
+@asynccontextmanager
+async def at_desk(options: Options | None = None, house: HouseAnswers | None = None, **lent: Any) -> AsyncIterator[Desk]:
+    desk = Desk(options or Options(), lent, house)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(desk.dialogue.work)
+        yield desk
+        nursery.cancel_scope.cancel()
+
+
+PASSWORD = (*ADMIN, "enter")
+
+CHANGES = [
+    (("2", "r"), (), controls.RetryLetter("40")),
+    (("2", "h"), (), controls.HoldLetter("40")),
+    (("2", "down", "h"), (), controls.ReleaseLetter("41")),
+    (("2", "down", "down", "c"), ("y",), controls.CancelLetter("42")),
+    (("2", "w"), (*"direct", "enter"), controls.RerouteLetter("40", "direct")),
+    (("2", "f"), (), controls.FlushQueue()),
+    (("4", "a"), (*"eve@home.example", "enter", *"long-secret-1", "enter"), controls.AddPerson("eve@home.example", "long-secret-1")),
+    (("4", "down", "p"), (*"secret", "enter", "y"), controls.SetPassword("ben@home.example", "secret")),
+    (("4", "w"), (*"phone", "enter"), controls.AddAppPassword("ada@home.example", "phone")),
+    (("7", "n"), ("y",), controls.RenewCertificate()),
+]
+
+
+@pytest.mark.parametrize(("way", "more", "request_"), CHANGES, ids=[type(row[2]).__name__ for row in CHANGES])
+async def test_changing_asks_for_the_password_once(
+    way: tuple[str, ...], more: tuple[str, ...], request_: Request, autojump_clock: object
+) -> None:
+    async with at_desk() as desk:
+        assert "Admin password:" in await desk.keys(*way)
+        await desk.keys(*more)  # typed without the password: nothing is done
+        await desk.keys("esc", "esc", "esc")
+        assert desk.house.changes() == []
+        await trio.sleep(10)  # that was a wrong password
+        await desk.keys(*way, *PASSWORD, *more)
+        assert desk.house.changes() == [request_]
+        await desk.keys("esc")
+        assert "Admin password" not in await desk.keys(*way)  # once is enough for a while
+
+
+@pytest.mark.parametrize(("way", "more", "request_"), CHANGES, ids=[type(row[2]).__name__ for row in CHANGES])
+async def test_without_the_password_where_the_option_says_so(way: tuple[str, ...], more: tuple[str, ...], request_: Request) -> None:
+    async with at_desk(UNLOCKED) as desk:
+        assert "read only" not in await desk.keys(*way, *more)
+        assert desk.house.changes() == [request_]
+
+
+async def test_looking_is_open_to_whoever_is_there() -> None:
+    async with at_desk() as desk:
+        for way, word in (
+            (("1",), "Queue     3 waiting"),
+            (("2", "enter"), "accepted from ada@home.example"),
+            (("3", "enter"), "The letter K3F7"),
+            (("4",), "ben@home.example"),
+            (("5",), "CLOSED: the address is in use"),
+            (("6", "enter"), "v=spf1"),
+            (("6", "c"), "Done."),
+            (("7",), "SHA-256"),
+            (("7", "e"), "Done."),
+            (("8",), "peer=192.168.1.89"),
+            (("9",), "has run for"),
+            (("?",), "Esc"),
+            (("1", "h"), "Another program"),
+        ):
+            assert word in await desk.keys("esc", "esc", *way), way
+        assert desk.house.changes() == [controls.ExportCertificate()]
+
+
+@pytest.mark.parametrize("answer", ["n", "enter", "esc", "c", " ", "1"])
+async def test_any_other_answer_leaves_it_as_it_was(answer: str) -> None:
+    async with at_desk(UNLOCKED) as desk:
+        assert "Call back M7A0" in await desk.keys("2", "c")
+        assert "Left as it was." in await desk.keys(answer)
+        assert desk.house.changes() == []
+
+
+async def test_a_question_nobody_has_seen_is_not_answered() -> None:
+    """Line noise and pasted text that happen to read "cy"."""
+    async with at_desk(UNLOCKED) as desk:
+        await desk.keys("2")
+        desk.dialogue.press("c")
+        for _ in range(3):
+            desk.dialogue.press("y")
+        await wait_all_tasks_blocked()
+        assert desk.house.changes() == []
+        assert "Call back" in await desk.text()
+        await desk.keys("y")
+        assert desk.house.changes() == [controls.CancelLetter("40")]
+
+
+async def test_a_wrong_password_costs_time(autojump_clock: object) -> None:
+    async with at_desk() as desk:
+        assert "not the admin password" in await desk.keys("2", "r", *"wrong", "enter")
+        assert "Wait" in await desk.keys("r")
+        await trio.sleep(1.1)
+        await desk.keys("r", *"again", "enter")
+        await trio.sleep(1.1)
+        assert "Wait" in await desk.keys("r")
+        await trio.sleep(1.1)
+        await desk.keys("r", *PASSWORD)
+        assert desk.house.changes() == [controls.RetryLetter("40")]
+        for _ in range(40):
+            desk.keeper.refuse(0)
+        assert desk.keeper.refuse(0) == 60
+
+
+async def test_no_password_set_says_so() -> None:
+    async with at_desk(check_password=None) as desk:
+        assert "no admin password has been set" in await desk.keys("2", "r")
+
+
+async def test_rights_end_with_silence_and_with_leaving(autojump_clock: object) -> None:
+    async with at_desk() as desk:
+        assert "unlocked" in await desk.keys("2", "r", *PASSWORD)
+        await trio.sleep(200)
+        assert "unlocked" in await desk.keys("down")
+        await trio.sleep(301)
+        desk.dialogue.quiet()
+        text = await desk.text()
+        assert "read only" in text and "Overview" in text
+        assert "unlocked" in await desk.keys("2", "r", *PASSWORD)
+        assert "read only" in await desk.keys("q")
+        assert "Admin password" in await desk.keys("2", "r")
+
+
+async def test_a_secret_is_shown_once_and_not_for_long(autojump_clock: object) -> None:
+    async with at_desk(UNLOCKED) as desk:
+        await desk.keys("4", "a", *"eve@home.example", "enter")
+        assert "maple-otter-seven" in await desk.keys("enter")
+        await trio.sleep(301)
+        desk.dialogue.quiet()
+        assert "maple-otter-seven" not in await desk.text()
+
+
+async def test_passwords_never_show() -> None:
+    async with at_desk() as desk:
+        for text in (await desk.keys("4", "p", *ADMIN), await desk.keys("enter", *"new-secret")):
+            assert "sesame" not in text and "new-secret" not in text and "*****" in text
+        assert "secret" not in repr(desk.dialogue.typing)
+
+
+async def test_a_refusal_is_told_in_the_house_s_words() -> None:
+    async with at_desk(UNLOCKED) as desk:
+        text = await desk.keys("4", "a", *"eve", "enter", "enter")
+        assert '"eve" is no address.' in text and "NAME@DOMAIN" in text
+
+
+async def test_a_fault_or_silence_of_the_house_ends_nothing(autojump_clock: object) -> None:
+    class Broken(HouseAnswers):
+        async def ask(self, request: Request) -> Answer:
+            if isinstance(request, controls.HoldLetter):
+                raise RuntimeError("lost")
+            if isinstance(request, controls.RetryLetter):
+                await trio.sleep_forever()
+            return await super().ask(request)
+
+    async with at_desk(UNLOCKED, house=Broken()) as desk:
+        assert "The house could not do that: lost" in await desk.keys("2", "h")
+        assert "One moment" in await desk.keys("r")
+        assert "still busy" in await desk.keys("f")
+        await trio.sleep(61)
+        assert "did not answer" in await desk.text()
+        assert "Done." in await desk.keys("f")
+
+
+async def test_a_list_follows_what_happens_without_asking_all_the_time(autojump_clock: object) -> None:
+    async with at_desk() as desk:
+        await desk.keys("2", "down", "down")
+        asked = len(desk.house.asked)
+        for n in range(50):
+            desk.board.publish(e.QueueState(n, 0, 0, 0, 1, 10.0, 5.0))
+            desk.house.rows = desk.house.rows[-3:]
+            await desk.text()
+        assert len(desk.house.asked) == asked
+        desk.house.rows.insert(0, {**desk.house.rows[0], "id": 99})
+        await trio.sleep(FETCH_S * 2)
+        text = await desk.text()
+        assert "  99 " in text and "> 42 " in text  # the chosen line stays chosen
+        assert len(desk.house.asked) == asked + 1
+        await trio.sleep(60)
+        assert len(desk.house.asked) == asked + 1
+
+
+async def test_power_is_switched_only_where_there_is_a_switch() -> None:
+    done: list[str] = []
+    async with at_desk(UNLOCKED, shutdown=lambda: done.append("off")) as desk:
+        assert "Shut the box down?" in await desk.keys("9", "s")
+        await desk.keys("n", "b", "y")
+        assert done == []
+        assert "Shutting down" in await desk.keys("s", "y")
+        assert done == ["off"]
+
+
+async def test_a_log_looked_back_at_stays_where_it_is() -> None:
+    lines = [f"line {n}" for n in range(60)]
+    async with at_desk(log=lambda: lines) as desk:
+        await desk.keys("8", "up", "up", "up")
+        before = (await desk.text()).splitlines()[1:21]
+        lines.extend(["line 60", "line 61"])
+        assert (await desk.text()).splitlines()[1:21] == before
+        assert "line 61" in await desk.keys("end")
+
+
+async def test_typing_is_bounded() -> None:
+    async with at_desk(UNLOCKED) as desk:
+        await desk.keys("4", "a")
+        for _ in range(1000):
+            desk.dialogue.press("x")
+        assert desk.dialogue.typing and len(desk.dialogue.typing.text) == TYPED
+        await desk.text()
+        assert desk.dialogue.press("ctrl-u") is None and desk.dialogue.typing.text == ""
+
+
+def test_noise_is_no_key(autojump_clock: object) -> None:
+    async def body() -> None:
+        async with at_desk(UNLOCKED) as desk:
+            await desk.keys("2", "c")
+            desk.dialogue.press(NOISE)
+            assert desk.dialogue.question
+
+    trio.run(body)
+
+
+NAMED = ["up", "down", "left", "right", "enter", "esc", "backspace", "tab", "home", "end", "page up", "page down"]
+NAMED += ["ctrl-l", "ctrl-c", NOISE]
+KEYS = st.one_of(st.sampled_from(NAMED), st.characters(), st.sampled_from("123456789?achfhnprswbytq"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(KEYS, max_size=120), st.booleans())
+def test_random_keys_never_raise_and_change_nothing_without_the_password(keys: list[str], read_all: bool) -> None:
+    async def body() -> None:
+        async with at_desk(shutdown=lambda: 1 / 0, restart=lambda: 1 / 0) as desk:
+            for key in keys:
+                desk.dialogue.press(key)
+                if read_all:
+                    await wait_all_tasks_blocked()
+                    desk.dialogue.seen(desk.dialogue.question)
+                assert len(Vt100().render(desk.dialogue.picture())) <= FULL_OCTETS
+            await wait_all_tasks_blocked()
+            assert [one for one in desk.house.changes() if not isinstance(one, controls.ExportCertificate)] == []
+
+    trio.run(body)
+
+
+def test_the_awaitable_given_for_passwords_may_be_slow(autojump_clock: object) -> None:
+    async def slow(text: str) -> bool:
+        await trio.sleep(5)
+        return True
+
+    check: Callable[[str], Awaitable[bool]] = slow
+
+    async def body() -> None:
+        async with at_desk(check_password=check) as desk:
+            assert "One moment" in await desk.keys("2", "r", "x", "enter")
+            await trio.sleep(6)
+            assert desk.house.changes() == [controls.RetryLetter("40")]
+
+    trio.run(body, clock=trio.testing.MockClock(autojump_threshold=0))

@@ -1,0 +1,133 @@
+"""What the console's tests stand on: a board with a day's events, a house's answers, and the box's figures."""
+
+from typing import Any
+
+from appliance.mail.errors import SetupError
+from appliance.panel.lent import Options, Tools
+from appliance.panel.screens import Machine
+from appliance.status import controls
+from appliance.status import events as e
+from appliance.status.board import Board
+from appliance.status.controls import Answer, Request
+from tests.support.clock import HandClock
+
+ADMIN = "open sesame"
+MACHINE = Machine("mail.home.example", ("192.168.1.5", "2001:db8::5"), 45_200_000, 47.2, 5_200_000)
+LOG = tuple(
+    f"2026-12-01T00:{n // 60:02d}:{n % 60:02d}Z session closed protocol=imaps peer=192.168.1.{n} took={n}.000s octets_in={n * 7}"
+    for n in range(90)
+)
+DOORS = (("smtp", "0.0.0.0", 25), ("submissions", "0.0.0.0", 465), ("imaps", "0.0.0.0", 993), ("imaps", "::", 993))
+UNLOCKED = Options(password=False)
+
+
+def busy_board(clock: HandClock | None = None) -> Board:
+    """A house in the middle of its day."""
+    clock = clock or HandClock()
+    board = Board(clock)
+    publish = board.publish
+    for event in (
+        e.HouseState("ready"),
+        e.PeopleState(2, ("home.example",)),
+        *(e.ListenerUp(*door) for door in DOORS),
+        e.ListenerDown("pop3s", "0.0.0.0", 995, "the address is in use"),
+        e.StorageState(12_100_000_000, 31_000_000_000, 2_040_000_000),
+        e.CertificateState(("mail.home.example",), int(clock.wall_s()) + 90 * 86_400, "house"),
+        e.LineState("blocked", "relay friend", "Port 25 is closed outwards; letters leave by the relay friend."),
+        e.SessionOpened("imaps", "192.168.1.20"),
+        e.SessionOpened("imaps", "192.168.1.21"),
+        e.SessionOpened("smtp", "192.0.2.7"),
+        e.SessionClosed("smtp", "192.0.2.7", "", 14_000, 900, 1.5),
+        e.LoginFailed("imaps", "198.51.100.9", "root", "PLAIN"),
+    ):
+        publish(event)
+    for n in range(8):
+        clock.forward(60)
+        publish(e.LetterAccepted("smtp", f"192.0.2.{n}", f"friend{n}@far.example", 1, 12_345 + n, 0.02, f"K3F{n}"))
+    publish(e.LetterSent("M7A1", "far.example", "mx.far.example", 1, 2000, "TLSv1.3", 1.0))
+    publish(e.LetterDelayed("M7A2", "slow.example", 1, "mx.slow.example did not answer.", 900.0))
+    publish(e.LetterFailed("M7A0", "gone.example", 1, "There is no such address."))
+    publish(e.LetterRefused("smtp", "203.0.113.4", "x@spam.example", "nobody@home.example", "550 5.1.1 Nobody here has that address."))
+    publish(e.QueueState(3, 1, 0, 1, 2, 7200.0, 300.0))
+    clock.forward(120)
+    return board
+
+
+def queue_rows(count: int = 3, at: int = 1_796_076_000) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": 40 + n,
+            "letter": f"M7A{n}",
+            "lane": "slow.example",
+            "state": "held" if n == 1 else "waiting",
+            "sender": "ada@home.example",
+            "recipients": [
+                {
+                    "address": f"bob{n}@slow.example",
+                    "status": "4.4.1",
+                    "reason": "unreachable",
+                    "text": "mx.slow.example did not answer.",
+                    "host": "mx.slow.example",
+                    "reply": "421 4.3.2 try later" if n == 2 else "",
+                }
+            ],
+            "octets": 12_000 * (n + 1),
+            "accepted_at": at,
+            "release_at": 0,
+            "due_at": at + 7800,
+            "tries": n,
+            "waited_s": 7200,
+        }
+        for n in range(count)
+    ]
+
+
+class HouseAnswers:
+    """The Controls port's answers in their real form; what was asked is in `asked`."""
+
+    def __init__(self) -> None:
+        self.asked: list[Request] = []
+        self.rows = queue_rows()
+        self.people = ["ada@home.example", "ben@home.example"]
+
+    def changes(self) -> list[Request]:
+        looks = controls.ListQueue | controls.ListPeople | controls.ListDomains | controls.ShowCertificate | controls.TrackLetter
+        return [one for one in self.asked if not isinstance(one, looks | controls.DomainRecords | controls.DomainCheck)]
+
+    async def ask(self, request: Request) -> Answer:
+        self.asked.append(request)
+        match request:
+            case controls.ListQueue():
+                return Answer("", {"letters": self.rows})
+            case controls.ListPeople():
+                rows = [{"address": one, "octets": 3_400_000, "quota_octets": 10**9, "added_at": 1_790_000_000} for one in self.people]
+                return Answer("", {"people": rows})
+            case controls.ListDomains():
+                return Answer("", {"domains": [{"name": "home.example", "catch_all": None}]})
+            case controls.DomainRecords(name):
+                return Answer(f"{name}. MX 10 mail.{name}.\n{name}. TXT \"v=spf1 mx -all\"", {})
+            case controls.ShowCertificate():
+                return Answer("The certificate of mail.home.example\nSHA-256 AB:CD:EF", {"text": ""})
+            case controls.TrackLetter(word):
+                return Answer(f"The letter {word}:\n2026-12-01 00:01:00 UTC  accepted from ada@home.example for bob@slow.example", {})
+            case controls.AddPerson(address, password):
+                if "@" not in address:
+                    raise SetupError(f'"{address}" is no address.', "Write it as NAME@DOMAIN.")
+                self.people.append(address)
+                told = {} if password else {"password": "maple-otter-seven"}
+                said = "\nPassword: maple-otter-seven   (shown this once; keep it)" if told else ""
+                return Answer(f"{address} lives here now.{said}", told)
+            case controls.SetPassword(address):
+                return Answer(f"{address} has a new password.", {})
+            case controls.CancelLetter(word):
+                self.rows = [row for row in self.rows if str(row["id"]) != word]
+                return Answer(f"The letter {word} is called back.", {})
+        return Answer("Done.", {})
+
+
+async def right_password(text: str) -> bool:
+    return text == ADMIN
+
+
+def tools(**more: Any) -> Tools:
+    return Tools(**{"machine": lambda: MACHINE, "log": lambda: LOG, "check_password": right_password, **more})
