@@ -6,6 +6,7 @@ is unplugged, closed or broken raises BrokenResourceError or reads as the end. K
 """
 
 import os
+import termios
 from contextlib import suppress
 from typing import Protocol
 
@@ -77,27 +78,26 @@ class SerialPort(trio.abc.Stream):
         await self._writable()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        await trio.lowlevel.checkpoint()
-        while True:
+        empty = 0
+        while empty < 2:  # pyserial sets VMIN 0: nothing there reads as b"" too, but not twice while the port says "readable"
             try:
+                await trio.lowlevel.wait_readable(self._fileno())
                 octets = os.read(self._fileno(), max_bytes or 4096)
             except BlockingIOError:
-                try:
-                    await trio.lowlevel.wait_readable(self._fileno())
-                except OSError as error:
-                    raise trio.BrokenResourceError(f"the port is gone: {error}") from error
                 continue
             except OSError as error:
                 raise trio.BrokenResourceError(f"the port is gone: {error}") from error
             if octets:
                 self._unstick()
-            return octets
+                return octets
+            empty += 1
+        return b""
 
     def _unstick(self) -> None:
         """Somebody types, and sees nothing: take back an XOFF that was noise. Setting the mode anew restarts the line."""
         if self._stuck_since is not None and trio.current_time() - self._stuck_since > STUCK_S:
             self._stuck_since = None
-            with suppress(OSError):
+            with suppress(OSError, termios.error):
                 self._serial.xonxoff = False
                 self._serial.xonxoff = True
 
@@ -116,9 +116,9 @@ class SerialPort(trio.abc.Stream):
         await trio.lowlevel.checkpoint()
 
     def _close(self) -> None:
-        with suppress(OSError):
+        with suppress(OSError, termios.error):
             self._serial.reset_output_buffer()
-        with suppress(OSError):
+        with suppress(OSError, termios.error):
             self._serial.close()
 
 
@@ -126,10 +126,9 @@ def _opened(device: str, speed: int) -> Device:
     from serial import Serial  # type: ignore[import-untyped]
 
     try:
-        port: Device = Serial(device, speed, timeout=0, write_timeout=0, xonxoff=True, exclusive=True)
-    except ValueError as error:
+        port: Device = Serial(device, speed, timeout=0, write_timeout=0, xonxoff=True, exclusive=True)  # O_NONBLOCK, as it stays
+    except (ValueError, termios.error) as error:
         raise OSError(f"{device} cannot be set to {speed} baud: {error}") from error
-    os.set_blocking(port.fileno(), False)
     return port
 
 
