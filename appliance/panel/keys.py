@@ -12,7 +12,7 @@ many of them in a row count once a call.
 | escape | [                    | csi    |                                                            |
 | escape | O                    | ss3    |                                                            |
 | escape | ESC                  | escape | esc (the one before)                                       |
-| escape | other                | ground | noise: a meta key we have no use for                       |
+| escape | other                | ground | esc, and the octet counts by itself                        |
 | escape | silence (`idle`)     | ground | esc                                                        |
 | csi    | 20..3F               | csi    | collected, LONGEST at most; beyond that the sequence is noise |
 | csi    | [ first              | linux  | a function key of the Linux console: one more octet        |
@@ -61,6 +61,9 @@ class Keys:
         """The keys these octets finish; never raises."""
         found: list[str] = []
         for octet in octets:
+            if self._state == "escape" and octet not in b"\x1b[O":  # somebody quick: Esc, then another key
+                self._state = "ground"
+                found.append("esc")
             key = self._take(octet)
             if key and not (key == NOISE and NOISE in found):
                 found.append(key)
@@ -98,8 +101,8 @@ class Keys:
     def _sequence(self, character: str) -> str:
         state = self._state
         if state == "escape":
-            self._state = {"[": "csi", "O": "ss3"}.get(character, "ground")
-            return "" if self._state != "ground" else NOISE
+            self._state = "csi" if character == "[" else "ss3"
+            return ""
         if state == "csi" and character < "@":
             if len(self._held) <= LONGEST:  # one too many marks it as noise
                 self._held += character

@@ -1,0 +1,149 @@
+"""The console in tmux, as a person sees it: the same texts as the tests' own terminal shows, and a real house run by its keys."""
+
+import os
+import smtplib
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.panel.test_screens import GOLDEN, SCREENS
+from tests.support.console import ADMIN
+from tests.support.house import PASSWORD, ROOT, House, environment, new_data, pillarbox
+from tests.support.needs import program
+
+pytestmark = pytest.mark.clients
+BOUND_S = 30
+FETCHED = ("Clock", "> 40", "> 00", "> ada", "Door", "> home", "SHA", "Z session", "has run")
+"""What each screen shows when all of it is there."""
+NAMED = {"enter": "Enter", "up": "Up", "down": "Down", "left": "Left", "right": "Right", "esc": "Escape"}
+
+
+class Tmux:
+    """One session of 80 by 24."""
+
+    def __init__(self, place: Path) -> None:
+        self.words = [program("tmux"), "-L", f"pillarbox-console-{os.getpid()}", "-f", "/dev/null"]
+        self.place = place
+
+    def run(self, *words: str) -> str:
+        about = {**environment(), "LC_ALL": "C"}
+        return subprocess.run([*self.words, *words], capture_output=True, text=True, timeout=20, check=False, env=about).stdout
+
+    def start(self, *words: str) -> None:
+        command = " ".join([sys.executable, "-m", "tests.support.console_program", *words])
+        shell = f"cd {ROOT}; stty -a > {self.place}/before; {command}; echo left with $?; stty -a > {self.place}/after; sleep 100"
+        self.run("new-session", "-d", "-x", "80", "-y", "24", shell)
+
+    def keys(self, *keys: str) -> None:
+        for key in keys:
+            self.run("send-keys", *([NAMED[key]] if key in NAMED else ["-l", key]))
+
+    def screen(self) -> str:
+        return "\n".join(row.rstrip() for row in self.run("capture-pane", "-p").splitlines()) + "\n"
+
+    def shows(self, text: str) -> str:
+        deadline = time.monotonic() + BOUND_S
+        while text not in (screen := self.screen()):
+            assert time.monotonic() < deadline, f"{text!r} never came:\n{screen}"
+            time.sleep(0.05)
+        return screen
+
+    def becomes(self, text: str) -> None:
+        deadline = time.monotonic() + BOUND_S
+        while (screen := self.screen()) != text:
+            assert time.monotonic() < deadline, f"it never became\n{text}\nbut\n{screen}"
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def tmux(tmp_path: Path) -> Iterator[Tmux]:
+    shown = Tmux(tmp_path)
+    yield shown
+    shown.run("kill-server")
+
+
+def test_every_screen_as_the_golden_texts_have_it(tmux: Tmux) -> None:
+    tmux.start()
+    tmux.becomes((GOLDEN / "overview.txt").read_text())
+    for name, keys in SCREENS:
+        if ADMIN[0] in keys:
+            continue  # these change something; they are for the end
+        tmux.keys("esc")
+        tmux.shows("Overview   ")
+        tmux.keys(keys[0])
+        if keys[0].isdigit():
+            tmux.shows(FETCHED[int(keys[0]) - 1])
+        tmux.keys(*keys[1:])
+        tmux.becomes((GOLDEN / f"{name}.txt").read_text())
+        tmux.keys("esc")
+    tmux.keys("esc", "2")
+    tmux.shows("> 40")
+    tmux.keys("c")
+    tmux.shows("Admin password:")
+    tmux.keys(*ADMIN, "enter")
+    tmux.becomes((GOLDEN / "queue-cancel.txt").read_text())
+    tmux.keys("y")
+    tmux.shows("The letter 40 is called back.")
+    tmux.keys("q")
+    tmux.shows("left with 0")
+    before, after = ((tmux.place / name).read_text() for name in ("before", "after"))
+    assert before == after
+
+
+def test_a_real_house_run_by_the_keys(tmux: Tmux, tmp_path: Path) -> None:
+    data = new_data(tmp_path / "data", "ada")
+    with House(data, protocols=("smtp", "submission", "imap")) as house:
+        with smtplib.SMTP("127.0.0.1", house.ports["submission"]) as smtp:
+            smtp.ehlo()
+            smtp.login("ada@home.example", PASSWORD)
+            smtp.mail("ada@home.example", ["HOLDFOR=3600"])
+            smtp.rcpt("bob@far.example")
+            smtp.data(b"From: ada@home.example\r\nTo: bob@far.example\r\nSubject: later\r\n\r\nLater.\r\n")
+        tmux.start(str(data))
+        tmux.shows("Queue     1 waiting, 0 held")
+        tmux.keys("2")
+        tmux.shows("bob@far.example")
+        tmux.keys("enter")
+        tmux.shows("accepted from ada@home.example for bob@far.example")
+        tmux.keys("esc", "h")
+        tmux.shows("Admin password:")
+        tmux.keys(*ADMIN, "enter")
+        tmux.shows("is held")
+        tmux.shows(" held  ")
+        tmux.keys("c")
+        tmux.shows("It will not be sent. (y/n)")
+        tmux.keys("y")
+        tmux.shows("is called back")
+        tmux.shows("Nothing waits: every letter has left.")
+        tmux.keys("4")
+        tmux.shows("> ada@home.example")
+        tmux.keys("a")
+        tmux.shows("Address of the new person:")
+        tmux.keys("eve@home.example", "enter")
+        tmux.shows("Password (nothing: one is made):")
+        tmux.keys("enter")
+        told = tmux.shows("Password: ")
+        assert "eve@home.example lives here now." in told
+        tmux.keys("esc")
+        tmux.shows("2 people")
+        assert "eve@home.example" in pillarbox("person", "list", data=data).stdout
+        tmux.keys("6")
+        tmux.shows("> home.example")
+        tmux.keys("enter")
+        tmux.shows("Records of home.example")
+        tmux.keys("esc", "7")
+        tmux.shows("Served now:")
+        # live: a letter from outside shows by itself
+        tmux.keys("1")
+        with smtplib.SMTP("127.0.0.1", house.ports["smtp"]) as smtp:
+            text = b"From: friend@far.example\r\nDate: Tue, 24 Nov 2026 10:00:00 +0000\r\n\r\nHi.\r\n"
+            smtp.sendmail("friend@far.example", ["ada@home.example"], text)
+        tmux.shows("friend@far.example by smtp")
+        house.stop()
+        tmux.shows("The house does not answer.")
+        tmux.keys("q")
+        tmux.shows("left with 0")

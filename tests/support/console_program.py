@@ -1,0 +1,28 @@
+"""`python -m tests.support.console_program [DATA]`: the console on this terminal, of a running house or of a made-up one."""
+
+import sys
+from pathlib import Path
+
+import trio
+
+from appliance.panel.asked_board import AskedBoard
+from appliance.panel.console import on_terminal
+from appliance.panel.lent import Options
+from appliance.system.control import RemoteControls
+from tests.support.console import HouseAnswers, busy_board, tools
+
+
+async def made() -> None:
+    await on_terminal(busy_board(), HouseAnswers(), Options(), tools(shutdown=lambda: None, restart=lambda: None))
+
+
+async def real(data: Path) -> None:
+    controls = RemoteControls(data)
+    await on_terminal(await AskedBoard.open(controls), controls, Options(), tools())
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        trio.run(real, Path(sys.argv[1]))
+    else:
+        trio.run(made)
