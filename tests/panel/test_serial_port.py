@@ -2,6 +2,7 @@
 
 import os
 import pty
+import random
 import select
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 import time
 import tty
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from serial import Serial
 from appliance.panel import console
 from appliance.panel.lent import Options
 from appliance.panel.serial_port import SerialPort, open_serial
+from appliance.status import controls
 from appliance.status import events as e
 from appliance.status.board import Board
 from tests.support.console import UNLOCKED, HouseAnswers, busy_board, tools
@@ -287,3 +290,47 @@ def test_without_a_device_nothing_of_pyserial_is_loaded() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.split() == []
+
+
+async def test_noise_on_the_line_leaves_a_console_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random octets and keys, XOFF among them, for PILLARBOX_NOISE_S seconds (3; ten minutes by hand); then a person comes."""
+    monkeypatch.setattr("appliance.panel.serial_port.STUCK_S", 0.3)
+    seconds = float(os.environ.get("PILLARBOX_NOISE_S", "3"))
+    main, side = pty.openpty()
+    tty.setraw(main)
+    house = Attending(os.ttyname(side), busy_board(), Options())
+    rng = random.Random(11)
+    os.set_blocking(main, False)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(house.run)
+        turns, until = 0, trio.current_time() + seconds
+        while trio.current_time() < until:
+            keys = rng.choice((rng.randbytes(rng.randrange(1, 200)), b"2c", b"y", b"\x1b[A", b"4a", b"\r", b"9s", b"3\r", b"\x13"))
+            with suppress(BlockingIOError):
+                os.write(main, keys)
+            if rng.random() < 0.8:
+                with suppress(BlockingIOError):
+                    os.read(main, 4096)
+            house.board.publish(e.LetterAccepted("smtp", "192.0.2.1", "s@far.example", 1, 1000, 0.01, "N"))
+            turns += 1
+            await trio.sleep(0.002)
+        assert turns > seconds * 20
+        screen: Vt100Screen | None = None
+        with trio.fail_after(BOUND_S):
+            while screen is None or "Queue     3 waiting" not in screen.text():
+                screen = None
+                with suppress(BlockingIOError):
+                    os.write(main, b"\x11\x1b\x1b\x1bq1")
+                    await trio.sleep(0.2)
+                    while os.read(main, 65536):
+                        pass
+                with suppress(BlockingIOError):
+                    os.write(main, b"\x0c")
+                    await trio.sleep(0.2)
+                    screen = Vt100Screen()
+                    screen.feed(os.read(main, 65536))
+        assert [one for one in house.house.changes() if not isinstance(one, controls.ExportCertificate)] == []
+        assert house.opened == 1
+        nursery.cancel_scope.cancel()
+    os.close(main)
+    os.close(side)
