@@ -33,7 +33,8 @@ class Lamp(Protocol):
 
 def duty_of(level: float) -> float:
     """The part of the time a lamp is lit to look so bright, 0 to 1."""
-    return min(max(level, 0.0), 1.0) ** GAMMA
+    duty: float = min(max(level, 0.0), 1.0) ** GAMMA
+    return duty
 
 
 class Fitted:
@@ -126,7 +127,7 @@ class Player:
         return cursor.begun + (math.ceil((now - cursor.begun) / period_s - 1e-6) + cycles) * period_s
 
     def _light(self, lamps: Sequence[Fitted]) -> None:
-        for fitted in lamps:
+        for fitted in tuple(lamps):
             cursor = self._cursors.get(fitted.meaning)
             try:
                 if cursor is None:
@@ -134,8 +135,9 @@ class Player:
                 else:
                     fitted.set(self._level(fitted, cursor), cursor.pattern.colour)
             except Exception as fault:  # the guard around drivers of others: a lamp never disturbs mail
-                self._say(f"{fitted.name} failed and is left out: {fault or type(fault).__name__}.")
+                self._say(f"{fitted.name} failed and is left out: {reason_of(fault)}.")
                 self.lamps.remove(fitted)
+                close(fitted, lambda text: None)
 
     def _level(self, fitted: Fitted, cursor: _Cursor) -> float:
         level = cursor.pattern.steps[cursor.index][0]
@@ -151,9 +153,14 @@ class Player:
             close(self.lamps.pop(), self._say)
 
 
+def reason_of(fault: BaseException) -> str:
+    """What a driver said, without a full stop; its name when it said nothing."""
+    return str(fault).strip().rstrip(".") or type(fault).__name__
+
+
 def close(fitted: Fitted, say: Callable[[str], None]) -> None:
     """Give one lamp back, whatever it says to that."""
     try:
         fitted.lamp.close()
     except Exception as fault:  # the guard around drivers of others
-        say(f"{fitted.name} could not be given back: {fault or type(fault).__name__}.")
+        say(f"{fitted.name} could not be given back: {reason_of(fault)}.")

@@ -1,0 +1,176 @@
+"""The one button: what a press means, as a table, and the task that waits for it.
+
+| state    | event                       | next     | action                                                      |
+|----------|-----------------------------|----------|-------------------------------------------------------------|
+| up       | pressed                     | down     |                                                             |
+| down     | released before HOLD_S      | up       | `try_now`: the queue is tried, the lamps show the state     |
+| down     | HOLD_S over                 | held     | `shut_down`: the house closes until "safe to unplug"        |
+| held     | released                    | up       |                                                             |
+| power-on | released before POWER_ON_S  | up       |                                                             |
+| power-on | POWER_ON_S over             | held     | `password`: a one-time admin password on the serial console |
+
+It begins in power-on when the button is down as the house starts, else in up. A press or release counts once the
+contact has rested for DEBOUNCE_S, and from the instant it began to rest; a shorter touch is a bounce. A button that
+jams does its one action and then nothing more. Released in time but told late (a busy moment), it was released in time.
+
+How it fails: an action that raises is one sentence; a button that cannot be heard is given up by whoever opens it.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+import trio
+
+from .lamps import reason_of
+
+DEBOUNCE_S = 0.03
+HOLD_S = 3.0
+POWER_ON_S = 10.0
+EDGES = 64
+"""Edges remembered until the task comes to them; a noisy wire loses its oldest, never its last."""
+
+UP, DOWN, HELD, POWER_ON = "up", "down", "held", "power-on"
+TRY_NOW, SHUT_DOWN, PASSWORD = "try_now", "shut_down", "password"
+
+
+class ButtonPort(Protocol):
+    def pressed(self) -> bool: ...
+
+    def listen(self, edge: Callable[[bool], None]) -> None:
+        """`edge(pressed)` may be called from any thread."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Clock(Protocol):
+    def mono_s(self) -> float: ...
+
+
+class ButtonStates:
+    """The table; instants are monotonic seconds. `wait_until` is when to call `time` next, None for not before an edge."""
+
+    def __init__(self, *, pressed: bool, mono: float) -> None:
+        self.state = POWER_ON if pressed else UP
+        self._since = mono
+        """When the state began."""
+        self._raw = self._level = pressed
+        self._rests_since = mono
+
+    def edge(self, pressed: bool, mono: float) -> list[str]:
+        """The contact changed at `mono`; the actions to take."""
+        actions = self.time(mono)
+        if pressed != self._raw:
+            self._raw, self._rests_since = pressed, mono
+        return actions
+
+    def time(self, mono: float) -> list[str]:
+        """It is `mono`; the actions to take."""
+        actions: list[str] = []
+        if self._raw != self._level and mono >= self._rests_since + DEBOUNCE_S:
+            actions += self._patience(self._rests_since)
+            self._level = self._raw
+            actions += self._pressed(self._rests_since) if self._level else self._released()
+        return actions + ([] if self._raw != self._level else self._patience(mono))
+
+    @property
+    def wait_until(self) -> float | None:
+        if self._raw != self._level:
+            return self._rests_since + DEBOUNCE_S
+        if self.state in (DOWN, POWER_ON):
+            return self._since + (HOLD_S if self.state == DOWN else POWER_ON_S)
+        return None
+
+    def _pressed(self, mono: float) -> list[str]:
+        self.state, self._since = DOWN, mono
+        return []
+
+    def _released(self) -> list[str]:
+        was, self.state = self.state, UP
+        return [TRY_NOW] if was == DOWN else []
+
+    def _patience(self, mono: float) -> list[str]:
+        """What being held until `mono` has come to."""
+        if self.state == DOWN and mono >= self._since + HOLD_S:
+            self.state = HELD
+            return [SHUT_DOWN]
+        if self.state == POWER_ON and mono >= self._since + POWER_ON_S:
+            self.state = HELD
+            return [PASSWORD]
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """What the house does; each may wait and may raise."""
+
+    try_now: Callable[[], Awaitable[object]]
+    shut_down: Callable[[], Awaitable[object]]
+    password: Callable[[], Awaitable[object]]
+
+
+async def run(
+    port: ButtonPort,
+    actions: Actions,
+    *,
+    clock: Clock,
+    say: Callable[[str], None],
+    task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Until cancelled; `port` is closed at the end. An action still under way is not begun again."""
+    token = trio.lowlevel.current_trio_token()
+    edges: deque[tuple[bool, float]] = deque(maxlen=EDGES)
+    bell = _Bell()
+    acting: set[str] = set()
+
+    def edge(pressed: bool) -> None:  # in a thread of gpiozero's
+        edges.append((pressed, clock.mono_s()))
+        with suppress(trio.RunFinishedError):  # the house is gone, its last edge with it
+            token.run_sync_soon(bell.ring, idempotent=True)
+
+    async def act(name: str) -> None:
+        try:
+            await getattr(actions, name)()
+        except Exception as fault:  # the guard around what the button sets off: the next press is heard again
+            say(f"What the button asked for failed: {reason_of(fault)}.")
+        finally:
+            acting.discard(name)
+
+    try:
+        port.listen(edge)
+        states = ButtonStates(pressed=port.pressed(), mono=clock.mono_s())
+        async with trio.open_nursery() as nursery:
+            task_status.started()
+            while True:
+                until = states.wait_until
+                with trio.move_on_after(max(0.0, until - clock.mono_s()) if until is not None else float("inf")):
+                    await bell.heard()
+                found: list[str] = []
+                while edges:
+                    found += states.edge(*edges.popleft())
+                found += states.time(clock.mono_s())
+                for action in found:
+                    if action not in acting:
+                        acting.add(action)
+                        nursery.start_soon(act, action)
+    finally:
+        port.close()
+
+
+class _Bell:
+    """Rung in trio's thread, heard by one task."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event = trio.Event()
+
+    def ring(self) -> None:
+        self._event.set()
+
+    async def heard(self) -> None:
+        await self._event.wait()
+        self._event = trio.Event()

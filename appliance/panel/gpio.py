@@ -1,0 +1,126 @@
+"""Lamps and the button at pins: gpiozero behind the Lamp and ButtonPort ports, loaded when the first pin is opened.
+
+gpiozero's own blinking and holding take a thread each; only its `value` and its edges are used here, all rhythm and
+all patience is ours. A lamp that can be dimmed has pulse width modulation switched on only while it is neither dark
+nor fully lit: the library for the newer boards does it in software, some 200 wake-ups a second a lamp.
+
+How it fails: whatever gpiozero or its drivers raise comes out of the constructors; `fitting` makes a sentence of it.
+Known gap: after a SIGKILL pins stay as they were until the kernel gives them back.
+"""
+
+import os
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from .lamps import duty_of
+from .patterns import Colour
+
+PWM_HZ = 100.0
+
+Pin = int | str
+"""A number of the processor's own (BCM), or a name as "BOARD11" or "GPIO17"."""
+
+
+def factory_or_usual(factory: Any = None) -> Any:
+    """The pin factory given, or the machine's. Slow: a third of a second on a small board."""
+    if factory is not None:
+        return factory
+    # lgpio leaves a pipe in its working directory, which for a service is one it may not write, or the card
+    os.environ.setdefault("LG_WD", _scratch())
+    from gpiozero import Device  # type: ignore[import-untyped]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # each driver that is not there is one warning on stderr
+        Device.ensure_pin_factory()
+    return Device.pin_factory
+
+
+def _scratch() -> str:
+    of_service = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    if of_service:
+        return of_service
+    from tempfile import gettempdir
+
+    return gettempdir()
+
+
+class Switched:
+    """A lamp that is on or off."""
+
+    dims = False
+
+    def __init__(self, pin: Pin, *, inverted: bool = False, factory: Any = None) -> None:
+        factory = factory_or_usual(factory)
+        from gpiozero import LED
+
+        self._led = LED(pin, active_high=not inverted, pin_factory=factory)
+
+    def set(self, level: float, colour: Colour) -> None:
+        self._led.value = 1 if level > 0 else 0
+
+    def close(self) -> None:
+        self._led.close()
+
+
+class Dimmed:
+    """A lamp of any brightness."""
+
+    dims = True
+
+    def __init__(self, pin: Pin, *, inverted: bool = False, factory: Any = None) -> None:
+        factory = factory_or_usual(factory)
+        from gpiozero import PWMLED
+
+        self._led = PWMLED(pin, active_high=not inverted, frequency=PWM_HZ, pin_factory=factory)
+        self._pulsing = True
+
+    def set(self, level: float, colour: Colour) -> None:
+        pulsing = 0 < level < 1
+        if pulsing != self._pulsing:
+            self._led.frequency = PWM_HZ if pulsing else None
+            self._pulsing = pulsing
+        self._led.value = duty_of(level)
+
+    def close(self) -> None:
+        self._led.close()
+
+
+class Coloured:
+    """A lamp of three colours; `pins` are red, green, blue."""
+
+    dims = True
+
+    def __init__(self, pins: tuple[Pin, Pin, Pin], *, inverted: bool = False, factory: Any = None) -> None:
+        factory = factory_or_usual(factory)
+        from gpiozero import RGBLED
+
+        self._led = RGBLED(*pins, active_high=not inverted, pin_factory=factory)
+
+    def set(self, level: float, colour: Colour) -> None:
+        red, green, blue = colour
+        self._led.value = (duty_of(level * red), duty_of(level * green), duty_of(level * blue))
+
+    def close(self) -> None:
+        self._led.close()
+
+
+class PinButton:
+    """A button between a pin and ground, or between a pin and 3.3 V when `pull_up` is False."""
+
+    def __init__(self, pin: Pin, *, pull_up: bool = True, factory: Any = None) -> None:
+        factory = factory_or_usual(factory)
+        from gpiozero import DigitalInputDevice
+
+        self._input = DigitalInputDevice(pin, pull_up=pull_up, pin_factory=factory)
+
+    def pressed(self) -> bool:
+        return bool(self._input.value)
+
+    def listen(self, edge: Callable[[bool], None]) -> None:
+        """`edge(pressed)` is called at each change, from a thread of gpiozero's."""
+        self._input.when_activated = lambda: edge(True)
+        self._input.when_deactivated = lambda: edge(False)
+
+    def close(self) -> None:
+        self._input.close()

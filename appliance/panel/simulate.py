@@ -1,0 +1,179 @@
+"""Lamps and the button for people without hardware: gpiozero's mock pins underneath, a line of the terminal on top.
+
+The line keeps the last row to itself while the log scrolls above it (a scroll region, as every VT100 has). The code
+paths are those of real pins: `fitting` opens the lamps, `lights` plays them, `button` hears the keys through a pin.
+
+Keys: b presses the button, h holds it for three seconds. Where the output is no terminal, or is too small, a line is
+written each time the lamps change their meaning; where the input is none, there is no button.
+
+How it fails: a terminal that is gone ends the drawing, nothing else. Terminal and scroll region are put back at the
+end, also when cancelled.
+"""
+
+import os
+import select
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from .button import HOLD_S, Actions
+from .button import Clock as ButtonClock
+from .button import run as hear
+from .fitting import fit, parse_lamps
+from .lamps import Fitted
+from .lights import Clock, Lights, Options
+
+if TYPE_CHECKING:
+    from appliance.status.board import Board
+
+LAMPS = ("pwm:18 all", "led:23 house", "led:24 trouble", "rgb:5,6,13 mail")
+"""What stands on the table when the settings name no lamp."""
+BUTTON_PIN = 17
+PRESS_S = 0.2
+BRIGHTNESS = " .:oO@"
+"""A lamp from dark to lit, in signs that every terminal has."""
+LEAST_ROWS = 5
+
+
+class HouseClock(Clock, ButtonClock):
+    """Both of what lamps and button ask of the clock."""
+
+
+def render(levels: Sequence[tuple[str, float, str]]) -> str:
+    """One line for (name, light 0 to 1, meaning) of each lamp."""
+    lamps = []
+    for name, light, meaning in levels:
+        sign = BRIGHTNESS[min(len(BRIGHTNESS) - 1, round(max(light, 0.0) ** (1 / 2.2) * (len(BRIGHTNESS) - 1)))]
+        lamps.append(f"({sign}) {name.removeprefix('The lamp ')} {meaning or 'dark'}")
+    return "  ".join(lamps)
+
+
+async def run(
+    board: "Board",
+    actions: Actions,
+    options: Options,
+    *,
+    clock: HouseClock,
+    say: Callable[[str], None],
+    lamps: Sequence[str] = (),
+    fd_in: int = 0,
+    fd_out: int = 2,
+    task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Until cancelled; `actions.try_now` also shows the state once more. `lamps` as in the settings."""
+    moved = [trio.Event()]
+    factory = await trio.to_thread.run_sync(lambda: _table(lambda: moved[0].set()))
+    wishes = [wish for wish in parse_lamps(lamps or LAMPS) if wish.kind != "board"]
+    fitted: list[Fitted] = []
+
+    def open_lamps() -> list[Fitted]:
+        fitted[:] = fit(wishes, say, factory=factory)
+        return fitted
+
+    lights = Lights(board, open_lamps, options, clock=clock, say=say)
+
+    async def try_now() -> None:
+        lights.show()
+        await actions.try_now()
+
+    def line() -> str:
+        shown = dict(lights.shown())
+        pins = {wish.name: [factory.pin(_number(pin)) for pin in wish.pins] for wish in wishes}
+        return render([(each.name, max(float(pin.state) for pin in pins[each.name]), shown.get(each.name, "")) for each in fitted])
+
+    from .gpio import PinButton
+
+    port = PinButton(BUTTON_PIN, factory=factory)
+    with _screen(fd_out) as draw:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(lights.run)
+            await nursery.start(lambda task_status: _hear(port, actions, try_now, clock, say, task_status))
+            if os.isatty(fd_in):
+                nursery.start_soon(_keys, fd_in, factory.pin(BUTTON_PIN))
+            task_status.started()
+            told: tuple[Any, ...] = ()
+            while True:
+                with suppress(OSError):
+                    if draw is not None:
+                        draw(line())
+                    elif lights.shown() != told:
+                        told = lights.shown()
+                        os.write(fd_out, (line() + "\n").encode())
+                await moved[0].wait()
+                moved[0] = trio.Event()
+
+
+def _table(moved: Callable[[], None]) -> Any:
+    """Mock pins that tell when one changes; slow, for gpiozero is loaded."""
+    from gpiozero.pins.mock import MockFactory, MockPWMPin  # type: ignore[import-untyped]
+
+    class ShownPin(MockPWMPin):  # type: ignore[misc]
+        def _change_state(self, value: Any) -> bool:
+            changed = bool(super()._change_state(value))
+            self.states.clear()  # kept for tests by the mock, without end
+            if changed and self.function == "output":
+                moved()
+            return changed
+
+    return MockFactory(pin_class=ShownPin)
+
+
+def _number(pin: str) -> int | str:
+    return int(pin) if pin.isdigit() else pin
+
+
+async def _hear(port: Any, actions: Actions, try_now: Any, clock: ButtonClock, say: Any, task_status: Any) -> None:
+    whole = Actions(try_now, actions.shut_down, actions.password)
+    await hear(port, whole, clock=clock, say=say, task_status=task_status)
+
+
+async def _keys(fd: int, pin: Any) -> None:
+    """The keys of the terminal move the button's pin."""
+    import termios
+    import tty
+
+    former = termios.tcgetattr(fd)
+    try:
+        tty.setcbreak(fd)
+        while True:
+            await trio.lowlevel.wait_readable(fd)
+            keys = os.read(fd, 64)
+            if not keys:
+                return
+            for key in keys.decode("ascii", "ignore"):
+                if key in "bh":
+                    pin.drive_low()
+                    await trio.sleep(PRESS_S if key == "b" else HOLD_S + PRESS_S)
+                    pin.drive_high()
+                    await trio.sleep(PRESS_S)
+    finally:
+        with suppress(termios.error):
+            termios.tcsetattr(fd, termios.TCSADRAIN, former)
+
+
+@contextmanager
+def _screen(fd: int) -> Iterator[Callable[[str], None] | None]:
+    """The last row for the lamps; None when `fd` is no terminal, or one of a few rows."""
+    if not os.isatty(fd) or os.get_terminal_size(fd).lines < LEAST_ROWS:
+        yield None
+        return
+    rows = 0
+
+    def draw(line: str) -> None:
+        nonlocal rows
+        columns, now = os.get_terminal_size(fd)
+        fence = f"\n\x1b7\x1b[1;{now - 1}r\x1b8\x1b[A" if now != rows else ""  # at first, and when the window changed
+        keys = "   b press, h hold" if sys.stdin.isatty() else ""
+        if not select.select((), (fd,), (), 0)[1]:
+            return  # stopped by ^S: the next change draws again
+        rows = now
+        os.write(fd, f"{fence}\x1b7\x1b[{now};1H\x1b[2K{(line + keys)[: columns - 1]}\x1b8".encode())
+
+    try:
+        yield draw
+    finally:
+        with suppress(OSError):
+            os.write(fd, b"\x1b7\x1b[r\x1b[999;1H\x1b[2K\x1b8")

@@ -1,0 +1,35 @@
+"""Every meaning is told from every other by its rhythm alone."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.panel.patterns import ON_LEVEL, PATTERNS, Pattern
+from appliance.panel.rules import ALL
+from tests.panel.pins import read, rhythm_of
+
+BY_MEANING = pytest.mark.parametrize("pattern", PATTERNS, ids=lambda p: p.meaning)
+
+
+def test_each_meaning_has_one_rhythm_and_each_rhythm_a_meaning() -> None:
+    assert len({p.meaning for p in PATTERNS}) == len(PATTERNS)
+    assert {p.meaning for p in PATTERNS} == ALL
+    assert len({p.rhythm for p in PATTERNS}) == len(PATTERNS)
+
+
+@BY_MEANING
+def test_steps_are_such_as_eyes_can_follow(pattern: Pattern) -> None:
+    assert all(0 <= level <= 1 and 0.1 <= seconds <= 5 for level, seconds in pattern.steps)
+    assert all(a[0] != b[0] for a, b in zip(pattern.steps, pattern.steps[1:], strict=False))
+    assert {level >= ON_LEVEL for level, _ in pattern.steps} == {True, False}
+    assert pattern.period_s <= 6
+    flashes = sum(1 for level, _ in pattern.steps if level >= ON_LEVEL)
+    assert flashes / pattern.period_s <= 4
+
+
+@given(st.sampled_from(PATTERNS), st.integers(0, 40), st.lists(st.floats(0.88, 1.12), min_size=16, max_size=16))
+def test_told_apart_from_any_beginning_by_an_eye_that_errs(pattern: Pattern, first: int, errors: list[float]) -> None:
+    rhythm = rhythm_of(pattern)
+    rounds = [rhythm[(first + i) % len(rhythm)] for i in range(3 * len(rhythm))]
+    seen = [(lit, seconds * errors[i % len(errors)]) for i, (lit, seconds) in enumerate(rounds)]
+    assert read(seen) == [pattern.meaning]
