@@ -8,7 +8,7 @@ command -v mmdebstrap >/dev/null || { echo "mmdebstrap is missing: apt install m
 
 root=$(mktemp -d /var/tmp/pillarbox-trixie.XXXXXX)
 trap 'umount -l "$root/proc" "$root/dev/shm" "$root/dev/pts" 2>/dev/null || true; rm -rf --one-file-system "$root"' EXIT
-packages=python3,python3-venv,python3-pip,python3-trio,python3-argon2,python3-cryptography,python3-pytest,python3-hypothesis,python3-click,python3-dnspython,strace,make,ca-certificates,openssl,procps
+packages=python3,python3-venv,python3-pip,python3-trio,python3-argon2,python3-cryptography,python3-pytest,python3-hypothesis,python3-click,python3-dnspython,python3-serial,strace,make,ca-certificates,openssl,procps
 mirror=$(grep -rhE '^(deb|URIs)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | grep -oE 'https?://[^ ]*/debian(/|$)' | head -1 || true)
 mmdebstrap --quiet --variant=minbase --include="$packages" \
     --aptopt='Acquire::Languages "none"' trixie "$root" "${mirror:-http://deb.debian.org/debian}"
