@@ -12,11 +12,11 @@ from .rules import GROUPS, RULES
 
 WIDTH_MM, HEIGHT_MM = 105.0, 148.0
 MARGIN_MM = 6.0
-BAR_MM = 30.0
+BAR_MM = 24.0
 """Length of the drawn rhythm."""
 BAR_S = 6.0
 """Time it stands for."""
-ROW_MM = 6.6
+ROW_MM = 6.2
 POINTS_A_MM = 72 / 25.4
 TITLE = "Pillarbox: what the lamp says"
 BUTTON = (
@@ -119,7 +119,7 @@ def drawing() -> Iterator[Box | Text]:
             if rule.group == group:
                 pattern = rhythms[rule.meaning]
                 yield from _bar(pattern, y)
-                yield Text(MARGIN_MM + BAR_MM + 3, y + 2.3, 2.7, rule.sentence)
+                yield Text(MARGIN_MM + BAR_MM + 3, y + 2.3, 2.5, rule.sentence)
                 yield Text(MARGIN_MM + BAR_MM + 3, y + 4.9, 2.1, pattern.rhythm)
                 y += ROW_MM
     y += 2.6

@@ -35,7 +35,7 @@ def runs_of(pin: Any, border: float) -> Runs:
             merged[-1][1] += seconds
         else:
             merged.append([lit, seconds])
-    return [(lit, seconds) for lit, seconds in merged[1:]]
+    return [(lit, seconds) for lit, seconds in merged[1:-1]]
 
 
 def rhythm_of(pattern: Pattern) -> Runs:

@@ -1,0 +1,60 @@
+"""Pictures of the house to be put on the board, one for each meaning."""
+
+from dataclasses import replace
+from typing import Any
+
+import trio
+
+from appliance.status.board import Board
+from appliance.status.events import HouseState, PeopleState
+from appliance.status.snapshot import Condition, Snapshot
+from tests.support.clock import HandClock
+
+
+def calm() -> Snapshot:
+    board = Board(HandClock())
+    board.publish(HouseState("ready"))
+    board.publish(PeopleState(1, ("smith.example",)))
+    return board.snapshot()
+
+
+def picture(meaning: str) -> Snapshot:
+    """One in which this meaning is the most urgent; "arrived" is calm after `calm`, one letter later."""
+    phases = {"recovering": "recovering", "starting": "starting", "closing": "draining", "safe": "stopped"}
+    keys = {
+        "updating": "updating", "card": "storage-full", "broken": "part-down", "stuck": "queue-stuck", "certificate": "certificate-over",
+        "network": "line-closed", "clock": "clock", "look": "no-people",
+    }  # fmt: skip
+    changes: dict[str, Any] = {}
+    if meaning in phases:
+        changes["phase"] = phases[meaning]
+    if meaning in keys:
+        changes["conditions"] = (Condition(keys[meaning], "warning", "So.", "Do."),)
+    if meaning == "arrived":
+        changes["letters_accepted"] = 1
+    if meaning in ("going", "waiting"):
+        changes["queue"] = replace(calm().queue, waiting=1, trying=int(meaning == "going"))
+    return replace(calm(), **changes)
+
+
+class Pictures:
+    """A board that shows what it was told to."""
+
+    def __init__(self, first: Snapshot) -> None:
+        self._now = first
+        self._moved = trio.Event()
+        self.looks = 0
+
+    def put(self, snapshot: Snapshot) -> None:
+        self._now = replace(snapshot, version=self._now.version + 1)
+        self._moved.set()
+        self._moved = trio.Event()
+
+    def snapshot(self) -> Snapshot:
+        self.looks += 1
+        return self._now
+
+    async def changed(self, since: int) -> Snapshot:
+        while self._now.version <= since:
+            await self._moved.wait()
+        return self.snapshot()

@@ -1,0 +1,117 @@
+"""The board's own lamps, in a made-up /sys/class/leds: taken, played, given back."""
+
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from appliance.panel.board_leds import BoardLed, trigger_of, usual
+from appliance.panel.fitting import fit, parse_lamps
+from appliance.panel.lights import Lights, Options
+from tests.panel.pictures import Pictures, picture
+from tests.support.clock import HandClock
+
+WHITE = (1.0, 1.0, 1.0)
+
+
+def made(root: Path, name: str = "ACT", trigger: str = "none usb-gadget [mmc0] timer default-on", most: str = "255") -> Path:
+    place = root / name
+    place.mkdir(parents=True)
+    for file, words in (("trigger", trigger), ("brightness", "7"), ("max_brightness", most)):
+        (place / file).write_text(words + "\n")
+    return place
+
+
+def facts(place: Path) -> tuple[str, str]:
+    return (place / "trigger").read_text().strip(), (place / "brightness").read_text().strip()
+
+
+def test_taken_at_the_first_level_and_given_back(tmp_path: Path) -> None:
+    place = made(tmp_path)
+    led = BoardLed("ACT", tmp_path)
+    assert facts(place)[0].startswith("none usb-gadget [mmc0]")
+    led.set(0.3, WHITE)
+    assert facts(place) == ("none", "255")
+    led.set(0.0, WHITE)
+    assert facts(place) == ("none", "0")
+    led.close()
+    assert facts(place)[0] == "mmc0"
+    led.close()
+
+
+def test_never_played_nothing_written(tmp_path: Path) -> None:
+    place = made(tmp_path)
+    before = facts(place)
+    BoardLed("ACT", tmp_path).close()
+    assert facts(place) == before
+
+
+def test_without_a_trigger_the_brightness_comes_back(tmp_path: Path) -> None:
+    place = made(tmp_path, "PWR", "[none] mmc0", "1")
+    led = BoardLed("PWR", tmp_path)
+    led.set(1.0, WHITE)
+    assert facts(place) == ("none", "1")
+    led.close()
+    assert facts(place)[1] == "7"
+
+
+@pytest.mark.parametrize(("line", "word"), [("none [mmc0] timer", "mmc0"), ("[none]", "none"), ("none timer", ""), ("", "")])
+def test_the_trigger_in_brackets(line: str, word: str) -> None:
+    assert trigger_of(line) == word
+
+
+def test_the_usual_lamp_of_a_board(tmp_path: Path) -> None:
+    assert usual(tmp_path) == ""
+    made(tmp_path, "input3::capslock")
+    assert usual(tmp_path) == ""
+    made(tmp_path, "PWR")
+    assert usual(tmp_path) == "PWR"
+    made(tmp_path, "led0")
+    assert usual(tmp_path) == "led0"
+    assert [wish.name for wish in parse_lamps((), tmp_path)] == ["The lamp board:led0"]
+
+
+@pytest.mark.parametrize("how", ["cancelled", "crashed"])
+async def test_given_back_however_the_part_ends(how: str, tmp_path: Path, autojump_clock: MockClock) -> None:
+    place = made(tmp_path)
+    said: list[str] = []
+    lights = Lights(
+        Pictures(picture("starting")),  # type: ignore[arg-type]
+        lambda: fit(parse_lamps((), tmp_path), said.append, root=tmp_path),
+        Options(),
+        clock=HandClock(),
+        say=said.append,
+    )
+    with pytest.RaisesGroup(ZeroDivisionError, allow_unwrapped=False) if how == "crashed" else trio.CancelScope():
+        async with trio.open_nursery() as nursery:
+            await nursery.start(lights.run)
+            assert facts(place) == ("none", "255")
+            await trio.sleep(1.5)
+            assert facts(place) == ("none", "0")
+            if how == "crashed":
+                _ = 1 / 0
+            nursery.cancel_scope.cancel()
+    assert facts(place)[0] == "mmc0"
+    assert said == []
+
+
+async def test_a_lamp_that_vanishes_is_said_once(tmp_path: Path, autojump_clock: MockClock) -> None:
+    place, said = made(tmp_path), []
+    fitted = fit(parse_lamps(("board:ACT",), tmp_path), said.append, root=tmp_path)
+    lights = Lights(Pictures(picture("starting")), lambda: fitted, Options(), clock=HandClock(), say=said.append)  # type: ignore[arg-type]
+    async with trio.open_nursery() as nursery:
+        await nursery.start(lights.run)
+        for file in list(place.iterdir()):
+            file.unlink()
+        place.rmdir()
+        await trio.sleep(60)
+        nursery.cancel_scope.cancel()
+    assert len(said) == 1
+    assert said[0].startswith("The lamp board:ACT failed and is left out: [Errno 2]")
+
+
+def test_no_such_lamp_is_a_sentence(tmp_path: Path) -> None:
+    said: list[str] = []
+    assert fit(parse_lamps(("board:NONE",), tmp_path), said.append, root=tmp_path) == []
+    assert said[0].startswith("The lamp board:NONE cannot be used and is left out: [Errno 2]")
