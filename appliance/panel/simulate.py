@@ -99,7 +99,7 @@ async def run(
                 with suppress(OSError):
                     if draw is not None:
                         draw(line())
-                    elif lights.shown() != told:
+                    elif lights.shown() != told and _ready(fd_out):
                         told = lights.shown()
                         os.write(fd_out, (line() + "\n").encode())
                 await moved[0].wait()
@@ -167,8 +167,8 @@ def _screen(fd: int) -> Iterator[Callable[[str], None] | None]:
         columns, now = os.get_terminal_size(fd)
         fence = f"\n\x1b7\x1b[1;{now - 1}r\x1b8\x1b[A" if now != rows else ""  # at first, and when the window changed
         keys = "   b press, h hold" if sys.stdin.isatty() else ""
-        if not select.select((), (fd,), (), 0)[1]:
-            return  # stopped by ^S: the next change draws again
+        if not _ready(fd):
+            return  # the next change draws again
         rows = now
         os.write(fd, f"{fence}\x1b7\x1b[{now};1H\x1b[2K{(line + keys)[: columns - 1]}\x1b8".encode())
 
@@ -176,4 +176,10 @@ def _screen(fd: int) -> Iterator[Callable[[str], None] | None]:
         yield draw
     finally:
         with suppress(OSError):
-            os.write(fd, b"\x1b7\x1b[r\x1b[999;1H\x1b[2K\x1b8")
+            if _ready(fd):
+                os.write(fd, b"\x1b7\x1b[r\x1b[999;1H\x1b[2K\x1b8")
+
+
+def _ready(fd: int) -> bool:
+    """The terminal takes octets now: nobody stopped it with ^S."""
+    return bool(select.select((), (fd,), (), 0)[1])

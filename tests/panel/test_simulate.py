@@ -1,0 +1,124 @@
+"""Lamps and button in a terminal: real pty, gpiozero's mock pins, the same lights and button as everywhere."""
+
+import os
+import pty
+import re
+import termios
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+import trio
+
+from appliance.panel.button import Actions
+from appliance.panel.lights import Options
+from appliance.panel.simulate import render, run
+from appliance.status.board import Board
+from appliance.status.events import HouseState, StorageTrouble
+from appliance.system.clock import RealClock
+
+
+class House:
+    def __init__(self) -> None:
+        self.board = Board(RealClock())
+        self.board.publish(HouseState("ready"))
+        self.tried = trio.Event()
+        self.said: list[str] = []
+
+    async def act(self) -> None:
+        self.tried.set()
+
+    def part(self, fd_in: int, fd_out: int) -> Any:
+        actions = Actions(self.act, self.act, self.act)
+        return partial(
+            run, self.board, actions, Options(), clock=RealClock(), say=self.said.append, fd_in=fd_in, fd_out=fd_out,  # type: ignore[arg-type]
+            lamps=("led:4 house,ready", "pwm:5 trouble"),
+        )  # fmt: skip
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, int]]:
+    """The person's end and the house's end."""
+    near, far = pty.openpty()
+    termios.tcsetwinsize(far, (24, 100))
+    os.set_blocking(near, False)
+    yield near, far
+    os.close(near)
+    os.close(far)
+
+
+async def until(near: int, words: str) -> str:
+    """What came, once `words` are in it."""
+    got = ""
+    with trio.fail_after(10):
+        while not re.search(words, got):
+            await trio.lowlevel.wait_readable(near)
+            got += os.read(near, 4096).decode()
+    return got
+
+
+async def test_in_a_terminal(terminal: tuple[int, int]) -> None:
+    near, far = terminal
+    house, former = House(), termios.tcgetattr(far)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(house.part(far, far))
+        first = await until(near, r"led:4 ready")
+        assert "\x1b[1;23r" in first
+        assert "\x1b[24;1H\x1b[2K" in first
+        assert "pwm:5 dark" in first
+        house.board.publish(StorageTrouble("full", ""))
+        await until(near, r"\(@\) pwm:5 card")
+        await until(near, r"\( \) pwm:5 card")
+        os.write(near, b"xb")
+        with trio.fail_after(10):
+            await house.tried.wait()
+        nursery.cancel_scope.cancel()
+    assert "\x1b[r" in await until(near, r"\x1b\[r")
+    assert termios.tcgetattr(far) == former
+    assert house.said == []
+
+
+async def test_without_a_terminal_a_line_for_each_meaning() -> None:
+    read, write = os.pipe()
+    house = House()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(house.part(read, write))
+        assert "led:4 ready" in await until(read, "\n")
+        house.board.publish(HouseState("starting"))
+        line = await until(read, "\n")
+        assert "led:4 starting" in line
+        assert "\x1b" not in line
+        nursery.cancel_scope.cancel()
+    os.close(read)
+    os.close(write)
+
+
+async def test_a_terminal_that_is_stopped_holds_up_nothing(terminal: tuple[int, int]) -> None:
+    near, far = terminal
+    house = House()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(house.part(far, far))
+        await until(near, "ready")
+        os.set_blocking(far, False)
+        with pytest.raises(BlockingIOError):
+            while True:
+                os.write(far, b"." * 4096)
+        os.set_blocking(far, True)  # from now on whoever writes without asking waits for ever
+        with trio.fail_after(5):
+            for phase in ("starting", "draining", "stopped"):
+                house.board.publish(HouseState(phase))
+                await trio.sleep(0.3)  # three looks of the lights
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("levels", "line"),
+    [
+        ([], ""),
+        ([("The lamp led:4", 1.0, "ready")], "(@) led:4 ready"),
+        ([("The lamp led:4", 0.0, ""), ("The lamp pwm:5", 0.05, "card")], "( ) led:4 dark  (.) pwm:5 card"),
+    ],
+)
+def test_one_line(levels: list[tuple[str, float, str]], line: str) -> None:
+    assert render(levels) == line
