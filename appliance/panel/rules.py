@@ -12,7 +12,7 @@ from appliance.status.snapshot import Snapshot
 
 HOUSE, TROUBLE, MAIL = "house", "trouble", "mail"
 GROUPS: tuple[tuple[str, str], ...] = (
-    (HOUSE, "Leave the plug in"),
+    (HOUSE, "The house itself: leave the plug in until the spark"),
     (TROUBLE, "Something needs you"),
     (MAIL, "All is well"),
 )
