@@ -244,12 +244,11 @@ class Hands:
         facts = await self._outgoing.about(request.name)
         found = records(facts)
         rows = [{"name": one.name, "kind": one.kind, "value": one.value, "why": one.why} for one in found]
-        unknown = f"; how the world sees this box is not known here: add A or AAAA records of {facts.host_name} yourself"
         text = f"; for {facts.domain}, to be published where its name servers are managed\n{zone_text(found)}"
-        return Answer(text if facts.addresses else f"{text}\n{unknown}", {"domain": facts.domain, "records": rows})
+        return Answer(text, {"domain": facts.domain, "records": rows})
 
     async def domain_check(self, request: controls.DomainCheck) -> Answer:
-        from appliance.system.dns_advice import check, findings_text
+        from appliance.system.dns_check import check, findings_text
 
         facts = await self._outgoing.about(request.name)
         found = await check(facts, self._outgoing.resolver())

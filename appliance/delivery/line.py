@@ -1,42 +1,61 @@
 """Does the line let letters out at all? Many providers block port 25; then only a relay helps, and the house says so at once.
 
-| what was seen                                                        | port 25  |
-|----------------------------------------------------------------------|----------|
-| a mail server somewhere greeted, in a look or in a real delivery     | open     |
-| the name service answers, and none of PROBES could be reached        | blocked  |
-| the name service is silent: no network                               | unknown  |
+| what was seen                                                              | port 25  |
+|----------------------------------------------------------------------------|----------|
+| a mail server somewhere said anything, or a real delivery reached one      | open     |
+| none of PROBES said anything, while a fresh question to the DNS is answered| blocked  |
+| the name service is silent, or this machine has no way out: no network     | unknown  |
 
-A look knocks at the servers of large providers, hears the greeting and says QUIT. It is made at the start where the house stands
-on port 25 itself, after FAILURES attempts in a row that reached nobody, and again after BLOCKED_S while the line is blocked. A real
-delivery that reaches a stranger's server is proof enough. In memory only.
+A look knocks at the servers of large providers, hears the greeting and says QUIT. A refusing greeting is one too: the port is open,
+and what the other house thinks of our address is the deliveries' to find out. Answers of the DNS may come from a cache while the
+line is down, so before "blocked" is said a name is asked for that nobody can have asked for before.
+
+| a look is made                                                              | in a house that stands on port 25 | in others |
+|-----------------------------------------------------------------------------|-----------------------------------|-----------|
+| at the start, and SOON_S after one that found no network                    | yes                               | no        |
+| after FAILURES real attempts in a row that reached nobody                   | yes                               | yes       |
+| BLOCKED_S after one that found the line blocked                             | yes                               | yes       |
+| when nothing was learned for a day                                          | yes                               | no        |
+
+A real delivery that reaches a stranger's server is proof enough. In memory only: no card writes.
 """
 
+import errno
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from random import SystemRandom
 from typing import Protocol
 
 import trio
 
 from appliance.mail.clock import Clock
 from appliance.mail.errors import PeerError
-from appliance.mail.outcome import Outcome
+from appliance.mail.outcome import Outcome, Reason
 from appliance.network.dial import dial
 
 from .mx import MailHost
 
 PROBES = ("gmail.com", "outlook.com", "gmx.net", "yahoo.com")
 PATIENCE_S = 10.0
+"""For one address: RFC 5321 §4.5.3.2.1 gives a greeting five minutes, a large provider needs none."""
 FAILURES = 3
+SOON_S = 900.0
 BLOCKED_S = 3600.0
+DAY_S = 86_400.0
+GREETING_OCTETS = 512
 OPEN, BLOCKED, UNKNOWN = "open", "blocked", "unknown"
+NO_WAY_OUT = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL})
+"""What this machine says when it has no network: nobody blocked anything."""
 
+_NONE = "No way leads out of this house: the settings forbid the direct one and name no relay."
+_BLOCKED = "Your line's provider blocks outgoing mail (port 25), and no relay takes it instead: ask the provider to open the port."
 _SENTENCES = {
     ("direct", OPEN): "Letters leave straight to other houses; port 25 is open.",
     ("direct", UNKNOWN): "Letters leave straight to other houses; whether port 25 is open shows with the first one.",
-    ("direct", BLOCKED): "The line lets no letters out: your provider blocks port 25.",
-    ("none", OPEN): "No way leads out of this house: the settings forbid the direct one and name no relay.",
-    ("none", UNKNOWN): "No way leads out of this house: the settings forbid the direct one and name no relay.",
-    ("none", BLOCKED): "The line lets no letters out (your provider blocks port 25), and no relay is set.",
+    ("direct", BLOCKED): _BLOCKED,
+    ("none", OPEN): _NONE,
+    ("none", UNKNOWN): _NONE,
+    ("none", BLOCKED): _BLOCKED,
 }
 
 
@@ -64,6 +83,7 @@ class Line:
     port_25: str = UNKNOWN
     _failures: int = 0
     _wanted: trio.Event | None = None
+    _learned_mono: float = 0.0
 
     def met(self, reached: bool) -> None:
         """A real attempt reached a stranger's server, or none."""
@@ -75,51 +95,80 @@ class Line:
             self._wanted.set()
 
     def _know(self, port_25: str) -> None:
+        self._learned_mono = self.clock.mono_s()
         if port_25 != self.port_25:
             self.port_25 = port_25
             self.changed(port_25)
 
     async def look(self) -> str:
-        """Knock; OPEN as soon as one answers."""
-        found: list[bool] = []
+        """Knock; OPEN as soon as one answers. At most about PATIENCE_S for each of four addresses."""
+        seen: list[str] = []
         async with trio.open_nursery() as nursery:
             for domain in self.probes:
-                nursery.start_soon(self._knock, domain, found, nursery.cancel_scope)
-        answer = OPEN if True in found else BLOCKED if found else UNKNOWN
+                nursery.start_soon(self._knock, domain, seen, nursery.cancel_scope)
+        answer = OPEN if OPEN in seen else UNKNOWN
+        if answer == UNKNOWN and BLOCKED in seen and await self._network():
+            answer = BLOCKED
         self._know(answer)
         return answer
 
-    async def _knock(self, domain: str, found: list[bool], all_of_them: trio.CancelScope) -> None:
+    async def _network(self) -> bool:
+        """Does the name service answer what it cannot have kept?"""
+        found = await self.hosts().find(f"{SystemRandom().getrandbits(48):012x}.{self.probes[0]}")
+        return not isinstance(found, Outcome) or found.reason is not Reason.DNS
+
+    async def _knock(self, domain: str, seen: list[str], all_of_them: trio.CancelScope) -> None:
         hosts = await self.hosts().find(domain)
         if isinstance(hosts, Outcome):  # the name service is silent, or somebody left
             return
-        addresses = [address for host in hosts[:2] for address in host.addresses if ":" not in address][:2]
+        addresses = [address for host in hosts[:2] for address in sorted(host.addresses, key=lambda one: ":" in one)][:2]
         for address in addresses:
-            try:
-                with trio.fail_after(PATIENCE_S):
-                    stream = await dial(address, self.port, timeout_s=PATIENCE_S)
-                    try:
-                        greeted = (await stream.receive(PATIENCE_S)).startswith(b"2")
-                        await stream.send(b"QUIT\r\n")
-                    finally:
-                        with trio.move_on_after(1, shield=True):
-                            await stream.aclose()
-                if greeted:
-                    found.append(True)
-                    all_of_them.cancel()
-                    return
-            except (PeerError, trio.TooSlowError):
-                continue
-        if addresses:
-            found.append(False)
+            said = await self._hear(address)
+            seen.append(said)
+            if said == OPEN:
+                all_of_them.cancel()
+                return
+
+    async def _hear(self, address: str) -> str:
+        """OPEN when something greets there, UNKNOWN when this machine cannot even try."""
+        try:
+            with trio.fail_after(PATIENCE_S):
+                stream = await dial(address, self.port, timeout_s=PATIENCE_S)
+                try:
+                    greeting = b""
+                    while len(greeting) < 4:
+                        more = await stream.receive(PATIENCE_S, GREETING_OCTETS)
+                        if not more:
+                            return BLOCKED
+                        greeting += more
+                    await stream.send(b"QUIT\r\n")
+                finally:
+                    with trio.move_on_after(1, shield=True):
+                        await stream.aclose()
+            return OPEN if greeting[:3].isdigit() and greeting[3:4] in b" -\r" else BLOCKED
+        except trio.TooSlowError:
+            return BLOCKED
+        except PeerError as trouble:
+            cause = trouble.__context__
+            return UNKNOWN if isinstance(cause, OSError) and cause.errno in NO_WAY_OUT else BLOCKED
 
     async def run(self, *, at_start: bool) -> None:
-        """Look when there is reason to, for ever."""
+        """Look when there is reason to, for ever; `at_start`: this house stands on port 25 itself."""
         self._wanted = trio.Event()
+        self._learned_mono = self.clock.mono_s()
         if at_start:
             await self.look()
         while True:
-            with trio.move_on_after(BLOCKED_S if self.port_25 == BLOCKED else float("inf")):
+            with trio.move_on_after(max(0.0, self._rest_s(at_start))):
                 await self._wanted.wait()
+            if not self._wanted.is_set() and self._rest_s(at_start) > 0:
+                continue  # something was learned in the meantime
             self._wanted = trio.Event()
             await self.look()
+
+    def _rest_s(self, stands: bool) -> float:
+        """How long what is known needs no look from now on; a house that does not stand on port 25 is left alone until it has reason."""
+        if self.port_25 != BLOCKED and not stands:
+            return float("inf")
+        known_s = BLOCKED_S if self.port_25 == BLOCKED else SOON_S if self.port_25 == UNKNOWN else DAY_S
+        return self._learned_mono + known_s - self.clock.mono_s()
