@@ -57,8 +57,8 @@ async def check(facts: Facts, names: Resolver) -> list[Finding]:
             with trio.fail_after(PATIENCE_S):
                 findings[number] = await judge(_Question(facts, record, names))
         except (LookupTrouble, trio.TooSlowError) as trouble:
-            text = f"The name service gave no answer ({shown(str(trouble)) or 'it took too long'}); try again later."
-            findings[number] = Finding(record, "unknown", "", text)
+            said = shown(str(trouble)) or "the answers of the name service took too long"
+            findings[number] = Finding(record, "unknown", "", f"{said[:1].upper()}{said[1:]}; try again later.")
 
     async with trio.open_nursery() as nursery:
         for number, record in enumerate(asked):
@@ -183,7 +183,9 @@ async def _spf(q: _Question) -> Finding:
         for address in await q.own_addresses():
             says = await Spf(q.names).ask(q.facts.domain, address)
             if says is Says.NO:
-                return q.wrong(f"It does not let {address} send, which is this box: add ip{6 if ':' in address else 4}:{address}.")
+                known = address in q.facts.addresses
+                term = f"ip{6 if ':' in address else 4}:{address}" if known else f"a:{q.facts.host_name}"
+                return q.wrong(f"It does not let {address} send, which is this box: add {term}.")
             unsure = unsure or says is Says.UNSURE
         for term in map(relay_term, q.facts.relays):
             if not await _lets(q, term, seen):
