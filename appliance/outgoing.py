@@ -161,9 +161,10 @@ class Outgoing:
     # --- the line --------------------------------------------------------------------------------
 
     def _line_changed(self, port_25: str) -> None:
-        self.routes.line_closed = port_25 == "blocked"
+        was, self.routes.line_closed = self.routes.line_closed, port_25 == "blocked"
         self._tell_line()
-        self._line_moved.set()
+        if was != self.routes.line_closed:
+            self._line_moved.set()
 
     def _tell_line(self) -> None:
         port_25, route = self.line.port_25, self.routes.route

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench import sending
 from tests.bench.clients import Imap, Pop3, Smtp, connect, deliver, tls
 from tests.bench.letters import mixed, small
 from tests.bench.meters import Card, Process
@@ -248,6 +249,10 @@ class Bench:
             self.table.add("CPU of 64 KiB pieces / CPU of one FETCH of 100 MB", pieces_s / whole_s, most=2)
             pop.close()
 
+    def queue(self) -> None:
+        sending.letters(self.table, self.work, 200 if self.quick else 1000)
+        sending.waiting(self.table, self.work)
+
     def harness(self) -> None:
         """The shared harness, when it is here and we are root: the peers' columns and the slow card."""
         if not (HARNESS / "bench.py").exists() or os.geteuid() != 0:
@@ -268,7 +273,7 @@ class Bench:
         subprocess.run([sys.executable, str(HARNESS / "report.py"), *outs], check=False)
 
 
-PARTS = ("start", "memory", "delivery", "imap", "pop3", "large", "idle", "harness")
+PARTS = ("start", "memory", "delivery", "imap", "pop3", "large", "queue", "idle", "harness")
 
 
 def main() -> int:

@@ -105,6 +105,33 @@ class Neighbours:
             smtp.send(text.encode() + b".\r\n")
             return smtp.reply().decode().strip()
 
+    def send_many(self, count: int, sessions: int, to: str = "bob@far.example", octets: int = 4000) -> int:
+        """So many letters to one address, from so many sessions at once; octets of all of them."""
+        me = f"{self._people[0]}@{self._domain}"
+        text = f"From: {me}\r\nTo: {to}\r\nSubject: many\r\n\r\n".encode() + b"some words of a letter\r\n" * (octets // 24)
+        faults: list[BaseException] = []
+
+        def work(number: int) -> None:
+            try:
+                with Smtp(self.house.ports["submission"]) as smtp:
+                    smtp.sign_in(me, PASSWORD)
+                    for _ in range(number):
+                        for line in (f"MAIL FROM:<{me}>", f"RCPT TO:<{to}>", "DATA"):
+                            assert smtp.ask(line.encode())[:1] in b"23"
+                        smtp.send(text + b".\r\n")
+                        assert smtp.reply().startswith(b"250")
+            except BaseException as fault:
+                faults.append(fault)
+
+        shares = [count // sessions + (number < count % sessions) for number in range(sessions)]
+        threads = [threading.Thread(target=work, args=(share,)) for share in shares]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not faults, faults[0]
+        return count * len(text)
+
     def ask(self, *words: str) -> Any:
         """A command's answer for programs."""
         return json.loads(pillarbox(*words, "--json", data=self.data).stdout)

@@ -1,0 +1,113 @@
+"""What it costs to send: a letter to one remote host, and a queue of a hundred thousand letters that wait.
+
+A name server and a sink stand on loopback addresses in this process; the house is the real command.
+"""
+
+import os
+import shutil
+import sqlite3
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.bench.meters import Card, Process
+from tests.support.house import House, pillarbox
+from tests.support.neighbours import Neighbours
+
+if TYPE_CHECKING:
+    from tests.bench.__main__ import Table
+
+MB = 1024.0
+WAITING = 100_000
+LANES = 500
+
+
+def letters(table: "Table", work: Path, count: int) -> None:
+    """Accepted and delivered to one remote host: alone and from twenty sessions at once."""
+    for sessions, most in ((1, 2.2), (20, 0.3)):
+        place = work / f"send{sessions}"
+        place.mkdir()
+        card = Card(place) if os.geteuid() == 0 else None
+        with Neighbours(card.place if card else place, more="check_line = false", people=("ada",)) as world:
+            limits = "[people]\nletters_per_hour = 100000\nrecipients_per_day = 1000000\n[limits]\nconnections_per_address = 1000\n"
+            world.write_settings(after=limits)
+            sink = world.peer("far.example")
+            with world.house as house:
+                process = Process(house.pid)
+                process.settle()
+                if sessions == 1:
+                    table.add("PSS idle with the queue, nothing sent yet, MB", process.memory_kb()["Pss"] / MB)
+                world.send("bob@far.example")
+                world.arrived(sink)
+                process.settle()
+                if sessions == 1:
+                    table.add("PSS idle with queue, resolver and delivery loaded, MB", process.memory_kb()["Pss"] / MB, most=28)
+                if card:
+                    card.sync()
+                start, spent = card.counts() if card else (0, 0), process.cpu_s()
+                octets = world.send_many(count, sessions)
+                world.arrived(sink, count + 1, 300)
+                world.until(lambda world=world: not world.ask("queue", "list")["letters"], 60)
+                process.settle()
+                name = f"sent from {sessions} session{'s' * (sessions > 1)}"
+                table.add(f"{name}: CPU ms a letter", 1000 * (process.cpu_s() - spent) / count, most=5)
+                if card:
+                    card.sync()
+                    end = card.counts()
+                    table.add(f"{name}: device flushes a letter", (end[1] - start[1]) / count, most=most)
+                    room = 1.1 * octets / count + 12_288
+                    table.add(f"{name}: octets written a letter", (end[0] - start[0]) / count, most=room)
+        if card:
+            card.close()
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def waiting(table: "Table", work: Path) -> None:
+    """A house that starts with a hundred thousand letters waiting."""
+    place = work / "waiting"
+    place.mkdir()
+    with Neighbours(place, more="check_line = false", first=80_000, most=80_000, people=("ada",)) as world:
+        sink = world.peer("far.example")
+        with world.house as house:
+            process = Process(house.pid)
+            process.settle()
+            empty = process.memory_kb()["Pss"] / MB
+            world.names.silent.add("kept.example")
+            world.send("bob@kept.example")
+            name = world.send("bob@far.example")
+            world.arrived(sink)
+            world.until(lambda: world.track(name)[-1] == "sent")
+            world.until(lambda: world.ask("queue", "list")["letters"][0]["tries"] == 1, 60)
+        fill(world.data)
+        begun = time.monotonic()
+        with House(world.data, "--settings", str(world.settings)) as house:
+            world.arrived(sink, 2, 60)
+            table.add(f"{WAITING} waiting: start of the command to the first letter sent, s", time.monotonic() - begun)
+            process = Process(house.pid)
+            process.settle(20)
+            table.add(f"{WAITING} waiting: memory above the empty queue, MB", process.memory_kb()["Pss"] / MB - empty, most=8)
+            spent, written, begun = process.cpu_s(), process.written(), time.monotonic()
+            time.sleep(20)
+            share = (process.cpu_s() - spent) / (time.monotonic() - begun)
+            table.add(f"{WAITING} waiting: CPU between due moments, % of a core", 100 * share)
+            table.add(f"{WAITING} waiting: octets written between due moments", process.written() - written, most=0)
+            house.kill()
+    shutil.rmtree(place, ignore_errors=True)
+    assert pillarbox("--version").returncode == 0
+
+
+def fill(data: Path) -> None:
+    """The one letter that waits, a hundred thousand times, in many lanes; one of them due now for a house that answers."""
+    with sqlite3.connect(data / "house.db") as db:
+        columns = [row[1] for row in db.execute("PRAGMA table_info(queue)")]
+        kept = ", ".join(name for name in columns if name not in ("id", "lane", "due_at", "letter", "outbox_mailbox", "outbox_uid"))
+        (number, body) = db.execute("SELECT id, body FROM queue").fetchone()
+        db.execute(
+            f"""WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {WAITING})
+            INSERT INTO queue(id, lane, due_at, letter, {kept})
+            SELECT {number} + i, 'lane' || (i % {LANES}) || '.example', due_at, 'letter' || i, {kept} FROM queue, n"""
+        )
+        db.execute("UPDATE queue SET lane = 'far.example', due_at = 0 WHERE id = ?", (number,))
+        db.execute("UPDATE body SET holders = holders + ? WHERE id = ?", (WAITING, body))
+        db.execute("UPDATE counter SET next = next + ? WHERE name = 'queue'", (WAITING + 1000,))
+    db.close()
