@@ -4,6 +4,8 @@ import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 import trio
@@ -16,11 +18,14 @@ from appliance.mail.outcome import Fate, Outcome, Reason
 from appliance.mail.parcel import Parcel
 from appliance.network.dial import dial
 from appliance.network.resolver import Resolver
+from appliance.network.x509 import public_key_of
 from tests.peers.internet import Host, Internet, inside, possible
 from tests.peers.names import Names
 from tests.peers.servers import MAKERS, Server
 from tests.support.clock import HandClock
+from tests.support.house import House, new_data, pillarbox
 from tests.support.needs import missing, program
+from tests.support.wire import PASSWORD, Imap, Smtp, eventually
 
 
 @dataclass
@@ -47,6 +52,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             servers[name] = make(host, domain, names.host.v4)
             names.point(f"mx.{domain}", host)
             names.add(f"{domain}. MX 10 mx.{domain}.")
+        key = public_key_of(ssl.PEM_cert_to_DER_cert((servers["exim"].host.root / "etc/mail.pem").read_text()))
+        names.add(f"_25._tcp.mx.exim.example. TLSA 3 1 1 {sha256(key).hexdigest()}")
         names.add("never.example. MX 0 .", "loop.example. MX 10 mail.home.example.", "poison.example. MX 10 inner.poison.example.")
         names.add("inner.poison.example. A 10.0.0.1")
         names.start()
@@ -153,3 +160,29 @@ def test_what_a_signed_zone_says_is_known_to_be_true(world: World) -> None:
 
     with inside(world.house.space):
         assert trio.run(find, "exim.example") and not trio.run(find, "postfix.example")
+
+
+def test_the_running_house_writes_to_all_of_them(world: World, tmp_path: Path) -> None:
+    """The real command in its own place of the small Internet: DANE, opportunistic TLS, plain text after broken TLS, a bounce."""
+    data = new_data(tmp_path / "data")
+    settings = tmp_path / "pillarbox.toml"
+    settings.write_text('[sending]\nname_servers = "127.0.0.1"\nretry_first_s = 1\nretry_most_s = 2\ncheck_line = false\n')
+    to = ("bob@postfix.example", "bob@exim.example", "bob@opensmtpd.example", "stranger@exim.example")
+    with inside(world.house.space), House(data, "--settings", str(settings)) as house:
+        with Smtp(house.ports["submission"]) as smtp:
+            smtp.sign_in("ada@home.example", PASSWORD)
+            for line in ("MAIL FROM:<ada@home.example>", *(f"RCPT TO:<{one}>" for one in to), "DATA"):
+                assert smtp.ask(line.encode())[:1] in b"23"
+            smtp.send(letter_about("from the house") + b".\r\n")
+            name = smtp.reply().split()[-1].rstrip(b".").decode()
+        for server in world.servers.values():
+            kept = server.letter_with(b"from the house")
+            assert kept.count(b"DKIM-Signature:") == 2, kept[:600]
+
+        def bounced() -> bool:
+            with Imap(house.ports["imap"], select="INBOX") as imap:
+                return any(b"stranger@exim.example" in row for row in imap.run(b"FETCH 1:* BODY.PEEK[]")[0])
+
+        assert eventually(bounced)
+        told = pillarbox("letter", "track", name, data=data).stdout
+        assert "verified by dane" in told and told.count("has it") == 3 and "no TLS" in told, told
