@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.house import pillarbox
 from tests.support.neighbours import Neighbours
-from tests.support.wire import Imap, Smtp
+from tests.support.wire import PASSWORD, Imap, Smtp
 
 
 @pytest.fixture
@@ -196,3 +196,45 @@ def test_killed_between_acceptance_and_attempt_it_still_leaves_once(world: Neigh
         world.arrived(far)
         world.until(lambda: world.track(name)[-1] == "sent")
     assert len(far.letters) == 1
+
+
+SIGNED_IN = """
+[[relay]]
+name = "provider"
+host = "127.0.0.1"
+port = {port}
+security = "{security}"
+any_certificate = true
+user = "ada@provider.example"
+{secret}
+person = "ada@home.example"
+address = "ada@provider.example"
+"""
+
+
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+def test_a_provider_that_wants_a_password(tmp_path: Path, security: str) -> None:
+    """Another Pillarbox is the provider: TLS, SCRAM-SHA-256, and its own rules about senders."""
+    (tmp_path / "provider").mkdir()
+    (tmp_path / "home").mkdir()
+    (tmp_path / "secret").write_text(f"{PASSWORD}\n")
+    with (
+        Neighbours(tmp_path / "provider", people=("ada", "bob"), domain="provider.example") as provider,
+        Neighbours(tmp_path / "home", more='direct = "never"') as world,
+        provider.house,
+    ):
+        words = {"port": provider.house.ports["submissions" if security == "tls" else "submission"], "security": security}
+        world.write_settings(after=SIGNED_IN.format(**words, secret=f'password_file = "{tmp_path / "secret"}"'))
+        with world.house:
+            name = world.send("bob@provider.example", subject="signed in")
+            provider.until(lambda: any(b"signed in" in row for row in notices(provider, "bob@provider.example")))
+            world.until(lambda: world.track(name)[-1] == "sent")
+            (kept,) = [row for row in notices(provider, "bob@provider.example") if b"signed in" in row]
+            assert b"From: ada@provider.example" in kept
+        (tmp_path / "secret").write_text("wrong\n")
+        with world.house:
+            name = world.send("bob@provider.example", subject="not signed in")
+            world.until(lambda: world.track(name)[-1] == "delayed")
+            (row,) = world.ask("queue", "list")["letters"]
+            assert row["recipients"][0]["reason"] == "SIGN_IN" and "does not accept" in row["recipients"][0]["text"]
+            assert "wrong" not in world.house.log.read_text()

@@ -127,6 +127,8 @@ class Scram:
         return without_proof + b",p=" + b64encode(proof)
 
     def _verdict(self, challenge: bytes) -> bytes:
+        if challenge.startswith(b"e="):  # RFC 5802 §7
+            raise MisuseError("the server does not accept the name and password")
         given = next((part[2:] for part in challenge.split(b",") if part.startswith(b"v=")), b"")
         self._proved = hmac.compare_digest(given, b64encode(self._signature))
         if not self._proved:
