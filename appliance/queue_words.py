@@ -134,6 +134,8 @@ def _details(line: Line) -> list[str]:
     found = []
     for host, address, port, tls, cipher, verified, took_s in line.facts.get("met", ()):
         safe = f"{tls} {cipher}, verified by {verified}" if tls and verified not in ("", "none") else f"{tls} {cipher}" if tls else "no TLS"
+        if verified == "downgraded":
+            safe = "no TLS any more, though it spoke TLS before"
         found.append(f"met {host} [{address}]:{port}, {safe}, {took_s:g} s")
     if line.facts.get("reply"):
         found.append(f"{line.facts.get('host') or 'they'} said: {line.facts['reply']}")

@@ -67,6 +67,7 @@ class Policies(Protocol):
     async def demand(self, domain: str, host: MailHost, *, require_tls: bool) -> Demand | Outcome: ...
     async def met(self, domain: str, host: str, tls: str, verified: str) -> None: ...
     def missed(self, domain: str) -> None: ...
+    def downgraded(self, domain: str) -> bool: ...
 
 
 def any_certificate() -> ssl.SSLContext:
@@ -249,6 +250,8 @@ class RemoteTrip:
             if relay is None:
                 remote.reached(True)
             verified = await self._open(talking, host, demand, tls=tls)
+            if relay is None and remote.policies is not None and not talking.stream.secure and remote.policies.downgraded(self._lane):
+                verified = "downgraded"
             if relay is None and remote.policies is not None:
                 await remote.policies.met(self._lane, host.name, talking.stream.tls_version, verified)
             done = True
@@ -267,7 +270,7 @@ class RemoteTrip:
             took_s = remote.clock.mono_s() - begun_mono
             secure = talking.stream if talking is not None and talking.stream.secure else None
             version, cipher = (secure.tls_version, secure.tls_cipher) if secure else ("", "")
-            self._meetings.append(Meeting(host.name, address, port, version, cipher, verified if secure else "", took_s))
+            self._meetings.append(Meeting(host.name, address, port, version, cipher, verified, took_s))
             if talking is not None and not done:
                 with trio.move_on_after(GOODBYE_S, shield=True), suppress(PeerError):
                     await talking.stream.aclose()

@@ -60,7 +60,7 @@ class Outcome:
 @dataclass(frozen=True, slots=True)
 class Meeting:
     """One conversation with another house: where, how safe, how long. `tls` is "" or "TLSv1.3", `verified` is "", "none",
-    "certificate", "mta-sts" or "dane"."""
+    "certificate", "mta-sts" or "dane"; or "downgraded" for plain text with a house that spoke TLS before."""
 
     host: str
     address: str

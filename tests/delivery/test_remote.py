@@ -10,6 +10,7 @@ from appliance.delivery import conversation
 from appliance.delivery import remote as module
 from appliance.delivery.mx import MailHost
 from appliance.delivery.remote import Remote
+from appliance.delivery.tls_policy import Demand
 from appliance.delivery.trip import Delivery
 from appliance.delivery.way import Way
 from appliance.mail.outcome import Fate, Outcome, Reason
@@ -133,3 +134,37 @@ async def test_ipv6_that_does_not_work_is_remembered(tmp_path: Path) -> None:
         found = Found("::1", "127.0.0.1")
         (delivery,) = await travel(found, peer.port, a_parcel())
     assert delivery.outcomes[0].fate is Fate.RELAYED and found.v6_failures == 1
+
+
+class Remembers:
+    """Policies that know the domain: it spoke TLS once."""
+
+    def __init__(self, level: str) -> None:
+        self.level = level
+        self.missed_domains: list[str] = []
+
+    async def demand(self, domain: str, host: MailHost, *, require_tls: bool) -> Demand:
+        return Demand(self.level, "remembered" if self.level == "encrypt" else "")
+
+    async def met(self, domain: str, host: str, tls: str, verified: str) -> None:
+        pass
+
+    def missed(self, domain: str) -> None:
+        self.missed_domains.append(domain)
+
+    def downgraded(self, domain: str) -> bool:
+        return self.level == "may"
+
+
+@pytest.mark.parametrize("level", ["encrypt", "may"])
+async def test_a_house_that_speaks_tls_no_more_is_waited_for_and_then_noted(level: str) -> None:
+    policies = Remembers(level)
+    with Peer() as peer:
+        carrier = Remote(hosts=Found("127.0.0.1"), our_name=lambda: "home.example", clock=HandClock(), port=peer.port, policies=policies)
+        async with carrier.trip("far.example", Way()) as trip:
+            delivery = await trip.deliver(a_parcel(), lambda: None)
+    if level == "encrypt":
+        assert delivery.outcomes[0].fate is Fate.DEFERRED and delivery.outcomes[0].reason is Reason.TLS
+        assert policies.missed_domains == ["far.example"] and not peer.letters
+    else:
+        assert delivery.outcomes[0].fate is Fate.RELAYED and [one.verified for one in delivery.meetings] == ["downgraded"]

@@ -1,5 +1,6 @@
 """Letters that leave: straight, by a relay, late, never, called back; with real sockets and another house that does as it is told."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.support.house import pillarbox
 from tests.support.neighbours import Neighbours
+from tests.support.peer import SILENT
 from tests.support.wire import PASSWORD, Imap, Smtp
 
 
@@ -238,3 +240,25 @@ def test_a_provider_that_wants_a_password(tmp_path: Path, security: str) -> None
             (row,) = world.ask("queue", "list")["letters"]
             assert row["recipients"][0]["reason"] == "SIGN_IN" and "does not accept" in row["recipients"][0]["text"]
             assert "wrong" not in world.house.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("step", "usual"),
+    [("greeting", "220 hi"), ("EHLO", "250 mx"), ("MAIL", "250 ok"), ("RCPT", "250 ok"), ("DATA", "354 go"), ("LETTER", "250 ok")],
+)
+def test_killed_at_every_step_of_an_attempt_it_arrives_all_the_same(world: Neighbours, step: str, usual: str) -> None:
+    """Twice only where SMTP itself cannot know: the letter was whole and its answer did not come (RFC 1047)."""
+    far = world.peer("far.example", script={step: [SILENT, usual]})
+    with world.house:
+        name = world.send("bob@far.example", subject=f"killed at {step}")
+        world.until(lambda: far.connections and (step in ("greeting", "EHLO") or any(one.startswith(_said(step)) for one in far.said)))
+        time.sleep(0.2)  # so that the step is surely waited for; sooner would be another step
+        world.house.kill()
+    with world.house:
+        world.until(lambda: world.track(name)[-1] == "sent", 30)
+    assert 1 <= len(far.letters) <= (2 if step == "LETTER" else 1)
+    assert world.track(name).count("accepted") == 1
+
+
+def _said(step: str) -> str:
+    return "DATA" if step == "LETTER" else step
