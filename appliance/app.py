@@ -4,8 +4,8 @@
 `serve` puts the servers, the local socket and the supervisor around it; `offline` lends the hands to one command.
 Everything is handed what it needs here, so two houses can run in one process.
 
-Order of start: lock, database, accounts, store, certificate, listeners, "ready". The end is the reverse; the writer
-stops last. How it fails: SetupError before anything is served.
+Order of start: lamps, lock, database, accounts, store, certificate, listeners, "ready". The end is the reverse; the
+writer stops last but for the lamps, which then say that the plug may be pulled. How it fails: SetupError before anything is served.
 """
 
 import os
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
+from appliance.accounts.admin import Admin
 from appliance.accounts.passwords import Passwords
 from appliance.accounts.people import Accounts
 from appliance.accounts.sending import Sending
@@ -29,9 +30,10 @@ from appliance.network.listener import Options as ListenerOptions
 from appliance.network.sockets import Endpoint, handed_doors
 from appliance.network.tls import ServerTls
 from appliance.outgoing import Outgoing
+from appliance.panels import Panel
 from appliance.protocol.imap.bodystructure import make_describe
 from appliance.status.board import Board
-from appliance.status.events import PeopleState, SendingLimited, StorageState, StorageTrouble
+from appliance.status.events import HouseState, NetworkState, PeopleState, SendingLimited, StorageState, StorageTrouble
 from appliance.status.journal import Journal
 from appliance.store.bodies import Bodies
 from appliance.store.mailbox import Store
@@ -40,6 +42,7 @@ from appliance.system import clock as clocks
 from appliance.system.certificates import OwnCertificates, Wanted, box_addresses, wanted
 from appliance.system.control import ControlServer
 from appliance.system.data_directory import DataDirectory
+from appliance.system.machine import Machine
 from appliance.system.notify import Notifier
 from appliance.system.settings import PROTOCOLS, Settings
 from appliance.system.supervisor import Part, Supervisor
@@ -79,6 +82,8 @@ class Rooms:
     bodies: Bodies
     certificates: OwnCertificates
     settings: Settings
+    admin: Admin
+    machine: Machine
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -105,12 +110,26 @@ def limited(threads: int) -> Callable[[Callable[[], T]], Awaitable[T]]:
     return in_thread
 
 
+@dataclass(slots=True)
+class Outside:
+    """What there is before a data directory is open, and after: time, the one picture, the log."""
+
+    clock: clocks.RealClock
+    journal: Journal
+    board: Board
+
+    @classmethod
+    def make(cls) -> "Outside":
+        clock = clocks.RealClock()
+        journal = Journal(clock, stamped=not os.environ.get("JOURNAL_STREAM"))
+        return cls(clock, journal, Board(clock, journal.note))
+
+
 @asynccontextmanager
-async def open_rooms(data: Path, settings: Settings) -> AsyncIterator[Rooms]:
+async def open_rooms(data: Path, settings: Settings, outside: Outside | None = None) -> AsyncIterator[Rooms]:
     """Lock the data directory, open everything in it, close it again in order. Raises SetupError (InUse)."""
-    clock = clocks.RealClock()
-    journal = Journal(clock, stamped=not os.environ.get("JOURNAL_STREAM"))
-    board = Board(clock, journal.note)
+    around = outside or Outside.make()
+    clock, journal, board = around.clock, around.journal, around.board
 
     def report(kind: str, text: str) -> None:
         if kind == "lazy":
@@ -119,6 +138,8 @@ async def open_rooms(data: Path, settings: Settings) -> AsyncIterator[Rooms]:
             board.publish(StorageTrouble(kind, text))
 
     with DataDirectory.open(data) as directory:
+        if directory.ended_badly:
+            board.publish(HouseState("recovering"))
         async with await Database.open(data / "house.db", report=report) as database:
             accounts = Accounts(
                 database,
@@ -139,7 +160,10 @@ async def open_rooms(data: Path, settings: Settings) -> AsyncIterator[Rooms]:
             certificates = OwnCertificates(
                 data / "certificates", clock=clock, board=board, say=journal.say, want=lambda: rooms.wanted_certificate()
             )
-            rooms = Rooms(directory, clock, board, journal, database, accounts, store, bodies, certificates, settings)
+            admin, machine = Admin(database, limited(HASHES_AT_ONCE)), Machine(data, clock)
+            rooms = Rooms(
+                directory, clock, board, journal, database, accounts, store, bodies, certificates, settings, admin, machine
+            )
             yield rooms
 
 
@@ -154,7 +178,14 @@ async def offline(data: Path) -> AsyncIterator["Controls"]:
         yield _hands(rooms, await Outgoing.open(rooms, moving=False), running=False)
 
 
-def _hands(rooms: Rooms, outgoing: Outgoing, *, running: bool, renewed: Callable[[], object] | None = None) -> "Hands":
+def _hands(
+    rooms: Rooms,
+    outgoing: Outgoing,
+    *,
+    running: bool,
+    renewed: Callable[[], object] | None = None,
+    shut_down: Callable[[], object] | None = None,
+) -> "Hands":
     from appliance.hands import Hands
 
     return Hands(
@@ -166,6 +197,10 @@ def _hands(rooms: Rooms, outgoing: Outgoing, *, running: bool, renewed: Callable
         renewed=renewed,
         board=rooms.board if running else None,
         outgoing=outgoing,
+        admin=rooms.admin,
+        machine=rooms.machine.facts,
+        log=rooms.journal.lines,
+        shut_down=shut_down,
     )
 
 
@@ -185,58 +220,82 @@ def serve(data: Path, settings: Settings, *, welcome: bool = False) -> int:
 
 
 async def _house(data: Path, settings: Settings, welcome: bool) -> None:
-    async with open_rooms(data, settings) as rooms, trio.open_nursery() as nursery:
-        nursery.start_soon(rooms.journal.run)
-        if settings.house.domain:
-            await rooms.accounts.ensure_domain(settings.house.domain)
-        rooms.board.publish(people_state(rooms.accounts))
-        tls = await _tls(rooms)
-        sending = _sending(rooms)
-        outgoing = await Outgoing.open(rooms)
-        listeners = _listeners(rooms, tls, sending, outgoing)
-        listeners.bind()
-        control = ControlServer(rooms.directory, lambda: _hands(rooms, outgoing, running=True, renewed=tls.reload), rooms.journal.say)
+    """The lamps and the log around, the house within them."""
+    outside = Outside.make()
+    panel = Panel(outside, settings.panel, simulated=welcome and sys.stdout.isatty())
+    async with trio.open_nursery() as around:
+        around.start_soon(outside.journal.run)
+        around.start_soon(panel.lights)
+        async with open_rooms(data, settings, outside) as rooms:
+            await _opened_house(rooms, panel, welcome)
+        outside.board.publish(HouseState("stopped"))
+        await panel.farewell()
+        around.cancel_scope.cancel()
 
-        async def writer_answers() -> None:
-            await rooms.database.write(lambda transaction: None)
 
-        parts = [
-            Part("clock", _standing(lambda: clocks.watch(rooms.clock, rooms.board, outgoing.queue.clock_set))),  # type: ignore[arg-type]
-            Part("storage", _standing(lambda: _watch_storage(rooms)), alive=writer_answers),
-            Part("control", control.run),
-            Part("queue", outgoing.run, drain=outgoing.drain),
-            Part("listeners", listeners.run, drain=listeners.drain),
-            Part("sending", _standing(lambda: sending.run(rooms.clock.mono_s))),
-            Part("reclaim", _standing(Reclaim(rooms.database, rooms.bodies).run)),
-        ]
-        if not settings.certificate.file:
-            parts.insert(3, Part("certificates", lambda task_status: rooms.certificates.run(tls.reload, task_status=task_status)))
-        supervisor = Supervisor(
-            parts,
-            board=rooms.board,
-            say=rooms.journal.say,
-            notifier=Notifier(os.environ),
-            on_hangup=tls.reload,
-            drain_s=settings.limits.drain_s + 10.0,
-        )
-        if welcome:
-            from appliance.system.welcome import first_person
+async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> None:
+    settings = rooms.settings
+    if settings.house.domain:
+        await rooms.accounts.ensure_domain(settings.house.domain)
+    rooms.board.publish(people_state(rooms.accounts))
+    tls = await _tls(rooms)
+    sending = _sending(rooms)
+    outgoing = await Outgoing.open(rooms)
+    listeners = _listeners(rooms, tls, sending, outgoing)
+    listeners.bind()
+    made: list[Hands] = []
 
-            hands = _hands(rooms, outgoing, running=True)
-            told = await first_person(hands, settings.house.domain, sys.stdout)
-        else:
-            told = None
+    def hands() -> "Hands":
+        """The one pair of hands, made when somebody first needs it."""
+        if not made:
+            made.append(_hands(rooms, outgoing, running=True, renewed=tls.reload, shut_down=shut_down))
+        return made[0]
 
-        def ready() -> None:
-            rooms.journal.flush()
-            if told is not None:
-                from appliance.system.welcome import guide
+    def shut_down() -> None:
+        panel.stays = True
+        supervisor.stop()
 
-                guide(told, listeners.bound, rooms.directory.path, sys.stdout)
-            print("ready", flush=True)
+    control = ControlServer(rooms.directory, hands, rooms.journal.say)
 
-        await supervisor.run(on_ready=ready)
-        nursery.cancel_scope.cancel()
+    async def writer_answers() -> None:
+        await rooms.database.write(lambda transaction: None)
+
+    parts = [
+        Part("clock", _standing(lambda: clocks.watch(rooms.clock, rooms.board, outgoing.queue.clock_set))),  # type: ignore[arg-type]
+        Part("storage", _standing(lambda: _watch_storage(rooms)), alive=writer_answers),
+        Part("control", control.run),
+        Part("queue", outgoing.run, drain=outgoing.drain),
+        Part("listeners", listeners.run, drain=listeners.drain),
+        Part("sending", _standing(lambda: sending.run(rooms.clock.mono_s))),
+        Part("reclaim", _standing(Reclaim(rooms.database, rooms.bodies).run)),
+        *panel.parts(rooms, hands),
+    ]
+    if not settings.certificate.file:
+        parts.insert(3, Part("certificates", lambda task_status: rooms.certificates.run(tls.reload, task_status=task_status)))
+    supervisor = Supervisor(
+        parts,
+        board=rooms.board,
+        say=rooms.journal.say,
+        notifier=Notifier(os.environ),
+        on_hangup=tls.reload,
+        drain_s=settings.limits.drain_s + 10.0,
+    )
+    if welcome:
+        from appliance.system.welcome import first_person
+
+        told = await first_person(hands(), settings.house.domain, sys.stdout)
+    else:
+        told = None
+
+    def ready() -> None:
+        rooms.journal.flush()
+        if told is not None:
+            from appliance.system.welcome import guide
+
+            guide(told, listeners.bound, rooms.directory.path, sys.stdout)
+        print("ready", flush=True)
+
+    await supervisor.run(on_ready=ready)
 
 
 def _standing(run: Callable[[], Awaitable[object]]) -> Callable[..., Awaitable[object]]:
@@ -370,9 +429,13 @@ def endpoints(settings: Settings) -> list[Endpoint]:
 
 
 async def _watch_storage(rooms: Rooms) -> None:
-    """Announce the card's space now and then."""
+    """Announce the card's space now and then, and whether there is a network."""
+    up = True
     while True:
         about = os.statvfs(rooms.directory.descriptor)
         mail = sum(rooms.store.quota(person.id)[0] for person in rooms.accounts.directory.people())
-        rooms.board.publish(StorageState(about.f_bavail * about.f_frsize, about.f_blocks * about.f_frsize, mail))
+        free, total = about.f_bavail * about.f_frsize, about.f_blocks * about.f_frsize
+        rooms.board.publish(StorageState(free, total, mail, rooms.machine.worn_percent()))
+        if up != (up := bool(rooms.machine.addresses())):
+            rooms.board.publish(NetworkState(up))
         await trio.sleep(STORAGE_LOOK_S)

@@ -4,7 +4,7 @@ The running house and a house opened for one command answer alike, because both 
 the table at the end; a refusal is SetupError, and then nothing has changed.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from appliance.status.controls import Answer
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from appliance.accounts.admin import Admin
     from appliance.accounts.directory import Person
     from appliance.accounts.people import Accounts
     from appliance.database.database import Database
@@ -43,6 +44,10 @@ class Hands:
         board: "Board | None",
         renewed: Callable[[], object] | None = None,
         outgoing: "Outgoing",
+        admin: "Admin",
+        machine: Callable[[], dict[str, Any]],
+        log: Callable[[], Sequence[str]] = tuple,
+        shut_down: Callable[[], object] | None = None,
     ) -> None:
         self._data = data
         self._database = database
@@ -52,6 +57,10 @@ class Hands:
         self._renewed = renewed
         self._board = board
         self._outgoing = outgoing
+        self._admin = admin
+        self._machine = machine
+        self._log = log
+        self._shut_down = shut_down
 
     async def ask(self, request: controls.Request) -> Answer:
         for kind, answer in _TABLE:
@@ -234,8 +243,12 @@ class Hands:
         return Answer(f"{_count(rows, 'destination is', 'destinations are')} tried now.", {"rows": rows})
 
     async def track_letter(self, request: controls.TrackLetter) -> Answer:
-        from appliance.queue_words import told
+        from appliance.queue_words import refused, told
 
+        if not request.word or "@" in request.word:
+            if self._board is None:
+                raise SetupError("No house is running, so none has refused a letter.", "Start it with: pillarbox serve")
+            return refused(self._board.snapshot().refusals, request.word)
         return told(await self._outgoing.queue.timeline(request.word))
 
     async def domain_records(self, request: controls.DomainRecords) -> Answer:
@@ -257,6 +270,34 @@ class Hands:
             for one in found
         ]
         return Answer(findings_text(found), {"domain": facts.domain, "findings": rows})
+
+    # --- the box ---------------------------------------------------------------------------------
+
+    async def describe_box(self, request: controls.DescribeBox) -> Answer:
+        facts = self._machine()
+        return Answer("\n".join(f"{name:<22}{value}" for name, value in facts.items()), facts)
+
+    async def read_log(self, request: controls.ReadLog) -> Answer:
+        lines = list(self._log()[-request.lines :]) if request.lines > 0 else []
+        return Answer("\n".join(lines), {"lines": lines})
+
+    async def set_admin_password(self, request: controls.SetAdminPassword) -> Answer:
+        from appliance.accounts.passwords import generate
+
+        password = request.password or generate()
+        await self._admin.set(password)
+        facts: dict[str, Any] = {} if request.password else {"password": password}
+        return Answer("The serial console asks for this admin password now." + _told(facts), facts)
+
+    def end(self) -> None:
+        """Begin to close the house. Raises SetupError."""
+        if self._shut_down is None:
+            raise SetupError("No house is running.", "Start it with: pillarbox serve")
+        self._shut_down()
+
+    async def shut_down(self, request: controls.ShutDown) -> Answer:
+        self.end()
+        return Answer("The house is closing. Wait until the lamps say that the plug may be pulled.")
 
     # --- certificate -----------------------------------------------------------------------------
 
@@ -322,4 +363,8 @@ _TABLE: tuple[tuple[type, Callable[[Hands, Any], Awaitable[Answer]]], ...] = (
     (controls.ShowCertificate, Hands.show_certificate),
     (controls.ExportCertificate, Hands.export_certificate),
     (controls.RenewCertificate, Hands.renew_certificate),
+    (controls.DescribeBox, Hands.describe_box),
+    (controls.ReadLog, Hands.read_log),
+    (controls.SetAdminPassword, Hands.set_admin_password),
+    (controls.ShutDown, Hands.shut_down),
 )

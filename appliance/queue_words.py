@@ -7,6 +7,8 @@ from typing import Any
 from appliance.queue.history import Line
 from appliance.queue.item import Item
 from appliance.status.controls import Answer
+from appliance.status.plain import encode_plain
+from appliance.status.snapshot import RefusalFacts
 
 DueAt = Callable[[Item], int]
 """When an item is tried next, UTC seconds; 0 for never."""
@@ -98,6 +100,18 @@ def told(lines: Sequence[Line]) -> Answer:
         text.append(f"{when(line.at)}  {_SENTENCES.get(line.what, _other)(line)}")
         text += [f"                      {detail}" for detail in _details(line)]
     return Answer("\n".join(text), {"letter": letter, "lines": facts})
+
+
+def refused(refusals: Sequence[RefusalFacts], address: str) -> Answer:
+    """`pillarbox letter track ADDRESS`: letters from or to it that were refused at the door lately; "" for all."""
+    rows = [encode_plain(one) for one in refusals if address.lower() in ("", one.sender.lower(), one.recipient.lower())]
+    lines = [
+        f"{when(row['at'])}  from {row['sender'] or '<>'} to {row['recipient'] or '-'}"
+        f" over {row['protocol']} [{row['peer']}]: {row['reply']}"
+        for row in rows
+    ]
+    nothing = f"No letter{f' from or to {address}' if address else ''} was refused at the door lately."
+    return Answer("\n".join(lines) or nothing, {"refused": rows})
 
 
 def _to(line: Line) -> str:

@@ -81,6 +81,10 @@ def _run(words: Any, offline: Offline) -> int:
         from .checking import check
 
         return check(words)
+    if special in ("console", "panel"):
+        from .panels import console, panel
+
+        return console(words) if special == "console" else panel(words)
     if special == "certificate export":
         answer = _ask(words.data, controls.ExportCertificate(), offline)
         if words.out == "-":

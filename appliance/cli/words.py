@@ -58,7 +58,10 @@ ROWS: tuple[Row, ...] = (
         lambda o: controls.RerouteLetter(o.letter, o.route)),
     Row(("queue", "cancel"), "call it back", ("letter",), lambda o: controls.CancelLetter(o.letter)),
     Row(("queue", "flush"), "try everything that waits now", (), lambda o: controls.FlushQueue()),
-    Row(("letter", "track"), "what became of a letter, step by step", ("letter",), lambda o: controls.TrackLetter(o.letter)),
+    Row(("letter", "track"), "what became of a letter, step by step; an address or nothing: letters refused at the door",
+        ("[letter]",), lambda o: controls.TrackLetter(o.letter or "")),
+    Row(("admin", "password"), "set what the serial console asks before it changes anything", (),
+        lambda o: controls.SetAdminPassword(o.password), password=True),
     Row(("status",), "how the house is", (), lambda o: controls.Status()),
 )  # fmt: skip
 
@@ -72,6 +75,8 @@ NOUNS = {
     "queue": "letters that wait to leave the house",
     "letter": "what became of letters",
     "certificate": "what phones and computers know the house by",
+    "admin": "the admin password of the serial console",
+    "panel": "lamps and button",
     "settings": "the settings file",
 }
 """What each group of commands is about."""
@@ -110,6 +115,12 @@ def parser() -> Parser:
     )
     export.add_argument("--out", metavar="FILE", default="-", help="where to write (default: standard output)")
     export.set_defaults(special="certificate export")
+    console = verbs.add_parser("console", help="the whole box on this terminal, live; through a pipe its first screen", parents=[common])
+    console.set_defaults(special="console")
+    panel = verbs.add_parser("panel", help=f"{NOUNS['panel']}: in this terminal, or what they mean as a card", parents=[common])
+    panel.add_argument("--simulate", action="store_true", help="show lamps and button here, beside the log of the running house")
+    panel.add_argument("--card", metavar="FILE", default="", help="write the card of meanings, to print: FILE.pdf or FILE.svg")
+    panel.set_defaults(special="panel")
     look = verbs.add_parser("check", help="read all that is stored and say what is wrong", parents=[common])
     look.set_defaults(special="check")
     _moving(verbs, common)

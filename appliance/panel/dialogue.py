@@ -228,7 +228,9 @@ class Dialogue:
 
     def _unlock(self, check: Callable[[str], Awaitable[bool]], text: str, then: Callable[[], None]) -> None:
         async def errand() -> None:
-            if await check(text):
+            if self.tools.password_known is not None and not await self.tools.password_known():
+                self.message = "No admin password has been set yet: pillarbox admin password"
+            elif await check(text):
                 self._keeper.wrong = 0
                 self._open_until = trio.current_time() + self.options.lock_s
                 self._errand = None  # this one is done; `then` may begin the next

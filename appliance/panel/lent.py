@@ -49,6 +49,7 @@ class Tools:
     log: Callable[[], Sequence[str]] = tuple
     machine: Callable[[], Machine] = Machine
     check_password: Callable[[str], Awaitable[bool]] | None = None
+    password_known: Callable[[], Awaitable[bool]] | None = None
     shutdown: Callable[[], object] | None = None
     restart: Callable[[], object] | None = None
     notice: Callable[[], str] = str

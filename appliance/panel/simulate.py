@@ -15,7 +15,7 @@ import select
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
@@ -38,7 +38,7 @@ BRIGHTNESS = " .:oO@"
 LEAST_ROWS = 5
 
 
-class HouseClock(Clock, ButtonClock):
+class HouseClock(Clock, ButtonClock, Protocol):
     """Both of what lamps and button ask of the clock."""
 
 

@@ -30,6 +30,7 @@ from .events import (
     ListenerUp,
     LoginFailed,
     LoginSucceeded,
+    NetworkState,
     PartCrashed,
     PartRunning,
     PeopleState,
@@ -97,6 +98,7 @@ class Board:
         self.sendings: deque[tuple[float, LetterSent | LetterDelayed | LetterFailed]] = deque(maxlen=RECENT)
         self.line = LineState("unknown", "direct", "")
         self.limited: dict[str, None] = {}
+        self.network = True
         self.storage = StorageState(0, 0, 0)
         self.storage_trouble = StorageTrouble("", "")
         self.certificate = CertificateState((), 0, "")
@@ -129,6 +131,7 @@ class Board:
             LetterFailed: self._letter_failed,
             LineState: self._line_state,
             SendingLimited: self._sending_limited,
+            NetworkState: self._network_state,
         }
 
     def publish(self, event: Event) -> None:
@@ -136,12 +139,16 @@ class Board:
         fold = self._folds.get(type(event))
         if fold is not None:
             fold(event)
+        self.touch()
+        if self._feed is not None:
+            self._feed(event)
+
+    def touch(self) -> None:
+        """Wake who waits: something beside the picture is new."""
         self.version += 1
         if self._moved is not None:
             self._moved.set()
             self._moved = None
-        if self._feed is not None:
-            self._feed(event)
 
     def snapshot(self) -> "Snapshot":
         """The picture now; the same object until something happened or a second passed."""
@@ -267,3 +274,6 @@ class Board:
             self.limited[e.who] = None
         elif not e.limited:
             self.limited.pop(e.who, None)
+
+    def _network_state(self, e: NetworkState) -> None:
+        self.network = e.up

@@ -12,6 +12,7 @@ DAY_S = 86400
 GUESSES_LATELY = 30
 """Wrong passwords within ten minutes that are no longer somebody's typing."""
 FEW_OCTETS = 256 * 2**20
+WORN_PERCENT = 90
 FULL_OCTETS = 16 * 2**20
 """Twice the reserve that arriving mail may not use."""
 
@@ -120,6 +121,15 @@ def _limited(s: Snapshot) -> list[str]:
     return [f"{who} has sent unusually much and is held back for a while." for who in s.limited]
 
 
+def _no_network(s: Snapshot) -> list[str]:
+    return [] if s.network else ["The box has no address: no network is connected."]
+
+
+def _wearing(s: Snapshot) -> list[str]:
+    worn = s.storage.worn_percent
+    return [f"The card says that {worn} % of its life is used up."] if worn >= WORN_PERCENT else []
+
+
 def _phase(name: str, sentence: str) -> Callable[[Snapshot], list[str]]:
     return lambda s: [sentence] if s.phase == name else []
 
@@ -131,6 +141,8 @@ ROWS: tuple[Row, ...] = (
     Row("certificate-over", "critical", _certificate_over, "Put a fresh one in place, or take the certificate lines out of the settings."),
     Row("part-down", "warning", _parts_down, "It is started again by itself; the journal says what went wrong."),
     Row("storage-low", "warning", _card_nearly_full, "Delete mail or use a larger card soon."),
+    Row("storage-wearing", "warning", _wearing, "Export the mail to a new card soon: `pillarbox export`."),
+    Row("no-network", "warning", _no_network, "See that the cable is plugged in, or that the box is in the wireless network."),
     Row("line-closed", "warning", _line_closed, "Set a relay in the settings, [[relay]]; waiting letters then leave by themselves."),
     Row("queue-stuck", "warning", _stuck, "See which with `pillarbox queue list`."),
     Row("sending-limited", "warning", _limited, "If that was not this person: `pillarbox person password ADDRESS` sets a new password."),
@@ -140,6 +152,7 @@ ROWS: tuple[Row, ...] = (
     Row("clock", "notice", _clock, "Connect the box to the internet, or set the clock."),
     Row("session-faults", "notice", _faults, "Please report the journal's lines about it."),
     Row("no-people", "notice", _nobody, "Add somebody: `pillarbox person add ADDRESS`."),
+    Row("recovering", "notice", _phase("recovering", "Power was lost: the house puts its data in order."), "Wait a moment."),
     Row("starting", "notice", _phase("starting", "The house is starting."), "Wait a moment."),
     Row("draining", "notice", _phase("draining", "The house is closing: sessions are being ended."), "Wait a moment."),
 )  # fmt: skip

@@ -170,8 +170,32 @@ class FlushQueue:
 
 
 @dataclass(frozen=True, slots=True)
+class DescribeBox:
+    """The box itself: name, addresses, memory, temperature, octets written today."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLog:
+    """The newest lines of the log in memory, oldest first."""
+
+    lines: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SetAdminPassword:
+    """What the serial console asks before it changes anything; "" has one generated and told in the answer."""
+
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ShutDown:
+    """Close the house in order; with lamps, it then stays to show that the plug may be pulled."""
+
+
+@dataclass(frozen=True, slots=True)
 class TrackLetter:
-    """What became of a letter, also long after it left."""
+    """What became of a letter, also long after it left; an address, or "", asks for letters refused at the door lately."""
 
     word: str
 
@@ -211,6 +235,7 @@ Request = (
     | AddAlias | RemoveAlias | ListAliases | AddDomain | RemoveDomain | ListDomains | SetCatchAll | ListMailboxes
     | ShowCertificate | ExportCertificate | RenewCertificate | ListQueue | ShowLetter | RetryLetter | HoldLetter | ReleaseLetter
     | RerouteLetter | CancelLetter | FlushQueue | TrackLetter | DomainRecords | DomainCheck | Import | Export
+    | DescribeBox | ReadLog | SetAdminPassword | ShutDown
 )  # fmt: skip
 REQUESTS: tuple[type, ...] = Request.__args__
 

@@ -61,13 +61,19 @@ def draw(board: Board, mono: float) -> Snapshot:
         line=LineFacts(board.line.port_25, board.line.route, board.line.sentence),
         limited=tuple(board.limited),
         storage=StorageFacts(
-            storage.free_octets, storage.total_octets, storage.mail_octets, trouble.kind, trouble.text if trouble.kind else ""
+            storage.free_octets,
+            storage.total_octets,
+            storage.mail_octets,
+            trouble.kind,
+            trouble.text if trouble.kind else "",
+            storage.worn_percent,
         ),
         certificate=CertificateFacts(served.names, served.not_after_at, served.source, board.certificate_trouble),
         parts=tuple(
             PartFacts(part, crash.fault if crash else "", crashes, crash.restart_in_s if crash else 0.0)
             for part, (crashes, crash) in board.parts.items()
         ),
+        network=board.network,
     )
     return replace(bare, conditions=conditions_of(bare))
 

@@ -101,11 +101,19 @@ class LetterRefused:
 
 @dataclass(frozen=True, slots=True)
 class StorageState:
-    """Free and total octets of the card, octets of all mail as received."""
+    """Free and total octets of the card, octets of all mail as received; how much of its life the card says is used up."""
 
     free_octets: int
     total_octets: int
     mail_octets: int
+    worn_percent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkState:
+    """`up`: the box has an address besides its own."""
+
+    up: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +158,7 @@ class ClockState:
 
 @dataclass(frozen=True, slots=True)
 class HouseState:
-    """`phase` is "starting", "ready", "draining" or "stopped"."""
+    """`phase` is "recovering" (after a power cut), "starting", "ready", "draining" or "stopped" (nothing is open any more)."""
 
     phase: str
 
@@ -240,5 +248,5 @@ Event = (
     ListenerUp | ListenerDown | SessionOpened | SessionClosed | SessionRefused | SessionFailed | LoginSucceeded | LoginFailed
     | LetterAccepted | LetterRefused | StorageState | StorageTrouble | PartCrashed | PartRunning | CertificateState
     | CertificateTrouble | ClockState | HouseState | PeopleState | QueueState | AttemptBegun | LetterSent | LetterDelayed
-    | LetterFailed | LineState | SendingLimited
+    | LetterFailed | LineState | SendingLimited | NetworkState
 )

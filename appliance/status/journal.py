@@ -33,6 +33,7 @@ from .events import (
     ListenerUp,
     LoginFailed,
     LoginSucceeded,
+    NetworkState,
     PartCrashed,
     PartRunning,
     PeopleState,
@@ -84,6 +85,7 @@ WORDS: tuple[tuple[type, str], ...] = (
     (LetterFailed, "letter failed"),
     (LineState, "way out"),
     (SendingLimited, "sending limited"),
+    (NetworkState, "network"),
 )
 """What each event is called; "" leaves no line."""
 

@@ -107,13 +107,14 @@ class LoginFacts:
 
 @dataclass(frozen=True, slots=True)
 class StorageFacts:
-    """`trouble` is "", "full" or "broken"."""
+    """`trouble` is "", "full" or "broken"; `worn_percent` is 0 where the card does not say."""
 
     free_octets: int
     total_octets: int
     mail_octets: int
     trouble: str
     trouble_text: str
+    worn_percent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,7 @@ class Snapshot:
     storage: StorageFacts
     certificate: CertificateFacts
     parts: tuple[PartFacts, ...]
+    network: bool = True
     conditions: tuple[Condition, ...] = ()
 
     @property

@@ -51,6 +51,14 @@ class DataDirectory:
             raise InUse(f"Another Pillarbox is at work on {path}.", "Stop it first, or name another directory with --data.") from error
         return cls(path, descriptor, lock)
 
+    @property
+    def ended_badly(self) -> bool:
+        """The house before was killed, or lost its power: its log was not worked in."""
+        try:
+            return os.stat("house.db-wal", dir_fd=self.descriptor).st_size > 0
+        except OSError:
+            return False
+
     def close(self) -> None:
         os.close(self._lock)
         os.close(self.descriptor)

@@ -140,6 +140,24 @@ class RelaySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PanelSettings:
+    """Lamps, the button and the serial console; what is not named here costs nothing."""
+
+    lamps: tuple[str, ...] = setting(
+        (),
+        "Lamps: led:PIN, pwm:PIN, rgb:RED,GREEN,BLUE or board:NAME, then \"inverted\" if so, and house, trouble or mail for a part only. "
+        "Empty: the board's own lamp, when it has one.",
+    )
+    night: str = setting("", "When the lamps are dim, such as 22:00-06:30.")
+    night_percent: int = setting(25, "How bright they are then; lamps that cannot be dimmed stay as they are.", least=0, most=100)
+    button: str = setting("", "The button's pin, such as 3. Short: try the queue now. Three seconds: close the house. Empty: no button.")
+    button_pull_up: bool = setting(True, "The button is between its pin and ground; false: between its pin and 3.3 V.")
+    console: str = setting("", "The serial console's device, such as /dev/serial0, /dev/ttyGS0 or /dev/ttyUSB0. Empty: none.")
+    console_baud: int = setting(115_200, "Its speed.", least=1200, most=4_000_000)
+    console_password: bool = setting(True, "Whoever changes something on the serial console is asked for the admin password.")
+
+
+@dataclass(frozen=True, slots=True)
 class Pop3Settings:
     """Fetching programs."""
 
@@ -176,6 +194,7 @@ class Settings:
     certificate: CertificateSettings = field(default_factory=CertificateSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     sending: SendingSettings = field(default_factory=SendingSettings)
+    panel: PanelSettings = field(default_factory=PanelSettings)
     relay: tuple[RelaySettings, ...] = ()
 
 

@@ -9,7 +9,7 @@
 | ready    | SIGTERM, SIGINT, `stop()`      | draining | STOPPING=1; each part drained and ended, the one started last first |
 | ready    | SIGHUP                         | ready    | `on_hangup` (certificates are read again)                           |
 | draining | a part crashes                 | draining | it stays down                                                       |
-| draining | all parts ended                | stopped  | `run` returns                                                       |
+| draining | all parts ended                | stopped  | `run` returns; HouseState is whoever closes the rest's to say       |
 | draining | SIGTERM, SIGINT again          | stopped  | what is left is cancelled at once, last first                       |
 
 How it fails: the first error of a part that never stood comes out of `run`; nothing else does. A part that crashes
@@ -120,7 +120,6 @@ class Supervisor:
             self._notifier.tell("STOPPING=1")
             await self._end_all(at_once=failure is not None)
             house.cancel_scope.cancel()
-        self._board.publish(HouseState("stopped"))
         if failure is not None:
             raise failure
 

@@ -1,0 +1,65 @@
+"""The admin password: what the serial console asks before it changes anything.
+
+One for the house, kept like a person's (argon2id), beside a one-time password that lives in memory only and is used up
+by its first use. Whoever runs commands on the box needs neither: the kernel says who they are.
+"""
+
+import hmac
+import sqlite3
+from typing import TYPE_CHECKING
+
+from .passwords import InThread, check_new, fits_slowly, generate, hash_slowly, prepare
+
+if TYPE_CHECKING:
+    from appliance.database.database import Database
+    from appliance.database.group import Transaction
+
+KEY = "admin_password"
+
+
+class Admin:
+    """Sets and checks it; hashing runs `in_thread`."""
+
+    def __init__(self, database: "Database", in_thread: InThread) -> None:
+        self._database = database
+        self._in_thread = in_thread
+        self._once = b""
+
+    async def set(self, password: str) -> None:
+        """Raises SetupError when it is too weak; then nothing has changed."""
+        check_new(password)
+        slow = await self._in_thread(lambda: hash_slowly(prepare(password)))
+
+        def keep(transaction: "Transaction") -> None:
+            transaction.execute("INSERT OR REPLACE INTO house(key, value) VALUES (?, ?)", (KEY, slow.encode()))
+
+        await self._database.write(keep)
+        self._once = b""
+
+    async def check(self, password: str) -> bool:
+        """Is it the admin password, or the one-time password nobody has used yet?"""
+        prepared = prepare(password)
+        if self._once and hmac.compare_digest(prepared, self._once):
+            self._once = b""
+            return True
+        stored = await self._database.read(_stored)
+        return bool(stored) and await self._in_thread(lambda: fits_slowly(stored, prepared))
+
+    async def known(self) -> bool:
+        """Is there any password that could be right?"""
+        return bool(self._once or await self._database.read(_stored))
+
+    def once(self) -> str:
+        """A new one-time password; the one before is worth nothing any more."""
+        password = generate()
+        self._once = prepare(password)
+        return password
+
+    @property
+    def once_open(self) -> bool:
+        return bool(self._once)
+
+
+def _stored(connection: sqlite3.Connection) -> str:
+    row = connection.execute("SELECT value FROM house WHERE key = ?", (KEY,)).fetchone()
+    return bytes(row[0]).decode() if row else ""

@@ -1,0 +1,174 @@
+"""The panel as the house and its commands start it: lamps, the button, the serial console, the simulator, the card.
+
+Every function loads what it needs when it is called, so that a box without hardware carries nothing of it. The lamps
+begin before the database opens and end last; button and console are parts of the house. Settings' words that nobody
+understands are ValueError with a sentence; a port or pin that does not answer never disturbs mail.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import trio
+
+from .board_leds import usual
+
+if TYPE_CHECKING:
+    from appliance.status.board import Board
+
+    from .button import Actions
+    from .lent import Asked, Tools
+    from .lights import Lights
+
+    Say = Callable[[str], None]
+
+
+
+class Clock(Protocol):
+    """What lamps and button ask of the house's clock."""
+
+    def wall_s(self) -> float: ...
+
+    def mono_s(self) -> float: ...
+
+    def trusted(self) -> bool: ...
+
+    def utc_offset_s(self) -> int: ...
+
+
+def has_lamps(lamps: Sequence[str]) -> bool:
+    """Is there anything to light: lamps of the settings, or one of the board's own?"""
+    return bool(lamps or usual())
+
+
+def lights(board: "Board", lamps: Sequence[str], *, night: str, night_percent: int, clock: Clock, say: "Say") -> "Lights":
+    """The lamps' part, to be run around everything else. Raises ValueError with a sentence."""
+    from .fitting import fit, parse_lamps
+    from .lights import Lights, Options, parse_night
+
+    return Lights(board, partial(fit, parse_lamps(lamps), say), Options(parse_night(night), night_percent / 100), clock=clock, say=say)
+
+
+def actions_of(
+    try_now: Callable[[], Awaitable[object]], shut_down: Callable[[], Awaitable[object]], password: Callable[[], Awaitable[object]]
+) -> "Actions":
+    """What the button does."""
+    from .button import Actions
+
+    return Actions(try_now, shut_down, password)
+
+
+async def hear_button(
+    pin: str,
+    actions: "Actions",
+    *,
+    pull_up: bool,
+    clock: Clock,
+    say: "Say",
+    task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """The button's part. A pin that cannot be used is said once, and there is no button then."""
+    from .button import run
+    from .fitting import pin_of
+    from .lamps import reason_of
+
+    def opened() -> Any:
+        from .gpio import PinButton
+
+        return PinButton(pin_of(pin), pull_up=pull_up)
+
+    try:
+        port = await trio.to_thread.run_sync(opened)
+    except Exception as fault:  # the guard around drivers of others: a button never disturbs mail
+        say(f"The button at pin {pin} cannot be used and is left out: {reason_of(fault)}.")
+        task_status.started()
+        await trio.sleep_forever()
+        return
+    await run(port, actions, clock=clock, say=say, task_status=task_status)
+
+
+def tools_of(machine: Callable[[], dict[str, Any]], **lent: Any) -> "Tools":
+    """What the console is lent; `machine` gives the fields of `screens.Machine`."""
+    from .lent import Tools
+    from .screens import Machine
+
+    return Tools(machine=lambda: Machine(**machine()), **lent)
+
+
+async def console(
+    device: str,
+    baud: int,
+    board: "Board",
+    controls: "Asked",
+    tools: "Callable[[], Tools]",
+    *,
+    password: bool,
+    say: "Say",
+    task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """The serial console's part: ten bits of the line carry an octet."""
+    from .console import run
+    from .lent import Options
+    from .serial_port import open_serial
+
+    options = Options(password=password, octets_per_s=baud / 10)
+    await run(lambda: open_serial(device, baud), board, controls, options, tools(), say=say, task_status=task_status)
+
+
+async def on_terminal(controls: "Asked", *, live: bool) -> str:
+    """`pillarbox console` beside the running house; unless `live` the first screen as text, else "" when the person left.
+
+    Raises what asking raises. Nobody is asked for a password: whoever may ask the house at all may do all of it.
+    """
+    from .asked_board import AskedBoard
+    from .console import on_terminal, once
+    from .lent import Options
+
+    board = await AskedBoard.open(controls)
+    tools = tools_of(board.machine, log=board.log, shutdown=board.shut_down)
+    if not live:
+        return once(board, tools)
+    await on_terminal(board, controls, Options(password=False), tools)
+    return ""
+
+
+async def simulated(
+    board: Any, actions: "Actions", *, clock: Clock, say: "Say", lamps: Sequence[str] = (), task_status: Any = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Lamps and button in this terminal, on mock pins; until cancelled."""
+    from .lights import Options
+    from .simulate import run
+
+    await run(board, actions, Options(), clock=clock, say=say, lamps=lamps, task_status=task_status)
+
+
+async def simulate_beside(controls: "Asked", clock: Clock, say: "Say") -> None:
+    """`pillarbox panel --simulate`: the running house's lamps and button here, its log above them; until cancelled."""
+    from appliance.status.controls import FlushQueue, ShutDown
+
+    from .asked_board import AskedBoard
+
+    board = await AskedBoard.open(controls)
+
+    async def password() -> None:
+        say("A one-time password is for the serial console of a box; here: pillarbox admin password.")
+
+    actions = actions_of(lambda: controls.ask(FlushQueue()), lambda: controls.ask(ShutDown()), password)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(simulated, board, actions, clock=clock, say=say))
+        told: str = ""
+        while True:
+            lines = list(board.log())
+            at = next((index + 1 for index in reversed(range(len(lines))) if lines[index] == told), 0)
+            for line in lines[at:]:
+                say(line)
+            told = lines[-1] if lines else told
+            await trio.sleep(1)
+
+
+def draw_card(path: Path) -> None:
+    """The card of meanings as PDF, or as SVG where the name ends so. Raises OSError."""
+    from . import card
+
+    path.write_bytes(card.svg().encode() if path.suffix.lower() == ".svg" else card.pdf())

@@ -1,0 +1,128 @@
+"""The panel's place in the house: which of it the settings ask for, and what it is lent.
+
+| settings                       | what runs                                                    |
+|--------------------------------|--------------------------------------------------------------|
+| lamps, or a board with a lamp  | lamps, from before the database opens until the process ends |
+| a button                       | the part "button"                                            |
+| a console                      | the part "console"                                           |
+| none, tried out on a terminal  | lamps and button drawn in it, on mock pins                   |
+| none                           | nothing, and nothing is loaded                               |
+
+How it fails: words of the settings nobody understands are SetupError before the house opens; everything later is a line
+of the log and a panel that does without.
+"""
+
+import signal
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import trio
+
+from appliance.mail.errors import SetupError
+from appliance.panel import service
+from appliance.status.controls import FlushQueue
+from appliance.system.supervisor import Part
+
+if TYPE_CHECKING:
+    from appliance.app import Outside, Rooms
+    from appliance.hands import Hands
+    from appliance.panel.button import Actions
+    from appliance.panel.lent import Tools
+    from appliance.panel.lights import Lights
+    from appliance.system.settings import PanelSettings
+
+
+class Panel:
+    """Lamps for the whole life of the process, button and console for the open house."""
+
+    def __init__(self, outside: "Outside", settings: "PanelSettings", *, simulated: bool = False) -> None:
+        """Raises SetupError."""
+        self._outside, self._settings = outside, settings
+        self._simulated = simulated and not (settings.lamps or settings.button)
+        self._lights: Lights | None = None
+        self._told_once = ""
+        self.stays = False
+        """The house was closed at the box itself: the lamps stay until the plug is pulled."""
+        if self._simulated or not service.has_lamps(settings.lamps):
+            return
+        try:
+            self._lights = service.lights(
+                outside.board,
+                settings.lamps,
+                night=settings.night,
+                night_percent=settings.night_percent,
+                clock=outside.clock,
+                say=outside.journal.say,
+            )
+        except ValueError as error:
+            raise SetupError(f"The settings of the panel are not right: {error}", "See: pillarbox settings example") from error
+
+    async def lights(self) -> None:
+        """Until cancelled; nothing that happens to a lamp leaves this."""
+        if self._lights is not None:
+            try:
+                await self._lights.run()
+            except Exception as fault:  # the guard around lamps: mail goes on in the dark
+                self._outside.journal.say(f"The lamps are given up: {fault!r}")
+
+    async def farewell(self) -> None:
+        """After a shutdown at the box the lamps say that the plug may be pulled, until a signal ends the process."""
+        if self.stays and self._lights is not None:
+            self._outside.journal.say("The house is closed. The plug may be pulled.")
+            with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+                async for _ in signals:
+                    return
+
+    def parts(self, rooms: "Rooms", hands: "Callable[[], Hands]") -> list[Part]:
+        """What runs while the house is open."""
+        settings, clock, say = self._settings, self._outside.clock, self._outside.journal.say
+        found = []
+        if self._simulated:
+            run = partial(service.simulated, rooms.board, self._actions(rooms, hands), clock=clock, say=say)
+            found.append(Part("simulated panel", lambda task_status: run(task_status=task_status)))
+        if settings.button:
+            hear = partial(
+                service.hear_button, settings.button, self._actions(rooms, hands), pull_up=settings.button_pull_up, clock=clock, say=say
+            )
+            found.append(Part("button", lambda task_status: hear(task_status=task_status)))
+        if settings.console:
+            attend = partial(
+                service.console,
+                settings.console,
+                settings.console_baud,
+                rooms.board,
+                tools=lambda: self._tools(rooms, hands()),
+                password=settings.console_password,
+                say=say,
+            )
+            found.append(Part("console", lambda task_status: attend(controls=hands(), task_status=task_status)))
+        return found
+
+    def _actions(self, rooms: "Rooms", hands: "Callable[[], Hands]") -> "Actions":
+        async def try_now() -> None:
+            if self._lights is not None:
+                self._lights.show()
+            await hands().ask(FlushQueue())
+
+        async def shut_down() -> None:
+            hands().end()
+
+        async def password() -> None:
+            self._told_once = rooms.admin.once()
+            rooms.board.touch()
+
+        return service.actions_of(try_now, shut_down, password)
+
+    def _tools(self, rooms: "Rooms", hands: "Hands") -> "Tools":
+        def notice() -> str:
+            return f"One-time admin password: {self._told_once}" if self._told_once and rooms.admin.once_open else ""
+
+        return service.tools_of(
+            rooms.machine.facts,
+            log=rooms.journal.lines,
+            check_password=rooms.admin.check,
+            password_known=rooms.admin.known,
+            shutdown=hands.end,
+            notice=notice,
+        )
