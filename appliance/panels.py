@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+import appliance.panel.service as service
 from appliance.mail.errors import SetupError
-from appliance.panel import service
 from appliance.status.controls import FlushQueue
 from appliance.system.supervisor import Part
 

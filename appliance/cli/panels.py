@@ -7,8 +7,8 @@ from typing import Any
 
 import trio
 
+import appliance.panel.service as service
 from appliance.mail.errors import SetupError
-from appliance.panel import service
 from appliance.system.clock import RealClock
 from appliance.system.control import NobodyHome, RemoteControls
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import trio
+
 from .board_leds import LEDS, BoardLed, usual
 from .lamps import Fitted, Lamp, reason_of
 from .rules import ALL, shown_by
@@ -57,6 +59,15 @@ def parse_lamps(lamps: Iterable[str], root: Path = LEDS) -> tuple[Wish, ...]:
         raise ValueError("Two lamps have the same pin.")
     own = usual(root)
     return wishes or ((Wish("board", (own,)),) if own else ())
+
+
+def from_thread(say: Callable[[str], object]) -> Callable[[str], None]:
+    """`say` for whoever works in a thread of trio's."""
+
+    def said(text: str) -> None:
+        trio.from_thread.run_sync(say, text)
+
+    return said
 
 
 def fit(wishes: Iterable[Wish], say: Callable[[str], None], *, factory: Any = None, root: Path = LEDS) -> list[Fitted]:

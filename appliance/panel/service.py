@@ -44,10 +44,11 @@ def has_lamps(lamps: Sequence[str]) -> bool:
 
 def lights(board: "Board", lamps: Sequence[str], *, night: str, night_percent: int, clock: Clock, say: "Say") -> "Lights":
     """The lamps' part, to be run around everything else. Raises ValueError with a sentence."""
-    from .fitting import fit, parse_lamps
+    from .fitting import fit, from_thread, parse_lamps
     from .lights import Lights, Options, parse_night
 
-    return Lights(board, partial(fit, parse_lamps(lamps), say), Options(parse_night(night), night_percent / 100), clock=clock, say=say)
+    open_lamps = partial(fit, parse_lamps(lamps), from_thread(say))
+    return Lights(board, open_lamps, Options(parse_night(night), night_percent / 100), clock=clock, say=say)
 
 
 def actions_of(

@@ -22,7 +22,7 @@ import trio
 from .button import HOLD_S, Actions
 from .button import Clock as ButtonClock
 from .button import run as hear
-from .fitting import fit, parse_lamps
+from .fitting import fit, from_thread, parse_lamps
 from .lamps import Fitted
 from .lights import Clock, Lights, Options
 
@@ -70,7 +70,7 @@ async def run(
     fitted: list[Fitted] = []
 
     def open_lamps() -> list[Fitted]:
-        fitted[:] = fit(wishes, say, factory=factory)
+        fitted[:] = fit(wishes, from_thread(say), factory=factory)
         return fitted
 
     lights = Lights(board, open_lamps, options, clock=clock, say=say)

@@ -17,7 +17,7 @@ import socket
 import stat
 import struct
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,8 +146,12 @@ class ControlServer:
         """Answer callers until cancelled."""
         listener = self.open()
         task_status.started()
-        async with listener:
-            await trio.serve_listeners(self._caller, [listener])
+        try:
+            async with listener:
+                await trio.serve_listeners(self._caller, [listener])
+        finally:
+            with suppress(OSError):
+                os.unlink(NAME, dir_fd=self._directory.descriptor)
 
     async def _caller(self, stream: trio.SocketStream) -> None:
         line = Line(stream)

@@ -53,11 +53,8 @@ class DataDirectory:
 
     @property
     def ended_badly(self) -> bool:
-        """The house before was killed, or lost its power: its log was not worked in."""
-        try:
-            return os.stat("house.db-wal", dir_fd=self.descriptor).st_size > 0
-        except OSError:
-            return False
+        """The house before was killed, or lost its power: one that ends in order takes its socket away."""
+        return os.access("control.sock", os.F_OK, dir_fd=self.descriptor)
 
     def close(self) -> None:
         os.close(self._lock)

@@ -206,7 +206,7 @@ async def test_a_drain_that_fails_is_a_cancel(autojump_clock: trio.abc.Clock) ->
 
     rig.build(rig.part("server", drain=drain))
     await rig.run()
-    assert rig.phases[-1] == "stopped" and rig.crashes[0].part == "server"
+    assert rig.phases[-1] == "draining" and rig.crashes[0].part == "server"
 
 
 async def test_the_second_stop_is_at_once(autojump_clock: trio.abc.Clock) -> None:
@@ -260,7 +260,7 @@ async def test_a_fault_while_a_part_is_cancelled_stays_inside(autojump_clock: tr
 
     rig.build(rig.part("a"), rig.part("stubborn", stubborn))
     await rig.run()
-    assert rig.phases[-1] == "stopped" and rig.did[-1] == "a ends"
+    assert rig.phases[-1] == "draining" and rig.did[-1] == "a ends"
 
 
 # --- systemd and signals ------------------------------------------------------------------------

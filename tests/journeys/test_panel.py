@@ -1,0 +1,148 @@
+"""The running house at its panel: a serial line with a person at its far end, lamps and a button on mock pins."""
+
+import os
+import pty
+import select
+import signal
+import smtplib
+import time
+import tty
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.house import House, new_data, on_terminal, pillarbox
+
+SECONDS = 20.0
+
+
+class Cable:
+    """The far end of a serial line."""
+
+    def __init__(self) -> None:
+        self.end, self._side = pty.openpty()
+        tty.setraw(self._side)
+        self.device = os.ttyname(self._side)
+        self.shown = b""
+
+    def type(self, keys: str) -> None:
+        self.shown = b""
+        os.write(self.end, keys.encode())
+
+    def until(self, words: str) -> str:
+        """Read until `words` were shown; all since the last key."""
+        deadline = time.monotonic() + SECONDS
+        while words.encode() not in self.shown:
+            assert select.select([self.end], [], [], max(0.0, deadline - time.monotonic()))[0], f"{words!r} never came: {self.shown!r}"
+            self.shown += os.read(self.end, 4096)
+        return self.shown.decode()
+
+    def close(self) -> None:
+        os.close(self.end)
+        os.close(self._side)
+
+
+@pytest.fixture
+def cable() -> Iterator[Cable]:
+    one = Cable()
+    yield one
+    one.close()
+
+
+def with_panel(place: Path, monkeypatch: pytest.MonkeyPatch, more: str) -> House:
+    """A house of Ada's with this `[panel]`, on gpiozero's mock pins."""
+    monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "mock")
+    monkeypatch.setenv("GPIOZERO_MOCK_PIN_CLASS", "mockpwmpin")
+    settings = place / "settings.toml"
+    settings.write_text(f"[panel]\n{more}\n")
+    return House(new_data(place / "data"), "--settings", str(settings))
+
+
+def logged(house: House, words: str) -> None:
+    """Wait until the log says it."""
+    deadline = time.monotonic() + SECONDS
+    while words not in house.log.read_text():
+        assert time.monotonic() < deadline, f"{words!r} was not said: {house.log.read_text()}"
+        time.sleep(0.05)
+
+
+def test_the_cable_shows_the_box_and_changes_it_with_the_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cable: Cable
+) -> None:
+    with with_panel(tmp_path, monkeypatch, f'console = "{cable.device}"\nlamps = ["pwm:18 all", "rgb:5,6,13 mail"]') as house:
+        cable.until("9 Power")
+        cable.type("4a")
+        cable.until("Admin password:")
+        cable.type("guess\r")
+        cable.until("No admin password has been set yet")
+        pillarbox("admin", "password", data=house.data, password="a good long secret")
+        cable.type("a")
+        cable.until("Admin password:")
+        cable.type("wrong\r")
+        cable.until("not the admin password")
+        time.sleep(1.1)
+        cable.type("a")
+        cable.until("Admin password:")
+        cable.type("a good long secret\r")
+        cable.until("Address of the new person:")
+        cable.type("bob@home.example\r")
+        cable.until("Password (nothing")
+        cable.type("correct horse battery\r")
+        cable.until("bob@home.example")
+        assert "bob@home.example" in pillarbox("person", "list", data=house.data).stdout
+        assert "secret" not in house.log.read_text()
+
+
+def test_the_power_key_closes_the_house_and_the_lamps_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cable: Cable
+) -> None:
+    with with_panel(tmp_path, monkeypatch, f'console = "{cable.device}"\nconsole_password = false\nlamps = ["led:18"]') as house:
+        cable.until("9 Power")
+        cable.type("9s")
+        cable.until("(y/n)")
+        cable.type("y")
+        logged(house, "The plug may be pulled")
+        assert "is not running" in pillarbox("status", data=house.data, check=False).stdout, "the lock is given back"
+        assert house.stop() == 0
+        before = len(house.log.read_text())
+        house.start()
+        assert "recovering" not in house.log.read_text()[before:], "it ended in order"
+
+
+def test_a_power_cut_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with with_panel(tmp_path, monkeypatch, 'lamps = ["led:18"]\nbutton = "17"') as house:
+        pillarbox("person", "add", "bob@home.example", data=house.data, password="correct horse battery")
+        os.kill(house.pid, signal.SIGKILL)
+        house.kill()
+        house.start()
+        assert "house phase=recovering" in house.log.read_text()
+
+
+def test_pins_and_ports_that_are_not_there_disturb_no_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with with_panel(tmp_path, monkeypatch, 'lamps = ["led:WRONG", "board:NONE"]\nbutton = "NONE"\nconsole = "/dev/none"') as house:
+        for words in ("board:NONE cannot be used", "led:WRONG cannot be used", "pin NONE cannot be used", "/dev/none"):
+            logged(house, words)
+        with smtplib.SMTP("127.0.0.1", house.ports["smtp"], timeout=10) as talk:
+            assert talk.noop()[0] == 250
+        assert "cannot be used" not in pillarbox("status", data=house.data).stdout
+
+
+def test_words_nobody_understands_are_said_before_anything_opens(tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text('[panel]\nlamps = ["candle:1"]\n')
+    done = pillarbox("serve", "--settings", str(settings), data=tmp_path / "data", check=False)
+    assert done.returncode == 2 and "candle:1" in done.stderr and not (tmp_path / "data").exists()
+
+
+def test_the_console_through_a_pipe_and_the_card(tmp_path: Path) -> None:
+    data = new_data(tmp_path / "data")
+    assert pillarbox("console", data=data, check=False).returncode == 3
+    with House(data):
+        shown = pillarbox("console", data=data).stdout
+        assert "Overview" in shown and "Queue     empty" in shown and "written today" in shown
+        assert "No letter was refused" in pillarbox("letter", "track", data=data).stdout
+        assert "Password: " in on_terminal("admin", "password", data=data)
+    pillarbox("panel", "--card", str(tmp_path / "card.pdf"))
+    assert (tmp_path / "card.pdf").read_bytes().startswith(b"%PDF")
+    assert pillarbox("panel", check=False).returncode == 2
