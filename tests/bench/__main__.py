@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import sending
+from tests.bench import panel, sending
 from tests.bench.clients import Imap, Pop3, Smtp, connect, deliver, tls
 from tests.bench.letters import mixed, small
 from tests.bench.meters import Card, Process
@@ -253,6 +253,9 @@ class Bench:
         sending.letters(self.table, self.work, 200 if self.quick else 1000)
         sending.waiting(self.table, self.work)
 
+    def panel(self) -> None:
+        panel.panel(self.table, self.work, 200 if self.quick else 1000, 10 if self.quick else 60)
+
     def harness(self) -> None:
         """The shared harness, when it is here and we are root: the peers' columns and the slow card."""
         if not (HARNESS / "bench.py").exists() or os.geteuid() != 0:
@@ -273,7 +276,7 @@ class Bench:
         subprocess.run([sys.executable, str(HARNESS / "report.py"), *outs], check=False)
 
 
-PARTS = ("start", "memory", "delivery", "imap", "pop3", "large", "queue", "idle", "harness")
+PARTS = ("start", "memory", "delivery", "imap", "pop3", "large", "queue", "panel", "idle", "harness")
 
 
 def main() -> int:
