@@ -43,6 +43,7 @@ from appliance.system.certificates import OwnCertificates, Wanted, box_addresses
 from appliance.system.control import ControlServer
 from appliance.system.data_directory import DataDirectory
 from appliance.system.machine import Machine
+from appliance.system.memory import keep_for_good
 from appliance.system.notify import Notifier
 from appliance.system.settings import PROTOCOLS, Settings
 from appliance.system.supervisor import Part, Supervisor
@@ -293,6 +294,7 @@ async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> None:
             from appliance.system.welcome import guide
 
             guide(told, listeners.bound, rooms.directory.path, sys.stdout)
+        keep_for_good()
         print("ready", flush=True)
 
     await supervisor.run(on_ready=ready)

@@ -22,6 +22,7 @@ import trio
 import appliance.panel.service as service
 from appliance.mail.errors import SetupError
 from appliance.status.controls import FlushQueue
+from appliance.system.memory import keep_for_good
 from appliance.system.supervisor import Part
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ class Panel:
         """Until cancelled; nothing that happens to a lamp leaves this."""
         if self._lights is not None:
             try:
-                await self._lights.run()
+                async with trio.open_nursery() as nursery:
+                    await nursery.start(self._lights.run)
+                    keep_for_good()
             except Exception as fault:  # the guard around lamps: mail goes on in the dark
                 self._outside.journal.say(f"The lamps are given up: {fault!r}")
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MB = 1024.0
 PAIRS = 9
+LATE_S = 12.0
 PINS = range(4, 14)
 LETTER = b"From: bob@far.example\r\nTo: ada@home.example\r\nSubject: costs\r\n\r\n" + b"some words of a letter\r\n" * 180
 
@@ -56,6 +57,7 @@ def panel(table: "Table", work: Path, letters: int, rest_s: float) -> None:
         bare, full = (process.memory_kb()["Pss"] / MB for process in processes)
         table.add("PSS without lamps and console, MB", bare)
         table.add("the panel's PSS: ten lamps, a console, MB", full - bare, most=8)
+        time.sleep(LATE_S)  # what both houses still do after their first letters
         before = [process.cpu_s() for process in processes]
         time.sleep(rest_s)
         used = [100 * (process.cpu_s() - was) / rest_s for process, was in zip(processes, before, strict=True)]
