@@ -255,6 +255,7 @@ class Bench:
 
     def panel(self) -> None:
         panel.panel(self.table, self.work, 200 if self.quick else 1000, 10 if self.quick else 60)
+        panel.deaf(self.table, self.work, 2000 if self.quick else 10_000)
 
     def harness(self) -> None:
         """The shared harness, when it is here and we are root: the peers' columns and the slow card."""

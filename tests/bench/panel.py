@@ -73,3 +73,22 @@ def panel(table: "Table", work: Path, letters: int, rest_s: float) -> None:
         table.add(f"CPU a letter with the panel to without, median of {PAIRS} pairs", statistics.median(ratios), most=1.03)
     os.close(end)
     os.close(side)
+
+
+def deaf(table: "Table", work: Path, letters: int) -> None:
+    """A far end that never reads, and letters coming in all the while."""
+    end, side = pty.openpty()
+    tty.setraw(side)
+    took = []
+    for name, words in (("nobody", ""), ("deaf", f'console = "{os.ttyname(side)}"')):
+        settings = work / f"{name}.toml"
+        settings.write_text(f"[panel]\n{words}\n")
+        with House(new_data(work / name), "--settings", str(settings)) as house:
+            deliver(house.ports["smtp"], [("ada@home.example", LETTER)] * 50, 1)
+            began = time.monotonic()
+            deliver(house.ports["smtp"], [("ada@home.example", LETTER)] * letters, 4)
+            took.append(time.monotonic() - began)
+    table.add(f"{letters} letters beside a console that never reads, s", took[1])
+    table.add("and with no console, s", took[0])
+    os.close(end)
+    os.close(side)
