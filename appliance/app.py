@@ -5,7 +5,8 @@
 Everything is handed what it needs here, so two houses can run in one process.
 
 Order of start: lamps, lock, database, accounts, store, certificate, listeners, "ready". The end is the reverse; the
-writer stops last but for the lamps, which then say that the plug may be pulled. How it fails: SetupError before anything is served.
+writer stops last but for the lamps, which then say that the plug may be pulled.
+How it fails: SetupError before anything is served.
 """
 
 import os
@@ -14,6 +15,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -244,13 +246,11 @@ async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> None:
     outgoing = await Outgoing.open(rooms)
     listeners = _listeners(rooms, tls, sending, outgoing)
     listeners.bind()
-    made: list[Hands] = []
 
+    @cache
     def hands() -> "Hands":
         """The one pair of hands, made when somebody first needs it."""
-        if not made:
-            made.append(_hands(rooms, outgoing, running=True, renewed=tls.reload, shut_down=shut_down))
-        return made[0]
+        return _hands(rooms, outgoing, running=True, renewed=tls.reload, shut_down=shut_down)
 
     def shut_down() -> None:
         panel.stays = True
@@ -438,6 +438,6 @@ async def _watch_storage(rooms: Rooms) -> None:
         mail = sum(rooms.store.quota(person.id)[0] for person in rooms.accounts.directory.people())
         free, total = about.f_bavail * about.f_frsize, about.f_blocks * about.f_frsize
         rooms.board.publish(StorageState(free, total, mail, rooms.machine.worn_percent()))
-        if up != (up := bool(rooms.machine.addresses())):
+        if up != (up := bool(rooms.machine.facts()["addresses"])):
             rooms.board.publish(NetworkState(up))
         await trio.sleep(STORAGE_LOOK_S)

@@ -90,14 +90,10 @@ class Hands:
         return found
 
     async def add_person(self, request: controls.AddPerson) -> Answer:
-        from appliance.accounts.passwords import generate
-
-        password = request.password or generate()
+        password, told = _given_or_made(request.password)
         quota = request.quota_mb * MB or None
         person = await self._accounts.add_person(request.address, password, quota_octets=quota, also=self._store.make_mailboxes)
-        facts: dict[str, Any] = {"address": person.address}
-        if not request.password:
-            facts["password"] = password
+        facts = {"address": person.address, **told}
         return Answer(f"{person.address} lives here now." + _told(facts), facts)
 
     async def remove_person(self, request: controls.RemovePerson) -> Answer:
@@ -116,13 +112,9 @@ class Hands:
         return Answer("\n".join(lines) or nobody, {"people": rows})
 
     async def set_password(self, request: controls.SetPassword) -> Answer:
-        from appliance.accounts.passwords import generate
-
-        password = request.password or generate()
+        password, told = _given_or_made(request.password)
         person = await self._accounts.set_password(request.address, password)
-        facts: dict[str, Any] = {"address": person.address}
-        if not request.password:
-            facts["password"] = password
+        facts = {"address": person.address, **told}
         return Answer(f"{person.address} has a new password." + _told(facts), facts)
 
     async def add_app_password(self, request: controls.AddAppPassword) -> Answer:
@@ -282,11 +274,8 @@ class Hands:
         return Answer("\n".join(lines), {"lines": lines})
 
     async def set_admin_password(self, request: controls.SetAdminPassword) -> Answer:
-        from appliance.accounts.passwords import generate
-
-        password = request.password or generate()
+        password, facts = _given_or_made(request.password)
         await self._admin.set(password)
-        facts: dict[str, Any] = {} if request.password else {"password": password}
         return Answer("The serial console asks for this admin password now." + _told(facts), facts)
 
     def end(self) -> None:
@@ -326,6 +315,14 @@ class Hands:
 
 def _count(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
+
+
+def _given_or_made(given: str) -> tuple[str, dict[str, Any]]:
+    """The password to set, and the facts that tell it when it was made here."""
+    from appliance.accounts.passwords import generate
+
+    password = given or generate()
+    return password, {} if given else {"password": password}
 
 
 def _told(facts: dict[str, Any]) -> str:

@@ -83,23 +83,24 @@ class Panel:
         found = []
         if self._simulated:
             run = partial(service.simulated, rooms.board, self._actions(rooms, hands), clock=clock, say=say)
-            found.append(Part("simulated panel", lambda task_status: run(task_status=task_status)))
+            found.append(Part("simulated panel", run))
         if settings.button:
             hear = partial(
                 service.hear_button, settings.button, self._actions(rooms, hands), pull_up=settings.button_pull_up, clock=clock, say=say
             )
-            found.append(Part("button", lambda task_status: hear(task_status=task_status)))
+            found.append(Part("button", hear))
         if settings.console:
             attend = partial(
                 service.console,
                 settings.console,
                 settings.console_baud,
                 rooms.board,
-                tools=lambda: self._tools(rooms, hands()),
+                hands(),
+                self._tools(rooms, hands()),
                 password=settings.console_password,
                 say=say,
             )
-            found.append(Part("console", lambda task_status: attend(controls=hands(), task_status=task_status)))
+            found.append(Part("console", attend))
         return found
 
     def _actions(self, rooms: "Rooms", hands: "Callable[[], Hands]") -> "Actions":

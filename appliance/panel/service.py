@@ -8,7 +8,7 @@ understands are ValueError with a sentence; a port or pin that does not answer n
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -20,21 +20,9 @@ if TYPE_CHECKING:
     from .button import Actions
     from .lent import Asked, Tools
     from .lights import Lights
+    from .simulate import HouseClock
 
     Say = Callable[[str], None]
-
-
-
-class Clock(Protocol):
-    """What lamps and button ask of the house's clock."""
-
-    def wall_s(self) -> float: ...
-
-    def mono_s(self) -> float: ...
-
-    def trusted(self) -> bool: ...
-
-    def utc_offset_s(self) -> int: ...
 
 
 def has_lamps(lamps: Sequence[str]) -> bool:
@@ -42,7 +30,7 @@ def has_lamps(lamps: Sequence[str]) -> bool:
     return bool(lamps or usual())
 
 
-def lights(board: "Board", lamps: Sequence[str], *, night: str, night_percent: int, clock: Clock, say: "Say") -> "Lights":
+def lights(board: "Board", lamps: Sequence[str], *, night: str, night_percent: int, clock: "HouseClock", say: "Say") -> "Lights":
     """The lamps' part, to be run around everything else. Raises ValueError with a sentence."""
     from .fitting import fit, from_thread, parse_lamps
     from .lights import Lights, Options, parse_night
@@ -65,7 +53,7 @@ async def hear_button(
     actions: "Actions",
     *,
     pull_up: bool,
-    clock: Clock,
+    clock: "HouseClock",
     say: "Say",
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -102,7 +90,7 @@ async def console(
     baud: int,
     board: "Board",
     controls: "Asked",
-    tools: "Callable[[], Tools]",
+    tools: "Tools",
     *,
     password: bool,
     say: "Say",
@@ -114,7 +102,7 @@ async def console(
     from .serial_port import open_serial
 
     options = Options(password=password, octets_per_s=baud / 10)
-    await run(lambda: open_serial(device, baud), board, controls, options, tools(), say=say, task_status=task_status)
+    await run(lambda: open_serial(device, baud), board, controls, options, tools, say=say, task_status=task_status)
 
 
 async def on_terminal(controls: "Asked", *, live: bool) -> str:
@@ -135,7 +123,13 @@ async def on_terminal(controls: "Asked", *, live: bool) -> str:
 
 
 async def simulated(
-    board: Any, actions: "Actions", *, clock: Clock, say: "Say", lamps: Sequence[str] = (), task_status: Any = trio.TASK_STATUS_IGNORED
+    board: Any,
+    actions: "Actions",
+    *,
+    clock: "HouseClock",
+    say: "Say",
+    lamps: Sequence[str] = (),
+    task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Lamps and button in this terminal, on mock pins; until cancelled."""
     from .lights import Options
@@ -144,7 +138,7 @@ async def simulated(
     await run(board, actions, Options(), clock=clock, say=say, lamps=lamps, task_status=task_status)
 
 
-async def simulate_beside(controls: "Asked", clock: Clock, say: "Say") -> None:
+async def simulate_beside(controls: "Asked", clock: "HouseClock", say: "Say") -> None:
     """`pillarbox panel --simulate`: the running house's lamps and button here, its log above them; until cancelled."""
     from appliance.status.controls import FlushQueue, ShutDown
 

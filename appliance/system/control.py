@@ -26,12 +26,13 @@ import trio
 
 from appliance.mail.errors import HouseError, MisuseError, PeerGone, SetupError
 
+from .data_directory import SOCKET
+
 if TYPE_CHECKING:
     from appliance.status.controls import Answer, Controls, Export, Import, Letter, Request
 
     from .data_directory import DataDirectory
 
-NAME = "control.sock"
 LINE_OCTETS = 64 * 2**10
 PIECE_OCTETS = 64 * 2**10
 SILENCE_S = 60
@@ -111,7 +112,7 @@ class Line:
 
 
 def _path(descriptor: int) -> str:
-    return f"/proc/self/fd/{descriptor}/{NAME}"
+    return f"/proc/self/fd/{descriptor}/{SOCKET}"
 
 
 class ControlServer:
@@ -128,8 +129,8 @@ class ControlServer:
         """Bind the socket, mode 0600. A socket file left by a house that was killed is replaced: the lock says it is dead."""
         descriptor = self._directory.descriptor
         try:
-            if stat.S_ISSOCK(os.stat(NAME, dir_fd=descriptor, follow_symlinks=False).st_mode):
-                os.unlink(NAME, dir_fd=descriptor)
+            if stat.S_ISSOCK(os.stat(SOCKET, dir_fd=descriptor, follow_symlinks=False).st_mode):
+                os.unlink(SOCKET, dir_fd=descriptor)
         except FileNotFoundError:
             pass
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -151,7 +152,7 @@ class ControlServer:
                 await trio.serve_listeners(self._caller, [listener])
         finally:
             with suppress(OSError):
-                os.unlink(NAME, dir_fd=self._directory.descriptor)
+                os.unlink(SOCKET, dir_fd=self._directory.descriptor)
 
     async def _caller(self, stream: trio.SocketStream) -> None:
         line = Line(stream)

@@ -17,6 +17,8 @@ from types import TracebackType
 
 from appliance.mail.errors import SetupError
 
+SOCKET = "control.sock"
+
 
 class InUse(SetupError):
     """Somebody else is the house of this directory."""
@@ -54,7 +56,7 @@ class DataDirectory:
     @property
     def ended_badly(self) -> bool:
         """The house before was killed, or lost its power: one that ends in order takes its socket away."""
-        return os.access("control.sock", os.F_OK, dir_fd=self.descriptor)
+        return os.access(SOCKET, os.F_OK, dir_fd=self.descriptor)
 
     def close(self) -> None:
         os.close(self._lock)
