@@ -26,6 +26,7 @@ from appliance.accounts.passwords import Passwords
 from appliance.accounts.people import Accounts
 from appliance.accounts.sending import Sending
 from appliance.database.database import Database
+from appliance.database.migrations import is_outdated
 from appliance.mail.errors import SetupError
 from appliance.network.listener import Listeners
 from appliance.network.listener import Options as ListenerOptions
@@ -35,7 +36,7 @@ from appliance.outgoing import Outgoing
 from appliance.panels import Panel
 from appliance.protocol.imap.bodystructure import make_describe
 from appliance.status.board import Board
-from appliance.status.events import HouseState, NetworkState, PeopleState, SendingLimited, StorageState, StorageTrouble
+from appliance.status.events import HouseState, PeopleState, SendingLimited, StorageState, StorageTrouble
 from appliance.status.journal import Journal
 from appliance.store.bodies import Bodies
 from appliance.store.mailbox import Store
@@ -63,12 +64,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MB = 1_000_000
+AGAIN = 75
+"""What `serve` returns for a house that is to begin anew: a temporary failure (sysexits.h), where nobody begins it."""
 HASHES_AT_ONCE = 2
 """Passwords hashed at once: each takes 7 MiB for its moment."""
 POOL_THREADS = 3
 """Threads for compression and body files."""
-STORAGE_LOOK_S = 60.0
-"""How often the card's free space is looked at; looking writes nothing."""
+BOX_LOOK_S = 60.0
+"""How often the card's free space and the box are looked at; looking writes nothing."""
 
 
 @dataclass(slots=True)
@@ -143,6 +146,8 @@ async def open_rooms(data: Path, settings: Settings, outside: Outside | None = N
     with DataDirectory.open(data) as directory:
         if directory.ended_badly:
             board.publish(HouseState("recovering"))
+        if is_outdated(data / "house.db"):
+            board.publish(HouseState("updating"))
         async with await Database.open(data / "house.db", report=report) as database:
             accounts = Accounts(
                 database,
@@ -187,7 +192,7 @@ def _hands(
     *,
     running: bool,
     renewed: Callable[[], object] | None = None,
-    shut_down: Callable[[], object] | None = None,
+    stop: Callable[[bool], None] | None = None,
 ) -> "Hands":
     from appliance.hands import Hands
 
@@ -201,16 +206,15 @@ def _hands(
         board=rooms.board if running else None,
         outgoing=outgoing,
         admin=rooms.admin,
-        machine=rooms.machine.facts,
-        log=rooms.journal.lines,
-        shut_down=shut_down,
+        journal=rooms.journal,
+        stop=stop,
     )
 
 
 def serve(data: Path, settings: Settings, *, welcome: bool = False) -> int:
-    """Be the house until told to stop; the exit status. Raises SetupError before anything is served."""
+    """Be the house until told to stop; the exit status, AGAIN when it is to begin anew. Raises SetupError before anything is served."""
     try:
-        trio.run(_house, data, settings, welcome)
+        again = trio.run(_house, data, settings, welcome)
     except BaseExceptionGroup as group:  # the nursery's wrapping
         fault, rest = group.split(SetupError)
         if fault is None or rest is not None:
@@ -219,24 +223,26 @@ def serve(data: Path, settings: Settings, *, welcome: bool = False) -> int:
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
         raise first from None
-    return 0
+    return AGAIN if again else 0
 
 
-async def _house(data: Path, settings: Settings, welcome: bool) -> None:
-    """The lamps and the log around, the house within them."""
+async def _house(data: Path, settings: Settings, welcome: bool) -> bool:
+    """The lamps and the log around, the house within them; whether to begin again."""
     outside = Outside.make()
     panel = Panel(outside, settings.panel, simulated=welcome and sys.stdout.isatty())
     async with trio.open_nursery() as around:
         around.start_soon(outside.journal.run)
         around.start_soon(panel.lights)
         async with open_rooms(data, settings, outside) as rooms:
-            await _opened_house(rooms, panel, welcome)
+            again = await _opened_house(rooms, panel, welcome)
         outside.board.publish(HouseState("stopped"))
         await panel.farewell()
         around.cancel_scope.cancel()
+    return again
 
 
-async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> None:
+async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> bool:
+    """Until it is told to stop; whether to begin again."""
     settings = rooms.settings
     if settings.house.domain:
         await rooms.accounts.ensure_domain(settings.house.domain)
@@ -250,10 +256,13 @@ async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> None:
     @cache
     def hands() -> "Hands":
         """The one pair of hands, made when somebody first needs it."""
-        return _hands(rooms, outgoing, running=True, renewed=tls.reload, shut_down=shut_down)
+        return _hands(rooms, outgoing, running=True, renewed=tls.reload, stop=stop)
 
-    def shut_down() -> None:
-        panel.stays = True
+    again = False
+
+    def stop(begin_again: bool) -> None:
+        nonlocal again
+        again, panel.stays = begin_again, not begin_again
         supervisor.stop()
 
     control = ControlServer(rooms.directory, hands, rooms.journal.say)
@@ -263,7 +272,7 @@ async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> None:
 
     parts = [
         Part("clock", _standing(lambda: clocks.watch(rooms.clock, rooms.board, outgoing.queue.clock_set))),  # type: ignore[arg-type]
-        Part("storage", _standing(lambda: _watch_storage(rooms)), alive=writer_answers),
+        Part("storage", _standing(lambda: _watch_box(rooms)), alive=writer_answers),
         Part("control", control.run),
         Part("queue", outgoing.run, drain=outgoing.drain),
         Part("listeners", listeners.run, drain=listeners.drain),
@@ -298,6 +307,7 @@ async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> None:
         print("ready", flush=True)
 
     await supervisor.run(on_ready=ready)
+    return again
 
 
 def _standing(run: Callable[[], Awaitable[object]]) -> Callable[..., Awaitable[object]]:
@@ -430,14 +440,16 @@ def endpoints(settings: Settings) -> list[Endpoint]:
     return out
 
 
-async def _watch_storage(rooms: Rooms) -> None:
-    """Announce the card's space now and then, and whether there is a network."""
-    up = True
+async def _watch_box(rooms: Rooms) -> None:
+    """Announce the card's space now and then, and how the box itself is."""
+    addresses: tuple[str, ...] | None = None
     while True:
         about = os.statvfs(rooms.directory.descriptor)
         mail = sum(rooms.store.quota(person.id)[0] for person in rooms.accounts.directory.people())
         free, total = about.f_bavail * about.f_frsize, about.f_blocks * about.f_frsize
         rooms.board.publish(StorageState(free, total, mail, rooms.machine.worn_percent()))
-        if up != (up := bool(rooms.machine.facts()["addresses"])):
-            rooms.board.publish(NetworkState(up))
-        await trio.sleep(STORAGE_LOOK_S)
+        box = rooms.machine.look()
+        rooms.board.publish(box)
+        if addresses != (addresses := box.addresses):
+            rooms.journal.say(f"The box is at {', '.join(addresses)}." if addresses else "The box has no address: no network.")
+        await trio.sleep(BOX_LOOK_S)

@@ -4,8 +4,9 @@ The running house and a house opened for one command answer alike, because both 
 the table at the end; a refusal is SetupError, and then nothing has changed.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from appliance.mail.errors import SetupError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from appliance.outgoing import Outgoing
     from appliance.queue.item import Item
     from appliance.status.board import Board
+    from appliance.status.journal import Journal
     from appliance.store.mailbox import Store
     from appliance.store.transfer import ImportSession
     from appliance.system.certificates import OwnCertificates
@@ -45,9 +47,8 @@ class Hands:
         renewed: Callable[[], object] | None = None,
         outgoing: "Outgoing",
         admin: "Admin",
-        machine: Callable[[], dict[str, Any]],
-        log: Callable[[], Sequence[str]] = tuple,
-        shut_down: Callable[[], object] | None = None,
+        journal: "Journal",
+        stop: "Callable[[bool], None] | None" = None,
     ) -> None:
         self._data = data
         self._database = database
@@ -58,9 +59,8 @@ class Hands:
         self._board = board
         self._outgoing = outgoing
         self._admin = admin
-        self._machine = machine
-        self._log = log
-        self._shut_down = shut_down
+        self._journal = journal
+        self._stop = stop
 
     async def ask(self, request: controls.Request) -> Answer:
         for kind, answer in _TABLE:
@@ -265,28 +265,35 @@ class Hands:
 
     # --- the box ---------------------------------------------------------------------------------
 
-    async def describe_box(self, request: controls.DescribeBox) -> Answer:
-        facts = self._machine()
-        return Answer("\n".join(f"{name:<22}{value}" for name, value in facts.items()), facts)
-
     async def read_log(self, request: controls.ReadLog) -> Answer:
-        lines = list(self._log()[-request.lines :]) if request.lines > 0 else []
-        return Answer("\n".join(lines), {"lines": lines})
+        lines = self._journal.lines(request.since)
+        return Answer("\n".join(lines), {"lines": lines, "said": self._journal.said})
 
     async def set_admin_password(self, request: controls.SetAdminPassword) -> Answer:
         password, facts = _given_or_made(request.password)
         await self._admin.set(password)
         return Answer("The serial console asks for this admin password now." + _told(facts), facts)
 
-    def end(self) -> None:
-        """Begin to close the house. Raises SetupError."""
-        if self._shut_down is None:
+    def _close(self, *, again: bool) -> None:
+        if self._stop is None:
             raise SetupError("No house is running.", "Start it with: pillarbox serve")
-        self._shut_down()
+        self._stop(again)
 
     async def shut_down(self, request: controls.ShutDown) -> Answer:
-        self.end()
+        self._close(again=False)
         return Answer("The house is closing. Wait until the lamps say that the plug may be pulled.")
+
+    async def restart(self, request: controls.Restart) -> Answer:
+        self._close(again=True)
+        return Answer("The house is closing and begins again in a moment.")
+
+    async def check_network(self, request: controls.CheckNetwork) -> Answer:
+        from appliance.system.door_check import check, findings_text
+
+        if self._board is None:
+            raise SetupError("No house is running.", "Start it with: pillarbox serve")
+        found = [*await check(self._board.snapshot().listeners), *await self._outgoing.look()]
+        return Answer(findings_text(found), {"findings": [asdict(one) for one in found]})
 
     # --- certificate -----------------------------------------------------------------------------
 
@@ -360,8 +367,9 @@ _TABLE: tuple[tuple[type, Callable[[Hands, Any], Awaitable[Answer]]], ...] = (
     (controls.ShowCertificate, Hands.show_certificate),
     (controls.ExportCertificate, Hands.export_certificate),
     (controls.RenewCertificate, Hands.renew_certificate),
-    (controls.DescribeBox, Hands.describe_box),
     (controls.ReadLog, Hands.read_log),
     (controls.SetAdminPassword, Hands.set_admin_password),
     (controls.ShutDown, Hands.shut_down),
+    (controls.Restart, Hands.restart),
+    (controls.CheckNetwork, Hands.check_network),
 )

@@ -21,6 +21,7 @@ from appliance.delivery.way import Relay, Secret
 from appliance.delivery.ways import WaysOut
 from appliance.mail.address import Address, ascii_domain, parse_address
 from appliance.mail.errors import MisuseError, SetupError
+from appliance.mail.outcome import Outcome
 from appliance.queue.queue import Queue
 from appliance.queue.schedule import Intervals
 from appliance.status.events import LineState
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from appliance.network.resolver import Resolver
     from appliance.queue.item import Item
     from appliance.system.dns_advice import Facts as DnsFacts
+    from appliance.system.door_check import Finding
     from appliance.system.settings import RelaySettings
 
 USUAL = {2525: 25, 2587: 587, 2465: 465, 2143: 143, 2993: 993, 2110: 110, 2995: 995}
@@ -159,6 +161,24 @@ class Outgoing:
         return "straight to the other house" if route == "direct" else f"by the relay {route}"
 
     # --- the line --------------------------------------------------------------------------------
+
+    async def look(self) -> "list[Finding]":
+        """The way out, looked at now: each relay, then the line itself where letters may leave straight."""
+        from appliance.system.door_check import Finding, knock
+
+        found = []
+        for relay in self.routes.relays():
+            what = f"relay        {relay.name}, {relay.host}:{relay.port}"
+            hosts = await self.hosts().relay(relay.host)
+            if isinstance(hosts, Outcome):
+                found.append(Finding(what, "closed", hosts.text))
+            else:
+                found.append(await knock(what, hosts[0].addresses[0], relay.port, tls=relay.security == "tls", says=b"220"))
+        settings = self._rooms.settings.sending
+        if settings.check_line and settings.direct != "never":
+            await self.line.look()
+        state = {"blocked": "closed"}.get(self.line.port_25, self.line.port_25)
+        return [*found, Finding("way out     ", state, sentence(self.line.port_25, self.routes.route))]
 
     def _line_changed(self, port_25: str) -> None:
         was, self.routes.line_closed = self.routes.line_closed, port_25 == "blocked"

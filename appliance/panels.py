@@ -21,7 +21,7 @@ import trio
 
 import appliance.panel.service as service
 from appliance.mail.errors import SetupError
-from appliance.status.controls import FlushQueue
+from appliance.status.controls import FlushQueue, ShutDown
 from appliance.system.memory import keep_for_good
 from appliance.system.supervisor import Part
 
@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from appliance.app import Outside, Rooms
     from appliance.hands import Hands
     from appliance.panel.button import Actions
-    from appliance.panel.lent import Tools
     from appliance.panel.lights import Lights
     from appliance.system.settings import PanelSettings
+
+
+CLOSED = "The house is closed. The plug may be pulled."
 
 
 class Panel:
@@ -42,7 +44,6 @@ class Panel:
         self._outside, self._settings = outside, settings
         self._simulated = simulated and not (settings.lamps or settings.button)
         self._lights: Lights | None = None
-        self._told_once = ""
         self.stays = False
         """The house was closed at the box itself: the lamps stay until the plug is pulled."""
         if self._simulated or not service.has_lamps(settings.lamps):
@@ -70,9 +71,12 @@ class Panel:
                 self._outside.journal.say(f"The lamps are given up: {fault!r}")
 
     async def farewell(self) -> None:
-        """After a shutdown at the box the lamps say that the plug may be pulled, until a signal ends the process."""
+        """The cable is told that all is closed; after a shutdown at the box the lamps say so too, until a signal ends the process."""
+        if self._settings.console:
+            await service.last_words(self._settings.console, self._settings.console_baud, CLOSED)
+        if self.stays:
+            self._outside.journal.say(CLOSED)
         if self.stays and self._lights is not None:
-            self._outside.journal.say("The house is closed. The plug may be pulled.")
             with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
                 async for _ in signals:
                     return
@@ -96,8 +100,7 @@ class Panel:
                 settings.console_baud,
                 rooms.board,
                 hands(),
-                self._tools(rooms, hands()),
-                password=settings.console_password,
+                rooms.admin if settings.console_password else None,
                 say=say,
             )
             found.append(Part("console", attend))
@@ -109,24 +112,8 @@ class Panel:
                 self._lights.show()
             await hands().ask(FlushQueue())
 
-        async def shut_down() -> None:
-            hands().end()
-
         async def password() -> None:
-            self._told_once = rooms.admin.once()
+            rooms.admin.make_one_time()
             rooms.board.touch()
 
-        return service.actions_of(try_now, shut_down, password)
-
-    def _tools(self, rooms: "Rooms", hands: "Hands") -> "Tools":
-        def notice() -> str:
-            return f"One-time admin password: {self._told_once}" if self._told_once and rooms.admin.once_open else ""
-
-        return service.tools_of(
-            rooms.machine.facts,
-            log=rooms.journal.lines,
-            check_password=rooms.admin.check,
-            password_known=rooms.admin.known,
-            shutdown=hands.end,
-            notice=notice,
-        )
+        return service.actions_of(try_now, lambda: hands().ask(ShutDown()), password)

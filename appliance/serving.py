@@ -8,6 +8,7 @@ on CPython 3.11: 28 MB become 25 after the start, 43 become 35 with two hundred 
 import marshal
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ LEAN = "lean-code"
 
 def become_the_house(data: Path, settings: "Settings", *, welcome: bool) -> int:
     """Replace this process by the house; comes back only where that cannot be done, having been the house itself."""
-    words: dict[str, Any] = {"data": str(data), "welcome": welcome, "settings": plain(settings)}
+    words: dict[str, Any] = {"data": str(data), "welcome": welcome, "settings": plain(settings), "command": sys.orig_argv[1:]}
     packed = marshal.dumps(words)
     out, into = os.pipe()
     os.set_inheritable(out, True)
@@ -82,9 +83,22 @@ def compile_lean() -> None:
 
 
 def _serve(words: dict[str, Any]) -> int:
-    from appliance.app import serve
+    from appliance.app import AGAIN, serve
 
-    return serve(Path(words["data"]), from_plain(words["settings"]), welcome=words["welcome"])
+    done = serve(Path(words["data"]), from_plain(words["settings"]), welcome=words["welcome"])
+    if done == AGAIN:
+        _begin_again(words["command"])
+    return done
+
+
+def _begin_again(command: list[str]) -> None:
+    """The command as it was typed, in this process's place: it reads its settings anew. Comes back only where that cannot be done."""
+    from appliance.network.sockets import keep_handed
+
+    keep_handed(os.environ, os.getpid())
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPYCACHEPREFIX"}  # lean code is not the command's
+    with suppress(OSError):
+        os.execve(sys.executable, [sys.executable, *command], environment)  # noqa: S606
 
 
 def main(arguments: list[str]) -> int:

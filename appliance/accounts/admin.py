@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .passwords import InThread, check_new, fits_slowly, generate, hash_slowly, prepare
 
 if TYPE_CHECKING:
-    from appliance.database.database import Database
+    from appliance.database.database import House
     from appliance.database.group import Transaction
 
 KEY = "admin_password"
@@ -20,13 +20,14 @@ KEY = "admin_password"
 class Admin:
     """Sets and checks it; hashing runs `in_thread`."""
 
-    def __init__(self, database: "Database", in_thread: InThread) -> None:
+    def __init__(self, database: "House", in_thread: InThread) -> None:
         self._database = database
         self._in_thread = in_thread
-        self._once = b""
+        self.one_time = ""
+        """The one-time password nobody has used yet, to be shown where only somebody at the box sees it; "" for none."""
 
     async def set(self, password: str) -> None:
-        """Raises SetupError when it is too weak; then nothing has changed."""
+        """Raises SetupError when nobody could type it; then nothing has changed."""
         check_new(password)
         slow = await self._in_thread(lambda: hash_slowly(prepare(password)))
 
@@ -34,30 +35,24 @@ class Admin:
             transaction.execute("INSERT OR REPLACE INTO house(key, value) VALUES (?, ?)", (KEY, slow.encode()))
 
         await self._database.write(keep)
-        self._once = b""
+        self.one_time = ""
 
     async def check(self, password: str) -> bool:
         """Is it the admin password, or the one-time password nobody has used yet?"""
         prepared = prepare(password)
-        if self._once and hmac.compare_digest(prepared, self._once):
-            self._once = b""
+        if self.one_time and hmac.compare_digest(prepared, prepare(self.one_time)):
+            self.one_time = ""
             return True
         stored = await self._database.read(_stored)
         return bool(stored) and await self._in_thread(lambda: fits_slowly(stored, prepared))
 
     async def known(self) -> bool:
         """Is there any password that could be right?"""
-        return bool(self._once or await self._database.read(_stored))
+        return bool(self.one_time or await self._database.read(_stored))
 
-    def once(self) -> str:
-        """A new one-time password; the one before is worth nothing any more."""
-        password = generate()
-        self._once = prepare(password)
-        return password
-
-    @property
-    def once_open(self) -> bool:
-        return bool(self._once)
+    def make_one_time(self) -> None:
+        """A new one; the one before is worth nothing any more."""
+        self.one_time = generate()
 
 
 def _stored(connection: sqlite3.Connection) -> str:

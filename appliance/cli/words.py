@@ -62,6 +62,7 @@ ROWS: tuple[Row, ...] = (
         ("[letter]",), lambda o: controls.TrackLetter(o.letter or "")),
     Row(("admin", "password"), "set what the serial console asks before it changes anything", (),
         lambda o: controls.SetAdminPassword(o.password), password=True),
+    Row(("network", "check"), "knock at every door of the house, and look whether letters get out", (), lambda o: controls.CheckNetwork()),
     Row(("status",), "how the house is", (), lambda o: controls.Status()),
 )  # fmt: skip
 
@@ -75,6 +76,7 @@ NOUNS = {
     "queue": "letters that wait to leave the house",
     "letter": "what became of letters",
     "certificate": "what phones and computers know the house by",
+    "network": "the doors of the house, and the way out",
     "admin": "the admin password of the serial console",
     "panel": "lamps and button",
     "settings": "the settings file",

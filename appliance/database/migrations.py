@@ -55,6 +55,11 @@ def needed(path: Path) -> bool:
     return version < VERSION
 
 
+def is_outdated(path: Path) -> bool:
+    """Did an earlier Pillarbox write this file? False for one that is not there yet."""
+    return 0 < version_of(path) < VERSION
+
+
 def migrate(path: Path, page_octets: int = PAGE_OCTETS) -> None:
     """Bring the file up to VERSION in this process; page size and encoding of a new file are settled here for good."""
     from sqlite_utils import Database, Migrations

@@ -31,7 +31,7 @@ import trio
 from appliance.mail.clock import Clock
 from appliance.mail.errors import PeerError
 from appliance.mail.outcome import Outcome, Reason
-from appliance.network.dial import dial
+from appliance.network.dial import hear_greeting
 
 from .mx import MailHost
 
@@ -42,7 +42,6 @@ FAILURES = 3
 SOON_S = 900.0
 BLOCKED_S = 3600.0
 DAY_S = 86_400.0
-GREETING_OCTETS = 512
 OPEN, BLOCKED, UNKNOWN = "open", "blocked", "unknown"
 NO_WAY_OUT = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL})
 """What this machine says when it has no network: nobody blocked anything."""
@@ -51,7 +50,7 @@ _NONE = "No way leads out of this house: the settings forbid the direct one and 
 _BLOCKED = "Your line's provider blocks outgoing mail (port 25), and no relay takes it instead: ask the provider to open the port."
 _SENTENCES = {
     ("direct", OPEN): "Letters leave straight to other houses; port 25 is open.",
-    ("direct", UNKNOWN): "Letters leave straight to other houses; whether port 25 is open shows with the first one.",
+    ("direct", UNKNOWN): "Letters leave straight; whether port 25 is open shows with the first.",
     ("direct", BLOCKED): _BLOCKED,
     ("none", OPEN): _NONE,
     ("none", UNKNOWN): _NONE,
@@ -132,22 +131,8 @@ class Line:
     async def _hear(self, address: str) -> str:
         """OPEN when something greets there, UNKNOWN when this machine cannot even try."""
         try:
-            with trio.fail_after(PATIENCE_S):
-                stream = await dial(address, self.port, timeout_s=PATIENCE_S)
-                try:
-                    greeting = b""
-                    while len(greeting) < 4:
-                        more = await stream.receive(PATIENCE_S, GREETING_OCTETS)
-                        if not more:
-                            return BLOCKED
-                        greeting += more
-                    await stream.send(b"QUIT\r\n")
-                finally:
-                    with trio.move_on_after(1, shield=True):
-                        await stream.aclose()
-            return OPEN if greeting[:3].isdigit() and greeting[3:4] in b" -\r" else BLOCKED
-        except trio.TooSlowError:
-            return BLOCKED
+            greeting = await hear_greeting(address, self.port, timeout_s=PATIENCE_S)
+            return OPEN if greeting[:3].isdigit() and greeting[3] in b" -\r" else BLOCKED
         except PeerError as trouble:
             cause = trouble.__context__
             return UNKNOWN if isinstance(cause, OSError) and cause.errno in NO_WAY_OUT else BLOCKED

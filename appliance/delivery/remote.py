@@ -26,7 +26,7 @@ from appliance.mail.clock import Clock
 from appliance.mail.errors import MisuseError, PeerError, PeerSlow, SetupError
 from appliance.mail.outcome import Fate, Meeting, Outcome, Reason
 from appliance.mail.parcel import Parcel
-from appliance.network.dial import dial
+from appliance.network.dial import any_certificate, dial
 
 from .conversation import Conversation, Ended
 from .mx import MailHost
@@ -68,14 +68,6 @@ class Policies(Protocol):
     async def met(self, domain: str, host: str, tls: str, verified: str) -> None: ...
     def missed(self, domain: str) -> None: ...
     def downgraded(self, domain: str) -> bool: ...
-
-
-def any_certificate() -> ssl.SSLContext:
-    """TLS 1.2 at least, with whoever answers (RFC 7435 §3)."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
 
 
 class Opportunistic:

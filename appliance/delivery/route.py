@@ -102,6 +102,9 @@ class Routes:
         """The relays' names."""
         return tuple(self._by_name)
 
+    def relays(self) -> tuple[Relay, ...]:
+        return tuple(rule.relay for rule in self._by_name.values())
+
     @property
     def sentence(self) -> str:
         """What a person must set up where no way leads out."""

@@ -1,11 +1,14 @@
 """Connections of our own to servers of others. Raises PeerGone, PeerSlow."""
 
+import ssl
+
 import trio
 
 from appliance.mail.errors import PeerGone, PeerSlow
 
 from .stream import Stream
 
+GREETING_OCTETS = 512
 
 async def dial(address: str, port: int, *, timeout_s: float, protocol: str = "smtp") -> Stream:
     """A connection to an address (no name) within `timeout_s`."""
@@ -26,3 +29,34 @@ async def dial(address: str, port: int, *, timeout_s: float, protocol: str = "sm
     except BaseException:
         sock.close()
         raise
+
+
+def any_certificate() -> ssl.SSLContext:
+    """TLS 1.2 at least, with whoever answers (RFC 7435 §3)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+async def hear_greeting(address: str, port: int, *, timeout_s: float, tls: bool = False) -> bytes:
+    """What the server says first, at least four octets; b"" when it closes without a word. `tls`: it begins with TLS.
+
+    For looking whether somebody is there: any certificate will do.
+    """
+    deadline = trio.current_time() + timeout_s
+    stream = await dial(address, port, timeout_s=timeout_s)
+    try:
+        if tls:
+            await stream.start_tls_as_client(any_certificate(), address, max(0.0, deadline - trio.current_time()))
+        greeting = b""
+        while len(greeting) < 4:
+            more = await stream.receive(max(0.0, deadline - trio.current_time()), GREETING_OCTETS)
+            if not more:
+                return b""
+            greeting += more
+        await stream.send(b"QUIT\r\n")
+        return greeting
+    finally:
+        with trio.move_on_after(1, shield=True):
+            await stream.aclose()

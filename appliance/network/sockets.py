@@ -72,7 +72,7 @@ def handed_doors(environment: Mapping[str, str], pid: int, known: Sequence[str] 
                 f"systemd handed over a socket named {name!r}.", f"Give each .socket unit FileDescriptorName= one of {', '.join(known)}."
             )
         os.set_inheritable(FIRST_HANDED + at, False)
-        handed = socket.socket(fileno=FIRST_HANDED + at)
+        handed = socket.socket(fileno=os.dup(FIRST_HANDED + at))  # the one handed over stays, for a house that begins again
         if handed.type != socket.SOCK_STREAM or not handed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             raise SetupError(f"The socket {name} handed over by systemd does not listen.", "Use ListenStream= and Accept=no.")
         handed.setblocking(False)
@@ -80,6 +80,13 @@ def handed_doors(environment: Mapping[str, str], pid: int, known: Sequence[str] 
         host, port = handed.getsockname()[:2]
         doors.append(Door(Endpoint(name, host, port), handed, handed=True))
     return doors
+
+
+def keep_handed(environment: Mapping[str, str], pid: int) -> None:
+    """systemd's sockets go on to the program that takes this process's place."""
+    if environment.get("LISTEN_PID") == str(pid):
+        for at in range(int(environment["LISTEN_FDS"])):
+            os.set_inheritable(FIRST_HANDED + at, True)
 
 
 def _open(endpoint: Endpoint) -> list[Door]:

@@ -23,9 +23,11 @@ from dataclasses import replace
 
 import trio
 
+from appliance.status.snapshot import Snapshot
+
 from .dialogue import Dialogue
 from .keys import NOISE, Keys
-from .lent import Asked, Doorkeeper, Options, Pictures, Tools
+from .lent import Asked, Doorkeeper, Options, Pictures
 from .screens import NAMES, frame, overview
 from .terminal import Plain, Terminal, Vt100
 
@@ -49,14 +51,12 @@ STOOD_S = 5.0
 class Attendance:
     """One far end, as long as its stream lives."""
 
-    def __init__(
-        self, stream: trio.abc.Stream, board: Pictures, controls: Asked, options: Options, tools: Tools, keeper: Doorkeeper
-    ) -> None:
+    def __init__(self, stream: trio.abc.Stream, board: Pictures, controls: Asked, options: Options, keeper: Doorkeeper) -> None:
         self._stream = stream
         self._board = board
         self._options = options
         self._wake = trio.Event()
-        self.dialogue = Dialogue(board, controls, options, tools, keeper=keeper, touched=self.touch)
+        self.dialogue = Dialogue(board, controls, options, keeper, touched=self.touch)
         self._terminal = self._made()
         self._heard = self._cleaned = float("-inf")
         self._scope = trio.CancelScope()
@@ -174,14 +174,13 @@ async def run(
     board: Pictures,
     controls: Asked,
     options: Options,
-    tools: Tools,
+    keeper: Doorkeeper,
     *,
     say: Callable[[str], object] = lambda text: None,
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """The part the supervisor runs: until cancelled. `say` is told in a sentence when the port goes and comes."""
     task_status.started()
-    keeper = Doorkeeper()
     pause_s, said = AGAIN_S[0], ""
     while True:
         opened_mono = trio.current_time()
@@ -195,7 +194,7 @@ async def run(
                 say("The console's port is there again.")
                 said = ""
             try:
-                await Attendance(stream, board, controls, options, tools, keeper).run()
+                await Attendance(stream, board, controls, options, keeper).run()
             finally:
                 await trio.aclose_forcefully(stream)
             if trio.current_time() - opened_mono > STOOD_S:
@@ -219,7 +218,13 @@ def suits(options: Options, environment: Mapping[str, str]) -> Options:
 
 
 async def on_terminal(
-    board: Pictures, controls: Asked, options: Options, tools: Tools, *, descriptor: int = 0, environment: Mapping[str, str] = os.environ
+    board: Pictures,
+    controls: Asked,
+    options: Options,
+    keeper: Doorkeeper,
+    *,
+    descriptor: int = 0,
+    environment: Mapping[str, str] = os.environ,
 ) -> None:
     """`pillarbox console`: on the terminal behind `descriptor`, in raw mode until q, SIGTERM or SIGHUP; the mode is always restored.
 
@@ -241,7 +246,7 @@ async def on_terminal(
         os.close(opened)
         raise
     stream = trio.lowlevel.FdStream(opened)
-    attendance = Attendance(stream, board, controls, suits(options, environment), tools, Doorkeeper())
+    attendance = Attendance(stream, board, controls, suits(options, environment), keeper)
     try:
         termios.tcsetattr(opened, termios.TCSANOW, raw)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGHUP) as signals:
@@ -266,8 +271,7 @@ async def on_terminal(
             await trio.aclose_forcefully(stream)
 
 
-def once(board: Pictures, tools: Tools) -> str:
+def once(s: Snapshot) -> str:
     """The first screen as plain lines, for a pipe. Ends with a line end."""
-    s, machine = board.snapshot(), tools.machine()
-    picture = frame(NAMES[0], overview(s, machine), s, machine, rights="", message="", hint="")
+    picture = frame(NAMES[0], overview(s), s, rights="", message="", hint="")
     return "\n".join(row.text.rstrip() for row in picture.lines[:-3]) + "\n"

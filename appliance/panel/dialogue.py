@@ -26,7 +26,7 @@ from appliance.status.controls import Answer, Request
 
 from . import screens
 from .keys import NOISE, moved
-from .lent import Asked, Doorkeeper, Options, Pictures, Tools
+from .lent import Asked, Doorkeeper, Options, Pictures
 from .screens_text import BODY, WIDTH, Picture, clean, wrap
 from .view import View
 from .views import make_views
@@ -65,11 +65,9 @@ class Page:
 class Dialogue:
     """`press` keys, `picture` what to show, `work` in a task of its own; `touched` is called when there is something new."""
 
-    def __init__(
-        self, board: Pictures, controls: Asked, options: Options, tools: Tools, *, keeper: Doorkeeper, touched: Callable[[], None]
-    ) -> None:
-        self.board, self.options, self.tools = board, options, tools
-        self._controls, self._keeper, self._touched = controls, keeper, touched
+    def __init__(self, board: Pictures, controls: Asked, options: Options, keeper: Doorkeeper, *, touched: Callable[[], None]) -> None:
+        self.board, self.options, self.keeper = board, options, keeper
+        self._controls, self._touched = controls, touched
         self.views: tuple[View, ...] = make_views()
         self.view: View = self.views[0]
         self.page: Page | None = None
@@ -89,12 +87,12 @@ class Dialogue:
 
     @property
     def unlocked(self) -> bool:
-        return not self.options.password or trio.current_time() < self._open_until
+        return not self.keeper.asks or trio.current_time() < self._open_until
 
     def picture(self) -> Picture:
         """What the far end should show now."""
-        s, machine = self.board.snapshot(), self.tools.machine()
-        rights = "" if not self.options.password else "unlocked" if self.unlocked else "read only"
+        s = self.board.snapshot()
+        rights = "" if not self.keeper.asks else "unlocked" if self.unlocked else "read only"
         message, typing = self.message, False
         if self.typing is not None:
             typed = "*" * len(self.typing.text) if self.typing.hidden else self.typing.text
@@ -110,7 +108,7 @@ class Dialogue:
             if self.view.needs is not None and not self._stale and self.view.outdated(s):
                 self._stale = True
                 self._todo.set()
-        return screens.frame(name, body, s, machine, rights=rights, message=clean(message), hint=hint, typing=typing)
+        return screens.frame(name, body, s, rights=rights, message=clean(message), hint=hint, typing=typing)
 
     def seen(self, question: Question | None) -> None:
         """A picture with this question went out whole."""
@@ -124,7 +122,7 @@ class Dialogue:
         if key == NOISE:
             return
         now = trio.current_time()
-        if self.options.password and self.unlocked:
+        if self.keeper.asks and self.unlocked:
             self._open_until = now + self.options.lock_s
         self._key_mono = now
         self._touched()
@@ -216,27 +214,20 @@ class Dialogue:
 
     def changing(self, then: Callable[[], None]) -> None:
         """`then`, after the admin password where it is needed."""
-        check = self.tools.check_password
         if self.unlocked:
             then()
-        elif check is None:
-            self.message = "Changing is not possible here: no admin password has been set."
-        elif (wait_s := self._keeper.again_mono - trio.current_time()) > 0:
+        elif wait_s := self.keeper.wait_s:
             self.message = f"Wait {wait_s:.0f} seconds before the next password."
         else:
-            self.ask("Admin password:", lambda text: self._unlock(check, text, then), hidden=True)
+            self.ask("Admin password:", lambda text: self._unlock(text, then), hidden=True)
 
-    def _unlock(self, check: Callable[[str], Awaitable[bool]], text: str, then: Callable[[], None]) -> None:
+    def _unlock(self, text: str, then: Callable[[], None]) -> None:
         async def errand() -> None:
-            if self.tools.password_known is not None and not await self.tools.password_known():
-                self.message = "No admin password has been set yet: pillarbox admin password"
-            elif await check(text):
-                self._keeper.wrong = 0
+            self.message = await self.keeper.refusal(text)
+            if not self.message:
                 self._open_until = trio.current_time() + self.options.lock_s
                 self._errand = None  # this one is done; `then` may begin the next
                 then()
-            else:
-                self.message = f"That is not the admin password. The next try in {self._keeper.refuse(trio.current_time()):.0f} s."
 
         if text:
             self.run(errand)

@@ -1,13 +1,12 @@
-"""What the console is lent: pictures, Controls, options, tools; and its memory of wrong passwords."""
+"""What the console is lent: pictures, Controls, options, who may change something; and its memory of wrong passwords."""
 
-from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import trio
+
 from appliance.status.controls import Answer, Request
 from appliance.status.snapshot import Snapshot
-
-from .screens import Machine
 
 WRONG_S = (1.0, 60.0)
 """First and longest pause after a wrong password; it doubles."""
@@ -29,12 +28,11 @@ class Asked(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`password` False lets whoever is there change things. `lock_s`: silence after which it is asked again.
+    """`lock_s`: silence after which the password is asked again. `plain`: lines for a terminal without commands.
 
-    `plain`: lines for a terminal without commands. `leaves`: q ends the console. `octets_per_s`: what the line carries.
+    `leaves`: q ends the console. `octets_per_s`: what the line carries.
     """
 
-    password: bool = True
     lock_s: float = 300.0
     plain: bool = False
     utf8: bool = False
@@ -42,29 +40,54 @@ class Options:
     octets_per_s: float = 11_520.0
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What the console is lent beside pictures and Controls; None: not to be had here. `notice` is a line for the first screen."""
+class Admin(Protocol):
+    """Who knows the admin password."""
 
-    log: Callable[[], Sequence[str]] = tuple
-    machine: Callable[[], Machine] = Machine
-    check_password: Callable[[str], Awaitable[bool]] | None = None
-    password_known: Callable[[], Awaitable[bool]] | None = None
-    shutdown: Callable[[], object] | None = None
-    restart: Callable[[], object] | None = None
-    notice: Callable[[], str] = str
+    async def known(self) -> bool:
+        """Is there any password that could be right?"""
+        ...
+
+    async def check(self, password: str) -> bool: ...
+
+    @property
+    def one_time(self) -> str:
+        """A password that opens once, for whoever stands at the box to read; "" when there is none."""
+        ...
 
 
-@dataclass(slots=True)
 class Doorkeeper:
-    """Wrong passwords, over all dialogues of a port."""
+    """Who may change something at one port; without an `admin` whoever is there. Remembers wrong passwords over all dialogues."""
 
-    wrong: int = 0
-    again_mono: float = 0.0
+    def __init__(self, admin: Admin | None) -> None:
+        self._admin = admin
+        self._wrong = 0
+        self._again_mono = 0.0
 
-    def refuse(self, now: float) -> float:
-        """One more wrong one; the pause before the next may be tried."""
-        pause = min(WRONG_S[1], WRONG_S[0] * float(2**self.wrong))
-        self.wrong = min(self.wrong + 1, 16)
-        self.again_mono = now + pause
-        return pause
+    @property
+    def asks(self) -> bool:
+        return self._admin is not None
+
+    @property
+    def notice(self) -> str:
+        """A line for the first screen, or ""."""
+        once = self._admin.one_time if self._admin else ""
+        return f"One-time admin password: {once}" if once else ""
+
+    @property
+    def wait_s(self) -> float:
+        """Until the next password may be tried."""
+        return max(0.0, self._again_mono - trio.current_time())
+
+    async def refusal(self, password: str) -> str:
+        """Why `password` does not open, in a sentence; "" when it does."""
+        if self._admin is None:
+            return ""
+        if not await self._admin.known():
+            return "No admin password has been set yet: pillarbox admin password"
+        if await self._admin.check(password):
+            self._wrong = 0
+            return ""
+        pause_s = min(WRONG_S[1], WRONG_S[0] * float(2**self._wrong))
+        self._wrong = min(self._wrong + 1, 16)
+        self._again_mono = trio.current_time() + pause_s
+        return f"That is not the admin password. The next try in {pause_s:.0f} s."

@@ -53,14 +53,14 @@ def _went(before: Snapshot, now: Snapshot) -> bool:
 RULES: tuple[Rule, ...] = (
     Rule("recovering", HOUSE, _phase("recovering"), "Power was lost: the house puts its data in order."),
     Rule("starting", HOUSE, _phase("starting"), "The house is starting."),
-    Rule("updating", HOUSE, _condition("updating"), "A new version is being put in place."),
+    Rule("updating", HOUSE, _phase("updating"), "A new version is being put in place."),
     Rule("closing", HOUSE, _phase("draining"), "The house is closing. Wait for the spark."),
     Rule("safe", HOUSE, _phase("stopped"), "The house is closed. The plug may be pulled."),
     Rule(
         "card", TROUBLE, _condition("storage-broken", "storage-full", "storage-low", "storage-wearing"),
         "The card is full, nearly full, or wearing out.",
     ),
-    Rule("broken", TROUBLE, _condition("listener-down", "part-down"), "A part of the house does not work."),
+    Rule("broken", TROUBLE, _condition("listener-down", "part-down", "house-silent"), "A part of the house does not work."),
     Rule("stuck", TROUBLE, _condition("queue-stuck"), "Letters cannot leave and need you."),
     Rule(
         "certificate", TROUBLE, _condition("certificate-over", "certificate-ending", "certificate-trouble"),

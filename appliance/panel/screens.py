@@ -7,7 +7,6 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from time import gmtime, strftime
 
 from appliance.status.snapshot import Condition, Snapshot
@@ -62,23 +61,10 @@ A VT100 or its kin of 80 by 24 is right: screen, minicom, tio, PuTTY, with
 XON/XOFF. All times are UTC."""
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What the snapshot does not know: the box itself. `temperature_c` is None where it cannot be measured."""
-
-    host: str = ""
-    addresses: tuple[str, ...] = ()
-    memory_octets: int = 0
-    temperature_c: float | None = None
-    written_octets_today: int = 0
-
-
-def frame(
-    name: str, body: Sequence[Line], s: Snapshot, machine: Machine, *, rights: str, message: str, hint: str, typing: bool = False
-) -> Picture:
+def frame(name: str, body: Sequence[Line], s: Snapshot, *, rights: str, message: str, hint: str, typing: bool = False) -> Picture:
     """A whole picture; `typing` puts the cursor behind the message, whose end then counts more than its beginning."""
     right = f"{rights}  {strftime('%a %d %b %H:%M UTC', gmtime(max(0, s.at)))}"
-    left = fit(f"{machine.host or 'Pillarbox'}  {name}", WIDTH - len(right) - 2)
+    left = fit(f"{s.box.host or 'Pillarbox'}  {name}", WIDTH - len(right) - 2)
     shown = [line(left.ljust(WIDTH - len(right)) + right, TITLE), *body[:BODY]]
     shown += [BLANK] * (HEIGHT - 3 - len(shown))
     cursor = None
@@ -107,9 +93,9 @@ def health(s: Snapshot, most: int = 1000) -> list[Line]:
     return shown
 
 
-def overview(s: Snapshot, machine: Machine, notice: str = "") -> list[Line]:
+def overview(s: Snapshot, notice: str = "") -> list[Line]:
     """The first screen."""
-    shown = [line(f"{s.phase.capitalize()}   {', '.join(machine.addresses) or 'no address'}")]
+    shown = [line(f"{s.phase.capitalize()}   {', '.join(s.box.addresses) or 'no address'}")]
     said = [line(notice, STRONG)] if notice else []
     said += health(s, HEALTH - len(said))
     shown += said + [BLANK] * (HEALTH - len(said)) + [BLANK]
@@ -129,12 +115,12 @@ def overview(s: Snapshot, machine: Machine, notice: str = "") -> list[Line]:
     shown += _few([f"  {when(one.at, s.at):>11}  {one.sender or '<>'} by {one.protocol}, {size(one.octets)}" for one in s.deliveries])
     shown.append(line(f"Out       {count(s.letters_sent, 'recipient')} reached, {s.letters_failed} given up"))
     shown += _few([f"  {when(one.at, s.at):>11}  {one.what} to {one.domain}: {one.text}" for one in s.sendings])
-    card = s.storage
+    card, box = s.storage, s.box
     space = f"{size(card.free_octets)} of {size(card.total_octets)} free, mail {size(card.mail_octets)}"
     space = space if card.total_octets else "not looked at yet"
-    shown.append(line(f"Card      {space}; {size(machine.written_octets_today)} written today"))
-    heat = f"; {machine.temperature_c:.0f} C" if machine.temperature_c is not None else ""
-    shown.append(line(f"Box       memory {size(machine.memory_octets)}{heat}; running for {span(s.running_s)}", TICK))
+    shown.append(line(f"Card      {space}; {size(box.written_octets_today)} written today"))
+    heat = f"; {box.temperature_c:.0f} C" if box.temperature_c is not None else ""
+    shown.append(line(f"Box       memory {size(box.memory_octets)}{heat}; running for {span(s.running_s)}", TICK))
     shown.append(line(f"Clock     {stamp(s.at)}, {'set' if s.clock_trusted else 'not set yet'}", TICK))
     return shown
 
@@ -157,13 +143,11 @@ def text_body(text: Sequence[str], offset: int, *, more: bool = True) -> list[Li
     return shown
 
 
-def power(s: Snapshot, *, stop: bool, again: bool) -> list[Line]:
+def power(s: Snapshot) -> list[Line]:
     """What ending the box means, before anybody does it."""
     q, rows = s.queue, [f"The house is {s.phase} and has run for {span(s.running_s)}.", ""]
     rows.append(f"{count(s.sessions_open, 'session')} open, {count(q.trying, 'letter')} being handed over, {q.waiting} waiting to leave.")
     rows += wrap("Nothing that was acknowledged is lost, whichever way the box ends: by these keys, or by its plug.", 78)
-    rows += ["", "s   shut the box down in order; the lights say when it is safe to unplug" if stop else ""]
-    rows.append("b   end the house in order and start it again; mail programs come back by themselves" if again else "")
-    if not stop and not again:
-        rows.append("This house is not the one that switches the box off: end it where it was started.")
+    rows += ["", "s   close the house in order; the lamps say when the plug may be pulled"]
+    rows += ["b   close it and begin again, with new settings; mail programs come back alone"]
     return [line(row, TICK if "has run for" in row else "") for row in rows]

@@ -10,9 +10,9 @@ SIDE = 40
 """Columns a long line of the log moves by."""
 
 
-def network(s: Snapshot, addresses: Sequence[str], offset: int = 0) -> list[Line]:
+def network(s: Snapshot) -> list[Line]:
     """Doors with their state, the way out, and who comes in by which protocol."""
-    rows = [line(row) for row in wrap(f"Addresses  {', '.join(addresses) or 'none'}", indent="           ")[:2]]
+    rows = [line(row) for row in wrap(f"Addresses  {', '.join(s.box.addresses) or 'none'}", indent="           ")[:2]]
     rows += [line(row) for row in wrap(f"Way out    {s.line.sentence or 'not looked at yet'}", indent="           ")[:3]]
     rows.append(line(f"           port 25 outwards: {s.line.port_25}; letters leave: {s.line.route}"))
     rows += [BLANK, line(columns(("Door", 13), ("at", 29), ("open", 6), ("so far", 8), ("refused", 8), ("octets", 9)))]
@@ -34,7 +34,7 @@ def network(s: Snapshot, addresses: Sequence[str], offset: int = 0) -> list[Line
         rows.append(line("No door is open."))
     rows += [BLANK, line(f"Signing in: {count(s.logins.succeeded, 'time')}, {count(s.logins.failed, 'wrong password')}{_guesses(s)}")]
     rows += [line(f"Held back for sending unusually much: {who}", STRONG) for who in s.limited]
-    return rows[min(offset, max(0, len(rows) - BODY)) :]
+    return rows
 
 
 def _guesses(s: Snapshot) -> str:

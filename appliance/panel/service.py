@@ -6,6 +6,7 @@ understands are ValueError with a sentence; a port or pin that does not answer n
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,15 @@ if TYPE_CHECKING:
     from appliance.status.board import Board
 
     from .button import Actions
-    from .lent import Asked, Tools
+    from .lent import Admin, Asked
     from .lights import Lights
     from .simulate import HouseClock
 
     Say = Callable[[str], None]
+
+
+LAST_S = 2.0
+"""What a far end that does not read may hold up the end of the house."""
 
 
 def has_lamps(lamps: Sequence[str]) -> bool:
@@ -77,32 +82,34 @@ async def hear_button(
     await run(port, actions, clock=clock, say=say, task_status=task_status)
 
 
-def tools_of(machine: Callable[[], dict[str, Any]], **lent: Any) -> "Tools":
-    """What the console is lent; `machine` gives the fields of `screens.Machine`."""
-    from .lent import Tools
-    from .screens import Machine
-
-    return Tools(machine=lambda: Machine(**machine()), **lent)
-
-
 async def console(
     device: str,
     baud: int,
     board: "Board",
     controls: "Asked",
-    tools: "Tools",
+    admin: "Admin | None",
     *,
-    password: bool,
     say: "Say",
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """The serial console's part: ten bits of the line carry an octet."""
+    """The serial console's part; without an `admin` nobody is asked for a password. Ten bits of the line carry an octet."""
     from .console import run
-    from .lent import Options
+    from .lent import Doorkeeper, Options
     from .serial_port import open_serial
 
-    options = Options(password=password, octets_per_s=baud / 10)
-    await run(lambda: open_serial(device, baud), board, controls, options, tools, say=say, task_status=task_status)
+    options = Options(octets_per_s=baud / 10)
+    await run(lambda: open_serial(device, baud), board, controls, options, Doorkeeper(admin), say=say, task_status=task_status)
+
+
+async def last_words(device: str, baud: int, text: str) -> None:
+    """A line for whoever is at the far end; whatever the port says to that, it does not take longer than LAST_S."""
+    from .serial_port import open_serial
+
+    octets = f"\r\n\r\n{text}\r\n".encode()
+    with suppress(OSError, trio.BrokenResourceError), trio.move_on_after(LAST_S):
+        async with await open_serial(device, baud) as port:
+            await port.send_all(octets)
+            await trio.sleep(10 * len(octets) / baud)  # closing throws away what the line has not carried yet
 
 
 async def on_terminal(controls: "Asked", *, live: bool) -> str:
@@ -112,13 +119,12 @@ async def on_terminal(controls: "Asked", *, live: bool) -> str:
     """
     from .asked_board import AskedBoard
     from .console import on_terminal, once
-    from .lent import Options
+    from .lent import Doorkeeper, Options
 
     board = await AskedBoard.open(controls)
-    tools = tools_of(board.machine, log=board.log, shutdown=board.shut_down)
     if not live:
-        return once(board, tools)
-    await on_terminal(board, controls, Options(password=False), tools)
+        return once(board.snapshot())
+    await on_terminal(board, controls, Options(), Doorkeeper(None))
     return ""
 
 
@@ -140,7 +146,7 @@ async def simulated(
 
 async def simulate_beside(controls: "Asked", clock: "HouseClock", say: "Say") -> None:
     """`pillarbox panel --simulate`: the running house's lamps and button here, its log above them; until cancelled."""
-    from appliance.status.controls import FlushQueue, ShutDown
+    from appliance.status.controls import FlushQueue, ReadLog, ShutDown
 
     from .asked_board import AskedBoard
 
@@ -152,13 +158,13 @@ async def simulate_beside(controls: "Asked", clock: "HouseClock", say: "Say") ->
     actions = actions_of(lambda: controls.ask(FlushQueue()), lambda: controls.ask(ShutDown()), password)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(partial(simulated, board, actions, clock=clock, say=say))
-        told: str = ""
+        said = 0
         while True:
-            lines = list(board.log())
-            at = next((index + 1 for index in reversed(range(len(lines))) if lines[index] == told), 0)
-            for line in lines[at:]:
-                say(line)
-            told = lines[-1] if lines else told
+            with suppress(Exception):  # the guard of a program that only watches: a house that is gone is the lamps' to say
+                log = (await controls.ask(ReadLog(said))).facts
+                said = log["said"]
+                for line in log["lines"]:
+                    say(line)
             await trio.sleep(1)
 
 

@@ -43,11 +43,11 @@ class HouseClock(Clock, ButtonClock, Protocol):
 
 
 def render(levels: Sequence[tuple[str, float, str]]) -> str:
-    """One line for (name, light 0 to 1, meaning) of each lamp."""
+    """One line for (what it is for, light 0 to 1, meaning) of each lamp."""
     lamps = []
     for name, light, meaning in levels:
         sign = BRIGHTNESS[min(len(BRIGHTNESS) - 1, round(max(light, 0.0) ** (1 / 2.2) * (len(BRIGHTNESS) - 1)))]
-        lamps.append(f"({sign}) {name.removeprefix('The lamp ')} {meaning or 'dark'}")
+        lamps.append(f"({sign}) {name}: {meaning or 'dark'}")
     return "  ".join(lamps)
 
 
@@ -66,7 +66,9 @@ async def run(
     """Until cancelled; `actions.try_now` also shows the state once more. `lamps` as in the settings."""
     moved = [trio.Event()]
     factory = await trio.to_thread.run_sync(lambda: _table(lambda: moved[0].set()))
-    wishes = [wish for wish in parse_lamps(lamps or LAMPS) if wish.kind != "board"]
+    words = [each for each in lamps if not each.startswith("board:")] or LAMPS
+    wishes = parse_lamps(words)
+    labels = {wish.name: each.partition(" ")[2] or each for wish, each in zip(wishes, words, strict=True)}
     fitted: list[Fitted] = []
 
     def open_lamps() -> list[Fitted]:
@@ -82,7 +84,7 @@ async def run(
     def line() -> str:
         shown = dict(lights.shown())
         pins = {wish.name: [factory.pin(_number(pin)) for pin in wish.pins] for wish in wishes}
-        return render([(each.name, max(float(pin.state) for pin in pins[each.name]), shown.get(each.name, "")) for each in fitted])
+        return render([(labels[each.name], max(float(pin.state) for pin in pins[each.name]), shown.get(each.name, "")) for each in fitted])
 
     from .gpio import PinButton
 

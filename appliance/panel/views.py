@@ -3,15 +3,16 @@
 What cannot be taken back asks through `Dialogue.sure`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from appliance.status import controls
+from appliance.status.controls import Answer
 from appliance.status.snapshot import Snapshot
 
 from . import screens, screens_facts, screens_lists
 from .screens_lists import Group, Item
-from .screens_text import BODY, Line
+from .screens_text import BODY, Line, line
 from .view import Action, ListView, ScrollView, View
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Overview(View):
     name = screens.NAMES[0]
 
     def body(self, s: Snapshot, d: "Dialogue") -> list[Line]:
-        return screens.overview(s, d.tools.machine(), d.tools.notice())
+        return screens.overview(s, d.keeper.notice)
 
     @staticmethod
     def _health(d: "Dialogue", item: object) -> None:
@@ -138,10 +139,19 @@ class Network(ScrollView):
     name = screens.NAMES[4]
 
     def length(self, d: "Dialogue") -> int:
-        return len(d.board.snapshot().listeners) + 14
+        return len(screens_facts.network(d.board.snapshot()))
 
     def body(self, s: Snapshot, d: "Dialogue") -> list[Line]:
-        return screens_facts.network(s, d.tools.machine().addresses, self.offset)
+        rows = screens_facts.network(s)
+        return rows[min(self.offset, max(0, len(rows) - BODY)) :]
+
+    actions = (
+        Action(
+            "c",
+            "check the doors and the way out",
+            lambda d, item: d.request(controls.CheckNetwork(), lambda answer: d.show("Check of the network", answer.text)),
+        ),
+    )
 
 
 class Domain(ListView):
@@ -200,26 +210,33 @@ class Logs(ScrollView):
     """`offset` counts lines up from the newest; a log that grows while somebody looks back stays where they look."""
 
     name = screens.NAMES[7]
+    needs = controls.ReadLog()
 
     def __init__(self) -> None:
         super().__init__()
         self.side = 0
-        self._before = ""
+        self._lines: list[str] = []
+
+    def watched(self, s: Snapshot) -> object:
+        return s.version
 
     def enter(self) -> None:
         self.offset = self.side = 0
 
     def length(self, d: "Dialogue") -> int:
-        return len(d.tools.log())
+        return len(self._lines)
+
+    def take(self, answer: Answer) -> None:
+        super().take(answer)
+        before, self._lines = self._lines, list(answer.facts.get("lines", ()))
+        if self.offset and before and before[-1] in self._lines:
+            new = self._lines[::-1].index(before[-1])
+            self.offset = min(self.offset + new, max(0, len(self._lines) - BODY))
 
     def body(self, s: Snapshot, d: "Dialogue") -> list[Line]:
-        lines = d.tools.log()
-        newest = self._before
-        if self.offset and lines and newest and lines[-1] != newest:
-            new = next((at for at in range(len(lines)) if lines[-1 - at] == newest), len(lines))
-            self.offset = min(self.offset + new, max(0, len(lines) - BODY))
-        self._before = lines[-1] if lines else ""
-        return screens_facts.logs(lines, self.offset, self.side)
+        if self.trouble or self.answer is None:
+            return [line(self.trouble or "One moment ...")]
+        return screens_facts.logs(self._lines, self.offset, self.side)
 
     def press(self, d: "Dialogue", key: str) -> bool:
         if key in ("left", "right"):
@@ -235,32 +252,15 @@ class Power(View):
     name = screens.NAMES[8]
 
     def body(self, s: Snapshot, d: "Dialogue") -> list[Line]:
-        return screens.power(s, stop=d.tools.shutdown is not None, again=d.tools.restart is not None)
-
-    def available(self, d: "Dialogue") -> Sequence[Action]:
-        have = {"s": d.tools.shutdown, "b": d.tools.restart}
-        return [action for action in self.actions if have[action.key] is not None]
+        return screens.power(s)
 
     @staticmethod
-    def _end(d: "Dialogue", question: str, deed: Callable[[], object] | None, said: str) -> None:
-        async def errand() -> None:
-            if deed is not None:
-                deed()
-                d.message = said
-
-        d.sure(question, lambda: d.run(errand))
-
-    @staticmethod
-    def _stop(d: "Dialogue", item: object) -> None:
-        Power._end(d, "Shut the box down?", d.tools.shutdown, "Shutting down. Wait for the lights.")
-
-    @staticmethod
-    def _again(d: "Dialogue", item: object) -> None:
-        Power._end(d, "End the house and start it again?", d.tools.restart, "Starting again.")
+    def _close(d: "Dialogue", question: str, request: controls.Request) -> None:
+        d.sure(question, lambda: d.request(request))
 
     actions = (
-        Action("s", "shut down", lambda d, item: Power._stop(d, item), changes=True),
-        Action("b", "start again", lambda d, item: Power._again(d, item), changes=True),
+        Action("s", "shut down", lambda d, item: Power._close(d, "Close the house?", controls.ShutDown()), changes=True),
+        Action("b", "begin again", lambda d, item: Power._close(d, "Close it and begin again?", controls.Restart()), changes=True),
     )
 
 

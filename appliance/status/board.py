@@ -15,6 +15,7 @@ from appliance.mail.clock import Clock
 
 from .events import (
     AttemptBegun,
+    BoxState,
     CertificateState,
     CertificateTrouble,
     ClockState,
@@ -30,7 +31,6 @@ from .events import (
     ListenerUp,
     LoginFailed,
     LoginSucceeded,
-    NetworkState,
     PartCrashed,
     PartRunning,
     PeopleState,
@@ -98,7 +98,7 @@ class Board:
         self.sendings: deque[tuple[float, LetterSent | LetterDelayed | LetterFailed]] = deque(maxlen=RECENT)
         self.line = LineState("unknown", "direct", "")
         self.limited: dict[str, None] = {}
-        self.network = True
+        self.box = BoxState("", (), 0, None, 0)
         self.storage = StorageState(0, 0, 0)
         self.storage_trouble = StorageTrouble("", "")
         self.certificate = CertificateState((), 0, "")
@@ -131,7 +131,7 @@ class Board:
             LetterFailed: self._letter_failed,
             LineState: self._line_state,
             SendingLimited: self._sending_limited,
-            NetworkState: self._network_state,
+            BoxState: self._box_seen,
         }
 
     def publish(self, event: Event) -> None:
@@ -275,5 +275,5 @@ class Board:
         elif not e.limited:
             self.limited.pop(e.who, None)
 
-    def _network_state(self, e: NetworkState) -> None:
-        self.network = e.up
+    def _box_seen(self, e: BoxState) -> None:
+        self.box = e

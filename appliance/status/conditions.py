@@ -122,7 +122,7 @@ def _limited(s: Snapshot) -> list[str]:
 
 
 def _no_network(s: Snapshot) -> list[str]:
-    return [] if s.network else ["The box has no address: no network is connected."]
+    return [] if s.box.addresses or not s.box.host else ["The box has no address: no network is connected."]
 
 
 def _wearing(s: Snapshot) -> list[str]:
@@ -153,6 +153,7 @@ ROWS: tuple[Row, ...] = (
     Row("session-faults", "notice", _faults, "Please report the journal's lines about it."),
     Row("no-people", "notice", _nobody, "Add somebody: `pillarbox person add ADDRESS`."),
     Row("recovering", "notice", _phase("recovering", "Power was lost: the house puts its data in order."), "Wait a moment."),
+    Row("updating", "notice", _phase("updating", "A new version is being put in place."), "Leave the plug in."),
     Row("starting", "notice", _phase("starting", "The house is starting."), "Wait a moment."),
     Row("draining", "notice", _phase("draining", "The house is closing: sessions are being ended."), "Wait a moment."),
 )  # fmt: skip

@@ -170,15 +170,10 @@ class FlushQueue:
 
 
 @dataclass(frozen=True, slots=True)
-class DescribeBox:
-    """The box itself: name, addresses, memory, temperature, octets written today."""
-
-
-@dataclass(frozen=True, slots=True)
 class ReadLog:
-    """The newest lines of the log in memory, oldest first."""
+    """The newest lines of the log in memory, oldest first; `since` is what the answer before called `said`."""
 
-    lines: int = 200
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +186,16 @@ class SetAdminPassword:
 @dataclass(frozen=True, slots=True)
 class ShutDown:
     """Close the house in order; with lamps, it then stays to show that the plug may be pulled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Close the house in order and start it again, with what its settings say by then."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckNetwork:
+    """Knock at every door of the house, and look whether letters get out. Takes up to half a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +240,7 @@ Request = (
     | AddAlias | RemoveAlias | ListAliases | AddDomain | RemoveDomain | ListDomains | SetCatchAll | ListMailboxes
     | ShowCertificate | ExportCertificate | RenewCertificate | ListQueue | ShowLetter | RetryLetter | HoldLetter | ReleaseLetter
     | RerouteLetter | CancelLetter | FlushQueue | TrackLetter | DomainRecords | DomainCheck | Import | Export
-    | DescribeBox | ReadLog | SetAdminPassword | ShutDown
+    | ReadLog | SetAdminPassword | ShutDown | Restart | CheckNetwork
 )  # fmt: skip
 REQUESTS: tuple[type, ...] = Request.__args__
 

@@ -6,6 +6,7 @@ from .board import LATELY_S, Board
 from .conditions import conditions_of
 from .events import LetterDelayed, LetterFailed, LetterSent
 from .snapshot import (
+    BoxFacts,
     CertificateFacts,
     DeliveryFacts,
     LineFacts,
@@ -27,7 +28,7 @@ PROTOCOLS = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3
 def draw(board: Board, mono: float) -> Snapshot:
     """The picture at `mono` on the board's clock."""
     lately = [peer for at, peer in board.guesses if mono - at < LATELY_S]
-    people, storage, trouble, served = board.people, board.storage, board.storage_trouble, board.certificate
+    people, storage, trouble, served, box = board.people, board.storage, board.storage_trouble, board.certificate, board.box
     bare = Snapshot(
         version=board.version,
         at=int(board.clock.wall_s()),
@@ -38,7 +39,9 @@ def draw(board: Board, mono: float) -> Snapshot:
         people=people.people if people else 0,
         domains=people.domains if people else (),
         people_known=people is not None,
-        listeners=tuple(ListenerFacts(*key, reason) for key, reason in board.listeners.items()),
+        listeners=tuple(
+            ListenerFacts(*key, reason) for key, reason in sorted(board.listeners.items(), key=lambda item: _place(item[0][0]))
+        ),
         sessions=tuple(
             SessionFacts(name, row.open, row.opened, row.refused, row.failed, row.octets_in, row.octets_out)
             for name, row in sorted(board.sessions.items(), key=lambda item: _place(item[0]))
@@ -73,7 +76,7 @@ def draw(board: Board, mono: float) -> Snapshot:
             PartFacts(part, crash.fault if crash else "", crashes, crash.restart_in_s if crash else 0.0)
             for part, (crashes, crash) in board.parts.items()
         ),
-        network=board.network,
+        box=BoxFacts(box.host, box.addresses, box.memory_octets, box.temperature_c, box.written_octets_today),
     )
     return replace(bare, conditions=conditions_of(bare))
 

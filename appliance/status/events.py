@@ -110,10 +110,17 @@ class StorageState:
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkState:
-    """`up`: the box has an address besides its own."""
+class BoxState:
+    """The box itself: its name, the addresses by which others reach it (none without a network), resident memory of this process.
 
-    up: bool
+    `temperature_c` is None where it is not measured; what was written to the card counts from midnight (UTC), or from the start.
+    """
+
+    host: str
+    addresses: tuple[str, ...]
+    memory_octets: int
+    temperature_c: float | None
+    written_octets_today: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +165,8 @@ class ClockState:
 
 @dataclass(frozen=True, slots=True)
 class HouseState:
-    """`phase` is "recovering" (after a power cut), "starting", "ready", "draining" or "stopped" (nothing is open any more)."""
+    """`phase` is "recovering" (after a power cut), "updating" (a new version takes over the data), "starting", "ready", "draining"
+    or "stopped" (nothing is open any more)."""
 
     phase: str
 
@@ -248,5 +256,5 @@ Event = (
     ListenerUp | ListenerDown | SessionOpened | SessionClosed | SessionRefused | SessionFailed | LoginSucceeded | LoginFailed
     | LetterAccepted | LetterRefused | StorageState | StorageTrouble | PartCrashed | PartRunning | CertificateState
     | CertificateTrouble | ClockState | HouseState | PeopleState | QueueState | AttemptBegun | LetterSent | LetterDelayed
-    | LetterFailed | LineState | SendingLimited | NetworkState
+    | LetterFailed | LineState | SendingLimited | BoxState
 )

@@ -18,6 +18,7 @@ from appliance.mail.clock import Clock
 
 from .events import (
     AttemptBegun,
+    BoxState,
     CertificateState,
     CertificateTrouble,
     ClockState,
@@ -33,7 +34,6 @@ from .events import (
     ListenerUp,
     LoginFailed,
     LoginSucceeded,
-    NetworkState,
     PartCrashed,
     PartRunning,
     PeopleState,
@@ -85,7 +85,7 @@ WORDS: tuple[tuple[type, str], ...] = (
     (LetterFailed, "letter failed"),
     (LineState, "way out"),
     (SendingLimited, "sending limited"),
-    (NetworkState, "network"),
+    (BoxState, ""),  # a figure, not a fact
 )
 """What each event is called; "" leaves no line."""
 
@@ -104,6 +104,8 @@ class Journal:
         self._pending: deque[tuple[float, Event | str]] = deque()
         self._ring: deque[str] = deque(maxlen=LINES)
         self._wake: trio.Event | None = None
+        self.said = 0
+        """Lines ever, counted for whoever reads on where they stopped."""
         self.dropped = 0
         """Lines lost since the last one that told of it."""
 
@@ -123,10 +125,11 @@ class Journal:
         if self._wake is not None:
             self._wake.set()
 
-    def lines(self, count: int = LINES) -> list[str]:
-        """The newest lines, oldest first, those not yet written among them."""
+    def lines(self, since: int = 0) -> list[str]:
+        """The newest lines after the first `since` ever said, oldest first, those not yet written among them; each with its time."""
         self.flush()
-        return list(self._ring)[-count:]
+        new = self.said - since if since <= self.said else self.said  # a number of the house before this one
+        return list(self._ring)[-new:] if new else []
 
     async def run(self) -> None:
         """Write whatever comes until cancelled, then what is left; several facts of one moment share a system call."""
@@ -148,11 +151,13 @@ class Journal:
         octets = 0
         while self._pending:
             at, fact = self._pending.popleft()
-            line = self._line(at, fact)
-            if not line:
+            text = clean(fact if isinstance(fact, str) else self._sentence(fact), LINE_CHARS)
+            if not text:
                 continue
+            line = strftime("%Y-%m-%dT%H:%M:%SZ ", gmtime(max(0, int(at)))) + text
             self._ring.append(line)
-            raw = line.encode("utf-8", "backslashreplace") + b"\n"
+            self.said += 1
+            raw = (line if self._stamped else text).encode("utf-8", "backslashreplace") + b"\n"
             if len(raw) > CHUNK_OCTETS:  # not within a character
                 raw = raw[: CHUNK_OCTETS - 1].decode("utf-8", "ignore").encode() + b"\n"
             if octets + len(raw) > CHUNK_OCTETS:
@@ -179,13 +184,6 @@ class Journal:
         poll.register(self._fd, select.POLLOUT)
         found = poll.poll(0)
         return bool(found) and not found[0][1] & (select.POLLNVAL | select.POLLERR)
-
-    def _line(self, at: float, fact: Event | str) -> str:
-        text = fact if isinstance(fact, str) else self._sentence(fact)
-        if not text:
-            return ""
-        text = clean(text, LINE_CHARS)
-        return strftime("%Y-%m-%dT%H:%M:%SZ ", gmtime(max(0, int(at)))) + text if self._stamped else text
 
     def _sentence(self, event: Event) -> str:
         words = self._words.get(type(event), type(event).__name__)

@@ -126,6 +126,17 @@ class CertificateFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class BoxFacts:
+    """The box itself, see `BoxState`; `host` is "" until it was looked at."""
+
+    host: str
+    addresses: tuple[str, ...]
+    memory_octets: int
+    temperature_c: float | None
+    written_octets_today: int
+
+
+@dataclass(frozen=True, slots=True)
 class PartFacts:
     """`fault` is "" while the part runs."""
 
@@ -165,7 +176,7 @@ class Snapshot:
     storage: StorageFacts
     certificate: CertificateFacts
     parts: tuple[PartFacts, ...]
-    network: bool = True
+    box: BoxFacts
     conditions: tuple[Condition, ...] = ()
 
     @property

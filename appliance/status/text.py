@@ -43,9 +43,13 @@ def readable(snapshot: Snapshot) -> str:
     for one in s.sendings[:3]:
         lines.append(f"  {one.what:<10} {_when(one.at)} {one.letter} to {one.domain}: {one.text}")
     lines.append(f"signing in   {s.logins.succeeded} times, {s.logins.failed} wrong passwords")
-    if s.storage.total_octets:
-        card = s.storage
-        lines.append(f"card         {_size(card.free_octets)} of {_size(card.total_octets)} free, mail {_size(card.mail_octets)}")
+    card, box = s.storage, s.box
+    if card.total_octets:
+        written = f"{_size(box.written_octets_today)} written today"
+        lines.append(f"card         {_size(card.free_octets)} of {_size(card.total_octets)} free, mail {_size(card.mail_octets)}, {written}")
+    if box.host:
+        heat = f", {box.temperature_c:.0f} C" if box.temperature_c is not None else ""
+        lines.append(f"box          {box.host} at {', '.join(box.addresses) or 'no address'}, memory {_size(box.memory_octets)}{heat}")
     if s.certificate.names:
         served = s.certificate
         lines.append(f"certificate  {', '.join(served.names[:4])}, until {_when(served.not_after_at)}, made by {served.source}")

@@ -1,27 +1,25 @@
-"""The box itself, for the console and the conditions: name, addresses, memory, temperature, what was written to the card today.
+"""The box itself, for the one picture: name, addresses, memory, temperature, what was written to the card today, its wear.
 
-All of it is read from /proc and /sys, which costs no write. What a machine does not tell is left at its default.
+All of it is read from /proc and /sys, which costs no write. What a machine does not tell is 0, or None where 0 would be a figure.
 """
 
 import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from appliance.mail.clock import Clock
+from appliance.status.events import BoxState
 
 from .certificates import box_addresses
 
-FRESH_S = 5.0
-"""The figures are read again after so long."""
 DAY_S = 86_400
 SECTOR_OCTETS = 512
 PAGE_OCTETS = os.sysconf("SC_PAGE_SIZE")
 
 
 class Machine:
-    """`facts` as the console's Machine has them; `root` is where /proc and /sys are."""
+    """`root` is where /proc and /sys are; what was written counts from here on."""
 
     def __init__(
         self, data: Path, clock: Clock, *, root: Path = Path("/"), addresses: Callable[[], list[str]] = box_addresses
@@ -33,26 +31,11 @@ class Machine:
         self._device = root / "sys/dev/block" / f"{os.major(number)}:{os.minor(number)}"
         self._day = -1
         self._written_before = self._written()
-        self._read_mono = float("-inf")
-        self._facts: dict[str, Any] = {}
 
-    def facts(self) -> dict[str, Any]:
-        """host, addresses, memory_octets, temperature_c (None when unknown), written_octets_today."""
-        now = self._clock.mono_s()
-        if now - self._read_mono >= FRESH_S:
-            self._read_mono = now
-            self._facts = {
-                "host": socket.gethostname(),
-                "addresses": tuple(self.addresses()),
-                "memory_octets": self._memory(),
-                "temperature_c": self._temperature(),
-                "written_octets_today": self._today(),
-            }
-        return self._facts
-
-    def addresses(self) -> list[str]:
-        """By which others reach the box."""
-        return [address for address in self._addresses() if not address.startswith("127.") and address != "::1"]
+    def look(self) -> BoxState:
+        """As it is now."""
+        addresses = tuple(address for address in self._addresses() if not address.startswith("127.") and address != "::1")
+        return BoxState(socket.gethostname(), addresses, self._memory(), self._temperature(), self._today())
 
     def worn_percent(self) -> int:
         """How much of its life the card says is used up (eMMC, JESD84-B51 §7.4: steps of ten); 0 where it does not say."""

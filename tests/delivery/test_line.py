@@ -180,7 +180,7 @@ async def test_when_it_looks_in_a_house_that_stands_there(autojump_clock: MockCl
 
 SENTENCES = (
     ("open", "direct", "Letters leave straight to other houses; port 25 is open."),
-    ("unknown", "direct", "Letters leave straight to other houses; whether port 25 is open shows with the first one."),
+    ("unknown", "direct", "Letters leave straight; whether port 25 is open shows with the first."),
     ("blocked", "direct",
      "Your line's provider blocks outgoing mail (port 25), and no relay takes it instead: ask the provider to open the port."),
     ("open", "none", "No way leads out of this house: the settings forbid the direct one and name no relay."),

@@ -20,9 +20,9 @@ def calm() -> Snapshot:
 
 def picture(meaning: str) -> Snapshot:
     """One in which this meaning is the most urgent; "arrived" is calm after `calm`, one letter later."""
-    phases = {"recovering": "recovering", "starting": "starting", "closing": "draining", "safe": "stopped"}
+    phases = {"recovering": "recovering", "updating": "updating", "starting": "starting", "closing": "draining", "safe": "stopped"}
     keys = {
-        "updating": "updating", "card": "storage-full", "broken": "part-down", "stuck": "queue-stuck", "certificate": "certificate-over",
+        "card": "storage-full", "broken": "part-down", "stuck": "queue-stuck", "certificate": "certificate-over",
         "network": "line-closed", "clock": "clock", "look": "no-people",
     }  # fmt: skip
     changes: dict[str, Any] = {}

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from appliance.panel.console import AGAIN_S, Attendance, once, run, suits
-from appliance.panel.lent import Doorkeeper, Options, Tools
+from appliance.panel.lent import Doorkeeper, Options
 from appliance.panel.terminal import FULL_OCTETS
 from appliance.status import controls
 from appliance.status import events as e
 from appliance.status.board import Board
 from tests.support.clock import HandClock
-from tests.support.console import UNLOCKED, HouseAnswers, busy_board, tools
+from tests.support.console import UNLOCKED, HouseAnswers, busy_board, locked
 from tests.support.figures import tell
 from tests.support.vt100 import Vt100Screen
 
@@ -30,10 +30,10 @@ OCTETS_PER_S_AT_9600 = 960
 class FarEnd:
     """A person with a terminal at the other end."""
 
-    def __init__(self, board: Board, options: Options, lent: Tools) -> None:
+    def __init__(self, board: Board, options: Options, keeper: Doorkeeper) -> None:
         self.board, self.house, self.screen = board, HouseAnswers(), Vt100Screen()
         self.near, self.wire = memory_stream_pair()
-        self.attendance = Attendance(self.near, board, self.house, options, lent, Doorkeeper())
+        self.attendance = Attendance(self.near, board, self.house, options, keeper)
 
     async def reads(self) -> int:
         """Take what has come; the octets."""
@@ -51,8 +51,8 @@ class FarEnd:
 
 
 @asynccontextmanager
-async def attended(options: Options | None = None, lent: Tools | None = None) -> AsyncIterator[FarEnd]:
-    far = FarEnd(busy_board(), options or Options(), lent or tools())
+async def attended(options: Options | None = None, keeper: Doorkeeper | None = None) -> AsyncIterator[FarEnd]:
+    far = FarEnd(busy_board(), options or Options(), keeper or locked())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(far.attendance.run)
         yield far
@@ -216,7 +216,7 @@ async def test_the_cable_s_carrier_shows_the_screen_and_takes_the_rights(autojum
     screen = Vt100Screen()
     async with trio.open_nursery() as nursery:
         house = HouseAnswers()
-        attendance = Attendance(port, busy_board(), house, Options(), tools(), Doorkeeper())
+        attendance = Attendance(port, busy_board(), house, Options(), locked())
         nursery.start_soon(attendance.run)
         for octets in (b"2", b"r", b"open sesame\r"):
             await wire.send_all(octets)
@@ -237,7 +237,7 @@ async def test_the_cable_s_carrier_shows_the_screen_and_takes_the_rights(autojum
 
 
 async def test_plain_lines_for_a_terminal_without_commands(autojump_clock: MockClock) -> None:
-    async with attended(Options(plain=True, password=False)) as far:
+    async with attended(Options(plain=True), UNLOCKED) as far:
         async def heard() -> str:
             got = b""
             with trio.move_on_after(2):
@@ -276,7 +276,7 @@ async def test_the_port_is_opened_again_and_again(autojump_clock: MockClock) -> 
         return near
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(lambda: run(opener, busy_board(), HouseAnswers(), UNLOCKED, tools(), say=said.append))
+        nursery.start_soon(lambda: run(opener, busy_board(), HouseAnswers(), Options(), UNLOCKED, say=said.append))
         await trio.sleep(20)
         await wires[0].send_all(b"2")
         await wires[0].aclose()  # unplugged
@@ -294,11 +294,11 @@ async def test_the_port_is_opened_again_and_again(autojump_clock: MockClock) -> 
 
 
 async def test_wrong_passwords_are_remembered_over_replugging(autojump_clock: MockClock) -> None:
-    keeper = Doorkeeper()
+    keeper = locked()
     for wait in (False, True):
         near, wire = memory_stream_pair()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(Attendance(near, busy_board(), HouseAnswers(), Options(), tools(), keeper).run)
+            nursery.start_soon(Attendance(near, busy_board(), HouseAnswers(), Options(), keeper).run)
             screen = Vt100Screen()
             for octets in (b"2", b"r") if wait else (b"2", b"r", b"wrong\r"):
                 await wire.send_all(octets)
@@ -341,7 +341,7 @@ async def test_a_flood_is_listened_to_in_measure() -> None:
 @given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from([b"2c", b"y", b"4a", b"\r", b"\x1b[", b"A", b"9s"])), max_size=40))
 def test_line_noise_never_ends_it_and_changes_nothing(chunks: list[bytes]) -> None:
     async def body() -> None:
-        async with attended(lent=tools(shutdown=lambda: 1 / 0, restart=lambda: 1 / 0)) as far:
+        async with attended() as far:
             for chunk in chunks:
                 if chunk:
                     await far.wire.send_all(chunk)
@@ -362,13 +362,13 @@ def test_a_terminal_is_known_by_its_environment() -> None:
 
 
 def test_one_picture_for_a_pipe() -> None:
-    text = once(busy_board(), tools())
+    text = once(busy_board().snapshot())
     assert text.isascii() and "\x1b" not in text and "Queue     3 waiting" in text and len(text.splitlines()) == 21
 
 
 async def test_the_clock_ticks_without_events(autojump_clock: MockClock) -> None:
     clock = HandClock()
-    far = FarEnd(busy_board(clock), Options(leaves=True), tools())
+    far = FarEnd(busy_board(clock), Options(leaves=True), locked())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(far.attendance.run)
         await far.reads()

@@ -11,7 +11,7 @@ import os, pty, re, time, tty
 from pathlib import Path
 import trio
 import appliance.app
-from tests.support.console import HouseAnswers, busy_board, tools
+from tests.support.console import HouseAnswers, busy_board, locked
 from appliance.status import events as e
 
 def pss_kb():
@@ -33,7 +33,7 @@ async def main():
             os.read(main, 65536)
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(run, lambda: open_serial(os.ttyname(side)), board, answers, Options(), tools())
+        nursery.start_soon(run, lambda: open_serial(os.ttyname(side)), board, answers, Options(), locked())
         await trio.lowlevel.wait_readable(main)
         nursery.start_soon(read)
         for key in b"123456789?1":

@@ -1,8 +1,7 @@
 """Who may do what: looking is open, changing asks for the password, what cannot be taken back asks once more, noise does nothing."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 import trio
@@ -17,17 +16,16 @@ from appliance.panel.terminal import FULL_OCTETS, Vt100
 from appliance.status import controls
 from appliance.status import events as e
 from appliance.status.controls import Answer, Request
-from tests.support.console import ADMIN, UNLOCKED, HouseAnswers, busy_board, tools
+from tests.support.console import ADMIN, UNLOCKED, AdminOf, HouseAnswers, busy_board, locked
 from tests.support.vt100 import Vt100Screen
 
 
 class Desk:
     """A dialogue with somebody who reads every picture."""
 
-    def __init__(self, options: Options, lent: dict[str, Any], house: HouseAnswers | None = None) -> None:
-        self.board, self.house = busy_board(), house or HouseAnswers()
-        self.keeper = Doorkeeper()
-        self.dialogue = Dialogue(self.board, self.house, options, tools(**lent), keeper=self.keeper, touched=lambda: None)
+    def __init__(self, keeper: Doorkeeper, house: HouseAnswers) -> None:
+        self.board, self.house, self.keeper = busy_board(), house, keeper
+        self.dialogue = Dialogue(self.board, house, Options(), keeper, touched=lambda: None)
 
     async def keys(self, *keys: str) -> str:
         for key in keys:
@@ -46,8 +44,8 @@ class Desk:
 
 
 @asynccontextmanager
-async def at_desk(options: Options | None = None, house: HouseAnswers | None = None, **lent: Any) -> AsyncIterator[Desk]:
-    desk = Desk(options or Options(), lent, house)
+async def at_desk(keeper: Doorkeeper | None = None, house: HouseAnswers | None = None) -> AsyncIterator[Desk]:
+    desk = Desk(keeper or locked(), house or HouseAnswers())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(desk.dialogue.work)
         yield desk
@@ -67,6 +65,8 @@ CHANGES = [
     (("4", "down", "p"), (*"secret", "enter", "y"), controls.SetPassword("ben@home.example", "secret")),
     (("4", "w"), (*"phone", "enter"), controls.AddAppPassword("ada@home.example", "phone")),
     (("7", "n"), ("y",), controls.RenewCertificate()),
+    (("9", "s"), ("y",), controls.ShutDown()),
+    (("9", "b"), ("y",), controls.Restart()),
 ]
 
 
@@ -148,13 +148,23 @@ async def test_a_wrong_password_costs_time(autojump_clock: object) -> None:
         await desk.keys("r", *PASSWORD)
         assert desk.house.changes() == [controls.RetryLetter("40")]
         for _ in range(40):
-            desk.keeper.refuse(0)
-        assert desk.keeper.refuse(0) == 60
+            refusal = await desk.keeper.refusal("wrong")
+        assert "next try in 60 s" in refusal and desk.keeper.wait_s == 60
 
 
 async def test_no_password_set_says_so() -> None:
-    async with at_desk(check_password=None) as desk:
-        assert "no admin password has been set" in await desk.keys("2", "r")
+    async with at_desk(Doorkeeper(AdminOf(""))) as desk:
+        assert "No admin password has been set" in await desk.keys("2", "r", "x", "enter")
+
+
+async def test_the_one_time_password_stands_on_the_first_screen_until_it_was_used() -> None:
+    admin = AdminOf("", one_time="maple-otter")
+    async with at_desk(Doorkeeper(admin)) as desk:
+        assert "One-time admin password: maple-otter" in await desk.keys("1")
+        await desk.keys("2", "r", *"maple-otter", "enter")
+        assert desk.house.changes() == [controls.RetryLetter("40")]
+        admin.one_time = ""
+        assert "maple-otter" not in await desk.keys("1")
 
 
 async def test_rights_end_with_silence_and_with_leaving(autojump_clock: object) -> None:
@@ -229,22 +239,24 @@ async def test_a_list_follows_what_happens_without_asking_all_the_time(autojump_
         assert len(desk.house.asked) == asked + 1
 
 
-async def test_power_is_switched_only_where_there_is_a_switch() -> None:
-    done: list[str] = []
-    async with at_desk(UNLOCKED, shutdown=lambda: done.append("off")) as desk:
-        assert "Shut the box down?" in await desk.keys("9", "s")
-        await desk.keys("n", "b", "y")
-        assert done == []
-        assert "Shutting down" in await desk.keys("s", "y")
-        assert done == ["off"]
+async def test_power_asks_once() -> None:
+    async with at_desk(UNLOCKED) as desk:
+        assert "Close the house?" in await desk.keys("9", "s")
+        await desk.keys("n", "b", "n")
+        assert desk.house.changes() == []
+        await desk.keys("s", "y")
+        assert desk.house.changes() == [controls.ShutDown()]
 
 
-async def test_a_log_looked_back_at_stays_where_it_is() -> None:
-    lines = [f"line {n}" for n in range(60)]
-    async with at_desk(log=lambda: lines) as desk:
+async def test_a_log_looked_back_at_stays_where_it_is(autojump_clock: object) -> None:
+    async with at_desk() as desk:
+        desk.house.log = tuple(f"line {n}" for n in range(60))
         await desk.keys("8", "up", "up", "up")
         before = (await desk.text()).splitlines()[1:21]
-        lines.extend(["line 60", "line 61"])
+        desk.house.log += ("line 60", "line 61")
+        desk.board.publish(e.SessionOpened("imaps", "192.168.1.30"))
+        await desk.text()
+        await trio.sleep(FETCH_S * 2)
         assert (await desk.text()).splitlines()[1:21] == before
         assert "line 61" in await desk.keys("end")
 
@@ -278,7 +290,7 @@ KEYS = st.one_of(st.sampled_from(NAMED), st.characters(), st.sampled_from("12345
 @given(st.lists(KEYS, max_size=120), st.booleans())
 def test_random_keys_never_raise_and_change_nothing_without_the_password(keys: list[str], read_all: bool) -> None:
     async def body() -> None:
-        async with at_desk(shutdown=lambda: 1 / 0, restart=lambda: 1 / 0) as desk:
+        async with at_desk() as desk:
             for key in keys:
                 desk.dialogue.press(key)
                 if read_all:
@@ -292,14 +304,13 @@ def test_random_keys_never_raise_and_change_nothing_without_the_password(keys: l
 
 
 def test_the_awaitable_given_for_passwords_may_be_slow(autojump_clock: object) -> None:
-    async def slow(text: str) -> bool:
-        await trio.sleep(5)
-        return True
-
-    check: Callable[[str], Awaitable[bool]] = slow
+    class Slow(AdminOf):
+        async def check(self, password: str) -> bool:
+            await trio.sleep(5)
+            return True
 
     async def body() -> None:
-        async with at_desk(check_password=check) as desk:
+        async with at_desk(Doorkeeper(Slow())) as desk:
             assert "One moment" in await desk.keys("2", "r", "x", "enter")
             await trio.sleep(6)
             assert desk.house.changes() == [controls.RetryLetter("40")]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
 from appliance.panel.dialogue import Dialogue
-from appliance.panel.lent import Doorkeeper, Options
+from appliance.panel.lent import Options
 from appliance.panel.screens import NAMES, health, overview
 from appliance.panel.screens_lists import Group, Item, list_body, queue_groups
 from appliance.panel.screens_text import BODY, HEIGHT, WIDTH, fit, wrap
@@ -19,7 +19,7 @@ from appliance.panel.terminal import FULL_OCTETS, Vt100
 from appliance.status import events as e
 from appliance.status.board import Board
 from tests.support.clock import HandClock
-from tests.support.console import MACHINE, HouseAnswers, busy_board, tools
+from tests.support.console import HouseAnswers, busy_board, locked
 from tests.support.vt100 import Vt100Screen
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -33,11 +33,9 @@ def compare(name: str, text: str) -> None:
     assert text == path.read_text()
 
 
-async def screen_after(board: Board, *keys: str, options: Options | None = None) -> tuple[str, int]:
+async def screen_after(board: Board, *keys: str) -> tuple[str, int]:
     """The far end's screen after keys, and the octets of its last picture from nothing."""
-    dialogue = Dialogue(
-        board, HouseAnswers(), options or Options(), tools(shutdown=print, restart=print), keeper=Doorkeeper(), touched=lambda: None
-    )
+    dialogue = Dialogue(board, HouseAnswers(), Options(), locked(), touched=lambda: None)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(dialogue.work)
         for key in keys:
@@ -151,4 +149,4 @@ def test_many_conditions_are_counted_and_told_by_one_key() -> None:
     many = replace(s, conditions=tuple(replace(s.conditions[0], key=str(n)) for n in range(9)))
     rows = health(many, 4)
     assert len(rows) <= 4 and "more" in rows[-1].text
-    assert len(overview(many, MACHINE, "one-time admin password: x")) <= BODY < HEIGHT
+    assert len(overview(many, "one-time admin password: x")) <= BODY < HEIGHT

@@ -20,12 +20,12 @@ import trio
 from serial import Serial
 
 from appliance.panel import console
-from appliance.panel.lent import Options
+from appliance.panel.lent import Doorkeeper, Options
 from appliance.panel.serial_port import SerialPort, open_serial
 from appliance.status import controls
 from appliance.status import events as e
 from appliance.status.board import Board
-from tests.support.console import UNLOCKED, HouseAnswers, busy_board, tools
+from tests.support.console import UNLOCKED, HouseAnswers, busy_board, locked
 from tests.support.figures import tell
 from tests.support.needs import program
 from tests.support.vt100 import Vt100Screen
@@ -59,8 +59,8 @@ def socat(tmp_path: Path) -> Iterator[Cable]:
 class Attending:
     """The console's part on a device, in this test's nursery."""
 
-    def __init__(self, device: str, board: Board, options: Options, speed: int = 115_200) -> None:
-        self.device, self.board, self.options, self.speed = device, board, options, speed
+    def __init__(self, device: str, board: Board, keeper: Doorkeeper | None = None, speed: int = 115_200) -> None:
+        self.device, self.board, self.keeper, self.speed = device, board, keeper or locked(), speed
         self.house = HouseAnswers()
         self.said: list[str] = []
         self.moved = trio.Event()
@@ -82,7 +82,7 @@ class Attending:
             await self.moved.wait()
 
     async def run(self) -> None:
-        await console.run(self.opener, self.board, self.house, self.options, tools(), say=self.say)
+        await console.run(self.opener, self.board, self.house, Options(octets_per_s=self.speed / 10), self.keeper, say=self.say)
 
 
 async def reads(far: Serial, screen: Vt100Screen, text: str) -> None:
@@ -117,7 +117,7 @@ async def test_at_9600_baud_the_first_screen_stands_within_3_seconds() -> None:
     """A pty has no baud rate: the far end takes 960 octets a second, and says XOFF while it has a full buffer of 64."""
     main, side = pty.openpty()
     tty.setraw(main)
-    house = Attending(os.ttyname(side), busy_board(), Options(octets_per_s=960), 9600)
+    house = Attending(os.ttyname(side), busy_board(), speed=9600)
     screen = Vt100Screen()
     async with trio.open_nursery() as nursery:
         start = trio.current_time()
@@ -194,7 +194,7 @@ async def test_an_xoff_that_was_noise_is_taken_back_when_somebody_types(monkeypa
 
 async def test_unplugged_and_plugged_in_again(tmp_path: Path) -> None:
     device = tmp_path / "cable"
-    house = Attending(str(device), busy_board(), Options())
+    house = Attending(str(device), busy_board())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(house.run)
         for time_ in (1, 2, 3):
@@ -298,7 +298,7 @@ async def test_noise_on_the_line_leaves_a_console_that_works(monkeypatch: pytest
     seconds = float(os.environ.get("PILLARBOX_NOISE_S", "3"))
     main, side = pty.openpty()
     tty.setraw(main)
-    house = Attending(os.ttyname(side), busy_board(), Options())
+    house = Attending(os.ttyname(side), busy_board())
     rng = random.Random(11)
     os.set_blocking(main, False)
     async with trio.open_nursery() as nursery:

@@ -63,13 +63,13 @@ async def test_in_a_terminal(terminal: tuple[int, int]) -> None:
     house, former = House(), termios.tcgetattr(far)
     async with trio.open_nursery() as nursery:
         await nursery.start(house.part(far, far))
-        first = await until(near, r"led:4 ready")
+        first = await until(near, r"house,ready: ready")
         assert "\x1b[1;23r" in first
         assert "\x1b[24;1H\x1b[2K" in first
-        assert "pwm:5 dark" in first
+        assert "trouble: dark" in first
         house.board.publish(StorageTrouble("full", ""))
-        await until(near, r"\(@\) pwm:5 card")
-        await until(near, r"\( \) pwm:5 card")
+        await until(near, r"\(@\) trouble: card")
+        await until(near, r"\( \) trouble: card")
         os.write(near, b"xb")
         with trio.fail_after(10):
             await house.tried.wait()
@@ -84,10 +84,10 @@ async def test_without_a_terminal_a_line_for_each_meaning() -> None:
     house = House()
     async with trio.open_nursery() as nursery:
         await nursery.start(house.part(read, write))
-        assert "led:4 ready" in await until(read, "\n")
+        assert "house,ready: ready" in await until(read, "\n")
         house.board.publish(HouseState("starting"))
         line = await until(read, "\n")
-        assert "led:4 starting" in line
+        assert "house,ready: starting" in line
         assert "\x1b" not in line
         nursery.cancel_scope.cancel()
     os.close(read)
@@ -116,8 +116,8 @@ async def test_a_terminal_that_is_stopped_holds_up_nothing(terminal: tuple[int, 
     ("levels", "line"),
     [
         ([], ""),
-        ([("The lamp led:4", 1.0, "ready")], "(@) led:4 ready"),
-        ([("The lamp led:4", 0.0, ""), ("The lamp pwm:5", 0.05, "card")], "( ) led:4 dark  (.) pwm:5 card"),
+        ([("house", 1.0, "ready")], "(@) house: ready"),
+        ([("house", 0.0, ""), ("trouble", 0.05, "card")], "( ) house: dark  (.) trouble: card"),
     ],
 )
 def test_one_line(levels: list[tuple[str, float, str]], line: str) -> None:

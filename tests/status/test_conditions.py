@@ -34,7 +34,7 @@ CASES: tuple[tuple[str, Callable[[Board], None], str], ...] = (
     ("part-down", publish(e.PartCrashed("control", "KeyError", 3.0)), "control"),
     ("storage-low", publish(e.StorageState(GB, 32 * GB, 0)), "1.0 GB of 32.0 GB"),
     ("storage-wearing", publish(e.StorageState(20 * GB, 32 * GB, 0, worn_percent=90)), "90 %"),
-    ("no-network", publish(e.NetworkState(up=False)), "no address"),
+    ("no-network", publish(e.BoxState("box", (), 1, None, 0)), "no address"),
     ("line-closed", publish(e.LineState("blocked", "none", "Port 25 is blocked and no relay is set.")), "Port 25 is blocked"),
     ("queue-stuck", publish(e.QueueState(3, 1, 0, 2, 3, 90_000.0, 60.0)), "2 letters need you"),
     ("sending-limited", publish(e.SendingLimited("ada@home.example", True)), "ada@home.example"),
@@ -42,6 +42,7 @@ CASES: tuple[tuple[str, Callable[[Board], None], str], ...] = (
     ("session-faults", publish(e.SessionFailed("imap", "p", "", "KeyError")), "1 session"),
     ("no-people", publish(e.PeopleState(0, ())), "No people"),
     ("recovering", publish(e.HouseState("recovering")), "Power was lost"),
+    ("updating", publish(e.HouseState("updating")), "new version"),
     ("starting", publish(e.HouseState("starting")), "starting"),
     ("draining", publish(e.HouseState("draining")), "closing"),
 )

@@ -82,8 +82,10 @@ def test_the_ring_keeps_the_newest() -> None:
     journal, _reading, _ = pipe_journal()
     for n in range(3 * LINES):
         journal.say(str(n))
-    assert journal.lines(2) == [str(3 * LINES - 2), str(3 * LINES - 1)]
-    assert len(journal.lines()) == LINES
+    assert [line.split()[-1] for line in journal.lines(3 * LINES - 2)] == [str(3 * LINES - 2), str(3 * LINES - 1)]
+    assert journal.lines()[0].startswith("20"), "each has its time, also where what is written has none"
+    assert len(journal.lines()) == LINES and journal.said == 3 * LINES
+    assert journal.lines(3 * LINES) == [] and len(journal.lines(4 * LINES)) == LINES, "a number of another house"
 
 
 def test_a_full_pipe_drops_counts_and_tells() -> None:

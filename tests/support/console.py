@@ -3,8 +3,7 @@
 from typing import Any
 
 from appliance.mail.errors import SetupError
-from appliance.panel.lent import Options, Tools
-from appliance.panel.screens import Machine
+from appliance.panel.lent import Doorkeeper
 from appliance.status import controls
 from appliance.status import events as e
 from appliance.status.board import Board
@@ -12,13 +11,13 @@ from appliance.status.controls import Answer, Request
 from tests.support.clock import HandClock
 
 ADMIN = "open sesame"
-MACHINE = Machine("mail.home.example", ("192.168.1.5", "2001:db8::5"), 45_200_000, 47.2, 5_200_000)
+BOX = e.BoxState("mail.home.example", ("192.168.1.5", "2001:db8::5"), 45_200_000, 47.2, 5_200_000)
 LOG = tuple(
     f"2026-12-01T00:{n // 60:02d}:{n % 60:02d}Z session closed protocol=imaps peer=192.168.1.{n} took={n}.000s octets_in={n * 7}"
     for n in range(90)
 )
 DOORS = (("smtp", "0.0.0.0", 25), ("submissions", "0.0.0.0", 465), ("imaps", "0.0.0.0", 993), ("imaps", "::", 993))
-UNLOCKED = Options(password=False)
+UNLOCKED = Doorkeeper(None)
 
 
 def busy_board(clock: HandClock | None = None) -> Board:
@@ -31,6 +30,7 @@ def busy_board(clock: HandClock | None = None) -> Board:
         e.PeopleState(2, ("home.example",)),
         *(e.ListenerUp(*door) for door in DOORS),
         e.ListenerDown("pop3s", "0.0.0.0", 995, "the address is in use"),
+        BOX,
         e.StorageState(12_100_000_000, 31_000_000_000, 2_040_000_000),
         e.CertificateState(("mail.home.example",), int(clock.wall_s()) + 90 * 86_400, "house"),
         e.LineState("blocked", "relay friend", "Port 25 is closed outwards; letters leave by the relay friend."),
@@ -88,11 +88,13 @@ class HouseAnswers:
     def __init__(self) -> None:
         self.asked: list[Request] = []
         self.rows = queue_rows()
+        self.log = LOG
         self.people = ["ada@home.example", "ben@home.example"]
 
     def changes(self) -> list[Request]:
-        looks = controls.ListQueue | controls.ListPeople | controls.ListDomains | controls.ShowCertificate | controls.TrackLetter
-        return [one for one in self.asked if not isinstance(one, looks | controls.DomainRecords | controls.DomainCheck)]
+        lists = controls.ListQueue | controls.ListPeople | controls.ListDomains | controls.ShowCertificate | controls.ReadLog
+        looks = controls.TrackLetter | controls.DomainRecords | controls.DomainCheck | controls.CheckNetwork
+        return [one for one in self.asked if not isinstance(one, lists | looks)]
 
     async def ask(self, request: Request) -> Answer:
         self.asked.append(request)
@@ -104,6 +106,8 @@ class HouseAnswers:
                 return Answer("", {"people": rows})
             case controls.ListDomains():
                 return Answer("", {"domains": [{"name": "home.example", "catch_all": None}]})
+            case controls.ReadLog(since):
+                return Answer("", {"lines": list(self.log[since:]), "said": len(self.log)})
             case controls.DomainRecords(name):
                 return Answer(f"{name}. MX 10 mail.{name}.\n{name}. TXT \"v=spf1 mx -all\"", {})
             case controls.ShowCertificate():
@@ -125,9 +129,20 @@ class HouseAnswers:
         return Answer("Done.", {})
 
 
-async def right_password(text: str) -> bool:
-    return text == ADMIN
+class AdminOf:
+    """A house's admin password, and one for one use."""
+
+    def __init__(self, password: str = ADMIN, one_time: str = "") -> None:
+        self.password, self.one_time = password, one_time
+        self.checked = 0
+
+    async def known(self) -> bool:
+        return bool(self.password or self.one_time)
+
+    async def check(self, password: str) -> bool:
+        self.checked += 1
+        return bool(password) and password in (self.password, self.one_time)
 
 
-def tools(**more: Any) -> Tools:
-    return Tools(**{"machine": lambda: MACHINE, "log": lambda: LOG, "check_password": right_password, **more})
+def locked() -> Doorkeeper:
+    return Doorkeeper(AdminOf())

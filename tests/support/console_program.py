@@ -9,16 +9,16 @@ from appliance.panel.asked_board import AskedBoard
 from appliance.panel.console import on_terminal
 from appliance.panel.lent import Options
 from appliance.system.control import RemoteControls
-from tests.support.console import HouseAnswers, busy_board, tools
+from tests.support.console import HouseAnswers, busy_board, locked
 
 
 async def made() -> None:
-    await on_terminal(busy_board(), HouseAnswers(), Options(), tools(shutdown=lambda: None, restart=lambda: None))
+    await on_terminal(busy_board(), HouseAnswers(), Options(), locked())
 
 
 async def real(data: Path) -> None:
     controls = RemoteControls(data)
-    await on_terminal(await AskedBoard.open(controls), controls, Options(), tools())
+    await on_terminal(await AskedBoard.open(controls), controls, Options(), locked())
 
 
 if __name__ == "__main__":

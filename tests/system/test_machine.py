@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from appliance.system.machine import FRESH_S, Machine
+from appliance.system.machine import Machine
 from tests.support.clock import HandClock
 
 
@@ -27,26 +27,24 @@ def tree(place: Path) -> tuple[Path, Path]:
 def test_what_the_kernel_tells(tmp_path: Path) -> None:
     root, disk = tree(tmp_path)
     clock = HandClock()
-    box = Machine(tmp_path, clock, root=root, addresses=lambda: ["127.0.0.1", "::1", "192.0.2.7"])
-    facts = box.facts()
-    assert facts["addresses"] == ("192.0.2.7",) and facts["temperature_c"] == 48.312
-    assert facts["memory_octets"] == 1000 * os.sysconf("SC_PAGE_SIZE") and facts["written_octets_today"] == 0
+    machine = Machine(tmp_path, clock, root=root, addresses=lambda: ["127.0.0.1", "::1", "192.0.2.7"])
+    box = machine.look()
+    assert box.addresses == ("192.0.2.7",) and box.temperature_c == 48.312
+    assert box.memory_octets == 1000 * os.sysconf("SC_PAGE_SIZE") and box.written_octets_today == 0
     (disk / "mmcblk0p2/stat").write_text("1 2 3 4 5 6 1010 8 9 10 11\n")
-    assert box.facts()["written_octets_today"] == 0, "read again only after a while"
-    clock.forward(FRESH_S)
-    assert box.facts()["written_octets_today"] == 5120
+    assert machine.look().written_octets_today == 5120
     clock.forward(86_400)
-    assert box.facts()["written_octets_today"] == 0, "a new day"
+    assert machine.look().written_octets_today == 0, "a new day"
 
 
 def test_a_card_that_tells_its_age(tmp_path: Path) -> None:
     root, disk = tree(tmp_path)
-    box = Machine(tmp_path, HandClock(), root=root, addresses=list)
-    assert box.worn_percent() == 0 and not box.addresses()
+    machine = Machine(tmp_path, HandClock(), root=root, addresses=list)
+    assert machine.worn_percent() == 0 and machine.look().addresses == ()
     (disk / "device/life_time").write_text("0x03 0x09\n")
-    assert box.worn_percent() == 90
+    assert machine.worn_percent() == 90
 
 
 def test_a_machine_that_tells_nothing(tmp_path: Path) -> None:
-    facts = Machine(tmp_path, HandClock(), root=tmp_path / "nothing", addresses=list).facts()
-    assert facts["temperature_c"] is None and facts["memory_octets"] == 0 and facts["written_octets_today"] == 0
+    box = Machine(tmp_path, HandClock(), root=tmp_path / "nothing", addresses=list).look()
+    assert box.temperature_c is None and box.memory_octets == 0 and box.written_octets_today == 0
