@@ -287,7 +287,7 @@ async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> bool:
         board=rooms.board,
         say=rooms.journal.say,
         notifier=Notifier(os.environ),
-        on_hangup=tls.reload,
+        on_hangup=tls.reload if not welcome else lambda: supervisor.stop(),  # tried out, it ends with its terminal
         drain_s=settings.limits.drain_s + 10.0,
     )
     if welcome:

@@ -13,7 +13,7 @@ import pytest
 from tests.support.figures import TOLD
 
 TESTS = Path(__file__).parent
-TABLE_S = (("corpus", 240), ("crash", 180), ("clients", 300), ("fuzz", 180), ("journeys", 180), ("peers", 240), ("rest", 300))
+TABLE_S = (("corpus", 240), ("crash", 180), ("clients", 300), ("fuzz", 180), ("journeys", 240), ("peers", 240), ("rest", 300))
 """Seconds each kind of test may take in the gate."""
 
 

@@ -106,6 +106,7 @@ class Intake:
                 octets=body.octets,
                 duration_s=self._clock.mono_s() - arrival.begun_mono,
                 letter=arrival.letter,
+                mailboxes=len(filed),
             )
         )
         if self._notices is not None and not held and any("SUCCESS" in (one.notify or ()) for one in envelope.recipients):

@@ -43,7 +43,7 @@ def _condition(*keys: str) -> Callable[[Snapshot], bool]:
 
 
 def _arrived(before: Snapshot, now: Snapshot) -> bool:
-    return now.letters_accepted > before.letters_accepted
+    return now.letters_arrived > before.letters_arrived
 
 
 def _went(before: Snapshot, now: Snapshot) -> bool:

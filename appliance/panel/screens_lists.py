@@ -95,7 +95,7 @@ def letter_groups(s: Snapshot) -> list[Group]:
         Item(
             one.letter,
             columns((when(one.at, s.at), 11), (one.sender or "<>", 39), (one.protocol, 11), (size(one.octets), 9)),
-            f"{one.letter} from {one.sender or '<>'} at {one.peer} by {one.protocol}, for {count(one.recipients, 'mailbox', 'mailboxes')}, "
+            f"{one.letter} from {one.sender or '<>'} at {one.peer} by {one.protocol}, for {count(one.recipients, 'recipient')}, "
             f"{size(one.octets)}, stored in {one.duration_s:.2f} s.",
             one.letter,
         )

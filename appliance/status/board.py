@@ -88,7 +88,7 @@ class Board:
         self.sessions: dict[str, Sessions] = {}
         self.logins = self.wrong = 0
         self.guesses: deque[tuple[float, str]] = deque(maxlen=GUESSES)
-        self.accepted = self.refused = self.octets = 0
+        self.accepted = self.arrived = self.refused = self.octets = 0
         self.deliveries: deque[tuple[float, LetterAccepted]] = deque(maxlen=RECENT)
         self.refusals: deque[tuple[float, LetterRefused]] = deque(maxlen=RECENT)
         self.queue = QueueState(0, 0, 0, 0, 0, 0.0, None)
@@ -211,6 +211,7 @@ class Board:
 
     def _letter_accepted(self, e: LetterAccepted) -> None:
         self.accepted += 1
+        self.arrived += e.mailboxes > 0
         self.octets += e.octets
         self.arrival_mono = self.clock.mono_s()
         self.deliveries.append((self.clock.wall_s(), e))

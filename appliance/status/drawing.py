@@ -48,6 +48,7 @@ def draw(board: Board, mono: float) -> Snapshot:
         ),
         logins=LoginFacts(board.logins, board.wrong, len(lately), len(set(lately))),
         letters_accepted=board.accepted,
+        letters_arrived=board.arrived,
         letters_refused=board.refused,
         letters_octets=board.octets,
         deliveries=tuple(

@@ -79,7 +79,7 @@ class LoginFailed:
 
 @dataclass(frozen=True, slots=True)
 class LetterAccepted:
-    """One letter took its place in the store; `recipients` local mailboxes."""
+    """One letter took its place in the store; of its `recipients` so many are `mailboxes` it is in now, the rest waits to leave."""
 
     protocol: str
     peer: str
@@ -88,6 +88,7 @@ class LetterAccepted:
     octets: int
     duration_s: float
     letter: str
+    mailboxes: int = 1
 
 
 @dataclass(frozen=True, slots=True)

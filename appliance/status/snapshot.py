@@ -148,7 +148,7 @@ class PartFacts:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The house at `at`. `version` rises with every event folded in."""
+    """The house at `at`. `version` rises with every event folded in. A letter accepted has arrived when it is in a mailbox here."""
 
     version: int
     at: int
@@ -163,6 +163,7 @@ class Snapshot:
     sessions: tuple[SessionFacts, ...]
     logins: LoginFacts
     letters_accepted: int
+    letters_arrived: int
     letters_refused: int
     letters_octets: int
     deliveries: tuple[DeliveryFacts, ...]

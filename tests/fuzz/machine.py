@@ -99,6 +99,8 @@ def conversation(protocol: str, known: list[bytes], chance: random.Random) -> li
 class Outcome:
     sessions: int = 0
     octets: int = 0
+    worst_s: float = 0.0
+    """The longest wait for a letter, where letters are sent all the while."""
     faults: list[str] = field(default_factory=list)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.cable import Cable
 from tests.support.house import House, new_data
 from tests.support.wire import faults
 
@@ -20,3 +21,10 @@ def house(a_house: House) -> Iterator[House]:
     yield a_house
     assert a_house.process is not None and a_house.process.poll() is None, "the house ended"
     assert not faults(a_house.log)[before:]
+
+
+@pytest.fixture
+def cable() -> Iterator[Cable]:
+    one = Cable()
+    yield one
+    one.close()

@@ -1,53 +1,15 @@
 """The running house at its panel: a serial line with a person at its far end, lamps and a button on mock pins."""
 
 import os
-import pty
-import select
 import signal
 import smtplib
 import time
-import tty
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.cable import SECONDS, Cable
 from tests.support.house import House, new_data, on_terminal, pillarbox
-
-SECONDS = 20.0
-
-
-class Cable:
-    """The far end of a serial line."""
-
-    def __init__(self) -> None:
-        self.end, self._side = pty.openpty()
-        tty.setraw(self._side)
-        self.device = os.ttyname(self._side)
-        self.shown = b""
-
-    def type(self, keys: str) -> None:
-        self.shown = b""
-        os.write(self.end, keys.encode())
-
-    def until(self, words: str) -> str:
-        """Read until `words` were shown; all since the last key."""
-        deadline = time.monotonic() + SECONDS
-        while words.encode() not in self.shown:
-            assert select.select([self.end], [], [], max(0.0, deadline - time.monotonic()))[0], f"{words!r} never came: {self.shown!r}"
-            self.shown += os.read(self.end, 4096)
-        return self.shown.decode()
-
-    def close(self) -> None:
-        os.close(self.end)
-        os.close(self._side)
-
-
-@pytest.fixture
-def cable() -> Iterator[Cable]:
-    one = Cable()
-    yield one
-    one.close()
 
 
 def with_panel(place: Path, monkeypatch: pytest.MonkeyPatch, more: str) -> House:

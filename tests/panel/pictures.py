@@ -31,7 +31,7 @@ def picture(meaning: str) -> Snapshot:
     if meaning in keys:
         changes["conditions"] = (Condition(keys[meaning], "warning", "So.", "Do."),)
     if meaning == "arrived":
-        changes["letters_accepted"] = 1
+        changes["letters_arrived"] = 1
     if meaning in ("going", "waiting"):
         changes["queue"] = replace(calm().queue, waiting=1, trying=int(meaning == "going"))
     return replace(calm(), **changes)

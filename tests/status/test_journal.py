@@ -38,7 +38,7 @@ def test_who_what_how_many_how_long() -> None:
     journal.note(StorageState(1, 2, 3))
     journal.flush()
     assert read(reading).splitlines() == [
-        "letter accepted protocol=smtp peer=192.0.2.7 sender=eve@example.net recipients=2 octets=4123 took=0.012s letter=42",
+        "letter accepted protocol=smtp peer=192.0.2.7 sender=eve@example.net recipients=2 octets=4123 took=0.012s letter=42 mailboxes=1",
         "session closed protocol=smtp peer=192.0.2.7 octets_in=5000 octets_out=300 took=1.500s",
     ]
 

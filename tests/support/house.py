@@ -18,7 +18,8 @@ START_S = 30
 
 def environment() -> dict[str, str]:
     """Of the commands the tests run. They keep the code they compiled: some hundred of them start."""
-    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": ""}
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": ""}
 
 
 def free_ports(count: int) -> list[int]:
