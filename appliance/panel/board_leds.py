@@ -15,8 +15,10 @@ house then finds "none" as its trigger; the parameters of a "timer" or "pattern"
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .patterns import Colour
+if TYPE_CHECKING:
+    from .patterns import Colour
 
 LEDS = Path("/sys/class/leds")
 USUAL = ("ACT", "led0", "PWR", "led1")
@@ -40,7 +42,7 @@ class BoardLed:
         with (self._place / "trigger").open("r+"):
             pass  # say at once that it may not be written, while it is the kernel's
 
-    def set(self, level: float, colour: Colour) -> None:
+    def set(self, level: float, colour: "Colour") -> None:
         if self._former is None:
             self._former = (trigger_of(self._read("trigger")), self._read("brightness"))
             self._write("trigger", "none")

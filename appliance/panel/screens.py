@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from time import gmtime, strftime
 
 from appliance.status.snapshot import Condition, Snapshot
+from appliance.status.text import size
 
 from .screens_text import (
     BLANK,
@@ -25,7 +26,6 @@ from .screens_text import (
     count,
     fit,
     line,
-    size,
     span,
     stamp,
     when,

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from appliance.status.snapshot import Snapshot
+from appliance.status.text import size
 
-from .screens_text import BLANK, BODY, STRONG, Line, clean, columns, count, line, size, stamp, wrap
+from .screens_text import BLANK, BODY, STRONG, Line, clean, columns, count, line, stamp, wrap
 
 SIDE = 40
 """Columns a long line of the log moves by."""
@@ -19,16 +20,15 @@ def network(s: Snapshot) -> list[Line]:
     sessions = {row.protocol: row for row in s.sessions}
     told: set[str] = set()
     for door in s.listeners:
-        where = f"[{door.host}]:{door.port}" if ":" in door.host else f"{door.host}:{door.port}"
         facts = sessions.get(door.protocol)
         if door.reason:
-            rows.append(line(columns((door.protocol, 13), (where, 29), (f"CLOSED: {door.reason}", 0)), STRONG))
+            rows.append(line(columns((door.protocol, 13), (door.where, 29), (f"CLOSED: {door.reason}", 0)), STRONG))
         elif facts is None or door.protocol in told:  # counted once, at the protocol's first door
-            rows.append(line(columns((door.protocol, 13), (where, 29), ("-" if facts is None else '"', 6))))
+            rows.append(line(columns((door.protocol, 13), (door.where, 29), ("-" if facts is None else '"', 6))))
         else:
             moved = size(facts.octets_in + facts.octets_out)
             cells = (str(facts.open), 6), (str(facts.opened), 8), (str(facts.refused), 8), (moved, 9)
-            rows.append(line(columns((door.protocol, 13), (where, 29), *cells)))
+            rows.append(line(columns((door.protocol, 13), (door.where, 29), *cells)))
             told.add(door.protocol)
     if not s.listeners:
         rows.append(line("No door is open."))

@@ -78,13 +78,6 @@ def columns(*cells: tuple[str, int]) -> str:
     return " ".join(fit(text, width).ljust(width) if width else clean(text) for text, width in cells)
 
 
-def size(octets: int) -> str:
-    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if octets >= unit:
-            return f"{octets / unit:.1f} {name}"
-    return f"{octets} octets"
-
-
 def when(at: int, now: int) -> str:
     """"14:03", or the day too when it is another one; "-" when there is none."""
     if not at:

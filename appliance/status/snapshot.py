@@ -25,6 +25,10 @@ class ListenerFacts:
     port: int
     reason: str
 
+    @property
+    def where(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:

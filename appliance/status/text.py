@@ -24,13 +24,12 @@ def readable(snapshot: Snapshot) -> str:
     lines.append(f"state        {s.phase}, running for {_span(s.running_s)}")
     lines.append(f"people       {s.people} at {', '.join(s.domains) or 'no domain'}")
     for door in s.listeners:
-        where = f"[{door.host}]:{door.port}" if ":" in door.host else f"{door.host}:{door.port}"
-        lines.append(f"listening    {door.protocol:<12} {where}{f'  DOWN: {door.reason}' if door.reason else ''}")
+        lines.append(f"listening    {door.protocol:<12} {door.where}{f'  DOWN: {door.reason}' if door.reason else ''}")
     for row in s.sessions:
         lines.append(f"sessions     {row.protocol:<12} {row.open} open, {row.opened} so far, {row.refused} refused, {row.failed} failed")
-    lines.append(f"letters      {s.letters_accepted} accepted ({_size(s.letters_octets)}), {s.letters_refused} refused since the start")
+    lines.append(f"letters      {s.letters_accepted} accepted ({size(s.letters_octets)}), {s.letters_refused} refused since the start")
     for letter in s.deliveries[:3]:
-        lines.append(f"  accepted   {_when(letter.at)} from {letter.sender or '<>'} by {letter.protocol}, {_size(letter.octets)}")
+        lines.append(f"  accepted   {_when(letter.at)} from {letter.sender or '<>'} by {letter.protocol}, {size(letter.octets)}")
     for refusal in s.refusals[:3]:
         lines.append(f"  refused    {_when(refusal.at)} from {refusal.sender or '<>'} to {refusal.recipient}: {refusal.reply}")
     if s.line.sentence:
@@ -45,11 +44,11 @@ def readable(snapshot: Snapshot) -> str:
     lines.append(f"signing in   {s.logins.succeeded} times, {s.logins.failed} wrong passwords")
     card, box = s.storage, s.box
     if card.total_octets:
-        written = f"{_size(box.written_octets_today)} written today"
-        lines.append(f"card         {_size(card.free_octets)} of {_size(card.total_octets)} free, mail {_size(card.mail_octets)}, {written}")
+        space = f"{size(card.free_octets)} of {size(card.total_octets)} free, mail {size(card.mail_octets)}"
+        lines.append(f"card         {space}, {size(box.written_octets_today)} written today")
     if box.host:
         heat = f", {box.temperature_c:.0f} C" if box.temperature_c is not None else ""
-        lines.append(f"box          {box.host} at {', '.join(box.addresses) or 'no address'}, memory {_size(box.memory_octets)}{heat}")
+        lines.append(f"box          {box.host} at {', '.join(box.addresses) or 'no address'}, memory {size(box.memory_octets)}{heat}")
     if s.certificate.names:
         served = s.certificate
         lines.append(f"certificate  {', '.join(served.names[:4])}, until {_when(served.not_after_at)}, made by {served.source}")
@@ -61,7 +60,8 @@ def _when(at: int) -> str:
     return strftime("%Y-%m-%d %H:%M UTC", gmtime(at))
 
 
-def _size(octets: int) -> str:
+def size(octets: int) -> str:
+    """For people, in units of a thousand."""
     for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if octets >= unit:
             return f"{octets / unit:.1f} {name}"

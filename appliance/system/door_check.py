@@ -48,9 +48,8 @@ async def check(doors: Sequence[ListenerFacts]) -> list[Finding]:
     found: dict[int, Finding] = {}
 
     async def one(number: int, door: ListenerFacts) -> None:
-        where = f"[{door.host}]:{door.port}" if ":" in door.host else f"{door.host}:{door.port}"
         says, tls = GREETINGS.get(door.protocol, b""), door.protocol in TLS_FIRST
-        found[number] = await knock(f"{door.protocol:<12} {where}", LOOPBACK.get(door.host, door.host), door.port, tls=tls, says=says)
+        found[number] = await knock(f"{door.protocol:<12} {door.where}", LOOPBACK.get(door.host, door.host), door.port, tls=tls, says=says)
 
     async with trio.open_nursery() as nursery:
         for number, door in enumerate(doors):

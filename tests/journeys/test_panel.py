@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.cable import SECONDS, Cable
 from tests.support.house import House, new_data, on_terminal, pillarbox
+from tests.support.wire import Smtp
 
 
 def with_panel(place: Path, monkeypatch: pytest.MonkeyPatch, more: str) -> House:
@@ -88,6 +89,17 @@ def test_pins_and_ports_that_are_not_there_disturb_no_mail(tmp_path: Path, monke
         with smtplib.SMTP("127.0.0.1", house.ports["smtp"], timeout=10) as talk:
             assert talk.noop()[0] == 250
         assert "cannot be used" not in pillarbox("status", data=house.data).stdout
+
+
+def test_without_hardware_nothing_of_it_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")  # one line on stderr for each module
+    with House(new_data(tmp_path / "data")) as house, Smtp(house.ports["smtp"]) as smtp:
+        assert smtp.deliver(b"Subject: hello\r\n\r\nwords\r\n").startswith(b"250")
+    loaded = {line.rpartition("|")[2].strip() for line in house.log.read_text().splitlines() if line.startswith("import time:")}
+    assert "appliance.smtpd.session" in loaded
+    of_panel = {name for name in loaded if name.partition(".")[0] in ("gpiozero", "colorzero", "lgpio", "serial")}
+    of_panel |= {name for name in loaded if name.startswith("appliance.panel.")}
+    assert of_panel == {"appliance.panel.service", "appliance.panel.board_leds"}, "only what looks whether there is any"
 
 
 def test_words_nobody_understands_are_said_before_anything_opens(tmp_path: Path) -> None:
