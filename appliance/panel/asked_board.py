@@ -75,7 +75,8 @@ class AskedBoard:
             try:
                 picture = decode_snapshot((await self._controls.ask(Status())).facts)
             except Exception:  # the guard of a program that only watches: the house may be gone for a while
-                picture = replace(self._picture, version=-1, conditions=(SILENT, *(c for c in self._picture.conditions if c != SILENT)))
+                others = (c for c in self._picture.conditions if c != SILENT)
+                picture = replace(self._picture, version=-1, phase="silent", conditions=(SILENT, *others))
             before, self._picture = self._picture, picture
             if picture.version != since or before.version != since:
                 return picture

@@ -8,6 +8,7 @@ import pytest
 from imapclient import IMAPClient
 
 from tests.support.house import PASSWORD, House, new_data, pillarbox
+from tests.support.tmux import Tmux
 
 ADA, BEN = "ada@home.example", "ben@home.example"
 
@@ -72,3 +73,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         authority = place / "authority.pem"
         pillarbox("certificate", "export", "--out", str(authority), data=data)
         yield Served(house, authority, place)
+
+
+@pytest.fixture
+def tmux() -> Iterator[Tmux]:
+    shown = Tmux(100, 30)
+    yield shown
+    shown.close()

@@ -1,10 +1,7 @@
 """The console in tmux, as a person sees it: the same texts as the tests' own terminal shows, and a real house run by its keys."""
 
-import os
 import smtplib
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,62 +9,29 @@ import pytest
 
 from tests.panel.test_screens import GOLDEN, SCREENS
 from tests.support.console import ADMIN
-from tests.support.house import PASSWORD, ROOT, House, environment, new_data, pillarbox
-from tests.support.needs import program
+from tests.support.house import PASSWORD, ROOT, House, new_data, pillarbox
+from tests.support.tmux import Tmux
 
 pytestmark = pytest.mark.clients
-BOUND_S = 30
 FETCHED = ("Clock", "> 40", "> 00", "> ada", "Door", "> home", "SHA", "Z session", "has run")
 """What each screen shows when all of it is there."""
-NAMED = {"enter": "Enter", "up": "Up", "down": "Down", "left": "Left", "right": "Right", "esc": "Escape"}
-
-
-class Tmux:
-    """One session of 80 by 24."""
-
-    def __init__(self, place: Path) -> None:
-        self.words = [program("tmux"), "-L", f"pillarbox-console-{os.getpid()}", "-f", "/dev/null"]
-        self.place = place
-
-    def run(self, *words: str) -> str:
-        about = {**environment(), "LC_ALL": "C"}
-        return subprocess.run([*self.words, *words], capture_output=True, text=True, timeout=20, check=False, env=about).stdout
-
-    def start(self, *words: str) -> None:
-        command = " ".join([sys.executable, "-m", "tests.support.console_program", *words])
-        shell = f"cd {ROOT}; stty -a > {self.place}/before; {command}; echo left with $?; stty -a > {self.place}/after; sleep 100"
-        self.run("new-session", "-d", "-x", "80", "-y", "24", shell)
-
-    def keys(self, *keys: str) -> None:
-        for key in keys:
-            self.run("send-keys", *([NAMED[key]] if key in NAMED else ["-l", key]))
-
-    def screen(self) -> str:
-        return "\n".join(row.rstrip() for row in self.run("capture-pane", "-p").splitlines()) + "\n"
-
-    def shows(self, text: str) -> str:
-        deadline = time.monotonic() + BOUND_S
-        while text not in (screen := self.screen()):
-            assert time.monotonic() < deadline, f"{text!r} never came:\n{screen}"
-            time.sleep(0.05)
-        return screen
-
-    def becomes(self, text: str) -> None:
-        deadline = time.monotonic() + BOUND_S
-        while (screen := self.screen()) != text:
-            assert time.monotonic() < deadline, f"it never became\n{text}\nbut\n{screen}"
-            time.sleep(0.05)
 
 
 @pytest.fixture
-def tmux(tmp_path: Path) -> Iterator[Tmux]:
-    shown = Tmux(tmp_path)
+def tmux() -> Iterator[Tmux]:
+    shown = Tmux()
     yield shown
-    shown.run("kill-server")
+    shown.close()
 
 
-def test_every_screen_as_the_golden_texts_have_it(tmux: Tmux) -> None:
-    tmux.start()
+def start(tmux: Tmux, place: Path, *words: str) -> None:
+    """The console, with what the terminal was before and after it written down."""
+    command = " ".join([sys.executable, "-m", "tests.support.console_program", *words])
+    tmux.start(f"cd {ROOT}; stty -a > {place}/before; {command}; echo left with $?; stty -a > {place}/after; sleep 100")
+
+
+def test_every_screen_as_the_golden_texts_have_it(tmux: Tmux, tmp_path: Path) -> None:
+    start(tmux, tmp_path)
     tmux.becomes((GOLDEN / "overview.txt").read_text())
     for name, keys in SCREENS:
         if ADMIN[0] in keys:
@@ -90,7 +54,7 @@ def test_every_screen_as_the_golden_texts_have_it(tmux: Tmux) -> None:
     tmux.shows("The letter 40 is called back.")
     tmux.keys("q")
     tmux.shows("left with 0")
-    before, after = ((tmux.place / name).read_text() for name in ("before", "after"))
+    before, after = ((tmp_path / name).read_text() for name in ("before", "after"))
     assert before == after
 
 
@@ -103,7 +67,7 @@ def test_a_real_house_run_by_the_keys(tmux: Tmux, tmp_path: Path) -> None:
             smtp.mail("ada@home.example", ["HOLDFOR=3600"])
             smtp.rcpt("bob@far.example")
             smtp.data(b"From: ada@home.example\r\nTo: bob@far.example\r\nSubject: later\r\n\r\nLater.\r\n")
-        tmux.start(str(data))
+        start(tmux, tmp_path, str(data))
         tmux.shows("Queue     1 waiting, 0 held")
         tmux.keys("2")
         tmux.shows("bob@far.example")
