@@ -254,6 +254,8 @@ class Bench:
         sending.waiting(self.table, self.work)
 
     def panel(self) -> None:
+        panel.publish(self.table)
+        panel.console(self.table, self.work)
         panel.panel(self.table, self.work, 200 if self.quick else 1000, 10 if self.quick else 60)
         panel.deaf(self.table, self.work, 2000 if self.quick else 10_000)
 

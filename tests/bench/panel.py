@@ -1,4 +1,4 @@
-"""What the panel costs the running house: memory, CPU at rest, and CPU a letter, beside a house without it.
+"""What the panel costs the running house: memory, CPU at rest, CPU a letter, beside a house without it; and what its line carries.
 
 Ten lamps on gpiozero's mock pins and a console on a pseudo-terminal whose far end reads. Both houses run side by side
 and take letters in turns, so that whatever else the machine does meets both.
@@ -6,17 +6,24 @@ and take letters in turns, so that whatever else the machine does meets both.
 
 import os
 import pty
+import select
 import statistics
 import threading
 import time
 import tty
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from appliance.status.board import Board
+from appliance.status.events import LetterAccepted
+from appliance.status.journal import Journal
+from appliance.system.clock import RealClock
 from tests.bench.clients import deliver
 from tests.bench.meters import Process
-from tests.support.house import House, new_data
+from tests.support.cable import Cable
+from tests.support.house import House, new_data, pillarbox
+from tests.support.vt100 import Vt100Screen
 
 if TYPE_CHECKING:
     from tests.bench.__main__ import Table
@@ -25,6 +32,8 @@ MB = 1024.0
 PAIRS = 9
 LATE_S = 12.0
 PINS = range(4, 14)
+CHANGES = 10
+ROUNDS, EVENTS = 21, 5000
 LETTER = b"From: bob@far.example\r\nTo: ada@home.example\r\nSubject: costs\r\n\r\n" + b"some words of a letter\r\n" * 180
 
 
@@ -57,11 +66,6 @@ def panel(table: "Table", work: Path, letters: int, rest_s: float) -> None:
         bare, full = (process.memory_kb()["Pss"] / MB for process in processes)
         table.add("PSS without lamps and console, MB", bare)
         table.add("the panel's PSS: ten lamps, a console, MB", full - bare, most=8)
-        time.sleep(LATE_S)  # what both houses still do after their first letters
-        before = [process.cpu_s() for process in processes]
-        time.sleep(rest_s)
-        used = [100 * (process.cpu_s() - was) / rest_s for process, was in zip(processes, before, strict=True)]
-        table.add("the panel's CPU, ten lamps and a console, % of a core", used[1] - used[0], most=0.5)
         ratios = []
         for pair in range(PAIRS):
             spent = [0.0, 0.0]
@@ -71,8 +75,78 @@ def panel(table: "Table", work: Path, letters: int, rest_s: float) -> None:
                 spent[which] = processes[which].cpu_s() - was
             ratios.append(spent[1] / spent[0])
         table.add(f"CPU a letter with the panel to without, median of {PAIRS} pairs", statistics.median(ratios), most=1.03)
+        for house in houses:
+            pillarbox("person", "remove", "ada@home.example", data=house.data)  # nobody lives there: all ten lamps blink
+        time.sleep(LATE_S)  # what both houses still do after their last letters
+        before = [process.cpu_s() for process in processes]
+        time.sleep(rest_s)
+        used = [100 * (process.cpu_s() - was) / rest_s for process, was in zip(processes, before, strict=True)]
+        table.add("the panel's CPU, ten lamps blinking and a console, % of a core", used[1] - used[0], most=0.5)
     os.close(end)
     os.close(side)
+
+
+class FarEnd:
+    """A terminal at the cable that takes `octets_per_s` at most; counts octets."""
+
+    def __init__(self, cable: Cable, octets_per_s: float = 1e9) -> None:
+        self._cable, self._octets_per_s = cable, octets_per_s
+        self.screen = Vt100Screen()
+        self.began = 0.0
+        """When the first octet came."""
+
+    def until_quiet(self, quiet_s: float = 1.2, words: str = "") -> int:
+        """Read until nothing more comes, or until the screen has the words; the octets."""
+        before, wait_s = self.screen.seen, quiet_s if not words else 30.0
+        while not (words and words in self.screen.text()) and select.select([self._cable.end], [], [], wait_s)[0]:
+            self.began = self.began or time.monotonic()
+            self.screen.feed(os.read(self._cable.end, 64))
+            time.sleep(max(0.0, self.began + self.screen.seen / self._octets_per_s - time.monotonic()))
+        return self.screen.seen - before
+
+
+def console(table: "Table", work: Path) -> None:
+    """What a person's line carries: the running house at a cable of 9600 baud, and what changes cost."""
+    settings = work / "cable.toml"
+    with closing(Cable()) as cable:
+        settings.write_text(f'[panel]\nconsole = "{cable.device}"\nconsole_baud = 9600\n')
+        with House(new_data(work / "cable"), "--settings", str(settings)) as house:
+            far = FarEnd(cable, octets_per_s=960)
+            octets = far.until_quiet(words="9 Power")
+            table.add("first screen at 960 octets a second, s", time.monotonic() - far.began, most=3)
+            table.add("first screen, octets", octets, most=2400)
+            far = FarEnd(cable)
+            os.write(cable.end, b"\x0c")
+            far.until_quiet()
+            changes = []
+            for _ in range(CHANGES):
+                deliver(house.ports["smtp"], [("ada@home.example", LETTER)], 1)
+                changes.append(far.until_quiet())
+            table.add("a letter came: octets on the first screen, at most", max(changes), most=400)
+            whole = []
+            for key in b"123456789?":
+                os.write(cable.end, bytes((key,)))
+                far.until_quiet()
+                os.write(cable.end, b"\x0c")
+                whole.append(far.until_quiet())
+            table.add("full repaint of the largest screen, octets", max(whole), most=2400)
+
+
+def publish(table: "Table") -> None:
+    """What an event costs whoever announces it, the log among it."""
+    clock = RealClock()
+    with Path(os.devnull).open("wb") as nowhere:
+        journal = Journal(clock, fd=nowhere.fileno())
+        board = Board(clock, journal.note)
+        event = LetterAccepted("smtp", "192.0.2.1", "friend@far.example", 1, 4000, 0.01, "K3F1")
+        took = []
+        for _ in range(ROUNDS):
+            begun = time.perf_counter()
+            for _ in range(EVENTS):
+                board.publish(event)
+            took.append((time.perf_counter() - begun) / EVENTS)
+            journal.flush()
+    table.add("publish of an event, us", 1e6 * statistics.median(took), most=2)
 
 
 def deaf(table: "Table", work: Path, letters: int) -> None:
