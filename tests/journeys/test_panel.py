@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.database import migrations
 from tests.support.cable import SECONDS, Cable
 from tests.support.house import House, new_data, on_terminal, pillarbox
 from tests.support.wire import Smtp
@@ -80,6 +81,36 @@ def test_a_power_cut_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         house.kill()
         house.start()
         assert "house phase=recovering" in house.log.read_text()
+
+
+def test_a_new_version_that_takes_over_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = with_panel(tmp_path, monkeypatch, 'lamps = ["led:18"]')
+    for file in house.data.glob("house.db*"):
+        file.unlink()
+    monkeypatch.setattr(migrations, "STEPS", migrations.STEPS[:1])
+    migrations.migrate(house.data / "house.db")  # as the first Pillarbox left it
+    with house:
+        said = house.log.read_text()
+        assert said.index("phase=updating") < said.index("phase=starting") < said.index("phase=ready")
+        house.stop()
+        house.start()
+        assert house.log.read_text().count("phase=updating") == 1
+
+
+def test_the_house_begins_again_with_new_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cable: Cable) -> None:
+    with with_panel(tmp_path, monkeypatch, f'console = "{cable.device}"\nconsole_password = false') as house:
+        pid = house.pid
+        cable.until("9 Power")
+        (tmp_path / "settings.toml").write_text(f'[panel]\nconsole = "{cable.device}"\n')
+        cable.type("9b")
+        cable.until("Close it and begin again? (y/n)")
+        cable.type("y")
+        cable.until("The house is closed.")
+        cable.until("read only")  # the new settings ask for the password
+        assert house.pid == pid and house.process and house.process.poll() is None
+        assert "recovering" not in house.log.read_text()
+        with smtplib.SMTP("127.0.0.1", house.ports["smtp"], timeout=10) as talk:
+            assert talk.noop()[0] == 250
 
 
 def test_pins_and_ports_that_are_not_there_disturb_no_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
