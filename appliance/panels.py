@@ -107,12 +107,16 @@ class Panel:
         return found
 
     def _actions(self, rooms: "Rooms", hands: "Callable[[], Hands]") -> "Actions":
-        async def try_now() -> None:
+        def show() -> None:
             if self._lights is not None:
                 self._lights.show()
+
+        async def try_now() -> None:
+            show()
             await hands().ask(FlushQueue())
 
         async def password() -> None:
+            show()
             rooms.admin.make_one_time()
             rooms.board.touch()
 

@@ -22,7 +22,7 @@ TITLE = "Pillarbox: what the lamp says"
 BUTTON = (
     "Button: press = try waiting letters now, show the state.",
     "Hold 3 s = close the house, then wait for the spark.",
-    "Hold 10 s while plugging in = a one-time password on the cable.",
+    "Hold while plugging in, 10 s on from the first blink = a one-time password on the cable.",
 )
 NIGHT = "At night lamps are dim; one that cannot be dimmed is dark unless something needs you."
 

@@ -10,13 +10,16 @@ Known gap: after a SIGKILL pins stay as they were until the kernel gives them ba
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from .lamps import duty_of
 from .patterns import Colour
 
 PWM_HZ = 100.0
+CLONE_FS = 0x200
+"""What of itself a thread shares no longer: its working directory (unshare(2)); needs no right."""
 
 Pin = int | str
 """A number of the processor's own (BCM), or a name as "BOARD11" or "GPIO17"."""
@@ -30,10 +33,24 @@ def factory_or_usual(factory: Any = None) -> Any:
     os.environ.setdefault("LG_WD", _scratch())
     from gpiozero import Device  # type: ignore[import-untyped]
 
-    with warnings.catch_warnings():
+    with _directory_of_its_own(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # each driver that is not there is one warning on stderr
         Device.ensure_pin_factory()
     return Device.pin_factory
+
+
+@contextmanager
+def _directory_of_its_own() -> Iterator[None]:
+    """lgpio goes to LG_WD when it is loaded, and takes the house along: this thread alone goes there, and comes back."""
+    from ctypes import CDLL
+
+    here = os.open(".", os.O_PATH | os.O_DIRECTORY)
+    CDLL(None).unshare(CLONE_FS)
+    try:
+        yield
+    finally:
+        os.fchdir(here)
+        os.close(here)
 
 
 def _scratch() -> str:

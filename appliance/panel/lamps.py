@@ -154,8 +154,8 @@ class Player:
 
 
 def reason_of(fault: BaseException) -> str:
-    """What a driver said, without the stop at its end; its name when it said nothing."""
-    return str(fault).strip().rstrip(".!") or type(fault).__name__
+    """What a driver said, without quotes around it or the stop at its end; its name when it said nothing."""
+    return str(fault).strip(" '\"\n").rstrip(".!") or type(fault).__name__
 
 
 def close(fitted: Fitted, say: Callable[[str], None]) -> None:
