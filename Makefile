@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= data
 
-.PHONY: run setup test lint types check bench fuzz crash-sweep test-trixie lock clean help
+.PHONY: run setup test lint types check bench fuzz noise crash-sweep test-trixie test-gpio lock clean help
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -33,11 +33,17 @@ bench: $(VENV)/.tests-ready  ## measure, print beside the bars (root gives the f
 fuzz: $(VENV)/.tests-ready   ## 60 s of hostile octets on each port
 	@$(BIN)/python -m tests.fuzz --seconds 60
 
+noise: $(VENV)/.tests-ready  ## ten minutes of random keys and line noise on the serial console
+	@$(BIN)/python -m tests.fuzz --seconds 600 --port console
+
 crash-sweep: $(VENV)/.tests-ready  ## every power cut there is, not only the seeded thousand
 	@$(BIN)/python -m tests.crash --all
 
 test-trixie:     ## the tests in a Debian 13 root (needs root and mmdebstrap)
 	@tests/trixie.sh
+
+test-gpio: $(VENV)/.ready    ## lamps and button on a simulated kernel GPIO chip, in QEMU (needs root)
+	@tests/gpio_sim.sh
 
 lock: setup       ## renew the lock files from pyproject.toml
 	@$(BIN)/pip -q install uv

@@ -37,6 +37,11 @@ TRY_NOW, SHUT_DOWN, PASSWORD = "try_now", "shut_down", "password"
 
 
 class ButtonPort(Protocol):
+    @property
+    def poll_s(self) -> float:
+        """How often to look whether it is pressed; 0 where edges are told."""
+        ...
+
     def pressed(self) -> bool: ...
 
     def listen(self, edge: Callable[[bool], None]) -> None:
@@ -140,14 +145,18 @@ async def run(
             acting.discard(name)
 
     try:
-        port.listen(edge)
+        if not port.poll_s:
+            port.listen(edge)
         states = ButtonStates(pressed=port.pressed(), mono=clock.mono_s())
         async with trio.open_nursery() as nursery:
             task_status.started()
             while True:
                 until = states.wait_until
-                with trio.move_on_after(max(0.0, until - clock.mono_s()) if until is not None else float("inf")):
+                wait_s = max(0.0, until - clock.mono_s()) if until is not None else float("inf")
+                with trio.move_on_after(min(wait_s, port.poll_s or wait_s)):
                     await bell.heard()
+                if port.poll_s:
+                    edges.append((port.pressed(), clock.mono_s()))
                 found: list[str] = []
                 while edges:
                     found += states.edge(*edges.popleft())

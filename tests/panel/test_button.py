@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from appliance.panel.button import EDGES, Actions, ButtonStates, run
-from appliance.panel.gpio import PinButton
+from appliance.panel.gpio import POLL_S, PinButton
 from tests.panel.pins import virtual_pins
 
 PRESS, RELEASE, TIME = True, False, None
@@ -116,10 +116,12 @@ def hearing(port: Any, house: House) -> Any:
     return partial(run, port, house.actions(), clock=TrioTime(), say=house.said.append)
 
 
-async def test_at_a_mock_pin(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("poll_s", [0.0, POLL_S])
+async def test_at_a_mock_pin(poll_s: float, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
     factory, house = virtual_pins(monkeypatch, pwm=False), House()
     pin = factory.pin(17)
     port = PinButton(17, factory=factory)
+    port.poll_s = poll_s  # as at lgpio's pins, which are looked at
     async with trio.open_nursery() as nursery:
         await nursery.start(
             lambda task_status: run(port, house.actions(), clock=TrioTime(), say=house.said.append, task_status=task_status)
@@ -138,7 +140,8 @@ async def test_at_a_mock_pin(autojump_clock: MockClock, monkeypatch: pytest.Monk
             pin.drive_low() if level == "low" else pin.drive_high()
         await trio.sleep(1)
         nursery.cancel_scope.cancel()
-    assert house.done == [("try_now", 1.54), ("shut_down", 5.51)]
+    assert [name for name, _ in house.done] == ["try_now", "shut_down"]
+    assert [at for _, at in house.done] == pytest.approx([1.54, 5.51], abs=2 * poll_s + 0.001)
     assert port._input.closed
 
 
@@ -157,6 +160,8 @@ async def test_held_while_the_house_starts(autojump_clock: MockClock, monkeypatc
 
 class Wire:
     """A port whose edges the test sends, from any thread."""
+
+    poll_s = 0.0
 
     def __init__(self) -> None:
         self.closed = False
