@@ -236,7 +236,8 @@ async def _house(data: Path, settings: Settings, welcome: bool) -> bool:
         async with open_rooms(data, settings, outside) as rooms:
             again = await _opened_house(rooms, panel, welcome)
         outside.board.publish(HouseState("stopped"))
-        await panel.farewell()
+        if not again:
+            await panel.farewell()
         around.cancel_scope.cancel()
     return again
 

@@ -26,8 +26,9 @@ from .lamps import Fitted, Player, close
 from .rules import RULES, meanings_of, moments
 
 if TYPE_CHECKING:
-    from appliance.status.board import Board
     from appliance.status.snapshot import Snapshot
+
+    from .lent import Pictures
 
 LOOK_S = 0.25
 """Shortest time between two looks at the board."""
@@ -89,7 +90,7 @@ class Lights:
     """`open_lamps` is called in a thread each time the part starts; the lamps it gives are closed when it ends."""
 
     def __init__(
-        self, board: "Board", open_lamps: Callable[[], Sequence[Fitted]], options: Options, *, clock: Clock, say: Callable[[str], None]
+        self, board: "Pictures", open_lamps: Callable[[], Sequence[Fitted]], options: Options, *, clock: Clock, say: Callable[[str], None]
     ) -> None:
         self._board = board
         self._open = open_lamps

@@ -16,10 +16,8 @@ import trio
 from .board_leds import usual
 
 if TYPE_CHECKING:
-    from appliance.status.board import Board
-
     from .button import Actions
-    from .lent import Admin, Asked
+    from .lent import Admin, Asked, Pictures
     from .lights import Lights
     from .simulate import HouseClock
 
@@ -35,7 +33,7 @@ def has_lamps(lamps: Sequence[str]) -> bool:
     return bool(lamps or usual())
 
 
-def lights(board: "Board", lamps: Sequence[str], *, night: str, night_percent: int, clock: "HouseClock", say: "Say") -> "Lights":
+def lights(board: "Pictures", lamps: Sequence[str], *, night: str, night_percent: int, clock: "HouseClock", say: "Say") -> "Lights":
     """The lamps' part, to be run around everything else. Raises ValueError with a sentence."""
     from .fitting import fit, from_thread, parse_lamps
     from .lights import Lights, Options, parse_night
@@ -85,7 +83,7 @@ async def hear_button(
 async def console(
     device: str,
     baud: int,
-    board: "Board",
+    board: "Pictures",
     controls: "Asked",
     admin: "Admin | None",
     *,
@@ -129,19 +127,18 @@ async def on_terminal(controls: "Asked", *, live: bool) -> str:
 
 
 async def simulated(
-    board: Any,
+    board: "Pictures",
     actions: "Actions",
     *,
     clock: "HouseClock",
     say: "Say",
-    lamps: Sequence[str] = (),
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Lamps and button in this terminal, on mock pins; until cancelled."""
     from .lights import Options
     from .simulate import run
 
-    await run(board, actions, Options(), clock=clock, say=say, lamps=lamps, task_status=task_status)
+    await run(board, actions, Options(), clock=clock, say=say, task_status=task_status)
 
 
 async def simulate_beside(controls: "Asked", clock: "HouseClock", say: "Say") -> None:

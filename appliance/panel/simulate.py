@@ -27,7 +27,7 @@ from .lamps import Fitted
 from .lights import Clock, Lights, Options
 
 if TYPE_CHECKING:
-    from appliance.status.board import Board
+    from .lent import Pictures
 
 LAMPS = ("pwm:18 all", "led:23 house", "led:24 trouble", "rgb:5,6,13 mail")
 """What stands on the table when the settings name no lamp."""
@@ -52,7 +52,7 @@ def render(levels: Sequence[tuple[str, float, str]]) -> str:
 
 
 async def run(
-    board: "Board",
+    board: "Pictures",
     actions: Actions,
     options: Options,
     *,
