@@ -229,7 +229,9 @@ def serve(data: Path, settings: Settings, *, welcome: bool = False) -> int:
 async def _house(data: Path, settings: Settings, welcome: bool) -> bool:
     """The lamps and the log around, the house within them; whether to begin again."""
     outside = Outside.make()
-    panel = Panel(outside, settings.panel, simulated=welcome and sys.stdout.isatty())
+    tried_out = welcome and sys.stdout.isatty()
+    outside.journal.quiet = tried_out  # until the welcome, which would be lost among twenty lines
+    panel = Panel(outside, settings.panel, simulated=tried_out)
     async with trio.open_nursery() as around:
         around.start_soon(outside.journal.run)
         around.start_soon(panel.lights)
@@ -304,6 +306,7 @@ async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> bool:
             from appliance.system.welcome import guide
 
             guide(told, listeners.bound, rooms.directory.path, sys.stdout)
+        rooms.journal.quiet = False
         keep_for_good()
         print("ready", flush=True)
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from time import gmtime, strftime
 
 from appliance.status.snapshot import Condition, Snapshot
-from appliance.status.text import size
+from appliance.status.text import size, stamp
 
 from .screens_text import (
     BLANK,
@@ -27,7 +27,6 @@ from .screens_text import (
     fit,
     line,
     span,
-    stamp,
     when,
     wrap,
 )

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from appliance.status.snapshot import Snapshot
-from appliance.status.text import size
+from appliance.status.text import size, stamp
 
-from .screens_text import BLANK, BODY, STRONG, Line, clean, columns, count, line, stamp, wrap
+from .screens_text import BLANK, BODY, STRONG, Line, clean, columns, count, line, wrap
 
 SIDE = 40
 """Columns a long line of the log moves by."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance.status.snapshot import Snapshot
-from appliance.status.text import size
+from appliance.status.text import size, stamp
 
-from .screens_text import BLANK, BODY, SELECTED, Line, columns, count, line, stamp, when, wrap
+from .screens_text import BLANK, BODY, SELECTED, Line, columns, count, line, when, wrap
 
 DETAIL = 4
 """Lines below a list about the chosen item, an empty one among them."""

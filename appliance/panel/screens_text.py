@@ -85,10 +85,6 @@ def when(at: int, now: int) -> str:
     return strftime("%H:%M" if at // 86_400 == now // 86_400 else "%m-%d %H:%M", gmtime(at))
 
 
-def stamp(at: int) -> str:
-    return strftime("%Y-%m-%d %H:%M UTC", gmtime(max(0, at)))
-
-
 def span(seconds: float) -> str:
     """A length of time, coarse on purpose."""
     for unit_s, name in ((86_400, "day"), (3600, "hour"), (60, "minute")):

@@ -104,6 +104,8 @@ class Journal:
         self._pending: deque[tuple[float, Event | str]] = deque()
         self._ring: deque[str] = deque(maxlen=LINES)
         self._wake: trio.Event | None = None
+        self.quiet = False
+        """What is said is kept for `lines` and not written."""
         self.said = 0
         """Lines ever, counted for whoever reads on where they stopped."""
         self.dropped = 0
@@ -157,6 +159,8 @@ class Journal:
             line = strftime("%Y-%m-%dT%H:%M:%SZ ", gmtime(max(0, int(at)))) + text
             self._ring.append(line)
             self.said += 1
+            if self.quiet:
+                continue
             raw = (line if self._stamped else text).encode("utf-8", "backslashreplace") + b"\n"
             if len(raw) > CHUNK_OCTETS:  # not within a character
                 raw = raw[: CHUNK_OCTETS - 1].decode("utf-8", "ignore").encode() + b"\n"

@@ -161,3 +161,14 @@ def test_places_of_a_fault_also_inside_groups() -> None:
         assert "in fail: raise KeyError" in frames_of(fault)[-1]
         assert frames_of(ExceptionGroup("g", [fault])) == frames_of(fault)
     assert frames_of(ValueError("never raised")) == []
+
+
+def test_a_quiet_one_remembers_and_writes_nothing() -> None:
+    journal, reading, _ = pipe_journal()
+    journal.quiet = True
+    journal.say("behind the curtain")
+    assert len(journal.lines()) == 1
+    journal.quiet = False
+    journal.say("before it")
+    journal.flush()
+    assert read(reading).splitlines() == ["before it"] and len(journal.lines()) == 2
