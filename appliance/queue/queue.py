@@ -239,7 +239,6 @@ class Queue:
 
     async def look(self, lane: str) -> None:
         """Set the lane's next due instant by the index, those being tried left out."""
-        trying = set(self.trying)
 
         def work(connection: sqlite3.Connection) -> int | None:
             rows = connection.execute(
@@ -247,7 +246,10 @@ class Queue:
             )
             return next((due for due, number in rows if number not in trying), None)
 
-        due = await self._database.read(work)
+        moved = None
+        while moved is None or moved.is_set():  # what came in while it was read, the answer does not know
+            moved, trying = self.moved, set(self.trying)
+            due = await self._database.read(work)
         self.lanes.know(lane, None if due is None else float(due))
 
     def judge(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import trio
 import trio.lowlevel
+import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -264,3 +265,23 @@ async def play(seed: int) -> None:
             still = [(item.letter, str(one.recipient.address)) for item in await queue.listed() for one in item.waiting]
             assert sorted(still + over) == sorted(open_), "each recipient waits or is over, once"
             assert not faults(rooms)
+
+
+async def test_what_comes_while_a_lane_is_looked_at_is_not_overlooked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(tmp_path) as (rooms, queue):
+        await accept(rooms, queue, "abc", "bob@far.example")
+        (item,) = await queue.due("far.example", 10)
+        await attempt(rooms, queue, item, LATER)
+        reads = rooms.family.writer.read
+
+        async def overtaken(work: Any) -> Any:
+            found = await reads(work)
+            monkeypatch.undo()
+            await queue.flush()
+            await trio.testing.wait_all_tasks_blocked()
+            return found
+
+        monkeypatch.setattr(rooms.family.writer, "read", overtaken)
+        await queue.look("far.example")
+        following = queue.lanes.next()
+        assert following is not None and following[1] <= queue.now()
