@@ -86,8 +86,9 @@ NOUNS = {
 
 def parser() -> Parser:
     """The whole grammar of the command."""
-    common = Parser(add_help=False)
-    common.add_argument("--data", metavar="DIR", default=None, help=DATA_HELP)
+    where = Parser(add_help=False)
+    where.add_argument("--data", metavar="DIR", default=None, help=DATA_HELP)
+    common = Parser(add_help=False, parents=[where])
     common.add_argument("--json", action="store_true", help="answer for programs")
     top = Parser(prog="pillarbox", description="The mail server for a home.")
     top.add_argument("--version", action="store_true", help="say which version this is")
@@ -117,9 +118,9 @@ def parser() -> Parser:
     )
     export.add_argument("--out", metavar="FILE", default="-", help="where to write (default: standard output)")
     export.set_defaults(special="certificate export")
-    console = verbs.add_parser("console", help="the whole box on this terminal, live; through a pipe its first screen", parents=[common])
+    console = verbs.add_parser("console", help="the whole box on this terminal, live; through a pipe its first screen", parents=[where])
     console.set_defaults(special="console")
-    panel = verbs.add_parser("panel", help=f"{NOUNS['panel']}: in this terminal, or what they mean as a card", parents=[common])
+    panel = verbs.add_parser("panel", help=f"{NOUNS['panel']}: in this terminal, or what they mean as a card", parents=[where])
     panel.add_argument("--simulate", action="store_true", help="show lamps and button here, beside the log of the running house")
     panel.add_argument("--card", metavar="FILE", default="", help="write the card of meanings, to print: FILE.pdf or FILE.svg")
     panel.set_defaults(special="panel")
