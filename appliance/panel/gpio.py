@@ -25,8 +25,8 @@ from .patterns import Colour
 PWM_HZ = 100.0
 LEAST_DUTY = 0.01
 """gpiozero hands lgpio whole percents: less than one would be dark."""
-POLL_S = 0.04
-"""Half of the shortest press of a finger."""
+POLL_S = 0.08
+"""The shortest press of a finger; a third of a percent of a core, where listening costs lgpio three."""
 CLONE_FS = 0x200
 """What of itself a thread shares no longer: its working directory (unshare(2)); needs no right."""
 
