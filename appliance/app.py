@@ -1,4 +1,4 @@
-"""The composition root: the only file that knows every room.
+"""The composition root: with `servers`, `outgoing` and `panels` beside it, the only one that knows every room.
 
 `open_rooms` builds what every use of a data directory needs (database, accounts, store, the hands that change them);
 `serve` puts the servers, the local socket and the supervisor around it; `offline` lends the hands to one command.
@@ -24,19 +24,15 @@ import trio
 from appliance.accounts.admin import Admin
 from appliance.accounts.passwords import Passwords
 from appliance.accounts.people import Accounts
-from appliance.accounts.sending import Sending
 from appliance.database.database import Database
 from appliance.database.migrations import is_outdated
 from appliance.mail.errors import SetupError
-from appliance.network.listener import Listeners
-from appliance.network.listener import Options as ListenerOptions
-from appliance.network.sockets import Endpoint, handed_doors
-from appliance.network.tls import ServerTls
 from appliance.outgoing import Outgoing
 from appliance.panels import Panel
 from appliance.protocol.imap.bodystructure import make_describe
+from appliance.servers import certificate_of, listeners_of, sending_of
 from appliance.status.board import Board
-from appliance.status.events import HouseState, PeopleState, SendingLimited, StorageState, StorageTrouble
+from appliance.status.events import HouseState, PeopleState, StorageState, StorageTrouble
 from appliance.status.journal import Journal
 from appliance.store.bodies import Bodies
 from appliance.store.mailbox import Store
@@ -48,17 +44,13 @@ from appliance.system.data_directory import DataDirectory
 from appliance.system.machine import Machine
 from appliance.system.memory import keep_for_good
 from appliance.system.notify import Notifier
-from appliance.system.settings import PROTOCOLS, Settings
+from appliance.system.settings import Settings
 from appliance.system.supervisor import Part, Supervisor
 
 if TYPE_CHECKING:
-    from appliance.auth.login import Login
-    from appliance.auth.mechanisms import Mechanisms
     from appliance.hands import Hands
     from appliance.mail.clock import Clock
     from appliance.mail.ids import PersonId
-    from appliance.network.listener import Handler
-    from appliance.network.stream import Stream
     from appliance.status.controls import Controls
 
 T = TypeVar("T")
@@ -250,10 +242,10 @@ async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> bool:
     if settings.house.domain:
         await rooms.accounts.ensure_domain(settings.house.domain)
     rooms.board.publish(people_state(rooms.accounts))
-    tls = await _tls(rooms)
-    sending = _sending(rooms)
+    tls = await certificate_of(rooms)
+    sending = sending_of(rooms)
     outgoing = await Outgoing.open(rooms)
-    listeners = _listeners(rooms, tls, sending, outgoing)
+    listeners = listeners_of(rooms, tls, sending, outgoing)
     listeners.bind()
 
     @cache
@@ -322,126 +314,6 @@ def _standing(run: Callable[[], Awaitable[object]]) -> Callable[..., Awaitable[o
         await run()
 
     return part
-
-
-async def _tls(rooms: Rooms) -> ServerTls:
-    """The person's own certificate, or the house's, made when it is missing."""
-    own = rooms.settings.certificate
-    if own.file:
-        return ServerTls(Path(own.file), Path(own.key), clock=rooms.clock, board=rooms.board, source="own")
-    await rooms.certificates.ensure()
-    server = rooms.certificates.server
-    return ServerTls(server, server, clock=rooms.clock, board=rooms.board, source="house")
-
-
-def _sending(rooms: Rooms) -> Sending:
-    """How much each person may send outside; the board says who has reached it."""
-
-    def say(person: "PersonId", limited: bool) -> None:
-        found = rooms.accounts.directory.person(person)
-        rooms.board.publish(SendingLimited(found.address if found else f"person {person}", limited))
-
-    people = rooms.settings.people
-    return Sending(letters_per_hour=people.letters_per_hour, recipients_per_day=people.recipients_per_day, say=say)
-
-
-def _listeners(rooms: Rooms, tls: ServerTls, sending: Sending, outgoing: Outgoing) -> Listeners:
-    settings, clock, board = rooms.settings, rooms.clock, rooms.board
-    loading = trio.Lock()
-    doorkeepers: list[tuple[Login, Mechanisms]] = []
-
-    def auth() -> "tuple[Login, Mechanisms]":
-        """The one Login all servers share; asked for under the loading lock only."""
-        if not doorkeepers:
-            from appliance.accounts.throttle import Throttle
-            from appliance.auth.login import Login
-            from appliance.auth.mechanisms import Mechanisms
-
-            login = Login(rooms.accounts, Throttle(), board, clock)
-            doorkeepers.append((login, Mechanisms(login, plaintext_login=settings.people.plaintext_login)))
-        return doorkeepers[0]
-
-    octets = settings.letters.largest_mb * MB
-
-    def smtp() -> "Handler":
-        from appliance.delivery.intake import Intake
-        from appliance.smtpd.service import Options, Service
-
-        options = Options(
-            host_name=rooms.host_name(),
-            message_octets=octets,
-            recipients=settings.letters.recipients,
-            forged_own_sender=settings.letters.forged_own_sender,
-            others_as_sender=settings.letters.others_as_sender,
-            sign_in_on_25=settings.smtp.sign_in_on_25,
-            greet_pause_s=settings.smtp.greet_pause_s,
-        )
-        return Service(
-            intake=Intake(store=rooms.store, board=board, clock=clock, notices=outgoing.notices, outward=outgoing.outward),
-            directory=rooms.accounts.directory,
-            mechanisms=auth()[1],
-            board=board,
-            clock=clock,
-            options=options,
-            ways=outgoing.ways,
-            sending=sending,
-        ).handle
-
-    def imap() -> "Handler":
-        from appliance.imapd.service import Options, Service
-
-        options = Options(host=rooms.host_name(), message_octets=octets)
-        login, mechanisms = auth()
-        return Service(store=rooms.store, login=login, mechanisms=mechanisms, board=board, clock=clock, options=options).handle
-
-    def pop3() -> "Handler":
-        from appliance.pop3d.service import Options, Service
-
-        options = Options(mark_seen=settings.pop3.mark_seen)
-        login, mechanisms = auth()
-        return Service(store=rooms.store, login=login, mechanisms=mechanisms, options=options).handle
-
-    servers = {"s": AtFirstCall(smtp, loading), "i": AtFirstCall(imap, loading), "p": AtFirstCall(pop3, loading)}
-    services = {protocol: servers[protocol[0]] for protocol in PROTOCOLS}
-    return Listeners(
-        endpoints(settings),
-        services,
-        board=board,
-        say=rooms.journal.say,
-        tls=tls,
-        handed=handed_doors(os.environ, os.getpid()),
-        options=ListenerOptions(
-            connections=settings.limits.connections,
-            connections_per_source=settings.limits.connections_per_address,
-            drain_s=settings.limits.drain_s,
-        ),
-    )
-
-
-class AtFirstCall:
-    """A server whose code is loaded, in a thread, when its first client comes: what nobody uses costs no memory."""
-
-    def __init__(self, make: "Callable[[], Handler]", loading: trio.Lock) -> None:
-        self._make = make
-        self._made: list[Handler] = []
-        self._loading = loading
-
-    async def __call__(self, stream: "Stream") -> None:
-        if not self._made:
-            async with self._loading:
-                if not self._made:
-                    self._made.append(await trio.to_thread.run_sync(self._make))
-        await self._made[0](stream)
-
-
-def endpoints(settings: Settings) -> list[Endpoint]:
-    """Every place of the `listen` section."""
-    out = []
-    for protocol in PROTOCOLS:
-        for where in getattr(settings.listen, protocol):
-            host, _, port = where.rpartition(":")
-            out.append(Endpoint(protocol, host.strip("[]"), int(port)))
-    return out
 
 
 async def _watch_box(rooms: Rooms) -> None:
