@@ -29,6 +29,7 @@ from .dialogue import Dialogue
 from .keys import NOISE, Keys
 from .lent import Asked, Doorkeeper, Options, Pictures
 from .screens import NAMES, frame, overview
+from .screens_text import HEIGHT, WIDTH
 from .terminal import Plain, Terminal, Vt100
 
 ESC_S = 0.3
@@ -112,7 +113,8 @@ class Attendance:
             return before + self._terminal.render(self.dialogue.picture())
         return self._terminal.render(self.dialogue.picture())
 
-    def _anew(self) -> None:
+    def anew(self) -> None:
+        """Who knows what is shown now: the next picture goes out whole."""
         self._terminal.forget()
         self.touch()
 
@@ -129,11 +131,11 @@ class Attendance:
                 pressed = keys.feed(octets)
             now = trio.current_time()
             if octets and now - self._heard > SILENT_S:
-                self._anew()
+                self.anew()
             self._heard = now
             if NOISE in pressed and now - self._cleaned > NOISY_S:
                 self._cleaned = now
-                self._anew()
+                self.anew()
             for key in pressed:
                 self.dialogue.press(key)
             await trio.sleep(len(octets) / HEARD_OCTETS_PER_S)
@@ -150,7 +152,7 @@ class Attendance:
             await trio.sleep(60 - self._board.snapshot().at % 60 + 0.1)
             self.dialogue.quiet()
             if trio.current_time() - self._heard > SILENT_S and not self._options.leaves and not self.dialogue.plain:
-                self._anew()
+                self.anew()
             self.touch()
 
     async def _carrier(self) -> None:
@@ -163,7 +165,7 @@ class Attendance:
             await trio.sleep(CARRIER_S)
             now = carrier()
             if now and was is False:
-                self._anew()
+                self.anew()
             elif now is False and was:
                 self.dialogue.away()
             was = now
@@ -209,10 +211,11 @@ async def run(
 # --- a person's own terminal --------------------------------------------------------------------
 
 
-def suits(options: Options, environment: Mapping[str, str]) -> Options:
-    """The options for a terminal as its environment tells: UTF-8 or not, commands or not."""
+def suits(options: Options, environment: Mapping[str, str], size: tuple[int, int] = (0, 0)) -> Options:
+    """The options for a terminal as its environment tells: UTF-8 or not, commands or not; `size` is columns and rows, 0 for unknown."""
     tongue = next((value for name in ("LC_ALL", "LC_CTYPE", "LANG") if (value := environment.get(name, ""))), "")
-    plain = environment.get("TERM", "") in ("", "dumb", "unknown")
+    small = 0 < size[0] <= WIDTH or 0 < size[1] < HEIGHT
+    plain = small or environment.get("TERM", "") in ("", "dumb", "unknown")
     utf8 = tongue.upper().replace("-", "").endswith("UTF8")
     return replace(options, leaves=True, utf8=utf8, plain=options.plain or plain, octets_per_s=1e6)
 
@@ -246,15 +249,18 @@ async def on_terminal(
         os.close(opened)
         raise
     stream = trio.lowlevel.FdStream(opened)
-    attendance = Attendance(stream, board, controls, suits(options, environment), keeper)
+    attendance = Attendance(stream, board, controls, suits(options, environment, os.get_terminal_size(opened)), keeper)
     try:
         termios.tcsetattr(opened, termios.TCSANOW, raw)
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGHUP) as signals:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH) as signals:
             async with trio.open_nursery() as nursery:
 
                 async def ended() -> None:
-                    async for _ in signals:
-                        nursery.cancel_scope.cancel()
+                    async for one in signals:
+                        if one == signal.SIGWINCH:  # the window has another size, and what it likes in it
+                            attendance.anew()
+                        else:
+                            nursery.cancel_scope.cancel()
 
                 nursery.start_soon(ended)
                 await attendance.run()

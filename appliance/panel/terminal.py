@@ -3,7 +3,7 @@
 Promises: no octet that a terminal would obey ever comes from a picture's text (the last gate, after the screens' own
 cleaning). An ASCII terminal gets at most FULL_OCTETS for a picture from nothing, and never more than that for a change.
 Used: cursor position, erase, SGR 1 and 7, scrolling regions with index and reverse index, all of them the VT100's own.
-How it fails: it does not. Known gaps: a terminal smaller than 80x24 shows rubbish in VT100 form.
+How it fails: it does not. Known gap: a terminal smaller than 80x24 at a cable's end shows rubbish until t is pressed there.
 """
 
 from collections.abc import Sequence

@@ -359,6 +359,8 @@ def test_a_terminal_is_known_by_its_environment() -> None:
     assert not suits(Options(), {"TERM": "vt100", "LC_ALL": "C", "LANG": "de_DE.UTF-8"}).utf8
     assert suits(Options(), {"TERM": "dumb"}).plain and suits(Options(), {}).plain
     assert not suits(Options(), {"TERM": "linux"}).plain and suits(Options(), {"TERM": "linux"}).leaves
+    for size, plain in (((80, 24), False), ((132, 50), False), ((0, 0), False), ((79, 24), True), ((80, 23), True)):
+        assert suits(Options(), {"TERM": "linux"}, size).plain is plain
 
 
 def test_one_picture_for_a_pipe() -> None:

@@ -19,8 +19,9 @@ BOUND_S = 30
 
 
 class OnPty:
-    def __init__(self, **more: str) -> None:
+    def __init__(self, rows: int = 24, **more: str) -> None:
         self.main, self.side = pty.openpty()
+        termios.tcsetwinsize(self.side, (rows, 80))
         self.before = termios.tcgetattr(self.side)
         self.flags = os.get_blocking(self.side)
         words = [sys.executable, "-m", "tests.support.console_program"]
@@ -89,6 +90,25 @@ def test_a_dumb_terminal_gets_plain_lines() -> None:
         as_it_was(one)
     finally:
         one.close()
+
+
+def test_a_window_too_small_for_the_screen_gets_plain_lines() -> None:
+    small = OnPty(rows=20)
+    try:
+        small.until(b"9 Power")
+        assert b"\x1b" not in small.got
+        os.write(small.main, b"q")
+        assert small.ends() == 0
+    finally:
+        small.close()
+
+
+def test_a_window_of_another_size_is_drawn_anew(terminal: OnPty) -> None:
+    terminal.until(b"9 Power")
+    terminal.got = b""
+    termios.tcsetwinsize(terminal.side, (40, 100))
+    terminal.process.send_signal(signal.SIGWINCH)
+    assert b"\x1b[2J" in terminal.until(b"9 Power")
 
 
 def test_a_terminal_that_stopped_reading_is_left_all_the_same(terminal: OnPty) -> None:
