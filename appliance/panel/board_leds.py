@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from .patterns import Colour
 
 LEDS = Path("/sys/class/leds")
-USUAL = ("ACT", "led0", "PWR", "led1")
-"""What boards call theirs, the best to borrow first; led0 and led1 before Linux 6.1."""
+USUAL = (("ACT", "led0"), ("PWR", "led1"))
+"""What boards call the lamp that shows their card at work, and the one for their power; led0 and led1 before Linux 6.1."""
 
 
-def usual(root: Path = LEDS) -> str:
-    """The lamp of this board to use when nothing is set; "" when it has none."""
-    return next((name for name in USUAL if (root / name / "trigger").exists()), "")
+def usual(root: Path = LEDS) -> tuple[str, ...]:
+    """The lamps of this board to use when nothing is set, the better one first."""
+    there = ([name for name in names if (root / name / "trigger").exists()] for names in USUAL)
+    return tuple(names[0] for names in there if names)
 
 
 class BoardLed:

@@ -14,7 +14,7 @@ import trio
 
 from .board_leds import LEDS, BoardLed, usual
 from .lamps import Fitted, Lamp, reason_of
-from .rules import ALL, shown_by
+from .rules import ALL, TROUBLE, shown_by
 
 KINDS = ("led", "pwm", "rgb", "board")
 MOST_LAMPS = 32
@@ -28,6 +28,8 @@ class Wish:
     pins: tuple[str, ...]
     shows: frozenset[str] = ALL
     inverted: bool = False
+    borrowed: bool = False
+    """Given back whenever it has nothing to show."""
 
     @property
     def name(self) -> str:
@@ -50,15 +52,21 @@ def parse_lamp(words: str) -> Wish:
 
 
 def parse_lamps(lamps: Iterable[str], root: Path = LEDS) -> tuple[Wish, ...]:
-    """All lamps of the settings; the board's own when none is named and it has one. Raises ValueError with a sentence."""
+    """All lamps of the settings; when none is named the board's own: one for everything, its power's blinks when something needs you.
+
+    Raises ValueError with a sentence.
+    """
     wishes = tuple(parse_lamp(words) for words in lamps)
     if len(wishes) > MOST_LAMPS:
         raise ValueError(f"At most {MOST_LAMPS} lamps.")
     pins = [(wish.kind == "board", pin) for wish in wishes for pin in wish.pins]
     if len(pins) != len(set(pins)):
         raise ValueError("Two lamps have the same pin.")
+    if wishes:
+        return wishes
     own = usual(root)
-    return wishes or ((Wish("board", (own,)),) if own else ())
+    spare = (Wish("board", (name,), shown_by(TROUBLE), borrowed=True) for name in own[1:])
+    return (*(Wish("board", (name,)) for name in own[:1]), *spare)
 
 
 def from_thread(say: Callable[[str], object]) -> Callable[[str], None]:
@@ -75,7 +83,7 @@ def fit(wishes: Iterable[Wish], say: Callable[[str], None], *, factory: Any = No
     fitted = []
     for wish in wishes:
         try:
-            fitted.append(Fitted(wish.name, _open(wish, factory, root), wish.shows))
+            fitted.append(Fitted(wish.name, _open(wish, factory, root), wish.shows, borrowed=wish.borrowed))
         except Exception as fault:  # the guard around drivers of others: a lamp never disturbs mail
             say(f"{wish.name} cannot be used and is left out: {reason_of(fault)}.")
     return fitted

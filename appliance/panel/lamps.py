@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from .patterns import ON_LEVEL, PATTERNS, Colour, Pattern
+from .patterns import BLACK, ON_LEVEL, PATTERNS, Colour, Pattern
 
 GAMMA = 2.2
 """The eye finds a lamp half as bright at a fifth of its light."""
@@ -27,7 +27,7 @@ class Lamp(Protocol):
         ...
 
     def close(self) -> None:
-        """Dark, or as it was before the house had it."""
+        """Dark, or as it was before the house had it; a lamp of the board's own may be set again afterwards."""
         ...
 
 
@@ -38,14 +38,18 @@ def duty_of(level: float) -> float:
 
 
 class Fitted:
-    """A lamp in its place: what it is called in sentences, and the meanings it is for."""
+    """A lamp in its place: what it is called in sentences, and the meanings it is for.
 
-    __slots__ = ("_told", "lamp", "meaning", "name", "shows")
+    A `borrowed` one is given back whenever it has nothing to show; others are dark then.
+    """
 
-    def __init__(self, name: str, lamp: Lamp, shows: frozenset[str]) -> None:
+    __slots__ = ("_told", "borrowed", "lamp", "meaning", "name", "shows")
+
+    def __init__(self, name: str, lamp: Lamp, shows: frozenset[str], *, borrowed: bool = False) -> None:
         self.name = name
         self.lamp = lamp
         self.shows = shows
+        self.borrowed = borrowed
         self.meaning = ""
         """What it shows now; "" is dark."""
         self._told: tuple[float, Colour] | None = None
@@ -54,6 +58,14 @@ class Fitted:
         if self._told != (level, colour):
             self.lamp.set(level, colour)
             self._told = (level, colour)
+
+    def rest(self) -> None:
+        """Nothing to show."""
+        if not self.borrowed:
+            self.set(0.0, BLACK)
+        elif self._told is not None:
+            self.lamp.close()
+            self._told = None
 
 
 class _Cursor:
@@ -131,7 +143,7 @@ class Player:
             cursor = self._cursors.get(fitted.meaning)
             try:
                 if cursor is None:
-                    fitted.set(0.0, (0.0, 0.0, 0.0))
+                    fitted.rest()
                 else:
                     fitted.set(self._level(fitted, cursor), cursor.pattern.colour)
             except Exception as fault:  # the guard around drivers of others: a lamp never disturbs mail

@@ -23,6 +23,7 @@ Colour = tuple[float, float, float]
 """Red, green, blue, each 0 to 1."""
 
 WHITE: Colour = (1.0, 1.0, 1.0)
+BLACK: Colour = (0.0, 0.0, 0.0)
 GREEN: Colour = (0.0, 1.0, 0.2)
 BLUE: Colour = (0.0, 0.3, 1.0)
 CYAN: Colour = (0.0, 0.8, 1.0)

@@ -146,7 +146,7 @@ class PanelSettings:
     lamps: tuple[str, ...] = setting(
         (),
         "Lamps: led:PIN, pwm:PIN, rgb:RED,GREEN,BLUE or board:NAME, then \"inverted\" if so, and house, trouble or mail for a part only. "
-        "Empty: the board's own lamp, when it has one.",
+        "Empty: the board's own lamps, when it has some.",
     )
     night: str = setting("", "When the lamps are dim, such as 22:00-06:30.")
     night_percent: int = setting(25, "How bright they are then; lamps that cannot be dimmed stay as they are.", least=0, most=100)

@@ -7,8 +7,9 @@ import trio
 from trio.testing import MockClock
 
 from appliance.panel.board_leds import BoardLed, trigger_of, usual
-from appliance.panel.fitting import fit, parse_lamps
+from appliance.panel.fitting import Wish, fit, parse_lamps
 from appliance.panel.lights import Lights, Options
+from appliance.panel.rules import ALL, shown_by
 from tests.panel.pictures import Pictures, picture
 from tests.support.clock import HandClock
 
@@ -62,14 +63,48 @@ def test_the_trigger_in_brackets(line: str, word: str) -> None:
 
 
 def test_the_usual_lamp_of_a_board(tmp_path: Path) -> None:
-    assert usual(tmp_path) == ""
+    assert usual(tmp_path) == ()
     made(tmp_path, "input3::capslock")
-    assert usual(tmp_path) == ""
+    assert usual(tmp_path) == () == parse_lamps((), tmp_path)
     made(tmp_path, "PWR")
-    assert usual(tmp_path) == "PWR"
+    assert usual(tmp_path) == ("PWR",)
+    (only,) = parse_lamps((), tmp_path)
+    assert only.shows == ALL and not only.borrowed
     made(tmp_path, "led0")
-    assert usual(tmp_path) == "led0"
-    assert [wish.name for wish in parse_lamps((), tmp_path)] == ["The lamp board:led0"]
+    assert usual(tmp_path) == ("led0", "PWR")
+    first, power = parse_lamps((), tmp_path)
+    assert first == Wish("board", ("led0",)) and power == Wish("board", ("PWR",), shown_by("trouble"), borrowed=True)
+
+
+async def test_the_power_s_lamp_is_the_kernel_s_until_something_needs_somebody(tmp_path: Path, autojump_clock: MockClock) -> None:
+    act, power = made(tmp_path), made(tmp_path, "PWR", "none mmc0 [default-on]", "1")
+    as_it_was, said = facts(power), list[str]()
+    pictures = Pictures(picture("ready"))
+    lights = Lights(
+        pictures,  # type: ignore[arg-type]
+        lambda: fit(parse_lamps((), tmp_path), said.append, root=tmp_path),
+        Options(),
+        clock=HandClock(),
+        say=said.append,
+    )
+    async with trio.open_nursery() as nursery:
+        await nursery.start(lights.run)
+        await trio.sleep(20)
+        assert facts(act)[0] == "none" and facts(power) == as_it_was
+        pictures.put(picture("card"))
+        seen = set()
+        for _ in range(100):
+            await trio.sleep(0.1)
+            seen.add(facts(power))
+        assert {("none", "1"), ("none", "0")} <= seen
+        pictures.put(picture("ready"))
+        await trio.sleep(1)
+        assert facts(power)[0] == "default-on"
+        pictures.put(picture("card"))
+        await trio.sleep(5)
+        assert facts(power)[0] == "none"
+        nursery.cancel_scope.cancel()
+    assert said == []
 
 
 @pytest.mark.parametrize("how", ["cancelled", "crashed"])
