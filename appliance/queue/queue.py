@@ -37,6 +37,8 @@ COLUMNS = """id, letter, lane, held, due_at, tries, waited_s, interval_s, refusa
 COPY = """INSERT INTO queue SELECT ?1, lane, held, due_at, tries, waited_s, interval_s, refusals, told_late, recipients, letter,
     accepted_at, release_at, person, sender, origin, body, prefix, octets, header_octets, options, outbox_mailbox, outbox_uid
     FROM queue WHERE id = ?2"""
+AT_ONCE = "interval_s = max(0, interval_s - max(0, due_at - :now)), due_at = :now"
+"""Tried now: what a letter then need not wait it has not waited."""
 CLOSE_S = 2
 """Instants this close are the same."""
 REHOMED = 500
@@ -282,7 +284,7 @@ class Queue:
                     late.append((waiting, outcome))
         wait_s = 0.0
         if kept:
-            wait_s = 1.0 if moved else self.intervals.after(item.tries + 1, self._random)
+            wait_s = 1.0 if moved else self.intervals.after(waited_s, self._random)
         return Settlement(
             item, tuple(kept), tuple(ended), tuple(late), tuple(meetings), lane if moved and lane else item.lane, wait_s, refusals
         )
@@ -412,10 +414,10 @@ class Queue:
         return await self._change(word, "held = 1", "held")
 
     async def release(self, word: str) -> list[Item]:
-        return await self._change(word, "held = 0, due_at = :now", "released")
+        return await self._change(word, f"held = 0, {AT_ONCE}", "released")
 
     async def retry(self, word: str) -> list[Item]:
-        return await self._change(word, "held = 0, due_at = :now", "retried")
+        return await self._change(word, f"held = 0, {AT_ONCE}", "retried")
 
     async def reroute(self, word: str, lane_of: Callable[[Item, Recipient], str]) -> list[Item]:
         """Other lanes, tried at once; the caller knows that they lead somewhere. Recipients that part get rows of their own."""
@@ -467,7 +469,8 @@ class Queue:
                 transaction.execute(COPY, (number, item.id))
                 self._bodies.hold_more(transaction, item.body)
             transaction.execute(
-                "UPDATE queue SET lane = ?, held = 0, due_at = ?, recipients = ? WHERE id = ?", (lane, now, encode_waiting(some), number)
+                f"UPDATE queue SET lane = :lane, held = 0, {AT_ONCE}, recipients = :some WHERE id = :id",  # noqa: S608 - words of ours
+                {"lane": lane, "now": now, "some": encode_waiting(some), "id": number},
             )
             first = False
         wall = int(self._clock.wall_s())
@@ -508,7 +511,8 @@ class Queue:
         now = int(self.now())
 
         def work(transaction: Transaction) -> int:
-            rows = transaction.execute("UPDATE queue SET due_at = ?1 WHERE held = 0 AND due_at > ?1 RETURNING lane", (now,)).fetchall()
+            changed = f"UPDATE queue SET {AT_ONCE} WHERE held = 0 AND due_at > :now RETURNING lane"  # noqa: S608 - words of ours
+            rows = transaction.execute(changed, {"now": now}).fetchall()
             self._soon(transaction, ((lane, float(now)) for lane in {lane for (lane,) in rows}))
             return len(rows)
 

@@ -1,7 +1,8 @@
 """When to try next, on a clock that no step of the wall clock moves.
 
-Intervals grow from `first_s` by FACTOR to `most_s`, each spread by a tenth, so that letters refused together do not come back
-together. A letter is given up after it was made to wait `give_up_s` in all, by its own intervals (`item`: `waited_s`).
+A letter waits as long again as it has waited: intervals double from `first_s` to `most_s`, each spread by a tenth, so that
+letters refused together do not come back together. It is given up after it was made to wait `give_up_s` in all, by its own
+intervals (`item`: `waited_s`); one that somebody cuts short counts as long as it was, and makes the next one no longer.
 
 The queue's clock (`Ticks`) starts at the wall clock's reading, or at the newest instant on the card where that is later (a
 board without a clock chip wakes in 1970), and from then on follows the monotonic clock. So what was due stays due in order;
@@ -15,7 +16,6 @@ from random import Random
 
 from appliance.mail.clock import Clock
 
-FACTOR = 2.0
 SPREAD = 0.1
 
 
@@ -28,9 +28,9 @@ class Intervals:
     give_up_s: float = 5 * 86_400.0
     warn_s: float = 4 * 3600.0
 
-    def after(self, tries: int, random: Random) -> float:
-        """How long to wait after so many attempts (at least one)."""
-        plain = min(self.first_s * FACTOR ** min(tries - 1, 64), self.most_s)
+    def after(self, waited_s: float, random: Random) -> float:
+        """How long to wait after an attempt that came when the letter had waited so long."""
+        plain = min(self.first_s + waited_s, self.most_s)
         return plain * random.uniform(1 - SPREAD, 1 + SPREAD)
 
     @property

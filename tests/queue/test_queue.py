@@ -285,3 +285,21 @@ async def test_what_comes_while_a_lane_is_looked_at_is_not_overlooked(tmp_path: 
         await queue.look("far.example")
         following = queue.lanes.next()
         assert following is not None and following[1] <= queue.now()
+
+
+@pytest.mark.parametrize("hand", ["flush", "retry"])
+async def test_an_impatient_person_brings_no_letter_back_early_and_none_later(hand: str, tmp_path: Path) -> None:
+    async with opened(tmp_path) as (rooms, queue):
+        await accept(rooms, queue, "abc", "bob@far.example")
+        clock: HandClock = rooms.family.clock  # type: ignore[assignment]
+        for _ in range(200):
+            (item,) = await queue.due("far.example", 10)
+            await attempt(rooms, queue, item, LATER)
+            clock.forward(10)
+            await (queue.flush() if hand == "flush" else queue.retry("abc"))
+            await trio.lowlevel.checkpoint()
+        (item,) = await queue.due("far.example", 10)
+        assert item.tries == 200 and 1900 <= item.waited_s + item.interval_s <= 2000
+        settlement = queue.judge(item, (LATER,), (MEETING,))
+        assert settlement.kept and not settlement.ended
+        assert 0.9 * 2200 <= settlement.wait_s <= 1.1 * 2300, "as long again as it has waited"

@@ -9,10 +9,11 @@ from tests.support.clock import HandClock
 
 def test_intervals_grow_to_the_longest_and_are_spread() -> None:
     intervals, random = Intervals(first_s=300, most_s=14_400), Random(1)
-    middles = [sum(intervals.after(tries, random) for _ in range(200)) / 200 for tries in range(1, 12)]
+    middles = [sum(intervals.after(300 * (2**tries - 1), random) for _ in range(200)) / 200 for tries in range(11)]
     assert abs(middles[0] - 300) < 10 and all(later >= earlier * 0.97 for earlier, later in pairwise(middles))
+    assert all(abs(later / earlier - 2) < 0.05 for earlier, later in pairwise(middles[:5])), "they double"
     assert abs(middles[-1] - 14_400) < 300
-    spread = {intervals.after(3, random) for _ in range(50)}
+    spread = {intervals.after(900, random) for _ in range(50)}
     assert len(spread) == 50 and max(spread) <= 1200 * (1 + SPREAD) and min(spread) >= 1200 * (1 - SPREAD)
     assert intervals.after(10**9, random) <= intervals.longest_s
 
