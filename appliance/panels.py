@@ -8,8 +8,7 @@
 | none, tried out on a terminal  | lamps and button drawn in it, on mock pins                   |
 | none                           | nothing, and nothing is loaded                               |
 
-How it fails: words of the settings nobody understands are SetupError before the house opens; everything later is a line
-of the log and a panel that does without.
+How it fails: with a line of the log, and a panel that does without. The settings' words were looked at when the file was read.
 """
 
 import signal
@@ -20,7 +19,6 @@ from typing import TYPE_CHECKING
 import trio
 
 import appliance.panel.service as service
-from appliance.mail.errors import SetupError
 from appliance.status.controls import FlushQueue, ShutDown
 from appliance.system.memory import keep_for_good
 from appliance.system.supervisor import Part
@@ -40,7 +38,6 @@ class Panel:
     """Lamps for the whole life of the process, button and console for the open house."""
 
     def __init__(self, outside: "Outside", settings: "PanelSettings", *, simulated: bool = False) -> None:
-        """Raises SetupError."""
         self._outside, self._settings = outside, settings
         self._simulated = simulated and not (settings.lamps or settings.button)
         self._lights: Lights | None = None
@@ -48,17 +45,14 @@ class Panel:
         """The house was closed at the box itself: the lamps stay until the plug is pulled."""
         if self._simulated or not service.has_lamps(settings.lamps):
             return
-        try:
-            self._lights = service.lights(
-                outside.board,
-                settings.lamps,
-                night=settings.night,
-                night_percent=settings.night_percent,
-                clock=outside.clock,
-                say=outside.journal.say,
-            )
-        except ValueError as error:
-            raise SetupError(f"The settings of the panel are not right: {error}", "See: pillarbox settings example") from error
+        self._lights = service.lights(
+            outside.board,
+            settings.lamps,
+            night=settings.night,
+            night_percent=settings.night_percent,
+            clock=outside.clock,
+            say=outside.journal.say,
+        )
 
     async def lights(self) -> None:
         """Until cancelled; nothing that happens to a lamp leaves this."""

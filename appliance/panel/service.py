@@ -1,11 +1,11 @@
 """The panel as the house and its commands start it: lamps, the button, the serial console, the simulator, the card.
 
 Every function loads what it needs when it is called, so that a box without hardware carries nothing of it. The lamps
-begin before the database opens and end last; button and console are parts of the house. Settings' words that nobody
-understands are ValueError with a sentence; a port or pin that does not answer never disturbs mail.
+begin before the database opens and end last; button and console are parts of the house. The settings' words have passed
+`wrong_words`; a port or pin that does not answer never disturbs mail.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -28,13 +28,32 @@ LAST_S = 2.0
 """What a far end that does not read may hold up the end of the house."""
 
 
+def wrong_words(lamps: Sequence[str], night: str, button: str) -> Iterator[tuple[str, str]]:
+    """(the setting, a sentence) of every word in them that nobody understands."""
+    from .fitting import parse_lamp, parse_lamps
+    from .lights import parse_night
+
+    try:
+        parse_lamps(lamps)
+    except ValueError as fault:
+        yield "lamps", str(fault)
+    else:
+        wishes = map(parse_lamp, lamps)
+        if button in {pin for wish in wishes if wish.kind != "board" for pin in wish.pins}:
+            yield "button", f"The pin {button} is a lamp's."
+    try:
+        parse_night(night)
+    except ValueError as fault:
+        yield "night", str(fault)
+
+
 def has_lamps(lamps: Sequence[str]) -> bool:
     """Is there anything to light: lamps of the settings, or one of the board's own?"""
     return bool(lamps or usual())
 
 
 def lights(board: "Pictures", lamps: Sequence[str], *, night: str, night_percent: int, clock: "HouseClock", say: "Say") -> "Lights":
-    """The lamps' part, to be run around everything else. Raises ValueError with a sentence."""
+    """The lamps' part, to be run around everything else."""
     from .fitting import fit, from_thread, parse_lamps
     from .lights import Lights, Options, parse_night
 

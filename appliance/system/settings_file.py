@@ -123,6 +123,11 @@ def _check(tree: dict[str, Any], lines: dict[KeyPath, int], name: str) -> Settin
         )
     for number, key, problem, remedy in relay_faults(made.get("relay", ())):
         faults.append(Fault(lines.get(("relay", number, key), lines.get(("relay", number), 0)), f'"relay.{key}" {problem}', remedy))
+    if panel := made.get("panel"):
+        from appliance.panel.service import wrong_words
+
+        for key, sentence in wrong_words(panel.lamps, panel.night, panel.button):
+            faults.append(Fault(lines.get(("panel", key), 0), f'"panel.{key}": {sentence}', "See: pillarbox settings example"))
     if faults:
         raise SettingsError(name, tuple(sorted(faults, key=lambda fault: fault.line)))
     return Settings(**made)

@@ -32,6 +32,14 @@ def test_relays_are_read_and_everything_wrong_with_them_is_told_with_its_line() 
     assert faults("relay = 3\n")[0][1].startswith('"relay" can stand several times.')
 
 
+def test_words_of_the_panel_that_nobody_understands_have_their_line() -> None:
+    told = faults('[panel]\nlamps = ["led:17", "candle:1"]\nnight = "25:00-6"\n')
+    assert [line for line, _ in told] == [2, 3] and "candle:1" in told[0][1] and "22:00-06:30" in told[1][1]
+    taken = (3, '"panel.button": The pin 6 is a lamp\'s. See: pillarbox settings example')
+    assert faults('[panel]\nlamps = ["rgb:5,6,13"]\nbutton = "6"\n') == [taken]
+    assert parse(b'[panel]\nlamps = "board:6"\nbutton = "6"\nnight = ""\n', "x").panel.button == "6"
+
+
 def test_an_empty_file_is_the_defaults() -> None:
     assert parse(b"", "x.toml") == Settings()
 
