@@ -10,6 +10,7 @@ from .stream import Stream
 
 GREETING_OCTETS = 512
 
+
 async def dial(address: str, port: int, *, timeout_s: float, protocol: str = "smtp") -> Stream:
     """A connection to an address (no name) within `timeout_s`."""
     family = trio.socket.AF_INET6 if ":" in address else trio.socket.AF_INET
