@@ -27,6 +27,7 @@ from appliance.accounts.people import Accounts
 from appliance.database.database import Database
 from appliance.database.migrations import is_outdated
 from appliance.mail.errors import SetupError
+from appliance.mail.limits import MB
 from appliance.outgoing import Outgoing
 from appliance.panels import Panel
 from appliance.protocol.imap.bodystructure import make_describe
@@ -45,7 +46,7 @@ from appliance.system.machine import Machine
 from appliance.system.memory import keep_for_good
 from appliance.system.notify import Notifier
 from appliance.system.settings import Settings
-from appliance.system.supervisor import Part, Supervisor
+from appliance.system.supervisor import Ending, Part, Supervisor
 
 if TYPE_CHECKING:
     from appliance.hands import Hands
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MB = 1_000_000
 AGAIN = 75
 """What `serve` returns for a house that is to begin anew: a temporary failure (sysexits.h), where nobody begins it."""
 HASHES_AT_ONCE = 2
@@ -184,7 +184,7 @@ def _hands(
     *,
     running: bool,
     renewed: Callable[[], object] | None = None,
-    stop: Callable[[bool], None] | None = None,
+    stop: Callable[[Ending], None] | None = None,
 ) -> "Hands":
     from appliance.hands import Hands
 
@@ -228,16 +228,16 @@ async def _house(data: Path, settings: Settings, welcome: bool) -> bool:
         around.start_soon(outside.journal.run)
         around.start_soon(panel.lights)
         async with open_rooms(data, settings, outside) as rooms:
-            again = await _opened_house(rooms, panel, welcome)
+            ending = await _opened_house(rooms, panel, welcome)
         outside.board.publish(HouseState("stopped"))
-        if not again:
-            await panel.farewell()
+        if ending is not Ending.AGAIN:
+            await panel.farewell(stays=ending is Ending.AT_THE_BOX)
         around.cancel_scope.cancel()
-    return again
+    return ending is Ending.AGAIN
 
 
-async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> bool:
-    """Until it is told to stop; whether to begin again."""
+async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> Ending:
+    """Until it is told to stop, and how it was."""
     settings = rooms.settings
     if settings.house.domain:
         await rooms.accounts.ensure_domain(settings.house.domain)
@@ -253,12 +253,8 @@ async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> bool:
         """The one pair of hands, made when somebody first needs it."""
         return _hands(rooms, outgoing, running=True, renewed=tls.reload, stop=stop)
 
-    again = False
-
-    def stop(begin_again: bool) -> None:
-        nonlocal again
-        again, panel.stays = begin_again, not begin_again
-        supervisor.stop()
+    def stop(ending: Ending) -> None:
+        supervisor.stop(ending)
 
     control = ControlServer(rooms.directory, hands, rooms.journal.say)
 
@@ -303,7 +299,7 @@ async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> bool:
         print("ready", flush=True)
 
     await supervisor.run(on_ready=ready)
-    return again
+    return supervisor.ending
 
 
 def _standing(run: Callable[[], Awaitable[object]]) -> Callable[..., Awaitable[object]]:

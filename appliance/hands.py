@@ -10,8 +10,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from appliance.mail.errors import SetupError
+from appliance.mail.limits import MB
 from appliance.status import controls
 from appliance.status.controls import Answer
+from appliance.system.supervisor import Ending
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from appliance.store.transfer import ImportSession
     from appliance.system.certificates import OwnCertificates
 
-MB = 1_000_000
 
 
 class Hands:
@@ -48,7 +49,7 @@ class Hands:
         outgoing: "Outgoing",
         admin: "Admin",
         journal: "Journal",
-        stop: "Callable[[bool], None] | None" = None,
+        stop: Callable[[Ending], None] | None = None,
     ) -> None:
         self._data = data
         self._database = database
@@ -274,25 +275,25 @@ class Hands:
         await self._admin.set(password)
         return Answer("The serial console asks for this admin password now." + _told(facts), facts)
 
-    def _close(self, *, again: bool) -> None:
+    def _close(self, ending: Ending) -> None:
         if self._stop is None:
             raise SetupError("No house is running.", "Start it with: pillarbox serve")
-        self._stop(again)
+        self._stop(ending)
 
     async def shut_down(self, request: controls.ShutDown) -> Answer:
-        self._close(again=False)
+        self._close(Ending.AT_THE_BOX)
         return Answer("The house is closing. Wait until the lamps say that the plug may be pulled.")
 
     async def restart(self, request: controls.Restart) -> Answer:
-        self._close(again=True)
+        self._close(Ending.AGAIN)
         return Answer("The house is closing and begins again in a moment.")
 
     async def check_network(self, request: controls.CheckNetwork) -> Answer:
-        from appliance.system.door_check import check, findings_text
+        from appliance.system.door_check import at, check, findings_text
 
         if self._board is None:
             raise SetupError("No house is running.", "Start it with: pillarbox serve")
-        found = [*await check(self._board.snapshot().listeners), *await self._outgoing.look()]
+        found = await check([*map(at, self._board.snapshot().listeners), *self._outgoing.looks()])
         return Answer(findings_text(found), {"findings": [asdict(one) for one in found]})
 
     # --- certificate -----------------------------------------------------------------------------

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from appliance.network.resolver import Resolver
     from appliance.queue.item import Item
     from appliance.system.dns_advice import Facts as DnsFacts
-    from appliance.system.door_check import Finding
+    from appliance.system.door_check import Finding, Look
     from appliance.system.settings import RelaySettings
 
 USUAL = {2525: 25, 2587: 587, 2465: 465, 2143: 143, 2993: 993, 2110: 110, 2995: 995}
@@ -162,23 +162,26 @@ class Outgoing:
 
     # --- the line --------------------------------------------------------------------------------
 
-    async def look(self) -> "list[Finding]":
-        """The way out, looked at now: each relay, then the line itself where letters may leave straight."""
+    def looks(self) -> "list[Look]":
+        """The way out, to be looked at now: each relay, and the line itself."""
+        return [*(partial(self._look_at_relay, relay) for relay in self.routes.relays()), self._look_at_line]
+
+    async def _look_at_relay(self, relay: Relay) -> "Finding":
         from appliance.system.door_check import Finding, knock
 
-        found = []
-        for relay in self.routes.relays():
-            what = f"relay        {relay.name}, {relay.host}:{relay.port}"
-            hosts = await self.hosts().relay(relay.host)
-            if isinstance(hosts, Outcome):
-                found.append(Finding(what, "closed", hosts.text))
-            else:
-                found.append(await knock(what, hosts[0].addresses[0], relay.port, tls=relay.security == "tls", says=b"220"))
+        where, hosts = f"{relay.name}, {relay.host}:{relay.port}", await self.hosts().relay(relay.host)
+        if isinstance(hosts, Outcome):
+            return Finding("relay", where, "closed", hosts.text)
+        return await knock("relay", where, hosts[0].addresses[0], relay.port, tls=relay.security == "tls", says=b"220")
+
+    async def _look_at_line(self) -> "Finding":
+        """Knocks outside only where letters may leave straight."""
+        from appliance.system.door_check import Finding
+
         settings = self._rooms.settings.sending
-        if settings.check_line and settings.direct != "never":
-            await self.line.look()
-        state = {"blocked": "closed"}.get(self.line.port_25, self.line.port_25)
-        return [*found, Finding("way out     ", state, sentence(self.line.port_25, self.routes.route))]
+        port_25 = await self.line.look() if settings.check_line and settings.direct != "never" else self.line.port_25
+        state = "closed" if port_25 == "blocked" else port_25
+        return Finding("way out", "", state, sentence(port_25, self.routes.route))
 
     def _line_changed(self, port_25: str) -> None:
         was, self.routes.line_closed = self.routes.line_closed, port_25 == "blocked"

@@ -41,8 +41,6 @@ class Panel:
         self._outside, self._settings = outside, settings
         self._simulated = simulated and not (settings.lamps or settings.button)
         self._lights: Lights | None = None
-        self.stays = False
-        """The house was closed at the box itself: the lamps stay until the plug is pulled."""
         if self._simulated or not service.has_lamps(settings.lamps):
             return
         self._lights = service.lights(
@@ -64,13 +62,13 @@ class Panel:
             except Exception as fault:  # the guard around lamps: mail goes on in the dark
                 self._outside.journal.say(f"The lamps are given up: {fault!r}")
 
-    async def farewell(self) -> None:
-        """The cable is told that all is closed; after a shutdown at the box the lamps say so too, until a signal ends the process."""
+    async def farewell(self, *, stays: bool) -> None:
+        """The cable is told that all is closed; where the house `stays`, the lamps say so too until a signal ends the process."""
         if self._settings.console:
             await service.last_words(self._settings.console, self._settings.console_baud, CLOSED)
-        if self.stays:
+        if stays:
             self._outside.journal.say(CLOSED)
-        if self.stays and self._lights is not None:
+        if stays and self._lights is not None:
             with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
                 async for _ in signals:
                     return

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from appliance.accounts.sending import Sending
+from appliance.mail.limits import MB
 from appliance.network.listener import Listeners
 from appliance.network.listener import Options as ListenerOptions
 from appliance.network.sockets import Endpoint, handed_doors
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from appliance.network.stream import Stream
     from appliance.outgoing import Outgoing
 
-MB = 1_000_000
 
 
 async def certificate_of(rooms: "Rooms") -> ServerTls:

@@ -5,8 +5,7 @@ from typing import Any
 
 from appliance.database.check import check as look
 from appliance.mail.errors import SetupError
-
-MB = 1_000_000
+from appliance.mail.limits import MB
 
 
 def check(words: Any) -> int:

@@ -1,5 +1,8 @@
 """Every octet, count and seconds limit in one table, each with its reason or RFC section."""
 
+MB = 1_000_000
+"""A megabyte as settings and people count it."""
+
 # --- letters ---------------------------------------------------------------------------------
 MESSAGE_OCTETS = 150 * 2**20
 """Largest letter taken in by default; a 100 MB attachment in base64 fits (RFC 1870)."""

@@ -6,7 +6,7 @@ of the house; a lamp that does not answer is left out with a sentence, and the o
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +62,8 @@ def parse_lamps(lamps: Iterable[str], root: Path = LEDS) -> tuple[Wish, ...]:
     pins = [(wish.kind == "board", pin) for wish in wishes for pin in wish.pins]
     if len(pins) != len(set(pins)):
         raise ValueError("Two lamps have the same pin.")
-    if wishes:
-        return wishes
-    own = usual(root)
-    spare = (Wish("board", (name,), shown_by(TROUBLE), borrowed=True) for name in own[1:])
-    return (*(Wish("board", (name,)) for name in own[:1]), *spare)
+    own = [Wish("board", (name,)) for name in usual(root)]
+    return wishes or (*own[:1], *(replace(spare, shows=shown_by(TROUBLE), borrowed=True) for spare in own[1:]))
 
 
 def from_thread(say: Callable[[str], object]) -> Callable[[str], None]:

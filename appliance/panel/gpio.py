@@ -42,9 +42,10 @@ def factory_or_usual(factory: Any = None) -> Any:
     os.environ.setdefault("LG_WD", _scratch())
     from gpiozero import Device  # type: ignore[import-untyped]
 
-    with _directory_of_its_own(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # each driver that is not there is one warning on stderr
-        Device.ensure_pin_factory()
+    if Device.pin_factory is None:
+        with _directory_of_its_own(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # each driver that is not there is one warning on stderr
+            Device.ensure_pin_factory()
     return Device.pin_factory
 
 

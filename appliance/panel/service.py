@@ -30,15 +30,14 @@ LAST_S = 2.0
 
 def wrong_words(lamps: Sequence[str], night: str, button: str) -> Iterator[tuple[str, str]]:
     """(the setting, a sentence) of every word in them that nobody understands."""
-    from .fitting import parse_lamp, parse_lamps
+    from .fitting import parse_lamps
     from .lights import parse_night
 
     try:
-        parse_lamps(lamps)
+        wishes = parse_lamps(lamps)
     except ValueError as fault:
         yield "lamps", str(fault)
     else:
-        wishes = map(parse_lamp, lamps)
         if button in {pin for wish in wishes if wish.kind != "board" for pin in wish.pins}:
             yield "button", f"The pin {button} is a lamp's."
     try:

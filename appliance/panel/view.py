@@ -59,6 +59,11 @@ class View:
     def take(self, answer: Answer) -> None:
         self.answer = answer
 
+    @property
+    def wanting(self) -> str:
+        """Why the answer it needs cannot be shown; "" when it can."""
+        return self.trouble or ("One moment ..." if self.needs is not None and self.answer is None else "")
+
     def body(self, s: Snapshot, d: "Dialogue") -> list[Line]:
         raise NotImplementedError
 
@@ -115,8 +120,8 @@ class ListView(View):
         self._key = items[self.selected].key if items else ""
 
     def body(self, s: Snapshot, d: "Dialogue") -> list[Line]:
-        if self.needs is not None and (self.trouble or self.answer is None):
-            return [line(self.trouble or "One moment ...")]
+        if self.wanting:
+            return [line(self.wanting)]
         groups = self.groups(s)
         self._settle(screens_lists.items_of(groups))
         return screens_lists.list_body(groups, self.selected)

@@ -188,7 +188,7 @@ class Certificates(ScrollView):
         return s.certificate
 
     def _lines(self, s: Snapshot) -> list[str]:
-        return screens_facts.certificates(s, self.trouble or (self.answer.text if self.answer else "One moment ..."))
+        return screens_facts.certificates(s, self.wanting or (self.answer.text if self.answer else ""))
 
     def length(self, d: "Dialogue") -> int:
         return len(self._lines(d.board.snapshot()))
@@ -234,8 +234,8 @@ class Logs(ScrollView):
             self.offset = min(self.offset + new, max(0, len(self._lines) - BODY))
 
     def body(self, s: Snapshot, d: "Dialogue") -> list[Line]:
-        if self.trouble or self.answer is None:
-            return [line(self.trouble or "One moment ...")]
+        if self.wanting:
+            return [line(self.wanting)]
         return screens_facts.logs(self._lines, self.offset, self.side)
 
     def press(self, d: "Dialogue", key: str) -> bool:

@@ -195,7 +195,7 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class CheckNetwork:
-    """Knock at every door of the house, and look whether letters get out. Takes up to half a minute."""
+    """Knock at every door of the house, and look whether letters get out. Takes up to a minute."""
 
 
 @dataclass(frozen=True, slots=True)

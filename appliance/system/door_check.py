@@ -1,10 +1,10 @@
-"""Is somebody there? Knocks at the house's own doors as a mail program would, TLS where the door begins so, and hears the greeting.
+"""Is somebody there? Knocks as a mail program would, TLS where the door begins so, and hears the greeting.
 
 What only the world can tell is said, not guessed: whether a router lets it in. How it fails: a door that does not answer is
 a finding with the reason.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -30,34 +30,45 @@ class Finding:
     """`state` is "open", "closed" or "unknown"; `text` is the reason, or more about it."""
 
     what: str
+    where: str
     state: str
     text: str = ""
 
 
-async def knock(what: str, address: str, port: int, *, tls: bool = False, says: bytes = b"") -> Finding:
-    """One door: open when it greets with `says`."""
+Look = Callable[[], Awaitable[Finding]]
+
+
+async def knock(what: str, where: str, address: str, port: int, *, tls: bool, says: bytes) -> Finding:
+    """One server: open when it greets with `says`."""
     try:
         greeting = await hear_greeting(address, port, timeout_s=PATIENCE_S, tls=tls)
     except PeerError as trouble:
-        return Finding(what, "closed", f"{trouble}.")
-    return Finding(what, "open") if greeting and greeting.startswith(says) else Finding(what, "closed", "It does not greet as it should.")
+        return Finding(what, where, "closed", f"{trouble}.")
+    if not greeting.startswith(says):
+        return Finding(what, where, "closed", "It does not greet as it should.")
+    return Finding(what, where, "open")
 
 
-async def check(doors: Sequence[ListenerFacts]) -> list[Finding]:
-    """Every door of the house, all at once; in their order."""
+def at(door: ListenerFacts) -> Look:
+    """Knocks at a door of the house."""
+    says, tls = GREETINGS[door.protocol], door.protocol in TLS_FIRST
+    return partial(knock, door.protocol, door.where, LOOPBACK.get(door.host, door.host), door.port, tls=tls, says=says)
+
+
+async def check(looks: Sequence[Look]) -> list[Finding]:
+    """All at once: a silent server holds up none of the others. In their order."""
     found: dict[int, Finding] = {}
 
-    async def one(number: int, door: ListenerFacts) -> None:
-        says, tls = GREETINGS.get(door.protocol, b""), door.protocol in TLS_FIRST
-        found[number] = await knock(f"{door.protocol:<12} {door.where}", LOOPBACK.get(door.host, door.host), door.port, tls=tls, says=says)
+    async def one(number: int, look: Look) -> None:
+        found[number] = await look()
 
     async with trio.open_nursery() as nursery:
-        for number, door in enumerate(doors):
-            nursery.start_soon(partial(one, number, door))
-    return [found[number] for number in range(len(doors))]
+        for number, look in enumerate(looks):
+            nursery.start_soon(one, number, look)
+    return [found[number] for number in range(len(looks))]
 
 
 def findings_text(findings: Sequence[Finding]) -> str:
     """For people, a line each."""
-    rows = [f"{one.state:<8} {one.what}" + (f"   {one.text}" if one.text else "") for one in findings]
+    rows = [f"{one.state:<8} {one.what:<12} {one.where}   {one.text}".rstrip() for one in findings]
     return "\n".join((*rows, "", OUTSIDE))

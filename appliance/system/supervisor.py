@@ -6,7 +6,8 @@
 | starting | a part fails before it stood   | stopped  | the others are cancelled, last first; its error is raised           |
 | starting | SIGTERM, SIGINT                | draining | as from ready, with the parts that stand                            |
 | ready    | a part crashes or just returns | ready    | PartCrashed; again after a pause that doubles; PartRunning          |
-| ready    | SIGTERM, SIGINT, `stop()`      | draining | STOPPING=1; each part drained and ended, the one started last first |
+| ready    | SIGTERM, SIGINT, `stop()`      | draining | STOPPING=1, or RELOADING=1 before it begins again (sd_notify(3));   |
+|          |                                |          | each part drained and ended, the one started last first             |
 | ready    | SIGHUP                         | ready    | `on_hangup` (certificates are read again)                           |
 | draining | a part crashes                 | draining | it stays down                                                       |
 | draining | all parts ended                | stopped  | `run` returns; HouseState is whoever closes the rest's to say       |
@@ -20,6 +21,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 import trio
 
@@ -38,6 +40,14 @@ JITTER = 0.3
 """A pause is stretched by up to this part, so that parts that fell together do not rise together."""
 DRAIN_S = 20.0
 """Longest a part may take to drain and end before it is cancelled; systemd's TimeoutStopSec must exceed the sum."""
+
+
+class Ending(Enum):
+    """How the house was told to end; the last word counts, so that a signal is never overruled by what was asked before it."""
+
+    SIGNAL = "signal"
+    AT_THE_BOX = "at the box"
+    AGAIN = "again"
 
 
 @dataclass(slots=True)
@@ -95,9 +105,11 @@ class Supervisor:
         self._running: list[_Running] = []
         self._stop = trio.Event()
         self._now = trio.Event()
+        self.ending = Ending.SIGNAL
 
-    def stop(self) -> None:
+    def stop(self, ending: Ending = Ending.SIGNAL) -> None:
         """Drain and end; the second call ends at once."""
+        self.ending = ending
         (self._now if self._stop.is_set() else self._stop).set()
 
     async def run(self, *, signals: bool = True, on_ready: Callable[[], object] | None = None) -> None:
@@ -117,7 +129,7 @@ class Supervisor:
                     house.start_soon(self._beat)
                 await self._stop.wait()
             self._board.publish(HouseState("draining"))
-            self._notifier.tell("STOPPING=1")
+            self._notifier.tell("RELOADING=1" if self.ending is Ending.AGAIN else "STOPPING=1")
             await self._end_all(at_once=failure is not None)
             house.cancel_scope.cancel()
         if failure is not None:

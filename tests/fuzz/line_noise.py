@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from tests.fuzz.machine import Outcome
 from tests.support.cable import Cable
-from tests.support.house import House
+from tests.support.house import House, pillarbox
 from tests.support.vt100 import Vt100Screen
 from tests.support.wire import Imap, Smtp
 
@@ -43,6 +43,10 @@ def shake(house: House, cable: Cable, *, seconds: float, seed: int) -> Outcome:
             if took_s > PATIENCE_S:
                 outcome.faults.append(f"letter {outcome.sessions} took {took_s:.1f} s (seed {seed})\n")
         time.sleep(0.002)
+    if "phase=draining" in house.log.read_text(errors="replace"):
+        outcome.faults.append(f"the house was closed by noise, without the password (seed {seed})\n")
+    if len(pillarbox("person", "list", data=house.data).stdout.splitlines()) != 1:
+        outcome.faults.append(f"noise changed who lives here, without the password (seed {seed})\n")
     if not _works(cable):
         outcome.faults.append(f"the console did not come back (seed {seed})\n")
     return outcome

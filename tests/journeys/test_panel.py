@@ -3,6 +3,7 @@
 import os
 import signal
 import smtplib
+import socket
 import sys
 import time
 from contextlib import suppress
@@ -127,8 +128,11 @@ os.execv(sys.executable, [sys.executable, "-m", "appliance", *sys.argv[2:]])
 """
 
 
-def test_doors_that_systemd_holds_go_on_to_the_house_that_begins_again(tmp_path: Path) -> None:
+def test_doors_that_systemd_holds_go_on_to_the_house_that_begins_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (port,) = free_ports(1)
+    told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    told.bind(str(tmp_path / "notify"))
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     command = [sys.executable, "-c", AS_SYSTEMD, str(port)]
     with House(new_data(tmp_path / "data"), protocols=("imap",), command=command) as house:
         for _ in range(2):
@@ -140,7 +144,12 @@ def test_doors_that_systemd_holds_go_on_to_the_house_that_begins_again(tmp_path:
             else:
                 pytest.fail("nobody is served any more")
         logged(house, "phase=stopped", times=2)
+        logged(house, "phase=ready", times=3)
         assert house.process and house.process.poll() is None
+        assert house.stop() == 0
+    heard = [told.recv(100).decode() for _ in range(6)]
+    told.close()
+    assert heard == ["READY=1", "RELOADING=1", "READY=1", "RELOADING=1", "READY=1", "STOPPING=1"], "no end in between"
 
 
 def test_pins_and_ports_that_are_not_there_disturb_no_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import trio
 
 from appliance.status.snapshot import ListenerFacts
 from appliance.system import door_check
-from appliance.system.door_check import OUTSIDE, check, findings_text
+from appliance.system.door_check import OUTSIDE, at, check, findings_text
 from tests.support.certificates import make_certificates
 from tests.support.house import free_ports
 
@@ -57,7 +57,7 @@ async def test_every_kind_of_door(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             await door(nursery, "smtp", says(b"")),
         ]
         with trio.fail_after(10):
-            found = await check(doors)
+            found = await check([at(one) for one in doors])
         nursery.cancel_scope.cancel()
     assert [one.state for one in found] == ["open", "open", "closed", "closed", "closed", "closed", "closed"]
     text = findings_text(found).splitlines()
@@ -69,6 +69,6 @@ async def test_a_door_at_every_address_is_knocked_at_here() -> None:
     async with trio.open_nursery() as nursery:
         (listener,) = await nursery.start(partial(trio.serve_tcp, says(b"220 box\r\n"), 0, host="0.0.0.0"))
         port = listener.socket.getsockname()[1]
-        (found,) = await check([ListenerFacts("smtp", "0.0.0.0", port, "")])
+        (found,) = await check([at(ListenerFacts("smtp", "0.0.0.0", port, ""))])
         nursery.cancel_scope.cancel()
-    assert found.state == "open" and f"0.0.0.0:{port}" in found.what
+    assert found.state == "open" and found.where == f"0.0.0.0:{port}"

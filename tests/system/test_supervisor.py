@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 import trio
+import trio.lowlevel
 
 from appliance.mail.errors import SetupError
 from appliance.status.board import Board
 from appliance.status.events import Event, HouseState, PartCrashed, PartRunning
 from appliance.system.notify import Notifier
-from appliance.system.supervisor import Part, Supervisor
+from appliance.system.supervisor import Ending, Part, Supervisor
 from tests.support.clock import HandClock
 
 
@@ -308,6 +309,21 @@ async def test_systemd_is_told(manager: "tuple[socket.socket, str]", autojump_cl
         assert "WATCHDOG=1" in words(heard)
         rig.supervisor.stop()
     assert words(heard)[-1] == "STOPPING=1"
+
+
+async def test_a_house_that_begins_again_is_no_end_to_systemd_and_a_signal_has_the_last_word(
+    manager: "tuple[socket.socket, str]", autojump_clock: trio.abc.Clock
+) -> None:
+    heard, address = manager
+    for endings, told in (((Ending.AGAIN,), "RELOADING=1"), ((Ending.AGAIN, Ending.SIGNAL), "STOPPING=1")):
+        rig = Rig(notifier=Notifier({"NOTIFY_SOCKET": address}))
+        rig.build(rig.part("writer"))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(rig.run_only)
+            await trio.sleep(1)
+            for ending in endings:
+                rig.supervisor.stop(ending)
+        assert words(heard) == ["READY=1", told] and rig.supervisor.ending is endings[-1]
 
 
 async def test_an_answer_that_is_an_error_is_none(manager: "tuple[socket.socket, str]", autojump_clock: trio.abc.Clock) -> None:
