@@ -56,17 +56,17 @@ clean:           ## forget .venv and what tools left behind
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Pillarbox needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.13"; exit 2; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	@$(PYTHON) -P -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "This Python cannot make a private environment. On Debian: apt install python3-venv"; exit 2; }
 	@echo "Making a private environment in $(VENV) ..."
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -P -m venv $(VENV)
 
 $(VENV)/.ready: $(VENV)/bin/python pyproject.toml requirements.lock
-	@$(BIN)/python -m pip -q --disable-pip-version-check install --no-deps --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip -q --disable-pip-version-check install --no-deps --no-build-isolation -e .
-	@PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(CURDIR)/$(VENV)/lean-code $(BIN)/python -OO -m appliance.serving compile
+	@$(BIN)/python -P -m pip -q --disable-pip-version-check install --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/python -P -m pip -q --disable-pip-version-check install --no-deps --no-build-isolation -e .
+	@PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(CURDIR)/$(VENV)/lean-code $(BIN)/python -OO -P -m appliance.serving compile
 	@touch $@
 
 $(VENV)/.tests-ready: $(VENV)/.ready requirements-test.lock
-	@$(BIN)/python -m pip -q --disable-pip-version-check install --no-deps --require-hashes -r requirements-test.lock
+	@$(BIN)/python -P -m pip -q --disable-pip-version-check install --no-deps --require-hashes -r requirements-test.lock
 	@touch $@

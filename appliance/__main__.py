@@ -1,6 +1,14 @@
-"""`python -m appliance` and the command `pillarbox`: hands the rooms of floor 7 to the words of floor 6."""
+"""`python -m appliance` and the command `pillarbox`: hands the rooms of floor 7 to the words of floor 6.
+
+`python -m` puts the current folder first in the module path (without -P). It is taken out before anything else is
+imported: a folder somebody else may write to must not lend its `trio.py` to a command, least of all to root's.
+"""
 
 import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    del sys.path[0]
+
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path

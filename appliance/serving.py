@@ -1,4 +1,4 @@
-"""The house as a fresh process of its own: `python -OO -m appliance.serving DESCRIPTOR`.
+"""The house as a fresh process of its own: `python -OO -P -m appliance.serving DESCRIPTOR`.
 
 `pillarbox serve` reads the words and settings, then becomes this by exec: same process number, same sockets from systemd,
 but without the command's own modules, without docstrings, and with an allocator told to give memory back. Measured
@@ -23,6 +23,8 @@ ALLOCATOR = (
 )
 """glibc's words (mallopt(3)): one arena, and what a large letter needed goes back at once. Other C libraries ignore them."""
 
+SAFE_PATH = {"PYTHONSAFEPATH": "1"}
+"""Nothing is imported from the current folder, which may be anybody's: not by this process, its children or its successor."""
 
 LEAN = "lean-code"
 """A directory of the private environment; `make setup` fills it."""
@@ -37,11 +39,11 @@ def become_the_house(data: Path, settings: "Settings", *, welcome: bool) -> int:
     os.write(into, packed)  # a few hundred octets: a pipe holds 64 KiB
     os.close(into)
     lean = _lean_code()
-    environment = {**dict(ALLOCATOR), **os.environ, **({"PYTHONPYCACHEPREFIX": lean} if lean else {})}
+    environment = {**dict(ALLOCATOR), **os.environ, **SAFE_PATH, **({"PYTHONPYCACHEPREFIX": lean} if lean else {})}
     options = ["-OO"] if lean else []
     sys.stdout.flush()
     try:
-        os.execve(sys.executable, [sys.executable, *options, "-m", "appliance.serving", str(out)], environment)  # noqa: S606
+        os.execve(sys.executable, [sys.executable, *options, "-P", "-m", "appliance.serving", str(out)], environment)  # noqa: S606
     except OSError:
         os.close(out)
         return _serve(words)
@@ -71,7 +73,7 @@ def _lean_code() -> str:
 
 
 def compile_lean() -> None:
-    """`python -OO -m appliance.serving compile`, with PYTHONPYCACHEPREFIX: load every module once, so that its code is kept."""
+    """`python -OO -P -m appliance.serving compile`, with PYTHONPYCACHEPREFIX: load every module once, so that its code is kept."""
     import importlib
     import pkgutil
 
@@ -96,7 +98,8 @@ def _begin_again(command: list[str]) -> None:
     from appliance.network.sockets import keep_handed
 
     keep_handed(os.environ, os.getpid())
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPYCACHEPREFIX"}  # lean code is not the command's
+    environment = {**os.environ, **SAFE_PATH}
+    environment.pop("PYTHONPYCACHEPREFIX", None)  # lean code is not the command's
     with suppress(OSError):
         os.execve(sys.executable, [sys.executable, *command], environment)  # noqa: S606
 

@@ -93,9 +93,8 @@ def migrate_in_child(path: Path, page_octets: int = PAGE_OCTETS) -> None:
     """The same in a process of its own, so that its memory is given back."""
     import subprocess
 
-    done = subprocess.run(  # noqa: S603 our own module, no shell
-        [sys.executable, "-m", "appliance.database.migrations", str(path), str(page_octets)], capture_output=True, text=True, check=False
-    )
+    words = [sys.executable, "-P", "-m", "appliance.database.migrations", str(path), str(page_octets)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603 our own module, no shell
     if done.returncode:
         raise SetupError(done.stderr.strip().rpartition("\n")[2] or "The database could not be made.")
 

@@ -138,7 +138,7 @@ class OwnCertificates:
         lists = [",".join(part) for part in (want.names, want.addresses, want.permitted)]
         words = [str(self._directory), str(now_at), str(int(trusted)), *lists]
         done = await trio.run_process(
-            [sys.executable, "-m", "appliance.system.certificates", *words], capture_stderr=True, capture_stdout=True, check=False
+            [sys.executable, "-P", "-m", "appliance.system.certificates", *words], capture_stderr=True, capture_stdout=True, check=False
         )
         if done.returncode:
             last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no reason given"]

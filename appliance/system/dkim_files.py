@@ -56,7 +56,7 @@ class DkimFiles:
         return tuple(keys)
 
     async def _make(self) -> None:
-        words = [sys.executable, "-m", "appliance.system.dkim_files", str(self._directory)]
+        words = [sys.executable, "-P", "-m", "appliance.system.dkim_files", str(self._directory)]
         done = await trio.run_process(words, capture_stderr=True, capture_stdout=True, check=False)
         if done.returncode:
             last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no reason given"]
