@@ -9,6 +9,7 @@ import sys
 if __name__ == "__main__" and not sys.flags.safe_path:
     del sys.path[0]
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +18,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from appliance.system.settings import Settings
 
+PRIVATE = 0o077
+"""The umask of the server, every command and their child processes: mail, keys and exports are the owner's alone."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
+    os.umask(PRIVATE)
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] in (["serve"], ["run"]):
         from appliance.cli.serve_words import parse_serving

@@ -136,6 +136,8 @@ async def open_rooms(data: Path, settings: Settings, outside: Outside | None = N
             board.publish(StorageTrouble(kind, text))
 
     with DataDirectory.open(data) as directory:
+        if directory.tightened:
+            journal.say(directory.tightened)
         if directory.ended_badly:
             board.publish(HouseState("recovering"))
         if is_outdated(data / "house.db"):
@@ -175,6 +177,8 @@ def people_state(accounts: Accounts) -> PeopleState:
 async def offline(data: Path) -> AsyncIterator["Controls"]:
     """The hands of a house that nobody runs, for one command."""
     async with open_rooms(data, Settings()) as rooms:
+        if rooms.directory.tightened:
+            print(f"pillarbox: {rooms.directory.tightened}", file=sys.stderr)
         yield _hands(rooms, await Outgoing.open(rooms, moving=False), running=False)
 
 

@@ -6,18 +6,26 @@
     control.sock             where commands reach the running house
     lock                     held by the kernel for whoever writes; never stale, so nobody ever has to remove it
 
+Nobody but the owner may read it: the directory is 0700 and what lies directly in it 0600 or 0700. One that is more open
+(made by somebody else, or by an earlier version) is tightened when it is opened, and a sentence says so. A directory that
+holds other directories too is a shared place: it keeps its mode, the server's own files in it are tightened all the same.
+
 Two writers on one database are two truths. `DataDirectory.open` takes the lock or raises SetupError; the kernel gives
 it back when the process ends, however it ends.
 """
 
 import fcntl
 import os
+import stat
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from appliance.mail.errors import SetupError
 
 SOCKET = "control.sock"
+DIRECTORIES = ("bodies", "certificates", "dkim")
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class InUse(SetupError):
@@ -31,6 +39,8 @@ class DataDirectory:
         self.path = path
         self.descriptor = descriptor
         self._lock = lock
+        self.tightened = ""
+        """The sentence to tell when the directory was open to other users; "" when it was not."""
 
     @classmethod
     def open(cls, path: Path) -> "DataDirectory":
@@ -51,7 +61,9 @@ class DataDirectory:
             os.close(lock)
             os.close(descriptor)
             raise InUse(f"Another Pillarbox is at work on {path}.", "Stop it first, or name another directory with --data.") from error
-        return cls(path, descriptor, lock)
+        directory = cls(path, descriptor, lock)
+        directory.tightened = _tighten(path, descriptor)
+        return directory
 
     @property
     def ended_badly(self) -> bool:
@@ -67,3 +79,32 @@ class DataDirectory:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _tighten(path: Path, descriptor: int) -> str:
+    """Take other users' rights away where there are any; the sentence to tell, or ""."""
+    with os.scandir(descriptor) as found:
+        entries = list(found)
+    others = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False) and entry.name not in (*DIRECTORIES, "lost+found")]
+    was = os.fstat(descriptor)
+    changed = False
+    for entry in entries:
+        if entry.name.startswith("house.db") or entry.name in ("lock", *DIRECTORIES):
+            changed |= _tighten_entry(entry.name, descriptor)
+    if not was.st_mode & OTHERS:
+        return ""  # what lay in it could not be reached
+    if others or was.st_mode & stat.S_ISVTX or was.st_uid != os.geteuid():
+        told = f"Other users may look into {path}; its own mail files are private. Give the server a directory of its own."
+        return told if changed else ""
+    os.fchmod(descriptor, stat.S_IMODE(was.st_mode) & ~OTHERS)
+    return f"Other users could look into {path}; now only its owner can."
+
+
+def _tighten_entry(name: str, directory: int) -> bool:
+    """Was it open to others? Never follows a symbolic link."""
+    with suppress(OSError):
+        mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
+        if mode & OTHERS and not stat.S_ISLNK(mode):
+            os.chmod(name, stat.S_IMODE(mode) & ~OTHERS, dir_fd=directory)
+            return True
+    return False
