@@ -12,7 +12,7 @@ import trio
 from appliance.mail.errors import PeerSlow
 from appliance.network.stream import Draining, Stream
 from appliance.protocol.pop3.grammar import err
-from appliance.protocol.pop3.server import Conversation, Endless, Misuse, State
+from appliance.protocol.pop3.server import Conversation, Endless, Foreign, Misuse, State
 
 from .session import Next, Session
 
@@ -64,6 +64,10 @@ class Connection:
                     continue
             if isinstance(event, Misuse | Endless):
                 await self.write(err("That is enough."))
+                await self._flush()
+                return
+            if isinstance(event, Foreign):
+                await self.write(err(event.text))
                 await self._flush()
                 return
             wrong = 0

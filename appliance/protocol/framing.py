@@ -52,6 +52,10 @@ class ReceiveBuffer:
             raise Overlong("The line is too long.")
         return self._use(end - self._at)
 
+    def peek(self, octets: int) -> bytes:
+        """The next octets, at most so many, left where they are."""
+        return bytes(self._data[self._at : self._at + octets])
+
     def exactly(self, octets: int) -> bytes | None:
         """That many octets, or None when not all of them are here."""
         return self._use(octets) if len(self) >= octets else None

@@ -2,7 +2,8 @@
 
 Replies gather until the client is waited for, so commands that came together are answered together (RFC 2920 §3.2).
 Line ends are CRLF and nothing else (RFC 5321 §2.3.8): BrokenLine for a line with a bare CR or LF, after which nothing the
-client says can be trusted. Memory: one read of the stream, one command line, the replies to it.
+client says can be trusted. ForeignClient for one that speaks HTTP or the like (`protocol.foreign`).
+Memory: one read of the stream, one command line, the replies to it.
 Fails with PeerGone (also at the end of octets), PeerSlow, Draining; Overlong for a line over its limit, which is read away.
 """
 
@@ -14,6 +15,7 @@ import trio
 from appliance.mail.errors import PeerError, PeerGone, PeerSlow
 from appliance.mail.limits import AUTH_LINE_OCTETS, CLOSE_S, READ_OCTETS
 from appliance.mail.reply import Reply
+from appliance.protocol.foreign import foreign_protocol, is_tls, words_for
 from appliance.protocol.framing import Overlong, ReceiveBuffer
 from appliance.protocol.smtp.data import DotStream
 from appliance.protocol.smtp.replies import encode_reply
@@ -23,12 +25,18 @@ if TYPE_CHECKING:
 
 REPLIES_OCTETS = 4096
 """Replies that gathered beyond this leave before the next command is looked at, which also gives other sessions a turn."""
+REQUEST_OCTETS = 128
+"""Of a line that is too long: enough to see an HTTP request's method."""
 THROWN_AWAY_OCTETS = 64 * 2**10
 """How much of an endless line is read away before the session ends."""
 
 
 class BrokenLine(PeerError):
     """A command line with a bare CR or LF."""
+
+
+class ForeignClient(PeerError):
+    """The client speaks another protocol."""
 
 
 class Connection:
@@ -51,10 +59,16 @@ class Connection:
         deadline = trio.current_time() + timeout_s
         try:
             while (line := self._buffer.line(AUTH_LINE_OCTETS)) is None:
+                if is_tls(self._buffer.peek(2)):  # it may never send a line end
+                    raise ForeignClient(words_for("TLS"))
                 await self._receive(deadline - trio.current_time())
         except Overlong:
+            if is_tls(self._buffer.peek(2)) or foreign_protocol(self._buffer.peek(REQUEST_OCTETS)):
+                raise ForeignClient(words_for("HTTP")) from None
             await self._throw_line_away(deadline)
             raise
+        if foreign := foreign_protocol(line):
+            raise ForeignClient(words_for(foreign))
         if line[-2:] != b"\r\n" or line.find(b"\r", 0, -2) >= 0:
             raise BrokenLine("a bare CR or LF in a command")
         return line[:-2]

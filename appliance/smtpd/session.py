@@ -1,8 +1,9 @@
 """One client from the greeting to QUIT: lines in, commands looked up, checked and carried out (RFC 5321 §3).
 
 Promise: a session says one reply to each command, in order; it ends after QUIT, after ERRORS bad commands, after a line
-whose end is not CRLF, when a deadline passes or the house closes (421, RFC 5321 §3.8), and leaves nothing of an unfinished
-letter behind, however it ends. Raises PeerGone when the client is gone.
+whose end is not CRLF or that belongs to another protocol (an HTTP request; nothing behind it is obeyed), when a deadline
+passes or the house closes (421, RFC 5321 §3.8), and leaves nothing of an unfinished letter behind, however it ends.
+Raises PeerGone when the client is gone.
 """
 
 from contextlib import suppress
@@ -12,13 +13,14 @@ from appliance.mail.errors import MisuseError, PeerError, PeerSlow
 from appliance.mail.limits import SMTP_COMMAND_OCTETS, SMTP_LINGER_S
 from appliance.mail.reply import Reply
 from appliance.network.stream import Draining
+from appliance.protocol.foreign import is_header_field, words_for
 from appliance.protocol.framing import Overlong
 from appliance.protocol.smtp.data import DotStream
 from appliance.protocol.smtp.grammar import CommandLine, parse_command
 from appliance.protocol.smtp.server import Conversation, Event, State
 from appliance.status.events import LetterRefused
 
-from .connection import BrokenLine, Connection
+from .connection import BrokenLine, Connection, ForeignClient
 from .extension import Command, Parameter, RecipientParameter
 from .rights import judge_sending
 from .transaction import Transaction
@@ -85,6 +87,8 @@ class Session:
             await self.connection.flush()
         except BrokenLine:
             await self.goodbye(BAD_LINE_END)
+        except ForeignClient as foreign:
+            await self.goodbye(Reply(500, "5.5.2", (str(foreign),)))
         except PeerSlow:
             await self.goodbye(TOO_SLOW)
         except Draining:
@@ -106,6 +110,8 @@ class Session:
         except Overlong:
             self.answer(LONG_LINE)
             return
+        if self.conversation.state is State.GREETED and is_header_field(line):  # before EHLO: an HTTP request with a method nobody knows
+            raise ForeignClient(words_for("HTTP"))
         try:
             said = parse_command(line)
         except MisuseError:

@@ -8,6 +8,8 @@ beyond that, so that octets of a literal are never taken for a command. Messages
 A line ends with CRLF; a bare LF is taken as well, because neither CR nor LF can be part of a line (RFC 9051 §4.3), so
 no valid command changes its meaning and a person at a terminal is understood. A bare CR is a syntax error.
 
+Before login a line of another protocol (an HTTP request, a TLS hello) ends the conversation: nothing behind it is obeyed.
+
 Fails with events, not exceptions: `Refused` (answer BAD or NO and go on) and `Fatal` (say BYE). Calling a method in a
 phase that does not allow it is our own mistake and raises RuntimeError.
 """
@@ -25,6 +27,7 @@ from appliance.mail.limits import (
     LITERAL_THROWN_AWAY_OCTETS,
 )
 
+from ..foreign import foreign_tagged, is_tls, words_for
 from ..framing import Overlong, ReceiveBuffer
 from .tokens import Tokens
 
@@ -53,7 +56,7 @@ class Step(Enum):
     FILLED = auto()         # the announced octets are all in
     CONVERSE = auto()       # a command takes the lines that follow
     RESUME = auto()         # and gives them back
-    OVERFLOW = auto()       # more than we are willing to read
+    OVERFLOW = auto()       # more than we are willing to read, or octets of another protocol
 
 
 MOVES: dict[tuple[Phase, Step], Phase] = {
@@ -146,18 +149,20 @@ class NeedMore:
 Event = Command | Message | Rest | Refused | Continue | Fatal | NeedMore
 NEED_MORE = NeedMore()
 CONTINUE = Continue()
+TOO_MUCH = Fatal(b"TOOBIG", b"More octets than this server reads.")
 
 
 class Reader:
     """The octets of one client as commands. `streamed`: names of commands whose literals after the first argument are messages."""
 
-    __slots__ = ("_buffer", "_literals", "_name", "_octets", "_refused", "_remaining", "_skipped", "_streamed", "_streaming",
+    __slots__ = ("_buffer", "_fatal", "_literals", "_name", "_octets", "_refused", "_remaining", "_skipped", "_streamed", "_streaming",
                  "_tag", "_text", "phase", "signed_in", "utf8")  # fmt: skip
 
     def __init__(self, streamed: frozenset[bytes] = frozenset()) -> None:
         self._buffer = ReceiveBuffer()
         self._streamed = streamed
         self.phase = Phase.TEXT
+        self._fatal = TOO_MUCH
         self.signed_in = False
         self.utf8 = False
         self._reset()
@@ -203,7 +208,7 @@ class Reader:
             elif self.phase is Phase.SKIP:
                 event = self._skip()
             elif self.phase is Phase.ENDED:
-                event = Fatal(b"TOOBIG", b"More octets than this server reads.")
+                event = self._fatal
             else:
                 raise RuntimeError(f"phase {self.phase.name} has no events")
             if event is not None:
@@ -211,6 +216,10 @@ class Reader:
 
     def _read_line(self) -> Event | None:
         soft = IMAP_LINE_OCTETS if self.signed_in else AUTH_LINE_OCTETS
+        begins = not self._tag and self._refused is None
+        if begins and not self.signed_in and is_tls(self._buffer.peek(2)):  # it may never send a line end
+            self._foreign("TLS")
+            return None
         try:
             line = self._buffer.line(2 * soft)
         except Overlong:
@@ -221,7 +230,10 @@ class Reader:
             return NEED_MORE
         line = line[:-2] if line.endswith(b"\r\n") else line[:-1]
         self._octets += len(line)
-        if not self._tag and self._refused is None:
+        if begins:
+            if not self.signed_in and (foreign := foreign_tagged(line)):
+                self._foreign(foreign)
+                return None
             line = self._begin(line)
         if len(line) > soft:
             self._refuse(b"BAD", b"TOOBIG", b"The line is too long.")
@@ -230,6 +242,12 @@ class Reader:
             if found is not None:
                 return self._announced(line, found)
         return self._complete(line)
+
+    def _foreign(self, protocol: str) -> None:
+        """The client speaks another protocol: the conversation is over."""
+        self._buffer.clear()
+        self._fatal = Fatal(b"CLIENTBUG", words_for(protocol).encode("ascii"))
+        self._go(Step.OVERFLOW)
 
     def _begin(self, line: bytes) -> bytes:
         """Tag and name of the command; what follows them."""

@@ -9,7 +9,8 @@
 
 Octets in, events out, nothing else: `Line` is a whole line to act on, `Misuse` one to answer with -ERR. Lines may be
 pipelined (RFC 2449 §6.6). A line over its limit is one Misuse, thrown away as it comes; one that goes on beyond
-THROWN_AWAY_OCTETS is `Endless`: close. A bare LF ends a line too, as every server has it.
+THROWN_AWAY_OCTETS is `Endless`: close. A line of another protocol (an HTTP request, a TLS hello) is `Foreign`: close, and
+nothing behind it is obeyed. A bare LF ends a line too, as every server has it.
 APOP is no verb here: it needs the password itself kept on the card, and MD5 (RFC 1939 §13 calls for both).
 """
 
@@ -19,6 +20,7 @@ from enum import Flag, auto
 from appliance.mail.errors import MisuseError
 from appliance.mail.limits import AUTH_LINE_OCTETS, POP3_LINE_OCTETS
 
+from ..foreign import foreign_protocol, is_tls, words_for
 from .grammar import Command, parse_command
 
 THROWN_AWAY_OCTETS = 64 * 2**10
@@ -84,7 +86,14 @@ class Endless:
     """Close the connection: a line that never ends."""
 
 
-Event = Command | Line | Misuse | Endless
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Answer -ERR with `text` and close: the client speaks another protocol."""
+
+    text: str
+
+
+Event = Command | Line | Misuse | Endless | Foreign
 
 
 class Conversation:
@@ -122,12 +131,18 @@ class Conversation:
         if self._thrown_away:
             self._thrown_away = 0
             return Misuse("The line is too long.")
+        if foreign := foreign_protocol(line):
+            return Foreign(words_for(foreign))
         if len(line) > self.line_octets:
             return Misuse("The line is too long.")
         return self._read(line.removesuffix(b"\r"))
 
     def _unfinished(self) -> Event | None:
         self._looked_at = len(self._buffer)
+        if not self._thrown_away and is_tls(bytes(self._buffer[:2])):
+            return Foreign(words_for("TLS"))
+        if not self._thrown_away and self._looked_at > self.line_octets and foreign_protocol(bytes(self._buffer)):
+            return Foreign(words_for("HTTP"))
         if self._thrown_away or self._looked_at > self.line_octets:
             self._thrown_away += self._looked_at
             self._buffer.clear()
