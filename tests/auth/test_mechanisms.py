@@ -39,12 +39,12 @@ async def scram(
     """An honest client; the server's messages and the outcome."""
     client = ScramClient(name, password, header=header, binding=binding)
     first = await exchange.step(client.first())
-    if not isinstance(first, bytes) or first.startswith(b"e="):
-        return [first] if isinstance(first, bytes) else [], None
+    if not isinstance(first, bytes):
+        return [], None
     final = await exchange.step(client.final(first))
     if not isinstance(final, bytes):
         return [first], None
-    assert final.startswith(b"e=") or client.proves(final)
+    assert client.proves(final)
     outcome = await exchange.step(b"")
     assert not isinstance(outcome, bytes)
     return [first, final], outcome
@@ -88,8 +88,8 @@ async def test_scram_with_channel_binding(house: Family) -> None:
 async def test_somebody_between_is_found_out(house: Family) -> None:
     header = b"p=tls-server-end-point,,"
     messages, outcome = await scram(start(house, "SCRAM-SHA-256-PLUS"), "anna", "right", header, b"another certificate")
-    assert (messages[1:], outcome) == ([b"e=channel-bindings-dont-match"], None)
-    assert await scram(start(house, "SCRAM-SHA-256"), "anna", "right", b"y,,") == ([b"e=server-does-support-channel-binding"], None)
+    assert (messages[1:], outcome) == ([], None)
+    assert await scram(start(house, "SCRAM-SHA-256"), "anna", "right", b"y,,") == ([], None)
     _, outcome = await scram(start(house, "SCRAM-SHA-256", binding={}), "anna", "right", b"y,,")
     assert outcome == ANNA
 
@@ -107,7 +107,7 @@ async def test_scram_with_an_app_password(house: Family) -> None:
 async def test_scram_for_app_passwords_only(house: Family, autojump_clock: MockClock) -> None:
     house.accounts.passwords.scram_for_all = False
     messages, outcome = await scram(start(house, "SCRAM-SHA-256"), "anna", "right")
-    assert (messages[1:], outcome) == ([b"e=invalid-proof"], None)
+    assert (messages[1:], outcome) == ([], None)
 
 
 async def test_strangers_look_like_people(house: Family, autojump_clock: MockClock) -> None:
@@ -117,7 +117,7 @@ async def test_strangers_look_like_people(house: Family, autojump_clock: MockClo
         begun = trio.current_time()
         rounds = [await scram(start(house, "SCRAM-SHA-256"), name, "wrong") for _ in range(3)]
         took_s = trio.current_time() - begun
-        shapes = [(len(messages[0]), messages[0].split(b",")[2], messages[1], outcome) for messages, outcome in rounds]
+        shapes = [(len(messages[0]), messages[0].split(b",")[2], len(messages), outcome) for messages, outcome in rounds]
         assert len({messages[0].split(b",")[1] for messages, _ in rounds}) == 1
         seen.append((shapes, took_s))
         candidate = house.login.candidate(name)

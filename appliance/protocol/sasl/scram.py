@@ -4,7 +4,8 @@ States: FIRST -> SECRET -> FINAL -> PROOF -> VERDICT -> OUTCOME -> OVER; `_TURNS
 Promises: the proof is compared in constant time against every key of the name; channel binding data is compared
 octet for octet; a client that could bind but was told we cannot ("y", RFC 5802 §6) is refused, for somebody between
 us took the -PLUS away; `tls-unique` is never taken (RFC 9266 §1: broken without the extended master secret).
-A refusal that the grammar has a word for is sent as `e=...` (RFC 5802 §7); a stranger's is that of a wrong password.
+A failed exchange ends at once: RFC 5802 §5.1 lets a server leave the server-final-message (`e=...`) out, which is one round
+trip less, and many clients that get it say nothing more, so that both sides wait. Why it failed is in `Failed.reason`.
 Names and passwords are prepared by whoever keeps them; here they are UTF-8 as the client sent them.
 """
 
@@ -62,7 +63,6 @@ class Scram:
         self._without_proof = b""
         self._proof = b""
         self._secret: ScramSecret | None = None
-        self._refusal = ""
         self._key = -1
         self._signature = b""
 
@@ -136,7 +136,7 @@ class Scram:
         return WantSecret(name)
 
     def _check_binding(self, flag: bytes) -> str:
-        """The gs2-cbind-flag (RFC 5802 §6); "" when it may go on, else the word for `e=`."""
+        """The gs2-cbind-flag (RFC 5802 §6); "" when it may go on, else the word for what is wrong."""
         if flag.startswith(b"p="):
             kind = flag[2:].decode("latin-1")
             if not self._plus:
@@ -171,14 +171,11 @@ class Scram:
     def _outcome(self, message: bytes) -> Step:
         """The client has seen the server-final-message and says nothing more (RFC 4422 §3.6)."""
         self._state = State.OVER
-        if self._refusal:
-            return Failed(self._refusal)
         return Failed("SCRAM client went on after the end") if message else Proved(self._key)
 
     def _refuse(self, word: str) -> Step:
-        self._refusal = f"SCRAM {word}"
-        self._state = State.OUTCOME
-        return Challenge(b"e=" + word.encode())
+        """`word` is a server-error-value of RFC 5802 §7."""
+        return self._fail(f"SCRAM {word}")
 
     def _fail(self, reason: str) -> Step:
         self._state = State.OVER
