@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from appliance.hands import Hands
     from appliance.mail.clock import Clock
     from appliance.mail.ids import PersonId
+    from appliance.network.tls import ServerTls
     from appliance.status.controls import Controls
 
 T = TypeVar("T")
@@ -187,7 +188,7 @@ def _hands(
     outgoing: Outgoing,
     *,
     running: bool,
-    renewed: Callable[[], object] | None = None,
+    tls: "ServerTls | None" = None,
     stop: Callable[[Ending], None] | None = None,
 ) -> "Hands":
     from appliance.hands import Hands
@@ -198,7 +199,7 @@ def _hands(
         accounts=rooms.accounts,
         store=rooms.store,
         certificates=rooms.certificates,
-        renewed=renewed,
+        tls=tls,
         board=rooms.board if running else None,
         outgoing=outgoing,
         admin=rooms.admin,
@@ -255,18 +256,22 @@ async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> Ending:
     @cache
     def hands() -> "Hands":
         """The one pair of hands, made when somebody first needs it."""
-        return _hands(rooms, outgoing, running=True, renewed=tls.reload, stop=stop)
+        return _hands(rooms, outgoing, running=True, tls=tls, stop=stop)
 
     def stop(ending: Ending) -> None:
         supervisor.stop(ending)
 
     control = ControlServer(rooms.directory, hands, rooms.journal.say)
 
+    async def clock_set() -> None:
+        rooms.certificates.look_again()
+        await outgoing.queue.clock_set()
+
     async def writer_answers() -> None:
         await rooms.database.write(lambda transaction: None)
 
     parts = [
-        Part("clock", _standing(lambda: clocks.watch(rooms.clock, rooms.board, outgoing.queue.clock_set))),  # type: ignore[arg-type]
+        Part("clock", _standing(lambda: clocks.watch(rooms.clock, rooms.board, clock_set))),  # type: ignore[arg-type]
         Part("storage", _standing(lambda: _watch_box(rooms)), alive=writer_answers),
         Part("control", control.run),
         Part("queue", outgoing.run, drain=outgoing.drain),
@@ -275,7 +280,7 @@ async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> Ending:
         Part("reclaim", _standing(Reclaim(rooms.database, rooms.bodies).run)),
         *panel.parts(rooms, hands),
     ]
-    if not settings.certificate.file:
+    if rooms.certificates.in_use():
         parts.insert(3, Part("certificates", lambda task_status: rooms.certificates.run(tls.reload, task_status=task_status)))
     supervisor = Supervisor(
         parts,

@@ -97,6 +97,8 @@ def _run(words: Any, offline: Offline) -> int:
 
 
 def _request(words: Any, offline: Offline) -> int:
+    if words.row.question and not words.yes:
+        _make_sure(words.row.question)
     if words.row.password:
         words.password = _password(words)
     request = words.row.request(words)
@@ -108,6 +110,15 @@ def _request(words: Any, offline: Offline) -> int:
     else:
         print(answer.text)
     return 3 if isinstance(request, controls.Status) and not answer.facts.get("running", True) else 0
+
+
+def _make_sure(question: str) -> None:
+    """Ask on the terminal; raises SetupError unless the answer is yes."""
+    if not sys.stdin.isatty():
+        raise SetupError(f"{question} Nothing was done.", "To do it without being asked, add --yes.")
+    print(f"{question} Type yes: ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("yes", "y"):
+        raise SetupError("Nothing was done.")
 
 
 def _password(words: Any) -> str:

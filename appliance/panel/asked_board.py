@@ -15,6 +15,7 @@ from appliance.status.snapshot import (
     CertificateFacts,
     Condition,
     DeliveryFacts,
+    FoundFacts,
     LineFacts,
     ListenerFacts,
     LoginFacts,
@@ -35,6 +36,7 @@ PARTS: tuple[tuple[str, type], ...] = (
     ("listeners", ListenerFacts), ("sessions", SessionFacts), ("deliveries", DeliveryFacts), ("refusals", RefusalFacts),
     ("sendings", SendingFacts), ("parts", PartFacts), ("conditions", Condition), ("logins", LoginFacts), ("queue", QueueFacts),
     ("line", LineFacts), ("storage", StorageFacts), ("certificate", CertificateFacts), ("box", BoxFacts),
+    ("found", FoundFacts),
 )  # fmt: skip
 
 

@@ -63,7 +63,9 @@ RULES: tuple[Rule, ...] = (
     Rule("broken", TROUBLE, _condition("listener-down", "part-down", "house-silent"), "A part of the house does not work."),
     Rule("stuck", TROUBLE, _condition("queue-stuck"), "Letters cannot leave and need you."),
     Rule(
-        "certificate", TROUBLE, _condition("certificate-over", "certificate-ending", "certificate-trouble"),
+        "certificate", TROUBLE, _condition(
+            "certificate-over", "certificate-ending", "certificate-trouble", "certificate-names", "authority-trouble", "authority-new",
+        ),
         "The certificate is ending, or a new one does not fit.",
     ),
     Rule("network", TROUBLE, _condition("no-network", "line-closed"), "No network, or letters cannot get out."),

@@ -19,6 +19,7 @@ from .events import (
     CertificateState,
     CertificateTrouble,
     ClockState,
+    ConditionFound,
     Event,
     HouseState,
     LetterAccepted,
@@ -102,7 +103,8 @@ class Board:
         self.storage = StorageState(0, 0, 0)
         self.storage_trouble = StorageTrouble("", "")
         self.certificate = CertificateState((), 0, "")
-        self.certificate_trouble = ""
+        self.certificate_trouble = CertificateTrouble("")
+        self.found: dict[str, tuple[str, ...]] = {}
         self.parts: dict[str, tuple[int, PartCrashed | None]] = {}
         self._folds: dict[type, Callable[[Any], None]] = {
             ListenerUp: self._listener_up,
@@ -132,6 +134,7 @@ class Board:
             LineState: self._line_state,
             SendingLimited: self._sending_limited,
             BoxState: self._box_seen,
+            ConditionFound: self._condition_found,
         }
 
     def publish(self, event: Event) -> None:
@@ -234,10 +237,10 @@ class Board:
 
     def _certificate_served(self, e: CertificateState) -> None:
         self.certificate = e
-        self.certificate_trouble = ""
+        self.certificate_trouble = CertificateTrouble("")
 
     def _certificate_troubled(self, e: CertificateTrouble) -> None:
-        self.certificate_trouble = e.reason
+        self.certificate_trouble = e
 
     def _clock_state(self, e: ClockState) -> None:
         self.clock_step_s = e.step_s or self.clock_step_s
@@ -278,3 +281,9 @@ class Board:
 
     def _box_seen(self, e: BoxState) -> None:
         self.box = e
+
+    def _condition_found(self, e: ConditionFound) -> None:
+        if e.sentences:
+            self.found[e.key] = e.sentences
+        else:
+            self.found.pop(e.key, None)

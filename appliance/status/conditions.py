@@ -22,12 +22,21 @@ class Row:
     key: str
     severity: str
     find: Callable[[Snapshot], list[str]]
-    remedy: str
+    remedy: str | Callable[[Snapshot], str]
 
 
 def conditions_of(s: Snapshot) -> tuple[Condition, ...]:
     """Every condition that holds, worst first."""
-    return tuple(Condition(row.key, row.severity, sentence, row.remedy) for row in ROWS for sentence in row.find(s))
+    return tuple(
+        Condition(row.key, row.severity, sentence, row.remedy if isinstance(row.remedy, str) else row.remedy(s))
+        for row in ROWS
+        for sentence in row.find(s)
+    )
+
+
+def _found(key: str) -> Callable[[Snapshot], list[str]]:
+    """The sentences that a part of the server published as `ConditionFound`."""
+    return lambda s: [sentence for row in s.found if row.key == key for sentence in row.sentences]
 
 
 def _mb(octets: int) -> str:
@@ -83,7 +92,21 @@ def _certificate_ending(s: Snapshot) -> list[str]:
 
 
 def _certificate_trouble(s: Snapshot) -> list[str]:
-    return [f"A new certificate could not be used: {s.certificate.trouble}."] if s.certificate.trouble else []
+    if not s.certificate.trouble:
+        return []
+    instead = "the server shows one of its own meanwhile" if s.certificate.source == "house" else "the one before stays in use"
+    return [f"A certificate cannot be used, {instead}: {s.certificate.trouble.rstrip('.')}."]
+
+
+def _certificate_files(s: Snapshot) -> str:
+    return s.certificate.remedy or "Look at the certificate and key files; they are read again when they change."
+
+
+def _certificate_renewal(s: Snapshot) -> str:
+    """What helps depends on whose certificate is in use."""
+    if s.certificate.source == "house":
+        return "Run `pillarbox certificate renew`; if its authority has ended, `pillarbox certificate new-authority`."
+    return "Put a renewed one in place of the file; it is taken up by itself. Or take [certificate] out of the settings."
 
 
 def _clock(s: Snapshot) -> list[str]:
@@ -138,7 +161,7 @@ ROWS: tuple[Row, ...] = (
     Row("storage-broken", "critical", _writer_broken, "Back up; replace the card if this stays. `pillarbox check` looks at the data."),
     Row("storage-full", "critical", _card_full, "Delete mail or use a larger card."),
     Row("listener-down", "critical", _listeners_down, "Another program may hold the port; it is tried again by itself."),
-    Row("certificate-over", "critical", _certificate_over, "Put a fresh one in place, or take the certificate lines out of the settings."),
+    Row("certificate-over", "critical", _certificate_over, _certificate_renewal),
     Row("part-down", "warning", _parts_down, "It is started again by itself; the journal says what went wrong."),
     Row("storage-low", "warning", _card_nearly_full, "Delete mail or use a larger card soon."),
     Row("storage-wearing", "warning", _wearing, "Export the mail to a new card soon: `pillarbox export`."),
@@ -146,8 +169,14 @@ ROWS: tuple[Row, ...] = (
     Row("line-closed", "warning", _line_closed, "Set a relay in the settings, [[relay]]; waiting letters then leave by themselves."),
     Row("queue-stuck", "warning", _stuck, "See which with `pillarbox queue list`."),
     Row("sending-limited", "warning", _limited, "If that was not this person: `pillarbox person password ADDRESS` sets a new password."),
-    Row("certificate-ending", "warning", _certificate_ending, "Renew it where it came from, or run `pillarbox certificate renew`."),
-    Row("certificate-trouble", "warning", _certificate_trouble, "Look at the certificate and key files; the one before stays in use."),
+    Row("certificate-ending", "warning", _certificate_ending, _certificate_renewal),
+    Row("certificate-trouble", "warning", _certificate_trouble, _certificate_files),
+    Row("certificate-names", "warning", _found("certificate-names"), "To have a new one, which every device must then trust: "
+        "`pillarbox certificate new-authority`."),
+    Row("authority-trouble", "warning", _found("authority-trouble"), "To have a new one, which every device must then trust: "
+        "`pillarbox certificate new-authority`."),
+    Row("authority-new", "warning", _found("authority-new"), "Write it with `pillarbox certificate export --out FILE` and "
+        "install it on each device."),
     Row("guessing", "warning", _guessing, "Nothing needs doing: guesses are slowed down. Long passwords are safe."),
     Row("clock", "notice", _clock, "Connect the box to the internet, or set the clock."),
     Row("session-faults", "notice", _faults, "Please report the journal's lines about it."),

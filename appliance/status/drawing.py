@@ -9,6 +9,7 @@ from .snapshot import (
     BoxFacts,
     CertificateFacts,
     DeliveryFacts,
+    FoundFacts,
     LineFacts,
     ListenerFacts,
     LoginFacts,
@@ -28,6 +29,7 @@ PROTOCOLS = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3
 def draw(board: Board, mono: float) -> Snapshot:
     """The picture at `mono` on the board's clock."""
     lately = [peer for at, peer in board.guesses if mono - at < LATELY_S]
+    bad = board.certificate_trouble
     people, storage, trouble, served, box = board.people, board.storage, board.storage_trouble, board.certificate, board.box
     bare = Snapshot(
         version=board.version,
@@ -72,12 +74,13 @@ def draw(board: Board, mono: float) -> Snapshot:
             trouble.text if trouble.kind else "",
             storage.worn_percent,
         ),
-        certificate=CertificateFacts(served.names, served.not_after_at, served.source, board.certificate_trouble),
+        certificate=CertificateFacts(served.names, served.not_after_at, served.source, bad.reason, bad.remedy),
         parts=tuple(
             PartFacts(part, crash.fault if crash else "", crashes, crash.restart_in_s if crash else 0.0)
             for part, (crashes, crash) in board.parts.items()
         ),
         box=BoxFacts(box.host, box.addresses, box.memory_octets, box.temperature_c, box.written_octets_today),
+        found=tuple(FoundFacts(key, sentences) for key, sentences in board.found.items()),
     )
     return replace(bare, conditions=conditions_of(bare))
 

@@ -155,7 +155,21 @@ class CertificateState:
 
 @dataclass(frozen=True, slots=True)
 class CertificateTrouble:
+    """`remedy` is "" where only looking at the files helps."""
+
     reason: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionFound:
+    """What a part of the server found out about itself: the `sentences` of the condition `key` that hold now, () for none.
+
+    `key` is a row of `conditions.ROWS` that is found by `_found`.
+    """
+
+    key: str
+    sentences: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,5 +271,5 @@ Event = (
     ListenerUp | ListenerDown | SessionOpened | SessionClosed | SessionRefused | SessionFailed | LoginSucceeded | LoginFailed
     | LetterAccepted | LetterRefused | StorageState | StorageTrouble | PartCrashed | PartRunning | CertificateState
     | CertificateTrouble | ClockState | HouseState | PeopleState | QueueState | AttemptBegun | LetterSent | LetterDelayed
-    | LetterFailed | LineState | SendingLimited | BoxState
+    | LetterFailed | LineState | SendingLimited | BoxState | ConditionFound
 )

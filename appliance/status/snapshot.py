@@ -127,6 +127,7 @@ class CertificateFacts:
     not_after_at: int
     source: str
     trouble: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,14 @@ class PartFacts:
     fault: str
     crashes: int
     restart_in_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFacts:
+    """The sentences of one condition that a part of the server found out, see `ConditionFound`."""
+
+    key: str
+    sentences: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +191,7 @@ class Snapshot:
     certificate: CertificateFacts
     parts: tuple[PartFacts, ...]
     box: BoxFacts
+    found: tuple[FoundFacts, ...] = ()
     conditions: tuple[Condition, ...] = ()
 
     @property

@@ -12,6 +12,7 @@ from appliance.network.stream import Draining, Stream
 from appliance.network.tls import CHECK_S, ServerTls
 from appliance.network.x509 import parse_certificate
 from appliance.status.board import Board
+from appliance.status.events import HouseState
 from tests.support.certificates import TestCertificates, make_certificates
 from tests.support.clock import HandClock
 from tests.support.streams import ClientStream, stream_pair
@@ -283,3 +284,62 @@ def test_end_point_hashes_as_the_signature_does(name: str) -> None:
 def test_junk_is_no_certificate(inside: str | None) -> None:
     with pytest.raises(MisuseError):
         parse_certificate("" if inside is None else f"-----BEGIN CERTIFICATE-----\n{inside}\n-----END CERTIFICATE-----")
+
+
+def _spoil(kind: str, certificate: Path, key: Path, made: TestCertificates, other: TestCertificates) -> None:
+    """The user's files, one of them spoiled."""
+    pem = made.server.read_text()
+    certificate.write_text(pem[pem.index("-----BEGIN CERTIFICATE") :])
+    key.write_text(pem[: pem.index("-----BEGIN CERTIFICATE")])
+    if kind == "wrong key":
+        other_pem = other.server.read_text()
+        key.write_text(other_pem[: other_pem.index("-----BEGIN CERTIFICATE")])
+    elif kind == "empty certificate":
+        certificate.write_text("")
+    elif kind == "empty key":
+        key.write_text("")
+    elif kind == "no certificate":
+        certificate.unlink()
+    elif kind == "no key":
+        key.unlink()
+    elif kind == "a directory":
+        key.unlink()
+        key.mkdir()
+    elif kind == "encrypted key":
+        from cryptography.hazmat.primitives import serialization as s
+
+        private = s.load_pem_private_key(key.read_bytes(), None)
+        key.write_bytes(private.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.BestAvailableEncryption(b"secret")))
+
+
+@pytest.mark.parametrize(
+    "kind", ["wrong key", "empty certificate", "empty key", "no certificate", "no key", "a directory", "encrypted key"]
+)
+def test_files_that_are_not_usable_at_the_start_are_told_and_the_fallback_is_served(
+    made: TestCertificates, tmp_path: Path, kind: str
+) -> None:
+    other = make_certificates(tmp_path / "other")
+    certificate, key = tmp_path / "own.pem", tmp_path / "own.key"
+    _spoil(kind, certificate, key, made, other)
+    clock = HandClock()
+    board = Board(clock)
+    board.publish(HouseState("ready"))
+    with pytest.raises(SetupError):
+        ServerTls(certificate, key, clock=clock, board=board)
+    tls = ServerTls(certificate, key, clock=clock, board=board, fallback=other.server)
+    fallback, own = (parse_certificate(one.server.read_text()).der for one in (other, made))
+    assert tls.current().facts.der == fallback and (tls.source, tls.file) == ("house", other.server)
+    (told,) = board.snapshot().conditions
+    assert told.key == "certificate-trouble" and str(tmp_path / "own") in told.sentence and "one of its own" in told.sentence
+    assert not tls.reload() and tls.current().facts.der == fallback
+    other.server.write_bytes(make_certificates(tmp_path / "renewed").server.read_bytes())  # the fallback is renewed meanwhile
+    clock.forward(CHECK_S)
+    assert tls.current().facts.der not in (fallback, own) and board.snapshot().conditions == (told,)
+    if key.is_dir():
+        key.rmdir()
+    _spoil("nothing", certificate, key, made, other)
+    clock.forward(CHECK_S)
+    assert tls.current().facts.der == own and tls.source == "own" and not board.snapshot().conditions
+    key.write_text("")  # once they were usable, the ones before stay
+    clock.forward(CHECK_S)
+    assert tls.current().facts.der == own and board.snapshot().conditions[0].key == "certificate-trouble"

@@ -31,6 +31,9 @@ CASES: tuple[tuple[str, Callable[[Board], None], str], ...] = (
     ("certificate-over", publish(e.CertificateState(("x",), NOW - 5, "own")), "ended"),
     ("certificate-ending", publish(e.CertificateState(("x",), NOW + 5 * DAY_S, "own")), "5 days"),
     ("certificate-trouble", publish(e.CertificateTrouble("no such file")), "no such file"),
+    ("certificate-names", publish(e.ConditionFound("certificate-names", ("No other.example.",))), "other.example"),
+    ("authority-trouble", publish(e.ConditionFound("authority-trouble", ("It has ended.",))), "ended"),
+    ("authority-new", publish(e.ConditionFound("authority-new", ("It is new.",))), "new"),
     ("part-down", publish(e.PartCrashed("control", "KeyError", 3.0)), "control"),
     ("storage-low", publish(e.StorageState(GB, 32 * GB, 0)), "1.0 GB of 32.0 GB"),
     ("storage-wearing", publish(e.StorageState(20 * GB, 32 * GB, 0, worn_percent=90)), "90 %"),
@@ -95,6 +98,22 @@ def test_the_severity_is_the_worst() -> None:
     assert board.snapshot().severity == "warning"
     board.publish(e.StorageTrouble("broken", ""))
     assert board.snapshot().severity == "critical"
+
+
+def test_what_a_part_found_goes_when_it_says_so() -> None:
+    board, _clock = board_in_order()
+    board.publish(e.ConditionFound("authority-new", ("It is new.",)))
+    board.publish(e.ConditionFound("authority-new", ()))
+    assert not board.snapshot().conditions
+
+
+@pytest.mark.parametrize(("source", "helps"), [("house", "certificate renew"), ("own", "in place of the file")])
+def test_the_remedy_of_an_ending_certificate_is_one_that_can_help(source: str, helps: str) -> None:
+    for days in (-1, 5):
+        board, _clock = board_in_order()
+        board.publish(e.CertificateState(("x",), NOW + days * DAY_S, source))
+        (only,) = board.snapshot().conditions
+        assert helps in only.remedy
 
 
 def test_guessing_ends_by_itself() -> None:
