@@ -33,7 +33,7 @@ from appliance.panels import Panel
 from appliance.protocol.imap.bodystructure import make_describe
 from appliance.servers import certificate_of, listeners_of, sending_of
 from appliance.status.board import Board
-from appliance.status.events import HouseState, PeopleState, StorageState, StorageTrouble
+from appliance.status.events import ConditionFound, HouseState, PeopleState, StorageState, StorageTrouble
 from appliance.status.journal import Journal
 from appliance.store.bodies import Bodies
 from appliance.store.mailbox import Store
@@ -63,6 +63,8 @@ HASHES_AT_ONCE = 2
 """Passwords hashed at once: each takes 7 MiB for its moment."""
 POOL_THREADS = 3
 """Threads for compression and body files."""
+FULL_PERCENT = 95
+FULL_NAMED = 20
 BOX_LOOK_S = 60.0
 """How often the card's free space and the box are looked at; looking writes nothing."""
 
@@ -321,14 +323,27 @@ def _standing(run: Callable[[], Awaitable[object]]) -> Callable[..., Awaitable[o
     return part
 
 
+def nearly_full(rooms: Rooms) -> tuple[str, ...]:
+    """A sentence for each account that has used FULL_PERCENT of its space; FULL_NAMED at most."""
+    told = []
+    for person in rooms.accounts.directory.people():
+        used, limit = rooms.store.quota(person.id)
+        if limit and used * 100 >= limit * FULL_PERCENT:
+            told.append(f"The mailbox of {person.address} is nearly full: {used / MB:,.1f} of {limit / MB:,.1f} MB are used.")
+    return tuple(told[:FULL_NAMED])
+
+
 async def _watch_box(rooms: Rooms) -> None:
     """Announce the card's space now and then, and how the box itself is."""
     addresses: tuple[str, ...] | None = None
+    full: tuple[str, ...] = ()
     while True:
         about = os.statvfs(rooms.directory.descriptor)
         mail = sum(rooms.store.quota(person.id)[0] for person in rooms.accounts.directory.people())
         free, total = about.f_bavail * about.f_frsize, about.f_blocks * about.f_frsize
         rooms.board.publish(StorageState(free, total, mail, rooms.machine.worn_percent()))
+        if full != (full := nearly_full(rooms)):
+            rooms.board.publish(ConditionFound("mailbox-full", full))
         box = rooms.machine.look()
         rooms.board.publish(box)
         if addresses != (addresses := box.addresses):

@@ -72,6 +72,8 @@ ROWS: tuple[Row, ...] = (
 )  # fmt: skip
 
 
+CHECK_HELP = "only what needs attention; exit status 0 all is well, 1 a warning, 2 critical, 3 not running"
+
 NOUNS = {
     "person": "the people of the house",
     "app-password": "a password of its own for one phone or program",
@@ -113,6 +115,9 @@ def parser() -> Parser:
         for argument in row.arguments:
             name = argument.strip("[]")
             made.add_argument(name, metavar=name.upper(), nargs="?" if argument != name else None)
+        if row.words == ("status",):
+            made.add_argument("--check", action="store_true", help=CHECK_HELP)
+            made.epilog = "Exit status without --check: 0 when the server answered, 3 when none is running."
         if row.question:
             made.add_argument("--yes", action="store_true", help="do not ask first")
         if row.password:

@@ -14,6 +14,7 @@ from appliance.status.snapshot import (
     BoxFacts,
     CertificateFacts,
     Condition,
+    DelayFacts,
     DeliveryFacts,
     FoundFacts,
     LineFacts,
@@ -36,7 +37,7 @@ PARTS: tuple[tuple[str, type], ...] = (
     ("listeners", ListenerFacts), ("sessions", SessionFacts), ("deliveries", DeliveryFacts), ("refusals", RefusalFacts),
     ("sendings", SendingFacts), ("parts", PartFacts), ("conditions", Condition), ("logins", LoginFacts), ("queue", QueueFacts),
     ("line", LineFacts), ("storage", StorageFacts), ("certificate", CertificateFacts), ("box", BoxFacts),
-    ("found", FoundFacts),
+    ("found", FoundFacts), ("delays", DelayFacts),
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from .events import LetterDelayed, LetterFailed, LetterSent
 from .snapshot import (
     BoxFacts,
     CertificateFacts,
+    DelayFacts,
     DeliveryFacts,
     FoundFacts,
     LineFacts,
@@ -24,6 +25,10 @@ from .snapshot import (
 
 PROTOCOLS = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s")
 """The order sessions are shown in."""
+
+
+OVERDUE_S = 600.0
+"""So long after its next attempt was due a delay says nothing any more: the message was cancelled, or takes another route."""
 
 
 def draw(board: Board, mono: float) -> Snapshot:
@@ -81,6 +86,11 @@ def draw(board: Board, mono: float) -> Snapshot:
         ),
         box=BoxFacts(box.host, box.addresses, box.memory_octets, box.temperature_c, box.written_octets_today),
         found=tuple(FoundFacts(key, sentences) for key, sentences in board.found.items()),
+        delays=tuple(
+            DelayFacts(e.domain, e.cause, e.reason, mono - since)
+            for since, due, e in board.delays.values()
+            if mono < due + OVERDUE_S
+        ),
     )
     return replace(bare, conditions=conditions_of(bare))
 

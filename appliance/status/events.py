@@ -231,13 +231,14 @@ class LetterSent:
 
 @dataclass(frozen=True, slots=True)
 class LetterDelayed:
-    """It will be tried again in `again_s`; `reason` is a sentence."""
+    """It will be tried again in `again_s`; `reason` is a sentence, `cause` the name of a `mail.outcome.Reason` in lower case."""
 
     letter: str
     domain: str
     recipients: int
     reason: str
     again_s: float
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,16 @@ class SendingFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class DelayFacts:
+    """A destination ("@NAME" for a relay, "." for mailboxes here) whose attempts have ended with a delay for `since_s` seconds."""
+
+    domain: str
+    cause: str
+    reason: str
+    since_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class LineFacts:
     """The way out of the house, see `LineState`; `sentence` is "" until it was looked at."""
 
@@ -192,6 +202,7 @@ class Snapshot:
     parts: tuple[PartFacts, ...]
     box: BoxFacts
     found: tuple[FoundFacts, ...] = ()
+    delays: tuple[DelayFacts, ...] = ()
     conditions: tuple[Condition, ...] = ()
 
     @property
