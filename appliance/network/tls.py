@@ -17,6 +17,7 @@ from appliance.mail.errors import MisuseError, SetupError
 from appliance.status.board import Board
 from appliance.status.events import CertificateState, CertificateTrouble
 
+from .tls_end import require_close_notify
 from .x509 import Facts, parse_certificate
 
 CHECK_S = 5.0
@@ -167,7 +168,7 @@ def usable(both: Path) -> bool:
 
 def server_context() -> ssl.SSLContext:
     """A context without a certificate yet."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = require_close_notify(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION

@@ -1,15 +1,22 @@
 """network/tls and stream over TLS: handshakes, reload, channel binding, and what bad files are told."""
 
 import ssl
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 
+import appliance
+from appliance.delivery.remote import ByRelay
+from appliance.delivery.tls_policy import make_context
+from appliance.delivery.way import Relay
 from appliance.mail.clock import Clock
 from appliance.mail.errors import MisuseError, PeerGone, PeerSlow, SetupError
+from appliance.network.dial import any_certificate
 from appliance.network.stream import Draining, Stream
-from appliance.network.tls import CHECK_S, ServerTls
+from appliance.network.tls import CHECK_S, ServerTls, server_context
 from appliance.network.x509 import parse_certificate
 from appliance.status.board import Board
 from appliance.status.events import HouseState
@@ -183,6 +190,28 @@ async def test_a_cut_connection_is_gone_not_ended(made: TestCertificates) -> Non
     await client.transport_stream.aclose()
     with pytest.raises(PeerGone):
         await stream.receive(5)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [server_context, any_certificate, lambda: make_context("verify"), lambda: make_context("any"), lambda: relay_context("tls"),
+     lambda: relay_context("none"), lambda: relay_context("tls", any_certificate=True)],
+)  # fmt: skip
+def test_no_context_takes_a_cut_connection_for_an_end(make: Callable[[], ssl.SSLContext]) -> None:
+    """Before 3.11.4 Python sets the option in every context."""
+    assert not make().options & ssl.OP_IGNORE_UNEXPECTED_EOF
+
+
+def relay_context(security: str, **words: Any) -> ssl.SSLContext:
+    return ByRelay(Relay("r", "relay.example", 465, security=security, **words)).context()
+
+
+def test_every_context_is_made_so() -> None:
+    """Whoever makes a context says so, too."""
+    for path in Path(appliance.__file__).parent.rglob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        if "ssl.SSLContext(" in source or "create_default_context(" in source:
+            assert "require_close_notify(" in source, path
 
 
 async def test_old_tls_is_refused(made: TestCertificates) -> None:
