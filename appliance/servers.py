@@ -18,6 +18,7 @@ from appliance.network.listener import Options as ListenerOptions
 from appliance.network.sockets import Endpoint, handed_doors
 from appliance.network.tls import ServerTls, usable
 from appliance.status.events import CertificateTrouble, SendingLimited
+from appliance.system.certificates import box_addresses
 from appliance.system.settings import PROTOCOLS, Settings
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ def listeners_of(rooms: "Rooms", tls: ServerTls, sending: Sending, outgoing: "Ou
             options=options,
             ways=outgoing.ways,
             sending=sending,
+            own_addresses=box_addresses,
         ).handle
 
     def imap() -> "Handler":

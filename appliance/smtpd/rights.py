@@ -18,7 +18,7 @@ from appliance.mail.reply import Reply
 from .authors import ADDRESSES, Authors
 
 if TYPE_CHECKING:
-    from appliance.accounts.directory import Directory
+    from appliance.accounts.directory import Directory, Resolution
     from appliance.accounts.sending import Sending
     from appliance.auth.identity import Identity
     from appliance.protocol.smtp.grammar import Path
@@ -88,12 +88,18 @@ def judge_sender(
 
 
 def judge_recipient(
-    directory: "Directory", ways: Ways, identity: "Identity | None", sender: Address | None, path: "Path"
-) -> Recipient | Reply:
-    """Where a letter of `sender` to this path goes, or why it goes nowhere."""
+    directory: "Directory", ways: Ways, identity: "Identity | None", sender: Address | None, path: "Path",
+    here: "Resolution | None" = None,
+) -> Recipient | Reply:  # fmt: skip
+    """Where a letter of `sender` to this path goes, or why it goes nowhere. `here`: whom an address at the server itself
+    leads to (`own_names`), None when it is at another place."""
     address = path.address
     if address is None:
         resolution = directory.postmaster()
+    elif here is not None:
+        if not ROUTING.isdisjoint(address.local):
+            return NO_ROUTE
+        resolution = here
     elif not directory.is_local(address.domain):
         if identity is None:
             return NO_RELAY
