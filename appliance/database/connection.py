@@ -24,6 +24,7 @@ them, 1 / 50 sessions):
 import os
 import sqlite3
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 PAGE_OCTETS = 1024
@@ -34,6 +35,9 @@ SPILL_OCTETS = 4 * 2**20
 """Changed pages a transaction may hold in memory before some go to the log early."""
 FRAME_HEADER_OCTETS = 24
 LOG_HEADER_OCTETS = 32
+HEADER_OCTETS = 100
+APPLICATION = 0x50425831
+"""`application_id` of our files ("PBX1"): tells them from other programs' databases."""
 STATEMENTS = 96
 """Compiled statements kept by each connection."""
 
@@ -42,14 +46,39 @@ def log_of(path: Path) -> Path:
     return path.with_name(path.name + "-wal")
 
 
-def version_of(path: Path) -> int:
-    """`user_version` from the file's header, 0 when there is no file yet: octets 60 to 63, without opening a connection."""
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the first octets of a database file say (fileformat2.html §1.3), read without opening a connection."""
+
+    octets: int
+    """The file's length."""
+    is_sqlite: bool
+    version: int
+    """`user_version`."""
+    application: int
+    """`application_id`: APPLICATION in every file made here."""
+
+
+def header_of(path: Path) -> Header | None:
+    """None when there is no file. Raises OSError (a directory, no right to read)."""
     try:
         with path.open("rb") as file:
-            header = file.read(100)
+            first = file.read(HEADER_OCTETS)
+            octets = os.fstat(file.fileno()).st_size
     except FileNotFoundError:
-        return 0
-    return int(struct.unpack_from(">I", header, 60)[0]) if len(header) == 100 else 0
+        return None
+    if len(first) < HEADER_OCTETS or not first.startswith(b"SQLite format 3\0"):
+        return Header(octets, False, 0, 0)
+    return Header(octets, True, *struct.unpack_from(">I4xI", first, 60))
+
+
+def log_is_blank(path: Path) -> bool:
+    """No commit stands in the write-ahead log: there is none, or it is a ring of zeros that nobody has written to."""
+    try:
+        with log_of(path).open("rb") as file:
+            return not any(file.read(LOG_HEADER_OCTETS))
+    except FileNotFoundError:
+        return True
 
 
 def sync_directory(path: Path) -> None:

@@ -4,9 +4,13 @@
 only when there is work, because sqlite-utils costs 14 MB of memory. The serving process therefore runs this file
 as a child: `python -m appliance.database.migrations PATH`.
 
-Fails with SetupError when the file is no database or was written by a later Pillarbox.
+A new database is made beside its place and renamed when all of it is durable: after a power cut there is a whole file
+of that name or none. So an empty or foreign file of that name is never ours, and nothing is written into it.
+
+Fails with SetupError when the file is no database, belongs to another program or was written by a later Pillarbox.
 """
 
+import os
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -15,7 +19,7 @@ from typing import Any
 
 from appliance.mail.errors import SetupError
 
-from .connection import PAGE_OCTETS, version_of
+from .connection import APPLICATION, PAGE_OCTETS, header_of, log_is_blank, log_of, sync_directory
 from .schema import POLICY_TABLES, QUEUE_TABLES, ROWS, TABLES
 
 
@@ -43,25 +47,75 @@ STEPS: tuple[tuple[str, Callable[[Any], None]], ...] = (
 
 VERSION = len(STEPS)
 
+RESTORE = "Put the right file back, from a backup if need be; to begin anew, name an empty directory with --data."
+
 
 def needed(path: Path) -> bool:
     """Is there work? Raises SetupError for a file this Pillarbox must not touch."""
-    version = version_of(path)
-    if version > VERSION:
+    try:
+        header = header_of(path)
+    except OSError as error:
+        reason = "it is a directory" if isinstance(error, IsADirectoryError) else error.strerror
+        raise SetupError(f"{path} cannot be used as the database: {reason}.", RESTORE) from error
+    if header is None:
+        if not log_is_blank(path):
+            raise SetupError(f"{path} is missing, but its last changes are there ({log_of(path).name}).", RESTORE)
+        return True
+    if not header.is_sqlite:
+        what = "is empty: it is no database" if not header.octets else "is no database, or its beginning is damaged"
+        raise SetupError(f"{path} {what}.", RESTORE)
+    if header.application != APPLICATION:
+        if header.application or not _has_our_tables(path):
+            raise SetupError(f"{path} is the database of another program.", RESTORE)
+        return True
+    if header.version > VERSION:
         raise SetupError(
-            f"{path} was written by a later Pillarbox (tables of version {version}, this one knows {VERSION}).",
+            f"{path} was written by a later Pillarbox (tables of version {header.version}, this one knows {VERSION}).",
             "Install that version or a later one; the file was not changed.",
         )
-    return version < VERSION
+    return header.version < VERSION
+
+
+def _has_our_tables(path: Path) -> bool:
+    """For files made before they carried APPLICATION."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    try:
+        rows = connection.execute("SELECT name FROM sqlite_master WHERE name IN ('house', 'counter', 'mailbox', 'message')").fetchall()
+    except sqlite3.Error as trouble:
+        raise SetupError(f"{path} is damaged and cannot be opened: {trouble}.", RESTORE) from trouble
+    finally:
+        connection.close()
+    return len(rows) == 4
 
 
 def is_outdated(path: Path) -> bool:
-    """Did an earlier Pillarbox write this file? False for one that is not there yet."""
-    return 0 < version_of(path) < VERSION
+    """Did an earlier Pillarbox write this file? False for one that is not there yet, or that `needed` refuses."""
+    try:
+        header = header_of(path)
+    except OSError:
+        return False
+    return header is not None and header.is_sqlite and 0 < header.version < VERSION
 
 
 def migrate(path: Path, page_octets: int = PAGE_OCTETS) -> None:
     """Bring the file up to VERSION in this process; page size and encoding of a new file are settled here for good."""
+    if path.exists():
+        _apply_steps(path, page_octets)
+        return
+    fresh = path.with_name(path.name + ".new")
+    for left in ("", "-wal", "-shm", "-journal"):
+        fresh.with_name(fresh.name + left).unlink(missing_ok=True)
+    _apply_steps(fresh, page_octets)
+    fd = os.open(fresh, os.O_RDWR)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    fresh.replace(path)
+    sync_directory(path.parent)
+
+
+def _apply_steps(path: Path, page_octets: int) -> None:
     from sqlite_utils import Database, Migrations
 
     connection = sqlite3.connect(path, isolation_level=None)
@@ -71,12 +125,13 @@ def migrate(path: Path, page_octets: int = PAGE_OCTETS) -> None:
         connection.execute("PRAGMA auto_vacuum=NONE")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA application_id={APPLICATION:d}")
         steps = Migrations("pillarbox")
         for number, (name, step) in enumerate(STEPS, 1):
             steps(name=name)(_numbered(number, step))
         steps.apply(Database(connection))
     except sqlite3.DatabaseError as trouble:
-        raise SetupError(f"{path} cannot be used as the house's database: {trouble}.", "Restore it from a backup.") from trouble
+        raise SetupError(f"{path} cannot be used as the database: {trouble}.", RESTORE) from trouble
     finally:
         connection.close()
 
@@ -104,3 +159,5 @@ if __name__ == "__main__":
         migrate(Path(sys.argv[1]), int(sys.argv[2]))
     except SetupError as problem:
         sys.exit(str(problem))
+    except OSError as problem:
+        sys.exit(f"{problem.filename or sys.argv[1]} cannot be written: {problem.strerror}.")

@@ -1,0 +1,90 @@
+"""A file named house.db that is not our database is told as what it is, and not written to."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from appliance.database import migrations
+from appliance.database.connection import APPLICATION, header_of
+from appliance.database.database import Database, InlineWriter
+from appliance.mail.errors import SetupError
+
+
+def _sql(path: Path, *statements: str) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
+    for statement in statements:
+        connection.execute(statement)
+    connection.close()
+
+
+def _cut_short(path: Path) -> None:
+    InlineWriter(path).close()
+    path.write_bytes(path.read_bytes()[:99])
+
+
+def _first_page_ruined(path: Path) -> None:
+    InlineWriter(path).close()
+    path.write_bytes(b"\xa5" * 1024 + path.read_bytes()[1024:])
+
+
+def _from_a_later_version(path: Path) -> None:
+    InlineWriter(path).close()
+    _sql(path, "PRAGMA user_version=77")
+
+
+KINDS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "empty": (lambda path: path.write_bytes(b""), "is empty: it is no database."),
+    "a picture": (lambda path: path.write_bytes(b"\x89PNG" + bytes(range(256)) * 40), "is no database, or its beginning is damaged."),
+    "text": (lambda path: path.write_text("From ann@home.example\n" * 100), "is no database, or its beginning is damaged."),
+    "cut short": (_cut_short, "is no database, or its beginning is damaged."),
+    "first page ruined": (_first_page_ruined, "is no database, or its beginning is damaged."),
+    "zeros": (lambda path: path.write_bytes(bytes(8192)), "is no database, or its beginning is damaged."),
+    "a directory": (lambda path: path.mkdir(), "it is a directory."),
+    "another program's": (
+        lambda path: _sql(path, "CREATE TABLE moz_places(id)", "PRAGMA user_version=2"),
+        "is the database of another program.",
+    ),
+    "another program's with its id": (
+        lambda path: _sql(path, "CREATE TABLE t(id)", "PRAGMA application_id=1196444487", "PRAGMA user_version=10300"),
+        "is the database of another program.",
+    ),
+    "another's without a table": (lambda path: _sql(path, "PRAGMA user_version=1"), "is the database of another program."),
+    "a later version's": (_from_a_later_version, "was written by a later Pillarbox (tables of version 77"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_is_not_ours_is_told_and_left_alone(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "house.db"
+    make, words = KINDS[kind]
+    make(path)
+    before = path.read_bytes() if path.is_file() else b""
+    with pytest.raises(SetupError) as refused:
+        await Database.open(path)
+    assert words in str(refused.value) and refused.value.remedy
+    assert (path.read_bytes() if path.is_file() else b"") == before
+
+
+def test_a_database_from_before_the_mark_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "house.db"
+    InlineWriter(path).close()
+    _sql(path, "PRAGMA application_id=0")
+    assert migrations.needed(path)
+    InlineWriter(path).close()
+    header = header_of(path)
+    assert header and header.application == APPLICATION and not migrations.needed(path)
+
+
+def test_a_making_that_was_cut_leaves_no_half_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(db: object) -> None:
+        raise RuntimeError("cut")
+
+    monkeypatch.setattr(migrations, "STEPS", (migrations.STEPS[0], ("2 fails", fails)))
+    with pytest.raises(RuntimeError):
+        migrations.migrate(tmp_path / "house.db")
+    assert not (tmp_path / "house.db").exists()
+    monkeypatch.undo()
+    InlineWriter(tmp_path / "house.db").close()
+    assert not list(tmp_path.glob("*.new*"))
