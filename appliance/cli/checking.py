@@ -6,12 +6,14 @@ from typing import Any
 from appliance.database.check import check as look
 from appliance.mail.errors import SetupError
 from appliance.mail.limits import MB
+from appliance.system.identity import refuse_lost_database
 
 
 def check(words: Any) -> int:
     """The exit status: 0 all is well, 1 something is damaged."""
     path = words.data / "house.db"
     if not path.exists():
+        refuse_lost_database(words.data)
         raise SetupError(f"There is no house at {words.data}.", "Name its data directory with --data.")
     kept = words.data / "bodies" / "kept"
     report = look(path, [file.name for file in kept.iterdir()] if kept.exists() else [])

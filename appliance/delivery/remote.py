@@ -27,7 +27,6 @@ from appliance.mail.errors import MisuseError, PeerError, PeerSlow, SetupError
 from appliance.mail.outcome import Fate, Meeting, Outcome, Reason
 from appliance.mail.parcel import Parcel
 from appliance.network.dial import any_certificate, dial
-from appliance.network.tls_end import require_close_notify
 
 from .conversation import Conversation, Ended
 from .mx import MailHost
@@ -93,7 +92,6 @@ class ByRelay:
         self.level = "may" if relay.security == "none" else "verify"
         self._context = any_certificate() if relay.any_certificate or relay.security == "none" else ssl.create_default_context()
         self._context.minimum_version = ssl.TLSVersion.TLSv1_2
-        require_close_notify(self._context)
 
     def context(self) -> ssl.SSLContext:
         return self._context

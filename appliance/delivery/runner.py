@@ -252,9 +252,8 @@ class Runner:
         if failed:
             self._board.publish(LetterFailed(item.letter, item.lane, len(failed), failed[0].text))
         if settlement.kept:
-            last = settlement.kept[0].last
-            cause = last.reason.lower()
-            self._board.publish(LetterDelayed(item.letter, item.lane, len(settlement.kept), last.text, settlement.wait_s, cause))
+            reason = settlement.kept[0].last.text
+            self._board.publish(LetterDelayed(item.letter, item.lane, len(settlement.kept), reason, settlement.wait_s))
         self._changed.set()
 
     # --- the picture -----------------------------------------------------------------------------

@@ -7,7 +7,6 @@ import trio
 from appliance.mail.errors import PeerGone, PeerSlow
 
 from .stream import Stream
-from .tls_end import require_close_notify
 
 GREETING_OCTETS = 512
 
@@ -35,7 +34,7 @@ async def dial(address: str, port: int, *, timeout_s: float, protocol: str = "sm
 
 def any_certificate() -> ssl.SSLContext:
     """TLS 1.2 at least, with whoever answers (RFC 7435 §3)."""
-    context = require_close_notify(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context

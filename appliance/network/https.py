@@ -16,10 +16,6 @@ HEAD_OCTETS = 16 * 2**10
 CHUNKS = 1000
 
 
-class Ended(PeerGone):
-    """The server has ended the connection in order."""
-
-
 async def get(
     host: str, path: str, addresses: Sequence[str], context: ssl.SSLContext, *, port: int = 443, most_octets: int, timeout_s: float
 ) -> tuple[str, bytes]:
@@ -56,10 +52,10 @@ async def _get(
                 raise MisuseError(f"{host} answers with more than {most_octets} octets")
             try:
                 body += await _more(stream, timeout_s)
-            except Ended:
+            except PeerGone:
                 if chunked or length:
                     raise
-                break  # without a length the orderly end of TLS is the end; a cut connection is none (RFC 9112 §9.8)
+                break  # without a length the end of the connection is the end
         body = _dechunked(body) if chunked else body[: int(length)] if length.isdecimal() else body
         if len(body) > most_octets:
             raise MisuseError(f"{host} answers with more than {most_octets} octets")
@@ -72,7 +68,7 @@ async def _get(
 async def _more(stream: "object", timeout_s: float) -> bytes:
     octets: bytes = await stream.receive(timeout_s)  # type: ignore[attr-defined]
     if not octets:
-        raise Ended("the connection ended")
+        raise PeerGone("the connection ended")
     return octets
 
 

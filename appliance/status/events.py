@@ -133,6 +133,13 @@ class StorageTrouble:
 
 
 @dataclass(frozen=True, slots=True)
+class BodiesAside:
+    """So many body files are named by no row of the database and lie aside; they are removed after 30 days."""
+
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
 class PartCrashed:
     part: str
     fault: str
@@ -155,21 +162,7 @@ class CertificateState:
 
 @dataclass(frozen=True, slots=True)
 class CertificateTrouble:
-    """`remedy` is "" where only looking at the files helps."""
-
     reason: str
-    remedy: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ConditionFound:
-    """What a part of the server found out about itself: the `sentences` of the condition `key` that hold now, () for none.
-
-    `key` is a row of `conditions.ROWS` that is found by `_found`.
-    """
-
-    key: str
-    sentences: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,14 +224,13 @@ class LetterSent:
 
 @dataclass(frozen=True, slots=True)
 class LetterDelayed:
-    """It will be tried again in `again_s`; `reason` is a sentence, `cause` the name of a `mail.outcome.Reason` in lower case."""
+    """It will be tried again in `again_s`; `reason` is a sentence."""
 
     letter: str
     domain: str
     recipients: int
     reason: str
     again_s: float
-    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,5 +264,5 @@ Event = (
     ListenerUp | ListenerDown | SessionOpened | SessionClosed | SessionRefused | SessionFailed | LoginSucceeded | LoginFailed
     | LetterAccepted | LetterRefused | StorageState | StorageTrouble | PartCrashed | PartRunning | CertificateState
     | CertificateTrouble | ClockState | HouseState | PeopleState | QueueState | AttemptBegun | LetterSent | LetterDelayed
-    | LetterFailed | LineState | SendingLimited | BoxState | ConditionFound
+    | LetterFailed | LineState | SendingLimited | BoxState | BodiesAside
 )

@@ -18,11 +18,11 @@ from appliance.mail.clock import Clock
 
 from .events import (
     AttemptBegun,
+    BodiesAside,
     BoxState,
     CertificateState,
     CertificateTrouble,
     ClockState,
-    ConditionFound,
     Event,
     HouseState,
     LetterAccepted,
@@ -72,6 +72,7 @@ WORDS: tuple[tuple[type, str], ...] = (
     (LetterRefused, "letter refused"),
     (StorageState, ""),  # a figure, not a fact
     (StorageTrouble, "storage"),
+    (BodiesAside, "body files set aside"),
     (PartCrashed, "part crashed"),
     (PartRunning, "part running"),
     (CertificateState, "certificate in use"),
@@ -87,7 +88,6 @@ WORDS: tuple[tuple[type, str], ...] = (
     (LineState, "way out"),
     (SendingLimited, "sending limited"),
     (BoxState, ""),  # a figure, not a fact
-    (ConditionFound, "condition"),
 )
 """What each event is called; "" leaves no line."""
 

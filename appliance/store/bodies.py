@@ -1,16 +1,24 @@
 """One door for the octets of letters: small ones in a row, large ones in a file; both exactly as received.
 
-    | state        | row in `body`     | file                    | leaves it by                                              |
-    |--------------|-------------------|-------------------------|-----------------------------------------------------------|
-    | staged       | none (or a twin's)| in `new/`, not synced   | `finish` -> synced; abort, stop -> unlinked                |
-    | synced       | none (or a twin's)| named, durable, claimed | `hold` commits -> referenced; abort -> the writer looks    |
-    | referenced   | holders > 0       | named, durable          | `release` of the last holder -> unreferenced or unlinked   |
-    | unreferenced | holders = 0       | named, durable          | `hold` of a twin -> referenced; `free` -> unlinked         |
-    | unlinked     | none              | gone                    | (the sweep at start takes what a power cut left behind)    |
+    | state        | row in `body`     | file                    | leaves it by                                               |
+    |--------------|-------------------|-------------------------|------------------------------------------------------------|
+    | staged       | none (or a twin's)| in `new/`, not synced   | `finish` -> synced; abort, stop -> unlinked                 |
+    | synced       | none (or a twin's)| named, durable, claimed | `hold` commits -> referenced; abort -> the writer unlinks   |
+    | referenced   | holders > 0       | named, durable          | `release` of the last holder -> unreferenced                |
+    | unreferenced | holders = 0       | named, durable          | `hold` of a twin -> referenced; the writer unlinks it       |
+    | unlinked     | holders = 0       | gone                    | `hold` of a twin, which brings its file -> referenced;      |
+    |              |                   |                         | directory synced, `forget` removes the row                  |
+    | unknown      | none              | named, not of this run  | the sweep at start -> aside                                 |
+    | aside        | none              | in `aside/`             | a row names it again -> referenced; ASIDE_S -> removed      |
 
-Only the writer unlinks, after the commit that removed the row, and only while no arrival has the name claimed and no
-row names it. A body is stored once however many rows need it: `holders` counts them. In a row: at most
-ROW_STORED_OCTETS packed and ROW_RAW_OCTETS as received.
+Nothing is removed because a row is missing: the database may be an old one, or another server's. So the row of a file
+stays, with count 0, until the file is unlinked and that is durable. Only the writer unlinks, after the commit that set
+the count to 0 (or for an arrival of this run that was given up), and only while no arrival has the name claimed. What a
+power cut left between "synced" and its commit is unknown at the next start, and lies aside for 30 days.
+A body in a row of its own has no file: row and octets go in the commit that lets go of them.
+
+A body is stored once however many rows need it: `holders` counts them. In a row: at most ROW_STORED_OCTETS packed and
+ROW_RAW_OCTETS as received.
 
 Fails with StoreError: TOO_BIG, BUSY, FULL while receiving; GONE, BROKEN while reading.
 """
@@ -277,30 +285,54 @@ class Bodies:
         if freed > FREE_AT_ONCE:
             self.unheld = True
 
-    def free(self, transaction: Transaction, limit: int) -> tuple[int, int]:
-        """Free up to `limit` unreferenced bodies; how many, and their stored octets."""
-        rows = transaction.execute("SELECT id, stored_octets FROM body WHERE holders = 0 LIMIT ?", (limit,)).fetchall()
+    def free(self, transaction: Transaction, limit: int, after: int = 0) -> tuple[list[int], int]:
+        """Free up to `limit` unreferenced bodies with ids above `after`: their ids, and their stored octets."""
+        sql = "SELECT id, stored_octets FROM body WHERE holders = 0 AND id > ? ORDER BY id LIMIT ?"
+        rows = transaction.execute(sql, (after, limit)).fetchall()
         for body, _ in rows:
             self._free(transaction, body)
-        return len(rows), sum(row[1] for row in rows)
+        return [row[0] for row in rows], sum(row[1] for row in rows)
 
-    def _free(self, transaction: Transaction, body: BodyId) -> None:
-        digest = transaction.execute("DELETE FROM body WHERE id = ? RETURNING digest", (body,)).fetchall()[0][0]
+    def _free(self, transaction: Transaction, body: int) -> None:
+        digest = transaction.execute("SELECT digest FROM body WHERE id = ?", (body,)).fetchall()[0][0]
         if digest is None:
+            transaction.execute("DELETE FROM body WHERE id = ?", (body,))
             transaction.execute("DELETE FROM body_data WHERE id = ?", (body,))
         else:
             self.unlink_later(transaction, digest)
+            self.unheld = True
+
+    def unlinked(self, transaction: Transaction, limit: int, after: int) -> list[tuple[int, bytes]]:
+        """Up to `limit` bodies with ids above `after` that nobody needs and whose files are gone."""
+        sql = "SELECT id, digest FROM body WHERE holders = 0 AND digest IS NOT NULL AND id > ? ORDER BY id LIMIT ?"
+        return [row for row in transaction.execute(sql, (after, limit)).fetchall() if self.files.is_gone(row[1])]
+
+    def forget(self, transaction: Transaction, bodies: Sequence[tuple[int, bytes]]) -> None:
+        """Remove the rows of files that are durably gone, unless a twin came meanwhile."""
+        for body, digest in bodies:
+            if self.files.is_gone(digest):
+                transaction.execute("DELETE FROM body WHERE id = ? AND holders = 0", (body,))
+
+    def _after_commit(self, transaction: Transaction, digest: bytes, call: Callable[[bytes, Callable[[], int | None]], None]) -> None:
+        """Once this commit is durable, on the writer thread: `call` with the digest and what tells its row's count then."""
+
+        def holders() -> int | None:
+            row = transaction.execute("SELECT holders FROM body WHERE digest = ?", (digest,)).fetchone()
+            return int(row[0]) if row else None
+
+        transaction.after_commit(lambda: call(digest, holders))
 
     def unlink_later(self, transaction: Transaction, digest: bytes) -> None:
         """After this commit the writer removes the file, unless it is needed by then."""
+        self._after_commit(transaction, digest, self.files.unlink_unless)
 
-        def named() -> bool:
-            return bool(transaction.execute("SELECT 1 FROM body WHERE digest = ?", (digest,)).fetchall())
+    def set_aside_later(self, transaction: Transaction, digest: bytes) -> None:
+        """After this commit the writer moves the file aside, unless a row names it by then."""
+        self._after_commit(transaction, digest, self.files.set_aside_unless)
 
-        def unlink() -> None:
-            self.files.unlink_unless(digest, named)
-
-        transaction.after_commit(unlink)
+    def bring_back_later(self, transaction: Transaction, digest: bytes) -> None:
+        """After this commit the writer brings a file back that lay aside, if a row needs it."""
+        self._after_commit(transaction, digest, self.files.bring_back_if)
 
     def look_after(self, digest: bytes) -> None:
         """An arrival let go of the name: if no row took it, the writer removes the file."""

@@ -4,7 +4,9 @@ A file is its blocks (see `blocks`), then four octets for each block's stored le
 hex digits of a BLAKE2b digest of the octets as received.
 
 Promises: when `place` returns, the file and its name survive a power cut. A file that a row names is never
-replaced by one that is not durable yet. `unlink_unless` removes a name only while no arrival has it claimed.
+replaced by one that is not durable yet. A name is removed only while no arrival has it claimed, and only where a row
+says that nobody needs it (count 0) or this process made the file itself for an arrival that was given up. A file no row
+names is moved aside (`set_aside`), stays readable there, and is removed after ASIDE_S of a trusted clock.
 Everything here blocks: it runs in threads.
 
 Fails with StoreError FULL when the card is full, BROKEN for other faults of the card or a damaged file.
@@ -16,7 +18,7 @@ import struct
 import zlib
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from appliance.mail.errors import StoreError, Trouble
@@ -29,6 +31,9 @@ _MARK = b"PBX1"
 KEPT = "kept"
 """One directory for all: letters that arrive together share its sync. (With 16 they did not: 0.05 flushes a message more with
 50 sessions; with 256 the first hundreds of letters each made a directory: a flush and 8 KB more. ext4 and f2fs hash names.)"""
+ASIDE = "aside"
+"""Where files go that no row names: the database may be the wrong one. Their modification time is 0 until a trusted clock sets it."""
+ASIDE_S = 30 * 86400
 NAMES_AT_ONCE = 256
 NEW = "new"
 """Where files are written before they have a name; emptied at every start."""
@@ -87,6 +92,8 @@ class BodyFiles:
     def __init__(self, directory: Path, new_lock: Callable[[], AbstractContextManager[object]]) -> None:
         self.directory = directory
         self._claims: dict[bytes, int] = {}
+        self._own: dict[bytes, bool] = {}
+        """Names given by this process that the writer has yet to look at after their arrival let go; True: a file stood there before."""
         self._lock = new_lock()
         self._staged = 0
         self._ready = False
@@ -137,9 +144,12 @@ class BodyFiles:
                 self._claims[digest] = known + 1
             try:
                 path = self.path_of(digest)
-                if known or path.exists():
+                there = path.exists()
+                if known or there:
                     # a twin: what stands there may be named by a row already, so ours must be durable before it takes its place
                     staging.sync()
+                with self._lock:
+                    self._own.setdefault(digest, there)
                 staging.path.replace(path)
                 faults.append(None)
             except OSError as error:
@@ -171,37 +181,98 @@ class BodyFiles:
 
     # --- going -----------------------------------------------------------------------------------------
 
-    def unlink_unless(self, digest: bytes, named: Callable[[], bool]) -> bool:
-        """On the writer thread, outside a transaction: remove the file unless it is claimed or a row names it."""
+    def unlink_unless(self, digest: bytes, holders: Callable[[], int | None]) -> None:
+        """On the writer thread, outside a transaction: remove the file unless it is claimed or needed.
+
+        `holders` is the count of the row that names it, None without a row: then only what this process made is removed.
+        """
         with self._lock:
-            if digest in self._claims or named():
-                return False
-            try:
-                self.path_of(digest).unlink()
-            except FileNotFoundError:
-                return False
-            return True
+            if digest in self._claims:
+                return
+            stood_there = self._own.pop(digest, True)
+            count = holders()
+            if count:
+                return
+            if count is None and stood_there:
+                self._move_aside(digest)
+            else:
+                self.path_of(digest).unlink(missing_ok=True)
+
+    def set_aside_unless(self, digest: bytes, holders: Callable[[], int | None]) -> None:
+        """On the writer thread, outside a transaction: move the file aside unless a row names it or an arrival of ours made it."""
+        with self._lock:
+            if digest not in self._claims and digest not in self._own and holders() is None:
+                self._move_aside(digest)
+
+    def bring_back_if(self, digest: bytes, holders: Callable[[], int | None]) -> None:
+        """On the writer thread, outside a transaction: the database that names this file is back."""
+        with self._lock:
+            aside = self.directory / ASIDE / digest.hex()
+            if holders() and not self.path_of(digest).exists() and aside.exists():
+                os.utime(aside)
+                aside.replace(self.path_of(digest))
+
+    def _move_aside(self, digest: bytes) -> None:
+        path = self.path_of(digest)
+        if path.exists():
+            (self.directory / ASIDE).mkdir(mode=0o700, exist_ok=True)
+            os.utime(path, (0, 0))
+            path.replace(self.directory / ASIDE / digest.hex())
+
+    def is_gone(self, digest: bytes) -> bool:
+        """Neither a file nor an arrival that is about to have one."""
+        with self._lock:
+            return digest not in self._claims and not self.path_of(digest).exists()
+
+    def sync(self) -> None:
+        """Make what was unlinked stay so."""
+        _sync(self.directory / KEPT)
+
+    def count_aside(self, now_s: float | None) -> int:
+        """How many files lie aside; `now_s`, from a trusted clock, removes those that have for ASIDE_S."""
+        count = 0
+        for digest in self._digests(ASIDE):
+            path = self.directory / ASIDE / digest.hex()
+            since = path.stat().st_mtime
+            if now_s is not None and not 0 < since <= now_s:
+                os.utime(path, (now_s, now_s))
+            elif now_s is not None and now_s - since > ASIDE_S:
+                path.unlink()
+                continue
+            count += 1
+        return count
 
     # --- reading ---------------------------------------------------------------------------------------
 
     def open(self, digest: bytes) -> "BodyFile":
         """Raises StoreError GONE, BROKEN."""
-        return BodyFile(self.path_of(digest))
+        try:
+            return BodyFile(self.path_of(digest))
+        except StoreError as missing:
+            aside = self.directory / ASIDE / digest.hex()
+            if missing.trouble is not Trouble.GONE or not aside.exists():
+                raise
+        return BodyFile(aside)
 
-    def names(self) -> Iterator[list[bytes]]:
-        """The digests of all files there are, NAMES_AT_ONCE at a time."""
+    def names(self, where: str = KEPT) -> Iterator[list[bytes]]:
+        """The digests of all files there are, or of those that lie ASIDE, NAMES_AT_ONCE at a time."""
         self.prepare()
         found = []
-        with os.scandir(self.directory / KEPT) as entries:
-            for entry in entries:
-                try:
-                    found.append(bytes.fromhex(entry.name))
-                except ValueError:
-                    continue
-                if len(found) == NAMES_AT_ONCE:
-                    yield found
-                    found = []
+        for digest in self._digests(where):
+            found.append(digest)
+            if len(found) == NAMES_AT_ONCE:
+                yield found
+                found = []
         yield found
+
+    def _digests(self, where: str) -> Iterator[bytes]:
+        try:
+            with os.scandir(self.directory / where) as entries:
+                for entry in entries:
+                    with suppress(ValueError):
+                        yield bytes.fromhex(entry.name)
+        except FileNotFoundError:
+            return
 
 
 class BodyFile:

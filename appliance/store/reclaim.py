@@ -1,36 +1,55 @@
-"""Give back the space of bodies nobody needs: the sweep at start, and what large expunges left behind.
+"""Give back the space of bodies nobody needs, and move aside files no row names; behind the listeners, in idle time.
 
-Runs behind the listeners, in idle time, within a budget of octets written to the card. Stopping half way loses
+At start one sweep compares names and rows: a file without a row goes aside, one that lies aside and is named again comes
+back. Then whatever a commit left behind is freed, within a budget of octets written to the card. Stopping half way loses
 nothing: unreferenced bodies are found again by their rows, files without a row by the next sweep.
 
 Fails quietly: a card that cannot be read or written now is tried again later; other errors end the task.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import trio
 
 from appliance.database.database import House
 from appliance.database.writer import Transaction
+from appliance.mail.clock import Clock
 from appliance.mail.errors import StoreError
 
 from .bodies import Bodies
+from .body_files import ASIDE, KEPT
 
 BATCH = 32
-"""Bodies freed, or file names looked at and removed, in one commit."""
+"""Bodies freed, or file names looked at and moved, in one commit."""
 OCTETS_A_S = 256 * 1024
 """Octets a second that freeing may write; a freed row writes about a page for each of its own, a file 8 KiB of metadata."""
 FILE_OCTETS = 8 * 1024
 AGAIN_S = 10.0
 """Between two looks whether there is work (in memory: nothing is read or written when there is none)."""
+ASIDE_LOOK_S = 3600.0
+"""Between two looks at the files that lie aside, while there are any."""
 
 
 class Reclaim:
-    def __init__(self, house: House, bodies: Bodies, *, octets_a_s: float = OCTETS_A_S) -> None:
+    """`told` hears how many files lie aside, at start and when that changes."""
+
+    def __init__(
+        self,
+        house: House,
+        bodies: Bodies,
+        clock: Clock,
+        *,
+        told: Callable[[int], object] = lambda _: None,
+        octets_a_s: float = OCTETS_A_S,
+    ) -> None:
         self._house = house
         self._bodies = bodies
+        self._clock = clock
+        self._told = told
         self._octets_a_s = octets_a_s
+        self._aside = 0
+        self._looked_mono = 0.0
 
     async def run(self) -> None:
         """For ever: sweep once, then free whenever a commit left bodies behind."""
@@ -44,43 +63,76 @@ class Reclaim:
                 if self._bodies.unheld:
                     self._bodies.unheld = False
                     await self.free_all()
+                if self._aside and self._clock.mono_s() - self._looked_mono > ASIDE_LOOK_S:
+                    await self.look_aside()
             except StoreError:
                 self._bodies.unheld = True
             await trio.sleep(AGAIN_S)
 
     async def free_all(self) -> int:
         """Free all unreferenced bodies; how many."""
-        total = 0
+        total, last = 0, 0
         while True:
-            freed, octets = await self._house.write(lambda transaction: self._bodies.free(transaction, BATCH))
-            total += freed
-            if freed < BATCH:
-                return total
-            await self._rest(octets + freed * 1024)
+            freed, octets = await self._house.write(lambda transaction, after=last: self._bodies.free(transaction, BATCH, after))  # type: ignore[misc]
+            total += len(freed)
+            if len(freed) < BATCH:
+                break
+            last = freed[-1]
+            await self._rest(octets + len(freed) * 1024)
+        await self._forget_unlinked()
+        return total
+
+    async def _forget_unlinked(self) -> None:
+        """The rows of files that are gone go after them; the unlinking of each is durable first."""
+        last = 0
+        while True:
+            rows = await self._house.write(lambda transaction, after=last: self._bodies.unlinked(transaction, BATCH, after))  # type: ignore[misc]
+            if not rows:
+                return
+            await self._bodies.hop(self._bodies.files.sync)
+            await self._house.write(lambda transaction, rows=rows: self._bodies.forget(transaction, rows))  # type: ignore[misc]
+            last = rows[-1][0]
+            await self._rest(FILE_OCTETS + len(rows) * 1024)
 
     async def sweep(self) -> int:
-        """Remove files no row names; how many were looked at closely. Arrivals meanwhile are safe: their names are claimed."""
+        """Move files aside that no row names, bring back those a row names again; how many were looked at closely.
+
+        Arrivals meanwhile are safe: their names are known to this process.
+        """
         looked_at = 0
-        names = self._bodies.files.names()
-        while (some := await self._bodies.hop(next, names, None)) is not None:
-            unnamed = await self._unnamed(some)
-            looked_at += len(unnamed)
-            for start in range(0, len(unnamed), BATCH):
-                await self._unlink(unnamed[start : start + BATCH])
+        for where, named, call in ((ASIDE, True, self._bodies.bring_back_later), (KEPT, False, self._bodies.set_aside_later)):
+            names = self._bodies.files.names(where)
+            while (some := await self._bodies.hop(next, names, None)) is not None:
+                chosen = await self._chosen(some, named=named)
+                looked_at += len(chosen)
+                for start in range(0, len(chosen), BATCH):
+                    await self._each(chosen[start : start + BATCH], call)
+        await self._house.write(lambda transaction: None)  # what follows the commits above is done when this one is
+        await self.look_aside()
         return looked_at
 
-    async def _unnamed(self, digests: Sequence[bytes]) -> list[bytes]:
+    async def look_aside(self) -> None:
+        """Count the files that lie aside, and remove those whose time is over by a clock that can be trusted."""
+        now_s = self._clock.wall_s() if self._clock.trusted() else None
+        self._looked_mono = self._clock.mono_s()
+        count = await self._bodies.hop(self._bodies.files.count_aside, now_s)
+        if count != self._aside:
+            self._aside = count
+            self._told(count)
+
+    async def _chosen(self, digests: Sequence[bytes], *, named: bool) -> list[bytes]:
+        """Those that a row names, or those that none does."""
         marks = ",".join("?" * len(digests))
         rows = await self._house.read(
             lambda connection: connection.execute(f"SELECT digest FROM body WHERE digest IN ({marks})", digests).fetchall()  # noqa: S608
         )
-        named = {row[0] for row in rows}
-        return [digest for digest in digests if digest not in named]
+        rows_of = {row[0] for row in rows}
+        return [digest for digest in digests if (digest in rows_of) is named]
 
-    async def _unlink(self, digests: Sequence[bytes]) -> None:
+    async def _each(self, digests: Sequence[bytes], call: Callable[[Transaction, bytes], None]) -> None:
         def work(transaction: Transaction) -> None:
             for digest in digests:
-                self._bodies.unlink_later(transaction, digest)
+                call(transaction, digest)
 
         await self._house.write(work)
         await self._rest(FILE_OCTETS * len(digests))

@@ -16,6 +16,7 @@ from appliance.mail.ids import BodyId
 from appliance.store.bodies import Bodies, StagedBody
 from appliance.store.reclaim import Reclaim
 from tests.store.house import PlainScanner
+from tests.support.clock import HandClock
 
 LIMIT = 200 * 2**20
 TEXT = b"Subject: hello\r\n\r\n" + b"Some words in a letter.\r\n" * 40
@@ -54,7 +55,9 @@ async def whole(bodies: Bodies, body: BodyId, step: int = 2**20) -> bytes:
 
 
 def files(directory: Path) -> list[str]:
-    return sorted(path.name for path in (directory / "bodies").rglob("*") if path.is_file())
+    """Of the data directory, or of a directory below `bodies`."""
+    where = directory if directory.parent.name == "bodies" else directory / "bodies"
+    return sorted(path.name for path in where.rglob("*") if path.is_file())
 
 
 KINDS = {
@@ -143,7 +146,7 @@ async def test_too_big_is_said_at_once(tmp_path: Path) -> None:
         assert refused.value.trouble is Trouble.TOO_BIG
 
 
-async def test_the_sweep_removes_what_no_row_names_and_nothing_else(tmp_path: Path) -> None:
+async def test_the_sweep_moves_aside_what_no_row_names_and_nothing_else(tmp_path: Path) -> None:
     async with a_place(tmp_path) as (database, bodies):
         kept = await keep(database, bodies, attachment(100_000))
         [name] = files(tmp_path)
@@ -155,12 +158,71 @@ async def test_the_sweep_removes_what_no_row_names_and_nothing_else(tmp_path: Pa
         async with bodies.receive(LIMIT, PlainScanner) as incoming:
             await incoming.write(attachment(120_000))
             staged = await incoming.finish()
-            assert await Reclaim(database, bodies, octets_a_s=float("inf")).sweep() == 2
+            assert await Reclaim(database, bodies, HandClock(), octets_a_s=float("inf")).sweep() == 2
             await trio.sleep(0.05)
-            assert not stray.exists() and len(files(tmp_path)) == 2, "the one being delivered is claimed"
+            assert not stray.exists() and len(files(tmp_path / "bodies" / "kept")) == 2, "the one being delivered is claimed"
+            assert (tmp_path / "bodies" / "aside" / stray.name).read_bytes() == b"left by a power cut"
             arrived = await database.write(lambda transaction: bodies.hold(transaction, staged))
         assert await whole(bodies, kept) and await whole(bodies, arrived)
-        assert await Reclaim(database, bodies, octets_a_s=float("inf")).sweep() == 0
+        assert await Reclaim(database, bodies, HandClock(), octets_a_s=float("inf")).sweep() == 0
+
+
+async def test_no_file_is_removed_because_a_table_is_empty(tmp_path: Path) -> None:
+    """Another database: all files go aside, are read from there when their rows are back, and come back."""
+    photos = [attachment(100_000) for _ in range(3)]
+    async with a_place(tmp_path) as (database, bodies):
+        numbers = [await keep(database, bodies, photo) for photo in photos]
+    (tmp_path / "house.db").rename(tmp_path / "right.db")
+    (tmp_path / "house.db-wal").rename(tmp_path / "right.db-wal")
+    clock = HandClock(trusted=False)
+    told: list[int] = []
+    async with a_place(tmp_path) as (database, bodies):
+        names = files(tmp_path / "bodies" / "kept")
+        with pytest.raises(ValueError):
+            async with bodies.receive(LIMIT, PlainScanner) as incoming:
+                await incoming.write(photos[0])
+                await incoming.finish()
+                raise ValueError
+        await database.write(lambda transaction: None)
+        reclaim = Reclaim(database, bodies, clock, told=told.append, octets_a_s=float("inf"))
+        await reclaim.sweep()
+        assert files(tmp_path / "bodies" / "aside") == names and told == [3]
+        clock.forward(40 * 86400)
+        await reclaim.look_aside()
+        assert files(tmp_path / "bodies" / "aside") == names, "time passed by a clock nobody trusts"
+    for name in ("house.db", "house.db-wal"):
+        (tmp_path / name.replace("house", "right")).replace(tmp_path / name)
+    async with a_place(tmp_path) as (database, bodies):
+        assert [await whole(bodies, number) for number in numbers] == photos
+        await Reclaim(database, bodies, clock, octets_a_s=float("inf")).sweep()
+        assert files(tmp_path / "bodies" / "kept") == names and not files(tmp_path / "bodies" / "aside")
+        assert [await whole(bodies, number) for number in numbers] == photos
+
+
+async def test_what_lies_aside_is_removed_after_30_days_of_a_trusted_clock(tmp_path: Path) -> None:
+    async with a_place(tmp_path) as (database, bodies):
+        stray = tmp_path / "bodies" / "kept" / ("ab" * 24)
+        stray.write_bytes(b"nobody's")
+        clock = HandClock()
+        told: list[int] = []
+        reclaim = Reclaim(database, bodies, clock, told=told.append, octets_a_s=float("inf"))
+        await reclaim.sweep()
+        for days, left in ((29, 1), (2, 0)):
+            clock.forward(days * 86400)
+            await reclaim.look_aside()
+            assert len(files(tmp_path / "bodies" / "aside")) == left
+        assert told == [1, 0]
+
+
+async def test_the_row_of_a_file_goes_after_its_file(tmp_path: Path) -> None:
+    async with a_place(tmp_path) as (database, bodies):
+        photo = await keep(database, bodies, attachment(100_000))
+        await drop(database, bodies, photo)
+        await database.write(lambda transaction: None)
+        rows = await database.read(lambda connection: connection.execute("SELECT holders FROM body").fetchall())
+        assert rows == [(0,)] and not files(tmp_path)
+        await Reclaim(database, bodies, HandClock(), octets_a_s=float("inf")).free_all()
+        assert await database.read(lambda connection: connection.execute("SELECT count(*) FROM body").fetchone()) == (0,)
 
 
 async def test_a_large_expunge_leaves_the_rest_to_reclaim(tmp_path: Path) -> None:
@@ -174,7 +236,7 @@ async def test_a_large_expunge_leaves_the_rest_to_reclaim(tmp_path: Path) -> Non
         assert count == 152 - 64 and bodies.unheld
         again = await keep(database, bodies, photo)
         assert again == many[150], "a twin takes an unreferenced body back"
-        assert await Reclaim(database, bodies, octets_a_s=float("inf")).free_all() == 152 - 64 - 1
+        assert await Reclaim(database, bodies, HandClock(), octets_a_s=float("inf")).free_all() == 152 - 64 - 1
         await trio.sleep(0.05)
         assert await whole(bodies, again) == photo
         assert len(files(tmp_path)) == 1
@@ -327,5 +389,6 @@ async def test_a_crowd_that_comes_gives_up_and_goes_leaves_rows_and_files_in_ste
         assert bodies.files._claims == {} and bodies.budget._used == 0 and not bodies._faults
         for body, octets in kept:
             assert await whole(bodies, body) == octets
+        await Reclaim(database, bodies, HandClock(), octets_a_s=float("inf")).free_all()
         digests = await database.read(lambda connection: connection.execute("SELECT digest FROM body").fetchall())
         assert files(tmp_path) == sorted(row[0].hex() for row in digests)

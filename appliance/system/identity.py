@@ -1,0 +1,114 @@
+"""Is all of a data directory there, and does it belong together? Asked at every start, before anything is made or changed.
+
+    house.db missing, but message bodies, keys or certificates there   refused: they are not a new server's
+    rows name files, but the bodies directory is gone                  refused
+    bodies of another server (the two ids differ)                      refused
+    none of it there                                                   a new server
+
+The id stands in the database (table `house`) and in `bodies/server-id`. A first start commits the database first, its id
+next, then the directory's, and keys and certificates after them: cut at any point, the next start goes on.
+How it fails: SetupError with the way out; nothing was changed.
+"""
+
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from uuid import uuid4
+
+import trio
+
+from appliance.database.database import House, Reads
+from appliance.mail.errors import SetupError
+
+from .certificates import write_whole
+
+DATABASE, BODIES, ID_FILE, ID_KEY = "house.db", "bodies", "server-id", "server_id"
+KEPT = "kept"
+LOOKED_AT = 64
+"""Names of body files compared when the directory has no id."""
+MADE_LATER = (
+    ("message bodies", (f"{BODIES}/{KEPT}/*", f"{BODIES}/aside/*", f"{BODIES}/{ID_FILE}")),
+    ("certificates", ("certificates/*.pem",)),
+    ("signing keys", ("dkim/*.pem",)),
+)
+"""What exists only after a database was committed, and where it lies."""
+ANEW = "to begin anew, name an empty directory with --data."
+
+
+def refuse_lost_database(data: Path) -> None:
+    """Raises SetupError when the database is gone and something it belongs to is not."""
+    if (data / DATABASE).exists():
+        return
+    left = [what for what, places in MADE_LATER if any(next(data.glob(place), None) for place in places)]
+    if left:
+        there = left[0] if len(left) == 1 else f"{', '.join(left[:-1])} and {left[-1]}"
+        raise SetupError(
+            f"The database {data / DATABASE} is missing, but {there} are there.",
+            f"Put {DATABASE} and {DATABASE}-wal back, from a backup if need be; {ANEW}",
+        )
+
+
+async def refuse_other_bodies(database: Reads, data: Path) -> None:
+    """Raises SetupError when the bodies directory is gone or is not this database's."""
+    server_id, named = await database.read(
+        lambda connection: (
+            connection.execute("SELECT value FROM house WHERE key = ?", (ID_KEY,)).fetchone(),
+            connection.execute("SELECT digest FROM body WHERE digest IS NOT NULL AND holders > 0 LIMIT ?", (LOOKED_AT,)).fetchall(),
+        )
+    )
+    kept = data / BODIES / KEPT
+    if named and not kept.is_dir():
+        raise SetupError(
+            f"The message bodies are gone: {data / BODIES} is missing, and messages need its files.",
+            f"Put it back, from a backup if need be. If it is lost for good, make an empty directory {kept}: the rest is then served.",
+        )
+    found = _id_in(data)
+    if found:
+        strange = not server_id or found != server_id[0]
+    else:
+        strange = await _strange_files(database, kept, [row[0] for row in named])
+    if strange:
+        raise SetupError(
+            f"{data / BODIES} belongs to another server than {data / DATABASE}.",
+            f"Put the two that belong together in one place, from a backup if need be; {ANEW}",
+        )
+
+
+async def _strange_files(database: Reads, kept: Path, named: list[bytes]) -> bool:
+    """Without an id: there are files, and neither do rows name them nor are those there that rows name."""
+    there = _some_files(kept, named)
+    marks = ",".join("?" * len(there))
+    sql = f"SELECT 1 FROM body WHERE digest IN ({marks}) LIMIT 1"  # noqa: S608 only question marks
+    return bool(there) and await database.read(lambda connection: connection.execute(sql, there).fetchone()) is None
+
+
+def _some_files(kept: Path, named: list[bytes]) -> list[bytes]:
+    """The first of the files there are; [] when one that a row names is among all of them."""
+    if not kept.is_dir() or any((kept / digest.hex()).exists() for digest in named):
+        return []
+    there = []
+    for path in islice(kept.iterdir(), LOOKED_AT):
+        with suppress(ValueError):
+            there.append(bytes.fromhex(path.name))
+    return there
+
+
+async def keep_id(database: House, data: Path) -> None:
+    """Write the id where it is not yet; the bodies directory is there."""
+    found = _id_in(data)
+    row = await database.read(lambda connection: connection.execute("SELECT value FROM house WHERE key = ?", (ID_KEY,)).fetchone())
+    if row and found:
+        return
+    server_id = row[0] if row else uuid4().hex
+    if not row:
+        await database.write(lambda transaction: transaction.execute("INSERT INTO house VALUES(?, ?)", (ID_KEY, server_id)))
+    await trio.to_thread.run_sync(write_whole, data / BODIES / ID_FILE, server_id.encode() + b"\n")
+
+
+def _id_in(data: Path) -> str:
+    try:
+        return (data / BODIES / ID_FILE).read_text("ascii", "replace").strip()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise SetupError(f"{data / BODIES / ID_FILE} cannot be read: {error.strerror}.", "Check who owns it.") from error

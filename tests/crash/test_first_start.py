@@ -1,0 +1,60 @@
+"""A power cut in the very first start: whatever it left, the next start makes a server of it."""
+
+import random
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+import trio
+
+from appliance.app import open_rooms
+from appliance.database.connection import header_of
+from appliance.system.settings import Settings
+from tests.crash.card import Card, Model
+from tests.crash.trace import Event, Made, Renamed, Said, events, record_words
+from tests.support.house import House
+from tests.support.needs import program
+
+CUTS = 40
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> list[Event]:
+    """All that a first start does to its empty data directory, certificates and all."""
+    program("strace")
+    work = tmp_path_factory.mktemp("first")
+    (work / "data").mkdir()
+    (work / "start").mkdir()
+    with House(work / "data", protocols=("imaps",), wrapper=record_words(work / "trace")):
+        pass
+    return events(work / "trace", work / "data", work / "start")
+
+
+def test_the_database_comes_before_keys_and_certificates(recorded: list[Event]) -> None:
+    names = [event.path if isinstance(event, Made) else event.new if isinstance(event, Renamed) else "" for event in recorded]
+    first = {name: names.index(name) for name in ("house.db", "bodies/server-id", "certificates/server.pem")}
+    assert sorted(first, key=lambda name: first[name]) == ["house.db", "bodies/server-id", "certificates/server.pem"]
+
+
+def test_the_next_start_goes_on(recorded: list[Event]) -> None:
+    numbers = [number for number, event in enumerate(recorded) if not isinstance(event, Said)]
+    names = [number for number in numbers if isinstance(recorded[number], Made | Renamed)]
+    chance = random.Random(11)
+    cuts = sorted(chance.choices(names, k=CUTS // 2) + chance.choices(numbers, k=CUTS // 2))
+    with TemporaryDirectory(prefix="pillarbox-") as place:
+        card, fed = Card(Path(place)), 0
+        for number, cut in enumerate(cuts):
+            while fed < cut:
+                card.feed(recorded[fed])
+                fed += 1
+            left = Path(place) / str(number)
+            left.mkdir()
+            card.cut(left, random.Random(number), Model.TEARS)
+            trio.run(_opens, left)
+
+
+async def _opens(data: Path) -> None:
+    async with open_rooms(data, Settings()) as rooms:
+        assert await rooms.database.read(lambda connection: connection.execute("PRAGMA integrity_check").fetchone()) == ("ok",)
+    header = header_of(data / "house.db")
+    assert header and header.is_sqlite and (data / "bodies" / "server-id").stat().st_size > 30
