@@ -20,6 +20,7 @@ from appliance.protocol.smtp.data import LineEnds
 
 from .answers import BROKEN, TOO_BIG, answer_for
 from .authors import Authors
+from .bcc import BccRemover
 from .rights import claims_our_people, judge_authors
 from .submission import missing_fields
 from .trace import FIRST_LINE, WARNING, protocol_word, received
@@ -45,7 +46,7 @@ class Transaction:
     """From MAIL to the reply at the letter's end."""
 
     __slots__ = (
-        "_authors", "_incoming", "_limit_octets", "_place", "_session", "_thrown_octets",
+        "_authors", "_bcc", "_incoming", "_limit_octets", "_place", "_session", "_thrown_octets",
         "begun_at_s", "begun_mono", "envelope", "letter", "line_ends", "octets", "refusal",
     )  # fmt: skip
 
@@ -61,6 +62,8 @@ class Transaction:
         self.octets = 0
         self.refusal: Reply | None = None
         self._authors = Authors()
+        self._bcc = BccRemover() if session.identity is not None else None
+        """For submitted messages only: a stranger's message is kept exactly as received."""
         self._place: AbstractAsyncContextManager[Incoming] | None = None
         self._incoming: Incoming | None = None
         self._limit_octets = session.options.message_octets
@@ -86,17 +89,23 @@ class Transaction:
         """Octets of the letter. Raises TooMuch when a refused letter does not end."""
         self.octets += len(text)
         if self._incoming is not None and self.octets <= self._limit_octets:
-            self._authors.feed(text)
-            try:
-                await self._incoming.write(text)
-            except StoreError as error:
-                await self._refuse(answer_for(error))
+            if self._bcc is not None:
+                text = self._bcc.feed(text)
+            if text:
+                await self._write(self._incoming, text)
             return
         if self.refusal is None:
             await self._refuse(TOO_BIG)
         self._thrown_octets += len(text)
         if self._thrown_octets > self._limit_octets:
             raise TooMuch("a refused letter does not end")
+
+    async def _write(self, incoming: "Incoming", text: bytes) -> None:
+        self._authors.feed(text)
+        try:
+            await incoming.write(text)
+        except StoreError as error:
+            await self._refuse(answer_for(error))
 
     async def _refuse(self, reply: Reply) -> None:
         await self.drop()
@@ -116,6 +125,9 @@ class Transaction:
             reply = self.refusal or BROKEN
         else:
             try:
+                if self._bcc is not None and (rest := self._bcc.end()):
+                    self._authors.feed(rest)
+                    await incoming.write(rest)
                 self._authors.end()
                 body = await incoming.finish()
                 reply = self._judge(body.description) or await self._keep(body)

@@ -1,0 +1,99 @@
+"""Take the Bcc fields out of a message that one of our users submits, while it streams by (RFC 5322 §3.6.3, RFC 6409 §8).
+
+Every recipient gets the same octets, so a Bcc field left in tells each of them who else got a copy. Clients differ: most
+remove it, some leave that to the server. Removed are Bcc and Resent-Bcc of the message's own header, whatever their letter
+case, folding and blanks before the colon; headers of attached messages belong to their text and stay.
+
+This is the one exception to the rule that a body is stored exactly as received: it happens before the octets are hashed,
+described and stored, so sizes, offsets and signatures are those of what is kept. It does not touch a stranger's message on
+port 25, nor what a client stores by IMAP APPEND (its own copy in Sent keeps its Bcc).
+
+Linear, in pieces of any size; what waits for more octets is at most NAME_OCTETS. Line ends are those of `mail.header`: an
+LF ends a line, with or without CR. Never fails.
+"""
+
+import re
+from enum import Enum, auto
+
+NAME_OCTETS = 1000
+"""Blanks may stand between name and colon. A line with more of them than a line may have is taken for the field it begins as."""
+_NAMES = (b"bcc", b"resent-bcc")
+_NAMED = re.compile(rb"(?:resent-)?bcc[ \t]*(?=[:\r\n])", re.IGNORECASE)
+_BEGUN = re.compile(rb"(?:resent-)?bcc[ \t]*", re.IGNORECASE)
+_FIRST = frozenset(b"bBrR")
+
+
+class _Line(Enum):
+    """What a header line is, seen from its first octets."""
+
+    OTHER = auto()
+    BCC = auto()
+    FOLDED = auto()
+    END = auto()
+    UNDECIDED = auto()
+
+
+class BccRemover:
+    """One message: `feed` its octets, `end` when they are all in; what comes back is what to keep."""
+
+    __slots__ = ("_dropping", "_held", "_line_begins", "_over")
+
+    def __init__(self) -> None:
+        self._held = b""
+        self._over = False
+        """The header is; all that follows is kept."""
+        self._line_begins = True
+        self._dropping = False
+
+    def feed(self, piece: bytes) -> bytes:
+        if self._over:
+            return piece
+        octets = self._held + piece if self._held else piece
+        self._held = b""
+        kept: list[bytes] = []
+        at, size = 0, len(octets)
+        while at < size:
+            if self._line_begins:
+                line = _judge(octets, at)
+                if line is _Line.UNDECIDED:
+                    self._held = octets[at:]
+                    break
+                if line is _Line.END:
+                    self._over = True
+                    kept.append(octets[at:])
+                    break
+                if line is not _Line.FOLDED:
+                    self._dropping = line is _Line.BCC
+            end = octets.find(b"\n", at) + 1
+            self._line_begins = bool(end)
+            if not self._dropping:
+                kept.append(octets[at : end or size])
+            at = end or size
+        return kept[0] if len(kept) == 1 else b"".join(kept)
+
+    def end(self) -> bytes:
+        """The message is complete, perhaps in the middle of its header."""
+        held, self._held = self._held, b""
+        return b"" if _BEGUN.fullmatch(held) else held
+
+
+def _judge(octets: bytes, at: int) -> _Line:
+    """What the header line that begins at `at` is."""
+    first = octets[at]
+    if first in b" \t":
+        return _Line.FOLDED
+    if first == 0x0A:
+        return _Line.END
+    if first == 0x0D:
+        if at + 1 == len(octets):
+            return _Line.UNDECIDED
+        return _Line.END if octets[at + 1] == 0x0A else _Line.OTHER
+    if first not in _FIRST:
+        return _Line.OTHER
+    if _NAMED.match(octets, at):
+        return _Line.BCC
+    begun = octets[at : at + NAME_OCTETS]
+    if _BEGUN.fullmatch(begun):
+        return _Line.UNDECIDED if len(begun) < NAME_OCTETS else _Line.BCC
+    said = begun[: len(_NAMES[1])].lower()
+    return _Line.UNDECIDED if len(said) == len(begun) and any(name.startswith(said) for name in _NAMES) else _Line.OTHER
