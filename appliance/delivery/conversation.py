@@ -2,24 +2,26 @@
 
 Promise: whatever the other side does, each recipient ends with one Outcome, and only the other side's own word makes it final:
 5xx fails, everything else is a wait. What was not answered after the final dot is UNSURE: it may have arrived
-(RFC 5321 §4.5.3.2.6).
+(RFC 5321 §4.5.3.2.6). A server that answers before the whole message was sent has answered: nothing more is sent to it.
 Time-outs: RFC 5321 §4.5.3.2. A lost or senseless conversation raises nothing from `transact`; `over` is then True.
 """
 
-import re
 import ssl
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from appliance.mail.envelope import Recipient
+import trio
+
 from appliance.mail.errors import MisuseError, PeerError, PeerSlow, StoreError
 from appliance.mail.outcome import Fate, Outcome, Reason
 from appliance.mail.parcel import Parcel
 from appliance.mail.reply import Reply
 from appliance.protocol.pop3.multiline import DotStuffer
 from appliance.protocol.smtp.client import Offer, ReplyReader, group, parse_offer, tidied
+
+from .refusal import Step, refusal, too_many
 
 if TYPE_CHECKING:
     from appliance.network.stream import Stream
@@ -33,14 +35,9 @@ QUIT_S = 5.0
 CHALLENGES = 4
 """No mechanism of ours is asked more."""
 RECIPIENTS_AT_ONCE = 100
-"""RFC 5321 §4.5.3.1.8: every server takes so many."""
-_REPUTATION = re.compile(
-    r"\b(?:block ?list|black ?list|blocked|spamhaus|dnsbl|rbl|reputation|spam|policy reasons|dynamic|residential|generic ptr|"
-    r"reverse dns)\b",
-    re.IGNORECASE,
-)
-# 4.7.1 is what greylisting says
-_REPUTATION_STATUS = frozenset({"7.1", "7.25", "7.26", "7.27", "7.606", "7.511", "7.9"})
+"""RFC 5321 §4.5.3.1.8: every server takes so many; one that says it takes fewer is believed (§4.5.3.1.10)."""
+REFUSING_S = 5.0
+"""How long the words of a server that broke off in the middle of the message are waited for."""
 
 
 class Ended(Exception):
@@ -61,12 +58,13 @@ class Conversation:
         self.over = False
         self._reader = ReplyReader()
         self._replies: list[Reply] = []
+        self._at_once = RECIPIENTS_AT_ONCE
 
     async def open(self, our_name: str) -> None:
         """Greeting and EHLO. Raises Ended."""
         greeting = await self._reply(GREETING_S)
         if greeting.code != 220:
-            raise Ended(self._refused(greeting))
+            raise Ended(refusal(greeting, Step.CONNECT, self.host))
         await self.hello(our_name)
 
     async def hello(self, our_name: str) -> None:
@@ -78,7 +76,7 @@ class Conversation:
         if reply.permanent:
             reply = await self._ask(f"HELO {our_name}\r\n".encode(), GREETING_S)
         if reply.code != 250:
-            raise Ended(self._refused(reply))
+            raise Ended(refusal(reply, Step.CONNECT, self.host))
         self.offer = Offer()
 
     async def start_tls(self, context: ssl.SSLContext, server_hostname: str, our_name: str) -> None:
@@ -129,18 +127,21 @@ class Conversation:
 
     async def transact(self, parcel: Parcel, octets: int, begun: Callable[[], None]) -> tuple[Outcome, ...]:
         """One letter for all its recipients, in order. `octets` as announced; the letter is read from `parcel.pieces`."""
-        outcomes: list[Outcome] = []
-        for start in range(0, len(parcel.recipients), RECIPIENTS_AT_ONCE):
-            some = parcel.recipients[start : start + RECIPIENTS_AT_ONCE]
-            found: dict[int, Outcome] = {}
-            rest = self._cannot(parcel, octets)
+        found: dict[int, Outcome] = {}
+        left = list(range(len(parcel.recipients)))
+        while left:
+            numbers, left = left[: self._at_once], left[self._at_once :]
+            rest, again = self._cannot(parcel, octets), []
             if rest is None:
                 try:
-                    await self._transaction(parcel, octets, some, found, begun)
+                    again = await self._transaction(parcel, octets, numbers, found, begun)
                 except Ended as end:
                     rest = end.outcome
-            outcomes += [found.get(number) or rest or self._broken() for number in range(len(some))]
-        return tuple(outcomes)
+            left = [*again, *left]
+            for number in numbers:
+                if number not in again:
+                    found.setdefault(number, rest or self._broken())
+        return tuple(found[number] for number in range(len(parcel.recipients)))
 
     def _cannot(self, parcel: Parcel, octets: int) -> Outcome | None:
         """Why the letter cannot even be offered, or None."""
@@ -167,9 +168,42 @@ class Conversation:
     # --- one transaction -------------------------------------------------------------------------
 
     async def _transaction(
-        self, parcel: Parcel, octets: int, recipients: Sequence[Recipient], found: dict[int, Outcome], begun: Callable[[], None]
-    ) -> None:
-        commands = group(parcel, self.offer, octets, recipients)
+        self, parcel: Parcel, octets: int, numbers: Sequence[int], found: dict[int, Outcome], begun: Callable[[], None]
+    ) -> list[int]:
+        """One transaction for the recipients of these numbers. `found` gets their outcomes; those that are to go in the next
+        transaction are returned and have none."""
+        commands = group(parcel, self.offer, octets, [parcel.recipients[number] for number in numbers])
+        replies = await self._replies_to(commands)
+        mail, *rest = replies
+        rcpt = dict(zip(numbers, rest, strict=False)) if mail.positive else {}
+        accepted = [number for number, reply in rcpt.items() if reply.positive]
+        again = [number for number, reply in rcpt.items() if accepted and not reply.positive and too_many(reply)]
+        for number, reply in rcpt.items():
+            if not reply.positive:
+                found[number] = refusal(reply, Step.RCPT, self.host)
+        data = replies[-1] if len(replies) == len(commands) else None
+        if data is not None and data.code == 354 and accepted:
+            await self._message(parcel, accepted, found, begun)
+            if again and not self.over:
+                self._at_once = len(accepted)
+                for number in again:
+                    del found[number]
+                return again
+            return []
+        if data is not None and data.code == 354:  # who takes a message for nobody gets an empty one (RFC 2920 §3.1)
+            with suppress(Ended):
+                await self._ask(b".\r\n", FINAL_S)
+        if not self.over:
+            with suppress(Ended):
+                await self._ask(b"RSET\r\n", MAIL_S)
+        if not mail.positive:
+            raise Ended(refusal(mail, Step.MAIL, self.host))
+        if data is not None and accepted:
+            raise Ended(refusal(data, Step.DATA, self.host))
+        return []
+
+    async def _replies_to(self, commands: Sequence[bytes]) -> list[Reply]:
+        """The replies to MAIL, RCPT and DATA; fewer where it makes no sense to go on."""
         replies: list[Reply] = []
         if self.offer.pipelining:
             await self._send(b"".join(commands), MAIL_S)
@@ -182,42 +216,73 @@ class Conversation:
                     break
                 await self._send(command, MAIL_S)
             replies.append(await self._reply(DATA_S if last else RCPT_S))
-        mail, *rest = replies
-        for number, reply in enumerate(rest[: len(recipients)] if mail.positive else ()):
-            if not reply.positive:
-                found[number] = self._refused(reply)
-        data = replies[-1] if len(replies) == len(commands) else None
-        if data is not None and data.code == 354 and mail.positive and len(found) < len(recipients):
-            await self._letter(parcel, recipients, found, begun)
-            return
-        if data is not None and data.code == 354:  # who takes a letter for nobody gets an empty one (RFC 2920 §3.1)
-            with suppress(Ended):
-                await self._ask(b".\r\n", FINAL_S)
-        with suppress(Ended):
-            await self._ask(b"RSET\r\n", MAIL_S)
-        if not mail.positive:
-            raise Ended(self._refused(mail))
-        if data is not None and len(found) < len(recipients):
-            raise Ended(self._refused(data))
+            if replies[-1].code == 421:
+                break  # the server closes: nothing that follows is answered (RFC 5321 §3.8)
+        return replies
 
-    async def _letter(self, parcel: Parcel, recipients: Sequence[Recipient], found: dict[int, Outcome], begun: Callable[[], None]) -> None:
+    async def _message(self, parcel: Parcel, accepted: Sequence[int], found: dict[int, Outcome], begun: Callable[[], None]) -> None:
+        """The message and the reply to it, which is the outcome of all recipients in `accepted`."""
         stuffer = DotStuffer()
-        try:
-            async with parcel.pieces() as pieces:
-                async for piece in pieces:
-                    await self._send(stuffer.feed(piece), BLOCK_S)
-        except StoreError:
-            self.over = True  # without the final dot nothing arrives
-            raise Ended(self._outcome(Fate.DEFERRED, "4.3.0", Reason.LOST, "The letter could not be read from the card.")) from None
-        begun()
-        try:
-            reply = await self._ask(stuffer.finish(), FINAL_S)
-        except Ended as end:
-            text = "The connection broke off before the other house confirmed the letter; it may arrive twice."
-            raise Ended(self._outcome(Fate.DEFERRED, end.outcome.status, Reason.UNSURE, text)) from None
-        outcome = self._taken(reply) if reply.positive else self._refused(reply)
-        for number in range(len(recipients)):
+        early = await self._body(parcel, stuffer)
+        if early is None:
+            begun()
+            try:
+                reply = await self._final(stuffer.finish())
+            except Ended as end:
+                text = "The connection broke off before the other server confirmed the message; it may arrive twice."
+                raise Ended(self._outcome(Fate.DEFERRED, end.outcome.status, Reason.UNSURE, text)) from None
+        elif early.positive:  # it cannot have taken what it was not given
+            raise Ended(self._broken())
+        else:
+            reply = early
+        outcome = self._taken(reply) if reply.positive else refusal(reply, Step.MESSAGE, self.host)
+        for number in accepted:
             found.setdefault(number, outcome)
+
+    async def _final(self, dot: bytes) -> Reply:
+        """The reply to the final dot; also the refusal of a server that hung up before the dot reached it."""
+        try:
+            await self._send(dot, FINAL_S)
+        except Ended:
+            reply = await self._reply(REFUSING_S)
+            if reply.positive:
+                raise
+            return reply
+        return await self._reply(FINAL_S)
+
+    async def _body(self, parcel: Parcel, stuffer: DotStuffer) -> Reply | None:
+        """Send all but the final dot; the server's reply when it gave one before that, after which nothing is sent any more."""
+        ended: list[Ended] = []
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._listen, nursery.cancel_scope)
+            try:
+                async with parcel.pieces() as pieces:
+                    async for piece in pieces:
+                        await self._send(stuffer.feed(piece), BLOCK_S)
+                        await trio.lowlevel.checkpoint()
+            except StoreError:
+                self.over = True  # without the final dot nothing arrives
+                text = "The message could not be read from the storage."
+                ended.append(Ended(self._outcome(Fate.DEFERRED, "4.3.0", Reason.LOST, text)))
+            except Ended as end:  # the connection is gone; what the server said before may still come
+                ended.append(end)
+                with trio.move_on_after(REFUSING_S):
+                    await trio.sleep_forever()
+            nursery.cancel_scope.cancel()
+        if self._replies:
+            self.over = True
+            return self._replies.pop(0)
+        if ended:
+            raise ended[0]
+        if self.over:
+            raise Ended(self._broken())
+        return None
+
+    async def _listen(self, sending: trio.CancelScope) -> None:
+        """Stop what sends when the server says something, or is gone."""
+        with suppress(Ended):
+            self._replies.insert(0, await self._reply(float("inf")))
+        sending.cancel()
 
     # --- octets ----------------------------------------------------------------------------------
 
@@ -263,20 +328,6 @@ class Conversation:
 
     def _taken(self, reply: Reply) -> Outcome:
         return self._outcome(Fate.RELAYED, reply.status or "2.0.0", Reason.TAKEN, f"{self.host} took it.", reply)
-
-    def _refused(self, reply: Reply) -> Outcome:
-        """What a refusal means: 5xx is final, everything else a wait (RFC 5321 §4.2.1)."""
-        final = reply.permanent
-        status = reply.status if reply.status[:1] == ("5" if final else "4") else "5.0.0" if final else "4.0.0"
-        if (final and status[2:] in _REPUTATION_STATUS) or _REPUTATION.search(" ".join(reply.lines)):
-            reason, text = Reason.REPUTATION, f"{self.host} does not take letters from this line."
-        elif final and (reply.code == 552 or status.endswith(".3.4")):
-            reason, text = Reason.TOO_BIG, f"The letter is larger than {self.host} takes."
-        elif final:
-            reason, text = Reason.REFUSED, f"{self.host} refused it."
-        else:
-            reason, text = Reason.NOT_NOW, f"{self.host} asked to come back later."
-        return self._outcome(Fate.FAILED if final else Fate.DEFERRED, status, reason, text, reply)
 
 
 def _sentence(text: str) -> str:

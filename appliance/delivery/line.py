@@ -20,7 +20,6 @@ line is down, so before "blocked" is said a name is asked for that nobody can ha
 A real delivery that reaches a stranger's server is proof enough. In memory only: no card writes.
 """
 
-import errno
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import SystemRandom
@@ -31,7 +30,7 @@ import trio
 from appliance.mail.clock import Clock
 from appliance.mail.errors import PeerError
 from appliance.mail.outcome import Outcome, Reason
-from appliance.network.dial import hear_greeting
+from appliance.network.dial import hear_greeting, no_way_out
 
 from .mx import MailHost
 
@@ -43,8 +42,6 @@ SOON_S = 900.0
 BLOCKED_S = 3600.0
 DAY_S = 86_400.0
 OPEN, BLOCKED, UNKNOWN = "open", "blocked", "unknown"
-NO_WAY_OUT = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL})
-"""What this machine says when it has no network: nobody blocked anything."""
 
 _NONE = "No way leads out of this house: the settings forbid the direct one and name no relay."
 _BLOCKED = "Your line's provider blocks outgoing mail (port 25), and no relay takes it instead: ask the provider to open the port."
@@ -134,8 +131,7 @@ class Line:
             greeting = await hear_greeting(address, self.port, timeout_s=PATIENCE_S)
             return OPEN if greeting[:3].isdigit() and greeting[3] in b" -\r" else BLOCKED
         except PeerError as trouble:
-            cause = trouble.__context__
-            return UNKNOWN if isinstance(cause, OSError) and cause.errno in NO_WAY_OUT else BLOCKED
+            return UNKNOWN if no_way_out(trouble) else BLOCKED  # without a network nobody blocked anything
 
     async def run(self, *, at_start: bool) -> None:
         """Look when there is reason to, for ever; `at_start`: this house stands on port 25 itself."""

@@ -11,10 +11,12 @@
 | names only addresses no stranger can reach   | 5.4.4, unless the settings allow private addresses (a poisoned MX; a LAN)     |
 | name service silent or failing               | 4.4.3: a wait, never a bounce                                                 |
 
-IPv6 addresses come first and are left out for V6_REST_S after one could not be reached while an IPv4 address could.
+IPv6 addresses come first and are left out for V6_REST_S after one could not be reached while an IPv4 address could. An address family
+that a host refused, while it took the other one, is left out for that host for REFUSED_REST_S (`refused`).
 """
 
 import ipaddress
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random
@@ -31,6 +33,10 @@ HOSTS = 10
 ADDRESSES = 8
 """Addresses of one host that are tried."""
 V6_REST_S = 1800.0
+REFUSED_REST_S = 6 * 3600.0
+"""Long enough that a queue's retries do not meet the refusal each time; a corrected reverse name is noticed the same day."""
+REMEMBERED = 1000
+"""Hosts whose refusals are remembered."""
 
 
 class Names(Protocol):
@@ -75,6 +81,8 @@ class MailHosts:
         self._private = private
         self._random = random or Random()  # noqa: S311 - spreads load, hides nothing
         self._v6_again_mono = float("-inf")
+        self._refused: OrderedDict[tuple[str, int], float] = OrderedDict()
+        """By host and address family: until when it is left out."""
 
     async def find(self, domain: str) -> tuple[MailHost, ...] | Outcome:
         """The hosts to try, at least one, or why there is none. `domain` in A- or U-labels, or an address literal."""
@@ -103,7 +111,7 @@ class MailHosts:
             return _no("4.4.3", Reason.DNS, f"{str(trouble)[:1].upper()}{str(trouble)[1:]}.")
         if not addresses:
             return _no("4.4.4", Reason.NO_ROUTE, f"The relay {name} of the settings has no address; look at its name.")
-        return (MailHost(ascii_domain(name), 0, self._ordered(addresses), safe),)
+        return (MailHost(ascii_domain(name), 0, self._ordered(ascii_domain(name), addresses), safe),)
 
     async def _hosts(self, domain: str, records: list[Mx], secure: bool) -> tuple[MailHost, ...] | Outcome:
         self._random.shuffle(records)
@@ -128,7 +136,7 @@ class MailHosts:
             reachable = tuple(address for address in addresses if self._private or _public(address))
             closed = closed or not reachable
             if reachable:
-                hosts.append(MailHost(record.name, record.preference, self._ordered(reachable), secure and safe))
+                hosts.append(MailHost(record.name, record.preference, self._ordered(record.name, reachable), secure and safe))
         if hosts:
             return tuple(hosts)
         if trouble is not None:
@@ -145,14 +153,26 @@ class MailHosts:
         four = await self._names.a(name)
         return six.values + four.values, six.secure and four.secure
 
-    def _ordered(self, addresses: tuple[str, ...]) -> tuple[str, ...]:
-        six = [address for address in addresses if ":" in address]
-        four = [address for address in addresses if ":" not in address]
+    def _ordered(self, name: str, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        """At most ADDRESSES, IPv6 first, both families where there are both and neither is left out."""
+        six = [address for address in addresses if family_of(address) == 6]
+        four = [address for address in addresses if family_of(address) == 4]
         self._random.shuffle(six)
         self._random.shuffle(four)
-        if four and self._clock.mono_s() < self._v6_again_mono:
+        now = self._clock.mono_s()
+        out = {family: self._refused.get((name, family), now) > now for family in (4, 6)}
+        if six and four and out[4] != out[6]:
+            six, four = ([], four) if out[6] else (six, [])
+        elif four and now < self._v6_again_mono:
             six = []
-        return tuple((six + four)[:ADDRESSES])
+        return (*six[: max(ADDRESSES // 2, ADDRESSES - len(four))], *four)[:ADDRESSES]
+
+    def refused(self, name: str, family: int) -> None:
+        """The host refuses connections of ours from this address family (4 or 6), and took the other: leave it out for a while."""
+        self._refused[name, family] = self._clock.mono_s() + REFUSED_REST_S
+        self._refused.move_to_end((name, family))
+        if len(self._refused) > REMEMBERED:
+            self._refused.popitem(last=False)
 
     def v6_failed(self) -> None:
         """An IPv6 address could not be reached and an IPv4 address of the same host could: leave IPv6 out for a while."""
@@ -169,6 +189,15 @@ class MailHosts:
         if not self._private and not _public(address):
             return _no("5.4.4", Reason.NO_MAIL, f"Nobody outside can reach {domain}.")
         return (MailHost(domain, 0, (address,)),)
+
+
+def family_of(address: str) -> int:
+    """4 or 6."""
+    return 6 if ":" in address else 4
+
+
+def other_family(family: int) -> int:
+    return 4 if family == 6 else 6
 
 
 def _public(address: str) -> bool:

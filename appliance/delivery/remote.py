@@ -3,6 +3,9 @@
 | what goes wrong                                | what is tried next                                                       |
 |------------------------------------------------|--------------------------------------------------------------------------|
 | no connection, a refusing greeting, a lost one | the next address, then the next host (RFC 5321 §5.1)                     |
+| 421 at any step                                | the same, for whoever is not settled (RFC 5321 §5.1, §4.2.1)             |
+| a refusal of where we come from                | the other address family, then what the route says (`attempt`, `route`)  |
+| 8-bit or UTF-8 refused although announced      | the same server again, in 7 bits                                         |
 | TLS is offered and breaks                      | the same address once more in plain text, unless a policy forbids it     |
 | a policy forbids this host                     | the next host; none left: a wait, and the history says why               |
 | a letter or recipient is refused               | nothing: that is an answer                                               |
@@ -26,18 +29,18 @@ from appliance.mail.clock import Clock
 from appliance.mail.errors import MisuseError, PeerError, PeerSlow, SetupError
 from appliance.mail.outcome import Fate, Meeting, Outcome, Reason
 from appliance.mail.parcel import Parcel
-from appliance.network.dial import any_certificate, dial
+from appliance.network.dial import any_certificate, dial, no_way_out
 
+from .attempt import Attempt
 from .conversation import Conversation, Ended
-from .mx import MailHost
+from .mx import MailHost, family_of, other_family
 from .preparing import Preparing, Signs
+from .refusal import is_final_origin, plainer
 from .trip import Delivery
 from .way import Relay, Way
 
 CONNECT_S = 30.0
 """For one address: RFC 5321 names no figure, and nobody real answers later."""
-TRIED = 6
-"""Addresses of one lane that are tried for one letter."""
 GOODBYE_S = 5.0
 
 
@@ -47,6 +50,7 @@ class Hosts(Protocol):
     async def find(self, domain: str) -> tuple[MailHost, ...] | Outcome: ...
     async def relay(self, name: str) -> tuple[MailHost, ...] | Outcome: ...
     def v6_failed(self) -> None: ...
+    def refused(self, name: str, family: int) -> None: ...
 
 
 class Demand(Protocol):
@@ -152,49 +156,97 @@ class RemoteTrip:
         self._lane = lane
         self._way = way
         self._conversation: Conversation | None = None
+        self._target: tuple[MailHost, str] = (MailHost("", 0, ()), "")
+        """Whom the connection leads to, or led to last."""
         self._meetings: list[Meeting] = []
-        self._left: list[tuple[MailHost, str]] = []
+        self._unreached: set[int] = set()
+        """Address families of which an address could not be reached in this attempt."""
+        self._routed = True
         self._safe = False
         """The connection met what REQUIRETLS asks for: verified by more than opportunity."""
 
     async def deliver(self, parcel: Parcel, begun: Callable[[], None]) -> Delivery:
         """See `trip.Trip`."""
-        self._meetings = []
+        self._meetings, self._unreached = [], set()
         if self._way.gone:
             text = "The relay this letter waits for is no longer in the settings."
             return Delivery((Outcome(Fate.DEFERRED, "4.4.4", Reason.NO_ROUTE, text),) * len(parcel.recipients))
         talking = self._conversation
-        if talking is not None and not talking.over and parcel.require_tls and not self._safe:
+        hosts: tuple[MailHost, ...] = ()
+        if talking is not None and (talking.over or (parcel.require_tls and not self._safe)):
             await self.end()
             talking = None
-        if talking is None or talking.over:
+        if talking is None:
             found = await self._hosts()
             if isinstance(found, Outcome):
                 return Delivery((found,) * len(parcel.recipients))
-            self._left = [(host, address) for host in found for address in host.addresses][:TRIED]
-            talking = None
-        last = Outcome(Fate.DEFERRED, "4.4.1", Reason.UNREACHABLE, "No connection to the other house.")
+            hosts = found
+        return await self._attempt(Attempt(parcel, hosts), parcel.require_tls, begun)
+
+    async def _attempt(self, attempt: Attempt, require_tls: bool, begun: Callable[[], None]) -> Delivery:
+        """Ask one server after another until nobody is left, or nobody to ask."""
+        last = Outcome(Fate.DEFERRED, "4.4.1", Reason.UNREACHABLE, "No connection to the other server.")
+        dsn: list[bool] = []
+        while self._conversation is not None or attempt.targets:
+            if self._conversation is None:
+                await self._turn_to(attempt, require_tls)
+                continue
+            outcomes, target = await self._transact(attempt.rest, require_tls, begun), self._target
+            talking = self._conversation
+            dsn.append(talking.offer.dsn)
+            for name in attempt.answered(*target, outcomes, over=talking.over):
+                self._remote.hosts.refused(name, other_family(family_of(target[1])))
+            if not attempt.goes_on:
+                return Delivery(attempt.outcomes(last), tuple(self._meetings), again=not talking.over, passed_on=all(dsn))
+            await self.end()
+        return Delivery(attempt.outcomes(last), tuple(self._meetings), passed_on=bool(dsn) and all(dsn))
+
+    async def _turn_to(self, attempt: Attempt, require_tls: bool) -> None:
+        """Connect to the attempt's next address."""
+        self._target = attempt.targets.pop(0)
+        self._routed = True
+        met = await self._meet(*self._target, require_tls=require_tls)
+        if isinstance(met, Outcome):
+            attempt.no_connection(*self._target, met, routed=self._routed)
+            if met.reason is Reason.SIGN_IN:
+                attempt.targets = []
+            return
+        self._conversation = met
+
+    async def _transact(self, parcel: Parcel, require_tls: bool, begun: Callable[[], None]) -> tuple[Outcome, ...]:
+        """The parcel for one server in the form it takes: once more in a plainer one when it does not take what it announced."""
+        outcomes: list[Outcome] = []
+        todo = list(range(len(parcel.recipients)))
         while True:
-            if talking is None:
-                if not self._left:
-                    return Delivery((last,) * len(parcel.recipients), tuple(self._meetings))
-                met = await self._meet(*self._left.pop(0), require_tls=parcel.require_tls)
-                if isinstance(met, Outcome):
-                    last = met
-                    if met.reason is Reason.SIGN_IN:
-                        self._left = []
-                    continue
-                talking = self._conversation = met
+            talking = self._conversation
+            assert talking is not None  # noqa: S101 - made before
             ready = await self._remote.preparing.prepare(parcel, talking.offer, self._way)
             if isinstance(ready, Outcome):
-                outcomes: tuple[Outcome, ...] = (replace(ready, host=talking.host),) * len(parcel.recipients)
-            else:
-                outcomes = await talking.transact(ready, ready.octets, begun)
-            if talking.over and self._left and all(one.reason in (Reason.LOST, Reason.NO_ANSWER) for one in outcomes):
-                last, talking = outcomes[0], None
-                await self.end()
-                continue
-            return Delivery(outcomes, tuple(self._meetings), again=not talking.over, passed_on=talking.offer.dsn)
+                return tuple(outcomes) or (replace(ready, host=talking.host),) * len(parcel.recipients)
+            some = replace(ready, recipients=tuple(ready.recipients[number] for number in todo))
+            got = await talking.transact(some, ready.octets, begun)
+            outcomes = outcomes or list(got)
+            for number, outcome in zip(todo, got, strict=True):
+                outcomes[number] = outcome
+            offers = {
+                number: plainer(talking.offer, outcomes[number], eight=ready.body != "7BIT", utf8=ready.smtputf8) for number in todo
+            }
+            todo = [number for number in todo if offers[number] is not None]
+            offer = next((offers[number] for number in todo), None)
+            if offer is None or (talking.over and not await self._again(require_tls)):
+                return tuple(outcomes)
+            if self._conversation is not None:
+                self._conversation.offer = offer
+
+    async def _again(self, require_tls: bool) -> bool:
+        """Connect to the same server once more; False, and the ended conversation stays, when that does not work."""
+        met = await self._meet(*self._target, require_tls=require_tls)
+        if isinstance(met, Outcome):
+            return False
+        ended, self._conversation = self._conversation, met
+        if ended is not None:
+            await ended.stream.aclose()
+        return True
 
     async def _hosts(self) -> tuple[MailHost, ...] | Outcome:
         relay = self._way.relay
@@ -220,7 +272,7 @@ class RemoteTrip:
                 met = await self._connect(host, address, demand, tls=False)
         if isinstance(met, Conversation):
             self._safe = demand.level in ("verify", "dane")
-            if ":" not in address and any(":" in one.address for one in self._meetings[:-1]):
+            if family_of(address) == 4 and 6 in self._unreached:
                 self._remote.hosts.v6_failed()
         return met
 
@@ -255,6 +307,8 @@ class RemoteTrip:
                 return Outcome(Fate.DEFERRED, "4.7.5", Reason.TLS, text, host.name)
             if relay is None:
                 remote.reached(False)
+            self._unreached.add(family_of(address))
+            self._routed = not no_way_out(trouble)
             text = f"{host.name} could not be reached."
             slow = isinstance(trouble, PeerSlow)
             return Outcome(Fate.DEFERRED, "4.4.1", Reason.UNREACHABLE, text if not slow else f"{host.name} did not answer.", host.name)
@@ -305,8 +359,8 @@ class RemoteTrip:
 
     @staticmethod
     def _wait(outcome: Outcome) -> Outcome:
-        """A house that refuses everybody at the door may not do so tomorrow (RFC 5321 §3.1: 554 says nothing about a letter)."""
-        if outcome.fate is Fate.FAILED and outcome.reason is not Reason.REPUTATION:
+        """A server that refuses everybody at the greeting may not do so tomorrow (RFC 5321 §3.1: 554 says nothing about a message)."""
+        if outcome.fate is Fate.FAILED and not is_final_origin(outcome):
             return replace(outcome, fate=Fate.DEFERRED, status="4" + outcome.status[1:])
         return outcome
 

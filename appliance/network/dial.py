@@ -1,20 +1,32 @@
 """Connections of our own to servers of others. Raises PeerGone, PeerSlow."""
 
+import errno
 import ssl
 
 import trio
 
-from appliance.mail.errors import PeerGone, PeerSlow
+from appliance.mail.errors import PeerError, PeerGone, PeerSlow
 
 from .stream import Stream
 
 GREETING_OCTETS = 512
+NO_WAY_OUT = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+"""What this machine says when it has no network of that address family."""
+
+
+def no_way_out(trouble: PeerError) -> bool:
+    """Did this machine itself have no way to the address that could not be dialled?"""
+    cause = trouble.__context__
+    return isinstance(cause, OSError) and cause.errno in NO_WAY_OUT
 
 
 async def dial(address: str, port: int, *, timeout_s: float, protocol: str = "smtp") -> Stream:
     """A connection to an address (no name) within `timeout_s`."""
     family = trio.socket.AF_INET6 if ":" in address else trio.socket.AF_INET
-    sock = trio.socket.socket(family, trio.socket.SOCK_STREAM)
+    try:
+        sock = trio.socket.socket(family, trio.socket.SOCK_STREAM)
+    except OSError as error:  # a kernel without IPv6
+        raise PeerGone(f"{address}: {error.strerror or error}") from None
     try:
         with trio.fail_after(timeout_s):
             await sock.connect((address, port))

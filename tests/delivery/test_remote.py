@@ -29,12 +29,16 @@ class Found:
         self.hosts = tuple(MailHost(f"mx{number}.far.example", number, (address,)) for number, address in enumerate(addresses, 1))
         self.outcome = outcome
         self.v6_failures = 0
+        self.refusals: list[tuple[str, int]] = []
 
     async def find(self, domain: str) -> tuple[MailHost, ...] | Outcome:
         return self.outcome or self.hosts
 
     def v6_failed(self) -> None:
         self.v6_failures += 1
+
+    def refused(self, name: str, family: int) -> None:
+        self.refusals.append((name, family))
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,9 @@
 """A mail server on a real socket that does as the test says: refuses, delays, breaks off, speaks nonsense, at any step.
 
 `script[step]` is what is said at a step instead of the usual: a reply, several (the last stays), DROP, SILENT, or ENDLESS. Steps
-are greeting, EHLO, HELO, STARTTLS, HANDSHAKE, MAIL, RCPT, DATA, LETTER (the reply to the final dot), RSET, QUIT; a step may be
-narrowed to one recipient: "RCPT bob@far.example". Runs in a thread; what it was given is in `letters`.
+are greeting, EHLO, HELO, STARTTLS, HANDSHAKE, MAIL, RCPT, DATA, BODY (said after the first line of the message, and closed without
+reading on), LETTER (the reply to the final dot), RSET, QUIT; a step may be narrowed to one recipient: "RCPT bob@far.example". A reply
+that begins with 421 closes the connection when `closes` says so. Runs in a thread; what it was given is in `letters`.
 """
 
 import socket
@@ -36,6 +37,12 @@ class Peer:
     connections: int = 0
     port: int = 0
     host: str = "127.0.0.1"
+    most_recipients: int = 1000
+    too_many: str = "452 4.5.3 too many recipients"
+    """What is said to RCPT when a transaction has `most_recipients`."""
+    closes: bool = False
+    octets_in: int = 0
+    """Of messages, also of those that were not taken."""
 
     def __enter__(self) -> "Peer":
         self._listener = socket.create_server((self.host, self.port), family=socket.AF_INET6 if ":" in self.host else socket.AF_INET)
@@ -106,6 +113,8 @@ class _Session:
             while True:
                 self._sock.sendall(b"250-and another thing\r\n" * 500)
         self._sock.sendall(text.encode() + b"\r\n")
+        if text.startswith("421") and self._peer.closes:
+            raise EOFError
 
     def run(self) -> None:
         if not self.say("greeting").startswith("220"):
@@ -122,6 +131,9 @@ class _Session:
                 continue
             if verb == "RCPT" and not mailed:
                 self.speak("503 5.5.1 MAIL comes first")
+                continue
+            if verb == "RCPT" and len(recipients) >= self._peer.most_recipients:
+                self.speak(self._peer.too_many)
                 continue
             said = self.say(verb, address)
             if verb == "MAIL":
@@ -147,6 +159,11 @@ class _Session:
         lines = []
         while (line := self._file.readline()) != b".\r\n":
             if not line:
+                raise EOFError
+            self._peer.octets_in += len(line)
+            if "BODY" in self._peer.script:
+                self.speak(self._peer.answer("BODY"))
+                self._file.close()  # with octets unread: the kernel answers what follows with a reset
                 raise EOFError
             lines.append(line[1:] if line.startswith(b".") else line)
         said = self._peer.answer("LETTER")

@@ -1,0 +1,131 @@
+"""What a refusal of another server is about: our connection, the message, one mailbox, or how many recipients at once.
+
+| where it was said            | what counts as being about our connection (Reason.REPUTATION)                                 |
+|------------------------------|------------------------------------------------------------------------------------------------|
+| greeting, EHLO               | every 5xx but those about the server itself or the protocol (x.3, x.5): nothing else is known |
+| MAIL                         | 5xx without a status, x.0 and x.7, unless the words are about the sender or a parameter       |
+| RCPT                         | the codes in ORIGIN; words in _ORIGIN; in a 5xx also those in _BLOCKED, unless about the user |
+| DATA, the final dot          | the codes in ORIGIN; words in _ORIGIN                                                         |
+
+A refusal about our connection is no answer about the message: `remote` asks over the other address family, then the route
+decides about the relay. Greylisting is a wait whatever else it says.
+
+| refusal                                        | is told as                                                                   |
+|------------------------------------------------|------------------------------------------------------------------------------|
+| x.2.2, or 452/552 with words about a quota     | the mailbox is full (REFUSED or NOT_NOW, status x.2.2)                       |
+| 5.3.4, 5.2.3, 552 to MAIL or the message       | the message is too large                                                     |
+| x.5.3, 452/552 to RCPT without a status        | too many recipients: the rest goes in the next transaction (`too_many`)      |
+| x.6.1 to x.6.5, words about 8 bits             | this form is not taken: tried in 7 bits where the server had announced 8     |
+
+Codes: RFC 5321 §4.2 and §4.5.3.1.10, RFC 3463 §3, RFC 7372 §3. Pure.
+"""
+
+import re
+from dataclasses import replace
+from enum import Enum
+
+from appliance.mail.outcome import Fate, Outcome, Reason
+from appliance.mail.reply import Reply
+from appliance.protocol.smtp.client import Offer, tidied
+
+
+class Step(Enum):
+    """Where in a conversation a reply came."""
+
+    CONNECT = "greeting or EHLO"
+    MAIL = "MAIL"
+    RCPT = "RCPT"
+    DATA = "DATA"
+    MESSAGE = "the final dot"
+
+
+ORIGIN = frozenset(
+    # SPF and reverse DNS of our address (RFC 7372 §3.2 and §3.3, multiple checks §3.3); Microsoft's codes for banned addresses
+    {"7.23", "7.24", "7.25", "7.26", "7.511", "7.708", *(f"7.{number}" for number in range(606, 650))}
+)
+_ORIGIN = re.compile(
+    r"block[ -]?list|black[ -]?list|deny[ -]?list|spamhaus|spamcop|barracuda|uceprotect|\bsorbs\b|\bdnsbl\b|\brbl\b|\breputation\b"
+    r"|\bdynamic\b|\bresidential\b|\bdial-?up\b|\breverse[ -]?(?:dns|host|name|look|map)|\br?dns (?:entry|record|ptr)|\bptr\b"
+    r"|\bgeneric (?:ptr|rdns|host)|\byour (?:reverse )?host ?name|\byour (?:ip|network|isp|provider)\b"
+    r"|\b(?:client|sending|source|connecting|originating) (?:host|ip|server|mta|network)|\b(?:ip|client) address|\bip \[?[0-9]"
+    r"|\b(?:helo|ehlo) (?:command|name)|\bconnections? (?:is |are )?(?:not accepted|rejected|refused|denied)",
+    re.IGNORECASE,
+)
+_BLOCKED = re.compile(r"\bblocked\b|\bbanned\b|\bspam\b|\bpolicy reasons\b|\bunsolicited\b", re.IGNORECASE)
+_OF_USER = re.compile(r"\brecipient|\brelay|\buser|\bmailbox|\bcontent", re.IGNORECASE)
+_OF_SENDER = re.compile(r"\bsender|\bparameter|\bfrom address|\bsize\b|\b8-?bit|\bstarttls|\btls\b|\bauth", re.IGNORECASE)
+_GREYLIST = re.compile(r"gr[ea]y-?list", re.IGNORECASE)
+_FULL = re.compile(r"\bquota|\bover ?quota|\bmailbox\b.*\bfull\b|\bfull mailbox|\bover (?:its |the )?(?:storage )?limit", re.IGNORECASE)
+_LARGE = re.compile(r"\bsize|\blarge|\bbig\b|\blength", re.IGNORECASE)
+_MANY = re.compile(r"\btoo many (?:recipients|rcpt|addresses)|\brecipients? limit|\bmaximum (?:number of )?recipients", re.IGNORECASE)
+_EIGHT = re.compile(r"\b8[ -]?bit|\beight[ -]?bit|\bnon-?ascii|\b7[ -]?bit", re.IGNORECASE)
+_FORMS = frozenset({"6.1", "6.2", "6.3", "6.4", "6.5"})
+_ADDRESSES = frozenset({"6.7", "6.8", "6.9"})
+
+
+def refusal(reply: Reply, step: Step, host: str) -> Outcome:
+    """The outcome of a reply that is not positive: 5xx is final, everything else a wait (RFC 5321 §4.2.1)."""
+    final = reply.permanent
+    status = reply.status if reply.status[:1] == ("5" if final else "4") else "5.0.0" if final else "4.0.0"
+    words, detail = " ".join(reply.lines), status[2:]
+    if is_origin(reply, detail, words, step):
+        reason, text = Reason.REPUTATION, f"{host} does not take mail from this connection's address."
+    elif detail == "2.2" or (detail == "0.0" and reply.code in (452, 552) and _FULL.search(words)):
+        status = f"{status[0]}.2.2"
+        reason, text = (Reason.REFUSED if final else Reason.NOT_NOW), f"{host} says that the mailbox is full."
+    elif final and _is_large(reply, detail, words, step):
+        reason, text = Reason.TOO_BIG, f"The message is larger than {host} takes."
+    elif final:
+        reason, text = Reason.REFUSED, f"{host} refused it."
+    else:
+        reason, text = Reason.NOT_NOW, f"{host} asked to come back later."
+    return Outcome(Fate.FAILED if final else Fate.DEFERRED, status, reason, text, host, tidied(reply))
+
+
+def is_origin(reply: Reply, detail: str, words: str, step: Step) -> bool:
+    """Is the refusal about where we come from? `detail` is the status without its class."""
+    if _GREYLIST.search(words):
+        return False
+    subject = detail.partition(".")[0]
+    if detail in ORIGIN or (_ORIGIN.search(words) and (subject not in ("1", "2") or step is Step.CONNECT)):
+        return True
+    if not reply.permanent:
+        return False
+    if step is Step.CONNECT:
+        return subject not in ("3", "5") and reply.code not in (500, 501, 502, 503, 504)
+    if step is Step.MAIL:
+        return reply.code in (550, 551, 553, 554) and subject in ("0", "7") and not _OF_SENDER.search(words) and not _FULL.search(words)
+    return step is Step.RCPT and bool(_BLOCKED.search(words)) and not _OF_USER.search(words)
+
+
+def is_final_origin(outcome: Outcome) -> bool:
+    """Does a final refusal at the greeting say itself that it is about us? A bare 554 does not: it may be gone tomorrow (RFC 5321 §3.1)."""
+    words = " ".join(outcome.reply.lines) if outcome.reply is not None else ""
+    return outcome.reason is Reason.REPUTATION and (outcome.status[2:4] == "7." or bool(_ORIGIN.search(words) or _BLOCKED.search(words)))
+
+
+def _is_large(reply: Reply, detail: str, words: str, step: Step) -> bool:
+    if detail in ("3.4", "2.3"):
+        return True
+    return reply.code == 552 and detail in ("0.0", "2.0", "3.0") and (step is not Step.RCPT or bool(_LARGE.search(words)))
+
+
+def too_many(reply: Reply) -> bool:
+    """Does a refusal of RCPT say that the transaction has enough recipients? (RFC 5321 §4.5.3.1.10: 452, from old servers 552)"""
+    words = " ".join(reply.lines)
+    if _MANY.search(words) or reply.status[1:] == ".5.3":
+        return True
+    return reply.code in (452, 552) and reply.status[2:] in ("", "0.0") and not _FULL.search(words) and not _LARGE.search(words)
+
+
+def plainer(offer: Offer, outcome: Outcome, *, eight: bool, utf8: bool) -> Offer | None:
+    """What to take the server for after it refused a form it had announced; None when the refusal is an answer. `eight`, `utf8`: the
+    message went with 8-bit octets, with SMTPUTF8."""
+    if outcome.reply is None or outcome.fate not in (Fate.FAILED, Fate.DEFERRED):
+        return None
+    detail, words = outcome.status[2:], " ".join(outcome.reply.lines)
+    if utf8 and offer.smtputf8 and (detail in _ADDRESSES or "SMTPUTF8" in words.upper()):
+        return replace(offer, smtputf8=False)
+    if eight and offer.eightbitmime and (detail in _FORMS or _EIGHT.search(words)):
+        return replace(offer, eightbitmime=False, smtputf8=False)
+    return None
