@@ -364,7 +364,8 @@ class Store:
     async def rename(self, person: PersonId, old: str, new: str) -> None:
         """Children follow. INBOX's messages move and INBOX stays, empty (RFC 9051 §6.3.6).
 
-        Raises NO_MAILBOX, EXISTS, BAD_NAME, TOO_MANY, NOT_ALLOWED (below itself). Subscriptions stay as they are.
+        Subscriptions follow; INBOX stays subscribed, and where it is, what takes its messages becomes so.
+        Raises NO_MAILBOX, EXISTS, BAD_NAME, TOO_MANY, NOT_ALLOWED (below itself).
         """
 
         def work(transaction: Transaction) -> None:
@@ -372,6 +373,7 @@ class Store:
             self._expect_movable(row[0])
             if row[2] == INBOX:
                 target = mailboxes.create(transaction, person, name)
+                mailboxes.subscribe_alike(transaction, person, INBOX, name)
                 copies.copy(transaction, MailboxId(row[0]), None, target, self.quotas, move=True)
             else:
                 mailboxes.rename(transaction, row, name)

@@ -43,8 +43,8 @@ def row_named(source: sqlite3.Connection | Transaction, person: PersonId, name: 
 def info_of(connection: sqlite3.Connection, row: Found, recent_from: Mapping[MailboxId, int]) -> MailboxInfo:
     """The row with what lies beside it; `recent_from` is what this process knows better than the card."""
     person, name = row[1], row[2]
-    subscribed = connection.execute("SELECT 1 FROM subscription WHERE person = ? AND name = ?", (person, name)).fetchone()
-    return info_from(row, subscribed is not None, _has_children(connection, person, name), _recent(connection, row, recent_from))
+    subscribed = _is_subscribed(connection, person, name)
+    return info_from(row, subscribed, _has_children(connection, person, name), _recent(connection, row, recent_from))
 
 
 def info_from(row: Found, subscribed: bool, children: bool, recent: int) -> MailboxInfo:
@@ -203,7 +203,7 @@ def renamable(transaction: Transaction, person: PersonId, old: str, new: str) ->
 
 
 def rename(transaction: Transaction, row: Found, new: str) -> None:
-    """Give a mailbox and all below it their new names; ids, messages and MODSEQs stay (RFC 9051 §6.3.6)."""
+    """Give a mailbox and all below it their new names; ids, messages and MODSEQs stay, subscriptions follow (RFC 9051 §6.3.6)."""
     person, old = row[1], row[2]
     _make_superiors(transaction, person, new)
     family = transaction.execute(
@@ -216,6 +216,7 @@ def rename(transaction: Transaction, row: Found, new: str) -> None:
         bury(transaction, person, name, uid_validity)
         transaction.execute("UPDATE mailbox SET name = ? WHERE id = ?", (target, number))
         _rise(transaction, number, person, target, uid_validity)
+    move_subscriptions(transaction, person, old, new)
 
 
 def _rise(transaction: Transaction, number: MailboxId, person: PersonId, name: str, uid_validity: int) -> None:
@@ -229,11 +230,47 @@ def _rise(transaction: Transaction, number: MailboxId, person: PersonId, name: s
 # --- subscribing ---------------------------------------------------------------------------------------
 
 
-def subscribe(transaction: Transaction, person: PersonId, name: str, subscribed: bool) -> None:
-    """Names need no mailbox (RFC 9051 §6.3.7). Raises BAD_NAME, TOO_MANY; unsubscribing what is not subscribed is fine."""
+def subscribe(transaction: Transaction, person: PersonId, name: str, subscribed: bool, *, when_room: bool = False) -> None:
+    """Names need no mailbox (RFC 9051 §6.3.7). Unsubscribing what is not subscribed is fine.
+
+    Raises BAD_NAME and, unless only `when_room`, TOO_MANY.
+    """
     if not subscribed:
         transaction.execute("DELETE FROM subscription WHERE person = ? AND name = ?", (person, known_as(name.removesuffix(SEPARATOR))))
         return
-    transaction.execute("INSERT OR IGNORE INTO subscription(person, name) VALUES (?, ?)", (person, proper(name)))
-    if transaction.execute("SELECT count(*) FROM subscription WHERE person = ?", (person,)).fetchone()[0] > SUBSCRIPTIONS:
+    name = proper(name)
+    if _is_subscribed(transaction, person, name):
+        return
+    if transaction.execute("SELECT count(*) FROM subscription WHERE person = ?", (person,)).fetchone()[0] >= SUBSCRIPTIONS:
+        if when_room:
+            return
         raise StoreError(Trouble.TOO_MANY, f"a person has at most {SUBSCRIPTIONS} subscriptions")
+    transaction.execute("INSERT INTO subscription(person, name) VALUES (?, ?)", (person, name))
+
+
+def _is_subscribed(source: sqlite3.Connection | Transaction, person: PersonId, name: str) -> bool:
+    return source.execute("SELECT 1 FROM subscription WHERE person = ? AND name = ?", (person, name)).fetchone() is not None
+
+
+def subscribe_alike(transaction: Transaction, person: PersonId, model: str, name: str) -> None:
+    """Subscribe `name` if `model` is subscribed and there is room."""
+    if _is_subscribed(transaction, person, model):
+        subscribe(transaction, person, name, True, when_room=True)
+
+
+def move_subscriptions(transaction: Transaction, person: PersonId, old: str, new: str) -> None:
+    """Those of a renamed mailbox and of all names below it take the new name, also below it where there is no mailbox.
+
+    RFC 9051 §6.3.6 leaves it open; clients that show subscribed mailboxes only would lose sight of what they renamed.
+    A name that grew too long, or that is subscribed already, leaves one subscription or none.
+    """
+    named = "person = ? AND (name = ? OR name > ? AND name < ?)"
+    arguments = (person, old, *below(old))
+    names = [name for (name,) in transaction.execute(f"SELECT name FROM subscription WHERE {named}", arguments).fetchall()]
+    transaction.execute(f"DELETE FROM subscription WHERE {named}", arguments)
+    for name in names:
+        try:
+            target = proper(new + name[len(old) :])
+        except StoreError:
+            continue
+        transaction.execute("INSERT OR IGNORE INTO subscription(person, name) VALUES (?, ?)", (person, target))

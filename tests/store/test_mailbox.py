@@ -557,3 +557,49 @@ async def test_a_cancelled_session_leaves_the_others_whole(tmp_path: Path) -> No
 async def whole(store: Store) -> bool:
     info = await store.find(ANN, "INBOX")
     return (info.messages, info.uid_next) == (2, 3)
+
+
+async def subscriptions(store: Store) -> set[str]:
+    return set(await store.subscriptions(ANN))
+
+
+async def test_subscriptions_follow_a_rename(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as store:
+        for name in ("Work", "Work/2020", "Work/2021", "Workshop"):
+            await store.create(ANN, name)
+        for name in ("Work", "Work/2020", "Work/gone", "Workshop", "Play/2020"):
+            await store.subscribe(ANN, name, True)
+        before = await subscriptions(store) - {"Work", "Work/2020", "Work/gone"}
+        await store.rename(ANN, "Work", "Play")
+        assert await subscriptions(store) == before | {"Play", "Play/2020", "Play/gone"}
+        found = {info.name: info.subscribed for info in await store.list(ANN)}
+        assert found["Play"] and found["Play/2020"] and not found["Play/2021"]
+
+
+async def test_subscription_and_use_of_a_special_mailbox_follow_a_rename(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as store:
+        await store.rename(ANN, "Trash", "Bin/Papers")
+        found = {info.name: (info.special_use, info.subscribed) for info in await store.list(ANN)}
+        assert found["Bin/Papers"] == ("\\Trash", True) and "Trash" not in found
+        assert "Trash" not in await subscriptions(store)
+
+
+@pytest.mark.parametrize("subscribed", [True, False])
+async def test_inbox_stays_subscribed_and_what_took_its_messages_is_like_it(tmp_path: Path, subscribed: bool) -> None:
+    async with a_house(tmp_path) as store:
+        await store.create(ANN, "INBOX/below")
+        await store.subscribe(ANN, "INBOX/below", True)
+        await store.subscribe(ANN, "INBOX", subscribed)
+        await store.rename(ANN, "inbox", "Old")
+        names = await subscriptions(store)
+        assert ("INBOX" in names, "Old" in names) == (subscribed, subscribed)
+        assert "INBOX/below" in names
+
+
+async def test_a_rename_that_is_refused_leaves_subscriptions_alone(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as store:
+        before = await subscriptions(store)
+        for old, new in (("Trash", "Sent"), ("Trash", "Trash/below"), ("None", "Other")):
+            with pytest.raises(StoreError):
+                await store.rename(ANN, old, new)
+        assert await subscriptions(store) == before
