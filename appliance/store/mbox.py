@@ -1,14 +1,25 @@
-"""mbox files, read and written in constant memory (RFC 4155, and the mboxrd quoting of its relatives).
+"""mbox files, read and written in constant memory (RFC 4155, and its relatives mboxo, mboxrd, mboxcl and mboxcl2).
 
-Reading: a letter ends where a separator begins; `Content-Length` is not believed. A separator is a "From " line
-  - that ends in a date as asctime writes it, after a blank line or before a header field;
-  - that has a time and a year, before a header field;
-  - that begins "From -" as Netscape wrote it, before a header field, or between blank lines; or
-  - that names just an address (Gmail), between a blank line and a header field.
-The blank line before a separator, or at the very end, belongs to neither letter. One ">" leaves each line of ">"s and
-"From " (mboxrd; mboxo's lines come out right too). LF becomes CRLF, a CR that stands alone is kept.
-Writing is the reverse. Lost on the way out and in again: an LF without CR, and a last line that has no end.
-Flags come from Status, X-Status and X-Mozilla-Status, whose lines stay in the letter; none are written.
+Reading. A line that begins "From " ends a message only where there is evidence that it separates two:
+  after a blank line
+  - it ends in a date as asctime writes it;
+  - it has a time and a year, or begins "From -" (Netscape), or names just an address (Gmail), and a header field follows;
+  - it begins "From -" and a blank line follows;
+  - it is bare ("From " and nothing, or one word where the file's first separator is like that), and a header follows that
+    has a field every mail program writes (`_KNOWN`);
+  without a blank line before it
+  - it has a date, or begins "From -", and such a header follows.
+  The line of a git patch ("From", a hash, "Mon Sep 17 00:00:00 2001": git-format-patch) separates only in a file that
+  begins with such a line, which is a patch series; in every other mbox it is a patch in somebody's message.
+`Content-Length` (mboxcl, mboxcl2) is believed only where it ends exactly at a separator or at the file's end: then the
+lines inside separate nothing. Wrong or repeated lengths are passed over.
+The blank line before a separator, or at the very end, belongs to neither message. In a body one ">" leaves each line of
+">"s and "From " (mboxrd; mboxo's lines come out right too), unless the body has a bare "From " line after a blank line:
+whoever wrote that quotes nothing (mboxcl2). A header is never unquoted, except behind our own separator, WRITER.
+LF becomes CRLF, a CR that stands alone is kept.
+Writing is mboxrd, header lines included, so that any octets come back. Lost on the way out and in again: an LF without
+CR, and a last line that has no end.
+Flags come from Status, X-Status and X-Mozilla-Status, whose lines stay in the message; none are written.
 """
 
 import re
@@ -19,10 +30,14 @@ from typing import BinaryIO
 
 PIECE_OCTETS = 64 * 2**10
 LINE_OCTETS = 1000
-"""How much of a separator and of the line behind it is looked at."""
+"""How much of a separator is looked at."""
+HEADING_OCTETS = 8 * 2**10
+"""How much of the header behind a possible separator is looked at."""
 HEADER_OCTETS = 64 * 2**10
-"""Where the flag fields are looked for."""
+"""Where the flag fields and the length are looked for."""
 BOM = b"\xef\xbb\xbf"
+WRITER = b"From mboxrd@pillarbox "
+"""How our own separators begin: they say that header lines are quoted as well."""
 
 _TIME = re.compile(rb"\b\d?\d:\d\d(:\d\d)?\b")
 _YEAR = re.compile(rb"\b(19|20)\d\d\b")
@@ -33,7 +48,16 @@ _ASCTIME = re.compile(
     rb"(?: [A-Z+\-\d]{1,5})? \d{4}\s*\Z"
 )
 _ADDRESS = re.compile(rb"From [^\s@]+@[^\s@]+[ \t]*\r?\n")
+_GIT = re.compile(rb"From [0-9a-f]{40}(?:[0-9a-f]{24})? Mon Sep 17 00:00:00 2001\s*\Z")
+_WORD = re.compile(rb"From [^\s]*[ \t]*\r?\Z")
 _FIELD = re.compile(rb"[!-9;-~]+[ \t]*:|>+From ")
+_HEADER_LINE = re.compile(rb"(?:[!-9;-~]+[ \t]*:|>+From |[ \t])[^\n]*(?:\n|\Z)")
+_KNOWN = re.compile(
+    rb"(?mi)^(?:From|Date|Received|Message-ID|Return-Path|Subject|To|Delivered-To|MIME-Version|X-Mozilla-Status|Status)[ \t]*:"
+)
+_LENGTH = re.compile(rb"(?mi)^Content-Length[ \t]*:[ \t]*(\d{1,15})[ \t]*\r?$")
+_BLANK_LINE = re.compile(rb"(?m)^\r?\n")
+_HEADER_END = re.compile(rb"(?m)^\r?(?:\n|\Z)")
 _BLANK = re.compile(rb"\r?\n|\Z")
 _QUOTED = re.compile(rb"(?m)^>(?=>*From )")
 _TO_QUOTE = re.compile(rb"(?m)^(?=>*From )")
@@ -45,12 +69,16 @@ _MOZILLA = ((1, "\\Seen"), (2, "\\Answered"), (4, "\\Flagged"), (8, "\\Deleted")
 
 @dataclass(slots=True)
 class Place:
-    """One letter in the file: octets `begin` to `end`; the next separator is at `after`. `internal_at` 0: the separator has no date."""
+    """One message in the file: octets `begin` to `end`; the next separator is at `after`. `internal_at` 0: the separator has no date."""
 
     begin: int
     end: int
     after: int
     internal_at: int
+    quoted: bool = True
+    """One ">" of its body's quoted lines is the archive's."""
+    header_quoted: bool = False
+    """So it is in the header."""
 
 
 def is_mbox(file: BinaryIO) -> bool:
@@ -61,24 +89,58 @@ def is_mbox(file: BinaryIO) -> bool:
 
 
 def places(file: BinaryIO, offset: int = 0) -> Iterator[Place]:
-    """The letters from `offset` on, which is 0 or an `after` told before. Raises ValueError when no letter begins there."""
+    """The messages from `offset` on, which is 0 or an `after` told before. Raises ValueError when no message begins there."""
     file.seek(0, 2)
     size = file.tell()
-    start = offset or _first(file, size)
+    first = _first(file, size)
+    file.seek(first)
+    kind = Kind.of(file.readline(LINE_OCTETS))
+    start = offset or first
     while start < size:
         file.seek(start)
-        line = file.readline(LINE_OCTETS)
+        separator = line = file.readline(LINE_OCTETS)
         if not line.startswith(b"From "):
             raise ValueError(f"no letter begins at octet {start}")
         begin = start + len(line)
         while line and not line.endswith(b"\n"):  # a separator longer than any
             line = file.readline(LINE_OCTETS)
             begin += len(line)
-        file.seek(start)
-        at = arrived_at(file.readline(LINE_OCTETS))
-        after = _next_separator(file, begin, size)
-        yield Place(begin, _without_blank(file, begin, after), after, at)
+        ours = separator.startswith(WRITER)
+        believed = 0 if ours else _by_length(file, begin, size, kind)
+        after, bare = _next_separator(file, begin, believed or size, kind)
+        quoted = not bare and (not believed or after == believed)  # what would separate inside a believed length: not quoted
+        after = believed or after
+        yield Place(begin, _without_blank(file, begin, after), after, arrived_at(separator), quoted or ours, ours)
         start = after
+
+
+@dataclass(slots=True)
+class Kind:
+    """What the file's first separator says of the others."""
+
+    git: bool
+    word: bool
+
+    @classmethod
+    def of(cls, line: bytes) -> "Kind":
+        return cls(_GIT.match(line) is not None, _WORD.match(line.rstrip(b"\r\n")) is not None)
+
+
+def _by_length(file: BinaryIO, begin: int, size: int, kind: Kind) -> int:
+    """Where the next separator, or the file's end, stands by the message's Content-Length; 0 when there is none to believe."""
+    file.seek(begin)
+    head = file.read(min(HEADER_OCTETS, size - begin))
+    blank = _HEADER_END.search(head)
+    lengths = set(_LENGTH.findall(head[: blank.start()])) if blank else set()
+    if blank is None or len(lengths) != 1:
+        return 0
+    end = begin + blank.end() + int(lengths.pop())
+    if end > size:
+        return 0
+    file.seek(end)
+    behind = file.read(len(b"\r\n"))
+    after = end + (len(b"\r\n") if behind == b"\r\n" else int(behind.startswith(b"\n")))
+    return after if after == size or (after > end and _separates(file, after, kind)) else 0
 
 
 def _first(file: BinaryIO, size: int) -> int:
@@ -89,35 +151,56 @@ def _first(file: BinaryIO, size: int) -> int:
     return size if not rest else len(head) - len(rest)
 
 
-def _next_separator(file: BinaryIO, begin: int, size: int) -> int:
-    """Where the separator after the letter that begins at `begin` stands, or the file's end."""
-    at = begin - 1  # the line end before an empty letter's next separator counts
+def _next_separator(file: BinaryIO, begin: int, size: int, kind: Kind) -> tuple[int, bool]:
+    """Where the separator after the message that begins at `begin` stands, or `size`; and whether a bare "From " line
+    after a blank line stands in the body before it."""
+    at = begin - 1  # the line end before an empty message's next separator counts
+    bare = False
     while at < size:
         file.seek(at)
-        window = file.read(PIECE_OCTETS)
+        window = file.read(min(PIECE_OCTETS, size - at))
         hit = window.find(b"\nFrom ")
         while hit >= 0:
-            if _separates(file, at + hit + 1):
-                return at + hit + 1
+            if _separates(file, at + hit + 1, kind):
+                return at + hit + 1, bare
+            bare = bare or (at + hit + 1 > begin and _blank_before(file, at + hit + 1))
             hit = window.find(b"\nFrom ", hit + 1)
         at += max(1, len(window) - len(b"\nFrom ") + 1)
-    return size
+    return size, bare
 
 
-def _separates(file: BinaryIO, at: int) -> bool:
+def _blank_before(file: BinaryIO, at: int) -> bool:
     before = min(at, 3)
     file.seek(at - before)
-    context = file.read(before + 2 * LINE_OCTETS)
-    blank_before = before == 0 or context[:before].endswith((b"\n\n", b"\n\r\n"))
-    line, end, behind = context[before:].partition(b"\n")
+    return before == 0 or file.read(before).endswith((b"\n\n", b"\n\r\n"))
+
+
+def _separates(file: BinaryIO, at: int, kind: Kind) -> bool:
+    blank_before = _blank_before(file, at)
+    file.seek(at)
+    line, end, behind = file.read(LINE_OCTETS + HEADING_OCTETS).partition(b"\n")
     if not line[:LINE_OCTETS].startswith(b"From "):
         return False
-    field = _FIELD.match(behind) is not None
-    if _ASCTIME.search(line):
-        return field or blank_before
-    if line.startswith(b"From -"):
-        return field or (blank_before and _BLANK.match(behind) is not None)
-    return field and (bool(_TIME.search(line) and _YEAR.search(line)) or (blank_before and _ADDRESS.match(line + end) is not None))
+    if _GIT.match(line):
+        return kind.git and _heads(behind)
+    dated = _ASCTIME.search(line) is not None
+    timed = bool(_TIME.search(line) and _YEAR.search(line))
+    netscape = line.startswith(b"From -")
+    if not blank_before:
+        return (dated or timed or netscape) and _heads(behind)
+    if dated:
+        return True
+    if timed or netscape or _ADDRESS.match(line + end):
+        return _FIELD.match(behind) is not None or (netscape and _BLANK.match(behind) is not None)
+    return (not line.strip(b" \t\r")[len(b"From") :] or (kind.word and _WORD.match(line) is not None)) and _heads(behind)
+
+
+def _heads(behind: bytes) -> bool:
+    """Does a header begin here that has a field every mail program writes?"""
+    at = 0
+    while line := _HEADER_LINE.match(behind, at):
+        at = line.end()
+    return _KNOWN.search(behind, 0, at) is not None
 
 
 def _without_blank(file: BinaryIO, begin: int, after: int) -> int:
@@ -142,8 +225,8 @@ def arrived_at(line: bytes) -> int:
 
 
 def pieces(file: BinaryIO, place: Place) -> Iterator[bytes]:
-    """The letter's octets as they were sent: unquoted, with CRLF. The file may be read elsewhere in between."""
-    at, rest, inside = place.begin, b"", False
+    """The message's octets as they were sent: unquoted, with CRLF. The file may be read elsewhere in between."""
+    at, rest, inside, header = place.begin, b"", False, not place.header_quoted
     while at < place.end or rest:
         file.seek(at)
         chunk = file.read(min(PIECE_OCTETS, place.end - at))
@@ -152,10 +235,21 @@ def pieces(file: BinaryIO, place: Place) -> Iterator[bytes]:
         last = at >= place.end or not chunk
         cut = len(data) if last else data.rfind(b"\n") + 1 or len(data) - 1  # a lone CR must not end a piece
         data, rest = data[:cut], data[cut:]
-        yield with_crlf(by_line(data, inside, _unquoted))
-        inside = not data.endswith(b"\n")
+        head = b""
+        if header:
+            body = _body_of(data, inside)
+            head, data, header = data[:body], data[body:], body == len(data)
+        inside_body = inside and not head
+        inside = not (head + data).endswith(b"\n")
+        yield with_crlf(head + (by_line(data, inside_body, _unquoted) if place.quoted else data))
         if last:
             return
+
+
+def _body_of(data: bytes, inside: bool) -> int:
+    """Where the body begins in a piece of the header; its end when the header goes on."""
+    blank = _BLANK_LINE.search(data, data.find(b"\n") + 1 if inside and b"\n" in data else len(data) if inside else 0)
+    return blank.end() if blank else len(data)
 
 
 def with_crlf(data: bytes) -> bytes:
@@ -212,7 +306,7 @@ class MboxWriter:
     def begin(self, internal_at: int) -> None:
         """`internal_at` in UTC seconds."""
         self._rest, self._inside, self._last = b"", False, b""
-        self._file.write(b"From MAILER-DAEMON %s\n" % separator_date(internal_at))
+        self._file.write(WRITER + separator_date(internal_at) + b"\n")
 
     def write(self, piece: bytes) -> None:
         data = self._rest + piece

@@ -77,6 +77,91 @@ def test_separators() -> None:
     ]  # fmt: skip
 
 
+PATCH = b"From " + b"0123456789abcdef" * 2 + b"01234567 Mon Sep 17 00:00:00 2001\nFrom: Dev <d@x.example>\nSubject: [PATCH] a\n\ndiff\n"
+ONE, TWO = b"From a@b Sat Jan  1 00:00:00 2000\n", b"From c@d Sun Jan  2 00:00:00 2000\n"
+
+
+def lines(octets: bytes) -> bytes:
+    return octets.replace(b"\n", b"\r\n")
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("patch", [PATCH, PATCH.replace(b" Mon", b"0" * 24 + b" Mon")])
+def test_a_git_patch_in_a_body_separates_nothing(patch: bytes, end: bytes) -> None:
+    first = b"Subject: see the patch\n\nHere it is:\n\n" + patch + b"\n" + patch
+    data = ONE + first + b"\n" + TWO + b"B: 2\n"
+    assert letters(data.replace(b"\n", end)) == [lines(first), b"B: 2\r\n"]
+
+
+def test_a_patch_series_is_an_mbox() -> None:
+    message = PATCH.partition(b"\n")[2]
+    assert letters(PATCH + b"\n" + PATCH) == [lines(message)] * 2
+
+
+def test_a_bare_from_line_before_a_header_separates() -> None:
+    bare = b"From \nSubject: 1\nDate: x\n\nbody\n\n"
+    assert letters(bare + bare) == [b"Subject: 1\r\nDate: x\r\n\r\nbody\r\n"] * 2
+    assert letters(ONE + b"A: 1\n\nx\n\n" + bare) == [b"A: 1\r\n\r\nx\r\n", b"Subject: 1\r\nDate: x\r\n\r\nbody\r\n"]
+    assert len(letters(lines(bare + bare))) == 2
+
+
+@pytest.mark.parametrize("text", [b"\nFrom \nhere on.\n", b"\nFrom \nNote: nothing\n", b"x\nFrom \nSubject: a\n", b"\nFrom \n\n\nx\n"])
+def test_a_bare_from_line_in_text_does_not(text: bytes) -> None:
+    assert letters(ONE + b"A: 1\n\nx\n" + text) == [b"A: 1\r\n\r\nx\r\n" + lines(text).removesuffix(b"\r\n" * text.endswith(b"\n\n"))]
+
+
+def test_a_word_separates_where_the_file_begins_so() -> None:
+    data = b"From ann\nDate: 1\n\nx\n\nFrom ben\nDate: 2\n\ny\n"
+    assert letters(data) == [b"Date: 1\r\n\r\nx\r\n", b"Date: 2\r\n\r\ny\r\n"]
+    assert len(letters(ONE + b"A: 1\n\nx\n\nFrom ben\nDate: 2\n\ny\n")) == 1
+
+
+def test_a_separator_without_a_blank_line_needs_a_real_header() -> None:
+    assert letters(ONE + b"A: 1\n\nx\n" + TWO + b"Received: 2\n") == [b"A: 1\r\n\r\nx\r\n", b"Received: 2\r\n"]
+    told = b"A: 1\n\nHe wrote\n" + TWO + b"note: this is no header\n"
+    assert letters(ONE + told) == [lines(told)]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_quoted_from_stays_in_a_header_and_leaves_a_body(end: bytes) -> None:
+    message = b">From ann remote from x\nSubject: a\n>From - b\n\n>From here\n>>From there\n> From me\n"
+    expected = b">From ann remote from x\r\nSubject: a\r\n>From - b\r\n\r\nFrom here\r\n>From there\r\n> From me\r\n"
+    assert letters((ONE + message).replace(b"\n", end)) == [expected]
+
+
+def test_a_long_header_is_a_header_to_its_end() -> None:
+    header = b"X-Long: " + b"y" * 200_000 + b"\n" + b"X: 1\n>From a\n" * 20_000
+    assert letters(ONE + header + b"\n>From b\n") == [lines(header) + b"\r\nFrom b\r\n"]
+
+
+def test_a_writer_that_quotes_nothing_is_not_unquoted() -> None:
+    message = b"A: 1\n\nx\n\nFrom here on all is well\n>From them\n"
+    assert letters(ONE + message + b"\n" + ONE + b"B: 2\n\n>From us\n") == [lines(message), b"B: 2\r\n\r\nFrom us\r\n"]
+
+
+def counted(message: bytes, more: int = 0) -> bytes:
+    header, _, body = message.partition(b"\n\n")
+    return b"%b\nContent-Length: %d\n\n%b" % (header, len(body) + more, body)
+
+
+def test_a_right_content_length_is_believed() -> None:
+    first = counted(b"A: 1\n\nforwarded:\n\n" + TWO + b"Received: x\nSubject: inside\n\n>From me\n")
+    second = counted(b"B: 2\n\nlast\n")
+    assert letters(ONE + first + b"\n" + TWO + second + b"\n") == [lines(first), lines(second)]
+
+
+@pytest.mark.parametrize("more", [-3, -1, 1, 7, 10**9])
+def test_a_wrong_content_length_is_not(more: int) -> None:
+    first, second = counted(b"A: 1\n\nx y z\n", more), b"B: 2\n\nb\n"
+    assert letters(ONE + first + b"\n" + TWO + second) == [lines(first), lines(second)]
+
+
+def test_two_lengths_are_none() -> None:
+    inner = b"one\n\n" + TWO + b"Received: x\n\ny\n"
+    first = b"A: 1\nContent-Length: %d\nContent-Length: 4\n\n%b" % (len(inner), inner)
+    assert len(letters(ONE + first)) == 2
+
+
 @pytest.mark.parametrize("octets", [b"", b"\n", b"\r\n\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\r\n"])
 def test_nothing_in_it(octets: bytes) -> None:
     assert is_mbox(io.BytesIO(octets))
