@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from appliance.mail.errors import SetupError
+from appliance.mail.errors import SetupError, StoreError
 from appliance.mail.limits import MB
 from appliance.status import controls
 from appliance.status.controls import Answer
@@ -180,6 +180,7 @@ class Hands:
     async def take_in(self, request: controls.Import) -> AsyncIterator["ImportSession"]:
         """Letters into a person's mailboxes, each counted in the commit that stores it."""
         from appliance.store.transfer import TOGETHER, ImportSession
+        from appliance.system.control import import_stopped
 
         person: PersonId = self.person(request.address).id
         session = await ImportSession.begin(
@@ -188,6 +189,8 @@ class Hands:
         try:
             yield session
             await session.finish()
+        except StoreError as refusal:
+            raise import_stopped(refusal, session.stored, request.address) from refusal
         finally:
             await session.aclose()
 

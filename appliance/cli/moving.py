@@ -5,6 +5,7 @@ that was interrupted goes on where it stopped; an export never writes over anyth
 """
 
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack
@@ -13,8 +14,8 @@ from typing import Any, BinaryIO
 from uuid import uuid4
 
 from appliance.mail.errors import SetupError
-from appliance.status.controls import Answer, Controls, Export, Import, Letter, Request
-from appliance.store.transfer import MaildirWriter, MboxWriter, letters_of
+from appliance.status.controls import Answer, Controls, Export, Import, Letter, ListPeople, Request
+from appliance.store.transfer import ExportNames, MaildirWriter, MboxWriter, PassedOver, letters_of, mailboxes_of
 from appliance.system.control import counted
 
 House = Callable[[Request], AbstractAsyncContextManager[Controls]]
@@ -26,54 +27,92 @@ async def take_in(words: Any, house: House) -> int:
     """`import`: the exit status."""
     source, name = _source(words)
     request = Import(words.address, name, words.mailbox)
+    passed = PassedOver()
     taken = left_out = 0
     async with house(request) as hands, hands.take_in(request) as intake:
         goes_on = bool(intake.position)
-        for letter, pieces in letters_of(source, intake.position):
+        await intake.make([] if goes_on else mailboxes_of(source))
+        for letter, pieces in letters_of(source, intake.position, passed=passed):
             if await intake.take(letter, _each(pieces)):
                 taken += 1
             else:
                 left_out += 1
             _progress(taken + left_out, "read")
     answer = counted(taken, left_out)
-    note = " It went on where an earlier import of the same source ended; --again begins anew." if goes_on else ""
-    return _told(words, Answer(answer.text + note, answer.facts))
+    text = answer.text
+    if passed.count:
+        text += f" {passed.count} passed over, because they cannot be read or are no message files. The first: {passed.first}."
+    if goes_on:
+        text += " It went on where an earlier import of the same source ended; --again begins anew."
+    return _told(words, Answer(text, {**answer.facts, "passed_over": passed.count, "first_passed_over": passed.first}))
 
 
 async def give_out(words: Any, house: House) -> int:
     """`export`: the exit status."""
-    target = _target(words)
-    request = Export(words.address, words.mailbox)
+    address, target = _whose(words)
+    exports = ExportNames("")
     count = 0
     try:
-        with ExitStack() as files:
-            writer = _Maildir(target) if words.form == "maildir" else _Mboxes(target, files, one=bool(words.mailbox))
-            async with house(request) as hands:
-                async for letter, pieces in hands.give_out(request):
-                    writer.begin(letter)
-                    async for piece in pieces:
-                        writer.write(piece)
-                    writer.end()
-                    count += 1
-                    _progress(count, "written")
+        _expect_new(target)
+        async with house(Export(address, words.mailbox)) as hands:
+            addresses = [str(row["address"]) for row in (await hands.ask(ListPeople())).facts["people"]] if words.all else [address]
+            for one in addresses:
+                place = target / exports.folder_of(one) if words.all else target
+                if words.all:
+                    place.mkdir(parents=True)
+                count += await _give_out(hands, Export(one, words.mailbox), place, words.form)
     except OSError as error:
         raise SetupError(f"{error.filename or target} cannot be written: {error.strerror}.", "Choose another place.") from error
-    return _told(words, Answer(f"{count} letter{'s' * (count != 1)} exported to {target}.", {"exported": count}))
+    text = f"{count} message{'s' * (count != 1)}" + (f" of {len(addresses)} account{'s' * (len(addresses) != 1)}" if words.all else "")
+    facts = {"exported": count, **({"addresses": addresses} if words.all else {})}
+    return _told(words, Answer(f"{text} exported to {target}.", facts))
+
+
+async def _give_out(hands: Controls, request: Export, target: Path, form: str) -> int:
+    """One account's messages; how many."""
+    count = 0
+    with ExitStack() as files:
+        writer = _Maildir(target) if form == "maildir" else _Mboxes(target, files, one=bool(request.mailbox))
+        async for letter, pieces in hands.give_out(request):
+            writer.begin(letter)
+            async for piece in pieces:
+                writer.write(piece)
+            writer.end()
+            count += 1
+            _progress(count, "written")
+    return count
+
+
+def _whose(words: Any) -> tuple[str, Path]:
+    """Address ("" for all) and target."""
+    remedy = "See: pillarbox export --help"
+    if words.all and words.mailbox:
+        raise SetupError("--all takes every mailbox, --mailbox one of them.", remedy)
+    if words.all and words.target:
+        raise SetupError("--all takes everybody's mail: name no address, only the TARGET.", remedy)
+    target = words.address if words.all else words.target
+    if not target:
+        raise SetupError("TARGET is missing." if words.all or words.address else "ADDRESS and TARGET are missing.", remedy)
+    return "" if words.all else words.address, Path(target)
 
 
 def _source(words: Any) -> tuple[Path, str]:
     """The archive, and the name its import is remembered by."""
     source = Path(words.source)
-    if not source.exists():
-        raise SetupError(f"{source} is not there.", "Name an mbox file or a Maildir folder.")
-    return source, str(source.resolve()) + (f" again {uuid4().hex}" if words.again else "")
+    try:
+        source.lstat()
+        name = str(source.resolve())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise SetupError(f"{source} is not there.", "Name an mbox file or a Maildir folder.") from error
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links that lead in a circle; ValueError: a NUL in the name
+        reason = getattr(error, "strerror", error)
+        raise SetupError(f"{source} cannot be read: {reason}.", "See that it is there and may be read.") from error
+    return source, name + (f" again {uuid4().hex}" if words.again else "")
 
 
-def _target(words: Any) -> Path:
-    target = Path(words.target)
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+def _expect_new(target: Path) -> None:
+    if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
         raise SetupError(f"{target} exists already.", "Name a new file or folder: an export never writes over anything.")
-    return target
 
 
 class _Maildir:
@@ -93,6 +132,7 @@ class _Mboxes:
         self._target = target
         self._files = files
         self._one = one
+        self._names = ExportNames(".mbox")
         self._name: str | None = None
         self._writer: MboxWriter
         if one:
@@ -108,8 +148,7 @@ class _Mboxes:
 
     def begin(self, letter: Letter) -> None:
         if not self._one and letter.mailbox != self._name:
-            levels = [level.replace(".", "%2E") if level.strip(".") == "" else level for level in letter.mailbox.split("/")]
-            self._open(self._target.joinpath(*levels[:-1], levels[-1] + ".mbox"))
+            self._open(self._target / self._names.path_of(letter.mailbox))
             self._name = letter.mailbox
         self._writer.begin(letter.internal_at)
 

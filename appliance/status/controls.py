@@ -5,7 +5,7 @@ cannot be done raises SetupError with a sentence and a remedy, and has changed n
 conversations: letters stream through, one after another.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Protocol
@@ -268,6 +268,10 @@ class Intake(Protocol):
 
     position: str
     """Where to go on: "" at the beginning."""
+
+    async def make(self, mailboxes: Iterable[str]) -> None:
+        """Make the source's mailboxes, those without a message as well; to be called once, first."""
+        ...
 
     async def take(self, letter: Letter, pieces: AsyncIterator[bytes]) -> bool:
         """Store one letter with its position; False when it was refused and left out (too large, for one)."""

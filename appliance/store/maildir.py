@@ -1,22 +1,30 @@
 """Maildirs, read and written: one file a letter, flags in its name, folders beside (Maildir++) or below (nested).
 
-Reading takes `cur` and `new` of every folder in the order of the files' unique names; `tmp` is not mail. Flags are the
-letters after ":2,"; small letters are keywords where `dovecot-keywords` names them, else passed over. The file's
-modification time is the time of arrival. LF becomes CRLF. Folder names of Maildir++ are in modified UTF-7, levels
+Reading takes `cur` and `new` of every folder in the order of the files' base names; `tmp` is not mail. Flags are the
+letters after ":2,", or after ";2," "!2," "-2," "_2," as programs write where a file name may hold no colon (there the rest
+of the name must be letters, because base names hold these characters too); small letters are keywords where
+`dovecot-keywords` names them, else passed over. The file's modification time is the time of arrival. LF becomes CRLF.
+A running server or client may rename files meanwhile: a file is found again by its base name. No link is followed
+(archive_files); what cannot be read is passed over and counted. Folder names of Maildir++ are in modified UTF-7, levels
 apart by ".".
 Writing puts each file into `tmp`, then renames it into `cur`. Not lost: keywords, up to 26 a folder.
 """
 
 import os
+import re
+import stat
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from zlib import crc32
+from typing import BinaryIO
 
 from appliance.mail.errors import MisuseError
 from appliance.mail.flags import INBOX
 from appliance.protocol.imap.mailbox_name import decode_name, encode_name
 
+from .archive_files import FOLDER, LEVELS, PassedOver, open_file, open_folder, printable, reason_of
+from .export_names import fitting, marked
 from .mbox import PIECE_OCTETS, with_crlf, with_lf
 
 LETTERS: tuple[tuple[str, str], ...] = (
@@ -24,42 +32,76 @@ LETTERS: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 """In the order they stand in a name."""
 KEYWORDS_FILE = "dovecot-keywords"
+KEYWORDS_OCTETS = 64 * 2**10
+RENAMES = 5
+"""How often one file is looked for again under another name before it counts as gone."""
+_OTHER_INFO = re.compile(r"[;!_-]2,([A-Za-z]*)\Z")
 DOT = "&AC4-"
 """How a "." inside a level is written."""
-FOLDER_OCTETS = 200
-"""A longer folder name is cut and marked with a checksum; file systems take 255."""
 KEYWORD_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(slots=True)
 class Folder:
-    """One folder and the mailbox name it stands for."""
+    """One folder `parts` below the archive's `root`, and the mailbox name it stands for."""
 
-    path: Path
+    root: Path
+    parts: tuple[str, ...]
     mailbox: str
 
+    @property
+    def path(self) -> Path:
+        return self.root.joinpath(*self.parts)
 
-def is_maildir(path: Path) -> bool:
-    return (path / "cur").is_dir() or (path / "new").is_dir()
+
+@dataclass(slots=True)
+class Entry:
+    """One file of a folder, as it was listed."""
+
+    base: str
+    part: str
+    name: str
+    inode: int
 
 
-def folders(root: Path) -> list[Folder]:
-    """The root as INBOX and all folders, by name; both ways of nesting."""
-    found = [Folder(root, INBOX)] if is_maildir(root) else []
-    _gather(root, "", found)
+# --- reading -------------------------------------------------------------------------------------------------
+
+
+def folders(root: Path, passed: PassedOver | None = None) -> list[Folder]:
+    """The root as INBOX and all folders, by name; both ways of nesting. Raises SetupError, OSError for the root alone."""
+    found: list[Folder] = []
+    top = open_folder(root)
+    try:
+        _gather(top, Folder(root, (), ""), found, passed or PassedOver())
+    finally:
+        os.close(top)
     found.sort(key=lambda folder: (folder.mailbox != INBOX, folder.mailbox))
     return found
 
 
-def _gather(path: Path, above: str, found: list[Folder]) -> None:
-    for child in sorted(path.iterdir()):
-        if child.name in ("cur", "new", "tmp") or child.is_symlink() or not child.is_dir():
+def _gather(opened: int, here: Folder, found: list[Folder], passed: PassedOver) -> None:
+    with os.scandir(opened) as entries:
+        kinds = {entry.name: (entry.is_symlink(), entry.is_dir(follow_symlinks=False)) for entry in entries}
+    if any(any(kinds.get(part, ())) for part in ("cur", "new")):
+        found.append(Folder(here.root, here.parts, here.mailbox or INBOX))
+    for name, (link, directory) in sorted(kinds.items()):
+        if name in ("cur", "new", "tmp") or not (link or directory):
             continue
-        levels = child.name[1:].split(".") if child.name.startswith(".") else [child.name]
-        name = "/".join([*([above] if above else []), *map(_decoded, levels)])
-        if is_maildir(child):
-            found.append(Folder(child, name))
-        _gather(child, name, found)
+        levels = name[1:].split(".") if name.startswith(".") else [name]
+        mailbox = "/".join([*([here.mailbox] if here.mailbox else []), *map(_decoded, levels)])
+        child = Folder(here.root, (*here.parts, name), mailbox)
+        if len(child.parts) > LEVELS:
+            passed.note(child.path, "too many folders inside each other")
+            continue
+        try:
+            below = os.open(name, FOLDER, dir_fd=opened)
+        except OSError as error:
+            passed.note(child.path, "it is a symbolic link" if link else reason_of(error))
+            continue
+        try:
+            _gather(below, child, found, passed)
+        finally:
+            os.close(below)
 
 
 def _decoded(level: str) -> str:
@@ -67,31 +109,106 @@ def _decoded(level: str) -> str:
     try:
         return ".".join([decode_name(os.fsencode(part)) for part in level.split(DOT)])
     except MisuseError:
-        return level
+        return printable(level)
 
 
 def files(folder: Folder, after: str = "") -> Iterator[Path]:
-    """The folder's letters by unique name, those beyond `after`."""
-    names = []
-    for part in ("cur", "new"):
-        directory = folder.path / part
-        if directory.is_dir():
-            with os.scandir(directory) as entries:
-                names += [(unique(entry.name), part, entry.name) for entry in entries if entry.name[0] != "." and entry.is_file()]
-    names.sort()
-    for name, part, file in names:
-        if name > after:
-            yield folder.path / part / file
+    """The names of the folder's files by base name, those beyond `after`."""
+    with ExitStack() as stack:
+        listed = _listed(_parts(folder, stack, PassedOver()))
+    yield from [folder.path / entry.part / entry.name for entry in listed if entry.base > after]
+
+
+def messages(folder: Folder, after: str, passed: PassedOver) -> Iterator[tuple[str, BinaryIO]]:
+    """Name and opened file of each message by base name, those beyond `after`; the file is closed when the next is asked for."""
+    with ExitStack() as stack:
+        try:
+            parts = _parts(folder, stack, passed)
+        except OSError as error:
+            passed.note(folder.path, reason_of(error))
+            return
+        for entry in _listed(parts):
+            if entry.base <= after:
+                continue
+            descriptor = _open_message(parts, entry, folder, passed)
+            if descriptor is not None:
+                with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+                    yield entry.name, file
+
+
+def _parts(folder: Folder, stack: ExitStack, passed: PassedOver) -> dict[str, int]:
+    """`new` and `cur`, opened. A part that is missing is empty."""
+    opened = open_folder(folder.root, folder.parts)
+    stack.callback(os.close, opened)
+    parts = {}
+    for part in ("new", "cur"):  # in this order: a message moved from new to cur in between is seen twice, not never
+        try:
+            parts[part] = os.open(part, FOLDER, dir_fd=opened)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            link = stat.S_ISLNK(os.stat(part, dir_fd=opened, follow_symlinks=False).st_mode)
+            passed.note(folder.path / part, "it is a symbolic link" if link else reason_of(error))
+            continue
+        stack.callback(os.close, parts[part])
+    return parts
+
+
+def _listed(parts: dict[str, int]) -> list[Entry]:
+    """All files by base name. Listed twice: a file renamed while a folder is read may be missing from that reading (POSIX)."""
+    found: dict[tuple[str, int], Entry] = {}
+    for _ in range(2):
+        for part, descriptor in parts.items():
+            with os.scandir(descriptor) as entries:
+                for entry in entries:
+                    if entry.name[0] != ".":
+                        base = unique(entry.name)
+                        found[base, entry.inode()] = Entry(base, part, entry.name, entry.inode())
+        if not found:
+            break
+    return sorted(found.values(), key=lambda entry: (entry.base, entry.part, entry.name))
+
+
+def _open_message(parts: dict[str, int], entry: Entry, folder: Folder, passed: PassedOver) -> int | None:
+    """The message opened, under its new name (then `entry` says so) when a client changed its flags since it was listed."""
+    for _ in range(RENAMES):
+        try:
+            return open_file(parts[entry.part], entry.name, folder.path / entry.part / entry.name, passed)
+        except FileNotFoundError:
+            same = [one for one in _listed(parts) if one.base == entry.base]
+            same.sort(key=lambda one: one.inode != entry.inode)
+            if not same:
+                break
+            entry.part, entry.name = same[0].part, same[0].name
+    passed.note(folder.path / entry.part / entry.name, "it was removed or renamed meanwhile")
+    return None
 
 
 def unique(name: str) -> str:
-    return name.partition(":")[0]
+    """The base name, which flag changes leave alone."""
+    return printable(_split(name)[0])
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Base name and flag letters."""
+    if ":" in name:
+        return name.partition(":")[0], name.rpartition(":2,")[2].partition(",")[0] if ":2," in name else ""
+    info = _OTHER_INFO.search(name)
+    return (name[: info.start()], info[1]) if info else (name, "")
 
 
 def keyword_names(folder: Folder) -> dict[str, str]:
     """Keyword letter to name; empty without a `dovecot-keywords` file."""
     try:
-        text = (folder.path / KEYWORDS_FILE).read_text(encoding="utf-8", errors="replace")
+        opened = open_folder(folder.root, folder.parts)
+        try:
+            descriptor = open_file(opened, KEYWORDS_FILE, folder.path / KEYWORDS_FILE, PassedOver())
+        finally:
+            os.close(opened)
+        if descriptor is None:
+            return {}
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+            text = file.read(KEYWORDS_OCTETS).decode(errors="replace")
     except OSError:
         return {}
     found = {}
@@ -103,23 +220,22 @@ def keyword_names(folder: Folder) -> dict[str, str]:
 
 
 def flags_of(name: str, keywords: dict[str, str]) -> tuple[str, ...]:
-    _, mark, letters = name.rpartition(":2,")
-    if not mark:
-        return ()
     table = {**dict(LETTERS), **keywords}
-    return tuple([table[letter] for letter in letters if letter in table])
+    return tuple([table[letter] for letter in _split(name)[1] if letter in table])
 
 
-def pieces(path: Path) -> Iterator[bytes]:
-    """The letter with CRLF."""
-    with path.open("rb") as file:
-        rest = b""
-        while chunk := file.read(PIECE_OCTETS):
-            data = rest + chunk
-            rest = b"\r" if data.endswith(b"\r") else b""  # its LF may be the next octet
-            yield with_crlf(data.removesuffix(b"\r") if rest else data)
-        if rest:
-            yield rest
+def pieces(file: BinaryIO) -> Iterator[bytes]:
+    """The message with CRLF."""
+    rest = b""
+    while chunk := file.read(PIECE_OCTETS):
+        data = rest + chunk
+        rest = b"\r" if data.endswith(b"\r") else b""  # its LF may be the next octet
+        yield with_crlf(data.removesuffix(b"\r") if rest else data)
+    if rest:
+        yield rest
+
+
+# --- writing -------------------------------------------------------------------------------------------------
 
 
 class MaildirWriter:
@@ -128,6 +244,7 @@ class MaildirWriter:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._count = 0
+        self._folders: dict[str, Path] = {}
         self._keywords: dict[Path, list[str]] = {}
         self._folder = root
         self._name = ""
@@ -135,16 +252,28 @@ class MaildirWriter:
 
     def begin(self, mailbox: str, flags: tuple[str, ...], internal_at: int) -> None:
         """`internal_at` in UTC seconds."""
-        self._folder = self._root if mailbox == INBOX else self._root / fitting(f".{'.'.join(map(_encoded, mailbox.split('/')))}")
-        if self._folder not in self._keywords:
-            for part in ("tmp", "new", "cur"):
-                (self._folder / part).mkdir(parents=True, exist_ok=True)
-            self._keywords[self._folder] = []
+        if mailbox not in self._folders:
+            self._folders[mailbox] = self._made(mailbox)
+            self._keywords[self._folders[mailbox]] = []
+        self._folder = self._folders[mailbox]
         self._count += 1
         self._name = f"{internal_at}.{self._count:08d}.pillarbox:2,{self._letters(flags)}"
         self._rest = b""
         self._file = (self._folder / "tmp" / self._name).open("xb")
         self._internal_at = internal_at
+
+    def _made(self, mailbox: str) -> Path:
+        """The mailbox's folder, made; one that another mailbox has, where the file system knows no case, is marked."""
+        if mailbox == INBOX:
+            folder = self._root
+        else:
+            name = f".{'.'.join(map(_encoded, mailbox.split('/')))}"
+            folder = self._root / fitting(name, mailbox)
+            if folder.exists():
+                folder = self._root / marked(name, mailbox)
+        for part in ("tmp", "new", "cur"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+        return folder
 
     def write(self, piece: bytes) -> None:
         data = self._rest + piece
@@ -176,11 +305,3 @@ class MaildirWriter:
 def _encoded(level: str) -> str:
     """One level as a folder name: modified UTF-7, in which "." is written as well (it separates levels)."""
     return encode_name(level).decode().replace(".", DOT)
-
-
-def fitting(name: str) -> str:
-    """The name, or what of it a file system takes."""
-    octets = name.encode()
-    if len(octets) <= FOLDER_OCTETS:
-        return name
-    return f"{octets[:FOLDER_OCTETS].decode(errors='ignore')}~{crc32(octets):08x}"

@@ -4,11 +4,13 @@ An import says before each letter where its source stands after it, and that pos
 stores the letter: begun again, it goes on where it stopped, and no letter is lost or doubled by a power cut. Reading
 and writing the archives is plain and blocking; it belongs into a process or thread of its own.
 
+A message that cannot be read to its end is left out. When space runs out, everything that still fits is taken in first.
+
 Fails with SetupError for a source that cannot be read or has changed, StoreError FULL and OVER_QUOTA.
 """
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from appliance.database.database import House
@@ -19,15 +21,19 @@ from appliance.mail.ids import MailboxId, PersonId, Uid
 from appliance.mail.limits import MESSAGE_OCTETS, READ_OCTETS
 from appliance.status.controls import Letter
 
-from . import maildir, mbox
+from .archive_files import PassedOver
+from .archives import letters_of, mailboxes_of
+from .export_names import ExportNames
 from .mailbox import Filing, Mailbox, StagedBody, Store, Want
 from .mailbox import Letter as Opened
-from .mailboxes import create, row_named
+from .mailboxes import create, row_named, subscribe
 from .maildir import MaildirWriter
 from .mbox import MboxWriter
 from .names import proper
 
-__all__ = ("ImportSession", "MaildirWriter", "MboxWriter", "export", "import_into", "letters_of")
+__all__ = (
+    "ExportNames", "ImportSession", "MaildirWriter", "MboxWriter", "PassedOver", "export", "import_into", "letters_of", "mailboxes_of",
+)  # fmt: skip
 
 IMPORTED = "Imported"
 """Where letters go whose own mailbox has a name no mailbox can have."""
@@ -35,76 +41,7 @@ TOGETHER = 32
 """Letters an import may commit at once: a thirtieth of the flushes."""
 TOGETHER_OCTETS = 2**20
 WINDOW = 100
-
-Source = Iterator[tuple[Letter, Iterator[bytes]]]
-
-
-# --- reading archives --------------------------------------------------------------------------------------
-
-
-def letters_of(path: Path, position: str = "", mailbox: str = "") -> Source:
-    """The letters of an mbox file, of a folder of mbox files, or of a Maildir with its folders, beyond `position`.
-
-    Each comes with the place it has in `mailbox` or in its own, and its pieces, to be read before the next is asked for.
-    """
-    try:
-        if path.is_dir():
-            yield from _maildir(path, position, mailbox) if maildir.folders(path) else _mboxes(path, position, mailbox)
-        else:
-            yield from _mbox(path, path.stem, position, mailbox)
-    except OSError as trouble:
-        raise SetupError(
-            f"{trouble.filename or path} cannot be read: {trouble.strerror}.", "See that it is there and may be read."
-        ) from trouble
-
-
-def _mboxes(root: Path, position: str, mailbox: str) -> Source:
-    """Position: offset, a space, the file's path below the root."""
-    offset, _, reached = position.partition(" ")
-    found = bool(position)
-    for path in sorted(root.rglob("*")):
-        name = path.relative_to(root).as_posix()
-        if not path.is_file() or name < reached:
-            continue
-        with path.open("rb") as file:
-            known = mbox.is_mbox(file)
-        if not known:
-            continue
-        found = True
-        levels = [level.removesuffix(".sbd").removesuffix(".mbox") for level in name.split("/")]
-        if len(levels) > 1 and levels[-1] == "mbox":  # Apple's way: a folder NAME.mbox with a file mbox
-            levels.pop()
-        for letter, pieces in _mbox(path, "/".join(levels), offset if name == reached else "", mailbox):
-            letter_of_file = Letter(letter.mailbox, letter.flags, letter.internal_at, f"{letter.position} {name}")
-            yield letter_of_file, pieces
-    if not found:
-        raise SetupError(f"{root} is no Maildir, and no mbox file is in it.", "A Maildir has the folders cur, new and tmp.")
-
-
-def _mbox(path: Path, own: str, position: str, mailbox: str) -> Source:
-    """Position: the offset of the next separator."""
-    with path.open("rb") as file:
-        if not mbox.is_mbox(file):
-            raise SetupError(f"{path} is no mbox file and no Maildir.", "An mbox file begins with the word From and a space.")
-        try:
-            for place in mbox.places(file, int(position or 0)):
-                yield Letter(mailbox or own, mbox.flags_of(file, place), place.internal_at, str(place.after)), mbox.pieces(file, place)
-        except ValueError as trouble:
-            raise SetupError(
-                f"{path} has changed since the last import: {trouble}.", "Import it under another name, into a mailbox of its own."
-            ) from trouble
-
-
-def _maildir(root: Path, position: str, mailbox: str) -> Source:
-    """Position: the folder's mailbox name, a line feed, the unique name of the file."""
-    reached, _, after = position.partition("\n")
-    every = maildir.folders(root)
-    names = [folder.mailbox for folder in every]
-    for folder in every[names.index(reached) if reached in names else 0 :]:
-        keywords = maildir.keyword_names(folder)
-        for path in maildir.files(folder, after if folder.mailbox == reached else ""):
-            flags, at = maildir.flags_of(path.name, keywords), max(0, int(path.stat().st_mtime))
-            yield Letter(mailbox or folder.mailbox, flags, at, f"{folder.mailbox}\n{maildir.unique(path.name)}"), maildir.pieces(path)
+NO_ROOM = (Trouble.FULL, Trouble.OVER_QUOTA)
 
 
 # --- into the store ------------------------------------------------------------------------------------------
@@ -120,6 +57,8 @@ class ImportSession:
     def __init__(self, database: House, store: Store, person: PersonId, source: str, mailbox: str, position: str, together: int) -> None:
         self.position = position
         """Where to go on: "" at the beginning."""
+        self.stored = 0
+        """Messages committed so far."""
         self._database = database
         self._store = store
         self._person = person
@@ -127,7 +66,7 @@ class ImportSession:
         self._mailbox = mailbox
         self._together = together
         self._places: dict[str, MailboxId] = {}
-        self._staged: list[tuple[StagedBody, Filing]] = []
+        self._staged: list[tuple[StagedBody, Filing, str]] = []
         self._octets = 0
         self._open = AsyncExitStack()
 
@@ -143,53 +82,85 @@ class ImportSession:
         )
         return cls(database, store, person, source, mailbox, row[0] if row else "", together)
 
-    async def take(self, letter: Letter, pieces: AsyncIterator[bytes]) -> bool:
-        """Store one letter with its position; False when it was too large and left out, which its position then says.
+    async def make(self, mailboxes: Iterable[str]) -> None:
+        """Make the mailboxes of the source, so that those without a message come along as well. Once, at the beginning.
 
-        Raises FULL, OVER_QUOTA: nothing of it is stored, and nothing of those that gathered.
+        Names no mailbox can have, and what is beyond the limit of mailboxes, are passed over. Raises FULL.
+        """
+        for name in () if self.position else (self._mailbox,) if self._mailbox else mailboxes:
+            try:
+                proper(name)
+                await self._place(name)
+            except StoreError as refusal:
+                if refusal.trouble in NO_ROOM:
+                    raise
+
+    async def take(self, letter: Letter, pieces: AsyncIterator[bytes]) -> bool:
+        """Store one message with its position; False when it was too large or ended unread, and was left out, which its position then says.
+
+        Raises FULL, OVER_QUOTA: nothing of it is stored; those that gathered are, as many as fit.
         """
         incoming = await self._open.enter_async_context(self._store.receive(MESSAGE_OCTETS))
         try:
             async for piece in pieces:
                 await incoming.write(piece)
+        except OSError:
+            return await self._leave_out(letter)
         except StoreError as refusal:
             if refusal.trouble is not Trouble.TOO_BIG:
+                await self.finish()
                 raise
-            async for _ in pieces:
-                pass  # the rest of it
-            self.position = letter.position
-            await self.finish()
-            return False
+            with suppress(OSError):
+                async for _ in pieces:
+                    pass  # the rest of it
+            return await self._leave_out(letter)
         body = await incoming.finish()
         arrived = letter.internal_at or body.description.sent_at or 0
-        self._staged.append((body, Filing(await self._place(letter.mailbox), b"", letter.flags, max(0, arrived))))
+        filing = Filing(await self._place(letter.mailbox), b"", letter.flags, max(0, arrived))
+        self._staged.append((body, filing, letter.position))
         self._octets += body.octets
         self.position = letter.position
         if len(self._staged) >= self._together or self._octets >= TOGETHER_OCTETS:
             await self.finish()
         return True
 
+    async def _leave_out(self, letter: Letter) -> bool:
+        self.position = letter.position
+        await self.finish()
+        return False
+
     async def finish(self) -> None:
-        """Commit what has gathered, with the position."""
+        """Commit what has gathered, with the position. Where that does not fit, what does fit is committed one by one."""
         staged, self._staged, self._octets = self._staged, [], 0
-        async with self._open:
-            await self._store.file_all(staged, also=self._note)
-        self._open = AsyncExitStack()
+        gathered, self._open = self._open, AsyncExitStack()
+        async with gathered:
+            try:
+                await self._commit(staged, self.position)
+            except StoreError as refusal:
+                if refusal.trouble not in NO_ROOM or len(staged) < 2:
+                    raise
+                for one in staged:
+                    await self._commit([one], one[2])
+
+    async def _commit(self, staged: list[tuple[StagedBody, Filing, str]], position: str) -> None:
+        letters = [(body, filing) for body, filing, _ in staged]
+        await self._store.file_all(letters, also=lambda transaction: self._note(transaction, position))
+        self.stored += len(staged)
 
     async def aclose(self) -> None:
         """Give back what has gathered and was not committed."""
         self._staged = []
         await self._open.aclose()
 
-    def _note(self, transaction: Transaction) -> None:
+    def _note(self, transaction: Transaction, position: str) -> None:
         transaction.execute(
             "INSERT INTO import_progress(person, source, position) VALUES (?, ?, ?)"
             " ON CONFLICT DO UPDATE SET position = excluded.position",
-            (self._person, self._source, self.position),
+            (self._person, self._source, position),
         )
 
     async def _place(self, mailbox: str) -> MailboxId:
-        """The mailbox of that name, made when it is missing."""
+        """The mailbox of that name, made when it is missing; subscribed, because many clients show nothing else."""
         name = self._mailbox or mailbox
         if name not in self._places:
             person = self._person
@@ -197,6 +168,7 @@ class ImportSession:
             def work(transaction: Transaction) -> MailboxId:
                 target = _possible(name)
                 row = row_named(transaction, person, target)
+                subscribe(transaction, person, target, True, when_room=True)
                 return MailboxId(row[0]) if row is not None and row[4] else create(transaction, person, target)
 
             self._places[name] = await self._database.write(work)
@@ -214,17 +186,23 @@ def _possible(name: str) -> str:
 async def import_into(
     store: Store, person: PersonId, path: Path, mailbox: str = "", *, source: str = "", together: int = TOGETHER
 ) -> AsyncIterator[tuple[int, int]]:
-    """Bring in an archive; tells (letters taken, letters left out) after each. Blocks the loop while it reads the archive."""
+    """Bring in an archive; tells (messages taken, messages left out or passed over) after each. Blocks the loop while it reads."""
     session = await ImportSession.begin(store.database, store, person, source or str(path), mailbox, together=together)
+    passed = PassedOver()
     taken = left_out = 0
+    told = (0, 0)
     try:
-        for letter, pieces in letters_of(path, session.position):
+        await session.make(mailboxes_of(path))
+        for letter, pieces in letters_of(path, session.position, passed=passed):
             if await session.take(letter, _each(pieces)):
                 taken += 1
             else:
                 left_out += 1
-            yield taken, left_out
+            told = (taken, left_out + passed.count)
+            yield told
         await session.finish()
+        if told != (taken, left_out + passed.count):
+            yield taken, left_out + passed.count
     finally:
         await session.aclose()
 

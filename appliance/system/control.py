@@ -1,10 +1,12 @@
 """The local socket by which commands reach the running house, and both ends of its conversation.
 
     request   one JSON line (status/controls)
-    answer    {"text": ..., "facts": {...}}  or  {"problem": ..., "remedy": ...}, one line
+    answer    {"text": ..., "facts": {...}}  or  {"problem": ..., "remedy": ...}, one line; with "failed": true what was
+              asked is right and the server could not do it
     import    after the request the house says {"position": ...}; then for each letter one line (Letter), its octets in
-              pieces ("N" and a line end, N octets; "0" ends it), and the house says {"taken": true or false}; {"end": true}
-              ends it and the answer follows
+              pieces ("N" and a line end, N octets; "0" ends it, "!" says that the rest cannot be read), and the house says
+              {"taken": true or false}; {"make": [names]} makes mailboxes and is answered {"made": true}; {"end": true} ends
+              it and the answer follows
     export    the house sends letters in the same form, then the answer
 
 Only the house's own user and root are heard: the kernel says who calls (SO_PEERCRED). The socket is opened relative to
@@ -16,15 +18,16 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
+from errno import EIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from appliance.mail.errors import HouseError, MisuseError, PeerGone, SetupError
+from appliance.mail.errors import HouseError, MisuseError, PeerGone, SetupError, StoreError, Trouble
 
 from .data_directory import SOCKET
 
@@ -35,8 +38,11 @@ if TYPE_CHECKING:
 
 LINE_OCTETS = 64 * 2**10
 PIECE_OCTETS = 64 * 2**10
+UNREADABLE = b"!"
 SILENCE_S = 60
 CALLERS = 16
+NAMES_TOGETHER = 8
+"""Mailbox names in one line: even the longest, with each character escaped, stay below LINE_OCTETS."""
 
 
 class Line:
@@ -78,9 +84,11 @@ class Line:
         return words
 
     async def receive_octets(self) -> AsyncIterator[bytes]:
-        """A letter's octets, at most PIECE_OCTETS at a time."""
+        """A letter's octets, at most PIECE_OCTETS at a time. Raises OSError when the other end cannot read them on."""
         while True:
             digits = await self._line()
+            if digits == UNREADABLE:
+                raise OSError(EIO, "the rest of the message cannot be read")
             if not digits.isdigit() or len(digits) > 6 or int(digits) > PIECE_OCTETS:
                 raise MisuseError("a piece on the local socket has no right length")
             left = int(digits)
@@ -104,11 +112,15 @@ class Line:
         await self._send(json.dumps(words).encode() + b"\n")
 
     async def send_octets(self, pieces: AsyncIterator[bytes]) -> None:
-        async for piece in pieces:
-            for at in range(0, len(piece), PIECE_OCTETS):
-                part = piece[at : at + PIECE_OCTETS]
-                await self._send(b"%d\n%b" % (len(part), part))
-        await self._send(b"0\n")
+        end = b"0"
+        try:
+            async for piece in pieces:
+                for at in range(0, len(piece), PIECE_OCTETS):
+                    part = piece[at : at + PIECE_OCTETS]
+                    await self._send(b"%d\n%b" % (len(part), part))
+        except OSError:  # of the pieces: what the stream raises is PeerGone
+            end = UNREADABLE
+        await self._send(end + b"\n")
 
 
 def _path(descriptor: int) -> str:
@@ -201,7 +213,7 @@ class ControlServer:
         except (PeerGone, MisuseError):
             raise
         except HouseError as error:
-            await line.send({"problem": f"{error}.".replace("..", "."), "remedy": ""})
+            await line.send({"problem": f"{error}.".replace("..", "."), "remedy": "", "failed": True})
         else:
             await line.send({"text": answer.text, "facts": answer.facts})
 
@@ -214,7 +226,17 @@ class ControlServer:
                     words = await line.receive()
                 if words.get("end"):
                     break
-                good = await intake.take(_letter(words), line.receive_octets())
+                if "make" in words:
+                    await intake.make([str(name) for name in words["make"]])
+                    await line.send({"made": True})
+                    continue
+                octets = line.receive_octets()
+                try:
+                    good = await intake.take(_letter(words), octets)
+                except HouseError:
+                    with trio.move_on_after(SILENCE_S):
+                        await _read_off(octets)  # the client reads the answer only when it has sent all
+                    raise
                 taken, left_out = taken + good, left_out + (not good)
                 await line.send({"taken": good})
         return counted(taken, left_out)
@@ -230,12 +252,40 @@ class ControlServer:
         return Answer(f"{count} letters exported.", {"exported": count})
 
 
+async def _read_off(octets: AsyncIterator[bytes]) -> None:
+    try:
+        async for _ in octets:
+            pass
+    except OSError:
+        pass
+
+
 def counted(taken: int, left_out: int) -> "Answer":
     """The answer of an import."""
     from appliance.status.controls import Answer
 
-    text = f"{taken} letters imported." + (f" {left_out} were left out: too large, or the space is used up." if left_out else "")
+    rest = f" {_messages(left_out)} left out: too large, or not to be read to the end." if left_out else ""
+    text = f"{_messages(taken)} imported.{rest}"
     return Answer(text, {"imported": taken, "left_out": left_out})
+
+
+def import_stopped(refusal: StoreError, stored: int, address: str) -> StoreError:
+    """The refusal that ended an import, with what was already taken in and the way on."""
+    reasons = {
+        Trouble.OVER_QUOTA: f"The mailbox of {address} is full",
+        Trouble.FULL: "The storage is full",
+        Trouble.BUSY: "The server is receiving too much at once",
+    }
+    reason = reasons.get(refusal.trouble, f"The server could not go on ({refusal})")
+    return StoreError(
+        refusal.trouble,
+        f"{reason}: {_messages(stored)} imported, the rest not. "
+        "Make room, then give the same command again: it goes on where it stopped",
+    )
+
+
+def _messages(count: int) -> str:
+    return f"{count} message was" if count == 1 else f"{count} messages were"
 
 
 def _letter(words: dict[str, Any]) -> "Letter":
@@ -264,8 +314,16 @@ class _RemoteIntake:
         await self._line.send_octets(pieces)
         return bool(_good(await self._line.receive())["taken"])
 
+    async def make(self, mailboxes: Iterable[str]) -> None:
+        names = list(mailboxes)
+        for at in range(0, len(names), NAMES_TOGETHER):
+            await self._line.send({"make": names[at : at + NAMES_TOGETHER]})
+            _good(await self._line.receive())
+
 
 def _good(words: dict[str, Any]) -> dict[str, Any]:
+    if words.get("failed"):
+        raise HouseError(str(words["problem"]))
     if "problem" in words:
         raise SetupError(str(words["problem"]), str(words.get("remedy", "")))
     return words

@@ -96,6 +96,46 @@ async def test_position_and_letter_are_one_commit(tmp_path: Path) -> None:
         assert await octets_of(store) == [b"A: 1\r\n\r\n"]
 
 
+async def test_what_fits_of_a_batch_is_taken_before_a_full_mailbox_is_told(tmp_path: Path) -> None:
+    source = a_maildir(tmp_path / "archive", [b"A: %d\r\n\r\n" % number + b"x" * 93 for number in range(9)])
+    async with a_house(tmp_path, quota=lambda _: 350) as store:
+        session = await ImportSession.begin(store.database, store, ANN, "here", together=100)
+        for letter, pieces in letters_of(source):
+            assert await session.take(letter, each(b"".join(pieces)))
+        with pytest.raises(StoreError) as refused:
+            await session.finish()
+        assert refused.value.trouble is Trouble.OVER_QUOTA and session.stored == 3
+        await session.aclose()
+        assert len(await octets_of(store)) == 3
+        again = await ImportSession.begin(store.database, store, ANN, "here")
+        assert [letter.position for letter, _ in letters_of(source)].index(again.position) == 2
+
+
+async def test_a_source_that_cannot_be_read_on_leaves_the_message_out(tmp_path: Path) -> None:
+    async def torn() -> AsyncIterator[bytes]:
+        yield b"A: 1\r\n\r\nhalf of"
+        raise OSError(5, "Input/output error")
+
+    async with a_house(tmp_path) as store:
+        session = await ImportSession.begin(store.database, store, ANN, "here", together=10)
+        assert await session.take(Letter("INBOX", (), 5, "1"), each(b"A: 1\r\n\r\n"))
+        assert not await session.take(Letter("INBOX", (), 5, "2"), torn())
+        assert await session.take(Letter("INBOX", (), 5, "3"), each(b"A: 3\r\n\r\n"))
+        await session.finish()
+        assert await octets_of(store) == [b"A: 1\r\n\r\n", b"A: 3\r\n\r\n"] and session.stored == 2
+
+
+async def test_folders_without_a_message_become_mailboxes_and_all_are_subscribed(tmp_path: Path) -> None:
+    root = a_maildir(tmp_path / "Mail", LETTERS[:1], "Old")
+    (root / ".Empty" / "cur").mkdir(parents=True)
+    (root / ".Bad*Name" / "cur").mkdir(parents=True)
+    async with a_house(tmp_path) as store:
+        await store.subscribe(ANN, "Sent", False)
+        assert [one async for one in import_into(store, ANN, root)][-1] == (1, 0)
+        found = {info.name: info.subscribed for info in await store.list(ANN)}
+        assert found["Old"] and found["Empty"] and not found["Sent"] and IMPORTED not in found
+
+
 async def test_too_large_is_left_out_and_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("appliance.store.transfer.MESSAGE_OCTETS", 1000)
     source = an_mbox(tmp_path / "archive.mbox", [LETTERS[0], b"A: b\r\n" * 1000, LETTERS[1]])
