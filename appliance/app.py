@@ -254,6 +254,7 @@ async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> Ending:
     sending = sending_of(rooms)
     outgoing = await Outgoing.open(rooms)
     listeners = listeners_of(rooms, tls, sending, outgoing)
+    outgoing.listening = listeners.places
     listeners.bind()
 
     @cache

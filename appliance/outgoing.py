@@ -5,7 +5,7 @@ leaves: a house that only receives pays nothing for it.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,6 +78,8 @@ class Outgoing:
         rewriting = Rewriting(secret, rooms.clock)
         self.ways = WaysOut(lanes=self.routes, rewritten=rewriting, holds=True)
         self.outward = Outward(queue=self.queue, routes=self.routes, rewriting=rewriting, is_local=directory.is_local)
+        self.listening: Callable[[], Iterable[tuple[str, int]]] = tuple
+        """The addresses and ports of this server's listeners; the composition root sets it."""
         self._line_moved = trio.Event()
         self.dkim = DkimFiles(rooms.directory.path / "dkim", say=rooms.journal.say)
         self._resolver: Resolver | None = None
@@ -242,6 +244,8 @@ class Outgoing:
                 rooms.clock,
                 own_names=lambda: (rooms.host_name(), *rooms.domains),
                 own_addresses=lambda: ("127.0.0.1", "::1", *box_addresses()),
+                listening=lambda: self.listening(),
+                port=rooms.settings.sending.port,
                 private=rooms.settings.sending.private_addresses,
             )
         return self._hosts

@@ -17,8 +17,9 @@ from dataclasses import replace
 
 from appliance.mail.outcome import Fate, Outcome, Reason
 from appliance.mail.parcel import Parcel
+from appliance.network.addresses import family_of, other_family
 
-from .mx import MailHost, family_of, other_family
+from .mx import MailHost
 
 TRIED = 6
 """Addresses that are asked in one attempt."""

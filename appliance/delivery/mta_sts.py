@@ -19,7 +19,7 @@ from appliance.database.writer import Transaction
 from appliance.mail.clock import Clock
 from appliance.mail.errors import LookupTrouble, MisuseError, PeerError
 from appliance.network.https import get
-from appliance.network.resolver import Resolver
+from appliance.network.resolver import Resolver, addresses_of
 
 LONGEST_S = 31_557_600
 """§3.2: a year at most."""
@@ -110,7 +110,7 @@ def fetcher(names: Resolver, context: Callable[[], ssl.SSLContext], port: int = 
         if not made:
             made.append(context())
         host = f"mta-sts.{domain}"
-        addresses = [*(await names.aaaa(host)).values, *(await names.a(host)).values]
+        addresses = (await addresses_of(names, host)).values
         return await get(host, PATH, addresses, made[0], port=port, most_octets=MOST_OCTETS, timeout_s=FETCH_S)
 
     return fetch

@@ -8,17 +8,19 @@
 | has no MX but an address                     | itself (implicit MX)                                                          |
 | does not exist                               | 5.1.2                                                                         |
 | names this house                             | the hosts before it; 5.4.6 when there are none: the letter would go round     |
+| names an address and port of ours, or :: or 0.0.0.0 | the other hosts; 5.4.6 when there are none                             |
 | names only addresses no stranger can reach   | 5.4.4, unless the settings allow private addresses (a poisoned MX; a LAN)     |
 | name service silent or failing               | 4.4.3: a wait, never a bounce                                                 |
+| one of AAAA and A has no answer              | the addresses of the other; none there: 4.4.3                                 |
 
 IPv6 addresses come first and are left out for V6_REST_S after one could not be reached while an IPv4 address could. An address family
 that a host refused, while it took the other one, is left out for that host for REFUSED_REST_S (`refused`).
 """
 
-import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import Enum
 from random import Random
 from typing import Protocol
 
@@ -26,7 +28,8 @@ from appliance.mail.address import ascii_domain
 from appliance.mail.clock import Clock
 from appliance.mail.errors import LookupTrouble
 from appliance.mail.outcome import Fate, Outcome, Reason
-from appliance.network.resolver import Answer, Found, Mx
+from appliance.network.addresses import answers, dialled, family_of, is_public, is_unspecified, judged
+from appliance.network.resolver import Addresses, Answer, Found, Mx, addresses_of
 
 HOSTS = 10
 """Hosts of one domain that are looked up (RFC 5321 §5.1 asks for at least two)."""
@@ -45,16 +48,29 @@ class Names(Protocol):
     async def mx(self, name: str) -> Answer[Mx]: ...
     async def a(self, name: str) -> Answer[str]: ...
     async def aaaa(self, name: str) -> Answer[str]: ...
+    async def cname(self, name: str) -> Answer[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class MailHost:
-    """`secure`: the MX answer and this host's addresses were all validated (RFC 7672 §2.2.1)."""
+    """`secure`: the MX answer and those of this host's addresses that came were all validated (RFC 7672 §2.2.1). `expanded`: the name
+    at the end of its CNAMEs, when it has some and all are secure. `alias`: it is not secure, but its first CNAME is (§2.2.2)."""
 
     name: str
     preference: int
     addresses: tuple[str, ...]
     secure: bool = False
+    expanded: str = ""
+    alias: bool = False
+
+
+class Place(Enum):
+    """Whose an address is."""
+
+    THERE = "another server's, as far as can be seen"
+    OURS = "an address of this machine"
+    HERE = "no address of a host, or one that leads back to this machine"
+    CLOSED = "one that nobody outside reaches"
 
 
 def _no(status: str, reason: Reason, text: str) -> Outcome:
@@ -62,7 +78,8 @@ def _no(status: str, reason: Reason, text: str) -> Outcome:
 
 
 class MailHosts:
-    """`own_names` and `own_addresses` say who this house is; `private` allows addresses of private networks."""
+    """`own_names` and `own_addresses` say who this server is, `listening` where its listeners answer (address and port), `port` the port
+    mail is sent to; `private` allows addresses of private networks."""
 
     def __init__(
         self,
@@ -71,6 +88,8 @@ class MailHosts:
         *,
         own_names: Callable[[], Iterable[str]],
         own_addresses: Callable[[], Iterable[str]],
+        listening: Callable[[], Iterable[tuple[str, int]]] = tuple,
+        port: int = 25,
         private: bool = False,
         random: Random | None = None,
     ) -> None:
@@ -78,6 +97,8 @@ class MailHosts:
         self._clock = clock
         self._own_names = own_names
         self._own_addresses = own_addresses
+        self._listening = listening
+        self._port = port
         self._private = private
         self._random = random or Random()  # noqa: S311 - spreads load, hides nothing
         self._v6_again_mono = float("-inf")
@@ -104,14 +125,14 @@ class MailHosts:
         """The relay of that name or address, in the form `find` gives; its addresses may be private ones."""
         try:
             try:
-                return (MailHost(name, 0, (str(ipaddress.ip_address(name)),)),)
+                return (MailHost(name, 0, (dialled(name),)),)
             except ValueError:
-                addresses, safe = await self._addresses(ascii_domain(name))
+                found = await addresses_of(self._names, ascii_domain(name))
         except LookupTrouble as trouble:
             return _no("4.4.3", Reason.DNS, f"{str(trouble)[:1].upper()}{str(trouble)[1:]}.")
-        if not addresses:
+        if not found.values:
             return _no("4.4.4", Reason.NO_ROUTE, f"The relay {name} of the settings has no address; look at its name.")
-        return (MailHost(ascii_domain(name), 0, self._ordered(ascii_domain(name), addresses), safe),)
+        return (MailHost(found.name, 0, self._ordered(found.name, tuple(map(dialled, found.values))), found.secure),)
 
     async def _hosts(self, domain: str, records: list[Mx], secure: bool) -> tuple[MailHost, ...] | Outcome:
         self._random.shuffle(records)
@@ -124,19 +145,23 @@ class MailHosts:
             if mine is not None and record.preference >= mine:
                 break
             try:
-                addresses, safe = await self._addresses(record.name)
+                found = await addresses_of(self._names, record.name)
+                alias = secure and not found.secure and await self._is_secure_alias(found)
             except LookupTrouble as fault:
                 trouble = fault
                 continue
-            if not addresses:
+            if not found.values:
                 continue
-            if any(address in self._own_addresses() for address in addresses):
+            places = {address: self._place(address) for address in map(dialled, found.values)}
+            if Place.OURS in places.values():
                 looped = True
-                break  # this house by another name: whatever comes behind it is no better (RFC 5321 §5.1)
-            reachable = tuple(address for address in addresses if self._private or _public(address))
-            closed = closed or not reachable
+                break  # this server by another name: whatever comes behind it is no better (RFC 5321 §5.1)
+            reachable = tuple(address for address, place in places.items() if place is Place.THERE)
+            looped = looped or Place.HERE in places.values()
+            closed = closed or Place.CLOSED in places.values()
             if reachable:
-                hosts.append(MailHost(record.name, record.preference, self._ordered(record.name, reachable), secure and safe))
+                ordered, safe = self._ordered(record.name, reachable), secure and found.secure
+                hosts.append(MailHost(record.name, record.preference, ordered, safe, found.canonical if safe else "", alias))
         if hosts:
             return tuple(hosts)
         if trouble is not None:
@@ -147,11 +172,12 @@ class MailHosts:
             return _no("5.4.4", Reason.NO_MAIL, f"The domain {domain} names only mail servers that nobody outside can reach.")
         return _no("5.4.4", Reason.NO_MAIL, f"The domain {domain} has no mail server that can be found.")
 
-    async def _addresses(self, name: str) -> tuple[tuple[str, ...], bool]:
-        """IPv6 first; secure when both answers are."""
-        six = await self._names.aaaa(name)
-        four = await self._names.a(name)
-        return six.values + four.values, six.secure and four.secure
+    async def _is_secure_alias(self, found: Addresses) -> bool:
+        """Is a host whose addresses are not secure itself a secure alias of another name? (RFC 7672 §2.2.2) Raises LookupTrouble."""
+        if not found.canonical:
+            return False
+        answer = await self._names.cname(found.name)
+        return answer.secure and answer.found is Found.YES
 
     def _ordered(self, name: str, addresses: tuple[str, ...]) -> tuple[str, ...]:
         """At most ADDRESSES, IPv6 first, both families where there are both and neither is left out."""
@@ -181,27 +207,22 @@ class MailHosts:
     def _literal(self, domain: str) -> tuple[MailHost, ...] | Outcome:
         text = domain[1:-1]
         try:
-            address = str(ipaddress.ip_address(text[5:] if text[:5].lower() == "ipv6:" else text))
+            address = dialled(text[5:] if text[:5].lower() == "ipv6:" else text)
         except ValueError:
             return _no("5.1.3", Reason.NO_DOMAIN, f"{domain} is no address of a mail server.")
-        if address in self._own_addresses():
-            return _no("5.4.6", Reason.LOOP, f"The way to {domain} leads back to this house.")
-        if not self._private and not _public(address):
+        place = self._place(address)
+        if place in (Place.OURS, Place.HERE):
+            return _no("5.4.6", Reason.LOOP, f"The route to {domain} leads back to this server.")
+        if place is Place.CLOSED:
             return _no("5.4.4", Reason.NO_MAIL, f"Nobody outside can reach {domain}.")
         return (MailHost(domain, 0, (address,)),)
 
-
-def family_of(address: str) -> int:
-    """4 or 6."""
-    return 6 if ":" in address else 4
-
-
-def other_family(family: int) -> int:
-    return 4 if family == 6 else 6
-
-
-def _public(address: str) -> bool:
-    """Could a stranger's mail server be there?"""
-    parsed = ipaddress.ip_address(address)
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    return (mapped or parsed).is_global and not (mapped or parsed).is_multicast
+    def _place(self, address: str) -> Place:
+        here, own = judged(address), {judged(one) for one in self._own_addresses()}
+        if here in own and not here.is_loopback:
+            return Place.OURS
+        if here in own or is_unspecified(address):
+            return Place.HERE
+        if any(port == self._port and answers(host, address) for host, port in self._listening()):
+            return Place.HERE
+        return Place.THERE if self._private or is_public(address) else Place.CLOSED

@@ -29,11 +29,12 @@ from appliance.mail.clock import Clock
 from appliance.mail.errors import MisuseError, PeerError, PeerSlow, SetupError
 from appliance.mail.outcome import Fate, Meeting, Outcome, Reason
 from appliance.mail.parcel import Parcel
+from appliance.network.addresses import family_of, other_family
 from appliance.network.dial import any_certificate, dial, no_way_out
 
 from .attempt import Attempt
 from .conversation import Conversation, Ended
-from .mx import MailHost, family_of, other_family
+from .mx import MailHost
 from .preparing import Preparing, Signs
 from .refusal import is_final_origin, plainer
 from .trip import Delivery

@@ -124,15 +124,20 @@ class TlsPolicies:
         return Demand("may", make=self._make)
 
     async def _dane(self, domain: str, host: MailHost) -> Demand | None:
-        if not host.secure or host.name.startswith("["):
+        """What the host's TLSA records demand: those at the end of its CNAMEs, and only where there are none those at its own name
+        (RFC 7672 §2.2.2). None where there are none, or no way to trust them."""
+        if not (host.secure or host.alias) or host.name.startswith("["):
             return None
-        answer = await self._names.tlsa(f"_{self._port}._tcp.{host.name}")
-        if not answer.secure or not answer.values:
-            return None
-        records = dane.usable(answer.values)
-        if not records:
-            return Demand("encrypt", "dane", make=self._make)
-        return Demand("dane", "dane", (host.name, domain), records, self._clock.wall_s(), self._make)
+        for base in (host.expanded, host.name) if host.expanded else (host.name,):
+            answer = await self._names.tlsa(f"_{self._port}._tcp.{base}")
+            if not answer.secure or not answer.values:
+                continue
+            records = dane.usable(answer.values)
+            if not records:
+                return Demand("encrypt", "dane", make=self._make)
+            names = tuple(dict.fromkeys((base, host.name, domain)))
+            return Demand("dane", "dane", names, records, self._clock.wall_s(), self._make)
+        return None
 
     async def _spoke_tls(self, domain: str) -> bool:
         if domain not in self._seen:

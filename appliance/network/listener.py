@@ -143,6 +143,10 @@ class Listeners:
     def bound(self) -> list[Endpoint]:
         return [door.endpoint for door in self._doors]
 
+    def places(self) -> list[tuple[str, int]]:
+        """Address and port of every socket that listens now."""
+        return [(door.endpoint.host, door.endpoint.port) for door in self._doors]
+
     def port(self, protocol: str) -> int:
         """The first port bound for `protocol`. Raises KeyError."""
         for endpoint in self.bound:

@@ -4,20 +4,22 @@ Promise: an answer is what a name server said, kept no longer than its TTL; sile
 a "no" (RFC 5321 §5.1: a temporary error of the DNS is a wait). `secure` is the AD bit of a resolver that the settings or its
 place on this machine's loopback make trustworthy (RFC 6840 §5.8), and only while the clock is right: signatures have dates.
 A CNAME is followed as far as the answer holds it (RFC 1034 §3.6.2). Truncated answers are asked for again over TCP.
-Bounded: CACHED answers, the one used longest ago goes first. dnspython is loaded with the first question.
+Names are asked for in A-labels of IDNA 2008 (RFC 5891 §5). dnspython is loaded with the first question.
+Bounded: CACHED answers, the one used longest ago goes first.
 """
 
 import ipaddress
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import trio
 
+from appliance.mail.address import ascii_domain
 from appliance.mail.clock import Clock
 from appliance.mail.errors import LookupTrouble
 
@@ -45,11 +47,13 @@ class Found(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
-    """`values` in the order they came, () unless `found` is YES."""
+    """`values` in the order they came, () unless `found` is YES. `canonical`: the name they stand at, where CNAMEs led there from
+    another one, else ""."""
 
     values: tuple[T, ...]
     found: Found
     secure: bool
+    canonical: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,10 @@ class Resolver:
         return await self._ask(ipaddress.ip_address(address).reverse_pointer, "PTR", lambda one: _plain(one.target))
 
     async def _ask(self, name: str, kind: str, read: Callable[[Any], T]) -> Answer[T]:
-        key = (name.lower().rstrip("."), kind)
+        try:
+            key = (ascii_domain(name.lower().rstrip(".")), kind)
+        except UnicodeError:
+            raise LookupTrouble(f"{name!a} is no name that can be looked up") from None
         kept = self._cache.get(key)
         if kept is not None and kept[0] > self._clock.mono_s():
             self._cache.move_to_end(key)
@@ -182,10 +189,52 @@ class Resolver:
         except dns.exception.DNSException as trouble:
             raise LookupTrouble(f"the answer of the name service makes no sense: {trouble}") from None
         if chain.answer is not None:
-            return Answer(tuple(read(one) for one in chain.answer), Found.YES, secure), min(float(chain.minimum_ttl), LONGEST_S)
+            canonical = _plain(chain.canonical_name) if chain.cnames else ""
+            values = tuple(read(one) for one in chain.answer)
+            return Answer(values, Found.YES, secure, canonical), min(float(chain.minimum_ttl), LONGEST_S)
         found = Found.NO_NAME if response.rcode() == dns.rcode.NXDOMAIN else Found.NO_DATA
         soa = any(rrset.rdtype == 6 for rrset in response.authority)
         return Answer((), found, secure), min(float(chain.minimum_ttl), LONGEST_NO_S) if soa else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Of one name in A-labels, IPv6 first. `secure`: every answer that came was. `canonical` as in Answer."""
+
+    name: str
+    values: tuple[str, ...]
+    secure: bool
+    canonical: str
+
+
+class AddressNames(Protocol):
+    """Who answers about addresses: a Resolver."""
+
+    async def a(self, name: str) -> Answer[str]: ...
+    async def aaaa(self, name: str) -> Answer[str]: ...
+
+
+async def addresses_of(names: AddressNames, name: str) -> Addresses:
+    """The IPv6 and the IPv4 addresses of a name, asked for at once. One question without an answer takes nothing from what the other
+    brought; raises LookupTrouble when neither brought an address and one had no answer: then nobody knows."""
+    answers: dict[str, Answer[str]] = {}
+    troubles: list[LookupTrouble] = []
+
+    async def ask(kind: str, question: Callable[[str], Awaitable[Answer[str]]]) -> None:
+        try:
+            answers[kind] = await question(name)
+        except LookupTrouble as trouble:
+            troubles.append(trouble)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask, "AAAA", names.aaaa)
+        nursery.start_soon(ask, "A", names.a)
+    came = [answers[kind] for kind in ("AAAA", "A") if kind in answers]
+    values = tuple(value for answer in came for value in answer.values)
+    if troubles and not values:
+        raise troubles[0]
+    canonical = next((answer.canonical for answer in came if answer.canonical), "")
+    return Addresses(name, values, all(answer.secure for answer in came), canonical)
 
 
 def _plain(name: Any) -> str:

@@ -22,7 +22,7 @@ from ipaddress import ip_address, ip_network
 import trio
 
 from appliance.mail.errors import LookupTrouble, MisuseError
-from appliance.network.resolver import Answer, Resolver
+from appliance.network.resolver import Answer, Resolver, addresses_of
 
 from .dns_advice import Facts, Record, records, relay_term
 from .spf import Says, Spf, spf_texts
@@ -108,7 +108,7 @@ class _Question:
 
     async def addresses(self, name: str) -> tuple[str, ...]:
         """Those the DNS has for a name."""
-        return (await self.names.a(name)).values + (await self.names.aaaa(name)).values
+        return (await addresses_of(self.names, name)).values
 
     async def own_addresses(self) -> tuple[str, ...]:
         """The box's; where they (or only the IPv4 one, behind a router) are not known, those its name leads to."""

@@ -12,11 +12,14 @@ import pytest
 
 from appliance.delivery.mta_sts import LONGEST_S, PATH, Policies, Policy, fetcher, matches, parse_policy, parse_record
 from appliance.mail.errors import LookupTrouble, MisuseError, PeerError, PeerGone
+from appliance.network import https, resolver
 from appliance.network.https import get
 from appliance.network.resolver import Answer, Found
 from appliance.system.certificates import wanted
+from tests.delivery.test_mx import spoil
 from tests.support.certificates import TestCertificates, make_certificates
 from tests.support.clock import HandClock
+from tests.support.names import a_name_server
 from tests.support.people import a_family
 
 ENFORCE = b"version: STSv1\r\nmode: enforce\r\nmx: mail.far.example\r\nmx: *.mx.far.example\r\nmax_age: 604800\r\n"
@@ -154,14 +157,15 @@ async def test_without_a_policy_a_failed_fetch_is_none(world: World, says: Any) 
 class Web:
     """Answers each connection with `octets` over TLS, in pieces; `endless` never stops."""
 
-    def __init__(self, certificate: Path, octets: bytes, *, endless: bool = False) -> None:
+    def __init__(self, certificate: Path, octets: bytes, *, endless: bool = False, port: int = 0) -> None:
+        self.port = port
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate)
         self._octets, self._endless = octets, endless
         self.asked = b""
 
     def __enter__(self) -> "Web":
-        self._listener = create_server(("127.0.0.1", 0))
+        self._listener = create_server(("127.0.0.1", self.port))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
         return self
@@ -246,3 +250,35 @@ async def test_the_fetcher_finds_the_web_server_by_name(certificates: TestCertif
     with Web(certificates.server, HEAD + b"\r\n" + ENFORCE) as web:
         fetch = fetcher(Addresses(), certificates.client, web.port)  # type: ignore[arg-type]
         assert parse_policy((await fetch("far.example"))[1]).mode == "enforce"
+
+
+@pytest.mark.parametrize("how", ["SERVFAIL", "NOTIMP", "REFUSED", "silence", "truncated"])
+async def test_a_question_without_an_answer_does_not_hide_the_policy(
+    certificates: TestCertificates, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolver, "PATIENCE_S", (0.2, 0.2))
+    async with a_name_server() as server:
+        spoil(server, "mta-sts.far.example AAAA", how)
+        server.add("mta-sts.far.example", "A", "127.0.0.1")
+        with Web(certificates.server, HEAD + b"\r\n" + ENFORCE) as web:
+            fetch = fetcher(resolver.Resolver([("127.0.0.1", server.port)], HandClock()), certificates.client, web.port)
+            assert parse_policy((await fetch("far.example"))[1]).mode == "enforce"
+
+
+async def test_a_silent_address_leaves_time_for_the_next(certificates: TestCertificates, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(https, "CONNECT_S", 0.2)
+    deaf = socket()  # accepts nothing more once its queue of one is full
+    deaf.bind(("127.0.0.7", 0))
+    deaf.listen(0)
+    port = deaf.getsockname()[1]
+    waiting = [socket() for _ in range(2)]
+    for one in waiting:
+        one.setblocking(False)
+        one.connect_ex(("127.0.0.7", port))
+    with Web(certificates.server, HEAD + b"\r\nhello", port=port) as web:
+        found = await get(
+            "mta-sts.far.example", PATH, ["127.0.0.7", "127.0.0.1"], certificates.client(), port=web.port, most_octets=1000, timeout_s=5,
+        )  # fmt: skip
+    for one in (deaf, *waiting):
+        one.close()
+    assert found == ("text/plain", b"hello")

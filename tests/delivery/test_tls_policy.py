@@ -146,3 +146,37 @@ async def test_the_reason_for_people(world: World) -> None:
     world.policy = Policy("enforce", ("other.example",), 9)
     found = await world.demand(OPEN)
     assert isinstance(found, Outcome) and found.fate is Fate.DEFERRED and found.reason is Reason.TLS and "MTA-STS" in found.text
+
+
+EXPANDED = MailHost("mx.far.example", 10, ("192.0.2.1",), secure=True, expanded="real.far.example")
+ALIAS = MailHost("mx.far.example", 10, ("192.0.2.1",), alias=True)
+END, START = "_25._tcp.real.far.example", "_25._tcp.mx.far.example"
+
+
+@pytest.mark.parametrize(
+    ("host", "there", "level", "asked", "names"),
+    [
+        (EXPANDED, {END: (True, (GOOD,))}, "dane", [END], ("real.far.example", "mx.far.example", "far.example")),
+        (EXPANDED, {START: (True, (GOOD,))}, "dane", [END, START], ("mx.far.example", "far.example")),
+        (EXPANDED, {END: (False, (GOOD,)), START: (True, (GOOD,))}, "dane", [END, START], ("mx.far.example", "far.example")),
+        (EXPANDED, {END: (True, (USELESS,)), START: (True, (GOOD,))}, "encrypt", [END], ()),
+        (EXPANDED, {}, "may", [END, START], ()),
+        (ALIAS, {START: (True, (GOOD,))}, "dane", [START], ("mx.far.example", "far.example")),
+        (ALIAS, {START: (False, (GOOD,))}, "may", [START], ()),
+        (OPEN, {START: (True, (GOOD,))}, "may", [], ()),
+    ],
+)
+async def test_records_of_aliases(
+    world: World, host: MailHost, there: dict[str, tuple[bool, tuple[Tlsa, ...]]], level: str, asked: list[str], names: tuple[str, ...]
+) -> None:
+    """RFC 7672 §2.2.2: at the end of secure CNAMEs first, then at the host's own name; at that alone where the end is not secure."""
+    questions: list[str] = []
+
+    async def ask(name: str) -> Answer[Tlsa]:
+        questions.append(name)
+        secure, records = there.get(name, (True, ()))
+        return Answer(records, Found.YES if records else Found.NO_DATA, secure)
+
+    world.tlsa = ask  # type: ignore[method-assign]
+    found = await world.demand(host)
+    assert isinstance(found, Demand) and (found.level, questions, found.names) == (level, asked, names)

@@ -12,7 +12,9 @@ import trio
 
 
 class NameServer:
-    """`records[name, kind]` are texts of records; a name in `fails` gets that rcode, one in `silent` nothing at all."""
+    """`records[name, kind]` are texts of records. A name, or a name and a kind ("mx.far.example AAAA"), in `fails` gets that rcode, one
+    in `silent` nothing at all, one in `truncated` has to be asked for by TCP, where one in `no_tcp` gets nothing; `validated` sets the
+    AD bit on all answers but those that pass by a name in `unsigned`."""
 
     def __init__(self) -> None:
         self.records: dict[tuple[str, str], list[str]] = {}
@@ -20,6 +22,8 @@ class NameServer:
         self.fails: dict[str, int] = {}
         self.silent: set[str] = set()
         self.truncated: set[str] = set()
+        self.no_tcp: set[str] = set()
+        self.unsigned: set[str] = set()
         self.validated = False
         self.asked: Counter[str] = Counter()
         self.port = 0
@@ -32,21 +36,24 @@ class NameServer:
         question = query.question[0]
         name, kind = question.name.to_text(omit_final_dot=True).lower(), dns.rdatatype.to_text(question.rdtype)
         self.asked[f"{name} {kind}"] += 1
-        if name in self.silent:
+        names = {name, f"{name} {kind}"}
+        if names & self.silent or (tcp and names & self.no_tcp):
             return None
         response = dns.message.make_response(query, recursion_available=True)
-        if self.validated:
-            response.flags |= dns.flags.AD
-        if name in self.fails:
-            response.set_rcode(self.fails[name])
-        elif name in self.truncated and not tcp:
+        failing = names & self.fails.keys()
+        if failing:
+            response.set_rcode(self.fails[failing.pop()])
+        elif names & self.truncated and not tcp:
             response.flags |= dns.flags.TC
         else:
             self._fill(response, name, kind)
+        passed = {name, *(rrset.name.to_text(omit_final_dot=True) for rrset in response.answer)}
+        if self.validated and not passed & self.unsigned:
+            response.flags |= dns.flags.AD
         return response.to_wire(max_size=65_535 if tcp else 1232)
 
     def _fill(self, response: dns.message.Message, name: str, kind: str) -> None:
-        while alias := self.records.get((name, "CNAME")):
+        while (alias := self.records.get((name, "CNAME"))) and kind != "CNAME":
             response.answer.append(dns.rrset.from_text(name + ".", self.ttl_s, "IN", "CNAME", *alias))
             name = alias[0].rstrip(".")
         values = self.records.get((name, kind))
