@@ -33,7 +33,7 @@ from appliance.panels import Panel
 from appliance.protocol.imap.bodystructure import make_describe
 from appliance.servers import certificate_of, listeners_of, sending_of
 from appliance.status.board import Board
-from appliance.status.events import BodiesAside, HouseState, PeopleState, StorageState, StorageTrouble
+from appliance.status.events import BodiesAside, ConditionFound, HouseState, PeopleState, StorageState, StorageTrouble
 from appliance.status.journal import Journal
 from appliance.store.bodies import Bodies
 from appliance.store.mailbox import Store
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from appliance.hands import Hands
     from appliance.mail.clock import Clock
     from appliance.mail.ids import PersonId
+    from appliance.network.tls import ServerTls
     from appliance.status.controls import Controls
 
 T = TypeVar("T")
@@ -63,6 +64,8 @@ HASHES_AT_ONCE = 2
 """Passwords hashed at once: each takes 7 MiB for its moment."""
 POOL_THREADS = 3
 """Threads for compression and body files."""
+FULL_PERCENT = 95
+FULL_NAMED = 20
 BOX_LOOK_S = 60.0
 """How often the card's free space and the box are looked at; looking writes nothing."""
 
@@ -191,7 +194,7 @@ def _hands(
     outgoing: Outgoing,
     *,
     running: bool,
-    renewed: Callable[[], object] | None = None,
+    tls: "ServerTls | None" = None,
     stop: Callable[[Ending], None] | None = None,
 ) -> "Hands":
     from appliance.hands import Hands
@@ -202,7 +205,7 @@ def _hands(
         accounts=rooms.accounts,
         store=rooms.store,
         certificates=rooms.certificates,
-        renewed=renewed,
+        tls=tls,
         board=rooms.board if running else None,
         outgoing=outgoing,
         admin=rooms.admin,
@@ -260,19 +263,23 @@ async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> Ending:
     @cache
     def hands() -> "Hands":
         """The one pair of hands, made when somebody first needs it."""
-        return _hands(rooms, outgoing, running=True, renewed=tls.reload, stop=stop)
+        return _hands(rooms, outgoing, running=True, tls=tls, stop=stop)
 
     def stop(ending: Ending) -> None:
         supervisor.stop(ending)
 
     control = ControlServer(rooms.directory, hands, rooms.journal.say)
 
+    async def clock_set() -> None:
+        rooms.certificates.look_again()
+        await outgoing.queue.clock_set()
+
     async def writer_answers() -> None:
         await rooms.database.write(lambda transaction: None)
 
     reclaim = Reclaim(rooms.database, rooms.bodies, rooms.clock, told=lambda files: rooms.board.publish(BodiesAside(files)))
     parts = [
-        Part("clock", _standing(lambda: clocks.watch(rooms.clock, rooms.board, outgoing.queue.clock_set))),  # type: ignore[arg-type]
+        Part("clock", _standing(lambda: clocks.watch(rooms.clock, rooms.board, clock_set))),  # type: ignore[arg-type]
         Part("storage", _standing(lambda: _watch_box(rooms)), alive=writer_answers),
         Part("control", control.run),
         Part("queue", outgoing.run, drain=outgoing.drain),
@@ -281,7 +288,7 @@ async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> Ending:
         Part("reclaim", _standing(reclaim.run)),
         *panel.parts(rooms, hands),
     ]
-    if not settings.certificate.file:
+    if rooms.certificates.in_use():
         parts.insert(3, Part("certificates", lambda task_status: rooms.certificates.run(tls.reload, task_status=task_status)))
     supervisor = Supervisor(
         parts,
@@ -322,14 +329,27 @@ def _standing(run: Callable[[], Awaitable[object]]) -> Callable[..., Awaitable[o
     return part
 
 
+def nearly_full(rooms: Rooms) -> tuple[str, ...]:
+    """A sentence for each account that has used FULL_PERCENT of its space; FULL_NAMED at most."""
+    told = []
+    for person in rooms.accounts.directory.people():
+        used, limit = rooms.store.quota(person.id)
+        if limit and used * 100 >= limit * FULL_PERCENT:
+            told.append(f"The mailbox of {person.address} is nearly full: {used / MB:,.1f} of {limit / MB:,.1f} MB are used.")
+    return tuple(told[:FULL_NAMED])
+
+
 async def _watch_box(rooms: Rooms) -> None:
     """Announce the card's space now and then, and how the box itself is."""
     addresses: tuple[str, ...] | None = None
+    full: tuple[str, ...] = ()
     while True:
         about = os.statvfs(rooms.directory.descriptor)
         mail = sum(rooms.store.quota(person.id)[0] for person in rooms.accounts.directory.people())
         free, total = about.f_bavail * about.f_frsize, about.f_blocks * about.f_frsize
         rooms.board.publish(StorageState(free, total, mail, rooms.machine.worn_percent()))
+        if full != (full := nearly_full(rooms)):
+            rooms.board.publish(ConditionFound("mailbox-full", full))
         box = rooms.machine.look()
         rooms.board.publish(box)
         if addresses != (addresses := box.addresses):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from appliance.accounts.people import Accounts
     from appliance.database.database import Database
     from appliance.mail.ids import PersonId
+    from appliance.network.tls import ServerTls
     from appliance.outgoing import Outgoing
     from appliance.queue.item import Item
     from appliance.status.board import Board
@@ -45,7 +46,7 @@ class Hands:
         store: "Store",
         certificates: "OwnCertificates",
         board: "Board | None",
-        renewed: Callable[[], object] | None = None,
+        tls: "ServerTls | None" = None,
         outgoing: "Outgoing",
         admin: "Admin",
         journal: "Journal",
@@ -56,7 +57,7 @@ class Hands:
         self._accounts = accounts
         self._store = store
         self._certificates = certificates
-        self._renewed = renewed
+        self._tls = tls
         self._board = board
         self._outgoing = outgoing
         self._admin = admin
@@ -148,7 +149,8 @@ class Hands:
 
     async def add_domain(self, request: controls.AddDomain) -> Answer:
         name = await self._accounts.add_domain(request.name)
-        return Answer(f"The house takes letters for {name} now.", {"name": name})
+        self._certificates.look_again()
+        return Answer(f"The house takes letters for {name} now." + self._names_left_out(), {"name": name})
 
     async def remove_domain(self, request: controls.RemoveDomain) -> Answer:
         await self._accounts.remove_domain(request.name)
@@ -302,26 +304,60 @@ class Hands:
     # --- certificate -----------------------------------------------------------------------------
 
     async def show_certificate(self, request: controls.ShowCertificate) -> Answer:
-        from appliance.system.certificates import show
+        from appliance.system.certificates import describe, show
 
-        text = show(self._certificates.server.parent)
-        facts: dict[str, Any] = {"text": text}
-        if self._board is not None:
-            served = self._board.snapshot().certificate
-            facts |= {"names": list(served.names), "not_after_at": served.not_after_at, "source": served.source}
-        return Answer(text.rstrip("\n"), facts)
+        if self._tls is None:
+            text = show(self._certificates.server.parent) + "The server is not running; a certificate that its settings name is not shown."
+            return Answer(text, {"text": text})
+        served = self._tls.facts
+        facts: dict[str, Any] = {"names": list(served.names), "not_after_at": served.not_after_at, "source": self._tls.source}
+        facts |= {"fingerprint": served.fingerprint, "file": str(self._tls.file)}
+        if self._tls.source == "own":
+            lines = describe("certificate in use, named in the settings", served)
+            text = "\n".join([*lines, f"  file         {self._tls.file}"])
+        else:
+            text = show(self._certificates.server.parent).rstrip("\n") + self._names_left_out()
+        return Answer(text, facts | {"text": text})
+
+    def _names_left_out(self) -> str:
+        """What people should know of names that the server certificate cannot carry."""
+        names = self._certificates.left_out()
+        if not names:
+            return ""
+        return (
+            f"\nThe server certificate does not name {', '.join(names)}: the authority that devices trust was made without. "
+            "Mail programs go on with the server names they know. For a new authority, which every device must then trust: "
+            "pillarbox certificate new-authority"
+        )
 
     async def export_certificate(self, request: controls.ExportCertificate) -> Answer:
         from appliance.system.certificates import export
 
         text = export(self._certificates.server.parent)
+        self._certificates.exported()
         return Answer(text, {"pem": text})
 
     async def renew_certificate(self, request: controls.RenewCertificate) -> Answer:
+        if self._tls is not None and self._tls.source == "own":
+            raise SetupError(
+                f"The server uses the certificate {self._tls.file}, which it has not made.",
+                "Renew it where it came from and put it in its place; it is taken up by itself.",
+            )
         await self._certificates.ensure(force=True)
-        if self._renewed is not None:
-            self._renewed()
-        return await self.show_certificate(controls.ShowCertificate())
+        return await self._reloaded("")
+
+    async def new_authority(self, request: controls.NewAuthority) -> Answer:
+        await self._certificates.ensure(new_authority=True)
+        return await self._reloaded(
+            "The authority is new. Until a device trusts it, its mail programs warn or refuse. Write it with "
+            "`pillarbox certificate export --out FILE` and install it on each device.\n"
+        )
+
+    async def _reloaded(self, before: str) -> Answer:
+        if self._tls is not None:
+            self._tls.reload()
+        shown = await self.show_certificate(controls.ShowCertificate())
+        return Answer(before + shown.text, shown.facts)
 
 
 def _count(number: int, one: str, many: str) -> str:
@@ -371,6 +407,7 @@ _TABLE: tuple[tuple[type, Callable[[Hands, Any], Awaitable[Answer]]], ...] = (
     (controls.ShowCertificate, Hands.show_certificate),
     (controls.ExportCertificate, Hands.export_certificate),
     (controls.RenewCertificate, Hands.renew_certificate),
+    (controls.NewAuthority, Hands.new_authority),
     (controls.ReadLog, Hands.read_log),
     (controls.SetAdminPassword, Hands.set_admin_password),
     (controls.ShutDown, Hands.shut_down),

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 import trio
 
 from appliance.accounts.sending import Sending
+from appliance.mail.errors import SetupError
 from appliance.mail.limits import MB
 from appliance.network.listener import Listeners
 from appliance.network.listener import Options as ListenerOptions
 from appliance.network.sockets import Endpoint, handed_doors
-from appliance.network.tls import ServerTls
-from appliance.status.events import SendingLimited
+from appliance.network.tls import ServerTls, usable
+from appliance.status.events import CertificateTrouble, SendingLimited
+from appliance.system.certificates import box_addresses
 from appliance.system.settings import PROTOCOLS, Settings
 
 if TYPE_CHECKING:
@@ -31,13 +33,33 @@ if TYPE_CHECKING:
 
 
 async def certificate_of(rooms: "Rooms") -> ServerTls:
-    """The person's own certificate, or the house's, made when it is missing."""
-    own = rooms.settings.certificate
+    """The user's own certificate; without one, or while it is not usable, the server's, made when it is missing."""
+    own, certificates = rooms.settings.certificate, rooms.certificates
     if own.file:
-        return ServerTls(Path(own.file), Path(own.key), clock=rooms.clock, board=rooms.board, source="own")
-    await rooms.certificates.ensure()
-    server = rooms.certificates.server
-    return ServerTls(server, server, clock=rooms.clock, board=rooms.board, source="house")
+        try:
+            tls = ServerTls(Path(own.file), Path(own.key), clock=rooms.clock, board=rooms.board)
+        except SetupError:
+            server = await _own_made(rooms)
+            tls = ServerTls(Path(own.file), Path(own.key), clock=rooms.clock, board=rooms.board, fallback=server)
+    else:
+        server = await _own_made(rooms)
+        tls = ServerTls(server, server, clock=rooms.clock, board=rooms.board, source="house")
+    certificates.in_use = lambda: tls.source == "house"
+    return tls
+
+
+async def _own_made(rooms: "Rooms") -> Path:
+    """The server's own certificate and key, made anew when they are due or cannot be used. Raises SetupError when there are none."""
+    certificates = rooms.certificates
+    try:
+        await certificates.ensure()
+        if not usable(certificates.server):
+            await certificates.ensure(force=True)
+    except SetupError as e:
+        if not usable(certificates.server):
+            raise
+        rooms.board.publish(CertificateTrouble(e.problem, e.remedy))
+    return certificates.server
 
 
 def sending_of(rooms: "Rooms") -> Sending:
@@ -92,6 +114,7 @@ def listeners_of(rooms: "Rooms", tls: ServerTls, sending: Sending, outgoing: "Ou
             options=options,
             ways=outgoing.ways,
             sending=sending,
+            own_addresses=box_addresses,
         ).handle
 
     def imap() -> "Handler":

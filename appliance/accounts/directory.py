@@ -179,6 +179,19 @@ class Directory:
             return self.postmaster()
         return UNKNOWN
 
+    def resolve_here(self, local: str) -> Resolution:
+        """A local part at the server itself, without a domain: the first domain where it is a person or alias; no catch-all."""
+        for domain in self._tables.domains:
+            key = key_of(Address(local, domain))
+            found = self._tables.resolved.get(key) or self._tables.resolved.get(untagged(key))
+            if found is not None:
+                return found
+        return self.resolve_house_name(local)
+
+    def resolve_house_name(self, local: str) -> Resolution:
+        """A name every mail host has: postmaster, abuse (RFC 5321 §4.5.1, RFC 2142 §4); UNKNOWN for any other."""
+        return self.postmaster() if fold(local) in HOUSE_NAMES else UNKNOWN
+
     def postmaster(self) -> Resolution:
         """Who reads the bare `postmaster` (RFC 5321 §4.5.1): the primary domain's postmaster, else the first person."""
         tables = self._tables

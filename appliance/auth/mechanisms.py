@@ -1,9 +1,12 @@
 """The table of SASL mechanisms: what is offered on which kind of line, and the exchange every server runs.
 
 Rules: without TLS nothing that shows a password is offered unless a setting allows it, and SCRAM is not offered
-either, for it would sign a session in that anybody may read and change; -PLUS is offered where the connection has a
-channel binding of ours. A new mechanism is a pure step object in `protocol/sasl` and one row in MECHANISMS:
-SMTP, IMAP and POP3 then all offer it.
+either, for it would sign a session in that anybody may read and change. A new mechanism is a pure step object in
+`protocol/sasl` and one row in MECHANISMS: SMTP, IMAP and POP3 then all offer it.
+-PLUS is announced where the connection has tls-exporter, and taken wherever it has some binding of ours. A client that sees
+-PLUS uses the default type of its TLS version (tls-exporter in TLS 1.3, RFC 9266 §3; tls-unique before, RFC 5802 §6.1),
+and several give up instead of trying another type or mechanism. Python's ssl has no tls-exporter so far, tls-unique is not
+safe (RFC 9266 §1), and tls-server-end-point alone (RFC 5929 §4) would announce what those clients cannot use.
 An exchange fails by returning None; it raises AuthError when passwords cannot be checked at all just now.
 """
 
@@ -46,10 +49,15 @@ MECHANISMS: tuple[Offer, ...] = (
     Offer("LOGIN", False, lambda line: LoginMechanism()),
 )
 """In the order they are announced, the best first."""
+ANNOUNCED_BINDING = "tls-exporter"
 
 
 def can_bind(channel_binding: dict[str, bytes]) -> bool:
     return any(kind in channel_binding for kind in BINDINGS)
+
+
+def announces_plus(channel_binding: dict[str, bytes]) -> bool:
+    return ANNOUNCED_BINDING in channel_binding
 
 
 class Mechanisms:
@@ -67,17 +75,19 @@ class Mechanisms:
         """Names in the order to announce them; () on a line where nobody may sign in yet."""
         if not self.plaintext_allowed(secure):
             return ()
-        bound = can_bind(channel_binding)
-        return tuple(offer.name for offer in MECHANISMS if bound or not offer.needs_binding)
+        plus = announces_plus(channel_binding)
+        return tuple(offer.name for offer in MECHANISMS if plus or not offer.needs_binding)
 
     def start(self, name: str, *, peer: str, protocol: str, secure: bool, channel_binding: dict[str, bytes]) -> "Exchange | None":
-        """An exchange by a mechanism of that name (any case), or None when it is not offered here."""
+        """An exchange by a mechanism of that name (any case), or None when it is not taken here."""
         name = name.upper()
-        if name not in self.offered(secure, channel_binding):
+        if not self.plaintext_allowed(secure):
             return None
-        line = Line(channel_binding, can_bind(channel_binding))
-        make = next(offer.make for offer in MECHANISMS if offer.name == name)
-        return Exchange(make(line), self._login, Attempt(peer, protocol, name))
+        offer = next((offer for offer in MECHANISMS if offer.name == name), None)
+        if offer is None or (offer.needs_binding and not can_bind(channel_binding)):
+            return None
+        line = Line(channel_binding, announces_plus(channel_binding))
+        return Exchange(offer.make(line), self._login, Attempt(peer, protocol, name))
 
 
 class Exchange:

@@ -1,7 +1,8 @@
 """Parse words, do what they ask, print for people or as JSON.
 
 A command speaks to the running house over its local socket; when none runs it opens the data directory itself, under
-the lock that keeps two writers apart. Exit status: 0 done, 1 the house could not, 2 wrong input, 3 not running.
+the lock that keeps two writers apart. Exit status: 0 done, 1 the house could not, 2 wrong input, 3 not running; those of
+`status --check` are its own: 0 well, 1 warning, 2 critical, 3 not running or no answer.
 """
 
 import json
@@ -16,7 +17,7 @@ import trio
 
 from appliance.mail.errors import HouseError, SetupError
 from appliance.status import controls
-from appliance.system.control import RemoteControls
+from appliance.system.control import NobodyHome, RemoteControls
 from appliance.system.identity import refuse_lost_database
 from appliance.system.settings import example
 from appliance.system.settings_file import SettingsError, read
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 
 Offline = Callable[[Path], "AbstractAsyncContextManager[controls.Controls]"]
 """Open a data directory that nobody runs on."""
+
+SEVERITIES = {"warning": 1, "critical": 2}
+NOT_RUNNING = 3
+"""Exit statuses of `status --check`; what is only a notice is 0."""
+STATUS_S = 20.0
+"""A server that says nothing about itself for so long does not work."""
 
 MAKING = (controls.AddPerson, controls.AddDomain)
 """Requests that may make a data directory where there is none."""
@@ -46,14 +53,15 @@ def main(arguments: list[str], *, version: str, offline: Offline) -> int:
         return 2
     if hasattr(words, "data"):
         words.data = data_of(words.data)
+    checking = words.verb == "status" and words.check
     try:
         return _run(words, offline)
     except SetupError as error:
         print(f"pillarbox: {error}", file=sys.stderr)
-        return 2
+        return NOT_RUNNING if checking or (words.verb == "status" and isinstance(error, NobodyHome)) else 2
     except HouseError as error:
         print(f"pillarbox: {error}", file=sys.stderr)
-        return 1
+        return NOT_RUNNING if checking else 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -98,17 +106,46 @@ def _run(words: Any, offline: Offline) -> int:
 
 
 def _request(words: Any, offline: Offline) -> int:
+    if words.row.question and not words.yes:
+        _make_sure(words.row.question)
     if words.row.password:
         words.password = _password(words)
     request = words.row.request(words)
     if isinstance(request, controls.AddAppPassword):
         _terminal()
     answer = _ask(words.data, request, offline)
+    if getattr(words, "check", False):
+        return _checked(answer.facts, as_json=words.json)
     if words.json:
         print(json.dumps(answer.facts, indent=2, ensure_ascii=False))
     else:
         print(answer.text)
-    return 3 if isinstance(request, controls.Status) and not answer.facts.get("running", True) else 0
+    return NOT_RUNNING if isinstance(request, controls.Status) and not answer.facts.get("running", True) else 0
+
+
+def _checked(facts: dict[str, Any], *, as_json: bool) -> int:
+    """`status --check`: the conditions, and the worst of them as exit status."""
+    if not facts.get("running", True):
+        found, status = [], NOT_RUNNING
+    else:
+        found = facts["conditions"]
+        status = max((SEVERITIES.get(one["severity"], 0) for one in found), default=0)
+    if as_json:
+        print(json.dumps({"running": status != NOT_RUNNING, "conditions": found}, indent=2, ensure_ascii=False))
+    elif status == NOT_RUNNING:
+        print("Pillarbox is not running.")
+    else:
+        print("\n".join(f"{one['severity'].upper()}: {one['sentence']} {one['remedy']}" for one in found) or "All is well.")
+    return status
+
+
+def _make_sure(question: str) -> None:
+    """Ask on the terminal; raises SetupError unless the answer is yes."""
+    if not sys.stdin.isatty():
+        raise SetupError(f"{question} Nothing was done.", "To do it without being asked, add --yes.")
+    print(f"{question} Type yes: ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("yes", "y"):
+        raise SetupError("Nothing was done.")
 
 
 def _password(words: Any) -> str:
@@ -137,8 +174,11 @@ def _terminal() -> None:
 
 def _ask(data: Path, request: controls.Request, offline: Offline) -> controls.Answer:
     async def ask() -> controls.Answer:
-        async with _house(data, request, offline) as house:
-            return await house.ask(request)
+        patience_s = STATUS_S if isinstance(request, controls.Status) else float("inf")
+        with trio.move_on_after(patience_s):
+            async with _house(data, request, offline) as house:
+                return await house.ask(request)
+        raise HouseError(f"The server has not answered for {STATUS_S:.0f} seconds. Look at its log, or start it again.")
 
     return trio.run(ask)
 
@@ -154,7 +194,7 @@ async def _house(data: Path, request: controls.Request, offline: Offline) -> "As
             yield house
     else:
         refuse_lost_database(data)
-        raise SetupError(f"There is no house at {data}.", "Name its data directory with --data.")
+        raise NobodyHome(f"There is no house at {data}.", "Name its data directory with --data.")
 
 
 def _write(path: Path, text: str) -> None:

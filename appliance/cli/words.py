@@ -21,6 +21,8 @@ class Row:
     arguments: tuple[str, ...]
     request: Callable[[Any], controls.Request]
     password: bool = False
+    question: str = ""
+    """What is asked before it is done, unless --yes is given."""
 
 
 ROWS: tuple[Row, ...] = (
@@ -48,7 +50,10 @@ ROWS: tuple[Row, ...] = (
         lambda o: controls.SetCatchAll(o.name, o.address or "")),
     Row(("mailbox", "list"), "a person's mailboxes", ("address",), lambda o: controls.ListMailboxes(o.address)),
     Row(("certificate", "show"), "the certificate being used", (), lambda o: controls.ShowCertificate()),
-    Row(("certificate", "renew"), "make a new certificate now", (), lambda o: controls.RenewCertificate()),
+    Row(("certificate", "renew"), "make a new certificate now; devices go on trusting it", (), lambda o: controls.RenewCertificate()),
+    Row(("certificate", "new-authority"), "make a new authority, which every device must then trust", (),
+        lambda o: controls.NewAuthority(),
+        question="Every phone and computer refuses this server until it trusts the new authority. Make a new one?"),
     Row(("queue", "list"), "every letter that waits to leave", (), lambda o: controls.ListQueue()),
     Row(("queue", "show"), "one of them, with all that is known", ("letter",), lambda o: controls.ShowLetter(o.letter)),
     Row(("queue", "retry"), "try it now", ("letter",), lambda o: controls.RetryLetter(o.letter)),
@@ -66,6 +71,8 @@ ROWS: tuple[Row, ...] = (
     Row(("status",), "how the house is", (), lambda o: controls.Status()),
 )  # fmt: skip
 
+
+CHECK_HELP = "only what needs attention; exit status 0 all is well, 1 a warning, 2 critical, 3 not running"
 
 NOUNS = {
     "person": "the people of the house",
@@ -108,6 +115,11 @@ def parser() -> Parser:
         for argument in row.arguments:
             name = argument.strip("[]")
             made.add_argument(name, metavar=name.upper(), nargs="?" if argument != name else None)
+        if row.words == ("status",):
+            made.add_argument("--check", action="store_true", help=CHECK_HELP)
+            made.epilog = "Exit status without --check: 0 when the server answered, 3 when none is running."
+        if row.question:
+            made.add_argument("--yes", action="store_true", help="do not ask first")
         if row.password:
             made.add_argument("--password-file", metavar="FILE", help="its first line is the password; - reads standard input")
         if row.words == ("person", "add"):

@@ -31,6 +31,7 @@ from appliance.mail.outcome import Fate, Meeting, Outcome, Reason
 from appliance.mail.parcel import Parcel
 from appliance.network.addresses import family_of, other_family
 from appliance.network.dial import any_certificate, dial, no_way_out
+from appliance.network.tls_end import require_close_notify
 
 from .attempt import Attempt
 from .conversation import Conversation, Ended
@@ -97,6 +98,7 @@ class ByRelay:
         self.level = "may" if relay.security == "none" else "verify"
         self._context = any_certificate() if relay.any_certificate or relay.security == "none" else ssl.create_default_context()
         self._context.minimum_version = ssl.TLSVersion.TLSv1_2
+        require_close_notify(self._context)
 
     def context(self) -> ssl.SSLContext:
         return self._context

@@ -252,8 +252,9 @@ class Runner:
         if failed:
             self._board.publish(LetterFailed(item.letter, item.lane, len(failed), failed[0].text))
         if settlement.kept:
-            reason = settlement.kept[0].last.text
-            self._board.publish(LetterDelayed(item.letter, item.lane, len(settlement.kept), reason, settlement.wait_s))
+            last = settlement.kept[0].last
+            cause = last.reason.lower()
+            self._board.publish(LetterDelayed(item.letter, item.lane, len(settlement.kept), last.text, settlement.wait_s, cause))
         self._changed.set()
 
     # --- the picture -----------------------------------------------------------------------------

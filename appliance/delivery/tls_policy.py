@@ -28,6 +28,7 @@ from appliance.mail.clock import Clock
 from appliance.mail.errors import LookupTrouble, MisuseError
 from appliance.mail.outcome import Fate, Outcome, Reason
 from appliance.network.resolver import Resolver, Tlsa
+from appliance.network.tls_end import require_close_notify
 
 from . import dane
 from .mta_sts import Policies, matches
@@ -48,7 +49,7 @@ def make_context(level: str) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
+    return require_close_notify(context)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Address lists of header fields: mailboxes and groups (RFC 5322 §3.4, §4.4).
 
-Made for ENVELOPE, so what is broken stays visible: a missing local part or domain gets a placeholder
-no real address has. Reading stops where a list can no longer be followed. Linear in the value.
+Two readers. `read_address_list` follows the grammar and stops where a list can no longer be followed, and says so: for whoever decides
+by addresses. `parse_address_list` is for display and SEARCH and never gives up (`address_recovery`). What is broken stays visible: a
+missing local part or domain gets a placeholder no real address has. Linear in the value.
 """
 
 from typing import NamedTuple
@@ -12,6 +13,7 @@ MISSING_MAILBOX = b"MISSING_MAILBOX"
 MISSING_DOMAIN = b"MISSING_DOMAIN"
 SYNTAX_ERROR = b"SYNTAX_ERROR"
 INVALID_ROUTE = b"INVALID_ROUTE"
+_PLACEHOLDERS = frozenset((MISSING_DOMAIN, SYNTAX_ERROR))
 
 
 class ListedAddress(NamedTuple):
@@ -27,8 +29,18 @@ GROUP_END = ListedAddress(None, None, None, None)
 
 
 def parse_address_list(value: bytes) -> list[ListedAddress]:
-    """The entries of an unfolded or folded address list, groups flattened; empty when there are none."""
-    return read_address_list(value)[0]
+    """The entries of an unfolded or folded address list, groups flattened; empty when there are none. Loses no address."""
+    found, complete = read_address_list(value)
+    if complete and (b"@" not in value or all(map(is_complete, found))):
+        return found
+    from .address_recovery import recover_address_list
+
+    return recover_address_list(value)
+
+
+def is_complete(entry: ListedAddress) -> bool:
+    """Has the entry both parts of an address, or is it the start or end of a group?"""
+    return entry.mailbox != MISSING_MAILBOX and entry.domain not in _PLACEHOLDERS
 
 
 def read_address_list(value: bytes) -> tuple[list[ListedAddress], bool]:
@@ -63,7 +75,8 @@ def _address(reader: Reader, found: list[ListedAddress]) -> bool:
     return reader.pos < reader.end
 
 
-def _mailbox(reader: Reader) -> ListedAddress:
+def parse_mailbox(reader: Reader) -> ListedAddress:
+    """One mailbox, or what can be read of one; `reader` stands behind it."""
     start = reader.pos
     words: list[bytes] = []
     if reader.phrase(words) and reader.next() == 60:
@@ -77,7 +90,7 @@ def _group(reader: Reader, name: bytes, found: list[ListedAddress]) -> None:
     found.append(ListedAddress(None, None, name, None))
     if reader.skip() and reader.pos < reader.end and reader.next() != 59:
         while True:
-            found.append(_mailbox(reader))
+            found.append(parse_mailbox(reader))
             if reader.next() != 44:
                 break
             reader.pos += 1

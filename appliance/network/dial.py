@@ -8,6 +8,7 @@ import trio
 from appliance.mail.errors import PeerError, PeerGone, PeerSlow
 
 from .stream import Stream
+from .tls_end import require_close_notify
 
 GREETING_OCTETS = 512
 NO_WAY_OUT = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
@@ -46,7 +47,7 @@ async def dial(address: str, port: int, *, timeout_s: float, protocol: str = "sm
 
 def any_certificate() -> ssl.SSLContext:
     """TLS 1.2 at least, with whoever answers (RFC 7435 §3)."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = require_close_notify(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context

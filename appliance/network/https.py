@@ -18,6 +18,10 @@ HEAD_OCTETS = 16 * 2**10
 CHUNKS = 1000
 
 
+class Ended(PeerGone):
+    """The server has ended the connection in order."""
+
+
 async def get(
     host: str, path: str, addresses: Sequence[str], context: ssl.SSLContext, *, port: int = 443, most_octets: int, timeout_s: float
 ) -> tuple[str, bytes]:
@@ -54,10 +58,10 @@ async def _get(
                 raise MisuseError(f"{host} answers with more than {most_octets} octets")
             try:
                 body += await _more(stream, timeout_s)
-            except PeerGone:
+            except Ended:
                 if chunked or length:
                     raise
-                break  # without a length the end of the connection is the end
+                break  # without a length the orderly end of TLS is the end; a cut connection is none (RFC 9112 §9.8)
         body = _dechunked(body) if chunked else body[: int(length)] if length.isdecimal() else body
         if len(body) > most_octets:
             raise MisuseError(f"{host} answers with more than {most_octets} octets")
@@ -70,7 +74,7 @@ async def _get(
 async def _more(stream: "object", timeout_s: float) -> bytes:
     octets: bytes = await stream.receive(timeout_s)  # type: ignore[attr-defined]
     if not octets:
-        raise PeerGone("the connection ended")
+        raise Ended("the connection ended")
     return octets
 
 

@@ -2,11 +2,14 @@
 
 Kept here: TLS 1.2 at least, forward secrecy and authenticated ciphers only, no session tickets; a connection keeps
 the context it began with, so its channel binding stays that of the certificate it was served; a bad new file leaves
-the old certificate in use and is announced. How it fails: SetupError with a remedy when there is nothing to serve.
+the old certificate in use and is announced. Files that are not usable when the server starts are announced too: until they are,
+the `fallback` is served. How it fails: SetupError with a remedy when there is nothing to serve.
 """
 
 import os
 import ssl
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from appliance.mail.clock import Clock
@@ -14,6 +17,7 @@ from appliance.mail.errors import MisuseError, SetupError
 from appliance.status.board import Board
 from appliance.status.events import CertificateState, CertificateTrouble
 
+from .tls_end import require_close_notify
 from .x509 import Facts, parse_certificate
 
 CHECK_S = 5.0
@@ -41,21 +45,34 @@ class ServerTls:
     """What every listener asks for its context; holds the files' certificate and follows their changes.
 
     `certificate` is a PEM file, the server's own certificate first; `key` its unencrypted key (may be the same file).
-    `source` is "own" for the person's files, "house" for those the house made.
+    `source` is "own" for the user's files, "house" for those the server made. `fallback` is a file of the latter kind with both,
+    served as long as the user's files have never been usable.
     """
 
-    def __init__(self, certificate: Path, key: Path, *, clock: Clock, board: Board, source: str = "own") -> None:
-        self._certificate = certificate
-        self._key = key
+    def __init__(
+        self, certificate: Path, key: Path, *, clock: Clock, board: Board, source: str = "own", fallback: Path | None = None
+    ) -> None:
+        self._files = [(certificate, key, source)]
+        if fallback is not None:
+            self._files.append((fallback, fallback, "house"))
         self._clock = clock
         self._board = board
-        self._source = source
-        self._marks: tuple[tuple[int, int, int], ...] = ()
+        self._marks = self._look()
         self._checked_mono = clock.mono_s()
         self._handshakes = 0
-        self._troubled = ""
-        self._served = self._load()
+        self._trouble: SetupError | None = None
+        self._served, self.source = self._first_usable(self._files)
         self._announce()
+
+    @property
+    def facts(self) -> Facts:
+        """Of the certificate in use."""
+        return self._served.facts
+
+    @property
+    def file(self) -> Path:
+        """Where the certificate in use was read from."""
+        return next(certificate for certificate, _key, source in self._files if source == self.source)
 
     def current(self) -> Served:
         """The certificate for a connection that begins now."""
@@ -71,59 +88,87 @@ class ServerTls:
 
     def reload(self) -> bool:
         """Read the files again; False, and the old certificate stays, when they are not usable."""
-        before = self._served
+        before, troubled, self._trouble = self._served, str(self._trouble or ""), None
+        self._marks = self._look()
+        asked = self._files if self.source != self._files[0][2] else self._files[:1]
         try:
-            self._served = self._load()
+            self._served, self.source = self._first_usable(asked)
         except SetupError as e:
-            if str(e) != self._troubled:
-                self._troubled = str(e)
-                self._board.publish(CertificateTrouble(e.problem))
+            self._trouble = e
+            if str(e) != troubled:
+                self._board.publish(CertificateTrouble(e.problem, e.remedy))
             return False
-        if self._troubled or self._served.facts.der != before.facts.der:
+        if str(self._trouble or "") != troubled or self._served.facts.der != before.facts.der:
             self._announce()
-        self._troubled = ""
-        return True
+        return self._trouble is None
+
+    def _first_usable(self, files: Sequence[tuple[Path, Path, str]]) -> tuple[Served, str]:
+        """What to serve and its source; why the first was not usable stays in `_trouble`. Raises the SetupError of the first."""
+        first, *others = files
+        try:
+            return self._load(*first[:2]), first[2]
+        except SetupError as e:
+            self._trouble = e
+            for certificate, key, source in others:
+                with suppress(SetupError):
+                    return self._load(certificate, key), source
+            raise
 
     def _announce(self) -> None:
         facts = self._served.facts
-        self._board.publish(CertificateState(facts.names, facts.not_after_at, self._source))
+        self._board.publish(CertificateState(facts.names, facts.not_after_at, self.source))
+        if self._trouble is not None:
+            self._board.publish(CertificateTrouble(self._trouble.problem, self._trouble.remedy))
 
     def _look(self) -> tuple[tuple[int, int, int], ...]:
-        marks = []
-        for path in (self._certificate, self._key):
-            try:
-                info = os.stat(path)  # noqa: PTH116  (Path.stat costs three times as much)
-                marks.append((info.st_mtime_ns, info.st_size, info.st_ino))
-            except OSError:
-                marks.append((0, 0, 0))
-        return tuple(marks)
+        """What shows whether one of the files has changed."""
+        return tuple(mark for certificate, key, _source in self._files for mark in _marks(certificate, key))
 
-    def _load(self) -> Served:
+    def _load(self, certificate: Path, key: Path) -> Served:
         """Read certificate and key as they belong together; what changes while it is read is read again."""
         for _attempt in range(3):
-            marks = self._look()
-            pem = _read(self._certificate)
+            marks = _marks(certificate, key)
+            pem = _read(certificate)
             context = server_context()
             fault: Exception | None = None
             try:
-                context.load_cert_chain(self._certificate, self._key, password=_no_password)
+                context.load_cert_chain(certificate, key, password=_no_password)
             except (OSError, ValueError) as e:  # ssl.SSLError is an OSError
                 fault = e
-            if self._look() != marks:
+            if _marks(certificate, key) != marks:
                 continue
-            self._marks = marks
             if fault:
-                raise _explain(fault, self._certificate, self._key)
+                raise _explain(fault, certificate, key)
             try:
                 return Served(context, parse_certificate(pem))
             except MisuseError as e:
-                raise SetupError(f"{self._certificate}: {e}.", "It must be a PEM file with the server's own certificate first.") from e
-        raise SetupError(f"{self._certificate} keeps changing.", "Try again when it is written.")
+                raise SetupError(f"{certificate}: {e}.", "It must be a PEM file with the server's own certificate first.") from e
+        raise SetupError(f"{certificate} keeps changing.", "Try again when it is written.")
+
+
+def _marks(*paths: Path) -> tuple[tuple[int, int, int], ...]:
+    marks = []
+    for path in paths:
+        try:
+            info = os.stat(path)  # noqa: PTH116  (Path.stat costs three times as much)
+            marks.append((info.st_mtime_ns, info.st_size, info.st_ino))
+        except OSError:
+            marks.append((0, 0, 0))
+    return tuple(marks)
+
+
+def usable(both: Path) -> bool:
+    """Does the file hold a certificate and its key?"""
+    try:
+        server_context().load_cert_chain(both, password=_no_password)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def server_context() -> ssl.SSLContext:
     """A context without a certificate yet."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = require_close_notify(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION

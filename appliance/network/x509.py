@@ -40,6 +40,7 @@ HASHES: tuple[tuple[str, str], ...] = (
 )
 RSASSA_PSS = "2a864886f70d01010a"
 SUBJECT_ALT_NAME = "551d11"
+NAME_CONSTRAINTS = "551d1e"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,22 @@ def parse_certificate(pem: str) -> Facts:
     return Facts(der, names, not_before, not_after, _end_point(der, algorithm))
 
 
+def permitted_names(der: bytes) -> tuple[str, ...] | None:
+    """The DNS names a certificate authority may vouch for, with all below them (RFC 5280 §4.2.1.10); None without such a limit.
+
+    Raises MisuseError.
+    """
+    try:
+        fields = list(_each(_one(_one(der, SEQUENCE), SEQUENCE)))
+        for value in _extensions(fields, NAME_CONSTRAINTS):
+            trees = [tree for tag, part in _each(_one(value, SEQUENCE)) if tag == 0xA0 for _tag, tree in _each(part)]
+            found = [next(_each(tree)) for tree in trees]
+            return tuple(name.decode("ascii", "replace") for kind, name in found if kind == 0x82)
+    except (IndexError, ValueError, StopIteration) as e:
+        raise MisuseError("not a certificate") from e
+    return None
+
+
 def public_key_of(der: bytes) -> bytes:
     """The SubjectPublicKeyInfo of a certificate in DER, whole, as TLSA records hash it (RFC 6698 §2.1.2). Raises MisuseError."""
     try:
@@ -107,18 +124,23 @@ def _end_point(der: bytes, algorithm: bytes) -> bytes:
 
 
 def _names(fields: list[tuple[int, bytes]]) -> Iterator[str]:
+    for value in _extensions(fields, SUBJECT_ALT_NAME):
+        for kind, name in _each(_one(value, SEQUENCE)):
+            if kind == 0x82:
+                yield name.decode("ascii", "replace")
+            elif kind == 0x87:
+                yield _address(name)
+
+
+def _extensions(fields: list[tuple[int, bytes]], oid: str) -> Iterator[bytes]:
+    """The values of the extensions `oid` (RFC 5280 §4.1.2.9)."""
     for tag, value in fields:
         if tag != 0xA3:
             continue
         for _sequence, extension in _each(_one(value, SEQUENCE)):
             parts = list(_each(extension))
-            if parts[0][1].hex() != SUBJECT_ALT_NAME:
-                continue
-            for kind, name in _each(_one(parts[-1][1], SEQUENCE)):
-                if kind == 0x82:
-                    yield name.decode("ascii", "replace")
-                elif kind == 0x87:
-                    yield _address(name)
+            if parts[0][1].hex() == oid:
+                yield parts[-1][1]
 
 
 def _address(packed: bytes) -> str:

@@ -14,7 +14,9 @@ from appliance.status.snapshot import (
     BoxFacts,
     CertificateFacts,
     Condition,
+    DelayFacts,
     DeliveryFacts,
+    FoundFacts,
     LineFacts,
     ListenerFacts,
     LoginFacts,
@@ -35,6 +37,7 @@ PARTS: tuple[tuple[str, type], ...] = (
     ("listeners", ListenerFacts), ("sessions", SessionFacts), ("deliveries", DeliveryFacts), ("refusals", RefusalFacts),
     ("sendings", SendingFacts), ("parts", PartFacts), ("conditions", Condition), ("logins", LoginFacts), ("queue", QueueFacts),
     ("line", LineFacts), ("storage", StorageFacts), ("certificate", CertificateFacts), ("box", BoxFacts),
+    ("found", FoundFacts), ("delays", DelayFacts),
 )  # fmt: skip
 
 

@@ -63,12 +63,14 @@ RULES: tuple[Rule, ...] = (
     Rule("broken", TROUBLE, _condition("listener-down", "part-down", "house-silent"), "A part of the house does not work."),
     Rule("stuck", TROUBLE, _condition("queue-stuck"), "Letters cannot leave and need you."),
     Rule(
-        "certificate", TROUBLE, _condition("certificate-over", "certificate-ending", "certificate-trouble"),
+        "certificate", TROUBLE, _condition(
+            "certificate-over", "certificate-ending", "certificate-trouble", "certificate-names", "authority-trouble", "authority-new",
+        ),
         "The certificate is ending, or a new one does not fit.",
     ),
-    Rule("network", TROUBLE, _condition("no-network", "line-closed"), "No network, or letters cannot get out."),
+    Rule("network", TROUBLE, _condition("no-network", "line-closed", "relay-down", "dns-down"), "No network, or letters cannot get out."),
     Rule("clock", TROUBLE, _condition("clock"), "The clock is not set: connect the internet."),
-    Rule("look", TROUBLE, _condition("sending-limited", "no-people"), "Something else: ask the console."),
+    Rule("look", TROUBLE, _condition("sending-limited", "mailbox-full", "no-people"), "Something else: ask the console."),
     Rule("arrived", MAIL, lambda s: False, "Mail just arrived.", _arrived),
     Rule("going", MAIL, lambda s: s.queue.trying > 0, "A letter is going out.", _went),
     Rule("waiting", MAIL, lambda s: s.queue.waiting > 0, "Letters wait for their next try."),

@@ -198,11 +198,16 @@ class Certificates(ScrollView):
 
     @staticmethod
     def _renew(d: "Dialogue", item: object) -> None:
-        d.sure("Make a new certificate now, in place of the one served?", lambda: d.request(controls.RenewCertificate()))
+        d.sure("Make a new certificate now? Devices go on trusting it.", lambda: d.request(controls.RenewCertificate()))
+
+    @staticmethod
+    def _new_authority(d: "Dialogue", item: object) -> None:
+        d.sure("Every device must then trust the new authority. Make it?", lambda: d.request(controls.NewAuthority()))
 
     actions = (
         Action("e", "authority for devices", lambda d, item: d.request(controls.ExportCertificate())),
         Action("n", "new certificate", lambda d, item: Certificates._renew(d, item), changes=True),
+        Action("a", "new authority", lambda d, item: Certificates._new_authority(d, item), changes=True),
     )
 
 

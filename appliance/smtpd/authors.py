@@ -3,15 +3,23 @@ the letter streams by (RFC 5322 §3.6.2, RFC 9228).
 
 Promise: every From and Sender field of the header is looked at, not only the first, in bounded memory and linear time
 however small the pieces. A field that cannot be read to its end as addresses makes `unreadable` true, and so do more than
-ADDRESSES of them. Nothing here decides anything. A header over HEADER_OCTETS is not read on: such a letter is refused.
+ADDRESSES of them; the one broken form that is no doubt at all, a display name without marks that part addresses before one
+`<address>`, is read. `named` holds what a reader could take for an address anywhere else: in a display name, a comment or an
+encoded word, or where a field cannot be read. Nothing here decides anything. A header over HEADER_OCTETS is not read on: such
+a letter is refused.
 """
 
 import re
+from collections.abc import Iterable
+from contextlib import suppress
+from itertools import islice, pairwise
+from unicodedata import normalize
 
 from appliance.mail.address import Address, parse_domain
-from appliance.mail.addresses import MISSING_DOMAIN, MISSING_MAILBOX, SYNTAX_ERROR, read_address_list
+from appliance.mail.addresses import MISSING_DOMAIN, MISSING_MAILBOX, SYNTAX_ERROR, ListedAddress, parse_address_list, read_address_list
+from appliance.mail.encoding import decode_words
 from appliance.mail.errors import MisuseError
-from appliance.mail.header import header_end
+from appliance.mail.header import header_end, unfold
 from appliance.mail.limits import HEADER_OCTETS
 
 FIELD_OCTETS = 16 * 2**10
@@ -21,12 +29,18 @@ ADDRESSES = 200
 _PLACEHOLDERS = frozenset({MISSING_DOMAIN, SYNTAX_ERROR})
 _NAMED = re.compile(rb"(?:\A|\n)(from|sender|delivered-to)[ \t]*:((?:[^\n]|\n[ \t])*)", re.IGNORECASE)
 _END = re.compile(rb"\n\r?\n")
+_ONE_PLAIN_NAME = re.compile(rb"[^\"(<>,;:\\\x00-\x08\x0a-\x1f\x7f]*(<[^ \t\"()<>,;:\\\x00-\x1f\x7f]+@[^ \t\"()<>,;:\\@\x00-\x1f\x7f]+>)")
+"""A display name in which nothing but an "@" or a bracket is amiss, and the one address it belongs to."""
+_AROUND_AT = re.compile(r"(?<!\s)\s*@\s*")
+_TOKEN = re.compile(r'[^\s<>()\[\]\\,;:"]+')
+_QUOTED_LOCAL = re.compile(r'"([^"]{1,255})"@([^\s<>()\[\]\\,;:"@]+)')
+_DOMAIN = re.compile(r"[\w.-]*")
 
 
 class Authors:
     """Feed it the letter's octets; ask when the letter is complete."""
 
-    __slots__ = ("_over", "_pending", "_seen_octets", "addresses", "been_at", "texts", "unreadable")
+    __slots__ = ("_over", "_pending", "_seen_octets", "addresses", "been_at", "named", "texts", "unreadable")
 
     def __init__(self) -> None:
         self._pending = bytearray()
@@ -34,6 +48,8 @@ class Authors:
         self._seen_octets = 0
         self._over = False
         self.addresses: list[Address] = []
+        self.named: set[Address] = set()
+        """What else looks like an address in those fields; the local part may be empty."""
         self.texts: list[bytes] = []
         """The fields as written, lower case, for a look at what a person will see."""
         self.unreadable = False
@@ -98,15 +114,62 @@ class Authors:
                     self.been_at.add(value.strip().lower())
                 continue
             self.texts.append(value.lower())
-            entries, complete = read_address_list(value)
-            self.unreadable = self.unreadable or not complete or len(entries) > ADDRESSES
-            for listed in entries[:ADDRESSES]:
-                if listed.mailbox is None or listed.domain is None:
-                    continue  # a group's name or its end (RFC 6854)
-                if listed.mailbox == MISSING_MAILBOX or listed.domain in _PLACEHOLDERS:
-                    self.unreadable = True
-                    continue
-                try:
-                    self.addresses.append(Address(listed.mailbox.decode(), parse_domain(listed.domain.decode())))
-                except (MisuseError, UnicodeDecodeError):
-                    self.unreadable = True
+            self._read_field(value)
+
+    def _read_field(self, value: bytes) -> None:
+        entries, complete = read_address_list(value)
+        if not complete and (plain := _ONE_PLAIN_NAME.fullmatch(unfold(value))):
+            entries, complete = read_address_list(plain[1])
+        self.unreadable = self.unreadable or not complete or len(entries) > ADDRESSES
+        for listed in entries[:ADDRESSES]:
+            if listed.mailbox is None or listed.domain is None:
+                continue  # a group's name or its end (RFC 6854)
+            address = _address(listed)
+            if address is None:
+                self.unreadable = True
+            else:
+                self.addresses.append(address)
+        if not complete:
+            self._name(filter(None, map(_address, parse_address_list(value)[:ADDRESSES])))
+        looks = looks_like_addresses(value)
+        self.unreadable = self.unreadable or looks is None
+        self._name(looks or ())
+
+    def _name(self, addresses: Iterable[Address]) -> None:
+        for address in addresses:
+            if len(self.named) >= ADDRESSES:
+                self.unreadable = True
+                return
+            self.named.add(address)
+
+
+def _address(listed: ListedAddress) -> Address | None:
+    """The entry as an address; None when it is none."""
+    if listed.mailbox is None or listed.domain is None or listed.mailbox == MISSING_MAILBOX or listed.domain in _PLACEHOLDERS:
+        return None
+    try:
+        return Address(listed.mailbox.decode(), parse_domain(listed.domain.decode()))
+    except (MisuseError, UnicodeDecodeError):
+        return None
+
+
+def looks_like_addresses(value: bytes) -> list[Address] | None:
+    """What somebody who sees the field could take for addresses: words with an "@", encoded words decoded, wide characters narrowed.
+
+    None for more than 4 * ADDRESSES of them, the same one counted again.
+    """
+    text = _AROUND_AT.sub("@", normalize("NFKC", decode_words(unfold(value)))).replace('\\"', '"')
+    seen: list[tuple[str, str]] = []
+    if "@" in text:
+        seen += [(found[1], found[2]) for found in islice(_QUOTED_LOCAL.finditer(text), 4 * ADDRESSES)]
+        for token in _TOKEN.finditer(text):
+            parts = token[0].split("@")
+            if parts[0] or text[token.start() - 1 : token.start()] != '"':  # else its local part stands in quotes
+                seen += pairwise(parts)
+            if len(seen) > 4 * ADDRESSES:
+                return None
+    found_here: list[Address] = []
+    for local, domain in seen:
+        with suppress(MisuseError):
+            found_here.append(Address(local.strip("'"), parse_domain(_DOMAIN.match(domain)[0].strip("._-"))))  # type: ignore[index]
+    return found_here

@@ -133,7 +133,7 @@ def check_rcpt(session: "Session", argument: bytes) -> Recipient | Reply:
 
 
 def _judge_recipient(session: "Session", path: Path, envelope: Envelope) -> Recipient | Reply:
-    judged = judge_recipient(session.directory, session.ways, session.identity, envelope.sender, path)
+    judged = judge_recipient(session.directory, session.ways, session.identity, envelope.sender, path, session.at_this_server(path.address))
     if isinstance(judged, Recipient):
         octets = envelope.declared_octets or 0
         if not all(session.intake.has_room(person, octets) for person in judged.people):

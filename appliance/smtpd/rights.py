@@ -18,7 +18,7 @@ from appliance.mail.reply import Reply
 from .authors import ADDRESSES, Authors
 
 if TYPE_CHECKING:
-    from appliance.accounts.directory import Directory
+    from appliance.accounts.directory import Directory, Resolution
     from appliance.accounts.sending import Sending
     from appliance.auth.identity import Identity
     from appliance.protocol.smtp.grammar import Path
@@ -88,12 +88,18 @@ def judge_sender(
 
 
 def judge_recipient(
-    directory: "Directory", ways: Ways, identity: "Identity | None", sender: Address | None, path: "Path"
-) -> Recipient | Reply:
-    """Where a letter of `sender` to this path goes, or why it goes nowhere."""
+    directory: "Directory", ways: Ways, identity: "Identity | None", sender: Address | None, path: "Path",
+    here: "Resolution | None" = None,
+) -> Recipient | Reply:  # fmt: skip
+    """Where a letter of `sender` to this path goes, or why it goes nowhere. `here`: whom an address at the server itself
+    leads to (`own_names`), None when it is at another place."""
     address = path.address
     if address is None:
         resolution = directory.postmaster()
+    elif here is not None:
+        if not ROUTING.isdisjoint(address.local):
+            return NO_ROUTE
+        resolution = here
     elif not directory.is_local(address.domain):
         if identity is None:
             return NO_RELAY
@@ -152,16 +158,22 @@ def judge_authors(directory: "Directory", identity: "Identity", authors: Authors
         return None
     if authors.unreadable:
         return UNREADABLE_FROM
-    if all(directory.may_send_as(identity.person, address) for address in authors.addresses):
+    claimed = [address for address in authors.named if _means_a_mailbox(directory, address)]
+    if all(directory.may_send_as(identity.person, address) for address in (*authors.addresses, *claimed)):
         return None
     return NOT_YOUR_FROM
+
+
+def _means_a_mailbox(directory: "Directory", address: Address) -> bool:
+    """Would a reader take these words of a display name for a mailbox? "Ann @ Home" and "@handle" are none."""
+    return directory.is_local(address.domain) or ("." in address.domain and address.local != "")
 
 
 def claims_our_people(directory: "Directory", sender: Address | None, authors: Authors) -> bool:
     """Does a stranger's letter look as if one of us had written it? True also for an address of ours in a display name."""
     if sender is not None and directory.is_local(sender.domain):
         return True
-    if any(directory.is_local(address.domain) for address in authors.addresses):
+    if any(directory.is_local(address.domain) for address in (*authors.addresses, *authors.named)):
         return True
     if len(authors.texts) > ADDRESSES:
         return True  # a header of hundreds of From fields has something to hide

@@ -3,6 +3,7 @@
 The listener calls `handle` for each client and guards it; PeerGone may come out of it.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from appliance.mail.limits import MESSAGE_OCTETS, RECIPIENTS, SMTP_COMMAND_S, SM
 from .commands import CORE
 from .extension import Vocabulary
 from .extensions.table import EXTENSIONS
+from .own_names import NO_NAMES, OwnNames, no_addresses
 from .rights import NO_WAYS, Ways
 from .session import Session
 
@@ -58,6 +60,7 @@ class House:
     options: Options
     ways: Ways = NO_WAYS
     sending: "Sending | None" = None
+    own_names: OwnNames = NO_NAMES
     vocabulary: Vocabulary = field(default_factory=lambda: Vocabulary(CORE, EXTENSIONS))
 
 
@@ -75,10 +78,13 @@ class Service:
         options: Options | None = None,
         ways: Ways = NO_WAYS,
         sending: "Sending | None" = None,
+        own_addresses: Callable[[], Iterable[str]] = no_addresses,
     ) -> None:
         """`ways` knows how letters leave the house and whose rewritten senders lead where; without it none leave. `sending`
-        counts what each person sends; None for no limits."""
-        self._house = House(intake, directory, mechanisms, board, clock, options or Options(), ways, sending)
+        counts what each person sends; None for no limits. `own_addresses` are the interfaces' (`user@[address]`)."""
+        options = options or Options()
+        own_names = OwnNames(options.host_name, own_addresses)
+        self._house = House(intake, directory, mechanisms, board, clock, options, ways, sending, own_names)
 
     async def handle(self, stream: "Stream") -> None:
         """One session to its end; TLS of the implicit port is already on. The listener closes the stream."""

@@ -26,7 +26,9 @@ from .rights import judge_sending
 from .transaction import Transaction
 
 if TYPE_CHECKING:
+    from appliance.accounts.directory import Resolution
     from appliance.auth.identity import Identity
+    from appliance.mail.address import Address
     from appliance.network.stream import Stream
 
     from .service import House
@@ -191,6 +193,12 @@ class Session:
     def sign_in(self, identity: "Identity") -> None:
         self.identity = identity
         self.connection.stream.who = identity.address
+
+    def at_this_server(self, address: "Address | None") -> "Resolution | None":
+        """Whom an address leads to that names the server itself and none of its domains; None for any other."""
+        if address is None or self.directory.is_local(address.domain):
+            return None
+        return self._house.own_names.resolve(self.directory, address, self.connection.stream.local_host)
 
     def offered_words(self) -> list[str]:
         return self._house.vocabulary.offered(self)

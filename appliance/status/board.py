@@ -20,6 +20,7 @@ from .events import (
     CertificateState,
     CertificateTrouble,
     ClockState,
+    ConditionFound,
     Event,
     HouseState,
     LetterAccepted,
@@ -52,6 +53,8 @@ RECENT = 20
 """Letters, refusals and sendings remembered."""
 LIMITED = 64
 """People held back for sending too much who are named."""
+DELAYS = 64
+"""Destinations whose messages wait that are named."""
 GUESSES = 256
 """Wrong passwords remembered for counting those of the last ten minutes."""
 LATELY_S = 600
@@ -97,6 +100,8 @@ class Board:
         self.sending_mono = self.arrival_mono = float("-inf")
         self.sent = self.failed = 0
         self.sendings: deque[tuple[float, LetterSent | LetterDelayed | LetterFailed]] = deque(maxlen=RECENT)
+        self.delays: dict[str, tuple[float, float, LetterDelayed]] = {}
+        """By destination: since when its attempts end with a delay, when its next one is due (both monotonic), and the last one."""
         self.line = LineState("unknown", "direct", "")
         self.limited: dict[str, None] = {}
         self.box = BoxState("", (), 0, None, 0)
@@ -104,7 +109,8 @@ class Board:
         self.storage_trouble = StorageTrouble("", "")
         self.bodies_aside = 0
         self.certificate = CertificateState((), 0, "")
-        self.certificate_trouble = ""
+        self.certificate_trouble = CertificateTrouble("")
+        self.found: dict[str, tuple[str, ...]] = {}
         self.parts: dict[str, tuple[int, PartCrashed | None]] = {}
         self._folds: dict[type, Callable[[Any], None]] = {
             ListenerUp: self._listener_up,
@@ -135,6 +141,7 @@ class Board:
             LineState: self._line_state,
             SendingLimited: self._sending_limited,
             BoxState: self._box_seen,
+            ConditionFound: self._condition_found,
         }
 
     def publish(self, event: Event) -> None:
@@ -240,10 +247,10 @@ class Board:
 
     def _certificate_served(self, e: CertificateState) -> None:
         self.certificate = e
-        self.certificate_trouble = ""
+        self.certificate_trouble = CertificateTrouble("")
 
     def _certificate_troubled(self, e: CertificateTrouble) -> None:
-        self.certificate_trouble = e.reason
+        self.certificate_trouble = e
 
     def _clock_state(self, e: ClockState) -> None:
         self.clock_step_s = e.step_s or self.clock_step_s
@@ -257,20 +264,28 @@ class Board:
     def _queue_state(self, e: QueueState) -> None:
         self.queue = e
         self.queue_at_mono = self.clock.mono_s()
+        if not e.waiting:
+            self.delays.clear()
 
     def _attempt_begun(self, e: AttemptBegun) -> None:
         self.sending_mono = self.clock.mono_s()
 
     def _letter_sent(self, e: LetterSent) -> None:
         self.sent += e.recipients
+        self.delays.pop(e.domain, None)
         self.sending_mono = self.clock.mono_s()
         self.sendings.append((self.clock.wall_s(), e))
 
     def _letter_delayed(self, e: LetterDelayed) -> None:
         self.sendings.append((self.clock.wall_s(), e))
+        now = self.clock.mono_s()
+        if e.domain in self.delays or len(self.delays) < DELAYS:
+            since = self.delays[e.domain][0] if e.domain in self.delays else now
+            self.delays[e.domain] = (since, now + e.again_s, e)
 
     def _letter_failed(self, e: LetterFailed) -> None:
         self.failed += e.recipients
+        self.delays.pop(e.domain, None)
         self.sendings.append((self.clock.wall_s(), e))
 
     def _line_state(self, e: LineState) -> None:
@@ -284,3 +299,9 @@ class Board:
 
     def _box_seen(self, e: BoxState) -> None:
         self.box = e
+
+    def _condition_found(self, e: ConditionFound) -> None:
+        if e.sentences:
+            self.found[e.key] = e.sentences
+        else:
+            self.found.pop(e.key, None)

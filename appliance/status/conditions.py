@@ -6,13 +6,20 @@ A row's `find` gives the sentences that hold now (most rows: none or one). A new
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .snapshot import Condition, Snapshot
+from .snapshot import Condition, DelayFacts, Snapshot
 
 DAY_S = 86400
 GUESSES_LATELY = 30
 """Wrong passwords within ten minutes that are no longer somebody's typing."""
 FEW_OCTETS = 256 * 2**20
 WORN_PERCENT = 90
+DELAYED_S = 60
+"""So long another server has put messages off before it is told: greylisting is over by then, most of the time."""
+DOWN = frozenset({"unreachable", "lost", "no_answer", "tls", "sign_in", "dns", "no_route"})
+"""Causes that speak of the relay itself, not of one message."""
+REFUSED_LATELY_S = 3600
+NAMED = 3
+"""Destinations that are told one by one."""
 FULL_OCTETS = 16 * 2**20
 """Twice the reserve that arriving mail may not use."""
 
@@ -22,12 +29,21 @@ class Row:
     key: str
     severity: str
     find: Callable[[Snapshot], list[str]]
-    remedy: str
+    remedy: str | Callable[[Snapshot], str]
 
 
 def conditions_of(s: Snapshot) -> tuple[Condition, ...]:
     """Every condition that holds, worst first."""
-    return tuple(Condition(row.key, row.severity, sentence, row.remedy) for row in ROWS for sentence in row.find(s))
+    return tuple(
+        Condition(row.key, row.severity, sentence, row.remedy if isinstance(row.remedy, str) else row.remedy(s))
+        for row in ROWS
+        for sentence in row.find(s)
+    )
+
+
+def _found(key: str) -> Callable[[Snapshot], list[str]]:
+    """The sentences that a part of the server published as `ConditionFound`."""
+    return lambda s: [sentence for row in s.found if row.key == key for sentence in row.sentences]
 
 
 def _mb(octets: int) -> str:
@@ -83,7 +99,21 @@ def _certificate_ending(s: Snapshot) -> list[str]:
 
 
 def _certificate_trouble(s: Snapshot) -> list[str]:
-    return [f"A new certificate could not be used: {s.certificate.trouble}."] if s.certificate.trouble else []
+    if not s.certificate.trouble:
+        return []
+    instead = "the server shows one of its own meanwhile" if s.certificate.source == "house" else "the one before stays in use"
+    return [f"A certificate cannot be used, {instead}: {s.certificate.trouble.rstrip('.')}."]
+
+
+def _certificate_files(s: Snapshot) -> str:
+    return s.certificate.remedy or "Look at the certificate and key files; they are read again when they change."
+
+
+def _certificate_renewal(s: Snapshot) -> str:
+    """What helps depends on whose certificate is in use."""
+    if s.certificate.source == "house":
+        return "Run `pillarbox certificate renew`; if its authority has ended, `pillarbox certificate new-authority`."
+    return "Put a renewed one in place of the file; it is taken up by itself. Or take [certificate] out of the settings."
 
 
 def _clock(s: Snapshot) -> list[str]:
@@ -117,6 +147,46 @@ def _stuck(s: Snapshot) -> list[str]:
     return [f"{n} {'letter needs' if n == 1 else 'letters need'} you: waiting too long, or held."] if n else []
 
 
+def _relay_down(s: Snapshot) -> list[str]:
+    return [f"The relay {one.domain[1:]} takes no messages: {_sentence(one.reason)}" for one in s.delays if _is_relay(one)]
+
+
+def _no_name_service(s: Snapshot) -> list[str]:
+    rows = [one for one in s.delays if _is_dns(one)]
+    others = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+    return [f"The name service gives no answer for {rows[0].domain}{others}: {_sentence(rows[0].reason)}"] if rows else []
+
+
+def _delayed(s: Snapshot) -> list[str]:
+    rows = [one for one in s.delays if one.since_s >= DELAYED_S and not _is_relay(one) and not _is_dns(one)]
+    told = [f"Messages {_to(one.domain)} wait: {_sentence(one.reason)}" for one in rows[:NAMED]]
+    return told + ([f"Messages to {len(rows) - NAMED} more destinations wait."] if len(rows) > NAMED else [])
+
+
+def _is_relay(one: DelayFacts) -> bool:
+    return one.domain[:1] == "@" and one.cause in DOWN
+
+
+def _is_dns(one: DelayFacts) -> bool:
+    return one.cause == "dns" and one.domain[:1] != "@"
+
+
+def _to(domain: str) -> str:
+    return "for mailboxes here" if domain == "." else f"for the relay {domain[1:]}" if domain[:1] == "@" else f"to {domain}"
+
+
+def _sentence(reason: str) -> str:
+    return f"{reason.rstrip('.') or 'no reason is known'}."
+
+
+def _mailbox_full(s: Snapshot) -> list[str]:
+    """Mailboxes near their limit, and those for which a message was refused lately."""
+    near = _found("mailbox-full")(s)
+    lately = (row.recipient for row in s.refusals if "4.2.2" in row.reply and s.at - row.at < REFUSED_LATELY_S)
+    refused = [who for who in dict.fromkeys(lately) if who and not any(who in sentence for sentence in near)]
+    return near + [f"A message to {who} was put off lately: the mailbox had no room." for who in refused]
+
+
 def _limited(s: Snapshot) -> list[str]:
     return [f"{who} has sent unusually much and is held back for a while." for who in s.limited]
 
@@ -144,19 +214,29 @@ ROWS: tuple[Row, ...] = (
     Row("storage-broken", "critical", _writer_broken, "Back up; replace the card if this stays. `pillarbox check` looks at the data."),
     Row("storage-full", "critical", _card_full, "Delete mail or use a larger card."),
     Row("listener-down", "critical", _listeners_down, "Another program may hold the port; it is tried again by itself."),
-    Row("certificate-over", "critical", _certificate_over, "Put a fresh one in place, or take the certificate lines out of the settings."),
+    Row("certificate-over", "critical", _certificate_over, _certificate_renewal),
     Row("part-down", "warning", _parts_down, "It is started again by itself; the journal says what went wrong."),
     Row("storage-low", "warning", _card_nearly_full, "Delete mail or use a larger card soon."),
     Row("storage-wearing", "warning", _wearing, "Export the mail to a new card soon: `pillarbox export`."),
     Row("no-network", "warning", _no_network, "See that the cable is plugged in, or that the box is in the wireless network."),
     Row("line-closed", "warning", _line_closed, "Set a relay in the settings, [[relay]]; waiting letters then leave by themselves."),
     Row("queue-stuck", "warning", _stuck, "See which with `pillarbox queue list`."),
+    Row("relay-down", "warning", _relay_down, "Look at its name, port and password in the settings; it is tried again by itself."),
+    Row("dns-down", "warning", _no_name_service, "Look at the network, or name others: sending.name_servers in the settings."),
+    Row("mailbox-full", "warning", _mailbox_full, "Delete mail there, or give it more room: people.quota_mb in the settings."),
     Row("sending-limited", "warning", _limited, "If that was not this person: `pillarbox person password ADDRESS` sets a new password."),
-    Row("certificate-ending", "warning", _certificate_ending, "Renew it where it came from, or run `pillarbox certificate renew`."),
-    Row("certificate-trouble", "warning", _certificate_trouble, "Look at the certificate and key files; the one before stays in use."),
+    Row("certificate-ending", "warning", _certificate_ending, _certificate_renewal),
+    Row("certificate-trouble", "warning", _certificate_trouble, _certificate_files),
+    Row("certificate-names", "warning", _found("certificate-names"), "To have a new one, which every device must then trust: "
+        "`pillarbox certificate new-authority`."),
+    Row("authority-trouble", "warning", _found("authority-trouble"), "To have a new one, which every device must then trust: "
+        "`pillarbox certificate new-authority`."),
+    Row("authority-new", "warning", _found("authority-new"), "Write it with `pillarbox certificate export --out FILE` and "
+        "install it on each device."),
     Row("guessing", "warning", _guessing, "Nothing needs doing: guesses are slowed down. Long passwords are safe."),
     Row("bodies-aside", "notice", _bodies_aside, "If mail is missing, restore the newest copy of house.db; else nothing needs doing."),
     Row("clock", "notice", _clock, "Connect the box to the internet, or set the clock."),
+    Row("queue-delayed", "notice", _delayed, "They are tried again by themselves. See `pillarbox queue list`."),
     Row("session-faults", "notice", _faults, "Please report the journal's lines about it."),
     Row("no-people", "notice", _nobody, "Add somebody: `pillarbox person add ADDRESS`."),
     Row("recovering", "notice", _phase("recovering", "Power was lost: the house puts its data in order."), "Wait a moment."),

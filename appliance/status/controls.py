@@ -121,7 +121,12 @@ class ExportCertificate:
 
 @dataclass(frozen=True, slots=True)
 class RenewCertificate:
-    pass
+    """A new server certificate of the same authority."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewAuthority:
+    """A new authority and a server certificate of it; whoever asks has made sure that every device may have to trust it anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +243,8 @@ class Export:
 Request = (
     Status | AddPerson | RemovePerson | ListPeople | SetPassword | AddAppPassword | RemoveAppPassword | ListAppPasswords
     | AddAlias | RemoveAlias | ListAliases | AddDomain | RemoveDomain | ListDomains | SetCatchAll | ListMailboxes
-    | ShowCertificate | ExportCertificate | RenewCertificate | ListQueue | ShowLetter | RetryLetter | HoldLetter | ReleaseLetter
-    | RerouteLetter | CancelLetter | FlushQueue | TrackLetter | DomainRecords | DomainCheck | Import | Export
+    | ShowCertificate | ExportCertificate | RenewCertificate | NewAuthority | ListQueue | ShowLetter | RetryLetter | HoldLetter
+    | ReleaseLetter | RerouteLetter | CancelLetter | FlushQueue | TrackLetter | DomainRecords | DomainCheck | Import | Export
     | ReadLog | SetAdminPassword | ShutDown | Restart | CheckNetwork
 )  # fmt: skip
 REQUESTS: tuple[type, ...] = Request.__args__

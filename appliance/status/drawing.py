@@ -8,7 +8,9 @@ from .events import LetterDelayed, LetterFailed, LetterSent
 from .snapshot import (
     BoxFacts,
     CertificateFacts,
+    DelayFacts,
     DeliveryFacts,
+    FoundFacts,
     LineFacts,
     ListenerFacts,
     LoginFacts,
@@ -25,9 +27,14 @@ PROTOCOLS = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3
 """The order sessions are shown in."""
 
 
+OVERDUE_S = 600.0
+"""So long after its next attempt was due a delay says nothing any more: the message was cancelled, or takes another route."""
+
+
 def draw(board: Board, mono: float) -> Snapshot:
     """The picture at `mono` on the board's clock."""
     lately = [peer for at, peer in board.guesses if mono - at < LATELY_S]
+    bad = board.certificate_trouble
     people, storage, trouble, served, box = board.people, board.storage, board.storage_trouble, board.certificate, board.box
     bare = Snapshot(
         version=board.version,
@@ -73,12 +80,18 @@ def draw(board: Board, mono: float) -> Snapshot:
             storage.worn_percent,
             board.bodies_aside,
         ),
-        certificate=CertificateFacts(served.names, served.not_after_at, served.source, board.certificate_trouble),
+        certificate=CertificateFacts(served.names, served.not_after_at, served.source, bad.reason, bad.remedy),
         parts=tuple(
             PartFacts(part, crash.fault if crash else "", crashes, crash.restart_in_s if crash else 0.0)
             for part, (crashes, crash) in board.parts.items()
         ),
         box=BoxFacts(box.host, box.addresses, box.memory_octets, box.temperature_c, box.written_octets_today),
+        found=tuple(FoundFacts(key, sentences) for key, sentences in board.found.items()),
+        delays=tuple(
+            DelayFacts(e.domain, e.cause, e.reason, mono - since)
+            for since, due, e in board.delays.values()
+            if mono < due + OVERDUE_S
+        ),
     )
     return replace(bare, conditions=conditions_of(bare))
 

@@ -162,7 +162,21 @@ class CertificateState:
 
 @dataclass(frozen=True, slots=True)
 class CertificateTrouble:
+    """`remedy` is "" where only looking at the files helps."""
+
     reason: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionFound:
+    """What a part of the server found out about itself: the `sentences` of the condition `key` that hold now, () for none.
+
+    `key` is a row of `conditions.ROWS` that is found by `_found`.
+    """
+
+    key: str
+    sentences: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,13 +238,14 @@ class LetterSent:
 
 @dataclass(frozen=True, slots=True)
 class LetterDelayed:
-    """It will be tried again in `again_s`; `reason` is a sentence."""
+    """It will be tried again in `again_s`; `reason` is a sentence, `cause` the name of a `mail.outcome.Reason` in lower case."""
 
     letter: str
     domain: str
     recipients: int
     reason: str
     again_s: float
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,5 +279,5 @@ Event = (
     ListenerUp | ListenerDown | SessionOpened | SessionClosed | SessionRefused | SessionFailed | LoginSucceeded | LoginFailed
     | LetterAccepted | LetterRefused | StorageState | StorageTrouble | PartCrashed | PartRunning | CertificateState
     | CertificateTrouble | ClockState | HouseState | PeopleState | QueueState | AttemptBegun | LetterSent | LetterDelayed
-    | LetterFailed | LineState | SendingLimited | BoxState | BodiesAside
+    | LetterFailed | LineState | SendingLimited | BoxState | ConditionFound | BodiesAside
 )

@@ -23,6 +23,7 @@ from .events import (
     CertificateState,
     CertificateTrouble,
     ClockState,
+    ConditionFound,
     Event,
     HouseState,
     LetterAccepted,
@@ -88,6 +89,7 @@ WORDS: tuple[tuple[type, str], ...] = (
     (LineState, "way out"),
     (SendingLimited, "sending limited"),
     (BoxState, ""),  # a figure, not a fact
+    (ConditionFound, "condition"),
 )
 """What each event is called; "" leaves no line."""
 

@@ -91,6 +91,16 @@ class SendingFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class DelayFacts:
+    """A destination ("@NAME" for a relay, "." for mailboxes here) whose attempts have ended with a delay for `since_s` seconds."""
+
+    domain: str
+    cause: str
+    reason: str
+    since_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class LineFacts:
     """The way out of the house, see `LineState`; `sentence` is "" until it was looked at."""
 
@@ -129,6 +139,7 @@ class CertificateFacts:
     not_after_at: int
     source: str
     trouble: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +161,14 @@ class PartFacts:
     fault: str
     crashes: int
     restart_in_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFacts:
+    """The sentences of one condition that a part of the server found out, see `ConditionFound`."""
+
+    key: str
+    sentences: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +203,8 @@ class Snapshot:
     certificate: CertificateFacts
     parts: tuple[PartFacts, ...]
     box: BoxFacts
+    found: tuple[FoundFacts, ...] = ()
+    delays: tuple[DelayFacts, ...] = ()
     conditions: tuple[Condition, ...] = ()
 
     @property

@@ -1,9 +1,19 @@
-"""The house's own certificates: a local authority that devices trust once, and the server certificate it signs.
+"""The server's own certificates: a local authority that devices trust once, and the server certificate it signs.
 
-Promises: the authority can only vouch for this house (critical name constraints: local names, the served domains,
+Promises: the authority can only vouch for this server (critical name constraints: local names, the served domains,
 private addresses); keys are 0600, and each file (key and certificate in one) appears whole or not at all; the server
 certificate lives at most 397 days and is made anew when a third of its life is left or the box has a new name or
 address. Making needs `cryptography` (8 MB), so a child process does it: `python -m appliance.system.certificates`.
+
+| authority.pem       | server.pem | what happens, unless a new authority is asked for                                    |
+|---------------------|------------|--------------------------------------------------------------------------------------|
+| none                | none       | both are made                                                                        |
+| usable              | any        | it stays; the server certificate names what the authority may vouch for, no more    |
+| missing or unusable | usable     | nothing is made, the server certificate is served to its end ("authority-trouble")   |
+| missing or unusable | unusable   | both are made, the unusable file is kept aside ("authority-new")                     |
+
+Every device must trust a new authority by hand, so only `ensure(new_authority=True)` replaces a usable one. Names that it
+cannot vouch for are left out of the server certificate and told ("certificate-names").
 How it fails: SetupError on the first run, CertificateTrouble later; the certificate in use stays.
 """
 
@@ -11,7 +21,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import gmtime, strftime
 
@@ -19,13 +29,15 @@ import trio
 
 from appliance.mail.clock import Clock
 from appliance.mail.errors import MisuseError, SetupError
-from appliance.network.x509 import BEGIN, END, Facts, parse_certificate
+from appliance.network.x509 import BEGIN, END, Facts, parse_certificate, permitted_names
 from appliance.status.board import Board
-from appliance.status.events import CertificateTrouble
+from appliance.status.events import CertificateTrouble, ConditionFound
 
 from .clock import BUILT_AT
 
 AUTHORITY, SERVER = "authority.pem", "server.pem"
+FORMER, UNTRUSTED = "authority.former.pem", "authority.new"
+"""The authority before, and an empty file that stands until somebody exports the one that replaced it."""
 DAY_S = 86400
 SERVER_DAYS = 397
 """Most that strict clients accept; the one day taken off before today counts."""
@@ -33,6 +45,8 @@ AUTHORITY_DAYS = 3652
 LOOK_S = 3600.0
 """How often names, addresses and dates are looked at."""
 LOOK_UNTRUSTED_S = 30.0
+ENDING_S = 180 * DAY_S
+"""An authority that ends so soon is told."""
 ADDRESSES = 16
 LOCAL_NAMES = ("local", "home.arpa", "lan", "localhost")
 PRIVATE = (
@@ -102,8 +116,37 @@ def is_private(address: str) -> bool:
     return False
 
 
-def due(facts: Facts | None, want: Wanted, now_at: int, trusted: bool) -> str:
-    """Why a server certificate must be made, or ""."""
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """What is known of the authority without its key; `permitted` None: it may vouch for every name."""
+
+    facts: Facts
+    permitted: tuple[str, ...] | None
+
+    def vouches(self, name: str) -> bool:
+        """May it sign a certificate with this DNS name? (RFC 5280 §4.2.1.10)"""
+        return self.permitted is None or any(name == root or name.endswith(f".{root}") for root in self.permitted)
+
+
+def read_authority(pem: str) -> Authority | None:
+    """None when the file holds no certificate with a key."""
+    try:
+        facts = parse_certificate(pem)
+        return Authority(facts, permitted_names(facts.der)) if "PRIVATE KEY-----" in pem else None
+    except MisuseError:
+        return None
+
+
+def vouched(want: Wanted, authority: Authority | None) -> tuple[Wanted, tuple[str, ...]]:
+    """What the server certificate can name, and the names left out. An authority that is still to be made vouches for all."""
+    if authority is None:
+        return want, ()
+    kept = tuple(filter(authority.vouches, want.names))
+    return replace(want, names=kept), tuple(name for name in want.names if name not in kept)
+
+
+def due(facts: Facts | None, want: Wanted, now_at: int, trusted: bool, *, authority_ends_at: int = sys.maxsize) -> str:
+    """Why a server certificate must be made, or "". Its life cannot reach beyond the end of its authority."""
     if facts is None:
         return "there is none"
     if missing := sorted({*want.names, *want.addresses} - set(facts.names)):
@@ -111,7 +154,8 @@ def due(facts: Facts | None, want: Wanted, now_at: int, trusted: bool) -> str:
     if trusted:
         if now_at < facts.not_before_at:
             return "it begins in the future"
-        if now_at > facts.not_after_at - (facts.not_after_at - facts.not_before_at) // 3:
+        last_third_at = facts.not_after_at - (facts.not_after_at - facts.not_before_at) // 3
+        if now_at > last_third_at and facts.not_after_at < authority_ends_at:
             return "a third of its life is left"
     return ""
 
@@ -125,18 +169,32 @@ class OwnCertificates:
         self._board = board
         self._say = say
         self._want = want
+        self._told: dict[str, tuple[str, ...]] = {}
+        self._look_again = trio.Event()
         self.server = directory / SERVER
         """Key and certificate in one file: certificate and key of `ServerTls`."""
+        self.in_use: Callable[[], bool] = lambda: True
+        """Whether these are served: not with a certificate of the user's own."""
 
-    async def ensure(self, *, force: bool = False) -> bool:
-        """Make what is missing or due; True when something was made. Raises SetupError."""
-        want = self._want()
+    async def ensure(self, *, force: bool = False, new_authority: bool = False) -> bool:
+        """Make what is missing or due; True when something was made. Raises SetupError.
+
+        `force`: a server certificate in any case. `new_authority`: both, and every device must trust the new one.
+        """
+        authority, server = read_authority(_text(self._directory / AUTHORITY)), _facts(self.server)
         now_at, trusted = int(self._clock.wall_s()), self._clock.trusted()
-        why = "asked for" if force else due(_facts(self.server), want, now_at, trusted)
+        why = self._why(authority, server, force=force, new_authority=new_authority)
         if not why:
+            self._tell()
             return False
+        if not new_authority and (trouble := self._authority_trouble(authority, server, stops_signing=True)):
+            self._tell()
+            if not force:
+                return False
+            raise SetupError(trouble[0], "Put it back from a backup, or run `pillarbox certificate new-authority`.")
+        want = self._want() if new_authority else vouched(self._want(), authority)[0]
         lists = [",".join(part) for part in (want.names, want.addresses, want.permitted)]
-        words = [str(self._directory), str(now_at), str(int(trusted)), *lists]
+        words = [str(self._directory), str(now_at), str(int(trusted)), str(int(new_authority)), *lists]
         done = await trio.run_process(
             [sys.executable, "-P", "-m", "appliance.system.certificates", *words], capture_stderr=True, capture_stdout=True, check=False
         )
@@ -144,7 +202,65 @@ class OwnCertificates:
             last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no reason given"]
             raise SetupError(f"No certificate could be made: {last[0]}.", f"Look at {self._directory}, or name a certificate of your own.")
         self._say(f"server certificate made, since {why}; {done.stdout.decode('utf-8', 'replace').strip()}")
+        self._tell()
         return True
+
+    def _why(self, authority: Authority | None, server: Facts | None, *, force: bool, new_authority: bool) -> str:
+        if new_authority:
+            return "a new authority was asked for"
+        if force:
+            return "it was asked for"
+        ends_at = authority.facts.not_after_at if authority else sys.maxsize
+        want = vouched(self._want(), authority)[0]
+        return due(server, want, int(self._clock.wall_s()), self._clock.trusted(), authority_ends_at=ends_at)
+
+    def left_out(self) -> tuple[str, ...]:
+        """Names the server certificate should have and its authority cannot vouch for; () while these are not in use."""
+        if not self.in_use():
+            return ()
+        return vouched(self._want(), read_authority(_text(self._directory / AUTHORITY)))[1]
+
+    def exported(self) -> None:
+        """Somebody has the authority's certificate now, to install it on devices."""
+        (self._directory / UNTRUSTED).unlink(missing_ok=True)
+        self._tell()
+
+    def look_again(self) -> None:
+        """Names, or the clock, may have changed: look now."""
+        self._look_again.set()
+
+    def _authority_trouble(self, authority: Authority | None, server: Facts | None, *, stops_signing: bool = False) -> tuple[str, ...]:
+        """What is wrong with the authority, in sentences; `stops_signing` leaves out what is only near."""
+        if authority is None:
+            unreadable = f"The authority {self._directory / AUTHORITY} cannot be read; without it no certificate can be renewed."
+            return (unreadable,) if server else ()
+        if not self._clock.trusted():
+            return ()
+        now_at, facts = self._clock.wall_s(), authority.facts
+        if now_at >= facts.not_after_at:
+            return ("The authority that devices trust has ended: they refuse this server.",)
+        if now_at < facts.not_before_at - DAY_S and not stops_signing:
+            return ("The authority that devices trust begins in the future, so they refuse this server.",)
+        if now_at > facts.not_after_at - ENDING_S and not stops_signing:
+            return (f"The authority that devices trust ends on {_day(facts.not_after_at)}.",)
+        return ()
+
+    def _tell(self) -> None:
+        """Publish what holds now as conditions, each when it changes."""
+        authority, server = read_authority(_text(self._directory / AUTHORITY)), _facts(self.server)
+        used = self.in_use()
+        left_out = self.left_out()
+        names = f"The server certificate does not name {', '.join(left_out)}: the authority that devices trust was made without."
+        anew = "The authority that signs the server certificate is new: devices refuse this server until they trust it."
+        found = {
+            "certificate-names": (names,) if left_out else (),
+            "authority-trouble": self._authority_trouble(authority, server) if used else (),
+            "authority-new": (anew,) if used and (self._directory / UNTRUSTED).exists() else (),
+        }
+        for key, sentences in found.items():
+            if self._told.get(key, ()) != sentences:
+                self._told[key] = sentences
+                self._board.publish(ConditionFound(key, sentences))
 
     async def run(
         self, changed: Callable[[], object], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -152,7 +268,12 @@ class OwnCertificates:
         """Look now and then for ever; `changed` is called after a new one was made (`ServerTls.reload`)."""
         task_status.started()
         while True:
-            await trio.sleep(LOOK_S if self._clock.trusted() else LOOK_UNTRUSTED_S)
+            with trio.move_on_after(LOOK_S if self._clock.trusted() else LOOK_UNTRUSTED_S):
+                await self._look_again.wait()
+            self._look_again = trio.Event()
+            if not self.in_use():
+                self._tell()
+                continue
             try:
                 if await self.ensure():
                     changed()
@@ -167,13 +288,25 @@ def show(directory: Path) -> str:
         facts = _facts(directory / name)
         if facts is None:
             raise SetupError("The house has not made certificates yet.", "Start it once, or name the directory with --data.")
-        lines.append(f"{title}")
-        if facts.names:
-            lines.append(f"  names        {', '.join(facts.names)}")
-        lines.append(f"  from         {strftime('%Y-%m-%d', gmtime(facts.not_before_at))}")
-        lines.append(f"  until        {strftime('%Y-%m-%d', gmtime(facts.not_after_at))}")
-        lines.append(f"  SHA-256      {facts.fingerprint}")
+        lines += describe(title, facts)
     return "\n".join(lines) + "\n"
+
+
+def describe(title: str, facts: Facts) -> list[str]:
+    """One certificate in lines for people."""
+    lines = [title]
+    if facts.names:
+        lines.append(f"  names        {', '.join(facts.names)}")
+    return [
+        *lines,
+        f"  from         {_day(facts.not_before_at)}",
+        f"  until        {_day(facts.not_after_at)}",
+        f"  SHA-256      {facts.fingerprint}",
+    ]
+
+
+def _day(at: int) -> str:
+    return strftime("%Y-%m-%d", gmtime(at))
 
 
 def export(directory: Path) -> str:
@@ -243,14 +376,14 @@ def _text(path: Path) -> str:
 
 
 def main(words: Sequence[str]) -> int:
-    """The child: DIRECTORY NOW TRUSTED NAMES ADDRESSES PERMITTED, lists joined by commas; 0, or a sentence on stderr."""
+    """The child: DIRECTORY NOW TRUSTED NEW-AUTHORITY NAMES ADDRESSES PERMITTED, lists joined by commas; 0, or a sentence on stderr."""
     from .certificate_maker import make
 
-    directory, now_at, trusted, *lists = words
+    directory, now_at, trusted, anew, *lists = words
     names, addresses, permitted = (tuple(filter(None, part.split(","))) for part in lists)
     want, sure = Wanted(names, addresses, permitted), trusted == "1"
     try:
-        print(make(Path(directory), want, not_before_at(int(now_at), sure), trusted=sure))
+        print(make(Path(directory), want, not_before_at(int(now_at), sure), trusted=sure, new_authority=anew == "1"))
     except (OSError, ValueError) as e:
         print(e, file=sys.stderr)
         return 1

@@ -51,7 +51,8 @@ async def scram(
 
 
 async def test_offers(house: Family) -> None:
-    assert house.mechanisms.offered(True, BINDING) == ALL
+    assert house.mechanisms.offered(True, {**BINDING, "tls-exporter": b"x" * 32}) == ALL
+    assert house.mechanisms.offered(True, BINDING) == ALL[1:]  # clients would use a type this TLS does not have
     assert house.mechanisms.offered(True, {}) == ALL[1:]
     assert house.mechanisms.offered(True, {"tls-unique": b"u"}) == ALL[1:]
     assert house.mechanisms.offered(False, {}) == ()
@@ -89,7 +90,10 @@ async def test_somebody_between_is_found_out(house: Family) -> None:
     header = b"p=tls-server-end-point,,"
     messages, outcome = await scram(start(house, "SCRAM-SHA-256-PLUS"), "anna", "right", header, b"another certificate")
     assert (messages[1:], outcome) == ([], None)
-    assert await scram(start(house, "SCRAM-SHA-256"), "anna", "right", b"y,,") == ([], None)
+    both = {**BINDING, "tls-exporter": b"x" * 32}
+    assert await scram(start(house, "SCRAM-SHA-256", binding=both), "anna", "right", b"y,,") == ([], None)
+    _, outcome = await scram(start(house, "SCRAM-SHA-256"), "anna", "right", b"y,,")  # -PLUS was not announced
+    assert outcome == ANNA
     _, outcome = await scram(start(house, "SCRAM-SHA-256", binding={}), "anna", "right", b"y,,")
     assert outcome == ANNA
 

@@ -1,4 +1,4 @@
-"""neomutt in a terminal: read, flag, delete and send, as a person at the keys would."""
+"""neomutt in a terminal: read, flag, delete and send, as a person at the keys would, with its own choice of TLS and sign-in."""
 
 import shutil
 import time
@@ -19,12 +19,12 @@ def test_read_flag_delete_and_send(served: Served, tmux: Tmux, tmp_path: Path) -
     served.fill([letter(1), letter(2), letter(3)])
     rc = tmp_path / "rc"
     rc.write_text(
-        f'set folder="imap://127.0.0.1:{served.imap}/"\nset spool_file="+INBOX"\nset imap_user="{ADA}"\nset imap_pass="{PASSWORD}"\n'
-        "set ssl_starttls=no\nset ssl_force_tls=no\n"
-        f'set smtp_url="smtp://{ADA.replace("@", "%40")}:{PASSWORD}@127.0.0.1:{served.submission}/"\n'
+        f'set folder="imap://localhost:{served.imap}/"\nset spool_file="+INBOX"\nset imap_user="{ADA}"\nset imap_pass="{PASSWORD}"\n'
+        f'set certificate_file="{served.authority}"\n'
+        f'set smtp_url="smtp://{ADA.replace("@", "%40")}@localhost:{served.submission}/"\nset smtp_pass="{PASSWORD}"\n'
         f'set from="{ADA}"\nset realname="Ada"\nset use_from=yes\nset delete=yes\nset quit=yes\nset mail_check=1\n'
         'set editor="true"\nset abort_unmodified=no\nset record=""\nset sort=mailbox-order\nset wait_key=no\nset header_cache=""\n'
-        'set confirm_append=no\nset smtp_authenticators="plain"\n'
+        "set confirm_append=no\n"
     )
     shutil.copy(rc, tmp_path / ".neomuttrc")
     tmux.start(f"env HOME={tmp_path} TERM=screen {neomutt} -F {rc}")

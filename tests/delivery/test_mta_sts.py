@@ -15,6 +15,7 @@ from appliance.mail.errors import LookupTrouble, MisuseError, PeerError, PeerGon
 from appliance.network import https, resolver
 from appliance.network.https import get
 from appliance.network.resolver import Answer, Found
+from appliance.network.tls_end import require_close_notify
 from appliance.system.certificates import wanted
 from tests.delivery.test_mx import spoil
 from tests.support.certificates import TestCertificates, make_certificates
@@ -155,13 +156,13 @@ async def test_without_a_policy_a_failed_fetch_is_none(world: World, says: Any) 
 
 
 class Web:
-    """Answers each connection with `octets` over TLS, in pieces; `endless` never stops."""
+    """Answers each connection with `octets` over TLS, in pieces; `endless` never stops, `cut` ends without close_notify."""
 
-    def __init__(self, certificate: Path, octets: bytes, *, endless: bool = False, port: int = 0) -> None:
+    def __init__(self, certificate: Path, octets: bytes, *, endless: bool = False, cut: bool = False, port: int = 0) -> None:
         self.port = port
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate)
-        self._octets, self._endless = octets, endless
+        self._octets, self._endless, self._cut = octets, endless, cut
         self.asked = b""
 
     def __enter__(self) -> "Web":
@@ -186,6 +187,9 @@ class Web:
         sock.sendall(self._octets)
         while self._endless:
             sock.sendall(b"x: y\r\n" * 1000)
+        if self._cut:
+            sock.shutdown(SHUT_RDWR)
+            return
         with suppress(OSError):
             sock.unwrap() if isinstance(sock, ssl.SSLSocket) else None
 
@@ -201,7 +205,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n"
 async def fetched(certificates: TestCertificates, octets: bytes, host: str = "mta-sts.far.example", **words: Any) -> tuple[str, bytes]:
     with Web(certificates.server, octets, **words) as web:
         found = await get(
-            host, PATH, ["127.0.0.1"], certificates.client(), port=web.port, most_octets=1000, timeout_s=5,
+            host, PATH, ["127.0.0.1"], require_close_notify(certificates.client()), port=web.port, most_octets=1000, timeout_s=5,
         )  # fmt: skip
         assert web.asked.startswith(b"GET /.well-known/mta-sts.txt HTTP/1.1\r\nHost: mta-sts.far.example\r\n")
         return found
@@ -216,6 +220,12 @@ async def fetched(certificates: TestCertificates, octets: bytes, host: str = "mt
 )  # fmt: skip
 async def test_documents_in_every_framing(certificates: TestCertificates, octets: bytes) -> None:
     assert await fetched(certificates, octets) == ("text/plain", b"hello")
+
+
+async def test_a_cut_document_is_none(certificates: TestCertificates) -> None:
+    """Without a length only close_notify says that a policy is whole: half of one could name other hosts (RFC 9112 §9.8)."""
+    with pytest.raises(PeerGone):
+        await fetched(certificates, HEAD + b"\r\nhel", cut=True)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 import trio
 
+from appliance.mail.addresses import parse_address_list, read_address_list
 from appliance.mail.date import parse_date
 from appliance.mail.header import header_end, values
 from tests.support import corpus
@@ -21,6 +22,7 @@ from .picture import ok
 pytestmark = [pytest.mark.corpus, pytest.mark.slow]
 _LITERAL = re.compile(r"\{\d+\}(.*)$")
 _PLAIN_DATE = re.compile(rb"(?:[A-Z][a-z]{2}, +)?[0-9]{1,2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{5,8} +(?:[+-][0-9]{4}|[A-Z]{1,4})\b.*")
+ADDRESSES = (b"from", b"to", b"cc", b"bcc")
 EXCUSED_MOST = 0.02
 """Of all messages found."""
 
@@ -50,6 +52,13 @@ RULES = (
     Rule(
         "of several Date fields the last is the ENVELOPE's (Dovecot searches the first)",
         lambda command, header, body: "SENT" in command and len(values(header, b"date")) > 1,
+    ),
+    Rule(
+        "an address list that breaks the grammar is read on behind the mistake (Dovecot stops there)",
+        lambda command, header, body: (
+            bool(re.search("SEARCH (FROM|TO|CC|BCC) ", command))
+            and any(parse_address_list(value) != read_address_list(value)[0] for name in ADDRESSES for value in values(header, name))
+        ),
     ),
     Rule("letters are compared by case folding, ß as ss (Dovecot: by title case)", lambda command, header, body: "GRÜSSE" in command),
     Rule(

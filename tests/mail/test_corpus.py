@@ -5,6 +5,7 @@ for it. All rules together excuse at most 2 %, and a rule that excuses none fail
 """
 
 import random
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from appliance.mail.addresses import parse_address_list, read_address_list
 from appliance.mail.date import parse_date
 from appliance.mail.description import Description
 from appliance.mail.encoding import DamagedOctets, decode_words, header_as_binary, transfer_decoder
@@ -49,7 +51,23 @@ def _empty_encoded_inside(message: Message, described: Description) -> bool:
     return False
 
 
+_ADDRESS_FIELD = re.compile(rb"(?:\A|\n)(?:from|sender|reply-to|to|cc|bcc)[ \t]*:((?:[^\n]|\n[ \t])*)", re.IGNORECASE)
+
+
+def _broken_addresses(message: Message, _: Description) -> bool:
+    """An address field, or what stands like one in a message inside, that the grammar cannot read."""
+    values = [found[1].strip() for found in _ADDRESS_FIELD.finditer(message.octets)]
+    return any(read_address_list(value)[0] != parse_address_list(value) for value in values)
+
+
 RULES = (
+    Rule(
+        "broken addresses",
+        "Dovecot stops at the first mistake in an address list and takes an address in a display name for the sender; here what stands in"
+        " angle brackets is the address and reading goes on behind a mistake (RFC 5322 §3.4, §4.4 leave broken lists open)",
+        _broken_addresses,
+        18,
+    ),
     Rule("nothing", "APPEND of no octets: Dovecot refuses it, here it has a description", lambda message, _: not message.octets, 1),
     Rule("NUL", "Dovecot stores 0x80 for NUL; the octets are kept as they came", lambda message, _: b"\0" in message.octets, 9),
     Rule(

@@ -1,17 +1,25 @@
 """network/tls and stream over TLS: handshakes, reload, channel binding, and what bad files are told."""
 
 import ssl
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 
+import appliance
+from appliance.delivery.remote import ByRelay
+from appliance.delivery.tls_policy import make_context
+from appliance.delivery.way import Relay
 from appliance.mail.clock import Clock
 from appliance.mail.errors import MisuseError, PeerGone, PeerSlow, SetupError
+from appliance.network.dial import any_certificate
 from appliance.network.stream import Draining, Stream
-from appliance.network.tls import CHECK_S, ServerTls
+from appliance.network.tls import CHECK_S, ServerTls, server_context
 from appliance.network.x509 import parse_certificate
 from appliance.status.board import Board
+from appliance.status.events import HouseState
 from tests.support.certificates import TestCertificates, make_certificates
 from tests.support.clock import HandClock
 from tests.support.streams import ClientStream, stream_pair
@@ -184,6 +192,28 @@ async def test_a_cut_connection_is_gone_not_ended(made: TestCertificates) -> Non
         await stream.receive(5)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [server_context, any_certificate, lambda: make_context("verify"), lambda: make_context("any"), lambda: relay_context("tls"),
+     lambda: relay_context("none"), lambda: relay_context("tls", any_certificate=True)],
+)  # fmt: skip
+def test_no_context_takes_a_cut_connection_for_an_end(make: Callable[[], ssl.SSLContext]) -> None:
+    """Before 3.11.4 Python sets the option in every context."""
+    assert not make().options & ssl.OP_IGNORE_UNEXPECTED_EOF
+
+
+def relay_context(security: str, **words: Any) -> ssl.SSLContext:
+    return ByRelay(Relay("r", "relay.example", 465, security=security, **words)).context()
+
+
+def test_every_context_is_made_so() -> None:
+    """Whoever makes a context says so, too."""
+    for path in Path(appliance.__file__).parent.rglob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        if "ssl.SSLContext(" in source or "create_default_context(" in source:
+            assert "require_close_notify(" in source, path
+
+
 async def test_old_tls_is_refused(made: TestCertificates) -> None:
     stream, below = stream_pair("imaps", tls=server_tls(made))
     context = made.client()
@@ -283,3 +313,62 @@ def test_end_point_hashes_as_the_signature_does(name: str) -> None:
 def test_junk_is_no_certificate(inside: str | None) -> None:
     with pytest.raises(MisuseError):
         parse_certificate("" if inside is None else f"-----BEGIN CERTIFICATE-----\n{inside}\n-----END CERTIFICATE-----")
+
+
+def _spoil(kind: str, certificate: Path, key: Path, made: TestCertificates, other: TestCertificates) -> None:
+    """The user's files, one of them spoiled."""
+    pem = made.server.read_text()
+    certificate.write_text(pem[pem.index("-----BEGIN CERTIFICATE") :])
+    key.write_text(pem[: pem.index("-----BEGIN CERTIFICATE")])
+    if kind == "wrong key":
+        other_pem = other.server.read_text()
+        key.write_text(other_pem[: other_pem.index("-----BEGIN CERTIFICATE")])
+    elif kind == "empty certificate":
+        certificate.write_text("")
+    elif kind == "empty key":
+        key.write_text("")
+    elif kind == "no certificate":
+        certificate.unlink()
+    elif kind == "no key":
+        key.unlink()
+    elif kind == "a directory":
+        key.unlink()
+        key.mkdir()
+    elif kind == "encrypted key":
+        from cryptography.hazmat.primitives import serialization as s
+
+        private = s.load_pem_private_key(key.read_bytes(), None)
+        key.write_bytes(private.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.BestAvailableEncryption(b"secret")))
+
+
+@pytest.mark.parametrize(
+    "kind", ["wrong key", "empty certificate", "empty key", "no certificate", "no key", "a directory", "encrypted key"]
+)
+def test_files_that_are_not_usable_at_the_start_are_told_and_the_fallback_is_served(
+    made: TestCertificates, tmp_path: Path, kind: str
+) -> None:
+    other = make_certificates(tmp_path / "other")
+    certificate, key = tmp_path / "own.pem", tmp_path / "own.key"
+    _spoil(kind, certificate, key, made, other)
+    clock = HandClock()
+    board = Board(clock)
+    board.publish(HouseState("ready"))
+    with pytest.raises(SetupError):
+        ServerTls(certificate, key, clock=clock, board=board)
+    tls = ServerTls(certificate, key, clock=clock, board=board, fallback=other.server)
+    fallback, own = (parse_certificate(one.server.read_text()).der for one in (other, made))
+    assert tls.current().facts.der == fallback and (tls.source, tls.file) == ("house", other.server)
+    (told,) = board.snapshot().conditions
+    assert told.key == "certificate-trouble" and str(tmp_path / "own") in told.sentence and "one of its own" in told.sentence
+    assert not tls.reload() and tls.current().facts.der == fallback
+    other.server.write_bytes(make_certificates(tmp_path / "renewed").server.read_bytes())  # the fallback is renewed meanwhile
+    clock.forward(CHECK_S)
+    assert tls.current().facts.der not in (fallback, own) and board.snapshot().conditions == (told,)
+    if key.is_dir():
+        key.rmdir()
+    _spoil("nothing", certificate, key, made, other)
+    clock.forward(CHECK_S)
+    assert tls.current().facts.der == own and tls.source == "own" and not board.snapshot().conditions
+    key.write_text("")  # once they were usable, the ones before stay
+    clock.forward(CHECK_S)
+    assert tls.current().facts.der == own and board.snapshot().conditions[0].key == "certificate-trouble"

@@ -65,6 +65,7 @@ CHANGES = [
     (("4", "down", "p"), (*"secret", "enter", "y"), controls.SetPassword("ben@home.example", "secret")),
     (("4", "w"), (*"phone", "enter"), controls.AddAppPassword("ada@home.example", "phone")),
     (("7", "n"), ("y",), controls.RenewCertificate()),
+    (("7", "a"), ("y",), controls.NewAuthority()),
     (("9", "s"), ("y",), controls.ShutDown()),
     (("9", "b"), ("y",), controls.Restart()),
 ]

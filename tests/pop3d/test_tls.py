@@ -1,5 +1,6 @@
 """POP3 over TLS: STLS, passwords behind it, SCRAM bound to the certificate, and what is sent before the handshake."""
 
+import ssl
 from base64 import b64decode, b64encode
 from pathlib import Path
 
@@ -47,15 +48,18 @@ async def test_stls_and_channel_binding(tmp_path: Path, certificates: TestCertif
         assert (await client.say(b"CAPA")).startswith(b"+OK")
         after = (await client.body()).split(b"\r\n")
         assert b"STLS" not in after
-        assert b"SASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN" in after
+        plus = b"SCRAM-SHA-256-PLUS " if "tls-exporter" in ssl.CHANNEL_BINDING_TYPES else b""
+        assert b"SASL " + plus + b"SCRAM-SHA-256 PLAIN LOGIN" in after
         header = b"p=tls-server-end-point,,"
         binding = rooms.streams[0].channel_binding()["tls-server-end-point"]
-        for data, expected in ((b"another", b"-ERR [AUTH]"), (binding, b"+OK Welcome")):
+        for data in (b"another", binding):
             scram = ScramClient("fred", PASSWORD, header=header, binding=data)
             first = await client.say(b"AUTH SCRAM-SHA-256-PLUS " + b64encode(scram.first()))
-            final = b64decode((await client.say(b64encode(scram.final(b64decode(first[2:])))))[2:])
-            assert scram.proves(final) == (data == binding)
-            assert (await client.say(b"")).startswith(expected)
+            final = await client.say(b64encode(scram.final(b64decode(first[2:]))))
+            if data != binding:
+                assert final.startswith(b"-ERR [AUTH]")
+        assert scram.proves(b64decode(final[2:]))
+        assert (await client.say(b"")).startswith(b"+OK Welcome")
 
 
 async def test_what_came_before_tls_counts_for_nothing(tmp_path: Path, certificates: TestCertificates) -> None:

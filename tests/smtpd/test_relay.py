@@ -28,8 +28,8 @@ FORMS = (
     f"{OURS}!{OUT}!user@{OURS}",
     f'"{OUT}!user"@{OURS}',
     f"@{OURS}:user@{OUT}",
-    f"@{OURS},@{OUT}:fred@{OURS}",
-    f"@{OUT}:fred@{OURS}",
+    f"@{OURS},@{OUT}:fred@{OUT}",
+    f"@[192.0.2.1]:user@{OUT}",
     f"@{OURS}:user%{OUT}@{OURS}",
     f"user@{OUT}@{OURS}",
     f"user@[{OUT}]",
@@ -81,5 +81,50 @@ async def test_every_form_from_every_sender(rooms: Rooms, catch_all: bool) -> No
 async def test_plain_recipients_of_ours_are_taken(rooms: Rooms) -> None:
     client = Client(rooms.connect("smtp"))
     await client.greet()
-    ours = (f"fred@{OURS}", f"FRED+tag=x@{OURS}", f"postmaster@{OURS}", f'"fred"@{OURS}', "postmaster")
+    routed = (f"@{OURS},@{OUT}:fred@{OURS}", f"@{OUT}:fred@{OURS}")  # the route is ignored: RFC 5321 §4.1.2
+    ours = (*routed, f"fred@{OURS}", f"FRED+tag=x@{OURS}", f"postmaster@{OURS}", f'"fred"@{OURS}', "postmaster")
     await client.envelope("stranger@outside.example", *ours)
+
+
+# --- addresses at the server itself --------------------------------------------------------------
+
+
+@pytest.fixture
+async def named(tmp_path: Path) -> AsyncIterator[Rooms]:
+    """Its host name is no mail domain; two addresses on its interfaces, and the connection's own end."""
+    async with some_rooms(
+        tmp_path, smtp=Options(host_name="Mail.Example.Org", errors=1_000_000), own_addresses=lambda: ["192.0.2.25", "2001:db8::25"]
+    ) as rooms:
+        yield rooms
+
+
+AT_THE_SERVER = (
+    "postmaster@[192.0.2.25]", "PostMaster@[192.0.2.25]", "fred@[192.0.2.25]", "fred+tag@[192.0.2.25]", "abuse@[IPv6:2001:db8::25]",
+    "mary@[IPv6:2001:0db8:0:0::25]", "fred@[IPv6:::ffff:192.0.2.25]", "postmaster@mail.example.org", "Postmaster@MAIL.example.ORG",
+    "abuse@mail.example.org", "postmaster@[198.51.100.1]",
+)  # fmt: skip
+NOT_AT_THE_SERVER = (
+    "fred@[192.0.2.26]", "postmaster@[192.0.2.26]", "postmaster@[IPv6:2001:db8::26]", "fred@mail.example.org", "nobody@[192.0.2.25]",
+    f"fred%{OUT}@[192.0.2.25]", f"{OUT}!fred@[192.0.2.25]", f'"fred@{OUT}"@[192.0.2.25]', f"postmaster%{OUT}@mail.example.org",
+    "postmaster@192.0.2.25", "postmaster@other.example", "postmaster@mail.example.org.other.example",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("catch_all", [False, True])
+async def test_the_server_knows_its_own_addresses(named: Rooms, catch_all: bool) -> None:
+    """RFC 1123 §5.2.17, RFC 5321 §4.5.1: postmaster and local users there; a catch-all catches nothing there."""
+    if catch_all:
+        await named.family.accounts.set_catch_all(OURS, "mary@example.org")
+    client = Client(named.connect("smtp"))
+    named.streams[0].local_host = "::ffff:198.51.100.1"
+    await client.greet()
+    await client.ask("MAIL FROM:<stranger@outside.example>")
+    for form in AT_THE_SERVER:
+        assert (await client.ask(f"RCPT TO:<{form}>")).code == 250, form
+    for form in NOT_AT_THE_SERVER:
+        assert (await client.ask(f"RCPT TO:<{form}>")).permanent, form
+    assert (await client.data(b"Subject: a\r\n\r\nb\r\n")).code == 250
+    for address in ("fred@example.org", "mary@example.org"):
+        opened = await named.store.open(named.person(address), "INBOX", read_only=True)
+        assert len(opened.uids) == 1
+        opened.close()

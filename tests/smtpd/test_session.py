@@ -399,6 +399,10 @@ CLAIMS = (
     ("refuse", STRANGER, "x@outside.example, MARY@EXAMPLE.org", "marked"),
     ("refuse", STRANGER, "x@outside.example", "plain"),
     ("refuse", "", "x@notexample.org", "plain"),
+    ("refuse", STRANGER, "Fred [fred @ example.org] <x@outside.example>", "marked"),
+    ("refuse", STRANGER, "=?utf-8?q?fred=40example.org?= <x@outside.example>", "marked"),
+    ("refuse", STRANGER, "x [y] <x@outside.example>, <mary@example.org", "marked"),
+    ("refuse", STRANGER, "x [y] <x@outside.example>", "plain"),
     ("mark", FRED, "x@outside.example", "marked"),
     ("mark", STRANGER, FRED, "marked"),
     ("mark", STRANGER, "x@outside.example", "plain"),
@@ -460,6 +464,30 @@ HEADERS = (
     ("refuse", "From: fred@example.org\r\nSender: boss@outside.example", "5.7.1"),
     ("refuse", "From: fred", "5.7.1"),
     ("refuse", "From: <fred@example.org", "5.7.1"),
+    # one plain name before one address is read, whatever marks the name holds
+    ("refuse", "From: Fred [Home] <fred@example.org>", "2.0.0"),
+    ("refuse", "From: fred@example.org <fred@example.org>", "2.0.0"),
+    ("refuse", "From: Fred @ Home <fred@example.org>", "2.0.0"),
+    ("refuse", "From: =?utf-8?q?Fr=C3=A9d=C3=A9ric?= [x]\r\n <fred@example.org>", "2.0.0"),
+    ("refuse", "From: \"fred@example.org\" <fred@example.org>", "2.0.0"),
+    ("refuse", "From: \"O'Fred @home\" <fred@example.org>", "2.0.0"),
+    # but every address a reader could find must be one's own
+    ("refuse", "From: mary@example.org <fred@example.org>", "5.7.1"),
+    ("refuse", "From: fred@example.org <mary@example.org>", "5.7.1"),
+    ("refuse", "From: \"mary@example.org\" <fred@example.org>", "5.7.1"),
+    ("refuse", "From: Fred (mary@example.org) <fred@example.org>", "5.7.1"),
+    ("refuse", "From: =?utf-8?q?mary=40example.org?= <fred@example.org>", "5.7.1"),
+    ("refuse", "From: \"mary\uff20example.org\" <fred@example.org>", "5.7.1"),
+    ("refuse", "From: mary @ example.org <fred@example.org>", "5.7.1"),
+    ("refuse", "From: \"'mary@example.org' via x\" <fred@example.org>", "5.7.1"),
+    ("refuse", "From: \"boss@outside.example\" <fred@example.org>", "5.7.1"),
+    # what only a lenient reader can read stays unreadable
+    ("refuse", "From: Fred [Home] <fred@example.org>, fred@example.org", "5.7.1"),
+    ("refuse", "From: Fred [x] <fred@example.org> <fred@example.org>", "5.7.1"),
+    ("refuse", "From: Fred [x] <fred@example.org> y", "5.7.1"),
+    ("refuse", "From: Fred \"[x\" [y] <fred@example.org>", "5.7.1"),
+    ("refuse", "From: fred@example.org; fred@example.org", "5.7.1"),
+    ("refuse", "Sender: Fred [Home] <mary@example.org>\r\nFrom: fred@example.org", "5.7.1"),
     ("accept", "From: Mary <mary@example.org>", "2.0.0"),
 )
 
@@ -470,7 +498,9 @@ async def test_who_may_be_from(tmp_path: Path, setting: str) -> None:
         await rooms.family.accounts.add_alias("all@example.org", FRED)
         client = await signed_in(rooms)
         kept = 0
-        for header, status in (row[1:] for row in HEADERS if row[0] == setting):
+        for place, (_, header, status) in enumerate(row for row in HEADERS if row[0] == setting):
+            if place and place % 12 == 0:
+                client = await signed_in(rooms)  # before the refusals end the session
             await client.envelope(FRED, MARY)
             assert (await client.data(header.encode() + b"\r\n\r\nx\r\n")).status == status, header
             kept += status == "2.0.0"

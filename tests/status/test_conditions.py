@@ -23,6 +23,15 @@ def publish(event: e.Event) -> Callable[[Board], None]:
     return lambda board: board.publish(event)
 
 
+def delayed(domain: str, cause: str, reason: str) -> Callable[[Board], None]:
+    def happen(board: Board) -> None:
+        board.publish(e.QueueState(1, 0, 0, 0, 1, 0.0, 300.0))
+        board.publish(e.LetterDelayed("M1", domain, 1, reason, 300.0, cause))
+        board.clock.forward(61.0)  # type: ignore[attr-defined]
+
+    return happen
+
+
 CASES: tuple[tuple[str, Callable[[Board], None], str], ...] = (
     ("storage-broken", publish(e.StorageTrouble("broken", "EIO")), "EIO"),
     ("storage-full", publish(e.StorageTrouble("full", "")), "put off"),
@@ -31,12 +40,23 @@ CASES: tuple[tuple[str, Callable[[Board], None], str], ...] = (
     ("certificate-over", publish(e.CertificateState(("x",), NOW - 5, "own")), "ended"),
     ("certificate-ending", publish(e.CertificateState(("x",), NOW + 5 * DAY_S, "own")), "5 days"),
     ("certificate-trouble", publish(e.CertificateTrouble("no such file")), "no such file"),
+    ("certificate-names", publish(e.ConditionFound("certificate-names", ("No other.example.",))), "other.example"),
+    ("authority-trouble", publish(e.ConditionFound("authority-trouble", ("It has ended.",))), "ended"),
+    ("authority-new", publish(e.ConditionFound("authority-new", ("It is new.",))), "new"),
     ("part-down", publish(e.PartCrashed("control", "KeyError", 3.0)), "control"),
     ("storage-low", publish(e.StorageState(GB, 32 * GB, 0)), "1.0 GB of 32.0 GB"),
     ("storage-wearing", publish(e.StorageState(20 * GB, 32 * GB, 0, worn_percent=90)), "90 %"),
     ("no-network", publish(e.BoxState("box", (), 1, None, 0)), "no address"),
     ("line-closed", publish(e.LineState("blocked", "none", "Port 25 is blocked and no relay is set.")), "Port 25 is blocked"),
     ("queue-stuck", publish(e.QueueState(3, 1, 0, 2, 3, 90_000.0, 60.0)), "2 letters need you"),
+    ("relay-down", delayed("@provider", "unreachable", "No connection."), "The relay provider takes no messages: No connection."),
+    ("relay-down", delayed("@provider", "sign_in", "535 no"), "The relay provider takes no messages: 535 no."),
+    ("dns-down", delayed("x.example", "dns", "Nobody answered."), "no answer for x.example: Nobody answered."),
+    ("queue-delayed", delayed("x.example", "not_now", "450 later."), "Messages to x.example wait: 450 later."),
+    ("queue-delayed", delayed("@provider", "not_now", "450 later."), "Messages for the relay provider wait: 450 later."),
+    ("queue-delayed", delayed(".", "not_now", "The mailbox is full."), "Messages for mailboxes here wait: The mailbox is full."),
+    ("mailbox-full", publish(e.ConditionFound("mailbox-full", ("The mailbox of a@b.example is nearly full.",))), "a@b.example"),
+    ("mailbox-full", publish(e.LetterRefused("smtp", "p", "", "a@b.example", "452 4.2.2 The mailbox is full")), "a@b.example was put off"),
     ("sending-limited", publish(e.SendingLimited("ada@home.example", True)), "ada@home.example"),
     ("guessing", guess, "40 wrong ones in ten minutes, from 3"),
     ("bodies-aside", publish(e.BodiesAside(3)), "3 message bodies are not in the database"),
@@ -96,6 +116,60 @@ def test_the_severity_is_the_worst() -> None:
     assert board.snapshot().severity == "warning"
     board.publish(e.StorageTrouble("broken", ""))
     assert board.snapshot().severity == "critical"
+
+
+def test_what_a_part_found_goes_when_it_says_so() -> None:
+    board, _clock = board_in_order()
+    board.publish(e.ConditionFound("authority-new", ("It is new.",)))
+    board.publish(e.ConditionFound("authority-new", ()))
+    assert not board.snapshot().conditions
+
+
+@pytest.mark.parametrize(("source", "helps"), [("house", "certificate renew"), ("own", "in place of the file")])
+def test_the_remedy_of_an_ending_certificate_is_one_that_can_help(source: str, helps: str) -> None:
+    for days in (-1, 5):
+        board, _clock = board_in_order()
+        board.publish(e.CertificateState(("x",), NOW + days * DAY_S, source))
+        (only,) = board.snapshot().conditions
+        assert helps in only.remedy
+
+
+def test_a_delay_is_told_after_a_minute_and_goes_with_the_message() -> None:
+    for ends in (
+        e.LetterSent("M1", "@provider", "mx", 1, 1, "TLSv1.3", 0.1),
+        e.LetterFailed("M1", "@provider", 1, "no"),
+        e.QueueState(0, 0, 0, 0, 0, 0.0, None),
+    ):
+        board, clock = board_in_order()
+        board.publish(e.QueueState(1, 0, 0, 0, 1, 0.0, 300.0))
+        board.publish(e.LetterDelayed("M1", "@provider", 1, "No connection.", 300.0, "unreachable"))
+        board.publish(e.LetterDelayed("M2", "x.example", 1, "450 later", 300.0, "not_now"))
+        assert [one.key for one in board.snapshot().conditions] == ["relay-down"]
+        clock.forward(300.0)
+        board.publish(e.LetterDelayed("M1", "@provider", 1, "No connection.", 600.0, "unreachable"))
+        board.publish(e.LetterDelayed("M2", "x.example", 1, "450 later", 600.0, "not_now"))
+        assert [one.key for one in board.snapshot().conditions] == ["relay-down", "queue-delayed"], "since the first attempt"
+        board.publish(e.LetterSent("M2", "x.example", "mx", 1, 1, "TLSv1.3", 0.1))
+        board.publish(ends)
+        assert not board.snapshot().conditions
+
+
+def test_a_delay_whose_message_took_another_route_is_forgotten() -> None:
+    board, clock = board_in_order()
+    delayed("@provider", "unreachable", "No connection.")(board)
+    clock.forward(3600.0)
+    assert not board.snapshot().conditions
+
+
+def test_many_destinations_are_counted() -> None:
+    board, clock = board_in_order()
+    for n in range(200):
+        board.publish(e.QueueState(n + 1, 0, 0, 0, n, 0.0, 300.0))
+        board.publish(e.LetterDelayed(f"M{n}", f"x{n}.example", 1, "Later.", 300.0, "not_now"))
+        board.publish(e.LetterDelayed(f"D{n}", f"d{n}.example", 1, "Silence.", 300.0, "dns"))
+    clock.forward(61.0)
+    sentences = [one.sentence for one in board.snapshot().conditions]
+    assert len(sentences) <= 6 and len(board.delays) <= 64, sentences
 
 
 def test_guessing_ends_by_itself() -> None:

@@ -109,6 +109,7 @@ def _smtp(rooms: Rooms, options: Any) -> Any:
         options=options or Options(host_name="mail.example.org"),
         ways=rooms.options.get("ways", NO_WAYS),
         sending=rooms.options.get("sending"),
+        own_addresses=rooms.options.get("own_addresses", lambda: ()),
     )
 
 

@@ -16,13 +16,15 @@ import trio
 from appliance.mail.errors import SetupError
 from appliance.network.x509 import Facts, parse_certificate
 from appliance.status.board import Board
-from appliance.status.events import CertificateTrouble, Event
+from appliance.status.events import CertificateTrouble, ConditionFound, Event
 from appliance.system.certificate_maker import make, make_server
 from appliance.system.certificates import (
     AUTHORITY,
     DAY_S,
+    FORMER,
     LOOK_S,
     SERVER,
+    UNTRUSTED,
     OwnCertificates,
     Wanted,
     box_addresses,
@@ -131,7 +133,8 @@ def test_dates(made: TestCertificates) -> None:
     server = parse_certificate(made.server.read_text())
     authority = parse_certificate(made.authority_pem)
     assert 396 * DAY_S < server.not_after_at - server.not_before_at < 397 * DAY_S
-    assert 3650 * DAY_S < authority.not_after_at - authority.not_before_at < 3660 * DAY_S
+    assert authority.not_before_at == BUILT_AT, "a clock that runs ahead makes no authority of the future"
+    assert 3650 * DAY_S < authority.not_after_at - server.not_before_at < 3660 * DAY_S
 
 
 def test_keys_are_private_and_nothing_half_written_stays(made: TestCertificates) -> None:
@@ -198,28 +201,62 @@ def authority_of(directory: Path) -> str:
     return parse_certificate(export(directory)).fingerprint
 
 
-def test_the_authority_stays_unless_it_cannot_vouch(tmp_path: Path) -> None:
+def names_of(directory: Path) -> tuple[str, ...]:
+    return parse_certificate((directory / SERVER).read_text()).names
+
+
+def test_the_authority_stays_whatever_is_wanted(tmp_path: Path) -> None:
     now = BUILT_AT + 100 * DAY_S
     make(tmp_path, WANT, now, trusted=True)
     first = authority_of(tmp_path)
     make(tmp_path, wanted("box", ["example.test"], ["10.1.1.1"]), now + 200 * DAY_S, trusted=True)
+    assert authority_of(tmp_path) == first and "10.1.1.1" in names_of(tmp_path)
+    make(tmp_path, WANT, BUILT_AT, trusted=False)  # the clock forgot
     assert authority_of(tmp_path) == first
-    assert "10.1.1.1" in parse_certificate((tmp_path / SERVER).read_text()).names
-    make(tmp_path, WANT, BUILT_AT, trusted=False)  # the clock forgot: devices need not trust anew
+    for domains in (["example.test", "other.test"], ["other.test"]):
+        make(tmp_path, wanted("box", domains, []), now, trusted=True)
+        assert authority_of(tmp_path) == first and "localhost" in names_of(tmp_path)
+        assert not any(name.endswith("other.test") for name in names_of(tmp_path))
+    make(tmp_path, wanted("other", ["sub.example.test"], []), now + 3500 * DAY_S, trusted=True)
     server = parse_certificate((tmp_path / SERVER).read_text())
-    assert authority_of(tmp_path) == first and server.not_before_at >= now
-    said = make(tmp_path, wanted("box", ["example.test", "other.test"], []), now, trusted=True)
-    second = authority_of(tmp_path)
-    assert second != first and "must trust it" in said
-    make(tmp_path, wanted("box", ["other.test"], []), now + 3500 * DAY_S, trusted=True)  # it would end before the server's
-    assert authority_of(tmp_path) != second
+    authority = parse_certificate(export(tmp_path))
+    assert authority.fingerprint == first and "mail.sub.example.test" in server.names
+    assert server.not_after_at == authority.not_after_at, "it ends with its authority at the latest"
+    with pytest.raises(ValueError, match="has ended"):
+        make(tmp_path, WANT, now + 3700 * DAY_S, trusted=True)
+    assert not (tmp_path / UNTRUSTED).exists()
 
 
-def test_a_damaged_authority_is_made_again(tmp_path: Path) -> None:
+def test_a_new_authority_is_made_when_it_is_asked_for(tmp_path: Path) -> None:
+    make(tmp_path, WANT, BUILT_AT, trusted=True)
+    first = authority_of(tmp_path)
+    said = make(tmp_path, wanted("box", ["other.test"], []), BUILT_AT, trusted=True, new_authority=True)
+    assert authority_of(tmp_path) != first and "must trust it" in said and "mail.other.test" in names_of(tmp_path)
+    assert parse_certificate((tmp_path / FORMER).read_text()).fingerprint == first and (tmp_path / UNTRUSTED).exists()
+    assert stat.S_IMODE((tmp_path / FORMER).stat().st_mode) == 0o600
+
+
+def test_a_damaged_authority_is_replaced_only_when_nothing_is_left_to_serve(tmp_path: Path) -> None:
     make(tmp_path, WANT, BUILT_AT, trusted=True)
     (tmp_path / AUTHORITY).write_text("rust")
+    server = (tmp_path / SERVER).read_bytes()
+    with pytest.raises(ValueError, match="cannot be read"):
+        make(tmp_path, WANT, BUILT_AT, trusted=True)
+    assert (tmp_path / SERVER).read_bytes() == server and (tmp_path / AUTHORITY).read_text() == "rust"
+    (tmp_path / SERVER).write_text("rust too")
     make(tmp_path, WANT, BUILT_AT, trusted=True)
-    assert authority_of(tmp_path)
+    assert authority_of(tmp_path) and (tmp_path / FORMER).read_text() == "rust" and (tmp_path / UNTRUSTED).exists()
+
+
+def test_a_clock_that_ran_ahead_costs_no_device_its_trust(tmp_path: Path) -> None:
+    ahead = BUILT_AT + 12 * 365 * DAY_S
+    make(tmp_path, WANT, ahead, trusted=True)
+    first = authority_of(tmp_path)
+    assert "begins in the future" in due(parse_certificate((tmp_path / SERVER).read_text()), WANT, BUILT_AT + DAY_S, True)
+    make(tmp_path, WANT, BUILT_AT, trusted=True)
+    server, authority = parse_certificate((tmp_path / SERVER).read_text()), parse_certificate(export(tmp_path))
+    assert authority.fingerprint == first
+    assert authority.not_before_at <= server.not_before_at <= BUILT_AT + DAY_S < server.not_after_at <= authority.not_after_at
 
 
 class Keeper:
@@ -246,6 +283,69 @@ async def test_the_child_makes_what_is_due_and_only_then(tmp_path: Path) -> None
     clock.forward(270 * DAY_S)
     assert await keeper.own.ensure() and "a third" in keeper.said[-1]
     assert await keeper.own.ensure(force=True)
+
+
+def found(events: list[Event]) -> dict[str, str]:
+    """The conditions that hold after the events."""
+    told = {one.key: " ".join(one.sentences) for one in events if isinstance(one, ConditionFound)}
+    return {key: words for key, words in told.items() if words}
+
+
+async def test_what_the_authority_cannot_vouch_for_is_a_condition_until_somebody_consents(tmp_path: Path) -> None:
+    keeper = Keeper(tmp_path, HandClock())
+    await keeper.own.ensure()
+    assert not found(keeper.events)
+    first = authority_of(tmp_path)
+    keeper.want = wanted("box", ["example.test", "other.test"], [])
+    await keeper.own.ensure()
+    await keeper.own.ensure(force=True)
+    assert authority_of(tmp_path) == first and keeper.own.left_out() == ("other.test", "mail.other.test")
+    assert "other.test, mail.other.test" in found(keeper.events)["certificate-names"]
+    told = len(keeper.events)
+    await keeper.own.ensure()
+    assert len(keeper.events) == told, "said once, not at every look"
+    await keeper.own.ensure(new_authority=True)
+    assert authority_of(tmp_path) != first and "mail.other.test" in names_of(tmp_path) and not keeper.own.left_out()
+    assert found(keeper.events).keys() == {"authority-new"}
+    keeper.own.exported()
+    assert not found(keeper.events)
+
+
+async def test_an_authority_that_cannot_sign_is_a_condition_and_stays(tmp_path: Path) -> None:
+    clock = HandClock()
+    keeper = Keeper(tmp_path, clock)
+    await keeper.own.ensure()
+    good = (tmp_path / AUTHORITY).read_text()
+    (tmp_path / AUTHORITY).write_text("rust")
+    clock.forward(300 * DAY_S)
+    assert not await keeper.own.ensure() and "cannot be read" in found(keeper.events)["authority-trouble"]
+    with pytest.raises(SetupError, match="cannot be read") as told:
+        await keeper.own.ensure(force=True)
+    assert "new-authority" in told.value.remedy
+    (tmp_path / AUTHORITY).write_text(good)
+    assert await keeper.own.ensure() and not found(keeper.events)
+    clock.forward(3250 * DAY_S)
+    assert await keeper.own.ensure() and "ends on" in found(keeper.events)["authority-trouble"]
+    clock.forward(100 * DAY_S)
+    assert not await keeper.own.ensure(), "no better one can be made until its authority ends"
+    clock.forward(100 * DAY_S)
+    assert not await keeper.own.ensure() and "has ended" in found(keeper.events)["authority-trouble"]
+
+
+async def test_a_step_of_the_clock_has_the_dates_looked_at(tmp_path: Path, autojump_clock: trio.abc.Clock) -> None:
+    clock = HandClock()
+    clock.forward(4000 * DAY_S)
+    keeper = Keeper(tmp_path, clock)
+    await keeper.own.ensure()
+    clock.forward(-4000 * DAY_S)
+    renewed = trio.Event()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(keeper.own.run, renewed.set)
+        keeper.own.look_again()
+        await renewed.wait()
+        assert "begins in the future" in keeper.said[-1]
+        nursery.cancel_scope.cancel()
+    assert parse_certificate(keeper.own.server.read_text()).not_before_at < clock.wall_s()
 
 
 async def test_a_child_that_fails_is_explained(tmp_path: Path) -> None:

@@ -2,14 +2,15 @@
 
 Strict where looseness moves mail to the wrong place (paths, parameters, line ends), loose where old programs
 slip and nothing depends on it: a space after the colon, a path without angle brackets, any word after EHLO.
-Source routes are refused: RFC 5321 appendix F.2 lets a server decline them and nobody but a relay hunter writes one.
+A source route (`<@a,@b:user@c>`) is read and ignored, as RFC 5321 §4.1.2 (A-d-l), §3.3 and appendix C ask: a server must
+accept the form and should ignore it. Only the mailbox behind the colon counts, so a route opens no way to other hosts.
 Linear in the line. Fails with MisuseError; its sentence may be shown to the client.
 """
 
 import re
 from dataclasses import dataclass
 
-from appliance.mail.address import Address, parse_address
+from appliance.mail.address import Address, parse_address, parse_domain
 from appliance.mail.errors import MisuseError
 
 _KEYWORD = re.compile(rb"[A-Za-z0-9][A-Za-z0-9-]*")
@@ -18,6 +19,8 @@ _DIGITS = re.compile(rb"[0-9]{1,20}")
 _GREETING_NAME = re.compile(rb"[\x21-\x7e\x80-\xff]{1,255}")
 _XTEXT = re.compile(rb"(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e]|\+[0-9A-F]{2})*")
 _XPAIR = re.compile(rb"\+([0-9A-F]{2})")
+_ROUTE = re.compile(rb"@(?:\[[^\[\]>]*\]|[^\[\]@,:<>\" ]+)(?:,@(?:\[[^\[\]>]*\]|[^\[\]@,:<>\" ]+))*:")
+_ROUTE_DOMAIN = re.compile(rb"@(\[[^\]]*\]|[^\[\]@,:]+)")
 VERB_OCTETS = 16
 PARAMETERS = 16
 """More than any client sends; a command line has room for a thousand."""
@@ -84,16 +87,30 @@ def _cut_path(argument: bytes, keyword: bytes) -> tuple[bytes, dict[bytes, bytes
         path, _, rest = rest.partition(b" ")
         if not path:
             raise MisuseError("there is no address")
-    if path[:1] == b"@":
-        raise MisuseError("source routes are not taken here, only the address itself")
-    return path, parse_parameters(rest)
+    return _without_route(path), parse_parameters(rest)
+
+
+def _without_route(path: bytes) -> bytes:
+    """The mailbox of a path, its source route left out (RFC 5321 §4.1.2: A-d-l)."""
+    if path[:1] != b"@":
+        return path
+    route = _ROUTE.match(path)
+    if route is None or route.end() == len(path):
+        raise MisuseError("the source route is malformed; the address alone is enough")
+    for domain in _ROUTE_DOMAIN.findall(route[0]):
+        try:
+            parse_domain(domain.decode())
+        except UnicodeDecodeError:
+            raise MisuseError("the address is not UTF-8") from None
+    return path[route.end() :]
 
 
 def _closing_bracket(rest: bytes) -> int:
     """Where the path ends; a quoted local part may hold a bracket."""
-    at = 1
-    if rest[1:2] == b'"':
-        at = 2
+    route = _ROUTE.match(rest, 1)
+    at = route.end() if route else 1
+    if rest[at : at + 1] == b'"':
+        at += 1
         while at < len(rest) and rest[at] != 0x22:
             at += 2 if rest[at] == 0x5C else 1
     end = rest.find(b">", at)

@@ -66,7 +66,7 @@ def test_senders(argument: bytes, address: str | None, parameters: dict[bytes, b
     "argument",
     [
         b"", b"FROM", b"FROM <a@b>", b"TO:<a@b>", b"FROM:", b"FROM:\x0b", b"FROM:<a@b", b"FROM:<a@b>x", b"FROM:<a@b>SIZE=1",
-        b"FROM:<@x:a@b>", b"FROM:<@x,@y:a@b>",
+        b"FROM:<@x>", b"FROM:<@x:>", b"FROM:<@x,y:a@b>",
         b"FROM:< a@b>", b"FROM:<a@b> SIZE=", b"FROM:<a@b> =1", b"FROM:<a@b> SIZE=1 size=2", b"FROM:<a@b> -X=1", b"FROM:<a@b> X=1=2",
         b"FROM:<a@b> X=\x0b",
         b'FROM:<"a@b>', b"FROM:<a@b.>", b"FROM:<pepe>", b"FROM:<a@xn--->", b"FROM:<<a@b>>",
@@ -83,9 +83,21 @@ def test_recipients() -> None:
     for argument in (b"TO:<postmaster>", b"to:<PostMaster>", b"TO: Postmaster"):
         path = parse_forward_path(argument)
         assert path.postmaster and path.address is None
-    for argument in (b"TO:<>", b"FROM:<a@b>", b"TO:<@a.example:ada@home.example>", b"TO:"):
+    for argument in (b"TO:<>", b"FROM:<a@b>", b"TO:<@a.example>", b"TO:<@a.example:>", b"TO:<@a..b:a@b.example>",
+                     b"TO:<@:a@b.example>", b"TO:<@a.example,b.example:a@b.example>", b"TO:<@a.example a@b.example>", b"TO:"):  # fmt: skip
         with pytest.raises(MisuseError):
             parse_forward_path(argument)
+
+
+@pytest.mark.parametrize("route", [b"@a", b"@a.example", b"@a.example,@b.example", b"@[192.0.2.1]", b"@[IPv6:2001:db8::1],@b.example"])
+@pytest.mark.parametrize(
+    ("mailbox", "local"), [(b"ada@home.example", "ada"), (b'"a>d:a"@home.example', "a>d:a"), (b'"@x:ada"@home.example', "@x:ada")]
+)
+def test_source_routes_are_ignored(route: bytes, mailbox: bytes, local: str) -> None:
+    """RFC 5321 §4.1.2, A-d-l: must be accepted, should be ignored."""
+    wanted = Address(local, "home.example")
+    assert parse_forward_path(b"TO:<" + route + b":" + mailbox + b"> NOTIFY=NEVER").address == wanted
+    assert parse_reverse_path(b"FROM:<" + route + b":" + mailbox + b">").address == wanted
 
 
 @pytest.mark.parametrize(

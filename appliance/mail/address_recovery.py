@@ -1,0 +1,173 @@
+"""Address lists that break the grammar, read for display and SEARCH: no address is lost for a mistake beside it (RFC 5322 §3.4, §4.4).
+
+Promise: reading never gives up. An entry that follows the grammar is read by the grammar (`addresses`); of any other, what stands in
+angle brackets is the address and what stands before them the display name; without brackets every word with an "@" inside is an
+address. After a broken entry reading goes on at the next comma, semicolon or bracket. A quotation mark, parenthesis or bracket that is
+never closed is an ordinary character.
+Not for rights: a display name may look like an address, so whoever decides by addresses must use the strict reader.
+Linear: octets that the grammar read in vain are not read by it again, every pattern stops at the next mark of its kind.
+"""
+
+import re
+
+from .addresses import GROUP_END, MISSING_DOMAIN, MISSING_MAILBOX, ListedAddress, is_complete, parse_mailbox
+from .lexical import Reader
+
+_MARK = re.compile(rb'["(<,;]')
+_QUOTED = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
+_PAIR = re.compile(rb"\\(.)", re.DOTALL)
+_COMMENT = re.compile(rb"\([^()<>]*\)")
+_ANGLE = re.compile(rb"<([^<>]*)>")
+_SEPARATORS = re.compile(rb"[, \t\r\n]*")
+_TAIL = re.compile(rb"[^,;<@]*")
+_WORD = re.compile(rb'[^ \t\r\n<>()\[\]\\,;"]+')
+_WORD_STARTS_AFTER = frozenset(b" \t\r\n,;:<>()[].")
+_WORD_ENDS_BEFORE = frozenset(b" \t\r\n,;:<>()[].@")
+
+
+def recover_address_list(value: bytes) -> list[ListedAddress]:
+    """The entries of any value, groups flattened; never raises."""
+    return _Recovery(value).run()
+
+
+class _Recovery:
+    __slots__ = ("_data", "_doubtful", "_end", "_found", "_in_group", "_pos", "_quotes_close", "_strict_from")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._end = len(data)
+        self._pos = 0
+        self._found: list[ListedAddress] = []
+        self._in_group = False
+        self._strict_from = 0  # before this the grammar has read in vain
+        self._doubtful: ListedAddress | None = None  # the entry at hand as far as the grammar could read it
+        self._quotes_close = True
+
+    def run(self) -> list[ListedAddress]:
+        while True:
+            self._pos = _SEPARATORS.match(self._data, self._pos).end()  # type: ignore[union-attr]
+            if self._pos >= self._end:
+                break
+            if self._data[self._pos] == 59:
+                self._pos += 1
+                self._end_group()
+            elif not self._by_grammar():
+                self._by_marks()
+        self._end_group()
+        return self._found
+
+    def _end_group(self) -> None:
+        if self._in_group:
+            self._in_group = False
+            self._found.append(GROUP_END)
+
+    def _by_grammar(self) -> bool:
+        """Take the start of a group, or one entry that follows the grammar up to a separator."""
+        self._doubtful = None
+        if self._pos < self._strict_from:
+            return False
+        reader = Reader(self._data)
+        reader.pos = self._pos
+        words: list[bytes] = []
+        if reader.skip() and reader.phrase(words) and reader.next() == 58 and not self._in_group and any(words):
+            self._found.append(ListedAddress(None, None, b"".join(words), None))
+            self._in_group = True
+            self._pos = reader.pos + 1
+            return True
+        furthest = reader.pos
+        reader.pos = self._pos
+        entry = parse_mailbox(reader) if reader.skip() and reader.pos < self._end else None
+        if entry is not None and reader.next() in (-1, 44, 59):
+            written = self._data[self._pos : reader.pos]
+            if is_complete(entry) or not (b"@" in written or b"<" in written):
+                self._found.append(entry)
+                self._pos = reader.pos
+                return True
+            self._doubtful = entry
+        self._strict_from = max(furthest, reader.pos)
+        return False
+
+    def _by_marks(self) -> None:
+        """Take what stands up to the next `<...>` or separator."""
+        data, start = self._data, self._pos
+        text: list[bytes] = []
+        plain = at = start
+        while mark := _MARK.search(data, at):
+            at = mark.start()
+            octet = data[at]
+            if octet in b",;":
+                break
+            found = self._quoted(at) if octet == 34 else (_COMMENT if octet == 40 else _ANGLE).match(data, at)
+            if found is None:
+                at += 1
+                continue
+            text.append(data[plain:at])
+            at = plain = found.end()
+            if octet == 34:
+                text.append(_PAIR.sub(rb"\1", found[1]))
+            elif octet == 60:
+                self._angle(b" ".join(b"".join(text).split()).strip(b'"<> '), found)
+                self._pos = _TAIL.match(data, at).end() if self._ends_behind(at) else at  # type: ignore[union-attr]
+                return
+        else:
+            at = self._end
+        self._pos = at
+        text.append(data[plain:at])
+        self._words(b"".join(text))
+
+    def _ends_behind(self, at: int) -> bool:
+        """Does nothing that may be another address follow before the next separator?"""
+        tail = _TAIL.match(self._data, at).end()  # type: ignore[union-attr]
+        return tail >= self._end or self._data[tail] in b",;"
+
+    def _quoted(self, at: int) -> re.Match[bytes] | None:
+        """The quoted string at `at`; None where the mark only looks like the start of one."""
+        if not self._quotes_close or (at and self._data[at - 1] not in _WORD_STARTS_AFTER):
+            return None
+        found = _QUOTED.match(self._data, at)
+        if found is None:
+            self._quotes_close = False
+        elif found.end() < self._end and self._data[found.end()] not in _WORD_ENDS_BEFORE:
+            return None
+        return found
+
+    def _angle(self, name: bytes, found: re.Match[bytes]) -> None:
+        """`<...>` behind a name: one address by the grammar, else every one that a comma parts."""
+        reader = Reader(found[0])
+        entry = parse_mailbox(reader)
+        if is_complete(entry) and reader.pos >= reader.end:
+            self._found.append(entry._replace(name=name or None))
+            return
+        listed = [self._crude(part) for part in found[1].replace(b";", b",").split(b",") if part.strip()]
+        if not listed:
+            listed = [self._doubtful or ListedAddress(None, None, MISSING_MAILBOX, MISSING_DOMAIN)]
+        self._found.append(listed[0]._replace(name=name or None))
+        self._found += listed[1:]
+
+    @staticmethod
+    def _crude(inside: bytes) -> ListedAddress:
+        """The last "@" parts mailbox and domain, whatever they hold."""
+        if b"@" not in inside:
+            return ListedAddress(None, None, b" ".join(inside.split()), MISSING_DOMAIN)
+        inside = b"".join(inside.split()).strip(b"'\"")
+        if inside[:7].lower() == b"mailto:":
+            inside = inside[7:]
+        mailbox, _, domain = inside.rpartition(b"@")
+        return ListedAddress(None, None, mailbox or MISSING_MAILBOX, domain or MISSING_DOMAIN)
+
+    def _words(self, text: bytes) -> None:
+        """An entry without brackets: every word with an "@" inside is an address, the words before it are its name."""
+        name: list[bytes] = []
+        some = False
+        for word in _WORD.findall(text):
+            bare = word[7:] if word[:7].lower() == b"mailto:" else word
+            mailbox, _, domain = bare.strip(b"':").rpartition(b"@")
+            if mailbox and domain:
+                self._found.append(ListedAddress(b" ".join(name).strip(b'"<> ') or None, None, mailbox, domain))
+                name.clear()
+                some = True
+            else:
+                name.append(word)
+        if name and not some:
+            nobody = ListedAddress(b" ".join(text.split()).strip(b'"<> ') or None, None, MISSING_MAILBOX, MISSING_DOMAIN)
+            self._found.append(self._doubtful or nobody)

@@ -1,0 +1,58 @@
+"""Addresses at the server itself rather than at one of its domains: `user@[its IP address]` and `postmaster@its.host.name`.
+
+RFC 1123 §5.2.17 and RFC 5321 §2.3.5, §4.1.3: a server recognises a domain literal for any of its own IP addresses. Every
+local user can be reached so, never a catch-all. RFC 5321 §4.5.1: postmaster is reached at every name the server has; at the
+host name nobody else is, since the host name is not a mail domain unless it is set up as one.
+Own addresses are those of the interfaces and the one this connection came in on; a public address in front of NAT is
+unknown here.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING
+
+from appliance.mail.address import Address, parse_domain
+from appliance.mail.errors import MisuseError
+
+if TYPE_CHECKING:
+    from appliance.accounts.directory import Directory, Resolution
+
+IPV6_TAG = "ipv6:"
+
+
+def no_addresses() -> Iterable[str]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class OwnNames:
+    """`host_name` as in the greeting; `addresses` gives those of the interfaces as of now."""
+
+    host_name: str
+    addresses: Callable[[], Iterable[str]] = no_addresses
+
+    def resolve(self, directory: "Directory", address: Address, local_host: str) -> "Resolution | None":
+        """Where an address at the server itself leads; None when it is at another place. `local_host`: the connection's own end."""
+        if address.domain.startswith("["):
+            literal = _plain(address.domain[1:-1].removeprefix(IPV6_TAG))
+            if literal is None or (literal != _plain(local_host) and literal not in map(_plain, self.addresses())):
+                return None
+            return directory.resolve_here(address.local)
+        try:
+            own = parse_domain(self.host_name)
+        except MisuseError:
+            return None
+        return directory.resolve_house_name(address.local) if address.domain == own else None
+
+
+NO_NAMES = OwnNames("")
+
+
+def _plain(text: str) -> IPv4Address | IPv6Address | None:
+    """An address in the one form it is compared in; an IPv4-mapped one is IPv4."""
+    try:
+        found = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found

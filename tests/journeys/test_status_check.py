@@ -1,0 +1,107 @@
+"""`pillarbox status --check` and what it tells of mail that cannot go on, with real sockets."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.house import House, free_ports, new_data, pillarbox
+from tests.support.neighbours import Neighbours
+from tests.support.wire import Smtp
+
+RELAY = """
+[[relay]]
+name = "provider"
+host = "127.0.1.1"
+port = {port}
+security = "none"
+"""
+
+
+def check(data: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    return pillarbox("status", "--check", *words, data=data, check=False)
+
+
+def keys(data: Path) -> set[str]:
+    return {one["key"] for one in json.loads(check(data, "--json").stdout)["conditions"]}
+
+
+def test_exit_statuses(tmp_path: Path) -> None:
+    data = new_data(tmp_path / "data")
+    assert pillarbox("status", data=data, check=False).returncode == 3
+    asleep = check(data)
+    assert asleep.returncode == 3 and "not running" in asleep.stdout
+    for nowhere in (check(tmp_path / "nowhere"), pillarbox("status", data=tmp_path / "nowhere", check=False)):
+        assert nowhere.returncode == 3 and "no house at" in nowhere.stderr
+    assert not (tmp_path / "nowhere").exists()
+    with House(data):
+        well = check(data)
+        assert (well.returncode, well.stdout) == (0, "All is well.\n"), well
+        assert pillarbox("status", data=data).returncode == 0
+        pillarbox("domain", "add", "other.example", data=data)
+        warned = check(data)
+        while not warned.returncode:  # the certificates are looked at in a moment
+            warned = check(data)
+        assert warned.returncode == 1 and warned.stdout.startswith("WARNING: ") and "other.example" in warned.stdout
+        assert pillarbox("status", data=data).returncode == 0, "plain status tells that it was answered"
+
+
+def test_a_critical_condition_is_two(tmp_path: Path) -> None:
+    data = new_data(tmp_path / "data")
+    own = tmp_path / "own.pem"
+    from tests.support.certificates import make_certificates
+
+    make_certificates(tmp_path / "made", not_before_at=1_700_000_000)  # it ended long ago
+    own.write_text((tmp_path / "made" / "server.pem").read_text())
+    with House(data, "--certificate", str(own), "--key", str(own), protocols=("imaps",)):
+        done = check(data)
+        assert done.returncode == 2 and done.stdout.startswith("CRITICAL: The certificate has ended"), done
+        assert "in place of the file" in done.stdout and pillarbox("status", data=data).returncode == 0
+
+
+def test_a_relay_that_cannot_be_reached_is_told_at_once(tmp_path: Path) -> None:
+    with Neighbours(tmp_path, more='direct = "never"') as world:
+        world.write_settings(after=RELAY.format(port=free_ports(1)[0]))
+        with world.house:
+            world.send("bob@far.example")
+            world.until(lambda: "relay-down" in keys(world.data))
+            assert check(world.data).returncode == 1 and "The relay provider takes no messages" in check(world.data).stdout
+
+
+def test_a_name_service_that_is_dead_is_told_at_once(tmp_path: Path) -> None:
+    with Neighbours(tmp_path) as world:
+        dead = free_ports(1)[0]
+        world.settings.write_text(world.settings.read_text().replace(f"#{world.names.port}", f"#{dead}"))
+        with world.house:
+            world.send("bob@far.example")
+            world.until(lambda: "dns-down" in keys(world.data))
+            assert "The name service gives no answer for far.example" in check(world.data).stdout
+
+
+def test_a_full_mailbox_is_told(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    pillarbox("person", "add", "ada@home.example", "--quota-mb", "1", data=data, password="long-Password-1")
+    pillarbox("person", "add", "ben@home.example", data=data, password="long-Password-1")
+    with House(data, protocols=("smtp",)) as house, Smtp(house.ports["smtp"]) as smtp:
+        smtp.ask(b"EHLO client.example")
+        replies = [send(smtp, b"x" * 70 + b"\r\n", 4000) for _ in range(5)]
+        assert replies[0].startswith(b"250") and b"4.2.2" in replies[-1], replies
+        assert "mailbox-full" in keys(data) and "ada@home.example" in check(data).stdout
+        assert check(data).returncode == 1 and "ben@" not in check(data).stdout
+
+
+def send(smtp: Smtp, line: bytes, count: int) -> bytes:
+    """One message to Ada; the last reply."""
+    for command in (b"MAIL FROM:<x@far.example>", b"RCPT TO:<ada@home.example>", b"DATA"):
+        reply = smtp.ask(command)
+        if reply[:1] not in b"23":
+            smtp.ask(b"RSET")
+            return reply
+    smtp.send(b"Subject: much\r\n\r\n" + line * count + b".\r\n")
+    return smtp.reply()
+
+
+@pytest.mark.parametrize("word", ["0", "1", "2", "3"])
+def test_the_help_names_the_statuses(word: str) -> None:
+    assert word in pillarbox("status", "--help").stdout.split("--check", 1)[1]
