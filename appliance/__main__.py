@@ -10,20 +10,34 @@ if __name__ == "__main__" and not sys.flags.safe_path:
     del sys.path[0]
 
 import os
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # `typing` and the others below take a tenth of a second, in which Ctrl-C would be a traceback
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from typing import Any
+
     from appliance.system.settings import Settings
 
+INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells have it."""
 PRIVATE = 0o077
 """The umask of the server, every command and their child processes: mail, keys and exports are the owner's alone."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status."""
+def main(arguments: "Sequence[str] | None" = None) -> int:
+    """Run one command; the exit status. Ctrl-C ends it without a word wherever it is, while modules are loaded too."""
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BaseExceptionGroup as group:  # a nursery's wrapping
+        if group.split(KeyboardInterrupt)[1] is not None:
+            raise
+        return INTERRUPTED
+
+
+def _run(arguments: "Sequence[str] | None") -> int:
     os.umask(PRIVATE)
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] in (["serve"], ["run"]):
@@ -37,13 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return command(words, version=version("pillarbox"), offline=_offline)
 
 
-def _offline(data: Path) -> Any:
+def _offline(data: "Path") -> "Any":
     from appliance.app import offline
 
     return offline(data)
 
 
-def _serve(words: Any) -> int:
+def _serve(words: "Any") -> int:
     """Settings from the words of `serve` or `run`, then the house."""
     from appliance.mail.errors import SetupError
     from appliance.serving import become_the_house
@@ -55,7 +69,10 @@ def _serve(words: Any) -> int:
         return 2
 
 
-def settings_of(words: Any) -> "Settings":
+def settings_of(words: "Any") -> "Settings":
+    from dataclasses import replace
+    from pathlib import Path
+
     from appliance.mail.errors import SetupError
     from appliance.system.settings import PROTOCOLS, ListenSettings, Settings
     from appliance.system.settings_file import parse_listen, read

@@ -7,6 +7,7 @@ on CPython 3.11: 28 MB become 25 after the start, 43 become 35 with two hundred 
 
 import marshal
 import os
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,9 @@ ALLOCATOR = (
 SAFE_PATH = {"PYTHONSAFEPATH": "1"}
 """Nothing is imported from the current folder, which may be anybody's: not by this process, its children or its successor."""
 
+INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells have it."""
+
 LEAN = "lean-code"
 """A directory of the private environment; `make setup` fills it."""
 
@@ -42,9 +46,11 @@ def become_the_house(data: Path, settings: "Settings", *, welcome: bool) -> int:
     environment = {**dict(ALLOCATOR), **os.environ, **SAFE_PATH, **({"PYTHONPYCACHEPREFIX": lean} if lean else {})}
     options = ["-OO"] if lean else []
     sys.stdout.flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the fresh process can answer it without a traceback
     try:
         os.execve(sys.executable, [sys.executable, *options, "-P", "-m", "appliance.serving", str(out)], environment)  # noqa: S606
     except OSError:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         os.close(out)
         return _serve(words)
 
@@ -114,10 +120,17 @@ def main(arguments: list[str]) -> int:
     with os.fdopen(int(arguments[0]), "rb") as given:
         words = marshal.loads(given.read())  # noqa: S302 - our own words, from the process we were a moment ago
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         return _serve(words)
     except SetupError as error:
         print(f"pillarbox: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # before the supervisor hears signals
+        return INTERRUPTED
+    except BaseExceptionGroup as group:  # the nursery's wrapping
+        if group.split(KeyboardInterrupt)[1] is not None:
+            raise
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -62,8 +62,6 @@ def main(arguments: list[str], *, version: str, offline: Offline) -> int:
     except HouseError as error:
         print(f"pillarbox: {error}", file=sys.stderr)
         return NOT_RUNNING if checking else 1
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1

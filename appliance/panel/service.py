@@ -150,13 +150,14 @@ async def simulated(
     *,
     clock: "HouseClock",
     say: "Say",
+    asks_before_closing: bool = False,
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Lamps and button in this terminal, on mock pins; until cancelled."""
+    """Lamps and button in this terminal, on mock pins; until cancelled. `asks_before_closing`: somebody else runs the server."""
     from .lights import Options
     from .simulate import run
 
-    await run(board, actions, Options(), clock=clock, say=say, task_status=task_status)
+    await run(board, actions, Options(), clock=clock, say=say, asks_before_closing=asks_before_closing, task_status=task_status)
 
 
 async def simulate_beside(controls: "Asked", clock: "HouseClock", say: "Say") -> None:
@@ -172,7 +173,7 @@ async def simulate_beside(controls: "Asked", clock: "HouseClock", say: "Say") ->
 
     actions = actions_of(lambda: controls.ask(FlushQueue()), lambda: controls.ask(ShutDown()), password)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(partial(simulated, board, actions, clock=clock, say=say))
+        nursery.start_soon(partial(simulated, board, actions, clock=clock, say=say, asks_before_closing=True))
         said = 0
         while True:
             with suppress(Exception):  # the guard of a program that only watches: a house that is gone is the lamps' to say

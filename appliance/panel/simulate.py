@@ -1,10 +1,12 @@
 """Lamps and the button for people without hardware: gpiozero's mock pins underneath, a line of the terminal on top.
 
-The line keeps the last row to itself while the log scrolls above it (a scroll region, as every VT100 has). The code
-paths are those of real pins: `fitting` opens the lamps, `lights` plays them, `button` hears the keys through a pin.
+The line keeps the last row (or rows, on a narrow terminal) to itself while the log scrolls above it (a scroll region, as every
+VT100 has). The code paths are those of real pins: `fitting` opens the lamps, `lights` plays them, `button` hears the keys through a
+pin.
 
-Keys: b presses the button, h holds it for three seconds. Where the output is no terminal, or is too small, a line is
-written each time the lamps change their meaning; where the input is none, there is no button.
+Keys: b presses the button, h holds it for three seconds, which closes the server. Beside a server that somebody else runs, h asks
+first, and only y holds the button. Where the output is no terminal, or is too small, a line is written each time the lamps change
+their meaning; where the input is none, there is no button.
 
 How it fails: a terminal that is gone ends the drawing, nothing else. Terminal and scroll region are put back at the
 end, also when cancelled.
@@ -12,7 +14,6 @@ end, also when cancelled.
 
 import os
 import select
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
@@ -36,19 +37,34 @@ PRESS_S = 0.2
 BRIGHTNESS = " .:oO@"
 """A lamp from dark to lit, in signs that every terminal has."""
 LEAST_ROWS = 5
+KEYS = "b press, h hold"
+SURE = "close the server? y/n"
+LONGEST_MEANING = 11
+"""Characters of the longest word a lamp is said to mean."""
 
 
 class HouseClock(Clock, ButtonClock, Protocol):
     """Both of what lamps and button ask of the clock."""
 
 
-def render(levels: Sequence[tuple[str, float, str]]) -> str:
-    """One line for (what it is for, light 0 to 1, meaning) of each lamp."""
+def render(levels: Sequence[tuple[str, float, str]]) -> list[str]:
+    """A few words for (what it is for, light 0 to 1, meaning) of each lamp."""
     lamps = []
     for name, light, meaning in levels:
         sign = BRIGHTNESS[min(len(BRIGHTNESS) - 1, round(max(light, 0.0) ** (1 / 2.2) * (len(BRIGHTNESS) - 1)))]
         lamps.append(f"({sign}) {name}: {meaning or 'dark'}")
-    return "  ".join(lamps)
+    return lamps
+
+
+def in_rows(words: Sequence[str], columns: int) -> list[str]:
+    """The words two spaces apart, in as few rows of `columns` characters as hold them whole."""
+    rows: list[str] = []
+    for word in words:
+        if rows and len(rows[-1]) + 2 + len(word) <= columns:
+            rows[-1] += f"  {word}"
+        else:
+            rows.append(word[:columns])
+    return rows
 
 
 async def run(
@@ -59,6 +75,7 @@ async def run(
     clock: HouseClock,
     say: Callable[[str], None],
     lamps: Sequence[str] = (),
+    asks_before_closing: bool = False,
     fd_in: int = 0,
     fd_out: int = 2,
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
@@ -81,7 +98,7 @@ async def run(
         lights.show()
         await actions.try_now()
 
-    def line() -> str:
+    def line() -> list[str]:
         shown = dict(lights.shown())
         pins = {wish.name: [factory.pin(_number(pin)) for pin in wish.pins] for wish in wishes}
         return render([(labels[each.name], max(float(pin.state) for pin in pins[each.name]), shown.get(each.name, "")) for each in fitted])
@@ -89,21 +106,30 @@ async def run(
     from .gpio import PinButton
 
     port = PinButton(BUTTON_PIN, factory=factory)
-    with _screen(fd_out) as draw:
+    widest = [f"(@) {name}: {'x' * LONGEST_MEANING}" for name in labels.values()]
+    keys = [KEYS] if os.isatty(fd_in) else []
+    question = SURE if asks_before_closing else ""
+
+    def asked(open_question: bool) -> None:
+        if keys:
+            keys[0] = SURE if open_question else KEYS
+        moved[0].set()
+
+    with _screen(fd_out, [*widest, *(max(word, question, key=len) for word in keys)]) as draw:
         async with trio.open_nursery() as nursery:
             await nursery.start(lights.run)
             await nursery.start(lambda task_status: _hear(port, actions, try_now, clock, say, task_status))
             if os.isatty(fd_in):
-                nursery.start_soon(_keys, fd_in, factory.pin(BUTTON_PIN))
+                nursery.start_soon(_keys, fd_in, factory.pin(BUTTON_PIN), asked if asks_before_closing else None)
             task_status.started()
             told: tuple[Any, ...] = ()
             while True:
                 with suppress(OSError):
                     if draw is not None:
-                        draw(line())
+                        draw([*line(), *keys])
                     elif lights.shown() != told and _ready(fd_out):
                         told = lights.shown()
-                        os.write(fd_out, (line() + "\n").encode())
+                        os.write(fd_out, ("  ".join(line()) + "\n").encode())
                 await moved[0].wait()
                 moved[0] = trio.Event()
 
@@ -132,12 +158,13 @@ async def _hear(port: Any, actions: Actions, try_now: Any, clock: ButtonClock, s
     await hear(port, whole, clock=clock, say=say, task_status=task_status)
 
 
-async def _keys(fd: int, pin: Any) -> None:
-    """The keys of the terminal move the button's pin."""
+async def _keys(fd: int, pin: Any, asked: Callable[[bool], None] | None) -> None:
+    """The keys of the terminal move the button's pin; with `asked` h does so only after y, and `asked` is told of the question."""
     import termios
     import tty
 
     former = termios.tcgetattr(fd)
+    open_question = False
     try:
         tty.setcbreak(fd)
         while True:
@@ -146,6 +173,10 @@ async def _keys(fd: int, pin: Any) -> None:
             if not keys:
                 return
             for key in keys.decode("ascii", "ignore"):
+                if asked is not None and (open_question or key == "h"):
+                    key = "h" if open_question and key in "yY" else "?"
+                    open_question = key == "?" and not open_question
+                    asked(open_question)
                 if key in "bh":
                     pin.drive_low()
                     await trio.sleep(PRESS_S if key == "b" else HOLD_S + PRESS_S)
@@ -157,29 +188,35 @@ async def _keys(fd: int, pin: Any) -> None:
 
 
 @contextmanager
-def _screen(fd: int) -> Iterator[Callable[[str], None] | None]:
-    """The last row for the lamps; None when `fd` is no terminal, or one of a few rows."""
+def _screen(fd: int, widest: Sequence[str]) -> Iterator[Callable[[Sequence[str]], None] | None]:
+    """The last row for the lamps, or as many as `widest` takes; None when `fd` is no terminal, or one of a few rows."""
     if not os.isatty(fd) or os.get_terminal_size(fd).lines < LEAST_ROWS:
         yield None
         return
-    rows = 0
+    size = (0, 0)
 
-    def draw(line: str) -> None:
-        nonlocal rows
-        columns, now = os.get_terminal_size(fd)
-        fence = f"\n\x1b7\x1b[1;{now - 1}r\x1b8\x1b[A" if now != rows else ""  # at first, and when the window changed
-        keys = "   b press, h hold" if sys.stdin.isatty() else ""
+    def draw(words: Sequence[str]) -> None:
+        nonlocal size
+        columns, last = now = os.get_terminal_size(fd)
+        tall = min(len(in_rows(widest, columns - 1)), last - LEAST_ROWS + 1)
+        up = "\x1b[A" * tall
+        fence = f"{chr(10) * tall}\x1b7\x1b[1;{last - tall}r\x1b8{up}" if now != size else ""  # at first, and when the window changed
         if not _ready(fd):
             return  # the next change draws again
-        rows = now
-        os.write(fd, f"{fence}\x1b7\x1b[{now};1H\x1b[2K{(line + keys)[: columns - 1]}\x1b8".encode())
+        size = now
+        shown = in_rows(words, columns - 1)[:tall]
+        shown = [""] * (tall - len(shown)) + shown
+        rows = "".join(f"\x1b[{last - tall + 1 + at};1H\x1b[2K{row}" for at, row in enumerate(shown))
+        os.write(fd, f"{fence}\x1b7{rows}\x1b8".encode())
 
     try:
         yield draw
     finally:
         with suppress(OSError):
             if _ready(fd):
-                os.write(fd, b"\x1b7\x1b[r\x1b[999;1H\x1b[2K\x1b8")
+                tall = len(in_rows(widest, max(1, size[0] - 1)))
+                rows = "".join(f"\x1b[{max(1, size[1] - at)};1H\x1b[2K" for at in range(tall))
+                os.write(fd, f"\x1b7\x1b[r{rows}\x1b8".encode())
 
 
 def _ready(fd: int) -> bool:

@@ -24,14 +24,20 @@ def test_beside_a_running_house(tmux: Tmux, tmp_path: Path) -> None:
         stty = f"stty -a > {tmp_path}"
         tmux.start(f"trap : INT; {stty}/before; {COMMAND} panel --simulate --data {house.data}; {stty}/after; echo left; sleep 100")
         row = tmux.shows("mail: ready").splitlines()[29]
-        assert row.endswith("trouble: dark  (@) mail: ready   b press, h hold"), row
+        assert row.endswith("trouble: dark  (@) mail: ready  b press, h hold"), row
         deliver(house.ports["smtp"])
         tmux.shows("mail: arrived")
         tmux.shows("letter accepted protocol=smtp")  # the log scrolls above
         assert "mail: " in tmux.screen().splitlines()[29]
         tmux.shows("mail: ready")
         tmux.keys("b")  # tries the queue, and shows the state once more
-        tmux.keys("h")  # three seconds: the house closes
+        tmux.keys("h")
+        tmux.shows("close the server? y/n")
+        tmux.keys("n")
+        tmux.shows("b press, h hold")
+        tmux.keys("h")
+        tmux.shows("close the server? y/n")
+        tmux.keys("y")  # three seconds: the house closes
         assert "mail: dark" in tmux.shows("trouble: broken")  # the house that was watched is gone
         assert house.process and house.process.wait(20) == 0
         house.start()

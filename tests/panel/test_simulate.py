@@ -13,7 +13,7 @@ import trio
 
 from appliance.panel.button import Actions
 from appliance.panel.lights import Options
-from appliance.panel.simulate import render, run
+from appliance.panel.simulate import KEYS, SURE, in_rows, render, run
 from appliance.status.board import Board
 from appliance.status.events import HouseState, StorageTrouble
 from appliance.system.clock import RealClock
@@ -24,13 +24,18 @@ class House:
         self.board = Board(RealClock())
         self.board.publish(HouseState("ready"))
         self.tried = trio.Event()
+        self.closed, self.closings = trio.Event(), 0
         self.said: list[str] = []
 
     async def act(self) -> None:
         self.tried.set()
 
+    async def close(self) -> None:
+        self.closings += 1
+        self.closed.set()
+
     def part(self, fd_in: int, fd_out: int) -> Any:
-        actions = Actions(self.act, self.act, self.act)
+        actions = Actions(self.act, self.close, self.act)
         return partial(
             run, self.board, actions, Options(), clock=RealClock(), say=self.said.append, fd_in=fd_in, fd_out=fd_out,  # type: ignore[arg-type]
             lamps=("led:4 house,ready", "pwm:5 trouble"),
@@ -115,10 +120,56 @@ async def test_a_terminal_that_is_stopped_holds_up_nothing(terminal: tuple[int, 
 @pytest.mark.parametrize(
     ("levels", "line"),
     [
-        ([], ""),
-        ([("house", 1.0, "ready")], "(@) house: ready"),
-        ([("house", 0.0, ""), ("trouble", 0.05, "card")], "( ) house: dark  (.) trouble: card"),
+        ([], []),
+        ([("house", 1.0, "ready")], ["(@) house: ready"]),
+        ([("house", 0.0, ""), ("trouble", 0.05, "card")], ["( ) house: dark", "(.) trouble: card"]),
     ],
 )
-def test_one_line(levels: list[tuple[str, float, str]], line: str) -> None:
+def test_the_words_of_lamps(levels: list[tuple[str, float, str]], line: list[str]) -> None:
     assert render(levels) == line
+
+
+def test_rows_cut_no_word_that_has_room() -> None:
+    words = ["(@) all: certificate", "(@) house: recovering", "(@) trouble: certificate", "(@) mail: waiting", KEYS]
+    for columns in (40, 60, 79, 100, 200):
+        rows = in_rows(words, columns)
+        assert "  ".join(rows).split() == "  ".join(words).split() and max(map(len, rows)) <= columns
+    assert len(in_rows(words, 79)) == 2 and in_rows([], 79) == [] and in_rows(["x" * 90], 79) == ["x" * 79]
+
+
+async def test_eighty_columns_show_every_lamp_and_the_keys() -> None:
+    near, far = pty.openpty()
+    termios.tcsetwinsize(far, (24, 80))
+    os.set_blocking(near, False)
+    house = House()
+    part = partial(house.part(far, far), lamps=())
+    async with trio.open_nursery() as nursery:
+        await nursery.start(part)
+        shown = await until(near, r"all: ready(?s:.*)" + re.escape(KEYS))
+        assert "\x1b[1;22r" in shown, "two rows are kept from the log"
+        row = dict(re.findall(r"\x1b\[(23|24);1H\x1b\[2K([^\x1b]*)", shown))
+        for word in ("all: ready", "house: dark", "trouble: dark", "mail: ready", KEYS):
+            assert word in row["23"] + row["24"], row
+        assert max(map(len, row.values())) < 80
+        nursery.cancel_scope.cancel()
+    os.close(near)
+    os.close(far)
+
+
+async def test_beside_a_server_of_somebody_else_closing_is_asked_for(terminal: tuple[int, int]) -> None:
+    near, far = terminal
+    house = House()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(house.part(far, far), asks_before_closing=True))
+        for refusal in (b"n", b"b", b"h", b"x"):
+            await until(near, re.escape(KEYS))
+            os.write(near, b"h")
+            await until(near, re.escape(SURE))
+            os.write(near, refusal)
+        await until(near, re.escape(KEYS))
+        os.write(near, b"y")  # nothing was asked
+        os.write(near, b"hy")
+        with trio.fail_after(10):
+            await house.closed.wait()
+        assert house.closings == 1 and not house.tried.is_set()
+        nursery.cancel_scope.cancel()
