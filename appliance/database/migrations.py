@@ -20,7 +20,7 @@ from typing import Any
 from appliance.mail.errors import SetupError
 
 from .connection import APPLICATION, PAGE_OCTETS, header_of, log_is_blank, log_of, sync_directory
-from .schema import POLICY_TABLES, QUEUE_TABLES, ROWS, TABLES
+from .schema import CRLF_TABLES, POLICY_TABLES, QUEUE_TABLES, ROWS, TABLES
 
 
 def _first_tables(db: Any) -> None:
@@ -38,10 +38,16 @@ def _policies(db: Any) -> None:
         db.execute(statement)
 
 
+def _crlf(db: Any) -> None:
+    for statement in CRLF_TABLES:
+        db.execute(statement)
+
+
 STEPS: tuple[tuple[str, Callable[[Any], None]], ...] = (
     ("1 first tables", _first_tables),
     ("2 queue", _queue),
     ("3 policies", _policies),
+    ("4 sizes in CRLF", _crlf),
 )
 """Name and step. Never change a step that has been shipped; add the next number below it."""
 

@@ -69,6 +69,14 @@ QUEUE_TABLES: tuple[str, ...] = (
     "CREATE TABLE tls_memory(domain TEXT PRIMARY KEY, seen_at INTEGER NOT NULL, tls TEXT NOT NULL) WITHOUT ROWID",
 )
 
+CRLF_TABLES: tuple[str, ...] = (
+    # bodies that grow when every line ends in CRLF, and by how many octets: see store/wire_sizes
+    "CREATE TABLE body_crlf(id INTEGER PRIMARY KEY, missing INTEGER NOT NULL)",
+    "CREATE TRIGGER body_crlf_gone AFTER DELETE ON body BEGIN DELETE FROM body_crlf WHERE id = OLD.id; END",
+    # bodies below this number are older than the table
+    "INSERT INTO house SELECT 'crlf_known_from', next FROM counter WHERE name = 'body'",
+)
+
 POLICY_TABLES: tuple[str, ...] = (
     # what domains publish about their mail servers, believed until `until_at`
     "CREATE TABLE sts_policy(domain TEXT PRIMARY KEY, id TEXT NOT NULL, policy BLOB NOT NULL, until_at INTEGER NOT NULL) WITHOUT ROWID",

@@ -52,9 +52,10 @@ class Maildrop:
     async def _read(self, mailbox: Mailbox) -> None:
         lo = Uid(1)
         while rows := await mailbox.rows(lo, LAST_UID, Want.FLAGS | Want.DATES):
+            growth = await mailbox.growth(rows[0].uid, rows[-1].uid)
             for row in rows:
                 self._uids.append(row.uid)
-                self._octets.append(row.octets)
+                self._octets.append(row.octets + growth.get(row.uid, 0))
                 self._unseen.append(not row.flags & SEEN)
             lo = Uid(rows[-1].uid + 1)
         self._fetched = bytearray(len(self._uids))
@@ -69,7 +70,7 @@ class Maildrop:
 
     @property
     def octets(self) -> int:
-        """Octets of messages that are not marked, as stored."""
+        """Octets of messages that are not marked, as RETR sends them (RFC 1939 §11)."""
         return sum(self._octets) - sum(octets for octets, marked in zip(self._octets, self._marked, strict=True) if marked)
 
     def numbers(self) -> list[int]:

@@ -35,6 +35,7 @@ import trio
 
 from appliance.database.database import House
 from appliance.database.writer import Transaction
+from appliance.mail.crlf import MissingCrlf
 from appliance.mail.description import Describe, Description, Scanner
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import BodyId
@@ -59,15 +60,17 @@ FREE_AT_ONCE = 64
 class StagedBody:
     """A body waiting for the commit that names it; given back when `receive`'s block ends uncommitted."""
 
-    __slots__ = ("_scanner", "data", "description", "digest", "octets", "stored_octets")
+    __slots__ = ("_scanner", "crlf_missing", "data", "description", "digest", "octets", "stored_octets")
 
-    def __init__(self, octets: int, scanner: Scanner, data: bytes, digest: bytes, stored_octets: int) -> None:
+    def __init__(self, octets: int, scanner: Scanner, data: bytes, digest: bytes, stored_octets: int, crlf_missing: int = 0) -> None:
         self.octets = octets
         self.data = data
         """What goes into the row; empty for a file."""
         self.digest = digest
         """The file's name; empty for a row."""
         self.stored_octets = stored_octets
+        self.crlf_missing = crlf_missing
+        """Octets more when every line ends in CRLF (`wire_sizes`)."""
         self._scanner = scanner
         self.description = scanner.finish()
 
@@ -79,13 +82,16 @@ class StagedBody:
 class Incoming:
     """One letter being received, in constant memory."""
 
-    __slots__ = ("_blocks", "_bodies", "_digest", "_held", "_held_octets", "_limit", "_scanner", "_share", "_staged", "_staging", "octets")
+    __slots__ = (
+        "_blocks", "_bodies", "_crlf", "_digest", "_held", "_held_octets", "_limit", "_scanner", "_share", "_staged", "_staging", "octets",
+    )  # fmt: skip
 
     def __init__(self, bodies: "Bodies", limit_octets: int, scanner: Scanner) -> None:
         self.octets = 0
         self._bodies = bodies
         self._limit = limit_octets
         self._scanner = scanner
+        self._crlf = MissingCrlf()
         self._share = 0
         self._held: list[bytes] = []
         self._held_octets = 0
@@ -116,8 +122,9 @@ class Incoming:
         if self.octets <= BLOCK_OCTETS:
             raw = b"".join(self._held)
             self._scanner.feed(raw)
+            self._crlf.feed(raw)
             data = pack(raw, first=True)
-            self._staged = StagedBody(self.octets, self._scanner, data, b"", len(data))
+            self._staged = StagedBody(self.octets, self._scanner, data, b"", len(data), self._crlf.octets)
         else:
             self._staged = await self._bodies.hop(self._end)
             if self._staging is not None:
@@ -145,6 +152,7 @@ class Incoming:
             block = raw[at : min(at + BLOCK_OCTETS, whole)]
             self._digest.update(block)
             self._scanner.feed(block)
+            self._crlf.feed(block)
             self._blocks.append(pack(block, first=first and at == 0))
         if self._staging is None:
             packed = sum(map(len, self._blocks))
@@ -160,9 +168,11 @@ class Incoming:
         self._spill(True)
         if self._staging is None:
             data = pack_many(self._blocks)
-            return StagedBody(self.octets, self._scanner, data, b"", len(data))
+            return StagedBody(self.octets, self._scanner, data, b"", len(data), self._crlf.octets)
         self._staging.end()
-        return StagedBody(self.octets, self._scanner, b"", self._digest.digest(), self._staging.stored_octets)
+        return StagedBody(
+            self.octets, self._scanner, b"", self._digest.digest(), self._staging.stored_octets, self._crlf.octets
+        )
 
     async def __aenter__(self) -> "Incoming":
         self._bodies.check_room()
@@ -267,6 +277,8 @@ class Bodies:
         )
         if not staged.digest:
             transaction.execute("INSERT INTO body_data VALUES(?, ?)", (body, staged.data))
+        if staged.crlf_missing:
+            transaction.execute("INSERT INTO body_crlf VALUES(?, ?)", (body, staged.crlf_missing))
         return body
 
     def hold_more(self, transaction: Transaction, body: BodyId, holders: int = 1) -> None:

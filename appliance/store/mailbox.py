@@ -18,7 +18,7 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import INBOX
 from appliance.mail.ids import BodyId, MailboxId, ModSeq, PersonId, Uid
 
-from . import copies, filing, mailboxes, marks, messages, opening, removal
+from . import copies, filing, mailboxes, marks, messages, opening, removal, wire_sizes
 from .bodies import Bodies, Incoming, StagedBody
 from .changes import Snapshot, changes_since, snapshot
 from .opening import OPENING
@@ -128,6 +128,10 @@ class Mailbox:
                 )
             )
         return recent
+
+    async def growth(self, lo: Uid, hi: Uid) -> dict[Uid, int]:
+        """Octets that messages from `lo` to `hi` (a window of `rows`) grow by when POP3 sends them; most do not and are left out."""
+        return await wire_sizes.growth(self._store, self.info.id, lo, hi)
 
     # --- letters -----------------------------------------------------------------------------------------
 

@@ -84,7 +84,7 @@ async def test_odd_letters(tmp_path: Path, stored: bytes, arrives: bytes) -> Non
         await rooms.deliver(SMALL)
         async with PopClient(rooms.connect("pop3")) as client:
             await client.sign_in()
-            assert await client.say(b"LIST 1") == b"+OK 1 %d" % len(stored)
+            assert await client.say(b"LIST 1") == b"+OK 1 %d" % len(arrives)
             assert await client.retrieve(1) == arrives
             assert await client.retrieve(2) == SMALL
 

@@ -1,0 +1,25 @@
+"""How many octets a message grows by when every line ends in CRLF: what POP3's RETR adds (RFC 1939 §11)."""
+
+
+class MissingCrlf:
+    """Feed it a message in pieces of any size. Linear; holds one octet.
+
+    Each LF without CR becomes CRLF (+1); a last line without any end gets one (+2). A bare CR stays as it is.
+    """
+
+    __slots__ = ("_bare", "_last")
+
+    def __init__(self) -> None:
+        self._bare = 0
+        self._last = b""
+
+    def feed(self, piece: bytes) -> None:
+        if not piece:
+            return
+        split = self._last == b"\r" and piece[:1] == b"\n"
+        self._bare += piece.count(b"\n") - piece.count(b"\r\n") - split
+        self._last = piece[-1:]
+
+    @property
+    def octets(self) -> int:
+        return self._bare + (0 if self._last in (b"", b"\n") else 2)

@@ -1,0 +1,95 @@
+"""STAT, LIST and RETR tell the octets that RETR sends: every line ends in CRLF (RFC 1939 §11)."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.mail.crlf import MissingCrlf
+from appliance.protocol.pop3.multiline import DotStuffer
+from tests.pop3d.pop_client import PopClient
+from tests.support.rooms import Rooms, some_rooms
+
+LARGE = b"Subject: large\r\n\r\n" + b"x" * 70 + (b"\r\n" + b"line\n") * 20_000
+MESSAGES = [
+    b"Subject: a\r\n\r\nbody\r\n", b"Subject: a\r\n\r\nbody", b"Subject: a\n\nbody\n", b"Subject: a\n\nbo\ndy", b"Subject: a\r\n\r\n\r",
+    b"\n", b"x", b"\r\n", b"a\rb\r\n", b".\n.", b"Subject: d\r\n\r\n..\n.\r\n.", LARGE, LARGE + b".", LARGE * 6 + b"\r", b"no end\r\r\n\n",
+]  # fmt: skip
+
+
+def unstuffed(octets: bytes) -> bytes:
+    """What a client makes of a whole answer."""
+    assert octets.endswith(b"\r\n.\r\n") or octets == b".\r\n"
+    text = b"\r\n" + octets[: -len(b".\r\n")]
+    return text.replace(b"\r\n.", b"\r\n")[2:]
+
+
+@given(st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b".", b"a", b"bc\r\n", b"\n.", b""]), max_size=20), st.integers(1, 7))
+def test_the_count_is_what_the_answer_has(parts: list[bytes], size: int) -> None:
+    octets = b"".join(parts)
+    crlf, stuffer = MissingCrlf(), DotStuffer()
+    sent = b""
+    for at in range(0, len(octets), size):
+        crlf.feed(octets[at : at + size])
+        sent += stuffer.feed(octets[at : at + size])
+    sent += stuffer.finish()
+    assert len(octets) + crlf.octets == len(unstuffed(sent))
+
+
+async def _check(rooms: Rooms, count: int) -> None:
+    async with PopClient(rooms.connect("pop3")) as client:
+        await client.sign_in()
+        total = 0
+        for number in range(1, count + 1):
+            told = int((await client.say(b"LIST %d" % number)).split()[2])
+            first = await client.say(b"RETR %d" % number)
+            assert first == b"+OK %d octets" % told
+            assert len(await client.body()) == told, number
+            total += told
+        assert await client.say(b"STAT") == b"+OK %d %d" % (count, total)
+        await client.say(b"DELE 2")
+        second = int((await client.say(b"LIST 3")).split()[2])
+        await client.say(b"LIST")
+        rows = [tuple(map(int, row.split())) for row in (await client.body()).splitlines()]
+        assert len(rows) == count - 1 and rows[1] == (3, second)
+        assert await client.say(b"STAT") == b"+OK %d %d" % (count - 1, sum(octets for _, octets in rows))
+        await client.say(b"RSET")
+
+
+async def test_messages_of_every_kind(tmp_path: Path) -> None:
+    async with some_rooms(tmp_path) as rooms:
+        for octets in MESSAGES:
+            await rooms.deliver(octets)
+        await _check(rooms, len(MESSAGES))
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_messages_older_than_the_table(tmp_path: Path, times: int) -> None:
+    """They are read once; the second time the sizes are in the table."""
+    async with some_rooms(tmp_path) as rooms:
+        for octets in MESSAGES:
+            await rooms.deliver(octets)
+
+        def forget(transaction: object) -> None:
+            execute = transaction.execute  # type: ignore[attr-defined]
+            execute("DELETE FROM body_crlf")
+            execute("INSERT INTO house SELECT 'crlf_known_from', next FROM counter WHERE name = 'body'")
+
+        await rooms.store.database.write(forget)
+        for _ in range(times):
+            await _check(rooms, len(MESSAGES))
+        rows = await rooms.store.database.read(lambda connection: connection.execute("SELECT count(*) FROM body_crlf").fetchone()[0])
+        assert rows == len(MESSAGES)
+
+
+async def test_the_table_forgets_what_is_gone(tmp_path: Path) -> None:
+    async with some_rooms(tmp_path) as rooms:
+        for octets in MESSAGES[:5]:
+            await rooms.deliver(octets)
+        async with PopClient(rooms.connect("pop3")) as client:
+            await client.sign_in()
+            for number in range(1, 6):
+                await client.say(b"DELE %d" % number)
+            assert (await client.say(b"QUIT")).startswith(b"+OK")
+        assert await rooms.store.database.read(lambda connection: connection.execute("SELECT count(*) FROM body_crlf").fetchone()[0]) == 0
