@@ -11,13 +11,15 @@ import os
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from socket import IPPROTO_TCP, TCP_INFO
+from socket import AF_INET, AF_INET6, IPPROTO_TCP, TCP_INFO
 from typing import Any, Final, Protocol, TypeVar
 
 import trio
 
 from appliance.mail.errors import HouseError, MisuseError, PeerError, PeerGone, PeerSlow
 from appliance.mail.limits import CLOSE_DRAINING_S, CLOSE_S, LOOK_S, READ_OCTETS, TLS_HANDSHAKE_S
+
+from . import liveness
 
 T = TypeVar("T")
 
@@ -33,8 +35,6 @@ LINGER_OCTETS = 256 * 2**10
 """Thrown away after our goodbye, so that closing does not reset the connection and swallow the goodbye."""
 PROGRESS_OCTETS = 512
 """Octets received at once that count as progress; a client that trickles makes none."""
-HUNG_UP = frozenset({7, 8})
-"""The kernel's TCP_CLOSE and TCP_CLOSE_WAIT, the first octet of its tcp_info: seen also behind octets nobody read yet."""
 
 
 class Draining(PeerError):
@@ -350,13 +350,20 @@ class Stream:
             raise Draining
         raise PeerGone("left while it waited")
 
+    async def still_there(self) -> bool:
+        """Does the client's host still have this connection? Takes seconds when it is silent (`liveness`); yes where it is no TCP."""
+        below = self._wire.below
+        if self._closed or not isinstance(below, trio.SocketStream) or below.socket.family not in (AF_INET, AF_INET6):
+            return not self._closed
+        return await liveness.answers(below.socket)
+
     async def _watch(self, work: trio.CancelScope) -> None:
         while True:
             await trio.sleep(LOOK_S)
             below = self._wire.below
             if isinstance(below, trio.SocketStream):
                 with suppress(OSError):  # not every socket is TCP
-                    if below.socket.getsockopt(IPPROTO_TCP, TCP_INFO, 1)[0] in HUNG_UP:
+                    if below.socket.getsockopt(IPPROTO_TCP, TCP_INFO, 1)[0] in liveness.HUNG_UP:
                         work.cancel()
 
     def drain(self) -> None:

@@ -1,6 +1,8 @@
 """POP3 on 110 and 995: what every session shares.
 
-The locks of maildrops live here, in memory: they end with their session, or with the process.
+The locks of maildrops live here, in memory: they end with their session, or with the process. Whoever finds a maildrop
+locked has the holder's connection probed: a client that lost its network gives the lock up in seconds, and none of its
+deletes are done (`Session.give_up`).
 """
 
 from dataclasses import dataclass
@@ -35,7 +37,7 @@ class Service:
         self._login = login
         self._mechanisms = mechanisms
         self._options = options or Options()
-        self._locks: set[PersonId] = set()
+        self._locks: dict[PersonId, Session] = {}
 
     async def handle(self, stream: Stream) -> None:
         """One session to its end; TLS of the implicit port is already on. Raises PeerGone, PeerSlow."""
@@ -52,6 +54,7 @@ class Service:
             mark_seen=options.mark_seen,
         )
         try:
-            await connection.run(session)
+            with session.scope:
+                await connection.run(session)
         finally:
             session.close()

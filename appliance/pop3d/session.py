@@ -1,9 +1,10 @@
 """One POP3 session: what each command does (RFC 1939, RFC 2449, RFC 2595, RFC 5034, RFC 6856).
 
-Promises: one session at a time holds a person's maildrop, from sign-in to the end of the session whatever ends it; the
-lock is in memory only, so none is ever stale. Nothing is removed but by QUIT. Passwords are taken over TLS only, unless a
-setting allows otherwise. A letter leaves with its own octets (`protocol.pop3.multiline` names the exceptions), also one
-in UTF-8 to a client that never said UTF8: RFC 6856 §3 allows refusing or rewriting it, and neither helps anybody read it.
+Promises: one session at a time holds a person's maildrop, from sign-in to the end of the session whatever ends it (RFC 1939
+§3); the lock is in memory only, and a holder whose client is lost gives it up as soon as somebody else wants it.
+Nothing is removed but by QUIT. Passwords are taken over TLS only, unless a setting allows otherwise. A letter leaves with
+its own octets (`protocol.pop3.multiline` names the exceptions, and sizes are told with them), also one in UTF-8 to a client
+that never said UTF8: RFC 6856 §3 allows refusing or rewriting it, and neither helps anybody read it.
 How it fails: ERRORS is the one table from the store's troubles to answers; what breaks in the middle of a letter closes the
 connection, for no answer can be told from the letter there.
 """
@@ -15,12 +16,15 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol
 
+import trio
+
 from appliance.auth.identity import Identity
 from appliance.auth.login import Login
 from appliance.auth.mechanisms import Exchange, Mechanisms
 from appliance.mail.errors import AuthError, MisuseError, StoreError, Trouble
 from appliance.mail.ids import PersonId
 from appliance.mail.limits import READ_OCTETS
+from appliance.network import liveness
 from appliance.network.stream import Stream
 from appliance.protocol.pop3.grammar import Command, err, ok, parse_number, parse_text
 from appliance.protocol.pop3.multiline import END, DotStuffer, Top
@@ -29,6 +33,8 @@ from appliance.store.mailbox import Letter, Store
 
 from .maildrop import Maildrop, MessageMissing
 
+UPDATE_S = 4.0
+"""How long a newcomer waits for a session that is removing messages at its QUIT."""
 LIST_PIECE = 500
 """Lines of a long listing handed on at once."""
 ERRORS: dict[Trouble, tuple[str, str]] = {
@@ -65,7 +71,7 @@ class Output(Protocol):
 
 
 class Session:
-    """One client. `locks` holds whose maildrops are in use, the whole service's."""
+    """One client. `locks` holds whose maildrops are in use, and by which session, the whole service's."""
 
     def __init__(
         self,
@@ -76,7 +82,7 @@ class Session:
         store: Store,
         login: Login,
         mechanisms: Mechanisms,
-        locks: set[PersonId],
+        locks: "dict[PersonId, Session]",
         mark_seen: bool,
     ) -> None:
         self._stream = stream
@@ -87,6 +93,10 @@ class Session:
         self._mechanisms = mechanisms
         self._locks = locks
         self._mark_seen = mark_seen
+        self.scope = trio.CancelScope()
+        """Around the whole session; the service enters it."""
+        self._unlocked = trio.Event()
+        """The maildrop is no longer this session's."""
         self._name = ""
         self._exchange: Exchange | None = None
         self._identity: Identity | None = None
@@ -125,8 +135,33 @@ class Session:
             self._drop.close()
             self._drop = None
         if self._identity is not None:
-            self._locks.discard(self._identity.person)
+            del self._locks[self._identity.person]
             self._identity = None
+        self._unlocked.set()
+
+    async def gives_up(self) -> bool:
+        """Somebody else wants this session's maildrop: True when it is free, False while the client is there.
+
+        A session whose client is lost is cancelled where it stands. Not in UPDATE: its QUIT came, so what it asked for is
+        done (RFC 1939 §6), and the maildrop is free right after.
+        """
+        alive = False
+        with trio.move_on_after(liveness.ASK_S + UPDATE_S):
+            if self._conversation.state is not State.UPDATE:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._watch_unlocked, nursery.cancel_scope)
+                    alive = await self._stream.still_there()
+                    nursery.cancel_scope.cancel()
+            if alive and not self._unlocked.is_set():
+                return False
+            if self._conversation.state is not State.UPDATE:
+                self.scope.cancel()
+            await self._unlocked.wait()
+        return self._unlocked.is_set()
+
+    async def _watch_unlocked(self, scope: trio.CancelScope) -> None:
+        await self._unlocked.wait()
+        scope.cancel()
 
     async def _say(self, octets: bytes) -> None:
         await self._output.write(octets)
@@ -236,10 +271,11 @@ class Session:
         if identity is None:
             await self._say(err(REFUSED, "AUTH"))
             return Next.GO_ON
-        if identity.person in self._locks:
-            await self._say(err("Another session has this maildrop open.", "IN-USE"))
-            return Next.GO_ON
-        self._locks.add(identity.person)
+        while (holder := self._locks.get(identity.person)) is not None:
+            if not await self._stream.attend(holder.gives_up):
+                await self._say(err("Another session has this maildrop open.", "IN-USE"))
+                return Next.GO_ON
+        self._locks[identity.person] = self
         self._identity = identity
         try:
             self._drop = await Maildrop.open(self._store, identity.person)
@@ -287,7 +323,7 @@ class Session:
         number = parse_number(arguments[0])
         drop = self._open
         letter = await drop.letter(number)
-        after = await self._send_letter(letter, b"+OK %d octets\r\n" % letter.octets, None)
+        after = await self._send_letter(letter, b"+OK %d octets\r\n" % drop.octets_of(number), None)
         if after is Next.GO_ON:
             drop.fetched(number)
         return after
