@@ -18,6 +18,7 @@ from appliance.mail.errors import MisuseError, PeerError, PeerSlow, StoreError
 from appliance.mail.outcome import Fate, Outcome, Reason
 from appliance.mail.parcel import Parcel
 from appliance.mail.reply import Reply
+from appliance.network.certificate_fault import BadCertificate
 from appliance.protocol.pop3.multiline import DotStuffer
 from appliance.protocol.smtp.client import Offer, ReplyReader, group, parse_offer, tidied
 
@@ -80,7 +81,7 @@ class Conversation:
         self.offer = Offer()
 
     async def start_tls(self, context: ssl.SSLContext, server_hostname: str, our_name: str) -> None:
-        """STARTTLS and EHLO again. Raises Ended with Reason.TLS."""
+        """STARTTLS and EHLO again. Raises Ended with Reason.TLS, BadCertificate."""
         reply = await self._ask(b"STARTTLS\r\n", MAIL_S)
         if reply.code != 220:
             raise Ended(self._outcome(Fate.DEFERRED, "4.7.4", Reason.TLS, "The other house offers TLS and then refuses it.", reply))
@@ -88,6 +89,9 @@ class Conversation:
             raise Ended(self._outcome(Fate.DEFERRED, "4.7.5", Reason.TLS, "Somebody spoke between us and the other house."))
         try:
             await self.stream.start_tls_as_client(context, server_hostname)
+        except BadCertificate:
+            self.over = True
+            raise
         except PeerError as trouble:
             self.over = True
             raise Ended(self._outcome(Fate.DEFERRED, "4.7.5", Reason.TLS, f"{_sentence(str(trouble))}")) from None

@@ -16,8 +16,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from appliance.mail.errors import MisuseError
+from appliance.network.certificate_fault import EXPIRED, NOT_YET, BadCertificate, explain, found_names
 from appliance.network.resolver import Tlsa
-from appliance.network.x509 import public_key_of
+from appliance.network.x509 import parse_der, public_key_of
 
 HASHES = {0: None, 1: "sha256", 2: "sha512"}
 CHAIN = 10
@@ -52,6 +53,20 @@ def verify(records: Sequence[Tlsa], chain: Sequence[bytes], names: Sequence[str]
         return True
     anchors = [one for one in records if one.usage == 2]
     return bool(anchors) and _by_authority(anchors, chain[:CHAIN], names, now_at)
+
+
+def fault(records: Sequence[Tlsa], chain: Sequence[bytes], names: Sequence[str], now_at: float) -> str:
+    """Why a chain does not meet its records, for people; after `verify` said so."""
+    try:
+        own = parse_der(chain[0])
+    except (IndexError, MisuseError):
+        return "it showed none that can be read"
+    if not any(one.usage == 2 for one in records):
+        key = hashlib.sha256(public_key_of(own.der)).hexdigest()
+        return f"none of its {len(records)} TLSA records names the key it showed (SHA-256 {key[:16]}...)"
+    if not own.not_before_at <= now_at <= own.not_after_at:
+        return explain(BadCertificate(NOT_YET if now_at < own.not_before_at else EXPIRED, "", chain[:1]), names[0], now_at).rstrip(".")
+    return f"asked for {' or '.join(names)}, found {found_names(own)}, and no authority of its TLSA records signed it"
 
 
 def _by_authority(anchors: Sequence[Tlsa], chain: Sequence[bytes], names: Sequence[str], now_at: float) -> bool:

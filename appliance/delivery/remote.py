@@ -30,6 +30,7 @@ from appliance.mail.errors import MisuseError, PeerError, PeerSlow, SetupError
 from appliance.mail.outcome import Fate, Meeting, Outcome, Reason
 from appliance.mail.parcel import Parcel
 from appliance.network.addresses import family_of, other_family
+from appliance.network.certificate_fault import BadCertificate, explain
 from appliance.network.dial import any_certificate, dial, no_way_out
 from appliance.network.tls_end import require_close_notify
 
@@ -304,6 +305,8 @@ class RemoteTrip:
             done = True
         except Ended as end:
             return self._wait(end.outcome)
+        except BadCertificate as fault:
+            return _unsafe(host, explain(fault, _tls_name(host.name), remote.clock.wall_s()))
         except PeerError as trouble:
             if talking is not None:  # TLS from the start
                 text = f"{host.name}: {trouble}."
@@ -327,7 +330,7 @@ class RemoteTrip:
 
     async def _open(self, talking: Conversation, host: MailHost, demand: Demand, *, tls: bool) -> str:
         """Greeting, TLS, signing in; how the server was verified. Raises Ended, PeerError."""
-        relay, ours, name = self._way.relay, self._remote.our_name(), host.name.strip("[]")
+        relay, ours, name = self._way.relay, self._remote.our_name(), _tls_name(host.name)
         if relay is not None and relay.security == "tls":
             await talking.stream.start_tls_as_client(demand.context(), name)
         await talking.open(ours)
@@ -366,6 +369,12 @@ class RemoteTrip:
         if outcome.fate is Fate.FAILED and not is_final_origin(outcome):
             return replace(outcome, fate=Fate.DEFERRED, status="4" + outcome.status[1:])
         return outcome
+
+
+def _tls_name(name: str) -> str:
+    """The name to ask a certificate for: of an address literal the address."""
+    literal = name.strip("[]")
+    return literal[5:] if name.startswith("[") and literal[:5].lower() == "ipv6:" else literal
 
 
 def _unsafe(host: MailHost, text: str, status: str = "4.7.5") -> Outcome:

@@ -71,7 +71,8 @@ class Demand:
         """How the server proved itself, for the history: "dane", "mta-sts", "certificate" or "none". Raises MisuseError."""
         if self.level == "dane":
             if not dane.verify(self.records, chain, self.names, self.now_at):
-                raise MisuseError(f"the certificate of {host} is not the one its domain published (DANE)")
+                why = dane.fault(self.records, chain, self.names, self.now_at)
+                raise MisuseError(f"the certificate of {host} is not the one its domain published (DANE): {why}")
             return "dane"
         if self.level == "verify":
             return "mta-sts" if self.why == "mta-sts" else "certificate"

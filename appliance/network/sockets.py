@@ -9,6 +9,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from appliance.mail.address import ascii_domain
 from appliance.mail.errors import SetupError
 
 BACKLOG = 512
@@ -107,9 +108,11 @@ def _open(endpoint: Endpoint) -> list[Door]:
                 raise
         return doors
     try:
-        found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as e:
-        raise SetupError(f"{endpoint.host}: no such address ({e.strerror}).", "Use an address of this machine, or * for all.") from e
+        # Python would put a name into A-labels of IDNA 2003
+        found = socket.getaddrinfo(ascii_domain(endpoint.host), endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as e:
+        reason = getattr(e, "strerror", "") or "not a name"
+        raise SetupError(f"{endpoint.host}: no such address ({reason}).", "Use an address of this machine, or * for all.") from e
     doors = []
     for family, _type, _proto, _name, address in dict.fromkeys(found):
         port = doors[0].endpoint.port if doors else endpoint.port

@@ -20,6 +20,7 @@ from appliance.mail.errors import HouseError, MisuseError, PeerError, PeerGone, 
 from appliance.mail.limits import CLOSE_DRAINING_S, CLOSE_S, LOOK_S, READ_OCTETS, TLS_HANDSHAKE_S
 
 from . import liveness
+from .certificate_fault import BadCertificate
 
 T = TypeVar("T")
 
@@ -280,7 +281,9 @@ class Stream:
         raise PeerSlow(f"no TLS handshake within {timeout_s:g} s")
 
     async def start_tls_as_client(self, context: ssl.SSLContext, server_hostname: str, timeout_s: float = TLS_HANDSHAKE_S) -> None:
-        """Turn TLS on towards a server; the caller holds no plain octets that came before. Raises PeerGone, PeerSlow."""
+        """Turn TLS on towards a server; the caller holds no plain octets that came before. Where the context verifies names, they are
+        those of the certificate's subjectAltName, never its common name (RFC 9525 §2). Raises BadCertificate, PeerGone, PeerSlow."""
+        context.hostname_checks_common_name = False
         self._wire.read_octets = TLS_PIECE_OCTETS
         tls = trio.SSLStream(self._wire, context, server_hostname=server_hostname)
         self._broken = True
@@ -288,6 +291,9 @@ class Stream:
             try:
                 await tls.do_handshake()
             except (trio.BrokenResourceError, trio.ClosedResourceError) as e:
+                cause = e.__cause__
+                if isinstance(cause, ssl.SSLCertVerificationError):
+                    raise BadCertificate(cause.verify_code, cause.verify_message, _chain_of(tls)) from None
                 raise PeerGone(f"TLS handshake failed: {_cause(e)}") from None
             self._broken = False
             self._stream = self._tls = tls
@@ -302,12 +308,7 @@ class Stream:
     @property
     def peer_chain(self) -> tuple[bytes, ...]:
         """The certificates the other end showed, in DER, its own first; () without TLS."""
-        if not self._tls:
-            return ()
-        below: Any = self._tls._ssl_object  # trio passes everything on but this
-        below = below if hasattr(below, "get_unverified_chain") else below._sslobj  # public since Python 3.13
-        chain = below.get_unverified_chain() or ()
-        return tuple(one if isinstance(one, bytes) else one.public_bytes(1 << 1) for one in chain)
+        return _chain_of(self._tls) if self._tls else ()
 
     def channel_binding(self) -> dict[str, bytes]:
         """What ties a SASL exchange to this very TLS (RFC 5929 §4, RFC 9266); {} without TLS."""
@@ -392,6 +393,14 @@ class Stream:
         deadline = -float("inf") if hurry else now + (CLOSE_DRAINING_S if self.draining else CLOSE_S)
         with trio.CancelScope(deadline=deadline, shield=True), suppress(trio.BrokenResourceError, trio.ClosedResourceError, OSError):
             await self._stream.aclose()
+
+
+def _chain_of(tls: "trio.SSLStream[Wire]") -> tuple[bytes, ...]:
+    """What the other end showed, also when the handshake ended because of it."""
+    below: Any = tls._ssl_object  # trio passes everything on but this
+    below = below if hasattr(below, "get_unverified_chain") else below._sslobj  # public since Python 3.13
+    chain = below.get_unverified_chain() or ()
+    return tuple(one if isinstance(one, bytes) else one.public_bytes(1 << 1) for one in chain)
 
 
 def _cause(fault: BaseException) -> str:

@@ -41,17 +41,22 @@ HASHES: tuple[tuple[str, str], ...] = (
 RSASSA_PSS = "2a864886f70d01010a"
 SUBJECT_ALT_NAME = "551d11"
 NAME_CONSTRAINTS = "551d1e"
+COMMON_NAME, ORGANISATION = "550403", "55040a"
+BMP_STRING = 0x1E
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`names`: DNS names and IP addresses as text. `end_point` is b"" where RFC 5929 defines none (Ed25519)."""
+    """`names`: DNS names and IP addresses as text. `end_point` is b"" where RFC 5929 defines none (Ed25519). `subject` and `issuer`:
+    the common name, or else the organisation, of the server and of who signed; "" where there is neither."""
 
     der: bytes
     names: tuple[str, ...]
     not_before_at: int
     not_after_at: int
     end_point: bytes
+    subject: str = ""
+    issuer: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -66,6 +71,14 @@ def parse_certificate(pem: str) -> Facts:
         raise MisuseError("no certificate in the file")
     try:
         der = a2b_base64(pem[start + len(BEGIN) : end])
+    except BadBase64 as e:
+        raise MisuseError("not a certificate") from e
+    return parse_der(der)
+
+
+def parse_der(der: bytes) -> Facts:
+    """A certificate in DER. Raises MisuseError."""
+    try:
         certificate = _one(der, SEQUENCE)
         to_be_signed, algorithm = [value for _tag, value in _each(certificate)][:2]
         fields = list(_each(to_be_signed))
@@ -73,9 +86,21 @@ def parse_certificate(pem: str) -> Facts:
             del fields[0]
         not_before, not_after = (_time(tag, value) for tag, value in _each(fields[3][1]))
         names = tuple(_names(fields[6:]))
-    except (BadBase64, IndexError, ValueError, StopIteration) as e:
+        issuer, subject = _named(fields[2][1]), _named(fields[4][1])
+        end_point = _end_point(der, algorithm)
+    except (IndexError, ValueError, StopIteration) as e:
         raise MisuseError("not a certificate") from e
-    return Facts(der, names, not_before, not_after, _end_point(der, algorithm))
+    return Facts(der, names, not_before, not_after, end_point, subject, issuer)
+
+
+def _named(name: bytes) -> str:
+    """The common name of a distinguished name, or else its organisation."""
+    found: dict[str, str] = {}
+    for _set, relative in _each(name):
+        for _sequence, attribute in _each(relative):
+            (_oid, kind), (tag, value) = list(_each(attribute))[:2]
+            found.setdefault(kind.hex(), value.decode("utf-16-be" if tag == BMP_STRING else "utf-8", "replace"))
+    return found.get(COMMON_NAME) or found.get(ORGANISATION) or ""
 
 
 def permitted_names(der: bytes) -> tuple[str, ...] | None:

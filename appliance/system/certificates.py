@@ -27,6 +27,7 @@ from time import gmtime, strftime
 
 import trio
 
+from appliance.mail.address import ascii_domain, parse_domain
 from appliance.mail.clock import Clock
 from appliance.mail.errors import MisuseError, SetupError
 from appliance.network.x509 import BEGIN, END, Facts, parse_certificate, permitted_names
@@ -66,7 +67,7 @@ class Wanted:
 
 def wanted(host: str, domains: Sequence[str], addresses: Sequence[str]) -> Wanted:
     """Names of the box `host` and of the served `domains`; only private addresses stay (the authority has no others)."""
-    host = host.strip(".").lower()
+    host = _ascii(host)
     short = host.partition(".")[0]
     hosts = [name for name in (f"{short}.local", short, host) if _is_name(name)]
     served = [name for name in map(_ascii, domains) if _is_name(name)]
@@ -344,10 +345,13 @@ def sync_directory(directory: Path) -> None:
 
 
 def _ascii(domain: str) -> str:
-    """The A-label form that certificates carry; "" when there is none."""
+    """The A-label form that certificates carry (IDNA 2008, RFC 5891 §5); "" when there is none."""
+    domain = domain.strip(".")
+    if domain.isascii():
+        return domain.lower()
     try:
-        return domain.strip(".").encode("idna").decode("ascii").lower() if not domain.isascii() else domain.strip(".").lower()
-    except UnicodeError:
+        return ascii_domain(parse_domain(domain))
+    except (MisuseError, UnicodeError):
         return ""
 
 

@@ -112,3 +112,14 @@ def test_servers_of_this_machine(tmp_path: Path) -> None:
     conf.write_text("# x\nsearch home\nnameserver 192.0.2.1\nnameserver\nnameserver 2001:db8::1 \n")
     assert servers_of(conf) == (("192.0.2.1", 53), ("2001:db8::1", 53))
     assert servers_of(tmp_path / "none") == (("127.0.0.1", 53),)
+
+
+async def test_names_are_asked_for_by_idna_2008(server: NameServer) -> None:
+    server.add("xn--strae-oqa.example", "A", "192.0.2.1")
+    server.add("strasse.example", "A", "192.0.2.66")
+    ask = a_resolver(server)
+    assert (await ask.a("Straße.example")).values == (await ask.a("straße.example.")).values == ("192.0.2.1",)
+    assert server.asked["strasse.example A"] == 0
+    for name in ("\u2615.example", "a\u200bb.example", "x" * 70 + "ü.example"):
+        with pytest.raises(LookupTrouble):
+            await ask.a(name)

@@ -41,6 +41,8 @@ class Peer:
     too_many: str = "452 4.5.3 too many recipients"
     """What is said to RCPT when a transaction has `most_recipients`."""
     closes: bool = False
+    implicit_tls: bool = False
+    """TLS from the start."""
     octets_in: int = 0
     """Of messages, also of those that were not taken."""
 
@@ -94,8 +96,10 @@ class _Session:
     def __init__(self, peer: Peer, sock: socket.socket) -> None:
         self._peer = peer
         self._sock = sock
-        self._file = sock.makefile("rb")
-        self._tls = False
+        self._tls = peer.implicit_tls
+        if peer.implicit_tls and peer.context is not None:
+            self._sock = peer.context.wrap_socket(sock, server_side=True)
+        self._file = self._sock.makefile("rb")
 
     def say(self, step: str, about: str = "") -> str:
         text = self._peer.answer(step, about)

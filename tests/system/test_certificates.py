@@ -391,3 +391,11 @@ def test_addresses() -> None:
         assert is_private(address)
     for address in ("11.0.0.1", "172.32.0.0", "192.169.0.1", "2001:db8::1", "::2", "x", "", "10.0.0"):
         assert not is_private(address)
+
+
+def test_names_outside_ascii_go_in_by_idna_2008() -> None:
+    want = wanted("Größe", ["straße.example", "Müller.Example.", "βόλος.example", "xn--strae-oqa.test", "☕.example"], [])
+    assert {"xn--strae-oqa.example", "mail.xn--strae-oqa.example", "xn--mller-kva.example", "xn--nxasmm1c.example"} <= set(want.names)
+    assert "xn--gre-6ka8i" in want.names and "xn--gre-6ka8i.local" in want.names and "xn--strae-oqa.test" in want.names
+    assert not any("strasse" in name or "grosse" in name or "groesse" in name for name in (*want.names, *want.permitted))
+    assert {"xn--strae-oqa.example", "xn--nxasmm1c.example"} <= set(want.permitted) and all(name.isascii() for name in want.names)
