@@ -63,10 +63,25 @@ def _serve(words: "Any") -> int:
     from appliance.serving import become_the_house
 
     try:
-        return become_the_house(words.data, settings_of(words), welcome=words.special == "run")
+        settings = settings_of(words)
+        if os.geteuid() == 0:
+            _give_up_root(words, settings)
+        return become_the_house(words.data, settings, welcome=words.special == "run")
     except SetupError as error:
         print(f"pillarbox: {error}", file=sys.stderr)
         return 2
+
+
+def _give_up_root(words: "Any", settings: "Settings") -> None:
+    """Bind the low ports, then be whom the data directory belongs to, when that is somebody else."""
+    from appliance.servers import endpoints
+    from appliance.system import privileges
+
+    owner = privileges.other_owner(words.data)
+    if owner is not None:
+        privileges.expect_usable(owner, words.data)
+        privileges.bind_as_root(endpoints(settings))
+        privileges.become(owner)
 
 
 def settings_of(words: "Any") -> "Settings":

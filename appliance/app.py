@@ -250,6 +250,8 @@ async def _house(data: Path, settings: Settings, welcome: bool) -> bool:
 async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> Ending:
     """Until it is told to stop, and how it was."""
     settings = rooms.settings
+    if os.geteuid() == 0:
+        rooms.journal.say(f"It runs as root, since {rooms.directory.path} belongs to root; better give it to a user of its own (chown -R).")
     if settings.house.domain:
         await rooms.accounts.ensure_domain(settings.house.domain)
     rooms.board.publish(people_state(rooms.accounts))

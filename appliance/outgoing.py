@@ -24,7 +24,7 @@ from appliance.mail.errors import MisuseError, SetupError
 from appliance.mail.outcome import Outcome
 from appliance.queue.queue import Queue
 from appliance.queue.schedule import Intervals
-from appliance.status.events import LineState
+from appliance.status.events import ConditionFound, LineState
 from appliance.system.certificates import box_addresses
 from appliance.system.dkim_files import DkimFiles
 from appliance.system.settings import PROTOCOLS
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from appliance.mailauth.dkim_sign import Signer
     from appliance.network.resolver import Resolver
     from appliance.queue.item import Item
+    from appliance.status.board import Board
     from appliance.system.dns_advice import Facts as DnsFacts
     from appliance.system.door_check import Finding, Look
     from appliance.system.settings import RelaySettings
@@ -51,6 +52,9 @@ USUAL_PORTS = {"tls": 465, "starttls": 587, "none": 25}
 SRS_SECRET = "srs_secret"  # noqa: S105 - the name of a row
 SECRET_OCTETS = 32
 LONGEST_SECRET = 8192
+
+SIGNING_LOOK_S = 60.0
+"""How often unreadable signing keys are looked at again; keys that were read once are not."""
 
 
 class Outgoing:
@@ -115,8 +119,19 @@ class Outgoing:
                 stands_for_real = any(where.endswith(":25") for where in self._rooms.settings.listen.smtp)
                 nursery.start_soon(partial(self.line.run, at_start=stands_for_real))
             nursery.start_soon(self._rehome_when_asked)
+            if self._rooms.settings.sending.sign:
+                nursery.start_soon(self._watch_signing)
             await self.runner.run()
             nursery.cancel_scope.cancel()
+
+    async def _watch_signing(self) -> None:
+        """Keys that cannot be read are a condition from the start, not only when a message has left unsigned."""
+        said = ""
+        while True:
+            problem = await self.dkim.trouble()
+            if problem != said:
+                self._rooms.board.publish(unsigned(said := problem))
+            await trio.sleep(SIGNING_LOOK_S)
 
     async def drain(self) -> None:
         self.runner.drain()
@@ -275,29 +290,38 @@ class Outgoing:
             is_theirs=is_theirs,
             reached=self.line.met,
             policies=TlsPolicies(names=names, database=rooms.database, clock=rooms.clock, policies=policies, port=settings.port),
-            signer=Signs(self.dkim, Signer(lambda: self.dkim.keys, rooms.clock), rooms.journal.say) if settings.sign else None,
+            signer=Signs(self.dkim, Signer(lambda: self.dkim.keys, rooms.clock), rooms.board) if settings.sign else None,
         )
 
 
-class Signs:
-    """Signs with the house's keys, which are made for the first letter; one that cannot be signed leaves all the same."""
+def unsigned(problem: str) -> ConditionFound:
+    """The condition that messages leave unsigned; `problem` "" when they are signed."""
+    return ConditionFound("unsigned", (f"Messages leave unsigned: {problem}",) if problem else ())
 
-    def __init__(self, files: DkimFiles, signer: "Signer", say: Callable[[str], object]) -> None:
+
+class Signs:
+    """Signs with the server's keys, made for the first message; one that cannot be signed leaves all the same, and the board says so."""
+
+    def __init__(self, files: DkimFiles, signer: "Signer", board: "Board") -> None:
         self._files = files
         self._signer = signer
-        self._say = say
-        self._said = False
+        self._board = board
+        self._problem = ""
 
     async def sign(self, domain: str, pieces: "Pieces") -> bytes:
         """See `preparing.Signs`."""
+        signature, problem = b"", ""
         try:
             await self._files.ensure()
-            return await self._signer.sign(domain, pieces)
-        except (SetupError, MisuseError) as trouble:
-            if not self._said:
-                self._said = True
-                self._say(f"letters leave unsigned: {trouble}")
-            return b""
+            signature = await self._signer.sign(domain, pieces)
+        except SetupError as trouble:
+            problem = trouble.problem
+        except MisuseError as trouble:
+            problem = f"{trouble}."
+        if problem != self._problem:
+            self._problem = problem
+            self._board.publish(unsigned(problem))
+        return signature
 
 
 def _comes_to(directory: "Directory", address: Address, person: str) -> bool:

@@ -15,7 +15,7 @@ from appliance.mail.errors import SetupError
 from appliance.mail.limits import MB
 from appliance.network.listener import Listeners
 from appliance.network.listener import Options as ListenerOptions
-from appliance.network.sockets import Endpoint, handed_doors
+from appliance.network.sockets import Endpoint, handed_doors, not_handed
 from appliance.network.tls import ServerTls, usable
 from appliance.status.events import CertificateTrouble, SendingLimited
 from appliance.system.certificates import box_addresses
@@ -133,13 +133,14 @@ def listeners_of(rooms: "Rooms", tls: ServerTls, sending: Sending, outgoing: "Ou
 
     servers = {"s": AtFirstCall(smtp, loading), "i": AtFirstCall(imap, loading), "p": AtFirstCall(pop3, loading)}
     services = {protocol: servers[protocol[0]] for protocol in PROTOCOLS}
+    handed = handed_doors(os.environ, os.getpid())
     return Listeners(
-        endpoints(settings),
+        not_handed(endpoints(settings), handed),
         services,
         board=board,
         say=rooms.journal.say,
         tls=tls,
-        handed=handed_doors(os.environ, os.getpid()),
+        handed=handed,
         options=ListenerOptions(
             connections=settings.limits.connections,
             connections_per_source=settings.limits.connections_per_address,

@@ -40,6 +40,9 @@ STATUS_S = 20.0
 MAKING = (controls.AddPerson, controls.AddDomain)
 """Requests that may make a data directory where there is none."""
 
+KEEPS_ROOT = ("import", "export")
+"""Commands that read or write an archive with the caller's rights; the data directory is its owner's all the same."""
+
 
 def main(arguments: list[str], *, version: str, offline: Offline) -> int:
     """Run one command; the exit status."""
@@ -55,6 +58,11 @@ def main(arguments: list[str], *, version: str, offline: Offline) -> int:
         words.data = data_of(words.data)
     checking = words.verb == "status" and words.check
     try:
+        keeps_root = getattr(words, "special", "") in KEEPS_ROOT or bool(getattr(words, "card", ""))
+        if os.geteuid() == 0 and hasattr(words, "data") and not keeps_root:
+            from appliance.system.privileges import become_owner
+
+            become_owner(words.data)
         return _run(words, offline)
     except SetupError as error:
         print(f"pillarbox: {error}", file=sys.stderr)
@@ -81,9 +89,7 @@ def _run(words: Any, offline: Offline) -> int:
         print(f"{words.file} is right.")
         return 0
     if special in ("import", "export"):
-        from .moving import give_out, take_in
-
-        return trio.run((take_in if special == "import" else give_out), words, lambda request: _house(words.data, request, offline))
+        return _move(words, offline)
     if special == "check":
         from .checking import check
 
@@ -101,6 +107,19 @@ def _run(words: Any, offline: Offline) -> int:
             print(f"Written to {words.out}. Install it on each device as a trusted authority.")
         return 0
     return _request(words, offline)
+
+
+def _move(words: Any, offline: Offline) -> int:
+    from appliance.system.privileges import hands_as_owner, other_owner
+
+    from .moving import give_out, take_in
+
+    run = take_in if words.special == "import" else give_out
+    owner = other_owner(words.data)
+    if owner is None or RemoteControls(words.data).present() or not (words.data / "house.db").exists():
+        return trio.run(run, words, lambda request: _house(words.data, request, offline))
+    with hands_as_owner(words.data, owner, offline) as controls:
+        return trio.run(run, words, lambda request: controls.lent())
 
 
 def _request(words: Any, offline: Offline) -> int:

@@ -111,6 +111,8 @@ def _source(words: Any) -> tuple[Path, str]:
 
 
 def _expect_new(target: Path) -> None:
+    if os.geteuid() == 0 and target.is_dir() and target.stat().st_uid != 0:
+        raise SetupError(f"{target} belongs to somebody else, who could redirect what root writes there.", "Name a new folder.")
     if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
         raise SetupError(f"{target} exists already.", "Name a new file or folder: an export never writes over anything.")
 

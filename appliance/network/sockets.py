@@ -83,6 +83,12 @@ def handed_doors(environment: Mapping[str, str], pid: int, known: Sequence[str] 
     return doors
 
 
+def not_handed(endpoints: Sequence[Endpoint], handed: Sequence[Door]) -> list[Endpoint]:
+    """Those whose protocol and port no handed socket has: they are to be opened here."""
+    have = {(door.endpoint.protocol, door.endpoint.port) for door in handed}
+    return [one for one in endpoints if (one.protocol, one.port) not in have]
+
+
 def keep_handed(environment: Mapping[str, str], pid: int) -> None:
     """systemd's sockets go on to the program that takes this process's place."""
     if environment.get("LISTEN_PID") == str(pid):

@@ -233,6 +233,7 @@ ROWS: tuple[Row, ...] = (
         "`pillarbox certificate new-authority`."),
     Row("authority-new", "warning", _found("authority-new"), "Write it with `pillarbox certificate export --out FILE` and "
         "install it on each device."),
+    Row("unsigned", "warning", _found("unsigned"), "Give the server's user its key files back, or take them away: new ones are made."),
     Row("guessing", "warning", _guessing, "Nothing needs doing: guesses are slowed down. Long passwords are safe."),
     Row("bodies-aside", "notice", _bodies_aside, "If mail is missing, restore the newest copy of house.db; else nothing needs doing."),
     Row("clock", "notice", _clock, "Connect the box to the internet, or set the clock."),

@@ -175,7 +175,7 @@ class ControlServer:
                     return
                 with trio.fail_after(SILENCE_S):
                     words = await line.receive()
-                await self._serve(line, words)
+                await answer_caller(line, self._controls, words)
             except (PeerGone, MisuseError, trio.TooSlowError):
                 return
             except Exception as error:  # the guard of one caller: others go on
@@ -197,59 +197,63 @@ class ControlServer:
             self._made = self._make()
         return self._made
 
-    async def _serve(self, line: Line, words: dict[str, Any]) -> None:
-        from appliance.status.controls import Export, Import, decode_request
 
-        try:
-            request = decode_request(words)
-            if isinstance(request, Import):
-                answer = await self._take_in(line, request)
-            elif isinstance(request, Export):
-                answer = await self._give_out(line, request)
-            else:
-                answer = await self._controls.ask(request)
-        except SetupError as error:
-            await line.send({"problem": error.problem, "remedy": error.remedy})
-        except (PeerGone, MisuseError):
-            raise
-        except HouseError as error:
-            await line.send({"problem": f"{error}.".replace("..", "."), "remedy": "", "failed": True})
+async def answer_caller(line: Line, controls: "Controls", words: dict[str, Any]) -> None:
+    """Do what one request asks and send the answer. Raises PeerGone, MisuseError."""
+    from appliance.status.controls import Export, Import, decode_request
+
+    try:
+        request = decode_request(words)
+        if isinstance(request, Import):
+            answer = await _take_in(line, controls, request)
+        elif isinstance(request, Export):
+            answer = await _give_out(line, controls, request)
         else:
-            await line.send({"text": answer.text, "facts": answer.facts})
+            answer = await controls.ask(request)
+    except SetupError as error:
+        await line.send({"problem": error.problem, "remedy": error.remedy})
+    except (PeerGone, MisuseError):
+        raise
+    except HouseError as error:
+        await line.send({"problem": f"{error}.".replace("..", "."), "remedy": "", "failed": True})
+    else:
+        await line.send({"text": answer.text, "facts": answer.facts})
 
-    async def _take_in(self, line: Line, request: "Import") -> "Answer":
-        taken = left_out = 0
-        async with self._controls.take_in(request) as intake:
-            await line.send({"position": intake.position})
-            while True:
-                with trio.fail_after(SILENCE_S):
-                    words = await line.receive()
-                if words.get("end"):
-                    break
-                if "make" in words:
-                    await intake.make([str(name) for name in words["make"]])
-                    await line.send({"made": True})
-                    continue
-                octets = line.receive_octets()
-                try:
-                    good = await intake.take(_letter(words), octets)
-                except HouseError:
-                    with trio.move_on_after(SILENCE_S):
-                        await _read_off(octets)  # the client reads the answer only when it has sent all
-                    raise
-                taken, left_out = taken + good, left_out + (not good)
-                await line.send({"taken": good})
-        return counted(taken, left_out)
 
-    async def _give_out(self, line: Line, request: "Export") -> "Answer":
-        from appliance.status.controls import Answer
+async def _take_in(line: Line, controls: "Controls", request: "Import") -> "Answer":
+    taken = left_out = 0
+    async with controls.take_in(request) as intake:
+        await line.send({"position": intake.position})
+        while True:
+            with trio.fail_after(SILENCE_S):
+                words = await line.receive()
+            if words.get("end"):
+                break
+            if "make" in words:
+                await intake.make([str(name) for name in words["make"]])
+                await line.send({"made": True})
+                continue
+            octets = line.receive_octets()
+            try:
+                good = await intake.take(_letter(words), octets)
+            except HouseError:
+                with trio.move_on_after(SILENCE_S):
+                    await _read_off(octets)  # the client reads the answer only when it has sent all
+                raise
+            taken, left_out = taken + good, left_out + (not good)
+            await line.send({"taken": good})
+    return counted(taken, left_out)
 
-        count = 0
-        async for letter, pieces in self._controls.give_out(request):
-            await line.send(asdict(letter))
-            await line.send_octets(pieces)
-            count += 1
-        return Answer(f"{count} letters exported.", {"exported": count})
+
+async def _give_out(line: Line, controls: "Controls", request: "Export") -> "Answer":
+    from appliance.status.controls import Answer
+
+    count = 0
+    async for letter, pieces in controls.give_out(request):
+        await line.send(asdict(letter))
+        await line.send_octets(pieces)
+        count += 1
+    return Answer(f"{count} letters exported.", {"exported": count})
 
 
 async def _read_off(octets: AsyncIterator[bytes]) -> None:

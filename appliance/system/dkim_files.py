@@ -2,7 +2,7 @@
 
 A file is the record to publish, a line end, and the private key in PEM; its name is the selector. Files that lie there are
 used, so keys can be brought along or changed: put a new pair beside the old one and take the old files away a week later.
-How it fails: SetupError with the remedy; letters then leave unsigned, and the journal says so.
+How it fails: SetupError with the remedy; messages then leave unsigned, and a condition says so (unsigned).
 """
 
 import sys
@@ -41,16 +41,28 @@ class DkimFiles:
                 self.keys = found
         return self.keys
 
+    async def trouble(self) -> str:
+        """Why messages could not be signed now; "" when they can, or when there are no keys yet. Makes nothing."""
+        try:
+            if not self.keys:
+                await trio.to_thread.run_sync(self._read)
+        except SetupError as error:
+            return error.problem
+        return ""
+
     def _read(self) -> tuple[SigningKey, ...]:
         keys = []
         try:
-            for path in sorted(self._directory.glob("*.pem"), reverse=True):
+            names = [path.name for path in self._directory.iterdir()]  # glob would take what may not be read for empty
+            for path in [self._directory / name for name in sorted(names, reverse=True) if name.endswith(".pem") and name[0] != "."]:
                 with path.open("rb") as file:
                     record, _, pem = file.read(LONGEST_OCTETS).partition(b"\n")
                 kind = next((algorithm for word, algorithm in KINDS.items() if word.encode() in record), "")
                 if not kind or b"PRIVATE KEY" not in pem:
                     raise SetupError(f"{path} is no signing key.", "Take it away; a new one is made at the next start.")
                 keys.append(SigningKey(path.stem, kind, record.decode("ascii", "replace"), pem))
+        except FileNotFoundError:
+            return ()
         except OSError as error:
             raise SetupError(f"{self._directory}: {error.strerror}.", "The house must be able to read its signing keys.") from error
         return tuple(keys)
