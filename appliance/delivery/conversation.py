@@ -154,7 +154,8 @@ class Conversation:
         if self.offer.size_octets and octets > self.offer.size_octets:
             text = f"The other house takes letters of at most {self.offer.size_octets / 1e6:.1f} MB."
             return self._outcome(Fate.FAILED, "5.3.4", Reason.TOO_BIG, text)
-        if parcel.require_tls and not (self.offer.requiretls and self.stream.secure):
+        # RFC 8689 §5: a bounce goes on without REQUIRETLS where the next server does not offer it
+        if parcel.require_tls and parcel.sender is not None and not (self.offer.requiretls and self.stream.secure):
             text = "The sender asked for safe ways only (REQUIRETLS), and the other house does not promise one."
             return self._outcome(Fate.FAILED, "5.7.30", Reason.TLS, text)
         return None

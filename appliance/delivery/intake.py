@@ -126,10 +126,6 @@ class Intake:
             octets=body.octets,
             pieces=pieces_of(self._store, number),
             arrived_at=at,
-            ret=envelope.ret,
-            envid=envelope.envid,
-            body=envelope.body,
-            smtputf8=envelope.smtputf8,
-            require_tls=envelope.require_tls,
+            **envelope.options(),
         )
         await notices.say_arrived(subject, arrived(envelope))

@@ -53,5 +53,7 @@ def gravest(entries: Sequence[Entry]) -> Kind:
 
 def returns_letter(subject: Subject, kind: Kind, most_octets: int) -> bool:
     """The whole letter, or its header only? Whole only where it failed, the sender did not ask for less and it is small enough
-    (RFC 3461 §4.3, §6.2); never one in binary (RFC 3030 §3)."""
-    return kind is Kind.FAILURE and subject.ret != "HDRS" and subject.octets <= most_octets and subject.body != "BINARYMIME"
+    (RFC 3461 §4.3, §6.2); never one in binary (RFC 3030 §3), nor one with REQUIRETLS, whatever RET says (RFC 8689 §5)."""
+    if subject.ret == "HDRS" or subject.require_tls or subject.body == "BINARYMIME":
+        return False
+    return kind is Kind.FAILURE and subject.octets <= most_octets

@@ -12,7 +12,7 @@ from appliance.mail.clock import Clock
 from appliance.mail.envelope import Recipient
 from appliance.mail.ids import BodyId
 from appliance.mail.srs import rewrite
-from appliance.queue.item import Item, Leaving
+from appliance.queue.item import Item, Leaving, kept
 from appliance.queue.queue import Queue
 from appliance.store.mailbox import StagedBody
 
@@ -71,11 +71,7 @@ class Outward:
                 octets=len(part.prefix) + body.octets,
                 header_octets=len(part.prefix) + body.description.header_octets,
                 person=arrival.person,
-                body_kind=envelope.body,
-                smtputf8=envelope.smtputf8,
-                ret=envelope.ret,
-                envid=envelope.envid,
-                require_tls=envelope.require_tls,
+                **kept(envelope.options()),
                 author=part.author,
                 release_at=envelope.release_at if held else 0,
             )

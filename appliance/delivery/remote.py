@@ -168,10 +168,13 @@ class RemoteTrip:
         self._routed = True
         self._safe = False
         """The connection met what REQUIRETLS asks for: verified by more than opportunity."""
+        self._is_bounce = False
+        """The message at hand has the null sender: REQUIRETLS is asked for, but its lack loses no bounce (RFC 8689 §5)."""
 
     async def deliver(self, parcel: Parcel, begun: Callable[[], None]) -> Delivery:
         """See `trip.Trip`."""
         self._meetings, self._unreached = [], set()
+        self._is_bounce = parcel.sender is None
         if self._way.gone:
             text = "The relay this letter waits for is no longer in the settings."
             return Delivery((Outcome(Fate.DEFERRED, "4.4.4", Reason.NO_ROUTE, text),) * len(parcel.recipients))
@@ -269,6 +272,13 @@ class RemoteTrip:
         if isinstance(demand, Outcome):
             return replace(demand, host=host.name)
         met = await self._connect(host, address, demand, tls=True)
+        if isinstance(met, Outcome) and met.reason is Reason.TLS and require_tls and self._is_bounce:
+            usual = await self._demand(host, require_tls=False)
+            if isinstance(usual, Outcome):
+                return replace(usual, host=host.name)
+            if usual.level != demand.level:
+                demand = usual
+                met = await self._connect(host, address, demand, tls=True)
         if isinstance(met, Outcome) and met.reason is Reason.TLS:
             if self._way.relay is None and self._remote.policies is not None:
                 self._remote.policies.missed(self._lane)
@@ -285,7 +295,10 @@ class RemoteTrip:
             return self._remote.demand_of(self._way.relay)
         if self._remote.policies is None:
             return self._remote.opportunistic
-        return await self._remote.policies.demand(self._lane, host, require_tls=require_tls)
+        demand = await self._remote.policies.demand(self._lane, host, require_tls=require_tls)
+        if isinstance(demand, Outcome) and demand.fate is Fate.FAILED and require_tls and self._is_bounce:
+            return await self._remote.policies.demand(self._lane, host, require_tls=False)
+        return demand
 
     async def _connect(self, host: MailHost, address: str, demand: Demand, *, tls: bool) -> Conversation | Outcome:
         remote, relay, begun_mono = self._remote, self._way.relay, self._remote.clock.mono_s()

@@ -193,13 +193,9 @@ class Runner:
             recipients=tuple(one.recipient for one in item.waiting),
             octets=item.octets,
             pieces=pieces_of(self._store, item.body, item.prefix),
-            body=item.body_kind,
-            smtputf8=item.smtputf8,
-            ret=item.ret,
-            envid=item.envid,
-            require_tls=item.require_tls,
             author=item.author,
             kept=(item.body, item.prefix),
+            **item.options(),
         )
 
     # --- settling --------------------------------------------------------------------------------
@@ -229,10 +225,7 @@ class Runner:
             pieces=pieces_of(self._store, item.body, item.prefix),
             arrived_at=item.accepted_at,
             header_octets=item.header_octets,
-            ret=item.ret,
-            envid=item.envid,
-            body=item.body_kind,
-            smtputf8=item.smtputf8,
+            **item.options(),
         )
 
         def settle(transaction: Any) -> None:

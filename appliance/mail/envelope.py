@@ -1,9 +1,21 @@
 """The envelope of a letter: who sent it and who is to get it (RFC 5321 §2.3.1, RFC 3461)."""
 
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 from .address import Address, encode_address
 from .ids import PersonId
+
+
+class Options(TypedDict):
+    """What the sender asked of a whole message, under the names that `Envelope`, `Parcel` and `Subject` give it: handed on
+    whole, as `Parcel(..., **item.options())`, so that no copy can forget one. Each recipient carries its own options."""
+
+    body: str
+    smtputf8: bool
+    ret: str
+    envid: str
+    require_tls: bool
 
 
 @dataclass(slots=True)
@@ -43,6 +55,9 @@ class Envelope:
     envid: str = ""
     require_tls: bool = False
     release_at: int = 0
+
+    def options(self) -> Options:
+        return Options(body=self.body, smtputf8=self.smtputf8, ret=self.ret, envid=self.envid, require_tls=self.require_tls)
 
     def people(self) -> dict[PersonId, Recipient]:
         """Everybody the letter comes to, once each, with the first recipient that led there."""

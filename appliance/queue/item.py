@@ -24,9 +24,10 @@ Invariants
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypedDict
 
 from appliance.mail.address import Address, encode_address, parse_address
-from appliance.mail.envelope import Recipient
+from appliance.mail.envelope import Options, Recipient
 from appliance.mail.ids import BodyId, MailboxId, PersonId, QueueId, Uid
 
 
@@ -86,8 +87,28 @@ class Item:
     outbox: tuple[MailboxId, Uid] | None
     waiting: tuple[Waiting, ...]
 
+    def options(self) -> Options:
+        return Options(body=self.body_kind, smtputf8=self.smtputf8, ret=self.ret, envid=self.envid, require_tls=self.require_tls)
+
     def with_waiting(self, waiting: Sequence[Waiting]) -> "Item":
         return replace(self, waiting=tuple(waiting))
+
+
+class Kept(TypedDict):
+    """`Options` under the names a row has for them: its `body` is where the octets are."""
+
+    body_kind: str
+    smtputf8: bool
+    ret: str
+    envid: str
+    require_tls: bool
+
+
+def kept(options: Options) -> Kept:
+    return Kept(
+        body_kind=options["body"], smtputf8=options["smtputf8"], ret=options["ret"], envid=options["envid"],
+        require_tls=options["require_tls"],
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,60 @@ async def test_a_letter_for_safe_ways_only_never_goes_in_plain_text() -> None:
     assert delivery.outcomes[0].reason is Reason.TLS and not peer.letters
 
 
+class Remembers:
+    """Policies that know the domain: it spoke TLS once."""
+
+    def __init__(self, level: str) -> None:
+        self.level = level
+        self.missed_domains: list[str] = []
+
+    async def demand(self, domain: str, host: MailHost, *, require_tls: bool) -> Demand:
+        return Demand(self.level, "remembered" if self.level == "encrypt" else "")
+
+    async def met(self, domain: str, host: str, tls: str, verified: str) -> None:
+        pass
+
+    def missed(self, domain: str) -> None:
+        self.missed_domains.append(domain)
+
+    def downgraded(self, domain: str) -> bool:
+        return self.level == "may"
+
+
+@pytest.mark.parametrize(("offer", "script"), [((), {}), (("REQUIRETLS",), {"HANDSHAKE": DROP})])
+async def test_a_bounce_is_not_lost_for_want_of_requiretls(offer: tuple[str, ...], script: dict[str, str | list[str]]) -> None:
+    with Peer(offer=offer, script=script) as peer:
+        (delivery,) = await travel(Found("127.0.0.1"), peer.port, replace(a_parcel(require_tls=True), sender=None))
+    assert delivery.outcomes[0].fate is Fate.RELAYED and len(peer.letters) == 1
+
+
+class Strict(Remembers):
+    """Policies of a domain for which nobody vouches: REQUIRETLS fails, or its certificate does."""
+
+    def __init__(self, strict: Demand | Outcome) -> None:
+        super().__init__("may")
+        self.strict = strict
+
+    async def demand(self, domain: str, host: MailHost, *, require_tls: bool) -> Demand | Outcome:  # type: ignore[override]
+        return self.strict if require_tls else Demand("encrypt")
+
+
+@pytest.mark.parametrize(
+    "strict", [Outcome(Fate.FAILED, "5.7.30", Reason.TLS, "nobody vouches"), Demand("verify", "requiretls")], ids=["failed", "unverified"]
+)
+@pytest.mark.parametrize("bounce", [True, False])
+async def test_requiretls_where_nobody_vouches(server_tls: ssl.SSLContext, strict: Demand | Outcome, bounce: bool) -> None:
+    """RFC 8689 §5: a bounce then goes as any message does, with the option where it is offered; others stay."""
+    with Peer(context=server_tls, offer=("REQUIRETLS",)) as peer:
+        policies = Strict(strict)
+        carrier = Remote(hosts=Found("127.0.0.1"), our_name=lambda: "home.example", clock=HandClock(), port=peer.port, policies=policies)
+        parcel = a_parcel(require_tls=True)
+        async with carrier.trip("far.example", Way()) as trip:
+            delivery = await trip.deliver(replace(parcel, sender=None) if bounce else parcel, lambda: None)
+    assert (delivery.outcomes[0].fate is Fate.RELAYED) == bounce == any("MAIL FROM:<> REQUIRETLS" in line for line in peer.said)
+    assert all(one.tls for one in peer.letters)
+
+
 async def test_the_next_host_is_tried_after_a_dead_a_silent_and_a_refusing_one() -> None:
     port = free_ports(1)[0]
     with (
@@ -138,26 +193,6 @@ async def test_ipv6_that_does_not_work_is_remembered(tmp_path: Path) -> None:
         found = Found("::1", "127.0.0.1")
         (delivery,) = await travel(found, peer.port, a_parcel())
     assert delivery.outcomes[0].fate is Fate.RELAYED and found.v6_failures == 1
-
-
-class Remembers:
-    """Policies that know the domain: it spoke TLS once."""
-
-    def __init__(self, level: str) -> None:
-        self.level = level
-        self.missed_domains: list[str] = []
-
-    async def demand(self, domain: str, host: MailHost, *, require_tls: bool) -> Demand:
-        return Demand(self.level, "remembered" if self.level == "encrypt" else "")
-
-    async def met(self, domain: str, host: str, tls: str, verified: str) -> None:
-        pass
-
-    def missed(self, domain: str) -> None:
-        self.missed_domains.append(domain)
-
-    def downgraded(self, domain: str) -> bool:
-        return self.level == "may"
 
 
 @pytest.mark.parametrize("level", ["encrypt", "may"])

@@ -1,0 +1,37 @@
+"""The sender's options reach every value that carries them, whole: one that is added is missed nowhere."""
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from appliance.delivery.notice import Subject
+from appliance.delivery.notice_rules import Kind, returns_letter
+from appliance.mail.envelope import Envelope, Options
+from appliance.mail.parcel import Parcel
+from appliance.queue.item import Item, Kept, Leaving, kept
+from appliance.queue.queue import _encode_options, _item
+from tests.delivery.test_notice_form import about
+
+CHOSEN: dict[str, Any] = {"body": "8BITMIME", "smtputf8": True, "ret": "FULL", "envid": "mine", "require_tls": True}
+
+
+@pytest.mark.parametrize(("carrier", "names"), [(Envelope, Options), (Parcel, Options), (Subject, Options), (Item, Kept), (Leaving, Kept)])
+def test_every_carrier_has_every_option(carrier: Any, names: Any) -> None:
+    assert names.__annotations__.keys() <= {one.name for one in fields(carrier)}
+
+
+def test_every_option_goes_through_a_row_of_the_queue_and_comes_out() -> None:
+    assert CHOSEN.keys() == Options.__annotations__.keys()
+    envelope = Envelope(None, **CHOSEN)
+    assert envelope.options() == CHOSEN
+    leaving = Leaving("abc", None, None, (), b"", 5, 5, **kept(envelope.options()))
+    row = (1, "abc", "x.example", 0, 0, 0, 0, 0, 0, 0, 0, 0, None, None, None, 1, b"", 5, 5, _encode_options(leaving), None, None, "[]")
+    assert _item(row).options() == CHOSEN
+
+
+@pytest.mark.parametrize("ret", ["", "FULL", "HDRS"])
+def test_a_message_with_requiretls_comes_back_as_its_header(ret: str) -> None:
+    """RFC 8689 §5: as if RET=HDRS was said, whatever was."""
+    assert not returns_letter(about(ret=ret, require_tls=True), Kind.FAILURE, 10**6)
+    assert returns_letter(about(ret=ret), Kind.FAILURE, 10**6) == (ret != "HDRS")
