@@ -46,6 +46,7 @@ from appliance.system.identity import keep_id, refuse_lost_database, refuse_othe
 from appliance.system.machine import Machine
 from appliance.system.memory import keep_for_good
 from appliance.system.notify import Notifier
+from appliance.system.serial_line import others_on, sentences
 from appliance.system.settings import Settings
 from appliance.system.supervisor import Ending, Part, Supervisor
 
@@ -345,6 +346,8 @@ async def _watch_box(rooms: Rooms) -> None:
     """Announce the card's space now and then, and how the box itself is."""
     addresses: tuple[str, ...] | None = None
     full: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+    console = rooms.settings.panel.console
     while True:
         about = os.statvfs(rooms.directory.descriptor)
         mail = sum(rooms.store.quota(person.id)[0] for person in rooms.accounts.directory.people())
@@ -352,6 +355,10 @@ async def _watch_box(rooms: Rooms) -> None:
         rooms.board.publish(StorageState(free, total, mail, rooms.machine.worn_percent()))
         if full != (full := nearly_full(rooms)):
             rooms.board.publish(ConditionFound("mailbox-full", full))
+        if console:
+            others = sentences(console, await trio.to_thread.run_sync(others_on, console))
+            if shared != (shared := others):
+                rooms.board.publish(ConditionFound("console-shared", shared))
         box = rooms.machine.look()
         rooms.board.publish(box)
         if addresses != (addresses := box.addresses):

@@ -25,6 +25,17 @@ USUAL = (("ACT", "led0"), ("PWR", "led1"))
 """What boards call the lamp that shows their card at work, and the one for their power; led0 and led1 before Linux 6.1."""
 
 
+def place_of(name: str, root: Path = LEDS) -> Path:
+    """The folder of the lamp `name`, under whichever of its names this kernel has it."""
+    names = (name, *(other for names in USUAL if name in names for other in names))
+    return next((root / one for one in names if (root / one / "trigger").exists()), root / name)
+
+
+def usual_name(name: str) -> str:
+    """One name for each lamp of USUAL."""
+    return next((names[0] for names in USUAL if name in names), name)
+
+
 def usual(root: Path = LEDS) -> tuple[str, ...]:
     """The lamps of this board to use when nothing is set, the better one first."""
     there = ([name for name in names if (root / name / "trigger").exists()] for names in USUAL)
@@ -32,12 +43,12 @@ def usual(root: Path = LEDS) -> tuple[str, ...]:
 
 
 class BoardLed:
-    """The lamp `name`; raises OSError when there is none, or when it cannot be written."""
+    """The lamp `name`, or the same one under its other name in USUAL; raises OSError when there is none, or it cannot be written."""
 
     dims = False
 
     def __init__(self, name: str, root: Path = LEDS) -> None:
-        self._place = root / name
+        self._place = place_of(name, root)
         self._most = int(self._read("max_brightness") or 1)
         self._former: tuple[str, str] | None = None
         with (self._place / "trigger").open("r+"):

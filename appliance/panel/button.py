@@ -13,6 +13,10 @@ It begins in power-on when the button is down as the house starts, else in up. A
 contact has rested for DEBOUNCE_S, and from the instant it began to rest; a shorter touch is a bounce. A button that
 jams does its one action and then nothing more. Released in time but told late (a busy moment), it was released in time.
 
+Closing the server by mistake is worse than closing it late. So a hold is what was looked at: while the button is down its level
+is read every LOOK_S and once more before an action of patience, and a pause of more than GAP_S in looking (a busy loop) begins
+the hold anew. A release whose edge was lost is seen by the next look.
+
 How it fails: an action that raises is one sentence; a button that cannot be heard is given up by whoever opens it.
 """
 
@@ -29,6 +33,8 @@ from .lamps import reason_of
 DEBOUNCE_S = 0.03
 HOLD_S = 3.0
 POWER_ON_S = 10.0
+LOOK_S = 0.1
+GAP_S = 1.0
 EDGES = 64
 """Edges remembered until the task comes to them; a noisy wire loses its oldest, never its last."""
 
@@ -62,32 +68,48 @@ class ButtonStates:
         self.state = POWER_ON if pressed else UP
         self._since = mono
         """When the state began."""
+        self._unseen_until = mono
         self._raw = self._level = pressed
         self._rests_since = mono
 
+    @property
+    def is_down(self) -> bool:
+        """Its patience is being measured: it has to be looked at."""
+        return self.state in (DOWN, POWER_ON)
+
+    def unseen(self, mono: float) -> None:
+        """Nobody looked until `mono`: what it did before counts for no hold."""
+        self._unseen_until = mono
+
     def edge(self, pressed: bool, mono: float) -> list[str]:
         """The contact changed at `mono`; the actions to take."""
-        actions = self.time(mono)
+        actions = self._settle(mono)
         if pressed != self._raw:
             self._raw, self._rests_since = pressed, mono
         return actions
 
     def time(self, mono: float) -> list[str]:
-        """It is `mono`; the actions to take."""
-        actions: list[str] = []
-        if self._raw != self._level and mono >= self._rests_since + DEBOUNCE_S:
-            actions += self._patience(self._rests_since)
-            self._level = self._raw
-            actions += self._pressed(self._rests_since) if self._level else self._released()
-        return actions + ([] if self._raw != self._level else self._patience(mono))
+        """It is `mono`, and the contact is as the last edge said; the actions to take."""
+        return self._settle(mono) + ([] if self._raw != self._level else self._patience(mono))
+
+    def _settle(self, mono: float) -> list[str]:
+        """A contact that has rested until `mono` counts."""
+        if self._raw == self._level or mono < self._rests_since + DEBOUNCE_S:
+            return []
+        self._level = self._raw
+        return self._pressed(self._rests_since) if self._level else self._released()
 
     @property
     def wait_until(self) -> float | None:
         if self._raw != self._level:
             return self._rests_since + DEBOUNCE_S
         if self.state in (DOWN, POWER_ON):
-            return self._since + (HOLD_S if self.state == DOWN else POWER_ON_S)
+            return self._held_since + (HOLD_S if self.state == DOWN else POWER_ON_S)
         return None
+
+    @property
+    def _held_since(self) -> float:
+        return max(self._since, self._unseen_until)
 
     def _pressed(self, mono: float) -> list[str]:
         self.state, self._since = DOWN, mono
@@ -99,10 +121,10 @@ class ButtonStates:
 
     def _patience(self, mono: float) -> list[str]:
         """What being held until `mono` has come to."""
-        if self.state == DOWN and mono >= self._since + HOLD_S:
+        if self.state == DOWN and mono >= self._held_since + HOLD_S:
             self.state = HELD
             return [SHUT_DOWN]
-        if self.state == POWER_ON and mono >= self._since + POWER_ON_S:
+        if self.state == POWER_ON and mono >= self._held_since + POWER_ON_S:
             self.state = HELD
             return [PASSWORD]
         return []
@@ -147,20 +169,25 @@ async def run(
     try:
         if not port.poll_s:
             port.listen(edge)
-        states = ButtonStates(pressed=port.pressed(), mono=clock.mono_s())
+        looked = clock.mono_s()
+        states = ButtonStates(pressed=port.pressed(), mono=looked)
         async with trio.open_nursery() as nursery:
             task_status.started()
             while True:
                 until = states.wait_until
                 wait_s = max(0.0, until - clock.mono_s()) if until is not None else float("inf")
-                with trio.move_on_after(min(wait_s, port.poll_s or wait_s)):
+                with trio.move_on_after(min(wait_s, port.poll_s or wait_s, LOOK_S if states.is_down else wait_s)):
                     await bell.heard()
-                if port.poll_s:
-                    edges.append((port.pressed(), clock.mono_s()))
+                level, now = port.pressed(), clock.mono_s()
                 found: list[str] = []
                 while edges:
                     found += states.edge(*edges.popleft())
-                found += states.time(clock.mono_s())
+                if now - looked > GAP_S:
+                    states.unseen(now)
+                looked = now
+                if port.poll_s or states.is_down:
+                    found += states.edge(level, now)
+                found += states.time(now)
                 for action in found:
                     if action not in acting:
                         acting.add(action)

@@ -12,7 +12,7 @@ from typing import Any
 
 import trio
 
-from .board_leds import LEDS, BoardLed, usual
+from .board_leds import LEDS, BoardLed, usual, usual_name
 from .lamps import Fitted, Lamp, reason_of
 from .rules import ALL, TROUBLE, shown_by
 
@@ -59,7 +59,7 @@ def parse_lamps(lamps: Iterable[str], root: Path = LEDS) -> tuple[Wish, ...]:
     wishes = tuple(parse_lamp(words) for words in lamps)
     if len(wishes) > MOST_LAMPS:
         raise ValueError(f"At most {MOST_LAMPS} lamps.")
-    pins = [(wish.kind == "board", pin) for wish in wishes for pin in wish.pins]
+    pins = [(wish.kind == "board", usual_name(pin) if wish.kind == "board" else pin) for wish in wishes for pin in wish.pins]
     if len(pins) != len(set(pins)):
         raise ValueError("Two lamps have the same pin.")
     own = [Wish("board", (name,)) for name in usual(root)]

@@ -234,6 +234,8 @@ ROWS: tuple[Row, ...] = (
     Row("authority-new", "warning", _found("authority-new"), "Write it with `pillarbox certificate export --out FILE` and "
         "install it on each device."),
     Row("unsigned", "warning", _found("unsigned"), "Give the server's user its key files back, or take them away: new ones are made."),
+    Row("console-shared", "warning", _found("console-shared"), "Stop it, a getty with `sudo systemctl disable --now "
+        "serial-getty@LINE.service`, or take panel.console out of the settings."),
     Row("guessing", "warning", _guessing, "Nothing needs doing: guesses are slowed down. Long passwords are safe."),
     Row("bodies-aside", "notice", _bodies_aside, "If mail is missing, restore the newest copy of house.db; else nothing needs doing."),
     Row("clock", "notice", _clock, "Connect the box to the internet, or set the clock."),

@@ -41,6 +41,28 @@ def test_taken_at_the_first_level_and_given_back(tmp_path: Path) -> None:
     led.close()
 
 
+@pytest.mark.parametrize(("asked", "there"), [("led0", "ACT"), ("ACT", "led0"), ("led1", "PWR"), ("PWR", "led1")])
+def test_a_lamp_is_found_under_the_other_name_of_older_and_newer_kernels(tmp_path: Path, asked: str, there: str) -> None:
+    place = made(tmp_path, there)
+    made(tmp_path, "unrelated")
+    (lamp,) = fit(parse_lamps([f"board:{asked}"], tmp_path), pytest.fail, root=tmp_path)
+    lamp.lamp.set(1.0, WHITE)
+    assert facts(place) == ("none", "255")
+
+
+def test_its_own_name_counts_first_and_one_that_is_nowhere_is_said(tmp_path: Path) -> None:
+    own, other = made(tmp_path, "led0"), made(tmp_path, "ACT")
+    BoardLed("led0", tmp_path).set(1.0, WHITE)
+    assert facts(own)[0] == "none" and facts(other)[0] != "none"
+    with pytest.raises(OSError, match="led9"):
+        BoardLed("led9", tmp_path)
+
+
+def test_two_names_of_one_lamp_are_one_lamp() -> None:
+    with pytest.raises(ValueError, match="same pin"):
+        parse_lamps(["board:led0 mail", "board:ACT trouble"])
+
+
 def test_never_played_nothing_written(tmp_path: Path) -> None:
     place = made(tmp_path)
     before = facts(place)

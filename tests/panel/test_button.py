@@ -194,6 +194,97 @@ async def test_an_action_that_fails_is_said_and_the_next_is_heard(autojump_clock
     assert wire.closed
 
 
+class Finger(Wire):
+    """A port whose level is what the test says; `lost` edges are told to nobody."""
+
+    def __init__(self, poll_s: float) -> None:
+        super().__init__()
+        self.poll_s = poll_s
+        self.level = False
+
+    def pressed(self) -> bool:
+        return self.level
+
+    def listen(self, edge: Callable[[bool], None]) -> None:
+        self.edge = edge
+
+    def to(self, level: bool, *, lost: bool = False) -> None:
+        self.level = level
+        if not self.poll_s and not lost:
+            self.edge(level)
+
+
+def stall(autojump_clock: MockClock, seconds: float) -> None:
+    """The loop does something else for so long."""
+    autojump_clock.jump(seconds)
+
+
+@pytest.mark.parametrize("poll_s", [0.0, POLL_S])
+@pytest.mark.parametrize("seen_first", [True, False])
+@pytest.mark.parametrize("lost", [True, False])
+@pytest.mark.parametrize("stalled_s", [0.0, 3.1, 60.0])
+async def test_a_tap_closes_nothing_whatever_the_loop_does(
+    poll_s: float, seen_first: bool, lost: bool, stalled_s: float, autojump_clock: MockClock
+) -> None:
+    port, house = Finger(poll_s), House()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(hearing(port, house))
+        await trio.sleep(5)
+        port.to(True)
+        if seen_first:
+            await trio.sleep(0.15)
+        stall(autojump_clock, stalled_s)
+        port.to(False, lost=lost)
+        await trio.sleep(20)
+        nursery.cancel_scope.cancel()
+    assert all(name == "try_now" for name, _ in house.done) and len(house.done) <= 1
+    assert house.done or not seen_first
+
+
+@pytest.mark.parametrize("poll_s", [0.0, POLL_S])
+async def test_a_hold_with_a_gap_begins_anew_and_still_closes(poll_s: float, autojump_clock: MockClock) -> None:
+    port, house = Finger(poll_s), House()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(hearing(port, house))
+        port.to(True)
+        await trio.sleep(1)
+        stall(autojump_clock, 2.5)
+        await trio.sleep(2.5)
+        assert not house.done
+        await trio.sleep(1)
+        assert [name for name, _ in house.done] == ["shut_down"]
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("poll_s", [0.0, POLL_S])
+async def test_a_release_in_the_middle_of_a_hold_is_seen_without_its_edge(poll_s: float, autojump_clock: MockClock) -> None:
+    port, house = Finger(poll_s), House()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(hearing(port, house))
+        port.to(True)
+        await trio.sleep(1.5)
+        port.to(False, lost=True)
+        await trio.sleep(1.0)
+        port.to(True, lost=True)  # down again when the hold would have ended
+        await trio.sleep(1.0)
+        nursery.cancel_scope.cancel()
+    assert [name for name, _ in house.done] == ["try_now"]
+
+
+@pytest.mark.parametrize("poll_s", [0.0, POLL_S])
+async def test_power_on_is_no_hold_while_nobody_looks(poll_s: float, autojump_clock: MockClock) -> None:
+    port, house = Finger(poll_s), House()
+    port.level = True
+    async with trio.open_nursery() as nursery:
+        await nursery.start(hearing(port, house))
+        await trio.sleep(1)
+        stall(autojump_clock, 12)
+        port.to(False, lost=True)
+        await trio.sleep(20)
+        nursery.cancel_scope.cancel()
+    assert not house.done
+
+
 async def test_a_noisy_wire_is_bounded_and_its_last_edge_counts(autojump_clock: MockClock) -> None:
     wire, house = Wire(), House()
     async with trio.open_nursery() as nursery:

@@ -59,6 +59,7 @@ CASES: tuple[tuple[str, Callable[[Board], None], str], ...] = (
     ("mailbox-full", publish(e.LetterRefused("smtp", "p", "", "a@b.example", "452 4.2.2 The mailbox is full")), "a@b.example was put off"),
     ("sending-limited", publish(e.SendingLimited("ada@home.example", True)), "ada@home.example"),
     ("unsigned", publish(e.ConditionFound("unsigned", ("Messages leave unsigned: x.",))), "leave unsigned: x."),
+    ("console-shared", publish(e.ConditionFound("console-shared", ("The program agetty uses it too.",))), "agetty"),
     ("guessing", guess, "40 wrong ones in ten minutes, from 3"),
     ("bodies-aside", publish(e.BodiesAside(3)), "3 message bodies are not in the database"),
     ("session-faults", publish(e.SessionFailed("imap", "p", "", "KeyError")), "1 session"),
