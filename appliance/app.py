@@ -38,6 +38,7 @@ from appliance.status.journal import Journal
 from appliance.store.bodies import Bodies
 from appliance.store.mailbox import Store
 from appliance.store.reclaim import Reclaim
+from appliance.store.remaking import Redescription
 from appliance.system import clock as clocks
 from appliance.system.certificates import OwnCertificates, Wanted, box_addresses, wanted
 from appliance.system.control import ControlServer
@@ -289,6 +290,7 @@ async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> Ending:
         Part("listeners", listeners.run, drain=listeners.drain),
         Part("sending", _standing(lambda: sending.run(rooms.clock.mono_s))),
         Part("reclaim", _standing(reclaim.run)),
+        Part("redescription", _standing(Redescription(rooms.store).run)),
         *panel.parts(rooms, hands),
     ]
     if rooms.certificates.in_use():
