@@ -25,11 +25,12 @@ from functools import partial
 from typing import Protocol
 
 from appliance.mail.address import ascii_domain
+from appliance.mail.content import first_encoding
 from appliance.mail.header import fields, header_end
 from appliance.mail.outcome import Fate, Outcome, Reason
 from appliance.mail.parcel import Parcel, Pieces
-from appliance.mail.partmap import BASE64, IDENTITY, QUOTED_PRINTABLE
-from appliance.mail.structure import Node, StructureScanner
+from appliance.mail.partmap import BASE64, IDENTITY, QUOTED_PRINTABLE, TRANSFERS, UNKNOWN
+from appliance.mail.structure import Node, StructureScanner, begins_no_part
 from appliance.protocol.smtp.client import Offer
 
 LINE_OCTETS = 998
@@ -148,7 +149,7 @@ async def _converted(parcel: Parcel, *, to_seven: bool, header_words: bool, line
             if _sealed(leaf):
                 status = "5.6.1" if shape.binary else "5.6.3"
                 return _no(status, "The letter is signed, and would have to be changed for the other house to take it.")
-            if leaf.transfer not in CODERS:
+            if _transfer(leaf) not in CODERS:
                 return _no("5.6.3", "A part of the letter is in an encoding this house cannot change for the other house.")
             encoded.add(id(leaf))
     faults: list[str] = []
@@ -168,11 +169,22 @@ def _leaves(node: Node) -> "list[Node]":
     found, left = [], [node]
     while left:
         one = left.pop()
-        if one.children:
-            left += reversed(one.children)
+        if inside := _parts(one):
+            left += reversed(inside)
         elif one.end > one.body_start:
             found.append(one)
     return found
+
+
+def _parts(node: Node) -> "list[Node]":
+    """The parts inside that have a header of their own to say how they are encoded."""
+    return [] if begins_no_part(node) else node.children
+
+
+def _transfer(node: Node) -> int:
+    """The transfer encoding as a receiver may take it: without MIME-Version some decode all the same (RFC 2045 §4 leaves it open)."""
+    named = first_encoding(node.heading.get(b"content-transfer-encoding", ()))
+    return node.transfer if named is None else TRANSFERS.get(named.lower(), UNKNOWN)
 
 
 async def _shapes(pieces: Pieces, leaves: "list[Node]") -> list[Shape]:
@@ -208,7 +220,8 @@ def _walk(root: Node, encoded: set[int], plan: Plan, faults: list[str], *, words
     left = [root]
     while left:
         node = left.pop()
-        coder: type[Coder] = CODERS.get(node.transfer, Dropped) if not node.children else Dropped
+        inside = _parts(node)
+        coder: type[Coder] = CODERS.get(_transfer(node), Dropped) if not inside else Dropped
         if coder is Quoted and not node.content.is_text():
             coder = Based
         changes: list[Callable[[bytes], bytes]] = [_lines_mended]
@@ -218,12 +231,12 @@ def _walk(root: Node, encoded: set[int], plan: Plan, faults: list[str], *, words
             changes.append(partial(_in_words, faults))
         if id(node) in encoded and coder in (Quoted, Based):
             changes.append(partial(_declared, root=node is root, word=b"base64" if coder is Based else b"quoted-printable"))
-        elif node.children and seven and not _sealed(node):
+        elif inside and seven and not _sealed(node):
             changes.append(_container)
         plan.edits.append(Edit(node.header_start, node.body_start, partial(_all, changes)))
-        if not node.children and node.end > node.body_start:
+        if not inside and node.end > node.body_start:
             plan.edits.append(Edit(node.body_start, node.end, coder=coder if id(node) in encoded else None))
-        left += reversed(node.children)
+        left += reversed(inside)
 
 
 def _all(changes: "list[Callable[[bytes], bytes]]", block: bytes) -> bytes:

@@ -1,16 +1,32 @@
 """The Content- fields that describe a MIME part: type, parameters, disposition, language (RFC 2045 §5, RFC 2183, RFC 2231, RFC 3282).
 
-Broken fields are read as far as they go; parameters split over several pieces are joined but not
-decoded, as clients decode them themselves. Linear in the value.
+The one reader of these fields: BODYSTRUCTURE, BINARY, SEARCH and previews all ask it, so that no two of them take the same octets for
+different things. It is lenient: what mail programs get wrong is read as it was meant. Of a field that stands more than once the first
+counts that can be read. Parameters split over several pieces are joined but not decoded, as clients decode them themselves. Linear in
+the value.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from .lexical import Reader
 
 Parameters = list[tuple[bytes, bytes]]
+
+_PLAIN = (b"text", b"plain")
+_OCTETS = (b"application", b"octet-stream")
+_OTHER_SPELLINGS: dict[bytes, bytes] = {
+    b"7": b"7bit", b"7-bit": b"7bit", b"7bits": b"7bit", b"8": b"8bit", b"8-bit": b"8bit", b"8bits": b"8bit",
+    b"quotedprintable": b"quoted-printable", b"quoted_printable": b"quoted-printable",
+}  # fmt: skip
+_UNCLOSED = re.compile(rb"[^;\r\n]*")
+_LOOSE_VALUE = re.compile(rb'(?:[^; \t\r\n"(),]|,(?=[^; \t\r\n]))*')
+"""A value without quotes; mail programs forget them around octets that need them."""
+_NAMES = frozenset((b"name", b"filename"))
+"""Parameters in which blanks are meant even without quotes."""
+_ANOTHER_WORD = re.compile(rb'[ \t\r\n]+[^; \t\r\n"(=]+(?=[; \t\r\n]|\Z)')
 
 
 @dataclass(slots=True)
@@ -43,73 +59,110 @@ CONTENT_FIELDS: tuple[bytes, ...] = (
 )  # fmt: skip
 
 
+_WORDS_ALONE: tuple[tuple[bytes, tuple[bytes, bytes]], ...] = (
+    (b"text", (b"text", b"plain")), (b"html", (b"text", b"html")), (b"multipart", (b"multipart", b"mixed")),
+    (b"message", _OCTETS), (b"image", _OCTETS), (b"audio", _OCTETS), (b"video", _OCTETS), (b"application", _OCTETS), (b"font", _OCTETS),
+    (b"model", _OCTETS),
+)  # fmt: skip
+"""What a type without a subtype stands for: RFC 2046 §5.1.3 for multipart; of the others no subtype can be guessed (§4.5.1)."""
+
+
 def read_content(found: Mapping[bytes, list[bytes]]) -> Content:
     """What the values of CONTENT_FIELDS (lower-case names, in the order they came) say; of a repeated field the first that can be read."""
     content = Content()
     for name, values in found.items():
         if name == b"content-type":
-            content.type, content.subtype, content.parameters = parse_content_type(values[0])
+            _read_type(content, values)
         elif name == b"content-transfer-encoding":
-            content.encoding = next(filter(None, map(parse_encoding, values)), None)
+            content.encoding = first_encoding(values)
         elif name == b"content-id":
             content.id = values[0]
         elif name == b"content-description":
             content.description = values[0]
         elif name == b"content-disposition":
-            for value in values:
-                if not content.disposition_parameters and (read := parse_disposition(value)):
-                    content.disposition, content.disposition_parameters = read
+            if read := next(filter(None, map(parse_disposition, values)), None):
+                content.disposition, content.disposition_parameters = read
         elif name == b"content-md5":
             content.md5 = values[0]
         elif name == b"content-language":
             content.languages = next(filter(None, map(parse_languages, values)), [])
         elif name == b"content-location":
             content.location = values[0]
+    if content.type is None and b"content-type" in found:
+        is_file = (content.disposition or b"").lower() == b"attachment" or content.parameter(b"name") is not None
+        content.type, content.subtype = _OCTETS if is_file else _PLAIN
     return content
 
 
-def parse_content_type(value: bytes) -> tuple[bytes, bytes | None, Parameters]:
-    """Type and subtype as written and the parameters; a type alone has no subtype, and one that makes no sense is "" (RFC 2045 §5.1)."""
+def _read_type(content: Content, values: Sequence[bytes]) -> None:
+    """The first that names a type; where none does, the parameters of the first (RFC 2045 §5.2: text/plain; a file is no text)."""
+    for value in values:
+        kind, parameters = parse_content_type(value)
+        if kind is not None:
+            (content.type, content.subtype), content.parameters = kind, parameters
+            return
+        content.parameters = content.parameters or parameters
+
+
+def first_encoding(values: Iterable[bytes]) -> bytes | None:
+    """The first that holds a word; None where none does."""
+    return next(filter(None, map(parse_encoding, values)), None)
+
+
+def parse_content_type(value: bytes) -> tuple[tuple[bytes, bytes] | None, Parameters]:
+    """Type and subtype as written, and the parameters (RFC 2045 §5.1).
+
+    Lenient: the semicolon before a parameter may be missing, quotes may stand around the type, and a type alone has the commonest
+    subtype. None for what names no type at all.
+    """
     reader = Reader(value)
+    if reader.skip() and reader.next() == 34:
+        reader.pos += 1
+    start = reader.pos
     kind: list[bytes] = []
     subtype: list[bytes] = []
-    if not reader.skip() or not reader.token(kind) or reader.next() != 47:
-        return b"" if reader.pos < reader.end or not kind else kind[0], None, []
-    reader.pos += 1
-    if not reader.skip() or reader.pos >= reader.end:
-        return kind[0], None, []
-    if not reader.token(subtype):
-        return kind[0], subtype[0], []
-    if reader.next() not in (-1, 59):
-        return b"", None, []
-    return kind[0], subtype[0], _parameters(reader)
+    reader.token(kind)
+    if reader.next() == 47 and kind[0]:
+        reader.pos += 1
+        reader.skip()
+        reader.token(subtype)
+        if subtype[0]:
+            return (kind[0], subtype[0]), _parameters(reader)
+    named = None if reader.next() == 61 else next((known for word, known in _WORDS_ALONE if word == kind[0].lower()), None)
+    if named is None:
+        reader.pos = start
+    return named, _parameters(reader)
 
 
 def parse_disposition(value: bytes) -> tuple[bytes, Parameters] | None:
-    """The disposition as written and its parameters; None when there is no telling (RFC 2183 §2)."""
+    """The disposition as written and its parameters; None when there is no telling (RFC 2183 §2).
+
+    Lenient as `parse_content_type`; parameters without a disposition belong to an attachment (RFC 2183 §2.8).
+    """
     reader = Reader(value)
     word: list[bytes] = []
-    if not reader.skip() or not reader.token(word):
-        return None
-    return word[0], _parameters(reader)
+    if reader.skip() and reader.next() == 34:
+        reader.pos += 1
+    start = reader.pos
+    reader.token(word)
+    if word[0] and reader.next() != 61:
+        return word[0], _parameters(reader)
+    reader.pos = start
+    parameters = _parameters(reader)
+    return (b"attachment", parameters) if parameters else None
 
 
 def parse_encoding(value: bytes) -> bytes | None:
-    """The one token of a Content-Transfer-Encoding field as written; None when the field holds anything else (RFC 2045 §6.1)."""
+    """The first word of a Content-Transfer-Encoding field, whatever follows it; None without one (RFC 2045 §6.1).
+
+    As written, save an encoding that every reader knows in another spelling: it is told in its own.
+    """
     reader = Reader(value)
     word: list[bytes] = []
-    if reader.skip() and reader.token(word) and reader.pos >= reader.end:
-        return word[0] or None
-    return None
-
-
-def encoding_word(value: bytes) -> bytes:
-    """The first token of a Content-Transfer-Encoding field in lower case, whatever follows it."""
-    reader = Reader(value)
-    word: list[bytes] = []
-    reader.skip()
+    if reader.skip() and reader.next() == 34:
+        reader.pos += 1
     reader.token(word)
-    return word[0].lower()
+    return _OTHER_SPELLINGS.get(word[0].lower(), word[0]) or None
 
 
 def parse_languages(value: bytes) -> list[bytes]:
@@ -147,37 +200,43 @@ def _parameters(reader: Reader) -> Parameters:
 
 
 def _each_parameter(reader: Reader) -> Iterator[tuple[bytes, bytes]]:
-    """Each `;` name `=` value that can be read; after a broken one the next `;` counts."""
-    data = reader.data
-    while reader.pos < reader.end:
-        if data[reader.pos] != 59:
-            reader.pos = data.find(b";", reader.pos)
-            if reader.pos < 0:
-                reader.pos = reader.end
-                return
-        reader.pos += 1
+    """Each name `=` value that can be read; what is none is passed over a word at a time, so no semicolon is needed."""
+    while reader.skip() and reader.pos < reader.end:
+        start = reader.pos
         name: list[bytes] = []
+        reader.token(name)
+        if not name[0]:
+            reader.pos = start + 1
+        elif reader.next() == 61:
+            reader.pos += 1
+            value = _parameter_value(reader, name[0].lower())
+            if value is not None:
+                yield name[0], value
+
+
+def _parameter_value(reader: Reader, name: bytes) -> bytes | None:
+    """The value that is ahead; None when it is broken.
+
+    A quote that is never closed ends with its line or at a semicolon. Half a boundary would cut at lines that are none: it has no value.
+    """
+    if not reader.skip():
+        return None
+    data, start = reader.data, reader.pos
+    if reader.next() == 34:
         value: list[bytes] = []
-        if not reader.skip() or reader.pos >= reader.end or not reader.token(name) or reader.next() != 61:
-            reader.pos += 1
-            continue
-        reader.pos += 1
-        good = reader.skip()
-        ahead = reader.next()
-        if good and ahead == 34:
-            good = reader.quoted(value)
-        elif good and ahead == 61:
-            stop = reader.pos
-            while stop < reader.end and data[stop] not in b"; \t\r\n":
-                stop += 1
-            value.append(data[reader.pos : stop])
-            reader.pos = stop
-        elif good and ahead >= 0:
-            good = reader.token(value)
-        if good:
-            yield name[0], b"".join(value)
-        else:
-            reader.pos += 1
+        if reader.quoted(value):
+            return b"".join(value)
+        closed = data.find(b'"', start + 1)
+        found = _UNCLOSED.match(data, start + 1)
+        stop = closed if closed >= 0 else found.end()  # type: ignore[union-attr]
+        reader.pos = stop + (closed >= 0)
+        return None if closed < 0 and name == b"boundary" else data[start + 1 : stop].strip()
+    stop = _LOOSE_VALUE.match(data, start).end()  # type: ignore[union-attr]
+    if name in _NAMES:
+        while more := _ANOTHER_WORD.match(data, stop):
+            stop = more.end()
+    reader.pos = stop
+    return b" ".join(data[start:stop].split())
 
 
 def _piece(name: bytes, star: int, value: bytes) -> tuple[bytes, int, bool, bytes] | None:

@@ -154,14 +154,11 @@ class _QuotedPrintable:
         return a2b_qp(text)
 
 
-def header_as_binary(block: bytes) -> bytes:
-    """A part's header block as BINARY shows it: what is decoded says so (RFC 9051 §6.4.5.1); others stay as they are."""
-    from .content import encoding_word
-    from .header import select, values
-    from .partmap import TRANSFERS
+def header_as_binary(block: bytes, transfer: int) -> bytes:
+    """A part's header block as BINARY shows it: where the body is decoded from `transfer` it says so (RFC 9051 §6.4.5.1)."""
+    from .header import select
 
-    named = values(block, b"content-transfer-encoding")
-    if not named or TRANSFERS.get(encoding_word(named[-1])) not in (BASE64, QUOTED_PRINTABLE):
+    if transfer not in (BASE64, QUOTED_PRINTABLE):
         return block
     kept = select(block, frozenset((b"content-transfer-encoding",)), leave_out=True)
     return kept[:-2] + b"Content-Transfer-Encoding: binary\r\n\r\n"

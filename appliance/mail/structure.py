@@ -1,23 +1,24 @@
 """The MIME tree of a letter as octet offsets, never copies: a scanner for octets in pieces of any size (RFC 2045, RFC 2046).
 
-Promise: linear time, and memory bounded by HEADER_OCTETS for the header being read, DESCRIBED_OCTETS
-for all that is kept of headers, NESTING_LEVELS and MIME_PARTS for the tree. Any octets have a tree:
-what is too deep or too many is one opaque leaf, a boundary counts at the start of any line, an outer
-boundary ends inner parts, and what is left open ends with the letter.
+Promise: linear time, and memory bounded by HEADER_OCTETS for the header being read or the boundary being compared, DESCRIBED_OCTETS
+for all that is kept of headers, NESTING_LEVELS and MIME_PARTS for the tree. Any octets have a tree: what is too deep or too many is one
+opaque leaf, a boundary counts at the start of any line and is compared whole (RFC 2046 §5.1.1), an outer boundary ends inner parts, and
+what is left open ends with the letter. A multipart has at least one part: where no part begins in it, its whole body is one plain text,
+so that no text is in no part.
 """
 
 import re
 from dataclasses import dataclass, field
 
-from .content import Content, encoding_word, read_content
+from .content import Content, read_content
 from .heading import OF_A_LETTER, OF_A_PART, Heading, HeadingReader
 from .limits import HEADER_OCTETS, MIME_PARTS, NESTING_LEVELS
 from .partmap import IDENTITY, LEAF, MESSAGE, MULTIPART, TRANSFERS, UNKNOWN
 
-BOUNDARY_OCTETS = 80
-"""Octets of a boundary that count; RFC 2046 §5.1.1 allows 70."""
-BOUNDARY_LINE_OCTETS = BOUNDARY_OCTETS + 4
-"""Octets behind the two dashes that decide whether a line is a boundary."""
+PATTERN_OCTETS = 80
+"""Octets of a boundary by which lines are picked out to be compared; RFC 2046 §5.1.1 allows 70, but longer ones are met."""
+BEHIND_BOUNDARY_OCTETS = 4
+"""Octets behind a boundary that decide: two dashes and the line end."""
 DESCRIBED_OCTETS = 2 * 2**20
 """Header values kept of one letter; parts beyond are described by their type alone."""
 DOUBTFUL_LINES = 200
@@ -45,6 +46,12 @@ class Node:
     children: "list[Node]" = field(default_factory=list)
 
 
+def begins_no_part(node: Node) -> bool:
+    """Is it a multipart whose only part is its whole body, because no part begins in it?"""
+    first = node.children[0] if node.children else node
+    return node.kind == MULTIPART and first.header_start == first.body_start == node.body_start
+
+
 class StructureScanner:
     """Feed it the octets of a letter in any pieces; `finish()` gives the root.
 
@@ -53,7 +60,7 @@ class StructureScanner:
 
     __slots__ = (
         "_base", "_counting", "_doubtful", "_fresh", "_held", "_kept", "_lf", "_lf_at", "_long_line", "_messages", "_newline", "_node",
-        "_parts", "_pattern", "_reader", "_room", "_sample_octets", "_stack", "_starved", "_state", "root", "samples",
+        "_parts", "_pattern", "_reach", "_reader", "_room", "_sample_octets", "_stack", "_starved", "_state", "root", "samples",
     )  # fmt: skip
 
     def __init__(self, sample_octets: int = 0) -> None:
@@ -64,6 +71,7 @@ class StructureScanner:
         self._counting = False
         self._messages = 0
         self._stack: list[tuple[bytes, Node]] = []  # open boundaries, the innermost last
+        self._reach = 0  # octets behind the two dashes that decide whether a line is an open boundary
         self._pattern: re.Pattern[bytes] | None = None
         self._doubtful = 0
         self._fresh = False  # the piece at hand starts a line of the body
@@ -80,7 +88,8 @@ class StructureScanner:
         """The next octets. What is held back is at most one header line or the start of a boundary line."""
         if self._held:
             self._held += piece
-            if self._state == _HEADER and b"\n" not in piece and len(self._held) <= HEADER_OCTETS:
+            needed = HEADER_OCTETS if self._state == _HEADER else self._reach if self._state == _BODY else 0
+            if b"\n" not in piece and len(self._held) <= needed:
                 return
             piece = bytes(self._held)
             self._held.clear()
@@ -175,7 +184,7 @@ class StructureScanner:
         size = len(piece)
         if self._fresh:
             if piece.startswith(b"--", at) or (size - at < 2 and piece[at] == 45):
-                if not final and size - at < BOUNDARY_LINE_OCTETS + 2 and piece.find(b"\n", at) < 0:
+                if not final and size - at < self._reach + 2 and piece.find(b"\n", at) < 0:
                     self._starved = True
                     return at
                 index = self._matching(piece, at + 2) if size - at > 1 else -1
@@ -186,7 +195,7 @@ class StructureScanner:
         start = at
         while (mark := self._candidate(piece, start)) >= 0:
             line = mark + 3
-            if not final and size - line < BOUNDARY_LINE_OCTETS and piece.find(b"\n", line) < 0:
+            if not final and size - line < self._reach and piece.find(b"\n", line) < 0:
                 break
             index = self._matching(piece, line)
             if index >= 0:
@@ -198,7 +207,7 @@ class StructureScanner:
             start = mark + 1
         stop = size
         if not final:
-            tail = piece.rfind(b"\n", max(at, size - BOUNDARY_LINE_OCTETS - 3))
+            tail = piece.rfind(b"\n", max(at, size - self._reach - 3))
             if tail >= 0 and piece[tail + 1 : tail + 3] in (b"", b"-", b"--"):
                 stop = tail - 1 if tail > at and piece[tail - 1] == 13 else tail
             elif piece[size - 1] == 13:
@@ -234,17 +243,19 @@ class StructureScanner:
         if self._doubtful < DOUBTFUL_LINES:
             return piece.find(b"\n--", start)
         if self._pattern is None:
-            self._pattern = re.compile(b"\n--(?:" + b"|".join(re.escape(boundary) for boundary, _ in self._stack) + b")")
+            starts = {boundary[:PATTERN_OCTETS] for boundary, _ in self._stack}
+            self._pattern = re.compile(b"\n--(?:" + b"|".join(map(re.escape, starts)) + b")")
         found = self._pattern.search(piece, start)
         return found.start() if found else -1
 
     def _matching(self, piece: bytes, start: int) -> int:
         """Which open boundary the line behind its dashes is: the longest it begins with, of equals the innermost; -1 for none."""
-        stop = piece.find(b"\n", start, start + BOUNDARY_LINE_OCTETS + 2)
+        stop = piece.find(b"\n", start, start + self._reach + 2)
         if stop < 0:
-            line = piece[start : start + BOUNDARY_LINE_OCTETS]
-        else:
-            line = piece[start : stop - 1 if stop > start and piece[stop - 1] == 13 else stop]
+            stop = start + self._reach
+        elif stop > start and piece[stop - 1] == 13:
+            stop -= 1
+        line = piece[start:stop]
         best = -1
         for index in range(len(self._stack) - 1, -1, -1):
             boundary = self._stack[index][0]
@@ -267,13 +278,19 @@ class StructureScanner:
     def _cut_stack(self, size: int) -> None:
         if size < len(self._stack):
             del self._stack[size:]
-            self._pattern = None
-            self._doubtful = 0
+            self._stack_changed()
+
+    def _stack_changed(self) -> None:
+        self._reach = max([len(boundary) for boundary, _ in self._stack], default=0) + BEHIND_BOUNDARY_OCTETS
+        self._pattern = None
+        self._doubtful = 0
 
     # --- parts -------------------------------------------------------------------------------
 
     def _open_part(self, start: int) -> None:
         parent = self._node
+        if self.samples and self.samples[-1][0] is parent:
+            self.samples.pop()  # it was the preamble
         node = Node(parent, parent.depth + 1, start)
         parent.children.append(node)
         self._open_header(node, OF_A_LETTER if parent.kind == MESSAGE else OF_A_PART)
@@ -301,7 +318,7 @@ class StructureScanner:
             heading = {name: values for name, values in heading.items() if name in (b"content-type", b"content-transfer-encoding")}
         self._describe(node, heading, deep)
         node.lines = -self._lf
-        self._counting = self._messages > 0 or node.content.is_text()
+        self._counting = self._messages > 0 or node.content.is_text() or node.kind == MULTIPART
         if cut:
             node.end, node.lines = end, 0
         if node.kind == MESSAGE:
@@ -310,25 +327,23 @@ class StructureScanner:
             self._open_part(end)
             return
         boundary = node.content.parameter(b"boundary") if node.kind == MULTIPART and blank_line else None
-        if boundary is not None:
-            self._stack.append((boundary[:BOUNDARY_OCTETS], node))
-            self._pattern = None
-            self._doubtful = 0
-        elif node.kind == LEAF and self._sample_octets:
+        if boundary is not None and boundary.strip():
+            self._stack.append((boundary, node))
+            self._stack_changed()
+        if self._sample_octets:
             self._sample(node)
         self._to_body()
 
     def _describe(self, node: Node, heading: Heading, deep: bool) -> None:
         """Kind, content and heading of a part, from its header and from where it stands."""
         in_multipart = node.parent is not None and node.parent.kind == MULTIPART
-        encodings = heading.get(b"content-transfer-encoding")
-        if encodings:
-            node.transfer = TRANSFERS.get(encoding_word(encodings[-1]), UNKNOWN)
         if not in_multipart:
             node.heading = heading
             if b"mime-version" not in heading and b"content-type" not in heading:
-                return  # RFC 2045 §4: not MIME, so its Content- fields mean nothing
+                return  # RFC 2045 §4: not MIME, so its Content- fields mean nothing, its transfer encoding neither
         node.content = content = read_content(heading)
+        if content.encoding is not None:
+            node.transfer = TRANSFERS.get(content.encoding.lower(), UNKNOWN)
         if content.type is None:
             if in_multipart and node.parent is not None and node.parent.digest and not deep:
                 node.kind = MESSAGE
@@ -346,11 +361,9 @@ class StructureScanner:
             content.type, content.subtype = b"application", b"octet-stream"
 
     def _sample(self, node: Node) -> None:
-        """Starts to keep the first octets of the first plain and the first HTML text."""
-        subtype = (node.content.subtype or b"plain").lower()
-        if not node.content.is_text() or subtype not in (b"plain", b"html"):
-            return
-        if all((seen.content.subtype or b"plain").lower() != subtype for seen, _ in self.samples):
+        """Starts to keep the first octets of the first plain and the first HTML text, and of the first multipart while no part begins."""
+        sort = MULTIPART if node.kind == MULTIPART else _text_subtype(node)
+        if sort in (MULTIPART, b"plain", b"html") and all(sort not in (seen.kind, _text_subtype(seen)) for seen, _ in self.samples):
             self.samples.append((node, bytearray()))
             self._room = self._sample_octets
 
@@ -367,10 +380,12 @@ class StructureScanner:
             if node.end < 0:
                 node.end = end
                 node.lines += self._lf
+            if node.kind == MULTIPART and not node.children:
+                node.children.append(Node(node, node.depth + 1, node.body_start, node.body_start, node.end, node.lines))
             node = node.parent
         if node is not None:
             self._node = node
-        self._counting = self._messages > 0
+        self._counting = self._messages > 0 or (node is not None and node.kind == MULTIPART and not node.children)
         self._room = 0
 
     def _count(self, piece: bytes, until: int) -> None:
@@ -379,6 +394,11 @@ class StructureScanner:
             if self._counting:
                 self._lf += piece.count(b"\n", self._lf_at - self._base, until - self._base)
             self._lf_at = until
+
+
+def _text_subtype(node: Node) -> bytes:
+    """The subtype of a text, empty for what is none."""
+    return (node.content.subtype or b"plain").lower() if node.kind == LEAF and node.content.is_text() else b""
 
 
 def _blank_line(piece: bytes, at: int) -> tuple[int, int]:

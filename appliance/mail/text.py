@@ -9,7 +9,7 @@ from binascii import Error as BinasciiError
 from binascii import a2b_base64, a2b_qp
 from collections.abc import Iterable, Iterator
 
-from .content import parse_content_type
+from .content import read_content
 from .encoding import decode_text, decode_words
 from .header import fields, unfold
 from .partmap import BASE64, QUOTED_PRINTABLE
@@ -34,13 +34,12 @@ def field_texts(block: bytes, name: str) -> list[str]:
 
 def text_charset(block: bytes) -> str | None:
     """The charset of the part with that header (RFC 2045 §5.2: no type is text); None when its body is nothing to read words in."""
-    start, end = next(_places(block, b"content-type"), (0, 0))
-    if not end:
-        return "utf-8"
-    kind, _, parameters = parse_content_type(unfold(block[start:end]))
-    if kind and kind.lower() not in (b"text", b"message"):
+    found = {name: [unfold(block[start:end]) for start, end in _places(block, name)] for name in (b"content-type", b"content-disposition")}
+    content = read_content({name: values for name, values in found.items() if values})
+    if content.type is not None and content.type.lower() not in (b"text", b"message"):
         return None
-    return next((name.decode("ascii", "replace") for key, name in parameters if key.lower() == b"charset"), "utf-8")
+    charset = content.parameter(b"charset")
+    return "utf-8" if charset is None else charset.decode("ascii", "replace")
 
 
 def _places(block: bytes, wanted: bytes) -> Iterator[tuple[int, int]]:

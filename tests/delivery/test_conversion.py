@@ -2,6 +2,7 @@
 
 import email
 import random
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.header import decode_header
@@ -167,6 +168,13 @@ async def test_encodings_that_were_broken_already() -> None:
     based = HEAD + b"Content-Type: image/x\r\nContent-Transfer-Encoding: base64\r\n\r\naGVs\xe4bG8=\r\n"
     assert said(await made(based)) == [b"hello"]
     assert await refused(HEAD + b"Content-Transfer-Encoding: x-uu\r\n\r\n\xe4\r\n") == "5.6.3"
+
+
+async def test_a_multipart_in_which_no_part_begins_is_encoded_whole() -> None:
+    """Its text has no header that could say how it is encoded, so the multipart's own says it and nothing lands in the body."""
+    letter = HEAD + b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\ngr\xc3\xbcn\r\n"
+    header, _, body = (await made(letter)).partition(b"\r\n\r\n")
+    assert b"Content-Transfer-Encoding: base64" in header and b64decode(body) == b"gr\xc3\xbcn\r\n"
 
 
 @given(st.binary(max_size=300).map(lambda octets: octets.replace(b"\r\n", b"").replace(b"\n", b"").replace(b"\r", b"")))

@@ -34,3 +34,60 @@ async def test_an_address_behind_a_broken_name_is_told_and_found(tmp_path: Path,
             mailbox, _, domain = address.partition(b"@")
             assert b'NIL "%b" "%b")' % (mailbox, domain) in told
             assert await found(client, b"TO " + address) == [b"1"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        (b"Content-Type: text/html charset=utf-8", b'"text" "html" ("charset" "utf-8")'),
+        (b"Content-Type: text", b'"text" "plain" ("charset" "us-ascii")'),
+        (b"Content-Type: text/; charset=utf-8", b'"text" "plain" ("charset" "utf-8")'),
+        (b"Content-Type: ;", b'"text" "plain" ("charset" "us-ascii")'),
+        (b"Content-Type:", b'"text" "plain" ("charset" "us-ascii")'),
+        (b"Content-Type: ;\r\nContent-Type: text/html; charset=utf-8", b'"text" "html" ("charset" "utf-8")'),
+        (b"Content-Type: text/html; charset=utf-8\r\nContent-Type: image/png", b'"text" "html" ("charset" "utf-8")'),
+    ],
+)
+@pytest.mark.parametrize(
+    "encoding", [b"base64;", b'"base64"', b"base64, 7bit", b"base64\r\nContent-Transfer-Encoding: 7bit", b" (x) BASE64"]
+)
+async def test_type_and_encoding_are_the_same_to_everybody(tmp_path: Path, fields: bytes, kind: bytes, encoding: bytes) -> None:
+    """BODYSTRUCTURE, BINARY and SEARCH, of a message and of a part of one."""
+    part = b"%b\r\nContent-Transfer-Encoding: %b\r\n\r\naGlkZGVuIHdvcmRz\r\n" % (fields, encoding)
+    async with some_rooms(tmp_path) as rooms:
+        await rooms.deliver(b"MIME-Version: 1.0\r\n" + part)
+        await rooms.deliver(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" + part + b"--b--\r\n")
+        client = await signed_in(rooms, b"INBOX")
+        for number in (b"1", b"2"):
+            (told,) = await ok(client, b"FETCH %b (BODYSTRUCTURE BINARY.SIZE[1] BINARY.PEEK[1])" % number)
+            assert kind in told and b'NIL NIL "base64"' in told.replace(b"BASE64", b"base64")
+            assert b"BINARY.SIZE[1] 12" in told and b"hidden words" in told
+        assert await found(client, b'BODY "hidden words"') == [b"1", b"2"]
+
+
+async def test_without_mime_nothing_is_decoded_by_anybody(tmp_path: Path) -> None:
+    """RFC 2045 §4: without MIME-Version and Content-Type a transfer encoding means nothing, to BODYSTRUCTURE, BINARY and SEARCH alike."""
+    async with some_rooms(tmp_path) as rooms:
+        await rooms.deliver(b"Content-Transfer-Encoding: base64\r\n\r\naGlkZGVuIHdvcmRz\r\n")
+        client = await signed_in(rooms, b"INBOX")
+        (told,) = await ok(client, b"FETCH 1 (BODYSTRUCTURE BINARY.PEEK[1])")
+        assert b'"7bit" 18' in told and b"aGlkZGVuIHdvcmRz" in told
+        assert await found(client, b"BODY hidden") == []
+        assert await found(client, b"BODY aGlkZGVuIHdvcmRz") == [b"1"]
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [b"", b'; boundary=""', b'; boundary="b', b"; boundary=other", b"; boundary=b\r\n--b\r\nContent-Type: text/html"],
+    ids=["none", "empty", "unclosed", "another", "no blank line"],
+)
+async def test_a_multipart_in_which_no_part_begins_is_one_text(tmp_path: Path, parameter: bytes) -> None:
+    body = b"hidden words\r\n--b--\r\nbehind\r\n"
+    async with some_rooms(tmp_path) as rooms:
+        await rooms.deliver(b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed" + parameter + b"\r\n\r\n" + body)
+        client = await signed_in(rooms, b"INBOX")
+        (told,) = await ok(client, b"FETCH 1 (BODYSTRUCTURE BODY.PEEK[1] BINARY.SIZE[1])")
+        assert b'(("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" %d 3 NIL NIL NIL NIL) "mixed"' % len(body) in told
+        assert b"BODY[1] {%d}\r\n%b" % (len(body), body) in told
+        assert b"BINARY.SIZE[1] %d" % len(body) in told
+        assert await found(client, b"BODY behind") == [b"1"]

@@ -10,9 +10,11 @@ from typing import NamedTuple
 import pytest
 import trio
 
+from appliance.mail import structure
 from appliance.mail.addresses import parse_address_list, read_address_list
 from appliance.mail.date import parse_date
 from appliance.mail.header import header_end, values
+from appliance.mail.structure import StructureScanner
 from tests.support import corpus
 from tests.support.rooms import some_rooms
 
@@ -60,6 +62,13 @@ RULES = (
             and any(parse_address_list(value) != read_address_list(value)[0] for name in ADDRESSES for value in values(header, name))
         ),
     ),
+    Rule(
+        "boundaries are read behind two semicolons and compared whole; where no part begins the body is one text (Dovecot: one empty part)",
+        lambda command, header, body: (
+            ("BODY" in command or "TEXT" in command)
+            and (begins_no_part(header + body) or re.search(rb'; ?; ?boundary=|boundary="[^"]{80,}"', header) is not None)
+        ),
+    ),
     Rule("letters are compared by case folding, ß as ss (Dovecot: by title case)", lambda command, header, body: "GRÜSSE" in command),
     Rule(
         "an encoded word that is not base64 stays as it is written (Dovecot drops what it cannot read)",
@@ -81,6 +90,15 @@ RULES = (
         lambda command, header, body: "TEXT" in command and b"ks_c_5601-1987" in header,
     ),
 )
+
+
+def begins_no_part(octets: bytes) -> bool:
+    scanner = StructureScanner()
+    scanner.feed(octets)
+    nodes = [scanner.finish()]
+    for node in nodes:
+        nodes += node.children
+    return any(map(structure.begins_no_part, nodes))
 
 
 def letters() -> dict[str, bytes]:

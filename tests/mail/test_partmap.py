@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.mail.partmap import BASE64, IDENTITY, LEAF, MESSAGE, MULTIPART, QUOTED_PRINTABLE, Part, Span, binary_spans, find, pack
-from appliance.mail.structure import StructureScanner
+from appliance.mail.structure import Node, StructureScanner
 from tests.support import letters
 
 
@@ -77,9 +77,21 @@ def test_what_a_part_says() -> None:
     assert (whole.kind, whole.end) == (MULTIPART, len(octets))
 
 
-def test_a_multipart_without_parts_has_one_empty_part() -> None:
-    assert find(parts_of(letters.NO_PARTS), (1,)) == Part(0, 0, 0, LEAF, IDENTITY, 0)
-    assert binary_spans(parts_of(letters.NO_PARTS), (1,)) == []
+def test_a_multipart_without_parts_has_its_body_for_part() -> None:
+    octets = letters.NO_PARTS
+    parts = parts_of(octets)
+    whole = find(parts, ())
+    assert whole is not None
+    assert find(parts, (1,)) == Part(whole.body_start, whole.body_start, whole.end, LEAF, IDENTITY, whole.body_start)
+    assert find(parts, (2,)) is find(parts, (1, 1)) is None
+    assert binary_spans(parts, (1,)) == [Span(whole.body_start, whole.end)]
+
+
+def test_a_map_of_a_multipart_without_parts_has_one_empty_part() -> None:
+    """As scanners before version 2 packed it."""
+    root = Node(None, 0, 0, 10, 20, kind=MULTIPART)
+    assert find(pack(root), (1,)) == Part(0, 0, 0, LEAF, IDENTITY, 0)
+    assert binary_spans(pack(root), (1,)) == []
 
 
 def test_spans_of_a_leaf_and_of_a_letter_inside() -> None:

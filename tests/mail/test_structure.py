@@ -1,12 +1,15 @@
 """The tree and its offsets: what a boundary ends, where headers stop, what is held while octets stream by."""
 
+import time
+
 import pytest
 
 from appliance.mail.limits import HEADER_OCTETS
 from appliance.mail.partmap import LEAF, MESSAGE, MULTIPART
-from appliance.mail.structure import BOUNDARY_OCTETS, Node, StructureScanner
+from appliance.mail.structure import Node, StructureScanner
 from tests.support import letters
 
+A100 = b"a" * 100
 HEAD = b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=%b\r\n\r\n"
 
 
@@ -56,12 +59,22 @@ def test_a_letter_inside_a_letter() -> None:
         (b"b", b"\r\n--b\r\n\r\none\r\r\n--b--", [b"one\r"]),
         (b"b", b"--b\r\n\r\n--b\r\n\r\n\r\n--b--", [b"", b""]),
         (b"b", b"--b\r\n\r\n a --b\r\n--c\r\n-\r\n--b--", [b" a --b\r\n--c\r\n-"]),
-        (b"b", b"--b--\r\n", []),
-        (b"b", b"--b", []),
+        (b"b", b"--b--\r\n", [b"--b--\r\n"]),
+        (b"b", b"--b--\r\n\r\nafter\r\n", [b"--b--\r\n\r\nafter\r\n"]),
+        (b"b", b"--b", [b"--b"]),
+        (b"b", b"", [b""]),
+        (b"b", b"one\r\n-b\r\ntwo", [b"one\r\n-b\r\ntwo"]),
+        (b'""', b"--\r\n\r\none\r\n----\r\n", [b"--\r\n\r\none\r\n----\r\n"]),
+        (b'" "', b"-- \r\n\r\none", [b"-- \r\n\r\none"]),
+        (b'"b', b"--b\r\n\r\none\r\n--b--", [b"--b\r\n\r\none\r\n--b--"]),
         (b"b", b"--b\r\n", [b""]),
         (b"b--", b"--b--\r\n\r\none\r\n--b----\r\n", [b"one"]),
-        (b'""', b"--\r\n\r\none\r\n--x\r\n\r\ntwo\r\n----\r\n", [b"one", b"two"]),
-        (b"a" * 100, b"--" + b"a" * BOUNDARY_OCTETS + b"\r\n\r\none\r\n--" + b"a" * 100 + b"--\r\n", [b"one", b""]),
+        (
+            A100,
+            b"--" + b"a" * 90 + b"\r\n\r\none\r\n--" + A100 + b"\r\n\r\ntwo\r\n--" + A100[1:] + b"b\r\n--" + A100 + b"--\r\n",
+            [b"two\r\n--" + A100[1:] + b"b"],
+        ),
+        (b"b" * 5000, b"--" + b"b" * 4999 + b"\r\n--" + b"b" * 5000 + b"\r\n\r\none\n--" + b"b" * 5000 + b"--", [b"one"]),
     ],
 )
 @pytest.mark.parametrize("size", [1, 4, 1 << 30])
@@ -69,6 +82,26 @@ def test_boundaries(boundary: bytes, body: bytes, parts: list[bytes], size: int)
     octets = HEAD % boundary + body
     root = scan(octets, size)
     assert [octets[child.body_start : child.end] for child in root.children] == parts
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 30])
+def test_lines_of_a_multipart_without_parts(size: int) -> None:
+    """Each child counts all lines of its body, those behind a last delimiter too."""
+    outer = HEAD % b"o" + b"p\r\n--o\r\nContent-Type: multipart/x; boundary=i\r\n\r\na\r\nb\r\n--i--\r\nc\r\n\r\n--o--\r\nd\r\n"
+    (inner,) = scan(outer, size).children
+    (text,) = inner.children
+    assert (text.lines, text.kind, text.children) == (4, LEAF, [])
+    assert outer[text.body_start : text.end] == b"a\r\nb\r\n--i--\r\nc\r\n"
+    (text,) = scan(HEAD % b"o" + b"a\r\n--o--\r\nb\r\n", size).children
+    assert text.lines == 3
+
+
+def test_long_boundaries_cost_no_more_than_short_ones() -> None:
+    boundary = b"b" * 100_000
+    octets = HEAD % boundary + (b"--" + boundary[:-1] + b"\r\n") * 20 + b"--" + boundary + b"\r\n\r\none\r\n--" + boundary + b"--\r\n"
+    started = time.process_time()
+    assert bodies(octets, scan(octets, 500)) == [b"one"]
+    assert time.process_time() - started < 5
 
 
 def test_an_outer_boundary_ends_inner_parts_and_the_longest_match_wins() -> None:

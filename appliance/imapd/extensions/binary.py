@@ -40,7 +40,7 @@ class Decoded:
                 return None
             shift = len(self._letter.prefix)
             if span.header:
-                return header_as_binary(await _whole(Pieces(self._letter, span.start + shift, span.end + shift)))
+                return header_as_binary(await _whole(Pieces(self._letter, span.start + shift, span.end + shift)), span.transfer)
             self._pieces = Pieces(self._letter, span.start + shift, span.end + shift)
             self._decoder = transfer_decoder(span.transfer)
         assert self._decoder is not None  # noqa: S101 unknown encodings were refused before

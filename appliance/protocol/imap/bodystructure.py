@@ -2,7 +2,7 @@
 
 A letter is described in one pass: linear time, constant memory, octets in pieces of any size; the same
 octets have the same answer however they are cut. Nothing is refused here, whoever takes letters in
-looks at the facts. Broken letters have an answer too: a multipart without parts is one empty text.
+looks at the facts. Broken letters have an answer too.
 """
 
 import re
@@ -26,7 +26,6 @@ _LINE_OCTETS = SMTP_LINE_OCTETS - 2
 _DEFAULT_CHARSET = b'"charset" "us-ascii"'
 _OUTSIDE = frozenset((b"received",))
 """Fields of a heading that ENVELOPE does not tell."""
-_EMPTY_TEXT = b'"text" "plain" (' + _DEFAULT_CHARSET + b') NIL NIL "7bit" 0 0 NIL NIL NIL NIL'
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|\{([0-9]+)\}\r\n|[()]|[^()"{ ]+| ')
 
 
@@ -114,9 +113,16 @@ class _Describer:
         )
 
     def _preview(self) -> str:
-        """Of the plain text, or of the HTML where there is none that says anything."""
-        samples = sorted(self._structure.samples, key=lambda sample: (sample[0].content.subtype or b"").lower() == b"html")
-        return next(filter(None, (preview(node.content, node.transfer, bytes(octets)) for node, octets in samples)), "")
+        """Of the plain text; where there is none that says anything, of the HTML, else of a multipart in which no part begins."""
+        ranked = sorted(self._structure.samples, key=lambda sample: _rank(sample[0]))
+        leaves = [(node if node.kind == LEAF else node.children[0], octets) for node, octets in ranked]
+        return next(filter(None, (preview(node.content, node.transfer, bytes(octets)) for node, octets in leaves)), "")
+
+
+def _rank(node: Node) -> int:
+    if node.kind != LEAF:
+        return 2
+    return (node.content.subtype or b"").lower() == b"html"
 
 
 def _merged(prefix: Heading, letter: Heading) -> Heading:
@@ -136,7 +142,7 @@ def _inside(node: Node) -> bytes:
     if node.parent is None and _is_simple(node):
         content = Content()
     if node.kind == MULTIPART:
-        parts = b"".join([bodystructure(child) for child in node.children]) or b"(" + _EMPTY_TEXT + b")"
+        parts = b"".join([bodystructure(child) for child in node.children])
         return b"%b %b %b %b" % (parts, string(content.subtype or b""), _parameters(content.parameters), _extension(content))
     sizes = b"%d" % (node.end - node.body_start)
     if node.kind == MESSAGE:

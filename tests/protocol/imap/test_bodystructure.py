@@ -44,7 +44,9 @@ ENVELOPES: dict[str, bytes] = {
     "forwarded": b'(NIL "Fwd: hello" ' + b" ".join([ALICE] * 3) + b" NIL NIL NIL NIL NIL)",
     "message alone": from_only(b"a"),
     "no parts": from_only(b"a"),
-    "broken": b'("yesterday at noon" "" ' + b" ".join([NOBODY] * 3) + b' ((NIL NIL "only" "SYNTAX_ERROR"))'
+    "broken": b'("yesterday at noon" "" ' + b" ".join([NOBODY] * 3)
+    + b' ((NIL NIL "only" "MISSING_DOMAIN")(NIL NIL "alone" "MISSING_DOMAIN")'
+    b'("quoted alone" NIL "MISSING_MAILBOX" "MISSING_DOMAIN")(NIL "@route.example" "user" "example.org"))'
     b' ((NIL NIL "a" "b")("c d e" NIL "MISSING_MAILBOX" "MISSING_DOMAIN")(NIL NIL "f" "g")) NIL NIL NIL)',
     "raw octets": b'(NIL {10}\r\ncaf\xc3\xa9\x80 "x" ' + b" ".join([RAW] * 3) + b" NIL NIL NIL NIL NIL)",
     "empty": NO_ENVELOPE,
@@ -68,7 +70,7 @@ STRUCTURES: dict[str, bytes] = {
     "message alone": b'("message" "rfc822" NIL NIL NIL "7bit" 46 (NIL "inside" '
     + b" ".join([b'((NIL NIL "b" "example.org"))'] * 3)
     + b' NIL NIL NIL NIL NIL) ("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 6 1 NIL NIL NIL NIL) 4 NIL NIL NIL NIL)',
-    "no parts": b"(" + TEXT_WITHOUT_OCTETS + b' "mixed" NIL NIL NIL NIL)',
+    "no parts": b'(("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 14 1 NIL NIL NIL NIL) "mixed" NIL NIL NIL NIL)',
     "unclosed": b'((("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 3 0 NIL NIL NIL NIL) "mixed" ("boundary" "inner") NIL NIL NIL)'
     b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 5 1 NIL NIL NIL NIL) "mixed" ("boundary" "open") NIL NIL NIL)',
     "cut header": b'(("text" "plain" ("charset" "utf-8") NIL NIL "7bit" 0 0 NIL NIL NIL NIL)("message" "rfc822" NIL NIL NIL "7bit" 0 '
@@ -77,7 +79,7 @@ STRUCTURES: dict[str, bytes] = {
     + TEXT_WITHOUT_OCTETS
     + b' 0 NIL NIL NIL NIL) "mixed" ("boundary" "x") NIL NIL NIL)',
     "not MIME": b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 10 1 NIL NIL NIL NIL)',
-    "broken": b'("text" "" ("charset" "us-ascii") NIL NIL "7bit" 3 1 NIL ("" ("filename" "x")) NIL NIL)',
+    "broken": b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 3 1 NIL ("attachment" ("filename" "x")) NIL NIL)',
     "only a header": TEXT_WITHOUT_OCTETS,
     "empty": TEXT_WITHOUT_OCTETS,
     "long lines": b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 8002 1 NIL NIL NIL NIL)',
