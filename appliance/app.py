@@ -198,6 +198,7 @@ def _hands(
     running: bool,
     tls: "ServerTls | None" = None,
     stop: Callable[[Ending], None] | None = None,
+    end_sessions: Callable[[], int] | None = None,
 ) -> "Hands":
     from appliance.hands import Hands
 
@@ -213,6 +214,7 @@ def _hands(
         admin=rooms.admin,
         journal=rooms.journal,
         stop=stop,
+        end_sessions=end_sessions,
     )
 
 
@@ -267,7 +269,11 @@ async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> Ending:
     @cache
     def hands() -> "Hands":
         """The one pair of hands, made when somebody first needs it."""
-        return _hands(rooms, outgoing, running=True, tls=tls, stop=stop)
+        return _hands(rooms, outgoing, running=True, tls=tls, stop=stop, end_sessions=end_sessions)
+
+    def end_sessions() -> int:
+        """Of accounts and passwords that are gone."""
+        return listeners.end_sessions(rooms.accounts.is_current)
 
     def stop(ending: Ending) -> None:
         supervisor.stop(ending)

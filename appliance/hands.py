@@ -34,6 +34,11 @@ if TYPE_CHECKING:
 
 
 
+PROTOCOL_NAMES = {
+    "smtp": "SMTP", "submission": "SMTP", "submissions": "SMTP", "imap": "IMAP", "imaps": "IMAP", "pop3": "POP3", "pop3s": "POP3",
+}  # fmt: skip
+
+
 class Hands:
     """Does what is asked. `board` None: this house is open for one command only, nobody is served."""
 
@@ -51,7 +56,9 @@ class Hands:
         admin: "Admin",
         journal: "Journal",
         stop: Callable[[Ending], None] | None = None,
+        end_sessions: Callable[[], int] | None = None,
     ) -> None:
+        """`end_sessions` ends the open sessions whose account or password is gone, and says how many."""
         self._data = data
         self._database = database
         self._accounts = accounts
@@ -63,6 +70,7 @@ class Hands:
         self._admin = admin
         self._journal = journal
         self._stop = stop
+        self._end_sessions = end_sessions
 
     async def ask(self, request: controls.Request) -> Answer:
         for kind, answer in _TABLE:
@@ -100,7 +108,8 @@ class Hands:
 
     async def remove_person(self, request: controls.RemovePerson) -> Answer:
         person = await self._accounts.remove_person(request.address, also=self._store.remove_mailboxes)
-        return Answer(f"{person.address} and all their mail are gone.", {"address": person.address})
+        facts = {"address": person.address, **self._sessions_ended()}
+        return Answer(f"{person.address} and all their mail are gone." + _ended(facts), facts)
 
     async def list_people(self, request: controls.ListPeople) -> Answer:
         rows, lines = [], []
@@ -116,8 +125,8 @@ class Hands:
     async def set_password(self, request: controls.SetPassword) -> Answer:
         password, told = _given_or_made(request.password)
         person = await self._accounts.set_password(request.address, password)
-        facts = {"address": person.address, **told}
-        return Answer(f"{person.address} has a new password." + _told(facts), facts)
+        facts = {"address": person.address, **told, **self._sessions_ended()}
+        return Answer(f"{person.address} has a new password." + _ended(facts) + _told(facts), facts)
 
     async def add_app_password(self, request: controls.AddAppPassword) -> Answer:
         person = self.person(request.address)
@@ -127,11 +136,24 @@ class Hands:
 
     async def remove_app_password(self, request: controls.RemoveAppPassword) -> Answer:
         await self._accounts.remove_app_password(request.address, request.label)
-        return Answer(f'The password for "{request.label}" is gone.', {"label": request.label})
+        facts = {"label": request.label, **self._sessions_ended()}
+        return Answer(f'The password for "{request.label}" is gone.' + _ended(facts), facts)
 
     async def list_app_passwords(self, request: controls.ListAppPasswords) -> Answer:
-        rows = [{"label": row.label, "set_at": row.set_at, "used_at": row.used_at} for row in self._accounts.app_passwords(request.address)]
-        return Answer("\n".join(str(row["label"]) for row in rows) or "No app passwords.", {"app_passwords": rows})
+        passwords = self._accounts.app_passwords(request.address)
+        rows = [
+            {
+                "label": row.label, "set_at": row.set_at, "used_at": row.used_at, "used_from": row.used_from,
+                "used_protocol": row.used_protocol,
+            } for row in passwords
+        ]  # fmt: skip
+        width = max((len(row.label) for row in passwords), default=0)
+        lines = [f"{row.label:<{width}}  {last_use(row.used_at, row.used_from, row.used_protocol)}" for row in passwords]
+        return Answer("\n".join(lines) or "No app passwords.", {"app_passwords": rows})
+
+    def _sessions_ended(self) -> dict[str, int]:
+        """Call it right after a change of accounts or passwords: who is signed in with what is gone is signed out now."""
+        return {"sessions_ended": self._end_sessions() if self._end_sessions is not None else 0}
 
     # --- aliases and domains ---------------------------------------------------------------------
 
@@ -362,6 +384,22 @@ class Hands:
 
 def _count(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
+
+
+def _ended(facts: dict[str, Any]) -> str:
+    ended = facts["sessions_ended"]
+    return f" {_count(ended, 'open session was', 'open sessions were')} signed out." if ended else ""
+
+
+def last_use(used_at: int | None, used_from: str, used_protocol: str) -> str:
+    """When, from where and how a password was last used, for people."""
+    from appliance.status.text import stamp
+
+    if used_at is None:
+        return "never used"
+    where = f" from {used_from}" if used_from else ""
+    how = f" by {PROTOCOL_NAMES.get(used_protocol, used_protocol.upper())}" if used_protocol else ""
+    return f"last used {stamp(used_at)}{where}{how}"
 
 
 def _given_or_made(given: str) -> tuple[str, dict[str, Any]]:

@@ -17,7 +17,7 @@ How it fails: SetupError for a password nobody may have; AuthError when a stored
 import hmac
 import os
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from dataclasses import dataclass, field
 from hashlib import blake2b, pbkdf2_hmac, scrypt, sha256
 from typing import Protocol, TypeVar
@@ -77,7 +77,8 @@ class Verifiers:
 
 @dataclass(slots=True)
 class PasswordRow:
-    """One password of a person. `label` "" is their own, others are app passwords; `used_at` UTC seconds of a day it was used."""
+    """One password of a person. `label` "" is their own, others are app passwords. `used_at`: UTC seconds of its last use,
+    from the address `used_from`, by `used_protocol`; `noted_at` is what the database has of it."""
 
     id: int
     person: PersonId
@@ -85,6 +86,9 @@ class PasswordRow:
     verifiers: Verifiers = field(repr=False)
     set_at: int
     used_at: int | None
+    used_from: str = ""
+    used_protocol: str = ""
+    noted_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +104,12 @@ class Secrets:
 def read_secrets(reads: Reads, version: int = 0, passing_secret: bytes = b"") -> Secrets:
     """All of it; `passing_secret` serves as long as none was written."""
     rows: dict[PersonId, tuple[PasswordRow, ...]] = {}
-    for number, owner, label, slow, salt, iterations, stored, server, set_at, used_at in reads.execute(
-        "SELECT id, person, label, argon2, scram_salt, scram_iterations, scram_stored, scram_server, set_at, used_at"
-        " FROM password ORDER BY id"
+    for number, owner, label, slow, salt, iterations, stored, server, set_at, used_at, used_from, used_protocol in reads.execute(
+        "SELECT id, person, label, argon2, scram_salt, scram_iterations, scram_stored, scram_server, set_at,"
+        " used_at, used_from, used_protocol FROM password ORDER BY id"
     ):
         scram = ScramKeys(salt, iterations, stored, server) if stored is not None else None
-        row = PasswordRow(number, PersonId(owner), label, Verifiers(slow, scram), set_at, used_at)
+        row = PasswordRow(number, PersonId(owner), label, Verifiers(slow, scram), set_at, used_at, used_from, used_protocol, used_at)
         rows[row.person] = (*rows.get(row.person, ()), row)
     for (secret,) in reads.execute("SELECT value FROM house WHERE key = ?", (SALT_ROW,)):
         return Secrets(version, rows, secret)
@@ -288,6 +292,11 @@ class Remembered:
         self._rows.move_to_end(hashed)
         if len(self._rows) > self._most:
             self._rows.popitem(last=False)
+
+    def keep_only(self, numbers: Set[int]) -> None:
+        """Forget all whose password is none of these rows: it was changed or removed."""
+        for hashed in [hashed for hashed, number in self._rows.items() if number not in numbers]:
+            del self._rows[hashed]
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -22,13 +22,13 @@ from appliance.mail.ids import PersonId
 from .aliases import leads_back
 from .directory import Directory, Person, Reads, Tables, key_of, read_tables, split_address, targets_of
 from .domains import expect_domain, expect_empty, expect_free, expect_person, read_address, read_domain
-from .passwords import SALT_ROW, PasswordRow, Passwords, Secrets, Verifiers, generate, read_secrets, salt_for
+from .passwords import SALT_ROW, PasswordRow, Passwords, Remembered, Secrets, Verifiers, generate, read_secrets, salt_for
 
 APP_PASSWORDS = 32
 """App passwords of one person: more than anybody has devices; SCRAM compares with each of them."""
 LABEL_LETTERS = 60
-USED_DAY_S = 24 * 3600
-"""The card learns at most daily that a password is in use."""
+USED_EVERY_S = 3600
+"""The database learns at most hourly that a password is in use; memory knows each time."""
 
 T = TypeVar("T")
 Also = Callable[[Transaction, PersonId], object]
@@ -49,6 +49,8 @@ class Accounts:
         self.passwords = passwords
         self.directory = Directory()
         self.secrets = Secrets()
+        self.remembered = Remembered()
+        """Passwords found right lately; a changed or removed one is dropped with the commit."""
 
     def read(self, reads: Reads) -> None:
         """Fill the memory at start, from any connection."""
@@ -167,13 +169,20 @@ class Accounts:
         person = expect_person(self.directory.tables, address)
         return tuple(row for row in self.secrets.rows.get(person.id, ()) if row.label)
 
-    def mark_used(self, row: PasswordRow) -> None:
-        """Note, lazily and at most daily, that a password is in use; not while the clock is not to be trusted."""
+    def mark_used(self, row: PasswordRow, peer: str = "", protocol: str = "") -> None:
+        """Note that a password is in use: written lazily and at most hourly; not while the clock is not to be trusted."""
         now = int(self._clock.wall_s())
-        if self._clock.trusted() and (row.used_at is None or not 0 <= now - row.used_at < USED_DAY_S):
-            row.used_at = now
-            update = "UPDATE password SET used_at = ? WHERE id = ?"
-            self._writes.write_lazily(lambda transaction: transaction.execute(update, (now, row.id)))
+        if not self._clock.trusted():
+            return
+        row.used_at, row.used_from, row.used_protocol = now, peer, protocol
+        if row.noted_at is None or not 0 <= now - row.noted_at <= USED_EVERY_S:
+            row.noted_at = now
+            update = "UPDATE password SET used_at = ?, used_from = ?, used_protocol = ? WHERE id = ?"
+            self._writes.write_lazily(lambda transaction: transaction.execute(update, (now, peer, protocol, row.id)))
+
+    def is_current(self, person: PersonId, password: int) -> bool:
+        """May a session go on that this person opened with this password (its row's number)? No once either is gone."""
+        return person in self.directory.tables.people and any(row.id == password for row in self.secrets.rows.get(person, ()))
 
     async def renew_verifiers(self, row: PasswordRow, password: str) -> None:
         """The password was just proved right and its stored form is of an older kind or setting: write it anew, lazily."""
@@ -288,7 +297,14 @@ class Accounts:
     def _show(self, tables: Tables, secrets: Secrets) -> None:
         """Swap in a newer picture; waiters of one group resume in any order."""
         if secrets.version >= self.secrets.version:
+            known = {row.id: row for rows in self.secrets.rows.values() for row in rows}
+            for row in (row for rows in secrets.rows.values() for row in rows):
+                before = known.get(row.id)
+                if before is not None and before.used_at is not None:  # newer than what is written
+                    row.used_at, row.used_from, row.used_protocol = before.used_at, before.used_from, before.used_protocol
+                    row.noted_at = before.noted_at
             self.secrets = secrets
+            self.remembered.keep_only({row.id for rows in secrets.rows.values() for row in rows})
             self.directory.swap(tables)
 
     def _expect_room(self, tables: Tables, wanted: Address) -> None:

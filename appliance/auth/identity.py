@@ -1,6 +1,6 @@
 """Who is on the line: the one thing a server holds of a person who signed in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from appliance.mail.ids import PersonId
 
@@ -8,8 +8,9 @@ from appliance.mail.ids import PersonId
 @dataclass(frozen=True, slots=True)
 class Identity:
     """A person who proved who they are. `address` as the house writes it; `app_password` is the label of the
-    app password that was used, "" for the main password."""
+    app password that was used, "" for the main password; `password` the number of its row, which no later password has."""
 
     person: PersonId
     address: str
     app_password: str = ""
+    password: int = field(default=0, compare=False)

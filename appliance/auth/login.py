@@ -16,7 +16,7 @@ from typing import Protocol
 import trio
 
 from appliance.accounts.directory import Person, fold
-from appliance.accounts.passwords import PasswordRow, Remembered, salt_for
+from appliance.accounts.passwords import PasswordRow, salt_for
 from appliance.accounts.people import Accounts
 from appliance.accounts.throttle import Throttle, Try
 from appliance.mail.clock import Clock
@@ -68,7 +68,7 @@ class Login:
         self._board = board
         self._clock = clock
         self._failure_s = failure_s
-        self._remembered = Remembered()
+        self._remembered = accounts.remembered
         self._under_way: dict[int, trio.Event] = {}
         self._given_back = trio.Event()
         self._decoy_key = (urandom(32), urandom(32))
@@ -101,7 +101,7 @@ class Login:
         if row is None or person is None:
             await self._refuse(name, attempt)
             return None
-        identity = self._identity(person, row)
+        identity = self._identity(person, row, attempt)
         self.welcome(identity, attempt)
         return identity
 
@@ -165,7 +165,7 @@ class Login:
             await self._refuse(candidate.name, attempt)
             return None
         self._right(trying)
-        return self._identity(candidate.person, candidate.rows[key])
+        return self._identity(candidate.person, candidate.rows[key], attempt)
 
     def welcome(self, identity: Identity, attempt: Attempt) -> None:
         """Announce a sign-in."""
@@ -212,9 +212,13 @@ class Login:
             account += "@" + next(iter(directory.domains()), "")
         return person, account
 
-    def _identity(self, person: Person, row: PasswordRow) -> Identity:
-        self._accounts.mark_used(row)
-        return Identity(person.id, person.address, row.label)
+    def _identity(self, person: Person, row: PasswordRow, attempt: Attempt) -> Identity:
+        self._accounts.mark_used(row, attempt.peer, attempt.protocol)
+        return Identity(person.id, person.address, row.label, row.id)
+
+    def is_current(self, identity: Identity) -> bool:
+        """Is the password this sign-in was made with still one of the account's? Ask, without waiting, right before use."""
+        return self._accounts.is_current(identity.person, identity.password)
 
 
 def _possible(text: str, limit_octets: int) -> bool:

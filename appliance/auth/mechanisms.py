@@ -67,6 +67,10 @@ class Mechanisms:
         self._login = login
         self._plaintext_login = plaintext_login
 
+    def is_current(self, identity: Identity) -> bool:
+        """Has nobody changed or removed the password while the sign-in was under way?"""
+        return self._login.is_current(identity)
+
     def plaintext_allowed(self, secure: bool) -> bool:
         """May a password be typed on this line at all (LOGIN, USER, AUTH)?"""
         return secure or self._plaintext_login

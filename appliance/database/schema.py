@@ -77,6 +77,12 @@ CRLF_TABLES: tuple[str, ...] = (
     "INSERT INTO house SELECT 'crlf_known_from', next FROM counter WHERE name = 'body'",
 )
 
+PASSWORD_COLUMNS: tuple[str, ...] = (
+    # where a password was last used from, and by which protocol
+    "ALTER TABLE password ADD COLUMN used_from TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE password ADD COLUMN used_protocol TEXT NOT NULL DEFAULT ''",
+)
+
 POLICY_TABLES: tuple[str, ...] = (
     # what domains publish about their mail servers, believed until `until_at`
     "CREATE TABLE sts_policy(domain TEXT PRIMARY KEY, id TEXT NOT NULL, policy BLOB NOT NULL, until_at INTEGER NOT NULL) WITHOUT ROWID",

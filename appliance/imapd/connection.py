@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from appliance.network.stream import Stream
 
 WRITE_OCTETS = 64 * 2**10
+REVOKED = (b"EXPIRED", b"The password you signed in with was changed or removed.")
+"""RFC 5530 §3."""
 PIECE_S = 180
 """How long a client may pause inside a message: what it holds of the house's receive budget is given back then."""
 
@@ -41,6 +43,8 @@ class Connection:
         """What the client says next; all of it must come within `timeout_s`."""
         deadline = trio.current_time() + timeout_s
         while True:
+            if self.stream.revoked:  # nothing more is done, not even what the buffer holds
+                raise SessionOver(*REVOKED)
             event = self.reader.next()
             if isinstance(event, NeedMore):
                 await self.flush()
@@ -67,6 +71,8 @@ class Connection:
 
     async def piece(self) -> bytes:
         """Octets of an accepted message; b"" at its end."""
+        if self.stream.revoked:
+            raise SessionOver(*REVOKED)
         while (piece := self.reader.piece()) is None:
             await self.flush()
             await self._receive(PIECE_S)
@@ -83,6 +89,8 @@ class Connection:
         except PeerSlow as slow:
             raise SessionOver(b"", b"Autologout: nothing came for too long.") from slow
         except Draining as draining:
+            if self.stream.revoked:
+                raise SessionOver(*REVOKED) from draining
             raise SessionOver(b"UNAVAILABLE", b"The server is closing, come back in a minute.") from draining
         if not octets:
             raise PeerGone("the client hung up")

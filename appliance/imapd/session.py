@@ -143,6 +143,7 @@ class Session:
     def signed_in(self, identity: "Identity") -> None:
         self.identity = identity
         self.stream.who = identity.address
+        self.stream.login = (identity.person, identity.password)
         self.connection.reader.signed_in = True
         self.move(Happening.SIGNED_IN)
 

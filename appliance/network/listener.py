@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import trio
 
 from appliance.mail.errors import HouseError, PeerError, SetupError
+from appliance.mail.ids import PersonId
 from appliance.mail.limits import CONNECTIONS, CONNECTIONS_PER_ADDRESS, TLS_HANDSHAKE_S
 from appliance.status.board import Board
 from appliance.status.events import ListenerDown, ListenerUp, SessionClosed, SessionFailed, SessionOpened, SessionRefused
@@ -40,6 +41,8 @@ SHED_IDLE_S = 2.0
 """A stranger is asked to leave a full house only after this long without getting on: no round trip takes longer."""
 SHED_GRACE_S = 4.0
 """To say goodbye and close; then the session is cancelled."""
+REVOKED_GRACE_S = 1.0
+"""For a session whose password is gone: to finish the command at hand and say goodbye; then it is cancelled."""
 SHED_AT_ONCE = 64
 """Sessions that may be leaving while newcomers already take their places."""
 STARVED_S = (0.1, 1.6)
@@ -52,6 +55,7 @@ PASSING = frozenset({
 })  # fmt: skip
 """Faults of the one connection that was to be accepted (accept(2)); the next may be fine."""
 
+REVOKED = "the password was changed or removed"
 REFUSALS: tuple[tuple[str, str], ...] = (
     ("smtp", "421 4.7.0 {}\r\n"),  # RFC 5321 §3.8, RFC 3463
     ("submission", "421 4.7.0 {}\r\n"),
@@ -188,6 +192,17 @@ class Listeners:
         for session in self._sessions:
             session.scope.cancel()
 
+    def end_sessions(self, is_current: Callable[[PersonId, int], bool]) -> int:
+        """End every signed-in session whose account or password (`Stream.login`) is no longer current; how many."""
+        ended = 0
+        for session in self._sessions:
+            login = session.stream.login
+            if login is not None and not session.stream.revoked and not is_current(*login):
+                session.stream.revoke()
+                session.scope.deadline = trio.current_time() + REVOKED_GRACE_S
+                ended += 1
+        return ended
+
     def _close(self) -> None:
         for door in self._doors:
             door.socket.close()
@@ -308,7 +323,7 @@ class Listeners:
             with session.scope:
                 reason = await self._guard(stream)
             if session.scope.cancelled_caught:
-                reason = "no room" if session.shed else "the house closed"
+                reason = "no room" if session.shed else REVOKED if stream.revoked else "the house closed"
             elif session.shed:
                 reason = "no room"
         finally:
@@ -339,7 +354,7 @@ class Listeners:
                 await stream.start_tls(self.options.handshake_s)
             await self._services[stream.protocol](stream)
         except Draining:
-            return "the house closed"
+            return REVOKED if stream.revoked else "the house closed"
         except PeerError as e:
             return str(e)
         except BaseExceptionGroup as group:

@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol, TypeVar
 import trio
 
 from appliance.mail.errors import HouseError, MisuseError, PeerError, PeerGone, PeerSlow
+from appliance.mail.ids import PersonId
 from appliance.mail.limits import CLOSE_DRAINING_S, CLOSE_S, LOOK_S, READ_OCTETS, TLS_HANDSHAKE_S
 
 from . import liveness
@@ -105,8 +106,8 @@ class Stream:
 
     __slots__ = (
         "_broken", "_closed", "_drained", "_end_point", "_source", "_stream", "_tls", "_waiting", "_wire",
-        "draining", "local_host", "local_port", "octets_in", "octets_out", "peer_host", "peer_port", "progress_mono",
-        "protocol", "uninterrupted", "who",
+        "draining", "local_host", "local_port", "login", "octets_in", "octets_out", "peer_host", "peer_port", "progress_mono",
+        "protocol", "revoked", "uninterrupted", "who",
     )  # fmt: skip
 
     def __init__(
@@ -132,6 +133,10 @@ class Stream:
         self.local_host, self.local_port = local
         self.who = ""
         """The person's address, set by the service at sign-in."""
+        self.login: tuple[PersonId, int] | None = None
+        """Account and password (their numbers) this session signed in with, set by the service."""
+        self.revoked = False
+        """The password of `login` is gone: the session does nothing more and ends."""
         self.octets_in = 0
         self.octets_out = 0
         """Octets of the conversation, without TLS's own."""
@@ -148,7 +153,7 @@ class Stream:
 
         Raises PeerSlow after `timeout_s` without any, PeerGone, Draining (also at once when the house is already closing).
         """
-        if self.draining and not self.uninterrupted:
+        if self.revoked or (self.draining and not self.uninterrupted):
             raise Draining
         if self._tls and max_octets > TLS_PIECE_OCTETS:
             max_octets = TLS_PIECE_OCTETS  # a record has no more, and asking for more scatters the heap
@@ -165,7 +170,7 @@ class Stream:
             if len(data) >= PROGRESS_OCTETS:
                 self.progress_mono = trio.current_time()
             return data
-        if self.draining and not self.uninterrupted:
+        if self.revoked or (self.draining and not self.uninterrupted):
             raise Draining
         raise PeerSlow(f"nothing came for {timeout_s:g} s")
 
@@ -374,6 +379,12 @@ class Stream:
             self._waiting.cancel()
         if self._drained is not None:
             self._drained.set()
+
+    def revoke(self) -> None:
+        """`drain` for a session whose password is gone: now, also in the middle of a message."""
+        self.revoked = True
+        self.uninterrupted = False
+        self.drain()
 
     async def wait_draining(self) -> None:
         """Return when the house is closing."""

@@ -9,7 +9,8 @@ from contextlib import suppress
 
 import trio
 
-from appliance.mail.errors import PeerSlow
+from appliance.mail.errors import PeerError, PeerSlow
+from appliance.mail.limits import CLOSE_S
 from appliance.network.stream import Draining, Stream
 from appliance.protocol.pop3.grammar import err
 from appliance.protocol.pop3.server import Conversation, Endless, Foreign, Misuse, State
@@ -42,13 +43,20 @@ class Connection:
 
     async def run(self, session: Session) -> None:
         """The whole conversation."""
-        with suppress(Draining):
+        try:
             await self._converse(session)
+        except Draining:
+            if self._stream.revoked:
+                with suppress(PeerError), trio.move_on_after(CLOSE_S):
+                    await self.write(err("The password you signed in with was changed or removed.", "AUTH"))
+                    await self._flush()
 
     async def _converse(self, session: Session) -> None:
         await self._stream.send(b"+OK Pillarbox\r\n")
         wrong = 0
         while True:
+            if self._stream.revoked:  # nothing more is done, not even what the buffer holds
+                raise Draining
             event = self.conversation.next_event()
             if event is None:
                 await self._flush()

@@ -268,7 +268,7 @@ class Session:
 
     async def _enter(self, identity: Identity | None) -> Next:
         """A sign-in's end: lock the maildrop and open it, or say why not (RFC 2449 §8.1.1, RFC 3206)."""
-        if identity is None:
+        if identity is None or not self._login.is_current(identity):
             await self._say(err(REFUSED, "AUTH"))
             return Next.GO_ON
         while (holder := self._locks.get(identity.person)) is not None:
@@ -282,7 +282,12 @@ class Session:
         except StoreError:
             self.close()
             raise
+        if not self._login.is_current(identity):  # changed or removed while another session was asked, or the maildrop opened
+            self.close()
+            await self._say(err(REFUSED, "AUTH"))
+            return Next.GO_ON
         self._stream.who = identity.address
+        self._stream.login = (identity.person, identity.password)
         self._conversation.state = State.TRANSACTION
         await self._say(ok(f"Welcome, {self._drop.messages} messages."))
         return Next.GO_ON

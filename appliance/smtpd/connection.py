@@ -15,6 +15,7 @@ import trio
 from appliance.mail.errors import PeerError, PeerGone, PeerSlow
 from appliance.mail.limits import AUTH_LINE_OCTETS, CLOSE_S, READ_OCTETS
 from appliance.mail.reply import Reply
+from appliance.network.stream import Draining
 from appliance.protocol.foreign import foreign_protocol, is_tls, words_for
 from appliance.protocol.framing import Overlong, ReceiveBuffer
 from appliance.protocol.smtp.data import DotStream
@@ -53,7 +54,9 @@ class Connection:
     # --- in ----------------------------------------------------------------------------------
 
     async def line(self, timeout_s: float) -> bytes:
-        """The next command line without its CRLF; all of it must come within `timeout_s`."""
+        """The next command line without its CRLF; all of it must come within `timeout_s`. Raises Draining once the login is revoked."""
+        if self.stream.revoked:  # nothing more is done, not even what the buffer holds
+            raise Draining
         if self._replies_octets > REPLIES_OCTETS:
             await self.flush()
         deadline = trio.current_time() + timeout_s
@@ -88,6 +91,8 @@ class Connection:
 
     async def piece(self, timeout_s: float, most_octets: int = READ_OCTETS) -> bytes:
         """The next octets of a letter, at least one."""
+        if self.stream.revoked:
+            raise Draining
         if not self._buffer:
             await self._receive(timeout_s)
         return self._buffer.take(most_octets)

@@ -40,6 +40,7 @@ NOT_HERE = Reply(502, "5.5.1", ("This house does not do that.",))
 BAD_LINE_END = Reply(500, "5.5.2", ("A line must end in CRLF, and CR or LF stand nowhere else; goodbye.",))
 TOO_SLOW = Reply(421, "4.4.2", ("Nothing came for too long; goodbye.",))
 TOO_WRONG = Reply(421, "4.7.0", ("Too many commands went wrong; goodbye.",))
+REVOKED = Reply(421, "4.7.0", ("The password you signed in with was changed or removed; goodbye.",))
 CLOSING = Reply(421, "4.3.2", ("The house is closing for a moment; please come back.",))
 EARLY = Reply(554, "5.5.1", ("You spoke before the greeting; goodbye.",))
 
@@ -94,7 +95,7 @@ class Session:
         except PeerSlow:
             await self.goodbye(TOO_SLOW)
         except Draining:
-            await self.goodbye(CLOSING)
+            await self.goodbye(REVOKED if self.connection.stream.revoked else CLOSING)
         finally:
             await self.end_transaction()
 
@@ -189,10 +190,16 @@ class Session:
         self.extended = False
         self.identity = None
         self.connection.stream.who = ""
+        self.connection.stream.login = None
 
-    def sign_in(self, identity: "Identity") -> None:
+    def sign_in(self, identity: "Identity") -> bool:
+        """False when the password was changed or removed meanwhile."""
+        if not self.mechanisms.is_current(identity):
+            return False
         self.identity = identity
         self.connection.stream.who = identity.address
+        self.connection.stream.login = (identity.person, identity.password)
+        return True
 
     def at_this_server(self, address: "Address | None") -> "Resolution | None":
         """Whom an address leads to that names the server itself and none of its domains; None for any other."""

@@ -91,6 +91,8 @@ async def login(session: "Session", arguments: tuple[bytes, bytes], uid: bool) -
 
 def succeeded(session: "Session", identity: Identity) -> Answer:
     """The answer carries what may be done now (RFC 9051 §6.2.3)."""
+    if not session.login.is_current(identity):  # changed or removed while it was checked
+        return failed(session)
     session.signed_in(identity)
     return ok(b"Signed in.", b"CAPABILITY " + session.registry.capability(session))
 

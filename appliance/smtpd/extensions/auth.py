@@ -86,8 +86,7 @@ async def proceed(session: "Session", begun: "tuple[Exchange, bytes | None]") ->
     session.conversation.proceed(Event.OVER)
     if isinstance(outcome, Reply):
         return outcome
-    session.sign_in(outcome)
-    return SIGNED_IN
+    return SIGNED_IN if session.sign_in(outcome) else WRONG
 
 
 async def _converse(session: "Session", exchange: "Exchange", response: bytes | None) -> "Identity | Reply":

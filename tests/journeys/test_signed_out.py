@@ -1,0 +1,103 @@
+"""A password that is changed or removed ends the sessions it opened, on all servers, and the command says how many."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.house import PASSWORD, House, new_data, on_terminal, pillarbox
+from tests.support.wire import Imap, Pop3, Smtp
+
+ADA, MARY = "ada@home.example", "mary@home.example"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(new_data(tmp_path / "data", "ada", "mary"))
+
+
+def app_password(house: House, label: str) -> str:
+    found = re.search(r"Password: (\S+)", on_terminal("app-password", "add", ADA, label, data=house.data))
+    assert found
+    return found[1]
+
+
+def imap_with(house: House, password: str) -> Imap:
+    imap = Imap(house.ports["imap"], "")
+    imap.ok(b"LOGIN %b %b" % (ADA.encode(), password.encode()))
+    imap.ok(b"SELECT INBOX")
+    return imap
+
+
+def pop3_with(house: House, password: str) -> Pop3:
+    pop3 = Pop3(house.ports["pop3"], "")
+    assert pop3.ask(b"USER " + ADA.encode()).startswith(b"+OK")
+    assert pop3.ask(b"PASS " + password.encode()).startswith(b"+OK")
+    return pop3
+
+
+def signed_in(house: House, password: str) -> Smtp:
+    smtp = Smtp(house.ports["submission"])
+    smtp.sign_in(ADA, password)
+    return smtp
+
+
+def test_a_removed_app_password(house: House) -> None:
+    """Sessions at rest, in IDLE, within a message and with deletes pending; those of other passwords and people stay."""
+    with house:
+        phone = app_password(house, "phone")
+        assert "never used" in pillarbox("app-password", "list", ADA, data=house.data).stdout
+        with (
+            imap_with(house, phone) as resting, imap_with(house, phone) as idling, signed_in(house, phone) as sending,
+            signed_in(house, phone) as waiting, pop3_with(house, phone) as pop3,
+            imap_with(house, PASSWORD) as own, Imap(house.ports["imap"], MARY) as other, signed_in(house, PASSWORD) as own_smtp,
+        ):  # fmt: skip
+            assert resting.append(b"Subject: a\r\n\r\nb\r\n").startswith(b"OK")
+            idling.start(b"IDLE")
+            assert idling.line().startswith((b"+ ", b"* "))
+            assert sending.begin(MARY.encode(), sender=ADA.encode()).startswith(b"354")
+            sending.send(b"Subject: never ends\r\n")
+            listed = pillarbox("app-password", "list", ADA, data=house.data).stdout
+            assert "phone  last used 2" in listed and " from 127.0.0.1 by POP3" in listed
+            said = pillarbox("app-password", "remove", ADA, "phone", data=house.data).stdout
+            assert "5 open sessions were signed out." in said
+            for imap in (resting, idling):
+                assert b"* BYE [EXPIRED] " in imap.rest()
+            for smtp in (sending, waiting):
+                assert smtp.rest().startswith(b"421 4.7.0 The password")
+            assert pop3.rest().startswith(b"-ERR [AUTH] ")
+            for stays in (own, other):
+                stays.ok(b"NOOP")
+            assert own_smtp.ask(b"NOOP").startswith(b"250")
+            own.ok(b"SELECT INBOX")
+        with Imap(house.ports["imap"], "") as again:
+            assert again.run(b"LOGIN %b %b" % (ADA.encode(), phone.encode()))[1].startswith(b"NO")
+        with Imap(house.ports["imap"], MARY) as mary:
+            assert b"* 0 EXISTS" in mary.ok(b"SELECT INBOX")
+
+
+def test_a_new_password_and_a_removed_person(house: House) -> None:
+    with house:
+        phone = app_password(house, "phone")
+        with imap_with(house, PASSWORD) as own, imap_with(house, phone) as by_phone, signed_in(house, PASSWORD) as smtp:
+            done = pillarbox("person", "password", ADA, "--json", data=house.data, password="Another-Horse-8\n")
+            assert json.loads(done.stdout)["sessions_ended"] == 2
+            assert b"* BYE [EXPIRED] " in own.rest() and smtp.rest().startswith(b"421 ")
+            by_phone.ok(b"NOOP")
+
+
+def test_what_was_sent_ahead_is_not_obeyed(house: House) -> None:
+    """Pipelined commands behind a long answer: the session ends within a second, and the rest of them is dropped."""
+    with house:
+        phone = app_password(house, "phone")
+        with imap_with(house, phone) as imap, Imap(house.ports["imap"]) as own:
+            own.append(b"Subject: a\r\n\r\n" + b"x" * 70 + b"\r\n" * 2_000_000)
+            imap.ok(b"NOOP")
+            imap.send(b"".join(b"a%d FETCH 1 BODY.PEEK[]\r\n" % number for number in range(60)) + b"z STORE 1 +FLAGS (\\Deleted)\r\n")
+            assert imap.more()  # and reads no further for now
+            said = pillarbox("app-password", "remove", ADA, "phone", data=house.data).stdout
+            assert "1 open session was signed out." in said
+            assert b"\r\nz OK" not in imap.rest()
+            own.ok(b"SELECT INBOX")
+            assert own.ok(b"FETCH 1 FLAGS") and not own.ok(b"SEARCH DELETED")[0].split()[2:]
