@@ -220,6 +220,7 @@ def _hands(
 
 def serve(data: Path, settings: Settings, *, welcome: bool = False) -> int:
     """Be the house until told to stop; the exit status, AGAIN when it is to begin anew. Raises SetupError before anything is served."""
+    clocks.set_time_zone(settings.house.time_zone)
     try:
         again = trio.run(_house, data, settings, welcome)
     except BaseExceptionGroup as group:  # the nursery's wrapping

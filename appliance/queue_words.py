@@ -1,7 +1,7 @@
 """The queue in words: lists, one letter, and the timeline of a letter, for people and for programs."""
 
 from collections.abc import Callable, Sequence
-from time import gmtime, strftime
+from time import localtime, strftime
 from typing import Any
 
 from appliance.queue.history import Line
@@ -9,6 +9,7 @@ from appliance.queue.item import Item
 from appliance.status.controls import Answer
 from appliance.status.plain import encode_plain
 from appliance.status.snapshot import RefusalFacts
+from appliance.status.text import zone
 
 DueAt = Callable[[Item], int]
 """When an item is tried next, UTC seconds; 0 for never."""
@@ -162,7 +163,9 @@ _SENTENCES: dict[str, Callable[[Line], str]] = {
 
 
 def when(at: int) -> str:
-    return strftime("%Y-%m-%d %H:%M:%S UTC", gmtime(at)) if at else "-"
+    """An instant as the box's clock shows it."""
+    local = localtime(at)
+    return f"{strftime('%Y-%m-%d %H:%M:%S', local)} {zone(local.tm_gmtoff)}" if at else "-"
 
 
 def span(seconds: float) -> str:

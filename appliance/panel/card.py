@@ -16,7 +16,7 @@ BAR_MM = 24.0
 """Length of the drawn rhythm."""
 BAR_S = 6.0
 """Time it stands for."""
-ROW_MM = 6.2
+ROW_MM = 6.0
 POINTS_A_MM = 72 / 25.4
 TITLE = "Pillarbox: what the lamp says"
 BUTTON = (
@@ -24,6 +24,8 @@ BUTTON = (
     "Hold 3 s = close the house, then wait for the spark.",
     "Hold while plugging in, 10 s on from the first blink = a one-time password on the cable.",
 )
+SCALE_S = (0, 2, 4, 6)
+LEGEND = "In the bars white = lit, black = dark, grey = dim; they show 6 seconds."
 NIGHT = "At night lamps are dim; one that cannot be dimmed is dark unless something needs you."
 
 
@@ -111,9 +113,14 @@ def drawing() -> Iterator[Box | Text]:
     rhythms = {pattern.meaning: pattern for pattern in PATTERNS}
     y = MARGIN_MM + 4
     yield Text(MARGIN_MM, y, 4.2, TITLE, bold=True)
+    y += 3.8
+    yield Text(MARGIN_MM, y, 2.2, LEGEND)
     for group, heading in GROUPS:
-        y += 5.4
+        y += 5.2
         yield Text(MARGIN_MM, y, 3.0, heading, bold=True)
+        if group == GROUPS[0][0]:
+            y += 2.4
+            yield from _scale(y + 0.9)
         y += 1.6
         for rule in RULES:
             if rule.group == group:
@@ -126,6 +133,14 @@ def drawing() -> Iterator[Box | Text]:
     for line in (NIGHT, *BUTTON):
         yield Text(MARGIN_MM, y, 2.2, line)
         y += 3.0
+
+
+def _scale(y: float) -> Iterator[Box | Text]:
+    """Seconds above the bars: a tick at each of SCALE_S, and its number."""
+    for second in SCALE_S:
+        x = MARGIN_MM + 0.3 + second / BAR_S * (BAR_MM - 0.75)
+        yield Box(x, y - 0.7, 0.15, 1.0, 0.0)
+        yield Text(x if second < BAR_S else x - 2.6, y - 1.0, 2.0, f"{second} s" if second == BAR_S else str(second))
 
 
 def _bar(pattern: Pattern, y: float) -> Iterator[Box]:

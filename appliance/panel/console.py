@@ -29,7 +29,7 @@ from .dialogue import Dialogue
 from .keys import NOISE, Keys
 from .lent import Asked, Doorkeeper, Options, Pictures
 from .screens import NAMES, frame, overview
-from .screens_text import HEIGHT, WIDTH
+from .screens_text import HEIGHT, SCREEN, WIDTH, Screen
 from .terminal import Plain, Terminal, Vt100
 
 ESC_S = 0.3
@@ -57,6 +57,8 @@ class Attendance:
         self._board = board
         self._options = options
         self._wake = trio.Event()
+        self.screen = Screen()
+        """How large the far end is; who knows resizes it and calls `anew`."""
         self.dialogue = Dialogue(board, controls, options, keeper, touched=self.touch)
         self._terminal = self._made()
         self._heard = self._cleaned = float("-inf")
@@ -72,6 +74,7 @@ class Attendance:
 
     async def run(self) -> None:
         """Until the stream ends or the person leaves."""
+        SCREEN.set(self.screen)  # for this task and those it starts
         self.touch()
         with self._scope:
             async with trio.open_nursery() as nursery:
@@ -83,6 +86,7 @@ class Attendance:
 
     async def leave(self) -> None:
         """A person's terminal is given back as it was."""
+        SCREEN.set(self.screen)
         with trio.move_on_after(1):
             await self._stream.send_all(self._terminal.leave())
 
@@ -250,6 +254,7 @@ async def on_terminal(
         raise
     stream = trio.lowlevel.FdStream(opened)
     attendance = Attendance(stream, board, controls, suits(options, environment, os.get_terminal_size(opened)), keeper)
+    attendance.screen.resize(*os.get_terminal_size(opened))
     try:
         termios.tcsetattr(opened, termios.TCSANOW, raw)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH) as signals:
@@ -258,6 +263,7 @@ async def on_terminal(
                 async def ended() -> None:
                     async for one in signals:
                         if one == signal.SIGWINCH:  # the window has another size, and what it likes in it
+                            attendance.screen.resize(*os.get_terminal_size(opened))
                             attendance.anew()
                         else:
                             nursery.cancel_scope.cancel()

@@ -27,7 +27,7 @@ from appliance.status.controls import Answer, Request
 from . import screens
 from .keys import NOISE, moved
 from .lent import Asked, Doorkeeper, Options, Pictures
-from .screens_text import BODY, WIDTH, Picture, clean, wrap
+from .screens_text import Picture, clean, room, wide, wrap
 from .view import View
 from .views import make_views
 
@@ -98,7 +98,7 @@ class Dialogue:
             typed = "*" * len(self.typing.text) if self.typing.hidden else self.typing.text
             message, typing = f"{self.typing.label} {typed}", True
         elif self.question is not None:
-            message = f"{self.question.text[: WIDTH - 6]} (y/n)"
+            message = f"{self.question.text[: wide() - 6]} (y/n)"
         elif self._errand is not None and not message:
             message = "One moment ..."
         if self.page is not None:
@@ -158,8 +158,8 @@ class Dialogue:
             self.go(0)
 
     def _turn(self, page: Page, key: str) -> None:
-        last = max(0, len(page.lines) - BODY)
-        step = moved(key, BODY - 1, len(page.lines))
+        last = max(0, len(page.lines) - room())
+        step = moved(key, room() - 1, len(page.lines))
         if step is not None:
             page.offset = min(max(0, page.offset + step), last)
         elif key in ("esc", "backspace", "enter", "left"):
@@ -198,7 +198,7 @@ class Dialogue:
     def tell(self, answer: Answer) -> None:
         """An answer on the message line, or on a page when it is longer, or says a secret once."""
         text = answer.text.strip()
-        if "password" in answer.facts or "\n" in text or len(text) >= WIDTH:
+        if "password" in answer.facts or "\n" in text or len(text) >= wide():
             self.show("Answer", text, secret="password" in answer.facts)
         else:
             self.message = text
@@ -309,7 +309,7 @@ class Dialogue:
         self._touched()
 
     def _report(self, said: str) -> None:
-        if len(said) < WIDTH:
+        if len(said) < wide():
             self.message = said
         else:
             self.show("Answer", said)

@@ -70,7 +70,10 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule("network", TROUBLE, _condition("no-network", "line-closed", "relay-down", "dns-down"), "No network, or letters cannot get out."),
     Rule("clock", TROUBLE, _condition("clock"), "The clock is not set: connect the internet."),
-    Rule("look", TROUBLE, _condition("sending-limited", "mailbox-full", "console-shared", "no-people"), "Something else: ask the console."),
+    Rule(
+        "look", TROUBLE, _condition("sending-limited", "mailbox-full", "console-shared", "unsigned", "no-people"),
+        "Something else: ask the console.",
+    ),
     Rule("arrived", MAIL, lambda s: False, "Mail just arrived.", _arrived),
     Rule("going", MAIL, lambda s: s.queue.trying > 0, "A letter is going out.", _went),
     Rule("waiting", MAIL, lambda s: s.queue.waiting > 0, "Letters wait for their next try."),

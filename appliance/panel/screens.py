@@ -1,33 +1,35 @@
 """The screens: a snapshot and the box's own figures to lines of text, the frame around them, and the first screen. Pure.
 
     line 0         the box's name, the screen's, what the person may do, the clock
-    lines 1..20    the body
+    lines 1..20    the body; more of it, and longer lines, on a larger terminal
     line 21        what was just said, or the question being asked, or what is being typed
     line 22, 23    the keys of this screen, and the screens' own
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from time import gmtime, strftime
 
 from appliance.status.snapshot import Condition, Snapshot
-from appliance.status.text import size, stamp
+from appliance.status.text import size, stamp, zone
 
 from .screens_text import (
     BLANK,
     BODY,
-    HEIGHT,
     KEYS,
     STRONG,
     TICK,
     TITLE,
-    WIDTH,
     Line,
     Picture,
     count,
     fit,
     line,
+    room,
     span,
+    tall,
     when,
+    wide,
     wrap,
 )
 
@@ -57,19 +59,20 @@ Ctrl-L        draw the screen again
 t             plain lines and back, for terminals that know no commands
 
 A VT100 or its kin of 80 by 24 is right: screen, minicom, tio, PuTTY, with
-XON/XOFF. All times are UTC."""
+XON/XOFF. Times are the box's own, the log's (with a Z) are UTC."""
 
 
 def frame(name: str, body: Sequence[Line], s: Snapshot, *, rights: str, message: str, hint: str, typing: bool = False) -> Picture:
     """A whole picture; `typing` puts the cursor behind the message, whose end then counts more than its beginning."""
-    right = f"{rights}  {strftime('%a %d %b %H:%M UTC', gmtime(max(0, s.at)))}"
-    left = fit(f"{s.box.host or 'Pillarbox'}  {name}", WIDTH - len(right) - 2)
-    shown = [line(left.ljust(WIDTH - len(right)) + right, TITLE), *body[:BODY]]
-    shown += [BLANK] * (HEIGHT - 3 - len(shown))
+    now = strftime("%a %d %b %H:%M", gmtime(max(0, s.at + s.utc_offset_s)))
+    right = f"{rights}  {now} {zone(s.utc_offset_s)}"
+    left = fit(f"{s.box.host or 'Pillarbox'}  {name}", wide() - len(right) - 2)
+    shown = [line(left.ljust(wide() - len(right)) + right, TITLE), *body[: room()]]
+    shown += [BLANK] * (tall() - 3 - len(shown))
     cursor = None
     if typing:
-        message = message if len(message) < WIDTH else ".." + message[-(WIDTH - 3) :]
-        cursor = (HEIGHT - 3, len(message))
+        message = message if len(message) < wide() else ".." + message[-(wide() - 3) :]
+        cursor = (tall() - 3, len(message))
     shown += [line(message, STRONG), line(hint), line(TABS, KEYS)]
     return Picture(tuple(shown), name, cursor)
 
@@ -79,53 +82,81 @@ def _told(one: Condition) -> list[str]:
 
 
 def health(s: Snapshot, most: int = 1000) -> list[Line]:
-    """What needs attention, worst first, in at most `most` lines."""
+    """What needs attention, worst first, in at most `most` lines; one whose remedy has no room keeps its sentence."""
     if not s.conditions:
         return [line("All is well.")]
     shown: list[Line] = []
     for at, one in enumerate(s.conditions):
-        rows = [line(row, STRONG if one.severity != "notice" else "") for row in _told(one)]
         left = len(s.conditions) - at
-        if len(shown) + len(rows) > most - (left > 1):
+        free = most - len(shown) - (left > 1)
+        rows = next((rows for rows in (_told(one), _told(replace(one, remedy=""))) if len(rows) <= free), None)
+        if rows is None:
             return [*shown, line(f"   and {left} more: press h")]
-        shown += rows
+        shown += [line(row, STRONG if one.severity != "notice" else "") for row in rows]
     return shown
 
 
+def watched(s: Snapshot) -> list[Line]:
+    """All that is looked at, and how it is: what a page about health says when nothing is wrong."""
+    card, served, down = s.storage, s.certificate, [row for row in s.listeners if row.reason]
+    space = f"{size(card.free_octets)} of {size(card.total_octets)} free" if card.total_octets else "not looked at yet"
+    worn = f"; {card.worn_percent} % worn" if card.worn_percent else ""
+    until = f"until {stamp(served.not_after_at, s.utc_offset_s)}" if served.not_after_at else "none yet"
+    rows = (
+        ("Storage", f"{space}{worn}; {card.trouble_text or 'it can be written'}"),
+        ("Ports", f"{len(s.listeners) - len(down)} open, {len(down)} closed"),
+        ("Certificate", f"{until}; its names, its authority, the files of your own"),
+        ("Network", ", ".join(s.box.addresses) or "no address"),
+        ("Way out", s.line.sentence or "not looked at yet"),
+        ("Queue", f"{s.queue.waiting} waiting, {s.queue.held} held; relays, name service, other servers: {len(s.delays)} of them late"),
+        ("Mailboxes", f"{count(s.people, 'account')}; whether one is full, or sends unusually much"),
+        ("Passwords", f"{s.logins.failed_lately} wrong ones in ten minutes"),
+        ("Program", f"{count(len(s.parts), 'part')} running, {count(sum(row.failed for row in s.sessions), 'session')} ended by a fault"),
+        ("Clock", "set" if s.clock_trusted else "not set yet"),
+        ("Console", "whether another program uses its line"),
+    )
+    told = [row for title, text in rows for row in wrap(f"  {title:<13}{text}", indent=" " * 15)]
+    return [BLANK, line("Watched all the time:"), *map(line, told)]
+
+
 def overview(s: Snapshot, notice: str = "") -> list[Line]:
-    """The first screen."""
+    """The first screen. A larger one than a VT100's has more of what needs attention, then more of the last messages, told in full."""
+    extra = room() - BODY
+    most, recent = HEALTH + extra // 2, RECENT + max(0, extra - 1) // 4
     shown = [line(f"{s.phase.capitalize()}   {', '.join(s.box.addresses) or 'no address'}")]
     said = [line(notice, STRONG)] if notice else []
-    said += health(s, HEALTH - len(said))
+    said += health(s, most - len(said))
     shown += said + [BLANK] * (HEALTH - len(said)) + [BLANK]
     q = s.queue
     waits = f"{q.waiting} waiting, {q.held} held"
     if q.trying:
         waits += f", {q.trying} being tried"
     if q.oldest_at:
-        waits += f"; oldest since {when(q.oldest_at, s.at)}"
+        waits += f"; oldest since {when(q.oldest_at, s)}"
     if q.next_try_at:
-        waits += f"; next try {when(q.next_try_at, s.at)}"
+        waits += f"; next try {when(q.next_try_at, s)}"
     shown.append(line(f"Queue     {waits if q.waiting or q.held else 'empty: every letter has left'}"))
-    shown.append(line(f"Way out   {s.line.sentence or 'not looked at yet'}"))
+    shown += [line(row) for row in wrap(f"Way out   {s.line.sentence or 'not looked at yet'}", indent=" " * 10)[: 1 + (extra > 0)]]
     shown.append(line(f"Sessions  {_sessions(s)}"))
     came = f"{count(s.letters_accepted, 'letter')}, {size(s.letters_octets)}"
     shown.append(line(f"In        {came}; {s.letters_refused} refused at the door"))
-    shown += _few([f"  {when(one.at, s.at):>11}  {one.sender or '<>'} by {one.protocol}, {size(one.octets)}" for one in s.deliveries])
+    shown += _few([f"  {when(one.at, s):>11}  {one.sender or '<>'} by {one.protocol}, {size(one.octets)}" for one in s.deliveries], recent)
     shown.append(line(f"Out       {count(s.letters_sent, 'recipient')} reached, {s.letters_failed} given up"))
-    shown += _few([f"  {when(one.at, s.at):>11}  {one.what} to {one.domain}: {one.text}" for one in s.sendings])
+    shown += _few([f"  {when(one.at, s):>11}  {one.what} to {one.domain}: {one.text}" for one in s.sendings], recent)
     card, box = s.storage, s.box
     space = f"{size(card.free_octets)} of {size(card.total_octets)} free, mail {size(card.mail_octets)}"
     space = space if card.total_octets else "not looked at yet"
     shown.append(line(f"Card      {space}; {size(box.written_octets_today)} written today"))
     heat = f"; {box.temperature_c:.0f} C" if box.temperature_c is not None else ""
     shown.append(line(f"Box       memory {size(box.memory_octets)}{heat}; running for {span(s.running_s)}", TICK))
-    shown.append(line(f"Clock     {stamp(s.at)}, {'set' if s.clock_trusted else 'not set yet'}", TICK))
+    shown.append(line(f"Clock     {stamp(s.at, s.utc_offset_s)}, {'set' if s.clock_trusted else 'not set yet'}", TICK))
     return shown
 
 
-def _few(rows: list[str]) -> list[Line]:
-    return [line(row) for row in rows[:RECENT]] + [BLANK] * (RECENT - len(rows))
+def _few(rows: list[str], most: int) -> list[Line]:
+    """So many lines; a row that is too long goes on in the next where there is room for more than RECENT."""
+    told = rows[:RECENT] if most == RECENT else [part for row in rows for part in wrap(row, indent=" " * 15)][:most]
+    return [line(row) for row in told] + [BLANK] * (RECENT - len(told))
 
 
 def _sessions(s: Snapshot) -> str:
@@ -136,9 +167,9 @@ def _sessions(s: Snapshot) -> str:
 
 def text_body(text: Sequence[str], offset: int, *, more: bool = True) -> list[Line]:
     """A page of ready lines from `offset` on; says when there are more."""
-    shown = [line(row) for row in text[offset : offset + BODY]]
-    if more and offset + BODY < len(text):
-        shown[-1] = line(f"   -- {count(len(text) - offset - BODY + 1, 'line')} more: Down --")
+    shown = [line(row) for row in text[offset : offset + room()]]
+    if more and offset + room() < len(text):
+        shown[-1] = line(f"   -- {count(len(text) - offset - room() + 1, 'line')} more: Down --")
     return shown
 
 
@@ -146,7 +177,7 @@ def power(s: Snapshot) -> list[Line]:
     """What ending the box means, before anybody does it."""
     q, rows = s.queue, [f"The house is {s.phase} and has run for {span(s.running_s)}.", ""]
     rows.append(f"{count(s.sessions_open, 'session')} open, {count(q.trying, 'letter')} being handed over, {q.waiting} waiting to leave.")
-    rows += wrap("Nothing that was acknowledged is lost, whichever way the box ends: by these keys, or by its plug.", 78)
+    rows += wrap("Nothing that was acknowledged is lost, whichever way the box ends: by these keys, or by its plug.", wide() - 1)
     rows += ["", "s   close the house in order; the lamps say when the plug may be pulled"]
     rows += ["b   close it and begin again, with new settings; mail programs come back alone"]
     return [line(row, TICK if "has run for" in row else "") for row in rows]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from appliance.status.snapshot import Snapshot
 from appliance.status.text import size, stamp
 
-from .screens_text import BLANK, BODY, STRONG, Line, clean, columns, count, line, wrap
+from .screens_text import BLANK, STRONG, Line, clean, columns, count, line, room, wrap
 
 SIDE = 40
 """Columns a long line of the log moves by."""
@@ -47,7 +47,8 @@ def certificates(s: Snapshot, text: str) -> list[str]:
     served, rows = s.certificate, []
     if served.names:
         rows += wrap(f"Served now: {', '.join(served.names)}", indent="  ")
-        rows.append(f"  until {stamp(served.not_after_at)}, made by {'the house' if served.source == 'house' else 'somebody else'}")
+        maker = "the house" if served.source == "house" else "somebody else"
+        rows.append(f"  until {stamp(served.not_after_at, s.utc_offset_s)}, made by {maker}")
     else:
         rows.append("No certificate is served yet.")
     if served.trouble:
@@ -57,6 +58,6 @@ def certificates(s: Snapshot, text: str) -> list[str]:
 
 def logs(lines: Sequence[str], back: int, side: int) -> list[Line]:
     """The newest lines below, `back` lines up from there, from column `side` on."""
-    end = max(min(BODY, len(lines)), len(lines) - back)
-    shown = [line(clean(one)[side:]) for one in lines[max(0, end - BODY) : end]]
+    end = max(min(room(), len(lines)), len(lines) - back)
+    shown = [line(clean(one)[side:]) for one in lines[max(0, end - room()) : end]]
     return shown or [line("Nothing has been said yet.")]

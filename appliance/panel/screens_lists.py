@@ -11,10 +11,10 @@ from typing import Any
 from appliance.status.snapshot import Snapshot
 from appliance.status.text import size, stamp
 
-from .screens_text import BLANK, BODY, SELECTED, Line, columns, count, line, when, wrap
+from .screens_text import BLANK, BODY, SELECTED, WIDTH, Line, columns, count, line, room, when, wide, wrap
 
 DETAIL = 4
-"""Lines below a list about the chosen item, an empty one among them."""
+"""Lines of a VT100 below a list about the chosen item, an empty one among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,14 @@ def items_of(groups: Sequence[Group]) -> list[Item]:
 
 
 def list_body(groups: Sequence[Group], selected: int) -> list[Line]:
-    """The groups in BODY lines, the item number `selected` of all marked and told in full below."""
-    room = BODY - DETAIL - len(groups)
+    """The groups in the lines there are, the item number `selected` of all marked and told in full below."""
+    below = DETAIL + (room() - BODY) // 3
+    left = room() - below - len(groups)
     shown: list[Line] = []
     before = 0
     for at, group in enumerate(groups):
-        share = room // (len(groups) - at)
-        room -= share
+        share = left // (len(groups) - at)
+        left -= share
         local = selected - before
         chosen = local if 0 <= local < len(group.items) else -1
         first = min(max(0, chosen - share + 1), max(0, len(group.items) - share))
@@ -58,12 +59,17 @@ def list_body(groups: Sequence[Group], selected: int) -> list[Line]:
             for i, item in enumerate(group.items[first : first + share])
         ]
         if not rows and group.empty:
-            rows = [line(f"  {row}") for row in wrap(group.empty, 75)[:share]]
+            rows = [line(f"  {row}") for row in wrap(group.empty, wide() - 4)[:share]]
         shown += rows + [BLANK] * (share - len(rows))
         before += len(group.items)
     every = items_of(groups)
-    detail = wrap(every[selected].detail, indent="  ")[: DETAIL - 1] if 0 <= selected < len(every) and every[selected].detail else []
+    detail = wrap(every[selected].detail, indent="  ")[: below - 1] if 0 <= selected < len(every) and every[selected].detail else []
     return [*shown, BLANK, *map(line, detail)]
+
+
+def spare() -> int:
+    """Columns beyond a VT100's."""
+    return wide() - WIDTH
 
 
 def queue_groups(facts: Mapping[str, Any], s: Snapshot) -> list[Group]:
@@ -74,16 +80,16 @@ def queue_groups(facts: Mapping[str, Any], s: Snapshot) -> list[Group]:
         whom = ", ".join(to[:3]) + (f" and {len(to) - 3} more" if len(to) > 3 else "")
         held = row.get("state") == "held"
         tries = int(row.get("tries") or 0)
-        due = when(int(row.get("due_at") or 0), s.at)
+        due = when(int(row.get("due_at") or 0), s)
         state = "held" if held else f"tried {tries}, next {due}" if tries else f"due {due}"
         sender = str(row.get("sender") or "<>")
-        since = stamp(int(row.get("accepted_at") or 0))
+        since = stamp(int(row.get("accepted_at") or 0), s.utc_offset_s)
         told = f"{row.get('letter', '')} from {sender}, {size(int(row.get('octets') or 0))}, here since {since}."
         for one in row.get("recipients", ()):
             if one.get("text") or one.get("reply"):
                 said = f" {one['host'] or 'They'} said: {one['reply']}" if one.get("reply") else ""
                 told += f"\n{one.get('address', '')}: {one.get('text', '')}{said}"
-        text = columns((str(row.get("id", "")), 5), (state, 22), (sender, 20), ("->", 2), (whom, 24))
+        text = columns((str(row.get("id", "")), 5), (state, 22), (sender, 20 + spare() // 3), ("->", 2), (whom, 0))
         items.append(Item(str(row.get("id", "")), text, told, str(row.get("letter", "")), f"{row.get('letter', '')} to {whom}", held))
     q = s.queue
     heading = f"{q.waiting} waiting, {q.held} held, {q.trying} being tried, {q.stuck} need you"
@@ -95,7 +101,7 @@ def letter_groups(s: Snapshot) -> list[Group]:
     came = tuple(
         Item(
             one.letter,
-            columns((when(one.at, s.at), 11), (one.sender or "<>", 39), (one.protocol, 11), (size(one.octets), 9)),
+            columns((when(one.at, s), 11), (one.sender or "<>", 39 + spare()), (one.protocol, 11), (size(one.octets), 9)),
             f"{one.letter} from {one.sender or '<>'} at {one.peer} by {one.protocol}, for {count(one.recipients, 'recipient')}, "
             f"{size(one.octets)}, stored in {one.duration_s:.2f} s.",
             one.letter,
@@ -105,7 +111,7 @@ def letter_groups(s: Snapshot) -> list[Group]:
     left = tuple(
         Item(
             f"{one.letter} {one.domain}",
-            columns((when(one.at, s.at), 11), (one.what, 7), (one.domain, 22), (one.text, 34)),
+            columns((when(one.at, s), 11), (one.what, 7), (one.domain, 22 + spare() // 4), (one.text, 0)),
             f"{one.letter} {one.what} to {one.domain}, {count(one.recipients, 'recipient')}: {one.text}",
             one.letter,
         )
@@ -114,8 +120,9 @@ def letter_groups(s: Snapshot) -> list[Group]:
     refused = tuple(
         Item(
             f"{one.at} {one.recipient}",
-            columns((when(one.at, s.at), 11), (one.sender or "<>", 22), (one.recipient, 20), (one.reply, 21)),
-            f"{stamp(one.at)}, {one.peer} by {one.protocol}: from {one.sender or '<>'} to {one.recipient or '-'}: {one.reply}",
+            columns((when(one.at, s), 11), (one.sender or "<>", 22 + spare() // 4), (one.recipient, 20 + spare() // 4), (one.reply, 0)),
+            f"{stamp(one.at, s.utc_offset_s)}, {one.peer} by {one.protocol}: "
+            f"from {one.sender or '<>'} to {one.recipient or '-'}: {one.reply}",
         )
         for one in s.refusals
     )
@@ -126,15 +133,15 @@ def letter_groups(s: Snapshot) -> list[Group]:
     ]
 
 
-def people_groups(facts: Mapping[str, Any]) -> list[Group]:
+def people_groups(facts: Mapping[str, Any], s: Snapshot) -> list[Group]:
     """`facts` as ListPeople answers."""
     items = []
     for row in facts.get("people", ()):
         limit = row.get("quota_octets")
         used = size(int(row.get("octets") or 0)) + (f" of {size(int(limit))}" if limit else "")
         address = str(row.get("address", ""))
-        since = f"Lives here since {stamp(int(row['added_at']))}." if row.get("added_at") else ""
-        items.append(Item(address, columns((address, 50), (used, 22)), since, about=address))
+        since = f"Lives here since {stamp(int(row['added_at']), s.utc_offset_s)}." if row.get("added_at") else ""
+        items.append(Item(address, columns((address, 50 + spare() // 2), (used, 22)), since, about=address))
     empty = "Nobody lives here yet: every letter is refused. Press a to add somebody."
     return [Group(count(len(items), "person", "people"), tuple(items), empty)]
 
@@ -144,6 +151,6 @@ def domain_groups(facts: Mapping[str, Any]) -> list[Group]:
     items = []
     for row in facts.get("domains", ()):
         name, others = str(row.get("name", "")), str(row.get("catch_all") or "")
-        text = columns((name, 40), (f"unknown names go to {others}" if others else "", 34))
+        text = columns((name, 40 + spare() // 3), (f"unknown names go to {others}" if others else "", 0))
         items.append(Item(name, text, "Enter shows what to publish in the DNS; c looks whether it is there.", about=name))
     return [Group(count(len(items), "domain"), tuple(items), "No domain yet: the first person brings theirs.")]

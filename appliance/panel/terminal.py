@@ -9,7 +9,7 @@ How it fails: it does not. Known gap: a terminal smaller than 80x24 at a cable's
 from collections.abc import Sequence
 from typing import Protocol
 
-from .screens_text import BLANK, HEIGHT, KEYS, NORMAL, SELECTED, STRONG, TICK, TITLE, WIDTH, Line, Picture
+from .screens_text import BLANK, KEYS, NORMAL, SELECTED, STRONG, TICK, TITLE, Line, Picture, tall, wide
 
 FULL_OCTETS = 2400
 GAP = 6
@@ -42,7 +42,7 @@ class Terminal(Protocol):
 def _safe(text: str, *, utf8: bool) -> str:
     """One column a character, nothing a terminal obeys."""
     if text.isascii() and text.isprintable():
-        return text[:WIDTH]
+        return text[:wide()]
     if utf8:
         from unicodedata import combining, east_asian_width
 
@@ -51,13 +51,13 @@ def _safe(text: str, *, utf8: bool) -> str:
                 return "?"
             return c if c.isascii() or east_asian_width(c) not in "WF" else "?"
 
-        return "".join(map(shown, text[:WIDTH]))
-    return "".join(c if " " <= c <= "~" else "?" for c in text.translate(_TYPOGRAPHY)[:WIDTH])
+        return "".join(map(shown, text[:wide()]))
+    return "".join(c if " " <= c <= "~" else "?" for c in text.translate(_TYPOGRAPHY)[:wide()])
 
 
 def _safe_lines(picture: Picture, *, utf8: bool) -> list[Line]:
-    lines = [Line(_safe(text, utf8=utf8), style) for text, style in picture.lines[:HEIGHT]]
-    return lines + [BLANK] * (HEIGHT - len(lines))
+    lines = [Line(_safe(text, utf8=utf8), style) for text, style in picture.lines[: tall()]]
+    return lines + [BLANK] * (tall() - len(lines))
 
 
 def _at(row: int, column: int) -> str:
@@ -77,12 +77,12 @@ class Vt100:
 
     def leave(self) -> bytes:
         self._shown = None
-        return b"\x1b[r\x1b[m" + _at(HEIGHT - 1, 0).encode() + b"\r\n"
+        return b"\x1b[r\x1b[m" + _at(tall() - 1, 0).encode() + b"\r\n"
 
     def render(self, picture: Picture) -> bytes:
         lines = _safe_lines(picture, utf8=self._utf8)
-        cursor = picture.cursor or (HEIGHT - 1, 0)
-        if self._shown is None:
+        cursor = picture.cursor or (tall() - 1, 0)
+        if self._shown is None or len(self._shown) != len(lines):
             out = self._whole(lines)
         elif self._shown == lines:
             out = ""
@@ -146,9 +146,9 @@ def _scroll(old: list[Line], new: list[Line]) -> str:
     best: tuple[int, int, int, int] | None = None  # octets saved, first, last, shift (down is positive)
     for shift in (*range(1, SHIFTS + 1), *range(-1, -SHIFTS - 1, -1)):
         row = max(0, shift)
-        while row < HEIGHT + min(0, shift):
+        while row < len(new) + min(0, shift):
             first, saved = row, 0
-            while row < HEIGHT + min(0, shift) and new[row] == old[row - shift]:
+            while row < len(new) + min(0, shift) and new[row] == old[row - shift]:
                 saved += len(new[row].text) * (new[row] != old[row])
                 row += 1
             if saved > SCROLL_OCTETS:

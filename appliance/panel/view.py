@@ -13,7 +13,7 @@ from appliance.status.snapshot import Snapshot
 from . import screens_lists
 from .keys import moved
 from .screens_lists import Group, Item
-from .screens_text import BODY, Line, line
+from .screens_text import Line, line, room
 
 if TYPE_CHECKING:
     from .dialogue import Dialogue
@@ -134,7 +134,7 @@ class ListView(View):
         return items[self.selected] if items else None
 
     def press(self, d: "Dialogue", key: str) -> bool:
-        step = moved(key, BODY // 2, 10**6)
+        step = moved(key, room() // 2, 10**6)
         if step is None:
             return super().press(d, key)
         if self.chosen(d) is not None:
@@ -160,8 +160,8 @@ class ScrollView(View):
         raise NotImplementedError
 
     def press(self, d: "Dialogue", key: str) -> bool:
-        step = moved(key, BODY - 1, 10**6)
+        step = moved(key, room() - 1, 10**6)
         if step is None:
             return super().press(d, key)
-        self.offset = min(max(0, self.offset + step), max(0, self.length(d) - BODY))
+        self.offset = min(max(0, self.offset + step), max(0, self.length(d) - room()))
         return True

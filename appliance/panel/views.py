@@ -12,7 +12,7 @@ from appliance.status.snapshot import Snapshot
 
 from . import screens, screens_facts, screens_lists
 from .screens_lists import Group, Item
-from .screens_text import BODY, Line, line
+from .screens_text import Line, line, room
 from .view import Action, ListView, ScrollView, View
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ class Overview(View):
 
     @staticmethod
     def _health(d: "Dialogue", item: object) -> None:
-        d.show("Health", "\n".join(row.text for row in screens.health(d.board.snapshot())))
+        s = d.board.snapshot()
+        d.show("Health", "\n".join(row.text for row in [*screens.health(s), *screens.watched(s)]))
 
     actions = (Action("h", "all that needs you", lambda d, item: Overview._health(d, item)),)
 
@@ -100,7 +101,7 @@ class People(ListView):
         return s.people, s.domains
 
     def groups(self, s: Snapshot) -> list[Group]:
-        return screens_lists.people_groups(self.answer.facts if self.answer else {})
+        return screens_lists.people_groups(self.answer.facts if self.answer else {}, s)
 
     @staticmethod
     def _add(d: "Dialogue", item: object) -> None:
@@ -143,7 +144,7 @@ class Network(ScrollView):
 
     def body(self, s: Snapshot, d: "Dialogue") -> list[Line]:
         rows = screens_facts.network(s)
-        return rows[min(self.offset, max(0, len(rows) - BODY)) :]
+        return rows[min(self.offset, max(0, len(rows) - room())) :]
 
     actions = (
         Action(
@@ -236,7 +237,7 @@ class Logs(ScrollView):
         before, self._lines = self._lines, list(answer.facts.get("lines", ()))
         if self.offset and before and before[-1] in self._lines:
             new = self._lines[::-1].index(before[-1])
-            self.offset = min(self.offset + new, max(0, len(self._lines) - BODY))
+            self.offset = min(self.offset + new, max(0, len(self._lines) - room()))
 
     def body(self, s: Snapshot, d: "Dialogue") -> list[Line]:
         if self.wanting:

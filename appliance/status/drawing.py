@@ -86,6 +86,7 @@ def draw(board: Board, mono: float) -> Snapshot:
             for part, (crashes, crash) in board.parts.items()
         ),
         box=BoxFacts(box.host, box.addresses, box.memory_octets, box.temperature_c, box.written_octets_today),
+        utc_offset_s=board.clock.utc_offset_s(),
         found=tuple(FoundFacts(key, sentences) for key, sentences in board.found.items()),
         delays=tuple(
             DelayFacts(e.domain, e.cause, e.reason, mono - since)

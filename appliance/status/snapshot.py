@@ -203,6 +203,8 @@ class Snapshot:
     certificate: CertificateFacts
     parts: tuple[PartFacts, ...]
     box: BoxFacts
+    utc_offset_s: int = 0
+    """The box's own time zone, as of `at`."""
     found: tuple[FoundFacts, ...] = ()
     delays: tuple[DelayFacts, ...] = ()
     conditions: tuple[Condition, ...] = ()

@@ -17,6 +17,10 @@ def readable(snapshot: Snapshot) -> str:
     """Some twenty lines: what needs attention first, then the facts. Ends with a line end."""
     s = snapshot
     lines = []
+
+    def local(at: int) -> str:
+        return stamp(at, s.utc_offset_s)
+
     for c in s.conditions:
         lines.append(f"{c.severity.upper()}: {c.sentence} {c.remedy}")
     if not s.conditions:
@@ -29,18 +33,18 @@ def readable(snapshot: Snapshot) -> str:
         lines.append(f"sessions     {row.protocol:<12} {row.open} open, {row.opened} so far, {row.refused} refused, {row.failed} failed")
     lines.append(f"letters      {s.letters_accepted} accepted ({size(s.letters_octets)}), {s.letters_refused} refused since the start")
     for letter in s.deliveries[:3]:
-        lines.append(f"  accepted   {stamp(letter.at)} from {letter.sender or '<>'} by {letter.protocol}, {size(letter.octets)}")
+        lines.append(f"  accepted   {local(letter.at)} from {letter.sender or '<>'} by {letter.protocol}, {size(letter.octets)}")
     for refusal in s.refusals[:3]:
-        lines.append(f"  refused    {stamp(refusal.at)} from {refusal.sender or '<>'} to {refusal.recipient}: {refusal.reply}")
+        lines.append(f"  refused    {local(refusal.at)} from {refusal.sender or '<>'} to {refusal.recipient}: {refusal.reply}")
     if s.line.sentence:
         lines.append(f"way out      {s.line.sentence}")
     if s.queue.waiting or s.queue.held:
-        soon = f", next try {stamp(s.queue.next_try_at)}" if s.queue.next_try_at else ""
-        lines.append(f"queue        {s.queue.waiting} waiting, {s.queue.held} held, oldest since {stamp(s.queue.oldest_at)}{soon}")
+        soon = f", next try {local(s.queue.next_try_at)}" if s.queue.next_try_at else ""
+        lines.append(f"queue        {s.queue.waiting} waiting, {s.queue.held} held, oldest since {local(s.queue.oldest_at)}{soon}")
     if s.letters_sent or s.letters_failed:
         lines.append(f"sent         {s.letters_sent} recipients, {s.letters_failed} failed since the start")
     for one in s.sendings[:3]:
-        lines.append(f"  {one.what:<10} {stamp(one.at)} {one.letter} to {one.domain}: {one.text}")
+        lines.append(f"  {one.what:<10} {local(one.at)} {one.letter} to {one.domain}: {one.text}")
     lines.append(f"signing in   {s.logins.succeeded} times, {s.logins.failed} wrong passwords")
     card, box = s.storage, s.box
     if card.total_octets:
@@ -51,14 +55,22 @@ def readable(snapshot: Snapshot) -> str:
         lines.append(f"box          {box.host} at {', '.join(box.addresses) or 'no address'}, memory {size(box.memory_octets)}{heat}")
     if s.certificate.names:
         served = s.certificate
-        lines.append(f"certificate  {', '.join(served.names[:4])}, until {stamp(served.not_after_at)}, made by {served.source}")
+        lines.append(f"certificate  {', '.join(served.names[:4])}, until {local(served.not_after_at)}, made by {served.source}")
     lines.append(f"clock        {'set' if s.clock_trusted else 'not set yet'}")
     return "\n".join(lines) + "\n"
 
 
-def stamp(at: int) -> str:
-    """An instant for people."""
-    return strftime("%Y-%m-%d %H:%M UTC", gmtime(max(0, at)))
+def stamp(at: int, utc_offset_s: int) -> str:
+    """An instant for people, as a clock `utc_offset_s` seconds east of Greenwich shows it, with the name of its zone."""
+    return f"{strftime('%Y-%m-%d %H:%M', gmtime(max(0, at + utc_offset_s)))} {zone(utc_offset_s)}"
+
+
+def zone(utc_offset_s: int) -> str:
+    """"UTC", "UTC+1", "UTC-3:30"."""
+    hours, minutes = divmod(abs(utc_offset_s) // 60, 60)
+    if not utc_offset_s:
+        return "UTC"
+    return f"UTC{'+' if utc_offset_s > 0 else '-'}{hours}{f':{minutes:02}' if minutes else ''}"
 
 
 def size(octets: int) -> str:

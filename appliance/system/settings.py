@@ -29,6 +29,7 @@ class HouseSettings:
         "", "The domain of the family's addresses, for example smith.example. Empty: taken from the first person's address."
     )
     host_name: str = setting("", "The name the box gives itself in conversations and certificates. Empty: mail.DOMAIN.")
+    time_zone: str = setting("", "The time zone that times are shown in, for example Europe/Berlin. Empty: the box's own.")
 
 
 @dataclass(frozen=True, slots=True)

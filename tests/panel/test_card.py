@@ -17,6 +17,18 @@ def test_every_meaning_is_on_it_once() -> None:
     assert all(each.isascii() for each in words)
 
 
+def test_the_bars_are_explained_and_have_a_time_scale() -> None:
+    words = [each.words for each in drawing() if isinstance(each, Text)]
+    assert any("white = lit" in each for each in words)
+    assert [each for each in words if each in ("0", "2", "4", "6 s")] == ["0", "2", "4", "6 s"]
+    ticks = [each for each in drawing() if isinstance(each, Box) and each.width < 0.2 and each.grey == 0]
+    assert len(ticks) == 4
+    for tick, second in zip(ticks, (0, 2, 4, 6), strict=True):
+        assert abs(tick.x - MARGIN_MM - second / BAR_S * BAR_MM) < 0.6, "to the scale of the bars"
+    first_bar = next(each for each in drawing() if isinstance(each, Box) and each.width == BAR_MM)
+    assert 0 < first_bar.y - (ticks[0].y + ticks[0].height) < 2
+
+
 def test_all_of_it_is_on_the_paper() -> None:
     for each in drawing():
         if isinstance(each, Box):
@@ -33,7 +45,7 @@ def test_the_svg_is_well_formed_and_draws_each_flash() -> None:
     assert root.get("width") == "105mm"
     lit = sum(1 for each in drawing() if isinstance(each, Box) and each.grey > 0)
     assert lit > sum(BAR_S // pattern.period_s for pattern in PATTERNS)
-    assert len([each for each in root.iter() if each.tag.endswith("rect")]) == 1 + lit + len(PATTERNS)
+    assert len([each for each in root.iter() if each.tag.endswith("rect")]) == 1 + lit + len(PATTERNS) + 4
 
 
 def test_the_pdf_says_where_its_objects_are() -> None:

@@ -106,9 +106,12 @@ def test_a_window_too_small_for_the_screen_gets_plain_lines() -> None:
 def test_a_window_of_another_size_is_drawn_anew(terminal: OnPty) -> None:
     terminal.until(b"9 Power")
     terminal.got = b""
-    termios.tcsetwinsize(terminal.side, (40, 100))
+    termios.tcsetwinsize(terminal.side, (40, 120))
     terminal.process.send_signal(signal.SIGWINCH)
     assert b"\x1b[2J" in terminal.until(b"9 Power")
+    screen = Vt100Screen(120, 40)
+    screen.feed(terminal.got[terminal.got.index(b"\x0f") :])
+    assert screen.lines()[39].startswith("1 Overview") and len(screen.lines()[0]) == 119
 
 
 def test_a_terminal_that_stopped_reading_is_left_all_the_same(terminal: OnPty) -> None:

@@ -1,6 +1,7 @@
 """Each screen at 80 by 24 against its text in tests/panel/golden; PILLARBOX_GOLDEN=write writes them anew."""
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from appliance.panel.dialogue import Dialogue
 from appliance.panel.lent import Options
 from appliance.panel.screens import NAMES, health, overview
 from appliance.panel.screens_lists import Group, Item, list_body, queue_groups
-from appliance.panel.screens_text import BODY, HEIGHT, WIDTH, fit, wrap
+from appliance.panel.screens_text import BODY, HEIGHT, SCREEN, WIDTH, Screen, fit, wrap
 from appliance.panel.terminal import FULL_OCTETS, Vt100
 from appliance.status import events as e
 from appliance.status.board import Board
+from appliance.status.text import readable, zone
 from tests.support.clock import HandClock
 from tests.support.console import HouseAnswers, busy_board, locked
 from tests.support.vt100 import Vt100Screen
@@ -48,6 +50,95 @@ async def screen_after(board: Board, *keys: str) -> tuple[str, int]:
     screen = Vt100Screen()
     screen.feed(octets)
     return screen.text(), len(octets)
+
+
+async def on_a_terminal(columns: int, rows: int, board: Board, answers: HouseAnswers, *keys: str) -> list[str]:
+    """The lines of a larger terminal after keys."""
+    own = Screen()
+    own.resize(columns, rows)
+    token = SCREEN.set(own)
+    try:
+        dialogue = Dialogue(board, answers, Options(), locked(), touched=lambda: None)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(dialogue.work)
+            for key in keys:
+                dialogue.press(key)
+                dialogue.picture()
+                await wait_all_tasks_blocked()
+            octets = Vt100().render(dialogue.picture())
+            nursery.cancel_scope.cancel()
+    finally:
+        SCREEN.reset(token)
+    screen = Vt100Screen(columns, rows)
+    screen.feed(octets)
+    return screen.lines()
+
+
+LONG = "mx.slow.example said: 450 4.2.0 greylisted, please come back in five minutes, and have a look at https://slow.example/why"
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(120, 40), (200, 60), (80, 30), (132, 24)])
+async def test_a_larger_terminal_is_used(columns: int, rows: int) -> None:
+    board, answers = busy_board(), HouseAnswers()
+    board.publish(e.LetterDelayed("M7A9", "slow.example", 1, LONG, 900.0))
+    for key in "123456789":
+        lines = await on_a_terminal(columns, rows, board, answers, key)
+        assert len(lines) == rows and lines[-1].startswith("1 Overview") and max(map(len, lines)) < columns
+        assert lines[0].endswith("UTC") and len(lines[0]) == columns - 1
+    lines = await on_a_terminal(columns, rows, board, answers, "8")
+    assert len([row for row in lines if "session closed" in row]) == rows - 4, "the log fills the screen"
+    everything = " ".join(" ".join(await on_a_terminal(columns, rows, board, answers, *"3", *["down"] * 8)).split())
+    assert LONG in everything, "the chosen line is told in full"
+
+
+async def test_reasons_are_not_cut_beside_empty_space() -> None:
+    board, answers = busy_board(), HouseAnswers()
+    board.publish(e.LetterDelayed("M7A9", "slow.example", 1, LONG, 900.0))
+    lines = await on_a_terminal(120, 40, board, answers, "1")
+    told = " ".join(" ".join(lines).split())
+    assert LONG in told and "See which with `pillarbox queue list`." in told and "more: press h" not in told
+    answers.rows[0]["recipients"][0] |= {"text": LONG, "reply": ""}
+    assert LONG in " ".join(" ".join(await on_a_terminal(120, 40, board, answers, "2")).split())
+
+
+async def test_fingerprints_break_between_octets(autojump_clock: object) -> None:
+    print_ = ":".join(f"{n:02X}" for n in range(0xA0, 0xC0))
+    for width in range(20, 140):
+        for lead in ("", "  SHA-256      "):
+            rows = wrap(lead + print_, width, indent="    ")
+            assert all(re.fullmatch(r"(SHA-256 *)?(?:[0-9A-F]{2}:?)*", row.strip()) for row in rows), rows
+            assert "".join(row.strip() for row in rows).replace("SHA-256", "").strip() == print_
+            assert max(map(len, rows)) <= width
+    assert wrap("x" * 50, 20) == ["x" * 20, "x" * 20, "x" * 10], "other words without a space break where the line ends"
+
+
+async def test_health_lists_what_is_watched_when_all_is_well() -> None:
+    board = Board(HandClock())
+    board.publish(e.HouseState("ready"))
+    board.publish(e.PeopleState(1, ("home.example",)))
+    text, _ = await screen_after(board, "1", "h")
+    assert "All is well." in text
+    for word in ("Storage", "Ports", "Certificate", "Network", "Queue", "Mailboxes", "Passwords", "Clock", "Console"):
+        assert f"  {word} " in text
+
+
+async def test_times_are_those_of_the_box() -> None:
+    class Kolkata(HandClock):
+        def utc_offset_s(self) -> int:
+            return 19_800
+
+    board = busy_board(Kolkata())
+    text, _ = await screen_after(board, "1")
+    assert "Tue 01 Dec 05:40 UTC+5:30" in text and "05:38  failed" in text and "05:43" in text and "2026-12-01 05:40 UTC+5:30, set" in text
+    for keys in ("2", "3", "4", "7"):
+        text, _ = await screen_after(board, keys)
+        assert " UTC\n" not in text and "UTC+5:30" in text
+    assert "UTC+5:30" in readable(board.snapshot()) and " UTC\n" not in readable(board.snapshot())
+
+
+@pytest.mark.parametrize(("offset", "name"), [(0, "UTC"), (3600, "UTC+1"), (-12_600, "UTC-3:30"), (20_700, "UTC+5:45")])
+def test_the_names_of_zones(offset: int, name: str) -> None:
+    assert zone(offset) == name
 
 
 SCREENS = [

@@ -19,7 +19,7 @@ START_S = 30
 def environment() -> dict[str, str]:
     """Of the commands the tests run. They keep the code they compiled: some hundred of them start."""
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": ""}
+    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "TZ": "UTC", "PYTHONDONTWRITEBYTECODE": ""}
 
 
 def free_ports(count: int) -> list[int]:

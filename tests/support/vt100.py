@@ -8,11 +8,12 @@ SEQUENCE = re.compile(r"\x1b(?:\[([0-9;]*)([A-Za-z])|([DM])|(\(B))")
 class Vt100Screen:
     """`feed` octets, read `text()`; `seen` counts octets."""
 
-    def __init__(self) -> None:
-        self.rows = [[" "] * 80 for _ in range(24)]
-        self.bars = [[""] * 80 for _ in range(24)]
+    def __init__(self, columns: int = 80, rows: int = 24) -> None:
+        self.columns, self.last = columns, rows - 1
+        self.rows = [[" "] * columns for _ in range(rows)]
+        self.bars = [[""] * columns for _ in range(rows)]
         self.row = self.column = 0
-        self.top, self.bottom = 0, 23
+        self.top, self.bottom = 0, self.last
         self.sgr = ""
         self.seen = 0
         self._held = ""
@@ -44,7 +45,7 @@ class Vt100Screen:
                 self.column = max(0, self.column - 1)
             else:
                 assert " " <= c <= "~", f"a character a terminal obeys: {c!r}"
-                assert self.column < 79, "the last column makes some terminals wrap"
+                assert self.column < self.columns - 1, "the last column makes some terminals wrap"
                 self.rows[self.row][self.column] = c
                 self.bars[self.row][self.column] = self.sgr
                 self.column += 1
@@ -52,15 +53,15 @@ class Vt100Screen:
     def _index(self) -> None:
         if self.row == self.bottom:
             for cells in (self.rows, self.bars):
-                cells.insert(self.bottom + 1, [" " if cells is self.rows else ""] * 80)
+                cells.insert(self.bottom + 1, [" " if cells is self.rows else ""] * self.columns)
                 del cells[self.top]
         else:
-            self.row = min(23, self.row + 1)
+            self.row = min(self.last, self.row + 1)
 
     def _reverse_index(self) -> None:
         if self.row == self.top:
             for cells in (self.rows, self.bars):
-                cells.insert(self.top, [" " if cells is self.rows else ""] * 80)
+                cells.insert(self.top, [" " if cells is self.rows else ""] * self.columns)
                 del cells[self.bottom + 1]
         else:
             self.row = max(0, self.row - 1)
@@ -74,19 +75,19 @@ class Vt100Screen:
         elif final == "H":
             self.row = max(numbers[0], 1) - 1
             self.column = (max(numbers[1], 1) if len(numbers) > 1 else 1) - 1
-            assert self.row < 24 and self.column < 80
+            assert self.row <= self.last and self.column < self.columns
         elif final == "J":
             assert numbers == [2]
-            self.rows = [[" "] * 80 for _ in range(24)]
-            self.bars = [[""] * 80 for _ in range(24)]
+            self.rows = [[" "] * self.columns for _ in range(self.last + 1)]
+            self.bars = [[""] * self.columns for _ in range(self.last + 1)]
         elif final == "K":
-            self.rows[self.row][self.column :] = [" "] * (80 - self.column)
-            self.bars[self.row][self.column :] = [""] * (80 - self.column)
+            self.rows[self.row][self.column :] = [" "] * (self.columns - self.column)
+            self.bars[self.row][self.column :] = [""] * (self.columns - self.column)
         elif final == "m":
             self.sgr = given or ""
         elif final == "r":
-            self.top, self.bottom = (numbers[0] - 1, numbers[1] - 1) if given else (0, 23)
-            assert self.top < self.bottom <= 23
+            self.top, self.bottom = (numbers[0] - 1, numbers[1] - 1) if given else (0, self.last)
+            assert self.top < self.bottom <= self.last
             self.row = self.column = 0
         else:
             assert charset, f"the console should not use {given} {final}"

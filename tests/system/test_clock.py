@@ -1,13 +1,16 @@
 """system/clock: when the wall clock is believed, and steps announced."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import trio
 
+from appliance.mail.errors import SetupError
 from appliance.status.board import Board
 from appliance.status.events import ClockState, Event
-from appliance.system.clock import BUILT_AT, LOOK_S, RealClock, watch
+from appliance.system.clock import BUILT_AT, LOOK_S, RealClock, set_time_zone, watch
 
 SET = BUILT_AT + 86400.0
 
@@ -101,3 +104,27 @@ async def test_steps_and_trust_are_announced(tmp_path: Path, autojump_clock: tri
         await trio.sleep(61)
         assert events[3:] == [ClockState(False, pytest.approx(50 - SET - 3601))]
         nursery.cancel_scope.cancel()
+
+
+def test_a_time_zone_by_name(tmp_path: Path) -> None:
+    """In a process of its own, since the zone is the whole process's."""
+    if not Path("/usr/share/zoneinfo/Asia/Kolkata").exists():
+        pytest.skip("no tzdata")
+    code = (
+        "from appliance.system.clock import RealClock, set_time_zone; set_time_zone('Asia/Kolkata'); print(RealClock().utc_offset_s());"
+        "set_time_zone(''); print(RealClock().utc_offset_s())"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == ["19800", "19800"]
+
+
+@pytest.mark.parametrize("name", ["Europe/Nowhere", "../../etc/passwd", "/etc/localtime", "Europe", "x y"])
+def test_a_zone_that_is_not_there_is_a_sentence(name: str, tmp_path: Path) -> None:
+    (tmp_path / "Europe").mkdir()
+    (tmp_path / "UTC").touch()
+    with pytest.raises(SetupError, match="no time zone") as told:
+        set_time_zone(name, tmp_path)
+    assert "Europe/Berlin" in told.value.remedy
+    (tmp_path / "UTC").unlink()
+    with pytest.raises(SetupError) as told:
+        set_time_zone(name, tmp_path)
+    assert "tzdata" in told.value.remedy
