@@ -1,6 +1,6 @@
 """A snapshot as short text for people and as what JSON can say, for `pillarbox status`."""
 
-from time import gmtime, strftime
+from time import gmtime, localtime, strftime
 from typing import Any
 
 from .plain import encode_plain
@@ -60,8 +60,13 @@ def readable(snapshot: Snapshot) -> str:
     return "\n".join(lines) + "\n"
 
 
-def stamp(at: int, utc_offset_s: int) -> str:
-    """An instant for people, as a clock `utc_offset_s` seconds east of Greenwich shows it, with the name of its zone."""
+def stamp(at: int, utc_offset_s: int | None = None) -> str:
+    """An instant for people, as a clock `utc_offset_s` seconds east of Greenwich shows it, with the name of its zone.
+
+    None: as the clock of this process does.
+    """
+    if utc_offset_s is None:
+        utc_offset_s = localtime(at).tm_gmtoff
     return f"{strftime('%Y-%m-%d %H:%M', gmtime(max(0, at + utc_offset_s)))} {zone(utc_offset_s)}"
 
 
