@@ -58,8 +58,13 @@ def holes(uids: "array[int]", uid_next: int) -> "array[int]":
 
 
 def snapshot(connection: sqlite3.Connection, mailbox: MailboxId, base: Snapshot | None) -> Snapshot:
-    """The mailbox as of this reading; `base` itself when nothing happened since."""
+    """The mailbox as of this reading; `base` itself when nothing happened since.
+
+    `base` comes from the event loop's thread and may be newer than this reading, whose transaction began before: then it is no base.
+    """
     modseq, uid_next, horizon = _head(connection, mailbox)
+    if base is not None and base.modseq > modseq:
+        base = None
     if base is not None and base.modseq == modseq:
         return base
     if base is None or base.modseq < horizon:

@@ -50,12 +50,18 @@ class Known:
         if self.gone:
             raise StoreError(Trouble.NO_MAILBOX)
 
-    async def changes(self, since: ModSeq, read: Callable[[ModSeq], Awaitable[Changes]]) -> Changes:
-        """One reading for all sessions that ask the same at the same time."""
-        while True:
-            if self.last is not None and self.last[0] == since and self.last[1].modseq >= self.newest:
+    async def changes(self, since: ModSeq, read: Callable[[ModSeq], Awaitable[Changes]], fresh: bool = False) -> Changes:
+        """One reading for all sessions that ask the same at the same time.
+
+        An answer is bound to a name in the step that finds it right for `since`: at the next checkpoint another session may put
+        an answer for another `since` in `last`, or the last session may leave. `fresh`: the session has seen a message missing, in a
+        commit this process may not have heard of yet, so only a reading that begins now will do.
+        """
+        while not fresh:
+            last = self.last
+            if last is not None and last[0] == since and last[1].modseq >= self.newest:
                 await trio.lowlevel.checkpoint()
-                return self.last[1]
+                return last[1]
             other = self.under_way.get(since)
             if other is None:
                 break
@@ -64,7 +70,8 @@ class Known:
         try:
             changes = await read(since)
         finally:
-            del self.under_way[since]
+            if self.under_way.get(since) is mine:
+                del self.under_way[since]
             mine.set()
         self.last = (since, changes)
         self.wake(changes.modseq)
