@@ -28,7 +28,7 @@ def load(connection: sqlite3.Connection, bodies: Bodies, rows: Sequence[Row], oc
 
 
 def letters(rows: Sequence[Row], bodies: Mapping[BodyId, Body]) -> list[Letter]:
-    """One that is gone raises GONE when it is read."""
+    """One that is gone raises GONE when it is opened or read; its sizes are wrong."""
     return [Letter(row.prefix, row.parts, len(row.prefix) + _header_octets(row.parts), bodies[row.body]) for row in rows]
 
 

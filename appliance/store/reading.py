@@ -1,7 +1,7 @@
 """Bodies open for reading, and a letter: a message's own prefix and its shared body, joined.
 
 Promise: reading a range unpacks at most one block more than was asked for; nothing is read or unpacked on the event
-loop beyond one small block. Fails with StoreError GONE, BROKEN.
+loop beyond one small block. After `open` an expunge takes nothing away any more. Fails with StoreError GONE, BROKEN.
 """
 
 from collections.abc import Callable
@@ -51,6 +51,9 @@ class Body:
     def __init__(self, octets: int) -> None:
         self.octets = octets
 
+    async def open(self) -> None:
+        """Take hold of the octets. Raises GONE when the message was expunged after its row was read."""
+
     async def read(self, offset: int, octets: int) -> bytes:
         """Up to `octets` octets from `offset`, at most READ_AT_ONCE_OCTETS; shorter only at the end."""
         raise NotImplementedError
@@ -79,6 +82,9 @@ class GoneBody(Body):
     def __init__(self) -> None:
         super().__init__(0)
 
+    async def open(self) -> None:
+        raise StoreError(Trouble.GONE)
+
     async def read(self, offset: int, octets: int) -> bytes:
         raise StoreError(Trouble.GONE)
 
@@ -93,6 +99,12 @@ class LaterBody(Body):
         self._id = body
         self._bodies = bodies
         self._body: Body | None = None
+
+    async def open(self) -> None:
+        if self._body is None:
+            body = await self._bodies.open_body(self._id)
+            await body.open()
+            self._body = body
 
     async def read(self, offset: int, octets: int) -> bytes:
         if self._body is None:
@@ -136,6 +148,16 @@ class FileBody(Body):
         self._bodies = bodies
         self._file: BodyFile | None = None
 
+    async def open(self) -> None:
+        if self._file is None:
+            await self._bodies.hop(self._opened)
+
+    def _opened(self) -> BodyFile:
+        """In a thread."""
+        if self._file is None:
+            self._file = self._bodies.files.open(self._digest)
+        return self._file
+
     async def read(self, offset: int, octets: int) -> bytes:
         end = min(self.octets, offset + min(octets, READ_AT_ONCE_OCTETS))
         if offset >= end:
@@ -144,17 +166,16 @@ class FileBody(Body):
 
     def _range(self, offset: int, end: int) -> bytes:
         """In a thread."""
-        if self._file is None:
-            self._file = self._bodies.files.open(self._digest)
+        file = self._opened()
         first, last = offset // BLOCK_OCTETS, (end - 1) // BLOCK_OCTETS
         recent = self._bodies.recent
         head = recent.get(self._digest, first)
         if head is None:
-            raw = self._file.blocks(first, last)
+            raw = file.blocks(first, last)
         elif first == last:
             raw = head
         else:
-            raw = head + self._file.blocks(first + 1, last)
+            raw = head + file.blocks(first + 1, last)
         rest = raw[(last - first) * BLOCK_OCTETS :]
         if end < self.octets and end % BLOCK_OCTETS and (head is None or first != last):
             recent.put(self._digest, last, rest)
@@ -183,6 +204,10 @@ class Letter:
         """Prefix and the body's header, up to and including the blank line."""
         self.octets = len(prefix) + body.octets
         self._body = body
+
+    async def open(self) -> None:
+        """Take hold of all octets before the first is used: sizes of a message that is gone are worth nothing. Raises GONE."""
+        await self._body.open()
 
     async def read(self, offset: int, octets: int) -> bytes:
         """Up to `octets` octets of prefix + body from `offset`; shorter only at the end; at most 1 MiB a call."""

@@ -60,15 +60,21 @@ def old_ones(store: "Store", rows: Sequence[Any]) -> list[Any]:
 
 
 async def remade(store: "Store", mailbox: MailboxId, rows: list[Row], want: Want) -> list[Row]:
-    """The same rows with facts of today's scanner, where they are few or have none; costs nothing when they are today's."""
+    """The same rows with facts of today's scanner, where they are few or have none; costs nothing when they are today's.
+
+    A row that was expunged before its message was read again is left out: it may have no facts at all to answer from.
+    """
     old = {row.uid for row in old_ones(store, rows)}
-    return [await _remade(store, mailbox, row, want) if row.uid in old else row for row in rows] if old else rows
+    if not old:
+        return rows
+    described = [await _remade(store, mailbox, row, want) if row.uid in old else row for row in rows]
+    return [row for row in described if row is not None]
 
 
-async def _remade(store: "Store", mailbox: MailboxId, row: Row, want: Want) -> Row:
+async def _remade(store: "Store", mailbox: MailboxId, row: Row, want: Want) -> Row | None:
     facts = await _described(store, mailbox, row.uid)
     if facts is None:
-        return row
+        return None
     values = _values(facts, row.message, row.described_by)
     store.database.write_lazily(lambda transaction: transaction.execute(UPDATE, values))
     row = row._replace(sent_at=facts.sent_at, described_by=facts.described_by)
@@ -97,6 +103,7 @@ async def _described(store: "Store", mailbox: MailboxId, uid: int) -> Descriptio
 
 async def _describe(store: "Store", letter: Letter) -> Description:
     scanner = store.describe()
+    await letter.open()
     at = len(letter.prefix)
     while at < letter.octets:
         piece = await letter.read(at, PIECE_OCTETS)
