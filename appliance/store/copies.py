@@ -22,13 +22,25 @@ from .values import Copied
 
 
 def copy(
-    transaction: Transaction, source: MailboxId, uids: Sequence[int] | None, target: MailboxId, quota: Quota, *, move: bool = False
+    transaction: Transaction,
+    source: MailboxId,
+    uids: Sequence[int] | None,
+    target: MailboxId,
+    quota: Quota,
+    *,
+    move: bool = False,
+    complete: bool = False,
 ) -> Copied:
-    """`uids` None: all. UIDs that are not there are passed over. Raises NO_MAILBOX (either), OVER_QUOTA, TOO_MANY."""
+    """`uids` None: all. UIDs that are not there are passed over, or GONE is raised when `complete`.
+
+    Raises NO_MAILBOX (either), OVER_QUOTA, TOO_MANY (UIDs). A keyword the target has no room for is left out.
+    """
     if transaction.execute("SELECT 1 FROM mailbox WHERE id = ? AND selectable", (source,)).fetchone() is None:
         raise StoreError(Trouble.NO_MAILBOX)
     condition, parameters = among(uids) if uids is not None else ("uid > 0", ())
     sources = uids_where(transaction, source, condition, parameters)
+    if complete and uids is not None and len(sources) < len(set(uids)):
+        raise StoreError(Trouble.GONE)
     condition, parameters = among(sources)
     octets, unseen, deleted = transaction.execute(
         f"SELECT coalesce(sum(octets), 0), sum(flags & 1 = 0), sum(flags & 8 <> 0) FROM message WHERE mailbox = ? AND {condition}",

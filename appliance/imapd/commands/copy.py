@@ -1,11 +1,13 @@
 """COPY and UID COPY (RFC 9051 §6.4.7), with COPYUID (RFC 4315 §3). All or nothing, durable before it is answered.
 
-A target that is not there is never made: NO [TRYCREATE]. Messages that are gone meanwhile are not copied and not in COPYUID.
+A target that is not there is never made: NO [TRYCREATE]. A set of numbers that names a message another session expunged copies nothing
+and ends with NO [EXPUNGEISSUED] (RFC 9051 §6.4.7, RFC 2180 §4.4.1): OK would promise all of them. A set of UIDs, and `$`, which keeps
+UIDs (RFC 5182 §2.1), names nothing where a message is gone: those are not copied and not in COPYUID.
 """
 
 from typing import TYPE_CHECKING
 
-from appliance.mail.errors import StoreError
+from appliance.mail.errors import StoreError, Trouble
 from appliance.protocol.imap.sequence import encode_set
 
 from ..errors import answer_of
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from appliance.store.mailbox import Copied
 
     from ..session import Session
+
+GONE = no(b"Some of the messages have been expunged by another session, nothing was copied.", b"EXPUNGEISSUED")
 
 
 def parse_copy(tokens: "Tokens") -> tuple[bytes, str]:
@@ -34,12 +38,15 @@ async def run(session: "Session", arguments: tuple[bytes, str], uid: bool) -> An
     if not uids:
         return ok(b"No messages found.")
     try:
-        copied = await selected.mailbox.copy(uids, target)
+        copied = await selected.mailbox.copy(uids, target, complete=by_number(messages, uid))
     except StoreError as error:
-        return answer_of(error, creating=True)
-    if not copied.sources and not uid:
-        return no(b"The messages were expunged by somebody else.", b"EXPUNGEISSUED")
+        return GONE if error.trouble is Trouble.GONE else answer_of(error, creating=True)
     return ok(b"Copied.", copy_uid(copied))
+
+
+def by_number(messages: bytes, uid: bool) -> bool:
+    """Whether the set names messages by number: each of them then has to be there."""
+    return not uid and messages != b"$"
 
 
 def copy_uid(copied: "Copied") -> bytes:

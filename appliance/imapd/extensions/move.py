@@ -1,13 +1,15 @@
 """MOVE and UID MOVE: one commit takes messages from one mailbox to another (RFC 6851).
 
-COPYUID is told before the EXPUNGEs (RFC 6851 §4.3), which the session's sync tells. All or nothing.
+COPYUID is told before the EXPUNGEs (RFC 6851 §4.3), which the session's sync tells. All that are there move, or none does.
+Where a set of numbers names messages that another session expunged, the rest moves and the answer is NO [EXPUNGEISSUED]: each message
+is either moved or unaffected, also when the answer is NO (RFC 6851 §3.3).
 """
 
 from typing import TYPE_CHECKING
 
 from appliance.mail.errors import StoreError
 
-from ..commands.copy import copy_uid, parse_copy
+from ..commands.copy import by_number, copy_uid, parse_copy
 from ..errors import answer_of
 from ..extension import Answer, Command, Extension, State, no, ok
 
@@ -31,9 +33,9 @@ async def run(session: "Session", arguments: tuple[bytes, str], uid: bool) -> An
     code = copy_uid(moved)
     if code:
         await session.send(b"* OK [", code, b"] Moved.\r\n")
-    elif not uid:
-        return no(b"The messages were expunged by somebody else.", b"EXPUNGEISSUED")
     await selected.sync(session, True)
+    if len(moved.sources) < len(uids) and by_number(messages, uid):
+        return no(b"Some of the messages have been expunged by another session, the others were moved.", b"EXPUNGEISSUED")
     if b"CONDSTORE" in session.enabled:
         return ok(b"Moved.", b"HIGHESTMODSEQ %d" % selected.modseq)
     return ok(b"Moved.")
