@@ -93,7 +93,7 @@ class SelectParameter:
     before `Selected.open`, which reads from the session what it needs."""
 
     name: bytes
-    apply: "Callable[[Session, Any], None]"
+    apply: "Callable[[Session, Any], Awaitable[None]]"
     parse: "Callable[[Tokens], Any]" = lambda tokens: None
 
 

@@ -158,11 +158,15 @@ class Session:
             selected.close()
             self.move(Happening.DESELECTED)
 
-    def enable(self, word: bytes) -> None:
-        """Switch an extension on (RFC 5161), also by a command that implies it."""
+    async def enable(self, word: bytes) -> None:
+        """Switch an extension on (RFC 5161): the one way in, for ENABLE and for each command that implies it (RFC 7162 §3.1)."""
+        if word in self.enabled:
+            return
         self.enabled.add(word)
         if word in (b"IMAP4REV2", b"UTF8=ACCEPT"):
             self.connection.reader.utf8 = True
+        if word == b"CONDSTORE" and self.selected is not None:
+            await self.selected.begin_condstore(self)
 
     # --- the conversation --------------------------------------------------------------------
 

@@ -141,7 +141,7 @@ def read_status(tokens: "Tokens") -> tuple[str, list[bytes]]:
 
 
 async def list_mailboxes(session: "Session", asked: Listing, uid: bool) -> Answer:
-    items = find_items(session, asked.status)
+    items = await find_items(session, asked.status)
     if not asked.extended and asked.patterns == [""]:
         session.queue(b'* LIST (\\Noselect) "/" ""\r\n')
         return ok(b"LIST completed.")
@@ -243,7 +243,7 @@ async def lsub(session: "Session", asked: Listing, uid: bool) -> Answer:
 # --- STATUS ----------------------------------------------------------------------------------
 
 
-def find_items(session: "Session", names: list[bytes]) -> list[StatusItem]:
+async def find_items(session: "Session", names: list[bytes]) -> list[StatusItem]:
     """The items of that names; asking for one may switch its extension on. Raises MisuseError."""
     found = []
     for name in names:
@@ -253,7 +253,7 @@ def find_items(session: "Session", names: list[bytes]) -> list[StatusItem]:
         found.append(item)
     for item in found:
         if item.enables:
-            session.enable(item.enables)
+            await session.enable(item.enables)
     return found
 
 
@@ -264,7 +264,7 @@ def status_line(session: "Session", info: "MailboxInfo", items: list[StatusItem]
 
 async def status(session: "Session", arguments: tuple[str, list[bytes]], uid: bool) -> Answer:
     name, names = arguments
-    items = find_items(session, names)
+    items = await find_items(session, names)
     info = await session.store.find(session.person, name)
     if not info.selectable:
         return no(b"The name holds no messages.", b"NONEXISTENT")

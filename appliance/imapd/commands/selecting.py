@@ -48,7 +48,7 @@ async def open_mailbox(session: "Session", arguments: tuple[str, "Tokens | None"
         session.deselect()
         session.queue(b"* OK [CLOSED] The previous mailbox is closed.\r\n")
     for parameter, value in parameters:
-        parameter.apply(session, value)
+        await parameter.apply(session, value)
     mailbox = await session.store.open(session.person, name, read_only=read_only)
     try:
         session.select(await Selected.open(session, mailbox))

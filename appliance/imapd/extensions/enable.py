@@ -21,9 +21,9 @@ def read_enable(tokens: "Tokens") -> list[bytes]:
 async def enable(session: "Session", words: list[bytes], uid: bool) -> Answer:
     """Unknown words are passed over; the answer names what is newly on (RFC 5161 §3.2)."""
     fresh = [word for word in dict.fromkeys(words) if word in session.registry.enable and word not in session.enabled]
-    for word in fresh:
-        session.enable(word)
     session.queue(b" ".join((b"* ENABLED", *fresh)) + b"\r\n")
+    for word in fresh:
+        await session.enable(word)
     return ok(b"ENABLE completed.")
 
 
