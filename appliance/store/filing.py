@@ -33,11 +33,11 @@ def file(
     describe: Callable[[bytes], Description],
     quota: Quota,
 ) -> list[Filed]:
-    """`octets` of the body; `describe(prefix)` gives the facts. Raises NO_MAILBOX, OVER_QUOTA, TOO_MANY."""
+    """`octets` of the body; `describe(prefix)` gives the facts. Raises NO_MAILBOX, OVER_QUOTA, TOO_MANY (UIDs)."""
     filed = []
     first = transaction.next_id("message", len(filings)) if filings else 0
     for message, filing in enumerate(filings, first):
-        flags = bits_for(transaction, filing.mailbox, filing.flags)
+        flags = bits_for(transaction, filing.mailbox, filing.flags, spare=True)
         size = octets + len(filing.prefix)
         found = transaction.execute(COUNT, (int(not flags & SEEN), int(bool(flags & DELETED)), size, filing.mailbox)).fetchall()
         if not found:

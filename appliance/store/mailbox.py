@@ -15,12 +15,13 @@ from appliance.database.database import House
 from appliance.database.writer import Transaction
 from appliance.mail.description import Describe
 from appliance.mail.errors import StoreError, Trouble
-from appliance.mail.flags import INBOX
+from appliance.mail.flags import INBOX, KEYWORDS_PER_MAILBOX
 from appliance.mail.ids import BodyId, MailboxId, ModSeq, PersonId, Uid
 
 from . import copies, filing, mailboxes, marks, messages, opening, removal, wire_sizes
 from .bodies import Bodies, Incoming, StagedBody
 from .changes import Snapshot, changes_since, snapshot
+from .keywords import keywords_of, unused
 from .opening import OPENING
 from .outbox import UNSEEN_YET, Outboxes
 from .quota import Quota, QuotaOf
@@ -66,11 +67,19 @@ class Mailbox:
         """One read window: up to `limit` rows with lo <= uid <= hi, ascending, of the state now.
 
         Messages a session has not heard of yet may show: the caller skips UIDs outside its view. Ask again from
-        the last UID + 1 while the list came back full.
+        the last UID + 1 until the list comes back empty.
         """
         number = self.info.id
-        rows = await self._store.database.read(lambda connection: messages.window(connection, number, lo, hi, want, limit))
-        return await remade(self._store, number, rows, want) if want & (Want.FACTS | Want.BODY) else rows
+
+        def work(connection: Any) -> list[Row]:
+            return messages.window(connection, number, lo, hi, want, limit)
+
+        while True:
+            rows = await self._store.database.read(work)
+            described = await remade(self._store, number, rows, want) if want & (Want.FACTS | Want.BODY) else rows
+            if described or not rows:
+                return described
+            lo = Uid(rows[-1].uid + 1)  # as in `named_rows`
 
     async def some_rows(self, uids: Sequence[Uid], want: Want) -> list[Row]:
         """The rows of these UIDs that are there, ascending, in one window; at most a few hundred UIDs a call."""
@@ -83,17 +92,43 @@ class Mailbox:
         number = self.info.id
         return await self._store.database.read(lambda connection: messages.flag_rows(connection, number, lo, hi, limit))
 
-    async def raw_rows(self, lo: Uid, hi: Uid, want: Want, limit: int = 500) -> list[tuple[Any, ...]]:
-        """`rows` as plain tuples of a Row's first fields, no further than `want` reaches: for 20,000 with facts 10 ms less."""
-        number = self.info.id
-        rows = await self._store.database.read(lambda connection: messages.raw_rows(connection, number, lo, hi, want, limit))
-        if want & (Want.FACTS | Want.BODY) and old_ones(self._store, rows):
-            return list(await self.rows(lo, hi, want, limit))
-        return rows
+    async def named_rows(
+        self, lo: Uid, hi: Uid, want: Want, limit: int, as_of: ModSeq
+    ) -> tuple[Sequence[tuple[Any, ...]], tuple[str, ...] | None]:
+        """`rows` and, from the same reading, the keywords when a row changed after `as_of` (else None: those of `as_of` name its bits).
 
-    async def changes(self, since: ModSeq) -> Changes:
-        """All after `since`, in one reading; sessions that ask the same share the answer. Raises NO_MAILBOX."""
-        return await self._held().changes(since, self._read_changes)
+        Without Want.BODY the rows are plain tuples of a Row's first fields, no further than `want` reaches: for 20,000 with facts
+        10 ms less.
+        """
+        number = self.info.id
+
+        def work(connection: Any) -> tuple[list[tuple[Any, ...]], tuple[str, ...] | None, ModSeq]:
+            rows = messages.raw_rows(connection, number, lo, hi, want, limit)
+            newest = max([row[2] for row in rows], default=as_of)
+            return rows, keywords_of(connection, number) if newest > as_of else None, newest
+
+        while True:
+            rows, names, newest = await self._store.database.read(work)
+            self._held().wake(newest)  # no answer older than what is told now may follow it
+            if Want.BODY not in want and (Want.FACTS not in want or not old_ones(self._store, rows)):
+                return rows, names
+            described = await remade(self._store, number, messages.filled(rows, messages.columns(want)[1]), want)
+            if described or not rows:
+                return described, names
+            lo = Uid(rows[-1][0] + 1)  # all of them were expunged before they could be described anew
+
+    async def has_keyword_room(self) -> bool:
+        """Whether a message could get a new keyword now: a bit has no name, or one that no message carries (see `keywords`)."""
+        number = self.info.id
+
+        def work(connection: Any) -> bool:
+            return len(keywords_of(connection, number)) < KEYWORDS_PER_MAILBOX or bool(unused(connection, number))
+
+        return await self._store.database.read(work)
+
+    async def changes(self, since: ModSeq, *, fresh: bool = False) -> Changes:
+        """All after `since`, in one reading; sessions that ask the same share the answer, `fresh` ones do not. Raises NO_MAILBOX."""
+        return await self._held().changes(since, self._read_changes, fresh)
 
     async def _read_changes(self, since: ModSeq) -> Changes:
         number = self.info.id
@@ -181,16 +216,19 @@ class Mailbox:
                 lambda transaction: marks.set_flags(transaction, number, seen, Mode.ADD, ("\\Seen",), None)
             )
 
-    async def copy(self, uids: Sequence[Uid], target: str) -> Copied:
-        """Raises NO_MAILBOX, OVER_QUOTA, TOO_MANY. All or nothing; flags, keywords and INTERNALDATE kept (RFC 9051 §6.4.7)."""
-        return await self._copy(uids, target, move=False)
+    async def copy(self, uids: Sequence[Uid], target: str, *, complete: bool = False) -> Copied:
+        """All that are there or nothing; flags, keywords and INTERNALDATE kept (RFC 9051 §6.4.7).
+
+        Raises NO_MAILBOX, OVER_QUOTA, TOO_MANY, and GONE when one is not there and the copy must be `complete`.
+        """
+        return await self._copy(uids, target, move=False, complete=complete)
 
     async def move(self, uids: Sequence[Uid], target: str) -> Copied:
         """One commit (RFC 6851); the message's identity is kept. Raises READ_ONLY and what `copy` raises."""
         self._writable()
         return await self._copy(uids, target, move=True)
 
-    async def _copy(self, uids: Sequence[Uid], target: str, *, move: bool) -> Copied:
+    async def _copy(self, uids: Sequence[Uid], target: str, *, move: bool, complete: bool = False) -> Copied:
         number, person, store, quota = self.info.id, self.info.person, self._store, self._store.quotas
 
         def work(transaction: Transaction) -> Copied:
@@ -198,7 +236,7 @@ class Mailbox:
             if row is None or not row[4]:
                 raise StoreError(Trouble.NO_MAILBOX)
             store.outboxes.expect_open(row[0])
-            copied = copies.copy(transaction, number, uids, MailboxId(row[0]), quota, move=move)
+            copied = copies.copy(transaction, number, uids, MailboxId(row[0]), quota, move=move, complete=complete)
             if move:
                 store.outboxes.left(transaction, number, copied.sources)
             return copied

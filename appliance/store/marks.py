@@ -13,7 +13,7 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import DELETED, SEEN
 from appliance.mail.ids import MailboxId, ModSeq, Uid
 
-from .keywords import bits_for
+from .keywords import bits_for, bits_known, keywords_of
 from .messages import among, numbers
 from .values import FlagsResult, Mode
 
@@ -32,7 +32,7 @@ def set_flags(
     modified = [Uid(uid) for uid, may in zip(there, allowed, strict=True) if not may]
     if modified:
         there, flags, modseqs = (list(compress(column, allowed)) for column in (there, flags, modseqs))
-    bits = bits_for(transaction, mailbox, names, make=bool(there) and mode is not Mode.REMOVE)
+    bits = (bits_for if there and mode is not Mode.REMOVE else bits_known)(transaction, mailbox, names)
     if mode is Mode.REPLACE:
         after = [bits] * len(flags)
     else:
@@ -56,7 +56,8 @@ def set_flags(
         for uid, flag, modseq, differ in zip(there, after, modseqs, differs, strict=True)
     ]
     gone = sorted(set(uids).difference(there, modified))
-    return FlagsResult(changed, modified, [Uid(uid) for uid in gone])
+    before = list(zip(flags, map(ModSeq, modseqs), strict=True))
+    return FlagsResult(changed, modified, [Uid(uid) for uid in gone], before, keywords_of(transaction, mailbox))
 
 
 def _without_seen(flags: int) -> bool:

@@ -24,7 +24,7 @@ from appliance.status.controls import Letter
 from .archive_files import PassedOver
 from .archives import letters_of, mailboxes_of
 from .export_names import ExportNames
-from .mailbox import Filing, Mailbox, StagedBody, Store, Want
+from .mailbox import Filing, Mailbox, Row, StagedBody, Store, Want
 from .mailbox import Letter as Opened
 from .mailboxes import create, row_named, subscribe
 from .maildir import MaildirWriter
@@ -237,11 +237,14 @@ async def export(store: Store, person: PersonId, mailbox: str = "") -> AsyncIter
 
 async def _exported(box: Mailbox, name: str) -> AsyncIterator[tuple[Letter, AsyncIterator[bytes]]]:
     lo = 1
-    while rows := await box.rows(Uid(lo), Uid(2**32 - 1), Want.DATES | Want.BODY, WINDOW):
-        keywords = (await box.changes(box.newest())).keywords
+    while True:
+        found, names = await box.named_rows(Uid(lo), Uid(2**32 - 1), Want.DATES | Want.BODY, WINDOW, box.modseq)
+        if not found:
+            return
+        rows = [Row(*row) for row in found]
         for row in rows:
             flags = [flag for bit, flag in SYSTEM_NAMES if row.flags & bit]
-            flags += [flag for bit, flag in enumerate(keywords) if row.flags >> (KEYWORD_SHIFT + bit) & 1]
+            flags += [flag for bit, flag in enumerate(names or box.keywords) if row.flags >> (KEYWORD_SHIFT + bit) & 1]
             try:
                 opened = await box.open_row(row)
                 head = await opened.read(0, READ_OCTETS)

@@ -94,11 +94,14 @@ class Mode(Enum):
 @dataclass(slots=True)
 class FlagsResult:
     """`changed`: (uid, flags, modseq) after the change, of every message that was there (changed or not);
-    `modified`: UIDs refused because their MODSEQ is above `unchanged_since` (RFC 7162 §3.1.3); `gone`: UIDs not there."""
+    `modified`: UIDs refused because their MODSEQ is above `unchanged_since` (RFC 7162 §3.1.3); `gone`: UIDs not there;
+    `before`: (flags, modseq) of each of `changed` until then; `keywords`: the mailbox's table when the change was made."""
 
     changed: list[tuple[Uid, int, ModSeq]]
     modified: list[Uid]
     gone: list[Uid]
+    before: list[tuple[int, ModSeq]]
+    keywords: tuple[str, ...]
 
 
 @dataclass(slots=True)

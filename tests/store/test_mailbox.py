@@ -318,7 +318,7 @@ async def test_facts_of_an_older_scanner_are_made_anew(tmp_path: Path) -> None:
         await deliver(store)
     async with a_house(tmp_path, scanner=LaterScanner) as store:
         box = await store.open(ANN, "INBOX")
-        assert [row[6] for row in await box.raw_rows(*EVERY, Want.FACTS)] == [b"(2 300020)", b"(2 23)"]
+        assert [row[6] for row in (await box.named_rows(*EVERY, Want.FACTS, 500, box.modseq))[0]] == [b"(2 300020)", b"(2 23)"]
         assert [row.envelope for row in await box.rows(*EVERY, Want.FACTS)] == [b"(2 300020)", b"(2 23)"]
         await trio.sleep(0.1)
         kept = await store.database.read(lambda connection: connection.execute("SELECT envelope, described_by FROM fact").fetchall())
@@ -341,12 +341,12 @@ async def test_messages_that_are_gone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("want", [Want.FLAGS, Want.DATES, Want.FACTS, Want.DATES | Want.FACTS, Want.BODY, Want.FACTS | Want.BODY])
-async def test_raw_rows_are_the_first_fields_of_rows(tmp_path: Path, want: Want) -> None:
+async def test_named_rows_are_the_first_fields_of_rows(tmp_path: Path, want: Want) -> None:
     async with a_house(tmp_path) as store:
         for number in range(3):
             await deliver(store, octets=b"x" * number)
         box = await store.open(ANN, "INBOX")
-        rows, raw = await box.rows(*EVERY, want), await box.raw_rows(*EVERY, want)
+        rows, raw = await box.rows(*EVERY, want), list((await box.named_rows(*EVERY, want, 500, box.modseq))[0])
         assert [row[: len(plain)] for row, plain in zip(rows, raw, strict=True)] == raw
         width = 3 if want == Want.FLAGS else 6 if want == Want.DATES else 13 if want & Want.BODY else 10
         assert {len(plain) for plain in raw} == {width}
