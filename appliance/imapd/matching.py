@@ -60,11 +60,12 @@ Test = Callable[[int, Any, Facts], "bool | None"]
 
 
 class Found:
-    """What a search found: ascending, the three side by side."""
+    """What a search found: ascending, the three side by side. `missing` messages were expunged before they could be looked at."""
 
-    __slots__ = ("modseqs", "numbers", "uids")
+    __slots__ = ("missing", "modseqs", "numbers", "uids")
 
     def __init__(self) -> None:
+        self.missing = 0
         self.numbers = array("I")
         self.uids = array("I")
         self.modseqs = array("Q")
@@ -76,7 +77,10 @@ class Found:
 
 
 async def matching(selected: "Selected", query: Query) -> Found:
-    """Search all messages the client knows. Raises StoreError."""
+    """Search all messages the client knows. Raises StoreError.
+
+    A keyword is looked for under the bit it has in the reading of the row's window.
+    """
     found = Found()
     places = _places(selected, query)
     if isinstance(query, Everything | Identified | Numbered | Saved):
@@ -91,10 +95,15 @@ async def matching(selected: "Selected", query: Query) -> Found:
         want |= _wants(leaf)
     if texts:
         want |= Want.BODY | Want.DATES
-    test = _Compiler(selected).compile(query)
+    names = selected.keywords
+    test = _Compiler(selected, names).compile(query)
     nothing: Facts = {}
     for span in spans(places):
         window = await read(selected, span, want)
+        found.missing += window.missing
+        if window.keywords is not None and window.keywords != names:
+            names = window.keywords
+            test = _Compiler(selected, names).compile(query)
         open_ones: list[tuple[int, Row]] = []
         results: dict[int, Row] = {}
         for number, row in zip(window.numbers, window.rows, strict=True):
@@ -104,7 +113,7 @@ async def matching(selected: "Selected", query: Query) -> Found:
             elif answer is None:
                 open_ones.append((number, row))
         if open_ones:
-            await _read_letters(selected, test, texts, open_ones, results)
+            found.missing += await _read_letters(selected, test, texts, open_ones, results)
         for number in sorted(results):
             found.add(number, results[number])
     return found
@@ -112,18 +121,22 @@ async def matching(selected: "Selected", query: Query) -> Found:
 
 async def _read_letters(
     selected: "Selected", test: Test, texts: list[Query], open_ones: "list[tuple[int, Row]]", results: "dict[int, Row]"
-) -> None:
-    at = 0
+) -> int:
+    """How many of the messages were expunged before they could be read; they are not found."""
+    at = missing = 0
     while at < len(open_ones):
         for letter in await open_letters(selected, [row for _, row in open_ones[at:]]):
             number, row = open_ones[at]
             at += 1
             try:
+                await letter.open()
                 if await _asks(letter, test, texts, number, row):
                     results[number] = row
             except StoreError as error:
                 if error.trouble is not Trouble.GONE:
-                    raise  # what somebody expunged meanwhile is not found
+                    raise
+                missing += 1
+    return missing
 
 
 async def _asks(letter: "Letter", test: Test, texts: list[Query], number: int, row: "Row") -> bool:
@@ -164,10 +177,11 @@ def _wants(leaf: Query) -> Want:
 class _Compiler:
     """A tree to one Test; a Test for each node, made once."""
 
-    __slots__ = ("_selected",)
+    __slots__ = ("_keywords", "_selected")
 
-    def __init__(self, selected: "Selected") -> None:
+    def __init__(self, selected: "Selected", keywords: tuple[str, ...]) -> None:
         self._selected = selected
+        self._keywords = keywords
 
     def compile(self, query: Query) -> Test:
         selected = self._selected
@@ -212,7 +226,7 @@ class _Compiler:
         selected = self._selected
         bits = system
         if keyword:
-            names = [name.lower() for name in selected.keywords]
+            names = [name.lower() for name in self._keywords]
             if keyword not in names:
                 return lambda number, row, facts: False
             bits = 1 << (KEYWORD_SHIFT + names.index(keyword))

@@ -2,24 +2,27 @@
 
 The promise: a client that follows the untagged responses alone holds, after each tagged answer, the mailbox as committed, save
 messages whose EXPUNGE may not be said yet (RFC 9051 §7.5.1). Nothing is queued for anybody: `sync` pulls all that happened since the
-MODSEQ told last. What this session changed itself and has told (or kept silent) is not told again.
+MODSEQ told last. What this session changed itself and has told (or kept silent) is not told again. A message's flags are told once in
+a sync and as they were last: what STORE made of them, or what another session made of them afterwards.
+A row's keyword bits are named by the names of the row's own reading: FLAGS is told anew before a row whose names the client lacks.
 
 \\Seen set by reading is lazy (CARD rule 6): until it is committed it lives here and is shown to this client alone, without a MODSEQ.
 Fails with the store's StoreError. Memory: the store's shared array of UIDs, sets of what is pending.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from appliance.mail.errors import MisuseError
-from appliance.mail.flags import KEYWORD_SHIFT, KEYWORDS_PER_MAILBOX, SEEN, SYSTEM_NAMES
+from appliance.mail.flags import KEYWORD_SHIFT, KEYWORDS_PER_MAILBOX, SEEN, SYSTEM_MASK, SYSTEM_NAMES
 from appliance.mail.limits import WINDOW_ROWS
 from appliance.protocol.imap.sequence import Ranges, contains, largest, parse_set, places_of_numbers, places_of_uids
-from appliance.store.mailbox import View
+from appliance.store.mailbox import Mode, View
 
 if TYPE_CHECKING:
     from appliance.mail.ids import ModSeq, Uid
-    from appliance.store.mailbox import Mailbox, Row
+    from appliance.store.mailbox import FlagsResult, Mailbox, Row
 
     from .session import Session
     from .windows import Kept
@@ -50,10 +53,25 @@ class FlagTexts(dict[int, bytes]):
         return text
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A STORE of this session that is committed and not told yet. `changed`: UID to flags and MODSEQ as the STORE left them.
+
+    `quiet`: UIDs whose flags need not be told, because the client knows what they were before. `uid`: told with UID.
+    """
+
+    changed: dict[int, tuple[int, int]]
+    quiet: frozenset[int]
+    keywords: tuple[str, ...]
+    uid: bool
+
+
 class Selected:
     """One session's hold of its mailbox; made by `open`, ended by `close`."""
 
-    __slots__ = ("_seeing", "_told", "kept", "keywords", "mailbox", "recent", "recent_texts", "saved", "texts", "view")
+    __slots__ = (
+        "_missing", "_seeing", "_stored", "_told", "kept", "keywords", "mailbox", "recent", "recent_texts", "saved", "texts", "view",
+    )  # fmt: skip
 
     def __init__(self, mailbox: "Mailbox") -> None:
         self.mailbox = mailbox
@@ -69,6 +87,8 @@ class Selected:
         """The letter the last FETCH read, while it is large and unchanged."""
         self._told: dict[int, int] = {}
         """UID to MODSEQ of own changes the client knows of: `sync` passes over them."""
+        self._stored: Stored | None = None
+        self._missing = False
         self._seeing: dict[int, int] = {}
         """UID to the flags told, of messages whose lazy \\Seen is not yet known to be committed."""
         self._name(mailbox.keywords)
@@ -84,7 +104,7 @@ class Selected:
             unseen = view.seq_of(mailbox.first_unseen) if mailbox.first_unseen else 0
             if unseen:
                 lines.append(b"* OK [UNSEEN %d] The first unseen message.\r\n" % unseen)
-        lines.append(self._permanent_flags_line())
+        lines.append(await self._permanent_flags_line())
         lines.append(b"* OK [UIDNEXT %d] The next UID.\r\n" % view.uid_next)
         lines.append(b"* OK [UIDVALIDITY %d] UIDs are valid.\r\n" % info.uid_validity)
         lines.append(b"* OK [HIGHESTMODSEQ %d] The latest change.\r\n" % max(view.modseq, 1))
@@ -126,19 +146,21 @@ class Selected:
         return [uid for start, end in places for uid in uids[start:end]]  # type: ignore[misc]
 
     async def changed_since(self, places: Ranges, since: int) -> Ranges:
-        """Of those places the ones whose messages changed after MODSEQ `since`, asked of the store at once."""
+        """Of those places the ones whose messages changed after MODSEQ `since` or are gone, asked of the store at once."""
         changes = await self.mailbox.changes(since)  # type: ignore[arg-type]
-        found = [number - 1 for number in map(self.view.seq_of, [row[0] for row in changes.flags]) if number]
+        uids = self.view.gone.union([row[0] for row in changes.flags])
+        if changes.expunged:
+            uids.update(set(self.view.uids).intersection(changes.expunged))
+        found = sorted([number - 1 for number in map(self.view.seq_of, uids) if number])
         wanted = tuple((start, end - 1) for start, end in places)
         return tuple((place, place + 1) for place in found if contains(wanted, place))
 
-    async def enable(self, session: "Session", word: bytes) -> None:
-        """Switch an extension on because a command implies it; CONDSTORE tells how far the client knows (RFC 7162 §3.1)."""
-        if word not in session.enabled:
-            session.enable(word)
-            if word == b"CONDSTORE":
-                self._seeing = dict.fromkeys(self._seeing, -1)  # their MODSEQ is still to be heard
-                await session.send(b"* OK [HIGHESTMODSEQ %d] The latest change told.\r\n" % max(self.view.modseq, 1))
+    async def begin_condstore(self, session: "Session") -> None:
+        """From now on flags are told with their MODSEQ; first how far the client knows (RFC 7162 §3.1). `Session.enable` calls it."""
+        if self._seeing and not self.read_only:
+            await self.mailbox.set_flags((), Mode.ADD, ())  # commits what is lazy: else \Seen would be told with an old MODSEQ
+        self._seeing = dict.fromkeys(self._seeing, -1)  # their MODSEQ is still to be heard
+        await session.send(b"* OK [HIGHESTMODSEQ %d] The latest change told.\r\n" % max(self.view.modseq, 1))
 
     # --- flags as this session shows them ------------------------------------------------------
 
@@ -178,6 +200,30 @@ class Selected:
         self._told[uid] = modseq
         self._seeing.pop(uid, None)
 
+    def missed(self) -> None:
+        """Messages the client knows were not there: the next sync reads afresh and so hears of their EXPUNGE."""
+        self._missing = True
+
+    def stored(self, result: "FlagsResult", *, silent: bool, uid: bool) -> None:
+        """A STORE is committed: the next sync tells it.
+
+        `silent` holds for a message only when the client knows what its flags were: a change from outside between is told, and then
+        the whole result, whichever of the two the client takes up first (RFC 3501 §6.4.6, RFC 9051 §6.4.6).
+        """
+        quiet = set()
+        if silent:
+            for (number, _, _), (flags, modseq) in zip(result.changed, result.before, strict=True):
+                if modseq <= self.view.modseq or self._seeing.get(number) == flags:
+                    quiet.add(number)
+        changed = {int(number): (flags, int(modseq)) for number, flags, modseq in result.changed}
+        self._stored = Stored(changed, frozenset(quiet), result.keywords, uid)
+
+    async def name(self, session: "Session", keywords: "tuple[str, ...] | None") -> None:
+        """Rows read with these names are about to be told: tell FLAGS first when the client has others (RFC 9051 §7.3.5)."""
+        if keywords is not None and keywords != self.keywords:
+            self._name(keywords)
+            await session.send(self._flags_line(), await self._permanent_flags_line())
+
     # --- telling -------------------------------------------------------------------------------
 
     async def sync(self, session: "Session", may_expunge: bool) -> None:
@@ -188,12 +234,11 @@ class Selected:
         view = self.view
         changed: Sequence[tuple[Uid, int, ModSeq]] = ()
         known, next_known = len(view), view.uid_next
-        if self.mailbox.newest() > view.modseq:
-            changes = await self.mailbox.changes(view.modseq)
+        if self.mailbox.newest() > view.modseq or self._missing:
+            changes = await self.mailbox.changes(view.modseq, fresh=self._missing)
+            self._missing = False
             changed = view.apply(changes)
-            if changes.keywords != self.keywords:
-                self._name(changes.keywords)
-                await session.send(self._flags_line(), self._permanent_flags_line())
+            await self.name(session, changes.keywords)
         grown = len(view) > known
         if may_expunge and view.gone:
             await self._tell_expunged(session)
@@ -202,7 +247,7 @@ class Selected:
             await session.send(b"* %d EXISTS\r\n" % len(view))
             if not _revision_2(session):
                 await session.send(b"* %d RECENT\r\n" % self.recent.count(view))
-        if changed:
+        if changed or self._stored is not None:
             await self._tell_flags(session, changed, next_known)
         self._told.clear()
         view.share(*self.mailbox.shared())
@@ -217,21 +262,45 @@ class Selected:
             await session.send(b"".join([b"* %d EXPUNGE\r\n" % number for number in numbers[start : start + WINDOW_ROWS]]))
 
     async def _tell_flags(self, session: "Session", changed: "Sequence[tuple[Uid, int, ModSeq]]", next_known: int) -> None:
-        """`* n FETCH` of messages the client knows, whose flags somebody else changed."""
+        """`* n FETCH` of messages the client knows, whose flags this session's STORE or another session changed."""
         condstore = b"CONDSTORE" in session.enabled
+        own, self._stored = self._stored, None
         lines: list[bytes] = []
-        for uid, flags, modseq in changed:
+        for uid, flags, modseq in self._with_own(own, changed) if own is not None else changed:
             if uid >= next_known:
                 break  # new: EXISTS tells of them, the client asks for what it wants
-            if self._told.get(uid) == modseq or self._seeing.pop(uid, -1) == flags:
-                continue
             number = self.view.seq_of(uid)
-            if number:
+            if own is not None and uid in own.changed:
+                self._seeing.pop(uid, None)
+                if number:
+                    lines.append(self._stored_line(own, number, (uid, flags, modseq), condstore=condstore))
+            elif self._told.get(uid) != modseq and self._seeing.pop(uid, -1) != flags and number:
                 lines.append(self.flags_line(number, uid, flags, modseq if condstore else 0))
             if len(lines) >= WINDOW_ROWS:
                 await session.send(b"".join(lines))
                 lines.clear()
         await session.send(b"".join(lines))
+
+    def _with_own(self, own: Stored, changed: "Sequence[tuple[Uid, int, ModSeq]]") -> "list[tuple[Uid, int, ModSeq]]":
+        """All that is to be told after a STORE, ascending: its own result, or what came after it, each message once."""
+        latest: dict[Any, tuple[int, Any]] = {uid: (flags, modseq) for uid, (flags, modseq) in own.changed.items()}
+        if own.keywords != self.keywords[: len(own.keywords)]:  # messages still there carry no bit that has another name by now
+            latest.update((uid, (latest[uid][0] & SYSTEM_MASK, latest[uid][1])) for uid in self.view.gone.intersection(latest))
+        latest.update((uid, (flags, modseq)) for uid, flags, modseq in changed)
+        return [(uid, *latest[uid]) for uid in sorted(latest)]
+
+    def _stored_line(self, own: Stored, number: int, row: tuple[int, int, int], *, condstore: bool) -> bytes:
+        """The untagged FETCH of a message of a STORE: of a quiet one its MODSEQ alone, and only to who asked for those."""
+        uid, flags, modseq = row
+        quiet = uid in own.quiet and modseq == own.changed[uid][1]
+        if quiet and not condstore:
+            return b""
+        words = [b"UID %d" % uid] if own.uid else []
+        if not quiet:
+            words.append(b"FLAGS " + self.flag_text(uid, flags))
+        if condstore:
+            words.append(b"MODSEQ (%d)" % modseq)
+        return b"* %d FETCH (%b)\r\n" % (number, b" ".join(words))
 
     def flags_line(self, number: int, uid: int, flags: int, modseq: int = 0) -> bytes:
         """One untagged FETCH of flags; with MODSEQ when it is given."""
@@ -241,6 +310,8 @@ class Selected:
         return b"* %d FETCH (UID %d FLAGS %b)\r\n" % (number, uid, text)
 
     def _name(self, keywords: tuple[str, ...]) -> None:
+        if self._seeing and self.keywords != keywords[: len(self.keywords)]:
+            self._seeing = dict.fromkeys(self._seeing, -1)  # a bit has another name: the flags told are not to be compared by bits
         self.keywords = keywords
         self.texts = FlagTexts(keywords)
         self.recent_texts = FlagTexts(keywords, b"\\Recent")
@@ -248,10 +319,10 @@ class Selected:
     def _flags_line(self) -> bytes:
         return b"* FLAGS (%b)\r\n" % b" ".join(self._flag_names())
 
-    def _permanent_flags_line(self) -> bytes:
+    async def _permanent_flags_line(self) -> bytes:
         """RFC 9051 §7.1 PERMANENTFLAGS: `\\*` while the mailbox has room for another keyword."""
         names = [] if self.read_only else self._flag_names()
-        if not self.read_only and len(self.keywords) < KEYWORDS_PER_MAILBOX:
+        if not self.read_only and (len(self.keywords) < KEYWORDS_PER_MAILBOX or await self.mailbox.has_keyword_room()):
             names.append(b"\\*")
         return b"* OK [PERMANENTFLAGS (%b)] Flags that stay.\r\n" % b" ".join(names)
 

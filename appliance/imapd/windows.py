@@ -35,11 +35,17 @@ _UID_OF = itemgetter(0)
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Rows the client knows, with their sequence numbers; `missing` wanted messages are no longer there."""
+    """Rows the client knows, with their sequence numbers; `missing` wanted messages are no longer there.
+
+    `keywords` are the names of the rows' bits, of the same reading; None: those the client was told last. `newest` is the mailbox's
+    MODSEQ from before the reading.
+    """
 
     numbers: Sequence[int]
     rows: "Sequence[Row]"
     missing: int = 0
+    keywords: tuple[str, ...] | None = None
+    newest: int = 0
 
 
 def spans(places: "Ranges", rows: int = WINDOW_ROWS, gap: int = GAP_ROWS) -> "Iterator[list[tuple[int, int]]]":
@@ -74,19 +80,17 @@ async def read(selected: "Selected", span: "list[tuple[int, int]]", want: "Want"
     """The rows of one span; without Want.BODY they are plain tuples, a Row's first fields. Raises StoreError."""
     start, end = span[0][0], span[-1][1]
     uids = selected.view.uids[start:end]
+    newest = selected.mailbox.newest()
     kept = selected.kept
     if kept is not None:
-        if list(uids) == [kept.row.uid] and want in kept.want and selected.mailbox.newest() == kept.newest:
-            return Window((start + 1,), (kept.row,))
+        if list(uids) == [kept.row.uid] and want in kept.want and newest == kept.newest:
+            return Window((start + 1,), (kept.row,), newest=newest)
         selected.kept = None
     first, last = Uid(uids[0]), Uid(uids[-1])
-    rows: list[Row]
-    if Want.BODY in want:
-        rows = await selected.mailbox.rows(first, last, want, end - start)
-    else:
-        rows = cast("list[Row]", await selected.mailbox.raw_rows(first, last, want, end - start))
+    read_rows, names = await selected.mailbox.named_rows(first, last, want, end - start, selected.view.modseq)
+    rows = cast("Sequence[Row]", read_rows)
     if len(span) == 1 and len(rows) == len(uids) and array("I", map(_UID_OF, rows)) == uids:
-        return Window(range(start + 1, end + 1), rows)
+        return Window(range(start + 1, end + 1), rows, 0, names, newest)
     by_uid: dict[int, Row] = {}
     for row in rows:
         by_uid[row[0]] = row
@@ -100,7 +104,7 @@ async def read(selected: "Selected", span: "list[tuple[int, int]]", want: "Want"
             if there is not None:
                 numbers.append(place + 1)
                 found.append(there)
-    return Window(numbers, found, wanted - len(found))
+    return Window(numbers, found, wanted - len(found), names, newest)
 
 
 def keep(selected: "Selected", newest: int, want: "Want", row: "Row", letter: "Letter") -> None:
@@ -110,7 +114,7 @@ def keep(selected: "Selected", newest: int, want: "Want", row: "Row", letter: "L
 
 
 async def open_letters(selected: "Selected", rows: "Sequence[Row]") -> "list[Letter]":
-    """Letters of the first rows, at least one, as many as are read in one go. Reading one that is gone raises StoreError GONE."""
+    """Letters of the first rows, at least one, as many as are read in one go. `open` of one that is gone raises StoreError GONE."""
     kept = selected.kept
     if kept is not None and kept.row.uid == rows[0].uid:
         return [kept.letter]

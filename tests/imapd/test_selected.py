@@ -19,9 +19,6 @@ class Ear:
     async def send(self, *parts: bytes) -> None:
         self.heard += b"".join(parts).split(b"\r\n")[:-1]
 
-    def enable(self, word: bytes) -> None:
-        self.enabled.add(word)
-
     def take(self) -> list[bytes]:
         heard, self.heard = self.heard, []
         return heard
@@ -112,7 +109,8 @@ async def test_who_switches_condstore_on_hears_the_modseq_of_what_was_lazy(tmp_p
         rows = await selected.mailbox.rows(selected.view.uid_of(1), selected.view.uid_of(1), _flags())
         selected.seeing(rows)
         ear.take()
-        await selected.enable(ear, b"CONDSTORE")
+        ear.enabled.add(b"CONDSTORE")
+        await selected.begin_condstore(ear)
         assert ear.take() == [b"* OK [HIGHESTMODSEQ 2] The latest change told."]
         selected.mailbox.see([rows[0].uid])
         await selected.sync(ear, True)

@@ -4,13 +4,13 @@ The list of items is compiled once for the command: columns of the row (a whole 
 the letter (one after the other, streamed, see `sections`). \\Seen set by reading is lazy and shown at once; with CONDSTORE it is
 durable before it is told, because then its MODSEQ is told.
 
-Messages that another session expunged meanwhile are left out. FETCH by number then ends with NO [EXPUNGEISSUED] (RFC 2180 §4.1.3,
-RFC 5530), because OK would say that all was told and EXPUNGE may not be said yet; UID FETCH ends with OK, for a UID that is not there
-is no error (RFC 9051 §6.4.9) and its EXPUNGE is said just before.
+Messages that another session expunged meanwhile have no response, or one with all their octets: never one with a part of them or
+none. FETCH by number then ends with NO [EXPUNGEISSUED] (RFC 2180 §4.1.2, RFC 5530 §3), because OK would say that all was told and
+EXPUNGE may not be said yet; UID FETCH ends with OK, for a UID that is not there is no error (RFC 9051 §6.4.9) and its EXPUNGE is
+said just before.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from appliance.mail.errors import MisuseError, StoreError, Trouble
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 CHANGES_ASKED = 1000
 """CHANGEDSINCE at most so many changes back asks the store what changed; further back every row is read and compared."""
+Span = list[tuple[int, int]]
+Seen = dict[int, "Row"]
 FLAG_WINDOW_ROWS = 2000
 """A window of nothing but flags: as many octets as 500 rows of everything else."""
 
@@ -44,7 +46,8 @@ class Plan:
     columns: tuple[Column, ...]
     readings: tuple[tuple[Attribute, Reading], ...]
     want: Want
-    since: int
+    since: int | None
+    """CHANGEDSINCE; 0, which clients send, is before every change (RFC 7162 §7 mod-sequence-valzer)."""
 
     @property
     def sees(self) -> bool:
@@ -66,9 +69,9 @@ def compile_plan(session: "Session", fetch: Fetch, uid: bool) -> Plan:
             readings.append((attribute, item))
         elif item not in columns:
             columns.append(item)
-    since = 0
+    since: int | None = None
     for name, value in fetch.modifiers:
-        if name != b"CHANGEDSINCE" or not value:
+        if name != b"CHANGEDSINCE" or value is None:
             raise MisuseError(f"FETCH knows no modifier {name.decode()} of that form")
         since = value
         if not any(column.name == MODSEQ.name for column in columns):
@@ -88,48 +91,52 @@ async def run(session: "Session", fetch: Fetch, uid: bool) -> Answer:
     places = selected.places(fetch.messages, uid)
     for column in plan.columns:
         if column.enables:
-            await selected.enable(session, column.enables)
-    if plan.since and selected.modseq - plan.since < CHANGES_ASKED:
+            await session.enable(column.enables)
+    if plan.since is not None and selected.modseq - plan.since < CHANGES_ASKED:
         places = await selected.changed_since(places, plan.since)
     missing, refusal = 0, Refusal.NONE
     rows = FLAG_WINDOW_ROWS if plan.want == Want.FLAGS else WINDOW_ROWS
     for span in spans(places, rows):
-        newest = selected.mailbox.newest()
         window = await read(selected, span, plan.want)
         missing += window.missing
-        if plan.since:
+        if plan.since is not None:
             window = _changed(window, plan.since)
         if not window.rows:
             continue
+        await selected.name(session, window.keywords)
         if plan.readings:
-            gone, refused = await _read_letters(session, selected, plan, window, newest)
+            gone, refused = await _read_letters(session, selected, plan, span, window)
             missing += gone
             refusal = refusal or refused
         else:
             await session.send(b"".join(lines(selected, plan.columns, window, b")\r\n")))
+    if missing:
+        selected.missed()
     if refusal is not Refusal.NONE:
         return no(b"Some parts could not be decoded.", refusal.value)
     if missing and not uid:
-        return no(b"Some of the messages were expunged by somebody else.", b"EXPUNGEISSUED")
+        return no(b"Some of the messages have been expunged by another session.", b"EXPUNGEISSUED")
     return ok(b"Fetched.")
 
 
 def _changed(window: Window, since: int) -> Window:
     kept = [(number, row) for number, row in zip(window.numbers, window.rows, strict=True) if row[2] > since]
-    return Window([number for number, _ in kept], [row for _, row in kept], window.missing)
+    return replace(window, numbers=[number for number, _ in kept], rows=[row for _, row in kept])
 
 
-async def _read_letters(
-    session: "Session", selected: "Selected", plan: Plan, window: Window, newest: int
-) -> tuple[int, Refusal]:
-    """Tell the rows of one window with their letters: how many letters were gone, and why a part could not be told."""
+async def _read_letters(session: "Session", selected: "Selected", plan: Plan, span: Span, window: Window) -> tuple[int, Refusal]:
+    """Tell the rows of one window with their letters: how many messages were gone, and why a part could not be told."""
+    wanted = len(window.rows)
+    seen: Seen = {}
+    if plan.sees and not selected.read_only:
+        window, seen = await _see(session, selected, plan, span, window)
     as_read = window.rows
-    window, seen = await _see(session, selected, window) if plan.sees and not selected.read_only else (window, frozenset())
+    rows = [seen.get(row.uid, row) for row in as_read]
     columns = plan.columns
-    heads = lines(selected, columns, window, b" " if columns else b"")
+    heads = lines(selected, columns, replace(window, rows=rows), b" " if columns else b"")
     tells_flags = FLAGS in columns
     refusal = Refusal.NONE
-    at, gone, rows = 0, 0, window.rows
+    at, gone = 0, wanted - len(rows)
     while at < len(rows):
         for letter in await open_letters(selected, rows[at:]):
             row, head = rows[at], heads[at]
@@ -139,6 +146,7 @@ async def _read_letters(
                 if b"CONDSTORE" in session.enabled and not any(column.name == MODSEQ.name for column in columns):
                     head += b"MODSEQ (%d) " % row.modseq
             try:
+                await letter.open()
                 refused = await _tell(session, plan, head, letter)
             except StoreError as error:
                 if error.trouble is not Trouble.GONE:
@@ -147,7 +155,7 @@ async def _read_letters(
             else:
                 refusal = refusal or refused
                 if len(rows) == 1:
-                    keep(selected, newest, plan.want, as_read[0], letter)
+                    keep(selected, window.newest, plan.want, as_read[0], letter)
     return gone, refusal
 
 
@@ -178,24 +186,28 @@ async def _tell(session: "Session", plan: Plan, head: bytes, letter: "Letter") -
     return refusal
 
 
-async def _see(session: "Session", selected: "Selected", window: Window) -> "tuple[Window, frozenset[int]]":
-    """Set \\Seen on what is about to be read: the window as it is to be told, and the UIDs whose flags changed."""
+async def _see(session: "Session", selected: "Selected", plan: Plan, span: Span, window: Window) -> tuple[Window, Seen]:
+    """Set \\Seen on what is about to be read: the window to tell, and of the messages whose flags that changed the rows to tell.
+
+    With CONDSTORE the rows are read once more after the commit: flags, MODSEQ and the keywords' names are then of one reading.
+    """
     unseen = [row for row in window.rows if not selected.flags_of(row) & SEEN]
     if not unseen:
-        return window, frozenset()
+        return window, {}
     uids = [row.uid for row in unseen]
-    rows: Sequence[Row]
-    if b"CONDSTORE" in session.enabled:
-        result = await selected.mailbox.set_flags(uids, Mode.ADD, ("\\Seen",))
-        changed = {uid: (flags, modseq) for uid, flags, modseq in result.changed}
-        for uid, (_, modseq) in changed.items():
-            selected.told(uid, modseq)
-        rows = [row._replace(flags=changed[row.uid][0], modseq=changed[row.uid][1]) if row.uid in changed else row for row in window.rows]
-    else:
+    if b"CONDSTORE" not in session.enabled:
         selected.mailbox.see(uids)
         selected.seeing(unseen)
-        rows = [row if row.flags & SEEN else row._replace(flags=row.flags | SEEN) for row in window.rows]
-    return Window(window.numbers, rows, window.missing), frozenset(uids)
+        return window, {row.uid: row._replace(flags=row.flags | SEEN) for row in unseen}
+    await selected.mailbox.set_flags(uids, Mode.ADD, ("\\Seen",))
+    again = await read(selected, span, plan.want)
+    await selected.name(session, again.keywords)
+    wanted, changed = {row.uid for row in window.rows}, set(uids)
+    there = [(number, row) for number, row in zip(again.numbers, again.rows, strict=True) if row.uid in wanted]
+    seen: Seen = {row.uid: row for _, row in there if row.uid in changed}
+    for uid, row in seen.items():
+        selected.told(uid, row.modseq)
+    return replace(again, numbers=[number for number, _ in there], rows=[row for _, row in there]), seen
 
 
 COMMANDS = (Command(b"FETCH", State.SELECTED, parse_fetch, run, Seqs.MUST_STAY, uid_form=True, rfc="RFC 9051 §6.4.5"),)

@@ -1,7 +1,9 @@
 """SEARCH and UID SEARCH, with RETURN (RFC 9051 §6.4.4, RFC 4731, RFC 5182; MODSEQ: RFC 7162 §3.1.5, §3.1.10).
 
 The plain answer is one SEARCH line; with RETURN, or to an IMAP4rev2 client, one ESEARCH. A charset nobody here knows is
-NO [BADCHARSET]. A saved result is kept as UIDs, so it stays right whatever is expunged.
+NO [BADCHARSET]. A saved result is kept as UIDs, so it stays right whatever is expunged. Messages that another session expunged are
+left out; while their EXPUNGE may not be said the answer is OK [EXPUNGEISSUED] (RFC 5530 §3, RFC 2180 §4.3), so that the client knows
+to ask with NOOP. UID SEARCH says their EXPUNGE before its answer.
 """
 
 from typing import TYPE_CHECKING
@@ -36,7 +38,7 @@ async def run(session: "Session", tokens: "Tokens", uid: bool) -> Answer:
         return bad(b"SEARCH knows RETURN (MIN MAX ALL COUNT SAVE).")
     modseq = any(isinstance(leaf, ChangedSince) for leaf in leaves(search.query))
     if modseq:
-        await selected.enable(session, b"CONDSTORE")
+        await session.enable(b"CONDSTORE")
     if b"SAVE" in options:
         selected.saved = ()  # what fails saves nothing (RFC 5182 §2.1)
     found = await matching(selected, search.query)
@@ -49,7 +51,10 @@ async def run(session: "Session", tokens: "Tokens", uid: bool) -> Answer:
         await session.send(b"* SEARCH", words, highest, b"\r\n")
     elif options != (b"SAVE",):
         await session.send(_esearch(session.tag, found, options, uid, modseq))
-    return ok(b"Searched.")
+    if found.missing:
+        selected.missed()
+    await selected.sync(session, uid)
+    return ok(b"Searched.", b"EXPUNGEISSUED") if found.missing or selected.view.gone else ok(b"Searched.")
 
 
 def _esearch(tag: bytes, found: Found, options: tuple[bytes, ...], uid: bool, modseq: bool) -> bytes:

@@ -1,7 +1,8 @@
 """STORE and UID STORE (RFC 9051 §6.4.6; UNCHANGEDSINCE and MODSEQ: RFC 7162 §3.1.3).
 
-Durable before it is answered. What others changed is told first, then the change is made: when its MODSEQ follows at once on the last
-one told, nobody came between, and .SILENT can be silent; otherwise the flags are told all the same, so that no client's picture drifts.
+Durable before it is answered. The result is told by the session's sync, in one reading with what other sessions changed before and
+after: each message once and as it is now, so that no client keeps an older state for good. .SILENT is silent about a message only when
+the client knew its flags and nobody changed them since.
 Messages that are gone meanwhile: STORE by number ends with NO [EXPUNGEISSUED] (RFC 2180 §4.2.1), UID STORE passes over them.
 """
 
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from appliance.mail.errors import MisuseError
 from appliance.mail.flags import SYSTEM_NAMES
-from appliance.mail.limits import WINDOW_ROWS
 from appliance.protocol.imap.fetch import parse_modifiers
 from appliance.protocol.imap.sequence import encode_set
 from appliance.store.mailbox import FlagsResult, Mode
@@ -28,6 +28,7 @@ MODES: dict[bytes, Mode] = {b"FLAGS": Mode.REPLACE, b"+FLAGS": Mode.ADD, b"-FLAG
 KNOWN = frozenset(name.lower() for _, name in SYSTEM_NAMES)
 KEYWORD_OCTETS = 255
 """Longest keyword: names people and programs make are far shorter."""
+GONE = b"Some of the messages have been deleted by another session."
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,50 +79,23 @@ async def run(session: "Session", store: Store, uid: bool) -> Answer:
         return no(b"The mailbox is open for reading only.")
     uids = selected.uids_at(selected.places(store.messages, uid))
     if store.unchanged_since is not None:
-        await selected.enable(session, b"CONDSTORE")
+        await session.enable(b"CONDSTORE")
     if not uids:
         return ok(b"No messages found.")
-    await selected.sync(session, uid)
-    before = selected.modseq
     since: ModSeq | None = store.unchanged_since  # type: ignore[assignment]
     result = await selected.mailbox.set_flags(uids, store.mode, store.flags, unchanged_since=since)
-    alone = all(modseq <= before + 1 for _, _, modseq in result.changed)
-    for number, _, modseq in result.changed:
-        selected.told(number, modseq)
-    await selected.sync(session, False)
-    await _tell(session, selected, result, uid, silent=store.silent and alone)
+    selected.stored(result, silent=store.silent, uid=uid)
     return _answer(selected, result, uid)
 
 
-async def _tell(session: "Session", selected: "Selected", result: FlagsResult, uid: bool, *, silent: bool) -> None:
-    """The untagged FETCH of each changed message; of a silent change only its MODSEQ, and only to who asked for those."""
-    condstore = b"CONDSTORE" in session.enabled
-    if silent and not condstore:
-        return
-    lines: list[bytes] = []
-    for number, flags, modseq in result.changed:
-        seq = selected.view.seq_of(number)
-        if not seq:
-            continue
-        words = [b"UID %d" % number] if uid else []
-        if not silent:
-            words.append(b"FLAGS " + selected.flag_text(number, flags))
-        if condstore:
-            words.append(b"MODSEQ (%d)" % modseq)
-        lines.append(b"* %d FETCH (%b)\r\n" % (seq, b" ".join(words)))
-        if len(lines) >= WINDOW_ROWS:
-            await session.send(b"".join(lines))
-            lines.clear()
-    await session.send(b"".join(lines))
-
-
 def _answer(selected: "Selected", result: FlagsResult, uid: bool) -> Answer:
+    """An answer has room for one code: where some were refused and some are gone it is MODIFIED, with NO (RFC 7162 §3.1.3)."""
+    gone = bool(result.gone) and not uid
     if result.modified:
         failed = sorted(result.modified) if uid else [selected.view.seq_of(number) for number in sorted(result.modified)]
-        return ok(b"Conditional STORE failed for some.", b"MODIFIED " + encode_set(failed))
-    if result.gone and not uid:
-        return no(b"Some of the messages were expunged by somebody else.", b"EXPUNGEISSUED")
-    return ok(b"Stored.")
+        code = b"MODIFIED " + encode_set(failed)
+        return no(GONE, code) if gone else ok(b"Conditional STORE failed for some.", code)
+    return no(GONE, b"EXPUNGEISSUED") if gone else ok(b"Stored.")
 
 
 COMMANDS = (Command(b"STORE", State.SELECTED, parse_store, run, Seqs.MUST_STAY, uid_form=True, rfc="RFC 9051 §6.4.6"),)
