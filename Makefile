@@ -30,8 +30,9 @@ check: lint types test       ## all of it
 bench: $(VENV)/.tests-ready  ## measure, print beside the bars (root gives the full table)
 	@$(BIN)/python -m tests.bench
 
-fuzz: $(VENV)/.tests-ready   ## 60 s of hostile octets on each port
-	@$(BIN)/python -m tests.fuzz --seconds 60
+fuzz: $(VENV)/.tests-ready   ## 60 s of hostile octets on each port, ten minutes of many sessions on one mailbox
+	@$(BIN)/python -m tests.fuzz --seconds 60 --port smtp --port imap --port pop3 --port console
+	@$(BIN)/python -m tests.fuzz --seconds 600 --port sessions
 
 noise: $(VENV)/.tests-ready  ## ten minutes of random keys and line noise on the serial console
 	@$(BIN)/python -m tests.fuzz --seconds 600 --port console

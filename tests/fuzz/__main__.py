@@ -1,6 +1,8 @@
 """`make fuzz`: hostile octets on each port of a running house for a while; exit status 1 when a promise broke.
 
-python -m tests.fuzz [--seconds 60] [--seed N] [--port smtp|imap|pop3|console]
+python -m tests.fuzz [--seconds 60] [--seed N] [--port smtp|imap|pop3|console|sessions]
+
+`sessions` sends nothing hostile: many IMAP sessions change one mailbox, and every answer is checked (tests.support.many_sessions).
 """
 
 import argparse
@@ -11,14 +13,18 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+import trio
+
 from tests.bench.meters import Process
 from tests.fuzz.line_noise import shake
 from tests.fuzz.machine import WORDS, Outcome, fuzz
 from tests.support.cable import Cable
 from tests.support.house import House, new_data, pillarbox
+from tests.support.mailbox_model import Wrong
+from tests.support.many_sessions import MIXES, play
 
 ADMIN = "a good long secret"
-PORTS = (*sorted(WORDS), "console")
+PORTS = (*sorted(WORDS), "console", "sessions")
 GROWTH_KB = 16 * 1024
 """Memory a fuzzed house may gain and keep."""
 
@@ -36,6 +42,8 @@ def _attack(house: House, cable: Cable, seconds: float, seed: int, ports: Sequen
     def one(port: str, seconds: float, seed: int) -> Outcome:
         if port == "console":
             return shake(house, cable, seconds=seconds, seed=seed)
+        if port == "sessions":
+            return many_sessions(house, seconds=seconds, seed=seed)
         return fuzz(port, house.ports[port], seconds=seconds, seed=seed)
 
     broken, process = 0, Process(house.pid)
@@ -55,6 +63,29 @@ def _attack(house: House, cable: Cable, seconds: float, seed: int, ports: Sequen
     print(f"memory: {grown:+d} KB; faults in the log: {len(failed)}")
     print("\n".join(failed[:5]))
     return 1 if broken or failed or grown > GROWTH_KB else 0
+
+
+def many_sessions(house: House, *, seconds: float, seed: int) -> Outcome:
+    """Each mix in turn, in rounds of a quarter of a minute and a mailbox that goes on; `sessions` counts the commands."""
+    outcome = Outcome()
+    rounds = max(len(MIXES), round(seconds / 15))
+    for number in range(rounds):
+        mix = list(MIXES)[number % len(MIXES)]
+        try:
+            result = trio.run(
+                lambda mix=mix, number=number: play(
+                    house.ports["imap"], seed=seed + number, seconds=seconds / rounds, mix=MIXES[mix], mailbox=f"box{seed}-{number}"
+                )
+            )
+        except* Wrong as wrong:
+            outcome.faults += [f"{mix}, seed {seed + number}: {one}\n" for one in leaves(wrong)]
+        else:
+            outcome.sessions += result.commands
+    return outcome
+
+
+def leaves(group: BaseExceptionGroup[Wrong]) -> list[BaseException]:
+    return [leaf for one in group.exceptions for leaf in (leaves(one) if isinstance(one, BaseExceptionGroup) else [one])]
 
 
 def main() -> int:

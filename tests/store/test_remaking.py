@@ -10,7 +10,7 @@ import trio
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import Uid
 from appliance.store import remaking
-from appliance.store.mailbox import Filing, Store, Want
+from appliance.store.mailbox import Filing, Mailbox, Store, Want
 from appliance.store.remaking import AT_ONCE, BATCH, Redescription, _next_rows
 from tests.store.house import ANN, LaterScanner, a_house, deliver, put
 
@@ -49,6 +49,11 @@ async def old(tmp_path: Path) -> Path:
     return tmp_path
 
 
+async def facts_of(box: Mailbox) -> list[tuple[Any, ...]]:
+    """All rows as FETCH reads them."""
+    return list((await box.named_rows(*EVERY, Want.FACTS, 500, box.modseq))[0])
+
+
 async def described_by(store: Store) -> list[int]:
     def work(connection: sqlite3.Connection) -> list[int]:
         return [row[0] for row in connection.execute("SELECT described_by FROM fact ORDER BY id")]
@@ -59,7 +64,7 @@ async def described_by(store: Store) -> list[int]:
 async def test_a_reading_of_many_describes_none(old: Path) -> None:
     async with a_house(old, scanner=CountingScanner) as store:
         box = await store.open(ANN, "INBOX")
-        for rows in (await box.raw_rows(*EVERY, Want.FACTS), await box.rows(*EVERY, Want.FACTS)):
+        for rows in (await facts_of(box), await box.rows(*EVERY, Want.FACTS)):
             assert len(rows) == MANY and {row[6][:2] for row in rows} == {b"(1"}
         assert CountingScanner.finished == 1, "Store.start asks for the version"
         rows = await box.rows(Uid(1), Uid(AT_ONCE), Want.FACTS)
@@ -72,7 +77,7 @@ async def test_rows_without_facts_are_described_in_any_reading(old: Path) -> Non
         newest = "UPDATE fact SET described_by = 0 WHERE id IN (SELECT max(id) FROM fact)"
         await store.database.write(lambda transaction: transaction.execute(newest))
         box = await store.open(ANN, "INBOX")
-        rows = await box.raw_rows(*EVERY, Want.FACTS)
+        rows = await facts_of(box)
         assert [row[6][:2] for row in rows] == [b"(1"] * (MANY - 1) + [b"(2"]
         box.close()
 
@@ -85,7 +90,7 @@ async def test_all_are_described_in_the_background_once(old: Path) -> None:
         assert set(await described_by(store)) == {2}
         assert not await run.is_due()
         box = await store.open(ANN, "INBOX")
-        assert {row[6][:2] for row in await box.raw_rows(*EVERY, Want.FACTS)} == {b"(2"}
+        assert {row[6][:2] for row in await facts_of(box)} == {b"(2"}
         box.close()
     async with a_house(old, scanner=CountingScanner) as store:
         assert not await Redescription(store).is_due()
@@ -138,7 +143,7 @@ async def test_on_full_storage_it_waits_and_goes_on(old: Path, monkeypatch: pyte
         with trio.fail_after(10):
             await refused.wait()
         box = await store.open(ANN, "INBOX")
-        assert len(await box.raw_rows(*EVERY, Want.FACTS)) == MANY, "reading goes on"
+        assert len(await facts_of(box)) == MANY, "reading goes on"
         await limit_pages(store, 2**30)
         with trio.fail_after(10):
             while await Redescription(store).is_due():

@@ -1,0 +1,44 @@
+"""Ten sessions on one mailbox of a running server, every answer checked against each session's own model; seeded, a minute in all.
+
+`make fuzz` runs the same for ten minutes. The interleavings these found are forced one by one in `test_overtaken`."""
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from appliance.mail.flags import KEYWORD_SHIFT, SYSTEM_NAMES
+from tests.support.house import House, new_data
+from tests.support.mailbox_model import Flags
+from tests.support.many_sessions import MIXES, play
+from tests.support.wire import faults
+
+SECONDS = 12.0
+SEED = int(os.environ.get("PILLARBOX_SEED", "20260"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mix", MIXES)
+async def test_every_session_is_told_the_truth(tmp_path: Path, mix: str) -> None:
+    data = new_data(tmp_path / "data")
+    with House(data) as house:
+        result = await play(house.ports["imap"], seed=SEED, seconds=SECONDS, mix=MIXES[mix])
+    assert not faults(house.log)
+    assert result.commands > 200
+    assert kept(data) == {uid: (flags, result.modseqs[uid]) for uid, flags in result.truth.items()}, "as it stands in the database"
+
+
+def kept(data: Path) -> dict[int, tuple[Flags, int]]:
+    """The inbox as the stopped server left it."""
+    [path] = data.glob("*.db")
+    connection = sqlite3.connect(path)
+    try:
+        [(inbox,)] = connection.execute("SELECT id FROM mailbox WHERE name = 'INBOX'").fetchall()
+        names = dict(SYSTEM_NAMES)
+        keywords = connection.execute("SELECT bit, name FROM keyword WHERE mailbox = ?", (inbox,)).fetchall()
+        names |= {1 << (KEYWORD_SHIFT + bit): name for bit, name in keywords}
+        rows = connection.execute("SELECT uid, flags, modseq FROM message WHERE mailbox = ?", (inbox,)).fetchall()
+        return {uid: (frozenset(name.encode() for bit, name in names.items() if flags & bit), modseq) for uid, flags, modseq in rows}
+    finally:
+        connection.close()

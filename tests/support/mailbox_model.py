@@ -1,0 +1,237 @@
+"""What an IMAP client holds of a mailbox from responses alone, checked answer by answer, and what all clients together know to be true."""
+
+import random
+import re
+from base64 import b64encode
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+Flags = frozenset[bytes]
+Fetched = dict[bytes, Any]
+_ITEM = re.compile(rb"([A-Z0-9.]+(?:\[[^\]]*\])?(?:<\d+>)?) ")
+_LITERAL = re.compile(rb"~?\{(\d+)\}\r\n")
+_ATOM = re.compile(rb"[^ ()]+")
+TOKEN = re.compile(rb"X-Token: (\S+)\r\n", re.IGNORECASE)
+
+
+class Wrong(AssertionError):
+    """An answer that is false."""
+
+
+def expect(truth: bool, *words: object) -> None:
+    if not truth:
+        raise Wrong(" ".join(map(str, words)))
+
+
+# --- reading a FETCH response --------------------------------------------------------------------------------
+
+
+def parse_items(text: bytes) -> Fetched:
+    """`(UID 3 FLAGS (\\Seen) BODY[] {4}...)` as item to value: number, octets, None for NIL, or a list as its words."""
+    expect(text[:1] == b"(" and text[-1:] == b")", "not a list of items:", text[:200])
+    at, found = 1, dict[bytes, Any]()
+    while at < len(text) - 1:
+        item = _ITEM.match(text, at)
+        if item is None:
+            raise Wrong(f"not an item: {text[at : at + 80]!r}")
+        at = item.end()
+        if literal := _LITERAL.match(text, at):
+            end = literal.end() + int(literal[1])
+            value: Any = text[literal.end() : end]
+        elif text[at : at + 1] == b"(":
+            end = _closing(text, at)
+            value = text[at + 1 : end - 1].split()
+        elif text[at : at + 1] == b'"':
+            end = text.index(b'"', at + 1) + 1
+            value = text[at + 1 : end - 1]
+        else:
+            atom = _ATOM.match(text, at)
+            if atom is None:
+                raise Wrong(f"no value: {text[at - 30 : at + 80]!r}")
+            end, value = atom.end(), None if atom[0] == b"NIL" else int(atom[0])
+        expect(text[end : end + 1] in (b" ", b")"), "octets behind a value:", text[end : end + 40])
+        expect(item[1] not in found, "an item comes twice:", item[1])
+        found[item[1]] = value
+        at = end + (text[end : end + 1] == b" ")
+    return found
+
+
+def _closing(text: bytes, at: int) -> int:
+    depth, quoted = 0, False
+    while True:
+        expect(at < len(text), "a list has no end")
+        octet = text[at : at + 1]
+        at += 1
+        if octet == b'"':
+            quoted = not quoted
+        elif not quoted:
+            depth += (octet == b"(") - (octet == b")")
+            if not depth:
+                return at
+
+
+# --- messages -------------------------------------------------------------------------------------------------
+
+
+class Message:
+    """A message and every section of it."""
+
+    def __init__(self, token: bytes, octets: int, chance: random.Random) -> None:
+        self.token = token
+        data = chance.randbytes(octets)
+        lines = b64encode(data)
+        text = b"Hello from %b.\r\n" % token
+        mime = b"Content-Type: text/plain\r\n\r\n"
+        coded = b"\r\n".join(lines[at : at + 76] for at in range(0, len(lines), 76))
+        header = b"From: a@home.example\r\nSubject: %b\r\nX-Token: %b\r\nMIME-Version: 1.0\r\n" % (token, token)
+        header += b'Content-Type: multipart/mixed; boundary="=b"\r\n\r\n'
+        second = b"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        body = b"--=b\r\n" + mime + text + b"\r\n--=b\r\n" + second + coded + b"\r\n--=b--\r\n"
+        self.octets = header + body
+        self.sections: dict[bytes, Any] = {
+            b"BODY[]": self.octets, b"BODY[HEADER]": header, b"BODY[TEXT]": body, b"BODY[1]": text, b"BODY[1.MIME]": mime,
+            b"BODY[2]": coded, b"BODY[2.MIME]": second, b"BINARY[2]": data, b"BINARY[1]": text, b"BINARY.SIZE[2]": len(data),
+            b"RFC822": self.octets, b"RFC822.HEADER": header, b"RFC822.TEXT": body, b"RFC822.SIZE": len(self.octets),
+            b"BODY[HEADER.FIELDS (X-TOKEN)]": b"X-Token: %b\r\n\r\n" % token,
+        }  # fmt: skip
+
+    def section(self, name: bytes) -> Any:
+        """The value of a FETCH item; partial ones are told with what was asked for in `name` (`BODY[]<5.10>`)."""
+        whole, _, part = name.partition(b"<")
+        if not part:
+            return self.sections[whole]
+        first, _, count = part.rstrip(b">").partition(b".")
+        return self.sections[whole][int(first) : int(first) + int(count)]
+
+
+class World:
+    """What is true of all clients' mailboxes: the message behind each UID, and a message's flags at each MODSEQ."""
+
+    def __init__(self) -> None:
+        self.messages: dict[tuple[str, int], Message] = {}
+        self.flags: dict[tuple[int, int], Flags] = {}
+        self.unproved: list[tuple[int, bytes, Any]] = []
+
+    def placed(self, mailbox: str, uid: int, message: Message) -> None:
+        expect(self.messages.setdefault((mailbox, uid), message) is message, "two messages under one UID:", mailbox, uid)
+
+    def copied(self, sources: Iterable[int], mailbox: str, copies: Iterable[int]) -> None:
+        for source, copy in zip(sources, copies, strict=True):
+            expect(("INBOX", source) in self.messages, "a copy of a message nobody was told of:", source)
+            self.placed(mailbox, copy, self.messages["INBOX", source])
+
+    def says(self, uid: int, name: bytes, value: Any) -> None:
+        """Somebody was told these octets for an item of this UID; who appended it may not have had its answer yet."""
+        message = self.messages.get(("INBOX", uid))
+        if message is None:
+            self.unproved.append((uid, name, value))
+            return
+        true = message.section(name)
+        expect(value == true, f"UID {uid} {name!r}: {str(value)[:60]} told, true is {str(true)[:60]}")
+
+    def prove(self) -> None:
+        """At the end: what was told before its message had a name."""
+        unproved, self.unproved = self.unproved, []
+        for uid, name, value in unproved:
+            self.says(uid, name, value)
+        expect(not self.unproved, "octets of messages nobody put there:", self.unproved[:3])
+
+    def flagged(self, uid: int, modseq: int, flags: Flags) -> None:
+        known = self.flags.setdefault((uid, modseq), flags)
+        expect(known == flags, f"UID {uid} at MODSEQ {modseq} is told as {sorted(known)} and as {sorted(flags)}")
+
+
+# --- one client's mailbox --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Heard:
+    """What one command's responses said, by UID."""
+
+    fetched: dict[int, Fetched] = field(default_factory=dict)
+    expunged: set[int] = field(default_factory=set)
+    searched: list[int] | None = None
+    copy_uid: bytes = b""
+
+
+class Model:
+    """UIDs by number (0 where not told), flags and MODSEQ by UID."""
+
+    def __init__(self, world: World, *, condstore: bool) -> None:
+        self.world = world
+        self.condstore = condstore
+        self.uids: list[int] = []
+        self.flags: dict[int, Flags] = {}
+        self.modseqs: dict[int, int] = {}
+        self.names: frozenset[bytes] = frozenset()
+        self.highest = 0
+
+    def selected(self) -> None:
+        """A new SELECT: nothing is known, but MODSEQs never go back."""
+        self.uids, self.flags, self.modseqs, self.names = [], {}, {}, frozenset()
+
+    def feed(self, responses: Iterable[bytes], *, may_expunge: bool, items: Iterable[bytes] = ()) -> Heard:
+        heard = Heard()
+        for response in responses:
+            words = response.split(b" ", 3)
+            if words[0] != b"*":
+                raise Wrong(f"no untagged response: {response[:200]!r}")
+            if words[1].isdigit():
+                self._numbered(int(words[1]), words[2], words[3] if len(words) > 3 else b"", heard, may_expunge, items)
+            elif words[1] == b"FLAGS":
+                self.names = frozenset(response[response.index(b"(") + 1 : -1].split())
+            elif words[1] == b"SEARCH":
+                heard.searched = [int(word) for word in response.split()[2:] if word.isdigit()]
+            elif words[2:] and words[2] == b"[HIGHESTMODSEQ":
+                self.at_modseq(int(words[3].split(b"]")[0]))
+            elif words[2:] and words[2] == b"[COPYUID":
+                heard.copy_uid = response
+        known = [uid for uid in self.uids if uid]
+        expect(all(one < two for one, two in pairwise(known)), "UIDs do not ascend:", self.uids)
+        return heard
+
+    def at_modseq(self, modseq: int) -> None:
+        expect(modseq >= self.highest, "HIGHESTMODSEQ goes back:", self.highest, modseq)
+        self.highest = modseq
+
+    def _numbered(self, number: int, what: bytes, rest: bytes, heard: Heard, may_expunge: bool, items: Iterable[bytes]) -> None:
+        if what == b"EXISTS":
+            expect(number >= len(self.uids), "EXISTS takes messages away:", len(self.uids), number)
+            self.uids += [0] * (number - len(self.uids))
+        elif what == b"EXPUNGE":
+            expect(may_expunge, "EXPUNGE where numbers must stay (RFC 9051 §7.5.1)")
+            expect(1 <= number <= len(self.uids), "EXPUNGE of a number nobody has:", number, len(self.uids))
+            uid = self.uids.pop(number - 1)
+            heard.expunged.add(uid)
+            self.flags.pop(uid, None)
+        elif what == b"FETCH":
+            expect(1 <= number <= len(self.uids), "FETCH of a number nobody has:", number, len(self.uids))
+            self._fetched(number, parse_items(rest), heard, items)
+
+    def _fetched(self, number: int, told: Fetched, heard: Heard, items: Iterable[bytes]) -> None:
+        uid = told.get(b"UID") or self.uids[number - 1]
+        expect(uid, "FETCH without UID of a message whose UID is not known:", number)
+        expect(self.uids[number - 1] in (0, uid), "a number changes its UID:", number, self.uids[number - 1], uid)
+        self.uids[number - 1] = uid
+        flags, modseq = None, 0
+        if b"FLAGS" in told:
+            flags = self.flags[uid] = frozenset(told[b"FLAGS"]) - {b"\\Recent"}
+            expect(flags <= self.names, "flags FLAGS did not name:", flags - self.names)
+        if b"MODSEQ" in told:
+            modseq = int(told[b"MODSEQ"][0])
+            expect(modseq >= self.modseqs.get(uid, 0), "MODSEQ goes back:", uid, self.modseqs.get(uid), modseq)
+            self.modseqs[uid] = modseq
+        if flags is not None and modseq:
+            self.world.flagged(uid, modseq, flags)
+        for item in items:  # as asked; the response names a partial by its first octet only
+            name = item.replace(b".PEEK", b"")
+            shown = re.sub(rb"<(\d+)\.\d+>$", rb"<\1>", name)
+            if shown in told:
+                self.world.says(uid, name, told[shown])
+        heard.fetched.setdefault(uid, {}).update(told)
+
+    def known(self) -> dict[int, Flags]:
+        expect(0 not in self.uids, "messages nobody was told the UID of")
+        return {uid: self.flags[uid] for uid in self.uids}
