@@ -346,7 +346,9 @@ def nearly_full(rooms: Rooms) -> tuple[str, ...]:
     told = []
     for person in rooms.accounts.directory.people():
         used, limit = rooms.store.quota(person.id)
-        if limit and used * 100 >= limit * FULL_PERCENT:
+        if limit and used >= limit:
+            told.append(f"The mailbox of {person.address} is full: new messages are put off, notices of failed delivery still come.")
+        elif limit and used * 100 >= limit * FULL_PERCENT:
             told.append(f"The mailbox of {person.address} is nearly full: {used / MB:,.1f} of {limit / MB:,.1f} MB are used.")
     return tuple(told[:FULL_NAMED])
 

@@ -81,7 +81,9 @@ class Outgoing:
         rooms.store.outboxes.called_back = self.queue.expunged
         rewriting = Rewriting(secret, rooms.clock)
         self.ways = WaysOut(lanes=self.routes, rewritten=rewriting, holds=True)
-        self.outward = Outward(queue=self.queue, routes=self.routes, rewriting=rewriting, is_local=directory.is_local)
+        self.outward = Outward(
+            queue=self.queue, routes=self.routes, rewriting=rewriting, is_local=directory.is_local, address_of=directory.own_address
+        )
         self.listening: Callable[[], Iterable[tuple[str, int]]] = tuple
         """The addresses and ports of this server's listeners; the composition root sets it."""
         self._line_moved = trio.Event()
@@ -93,7 +95,7 @@ class Outgoing:
         self.runner = Runner(
             queue=self.queue,
             ways=self.routes,
-            carrier=lambda: Carriers(lambda: AtHome(store=rooms.store, directory=directory, clock=rooms.clock), self._remote),
+            carrier=lambda: Carriers(self._home, self._remote),
             notices=self.notices,
             store=rooms.store,
             board=rooms.board,
@@ -264,6 +266,10 @@ class Outgoing:
                 private=rooms.settings.sending.private_addresses,
             )
         return self._hosts
+
+    def _home(self) -> "Carrier":
+        rooms = self._rooms
+        return AtHome(store=rooms.store, directory=rooms.accounts.directory, clock=rooms.clock, wait=self.outward.wait_on)
 
     def _remote(self) -> "Carrier":
         from appliance.delivery.mta_sts import Policies, fetcher

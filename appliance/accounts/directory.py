@@ -207,6 +207,11 @@ class Directory:
     def person(self, person: PersonId) -> Person | None:
         return self._tables.people.get(person)
 
+    def own_address(self, person: PersonId) -> Address | None:
+        """The address that leads to this person alone; None for nobody."""
+        found = self._tables.people.get(person)
+        return split_address(found.address) if found else None
+
     def quota_of(self, person: PersonId) -> int | None:
         """The person's own limit in octets; None for no limit or nobody."""
         found = self._tables.people.get(person)

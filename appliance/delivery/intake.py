@@ -2,22 +2,26 @@
 
 Promise: `accept` returns after ONE durable commit that holds the letter for all recipients; only then may a server say
 250. When it raises, nothing was kept. Fails with StoreError (FULL, OVER_QUOTA, NO_MAILBOX, BROKEN).
+Whoever has no room does not make the others wait: the message is put into the mailboxes that have room and leaves where it
+leaves, and in the same commit it waits in the queue for the full ones, each under the person's own address. It is tried
+again like any other, its sender is told when it is late, and it comes back when there was no room for days (RFC 5321 §6.1,
+§4.5.4.1). OVER_QUOTA is raised only where nobody has room and nothing leaves: then the client still has the message.
 Who asked to be told when it arrives (RFC 3461 §4.1) is told in a commit of its own right after, before 250 is said; should
 that fail the letter is kept all the same.
 A letter comes in by `receive`, in pieces and constant memory; what is not accepted before its block ends leaves nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from appliance.mail.clock import Clock
-from appliance.mail.envelope import Envelope
+from appliance.mail.envelope import Envelope, Recipient
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import BodyId, PersonId
 from appliance.status.events import LetterAccepted
-from appliance.store.mailbox import Filed, Incoming, StagedBody, Store
+from appliance.store.mailbox import Filed, Filing, Incoming, StagedBody, Store
 
 from .local import file_copies
 
@@ -48,6 +52,12 @@ class Outward(Protocol):
 
     def leaving(self, arrival: Arrival, body: StagedBody, *, held: bool) -> Callable[[Any, BodyId], object] | None:
         """What joins the commit that keeps the letter; None when nothing of it leaves. `held`: everything waits for its hour."""
+        ...
+
+    def waiting(
+        self, arrival: Arrival, body: StagedBody, full: Sequence[tuple[PersonId, Recipient]]
+    ) -> Callable[[Any, BodyId], object]:
+        """What joins the commit so that the message waits for these people's mailboxes to have room."""
         ...
 
 
@@ -96,13 +106,19 @@ class Intake:
             if leave is not None:
                 leave(transaction, number)
 
-        filed = await self._store.file(body, filings, also)  # the commit that 250 promises
+        full: list[tuple[PersonId, Recipient]] = []
+        try:
+            filed = await self._store.file(body, filings, also)  # the commit that 250 promises
+        except StoreError as refusal:
+            if refusal.trouble is not Trouble.OVER_QUOTA or self._outward is None:
+                raise
+            filed = await self._file_for_some(arrival, body, filings, also, full)
         self._board.publish(
             LetterAccepted(
                 protocol=arrival.protocol,
                 peer=arrival.peer,
                 sender=str(arrival.envelope.sender or ""),
-                recipients=len(filed) + sum(len(one.outside) for one in envelope.recipients),
+                recipients=len(filed) + len(full) + sum(len(one.outside) for one in envelope.recipients),
                 octets=body.octets,
                 duration_s=self._clock.mono_s() - arrival.begun_mono,
                 letter=arrival.letter,
@@ -111,11 +127,43 @@ class Intake:
         )
         if self._notices is not None and not held and any("SUCCESS" in (one.notify or ()) for one in envelope.recipients):
             with suppress(StoreError):
-                await self._say_arrived(self._notices(), arrival, body, kept[-1], at)
+                await self._say_arrived(self._notices(), arrival, body, kept[-1], at, full)
         return filed
 
-    async def _say_arrived(self, notices: "TellSender", arrival: Arrival, body: StagedBody, number: BodyId, at: int) -> None:
-        from .leaving import arrived
+    async def _file_for_some(
+        self,
+        arrival: Arrival,
+        body: StagedBody,
+        filings: Sequence[Filing],
+        also: Callable[[Any, BodyId], object],
+        full: list[tuple[PersonId, Recipient]],
+    ) -> list[Filed]:
+        """The same commit when somebody has no room: these wait (`full` gets them). Raises OVER_QUOTA when all would."""
+        people, outward = list(arrival.envelope.people().items()), self._outward
+        assert outward is not None  # noqa: S101 - the caller looked
+        leaves = any(recipient.outside for recipient in arrival.envelope.recipients)
+        passed: list[int] = []
+
+        def also_wait(transaction: Any, number: BodyId) -> None:
+            if len(passed) == len(filings) and not leaves:
+                raise StoreError(Trouble.OVER_QUOTA)
+            full[:] = [people[which] for which in passed]
+            also(transaction, number)
+            if full:
+                outward.waiting(arrival, body, full)(transaction, number)
+
+        return await self._store.file(body, filings, also_wait, passed=passed)
+
+    async def _say_arrived(
+        self,
+        notices: "TellSender",
+        arrival: Arrival,
+        body: StagedBody,
+        number: BodyId,
+        at: int,
+        full: Sequence[tuple[PersonId, Recipient]],
+    ) -> None:
+        from .leaving import arrived, several
         from .notice import Subject
         from .pieces import pieces_of
 
@@ -128,4 +176,5 @@ class Intake:
             arrived_at=at,
             **envelope.options(),
         )
-        await notices.say_arrived(subject, arrived(envelope))
+        waits = [recipient for _, recipient in full if not several(recipient)]
+        await notices.say_arrived(subject, [one for one in arrived(envelope) if one.recipient not in waits])

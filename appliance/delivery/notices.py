@@ -5,8 +5,10 @@ they live here, else it leaves the house with the null sender, NOTIFY=NEVER, and
 a sender does not get to send a stranger our people's mail. At most OUTSIDE_PER_HOUR leave, so that nobody is flooded by
 what others forged in their name (backscatter); what is over that is in the history only.
 No notice about a notice, whatever becomes of it (`notice_rules`).
-How it fails: StoreError FULL, BUSY, BROKEN; nothing was changed then and the queue comes back. Where the sender has no
-room or no longer lives here, the change is committed without a notice.
+A sender's full mailbox loses no notice (RFC 5321 §6.1): notices pass the limit by up to BEYOND_OCTETS, and beyond that they
+wait in the queue for room, as any message does, in the same commit.
+How it fails: StoreError FULL, BUSY, BROKEN; nothing was changed then and the queue comes back. Where the sender no longer
+lives here, the change is committed without a notice.
 """
 
 import os
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 OUTSIDE_PER_HOUR = 60
 LARGEST_OCTETS = 4 * 2**20
 """A thousand recipients with the longest words each, and the excerpt."""
+BEYOND_OCTETS = 2 * 2**20
+"""Some hundred notices, whose own headers they are for the most part; a mailbox is meant to hold a thousand times that."""
 _CANNOT = frozenset({Trouble.OVER_QUOTA, Trouble.NO_MAILBOX, Trouble.TOO_MANY, Trouble.TOO_BIG})
 """Troubles of the notice alone, which waiting does not end."""
 
@@ -127,16 +131,19 @@ class TellSender:
                 await incoming.write(piece)
             staged = await incoming.finish()
             prefix = b"Return-Path: <>\r\nDelivered-To: " + encode_address(sender) + b"\r\n"
-            filings = [Filing(mailbox=await self._store.inbox_of(person), prefix=prefix, internal_at=stamp.at) for person in people]
-            recipients = tuple(Recipient(address, outside=(address,), notify=NEVER) for address in outside)
-            leaving = Group(None, recipients, b"", self._domain(sender))
+            inboxes = [await self._store.inbox_of(person) for person in people]
+            filings = [Filing(mailbox=inbox, prefix=prefix, internal_at=stamp.at, beyond=BEYOND_OCTETS) for inbox in inboxes]
+            passed: list[int] = []
 
             def also(transaction: Any, body: BodyId) -> None:
                 settle(transaction)
+                full = (self._directory.own_address(people[number]) for number in passed)
+                to = [*outside, *(address for address in full if address is not None)]
+                recipients = tuple(Recipient(address, outside=(address,), notify=NEVER) for address in to)
                 if recipients and self._leave is not None:
-                    self._leave(transaction, body, stamp.name, leaving, staged, subject)
+                    self._leave(transaction, body, stamp.name, Group(None, recipients, b"", self._domain(sender)), staged, subject)
 
-            await self._store.file(staged, filings, also=also)
+            await self._store.file(staged, filings, also=also, passed=passed)
 
     def _domain(self, sender: Address) -> str:
         """Whose MAILER-DAEMON writes: the sender's own domain when it is one of the house's, else the first."""

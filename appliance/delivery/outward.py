@@ -1,16 +1,17 @@
 """From intake and notices into the queue: what of a letter leaves becomes rows of the queue in the commit that keeps the letter.
 
 A letter with an hour (FUTURERELEASE, RFC 4865) waits whole: its recipients outside in their lanes, those of the house in the lane
-HOUSE, from which `held` delivers when the hour has come.
+HOUSE, from which `held` delivers when the hour has come. So does what found a mailbox full, until it has room.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from appliance.mail.address import Address, ascii_domain
 from appliance.mail.clock import Clock
 from appliance.mail.envelope import Recipient
-from appliance.mail.ids import BodyId
+from appliance.mail.ids import BodyId, PersonId
+from appliance.mail.parcel import Parcel
 from appliance.mail.srs import rewrite
 from appliance.queue.item import Item, Leaving, kept
 from appliance.queue.queue import Queue
@@ -18,7 +19,7 @@ from appliance.store.mailbox import StagedBody
 
 from .held import HOUSE
 from .intake import Arrival
-from .leaving import Group, groups
+from .leaving import NEVER, SUCCESS, Group, groups, original_recipient, several
 from .notice import Subject
 from .route import Routes
 
@@ -44,8 +45,18 @@ class Rewriting:
 class Outward:
     """The queue behind `intake` and `notices`."""
 
-    def __init__(self, *, queue: Queue, routes: Routes, rewriting: Rewriting, is_local: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        *,
+        queue: Queue,
+        routes: Routes,
+        rewriting: Rewriting,
+        is_local: Callable[[str], bool],
+        address_of: Callable[[PersonId], Address | None] = lambda person: None,
+    ) -> None:
+        """`address_of` is a person's own address, which leads to nobody else."""
         self._queue = queue
+        self._address_of = address_of
         self._routes = routes
         self._rewriting = rewriting
         self._is_local = is_local
@@ -61,28 +72,61 @@ class Outward:
             parts += (Group(envelope.sender, here, arrival.trace),)
         if not parts:
             return None
-        leavings = [
-            Leaving(
-                letter=arrival.letter,
-                sender=part.sender,
-                origin=envelope.sender,
-                recipients=part.recipients,
-                prefix=part.prefix,
-                octets=len(part.prefix) + body.octets,
-                header_octets=len(part.prefix) + body.description.header_octets,
-                person=arrival.person,
-                **kept(envelope.options()),
-                author=part.author,
-                release_at=envelope.release_at if held else 0,
-            )
-            for part in parts
-        ]
+        leavings = [self._part(arrival, body, part, envelope.release_at if held else 0) for part in parts]
 
         def add(transaction: Any, number: BodyId) -> None:
             for one in leavings:
                 self._queue.add(transaction, number, one, lambda recipient, one=one: self.lane(one.sender, recipient))  # type: ignore[misc]
 
         return add
+
+    def waiting(
+        self, arrival: Arrival, body: StagedBody, full: Sequence[tuple[PersonId, Recipient]]
+    ) -> Callable[[Any, BodyId], object]:
+        """See `intake.Outward`. One who shares the recipient with others waits under an address of their own: the others have it."""
+        part = self._part(arrival, body, Group(arrival.envelope.sender, self._members(full), arrival.trace), 0)
+        return lambda transaction, number: self._queue.add(transaction, number, part, lambda recipient: HOUSE)
+
+    def wait_on(self, transaction: Any, parcel: Parcel, full: Sequence[tuple[PersonId, Recipient]]) -> None:
+        """See `held.Wait`."""
+        assert parcel.kept is not None  # noqa: S101 - the runner says where its messages lie
+        body, prefix = parcel.kept
+        leaving = Leaving(
+            letter=parcel.letter,
+            sender=parcel.sender,
+            origin=parcel.sender,
+            recipients=self._members(full),
+            prefix=prefix,
+            octets=parcel.octets,
+            header_octets=0,
+            **kept(parcel.options()),
+        )
+        self._queue.add(transaction, body, leaving, lambda recipient: HOUSE)
+
+    def _members(self, full: Sequence[tuple[PersonId, Recipient]]) -> tuple[Recipient, ...]:
+        return tuple(one if not several(one) else self._member(person, one) for person, one in full)
+
+    def _member(self, person: PersonId, recipient: Recipient) -> Recipient:
+        """One of several behind a recipient; that it was passed on to them is told when the message is kept (`leaving.arrived`)."""
+        notify = None if recipient.notify is None else recipient.notify - SUCCESS or NEVER
+        orcpt = recipient.orcpt or (original_recipient(recipient.address) if recipient.address else "")
+        return Recipient(self._address_of(person), (person,), forwarded=True, notify=notify, orcpt=orcpt)
+
+    @staticmethod
+    def _part(arrival: Arrival, body: StagedBody, part: Group, release_at: int) -> Leaving:
+        return Leaving(
+            letter=arrival.letter,
+            sender=part.sender,
+            origin=arrival.envelope.sender,
+            recipients=part.recipients,
+            prefix=part.prefix,
+            octets=len(part.prefix) + body.octets,
+            header_octets=len(part.prefix) + body.description.header_octets,
+            person=arrival.person,
+            **kept(arrival.envelope.options()),
+            author=part.author,
+            release_at=release_at,
+        )
 
     def notice(self, transaction: Any, body: BodyId, letter: str, group: Group, staged: StagedBody, about: Subject) -> None:
         """See `notices.Outward`: a notice for somebody outside leaves with the null sender."""

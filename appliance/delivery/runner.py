@@ -229,9 +229,9 @@ class Runner:
         )
 
         def settle(transaction: Any) -> None:
-            self._queue.settle(transaction, settlement)
             if delivery.also is not None:
-                delivery.also(transaction)
+                delivery.also(transaction)  # first: it takes over a body that the row may be the last to hold
+            self._queue.settle(transaction, settlement)
 
         await self._notices.tell(subject, entries, settle)
 

@@ -35,7 +35,7 @@ class Trouble(Enum):
     NOT_ALLOWED = "not allowed on this mailbox"
     READ_ONLY = "the mailbox is open for reading only"
     GONE = "the message is no longer there"
-    OVER_QUOTA = "the person's space is used up"
+    OVER_QUOTA = "the mailbox is full; reading, moving, deleting and copying to Trash still work"
     TOO_BIG = "larger than the house takes"
     TOO_MANY = "more of these than the house keeps"
     FULL = "the card is full"

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from .address import Address
-from .envelope import Recipient
+from .envelope import Options, Recipient
 from .ids import BodyId
 
 Pieces = Callable[[], AbstractAsyncContextManager[AsyncIterator[bytes]]]
@@ -30,3 +30,6 @@ class Parcel:
     require_tls: bool = False
     author: str = ""
     kept: tuple[BodyId, bytes] | None = None
+
+    def options(self) -> Options:
+        return Options(body=self.body, smtputf8=self.smtputf8, ret=self.ret, envid=self.envid, require_tls=self.require_tls)

@@ -136,7 +136,8 @@ def _judge_recipient(session: "Session", path: Path, envelope: Envelope) -> Reci
     judged = judge_recipient(session.directory, session.ways, session.identity, envelope.sender, path, session.at_this_server(path.address))
     if isinstance(judged, Recipient):
         octets = envelope.declared_octets or 0
-        if not all(session.intake.has_room(person, octets) for person in judged.people):
+        # of a group, whoever has room gets the message and for the rest it waits: nobody waits for somebody else's mailbox
+        if judged.people and not judged.outside and not any(session.intake.has_room(person, octets) for person in judged.people):
             return NO_ROOM
         outside = sum(len(recipient.outside) for recipient in envelope.recipients) + len(judged.outside)
         if outside > session.options.recipients:

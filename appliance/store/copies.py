@@ -1,7 +1,8 @@
 """COPY and MOVE of a set of messages inside one transaction (RFC 9051 §6.4.7, RFC 6851).
 
 Flags, keywords and INTERNALDATE are kept, and so is the message's identity: both rows share the fact. No octet of a
-letter is written. A move into the same mailbox gives new UIDs.
+letter is written. A move into the same mailbox gives new UIDs. A move never fails for want of space, a copy into the Trash
+only beyond its bound (`quota`): deleting works in a full mailbox.
 """
 
 # ruff: noqa: S608 - conditions and columns are words of ours, values are always parameters
@@ -19,6 +20,8 @@ from .messages import among, numbers, uids_where
 from .quota import Quota
 from .removal import bury
 from .values import Copied
+
+TRASH = "\\Trash"
 
 
 def copy(
@@ -48,12 +51,13 @@ def copy(
     ).fetchone()
     found = transaction.execute(
         """UPDATE mailbox SET uid_next = uid_next + ?1, modseq = modseq + (?1 > 0), messages = messages + ?1, octets = octets + ?2,
-            unseen = unseen + ?3, deleted = deleted + ?4 WHERE id = ?5 AND selectable RETURNING person, uid_validity, uid_next, modseq""",
+            unseen = unseen + ?3, deleted = deleted + ?4 WHERE id = ?5 AND selectable
+            RETURNING person, uid_validity, uid_next, modseq, special_use, octets""",
         (len(sources), octets, unseen or 0, deleted or 0, target),
     ).fetchall()
     if not found:
         raise StoreError(Trouble.NO_MAILBOX)
-    person, uid_validity, uid_next, modseq = found[0]
+    person, uid_validity, uid_next, modseq, special_use, there = found[0]
     first = uid_next - len(sources)
     if uid_next - 1 > LAST_UID:
         raise StoreError(Trouble.TOO_MANY, "the mailbox has used up its UIDs")
@@ -65,7 +69,7 @@ def copy(
         transaction.touched(target, ModSeq(modseq))
         if move:
             bury(transaction, source, sources, condition, parameters, quota)
-        quota.took(transaction, PersonId(person), octets)
+        quota.took(transaction, PersonId(person), octets, trash=there if special_use == TRASH else -1, checked=not move)
     return Copied(UidValidity(uid_validity), [Uid(uid) for uid in sources], [Uid(uid) for uid in range(first, uid_next)])
 
 

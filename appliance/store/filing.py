@@ -51,7 +51,7 @@ def file(
             (message, facts.described_by, facts.sent_at, filing.prefix, facts.envelope, facts.bodystructure, facts.parts, facts.preview),
         )
         transaction.execute(MESSAGE, (filing.mailbox, uid, modseq, flags, filing.internal_at, size, body, message))
-        quota.took(transaction, PersonId(person), size)
+        quota.took(transaction, PersonId(person), size, beyond=filing.beyond)
         transaction.touched(filing.mailbox, ModSeq(modseq))
         filed.append(Filed(filing.mailbox, UidValidity(uid_validity), Uid(uid), ModSeq(modseq), MessageId(message)))
     return filed

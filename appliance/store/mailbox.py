@@ -39,6 +39,7 @@ __all__ = (
 # `Store.list` hides the built-in name inside the class
 Names = list[str]
 Letters = list[Letter]
+Numbers = list[int]
 
 
 class Mailbox:
@@ -312,18 +313,29 @@ class Store:
         return self.bodies.receive(limit_octets, self.describe)
 
     async def file(
-        self, body: StagedBody, filings: Sequence[Filing], also: "Callable[[Any, BodyId], object] | None" = None
+        self,
+        body: StagedBody,
+        filings: Sequence[Filing],
+        also: "Callable[[Any, BodyId], object] | None" = None,
+        *,
+        passed: "Numbers | None" = None,
     ) -> list[Filed]:
         """Put one body into several mailboxes in ONE durable commit; `also(transaction, body_id)` joins the commit (the queue).
 
         Raises FULL, OVER_QUOTA (checked for each person; nothing filed), NO_MAILBOX, TOO_MANY, NOT_ALLOWED (the Outbox).
+        With a list `passed` nobody's want of space fails the others: it gets the numbers of the filings passed over for it, before
+        `also` is called.
         """
         self._expect_open(filings)
         described = {prefix: body.describe(prefix) for prefix in {filing.prefix for filing in filings}}
 
         def work(transaction: Transaction) -> list[Filed]:
-            number = self.bodies.hold(transaction, body, len(filings))
-            filed = filing.file(transaction, number, body.octets, filings, described.__getitem__, self.quotas)
+            chosen = filings
+            if passed is not None:
+                passed[:] = self.quotas.without_room(transaction, filings, body.octets)
+                chosen = [one for number, one in enumerate(filings) if number not in passed]
+            number = self.bodies.hold(transaction, body, len(chosen))
+            filed = filing.file(transaction, number, body.octets, chosen, described.__getitem__, self.quotas)
             if also is not None:
                 also(transaction, number)
             return filed
@@ -348,10 +360,16 @@ class Store:
 
         return await self.database.write(work, octets=sum(body.stored_octets for body, _ in letters))
 
-    def file_kept(self, transaction: Any, body: BodyId, octets: int, filings: Sequence[Filing]) -> None:
-        """Put a body that is kept already into mailboxes, inside somebody's commit. Facts are made when it is first read."""
-        self.bodies.hold_more(transaction, body, len(filings))
-        filing.file(transaction, body, octets, filings, lambda _: UNSEEN_YET, self.quotas)
+    def file_kept(self, transaction: Any, body: BodyId, octets: int, filings: Sequence[Filing]) -> Numbers:
+        """Put a body that is kept already into mailboxes, inside somebody's commit. Facts are made when it is first read.
+
+        The numbers of the filings passed over because their person has no room.
+        """
+        passed = self.quotas.without_room(transaction, filings, octets)
+        chosen = [one for number, one in enumerate(filings) if number not in passed]
+        self.bodies.hold_more(transaction, body, len(chosen))
+        filing.file(transaction, body, octets, chosen, lambda _: UNSEEN_YET, self.quotas)
+        return passed
 
     def _expect_open(self, filings: Sequence[Filing]) -> None:
         for one in filings:

@@ -2,14 +2,21 @@
 
 The mailbox rows are the truth; this keeps their sums in memory, changed only after a commit, so that a question costs
 nothing. A limit is checked inside the transaction against the rows. Letters are counted as often as they are shown.
+Two things pass the limit, and both have a bound, so that nobody with a full mailbox is stuck: COPY into the Trash, by which
+clients without MOVE delete (no octet is stored twice; the Trash may hold as much as the limit, or as all else together), and
+what the server itself has to tell (`Filing.beyond`).
 """
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from appliance.database.writer import Transaction
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import PersonId
+
+from .values import Filing
+
+TRASH_FULL = "the mailbox and its Trash are full; reading, moving and deleting still work, so empty the Trash first"
 
 QuotaOf = Callable[[PersonId], int | None]
 """A person's limit in octets, None for none; called from the loop and from the writer's thread."""
@@ -30,18 +37,39 @@ class Quota:
         """(octets used, limit or None)."""
         return self._used.get(person, 0), self._limit_of(person)
 
-    def took(self, transaction: Transaction, person: PersonId, octets: int) -> None:
-        """The transaction has added `octets` (negative: has freed) to the person's mailbox rows. Raises OVER_QUOTA."""
-        limit = self._limit_of(person) if octets > 0 else None
+    def took(
+        self, transaction: Transaction, person: PersonId, octets: int, *, beyond: int = 0, trash: int = -1, checked: bool = True
+    ) -> None:
+        """The transaction has added `octets` (negative: has freed) to the person's mailbox rows. Raises OVER_QUOTA.
+
+        `beyond`: so far above the limit this may go. `trash`: the octets of the Trash they were copied into, -1 for another
+        mailbox. `checked` False: they were taken from another mailbox of the person in this transaction.
+        """
+        limit = self._limit_of(person) if octets > 0 and checked else None
         if limit is not None:
-            used = transaction.execute("SELECT sum(octets) FROM mailbox WHERE person = ?", (person,)).fetchone()[0]
-            if used > limit:
-                raise StoreError(Trouble.OVER_QUOTA)
+            used = _used(transaction, person)
+            if used > limit + beyond and not 0 <= trash <= max(limit, used - trash):
+                raise StoreError(Trouble.OVER_QUOTA, TRASH_FULL if trash >= 0 else "")
         if octets:
             transaction.after_commit(lambda: self._add(person, octets))
+
+    def without_room(self, transaction: Transaction, filings: Sequence[Filing], octets: int) -> list[int]:
+        """Which of these filings (numbers) of a body of `octets` their person has no room for."""
+        found = []
+        for number, filing in enumerate(filings):
+            row = transaction.execute("SELECT person FROM mailbox WHERE id = ?", (filing.mailbox,)).fetchone()
+            limit = self._limit_of(PersonId(row[0])) if row else None
+            if limit is not None and _used(transaction, PersonId(row[0])) + octets + len(filing.prefix) > limit + filing.beyond:
+                found.append(number)
+        return found
 
     def _add(self, person: PersonId, octets: int) -> None:
         self._used[person] = self._used.get(person, 0) + octets
 
     def forget(self, person: PersonId) -> None:
         self._used.pop(person, None)
+
+
+def _used(transaction: Transaction, person: PersonId) -> int:
+    used: int | None = transaction.execute("SELECT sum(octets) FROM mailbox WHERE person = ?", (person,)).fetchone()[0]
+    return used or 0

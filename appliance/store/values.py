@@ -115,12 +115,14 @@ class Copied:
 
 @dataclass(slots=True)
 class Filing:
-    """One letter's place in one mailbox. `flags` are names. `internal_at` is UTC seconds."""
+    """One letter's place in one mailbox. `flags` are names. `internal_at` is UTC seconds. `beyond`: octets by which it may pass
+    the person's limit."""
 
     mailbox: MailboxId
     prefix: bytes
     flags: tuple[str, ...] = ()
     internal_at: int = 0
+    beyond: int = 0
 
 
 @dataclass(slots=True)

@@ -1,7 +1,8 @@
 """The one door in: one commit for everybody, or nothing for anybody."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,9 +11,9 @@ from appliance.delivery.notices import TellSender
 from appliance.mail.address import Address
 from appliance.mail.envelope import Envelope, Recipient
 from appliance.mail.errors import StoreError, Trouble
-from appliance.mail.ids import PersonId
+from appliance.mail.ids import BodyId, PersonId
 from appliance.status.events import LetterAccepted
-from appliance.store.mailbox import Filed
+from appliance.store.mailbox import Filed, StagedBody
 from tests.smtpd.test_session import letters
 from tests.support.rooms import Rooms, some_rooms
 
@@ -116,3 +117,65 @@ async def test_nothing_leaves_without_a_queue(rooms: Rooms) -> None:
         with pytest.raises(StoreError):
             await intake.accept(Arrival("abc", envelope, b"", "submission", "192.0.2.7", 0.0), await incoming.finish())
     assert not await letters(rooms, FRED)
+
+
+# --- mailboxes without room ------------------------------------------------------------------------------------
+
+
+class Outward:
+    """What leaves and what waits is noted."""
+
+    def __init__(self) -> None:
+        self.left: list[str] = []
+        self.waits: list[tuple[PersonId, Recipient]] = []
+
+    def leaving(self, arrival: Arrival, body: StagedBody, *, held: bool) -> Callable[[Any, BodyId], object] | None:
+        outside = [str(address) for one in arrival.envelope.recipients for address in one.outside]
+        return (lambda transaction, number: self.left.extend(outside)) if outside else None
+
+    def waiting(
+        self, arrival: Arrival, body: StagedBody, full: Sequence[tuple[PersonId, Recipient]]
+    ) -> Callable[[Any, BodyId], object]:
+        return lambda transaction, number: self.waits.extend(full)
+
+
+@pytest.fixture
+async def one_full(tmp_path: Path) -> AsyncIterator[Rooms]:
+    """Mary has room, Fred 40 octets: less than any message takes."""
+    async with some_rooms(tmp_path, quota_octets=1000) as rooms:
+        await rooms.deliver(b"x" * 960, address=FRED)
+        yield rooms
+
+
+async def test_one_full_mailbox_does_not_make_the_others_wait(one_full: Rooms) -> None:
+    outward, (fred, mary) = Outward(), (one_full.person(FRED), one_full.person(MARY))
+    intake = Intake(store=one_full.store, board=one_full.family.board, clock=one_full.family.clock, outward=outward)  # type: ignore[arg-type]
+    to_fred, to_mary = Recipient(Address("fred", "example.org"), (fred,)), Recipient(Address("mary", "example.org"), (mary,))
+    assert len(await take(intake, to(to_fred, to_mary))) == 1
+    assert len(await kept(one_full, MARY)) == 1 and len(await kept(one_full, FRED)) == 1
+    assert outward.waits == [(fred, to_fred)]
+    (event,) = [event for event in one_full.family.board.heard if isinstance(event, LetterAccepted)]
+    assert (event.recipients, event.mailboxes) == (2, 1)
+
+
+async def test_of_a_group_only_the_full_one_waits(one_full: Rooms) -> None:
+    outward, (fred, mary) = Outward(), (one_full.person(FRED), one_full.person(MARY))
+    intake = Intake(store=one_full.store, board=one_full.family.board, clock=one_full.family.clock, outward=outward)  # type: ignore[arg-type]
+    await take(intake, to(Recipient(Address("all", "example.org"), (fred, mary))))
+    assert len(await kept(one_full, MARY)) == 1 and [person for person, _ in outward.waits] == [fred]
+
+
+async def test_where_nobody_has_room_the_client_keeps_the_message(one_full: Rooms) -> None:
+    outward = Outward()
+    intake = Intake(store=one_full.store, board=one_full.family.board, clock=one_full.family.clock, outward=outward)  # type: ignore[arg-type]
+    with pytest.raises(StoreError) as refused:
+        await take(intake, to(Recipient(Address("fred", "example.org"), (one_full.person(FRED),))))
+    assert refused.value.trouble is Trouble.OVER_QUOTA and not outward.waits and len(await kept(one_full, FRED)) == 1
+
+
+async def test_what_leaves_does_not_wait_for_a_full_mailbox(one_full: Rooms) -> None:
+    outward, outside = Outward(), Address("friend", "x.example")
+    intake = Intake(store=one_full.store, board=one_full.family.board, clock=one_full.family.clock, outward=outward)  # type: ignore[arg-type]
+    fred = Recipient(Address("fred", "example.org"), (one_full.person(FRED),))
+    assert await take(intake, to(fred, Recipient(outside, outside=(outside,)))) == []
+    assert outward.left == ["friend@x.example"] and outward.waits == [(one_full.person(FRED), fred)]

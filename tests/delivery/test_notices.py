@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from trio.testing import MockClock
 
+from appliance.delivery import notices
 from appliance.delivery.leaving import DELIVERED, Group
 from appliance.delivery.notice import Entry, Subject
 from appliance.delivery.notices import OUTSIDE_PER_HOUR, TellSender
@@ -117,10 +118,30 @@ async def test_few_notices_leave_in_an_hour(rooms: Rooms, autojump_clock: MockCl
     assert await teller.tell(subject(), [FAILED], settling()), "our own people are always told"
 
 
-async def test_no_room_for_the_notice_settles_all_the_same(tmp_path: Path) -> None:
+DELAYED = Entry(FAILED.recipient, Outcome(Fate.DEFERRED, "4.4.1", Reason.UNREACHABLE, "not there"))
+
+
+@pytest.mark.parametrize("entry", [FAILED, DELAYED], ids=["failed", "delayed"])
+async def test_a_full_mailbox_gets_its_notices_all_the_same(tmp_path: Path, entry: Entry) -> None:
+    """RFC 5321 §6.1: who was promised delivery or a word gets the word."""
     async with some_rooms(tmp_path, quota_octets=100) as rooms:
-        assert not await tell_sender(rooms).tell(subject(), [FAILED], settling())
-        assert await settled(rooms) and not await letters(rooms)
+        await rooms.deliver(b"x" * 100, address=FRED)
+        assert await tell_sender(rooms).tell(subject(), [entry], settling())
+        assert await settled(rooms) and len(await letters(rooms)) == 2
+
+
+async def test_notices_beyond_the_bound_wait_for_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notices, "BEYOND_OCTETS", 5000)
+    queue = Queue()
+    async with some_rooms(tmp_path, quota_octets=100) as rooms:
+        teller = tell_sender(rooms, leave=queue)
+        for number in range(6):
+            assert await teller.tell(subject(), [FAILED], settling(str(number)))
+            assert await settled(rooms, str(number))
+        kept = await letters(rooms)
+        assert 0 < len(kept) < 6 and len(queue.left) == 6 - len(kept)
+        assert rooms.store.quota(rooms.person(FRED))[0] <= 5100
+        assert all(group.sender is None and [str(one) for one in group.recipients] == [FRED] for group, _ in queue.left)
 
 
 async def test_a_change_that_fails_leaves_no_notice(rooms: Rooms) -> None:

@@ -603,3 +603,43 @@ async def test_a_rename_that_is_refused_leaves_subscriptions_alone(tmp_path: Pat
             with pytest.raises(StoreError):
                 await store.rename(ANN, old, new)
         assert await subscriptions(store) == before
+
+
+# --- a full mailbox --------------------------------------------------------------------------------------------
+
+
+async def test_copying_to_trash_works_in_a_full_mailbox_up_to_a_bound(tmp_path: Path) -> None:
+    """A client without MOVE deletes by COPY to Trash, STORE and EXPUNGE."""
+    async with a_house(tmp_path, quota=lambda _: 100) as store:
+        for _ in range(4):
+            await deliver(store, prefix=b"", octets=b"x" * 25)
+        box = await store.open(ANN, "INBOX")
+        every = [Uid(uid) for uid in box.uids]
+        refused = StoreError(Trouble.BROKEN)
+        try:
+            await box.copy(every[:1], "Archive")
+        except StoreError as error:
+            refused = error
+        assert refused.trouble is Trouble.OVER_QUOTA and "Trash still work" in str(refused)
+        assert len((await box.copy(every, "Trash")).copies) == 4, "all of it at once"
+        with pytest.raises(StoreError, match="empty the Trash first"):
+            await box.copy(every[:1], "Trash")
+        await box.set_flags(every, Mode.ADD, ["\\Deleted"])
+        assert len(await box.expunge()) == 4
+        assert sum(info.octets for info in await store.list(ANN)) == 100
+        box.close()
+
+
+async def test_moving_works_above_a_limit_that_was_lowered(tmp_path: Path) -> None:
+    limit = [1000]
+    async with a_house(tmp_path, quota=lambda _: limit[0]) as store:
+        for _ in range(4):
+            await deliver(store, prefix=b"", octets=b"x" * 25)
+        limit[0] = 10
+        box = await store.open(ANN, "INBOX")
+        every = [Uid(uid) for uid in box.uids]
+        assert len((await box.move(every[:1], "Archive")).copies) == 1
+        assert len((await box.copy(every[1:], "Trash")).copies) == 3
+        box.close()
+        await store.rename(ANN, "INBOX", "Old")
+        assert sum(info.octets for info in await store.list(ANN)) == 175

@@ -1,0 +1,102 @@
+"""A full mailbox on a running server: nobody else waits for it, its owner can delete and is told what failed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.house import PASSWORD, pillarbox
+from tests.support.neighbours import Neighbours
+from tests.support.wire import Imap, Smtp
+
+MB = 1_000_000
+BODY = b"Subject: %b\r\n\r\n" + (b"y" * 70 + b"\r\n") * 100
+"""More than a full mailbox has left."""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[Neighbours]:
+    """Ada has room, Carl a megabyte and 2 kB of it left; both are the family."""
+    with Neighbours(tmp_path) as world:
+        pillarbox("person", "add", "carl@home.example", "--quota-mb", "1", data=world.data, password=PASSWORD)
+        for who in ("ada", "carl"):
+            pillarbox("alias", "add", "family@home.example", f"{who}@home.example", data=world.data)
+        with world.house:
+            with Imap(world.house.ports["imap"], "carl@home.example") as imap:
+                octets = MB - 2000
+                imap.send(b"a1 APPEND Archive {%d+}\r\nSubject: fill\r\n\r\n%b\r\n" % (octets, b"x" * (octets - 17)))
+                assert b"a1 OK" in until_tagged(imap, b"a1")
+            yield world
+
+
+def until_tagged(imap: Imap, tag: bytes) -> bytes:
+    said = b""
+    while not said.startswith(tag):
+        said = imap.line()
+        assert said
+    return said
+
+
+def subjects(world: Neighbours, who: str) -> list[bytes]:
+    with Imap(world.house.ports["imap"], f"{who}@home.example", select="INBOX") as imap:
+        if any(b"MESSAGES 0" in row for row in imap.ok(b"STATUS INBOX (MESSAGES)")):
+            return []
+        rows = imap.ok(b"FETCH 1:* BODY.PEEK[HEADER.FIELDS (SUBJECT DELIVERED-TO)]")
+        return [line for row in rows for line in row.split(b"\r\n") if line.lower().startswith((b"subject", b"delivered-to"))]
+
+
+def make_room(world: Neighbours) -> None:
+    """As a client without MOVE does it: COPY to Trash, STORE, EXPUNGE; then the Trash is emptied."""
+    with Imap(world.house.ports["imap"], "carl@home.example", select="Archive") as imap:
+        full = imap.run(b"COPY 1 Drafts")[1]
+        assert b"NO [OVERQUOTA]" in full and b"copying to Trash" in full
+        imap.ok(b"COPY 1 Trash")
+        imap.ok(rb"STORE 1 +FLAGS (\Deleted)")
+        imap.ok(b"EXPUNGE")
+        imap.ok(b"SELECT Trash")
+        imap.ok(rb"STORE 1 +FLAGS (\Deleted)")
+        imap.ok(b"EXPUNGE")
+
+
+@pytest.mark.parametrize("to", [(b"ada@home.example", b"carl@home.example"), (b"family@home.example",)], ids=["two", "group"])
+def test_the_one_with_room_has_it_at_once_and_the_other_when_there_is_room(world: Neighbours, to: tuple[bytes, ...]) -> None:
+    with Smtp(world.house.ports["smtp"]) as smtp:
+        assert smtp.deliver(BODY % b"for both", *to).startswith(b"250")
+    assert b"Subject: for both" in subjects(world, "ada") and not subjects(world, "carl")
+    world.until(lambda: any("mailbox is full" in str(row) for row in world.ask("queue", "list")["letters"]))
+    make_room(world)
+    world.until(lambda: b"Subject: for both" in subjects(world, "carl"))
+    world.until(lambda: world.ask("queue", "list")["letters"] == [])
+    assert subjects(world, "ada").count(b"Subject: for both") == 1
+    assert b"Delivered-To: carl@home.example" in subjects(world, "carl")
+
+
+def test_what_is_known_at_rcpt_is_refused_there_alone(world: Neighbours) -> None:
+    with Smtp(world.house.ports["smtp"]) as smtp:
+        assert smtp.ask(b"MAIL FROM:<s@elsewhere.example> SIZE=9000").startswith(b"250")
+        assert smtp.ask(b"RCPT TO:<carl@home.example>").startswith(b"452 4.2.2")
+        assert smtp.ask(b"RCPT TO:<ada@home.example>").startswith(b"250")
+        assert smtp.ask(b"RCPT TO:<family@home.example>").startswith(b"250"), "a group with somebody who has room"
+    with Smtp(world.house.ports["smtp"]) as smtp:
+        assert smtp.deliver(BODY % b"alone", b"carl@home.example").startswith(b"452 4.2.2")
+    assert not subjects(world, "carl") and world.ask("queue", "list")["letters"] == []
+
+
+def test_the_owner_of_a_full_mailbox_hears_what_failed(world: Neighbours) -> None:
+    world.peer("far.example", script={"RCPT": "550 5.1.1 no such user here"})
+    world.send("nobody@far.example", sender="carl")
+    world.until(lambda: any(b"Subject: " in line for line in subjects(world, "carl")))
+
+
+def test_a_message_that_waits_for_room_arrives_whole(world: Neighbours) -> None:
+    """The queue is then the last to hold its octets: they must outlive the row that goes when they are delivered."""
+    with Smtp(world.house.ports["smtp"]) as smtp:
+        assert smtp.deliver(BODY % b"small", b"ada@home.example", b"carl@home.example").startswith(b"250")
+    with Imap(world.house.ports["imap"], "ada@home.example", select="INBOX") as imap:
+        imap.ok(rb"STORE 1 +FLAGS (\Deleted)")
+        imap.ok(b"EXPUNGE")
+    make_room(world)
+    world.until(lambda: b"Subject: small" in subjects(world, "carl"))
+    with Imap(world.house.ports["imap"], "carl@home.example", select="INBOX") as imap:
+        (row,) = [row for row in imap.ok(b"FETCH 1 BODY.PEEK[TEXT]") if b"BODY[TEXT]" in row]
+        assert row.count(b"y" * 70) == 100
