@@ -1,7 +1,9 @@
 """BODY[...] of a stored letter: where a section's octets stand, and sending them piece by piece (RFC 9051 §6.4.5.1).
 
 Memory is constant: a literal's size is told, then its octets follow as they are read, and a partial range reads no more than it
-names. HEADER.FIELDS has no size of its own until its header was walked: what it gives is kept while it is small, else walked twice.
+names. NUL, which no plain literal may hold (RFC 9051 §4.3.1), goes out as 0x80: one octet for one, so that sizes, RFC822.SIZE and
+partial ranges stay true; the octets as they are stored come by BINARY. HEADER.FIELDS has no size of its own until its header was
+walked: what it gives is kept while it is small, else walked twice.
 Raises StoreError when the letter cannot be read to its end; a response begun by then cannot be taken back, so FETCH ends the session,
 and nothing false is ever sent for octets.
 """
@@ -59,15 +61,20 @@ def cut(size: int, partial: Extent | None) -> Extent:
     return first, min(first + partial[1], size)
 
 
+def plain(octets: bytes) -> bytes:
+    """The octets as a plain literal may hold them; the same object when none is NUL."""
+    return octets.replace(b"\0", b"\x80") if b"\0" in octets else octets
+
+
 async def extent(letter: "Letter", start: int, end: int) -> Send:
     """The octets from `start` to `end`; the first piece is read now, so that a letter that is gone is known before anything is sent."""
     pieces = Pieces(letter, start, end)
     first = await pieces.next()
 
     async def send(session: "Session") -> None:
-        await session.send(b"{%d}\r\n" % (end - start), first)
+        await session.send(b"{%d}\r\n" % (end - start), plain(first))
         while piece := await pieces.next():
-            await session.send(piece)
+            await session.send(plain(piece))
 
     return send
 
@@ -84,13 +91,13 @@ async def fields(letter: "Letter", header: Extent, section: "Section", partial: 
     start, end = cut(size, partial)
 
     async def send_kept(session: "Session") -> None:
-        await session.send(b"{%d}\r\n" % (end - start), b"".join(kept)[start:end])
+        await session.send(b"{%d}\r\n" % (end - start), plain(b"".join(kept)[start:end]))
 
     async def send_again(session: "Session") -> None:
         await session.send(b"{%d}\r\n" % (end - start))
         chosen, at = Chosen(letter, header, section), 0
         while (piece := await chosen.next()) is not None:
-            await session.send(piece[max(start - at, 0) : max(end - at, 0)])
+            await session.send(plain(piece[max(start - at, 0) : max(end - at, 0)]))
             at += len(piece)
 
     return send_kept if size <= KEPT_OCTETS else send_again

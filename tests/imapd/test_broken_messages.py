@@ -91,3 +91,46 @@ async def test_a_multipart_in_which_no_part_begins_is_one_text(tmp_path: Path, p
         assert b"BODY[1] {%d}\r\n%b" % (len(body), body) in told
         assert b"BINARY.SIZE[1] %d" % len(body) in told
         assert await found(client, b"BODY behind") == [b"1"]
+
+
+NUL_HEADER = b"Subject: a\0b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+NUL_PART = b"Content-Description: c\0\r\n\r\n"
+NUL_TEXT = b"--b\r\n" + NUL_PART + b"d\0e\0\r\n--b\r\nContent-Transfer-Encoding: base64\r\n\r\nAGEA\r\n--b--\r\n"
+
+
+@pytest.mark.parametrize(
+    ("item", "octets"),
+    [
+        (b"BODY.PEEK[]", NUL_HEADER + NUL_TEXT),
+        (b"RFC822", NUL_HEADER + NUL_TEXT),
+        (b"BODY.PEEK[HEADER]", NUL_HEADER),
+        (b"RFC822.HEADER", NUL_HEADER),
+        (b"BODY.PEEK[HEADER.FIELDS (SUBJECT)]", b"Subject: a\0b\r\n\r\n"),
+        (b"BODY.PEEK[HEADER.FIELDS.NOT (CONTENT-TYPE)]", b"Subject: a\0b\r\n\r\n"),
+        (b"BODY.PEEK[TEXT]", NUL_TEXT),
+        (b"RFC822.TEXT", NUL_TEXT),
+        (b"BODY.PEEK[1]", b"d\0e\0"),
+        (b"BODY.PEEK[1.MIME]", NUL_PART),
+        (b"BODY.PEEK[]<8.5>", NUL_HEADER[8:13]),
+        (b"BODY.PEEK[HEADER.FIELDS (SUBJECT)]<10.1>", b"\0"),
+        (b"BODY.PEEK[1]<1.2>", b"\0e"),
+    ],
+)
+async def test_nul_is_told_as_one_other_octet_in_every_plain_form(tmp_path: Path, item: bytes, octets: bytes) -> None:
+    """RFC 9051 §4.3.1; sizes and ranges count it as stored, and BINARY tells it as it is (RFC 3516 §4.2)."""
+    async with some_rooms(tmp_path) as rooms:
+        await rooms.deliver(NUL_HEADER + NUL_TEXT)
+        client = await signed_in(rooms, b"INBOX")
+        told = b"".join(await ok(client, b"FETCH 1 (RFC822.SIZE %b)" % item))
+        assert b"RFC822.SIZE %d" % len(NUL_HEADER + NUL_TEXT) in told
+        assert b" {%d}\r\n%b)" % (len(octets), octets.replace(b"\0", b"\x80")) in told
+
+
+async def test_binary_tells_nul_as_it_is(tmp_path: Path) -> None:
+    async with some_rooms(tmp_path) as rooms:
+        await rooms.deliver(NUL_HEADER + NUL_TEXT)
+        client = await signed_in(rooms, b"INBOX")
+        told = b"".join(await ok(client, b"FETCH 1 (BINARY.PEEK[1] BINARY.SIZE[2] BINARY.PEEK[2] BINARY.PEEK[2]<1.1>)"))
+        assert b"BINARY[1] ~{4}\r\nd\0e\0 BINARY.SIZE[2] 3 BINARY[2] ~{3}\r\n\0a\0 BINARY[2]<1> ~{1}\r\na)" in told
+        told = b"".join(await ok(client, b"FETCH 1 BINARY.PEEK[]"))
+        assert b"~{" in told and NUL_HEADER in told and b"d\0e\0" in told

@@ -115,7 +115,12 @@ RULES = (
         49,
     ),
     Rule("nothing", "APPEND of no octets: Dovecot refuses it, here it has a description", lambda message, _: not message.octets, 1),
-    Rule("NUL", "Dovecot stores 0x80 for NUL; the octets are kept as they came", lambda message, _: b"\0" in message.octets, 9),
+    Rule(
+        "NUL",
+        "Dovecot stores 0x80 for NUL; the octets are kept as they came, and only plain literals tell 0x80 (RFC 9051 §4.3.1)",
+        lambda message, _: b"\0" in message.octets,
+        9,
+    ),
     Rule(
         "CR CR LF", "Dovecot drops one CR of CR CR LF; the octets are kept as they came", lambda message, _: b"\r\r\n" in message.octets, 4
     ),

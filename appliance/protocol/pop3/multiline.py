@@ -2,7 +2,9 @@
 
 Promises: a letter whose lines end in CRLF leaves with its own octets, a dot doubled at the start of a line; a bare CR
 stays as it is; a bare LF, which no line may hold, becomes CRLF, so that a lone dot behind it can never end the response;
-a letter without a last CRLF gets one. How the letter is cut into pieces makes no difference.
+a letter without a last CRLF gets one. NUL goes out as it is, unlike in IMAP's plain literals: RFC 1939 §3 forbids no octet in a
+multi-line response, and POP3 has no other form that could bring it, so a client that keeps the message would keep a changed one. How
+the letter is cut into pieces makes no difference.
 """
 
 import re

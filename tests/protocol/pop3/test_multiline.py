@@ -51,6 +51,12 @@ def test_no_client_sees_an_early_end(octets: bytes) -> None:
     assert re.split(rb"\r?\n", wire).index(b".") == wire.count(b"\n") - 1
 
 
+def test_nul_is_an_octet_like_others() -> None:
+    """RFC 1939 §3 forbids none, and there is no other form in which it could come."""
+    stuffer = DotStuffer()
+    assert stuffer.feed(b"a\0b\r\n\0\r\n") + stuffer.finish() == b"a\0b\r\n\0\r\n.\r\n"
+
+
 def test_own_octets() -> None:
     assert encode_multiline(b"") == b".\r\n"
     assert encode_multiline(b".\r\n") == b"..\r\n.\r\n"
