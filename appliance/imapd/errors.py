@@ -5,6 +5,7 @@ name, and a fault of ours ends the session through its guard.
 """
 
 from appliance.mail.errors import AuthError, HouseError, MisuseError, StoreError, Trouble
+from appliance.protocol.imap.mailbox_name import NotAName
 
 from .extension import Answer
 
@@ -40,6 +41,8 @@ class SessionOver(HouseError):
 def answer_of(error: StoreError | MisuseError | AuthError, *, creating: bool = False) -> Answer:
     """The tagged answer of an error. `creating`: the client may make the missing mailbox and try again (RFC 9051 §6.3.12)."""
     text = printable(str(error))
+    if isinstance(error, NotAName):
+        return Answer(b"NO", text, CODES[Trouble.BAD_NAME])
     if isinstance(error, MisuseError):
         return Answer(b"BAD", text)
     if isinstance(error, AuthError):

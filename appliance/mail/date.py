@@ -187,7 +187,11 @@ def encode_day(days: int) -> bytes:
 
 
 def parse_internal_date(value: bytes) -> int | None:
-    """IMAP's date-time without its quotes to UTC seconds; None when it is none (RFC 9051 §9, strict apart from letter case)."""
+    """IMAP's date-time without its quotes to UTC seconds; None when it is none (RFC 9051 §9, strict apart from letter case).
+
+    The day is one the month of that year has, the zone less than a day from UTC, and the instant has a year of four digits in UTC as
+    well, so that it can be told again. A leap second, which our seconds do not count, is the second before it.
+    """
     if len(value) != 26 or (value[2:3] + value[6:7] + value[11:12] + value[20:21]) != b"--  ":
         return None
     day, month, year = _number(value[:2].lstrip(b" "), 2), value[3:6].lower(), _number(value[7:11], 4)
@@ -198,10 +202,14 @@ def parse_internal_date(value: bytes) -> int | None:
     if not clock.isdigit() or zone[:1] not in (b"+", b"-") or not zone[1:].isdigit():
         return None
     place = _LOWER_MONTHS.index(month)
-    time = _time(value[12:20])
-    if time is None or not 1 <= day <= _MONTH_DAYS[place] or int(zone[3:]) > 59:
+    time = _time(value[12:18] + (b"59" if value[18:20] == b"60" else value[18:20]))
+    if time is None or int(zone[1:3]) > 23 or int(zone[3:]) > 59 or civil(days := days_of(year, place, day)) != (year, place, day):
         return None
-    return days_of(year, place, day) * 86400 + time - 60 * _zone(zone)
+    at = days * 86400 + time - 60 * _zone(zone)
+    return at if _FIRST_INSTANT <= at < _END_OF_INSTANTS else None
+
+
+_FIRST_INSTANT, _END_OF_INSTANTS = days_of(1, 0, 1) * 86400, days_of(10_000, 0, 1) * 86400
 
 
 def parse_day(value: bytes) -> int | None:

@@ -57,6 +57,18 @@ async def test_every_command_is_refused_where_it_is_not_allowed(state: State, tm
         assert (await client.command(b"NOOP"))[1].startswith(b"OK")
 
 
+@pytest.mark.parametrize("pair", [b'"%s" "%s"', b'"%s" {1024+}\r\n%s'], ids=["quoted", "literal"])
+async def test_a_long_id_before_signing_in_is_refused_and_the_session_goes_on(tmp_path: Path, pair: bytes) -> None:
+    """RFC 2971 §3.3 allows thirty fields of thirty octets with values of 1024, quoted pairs in all of them."""
+    value = b"v" * 1024 if pair.endswith(b"\r\n%s") else b"\\\\" * 1024
+    async with some_rooms(tmp_path) as rooms:
+        client = await greeted(rooms)
+        untagged, answer = await client.command(b"ID (" + b" ".join(pair % (b"f%029d" % n, value) for n in range(30)) + b")")
+        assert answer[:3] in (b"BAD", b"NO ") and not untagged
+        untagged, answer = await client.command(b'ID ("name" "x")')
+        assert answer.startswith(b"OK") and untagged == [b'* ID ("name" "Pillarbox")']
+
+
 async def test_bad_commands_in_a_row_end_the_session(tmp_path: Path) -> None:
     async with some_rooms(tmp_path, imap=Options(errors=5)) as rooms:
         client = await greeted(rooms)

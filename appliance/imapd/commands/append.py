@@ -17,6 +17,7 @@ from appliance.store.mailbox import Filing
 from ..connection import PIECE_S
 from ..errors import answer_of
 from ..extension import Answer, Command, State, no, ok
+from .store import checked
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
@@ -46,11 +47,11 @@ def read_append(tokens: "Tokens") -> None:
 
 
 def read_options(tokens: "Tokens") -> tuple[tuple[str, ...], int | None]:
-    """`[(flags) ]["date" ]` before a literal; \\Recent is nobody's to set."""
+    """`[(flags) ]["date" ]` before a literal; flags by STORE's rule (`store.checked`). Raises MisuseError."""
     flags: tuple[str, ...] = ()
     at = None
     if tokens.peek() == b"(":
-        flags = tuple(flag for flag in tokens.flag_list() if flag.lower() != "\\recent")
+        flags = checked(tokens.flag_list())
         tokens.space()
     if tokens.peek() == b'"':
         at = tokens.date_time()

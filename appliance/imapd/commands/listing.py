@@ -76,17 +76,17 @@ def read_list(tokens: "Tokens") -> Listing:
         asked.extended = True
         asked.selection = set(tokens.list_of(lambda: _option(tokens, SELECTION)))
         tokens.space()
-    asked.reference = tokens.mailbox()
+    reference = tokens.reference()
     tokens.space()
     if tokens.peek() == b"(":
         asked.extended = True
-        asked.patterns = tokens.list_of(tokens.pattern)
+        patterns = tokens.list_of(tokens.pattern)
     else:
-        asked.patterns = [tokens.pattern()]
+        patterns = [tokens.pattern()]
+    _take(asked, reference, patterns)
     if tokens.accept(b" RETURN "):
         asked.extended = True
         tokens.list_of(lambda: _read_return(tokens, asked))
-    _bound(asked)
     if b"RECURSIVEMATCH" in asked.selection and not asked.selection & {b"SUBSCRIBED", b"SPECIAL-USE"}:
         raise MisuseError("RECURSIVEMATCH needs another selection option beside it.")
     return asked
@@ -117,16 +117,20 @@ def read_items(tokens: "Tokens") -> list[bytes]:
 
 def read_lsub(tokens: "Tokens") -> Listing:
     tokens.space()
-    asked = Listing(tokens.mailbox(), [])
+    asked = Listing("", [])
+    reference = tokens.reference()
     tokens.space()
-    asked.patterns.append(tokens.pattern())
-    _bound(asked)
+    _take(asked, reference, [tokens.pattern()])
     return asked
 
 
-def _bound(asked: Listing) -> None:
-    if not asked.patterns:
+def _take(asked: Listing, reference: str | None, patterns: list[str | None]) -> None:
+    """What can match a name; a pattern or reference that is no name's matches none, which is no mistake (RFC 9051 §6.3.9)."""
+    if not patterns:
         raise MisuseError("LIST needs a pattern.")
+    if reference is not None:
+        asked.reference = reference
+        asked.patterns = [pattern for pattern in patterns if pattern is not None]
     if sum(len(asked.reference) + len(pattern) for pattern in asked.patterns) > PATTERN_CHARACTERS:
         raise MisuseError("LIST's patterns are too long.")
 
@@ -146,16 +150,27 @@ async def list_mailboxes(session: "Session", asked: Listing, uid: bool) -> Answe
         session.queue(b'* LIST (\\Noselect) "/" ""\r\n')
         return ok(b"LIST completed.")
     entries = await _entries(session, asked)
-    parents = _parents(entry.name for entry in entries if _selected(entry, asked.selection)) if asked.extended else frozenset()
-    recursive = b"RECURSIVEMATCH" in asked.selection
-    async for entry in _matching(entries, asked):
+    matching = [entry async for entry in _matching(entries, asked)]
+    above, needed = _told_above(entries, matching, asked)
+    for entry in matching:
         chosen = _selected(entry, asked.selection)
-        below = recursive and entry.name in parents
+        below = entry.name in (above if chosen else needed)
         if chosen or below:
             await session.send(_list_line(session, entry, asked, below))
             if items and chosen and entry.info is not None and entry.info.selectable:
                 await session.send(status_line(session, entry.info, items))
     return ok(b"LIST completed.")
+
+
+def _told_above(entries: list[Entry], matching: list[Entry], asked: Listing) -> tuple[frozenset[str], frozenset[str]]:
+    """RECURSIVEMATCH: the names that have something selected below, and of those the ones below which some is not told itself.
+
+    A name that is not selected is told for the latter alone: where all below it is told, it says nothing new (RFC 9051 §6.3.9.1).
+    """
+    if b"RECURSIVEMATCH" not in asked.selection:
+        return frozenset(), frozenset()
+    chosen = {entry.name for entry in entries if _selected(entry, asked.selection)}
+    return _parents(chosen), _parents(chosen.difference(entry.name for entry in matching))
 
 
 async def _entries(session: "Session", asked: Listing) -> list[Entry]:
@@ -231,8 +246,8 @@ def _list_line(session: "Session", entry: Entry, asked: Listing, below: bool) ->
 async def lsub(session: "Session", asked: Listing, uid: bool) -> Answer:
     """Subscribed names; a superior of one comes with \\Noselect when `%` stops at it (RFC 3501 §6.3.9)."""
     subscribed: set[str] = set(await session.store.subscriptions(session.person))
-    pattern = Patterns([asked.reference + asked.patterns[0]])
-    names = subscribed | _parents(subscribed) if "%" in asked.patterns[0] else subscribed
+    pattern = Patterns(asked.reference + pattern for pattern in asked.patterns)
+    names = subscribed | _parents(subscribed) if any("%" in pattern for pattern in asked.patterns) else subscribed
     for name in sorted(names, key=lambda name: (name != INBOX, name)):
         if pattern.match(name):
             attributes = b"()" if name in subscribed else b"(\\Noselect)"

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from appliance.mail.errors import MisuseError
+from appliance.protocol.imap.mailbox_name import NotAName
 
 from ..extension import Answer, Command, State, ok
 from .basic import noop, nothing
@@ -13,10 +14,15 @@ if TYPE_CHECKING:
 
     from ..session import Session
 
+    Arguments = tuple[str | NotAName, Tokens | None]
 
-def read_select(tokens: "Tokens") -> tuple[str, "Tokens | None"]:
+
+def read_select(tokens: "Tokens") -> "Arguments":
     """`name` or `name (parameters)`; the parameters are read when the session is at hand, which knows the extensions."""
-    name = read_name(tokens)
+    try:
+        name: str | NotAName = read_name(tokens)
+    except NotAName as error:
+        name = error  # the command is a SELECT all the same, and leaves the mailbox selected before
     return name, tokens.fork() if tokens.accept(b" ") else None
 
 
@@ -38,7 +44,7 @@ def read_parameters(session: "Session", tokens: "Tokens | None") -> list[tuple[A
     return found
 
 
-async def open_mailbox(session: "Session", arguments: tuple[str, "Tokens | None"], read_only: bool) -> None:
+async def open_mailbox(session: "Session", arguments: "Arguments", read_only: bool) -> None:
     """The mailbox selected before is left first, also when the new one cannot be opened (RFC 9051 §6.3.2)."""
     from ..selected import Selected
 
@@ -49,6 +55,8 @@ async def open_mailbox(session: "Session", arguments: tuple[str, "Tokens | None"
         session.queue(b"* OK [CLOSED] The previous mailbox is closed.\r\n")
     for parameter, value in parameters:
         await parameter.apply(session, value)
+    if isinstance(name, NotAName):
+        raise name
     mailbox = await session.store.open(session.person, name, read_only=read_only)
     try:
         session.select(await Selected.open(session, mailbox))
@@ -57,12 +65,12 @@ async def open_mailbox(session: "Session", arguments: tuple[str, "Tokens | None"
         raise
 
 
-async def select(session: "Session", arguments: tuple[str, "Tokens | None"], uid: bool) -> Answer:
+async def select(session: "Session", arguments: "Arguments", uid: bool) -> Answer:
     await open_mailbox(session, arguments, read_only=False)
     return ok(b"SELECT completed.", b"READ-WRITE")
 
 
-async def examine(session: "Session", arguments: tuple[str, "Tokens | None"], uid: bool) -> Answer:
+async def examine(session: "Session", arguments: "Arguments", uid: bool) -> Answer:
     await open_mailbox(session, arguments, read_only=True)
     return ok(b"EXAMINE completed.", b"READ-ONLY")
 

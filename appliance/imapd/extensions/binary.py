@@ -8,6 +8,7 @@ octets are damaged, NO [PARSE]; the session and the other messages go on.
 from typing import TYPE_CHECKING
 
 from appliance.mail.encoding import DamagedOctets, header_as_binary, transfer_decoder
+from appliance.mail.errors import MisuseError
 from appliance.mail.partmap import UNKNOWN, Span, binary_spans
 from appliance.protocol.imap.fetch import Attribute, label
 
@@ -84,7 +85,7 @@ async def _prepare(letter: "Letter", attribute: Attribute) -> Prepared | Refusal
     name = label(attribute) + b" "
     spans = _spans(letter, attribute.section.part)
     if spans is None:
-        return Prepared(name, nil)
+        return Prepared(name, zero if attribute.name == b"BINARY.SIZE[]" else nil)
     if any(span.transfer == UNKNOWN for span in spans):
         return Refusal.UNKNOWN_CTE
     measured = Measured()
@@ -119,6 +120,18 @@ def _spans(letter: "Letter", part: tuple[int, ...]) -> list[Span] | None:
     return [Span(-shift, letter.header_octets - shift), *spans]
 
 
+def _whole_parts(attribute: Attribute) -> None:
+    """BINARY.SIZE is of a part, never of a piece of one (RFC 9051 §9 fetch-att)."""
+    only_parts(attribute)
+    if attribute.partial is not None:
+        raise MisuseError("BINARY.SIZE takes no range of octets")
+
+
+async def zero(session: "Session") -> None:
+    """The size of a part that is not there: the grammar knows a number alone (RFC 9051 §9 msg-att-static), and it has no octets."""
+    await session.send(b"0")
+
+
 EXTENSION = Extension(
     name="BINARY",
     rfc="RFC 3516",
@@ -126,7 +139,7 @@ EXTENSION = Extension(
     fetch_items=(
         Reading(b"BINARY[]", True, _prepare, only_parts),
         Reading(b"BINARY.PEEK[]", False, _prepare, only_parts),
-        Reading(b"BINARY.SIZE[]", False, _prepare, only_parts),
+        Reading(b"BINARY.SIZE[]", False, _prepare, _whole_parts),
     ),
     response_codes=(b"UNKNOWN-CTE", b"PARSE"),
 )

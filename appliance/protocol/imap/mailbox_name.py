@@ -16,6 +16,10 @@ from appliance.mail.limits import MAILBOX_LEVELS, MAILBOX_NAME_OCTETS
 SEPARATOR = "/"
 
 
+class NotAName(MisuseError):
+    """A string that the grammar allows and that is no mailbox's name: the answer is NO, for the command was read (RFC 9051 §7.1.3)."""
+
+
 def encode_name(name: str) -> bytes:
     """A name in modified UTF-7 (RFC 3501 §5.1.3)."""
     if name.isascii() and name.isprintable() and "&" not in name:
@@ -41,10 +45,12 @@ def _shifted(foreign: list[str]) -> bytes:
 
 
 def decode_name(octets: bytes) -> str:
-    """The name of its modified UTF-7 spelling; MisuseError unless it is the canonical one."""
-    if b"&" not in octets:
-        if not _printable(octets):
+    """The name of its modified UTF-7 spelling; NotAName unless it is the canonical one, MisuseError for octets outside ASCII."""
+    if not octets.isascii() or b"&" not in octets:
+        if not octets.isascii():
             raise MisuseError("A mailbox name is modified UTF-7: octets outside ASCII are not allowed here.")
+        if not _printable(octets):
+            raise NotAName("A mailbox name cannot hold control characters.")
         return octets.decode("ascii")
     pieces: list[str] = []
     head, *rest = octets.split(b"&")
@@ -52,7 +58,7 @@ def decode_name(octets: bytes) -> str:
     for chunk in rest:
         coded, dash, plain = chunk.partition(b"-")
         if not dash:
-            raise MisuseError("The mailbox name is not valid modified UTF-7: an & is never closed.")
+            raise NotAName("The mailbox name is not valid modified UTF-7: an & is never closed.")
         pieces.append(_unshifted(coded) if coded else "&")
         pieces.append(plain.decode("ascii", "replace"))
     name = "".join(pieces)
@@ -61,7 +67,7 @@ def decode_name(octets: bytes) -> str:
     except UnicodeEncodeError:
         canonical = False
     if not canonical:
-        raise MisuseError("The mailbox name is not valid modified UTF-7.")
+        raise NotAName("The mailbox name is not valid modified UTF-7.")
     return name
 
 
@@ -70,7 +76,7 @@ def _unshifted(coded: bytes) -> str:
         octets = a2b_base64(coded.replace(b",", b"/") + b"=" * (-len(coded) % 4), strict_mode=True)
         return octets.decode("utf-16-be")
     except (Base64Error, UnicodeDecodeError) as problem:
-        raise MisuseError("The mailbox name is not valid modified UTF-7.") from problem
+        raise NotAName("The mailbox name is not valid modified UTF-7.") from problem
 
 
 def _printable(octets: bytes) -> bool:

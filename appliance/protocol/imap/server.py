@@ -221,7 +221,7 @@ class Reader:
             self._foreign("TLS")
             return None
         try:
-            line = self._buffer.line(2 * soft)
+            line = self._buffer.line(max(2 * soft, LITERAL_THROWN_AWAY_OCTETS))
         except Overlong:
             self._buffer.clear()
             self._go(Step.OVERFLOW)

@@ -9,9 +9,9 @@ Eight-bit octets are let through in quoted strings (passwords, search words); na
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta, timezone
 from typing import TypeVar
 
+from appliance.mail.date import parse_internal_date
 from appliance.mail.errors import MisuseError
 
 from .mailbox_name import parse_name
@@ -30,8 +30,6 @@ _NUMBER = re.compile(rb"[0-9]{1,20}")
 _SET = re.compile(rb"\$|[0-9*:,]+")
 _LITERAL = re.compile(rb"(~?)\{[0-9]+\+?\}\r\n")
 _QUOTED = re.compile(rb'(?:[^"\\\r\n\x00]|\\["\\])*')
-_DATE_TIME = re.compile(rb'"([ 0-9][0-9])-([A-Za-z]{3})-([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-])([0-9]{2})([0-9]{2})"')
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
 class Tokens:
@@ -128,19 +126,11 @@ class Tokens:
 
     def date_time(self) -> int:
         """`"17-Jul-1996 02:44:25 -0700"` as UTC seconds (RFC 9051 §9 date-time)."""
-        found = _DATE_TIME.match(self._text, self._at)
-        if found is None:
-            raise self.misuse("expected a date and time")
-        day, month, year, hour, minute, second, sign, zone_hours, zone_minutes = found.groups()
-        offset_minutes = (int(zone_hours) * 60 + int(zone_minutes)) * (-1 if sign == b"-" else 1)
-        try:
-            zone = timezone(timedelta(minutes=offset_minutes))
-            number = MONTHS.index(month.decode().lower()) + 1
-            when = datetime(int(year), number, int(day), int(hour), int(minute), min(int(second), 59), tzinfo=zone)
-            at = int((when - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
-        except (ValueError, OverflowError) as problem:
-            raise self.misuse("there is no such date") from problem
-        self._at = found.end()
+        quoted = self._text[self._at : self._at + 28]
+        at = parse_internal_date(quoted[1:-1]) if quoted[:1] == quoted[27:] == b'"' else None
+        if at is None:
+            raise self.misuse("there is no such date and time")
+        self._at += 28
         return at
 
     # --- strings -----------------------------------------------------------------------------
@@ -178,13 +168,23 @@ class Tokens:
         return self.string()
 
     def mailbox(self) -> str:
-        """A mailbox's name, decoded, INBOX folded."""
+        """A mailbox's name, decoded, INBOX folded. Raises NotAName for a string that is well written but names no mailbox."""
         return parse_name(self.astring(), self.utf8)
 
-    def pattern(self) -> str:
-        """LIST's pattern: as a mailbox's name, and an atom may hold `*` and `%`."""
+    def pattern(self) -> str | None:
+        """LIST's pattern: as a mailbox's name, and an atom may hold `*` and `%`. None for one that is no name's and so matches none."""
         octet = self._text[self._at : self._at + 1]
-        return parse_name(self.string() if octet in (b'"', b"{") else self._match(_PATTERN, "expected a pattern"), self.utf8)
+        return self._readable(self.string() if octet in (b'"', b"{") else self._match(_PATTERN, "expected a pattern"))
+
+    def reference(self) -> str | None:
+        """LIST's reference, what stands before each pattern; None as `pattern`."""
+        return self._readable(self.astring())
+
+    def _readable(self, octets: bytes) -> str | None:
+        try:
+            return parse_name(octets, self.utf8)
+        except MisuseError:
+            return None
 
     # --- lists -------------------------------------------------------------------------------
 
