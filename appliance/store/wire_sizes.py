@@ -2,14 +2,14 @@
 
 Table `body_crlf` has a row for each body that grows, made in the commit that makes the body; nearly all mail needs none.
 Bodies older than the table have numbers below `house.crlf_known_from`: they are read once, when a maildrop is opened, and
-their rows (with 0, too) are written lazily. Fails with StoreError BROKEN when such a body cannot be read.
+their rows (with 0, too) are written lazily. One that cannot be read counts as stored.
 """
 
 import sqlite3
 from typing import TYPE_CHECKING
 
 from appliance.mail.crlf import MissingCrlf
-from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.errors import StoreError
 from appliance.mail.ids import BodyId, MailboxId, Uid
 
 if TYPE_CHECKING:
@@ -39,10 +39,8 @@ async def _measured(store: "Store", body: BodyId) -> int:
         while at < opened.octets and (piece := await opened.read(at, PIECE_OCTETS)):
             crlf.feed(piece)
             at += len(piece)
-    except StoreError as trouble:
-        if trouble.trouble is not Trouble.GONE:
-            raise
-        return 0
+    except StoreError:
+        return 0  # gone, or broken: reading it will say so, and must not close the maildrop of all others
     missing = crlf.octets
     store.database.write_lazily(
         lambda transaction: transaction.execute(
