@@ -76,22 +76,27 @@ def read_content(found: Mapping[bytes, list[bytes]]) -> Content:
         elif name == b"content-transfer-encoding":
             content.encoding = first_encoding(values)
         elif name == b"content-id":
-            content.id = values[0]
+            content.id = _first_text(values)
         elif name == b"content-description":
-            content.description = values[0]
+            content.description = _first_text(values)
         elif name == b"content-disposition":
             if read := next(filter(None, map(parse_disposition, values)), None):
                 content.disposition, content.disposition_parameters = read
         elif name == b"content-md5":
-            content.md5 = values[0]
+            content.md5 = _first_text(values)
         elif name == b"content-language":
             content.languages = next(filter(None, map(parse_languages, values)), [])
         elif name == b"content-location":
-            content.location = values[0]
+            content.location = _first_text(values)
     if content.type is None and b"content-type" in found:
         is_file = (content.disposition or b"").lower() == b"attachment" or content.parameter(b"name") is not None
         content.type, content.subtype = _OCTETS if is_file else _PLAIN
     return content
+
+
+def _first_text(values: Sequence[bytes]) -> bytes:
+    """The first that is not empty; empty where all are."""
+    return next((value for value in values if value.strip()), values[0])
 
 
 def _read_type(content: Content, values: Sequence[bytes]) -> None:

@@ -147,7 +147,7 @@ def test_of_repeated_fields_the_first_that_can_be_read_counts() -> None:
             b"content-type": [b"text/plain", b"text/html"],
             b"content-transfer-encoding": [b"", b"8bit", b"base64"],
             b"content-disposition": [b"", b"attachment; filename=x", b"inline; filename=y"],
-            b"content-id": [b"<1>", b"<2>"],
+            b"content-id": [b" ", b"<1>", b"<2>"],
         }
     )
     assert (content.type, content.subtype, content.encoding, content.id) == (b"text", b"plain", b"8bit", b"<1>")
