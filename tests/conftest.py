@@ -13,13 +13,17 @@ import pytest
 from tests.support.figures import TOLD
 
 TESTS = Path(__file__).parent
-TABLE_S = (("corpus", 240), ("crash", 180), ("clients", 300), ("fuzz", 180), ("journeys", 240), ("peers", 240), ("rest", 300))
+TABLE_S = (
+    ("corpus", 240), ("crash", 180), ("clients", 300), ("fuzz", 180), ("journeys", 240), ("peers", 240), ("sessions", 75), ("rest", 300),
+)  # fmt: skip
 """Seconds each kind of test may take in the gate."""
 
 
 def kind_of(item: pytest.Item) -> str:
     if item.get_closest_marker("corpus"):
         return "corpus"
+    if item.path.name == "test_many_sessions.py":
+        return "sessions"
     room = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
     return room if room in dict(TABLE_S) else "rest"
 

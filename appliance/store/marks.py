@@ -10,7 +10,7 @@ from itertools import compress
 
 from appliance.database.writer import Transaction
 from appliance.mail.errors import StoreError, Trouble
-from appliance.mail.flags import DELETED, SEEN
+from appliance.mail.flags import DELETED, SEEN, SYSTEM_MASK
 from appliance.mail.ids import MailboxId, ModSeq, Uid
 
 from .keywords import bits_for, bits_known, keywords_of
@@ -32,12 +32,12 @@ def set_flags(
     modified = [Uid(uid) for uid, may in zip(there, allowed, strict=True) if not may]
     if modified:
         there, flags, modseqs = (list(compress(column, allowed)) for column in (there, flags, modseqs))
-    bits = (bits_for if there and mode is not Mode.REMOVE else bits_known)(transaction, mailbox, names)
+    bits, renamed = _bits(transaction, mailbox, there, mode, names)
     if mode is Mode.REPLACE:
         after = [bits] * len(flags)
     else:
         after = [flag | bits for flag in flags] if mode is Mode.ADD else [flag & ~bits for flag in flags]
-    differs = [old != new for old, new in zip(flags, after, strict=True)]
+    differs = [renamed or old != new for old, new in zip(flags, after, strict=True)]
     newest = ModSeq(head[0] + 1)
     if any(differs):
         unseen = sum(map(_without_seen, after)) - sum(map(_without_seen, flags))
@@ -58,6 +58,23 @@ def set_flags(
     gone = sorted(set(uids).difference(there, modified))
     before = list(zip(flags, map(ModSeq, modseqs), strict=True))
     return FlagsResult(changed, modified, [Uid(uid) for uid in gone], before, keywords_of(transaction, mailbox))
+
+
+def _bits(transaction: Transaction, mailbox: MailboxId, there: Sequence[int], mode: Mode, names: tuple[str, ...]) -> tuple[int, bool]:
+    """The flags integer of the names, and whether a bit the messages carry may have another name now.
+
+    REPLACE takes the messages' own keywords off first when there is no room otherwise. Raises TOO_MANY, TOO_BIG.
+    """
+    if not there or mode is Mode.REMOVE:
+        return bits_known(transaction, mailbox, names), False
+    try:
+        return bits_for(transaction, mailbox, names), False
+    except StoreError as trouble:
+        if trouble.trouble is not Trouble.TOO_MANY or mode is not Mode.REPLACE:
+            raise
+    condition, parameters = among(there)
+    transaction.execute(f"UPDATE message SET flags = flags & {SYSTEM_MASK:d} WHERE mailbox = ? AND {condition}", (mailbox, *parameters))
+    return bits_for(transaction, mailbox, names), True
 
 
 def _without_seen(flags: int) -> bool:

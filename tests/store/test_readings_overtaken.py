@@ -10,7 +10,7 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import ModSeq, Uid
 from appliance.store import shelf as shelf_module
 from appliance.store.mailbox import Mailbox, Mode, Store, View, Want
-from appliance.store.transfer import export
+from appliance.store.transfer import export, import_into
 
 from .house import ANN, a_house, deliver
 
@@ -195,6 +195,38 @@ async def test_a_bit_nobody_carries_takes_a_new_name(tmp_path: Path) -> None:
         assert len((await archive.changes(ModSeq(0))).keywords) == 57
         for one in (box, archive):
             one.close()
+
+
+async def test_keywords_that_are_replaced_make_room_for_their_successors(tmp_path: Path) -> None:
+    """Also where the new name takes the very bit: the message changed, and says so by its MODSEQ."""
+    async with a_house(tmp_path) as store:
+        await deliver(store, flags=("k0",))
+        await deliver(store, flags=tuple(f"k{number}" for number in range(1, 57)))
+        box = await store.open(ANN, "INBOX")
+        with pytest.raises(StoreError) as refused:
+            await box.set_flags([Uid(1)], Mode.ADD, ("new",))
+        assert refused.value.trouble is Trouble.TOO_MANY
+        with pytest.raises(StoreError):
+            await box.set_flags([Uid(1)], Mode.REPLACE, ("new", "newer"))
+        assert box.newest() == box.modseq and (await flags_of(store, "INBOX"))[0] == {"k0"}, "nothing changed"
+        result = await box.set_flags([Uid(1)], Mode.REPLACE, ("new", "\\Seen"))
+        assert result.changed[0][2] == box.modseq + 1
+        assert (await flags_of(store, "INBOX"))[0] == {"new"}
+        assert [row[0] for row in (await box.changes(box.modseq)).flags] == [1]
+        assert (await store.find(ANN, "INBOX")).unseen == 1
+        box.close()
+
+
+async def test_import_goes_on_without_room_for_a_keyword(tmp_path: Path) -> None:
+    maildir = tmp_path / "Maildir"
+    for folder in ("cur", "new", "tmp"):
+        (maildir / folder).mkdir(parents=True)
+    (maildir / "dovecot-keywords").write_text("0 new\n1 k1\n")
+    (maildir / "cur" / "1.a.host:2,Sab").write_bytes(b"Subject: a\r\n\r\n")
+    async with a_house(tmp_path) as store:
+        await deliver(store, flags=tuple(f"k{number}" for number in range(57)))
+        assert [taken async for taken, _ in import_into(store, ANN, maildir, "INBOX")][-1:] == [1]
+        assert (await flags_of(store, "INBOX"))[1:] == [{"k1"}]
 
 
 async def test_without_room_a_message_goes_without_its_keyword(tmp_path: Path) -> None:
