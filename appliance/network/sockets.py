@@ -170,7 +170,7 @@ def _explain(fault: OSError, endpoint: Endpoint, host: str, port: int) -> SetupE
     if fault.errno == errno.EADDRINUSE:
         return SetupError(what, f"Stop the program that holds it (ss -ltnp 'sport = :{port}'), or choose another port.")
     if fault.errno in {errno.EACCES, errno.EPERM}:
-        return SetupError(what, "Ports below 1024 need systemd to hand them over, or CAP_NET_BIND_SERVICE; or choose a port above.")
+        return SetupError(what, "Ports below 1024 need the unit in README.md (CAP_NET_BIND_SERVICE); or choose one above.")
     if fault.errno == errno.EADDRNOTAVAIL:
         return SetupError(what, "Use an address of this machine, or * for all.")
     return SetupError(what, "Choose another address or port.")

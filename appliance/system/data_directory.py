@@ -49,7 +49,8 @@ class DataDirectory:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
-            raise SetupError(f"The data directory {path} cannot be used: {error.strerror}.", "Choose another with --data.") from error
+            remedy = f"Choose another with --data, or have root make it: install -d -o USER -m 700 {path}"
+            raise SetupError(f"The data directory {path} cannot be used: {error.strerror}.", remedy) from error
         try:
             lock = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=descriptor)
         except OSError as error:

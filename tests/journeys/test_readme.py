@@ -1,13 +1,20 @@
 """What the README tells people to type is typed here, in its order, and does what it says."""
 
+import os
 import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from appliance.system.settings import PROTOCOLS, ListenSettings, arrays, default_of, explained, sections
-from tests.support.house import ROOT, House, new_data, on_terminal, pillarbox
+from tests.support.house import COMMAND, ROOT, House, environment, free_ports, in_terminal, new_data, on_terminal, pillarbox
 from tests.support.wire import Smtp
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -32,8 +39,6 @@ def words_of(command: str, place: Path) -> list[str]:
 
 
 def test_the_three_steps_and_every_command_of_the_table(tmp_path: Path) -> None:
-    steps = next(block for block in BLOCKS if "settings example" in block).splitlines()
-    assert [step.split()[1] for step in steps] == ["settings", "person", "serve"]
     settings, data = tmp_path / "pillarbox.toml", tmp_path / "pillarbox"
     settings.write_text(pillarbox("settings", "example").stdout)
     pillarbox("settings", "check", str(settings))
@@ -50,6 +55,166 @@ def test_the_three_steps_and_every_command_of_the_table(tmp_path: Path) -> None:
     assert pillarbox("check", data=data).returncode == 0
     kept = [path.read_bytes() for path in (tmp_path / "folder").rglob("*") if path.is_file() and b"of old" in path.read_bytes()]
     assert len(kept) == 1, "what was imported was exported"
+
+
+def family() -> list[str]:
+    """The commands of the family's section that a shell is given, in order; the unit file is none."""
+    section = README.split("## Run it for the family")[1].split("\n## ")[0]
+    lines = [line.strip() for block in re.findall(r"(?m)(?:^    \S.*\n)+", section) for line in block.splitlines()]
+    return [line for line in lines if "=" not in line.split()[0] and not line.startswith("[")]
+
+
+def unit() -> str:
+    found = re.search(r"(?ms)^    \[Unit\].*?WantedBy=\S+\n", README)
+    assert found
+    return re.sub(r"(?m)^    ", "", found[0])
+
+
+ELSEWHERE = ("apt install", "systemctl daemon-reload", "systemctl enable")
+"""Not run here: they change the machine. `.ci/run` installs on a bare one; the unit is looked at below."""
+
+
+class Place:
+    """Where the family's paths lie in a test, with the rights of one user."""
+
+    def __init__(self, root: Path, user: int | None) -> None:
+        self.root, self.user = root, user
+        for folder in ("opt", "srv", "etc", "usr/local/bin", "home"):
+            (root / folder).mkdir(parents=True)
+        self.own()
+
+    def own(self) -> None:
+        if self.user is not None:
+            for path in (self.root, *self.root.rglob("*")):
+                os.chown(path, self.user, self.user, follow_symlinks=False)
+
+    def set_up(self) -> None:
+        """What `make setup` makes in the clone: the command; this test's own environment stands behind it."""
+        command = self.root / "opt/pillarbox/.venv/bin/pillarbox"
+        command.parent.mkdir(parents=True)
+        command.write_text(f"#!/bin/sh\nexec {shlex.join(COMMAND)} \"$@\"\n")
+        command.chmod(0o755)
+        self.own()
+
+    def here(self, line: str) -> str:
+        """The line with this place's paths, as this user may type it."""
+        line = line.replace("ADDRESS-OF-THIS-REPOSITORY", str(ROOT)).replace("~/", f"{self.root}/home/")
+        for path in ("/opt/pillarbox", "/srv/pillarbox", "/etc/pillarbox.toml", "/usr/local/bin"):
+            line = line.replace(path, f"{self.root}{path}")
+        return line.replace("runuser -u pillarbox -- ", "").replace("-o pillarbox -g pillarbox", f"-o {os.getuid()} -g {os.getgid()}")
+
+    def environment(self) -> dict[str, str]:
+        return {**environment(), "HOME": str(self.root), "PATH": f"{self.root}/usr/local/bin:{os.environ['PATH']}"}
+
+    def words(self, line: str) -> list[str]:
+        drop = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups"] if self.user is not None else []
+        return [*drop, "sh", "-c", line if self.user is None else line.replace("-o 0 -g 0", f"-o {self.user} -g {self.user}")]
+
+    def run(self, line: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            self.words(line), capture_output=True, text=True, env=self.environment(), cwd=self.root, timeout=60, check=False
+        )
+
+
+@pytest.fixture(params=["as it is", "an ordinary user"])
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    user = 65534 if request.param == "an ordinary user" and not os.geteuid() else None  # whoever is no root is one already
+    if user is not None:
+        can = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *COMMAND, "--version"]
+        if subprocess.run(can, capture_output=True, env=environment(), cwd="/", check=False).returncode:
+            pytest.skip("an ordinary user cannot read this folder")
+    root = Path(tempfile.mkdtemp(prefix="pillarbox-readme-"))
+    root.chmod(0o755)
+    try:
+        yield Place(root, user)
+    finally:
+        shutil.rmtree(root)
+
+
+def test_the_family_s_commands(place: Place) -> None:
+    """Each as it stands there, with paths of the test's own; on a terminal where it shows a password."""
+    ran = []
+    for line in family():
+        here = place.here(line)
+        if line.startswith(ELSEWHERE):
+            assert shutil.which(line.split()[0].replace("apt", "apt-get")) or line.startswith("systemctl")
+            continue
+        if line.startswith("make -C"):
+            place.set_up()
+            continue
+        if line.startswith("useradd"):
+            (place.root / "prefix" / "etc").mkdir(parents=True)
+            if os.geteuid() == 0 and place.user is None and shutil.which("useradd"):
+                for name in ("passwd", "group", "login.defs", "shadow", "gshadow"):
+                    (place.root / "prefix" / "etc" / name).touch()
+                done = subprocess.run(f"{line} --prefix {place.root}/prefix", shell=True, capture_output=True, text=True, check=False)
+                assert done.returncode == 0 and "pillarbox:x:" in (place.root / "prefix/etc/passwd").read_text(), done
+            continue
+        if "person add" in line:
+            shown = in_terminal(place.words(here), environ=place.environment(), cwd=place.root)
+            assert "Password: " in shown, shown
+        elif " serve " in line:
+            ports = [f"--listen imaps=127.0.0.1:{free_ports(1)[0]}"]
+            served(place, here.replace("--settings pillarbox.toml", f"--settings {place.root}/etc/pillarbox.toml"), ports)
+        elif "status" in line:
+            assert place.run(here).returncode == 3, "nothing runs yet in this test"
+        else:
+            done = place.run(here)
+            if place.user is not None and line.startswith("git clone") and done.returncode:
+                assert "dubious ownership" in done.stderr, done  # this checkout is root's
+                continue
+            assert done.returncode == 0, (here, done)
+        ran.append(line.split()[0])
+    assert {"ln", "install", "pillarbox", "runuser"} <= set(ran), ran
+
+
+def served(place: Place, line: str, more: list[str]) -> None:
+    words, environ = place.words(f"exec {line} {' '.join(more)}"), place.environment()
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environ, cwd=place.root)
+    try:
+        assert process.stdout and process.stdout.readline() == b"ready\n"
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def test_the_unit_starts_what_the_commands_made() -> None:
+    text = unit()
+    made = next(line for line in family() if line.startswith("ln -s")).split()[-1]
+    assert f"ExecStart={made} serve --data /srv/pillarbox --settings /etc/pillarbox.toml" in text
+    assert "AmbientCapabilities=CAP_NET_BIND_SERVICE" in text and "User=pillarbox" in text and "Type=notify" in text
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("no systemd-analyze to read the unit")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pillarbox.service"
+        path.write_text(text.replace(made, "/bin/true"))
+        done = subprocess.run(["systemd-analyze", "verify", str(path)], capture_output=True, text=True, check=False)
+    assert not [line for line in done.stderr.splitlines() if "pillarbox.service" in line], done.stderr
+
+
+def test_with_only_the_unit_s_right_an_ordinary_user_binds_the_real_ports(tmp_path: Path) -> None:
+    if os.geteuid() or not shutil.which("capsh"):
+        pytest.skip("lending a capability needs root and capsh")
+    for capability, expected in (("", 2), ("cap_net_bind_service", 0)):
+        lent = [f"--inh={capability}", "--user=nobody", f"--addamb={capability}"] if capability else ["--user=nobody"]
+        code = "import socket; s = socket.socket(); s.bind(('127.0.0.77', 993))"
+        keep = ["--keep=1"] if capability else []
+        words = ["capsh", *keep, *lent, "--", "-c", f'{sys.executable} -c "{code}"']
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        start = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+        assert bool(done.returncode) == bool(expected and start > 993), done
+
+
+@pytest.mark.parametrize("place", ["an ordinary user"], indirect=True)
+def test_dead_ends_say_the_way_out(place: Place) -> None:
+    place.set_up()
+    place.run(f"ln -s {place.root}/opt/pillarbox/.venv/bin/pillarbox {place.root}/usr/local/bin/pillarbox")
+    done = place.run("pillarbox serve --data /srv/pillarbox-of-nobody")
+    assert done.returncode == 2 and "install -d -o" in done.stderr and "Traceback" not in done.stderr
+    done = place.run(f"pillarbox serve --data {place.root}/mine --listen smtp=127.0.0.78:25")
+    if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) > 25:
+        assert done.returncode == 2 and "CAP_NET_BIND_SERVICE" in done.stderr and "README" in done.stderr
 
 
 def test_the_certificate_command_of_the_readme_writes_an_authority(tmp_path: Path) -> None:

@@ -44,10 +44,14 @@ def pillarbox(*words: str, data: Path | None = None, password: str | None = None
 
 
 def on_terminal(*words: str, data: Path) -> str:
-    """Run one command as a person does, on a terminal; what it shows."""
+    """Run one command as a user does, on a terminal; what it shows."""
+    return in_terminal([*COMMAND, *words, "--data", str(data)], environ=environment(), cwd=ROOT)
+
+
+def in_terminal(arguments: list[str], *, environ: dict[str, str], cwd: Path) -> str:
+    """The same for any program; it has to end well."""
     main, side = pty.openpty()
-    arguments = [*COMMAND, *words, "--data", str(data)]
-    process = subprocess.Popen(arguments, stdin=side, stdout=side, stderr=side, env=environment(), cwd=ROOT)
+    process = subprocess.Popen(arguments, stdin=side, stdout=side, stderr=side, env=environ, cwd=cwd)
     os.close(side)
     shown = b""
     try:
@@ -56,7 +60,7 @@ def on_terminal(*words: str, data: Path) -> str:
     except OSError:  # the other side is closed
         pass
     os.close(main)
-    assert process.wait(60) == 0, f"pillarbox {' '.join(words)}: {shown.decode()}"
+    assert process.wait(60) == 0, f"{' '.join(arguments)}: {shown.decode()}"
     return shown.decode()
 
 
