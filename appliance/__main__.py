@@ -13,7 +13,7 @@ import os
 
 TYPE_CHECKING = False  # `typing` and the others below take a tenth of a second, in which Ctrl-C would be a traceback
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -43,7 +43,7 @@ def _run(arguments: "Sequence[str] | None") -> int:
     if words[:1] in (["serve"], ["run"]):
         from appliance.cli.serve_words import parse_serving
 
-        return _serve(parse_serving(words))
+        return _serve(lambda: parse_serving(words))
     from importlib.metadata import version
 
     from appliance.cli.main import main as command
@@ -57,12 +57,13 @@ def _offline(data: "Path") -> "Any":
     return offline(data)
 
 
-def _serve(words: "Any") -> int:
+def _serve(parse: "Callable[[], Any]") -> int:
     """Settings from the words of `serve` or `run`, then the house."""
     from appliance.mail.errors import SetupError
     from appliance.serving import become_the_house
 
     try:
+        words = parse()
         settings = settings_of(words)
         if os.geteuid() == 0:
             _give_up_root(words, settings)

@@ -24,6 +24,7 @@ import trio
 from appliance.accounts.admin import Admin
 from appliance.accounts.passwords import Passwords
 from appliance.accounts.people import Accounts
+from appliance.accounts.states import KEPT_DAYS
 from appliance.database.database import Database
 from appliance.database.migrations import is_outdated
 from appliance.mail.errors import SetupError
@@ -68,6 +69,8 @@ POOL_THREADS = 3
 """Threads for compression and body files."""
 FULL_PERCENT = 95
 FULL_NAMED = 20
+PURGE_LOOK_S = 3600.0
+"""How often removed accounts are looked at; nothing is read from storage or written while none is due."""
 BOX_LOOK_S = 60.0
 """How often the card's free space and the box are looked at; looking writes nothing."""
 
@@ -258,7 +261,10 @@ async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> Ending:
     if os.geteuid() == 0:
         rooms.journal.say(f"It runs as root, since {rooms.directory.path} belongs to root; better give it to a user of its own (chown -R).")
     if settings.house.domain:
-        await rooms.accounts.ensure_domain(settings.house.domain)
+        had = rooms.domains
+        added = await rooms.accounts.ensure_domain(settings.house.domain)
+        if had and added not in had:
+            rooms.journal.say(f"{added} is taken in as a further domain; addresses stay. To change one: pillarbox person rename OLD NEW")
     rooms.board.publish(people_state(rooms.accounts))
     tls = await certificate_of(rooms)
     sending = sending_of(rooms)
@@ -298,6 +304,7 @@ async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> Ending:
         Part("sending", _standing(lambda: sending.run(rooms.clock.mono_s))),
         Part("reclaim", _standing(reclaim.run)),
         Part("redescription", _standing(Redescription(rooms.store).run)),
+        Part("removed accounts", _standing(lambda: _purge_removed(rooms))),
         *panel.parts(rooms, hands),
     ]
     if rooms.certificates.in_use():
@@ -351,6 +358,14 @@ def nearly_full(rooms: Rooms) -> tuple[str, ...]:
         elif limit and used * 100 >= limit * FULL_PERCENT:
             told.append(f"The mailbox of {person.address} is nearly full: {used / MB:,.1f} of {limit / MB:,.1f} MB are used.")
     return tuple(told[:FULL_NAMED])
+
+
+async def _purge_removed(rooms: Rooms) -> None:
+    """Erase the mail of accounts that were removed long enough ago."""
+    while True:
+        for person in await rooms.accounts.purge_expired(rooms.store.remove_mailboxes):
+            rooms.journal.say(f"{person.address} was removed {KEPT_DAYS} days ago: the mail is erased now.")
+        await trio.sleep(PURGE_LOOK_S)
 
 
 async def _watch_box(rooms: Rooms) -> None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from appliance.accounts.people import UNCHANGED
 from appliance.mail.errors import SetupError, StoreError
 from appliance.mail.limits import MB
 from appliance.status import controls
@@ -107,9 +108,48 @@ class Hands:
         return Answer(f"{person.address} lives here now." + _told(facts), facts)
 
     async def remove_person(self, request: controls.RemovePerson) -> Answer:
-        person = await self._accounts.remove_person(request.address, also=self._store.remove_mailboxes)
-        facts = {"address": person.address, **self._sessions_ended()}
-        return Answer(f"{person.address} and all their mail are gone." + _ended(facts), facts)
+        from appliance.accounts.states import KEPT_DAYS
+
+        if request.purge:
+            person = await self._accounts.remove_person(request.address, also=self._store.remove_mailboxes)
+            facts = {"address": person.address, "purged": True, **self._sessions_ended()}
+            return Answer(f"{person.address} and all their mail are gone." + _ended(facts), facts)
+        person = await self._accounts.retire_person(request.address)
+        text = f"{person.address} is removed. The mail is kept for {KEPT_DAYS} days; to take all back: pillarbox person restore "
+        facts = {"address": person.address, "purged": False, "kept_days": KEPT_DAYS, **self._sessions_ended()}
+        return Answer(text + person.address + _ended(facts), facts)
+
+    async def restore_person(self, request: controls.RestorePerson) -> Answer:
+        person = await self._accounts.restore_person(request.address)
+        return Answer(f"{person.address} is back, with its mail and passwords.", {"address": person.address})
+
+    async def set_person(self, request: controls.SetPerson) -> Answer:
+        if request.quota_mb == -1 and not request.named:
+            raise SetupError("Nothing was asked for.", "Give --quota-mb N or --name TEXT.")
+        quota = UNCHANGED if request.quota_mb == -1 else request.quota_mb * MB or None
+        person = await self._accounts.set_person(request.address, quota_octets=quota, name=request.name if request.named else None)
+        used, limit = self._store.quota(person.id)
+        called = f" ({person.name})" if person.name else ""
+        text = f"{person.address}{called}: " + (f"{limit / MB:,.0f} MB of space." if limit else "no limit.")
+        if limit and used > limit:
+            text += f" The mail there has {used / MB:,.1f} MB: all of it stays, and nothing more arrives until there is room."
+        return Answer(text, {"address": person.address, "name": person.name, "quota_octets": limit})
+
+    async def rename_person(self, request: controls.RenamePerson) -> Answer:
+        before = self.person(request.address).address
+        person = await self._accounts.rename_person(before, request.new)
+        text = f"{before} is {person.address} now. The old address stays as an alias: mail to it arrives, and programs may sign in with it."
+        return Answer(text, {"address": person.address, "former": before})
+
+    async def disable_person(self, request: controls.DisablePerson) -> Answer:
+        person = await self._accounts.set_disabled(request.address, True)
+        text = f"Nobody signs in as {person.address} any more; messages go on arriving. To end this: pillarbox person enable "
+        facts = {"address": person.address, "disabled": True, **self._sessions_ended()}
+        return Answer(text + person.address + _ended(facts), facts)
+
+    async def enable_person(self, request: controls.EnablePerson) -> Answer:
+        person = await self._accounts.set_disabled(request.address, False)
+        return Answer(f"{person.address} may sign in again.", {"address": person.address, "disabled": False})
 
     async def list_people(self, request: controls.ListPeople) -> Answer:
         rows, lines = [], []
@@ -117,10 +157,16 @@ class Hands:
         width = max((len(person.address) for person in people), default=0)
         for person in people:
             used, limit = self._store.quota(person.id)
-            rows.append({"address": person.address, "octets": used, "quota_octets": limit, "added_at": person.added_at})
-            lines.append(f"{person.address:<{width}}  {used / MB:,.1f} MB" + (f" of {limit / MB:,.0f} MB" if limit else ""))
-        nobody = "Nobody lives here yet. Add the first person with: pillarbox person add NAME@DOMAIN"
-        return Answer("\n".join(lines) or nobody, {"people": rows})
+            facts = {"octets": used, "quota_octets": limit, "added_at": person.added_at, "name": person.name, "disabled": person.disabled}
+            rows.append({"address": person.address, **facts})
+            space = f"{used / MB:,.1f} MB" + (f" of {limit / MB:,.0f} MB" if limit else "")
+            notes = [*filter(None, (person.name, "disabled: nobody can sign in" if person.disabled else ""))]
+            lines.append("  ".join((f"{person.address:<{width}}", space, *notes)))
+        if not lines:
+            lines.append("Nobody lives here yet. Add the first person with: pillarbox person add NAME@DOMAIN")
+        removed = [{"address": one.address, "removed_at": one.removed_at} for one in self._accounts.directory.removed()]
+        lines += [f"{row['address']}  removed; to take it back: pillarbox person restore {row['address']}" for row in removed]
+        return Answer("\n".join(lines), {"people": rows, "removed": removed})
 
     async def set_password(self, request: controls.SetPassword) -> Answer:
         password, told = _given_or_made(request.password)
@@ -162,8 +208,9 @@ class Hands:
         return Answer(f"Letters to {request.address} go to {request.target}.", {"address": request.address, "target": request.target})
 
     async def remove_alias(self, request: controls.RemoveAlias) -> Answer:
-        await self._accounts.remove_alias(request.address, request.target or None)
-        return Answer(f"The alias {request.address} is gone.", {"address": request.address})
+        left = await self._accounts.remove_alias(request.address, request.target or None)
+        text = f"Messages to {request.address} go to {', '.join(left)} only." if left else f"The alias {request.address} is gone."
+        return Answer(text, {"address": request.address, "targets": list(left)})
 
     async def list_aliases(self, request: controls.ListAliases) -> Answer:
         rows = [{"address": alias, "targets": list(targets)} for alias, targets in self._accounts.directory.aliases()]
@@ -418,6 +465,11 @@ _TABLE: tuple[tuple[type, Callable[[Hands, Any], Awaitable[Answer]]], ...] = (
     (controls.Status, Hands.status),
     (controls.AddPerson, Hands.add_person),
     (controls.RemovePerson, Hands.remove_person),
+    (controls.RestorePerson, Hands.restore_person),
+    (controls.SetPerson, Hands.set_person),
+    (controls.RenamePerson, Hands.rename_person),
+    (controls.DisablePerson, Hands.disable_person),
+    (controls.EnablePerson, Hands.enable_person),
     (controls.ListPeople, Hands.list_people),
     (controls.SetPassword, Hands.set_password),
     (controls.AddAppPassword, Hands.add_app_password),

@@ -36,6 +36,11 @@ class Person:
     address: str
     quota_octets: int | None
     added_at: int
+    name: str = ""
+    disabled: bool = False
+    """Receives messages and cannot sign in."""
+    removed_at: int | None = None
+    """UTC seconds; such an account is in `Tables.removed` only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,8 @@ class Tables:
     by_local: dict[str, PersonId | None] = field(default_factory=dict)
     aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
     resolved: dict[str, Resolution] = field(default_factory=dict)
+    removed: dict[str, Person] = field(default_factory=dict)
+    """Removed accounts whose mail is still kept: nothing is delivered there and nobody signs in."""
 
 
 def read_tables(reads: Reads, version: int = 0) -> Tables:
@@ -96,10 +103,16 @@ def read_tables(reads: Reads, version: int = 0) -> Tables:
     people: dict[PersonId, Person] = {}
     by_address: dict[str, PersonId] = {}
     by_local: dict[str, PersonId | None] = {}
-    for number, text, quota_octets, added_at in reads.execute("SELECT id, address, quota_octets, added_at FROM person ORDER BY id"):
+    removed: dict[str, Person] = {}
+    columns = "id, address, quota_octets, added_at, name, disabled, removed_at"
+    for number, text, quota_octets, added_at, name, disabled, removed_at in reads.execute(f"SELECT {columns} FROM person ORDER BY id"):  # noqa: S608
         person = PersonId(number)
-        people[person] = Person(person, text, quota_octets, added_at)
+        found = Person(person, text, quota_octets, added_at, name, bool(disabled), removed_at)
         address = split_address(text)
+        if removed_at is not None:
+            removed[key_of(address)] = found
+            continue
+        people[person] = found
         by_address[key_of(address)] = person
         local = fold(address.local)
         by_local[local] = None if local in by_local else person
@@ -107,7 +120,7 @@ def read_tables(reads: Reads, version: int = 0) -> Tables:
     for alias, target in reads.execute("SELECT address, target FROM alias ORDER BY address, target"):
         key = key_of(split_address(alias))
         aliases[key] = (*aliases.get(key, ()), target)
-    tables = Tables(version, domains, people, by_address, by_local, aliases, {})
+    tables = Tables(version, domains, people, by_address, by_local, aliases, {}, removed)
     for key, person in by_address.items():
         tables.resolved[key] = Resolution((person,), (), True)
     for key in aliases:
@@ -238,14 +251,29 @@ class Directory:
         return person in self.resolve(address).people
 
     def find_login(self, name: str) -> Person | None:
-        """Who signs in as `name`: the full address, or the local part alone where only one person has it."""
+        """Who signs in as `name`: the full address, or the local part alone where only one person has it.
+
+        An alias that leads to one account alone serves too: after a rename, programs go on with the old address.
+        """
         tables = self._tables
         local, at, domain = name.rpartition("@")
         if at:
             try:
-                person = tables.by_address.get(f"{fold(local)}@{parse_domain(domain)}")
+                keys = [f"{fold(local)}@{parse_domain(domain)}"]
             except MisuseError:
                 return None
+            person = tables.by_address.get(keys[0])
         else:
             person = tables.by_local.get(fold(name))
-        return None if person is None else tables.people[person]
+            keys = [f"{fold(name)}@{one}" for one in tables.domains] if fold(name) not in tables.by_local else []
+        if person is None:
+            found = [tables.resolved[key] for key in keys if key in tables.aliases]
+            led = {one.people for one in found if len(one.people) == 1 and not one.outside}
+            if len(led) != 1 or len(found) != 1:
+                return None
+            ((person,),) = led
+        return tables.people[person]
+
+    def removed(self) -> tuple[Person, ...]:
+        """Removed accounts whose mail is still kept."""
+        return tuple(self._tables.removed.values())

@@ -49,6 +49,9 @@ def expect_person(tables: Tables, text: str) -> Person:
 def expect_free(tables: Tables, address: Address) -> None:
     """Raises SetupError when a person or an alias has the address."""
     key = key_of(address)
+    if key in tables.removed:
+        what = f"{address} was removed and their mail is still kept."
+        raise SetupError(what, f"Take it back with: pillarbox person restore {address}. Or erase it first: person remove {address} --purge")
     if key in tables.by_address:
         raise SetupError(f"{address} already lives here.", "Choose another address, or change the password: pillarbox person password")
     if key in tables.aliases:
@@ -63,9 +66,11 @@ def expect_empty(tables: Tables, domain: str) -> None:
         return [key for key in keys if key.endswith(ending)]
 
     if people := there(tables.by_address):
-        raise SetupError(f"Somebody still lives at {domain}: {_some(people)}.", "Remove them first: pillarbox person remove")
+        what = f"{domain} has accounts: {_some(people)}."
+        raise SetupError(what, "Give them another address, mail and all: pillarbox person rename OLD NEW")
     if aliases := there(tables.aliases):
-        raise SetupError(f"{_some(aliases)} still stand at {domain}.", "Remove these aliases first: pillarbox alias remove")
+        what = f"{domain} has {'an alias' if len(aliases) == 1 else 'aliases'}: {_some(aliases)}."
+        raise SetupError(what, f"Remove {'it' if len(aliases) == 1 else 'them'} first: pillarbox alias remove ADDRESS")
 
 
 def _some(names: list[str]) -> str:

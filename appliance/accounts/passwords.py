@@ -106,7 +106,8 @@ def read_secrets(reads: Reads, version: int = 0, passing_secret: bytes = b"") ->
     rows: dict[PersonId, tuple[PasswordRow, ...]] = {}
     for number, owner, label, slow, salt, iterations, stored, server, set_at, used_at, used_from, used_protocol in reads.execute(
         "SELECT id, person, label, argon2, scram_salt, scram_iterations, scram_stored, scram_server, set_at,"
-        " used_at, used_from, used_protocol FROM password ORDER BY id"
+        " used_at, used_from, used_protocol FROM password"
+        " WHERE person NOT IN (SELECT id FROM person WHERE disabled OR removed_at IS NOT NULL) ORDER BY id"
     ):
         scram = ScramKeys(salt, iterations, stored, server) if stored is not None else None
         row = PasswordRow(number, PersonId(owner), label, Verifiers(slow, scram), set_at, used_at, used_from, used_protocol, used_at)

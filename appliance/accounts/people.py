@@ -8,6 +8,7 @@ How it fails: SetupError; StoreError from the writer (full or failing card).
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ from appliance.mail.clock import Clock
 from appliance.mail.errors import SetupError
 from appliance.mail.ids import PersonId
 
+from . import states
 from .aliases import leads_back
 from .directory import Directory, Person, Reads, Tables, key_of, read_tables, split_address, targets_of
 from .domains import expect_domain, expect_empty, expect_free, expect_person, read_address, read_domain
@@ -29,6 +31,9 @@ APP_PASSWORDS = 32
 LABEL_LETTERS = 60
 USED_EVERY_S = 3600
 """The database learns at most hourly that a password is in use; memory knows each time."""
+
+UNCHANGED = -1
+"""A quota that stays as it is."""
 
 T = TypeVar("T")
 Also = Callable[[Transaction, PersonId], object]
@@ -85,36 +90,69 @@ class Accounts:
 
         return await self._change(add)
 
+    async def retire_person(self, address: str) -> Person:
+        """Nothing arrives and nobody signs in any more; everything is kept, and `restore_person` takes it back."""
+        now = int(self._clock.wall_s())
+        return await self._change(lambda transaction, tables: states.retire(transaction, tables, address, now))
+
+    async def restore_person(self, address: str) -> Person:
+        return await self._change(lambda transaction, tables: states.restore(transaction, tables, address))
+
     async def remove_person(self, address: str, *, also: Also | None = None) -> Person:
-        """Remove a person with their passwords, their place in aliases and as a catch-all. `also`: `store.remove_mailboxes`."""
+        """Erase an account, removed before or not, for good. `also`: `store.remove_mailboxes`."""
 
         def remove(transaction: Transaction, tables: Tables) -> Person:
-            person = expect_person(tables, address)
-            key = key_of(split_address(person.address))
-            for alias, target in transaction.execute("SELECT address, target FROM alias").fetchall():
-                if key_of(split_address(target)) == key:
-                    transaction.execute("DELETE FROM alias WHERE address = ? AND target = ?", (alias, target))
-            for domain, catch_all in tables.domains.items():
-                if catch_all and key_of(split_address(catch_all)) == key:
-                    transaction.execute("UPDATE domain SET catch_all = NULL WHERE name = ?", (domain,))
-            transaction.execute("DELETE FROM password WHERE person = ?", (person.id,))
-            transaction.execute("DELETE FROM person WHERE id = ?", (person.id,))
+            removed = tables.removed.get(key_of(read_address(address))) if "@" in address else None
+            person = removed or expect_person(tables, address)
+            states.erase(transaction, tables, person)
             if also is not None:
                 also(transaction, person.id)
             return person
 
         return await self._change(remove)
 
-    async def set_quota(self, address: str, quota_octets: int | None) -> Person:
-        """A new limit; None for none. Mail already there stays, whatever the limit."""
-        _check_quota(quota_octets)
+    async def purge_expired(self, also: Also) -> list[Person]:
+        """Erase the accounts that were removed KEPT_DAYS ago; nothing while the clock is not to be trusted."""
+        now = int(self._clock.wall_s())
+        if not self._clock.trusted() or not states.expired(self.directory.removed(), now):
+            return []
+
+        def purge(transaction: Transaction, tables: Tables) -> list[Person]:
+            gone = states.expired(tuple(tables.removed.values()), now)
+            for person in gone:
+                states.erase(transaction, tables, person)
+                also(transaction, person.id)
+            return gone
+
+        return await self._change(purge)
+
+    async def rename_person(self, old: str, new: str) -> Person:
+        """Another address for the same account; the old one stays as an alias, with which programs sign in as before."""
+        wanted = read_address(new)
+        return await self._change(lambda transaction, tables: states.rename(transaction, tables, old, wanted))
+
+    async def set_disabled(self, address: str, disabled: bool) -> Person:
+        """A disabled account receives and cannot sign in."""
+        return await self._change(lambda transaction, tables: states.set_disabled(transaction, tables, address, disabled))
+
+    async def set_person(self, address: str, *, quota_octets: int | None = UNCHANGED, name: str | None = None) -> Person:
+        """A new limit (None for none; mail already there stays, whatever the limit) and a new display name ("" for none)."""
+        if quota_octets != UNCHANGED:
+            _check_quota(quota_octets)
+        wanted = None if name is None else states.read_name(name)
 
         def change(transaction: Transaction, tables: Tables) -> Person:
             person = expect_person(tables, address)
-            transaction.execute("UPDATE person SET quota_octets = ? WHERE id = ?", (quota_octets, person.id))
-            return Person(person.id, person.address, quota_octets, person.added_at)
+            quota = person.quota_octets if quota_octets == UNCHANGED else quota_octets
+            shown = person.name if wanted is None else wanted
+            transaction.execute("UPDATE person SET quota_octets = ?, name = ? WHERE id = ?", (quota, shown, person.id))
+            return replace(person, quota_octets=quota, name=shown)
 
         return await self._change(change)
+
+    async def set_quota(self, address: str, quota_octets: int | None) -> Person:
+        """A new limit; None for none."""
+        return await self.set_person(address, quota_octets=quota_octets)
 
     # --- passwords -------------------------------------------------------------------------------
 
@@ -256,12 +294,12 @@ class Accounts:
 
         await self._change(add)
 
-    async def remove_alias(self, alias: str, target: str | None = None) -> None:
-        """Remove one target of an alias, or the alias altogether."""
+    async def remove_alias(self, alias: str, target: str | None = None) -> tuple[str, ...]:
+        """Remove one target of an alias, or the alias altogether; the targets that are left."""
         key = key_of(read_address(alias))
         goal = None if target is None else key_of(read_address(target))
 
-        def remove(transaction: Transaction, tables: Tables) -> None:
+        def remove(transaction: Transaction, tables: Tables) -> tuple[str, ...]:
             if key not in tables.aliases:
                 raise SetupError(f"There is no alias {alias}.", "See what there is: pillarbox alias list")
             gone = 0
@@ -275,8 +313,9 @@ class Accounts:
                 for domain, catch_all in tables.domains.items():
                     if catch_all and key_of(split_address(catch_all)) == key:
                         transaction.execute("UPDATE domain SET catch_all = NULL WHERE name = ?", (domain,))
+            return tuple(one for one in tables.aliases[key] if goal is not None and key_of(split_address(one)) != goal)
 
-        await self._change(remove)
+        return await self._change(remove)
 
     # --- one change ------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,9 @@ from appliance.status import controls
 from appliance.system.control import NobodyHome, RemoteControls
 from appliance.system.identity import refuse_lost_database
 from appliance.system.settings import example
-from appliance.system.settings_file import SettingsError, read
+from appliance.system.settings_file import SettingsError, check_settings
 
+from .asking import expect_terminal, make_sure, password_of
 from .serve_words import data_of
 from .words import parser
 
@@ -47,7 +49,11 @@ KEEPS_ROOT = ("import", "export")
 def main(arguments: list[str], *, version: str, offline: Offline) -> int:
     """Run one command; the exit status."""
     grammar = parser()
-    words = grammar.parse_args(arguments)
+    as_json = "--json" in arguments
+    try:
+        words = grammar.parse_args(arguments)
+    except SetupError as error:
+        return _failed(error, 2, as_json=as_json)
     if words.version:
         print(f"pillarbox {version}")
         return 0
@@ -65,14 +71,24 @@ def main(arguments: list[str], *, version: str, offline: Offline) -> int:
             become_owner(words.data)
         return _run(words, offline)
     except SetupError as error:
-        print(f"pillarbox: {error}", file=sys.stderr)
-        return NOT_RUNNING if checking or (words.verb == "status" and isinstance(error, NobodyHome)) else 2
+        asleep = checking or (words.verb == "status" and isinstance(error, NobodyHome))
+        return _failed(error, NOT_RUNNING if asleep else 2, as_json=as_json)
     except HouseError as error:
-        print(f"pillarbox: {error}", file=sys.stderr)
-        return NOT_RUNNING if checking else 1
+        return _failed(error, NOT_RUNNING if checking else 1, as_json=as_json)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
+
+
+def _failed(error: HouseError, status: int, *, as_json: bool) -> int:
+    """Every failure of a command: its sentence on stderr, and with --json as an object on stdout too."""
+    print(f"pillarbox: {error}", file=sys.stderr)
+    if as_json:
+        problem, remedy = (error.problem, error.remedy) if isinstance(error, SetupError) else (str(error), "")
+        faults = [asdict(one) for one in error.faults] if isinstance(error, SettingsError) else []
+        facts = {"error": problem, "remedy": remedy, "exit_status": status, **({"faults": faults} if faults else {})}
+        print(json.dumps(facts, indent=2, ensure_ascii=False))
+    return status
 
 
 def _run(words: Any, offline: Offline) -> int:
@@ -81,12 +97,8 @@ def _run(words: Any, offline: Offline) -> int:
         print(example(), end="")
         return 0
     if special == "settings check":
-        try:
-            read(Path(words.file))
-        except SettingsError as error:
-            print(error, file=sys.stderr)
-            return 2
-        print(f"{words.file} is right.")
+        check_settings(Path(words.file))
+        print(json.dumps({"file": words.file, "faults": []}, indent=2) if words.json else f"{words.file} is right.")
         return 0
     if special in ("import", "export"):
         return _move(words, offline)
@@ -124,12 +136,12 @@ def _move(words: Any, offline: Offline) -> int:
 
 def _request(words: Any, offline: Offline) -> int:
     if words.row.question and not words.yes:
-        _make_sure(words.row.question)
+        make_sure(words.row.question.format(**vars(words)), getattr(words, words.row.typed) if words.row.typed else "yes")
     if words.row.password:
-        words.password = _password(words)
+        words.password = password_of(words.password_file)
     request = words.row.request(words)
     if isinstance(request, controls.AddAppPassword):
-        _terminal()
+        expect_terminal()
     answer = _ask(words.data, request, offline)
     if getattr(words, "check", False):
         return _checked(answer.facts, as_json=words.json)
@@ -154,39 +166,6 @@ def _checked(facts: dict[str, Any], *, as_json: bool) -> int:
     else:
         print("\n".join(f"{one['severity'].upper()}: {one['sentence']} {one['remedy']}" for one in found) or "All is well.")
     return status
-
-
-def _make_sure(question: str) -> None:
-    """Ask on the terminal; raises SetupError unless the answer is yes."""
-    if not sys.stdin.isatty():
-        raise SetupError(f"{question} Nothing was done.", "To do it without being asked, add --yes.")
-    print(f"{question} Type yes: ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("yes", "y"):
-        raise SetupError("Nothing was done.")
-
-
-def _password(words: Any) -> str:
-    """The password of --password-file; without one "" (the house generates it), if there is a terminal to show it on."""
-    if words.password_file is None:
-        _terminal()
-        return ""
-    try:
-        given = sys.stdin.buffer if words.password_file == "-" else Path(words.password_file).open("rb")  # noqa: S105, SIM115
-        with given:
-            raw = given.readline()
-        password = raw.rstrip(b"\r\n").decode()
-    except OSError as error:
-        raise SetupError(f"The password file {words.password_file} cannot be read: {error.strerror}.", "Check its name.") from error
-    except UnicodeDecodeError as error:
-        raise SetupError("The password is not UTF-8 text.", "Write it in another way.") from error
-    if not password:
-        raise SetupError("The password is empty.", "Its first line is the password.")
-    return password
-
-
-def _terminal() -> None:
-    if not sys.stdout.isatty():
-        raise SetupError("A generated password is shown on a terminal only, never in a file or log.", "Give one with --password-file.")
 
 
 def _ask(data: Path, request: controls.Request, offline: Offline) -> controls.Answer:

@@ -6,15 +6,17 @@ import re
 from pathlib import Path
 from typing import Any, NoReturn
 
+from appliance.mail.errors import SetupError
+
 DATA_HELP = "the data directory (default: ./data, or $PILLARBOX_DATA)"
 SERVING = (("serve", "be the mail server, in the foreground"), ("run", "try the house here: serve, with a first person made"))
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, with the remedy; exit status 2."""
+    """Says what is wrong in one sentence, with the remedy: raises SetupError."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"pillarbox: {_in_words(message)} See: {self.prog} --help\n")
+        raise SetupError(_in_words(message), f"See: {self.prog} --help")
 
 
 def _in_words(message: str) -> str:

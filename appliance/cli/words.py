@@ -22,14 +22,34 @@ class Row:
     request: Callable[[Any], controls.Request]
     password: bool = False
     question: str = ""
-    """What is asked before it is done, unless --yes is given."""
+    """What is asked before it is done, unless --yes is given; may name arguments, as in {address}."""
+    typed: str = ""
+    """The argument that is to be typed again; "" for a plain yes."""
+    options: tuple[tuple[str, dict[str, Any]], ...] = ()
+    """(words separated by "|", keywords of `add_argument`)."""
 
 
 ROWS: tuple[Row, ...] = (
     Row(("person", "add"), "add a person; without a password file one is generated", ("address",),
         lambda o: controls.AddPerson(o.address, o.password, o.quota_mb), password=True),
     Row(("person", "list"), "everybody, with the space they use", (), lambda o: controls.ListPeople()),
-    Row(("person", "remove"), "remove a person and all their mail", ("address",), lambda o: controls.RemovePerson(o.address)),
+    Row(("person", "remove"), "remove an account; its mail is kept for 30 days, and `person restore` takes all back", ("address",),
+        lambda o: controls.RemovePerson(o.address, o.purge), typed="address",
+        question="This removes {address}: nothing arrives there and nobody signs in any more. "
+        "To keep a copy of the mail: pillarbox export {address} FOLDER.",
+        options=(("--purge", {"action": "store_true", "help": "erase all mail at once, for good"}),)),
+    Row(("person", "restore"), "take a removed account back, with its mail and passwords", ("address",),
+        lambda o: controls.RestorePerson(o.address)),
+    Row(("person", "set"), "change the quota or the name of an account", ("address",),
+        lambda o: controls.SetPerson(o.address, -1 if o.quota_mb is None else o.quota_mb, o.name or "", o.name is not None),
+        options=(
+            ("--quota-mb|--quota", {"type": int, "dest": "quota_mb", "metavar": "N", "help": "space in MB; 0 for the server's default"}),
+            ("--name", {"metavar": "TEXT", "help": "what the account is called in lists; empty for none"}),
+        )),
+    Row(("person", "rename"), "give an account another address; the old one stays as an alias", ("address", "new"),
+        lambda o: controls.RenamePerson(o.address, o.new)),
+    Row(("person", "disable"), "let nobody sign in; messages go on arriving", ("address",), lambda o: controls.DisablePerson(o.address)),
+    Row(("person", "enable"), "let a disabled account sign in again", ("address",), lambda o: controls.EnablePerson(o.address)),
     Row(("person", "password"), "set a new password", ("address",), lambda o: controls.SetPassword(o.address, o.password), password=True),
     Row(("app-password", "add"), "a password of its own for one program", ("address", "label"),
         lambda o: controls.AddAppPassword(o.address, o.label)),
@@ -74,6 +94,11 @@ ROWS: tuple[Row, ...] = (
 
 CHECK_HELP = "only what needs attention; exit status 0 all is well, 1 a warning, 2 critical, 3 not running"
 
+EXIT_HELP = (
+    "Exit status: 0 done; 1 it could not be done now; 2 wrong input or settings, nothing was changed; 3 no server is running. "
+    "With --json a failure is an object on standard output: error, remedy, exit_status."
+)
+
 NOUNS = {
     "person": "the people of the house",
     "app-password": "a password of its own for one phone or program",
@@ -97,7 +122,7 @@ def parser() -> Parser:
     where.add_argument("--data", metavar="DIR", default=None, help=DATA_HELP)
     common = Parser(add_help=False, parents=[where])
     common.add_argument("--json", action="store_true", help="answer for programs")
-    top = Parser(prog="pillarbox", description="The mail server for a home.")
+    top = Parser(prog="pillarbox", description="The mail server for a home.", epilog=EXIT_HELP)
     top.add_argument("--version", action="store_true", help="say which version this is")
     verbs = top.add_subparsers(dest="verb", metavar="COMMAND", parser_class=Parser)
     add_serving(verbs)
@@ -118,6 +143,8 @@ def parser() -> Parser:
         if row.words == ("status",):
             made.add_argument("--check", action="store_true", help=CHECK_HELP)
             made.epilog = "Exit status without --check: 0 when the server answered, 3 when none is running."
+        for flags, keywords in row.options:
+            made.add_argument(*flags.split("|"), **keywords)
         if row.question:
             made.add_argument("--yes", action="store_true", help="do not ask first")
         if row.password:
@@ -144,6 +171,7 @@ def parser() -> Parser:
     settings.add_parser("example", help="a commented settings file with every default").set_defaults(special="settings example")
     check = settings.add_parser("check", help="say all that is wrong in a settings file")
     check.add_argument("file", metavar="FILE")
+    check.add_argument("--json", action="store_true", help="answer for programs")
     check.set_defaults(special="settings check")
     return top
 

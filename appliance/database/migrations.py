@@ -20,7 +20,7 @@ from typing import Any
 from appliance.mail.errors import SetupError
 
 from .connection import APPLICATION, PAGE_OCTETS, header_of, log_is_blank, log_of, sync_directory
-from .schema import CRLF_TABLES, PASSWORD_COLUMNS, POLICY_TABLES, QUEUE_TABLES, ROWS, TABLES
+from .schema import ACCOUNT_STATES, CRLF_TABLES, PASSWORD_COLUMNS, POLICY_TABLES, QUEUE_TABLES, ROWS, TABLES
 
 
 def _first_tables(db: Any) -> None:
@@ -48,12 +48,18 @@ def _password_columns(db: Any) -> None:
         db.execute(statement)
 
 
+def _account_states(db: Any) -> None:
+    for statement in ACCOUNT_STATES:
+        db.execute(statement)
+
+
 STEPS: tuple[tuple[str, Callable[[Any], None]], ...] = (
     ("1 first tables", _first_tables),
     ("2 queue", _queue),
     ("3 policies", _policies),
     ("4 sizes in CRLF", _crlf),
     ("5 last use of passwords", _password_columns),
+    ("6 states of accounts", _account_states),
 )
 """Name and step. Never change a step that has been shipped; add the next number below it."""
 

@@ -88,6 +88,13 @@ POLICY_TABLES: tuple[str, ...] = (
     "CREATE TABLE sts_policy(domain TEXT PRIMARY KEY, id TEXT NOT NULL, policy BLOB NOT NULL, until_at INTEGER NOT NULL) WITHOUT ROWID",
 )
 
+ACCOUNT_STATES: tuple[str, ...] = (
+    # a display name; `disabled` accounts receive and cannot sign in; removed ones keep their rows until they are purged
+    "ALTER TABLE person ADD COLUMN name TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE person ADD COLUMN disabled INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE person ADD COLUMN removed_at INTEGER",
+)
+
 ROWS: tuple[str, ...] = (
     # UIDVALIDITY (32 bits) begins at a random place, so that a card set up anew is not taken for the old one
     "INSERT INTO counter VALUES('uid_validity', abs(random() % 1073741824) + 1)",

@@ -5,6 +5,7 @@ meanings with commas between. How it fails: words nobody understands are a Value
 of the house; a lamp that does not answer is left out with a sentence, and the others are fitted.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -100,3 +101,13 @@ def _open(wish: Wish, factory: Any, root: Path) -> Lamp:
 def pin_of(name: str) -> int | str:
     """A number, or a name gpiozero knows."""
     return int(name) if name.isascii() and name.isdigit() else name
+
+
+PINS = ((r"(?:GPIO|BCM)?(\d{1,2})", 0, 53), (r"(?:BOARD|J8:)(\d{1,2})", 1, 40), (r"WPI(\d{1,2})", 0, 31))
+"""How gpiozero lets a pin be called: the chip's number (54 of them, 28 on the header), the header's, or wiringPi's."""
+
+
+def is_pin(text: str) -> bool:
+    """Can there be such a pin on a board?"""
+    found = [(re.fullmatch(pattern, text.upper(), re.ASCII), least, most) for pattern, least, most in PINS]
+    return any(one is not None and least <= int(one[1]) <= most for one, least, most in found)

@@ -30,7 +30,7 @@ LAST_S = 2.0
 
 def wrong_words(lamps: Sequence[str], night: str, button: str) -> Iterator[tuple[str, str]]:
     """(the setting, a sentence) of every word in them that nobody understands."""
-    from .fitting import parse_lamps
+    from .fitting import is_pin, parse_lamps
     from .lights import parse_night
 
     try:
@@ -38,6 +38,11 @@ def wrong_words(lamps: Sequence[str], night: str, button: str) -> Iterator[tuple
     except ValueError as fault:
         yield "lamps", str(fault)
     else:
+        for pin in {pin for wish in wishes if wish.kind != "board" for pin in wish.pins}:
+            if not is_pin(pin):
+                yield "lamps", f"There is no pin {pin!r}."
+        if button and not is_pin(button):
+            yield "button", f"There is no pin {button!r}."
         if button in {pin for wish in wishes if wish.kind != "board" for pin in wish.pins}:
             yield "button", f"The pin {button} is a lamp's."
     try:

@@ -29,6 +29,44 @@ class AddPerson:
 
 @dataclass(frozen=True, slots=True)
 class RemovePerson:
+    """The mail is kept for a month, and `RestorePerson` takes all back; with `purge` it is erased at once."""
+
+    address: str
+    purge: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RestorePerson:
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetPerson:
+    """`quota_mb` -1 leaves the quota as it is, 0 is the server's default. `name` counts only when `named`; "" is none."""
+
+    address: str
+    quota_mb: int = -1
+    name: str = ""
+    named: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RenamePerson:
+    """Another address for the same account; the old one stays as an alias."""
+
+    address: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class DisablePerson:
+    """Messages arrive; nobody signs in."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnablePerson:
     address: str
 
 
@@ -241,7 +279,8 @@ class Export:
 
 
 Request = (
-    Status | AddPerson | RemovePerson | ListPeople | SetPassword | AddAppPassword | RemoveAppPassword | ListAppPasswords
+    Status | AddPerson | RemovePerson | RestorePerson | SetPerson | RenamePerson | DisablePerson | EnablePerson
+    | ListPeople | SetPassword | AddAppPassword | RemoveAppPassword | ListAppPasswords
     | AddAlias | RemoveAlias | ListAliases | AddDomain | RemoveDomain | ListDomains | SetCatchAll | ListMailboxes
     | ShowCertificate | ExportCertificate | RenewCertificate | NewAuthority | ListQueue | ShowLetter | RetryLetter | HoldLetter
     | ReleaseLetter | RerouteLetter | CancelLetter | FlushQueue | TrackLetter | DomainRecords | DomainCheck | Import | Export
@@ -307,7 +346,7 @@ def decode_request(words: dict[str, Any]) -> Request:
     names = {one.name: one.type for one in fields(kind)}
     given = {key: value for key, value in words.items() if key != "ask"}
     if not given.keys() <= names.keys() or not all(
-        isinstance(value, int if names[key] in (int, "int") else str) for key, value in given.items()
+        type(value).__name__ == getattr(names[key], "__name__", names[key]) for key, value in given.items()
     ):
         raise SetupError("The running house does not understand this command.", "It may be of another version: restart it.")
     request: Request = kind(**given)

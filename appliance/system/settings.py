@@ -26,7 +26,9 @@ class HouseSettings:
     """Who the house is."""
 
     domain: str = setting(
-        "", "The domain of the family's addresses, for example smith.example. Empty: taken from the first person's address."
+        "",
+        "The domain of the family's addresses, for example smith.example. Empty: taken from the first person's address. "
+        "Set later, it is added to the domains there are, and no address changes: `pillarbox person rename` does that.",
     )
     host_name: str = setting("", "The name the box gives itself in conversations and certificates. Empty: mail.DOMAIN.")
     time_zone: str = setting("", "The time zone that times are shown in, for example Europe/Berlin. Empty: the box's own.")

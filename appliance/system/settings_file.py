@@ -4,16 +4,18 @@ A text that is not TOML is one fault with its line; otherwise every wrong settin
 its key, what is wrong and the remedy. Nothing is guessed and nothing half-right is taken: any fault means no settings.
 """
 
+from collections.abc import Iterator
 from dataclasses import Field, dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from appliance.mail.errors import SetupError
+from appliance.mail.address import parse_domain
+from appliance.mail.errors import MisuseError, SetupError
 
 from .relay_rules import relay_faults
-from .settings import PROTOCOLS, CertificateSettings, Settings, arrays, default_of, explained, sections
+from .settings import PROTOCOLS, CertificateSettings, HouseSettings, Settings, arrays, default_of, explained, sections
 from .settings_lines import Path as KeyPath
 from .settings_lines import lines_of
 
@@ -111,6 +113,9 @@ def _check(tree: dict[str, Any], lines: dict[KeyPath, int], name: str) -> Settin
             )
         else:
             made[key] = _section(key, known[key], value, lines, faults)
+    for key, problem in _name_faults(made.get("house")):
+        remedy = "Write a name like example.org, with a dot and no blanks."
+        faults.append(Fault(lines.get(("house", key), 0), f'"house.{key}" {problem}', remedy))
     certificate: CertificateSettings | None = made.get("certificate")
     if certificate and bool(certificate.file) != bool(certificate.key):
         missing, given = ("key", "file") if certificate.file else ("file", "key")
@@ -131,6 +136,57 @@ def _check(tree: dict[str, Any], lines: dict[KeyPath, int], name: str) -> Settin
     if faults:
         raise SettingsError(name, tuple(sorted(faults, key=lambda fault: fault.line)))
     return Settings(**made)
+
+
+def _name_faults(house: HouseSettings | None) -> Iterator[tuple[str, str]]:
+    """(setting, what is wrong) of the names the server gives itself."""
+    for key, value in (("domain", house.domain), ("host_name", house.host_name)) if house else ():
+        try:
+            bad = bool(value) and (parse_domain(value.strip().removesuffix(".")).startswith("[") or "_" in value)
+        except MisuseError:
+            bad = True
+        if bad:
+            yield key, f"is {_shown(value)}, which is no domain name."
+
+
+def check_settings(path: Path) -> Settings:
+    """`read`, and whether the files that the settings name can be read now; `serve` can do without some. Raises SettingsError."""
+    settings = read(path)
+    lines = lines_of(path.read_text(encoding="utf-8"))
+    own = settings.certificate
+    named: list[tuple[KeyPath, str]] = [(("certificate", "file"), own.file), (("certificate", "key"), own.key)]
+    for number, relay in enumerate(settings.relay):
+        named += [(("relay", number, key), getattr(relay, key)) for key in ("password_file", "token_file")]
+    faults = []
+    for where, name in named:
+        if name and (reason := _unreadable(Path(name))):
+            problem = f'"{where[0]}.{where[-1]}" names {name}: {reason}.'
+            faults.append(Fault(lines.get(where, 0), problem, "Check the name, and who may read it."))
+    if own.file and not faults and not _belong_together(own):
+        problem = f"{own.file} and {own.key} are not a certificate and its key."
+        faults.append(Fault(lines.get(("certificate", "file"), 0), problem, "Name PEM files that belong together, without a pass phrase."))
+    if faults:
+        raise SettingsError(str(path), tuple(faults))
+    return settings
+
+
+def _belong_together(own: CertificateSettings) -> bool:
+    import ssl  # only where there is a certificate of one's own
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(own.file, own.key, password=lambda: "")
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _unreadable(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        return (error.strerror or str(error)).rstrip(".")
+    return ""
 
 
 def _array(name: str, cls: Any, tables: Any, lines: dict[KeyPath, int], faults: list[Fault]) -> tuple[Any, ...]:

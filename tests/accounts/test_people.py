@@ -12,6 +12,8 @@ from appliance.mail.errors import SetupError
 from appliance.mail.ids import PersonId
 from tests.support.people import Family
 
+PASSWORD = "Correct-Horse-7"
+
 
 async def refused(change: Awaitable[object], words: str) -> None:
     with pytest.raises(SetupError, match=words) as caught:
@@ -83,10 +85,10 @@ async def test_domains(family: Family) -> None:
     await refused(accounts.add_domain("home.example"), "already")
     await refused(accounts.add_domain("not a domain"), "not a domain name")
     await accounts.add_person("anna@home.example", "x")
-    await refused(accounts.remove_domain("home.example"), "still lives at home.example: anna@home.example")
+    await refused(accounts.remove_domain("home.example"), "home.example has accounts: anna@home.example")
     await accounts.add_domain("second.example")
     await accounts.add_alias("a@second.example", "anna@home.example")
-    await refused(accounts.remove_domain("second.example"), "still stand")
+    await refused(accounts.remove_domain("second.example"), "second.example has an alias: a@second.example. Remove it first")
     await accounts.remove_alias("a@second.example")
     await accounts.remove_domain("second.example")
     await refused(accounts.remove_domain("second.example"), "not a domain of this house")
@@ -177,3 +179,94 @@ async def test_use_is_noted_daily_and_only_by_a_trusted_clock(family: Family) ->
     assert await noted() == first
     clock.wall_from_s += 24 * 3600
     assert await noted() == first + 25 * 3600
+
+
+async def test_a_removed_account_receives_nothing_signs_nobody_in_and_comes_back_whole(family: Family) -> None:
+    accounts = family.accounts
+    await accounts.add_person("anna@home.example", PASSWORD)
+    await accounts.add_person("ben@home.example", PASSWORD)
+    await accounts.add_alias("us@home.example", "ben@home.example")
+    await accounts.set_catch_all("home.example", "ben@home.example")
+    await accounts.add_app_password("ben", "phone")
+    before = (accounts.directory.tables.people, accounts.directory.tables.aliases, accounts.secrets.rows)
+    await accounts.retire_person("ben@home.example")
+    directory = accounts.directory
+    for name in ("ben", "us", "nobody"):
+        assert not directory.resolve(parse_address(f"{name}@home.example")).known
+    assert directory.find_login("ben@home.example") is None and PersonId(2) not in accounts.secrets.rows
+    assert [one.address for one in directory.removed()] == ["ben@home.example"]
+    await refused(accounts.retire_person("ben@home.example"), "Nobody here")
+    await refused(accounts.add_person("Ben@home.example", PASSWORD), "person restore ben@home.example|Take it back with")
+    await refused(accounts.restore_person("anna@home.example"), "No removed account")
+    await accounts.restore_person("ben@home.example")
+    after = (accounts.directory.tables.people, accounts.directory.tables.aliases, accounts.secrets.rows)
+    assert before[:2] == after[:2] and [row.id for row in before[2][PersonId(2)]] == [row.id for row in after[2][PersonId(2)]]
+    assert accounts.directory.resolve(parse_address("nobody@home.example")).people == (2,)
+
+
+async def test_a_removed_account_is_erased_after_thirty_trusted_days_only(family: Family) -> None:
+    accounts, gone = family.accounts, []
+    await accounts.add_person("anna@home.example", PASSWORD)
+    await accounts.add_person("ben@home.example", PASSWORD)
+    await accounts.retire_person("ben@home.example")
+    assert await accounts.purge_expired(lambda _, person: gone.append(person)) == []
+    family.clock.wall_from_s += 30 * 86_400 - 1
+    assert await accounts.purge_expired(lambda _, person: gone.append(person)) == []
+    family.clock.wall_from_s += 1
+    family.clock.is_trusted = False
+    assert await accounts.purge_expired(lambda _, person: gone.append(person)) == []
+    family.clock.is_trusted = True
+    assert [one.address for one in await accounts.purge_expired(lambda _, person: gone.append(person))] == ["ben@home.example"]
+    assert gone == [2] and accounts.directory.removed() == ()
+    assert (await accounts.add_person("ben@home.example", PASSWORD)).id == 3
+
+
+async def test_rename_keeps_the_old_address_as_alias_and_sign_in(family: Family) -> None:
+    accounts = family.accounts
+    await accounts.add_person("anna@home.example", PASSWORD)
+    await accounts.add_person("ben@home.example", PASSWORD)
+    await accounts.add_alias("us@home.example", "anna@home.example")
+    await accounts.add_alias("us@home.example", "ben@home.example")
+    await accounts.set_catch_all("home.example", "anna@home.example")
+    rows = accounts.secrets.rows[PersonId(1)]
+    await refused(accounts.rename_person("anna", "ben@home.example"), "already lives here")
+    await refused(accounts.rename_person("anna", "us@home.example"), "is an alias already")
+    await refused(accounts.rename_person("anna", "anna@else.example"), "not a domain of this house")
+    renamed = await accounts.rename_person("anna", "Anne@home.example")
+    directory = accounts.directory
+    assert (renamed.id, renamed.address) == (1, "Anne@home.example")
+    for name in ("anna", "anne", "nobody"):
+        assert directory.resolve(parse_address(f"{name}@home.example")).people == (1,)
+    assert set(directory.resolve(parse_address("us@home.example")).people) == {1, 2}
+    for login in ("anna@home.example", "ANNA", "anne", "anne@home.example"):
+        found = directory.find_login(login)
+        assert found is not None and found.id == 1
+    assert directory.find_login("us@home.example") is None, "two accounts: no name to sign in with"
+    assert directory.may_send_as(PersonId(1), parse_address("anna@home.example"))
+    assert [row.id for row in accounts.secrets.rows[PersonId(1)]] == [row.id for row in rows]
+    back = await accounts.rename_person("anne", "anna@home.example")
+    assert back.address == "anna@home.example"
+    assert dict(accounts.directory.aliases())["anne@home.example"] == ("anna@home.example",)
+    assert "anna@home.example" not in dict(accounts.directory.aliases())
+
+
+async def test_a_disabled_account_receives_and_signs_nobody_in(family: Family) -> None:
+    accounts = family.accounts
+    await accounts.add_person("anna@home.example", PASSWORD)
+    await accounts.set_disabled("anna", True)
+    await refused(accounts.set_disabled("anna", True), "disabled already")
+    assert accounts.directory.resolve(parse_address("anna@home.example")).people == (1,)
+    assert accounts.secrets.rows == {}
+    await accounts.set_disabled("anna", False)
+    assert len(accounts.secrets.rows[PersonId(1)]) == 1
+
+
+async def test_quota_and_name_change_in_one_commit(family: Family) -> None:
+    accounts = family.accounts
+    await accounts.add_person("anna@home.example", PASSWORD, quota_octets=5)
+    assert (await accounts.set_person("anna", name=" Anna Smith ")).quota_octets == 5
+    changed = await accounts.set_person("anna", quota_octets=None)
+    assert (changed.quota_octets, changed.name) == (None, "Anna Smith")
+    await refused(accounts.set_person("anna", quota_octets=7, name="a\nb"), "name cannot be used")
+    await refused(accounts.set_person("anna", quota_octets=0, name="x"), "quota is above 0")
+    assert accounts.directory.people()[0] == changed

@@ -76,7 +76,7 @@ def panel(table: "Table", work: Path, letters: int, rest_s: float) -> None:
             ratios.append(spent[1] / spent[0])
         table.add(f"CPU a letter with the panel to without, median of {PAIRS} pairs", statistics.median(ratios), most=1.03)
         for house in houses:
-            pillarbox("person", "remove", "ada@home.example", data=house.data)  # nobody lives there: all ten lamps blink
+            pillarbox("person", "remove", "ada@home.example", "--yes", data=house.data)  # nobody lives there: all ten lamps blink
         time.sleep(LATE_S)  # what both houses still do after their last letters
         before = [process.cpu_s() for process in processes]
         time.sleep(rest_s)

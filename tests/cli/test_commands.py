@@ -38,7 +38,7 @@ def test_people_aliases_and_domains_asleep_and_running(tmp_path: Path) -> None:
         walk("awake")
         with smtplib.SMTP("127.0.0.1", house.ports["submission"], "client.example") as smtp:
             smtp.login("awake@home.example", "another-Long-1")
-        pillarbox("person", "remove", "awake@home.example", data=data)
+        pillarbox("person", "remove", "awake@home.example", "--yes", data=data)
         with smtplib.SMTP("127.0.0.1", house.ports["smtp"], "client.example") as smtp, pytest.raises(smtplib.SMTPRecipientsRefused):
             smtp.sendmail("b@outside.example", ["awake@home.example"], "x")
         status = json.loads(pillarbox("status", "--json", data=data).stdout)

@@ -33,8 +33,10 @@ def commands() -> list[str]:
 
 def words_of(command: str, place: Path) -> list[str]:
     """A line of the table with a family's own names in it."""
-    name = "guest" if command.startswith(("person add", "person remove")) else "ada"
+    name = "guest" if command.startswith(("person add", "person re")) else "ada"
     line = command.replace("NAME@", f"{name}@").replace("DOMAIN", "smith.example")
+    if command.startswith("person remove"):
+        line += " --yes"  # it asks first
     return [str(place / word) if word in ("old.mbox", "folder") else word for word in line.split()]
 
 

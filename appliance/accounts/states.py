@@ -1,0 +1,121 @@
+"""What becomes of an account after it was added, as work inside one transaction; `people.Accounts` gives each its commit.
+
+    state      receives   signs in   how it gets there            where to
+    active     yes        yes        person add, enable, restore  disabled, removed
+    disabled   yes        no         person disable               active, removed
+    removed    no         no         person remove                active (restore, as it was), gone
+    gone       -          -          purge, or KEPT_S later       nothing is left
+
+Removing keeps every row: mail, passwords, aliases that lead there. So restoring is one column, and the address is not
+given to anybody else meanwhile. Days are counted by the caller, and only while the clock is trusted.
+How it fails: SetupError, and then nothing has changed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from appliance.mail.address import Address
+from appliance.mail.errors import SetupError
+
+from .directory import Person, Tables, key_of, split_address
+from .domains import expect_domain, expect_free, expect_person, read_address
+
+KEPT_DAYS = 30
+"""How long the mail of a removed account is kept."""
+KEPT_S = KEPT_DAYS * 86_400
+NAME_LETTERS = 100
+
+Transaction = Any
+
+
+def expect_removed(tables: Tables, text: str) -> Person:
+    """The removed account of that address. Raises SetupError."""
+    found = tables.removed.get(key_of(read_address(text)))
+    if found is None:
+        raise SetupError(f"No removed account has the address {text}.", "See which can be taken back: pillarbox person list")
+    return found
+
+
+def retire(transaction: Transaction, tables: Tables, address: str, at: int) -> Person:
+    person = expect_person(tables, address)
+    transaction.execute("UPDATE person SET removed_at = ? WHERE id = ?", (at, person.id))
+    return replace(person, removed_at=at)
+
+
+def restore(transaction: Transaction, tables: Tables, address: str) -> Person:
+    person = expect_removed(tables, address)
+    expect_domain(tables, split_address(person.address).domain)
+    if key_of(split_address(person.address)) in tables.aliases:
+        what = f"{person.address} is an alias now."
+        raise SetupError(what, f"Remove it first: pillarbox alias remove {person.address}")
+    transaction.execute("UPDATE person SET removed_at = NULL WHERE id = ?", (person.id,))
+    return replace(person, removed_at=None)
+
+
+def erase(transaction: Transaction, tables: Tables, person: Person) -> None:
+    """Every row of an account but its mail: passwords, its place in aliases and as a catch-all."""
+    key = key_of(split_address(person.address))
+    for alias, target in transaction.execute("SELECT address, target FROM alias").fetchall():
+        if key_of(split_address(target)) == key:
+            transaction.execute("DELETE FROM alias WHERE address = ? AND target = ?", (alias, target))
+    for domain, catch_all in tables.domains.items():
+        if catch_all and key_of(split_address(catch_all)) == key:
+            transaction.execute("UPDATE domain SET catch_all = NULL WHERE name = ?", (domain,))
+    transaction.execute("DELETE FROM password WHERE person = ?", (person.id,))
+    transaction.execute("DELETE FROM person WHERE id = ?", (person.id,))
+
+
+def rename(transaction: Transaction, tables: Tables, old: str, new: Address) -> Person:
+    """Another address; the old one becomes an alias that leads to it, and what led to the old one leads to the new."""
+    person = expect_person(tables, old)
+    was, key = split_address(person.address), key_of(new)
+    expect_domain(tables, new.domain)
+    same = key == key_of(was)
+    if not same:
+        if key in tables.aliases and all(key_of(split_address(one)) == key_of(was) for one in tables.aliases[key]):
+            _drop_alias(transaction, key)  # a former address of the same account
+        else:
+            expect_free(tables, new)
+    transaction.execute("UPDATE person SET address = ? WHERE id = ?", (str(new), person.id))
+    _lead(transaction, tables, key_of(was), new)
+    if not same:
+        transaction.execute("INSERT INTO alias(address, target) VALUES (?, ?)", (str(was), str(new)))
+    return replace(person, address=str(new))
+
+
+def _drop_alias(transaction: Transaction, key: str) -> None:
+    for alias, target in transaction.execute("SELECT address, target FROM alias").fetchall():
+        if key_of(split_address(alias)) == key:
+            transaction.execute("DELETE FROM alias WHERE address = ? AND target = ?", (alias, target))
+
+
+def _lead(transaction: Transaction, tables: Tables, key: str, new: Address) -> None:
+    """Aliases and catch-alls that lead to `key` lead to `new`."""
+    for alias, target in transaction.execute("SELECT address, target FROM alias").fetchall():
+        if key_of(split_address(target)) == key:
+            transaction.execute("UPDATE OR REPLACE alias SET target = ? WHERE address = ? AND target = ?", (str(new), alias, target))
+    for domain, catch_all in tables.domains.items():
+        if catch_all and key_of(split_address(catch_all)) == key:
+            transaction.execute("UPDATE domain SET catch_all = ? WHERE name = ?", (str(new), domain))
+
+
+def set_disabled(transaction: Transaction, tables: Tables, address: str, disabled: bool) -> Person:
+    person = expect_person(tables, address)
+    if person.disabled == disabled:
+        raise SetupError(f"{person.address} is {'disabled' if disabled else 'enabled'} already.", "There is nothing to do.")
+    transaction.execute("UPDATE person SET disabled = ? WHERE id = ?", (disabled, person.id))
+    return replace(person, disabled=disabled)
+
+
+def read_name(text: str) -> str:
+    """A display name. Raises SetupError."""
+    name = text.strip()
+    if len(name) > NAME_LETTERS or not name.isprintable():
+        raise SetupError("This name cannot be used.", f"Write at most {NAME_LETTERS} letters on one line.")
+    return name
+
+
+def expired(removed: Sequence[Person], now: int) -> list[Person]:
+    """Those whose KEPT_S are over."""
+    return [one for one in removed if one.removed_at is not None and now - one.removed_at >= KEPT_S]

@@ -1,0 +1,62 @@
+"""What a command asks on the terminal before it goes on: a question, or a password.
+
+Questions go to stderr, so that stdout stays the answer's. Nothing is asked where nobody can answer: a program that runs a
+command gets a sentence and exit status 2, never a prompt that waits for ever.
+"""
+
+import getpass
+import sys
+from pathlib import Path
+
+from appliance.mail.errors import SetupError
+
+
+def make_sure(question: str, typed: str = "yes") -> None:
+    """Ask; raises SetupError unless the answer is `typed`, upper or lower case."""
+    if not sys.stdin.isatty():
+        raise SetupError(f"{question} Nothing was done.", "To do it without being asked, add --yes.")
+    what = "yes" if typed == "yes" else f"the address {typed}"
+    print(f"{question} Type {what} to go on: ", end="", file=sys.stderr, flush=True)
+    given = sys.stdin.readline().strip().lower()
+    if given != typed.lower() and not (typed == "yes" and given == "y"):
+        raise SetupError("Nothing was done.")
+
+
+def password_of(file: str | None) -> str:
+    """The password of --password-file; without one "" (the server generates it), if there is a terminal to show it on."""
+    if file is None:
+        expect_terminal()
+        return ""
+    password = _typed() if file == "-" and sys.stdin.isatty() else _read(file)
+    if not password:
+        raise SetupError("The password is empty.", "Type one." if file == "-" else "The file's first line is the password.")
+    return password
+
+
+def expect_terminal() -> None:
+    if not sys.stdout.isatty():
+        raise SetupError("A generated password is shown on a terminal only, never in a file or log.", "Give one with --password-file.")
+
+
+def _typed() -> str:
+    """On a terminal: twice, without echo."""
+    try:
+        first = getpass.getpass("New password: ")
+        again = getpass.getpass("The same again: ")
+    except EOFError:
+        raise SetupError("No password was typed.", "Nothing was done.") from None
+    if first != again:
+        raise SetupError("The two passwords differ.", "Nothing was done; try again.")
+    return first
+
+
+def _read(file: str) -> str:
+    try:
+        given = sys.stdin.buffer if file == "-" else Path(file).open("rb")  # noqa: SIM115 - closed by `with`
+        with given:
+            raw = given.readline()
+        return raw.rstrip(b"\r\n").decode()
+    except OSError as error:
+        raise SetupError(f"The password file {file} cannot be read: {error.strerror}.", "Check its name.") from error
+    except UnicodeDecodeError as error:
+        raise SetupError("The password is not UTF-8 text.", "Write it in another way.") from error
