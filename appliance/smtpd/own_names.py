@@ -9,11 +9,11 @@ unknown here.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 from appliance.mail.address import Address, parse_domain
 from appliance.mail.errors import MisuseError
+from appliance.network.addresses import dialled
 
 if TYPE_CHECKING:
     from appliance.accounts.directory import Directory, Resolution
@@ -36,7 +36,7 @@ class OwnNames:
         """Where an address at the server itself leads; None when it is at another place. `local_host`: the connection's own end."""
         if address.domain.startswith("["):
             literal = _plain(address.domain[1:-1].removeprefix(IPV6_TAG))
-            if literal is None or (literal != _plain(local_host) and literal not in map(_plain, self.addresses())):
+            if not literal or (literal != _plain(local_host) and literal not in map(_plain, self.addresses())):
                 return None
             return directory.resolve_here(address.local)
         try:
@@ -49,10 +49,9 @@ class OwnNames:
 NO_NAMES = OwnNames("")
 
 
-def _plain(text: str) -> IPv4Address | IPv6Address | None:
-    """An address in the one form it is compared in; an IPv4-mapped one is IPv4."""
+def _plain(text: str) -> str:
+    """An address in the one form it is compared in; "" for what is none."""
     try:
-        found = ip_address(text.partition("%")[0])
+        return dialled(text.partition("%")[0])
     except ValueError:
-        return None
-    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found
+        return ""
