@@ -8,12 +8,15 @@ This is the one exception to the rule that a body is stored exactly as received:
 described and stored, so sizes, offsets and signatures are those of what is kept. It does not touch a stranger's message on
 port 25, nor what a client stores by IMAP APPEND (its own copy in Sent keeps its Bcc).
 
-Linear, in pieces of any size; what waits for more octets is at most NAME_OCTETS. Line ends are those of `mail.header`: an
+Linear, in pieces of any size; what waits for more octets is at most NAME_OCTETS. A header over HEADER_OCTETS, removed fields
+included, is `oversized` and not looked at further: such a message is refused. Line ends are those of `mail.header`: an
 LF ends a line, with or without CR. Never fails.
 """
 
 import re
 from enum import Enum, auto
+
+from appliance.mail.limits import HEADER_OCTETS
 
 NAME_OCTETS = 1000
 """Blanks may stand between name and colon. A line with more of them than a line may have is taken for the field it begins as."""
@@ -36,12 +39,14 @@ class _Line(Enum):
 class BccRemover:
     """One message: `feed` its octets, `end` when they are all in; what comes back is what to keep."""
 
-    __slots__ = ("_dropping", "_held", "_line_begins", "_over")
+    __slots__ = ("_dropping", "_held", "_line_begins", "_octets", "_over", "oversized")
 
     def __init__(self) -> None:
         self._held = b""
         self._over = False
         """The header is; all that follows is kept."""
+        self._octets = 0
+        self.oversized = False
         self._line_begins = True
         self._dropping = False
 
@@ -50,6 +55,7 @@ class BccRemover:
             return piece
         octets = self._held + piece if self._held else piece
         self._held = b""
+        self._octets += len(piece)
         kept: list[bytes] = []
         at, size = 0, len(octets)
         while at < size:
@@ -60,6 +66,7 @@ class BccRemover:
                     break
                 if line is _Line.END:
                     self._over = True
+                    self.oversized = self._octets - (size - at) > HEADER_OCTETS
                     kept.append(octets[at:])
                     break
                 if line is not _Line.FOLDED:
@@ -69,6 +76,8 @@ class BccRemover:
             if not self._dropping:
                 kept.append(octets[at : end or size])
             at = end or size
+        if not self._over and self._octets > HEADER_OCTETS:
+            self._over = self.oversized = True
         return kept[0] if len(kept) == 1 else b"".join(kept)
 
     def end(self) -> bytes:

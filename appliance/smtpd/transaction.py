@@ -141,7 +141,7 @@ class Transaction:
 
     def _judge(self, description: "Description") -> Reply | None:
         session = self._session
-        if description.header_octets > HEADER_OCTETS:
+        if description.header_octets > HEADER_OCTETS or (self._bcc is not None and self._bcc.oversized):
             return BIG_HEADER
         if description.hops > HOPS:
             return LOOP

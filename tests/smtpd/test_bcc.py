@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.mail.header import fields, header_end
+from appliance.mail.limits import HEADER_OCTETS
 from appliance.smtpd.bcc import NAME_OCTETS, BccRemover
 from tests.support.rooms import PASSWORD, Rooms, some_rooms
 from tests.support.smtp import Client
@@ -100,6 +101,20 @@ async def test_submitted_messages(tmp_path: Path, how: str) -> None:
         assert octets.endswith(b"\r\n" + LEFT) and len(octets) == letter.octets
         assert octets[: letter.header_octets].endswith(b"Subject: a\r\n\r\n")
         opened.close()
+
+
+async def test_a_header_without_end_is_refused(tmp_path: Path) -> None:
+    """Nothing is looked at beyond the limit, so nothing may be kept: one of the fields behind it could be a Bcc."""
+    remover = BccRemover()
+    for _ in range(HEADER_OCTETS // 6 + 1):
+        remover.feed(b"bcc: x")
+        remover.feed(b"\r\n")
+    assert remover.oversized and remover.feed(b"bcc: y\r\n") == b"bcc: y\r\n"
+    async with some_rooms(tmp_path) as rooms:
+        client = await _signed_in(rooms)
+        await client.envelope(FRED, MARY)
+        reply = await client.data(b"From: fred@example.org\r\n" + b"Bcc: x@y.example\r\n" * (HEADER_OCTETS // 16) + b"Bcc: y\r\n\r\nb\r\n")
+        assert (reply.code, reply.status) == (552, "5.3.4")
 
 
 async def test_a_stranger_keeps_every_octet(tmp_path: Path) -> None:
