@@ -48,7 +48,9 @@ def _attack(house: House, cable: Cable, seconds: float, seed: int, ports: Sequen
 
     broken, process = 0, Process(house.pid)
     for port in ports:
-        one(port, min(seconds, 5), seed - 1)  # caches fill first
+        first = one(port, min(seconds, 5), seed - 1)  # caches fill first
+        print("\n".join(first.faults), end="")
+        broken += len(first.faults)
     before = process.memory_kb()["Rss"]
     for port in ports:
         outcome = one(port, seconds, seed)
