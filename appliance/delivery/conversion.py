@@ -7,6 +7,9 @@
 | a line over 998 octets in a part         | (RFC 5321 §4.5.3.1.6)       | the same in letters of ours; in forwarded ones it stays         |
 | 8-bit words in a header                  | 8BITMIME                    | encoded words (RFC 2047), parameters by RFC 2231                |
 | 8-bit words in a header, SMTPUTF8        | SMTPUTF8 (RFC 6531)         | the same; domains become A-labels                               |
+| the same in ours, sent without SMTPUTF8  | (RFC 5322 has no 8 bits)    | the same; addresses that need it: SMTPUTF8, where it is offered |
+| UTF-8 in a forwarded message's header    |                             | goes as it is, with SMTPUTF8 where that is offered (RFC 6532)   |
+| other 8-bit words in a header of ours    |                             | encoded words in the body's charset, or in unknown-8bit         |
 | an address with 8-bit before the @       | SMTPUTF8                    | fails, 5.6.7: there is no other way to write it                 |
 | the first two inside multipart/signed    | the same                    | fails, 5.6.3 (binary: 5.6.1): it would break the seal           |
 | a bare CR or LF in a header              | (nobody takes them)         | becomes a blank                                                 |
@@ -18,13 +21,13 @@ memory: the part tree, one header, one piece.
 
 import re
 from base64 import b64encode
+from codecs import getincrementaldecoder
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
-from appliance.mail.address import ascii_domain
 from appliance.mail.content import first_encoding
 from appliance.mail.header import fields, header_end
 from appliance.mail.outcome import Fate, Outcome, Reason
@@ -32,6 +35,9 @@ from appliance.mail.parcel import Parcel, Pieces
 from appliance.mail.partmap import BASE64, IDENTITY, QUOTED_PRINTABLE, TRANSFERS, UNKNOWN
 from appliance.mail.structure import Node, StructureScanner, begins_no_part
 from appliance.protocol.smtp.client import Offer
+
+from .header_words import charset_said, in_words
+from .header_words import encoded_words as encoded_words
 
 LINE_OCTETS = 998
 HOLD_OCTETS = 16 * 2**10
@@ -92,21 +98,27 @@ async def shape_of(pieces: Pieces) -> Shape:
 
 async def convert(parcel: Parcel, offer: Offer) -> Parcel | Outcome:
     """The parcel as this server can take it, with `octets`, `body` and `smtputf8` to match; or why it cannot."""
-    if parcel.smtputf8 and not offer.smtputf8:
+    utf8 = parcel.smtputf8 and offer.smtputf8
+    if parcel.smtputf8 and not utf8:
         for address in (parcel.sender, *(one.address for one in parcel.recipients)):
             if address is not None and not address.ascii_local:
-                return _no("5.6.7", f"The address {address} needs SMTPUTF8, which the other house does not speak.")
-    shape = await shape_of(parcel.pieces)
+                return _no("5.6.7", f"The address {address} needs SMTPUTF8, which the other server does not speak.")
+    shape, ours = await shape_of(parcel.pieces), bool(parcel.author)
     to_seven = shape.eight and not offer.eightbitmime
-    header_words = shape.eight and ((parcel.smtputf8 and not offer.smtputf8) or not offer.eightbitmime)
-    lines = shape.long and bool(parcel.author)
+    header_words = shape.eight and (to_seven or (not utf8 and (ours or parcel.smtputf8)))
+    if shape.eight and not header_words and (ours or not utf8) and offer.smtputf8:
+        form = await header_form(parcel.pieces)
+        utf8 = utf8 or form == UTF8
+        header_words = ours and form == OTHER
+    lines = shape.long and ours
     if to_seven or header_words or shape.binary or lines:
-        made = await _converted(parcel, to_seven=to_seven, header_words=header_words, lines=lines)
+        made = await _converted(parcel, to_seven=to_seven, header_words=header_words, bodies=to_seven or shape.binary or lines, lines=lines)
         if isinstance(made, Outcome):
-            return made
-        parcel = made
-        shape.eight = shape.eight and not to_seven
-    return replace(parcel, body="8BITMIME" if shape.eight else "7BIT", smtputf8=parcel.smtputf8 and offer.smtputf8)
+            if to_seven or not ours or not offer.smtputf8 or made.status != "5.6.7" or await header_form(parcel.pieces) != UTF8:
+                return made
+            return await convert(replace(parcel, smtputf8=True), offer)  # what has no other form goes as it is
+        parcel, shape = made
+    return replace(parcel, body="8BITMIME" if shape.eight else "7BIT", smtputf8=utf8)
 
 
 def _no(status: str, text: str) -> Outcome:
@@ -134,34 +146,70 @@ class Plan:
     edits: list[Edit] = field(default_factory=list)
 
 
-async def _converted(parcel: Parcel, *, to_seven: bool, header_words: bool, lines: bool) -> Parcel | Outcome:
+async def structure_of(pieces: Pieces) -> Node:
     scanner = StructureScanner()
-    async with parcel.pieces() as octets:
+    async with pieces() as octets:
         async for piece in octets:
             scanner.feed(piece)
-    root = scanner.finish()
-    leaves = list(_leaves(root))
-    shapes = await _shapes(parcel.pieces, leaves)
+    return scanner.finish()
+
+
+ASCII, UTF8, OTHER = "ascii", "utf-8", "other"
+
+
+async def header_form(pieces: Pieces) -> str:
+    """What the headers of the message and of its parts are written in: ASCII, UTF8 where one is not ASCII, OTHER where one is neither."""
+    form, nodes, at = ASCII, [await structure_of(pieces)], 0
+    headers: list[tuple[int, int]] = []
+    while nodes:
+        node = nodes.pop()
+        headers.append((node.header_start, node.body_start))
+        nodes += reversed(_parts(node))
+    decoder = getincrementaldecoder("utf-8")()
+    async with pieces() as octets:
+        async for piece in octets:
+            for start, end in headers:
+                if start >= at + len(piece):
+                    break
+                some = piece[max(0, start - at) : max(0, end - at)]
+                if not some.isascii():
+                    form = UTF8
+                try:
+                    decoder.decode(some, final=bool(some) and end <= at + len(piece))
+                except UnicodeDecodeError:
+                    return OTHER
+            at += len(piece)
+            headers = [one for one in headers if one[1] > at]
+    return form
+
+
+async def _converted(
+    parcel: Parcel, *, to_seven: bool, header_words: bool, bodies: bool, lines: bool
+) -> tuple[Parcel, Shape] | Outcome:
+    """The message changed, and what it holds then. `bodies`: not the headers alone."""
+    root = await structure_of(parcel.pieces)
+    leaves = list(_leaves(root)) if bodies else []
+    shapes = await _shapes(parcel.pieces, leaves) if bodies else []
     plan = Plan(between=to_seven or any(shape.binary for shape in shapes))
     encoded: set[int] = set()
     for leaf, shape in zip(leaves, shapes, strict=True):
         if shape.binary or (to_seven and shape.eight) or (lines and shape.long and not _sealed(leaf)):
             if _sealed(leaf):
                 status = "5.6.1" if shape.binary else "5.6.3"
-                return _no(status, "The letter is signed, and would have to be changed for the other house to take it.")
+                return _no(status, "The message is signed, and would have to be changed for the other server to take it.")
             if _transfer(leaf) not in CODERS:
-                return _no("5.6.3", "A part of the letter is in an encoding this house cannot change for the other house.")
+                return _no("5.6.3", "A part of the message is in an encoding that cannot be changed here for the other server.")
             encoded.add(id(leaf))
     faults: list[str] = []
     _walk(root, encoded, plan, faults, words=header_words, seven=to_seven, fold=lines)
-    made = replace(parcel, pieces=_edited(parcel.pieces, plan))
-    size = 0
+    made, after, size = replace(parcel, pieces=_edited(parcel.pieces, plan)), Shape(), 0
     async with made.pieces() as octets:
         async for piece in octets:
             size += len(piece)
+            after.feed(piece)
     if faults:
-        return _no("5.6.7", f"The address {faults[0]} in the header needs SMTPUTF8, which the other house does not speak.")
-    return replace(made, octets=size)
+        return _no("5.6.7", f"The address {faults[0]} in the header needs SMTPUTF8, which the other server does not speak.")
+    return replace(made, octets=size), after
 
 
 def _leaves(node: Node) -> "list[Node]":
@@ -217,7 +265,7 @@ def _sealed(node: Node) -> bool:
 
 
 def _walk(root: Node, encoded: set[int], plan: Plan, faults: list[str], *, words: bool, seven: bool, fold: bool) -> None:
-    left = [root]
+    left, fallback = [root], charset_said(root) if words else ""
     while left:
         node = left.pop()
         inside = _parts(node)
@@ -228,7 +276,7 @@ def _walk(root: Node, encoded: set[int], plan: Plan, faults: list[str], *, words
         if fold and not _sealed(node):
             changes.append(_folded)
         if words and not _sealed(node):
-            changes.append(partial(_in_words, faults))
+            changes.append(partial(in_words, faults, fallback))
         if id(node) in encoded and coder in (Quoted, Based):
             changes.append(partial(_declared, root=node is root, word=b"base64" if coder is Based else b"quoted-printable"))
         elif inside and seven and not _sealed(node):
@@ -296,86 +344,6 @@ def _added(block: bytes, line: bytes) -> bytes:
     elif block and not block.endswith(b"\r\n"):
         return block + b"\r\n" + line + b"\r\n"
     return block[:end] + line + (block[end:] or b"\r\n")
-
-
-ADDRESSES = frozenset(
-    {b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc", b"resent-from", b"resent-sender", b"resent-to", b"resent-cc", b"return-path",
-     b"delivered-to"}
-)  # fmt: skip
-PARAMETERS = frozenset({b"content-type", b"content-disposition"})
-_ADDRESS = re.compile(rb'([^\s<>,;:"()@]+)@([^\s<>,;:"()@]+)')
-_PARAMETER = re.compile(rb'([A-Za-z0-9_-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))')
-_WORDS = re.compile(rb'"(?:[^"\\]|\\.)*"|[^\s"()<>,;:]+')
-_EIGHT_WORD = rb'(?:[^\s"()<>,;:@]*[\x80-\xff][^\s"()<>,;:@]*|"(?:[^"\\]|\\.)*?[\x80-\xff](?:[^"\\]|\\.)*")'
-_PHRASE = re.compile(_EIGHT_WORD + rb"(?:[ \t\r\n]+" + _EIGHT_WORD + rb")*")
-_PLAIN_WORD = rb"[^\s]*[\x80-\xff][^\s]*"
-_PLAIN = re.compile(_PLAIN_WORD + rb"(?:[ \t\r\n]+" + _PLAIN_WORD + rb")*")
-
-
-def _in_words(faults: list[str], block: bytes) -> bytes:
-    """The header in ASCII; addresses that have no such form are told in `faults`."""
-    if block.isascii():
-        return block
-    out, done = [], 0
-    for one in fields(block[: header_end(block)]):
-        raw, done = block[one.start : one.end], one.end
-        if raw.isascii():
-            out.append(raw)
-            continue
-        head, value = block[one.start : one.value_start], block[one.value_start : one.end]
-        name = one.name.lower()
-        if name in ADDRESSES:
-            value = _ADDRESS.sub(partial(_address, faults), value)
-            value = _PHRASE.sub(lambda found: encoded_words(_unquoted(found[0])), value)
-        elif name in PARAMETERS:
-            value = _PARAMETER.sub(_parameter, value)
-        value = _PLAIN.sub(lambda found: encoded_words(found[0]), value)
-        out.append(head.decode("ascii", "replace").encode("ascii", "replace") + value)
-    return b"".join(out) + block[done:]
-
-
-def _unquoted(text: bytes) -> bytes:
-    return re.sub(rb'"((?:[^"\\]|\\.)*)"', lambda found: re.sub(rb"\\(.)", rb"\1", found[1]), text)
-
-
-def _address(faults: list[str], found: "re.Match[bytes]") -> bytes:
-    local, domain = found[1], found[2]
-    if not local.isascii():
-        faults.append(found[0].decode("utf-8", "replace"))
-        return found[0]
-    try:
-        return local + b"@" + ascii_domain(domain.decode("utf-8")).encode()
-    except (UnicodeError, ValueError):
-        return found[0]
-
-
-def _parameter(found: "re.Match[bytes]") -> bytes:
-    value = re.sub(rb"\\(.)", rb"\1", found[2]) if found[2] is not None else found[3]
-    if value.isascii():
-        return found[0]
-    escaped = b"".join(b"%c" % one if one < 0x80 and chr(one).isalnum() else b"%%%02X" % one for one in value)
-    return found[1] + b"*=" + _charset(value) + b"''" + escaped
-
-
-def _charset(text: bytes) -> bytes:
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError:
-        return b"unknown-8bit"
-    return b"utf-8"
-
-
-def encoded_words(text: bytes) -> bytes:
-    """The text as encoded words of at most 75 octets (RFC 2047 §2), each whole characters, on lines of their own."""
-    text, charset = re.sub(rb"[ \t]*\r\n[ \t]*", b" ", text), _charset(text)
-    words = []
-    while text:
-        cut = min(len(text), 39)
-        while charset == b"utf-8" and cut < len(text) and text[cut] & 0xC0 == 0x80:
-            cut -= 1
-        words.append(b"=?" + charset + b"?b?" + b64encode(text[:cut]) + b"?=")
-        text = text[cut:]
-    return b"\r\n ".join(words)
 
 
 # --- bodies -----------------------------------------------------------------------------------------
