@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import trio
 
-from appliance.mail.errors import SetupError
+from appliance.mail.errors import SetupError, StoreError, Trouble
 from appliance.status.controls import AddPerson, Answer, Export, Import, Letter, ListPeople, Request, Status
-from appliance.system.control import ControlServer, NobodyHome, RemoteControls
+from appliance.system.control import ControlServer, NobodyHome, RemoteControls, import_stopped
 from appliance.system.data_directory import DataDirectory
 
 
@@ -131,3 +131,16 @@ async def test_wrong_words_end_one_call_only(tmp_path: Path, words: bytes) -> No
                 except trio.BrokenResourceError:
                     pass
         assert (await remote.ask(ListPeople())).text == "nobody"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "stored", "words"),
+    [
+        (Trouble.OVER_QUOTA, 192, "The mailbox of ann@home.example is full: 192 messages were imported"),
+        (Trouble.FULL, 1, "The storage is full: 1 message was imported"),
+        (Trouble.BROKEN, 0, "0 messages were imported"),
+    ],
+)
+def test_an_import_that_stopped_says_what_is_in_and_how_to_go_on(trouble: Trouble, stored: int, words: str) -> None:
+    refusal = import_stopped(StoreError(trouble), stored, "ann@home.example")
+    assert refusal.trouble is trouble and words in str(refusal) and "goes on where it stopped" in str(refusal)
