@@ -51,7 +51,7 @@ async def give_out(words: Any, house: House) -> int:
     """`export`: the exit status."""
     address, target = _whose(words)
     exports = ExportNames("")
-    count = 0
+    count = lost = 0
     try:
         _expect_new(target)
         async with house(Export(address, words.mailbox)) as hands:
@@ -60,27 +60,37 @@ async def give_out(words: Any, house: House) -> int:
                 place = target / exports.folder_of(one) if words.all else target
                 if words.all:
                     place.mkdir(parents=True)
-                count += await _give_out(hands, Export(one, words.mailbox), place, words.form)
+                given, unreadable = await _give_out(hands, Export(one, words.mailbox), place, words.form)
+                count, lost = count + given, lost + unreadable
     except OSError as error:
         raise SetupError(f"{error.filename or target} cannot be written: {error.strerror}.", "Choose another place.") from error
     text = f"{count} message{'s' * (count != 1)}" + (f" of {len(addresses)} account{'s' * (len(addresses) != 1)}" if words.all else "")
-    facts = {"exported": count, **({"addresses": addresses} if words.all else {})}
-    return _told(words, Answer(f"{text} exported to {target}.", facts))
+    text += f" exported to {target}."
+    if lost:
+        text += f" {lost} could not be read and {'was' if lost == 1 else 'were'} passed over: the storage is damaged. See: pillarbox check"
+    facts = {"exported": count, **({"unreadable": lost} if lost else {}), **({"addresses": addresses} if words.all else {})}
+    _told(words, Answer(text, facts))
+    return 1 if lost else 0
 
 
-async def _give_out(hands: Controls, request: Export, target: Path, form: str) -> int:
-    """One account's messages; how many."""
-    count = 0
+async def _give_out(hands: Controls, request: Export, target: Path, form: str) -> tuple[int, int]:
+    """One account's messages: how many were written, and how many could not be read."""
+    count = lost = 0
     with ExitStack() as files:
         writer = _Maildir(target) if form == "maildir" else _Mboxes(target, files, one=bool(request.mailbox))
         async for letter, pieces in hands.give_out(request):
+            if letter.unreadable:
+                lost += letter.unreadable
+                async for _ in pieces:
+                    pass  # the end mark of its octets
+                continue
             writer.begin(letter)
             async for piece in pieces:
                 writer.write(piece)
             writer.end()
             count += 1
             _progress(count, "written")
-    return count
+    return count, lost
 
 
 def _whose(words: Any) -> tuple[str, Path]:

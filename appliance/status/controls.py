@@ -305,6 +305,8 @@ class Letter:
     flags: tuple[str, ...]
     internal_at: int
     position: str = ""
+    unreadable: int = 0
+    """Above 0: no letter, but so many of `mailbox` that could not be read and were passed over ("": mailboxes)."""
 
 
 class Intake(Protocol):

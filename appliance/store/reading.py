@@ -191,6 +191,15 @@ def body_in_row(octets: int, data: bytes, bodies: _Bodies) -> Body:
         raise StoreError(Trouble.BROKEN, str(error)) from error
 
 
+def whole_in_row(data: bytes) -> Body:
+    """The same where nothing tells how many octets it has; at most 1 MiB in memory. Raises BROKEN."""
+    try:
+        packed = split_many(data)
+        return WholeBody(unpack(data) if packed is None else b"".join(map(unpack, packed)))
+    except ValueError as error:
+        raise StoreError(Trouble.BROKEN, str(error)) from error
+
+
 class Letter:
     """A stored message opened for reading: prefix and body joined. No transaction is held between reads."""
 

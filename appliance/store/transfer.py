@@ -17,19 +17,21 @@ from appliance.database.database import House
 from appliance.database.writer import Transaction
 from appliance.mail.errors import SetupError, StoreError, Trouble
 from appliance.mail.flags import KEYWORD_SHIFT, SYSTEM_NAMES
-from appliance.mail.ids import MailboxId, PersonId, Uid
+from appliance.mail.ids import MailboxId, PersonId
 from appliance.mail.limits import MESSAGE_OCTETS, READ_OCTETS
 from appliance.status.controls import Letter
 
 from .archive_files import PassedOver
 from .archives import letters_of, mailboxes_of
 from .export_names import ExportNames
-from .mailbox import Filing, Mailbox, Row, StagedBody, Store, Want
+from .mailbox import Filing, StagedBody, Store
 from .mailbox import Letter as Opened
 from .mailboxes import create, row_named, subscribe
 from .maildir import MaildirWriter
 from .mbox import MboxWriter
-from .names import proper
+from .names import known_as, proper
+from .reading import whole_in_row
+from .salvage import Folder, Found, Salvage
 
 __all__ = (
     "ExportNames", "ImportSession", "MaildirWriter", "MboxWriter", "PassedOver", "export", "import_into", "letters_of", "mailboxes_of",
@@ -40,7 +42,6 @@ IMPORTED = "Imported"
 TOGETHER = 32
 """Letters an import may commit at once: a thirtieth of the flushes."""
 TOGETHER_OCTETS = 2**20
-WINDOW = 100
 NO_ROOM = (Trouble.FULL, Trouble.OVER_QUOTA)
 
 
@@ -218,42 +219,67 @@ async def _each(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
 async def export(store: Store, person: PersonId, mailbox: str = "") -> AsyncIterator[tuple[Letter, AsyncIterator[bytes]]]:
     """A person's letters, mailbox by mailbox ("": all), as they were when their window was read; each with its pieces.
 
-    A letter that was removed meanwhile is passed over. Raises SetupError for a mailbox there is not.
+    A letter that was removed meanwhile is passed over. One that cannot be read, since the database or a file is damaged, is
+    passed over and counted: after each mailbox comes a Letter with that count and no octets. Raises SetupError for a mailbox there is not.
     """
-    infos = [info for info in await store.list(person) if info.selectable and mailbox in ("", info.name)]
-    if mailbox and not infos:
-        try:
-            infos = [await store.find(person, mailbox)]
-        except StoreError as trouble:
-            raise SetupError(f"There is no mailbox “{mailbox}”.", "See them: pillarbox mailbox list ADDRESS") from trouble
-    for info in infos:
-        box = await store.open(person, info.name, read_only=True)
-        try:
-            async for found in _exported(box, info.name):
-                yield found
-        finally:
-            box.close()
+    salvage = Salvage(store.database)
+    folders = await salvage.folders(person)
+    if salvage.damaged:
+        yield Letter("", (), 0, unreadable=1), _no_pieces()
+    if mailbox:
+        folders = [folder for folder in folders if folder.name == known_as(mailbox)]
+        if not folders:
+            raise SetupError(f"There is no mailbox “{mailbox}”.", "See them: pillarbox mailbox list ADDRESS")
+    for folder in folders:
+        async for found in _exported(store, folder):
+            yield found
 
 
-async def _exported(box: Mailbox, name: str) -> AsyncIterator[tuple[Letter, AsyncIterator[bytes]]]:
-    lo = 1
-    while True:
-        found, names = await box.named_rows(Uid(lo), Uid(2**32 - 1), Want.DATES | Want.BODY, WINDOW, box.modseq)
-        if not found:
-            return
-        rows = [Row(*row) for row in found]
+async def _exported(store: Store, folder: Folder) -> AsyncIterator[tuple[Letter, AsyncIterator[bytes]]]:
+    salvage = Salvage(store.database)
+    seen = lost = 0
+    async for rows in salvage.rows(folder.id):
         for row in rows:
+            seen += 1
             flags = [flag for bit, flag in SYSTEM_NAMES if row.flags & bit]
-            flags += [flag for bit, flag in enumerate(names or box.keywords) if row.flags >> (KEYWORD_SHIFT + bit) & 1]
+            flags += [flag for bit, flag in enumerate(row.keywords) if flag and row.flags >> (KEYWORD_SHIFT + bit) & 1]
             try:
-                opened = await box.open_row(row)
-                head = await opened.read(0, READ_OCTETS)
+                opened, head = await _opened(store, salvage, row)
             except StoreError as trouble:
-                if trouble.trouble is not Trouble.GONE:
+                if trouble.trouble not in (Trouble.GONE, Trouble.BROKEN):
                     raise
+                lost += trouble.trouble is Trouble.BROKEN or await salvage.has(folder.id, row.uid)
                 continue
-            yield Letter(name, tuple(flags), row.internal_at), _pieces(opened, head)
-        lo = rows[-1].uid + 1
+            yield Letter(folder.name, tuple(flags), row.internal_at), _pieces(opened, head)
+    if salvage.damaged:
+        lost += max(0, folder.messages - seen)
+    if lost:
+        yield Letter(folder.name, (), 0, unreadable=lost), _no_pieces()
+
+
+async def _opened(store: Store, salvage: Salvage, row: Found) -> tuple[Opened, bytes]:
+    """The letter and its first octets; one of several pieces is read through first, so that none is given out half. Raises GONE, BROKEN."""
+    try:
+        body = await store.bodies.open_body(row.body)
+    except StoreError as trouble:
+        stored = await salvage.small_body(row.body) if trouble.trouble is Trouble.BROKEN else None
+        if stored is None:
+            raise
+        body = whole_in_row(stored)
+    opened = Opened(row.prefix, b"", 0, body)
+    head = await opened.read(0, READ_OCTETS)
+    at = len(head)
+    while at < opened.octets:
+        piece = await opened.read(at, READ_OCTETS)
+        if not piece:
+            raise StoreError(Trouble.BROKEN, "a body is shorter than it was")
+        at += len(piece)
+    return opened, head
+
+
+async def _no_pieces() -> AsyncIterator[bytes]:
+    return
+    yield b""
 
 
 async def _pieces(opened: Opened, head: bytes) -> AsyncIterator[bytes]:

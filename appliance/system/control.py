@@ -252,7 +252,7 @@ async def _give_out(line: Line, controls: "Controls", request: "Export") -> "Ans
     async for letter, pieces in controls.give_out(request):
         await line.send(asdict(letter))
         await line.send_octets(pieces)
-        count += 1
+        count += not letter.unreadable
     return Answer(f"{count} letters exported.", {"exported": count})
 
 
@@ -301,7 +301,8 @@ def _letter(words: dict[str, Any]) -> "Letter":
         raise MisuseError("a letter on the local socket lacks a fact") from error
     if not (isinstance(mailbox, str) and isinstance(at, int) and isinstance(position, str) and isinstance(flags, list)):
         raise MisuseError("a letter on the local socket is not described right")
-    return Letter(mailbox, tuple(str(flag) for flag in flags), at, position)
+    unreadable = words.get("unreadable")
+    return Letter(mailbox, tuple(str(flag) for flag in flags), at, position, unreadable if isinstance(unreadable, int) else 0)
 
 
 class NobodyHome(SetupError):
