@@ -51,7 +51,11 @@ def _run(arguments: "Sequence[str] | None") -> int:
     return command(words, version=version("pillarbox"), offline=_offline)
 
 
-def _offline(data: "Path") -> "Any":
+def _offline(data: "Path", reading: bool) -> "Any":
+    if reading:
+        from appliance.reading import reading as look
+
+        return look(data)
     from appliance.app import offline
 
     return offline(data)

@@ -27,6 +27,7 @@ from appliance.accounts.people import Accounts
 from appliance.accounts.states import KEPT_DAYS
 from appliance.database.database import Database
 from appliance.database.migrations import is_outdated
+from appliance.database.scrub import scrub
 from appliance.mail.errors import SetupError
 from appliance.mail.limits import MB
 from appliance.outgoing import Outgoing
@@ -34,7 +35,15 @@ from appliance.panels import Panel
 from appliance.protocol.imap.bodystructure import make_describe
 from appliance.servers import certificate_of, listeners_of, sending_of
 from appliance.status.board import Board
-from appliance.status.events import BodiesAside, ConditionFound, HouseState, PeopleState, StorageState, StorageTrouble
+from appliance.status.events import (
+    BodiesAside,
+    ConditionFound,
+    HouseState,
+    PeopleState,
+    StorageDamage,
+    StorageState,
+    StorageTrouble,
+)
 from appliance.status.journal import Journal
 from appliance.store.bodies import Bodies
 from appliance.store.mailbox import Store
@@ -44,7 +53,7 @@ from appliance.system import clock as clocks
 from appliance.system.certificates import OwnCertificates, Wanted, box_addresses, wanted
 from appliance.system.control import ControlServer
 from appliance.system.data_directory import DataDirectory
-from appliance.system.identity import keep_id, refuse_lost_database, refuse_other_bodies
+from appliance.system.identity import keep_id, needed_to_start, refuse_lost_database, refuse_other_bodies
 from appliance.system.machine import Machine
 from appliance.system.memory import keep_for_good
 from appliance.system.notify import Notifier
@@ -141,6 +150,8 @@ async def open_rooms(data: Path, settings: Settings, outside: Outside | None = N
     def report(kind: str, text: str) -> None:
         if kind == "lazy":
             journal.say(text)
+        elif kind in ("damaged", "mended"):
+            board.publish(StorageDamage(kind, text))
         else:
             board.publish(StorageTrouble(kind, text))
 
@@ -152,24 +163,25 @@ async def open_rooms(data: Path, settings: Settings, outside: Outside | None = N
             board.publish(HouseState("recovering"))
         if is_outdated(data / "house.db"):
             board.publish(HouseState("updating"))
-        async with await Database.open(data / "house.db", report=report) as database:
+        async with await Database.open(data / "house.db", report=report, mend=outside is not None) as database:
             accounts = Accounts(
                 database,
                 Passwords(limited(HASHES_AT_ONCE), scram_for_all=settings.people.scram_for == "all"),
                 clock,
                 changed=lambda: board.publish(people_state(accounts)),
             )
-            await database.read(accounts.read)
-            await refuse_other_bodies(database, data)
             default_quota = settings.people.quota_mb * MB or None
 
             def quota_of(person: "PersonId") -> int | None:
                 found = accounts.directory.person(person)
                 return found.quota_octets or default_quota if found else default_quota
 
-            bodies = await Bodies.open(database, data / "bodies", trio.CapacityLimiter(POOL_THREADS))
-            await keep_id(database, data)
-            store = await Store.start(database, bodies, describe=make_describe, quota_of=quota_of)
+            with needed_to_start(data):
+                await database.read(accounts.read)
+                await refuse_other_bodies(database, data)
+                bodies = await Bodies.open(database, data / "bodies", trio.CapacityLimiter(POOL_THREADS))
+                await keep_id(database, data)
+                store = await Store.start(database, bodies, describe=make_describe, quota_of=quota_of)
             rooms: Rooms
             certificates = OwnCertificates(
                 data / "certificates", clock=clock, board=board, say=journal.say, want=lambda: rooms.wanted_certificate()
@@ -191,10 +203,12 @@ async def offline(data: Path) -> AsyncIterator["Controls"]:
     async with open_rooms(data, Settings()) as rooms:
         if rooms.directory.tightened:
             print(f"pillarbox: {rooms.directory.tightened}", file=sys.stderr)
-        yield _hands(rooms, await Outgoing.open(rooms, moving=False), running=False)
+        with needed_to_start(data):
+            outgoing = await Outgoing.open(rooms, moving=False)
+        yield hands_of(rooms, outgoing, running=False)
 
 
-def _hands(
+def hands_of(
     rooms: Rooms,
     outgoing: Outgoing,
     *,
@@ -262,13 +276,15 @@ async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> Ending:
         rooms.journal.say(f"It runs as root, since {rooms.directory.path} belongs to root; better give it to a user of its own (chown -R).")
     if settings.house.domain:
         had = rooms.domains
-        added = await rooms.accounts.ensure_domain(settings.house.domain)
+        with needed_to_start(rooms.directory.path):
+            added = await rooms.accounts.ensure_domain(settings.house.domain)
         if had and added not in had:
             rooms.journal.say(f"{added} is taken in as a further domain; addresses stay. To change one: pillarbox person rename OLD NEW")
     rooms.board.publish(people_state(rooms.accounts))
     tls = await certificate_of(rooms)
     sending = sending_of(rooms)
-    outgoing = await Outgoing.open(rooms)
+    with needed_to_start(rooms.directory.path):
+        outgoing = await Outgoing.open(rooms)
     listeners = listeners_of(rooms, tls, sending, outgoing)
     outgoing.listening = listeners.places
     listeners.bind()
@@ -276,7 +292,7 @@ async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> Ending:
     @cache
     def hands() -> "Hands":
         """The one pair of hands, made when somebody first needs it."""
-        return _hands(rooms, outgoing, running=True, tls=tls, stop=stop, end_sessions=end_sessions)
+        return hands_of(rooms, outgoing, running=True, tls=tls, stop=stop, end_sessions=end_sessions)
 
     def end_sessions() -> int:
         """Of accounts and passwords that are gone."""
@@ -305,6 +321,7 @@ async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> Ending:
         Part("reclaim", _standing(reclaim.run)),
         Part("redescription", _standing(Redescription(rooms.store).run)),
         Part("removed accounts", _standing(lambda: _purge_removed(rooms))),
+        Part("scrub", _standing(lambda: scrub(rooms.database))),
         *panel.parts(rooms, hands),
     ]
     if rooms.certificates.in_use():

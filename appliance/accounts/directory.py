@@ -100,12 +100,27 @@ class Tables:
 def read_tables(reads: Reads, version: int = 0) -> Tables:
     """Read everything (a family's worth) and work out once where every name leads."""
     domains = {name: catch_all or "" for name, catch_all in reads.execute("SELECT name, catch_all FROM domain ORDER BY rowid")}
+    rows = reads.execute("SELECT id, address, quota_octets, added_at, name, disabled, removed_at FROM person ORDER BY id")
+    aliases: dict[str, tuple[str, ...]] = {}
+    for alias, target in reads.execute("SELECT address, target FROM alias ORDER BY address, target"):
+        key = key_of(split_address(alias))
+        aliases[key] = (*aliases.get(key, ()), target)
+    return tables_of_people(rows, domains, aliases, version)
+
+
+def tables_of_people(
+    rows: Iterable[tuple[Any, ...]],
+    domains: dict[str, str] | None = None,
+    aliases: dict[str, tuple[str, ...]] | None = None,
+    version: int = 0,
+) -> Tables:
+    """From rows of `person` and what lies beside them."""
+    aliases = aliases or {}
     people: dict[PersonId, Person] = {}
     by_address: dict[str, PersonId] = {}
     by_local: dict[str, PersonId | None] = {}
     removed: dict[str, Person] = {}
-    columns = "id, address, quota_octets, added_at, name, disabled, removed_at"
-    for number, text, quota_octets, added_at, name, disabled, removed_at in reads.execute(f"SELECT {columns} FROM person ORDER BY id"):  # noqa: S608
+    for number, text, quota_octets, added_at, name, disabled, removed_at in rows:
         person = PersonId(number)
         found = Person(person, text, quota_octets, added_at, name, bool(disabled), removed_at)
         address = split_address(text)
@@ -116,11 +131,7 @@ def read_tables(reads: Reads, version: int = 0) -> Tables:
         by_address[key_of(address)] = person
         local = fold(address.local)
         by_local[local] = None if local in by_local else person
-    aliases: dict[str, tuple[str, ...]] = {}
-    for alias, target in reads.execute("SELECT address, target FROM alias ORDER BY address, target"):
-        key = key_of(split_address(alias))
-        aliases[key] = (*aliases.get(key, ()), target)
-    tables = Tables(version, domains, people, by_address, by_local, aliases, {}, removed)
+    tables = Tables(version, domains or {}, people, by_address, by_local, aliases, {}, removed)
     for key, person in by_address.items():
         tables.resolved[key] = Resolution((person,), (), True)
     for key in aliases:

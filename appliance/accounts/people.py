@@ -22,7 +22,7 @@ from appliance.mail.ids import PersonId
 
 from . import states
 from .aliases import leads_back
-from .directory import Directory, Person, Reads, Tables, key_of, read_tables, split_address, targets_of
+from .directory import Directory, Person, Reads, Tables, key_of, read_tables, split_address, tables_of_people, targets_of
 from .domains import expect_domain, expect_empty, expect_free, expect_person, read_address, read_domain
 from .passwords import SALT_ROW, PasswordRow, Passwords, Remembered, Secrets, Verifiers, generate, read_secrets, salt_for
 
@@ -60,6 +60,14 @@ class Accounts:
     def read(self, reads: Reads) -> None:
         """Fill the memory at start, from any connection."""
         self._show(read_tables(reads), read_secrets(reads))
+
+    def read_names(self, reads: Reads) -> None:
+        """The same without passwords, aliases and domains: the less is read, the less damage matters. For commands that only look.
+
+        Addresses come from their index, which tells them where the table itself cannot be read.
+        """
+        rows = reads.execute("SELECT id, address FROM person INDEXED BY sqlite_autoindex_person_1 ORDER BY address")
+        self._show(tables_of_people((number, address, None, 0, "", 0, None) for number, address in rows), Secrets())
 
     # --- people ----------------------------------------------------------------------------------
 

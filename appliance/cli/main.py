@@ -19,7 +19,7 @@ import trio
 from appliance.mail.errors import HouseError, SetupError
 from appliance.status import controls
 from appliance.system.control import NobodyHome, RemoteControls
-from appliance.system.identity import refuse_lost_database
+from appliance.system.identity import database_is_there, refuse_lost_database
 from appliance.system.settings import example
 from appliance.system.settings_file import SettingsError, check_settings
 
@@ -30,8 +30,14 @@ from .words import parser
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-Offline = Callable[[Path], "AbstractAsyncContextManager[controls.Controls]"]
-"""Open a data directory that nobody runs on."""
+Offline = Callable[[Path, bool], "AbstractAsyncContextManager[controls.Controls]"]
+"""Open a data directory that nobody runs on; True: for a request that changes nothing."""
+
+READING = (
+    controls.Status, controls.ListPeople, controls.ListAppPasswords, controls.ListAliases, controls.ListDomains, controls.ListMailboxes,
+    controls.ListQueue, controls.ShowLetter, controls.TrackLetter, controls.ShowCertificate, controls.ExportCertificate, controls.Export,
+)  # fmt: skip
+"""Requests that change nothing: answered from read-only storage too."""
 
 SEVERITIES = {"warning": 1, "critical": 2}
 NOT_RUNNING = 3
@@ -105,7 +111,7 @@ def _run(words: Any, offline: Offline) -> int:
     if special == "check":
         from .checking import check
 
-        return check(words)
+        return check(words, lambda request: _house(words.data, request, offline))
     if special in ("console", "panel"):
         from .panels import console, panel
 
@@ -130,7 +136,7 @@ def _move(words: Any, offline: Offline) -> int:
     owner = other_owner(words.data)
     if owner is None or RemoteControls(words.data).present() or not (words.data / "house.db").exists():
         return trio.run(run, words, lambda request: _house(words.data, request, offline))
-    with hands_as_owner(words.data, owner, offline) as controls:
+    with hands_as_owner(words.data, owner, lambda data: offline(data, words.special == "export")) as controls:
         return trio.run(run, words, lambda request: controls.lent())
 
 
@@ -185,8 +191,8 @@ async def _house(data: Path, request: controls.Request, offline: Offline) -> "As
     remote = RemoteControls(data)
     if remote.present():
         yield remote
-    elif isinstance(request, MAKING) or (data / "house.db").exists():
-        async with offline(data) as house:
+    elif isinstance(request, MAKING) or database_is_there(data):
+        async with offline(data, isinstance(request, READING)) as house:
             yield house
     else:
         refuse_lost_database(data)

@@ -163,7 +163,9 @@ def parser() -> Parser:
     panel.add_argument("--simulate", action="store_true", help="show lamps and button here, beside the log of the running house")
     panel.add_argument("--card", metavar="FILE", default="", help="write the card of meanings, to print: FILE.pdf or FILE.svg")
     panel.set_defaults(special="panel")
-    look = verbs.add_parser("check", help="read all that is stored and say what is wrong", parents=[common])
+    said = "read all that is stored and say what is wrong"
+    status = "Exit status: 0 all is well, 1 something is damaged, 2 there is nothing to check or it may not be read."
+    look = verbs.add_parser("check", help=said, description=f"{said.capitalize()}. {status}", parents=[common])
     look.set_defaults(special="check")
     _moving(verbs, common)
     group = verbs.add_parser("settings", help=f"{NOUNS['settings']}: example, check", description="The settings file.")

@@ -1,15 +1,21 @@
 """Is the database whole, and do its rows agree with each other? Reads only; used by tests and the command line.
 
 Run it while the house is stopped or in a process of its own: it reads every page. `faults` are sentences for people;
-none means well. Fails with sqlite3.OperationalError when there is no such file.
+none means well. A part that cannot be read is a fault, and the look at the others goes on. What a running server is in
+the middle of (a body file before its commit, or on its way out) is no fault. Fails with SetupError, StoreError BROKEN.
 """
 
+import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.errors import SetupError, StoreError, Trouble
+
+from . import migrations
+from .connection import is_damage, open_alone
 
 _COUNTS = ("person", "mailbox", "message", "fact", "expunged", "body", "body_data")
 _RULES: tuple[tuple[str, str], ...] = (
@@ -70,9 +76,28 @@ _RULES: tuple[tuple[str, str], ...] = (
 """What must never be, each with the count of its cases."""
 
 
+_PLACES = {
+    "person": "the list of accounts",
+    "mailbox": "the list of mailboxes",
+    "message": "the list of messages",
+    "fact": "the descriptions of messages",
+    "body": "the list of message bodies",
+    "body_data": "the bodies of messages",
+    "expunged": "the list of expunged messages",
+    "queue": "the queue",
+    "history": "the history of sent messages",
+    "password": "the passwords",
+    "alias": "the aliases",
+    "domain": "the list of domains",
+}
+"""What a table holds, for people."""
+LINES = 200
+"""Of what SQLite says: it goes on for each cell of a ruined page."""
+
+
 @dataclass(slots=True)
 class Report:
-    """Octets and rows as they are; `faults` in sentences, empty when all is well."""
+    """Octets and rows as they are (0 where they cannot be read); `faults` in sentences, empty when all is well."""
 
     octets: int = 0
     free_octets: int = 0
@@ -82,58 +107,146 @@ class Report:
     stored_octets: int = 0
     unheld_bodies: int = 0
     faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """Worth telling, and no damage."""
+    details: list[str] = field(default_factory=list)
+    """What SQLite said, word for word."""
+    only_indexes: bool = False
+    """Nothing is damaged but indexes, which the next start makes anew."""
 
 
-def check(path: Path, file_names: Iterable[str] | None = None) -> Report:
-    """`file_names`: the names (hex digits) of the body files there are; without it files are not compared.
+def check(path: Path, file_names: Iterable[str] | None = None, *, is_there: Callable[[str], bool] = lambda _: False) -> Report:
+    """`file_names`: the names (hex digits) of the body files there are, listed before; without it files are not compared.
 
-    Raises StoreError BROKEN when the file cannot be read at all.
+    `is_there` looks for one of them now. Raises SetupError for a file that is not this server's database, StoreError
+    BROKEN when it cannot be read at all.
     """
+    migrations.needed(path)
+    names = None if file_names is None else set(file_names)
+    try:
+        connection, alone = _opened(path)
+        with closing(connection):
+            report = _check(connection, path, names, is_there)
+        if alone and report.faults and path.with_name(path.name + "-shm").exists():  # a server has started meanwhile
+            with closing(_beside_a_server(path)) as connection:
+                report = _check(connection, path, names, is_there)
+    except sqlite3.Error as error:
+        if is_damage(error):
+            return Report(faults=["the database's own table of contents cannot be read"], details=[str(error)])
+        raise StoreError(Trouble.BROKEN, f"The database {path} cannot be read: {error}.") from error
+    except OSError as error:
+        raise SetupError(f"{path} cannot be read: {error.strerror}.", "Check who owns it, or use sudo.") from error
+    return report
+
+
+def _opened(path: Path) -> tuple[sqlite3.Connection, bool]:
+    """A connection, and whether it takes no heed of a server: where there is no `-shm` none runs, or storage is read-only."""
+    if path.with_name(path.name + "-shm").exists():
+        try:
+            return _beside_a_server(path), False
+        except sqlite3.OperationalError:
+            pass
+    return open_alone(path), True
+
+
+def _beside_a_server(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
     try:
-        return _check(connection, path, file_names)
-    except sqlite3.Error as error:
-        raise StoreError(Trouble.BROKEN, f"The database cannot be read: {error}.") from error
-    finally:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error:
         connection.close()
+        raise
+    return connection
 
 
 def _one(connection: sqlite3.Connection, sql: str) -> int:
     return int(connection.execute(sql).fetchone()[0] or 0)
 
 
-def _check(connection: sqlite3.Connection, path: Path, file_names: Iterable[str] | None) -> Report:
+def _check(connection: sqlite3.Connection, path: Path, names: set[str] | None, is_there: Callable[[str], bool]) -> Report:
     report = Report()
     log = path.with_name(path.name + "-wal")
     report.log_octets = log.stat().st_size if log.exists() else 0
-    try:
-        page = _one(connection, "PRAGMA page_size")
-        report.octets = page * _one(connection, "PRAGMA page_count")
-        report.free_octets = page * _one(connection, "PRAGMA freelist_count")
-        for (said,) in connection.execute("PRAGMA integrity_check(20)"):
-            if said != "ok":
-                report.faults.append(f"SQLite: {said}")
-        _count(connection, report, file_names)
-    except sqlite3.DatabaseError as error:
-        report.faults.append(f"SQLite: {error}; the check could not be finished")
+    _ask_sqlite(connection, report)
+    damaged = bool(report.faults)
+
+    def tried(sql: str) -> int:
+        try:
+            return _one(connection, sql)
+        except sqlite3.DatabaseError as error:
+            if not damaged:
+                report.faults.append("a part of the database cannot be read")
+            report.details.append(str(error))
+            return 0
+
+    page = tried("PRAGMA page_size")
+    report.octets, report.free_octets = page * tried("PRAGMA page_count"), page * tried("PRAGMA freelist_count")
+    report.rows = {table: tried(f"SELECT count(*) FROM {table}") for table in _COUNTS}  # noqa: S608 our own names
+    report.body_octets = tried("SELECT sum(octets) FROM body")
+    report.stored_octets = tried("SELECT sum(stored_octets) FROM body")
+    report.unheld_bodies = tried("SELECT count(*) FROM body WHERE holders = 0")
+    for sentence, sql in _RULES:
+        if count := tried(sql):
+            report.faults.append(sentence.format(n=count))
+            report.only_indexes = False
+    if names is not None:
+        try:
+            _compare_files(connection, names, report, is_there)
+        except sqlite3.DatabaseError as error:
+            report.details.append(str(error))
+    report.faults = list(dict.fromkeys(report.faults))
     return report
 
 
-def _count(connection: sqlite3.Connection, report: Report, file_names: Iterable[str] | None) -> None:
-    report.rows = {table: _one(connection, f"SELECT count(*) FROM {table}") for table in _COUNTS}  # noqa: S608 our own names
-    report.body_octets = _one(connection, "SELECT sum(octets) FROM body")
-    report.stored_octets = _one(connection, "SELECT sum(stored_octets) FROM body")
-    report.unheld_bodies = _one(connection, "SELECT count(*) FROM body WHERE holders = 0")
-    for sentence, sql in _RULES:
-        if count := _one(connection, sql):
-            report.faults.append(sentence.format(n=count))
-    if file_names is not None:
-        _compare_files(connection, set(file_names), report)
+def _ask_sqlite(connection: sqlite3.Connection, report: Report) -> None:
+    """`PRAGMA integrity_check`, in plain words."""
+    try:
+        said = [str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({LINES:d})")]
+    except sqlite3.DatabaseError as error:
+        said = [str(error)]
+    lines = [line for text in said for line in text.splitlines() if line != "ok" and not line.startswith("***")]
+    if not lines:
+        return
+    report.details += lines
+    unused = [line for line in lines if line.endswith("never used")]
+    if unused:
+        report.notes.append(f"{len(unused)} pages of the database are not used: an index was made anew")
+        lines = [line for line in lines if line not in unused]
+    if not lines:
+        return
+    tables, indexes = _damaged(connection, lines)
+    report.faults += [f"{_PLACES.get(name, name)} cannot be read in places" for name in sorted(tables)]
+    report.faults += [f"an index of {_PLACES.get(name, name)} is damaged (nothing is lost with it)" for name in sorted(indexes - tables)]
+    report.only_indexes = bool(indexes) and not tables
+    if not tables and not indexes:
+        report.faults.append("the database file is damaged")
 
 
-def _compare_files(connection: sqlite3.Connection, there: set[str], report: Report) -> None:
-    named = {row[0].hex() for row in connection.execute("SELECT digest FROM body WHERE digest IS NOT NULL")}
-    if lost := len(named - there):
-        report.faults.append(f"{lost} large bodies have lost their files")
-    if left := len(there - named):
-        report.faults.append(f"{left} body files are named by no row (the next start removes them)")
+def _damaged(connection: sqlite3.Connection, lines: list[str]) -> tuple[set[str], set[str]]:
+    """The tables SQLite found damaged, and those of which an index is."""
+    try:
+        rows = connection.execute("SELECT name, tbl_name, rootpage, type FROM sqlite_master").fetchall()
+    except sqlite3.DatabaseError:
+        return set(), set()
+    by_root, by_name = {row[2]: row for row in rows if row[2]}, {row[0]: row for row in rows}
+    tables: set[str] = set()
+    indexes: set[str] = set()
+    for line in lines:
+        tree, named = re.match(r"(?:On tree page|Tree) (\d+)", line), re.search(r"index (\S+)$", line)
+        row = by_root.get(int(tree[1])) if tree else by_name.get(named[1]) if named else None
+        if row is not None:
+            (tables if row[3] == "table" else indexes).add(row[1])
+    return tables, indexes
+
+
+def _compare_files(connection: sqlite3.Connection, there: set[str], report: Report, is_there: Callable[[str], bool]) -> None:
+    """The files were listed before: one that a row names since then must be there now, and one that is gone have no row any more."""
+    rows = connection.execute("SELECT digest, holders FROM body WHERE digest IS NOT NULL").fetchall()
+    needed = {row[0].hex() for row in rows if row[1] > 0}
+    lost = [name for name in needed - there if not is_there(name)]
+    still = "SELECT 1 FROM body WHERE digest = ? AND holders > 0"
+    if count := sum(connection.execute(still, (bytes.fromhex(name),)).fetchone() is not None for name in lost):
+        report.faults.append(f"{count} large bodies have lost their files")
+        report.only_indexes = False
+    if left := len(there - {row[0].hex() for row in rows}):
+        report.notes.append(f"{left} body files are named by no row: on their way in or out, or moved aside by the next start")

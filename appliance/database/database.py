@@ -17,7 +17,6 @@ from typing import Protocol, TypeVar
 
 import trio
 
-from appliance.mail.errors import SetupError
 from appliance.mail.ids import MailboxId, ModSeq
 from appliance.mail.limits import LAZY_S
 
@@ -71,6 +70,7 @@ class Database:
         self.path = path
         self.readers = Readers(path, readers, READER_CACHE_KIB)
         self.engine = Engine(path, self.readers, ring_octets=ring_octets, report=self._report_soon)
+        self.readers.damaged = self.engine.met_damage
         self.writer = Writer(self.engine, group_octets=ring_octets // 8, report=report, lazy_s=lazy_s)
         self.write = self.writer.write
         self.write_lazily = self.writer.write_lazily
@@ -90,8 +90,12 @@ class Database:
         lazy_s: float = LAZY_S,
         report: Report = _silent,
         migrate_in_child: bool = True,
+        mend: bool = False,
     ) -> "Database":
-        """`report` runs on the trio thread. The caller holds the lock on the data directory. Raises SetupError."""
+        """`report` runs on the trio thread; `mend`: look at all indexes and make damaged ones anew.
+
+        The caller holds the lock on the data directory. Raises SetupError.
+        """
         database = cls(path, ring_octets=ring_octets, report=report, readers=readers, lazy_s=lazy_s)
         database._token = trio.lowlevel.current_trio_token()
 
@@ -100,7 +104,9 @@ class Database:
             try:
                 database.engine.open()
             except (sqlite3.Error, OSError) as trouble:
-                raise SetupError(f"{path} cannot be opened: {trouble}.", "See that the card is not full, or restore a backup.") from trouble
+                raise migrations.refusal(path, trouble) from trouble
+            if mend:
+                database.engine.mend()
 
         await trio.to_thread.run_sync(work)
         database.readers.start()

@@ -23,14 +23,17 @@ from typing import Protocol
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.limits import RESERVE_OCTETS
 
-from .connection import Ring, log_of, open_writer, ready_ring, write_log
+from .connection import Ring, is_damage, log_of, open_writer, ready_ring, write_log
 from .group import Counters, Group, Request
+from .mending import mend_indexes
 
+MEND_AGAIN_S = 3600.0
 REOPEN_S = 1.0
 """Between two tries to open a broken database again."""
 
 Report = Callable[[str, str], None]
-"""`report(kind, text)`: "full" and "broken" when that state begins, "" when writing works again, "lazy" for a lazy request that failed."""
+"""`report(kind, text)`: "full" and "broken" when that state begins, "" when writing works again, "lazy" for a lazy request
+that failed, "damaged" for the first page that cannot be read, "mended" when damaged indexes were made anew."""
 
 
 class _Readers(Protocol):
@@ -55,6 +58,8 @@ class Engine:
         self._saved_log: bytes | None = None
         self._next_try_mono = 0.0
         self._trouble = ""
+        self._damage_met = self._damage_told = False
+        self._mend_next_mono = float("-inf")
         self._checkpoint_at = ring_octets // 2
         self.checkpoints = 0
         self.reusable_octets = 0
@@ -89,15 +94,38 @@ class Engine:
                 request.error = StoreError(Trouble.BROKEN)
             return
         self._group.run(requests)
+        for request in requests:
+            if request.error is not None and is_damage(request.error.__cause__ or request.error):
+                self.met_damage(request.error.__cause__ or request.error)
         if self._group.ruined:
             self._say("broken", self._group.ruined)
         elif self._group.met_full:
             self._say("full", "the card is full")
 
+    def met_damage(self, error: BaseException) -> None:
+        """A page could not be read, here or by a reader (on its thread): told once, and the indexes are looked at in the next `tidy`."""
+        self._damage_met = True
+        if not self._damage_told:
+            self._damage_told = True
+            self._report("damaged", str(error))
+
+    def mend(self) -> None:
+        """Make damaged indexes anew; at most once in MEND_AGAIN_S. Never raises: what cannot be mended is told when it is read."""
+        self._damage_met = False
+        now = time.monotonic()
+        if self._connection is None or now < self._mend_next_mono:
+            return
+        self._mend_next_mono = now + MEND_AGAIN_S
+        mended = mend_indexes(self._connection)
+        if mended:
+            self._report("mended", f"made anew: {', '.join(mended)}")
+
     def tidy(self) -> None:
         """After the waiters were told: make room in the log, or throw a broken connection away."""
         if self._connection is None:
             return
+        if self._damage_met:
+            self.mend()
         if self._group.ruined:
             self._throw_away()
             self._reopened()

@@ -19,7 +19,7 @@ from typing import Any
 
 from appliance.mail.errors import SetupError
 
-from .connection import APPLICATION, PAGE_OCTETS, header_of, log_is_blank, log_of, sync_directory
+from .connection import APPLICATION, PAGE_OCTETS, header_of, is_damage, log_is_blank, log_of, sync_directory
 from .schema import ACCOUNT_STATES, CRLF_TABLES, PASSWORD_COLUMNS, POLICY_TABLES, QUEUE_TABLES, ROWS, TABLES
 
 
@@ -92,6 +92,13 @@ def needed(path: Path) -> bool:
             "Install that version or a later one; the file was not changed.",
         )
     return header.version < VERSION
+
+
+def refusal(path: Path, trouble: Exception) -> SetupError:
+    """Why the database cannot be opened."""
+    if is_damage(trouble):
+        return SetupError(f"{path} cannot be opened: it is damaged.", RESTORE)
+    return SetupError(f"{path} cannot be opened: {trouble}.", "See that the storage is not full, or restore a backup.")
 
 
 def _has_our_tables(path: Path) -> bool:

@@ -21,7 +21,7 @@ import trio
 
 from appliance.mail.errors import StoreError, Trouble
 
-from .connection import open_reader
+from .connection import is_damage, open_reader
 
 T = TypeVar("T")
 
@@ -77,6 +77,8 @@ class Readers:
         self._under_way = 0
         self._token: trio.lowlevel.TrioToken
         self._open = False
+        self.damaged: Callable[[sqlite3.Error], None] = lambda _: None
+        """Told, on a reader's thread, of a page that cannot be read."""
 
     def start(self) -> None:
         """On the trio thread, after `open_first`."""
@@ -131,7 +133,12 @@ class Readers:
                     desk.connection = open_reader(self._path, self._cache_kib)
                 except sqlite3.Error as error:
                     raise StoreError(Trouble.BROKEN, f"reading failed: {error}") from error
-            return query(desk.connection, work)
+            try:
+                return query(desk.connection, work)
+            except StoreError as error:
+                if is_damage(error.__cause__):
+                    self.damaged(error.__cause__)
+                raise
 
     def _tell(self) -> None:
         self._told = False

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from appliance.mail.errors import MisuseError
-from appliance.mail.flags import KEYWORD_SHIFT, KEYWORDS_PER_MAILBOX, SEEN, SYSTEM_NAMES
+from appliance.mail.flags import KEYWORD_SHIFT, KEYWORDS_PER_MAILBOX, SEEN, SYSTEM_MASK, SYSTEM_NAMES
 from appliance.mail.limits import WINDOW_ROWS
 from appliance.protocol.imap.sequence import Ranges, contains, largest, parse_set, places_of_numbers, places_of_uids
 from appliance.store.mailbox import Mode, View
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from .session import Session
     from .windows import Kept
 
-COMMITTED, RENAMED = -1, -2
-"""Instead of the flags told with a lazy \\Seen, so that the next sync tells them: it is committed, and its MODSEQ is still to be heard;
-or a bit has another name, and the flags cannot be compared by their bits."""
 FLAG_TEXTS = 4096
 """Texts of flag combinations kept; a mailbox has a few dozen."""
 RECENT_RANGES = 32
@@ -93,7 +90,7 @@ class Selected:
         self._stored: Stored | None = None
         self._missing = False
         self._seeing: dict[int, int] = {}
-        """UID to the flags told, of messages whose lazy \\Seen is not yet known to be committed; or COMMITTED, or RENAMED."""
+        """UID to the flags told, of messages whose lazy \\Seen is not yet known to be committed."""
         self._name(mailbox.keywords)
 
     @classmethod
@@ -162,14 +159,14 @@ class Selected:
         """From now on flags are told with their MODSEQ; first how far the client knows (RFC 7162 §3.1). `Session.enable` calls it."""
         if self._seeing and not self.read_only:
             await self.mailbox.set_flags((), Mode.ADD, ())  # commits what is lazy: else \Seen would be told with an old MODSEQ
-        self._seeing = dict.fromkeys(self._seeing, COMMITTED)
+        self._seeing = dict.fromkeys(self._seeing, -1)  # their MODSEQ is still to be heard
         await session.send(b"* OK [HIGHESTMODSEQ %d] The latest change told.\r\n" % max(self.view.modseq, 1))
 
     # --- flags as this session shows them ------------------------------------------------------
 
     def flags_of(self, row: "Row") -> int:
         """The row's flags with \\Seen not yet committed."""
-        return row[1] | SEEN if self._seeing.get(row[0], COMMITTED) != COMMITTED else row[1]
+        return row[1] | SEEN if row[0] in self._seeing else row[1]
 
     def flag_texts_of(self, rows: "Sequence[Row]") -> Iterable[bytes]:
         """The flags of rows about to be told: a window's column, so no row costs a call while nothing is special."""
@@ -186,7 +183,7 @@ class Selected:
     def _show(self, row: "Row") -> int:
         """The flags as this session shows them; remembered when they differ from the store's."""
         uid, flags = row[:2]
-        if self._seeing.get(uid, COMMITTED) != COMMITTED:
+        if uid in self._seeing:
             self._seeing[uid] = flags = flags | SEEN
         return flags
 
@@ -241,8 +238,6 @@ class Selected:
             changes = await self.mailbox.changes(view.modseq, fresh=self._missing)
             self._missing = False
             changed = view.apply(changes)
-            if self._stored is not None and not may_expunge:
-                await self._tell_stored_and_gone(session, self._stored, changes.keywords)
             await self.name(session, changes.keywords)
         grown = len(view) > known
         if may_expunge and view.gone:
@@ -286,29 +281,18 @@ class Selected:
                 lines.clear()
         await session.send(b"".join(lines))
 
-    async def _tell_stored_and_gone(self, session: "Session", own: Stored, keywords: tuple[str, ...]) -> None:
-        """Messages of a STORE that were expunged right after it, when a bit they carried may have another name by now: tell them first.
-
-        (Messages that are still there carry no such bit.)
-        """
-        gone = sorted(self.view.gone.intersection(own.changed))
-        if not gone or own.keywords == keywords[: len(own.keywords)]:
-            return
-        await self.name(session, own.keywords)
-        condstore = b"CONDSTORE" in session.enabled
-        for uid in gone:
-            await session.send(self._stored_line(own, self.view.seq_of(uid), (uid, *own.changed.pop(uid)), condstore=condstore))
-
     def _with_own(self, own: Stored, changed: "Sequence[tuple[Uid, int, ModSeq]]") -> "list[tuple[Uid, int, ModSeq]]":
         """All that is to be told after a STORE, ascending: its own result, or what came after it, each message once."""
-        latest: dict[Any, tuple[int, Any]] = dict(own.changed)
+        latest: dict[Any, tuple[int, Any]] = {uid: (flags, modseq) for uid, (flags, modseq) in own.changed.items()}
+        if own.keywords != self.keywords[: len(own.keywords)]:  # messages still there carry no bit that has another name by now
+            latest.update((uid, (latest[uid][0] & SYSTEM_MASK, latest[uid][1])) for uid in self.view.gone.intersection(latest))
         latest.update((uid, (flags, modseq)) for uid, flags, modseq in changed)
         return [(uid, *latest[uid]) for uid in sorted(latest)]
 
     def _stored_line(self, own: Stored, number: int, row: tuple[int, int, int], *, condstore: bool) -> bytes:
         """The untagged FETCH of a message of a STORE: of a quiet one its MODSEQ alone, and only to who asked for those."""
         uid, flags, modseq = row
-        quiet = uid in own.quiet and modseq == own.changed.get(uid, (0, modseq))[1]
+        quiet = uid in own.quiet and modseq == own.changed[uid][1]
         if quiet and not condstore:
             return b""
         words = [b"UID %d" % uid] if own.uid else []
@@ -327,7 +311,7 @@ class Selected:
 
     def _name(self, keywords: tuple[str, ...]) -> None:
         if self._seeing and self.keywords != keywords[: len(self.keywords)]:
-            self._seeing = {uid: told if told == COMMITTED else RENAMED for uid, told in self._seeing.items()}
+            self._seeing = dict.fromkeys(self._seeing, -1)  # a bit has another name: the flags told are not to be compared by bits
         self.keywords = keywords
         self.texts = FlagTexts(keywords)
         self.recent_texts = FlagTexts(keywords, b"\\Recent")

@@ -42,6 +42,7 @@ from .events import (
     SessionFailed,
     SessionOpened,
     SessionRefused,
+    StorageDamage,
     StorageState,
     StorageTrouble,
 )
@@ -108,6 +109,7 @@ class Board:
         self.storage = StorageState(0, 0, 0)
         self.storage_trouble = StorageTrouble("", "")
         self.bodies_aside = 0
+        self.storage_damage: dict[str, str] = {}
         self.certificate = CertificateState((), 0, "")
         self.certificate_trouble = CertificateTrouble("")
         self.found: dict[str, tuple[str, ...]] = {}
@@ -125,6 +127,7 @@ class Board:
             LetterRefused: self._letter_refused,
             StorageState: self._storage_seen,
             StorageTrouble: self._storage_troubled,
+            StorageDamage: self._storage_damaged,
             BodiesAside: self._bodies_set_aside,
             PartCrashed: self._part_crashed,
             PartRunning: self._part_running,
@@ -235,6 +238,9 @@ class Board:
 
     def _storage_troubled(self, e: StorageTrouble) -> None:
         self.storage_trouble = e
+
+    def _storage_damaged(self, e: StorageDamage) -> None:
+        self.storage_damage.setdefault(e.kind, e.text)
 
     def _bodies_set_aside(self, e: BodiesAside) -> None:
         self.bodies_aside = e.files

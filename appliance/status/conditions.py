@@ -200,6 +200,10 @@ def _wearing(s: Snapshot) -> list[str]:
     return [f"The card says that {worn} % of its life is used up."] if worn >= WORN_PERCENT else []
 
 
+def _damage(kind: str, sentence: str) -> Callable[[Snapshot], list[str]]:
+    return lambda s: [sentence] if kind in dict(s.storage.damage) else []
+
+
 def _bodies_aside(s: Snapshot) -> list[str]:
     n = s.storage.bodies_aside
     what = "1 message body is" if n == 1 else f"{n} message bodies are"
@@ -212,10 +216,14 @@ def _phase(name: str, sentence: str) -> Callable[[Snapshot], list[str]]:
 
 ROWS: tuple[Row, ...] = (
     Row("storage-broken", "critical", _writer_broken, "Back up; replace the card if this stays. `pillarbox check` looks at the data."),
+    Row("database-damaged", "critical", _damage("damaged", "A part of the database is damaged: some messages may not be readable."),
+        "Bring out what can be read with `pillarbox export`, then restore a backup; `pillarbox check` says what is damaged."),
     Row("storage-full", "critical", _card_full, "Delete mail or use a larger card."),
     Row("listener-down", "critical", _listeners_down, "Another program may hold the port; it is tried again by itself."),
     Row("certificate-over", "critical", _certificate_over, _certificate_renewal),
     Row("part-down", "warning", _parts_down, "It is started again by itself; the journal says what went wrong."),
+    Row("database-mended", "warning", _damage("mended", "An index of the database was damaged and has been made anew."),
+        "Back up soon and think of a new card; `pillarbox check` looks at all of it."),
     Row("storage-low", "warning", _card_nearly_full, "Delete mail or use a larger card soon."),
     Row("storage-wearing", "warning", _wearing, "Export the mail to a new card soon: `pillarbox export`."),
     Row("no-network", "warning", _no_network, "See that the cable is plugged in, or that the box is in the wireless network."),

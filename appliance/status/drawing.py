@@ -79,6 +79,7 @@ def draw(board: Board, mono: float) -> Snapshot:
             trouble.text if trouble.kind else "",
             storage.worn_percent,
             board.bodies_aside,
+            tuple(board.storage_damage.items()),
         ),
         certificate=CertificateFacts(served.names, served.not_after_at, served.source, bad.reason, bad.remedy),
         parts=tuple(

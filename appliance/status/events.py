@@ -133,6 +133,14 @@ class StorageTrouble:
 
 
 @dataclass(frozen=True, slots=True)
+class StorageDamage:
+    """A part of the database cannot be read (`kind` "damaged"), or a damaged index was made anew ("mended")."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class BodiesAside:
     """So many body files are named by no row of the database and lie aside; they are removed after 30 days."""
 
@@ -279,5 +287,5 @@ Event = (
     ListenerUp | ListenerDown | SessionOpened | SessionClosed | SessionRefused | SessionFailed | LoginSucceeded | LoginFailed
     | LetterAccepted | LetterRefused | StorageState | StorageTrouble | PartCrashed | PartRunning | CertificateState
     | CertificateTrouble | ClockState | HouseState | PeopleState | QueueState | AttemptBegun | LetterSent | LetterDelayed
-    | LetterFailed | LineState | SendingLimited | BoxState | ConditionFound | BodiesAside
+    | LetterFailed | LineState | SendingLimited | BoxState | ConditionFound | BodiesAside | StorageDamage
 )

@@ -45,6 +45,7 @@ from .events import (
     SessionFailed,
     SessionOpened,
     SessionRefused,
+    StorageDamage,
     StorageState,
     StorageTrouble,
 )
@@ -73,6 +74,7 @@ WORDS: tuple[tuple[type, str], ...] = (
     (LetterRefused, "letter refused"),
     (StorageState, ""),  # a figure, not a fact
     (StorageTrouble, "storage"),
+    (StorageDamage, "database"),
     (BodiesAside, "body files set aside"),
     (PartCrashed, "part crashed"),
     (PartRunning, "part running"),

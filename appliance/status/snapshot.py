@@ -131,6 +131,8 @@ class StorageFacts:
     worn_percent: int = 0
     bodies_aside: int = 0
     """Body files no row of the database names."""
+    damage: tuple[tuple[str, str], ...] = ()
+    """"damaged" (a part of the database cannot be read) and "mended" (an index was made anew), each with what SQLite said first."""
 
 
 @dataclass(frozen=True, slots=True)

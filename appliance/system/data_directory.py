@@ -66,13 +66,41 @@ class DataDirectory:
         directory.tightened = _tighten(path, descriptor)
         return directory
 
+    @classmethod
+    def open_to_read(cls, path: Path) -> "DataDirectory":
+        """For a command that writes nothing: nothing is made, and read-only storage will do. Raises InUse, SetupError.
+
+        Several may read at once; a server that starts meanwhile is told that the directory is in use.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise SetupError(f"The data directory {path} cannot be read: {error.strerror}.", "Check its name and who owns it.") from error
+        try:
+            lock = os.open("lock", os.O_RDONLY | os.O_CLOEXEC, dir_fd=descriptor)
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            lock = -1  # no server has been here since this copy was made
+        except BlockingIOError as error:
+            os.close(lock)
+            os.close(descriptor)
+            raise InUse(f"Another Pillarbox is at work on {path}.", "Stop it first, or name another directory with --data.") from error
+        except OSError as error:
+            os.close(descriptor)
+            raise SetupError(f"{path / 'lock'} cannot be read: {error.strerror}.", "Use sudo.") from error
+        directory = cls(path, descriptor, lock)
+        with suppress(OSError):
+            directory.tightened = _tighten(path, descriptor)
+        return directory
+
     @property
     def ended_badly(self) -> bool:
         """The house before was killed, or lost its power: one that ends in order takes its socket away."""
         return os.access(SOCKET, os.F_OK, dir_fd=self.descriptor)
 
     def close(self) -> None:
-        os.close(self._lock)
+        if self._lock >= 0:
+            os.close(self._lock)
         os.close(self.descriptor)
 
     def __enter__(self) -> "DataDirectory":

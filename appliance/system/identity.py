@@ -10,7 +10,8 @@ next, then the directory's, and keys and certificates after them: cut at any poi
 How it fails: SetupError with the way out; nothing was changed.
 """
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from uuid import uuid4
@@ -18,7 +19,7 @@ from uuid import uuid4
 import trio
 
 from appliance.database.database import House, Reads
-from appliance.mail.errors import SetupError
+from appliance.mail.errors import SetupError, StoreError, Trouble
 
 from .certificates import write_whole
 
@@ -35,9 +36,40 @@ MADE_LATER = (
 ANEW = "to begin anew, name an empty directory with --data."
 
 
+def damaged(database: Path) -> SetupError:
+    """For a start that met a part of the database which cannot be read."""
+    return SetupError(
+        f"The database {database} is damaged: a part that the start needs cannot be read.",
+        "Restore the data directory from a backup. Without one: `pillarbox export --all TARGET` brings out what can be read,"
+        f" `pillarbox import` takes it in again; {ANEW}",
+    )
+
+
+@contextmanager
+def needed_to_start(data: Path) -> Iterator[None]:
+    """What is read inside cannot be done without. Raises SetupError when the database is damaged there."""
+    try:
+        yield
+    except StoreError as trouble:
+        if trouble.trouble is not Trouble.BROKEN:
+            raise
+        raise damaged(data / DATABASE) from trouble
+
+
+def database_is_there(data: Path) -> bool:
+    """Raises SetupError for a directory this user may not look into."""
+    try:
+        (data / DATABASE).lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise SetupError(f"The data directory {data} cannot be read: {error.strerror}.", "Check who owns it, or use sudo.") from error
+    return True
+
+
 def refuse_lost_database(data: Path) -> None:
     """Raises SetupError when the database is gone and something it belongs to is not."""
-    if (data / DATABASE).exists():
+    if database_is_there(data):
         return
     left = [what for what, places in MADE_LATER if any(next(data.glob(place), None) for place in places)]
     if left:

@@ -31,7 +31,7 @@ DOORS: dict[str, set[str]] = {
     "panel": {"service"},
 }  # fmt: skip
 OWN_ROOMS_TOO = {"protocol", "database", "mail", "status", "network", "accounts", "system", "cli", "mailauth"}
-TOP = {"app", "hands", "outgoing", "panels", "servers", "queue_words", "serving", "__main__"}
+TOP = {"app", "hands", "outgoing", "panels", "servers", "reading", "queue_words", "serving", "__main__"}
 """Files of floor 7, beside the rooms: the composition root, the one implementation of the Controls port, the entry."""
 
 OUTSIDE: dict[str, set[str]] = {

@@ -383,25 +383,6 @@ async def test_flags_told_are_not_taken_for_the_same_bits_under_another_name(tmp
         assert told[-1] == b"* 1 FETCH (UID 1 FLAGS (\\Seen new \\Recent))"
 
 
-async def test_a_stored_message_that_goes_at_once_is_told_under_the_names_it_had(tmp_path: Path) -> None:
-    """STORE by number may not say EXPUNGE: its result is told all the same, before FLAGS gives the message's bit another name."""
-    async with some_rooms(tmp_path) as rooms:
-        client, other = await three(rooms)
-        await all_named(rooms, client)
-
-        async def overtaken() -> None:
-            await other.remove([Uid(1)])
-            await other.set_flags([Uid(2)], Mode.REMOVE, ("k0",))
-            await other.set_flags([Uid(3)], Mode.ADD, ("new",))
-
-        around_write(rooms, after=overtaken)
-        told = await ok(client, b"STORE 1:2 +FLAGS (k0)")
-        assert told[0] == b"* 1 FETCH (FLAGS (\\Seen k0 \\Recent))"
-        new_name(told[1:])
-        assert told[-2:] == [b"* 2 FETCH (FLAGS (\\Seen \\Recent))", b"* 3 FETCH (UID 3 FLAGS (\\Seen new \\Recent))"]
-        assert await ok(client, b"NOOP") == [b"* 1 EXPUNGE"]
-
-
 async def test_a_message_goes_without_the_keyword_there_is_no_room_for(tmp_path: Path) -> None:
     """57 in use: APPEND, COPY and MOVE go on; STORE alone says that it cannot, and PERMANENTFLAGS says so before."""
     async with some_rooms(tmp_path) as rooms:

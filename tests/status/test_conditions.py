@@ -61,6 +61,8 @@ CASES: tuple[tuple[str, Callable[[Board], None], str], ...] = (
     ("unsigned", publish(e.ConditionFound("unsigned", ("Messages leave unsigned: x.",))), "leave unsigned: x."),
     ("console-shared", publish(e.ConditionFound("console-shared", ("The program agetty uses it too.",))), "agetty"),
     ("guessing", guess, "40 wrong ones in ten minutes, from 3"),
+    ("database-damaged", publish(e.StorageDamage("damaged", "malformed")), "part of the database is damaged"),
+    ("database-mended", publish(e.StorageDamage("mended", "message_modseq")), "has been made anew"),
     ("bodies-aside", publish(e.BodiesAside(3)), "3 message bodies are not in the database"),
     ("session-faults", publish(e.SessionFailed("imap", "p", "", "KeyError")), "1 session"),
     ("no-people", publish(e.PeopleState(0, ())), "No people"),
