@@ -4,6 +4,7 @@
 |-----------------------------------------------------------|--------------------------------------------------------------------|
 | a refusal about our connection (REPUTATION)               | the other address family; none left: the outcome stands            |
 | lost, no answer, or 421, and the connection is over       | the next address (RFC 5321 §5.1)                                   |
+| the same, or too many, while others of it were taken      | the same address once more, in a new connection                    |
 | a form is refused that the server had announced           | the same server again, plainer (`remote`)                          |
 | anything else                                             | settled                                                            |
 
@@ -20,6 +21,7 @@ from appliance.mail.parcel import Parcel
 from appliance.network.addresses import family_of, other_family
 
 from .mx import MailHost
+from .refusal import too_many
 
 TRIED = 6
 """Addresses that are asked in one attempt."""
@@ -61,11 +63,12 @@ class Attempt:
         family = family_of(address)
         left: list[int] = []
         about_us = False
+        taken = any(outcome.fate is Fate.RELAYED for outcome in outcomes)
         for number, outcome in zip(self._open, outcomes, strict=True):
             self._found[number] = outcome
             origin = outcome.reason is Reason.REPUTATION
             about_us = about_us or origin
-            if origin or (over and _elsewhere(outcome)):
+            if origin or (over and _elsewhere(outcome)) or (taken and outcome.reply is not None and too_many(outcome.reply)):
                 left.append(number)
         if about_us:
             self._refused[family].add(host.name)
@@ -73,6 +76,8 @@ class Attempt:
                 self.targets.sort(key=lambda target: family_of(target[1]) == family)
             else:
                 self.targets = [target for target in self.targets if family_of(target[1]) != family]
+        elif left and taken:  # every connection takes some more, so this ends
+            self.targets.insert(0, (host, address))
         self._open = left
         return () if about_us else tuple(sorted(self._refused[other_family(family)]))
 

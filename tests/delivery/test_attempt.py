@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Iterator
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,8 +11,9 @@ from appliance.delivery import conversation, mx
 from appliance.delivery import remote as module
 from appliance.delivery.mx import MailHost, MailHosts
 from appliance.delivery.remote import Remote
+from appliance.delivery.route import Routes, Rule
 from appliance.delivery.trip import Delivery
-from appliance.delivery.way import Way
+from appliance.delivery.way import Relay, Way
 from appliance.mail.outcome import Fate, Reason
 from appliance.mail.parcel import Parcel
 from appliance.network.resolver import Resolver
@@ -189,6 +191,24 @@ async def test_recipients_over_a_servers_limit_go_in_the_next_transaction(said: 
     assert {one.fate for one in (*delivery.outcomes, *other.outcomes)} == {Fate.RELAYED} and peer.connections == 1
     assert [len(one.recipients) for one in peer.letters] == [10, 10, 5] * 2, "a limit once met is kept to"
     assert [address for one in peer.letters[:3] for address in one.recipients] == [f"{name}@far.example" for name in names]
+
+
+@pytest.mark.parametrize("said", ["452 4.5.3 too many recipients", "552 too many recipients"])
+async def test_a_limit_of_the_connection_is_met_with_another_connection(said: str) -> None:
+    with Peer(most_of_connection=10, too_many=said) as peer:
+        (delivery,), _ = await travel(peer.port, a_parcel(*[f"u{number}" for number in range(25)]), hosts=apart("127.0.0.1"))
+    assert {one.fate for one in delivery.outcomes} == {Fate.RELAYED} and peer.connections == 3
+    assert sorted(address for one in peer.letters for address in one.recipients) == sorted(f"u{number}@far.example" for number in range(25))
+
+
+@pytest.mark.parametrize(("said", "relay"), [(NO_PTR, True), ("550 5.1.1 no such user", False)])
+async def test_after_both_families_the_relay_is_next(said: str, relay: bool) -> None:
+    port = free_ports(1)[0]
+    with Peer(host="::1", port=port, script={"RCPT": said}), Peer(port=port, script={"RCPT": said}):
+        (delivery,), _ = await travel(port, a_parcel())
+    routes = Routes([Rule(Relay("r", "relay.example", 587, "starttls"))], is_person=lambda address, person: False)
+    lane = routes.other_lane(SimpleNamespace(lane="far.example"), delivery.outcomes, 1)  # type: ignore[arg-type]
+    assert lane == ("@r" if relay else None)
 
 
 async def test_too_many_and_unknown_recipients_mixed() -> None:

@@ -40,6 +40,8 @@ class Peer:
     most_recipients: int = 1000
     too_many: str = "452 4.5.3 too many recipients"
     """What is said to RCPT when a transaction has `most_recipients`."""
+    most_of_connection: int = 10_000
+    """The same for all transactions of a connection."""
     closes: bool = False
     implicit_tls: bool = False
     """TLS from the start."""
@@ -123,7 +125,7 @@ class _Session:
     def run(self) -> None:
         if not self.say("greeting").startswith("220"):
             return
-        sender, recipients, mailed = "", [], False
+        sender, recipients, mailed, count = "", [], False, 0
         while line := self._file.readline():
             words = line.decode("utf-8", "replace").strip()
             self._peer.said.append(words)
@@ -136,7 +138,8 @@ class _Session:
             if verb == "RCPT" and not mailed:
                 self.speak("503 5.5.1 MAIL comes first")
                 continue
-            if verb == "RCPT" and len(recipients) >= self._peer.most_recipients:
+            count += verb == "RCPT"
+            if verb == "RCPT" and (len(recipients) >= self._peer.most_recipients or count > self._peer.most_of_connection):
                 self.speak(self._peer.too_many)
                 continue
             said = self.say(verb, address)
