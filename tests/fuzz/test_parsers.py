@@ -21,6 +21,7 @@ from appliance.protocol.pop3 import server as pop3_server
 from appliance.protocol.sasl.login import Login
 from appliance.protocol.sasl.plain import Plain
 from appliance.protocol.smtp import data, grammar
+from appliance.smtpd.authors import looks_like_addresses
 from appliance.system import settings_file
 from tests.fuzz.machine import BITS, seeds
 
@@ -69,7 +70,7 @@ def pop3_reader(octets: bytes) -> None:
     made.receive(octets)
     for _ in range(len(octets) + 10):
         event = made.next_event()
-        if event is None or isinstance(event, pop3_server.Endless):
+        if event is None or isinstance(event, pop3_server.Endless | pop3_server.Foreign):
             return
     raise AssertionError("more events than octets")
 
@@ -106,6 +107,7 @@ def dates(octets: bytes) -> None:
 def types(octets: bytes) -> None:
     content.parse_content_type(octets)
     content.parse_disposition(octets)
+    content.parse_encoding(octets)
     content.parse_languages(octets)
 
 
@@ -140,6 +142,7 @@ TARGETS: dict[str, tuple[Callable[[bytes], object], str]] = {
     "date": (dates, "letter"),
     "content": (types, "letter"),
     "addresses": (addresses.parse_address_list, "letter"),
+    "authors": (looks_like_addresses, "letter"),
     "address": (address.parse_address, "letter"),
     "sasl-plain": (lambda octets: Plain().step(octets), "letter"),
     "sasl-login": (lambda octets: Login().step(octets), "letter"),
