@@ -60,7 +60,7 @@ class StructureScanner:
 
     __slots__ = (
         "_base", "_counting", "_doubtful", "_fresh", "_held", "_kept", "_lf", "_lf_at", "_long_line", "_messages", "_newline", "_node",
-        "_parts", "_pattern", "_reach", "_reader", "_room", "_sample_octets", "_stack", "_starved", "_state", "root", "samples",
+        "_open", "_parts", "_pattern", "_reach", "_reader", "_room", "_sample_octets", "_stack", "_starved", "_state", "root", "samples",
     )  # fmt: skip
 
     def __init__(self, sample_octets: int = 0) -> None:
@@ -71,6 +71,7 @@ class StructureScanner:
         self._counting = False
         self._messages = 0
         self._stack: list[tuple[bytes, Node]] = []  # open boundaries, the innermost last
+        self._open: tuple[bytes, ...] = ()  # the boundaries alone
         self._reach = 0  # octets behind the two dashes that decide whether a line is an open boundary
         self._pattern: re.Pattern[bytes] | None = None
         self._doubtful = 0
@@ -257,6 +258,8 @@ class StructureScanner:
             stop -= 1
         line = piece[start:stop]
         best = -1
+        if not line.startswith(self._open):
+            return best
         for index in range(len(self._stack) - 1, -1, -1):
             boundary = self._stack[index][0]
             if line.startswith(boundary) and (best < 0 or len(boundary) > len(self._stack[best][0])):
@@ -281,6 +284,7 @@ class StructureScanner:
             self._stack_changed()
 
     def _stack_changed(self) -> None:
+        self._open = tuple([boundary for boundary, _ in self._stack])
         self._reach = max([len(boundary) for boundary, _ in self._stack], default=0) + BEHIND_BOUNDARY_OCTETS
         self._pattern = None
         self._doubtful = 0
