@@ -13,11 +13,14 @@ import re
 from .addresses import GROUP_END, MISSING_DOMAIN, MISSING_MAILBOX, ListedAddress, is_complete, parse_mailbox
 from .lexical import Reader
 
-_MARK = re.compile(rb'["(<,;]')
+_MARK = re.compile(rb'["(<,;]|=\?')
+_ENCODED = re.compile(rb"=\?[^? \t\r\n]{1,80}\?[bBqQ]\?[^? \t\r\n]*\?=")
+"""An encoded word; against RFC 2047 §5 (3) some programs leave commas and brackets in it as they are."""
 _QUOTED = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
 _PAIR = re.compile(rb"\\(.)", re.DOTALL)
 _COMMENT = re.compile(rb"\([^()<>]*\)")
 _ANGLE = re.compile(rb"<([^<>]*)>")
+_ATOM_TEXT = re.compile(rb"[!#-'*+\-/-9=?A-Z^-~\x80-\xff]*")
 _SEPARATORS = re.compile(rb"[, \t\r\n]*")
 _TAIL = re.compile(rb"[^,;<@]*")
 _WORD = re.compile(rb'[^ \t\r\n<>()\[\]\\,;"]+')
@@ -28,6 +31,9 @@ _WORD_ENDS_BEFORE = frozenset(b" \t\r\n,;:<>()[].@")
 def recover_address_list(value: bytes) -> list[ListedAddress]:
     """The entries of any value, groups flattened; never raises."""
     return _Recovery(value).run()
+
+
+_PATTERNS = {40: _COMMENT, 60: _ANGLE, 61: _ENCODED}
 
 
 class _Recovery:
@@ -64,7 +70,8 @@ class _Recovery:
     def _by_grammar(self) -> bool:
         """Take the start of a group, or one entry that follows the grammar up to a separator."""
         self._doubtful = None
-        if self._pos < self._strict_from:
+        encoded = _ENCODED.match(self._data, self._pos)
+        if self._pos < self._strict_from or (encoded is not None and not _ATOM_TEXT.fullmatch(encoded[0])):
             return False
         reader = Reader(self._data)
         reader.pos = self._pos
@@ -97,9 +104,9 @@ class _Recovery:
             octet = data[at]
             if octet in b",;":
                 break
-            found = self._quoted(at) if octet == 34 else (_COMMENT if octet == 40 else _ANGLE).match(data, at)
-            if found is None:
-                at += 1
+            found = self._quoted(at) if octet == 34 else _PATTERNS[octet].match(data, at)
+            if found is None or octet == 61:
+                at = at + 1 if found is None else found.end()
                 continue
             text.append(data[plain:at])
             at = plain = found.end()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from appliance.mail.addresses import GROUP_END, ListedAddress, parse_address_list, read_address_list
 from appliance.mail.limits import HEADER_OCTETS
 
+NOBODY = (b"=?utf-8?q?[", b"MISSING_MAILBOX@MISSING_DOMAIN")
 MISSING = (b"MISSING_MAILBOX", b"MISSING_DOMAIN")
 
 
@@ -79,6 +80,8 @@ def test_what_is_broken_shows_where_reading_by_the_grammar_stops(value: bytes, l
         (b'"Last, \\"First\\"" [x] <f@x>', [(b'Last, "First" [x]', b"f@x")]),
         (b"\xff [x] <f@x>, =?utf-8?q?Z=5BX=5D?= [y] <z@x>", [(b"\xff [x]", b"f@x"), (b"=?utf-8?q?Z=5BX=5D?= [y]", b"z@x")]),
         (b"Ann [a]\r\n\t<f@x>,\r\n z@x", [(b"Ann [a]", b"f@x"), (None, b"z@x")]),
+        (b"=?utf-8?q?Last,_First_<x>?= <f@x>, z@x", [(b"=?utf-8?q?Last,_First_<x>?=", b"f@x"), (None, b"z@x")]),
+        (b"Ann =?utf-8?q?[a],?= b <f@x>, =?utf-8?q?[, <z@x>", [(b"Ann =?utf-8?q?[a],?= b", b"f@x"), NOBODY, (None, b"z@x")]),
         (b"a@b c@d", [(None, b"a@b"), (None, b"c@d")]),
         (b"a@b; c@d", [(None, b"a@b"), (None, b"c@d")]),
         (b"<a@b> <c@d> (x)", [(None, b"a@b"), (None, b"c@d")]),
@@ -107,7 +110,7 @@ def test_a_broken_name_in_a_group() -> None:
     "words",
     [
         (b"[<",), (b"(a@b,",), (b'"\\',), (b'\\"',), (b"<a@b",), (b"a@[b,",), (b'"a" "',), (b"a ",), (b"x:;",), (b"<a> ",),
-        (b"a@b",), (b"(",), (b"((a)",), (b"[a@b] ", b"<c@d>"), (b'x"', b"y, "),
+        (b"a@b",), (b"=?u?q?",), (b"=?u?q?,?=",), (b"(",), (b"((a)",), (b"[a@b] ", b"<c@d>"), (b'x"', b"y, "),
     ],
 )  # fmt: skip
 def test_reading_what_is_broken_is_linear(words: tuple[bytes, ...]) -> None:
