@@ -16,6 +16,7 @@ from appliance.mail.errors import SetupError, StoreError, Trouble
 
 from . import migrations
 from .connection import is_damage, open_alone
+from .mending import damaged_indexes
 
 _COUNTS = ("person", "mailbox", "message", "fact", "expunged", "body", "body_data")
 _RULES: tuple[tuple[str, str], ...] = (
@@ -215,6 +216,8 @@ def _ask_sqlite(connection: sqlite3.Connection, report: Report) -> None:
     if not lines:
         return
     tables, indexes = _damaged(connection, lines)
+    if not tables and not indexes:
+        tables, indexes = _unreadable(connection)
     report.faults += [f"{_PLACES.get(name, name)} cannot be read in places" for name in sorted(tables)]
     report.faults += [f"an index of {_PLACES.get(name, name)} is damaged (nothing is lost with it)" for name in sorted(indexes - tables)]
     report.only_indexes = bool(indexes) and not tables
@@ -237,6 +240,21 @@ def _damaged(connection: sqlite3.Connection, lines: list[str]) -> tuple[set[str]
         if row is not None:
             (tables if row[3] == "table" else indexes).add(row[1])
     return tables, indexes
+
+
+def _unreadable(connection: sqlite3.Connection) -> tuple[set[str], set[str]]:
+    """The same by reading each from end to end: the root page of a tree ends SQLite's own check without a word about where."""
+    tables: set[str] = set()
+    try:
+        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    except sqlite3.DatabaseError:
+        return set(), set()
+    for name in names:
+        try:
+            connection.execute(f"SELECT count(*) FROM {name} NOT INDEXED").fetchone()  # noqa: S608 names of our schema
+        except sqlite3.DatabaseError:
+            tables.add(name)
+    return tables, {table for _, table, _ in damaged_indexes(connection)}
 
 
 def _compare_files(connection: sqlite3.Connection, there: set[str], report: Report, is_there: Callable[[str], bool]) -> None:

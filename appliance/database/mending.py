@@ -16,7 +16,13 @@ FRESH = "pillarbox_fresh_index"
 
 def mend_indexes(connection: sqlite3.Connection) -> list[str]:
     """The names of those made anew. Never raises sqlite3.Error: one whose table is damaged too stays as it is."""
-    mended = []
+    found = damaged_indexes(connection)
+    return [name for name, table, where in found if _made_again(connection, name) or _replaced(connection, name, table, where)]
+
+
+def damaged_indexes(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
+    """Name, table and condition (" WHERE ...") of each index that cannot be walked."""
+    damaged = []
     try:
         rows = connection.execute("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index'").fetchall()
     except sqlite3.Error:
@@ -27,9 +33,9 @@ def mend_indexes(connection: sqlite3.Connection) -> list[str]:
         try:
             _walk(connection, name, table, where)
         except sqlite3.Error as error:
-            if is_damage(error) and (_made_again(connection, name) or _replaced(connection, name, table, where)):
-                mended.append(name)
-    return mended
+            if is_damage(error):
+                damaged.append((name, table, where))
+    return damaged
 
 
 def _columns(connection: sqlite3.Connection, name: str) -> list[str]:

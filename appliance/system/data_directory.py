@@ -2,6 +2,8 @@
 
     house.db, house.db-wal   accounts, index, small bodies (database/)
     bodies/                  large bodies (store/)
+    bodies/server-id         whose bodies they are: the id stands in the database too (identity)
+    bodies/aside/            files no row names, for 30 days
     certificates/            the house's authority and certificate (secret)
     control.sock             where commands reach the running house
     lock                     held by the kernel for whoever writes; never stale, so nobody ever has to remove it
