@@ -101,7 +101,7 @@ class Hands:
         return found
 
     async def add_person(self, request: controls.AddPerson) -> Answer:
-        password, told = _given_or_made(request.password)
+        password, told = _given_or_made(request.password, request.address)
         quota = request.quota_mb * MB or None
         person = await self._accounts.add_person(request.address, password, quota_octets=quota, also=self._store.make_mailboxes)
         facts = {"address": person.address, **told}
@@ -169,7 +169,7 @@ class Hands:
         return Answer("\n".join(lines), {"people": rows, "removed": removed})
 
     async def set_password(self, request: controls.SetPassword) -> Answer:
-        password, told = _given_or_made(request.password)
+        password, told = _given_or_made(request.password, request.address)
         person = await self._accounts.set_password(request.address, password)
         facts = {"address": person.address, **told, **self._sessions_ended()}
         return Answer(f"{person.address} has a new password." + _ended(facts) + _told(facts), facts)
@@ -315,7 +315,8 @@ class Hands:
         if not request.word or "@" in request.word:
             if self._board is None:
                 raise SetupError("No house is running, so none has refused a letter.", "Start it with: pillarbox serve")
-            return refused(self._board.snapshot().refusals, request.word)
+            snapshot = self._board.snapshot()
+            return refused(snapshot.refusals, request.word, int(snapshot.at - snapshot.running_s))
         return told(await self._outgoing.queue.timeline(request.word))
 
     async def domain_records(self, request: controls.DomainRecords) -> Answer:
@@ -449,12 +450,15 @@ def last_use(used_at: int | None, used_from: str, used_protocol: str) -> str:
     return f"last used {stamp(used_at)}{where}{how}"
 
 
-def _given_or_made(given: str) -> tuple[str, dict[str, Any]]:
-    """The password to set, and the facts that tell it when it was made here."""
-    from appliance.accounts.passwords import generate
+def _given_or_made(given: str, name: str = "") -> tuple[str, dict[str, Any]]:
+    """The password to set, and the facts that tell it when it was made here. `name`: whose it is. Raises SetupError for a weak one."""
+    from appliance.accounts.passwords import check_strength, generate
 
-    password = given or generate()
-    return password, {} if given else {"password": password}
+    if given:
+        check_strength(given, name)
+        return given, {}
+    made = generate()
+    return made, {"password": made}
 
 
 def _told(facts: dict[str, Any]) -> str:

@@ -51,7 +51,7 @@ def listed(items: Sequence[Item], due_at: DueAt) -> Answer:
         to = ", ".join(one["address"] for one in row["recipients"][:3]) + (" ..." if len(row["recipients"]) > 3 else "")
         lines.append(f"{row['id']:>5}  {row['letter']}  {row['sender'] or '<>'} -> {to}")
         lines.append(f"       {_state(row)}{_why(row)}")
-    return Answer("\n".join(lines) or "Nothing waits: every letter has left.", {"letters": rows})
+    return Answer("\n".join(lines) or "Nothing waits to leave.", {"letters": rows})
 
 
 def _state(row: dict[str, Any]) -> str:
@@ -103,16 +103,24 @@ def told(lines: Sequence[Line]) -> Answer:
     return Answer("\n".join(text), {"letter": letter, "lines": facts})
 
 
-def refused(refusals: Sequence[RefusalFacts], address: str) -> Answer:
-    """`pillarbox letter track ADDRESS`: letters from or to it that were refused at the door lately; "" for all."""
+def refused(refusals: Sequence[RefusalFacts], address: str, since_at: int) -> Answer:
+    """`pillarbox letter track ADDRESS`: messages from or to it that were refused lately; "" for all.
+
+    They are kept in memory only, so the answer says since when: `since_at`, the start of the server.
+    """
     rows = [encode_plain(one) for one in refusals if address.lower() in ("", one.sender.lower(), one.recipient.lower())]
     lines = [
-        f"{when(row['at'])}  from {row['sender'] or '<>'} to {row['recipient'] or '-'}"
+        f"{when(row['at'])}  from {row['sender'] or '<>'}{_to_whom(row)}"
         f" over {row['protocol']} [{row['peer']}]: {row['reply']}"
         for row in rows
     ]
-    nothing = f"No letter{f' from or to {address}' if address else ''} was refused at the door lately."
-    return Answer("\n".join(lines) or nothing, {"refused": rows})
+    nothing = f"No message{f' from or to {address}' if address else ''} was refused since the server started, {when(since_at)}."
+    return Answer("\n".join(lines) or nothing, {"refused": rows, "since_at": since_at})
+
+
+def _to_whom(row: dict[str, Any]) -> str:
+    """Nobody, where the refusal came before a recipient was named."""
+    return f" to {row['recipient']}" if row["recipient"] else ""
 
 
 def _to(line: Line) -> str:

@@ -10,6 +10,7 @@ Rules:
     a salt tells nothing, today or after a change of password (RFC 5802 §9 asks for the same from both).
   - ASCII is taken as typed. Other text goes through SASLprep (RFC 4013), as SCRAM's clients do it (RFC 5802 §5.1), but
     code points newer than its Unicode 3.2 are allowed; text it forbids is taken in NFC (RFC 8265 §4.2.2).
+  - Generated passwords are taken without their dashes, with blanks and in capitals, in SCRAM too (`forms`).
   - Verifiers and passwords never show in a repr, a log or an error; all comparisons are in constant time.
 How it fails: SetupError for a password nobody may have; AuthError when a stored form needs a library that is missing.
 """
@@ -41,6 +42,10 @@ SALT_OCTETS = 16
 SCRAM_ITERATIONS = 15_000
 """RFC 7677 §4 asks for at least 4096 and names 15,000 as what a desktop then did in 0.1 s; the client pays it at each
 sign-in (some 5 ms on a PC, 20 ms on a small board)."""
+KEY_OCTETS = 32
+"""A StoredKey or ServerKey of SCRAM-SHA-256."""
+LEAST_CHARACTERS = 8
+"""NIST SP 800-63B §5.1.1.2 asks for as many; no rule about kinds of characters, which it advises against."""
 REMEMBERED = 512
 """Verified passwords remembered; a family has fewer than fifty."""
 ALPHABET = b"abcdefghjkmnpqrstuvwxyz23456789"
@@ -64,7 +69,14 @@ class ScramKeys:
     salt: bytes = field(repr=False)
     iterations: int
     stored: bytes = field(repr=False)
+    """One key of KEY_OCTETS for each form in which the password may be typed (`forms`), the usual one first."""
     server: bytes = field(repr=False)
+    """The same, in the same order."""
+
+    def pairs(self) -> tuple[tuple[bytes, bytes], ...]:
+        """(StoredKey, ServerKey) of each form."""
+        starts = range(0, len(self.stored), KEY_OCTETS)
+        return tuple([(self.stored[at : at + KEY_OCTETS], self.server[at : at + KEY_OCTETS]) for at in starts])
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +134,7 @@ def read_secrets(reads: Reads, version: int = 0, passing_secret: bytes = b"") ->
 
 def prepare(password: str) -> bytes:
     """The octets that are hashed; see the rules above."""
+    password = _generated_form(password) or password
     if password.isascii():
         return password.encode()
     import stringprep as tables  # 1 MB with its database, which an ASCII house never needs
@@ -142,6 +155,44 @@ def prepare(password: str) -> bytes:
     return prepared.encode("utf-8", "surrogatepass")
 
 
+def _generated_form(typed: str) -> str:
+    """What `generate` would have written of it: small letters in groups with dashes; "" when it cannot be one of those."""
+    letters = typed.replace("-", "").replace(" ", "").lower()
+    if len(letters) != GROUPS * GROUP_LETTERS or not letters.isascii() or not set(letters.encode()).issubset(ALPHABET):
+        return ""
+    return "-".join([letters[at : at + GROUP_LETTERS] for at in range(0, len(letters), GROUP_LETTERS)])
+
+
+def forms(password: str) -> tuple[bytes, ...]:
+    """What a SCRAM client may hash of the password, the octets of `prepare` first.
+
+    The server never sees what is typed, so it cannot mend it: of a generated password it keeps a key for each way in which
+    people type it, without dashes, in capitals, or with the one capital that phones put in front.
+    """
+    first = prepare(password)
+    written = _generated_form(password)
+    if not written:
+        return (first,)
+    bare = written.replace("-", "")
+    return tuple([form.encode() for one in (written, bare) for form in (one, one.upper(), one[:1].upper() + one[1:])])
+
+
+def check_strength(password: str, name: str = "") -> None:
+    """The rule for passwords that people choose. Raises SetupError with the reason. `name`: whose it is to be."""
+    from .common_passwords import COMMON
+
+    remedy = f"Take {LEAST_CHARACTERS} characters or more that nobody would guess; four words in a row are easy to keep in mind."
+    plain = password.casefold()
+    if len(password) < LEAST_CHARACTERS:
+        raise SetupError(f"The password has fewer than {LEAST_CHARACTERS} characters.", remedy)
+    if plain in COMMON or plain.rstrip("0123456789!.?") in COMMON:
+        raise SetupError("Many people have this password, so it is tried first.", remedy)
+    if len(set(plain)) < 4 or plain in _ROWS:
+        raise SetupError("The password is one character or row of keys again and again.", remedy)
+    if name and plain in (fold(name), fold(name.partition("@")[0])):
+        raise SetupError("The password is the address it belongs to.", remedy)
+
+
 def check_new(password: str) -> None:
     """Raises SetupError when nobody could sign in with it."""
     remedy = "Choose another password."
@@ -151,6 +202,10 @@ def check_new(password: str) -> None:
         raise SetupError(f"The password is longer than {PASSWORD_OCTETS} octets.", remedy)
     if any(letter < " " or letter == "\x7f" or "\ud800" <= letter <= "\udfff" for letter in password):
         raise SetupError("The password has a control character in it, such as a line end.", remedy)
+
+
+_ROWS = "01234567890123456789 98765432109876543210 abcdefghijklmnopqrstuvwxyz qwertyuiopasdfghjklzxcvbnm qwertzuiopasdfghjklyxcvbnm"
+"""What a short row of keys would be a part of."""
 
 
 def generate() -> str:
@@ -218,11 +273,15 @@ class Passwords:
     async def make(self, password: str, salt: bytes, *, generated: bool = False) -> Verifiers:
         """The verifiers of a new password. Raises SetupError when it cannot be one."""
         check_new(password)
-        return await self._in_thread(lambda: self._make(prepare(password), salt, generated))
+        return await self._in_thread(lambda: self._make(forms(password), salt, generated))
 
-    def _make(self, prepared: bytes, salt: bytes, generated: bool) -> Verifiers:
-        scram = make_scram(prepared, salt, self.scram_iterations) if generated or self.scram_for_all else None
-        return Verifiers(None if generated else hash_slowly(prepared), scram)
+    def _make(self, ways: Sequence[bytes], salt: bytes, generated: bool) -> Verifiers:
+        scram = None
+        if generated or self.scram_for_all:
+            made = [make_scram(one, salt, self.scram_iterations) for one in ways]
+            stored, server = b"".join([one.stored for one in made]), b"".join([one.server for one in made])
+            scram = ScramKeys(salt, self.scram_iterations, stored, server)
+        return Verifiers(None if generated else hash_slowly(ways[0]), scram)
 
     def outdated(self, row: PasswordRow) -> bool:
         """Is the stored form another than `make` would give today? Ask after a check, which has loaded what it needs."""
@@ -248,7 +307,7 @@ class Passwords:
             kind = (scram.salt, scram.iterations)
             if kind not in made:
                 made[kind] = make_scram(prepared, *kind)
-            if hmac.compare_digest(made[kind].stored, scram.stored):
+            if hmac.compare_digest(made[kind].stored, scram.stored[:KEY_OCTETS]):
                 found = row
         if not made:
             make_scram(prepared, salt, self.scram_iterations)

@@ -146,9 +146,11 @@ class Login:
             if not chosen:
                 salt, iterations = scram.salt, scram.iterations
             if (scram.salt, scram.iterations) == (salt, iterations):
-                chosen.append(row)
-                keys.append((scram.stored, scram.server))
-        most = max((len(some) for some in secrets.rows.values()), default=1)
+                for pair in scram.pairs():
+                    chosen.append(row)
+                    keys.append(pair)
+        held = [[row.verifiers.scram for row in some if row.verifiers.scram] for some in secrets.rows.values()]
+        most = max((sum(len(scram.pairs()) for scram in some) for some in held), default=1)
         keys += [self._decoy_key] * (most - len(keys))
         return Candidate(name, person, tuple(chosen), ScramSecret(salt, iterations, tuple(keys)))
 

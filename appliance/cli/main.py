@@ -24,7 +24,7 @@ from appliance.system.settings import example
 from appliance.system.settings_file import SettingsError, check_settings
 
 from .asking import expect_terminal, make_sure, password_of
-from .serve_words import data_of
+from .serve_words import data_of, is_named
 from .words import parser
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ STATUS_S = 20.0
 MAKING = (controls.AddPerson, controls.AddDomain)
 """Requests that may make a data directory where there is none."""
 
+OWN_NAMES = ("lock", "control.sock", "bodies", "certificates", "dkim", "lost+found", "house.db-wal", "house.db-shm")
+"""What may lie in a directory without a database: what the start of a server judges by itself, and the file system's own."""
+
 KEEPS_ROOT = ("import", "export")
 """Commands that read or write an archive with the caller's rights; the data directory is its owner's all the same."""
 
@@ -67,6 +70,7 @@ def main(arguments: list[str], *, version: str, offline: Offline) -> int:
         grammar.print_help()
         return 2
     if hasattr(words, "data"):
+        words.named = is_named(words.data)
         words.data = data_of(words.data)
     checking = words.verb == "status" and words.check
     try:
@@ -146,9 +150,12 @@ def _request(words: Any, offline: Offline) -> int:
     if words.row.password:
         words.password = password_of(words.password_file)
     request = words.row.request(words)
+    fresh = isinstance(request, MAKING) and _is_new(words)
     if isinstance(request, controls.AddAppPassword):
         expect_terminal()
     answer = _ask(words.data, request, offline)
+    if fresh:
+        print(f"A new server begins in {words.data.resolve()}.", file=sys.stderr)
     if getattr(words, "check", False):
         return _checked(answer.facts, as_json=words.json)
     if words.json:
@@ -156,6 +163,25 @@ def _request(words: Any, offline: Offline) -> int:
     else:
         print(answer.text)
     return NOT_RUNNING if isinstance(request, controls.Status) and not answer.facts.get("running", True) else 0
+
+
+def _is_new(words: Any) -> bool:
+    """Would this request begin a new server? Raises SetupError where that is more likely a mistake in the folder."""
+    data: Path = words.data
+    if (data / "house.db").exists():
+        return False
+    if not words.named:
+        remedy = f"Name the data directory with --data; to begin a new server here: --data {data}."
+        raise SetupError(f"There is no server in the folder {data.resolve()}.", remedy)
+    try:
+        names = [one.name for one in data.iterdir()]
+    except OSError:
+        return True
+    others = [name for name in names if not name.startswith(".") and name not in OWN_NAMES and not name.endswith(".toml")]
+    if others:
+        what = f"There is no server in {data.resolve()}, and the folder holds other things, such as {sorted(others)[0]}."
+        raise SetupError(what, "Name the server's data directory, or an empty one for a new server.")
+    return True
 
 
 def _checked(facts: dict[str, Any], *, as_json: bool) -> int:

@@ -61,3 +61,8 @@ def parse_serving(arguments: list[str]) -> Any:
 def data_of(given: str | None) -> Path:
     """The data directory of a command."""
     return Path(given or os.environ.get("PILLARBOX_DATA") or "data")
+
+
+def is_named(given: str | None) -> bool:
+    """Did somebody say which data directory is meant?"""
+    return bool(given or os.environ.get("PILLARBOX_DATA"))

@@ -135,7 +135,7 @@ def overview(s: Snapshot, notice: str = "") -> list[Line]:
         waits += f"; oldest since {when(q.oldest_at, s)}"
     if q.next_try_at:
         waits += f"; next try {when(q.next_try_at, s)}"
-    shown.append(line(f"Queue     {waits if q.waiting or q.held else 'empty: every letter has left'}"))
+    shown.append(line(f"Queue     {waits if q.waiting or q.held else 'empty'}"))
     shown += [line(row) for row in wrap(f"Way out   {s.line.sentence or 'not looked at yet'}", indent=" " * 10)[: 1 + (extra > 0)]]
     shown.append(line(f"Sessions  {_sessions(s)}"))
     came = f"{count(s.letters_accepted, 'letter')}, {size(s.letters_octets)}"

@@ -93,7 +93,7 @@ def queue_groups(facts: Mapping[str, Any], s: Snapshot) -> list[Group]:
         items.append(Item(str(row.get("id", "")), text, told, str(row.get("letter", "")), f"{row.get('letter', '')} to {whom}", held))
     q = s.queue
     heading = f"{q.waiting} waiting, {q.held} held, {q.trying} being tried, {q.stuck} need you"
-    return [Group(heading, tuple(items), "Nothing waits: every letter has left.")]
+    return [Group(heading, tuple(items), "Nothing waits to leave.")]
 
 
 def letter_groups(s: Snapshot) -> list[Group]:
@@ -122,7 +122,7 @@ def letter_groups(s: Snapshot) -> list[Group]:
             f"{one.at} {one.recipient}",
             columns((when(one.at, s), 11), (one.sender or "<>", 22 + spare() // 4), (one.recipient, 20 + spare() // 4), (one.reply, 0)),
             f"{stamp(one.at, s.utc_offset_s)}, {one.peer} by {one.protocol}: "
-            f"from {one.sender or '<>'} to {one.recipient or '-'}: {one.reply}",
+            f"from {one.sender or '<>'}{f' to {one.recipient}' if one.recipient else ''}: {one.reply}",
         )
         for one in s.refusals
     )

@@ -35,7 +35,8 @@ def readable(snapshot: Snapshot) -> str:
     for letter in s.deliveries[:3]:
         lines.append(f"  accepted   {local(letter.at)} from {letter.sender or '<>'} by {letter.protocol}, {size(letter.octets)}")
     for refusal in s.refusals[:3]:
-        lines.append(f"  refused    {local(refusal.at)} from {refusal.sender or '<>'} to {refusal.recipient}: {refusal.reply}")
+        to = f" to {refusal.recipient}" if refusal.recipient else ""  # refused before anybody was named
+        lines.append(f"  refused    {local(refusal.at)} from {refusal.sender or '<>'}{to}: {refusal.reply}")
     if s.line.sentence:
         lines.append(f"way out      {s.line.sentence}")
     if s.queue.waiting or s.queue.held:

@@ -1,6 +1,7 @@
 """The first minutes: make the first person, and say what to type into a mail program.
 
-The password is generated, shown once and only on a terminal; in a file or log it would stay.
+The password is generated, shown once and only on a terminal; in a file or log it would stay. Where there is no terminal
+nobody is added, since nobody would ever know the password: the guide says how to.
 """
 
 import getpass
@@ -19,10 +20,12 @@ FALLBACK_DOMAIN = "home.arpa"
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The person to speak of, and the password if it was just made and may be shown ("" otherwise)."""
+    """The account to speak of ("" for none yet), and the password if it was just made ("" otherwise)."""
 
     address: str
     password: str
+    proposed: str = ""
+    """The address to add by hand, where nobody was added."""
 
 
 async def first_person(hands: Controls, domain: str, out: TextIO) -> Told:
@@ -31,12 +34,17 @@ async def first_person(hands: Controls, domain: str, out: TextIO) -> Told:
     if people:
         return Told(people[0]["address"], "")
     domains = (await hands.ask(ListDomains())).facts["domains"]
-    name = "".join(c for c in _user().lower() if c.isascii() and (c.isalnum() or c in "-_."))
-    if not name or name == "root":
-        name = "me"
-    address = f"{name}@{domain or (domains[0]['name'] if domains else FALLBACK_DOMAIN)}"
+    address = f"{_name()}@{domain or (domains[0]['name'] if domains else FALLBACK_DOMAIN)}"
+    if not out.isatty():
+        return Told("", "", address)
     facts = (await hands.ask(AddPerson(address))).facts
-    return Told(facts["address"], facts["password"] if out.isatty() else "")
+    return Told(facts["address"], facts["password"])
+
+
+def _name() -> str:
+    """The part before the @ that is proposed."""
+    name = "".join(c for c in _user().lower() if c.isascii() and (c.isalnum() or c in "-_."))
+    return "me" if name in ("", "root") else name
 
 
 def _user() -> str:
@@ -53,8 +61,10 @@ def guide(told: Told, bound: Sequence[Endpoint], data: Path, out: TextIO) -> Non
         ports.setdefault(endpoint.protocol, endpoint)
     say = out.write
     say(f"\nPillarbox is open. Its data is in the folder {data}\n\n")
-    say(f"  address    {told.address}\n")
-    if told.password:
+    say(f"  address    {told.address}\n" if told.address else "  Nobody has an address yet. Add somebody on a terminal:\n")
+    if not told.address:
+        say(f"    {_command()} person add {told.proposed} --data {data}\n")
+    elif told.password:
         say(f"  password   {told.password}    (shown this once; write it down)\n")
     else:
         say(f"  password   as set; a new one: {_command()} person password {told.address} --data {data}\n")
@@ -63,7 +73,7 @@ def guide(told: Told, bound: Sequence[Endpoint], data: Path, out: TextIO) -> Non
         if protocol in ports:
             say(f"  {text:<12}{_host(ports[protocol].host):<16} port {ports[protocol].port:<6} security SSL/TLS\n")
     say(f"\nThe certificate is the house's own; to trust it: {_command()} certificate export --data {data} --out pillarbox.pem\n")
-    if "smtp" in ports:
+    if "smtp" in ports and told.address:
         place = ports["smtp"]
         sender = "friend@elsewhere.example"
         say("\nSend a first letter from another terminal:\n\n")

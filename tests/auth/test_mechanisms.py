@@ -4,6 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from appliance.accounts.passwords import generate
 from appliance.auth.identity import Identity
 from appliance.auth.login import FAILURE_S
 from appliance.auth.mechanisms import MAX_STEPS, Exchange, Mechanisms
@@ -137,3 +138,20 @@ async def test_an_exchange_ends(house: Family, autojump_clock: MockClock) -> Non
     assert await exchange.step(None) is None
     assert await start(house, "PLAIN").step(b"junk") is None
     assert house.board.heard == []
+
+
+async def test_a_generated_password_works_in_every_form_people_type(house: Family) -> None:
+    """Without dashes, in capitals, with a phone's first capital: in SCRAM, and with blanks too where the server sees what is typed."""
+    app = await house.accounts.add_app_password("anna", "phone")
+    await house.accounts.set_password("anna", own := generate())
+    for written, label in ((app, "phone"), (own, "")):
+        bare = written.replace("-", "")
+        typed = [written, bare, written.upper(), bare.upper(), written.capitalize(), bare.capitalize()]
+        for one in typed:
+            _, outcome = await scram(start(house, "SCRAM-SHA-256"), "anna", one)
+            assert outcome is not None and outcome.app_password == label, one
+        for one in (*typed, written.replace("-", " "), bare[:7].upper() + bare[7:]):
+            found = await house.login.check("anna", one, peer="192.0.2.1", protocol="imap", mechanism="PLAIN")
+            assert found is not None and found.app_password == label, one
+    _, outcome = await scram(start(house, "SCRAM-SHA-256"), "anna", own[:-1] + ("a" if own[-1] != "a" else "b"))
+    assert outcome is None

@@ -153,3 +153,63 @@ def test_settings_check_finds_what_only_shows_later(tmp_path: Path) -> None:
     assert "are not a certificate and its key" in pillarbox("settings", "check", str(file), check=False).stderr
     file.write_text('[house]\ndomain = "straße.example"\n[panel]\nlamps = ["led:GPIO17", "pwm:27", "board:ACT"]\nbutton = "BOARD5"\n')
     assert json.loads(pillarbox("settings", "check", str(file), "--json").stdout)["faults"] == []
+
+
+def test_person_add_begins_no_server_by_mistake(tmp_path: Path) -> None:
+    words = [*COMMAND, "person", "add", "ada@home.example", "--password-file", "-"]
+    (tmp_path / "photos").mkdir()
+
+    def add(*more: str) -> "subprocess.CompletedProcess[str]":
+        environ = {name: value for name, value in environment().items() if name != "PILLARBOX_DATA"}
+        return subprocess.run([*words, *more], input=PASSWORD, capture_output=True, text=True, env=environ, cwd=tmp_path, check=False)
+
+    unnamed = add()
+    assert unnamed.returncode == 2 and "There is no server in the folder" in unnamed.stderr and "--data data" in unnamed.stderr
+    among_others = add("--data", ".")
+    assert among_others.returncode == 2 and "such as photos" in among_others.stderr
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["photos"]
+    begun = add("--data", "data")
+    assert begun.returncode == 0 and "A new server begins in" in begun.stderr
+    assert "begins" not in pillarbox("person", "add", "ben@home.example", data=tmp_path / "data", password=PASSWORD).stderr
+
+
+WEAK = ["1234", "short-1", "password", "Password1!", "11111111", "12345678", "qwertyuiop", "abababab", "ada@home.example"]
+
+
+@pytest.mark.parametrize("weak", WEAK)
+def test_every_way_refuses_a_weak_password(tmp_path: Path, weak: str) -> None:
+    from appliance.accounts.passwords import check_strength
+    from appliance.mail.errors import SetupError
+
+    with pytest.raises(SetupError, match=r"The password|Many people"):
+        check_strength(weak, "ada@home.example")
+    if weak in ("1234", "password"):
+        data = new_data(tmp_path / "data", "ada")
+        for words in (("person", "add", "ben@home.example"), ("person", "password", "ada@home.example"), ("admin", "password")):
+            done = pillarbox(*words, data=data, password=weak, check=False)
+            assert done.returncode == 2 and "assword" in done.stderr, words
+
+
+def test_a_password_typed_on_a_terminal_is_asked_twice_and_not_shown(tmp_path: Path) -> None:
+    data = new_data(tmp_path / "data", "ada")
+
+    def typed(first: str, second: str) -> tuple[int, str]:
+        main, side = pty.openpty()
+        words = [*COMMAND, "person", "password", "ada@home.example", "--password-file", "-", "--data", str(data)]
+        with subprocess.Popen(words, stdin=side, stdout=side, stderr=side, env=environment(), start_new_session=True) as process:
+            os.close(side)
+            shown, answers = b"", [(b"New password: ", first), (b"again: ", second)]
+            try:
+                while select.select([main], [], [], 30)[0] and (piece := os.read(main, 4096)):
+                    shown += piece
+                    if answers and shown.endswith(answers[0][0]):
+                        os.write(main, answers.pop(0)[1].encode() + b"\n")
+            except OSError:  # the other side is closed
+                pass
+            os.close(main)
+            return process.wait(30), shown.decode()
+
+    status, shown = typed("Fresh-Password-8", "Fresh-Password-8")
+    assert status == 0 and "new password" in shown and "Fresh" not in shown
+    status, shown = typed("Fresh-Password-8", "Fresh-Password-9")
+    assert status == 2 and "differ" in shown and "Fresh" not in shown

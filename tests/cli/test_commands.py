@@ -172,4 +172,6 @@ def test_the_first_run_in_a_pipe_tells_no_password(tmp_path: Path) -> None:
         said += house.stdout.readline()
     house.terminate()
     rest, log = house.communicate(timeout=30)
-    assert "address" in said and "shown this once" not in said + rest + log
+    assert "shown this once" not in said + rest + log
+    assert "Nobody has an address yet" in said + rest and "pillarbox person add" in said + rest
+    assert json.loads(pillarbox("person", "list", "--json", data=tmp_path / "data").stdout)["people"] == []

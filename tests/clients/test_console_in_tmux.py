@@ -82,7 +82,7 @@ def test_a_real_house_run_by_the_keys(tmux: Tmux, tmp_path: Path) -> None:
         tmux.shows("It will not be sent. (y/n)")
         tmux.keys("y")
         tmux.shows("is called back")
-        tmux.shows("Nothing waits: every letter has left.")
+        tmux.shows("Nothing waits to leave.")
         tmux.keys("4")
         tmux.shows("> ada@home.example")
         tmux.keys("a")

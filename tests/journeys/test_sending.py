@@ -39,7 +39,7 @@ def test_a_letter_leaves_straight_and_the_timeline_tells_it(world: Neighbours) -
         world.until(lambda: world.track(name) == ["accepted", "sent"])
         text = pillarbox("letter", "track", name, data=world.data).stdout
         assert "bob@far.example has it" in text and "mx1.far.example" in text
-        assert pillarbox("queue", "list", data=world.data).stdout.strip() == "Nothing waits: every letter has left."
+        assert pillarbox("queue", "list", data=world.data).stdout.strip() == "Nothing waits to leave."
 
 
 def test_greylisted_then_accepted(world: Neighbours) -> None:
