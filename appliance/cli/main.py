@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from appliance.database.migrations import is_outdated
 from appliance.mail.errors import HouseError, SetupError
 from appliance.status import controls
 from appliance.system.control import NobodyHome, RemoteControls
-from appliance.system.identity import database_is_there, refuse_lost_database
+from appliance.system.identity import DATABASE, database_is_there, refuse_lost_database
 from appliance.system.settings import example
 from appliance.system.settings_file import SettingsError, check_settings
 
@@ -140,7 +141,8 @@ def _move(words: Any, offline: Offline) -> int:
     owner = other_owner(words.data)
     if owner is None or RemoteControls(words.data).present() or not (words.data / "house.db").exists():
         return trio.run(run, words, lambda request: _house(words.data, request, offline))
-    with hands_as_owner(words.data, owner, lambda data: offline(data, words.special == "export")) as controls:
+    only_reading = words.special == "export" and not is_outdated(words.data / DATABASE)
+    with hands_as_owner(words.data, owner, lambda data: offline(data, only_reading)) as controls:
         return trio.run(run, words, lambda request: controls.lent())
 
 
@@ -218,7 +220,8 @@ async def _house(data: Path, request: controls.Request, offline: Offline) -> "As
     if remote.present():
         yield remote
     elif isinstance(request, MAKING) or database_is_there(data):
-        async with offline(data, isinstance(request, READING)) as house:
+        # an earlier version's database is brought up to date first, which writes
+        async with offline(data, isinstance(request, READING) and not is_outdated(data / DATABASE)) as house:
             yield house
     else:
         refuse_lost_database(data)

@@ -119,7 +119,9 @@ def is_outdated(path: Path) -> bool:
         header = header_of(path)
     except OSError:
         return False
-    return header is not None and header.is_sqlite and 0 < header.version < VERSION
+    if header is None or not header.is_sqlite or not header.version:
+        return False
+    return header.version < VERSION or header.application != APPLICATION
 
 
 def migrate(path: Path, page_octets: int = PAGE_OCTETS) -> None:
