@@ -10,6 +10,7 @@ from appliance.database.writer import Transaction
 from appliance.mail.address import parse_address
 from appliance.mail.errors import SetupError
 from appliance.mail.ids import PersonId
+from appliance.outgoing import _comes_to
 from tests.support.people import Family
 
 PASSWORD = "Correct-Horse-7"
@@ -243,6 +244,8 @@ async def test_rename_keeps_the_old_address_as_alias_and_sign_in(family: Family)
         assert found is not None and found.id == 1
     assert directory.find_login("us@home.example") is None, "two accounts: no name to sign in with"
     assert directory.may_send_as(PersonId(1), parse_address("anna@home.example"))
+    for address in ("anna@home.example", "anne@home.example"):  # a relay whose settings name the old address goes on
+        assert _comes_to(directory, parse_address(address), "anna@home.example")
     assert [row.id for row in accounts.secrets.rows[PersonId(1)]] == [row.id for row in rows]
     back = await accounts.rename_person("anne", "anna@home.example")
     assert back.address == "anna@home.example"
