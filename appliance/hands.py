@@ -88,9 +88,21 @@ class Hands:
             people = self._accounts.directory.people()
             count = _count(len(people), "person", "people")
             text = f"Pillarbox is not running on {self._data}. It has {count}. Start it with: pillarbox serve"
-            return Answer(text, {"running": False, "people": len(people), "domains": list(self._accounts.directory.domains())})
+            damaged = await self._is_damaged()
+            if damaged:
+                text = f"CRITICAL: The database is damaged. What is, and what to do: pillarbox check\n{text}"
+            facts = {"people": len(people), "domains": list(self._accounts.directory.domains())}
+            return Answer(text, {"running": False, **facts, **({"damaged": True} if damaged else {})})
         snapshot = self._board.snapshot()
         return Answer(readable(snapshot).rstrip("\n"), {"running": True, **encode_snapshot(snapshot)})
+
+    async def _is_damaged(self) -> bool:
+        from appliance.database.check import looks_damaged
+
+        try:
+            return await self._database.read(looks_damaged)
+        except StoreError:
+            return True
 
     # --- people ----------------------------------------------------------------------------------
 

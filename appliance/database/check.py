@@ -92,6 +92,8 @@ _PLACES = {
     "domain": "the list of domains",
 }
 """What a table holds, for people."""
+QUICK_OCTETS = 64 * 2**20
+"""What a command looks through in passing: a second or two on a slow card."""
 LINES = 200
 """Of what SQLite says: it goes on for each cell of a ruined page."""
 
@@ -114,6 +116,16 @@ class Report:
     """What SQLite said, word for word."""
     only_indexes: bool = False
     """Nothing is damaged but indexes, which the next start makes anew."""
+
+
+def looks_damaged(connection: sqlite3.Connection) -> bool:
+    """A quick look at every page, for databases of up to QUICK_OCTETS; of larger ones False. Raises sqlite3.DatabaseError."""
+    octets = _one(connection, "PRAGMA page_size") * _one(connection, "PRAGMA page_count")
+    if octets > QUICK_OCTETS:
+        return False
+    said = [str(row[0]) for row in connection.execute("PRAGMA quick_check(20)")]
+    lines = [line for text in said for line in text.splitlines()]
+    return any(not line.startswith("***") and line != "ok" and not line.endswith("never used") for line in lines)
 
 
 def check(path: Path, file_names: Iterable[str] | None = None, *, is_there: Callable[[str], bool] = lambda _: False) -> Report:

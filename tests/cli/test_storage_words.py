@@ -91,6 +91,8 @@ def test_a_ruined_page_is_a_condition_and_check_says_what_to_do(data: Path) -> N
     assert done.returncode == 1 and "DAMAGED: the descriptions of messages cannot be read in places." in done.stdout, done
     assert "1 messages can be read, 0 cannot." in done.stdout and "pillarbox export --all TARGET" in done.stdout
     assert "btree" not in done.stdout and "Tree" not in done.stdout
+    asleep = pillarbox("status", data=data, check=False)
+    assert asleep.stdout.startswith("CRITICAL: The database is damaged.") and "not running" in asleep.stdout, asleep
     with House(data, protocols=("smtp",)):
         found = until_condition(data)
         assert "database-damaged" in found
