@@ -57,8 +57,10 @@ RULES: tuple[Rule, ...] = (
     Rule("closing", HOUSE, _phase("draining"), "The house is closing. Wait for the spark."),
     Rule("safe", HOUSE, _phase("stopped"), "The house is closed. The plug may be pulled."),
     Rule(
-        "card", TROUBLE, _condition("storage-broken", "storage-full", "storage-low", "storage-wearing"),
-        "The card is full, nearly full, or wearing out.",
+        "card", TROUBLE, _condition(
+            "storage-broken", "database-damaged", "storage-full", "database-mended", "storage-low", "storage-wearing",
+        ),
+        "The card is full or wearing out, or data is damaged.",
     ),
     Rule("broken", TROUBLE, _condition("listener-down", "part-down", "house-silent"), "A part of the house does not work."),
     Rule("stuck", TROUBLE, _condition("queue-stuck"), "Letters cannot leave and need you."),

@@ -231,7 +231,7 @@ ROWS: tuple[Row, ...] = (
     Row("queue-stuck", "warning", _stuck, "See which with `pillarbox queue list`."),
     Row("relay-down", "warning", _relay_down, "Look at its name, port and password in the settings; it is tried again by itself."),
     Row("dns-down", "warning", _no_name_service, "Look at the network, or name others: sending.name_servers in the settings."),
-    Row("mailbox-full", "warning", _mailbox_full, "Delete mail there, or give it more room: people.quota_mb in the settings."),
+    Row("mailbox-full", "warning", _mailbox_full, "Delete mail there, or give it more room: `pillarbox person set ADDRESS --quota-mb N`."),
     Row("sending-limited", "warning", _limited, "If that was not this person: `pillarbox person password ADDRESS` sets a new password."),
     Row("certificate-ending", "warning", _certificate_ending, _certificate_renewal),
     Row("certificate-trouble", "warning", _certificate_trouble, _certificate_files),
