@@ -5,8 +5,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= data
+SUITE ?= bookworm
+RUN_AS ?= user
 
-.PHONY: run setup test lint types check bench fuzz noise crash-sweep test-trixie test-gpio lock clean help
+.PHONY: run setup test lint types check bench fuzz noise crash-sweep test-bare test-trixie test-gpio lock clean help
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -39,6 +41,9 @@ noise: $(VENV)/.tests-ready  ## ten minutes of random keys and line noise on the
 
 crash-sweep: $(VENV)/.tests-ready  ## every power cut there is, not only the seeded thousand
 	@$(BIN)/python -m tests.crash --all
+
+test-bare:       ## make test in a bare Debian root: SUITE=bookworm or trixie, RUN_AS=user or root (needs root and mmdebstrap)
+	@SUITE=$(SUITE) RUN_AS=$(RUN_AS) tests/bare.sh
 
 test-trixie:     ## the tests in a Debian 13 root (needs root and mmdebstrap)
 	@tests/trixie.sh
