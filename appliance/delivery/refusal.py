@@ -14,7 +14,8 @@ decides about the relay. Greylisting is a wait whatever else it says.
 |------------------------------------------------|------------------------------------------------------------------------------|
 | x.2.2, or 452/552 with words about a quota     | the mailbox is full (REFUSED or NOT_NOW, status x.2.2)                       |
 | 5.3.4, 5.2.3, 552 to MAIL or the message       | the message is too large                                                     |
-| x.5.3, 452/552 to RCPT without a status        | too many recipients: the rest goes in the next transaction (`too_many`)      |
+| x.5.3, 452/552 to RCPT without a status        | too many recipients: the rest goes in the next transaction (`too_many`);     |
+|                                                | a 552 that says so is a wait, whoever is left (RFC 5321 §4.5.3.1.10)         |
 | x.6.1 to x.6.5, words about 8 bits             | this form is not taken: tried in 7 bits where the server had announced 8     |
 
 Codes: RFC 5321 §4.2 and §4.5.3.1.10, RFC 3463 §3, RFC 7372 §3. Pure.
@@ -44,10 +45,11 @@ ORIGIN = frozenset(
     {"7.23", "7.24", "7.25", "7.26", "7.511", "7.708", *(f"7.{number}" for number in range(606, 650))}
 )
 _ORIGIN = re.compile(
-    r"block[ -]?list|black[ -]?list|deny[ -]?list|spamhaus|spamcop|barracuda|uceprotect|\bsorbs\b|\bdnsbl\b|\brbl\b|\breputation\b"
-    r"|\bdynamic\b|\bresidential\b|\bdial-?up\b|\breverse[ -]?(?:dns|host|name|look|map)|\br?dns (?:entry|record|ptr)|\bptr\b"
-    r"|\bgeneric (?:ptr|rdns|host)|\byour (?:reverse )?host ?name|\byour (?:ip|network|isp|provider)\b"
-    r"|\b(?:client|sending|source|connecting|originating) (?:host|ip|server|mta|network)|\b(?:ip|client) address|\bip \[?[0-9]"
+    r"block[ -]?list|black[ -]?list|deny[ -]?list|spamhaus|spamcop|barracuda|uceprotect|abuseat|\bsorbs\b|\bdns[bw]ls?\b|\brbls?\b"
+    r"|\breputation\b|\bdynamic\b|\bresidential\b|\bdial-?up\b|\breverse[ -]?(?:dns|host|name|look|map)|\bno reverse\b"
+    r"|\b(?:fc)?rdns\b|\bdns (?:entry|record|ptr)|\bptr\b|\bhost lookup|\bgeneric (?:ptr|host)|\byour (?:reverse )?host ?name"
+    r"|\byour (?:server )?(?:ip|network|isp|provider)\b|\b(?:the|this|sender|remote|server) ip\b|\bover ipv[46]\b|\bspf\b"
+    r"|\b(?:client|sending|source|connecting|originating) (?:host|ip|server|mta|network)|\b(?:ip|client) address|\bip[ =]\[?[0-9]"
     r"|\b(?:helo|ehlo) (?:command|name)|\bconnections? (?:is |are )?(?:not accepted|rejected|refused|denied)",
     re.IGNORECASE,
 )
@@ -55,7 +57,9 @@ _BLOCKED = re.compile(r"\bblocked\b|\bbanned\b|\bspam\b|\bpolicy reasons\b|\buns
 _OF_USER = re.compile(r"\brecipient|\brelay|\buser|\bmailbox|\bcontent", re.IGNORECASE)
 _OF_SENDER = re.compile(r"\bsender|\bparameter|\bfrom address|\bsize\b|\b8-?bit|\bstarttls|\btls\b|\bauth", re.IGNORECASE)
 _GREYLIST = re.compile(r"gr[ea]y-?list", re.IGNORECASE)
-_FULL = re.compile(r"\bquota|\bover ?quota|\bmailbox\b.*\bfull\b|\bfull mailbox|\bover (?:its |the )?(?:storage )?limit", re.IGNORECASE)
+_FULL = re.compile(
+    r"\bquota|\bover ?quota|\bmailbox\b.*\bfull\b|\bfull mailbox|\bover (?:its |the )?(?:storage )?limit|\bexceeded storage", re.IGNORECASE
+)
 _LARGE = re.compile(r"\bsize|\blarge|\bbig\b|\blength", re.IGNORECASE)
 _MANY = re.compile(r"\btoo many (?:recipients|rcpt|addresses)|\brecipients? limit|\bmaximum (?:number of )?recipients", re.IGNORECASE)
 _EIGHT = re.compile(r"\b8[ -]?bit|\beight[ -]?bit|\bnon-?ascii|\b7[ -]?bit", re.IGNORECASE)
@@ -65,7 +69,7 @@ _ADDRESSES = frozenset({"6.7", "6.8", "6.9"})
 
 def refusal(reply: Reply, step: Step, host: str) -> Outcome:
     """The outcome of a reply that is not positive: 5xx is final, everything else a wait (RFC 5321 §4.2.1)."""
-    final = reply.permanent
+    final = reply.permanent and not (reply.code == 552 and step is Step.RCPT and _says_many(reply))  # RFC 5321 §4.5.3.1.10
     status = reply.status if reply.status[:1] == ("5" if final else "4") else "5.0.0" if final else "4.0.0"
     words, detail = " ".join(reply.lines), status[2:]
     if is_origin(reply, detail, words, step):
@@ -112,10 +116,14 @@ def _is_large(reply: Reply, detail: str, words: str, step: Step) -> bool:
 
 def too_many(reply: Reply) -> bool:
     """Does a refusal of RCPT say that the transaction has enough recipients? (RFC 5321 §4.5.3.1.10: 452, from old servers 552)"""
-    words = " ".join(reply.lines)
-    if _MANY.search(words) or reply.status[1:] == ".5.3":
+    if _says_many(reply):
         return True
+    words = " ".join(reply.lines)
     return reply.code in (452, 552) and reply.status[2:] in ("", "0.0") and not _FULL.search(words) and not _LARGE.search(words)
+
+
+def _says_many(reply: Reply) -> bool:
+    return reply.status[1:] == ".5.3" or bool(_MANY.search(" ".join(reply.lines)))
 
 
 def plainer(offer: Offer, outcome: Outcome, *, eight: bool, utf8: bool) -> Offer | None:

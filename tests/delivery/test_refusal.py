@@ -21,6 +21,17 @@ ABOUT_US = (
     (Step.RCPT, "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using bl.spamcop.net"),
     (Step.RCPT, "550 5.7.606 Access denied, banned sending IP [192.0.2.1]"),
     (Step.RCPT, "550 Blocked for policy reasons"),
+    (Step.RCPT, "550 5.7.1 Message rejected due to: SPF fail - not authorized. Please see http://spf.example/why?ip=2001:db8::1"),
+    (Step.RCPT, "550 SPF: 2001:db8::1 is not allowed to send mail from home.example"),
+    (Step.RCPT, "550 5.7.1 Missing rDNS for 192.0.2.1"),
+    (Step.RCPT, "550 5.7.1 FCrDNS check failed"),
+    (Step.RCPT, "550 5.7.1 Host [192.0.2.1] has no reverse"),
+    (Step.RCPT, "550 5.7.1 We do not accept mail over IPv6"),
+    (Step.RCPT, "554 5.7.1 Sender IP must resolve"),
+    (Step.RCPT, "554 5.7.1 192.0.2.1 found on one or more DNSBLs"),
+    (Step.RCPT, "550 Your server IP is listed"),
+    (Step.RCPT, "550 Rejected: Host lookup failed"),
+    (Step.MESSAGE, "550-5.7.1 [192.0.2.1] The IP you're using to send mail is not authorized to send email directly to our servers"),
     (Step.MESSAGE, "550-5.7.25 [2001:db8::1] The IP address sending this message does not have a PTR record"),
     (Step.MESSAGE, "550 5.7.23 SPF validation failed"),
     (Step.MESSAGE, "550 5.7.1 messages from [192.0.2.1] weren't sent. Part of their network is on our block list (S3150)."),
@@ -75,6 +86,8 @@ def test_a_refusal_of_anything_else(step: Step, said: str) -> None:
         (Step.MAIL, "552 no", "5.0.0", Reason.TOO_BIG),
         (Step.MESSAGE, "552 5.7.0 this content presents a security issue", "5.7.0", Reason.REFUSED),
         (Step.RCPT, "552 no more", "5.0.0", Reason.REFUSED),
+        (Step.RCPT, "552 Requested mail action aborted: exceeded storage allocation", "5.2.2", Reason.REFUSED),
+        (Step.MESSAGE, "552 Requested mail action aborted: exceeded storage allocation", "5.2.2", Reason.REFUSED),
     ],
 )
 def test_full_and_too_big_are_two_things(step: Step, said: str, status: str, reason: Reason) -> None:
@@ -94,6 +107,19 @@ def test_full_and_too_big_are_two_things(step: Step, said: str, status: str, rea
 )  # fmt: skip
 def test_too_many_recipients(said: str, many: bool) -> None:
     assert too_many(parsed(said)) is many
+
+
+@pytest.mark.parametrize(
+    ("said", "fate"),
+    [
+        ("552 too many recipients", Fate.DEFERRED), ("552 5.5.3 enough", Fate.DEFERRED), ("452 4.5.3 too many recipients", Fate.DEFERRED),
+        ("550 5.5.3 too many recipients", Fate.FAILED), ("552 5.2.2 mailbox full", Fate.FAILED), ("552 no more", Fate.FAILED),
+    ],
+)  # fmt: skip
+def test_552_for_too_many_recipients_is_a_wait(said: str, fate: Fate) -> None:
+    """RFC 5321 §4.5.3.1.10: old servers say 552 where 452 is meant."""
+    outcome = refusal(parsed(said), Step.RCPT, "mx.far.example")
+    assert outcome.fate is fate and outcome.status[0] == ("4" if fate is Fate.DEFERRED else "5")
 
 
 @pytest.mark.parametrize(
