@@ -188,7 +188,7 @@ class Outgoing:
     async def _look_at_relay(self, relay: Relay) -> "Finding":
         from appliance.system.door_check import Finding, knock
 
-        where, hosts = f"{relay.name}, {relay.host}:{relay.port}", await self.hosts().relay(relay.host)
+        where, hosts = f"{relay.name}, {relay.host}:{relay.port}", await self.hosts().relay(relay.host, relay.port)
         if isinstance(hosts, Outcome):
             return Finding("relay", where, "closed", hosts.text)
         return await knock("relay", where, hosts[0].addresses[0], relay.port, tls=relay.security == "tls", says=b"220")

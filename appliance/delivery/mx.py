@@ -12,6 +12,7 @@
 | names only addresses no stranger can reach   | 5.4.4, unless the settings allow private addresses (a poisoned MX; a LAN)     |
 | name service silent or failing               | 4.4.3: a wait, never a bounce                                                 |
 | one of AAAA and A has no answer              | the addresses of the other; none there: 4.4.3                                 |
+| (a relay) names a listener of ours           | 4.4.4: a wait, the settings have to change                                    |
 
 IPv6 addresses come first and are left out for V6_REST_S after one could not be reached while an IPv4 address could. An address family
 that a host refused, while it took the other one, is left out for that host for REFUSED_REST_S (`refused`).
@@ -121,18 +122,36 @@ class MailHosts:
         except LookupTrouble as trouble:
             return _no("4.4.3", Reason.DNS, f"{str(trouble)[:1].upper()}{str(trouble)[1:]}.")
 
-    async def relay(self, name: str) -> tuple[MailHost, ...] | Outcome:
-        """The relay of that name or address, in the form `find` gives; its addresses may be private ones."""
+    async def relay(self, name: str, port: int) -> tuple[MailHost, ...] | Outcome:
+        """The relay of that name or address, in the form `find` gives; its addresses may be private ones, and other programs of
+        this machine may be meant. Where our own listeners answer, there is no relay: messages wait for better settings."""
+        found = None
         try:
             try:
-                return (MailHost(name, 0, (dialled(name),)),)
+                addresses: tuple[str, ...] = (dialled(name),)
             except ValueError:
                 found = await addresses_of(self._names, ascii_domain(name))
+                addresses = tuple(map(dialled, found.values))
         except LookupTrouble as trouble:
             return _no("4.4.3", Reason.DNS, f"{str(trouble)[:1].upper()}{str(trouble)[1:]}.")
-        if not found.values:
+        if not addresses:
             return _no("4.4.4", Reason.NO_ROUTE, f"The relay {name} of the settings has no address; look at its name.")
-        return (MailHost(found.name, 0, self._ordered(found.name, tuple(map(dialled, found.values))), found.secure),)
+        if any(self._listens(address, port) for address in addresses):
+            text = f"The relay {name} of the settings is this server itself (port {port}); name your provider's mail server there."
+            return _no("4.4.4", Reason.NO_ROUTE, text)
+        if found is None:
+            return (MailHost(name, 0, addresses),)
+        return (MailHost(found.name, 0, self._ordered(found.name, addresses), found.secure),)
+
+    def _listens(self, address: str, port: int) -> bool:
+        """Does a listener of ours answer at this address and port?"""
+        own = is_unspecified(address) or judged(address) in {judged(one) for one in self._own_addresses()}
+        for host, listening in self._listening():
+            if listening == port and (answers(host, address) or (own and is_unspecified(host))):
+                return True
+            if listening == port and is_unspecified(address) and judged(host).is_loopback:
+                return True  # the kernel dials the loopback address instead
+        return False
 
     async def _hosts(self, domain: str, records: list[Mx], secure: bool) -> tuple[MailHost, ...] | Outcome:
         self._random.shuffle(records)

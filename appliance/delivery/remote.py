@@ -51,7 +51,7 @@ class Hosts(Protocol):
     """`mx.MailHosts`."""
 
     async def find(self, domain: str) -> tuple[MailHost, ...] | Outcome: ...
-    async def relay(self, name: str) -> tuple[MailHost, ...] | Outcome: ...
+    async def relay(self, name: str, port: int) -> tuple[MailHost, ...] | Outcome: ...
     def v6_failed(self) -> None: ...
     def refused(self, name: str, family: int) -> None: ...
 
@@ -257,7 +257,7 @@ class RemoteTrip:
 
     async def _hosts(self) -> tuple[MailHost, ...] | Outcome:
         relay = self._way.relay
-        return await (self._remote.hosts.find(self._lane) if relay is None else self._remote.hosts.relay(relay.host))
+        return await (self._remote.hosts.find(self._lane) if relay is None else self._remote.hosts.relay(relay.host, relay.port))
 
     async def end(self) -> None:
         """Say good-bye, if anybody still listens."""

@@ -154,7 +154,7 @@ async def test_a_relay_with_only_a_common_name_is_refused(
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "root.pem"))
 
     class Relays(Found):
-        async def relay(self, name: str) -> tuple[MailHost, ...]:
+        async def relay(self, name: str, port: int) -> tuple[MailHost, ...]:
             return (MailHost(name, 0, ("127.0.0.1",)),)
 
     context = Made(HOST, *names, issuer=ROOT).serving(tmp_path)

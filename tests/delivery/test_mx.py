@@ -165,6 +165,33 @@ async def test_a_listener_at_another_port_is_not_ourselves() -> None:
     assert isinstance(await hosts.find("[127.0.0.9]"), tuple)
 
 
+@pytest.mark.parametrize(
+    ("name", "port", "ours"),
+    [
+        ("127.0.0.1", 2525, True), ("127.0.0.1", 2587, True), ("0.0.0.0", 2587, True), ("::ffff:127.0.0.1", 2525, True),
+        ("::1", 2525, True), ("192.168.1.2", 2525, True), ("localhost.example", 2525, True), ("192.168.1.9", 465, True),
+        ("127.0.0.1", 1025, False), ("192.168.1.2", 2587, False), ("192.168.1.7", 2525, False), ("192.168.1.9", 587, False),
+        ("lan.example", 2525, False),
+    ],
+)  # fmt: skip
+async def test_a_relay_that_is_a_listener_of_ours_is_a_wait(name: str, port: int, ours: bool) -> None:
+    """Sent there, a message would be refused by this very server and bounce, or go round; a program beside us may be meant."""
+    async with a_name_server() as server:
+        server.add("localhost.example", "A", "192.168.1.7", "127.0.0.1")
+        server.add("lan.example", "A", "192.168.1.7")
+        clock = HandClock()
+        hosts = MailHosts(
+            Resolver([("127.0.0.1", server.port)], clock), clock, own_names=tuple, own_addresses=lambda: OWN,
+            listening=lambda: (("::", 2525), ("127.0.0.1", 2587), ("192.168.1.9", 465)), port=25,
+        )  # fmt: skip
+        found = await hosts.relay(name, port)
+    if ours:
+        assert isinstance(found, Outcome) and (found.fate, found.reason) == (Fate.DEFERRED, Reason.NO_ROUTE)
+        assert "this server itself" in found.text
+    else:
+        assert isinstance(found, tuple)
+
+
 async def test_ipv6_first_and_left_out_while_it_does_not_work() -> None:
     async with a_name_server() as server:
         clock = HandClock()
@@ -198,7 +225,7 @@ async def test_one_question_without_an_answer_takes_nothing_from_the_other(how: 
         filled(server).validated = validated
         spoil(server, f"a.far.example {kind}", how)
         hosts = hosts_of(server)
-        for found in (await hosts.find("backup.example"), await hosts.relay("a.far.example")):
+        for found in (await hosts.find("backup.example"), await hosts.relay("a.far.example", 587)):
             assert isinstance(found, tuple)
             assert found[0].addresses == (("9.9.9.1",) if kind == "AAAA" else ("2620:fe::1",)) and found[0].secure is validated
 
@@ -207,7 +234,7 @@ async def test_one_question_without_an_answer_takes_nothing_from_the_other(how: 
 async def test_nothing_and_no_answer_is_a_wait(how: str) -> None:
     async with a_name_server() as server:
         spoil(filled(server), "plain.example A", how)
-        for found in (await hosts_of(server).find("plain.example"), await hosts_of(server).relay("plain.example")):
+        for found in (await hosts_of(server).find("plain.example"), await hosts_of(server).relay("plain.example", 587)):
             assert isinstance(found, Outcome) and (found.fate, found.status) == (Fate.DEFERRED, "4.4.3")
 
 
