@@ -173,8 +173,10 @@ def check_settings(path: Path) -> Settings:
 def _belong_together(own: CertificateSettings) -> bool:
     import ssl  # only where there is a certificate of one's own
 
+    from appliance.network.tls_end import require_close_notify
+
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(own.file, own.key, password=lambda: "")
+        require_close_notify(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)).load_cert_chain(own.file, own.key, password=lambda: "")
     except (OSError, ValueError):
         return False
     return True
