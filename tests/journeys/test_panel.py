@@ -153,9 +153,12 @@ def test_doors_that_systemd_holds_go_on_to_the_house_that_begins_again(tmp_path:
 
 
 def test_pins_and_ports_that_are_not_there_disturb_no_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with with_panel(tmp_path, monkeypatch, 'lamps = ["led:WRONG", "board:NONE"]\nbutton = "NONE"\nconsole = "/dev/none"') as house:
-        for words in ("board:NONE cannot be used", "led:WRONG cannot be used", "pin NONE cannot be used", "/dev/none"):
-            logged(house, words)
+    """Pins that some board may have and this one has not. A word that is no pin on any is a mistake in the settings, and told at once."""
+    panel = 'lamps = ["led:GPIO53", "pwm:J8:1", "board:NONE"]\nbutton = "BOARD6"\nconsole = "/dev/none"'
+    with with_panel(tmp_path, monkeypatch, panel) as house:
+        for name in ("board:NONE", "led:GPIO53", "pwm:J8:1", "pin BOARD6"):
+            logged(house, f"{name} cannot be used")
+        logged(house, "/dev/none")
         with smtplib.SMTP("127.0.0.1", house.ports["smtp"], timeout=10) as talk:
             assert talk.noop()[0] == 250
         assert "cannot be used" not in pillarbox("status", data=house.data).stdout
@@ -172,11 +175,14 @@ def test_without_hardware_nothing_of_it_is_loaded(tmp_path: Path, monkeypatch: p
     assert of_panel == {"appliance.panel.service", "appliance.panel.board_leds"}, "only what looks whether there is any"
 
 
-def test_words_nobody_understands_are_said_before_anything_opens(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("panel", "word"), [('lamps = ["candle:1"]', "candle:1"), ('lamps = ["led:WRONG"]', "WRONG"), ('button = "NONE"', "NONE")]
+)
+def test_words_nobody_understands_are_said_before_anything_opens(tmp_path: Path, panel: str, word: str) -> None:
     settings = tmp_path / "settings.toml"
-    settings.write_text('[panel]\nlamps = ["candle:1"]\n')
+    settings.write_text(f"[panel]\n{panel}\n")
     done = pillarbox("serve", "--settings", str(settings), data=tmp_path / "data", check=False)
-    assert done.returncode == 2 and "candle:1" in done.stderr and not (tmp_path / "data").exists()
+    assert done.returncode == 2 and word in done.stderr and not (tmp_path / "data").exists()
 
 
 def test_the_console_through_a_pipe_and_the_card(tmp_path: Path) -> None:
@@ -185,7 +191,7 @@ def test_the_console_through_a_pipe_and_the_card(tmp_path: Path) -> None:
     with House(data):
         shown = pillarbox("console", data=data).stdout
         assert "Overview" in shown and "Queue     empty" in shown and "written today" in shown
-        assert "No letter was refused" in pillarbox("letter", "track", data=data).stdout
+        assert "No message was refused" in pillarbox("letter", "track", data=data).stdout
         assert "Password: " in on_terminal("admin", "password", data=data)
     pillarbox("panel", "--card", str(tmp_path / "card.pdf"))
     assert (tmp_path / "card.pdf").read_bytes().startswith(b"%PDF")
