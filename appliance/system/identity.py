@@ -3,10 +3,12 @@
     house.db missing, but message bodies, keys or certificates there   refused: they are not a new server's
     rows name files, but the bodies directory is gone                  refused
     bodies of another server (the two ids differ)                      refused
+    the database or the directory has no id                            refused when files are there and no row names one
     none of it there                                                   a new server
 
-The id stands in the database (table `house`) and in `bodies/server-id`. A first start commits the database first, its id
-next, then the directory's, and keys and certificates after them: cut at any point, the next start goes on.
+The id stands in the database (table `house`) and in `bodies/server-id`. A database of an earlier version has none, and may
+come back from a backup beside a directory that got one since: the files decide then. A first start commits the database
+first, its id next, then the directory's, and keys and certificates after them: cut at any point, the next start goes on.
 How it fails: SetupError with the way out; nothing was changed.
 """
 
@@ -26,7 +28,7 @@ from .certificates import write_whole
 DATABASE, BODIES, ID_FILE, ID_KEY = "house.db", "bodies", "server-id", "server_id"
 KEPT = "kept"
 LOOKED_AT = 64
-"""Names of body files compared when the directory has no id."""
+"""Names of body files compared when one of the two ids is missing."""
 MADE_LATER = (
     ("message bodies", (f"{BODIES}/{KEPT}/*", f"{BODIES}/aside/*", f"{BODIES}/{ID_FILE}")),
     ("certificates", ("certificates/*.pem",)),
@@ -95,8 +97,8 @@ async def refuse_other_bodies(database: Reads, data: Path) -> None:
             f"Put it back, from a backup if need be. If it is lost for good, make an empty directory {kept}: the rest is then served.",
         )
     found = _id_in(data)
-    if found:
-        strange = not server_id or found != server_id[0]
+    if found and server_id:
+        strange = found != server_id[0]
     else:
         strange = await _strange_files(database, kept, [row[0] for row in named])
     if strange:
@@ -107,7 +109,7 @@ async def refuse_other_bodies(database: Reads, data: Path) -> None:
 
 
 async def _strange_files(database: Reads, kept: Path, named: list[bytes]) -> bool:
-    """Without an id: there are files, and neither do rows name them nor are those there that rows name."""
+    """One id is missing: there are files, and neither do rows name them nor are those there that rows name."""
     there = _some_files(kept, named)
     marks = ",".join("?" * len(there))
     sql = f"SELECT 1 FROM body WHERE digest IN ({marks}) LIMIT 1"  # noqa: S608 only question marks
@@ -131,7 +133,7 @@ async def keep_id(database: House, data: Path) -> None:
     row = await database.read(lambda connection: connection.execute("SELECT value FROM house WHERE key = ?", (ID_KEY,)).fetchone())
     if row and found:
         return
-    server_id = row[0] if row else uuid4().hex
+    server_id = row[0] if row else found or uuid4().hex
     if not row:
         await database.write(lambda transaction: transaction.execute("INSERT INTO house VALUES(?, ?)", (ID_KEY, server_id)))
     await trio.to_thread.run_sync(write_whole, data / BODIES / ID_FILE, server_id.encode() + b"\n")

@@ -2,7 +2,9 @@
 
 import random
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -98,6 +100,18 @@ def _unknown_files(data: Path) -> None:
     path.rename(path.with_name("ab" * 24))
 
 
+def _without_an_id_in_the_database(data: Path) -> None:
+    """As a backup that an earlier version made."""
+    with closing(sqlite3.connect(data / "house.db")) as database, database:
+        assert database.execute("DELETE FROM house WHERE key = 'server_id'").rowcount == 1
+
+
+def _unknown_files_beside_an_earlier_database(data: Path) -> None:
+    _without_an_id_in_the_database(data)
+    (path,) = (data / "bodies" / "kept").iterdir()
+    path.rename(path.with_name("ab" * 24))
+
+
 REFUSED: dict[Callable[[Path], None], str] = {
     _no_database: "house.db is missing, but message bodies and certificates are there.",
     _only_certificates: "house.db is missing, but certificates are there.",
@@ -109,6 +123,7 @@ REFUSED: dict[Callable[[Path], None], str] = {
     _emptied_bodies: "bodies is missing, and messages need its files.",
     _no_kept: "bodies is missing, and messages need its files.",
     _bodies_of_another: "belongs to another server",
+    _unknown_files_beside_an_earlier_database: "belongs to another server",
     _unknown_files: "belongs to another server",
 }
 
@@ -132,6 +147,15 @@ async def test_an_id_that_is_missing_is_written_again(data: Path) -> None:
     (data / "bodies" / "server-id").unlink()
     async with open_rooms(data, Settings()):
         pass
+    assert (data / "bodies" / "server-id").read_text() == was
+
+
+async def test_the_database_of_an_earlier_version_goes_back_beside_its_own_bodies(data: Path) -> None:
+    _without_an_id_in_the_database(data)
+    was = (data / "bodies" / "server-id").read_text()
+    for _ in range(2):  # the second start compares the two ids
+        async with open_rooms(data, Settings()) as rooms:
+            assert rooms.accounts.directory.find_login("ada@home.example")
     assert (data / "bodies" / "server-id").read_text() == was
 
 
