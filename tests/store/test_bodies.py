@@ -17,6 +17,7 @@ from appliance.store.bodies import Bodies, StagedBody
 from appliance.store.reclaim import Reclaim
 from tests.store.house import PlainScanner
 from tests.support.clock import HandClock
+from tests.support.waiting import until
 
 LIMIT = 200 * 2**20
 TEXT = b"Subject: hello\r\n\r\n" + b"Some words in a letter.\r\n" * 40
@@ -113,8 +114,7 @@ async def test_twins_share_one_file_and_the_last_holder_takes_it_along(tmp_path:
         opened = await bodies.open_body(first)
         await opened.read(0, 10)
         await drop(database, bodies, first)
-        await trio.sleep(0.05)
-        assert files(tmp_path) == []
+        await until(lambda: files(tmp_path) == [])
         assert await opened.read(0, 2**20) == photo, "a reader that has it open reads on"
         with pytest.raises(StoreError) as refused:
             await whole(bodies, first)
@@ -122,7 +122,7 @@ async def test_twins_share_one_file_and_the_last_holder_takes_it_along(tmp_path:
 
 
 async def test_an_arrival_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as (database, bodies):
+    async with a_place(tmp_path) as (_database, bodies):
         for finish in (False, True):
             with pytest.raises(ValueError):
                 async with bodies.receive(LIMIT, PlainScanner) as incoming:
@@ -131,10 +131,7 @@ async def test_an_arrival_that_is_given_up_leaves_nothing(tmp_path: Path) -> Non
                     if finish:
                         await incoming.finish()
                     raise ValueError
-            await trio.sleep(0.05)
-            await database.write(lambda transaction: None)
-            await trio.sleep(0.05)
-            assert files(tmp_path) == []
+            await until(lambda: files(tmp_path) == [])
         assert bodies.budget._used == 0
 
 
@@ -159,8 +156,8 @@ async def test_the_sweep_moves_aside_what_no_row_names_and_nothing_else(tmp_path
             await incoming.write(attachment(120_000))
             staged = await incoming.finish()
             assert await Reclaim(database, bodies, HandClock(), octets_a_s=float("inf")).sweep() == 2
-            await trio.sleep(0.05)
-            assert not stray.exists() and len(files(tmp_path / "bodies" / "kept")) == 2, "the one being delivered is claimed"
+            await until(lambda: not stray.exists())
+            assert len(files(tmp_path / "bodies" / "kept")) == 2, "the one being delivered is claimed"
             assert (tmp_path / "bodies" / "aside" / stray.name).read_bytes() == b"left by a power cut"
             arrived = await database.write(lambda transaction: bodies.hold(transaction, staged))
         assert await whole(bodies, kept) and await whole(bodies, arrived)
@@ -237,9 +234,8 @@ async def test_a_large_expunge_leaves_the_rest_to_reclaim(tmp_path: Path) -> Non
         again = await keep(database, bodies, photo)
         assert again == many[150], "a twin takes an unreferenced body back"
         assert await Reclaim(database, bodies, HandClock(), octets_a_s=float("inf")).free_all() == 152 - 64 - 1
-        await trio.sleep(0.05)
+        await until(lambda: len(files(tmp_path)) == 1)
         assert await whole(bodies, again) == photo
-        assert len(files(tmp_path)) == 1
 
 
 async def test_a_window_of_bodies_is_read_in_one_hop(tmp_path: Path) -> None:
@@ -383,10 +379,8 @@ async def test_a_crowd_that_comes_gives_up_and_goes_leaves_rows_and_files_in_ste
             for number in range(80):
                 nursery.start_soon(letter, number)
                 await trio.sleep(0.002)
-        await trio.sleep(0.05)
-        await database.write(lambda transaction: None)
-        await trio.sleep(0.05)
-        assert bodies.files._claims == {} and bodies.budget._used == 0 and not bodies._faults
+        await until(lambda: bodies.files._claims == {} and bodies.budget._used == 0)
+        assert not bodies._faults
         for body, octets in kept:
             assert await whole(bodies, body) == octets
         await Reclaim(database, bodies, HandClock(), octets_a_s=float("inf")).free_all()

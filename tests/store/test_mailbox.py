@@ -14,6 +14,7 @@ from appliance.mail.limits import MAILBOX_LEVELS, MAILBOX_NAME_OCTETS
 from appliance.store import mailboxes, removal
 from appliance.store.mailbox import Filing, Mode, Store, Want
 from tests.store.house import ANN, BEN, LaterScanner, a_house, deliver, put
+from tests.support.waiting import until
 
 EVERY = (Uid(1), Uid(2**32 - 1))
 
@@ -78,13 +79,6 @@ async def test_quota_follows(tmp_path: Path) -> None:
         box.close()
     async with a_house(tmp_path) as store:
         assert store.quota(ANN) == (7, None)
-
-
-async def until(true: object) -> None:
-    """After a commit the sums follow at once, but on another thread."""
-    with trio.fail_after(5):
-        while not true():  # type: ignore[operator]  # noqa: ASYNC110
-            await trio.sleep(0.001)
 
 
 # --- sessions ----------------------------------------------------------------------------------------------------
@@ -190,7 +184,6 @@ async def test_recent_goes_to_the_first_who_may_write(tmp_path: Path) -> None:
         assert (await store.list(ANN))[0].recent == 1
         for box in (peek, first, second):
             box.close()
-        await trio.sleep(0.1)
     async with a_house(tmp_path) as store:
         box = await store.open(ANN, "INBOX")
         assert (list(box.recent), box.info.recent) == ([4], 1)
@@ -320,7 +313,7 @@ async def test_facts_of_an_older_scanner_are_made_anew(tmp_path: Path) -> None:
         box = await store.open(ANN, "INBOX")
         assert [row[6] for row in (await box.named_rows(*EVERY, Want.FACTS, 500, box.modseq))[0]] == [b"(2 300020)", b"(2 23)"]
         assert [row.envelope for row in await box.rows(*EVERY, Want.FACTS)] == [b"(2 300020)", b"(2 23)"]
-        await trio.sleep(0.1)
+        await store.database.write(lambda transaction: None)  # what waited lazily goes with it
         kept = await store.database.read(lambda connection: connection.execute("SELECT envelope, described_by FROM fact").fetchall())
         assert kept == [(b"(2 300020)", 2), (b"(2 23)", 2)]
         box.close()
