@@ -53,7 +53,7 @@ from appliance.system import clock as clocks
 from appliance.system.certificates import OwnCertificates, Wanted, box_addresses, wanted
 from appliance.system.control import ControlServer
 from appliance.system.data_directory import DataDirectory
-from appliance.system.identity import keep_id, needed_to_start, refuse_lost_database, refuse_other_bodies
+from appliance.system.identity import authority_made_before, keep_id, needed_to_start, refuse_lost_database, refuse_other_bodies
 from appliance.system.machine import Machine
 from appliance.system.memory import keep_for_good
 from appliance.system.notify import Notifier
@@ -181,11 +181,13 @@ async def open_rooms(data: Path, settings: Settings, outside: Outside | None = N
                 await refuse_other_bodies(database, data)
                 bodies = await Bodies.open(database, data / "bodies", trio.CapacityLimiter(POOL_THREADS))
                 await keep_id(database, data)
+                made_before = await authority_made_before(database)
                 store = await Store.start(database, bodies, describe=make_describe, quota_of=quota_of)
             rooms: Rooms
             certificates = OwnCertificates(
                 data / "certificates", clock=clock, board=board, say=journal.say, want=lambda: rooms.wanted_certificate()
             )
+            certificates.made_before = made_before
             admin, machine = Admin(database, limited(HASHES_AT_ONCE)), Machine(data, clock)
             rooms = Rooms(
                 directory, clock, board, journal, database, accounts, store, bodies, certificates, settings, admin, machine

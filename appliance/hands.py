@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from appliance.accounts.people import UNCHANGED
-from appliance.mail.errors import SetupError, StoreError
+from appliance.mail.errors import NotRunningError, SetupError, StoreError
 from appliance.mail.limits import MB
 from appliance.status import controls
 from appliance.status.controls import Answer
@@ -150,6 +150,10 @@ class Hands:
     async def rename_person(self, request: controls.RenamePerson) -> Answer:
         before = self.person(request.address).address
         person = await self._accounts.rename_person(before, request.new)
+        if before == person.address:
+            raise SetupError(f"{before} is the address already.", "Name another one.")
+        if before.casefold() == person.address.casefold():
+            return Answer(f"{before} is written {person.address} now.", {"address": person.address, "former": before})
         text = f"{before} is {person.address} now. The old address stays as an alias: mail to it arrives, and programs may sign in with it."
         return Answer(text, {"address": person.address, "former": before})
 
@@ -326,7 +330,7 @@ class Hands:
 
         if not request.word or "@" in request.word:
             if self._board is None:
-                raise SetupError("No house is running, so none has refused a letter.", "Start it with: pillarbox serve")
+                raise NotRunningError("No server is running, so none has refused a message.", "Start it with: pillarbox serve")
             snapshot = self._board.snapshot()
             return refused(snapshot.refusals, request.word, int(snapshot.at - snapshot.running_s))
         return told(await self._outgoing.queue.timeline(request.word))

@@ -5,13 +5,14 @@ A server's code is loaded when its first client comes: what nobody uses costs no
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
 
 from appliance.accounts.sending import Sending
-from appliance.mail.errors import SetupError
+from appliance.mail.errors import SetupError, StoreError
 from appliance.mail.limits import MB
 from appliance.network.listener import Listeners
 from appliance.network.listener import Options as ListenerOptions
@@ -19,6 +20,7 @@ from appliance.network.sockets import Endpoint, handed_doors, not_handed
 from appliance.network.tls import ServerTls, usable
 from appliance.status.events import CertificateTrouble, SendingLimited
 from appliance.system.certificates import box_addresses
+from appliance.system.identity import keep_authority_made
 from appliance.system.settings import PROTOCOLS, Settings
 
 if TYPE_CHECKING:
@@ -55,6 +57,8 @@ async def _own_made(rooms: "Rooms") -> Path:
         await certificates.ensure()
         if not usable(certificates.server):
             await certificates.ensure(force=True)
+        with suppress(StoreError):  # a full card: at the next start
+            await keep_authority_made(rooms.database)
     except SetupError as e:
         if not usable(certificates.server):
             raise

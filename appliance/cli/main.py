@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from appliance.database.migrations import is_outdated
-from appliance.mail.errors import HouseError, SetupError
+from appliance.mail.errors import HouseError, NotRunningError, SetupError
 from appliance.status import controls
 from appliance.system.control import NobodyHome, RemoteControls
 from appliance.system.identity import DATABASE, database_is_there, refuse_lost_database
@@ -82,7 +82,7 @@ def main(arguments: list[str], *, version: str, offline: Offline) -> int:
             become_owner(words.data)
         return _run(words, offline)
     except SetupError as error:
-        asleep = checking or (words.verb == "status" and isinstance(error, NobodyHome))
+        asleep = checking or isinstance(error, NotRunningError) or (words.verb == "status" and isinstance(error, NobodyHome))
         return _failed(error, NOT_RUNNING if asleep else 2, as_json=as_json)
     except HouseError as error:
         return _failed(error, NOT_RUNNING if checking else 1, as_json=as_json)

@@ -69,3 +69,7 @@ class SetupError(HouseError):
 
     def __str__(self) -> str:
         return f"{self.problem} {self.remedy}".strip()
+
+
+class NotRunningError(SetupError):
+    """Only a running server could answer this."""

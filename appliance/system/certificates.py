@@ -11,6 +11,7 @@ address. Making needs `cryptography` (8 MB), so a child process does it: `python
 | usable              | any        | it stays; the server certificate names what the authority may vouch for, no more    |
 | missing or unusable | usable     | nothing is made, the server certificate is served to its end ("authority-trouble")   |
 | missing or unusable | unusable   | both are made, the unusable file is kept aside ("authority-new")                     |
+| missing, but made once before | missing | both are made, and devices must trust the new one ("authority-new")          |
 
 Every device must trust a new authority by hand, so only `ensure(new_authority=True)` replaces a usable one. Names that it
 cannot vouch for are left out of the server certificate and told ("certificate-names").
@@ -172,6 +173,8 @@ class OwnCertificates:
         self._want = want
         self._told: dict[str, tuple[str, ...]] = {}
         self._look_again = trio.Event()
+        self.made_before = False
+        """The database says that there was an authority (system/identity): one made now is not the first."""
         self.server = directory / SERVER
         """Key and certificate in one file: certificate and key of `ServerTls`."""
         self.in_use: Callable[[], bool] = lambda: True
@@ -202,6 +205,8 @@ class OwnCertificates:
         if done.returncode:
             last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no reason given"]
             raise SetupError(f"No certificate could be made: {last[0]}.", f"Look at {self._directory}, or name a certificate of your own.")
+        if authority is None and self.made_before:
+            (self._directory / UNTRUSTED).touch(mode=0o600)
         self._say(f"server certificate made, since {why}; {done.stdout.decode('utf-8', 'replace').strip()}")
         self._tell()
         return True

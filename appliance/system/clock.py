@@ -86,13 +86,20 @@ def set_time_zone(name: str, root: Path = ZONES) -> None:
     """Local time of this whole process is that of the zone `name` from now on; "" leaves the machine's. Raises SetupError."""
     if not name:
         return
+    check_time_zone(name, root)
+    os.environ["TZ"] = name
+    time.tzset()
+
+
+def check_time_zone(name: str, root: Path = ZONES) -> None:
+    """Raises SetupError when this machine knows no zone `name`; "" is the machine's own."""
+    if not name:
+        return
     if name.startswith("/") or ".." in name.split("/") or not (root / name).is_file():
         remedy = "Write it as in Europe/Berlin (timedatectl list-timezones), or leave it out for the box's own."
         if not (root / "UTC").is_file():
             remedy = "This machine knows no zones: on Debian, apt install tzdata."
         raise SetupError(f'There is no time zone "{name}" (house.time_zone).', remedy)
-    os.environ["TZ"] = name
-    time.tzset()
 
 
 async def watch(clock: RealClock, board: Board, set_anew: Callable[[], Awaitable[object]]) -> None:

@@ -27,6 +27,7 @@ from .certificates import write_whole
 
 DATABASE, BODIES, ID_FILE, ID_KEY = "house.db", "bodies", "server-id", "server_id"
 KEPT = "kept"
+AUTHORITY_KEY = "authority_made"
 LOOKED_AT = 64
 """Names of body files compared when one of the two ids is missing."""
 MADE_LATER = (
@@ -137,6 +138,18 @@ async def keep_id(database: House, data: Path) -> None:
     if not row:
         await database.write(lambda transaction: transaction.execute("INSERT INTO house VALUES(?, ?)", (ID_KEY, server_id)))
     await trio.to_thread.run_sync(write_whole, data / BODIES / ID_FILE, server_id.encode() + b"\n")
+
+
+async def authority_made_before(database: Reads) -> bool:
+    """Did this server ever have an authority? Devices may trust it, wherever its file is now."""
+    row = await database.read(lambda connection: connection.execute("SELECT 1 FROM house WHERE key = ?", (AUTHORITY_KEY,)).fetchone())
+    return row is not None
+
+
+async def keep_authority_made(database: House) -> None:
+    """Remember for `authority_made_before`; a certificates directory that is lost takes every other trace with it."""
+    if not await authority_made_before(database):
+        await database.write(lambda transaction: transaction.execute("INSERT OR IGNORE INTO house VALUES(?, '1')", (AUTHORITY_KEY,)))
 
 
 def _id_in(data: Path) -> str:

@@ -57,7 +57,8 @@ class SettingsError(SetupError):
 def read(path: Path) -> Settings:
     """The settings of a file; raises SettingsError, or SetupError when there is no reading it."""
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_OCTETS + 1)  # a device has no end
     except OSError as error:
         raise SetupError(
             f"The settings file {path} cannot be read: {error.strerror}.", "Check the name, or leave --settings out to use the defaults."
@@ -70,7 +71,8 @@ def parse(raw: bytes, name: str) -> Settings:
     import tomllib  # only when there is a file: the defaults serve without it
 
     if len(raw) > LARGEST_OCTETS:
-        raise SettingsError(name, (Fault(0, f"The file has {len(raw)} octets.", "A settings file is small: is it the right one?"),))
+        problem = f"The file has more than {LARGEST_OCTETS:,} octets."
+        raise SettingsError(name, (Fault(0, problem, "A settings file is small: is it the right one?"),))
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -151,6 +153,8 @@ def _name_faults(house: HouseSettings | None) -> Iterator[tuple[str, str]]:
 
 def check_settings(path: Path) -> Settings:
     """`read`, and whether the files that the settings name can be read now; `serve` can do without some. Raises SettingsError."""
+    from .clock import check_time_zone
+
     settings = read(path)
     lines = lines_of(path.read_text(encoding="utf-8"))
     own = settings.certificate
@@ -165,6 +169,10 @@ def check_settings(path: Path) -> Settings:
     if own.file and not faults and not _belong_together(own):
         problem = f"{own.file} and {own.key} are not a certificate and its key."
         faults.append(Fault(lines.get(("certificate", "file"), 0), problem, "Name PEM files that belong together, without a pass phrase."))
+    try:
+        check_time_zone(settings.house.time_zone)
+    except SetupError as error:
+        faults.append(Fault(lines.get(("house", "time_zone"), 0), error.problem, error.remedy))
     if faults:
         raise SettingsError(str(path), tuple(faults))
     return settings

@@ -213,3 +213,19 @@ def test_a_password_typed_on_a_terminal_is_asked_twice_and_not_shown(tmp_path: P
     assert status == 0 and "new password" in shown and "Fresh" not in shown
     status, shown = typed("Fresh-Password-8", "Fresh-Password-9")
     assert status == 2 and "differ" in shown and "Fresh" not in shown
+
+
+def test_rename_to_the_same_address(tmp_path: Path) -> None:
+    """No alias is made, and none is told."""
+    data = new_data(tmp_path / "data", "ada")
+    same = pillarbox("person", "rename", "ada@home.example", "ada@home.example", data=data, check=False)
+    assert same.returncode == 2 and "is the address already" in same.stderr
+    other = pillarbox("person", "rename", "ada@home.example", "Ada@home.example", data=data)
+    assert other.stdout == "ada@home.example is written Ada@home.example now.\n"
+    assert pillarbox("alias", "list", data=data).stdout == "No aliases.\n"
+
+
+def test_what_only_a_running_server_knows(tmp_path: Path) -> None:
+    data = new_data(tmp_path / "data", "ada")
+    asked = pillarbox("letter", "track", "ada@home.example", "--json", data=data, check=False)
+    assert asked.returncode == 3 and json.loads(asked.stdout)["exit_status"] == 3

@@ -12,6 +12,8 @@ import trio
 
 from appliance.app import open_rooms
 from appliance.mail.errors import SetupError
+from appliance.servers import certificate_of
+from appliance.status.conditions import conditions_of
 from appliance.store.mailbox import Filing
 from appliance.system.settings import Settings
 
@@ -175,3 +177,17 @@ async def test_two_servers_have_two_ids(data: Path, tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="belongs to another server"):
         async with open_rooms(data, Settings()):
             pass
+
+
+async def test_a_lost_certificates_directory_is_no_first_start(data: Path) -> None:
+    """Devices trusted the authority that is gone: the one made in its place is told, and a first one is not."""
+
+    async def start() -> set[str]:
+        async with open_rooms(data, Settings()) as rooms:
+            await certificate_of(rooms)
+            return {row.key for row in conditions_of(rooms.board.snapshot())}
+
+    assert "authority-new" not in await start()
+    shutil.rmtree(data / "certificates")
+    assert "authority-new" in await start()
+    assert "authority-new" in await start(), "told until it is exported"

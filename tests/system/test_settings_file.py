@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from appliance.mail.errors import SetupError
 from appliance.system.settings import Settings, example
-from appliance.system.settings_file import SettingsError, parse, parse_listen, read
+from appliance.system.settings_file import SettingsError, check_settings, parse, parse_listen, read
 from appliance.system.settings_lines import lines_of
 
 
@@ -188,3 +188,14 @@ def test_listen_words() -> None:
         "imap": ("127.0.0.1:0", "[::1]:143"),
         "smtp": ("localhost:25",),
     }
+
+
+def test_the_check_knows_what_only_this_machine_can_say(tmp_path: Path) -> None:
+    """A time zone that is not there is told by the check, not first by `serve`; a file without end is not read to its end."""
+    path = tmp_path / "pillarbox.toml"
+    path.write_text('[house]\ntime_zone = "Mars/Olympus"\n')
+    with pytest.raises(SettingsError, match=r"line 2: There is no time zone") as found:
+        check_settings(path)
+    assert [fault.line for fault in found.value.faults] == [2]
+    with pytest.raises(SettingsError, match="more than 1,048,576 octets"):
+        read(Path("/dev/zero"))
