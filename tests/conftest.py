@@ -3,6 +3,7 @@
 With PILLARBOX_REQUIRE_ALL set (the gate sets it) what is missing fails; without it, it is skipped and said.
 """
 
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,4 +56,6 @@ class TimeTable:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts `make test &` so, and every child would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(TimeTable(), "time-table")
