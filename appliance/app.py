@@ -28,6 +28,7 @@ from appliance.accounts.states import KEPT_DAYS
 from appliance.database.database import Database
 from appliance.database.migrations import is_outdated
 from appliance.database.scrub import scrub
+from appliance.mail.address import ascii_domain
 from appliance.mail.errors import SetupError
 from appliance.mail.limits import MB
 from appliance.outgoing import Outgoing
@@ -106,10 +107,9 @@ class Rooms:
         return self.accounts.directory.domains()
 
     def host_name(self) -> str:
-        """What the box calls itself."""
-        if self.settings.house.host_name:
-            return self.settings.house.host_name
-        return f"mail.{self.domains[0]}" if self.domains else socket.gethostname()
+        """What the box calls itself, in A-labels: greetings, Received and Message-ID are ASCII (RFC 5321 §2.3.5, RFC 5322 §3.6.4)."""
+        named = self.settings.house.host_name
+        return ascii_domain(named or (f"mail.{self.domains[0]}" if self.domains else socket.gethostname()))
 
     def wanted_certificate(self) -> Wanted:
         names = [*self.domains, *filter(None, (self.settings.house.host_name,))]

@@ -156,7 +156,7 @@ class MailHosts:
     async def _hosts(self, domain: str, records: list[Mx], secure: bool) -> tuple[MailHost, ...] | Outcome:
         self._random.shuffle(records)
         records.sort(key=lambda one: one.preference)
-        ours = {own.lower().rstrip(".") for own in self._own_names()}
+        ours = {ascii_domain(own.lower().rstrip(".")) for own in self._own_names()}
         mine = min((one.preference for one in records if one.name in ours), default=None)
         hosts: list[MailHost] = []
         looped, closed, trouble = mine is not None, False, None

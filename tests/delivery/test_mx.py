@@ -156,6 +156,18 @@ async def test_private_addresses_do_not_let_a_message_come_back(address: str, ou
                 assert isinstance(found, tuple) and found[0].addresses == (address.removeprefix("::ffff:"),), domain
 
 
+async def test_an_own_name_outside_ascii_is_known_in_a_labels() -> None:
+    async with a_name_server() as server:
+        server.add("far.example", "MX", "10 mail.xn--strae-oqa.example.")
+        server.add("mail.xn--strae-oqa.example", "A", "9.9.9.9")
+        clock = HandClock()
+        hosts = MailHosts(
+            Resolver([("127.0.0.1", server.port)], clock), clock, own_names=lambda: ("mail.straße.example",), own_addresses=tuple
+        )
+        found = await hosts.find("far.example")
+    assert isinstance(found, Outcome) and found.reason is Reason.LOOP
+
+
 async def test_a_listener_at_another_port_is_not_ourselves() -> None:
     clock = HandClock()
     hosts = MailHosts(
