@@ -44,6 +44,7 @@ from appliance.status.events import (
     StorageDamage,
     StorageState,
     StorageTrouble,
+    bodies_missing,
 )
 from appliance.status.journal import Journal
 from appliance.store.bodies import Bodies
@@ -312,7 +313,10 @@ async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> Ending:
     async def writer_answers() -> None:
         await rooms.database.write(lambda transaction: None)
 
-    reclaim = Reclaim(rooms.database, rooms.bodies, rooms.clock, told=lambda files: rooms.board.publish(BodiesAside(files)))
+    reclaim = Reclaim(
+        rooms.database, rooms.bodies, rooms.clock,
+        told=lambda files: rooms.board.publish(BodiesAside(files)), missing=lambda files: rooms.board.publish(bodies_missing(files)),
+    )  # fmt: skip
     parts = [
         Part("clock", _standing(lambda: clocks.watch(rooms.clock, rooms.board, clock_set))),  # type: ignore[arg-type]
         Part("storage", _standing(lambda: _watch_box(rooms)), alive=writer_answers),

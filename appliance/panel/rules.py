@@ -58,7 +58,7 @@ RULES: tuple[Rule, ...] = (
     Rule("safe", HOUSE, _phase("stopped"), "The house is closed. The plug may be pulled."),
     Rule(
         "card", TROUBLE, _condition(
-            "storage-broken", "database-damaged", "storage-full", "database-mended", "storage-low", "storage-wearing",
+            "storage-broken", "database-damaged", "bodies-missing", "storage-full", "database-mended", "storage-low", "storage-wearing",
         ),
         "The card is full or wearing out, or data is damaged.",
     ),

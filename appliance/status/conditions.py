@@ -216,6 +216,8 @@ def _phase(name: str, sentence: str) -> Callable[[Snapshot], list[str]]:
 
 ROWS: tuple[Row, ...] = (
     Row("storage-broken", "critical", _writer_broken, "Back up; replace the card if this stays. `pillarbox check` looks at the data."),
+    Row("bodies-missing", "critical", _found("bodies-missing"), "Put the missing files of DATA/bodies/kept back from a backup; "
+        "`pillarbox check` says more."),
     Row("database-damaged", "critical", _damage("damaged", "A part of the database is damaged: some messages may not be readable."),
         "Bring out what can be read with `pillarbox export`, then restore a backup; `pillarbox check` says what is damaged."),
     Row("storage-full", "critical", _card_full, "Delete mail or use a larger card."),

@@ -2,7 +2,8 @@
 
 At start one sweep compares names and rows: a file without a row goes aside, one that lies aside and is named again comes
 back. Then whatever a commit left behind is freed, within a budget of octets written to the card. Stopping half way loses
-nothing: unreferenced bodies are found again by their rows, files without a row by the next sweep.
+nothing: unreferenced bodies are found again by their rows, files without a row by the next sweep. Messages whose file is
+gone are counted after the sweep, and again while there are any.
 
 Fails quietly: a card that cannot be read or written now is tried again later; other errors end the task.
 """
@@ -28,11 +29,14 @@ FILE_OCTETS = 8 * 1024
 AGAIN_S = 10.0
 """Between two looks whether there is work (in memory: nothing is read or written when there is none)."""
 ASIDE_LOOK_S = 3600.0
-"""Between two looks at the files that lie aside, while there are any."""
+"""Between two looks at the files that lie aside or are missing, while there are any."""
+NAMES_AT_ONCE = 256
+NEEDED = "SELECT digest FROM body WHERE digest > ? AND holders > 0 ORDER BY digest LIMIT ?"
+STILL_NEEDED = "SELECT count(*) FROM body WHERE digest = ? AND holders > 0"
 
 
 class Reclaim:
-    """`told` hears how many files lie aside, at start and when that changes."""
+    """`told` hears how many files lie aside, `missing` how many that messages need are gone; at start and when that changes."""
 
     def __init__(
         self,
@@ -41,14 +45,17 @@ class Reclaim:
         clock: Clock,
         *,
         told: Callable[[int], object] = lambda _: None,
+        missing: Callable[[int], object] = lambda _: None,
         octets_a_s: float = OCTETS_A_S,
     ) -> None:
         self._house = house
         self._bodies = bodies
         self._clock = clock
         self._told = told
+        self._tell_missing = missing
         self._octets_a_s = octets_a_s
         self._aside = 0
+        self._missing = 0
         self._looked_mono = 0.0
 
     async def run(self) -> None:
@@ -59,12 +66,14 @@ class Reclaim:
             try:
                 if not swept:
                     await self.sweep()
+                    await self.look_missing()
                     swept = True
                 if self._bodies.unheld:
                     self._bodies.unheld = False
                     await self.free_all()
-                if self._aside and self._clock.mono_s() - self._looked_mono > ASIDE_LOOK_S:
+                if (self._aside or self._missing) and self._clock.mono_s() - self._looked_mono > ASIDE_LOOK_S:
                     await self.look_aside()
+                    await self.look_missing()
             except StoreError:
                 self._bodies.unheld = True
             await trio.sleep(AGAIN_S)
@@ -119,6 +128,25 @@ class Reclaim:
         if count != self._aside:
             self._aside = count
             self._told(count)
+
+    async def look_missing(self) -> int:
+        """Count the files that rows name and that are nowhere; one that is freed meanwhile is not missed."""
+        count, last = 0, b""
+        while rows := await self._house.read(lambda connection, after=last: connection.execute(NEEDED, (after, NAMES_AT_ONCE)).fetchall()):  # type: ignore[misc]
+            digests = [row[0] for row in rows]
+            if gone := await self._bodies.hop(self._gone, digests):
+                count += await self._house.read(
+                    lambda connection, gone=gone: sum(connection.execute(STILL_NEEDED, (digest,)).fetchone()[0] for digest in gone)  # type: ignore[misc]
+                )
+            last = digests[-1]
+        if count != self._missing:
+            self._missing = count
+            self._tell_missing(count)
+        return count
+
+    def _gone(self, digests: Sequence[bytes]) -> list[bytes]:
+        files = self._bodies.files
+        return [digest for digest in digests if files.is_gone(digest) and not (files.directory / ASIDE / digest.hex()).exists()]
 
     async def _chosen(self, digests: Sequence[bytes], *, named: bool) -> list[bytes]:
         """Those that a row names, or those that none does."""

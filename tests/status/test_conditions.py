@@ -42,6 +42,7 @@ CASES: tuple[tuple[str, Callable[[Board], None], str], ...] = (
     ("certificate-trouble", publish(e.CertificateTrouble("no such file")), "no such file"),
     ("certificate-names", publish(e.ConditionFound("certificate-names", ("No other.example.",))), "other.example"),
     ("authority-trouble", publish(e.ConditionFound("authority-trouble", ("It has ended.",))), "ended"),
+    ("bodies-missing", publish(e.bodies_missing(3)), "files of 3 message bodies are gone"),
     ("authority-new", publish(e.ConditionFound("authority-new", ("It is new.",))), "new"),
     ("part-down", publish(e.PartCrashed("control", "KeyError", 3.0)), "control"),
     ("storage-low", publish(e.StorageState(GB, 32 * GB, 0)), "1.0 GB of 32.0 GB"),

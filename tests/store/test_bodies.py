@@ -196,6 +196,24 @@ async def test_no_file_is_removed_because_a_table_is_empty(tmp_path: Path) -> No
         assert [await whole(bodies, number) for number in numbers] == photos
 
 
+async def test_files_that_messages_need_and_that_are_gone_are_counted(tmp_path: Path) -> None:
+    told: list[int] = []
+    async with a_place(tmp_path) as (database, bodies):
+        numbers = [await keep(database, bodies, attachment(100_000 + n)) for n in range(3)]
+        reclaim = Reclaim(database, bodies, HandClock(), missing=told.append, octets_a_s=float("inf"))
+        assert await reclaim.look_missing() == 0 and told == []
+        first, second, third = sorted((tmp_path / "bodies" / "kept").iterdir())
+        first.rename(tmp_path / "lost")
+        second.unlink()
+        assert await reclaim.look_missing() == 2 and told == [2]
+        (tmp_path / "bodies" / "aside").mkdir(exist_ok=True)
+        (tmp_path / "lost").rename(tmp_path / "bodies" / "aside" / first.name)
+        assert await reclaim.look_missing() == 1, "what lies aside can be read"
+        third.unlink()
+        await database.write(lambda transaction: bodies.release(transaction, [(number, 1) for number in numbers]))
+        assert await reclaim.look_missing() == 0 and told == [2, 1, 0], "nobody needs them"
+
+
 async def test_what_lies_aside_is_removed_after_30_days_of_a_trusted_clock(tmp_path: Path) -> None:
     async with a_place(tmp_path) as (database, bodies):
         stray = tmp_path / "bodies" / "kept" / ("ab" * 24)
