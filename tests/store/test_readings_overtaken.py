@@ -10,6 +10,7 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import ModSeq, Uid
 from appliance.store import shelf as shelf_module
 from appliance.store.mailbox import Mailbox, Mode, Store, View, Want
+from appliance.store.salvage import Found
 from appliance.store.transfer import export, import_into
 
 from .house import ANN, a_house, deliver
@@ -152,7 +153,7 @@ async def test_export_names_keywords_as_of_its_rows(tmp_path: Path, monkeypatch:
         async def read(work: Any) -> Any:
             nonlocal reads
             result = await plain(work)
-            if isinstance(result, tuple) and result and isinstance(result[0], list):  # a window of rows
+            if isinstance(result, list) and result and isinstance(result[0], Found):  # a window of rows
                 monkeypatch.setattr(store.database, "read", plain)
                 reads += 1
                 await other.set_flags([Uid(1)], Mode.REPLACE, ())
