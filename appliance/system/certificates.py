@@ -22,6 +22,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import gmtime, strftime
@@ -228,7 +229,8 @@ class OwnCertificates:
 
     def exported(self) -> None:
         """Somebody has the authority's certificate now, to install it on devices."""
-        (self._directory / UNTRUSTED).unlink(missing_ok=True)
+        with suppress(OSError):  # read-only storage: what was exported is right all the same
+            (self._directory / UNTRUSTED).unlink(missing_ok=True)
         self._tell()
 
     def look_again(self) -> None:

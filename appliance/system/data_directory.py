@@ -16,6 +16,7 @@ Two writers on one database are two truths. `DataDirectory.open` takes the lock 
 it back when the process ends, however it ends.
 """
 
+import errno
 import fcntl
 import os
 import stat
@@ -27,6 +28,7 @@ from appliance.mail.errors import SetupError
 
 SOCKET = "control.sock"
 DIRECTORIES = ("bodies", "certificates", "dkim")
+READ_ONLY = "Failing cards become so: take the mail out with `pillarbox export --all TARGET`, then mount it to be written, or replace it."
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -57,7 +59,8 @@ class DataDirectory:
             lock = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=descriptor)
         except OSError as error:
             os.close(descriptor)
-            raise SetupError(f"The data directory {path} cannot be written: {error.strerror}.", "Check who owns it.") from error
+            remedy = READ_ONLY if error.errno == errno.EROFS else "Check who owns it."
+            raise SetupError(f"The data directory {path} cannot be written: {error.strerror}.", remedy) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
