@@ -239,6 +239,7 @@ class Hands:
 
     async def remove_domain(self, request: controls.RemoveDomain) -> Answer:
         await self._accounts.remove_domain(request.name)
+        self._certificates.look_again()
         return Answer(f"The house takes no more letters for {request.name}.", {"name": request.name})
 
     async def list_domains(self, request: controls.ListDomains) -> Answer:

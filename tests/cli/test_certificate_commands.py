@@ -38,6 +38,8 @@ def test_the_authority_stays_through_domains_renewals_and_restarts(tmp_path: Pat
         assert served(house.ports["imaps"], trusted) != first
         assert "other.example" in conditions(data)["certificate-names"]
         assert "other.example" in pillarbox("status", data=data).stdout
+        pillarbox("domain", "remove", "other.example", data=data)
+        assert any("certificate-names" not in conditions(data) for _ in range(20)), "it ends with the domain, not an hour later"
     with House(data, protocols=("imaps",), domain="third.example") as house:
         served(house.ports["imaps"], trusted)
         assert "third.example" in conditions(data)["certificate-names"]
