@@ -226,7 +226,7 @@ def _leaves(node: Node) -> "list[Node]":
 
 def _parts(node: Node) -> "list[Node]":
     """The parts inside that have a header of their own to say how they are encoded."""
-    return [] if begins_no_part(node) else node.children
+    return [] if begins_no_part(node) else [part for part in node.children if part.body_start != node.body_start]
 
 
 def _transfer(node: Node) -> int:

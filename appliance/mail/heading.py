@@ -4,7 +4,7 @@ Linear in the header and bounded by HEADER_OCTETS of values. Of Date, Subject, M
 the last counts, of the others every one; Received is only counted. Octets that are no field are passed over.
 """
 
-from .content import CONTENT_FIELDS
+from .content import CONTENT_FIELDS, read_content
 from .limits import HEADER_OCTETS
 
 ADDRESS_FIELDS = frozenset((b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc"))
@@ -15,20 +15,28 @@ OF_A_PART = frozenset(CONTENT_FIELDS)
 OF_A_LETTER = OF_A_PART | ADDRESS_FIELDS | _LAST | _COUNTED
 """What is kept of a letter's header, the one inside a message/rfc822 part too."""
 
+DELIMITERS = 8
+"""Lines of one header that may be compared with its boundary."""
+
 Heading = dict[bytes, list[bytes]]
 """Values by lower-case name in their order; folds end in LF alone."""
 
 
 class HeadingReader:
-    """Gathers the values of the wanted fields from header lines that come in pieces. Keeps at most HEADER_OCTETS of them."""
+    """Gathers the values of the wanted fields from header lines that come in pieces. Keeps at most HEADER_OCTETS of them.
 
-    __slots__ = ("_lines", "_wanted", "found", "kept")
+    `first_part` holds the fields behind a delimiter of the header's own boundary, where the blank line before the first part is missing.
+    """
+
+    __slots__ = ("_delimiters", "_lines", "_wanted", "first_part", "found", "kept")
 
     def __init__(self, wanted: frozenset[bytes]) -> None:
         self.found: dict[bytes, list[list[bytes]]] = {}
         self.kept = 0
         self._wanted = wanted
         self._lines: list[bytes] | None = None
+        self.first_part: HeadingReader | None = None
+        self._delimiters = DELIMITERS if wanted else 0
 
     def take(self, octets: bytes) -> None:
         """Whole lines, of which HEADER_OCTETS count; the first line of all starts a field even when it starts with a blank."""
@@ -39,6 +47,10 @@ class HeadingReader:
         if len(octets) > HEADER_OCTETS:
             each_line = [line[:HEADER_OCTETS] for line in each_line]
         for line in each_line:
+            if self.first_part is not None:
+                self.first_part.take(line)
+            elif self._delimiters and line[:2] == b"--":
+                self._delimiter(line)
             if line[:1] in (b" ", b"\t"):
                 if lines is not None and self.kept <= HEADER_OCTETS:
                     lines.append(line)
@@ -64,6 +76,14 @@ class HeadingReader:
                 self.found.setdefault(name, []).append(lines)
             self.kept += len(rest)
         self._lines = lines
+
+    def _delimiter(self, line: bytes) -> None:
+        self._delimiters -= 1
+        types = [b"\n".join(lines) for lines in self.found.get(b"content-type", ())]
+        boundary = read_content({b"content-type": types}).parameter(b"boundary") if types else None
+        if boundary and line.startswith(boundary, 2) and not line.startswith(b"--", 2 + len(boundary)):
+            self.first_part = HeadingReader(OF_A_PART)
+            self.first_part._delimiters = 0
 
     def heading(self) -> Heading:
         """What was found; NUL, which no IMAP string can hold, has become 0x80."""

@@ -49,7 +49,7 @@ class Node:
 def begins_no_part(node: Node) -> bool:
     """Is it a multipart whose only part is its whole body, because no part begins in it?"""
     first = node.children[0] if node.children else node
-    return node.kind == MULTIPART and first.header_start == first.body_start == node.body_start
+    return node.kind == MULTIPART and len(node.children) < 2 and first.header_start == first.body_start == node.body_start
 
 
 class StructureScanner:
@@ -59,8 +59,9 @@ class StructureScanner:
     """
 
     __slots__ = (
-        "_base", "_counting", "_doubtful", "_fresh", "_held", "_kept", "_lf", "_lf_at", "_long_line", "_messages", "_newline", "_node",
-        "_open", "_parts", "_pattern", "_reach", "_reader", "_room", "_sample_octets", "_stack", "_starved", "_state", "root", "samples",
+        "_base", "_counting", "_doubtful", "_first", "_fresh", "_held", "_kept", "_lf", "_lf_at", "_long_line", "_messages", "_newline",
+        "_node", "_open", "_parts", "_pattern", "_reach", "_reader", "_room", "_sample_octets", "_stack", "_starved", "_state",
+        "root", "samples",
     )  # fmt: skip
 
     def __init__(self, sample_octets: int = 0) -> None:
@@ -75,6 +76,7 @@ class StructureScanner:
         self._reach = 0  # octets behind the two dashes that decide whether a line is an open boundary
         self._pattern: re.Pattern[bytes] | None = None
         self._doubtful = 0
+        self._first: Heading | None = None  # of a first part whose delimiter stands in the multipart's own header
         self._fresh = False  # the piece at hand starts a line of the body
         self._parts = 0
         self._kept = 0
@@ -274,9 +276,20 @@ class StructureScanner:
         self._close(node, end)
         behind = line + len(boundary)
         last = piece.startswith(b"--", behind)
+        if not last and self._first is not None and not node.children:
+            self._headless_part(node, self._first, end)
+        self._first = None
         self._cut_stack(index if last else index + 1)
         self._state = _BOUNDARY_LINE
         return behind
+
+    def _headless_part(self, parent: Node, heading: Heading, end: int) -> None:
+        """The first part of a multipart in whose header its delimiter stands; without it that text would be in no part."""
+        node = Node(parent, parent.depth + 1, parent.body_start, parent.body_start, end, parent.lines + self._lf)
+        self._describe(node, heading, deep=True)
+        parent.children.append(node)
+        if self.samples and self.samples[-1][0] is parent and _text_subtype(node) in (b"plain", b"html"):
+            self.samples[-1] = node, self.samples[-1][1]
 
     def _cut_stack(self, size: int) -> None:
         if size < len(self._stack):
@@ -334,6 +347,7 @@ class StructureScanner:
         if boundary is not None and boundary.strip():
             self._stack.append((boundary, node))
             self._stack_changed()
+            self._first = self._reader.first_part.heading() if self._reader.first_part is not None else None
         if self._sample_octets:
             self._sample(node)
         self._to_body()

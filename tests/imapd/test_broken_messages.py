@@ -93,6 +93,19 @@ async def test_a_multipart_in_which_no_part_begins_is_one_text(tmp_path: Path, p
         assert await found(client, b"BODY behind") == [b"1"]
 
 
+async def test_a_first_delimiter_in_the_header_loses_no_text(tmp_path: Path) -> None:
+    """No blank line before the first part, but later parts do begin: the first is a part all the same, as its fields say."""
+    head = b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n"
+    first = b"--b\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\naGlkZGVuIHdvcmRz"
+    async with some_rooms(tmp_path) as rooms:
+        await rooms.deliver(head + first + b"\r\n--b\r\n\r\nseen\r\n--b--\r\n")
+        client = await signed_in(rooms, b"INBOX")
+        (told,) = await ok(client, b"FETCH 1 (BODY BINARY.PEEK[1] BODY.PEEK[2])")
+        assert b'(("text" "html" ("charset" "us-ascii") NIL NIL "base64" 16 0)("text" "plain"' in told
+        assert b"hidden words" in told and b"BODY[2] {4}\r\nseen" in told
+        assert await found(client, b'BODY "hidden words"') == [b"1"]
+
+
 NUL_HEADER = b"Subject: a\0b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
 NUL_PART = b"Content-Description: c\0\r\n\r\n"
 NUL_TEXT = b"--b\r\n" + NUL_PART + b"d\0e\0\r\n--b\r\nContent-Transfer-Encoding: base64\r\n\r\nAGEA\r\n--b--\r\n"

@@ -18,7 +18,7 @@ from appliance.mail.structure import Node, StructureScanner
 
 from .envelope import envelope, nstring, string
 
-DESCRIBED_BY = 2
+DESCRIBED_BY = 3
 """Rises when the answer for the same octets changes: rows of an older scanner are then made anew."""
 SAMPLE_OCTETS = 4096
 """Octets of a text from which its preview is made."""
