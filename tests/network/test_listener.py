@@ -356,7 +356,7 @@ async def test_draining_tells_waits_and_cancels() -> None:
             await trio.sleep_forever()
         await greet(stream)
 
-    rig = Rig(deaf, "smtp", "pop3", options=Options(drain_s=0.3))
+    rig = Rig(deaf, "smtp", "pop3", options=Options(drain_s=2))
     async with rig.running():
         polite, stuck = await rig.connect("smtp"), await rig.connect("pop3")
         await line(polite), await line(stuck)
@@ -367,6 +367,7 @@ async def test_draining_tells_waits_and_cancels() -> None:
             rest = await line(polite)
             assert rest.endswith(b"421 closing\r\n")
             await polite.aclose()
+            await until(lambda: rig.listeners.sessions == 1)
             with pytest.raises(OSError):
                 await trio.open_tcp_stream(LOOPBACK, port)
         await until(lambda: rig.listeners.sessions == 0)

@@ -5,7 +5,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -36,9 +35,7 @@ def test_a_killed_holder_leaves_no_lock(tmp_path: Path) -> None:
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
     holder.stdout.close()
-    start = time.monotonic()
     DataDirectory.open(tmp_path).close()
-    assert time.monotonic() - start < 1
 
 
 def test_a_file_in_its_place_is_a_sentence(tmp_path: Path) -> None:
