@@ -76,6 +76,16 @@ def _broken_content(message: Message, _: Description) -> bool:
     return any(not _SOUND[found[1].lower()].fullmatch(found[2]) for found in _CONTENT_FIELD.finditer(message.octets))
 
 
+def _first_delimiter_in_header(message: Message, _: Description) -> bool:
+    """A multipart with several parts, the first of which has no header of its own octets."""
+    scanner = StructureScanner()
+    scanner.feed(message.octets)
+    nodes = [scanner.finish()]
+    for node in nodes:
+        nodes += node.children
+    return any(len(node.children) > 1 and node.children[0].body_start == node.body_start for node in nodes)
+
+
 def _no_part_begins(message: Message, _: Description) -> bool:
     """A multipart, at any depth, whose body holds no delimiter of its own."""
     scanner = StructureScanner()
@@ -113,6 +123,13 @@ RULES = (
         " (RFC 2046 §5.1 leaves such a body open)",
         _no_part_begins,
         49,
+    ),
+    Rule(
+        "first delimiter in the header",
+        "without a blank line before the first delimiter Dovecot takes the first part for preamble; here its text is in a part"
+        " (RFC 2046 §5.1.1)",
+        _first_delimiter_in_header,
+        1,
     ),
     Rule("nothing", "APPEND of no octets: Dovecot refuses it, here it has a description", lambda message, _: not message.octets, 1),
     Rule(
