@@ -70,7 +70,7 @@ $(VENV)/bin/python:
 $(VENV)/.ready: $(VENV)/bin/python pyproject.toml requirements.lock
 	@$(BIN)/python -P -m pip -q --disable-pip-version-check install --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -P -m pip -q --disable-pip-version-check install --no-deps --no-build-isolation -e .
-	@PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(CURDIR)/$(VENV)/lean-code $(BIN)/python -OO -P -m appliance.serving compile
+	@PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(CURDIR)/$(VENV)/lean-code $(BIN)/python -OO -P -m appliance.app.process compile
 	@touch $@
 
 $(VENV)/.tests-ready: $(VENV)/.ready requirements-test.lock

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from appliance.system.settings import Settings
+    from appliance.config.settings import Settings
 
 INTERRUPTED = 130
 """128 and the number of SIGINT, as shells have it."""
@@ -41,7 +41,7 @@ def _run(arguments: "Sequence[str] | None") -> int:
     os.umask(PRIVATE)
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] in (["serve"], ["run"]):
-        from appliance.cli.serve_words import parse_serving
+        from appliance.cli.serve import parse_serving
 
         return _serve(lambda: parse_serving(words))
     from importlib.metadata import version
@@ -53,18 +53,18 @@ def _run(arguments: "Sequence[str] | None") -> int:
 
 def _offline(data: "Path", reading: bool) -> "Any":
     if reading:
-        from appliance.reading import reading as look
+        from appliance.app.read_only import reading as look
 
         return look(data)
-    from appliance.app import offline
+    from appliance.app.server import offline
 
     return offline(data)
 
 
 def _serve(parse: "Callable[[], Any]") -> int:
     """Settings from the words of `serve` or `run`, then the house."""
+    from appliance.app.process import become_the_house
     from appliance.mail.errors import SetupError
-    from appliance.serving import become_the_house
 
     try:
         words = parse()
@@ -79,8 +79,8 @@ def _serve(parse: "Callable[[], Any]") -> int:
 
 def _give_up_root(words: "Any", settings: "Settings") -> None:
     """Bind the low ports, then be whom the data directory belongs to, when that is somebody else."""
-    from appliance.servers import endpoints
-    from appliance.system import privileges
+    from appliance.app.listeners import endpoints
+    from appliance.runtime import privileges
 
     owner = privileges.other_owner(words.data)
     if owner is not None:
@@ -93,9 +93,9 @@ def settings_of(words: "Any") -> "Settings":
     from dataclasses import replace
     from pathlib import Path
 
+    from appliance.config.settings import PROTOCOLS, ListenSettings, Settings
+    from appliance.config.settings_file import parse_listen, read
     from appliance.mail.errors import SetupError
-    from appliance.system.settings import PROTOCOLS, ListenSettings, Settings
-    from appliance.system.settings_file import parse_listen, read
 
     settings = read(Path(words.settings)) if words.settings else Settings()
     if words.domain:

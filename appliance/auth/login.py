@@ -15,9 +15,9 @@ from typing import Protocol
 
 import trio
 
+from appliance.accounts.accounts import Accounts
 from appliance.accounts.directory import Person, fold
 from appliance.accounts.passwords import PasswordRow, salt_for
-from appliance.accounts.people import Accounts
 from appliance.accounts.throttle import Throttle, Try
 from appliance.mail.clock import Clock
 from appliance.mail.errors import AuthError

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from appliance.config.settings import example
+from appliance.config.settings_file import SettingsError, check_settings
+from appliance.control import requests as controls
+from appliance.control.local_socket import NobodyHome, RemoteControls
 from appliance.database.migrations import is_outdated
 from appliance.mail.errors import HouseError, NotRunningError, SetupError
-from appliance.status import controls
-from appliance.system.control import NobodyHome, RemoteControls
-from appliance.system.identity import DATABASE, database_is_there, refuse_lost_database
-from appliance.system.settings import example
-from appliance.system.settings_file import SettingsError, check_settings
+from appliance.runtime.identity import DATABASE, database_is_there, refuse_lost_database
 
 from .asking import expect_terminal, make_sure, password_of
-from .serve_words import data_of, is_named
-from .words import parser
+from .commands import parser
+from .serve import data_of, is_named
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -77,7 +77,7 @@ def main(arguments: list[str], *, version: str, offline: Offline) -> int:
     try:
         keeps_root = getattr(words, "special", "") in KEEPS_ROOT or bool(getattr(words, "card", ""))
         if os.geteuid() == 0 and hasattr(words, "data") and not keeps_root:
-            from appliance.system.privileges import become_owner
+            from appliance.runtime.privileges import become_owner
 
             become_owner(words.data)
         return _run(words, offline)
@@ -114,11 +114,11 @@ def _run(words: Any, offline: Offline) -> int:
     if special in ("import", "export"):
         return _move(words, offline)
     if special == "check":
-        from .checking import check
+        from .check import check
 
         return check(words, lambda request: _house(words.data, request, offline))
     if special in ("console", "panel"):
-        from .panels import console, panel
+        from .console import console, panel
 
         return console(words) if special == "console" else panel(words)
     if special == "certificate export":
@@ -133,9 +133,9 @@ def _run(words: Any, offline: Offline) -> int:
 
 
 def _move(words: Any, offline: Offline) -> int:
-    from appliance.system.privileges import hands_as_owner, other_owner
+    from appliance.runtime.privileges import hands_as_owner, other_owner
 
-    from .moving import give_out, take_in
+    from .transfer import give_out, take_in
 
     run = take_in if words.special == "import" else give_out
     owner = other_owner(words.data)

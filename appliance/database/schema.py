@@ -52,7 +52,7 @@ TABLES: tuple[str, ...] = (
 )
 
 QUEUE_TABLES: tuple[str, ...] = (
-    # one letter in one lane: see queue/item. `recipients` is JSON: what is asked for each, and what the last attempt said
+    # one letter in one lane: see queue/entry. `recipients` is JSON: what is asked for each, and what the last attempt said
     """CREATE TABLE queue(id INTEGER PRIMARY KEY, lane TEXT NOT NULL, held INTEGER NOT NULL DEFAULT 0, due_at INTEGER NOT NULL,
         tries INTEGER NOT NULL DEFAULT 0, waited_s INTEGER NOT NULL DEFAULT 0, interval_s INTEGER NOT NULL DEFAULT 0,
         refusals INTEGER NOT NULL DEFAULT 0, told_late INTEGER NOT NULL DEFAULT 0, recipients TEXT NOT NULL, letter TEXT NOT NULL,

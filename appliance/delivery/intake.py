@@ -23,12 +23,12 @@ from appliance.mail.ids import BodyId, PersonId
 from appliance.status.events import LetterAccepted
 from appliance.store.mailbox import Filed, Filing, Incoming, StagedBody, Store
 
-from .local import file_copies
+from .final_delivery import file_copies
 
 if TYPE_CHECKING:
     from appliance.status.board import Board
 
-    from .notices import TellSender
+    from .generated import TellSender
 
 
 @dataclass(slots=True)
@@ -163,9 +163,10 @@ class Intake:
         at: int,
         full: Sequence[tuple[PersonId, Recipient]],
     ) -> None:
-        from .leaving import arrived, several
-        from .notice import Subject
-        from .pieces import pieces_of
+        from appliance.dsn.report import Subject
+
+        from .body_chunks import pieces_of
+        from .plan import arrived, several
 
         envelope = arrival.envelope
         subject = Subject(

@@ -1,123 +1,38 @@
-"""Which way letters take: straight to other houses, by a relay, or none; and when a letter changes from one to the other.
+"""How a lane is travelled: straight to the houses its domain names, or by way of a relay that takes our letters."""
 
-The first row that fits decides:
-
-| relay of the settings          | takes                               | when                                                     |
-|--------------------------------|-------------------------------------|----------------------------------------------------------|
-| with `person`                  | letters that person sends           | always; with `address` they leave under that address     |
-| with `domains`                 | letters to these domains            | always                                                   |
-| with neither (the first one)   | everything else                     | `direct` is "never", or the line is known to be closed   |
-| none, or `direct` first/only   | goes straight, by MX                | unless `direct` is "never" or the line is closed         |
-
-With `direct` "first" a letter goes over to the relay after `after_refusals` attempts that were turned away for where they came
-from or found nobody, and at once when such a refusal was final. Relays for a person or for domains are never a fallback:
-their owners did not say so. Where no row leads out, `lane` is None and the letter is refused while its sender still listens.
-Pure but for the files passwords are in, which are read when a connection needs them.
-"""
-
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from appliance.mail.address import Address
-from appliance.mail.outcome import Fate, Outcome, Reason
-from appliance.queue.item import Item
-
-from .way import Relay, Way
-
-NO_WAY = (
-    "No way leads out of this house: name your provider's mail server in the settings, as [[relay]], or set sending.direct to first."
-)
-CLOSED = "The line lets no letters out (port 25 is blocked): name your provider's mail server in the settings, as [[relay]]."
-FROM_HERE = frozenset({Reason.REPUTATION, Reason.UNREACHABLE})
-"""Reasons that another line would not meet."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """One relay and whose letters it takes; `person` and `address` as the settings' [[relay]]."""
+class Secret:
+    """What signs in: `read` gives the password or token of the moment and may raise SetupError; `token` is for XOAUTH2."""
 
-    relay: Relay
-    domains: tuple[str, ...] = ()
-    person: str = ""
-    address: Address | None = None
+    read: Callable[[], str]
+    token: bool = False
 
 
-class Routes:
-    """`is_person(address, person)`: do letters to this address come to that person? `direct` is "first", "only" or "never"."""
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """A smarthost of the settings. `security` is "tls" (from the start), "starttls" or "none". `user` "" where the relay knows us
+    by our address. `any_certificate`: it is not verified."""
 
-    def __init__(
-        self, rules: Sequence[Rule], *, direct: str = "first", after_refusals: int = 2, is_person: Callable[[Address, str], bool]
-    ) -> None:
-        self._rules = tuple(rules)
-        self._by_name = {rule.relay.name: rule for rule in rules}
-        self._direct = direct
-        self._after = after_refusals
-        self._is_person = is_person
-        self.line_closed = False
-        """What the line check found; `app` sets it."""
-
-    @property
-    def general(self) -> Rule | None:
-        """The relay for everybody and everything, if there is one."""
-        return next((rule for rule in self._rules if not rule.person and not rule.domains), None)
-
-    def lane(self, sender: Address | None, domain: str) -> str | None:
-        """Where letters of `sender` to the A-label domain or address literal queue; None when no way leads there."""
-        for rule in self._rules:
-            if rule.person and sender is not None and self._is_person(sender, rule.person):
-                return f"@{rule.relay.name}"
-        for rule in self._rules:
-            if not rule.person and any(_covers(pattern, domain) for pattern in rule.domains):
-                return f"@{rule.relay.name}"
-        general = self.general
-        if general is not None and self._direct != "only" and (self._direct == "never" or self.line_closed):
-            return f"@{general.relay.name}"
-        return None if self._direct == "never" or self.line_closed else domain
-
-    def way(self, lane: str, sender: Address | None) -> Way:
-        """How the lane is travelled; a relay that is no longer set is `gone`."""
-        if not lane.startswith("@"):
-            return Way()
-        rule = self._by_name.get(lane[1:])
-        if rule is None:
-            return Way(gone=True)
-        return Way(rule.relay, rule.address if sender is not None and rule.person and self._is_person(sender, rule.person) else None)
-
-    def other_lane(self, item: Item, outcomes: Sequence[Outcome], refusals: int) -> str | None:
-        """Where the letter goes on from this lane after these outcomes; None: it stays."""
-        general = self.general
-        if general is None or self._direct != "first" or item.lane.startswith("@"):
-            return None
-        final = any(one.fate is Fate.FAILED and one.reason is Reason.REPUTATION for one in outcomes)
-        again = refusals >= self._after and any(one.fate is Fate.DEFERRED and one.reason in FROM_HERE for one in outcomes)
-        return f"@{general.relay.name}" if final or again else None
-
-    def leads(self, lane: str) -> bool:
-        """Does the lane still lead anywhere? False for a relay that was taken out of the settings and for a closed line."""
-        if lane.startswith("@"):
-            return lane[1:] in self._by_name
-        return self._direct != "never" and not (self.line_closed and self.general is not None)
-
-    def names(self) -> tuple[str, ...]:
-        """The relays' names."""
-        return tuple(self._by_name)
-
-    def relays(self) -> tuple[Relay, ...]:
-        return tuple(rule.relay for rule in self._by_name.values())
-
-    @property
-    def sentence(self) -> str:
-        """What a person must set up where no way leads out."""
-        return CLOSED if self.line_closed and self._direct != "never" else NO_WAY
-
-    @property
-    def route(self) -> str:
-        """How most letters leave now: "direct", "relay NAME" or "none"."""
-        general = self.general
-        if self._direct == "never" or self.line_closed:
-            return f"relay {general.relay.name}" if general is not None and self._direct != "only" else "none"
-        return "direct"
+    name: str
+    host: str
+    port: int
+    security: str
+    user: str = ""
+    secret: Secret | None = None
+    any_certificate: bool = False
 
 
-def _covers(pattern: str, domain: str) -> bool:
-    return domain == pattern or (pattern.startswith(".") and domain.endswith(pattern))
+@dataclass(frozen=True, slots=True)
+class Way:
+    """`relay` None: straight, by MX. `author`: the person's own address at the relay's provider; envelope sender and From are
+    rewritten to it outside the house. `gone`: the lane was a relay's that is no longer set."""
+
+    relay: Relay | None = None
+    author: Address | None = None
+    gone: bool = False

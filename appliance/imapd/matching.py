@@ -40,8 +40,8 @@ from appliance.mail.query import (
 from appliance.protocol.imap.sequence import Ranges, contains, normal, places_of_numbers, places_of_uids
 from appliance.store.mailbox import Want
 
-from .letter_text import LetterText
-from .windows import ENVELOPE, INTERNAL_AT, OCTETS, SENT_AT, open_letters, read, spans
+from .batches import ENVELOPE, INTERNAL_AT, OCTETS, SENT_AT, open_letters, read, spans
+from .message_text import LetterText
 
 if TYPE_CHECKING:
     from appliance.store.mailbox import Letter, Row

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from appliance.mail.ids import ModSeq, Uid
     from appliance.store.mailbox import FlagsResult, Mailbox, Row
 
+    from .batches import Kept
     from .session import Session
-    from .windows import Kept
 
 FLAG_TEXTS = 4096
 """Texts of flag combinations kept; a mailbox has a few dozen."""

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 
 from .content import Content, read_content
-from .heading import OF_A_LETTER, OF_A_PART, Heading, HeadingReader
+from .header_fields import OF_A_LETTER, OF_A_PART, Heading, HeadingReader
 from .limits import HEADER_OCTETS, MIME_PARTS, NESTING_LEVELS
 from .partmap import IDENTITY, LEAF, MESSAGE, MULTIPART, TRANSFERS, UNKNOWN
 

@@ -13,7 +13,7 @@ from hashlib import sha256
 from appliance.mail.clock import Clock
 from appliance.mail.header import Field, fields, header_end
 from appliance.mail.limits import HEADER_OCTETS
-from appliance.mail.parcel import Pieces
+from appliance.mail.outgoing import Pieces
 
 from .crypto import Signing
 from .dkim_canonical import BodyHash, header_field

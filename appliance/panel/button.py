@@ -28,7 +28,7 @@ from typing import Protocol
 
 import trio
 
-from .lamps import reason_of
+from .leds import reason_of
 
 DEBOUNCE_S = 0.03
 HOLD_S = 3.0

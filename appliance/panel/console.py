@@ -27,7 +27,7 @@ from appliance.status.snapshot import Snapshot
 
 from .dialogue import Dialogue
 from .keys import NOISE, Keys
-from .lent import Asked, Doorkeeper, Options, Pictures
+from .ports import Asked, Doorkeeper, Options, Pictures
 from .screens import NAMES, frame, overview
 from .screens_text import HEIGHT, SCREEN, WIDTH, Screen
 from .terminal import Plain, Terminal, Vt100

@@ -22,11 +22,11 @@ from dataclasses import dataclass, field
 
 import trio
 
-from appliance.status.controls import Answer, Request
+from appliance.control.requests import Answer, Request
 
 from . import screens
 from .keys import NOISE, moved
-from .lent import Asked, Doorkeeper, Options, Pictures
+from .ports import Asked, Doorkeeper, Options, Pictures
 from .screens_text import Picture, clean, room, wide, wrap
 from .view import View
 from .views import make_views

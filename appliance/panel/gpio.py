@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
-from .lamps import duty_of
+from .leds import duty_of
 from .patterns import Colour
 
 PWM_HZ = 100.0

@@ -13,25 +13,7 @@ from time import gmtime, strftime
 from appliance.status.snapshot import Condition, Snapshot
 from appliance.status.text import size, stamp, zone
 
-from .screens_text import (
-    BLANK,
-    BODY,
-    KEYS,
-    STRONG,
-    TICK,
-    TITLE,
-    Line,
-    Picture,
-    count,
-    fit,
-    line,
-    room,
-    span,
-    tall,
-    when,
-    wide,
-    wrap,
-)
+from .screens_text import BLANK, BODY, KEYS, STRONG, TICK, TITLE, Line, Picture, count, fit, line, room, span, tall, when, wide, wrap
 
 HEALTH = 4
 """Lines of the first screen for what needs attention; key h shows all of it."""

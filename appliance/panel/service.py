@@ -17,8 +17,8 @@ from .board_leds import usual
 
 if TYPE_CHECKING:
     from .button import Actions
-    from .lent import Admin, Asked, Pictures
-    from .lights import Lights
+    from .led_display import Lights
+    from .ports import Admin, Asked, Pictures
     from .simulate import HouseClock
 
     Say = Callable[[str], None]
@@ -30,8 +30,8 @@ LAST_S = 2.0
 
 def wrong_words(lamps: Sequence[str], night: str, button: str) -> Iterator[tuple[str, str]]:
     """(the setting, a sentence) of every word in them that nobody understands."""
-    from .fitting import is_pin, parse_lamps
-    from .lights import parse_night
+    from .led_config import is_pin, parse_lamps
+    from .led_display import parse_night
 
     try:
         wishes = parse_lamps(lamps)
@@ -58,8 +58,8 @@ def has_lamps(lamps: Sequence[str]) -> bool:
 
 def lights(board: "Pictures", lamps: Sequence[str], *, night: str, night_percent: int, clock: "HouseClock", say: "Say") -> "Lights":
     """The lamps' part, to be run around everything else."""
-    from .fitting import fit, from_thread, parse_lamps
-    from .lights import Lights, Options, parse_night
+    from .led_config import fit, from_thread, parse_lamps
+    from .led_display import Lights, Options, parse_night
 
     open_lamps = partial(fit, parse_lamps(lamps), from_thread(say))
     return Lights(board, open_lamps, Options(parse_night(night), night_percent / 100), clock=clock, say=say)
@@ -85,8 +85,8 @@ async def hear_button(
 ) -> None:
     """The button's part. A pin that cannot be used is said once, and there is no button then."""
     from .button import run
-    from .fitting import pin_of
-    from .lamps import reason_of
+    from .led_config import pin_of
+    from .leds import reason_of
 
     def opened() -> Any:
         from .gpio import PinButton
@@ -115,7 +115,7 @@ async def console(
 ) -> None:
     """The serial console's part; without an `admin` nobody is asked for a password. Ten bits of the line carry an octet."""
     from .console import run
-    from .lent import Doorkeeper, Options
+    from .ports import Doorkeeper, Options
     from .serial_port import open_serial
 
     options = Options(octets_per_s=baud / 10)
@@ -138,9 +138,9 @@ async def on_terminal(controls: "Asked", *, live: bool) -> str:
 
     Raises what asking raises. Nobody is asked for a password: whoever may ask the house at all may do all of it.
     """
-    from .asked_board import AskedBoard
     from .console import on_terminal, once
-    from .lent import Doorkeeper, Options
+    from .ports import Doorkeeper, Options
+    from .remote_board import AskedBoard
 
     board = await AskedBoard.open(controls)
     if not live:
@@ -159,7 +159,7 @@ async def simulated(
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Lamps and button in this terminal, on mock pins; until cancelled. `asks_before_closing`: somebody else runs the server."""
-    from .lights import Options
+    from .led_display import Options
     from .simulate import run
 
     await run(board, actions, Options(), clock=clock, say=say, asks_before_closing=asks_before_closing, task_status=task_status)
@@ -167,9 +167,9 @@ async def simulated(
 
 async def simulate_beside(controls: "Asked", clock: "HouseClock", say: "Say") -> None:
     """`pillarbox panel --simulate`: the running house's lamps and button here, its log above them; until cancelled."""
-    from appliance.status.controls import FlushQueue, ReadLog, ShutDown
+    from appliance.control.requests import FlushQueue, ReadLog, ShutDown
 
-    from .asked_board import AskedBoard
+    from .remote_board import AskedBoard
 
     board = await AskedBoard.open(controls)
 

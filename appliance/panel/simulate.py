@@ -23,12 +23,12 @@ import trio
 from .button import HOLD_S, Actions
 from .button import Clock as ButtonClock
 from .button import run as hear
-from .fitting import fit, from_thread, parse_lamps
-from .lamps import Fitted
-from .lights import Clock, Lights, Options
+from .led_config import fit, from_thread, parse_lamps
+from .led_display import Clock, Lights, Options
+from .leds import Fitted
 
 if TYPE_CHECKING:
-    from .lent import Pictures
+    from .ports import Pictures
 
 LAMPS = ("pwm:18 all", "led:23 house", "led:24 trouble", "rgb:5,6,13 mail")
 """What stands on the table when the settings name no lamp."""

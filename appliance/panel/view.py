@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from appliance.status.controls import Answer, Request
+from appliance.control.requests import Answer, Request
 from appliance.status.snapshot import Snapshot
 
 from . import screens_lists

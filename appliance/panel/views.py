@@ -6,8 +6,8 @@ What cannot be taken back asks through `Dialogue.sure`.
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from appliance.status import controls
-from appliance.status.controls import Answer
+from appliance.control import requests as controls
+from appliance.control.requests import Answer
 from appliance.status.snapshot import Snapshot
 
 from . import screens, screens_facts, screens_lists

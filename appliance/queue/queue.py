@@ -24,7 +24,7 @@ from appliance.mail.ids import BodyId, MailboxId, PersonId, QueueId, Uid
 from appliance.mail.outcome import Fate, Meeting, Outcome, Reason
 
 from . import history
-from .item import Item, Last, Leaving, Waiting, encode_waiting, parse_waiting
+from .entry import Item, Last, Leaving, Waiting, encode_waiting, parse_waiting
 from .schedule import Intervals, Lanes, Ticks
 
 DAY_S = 86_400

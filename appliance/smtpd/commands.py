@@ -15,9 +15,9 @@ from appliance.protocol.smtp.data import DotStream
 from appliance.protocol.smtp.grammar import ParameterMisuse, Path, parse_forward_path, parse_greeting_name, parse_reverse_path
 from appliance.protocol.smtp.server import Event
 
-from .answers import NO_ROOM
 from .extension import Command
 from .rights import SIGN_IN_FIRST, judge_recipient, judge_sender
+from .store_replies import NO_ROOM
 from .transaction import BARE, TooMuch, Transaction
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from .authors import ADDRESSES, Authors
 
 if TYPE_CHECKING:
     from appliance.accounts.directory import Directory, Resolution
-    from appliance.accounts.sending import Sending
+    from appliance.accounts.send_quota import Sending
     from appliance.auth.identity import Identity
     from appliance.protocol.smtp.grammar import Path
 

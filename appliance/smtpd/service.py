@@ -18,7 +18,7 @@ from .session import Session
 
 if TYPE_CHECKING:
     from appliance.accounts.directory import Directory
-    from appliance.accounts.sending import Sending
+    from appliance.accounts.send_quota import Sending
     from appliance.auth.mechanisms import Mechanisms
     from appliance.delivery.intake import Intake
     from appliance.mail.clock import Clock

@@ -18,10 +18,10 @@ from appliance.mail.limits import HEADER_OCTETS, HOPS, TEXT_LINE_OCTETS
 from appliance.mail.reply import Reply
 from appliance.protocol.smtp.data import LineEnds
 
-from .answers import BROKEN, TOO_BIG, answer_for
 from .authors import Authors
 from .bcc import BccRemover
 from .rights import claims_our_people, judge_authors
+from .store_replies import BROKEN, TOO_BIG, answer_for
 from .submission import missing_fields
 from .trace import FIRST_LINE, WARNING, protocol_word, received
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
+from appliance.control.requests import Letter
 from appliance.mail.errors import SetupError
 from appliance.mail.limits import MB, MESSAGE_OCTETS
-from appliance.status.controls import Letter
 
 from . import maildir, mbox
 from .archive_files import LEVELS, PassedOver, open_file, open_folder, open_given, printable, reason_of

@@ -17,7 +17,7 @@ import binascii
 import struct
 import zlib
 
-from .words import WORDS
+from .dictionary import WORDS
 
 BLOCK_OCTETS = 64 * 1024
 LEVEL = 2

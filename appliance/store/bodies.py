@@ -43,8 +43,8 @@ from appliance.mail.limits import RESERVE_OCTETS
 
 from .blocks import BLOCK_OCTETS, pack, pack_many
 from .body_files import DIGEST_OCTETS, BodyFiles, Staging, trouble_of
+from .body_readers import Body, FileBody, GoneBody, LaterBody, Letter, RecentBlock, body_in_row
 from .budget import FIRST, FULL, SMALL, Budget
-from .reading import Body, FileBody, GoneBody, LaterBody, Letter, RecentBlock, body_in_row
 
 __all__ = ("Bodies", "Body", "Budget", "Incoming", "Letter", "StagedBody")
 

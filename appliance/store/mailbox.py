@@ -18,16 +18,21 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import INBOX, KEYWORDS_PER_MAILBOX
 from appliance.mail.ids import BodyId, MailboxId, ModSeq, PersonId, Uid
 
-from . import copies, filing, mailboxes, marks, messages, opening, removal, wire_sizes
+from . import append as filing
+from . import copy_move as copies
+from . import expunge as removal
+from . import flag_changes as marks
+from . import loading as opening
+from . import mailboxes, messages, wire_sizes
 from .bodies import Bodies, Incoming, StagedBody
+from .body_readers import Letter
 from .changes import Snapshot, changes_since, snapshot
 from .keywords import keywords_of, unused
-from .opening import OPENING
+from .loading import OPENING
+from .mailbox_cache import Known, Shelf
 from .outbox import UNSEEN_YET, Outboxes
 from .quota import Quota, QuotaOf
-from .reading import Letter
-from .remaking import old_ones, remade
-from .shelf import Known, Shelf
+from .redescription import old_ones, remade
 from .values import Changes, Copied, Filed, Filing, FlagsResult, MailboxInfo, Mode, Row, Want
 from .view import View
 

@@ -14,7 +14,9 @@ from appliance.mail.description import Description
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import BodyId, MailboxId, PersonId, Uid
 
-from . import filing, mailboxes, removal
+from . import append as filing
+from . import expunge as removal
+from . import mailboxes
 from .bodies import Bodies
 from .quota import Quota
 from .values import Filing

@@ -13,16 +13,17 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
+from appliance.control.requests import Letter
 from appliance.database.database import House
 from appliance.database.writer import Transaction
 from appliance.mail.errors import SetupError, StoreError, Trouble
 from appliance.mail.flags import KEYWORD_SHIFT, SYSTEM_NAMES
 from appliance.mail.ids import MailboxId, PersonId
 from appliance.mail.limits import MESSAGE_OCTETS, READ_OCTETS
-from appliance.status.controls import Letter
 
 from .archive_files import PassedOver
 from .archives import letters_of, mailboxes_of
+from .body_readers import whole_in_row
 from .export_names import ExportNames
 from .mailbox import Filing, StagedBody, Store
 from .mailbox import Letter as Opened
@@ -30,7 +31,6 @@ from .mailboxes import create, row_named, subscribe
 from .maildir import MaildirWriter
 from .mbox import MboxWriter
 from .names import known_as, proper
-from .reading import whole_in_row
 from .salvage import Folder, Found, Salvage
 
 __all__ = (

@@ -5,7 +5,7 @@ import pytest
 from appliance.accounts.directory import Directory, Person, Resolution, Tables, _follow, read_tables, untagged
 from appliance.mail.address import Address, parse_address
 from appliance.mail.ids import PersonId
-from tests.support.people import Family
+from tests.support.accounts import Family
 
 ANNA, BEN = PersonId(1), PersonId(2)
 

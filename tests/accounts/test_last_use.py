@@ -2,11 +2,11 @@
 
 import pytest
 
-from appliance.accounts.people import USED_EVERY_S
-from appliance.hands import last_use
+from appliance.accounts.accounts import USED_EVERY_S
+from appliance.app.admin_api import last_use
 from appliance.mail.ids import PersonId
 from appliance.status.text import stamp
-from tests.support.people import Family
+from tests.support.accounts import Family
 
 ANNA = "anna@home.example"
 

@@ -26,7 +26,7 @@ from appliance.accounts.passwords import (
 )
 from appliance.mail.errors import AuthError, SetupError
 from appliance.mail.ids import PersonId
-from tests.support.people import Counted
+from tests.support.accounts import Counted
 
 SALT = b"0123456789abcdef"
 ANNA = PersonId(7)

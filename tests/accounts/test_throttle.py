@@ -6,16 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.accounts.throttle import (
-    ACCOUNT_CAP_S,
-    ACCOUNTS_KEPT,
-    FAMILIAR_KEPT,
-    LANES,
-    LANES_KEPT,
-    TRIES,
-    WRONG_KEPT,
-    Throttle,
-)
+from appliance.accounts.throttle import ACCOUNT_CAP_S, ACCOUNTS_KEPT, FAMILIAR_KEPT, LANES, LANES_KEPT, TRIES, WRONG_KEPT, Throttle
 
 HOME, STRANGER = "192.0.2.7", "203.0.113.9"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.people import Family, a_family
+from tests.support.accounts import Family, a_family
 
 
 @pytest.fixture

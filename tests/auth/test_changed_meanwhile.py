@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from appliance.accounts.passwords import PasswordRow
-from tests.auth.test_scram_on_the_wire import Wire
-from tests.support.rooms import PASSWORD, PEOPLE, some_rooms
+from tests.support.services import PASSWORD, PEOPLE, some_rooms
+
+from .test_scram_on_the_wire import Wire
 
 PLAIN = b64encode(f"\0{PEOPLE[0]}\0{PASSWORD}".encode())
 SERVERS = {

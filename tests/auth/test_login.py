@@ -10,7 +10,7 @@ from appliance.mail.errors import AuthError
 from appliance.mail.ids import PersonId
 from appliance.mail.limits import LOGIN_S
 from appliance.status.events import LoginFailed, LoginSucceeded
-from tests.support.people import Family
+from tests.support.accounts import Family
 
 HOME, STRANGER = "192.0.2.7", "203.0.113.9"
 ANNA = Identity(PersonId(1), "anna@home.example")

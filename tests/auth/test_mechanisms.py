@@ -10,8 +10,9 @@ from appliance.auth.login import FAILURE_S
 from appliance.auth.mechanisms import MAX_STEPS, Exchange, Mechanisms
 from appliance.mail.ids import PersonId
 from appliance.status.events import LoginFailed, LoginSucceeded
-from tests.auth.scram_client import ScramClient
-from tests.support.people import Family
+from tests.support.accounts import Family
+
+from .scram_client import ScramClient
 
 ANNA = Identity(PersonId(1), "anna@home.example")
 BINDING = {"tls-server-end-point": b"e" * 32}

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.auth.scram_client import ScramClient
-from tests.support.rooms import PASSWORD, PEOPLE, some_rooms
+from tests.support.services import PASSWORD, PEOPLE, some_rooms
 from tests.support.streams import ClientStream
+
+from .scram_client import ScramClient
 
 SERVERS = {
     "imap": (b"a AUTHENTICATE SCRAM-SHA-256 %b\r\n", b"a NO", b"a BAD", b"a OK", b"b NOOP\r\n", b"b OK"),

@@ -9,7 +9,7 @@ import pytest
 from appliance.mail.errors import AuthError
 from tests.imapd.client import greeted
 from tests.pop3d.pop_client import PopClient
-from tests.support.rooms import PASSWORD, Rooms, some_rooms
+from tests.support.services import PASSWORD, Rooms, some_rooms
 from tests.support.smtp import Client
 
 PLAIN = b64encode(b"\0fred@example.org\0" + PASSWORD.encode()).decode()

@@ -18,11 +18,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import panel, sending
-from tests.bench.clients import Imap, Pop3, Smtp, connect, deliver, tls
-from tests.bench.letters import mixed, small
-from tests.bench.meters import Card, Process
-from tests.support.house import House, new_data, pillarbox
+from tests.support.server import House, new_data, pillarbox
+
+from . import panel, sending
+from .clients import Imap, Pop3, Smtp, connect, deliver, tls
+from .messages import mixed, small
+from .meters import Card, Process
 
 PEOPLE = ("u1", "u2", "u3", "u4", "u5")
 HARNESS = Path(__file__).resolve().parents[3] / "shared" / "bench"

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from tests.support.house import PASSWORD
+from tests.support.server import PASSWORD
 
 TIMEOUT_S = 300
 

@@ -15,18 +15,19 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from appliance.runtime.clock import RealClock
 from appliance.status.board import Board
 from appliance.status.events import LetterAccepted
 from appliance.status.journal import Journal
-from appliance.system.clock import RealClock
-from tests.bench.clients import deliver
-from tests.bench.meters import Process
 from tests.support.cable import Cable
-from tests.support.house import House, new_data, pillarbox
+from tests.support.server import House, new_data, pillarbox
 from tests.support.vt100 import Vt100Screen
 
+from .clients import deliver
+from .meters import Process
+
 if TYPE_CHECKING:
-    from tests.bench.__main__ import Table
+    from .__main__ import Table
 
 MB = 1024.0
 PAIRS = 9

@@ -10,12 +10,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench.meters import Card, Process
-from tests.support.house import House, pillarbox
 from tests.support.neighbours import Neighbours
+from tests.support.server import House, pillarbox
+
+from .meters import Card, Process
 
 if TYPE_CHECKING:
-    from tests.bench.__main__ import Table
+    from .__main__ import Table
 
 MB = 1024.0
 WAITING = 100_000

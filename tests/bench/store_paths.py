@@ -16,7 +16,7 @@ from appliance.database.database import Database
 from appliance.mail.ids import Uid
 from appliance.store.bodies import Bodies
 from appliance.store.mailbox import Filing, Mailbox, Mode, Store, Want
-from tests.store.house import ANN, PlainScanner
+from tests.store.server import ANN, PlainScanner
 
 PREFIX = b"Return-Path: <somebody@example.org>\r\n" * 5
 BODY = b"".join(b"Subject: line %d of an ordinary letter\r\n" % number for number in range(80))

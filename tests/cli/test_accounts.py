@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.house import COMMAND, PASSWORD, House, environment, new_data, pillarbox
+from tests.support.server import COMMAND, PASSWORD, House, environment, new_data, pillarbox
 
 MESSAGE = b"From: friend@outside.example\r\nTo: ben@home.example\r\nSubject: kept\r\n\r\nx\r\n"
 

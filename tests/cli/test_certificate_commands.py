@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.certificates import make_certificates
-from tests.support.house import COMMAND, ROOT, House, environment, new_data, pillarbox
+from tests.support.server import COMMAND, ROOT, House, environment, new_data, pillarbox
 
 
 def served(port: int, trusted: str, name: str = "localhost") -> bytes:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import needs
-from tests.support.house import COMMAND, PASSWORD, ROOT, House, environment, free_ports, new_data, pillarbox
+from tests.support.server import COMMAND, PASSWORD, ROOT, House, environment, free_ports, new_data, pillarbox
 
 
 def test_people_aliases_and_domains_asleep_and_running(tmp_path: Path) -> None:

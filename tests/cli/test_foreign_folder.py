@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.house import PASSWORD, ROOT, START_S, environment, free_ports
+from tests.support.server import PASSWORD, ROOT, START_S, environment, free_ports
 
 NAMES = ("trio.py", "sqlite_utils.py", "argon2.py", "dns.py", "json.py", "runpy.py", "sitecustomize.py", "cryptography/__init__.py")
 COMMANDS = (
@@ -38,7 +38,7 @@ COMMANDS = (
 def hostile(tmp_path: Path) -> Path:
     """A folder whose modules each leave a trace when they are imported."""
     folder = tmp_path / "folder"
-    for name in (*NAMES, "appliance/__init__.py", "appliance/__main__.py", "appliance/serving.py"):
+    for name in (*NAMES, "appliance/__init__.py", "appliance/__main__.py", "appliance/app/process.py"):
         place = folder / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(f"open({str(tmp_path / 'TRACE')!r}, 'a').write({name!r} + ' ')\n")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.house import COMMAND, ROOT, House, environment, free_ports, new_data
+from tests.support.server import COMMAND, ROOT, House, environment, free_ports, new_data
 
 WAITS_S = 20.0
 ENDED = (130, -signal.SIGINT)

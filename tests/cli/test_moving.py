@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.house import PASSWORD, House, new_data, pillarbox
+from tests.support.server import PASSWORD, House, new_data, pillarbox
 
 MESSAGE = b"Subject: %d\n\n" + (b"x" * 70 + b"\n") * 400
 """Some 28 kB: 35 fit into a megabyte."""

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.support.house import COMMAND, ROOT, House, environment, new_data
+from tests.support.server import COMMAND, ROOT, House, environment, new_data
 
 NOBODY = 65534
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

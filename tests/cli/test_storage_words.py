@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.support.house import COMMAND, ROOT, House, environment, free_ports, new_data, pillarbox
+from tests.support.server import COMMAND, ROOT, House, environment, free_ports, new_data, pillarbox
 
 NOBODY = 65534
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from imapclient import IMAPClient
 
-from tests.support.house import PASSWORD, House, new_data, pillarbox
+from tests.support.server import PASSWORD, House, new_data, pillarbox
 from tests.support.tmux import Tmux
 
 ADA, BEN = "ada@home.example", "ben@home.example"

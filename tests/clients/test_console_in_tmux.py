@@ -9,7 +9,7 @@ import pytest
 
 from tests.panel.test_screens import GOLDEN, SCREENS
 from tests.support.console import ADMIN
-from tests.support.house import PASSWORD, ROOT, House, new_data, pillarbox
+from tests.support.server import PASSWORD, ROOT, House, new_data, pillarbox
 from tests.support.tmux import Tmux
 
 pytestmark = pytest.mark.clients

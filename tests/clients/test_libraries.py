@@ -7,8 +7,9 @@ import aiosmtplib
 import pytest
 from imapclient import IMAPClient
 
-from tests.clients.conftest import ADA, BEN, Served, letter, own_part
-from tests.support.house import PASSWORD
+from tests.support.server import PASSWORD
+
+from .conftest import ADA, BEN, Served, letter, own_part
 
 
 @pytest.fixture(autouse=True)

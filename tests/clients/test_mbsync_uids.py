@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import ADA, Served, letter
-from tests.support.house import PASSWORD
 from tests.support.needs import program
+from tests.support.server import PASSWORD
+
+from .conftest import ADA, Served, letter
 
 FLAGS = {"D": b"\\Draft", "F": b"\\Flagged", "R": b"\\Answered", "S": b"\\Seen", "T": b"\\Deleted"}
 

@@ -4,10 +4,11 @@ import shutil
 import time
 from pathlib import Path
 
-from tests.clients.conftest import ADA, BEN, Served, letter
-from tests.support.house import PASSWORD
 from tests.support.needs import program
+from tests.support.server import PASSWORD
 from tests.support.tmux import Tmux
+
+from .conftest import ADA, BEN, Served, letter
 
 BOUND_S = 30
 

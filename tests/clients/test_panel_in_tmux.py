@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.house import ROOT, House, free_ports, new_data, pillarbox
+from tests.support.server import ROOT, House, free_ports, new_data, pillarbox
 from tests.support.tmux import Tmux
 
 pytestmark = pytest.mark.clients

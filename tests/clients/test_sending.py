@@ -7,9 +7,10 @@ from email.message import EmailMessage
 import aiosmtplib
 import pytest
 
-from tests.clients.conftest import ADA, BEN, Served, letter, own_part
-from tests.support.house import PASSWORD
 from tests.support.needs import program
+from tests.support.server import PASSWORD
+
+from .conftest import ADA, BEN, Served, letter, own_part
 
 
 def only(served: Served, person: str = ADA) -> bytes:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from imapclient import IMAPClient
 
-from tests.clients.conftest import ADA, Served, letter
-from tests.support.house import PASSWORD
 from tests.support.needs import program
+from tests.support.server import PASSWORD
+
+from .conftest import ADA, Served, letter
 
 
 @pytest.fixture(autouse=True)

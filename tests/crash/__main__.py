@@ -11,9 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.crash.card import Model
-from tests.crash.sweep import cut_points, record_day, sweep
-from tests.crash.trace import Said
+from .card import Model
+from .sweep import cut_points, record_day, sweep
+from .trace import Said
 
 
 def main() -> int:

@@ -71,8 +71,8 @@ KINDS: dict[str, Callable[[], None]] = {
 if __name__ == "__main__":
     KINDS[sys.argv.pop(1)]()
     from appliance.__main__ import settings_of
-    from appliance.app import serve
-    from appliance.cli.serve_words import parse_serving
+    from appliance.app.server import serve
+    from appliance.cli.serve import parse_serving
 
     words = parse_serving(sys.argv[1:])
     sys.exit(serve(words.data, settings_of(words)))

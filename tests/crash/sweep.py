@@ -8,11 +8,12 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.crash.card import Card, Model
-from tests.crash.trace import Event, Said, events, record_words
-from tests.crash.verdict import Promised, find_promises, judge_now
-from tests.crash.workload import Ledger, Workload
-from tests.support.house import House, new_data
+from tests.support.server import House, new_data
+
+from .card import Card, Model
+from .trace import Event, Said, events, record_words
+from .verdict import Promised, find_promises, judge_now
+from .workload import Ledger, Workload
 
 WORKERS = 2
 

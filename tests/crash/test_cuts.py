@@ -7,10 +7,11 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.crash.broken import KINDS
-from tests.crash.card import Model
-from tests.crash.sweep import Recording, cut_points, record_day, sweep
 from tests.support.needs import program
+
+from .broken import KINDS
+from .card import Model
+from .sweep import Recording, cut_points, record_day, sweep
 
 CUTS = 1000
 PARTS = 5

@@ -7,13 +7,14 @@ from tempfile import TemporaryDirectory
 import pytest
 import trio
 
-from appliance.app import open_rooms
+from appliance.app.server import open_rooms
+from appliance.config.settings import Settings
 from appliance.database.connection import header_of
-from appliance.system.settings import Settings
-from tests.crash.card import Card, Model
-from tests.crash.trace import Event, Made, Renamed, Said, events, record_words
-from tests.support.house import House
 from tests.support.needs import program
+from tests.support.server import House
+
+from .card import Card, Model
+from .trace import Event, Made, Renamed, Said, events, record_words
 
 CUTS = 40
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.card import Card, Model
-from tests.crash.trace import Event, Made, Renamed, Said, Synced, Wrote, events, record_words
+from .card import Card, Model
+from .trace import Event, Made, Renamed, Said, Synced, Wrote, events, record_words
 
 INSERT = """
 import sqlite3, sys

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import trio
 
-from appliance.app import open_rooms
+from appliance.app.server import open_rooms
+from appliance.config.settings import Settings
 from appliance.mail.flags import KEYWORD_SHIFT, SYSTEM_NAMES
 from appliance.mail.ids import ModSeq, Uid
 from appliance.store.mailbox import Filing, Mailbox, Want
-from appliance.system.settings import Settings
-from tests.crash.trace import Event, Said
-from tests.crash.workload import BOXES, PERSON, Ledger, Seen, Step
+
+from .trace import Event, Said
+from .workload import BOXES, PERSON, Ledger, Seen, Step
 
 Place = tuple[str, frozenset[str]]
 """(mailbox, flags) of one copy of a letter."""

@@ -12,7 +12,7 @@ import smtplib
 import threading
 from dataclasses import dataclass, field
 
-from tests.support.house import PASSWORD, House
+from tests.support.server import PASSWORD, House
 
 PERSON = "ada@home.example"
 BOXES = ("INBOX", "Archive", "Sent")

@@ -17,9 +17,10 @@ from appliance.database.database import Database
 from appliance.database.group import Transaction
 from appliance.mail.errors import StoreError, Trouble
 from appliance.store.bodies import Bodies
-from tests.database.test_database import opened, put
-from tests.store.house import PlainScanner
+from tests.store.server import PlainScanner
 from tests.support import needs
+
+from .test_database import opened, put
 
 CHILD = [sys.executable, str(Path(__file__).with_name("child.py"))]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}

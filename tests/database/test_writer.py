@@ -10,7 +10,8 @@ import trio
 from appliance.database.database import Database
 from appliance.database.group import Transaction
 from appliance.mail.errors import StoreError, Trouble
-from tests.database.test_database import keys, opened, put
+
+from .test_database import keys, opened, put
 
 
 class Plug:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from appliance.delivery.generated import TellSender
 from appliance.delivery.intake import Arrival, Intake
-from appliance.delivery.notices import TellSender
 from appliance.mail.address import Address
 from appliance.mail.envelope import Envelope, Recipient
 from appliance.mail.errors import StoreError, Trouble
@@ -15,7 +15,7 @@ from appliance.mail.ids import BodyId, PersonId
 from appliance.status.events import LetterAccepted
 from appliance.store.mailbox import Filed, StagedBody
 from tests.smtpd.test_session import letters
-from tests.support.rooms import Rooms, some_rooms
+from tests.support.services import Rooms, some_rooms
 
 FRED, MARY = "fred@example.org", "mary@example.org"
 LETTER = b"Subject: a\r\n\r\nb\r\n"

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from appliance.delivery.notice import Subject
-from appliance.delivery.notice_rules import Kind, returns_letter
+from appliance.dsn.policy import Kind, returns_letter
+from appliance.dsn.report import Subject
 from appliance.mail.envelope import Envelope, Options
-from appliance.mail.parcel import Parcel
-from appliance.queue.item import Item, Kept, Leaving, kept
+from appliance.mail.outgoing import Parcel
+from appliance.queue.entry import Item, Kept, Leaving, kept
 from appliance.queue.queue import _encode_options, _item
-from tests.delivery.test_notice_form import about
+from tests.dsn.test_compose import about
 
 CHOSEN: dict[str, Any] = {"body": "8BITMIME", "smtputf8": True, "ret": "FULL", "envid": "mine", "require_tls": True}
 

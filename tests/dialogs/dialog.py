@@ -22,9 +22,9 @@ from pathlib import Path
 import trio
 
 from appliance.smtpd.rights import NO_WAYS
-from tests.support.rooms import Rooms, some_rooms
+from tests.support.routes import SomeWays
+from tests.support.services import Rooms, some_rooms
 from tests.support.streams import ClientStream
-from tests.support.ways import SomeWays
 
 PATIENCE_S = 10
 _LINE = re.compile(r"(?P<who>[CS])(?P<session>[0-9]?)(?P<how>[~*?]?):(?: (?P<text>.*))?")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.dialogs.dialog import pattern, play
+from .dialog import pattern, play
 
 HERE = Path(__file__).parent
 DIALOGS = sorted(HERE.glob("*/*.txt"))

@@ -16,12 +16,13 @@ from pathlib import Path
 import trio
 
 from tests.bench.meters import Process
-from tests.fuzz.line_noise import shake
-from tests.fuzz.machine import WORDS, Outcome, fuzz
 from tests.support.cable import Cable
-from tests.support.house import House, new_data, pillarbox
 from tests.support.mailbox_model import Wrong
 from tests.support.many_sessions import MIXES, play
+from tests.support.server import House, new_data, pillarbox
+
+from .line_noise import shake
+from .machine import WORDS, Outcome, fuzz
 
 ADMIN = "a good long secret"
 PORTS = (*sorted(WORDS), "console", "sessions")

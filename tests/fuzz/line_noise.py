@@ -10,11 +10,12 @@ import select
 import time
 from contextlib import suppress
 
-from tests.fuzz.machine import Outcome
 from tests.support.cable import Cable
-from tests.support.house import House, pillarbox
+from tests.support.server import House, pillarbox
 from tests.support.vt100 import Vt100Screen
 from tests.support.wire import Imap, Smtp
+
+from .machine import Outcome
 
 WORDS = (b"2c", b"y", b"\x1b[A", b"\x1b", b"4a", b"\r", b"9s", b"9b", b"3\r", b"8", b"t", b"q", b"\x13", b"\x11", b"\x0c", b"guess\r")
 LETTER_EVERY_S = 1.0

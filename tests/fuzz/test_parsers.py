@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.mail import address, addresses, content, date, encoding, header, heading, text
+from appliance.config import settings_file
+from appliance.mail import address, addresses, content, date, encoding, header, text
+from appliance.mail import header_fields as heading
 from appliance.mail.errors import HouseError, MisuseError
 from appliance.mail.structure import StructureScanner
 from appliance.protocol.imap import fetch, search, sequence, server
@@ -22,8 +24,8 @@ from appliance.protocol.sasl.login import Login
 from appliance.protocol.sasl.plain import Plain
 from appliance.protocol.smtp import data, grammar
 from appliance.smtpd.authors import looks_like_addresses
-from appliance.system import settings_file
-from tests.fuzz.machine import BITS, seeds
+
+from .machine import BITS, seeds
 
 TARGET_S = 1.0
 ONE_S = 2.0

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from tests.fuzz.__main__ import run
+from .__main__ import run
 
 SEED = int(os.environ.get("PILLARBOX_SEED", "0")) or random.randrange(1 << 30)
 

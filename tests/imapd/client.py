@@ -4,7 +4,7 @@ import re
 
 import trio
 
-from tests.support.rooms import PASSWORD, Rooms
+from tests.support.services import PASSWORD, Rooms
 from tests.support.streams import ClientStream
 
 _LITERAL = re.compile(rb"\{([0-9]+)\}\r\n\Z")

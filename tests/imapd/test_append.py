@@ -10,7 +10,7 @@ import trio
 from appliance.imapd.service import Options
 from appliance.mail.errors import PeerError, StoreError, Trouble
 from appliance.network.stream import Stream
-from tests.support.rooms import PASSWORD, Rooms, some_rooms
+from tests.support.services import PASSWORD, Rooms, some_rooms
 
 from .client import Client, signed_in
 
@@ -77,7 +77,7 @@ async def test_a_store_that_fails_on_the_way(tmp_path: Path, monkeypatch: pytest
 
 
 async def test_all_or_none_is_filed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from appliance.store import filing
+    from appliance.store import append as filing
 
     real, calls = filing.file, []
 

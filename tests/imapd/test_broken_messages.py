@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.rooms import some_rooms
+from tests.support.services import some_rooms
 
 from .client import signed_in
 from .picture import ok

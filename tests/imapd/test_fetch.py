@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from appliance.protocol.imap.fields import Fields
-from tests.support.rooms import Rooms, some_rooms
+from tests.support.services import Rooms, some_rooms
 
 from .client import Client, signed_in
 from .picture import ok

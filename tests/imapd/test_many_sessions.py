@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from appliance.mail.flags import KEYWORD_SHIFT, SYSTEM_NAMES
-from tests.support.house import House, new_data
 from tests.support.mailbox_model import Flags
 from tests.support.many_sessions import MIXES, play
+from tests.support.server import House, new_data
 from tests.support.wire import faults
 
 SECONDS = 12.0

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from appliance.mail.ids import Uid
+from appliance.store.body_readers import FileBody
 from appliance.store.mailbox import Mailbox, Mode
-from appliance.store.reading import FileBody
-from tests.support.rooms import Rooms, some_rooms
+from tests.support.services import Rooms, some_rooms
 
 from .client import Client, signed_in
 from .picture import Picture, ok

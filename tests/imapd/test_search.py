@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from appliance.mail.date import encode_day
-from tests.support.rooms import some_rooms
+from tests.support.services import some_rooms
 
 from .client import signed_in
 from .picture import ok

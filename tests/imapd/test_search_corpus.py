@@ -16,7 +16,7 @@ from appliance.mail.date import parse_date
 from appliance.mail.header import header_end, values
 from appliance.mail.structure import StructureScanner
 from tests.support import corpus
-from tests.support.rooms import some_rooms
+from tests.support.services import some_rooms
 
 from .client import signed_in
 from .picture import ok

@@ -6,7 +6,7 @@ from typing import Any
 from appliance.imapd.selected import FLAG_TEXTS, FlagTexts, Selected
 from appliance.mail.flags import DELETED, KEYWORD_SHIFT, SEEN
 from appliance.store.mailbox import Mode
-from tests.support.rooms import Rooms, some_rooms
+from tests.support.services import Rooms, some_rooms
 
 
 class Ear:

@@ -16,7 +16,7 @@ from appliance.imapd.registry import Registry
 from appliance.imapd.service import Options
 from appliance.imapd.session import MOVES, Happening
 from appliance.mail.flags import INBOX
-from tests.support.rooms import PASSWORD, some_rooms
+from tests.support.services import PASSWORD, some_rooms
 
 from .client import PATIENCE_S, greeted, signed_in
 from .tls import make

@@ -6,7 +6,7 @@ from typing import Any
 
 from appliance.mail.flags import KEYWORDS_PER_MAILBOX
 from appliance.store.mailbox import Mode
-from tests.support.rooms import some_rooms
+from tests.support.services import some_rooms
 
 from .client import signed_in
 from .picture import ok

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from appliance.mail.flags import KEYWORD_SHIFT, SYSTEM_NAMES
 from appliance.store.mailbox import Want
-from tests.imapd.client import Client, signed_in
-from tests.imapd.picture import Picture, ok
-from tests.support.rooms import Rooms, some_rooms
+from tests.support.services import Rooms, some_rooms
+
+from .client import Client, signed_in
+from .picture import Picture, ok
 
 LETTER = b"From: a@example.org\r\nSubject: %d\r\n\r\nwords\r\n"
 FLAGS = (b"\\Seen", b"\\Deleted", b"\\Flagged", b"work", b"Home")

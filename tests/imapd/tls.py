@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.network.tls import ServerTls
+from tests.support.accounts import Listener, TrioClock
 from tests.support.certificates import make_certificates
-from tests.support.people import Listener, TrioClock
 
 
 @dataclass

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.cable import Cable
-from tests.support.house import House, new_data
+from tests.support.server import House, new_data
 from tests.support.wire import faults
 
 

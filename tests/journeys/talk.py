@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from appliance.protocol.smtp.data import stuff
-from tests.support.house import PASSWORD
+from tests.support.server import PASSWORD
 
 PATIENCE_S = 60
 _MARK = re.compile(rb"~?\{([0-9]+)\}\r\n$")

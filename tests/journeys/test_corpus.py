@@ -13,14 +13,15 @@ from typing import NamedTuple
 import pytest
 import trio
 
-from appliance.app import offline
+from appliance.app.server import offline
+from appliance.control.requests import AddPerson
 from appliance.mail.limits import HEADER_OCTETS, HOPS, TEXT_LINE_OCTETS
 from appliance.protocol.smtp.data import stuff
-from appliance.status.controls import AddPerson
-from tests.journeys.talk import Reader, Sender, fetched, kept_as, send_all
 from tests.support.corpus import messages, need_corpus
-from tests.support.house import PASSWORD, House, pillarbox
-from tests.support.letters import LETTERS
+from tests.support.messages import LETTERS
+from tests.support.server import PASSWORD, House, pillarbox
+
+from .talk import Reader, Sender, fetched, kept_as, send_all
 
 DOMAIN = "octets.example"
 WAYS = ("data", "bdat", "append", "mbox", "maildir")

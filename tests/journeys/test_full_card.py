@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import needs
-from tests.support.house import PASSWORD, House, new_data
+from tests.support.server import PASSWORD, House, new_data
 
 PERSON = "ada@home.example"
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.house import PASSWORD, pillarbox
 from tests.support.neighbours import Neighbours
+from tests.support.server import PASSWORD, pillarbox
 from tests.support.wire import Imap, Smtp
 
 MB = 1_000_000

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import trio
 
+from appliance.control.local_socket import RemoteControls
+from appliance.control.requests import Restart
 from appliance.database import migrations
-from appliance.status.controls import Restart
-from appliance.system.control import RemoteControls
 from tests.support.cable import SECONDS, Cable
-from tests.support.house import House, free_ports, new_data, on_terminal, pillarbox
+from tests.support.server import House, free_ports, new_data, on_terminal, pillarbox
 from tests.support.wire import Smtp
 
 

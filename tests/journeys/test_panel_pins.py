@@ -10,8 +10,8 @@ import pytest
 
 from tests.panel.pins import read
 from tests.support.cable import Cable
-from tests.support.house import House, new_data, pillarbox
 from tests.support.neighbours import Neighbours
+from tests.support.server import House, new_data, pillarbox
 from tests.support.wire_to_pins import PinWire
 
 BUTTON, LAMP = "GPIO17", "GPIO18"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.figures import tell
-from tests.support.house import House, new_data
+from tests.support.server import House, new_data
 from tests.support.wire import Imap, Smtp, faults, letter
 
 BACK_S = 5.0

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.figures import tell
-from tests.support.house import House, new_data
+from tests.support.server import House, new_data
 from tests.support.wire import Imap, Pop3, Smtp, Wire, cpu_s, eventually, letter, memory_octets
 
 MIB = 2**20

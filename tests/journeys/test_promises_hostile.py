@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests.support.figures import tell
-from tests.support.house import PASSWORD, House
+from tests.support.server import PASSWORD, House
 from tests.support.wire import Imap, Pop3, Smtp, Wire, cpu_s, letter, memory_octets
 
 MIB = 2**20

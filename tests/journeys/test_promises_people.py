@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.figures import tell
-from tests.support.house import COMMAND, ROOT, House, environment, free_ports, new_data
+from tests.support.server import COMMAND, ROOT, House, environment, free_ports, new_data
 from tests.support.wire import Imap, Pop3, Smtp, Wire, eventually, letter
 
 KNOWN, UNKNOWN = b"ada@home.example", b"nobody@home.example"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.system.settings import PROTOCOLS, ListenSettings, arrays, default_of, explained, sections
-from tests.support.house import COMMAND, ROOT, House, environment, free_ports, in_terminal, new_data, on_terminal, pillarbox
+from appliance.config.settings import PROTOCOLS, ListenSettings, arrays, default_of, explained, sections
+from tests.support.server import COMMAND, ROOT, House, environment, free_ports, in_terminal, new_data, on_terminal, pillarbox
 from tests.support.wire import Smtp
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ import sqlite3
 import time
 from pathlib import Path
 
-from tests.support.house import PASSWORD, House, new_data
+from tests.support.server import PASSWORD, House, new_data
 
 MESSAGES = 40
 """More than one reading describes itself."""

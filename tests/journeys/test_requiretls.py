@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.certificates import make_certificates
-from tests.support.house import pillarbox
 from tests.support.neighbours import Neighbours
+from tests.support.server import pillarbox
 from tests.support.wire import Smtp
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.house import pillarbox
 from tests.support.neighbours import Neighbours
 from tests.support.peer import SILENT
+from tests.support.server import pillarbox
 from tests.support.wire import PASSWORD, Imap, Smtp
 
 

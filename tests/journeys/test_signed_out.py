@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.house import PASSWORD, House, new_data, on_terminal, pillarbox
+from tests.support.server import PASSWORD, House, new_data, on_terminal, pillarbox
 from tests.support.wire import Imap, Pop3, Smtp
 
 ADA, MARY = "ada@home.example", "mary@home.example"

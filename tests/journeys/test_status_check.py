@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.house import House, free_ports, new_data, pillarbox
 from tests.support.neighbours import Neighbours
+from tests.support.server import House, free_ports, new_data, pillarbox
 from tests.support.wire import Smtp
 
 RELAY = """

@@ -11,7 +11,7 @@ import pytest
 
 from appliance.mail.limits import LOOK_S
 from tests.support.figures import tell
-from tests.support.house import PASSWORD, House, new_data, pillarbox
+from tests.support.server import PASSWORD, House, new_data, pillarbox
 
 STOP_S = 0.5
 

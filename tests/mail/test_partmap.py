@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from appliance.mail.partmap import BASE64, IDENTITY, LEAF, MESSAGE, MULTIPART, QUOTED_PRINTABLE, Part, Span, binary_spans, find, pack
 from appliance.mail.structure import Node, StructureScanner
-from tests.support import letters
+from tests.support import messages as letters
 
 
 def parts_of(octets: bytes) -> bytes:

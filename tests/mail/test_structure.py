@@ -7,7 +7,7 @@ import pytest
 from appliance.mail.limits import HEADER_OCTETS
 from appliance.mail.partmap import LEAF, MESSAGE, MULTIPART
 from appliance.mail.structure import Node, StructureScanner
-from tests.support import letters
+from tests.support import messages as letters
 
 A100 = b"a" * 100
 HEAD = b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=%b\r\n\r\n"

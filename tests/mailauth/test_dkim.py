@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.mail.errors import MisuseError
-from appliance.mail.parcel import Pieces
+from appliance.mail.outgoing import Pieces
 from appliance.mailauth import crypto
 from appliance.mailauth.crypto import Signing
 from appliance.mailauth.dkim_canonical import BodyHash, header_field
 from appliance.mailauth.dkim_keys import SigningKey, records
 from appliance.mailauth.dkim_sign import Signer
-from appliance.system.dkim_files import main
+from appliance.runtime.dkim_key_files import main
 from tests.support.clock import HandClock
 from tests.support.corpus import messages
 from tests.support.figures import tell

@@ -9,15 +9,15 @@ import pytest
 import trio
 
 import appliance
-from appliance.delivery.remote import ByRelay
-from appliance.delivery.tls_policy import make_context
-from appliance.delivery.way import Relay
+from appliance.delivery.route import Relay
 from appliance.mail.clock import Clock
 from appliance.mail.errors import MisuseError, PeerGone, PeerSlow, SetupError
 from appliance.network.dial import any_certificate
 from appliance.network.stream import Draining, Stream
 from appliance.network.tls import CHECK_S, ServerTls, server_context
 from appliance.network.x509 import parse_certificate
+from appliance.outbound.smtp_transport import ByRelay
+from appliance.outbound.tls_policy import make_context
 from appliance.status.board import Board
 from appliance.status.events import HouseState
 from tests.support.certificates import TestCertificates, make_certificates

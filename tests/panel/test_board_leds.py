@@ -7,11 +7,12 @@ import trio
 from trio.testing import MockClock
 
 from appliance.panel.board_leds import BoardLed, trigger_of, usual
-from appliance.panel.fitting import Wish, fit, parse_lamps
-from appliance.panel.lights import Lights, Options
+from appliance.panel.led_config import Wish, fit, parse_lamps
+from appliance.panel.led_display import Lights, Options
 from appliance.panel.rules import ALL, shown_by
-from tests.panel.pictures import Pictures, picture
 from tests.support.clock import HandClock
+
+from .pictures import Pictures, picture
 
 WHITE = (1.0, 1.0, 1.0)
 

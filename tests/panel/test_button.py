@@ -13,7 +13,8 @@ from trio.testing import MockClock
 
 from appliance.panel.button import EDGES, Actions, ButtonStates, run
 from appliance.panel.gpio import POLL_S, PinButton
-from tests.panel.pins import virtual_pins
+
+from .pins import virtual_pins
 
 PRESS, RELEASE, TIME = True, False, None
 

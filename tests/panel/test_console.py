@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
+from appliance.control import requests as controls
 from appliance.panel.console import AGAIN_S, Attendance, once, run, suits
-from appliance.panel.lent import Doorkeeper, Options
+from appliance.panel.ports import Doorkeeper, Options
 from appliance.panel.terminal import FULL_OCTETS
-from appliance.status import controls
 from appliance.status import events as e
 from appliance.status.board import Board
 from tests.support.clock import HandClock

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from tests.support.figures import tell
-from tests.support.house import ROOT, environment
+from tests.support.server import ROOT, environment
 
 MEASURE = '''
 import os, pty, re, time, tty

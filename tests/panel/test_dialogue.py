@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
+from appliance.control import requests as controls
+from appliance.control.requests import Answer, Request
 from appliance.panel.dialogue import FETCH_S, TYPED, Dialogue
 from appliance.panel.keys import NOISE
-from appliance.panel.lent import Doorkeeper, Options
+from appliance.panel.ports import Doorkeeper, Options
 from appliance.panel.terminal import FULL_OCTETS, Vt100
-from appliance.status import controls
 from appliance.status import events as e
-from appliance.status.controls import Answer, Request
 from tests.support.console import ADMIN, UNLOCKED, AdminOf, HouseAnswers, busy_board, locked
 from tests.support.vt100 import Vt100Screen
 

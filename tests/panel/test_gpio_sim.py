@@ -23,15 +23,16 @@ from gpiozero import Device
 from gpiozero.pins.local import LocalPiFactory
 
 from appliance.panel.button import HOLD_S, Actions, run
-from appliance.panel.fitting import fit, parse_lamp
 from appliance.panel.gpio import POLL_S, Coloured, Dimmed, PinButton, Switched, factory_or_usual
-from appliance.panel.lamps import duty_of
-from appliance.panel.lights import LOOK_S, Lights, Options
+from appliance.panel.led_config import fit, parse_lamp
+from appliance.panel.led_display import LOOK_S, Lights, Options
+from appliance.panel.leds import duty_of
 from appliance.panel.patterns import ORANGE, PATTERNS, WHITE
 from appliance.status.board import Board
 from appliance.status.events import HouseState, PeopleState, StorageTrouble
-from tests.panel.pins import read, runs_of
 from tests.support.clock import HandClock
+
+from .pins import read, runs_of
 
 SIMULATOR = Path("/sys/kernel/config/gpio-sim")
 if not (SIMULATOR.is_dir() and os.access(SIMULATOR, os.W_OK) and find_spec("lgpio")):

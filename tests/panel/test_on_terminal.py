@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.house import ROOT, environment
+from tests.support.server import ROOT, environment
 from tests.support.vt100 import Vt100Screen
 
 BOUND_S = 30

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from appliance.panel.patterns import ON_LEVEL, PATTERNS, Pattern
 from appliance.panel.rules import ALL
-from tests.panel.pins import read, rhythm_of
+
+from .pins import read, rhythm_of
 
 BY_MEANING = pytest.mark.parametrize("pattern", PATTERNS, ids=lambda p: p.meaning)
 

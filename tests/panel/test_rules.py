@@ -2,7 +2,7 @@
 
 import pytest
 
-from appliance.panel.asked_board import SILENT as HOUSE_SILENT
+from appliance.panel.remote_board import SILENT as HOUSE_SILENT
 from appliance.panel.rules import ALL, GROUPS, RULES, meanings_of, moments, shown_by
 from appliance.status.board import Board
 from appliance.status.conditions import ROWS

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
 from appliance.panel.dialogue import Dialogue
-from appliance.panel.lent import Options
+from appliance.panel.ports import Options
 from appliance.panel.screens import NAMES, health, overview
 from appliance.panel.screens_lists import Group, Item, list_body, queue_groups
 from appliance.panel.screens_text import BODY, HEIGHT, SCREEN, WIDTH, Screen, fit, wrap

@@ -19,10 +19,10 @@ import pytest
 import trio
 from serial import Serial
 
+from appliance.control import requests as controls
 from appliance.panel import console
-from appliance.panel.lent import Doorkeeper, Options
+from appliance.panel.ports import Doorkeeper, Options
 from appliance.panel.serial_port import SerialPort, open_serial
-from appliance.status import controls
 from appliance.status import events as e
 from appliance.status.board import Board
 from tests.support.console import UNLOCKED, HouseAnswers, busy_board, locked
@@ -285,7 +285,7 @@ async def test_the_device_is_ours_alone_and_at_its_speed() -> None:
 
 def test_without_a_device_nothing_of_pyserial_is_loaded() -> None:
     code = (
-        "import sys, appliance.panel.console, appliance.panel.serial_port, appliance.panel.asked_board;"
+        "import sys, appliance.panel.console, appliance.panel.serial_port, appliance.panel.remote_board;"
         "print(*[m for m in sys.modules if m.split('.')[0] in ('serial', 'gpiozero')])"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

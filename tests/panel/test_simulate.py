@@ -12,11 +12,11 @@ import pytest
 import trio
 
 from appliance.panel.button import Actions
-from appliance.panel.lights import Options
+from appliance.panel.led_display import Options
 from appliance.panel.simulate import KEYS, SURE, in_rows, render, run
+from appliance.runtime.clock import RealClock
 from appliance.status.board import Board
 from appliance.status.events import HouseState, StorageTrouble
-from appliance.system.clock import RealClock
 
 
 class House:

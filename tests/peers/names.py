@@ -8,7 +8,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests.peers.internet import Host, wait_for
+from .internet import Host, wait_for
 
 SOA = "$TTL 60\n@ SOA ns.root. admin.root. 1 60 60 600 60\n@ NS ns.root.\n"
 

@@ -6,8 +6,8 @@ Each takes letters for its domain on port 25 with STARTTLS, knows the person `bo
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.peers.internet import Host, wait_for
-from tests.peers.packages import unpacked
+from .internet import Host, wait_for
+from .packages import unpacked
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ import trio
 
 from appliance.network.listener import Listeners
 from appliance.network.sockets import Door, Endpoint
-from tests.peers.internet import Host, Internet, inside, possible
 from tests.pop3d.pop_client import PopClient
 from tests.support.needs import missing
-from tests.support.rooms import Rooms, some_rooms
+from tests.support.services import Rooms, some_rooms
+
+from .internet import Host, Internet, inside, possible
 
 LARGE = b"Subject: large\r\n\r\n" + b"0123456789abcdef\r\n" * 400_000
 FREE_WITHIN_S = 15

@@ -10,22 +10,23 @@ from pathlib import Path
 import pytest
 import trio
 
-from appliance.delivery.conversation import Conversation, Ended
-from appliance.delivery.mx import MailHosts
 from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
 from appliance.mail.outcome import Fate, Outcome, Reason
-from appliance.mail.parcel import Parcel
+from appliance.mail.outgoing import Parcel
 from appliance.network.dial import dial
 from appliance.network.resolver import Resolver
 from appliance.network.x509 import public_key_of
-from tests.peers.internet import Host, Internet, inside, possible
-from tests.peers.names import Names
-from tests.peers.servers import MAKERS, Server
+from appliance.outbound.mx import MailHosts
+from appliance.outbound.smtp_client import Conversation, Ended
 from tests.support.clock import HandClock
-from tests.support.house import House, new_data, pillarbox
 from tests.support.needs import missing, program
+from tests.support.server import House, new_data, pillarbox
 from tests.support.wire import PASSWORD, Imap, Smtp, eventually
+
+from .internet import Host, Internet, inside, possible
+from .names import Names
+from .servers import MAKERS, Server
 
 
 @dataclass

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.pop3d.pop_client import PopClient
 from tests.support.corpus import messages, need_corpus
-from tests.support.rooms import some_rooms
+from tests.support.services import some_rooms
+
+from .pop_client import PopClient
 
 AT_ONCE = 500
 """Messages of one maildrop."""

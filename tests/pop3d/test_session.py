@@ -19,8 +19,9 @@ from appliance.pop3d.service import Options
 from appliance.protocol.pop3.server import Conversation
 from appliance.store.mailbox import Mailbox, Want
 from tests.auth.scram_client import ScramClient
-from tests.pop3d.pop_client import PASSWORD, PopClient
-from tests.support.rooms import Rooms, some_rooms
+from tests.support.services import Rooms, some_rooms
+
+from .pop_client import PASSWORD, PopClient
 
 SMALL = b"Subject: small\r\n\r\nbody\r\n"
 

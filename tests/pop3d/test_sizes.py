@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from appliance.mail.crlf import MissingCrlf
 from appliance.protocol.pop3.multiline import DotStuffer
-from tests.pop3d.pop_client import PopClient
-from tests.support.rooms import Rooms, some_rooms
+from tests.support.services import Rooms, some_rooms
+
+from .pop_client import PopClient
 
 LARGE = b"Subject: large\r\n\r\n" + b"x" * 70 + (b"\r\n" + b"line\n") * 20_000
 MESSAGES = [

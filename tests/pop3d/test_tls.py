@@ -10,10 +10,11 @@ import trio
 from appliance.network.tls import ServerTls
 from appliance.status.board import Board
 from tests.auth.scram_client import ScramClient
-from tests.pop3d.pop_client import PASSWORD, PopClient
+from tests.support.accounts import TrioClock
 from tests.support.certificates import TestCertificates, make_certificates
-from tests.support.people import TrioClock
-from tests.support.rooms import some_rooms
+from tests.support.services import some_rooms
+
+from .pop_client import PASSWORD, PopClient
 
 
 @pytest.fixture(scope="module")

@@ -21,12 +21,12 @@ from appliance.mail.envelope import Recipient
 from appliance.mail.errors import SetupError
 from appliance.mail.outcome import Fate, Meeting, Outcome, Reason
 from appliance.mail.reply import Reply
-from appliance.queue.item import Item, Leaving, Waiting, encode_waiting, parse_waiting
+from appliance.queue.entry import Item, Leaving, Waiting, encode_waiting, parse_waiting
 from appliance.queue.queue import Queue
 from appliance.queue.schedule import Intervals
 from appliance.store.mailbox import Filing
 from tests.support.clock import HandClock
-from tests.support.rooms import Rooms, some_rooms
+from tests.support.services import Rooms, some_rooms
 
 SENDER = Address("fred", "example.org")
 INTERVALS = Intervals(first_s=300, most_s=3600, give_up_s=20_000, warn_s=3000)

@@ -5,7 +5,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.rooms import some_rooms
+from tests.support.services import some_rooms
 from tests.support.smtp import conversation
 
 CODES = {214, 220, 221, 235, 250, 252, 334, 354, 421, 450, 451, 452, 454, 500, 501, 502, 503, 504, 530, 535, 538, 550, 552, 553, 554, 555}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from appliance.mail.header import fields, header_end
 from appliance.mail.limits import HEADER_OCTETS
 from appliance.smtpd.bcc import NAME_OCTETS, BccRemover
-from tests.support.rooms import PASSWORD, Rooms, some_rooms
+from tests.support.services import PASSWORD, Rooms, some_rooms
 from tests.support.smtp import Client
 
 FRED, MARY = "fred@example.org", "mary@example.org"

@@ -8,7 +8,7 @@ import pytest
 
 from appliance.smtpd.service import Options
 from tests.support.corpus import crlf, need_corpus
-from tests.support.rooms import some_rooms
+from tests.support.services import some_rooms
 from tests.support.smtp import conversation
 
 pytestmark = pytest.mark.corpus

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from appliance.smtpd.service import Options
-from tests.support.rooms import Rooms, some_rooms
+from tests.support.services import Rooms, some_rooms
 from tests.support.smtp import Client
 
 OURS, OUT = "example.org", "outside.example"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from appliance.accounts.sending import Sending
+from appliance.accounts.send_quota import Sending
 from appliance.mail.address import Address, parse_address
 from appliance.mail.envelope import Recipient
 from appliance.mail.reply import Reply
@@ -14,9 +14,10 @@ from appliance.protocol.smtp.grammar import Path as ForwardPath
 from appliance.protocol.smtp.grammar import parse_forward_path
 from appliance.smtpd.rights import LEADS_NOWHERE, NO_RELAY, NO_ROUTE, NOBODY, ODD_DOMAIN, judge_recipient
 from appliance.smtpd.service import Options
-from tests.smtpd.test_session import a_client
-from tests.support.rooms import Rooms, some_rooms
-from tests.support.ways import BOUNCE, FRED, SET_A_RELAY, STRANGER, SomeWays
+from tests.support.routes import BOUNCE, FRED, SET_A_RELAY, STRANGER, SomeWays
+from tests.support.services import Rooms, some_rooms
+
+from .test_session import a_client
 
 COUSIN = parse_address("cousin@x.example")
 

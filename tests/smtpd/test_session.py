@@ -12,7 +12,7 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.limits import HEADER_OCTETS, HOPS, SMTP_COMMAND_S, SMTP_DATA_BLOCK_S, SMTP_LETTER_S, TEXT_LINE_OCTETS
 from appliance.smtpd.service import Options
 from appliance.status.events import LetterAccepted, LetterRefused
-from tests.support.rooms import Rooms, some_rooms
+from tests.support.services import Rooms, some_rooms
 from tests.support.smtp import Client
 
 FRED, MARY = "fred@example.org", "mary@example.org"

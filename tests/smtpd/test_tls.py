@@ -12,9 +12,9 @@ from appliance.mail.reply import Reply
 from appliance.network.tls import ServerTls
 from appliance.status.board import Board
 from tests.auth.scram_client import ScramClient
+from tests.support.accounts import TrioClock
 from tests.support.certificates import TestCertificates, make_certificates
-from tests.support.people import TrioClock
-from tests.support.rooms import PASSWORD, Rooms, some_rooms
+from tests.support.services import PASSWORD, Rooms, some_rooms
 from tests.support.smtp import Client
 
 FRED = "fred@example.org"

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from appliance.store.blocks import BLOCK_OCTETS, RUN_LINES, pack, pack_many, split_many, unpack
-from appliance.store.words import WORDS
+from appliance.store.dictionary import WORDS
 
 
 def base64_lines(octets: int, line: int = 76) -> bytes:

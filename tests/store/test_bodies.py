@@ -15,9 +15,10 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import BodyId
 from appliance.store.bodies import Bodies, StagedBody
 from appliance.store.reclaim import Reclaim
-from tests.store.house import PlainScanner
 from tests.support.clock import HandClock
 from tests.support.waiting import until
+
+from .server import PlainScanner
 
 LIMIT = 200 * 2**20
 TEXT = b"Subject: hello\r\n\r\n" + b"Some words in a letter.\r\n" * 40

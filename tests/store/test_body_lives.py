@@ -21,7 +21,8 @@ from appliance.mail.ids import BodyId
 from appliance.store.blocks import pack
 from appliance.store.bodies import Bodies, StagedBody
 from appliance.store.body_files import ASIDE, Staging
-from tests.store.house import PlainScanner
+
+from .server import PlainScanner
 
 CONTENTS = tuple(os.urandom(20) * 30 for _ in range(2))
 

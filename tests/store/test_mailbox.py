@@ -11,10 +11,12 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import KEYWORDS_PER_MAILBOX
 from appliance.mail.ids import MailboxId, ModSeq, Uid
 from appliance.mail.limits import MAILBOX_LEVELS, MAILBOX_NAME_OCTETS
-from appliance.store import mailboxes, removal
+from appliance.store import expunge as removal
+from appliance.store import mailboxes
 from appliance.store.mailbox import Filing, Mode, Store, Want
-from tests.store.house import ANN, BEN, LaterScanner, a_house, deliver, put
 from tests.support.waiting import until
+
+from .server import ANN, BEN, LaterScanner, a_house, deliver, put
 
 EVERY = (Uid(1), Uid(2**32 - 1))
 

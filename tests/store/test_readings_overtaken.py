@@ -8,12 +8,12 @@ import trio
 
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import ModSeq, Uid
-from appliance.store import shelf as shelf_module
+from appliance.store import mailbox_cache as shelf_module
 from appliance.store.mailbox import Mailbox, Mode, Store, View, Want
 from appliance.store.salvage import Found
 from appliance.store.transfer import export, import_into
 
-from .house import ANN, a_house, deliver
+from .server import ANN, a_house, deliver
 
 
 def at_next_checkpoint(monkeypatch: pytest.MonkeyPatch, call: Any) -> None:

@@ -9,10 +9,11 @@ import trio
 
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import Uid
-from appliance.store import remaking
+from appliance.store import redescription as remaking
 from appliance.store.mailbox import Filing, Mailbox, Store, Want
-from appliance.store.remaking import AT_ONCE, BATCH, Redescription, _next_rows
-from tests.store.house import ANN, LaterScanner, a_house, deliver, put
+from appliance.store.redescription import AT_ONCE, BATCH, Redescription, _next_rows
+
+from .server import ANN, LaterScanner, a_house, deliver, put
 
 EVERY = (Uid(1), Uid(2**32 - 1))
 MANY = 3 * BATCH + 5

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import KEYWORD_SHIFT, SYSTEM_NAMES
 from appliance.mail.ids import ModSeq, Uid
-from appliance.store import removal
+from appliance.store import expunge as removal
 from appliance.store.mailbox import Filing, Mailbox, Mode, Store, View, Want
-from tests.store.house import ANN, a_house, put
+
+from .server import ANN, a_house, put
 
 NAMES = ("INBOX", "A", "A/x", "B")
 WORDS = ("\\Seen", "\\Deleted", "\\Flagged", "$Work", "later")

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from appliance.control.requests import Letter
 from appliance.mail.errors import SetupError, StoreError, Trouble
-from appliance.status.controls import Letter
 from appliance.store.mailbox import Store, Want
 from appliance.store.maildir import MaildirWriter, files, folders
 from appliance.store.mbox import MboxWriter
 from appliance.store.transfer import IMPORTED, ImportSession, export, import_into, letters_of
-from tests.store.house import ANN, a_house, deliver
+
+from .server import ANN, a_house, deliver
 
 LETTERS = [b"Subject: %d\r\n\r\nbody %d\r\nFrom the heart\r\n" % (n, n) * (n % 3 + 1) for n in range(20)]
 

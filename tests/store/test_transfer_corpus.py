@@ -9,8 +9,9 @@ from appliance.protocol.imap.bodystructure import make_describe
 from appliance.store.bodies import Bodies
 from appliance.store.mailbox import Store
 from appliance.store.transfer import MaildirWriter, MboxWriter, export, import_into, letters_of
-from tests.store.house import ANN
 from tests.support.corpus import messages
+
+from .server import ANN
 
 pytestmark = pytest.mark.corpus
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from appliance.system.certificate_maker import make
-from appliance.system.certificates import Wanted, export, wanted
+from appliance.certificates.certificates import Wanted, export, wanted
+from appliance.certificates.maker import make
 
 STRICT = ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
 """What Python 3.13 asks of certificates by default."""

@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from appliance.control import requests as controls
+from appliance.control.requests import Answer, Request
 from appliance.mail.errors import SetupError
-from appliance.panel.lent import Doorkeeper
-from appliance.status import controls
+from appliance.panel.ports import Doorkeeper
 from appliance.status import events as e
 from appliance.status.board import Board
-from appliance.status.controls import Answer, Request
-from tests.support.clock import HandClock
+
+from .clock import HandClock
 
 ADMIN = "open sesame"
 BOX = e.BoxState("mail.home.example", ("192.168.1.5", "2001:db8::5"), 45_200_000, 47.2, 5_200_000)

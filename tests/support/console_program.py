@@ -5,11 +5,12 @@ from pathlib import Path
 
 import trio
 
-from appliance.panel.asked_board import AskedBoard
+from appliance.control.local_socket import RemoteControls
 from appliance.panel.console import on_terminal
-from appliance.panel.lent import Options
-from appliance.system.control import RemoteControls
-from tests.support.console import HouseAnswers, busy_board, locked
+from appliance.panel.ports import Options
+from appliance.panel.remote_board import AskedBoard
+
+from .console import HouseAnswers, busy_board, locked
 
 
 async def made() -> None:

@@ -15,8 +15,9 @@ from typing import Any
 import trio
 
 from tests.imapd.client import Client
-from tests.support.house import PASSWORD
-from tests.support.mailbox_model import TOKEN, Flags, Heard, Message, Model, World, Wrong, expect
+
+from .mailbox_model import TOKEN, Flags, Heard, Message, Model, World, Wrong, expect
+from .server import PASSWORD
 
 SYSTEM = (b"\\Seen", b"\\Deleted", b"\\Flagged", b"\\Answered")
 CONTENT = (

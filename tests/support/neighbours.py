@@ -12,9 +12,9 @@ from typing import Any
 
 import trio
 
-from .house import House, free_ports, new_data, pillarbox
 from .names import NameServer, a_name_server
 from .peer import Peer, Taken
+from .server import House, free_ports, new_data, pillarbox
 from .wire import PASSWORD, Smtp
 
 SETTINGS = """

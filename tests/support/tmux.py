@@ -5,8 +5,8 @@ import os
 import subprocess
 import time
 
-from .house import environment
 from .needs import program
+from .server import environment
 
 BOUND_S = 30
 NAMED = {"enter": "Enter", "up": "Up", "down": "Down", "left": "Left", "right": "Right", "esc": "Escape"}

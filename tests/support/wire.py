@@ -11,7 +11,7 @@ import time
 from base64 import b64encode
 from pathlib import Path
 
-from .house import PASSWORD
+from .server import PASSWORD
 
 PATIENCE_S = 50.0
 _LITERAL = re.compile(rb"~?\{([0-9]+)\}\r\n$")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .house import ROOT
+from .server import ROOT
 
 WIRED = ROOT / "tests" / "support" / "wired"
 SECONDS = 30.0

@@ -19,11 +19,11 @@ from appliance.mail.limits import WINDOW_ROWS
 from appliance.protocol.imap.fetch import Attribute, Fetch, parse_fetch
 from appliance.store.mailbox import Mode, Want
 
-from ..columns import COLUMNS, FLAGS, MODSEQ, UID, Column, lines
+from ..batches import Window, keep, open_letters, read, spans
+from ..body_items import READINGS, Reading, Refusal
 from ..errors import SessionOver
 from ..extension import Answer, Command, Seqs, State, no, ok
-from ..readings import READINGS, Reading, Refusal
-from ..windows import Window, keep, open_letters, read, spans
+from ..row_items import COLUMNS, FLAGS, MODSEQ, UID, Column, lines
 
 if TYPE_CHECKING:
     from appliance.store.mailbox import Letter, Row

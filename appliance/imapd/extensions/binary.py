@@ -12,8 +12,8 @@ from appliance.mail.errors import MisuseError
 from appliance.mail.partmap import UNKNOWN, Span, binary_spans
 from appliance.protocol.imap.fetch import Attribute, label
 
+from ..body_items import Prepared, Reading, Refusal, nil, only_parts
 from ..extension import Extension
-from ..readings import Prepared, Reading, Refusal, nil, only_parts
 from ..sections import KEPT_OCTETS, Pieces, cut
 
 if TYPE_CHECKING:

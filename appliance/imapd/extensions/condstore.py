@@ -8,8 +8,8 @@ its change is committed.
 from appliance.mail.query import ChangedSince, Query
 from appliance.protocol.imap.search import SearchKey, Words
 
-from ..columns import MODSEQ, Column
 from ..extension import Extension, SelectParameter, StatusItem
+from ..row_items import MODSEQ, Column
 
 WORD = b"CONDSTORE"
 

@@ -10,7 +10,7 @@ import re
 from appliance.mail.content import Content, Parameters
 from appliance.mail.date import parse_date
 from appliance.mail.description import Description, Scanner
-from appliance.mail.heading import ADDRESS_FIELDS, Heading, letter_heading
+from appliance.mail.header_fields import ADDRESS_FIELDS, Heading, letter_heading
 from appliance.mail.limits import SMTP_LINE_OCTETS
 from appliance.mail.partmap import LEAF, MESSAGE, MULTIPART, pack
 from appliance.mail.preview import preview

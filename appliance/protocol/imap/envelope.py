@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 from appliance.mail.addresses import ListedAddress, parse_address_list
-from appliance.mail.heading import Heading
+from appliance.mail.header_fields import Heading
 
 _PLAIN = re.compile(rb'[^"\\\r\n\x80-\xff]*')
 _ESCAPED = re.compile(rb'["\\]')

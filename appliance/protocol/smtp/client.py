@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from appliance.mail.address import Address, encode_address
 from appliance.mail.envelope import Recipient
 from appliance.mail.errors import MisuseError
-from appliance.mail.parcel import Parcel
+from appliance.mail.outgoing import Parcel
 from appliance.mail.reply import Reply
 
 from .dsn import encode_envid, encode_orcpt

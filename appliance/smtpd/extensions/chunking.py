@@ -16,9 +16,9 @@ from appliance.mail.reply import Reply
 from appliance.protocol.smtp.grammar import parse_chunk
 from appliance.protocol.smtp.server import Event
 
-from ..answers import TOO_BIG
 from ..commands import misuse
 from ..extension import Command, Extension
+from ..store_replies import TOO_BIG
 from ..transaction import BARE, Transaction
 
 if TYPE_CHECKING:

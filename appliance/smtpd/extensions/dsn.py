@@ -1,6 +1,6 @@
 """DSN: what the sender wants to be told, of whom, and with how much of the letter (RFC 3461, RFC 6533).
 
-Values are read in `protocol/smtp/dsn`; what is told is decided in `delivery/notice_rules`.
+Values are read in `protocol/smtp/dsn`; what is told is decided in `dsn/policy`.
 """
 
 from typing import TYPE_CHECKING

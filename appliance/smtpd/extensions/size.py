@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from appliance.mail.envelope import Envelope
 from appliance.mail.reply import Reply
 
-from ..answers import TOO_BIG
 from ..extension import Extension, Parameter
+from ..store_replies import TOO_BIG
 
 if TYPE_CHECKING:
     from ..session import Session

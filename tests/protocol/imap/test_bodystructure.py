@@ -11,8 +11,8 @@ from appliance.mail.description import Description
 from appliance.mail.limits import HEADER_OCTETS, MIME_PARTS, NESTING_LEVELS
 from appliance.mail.partmap import find
 from appliance.protocol.imap.bodystructure import body_of, make_describe
-from tests.support import letters
-from tests.support.letters import LETTERS
+from tests.support import messages as letters
+from tests.support.messages import LETTERS
 
 NO_ENVELOPE = b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"
 US_ASCII = b'("charset" "us-ascii")'

@@ -5,15 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.mail.errors import MisuseError
-from appliance.protocol.imap.fetch import (
-    TEXTS,
-    Attribute,
-    Section,
-    encode_attribute,
-    label,
-    parse_attribute,
-    parse_fetch,
-)
+from appliance.protocol.imap.fetch import TEXTS, Attribute, Section, encode_attribute, label, parse_attribute, parse_fetch
 from appliance.protocol.imap.tokens import Tokens
 
 

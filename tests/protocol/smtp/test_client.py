@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
 from appliance.mail.errors import MisuseError
-from appliance.mail.parcel import Parcel
+from appliance.mail.outgoing import Parcel
 from appliance.mail.reply import Reply
 from appliance.protocol.smtp.client import LINE_OCTETS, Offer, ReplyReader, encode_mail, encode_rcpt, group, parse_offer, tidied
 from appliance.protocol.smtp.dsn import parse_envid, parse_notify, parse_orcpt

@@ -1,0 +1,1 @@
+"""The composition root: builds the server from its packages and runs it."""

@@ -1,0 +1,116 @@
+"""The panel's place in the house: which of it the settings ask for, and what it is lent.
+
+| settings                       | what runs                                                    |
+|--------------------------------|--------------------------------------------------------------|
+| lamps, or a board with a lamp  | lamps, from before the database opens until the process ends |
+| a button                       | the part "button"                                            |
+| a console                      | the part "console"                                           |
+| none, tried out on a terminal  | lamps and button drawn in it, on mock pins                   |
+| none                           | nothing, and nothing is loaded                               |
+
+How it fails: with a line of the log, and a panel that does without. The settings' words were looked at when the file was read.
+"""
+
+import signal
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import trio
+
+import appliance.panel.service as service
+from appliance.control.requests import FlushQueue, ShutDown
+from appliance.runtime.memory import keep_for_good
+from appliance.runtime.supervisor import Part
+
+if TYPE_CHECKING:
+    from appliance.config.settings import PanelSettings
+    from appliance.panel.button import Actions
+    from appliance.panel.led_display import Lights
+
+    from .admin_api import Hands
+    from .server import Outside, Rooms
+
+
+CLOSED = "The house is closed. The plug may be pulled."
+
+
+class Panel:
+    """Lamps for the whole life of the process, button and console for the open house."""
+
+    def __init__(self, outside: "Outside", settings: "PanelSettings", *, simulated: bool = False) -> None:
+        self._outside, self._settings = outside, settings
+        self._simulated = simulated and not (settings.lamps or settings.button)
+        self._lights: Lights | None = None
+        if self._simulated or not service.has_lamps(settings.lamps):
+            return
+        self._lights = service.lights(
+            outside.board,
+            settings.lamps,
+            night=settings.night,
+            night_percent=settings.night_percent,
+            clock=outside.clock,
+            say=outside.journal.say,
+        )
+
+    async def lights(self) -> None:
+        """Until cancelled; nothing that happens to a lamp leaves this."""
+        if self._lights is not None:
+            try:
+                async with trio.open_nursery() as nursery:
+                    await nursery.start(self._lights.run)
+                    keep_for_good()
+            except Exception as fault:  # the guard around lamps: mail goes on in the dark
+                self._outside.journal.say(f"The lamps are given up: {fault!r}")
+
+    async def farewell(self, *, stays: bool) -> None:
+        """The cable is told that all is closed; where the house `stays`, the lamps say so too until a signal ends the process."""
+        if self._settings.console:
+            await service.last_words(self._settings.console, self._settings.console_baud, CLOSED)
+        if stays:
+            self._outside.journal.say(CLOSED)
+        if stays and self._lights is not None:
+            with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+                async for _ in signals:
+                    return
+
+    def parts(self, rooms: "Rooms", hands: "Callable[[], Hands]") -> list[Part]:
+        """What runs while the house is open."""
+        settings, clock, say = self._settings, self._outside.clock, self._outside.journal.say
+        found = []
+        if self._simulated:
+            run = partial(service.simulated, rooms.board, self._actions(rooms, hands), clock=clock, say=say)
+            found.append(Part("simulated panel", run))
+        if settings.button:
+            hear = partial(
+                service.hear_button, settings.button, self._actions(rooms, hands), pull_up=settings.button_pull_up, clock=clock, say=say
+            )
+            found.append(Part("button", hear))
+        if settings.console:
+            attend = partial(
+                service.console,
+                settings.console,
+                settings.console_baud,
+                rooms.board,
+                hands(),
+                rooms.admin if settings.console_password else None,
+                say=say,
+            )
+            found.append(Part("console", attend))
+        return found
+
+    def _actions(self, rooms: "Rooms", hands: "Callable[[], Hands]") -> "Actions":
+        def show() -> None:
+            if self._lights is not None:
+                self._lights.show()
+
+        async def try_now() -> None:
+            show()
+            await hands().ask(FlushQueue())
+
+        async def password() -> None:
+            show()
+            rooms.admin.make_one_time()
+            rooms.board.touch()
+
+        return service.actions_of(try_now, lambda: hands().ask(ShutDown()), password)

@@ -1,0 +1,185 @@
+"""The queue in words: lists, one letter, and the timeline of a letter, for people and for programs."""
+
+from collections.abc import Callable, Sequence
+from time import localtime, strftime
+from typing import Any
+
+from appliance.control.requests import Answer
+from appliance.queue.entry import Item
+from appliance.queue.history import Line
+from appliance.status.plain import encode_plain
+from appliance.status.snapshot import RefusalFacts
+from appliance.status.text import zone
+
+DueAt = Callable[[Item], int]
+"""When an item is tried next, UTC seconds; 0 for never."""
+
+
+def facts_of(item: Item, due_at: int) -> dict[str, Any]:
+    """One row as JSON can say it."""
+    return {
+        "id": int(item.id),
+        "letter": item.letter,
+        "lane": item.lane,
+        "state": "held" if item.held else "waiting",
+        "sender": str(item.origin) if item.origin else "",
+        "recipients": [
+            {
+                "address": str(one.recipient),
+                "status": one.last.status,
+                "reason": one.last.reason,
+                "text": one.last.text,
+                "host": one.last.host,
+                "reply": one.last.reply,
+            }
+            for one in item.waiting
+        ],
+        "octets": item.octets,
+        "accepted_at": item.accepted_at,
+        "release_at": item.release_at,
+        "due_at": due_at,
+        "tries": item.tries,
+        "waited_s": item.waited_s,
+    }
+
+
+def listed(items: Sequence[Item], due_at: DueAt) -> Answer:
+    """`pillarbox queue list`."""
+    rows = [facts_of(item, due_at(item)) for item in items]
+    lines = []
+    for row in rows:
+        to = ", ".join(one["address"] for one in row["recipients"][:3]) + (" ..." if len(row["recipients"]) > 3 else "")
+        lines.append(f"{row['id']:>5}  {row['letter']}  {row['sender'] or '<>'} -> {to}")
+        lines.append(f"       {_state(row)}{_why(row)}")
+    return Answer("\n".join(lines) or "Nothing waits to leave.", {"letters": rows})
+
+
+def _state(row: dict[str, Any]) -> str:
+    if row["state"] == "held":
+        return "held"
+    if row["release_at"] and not row["tries"]:
+        return f"to leave at {when(row['due_at'])}"
+    return f"tried {row['tries']} time{'s' * (row['tries'] != 1)}, next {when(row['due_at'])}" if row["tries"] else "about to leave"
+
+
+def _why(row: dict[str, Any]) -> str:
+    text = next((one["text"] for one in row["recipients"] if one["text"]), "")
+    return f": {text}" if text else ""
+
+
+def shown(items: Sequence[Item], due_at: DueAt) -> Answer:
+    """`pillarbox queue show`."""
+    rows = [facts_of(item, due_at(item)) for item in items]
+    first = rows[0]
+    lines = [
+        f"letter    {first['letter']}",
+        f"from      {first['sender'] or '<>'}",
+        f"size      {first['octets']:,} octets",
+        f"accepted  {when(first['accepted_at'])}",
+    ]
+    for row in rows:
+        lines.append(f"row {row['id']}  {way(row['lane'])}, {_state(row)}")
+        for one in row["recipients"]:
+            lines.append(f"  to {one['address']}" + (f": {one['text']}" if one["text"] else ""))
+            if one["reply"]:
+                lines.append(f"     {one['host']} said: {one['reply']}")
+    lines.append(f"All that happened: pillarbox letter track {first['letter']}")
+    return Answer("\n".join(lines), {"letters": rows})
+
+
+def way(lane: str) -> str:
+    """A lane for people."""
+    return f"by the relay {lane[1:]}" if lane.startswith("@") else "for this house" if lane == "." else f"to {lane}"
+
+
+def told(lines: Sequence[Line]) -> Answer:
+    """`pillarbox letter track`: the whole timeline."""
+    letter = lines[0].letter
+    facts = [{"at": line.at, "what": line.what, **line.facts} for line in lines]
+    text = [f"The letter {letter}:"]
+    for line in lines:
+        text.append(f"{when(line.at)}  {_SENTENCES.get(line.what, _other)(line)}")
+        text += [f"                      {detail}" for detail in _details(line)]
+    return Answer("\n".join(text), {"letter": letter, "lines": facts})
+
+
+def refused(refusals: Sequence[RefusalFacts], address: str, since_at: int) -> Answer:
+    """`pillarbox letter track ADDRESS`: messages from or to it that were refused lately; "" for all.
+
+    They are kept in memory only, so the answer says since when: `since_at`, the start of the server.
+    """
+    rows = [encode_plain(one) for one in refusals if address.lower() in ("", one.sender.lower(), one.recipient.lower())]
+    lines = [
+        f"{when(row['at'])}  from {row['sender'] or '<>'}{_to_whom(row)}"
+        f" over {row['protocol']} [{row['peer']}]: {row['reply']}"
+        for row in rows
+    ]
+    nothing = f"No message{f' from or to {address}' if address else ''} was refused since the server started, {when(since_at)}."
+    return Answer("\n".join(lines) or nothing, {"refused": rows, "since_at": since_at})
+
+
+def _to_whom(row: dict[str, Any]) -> str:
+    """Nobody, where the refusal came before a recipient was named."""
+    return f" to {row['recipient']}" if row["recipient"] else ""
+
+
+def _to(line: Line) -> str:
+    to = line.facts.get("to", "")
+    return to if isinstance(to, str) else ", ".join(to)
+
+
+def _accepted(line: Line) -> str:
+    sender = line.facts.get("sender") or "the house"
+    later = f", to leave at {when(line.facts['release_at'])}" if line.facts.get("release_at") else ""
+    return f"accepted from {sender} for {_to(line)}{later}"
+
+
+def _sent(line: Line) -> str:
+    return f"{_to(line)} has it: {line.facts.get('text', '')}"
+
+
+def _delayed(line: Line) -> str:
+    return f"{_to(line)} has to wait: {line.facts.get('text', '')} Tried again in {span(line.facts.get('again_s', 0))}."
+
+
+def _failed(line: Line) -> str:
+    return f"{_to(line)} did not get it: {line.facts.get('text', '')}"
+
+
+def _other(line: Line) -> str:
+    text = line.facts.get("text", "")
+    lane = line.facts.get("lane", "")
+    return f"{line.what}{f' ({way(lane)})' if lane else ''}{f': {text}' if text else ''}"
+
+
+def _details(line: Line) -> list[str]:
+    """Who was met, how safely, and what they said."""
+    found = []
+    for host, address, port, tls, cipher, verified, took_s in line.facts.get("met", ()):
+        safe = f"{tls} {cipher}, verified by {verified}" if tls and verified not in ("", "none") else f"{tls} {cipher}" if tls else "no TLS"
+        if verified == "downgraded":
+            safe = "no TLS any more, though it spoke TLS before"
+        found.append(f"met {host} [{address}]:{port}, {safe}, {took_s:g} s")
+    if line.facts.get("reply"):
+        found.append(f"{line.facts.get('host') or 'they'} said: {line.facts['reply']}")
+    return found
+
+
+_SENTENCES: dict[str, Callable[[Line], str]] = {
+    "accepted": _accepted, "sent": _sent, "delayed": _delayed, "failed": _failed, "expired": _failed,
+}  # fmt: skip
+
+
+def when(at: int) -> str:
+    """An instant as the box's clock shows it."""
+    local = localtime(at)
+    return f"{strftime('%Y-%m-%d %H:%M:%S', local)} {zone(local.tm_gmtoff)}" if at else "-"
+
+
+def span(seconds: float) -> str:
+    """A length of time in words."""
+    for unit_s, name in ((86_400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= unit_s:
+            count = round(seconds / unit_s)
+            return f"{count} {name}{'s' * (count != 1)}"
+    return f"{seconds:.0f} seconds"

@@ -1,0 +1,1 @@
+"""The server's own certificate authority and certificates."""

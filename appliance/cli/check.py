@@ -1,0 +1,84 @@
+"""`pillarbox check`: is all that is stored whole? Reads only, in this process, whether or not the server runs.
+
+Exit status: 0 all is well, 1 something is damaged, 2 there is nothing to check or it may not be read.
+"""
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from appliance.control.requests import Controls, Export, ListPeople, Request
+from appliance.database.check import Report
+from appliance.database.check import check as look
+from appliance.mail.errors import HouseError, SetupError
+from appliance.mail.limits import MB
+from appliance.runtime.identity import BODIES, DATABASE, KEPT, database_is_there, refuse_lost_database
+
+House = Callable[[Request], AbstractAsyncContextManager[Controls]]
+INDEXES_ONLY = "What to do: start the server again; it makes damaged indexes anew."
+REMEDY = """What to do:
+  1. Bring out what can be read: pillarbox export --all TARGET (the rest is passed over and counted).
+  2. Put a backup of the data directory in its place; or begin anew in an empty one and import what came out.
+  3. Think of a new card or disk: this one has lost data."""
+
+
+def check(words: Any, house: House) -> int:
+    """The exit status."""
+    data: Path = words.data
+    if not database_is_there(data):
+        refuse_lost_database(data)
+        raise SetupError(f"There is no house at {data}.", "Name its data directory with --data.")
+    kept = data / BODIES / KEPT
+    try:
+        names = [file.name for file in kept.iterdir()] if kept.exists() else []
+    except OSError as error:
+        raise SetupError(f"{kept} cannot be read: {error.strerror}.", "Check who owns it, or use sudo.") from error
+    report = look(data / DATABASE, names, is_there=lambda name: (kept / name).exists())
+    readable = trio.run(_readable, house) if report.faults and not report.only_indexes else None
+    if words.json:
+        print(json.dumps(_facts(report, readable), indent=2))
+    else:
+        print(_told(report, readable))
+    return 1 if report.faults else 0
+
+
+def _facts(report: Report, readable: tuple[int, int] | None) -> dict[str, Any]:
+    facts = {"octets": report.octets, "free_octets": report.free_octets, "rows": report.rows, "faults": report.faults}
+    facts |= {"notes": report.notes, "details": report.details}
+    facts |= {"readable": readable[0], "unreadable": readable[1]} if readable else {}
+    return {**facts, "body_octets": report.body_octets, "stored_octets": report.stored_octets}
+
+
+def _told(report: Report, readable: tuple[int, int] | None) -> str:
+    count, mailboxes = report.rows.get("message", 0), report.rows.get("mailbox", 0)
+    lines = [f"{count:,} letter{'s' * (count != 1)} in {mailboxes} mailboxes, {report.body_octets / MB:,.1f} MB of mail"]
+    if count or not report.faults:
+        lines.append(f"kept in {report.stored_octets / MB:,.1f} MB; the database has {report.octets / MB:,.1f} MB")
+    else:
+        lines = ["The messages cannot be counted."]
+    lines += [f"Note: {note}." for note in report.notes]
+    lines += [f"DAMAGED: {fault}." for fault in report.faults]
+    if readable:
+        lines.append(f"{readable[0]:,} messages can be read, {readable[1]:,} cannot.")
+    if report.faults:
+        lines.append(INDEXES_ONLY if report.only_indexes else REMEDY)
+    return "\n".join(lines if report.faults else [*lines, "All is well."])
+
+
+async def _readable(house: House) -> tuple[int, int] | None:
+    """How many messages an export would bring out, and how many not; None when no account can be read."""
+    good = lost = 0
+    try:
+        async with house(Export("")) as hands:
+            for row in (await hands.ask(ListPeople())).facts["people"]:
+                async for letter, pieces in hands.give_out(Export(str(row["address"]))):
+                    async for _ in pieces:
+                        pass
+                    good, lost = good + (not letter.unreadable), lost + letter.unreadable
+    except HouseError:
+        return None
+    return good, lost

@@ -1,0 +1,54 @@
+"""`pillarbox console` and `pillarbox panel`: the box on this terminal."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import trio
+
+import appliance.panel.service as service
+from appliance.control.local_socket import NobodyHome, RemoteControls
+from appliance.mail.errors import SetupError
+from appliance.runtime.clock import RealClock
+
+
+def console(words: Any) -> int:
+    """Live on a terminal, one screen of plain lines anywhere else; the exit status."""
+    live = sys.stdin.isatty() and sys.stdout.isatty()
+    try:
+        print(trio.run(_console, words.data, live), end="")
+    except NobodyHome as error:
+        print(f"pillarbox: {error}", file=sys.stderr)
+        return 3
+    return 0
+
+
+async def _console(data: Path, live: bool) -> str:
+    return await service.on_terminal(RemoteControls(data), live=live)
+
+
+def panel(words: Any) -> int:
+    """The simulator beside the running house, or the card; the exit status."""
+    if words.card:
+        path = Path(words.card)
+        if path.suffix.lower() not in (".pdf", ".svg"):
+            raise SetupError(f"{path} is no name of a card.", "Let it end in .pdf or .svg.")
+        try:
+            service.draw_card(path)
+        except OSError as error:
+            raise SetupError(f"{path} cannot be written: {error.strerror}.", "Choose another place.") from error
+        print(f"Written to {path}. Print it and tape it to the box.")
+    elif words.simulate:
+        try:
+            trio.run(service.simulate_beside, RemoteControls(words.data), RealClock(), _say)
+        except NobodyHome as error:
+            print(f"pillarbox: {error}", file=sys.stderr)
+            return 3
+    else:
+        raise SetupError("Nothing was asked for.", "Choose --simulate or --card FILE.")
+    return 0
+
+
+def _say(line: str) -> None:
+    os.write(2, line.encode() + b"\n")

@@ -1,0 +1,1 @@
+"""The settings: fields, file, lines, checks."""

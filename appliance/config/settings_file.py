@@ -1,0 +1,315 @@
+"""Read the settings file, check it against the settings' own fields, and explain what is wrong.
+
+A text that is not TOML is one fault with its line; otherwise every wrong setting is told at once, each with the line of
+its key, what is wrong and the remedy. Nothing is guessed and nothing half-right is taken: any fault means no settings.
+"""
+
+from collections.abc import Iterator
+from dataclasses import Field, dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from appliance.mail.address import parse_domain
+from appliance.mail.errors import MisuseError, SetupError
+
+from .relay_rules import relay_faults
+from .settings import PROTOCOLS, CertificateSettings, HouseSettings, Settings, arrays, default_of, explained, sections
+from .settings_lines import Path as KeyPath
+from .settings_lines import lines_of
+
+LARGEST_OCTETS = 1 << 20
+"""A settings file is a page or two; a megabyte is a mistake."""
+
+_KINDS = MappingProxyType(
+    {
+        bool: "true or false",
+        int: "a whole number",
+        str: 'text in quotes, like "this"',
+        tuple: 'text in quotes or a list, like ["this", "that"]',
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong: its line (0 when it has none), the sentence and the remedy."""
+
+    line: int
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        where = f"line {self.line}: " if self.line else ""
+        return f"{where}{self.problem} {self.remedy}".rstrip()
+
+
+class SettingsError(SetupError):
+    """The file cannot be used; `faults` names everything wrong in it."""
+
+    def __init__(self, name: str, faults: tuple[Fault, ...]) -> None:
+        count = "one thing is" if len(faults) == 1 else f"{len(faults)} things are"
+        super().__init__(f"{name}: {count} wrong.\n" + "\n".join(f"  {fault}" for fault in faults))
+        self.faults = faults
+
+
+def read(path: Path) -> Settings:
+    """The settings of a file; raises SettingsError, or SetupError when there is no reading it."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_OCTETS + 1)  # a device has no end
+    except OSError as error:
+        raise SetupError(
+            f"The settings file {path} cannot be read: {error.strerror}.", "Check the name, or leave --settings out to use the defaults."
+        ) from error
+    return parse(raw, str(path))
+
+
+def parse(raw: bytes, name: str) -> Settings:
+    """Settings from the octets of a TOML file called `name` in messages."""
+    import tomllib  # only when there is a file: the defaults serve without it
+
+    if len(raw) > LARGEST_OCTETS:
+        problem = f"The file has more than {LARGEST_OCTETS:,} octets."
+        raise SettingsError(name, (Fault(0, problem, "A settings file is small: is it the right one?"),))
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise SettingsError(name, (Fault(line, "These characters are not UTF-8.", "Save the file as UTF-8 text."),)) from error
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(name, (_syntax_fault(text, str(error)),)) from error
+    except RecursionError as error:
+        raise SettingsError(name, (Fault(0, "Brackets are nested too deeply.", "No setting needs that."),)) from error
+    return _check(tree, lines_of(text), name)
+
+
+def _syntax_fault(text: str, said: str) -> Fault:
+    """The reader's "... (at line L, column C)" with the line in front; "at end of document" is the last line."""
+    sentence, _, place = said.rpartition(" (at ")
+    digits = "".join(c if c.isdigit() else " " for c in place).split()
+    line = int(digits[0]) if digits else text.rstrip("\n").count("\n") + 1
+    shown = text.splitlines()[line - 1].strip()[:60] if line <= len(text.splitlines()) else ""
+    remedy = "A section is [NAME] on a line of its own." if shown.startswith("[") else "Write it as NAME = VALUE, with text in quotes."
+    return Fault(line, f"{sentence or said}{f': {shown}' if shown else ''}.", remedy)
+
+
+def _check(tree: dict[str, Any], lines: dict[KeyPath, int], name: str) -> Settings:
+    faults: list[Fault] = []
+    known, several = dict(sections()), dict(arrays())
+    made: dict[str, Any] = {}
+    for key, value in tree.items():
+        line = lines.get((key,), 0)
+        if key in several:
+            made[key] = _array(key, several[key], value, lines, faults)
+        elif key not in known:
+            homes = [section for section, cls in known.items() if key in {f.name for f in explained(cls)}]
+            remedy = f"It belongs below [{homes[0]}]." if homes else _nearest(key, [*known, *several], "section")
+            faults.append(Fault(line, f'There is no section "{key}".', remedy))
+        elif not isinstance(value, dict):
+            faults.append(
+                Fault(line, f'"{key}" is a section, not a setting.', f"Write [{key}] on a line of its own and its settings below.")
+            )
+        else:
+            made[key] = _section(key, known[key], value, lines, faults)
+    for key, problem in _name_faults(made.get("house")):
+        remedy = "Write a name like example.org, with a dot and no blanks."
+        faults.append(Fault(lines.get(("house", key), 0), f'"house.{key}" {problem}', remedy))
+    certificate: CertificateSettings | None = made.get("certificate")
+    if certificate and bool(certificate.file) != bool(certificate.key):
+        missing, given = ("key", "file") if certificate.file else ("file", "key")
+        faults.append(
+            Fault(
+                lines.get(("certificate", given), 0),
+                f'"certificate.{given}" is set without "certificate.{missing}".',
+                "Set both, or neither.",
+            )
+        )
+    for number, key, problem, remedy in relay_faults(made.get("relay", ())):
+        faults.append(Fault(lines.get(("relay", number, key), lines.get(("relay", number), 0)), f'"relay.{key}" {problem}', remedy))
+    if panel := made.get("panel"):
+        from appliance.panel.service import wrong_words
+
+        for key, sentence in wrong_words(panel.lamps, panel.night, panel.button):
+            faults.append(Fault(lines.get(("panel", key), 0), f'"panel.{key}": {sentence}', "See: pillarbox settings example"))
+    if faults:
+        raise SettingsError(name, tuple(sorted(faults, key=lambda fault: fault.line)))
+    return Settings(**made)
+
+
+def _name_faults(house: HouseSettings | None) -> Iterator[tuple[str, str]]:
+    """(setting, what is wrong) of the names the server gives itself."""
+    for key, value in (("domain", house.domain), ("host_name", house.host_name)) if house else ():
+        try:
+            bad = bool(value) and (parse_domain(value.strip().removesuffix(".")).startswith("[") or "_" in value)
+        except MisuseError:
+            bad = True
+        if bad:
+            yield key, f"is {_shown(value)}, which is no domain name."
+
+
+def check_settings(path: Path) -> Settings:
+    """`read`, and whether the files that the settings name can be read now; `serve` can do without some. Raises SettingsError."""
+    from appliance.runtime.clock import check_time_zone
+
+    settings = read(path)
+    lines = lines_of(path.read_text(encoding="utf-8"))
+    own = settings.certificate
+    named: list[tuple[KeyPath, str]] = [(("certificate", "file"), own.file), (("certificate", "key"), own.key)]
+    for number, relay in enumerate(settings.relay):
+        named += [(("relay", number, key), getattr(relay, key)) for key in ("password_file", "token_file")]
+    faults = []
+    for where, name in named:
+        if name and (reason := _unreadable(Path(name))):
+            problem = f'"{where[0]}.{where[-1]}" names {name}: {reason}.'
+            faults.append(Fault(lines.get(where, 0), problem, "Check the name, and who may read it."))
+    if own.file and not faults and not _belong_together(own):
+        problem = f"{own.file} and {own.key} are not a certificate and its key."
+        faults.append(Fault(lines.get(("certificate", "file"), 0), problem, "Name PEM files that belong together, without a pass phrase."))
+    try:
+        check_time_zone(settings.house.time_zone)
+    except SetupError as error:
+        faults.append(Fault(lines.get(("house", "time_zone"), 0), error.problem, error.remedy))
+    if faults:
+        raise SettingsError(str(path), tuple(faults))
+    return settings
+
+
+def _belong_together(own: CertificateSettings) -> bool:
+    import ssl  # only where there is a certificate of one's own
+
+    from appliance.network.tls_end import require_close_notify
+
+    try:
+        require_close_notify(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)).load_cert_chain(own.file, own.key, password=lambda: "")
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _unreadable(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        return (error.strerror or str(error)).rstrip(".")
+    return ""
+
+
+def _array(name: str, cls: Any, tables: Any, lines: dict[KeyPath, int], faults: list[Fault]) -> tuple[Any, ...]:
+    """What stands below each [[name]]."""
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        faults.append(Fault(lines.get((name,), 0), f'"{name}" can stand several times.', f"Write [[{name}]] on a line of its own."))
+        return ()
+    return tuple(_section(name, cls, table, lines, faults, number) for number, table in enumerate(tables))
+
+
+def _section(
+    name: str, cls: Any, table: dict[str, Any], lines: dict[KeyPath, int], faults: list[Fault], number: int | None = None
+) -> Any:
+    known = {one.name: one for one in explained(cls)}
+    good: dict[str, Any] = {}
+    here: KeyPath = (name,) if number is None else (name, number)
+    for key, value in table.items():
+        line = lines.get((*here, key), 0)
+        if key not in known:
+            faults.append(Fault(line, f'[{name}] has no setting "{key}".', _nearest(key, list(known), "setting")))
+            continue
+        fault = _fault(known[key], value)
+        if fault:
+            faults.append(Fault(line, f'"{name}.{key}" {fault[0]}', fault[1]))
+        elif isinstance(default_of(known[key]), tuple):
+            good[key] = tuple([value] if isinstance(value, str) else value) if value else ()
+            if (name, key) == ("sending", "name_servers") and not all(map(_is_server, good[key])):
+                faults.append(Fault(line, f'"{name}.{key}" is no address.', 'Write "192.0.2.53", or "192.0.2.53#5353" with a port.'))
+            for n, place in enumerate(good[key]):
+                wrong = place_fault(place) if name == "listen" else ""
+                if wrong:
+                    faults.append(
+                        Fault(
+                            lines.get((name, key, n), line),
+                            f'"{name}.{key}" {wrong}',
+                            'Write "HOST:PORT", for example "0.0.0.0:25" or "[::]:25".',
+                        )
+                    )
+        else:
+            good[key] = value
+    return cls(**good)
+
+
+def _fault(one: "Field[Any]", value: Any) -> tuple[str, str] | None:
+    """(what is wrong, remedy) of one value, or None."""
+    default = default_of(one)
+    kind = type(default)
+    if kind is tuple:
+        right = isinstance(value, str) or (isinstance(value, list) and all(isinstance(v, str) for v in value))
+    else:
+        right = type(value) is kind
+    if not right:
+        return f"is {_shown(value)}.", f"It must be {_KINDS[kind]}."
+    words, least, most = one.metadata["words"], one.metadata["least"], one.metadata["most"]
+    if words and value not in words:
+        return f"is {_shown(value)}.", "It must be one of: " + ", ".join(words) + "."
+    if least is not None and value < least:
+        return f"is {value}.", f"The least is {least}."
+    if most is not None and value > most:
+        return f"is {value}.", f"The most is {most}."
+    if isinstance(value, str) and any(ord(c) < 32 for c in value):
+        return "holds control characters.", "Use plain text."
+    return None
+
+
+def _is_server(text: str) -> bool:
+    address, _, port = text.partition("#")
+    try:
+        ip_address(address)
+    except ValueError:
+        return False
+    return not port or (port.isascii() and port.isdecimal() and 0 < int(port) < 65_536)
+
+
+def place_fault(place: str) -> str:
+    """What is wrong with a "HOST:PORT", or "" ."""
+    host, colon, port = place.rpartition(":")
+    if not colon or not host:
+        return f'says "{place}", which has no host and port.'
+    if not port.isascii() or not port.isdigit() or int(port) > 65535:
+        return f'says "{place}", whose port is not a number up to 65535.'
+    if host.count(":") and not (host.startswith("[") and host.endswith("]")):
+        return f'says "{place}": an IPv6 address stands in square brackets.'
+    return ""
+
+
+def place(text: str) -> tuple[str, int]:
+    """(host, port) of a "HOST:PORT" that `place_fault` found right."""
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def parse_listen(words: list[str]) -> dict[str, tuple[str, ...]]:
+    """`PROTOCOL=HOST:PORT` words of a command line; raises SetupError naming the first that is wrong."""
+    out: dict[str, tuple[str, ...]] = {}
+    for word in words:
+        protocol, equals, where = word.partition("=")
+        if not equals or protocol not in PROTOCOLS:
+            raise SetupError(f'"--listen {word}" names no protocol.', f"Write PROTOCOL=HOST:PORT with one of: {', '.join(PROTOCOLS)}.")
+        wrong = place_fault(where)
+        if wrong:
+            raise SetupError(f'"--listen {protocol}" {wrong}', "Write PROTOCOL=HOST:PORT, for example imaps=0.0.0.0:993.")
+        out[protocol] = (*out.get(protocol, ()), where)
+    return out
+
+
+def _nearest(word: str, among: list[str], what: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(word, among, 1)
+    return f'Did you mean "{near[0]}"?' if near else f"The {what}s are: {', '.join(among)}."
+
+
+def _shown(value: Any) -> str:
+    text = "true" if value is True else "false" if value is False else f'"{value}"' if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,1 @@
+"""DNS records to publish for a domain, and their check."""

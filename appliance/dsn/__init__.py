@@ -1,0 +1,1 @@
+"""Delivery status notifications: policy, text and composition; pure."""

@@ -1,0 +1,73 @@
+"""FETCH items that stand in a message's row, told a window at a time.
+
+A hot path: an item gives a whole window's values at once, as one column, and a window's responses are one `%` of a template over
+the zipped columns. Measured for 20,000 messages, CPU in all with SQLite's reading and queueing for the stream: UID FLAGS 19 ms (8 of them
+here), the overview of six items 100 ms (38 here, 60 for SQLite's 12 MB); one function call an item and message would add 60 ms.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from appliance.mail.date import encode_internal_date
+from appliance.store.mailbox import Row, Want
+
+from .batches import BODYSTRUCTURE, INTERNAL_AT, Window
+
+if TYPE_CHECKING:
+    from .selected import Selected
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One FETCH item of the row. `template` holds one `%d` or `%b`, `values` fills it for each row in order.
+
+    `enables` is a word of ENABLE that asking for the item switches on (RFC 7162 §3.1).
+    """
+
+    name: bytes
+    want: Want
+    template: bytes
+    values: "Callable[[Selected, Sequence[Row]], Iterable[object]]"
+    enables: bytes = b""
+
+
+def plain(name: bytes, want: Want, template: bytes, field: str) -> Column:
+    """A column that tells a field of the row as it is."""
+    get = itemgetter(Row._fields.index(field))
+    return Column(name, want, template, lambda selected, rows: map(get, rows))
+
+
+def _dates(selected: "Selected", rows: "Sequence[Row]") -> Iterable[bytes]:
+    days: dict[int, bytes] = {}
+    return [encode_internal_date(at, days) for at in map(itemgetter(INTERNAL_AT), rows)]
+
+
+def _bodies(selected: "Selected", rows: "Sequence[Row]") -> Iterable[bytes]:
+    from appliance.protocol.imap.bodystructure import body_of
+
+    return map(body_of, map(itemgetter(BODYSTRUCTURE), rows))
+
+
+UID = plain(b"UID", Want.FLAGS, b"UID %d", "uid")
+FLAGS = Column(b"FLAGS", Want.FLAGS, b"FLAGS %b", lambda selected, rows: selected.flag_texts_of(rows))
+MODSEQ = plain(b"MODSEQ", Want.FLAGS, b"MODSEQ (%d)", "modseq")
+
+COLUMNS: tuple[Column, ...] = (
+    UID,
+    FLAGS,
+    Column(b"INTERNALDATE", Want.DATES, b'INTERNALDATE "%b"', _dates),
+    plain(b"RFC822.SIZE", Want.DATES, b"RFC822.SIZE %d", "octets"),
+    plain(b"ENVELOPE", Want.FACTS, b"ENVELOPE %b", "envelope"),
+    plain(b"BODYSTRUCTURE", Want.FACTS, b"BODYSTRUCTURE %b", "bodystructure"),
+    Column(b"BODY", Want.FACTS, b"BODY %b", _bodies),
+)
+"""RFC 3501 §6.4.5; extensions bring their own."""
+
+
+def lines(selected: "Selected", columns: Sequence[Column], window: Window, ending: bytes) -> list[bytes]:
+    """One untagged FETCH for each row of the window, from `* ` to `ending`."""
+    template = b"* %d FETCH (" + b" ".join([column.template for column in columns]) + ending
+    values = [column.values(selected, window.rows) for column in columns]
+    return list(map(template.__mod__, zip(window.numbers, *values, strict=True)))

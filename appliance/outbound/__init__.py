@@ -1,0 +1,1 @@
+"""Sending messages on: runner, routing, MX, TLS policies, SMTP transport and client."""

@@ -1,0 +1,59 @@
+"""How letters leave, as SMTP asks it at RCPT: is there a way to this address, and whose bounces does this one stand for?
+
+The answer to "no way" comes at once and says what to set up, so that nobody finds out five days later. Look-ups are in
+memory; the name service is not asked here.
+"""
+
+from typing import Protocol
+
+from appliance.mail.address import Address, ascii_domain
+from appliance.mail.reply import Reply
+
+REWRITTEN = ("srs0", "srs1")
+"""How the local part of a rewritten sender begins; asked first, since working a signature out costs more."""
+
+
+class Lanes(Protocol):
+    """The routes: `outbound/routing`."""
+
+    def lane(self, sender: Address | None, domain: str) -> str | None:
+        """Where letters of `sender` to the A-label domain or address literal queue; None when no way leads there."""
+        ...
+
+    @property
+    def sentence(self) -> str:
+        """What a person must set up where no way leads out."""
+        ...
+
+
+class Rewritten(Protocol):
+    """Senders rewritten for forwarding."""
+
+    def reverse(self, address: Address) -> Address | None:
+        """Whose bounces an address of ours stands for; None when it is altered, too old or none of ours."""
+        ...
+
+
+class WaysOut:
+    """`holds`: the queue keeps letters for FUTURERELEASE, those for people of the house too."""
+
+    def __init__(self, *, lanes: Lanes, rewritten: Rewritten, holds: bool) -> None:
+        self._lanes = lanes
+        self._rewritten = rewritten
+        self.holds = holds
+
+    def refusal(self, sender: Address | None, address: Address) -> Reply | None:
+        """Why a letter of `sender` cannot leave for `address`; None when it can."""
+        if self._lanes.lane(sender, ascii_domain(address.domain)) is None:
+            return Reply(550, "5.4.4", (self._lanes.sentence,))
+        return None
+
+    def has_way(self, address: Address) -> bool:
+        """The same for a notice, which has no sender."""
+        return self.refusal(None, address) is None
+
+    def original(self, address: Address) -> Address | None:
+        """Whose bounces this address stands for; None for every address that was not rewritten here."""
+        if not address.local[:4].lower().startswith(REWRITTEN):
+            return None
+        return self._rewritten.reverse(address)

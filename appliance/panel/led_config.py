@@ -1,0 +1,113 @@
+"""From the settings' words to fitted lamps: "pwm:18", "led:17 trouble", "rgb:5,6,13 inverted", "board:ACT".
+
+KIND:PINS, then in any order "inverted" (lit when the pin is low) and what the lamp shows: "all", or groups and
+meanings with commas between. How it fails: words nobody understands are a ValueError with a sentence, for the start
+of the house; a lamp that does not answer is left out with a sentence, and the others are fitted.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from .board_leds import LEDS, BoardLed, usual, usual_name
+from .leds import Fitted, Lamp, reason_of
+from .rules import ALL, TROUBLE, shown_by
+
+KINDS = ("led", "pwm", "rgb", "board")
+MOST_LAMPS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One lamp as the settings name it."""
+
+    kind: str
+    pins: tuple[str, ...]
+    shows: frozenset[str] = ALL
+    inverted: bool = False
+    borrowed: bool = False
+    """Given back whenever it has nothing to show."""
+
+    @property
+    def name(self) -> str:
+        return f"The lamp {self.kind}:{','.join(self.pins)}"
+
+
+def parse_lamp(words: str) -> Wish:
+    """One lamp; raises ValueError with a sentence."""
+    place, *rest = words.split() or [""]
+    kind, _, pins = place.partition(":")
+    names = tuple(pins.split(","))
+    if kind not in KINDS or not all(names):
+        raise ValueError(f"{words!r} is no lamp; one is led:PIN, pwm:PIN, rgb:RED,GREEN,BLUE or board:NAME.")
+    if len(names) != (3 if kind == "rgb" else 1):
+        raise ValueError(f"{words!r}: rgb has three pins, every other lamp one.")
+    if kind == "board" and (names[0] in (".", "..") or "/" in names[0]):
+        raise ValueError(f"{words!r}: a name in /sys/class/leds, such as ACT.")
+    shows = [word for word in rest if word != "inverted"]
+    return Wish(kind, names, shown_by(",".join(shows)) if shows else ALL, "inverted" in rest)
+
+
+def parse_lamps(lamps: Iterable[str], root: Path = LEDS) -> tuple[Wish, ...]:
+    """All lamps of the settings; when none is named the board's own: one for everything, its power's blinks when something needs you.
+
+    Raises ValueError with a sentence.
+    """
+    wishes = tuple(parse_lamp(words) for words in lamps)
+    if len(wishes) > MOST_LAMPS:
+        raise ValueError(f"At most {MOST_LAMPS} lamps.")
+    pins = [(wish.kind == "board", usual_name(pin) if wish.kind == "board" else pin) for wish in wishes for pin in wish.pins]
+    if len(pins) != len(set(pins)):
+        raise ValueError("Two lamps have the same pin.")
+    own = [Wish("board", (name,)) for name in usual(root)]
+    return wishes or (*own[:1], *(replace(spare, shows=shown_by(TROUBLE), borrowed=True) for spare in own[1:]))
+
+
+def from_thread(say: Callable[[str], object]) -> Callable[[str], None]:
+    """`say` for whoever works in a thread of trio's."""
+
+    def said(text: str) -> None:
+        trio.from_thread.run_sync(say, text)
+
+    return said
+
+
+def fit(wishes: Iterable[Wish], say: Callable[[str], None], *, factory: Any = None, root: Path = LEDS) -> list[Fitted]:
+    """Open each lamp; slow when gpiozero is loaded for it, so not in trio's thread."""
+    fitted = []
+    for wish in wishes:
+        try:
+            fitted.append(Fitted(wish.name, _open(wish, factory, root), wish.shows, borrowed=wish.borrowed))
+        except Exception as fault:  # the guard around drivers of others: a lamp never disturbs mail
+            say(f"{wish.name} cannot be used and is left out: {reason_of(fault)}.")
+    return fitted
+
+
+def _open(wish: Wish, factory: Any, root: Path) -> Lamp:
+    if wish.kind == "board":
+        return BoardLed(wish.pins[0], root)
+    from .gpio import Coloured, Dimmed, Switched
+
+    pins = [pin_of(name) for name in wish.pins]
+    if wish.kind == "rgb":
+        return Coloured((pins[0], pins[1], pins[2]), inverted=wish.inverted, factory=factory)
+    return (Dimmed if wish.kind == "pwm" else Switched)(pins[0], inverted=wish.inverted, factory=factory)
+
+
+def pin_of(name: str) -> int | str:
+    """A number, or a name gpiozero knows."""
+    return int(name) if name.isascii() and name.isdigit() else name
+
+
+PINS = ((r"(?:GPIO|BCM)?(\d{1,2})", 0, 53), (r"(?:BOARD|J8:)(\d{1,2})", 1, 40), (r"WPI(\d{1,2})", 0, 31))
+"""How gpiozero lets a pin be called: the chip's number (54 of them, 28 on the header), the header's, or wiringPi's."""
+
+
+def is_pin(text: str) -> bool:
+    """Can there be such a pin on a board?"""
+    found = [(re.fullmatch(pattern, text.upper(), re.ASCII), least, most) for pattern, least, most in PINS]
+    return any(one is not None and least <= int(one[1]) <= most for one, least, most in found)

@@ -1,0 +1,93 @@
+"""What the console is lent: pictures, Controls, options, who may change something; and its memory of wrong passwords."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import trio
+
+from appliance.control.requests import Answer, Request
+from appliance.status.snapshot import Snapshot
+
+WRONG_S = (1.0, 60.0)
+"""First and longest pause after a wrong password; it doubles."""
+
+
+class Pictures(Protocol):
+    """The board, or whatever else knows the one picture."""
+
+    def snapshot(self) -> Snapshot: ...
+
+    async def changed(self, since: int) -> Snapshot: ...
+
+
+class Asked(Protocol):
+    """As much of the Controls port as the console uses."""
+
+    async def ask(self, request: Request) -> Answer: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`lock_s`: silence after which the password is asked again. `plain`: lines for a terminal without commands.
+
+    `leaves`: q ends the console. `octets_per_s`: what the line carries.
+    """
+
+    lock_s: float = 300.0
+    plain: bool = False
+    utf8: bool = False
+    leaves: bool = False
+    octets_per_s: float = 11_520.0
+
+
+class Admin(Protocol):
+    """Who knows the admin password."""
+
+    async def known(self) -> bool:
+        """Is there any password that could be right?"""
+        ...
+
+    async def check(self, password: str) -> bool: ...
+
+    @property
+    def one_time(self) -> str:
+        """A password that opens once, for whoever stands at the box to read; "" when there is none."""
+        ...
+
+
+class Doorkeeper:
+    """Who may change something at one port; without an `admin` whoever is there. Remembers wrong passwords over all dialogues."""
+
+    def __init__(self, admin: Admin | None) -> None:
+        self._admin = admin
+        self._wrong = 0
+        self._again_mono = 0.0
+
+    @property
+    def asks(self) -> bool:
+        return self._admin is not None
+
+    @property
+    def notice(self) -> str:
+        """A line for the first screen, or ""."""
+        once = self._admin.one_time if self._admin else ""
+        return f"One-time admin password: {once}" if once else ""
+
+    @property
+    def wait_s(self) -> float:
+        """Until the next password may be tried."""
+        return max(0.0, self._again_mono - trio.current_time())
+
+    async def refusal(self, password: str) -> str:
+        """Why `password` does not open, in a sentence; "" when it does."""
+        if self._admin is None:
+            return ""
+        if not await self._admin.known():
+            return "No admin password has been set yet: pillarbox admin password"
+        if await self._admin.check(password):
+            self._wrong = 0
+            return ""
+        pause_s = min(WRONG_S[1], WRONG_S[0] * float(2**self._wrong))
+        self._wrong = min(self._wrong + 1, 16)
+        self._again_mono = trio.current_time() + pause_s
+        return f"That is not the admin password. The next try in {pause_s:.0f} s."

@@ -1,0 +1,1 @@
+"""Supervisor, data directory, clock, host facts, systemd notification."""

@@ -1,0 +1,106 @@
+"""The house's signing keys: one file each in DATA/dkim, made once in a child process, readable by the house alone.
+
+A file is the record to publish, a line end, and the private key in PEM; its name is the selector. Files that lie there are
+used, so keys can be brought along or changed: put a new pair beside the old one and take the old files away a week later.
+How it fails: SetupError with the remedy; messages then leave unsigned, and a condition says so (unsigned).
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import trio
+
+from appliance.certificates.certificates import write_whole
+from appliance.mail.errors import SetupError
+from appliance.mailauth.dkim_keys import SigningKey
+
+LONGEST_OCTETS = 16_384
+SELECTORS = (("pillarbox-rsa", "rsa-sha256"), ("pillarbox-ed", "ed25519-sha256"))
+KINDS = {"k=rsa": "rsa-sha256", "k=ed25519": "ed25519-sha256"}
+
+
+class DkimFiles:
+    """See above. `keys` is () before `ensure`."""
+
+    def __init__(self, directory: Path, *, say: Callable[[str], object]) -> None:
+        self._directory = directory
+        self._say = say
+        self._making = trio.Lock()
+        self.keys: tuple[SigningKey, ...] = ()
+
+    async def ensure(self) -> tuple[SigningKey, ...]:
+        """Make the keys where there are none, and read them. Raises SetupError."""
+        async with self._making:
+            if not self.keys:
+                found = await trio.to_thread.run_sync(self._read)
+                if not found:
+                    await self._make()
+                    found = await trio.to_thread.run_sync(self._read)
+                self.keys = found
+        return self.keys
+
+    async def trouble(self) -> str:
+        """Why messages could not be signed now; "" when they can, or when there are no keys yet. Makes nothing."""
+        try:
+            if not self.keys:
+                await trio.to_thread.run_sync(self._read)
+        except SetupError as error:
+            return error.problem
+        return ""
+
+    def _read(self) -> tuple[SigningKey, ...]:
+        keys = []
+        try:
+            names = [path.name for path in self._directory.iterdir()]  # glob would take what may not be read for empty
+            for path in [self._directory / name for name in sorted(names, reverse=True) if name.endswith(".pem") and name[0] != "."]:
+                with path.open("rb") as file:
+                    record, _, pem = file.read(LONGEST_OCTETS).partition(b"\n")
+                kind = next((algorithm for word, algorithm in KINDS.items() if word.encode() in record), "")
+                if not kind or b"PRIVATE KEY" not in pem:
+                    raise SetupError(f"{path} is no signing key.", "Take it away; a new one is made at the next start.")
+                keys.append(SigningKey(path.stem, kind, record.decode("ascii", "replace"), pem))
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise SetupError(f"{self._directory}: {error.strerror}.", "The house must be able to read its signing keys.") from error
+        return tuple(keys)
+
+    async def _make(self) -> None:
+        words = [sys.executable, "-P", "-m", "appliance.runtime.dkim_key_files", str(self._directory)]
+        done = await trio.run_process(words, capture_stderr=True, capture_stdout=True, check=False)
+        if done.returncode:
+            last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no reason given"]
+            raise SetupError(f"No signing keys could be made: {last[0]}.", f"Look at {self._directory}.")
+        self._say("signing keys made; what to publish: pillarbox domain records")
+
+
+def main(words: Sequence[str]) -> int:
+    """The child: DIRECTORY; 0, or a sentence on stderr."""
+    from base64 import b64encode
+
+    from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+    directory = Path(words[0])
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for selector, algorithm in SELECTORS:
+            key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+            if algorithm == "rsa-sha256":
+                key = rsa.generate_private_key(65_537, 2048)
+                public, kind = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo), "rsa"
+            else:
+                key = ed25519.Ed25519PrivateKey.generate()
+                public, kind = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw), "ed25519"
+            pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            record = f"v=DKIM1; k={kind}; p={b64encode(public).decode()}\n"
+            write_whole(directory / f"{selector}.pem", record.encode() + pem)
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

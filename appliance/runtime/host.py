@@ -1,0 +1,84 @@
+"""The box itself, for the one picture: name, addresses, memory, temperature, what was written to the card today, its wear.
+
+All of it is read from /proc and /sys, which costs no write. What a machine does not tell is 0, or None where 0 would be a figure.
+"""
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from appliance.certificates.certificates import box_addresses
+from appliance.mail.clock import Clock
+from appliance.status.events import BoxState
+
+DAY_S = 86_400
+SECTOR_OCTETS = 512
+PAGE_OCTETS = os.sysconf("SC_PAGE_SIZE")
+
+
+class Machine:
+    """`root` is where /proc and /sys are; what was written counts from here on."""
+
+    def __init__(
+        self, data: Path, clock: Clock, *, root: Path = Path("/"), addresses: Callable[[], list[str]] = box_addresses
+    ) -> None:
+        self._clock = clock
+        self._root = root
+        self._addresses = addresses
+        number = data.stat().st_dev
+        self._device = root / "sys/dev/block" / f"{os.major(number)}:{os.minor(number)}"
+        self._day = -1
+        self._written_before = self._written()
+
+    def look(self) -> BoxState:
+        """As it is now."""
+        addresses = tuple(address for address in self._addresses() if not address.startswith("127.") and address != "::1")
+        return BoxState(socket.gethostname(), addresses, self._memory(), self._temperature(), self._today())
+
+    def worn_percent(self) -> int:
+        """How much of its life the card says is used up (eMMC, JESD84-B51 §7.4: steps of ten); 0 where it does not say."""
+        for place in (self._device, self._device.resolve().parent):
+            try:
+                return max(10 * int(word, 16) for word in (place / "device/life_time").read_text().split())
+            except (OSError, ValueError):
+                continue
+        return 0
+
+    def _today(self) -> int:
+        """Since midnight (UTC), or since the house began when that was later."""
+        written, day = self._written(), int(self._clock.wall_s()) // DAY_S
+        if day != self._day:
+            if self._day >= 0:
+                self._written_before = written
+            self._day = day
+        return max(0, written - self._written_before)
+
+    def _written(self) -> int:
+        """Octets ever written to the card, by anybody; where its device is hidden, by this process."""
+        try:
+            return int((self._device / "stat").read_text().split()[6]) * SECTOR_OCTETS
+        except (OSError, ValueError, IndexError):
+            pass
+        for row in self._lines("proc/self/io"):
+            name, _, value = row.partition(":")
+            if name == "write_bytes":
+                return int(value)
+        return 0
+
+    def _memory(self) -> int:
+        rows = self._lines("proc/self/statm")
+        return int(rows[0].split()[1]) * PAGE_OCTETS if rows else 0
+
+    def _temperature(self) -> float | None:
+        rows = self._lines("sys/class/thermal/thermal_zone0/temp")
+        try:
+            return int(rows[0]) / 1000 if rows else None
+        except ValueError:
+            return None
+
+    def _lines(self, name: str) -> list[str]:
+        try:
+            return (self._root / name).read_text().splitlines()
+        except OSError:
+            return []

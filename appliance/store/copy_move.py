@@ -1,0 +1,93 @@
+"""COPY and MOVE of a set of messages inside one transaction (RFC 9051 §6.4.7, RFC 6851).
+
+Flags, keywords and INTERNALDATE are kept, and so is the message's identity: both rows share the fact. No octet of a
+letter is written. A move into the same mailbox gives new UIDs. A move never fails for want of space, a copy into the Trash
+only beyond its bound (`quota`): deleting works in a full mailbox.
+"""
+
+# ruff: noqa: S608 - conditions and columns are words of ours, values are always parameters
+
+from collections.abc import Sequence
+
+from appliance.database.writer import Transaction
+from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.flags import KEYWORD_SHIFT
+from appliance.mail.ids import MailboxId, ModSeq, PersonId, Uid, UidValidity
+
+from .append import LAST_UID
+from .expunge import bury
+from .keywords import translated
+from .messages import among, numbers, uids_where
+from .quota import Quota
+from .values import Copied
+
+TRASH = "\\Trash"
+
+
+def copy(
+    transaction: Transaction,
+    source: MailboxId,
+    uids: Sequence[int] | None,
+    target: MailboxId,
+    quota: Quota,
+    *,
+    move: bool = False,
+    complete: bool = False,
+) -> Copied:
+    """`uids` None: all. UIDs that are not there are passed over, or GONE is raised when `complete`.
+
+    Raises NO_MAILBOX (either), OVER_QUOTA, TOO_MANY (UIDs). A keyword the target has no room for is left out.
+    """
+    if transaction.execute("SELECT 1 FROM mailbox WHERE id = ? AND selectable", (source,)).fetchone() is None:
+        raise StoreError(Trouble.NO_MAILBOX)
+    condition, parameters = among(uids) if uids is not None else ("uid > 0", ())
+    sources = uids_where(transaction, source, condition, parameters)
+    if complete and uids is not None and len(sources) < len(set(uids)):
+        raise StoreError(Trouble.GONE)
+    condition, parameters = among(sources)
+    octets, unseen, deleted = transaction.execute(
+        f"SELECT coalesce(sum(octets), 0), sum(flags & 1 = 0), sum(flags & 8 <> 0) FROM message WHERE mailbox = ? AND {condition}",
+        (source, *parameters),
+    ).fetchone()
+    found = transaction.execute(
+        """UPDATE mailbox SET uid_next = uid_next + ?1, modseq = modseq + (?1 > 0), messages = messages + ?1, octets = octets + ?2,
+            unseen = unseen + ?3, deleted = deleted + ?4 WHERE id = ?5 AND selectable
+            RETURNING person, uid_validity, uid_next, modseq, special_use, octets""",
+        (len(sources), octets, unseen or 0, deleted or 0, target),
+    ).fetchall()
+    if not found:
+        raise StoreError(Trouble.NO_MAILBOX)
+    person, uid_validity, uid_next, modseq, special_use, there = found[0]
+    first = uid_next - len(sources)
+    if uid_next - 1 > LAST_UID:
+        raise StoreError(Trouble.TOO_MANY, "the mailbox has used up its UIDs")
+    if sources:
+        _place(transaction, source, target, first, modseq, condition, parameters)
+        if not move:
+            leaves = f"SELECT fact, count(*) AS n FROM message WHERE mailbox = ? AND {condition} GROUP BY fact"
+            transaction.execute(f"UPDATE fact SET holders = holders + n FROM ({leaves}) AS l WHERE fact.id = l.fact", (source, *parameters))
+        transaction.touched(target, ModSeq(modseq))
+        if move:
+            bury(transaction, source, sources, condition, parameters, quota)
+        quota.took(transaction, PersonId(person), octets, trash=there if special_use == TRASH else -1, checked=not move)
+    return Copied(UidValidity(uid_validity), [Uid(uid) for uid in sources], [Uid(uid) for uid in range(first, uid_next)])
+
+
+def _place(
+    transaction: Transaction, source: MailboxId, target: MailboxId, first: int, modseq: int, condition: str, parameters: Sequence[int | str]
+) -> None:
+    arguments = (source, *parameters)
+    combinations = transaction.execute(
+        f"SELECT group_concat(k) FROM (SELECT DISTINCT flags >> {KEYWORD_SHIFT:d} AS k FROM message WHERE mailbox = ? AND {condition})",
+        arguments,
+    ).fetchone()[0]
+    used = 0
+    for combination in numbers(combinations):
+        used |= combination
+    flags = translated(transaction, source, target, used)
+    transaction.execute(
+        f"""INSERT INTO message(mailbox, uid, modseq, flags, internal_at, octets, body, fact)
+            SELECT ?, ? + row_number() OVER (ORDER BY uid), ?, {flags}, internal_at, octets, body, fact
+            FROM message WHERE mailbox = ? AND {condition} ORDER BY uid""",
+        (target, first - 1, modseq, *arguments),
+    )

@@ -1,0 +1,37 @@
+"""Rows become letters: the bodies of a window loaded in the reading that found the rows."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+
+from appliance.mail.ids import BodyId
+from appliance.mail.partmap import find
+
+from .bodies import Bodies
+from .body_readers import Body, Letter
+from .values import Row, Want
+
+OPENING = Want.DATES | Want.BODY
+"""What of a row a letter is opened from."""
+
+
+def fitting(rows: Sequence[Row], octets: int) -> Sequence[Row]:
+    """The first rows, at least one, as many as fit in `octets`."""
+    for count, row in enumerate(rows):
+        octets -= row.octets
+        if octets < 0 and count:
+            return rows[:count]
+    return rows
+
+
+def load(connection: sqlite3.Connection, bodies: Bodies, rows: Sequence[Row], octets: int) -> dict[BodyId, Body]:
+    return bodies.load(connection, [row.body for row in rows], octets)
+
+
+def letters(rows: Sequence[Row], bodies: Mapping[BodyId, Body]) -> list[Letter]:
+    """One that is gone raises GONE when it is opened or read; its sizes are wrong."""
+    return [Letter(row.prefix, row.parts, len(row.prefix) + _header_octets(row.parts), bodies[row.body]) for row in rows]
+
+
+def _header_octets(parts: bytes) -> int:
+    part = find(parts, ())
+    return part.body_start if part is not None else 0

@@ -1,0 +1,200 @@
+"""Rows that an older scanner described are described anew: in the background all of them, at once only what a reader needs at once.
+
+The octets are read again from the body in pieces. A fact row says which scanner described it (`fact.described_by`), so a run that was
+cut off anywhere goes on with what is left; the counter `described_by` says of which scanner all rows are known to be, so that a start
+with nothing to do reads one row.
+
+Promises: a reading makes at most AT_ONCE rows anew, of AT_ONCE_OCTETS together; else it is answered from the older facts, which are
+sound, only less good. Rows nobody has described yet have no facts and are always made at once. A description is written only to the
+row it was made for, still as old as it was then: a message that is expunged or moved meanwhile is left alone.
+The background run holds one message's pieces in memory, commits BATCH rows at a time and keeps to OCTETS_A_S. It fails quietly: storage
+that is full or cannot be read now is tried again later, a body that is broken is passed over; other errors end the task.
+"""
+
+import math
+import sqlite3
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from appliance.database.writer import Transaction
+from appliance.mail.description import Description
+from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.ids import MailboxId
+
+from .body_readers import Letter
+from .loading import OPENING
+from .messages import window
+from .outbox import UNSEEN_YET
+from .values import Row, Want
+
+if TYPE_CHECKING:
+    from .mailbox import Store
+
+PIECE_OCTETS = 64 * 2**10
+AT_ONCE = 16
+"""Older rows that one reading makes anew itself: a client that opens a few messages sees them as today's scanner does."""
+AT_ONCE_OCTETS = 4 * 2**20
+BATCH = 32
+"""Rows written in one commit."""
+LOOK_ROWS = 500
+"""Rows looked at in one reading."""
+OCTETS_A_S = 2 * 2**20
+"""Octets a second read from bodies: 20,000 messages of 5 kB take a minute, and a small board has 19 of 20 parts of its time for others."""
+AGAIN_S = 60.0
+"""After storage that was full or could not be read."""
+UPDATE = """UPDATE fact SET described_by = ?, sent_at = ?, envelope = ?, bodystructure = ?, parts = ?, preview = ?
+    WHERE id = ? AND described_by = ?"""
+_COUNTER = "described_by"
+_OCTETS, _DESCRIBED_BY = map(Row._fields.index, ("octets", "described_by"))
+
+
+def old_ones(store: "Store", rows: Sequence[Any]) -> list[Any]:
+    """Of rows, or raw rows with facts, those that a reading must not be answered from as they stand."""
+    today = store.described_by
+    old = [row for row in rows if row[_DESCRIBED_BY] != today]
+    if len(old) <= AT_ONCE and sum([row[_OCTETS] for row in old]) <= AT_ONCE_OCTETS:
+        return old
+    return [row for row in old if row[_DESCRIBED_BY] == UNSEEN_YET.described_by]
+
+
+async def remade(store: "Store", mailbox: MailboxId, rows: list[Row], want: Want) -> list[Row]:
+    """The same rows with facts of today's scanner, where they are few or have none; costs nothing when they are today's.
+
+    A row that was expunged before its message was read again is left out: it may have no facts at all to answer from.
+    """
+    old = {row.uid for row in old_ones(store, rows)}
+    if not old:
+        return rows
+    described = [await _remade(store, mailbox, row, want) if row.uid in old else row for row in rows]
+    return [row for row in described if row is not None]
+
+
+async def _remade(store: "Store", mailbox: MailboxId, row: Row, want: Want) -> Row | None:
+    facts = await _described(store, mailbox, row.uid)
+    if facts is None:
+        return None
+    values = _values(facts, row.message, row.described_by)
+    store.database.write_lazily(lambda transaction: transaction.execute(UPDATE, values))
+    row = row._replace(sent_at=facts.sent_at, described_by=facts.described_by)
+    if Want.FACTS in want:
+        row = row._replace(envelope=facts.envelope, bodystructure=facts.bodystructure)
+    return row._replace(parts=facts.parts) if Want.BODY in want else row
+
+
+def _values(facts: Description, message: int, before: int) -> tuple[Any, ...]:
+    """The parameters of UPDATE; `before` is the scanner that described the row until now."""
+    return (facts.described_by, facts.sent_at, facts.envelope, facts.bodystructure, facts.parts, facts.preview, message, before)
+
+
+async def _described(store: "Store", mailbox: MailboxId, uid: int) -> Description | None:
+    """What today's scanner says of a message; None when it was expunged meanwhile."""
+    found = await store.database.read(lambda connection: window(connection, mailbox, uid, uid, OPENING, 1))
+    if not found:
+        return None
+    try:
+        return await _describe(store, (await store.letters(found, 0))[0])
+    except StoreError as trouble:
+        if trouble.trouble is not Trouble.GONE:
+            raise
+        return None
+
+
+async def _describe(store: "Store", letter: Letter) -> Description:
+    scanner = store.describe()
+    await letter.open()
+    at = len(letter.prefix)
+    while at < letter.octets:
+        piece = await letter.read(at, PIECE_OCTETS)
+        scanner.feed(piece)
+        at += len(piece)
+        await trio.lowlevel.checkpoint()  # a small body is read without waiting
+    return scanner.finish(letter.prefix)
+
+
+class Redescription:
+    """The background run; the one of its kind in a process. `run` is a part of the server that stands until it is cancelled."""
+
+    def __init__(self, store: "Store", *, octets_a_s: float = OCTETS_A_S) -> None:
+        self._store = store
+        self._octets_a_s = octets_a_s
+
+    async def run(self) -> None:
+        """Describe all older rows anew, then nothing more: new rows are today's."""
+        while True:
+            try:
+                if await self.is_due():
+                    await self.describe_all()
+                break
+            except StoreError:
+                await trio.sleep(AGAIN_S)
+        await trio.sleep_forever()
+
+    async def is_due(self) -> bool:
+        """Are there rows that may be older?"""
+        known = await self._store.database.read(
+            lambda connection: connection.execute("SELECT next FROM counter WHERE name = ?", (_COUNTER,)).fetchone()
+        )
+        return known is None or known[0] != self._store.described_by
+
+    async def describe_all(self) -> int:
+        """Walk all messages until a walk finds none to describe, so that none is missed which moved behind the walk; how many were."""
+        total = 0
+        while True:
+            made, passed_over = await self._walk()
+            total += made
+            if not made:
+                break
+        if not passed_over:
+            today = self._store.described_by
+            await self._store.database.write(
+                lambda transaction: transaction.execute("INSERT OR REPLACE INTO counter VALUES(?, ?)", (_COUNTER, today))
+            )
+        return total
+
+    async def _walk(self) -> tuple[int, int]:
+        """One walk over all messages: rows described, and rows that are still old because their body cannot be read."""
+        place, made, passed_over = (0, 0), 0, 0
+        today = self._store.described_by
+        while rows := await self._store.database.read(lambda connection, place=place: _next_rows(connection, place)):  # type: ignore[misc]
+            place = rows[-1][:2]
+            old = [row for row in rows if row[3] not in (today, UNSEEN_YET.described_by)]
+            for start in range(0, len(old), BATCH):
+                done, left = await self._batch(old[start : start + BATCH])
+                made += done
+                passed_over += left
+        return made, passed_over
+
+    async def _batch(self, rows: Sequence[tuple[int, int, int, int]]) -> tuple[int, int]:
+        """Describe these and commit them together."""
+        values: list[tuple[Any, ...]] = []
+        octets = left = 0
+        for mailbox, uid, message, before in rows:
+            try:
+                facts = await _described(self._store, MailboxId(mailbox), uid)
+            except StoreError as error:
+                if error.trouble is not Trouble.BROKEN:
+                    raise
+                left += 1
+                continue
+            if facts is not None:
+                values.append(_values(facts, message, before))
+                octets += facts.octets
+
+        def work(transaction: Transaction) -> int:
+            return sum(transaction.execute(UPDATE, one).rowcount for one in values)
+
+        made = await self._store.database.write(work) if values else 0
+        if math.isfinite(self._octets_a_s):
+            await trio.sleep(octets / self._octets_a_s)
+        return made, left
+
+
+def _next_rows(connection: sqlite3.Connection, place: tuple[int, int]) -> list[tuple[int, int, int, int]]:
+    """(mailbox, uid, fact, described_by) of the messages behind a place, in order."""
+    return connection.execute(
+        "SELECT mailbox, uid, fact, described_by FROM message JOIN fact ON fact.id = fact"
+        " WHERE (mailbox, uid) > (?, ?) ORDER BY mailbox, uid LIMIT ?",
+        (*place, LOOK_ROWS),
+    ).fetchall()

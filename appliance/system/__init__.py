@@ -1,1 +1,0 @@
-"""Floor 5, settings, supervisor, certificates, the local socket."""

@@ -1,0 +1,77 @@
+"""What each person may send: two buckets, a state that ends by itself, virtual time (the table in accounts/send_quota)."""
+
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+from trio.testing import MockClock
+
+from appliance.accounts.send_quota import DAY_S, HOUR_S, PEOPLE, Sending
+from appliance.mail.ids import PersonId
+
+FRED, MARY = PersonId(1), PersonId(2)
+
+
+def some(letters: int = 100, recipients: int = 500) -> tuple[Sending, list[tuple[PersonId, bool]]]:
+    said: list[tuple[PersonId, bool]] = []
+    return Sending(letters_per_hour=letters, recipients_per_day=recipients, say=lambda who, limited: said.append((who, limited))), said
+
+
+def test_a_hundred_letters_then_a_wait_then_more() -> None:
+    sending, said = some()
+    assert all(sending.take(FRED, 1, 1000.0) == 0 for _ in range(100))
+    wait_s = sending.take(FRED, 1, 1000.0)
+    assert 30 < wait_s < 40 and said == [(FRED, True)] and sending.limited() == (FRED,)
+    assert sending.take(MARY, 1, 1000.0) == 0, "one person's limit is nobody else's"
+    assert sending.take(FRED, 1, 1000.0 + wait_s) == 0
+    assert sending.take(FRED, 1, 1000.0 + wait_s) > 0 and said == [(FRED, True)], "said once"
+    assert sending.release(1000.0 + wait_s) is not None
+    assert sending.release(1000.0 + 2 * HOUR_S) is None and said == [(FRED, True), (FRED, False)]
+
+
+def test_recipients_of_a_day() -> None:
+    sending, _ = some()
+    assert sending.take(FRED, 300, 0.0) == 0
+    assert sending.wait_s(FRED, 200, 0.0) == 0
+    assert sending.wait_s(FRED, 201, 0.0) > 100
+    assert sending.take(FRED, 200, 0.0) == 0
+    assert abs(sending.wait_s(FRED, 250, 0.0) - DAY_S / 2) < 1
+    assert sending.take(FRED, 500, DAY_S) == 0
+    assert sending.wait_s(MARY, 501, 0.0) >= DAY_S, "more than a day's recipients never go in one letter"
+
+
+@given(st.lists(st.tuples(st.floats(0, 5000), st.integers(1, 700)), max_size=60), st.integers(1, 50), st.integers(1, 300))
+def test_never_more_than_twice_the_limit_within_the_span(steps: list[tuple[float, int]], letters: int, recipients: int) -> None:
+    sending, _ = some(letters, recipients)
+    now, sent = 0.0, []
+    for passed, many in steps:
+        now += passed
+        asked = sending.wait_s(FRED, many, now)
+        if sending.take(FRED, many, now) == 0:
+            assert asked == 0
+            sent.append((now, many))
+        else:
+            assert asked > 0
+    for start, _ in sent:
+        assert sum(1 for at, _ in sent if start <= at < start + HOUR_S) <= 2 * letters
+        assert sum(many for at, many in sent if start <= at < start + DAY_S) <= 2 * recipients
+
+
+def test_memory_is_bounded() -> None:
+    sending, _ = some()
+    for number in range(PEOPLE * 3):
+        sending.take(PersonId(number), 1, 0.0)
+    assert len(sending._people) == PEOPLE
+
+
+async def test_a_limit_ends_by_itself(autojump_clock: MockClock) -> None:
+    sending, said = some(10, 500)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sending.run, trio.current_time)
+        await trio.testing.wait_all_tasks_blocked()
+        for _ in range(11):
+            sending.take(FRED, 1, trio.current_time())
+        assert said == [(FRED, True)]
+        await trio.sleep(HOUR_S)
+        assert said == [(FRED, True), (FRED, False)]
+        assert sending.take(FRED, 1, trio.current_time()) == 0
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,74 @@
+"""Knocking at real doors: open, silent, foreign, closed, and TLS where the door begins so."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+
+from appliance.app import port_check as door_check
+from appliance.app.port_check import OUTSIDE, at, check, findings_text
+from appliance.status.snapshot import ListenerFacts
+from tests.support.certificates import make_certificates
+from tests.support.server import free_ports
+
+Talk = Callable[[trio.abc.Stream], Awaitable[None]]
+
+
+def says(words: bytes) -> Talk:
+    async def talk(stream: trio.abc.Stream) -> None:
+        await stream.send_all(words)
+        await stream.receive_some()
+
+    return talk
+
+
+async def silent(stream: trio.abc.Stream) -> None:
+    await trio.sleep_forever()
+
+
+async def door(nursery: trio.Nursery, protocol: str, talk: Talk, tls: Path | None = None) -> ListenerFacts:
+    """A server of one door."""
+    if tls is not None:
+        import ssl
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tls)
+        (listener,) = await nursery.start(partial(trio.serve_ssl_over_tcp, talk, 0, context, host="127.0.0.1"))
+        port = listener.transport_listener.socket.getsockname()[1]
+    else:
+        (listener,) = await nursery.start(partial(trio.serve_tcp, talk, 0, host="127.0.0.1"))
+        port = listener.socket.getsockname()[1]
+    return ListenerFacts(protocol, "127.0.0.1", port, "")
+
+
+async def test_every_kind_of_door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door_check, "PATIENCE_S", 1.0)
+    certificate = make_certificates(tmp_path).server
+    async with trio.open_nursery() as nursery:
+        doors = [
+            await door(nursery, "smtp", says(b"220 box ESMTP\r\n")),
+            await door(nursery, "imaps", says(b"* OK ready\r\n"), certificate),
+            await door(nursery, "pop3s", says(b"+OK\r\n")),  # no TLS there
+            await door(nursery, "submission", says(b"SSH-2.0-other\r\n")),
+            await door(nursery, "imap", silent),
+            ListenerFacts("pop3", "127.0.0.1", free_ports(1)[0], ""),
+            await door(nursery, "smtp", says(b"")),
+        ]
+        with trio.fail_after(10):
+            found = await check([at(one) for one in doors])
+        nursery.cancel_scope.cancel()
+    assert [one.state for one in found] == ["open", "open", "closed", "closed", "closed", "closed", "closed"]
+    text = findings_text(found).splitlines()
+    assert text[0].startswith(f"open     smtp         127.0.0.1:{doors[0].port}")
+    assert "TLS" in text[2] and "greet" in text[3] and "refused" in text[5] and text[-1] == OUTSIDE
+
+
+async def test_a_door_at_every_address_is_knocked_at_here() -> None:
+    async with trio.open_nursery() as nursery:
+        (listener,) = await nursery.start(partial(trio.serve_tcp, says(b"220 box\r\n"), 0, host="0.0.0.0"))
+        port = listener.socket.getsockname()[1]
+        (found,) = await check([at(ListenerFacts("smtp", "0.0.0.0", port, ""))])
+        nursery.cancel_scope.cancel()
+    assert found.state == "open" and found.where == f"0.0.0.0:{port}"

@@ -1,0 +1,146 @@
+"""The local socket: requests, refusals, letters in both directions; a wrong caller harms nobody."""
+
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from appliance.control.local_socket import ControlServer, NobodyHome, RemoteControls, import_stopped
+from appliance.control.requests import AddPerson, Answer, Export, Import, Letter, ListPeople, Request, Status
+from appliance.mail.errors import SetupError, StoreError, Trouble
+from appliance.runtime.data_directory import DataDirectory
+
+
+class SmallHouse:
+    """A Controls implementation of a few lines: what the socket carries is what is tested."""
+
+    def __init__(self) -> None:
+        self.letters: list[tuple[Letter, bytes]] = []
+
+    async def ask(self, request: Request) -> Answer:
+        if isinstance(request, AddPerson):
+            raise SetupError(f"{request.address} is no address.", "Write NAME@DOMAIN.")
+        if isinstance(request, Status):
+            raise ZeroDivisionError
+        return Answer("nobody", {"people": []})
+
+    @asynccontextmanager
+    async def take_in(self, request: Import) -> AsyncIterator["SmallHouse"]:
+        yield self
+
+    position = "17"
+
+    async def take(self, letter: Letter, pieces: AsyncIterator[bytes]) -> bool:
+        self.letters.append((letter, b"".join([piece async for piece in pieces])))
+        return len(self.letters) != 2
+
+    async def give_out(self, request: Export) -> AsyncIterator[tuple[Letter, AsyncIterator[bytes]]]:
+        async def pieces(octets: bytes) -> AsyncIterator[bytes]:
+            for at in range(0, len(octets), 100_000):
+                yield octets[at : at + 100_000]
+
+        for letter, octets in self.letters:
+            yield letter, pieces(octets)
+
+
+@asynccontextmanager
+async def house(path: Path) -> AsyncIterator[tuple[SmallHouse, RemoteControls, list[str]]]:
+    small, faults = SmallHouse(), []
+    with DataDirectory.open(path) as directory:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(ControlServer(directory, lambda: small, faults.append).run)
+            yield small, RemoteControls(path), faults
+            nursery.cancel_scope.cancel()
+
+
+async def test_ask_and_be_refused_and_a_fault_in_the_house(tmp_path: Path) -> None:
+    async with house(tmp_path) as (_, remote, faults):
+        assert await remote.ask(ListPeople()) == Answer("nobody", {"people": []})
+        with pytest.raises(SetupError, match=r"is no address\. Write NAME@DOMAIN\."):
+            await remote.ask(AddPerson("x", "secret"))
+        with pytest.raises(SetupError, match="fault of its own"):
+            await remote.ask(Status())
+        assert faults and "ZeroDivisionError" in faults[0]
+        assert (tmp_path / "control.sock").stat().st_mode & 0o777 == 0o600
+    with pytest.raises(NobodyHome):
+        await remote.ask(ListPeople())
+
+
+async def test_letters_in_and_out(tmp_path: Path) -> None:
+    first = Letter("INBOX", ("\\Seen", "Blue"), 1_700_000_000, "1")
+    octets = os.urandom(300_000)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield octets[:1]
+        yield octets[1:250_000]
+        yield octets[250_000:]
+
+    async def none() -> AsyncIterator[bytes]:
+        for piece in ():
+            yield piece
+
+    async with house(tmp_path) as (small, remote, _):
+        async with remote.take_in(Import("a@b", "x")) as intake:
+            assert intake.position == "17"
+            assert await intake.take(first, pieces())
+            assert not await intake.take(Letter("Sent", (), 0, "2"), none())
+        assert [octets for _, octets in small.letters] == [octets, b""]
+        out = [(letter, b"".join([p async for p in parts])) async for letter, parts in remote.give_out(Export("a@b"))]
+        assert out == small.letters
+
+
+async def test_a_long_path_and_a_dead_socket_file(tmp_path: Path) -> None:
+    deep = tmp_path / ("long" * 30) / ("er" * 60)
+    deep.mkdir(parents=True)
+    for _ in range(2):
+        async with house(deep) as (_, remote, _):
+            assert (await remote.ask(ListPeople())).text == "nobody"
+        assert not (deep / "control.sock").exists(), "a house that ends in order takes it away"
+        here = os.open(deep, os.O_RDONLY)
+        with socket.socket(socket.AF_UNIX) as killed:
+            killed.bind(f"/proc/self/fd/{here}/control.sock")  # as after a kill
+        os.close(here)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"\n",
+        b"{}\n",
+        b"[1]\n",
+        b'{"ask":"AddPerson","address":5}\n',
+        b'{"ask":"Import","address":"a","source":"s"}\n9999999\n',
+        b"x" * 100_000,
+    ],
+)
+async def test_wrong_words_end_one_call_only(tmp_path: Path, words: bytes) -> None:
+    async with house(tmp_path) as (_, remote, _):
+        raw = socket.socket(socket.AF_UNIX)
+        raw.connect(str(tmp_path / "control.sock"))
+        raw.setblocking(False)
+        async with trio.SocketStream(trio.socket.from_stdlib_socket(raw)) as stream:
+            with trio.fail_after(5):
+                try:
+                    await stream.send_all(words)
+                    while await stream.receive_some():
+                        pass
+                except trio.BrokenResourceError:
+                    pass
+        assert (await remote.ask(ListPeople())).text == "nobody"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "stored", "words"),
+    [
+        (Trouble.OVER_QUOTA, 192, "The mailbox of ann@home.example is full: 192 messages were imported"),
+        (Trouble.FULL, 1, "The storage is full: 1 message was imported"),
+        (Trouble.BROKEN, 0, "0 messages were imported"),
+    ],
+)
+def test_an_import_that_stopped_says_what_is_in_and_how_to_go_on(trouble: Trouble, stored: int, words: str) -> None:
+    refusal = import_stopped(StoreError(trouble), stored, "ann@home.example")
+    assert refusal.trouble is trouble and words in str(refusal) and "goes on where it stopped" in str(refusal)

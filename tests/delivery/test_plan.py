@@ -1,0 +1,91 @@
+"""What leaves and how: the table of delivery/plan, loops of aliases aside, and what expansions tell (RFC 3461 §5.2.7)."""
+
+import pytest
+
+from appliance.delivery.plan import DELIVERED, EXPANDED, arrived, groups
+from appliance.mail.address import Address, parse_address
+from appliance.mail.envelope import Envelope, Recipient
+from appliance.mail.ids import PersonId
+
+OURS, FRED, STRANGER = "home.example", parse_address("fred@home.example"), parse_address("smith@far.example")
+ANNA, BOB, LIST = parse_address("anna@x.example"), parse_address("bob@y.example"), parse_address("list@home.example")
+TRACE = b"Received: from somewhere\r\n"
+
+
+def rewrite(sender: Address, domain: str) -> Address:
+    return Address(f"SRS0=x={sender.domain}={sender.local}", domain)
+
+
+def leave(envelope: Envelope, author: str = "") -> list[tuple[str, list[str], bytes, str]]:
+    found = groups(envelope, trace=TRACE, author=author, is_local=lambda domain: domain == OURS, rewrite=rewrite)
+    return [(str(one.sender or ""), [str(r) for r in one.recipients], one.prefix, one.author) for one in found]
+
+
+def direct(address: Address, **asked: object) -> Recipient:
+    return Recipient(address, outside=(address,), **asked)  # type: ignore[arg-type]
+
+
+def test_a_person_writes_outside() -> None:
+    envelope = Envelope(FRED, [direct(ANNA), Recipient(FRED, (PersonId(1),)), direct(BOB), direct(ANNA)])
+    assert leave(envelope, OURS) == [("fred@home.example", ["anna@x.example", "bob@y.example"], TRACE, OURS)]
+
+
+def test_nothing_leaves_when_all_live_here() -> None:
+    assert leave(Envelope(STRANGER, [Recipient(FRED, (PersonId(1),))])) == []
+
+
+def test_a_stranger_is_forwarded_under_a_name_of_ours() -> None:
+    envelope = Envelope(STRANGER, [Recipient(LIST, (PersonId(1),), (ANNA, BOB), forwarded=True)])
+    wanted = "SRS0=x=far.example=smith@home.example"
+    assert leave(envelope) == [(wanted, ["anna@x.example", "bob@y.example"], b"Delivered-To: list@home.example\r\n" + TRACE, "")]
+
+
+def test_a_person_is_forwarded_as_they_are() -> None:
+    envelope = Envelope(FRED, [direct(BOB), Recipient(LIST, (), (ANNA,), forwarded=True)])
+    assert leave(envelope, OURS) == [
+        ("fred@home.example", ["bob@y.example"], TRACE, OURS),
+        ("fred@home.example", ["anna@x.example"], b"Delivered-To: list@home.example\r\n" + TRACE, OURS),
+    ]
+
+
+def test_no_sender_stays_no_sender() -> None:
+    envelope = Envelope(None, [Recipient(LIST, (), (ANNA,), forwarded=True)])
+    assert leave(envelope)[0][0] == "" and leave(envelope)[0][3] == ""
+    assert leave(envelope, OURS)[0][3] == OURS
+
+
+def test_an_outside_sender_of_ours_is_not_signed_for() -> None:
+    assert leave(Envelope(STRANGER, [direct(ANNA)]), OURS)[0][3] == ""
+
+
+def sent_on(recipient: Recipient) -> list[tuple[str, "frozenset[str] | None", str]]:
+    envelope = Envelope(FRED, [recipient])
+    (group,) = groups(envelope, trace=b"", author=OURS, is_local=lambda domain: domain == OURS, rewrite=rewrite)
+    return [(str(one), one.notify, one.orcpt) for one in group.recipients]
+
+
+ALL = frozenset({"SUCCESS", "FAILURE", "DELAY"})
+
+
+@pytest.mark.parametrize("notify", [None, frozenset({"NEVER"}), ALL, frozenset({"SUCCESS"}), frozenset({"FAILURE"})])
+def test_what_was_asked_goes_along(notify: "frozenset[str] | None") -> None:
+    """RFC 3461 §5.2.7.2, §5.2.7.3."""
+    assert sent_on(direct(ANNA, notify=notify)) == [("anna@x.example", notify, "")]
+    assert sent_on(direct(ANNA, notify=notify, orcpt="rfc822;a@b")) == [("anna@x.example", notify, "rfc822;a@b")]
+    one = Recipient(LIST, (), (ANNA,), forwarded=True, notify=notify)
+    assert sent_on(one) == [("anna@x.example", notify, "rfc822;list@home.example")]
+    rest = notify if notify is None or "SUCCESS" not in notify else notify - {"SUCCESS"} or {"NEVER"}
+    for many in (Recipient(LIST, (), (ANNA, BOB), forwarded=True, notify=notify), Recipient(LIST, (PersonId(1),), (ANNA,), True, notify)):
+        assert all((asked, orcpt) == (rest, "rfc822;list@home.example") for _, asked, orcpt in sent_on(many))
+
+
+def test_what_is_known_at_once() -> None:
+    here, both, out = Recipient(FRED, (PersonId(1),)), Recipient(LIST, (PersonId(1),), (ANNA,), True), direct(BOB)
+    group, forward = Recipient(LIST, (PersonId(1), PersonId(2))), Recipient(LIST, (), (ANNA,), True)
+    told = arrived(Envelope(FRED, [here, both, out, group, forward]))
+    assert [(entry.recipient, entry.outcome) for entry in told] == [(here, DELIVERED), (both, EXPANDED), (group, EXPANDED)]
+
+
+def test_an_alias_outside_ascii_is_named_as_utf8() -> None:
+    alias = Recipient(parse_address("großeltern@home.example"), (), (ANNA,), forwarded=True)
+    assert sent_on(alias) == [("anna@x.example", None, "utf-8;großeltern@home.example")]

@@ -1,0 +1,319 @@
+"""The octets of a notice: read by Python's `email` and by our own MIME reader, in the form of real bounces, whatever was said."""
+
+import email
+import re
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from email import policy
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from appliance.dsn.compose import EXCERPT_OCTETS, LINE_OCTETS, WHOLE_OCTETS, Sender, Stamp, compose, original, read_original
+from appliance.dsn.policy import gravest
+from appliance.dsn.report import Entry, Kind, Subject
+from appliance.mail.address import Address, parse_address
+from appliance.mail.envelope import Recipient
+from appliance.mail.outcome import Fate, Outcome, Reason
+from appliance.mail.outgoing import Pieces
+from appliance.mail.reply import Reply
+from appliance.protocol.imap.bodystructure import make_describe
+from tests.support.corpus import need_corpus
+
+FROM = Sender("mail.home.example", "home.example")
+STAMP = Stamp("0123456789abcdef", 1_790_000_200, 3600)
+LETTER = (
+    b"From: fred@home.example\r\nTo: friend@x.example\r\nSubject: =?utf-8?q?Sommergr=C3=BC=C3=9Fe?=\r\n"
+    b"Message-ID: <one@home.example>\r\nReferences: <a@x.example>\r\n <b@x.example>\r\n"
+    b"Date: Tue, 24 Nov 2026 08:00:00 +0000\r\n\r\nDear friend,\r\n.\r\n"
+)
+
+
+def pieces_of(letter: bytes, size: int = 1000) -> Pieces:
+    @asynccontextmanager
+    async def pieces() -> AsyncIterator[AsyncIterator[bytes]]:
+        async def each() -> AsyncIterator[bytes]:
+            for at in range(0, len(letter), size):
+                yield letter[at : at + size]
+
+        yield each()
+
+    return pieces
+
+
+def about(letter: bytes = LETTER, **changes: Any) -> Subject:
+    known = {"letter": "abc123", "sender": parse_address("fred@home.example"), "arrived_at": 1_790_000_000, **changes}
+    return Subject(octets=len(letter), pieces=pieces_of(letter), **known)
+
+
+def entry(address: str = "friend@x.example", fate: Fate = Fate.FAILED, reason: Reason = Reason.REFUSED, **changes: Any) -> Entry:
+    outcome = {"status": "5.1.1", "text": "It was refused.", "host": "mx.x.example", "reply": Reply(550, "5.1.1", ("Nobody", "here"))}
+    outcome |= {key: changes.pop(key) for key in tuple(changes) if key in outcome}
+    recipient = Recipient(parse_address(address), **{key: changes.pop(key) for key in tuple(changes) if key in ("orcpt", "forwarded")})
+    return Entry(recipient, Outcome(fate, reason=reason, **outcome), **changes)
+
+
+def made(subject: Subject, *entries: Entry, kind: Kind | None = None) -> bytes:
+    async def make() -> bytes:
+        left = await read_original(subject, kind or gravest(entries))
+        return b"".join([piece async for piece in compose(FROM, STAMP, subject, entries, left)])
+
+    return run(make())
+
+
+def run(work: Coroutine[Any, Any, bytes]) -> bytes:
+    """Through to its end; nothing here ever waits."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        return bytes(done.value)
+    raise AssertionError("it waited")
+
+
+def parsed(octets: bytes) -> EmailMessage:
+    message = email.message_from_bytes(octets, policy=policy.default)
+    assert not message.defects and not any(part.defects for part in message.walk())
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+def blocks(message: EmailMessage) -> Sequence[Any]:
+    """Per-message fields, then one block for each recipient."""
+    report = message.get_payload(1)
+    payload = report.get_payload()  # type: ignore[union-attr]
+    if isinstance(payload, list):
+        return payload
+    return [email.message_from_string(block) for block in payload.strip().split("\n\n")]
+
+
+def text_of(message: EmailMessage) -> str:
+    return message.get_payload(0).get_content()  # type: ignore[union-attr]
+
+
+def check_lines(octets: bytes) -> None:
+    lines = octets.split(b"\r\n")
+    assert lines.pop() == b""
+    for line in lines:
+        assert len(line) <= LINE_OCTETS and b"\r" not in line and b"\n" not in line and b"\0" not in line
+
+
+def test_a_failure_as_programs_read_it() -> None:
+    octets = made(about(envid="QQ314159"), entry(orcpt="rfc822;Friend@x.example", attempted_at=1_790_000_100))
+    check_lines(octets)
+    message = parsed(octets)
+    assert message["From"] == '"Mail delivery of home.example" <MAILER-DAEMON@home.example>'
+    assert message["To"] == "fred@home.example" or message["To"] == "<fred@home.example>"
+    assert message["Auto-Submitted"] == "auto-replied" and message["In-Reply-To"] == "<one@home.example>"
+    assert message["References"].split() == ["<a@x.example>", "<b@x.example>", "<one@home.example>"]
+    assert message["Message-ID"] == "<0123456789abcdef@mail.home.example>"
+    assert message.get_content_type() == "multipart/report" and message.get_param("report-type") == "delivery-status"
+    assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "message/delivery-status", "message/rfc822"]
+    letter, one = blocks(message)
+    assert dict(letter) == {
+        "Original-Envelope-Id": "QQ314159", "Reporting-MTA": "dns; mail.home.example", "X-Pillarbox-Letter": "abc123",
+        "Arrival-Date": "Mon, 21 Sep 2026 15:13:20 +0100",
+    }  # fmt: skip
+    assert dict(one) == {
+        "Original-Recipient": "rfc822;Friend@x.example", "Final-Recipient": "rfc822;friend@x.example", "Action": "failed",
+        "Status": "5.1.1", "Remote-MTA": "dns; mx.x.example", "Diagnostic-Code": "smtp; 550 5.1.1 Nobody here",
+        "Last-Attempt-Date": "Mon, 21 Sep 2026 15:15:00 +0100",
+    }  # fmt: skip
+    text = text_of(message)
+    assert text.startswith("Your letter did not reach friend@x.example, because nobody at x.example has")
+    assert "550 5.1.1 Nobody here" in text and "Subject: Sommergrüße" in text
+    assert octets.index(b"Your letter did not") < octets.index(b"Final-Recipient")
+    assert LETTER in octets
+
+
+def test_our_own_reader_sees_the_same_parts() -> None:
+    scanner = make_describe()
+    scanner.feed(made(about(), entry()))
+    structure = scanner.finish().bodystructure.lower()
+    order = [structure.index(word) for word in (b'"text" "plain"', b'"message" "delivery-status"', b'"message" "rfc822"', b'"report"')]
+    assert order == sorted(order) and b'("report-type" "delivery-status"' in structure
+
+
+def test_a_delay_says_until_when_and_sends_no_letter_back() -> None:
+    late = entry(fate=Fate.DEFERRED, reason=Reason.UNREACHABLE, status="4.4.1", host="", reply=None, gives_up_at=1_790_400_000)
+    message = parsed(made(about(ret="FULL"), late))
+    (one,) = blocks(message)[1:]
+    assert (one["Action"], one["Status"], one["Will-Retry-Until"]) == ("delayed", "4.4.1", "Sat, 26 Sep 2026 06:20:00 +0100")
+    assert one["Diagnostic-Code"].startswith("x-pillarbox; ") and "Remote-MTA" not in one
+    assert "you need not do anything" in " ".join(text_of(message).split())
+    assert message.get_payload(2).get_content_type() == "text/rfc822-headers"  # type: ignore[union-attr]
+
+
+def test_success_comes_in_three_words() -> None:
+    entries = [
+        entry("a@x.example", Fate.RELAYED, Reason.TAKEN, status="2.0.0", reply=Reply(250, "2.0.0", ("ok",))),
+        entry("b@home.example", Fate.DELIVERED, Reason.TAKEN, status="2.1.5", host="", reply=None),
+        entry("c@home.example", Fate.EXPANDED, Reason.TAKEN, status="2.1.5", host="", reply=None),
+    ]
+    message = parsed(made(about(), *entries))
+    assert [one["Action"] for one in blocks(message)[1:]] == ["relayed", "delivered", "expanded"]
+    assert message["Subject"] == "Your letter has arrived" and "250 2.0.0 ok" not in text_of(message)
+    assert "does not tell whether it reached a@x.example" in " ".join(text_of(message).split())
+
+
+def test_several_with_the_gravest_first() -> None:
+    entries = [entry("a@x.example", Fate.DEFERRED, Reason.DNS, status="4.4.3"), entry("b@y.example"), entry("c@z.example")]
+    message = parsed(made(about(), *entries))
+    text = text_of(message)
+    assert text.startswith("Your letter did not reach 2 of its recipients")
+    assert text.index("a@x.example:") < text.index("b@y.example:") < text.index("c@z.example:")
+    assert message["Subject"] == "Your letter could not be delivered"
+
+
+def test_an_alias_is_named_with_what_was_written_to() -> None:
+    message = parsed(made(about(), entry("cousin@x.example", forwarded=True, orcpt="rfc822;family@home.example")))
+    assert "cousin@x.example (you wrote to family@home.example)" in " ".join(text_of(message).split())
+
+
+@pytest.mark.parametrize(
+    ("letter", "changes", "wanted"),
+    [
+        (LETTER, {}, "message/rfc822"),
+        (LETTER, {"ret": "FULL"}, "message/rfc822"),
+        (LETTER, {"ret": "HDRS"}, "text/rfc822-headers"),
+        (LETTER, {"body": "BINARYMIME"}, "text/rfc822-headers"),
+        (LETTER + b"x" * WHOLE_OCTETS, {"ret": "FULL"}, "text/rfc822-headers"),
+        (LETTER + b"x" * 999 + b"\r\n", {}, "text/rfc822-headers"),
+        (LETTER + b"a\nb\r\n", {}, "text/rfc822-headers"),
+        (LETTER + b"a\rb\r\n", {}, "text/rfc822-headers"),
+        (LETTER + b"\0\r\n", {}, "text/rfc822-headers"),
+        (LETTER, {"smtputf8": True}, "message/global"),
+        (LETTER, {"smtputf8": True, "ret": "HDRS"}, "message/global-headers"),
+        (b"", {}, "message/rfc822"),
+        (b"no header at all", {}, "message/rfc822"),
+    ],
+)
+def test_what_comes_back(letter: bytes, changes: dict[str, Any], wanted: str) -> None:
+    octets = made(about(letter, **changes), entry())
+    check_lines(octets)
+    message = email.message_from_bytes(octets, policy=policy.default)
+    assert message.get_payload(2).get_content_type() == wanted  # type: ignore[union-attr]
+    if wanted.endswith("headers"):
+        assert b"Dear friend" not in octets and b"References: <a@x.example>\r\n <b@x.example>" in octets
+
+
+def test_broken_header_fields_do_not_come_back() -> None:
+    header = b"Good: 1\r\nLong: " + b"x" * 2000 + b"\r\nNul: \0\r\nBare: a\rb\r\nno colon\r\nLF: a\n b\nGood: 2\r\n\r\n"
+    left = original(header, whole=False)
+    assert left.octets == b"Good: 1\r\nLF: a\r\n b\r\nGood: 2\r\n"
+
+
+def test_a_huge_header_is_cut_between_fields() -> None:
+    letter = b"".join(b"X-%05d: %b\r\n" % (n, b"y" * 80) for n in range(5000)) + b"\r\nbody\r\n"
+    octets = made(about(letter), entry())
+    check_lines(octets)
+    assert EXCERPT_OCTETS * 0.9 < len(octets) < EXCERPT_OCTETS + 8192
+
+
+def test_addresses_outside_ascii() -> None:
+    """RFC 6533 §4: in UTF-8 where the letter was; in ASCII otherwise."""
+    grete = entry("grète@bücher.example", orcpt="utf-8;grète@bücher.example", reply=Reply(553, "5.6.7", ("ungültig",)), status="5.6.7")
+    octets = made(about(smtputf8=True, sender=parse_address("jürgen@home.example")), grete)
+    check_lines(octets)
+    assert b"Final-Recipient: utf-8;gr\xc3\xa8te@b\xc3\xbccher.example\r\n" in octets
+    assert b"To: <j\xc3\xbcrgen@home.example>" in octets and b"message/global-delivery-status" in octets
+    octets = made(about(), grete)
+    report = octets[octets.index(b"message/delivery-status") : octets.index(b"Content-Description: Your letter")]
+    assert report.isascii() and b"Final-Recipient: utf-8;gr\\x{E8}te@xn--bcher-kva.example\r\n" in report
+    assert b"Diagnostic-Code: smtp; 553 5.6.7 ung?ltig" in report
+    assert "ungültig" in text_of(parsed(octets))
+
+
+@pytest.mark.parametrize("reason", Reason)
+@pytest.mark.parametrize("fate", Fate)
+def test_every_reason_makes_a_whole_notice(reason: Reason, fate: Fate) -> None:
+    message = parsed(made(about(), entry(fate=fate, reason=reason, gives_up_at=1_790_400_000)))
+    first = re.split(r"(?<=\.)\s", " ".join(text_of(message).split()))[0]
+    assert first.startswith("Your letter ") and "{" not in first
+
+
+REMOTE = st.text(max_size=300) | st.text(st.sampled_from("\r\n\0 .-=:ab\u2028\x85é😀"), max_size=1500)
+WORDS = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(Fate), st.sampled_from(Reason), WORDS | st.sampled_from(["5.1.1", "4.2.2", "5.7.999"]), REMOTE, REMOTE,
+            st.none() | st.tuples(st.integers(200, 599), WORDS, st.lists(REMOTE, min_size=1, max_size=3)), WORDS, st.booleans(),
+        ),
+        min_size=1, max_size=4,
+    ),
+    st.binary(max_size=600) | st.binary(max_size=200).map(lambda octets: b"Subject: " + octets + b"\r\n\r\n"), st.booleans(), WORDS,
+)  # fmt: skip
+def test_whatever_was_said_the_notice_stands(
+    rows: list[tuple[Fate, Reason, str, str, str, "tuple[int, str, list[str]] | None", str, bool]], letter: bytes, utf8: bool, envid: str
+) -> None:
+    entries = [
+        Entry(
+            Recipient(Address("fr", "x.example"), orcpt=f"rfc822;{orcpt}" if orcpt else "", forwarded=forwarded),
+            Outcome(fate, status, reason, text, host, None if reply is None else Reply(reply[0], reply[1], tuple(reply[2]))),
+            1_790_000_000, 1_790_000_300,
+        )
+        for fate, reason, status, text, host, reply, orcpt, forwarded in rows
+    ]  # fmt: skip
+    octets = made(about(letter, smtputf8=utf8, envid=envid), *entries)
+    check_lines(octets)
+    message = email.message_from_bytes(octets, policy=policy.default)
+    assert message.keys() == [
+        "From", "To", "Subject", "Date", "Message-ID", *(("In-Reply-To", "References") if "In-Reply-To" in message else ()),
+        "Auto-Submitted", "MIME-Version", "Content-Transfer-Encoding", "Content-Type",
+    ]  # fmt: skip
+    boundary = b"\r\n--" + message.get_boundary().encode()  # type: ignore[union-attr]
+    assert octets.count(boundary) == 4
+    report = octets.split(boundary)[2].partition(b"\r\n\r\n")[2]
+    found = report.removesuffix(b"\r\n").split(b"\r\n\r\n")
+    assert len(found) == 1 + len(entries)
+    known = {
+        b"Original-Envelope-Id", b"Reporting-MTA", b"X-Pillarbox-Letter", b"Arrival-Date", b"Original-Recipient", b"Final-Recipient",
+        b"Action", b"Status", b"Remote-MTA", b"Diagnostic-Code", b"Last-Attempt-Date", b"Will-Retry-Until",
+    }  # fmt: skip
+    for block, one in zip(found[1:], entries, strict=True):
+        names = []
+        for line in block.strip(b"\r\n").split(b"\r\n"):
+            if not line.startswith(b" "):
+                name, colon, _ = line.partition(b":")
+                assert colon and name in known, line
+                names.append(name)
+            assert line.strip(), "no line of blanks, which ends a block for some readers"
+        assert len(set(names)) == len(names) and {b"Final-Recipient", b"Action", b"Status"} <= set(names)
+        assert re.search(rb"\r\nStatus: [245]\.[0-9]{1,3}\.[0-9]{1,3}\r\n", block + b"\r\n")
+        assert b"Action: " + one.outcome.fate.value.encode() in block
+    assert utf8 or report.isascii()
+
+
+def test_the_fields_are_those_of_real_bounces() -> None:
+    """Every field of ours but our own name for the letter is one that real senders' reports have; theirs that RFC 3464 wants, ours has."""
+    per_letter: set[str] = set()
+    per_recipient: set[str] = set()
+    reports = 0
+    for path in sorted((need_corpus() / "bounces/sisimai").rglob("*.eml")):
+        message = email.message_from_bytes(path.read_bytes())
+        for part in message.walk():
+            payload = part.get_payload() if part.get_content_type() == "message/delivery-status" else None
+            if isinstance(payload, list) and len(payload) > 1:
+                reports += 1
+                per_letter |= {key.lower() for key in payload[0].keys()}  # noqa: SIM118 - a header, not a dict
+                per_recipient |= {key.lower() for block in payload[1:] for key in block.keys()}  # noqa: SIM118
+    assert reports > 300
+    both = entry(orcpt="rfc822;friend@x.example", attempted_at=1, gives_up_at=2), entry(fate=Fate.DEFERRED, gives_up_at=2)
+    letter, *recipients = blocks(parsed(made(about(envid="x"), *both)))
+    assert {key.lower() for key in letter} - per_letter <= {"x-pillarbox-letter"}
+    assert {key.lower() for one in recipients for key in one} <= per_recipient
+    assert {"reporting-mta", "arrival-date"} <= {key.lower() for key in letter}
+    wanted = {"original-recipient", "final-recipient", "action", "status", "remote-mta", "diagnostic-code", "last-attempt-date"}
+    assert wanted <= {key.lower() for key in recipients[0]}
+
+
+def test_the_sender_is_never_longer_than_a_line() -> None:
+    long = Address("l" * 250, "d" * 60 + ".example")
+    check_lines(made(replace(about(), sender=long), entry()))

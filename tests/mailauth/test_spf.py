@@ -1,0 +1,115 @@
+"""What an SPF record lets an address do, asked of a real name server; RFC 7208's own rules as rows."""
+
+from collections.abc import AsyncIterator
+
+import dns.rcode
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.mail.errors import LookupTrouble, MisuseError
+from appliance.mailauth.spf import LOOKUPS, Says, Spf, parse_spf, spf_texts
+from appliance.network import resolver as module
+from appliance.network.resolver import Resolver
+from tests.support.clock import HandClock
+from tests.support.names import NameServer, a_name_server
+
+US, US6 = "203.0.113.7", "2001:db8::7"
+ZONE = (
+    ("home.example", "A", US), ("home.example", "MX", "10 mail.home.example.", "20 other.example."),
+    ("mail.home.example", "A", US), ("mail.home.example", "AAAA", US6), ("other.example", "A", "203.0.113.99"),
+    ("pass.example", "TXT", '"v=spf1 ip4:203.0.113.7 -all"'), ("soft.example", "TXT", '"v=spf1 ~all"'),
+    ("split.example", "TXT", '"v=spf1 ip4:203" ".0.113.7"'),
+    ("twice.example", "TXT", '"v=spf1 ~all"', '"V=SPF1 -all"'), ("no-spf.example", "TXT", '"v=spf10 +all"'),
+    ("broken.example", "TXT", '"v=spf1 ip4:nonsense ~all"'), ("nomx.example", "MX", "0 ."),
+    ("many.example", "MX", *(f"{n} m{n}.example." for n in range(LOOKUPS + 1))),
+    *((f"deep{n}.example", "TXT", f'"v=spf1 include:deep{n + 1}.example ~all"') for n in range(12)),
+    ("deep12.example", "TXT", '"v=spf1 ip4:203.0.113.7 ~all"'),
+    ("loop.example", "TXT", '"v=spf1 include:loop.example ~all"'),
+)  # fmt: skip
+
+
+@pytest.fixture
+async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NameServer]:
+    monkeypatch.setattr(module, "PATIENCE_S", (0.3, 0.3))
+    async with a_name_server() as server:
+        for name, kind, *values in ZONE:
+            server.add(name, kind, *values)
+        yield server
+
+
+def spf(server: NameServer) -> Spf:
+    return Spf(Resolver([("127.0.0.1", server.port)], HandClock()))
+
+
+@pytest.mark.parametrize(
+    ("record", "address", "says"),
+    [
+        ("", US, "NO"), ("all", US, "PASS"), ("-all", US, "NO"), ("~all", US, "NO"), ("?all", US, "NO"), ("ALL", US, "PASS"),
+        ("ip4:203.0.113.7", US, "PASS"), ("ip4:203.0.113.0/28", US, "PASS"), ("ip4:203.0.113.16/28 -all", US, "NO"),
+        ("ip6:2001:db8::/64", US6, "PASS"), ("ip6:2001:db8::/64", US, "NO"), ("ip4:203.0.113.7", US6, "NO"),
+        ("-ip4:203.0.113.7 +all", US, "NO"),
+        ("a", US, "PASS"), ("a", US6, "NO"), ("a:mail.home.example", US6, "PASS"), ("A:Mail.Home.Example.", US, "PASS"),
+        ("a:other.example", US, "NO"), ("a:other.example/24", US, "PASS"), ("a:mail.home.example/32//64", "2001:db8::1", "PASS"),
+        ("a/24", "203.0.113.200", "PASS"), ("a//64", "203.0.113.200", "NO"),
+        ("mx", US, "PASS"), ("mx", US6, "PASS"), ("mx", "203.0.113.99", "PASS"), ("mx/24", "203.0.113.1", "PASS"),
+        ("mx:nomx.example", US, "NO"), ("mx:nowhere.example", US, "NO"),
+        ("include:pass.example", US, "PASS"), ("-include:pass.example +all", US, "NO"), ("include:soft.example +all", US, "PASS"),
+        ("include:split.example", US, "PASS"),
+        ("redirect=pass.example", US, "PASS"), ("redirect=pass.example -ip4:203.0.113.7", US, "NO"),
+        ("-all redirect=pass.example", US, "NO"), ("redirect=pass.example ip4:203.0.113.8 ", US, "PASS"),
+        ("exists:mail.home.example", US6, "PASS"), ("exists:nowhere.example ~all", US, "NO"),
+        ("exists:%{i}._spf.example ~all", US, "UNSURE"), ("ptr ~all", US, "UNSURE"), ("ptr:home.example ip4:203.0.113.7", US, "PASS"),
+        ("include:%{d}.example ~all", US, "UNSURE"), ("exp=why.example unknown=thing ip4:203.0.113.7", US, "PASS"),
+    ],
+)  # fmt: skip
+async def test_what_it_says(server: NameServer, record: str, address: str, says: str) -> None:
+    server.add("home.example", "TXT", f'"v=spf1 {record}"')
+    assert await spf(server).ask("home.example", address) is Says[says]
+
+
+@pytest.mark.parametrize(
+    ("record", "fault"),
+    [
+        ("ip4:nonsense", "no address"), ("ip4:2001:db8::", "nobody understands"), ("ip4:203.0.113.7/33", "no address"),
+        ("ip6:203.0.113.7", "nobody"), ("a/33", "nobody"), ("a//129", "nobody"), ("mx:", "nobody"), ("include:", "nobody"),
+        ("include", "nobody"),
+        ("exists", "nobody"), ("ipv4:203.0.113.7", "nobody"), ("all:x", "nobody"), ("-", "nobody"), ("redirect=", "redirect"),
+        ("redirect=pass.example redirect=soft.example", "redirect"), ("exp=a exp=b", "exp"),
+        ("ip4:203.0.113.7 mistake", "nobody"),
+        ("include:no-spf.example", "no SPF record"), ("redirect=nowhere.example", "no SPF record"), ("include:twice.example", "several"),
+        ("include:broken.example", "no address"), ("mx:many.example", "MX records"), ("include:deep1.example", "questions"),
+        ("include:loop.example", "questions"), ("mx " * 11 + "~all", "questions"),
+    ],
+)  # fmt: skip
+async def test_what_nobody_can_follow(server: NameServer, record: str, fault: str) -> None:
+    server.add("home.example", "TXT", f'"v=spf1 {record}"')
+    with pytest.raises(MisuseError, match=fault):
+        await spf(server).ask("home.example", "198.18.0.1")
+    assert server.asked.total() < 60
+
+
+async def test_as_many_questions_as_are_allowed(server: NameServer) -> None:
+    walk = spf(server)
+    server.add("home.example", "TXT", '"v=spf1 include:deep3.example ~all"')
+    assert await walk.ask("home.example", US) is Says.PASS
+    assert walk.seen == {"home.example", *(f"deep{n}.example" for n in range(3, 13))}
+
+
+async def test_none_and_silence(server: NameServer) -> None:
+    assert await spf(server).ask("no-spf.example", US) is Says.NONE and await spf(server).ask("none.example", US) is Says.NONE
+    server.add("home.example", "TXT", '"v=spf1 include:sick.example ip4:203.0.113.7"')
+    server.fails["sick.example"] = dns.rcode.SERVFAIL
+    with pytest.raises(LookupTrouble):
+        await spf(server).ask("home.example", US)
+
+
+@given(st.text(max_size=200) | st.from_regex(r"[+~?-]?(a|mx|ip4|ip6|include|all|ptr)([:=/][0-9a-f.:/%{}]{0,20})?", fullmatch=True))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    octets = f"v=spf1 {text}".encode()
+    for one in spf_texts([octets, text.encode()]):
+        try:
+            terms, _ = parse_spf(one)
+        except MisuseError:
+            continue
+        assert len(terms) <= len(one)

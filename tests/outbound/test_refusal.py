@@ -1,0 +1,141 @@
+"""What refusals are about, with the words of servers as they are seen in the field."""
+
+import pytest
+
+from appliance.mail.outcome import Fate, Reason
+from appliance.outbound.refusal import Step, plainer, refusal, too_many
+from appliance.protocol.smtp.client import Offer
+from appliance.protocol.smtp.replies import parse_reply
+
+ABOUT_US = (
+    (Step.CONNECT, "554 mx.far.example No SMTP service here"),
+    (Step.CONNECT, "550 Access denied"),
+    (Step.CONNECT, "554 5.7.1 Client blocked using zen.spamhaus.org"),
+    (Step.CONNECT, "421 4.7.0 bad reputation of your IP"),
+    (Step.MAIL, "550 Access denied"),
+    (Step.MAIL, "554 5.7.1 Rejected"),
+    (Step.MAIL, "553 5.7.1 [BL21] Connections not accepted from servers without a valid sender domain"),
+    (Step.RCPT, "550 5.7.25 no PTR"),
+    (Step.RCPT, "450 4.7.25 Client host rejected: cannot find your hostname, [192.0.2.1]"),
+    (Step.RCPT, "450 4.7.1 Client host rejected: cannot find your reverse hostname, [2001:db8::1]"),
+    (Step.RCPT, "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using bl.spamcop.net"),
+    (Step.RCPT, "550 5.7.606 Access denied, banned sending IP [192.0.2.1]"),
+    (Step.RCPT, "550 Blocked for policy reasons"),
+    (Step.RCPT, "550 5.7.1 Message rejected due to: SPF fail - not authorized. Please see http://spf.example/why?ip=2001:db8::1"),
+    (Step.RCPT, "550 SPF: 2001:db8::1 is not allowed to send mail from home.example"),
+    (Step.RCPT, "550 5.7.1 Missing rDNS for 192.0.2.1"),
+    (Step.RCPT, "550 5.7.1 FCrDNS check failed"),
+    (Step.RCPT, "550 5.7.1 Host [192.0.2.1] has no reverse"),
+    (Step.RCPT, "550 5.7.1 We do not accept mail over IPv6"),
+    (Step.RCPT, "554 5.7.1 Sender IP must resolve"),
+    (Step.RCPT, "554 5.7.1 192.0.2.1 found on one or more DNSBLs"),
+    (Step.RCPT, "550 Your server IP is listed"),
+    (Step.RCPT, "550 Rejected: Host lookup failed"),
+    (Step.MESSAGE, "550-5.7.1 [192.0.2.1] The IP you're using to send mail is not authorized to send email directly to our servers"),
+    (Step.MESSAGE, "550-5.7.25 [2001:db8::1] The IP address sending this message does not have a PTR record"),
+    (Step.MESSAGE, "550 5.7.23 SPF validation failed"),
+    (Step.MESSAGE, "550 5.7.1 messages from [192.0.2.1] weren't sent. Part of their network is on our block list (S3150)."),
+)
+ABOUT_THE_MESSAGE = (
+    (Step.CONNECT, "554 5.3.2 not today"),
+    (Step.CONNECT, "504 5.5.2 need a fully-qualified name"),
+    (Step.MAIL, "550 5.1.8 domain of sender address does not exist"),
+    (Step.MAIL, "553 sender address rejected"),
+    (Step.MAIL, "550 5.7.1 sender rejected"),
+    (Step.MAIL, "530 5.7.0 must issue STARTTLS first"),
+    (Step.MAIL, "552 5.3.4 too large"),
+    (Step.MAIL, "451 try again"),
+    (Step.RCPT, "550 5.1.1 no such user"),
+    (Step.RCPT, "550 5.2.1 mailbox blocked, spam"),
+    (Step.RCPT, "550 5.1.1 no such user, your reputation suffers"),
+    (Step.RCPT, "554 5.7.1 relaying denied"),
+    (Step.RCPT, "550 5.7.1 recipient does not want this"),
+    (Step.RCPT, "451 4.7.1 Greylisting in action for your IP address, please come back later"),
+    (Step.MESSAGE, "550 5.7.1 message content rejected"),
+    (Step.MESSAGE, "554 5.7.1 this looks like spam"),
+    (Step.MESSAGE, "550 5.6.0 bad header"),
+)
+
+
+def parsed(said: str):  # type: ignore[no-untyped-def]
+    return parse_reply([said.replace("-", " ", 1).encode() if said[3] == "-" else said.encode()])
+
+
+@pytest.mark.parametrize(("step", "said"), ABOUT_US)
+def test_a_refusal_of_where_we_come_from(step: Step, said: str) -> None:
+    outcome = refusal(parsed(said), step, "mx.far.example")
+    assert outcome.reason is Reason.REPUTATION and outcome.fate is (Fate.FAILED if said[0] == "5" else Fate.DEFERRED)
+
+
+@pytest.mark.parametrize(("step", "said"), ABOUT_THE_MESSAGE)
+def test_a_refusal_of_anything_else(step: Step, said: str) -> None:
+    assert refusal(parsed(said), step, "mx.far.example").reason is not Reason.REPUTATION
+
+
+@pytest.mark.parametrize(
+    ("step", "said", "status", "reason"),
+    [
+        (Step.RCPT, "552 5.2.2 mailbox full", "5.2.2", Reason.REFUSED),
+        (Step.RCPT, "552 The mailbox of bob is full", "5.2.2", Reason.REFUSED),
+        (Step.RCPT, "452 over quota", "4.2.2", Reason.NOT_NOW),
+        (Step.MESSAGE, "552 5.2.2 over quota", "5.2.2", Reason.REFUSED),
+        (Step.MESSAGE, "552 quota exceeded", "5.2.2", Reason.REFUSED),
+        (Step.MESSAGE, "552 5.3.4 message too big", "5.3.4", Reason.TOO_BIG),
+        (Step.MESSAGE, "550 5.2.3 longer than this mailbox takes", "5.2.3", Reason.TOO_BIG),
+        (Step.MESSAGE, "552 message size exceeds the fixed limit", "5.0.0", Reason.TOO_BIG),
+        (Step.MAIL, "552 no", "5.0.0", Reason.TOO_BIG),
+        (Step.MESSAGE, "552 5.7.0 this content presents a security issue", "5.7.0", Reason.REFUSED),
+        (Step.RCPT, "552 no more", "5.0.0", Reason.REFUSED),
+        (Step.RCPT, "552 Requested mail action aborted: exceeded storage allocation", "5.2.2", Reason.REFUSED),
+        (Step.MESSAGE, "552 Requested mail action aborted: exceeded storage allocation", "5.2.2", Reason.REFUSED),
+    ],
+)
+def test_full_and_too_big_are_two_things(step: Step, said: str, status: str, reason: Reason) -> None:
+    outcome = refusal(parsed(said), step, "mx.far.example")
+    assert (outcome.status, outcome.reason) == (status, reason)
+    assert ("mailbox is full" in outcome.text) == (status[2:] == "2.2") and ("larger" in outcome.text) == (reason is Reason.TOO_BIG)
+
+
+@pytest.mark.parametrize(
+    ("said", "many"),
+    [
+        ("452 4.5.3 too many recipients", True), ("552 too many recipients", True), ("552 no more", True), ("452 enough", True),
+        ("550 5.5.3 too many recipients", True), ("450 too many recipients this time", True), ("451 4.5.3 enough", True),
+        ("552 5.2.2 mailbox full", False), ("452 4.2.2 over quota", False), ("452 mailbox full", False), ("452 4.3.1 disk full", False),
+        ("550 5.1.1 no such user", False), ("451 4.7.1 greylisted", False), ("552 5.3.4 too big", False),
+    ],
+)  # fmt: skip
+def test_too_many_recipients(said: str, many: bool) -> None:
+    assert too_many(parsed(said)) is many
+
+
+@pytest.mark.parametrize(
+    ("said", "fate"),
+    [
+        ("552 too many recipients", Fate.DEFERRED), ("552 5.5.3 enough", Fate.DEFERRED), ("452 4.5.3 too many recipients", Fate.DEFERRED),
+        ("550 5.5.3 too many recipients", Fate.FAILED), ("552 5.2.2 mailbox full", Fate.FAILED), ("552 no more", Fate.FAILED),
+    ],
+)  # fmt: skip
+def test_552_for_too_many_recipients_is_a_wait(said: str, fate: Fate) -> None:
+    """RFC 5321 §4.5.3.1.10: old servers say 552 where 452 is meant."""
+    outcome = refusal(parsed(said), Step.RCPT, "mx.far.example")
+    assert outcome.fate is fate and outcome.status[0] == ("4" if fate is Fate.DEFERRED else "5")
+
+
+@pytest.mark.parametrize(
+    ("said", "eight", "utf8", "left"),
+    [
+        ("554 5.6.1 8-bit data not accepted", True, False, (False, False)),
+        ("550 5.6.3 conversion required", True, False, (False, False)),
+        ("554 8bit characters are not allowed here", True, False, (False, False)),
+        ("555 5.5.4 unsupported option BODY=8BITMIME", True, False, (False, False)),
+        ("450 4.6.1 not in this form", True, False, (False, False)),
+        ("554 5.6.1 no such media", False, False, None),
+        ("550 5.7.1 content rejected", True, False, None),
+        ("553 5.6.7 no UTF-8 addresses", True, True, (True, False)),
+        ("555 unsupported option: SMTPUTF8", True, True, (True, False)),
+    ],
+)
+def test_a_form_that_was_announced_and_is_not_taken(said: str, eight: bool, utf8: bool, left: tuple[bool, bool] | None) -> None:
+    offer = plainer(Offer(eightbitmime=True, smtputf8=True), refusal(parsed(said), Step.MESSAGE, "mx"), eight=eight, utf8=utf8)
+    assert (offer and (offer.eightbitmime, offer.smtputf8)) == left

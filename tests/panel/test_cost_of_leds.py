@@ -1,0 +1,64 @@
+"""What blinking costs: CPU on the real clock, memory in a process that had none of it."""
+
+import subprocess
+import sys
+import time
+
+import trio
+from gpiozero.pins.mock import MockFactory, MockPWMPin
+
+from appliance.panel.led_config import fit, parse_lamp
+from appliance.panel.led_display import Lights, Options
+from appliance.runtime.clock import RealClock
+from appliance.status.board import Board
+from appliance.status.events import HouseState
+from tests.support.figures import tell
+
+SECONDS = 3.0
+BAR = 0.005
+"""Of a core, with a console open too; asserted at ten times."""
+
+
+async def cost_of(lamps: int, phase: str) -> float:
+    board = Board(RealClock())
+    board.publish(HouseState(phase))
+    fitted = fit([parse_lamp(f"pwm:{pin}") for pin in range(4, 4 + lamps)], print, factory=MockFactory(pin_class=MockPWMPin))
+    lights = Lights(board, lambda: fitted, Options(), clock=RealClock(), say=print)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(lights.run)
+        await trio.sleep(0.5)
+        before, began = time.process_time(), time.monotonic()
+        await trio.sleep(SECONDS)
+        used = (time.process_time() - before) / (time.monotonic() - began)
+        nursery.cancel_scope.cancel()
+    return used
+
+
+async def test_ten_lamps_blinking() -> None:
+    quick, calm = await cost_of(10, "recovering"), await cost_of(10, "ready")
+    tell("ten lamps, the quickest rhythm", f"{quick:.3%} of a core (with a console at most {BAR:.1%})")
+    tell("ten lamps, ready", f"{calm:.3%} of a core")
+    assert quick < 10 * BAR
+
+
+MEMORY = """
+import gc, sys
+def pss():
+    gc.collect()
+    return next(int(line.split()[1]) for line in open("/proc/self/smaps_rollup") if line.startswith("Pss:"))
+import appliance.app, appliance.status.drawing
+before = pss()
+from appliance.panel import lights, button, fitting
+tables = pss()
+from gpiozero.pins.mock import MockFactory, MockPWMPin
+lamps = fitting.fit([fitting.parse_lamp(f"pwm:{n}") for n in range(4, 14)], print, factory=MockFactory(pin_class=MockPWMPin))
+print(tables - before, pss() - before, len(lamps))
+"""
+
+
+def test_memory_of_ten_lamps() -> None:
+    found = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
+    tables, pins, lamps = map(int, found.stdout.split())
+    tell("lamps at pins, gpiozero loaded", f"{pins / 1024:.1f} MB PSS, of it our own {tables / 1024:.1f} (with a console at most 8)")
+    assert lamps == 10
+    assert pins < 8 * 1024

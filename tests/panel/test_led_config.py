@@ -1,0 +1,113 @@
+"""The settings' words for lamps, pins that fail, and what is never loaded."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gpiozero import Device
+from gpiozero.exc import BadPinFactory
+from gpiozero.pins.mock import MockFactory, MockPin, MockPWMPin
+
+from appliance.panel.led_config import Wish, fit, parse_lamp, parse_lamps
+from appliance.panel.leds import duty_of
+from appliance.panel.rules import ALL
+
+RED = (1.0, 0.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("words", "wish"),
+    [
+        ("led:17", Wish("led", ("17",))),
+        ("pwm:GPIO18 inverted", Wish("pwm", ("GPIO18",), ALL, inverted=True)),
+        ("rgb:5,6,13 safe,stuck", Wish("rgb", ("5", "6", "13"), frozenset({"safe", "stuck"}))),
+        ("led:4 inverted safe", Wish("led", ("4",), frozenset({"safe"}), inverted=True)),
+        ("board:ACT all", Wish("board", ("ACT",))),
+    ],
+)
+def test_words(words: str, wish: Wish) -> None:
+    assert parse_lamp(words) == wish
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [("", "is no lamp"), ("17", "is no lamp"), ("led:", "is no lamp"), ("neon:4", "is no lamp"), ("rgb:1,2", "three pins"),
+     ("rgb:1,,3", "is no lamp"), ("led:1,2", "three pins"), ("led:4 soon", "can show"),
+     ("board:../../etc", "a name in"), ("board:..", "a name in")],
+)  # fmt: skip
+def test_words_nobody_understands(words: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        parse_lamp(words)
+
+
+def test_all_lamps_of_the_settings(tmp_path: Path) -> None:
+    assert parse_lamps((), tmp_path) == ()
+    assert len(parse_lamps(("led:4", "board:ACT"), tmp_path)) == 2
+    with pytest.raises(ValueError, match="same pin"):
+        parse_lamps(("led:4", "rgb:3,4,5"), tmp_path)
+    with pytest.raises(ValueError, match="At most 32"):
+        parse_lamps([f"led:{n}" for n in range(33)], tmp_path)
+
+
+def test_levels_at_the_pins() -> None:
+    factory = MockFactory(pin_class=MockPWMPin)
+    pwm, inverted, rgb = fit([parse_lamp(words) for words in ("pwm:4", "pwm:5 inverted", "rgb:6,7,8")], print, factory=factory)
+    for fitted in (pwm, inverted, rgb):
+        fitted.set(0.5, RED)
+    assert factory.pin(4).state == pytest.approx(duty_of(0.5))
+    assert factory.pin(5).state == pytest.approx(1 - duty_of(0.5))
+    assert [factory.pin(n).state for n in (6, 7, 8)] == pytest.approx([duty_of(0.5), 0, duty_of(0.25)])
+    assert factory.pin(4).frequency == 100
+    for fitted, on in ((pwm, 1.0), (inverted, 0.0)):
+        fitted.set(1.0, RED)
+        pin = factory.pin(4 if fitted is pwm else 5)
+        assert (pin.state, pin.frequency) == (on, None)  # no pulses while nothing is dimmed
+        fitted.set(0.0, RED)
+        assert (pin.state, pin.frequency) == (1 - on, None)
+    for fitted in (pwm, inverted, rgb):
+        fitted.lamp.close()
+    assert factory.pin(4).function == "input"
+
+
+def test_a_pin_that_fails_is_one_sentence_and_the_others_are_fitted() -> None:
+    said: list[str] = []
+    wishes = [parse_lamp(words) for words in ("led:99", "pwm:4", "led:5", "led:6", "led:5 safe")]
+    fitted = fit(wishes, said.append, factory=MockFactory(pin_class=MockPin))  # these know no PWM
+    assert [lamp.name for lamp in fitted] == ["The lamp led:5", "The lamp led:6"]
+    assert len(said) == 3
+    assert all(" cannot be used and is left out: " in sentence for sentence in said)
+
+
+def test_a_machine_without_pins_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+    def nothing() -> None:
+        raise BadPinFactory("Unable to load any default pin factory!")
+
+    monkeypatch.setattr(Device, "pin_factory", None)
+    monkeypatch.setattr(Device, "_default_pin_factory", staticmethod(nothing))
+    said: list[str] = []
+    assert fit([parse_lamp("led:4")], said.append) == []
+    assert said == ["The lamp led:4 cannot be used and is left out: Unable to load any default pin factory."]
+    assert capfd.readouterr() == ("", "")
+
+
+LOADED = """
+import sys
+from pathlib import Path
+from appliance.panel.fitting import fit, parse_lamps
+from appliance.panel import lights, button, rules, board_leds, gpio
+lamps = fit(parse_lamps((), Path(sys.argv[1])), print, root=Path(sys.argv[1]))
+for lamp in lamps: lamp.set(1.0, (1.0, 1.0, 1.0))
+print(len(lamps), *sorted(name for name in sys.modules if name.partition(".")[0] in ("gpiozero", "colorzero", "lgpio", "html", "termios")))
+"""
+
+
+@pytest.mark.parametrize("board", [False, True])
+def test_nothing_of_gpiozero_is_loaded_when_no_pin_is_set(board: bool, tmp_path: Path) -> None:
+    if board:
+        (tmp_path / "ACT").mkdir()
+        for name, words in (("trigger", "none [mmc0]"), ("brightness", "0"), ("max_brightness", "1")):
+            (tmp_path / "ACT" / name).write_text(words)
+    found = subprocess.run([sys.executable, "-c", LOADED, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["1" if board else "0"]

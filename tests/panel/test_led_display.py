@@ -1,0 +1,242 @@
+"""The lamps on gpiozero's mock pins and the virtual clock: what is seen on the pins is what the house is."""
+
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from appliance.panel.led_config import fit, parse_lamp
+from appliance.panel.led_display import LOOK_AGAIN_S, Lights, Options, is_night, parse_night
+from appliance.panel.leds import Fitted
+from appliance.panel.patterns import PATTERNS, Colour
+from appliance.panel.rules import ALL
+from appliance.status.board import Board
+from appliance.status.events import HouseState, LetterAccepted
+from tests.support.clock import HandClock
+
+from .pictures import Pictures, calm, picture
+from .pins import read, runs_of, virtual_pins
+
+LETTER = LetterAccepted("smtp", "192.0.2.1", "a@other.example", 1, 900, 0.1, "l1")
+NIGHT = Options(night=(0, 360))
+"""HandClock begins at midnight."""
+STEADY = [pattern.meaning for pattern in PATTERNS if pattern.meaning != "arrived"]
+
+
+class Glass:
+    """A lamp that remembers; fails at the level numbered `fails`."""
+
+    def __init__(self, *, dims: bool = True, fails: int = -1) -> None:
+        self.dims = dims
+        self.levels: list[float] = []
+        self.colours: list[Colour] = []
+        self.closed = 0
+        self._fails = fails
+
+    def set(self, level: float, colour: Colour) -> None:
+        if len(self.levels) == self._fails:
+            raise OSError("no such pin.")
+        self.levels.append(level)
+        self.colours.append(colour)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def lights(board: Any, lamps: list[Fitted], options: Options | None = None, said: list[str] | None = None) -> Lights:
+    told = said if said is not None else []
+    return Lights(board, lambda: lamps, options or Options(), clock=HandClock(), say=told.append)
+
+
+async def play(nursery: trio.Nursery, *args: Any, **named: Any) -> Lights:
+    made = lights(*args, **named)
+    await nursery.start(made.run)
+    return made
+
+
+@pytest.mark.parametrize("options", [Options(), NIGHT], ids=["day", "night"])
+@pytest.mark.parametrize("kind", ["led", "pwm", "rgb"])
+@pytest.mark.parametrize("meaning", STEADY)
+async def test_the_pins_tell_the_meaning(
+    meaning: str, kind: str, options: Options, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    factory = virtual_pins(monkeypatch, pwm=kind != "led")
+    said: list[str] = []
+    fitted = fit([parse_lamp("rgb:5,6,13" if kind == "rgb" else f"{kind}:5")], said.append, factory=factory)
+    pattern = next(p for p in PATTERNS if p.meaning == meaning)
+    async with trio.open_nursery() as nursery:
+        await play(nursery, Pictures(picture(meaning)), fitted, options, said)
+        await trio.sleep(0.77 + 4 * pattern.period_s)
+        nursery.cancel_scope.cancel()
+    assert said == []
+    brightest = max((5, 6, 13), key=lambda n: max(s.state for s in factory.pin(n).states)) if kind == "rgb" else 5
+    pin = factory.pin(brightest)
+    most = max(float(state.state) for state in pin.states)
+    if kind == "led" and options.night and pattern.quiet:
+        assert most == 0
+        return
+    assert most > 0
+    assert most < 0.06 if options.night and kind != "led" else most > 0.05
+    assert read(runs_of(pin, most / 2), tolerance=0.02) == [meaning]
+
+
+@pytest.mark.parametrize("kind", ["led", "pwm"])
+async def test_mail_just_arrived_is_a_moment(kind: str, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    factory = virtual_pins(monkeypatch, pwm=kind == "pwm")
+    fitted = fit([parse_lamp(f"{kind}:5")], print, factory=factory)
+    board = Board(HandClock())
+    board.publish(HouseState("ready"))
+    async with trio.open_nursery() as nursery:
+        playing = await play(nursery, board, fitted)
+        await trio.sleep(3.3)
+        begun = len(factory.pin(5).states)
+        board.publish(LETTER)
+        await trio.sleep(1e-3)
+        assert playing.shown() == (("The lamp " + kind + ":5", "arrived"),)
+        await trio.sleep(4.3)
+        assert playing.shown()[0][1] == "ready"
+        pin = factory.pin(5)
+        pin.states = pin.states[begun:]
+        await trio.sleep(1)
+        assert read(runs_of(pin, 0.5), tolerance=0.02) == ["arrived"]
+        nursery.cancel_scope.cancel()
+
+
+async def test_ten_thousand_letters_are_a_few_looks(autojump_clock: MockClock) -> None:
+    board = Pictures(calm())
+    async with trio.open_nursery() as nursery:
+        await play(nursery, board, [Fitted("lamp", Glass(), ALL)])
+        for _ in range(1000):
+            board.put(picture("arrived"))
+            await trio.sleep(0.01)
+        nursery.cancel_scope.cancel()
+    assert board.looks < 10 * 4 * 2 + 20
+
+
+async def test_without_a_change_it_sleeps(autojump_clock: MockClock) -> None:
+    """A dark lamp wakes nothing but the look every twenty seconds; the ready one twice in five seconds."""
+    board, glass = Pictures(calm()), Glass()
+    async with trio.open_nursery() as nursery:
+        await play(nursery, board, [Fitted("lamp", glass, frozenset({"card"}))])
+        await trio.sleep(10 * LOOK_AGAIN_S)
+        nursery.cancel_scope.cancel()
+    assert glass.levels == [0.0]
+    assert board.looks <= 12
+
+
+async def test_lamps_for_parts_of_the_house(autojump_clock: MockClock) -> None:
+    both = [Fitted("t", Glass(), frozenset({"card", "stuck"})), Fitted("m", Glass(), frozenset({"waiting", "ready"}))]
+    board = Pictures(calm())
+    async with trio.open_nursery() as nursery:
+        playing = await play(nursery, board, both)
+        assert playing.shown() == (("t", ""), ("m", "ready"))
+        board.put(picture("card"))
+        await trio.sleep(1)
+        assert playing.shown() == (("t", "card"), ("m", "ready"))
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_failing_lamp_is_left_out_and_the_others_go_on(autojump_clock: MockClock) -> None:
+    bad, good, said = Glass(fails=3), Glass(), []
+    async with trio.open_nursery() as nursery:
+        await play(nursery, Pictures(picture("recovering")), [Fitted("The lamp led:4", bad, ALL), Fitted("g", good, ALL)], said=said)
+        await trio.sleep(10)
+        nursery.cancel_scope.cancel()
+    assert said == ["The lamp led:4 failed and is left out: no such pin."]
+    assert (len(bad.levels), bad.closed, good.closed) == (3, 1, 1)
+    assert len(good.levels) > 40
+
+
+async def test_no_lamp_at_all_sleeps_for_good(autojump_clock: MockClock) -> None:
+    board = Pictures(calm())
+    async with trio.open_nursery() as nursery:
+        await play(nursery, board, [])
+        await trio.sleep(1000)
+        nursery.cancel_scope.cancel()
+    assert board.looks == 0
+
+
+async def test_lamps_that_cannot_be_closed_are_said(autojump_clock: MockClock) -> None:
+    class Stuck(Glass):
+        def close(self) -> None:
+            raise RuntimeError
+
+    said: list[str] = []
+    async with trio.open_nursery() as nursery:
+        await play(nursery, Pictures(calm()), [Fitted("s", Stuck(), ALL)], said=said)
+        nursery.cancel_scope.cancel()
+    assert said == ["s could not be given back: RuntimeError."]
+
+
+async def test_the_night_dims_and_the_button_shows_it_bright(autojump_clock: MockClock) -> None:
+    dimming, plain = Glass(), Glass(dims=False)
+    async with trio.open_nursery() as nursery:
+        playing = await play(nursery, Pictures(calm()), [Fitted("d", dimming, ALL), Fitted("p", plain, ALL)], NIGHT)
+        await trio.sleep(11)
+        assert max(dimming.levels) == 0.25
+        assert set(plain.levels) == {0.0}
+        playing.show()
+        await trio.sleep(9)
+        assert (max(dimming.levels), max(plain.levels)) == (1.0, 1.0)
+        await trio.sleep(2)
+        dimming.levels.clear(), plain.levels.clear()
+        await trio.sleep(11)
+        assert max(dimming.levels) == 0.25
+        assert not any(plain.levels)
+        nursery.cancel_scope.cancel()
+
+
+async def test_the_night_begins_while_nothing_happens(autojump_clock: MockClock) -> None:
+    clock, glass = HandClock(), Glass()
+    clock.forward(-1)
+    made = Lights(Pictures(calm()), lambda: [Fitted("g", glass, ALL)], NIGHT, clock=clock, say=print)  # type: ignore[arg-type]
+    async with trio.open_nursery() as nursery:
+        await nursery.start(made.run)
+        await trio.sleep(6)
+        assert max(glass.levels) == 1.0
+        clock.forward(2)
+        await trio.sleep(LOOK_AGAIN_S)
+        glass.levels.clear()
+        await trio.sleep(20)
+        assert max(glass.levels) == 0.25
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(("words", "minutes"), [("", None), ("22:00-06:30", (1320, 390)), ("0:05 - 7:00", (5, 420)), ("06:00-06:00", None)])
+def test_a_night_is_read(words: str, minutes: tuple[int, int] | None) -> None:
+    assert parse_night(words) == minutes
+
+
+@pytest.mark.parametrize("words", ["22", "22-6", "24:00-06:00", "22:60-06:00", "-1:00-06:00", "a-b", "22:00-", "22:00-06:00-07:00"])
+def test_no_night(words: str) -> None:
+    with pytest.raises(ValueError, match="is no night"):
+        parse_night(words)
+
+
+@pytest.mark.parametrize(
+    ("hour", "night", "is_one"),
+    [(23, "22:00-06:30", True), (3, "22:00-06:30", True), (6.49, "22:00-06:30", True), (6.5, "22:00-06:30", False),
+     (12, "22:00-06:30", False), (22, "22:00-06:30", True), (3, "01:00-05:00", True), (5, "01:00-05:00", False),
+     (0.5, "01:00-05:00", False)],
+)  # fmt: skip
+def test_when_it_is_night(hour: float, night: str, is_one: bool) -> None:
+    clock = HandClock(wall_s=1_796_083_200.0 + hour * 3600)
+    assert is_night(clock, parse_night(night)) is is_one
+    clock.is_trusted = False
+    assert not is_night(clock, parse_night(night))
+
+
+async def test_a_part_started_again_opens_its_lamps_again(autojump_clock: MockClock) -> None:
+    opened: list[Glass] = []
+
+    def open_lamps() -> list[Fitted]:
+        opened.append(Glass())
+        return [Fitted("g", opened[-1], ALL)]
+
+    made = Lights(Pictures(calm()), open_lamps, Options(), clock=HandClock(), say=print)  # type: ignore[arg-type]
+    for _ in range(2):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(made.run)
+            nursery.cancel_scope.cancel()
+    assert [glass.closed for glass in opened] == [1, 1]

@@ -1,0 +1,56 @@
+"""The picture asked for through the Controls port is the board's own; a house that is gone leaves its last one, and says so."""
+
+import json
+
+import trio
+from trio.testing import MockClock
+
+from appliance.control.requests import Answer, Request
+from appliance.mail.errors import SetupError
+from appliance.panel.remote_board import SILENT, AskedBoard, decode_snapshot
+from appliance.status import events as e
+from appliance.status.board import Board
+from appliance.status.text import encode_snapshot
+from tests.support.console import busy_board
+
+
+def test_a_snapshot_survives_json() -> None:
+    snapshot = busy_board().snapshot()
+    plain = json.loads(json.dumps(encode_snapshot(snapshot)))
+    assert decode_snapshot(plain) == snapshot
+    assert decode_snapshot({**plain, "running": True, "of_tomorrow": 1}) == snapshot
+
+
+class OverTheSocket:
+    """A board as the local socket's far side has it."""
+
+    def __init__(self, board: Board) -> None:
+        self.board, self.there = board, True
+        self.asked = 0
+
+    async def ask(self, request: Request) -> Answer:
+        self.asked += 1
+        if not self.there:
+            raise SetupError("No Pillarbox is running.", "Start it.")
+        return Answer("", {"running": True, **json.loads(json.dumps(encode_snapshot(self.board.snapshot())))})
+
+
+async def test_changes_are_seen_and_the_end_too(autojump_clock: MockClock) -> None:
+    far = OverTheSocket(busy_board())
+    asked = await AskedBoard.open(far)
+    assert asked.snapshot() == far.board.snapshot()
+    version = asked.snapshot().version
+    with trio.move_on_after(10) as waited:
+        await asked.changed(version)
+    assert waited.cancelled_caught and far.asked <= 12
+    far.board.publish(e.LetterAccepted("smtp", "192.0.2.1", "new@far.example", 1, 1000, 0.01, "N"))
+    assert (await asked.changed(version)).deliveries[0].sender == "new@far.example"
+    far.there = False
+    gone = await asked.changed(version + 1)
+    assert gone.conditions[0] == SILENT and gone.deliveries[0].sender == "new@far.example"
+    with trio.move_on_after(10) as waited:
+        await asked.changed(gone.version)
+    assert waited.cancelled_caught
+    assert asked.snapshot().conditions.count(SILENT) == 1
+    far.there, far.board = True, Board(far.board.clock)  # started anew: counts from 0
+    assert SILENT not in (await asked.changed(gone.version)).conditions

@@ -1,0 +1,50 @@
+"""The box's own figures, from a made-up /proc and /sys."""
+
+import os
+from pathlib import Path
+
+from appliance.runtime.host import Machine
+from tests.support.clock import HandClock
+
+
+def tree(place: Path) -> tuple[Path, Path]:
+    """A root whose device of `place` is a card's partition; the device's own directory."""
+    root = place / "root"
+    number = place.stat().st_dev
+    disk = root / "sys/devices/mmcblk0"
+    (disk / "mmcblk0p2").mkdir(parents=True)
+    (disk / "device").mkdir()
+    (root / "sys/dev/block").mkdir(parents=True)
+    (root / "sys/dev/block" / f"{os.major(number)}:{os.minor(number)}").symlink_to(disk / "mmcblk0p2")
+    (root / "proc/self").mkdir(parents=True)
+    (root / "proc/self/statm").write_text("9000 1000 500 1 0 700 0\n")
+    (root / "sys/class/thermal/thermal_zone0").mkdir(parents=True)
+    (root / "sys/class/thermal/thermal_zone0/temp").write_text("48312\n")
+    (disk / "mmcblk0p2/stat").write_text("1 2 3 4 5 6 1000 8 9 10 11\n")
+    return root, disk
+
+
+def test_what_the_kernel_tells(tmp_path: Path) -> None:
+    root, disk = tree(tmp_path)
+    clock = HandClock()
+    machine = Machine(tmp_path, clock, root=root, addresses=lambda: ["127.0.0.1", "::1", "192.0.2.7"])
+    box = machine.look()
+    assert box.addresses == ("192.0.2.7",) and box.temperature_c == 48.312
+    assert box.memory_octets == 1000 * os.sysconf("SC_PAGE_SIZE") and box.written_octets_today == 0
+    (disk / "mmcblk0p2/stat").write_text("1 2 3 4 5 6 1010 8 9 10 11\n")
+    assert machine.look().written_octets_today == 5120
+    clock.forward(86_400)
+    assert machine.look().written_octets_today == 0, "a new day"
+
+
+def test_a_card_that_tells_its_age(tmp_path: Path) -> None:
+    root, disk = tree(tmp_path)
+    machine = Machine(tmp_path, HandClock(), root=root, addresses=list)
+    assert machine.worn_percent() == 0 and machine.look().addresses == ()
+    (disk / "device/life_time").write_text("0x03 0x09\n")
+    assert machine.worn_percent() == 90
+
+
+def test_a_machine_that_tells_nothing(tmp_path: Path) -> None:
+    box = Machine(tmp_path, HandClock(), root=tmp_path / "nothing", addresses=list).look()
+    assert box.temperature_c is None and box.memory_octets == 0 and box.written_octets_today == 0

@@ -1,0 +1,138 @@
+"""The house's rooms in this process: real store, accounts and servers over memory streams, on any clock, committing inline.
+
+`async with some_rooms(directory) as rooms:` has the people named, each with their mailboxes; `rooms.connect("imap")`
+starts one session of the protocol's real Service and gives the client's end.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from appliance.auth.mechanisms import Mechanisms
+from appliance.mail.errors import PeerError
+from appliance.mail.ids import PersonId
+from appliance.network.stream import Stream
+from appliance.protocol.imap.bodystructure import make_describe
+from appliance.store.mailbox import Filed, Filing, Store
+
+from .accounts import Family, a_family
+from .streams import ClientStream, stream_pair
+
+PEOPLE = ("fred@example.org", "mary@example.org")
+PASSWORD = "Blurdybloop-7"
+"""Everybody's."""
+
+
+@dataclass
+class Rooms:
+    """What the tests of servers hold. `options` by protocol family ("imap", "smtp", "pop3") replace a Service's own."""
+
+    family: Family
+    store: Store
+    nursery: trio.Nursery
+    mechanisms: Mechanisms
+    options: dict[str, Any] = field(default_factory=dict)
+    tls: Any = None
+    streams: list[Stream] = field(default_factory=list)
+    clients: list[ClientStream] = field(default_factory=list)
+    services: dict[str, Any] = field(default_factory=dict)
+
+    def person(self, address: str = PEOPLE[0]) -> PersonId:
+        found = self.family.accounts.directory.find_login(address)
+        assert found is not None
+        return found.id
+
+    async def deliver(
+        self, octets: bytes, mailbox: str = "INBOX", *, address: str = PEOPLE[0], flags: tuple[str, ...] = (), at: int = 1_700_000_000
+    ) -> Filed:
+        """File a letter as delivery would."""
+        info = await self.store.find(self.person(address), mailbox)
+        async with self.store.receive(2**27) as incoming:
+            await incoming.write(octets)
+            return (await self.store.file(await incoming.finish(), [Filing(info.id, b"", flags, at)]))[0]
+
+    def service(self, family: str) -> Any:
+        """The Service of a protocol family, made once."""
+        if family not in self.services:
+            self.services[family] = _SERVICES[family](self, self.options.get(family))
+        return self.services[family]
+
+    def connect(self, protocol: str = "imap", *, peer: str = "192.0.2.7") -> ClientStream:
+        """A new session; its end is awaited by the block."""
+        family = "smtp" if protocol.startswith("subm") else protocol.removesuffix("s")
+        service = self.service(family)
+        stream, client = stream_pair(protocol, peer=(peer, 40_000), tls=self.tls)
+        self.streams.append(stream)
+        self.clients.append(client)
+        self.nursery.start_soon(_serve, service, stream)
+        return client
+
+
+async def _serve(service: Any, stream: Stream) -> None:
+    """What the listener does with a session, save that faults of ours fail the test."""
+    with suppress(PeerError):
+        await service.handle(stream)
+    await stream.aclose()
+
+
+def _imap(rooms: Rooms, options: Any) -> Any:
+    from appliance.imapd.service import Options, Service
+
+    return Service(
+        store=rooms.store, login=rooms.family.login, mechanisms=rooms.mechanisms, board=rooms.family.board, clock=rooms.family.clock,
+        options=options or Options(host="mail.example.org"),
+    )  # fmt: skip
+
+
+def _pop3(rooms: Rooms, options: Any) -> Any:
+    from appliance.pop3d.service import Options, Service
+
+    return Service(store=rooms.store, login=rooms.family.login, mechanisms=rooms.mechanisms, options=options or Options())
+
+
+def _smtp(rooms: Rooms, options: Any) -> Any:
+    from appliance.delivery.intake import Intake
+    from appliance.smtpd.rights import NO_WAYS
+    from appliance.smtpd.service import Options, Service
+
+    board: Any = rooms.family.board
+    return Service(
+        intake=Intake(store=rooms.store, board=board, clock=rooms.family.clock),
+        directory=rooms.family.accounts.directory,
+        mechanisms=rooms.mechanisms,
+        board=board,
+        clock=rooms.family.clock,
+        options=options or Options(host_name="mail.example.org"),
+        ways=rooms.options.get("ways", NO_WAYS),
+        sending=rooms.options.get("sending"),
+        own_addresses=rooms.options.get("own_addresses", lambda: ()),
+    )
+
+
+_SERVICES = {"imap": _imap, "pop3": _pop3, "smtp": _smtp}
+
+
+@asynccontextmanager
+async def some_rooms(
+    directory: Path, *people: str, plaintext: bool = True, tls: Any = None, quota_octets: int | None = None, **options: Any
+) -> AsyncIterator[Rooms]:
+    """`plaintext`: passwords are taken without TLS. `options`: a Service's Options by family, as `imap=Options(...)`; SMTP's
+    `ways` out of the house and `sending` limits."""
+    from appliance.store.bodies import Bodies
+
+    with a_family(directory, failure_s=0.0) as family:
+        bodies = await Bodies.open(family.writer, directory / "bodies")
+        store = await Store.start(family.writer, bodies, describe=make_describe, quota_of=family.accounts.directory.quota_of)
+        for address in people or PEOPLE:
+            await family.accounts.add_person(address, PASSWORD, quota_octets=quota_octets, also=store.make_mailboxes)
+        mechanisms = Mechanisms(family.login, plaintext_login=plaintext)
+        async with trio.open_nursery() as nursery:
+            rooms = Rooms(family, store, nursery, mechanisms, options, tls)
+            yield rooms
+            for client in rooms.clients:  # else a server's close waits for them
+                await trio.aclose_forcefully(client)
+            nursery.cancel_scope.cancel()
