@@ -63,7 +63,7 @@ def _offline(data: "Path", reading: bool) -> "Any":
 
 def _serve(parse: "Callable[[], Any]") -> int:
     """Settings from the words of `serve` or `run`, then the house."""
-    from appliance.app.process import become_the_house
+    from appliance.app.process import become_the_server
     from appliance.mail.errors import SetupError
 
     try:
@@ -71,7 +71,7 @@ def _serve(parse: "Callable[[], Any]") -> int:
         settings = settings_of(words)
         if os.geteuid() == 0:
             _give_up_root(words, settings)
-        return become_the_house(words.data, settings, welcome=words.special == "run")
+        return become_the_server(words.data, settings, welcome=words.special == "run")
     except SetupError as error:
         print(f"pillarbox: {error}", file=sys.stderr)
         return 2
@@ -99,12 +99,12 @@ def settings_of(words: "Any") -> "Settings":
 
     settings = read(Path(words.settings)) if words.settings else Settings()
     if words.domain:
-        settings = replace(settings, house=replace(settings.house, domain=words.domain))
+        settings = replace(settings, server=replace(settings.server, domain=words.domain))
     if words.listen:
         silent = dict.fromkeys(PROTOCOLS, ())
         settings = replace(settings, listen=ListenSettings(**{**silent, **parse_listen(words.listen)}))
     if words.plaintext_login:
-        settings = replace(settings, people=replace(settings.people, plaintext_login=True))
+        settings = replace(settings, accounts=replace(settings.accounts, plaintext_login=True))
     if bool(words.certificate) != bool(words.key):
         raise SetupError("A certificate and its key belong together.", "Give both --certificate and --key, or neither.")
     if words.certificate:

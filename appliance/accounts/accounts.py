@@ -18,17 +18,17 @@ from appliance.database.writer import Transaction, Writes
 from appliance.mail.address import Address
 from appliance.mail.clock import Clock
 from appliance.mail.errors import SetupError
-from appliance.mail.ids import PersonId
+from appliance.mail.ids import AccountId
 
 from . import states
 from .aliases import leads_back
-from .directory import Directory, Person, Reads, Tables, key_of, read_tables, split_address, tables_of_people, targets_of
-from .domains import expect_domain, expect_empty, expect_free, expect_person, read_address, read_domain
+from .directory import Account, Directory, Executes, Tables, key_of, read_tables, split_address, tables_of_accounts, targets_of
+from .domains import expect_account, expect_domain, expect_empty, expect_free, read_address, read_domain
 from .passwords import SALT_ROW, PasswordRow, Passwords, Remembered, Secrets, Verifiers, generate, read_secrets, salt_for
 
 APP_PASSWORDS = 32
 """App passwords of one person: more than anybody has devices; SCRAM compares with each of them."""
-LABEL_LETTERS = 60
+LABEL_CHARACTERS = 60
 USED_EVERY_S = 3600
 """The database learns at most hourly that a password is in use; memory knows each time."""
 
@@ -36,7 +36,7 @@ UNCHANGED = -1
 """A quota that stays as it is."""
 
 T = TypeVar("T")
-Also = Callable[[Transaction, PersonId], object]
+Also = Callable[[Transaction, AccountId], object]
 """Work that joins the commit: `store.make_mailboxes`, `store.remove_mailboxes`."""
 
 
@@ -57,21 +57,21 @@ class Accounts:
         self.remembered = Remembered()
         """Passwords found right lately; a changed or removed one is dropped with the commit."""
 
-    def read(self, reads: Reads) -> None:
+    def read(self, reads: Executes) -> None:
         """Fill the memory at start, from any connection."""
         self._show(read_tables(reads), read_secrets(reads))
 
-    def read_names(self, reads: Reads) -> None:
+    def read_names(self, reads: Executes) -> None:
         """The same without passwords, aliases and domains: the less is read, the less damage matters. For commands that only look.
 
         Addresses come from their index, which tells them where the table itself cannot be read.
         """
         rows = reads.execute("SELECT id, address FROM person INDEXED BY sqlite_autoindex_person_1 ORDER BY address")
-        self._show(tables_of_people((number, address, None, 0, "", 0, None) for number, address in rows), Secrets())
+        self._show(tables_of_accounts((number, address, None, 0, "", 0, None) for number, address in rows), Secrets())
 
     # --- people ----------------------------------------------------------------------------------
 
-    async def add_person(self, address: str, password: str, *, quota_octets: int | None = None, also: Also | None = None) -> Person:
+    async def add_account(self, address: str, password: str, *, quota_octets: int | None = None, also: Also | None = None) -> Account:
         """A new person; the very first one brings the house its first domain.
 
         `also(transaction, person)` joins the commit: `store.make_mailboxes`. `quota_octets` None: no limit of their own.
@@ -81,117 +81,117 @@ class Accounts:
         self._expect_room(self.directory.tables, wanted)  # asked before the slow hashing, and again inside the transaction
         verifiers = await self._make(password, wanted)
 
-        def add(transaction: Transaction, tables: Tables) -> Person:
+        def add(transaction: Transaction, tables: Tables) -> Account:
             self._expect_room(tables, wanted)
             if not tables.domains:
                 transaction.execute("INSERT INTO domain(name) VALUES (?)", (wanted.domain,))
-            person = PersonId(transaction.next_id("person"))
-            added = Person(person, str(wanted), quota_octets, int(self._clock.wall_s()))
+            account = AccountId(transaction.next_id("person"))
+            added = Account(account, str(wanted), quota_octets, int(self._clock.wall_s()))
             transaction.execute(
                 "INSERT INTO person(id, address, quota_octets, added_at) VALUES (?, ?, ?, ?)",
-                (person, added.address, quota_octets, added.added_at),
+                (account, added.address, quota_octets, added.added_at),
             )
-            self._insert_password(transaction, person, "", verifiers)
+            self._insert_password(transaction, account, "", verifiers)
             if also is not None:
-                also(transaction, person)
+                also(transaction, account)
             return added
 
         return await self._change(add)
 
-    async def retire_person(self, address: str) -> Person:
+    async def retire_account(self, address: str) -> Account:
         """Nothing arrives and nobody signs in any more; everything is kept, and `restore_person` takes it back."""
         now = int(self._clock.wall_s())
         return await self._change(lambda transaction, tables: states.retire(transaction, tables, address, now))
 
-    async def restore_person(self, address: str) -> Person:
+    async def restore_account(self, address: str) -> Account:
         return await self._change(lambda transaction, tables: states.restore(transaction, tables, address))
 
-    async def remove_person(self, address: str, *, also: Also | None = None) -> Person:
+    async def remove_account(self, address: str, *, also: Also | None = None) -> Account:
         """Erase an account, removed before or not, for good. `also`: `store.remove_mailboxes`."""
 
-        def remove(transaction: Transaction, tables: Tables) -> Person:
+        def remove(transaction: Transaction, tables: Tables) -> Account:
             removed = tables.removed.get(key_of(read_address(address))) if "@" in address else None
-            person = removed or expect_person(tables, address)
-            states.erase(transaction, tables, person)
+            account = removed or expect_account(tables, address)
+            states.erase(transaction, tables, account)
             if also is not None:
-                also(transaction, person.id)
-            return person
+                also(transaction, account.id)
+            return account
 
         return await self._change(remove)
 
-    async def purge_expired(self, also: Also) -> list[Person]:
+    async def purge_expired(self, also: Also) -> list[Account]:
         """Erase the accounts that were removed KEPT_DAYS ago; nothing while the clock is not to be trusted."""
         now = int(self._clock.wall_s())
         if not self._clock.trusted() or not states.expired(self.directory.removed(), now):
             return []
 
-        def purge(transaction: Transaction, tables: Tables) -> list[Person]:
+        def purge(transaction: Transaction, tables: Tables) -> list[Account]:
             gone = states.expired(tuple(tables.removed.values()), now)
-            for person in gone:
-                states.erase(transaction, tables, person)
-                also(transaction, person.id)
+            for account in gone:
+                states.erase(transaction, tables, account)
+                also(transaction, account.id)
             return gone
 
         return await self._change(purge)
 
-    async def rename_person(self, old: str, new: str) -> Person:
+    async def rename_account(self, old: str, new: str) -> Account:
         """Another address for the same account; the old one stays as an alias, with which programs sign in as before."""
         wanted = read_address(new)
         return await self._change(lambda transaction, tables: states.rename(transaction, tables, old, wanted))
 
-    async def set_disabled(self, address: str, disabled: bool) -> Person:
+    async def set_disabled(self, address: str, disabled: bool) -> Account:
         """A disabled account receives and cannot sign in."""
         return await self._change(lambda transaction, tables: states.set_disabled(transaction, tables, address, disabled))
 
-    async def set_person(self, address: str, *, quota_octets: int | None = UNCHANGED, name: str | None = None) -> Person:
+    async def set_account(self, address: str, *, quota_octets: int | None = UNCHANGED, name: str | None = None) -> Account:
         """A new limit (None for none; mail already there stays, whatever the limit) and a new display name ("" for none)."""
         if quota_octets != UNCHANGED:
             _check_quota(quota_octets)
         wanted = None if name is None else states.read_name(name)
 
-        def change(transaction: Transaction, tables: Tables) -> Person:
-            person = expect_person(tables, address)
-            quota = person.quota_octets if quota_octets == UNCHANGED else quota_octets
-            shown = person.name if wanted is None else wanted
-            transaction.execute("UPDATE person SET quota_octets = ?, name = ? WHERE id = ?", (quota, shown, person.id))
-            return replace(person, quota_octets=quota, name=shown)
+        def change(transaction: Transaction, tables: Tables) -> Account:
+            account = expect_account(tables, address)
+            quota = account.quota_octets if quota_octets == UNCHANGED else quota_octets
+            shown = account.name if wanted is None else wanted
+            transaction.execute("UPDATE person SET quota_octets = ?, name = ? WHERE id = ?", (quota, shown, account.id))
+            return replace(account, quota_octets=quota, name=shown)
 
         return await self._change(change)
 
-    async def set_quota(self, address: str, quota_octets: int | None) -> Person:
+    async def set_quota(self, address: str, quota_octets: int | None) -> Account:
         """A new limit; None for none."""
-        return await self.set_person(address, quota_octets=quota_octets)
+        return await self.set_account(address, quota_octets=quota_octets)
 
     # --- passwords -------------------------------------------------------------------------------
 
-    async def set_password(self, address: str, password: str) -> Person:
+    async def set_password(self, address: str, password: str) -> Account:
         """Replace a person's own password; app passwords stay."""
-        known = expect_person(self.directory.tables, address)
+        known = expect_account(self.directory.tables, address)
         verifiers = await self._make(password, split_address(known.address))
 
-        def change(transaction: Transaction, tables: Tables) -> Person:
-            person = expect_person(tables, known.address)
-            transaction.execute("DELETE FROM password WHERE person = ? AND label = ''", (person.id,))
-            self._insert_password(transaction, person.id, "", verifiers)
-            return person
+        def change(transaction: Transaction, tables: Tables) -> Account:
+            account = expect_account(tables, known.address)
+            transaction.execute("DELETE FROM password WHERE person = ? AND label = ''", (account.id,))
+            self._insert_password(transaction, account.id, "", verifiers)
+            return account
 
         return await self._change(change)
 
     async def add_app_password(self, address: str, label: str) -> str:
         """A generated password for one device or program; shown once, here, and never again."""
-        known = expect_person(self.directory.tables, address)
+        known = expect_account(self.directory.tables, address)
         label = _read_label(label)
         password = generate()
         verifiers = await self._make(password, split_address(known.address), generated=True)
 
         def add(transaction: Transaction, tables: Tables) -> None:
-            person = expect_person(tables, known.address)
-            labels = [kept for _, kept in _app_passwords(transaction, person.id)]
+            account = expect_account(tables, known.address)
+            labels = [kept for _, kept in _app_passwords(transaction, account.id)]
             if label.casefold() in map(str.casefold, labels):
-                raise SetupError(f"{person.address} has an app password called “{label}”.", "Choose another name, or remove that one.")
+                raise SetupError(f"{account.address} has an app password called “{label}”.", "Choose another name, or remove that one.")
             if len(labels) >= APP_PASSWORDS:
-                raise SetupError(f"{person.address} has {APP_PASSWORDS} app passwords; no more are kept.", "Remove one that is not used.")
-            self._insert_password(transaction, person.id, label, verifiers)
+                raise SetupError(f"{account.address} has {APP_PASSWORDS} app passwords; no more are kept.", "Remove one that is not used.")
+            self._insert_password(transaction, account.id, label, verifiers)
 
         await self._change(add)
         return password
@@ -200,20 +200,20 @@ class Accounts:
         wanted = _read_label(label)
 
         def remove(transaction: Transaction, tables: Tables) -> None:
-            person = expect_person(tables, address)
-            for number, kept in _app_passwords(transaction, person.id):
+            account = expect_account(tables, address)
+            for number, kept in _app_passwords(transaction, account.id):
                 if kept.casefold() == wanted.casefold():
                     transaction.execute("DELETE FROM password WHERE id = ?", (number,))
                     return
-            remedy = f"See them: pillarbox app-password list {person.address}"
-            raise SetupError(f"{person.address} has no app password called “{label}”.", remedy)
+            remedy = f"See them: pillarbox app-password list {account.address}"
+            raise SetupError(f"{account.address} has no app password called “{label}”.", remedy)
 
         await self._change(remove)
 
     def app_passwords(self, address: str) -> tuple[PasswordRow, ...]:
         """A person's app passwords, oldest first: label, set_at, used_at. Raises SetupError for nobody."""
-        person = expect_person(self.directory.tables, address)
-        return tuple(row for row in self.secrets.rows.get(person.id, ()) if row.label)
+        account = expect_account(self.directory.tables, address)
+        return tuple(row for row in self.secrets.rows.get(account.id, ()) if row.label)
 
     def mark_used(self, row: PasswordRow, peer: str = "", protocol: str = "") -> None:
         """Note that a password is in use: written lazily and at most hourly; not while the clock is not to be trusted."""
@@ -226,16 +226,16 @@ class Accounts:
             update = "UPDATE password SET used_at = ?, used_from = ?, used_protocol = ? WHERE id = ?"
             self._writes.write_lazily(lambda transaction: transaction.execute(update, (now, peer, protocol, row.id)))
 
-    def is_current(self, person: PersonId, password: int) -> bool:
+    def is_current(self, account: AccountId, password: int) -> bool:
         """May a session go on that this person opened with this password (its row's number)? No once either is gone."""
-        return person in self.directory.tables.people and any(row.id == password for row in self.secrets.rows.get(person, ()))
+        return account in self.directory.tables.accounts and any(row.id == password for row in self.secrets.rows.get(account, ()))
 
     async def renew_verifiers(self, row: PasswordRow, password: str) -> None:
         """The password was just proved right and its stored form is of an older kind or setting: write it anew, lazily."""
-        person = self.directory.person(row.person)
-        if person is None:
+        account = self.directory.account(row.account)
+        if account is None:
             return
-        made = row.verifiers = await self._make(password, split_address(person.address))
+        made = row.verifiers = await self._make(password, split_address(account.address))
         self._writes.write_lazily(lambda transaction: _update_verifiers(transaction, row.id, made))
 
     # --- domains ---------------------------------------------------------------------------------
@@ -329,6 +329,7 @@ class Accounts:
 
     async def _change(self, work: Callable[[Transaction, Tables], T]) -> T:
         """`work(transaction, tables)` as one commit; the new picture is shown when it is durable."""
+
         def run(transaction: Transaction) -> tuple[T, Tables, Secrets]:
             result = work(transaction, read_tables(transaction))
             version = next(self._versions)
@@ -364,18 +365,18 @@ class Accounts:
     async def _make(self, password: str, address: Address, *, generated: bool = False) -> Verifiers:
         return await self.passwords.make(password, salt_for(self.secrets.salt_secret, str(address)), generated=generated)
 
-    def _insert_password(self, transaction: Transaction, person: PersonId, label: str, verifiers: Verifiers) -> None:
+    def _insert_password(self, transaction: Transaction, account: AccountId, label: str, verifiers: Verifiers) -> None:
         """Always a new row id: what is remembered of an older password names the older row."""
         transaction.execute("INSERT OR IGNORE INTO house(key, value) VALUES (?, ?)", (SALT_ROW, self.secrets.salt_secret))
         number = transaction.next_id("password")
         transaction.execute(
-            "INSERT INTO password(id, person, label, set_at) VALUES (?, ?, ?, ?)", (number, person, label, int(self._clock.wall_s()))
+            "INSERT INTO password(id, person, label, set_at) VALUES (?, ?, ?, ?)", (number, account, label, int(self._clock.wall_s()))
         )
         _update_verifiers(transaction, number, verifiers)
 
 
-def _app_passwords(transaction: Transaction, person: PersonId) -> list[tuple[int, str]]:
-    return transaction.execute("SELECT id, label FROM password WHERE person = ? AND label != ''", (person,)).fetchall()
+def _app_passwords(transaction: Transaction, account: AccountId) -> list[tuple[int, str]]:
+    return transaction.execute("SELECT id, label FROM password WHERE person = ? AND label != ''", (account,)).fetchall()
 
 
 def _update_verifiers(transaction: Transaction, number: int, verifiers: Verifiers) -> None:
@@ -396,8 +397,8 @@ def _written(transaction: Transaction, key: str, name: Address) -> str:
 
 def _read_label(label: str) -> str:
     label = label.strip()
-    if not label or len(label) > LABEL_LETTERS or not label.isprintable():
-        raise SetupError("An app password needs a name.", f"Give 1 to {LABEL_LETTERS} letters, such as “Anna's phone”.")
+    if not label or len(label) > LABEL_CHARACTERS or not label.isprintable():
+        raise SetupError("An app password needs a name.", f"Give 1 to {LABEL_CHARACTERS} letters, such as “Anna's phone”.")
     return label
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .passwords import InThread, check_new, fits_slowly, generate, hash_slowly, prepare
 
 if TYPE_CHECKING:
-    from appliance.database.database import House
+    from appliance.database.database import AnyDatabase
     from appliance.database.group import Transaction
 
 KEY = "admin_password"
@@ -20,7 +20,7 @@ KEY = "admin_password"
 class Admin:
     """Sets and checks it; hashing runs `in_thread`."""
 
-    def __init__(self, database: "House", in_thread: InThread) -> None:
+    def __init__(self, database: "AnyDatabase", in_thread: InThread) -> None:
         self._database = database
         self._in_thread = in_thread
         self.one_time = ""

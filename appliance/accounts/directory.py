@@ -14,25 +14,25 @@ from typing import Any, Protocol
 
 from appliance.mail.address import Address, parse_domain
 from appliance.mail.errors import MisuseError
-from appliance.mail.ids import PersonId
+from appliance.mail.ids import AccountId
 
 from .aliases import expand
 
 TAG = "+"
-HOUSE_NAMES = frozenset({"postmaster", "abuse"})
+SERVER_NAMES = frozenset({"postmaster", "abuse"})
 
 
-class Reads(Protocol):
+class Executes(Protocol):
     """What is needed of a database connection or a Transaction to read the tables."""
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterable[Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class Account:
     """One who lives here. `address` as written when added; `quota_octets` None means no limit; `added_at` UTC seconds."""
 
-    id: PersonId
+    id: AccountId
     address: str
     quota_octets: int | None
     added_at: int
@@ -47,7 +47,7 @@ class Person:
 class Resolution:
     """Where an address leads: `people` of the house and addresses `outside`. Not `known`: answer 550 5.1.1."""
 
-    people: tuple[PersonId, ...] = ()
+    accounts: tuple[AccountId, ...] = ()
     outside: tuple[Address, ...] = ()
     known: bool = False
 
@@ -88,16 +88,16 @@ class Tables:
 
     version: int = 0
     domains: dict[str, str] = field(default_factory=dict)
-    people: dict[PersonId, Person] = field(default_factory=dict)
-    by_address: dict[str, PersonId] = field(default_factory=dict)
-    by_local: dict[str, PersonId | None] = field(default_factory=dict)
+    accounts: dict[AccountId, Account] = field(default_factory=dict)
+    by_address: dict[str, AccountId] = field(default_factory=dict)
+    by_local: dict[str, AccountId | None] = field(default_factory=dict)
     aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
     resolved: dict[str, Resolution] = field(default_factory=dict)
-    removed: dict[str, Person] = field(default_factory=dict)
+    removed: dict[str, Account] = field(default_factory=dict)
     """Removed accounts whose mail is still kept: nothing is delivered there and nobody signs in."""
 
 
-def read_tables(reads: Reads, version: int = 0) -> Tables:
+def read_tables(reads: Executes, version: int = 0) -> Tables:
     """Read everything (a family's worth) and work out once where every name leads."""
     domains = {name: catch_all or "" for name, catch_all in reads.execute("SELECT name, catch_all FROM domain ORDER BY rowid")}
     rows = reads.execute("SELECT id, address, quota_octets, added_at, name, disabled, removed_at FROM person ORDER BY id")
@@ -105,10 +105,10 @@ def read_tables(reads: Reads, version: int = 0) -> Tables:
     for alias, target in reads.execute("SELECT address, target FROM alias ORDER BY address, target"):
         key = key_of(split_address(alias))
         aliases[key] = (*aliases.get(key, ()), target)
-    return tables_of_people(rows, domains, aliases, version)
+    return tables_of_accounts(rows, domains, aliases, version)
 
 
-def tables_of_people(
+def tables_of_accounts(
     rows: Iterable[tuple[Any, ...]],
     domains: dict[str, str] | None = None,
     aliases: dict[str, tuple[str, ...]] | None = None,
@@ -116,24 +116,24 @@ def tables_of_people(
 ) -> Tables:
     """From rows of `person` and what lies beside them."""
     aliases = aliases or {}
-    people: dict[PersonId, Person] = {}
-    by_address: dict[str, PersonId] = {}
-    by_local: dict[str, PersonId | None] = {}
-    removed: dict[str, Person] = {}
+    accounts: dict[AccountId, Account] = {}
+    by_address: dict[str, AccountId] = {}
+    by_local: dict[str, AccountId | None] = {}
+    removed: dict[str, Account] = {}
     for number, text, quota_octets, added_at, name, disabled, removed_at in rows:
-        person = PersonId(number)
-        found = Person(person, text, quota_octets, added_at, name, bool(disabled), removed_at)
+        account = AccountId(number)
+        found = Account(account, text, quota_octets, added_at, name, bool(disabled), removed_at)
         address = split_address(text)
         if removed_at is not None:
             removed[key_of(address)] = found
             continue
-        people[person] = found
-        by_address[key_of(address)] = person
+        accounts[account] = found
+        by_address[key_of(address)] = account
         local = fold(address.local)
-        by_local[local] = None if local in by_local else person
-    tables = Tables(version, domains or {}, people, by_address, by_local, aliases, {}, removed)
-    for key, person in by_address.items():
-        tables.resolved[key] = Resolution((person,), (), True)
+        by_local[local] = None if local in by_local else account
+    tables = Tables(version, domains or {}, accounts, by_address, by_local, aliases, {}, removed)
+    for key, account in by_address.items():
+        tables.resolved[key] = Resolution((account,), (), True)
     for key in aliases:
         if key not in by_address:
             tables.resolved[key] = _follow(tables, key)
@@ -151,17 +151,17 @@ def targets_of(tables: Tables, key: str) -> tuple[str, ...]:
 def _follow(tables: Tables, alias: str) -> Resolution:
     """Where an alias leads in the end; targets that no longer exist are left out."""
     written = {key_of(split_address(target)): target for targets in tables.aliases.values() for target in targets}
-    people: dict[PersonId, None] = {}
+    accounts: dict[AccountId, None] = {}
     outside: list[Address] = []
     for key in expand(alias, lambda key: targets_of(tables, key)):
         address = split_address(written.get(key, key))
         if address.domain not in tables.domains:
             outside.append(address)
             continue
-        person = tables.by_address.get(key, tables.by_address.get(untagged(key)))
-        if person is not None:
-            people[person] = None
-    return Resolution(tuple(people), tuple(outside), bool(people or outside))
+        account = tables.by_address.get(key, tables.by_address.get(untagged(key)))
+        if account is not None:
+            accounts[account] = None
+    return Resolution(tuple(accounts), tuple(outside), bool(accounts or outside))
 
 
 class Directory:
@@ -199,7 +199,7 @@ class Directory:
                 return found
         if catch_all:
             return tables.resolved.get(key_of(split_address(catch_all)), UNKNOWN)
-        if key.partition("@")[0] in HOUSE_NAMES:
+        if key.partition("@")[0] in SERVER_NAMES:
             return self.postmaster()
         return UNKNOWN
 
@@ -210,11 +210,11 @@ class Directory:
             found = self._tables.resolved.get(key) or self._tables.resolved.get(untagged(key))
             if found is not None:
                 return found
-        return self.resolve_house_name(local)
+        return self.resolve_server_name(local)
 
-    def resolve_house_name(self, local: str) -> Resolution:
+    def resolve_server_name(self, local: str) -> Resolution:
         """A name every mail host has: postmaster, abuse (RFC 5321 §4.5.1, RFC 2142 §4); UNKNOWN for any other."""
-        return self.postmaster() if fold(local) in HOUSE_NAMES else UNKNOWN
+        return self.postmaster() if fold(local) in SERVER_NAMES else UNKNOWN
 
     def postmaster(self) -> Resolution:
         """Who reads the bare `postmaster` (RFC 5321 §4.5.1): the primary domain's postmaster, else the first person."""
@@ -224,26 +224,26 @@ class Directory:
             if found is not None:
                 return found
             break
-        for person in tables.people:
-            return Resolution((person,), (), True)
+        for account in tables.accounts:
+            return Resolution((account,), (), True)
         return UNKNOWN
 
-    def person(self, person: PersonId) -> Person | None:
-        return self._tables.people.get(person)
+    def account(self, account: AccountId) -> Account | None:
+        return self._tables.accounts.get(account)
 
-    def own_address(self, person: PersonId) -> Address | None:
+    def own_address(self, account: AccountId) -> Address | None:
         """The address that leads to this person alone; None for nobody."""
-        found = self._tables.people.get(person)
+        found = self._tables.accounts.get(account)
         return split_address(found.address) if found else None
 
-    def quota_of(self, person: PersonId) -> int | None:
+    def quota_of(self, account: AccountId) -> int | None:
         """The person's own limit in octets; None for no limit or nobody."""
-        found = self._tables.people.get(person)
+        found = self._tables.accounts.get(account)
         return found.quota_octets if found else None
 
-    def people(self) -> tuple[Person, ...]:
+    def accounts(self) -> tuple[Account, ...]:
         """Everybody, the first person first."""
-        return tuple(self._tables.people.values())
+        return tuple(self._tables.accounts.values())
 
     def domains(self) -> tuple[str, ...]:
         """The house's domains, the first (primary) one first."""
@@ -257,11 +257,11 @@ class Directory:
         """(alias, targets) by name."""
         return tuple(self._tables.aliases.items())
 
-    def may_send_as(self, person: PersonId, address: Address) -> bool:
+    def may_send_as(self, account: AccountId, address: Address) -> bool:
         """May this person write this From or MAIL FROM? Yes for every address whose letters reach them."""
-        return person in self.resolve(address).people
+        return account in self.resolve(address).accounts
 
-    def find_login(self, name: str) -> Person | None:
+    def find_login(self, name: str) -> Account | None:
         """Who signs in as `name`: the full address, or the local part alone where only one person has it.
 
         An alias that leads to one account alone serves too: after a rename, programs go on with the old address.
@@ -273,18 +273,18 @@ class Directory:
                 keys = [f"{fold(local)}@{parse_domain(domain)}"]
             except MisuseError:
                 return None
-            person = tables.by_address.get(keys[0])
+            account = tables.by_address.get(keys[0])
         else:
-            person = tables.by_local.get(fold(name))
+            account = tables.by_local.get(fold(name))
             keys = [f"{fold(name)}@{one}" for one in tables.domains] if fold(name) not in tables.by_local else []
-        if person is None:
+        if account is None:
             found = [tables.resolved[key] for key in keys if key in tables.aliases]
-            led = {one.people for one in found if len(one.people) == 1 and not one.outside}
+            led = {one.accounts for one in found if len(one.accounts) == 1 and not one.outside}
             if len(led) != 1 or len(found) != 1:
                 return None
-            ((person,),) = led
-        return tables.people[person]
+            ((account,),) = led
+        return tables.accounts[account]
 
-    def removed(self) -> tuple[Person, ...]:
+    def removed(self) -> tuple[Account, ...]:
         """Removed accounts whose mail is still kept."""
         return tuple(self._tables.removed.values())

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from appliance.mail.address import Address, parse_address, parse_domain
 from appliance.mail.errors import MisuseError, SetupError
 
-from .directory import Person, Tables, fold, key_of
+from .directory import Account, Tables, fold, key_of
 
 
 def read_domain(text: str) -> str:
@@ -38,12 +38,12 @@ def expect_domain(tables: Tables, domain: str) -> None:
         raise SetupError(f"{domain} is not a domain of this house ({known}).", f"To have it: pillarbox domain add {domain}")
 
 
-def expect_person(tables: Tables, text: str) -> Person:
+def expect_account(tables: Tables, text: str) -> Account:
     """The person of that address, or of that local part where only one has it. Raises SetupError."""
-    person = tables.by_address.get(key_of(read_address(text))) if "@" in text else tables.by_local.get(fold(text.strip()))
-    if person is None:
+    account = tables.by_address.get(key_of(read_address(text))) if "@" in text else tables.by_local.get(fold(text.strip()))
+    if account is None:
         raise SetupError(f"Nobody here has the address {text}.", "See who lives here: pillarbox person list")
-    return tables.people[person]
+    return tables.accounts[account]
 
 
 def expect_free(tables: Tables, address: Address) -> None:
@@ -65,8 +65,8 @@ def expect_empty(tables: Tables, domain: str) -> None:
     def there(keys: Iterable[str]) -> list[str]:
         return [key for key in keys if key.endswith(ending)]
 
-    if people := there(tables.by_address):
-        what = f"{domain} has accounts: {_some(people)}."
+    if accounts := there(tables.by_address):
+        what = f"{domain} has accounts: {_some(accounts)}."
         raise SetupError(what, "Give them another address, mail and all: pillarbox person rename OLD NEW")
     if aliases := there(tables.aliases):
         what = f"{domain} has {'an alias' if len(aliases) == 1 else 'aliases'}: {_some(aliases)}."

@@ -24,10 +24,10 @@ from hashlib import blake2b, pbkdf2_hmac, scrypt, sha256
 from typing import Protocol, TypeVar
 
 from appliance.mail.errors import AuthError, SetupError
-from appliance.mail.ids import PersonId
+from appliance.mail.ids import AccountId
 from appliance.mail.limits import PASSWORD_OCTETS
 
-from .directory import Reads, fold
+from .directory import Executes, fold
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ REMEMBERED = 512
 """Verified passwords remembered; a family has fewer than fifty."""
 ALPHABET = b"abcdefghjkmnpqrstuvwxyz23456789"
 """No i l 1, no o 0: nothing to mistake when it is read from one screen and typed on another."""
-GROUPS, GROUP_LETTERS = 5, 4
+GROUPS, GROUP_MESSAGES = 5, 4
 """20 letters of 31: 99 bits."""
 SALT_ROW = "scram-salt"
 """Its row in the table `house`."""
@@ -93,7 +93,7 @@ class PasswordRow:
     from the address `used_from`, by `used_protocol`; `noted_at` is what the database has of it."""
 
     id: int
-    person: PersonId
+    account: AccountId
     label: str
     verifiers: Verifiers = field(repr=False)
     set_at: int
@@ -108,22 +108,22 @@ class Secrets:
     """One commit's picture of all passwords, in memory."""
 
     version: int = 0
-    rows: dict[PersonId, tuple[PasswordRow, ...]] = field(default_factory=dict, repr=False)
+    rows: dict[AccountId, tuple[PasswordRow, ...]] = field(default_factory=dict, repr=False)
     salt_secret: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
     """Written down with the first person; until then this process's own serves strangers."""
 
 
-def read_secrets(reads: Reads, version: int = 0, passing_secret: bytes = b"") -> Secrets:
+def read_secrets(reads: Executes, version: int = 0, passing_secret: bytes = b"") -> Secrets:
     """All of it; `passing_secret` serves as long as none was written."""
-    rows: dict[PersonId, tuple[PasswordRow, ...]] = {}
+    rows: dict[AccountId, tuple[PasswordRow, ...]] = {}
     for number, owner, label, slow, salt, iterations, stored, server, set_at, used_at, used_from, used_protocol in reads.execute(
         "SELECT id, person, label, argon2, scram_salt, scram_iterations, scram_stored, scram_server, set_at,"
         " used_at, used_from, used_protocol FROM password"
         " WHERE person NOT IN (SELECT id FROM person WHERE disabled OR removed_at IS NOT NULL) ORDER BY id"
     ):
         scram = ScramKeys(salt, iterations, stored, server) if stored is not None else None
-        row = PasswordRow(number, PersonId(owner), label, Verifiers(slow, scram), set_at, used_at, used_from, used_protocol, used_at)
-        rows[row.person] = (*rows.get(row.person, ()), row)
+        row = PasswordRow(number, AccountId(owner), label, Verifiers(slow, scram), set_at, used_at, used_from, used_protocol, used_at)
+        rows[row.account] = (*rows.get(row.account, ()), row)
     for (secret,) in reads.execute("SELECT value FROM house WHERE key = ?", (SALT_ROW,)):
         return Secrets(version, rows, secret)
     return Secrets(version, rows, passing_secret or os.urandom(32))
@@ -140,13 +140,13 @@ def prepare(password: str) -> bytes:
     import stringprep as tables  # 1 MB with its database, which an ASCII house never needs
     import unicodedata
 
-    mapped = "".join(" " if tables.in_table_c12(letter) else letter for letter in password if not tables.in_table_b1(letter))
+    mapped = "".join(" " if tables.in_table_c12(message) else message for message in password if not tables.in_table_b1(message))
     prepared = unicodedata.normalize("NFKC", mapped)
     forbidden = (
         tables.in_table_c12, tables.in_table_c21_c22, tables.in_table_c3, tables.in_table_c4, tables.in_table_c5,
         tables.in_table_c6, tables.in_table_c7, tables.in_table_c8, tables.in_table_c9,
     )  # fmt: skip
-    allowed = bool(prepared) and not any(test(letter) for letter in prepared for test in forbidden)
+    allowed = bool(prepared) and not any(test(message) for message in prepared for test in forbidden)
     if allowed and any(map(tables.in_table_d1, prepared)):  # RFC 3454 §6
         ends_well = tables.in_table_d1(prepared[0]) and tables.in_table_d1(prepared[-1])
         allowed = ends_well and not any(map(tables.in_table_d2, prepared))
@@ -157,10 +157,10 @@ def prepare(password: str) -> bytes:
 
 def _generated_form(typed: str) -> str:
     """What `generate` would have written of it: small letters in groups with dashes; "" when it cannot be one of those."""
-    letters = typed.replace("-", "").replace(" ", "").lower()
-    if len(letters) != GROUPS * GROUP_LETTERS or not letters.isascii() or not set(letters.encode()).issubset(ALPHABET):
+    messages = typed.replace("-", "").replace(" ", "").lower()
+    if len(messages) != GROUPS * GROUP_MESSAGES or not messages.isascii() or not set(messages.encode()).issubset(ALPHABET):
         return ""
-    return "-".join([letters[at : at + GROUP_LETTERS] for at in range(0, len(letters), GROUP_LETTERS)])
+    return "-".join([messages[at : at + GROUP_MESSAGES] for at in range(0, len(messages), GROUP_MESSAGES)])
 
 
 def forms(password: str) -> tuple[bytes, ...]:
@@ -200,7 +200,7 @@ def check_new(password: str) -> None:
         raise SetupError("The password is empty.", remedy)
     if len(password.encode("utf-8", "surrogatepass")) > PASSWORD_OCTETS:
         raise SetupError(f"The password is longer than {PASSWORD_OCTETS} octets.", remedy)
-    if any(letter < " " or letter == "\x7f" or "\ud800" <= letter <= "\udfff" for letter in password):
+    if any(message < " " or message == "\x7f" or "\ud800" <= message <= "\udfff" for message in password):
         raise SetupError("The password has a control character in it, such as a line end.", remedy)
 
 
@@ -210,12 +210,12 @@ _ROWS = "01234567890123456789 98765432109876543210 abcdefghijklmnopqrstuvwxyz qw
 
 def generate() -> str:
     """A password for typing once: groups of letters and digits that cannot be mistaken for each other, 99 bits."""
-    letters: list[str] = []
-    while len(letters) < GROUPS * GROUP_LETTERS:
+    messages: list[str] = []
+    while len(messages) < GROUPS * GROUP_MESSAGES:
         octet = os.urandom(1)[0]
         if octet < 256 - 256 % len(ALPHABET):  # else some letters would come more often
-            letters.append(chr(ALPHABET[octet % len(ALPHABET)]))
-    return "-".join("".join(letters[at : at + GROUP_LETTERS]) for at in range(0, len(letters), GROUP_LETTERS))
+            messages.append(chr(ALPHABET[octet % len(ALPHABET)]))
+    return "-".join("".join(messages[at : at + GROUP_MESSAGES]) for at in range(0, len(messages), GROUP_MESSAGES))
 
 
 # --- hashing (in a thread) -------------------------------------------------------------------
@@ -238,7 +238,7 @@ def fits_slowly(stored: str, prepared: bytes) -> bool:
     """Is it the password of the stored form? Raises AuthError when this cannot be found out."""
     if stored.startswith("$scrypt$"):
         _, _, cost, salt, key = stored.split("$")
-        log_n, r, p = (int(piece.partition("=")[2]) for piece in cost.split(","))
+        log_n, r, p = (int(chunk.partition("=")[2]) for chunk in cost.split(","))
         tried = scrypt(prepared, salt=bytes.fromhex(salt), n=1 << log_n, r=r, p=p, maxmem=SCRYPT_MAX_OCTETS, dklen=len(key) // 2)
         return hmac.compare_digest(tried, bytes.fromhex(key))
     try:
@@ -275,13 +275,13 @@ class Passwords:
         check_new(password)
         return await self._in_thread(lambda: self._make(forms(password), salt, generated))
 
-    def _make(self, ways: Sequence[bytes], salt: bytes, generated: bool) -> Verifiers:
+    def _make(self, relay_check: Sequence[bytes], salt: bytes, generated: bool) -> Verifiers:
         scram = None
         if generated or self.scram_for_all:
-            made = [make_scram(one, salt, self.scram_iterations) for one in ways]
+            made = [make_scram(one, salt, self.scram_iterations) for one in relay_check]
             stored, server = b"".join([one.stored for one in made]), b"".join([one.server for one in made])
             scram = ScramKeys(salt, self.scram_iterations, stored, server)
-        return Verifiers(None if generated else hash_slowly(ways[0]), scram)
+        return Verifiers(None if generated else hash_slowly(relay_check[0]), scram)
 
     def outdated(self, row: PasswordRow) -> bool:
         """Is the stored form another than `make` would give today? Ask after a check, which has loaded what it needs."""
@@ -340,14 +340,14 @@ class Remembered:
     def find(self, rows: Sequence[PasswordRow], password: str) -> PasswordRow | None:
         if not rows:
             return None
-        number = self._rows.get(self._hash(rows[0].person, password))
+        number = self._rows.get(self._hash(rows[0].account, password))
         for row in rows:
             if row.id == number:
                 return row
         return None
 
     def keep(self, row: PasswordRow, password: str) -> None:
-        hashed = self._hash(row.person, password)
+        hashed = self._hash(row.account, password)
         self._rows[hashed] = row.id
         self._rows.move_to_end(hashed)
         if len(self._rows) > self._most:
@@ -361,7 +361,7 @@ class Remembered:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def _hash(self, person: PersonId, password: str) -> bytes:
+    def _hash(self, account: AccountId, password: str) -> bytes:
         said = blake2b(password.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16)
-        said.update(b"\0%d" % person)
+        said.update(b"\0%d" % account)
         return said.digest()

@@ -19,9 +19,9 @@ from collections.abc import Callable
 
 import trio
 
-from appliance.mail.ids import PersonId
+from appliance.mail.ids import AccountId
 
-PEOPLE = 1024
+ACCOUNTS = 1024
 HOUR_S = 3600.0
 DAY_S = 86400.0
 CLOCK_S = 0.001
@@ -52,63 +52,63 @@ class Bucket:
         return max(0.0, self._used - max(0.0, now - self._at) * self._rate)
 
 
-class Sending:
+class SendQuota:
     """See above. `say(person, limited)` is called when a person reaches a limit and when it ended."""
 
-    def __init__(self, *, letters_per_hour: int, recipients_per_day: int, say: Callable[[PersonId, bool], object]) -> None:
-        self._letters = letters_per_hour
+    def __init__(self, *, messages_per_hour: int, recipients_per_day: int, say: Callable[[AccountId, bool], object]) -> None:
+        self._messages = messages_per_hour
         self._recipients = recipients_per_day
         self._say = say
-        self._people: OrderedDict[PersonId, tuple[Bucket, Bucket]] = OrderedDict()
-        self._limited: dict[PersonId, float] = {}
+        self._accounts: OrderedDict[AccountId, tuple[Bucket, Bucket]] = OrderedDict()
+        self._limited: dict[AccountId, float] = {}
         """Until when, in the clock's monotonic seconds; as few as there are people."""
         self._changed = trio.Event()
 
-    def wait_s(self, person: PersonId, recipients: int, now: float) -> float:
+    def wait_s(self, account: AccountId, recipients: int, now: float) -> float:
         """0 when a letter to so many may go, else how long until it may. More than a whole day's recipients never may."""
-        letters, many = self._of(person, now)
-        wait_s = max(letters.wait_s(1, now), many.wait_s(recipients, now))
+        messages, many = self._of(account, now)
+        wait_s = max(messages.wait_s(1, now), many.wait_s(recipients, now))
         if recipients > self._recipients:
             wait_s = max(wait_s, DAY_S)
         if wait_s:
-            self._limit(person, letters, many, now)
+            self._limit(account, messages, many, now)
         return wait_s
 
-    def take(self, person: PersonId, recipients: int, now: float) -> float:
+    def take(self, account: AccountId, recipients: int, now: float) -> float:
         """The same, and when it may go it counts."""
-        wait_s = self.wait_s(person, recipients, now)
+        wait_s = self.wait_s(account, recipients, now)
         if not wait_s:
-            letters, many = self._of(person, now)
-            letters.take(1, now)
+            messages, many = self._of(account, now)
+            messages.take(1, now)
             many.take(recipients, now)
         return wait_s
 
-    def limited(self) -> tuple[PersonId, ...]:
+    def limited(self) -> tuple[AccountId, ...]:
         return tuple(self._limited)
 
-    def _of(self, person: PersonId, now: float) -> tuple[Bucket, Bucket]:
-        found = self._people.get(person)
+    def _of(self, account: AccountId, now: float) -> tuple[Bucket, Bucket]:
+        found = self._accounts.get(account)
         if found is None:
-            found = self._people[person] = Bucket(self._letters, HOUR_S, now), Bucket(self._recipients, DAY_S, now)
-            if len(self._people) > PEOPLE:
-                self._people.popitem(last=False)
-        self._people.move_to_end(person)
+            found = self._accounts[account] = Bucket(self._messages, HOUR_S, now), Bucket(self._recipients, DAY_S, now)
+            if len(self._accounts) > ACCOUNTS:
+                self._accounts.popitem(last=False)
+        self._accounts.move_to_end(account)
         return found
 
-    def _limit(self, person: PersonId, letters: Bucket, many: Bucket, now: float) -> None:
-        until = now + max(letters.wait_s(max(1, self._letters // 2), now), many.wait_s(max(1, self._recipients // 20), now), 60.0)
-        new = person not in self._limited
-        self._limited[person] = until
+    def _limit(self, account: AccountId, messages: Bucket, many: Bucket, now: float) -> None:
+        until = now + max(messages.wait_s(max(1, self._messages // 2), now), many.wait_s(max(1, self._recipients // 20), now), 60.0)
+        new = account not in self._limited
+        self._limited[account] = until
         if new:
-            self._say(person, True)
+            self._say(account, True)
             self._changed.set()
 
     def release(self, now: float) -> float | None:
         """End the limits that are over; how long until the next one is, None when nobody is limited."""
-        for person, until in tuple(self._limited.items()):
+        for account, until in tuple(self._limited.items()):
             if until <= now:
-                del self._limited[person]
-                self._say(person, False)
+                del self._limited[account]
+                self._say(account, False)
         return min(self._limited.values()) - now if self._limited else None
 
     async def run(self, mono_s: Callable[[], float]) -> None:

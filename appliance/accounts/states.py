@@ -18,18 +18,18 @@ from typing import Any
 from appliance.mail.address import Address
 from appliance.mail.errors import SetupError
 
-from .directory import Person, Tables, key_of, split_address
-from .domains import expect_domain, expect_free, expect_person, read_address
+from .directory import Account, Tables, key_of, split_address
+from .domains import expect_account, expect_domain, expect_free, read_address
 
 KEPT_DAYS = 30
 """How long the mail of a removed account is kept."""
 KEPT_S = KEPT_DAYS * 86_400
-NAME_LETTERS = 100
+NAME_MESSAGES = 100
 
 Transaction = Any
 
 
-def expect_removed(tables: Tables, text: str) -> Person:
+def expect_removed(tables: Tables, text: str) -> Account:
     """The removed account of that address. Raises SetupError."""
     found = tables.removed.get(key_of(read_address(text)))
     if found is None:
@@ -37,39 +37,39 @@ def expect_removed(tables: Tables, text: str) -> Person:
     return found
 
 
-def retire(transaction: Transaction, tables: Tables, address: str, at: int) -> Person:
-    person = expect_person(tables, address)
-    transaction.execute("UPDATE person SET removed_at = ? WHERE id = ?", (at, person.id))
-    return replace(person, removed_at=at)
+def retire(transaction: Transaction, tables: Tables, address: str, at: int) -> Account:
+    account = expect_account(tables, address)
+    transaction.execute("UPDATE person SET removed_at = ? WHERE id = ?", (at, account.id))
+    return replace(account, removed_at=at)
 
 
-def restore(transaction: Transaction, tables: Tables, address: str) -> Person:
-    person = expect_removed(tables, address)
-    expect_domain(tables, split_address(person.address).domain)
-    if key_of(split_address(person.address)) in tables.aliases:
-        what = f"{person.address} is an alias now."
-        raise SetupError(what, f"Remove it first: pillarbox alias remove {person.address}")
-    transaction.execute("UPDATE person SET removed_at = NULL WHERE id = ?", (person.id,))
-    return replace(person, removed_at=None)
+def restore(transaction: Transaction, tables: Tables, address: str) -> Account:
+    account = expect_removed(tables, address)
+    expect_domain(tables, split_address(account.address).domain)
+    if key_of(split_address(account.address)) in tables.aliases:
+        what = f"{account.address} is an alias now."
+        raise SetupError(what, f"Remove it first: pillarbox alias remove {account.address}")
+    transaction.execute("UPDATE person SET removed_at = NULL WHERE id = ?", (account.id,))
+    return replace(account, removed_at=None)
 
 
-def erase(transaction: Transaction, tables: Tables, person: Person) -> None:
+def erase(transaction: Transaction, tables: Tables, account: Account) -> None:
     """Every row of an account but its mail: passwords, its place in aliases and as a catch-all."""
-    key = key_of(split_address(person.address))
+    key = key_of(split_address(account.address))
     for alias, target in transaction.execute("SELECT address, target FROM alias").fetchall():
         if key_of(split_address(target)) == key:
             transaction.execute("DELETE FROM alias WHERE address = ? AND target = ?", (alias, target))
     for domain, catch_all in tables.domains.items():
         if catch_all and key_of(split_address(catch_all)) == key:
             transaction.execute("UPDATE domain SET catch_all = NULL WHERE name = ?", (domain,))
-    transaction.execute("DELETE FROM password WHERE person = ?", (person.id,))
-    transaction.execute("DELETE FROM person WHERE id = ?", (person.id,))
+    transaction.execute("DELETE FROM password WHERE person = ?", (account.id,))
+    transaction.execute("DELETE FROM person WHERE id = ?", (account.id,))
 
 
-def rename(transaction: Transaction, tables: Tables, old: str, new: Address) -> Person:
+def rename(transaction: Transaction, tables: Tables, old: str, new: Address) -> Account:
     """Another address; the old one becomes an alias that leads to it, and what led to the old one leads to the new."""
-    person = expect_person(tables, old)
-    was, key = split_address(person.address), key_of(new)
+    account = expect_account(tables, old)
+    was, key = split_address(account.address), key_of(new)
     expect_domain(tables, new.domain)
     same = key == key_of(was)
     if not same:
@@ -77,11 +77,11 @@ def rename(transaction: Transaction, tables: Tables, old: str, new: Address) -> 
             _drop_alias(transaction, key)  # a former address of the same account
         else:
             expect_free(tables, new)
-    transaction.execute("UPDATE person SET address = ? WHERE id = ?", (str(new), person.id))
+    transaction.execute("UPDATE person SET address = ? WHERE id = ?", (str(new), account.id))
     _lead(transaction, tables, key_of(was), new)
     if not same:
         transaction.execute("INSERT INTO alias(address, target) VALUES (?, ?)", (str(was), str(new)))
-    return replace(person, address=str(new))
+    return replace(account, address=str(new))
 
 
 def _drop_alias(transaction: Transaction, key: str) -> None:
@@ -100,22 +100,22 @@ def _lead(transaction: Transaction, tables: Tables, key: str, new: Address) -> N
             transaction.execute("UPDATE domain SET catch_all = ? WHERE name = ?", (str(new), domain))
 
 
-def set_disabled(transaction: Transaction, tables: Tables, address: str, disabled: bool) -> Person:
-    person = expect_person(tables, address)
-    if person.disabled == disabled:
-        raise SetupError(f"{person.address} is {'disabled' if disabled else 'enabled'} already.", "There is nothing to do.")
-    transaction.execute("UPDATE person SET disabled = ? WHERE id = ?", (disabled, person.id))
-    return replace(person, disabled=disabled)
+def set_disabled(transaction: Transaction, tables: Tables, address: str, disabled: bool) -> Account:
+    account = expect_account(tables, address)
+    if account.disabled == disabled:
+        raise SetupError(f"{account.address} is {'disabled' if disabled else 'enabled'} already.", "There is nothing to do.")
+    transaction.execute("UPDATE person SET disabled = ? WHERE id = ?", (disabled, account.id))
+    return replace(account, disabled=disabled)
 
 
 def read_name(text: str) -> str:
     """A display name. Raises SetupError."""
     name = text.strip()
-    if len(name) > NAME_LETTERS or not name.isprintable():
-        raise SetupError("This name cannot be used.", f"Write at most {NAME_LETTERS} letters on one line.")
+    if len(name) > NAME_MESSAGES or not name.isprintable():
+        raise SetupError("This name cannot be used.", f"Write at most {NAME_MESSAGES} letters on one line.")
     return name
 
 
-def expired(removed: Sequence[Person], now: int) -> list[Person]:
+def expired(removed: Sequence[Account], now: int) -> list[Account]:
     """Those whose KEPT_S are over."""
     return [one for one in removed if one.removed_at is not None and now - one.removed_at >= KEPT_S]

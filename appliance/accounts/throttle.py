@@ -39,7 +39,7 @@ TRIES = GUESSES_PER_MINUTE
 REFILL_S = 60.0 / TRIES
 CLOCK_S = 0.001
 """Less is no wait: floating point must not make one of nothing."""
-LANES = 8
+POOLS = 8
 """Lanes of a familiar source: one person's forgotten password must not hold up the others behind the same address."""
 ACCOUNT_FREE = 10.0
 """Failures of one account from strange sources before they are slowed."""
@@ -49,7 +49,7 @@ ACCOUNT_CAP_S = 20.0
 """An owner at a strange address waits at most this long while the whole world guesses."""
 ACCOUNT_FORGET_S = 30.0
 """One failure is forgotten each."""
-LANES_KEPT = 2048
+POOLS_KEPT = 2048
 ACCOUNTS_KEPT = 512
 FAMILIAR_KEPT = 1024
 WRONG_KEPT = 1024
@@ -57,7 +57,7 @@ WRONG_KEPT = 1024
 V = TypeVar("V")
 
 
-class Recent(Generic[V]):
+class BoundedMap(Generic[V]):
     """A dict of at most `most` entries; the one used longest ago goes first."""
 
     __slots__ = ("_entries", "_most")
@@ -85,13 +85,13 @@ class Recent(Generic[V]):
 class Try:
     """One try at one account from one source, as the throttle knows it; hashes only."""
 
-    __slots__ = ("account", "familiar", "lane", "pair", "source")
+    __slots__ = ("account", "familiar", "pair", "pool", "source")
 
-    def __init__(self, account: int, source: int, pair: int, lane: int, familiar: bool) -> None:
+    def __init__(self, account: int, source: int, pair: int, pool: int, familiar: bool) -> None:
         self.account = account
         self.source = source
         self.pair = pair
-        self.lane = lane
+        self.pool = pool
         self.familiar = familiar
 
 
@@ -100,10 +100,10 @@ class Throttle:
 
     def __init__(self, key: bytes | None = None) -> None:
         self._key = key or os.urandom(32)
-        self._lanes: Recent[float] = Recent(LANES_KEPT)
-        self._accounts: Recent[tuple[float, float]] = Recent(ACCOUNTS_KEPT)
-        self._familiar: Recent[bool] = Recent(FAMILIAR_KEPT)
-        self._wrong: Recent[bool] = Recent(WRONG_KEPT)
+        self._pools: BoundedMap[float] = BoundedMap(POOLS_KEPT)
+        self._accounts: BoundedMap[tuple[float, float]] = BoundedMap(ACCOUNTS_KEPT)
+        self._familiar: BoundedMap[bool] = BoundedMap(FAMILIAR_KEPT)
+        self._wrong: BoundedMap[bool] = BoundedMap(WRONG_KEPT)
 
     def start(self, account: str, whence: bytes) -> Try:
         """Find the lane of a try from the source `whence`; nothing is counted yet."""
@@ -112,18 +112,18 @@ class Throttle:
         if self._familiar.get(pair):
             return Try(named, source, pair, pair, True)
         if self._familiar.get(source):
-            return Try(named, source, pair, source + 1 + named % LANES, False)
+            return Try(named, source, pair, source + 1 + named % POOLS, False)
         return Try(named, source, pair, source, False)
 
     def wait_s(self, trying: Try, now: float) -> float:
         """0 when the lane has a try left, else how long until it may have one."""
-        due = self._lanes.get(trying.lane)
+        due = self._pools.get(trying.pool)
         wait_s = 0.0 if due is None else due - now - (TRIES - 1) * REFILL_S
         return wait_s if wait_s > CLOCK_S else 0.0
 
     def admit(self, trying: Try, now: float) -> float:
         """Take one try from the lane (ask `wait_s` first); how long this one is slowed for its account's sake."""
-        self._lanes.put(trying.lane, max(self._lanes.get(trying.lane) or now, now) + REFILL_S)
+        self._pools.put(trying.pool, max(self._pools.get(trying.pool) or now, now) + REFILL_S)
         if trying.familiar:
             return 0.0
         level = self._level(trying.account, now)
@@ -144,9 +144,9 @@ class Throttle:
 
     def withdrawn(self, trying: Try) -> None:
         """The try was never judged (the client left, passwords cannot be checked): the lane gets it back."""
-        due = self._lanes.get(trying.lane)
+        due = self._pools.get(trying.pool)
         if due is not None:
-            self._lanes.put(trying.lane, due - REFILL_S)
+            self._pools.put(trying.pool, due - REFILL_S)
 
     def digest(self, account: str, password: str, version: int) -> int:
         """A keyed hash of one name, one password and the state of the account's passwords."""
@@ -160,16 +160,16 @@ class Throttle:
 
     def sizes(self) -> tuple[int, int, int, int]:
         """Entries of the four tables: lanes, accounts, familiar, wrong."""
-        return len(self._lanes), len(self._accounts), len(self._familiar), len(self._wrong)
+        return len(self._pools), len(self._accounts), len(self._familiar), len(self._wrong)
 
     def _level(self, account: int, now: float) -> float:
         level, at = self._accounts.get(account) or (0.0, now)
         return max(0.0, level - (now - at) / ACCOUNT_FORGET_S)
 
-    def _hash(self, *pieces: str | bytes) -> int:
+    def _hash(self, *chunks: str | bytes) -> int:
         said = blake2b(key=self._key, digest_size=8)
-        for piece in pieces:
-            octets = piece if isinstance(piece, bytes) else piece.encode("utf-8", "surrogatepass")
+        for chunk in chunks:
+            octets = chunk if isinstance(chunk, bytes) else chunk.encode("utf-8", "surrogatepass")
             said.update(len(octets).to_bytes(4, "big"))
             said.update(octets)
         return int.from_bytes(said.digest(), "big")

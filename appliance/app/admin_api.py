@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from appliance.accounts.accounts import UNCHANGED
 from appliance.control import requests as controls
-from appliance.control.requests import Answer
+from appliance.control.requests import Response
 from appliance.mail.errors import NotRunningError, SetupError, StoreError
 from appliance.mail.limits import MB
 from appliance.runtime.supervisor import Ending
@@ -21,19 +21,18 @@ if TYPE_CHECKING:
 
     from appliance.accounts.accounts import Accounts
     from appliance.accounts.admin_password import Admin
-    from appliance.accounts.directory import Person
+    from appliance.accounts.directory import Account
     from appliance.certificates.certificates import OwnCertificates
     from appliance.database.database import Database
-    from appliance.mail.ids import PersonId
+    from appliance.mail.ids import AccountId
     from appliance.network.tls import ServerTls
-    from appliance.queue.entry import Item
+    from appliance.queue.entry import QueueEntry
     from appliance.status.board import Board
     from appliance.status.journal import Journal
     from appliance.store.mailbox import Store
     from appliance.store.transfer import ImportSession
 
-    from .outbound import Outgoing
-
+    from .outbound import Outbound
 
 
 PROTOCOL_NAMES = {
@@ -41,7 +40,7 @@ PROTOCOL_NAMES = {
 }  # fmt: skip
 
 
-class Hands:
+class AdminApi:
     """Does what is asked. `board` None: this house is open for one command only, nobody is served."""
 
     def __init__(
@@ -54,7 +53,7 @@ class Hands:
         certificates: "OwnCertificates",
         board: "Board | None",
         tls: "ServerTls | None" = None,
-        outgoing: "Outgoing",
+        outbound: "Outbound",
         admin: "Admin",
         journal: "Journal",
         stop: Callable[[Ending], None] | None = None,
@@ -68,13 +67,13 @@ class Hands:
         self._certificates = certificates
         self._tls = tls
         self._board = board
-        self._outgoing = outgoing
+        self._outbound = outbound
         self._admin = admin
         self._journal = journal
         self._stop = stop
         self._end_sessions = end_sessions
 
-    async def ask(self, request: controls.Request) -> Answer:
+    async def ask(self, request: controls.Request) -> Response:
         for kind, answer in _TABLE:
             if isinstance(request, kind):
                 return await answer(self, request)
@@ -82,20 +81,20 @@ class Hands:
 
     # --- how it is -------------------------------------------------------------------------------
 
-    async def status(self, request: controls.Status) -> Answer:
+    async def status(self, request: controls.Status) -> Response:
         from appliance.status.text import encode_snapshot, readable
 
         if self._board is None:
-            people = self._accounts.directory.people()
-            count = _count(len(people), "person", "people")
+            accounts = self._accounts.directory.accounts()
+            count = _count(len(accounts), "person", "people")
             text = f"Pillarbox is not running on {self._data}. It has {count}. Start it with: pillarbox serve"
             damaged = await self._is_damaged()
             if damaged:
                 text = f"CRITICAL: The database is damaged. What is, and what to do: pillarbox check\n{text}"
-            facts = {"people": len(people), "domains": list(self._accounts.directory.domains())}
-            return Answer(text, {"running": False, **facts, **({"damaged": True} if damaged else {})})
+            facts = {"people": len(accounts), "domains": list(self._accounts.directory.domains())}
+            return Response(text, {"running": False, **facts, **({"damaged": True} if damaged else {})})
         snapshot = self._board.snapshot()
-        return Answer(readable(snapshot).rstrip("\n"), {"running": True, **encode_snapshot(snapshot)})
+        return Response(readable(snapshot).rstrip("\n"), {"running": True, **encode_snapshot(snapshot)})
 
     async def _is_damaged(self) -> bool:
         from appliance.database.check import looks_damaged
@@ -107,102 +106,110 @@ class Hands:
 
     # --- people ----------------------------------------------------------------------------------
 
-    def person(self, address: str) -> "Person":
+    def account(self, address: str) -> "Account":
         found = self._accounts.directory.find_login(address)
         if found is None:
             raise SetupError(f'Nobody here is called "{address}".', "See: pillarbox person list")
         return found
 
-    async def add_person(self, request: controls.AddPerson) -> Answer:
+    async def add_account(self, request: controls.AddAccount) -> Response:
         password, told = _given_or_made(request.password, request.address)
         quota = request.quota_mb * MB or None
-        person = await self._accounts.add_person(request.address, password, quota_octets=quota, also=self._store.make_mailboxes)
-        facts = {"address": person.address, **told}
-        return Answer(f"{person.address} lives here now." + _told(facts), facts)
+        account = await self._accounts.add_account(request.address, password, quota_octets=quota, also=self._store.make_mailboxes)
+        facts = {"address": account.address, **told}
+        return Response(f"{account.address} lives here now." + _told(facts), facts)
 
-    async def remove_person(self, request: controls.RemovePerson) -> Answer:
+    async def remove_account(self, request: controls.RemoveAccount) -> Response:
         from appliance.accounts.states import KEPT_DAYS
 
         if request.purge:
-            person = await self._accounts.remove_person(request.address, also=self._store.remove_mailboxes)
-            facts = {"address": person.address, "purged": True, **self._sessions_ended()}
-            return Answer(f"{person.address} and all their mail are gone." + _ended(facts), facts)
-        person = await self._accounts.retire_person(request.address)
-        text = f"{person.address} is removed. The mail is kept for {KEPT_DAYS} days; to take all back: pillarbox person restore "
-        facts = {"address": person.address, "purged": False, "kept_days": KEPT_DAYS, **self._sessions_ended()}
-        return Answer(text + person.address + _ended(facts), facts)
+            account = await self._accounts.remove_account(request.address, also=self._store.remove_mailboxes)
+            facts = {"address": account.address, "purged": True, **self._sessions_ended()}
+            return Response(f"{account.address} and all their mail are gone." + _ended(facts), facts)
+        account = await self._accounts.retire_account(request.address)
+        text = f"{account.address} is removed. The mail is kept for {KEPT_DAYS} days; to take all back: pillarbox person restore "
+        facts = {"address": account.address, "purged": False, "kept_days": KEPT_DAYS, **self._sessions_ended()}
+        return Response(text + account.address + _ended(facts), facts)
 
-    async def restore_person(self, request: controls.RestorePerson) -> Answer:
-        person = await self._accounts.restore_person(request.address)
-        return Answer(f"{person.address} is back, with its mail and passwords.", {"address": person.address})
+    async def restore_account(self, request: controls.RestoreAccount) -> Response:
+        account = await self._accounts.restore_account(request.address)
+        return Response(f"{account.address} is back, with its mail and passwords.", {"address": account.address})
 
-    async def set_person(self, request: controls.SetPerson) -> Answer:
+    async def set_account(self, request: controls.SetAccount) -> Response:
         if request.quota_mb == -1 and not request.named:
             raise SetupError("Nothing was asked for.", "Give --quota-mb N or --name TEXT.")
         quota = UNCHANGED if request.quota_mb == -1 else request.quota_mb * MB or None
-        person = await self._accounts.set_person(request.address, quota_octets=quota, name=request.name if request.named else None)
-        used, limit = self._store.quota(person.id)
-        called = f" ({person.name})" if person.name else ""
-        text = f"{person.address}{called}: " + (f"{limit / MB:,.0f} MB of space." if limit else "no limit.")
+        account = await self._accounts.set_account(request.address, quota_octets=quota, name=request.name if request.named else None)
+        used, limit = self._store.quota(account.id)
+        called = f" ({account.name})" if account.name else ""
+        text = f"{account.address}{called}: " + (f"{limit / MB:,.0f} MB of space." if limit else "no limit.")
         if limit and used > limit:
             text += f" The mail there has {used / MB:,.1f} MB: all of it stays, and nothing more arrives until there is room."
-        return Answer(text, {"address": person.address, "name": person.name, "quota_octets": limit})
+        return Response(text, {"address": account.address, "name": account.name, "quota_octets": limit})
 
-    async def rename_person(self, request: controls.RenamePerson) -> Answer:
-        before = self.person(request.address).address
-        person = await self._accounts.rename_person(before, request.new)
-        if before == person.address:
+    async def rename_account(self, request: controls.RenameAccount) -> Response:
+        before = self.account(request.address).address
+        account = await self._accounts.rename_account(before, request.new)
+        if before == account.address:
             raise SetupError(f"{before} is the address already.", "Name another one.")
-        if before.casefold() == person.address.casefold():
-            return Answer(f"{before} is written {person.address} now.", {"address": person.address, "former": before})
-        text = f"{before} is {person.address} now. The old address stays as an alias: mail to it arrives, and programs may sign in with it."
-        return Answer(text, {"address": person.address, "former": before})
+        if before.casefold() == account.address.casefold():
+            return Response(f"{before} is written {account.address} now.", {"address": account.address, "former": before})
+        text = (
+            f"{before} is {account.address} now. The old address stays as an alias: mail to it arrives, and programs may sign in with it."
+        )
+        return Response(text, {"address": account.address, "former": before})
 
-    async def disable_person(self, request: controls.DisablePerson) -> Answer:
-        person = await self._accounts.set_disabled(request.address, True)
-        text = f"Nobody signs in as {person.address} any more; messages go on arriving. To end this: pillarbox person enable "
-        facts = {"address": person.address, "disabled": True, **self._sessions_ended()}
-        return Answer(text + person.address + _ended(facts), facts)
+    async def disable_account(self, request: controls.DisableAccount) -> Response:
+        account = await self._accounts.set_disabled(request.address, True)
+        text = f"Nobody signs in as {account.address} any more; messages go on arriving. To end this: pillarbox person enable "
+        facts = {"address": account.address, "disabled": True, **self._sessions_ended()}
+        return Response(text + account.address + _ended(facts), facts)
 
-    async def enable_person(self, request: controls.EnablePerson) -> Answer:
-        person = await self._accounts.set_disabled(request.address, False)
-        return Answer(f"{person.address} may sign in again.", {"address": person.address, "disabled": False})
+    async def enable_account(self, request: controls.EnableAccount) -> Response:
+        account = await self._accounts.set_disabled(request.address, False)
+        return Response(f"{account.address} may sign in again.", {"address": account.address, "disabled": False})
 
-    async def list_people(self, request: controls.ListPeople) -> Answer:
+    async def list_accounts(self, request: controls.ListAccounts) -> Response:
         rows, lines = [], []
-        people = self._accounts.directory.people()
-        width = max((len(person.address) for person in people), default=0)
-        for person in people:
-            used, limit = self._store.quota(person.id)
-            facts = {"octets": used, "quota_octets": limit, "added_at": person.added_at, "name": person.name, "disabled": person.disabled}
-            rows.append({"address": person.address, **facts})
+        accounts = self._accounts.directory.accounts()
+        width = max((len(account.address) for account in accounts), default=0)
+        for account in accounts:
+            used, limit = self._store.quota(account.id)
+            facts = {
+                "octets": used,
+                "quota_octets": limit,
+                "added_at": account.added_at,
+                "name": account.name,
+                "disabled": account.disabled,
+            }
+            rows.append({"address": account.address, **facts})
             space = f"{used / MB:,.1f} MB" + (f" of {limit / MB:,.0f} MB" if limit else "")
-            notes = [*filter(None, (person.name, "disabled: nobody can sign in" if person.disabled else ""))]
-            lines.append("  ".join((f"{person.address:<{width}}", space, *notes)))
+            notes = [*filter(None, (account.name, "disabled: nobody can sign in" if account.disabled else ""))]
+            lines.append("  ".join((f"{account.address:<{width}}", space, *notes)))
         if not lines:
             lines.append("Nobody lives here yet. Add the first person with: pillarbox person add NAME@DOMAIN")
         removed = [{"address": one.address, "removed_at": one.removed_at} for one in self._accounts.directory.removed()]
         lines += [f"{row['address']}  removed; to take it back: pillarbox person restore {row['address']}" for row in removed]
-        return Answer("\n".join(lines), {"people": rows, "removed": removed})
+        return Response("\n".join(lines), {"people": rows, "removed": removed})
 
-    async def set_password(self, request: controls.SetPassword) -> Answer:
+    async def set_password(self, request: controls.SetPassword) -> Response:
         password, told = _given_or_made(request.password, request.address)
-        person = await self._accounts.set_password(request.address, password)
-        facts = {"address": person.address, **told, **self._sessions_ended()}
-        return Answer(f"{person.address} has a new password." + _ended(facts) + _told(facts), facts)
+        account = await self._accounts.set_password(request.address, password)
+        facts = {"address": account.address, **told, **self._sessions_ended()}
+        return Response(f"{account.address} has a new password." + _ended(facts) + _told(facts), facts)
 
-    async def add_app_password(self, request: controls.AddAppPassword) -> Answer:
-        person = self.person(request.address)
-        password = await self._accounts.add_app_password(person.address, request.label)
-        facts = {"address": person.address, "label": request.label, "password": password}
-        return Answer(f'{person.address} has a password for "{request.label}".' + _told(facts), facts)
+    async def add_app_password(self, request: controls.AddAppPassword) -> Response:
+        account = self.account(request.address)
+        password = await self._accounts.add_app_password(account.address, request.label)
+        facts = {"address": account.address, "label": request.label, "password": password}
+        return Response(f'{account.address} has a password for "{request.label}".' + _told(facts), facts)
 
-    async def remove_app_password(self, request: controls.RemoveAppPassword) -> Answer:
+    async def remove_app_password(self, request: controls.RemoveAppPassword) -> Response:
         await self._accounts.remove_app_password(request.address, request.label)
         facts = {"label": request.label, **self._sessions_ended()}
-        return Answer(f'The password for "{request.label}" is gone.' + _ended(facts), facts)
+        return Response(f'The password for "{request.label}" is gone.' + _ended(facts), facts)
 
-    async def list_app_passwords(self, request: controls.ListAppPasswords) -> Answer:
+    async def list_app_passwords(self, request: controls.ListAppPasswords) -> Response:
         passwords = self._accounts.app_passwords(request.address)
         rows = [
             {
@@ -212,7 +219,7 @@ class Hands:
         ]  # fmt: skip
         width = max((len(row.label) for row in passwords), default=0)
         lines = [f"{row.label:<{width}}  {last_use(row.used_at, row.used_from, row.used_protocol)}" for row in passwords]
-        return Answer("\n".join(lines) or "No app passwords.", {"app_passwords": rows})
+        return Response("\n".join(lines) or "No app passwords.", {"app_passwords": rows})
 
     def _sessions_ended(self) -> dict[str, int]:
         """Call it right after a change of accounts or passwords: who is signed in with what is gone is signed out now."""
@@ -220,61 +227,59 @@ class Hands:
 
     # --- aliases and domains ---------------------------------------------------------------------
 
-    async def add_alias(self, request: controls.AddAlias) -> Answer:
+    async def add_alias(self, request: controls.AddAlias) -> Response:
         await self._accounts.add_alias(request.address, request.target)
-        return Answer(f"Letters to {request.address} go to {request.target}.", {"address": request.address, "target": request.target})
+        return Response(f"Letters to {request.address} go to {request.target}.", {"address": request.address, "target": request.target})
 
-    async def remove_alias(self, request: controls.RemoveAlias) -> Answer:
+    async def remove_alias(self, request: controls.RemoveAlias) -> Response:
         left = await self._accounts.remove_alias(request.address, request.target or None)
         text = f"Messages to {request.address} go to {', '.join(left)} only." if left else f"The alias {request.address} is gone."
-        return Answer(text, {"address": request.address, "targets": list(left)})
+        return Response(text, {"address": request.address, "targets": list(left)})
 
-    async def list_aliases(self, request: controls.ListAliases) -> Answer:
+    async def list_aliases(self, request: controls.ListAliases) -> Response:
         rows = [{"address": alias, "targets": list(targets)} for alias, targets in self._accounts.directory.aliases()]
-        return Answer("\n".join(f"{row['address']} -> {', '.join(row['targets'])}" for row in rows) or "No aliases.", {"aliases": rows})
+        return Response("\n".join(f"{row['address']} -> {', '.join(row['targets'])}" for row in rows) or "No aliases.", {"aliases": rows})
 
-    async def add_domain(self, request: controls.AddDomain) -> Answer:
+    async def add_domain(self, request: controls.AddDomain) -> Response:
         name = await self._accounts.add_domain(request.name)
         self._certificates.look_again()
-        return Answer(f"The house takes letters for {name} now." + self._names_left_out(), {"name": name})
+        return Response(f"The house takes letters for {name} now." + self._names_left_out(), {"name": name})
 
-    async def remove_domain(self, request: controls.RemoveDomain) -> Answer:
+    async def remove_domain(self, request: controls.RemoveDomain) -> Response:
         await self._accounts.remove_domain(request.name)
         self._certificates.look_again()
-        return Answer(f"The house takes no more letters for {request.name}.", {"name": request.name})
+        return Response(f"The house takes no more letters for {request.name}.", {"name": request.name})
 
-    async def list_domains(self, request: controls.ListDomains) -> Answer:
+    async def list_domains(self, request: controls.ListDomains) -> Response:
         directory = self._accounts.directory
         rows = [{"name": name, "catch_all": directory.catch_all(name)} for name in directory.domains()]
         lines = [row["name"] + (f" (unknown names go to {row['catch_all']})" if row["catch_all"] else "") for row in rows]
-        return Answer("\n".join(lines) or "No domain yet: the first person brings theirs.", {"domains": rows})
+        return Response("\n".join(lines) or "No domain yet: the first person brings theirs.", {"domains": rows})
 
-    async def set_catch_all(self, request: controls.SetCatchAll) -> Answer:
+    async def set_catch_all(self, request: controls.SetCatchAll) -> Response:
         await self._accounts.set_catch_all(request.name, request.address or None)
         what = f"go to {request.address}" if request.address else "are refused"
-        return Answer(f"Letters to unknown names at {request.name} {what}.", {"name": request.name, "catch_all": request.address})
+        return Response(f"Letters to unknown names at {request.name} {what}.", {"name": request.name, "catch_all": request.address})
 
     # --- mailboxes -------------------------------------------------------------------------------
 
-    async def list_mailboxes(self, request: controls.ListMailboxes) -> Answer:
+    async def list_mailboxes(self, request: controls.ListMailboxes) -> Response:
         rows = [
             {"name": box.name, "messages": box.messages, "unseen": box.unseen, "octets": box.octets}
-            for box in await self._store.list(self.person(request.address).id)
+            for box in await self._store.list(self.account(request.address).id)
         ]
         width = max(len(str(row["name"])) for row in rows)
         lines = [f"{row['name']:<{width}}  {row['messages']} letter{'s' * (row['messages'] != 1)}, {row['unseen']} unread" for row in rows]
-        return Answer("\n".join(lines), {"mailboxes": rows})
+        return Response("\n".join(lines), {"mailboxes": rows})
 
     @asynccontextmanager
-    async def take_in(self, request: controls.Import) -> AsyncIterator["ImportSession"]:
+    async def import_messages(self, request: controls.Import) -> AsyncIterator["ImportSession"]:
         """Letters into a person's mailboxes, each counted in the commit that stores it."""
         from appliance.control.local_socket import import_stopped
         from appliance.store.transfer import TOGETHER, ImportSession
 
-        person: PersonId = self.person(request.address).id
-        session = await ImportSession.begin(
-            self._database, self._store, person, request.source, request.mailbox, together=TOGETHER
-        )
+        account: AccountId = self.account(request.address).id
+        session = await ImportSession.begin(self._database, self._store, account, request.source, request.mailbox, together=TOGETHER)
         try:
             yield session
             await session.finish()
@@ -283,51 +288,51 @@ class Hands:
         finally:
             await session.aclose()
 
-    def give_out(self, request: controls.Export) -> AsyncIterator[tuple[controls.Letter, AsyncIterator[bytes]]]:
+    def export_messages(self, request: controls.Export) -> AsyncIterator[tuple[controls.ImportedMessage, AsyncIterator[bytes]]]:
         """A person's letters, mailbox by mailbox."""
         from appliance.store.transfer import export
 
-        return export(self._store, self.person(request.address).id, request.mailbox)
+        return export(self._store, self.account(request.address).id, request.mailbox)
 
     # --- the queue -------------------------------------------------------------------------------
 
-    async def list_queue(self, request: controls.ListQueue) -> Answer:
+    async def list_queue(self, request: controls.ListQueue) -> Response:
         from .queue_text import listed
 
-        return listed(await self._outgoing.queue.listed(), self._outgoing.due_at)
+        return listed(await self._outbound.queue.listed(), self._outbound.due_at)
 
-    async def show_letter(self, request: controls.ShowLetter) -> Answer:
+    async def show_message(self, request: controls.ShowMessage) -> Response:
         from .queue_text import shown
 
-        return shown(await self._outgoing.queue.find(request.word), self._outgoing.due_at)
+        return shown(await self._outbound.queue.find(request.word), self._outbound.due_at)
 
-    async def retry_letter(self, request: controls.RetryLetter) -> Answer:
-        return self._did("is tried now", await self._outgoing.queue.retry(request.word))
+    async def retry_message(self, request: controls.RetryMessage) -> Response:
+        return self._did("is tried now", await self._outbound.queue.retry(request.word))
 
-    async def hold_letter(self, request: controls.HoldLetter) -> Answer:
-        return self._did("is held; to let it go on: pillarbox queue release", await self._outgoing.queue.hold(request.word))
+    async def hold_message(self, request: controls.HoldMessage) -> Response:
+        return self._did("is held; to let it go on: pillarbox queue release", await self._outbound.queue.hold(request.word))
 
-    async def release_letter(self, request: controls.ReleaseLetter) -> Answer:
-        return self._did("goes on", await self._outgoing.queue.release(request.word))
+    async def release_message(self, request: controls.ReleaseMessage) -> Response:
+        return self._did("goes on", await self._outbound.queue.release(request.word))
 
-    async def reroute_letter(self, request: controls.RerouteLetter) -> Answer:
-        lane_of = self._outgoing.lane_by(request.route)
-        return self._did(f"goes {self._outgoing.in_words(request.route)}", await self._outgoing.queue.reroute(request.word, lane_of))
+    async def reroute_message(self, request: controls.RerouteMessage) -> Response:
+        destination_of = self._outbound.destination_by(request.route)
+        return self._did(f"goes {self._outbound.in_words(request.route)}", await self._outbound.queue.reroute(request.word, destination_of))
 
-    async def cancel_letter(self, request: controls.CancelLetter) -> Answer:
-        return self._did("is called back", await self._outgoing.queue.cancel(request.word))
+    async def cancel_message(self, request: controls.CancelMessage) -> Response:
+        return self._did("is called back", await self._outbound.queue.cancel(request.word))
 
-    def _did(self, what: str, items: "list[Item]") -> Answer:
+    def _did(self, what: str, items: "list[QueueEntry]") -> Response:
         from .queue_text import facts_of
 
-        letter = items[0].letter
-        return Answer(f"The letter {letter} {what}.", {"letters": [facts_of(item, self._outgoing.due_at(item)) for item in items]})
+        message = items[0].message
+        return Response(f"The letter {message} {what}.", {"letters": [facts_of(item, self._outbound.due_at(item)) for item in items]})
 
-    async def flush_queue(self, request: controls.FlushQueue) -> Answer:
-        rows = await self._outgoing.queue.flush()
-        return Answer(f"{_count(rows, 'destination is', 'destinations are')} tried now.", {"rows": rows})
+    async def flush_queue(self, request: controls.FlushQueue) -> Response:
+        rows = await self._outbound.queue.flush()
+        return Response(f"{_count(rows, 'destination is', 'destinations are')} tried now.", {"rows": rows})
 
-    async def track_letter(self, request: controls.TrackLetter) -> Answer:
+    async def track_message(self, request: controls.TrackMessage) -> Response:
         from .queue_text import refused, told
 
         if not request.word or "@" in request.word:
@@ -335,68 +340,68 @@ class Hands:
                 raise NotRunningError("No server is running, so none has refused a message.", "Start it with: pillarbox serve")
             snapshot = self._board.snapshot()
             return refused(snapshot.refusals, request.word, int(snapshot.at - snapshot.running_s))
-        return told(await self._outgoing.queue.timeline(request.word))
+        return told(await self._outbound.queue.timeline(request.word))
 
-    async def domain_records(self, request: controls.DomainRecords) -> Answer:
+    async def domain_records(self, request: controls.DomainRecords) -> Response:
         from appliance.dns_setup.records import records, zone_text
 
-        facts = await self._outgoing.about(request.name)
+        facts = await self._outbound.about(request.name)
         found = records(facts)
         rows = [{"name": one.name, "kind": one.kind, "value": one.value, "why": one.why} for one in found]
         text = f"; for {facts.domain}, to be published where its name servers are managed\n{zone_text(found)}"
-        return Answer(text, {"domain": facts.domain, "records": rows})
+        return Response(text, {"domain": facts.domain, "records": rows})
 
-    async def domain_check(self, request: controls.DomainCheck) -> Answer:
+    async def domain_check(self, request: controls.DomainCheck) -> Response:
         from appliance.dns_setup.check import check, findings_text
 
-        facts = await self._outgoing.about(request.name)
-        found = await check(facts, self._outgoing.resolver())
+        facts = await self._outbound.about(request.name)
+        found = await check(facts, self._outbound.resolver())
         rows = [
             {"name": one.record.name, "kind": one.record.kind, "state": one.state, "found": one.found, "advice": one.advice}
             for one in found
         ]
-        return Answer(findings_text(found), {"domain": facts.domain, "findings": rows})
+        return Response(findings_text(found), {"domain": facts.domain, "findings": rows})
 
     # --- the box ---------------------------------------------------------------------------------
 
-    async def read_log(self, request: controls.ReadLog) -> Answer:
+    async def read_log(self, request: controls.ReadLog) -> Response:
         lines = self._journal.lines(request.since)
-        return Answer("\n".join(lines), {"lines": lines, "said": self._journal.said})
+        return Response("\n".join(lines), {"lines": lines, "said": self._journal.said})
 
-    async def set_admin_password(self, request: controls.SetAdminPassword) -> Answer:
+    async def set_admin_password(self, request: controls.SetAdminPassword) -> Response:
         password, facts = _given_or_made(request.password)
         await self._admin.set(password)
-        return Answer("The serial console asks for this admin password now." + _told(facts), facts)
+        return Response("The serial console asks for this admin password now." + _told(facts), facts)
 
     def _close(self, ending: Ending) -> None:
         if self._stop is None:
             raise SetupError("No house is running.", "Start it with: pillarbox serve")
         self._stop(ending)
 
-    async def shut_down(self, request: controls.ShutDown) -> Answer:
+    async def shut_down(self, request: controls.ShutDown) -> Response:
         self._close(Ending.AT_THE_BOX)
-        return Answer("The house is closing. Wait until the lamps say that the plug may be pulled.")
+        return Response("The house is closing. Wait until the lamps say that the plug may be pulled.")
 
-    async def restart(self, request: controls.Restart) -> Answer:
+    async def restart(self, request: controls.Restart) -> Response:
         self._close(Ending.AGAIN)
-        return Answer("The house is closing and begins again in a moment.")
+        return Response("The house is closing and begins again in a moment.")
 
-    async def check_network(self, request: controls.CheckNetwork) -> Answer:
+    async def check_network(self, request: controls.CheckNetwork) -> Response:
         from .port_check import at, check, findings_text
 
         if self._board is None:
             raise SetupError("No house is running.", "Start it with: pillarbox serve")
-        found = await check([*map(at, self._board.snapshot().listeners), *self._outgoing.looks()])
-        return Answer(findings_text(found), {"findings": [asdict(one) for one in found]})
+        found = await check([*map(at, self._board.snapshot().listeners), *self._outbound.looks()])
+        return Response(findings_text(found), {"findings": [asdict(one) for one in found]})
 
     # --- certificate -----------------------------------------------------------------------------
 
-    async def show_certificate(self, request: controls.ShowCertificate) -> Answer:
+    async def show_certificate(self, request: controls.ShowCertificate) -> Response:
         from appliance.certificates.certificates import describe, show
 
         if self._tls is None:
             text = show(self._certificates.server.parent) + "The server is not running; a certificate that its settings name is not shown."
-            return Answer(text, {"text": text})
+            return Response(text, {"text": text})
         served = self._tls.facts
         facts: dict[str, Any] = {"names": list(served.names), "not_after_at": served.not_after_at, "source": self._tls.source}
         facts |= {"fingerprint": served.fingerprint, "file": str(self._tls.file)}
@@ -405,7 +410,7 @@ class Hands:
             text = "\n".join([*lines, f"  file         {self._tls.file}"])
         else:
             text = show(self._certificates.server.parent).rstrip("\n") + self._names_left_out()
-        return Answer(text, facts | {"text": text})
+        return Response(text, facts | {"text": text})
 
     def _names_left_out(self) -> str:
         """What people should know of names that the server certificate cannot carry."""
@@ -418,14 +423,14 @@ class Hands:
             "pillarbox certificate new-authority"
         )
 
-    async def export_certificate(self, request: controls.ExportCertificate) -> Answer:
+    async def export_certificate(self, request: controls.ExportCertificate) -> Response:
         from appliance.certificates.certificates import export
 
         text = export(self._certificates.server.parent)
         self._certificates.exported()
-        return Answer(text, {"pem": text})
+        return Response(text, {"pem": text})
 
-    async def renew_certificate(self, request: controls.RenewCertificate) -> Answer:
+    async def renew_certificate(self, request: controls.RenewCertificate) -> Response:
         if self._tls is not None and self._tls.source == "own":
             raise SetupError(
                 f"The server uses the certificate {self._tls.file}, which it has not made.",
@@ -434,18 +439,18 @@ class Hands:
         await self._certificates.ensure(force=True)
         return await self._reloaded("")
 
-    async def new_authority(self, request: controls.NewAuthority) -> Answer:
+    async def new_authority(self, request: controls.NewAuthority) -> Response:
         await self._certificates.ensure(new_authority=True)
         return await self._reloaded(
             "The authority is new. Until a device trusts it, its mail programs warn or refuse. Write it with "
             "`pillarbox certificate export --out FILE` and install it on each device.\n"
         )
 
-    async def _reloaded(self, before: str) -> Answer:
+    async def _reloaded(self, before: str) -> Response:
         if self._tls is not None:
             self._tls.reload()
         shown = await self.show_certificate(controls.ShowCertificate())
-        return Answer(before + shown.text, shown.facts)
+        return Response(before + shown.text, shown.facts)
 
 
 def _count(number: int, one: str, many: str) -> str:
@@ -483,46 +488,46 @@ def _told(facts: dict[str, Any]) -> str:
     return f"\nPassword: {facts['password']}   (shown this once; keep it)" if "password" in facts else ""
 
 
-_TABLE: tuple[tuple[type, Callable[[Hands, Any], Awaitable[Answer]]], ...] = (
-    (controls.Status, Hands.status),
-    (controls.AddPerson, Hands.add_person),
-    (controls.RemovePerson, Hands.remove_person),
-    (controls.RestorePerson, Hands.restore_person),
-    (controls.SetPerson, Hands.set_person),
-    (controls.RenamePerson, Hands.rename_person),
-    (controls.DisablePerson, Hands.disable_person),
-    (controls.EnablePerson, Hands.enable_person),
-    (controls.ListPeople, Hands.list_people),
-    (controls.SetPassword, Hands.set_password),
-    (controls.AddAppPassword, Hands.add_app_password),
-    (controls.RemoveAppPassword, Hands.remove_app_password),
-    (controls.ListAppPasswords, Hands.list_app_passwords),
-    (controls.AddAlias, Hands.add_alias),
-    (controls.RemoveAlias, Hands.remove_alias),
-    (controls.ListAliases, Hands.list_aliases),
-    (controls.AddDomain, Hands.add_domain),
-    (controls.RemoveDomain, Hands.remove_domain),
-    (controls.ListDomains, Hands.list_domains),
-    (controls.SetCatchAll, Hands.set_catch_all),
-    (controls.ListMailboxes, Hands.list_mailboxes),
-    (controls.ListQueue, Hands.list_queue),
-    (controls.ShowLetter, Hands.show_letter),
-    (controls.RetryLetter, Hands.retry_letter),
-    (controls.HoldLetter, Hands.hold_letter),
-    (controls.ReleaseLetter, Hands.release_letter),
-    (controls.RerouteLetter, Hands.reroute_letter),
-    (controls.CancelLetter, Hands.cancel_letter),
-    (controls.FlushQueue, Hands.flush_queue),
-    (controls.TrackLetter, Hands.track_letter),
-    (controls.DomainRecords, Hands.domain_records),
-    (controls.DomainCheck, Hands.domain_check),
-    (controls.ShowCertificate, Hands.show_certificate),
-    (controls.ExportCertificate, Hands.export_certificate),
-    (controls.RenewCertificate, Hands.renew_certificate),
-    (controls.NewAuthority, Hands.new_authority),
-    (controls.ReadLog, Hands.read_log),
-    (controls.SetAdminPassword, Hands.set_admin_password),
-    (controls.ShutDown, Hands.shut_down),
-    (controls.Restart, Hands.restart),
-    (controls.CheckNetwork, Hands.check_network),
+_TABLE: tuple[tuple[type, Callable[[AdminApi, Any], Awaitable[Response]]], ...] = (
+    (controls.Status, AdminApi.status),
+    (controls.AddAccount, AdminApi.add_account),
+    (controls.RemoveAccount, AdminApi.remove_account),
+    (controls.RestoreAccount, AdminApi.restore_account),
+    (controls.SetAccount, AdminApi.set_account),
+    (controls.RenameAccount, AdminApi.rename_account),
+    (controls.DisableAccount, AdminApi.disable_account),
+    (controls.EnableAccount, AdminApi.enable_account),
+    (controls.ListAccounts, AdminApi.list_accounts),
+    (controls.SetPassword, AdminApi.set_password),
+    (controls.AddAppPassword, AdminApi.add_app_password),
+    (controls.RemoveAppPassword, AdminApi.remove_app_password),
+    (controls.ListAppPasswords, AdminApi.list_app_passwords),
+    (controls.AddAlias, AdminApi.add_alias),
+    (controls.RemoveAlias, AdminApi.remove_alias),
+    (controls.ListAliases, AdminApi.list_aliases),
+    (controls.AddDomain, AdminApi.add_domain),
+    (controls.RemoveDomain, AdminApi.remove_domain),
+    (controls.ListDomains, AdminApi.list_domains),
+    (controls.SetCatchAll, AdminApi.set_catch_all),
+    (controls.ListMailboxes, AdminApi.list_mailboxes),
+    (controls.ListQueue, AdminApi.list_queue),
+    (controls.ShowMessage, AdminApi.show_message),
+    (controls.RetryMessage, AdminApi.retry_message),
+    (controls.HoldMessage, AdminApi.hold_message),
+    (controls.ReleaseMessage, AdminApi.release_message),
+    (controls.RerouteMessage, AdminApi.reroute_message),
+    (controls.CancelMessage, AdminApi.cancel_message),
+    (controls.FlushQueue, AdminApi.flush_queue),
+    (controls.TrackMessage, AdminApi.track_message),
+    (controls.DomainRecords, AdminApi.domain_records),
+    (controls.DomainCheck, AdminApi.domain_check),
+    (controls.ShowCertificate, AdminApi.show_certificate),
+    (controls.ExportCertificate, AdminApi.export_certificate),
+    (controls.RenewCertificate, AdminApi.renew_certificate),
+    (controls.NewAuthority, AdminApi.new_authority),
+    (controls.ReadLog, AdminApi.read_log),
+    (controls.SetAdminPassword, AdminApi.set_admin_password),
+    (controls.ShutDown, AdminApi.shut_down),
+    (controls.Restart, AdminApi.restart),
+    (controls.CheckNetwork, AdminApi.check_network),
 )

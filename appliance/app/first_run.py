@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from appliance.control.requests import AddPerson, Controls, ListDomains, ListPeople
+from appliance.control.requests import AddAccount, Control, ListAccounts, ListDomains
 from appliance.network.sockets import Endpoint
 
 FALLBACK_DOMAIN = "home.arpa"
@@ -19,7 +19,7 @@ FALLBACK_DOMAIN = "home.arpa"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class FirstAccount:
     """The account to speak of ("" for none yet), and the password if it was just made ("" otherwise)."""
 
     address: str
@@ -28,17 +28,17 @@ class Told:
     """The address to add by hand, where nobody was added."""
 
 
-async def first_person(hands: Controls, domain: str, out: TextIO) -> Told:
+async def first_account(admin_api: Control, domain: str, out: TextIO) -> FirstAccount:
     """The first person of the house, made when there is nobody yet."""
-    people = (await hands.ask(ListPeople())).facts["people"]
-    if people:
-        return Told(people[0]["address"], "")
-    domains = (await hands.ask(ListDomains())).facts["domains"]
+    accounts = (await admin_api.ask(ListAccounts())).facts["people"]
+    if accounts:
+        return FirstAccount(accounts[0]["address"], "")
+    domains = (await admin_api.ask(ListDomains())).facts["domains"]
     address = f"{_name()}@{domain or (domains[0]['name'] if domains else FALLBACK_DOMAIN)}"
     if not out.isatty():
-        return Told("", "", address)
-    facts = (await hands.ask(AddPerson(address))).facts
-    return Told(facts["address"], facts["password"])
+        return FirstAccount("", "", address)
+    facts = (await admin_api.ask(AddAccount(address))).facts
+    return FirstAccount(facts["address"], facts["password"])
 
 
 def _name() -> str:
@@ -54,7 +54,7 @@ def _user() -> str:
         return ""
 
 
-def guide(told: Told, bound: Sequence[Endpoint], data: Path, out: TextIO) -> None:
+def guide(told: FirstAccount, bound: Sequence[Endpoint], data: Path, out: TextIO) -> None:
     """What to type into a mail program, and a line that sends a first letter."""
     ports: dict[str, Endpoint] = {}
     for endpoint in bound:
@@ -77,8 +77,8 @@ def guide(told: Told, bound: Sequence[Endpoint], data: Path, out: TextIO) -> Non
         place = ports["smtp"]
         sender = "friend@elsewhere.example"
         say("\nSend a first letter from another terminal:\n\n")
-        letter = f"From: {sender}\\nTo: {told.address}\\nSubject: Hello\\n\\nIt works.\\n"
-        say(f"  printf '{letter}' | curl --crlf smtp://{_host(place.host)}:{place.port} ")
+        message = f"From: {sender}\\nTo: {told.address}\\nSubject: Hello\\n\\nIt works.\\n"
+        say(f"  printf '{message}' | curl --crlf smtp://{_host(place.host)}:{place.port} ")
         say(f"--mail-from {sender} --mail-rcpt {told.address} --upload-file -\n")
     say(f"\nHow the house is: {_command()} status --data {data}\nCtrl-C stops it.\n\n")
     out.flush()

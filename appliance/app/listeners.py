@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from appliance.accounts.send_quota import Sending
-from appliance.certificates.certificates import box_addresses
+from appliance.accounts.send_quota import SendQuota
+from appliance.certificates.certificates import host_addresses
 from appliance.config.settings import PROTOCOLS, Settings
 from appliance.mail.errors import SetupError, StoreError
 from appliance.mail.limits import MB
 from appliance.network.listener import Listeners
 from appliance.network.listener import Options as ListenerOptions
-from appliance.network.sockets import Endpoint, handed_doors, not_handed
+from appliance.network.sockets import Endpoint, handed_listening_sockets, not_handed
 from appliance.network.tls import ServerTls, usable
 from appliance.runtime.identity import keep_authority_made
 from appliance.status.events import CertificateTrouble, SendingLimited
@@ -26,61 +26,60 @@ from appliance.status.events import CertificateTrouble, SendingLimited
 if TYPE_CHECKING:
     from appliance.auth.login import Login
     from appliance.auth.mechanisms import Mechanisms
-    from appliance.mail.ids import PersonId
+    from appliance.mail.ids import AccountId
     from appliance.network.listener import Handler
     from appliance.network.stream import Stream
 
-    from .outbound import Outgoing
-    from .server import Rooms
+    from .outbound import Outbound
+    from .server import Components
 
 
-
-async def certificate_of(rooms: "Rooms") -> ServerTls:
+async def certificate_of(components: "Components") -> ServerTls:
     """The user's own certificate; without one, or while it is not usable, the server's, made when it is missing."""
-    own, certificates = rooms.settings.certificate, rooms.certificates
+    own, certificates = components.settings.certificate, components.certificates
     if own.file:
         try:
-            tls = ServerTls(Path(own.file), Path(own.key), clock=rooms.clock, board=rooms.board)
+            tls = ServerTls(Path(own.file), Path(own.key), clock=components.clock, board=components.board)
         except SetupError:
-            server = await _own_made(rooms)
-            tls = ServerTls(Path(own.file), Path(own.key), clock=rooms.clock, board=rooms.board, fallback=server)
+            server = await _own_made(components)
+            tls = ServerTls(Path(own.file), Path(own.key), clock=components.clock, board=components.board, fallback=server)
     else:
-        server = await _own_made(rooms)
-        tls = ServerTls(server, server, clock=rooms.clock, board=rooms.board, source="house")
+        server = await _own_made(components)
+        tls = ServerTls(server, server, clock=components.clock, board=components.board, source="house")
     certificates.in_use = lambda: tls.source == "house"
     return tls
 
 
-async def _own_made(rooms: "Rooms") -> Path:
+async def _own_made(components: "Components") -> Path:
     """The server's own certificate and key, made anew when they are due or cannot be used. Raises SetupError when there are none."""
-    certificates = rooms.certificates
+    certificates = components.certificates
     try:
         await certificates.ensure()
         if not usable(certificates.server):
             await certificates.ensure(force=True)
         with suppress(StoreError):  # a full card: at the next start
-            await keep_authority_made(rooms.database)
+            await keep_authority_made(components.database)
     except SetupError as e:
         if not usable(certificates.server):
             raise
-        rooms.board.publish(CertificateTrouble(e.problem, e.remedy))
+        components.board.publish(CertificateTrouble(e.problem, e.remedy))
     return certificates.server
 
 
-def sending_of(rooms: "Rooms") -> Sending:
+def sending_of(components: "Components") -> SendQuota:
     """How much each person may send outside; the board says who has reached it."""
 
-    def say(person: "PersonId", limited: bool) -> None:
-        found = rooms.accounts.directory.person(person)
-        rooms.board.publish(SendingLimited(found.address if found else f"person {person}", limited))
+    def say(account: "AccountId", limited: bool) -> None:
+        found = components.accounts.directory.account(account)
+        components.board.publish(SendingLimited(found.address if found else f"person {account}", limited))
 
-    people = rooms.settings.people
-    return Sending(letters_per_hour=people.letters_per_hour, recipients_per_day=people.recipients_per_day, say=say)
+    accounts = components.settings.accounts
+    return SendQuota(messages_per_hour=accounts.messages_per_hour, recipients_per_day=accounts.recipients_per_day, say=say)
 
 
-def listeners_of(rooms: "Rooms", tls: ServerTls, sending: Sending, outgoing: "Outgoing") -> Listeners:
+def listeners_of(components: "Components", tls: ServerTls, sending: SendQuota, outbound: "Outbound") -> Listeners:
     """Every door of the settings, or those systemd handed over, with its server behind it."""
-    settings, clock, board = rooms.settings, rooms.clock, rooms.board
+    settings, clock, board = components.settings, components.clock, components.board
     loading = trio.Lock()
     doorkeepers: list[tuple[Login, Mechanisms]] = []
 
@@ -91,59 +90,59 @@ def listeners_of(rooms: "Rooms", tls: ServerTls, sending: Sending, outgoing: "Ou
             from appliance.auth.login import Login
             from appliance.auth.mechanisms import Mechanisms
 
-            login = Login(rooms.accounts, Throttle(), board, clock)
-            doorkeepers.append((login, Mechanisms(login, plaintext_login=settings.people.plaintext_login)))
+            login = Login(components.accounts, Throttle(), board, clock)
+            doorkeepers.append((login, Mechanisms(login, plaintext_login=settings.accounts.plaintext_login)))
         return doorkeepers[0]
 
-    octets = settings.letters.largest_mb * MB
+    octets = settings.messages.largest_mb * MB
 
     def smtp() -> "Handler":
         from appliance.delivery.intake import Intake
         from appliance.smtpd.service import Options, Service
 
         options = Options(
-            host_name=rooms.host_name(),
+            host_name=components.host_name(),
             message_octets=octets,
-            recipients=settings.letters.recipients,
-            forged_own_sender=settings.letters.forged_own_sender,
-            others_as_sender=settings.letters.others_as_sender,
+            recipients=settings.messages.recipients,
+            forged_own_sender=settings.messages.forged_own_sender,
+            others_as_sender=settings.messages.others_as_sender,
             sign_in_on_25=settings.smtp.sign_in_on_25,
             greet_pause_s=settings.smtp.greet_pause_s,
         )
         return Service(
-            intake=Intake(store=rooms.store, board=board, clock=clock, notices=outgoing.notices, outward=outgoing.outward),
-            directory=rooms.accounts.directory,
+            intake=Intake(store=components.store, board=board, clock=clock, notices=outbound.notices, outward=outbound.outward),
+            directory=components.accounts.directory,
             mechanisms=auth()[1],
             board=board,
             clock=clock,
             options=options,
-            ways=outgoing.ways,
+            relay_check=outbound.relay_check,
             sending=sending,
-            own_addresses=box_addresses,
+            own_addresses=host_addresses,
         ).handle
 
     def imap() -> "Handler":
         from appliance.imapd.service import Options, Service
 
-        options = Options(host=rooms.host_name(), message_octets=octets)
+        options = Options(host=components.host_name(), message_octets=octets)
         login, mechanisms = auth()
-        return Service(store=rooms.store, login=login, mechanisms=mechanisms, board=board, clock=clock, options=options).handle
+        return Service(store=components.store, login=login, mechanisms=mechanisms, board=board, clock=clock, options=options).handle
 
     def pop3() -> "Handler":
         from appliance.pop3d.service import Options, Service
 
         options = Options(mark_seen=settings.pop3.mark_seen)
         login, mechanisms = auth()
-        return Service(store=rooms.store, login=login, mechanisms=mechanisms, options=options).handle
+        return Service(store=components.store, login=login, mechanisms=mechanisms, options=options).handle
 
     servers = {"s": AtFirstCall(smtp, loading), "i": AtFirstCall(imap, loading), "p": AtFirstCall(pop3, loading)}
     services = {protocol: servers[protocol[0]] for protocol in PROTOCOLS}
-    handed = handed_doors(os.environ, os.getpid())
+    handed = handed_listening_sockets(os.environ, os.getpid())
     return Listeners(
         not_handed(endpoints(settings), handed),
         services,
         board=board,
-        say=rooms.journal.say,
+        say=components.journal.say,
         tls=tls,
         handed=handed,
         options=ListenerOptions(

@@ -12,40 +12,40 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from appliance.certificates.certificates import box_addresses
+from appliance.certificates.certificates import host_addresses
 from appliance.config.settings import PROTOCOLS
-from appliance.delivery.delayed import AtHome, Carriers
-from appliance.delivery.enqueue import Outward, Rewriting
+from appliance.delivery.delayed import DelayedDelivery, Transports
+from appliance.delivery.enqueue import Enqueue, Rewriting
 from appliance.delivery.route import Relay, Secret
 from appliance.mail.address import Address, ascii_domain, parse_address
 from appliance.mail.errors import MisuseError, SetupError
 from appliance.mail.outcome import Outcome
-from appliance.outbound.port25 import Line, sentence
-from appliance.outbound.relay_check import WaysOut
-from appliance.outbound.routing import Routes, Rule
+from appliance.outbound.port25 import Port25Monitor, sentence
+from appliance.outbound.relay_check import RelayCheck
+from appliance.outbound.routing import RelayRule, Routes
 from appliance.outbound.runner import Limits, Runner
 from appliance.queue.queue import Queue
 from appliance.queue.schedule import Intervals
 from appliance.runtime.dkim_key_files import DkimFiles
-from appliance.status.events import ConditionFound, LineState
+from appliance.status.events import ConditionFound, OutboundState
 
 if TYPE_CHECKING:
     from appliance.accounts.directory import Directory
     from appliance.config.settings import RelaySettings
     from appliance.database.writer import Transaction
-    from appliance.delivery.generated import TellSender
-    from appliance.delivery.transport import Carrier
-    from appliance.dns_setup.records import Facts as DnsFacts
+    from appliance.delivery.generated import DsnGenerator
+    from appliance.delivery.transport import Transport
+    from appliance.dns_setup.records import DomainFacts as DnsFacts
     from appliance.mail.envelope import Recipient
-    from appliance.mail.outgoing import Pieces
+    from appliance.mail.outgoing import Chunks
     from appliance.mailauth.dkim_sign import Signer
     from appliance.network.resolver import Resolver
     from appliance.outbound.mx import MailHosts
-    from appliance.queue.entry import Item
+    from appliance.queue.entry import QueueEntry
     from appliance.status.board import Board
 
-    from .port_check import Finding, Look
-    from .server import Rooms
+    from .port_check import PortFinding, PortProbe
+    from .server import Components
 
 USUAL = {2525: 25, 2587: 587, 2465: 465, 2143: 143, 2993: 993, 2110: 110, 2995: 995}
 """The ports of a house tried out without rights, and what the world knows the service by."""
@@ -58,71 +58,71 @@ SIGNING_LOOK_S = 60.0
 """How often unreadable signing keys are looked at again; keys that were read once are not."""
 
 
-class Outgoing:
+class Outbound:
     """Made by `open`; `run` and `drain` are the supervisor's, the rest is for intake, SMTP and the hands."""
 
-    def __init__(self, rooms: "Rooms", secret: bytes) -> None:
-        self._rooms = rooms
-        settings, directory = rooms.settings.sending, rooms.accounts.directory
+    def __init__(self, components: "Components", secret: bytes) -> None:
+        self._components = components
+        settings, directory = components.settings.sending, components.accounts.directory
         self.routes = Routes(
-            [_rule(one) for one in rooms.settings.relay],
+            [_rule(one) for one in components.settings.relay],
             direct=settings.direct,
             after_refusals=settings.after_refusals,
-            is_person=lambda address, person: _comes_to(directory, address, person),
+            is_account=lambda address, account: _comes_to(directory, address, account),
         )
         self.queue = Queue(
-            rooms.database,
-            rooms.bodies,
-            rooms.clock,
-            intervals=Intervals(settings.retry_first_s, settings.retry_most_s, settings.give_up_s, settings.tell_late_s),
+            components.database,
+            components.bodies,
+            components.clock,
+            intervals=Intervals(settings.retry_first_s, settings.retry_most_s, settings.give_up_s, settings.delay_notice_s),
             history_days=settings.history_days,
             history_rows=settings.history_lines,
-            outbox=rooms.store.outboxes,
+            outbox=components.store.outboxes,
         )
-        rooms.store.outboxes.called_back = self.queue.expunged
-        rewriting = Rewriting(secret, rooms.clock)
-        self.ways = WaysOut(lanes=self.routes, rewritten=rewriting, holds=True)
-        self.outward = Outward(
+        components.store.outboxes.called_back = self.queue.expunged
+        rewriting = Rewriting(secret, components.clock)
+        self.relay_check = RelayCheck(destinations=self.routes, rewritten=rewriting, holds=True)
+        self.outward = Enqueue(
             queue=self.queue, routes=self.routes, rewriting=rewriting, is_local=directory.is_local, address_of=directory.own_address
         )
         self.listening: Callable[[], Iterable[tuple[str, int]]] = tuple
         """The addresses and ports of this server's listeners; the composition root sets it."""
         self._line_moved = trio.Event()
-        self.dkim = DkimFiles(rooms.directory.path / "dkim", say=rooms.journal.say)
+        self.dkim = DkimFiles(components.directory.path / "dkim", say=components.journal.say)
         self._resolver: Resolver | None = None
         self._hosts: MailHosts | None = None
-        self.line = Line(self.hosts, rooms.clock, self._line_changed, port=settings.port)
-        self._notices: TellSender | None = None
+        self.line = Port25Monitor(self.hosts, components.clock, self._line_changed, port=settings.port)
+        self._notices: DsnGenerator | None = None
         self.runner = Runner(
             queue=self.queue,
-            ways=self.routes,
-            carrier=lambda: Carriers(self._home, self._remote),
+            routes=self.routes,
+            transport=lambda: Transports(self._home, self._remote),
             notices=self.notices,
-            store=rooms.store,
-            board=rooms.board,
-            clock=rooms.clock,
+            store=components.store,
+            board=components.board,
+            clock=components.clock,
             limits=Limits(settings.sessions, settings.sessions_per_domain),
         )
 
     @classmethod
-    async def open(cls, rooms: "Rooms", *, moving: bool = True) -> "Outgoing":
+    async def open(cls, components: "Components", *, moving: bool = True) -> "Outbound":
         """With the queue read; `moving`: letters that waited for ways that are no more take those of today."""
-        outgoing = cls(rooms, await _secret(rooms))
-        await outgoing.queue.open()
+        outbound = cls(components, await _secret(components))
+        await outbound.queue.open()
         if moving:
-            await outgoing.queue.rehome(outgoing.routes.leads, outgoing.outward.lane_of)
-        return outgoing
+            await outbound.queue.rehome(outbound.routes.leads, outbound.outward.destination_of)
+        return outbound
 
     async def run(self, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
         """For ever; begins anew after a crash."""
         task_status.started()
         self._tell_line()
         async with trio.open_nursery() as nursery:
-            if self._rooms.settings.sending.check_line and self._rooms.settings.sending.direct != "never":
-                stands_for_real = any(where.endswith(":25") for where in self._rooms.settings.listen.smtp)
+            if self._components.settings.sending.check_line and self._components.settings.sending.direct != "never":
+                stands_for_real = any(where.endswith(":25") for where in self._components.settings.listen.smtp)
                 nursery.start_soon(partial(self.line.run, at_start=stands_for_real))
             nursery.start_soon(self._rehome_when_asked)
-            if self._rooms.settings.sending.sign:
+            if self._components.settings.sending.sign:
                 nursery.start_soon(self._watch_signing)
             await self.runner.run()
             nursery.cancel_scope.cancel()
@@ -133,7 +133,7 @@ class Outgoing:
         while True:
             problem = await self.dkim.trouble()
             if problem != said:
-                self._rooms.board.publish(unsigned(said := problem))
+                self._components.board.publish(unsigned(said := problem))
             await trio.sleep(SIGNING_LOOK_S)
 
     async def drain(self) -> None:
@@ -141,14 +141,14 @@ class Outgoing:
 
     # --- hands -----------------------------------------------------------------------------------
 
-    def due_at(self, item: "Item") -> int:
+    def due_at(self, item: "QueueEntry") -> int:
         """When a row is tried next, as a wall clock shows it; 0 for one that is held."""
-        return 0 if item.held else int(self._rooms.clock.wall_s() + max(0.0, item.due_at - self.queue.now()))
+        return 0 if item.held else int(self._components.clock.wall_s() + max(0.0, item.due_at - self.queue.now()))
 
-    def lane_by(self, route: str) -> "Callable[[Item, Recipient], str]":
+    def destination_by(self, route: str) -> "Callable[[QueueEntry, Recipient], str]":
         """Sorts recipients into lanes of a route somebody named. Raises SetupError."""
         if route == "direct":
-            return lambda item, recipient: ascii_domain(recipient.address.domain) if recipient.address else item.lane
+            return lambda item, recipient: ascii_domain(recipient.address.domain) if recipient.address else item.destination
         if route not in self.routes.names():
             known = ", ".join(("direct", *self.routes.names()))
             raise SetupError(f'There is no relay "{route}".', f"Choose from {known}; relays are named in the settings, [[relay]].")
@@ -157,23 +157,23 @@ class Outgoing:
     async def about(self, name: str) -> "DnsFacts":
         """What is to be published for a domain; "" is the first one. Raises SetupError."""
         from appliance.accounts.domains import read_domain
-        from appliance.dns_setup.records import Facts
+        from appliance.dns_setup.records import DomainFacts
         from appliance.mailauth.dkim_keys import records
 
-        rooms = self._rooms
-        domain = read_domain(name) if name else next(iter(rooms.domains), "")
-        if domain not in rooms.domains:
-            known = ", ".join(rooms.domains) or "none yet"
+        components = self._components
+        domain = read_domain(name) if name else next(iter(components.domains), "")
+        if domain not in components.domains:
+            known = ", ".join(components.domains) or "none yet"
             raise SetupError(f'"{name}" is not a domain of this house ({known}).', "To have it: pillarbox domain add NAME")
-        listen, wire = rooms.settings.listen, ascii_domain(domain)
+        listen, wire = components.settings.listen, ascii_domain(domain)
         services = [(protocol, int(places[0].rpartition(":")[2])) for protocol in PROTOCOLS if (places := getattr(listen, protocol))]
-        return Facts(
+        return DomainFacts(
             domain=wire,
-            host_name=ascii_domain(rooms.host_name()),
-            addresses=tuple(address for address in box_addresses() if is_global(address)),
+            host_name=ascii_domain(components.host_name()),
+            addresses=tuple(address for address in host_addresses() if is_global(address)),
             services=tuple((protocol, USUAL.get(port, port)) for protocol, port in services),
-            dkim=tuple(records(await self.dkim.ensure())) if rooms.settings.sending.sign else (),
-            relays=tuple(one.spf for one in rooms.settings.relay if one.spf),
+            dkim=tuple(records(await self.dkim.ensure())) if components.settings.sending.sign else (),
+            relays=tuple(one.spf for one in components.settings.relay if one.spf),
             postmaster=f"postmaster@{wire}",
         )
 
@@ -182,26 +182,26 @@ class Outgoing:
 
     # --- the line --------------------------------------------------------------------------------
 
-    def looks(self) -> "list[Look]":
+    def looks(self) -> "list[PortProbe]":
         """The way out, to be looked at now: each relay, and the line itself."""
         return [*(partial(self._look_at_relay, relay) for relay in self.routes.relays()), self._look_at_line]
 
-    async def _look_at_relay(self, relay: Relay) -> "Finding":
-        from .port_check import Finding, knock
+    async def _look_at_relay(self, relay: Relay) -> "PortFinding":
+        from .port_check import PortFinding, knock
 
         where, hosts = f"{relay.name}, {relay.host}:{relay.port}", await self.hosts().relay(relay.host, relay.port)
         if isinstance(hosts, Outcome):
-            return Finding("relay", where, "closed", hosts.text)
+            return PortFinding("relay", where, "closed", hosts.text)
         return await knock("relay", where, hosts[0].addresses[0], relay.port, tls=relay.security == "tls", says=b"220")
 
-    async def _look_at_line(self) -> "Finding":
+    async def _look_at_line(self) -> "PortFinding":
         """Knocks outside only where letters may leave straight."""
-        from .port_check import Finding
+        from .port_check import PortFinding
 
-        settings = self._rooms.settings.sending
+        settings = self._components.settings.sending
         port_25 = await self.line.look() if settings.check_line and settings.direct != "never" else self.line.port_25
         state = "closed" if port_25 == "blocked" else port_25
-        return Finding("way out", "", state, sentence(port_25, self.routes.route))
+        return PortFinding("way out", "", state, sentence(port_25, self.routes.route))
 
     def _line_changed(self, port_25: str) -> None:
         was, self.routes.line_closed = self.routes.line_closed, port_25 == "blocked"
@@ -211,31 +211,31 @@ class Outgoing:
 
     def _tell_line(self) -> None:
         port_25, route = self.line.port_25, self.routes.route
-        self._rooms.board.publish(LineState(port_25, route, sentence(port_25, route)))
+        self._components.board.publish(OutboundState(port_25, route, sentence(port_25, route)))
 
     async def _rehome_when_asked(self) -> None:
         """Letters that wait take the way that works as soon as it is known which one does."""
         while True:
             await self._line_moved.wait()
             self._line_moved = trio.Event()
-            await self.queue.rehome(self.routes.leads, self.outward.lane_of)
+            await self.queue.rehome(self.routes.leads, self.outward.destination_of)
             if not self.routes.line_closed:
                 await self.queue.flush()
 
-    def notices(self) -> "TellSender":
+    def notices(self) -> "DsnGenerator":
         """Who tells senders what became of their letters; one for the house, so that its limits hold."""
         if self._notices is None:
-            from appliance.delivery.generated import TellSender
+            from appliance.delivery.generated import DsnGenerator
 
-            rooms = self._rooms
-            self._notices = TellSender(
-                store=rooms.store,
-                directory=rooms.accounts.directory,
-                clock=rooms.clock,
-                host_name=rooms.host_name(),
+            components = self._components
+            self._notices = DsnGenerator(
+                store=components.store,
+                directory=components.accounts.directory,
+                clock=components.clock,
+                host_name=components.host_name(),
                 leave=self.outward.notice,
-                has_way=self.ways.has_way,
-                original=self.ways.original,
+                has_route=self.relay_check.has_route,
+                original=self.relay_check.original,
             )
         return self._notices
 
@@ -244,10 +244,10 @@ class Outgoing:
         if self._resolver is None:
             from appliance.network.resolver import Resolver, servers_of
 
-            settings = self._rooms.settings.sending
+            settings = self._components.settings.sending
             named = tuple(_server(text) for text in settings.name_servers)
             self._resolver = Resolver(
-                named or servers_of(Path("/etc/resolv.conf")), self._rooms.clock, trusted=settings.trusted_name_servers
+                named or servers_of(Path("/etc/resolv.conf")), self._components.clock, trusted=settings.trusted_name_servers
             )
         return self._resolver
 
@@ -256,48 +256,50 @@ class Outgoing:
         if self._hosts is None:
             from appliance.outbound.mx import MailHosts
 
-            rooms = self._rooms
+            components = self._components
             self._hosts = MailHosts(
                 self.resolver(),
-                rooms.clock,
-                own_names=lambda: (rooms.host_name(), *rooms.domains),
-                own_addresses=lambda: ("127.0.0.1", "::1", *box_addresses()),
+                components.clock,
+                own_names=lambda: (components.host_name(), *components.domains),
+                own_addresses=lambda: ("127.0.0.1", "::1", *host_addresses()),
                 listening=lambda: self.listening(),
-                port=rooms.settings.sending.port,
-                private=rooms.settings.sending.private_addresses,
+                port=components.settings.sending.port,
+                private=components.settings.sending.private_addresses,
             )
         return self._hosts
 
-    def _home(self) -> "Carrier":
-        rooms = self._rooms
-        return AtHome(store=rooms.store, directory=rooms.accounts.directory, clock=rooms.clock, wait=self.outward.wait_on)
+    def _home(self) -> "Transport":
+        components = self._components
+        return DelayedDelivery(
+            store=components.store, directory=components.accounts.directory, clock=components.clock, wait=self.outward.wait_on
+        )
 
-    def _remote(self) -> "Carrier":
+    def _remote(self) -> "Transport":
         from appliance.mailauth.dkim_sign import Signer
         from appliance.outbound.mta_sts import Policies, fetcher
-        from appliance.outbound.smtp_transport import Remote
+        from appliance.outbound.smtp_transport import SmtpTransport
         from appliance.outbound.tls_policy import TlsPolicies, make_context
 
-        rooms, settings, directory = self._rooms, self._rooms.settings.sending, self._rooms.accounts.directory
+        components, settings, directory = self._components, self._components.settings.sending, self._components.accounts.directory
 
         names = self.resolver()
         policies = Policies(
-            names=names, database=rooms.database, clock=rooms.clock, fetch=fetcher(names, lambda: make_context("verify"))
+            names=names, database=components.database, clock=components.clock, fetch=fetcher(names, lambda: make_context("verify"))
         )
 
         def is_theirs(sender: Address, address: Address) -> bool:
-            people = directory.resolve(sender).people if directory.is_local(sender.domain) else ()
-            return directory.is_local(address.domain) and any(person in people for person in directory.resolve(address).people)
+            accounts = directory.resolve(sender).accounts if directory.is_local(sender.domain) else ()
+            return directory.is_local(address.domain) and any(account in accounts for account in directory.resolve(address).accounts)
 
-        return Remote(
+        return SmtpTransport(
             hosts=self.hosts(),
-            our_name=lambda: ascii_domain(rooms.host_name()),
-            clock=rooms.clock,
+            our_name=lambda: ascii_domain(components.host_name()),
+            clock=components.clock,
             port=settings.port,
             is_theirs=is_theirs,
             reached=self.line.met,
-            policies=TlsPolicies(names=names, database=rooms.database, clock=rooms.clock, policies=policies, port=settings.port),
-            signer=Signs(self.dkim, Signer(lambda: self.dkim.keys, rooms.clock), rooms.board) if settings.sign else None,
+            policies=TlsPolicies(names=names, database=components.database, clock=components.clock, policies=policies, port=settings.port),
+            signer=DkimSigning(self.dkim, Signer(lambda: self.dkim.keys, components.clock), components.board) if settings.sign else None,
         )
 
 
@@ -306,7 +308,7 @@ def unsigned(problem: str) -> ConditionFound:
     return ConditionFound("unsigned", (f"Messages leave unsigned: {problem}",) if problem else ())
 
 
-class Signs:
+class DkimSigning:
     """Signs with the server's keys, made for the first message; one that cannot be signed leaves all the same, and the board says so."""
 
     def __init__(self, files: DkimFiles, signer: "Signer", board: "Board") -> None:
@@ -315,12 +317,12 @@ class Signs:
         self._board = board
         self._problem = ""
 
-    async def sign(self, domain: str, pieces: "Pieces") -> bytes:
+    async def sign(self, domain: str, chunks: "Chunks") -> bytes:
         """See `preparing.Signs`."""
         signature, problem = b"", ""
         try:
             await self._files.ensure()
-            signature = await self._signer.sign(domain, pieces)
+            signature = await self._signer.sign(domain, chunks)
         except SetupError as trouble:
             problem = trouble.problem
         except MisuseError as trouble:
@@ -331,12 +333,12 @@ class Signs:
         return signature
 
 
-def _comes_to(directory: "Directory", address: Address, person: str) -> bool:
-    found = directory.find_login(person)
-    return found is not None and directory.is_local(address.domain) and found.id in directory.resolve(address).people
+def _comes_to(directory: "Directory", address: Address, account: str) -> bool:
+    found = directory.find_login(account)
+    return found is not None and directory.is_local(address.domain) and found.id in directory.resolve(address).accounts
 
 
-def _rule(one: "RelaySettings") -> Rule:
+def _rule(one: "RelaySettings") -> RelayRule:
     """A relay of the settings; its secret is read each time, so that a new token needs no restart."""
     file = one.password_file or one.token_file
 
@@ -352,7 +354,7 @@ def _rule(one: "RelaySettings") -> Rule:
     port = one.port or USUAL_PORTS[one.security]
     relay = Relay(one.name, one.host, port, one.security, one.user, secret, one.any_certificate)
     domains = tuple(f".{ascii_domain(name[1:])}" if name[0] == "." else ascii_domain(name) for name in map(str.lower, one.domains))
-    return Rule(relay, domains, one.person, parse_address(one.address) if one.address else None)
+    return RelayRule(relay, domains, one.account, parse_address(one.address) if one.address else None)
 
 
 def is_global(address: str) -> bool:
@@ -367,14 +369,14 @@ def _server(text: str) -> tuple[str, int]:
     return address, int(port or 53)
 
 
-async def _secret(rooms: "Rooms") -> bytes:
+async def _secret(components: "Components") -> bytes:
     """What rewritten senders are signed with; made once in a house's life."""
 
     def look(connection: object) -> bytes | None:
         row = connection.execute("SELECT value FROM house WHERE key = ?", (SRS_SECRET,)).fetchone()  # type: ignore[attr-defined]
         return bytes(row[0]) if row else None
 
-    found = await rooms.database.read(look)
+    found = await components.database.read(look)
     if found is not None:
         return found
     secret = os.urandom(SECRET_OCTETS)
@@ -382,5 +384,5 @@ async def _secret(rooms: "Rooms") -> bytes:
     def keep(transaction: "Transaction") -> None:
         transaction.execute("INSERT INTO house(key, value) VALUES (?, ?)", (SRS_SECRET, secret))
 
-    await rooms.database.write(keep)
+    await components.database.write(keep)
     return secret

@@ -21,15 +21,15 @@ import trio
 import appliance.panel.service as service
 from appliance.control.requests import FlushQueue, ShutDown
 from appliance.runtime.memory import keep_for_good
-from appliance.runtime.supervisor import Part
+from appliance.runtime.supervisor import Task
 
 if TYPE_CHECKING:
     from appliance.config.settings import PanelSettings
     from appliance.panel.button import Actions
-    from appliance.panel.led_display import Lights
+    from appliance.panel.led_display import LedDisplay
 
-    from .admin_api import Hands
-    from .server import Outside, Rooms
+    from .admin_api import AdminApi
+    from .server import Basics, Components
 
 
 CLOSED = "The house is closed. The plug may be pulled."
@@ -38,15 +38,15 @@ CLOSED = "The house is closed. The plug may be pulled."
 class Panel:
     """Lamps for the whole life of the process, button and console for the open house."""
 
-    def __init__(self, outside: "Outside", settings: "PanelSettings", *, simulated: bool = False) -> None:
+    def __init__(self, outside: "Basics", settings: "PanelSettings", *, simulated: bool = False) -> None:
         self._outside, self._settings = outside, settings
-        self._simulated = simulated and not (settings.lamps or settings.button)
-        self._lights: Lights | None = None
-        if self._simulated or not service.has_lamps(settings.lamps):
+        self._simulated = simulated and not (settings.leds or settings.button)
+        self._lights: LedDisplay | None = None
+        if self._simulated or not service.has_leds(settings.leds):
             return
         self._lights = service.lights(
             outside.board,
-            settings.lamps,
+            settings.leds,
             night=settings.night,
             night_percent=settings.night_percent,
             clock=outside.clock,
@@ -74,43 +74,48 @@ class Panel:
                 async for _ in signals:
                     return
 
-    def parts(self, rooms: "Rooms", hands: "Callable[[], Hands]") -> list[Part]:
+    def parts(self, components: "Components", admin_api: "Callable[[], AdminApi]") -> list[Task]:
         """What runs while the house is open."""
         settings, clock, say = self._settings, self._outside.clock, self._outside.journal.say
         found = []
         if self._simulated:
-            run = partial(service.simulated, rooms.board, self._actions(rooms, hands), clock=clock, say=say)
-            found.append(Part("simulated panel", run))
+            run = partial(service.simulated, components.board, self._actions(components, admin_api), clock=clock, say=say)
+            found.append(Task("simulated panel", run))
         if settings.button:
             hear = partial(
-                service.hear_button, settings.button, self._actions(rooms, hands), pull_up=settings.button_pull_up, clock=clock, say=say
+                service.hear_button,
+                settings.button,
+                self._actions(components, admin_api),
+                pull_up=settings.button_pull_up,
+                clock=clock,
+                say=say,
             )
-            found.append(Part("button", hear))
+            found.append(Task("button", hear))
         if settings.console:
             attend = partial(
                 service.console,
                 settings.console,
                 settings.console_baud,
-                rooms.board,
-                hands(),
-                rooms.admin if settings.console_password else None,
+                components.board,
+                admin_api(),
+                components.admin if settings.console_password else None,
                 say=say,
             )
-            found.append(Part("console", attend))
+            found.append(Task("console", attend))
         return found
 
-    def _actions(self, rooms: "Rooms", hands: "Callable[[], Hands]") -> "Actions":
+    def _actions(self, components: "Components", admin_api: "Callable[[], AdminApi]") -> "Actions":
         def show() -> None:
             if self._lights is not None:
                 self._lights.show()
 
         async def try_now() -> None:
             show()
-            await hands().ask(FlushQueue())
+            await admin_api().ask(FlushQueue())
 
         async def password() -> None:
             show()
-            rooms.admin.make_one_time()
-            rooms.board.touch()
+            components.admin.make_one_time()
+            components.board.touch()
 
-        return service.actions_of(try_now, lambda: hands().ask(ShutDown()), password)
+        return service.actions_of(try_now, lambda: admin_api().ask(ShutDown()), password)

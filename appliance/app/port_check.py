@@ -26,7 +26,7 @@ OUTSIDE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class PortFinding:
     """`state` is "open", "closed" or "unknown"; `text` is the reason, or more about it."""
 
     what: str
@@ -35,31 +35,39 @@ class Finding:
     text: str = ""
 
 
-Look = Callable[[], Awaitable[Finding]]
+PortProbe = Callable[[], Awaitable[PortFinding]]
 
 
-async def knock(what: str, where: str, address: str, port: int, *, tls: bool, says: bytes) -> Finding:
+async def knock(what: str, where: str, address: str, port: int, *, tls: bool, says: bytes) -> PortFinding:
     """One server: open when it greets with `says`."""
     try:
         greeting = await hear_greeting(address, port, timeout_s=PATIENCE_S, tls=tls)
     except PeerError as trouble:
-        return Finding(what, where, "closed", f"{trouble}.")
+        return PortFinding(what, where, "closed", f"{trouble}.")
     if not greeting.startswith(says):
-        return Finding(what, where, "closed", "It does not greet as it should.")
-    return Finding(what, where, "open")
+        return PortFinding(what, where, "closed", "It does not greet as it should.")
+    return PortFinding(what, where, "open")
 
 
-def at(door: ListenerFacts) -> Look:
+def at(listening_socket: ListenerFacts) -> PortProbe:
     """Knocks at a door of the house."""
-    says, tls = GREETINGS[door.protocol], door.protocol in TLS_FIRST
-    return partial(knock, door.protocol, door.where, LOOPBACK.get(door.host, door.host), door.port, tls=tls, says=says)
+    says, tls = GREETINGS[listening_socket.protocol], listening_socket.protocol in TLS_FIRST
+    return partial(
+        knock,
+        listening_socket.protocol,
+        listening_socket.where,
+        LOOPBACK.get(listening_socket.host, listening_socket.host),
+        listening_socket.port,
+        tls=tls,
+        says=says,
+    )
 
 
-async def check(looks: Sequence[Look]) -> list[Finding]:
+async def check(looks: Sequence[PortProbe]) -> list[PortFinding]:
     """All at once: a silent server holds up none of the others. In their order."""
-    found: dict[int, Finding] = {}
+    found: dict[int, PortFinding] = {}
 
-    async def one(number: int, look: Look) -> None:
+    async def one(number: int, look: PortProbe) -> None:
         found[number] = await look()
 
     async with trio.open_nursery() as nursery:
@@ -68,7 +76,7 @@ async def check(looks: Sequence[Look]) -> list[Finding]:
     return [found[number] for number in range(len(looks))]
 
 
-def findings_text(findings: Sequence[Finding]) -> str:
+def findings_text(findings: Sequence[PortFinding]) -> str:
     """For people, a line each."""
     rows = [f"{one.state:<8} {one.what:<12} {one.where}   {one.text}".rstrip() for one in findings]
     return "\n".join((*rows, "", OUTSIDE))

@@ -34,7 +34,7 @@ LEAN = "lean-code"
 """A directory of the private environment; `make setup` fills it."""
 
 
-def become_the_house(data: Path, settings: "Settings", *, welcome: bool) -> int:
+def become_the_server(data: Path, settings: "Settings", *, welcome: bool) -> int:
     """Replace this process by the house; comes back only where that cannot be done, having been the house itself."""
     words: dict[str, Any] = {"data": str(data), "welcome": welcome, "settings": plain(settings), "command": sys.orig_argv[1:]}
     packed = marshal.dumps(words)

@@ -4,25 +4,25 @@ from collections.abc import Callable, Sequence
 from time import localtime, strftime
 from typing import Any
 
-from appliance.control.requests import Answer
-from appliance.queue.entry import Item
-from appliance.queue.history import Line
+from appliance.control.requests import Response
+from appliance.queue.entry import QueueEntry
+from appliance.queue.history import HistoryLine
 from appliance.status.plain import encode_plain
 from appliance.status.snapshot import RefusalFacts
 from appliance.status.text import zone
 
-DueAt = Callable[[Item], int]
+DueAt = Callable[[QueueEntry], int]
 """When an item is tried next, UTC seconds; 0 for never."""
 
 
-def facts_of(item: Item, due_at: int) -> dict[str, Any]:
+def facts_of(entry: QueueEntry, due_at: int) -> dict[str, Any]:
     """One row as JSON can say it."""
     return {
-        "id": int(item.id),
-        "letter": item.letter,
-        "lane": item.lane,
-        "state": "held" if item.held else "waiting",
-        "sender": str(item.origin) if item.origin else "",
+        "id": int(entry.id),
+        "letter": entry.message,
+        "lane": entry.destination,
+        "state": "held" if entry.held else "waiting",
+        "sender": str(entry.origin) if entry.origin else "",
         "recipients": [
             {
                 "address": str(one.recipient),
@@ -32,26 +32,26 @@ def facts_of(item: Item, due_at: int) -> dict[str, Any]:
                 "host": one.last.host,
                 "reply": one.last.reply,
             }
-            for one in item.waiting
+            for one in entry.waiting
         ],
-        "octets": item.octets,
-        "accepted_at": item.accepted_at,
-        "release_at": item.release_at,
+        "octets": entry.octets,
+        "accepted_at": entry.accepted_at,
+        "release_at": entry.release_at,
         "due_at": due_at,
-        "tries": item.tries,
-        "waited_s": item.waited_s,
+        "tries": entry.tries,
+        "waited_s": entry.waited_s,
     }
 
 
-def listed(items: Sequence[Item], due_at: DueAt) -> Answer:
+def listed(entries: Sequence[QueueEntry], due_at: DueAt) -> Response:
     """`pillarbox queue list`."""
-    rows = [facts_of(item, due_at(item)) for item in items]
+    rows = [facts_of(entry, due_at(entry)) for entry in entries]
     lines = []
     for row in rows:
         to = ", ".join(one["address"] for one in row["recipients"][:3]) + (" ..." if len(row["recipients"]) > 3 else "")
         lines.append(f"{row['id']:>5}  {row['letter']}  {row['sender'] or '<>'} -> {to}")
         lines.append(f"       {_state(row)}{_why(row)}")
-    return Answer("\n".join(lines) or "Nothing waits to leave.", {"letters": rows})
+    return Response("\n".join(lines) or "Nothing waits to leave.", {"letters": rows})
 
 
 def _state(row: dict[str, Any]) -> str:
@@ -67,9 +67,9 @@ def _why(row: dict[str, Any]) -> str:
     return f": {text}" if text else ""
 
 
-def shown(items: Sequence[Item], due_at: DueAt) -> Answer:
+def shown(entries: Sequence[QueueEntry], due_at: DueAt) -> Response:
     """`pillarbox queue show`."""
-    rows = [facts_of(item, due_at(item)) for item in items]
+    rows = [facts_of(entry, due_at(entry)) for entry in entries]
     first = rows[0]
     lines = [
         f"letter    {first['letter']}",
@@ -78,44 +78,49 @@ def shown(items: Sequence[Item], due_at: DueAt) -> Answer:
         f"accepted  {when(first['accepted_at'])}",
     ]
     for row in rows:
-        lines.append(f"row {row['id']}  {way(row['lane'])}, {_state(row)}")
+        lines.append(f"row {row['id']}  {route_text(row['lane'])}, {_state(row)}")
         for one in row["recipients"]:
             lines.append(f"  to {one['address']}" + (f": {one['text']}" if one["text"] else ""))
             if one["reply"]:
                 lines.append(f"     {one['host']} said: {one['reply']}")
     lines.append(f"All that happened: pillarbox letter track {first['letter']}")
-    return Answer("\n".join(lines), {"letters": rows})
+    return Response("\n".join(lines), {"letters": rows})
 
 
-def way(lane: str) -> str:
+def route_text(destination: str) -> str:
     """A lane for people."""
-    return f"by the relay {lane[1:]}" if lane.startswith("@") else "for this house" if lane == "." else f"to {lane}"
+    return (
+        f"by the relay {destination[1:]}"
+        if destination.startswith("@")
+        else "for this house"
+        if destination == "."
+        else f"to {destination}"
+    )
 
 
-def told(lines: Sequence[Line]) -> Answer:
+def told(lines: Sequence[HistoryLine]) -> Response:
     """`pillarbox letter track`: the whole timeline."""
-    letter = lines[0].letter
+    message = lines[0].message
     facts = [{"at": line.at, "what": line.what, **line.facts} for line in lines]
-    text = [f"The letter {letter}:"]
+    text = [f"The letter {message}:"]
     for line in lines:
         text.append(f"{when(line.at)}  {_SENTENCES.get(line.what, _other)(line)}")
         text += [f"                      {detail}" for detail in _details(line)]
-    return Answer("\n".join(text), {"letter": letter, "lines": facts})
+    return Response("\n".join(text), {"letter": message, "lines": facts})
 
 
-def refused(refusals: Sequence[RefusalFacts], address: str, since_at: int) -> Answer:
+def refused(refusals: Sequence[RefusalFacts], address: str, since_at: int) -> Response:
     """`pillarbox letter track ADDRESS`: messages from or to it that were refused lately; "" for all.
 
     They are kept in memory only, so the answer says since when: `since_at`, the start of the server.
     """
     rows = [encode_plain(one) for one in refusals if address.lower() in ("", one.sender.lower(), one.recipient.lower())]
     lines = [
-        f"{when(row['at'])}  from {row['sender'] or '<>'}{_to_whom(row)}"
-        f" over {row['protocol']} [{row['peer']}]: {row['reply']}"
+        f"{when(row['at'])}  from {row['sender'] or '<>'}{_to_whom(row)} over {row['protocol']} [{row['peer']}]: {row['reply']}"
         for row in rows
     ]
     nothing = f"No message{f' from or to {address}' if address else ''} was refused since the server started, {when(since_at)}."
-    return Answer("\n".join(lines) or nothing, {"refused": rows, "since_at": since_at})
+    return Response("\n".join(lines) or nothing, {"refused": rows, "since_at": since_at})
 
 
 def _to_whom(row: dict[str, Any]) -> str:
@@ -123,36 +128,36 @@ def _to_whom(row: dict[str, Any]) -> str:
     return f" to {row['recipient']}" if row["recipient"] else ""
 
 
-def _to(line: Line) -> str:
+def _to(line: HistoryLine) -> str:
     to = line.facts.get("to", "")
     return to if isinstance(to, str) else ", ".join(to)
 
 
-def _accepted(line: Line) -> str:
+def _accepted(line: HistoryLine) -> str:
     sender = line.facts.get("sender") or "the house"
     later = f", to leave at {when(line.facts['release_at'])}" if line.facts.get("release_at") else ""
     return f"accepted from {sender} for {_to(line)}{later}"
 
 
-def _sent(line: Line) -> str:
+def _sent(line: HistoryLine) -> str:
     return f"{_to(line)} has it: {line.facts.get('text', '')}"
 
 
-def _delayed(line: Line) -> str:
+def _delayed(line: HistoryLine) -> str:
     return f"{_to(line)} has to wait: {line.facts.get('text', '')} Tried again in {span(line.facts.get('again_s', 0))}."
 
 
-def _failed(line: Line) -> str:
+def _failed(line: HistoryLine) -> str:
     return f"{_to(line)} did not get it: {line.facts.get('text', '')}"
 
 
-def _other(line: Line) -> str:
+def _other(line: HistoryLine) -> str:
     text = line.facts.get("text", "")
-    lane = line.facts.get("lane", "")
-    return f"{line.what}{f' ({way(lane)})' if lane else ''}{f': {text}' if text else ''}"
+    destination = line.facts.get("lane", "")
+    return f"{line.what}{f' ({route_text(destination)})' if destination else ''}{f': {text}' if text else ''}"
 
 
-def _details(line: Line) -> list[str]:
+def _details(line: HistoryLine) -> list[str]:
     """Who was met, how safely, and what they said."""
     found = []
     for host, address, port, tls, cipher, verified, took_s in line.facts.get("met", ()):
@@ -165,7 +170,7 @@ def _details(line: Line) -> list[str]:
     return found
 
 
-_SENTENCES: dict[str, Callable[[Line], str]] = {
+_SENTENCES: dict[str, Callable[[HistoryLine], str]] = {
     "accepted": _accepted, "sent": _sent, "delayed": _delayed, "failed": _failed, "expired": _failed,
 }  # fmt: skip
 

@@ -21,35 +21,35 @@ from appliance.database.read_only import ReadOnlyDatabase
 from appliance.mail.errors import SetupError, StoreError
 from appliance.protocol.imap.bodystructure import make_describe
 from appliance.runtime.data_directory import DataDirectory
-from appliance.runtime.host import Machine
+from appliance.runtime.host import Host
 from appliance.runtime.identity import BODIES, DATABASE, damaged, refuse_lost_database, refuse_other_bodies
 from appliance.store.bodies import Bodies
 from appliance.store.mailbox import Store
 
-from .outbound import Outgoing
-from .server import HASHES_AT_ONCE, POOL_THREADS, Outside, Rooms, hands_of, limited
+from .outbound import Outbound
+from .server import HASHES_AT_ONCE, POOL_THREADS, Basics, Components, admin_api_of, limited
 
 if TYPE_CHECKING:
-    from appliance.control.requests import Controls
+    from appliance.control.requests import Control
     from appliance.database.database import Database
-    from appliance.mail.ids import PersonId
+    from appliance.mail.ids import AccountId
 
 
 @asynccontextmanager
-async def reading(data: Path) -> AsyncIterator["Controls"]:
+async def reading(data: Path) -> AsyncIterator["Control"]:
     """The hands of a server that nobody runs, for a command that changes nothing. Raises SetupError (InUse)."""
     with DataDirectory.open_to_read(data) as directory:
         refuse_lost_database(data)
         async with await ReadOnlyDatabase.open(data / DATABASE) as found:
             database = cast("Database", found)
-            rooms = await _rooms(directory, database, Outside.make())
-            outgoing = Outgoing(rooms, b"")
+            components = await _components(directory, database, Basics.make())
+            outbound = Outbound(components, b"")
             with suppress(StoreError, SetupError):  # only the commands about the queue need it
-                await outgoing.queue.open()
-            yield hands_of(rooms, outgoing, running=False)
+                await outbound.queue.open()
+            yield admin_api_of(components, outbound, running=False)
 
 
-async def _rooms(directory: DataDirectory, database: "Database", around: Outside) -> Rooms:
+async def _components(directory: DataDirectory, database: "Database", around: Basics) -> Components:
     data, clock = directory.path, around.clock
     accounts = Accounts(database, Passwords(limited(HASHES_AT_ONCE)), clock)
     try:
@@ -62,8 +62,8 @@ async def _rooms(directory: DataDirectory, database: "Database", around: Outside
     with suppress(StoreError):
         await refuse_other_bodies(database, data)
 
-    def quota_of(person: "PersonId") -> int | None:
-        found = accounts.directory.person(person)
+    def quota_of(account: "AccountId") -> int | None:
+        found = accounts.directory.account(account)
         return found.quota_octets if found else None
 
     bodies = Bodies(database, data / BODIES, trio.CapacityLimiter(POOL_THREADS))
@@ -72,10 +72,10 @@ async def _rooms(directory: DataDirectory, database: "Database", around: Outside
         await database.read(store.quotas.load)
     board, journal = around.board, around.journal
     certificates = OwnCertificates(
-        data / "certificates", clock=clock, board=board, say=journal.say, want=lambda: rooms.wanted_certificate()
+        data / "certificates", clock=clock, board=board, say=journal.say, want=lambda: components.wanted_certificate()
     )
-    rooms = Rooms(
+    components = Components(
         directory, clock, board, journal, database, accounts, store, bodies, certificates, Settings(),
-        Admin(database, limited(HASHES_AT_ONCE)), Machine(data, clock),
+        Admin(database, limited(HASHES_AT_ONCE)), Host(data, clock),
     )  # fmt: skip
-    return rooms
+    return components

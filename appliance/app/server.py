@@ -25,7 +25,7 @@ from appliance.accounts.accounts import Accounts
 from appliance.accounts.admin_password import Admin
 from appliance.accounts.passwords import Passwords
 from appliance.accounts.states import KEPT_DAYS
-from appliance.certificates.certificates import OwnCertificates, Wanted, box_addresses, wanted
+from appliance.certificates.certificates import OwnCertificates, WantedCertificate, host_addresses, wanted
 from appliance.config.settings import Settings
 from appliance.control.local_socket import ControlServer
 from appliance.database.database import Database
@@ -37,18 +37,18 @@ from appliance.mail.limits import MB
 from appliance.protocol.imap.bodystructure import make_describe
 from appliance.runtime import clock as clocks
 from appliance.runtime.data_directory import DataDirectory
-from appliance.runtime.host import Machine
+from appliance.runtime.host import Host
 from appliance.runtime.identity import authority_made_before, keep_id, needed_to_start, refuse_lost_database, refuse_other_bodies
 from appliance.runtime.memory import keep_for_good
 from appliance.runtime.notify import Notifier
 from appliance.runtime.serial_line import others_on, sentences
-from appliance.runtime.supervisor import Ending, Part, Supervisor
+from appliance.runtime.supervisor import Ending, Supervisor, Task
 from appliance.status.board import Board
 from appliance.status.events import (
+    AccountsState,
     BodiesAside,
     ConditionFound,
-    HouseState,
-    PeopleState,
+    ServerState,
     StorageDamage,
     StorageState,
     StorageTrouble,
@@ -61,16 +61,16 @@ from appliance.store.reclaim import Reclaim
 from appliance.store.redescription import Redescription
 
 from .listeners import certificate_of, listeners_of, sending_of
-from .outbound import Outgoing
+from .outbound import Outbound
 from .panel import Panel
 
 if TYPE_CHECKING:
-    from appliance.control.requests import Controls
+    from appliance.control.requests import Control
     from appliance.mail.clock import Clock
-    from appliance.mail.ids import PersonId
+    from appliance.mail.ids import AccountId
     from appliance.network.tls import ServerTls
 
-    from .admin_api import Hands
+    from .admin_api import AdminApi
 
 T = TypeVar("T")
 
@@ -84,12 +84,12 @@ FULL_PERCENT = 95
 FULL_NAMED = 20
 PURGE_LOOK_S = 3600.0
 """How often removed accounts are looked at; nothing is read from storage or written while none is due."""
-BOX_LOOK_S = 60.0
+HOST_LOOK_S = 60.0
 """How often the card's free space and the box are looked at; looking writes nothing."""
 
 
 @dataclass(slots=True)
-class Rooms:
+class Components:
     """What every use of a data directory stands on."""
 
     directory: DataDirectory
@@ -103,7 +103,7 @@ class Rooms:
     certificates: OwnCertificates
     settings: Settings
     admin: Admin
-    machine: Machine
+    machine: Host
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -111,12 +111,12 @@ class Rooms:
 
     def host_name(self) -> str:
         """What the box calls itself, in A-labels: greetings, Received and Message-ID are ASCII (RFC 5321 §2.3.5, RFC 5322 §3.6.4)."""
-        named = self.settings.house.host_name
+        named = self.settings.server.host_name
         return ascii_domain(named or (f"mail.{self.domains[0]}" if self.domains else socket.gethostname()))
 
-    def wanted_certificate(self) -> Wanted:
-        names = [*self.domains, *filter(None, (self.settings.house.host_name,))]
-        return wanted(socket.gethostname(), names, box_addresses())
+    def wanted_certificate(self) -> WantedCertificate:
+        names = [*self.domains, *filter(None, (self.settings.server.host_name,))]
+        return wanted(socket.gethostname(), names, host_addresses())
 
 
 def limited(threads: int) -> Callable[[Callable[[], T]], Awaitable[T]]:
@@ -130,7 +130,7 @@ def limited(threads: int) -> Callable[[Callable[[], T]], Awaitable[T]]:
 
 
 @dataclass(slots=True)
-class Outside:
+class Basics:
     """What there is before a data directory is open, and after: time, the one picture, the log."""
 
     clock: clocks.RealClock
@@ -138,16 +138,16 @@ class Outside:
     board: Board
 
     @classmethod
-    def make(cls) -> "Outside":
+    def make(cls) -> "Basics":
         clock = clocks.RealClock()
         journal = Journal(clock, stamped=not os.environ.get("JOURNAL_STREAM"))
         return cls(clock, journal, Board(clock, journal.note))
 
 
 @asynccontextmanager
-async def open_rooms(data: Path, settings: Settings, outside: Outside | None = None) -> AsyncIterator[Rooms]:
+async def open_components(data: Path, settings: Settings, outside: Basics | None = None) -> AsyncIterator[Components]:
     """Lock the data directory, open everything in it, close it again in order. Raises SetupError (InUse)."""
-    around = outside or Outside.make()
+    around = outside or Basics.make()
     clock, journal, board = around.clock, around.journal, around.board
 
     def report(kind: str, text: str) -> None:
@@ -163,20 +163,20 @@ async def open_rooms(data: Path, settings: Settings, outside: Outside | None = N
             journal.say(directory.tightened)
         refuse_lost_database(data)
         if directory.ended_badly:
-            board.publish(HouseState("recovering"))
+            board.publish(ServerState("recovering"))
         if is_outdated(data / "house.db"):
-            board.publish(HouseState("updating"))
+            board.publish(ServerState("updating"))
         async with await Database.open(data / "house.db", report=report, mend=outside is not None) as database:
             accounts = Accounts(
                 database,
-                Passwords(limited(HASHES_AT_ONCE), scram_for_all=settings.people.scram_for == "all"),
+                Passwords(limited(HASHES_AT_ONCE), scram_for_all=settings.accounts.scram_for == "all"),
                 clock,
-                changed=lambda: board.publish(people_state(accounts)),
+                changed=lambda: board.publish(accounts_state(accounts)),
             )
-            default_quota = settings.people.quota_mb * MB or None
+            default_quota = settings.accounts.quota_mb * MB or None
 
-            def quota_of(person: "PersonId") -> int | None:
-                found = accounts.directory.person(person)
+            def quota_of(account: "AccountId") -> int | None:
+                found = accounts.directory.account(account)
                 return found.quota_octets or default_quota if found else default_quota
 
             with needed_to_start(data):
@@ -186,55 +186,55 @@ async def open_rooms(data: Path, settings: Settings, outside: Outside | None = N
                 await keep_id(database, data)
                 made_before = await authority_made_before(database)
                 store = await Store.start(database, bodies, describe=make_describe, quota_of=quota_of)
-            rooms: Rooms
+            components: Components
             certificates = OwnCertificates(
-                data / "certificates", clock=clock, board=board, say=journal.say, want=lambda: rooms.wanted_certificate()
+                data / "certificates", clock=clock, board=board, say=journal.say, want=lambda: components.wanted_certificate()
             )
             certificates.made_before = made_before
-            admin, machine = Admin(database, limited(HASHES_AT_ONCE)), Machine(data, clock)
-            rooms = Rooms(
+            admin, machine = Admin(database, limited(HASHES_AT_ONCE)), Host(data, clock)
+            components = Components(
                 directory, clock, board, journal, database, accounts, store, bodies, certificates, settings, admin, machine
             )
-            yield rooms
+            yield components
 
 
-def people_state(accounts: Accounts) -> PeopleState:
-    return PeopleState(len(accounts.directory.people()), accounts.directory.domains())
+def accounts_state(accounts: Accounts) -> AccountsState:
+    return AccountsState(len(accounts.directory.accounts()), accounts.directory.domains())
 
 
 @asynccontextmanager
-async def offline(data: Path) -> AsyncIterator["Controls"]:
+async def offline(data: Path) -> AsyncIterator["Control"]:
     """The hands of a house that nobody runs, for one command."""
-    async with open_rooms(data, Settings()) as rooms:
-        if rooms.directory.tightened:
-            print(f"pillarbox: {rooms.directory.tightened}", file=sys.stderr)
+    async with open_components(data, Settings()) as components:
+        if components.directory.tightened:
+            print(f"pillarbox: {components.directory.tightened}", file=sys.stderr)
         with needed_to_start(data):
-            outgoing = await Outgoing.open(rooms, moving=False)
-        yield hands_of(rooms, outgoing, running=False)
+            outbound = await Outbound.open(components, moving=False)
+        yield admin_api_of(components, outbound, running=False)
 
 
-def hands_of(
-    rooms: Rooms,
-    outgoing: Outgoing,
+def admin_api_of(
+    components: Components,
+    outbound: Outbound,
     *,
     running: bool,
     tls: "ServerTls | None" = None,
     stop: Callable[[Ending], None] | None = None,
     end_sessions: Callable[[], int] | None = None,
-) -> "Hands":
-    from .admin_api import Hands
+) -> "AdminApi":
+    from .admin_api import AdminApi
 
-    return Hands(
-        data=rooms.directory.path,
-        database=rooms.database,
-        accounts=rooms.accounts,
-        store=rooms.store,
-        certificates=rooms.certificates,
+    return AdminApi(
+        data=components.directory.path,
+        database=components.database,
+        accounts=components.accounts,
+        store=components.store,
+        certificates=components.certificates,
         tls=tls,
-        board=rooms.board if running else None,
-        outgoing=outgoing,
-        admin=rooms.admin,
-        journal=rooms.journal,
+        board=components.board if running else None,
+        outbound=outbound,
+        admin=components.admin,
+        journal=components.journal,
         stop=stop,
         end_sessions=end_sessions,
     )
@@ -242,9 +242,9 @@ def hands_of(
 
 def serve(data: Path, settings: Settings, *, welcome: bool = False) -> int:
     """Be the house until told to stop; the exit status, AGAIN when it is to begin anew. Raises SetupError before anything is served."""
-    clocks.set_time_zone(settings.house.time_zone)
+    clocks.set_time_zone(settings.server.time_zone)
     try:
-        again = trio.run(_house, data, settings, welcome)
+        again = trio.run(_server, data, settings, welcome)
     except BaseExceptionGroup as group:  # the nursery's wrapping
         fault, rest = group.split(SetupError)
         if fault is None or rest is not None:
@@ -256,106 +256,110 @@ def serve(data: Path, settings: Settings, *, welcome: bool = False) -> int:
     return AGAIN if again else 0
 
 
-async def _house(data: Path, settings: Settings, welcome: bool) -> bool:
+async def _server(data: Path, settings: Settings, welcome: bool) -> bool:
     """The lamps and the log around, the house within them; whether to begin again."""
-    outside = Outside.make()
+    outside = Basics.make()
     tried_out = welcome and sys.stdout.isatty()
     outside.journal.quiet = tried_out  # until the welcome, which would be lost among twenty lines
     panel = Panel(outside, settings.panel, simulated=tried_out)
     async with trio.open_nursery() as around:
         around.start_soon(outside.journal.run)
         around.start_soon(panel.lights)
-        async with open_rooms(data, settings, outside) as rooms:
-            ending = await _opened_house(rooms, panel, welcome)
-        outside.board.publish(HouseState("stopped"))
+        async with open_components(data, settings, outside) as components:
+            ending = await _opened_server(components, panel, welcome)
+        outside.board.publish(ServerState("stopped"))
         if ending is not Ending.AGAIN:
             await panel.farewell(stays=ending is Ending.AT_THE_BOX)
         around.cancel_scope.cancel()
     return ending is Ending.AGAIN
 
 
-async def _opened_house(rooms: Rooms, panel: Panel, welcome: bool) -> Ending:
+async def _opened_server(components: Components, panel: Panel, welcome: bool) -> Ending:
     """Until it is told to stop, and how it was."""
-    settings = rooms.settings
+    settings = components.settings
     if os.geteuid() == 0:
-        rooms.journal.say(f"It runs as root, since {rooms.directory.path} belongs to root; better give it to a user of its own (chown -R).")
-    if settings.house.domain:
-        had = rooms.domains
-        with needed_to_start(rooms.directory.path):
-            added = await rooms.accounts.ensure_domain(settings.house.domain)
+        components.journal.say(
+            f"It runs as root, since {components.directory.path} belongs to root; better give it to a user of its own (chown -R)."
+        )
+    if settings.server.domain:
+        had = components.domains
+        with needed_to_start(components.directory.path):
+            added = await components.accounts.ensure_domain(settings.server.domain)
         if had and added not in had:
-            rooms.journal.say(f"{added} is taken in as a further domain; addresses stay. To change one: pillarbox person rename OLD NEW")
-    rooms.board.publish(people_state(rooms.accounts))
-    tls = await certificate_of(rooms)
-    sending = sending_of(rooms)
-    with needed_to_start(rooms.directory.path):
-        outgoing = await Outgoing.open(rooms)
-    listeners = listeners_of(rooms, tls, sending, outgoing)
-    outgoing.listening = listeners.places
+            components.journal.say(
+                f"{added} is taken in as a further domain; addresses stay. To change one: pillarbox person rename OLD NEW"
+            )
+    components.board.publish(accounts_state(components.accounts))
+    tls = await certificate_of(components)
+    sending = sending_of(components)
+    with needed_to_start(components.directory.path):
+        outbound = await Outbound.open(components)
+    listeners = listeners_of(components, tls, sending, outbound)
+    outbound.listening = listeners.places
     listeners.bind()
 
     @cache
-    def hands() -> "Hands":
+    def admin_api() -> "AdminApi":
         """The one pair of hands, made when somebody first needs it."""
-        return hands_of(rooms, outgoing, running=True, tls=tls, stop=stop, end_sessions=end_sessions)
+        return admin_api_of(components, outbound, running=True, tls=tls, stop=stop, end_sessions=end_sessions)
 
     def end_sessions() -> int:
         """Of accounts and passwords that are gone."""
-        return listeners.end_sessions(rooms.accounts.is_current)
+        return listeners.end_sessions(components.accounts.is_current)
 
     def stop(ending: Ending) -> None:
         supervisor.stop(ending)
 
-    control = ControlServer(rooms.directory, hands, rooms.journal.say)
+    control = ControlServer(components.directory, admin_api, components.journal.say)
 
     async def clock_set() -> None:
-        rooms.certificates.look_again()
-        await outgoing.queue.clock_set()
+        components.certificates.look_again()
+        await outbound.queue.clock_set()
 
     async def writer_answers() -> None:
-        await rooms.database.write(lambda transaction: None)
+        await components.database.write(lambda transaction: None)
 
     reclaim = Reclaim(
-        rooms.database, rooms.bodies, rooms.clock,
-        told=lambda files: rooms.board.publish(BodiesAside(files)), missing=lambda files: rooms.board.publish(bodies_missing(files)),
+        components.database, components.bodies, components.clock,
+        told=lambda files: components.board.publish(BodiesAside(files)), missing=lambda files: components.board.publish(bodies_missing(files)),
     )  # fmt: skip
     parts = [
-        Part("clock", _standing(lambda: clocks.watch(rooms.clock, rooms.board, clock_set))),  # type: ignore[arg-type]
-        Part("storage", _standing(lambda: _watch_box(rooms)), alive=writer_answers),
-        Part("control", control.run),
-        Part("queue", outgoing.run, drain=outgoing.drain),
-        Part("listeners", listeners.run, drain=listeners.drain),
-        Part("sending", _standing(lambda: sending.run(rooms.clock.mono_s))),
-        Part("reclaim", _standing(reclaim.run)),
-        Part("redescription", _standing(Redescription(rooms.store).run)),
-        Part("removed accounts", _standing(lambda: _purge_removed(rooms))),
-        Part("scrub", _standing(lambda: scrub(rooms.database))),
-        *panel.parts(rooms, hands),
+        Task("clock", _standing(lambda: clocks.watch(components.clock, components.board, clock_set))),  # type: ignore[arg-type]
+        Task("storage", _standing(lambda: _watch_host(components)), alive=writer_answers),
+        Task("control", control.run),
+        Task("queue", outbound.run, drain=outbound.drain),
+        Task("listeners", listeners.run, drain=listeners.drain),
+        Task("sending", _standing(lambda: sending.run(components.clock.mono_s))),
+        Task("reclaim", _standing(reclaim.run)),
+        Task("redescription", _standing(Redescription(components.store).run)),
+        Task("removed accounts", _standing(lambda: _purge_removed(components))),
+        Task("scrub", _standing(lambda: scrub(components.database))),
+        *panel.parts(components, admin_api),
     ]
-    if rooms.certificates.in_use():
-        parts.insert(3, Part("certificates", lambda task_status: rooms.certificates.run(tls.reload, task_status=task_status)))
+    if components.certificates.in_use():
+        parts.insert(3, Task("certificates", lambda task_status: components.certificates.run(tls.reload, task_status=task_status)))
     supervisor = Supervisor(
         parts,
-        board=rooms.board,
-        say=rooms.journal.say,
+        board=components.board,
+        say=components.journal.say,
         notifier=Notifier(os.environ),
         on_hangup=tls.reload if not welcome else lambda: supervisor.stop(),  # tried out, it ends with its terminal
         drain_s=settings.limits.drain_s + 10.0,
     )
     if welcome:
-        from .first_run import first_person
+        from .first_run import first_account
 
-        told = await first_person(hands(), settings.house.domain, sys.stdout)
+        told = await first_account(admin_api(), settings.server.domain, sys.stdout)
     else:
         told = None
 
     def ready() -> None:
-        rooms.journal.flush()
+        components.journal.flush()
         if told is not None:
             from .first_run import guide
 
-            guide(told, listeners.bound, rooms.directory.path, sys.stdout)
-        rooms.journal.quiet = False
+            guide(told, listeners.bound, components.directory.path, sys.stdout)
+        components.journal.quiet = False
         keep_for_good()
         print("ready", flush=True)
 
@@ -373,45 +377,45 @@ def _standing(run: Callable[[], Awaitable[object]]) -> Callable[..., Awaitable[o
     return part
 
 
-def nearly_full(rooms: Rooms) -> tuple[str, ...]:
+def nearly_full(components: Components) -> tuple[str, ...]:
     """A sentence for each account that has used FULL_PERCENT of its space; FULL_NAMED at most."""
     told = []
-    for person in rooms.accounts.directory.people():
-        used, limit = rooms.store.quota(person.id)
+    for account in components.accounts.directory.accounts():
+        used, limit = components.store.quota(account.id)
         if limit and used >= limit:
-            told.append(f"The mailbox of {person.address} is full: new messages are put off, notices of failed delivery still come.")
+            told.append(f"The mailbox of {account.address} is full: new messages are put off, notices of failed delivery still come.")
         elif limit and used * 100 >= limit * FULL_PERCENT:
-            told.append(f"The mailbox of {person.address} is nearly full: {used / MB:,.1f} of {limit / MB:,.1f} MB are used.")
+            told.append(f"The mailbox of {account.address} is nearly full: {used / MB:,.1f} of {limit / MB:,.1f} MB are used.")
     return tuple(told[:FULL_NAMED])
 
 
-async def _purge_removed(rooms: Rooms) -> None:
+async def _purge_removed(components: Components) -> None:
     """Erase the mail of accounts that were removed long enough ago."""
     while True:
-        for person in await rooms.accounts.purge_expired(rooms.store.remove_mailboxes):
-            rooms.journal.say(f"{person.address} was removed {KEPT_DAYS} days ago: the mail is erased now.")
+        for account in await components.accounts.purge_expired(components.store.remove_mailboxes):
+            components.journal.say(f"{account.address} was removed {KEPT_DAYS} days ago: the mail is erased now.")
         await trio.sleep(PURGE_LOOK_S)
 
 
-async def _watch_box(rooms: Rooms) -> None:
+async def _watch_host(components: Components) -> None:
     """Announce the card's space now and then, and how the box itself is."""
     addresses: tuple[str, ...] | None = None
     full: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
-    console = rooms.settings.panel.console
+    console = components.settings.panel.console
     while True:
-        about = os.statvfs(rooms.directory.descriptor)
-        mail = sum(rooms.store.quota(person.id)[0] for person in rooms.accounts.directory.people())
+        about = os.statvfs(components.directory.descriptor)
+        mail = sum(components.store.quota(account.id)[0] for account in components.accounts.directory.accounts())
         free, total = about.f_bavail * about.f_frsize, about.f_blocks * about.f_frsize
-        rooms.board.publish(StorageState(free, total, mail, rooms.machine.worn_percent()))
-        if full != (full := nearly_full(rooms)):
-            rooms.board.publish(ConditionFound("mailbox-full", full))
+        components.board.publish(StorageState(free, total, mail, components.machine.worn_percent()))
+        if full != (full := nearly_full(components)):
+            components.board.publish(ConditionFound("mailbox-full", full))
         if console:
             others = sentences(console, await trio.to_thread.run_sync(others_on, console))
             if shared != (shared := others):
-                rooms.board.publish(ConditionFound("console-shared", shared))
-        box = rooms.machine.look()
-        rooms.board.publish(box)
+                components.board.publish(ConditionFound("console-shared", shared))
+        box = components.machine.look()
+        components.board.publish(box)
         if addresses != (addresses := box.addresses):
-            rooms.journal.say(f"The box is at {', '.join(addresses)}." if addresses else "The box has no address: no network.")
-        await trio.sleep(BOX_LOOK_S)
+            components.journal.say(f"The box is at {', '.join(addresses)}." if addresses else "The box has no address: no network.")
+        await trio.sleep(HOST_LOOK_S)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from appliance.mail.ids import PersonId
+from appliance.mail.ids import AccountId
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,7 +10,7 @@ class Identity:
     """A person who proved who they are. `address` as the house writes it; `app_password` is the label of the
     app password that was used, "" for the main password; `password` the number of its row, which no later password has."""
 
-    person: PersonId
+    account: AccountId
     address: str
     app_password: str = ""
     password: int = field(default=0, compare=False)

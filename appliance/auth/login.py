@@ -16,7 +16,7 @@ from typing import Protocol
 import trio
 
 from appliance.accounts.accounts import Accounts
-from appliance.accounts.directory import Person, fold
+from appliance.accounts.directory import Account, fold
 from appliance.accounts.passwords import PasswordRow, salt_for
 from appliance.accounts.throttle import Throttle, Try
 from appliance.mail.clock import Clock
@@ -30,18 +30,18 @@ from .identity import Identity
 
 FAILURE_S = 2.0
 """How long a refusal is held: a person hardly notices, a program in a loop cannot spin."""
-SHOWN_LETTERS = 64
+SHOWN_CHARACTERS = 64
 """Of a name that was tried, in announcements."""
 
 
-class Announces(Protocol):
+class Publisher(Protocol):
     """The Board."""
 
     def publish(self, event: Event) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class LoginAttempt:
     """Where a try comes from: an address without port, the protocol's name, the mechanism's."""
 
     peer: str
@@ -54,7 +54,7 @@ class Candidate:
     """A name that SCRAM was begun with: `rows[n]` is the password of key n; the keys beyond are decoys."""
 
     name: str
-    person: Person | None
+    account: Account | None
     rows: tuple[PasswordRow, ...]
     secret: ScramSecret = field(repr=False)
 
@@ -62,14 +62,14 @@ class Candidate:
 class Login:
     """Checks names and passwords for all servers; `failure_s` is how long refusals are held."""
 
-    def __init__(self, accounts: Accounts, throttle: Throttle, board: Announces, clock: Clock, *, failure_s: float = FAILURE_S) -> None:
+    def __init__(self, accounts: Accounts, throttle: Throttle, board: Publisher, clock: Clock, *, failure_s: float = FAILURE_S) -> None:
         self._accounts = accounts
         self._throttle = throttle
         self._board = board
         self._clock = clock
         self._failure_s = failure_s
         self._remembered = accounts.remembered
-        self._under_way: dict[int, trio.Event] = {}
+        self._in_flight: dict[int, trio.Event] = {}
         self._given_back = trio.Event()
         self._decoy_key = (urandom(32), urandom(32))
 
@@ -77,43 +77,43 @@ class Login:
 
     async def check(self, name: str, password: str, *, peer: str, protocol: str, mechanism: str) -> Identity | None:
         """Who it is, or None. Announced and throttled here. Raises AuthError."""
-        return await self.check_password(name, password, Attempt(peer, protocol, mechanism))
+        return await self.check_password(name, password, LoginAttempt(peer, protocol, mechanism))
 
-    async def check_password(self, name: str, password: str, attempt: Attempt) -> Identity | None:
+    async def check_password(self, name: str, password: str, attempt: LoginAttempt) -> Identity | None:
         """`check` for an exchange."""
         if not _possible(name, LOGIN_NAME_OCTETS) or not _possible(password, PASSWORD_OCTETS):
             await self._refuse(name, attempt)
             return None
-        person, account = self._look_up(name)
-        rows = self._accounts.secrets.rows.get(person.id, ()) if person else ()
-        digest = self._throttle.digest(account, password, rows[-1].id if rows else 0)
-        while (other := self._under_way.get(digest)) is not None:
+        account, throttle_name = self._look_up(name)
+        rows = self._accounts.secrets.rows.get(account.id, ()) if account else ()
+        digest = self._throttle.digest(throttle_name, password, rows[-1].id if rows else 0)
+        while (other := self._in_flight.get(digest)) is not None:
             await other.wait()
         if self._throttle.known_wrong(digest):
             await self._refuse(name, attempt)
             return None
-        done = self._under_way[digest] = trio.Event()
+        done = self._in_flight[digest] = trio.Event()
         try:
-            row = await self._judge(self._throttle.start(account, source_of(attempt.peer)), person, rows, password, digest)
+            row = await self._judge(self._throttle.start(throttle_name, source_of(attempt.peer)), account, rows, password, digest)
         finally:
-            del self._under_way[digest]
+            del self._in_flight[digest]
             done.set()
-        if row is None or person is None:
+        if row is None or account is None:
             await self._refuse(name, attempt)
             return None
-        identity = self._identity(person, row, attempt)
+        identity = self._identity(account, row, attempt)
         self.welcome(identity, attempt)
         return identity
 
     async def _judge(
-        self, trying: Try, person: Person | None, rows: tuple[PasswordRow, ...], password: str, digest: int
+        self, trying: Try, account: Account | None, rows: tuple[PasswordRow, ...], password: str, digest: int
     ) -> PasswordRow | None:
         """The password's row, when its turn has come and it fits."""
         if not await self._admitted(trying):
             return None
         row = self._remembered.find(rows, password)
         if row is None:
-            salt = salt_for(self._accounts.secrets.salt_secret, person.address if person else "")
+            salt = salt_for(self._accounts.secrets.salt_secret, account.address if account else "")
             try:
                 row = await self._accounts.passwords.find(rows, password, salt)
             except AuthError:
@@ -133,10 +133,10 @@ class Login:
 
     def candidate(self, name: str) -> Candidate:
         """What SCRAM goes on with. A stranger's looks like a person's: same salt rule, as many keys to compare with."""
-        person, _ = self._look_up(name)
+        account, _ = self._look_up(name)
         secrets = self._accounts.secrets
         for_all = self._accounts.passwords.scram_for_all
-        rows = [row for row in (secrets.rows.get(person.id, ()) if person else ()) if row.verifiers.scram and (row.label or for_all)]
+        rows = [row for row in (secrets.rows.get(account.id, ()) if account else ()) if row.verifiers.scram and (row.label or for_all)]
         salt, iterations = salt_for(secrets.salt_secret, name), self._accounts.passwords.scram_iterations
         keys: list[tuple[bytes, bytes]] = []
         chosen: list[PasswordRow] = []
@@ -152,24 +152,24 @@ class Login:
         held = [[row.verifiers.scram for row in some if row.verifiers.scram] for some in secrets.rows.values()]
         most = max((sum(len(scram.pairs()) for scram in some) for some in held), default=1)
         keys += [self._decoy_key] * (most - len(keys))
-        return Candidate(name, person, tuple(chosen), ScramSecret(salt, iterations, tuple(keys)))
+        return Candidate(name, account, tuple(chosen), ScramSecret(salt, iterations, tuple(keys)))
 
-    async def check_proof(self, candidate: Candidate, verify: Callable[[], int | None], attempt: Attempt) -> Identity | None:
+    async def check_proof(self, candidate: Candidate, verify: Callable[[], int | None], attempt: LoginAttempt) -> Identity | None:
         """Let the mechanism compare the proof when its turn has come. `welcome` follows when the exchange ends well."""
-        _, account = self._look_up(candidate.name)
-        trying = self._throttle.start(account, source_of(attempt.peer))
+        _, throttle_name = self._look_up(candidate.name)
+        trying = self._throttle.start(throttle_name, source_of(attempt.peer))
         if not await self._admitted(trying):
             await self._refuse(candidate.name, attempt)
             return None
         key = verify()
-        if key is None or candidate.person is None or key >= len(candidate.rows):
+        if key is None or candidate.account is None or key >= len(candidate.rows):
             self._throttle.wrong(trying, self._clock.mono_s())
             await self._refuse(candidate.name, attempt)
             return None
         self._right(trying)
-        return self._identity(candidate.person, candidate.rows[key], attempt)
+        return self._identity(candidate.account, candidate.rows[key], attempt)
 
-    def welcome(self, identity: Identity, attempt: Attempt) -> None:
+    def welcome(self, identity: Identity, attempt: LoginAttempt) -> None:
         """Announce a sign-in."""
         self._board.publish(LoginSucceeded(attempt.protocol, attempt.peer, identity.address, attempt.mechanism))
 
@@ -198,29 +198,29 @@ class Login:
         self._given_back.set()
         self._given_back = trio.Event()
 
-    async def _refuse(self, name: str, attempt: Attempt) -> None:
-        shown = "".join(letter if letter.isprintable() else "?" for letter in name[:SHOWN_LETTERS])
+    async def _refuse(self, name: str, attempt: LoginAttempt) -> None:
+        shown = "".join(message if message.isprintable() else "?" for message in name[:SHOWN_CHARACTERS])
         self._board.publish(LoginFailed(attempt.protocol, attempt.peer, shown, attempt.mechanism))
         await trio.sleep(self._failure_s)
 
     # --- names -----------------------------------------------------------------------------------
 
-    def _look_up(self, name: str) -> tuple[Person | None, str]:
+    def _look_up(self, name: str) -> tuple[Account | None, str]:
         """Who it may be, and the name the throttle counts under: one for all spellings, strangers' alike."""
         directory = self._accounts.directory
-        person = directory.find_login(name)
-        account = fold(person.address if person else name)
-        if "@" not in account:
-            account += "@" + next(iter(directory.domains()), "")
-        return person, account
+        account = directory.find_login(name)
+        throttle_name = fold(account.address if account else name)
+        if "@" not in throttle_name:
+            throttle_name += "@" + next(iter(directory.domains()), "")
+        return account, throttle_name
 
-    def _identity(self, person: Person, row: PasswordRow, attempt: Attempt) -> Identity:
+    def _identity(self, account: Account, row: PasswordRow, attempt: LoginAttempt) -> Identity:
         self._accounts.mark_used(row, attempt.peer, attempt.protocol)
-        return Identity(person.id, person.address, row.label, row.id)
+        return Identity(account.id, account.address, row.label, row.id)
 
     def is_current(self, identity: Identity) -> bool:
         """Is the password this sign-in was made with still one of the account's? Ask, without waiting, right before use."""
-        return self._accounts.is_current(identity.person, identity.password)
+        return self._accounts.is_current(identity.account, identity.password)
 
 
 def _possible(text: str, limit_octets: int) -> bool:

@@ -13,20 +13,20 @@ An exchange fails by returning None; it raises AuthError when passwords cannot b
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from appliance.protocol.sasl.login import Login as LoginMechanism
+from appliance.protocol.sasl.login import LoginMechanism as LoginMechanism
 from appliance.protocol.sasl.mechanism import Challenge, CheckPassword, CheckProof, Mechanism, Proved, WantSecret
 from appliance.protocol.sasl.plain import Plain
 from appliance.protocol.sasl.scram import BINDINGS, Scram
 
 from .identity import Identity
-from .login import Attempt, Candidate, Login
+from .login import Candidate, Login, LoginAttempt
 
 MAX_STEPS = 16
 """Steps of one exchange; the longest real one has four."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ConnectionInfo:
     """What a mechanism may know of the connection."""
 
     channel_binding: dict[str, bytes]
@@ -34,19 +34,19 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class MechanismOffer:
     """One row: the mechanism's name, whether it needs a channel binding, how an exchange is made."""
 
     name: str
     needs_binding: bool
-    make: Callable[[Line], Mechanism]
+    make: Callable[[ConnectionInfo], Mechanism]
 
 
-MECHANISMS: tuple[Offer, ...] = (
-    Offer("SCRAM-SHA-256-PLUS", True, lambda line: Scram(plus=True, plus_offered=True, channel_binding=line.channel_binding)),
-    Offer("SCRAM-SHA-256", False, lambda line: Scram(plus=False, plus_offered=line.plus_offered, channel_binding={})),
-    Offer("PLAIN", False, lambda line: Plain()),
-    Offer("LOGIN", False, lambda line: LoginMechanism()),
+MECHANISMS: tuple[MechanismOffer, ...] = (
+    MechanismOffer("SCRAM-SHA-256-PLUS", True, lambda line: Scram(plus=True, plus_offered=True, channel_binding=line.channel_binding)),
+    MechanismOffer("SCRAM-SHA-256", False, lambda line: Scram(plus=False, plus_offered=line.plus_offered, channel_binding={})),
+    MechanismOffer("PLAIN", False, lambda line: Plain()),
+    MechanismOffer("LOGIN", False, lambda line: LoginMechanism()),
 )
 """In the order they are announced, the best first."""
 ANNOUNCED_BINDING = "tls-exporter"
@@ -90,14 +90,14 @@ class Mechanisms:
         offer = next((offer for offer in MECHANISMS if offer.name == name), None)
         if offer is None or (offer.needs_binding and not can_bind(channel_binding)):
             return None
-        line = Line(channel_binding, announces_plus(channel_binding))
-        return Exchange(offer.make(line), self._login, Attempt(peer, protocol, name))
+        line = ConnectionInfo(channel_binding, announces_plus(channel_binding))
+        return Exchange(offer.make(line), self._login, LoginAttempt(peer, protocol, name))
 
 
 class Exchange:
     """One sign-in under way: the server sends what `step` returns and hands back what the client answers."""
 
-    def __init__(self, mechanism: Mechanism, login: Login, attempt: Attempt) -> None:
+    def __init__(self, mechanism: Mechanism, login: Login, attempt: LoginAttempt) -> None:
         self._mechanism = mechanism
         self._login = login
         self._attempt = attempt

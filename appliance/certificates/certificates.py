@@ -32,7 +32,7 @@ import trio
 from appliance.mail.address import ascii_domain, parse_domain
 from appliance.mail.clock import Clock
 from appliance.mail.errors import MisuseError, SetupError
-from appliance.network.x509 import BEGIN, END, Facts, parse_certificate, permitted_names
+from appliance.network.x509 import BEGIN, END, CertificateDetails, parse_certificate, permitted_names
 from appliance.runtime.clock import BUILT_AT
 from appliance.status.board import Board
 from appliance.status.events import CertificateTrouble, ConditionFound
@@ -58,7 +58,7 @@ PRIVATE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedCertificate:
     """What the server certificate is to name, and what else the authority may ever vouch for."""
 
     names: tuple[str, ...]
@@ -66,7 +66,7 @@ class Wanted:
     permitted: tuple[str, ...]
 
 
-def wanted(host: str, domains: Sequence[str], addresses: Sequence[str]) -> Wanted:
+def wanted(host: str, domains: Sequence[str], addresses: Sequence[str]) -> WantedCertificate:
     """Names of the box `host` and of the served `domains`; only private addresses stay (the authority has no others)."""
     host = _ascii(host)
     short = host.partition(".")[0]
@@ -75,10 +75,10 @@ def wanted(host: str, domains: Sequence[str], addresses: Sequence[str]) -> Wante
     names = dict.fromkeys([*hosts, "localhost", *(n for domain in served for n in (domain, f"mail.{domain}"))])
     permitted = dict.fromkeys([*LOCAL_NAMES, *(name for name in hosts if not name.endswith(".local")), *served])
     kept = dict.fromkeys(["127.0.0.1", "::1", *filter(is_private, addresses)])
-    return Wanted(tuple(names), tuple(kept)[:ADDRESSES], tuple(permitted))
+    return WantedCertificate(tuple(names), tuple(kept)[:ADDRESSES], tuple(permitted))
 
 
-def box_addresses() -> list[str]:
+def host_addresses() -> list[str]:
     """Addresses of this machine's interfaces; [] where they cannot be read."""
     import fcntl  # here once an hour only
 
@@ -122,7 +122,7 @@ def is_private(address: str) -> bool:
 class Authority:
     """What is known of the authority without its key; `permitted` None: it may vouch for every name."""
 
-    facts: Facts
+    facts: CertificateDetails
     permitted: tuple[str, ...] | None
 
     def vouches(self, name: str) -> bool:
@@ -139,7 +139,7 @@ def read_authority(pem: str) -> Authority | None:
         return None
 
 
-def vouched(want: Wanted, authority: Authority | None) -> tuple[Wanted, tuple[str, ...]]:
+def vouched(want: WantedCertificate, authority: Authority | None) -> tuple[WantedCertificate, tuple[str, ...]]:
     """What the server certificate can name, and the names left out. An authority that is still to be made vouches for all."""
     if authority is None:
         return want, ()
@@ -147,7 +147,9 @@ def vouched(want: Wanted, authority: Authority | None) -> tuple[Wanted, tuple[st
     return replace(want, names=kept), tuple(name for name in want.names if name not in kept)
 
 
-def due(facts: Facts | None, want: Wanted, now_at: int, trusted: bool, *, authority_ends_at: int = sys.maxsize) -> str:
+def due(
+    facts: CertificateDetails | None, want: WantedCertificate, now_at: int, trusted: bool, *, authority_ends_at: int = sys.maxsize
+) -> str:
     """Why a server certificate must be made, or "". Its life cannot reach beyond the end of its authority."""
     if facts is None:
         return "there is none"
@@ -165,7 +167,9 @@ def due(facts: Facts | None, want: Wanted, now_at: int, trusted: bool, *, author
 class OwnCertificates:
     """Keeps `directory`/server.pem good. `want` tells the names and addresses of the moment."""
 
-    def __init__(self, directory: Path, *, clock: Clock, board: Board, say: Callable[[str], None], want: Callable[[], Wanted]) -> None:
+    def __init__(
+        self, directory: Path, *, clock: Clock, board: Board, say: Callable[[str], None], want: Callable[[], WantedCertificate]
+    ) -> None:
         self._directory = directory
         self._clock = clock
         self._board = board
@@ -200,7 +204,10 @@ class OwnCertificates:
         lists = [",".join(part) for part in (want.names, want.addresses, want.permitted)]
         words = [str(self._directory), str(now_at), str(int(trusted)), str(int(new_authority)), *lists]
         done = await trio.run_process(
-            [sys.executable, "-P", "-m", "appliance.certificates.certificates", *words], capture_stderr=True, capture_stdout=True, check=False
+            [sys.executable, "-P", "-m", "appliance.certificates.certificates", *words],
+            capture_stderr=True,
+            capture_stdout=True,
+            check=False,
         )
         if done.returncode:
             last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no reason given"]
@@ -211,7 +218,7 @@ class OwnCertificates:
         self._tell()
         return True
 
-    def _why(self, authority: Authority | None, server: Facts | None, *, force: bool, new_authority: bool) -> str:
+    def _why(self, authority: Authority | None, server: CertificateDetails | None, *, force: bool, new_authority: bool) -> str:
         if new_authority:
             return "a new authority was asked for"
         if force:
@@ -236,7 +243,9 @@ class OwnCertificates:
         """Names, or the clock, may have changed: look now."""
         self._look_again.set()
 
-    def _authority_trouble(self, authority: Authority | None, server: Facts | None, *, stops_signing: bool = False) -> tuple[str, ...]:
+    def _authority_trouble(
+        self, authority: Authority | None, server: CertificateDetails | None, *, stops_signing: bool = False
+    ) -> tuple[str, ...]:
         """What is wrong with the authority, in sentences; `stops_signing` leaves out what is only near."""
         if authority is None:
             unreadable = f"The authority {self._directory / AUTHORITY} cannot be read; without it no certificate can be renewed."
@@ -269,9 +278,7 @@ class OwnCertificates:
                 self._told[key] = sentences
                 self._board.publish(ConditionFound(key, sentences))
 
-    async def run(
-        self, changed: Callable[[], object], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-    ) -> None:
+    async def run(self, changed: Callable[[], object], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Look now and then for ever; `changed` is called after a new one was made (`ServerTls.reload`)."""
         task_status.started()
         while True:
@@ -299,7 +306,7 @@ def show(directory: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def describe(title: str, facts: Facts) -> list[str]:
+def describe(title: str, facts: CertificateDetails) -> list[str]:
     """One certificate in lines for people."""
     lines = [title]
     if facts.names:
@@ -371,7 +378,7 @@ def _is_label(label: str) -> bool:
     return 0 < len(label) <= 63 and label.replace("-", "").isalnum() and label[0] != "-" != label[-1]
 
 
-def _facts(path: Path) -> Facts | None:
+def _facts(path: Path) -> CertificateDetails | None:
     try:
         return parse_certificate(_text(path))
     except MisuseError:
@@ -391,7 +398,7 @@ def main(words: Sequence[str]) -> int:
 
     directory, now_at, trusted, anew, *lists = words
     names, addresses, permitted = (tuple(filter(None, part.split(","))) for part in lists)
-    want, sure = Wanted(names, addresses, permitted), trusted == "1"
+    want, sure = WantedCertificate(names, addresses, permitted), trusted == "1"
     try:
         print(make(Path(directory), want, not_before_at(int(now_at), sure), trusted=sure, new_authority=anew == "1"))
     except (OSError, ValueError) as e:

@@ -23,7 +23,7 @@ from .certificates import (
     SERVER,
     SERVER_DAYS,
     UNTRUSTED,
-    Wanted,
+    WantedCertificate,
     read_authority,
     sync_directory,
     vouched,
@@ -36,7 +36,7 @@ COMMON_NAME_CHARS = 64
 """RFC 5280 appendix A.1, ub-common-name."""
 
 
-def make(directory: Path, want: Wanted, not_before_at: int, *, trusted: bool, new_authority: bool = False) -> str:
+def make(directory: Path, want: WantedCertificate, not_before_at: int, *, trusted: bool, new_authority: bool = False) -> str:
     """Write server.pem, and authority.pem where the table in `certificates` says so; a sentence about what was made.
 
     Raises ValueError when the authority cannot sign and is to stay.
@@ -71,7 +71,7 @@ def _keep_former(directory: Path) -> None:
     sync_directory(directory)
 
 
-def make_authority(want: Wanted, not_before: datetime) -> Pair:
+def make_authority(want: WantedCertificate, not_before: datetime) -> Pair:
     """Self-signed, ten years, for `want.permitted` and private addresses only (RFC 5280 §4.2.1.10).
 
     It begins when this program was built, so that a clock that runs ahead today makes none that begins in the future.
@@ -96,7 +96,7 @@ def make_authority(want: Wanted, not_before: datetime) -> Pair:
     return certificate, key
 
 
-def make_server(want: Wanted, not_before: datetime, authority: Pair) -> Pair:
+def make_server(want: WantedCertificate, not_before: datetime, authority: Pair) -> Pair:
     """For `want.names` and `want.addresses`, SERVER_DAYS long."""
     issuer, issuer_key = authority
     key = ec.generate_private_key(P_256())

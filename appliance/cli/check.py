@@ -11,14 +11,14 @@ from typing import Any
 
 import trio
 
-from appliance.control.requests import Controls, Export, ListPeople, Request
+from appliance.control.requests import Control, Export, ListAccounts, Request
 from appliance.database.check import Report
 from appliance.database.check import check as look
-from appliance.mail.errors import HouseError, SetupError
+from appliance.mail.errors import PillarboxError, SetupError
 from appliance.mail.limits import MB
 from appliance.runtime.identity import BODIES, DATABASE, KEPT, database_is_there, refuse_lost_database
 
-House = Callable[[Request], AbstractAsyncContextManager[Controls]]
+Server = Callable[[Request], AbstractAsyncContextManager[Control]]
 INDEXES_ONLY = "What to do: start the server again; it makes damaged indexes anew."
 REMEDY = """What to do:
   1. Bring out what can be read: pillarbox export --all TARGET (the rest is passed over and counted).
@@ -26,7 +26,7 @@ REMEDY = """What to do:
   3. Think of a new card or disk: this one has lost data."""
 
 
-def check(words: Any, house: House) -> int:
+def check(words: Any, server: Server) -> int:
     """The exit status."""
     data: Path = words.data
     if not database_is_there(data):
@@ -38,7 +38,7 @@ def check(words: Any, house: House) -> int:
     except OSError as error:
         raise SetupError(f"{kept} cannot be read: {error.strerror}.", "Check who owns it, or use sudo.") from error
     report = look(data / DATABASE, names, is_there=lambda name: (kept / name).exists())
-    readable = trio.run(_readable, house) if report.faults and not report.only_indexes else None
+    readable = trio.run(_readable, server) if report.faults and not report.only_indexes else None
     if words.json:
         print(json.dumps(_facts(report, readable), indent=2))
     else:
@@ -69,16 +69,16 @@ def _told(report: Report, readable: tuple[int, int] | None) -> str:
     return "\n".join(lines if report.faults else [*lines, "All is well."])
 
 
-async def _readable(house: House) -> tuple[int, int] | None:
+async def _readable(server: Server) -> tuple[int, int] | None:
     """How many messages an export would bring out, and how many not; None when no account can be read."""
     good = lost = 0
     try:
-        async with house(Export("")) as hands:
-            for row in (await hands.ask(ListPeople())).facts["people"]:
-                async for letter, pieces in hands.give_out(Export(str(row["address"]))):
-                    async for _ in pieces:
+        async with server(Export("")) as admin_api:
+            for row in (await admin_api.ask(ListAccounts())).facts["people"]:
+                async for message, chunks in admin_api.export_messages(Export(str(row["address"]))):
+                    async for _ in chunks:
                         pass
-                    good, lost = good + (not letter.unreadable), lost + letter.unreadable
-    except HouseError:
+                    good, lost = good + (not message.unreadable), lost + message.unreadable
+    except PillarboxError:
         return None
     return good, lost

@@ -8,7 +8,7 @@ from typing import Any
 import trio
 
 import appliance.panel.service as service
-from appliance.control.local_socket import NobodyHome, RemoteControls
+from appliance.control.local_socket import NotRunning, RemoteControl
 from appliance.mail.errors import SetupError
 from appliance.runtime.clock import RealClock
 
@@ -18,14 +18,14 @@ def console(words: Any) -> int:
     live = sys.stdin.isatty() and sys.stdout.isatty()
     try:
         print(trio.run(_console, words.data, live), end="")
-    except NobodyHome as error:
+    except NotRunning as error:
         print(f"pillarbox: {error}", file=sys.stderr)
         return 3
     return 0
 
 
 async def _console(data: Path, live: bool) -> str:
-    return await service.on_terminal(RemoteControls(data), live=live)
+    return await service.on_terminal(RemoteControl(data), live=live)
 
 
 def panel(words: Any) -> int:
@@ -41,8 +41,8 @@ def panel(words: Any) -> int:
         print(f"Written to {path}. Print it and tape it to the box.")
     elif words.simulate:
         try:
-            trio.run(service.simulate_beside, RemoteControls(words.data), RealClock(), _say)
-        except NobodyHome as error:
+            trio.run(service.simulate_beside, RemoteControl(words.data), RealClock(), _say)
+        except NotRunning as error:
             print(f"pillarbox: {error}", file=sys.stderr)
             return 3
     else:

@@ -19,9 +19,9 @@ import trio
 from appliance.config.settings import example
 from appliance.config.settings_file import SettingsError, check_settings
 from appliance.control import requests as controls
-from appliance.control.local_socket import NobodyHome, RemoteControls
+from appliance.control.local_socket import NotRunning, RemoteControl
 from appliance.database.migrations import is_outdated
-from appliance.mail.errors import HouseError, NotRunningError, SetupError
+from appliance.mail.errors import NotRunningError, PillarboxError, SetupError
 from appliance.runtime.identity import DATABASE, database_is_there, refuse_lost_database
 
 from .asking import expect_terminal, make_sure, password_of
@@ -31,12 +31,12 @@ from .serve import data_of, is_named
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-Offline = Callable[[Path, bool], "AbstractAsyncContextManager[controls.Controls]"]
+Offline = Callable[[Path, bool], "AbstractAsyncContextManager[controls.Control]"]
 """Open a data directory that nobody runs on; True: for a request that changes nothing."""
 
 READING = (
-    controls.Status, controls.ListPeople, controls.ListAppPasswords, controls.ListAliases, controls.ListDomains, controls.ListMailboxes,
-    controls.ListQueue, controls.ShowLetter, controls.TrackLetter, controls.ShowCertificate, controls.ExportCertificate, controls.Export,
+    controls.Status, controls.ListAccounts, controls.ListAppPasswords, controls.ListAliases, controls.ListDomains, controls.ListMailboxes,
+    controls.ListQueue, controls.ShowMessage, controls.TrackMessage, controls.ShowCertificate, controls.ExportCertificate, controls.Export,
 )  # fmt: skip
 """Requests that change nothing: answered from read-only storage too."""
 
@@ -46,7 +46,7 @@ NOT_RUNNING = 3
 STATUS_S = 20.0
 """A server that says nothing about itself for so long does not work."""
 
-MAKING = (controls.AddPerson, controls.AddDomain)
+MAKING = (controls.AddAccount, controls.AddDomain)
 """Requests that may make a data directory where there is none."""
 
 OWN_NAMES = ("lock", "control.sock", "bodies", "certificates", "dkim", "lost+found", "house.db-wal", "house.db-shm")
@@ -82,16 +82,16 @@ def main(arguments: list[str], *, version: str, offline: Offline) -> int:
             become_owner(words.data)
         return _run(words, offline)
     except SetupError as error:
-        asleep = checking or isinstance(error, NotRunningError) or (words.verb == "status" and isinstance(error, NobodyHome))
+        asleep = checking or isinstance(error, NotRunningError) or (words.verb == "status" and isinstance(error, NotRunning))
         return _failed(error, NOT_RUNNING if asleep else 2, as_json=as_json)
-    except HouseError as error:
+    except PillarboxError as error:
         return _failed(error, NOT_RUNNING if checking else 1, as_json=as_json)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
 
 
-def _failed(error: HouseError, status: int, *, as_json: bool) -> int:
+def _failed(error: PillarboxError, status: int, *, as_json: bool) -> int:
     """Every failure of a command: its sentence on stderr, and with --json as an object on stdout too."""
     print(f"pillarbox: {error}", file=sys.stderr)
     if as_json:
@@ -116,7 +116,7 @@ def _run(words: Any, offline: Offline) -> int:
     if special == "check":
         from .check import check
 
-        return check(words, lambda request: _house(words.data, request, offline))
+        return check(words, lambda request: _server(words.data, request, offline))
     if special in ("console", "panel"):
         from .console import console, panel
 
@@ -133,16 +133,16 @@ def _run(words: Any, offline: Offline) -> int:
 
 
 def _move(words: Any, offline: Offline) -> int:
-    from appliance.runtime.privileges import hands_as_owner, other_owner
+    from appliance.runtime.privileges import admin_api_as_owner, other_owner
 
-    from .transfer import give_out, take_in
+    from .transfer import export_messages, import_messages
 
-    run = take_in if words.special == "import" else give_out
+    run = import_messages if words.special == "import" else export_messages
     owner = other_owner(words.data)
-    if owner is None or RemoteControls(words.data).present() or not (words.data / "house.db").exists():
-        return trio.run(run, words, lambda request: _house(words.data, request, offline))
+    if owner is None or RemoteControl(words.data).present() or not (words.data / "house.db").exists():
+        return trio.run(run, words, lambda request: _server(words.data, request, offline))
     only_reading = words.special == "export" and not is_outdated(words.data / DATABASE)
-    with hands_as_owner(words.data, owner, lambda data: offline(data, only_reading)) as controls:
+    with admin_api_as_owner(words.data, owner, lambda data: offline(data, only_reading)) as controls:
         return trio.run(run, words, lambda request: controls.lent())
 
 
@@ -202,30 +202,30 @@ def _checked(facts: dict[str, Any], *, as_json: bool) -> int:
     return status
 
 
-def _ask(data: Path, request: controls.Request, offline: Offline) -> controls.Answer:
-    async def ask() -> controls.Answer:
+def _ask(data: Path, request: controls.Request, offline: Offline) -> controls.Response:
+    async def ask() -> controls.Response:
         patience_s = STATUS_S if isinstance(request, controls.Status) else float("inf")
         with trio.move_on_after(patience_s):
-            async with _house(data, request, offline) as house:
-                return await house.ask(request)
-        raise HouseError(f"The server has not answered for {STATUS_S:.0f} seconds. Look at its log, or start it again.")
+            async with _server(data, request, offline) as server:
+                return await server.ask(request)
+        raise PillarboxError(f"The server has not answered for {STATUS_S:.0f} seconds. Look at its log, or start it again.")
 
     return trio.run(ask)
 
 
 @asynccontextmanager
-async def _house(data: Path, request: controls.Request, offline: Offline) -> "AsyncIterator[controls.Controls]":
+async def _server(data: Path, request: controls.Request, offline: Offline) -> "AsyncIterator[controls.Control]":
     """Whoever can answer: the running house, or this process for a moment."""
-    remote = RemoteControls(data)
+    remote = RemoteControl(data)
     if remote.present():
         yield remote
     elif isinstance(request, MAKING) or database_is_there(data):
         # an earlier version's database is brought up to date first, which writes
-        async with offline(data, isinstance(request, READING) and not is_outdated(data / DATABASE)) as house:
-            yield house
+        async with offline(data, isinstance(request, READING) and not is_outdated(data / DATABASE)) as server:
+            yield server
     else:
         refuse_lost_database(data)
-        raise NobodyHome(f"There is no house at {data}.", "Name its data directory with --data.")
+        raise NotRunning(f"There is no house at {data}.", "Name its data directory with --data.")
 
 
 def _write(path: Path, text: str) -> None:

@@ -14,26 +14,26 @@ from typing import Any, BinaryIO
 from uuid import uuid4
 
 from appliance.control.local_socket import counted
-from appliance.control.requests import Answer, Controls, Export, Import, Letter, ListPeople, Request
+from appliance.control.requests import Control, Export, Import, ImportedMessage, ListAccounts, Request, Response
 from appliance.mail.errors import SetupError
-from appliance.store.transfer import ExportNames, MaildirWriter, MboxWriter, PassedOver, letters_of, mailboxes_of
+from appliance.store.transfer import ExportNames, MaildirWriter, MboxWriter, PassedOver, mailboxes_of, messages_of
 
-House = Callable[[Request], AbstractAsyncContextManager[Controls]]
+TransferApi = Callable[[Request], AbstractAsyncContextManager[Control]]
 """Whoever can answer a request: the running house, or this process."""
 TELL_EVERY = 100
 
 
-async def take_in(words: Any, house: House) -> int:
+async def import_messages(words: Any, server: TransferApi) -> int:
     """`import`: the exit status."""
     source, name = _source(words)
     request = Import(words.address, name, words.mailbox)
     passed = PassedOver()
     taken = left_out = 0
-    async with house(request) as hands, hands.take_in(request) as intake:
+    async with server(request) as admin_api, admin_api.import_messages(request) as intake:
         goes_on = bool(intake.position)
         await intake.make([] if goes_on else mailboxes_of(source))
-        for letter, pieces in letters_of(source, intake.position, passed=passed):
-            if await intake.take(letter, _each(pieces)):
+        for message, chunks in messages_of(source, intake.position, passed=passed):
+            if await intake.take(message, _each(chunks)):
                 taken += 1
             else:
                 left_out += 1
@@ -44,23 +44,23 @@ async def take_in(words: Any, house: House) -> int:
         text += f" {passed.count} passed over, because they cannot be read or are no message files. The first: {passed.first}."
     if goes_on:
         text += " It went on where an earlier import of the same source ended; --again begins anew."
-    return _told(words, Answer(text, {**answer.facts, "passed_over": passed.count, "first_passed_over": passed.first}))
+    return _told(words, Response(text, {**answer.facts, "passed_over": passed.count, "first_passed_over": passed.first}))
 
 
-async def give_out(words: Any, house: House) -> int:
+async def export_messages(words: Any, server: TransferApi) -> int:
     """`export`: the exit status."""
     address, target = _whose(words)
     exports = ExportNames("")
     count = lost = 0
     try:
         _expect_new(target)
-        async with house(Export(address, words.mailbox)) as hands:
-            addresses = [str(row["address"]) for row in (await hands.ask(ListPeople())).facts["people"]] if words.all else [address]
+        async with server(Export(address, words.mailbox)) as admin_api:
+            addresses = [str(row["address"]) for row in (await admin_api.ask(ListAccounts())).facts["people"]] if words.all else [address]
             for one in addresses:
                 place = target / exports.folder_of(one) if words.all else target
                 if words.all:
                     place.mkdir(parents=True)
-                given, unreadable = await _give_out(hands, Export(one, words.mailbox), place, words.form)
+                given, unreadable = await _export_messages(admin_api, Export(one, words.mailbox), place, words.form)
                 count, lost = count + given, lost + unreadable
     except OSError as error:
         raise SetupError(f"{error.filename or target} cannot be written: {error.strerror}.", "Choose another place.") from error
@@ -69,24 +69,24 @@ async def give_out(words: Any, house: House) -> int:
     if lost:
         text += f" {lost} could not be read and {'was' if lost == 1 else 'were'} passed over: the storage is damaged. See: pillarbox check"
     facts = {"exported": count, **({"unreadable": lost} if lost else {}), **({"addresses": addresses} if words.all else {})}
-    _told(words, Answer(text, facts))
+    _told(words, Response(text, facts))
     return 1 if lost else 0
 
 
-async def _give_out(hands: Controls, request: Export, target: Path, form: str) -> tuple[int, int]:
+async def _export_messages(admin_api: Control, request: Export, target: Path, form: str) -> tuple[int, int]:
     """One account's messages: how many were written, and how many could not be read."""
     count = lost = 0
     with ExitStack() as files:
         writer = _Maildir(target) if form == "maildir" else _Mboxes(target, files, one=bool(request.mailbox))
-        async for letter, pieces in hands.give_out(request):
-            if letter.unreadable:
-                lost += letter.unreadable
-                async for _ in pieces:
+        async for message, chunks in admin_api.export_messages(request):
+            if message.unreadable:
+                lost += message.unreadable
+                async for _ in chunks:
                     pass  # the end mark of its octets
                 continue
-            writer.begin(letter)
-            async for piece in pieces:
-                writer.write(piece)
+            writer.begin(message)
+            async for chunk in chunks:
+                writer.write(chunk)
             writer.end()
             count += 1
             _progress(count, "written")
@@ -133,8 +133,8 @@ class _Maildir:
         self.write = self._writer.write
         self.end = self._writer.end
 
-    def begin(self, letter: Letter) -> None:
-        self._writer.begin(letter.mailbox, letter.flags, letter.internal_at)
+    def begin(self, message: ImportedMessage) -> None:
+        self._writer.begin(message.mailbox, message.flags, message.internal_at)
 
 
 class _Mboxes:
@@ -158,22 +158,22 @@ class _Mboxes:
         file: BinaryIO = self._files.enter_context(path.open("xb"))
         self._writer = MboxWriter(file)
 
-    def begin(self, letter: Letter) -> None:
-        if not self._one and letter.mailbox != self._name:
-            self._open(self._target / self._names.path_of(letter.mailbox))
-            self._name = letter.mailbox
-        self._writer.begin(letter.internal_at)
+    def begin(self, message: ImportedMessage) -> None:
+        if not self._one and message.mailbox != self._name:
+            self._open(self._target / self._names.path_of(message.mailbox))
+            self._name = message.mailbox
+        self._writer.begin(message.internal_at)
 
-    def write(self, piece: bytes) -> None:
-        self._writer.write(piece)
+    def write(self, chunk: bytes) -> None:
+        self._writer.write(chunk)
 
     def end(self) -> None:
         self._writer.end()
 
 
-async def _each(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
+async def _each(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
 
 
 def _progress(count: int, done: str) -> None:
@@ -182,7 +182,7 @@ def _progress(count: int, done: str) -> None:
         sys.stderr.flush()
 
 
-def _told(words: Any, answer: Answer) -> int:
+def _told(words: Any, answer: Response) -> int:
     if sys.stderr.isatty():
         sys.stderr.write("\r\033[K")
     print(json.dumps(answer.facts, indent=2) if words.json else answer.text)

@@ -22,7 +22,7 @@ def setting(
 
 
 @dataclass(frozen=True, slots=True)
-class HouseSettings:
+class ServerSettings:
     """Who the house is."""
 
     domain: str = setting(
@@ -48,7 +48,7 @@ class ListenSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class LetterSettings:
+class MessageSettings:
     """What a letter may be."""
 
     largest_mb: int = setting(
@@ -73,7 +73,7 @@ class SmtpSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class PeopleSettings:
+class AccountSettings:
     """Accounts and signing in."""
 
     quota_mb: int = setting(
@@ -85,7 +85,7 @@ class PeopleSettings:
         "For which passwords the SCRAM verifier is kept; it is the weaker one when the card is stolen.",
         words=("all", "app-passwords"),
     )
-    letters_per_hour: int = setting(
+    messages_per_hour: int = setting(
         100, "Most letters one person sends to other houses in an hour, so that a stolen password sends no spam.", least=1, most=100_000
     )
     recipients_per_day: int = setting(500, "Most recipients in other houses one person writes to in a day.", least=1, most=1_000_000)
@@ -104,7 +104,7 @@ class SendingSettings:
         2, "So often a letter is turned away because of where it comes from, or finds nobody, before the relay gets it.", least=1, most=100
     )
     check_line: bool = setting(True, "Look whether the line lets letters out at all (port 25), when the house listens on port 25 itself.")
-    name_servers: tuple[str, ...] = setting((), "Name servers to ask, as addresses or \"ADDRESS#PORT\". Empty: the machine's own.")
+    name_servers: tuple[str, ...] = setting((), 'Name servers to ask, as addresses or "ADDRESS#PORT". Empty: the machine\'s own.')
     trusted_name_servers: bool = setting(
         False, "These name servers verify DNSSEC and nobody can come between: their word counts for DANE. On this machine it always does."
     )
@@ -117,7 +117,7 @@ class SendingSettings:
     )
     retry_most_s: int = setting(14_400, "Longest wait between two attempts, in seconds.", least=1, most=604_800)
     give_up_s: int = setting(432_000, "A letter comes back after so many seconds of waiting (five days).", least=1, most=2_592_000)
-    tell_late_s: int = setting(14_400, "The sender is told once that a letter is late after so many seconds.", least=1, most=2_592_000)
+    delay_notice_s: int = setting(14_400, "The sender is told once that a letter is late after so many seconds.", least=1, most=2_592_000)
     history_days: int = setting(30, "Days that what became of letters is kept.", least=1, most=3650)
     history_lines: int = setting(20_000, "Lines of it at most.", least=1000, most=1_000_000)
     sign: bool = setting(True, "Sign letters for the house's domains (DKIM).")
@@ -136,19 +136,19 @@ class RelaySettings:
     password: str = setting("", "The password.", secret=True)
     password_file: str = setting("", "A file whose first line is the password, read each time.")
     token_file: str = setting("", "A file whose first line is an access token (XOAUTH2), read each time.")
-    domains: tuple[str, ...] = setting((), "Only for letters to these domains; \".example.org\" stands for all below it.")
-    person: str = setting("", "Only for letters of this person of the house, by their address here.")
+    domains: tuple[str, ...] = setting((), 'Only for letters to these domains; ".example.org" stands for all below it.')
+    account: str = setting("", "Only for letters of this person of the house, by their address here.")
     address: str = setting("", "That person's address at the relay's provider: outside the house their letters come from it.")
-    spf: str = setting("", "What the provider asks to be put into the SPF record, such as \"include:_spf.provider.example\".")
+    spf: str = setting("", 'What the provider asks to be put into the SPF record, such as "include:_spf.provider.example".')
 
 
 @dataclass(frozen=True, slots=True)
 class PanelSettings:
     """Lamps, the button and the serial console; what is not named here costs nothing."""
 
-    lamps: tuple[str, ...] = setting(
+    leds: tuple[str, ...] = setting(
         (),
-        "Lamps: led:PIN, pwm:PIN, rgb:RED,GREEN,BLUE or board:NAME, then \"inverted\" if so, and house, trouble or mail for a part only. "
+        'Lamps: led:PIN, pwm:PIN, rgb:RED,GREEN,BLUE or board:NAME, then "inverted" if so, and house, trouble or mail for a part only. '
         "Empty: the board's own lamps, when it has some.",
     )
     night: str = setting("", "When the lamps are dim, such as 22:00-06:30.")
@@ -188,11 +188,11 @@ class LimitSettings:
 class Settings:
     """All settings; the defaults serve."""
 
-    house: HouseSettings = field(default_factory=HouseSettings)
+    server: ServerSettings = field(default_factory=ServerSettings)
     listen: ListenSettings = field(default_factory=ListenSettings)
-    letters: LetterSettings = field(default_factory=LetterSettings)
+    messages: MessageSettings = field(default_factory=MessageSettings)
     smtp: SmtpSettings = field(default_factory=SmtpSettings)
-    people: PeopleSettings = field(default_factory=PeopleSettings)
+    accounts: AccountSettings = field(default_factory=AccountSettings)
     pop3: Pop3Settings = field(default_factory=Pop3Settings)
     certificate: CertificateSettings = field(default_factory=CertificateSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)

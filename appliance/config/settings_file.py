@@ -15,7 +15,7 @@ from appliance.mail.address import parse_domain
 from appliance.mail.errors import MisuseError, SetupError
 
 from .relay_rules import relay_faults
-from .settings import PROTOCOLS, CertificateSettings, HouseSettings, Settings, arrays, default_of, explained, sections
+from .settings import PROTOCOLS, CertificateSettings, ServerSettings, Settings, arrays, default_of, explained, sections
 from .settings_lines import Path as KeyPath
 from .settings_lines import lines_of
 
@@ -133,16 +133,16 @@ def _check(tree: dict[str, Any], lines: dict[KeyPath, int], name: str) -> Settin
     if panel := made.get("panel"):
         from appliance.panel.service import wrong_words
 
-        for key, sentence in wrong_words(panel.lamps, panel.night, panel.button):
+        for key, sentence in wrong_words(panel.leds, panel.night, panel.button):
             faults.append(Fault(lines.get(("panel", key), 0), f'"panel.{key}": {sentence}', "See: pillarbox settings example"))
     if faults:
         raise SettingsError(name, tuple(sorted(faults, key=lambda fault: fault.line)))
     return Settings(**made)
 
 
-def _name_faults(house: HouseSettings | None) -> Iterator[tuple[str, str]]:
+def _name_faults(server: ServerSettings | None) -> Iterator[tuple[str, str]]:
     """(setting, what is wrong) of the names the server gives itself."""
-    for key, value in (("domain", house.domain), ("host_name", house.host_name)) if house else ():
+    for key, value in (("domain", server.domain), ("host_name", server.host_name)) if server else ():
         try:
             bad = bool(value) and (parse_domain(value.strip().removesuffix(".")).startswith("[") or "_" in value)
         except MisuseError:
@@ -170,7 +170,7 @@ def check_settings(path: Path) -> Settings:
         problem = f"{own.file} and {own.key} are not a certificate and its key."
         faults.append(Fault(lines.get(("certificate", "file"), 0), problem, "Name PEM files that belong together, without a pass phrase."))
     try:
-        check_time_zone(settings.house.time_zone)
+        check_time_zone(settings.server.time_zone)
     except SetupError as error:
         faults.append(Fault(lines.get(("house", "time_zone"), 0), error.problem, error.remedy))
     if faults:
@@ -207,9 +207,7 @@ def _array(name: str, cls: Any, tables: Any, lines: dict[KeyPath, int], faults: 
     return tuple(_section(name, cls, table, lines, faults, number) for number, table in enumerate(tables))
 
 
-def _section(
-    name: str, cls: Any, table: dict[str, Any], lines: dict[KeyPath, int], faults: list[Fault], number: int | None = None
-) -> Any:
+def _section(name: str, cls: Any, table: dict[str, Any], lines: dict[KeyPath, int], faults: list[Fault], number: int | None = None) -> Any:
     known = {one.name: one for one in explained(cls)}
     good: dict[str, Any] = {}
     here: KeyPath = (name,) if number is None else (name, number)

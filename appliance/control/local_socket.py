@@ -27,16 +27,16 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from appliance.mail.errors import HouseError, MisuseError, PeerGone, SetupError, StoreError, Trouble
+from appliance.mail.errors import MisuseError, PeerGone, PillarboxError, SetupError, StoreError, Trouble
 from appliance.runtime.data_directory import SOCKET
 
 if TYPE_CHECKING:
     from appliance.runtime.data_directory import DataDirectory
 
-    from .requests import Answer, Controls, Export, Import, Letter, Request
+    from .requests import Control, Export, Import, ImportedMessage, Request, Response
 
 LINE_OCTETS = 64 * 2**10
-PIECE_OCTETS = 64 * 2**10
+CHUNK_OCTETS = 64 * 2**10
 UNREADABLE = b"!"
 SILENCE_S = 60
 CALLERS = 16
@@ -44,7 +44,7 @@ NAMES_TOGETHER = 8
 """Mailbox names in one line: even the longest, with each character escaped, stay below LINE_OCTETS."""
 
 
-class Line:
+class ControlStream:
     """One end of the conversation: JSON lines and letters' octets over a stream. Raises PeerGone, MisuseError."""
 
     def __init__(self, stream: trio.abc.Stream) -> None:
@@ -53,7 +53,7 @@ class Line:
 
     async def _more(self) -> None:
         try:
-            got = await self._stream.receive_some(PIECE_OCTETS)
+            got = await self._stream.receive_some(CHUNK_OCTETS)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise PeerGone("the other end of the local socket is gone") from error
         if not got:
@@ -88,16 +88,16 @@ class Line:
             digits = await self._line()
             if digits == UNREADABLE:
                 raise OSError(EIO, "the rest of the message cannot be read")
-            if not digits.isdigit() or len(digits) > 6 or int(digits) > PIECE_OCTETS:
+            if not digits.isdigit() or len(digits) > 6 or int(digits) > CHUNK_OCTETS:
                 raise MisuseError("a piece on the local socket has no right length")
             left = int(digits)
             if not left:
                 return
             while len(self._held) < left:
                 await self._more()
-            piece = bytes(self._held[:left])
+            chunk = bytes(self._held[:left])
             del self._held[:left]
-            yield piece
+            yield chunk
 
     async def _send(self, data: bytes) -> None:
         try:
@@ -110,12 +110,12 @@ class Line:
 
         await self._send(json.dumps(words).encode() + b"\n")
 
-    async def send_octets(self, pieces: AsyncIterator[bytes]) -> None:
+    async def send_octets(self, chunks: AsyncIterator[bytes]) -> None:
         end = b"0"
         try:
-            async for piece in pieces:
-                for at in range(0, len(piece), PIECE_OCTETS):
-                    part = piece[at : at + PIECE_OCTETS]
+            async for chunk in chunks:
+                for at in range(0, len(chunk), CHUNK_OCTETS):
+                    part = chunk[at : at + CHUNK_OCTETS]
                     await self._send(b"%d\n%b" % (len(part), part))
         except OSError:  # of the pieces: what the stream raises is PeerGone
             end = UNREADABLE
@@ -129,11 +129,11 @@ def _path(descriptor: int) -> str:
 class ControlServer:
     """The house's end."""
 
-    def __init__(self, directory: "DataDirectory", controls: "Callable[[], Controls]", fault: Callable[[str], None]) -> None:
+    def __init__(self, directory: "DataDirectory", controls: "Callable[[], Control]", fault: Callable[[str], None]) -> None:
         """`controls` is called when the first caller comes: a house that nobody asks anything keeps none of it in memory."""
         self._directory = directory
         self._make = controls
-        self._made: Controls | None = None
+        self._made: Control | None = None
         self._fault = fault
 
     def open(self) -> trio.SocketListener:
@@ -166,7 +166,7 @@ class ControlServer:
                 os.unlink(SOCKET, dir_fd=self._directory.descriptor)
 
     async def _caller(self, stream: trio.SocketStream) -> None:
-        line = Line(stream)
+        line = ControlStream(stream)
         async with stream:
             try:
                 if not self._allowed(stream):
@@ -191,37 +191,37 @@ class ControlServer:
         return user in (0, os.geteuid())
 
     @property
-    def _controls(self) -> "Controls":
+    def _controls(self) -> "Control":
         if self._made is None:
             self._made = self._make()
         return self._made
 
 
-async def answer_caller(line: Line, controls: "Controls", words: dict[str, Any]) -> None:
+async def answer_caller(line: ControlStream, controls: "Control", words: dict[str, Any]) -> None:
     """Do what one request asks and send the answer. Raises PeerGone, MisuseError."""
     from .requests import Export, Import, decode_request
 
     try:
         request = decode_request(words)
         if isinstance(request, Import):
-            answer = await _take_in(line, controls, request)
+            answer = await _import_messages(line, controls, request)
         elif isinstance(request, Export):
-            answer = await _give_out(line, controls, request)
+            answer = await _export_messages(line, controls, request)
         else:
             answer = await controls.ask(request)
     except SetupError as error:
         await line.send({"problem": error.problem, "remedy": error.remedy})
     except (PeerGone, MisuseError):
         raise
-    except HouseError as error:
+    except PillarboxError as error:
         await line.send({"problem": f"{error}.".replace("..", "."), "remedy": "", "failed": True})
     else:
         await line.send({"text": answer.text, "facts": answer.facts})
 
 
-async def _take_in(line: Line, controls: "Controls", request: "Import") -> "Answer":
+async def _import_messages(line: ControlStream, controls: "Control", request: "Import") -> "Response":
     taken = left_out = 0
-    async with controls.take_in(request) as intake:
+    async with controls.import_messages(request) as intake:
         await line.send({"position": intake.position})
         while True:
             with trio.fail_after(SILENCE_S):
@@ -234,8 +234,8 @@ async def _take_in(line: Line, controls: "Controls", request: "Import") -> "Answ
                 continue
             octets = line.receive_octets()
             try:
-                good = await intake.take(_letter(words), octets)
-            except HouseError:
+                good = await intake.take(_message(words), octets)
+            except PillarboxError:
                 with trio.move_on_after(SILENCE_S):
                     await _read_off(octets)  # the client reads the answer only when it has sent all
                 raise
@@ -244,15 +244,15 @@ async def _take_in(line: Line, controls: "Controls", request: "Import") -> "Answ
     return counted(taken, left_out)
 
 
-async def _give_out(line: Line, controls: "Controls", request: "Export") -> "Answer":
-    from .requests import Answer
+async def _export_messages(line: ControlStream, controls: "Control", request: "Export") -> "Response":
+    from .requests import Response
 
     count = 0
-    async for letter, pieces in controls.give_out(request):
-        await line.send(asdict(letter))
-        await line.send_octets(pieces)
-        count += not letter.unreadable
-    return Answer(f"{count} letters exported.", {"exported": count})
+    async for message, chunks in controls.export_messages(request):
+        await line.send(asdict(message))
+        await line.send_octets(chunks)
+        count += not message.unreadable
+    return Response(f"{count} letters exported.", {"exported": count})
 
 
 async def _read_off(octets: AsyncIterator[bytes]) -> None:
@@ -263,13 +263,13 @@ async def _read_off(octets: AsyncIterator[bytes]) -> None:
         pass
 
 
-def counted(taken: int, left_out: int) -> "Answer":
+def counted(taken: int, left_out: int) -> "Response":
     """The answer of an import."""
-    from .requests import Answer
+    from .requests import Response
 
     rest = f" {_messages(left_out)} left out: too large, or not to be read to the end." if left_out else ""
     text = f"{_messages(taken)} imported.{rest}"
-    return Answer(text, {"imported": taken, "left_out": left_out})
+    return Response(text, {"imported": taken, "left_out": left_out})
 
 
 def import_stopped(refusal: StoreError, stored: int, address: str) -> StoreError:
@@ -282,8 +282,7 @@ def import_stopped(refusal: StoreError, stored: int, address: str) -> StoreError
     reason = reasons.get(refusal.trouble, f"The server could not go on ({refusal})")
     return StoreError(
         refusal.trouble,
-        f"{reason}: {_messages(stored)} imported, the rest not. "
-        "Make room, then give the same command again: it goes on where it stopped",
+        f"{reason}: {_messages(stored)} imported, the rest not. Make room, then give the same command again: it goes on where it stopped",
     )
 
 
@@ -291,8 +290,8 @@ def _messages(count: int) -> str:
     return f"{count} message was" if count == 1 else f"{count} messages were"
 
 
-def _letter(words: dict[str, Any]) -> "Letter":
-    from .requests import Letter
+def _message(words: dict[str, Any]) -> "ImportedMessage":
+    from .requests import ImportedMessage
 
     try:
         mailbox, flags, at, position = words["mailbox"], words["flags"], words["internal_at"], words["position"]
@@ -301,21 +300,21 @@ def _letter(words: dict[str, Any]) -> "Letter":
     if not (isinstance(mailbox, str) and isinstance(at, int) and isinstance(position, str) and isinstance(flags, list)):
         raise MisuseError("a letter on the local socket is not described right")
     unreadable = words.get("unreadable")
-    return Letter(mailbox, tuple(str(flag) for flag in flags), at, position, unreadable if isinstance(unreadable, int) else 0)
+    return ImportedMessage(mailbox, tuple(str(flag) for flag in flags), at, position, unreadable if isinstance(unreadable, int) else 0)
 
 
-class NobodyHome(SetupError):
+class NotRunning(SetupError):
     """No house runs on this data directory."""
 
 
-class _RemoteIntake:
-    def __init__(self, line: Line, position: str) -> None:
+class _RemoteImportSink:
+    def __init__(self, line: ControlStream, position: str) -> None:
         self._line = line
         self.position = position
 
-    async def take(self, letter: "Letter", pieces: AsyncIterator[bytes]) -> bool:
-        await self._line.send(asdict(letter))
-        await self._line.send_octets(pieces)
+    async def take(self, message: "ImportedMessage", chunks: AsyncIterator[bytes]) -> bool:
+        await self._line.send(asdict(message))
+        await self._line.send_octets(chunks)
         return bool(_good(await self._line.receive())["taken"])
 
     async def make(self, mailboxes: Iterable[str]) -> None:
@@ -327,13 +326,13 @@ class _RemoteIntake:
 
 def _good(words: dict[str, Any]) -> dict[str, Any]:
     if words.get("failed"):
-        raise HouseError(str(words["problem"]))
+        raise PillarboxError(str(words["problem"]))
     if "problem" in words:
         raise SetupError(str(words["problem"]), str(words.get("remedy", "")))
     return words
 
 
-class RemoteControls:
+class RemoteControl:
     """The Controls port as a command holds it: the running house at the other end of the socket."""
 
     def __init__(self, data: Path) -> None:
@@ -343,7 +342,7 @@ class RemoteControls:
         """Does a house run here? Raises SetupError when it does and this user may not speak to it."""
         try:
             self._connect().close()
-        except NobodyHome:
+        except NotRunning:
             return False
         return True
 
@@ -353,7 +352,7 @@ class RemoteControls:
         except PermissionError as error:
             raise SetupError(f"The data directory {self._data} may not be opened by this user.", "Use sudo.") from error
         except OSError as error:
-            raise NobodyHome(f"There is no house at {self._data}.", "Name its data directory with --data.") from error
+            raise NotRunning(f"There is no house at {self._data}.", "Name its data directory with --data.") from error
         calling = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             calling.connect(_path(descriptor))
@@ -362,45 +361,45 @@ class RemoteControls:
             raise SetupError("Only the house's own user may do this.", "Use sudo.") from error
         except OSError as error:
             calling.close()
-            raise NobodyHome(f"No Pillarbox is running on {self._data}.", "Start it with: pillarbox serve.") from error
+            raise NotRunning(f"No Pillarbox is running on {self._data}.", "Start it with: pillarbox serve.") from error
         finally:
             os.close(descriptor)
         return calling
 
     @asynccontextmanager
-    async def _call(self, request: "Request") -> AsyncIterator[Line]:
+    async def _call(self, request: "Request") -> AsyncIterator[ControlStream]:
         """A fresh connection with the request sent; raises NobodyHome."""
         from .requests import encode_request
 
         calling = self._connect()
         calling.setblocking(False)
         async with trio.SocketStream(trio.socket.from_stdlib_socket(calling)) as stream:
-            line = Line(stream)
+            line = ControlStream(stream)
             try:
                 await line.send(encode_request(request))
                 yield line
             except PeerGone as error:
                 raise SetupError("The house stopped in the middle of this.", "Start it and try again.") from error
 
-    async def ask(self, request: "Request") -> "Answer":
-        from .requests import Answer
+    async def ask(self, request: "Request") -> "Response":
+        from .requests import Response
 
         async with self._call(request) as line:
             words = _good(await line.receive())
-        return Answer(str(words["text"]), words["facts"])
+        return Response(str(words["text"]), words["facts"])
 
     @asynccontextmanager
-    async def take_in(self, request: "Import") -> AsyncIterator[_RemoteIntake]:
+    async def import_messages(self, request: "Import") -> AsyncIterator[_RemoteImportSink]:
         async with self._call(request) as line:
             words = _good(await line.receive())
-            yield _RemoteIntake(line, str(words["position"]))
+            yield _RemoteImportSink(line, str(words["position"]))
             await line.send({"end": True})
             _good(await line.receive())
 
-    async def give_out(self, request: "Export") -> "AsyncIterator[tuple[Letter, AsyncIterator[bytes]]]":
+    async def export_messages(self, request: "Export") -> "AsyncIterator[tuple[ImportedMessage, AsyncIterator[bytes]]]":
         async with self._call(request) as line:
             while True:
                 words = _good(await line.receive())
                 if "text" in words:
                     return
-                yield _letter(words), line.receive_octets()
+                yield _message(words), line.receive_octets()

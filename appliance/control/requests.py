@@ -19,7 +19,7 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
-class AddPerson:
+class AddAccount:
     """`password` "" has one generated and told in the answer. `quota_mb` 0 is the house's default."""
 
     address: str
@@ -28,7 +28,7 @@ class AddPerson:
 
 
 @dataclass(frozen=True, slots=True)
-class RemovePerson:
+class RemoveAccount:
     """The mail is kept for a month, and `RestorePerson` takes all back; with `purge` it is erased at once."""
 
     address: str
@@ -36,12 +36,12 @@ class RemovePerson:
 
 
 @dataclass(frozen=True, slots=True)
-class RestorePerson:
+class RestoreAccount:
     address: str
 
 
 @dataclass(frozen=True, slots=True)
-class SetPerson:
+class SetAccount:
     """`quota_mb` -1 leaves the quota as it is, 0 is the server's default. `name` counts only when `named`; "" is none."""
 
     address: str
@@ -51,7 +51,7 @@ class SetPerson:
 
 
 @dataclass(frozen=True, slots=True)
-class RenamePerson:
+class RenameAccount:
     """Another address for the same account; the old one stays as an alias."""
 
     address: str
@@ -59,19 +59,19 @@ class RenamePerson:
 
 
 @dataclass(frozen=True, slots=True)
-class DisablePerson:
+class DisableAccount:
     """Messages arrive; nobody signs in."""
 
     address: str
 
 
 @dataclass(frozen=True, slots=True)
-class EnablePerson:
+class EnableAccount:
     address: str
 
 
 @dataclass(frozen=True, slots=True)
-class ListPeople:
+class ListAccounts:
     pass
 
 
@@ -173,29 +173,29 @@ class ListQueue:
 
 
 @dataclass(frozen=True, slots=True)
-class ShowLetter:
+class ShowMessage:
     """`word` is a row's number or a letter's name, or enough of its beginning; so everywhere below."""
 
     word: str
 
 
 @dataclass(frozen=True, slots=True)
-class RetryLetter:
+class RetryMessage:
     word: str
 
 
 @dataclass(frozen=True, slots=True)
-class HoldLetter:
+class HoldMessage:
     word: str
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseLetter:
+class ReleaseMessage:
     word: str
 
 
 @dataclass(frozen=True, slots=True)
-class RerouteLetter:
+class RerouteMessage:
     """`route` is "direct" or a relay's name."""
 
     word: str
@@ -203,7 +203,7 @@ class RerouteLetter:
 
 
 @dataclass(frozen=True, slots=True)
-class CancelLetter:
+class CancelMessage:
     word: str
 
 
@@ -242,7 +242,7 @@ class CheckNetwork:
 
 
 @dataclass(frozen=True, slots=True)
-class TrackLetter:
+class TrackMessage:
     """What became of a letter, also long after it left; an address, or "", asks for letters refused at the door lately."""
 
     word: str
@@ -279,18 +279,18 @@ class Export:
 
 
 Request = (
-    Status | AddPerson | RemovePerson | RestorePerson | SetPerson | RenamePerson | DisablePerson | EnablePerson
-    | ListPeople | SetPassword | AddAppPassword | RemoveAppPassword | ListAppPasswords
+    Status | AddAccount | RemoveAccount | RestoreAccount | SetAccount | RenameAccount | DisableAccount | EnableAccount
+    | ListAccounts | SetPassword | AddAppPassword | RemoveAppPassword | ListAppPasswords
     | AddAlias | RemoveAlias | ListAliases | AddDomain | RemoveDomain | ListDomains | SetCatchAll | ListMailboxes
-    | ShowCertificate | ExportCertificate | RenewCertificate | NewAuthority | ListQueue | ShowLetter | RetryLetter | HoldLetter
-    | ReleaseLetter | RerouteLetter | CancelLetter | FlushQueue | TrackLetter | DomainRecords | DomainCheck | Import | Export
+    | ShowCertificate | ExportCertificate | RenewCertificate | NewAuthority | ListQueue | ShowMessage | RetryMessage | HoldMessage
+    | ReleaseMessage | RerouteMessage | CancelMessage | FlushQueue | TrackMessage | DomainRecords | DomainCheck | Import | Export
     | ReadLog | SetAdminPassword | ShutDown | Restart | CheckNetwork
 )  # fmt: skip
 REQUESTS: tuple[type, ...] = Request.__args__
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """`text` is for people, one or more lines; `facts` the same for programs (JSON values)."""
 
     text: str
@@ -298,7 +298,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class ImportedMessage:
     """One letter on its way in or out: its mailbox, flag names, UTC seconds of arrival, and where its source stands after it."""
 
     mailbox: str
@@ -309,7 +309,7 @@ class Letter:
     """Above 0: no letter, but so many of `mailbox` that could not be read and were passed over ("": mailboxes)."""
 
 
-class Intake(Protocol):
+class ImportSink(Protocol):
     """An import under way."""
 
     position: str
@@ -319,19 +319,19 @@ class Intake(Protocol):
         """Make the source's mailboxes, those without a message as well; to be called once, first."""
         ...
 
-    async def take(self, letter: Letter, pieces: AsyncIterator[bytes]) -> bool:
+    async def take(self, message: ImportedMessage, chunks: AsyncIterator[bytes]) -> bool:
         """Store one letter with its position; False when it was refused and left out (too large, for one)."""
         ...
 
 
-class Controls(Protocol):
+class Control(Protocol):
     """What the running house, or a house opened for one command, can be asked."""
 
-    async def ask(self, request: Request) -> Answer: ...
+    async def ask(self, request: Request) -> Response: ...
 
-    def take_in(self, request: Import) -> AbstractAsyncContextManager[Intake]: ...
+    def import_messages(self, request: Import) -> AbstractAsyncContextManager[ImportSink]: ...
 
-    def give_out(self, request: Export) -> AsyncIterator[tuple[Letter, AsyncIterator[bytes]]]: ...
+    def export_messages(self, request: Export) -> AsyncIterator[tuple[ImportedMessage, AsyncIterator[bytes]]]: ...
 
 
 def encode_request(request: Request) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Reads(Protocol):
         ...
 
 
-class House(Reads, Writes, Protocol):
+class AnyDatabase(Reads, Writes, Protocol):
     """Reading, writing and watching: the real Database or the inline one."""
 
     def watch(self, call: Watch) -> None: ...

@@ -125,7 +125,7 @@ _END_A_TRANSACTION = frozenset(
 )
 
 
-class _Ended(Exception):
+class _TransactionEnded(Exception):
     """SQLite ended the whole transaction, or may have."""
 
     def __init__(self, cause: Exception) -> None:
@@ -147,7 +147,7 @@ class Group:
         self.met_full = False
         try:
             self._together(requests)
-        except _Ended as end:
+        except _TransactionEnded as end:
             if self.ruined or len(requests) == 1:
                 self._refuse(requests, end.cause)
             else:
@@ -160,7 +160,7 @@ class Group:
                 continue
             try:
                 self._together((request,))
-            except _Ended as end:
+            except _TransactionEnded as end:
                 self._refuse((request,), end.cause)
 
     def _refuse(self, requests: Sequence[Request], cause: Exception) -> None:
@@ -189,7 +189,7 @@ class Group:
                     request.result = request.work(transaction)
                 except Exception as error:
                     if code_of(error) in _END_A_TRANSACTION or not self._connection.in_transaction:
-                        raise _Ended(error) from error
+                        raise _TransactionEnded(error) from error
                     execute("ROLLBACK" if alone else "ROLLBACK TO request")
                     self._counters.undo(transaction._reserved)
                     self._undone(request)
@@ -203,13 +203,13 @@ class Group:
                 if not alone:
                     execute("RELEASE request")
             self._commit()
-        except (_Ended, sqlite3.Error, MemoryError) as error:
-            cause = error.cause if isinstance(error, _Ended) else error
+        except (_TransactionEnded, sqlite3.Error, MemoryError) as error:
+            cause = error.cause if isinstance(error, _TransactionEnded) else error
             self._roll_back(cause)
             self._counters.undo(transaction._reserved | kept)
             for request in ran:
                 self._undone(request)
-            raise _Ended(cause) from error
+            raise _TransactionEnded(cause) from error
 
     def _commit(self) -> None:
         try:

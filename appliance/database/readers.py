@@ -52,7 +52,7 @@ def query(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T
         raise StoreError(Trouble.BROKEN, f"reading failed: {error}") from error
 
 
-class _Desk:
+class _ReaderThread:
     """One reader's connection, opened by its thread at the first query, and the lock that is held while a query runs."""
 
     __slots__ = ("connection", "lock")
@@ -68,13 +68,13 @@ class Readers:
     def __init__(self, path: Path, threads: int, cache_kib: int) -> None:
         self._path = path
         self._cache_kib = cache_kib
-        self._desks = [_Desk() for _ in range(threads)]
+        self._desks = [_ReaderThread() for _ in range(threads)]
         self._threads: list[threading.Thread] = []
         self._inbox: queue.SimpleQueue[_Query | None] = queue.SimpleQueue()
         self._claim = threading.Lock()
         self._done: deque[_Query] = deque()
         self._told = False
-        self._under_way = 0
+        self._in_flight = 0
         self._token: trio.lowlevel.TrioToken
         self._open = False
         self.damaged: Callable[[sqlite3.Error], None] = lambda _: None
@@ -90,8 +90,8 @@ class Readers:
         if not self._open:
             raise StoreError(Trouble.BROKEN, "the database is closed")
         request = _Query(work, trio.lowlevel.current_task())
-        self._under_way += 1
-        if self._under_way > len(self._threads) < len(self._desks):
+        self._in_flight += 1
+        if self._in_flight > len(self._threads) < len(self._desks):
             desk = self._desks[len(self._threads)]
             thread = threading.Thread(target=self._run, args=(desk,), name=f"database-reader-{len(self._threads)}", daemon=True)
             self._threads.append(thread)
@@ -103,13 +103,13 @@ class Readers:
                 if request.begun:
                     return trio.lowlevel.Abort.FAILED
                 request.withdrawn = True
-            self._under_way -= 1
+            self._in_flight -= 1
             return trio.lowlevel.Abort.SUCCEEDED
 
         result: T = await trio.lowlevel.wait_task_rescheduled(abort)
         return result
 
-    def _run(self, desk: _Desk) -> None:
+    def _run(self, desk: _ReaderThread) -> None:
         while (request := self._inbox.get()) is not None:
             with self._claim:
                 if request.withdrawn:
@@ -124,7 +124,7 @@ class Readers:
                 except trio.RunFinishedError:
                     return
 
-    def _answer(self, desk: _Desk, work: Callable[[sqlite3.Connection], Any]) -> Any:
+    def _answer(self, desk: _ReaderThread, work: Callable[[sqlite3.Connection], Any]) -> Any:
         with desk.lock:
             if desk.connection is None:
                 if not self._open:
@@ -144,7 +144,7 @@ class Readers:
         self._told = False
         while self._done:
             request = self._done.popleft()
-            self._under_way -= 1
+            self._in_flight -= 1
             trio.lowlevel.reschedule(request.task, request.outcome)
 
     @contextmanager

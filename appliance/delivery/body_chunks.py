@@ -8,25 +8,25 @@ from contextlib import asynccontextmanager
 
 from appliance.mail.ids import BodyId
 from appliance.mail.limits import READ_OCTETS
-from appliance.mail.outgoing import Pieces
+from appliance.mail.outgoing import Chunks
 from appliance.store.mailbox import Store
 
 
-def pieces_of(store: Store, body: BodyId, prefix: bytes = b"") -> Pieces:
+def chunks_of(store: Store, body: BodyId, prefix: bytes = b"") -> Chunks:
     """The prefix and the body, in pieces of at most READ_OCTETS (and the prefix's own)."""
 
     @asynccontextmanager
-    async def pieces() -> AsyncIterator[AsyncIterator[bytes]]:
+    async def chunks() -> AsyncIterator[AsyncIterator[bytes]]:
         opened = (await store.database.read(lambda connection: store.bodies.load(connection, [body])))[body]
 
         async def each() -> AsyncIterator[bytes]:
             if prefix:
                 yield prefix
             at = 0
-            while piece := await opened.read(at, READ_OCTETS):
-                yield piece
-                at += len(piece)
+            while chunk := await opened.read(at, READ_OCTETS):
+                yield chunk
+                at += len(chunk)
 
         yield each()
 
-    return pieces
+    return chunks

@@ -14,44 +14,44 @@ from typing import TYPE_CHECKING, Any
 from appliance.mail.clock import Clock
 from appliance.mail.envelope import Envelope, Recipient
 from appliance.mail.errors import StoreError
-from appliance.mail.ids import PersonId
-from appliance.mail.outcome import Fate, Outcome, Reason
-from appliance.mail.outgoing import Parcel
+from appliance.mail.ids import AccountId
+from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
+from appliance.mail.outgoing import OutgoingMessage
 from appliance.store.mailbox import Store
 
 from .final_delivery import file_copies
 from .plan import DELIVERED
-from .route import Way
-from .transport import Carrier, Delivery, Trip
+from .route import Route
+from .transport import DeliveryResult, Transport, TransportSession
 
 if TYPE_CHECKING:
     from appliance.accounts.directory import Directory
 
-Wait = Callable[[Any, Parcel, Sequence[tuple[PersonId, Recipient]]], object]
+Wait = Callable[[Any, OutgoingMessage, Sequence[tuple[AccountId, Recipient]]], object]
 """`wait(transaction, parcel, people)`: the message waits on for these people, inside the transaction."""
 
-HOUSE = "."
+SERVER = "."
 """The lane of what stays in the house."""
-NOBODY = Outcome(Fate.FAILED, "5.1.1", Reason.REFUSED, "Nobody has this address here any more.")
-NO_ROOM = Outcome(Fate.DEFERRED, "4.2.2", Reason.NOT_NOW, "The mailbox is full.")
-UNREADABLE = Outcome(Fate.DEFERRED, "4.3.0", Reason.NOT_NOW, "The letter could not be put into the mailbox just now.")
+NOBODY = Outcome(DeliveryStatus.FAILED, "5.1.1", Reason.REFUSED, "Nobody has this address here any more.")
+NO_ROOM = Outcome(DeliveryStatus.DEFERRED, "4.2.2", Reason.NOT_NOW, "The mailbox is full.")
+UNREADABLE = Outcome(DeliveryStatus.DEFERRED, "4.3.0", Reason.NOT_NOW, "The letter could not be put into the mailbox just now.")
 
 
-class Carriers:
+class Transports:
     """The Carrier of the runner: one for the house, one for the world; each made when its first letter comes."""
 
-    def __init__(self, home: Callable[[], Carrier], world: Callable[[], Carrier]) -> None:
+    def __init__(self, home: Callable[[], Transport], world: Callable[[], Transport]) -> None:
         self._makers = {True: home, False: world}
-        self._made: dict[bool, Carrier] = {}
+        self._made: dict[bool, Transport] = {}
 
-    def trip(self, lane: str, way: Way) -> AbstractAsyncContextManager[Trip]:
-        here = lane == HOUSE
+    def transport_session(self, destination: str, route: Route) -> AbstractAsyncContextManager[TransportSession]:
+        here = destination == SERVER
         if here not in self._made:
             self._made[here] = self._makers[here]()
-        return self._made[here].trip(lane, way)
+        return self._made[here].transport_session(destination, route)
 
 
-class AtHome:
+class DelayedDelivery:
     """The Carrier of HOUSE, and its Trip."""
 
     def __init__(self, *, store: Store, directory: "Directory", clock: Clock, wait: Wait) -> None:
@@ -61,49 +61,49 @@ class AtHome:
         self._clock = clock
 
     @asynccontextmanager
-    async def trip(self, lane: str, way: Way) -> AsyncIterator["AtHome"]:
+    async def transport_session(self, destination: str, route: Route) -> AsyncIterator["DelayedDelivery"]:
         yield self
 
-    async def deliver(self, parcel: Parcel, begun: Callable[[], None]) -> Delivery:
+    async def deliver(self, outgoing: OutgoingMessage, begun: Callable[[], None]) -> DeliveryResult:
         """See `trip.Trip`."""
         outcomes: list[Outcome] = []
         to: list[Recipient] = []
-        full: list[tuple[PersonId, Recipient]] = []
-        for recipient in parcel.recipients:
+        full: list[tuple[AccountId, Recipient]] = []
+        for recipient in outgoing.recipients:
             resolution = self._directory.resolve(recipient.address) if recipient.address else self._directory.postmaster()
-            known = replace(recipient, people=resolution.people, outside=())
-            roomy = tuple(person for person in resolution.people if self._has_room(person, parcel.octets))
-            outcomes.append(NOBODY if not resolution.people else DELIVERED if roomy else NO_ROOM)
+            known = replace(recipient, accounts=resolution.accounts, outside=())
+            roomy = tuple(account for account in resolution.accounts if self._has_room(account, outgoing.octets))
+            outcomes.append(NOBODY if not resolution.accounts else DELIVERED if roomy else NO_ROOM)
             if roomy:
-                to.append(replace(known, people=roomy))
-                full += [(person, known) for person in resolution.people if person not in roomy]
+                to.append(replace(known, accounts=roomy))
+                full += [(account, known) for account in resolution.accounts if account not in roomy]
         if not to:
-            return Delivery(tuple(outcomes), again=True)
+            return DeliveryResult(tuple(outcomes), again=True)
         try:
-            also = await self._filed(parcel, to, full)
+            also = await self._filed(outgoing, to, full)
         except StoreError:
-            return Delivery((UNREADABLE,) * len(outcomes), again=True)
-        return Delivery(tuple(outcomes), again=True, also=also)
+            return DeliveryResult((UNREADABLE,) * len(outcomes), again=True)
+        return DeliveryResult(tuple(outcomes), again=True, also=also)
 
-    def _has_room(self, person: PersonId, octets: int) -> bool:
-        used_octets, limit_octets = self._store.quota(person)
+    def _has_room(self, account: AccountId, octets: int) -> bool:
+        used_octets, limit_octets = self._store.quota(account)
         return limit_octets is None or used_octets + octets <= limit_octets
 
     async def _filed(
-        self, parcel: Parcel, to: list[Recipient], full: Sequence[tuple[PersonId, Recipient]]
+        self, outgoing: OutgoingMessage, to: list[Recipient], full: Sequence[tuple[AccountId, Recipient]]
     ) -> Callable[[Any], object]:
         """What puts the letter into the mailboxes inside a commit; the kept body serves, no octet is written twice."""
-        assert parcel.kept is not None  # noqa: S101 - the runner says where its letters lie
-        body, trace = parcel.kept
-        envelope = Envelope(parcel.sender, to)
-        filings = await file_copies(self._store, envelope, trace, int(self._clock.wall_s()))
-        got = {person for one in to for person in one.people}
+        assert outgoing.kept is not None  # noqa: S101 - the runner says where its letters lie
+        body, trace = outgoing.kept
+        envelope = Envelope(outgoing.sender, to)
+        placements = await file_copies(self._store, envelope, trace, int(self._clock.wall_s()))
+        got = {account for one in to for account in one.accounts}
 
         def also(transaction: Any) -> None:
-            passed = self._store.file_kept(transaction, body, parcel.octets - len(trace), filings)
-            people = list(envelope.people().items())
-            waits = [people[number] for number in passed] + [one for one in full if one[0] not in got]
+            passed = self._store.file_kept(transaction, body, outgoing.octets - len(trace), placements)
+            accounts = list(envelope.accounts().items())
+            waits = [accounts[number] for number in passed] + [one for one in full if one[0] not in got]
             if waits:
-                self._wait(transaction, parcel, waits)
+                self._wait(transaction, outgoing, waits)
 
         return also

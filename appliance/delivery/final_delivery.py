@@ -9,15 +9,14 @@ Each person gets one copy however many recipients led to them. Everything goes i
 
 from appliance.mail.address import encode_address
 from appliance.mail.envelope import Envelope, written
-from appliance.store.mailbox import Filing, Store
+from appliance.store.mailbox import Placement, Store
 
 
-async def file_copies(store: Store, envelope: Envelope, trace: bytes, at: int) -> list[Filing]:
+async def file_copies(store: Store, envelope: Envelope, trace: bytes, at: int) -> list[Placement]:
     """A filing for everybody the letter comes to; `trace` are the header lines all copies share, `at` UTC seconds."""
     return_path = b"Return-Path: <" + (encode_address(envelope.sender) if envelope.sender else b"") + b">\r\n"
-    filings = []
-    for person, recipient in envelope.people().items():
+    placements = []
+    for account, recipient in envelope.accounts().items():
         prefix = b"".join((return_path, b"Delivered-To: ", written(recipient), b"\r\n", trace))
-        filings.append(Filing(mailbox=await store.inbox_of(person), prefix=prefix, internal_at=at))
-    return filings
-
+        placements.append(Placement(mailbox=await store.inbox_of(account), prefix=prefix, internal_at=at))
+    return placements

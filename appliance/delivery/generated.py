@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 from appliance.accounts.send_quota import Bucket
 from appliance.dsn.compose import EXCERPT_OCTETS, Sender, Stamp, compose, read_original
 from appliance.dsn.policy import gravest, which
-from appliance.dsn.report import Entry, Kind, Settle, Subject
+from appliance.dsn.report import Kind, RecipientReport, Settle, Subject
 from appliance.mail.address import Address, ascii_domain, encode_address
 from appliance.mail.clock import Clock
 from appliance.mail.envelope import Recipient
 from appliance.mail.errors import StoreError, Trouble
-from appliance.mail.ids import BodyId, PersonId
-from appliance.store.mailbox import Filing, StagedBody, Store
+from appliance.mail.ids import AccountId, BodyId
+from appliance.store.mailbox import Placement, StagedBody, Store
 
-from .plan import NEVER, Group
+from .plan import NEVER, OutboundGroup
 
 if TYPE_CHECKING:
     from appliance.accounts.directory import Directory
@@ -41,16 +41,16 @@ _CANNOT = frozenset({Trouble.OVER_QUOTA, Trouble.NO_MAILBOX, Trouble.TOO_MANY, T
 """Troubles of the notice alone, which waiting does not end."""
 
 
-class Outward(Protocol):
+class DsnQueue(Protocol):
     """The queue, as far as a notice needs it."""
 
-    def __call__(self, transaction: Any, body: BodyId, letter: str, group: Group, staged: StagedBody, about: Subject) -> object:
+    def __call__(self, transaction: Any, body: BodyId, message: str, group: OutboundGroup, staged: StagedBody, about: Subject) -> object:
         """Let the group leave, inside the transaction that holds `body`, with the options of the letter it is `about` (SMTPUTF8,
         RFC 6533 §4; REQUIRETLS, RFC 8689 §5)."""
         ...
 
 
-class TellSender:
+class DsnGenerator:
     """The Notices of `dsn/report`. `original(address)` undoes a sender rewritten for forwarding; `leave` is the queue,
     None where nothing leaves the house; `has_way(address)` says whether a letter could."""
 
@@ -61,8 +61,8 @@ class TellSender:
         directory: "Directory",
         clock: Clock,
         host_name: str,
-        leave: Outward | None = None,
-        has_way: Callable[[Address], bool] = lambda address: True,
+        leave: DsnQueue | None = None,
+        has_route: Callable[[Address], bool] = lambda address: True,
         original: Callable[[Address], Address | None] = lambda address: None,
     ) -> None:
         self._store = store
@@ -70,25 +70,25 @@ class TellSender:
         self._clock = clock
         self._host = ascii_domain(host_name)
         self._leave = leave
-        self._has_way = has_way
+        self._has_route = has_route
         self._original = original
         self._outside = Bucket(OUTSIDE_PER_HOUR, 3600.0, clock.mono_s())
 
-    async def tell(self, subject: Subject, entries: Sequence[Entry], settle: Settle) -> bool:
+    async def tell(self, subject: Subject, entries: Sequence[RecipientReport], settle: Settle) -> bool:
         """See `Notices.tell`."""
         sender = subject.sender
         if sender is not None and self._directory.is_local(sender.domain):
             sender = self._original(sender) or sender
         told = [entry for entry in entries if which(sender, entry) is not None]
-        people, outside = self._where(sender) if told and sender is not None else ((), ())
-        if not people and not outside:
+        accounts, outside = self._where(sender) if told and sender is not None else ((), ())
+        if not accounts and not outside:
             await self._store.database.write(lambda transaction: settle(transaction))
             return False
         about = replace(subject, sender=sender)
         if outside:
             about = replace(about, ret="HDRS")
         try:
-            await self._file(about, told, people, outside, settle)
+            await self._file(about, told, accounts, outside, settle)
         except StoreError as error:
             if error.trouble not in _CANNOT:
                 raise
@@ -96,30 +96,30 @@ class TellSender:
             return False
         return True
 
-    async def say_arrived(self, subject: Subject, entries: Sequence[Entry]) -> bool:
+    async def say_arrived(self, subject: Subject, entries: Sequence[RecipientReport]) -> bool:
         """Tell at once what is known when a letter was kept (delivered, expanded); False, and no work, when nobody asked."""
         asked = [entry for entry in entries if which(subject.sender, entry) is Kind.SUCCESS]
         return bool(asked) and await self.tell(subject, asked, lambda transaction: None)
 
-    def _where(self, sender: Address) -> tuple[tuple[PersonId, ...], tuple[Address, ...]]:
+    def _where(self, sender: Address) -> tuple[tuple[AccountId, ...], tuple[Address, ...]]:
         """The people and the addresses outside a notice to this sender goes to."""
         outside: tuple[Address, ...]
         if self._directory.is_local(sender.domain):
             resolution = self._directory.resolve(sender)
-            people, outside = resolution.people, resolution.outside
+            accounts, outside = resolution.accounts, resolution.outside
         else:
-            people, outside = (), (sender,)
-        if people or self._leave is None:
-            return people, ()  # who lives here reads it here: an alias does not send it round the world as well
-        outside = tuple(address for address in outside if self._has_way(address))
+            accounts, outside = (), (sender,)
+        if accounts or self._leave is None:
+            return accounts, ()  # who lives here reads it here: an alias does not send it round the world as well
+        outside = tuple(address for address in outside if self._has_route(address))
         now = self._clock.mono_s()
         if outside and self._outside.wait_s(len(outside), now):
-            return people, ()
+            return accounts, ()
         self._outside.take(len(outside), now)
-        return people, outside
+        return accounts, outside
 
     async def _file(
-        self, subject: Subject, told: Sequence[Entry], people: Sequence[PersonId], outside: Sequence[Address], settle: Settle
+        self, subject: Subject, told: Sequence[RecipientReport], accounts: Sequence[AccountId], outside: Sequence[Address], settle: Settle
     ) -> None:
         """Compose the notice, then one commit for it and `settle`."""
         sender = subject.sender
@@ -127,27 +127,26 @@ class TellSender:
         stamp = Stamp(os.urandom(8).hex(), int(self._clock.wall_s()), self._clock.utc_offset_s())
         left = await read_original(subject, gravest(told))
         async with self._store.receive(LARGEST_OCTETS + EXCERPT_OCTETS) as incoming:
-            async for piece in compose(Sender(self._host, self._domain(sender)), stamp, subject, told, left):
-                await incoming.write(piece)
+            async for chunk in compose(Sender(self._host, self._domain(sender)), stamp, subject, told, left):
+                await incoming.write(chunk)
             staged = await incoming.finish()
             prefix = b"Return-Path: <>\r\nDelivered-To: " + encode_address(sender) + b"\r\n"
-            inboxes = [await self._store.inbox_of(person) for person in people]
-            filings = [Filing(mailbox=inbox, prefix=prefix, internal_at=stamp.at, beyond=BEYOND_OCTETS) for inbox in inboxes]
+            inboxes = [await self._store.inbox_of(account) for account in accounts]
+            placements = [Placement(mailbox=inbox, prefix=prefix, internal_at=stamp.at, beyond=BEYOND_OCTETS) for inbox in inboxes]
             passed: list[int] = []
 
             def also(transaction: Any, body: BodyId) -> None:
                 settle(transaction)
-                full = (self._directory.own_address(people[number]) for number in passed)
+                full = (self._directory.own_address(accounts[number]) for number in passed)
                 to = [*outside, *(address for address in full if address is not None)]
                 recipients = tuple(Recipient(address, outside=(address,), notify=NEVER) for address in to)
                 if recipients and self._leave is not None:
-                    self._leave(transaction, body, stamp.name, Group(None, recipients, b"", self._domain(sender)), staged, subject)
+                    self._leave(transaction, body, stamp.name, OutboundGroup(None, recipients, b"", self._domain(sender)), staged, subject)
 
-            await self._store.file(staged, filings, also=also, passed=passed)
+            await self._store.file(staged, placements, also=also, passed=passed)
 
     def _domain(self, sender: Address) -> str:
         """Whose MAILER-DAEMON writes: the sender's own domain when it is one of the house's, else the first."""
         domains = self._directory.domains()
         domain = sender.domain if sender.domain in domains else next(iter(domains), "")
         return ascii_domain(domain) if domain else self._host
-

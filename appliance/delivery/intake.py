@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 from appliance.mail.clock import Clock
 from appliance.mail.envelope import Envelope, Recipient
 from appliance.mail.errors import StoreError, Trouble
-from appliance.mail.ids import BodyId, PersonId
-from appliance.status.events import LetterAccepted
-from appliance.store.mailbox import Filed, Filing, Incoming, StagedBody, Store
+from appliance.mail.ids import AccountId, BodyId
+from appliance.status.events import MessageAccepted
+from appliance.store.mailbox import Incoming, Placed, Placement, StagedBody, Store
 
 from .final_delivery import file_copies
 
 if TYPE_CHECKING:
     from appliance.status.board import Board
 
-    from .generated import TellSender
+    from .generated import DsnGenerator
 
 
 @dataclass(slots=True)
@@ -37,26 +37,24 @@ class Arrival:
     every copy gets below its Return-Path; `begun_mono` when its transaction began, in the clock's monotonic seconds;
     `person` who signed in to send it and `author` the domain of their address, None and "" for a stranger's letter."""
 
-    letter: str
+    message: str
     envelope: Envelope
     trace: bytes
     protocol: str
     peer: str
     begun_mono: float
-    person: PersonId | None = None
+    account: AccountId | None = None
     author: str = ""
 
 
-class Outward(Protocol):
+class OutboundQueue(Protocol):
     """The way out, as far as intake needs it: `outward.Outward`."""
 
-    def leaving(self, arrival: Arrival, body: StagedBody, *, held: bool) -> Callable[[Any, BodyId], object] | None:
+    def new_entry(self, arrival: Arrival, body: StagedBody, *, held: bool) -> Callable[[Any, BodyId], object] | None:
         """What joins the commit that keeps the letter; None when nothing of it leaves. `held`: everything waits for its hour."""
         ...
 
-    def waiting(
-        self, arrival: Arrival, body: StagedBody, full: Sequence[tuple[PersonId, Recipient]]
-    ) -> Callable[[Any, BodyId], object]:
+    def waiting(self, arrival: Arrival, body: StagedBody, full: Sequence[tuple[AccountId, Recipient]]) -> Callable[[Any, BodyId], object]:
         """What joins the commit so that the message waits for these people's mailboxes to have room."""
         ...
 
@@ -70,8 +68,8 @@ class Intake:
         store: Store,
         board: "Board",
         clock: Clock,
-        notices: "Callable[[], TellSender] | None" = None,
-        outward: "Outward | None" = None,
+        notices: "Callable[[], DsnGenerator] | None" = None,
+        outward: "OutboundQueue | None" = None,
     ) -> None:
         """`notices` makes who tells senders, when the first one is to be told: most letters ask for nothing. `outward` takes what
         leaves the house or waits for its hour; None where nothing does."""
@@ -85,20 +83,20 @@ class Intake:
         """Room for one letter: `Store.receive`. Entering waits for the house's budget, then raises StoreError BUSY."""
         return self._store.receive(limit_octets)
 
-    def has_room(self, person: PersonId, octets: int) -> bool:
+    def has_room(self, account: AccountId, octets: int) -> bool:
         """Would so many octets more (at least one) fit into the person's space? From memory; `accept` decides again."""
-        used_octets, limit_octets = self._store.quota(person)
+        used_octets, limit_octets = self._store.quota(account)
         return limit_octets is None or used_octets + max(octets, 1) <= limit_octets
 
-    async def accept(self, arrival: Arrival, body: StagedBody) -> list[Filed]:
+    async def accept(self, arrival: Arrival, body: StagedBody) -> list[Placed]:
         """Keep the letter for everybody its envelope names. Durable when it returns."""
         envelope = arrival.envelope
         at = int(self._clock.wall_s())
         held = bool(envelope.release_at) and self._outward is not None and self._clock.trusted() and envelope.release_at > at
         if self._outward is None and any(recipient.outside for recipient in envelope.recipients):
             raise StoreError(Trouble.NOT_ALLOWED, "no queue takes this letter out of the house")  # never lost without a word
-        filings = [] if held else await file_copies(self._store, envelope, arrival.trace, at)
-        leave = self._outward.leaving(arrival, body, held=held) if self._outward is not None else None
+        placements = [] if held else await file_copies(self._store, envelope, arrival.trace, at)
+        leave = self._outward.new_entry(arrival, body, held=held) if self._outward is not None else None
         kept: list[BodyId] = []
 
         def also(transaction: Any, number: BodyId) -> None:
@@ -106,22 +104,22 @@ class Intake:
             if leave is not None:
                 leave(transaction, number)
 
-        full: list[tuple[PersonId, Recipient]] = []
+        full: list[tuple[AccountId, Recipient]] = []
         try:
-            filed = await self._store.file(body, filings, also)  # the commit that 250 promises
+            filed = await self._store.file(body, placements, also)  # the commit that 250 promises
         except StoreError as refusal:
             if refusal.trouble is not Trouble.OVER_QUOTA or self._outward is None:
                 raise
-            filed = await self._file_for_some(arrival, body, filings, also, full)
+            filed = await self._file_for_some(arrival, body, placements, also, full)
         self._board.publish(
-            LetterAccepted(
+            MessageAccepted(
                 protocol=arrival.protocol,
                 peer=arrival.peer,
                 sender=str(arrival.envelope.sender or ""),
                 recipients=len(filed) + len(full) + sum(len(one.outside) for one in envelope.recipients),
                 octets=body.octets,
                 duration_s=self._clock.mono_s() - arrival.begun_mono,
-                letter=arrival.letter,
+                message=arrival.message,
                 mailboxes=len(filed),
             )
         )
@@ -134,46 +132,46 @@ class Intake:
         self,
         arrival: Arrival,
         body: StagedBody,
-        filings: Sequence[Filing],
+        placements: Sequence[Placement],
         also: Callable[[Any, BodyId], object],
-        full: list[tuple[PersonId, Recipient]],
-    ) -> list[Filed]:
+        full: list[tuple[AccountId, Recipient]],
+    ) -> list[Placed]:
         """The same commit when somebody has no room: these wait (`full` gets them). Raises OVER_QUOTA when all would."""
-        people, outward = list(arrival.envelope.people().items()), self._outward
+        accounts, outward = list(arrival.envelope.accounts().items()), self._outward
         assert outward is not None  # noqa: S101 - the caller looked
         leaves = any(recipient.outside for recipient in arrival.envelope.recipients)
         passed: list[int] = []
 
         def also_wait(transaction: Any, number: BodyId) -> None:
-            if len(passed) == len(filings) and not leaves:
+            if len(passed) == len(placements) and not leaves:
                 raise StoreError(Trouble.OVER_QUOTA)
-            full[:] = [people[which] for which in passed]
+            full[:] = [accounts[which] for which in passed]
             also(transaction, number)
             if full:
                 outward.waiting(arrival, body, full)(transaction, number)
 
-        return await self._store.file(body, filings, also_wait, passed=passed)
+        return await self._store.file(body, placements, also_wait, passed=passed)
 
     async def _say_arrived(
         self,
-        notices: "TellSender",
+        notices: "DsnGenerator",
         arrival: Arrival,
         body: StagedBody,
         number: BodyId,
         at: int,
-        full: Sequence[tuple[PersonId, Recipient]],
+        full: Sequence[tuple[AccountId, Recipient]],
     ) -> None:
         from appliance.dsn.report import Subject
 
-        from .body_chunks import pieces_of
+        from .body_chunks import chunks_of
         from .plan import arrived, several
 
         envelope = arrival.envelope
         subject = Subject(
-            letter=arrival.letter,
+            message=arrival.message,
             sender=envelope.sender,
             octets=body.octets,
-            pieces=pieces_of(self._store, number),
+            chunks=chunks_of(self._store, number),
             arrived_at=at,
             **envelope.options(),
         )

@@ -16,10 +16,10 @@ passes on the rest. `arrived` are those answers, with "delivered" for mailboxes 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from appliance.dsn.report import Entry
+from appliance.dsn.report import RecipientReport
 from appliance.mail.address import Address, encode_address
 from appliance.mail.envelope import Envelope, Recipient, written
-from appliance.mail.outcome import Fate, Outcome, Reason
+from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
 
 NEVER = frozenset({"NEVER"})
 SUCCESS = frozenset({"SUCCESS"})
@@ -29,7 +29,7 @@ Rewrite = Callable[[Address, str], Address]
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class OutboundGroup:
     """Recipients that leave with the same sender and the same lines in front. Each recipient's address is outside the house
     and `outside` holds it alone. `author` is the domain of ours the letter is signed for, or ""."""
 
@@ -41,7 +41,7 @@ class Group:
 
 def groups(
     envelope: Envelope, *, trace: bytes, author: str, is_local: Callable[[str], bool], rewrite: Rewrite
-) -> tuple[Group, ...]:
+) -> tuple[OutboundGroup, ...]:
     """What leaves, in the order of the recipients; each address once. `author` is the domain of the person who signed in to
     send the letter, "" for a stranger's."""
     found: dict[tuple[Address | None, bytes], list[Recipient]] = {}
@@ -55,12 +55,12 @@ def groups(
         for address in recipient.outside:
             if address not in met:
                 met.add(address)
-                found.setdefault((sender, prefix), []).append(_on_its_way(recipient, address))
+                found.setdefault((sender, prefix), []).append(_in_transit(recipient, address))
     signed = author if envelope.sender is None else envelope.sender.domain if author and is_local(envelope.sender.domain) else ""
-    return tuple(Group(sender, tuple(recipients), prefix, signed) for (sender, prefix), recipients in found.items())
+    return tuple(OutboundGroup(sender, tuple(recipients), prefix, signed) for (sender, prefix), recipients in found.items())
 
 
-def _on_its_way(recipient: Recipient, address: Address) -> Recipient:
+def _in_transit(recipient: Recipient, address: Address) -> Recipient:
     """The recipient as the next house is told of it."""
     notify, orcpt = recipient.notify, recipient.orcpt
     if recipient.forwarded:
@@ -78,19 +78,19 @@ def original_recipient(address: Address) -> str:
 
 def several(recipient: Recipient) -> bool:
     """Does this recipient stand for more than one?"""
-    return len(recipient.people) + len(recipient.outside) > 1
+    return len(recipient.accounts) + len(recipient.outside) > 1
 
 
-def arrived(envelope: Envelope) -> tuple[Entry, ...]:
+def arrived(envelope: Envelope) -> tuple[RecipientReport, ...]:
     """What is known of each recipient as soon as the letter is kept: delivered here, or passed on to several."""
     told = []
     for recipient in envelope.recipients:
         if several(recipient):
-            told.append(Entry(recipient, EXPANDED))
-        elif recipient.people:
-            told.append(Entry(recipient, DELIVERED))
+            told.append(RecipientReport(recipient, EXPANDED))
+        elif recipient.accounts:
+            told.append(RecipientReport(recipient, DELIVERED))
     return tuple(told)
 
 
-DELIVERED = Outcome(Fate.DELIVERED, "2.1.5", Reason.TAKEN, "It was put into the mailbox.")
-EXPANDED = Outcome(Fate.EXPANDED, "2.1.5", Reason.TAKEN, "It was passed on to everybody behind this address.")
+DELIVERED = Outcome(DeliveryStatus.DELIVERED, "2.1.5", Reason.TAKEN, "It was put into the mailbox.")
+EXPANDED = Outcome(DeliveryStatus.EXPANDED, "2.1.5", Reason.TAKEN, "It was passed on to everybody behind this address.")

@@ -29,7 +29,7 @@ class Relay:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Route:
     """`relay` None: straight, by MX. `author`: the person's own address at the relay's provider; envelope sender and From are
     rewritten to it outside the house. `gone`: the lane was a relay's that is no longer set."""
 

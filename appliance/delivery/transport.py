@@ -8,14 +8,14 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from appliance.mail.outcome import Meeting, Outcome
-from appliance.mail.outgoing import Parcel
+from appliance.mail.outcome import HostAttempt, Outcome
+from appliance.mail.outgoing import OutgoingMessage
 
-from .route import Way
+from .route import Route
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class DeliveryResult:
     """What became of one parcel: an outcome for each of its recipients, in order, and every house met or tried on the way.
 
     `also(transaction)` joins the commit that settles the outcomes. `again`: the connection still stands. `passed_on`: the next
@@ -23,20 +23,20 @@ class Delivery:
     """
 
     outcomes: tuple[Outcome, ...]
-    meetings: tuple[Meeting, ...] = ()
+    host_attempts: tuple[HostAttempt, ...] = ()
     again: bool = False
     passed_on: bool = False
     also: Callable[[Any], object] | None = None
 
 
-class Trip(Protocol):
-    async def deliver(self, parcel: Parcel, begun: Callable[[], None]) -> Delivery:
+class TransportSession(Protocol):
+    async def deliver(self, outgoing: OutgoingMessage, begun: Callable[[], None]) -> DeliveryResult:
         """Hand one parcel over. Raises nothing but Cancelled: whatever goes wrong is an Outcome. `begun()` is called right before
         the final dot leaves; from then until this returns nobody can know whether the letter arrived (`queue/entry`)."""
         ...
 
 
-class Carrier(Protocol):
-    def trip(self, lane: str, way: Way) -> AbstractAsyncContextManager[Trip]:
+class Transport(Protocol):
+    def transport_session(self, destination: str, route: Route) -> AbstractAsyncContextManager[TransportSession]:
         """Nothing is connected before the first parcel; the end of the block says goodbye. Raises nothing but Cancelled."""
         ...

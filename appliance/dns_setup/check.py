@@ -22,10 +22,10 @@ from ipaddress import ip_address, ip_network
 import trio
 
 from appliance.mail.errors import LookupTrouble, MisuseError
-from appliance.mailauth.spf import Says, Spf, spf_texts
-from appliance.network.resolver import Answer, Resolver, addresses_of
+from appliance.mailauth.spf import Spf, SpfResult, spf_texts
+from appliance.network.resolver import DnsAnswer, Resolver, addresses_of
 
-from .records import Facts, Record, records, relay_term
+from .records import DomainFacts, Record, records, relay_term
 
 PATIENCE_S = 30.0
 """For one record with all that hangs on it."""
@@ -37,7 +37,7 @@ PARENTS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DnsFinding:
     """`state` is "right", "wrong", "missing" or "unknown"; `found` what is there; `advice` what to do, "" when right."""
 
     record: Record
@@ -46,10 +46,10 @@ class Finding:
     advice: str
 
 
-async def check(facts: Facts, names: Resolver) -> list[Finding]:
+async def check(facts: DomainFacts, names: Resolver) -> list[DnsFinding]:
     """A finding for every record of `records`, in their order."""
     asked = records(facts)
-    findings: dict[int, Finding] = {}
+    findings: dict[int, DnsFinding] = {}
 
     async def one(number: int, record: Record) -> None:
         judge = _judge_of(record)
@@ -58,7 +58,7 @@ async def check(facts: Facts, names: Resolver) -> list[Finding]:
                 findings[number] = await judge(_Question(facts, record, names))
         except (LookupTrouble, trio.TooSlowError) as trouble:
             said = shown(str(trouble)) or "the answers of the name service took too long"
-            findings[number] = Finding(record, "unknown", "", f"{said[:1].upper()}{said[1:]}; try again later.")
+            findings[number] = DnsFinding(record, "unknown", "", f"{said[:1].upper()}{said[1:]}; try again later.")
 
     async with trio.open_nursery() as nursery:
         for number, record in enumerate(asked):
@@ -66,7 +66,7 @@ async def check(facts: Facts, names: Resolver) -> list[Finding]:
     return [findings[number] for number in range(len(asked))]
 
 
-def findings_text(findings: Sequence[Finding]) -> str:
+def findings_text(findings: Sequence[DnsFinding]) -> str:
     """For people: what is right in a line each, the rest with what to do; the last line sums up."""
     lines = []
     for one in findings:
@@ -88,23 +88,23 @@ def shown(text: str) -> str:
 
 @dataclass(slots=True)
 class _Question:
-    facts: Facts
+    facts: DomainFacts
     record: Record
     names: Resolver
     found: str = ""
 
-    def right(self, note: str = "") -> Finding:
-        return Finding(self.record, "right", f"{self.found}{note}", "")
+    def right(self, note: str = "") -> DnsFinding:
+        return DnsFinding(self.record, "right", f"{self.found}{note}", "")
 
-    def wrong(self, advice: str) -> Finding:
-        return Finding(self.record, "wrong", self.found, advice)
+    def wrong(self, advice: str) -> DnsFinding:
+        return DnsFinding(self.record, "wrong", self.found, advice)
 
-    def unknown(self, advice: str) -> Finding:
-        return Finding(self.record, "unknown", self.found, advice)
+    def unknown(self, advice: str) -> DnsFinding:
+        return DnsFinding(self.record, "unknown", self.found, advice)
 
-    def missing(self) -> Finding:
+    def missing(self) -> DnsFinding:
         one = self.record
-        return Finding(one, "missing", "", f"Publish: {one.name}. {one.kind} {one.zone_value}")
+        return DnsFinding(one, "missing", "", f"Publish: {one.name}. {one.kind} {one.zone_value}")
 
     async def addresses(self, name: str) -> tuple[str, ...]:
         """Those the DNS has for a name."""
@@ -127,7 +127,7 @@ class _Question:
         return texts
 
 
-async def _mx(q: _Question) -> Finding:
+async def _mx(q: _Question) -> DnsFinding:
     answer = await q.names.mx(q.record.name)
     host = q.facts.host_name
     if not answer.values:
@@ -148,7 +148,7 @@ async def _mx(q: _Question) -> Finding:
     return q.wrong(f"Letters go elsewhere: let one of them name {host}.")
 
 
-async def _address(q: _Question) -> Finding:
+async def _address(q: _Question) -> DnsFinding:
     answer = await (q.names.aaaa if q.record.kind == "AAAA" else q.names.a)(q.record.name)
     if not answer.values:
         missing = q.missing()
@@ -164,7 +164,7 @@ async def _address(q: _Question) -> Finding:
     return q.right()
 
 
-async def _spf(q: _Question) -> Finding:
+async def _spf(q: _Question) -> DnsFinding:
     answer = await q.names.txt(q.record.name)
     ours = spf_texts(answer.values)
     q.found = "; ".join(map(shown, ours))
@@ -176,17 +176,17 @@ async def _spf(q: _Question) -> Finding:
     try:
         for stranger in STRANGERS:
             spf = Spf(q.names)
-            if await spf.ask(q.facts.domain, stranger) is Says.PASS:
+            if await spf.ask(q.facts.domain, stranger) is SpfResult.PASS:
                 return q.wrong("It lets everybody send in your name; end it with ~all.")
             seen |= spf.seen
         unsure = False
         for address in await q.own_addresses():
             says = await Spf(q.names).ask(q.facts.domain, address)
-            if says is Says.NO:
+            if says is SpfResult.NO:
                 known = address in q.facts.addresses
                 term = f"ip{6 if ':' in address else 4}:{address}" if known else f"a:{q.facts.host_name}"
                 return q.wrong(f"It does not let {address} send, which is this box: add {term}.")
-            unsure = unsure or says is Says.UNSURE
+            unsure = unsure or says is SpfResult.UNSURE
         for term in map(relay_term, q.facts.relays):
             if not await _lets(q, term, seen):
                 return q.wrong(f"It does not let your relay send: add {term}.")
@@ -214,7 +214,7 @@ async def _lets(q: _Question, term: str, seen: set[str]) -> bool:
             return True
     else:
         return term.lower() in q.found.lower().split()
-    return all([await Spf(q.names).ask(q.facts.domain, address) is not Says.NO for address in addresses])
+    return all([await Spf(q.names).ask(q.facts.domain, address) is not SpfResult.NO for address in addresses])
 
 
 def _tags(text: str) -> dict[str, str]:
@@ -227,7 +227,7 @@ def _tags(text: str) -> dict[str, str]:
     return tags
 
 
-async def _dkim(q: _Question) -> Finding:
+async def _dkim(q: _Question) -> DnsFinding:
     texts = await q.texts("")
     if not texts:
         return q.missing()
@@ -241,10 +241,10 @@ async def _dkim(q: _Question) -> Finding:
         return q.wrong("This says that the key was withdrawn; publish the key of this house.")
     if published != own or there.get("k", "rsa") != ours.get("k", "rsa"):
         return q.wrong("Another key is published, so your signatures count as forged; publish the key of this house.")
-    return Finding(q.record, "right", "the key of this house", "")
+    return DnsFinding(q.record, "right", "the key of this house", "")
 
 
-async def _dmarc(q: _Question) -> Finding:
+async def _dmarc(q: _Question) -> DnsFinding:
     texts = await q.texts("v=DMARC1")
     domain = q.record.name.removeprefix("_dmarc.")
     for _ in range(PARENTS):
@@ -253,7 +253,7 @@ async def _dmarc(q: _Question) -> Finding:
         domain = domain.partition(".")[2]
         above = _Question(q.facts, replace(q.record, name=f"_dmarc.{domain}"), q.names)
         if len(found := await above.texts("v=DMARC1")) == 1 and _tags(found[0]).get("p"):
-            return Finding(q.record, "right", f"that of {domain}: {found[0]}", "")
+            return DnsFinding(q.record, "right", f"that of {domain}: {found[0]}", "")
     if not texts:
         return q.missing()
     if len(texts) > 1:
@@ -266,7 +266,7 @@ async def _dmarc(q: _Question) -> Finding:
     return q.right()
 
 
-async def _tls_reports(q: _Question) -> Finding:
+async def _tls_reports(q: _Question) -> DnsFinding:
     texts = await q.texts("v=TLSRPTv1")
     if not texts:
         return q.missing()
@@ -279,7 +279,7 @@ async def _tls_reports(q: _Question) -> Finding:
     return q.right()
 
 
-async def _srv(q: _Question) -> Finding:
+async def _srv(q: _Question) -> DnsFinding:
     answer = await q.names.srv(q.record.name)
     if not answer.values:
         return q.missing()
@@ -292,10 +292,10 @@ async def _srv(q: _Question) -> Finding:
     return q.wrong(f"Mail programs are sent elsewhere; it should name {host} and port {port}.")
 
 
-async def _ptr(q: _Question) -> Finding:
+async def _ptr(q: _Question) -> DnsFinding:
     address = next(one for one in q.facts.addresses if ip_address(one).reverse_pointer == q.record.name)
     host = q.facts.host_name
-    answer: Answer[str] = await q.names.ptr(address)
+    answer: DnsAnswer[str] = await q.names.ptr(address)
     advice = f"Ask your provider to set the reverse name of {address} to {host}; else send by a relay."
     q.found = ", ".join(answer.values)
     if not answer.values:
@@ -307,7 +307,7 @@ async def _ptr(q: _Question) -> Finding:
     return q.right()
 
 
-_Judge = Callable[[_Question], Awaitable[Finding]]
+_Judge = Callable[[_Question], Awaitable[DnsFinding]]
 _KINDS: tuple[tuple[str, _Judge], ...] = (
     ("MX", _mx), ("A", _address), ("AAAA", _address), ("SRV", _srv), ("PTR", _ptr), ("TXT", _spf),
 )  # fmt: skip

@@ -30,7 +30,7 @@ OPEN_ADDRESS = "ADDRESS"
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class DomainFacts:
     """What the house is. `addresses` are those the world sees, () when unknown; `services` (protocol, port) that answer;
     `dkim` (selector, value); `relays` SPF terms of relays such as "include:_spf.provider.example", or their host names."""
 
@@ -67,7 +67,7 @@ def relay_term(written: str) -> str:
     return written if ":" in written or "=" in written or "." not in written else f"a:{written}"
 
 
-def records(facts: Facts) -> list[Record]:
+def records(facts: DomainFacts) -> list[Record]:
     """What to publish, in the order to do it."""
     running, host, domain = dict(facts.services), facts.host_name, facts.domain
     out: list[Record] = []

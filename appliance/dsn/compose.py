@@ -18,11 +18,11 @@ from appliance.mail.date import encode_date
 from appliance.mail.encoding import decode_words
 from appliance.mail.envelope import Recipient
 from appliance.mail.header import fields, header_end, value
-from appliance.mail.outcome import Fate, Outcome
+from appliance.mail.outcome import DeliveryStatus, Outcome
 from appliance.protocol.smtp.dsn import xtext_utf8
 
-from .policy import gravest, returns_letter
-from .report import Entry, Kind, Subject
+from .policy import gravest, returns_message
+from .report import Kind, RecipientReport, Subject
 from .text import paragraph, said_of_many, said_of_one
 
 WHOLE_OCTETS = 50_000
@@ -33,7 +33,7 @@ LINE_OCTETS = 998
 """RFC 5322 §2.1.1, without the CRLF."""
 SAID_CHARACTERS = 2000
 """Kept of another server's words."""
-PIECE_OCTETS = 16 * 1024
+CHUNK_OCTETS = 16 * 1024
 _WIDTH = 76
 _REFERENCES = 10
 """Message-IDs of the thread that are named again."""
@@ -84,11 +84,11 @@ class Stamp:
 
 async def read_original(subject: Subject, kind: Kind) -> Original:
     """Read what a notice needs of the letter, at most EXCERPT_OCTETS."""
-    whole = returns_letter(subject, kind, WHOLE_OCTETS)
+    whole = returns_message(subject, kind, WHOLE_OCTETS)
     kept = bytearray()
-    async with subject.pieces() as octets:
-        async for piece in octets:
-            kept += piece
+    async with subject.chunks() as octets:
+        async for chunk in octets:
+            kept += chunk
             if len(kept) >= EXCERPT_OCTETS or (not whole and _has_header(kept, subject.header_octets)):
                 break
     return original(bytes(kept), whole=whole and len(kept) < EXCERPT_OCTETS)
@@ -139,22 +139,24 @@ def _quotable_fields(block: bytes) -> bytes:
 # --- the notice -------------------------------------------------------------------------------
 
 
-async def compose(sender: Sender, stamp: Stamp, subject: Subject, entries: Sequence[Entry], left: Original) -> AsyncIterator[bytes]:
+async def compose(
+    sender: Sender, stamp: Stamp, subject: Subject, entries: Sequence[RecipientReport], left: Original
+) -> AsyncIterator[bytes]:
     """The notice in pieces of at most some PIECE_OCTETS. `entries` are those `which` chose, at least one."""
     kept = bytearray()
     for octets in _parts(sender, stamp, subject, entries, left):
         kept += octets
-        if len(kept) >= PIECE_OCTETS:
+        if len(kept) >= CHUNK_OCTETS:
             yield bytes(kept)
             kept.clear()
     yield bytes(kept)
 
 
-def _parts(sender: Sender, stamp: Stamp, subject: Subject, entries: Sequence[Entry], left: Original) -> Iterator[bytes]:
+def _parts(sender: Sender, stamp: Stamp, subject: Subject, entries: Sequence[RecipientReport], left: Original) -> Iterator[bytes]:
     utf8 = subject.smtputf8
     kind = gravest(entries)
     boundary = f"=_{stamp.name}/report".encode()
-    yield _heading(sender, stamp, subject, kind, left, boundary)
+    yield _header_fields(sender, stamp, subject, kind, left, boundary)
     yield b"This letter has parts; the first is for people.\r\n\r\n--" + boundary + b"\r\n"
     yield b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\nContent-Language: en\r\n\r\n"
     for text in _text(stamp, subject, entries, left):
@@ -163,7 +165,7 @@ def _parts(sender: Sender, stamp: Stamp, subject: Subject, entries: Sequence[Ent
     yield b"Content-Description: What programs read of it\r\n"
     yield b"Content-Type: message/" + (b"global-" if utf8 else b"") + b"delivery-status\r\n"
     yield (b"Content-Transfer-Encoding: 8bit\r\n" if utf8 else b"") + b"\r\n"
-    yield _about_letter(sender, stamp, subject)
+    yield _about_message(sender, stamp, subject)
     for entry in entries:
         yield _about_recipient(subject, stamp, entry)
     yield b"\r\n--" + boundary + b"\r\n"
@@ -177,7 +179,7 @@ def _parts(sender: Sender, stamp: Stamp, subject: Subject, entries: Sequence[Ent
     yield b"\r\n--" + boundary + b"--\r\n"
 
 
-def _heading(sender: Sender, stamp: Stamp, subject: Subject, kind: Kind, left: Original, boundary: bytes) -> bytes:
+def _header_fields(sender: Sender, stamp: Stamp, subject: Subject, kind: Kind, left: Original, boundary: bytes) -> bytes:
     to = encode_address(subject.sender) if subject.sender else b""
     lines = [
         f'From: "Mail delivery of {sender.domain}" <MAILER-DAEMON@{sender.domain}>'.encode(),
@@ -202,27 +204,27 @@ def _heading(sender: Sender, stamp: Stamp, subject: Subject, kind: Kind, left: O
 # --- for people -------------------------------------------------------------------------------
 
 
-def _text(stamp: Stamp, subject: Subject, entries: Sequence[Entry], left: Original) -> Iterator[str]:
+def _text(stamp: Stamp, subject: Subject, entries: Sequence[RecipientReport], left: Original) -> Iterator[str]:
     if len(entries) == 1:
         (entry,) = entries
-        yield _wrap(said_of_one(entry.outcome, _who(entry), _house(entry), _until(entry, stamp)))
+        yield _wrap(said_of_one(entry.outcome, _who(entry), _server(entry), _until(entry, stamp)))
         yield _their_words(entry.outcome)
     else:
-        yield _wrap(said_of_many([entry.outcome.fate for entry in entries]))
+        yield _wrap(said_of_many([entry.outcome.delivery_status for entry in entries]))
         for entry in entries:
-            yield "\n" + _wrap(_who(entry) + ":") + _wrap(paragraph(entry.outcome, _who(entry), _house(entry), _until(entry, stamp)), "  ")
+            yield "\n" + _wrap(_who(entry) + ":") + _wrap(paragraph(entry.outcome, _who(entry), _server(entry), _until(entry, stamp)), "  ")
             yield _their_words(entry.outcome)
     yield "\n"
     if left.title:
         yield _wrap(f"Subject: {left.title}")
     yield _wrap(f"Sent: {left.date or encode_date(subject.arrived_at, stamp.offset_s)}")
-    yield _wrap(f"Name in this house: {clean(subject.letter, 60)}")
+    yield _wrap(f"Name in this house: {clean(subject.message, 60)}")
     yield "\n" + _wrap(
         "Your letter follows below." if left.whole else "The header of your letter follows below; the letter itself is not sent back."
     )
 
 
-def _who(entry: Entry) -> str:
+def _who(entry: RecipientReport) -> str:
     """The address, and the one that was written to when an alias led there."""
     address = clean(str(entry.recipient), 320)
     _, _, written = entry.recipient.orcpt.partition(";")
@@ -231,16 +233,16 @@ def _who(entry: Entry) -> str:
     return address
 
 
-def _house(entry: Entry) -> str:
+def _server(entry: RecipientReport) -> str:
     return clean(entry.recipient.address.domain, 255) if entry.recipient.address else "this house"
 
 
-def _until(entry: Entry, stamp: Stamp) -> str:
+def _until(entry: RecipientReport, stamp: Stamp) -> str:
     return encode_date(entry.gives_up_at, stamp.offset_s) if entry.gives_up_at else ""
 
 
 def _their_words(outcome: Outcome) -> str:
-    if outcome.reply is None or outcome.fate not in (Fate.FAILED, Fate.DEFERRED):
+    if outcome.reply is None or outcome.delivery_status not in (DeliveryStatus.FAILED, DeliveryStatus.DEFERRED):
         return ""
     host = clean(outcome.host, 255)
     said = clean(str(outcome.reply), SAID_CHARACTERS)
@@ -271,40 +273,40 @@ def _wrap(text: str, indent: str = "") -> str:
 # --- for programs -----------------------------------------------------------------------------
 
 
-def _about_letter(sender: Sender, stamp: Stamp, subject: Subject) -> bytes:
+def _about_message(sender: Sender, stamp: Stamp, subject: Subject) -> bytes:
     """RFC 3464 §2.2."""
     lines = [_field("Original-Envelope-Id", clean(subject.envid, 100))] if subject.envid else []
     lines.append(_field("Reporting-MTA", f"dns; {sender.host}"))
-    lines.append(_field("X-Pillarbox-Letter", clean(subject.letter, 60)))
+    lines.append(_field("X-Pillarbox-Letter", clean(subject.message, 60)))
     lines.append(_field("Arrival-Date", encode_date(subject.arrived_at, stamp.offset_s)))
     return b"".join(lines)
 
 
-def _about_recipient(subject: Subject, stamp: Stamp, entry: Entry) -> bytes:
+def _about_recipient(subject: Subject, stamp: Stamp, entry: RecipientReport) -> bytes:
     """RFC 3464 §2.3, its empty line in front."""
     recipient, outcome, utf8 = entry.recipient, entry.outcome, subject.smtputf8
     lines = [b"\r\n"]
     if recipient.orcpt:
         lines.append(_field("Original-Recipient", _typed(recipient.orcpt, utf8=utf8), utf8=utf8))
     lines.append(_field("Final-Recipient", _final(recipient, utf8=utf8), utf8=utf8))
-    lines.append(_field("Action", outcome.fate.value))
+    lines.append(_field("Action", outcome.delivery_status.value))
     lines.append(_field("Status", _status(outcome)))
     if outcome.host and _HOST.fullmatch(outcome.host):
         lines.append(_field("Remote-MTA", f"dns; {outcome.host}"))
     if outcome.reply is not None:
         lines.append(_field("Diagnostic-Code", f"smtp; {clean(str(outcome.reply), SAID_CHARACTERS)}", utf8=utf8))
-    elif outcome.fate in (Fate.FAILED, Fate.DEFERRED):
+    elif outcome.delivery_status in (DeliveryStatus.FAILED, DeliveryStatus.DEFERRED):
         lines.append(_field("Diagnostic-Code", f"x-pillarbox; {clean(outcome.text or outcome.reason.value, SAID_CHARACTERS)}", utf8=utf8))
     if entry.attempted_at:
         lines.append(_field("Last-Attempt-Date", encode_date(entry.attempted_at, stamp.offset_s)))
-    if entry.gives_up_at and outcome.fate is Fate.DEFERRED:
+    if entry.gives_up_at and outcome.delivery_status is DeliveryStatus.DEFERRED:
         lines.append(_field("Will-Retry-Until", encode_date(entry.gives_up_at, stamp.offset_s)))
     return b"".join(lines)
 
 
 def _status(outcome: Outcome) -> str:
     """The enhanced code, of the class that fits the action (RFC 3464 §2.3.4)."""
-    wanted = {Fate.FAILED: "5", Fate.DEFERRED: "4"}.get(outcome.fate, "2")
+    wanted = {DeliveryStatus.FAILED: "5", DeliveryStatus.DEFERRED: "4"}.get(outcome.delivery_status, "2")
     if not _STATUS.fullmatch(outcome.status):
         return f"{wanted}.0.0"
     return wanted + outcome.status[1:]

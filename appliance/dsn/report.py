@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
 from appliance.mail.outcome import Outcome
-from appliance.mail.outgoing import Pieces
+from appliance.mail.outgoing import Chunks
 
 
 class Kind(Enum):
@@ -28,10 +28,10 @@ class Subject:
     (one rewritten for forwarding is undone; None is never told anything), `ret`, `envid`, `body`, `smtputf8` and `require_tls`
     as in Envelope, `octets` and `header_octets` (0: not known) of what `pieces` reads, `arrived_at` UTC seconds."""
 
-    letter: str
+    message: str
     sender: Address | None
     octets: int
-    pieces: Pieces
+    chunks: Chunks
     arrived_at: int
     header_octets: int = 0
     ret: str = ""
@@ -42,7 +42,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RecipientReport:
     """What became of one recipient: `recipient` as in the envelope, `outside` holding the one address this is about.
 
     `attempted_at` is when it was last tried, in UTC seconds, 0 for never. `gives_up_at` until when it will be tried (a delay),
@@ -60,10 +60,10 @@ Settle = Callable[[Any], object]
 """`settle(transaction)`: the queue's own changes, made inside the commit that files the notice. It may run again."""
 
 
-class Notices(Protocol):
+class DsnSender(Protocol):
     """Who tells the sender. `delivery/generated.py` implements it."""
 
-    async def tell(self, subject: Subject, entries: Sequence[Entry], settle: Settle) -> bool:
+    async def tell(self, subject: Subject, entries: Sequence[RecipientReport], settle: Settle) -> bool:
         """ONE durable commit: `settle` and, where the rules ask for one, the notice about these entries. True when one was due.
 
         Entries that nobody wants to hear of (NOTIFY=NEVER, success not asked for) are passed over; the caller decides only

@@ -8,13 +8,13 @@ the reason does (RFC 3463 §3). No word here comes from outside; addresses and t
 
 from dataclasses import dataclass
 
-from appliance.mail.outcome import Fate, Outcome, Reason
+from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
 
 NOTHING_TO_DO = "you need not do anything, this house keeps trying"
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Sentences:
     """`{house}` is the other house's domain."""
 
     what: str
@@ -22,78 +22,80 @@ class Words:
     wait: str = NOTHING_TO_DO
 
 
-BY_REASON: dict[Reason, Words] = {
-    Reason.TAKEN: Words("{house} took the letter", "nothing needs to be done"),
-    Reason.REFUSED: Words(
+BY_REASON: dict[Reason, Sentences] = {
+    Reason.TAKEN: Sentences("{house} took the letter", "nothing needs to be done"),
+    Reason.REFUSED: Sentences(
         "{house} refused it",
         "read below what its server said, and reach the person in another way if you cannot put it right",
     ),
-    Reason.NOT_NOW: Words("{house} asked to come back later and never took it", "send it again later, or reach the person in another way"),
-    Reason.REPUTATION: Words(
+    Reason.NOT_NOW: Sentences(
+        "{house} asked to come back later and never took it", "send it again later, or reach the person in another way"
+    ),
+    Reason.REPUTATION: Sentences(
         "{house} does not take letters from this house's internet line",
         "set up a relay to send through, or write from another account",
         "it may help to set up a relay; meanwhile this house keeps trying",
     ),
-    Reason.UNREACHABLE: Words(
+    Reason.UNREACHABLE: Sentences(
         "no connection to the mail server of {house} could be made",
         "check the spelling of what stands behind the @, or reach the person in another way",
     ),
-    Reason.LOST: Words("the connection to {house} broke off each time", "send it again later, or reach the person in another way"),
-    Reason.NO_ANSWER: Words(
+    Reason.LOST: Sentences("the connection to {house} broke off each time", "send it again later, or reach the person in another way"),
+    Reason.NO_ANSWER: Sentences(
         "the mail server of {house} did not answer in time", "send it again later, or reach the person in another way"
     ),
-    Reason.UNSURE: Words(
+    Reason.UNSURE: Sentences(
         "the connection to {house} broke off at the very last moment, so nobody knows whether it arrived",
         "ask the person whether they have it before you send it again",
         "this house tries again, and the letter may arrive twice",
     ),
-    Reason.DNS: Words(
+    Reason.DNS: Sentences(
         "the name service gave no answer about {house}",
         "check the spelling of what stands behind the @ and this house's internet connection, then send it again",
     ),
-    Reason.NO_DOMAIN: Words("there is no domain {house}", "check the spelling of what stands behind the @ and send it again"),
-    Reason.NO_MAIL: Words("{house} takes no mail at all", "ask the person for another address"),
-    Reason.LOOP: Words(
+    Reason.NO_DOMAIN: Sentences("there is no domain {house}", "check the spelling of what stands behind the @ and send it again"),
+    Reason.NO_MAIL: Sentences("{house} takes no mail at all", "ask the person for another address"),
+    Reason.LOOP: Sentences(
         "the way to {house} leads back to this house, where nobody has this address",
         "check the spelling; if {house} is yours, its mail records (MX) or the list of this house's domains are wrong",
     ),
-    Reason.TLS: Words(
+    Reason.TLS: Sentences(
         "no safe connection to {house} could be made",
         "ask the other house to put its certificate in order; without safety this letter is not sent",
         "the other house has to put its certificate in order; meanwhile this house keeps trying",
     ),
-    Reason.SIGN_IN: Words(
+    Reason.SIGN_IN: Sentences(
         "the relay this house sends through did not accept the name and password set for it",
         "correct the relay's password in the settings, then send it again",
         "correct the relay's password in the settings; the letter then leaves by itself",
     ),
-    Reason.CONVERSION: Words(
+    Reason.CONVERSION: Sentences(
         "{house} cannot take a letter of this form, and it cannot be changed without spoiling it",
         "send it again without what is unusual in it: an address outside ASCII, a signed or binary part",
     ),
-    Reason.TOO_BIG: Words(
+    Reason.TOO_BIG: Sentences(
         "the letter is larger than {house} takes", "send it again with smaller attachments, or share them in another way"
     ),
-    Reason.NO_ROUTE: Words(
+    Reason.NO_ROUTE: Sentences(
         "this house has no way to send letters out",
         "set up a relay or direct sending in the settings, then send it again",
         "set up a relay or direct sending in the settings; the letter then leaves by itself",
     ),
-    Reason.EXPIRED: Words(
+    Reason.EXPIRED: Sentences(
         "it could not be delivered in the time that was set for trying", "send it again, or reach the person in another way"
     ),
-    Reason.CANCELLED: Words("it was called back", "send it again if it was called back by mistake"),
+    Reason.CANCELLED: Sentences("it was called back", "send it again if it was called back by mistake"),
 }
 
-_SPELLING = Words("nobody at {house} has this address", "check its spelling, or ask the person for their address, and send it again")
-_CLOSED = Words("the mailbox is closed", "ask the person for another address")
-_FULL = Words("the mailbox is full", "reach the person in another way, or send it again when they have made room")
-_RULES = Words(
+_SPELLING = Sentences("nobody at {house} has this address", "check its spelling, or ask the person for their address, and send it again")
+_CLOSED = Sentences("the mailbox is closed", "ask the person for another address")
+_FULL = Sentences("the mailbox is full", "reach the person in another way, or send it again when they have made room")
+_RULES = Sentences(
     "{house} has a rule against it",
     "read below what its server said, and ask the person there to let letters from your address in",
 )
 
-BY_STATUS: dict[str, Words] = {
+BY_STATUS: dict[str, Sentences] = {
     "1.0": _SPELLING, "1.1": _SPELLING, "1.3": _SPELLING, "1.6": _SPELLING, "1.2": BY_REASON[Reason.NO_DOMAIN],
     "1.10": BY_REASON[Reason.NO_MAIL], "2.0": _CLOSED, "2.1": _CLOSED, "2.2": _FULL,
     "2.3": BY_REASON[Reason.TOO_BIG], "3.4": BY_REASON[Reason.TOO_BIG], "4.6": BY_REASON[Reason.LOOP],
@@ -101,60 +103,60 @@ BY_STATUS: dict[str, Words] = {
     "7.30": BY_REASON[Reason.TLS],
 }  # fmt: skip
 """By the subject and detail of an enhanced code; a whole subject below."""
-BY_SUBJECT: dict[str, Words] = {"7": _RULES}
+BY_SUBJECT: dict[str, Sentences] = {"7": _RULES}
 _THEIR_WORD = frozenset({Reason.REFUSED, Reason.NOT_NOW, Reason.EXPIRED})
 """Reasons that say less than the other house's code."""
 
-_ARRIVED: dict[Fate, str] = {
-    Fate.DELIVERED: "was put into the mailbox of {who}",
-    Fate.RELAYED: "was handed to the mail server of {house}, which does not tell whether it reached {who}",
-    Fate.EXPANDED: "reached {who}, which passed it on to everybody behind this address",
+_ARRIVED: dict[DeliveryStatus, str] = {
+    DeliveryStatus.DELIVERED: "was put into the mailbox of {who}",
+    DeliveryStatus.RELAYED: "was handed to the mail server of {house}, which does not tell whether it reached {who}",
+    DeliveryStatus.EXPANDED: "reached {who}, which passed it on to everybody behind this address",
 }
 
 
-def words_of(outcome: Outcome) -> Words:
+def words_of(outcome: Outcome) -> Sentences:
     """The row for an outcome."""
     if outcome.reason in _THEIR_WORD and outcome.reply is not None:
         _, _, detail = outcome.status.partition(".")
         found = BY_STATUS.get(detail) or BY_SUBJECT.get(detail.partition(".")[0])
-        if found is not None and outcome.fate in (Fate.FAILED, Fate.DEFERRED):
+        if found is not None and outcome.delivery_status in (DeliveryStatus.FAILED, DeliveryStatus.DEFERRED):
             return found
     return BY_REASON[outcome.reason]
 
 
-def said_of_one(outcome: Outcome, who: str, house: str, until: str) -> str:
+def said_of_one(outcome: Outcome, who: str, server: str, until: str) -> str:
     """The whole sentence about a letter with one recipient to speak of: what happened, and what the person can do."""
-    if outcome.fate in _ARRIVED:
-        return f"Your letter {_ARRIVED[outcome.fate].format(who=who, house=house)}; you need not do anything."
+    if outcome.delivery_status in _ARRIVED:
+        return f"Your letter {_ARRIVED[outcome.delivery_status].format(who=who, server=server)}; you need not do anything."
     words = words_of(outcome)
-    what = words.what.format(house=house)
-    if outcome.fate is Fate.FAILED:
-        return f"Your letter did not reach {who}, because {what}; {words.do.format(house=house)}."
+    what = words.what.format(server=server)
+    if outcome.delivery_status is DeliveryStatus.FAILED:
+        return f"Your letter did not reach {who}, because {what}; {words.do.format(server=server)}."
     return f"Your letter has not reached {who} yet, because {_so_far(what)}; {_waiting(words, until)}."
 
 
-def said_of_many(fates: "list[Fate]") -> str:
+def said_of_many(delivery_statuses: "list[DeliveryStatus]") -> str:
     """The first sentence when there are several to speak of."""
-    failed, late = fates.count(Fate.FAILED), fates.count(Fate.DEFERRED)
+    failed, late = delivery_statuses.count(DeliveryStatus.FAILED), delivery_statuses.count(DeliveryStatus.DEFERRED)
     if failed:
         return f"Your letter did not reach {_number(failed)}; read below why for each of them, and what you can do."
     if late:
         return f"Your letter has not reached {_number(late)} yet; you need not do anything, read below how it stands with each of them."
-    return f"Your letter reached {_number(len(fates))}; you need not do anything."
+    return f"Your letter reached {_number(len(delivery_statuses))}; you need not do anything."
 
 
-def paragraph(outcome: Outcome, who: str, house: str, until: str) -> str:
+def paragraph(outcome: Outcome, who: str, server: str, until: str) -> str:
     """About one of several recipients."""
-    if outcome.fate in _ARRIVED:
-        return f"The letter {_ARRIVED[outcome.fate].format(who=who, house=house)}."
+    if outcome.delivery_status in _ARRIVED:
+        return f"The letter {_ARRIVED[outcome.delivery_status].format(who=who, server=server)}."
     words = words_of(outcome)
-    what = words.what.format(house=house)
-    if outcome.fate is Fate.FAILED:
-        return f"{_sentence(what)} {_sentence(words.do.format(house=house))}"
+    what = words.what.format(server=server)
+    if outcome.delivery_status is DeliveryStatus.FAILED:
+        return f"{_sentence(what)} {_sentence(words.do.format(server=server))}"
     return f"Not yet: {_so_far(what)}; {_waiting(words, until)}."
 
 
-def _waiting(words: Words, until: str) -> str:
+def _waiting(words: Sentences, until: str) -> str:
     return f"{words.wait} until {until}" if until and words.wait.endswith("keeps trying") else words.wait
 
 

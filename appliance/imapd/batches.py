@@ -12,18 +12,18 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, cast
 
 from appliance.mail.ids import Uid
-from appliance.mail.limits import WINDOW_ROWS
+from appliance.mail.limits import BATCH_ROWS
 from appliance.store.mailbox import Row, Want
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.sequence import Ranges
-    from appliance.store.mailbox import Letter
+    from appliance.store.mailbox import StoredMessage
 
     from .selected import Selected
 
 GAP_ROWS = 64
 """Longest run of unwanted rows that is read over."""
-LETTERS_OCTETS = 256 * 2**10
+MESSAGES_OCTETS = 256 * 2**10
 """Letters read at once, and so held by one FETCH or SEARCH."""
 
 INTERNAL_AT, OCTETS, ENVELOPE, BODYSTRUCTURE, SENT_AT = map(
@@ -34,7 +34,7 @@ _UID_OF = itemgetter(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class Batch:
     """Rows the client knows, with their sequence numbers; `missing` wanted messages are no longer there.
 
     `keywords` are the names of the rows' bits, of the same reading; None: those the client was told last. `newest` is the mailbox's
@@ -48,7 +48,7 @@ class Window:
     newest: int = 0
 
 
-def spans(places: "Ranges", rows: int = WINDOW_ROWS, gap: int = GAP_ROWS) -> "Iterator[list[tuple[int, int]]]":
+def spans(places: "Ranges", rows: int = BATCH_ROWS, gap: int = GAP_ROWS) -> "Iterator[list[tuple[int, int]]]":
     """Half-open ranges of places cut and gathered so that each list spans at most `rows` places, without a hole over `gap`."""
     gathered: list[tuple[int, int]] = []
     for start, end in places:
@@ -64,7 +64,7 @@ def spans(places: "Ranges", rows: int = WINDOW_ROWS, gap: int = GAP_ROWS) -> "It
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptRow:
     """A large letter read a moment ago, kept open for the next piece of it; good while nothing in the mailbox has changed.
 
     (A client that takes 100 MB in pieces of 64 KiB sends 1,600 FETCHes: two trips to a thread less each.)
@@ -73,10 +73,10 @@ class Kept:
     newest: int
     want: "Want"
     row: "Row"
-    letter: "Letter"
+    message: "StoredMessage"
 
 
-async def read(selected: "Selected", span: "list[tuple[int, int]]", want: "Want") -> Window:
+async def read(selected: "Selected", span: "list[tuple[int, int]]", want: "Want") -> Batch:
     """The rows of one span; without Want.BODY they are plain tuples, a Row's first fields. Raises StoreError."""
     start, end = span[0][0], span[-1][1]
     uids = selected.view.uids[start:end]
@@ -84,13 +84,13 @@ async def read(selected: "Selected", span: "list[tuple[int, int]]", want: "Want"
     kept = selected.kept
     if kept is not None:
         if list(uids) == [kept.row.uid] and want in kept.want and newest == kept.newest:
-            return Window((start + 1,), (kept.row,), newest=newest)
+            return Batch((start + 1,), (kept.row,), newest=newest)
         selected.kept = None
     first, last = Uid(uids[0]), Uid(uids[-1])
     read_rows, names = await selected.mailbox.named_rows(first, last, want, end - start, selected.view.modseq)
     rows = cast("Sequence[Row]", read_rows)
     if len(span) == 1 and len(rows) == len(uids) and array("I", map(_UID_OF, rows)) == uids:
-        return Window(range(start + 1, end + 1), rows, 0, names, newest)
+        return Batch(range(start + 1, end + 1), rows, 0, names, newest)
     by_uid: dict[int, Row] = {}
     for row in rows:
         by_uid[row[0]] = row
@@ -104,25 +104,25 @@ async def read(selected: "Selected", span: "list[tuple[int, int]]", want: "Want"
             if there is not None:
                 numbers.append(place + 1)
                 found.append(there)
-    return Window(numbers, found, wanted - len(found), names, newest)
+    return Batch(numbers, found, wanted - len(found), names, newest)
 
 
-def keep(selected: "Selected", newest: int, want: "Want", row: "Row", letter: "Letter") -> None:
+def keep(selected: "Selected", newest: int, want: "Want", row: "Row", message: "StoredMessage") -> None:
     """Keep the one letter a command read open, if it is large; `newest` is the mailbox's MODSEQ from before its row was read."""
-    if row.octets > LETTERS_OCTETS:
-        selected.kept = Kept(newest, want, row, letter)
+    if row.octets > MESSAGES_OCTETS:
+        selected.kept = KeptRow(newest, want, row, message)
 
 
-async def open_letters(selected: "Selected", rows: "Sequence[Row]") -> "list[Letter]":
+async def open_messages(selected: "Selected", rows: "Sequence[Row]") -> "list[StoredMessage]":
     """Letters of the first rows, at least one, as many as are read in one go. `open` of one that is gone raises StoreError GONE."""
     kept = selected.kept
     if kept is not None and kept.row.uid == rows[0].uid:
-        return [kept.letter]
-    room = LETTERS_OCTETS
+        return [kept.message]
+    room = MESSAGES_OCTETS
     count = 0
     for row in rows:
         room -= row.octets
         if count and room < 0:
             break
         count += 1
-    return await selected.mailbox.open_rows(rows[:count], LETTERS_OCTETS)
+    return await selected.mailbox.open_rows(rows[:count], MESSAGES_OCTETS)

@@ -15,7 +15,7 @@ from appliance.protocol.imap.fetch import Attribute, Section, label
 from .sections import Send, cut, extent, fields, locate
 
 if TYPE_CHECKING:
-    from appliance.store.mailbox import Letter
+    from appliance.store.mailbox import StoredMessage
 
     from .session import Session
 
@@ -40,28 +40,28 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class BodyItem:
     """One FETCH item of the letter. `sees`: telling it sets \\Seen. `check` raises MisuseError for a section the item has not."""
 
     name: bytes
     sees: bool
-    prepare: "Callable[[Letter, Attribute], Awaitable[Prepared | Refusal]]"
+    prepare: "Callable[[StoredMessage, Attribute], Awaitable[Prepared | Refusal]]"
     check: "Callable[[Attribute], None]" = lambda attribute: None
 
 
-async def section(letter: "Letter", attribute: Attribute) -> Prepared:
+async def section(message: "StoredMessage", attribute: Attribute) -> Prepared:
     """BODY[section]<partial>; a part that is not there is NIL."""
-    return await _section(letter, label(attribute) + b" ", attribute.section or Section(), attribute.partial)
+    return await _section(message, label(attribute) + b" ", attribute.section or Section(), attribute.partial)
 
 
-async def _section(letter: "Letter", name: bytes, asked: Section, partial: tuple[int, int] | None = None) -> Prepared:
-    found = locate(letter, asked)
+async def _section(message: "StoredMessage", name: bytes, asked: Section, partial: tuple[int, int] | None = None) -> Prepared:
+    found = locate(message, asked)
     if found is None:
         return Prepared(name, nil)
     if asked.fields:
-        return Prepared(name, await fields(letter, found, asked, partial))
+        return Prepared(name, await fields(message, found, asked, partial))
     start, end = cut(found[1] - found[0], partial)
-    return Prepared(name, await extent(letter, found[0] + start, found[0] + end))
+    return Prepared(name, await extent(message, found[0] + start, found[0] + end))
 
 
 async def nil(session: "Session") -> None:
@@ -69,13 +69,13 @@ async def nil(session: "Session") -> None:
     await session.send(b"NIL")
 
 
-def _old(name: bytes, asked: Section, sees: bool) -> Reading:
+def _old(name: bytes, asked: Section, sees: bool) -> BodyItem:
     """RFC822 and kin: a section under an old name (RFC 3501 §6.4.5)."""
 
-    async def prepare(letter: "Letter", attribute: Attribute) -> Prepared:
-        return await _section(letter, name + b" ", asked)
+    async def prepare(message: "StoredMessage", attribute: Attribute) -> Prepared:
+        return await _section(message, name + b" ", asked)
 
-    return Reading(name, sees, prepare)
+    return BodyItem(name, sees, prepare)
 
 
 def only_parts(attribute: Attribute) -> None:
@@ -84,9 +84,9 @@ def only_parts(attribute: Attribute) -> None:
         raise MisuseError("BINARY takes part numbers only")
 
 
-READINGS: tuple[Reading, ...] = (
-    Reading(b"BODY[]", True, section),
-    Reading(b"BODY.PEEK[]", False, section),
+BODY_ITEMS: tuple[BodyItem, ...] = (
+    BodyItem(b"BODY[]", True, section),
+    BodyItem(b"BODY.PEEK[]", False, section),
     _old(b"RFC822", Section(), True),
     _old(b"RFC822.HEADER", Section((), b"HEADER"), False),
     _old(b"RFC822.TEXT", Section((), b"TEXT"), True),

@@ -12,7 +12,7 @@ import trio
 from appliance.mail.errors import MisuseError, PeerGone, PeerSlow
 from appliance.mail.limits import CLOSE_S
 from appliance.network.stream import Draining
-from appliance.protocol.imap.server import Command, Continue, Fatal, Message, NeedMore, Reader, Refused, Rest
+from appliance.protocol.imap.server import Command, Continue, Fatal, ImapReader, Message, NeedMore, Refused, Rest
 
 from .errors import SessionOver
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 WRITE_OCTETS = 64 * 2**10
 REVOKED = (b"EXPIRED", b"The password you signed in with was changed or removed.")
 """RFC 5530 §3."""
-PIECE_S = 180
+CHUNK_S = 180
 """How long a client may pause inside a message: what it holds of the house's receive budget is given back then."""
 
 
@@ -33,7 +33,7 @@ class Connection:
 
     def __init__(self, stream: "Stream", streamed: frozenset[bytes]) -> None:
         self.stream = stream
-        self.reader = Reader(streamed)
+        self.reader = ImapReader(streamed)
         self._parts: list[bytes] = []
         self._parts_octets = 0
 
@@ -69,19 +69,19 @@ class Connection:
                 return line
             await self._receive(deadline - trio.current_time())
 
-    async def piece(self) -> bytes:
+    async def chunk(self) -> bytes:
         """Octets of an accepted message; b"" at its end."""
         if self.stream.revoked:
             raise SessionOver(*REVOKED)
-        while (piece := self.reader.piece()) is None:
+        while (chunk := self.reader.chunk()) is None:
             await self.flush()
-            await self._receive(PIECE_S)
-        return piece
+            await self._receive(CHUNK_S)
+        return chunk
 
     async def refuse(self, message: Message) -> None:
         """Read a refused message's command to its end, throwing it away. Raises SessionOver when that is too much."""
         if not self.reader.refuse(message):
-            await self.event(PIECE_S)
+            await self.event(CHUNK_S)
 
     async def _receive(self, timeout_s: float) -> None:
         try:

@@ -4,10 +4,10 @@ Codes are those of RFC 9051 §7.1 and RFC 5530 §3. SERVERBUG is not among them:
 name, and a fault of ours ends the session through its guard.
 """
 
-from appliance.mail.errors import AuthError, HouseError, MisuseError, StoreError, Trouble
+from appliance.mail.errors import AuthError, MisuseError, PillarboxError, StoreError, Trouble
 from appliance.protocol.imap.mailbox_name import NotAName
 
-from .extension import Answer
+from .extension import Completion
 
 CODES: dict[Trouble, bytes] = {
     Trouble.NO_MAILBOX: b"NONEXISTENT",
@@ -25,11 +25,11 @@ CODES: dict[Trouble, bytes] = {
 }
 """Every trouble of the store is NO. READ_ONLY has none: the client was told [READ-ONLY] when it opened the mailbox."""
 
-NOT_NOW = Answer(b"NO", b"Signing in is not possible just now, try again later.", b"UNAVAILABLE")
+NOT_NOW = Completion(b"NO", b"Signing in is not possible just now, try again later.", b"UNAVAILABLE")
 """The reason is the house's own affair."""
 
 
-class SessionOver(HouseError):
+class SessionOver(PillarboxError):
     """The session ends with `* BYE`; `code` without brackets, `text` for the person."""
 
     def __init__(self, code: bytes, text: bytes) -> None:
@@ -38,18 +38,18 @@ class SessionOver(HouseError):
         self.text = text
 
 
-def answer_of(error: StoreError | MisuseError | AuthError, *, creating: bool = False) -> Answer:
+def answer_of(error: StoreError | MisuseError | AuthError, *, creating: bool = False) -> Completion:
     """The tagged answer of an error. `creating`: the client may make the missing mailbox and try again (RFC 9051 §6.3.12)."""
     text = printable(str(error))
     if isinstance(error, NotAName):
-        return Answer(b"NO", text, CODES[Trouble.BAD_NAME])
+        return Completion(b"NO", text, CODES[Trouble.BAD_NAME])
     if isinstance(error, MisuseError):
-        return Answer(b"BAD", text)
+        return Completion(b"BAD", text)
     if isinstance(error, AuthError):
         return NOT_NOW
     if creating and error.trouble is Trouble.NO_MAILBOX:
-        return Answer(b"NO", text, b"TRYCREATE")
-    return Answer(b"NO", text, CODES[error.trouble])
+        return Completion(b"NO", text, b"TRYCREATE")
+    return Completion(b"NO", text, CODES[error.trouble])
 
 
 def printable(text: str) -> bytes:

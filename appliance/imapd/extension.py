@@ -27,7 +27,7 @@ class State(Flag):
     LOGOUT = 8
 
 
-class Seqs(Enum):
+class SequenceNumbers(Enum):
     """May untagged EXPUNGE be sent while the command runs? (RFC 9051 §7.5.1: not during FETCH, STORE, SEARCH)."""
 
     MAY_MOVE = "may move"
@@ -35,7 +35,7 @@ class Seqs(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Completion:
     """The tagged response: `OK`, `NO` or `BAD`, an optional response code without brackets, and text."""
 
     word: bytes
@@ -43,16 +43,16 @@ class Answer:
     code: bytes = b""
 
 
-def ok(text: bytes = b"Done.", code: bytes = b"") -> Answer:
-    return Answer(b"OK", text, code)
+def ok(text: bytes = b"Done.", code: bytes = b"") -> Completion:
+    return Completion(b"OK", text, code)
 
 
-def no(text: bytes, code: bytes = b"") -> Answer:
-    return Answer(b"NO", text, code)
+def no(text: bytes, code: bytes = b"") -> Completion:
+    return Completion(b"NO", text, code)
 
 
-def bad(text: bytes, code: bytes = b"") -> Answer:
-    return Answer(b"BAD", text, code)
+def bad(text: bytes, code: bytes = b"") -> Completion:
+    return Completion(b"BAD", text, code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ class Command:
     name: bytes
     states: State
     parse: "Callable[[Tokens], Any]"
-    run: "Callable[[Session, Any, bool], Awaitable[Answer]]"
-    seqs: Seqs = Seqs.MAY_MOVE
+    run: "Callable[[Session, Any, bool], Awaitable[Completion]]"
+    seqs: SequenceNumbers = SequenceNumbers.MAY_MOVE
     uid_form: bool = False
     rfc: str = ""
     streamed: bool = False

@@ -20,8 +20,8 @@ from appliance.mail.query import (
     And,
     BodyHas,
     ChangedSince,
-    Clock,
     Dated,
+    DateKind,
     Everything,
     Flagged,
     HeaderHas,
@@ -30,7 +30,7 @@ from appliance.mail.query import (
     Numbered,
     Or,
     Query,
-    Recent,
+    RecentFlag,
     Saved,
     Size,
     TextHas,
@@ -40,11 +40,11 @@ from appliance.mail.query import (
 from appliance.protocol.imap.sequence import Ranges, contains, normal, places_of_numbers, places_of_uids
 from appliance.store.mailbox import Want
 
-from .batches import ENVELOPE, INTERNAL_AT, OCTETS, SENT_AT, open_letters, read, spans
-from .message_text import LetterText
+from .batches import ENVELOPE, INTERNAL_AT, OCTETS, SENT_AT, open_messages, read, spans
+from .message_text import MessageText
 
 if TYPE_CHECKING:
-    from appliance.store.mailbox import Letter, Row
+    from appliance.store.mailbox import Row, StoredMessage
 
     from .selected import Selected
 
@@ -59,7 +59,7 @@ Test = Callable[[int, Any, Facts], "bool | None"]
 """(sequence number, row, facts) to yes, no, or None: the letter has to be read."""
 
 
-class Found:
+class Matches:
     """What a search found: ascending, the three side by side. `missing` messages were expunged before they could be looked at."""
 
     __slots__ = ("missing", "modseqs", "numbers", "uids")
@@ -76,12 +76,12 @@ class Found:
         self.modseqs.append(row[2])
 
 
-async def matching(selected: "Selected", query: Query) -> Found:
+async def matching(selected: "Selected", query: Query) -> Matches:
     """Search all messages the client knows. Raises StoreError.
 
     A keyword is looked for under the bit it has in the reading of the row's window.
     """
-    found = Found()
+    found = Matches()
     places = _places(selected, query)
     if isinstance(query, Everything | Identified | Numbered | Saved):
         for start, end in places:
@@ -89,7 +89,7 @@ async def matching(selected: "Selected", query: Query) -> Found:
             found.uids.extend(selected.view.uids[start:end])
         return found
     asked = leaves(query)
-    texts = [leaf for leaf in asked if _reads_letter(leaf)]
+    texts = [leaf for leaf in asked if _reads_message(leaf)]
     want = Want.FLAGS
     for leaf in asked:
         want |= _wants(leaf)
@@ -99,38 +99,38 @@ async def matching(selected: "Selected", query: Query) -> Found:
     test = _Compiler(selected, names).compile(query)
     nothing: Facts = {}
     for span in spans(places):
-        window = await read(selected, span, want)
-        found.missing += window.missing
-        if window.keywords is not None and window.keywords != names:
-            names = window.keywords
+        batch = await read(selected, span, want)
+        found.missing += batch.missing
+        if batch.keywords is not None and batch.keywords != names:
+            names = batch.keywords
             test = _Compiler(selected, names).compile(query)
         open_ones: list[tuple[int, Row]] = []
         results: dict[int, Row] = {}
-        for number, row in zip(window.numbers, window.rows, strict=True):
+        for number, row in zip(batch.numbers, batch.rows, strict=True):
             answer = test(number, row, nothing)
             if answer:
                 results[number] = row
             elif answer is None:
                 open_ones.append((number, row))
         if open_ones:
-            found.missing += await _read_letters(selected, test, texts, open_ones, results)
+            found.missing += await _read_messages(selected, test, texts, open_ones, results)
         for number in sorted(results):
             found.add(number, results[number])
     return found
 
 
-async def _read_letters(
+async def _read_messages(
     selected: "Selected", test: Test, texts: list[Query], open_ones: "list[tuple[int, Row]]", results: "dict[int, Row]"
 ) -> int:
     """How many of the messages were expunged before they could be read; they are not found."""
     at = missing = 0
     while at < len(open_ones):
-        for letter in await open_letters(selected, [row for _, row in open_ones[at:]]):
+        for message in await open_messages(selected, [row for _, row in open_ones[at:]]):
             number, row = open_ones[at]
             at += 1
             try:
-                await letter.open()
-                if await _asks(letter, test, texts, number, row):
+                await message.open()
+                if await _asks(message, test, texts, number, row):
                     results[number] = row
             except StoreError as error:
                 if error.trouble is not Trouble.GONE:
@@ -139,14 +139,14 @@ async def _read_letters(
     return missing
 
 
-async def _asks(letter: "Letter", test: Test, texts: list[Query], number: int, row: "Row") -> bool:
+async def _asks(message: "StoredMessage", test: Test, texts: list[Query], number: int, row: "Row") -> bool:
     """Read the letter as far as it takes to know."""
-    reading = LetterText(letter)
+    body_item = MessageText(message)
     facts: dict[Query, bool] = {}
-    await reading.look_at_header(texts, facts)
+    await body_item.look_at_header(texts, facts)
     answer = test(number, row, facts)
     if answer is None:
-        await reading.look_at_body(texts, facts)
+        await body_item.look_at_body(texts, facts)
         answer = test(number, row, facts)
     return bool(answer)
 
@@ -163,13 +163,13 @@ def _places(selected: "Selected", query: Query) -> Ranges:
     return ((0, len(selected.view)),) if len(selected.view) else ()
 
 
-def _reads_letter(leaf: Query) -> bool:
+def _reads_message(leaf: Query) -> bool:
     """A field that only has to be there may be there without words, which ENVELOPE does not show."""
     return isinstance(leaf, BodyHas | TextHas) or (isinstance(leaf, HeaderHas) and (leaf.field not in ENVELOPE_FIELDS or not leaf.needle))
 
 
 def _wants(leaf: Query) -> Want:
-    if isinstance(leaf, HeaderHas) or (isinstance(leaf, Dated) and leaf.clock is Clock.SENT):
+    if isinstance(leaf, HeaderHas) or (isinstance(leaf, Dated) and leaf.clock is DateKind.SENT):
         return Want.FACTS | Want.DATES
     return Want.DATES if isinstance(leaf, Dated | Size | Aged) else Want.FLAGS
 
@@ -196,7 +196,7 @@ class _Compiler:
                 return lambda number, row, facts: True
             case Flagged(system, keyword):
                 return self._flagged(system, keyword)
-            case Recent():
+            case RecentFlag():
                 return lambda number, row, facts: row[0] in selected.recent
             case Numbered(ranges):
                 wanted = normal(ranges, len(selected.view))
@@ -210,7 +210,7 @@ class _Compiler:
             case Size(above, below):
                 least, most = -1 if above is None else above, 2**63 if below is None else below
                 return lambda number, row, facts: least < row[OCTETS] < most
-            case Dated(Clock.ARRIVED, first, end):
+            case Dated(DateKind.ARRIVED, first, end):
                 start_s, end_s = -(2**63) if first is None else first * DAY_S, 2**63 if end is None else end * DAY_S
                 return lambda number, row, facts: start_s <= row[INTERNAL_AT] < end_s
             case Dated(_, first, end):

@@ -11,10 +11,10 @@ from appliance.mail.partmap import binary_spans
 from appliance.mail.query import BodyHas, HeaderHas, Query, TextHas, folded
 from appliance.mail.text import Needles, PartText, field_texts, header_text, text_charset
 
-from .sections import Pieces
+from .sections import SectionChunks
 
 if TYPE_CHECKING:
-    from appliance.store.mailbox import Letter
+    from appliance.store.mailbox import StoredMessage
 
 HEADER_READ_OCTETS = 2**20
 """Of a header, or a part's header, so much is searched: four times what any real one has."""
@@ -26,36 +26,36 @@ class Ahead:
     (Ten thousand parts of a few octets: 20,000 trips to a thread less; 6.2 s of processor became less than one.)
     """
 
-    __slots__ = ("_at", "_letter", "_piece")
+    __slots__ = ("_at", "_chunk", "_message")
 
-    def __init__(self, letter: "Letter") -> None:
-        self._letter = letter
+    def __init__(self, message: "StoredMessage") -> None:
+        self._message = message
         self._at = 0
-        self._piece = b""
+        self._chunk = b""
 
     async def read(self, offset: int, octets: int) -> bytes:
         """As Letter.read."""
         start = offset - self._at
-        if not 0 <= start <= start + octets <= len(self._piece):
-            piece = await self._letter.read(offset, max(octets, READ_OCTETS))
+        if not 0 <= start <= start + octets <= len(self._chunk):
+            chunk = await self._message.read(offset, max(octets, READ_OCTETS))
             if octets >= READ_OCTETS:
-                return piece
-            self._at, self._piece, start = offset, piece, 0
-        return self._piece[start : start + octets]
+                return chunk
+            self._at, self._chunk, start = offset, chunk, 0
+        return self._chunk[start : start + octets]
 
 
-class LetterText:
+class MessageText:
     """Answers leaves of a search about one letter."""
 
-    __slots__ = ("_header", "_letter")
+    __slots__ = ("_header", "_message")
 
-    def __init__(self, letter: "Letter") -> None:
-        self._letter = letter
+    def __init__(self, message: "StoredMessage") -> None:
+        self._message = message
         self._header = b""
 
     async def look_at_header(self, leaves: Iterable[Query], facts: dict[Query, bool]) -> None:
         """Answer HeaderHas, and TextHas where the header already holds the needle."""
-        self._header = await self._letter.read(0, min(self._letter.header_octets, HEADER_READ_OCTETS))
+        self._header = await self._message.read(0, min(self._message.header_octets, HEADER_READ_OCTETS))
         text = ""
         for leaf in leaves:
             if isinstance(leaf, HeaderHas):
@@ -77,21 +77,21 @@ class LetterText:
 
     async def _read_body(self, bodies: Needles, texts: Needles) -> None:
         """Headers of parts are shown to `texts` alone: BODY matches no header field (RFC 9051 §6.4.4)."""
-        letter, shift = Ahead(self._letter), len(self._letter.prefix)
+        message, shift = Ahead(self._message), len(self._message.prefix)
         charset = text_charset(self._header)
-        for span in binary_spans(self._letter.parts, ()) or ():
+        for span in binary_spans(self._message.parts, ()) or ():
             if not bodies.missing and not texts.missing:
                 return
             start, end = span.start + shift, span.end + shift
             if span.header:
-                block = await letter.read(start, min(end - start, HEADER_READ_OCTETS))
+                block = await message.read(start, min(end - start, HEADER_READ_OCTETS))
                 charset = text_charset(block)
                 texts.feed(header_text(block))
             elif charset is not None:
                 part = PartText(span.transfer, charset)
-                octets = Pieces(letter, start, end)
-                while (bodies.missing or texts.missing) and (piece := await octets.next()):
-                    text = part.feed(piece)
+                octets = SectionChunks(message, start, end)
+                while (bodies.missing or texts.missing) and (chunk := await octets.next()):
+                    text = part.feed(chunk)
                     bodies.feed(text)
                     texts.feed(text)
                 text = part.finish()

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from appliance.mail.date import encode_internal_date
 from appliance.store.mailbox import Row, Want
 
-from .batches import BODYSTRUCTURE, INTERNAL_AT, Window
+from .batches import BODYSTRUCTURE, INTERNAL_AT, Batch
 
 if TYPE_CHECKING:
     from .selected import Selected
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class RowItem:
     """One FETCH item of the row. `template` holds one `%d` or `%b`, `values` fills it for each row in order.
 
     `enables` is a word of ENABLE that asking for the item switches on (RFC 7162 §3.1).
@@ -33,10 +33,10 @@ class Column:
     enables: bytes = b""
 
 
-def plain(name: bytes, want: Want, template: bytes, field: str) -> Column:
+def plain(name: bytes, want: Want, template: bytes, field: str) -> RowItem:
     """A column that tells a field of the row as it is."""
     get = itemgetter(Row._fields.index(field))
-    return Column(name, want, template, lambda selected, rows: map(get, rows))
+    return RowItem(name, want, template, lambda selected, rows: map(get, rows))
 
 
 def _dates(selected: "Selected", rows: "Sequence[Row]") -> Iterable[bytes]:
@@ -51,23 +51,23 @@ def _bodies(selected: "Selected", rows: "Sequence[Row]") -> Iterable[bytes]:
 
 
 UID = plain(b"UID", Want.FLAGS, b"UID %d", "uid")
-FLAGS = Column(b"FLAGS", Want.FLAGS, b"FLAGS %b", lambda selected, rows: selected.flag_texts_of(rows))
+FLAGS = RowItem(b"FLAGS", Want.FLAGS, b"FLAGS %b", lambda selected, rows: selected.flag_texts_of(rows))
 MODSEQ = plain(b"MODSEQ", Want.FLAGS, b"MODSEQ (%d)", "modseq")
 
-COLUMNS: tuple[Column, ...] = (
+COLUMNS: tuple[RowItem, ...] = (
     UID,
     FLAGS,
-    Column(b"INTERNALDATE", Want.DATES, b'INTERNALDATE "%b"', _dates),
+    RowItem(b"INTERNALDATE", Want.DATES, b'INTERNALDATE "%b"', _dates),
     plain(b"RFC822.SIZE", Want.DATES, b"RFC822.SIZE %d", "octets"),
     plain(b"ENVELOPE", Want.FACTS, b"ENVELOPE %b", "envelope"),
     plain(b"BODYSTRUCTURE", Want.FACTS, b"BODYSTRUCTURE %b", "bodystructure"),
-    Column(b"BODY", Want.FACTS, b"BODY %b", _bodies),
+    RowItem(b"BODY", Want.FACTS, b"BODY %b", _bodies),
 )
 """RFC 3501 §6.4.5; extensions bring their own."""
 
 
-def lines(selected: "Selected", columns: Sequence[Column], window: Window, ending: bytes) -> list[bytes]:
+def lines(selected: "Selected", row_items: Sequence[RowItem], batch: Batch, ending: bytes) -> list[bytes]:
     """One untagged FETCH for each row of the window, from `* ` to `ending`."""
-    template = b"* %d FETCH (" + b" ".join([column.template for column in columns]) + ending
-    values = [column.values(selected, window.rows) for column in columns]
-    return list(map(template.__mod__, zip(window.numbers, *values, strict=True)))
+    template = b"* %d FETCH (" + b" ".join([column.template for column in row_items]) + ending
+    values = [column.values(selected, batch.rows) for column in row_items]
+    return list(map(template.__mod__, zip(batch.numbers, *values, strict=True)))

@@ -17,11 +17,11 @@ from appliance.protocol.imap.fields import Fields
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.fetch import Section
-    from appliance.store.mailbox import Letter
+    from appliance.store.mailbox import StoredMessage
 
     from .session import Session
 
-PIECE_OCTETS = 256 * 2**10
+CHUNK_OCTETS = 256 * 2**10
 """Read at once: large enough that the trip to a thread does not count, small enough for constant memory."""
 KEPT_OCTETS = 2**20
 """Made octets (selected header fields, decoded parts) kept rather than made twice."""
@@ -32,16 +32,16 @@ Extent = tuple[int, int]
 """From octet, up to octet of a letter, prefix included."""
 
 
-def locate(letter: "Letter", section: "Section") -> Extent | None:
+def locate(message: "StoredMessage", section: "Section") -> Extent | None:
     """Where the section's octets stand; None when the letter has no such part. HEADER.FIELDS: the header they are cut from."""
     if not section.part:
         if section.text.startswith(b"HEADER"):
-            return 0, letter.header_octets
-        return (letter.header_octets if section.text else 0), letter.octets
-    part = find(letter.parts, section.part)
+            return 0, message.header_octets
+        return (message.header_octets if section.text else 0), message.octets
+    part = find(message.parts, section.part)
     if part is None:
         return None
-    shift = len(letter.prefix)
+    shift = len(message.prefix)
     if section.text == b"MIME":
         return part.header_start + shift, part.body_start + shift
     if not section.text:
@@ -66,28 +66,28 @@ def plain(octets: bytes) -> bytes:
     return octets.replace(b"\0", b"\x80") if b"\0" in octets else octets
 
 
-async def extent(letter: "Letter", start: int, end: int) -> Send:
+async def extent(message: "StoredMessage", start: int, end: int) -> Send:
     """The octets from `start` to `end`; the first piece is read now, so that a letter that is gone is known before anything is sent."""
-    pieces = Pieces(letter, start, end)
-    first = await pieces.next()
+    chunks = SectionChunks(message, start, end)
+    first = await chunks.next()
 
     async def send(session: "Session") -> None:
         await session.send(b"{%d}\r\n" % (end - start), plain(first))
-        while piece := await pieces.next():
-            await session.send(plain(piece))
+        while chunk := await chunks.next():
+            await session.send(plain(chunk))
 
     return send
 
 
-async def fields(letter: "Letter", header: Extent, section: "Section", partial: Extent | None) -> Send:
+async def fields(message: "StoredMessage", header: Extent, section: "Section", partial: Extent | None) -> Send:
     """HEADER.FIELDS or HEADER.FIELDS.NOT of the header at `header`."""
     kept: list[bytes] = []
     size = 0
-    chosen = Chosen(letter, header, section)
-    while (piece := await chosen.next()) is not None:
-        size += len(piece)
+    chosen = Chosen(message, header, section)
+    while (chunk := await chosen.next()) is not None:
+        size += len(chunk)
         if size <= KEPT_OCTETS:
-            kept.append(piece)
+            kept.append(chunk)
     start, end = cut(size, partial)
 
     async def send_kept(session: "Session") -> None:
@@ -95,10 +95,10 @@ async def fields(letter: "Letter", header: Extent, section: "Section", partial: 
 
     async def send_again(session: "Session") -> None:
         await session.send(b"{%d}\r\n" % (end - start))
-        chosen, at = Chosen(letter, header, section), 0
-        while (piece := await chosen.next()) is not None:
-            await session.send(plain(piece[max(start - at, 0) : max(end - at, 0)]))
-            at += len(piece)
+        chosen, at = Chosen(message, header, section), 0
+        while (chunk := await chosen.next()) is not None:
+            await session.send(plain(chunk[max(start - at, 0) : max(end - at, 0)]))
+            at += len(chunk)
 
     return send_kept if size <= KEPT_OCTETS else send_again
 
@@ -109,13 +109,13 @@ class Readable(Protocol):
     async def read(self, offset: int, octets: int) -> bytes: ...
 
 
-class Pieces:
+class SectionChunks:
     """The octets of a letter from `start` to `end`, a piece at a time."""
 
-    __slots__ = ("_at", "_end", "_letter")
+    __slots__ = ("_at", "_end", "_message")
 
-    def __init__(self, letter: Readable, start: int, end: int) -> None:
-        self._letter = letter
+    def __init__(self, message: Readable, start: int, end: int) -> None:
+        self._message = message
         self._at = start
         self._end = end
 
@@ -123,28 +123,28 @@ class Pieces:
         """The next piece, b"" at the end. Raises StoreError, also when the letter ends too early."""
         if self._at >= self._end:
             return b""
-        piece = await self._letter.read(self._at, min(PIECE_OCTETS, self._end - self._at))
-        if not piece:
+        chunk = await self._message.read(self._at, min(CHUNK_OCTETS, self._end - self._at))
+        if not chunk:
             raise StoreError(Trouble.BROKEN, "the message ends before its size")
-        self._at += len(piece)
-        return piece
+        self._at += len(chunk)
+        return chunk
 
 
 class Chosen:
     """The fields a section chooses from a header, a piece at a time."""
 
-    __slots__ = ("_fields", "_pieces")
+    __slots__ = ("_chunks", "_fields")
 
-    def __init__(self, letter: "Letter", header: Extent, section: "Section") -> None:
-        self._pieces: Pieces | None = Pieces(letter, *header)
+    def __init__(self, message: "StoredMessage", header: Extent, section: "Section") -> None:
+        self._chunks: SectionChunks | None = SectionChunks(message, *header)
         self._fields = Fields(section.fields, others=section.text.endswith(b".NOT"))
 
     async def next(self) -> bytes | None:
         """The next piece, which may be empty; None at the end."""
-        if self._pieces is None:
+        if self._chunks is None:
             return None
-        piece = await self._pieces.next()
-        if piece:
-            return self._fields.feed(piece)
-        self._pieces = None
+        chunk = await self._chunks.next()
+        if chunk:
+            return self._fields.feed(chunk)
+        self._chunks = None
         return self._fields.finish()

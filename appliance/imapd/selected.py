@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from appliance.mail.errors import MisuseError
 from appliance.mail.flags import KEYWORD_SHIFT, KEYWORDS_PER_MAILBOX, SEEN, SYSTEM_MASK, SYSTEM_NAMES
-from appliance.mail.limits import WINDOW_ROWS
+from appliance.mail.limits import BATCH_ROWS
 from appliance.protocol.imap.sequence import Ranges, contains, largest, parse_set, places_of_numbers, places_of_uids
-from appliance.store.mailbox import Mode, View
+from appliance.store.mailbox import Mode, SequenceView
 
 if TYPE_CHECKING:
     from appliance.mail.ids import ModSeq, Uid
     from appliance.store.mailbox import FlagsResult, Mailbox, Row
 
-    from .batches import Kept
+    from .batches import KeptRow
     from .session import Session
 
 FLAG_TEXTS = 4096
@@ -75,15 +75,15 @@ class Selected:
 
     def __init__(self, mailbox: "Mailbox") -> None:
         self.mailbox = mailbox
-        self.view = View(mailbox.uids, mailbox.modseq, mailbox.info.uid_next)
+        self.view = SequenceView(mailbox.uids, mailbox.modseq, mailbox.info.uid_next)
         self.keywords: tuple[str, ...] = ()
         self.texts = FlagTexts(())
         self.recent_texts = FlagTexts(())
-        self.recent = Recents()
+        self.recent = RecentUids()
         self.recent.add(mailbox.recent)
         self.saved: Sequence[int] = ()
         """UIDs of the last SEARCH RETURN (SAVE), as RFC 5182 keeps them: those expunged since name nothing."""
-        self.kept: Kept | None = None
+        self.kept: KeptRow | None = None
         """The letter the last FETCH read, while it is large and unchanged."""
         self._told: dict[int, int] = {}
         """UID to MODSEQ of own changes the client knows of: `sync` passes over them."""
@@ -258,8 +258,8 @@ class Selected:
         for uid in gone & self._seeing.keys():
             del self._seeing[uid]
         numbers = self.view.expunge()
-        for start in range(0, len(numbers), WINDOW_ROWS):
-            await session.send(b"".join([b"* %d EXPUNGE\r\n" % number for number in numbers[start : start + WINDOW_ROWS]]))
+        for start in range(0, len(numbers), BATCH_ROWS):
+            await session.send(b"".join([b"* %d EXPUNGE\r\n" % number for number in numbers[start : start + BATCH_ROWS]]))
 
     async def _tell_flags(self, session: "Session", changed: "Sequence[tuple[Uid, int, ModSeq]]", next_known: int) -> None:
         """`* n FETCH` of messages the client knows, whose flags this session's STORE or another session changed."""
@@ -276,7 +276,7 @@ class Selected:
                     lines.append(self._stored_line(own, number, (uid, flags, modseq), condstore=condstore))
             elif self._told.get(uid) != modseq and self._seeing.pop(uid, -1) != flags and number:
                 lines.append(self.flags_line(number, uid, flags, modseq if condstore else 0))
-            if len(lines) >= WINDOW_ROWS:
+            if len(lines) >= BATCH_ROWS:
                 await session.send(b"".join(lines))
                 lines.clear()
         await session.send(b"".join(lines))
@@ -330,7 +330,7 @@ class Selected:
         return [name.encode() for _, name in SYSTEM_NAMES] + [name.encode("utf-8") for name in self.keywords]
 
 
-class Recents:
+class RecentUids:
     """UIDs that are \\Recent to this session (RFC 3501 §2.3.2): ranges as they came, numbers of no message among them."""
 
     __slots__ = ("_ranges",)
@@ -348,7 +348,7 @@ class Recents:
         first, last = rows[0][0], rows[-1][0]
         return True if any(isinstance(some, range) and first in some and last in some for some in self._ranges) else None
 
-    def count(self, view: View) -> int:
+    def count(self, view: SequenceView) -> int:
         """How many messages of the view are recent."""
         ranges = [some for some in self._ranges if isinstance(some, range)]
         others = [some for some in self._ranges if not isinstance(some, range)]

@@ -34,7 +34,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class ImapContext:
     """What every session of the service holds."""
 
     store: "Store"
@@ -52,8 +52,8 @@ class Service:
     def __init__(
         self, *, store: "Store", login: "Login", mechanisms: "Mechanisms", board: Any, clock: "Clock", options: Options | None = None
     ) -> None:
-        self._house = House(store, login, mechanisms, board, clock, options or Options())
+        self._server = ImapContext(store, login, mechanisms, board, clock, options or Options())
 
     async def handle(self, stream: "Stream") -> None:
         """One session to its end; TLS of the implicit port is already on. The listener closes the stream."""
-        await Session(self._house, stream).run()
+        await Session(self._server, stream).run()

@@ -19,20 +19,20 @@ from appliance.protocol.imap.tokens import Tokens
 
 from .connection import Connection
 from .errors import SessionOver, answer_of
-from .extension import Answer, Command, Seqs, State, bad
+from .extension import Command, Completion, SequenceNumbers, State, bad
 
 if TYPE_CHECKING:
     from appliance.auth.identity import Identity
     from appliance.auth.login import Login
     from appliance.auth.mechanisms import Mechanisms
     from appliance.mail.clock import Clock
-    from appliance.mail.ids import PersonId
+    from appliance.mail.ids import AccountId
     from appliance.network.stream import Stream
     from appliance.store.mailbox import Store
 
     from .registry import Registry
     from .selected import Selected
-    from .service import House, Options
+    from .service import ImapContext, Options
 
 
 class Happening(Enum):
@@ -58,12 +58,22 @@ class Session:
     """What commands hold of one client. `enabled`: words of ENABLE in upper case."""
 
     __slots__ = (
-        "after_answer", "connection", "enabled", "errors", "house", "identity", "login_failures", "opened_mono", "selected", "state", "tag",
+        "after_answer",
+        "connection",
+        "enabled",
+        "errors",
+        "identity",
+        "login_failures",
+        "opened_mono",
+        "selected",
+        "server",
+        "state",
+        "tag",
     )  # fmt: skip
 
-    def __init__(self, house: "House", stream: "Stream") -> None:
-        self.house = house
-        self.connection = Connection(stream, house.registry.streamed)
+    def __init__(self, server: "ImapContext", stream: "Stream") -> None:
+        self.server = server
+        self.connection = Connection(stream, server.registry.streamed)
         self.state = State.NOT_AUTHENTICATED
         self.identity: Identity | None = None
         self.selected: Selected | None = None
@@ -84,38 +94,38 @@ class Session:
 
     @property
     def store(self) -> "Store":
-        return self.house.store
+        return self.server.store
 
     @property
     def login(self) -> "Login":
-        return self.house.login
+        return self.server.login
 
     @property
     def mechanisms(self) -> "Mechanisms":
-        return self.house.mechanisms
+        return self.server.mechanisms
 
     @property
     def clock(self) -> "Clock":
-        return self.house.clock
+        return self.server.clock
 
     @property
     def options(self) -> "Options":
-        return self.house.options
+        return self.server.options
 
     @property
     def registry(self) -> "Registry":
-        return self.house.registry
+        return self.server.registry
 
     @property
     def board(self) -> Any:
-        return self.house.board
+        return self.server.board
 
     @property
-    def person(self) -> "PersonId":
+    def account(self) -> "AccountId":
         """Who signed in; only commands of signed-in states ask."""
         if self.identity is None:
             raise RuntimeError("nobody is signed in")
-        return self.identity.person
+        return self.identity.account
 
     @property
     def utf8(self) -> bool:
@@ -143,7 +153,7 @@ class Session:
     def signed_in(self, identity: "Identity") -> None:
         self.identity = identity
         self.stream.who = identity.address
-        self.stream.login = (identity.person, identity.password)
+        self.stream.login = (identity.account, identity.password)
         self.connection.reader.signed_in = True
         self.move(Happening.SIGNED_IN)
 
@@ -192,7 +202,7 @@ class Session:
 
     async def _react(self, event: CommandRead | Message | Rest | Refused) -> None:
         assert not isinstance(event, Rest), "APPEND reads its command to the end"  # noqa: S101
-        answer = Answer(event.word, event.text, event.code) if isinstance(event, Refused) else await self._obey(event)
+        answer = Completion(event.word, event.text, event.code) if isinstance(event, Refused) else await self._obey(event)
         self.answer(event.tag, answer)
         if self.after_answer is not None:
             await self.flush()
@@ -205,12 +215,12 @@ class Session:
         else:
             self.errors = 0
 
-    def answer(self, tag: bytes, answer: Answer) -> None:
+    def answer(self, tag: bytes, answer: Completion) -> None:
         """Queue a tagged answer."""
         code = b" [" + answer.code + b"] " if answer.code else b" "
         self.queue(tag + b" " + answer.word + code + answer.text + b"\r\n")
 
-    async def _obey(self, event: CommandRead | Message) -> Answer:
+    async def _obey(self, event: CommandRead | Message) -> Completion:
         tokens, uid = event.tokens, False
         self.tag = event.tag
         try:
@@ -230,10 +240,10 @@ class Session:
         except (MisuseError, StoreError, AuthError) as error:
             answer = answer_of(error)
         if self.selected is not None and answer.word != b"BAD":
-            await self._sync(uid or command is None or command.seqs is Seqs.MAY_MOVE)
+            await self._sync(uid or command is None or command.seqs is SequenceNumbers.MAY_MOVE)
         return answer
 
-    def _objection(self, command: Command | None) -> Answer | None:
+    def _objection(self, command: Command | None) -> Completion | None:
         if command is None:
             return bad(b"No such command.")
         if self.state in command.states:
@@ -242,12 +252,12 @@ class Session:
             return bad(b"Sign in first.")
         return bad(b"Select a mailbox first." if State.SELECTED in command.states else b"You are signed in already.")
 
-    async def _turn_down(self, event: CommandRead | Message, answer: Answer) -> Answer:
+    async def _turn_down(self, event: CommandRead | Message, answer: Completion) -> Completion:
         if isinstance(event, Message):
             await self.turn_down(event, answer)
         return answer
 
-    async def turn_down(self, message: Message, answer: Answer) -> None:
+    async def turn_down(self, message: Message, answer: Completion) -> None:
         """Refuse a message; where its octets are too many to be thrown away the answer is said before BYE."""
         try:
             await self.connection.refuse(message)
@@ -255,7 +265,7 @@ class Session:
             self.answer(message.tag, answer)
             raise
 
-    async def _call(self, command: Command, tokens: Tokens, uid: bool) -> Answer:
+    async def _call(self, command: Command, tokens: Tokens, uid: bool) -> Completion:
         arguments = command.parse(tokens)
         tokens.end()
         return await command.run(self, arguments, uid)

@@ -11,7 +11,7 @@ Linear: octets that the grammar read in vain are not read by it again, every pat
 import re
 
 from .addresses import GROUP_END, MISSING_DOMAIN, MISSING_MAILBOX, ListedAddress, is_complete, parse_mailbox
-from .lexical import Reader
+from .lexical import FieldReader
 
 _MARK = re.compile(rb'["(<,;]|=\?')
 _ENCODED = re.compile(rb"=\?[^? \t\r\n]{1,80}\?[bBqQ]\?[^? \t\r\n]*\?=")
@@ -73,7 +73,7 @@ class _Recovery:
         encoded = _ENCODED.match(self._data, self._pos)
         if self._pos < self._strict_from or (encoded is not None and not _ATOM_TEXT.fullmatch(encoded[0])):
             return False
-        reader = Reader(self._data)
+        reader = FieldReader(self._data)
         reader.pos = self._pos
         words: list[bytes] = []
         if reader.skip() and reader.phrase(words) and reader.next() == 58 and not self._in_group and any(words):
@@ -140,7 +140,7 @@ class _Recovery:
 
     def _angle(self, name: bytes, found: re.Match[bytes]) -> None:
         """`<...>` behind a name: one address by the grammar, else every one that a comma parts."""
-        reader = Reader(found[0])
+        reader = FieldReader(found[0])
         entry = parse_mailbox(reader)
         if is_complete(entry) and reader.pos >= reader.end:
             self._found.append(entry._replace(name=name or None))

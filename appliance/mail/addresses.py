@@ -7,7 +7,7 @@ missing local part or domain gets a placeholder no real address has. Linear in t
 
 from typing import NamedTuple
 
-from .lexical import Reader
+from .lexical import FieldReader
 
 MISSING_MAILBOX = b"MISSING_MAILBOX"
 MISSING_DOMAIN = b"MISSING_DOMAIN"
@@ -45,7 +45,7 @@ def is_complete(entry: ListedAddress) -> bool:
 
 def read_address_list(value: bytes) -> tuple[list[ListedAddress], bool]:
     """The entries, and whether the value was read to its end; what stands behind the place where reading stopped is not among them."""
-    reader = Reader(value)
+    reader = FieldReader(value)
     found: list[ListedAddress] = []
     if not reader.skip() or reader.pos >= reader.end:
         return found, not value.strip(b" \t\r\n")
@@ -59,7 +59,7 @@ def read_address_list(value: bytes) -> tuple[list[ListedAddress], bool]:
     return found, reader.pos >= reader.end
 
 
-def _address(reader: Reader, found: list[ListedAddress]) -> bool:
+def _address(reader: FieldReader, found: list[ListedAddress]) -> bool:
     """A mailbox or a group; True while a comma may follow."""
     start = reader.pos
     words: list[bytes] = []
@@ -75,7 +75,7 @@ def _address(reader: Reader, found: list[ListedAddress]) -> bool:
     return reader.pos < reader.end
 
 
-def parse_mailbox(reader: Reader) -> ListedAddress:
+def parse_mailbox(reader: FieldReader) -> ListedAddress:
     """One mailbox, or what can be read of one; `reader` stands behind it."""
     start = reader.pos
     words: list[bytes] = []
@@ -85,7 +85,7 @@ def parse_mailbox(reader: Reader) -> ListedAddress:
     return _addr_spec(reader)
 
 
-def _group(reader: Reader, name: bytes, found: list[ListedAddress]) -> None:
+def _group(reader: FieldReader, name: bytes, found: list[ListedAddress]) -> None:
     reader.pos += 1
     found.append(ListedAddress(None, None, name, None))
     if reader.skip() and reader.pos < reader.end and reader.next() != 59:
@@ -102,7 +102,7 @@ def _group(reader: Reader, name: bytes, found: list[ListedAddress]) -> None:
     found.append(GROUP_END)
 
 
-def _angle(reader: Reader, name: bytes) -> ListedAddress:
+def _angle(reader: FieldReader, name: bytes) -> ListedAddress:
     """`<` [route `:`] local `@` domain `>`, after a display name."""
     route = mailbox = domain = None
     good = False
@@ -133,7 +133,7 @@ def _angle(reader: Reader, name: bytes) -> ListedAddress:
     return ListedAddress(name or None, route, MISSING_MAILBOX if mailbox is None else mailbox, domain or MISSING_DOMAIN)
 
 
-def _route(reader: Reader) -> bytes | None:
+def _route(reader: FieldReader) -> bytes | None:
     hops: list[bytes] = []
     while reader.pos < reader.end:
         if reader.next() != 64:
@@ -147,13 +147,13 @@ def _route(reader: Reader) -> bytes | None:
     return None
 
 
-def _local(reader: Reader) -> bytes | None:
+def _local(reader: FieldReader) -> bytes | None:
     words: list[bytes] = []
     good = reader.quoted(words) if reader.next() == 34 else reader.local_part(words)
     return b"".join(words) if good else None
 
 
-def _addr_spec(reader: Reader) -> ListedAddress:
+def _addr_spec(reader: FieldReader) -> ListedAddress:
     """local `@` domain without angle brackets; the last comment serves as name. A lone word is a name or a mailbox."""
     name = mailbox = domain = None
     words: list[bytes] = []

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from .lexical import Reader
+from .lexical import FieldReader
 
 Parameters = list[tuple[bytes, bytes]]
 
@@ -120,7 +120,7 @@ def parse_content_type(value: bytes) -> tuple[tuple[bytes, bytes] | None, Parame
     Lenient: the semicolon before a parameter may be missing, quotes may stand around the type, and a type alone has the commonest
     subtype. None for what names no type at all.
     """
-    reader = Reader(value)
+    reader = FieldReader(value)
     if reader.skip() and reader.next() == 34:
         reader.pos += 1
     start = reader.pos
@@ -144,7 +144,7 @@ def parse_disposition(value: bytes) -> tuple[bytes, Parameters] | None:
 
     Lenient as `parse_content_type`; parameters without a disposition belong to an attachment (RFC 2183 §2.8).
     """
-    reader = Reader(value)
+    reader = FieldReader(value)
     word: list[bytes] = []
     if reader.skip() and reader.next() == 34:
         reader.pos += 1
@@ -162,7 +162,7 @@ def parse_encoding(value: bytes) -> bytes | None:
 
     As written, save an encoding that every reader knows in another spelling: it is told in its own.
     """
-    reader = Reader(value)
+    reader = FieldReader(value)
     word: list[bytes] = []
     if reader.skip() and reader.next() == 34:
         reader.pos += 1
@@ -172,7 +172,7 @@ def parse_encoding(value: bytes) -> bytes | None:
 
 def parse_languages(value: bytes) -> list[bytes]:
     """The tags of a Content-Language field as written (RFC 3282 §2)."""
-    reader = Reader(value)
+    reader = FieldReader(value)
     tags: list[bytes] = []
     reader.skip()
     while True:
@@ -186,25 +186,25 @@ def parse_languages(value: bytes) -> list[bytes]:
         reader.skip()
 
 
-def _parameters(reader: Reader) -> Parameters:
+def _parameters(reader: FieldReader) -> Parameters:
     """Plain parameters in their order, then those of RFC 2231 joined, by name."""
     plain: Parameters = []
-    pieces: list[tuple[bytes, int, bool, bytes]] = []
+    chunks: list[tuple[bytes, int, bool, bytes]] = []
     for name, value in _each_parameter(reader):
         star = name.find(b"*")
-        piece = _piece(name, star, value) if star >= 0 else None
-        if piece is None:
+        chunk = _chunk(name, star, value) if star >= 0 else None
+        if chunk is None:
             plain.append((name, value))
         else:
-            pieces.append(piece)
-    if pieces:
-        pieces.sort(key=lambda piece: piece[:2])
-        for _, group in groupby(pieces, key=lambda piece: piece[0].lower()):
+            chunks.append(chunk)
+    if chunks:
+        chunks.sort(key=lambda chunk: chunk[:2])
+        for _, group in groupby(chunks, key=lambda chunk: chunk[0].lower()):
             plain += _joined(list(group))
     return plain
 
 
-def _each_parameter(reader: Reader) -> Iterator[tuple[bytes, bytes]]:
+def _each_parameter(reader: FieldReader) -> Iterator[tuple[bytes, bytes]]:
     """Each name `=` value that can be read; what is none is passed over a word at a time, so no semicolon is needed."""
     while reader.skip() and reader.pos < reader.end:
         start = reader.pos
@@ -219,7 +219,7 @@ def _each_parameter(reader: Reader) -> Iterator[tuple[bytes, bytes]]:
                 yield name[0], value
 
 
-def _parameter_value(reader: Reader, name: bytes) -> bytes | None:
+def _parameter_value(reader: FieldReader, name: bytes) -> bytes | None:
     """The value that is ahead; None when it is broken.
 
     A quote that is never closed ends with its line or at a semicolon. Half a boundary would cut at lines that are none: it has no value.
@@ -244,7 +244,7 @@ def _parameter_value(reader: Reader, name: bytes) -> bytes | None:
     return b" ".join(data[start:stop].split())
 
 
-def _piece(name: bytes, star: int, value: bytes) -> tuple[bytes, int, bool, bytes] | None:
+def _chunk(name: bytes, star: int, value: bytes) -> tuple[bytes, int, bool, bytes] | None:
     """`name*`, `name*2` or `name*2*` as (name, number, percent-encoded, value); None for any other use of `*`."""
     rest = name[star + 1 :]
     extended = not rest or rest.endswith(b"*")

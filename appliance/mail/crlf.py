@@ -13,12 +13,12 @@ class MissingCrlf:
         self._bare = 0
         self._last = b""
 
-    def feed(self, piece: bytes) -> None:
-        if not piece:
+    def feed(self, chunk: bytes) -> None:
+        if not chunk:
             return
-        split = self._last == b"\r" and piece[:1] == b"\n"
-        self._bare += piece.count(b"\n") - piece.count(b"\r\n") - split
-        self._last = piece[-1:]
+        split = self._last == b"\r" and chunk[:1] == b"\n"
+        self._bare += chunk.count(b"\n") - chunk.count(b"\r\n") - split
+        self._last = chunk[-1:]
 
     @property
     def octets(self) -> int:

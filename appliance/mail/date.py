@@ -6,7 +6,7 @@ clock and no locale is asked. Two-digit years are 1970 to 2069.
 
 import re
 
-from .lexical import Reader
+from .lexical import FieldReader
 
 MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 DAYS = (b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed")
@@ -55,7 +55,7 @@ def parse_zoned(value: bytes) -> tuple[int, int] | None:
 
 def _words(value: bytes) -> list[bytes]:
     """The date's words without comments and commas; the time is one word, with colons."""
-    reader = Reader(value[:256])
+    reader = FieldReader(value[:256])
     words: list[bytes] = []
     joined = False
     while reader.skip() and reader.pos < reader.end and len(words) < 8:

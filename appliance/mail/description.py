@@ -45,7 +45,7 @@ class Description:
 class Scanner(Protocol):
     """One letter's scanner: linear, constant memory, octets in any pieces."""
 
-    def feed(self, piece: bytes) -> None: ...
+    def feed(self, chunk: bytes) -> None: ...
 
     def finish(self, prefix: bytes = b"") -> Description:
         """The facts of `prefix + body`; `octets`, `header_octets` and part offsets stay those of the body alone.

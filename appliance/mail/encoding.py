@@ -36,7 +36,7 @@ class DamagedOctets(MisuseError):
 
 
 class TransferDecoder(Protocol):
-    def feed(self, piece: bytes) -> bytes:
+    def feed(self, chunk: bytes) -> bytes:
         """What can be decoded so far; DamagedOctets at the first octet that makes no sense."""
         ...
 
@@ -57,8 +57,8 @@ def transfer_decoder(transfer: int) -> TransferDecoder | None:
 
 
 class _Identity:
-    def feed(self, piece: bytes) -> bytes:
-        return piece
+    def feed(self, chunk: bytes) -> bytes:
+        return chunk
 
     def finish(self) -> bytes:
         return b""
@@ -71,8 +71,8 @@ class _Base64:
         self._held = b""
         self._ended = False
 
-    def feed(self, piece: bytes) -> bytes:
-        octets = self._held + piece.translate(None, b" \t\r\n")
+    def feed(self, chunk: bytes) -> bytes:
+        octets = self._held + chunk.translate(None, b" \t\r\n")
         if self._ended:
             if octets:
                 raise DamagedOctets("there is something behind the base64 padding")
@@ -106,9 +106,9 @@ class _QuotedPrintable:
     def __init__(self) -> None:
         self._held = bytearray()
 
-    def feed(self, piece: bytes) -> bytes:
-        self._held += piece
-        end = self._held.rfind(b"\n", len(self._held) - len(piece)) + 1
+    def feed(self, chunk: bytes) -> bytes:
+        self._held += chunk
+        end = self._held.rfind(b"\n", len(self._held) - len(chunk)) + 1
         if end:
             lines = bytes(self._held[:end])
             del self._held[:end]
@@ -181,7 +181,7 @@ def decode_words(value: bytes) -> str:
         return value.decode("utf-8", "replace")
     text = value.decode("utf-8", "surrogateescape")  # raw octets inside a Q word are of the word's charset
     text = _BETWEEN_WORDS.sub("?==?", text)
-    pieces: list[str] = []
+    chunks: list[str] = []
     at = 0
     pending: tuple[str, bytes] | None = None  # neighbours of one charset are joined first: a character may be split
     for found in _WORD.finditer(text):
@@ -193,14 +193,14 @@ def decode_words(value: bytes) -> str:
             pending = (charset, pending[1] + octets)
         else:
             if pending:
-                pieces.append(decode_text(pending[1], pending[0]))
-            pieces.append(text[at : found.start()])
+                chunks.append(decode_text(pending[1], pending[0]))
+            chunks.append(text[at : found.start()])
             pending = (charset, octets)
         at = found.end()
     if pending:
-        pieces.append(decode_text(pending[1], pending[0]))
-    pieces.append(text[at:])
-    return "".join(pieces).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        chunks.append(decode_text(pending[1], pending[0]))
+    chunks.append(text[at:])
+    return "".join(chunks).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _word_octets(encoding: str, encoded: str) -> bytes | None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import TypedDict
 
 from .address import Address, encode_address
-from .ids import PersonId
+from .ids import AccountId
 
 
 class Options(TypedDict):
@@ -28,7 +28,7 @@ class Recipient:
     """
 
     address: Address | None
-    people: tuple[PersonId, ...] = ()
+    accounts: tuple[AccountId, ...] = ()
     outside: tuple[Address, ...] = ()
     forwarded: bool = False
     notify: frozenset[str] | None = None
@@ -59,12 +59,12 @@ class Envelope:
     def options(self) -> Options:
         return Options(body=self.body, smtputf8=self.smtputf8, ret=self.ret, envid=self.envid, require_tls=self.require_tls)
 
-    def people(self) -> dict[PersonId, Recipient]:
+    def accounts(self) -> dict[AccountId, Recipient]:
         """Everybody the letter comes to, once each, with the first recipient that led there."""
-        found: dict[PersonId, Recipient] = {}
+        found: dict[AccountId, Recipient] = {}
         for recipient in self.recipients:
-            for person in recipient.people:
-                found.setdefault(person, recipient)
+            for account in recipient.accounts:
+                found.setdefault(account, recipient)
         return found
 
 

@@ -6,11 +6,11 @@ No error knows a wire: each server has one table from these to its own answers.
 from enum import Enum
 
 
-class HouseError(Exception):
+class PillarboxError(Exception):
     """Whatever one of ours raises on purpose."""
 
 
-class PeerError(HouseError):
+class PeerError(PillarboxError):
     """The other end broke the conversation: gone, too slow, or not speaking the protocol."""
 
 
@@ -22,7 +22,7 @@ class PeerSlow(PeerError):
     """A deadline of the conversation passed."""
 
 
-class MisuseError(HouseError):
+class MisuseError(PillarboxError):
     """Octets that break a grammar or a limit; the text may be shown to whoever sent them."""
 
 
@@ -43,7 +43,7 @@ class Trouble(Enum):
     BROKEN = "the card or its data could not be read or written, try again"
 
 
-class StoreError(HouseError):
+class StoreError(PillarboxError):
     """The store refuses or fails; `trouble` says which way."""
 
     def __init__(self, trouble: Trouble, text: str = "") -> None:
@@ -51,15 +51,15 @@ class StoreError(HouseError):
         self.trouble = trouble
 
 
-class AuthError(HouseError):
+class AuthError(PillarboxError):
     """Signing in went wrong in a way that is not a plain refusal."""
 
 
-class LookupTrouble(HouseError):
+class LookupTrouble(PillarboxError):
     """The name service gave no usable answer; asking again later may help."""
 
 
-class SetupError(HouseError):
+class SetupError(PillarboxError):
     """Wrong settings, files or words; `remedy` says what to do about it."""
 
     def __init__(self, problem: str, remedy: str = "") -> None:

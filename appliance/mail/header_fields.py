@@ -12,17 +12,17 @@ _LAST = frozenset((b"date", b"subject", b"message-id", b"in-reply-to"))
 _COUNTED = frozenset((b"received", b"mime-version"))
 OF_A_PART = frozenset(CONTENT_FIELDS)
 """What is kept of a MIME part's header."""
-OF_A_LETTER = OF_A_PART | ADDRESS_FIELDS | _LAST | _COUNTED
+OF_A_MESSAGE = OF_A_PART | ADDRESS_FIELDS | _LAST | _COUNTED
 """What is kept of a letter's header, the one inside a message/rfc822 part too."""
 
 DELIMITERS = 8
 """Lines of one header that may be compared with its boundary."""
 
-Heading = dict[bytes, list[bytes]]
+HeaderFields = dict[bytes, list[bytes]]
 """Values by lower-case name in their order; folds end in LF alone."""
 
 
-class HeadingReader:
+class HeaderFieldsReader:
     """Gathers the values of the wanted fields from header lines that come in pieces. Keeps at most HEADER_OCTETS of them.
 
     `first_part` holds the fields behind a delimiter of the header's own boundary, where the blank line before the first part is missing.
@@ -35,7 +35,7 @@ class HeadingReader:
         self.kept = 0
         self._wanted = wanted
         self._lines: list[bytes] | None = None
-        self.first_part: HeadingReader | None = None
+        self.first_part: HeaderFieldsReader | None = None
         self._delimiters = DELIMITERS if wanted else 0
 
     def take(self, octets: bytes) -> None:
@@ -82,10 +82,10 @@ class HeadingReader:
         types = [b"\n".join(lines) for lines in self.found.get(b"content-type", ())]
         boundary = read_content({b"content-type": types}).parameter(b"boundary") if types else None
         if boundary and line.startswith(boundary, 2) and not line.startswith(b"--", 2 + len(boundary)):
-            self.first_part = HeadingReader(OF_A_PART)
+            self.first_part = HeaderFieldsReader(OF_A_PART)
             self.first_part._delimiters = 0
 
-    def heading(self) -> Heading:
+    def header_fields(self) -> HeaderFields:
         """What was found; NUL, which no IMAP string can hold, has become 0x80."""
         return {
             name: [(b"\n".join(lines) if len(lines) > 1 else lines[0] if lines else b"").replace(b"\0", b"\x80") for lines in values]
@@ -93,9 +93,9 @@ class HeadingReader:
         }
 
 
-def letter_heading(octets: bytes) -> Heading:
+def message_header_fields(octets: bytes) -> HeaderFields:
     """The heading of header lines of ours, as the scanner reads those of a letter."""
-    reader = HeadingReader(OF_A_LETTER)
+    reader = HeaderFieldsReader(OF_A_MESSAGE)
     if octets:
         reader.take(octets)
-    return reader.heading()
+    return reader.header_fields()

@@ -5,7 +5,7 @@ All come from durable counters that only rise (never from the clock, never from 
 
 from typing import NewType
 
-PersonId = NewType("PersonId", int)
+AccountId = NewType("AccountId", int)
 MailboxId = NewType("MailboxId", int)
 Uid = NewType("Uid", int)
 """1 to 2**32 - 1, rises within a mailbox (RFC 9051 §2.3.1.1)."""

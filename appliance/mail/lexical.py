@@ -19,7 +19,7 @@ _ATEXT = frozenset(b"!#$%&'*+-/=?^_`{|}~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcd
 _PHRASE_GOES_ON = _ATEXT | frozenset(b'".')
 
 
-class Reader:
+class FieldReader:
     """One pass over a field's value. Reading methods add what they read to `out` and answer False when it is broken.
 
     `pos` reaches `end` when nothing is left; after False it stands where reading failed. `comment`

@@ -33,7 +33,7 @@ SMTP_COMMAND_S = 300
 """RFC 5321 §4.5.3.2.7."""
 SMTP_DATA_BLOCK_S = 180
 """RFC 5321 §4.5.3.2.5 gives the sender three minutes a block."""
-SMTP_LETTER_S = 3600
+SMTP_MESSAGE_S = 3600
 """Longest one letter may take from 354 to its last octet: 150 MB at 45 kB/s. Else an octet now and then holds a place for ever."""
 SMTP_LINGER_S = 5
 """How long a refused sender is read on before the connection closes, so that the refusal reaches it."""
@@ -79,7 +79,7 @@ CLOSE_DRAINING_S = 0.25
 # --- reading and writing ---------------------------------------------------------------------
 READ_OCTETS = 64 * 2**10
 """Octets asked of a socket at once."""
-WINDOW_ROWS = 500
+BATCH_ROWS = 500
 """Rows of one read window; the statement is closed before anything is sent."""
 RECEIVE_BUDGET_OCTETS = 16 * 2**20
 """Octets of letters held in memory while they are received, the whole house together."""

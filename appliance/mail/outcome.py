@@ -10,7 +10,7 @@ from enum import Enum
 from .reply import Reply
 
 
-class Fate(Enum):
+class DeliveryStatus(Enum):
     """The action field of a delivery status; `DEFERRED` is the only one that keeps a recipient in the queue."""
 
     RELAYED = "relayed"
@@ -49,7 +49,7 @@ class Outcome:
     """`status` is an enhanced code such as "5.1.1"; `reply` the words of `host`, the name of the other house's server ("" when
     nobody was reached); `text` one sentence of ours for people."""
 
-    fate: Fate
+    delivery_status: DeliveryStatus
     status: str
     reason: Reason
     text: str
@@ -58,7 +58,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Meeting:
+class HostAttempt:
     """One conversation with another house: where, how safe, how long. `tls` is "" or "TLSv1.3", `verified` is "", "none",
     "certificate", "mta-sts" or "dane"; or "downgraded" for plain text with a house that spoke TLS before."""
 

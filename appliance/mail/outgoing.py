@@ -8,21 +8,21 @@ from .address import Address
 from .envelope import Options, Recipient
 from .ids import BodyId
 
-Pieces = Callable[[], AbstractAsyncContextManager[AsyncIterator[bytes]]]
+Chunks = Callable[[], AbstractAsyncContextManager[AsyncIterator[bytes]]]
 """`async with pieces() as octets: async for piece in octets`: the same octets each time, in pieces of at most 64 KiB."""
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class OutgoingMessage:
     """`letter` is the name told to its sender. `body`, `smtputf8`, `ret`, `envid`, `require_tls` as in Envelope; each recipient's
     address is outside the house. `author` is the domain of ours the letter is signed for, "" for none (forwarded letters). `kept` is
     where the octets lie in the house: a body, and the lines in front of it."""
 
-    letter: str
+    message: str
     sender: Address | None
     recipients: tuple[Recipient, ...]
     octets: int
-    pieces: Pieces
+    chunks: Chunks
     body: str = "7BIT"
     smtputf8: bool = False
     ret: str = ""

@@ -120,21 +120,21 @@ class _Map:
     def find(self, section: tuple[int, ...]) -> int:
         """The place of a section's part; NO_PART, or EMPTY_PART for the one part of a multipart that has none."""
         place = 0
-        letter = True  # a letter that is no multipart calls its own body part 1
+        message = True  # a letter that is no multipart calls its own body part 1
         for level, number in enumerate(section, 1):
-            if not letter and self.kind(place) == MESSAGE:
+            if not message and self.kind(place) == MESSAGE:
                 place, count = self.children(place)
                 if not count:
                     return NO_PART
-                letter = True
+                message = True
             if self.kind(place) == MULTIPART:
                 first, count = self.children(place)
                 if not 1 <= number <= count:
                     return EMPTY_PART if number == 1 and not count and level == len(section) else NO_PART
                 place = first + number - 1
-            elif not letter or number != 1:
+            elif not message or number != 1:
                 return NO_PART
-            letter = False
+            message = False
         return place
 
 

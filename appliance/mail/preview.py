@@ -36,17 +36,17 @@ def preview(content: Content, transfer: int, octets: bytes) -> str:
 def without_markup(text: str) -> str:
     """HTML as plain words: tags, comments, styles and scripts gone, entities resolved, a tag cut off at the end dropped."""
     lower = text.lower() if text.isascii() else text
-    pieces: list[str] = []
+    chunks: list[str] = []
     at = 0
     while found := _UNSEEN.search(text, at):
-        pieces.append(text[at : found.start()])
+        chunks.append(text[at : found.start()])
         start = found[0].lower()
         stop = lower.find("-->" if start == "<!--" else "</" + start[1:], found.end())
         at = text.find(">", stop) + 1 if stop >= 0 else 0
         if not at:
             at = len(text)
-    pieces.append(text[at:])
-    bare = _TAG.sub(" ", "".join(pieces))
+    chunks.append(text[at:])
+    bare = _TAG.sub(" ", "".join(chunks))
     cut = bare.rfind("<")
     return _ENTITY.sub(lambda found: _entity(found[1]), bare[:cut] if cut >= 0 and bare[cut + 1 : cut + 2].strip() else bare)
 

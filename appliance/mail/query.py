@@ -41,7 +41,7 @@ class Flagged:
 
 
 @dataclass(frozen=True, slots=True)
-class Recent:
+class RecentFlag:
     """\\Recent to the session that asks (RFC 3501 §2.3.2)."""
 
 
@@ -72,7 +72,7 @@ class Size:
     below: int | None = None
 
 
-class Clock(Enum):
+class DateKind(Enum):
     """Which date: when the letter came in, or its own Date field."""
 
     ARRIVED = "arrived"
@@ -83,7 +83,7 @@ class Clock(Enum):
 class Dated:
     """`first` <= day < `end`, time of day and zone disregarded (RFC 9051 §6.4.4); None: open on that side."""
 
-    clock: Clock
+    clock: DateKind
     first: int | None = None
     end: int | None = None
 
@@ -126,7 +126,7 @@ class ChangedSince:
 
 
 Query = (
-    Everything | And | Or | Not | Flagged | Recent | Numbered | Identified | Saved | Size | Dated | Aged
+    Everything | And | Or | Not | Flagged | RecentFlag | Numbered | Identified | Saved | Size | Dated | Aged
     | HeaderHas | BodyHas | TextHas | ChangedSince
 )  # fmt: skip
 

@@ -21,7 +21,7 @@ DAYS = 21
 """A bounce may come so late: five days of trying, and a queue behind the queue."""
 _DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _CYCLE = 1024
-_HASH_LETTERS = 6
+_HASH_CHARACTERS = 6
 
 
 def rewrite(sender: Address, domain: str, *, secret: bytes, day: int) -> Address:
@@ -59,7 +59,7 @@ def reverse(address: Address, *, secret: bytes, day: int | None) -> Address | No
 
 
 def _fresh(stamp: str, day: int | None) -> bool:
-    if len(stamp) != 2 or any(letter not in _DIGITS for letter in stamp):
+    if len(stamp) != 2 or any(message not in _DIGITS for message in stamp):
         return False
     made = _DIGITS.index(stamp[0]) * 32 + _DIGITS.index(stamp[1])
     return day is None or (day - made) % _CYCLE <= DAYS
@@ -67,4 +67,4 @@ def _fresh(stamp: str, day: int | None) -> bool:
 
 def _hash(secret: bytes, body: str) -> str:
     digest = hmac.new(secret, body.lower().encode(), sha256).digest()
-    return base64.b32encode(digest)[:_HASH_LETTERS].decode()
+    return base64.b32encode(digest)[:_HASH_CHARACTERS].decode()

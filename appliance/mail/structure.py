@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 
 from .content import Content, read_content
-from .header_fields import OF_A_LETTER, OF_A_PART, Heading, HeadingReader
+from .header_fields import OF_A_MESSAGE, OF_A_PART, HeaderFields, HeaderFieldsReader
 from .limits import HEADER_OCTETS, MIME_PARTS, NESTING_LEVELS
 from .partmap import IDENTITY, LEAF, MESSAGE, MULTIPART, TRANSFERS, UNKNOWN
 
@@ -42,7 +42,7 @@ class Node:
     transfer: int = IDENTITY
     digest: bool = False
     content: Content = field(default_factory=Content)
-    heading: Heading = field(default_factory=dict)
+    header_fields: HeaderFields = field(default_factory=dict)
     children: "list[Node]" = field(default_factory=list)
 
 
@@ -76,7 +76,7 @@ class StructureScanner:
         self._reach = 0  # octets behind the two dashes that decide whether a line is an open boundary
         self._pattern: re.Pattern[bytes] | None = None
         self._doubtful = 0
-        self._first: Heading | None = None  # of a first part whose delimiter stands in the multipart's own header
+        self._first: HeaderFields | None = None  # of a first part whose delimiter stands in the multipart's own header
         self._fresh = False  # the piece at hand starts a line of the body
         self._parts = 0
         self._kept = 0
@@ -85,22 +85,22 @@ class StructureScanner:
         self._room = 0
         self.samples: list[tuple[Node, bytearray]] = []
         self.root = Node(None, 0, 0)
-        self._open_header(self.root, OF_A_LETTER)
+        self._open_header(self.root, OF_A_MESSAGE)
 
-    def feed(self, piece: bytes) -> None:
+    def feed(self, chunk: bytes) -> None:
         """The next octets. What is held back is at most one header line or the start of a boundary line."""
         if self._held:
-            self._held += piece
+            self._held += chunk
             needed = HEADER_OCTETS if self._state == _HEADER else self._reach if self._state == _BODY else 0
-            if b"\n" not in piece and len(self._held) <= needed:
+            if b"\n" not in chunk and len(self._held) <= needed:
                 return
-            piece = bytes(self._held)
+            chunk = bytes(self._held)
             self._held.clear()
-        done = self._run(piece, final=False)
-        self._count(piece, self._base + done)
+        done = self._run(chunk, final=False)
+        self._count(chunk, self._base + done)
         self._base += done
-        if done < len(piece):
-            self._held += piece[done:]
+        if done < len(chunk):
+            self._held += chunk[done:]
 
     def finish(self) -> Node:
         """Ends the letter: everything still open ends here. No more octets may come."""
@@ -116,149 +116,149 @@ class StructureScanner:
 
     # --- octets, state by state --------------------------------------------------------------
 
-    def _run(self, piece: bytes, *, final: bool) -> int:
+    def _run(self, chunk: bytes, *, final: bool) -> int:
         """Works until the piece is used up or starved of more; octets used."""
         at = 0
-        while at < len(piece) and not self._starved:
+        while at < len(chunk) and not self._starved:
             if self._state == _HEADER:
-                at = self._header(piece, at, final)
+                at = self._header(chunk, at, final)
             elif self._state == _BODY:
-                at = self._body(piece, at, final)
+                at = self._body(chunk, at, final)
             elif self._state == _BOUNDARY_LINE:
-                at = self._boundary_line(piece, at)
+                at = self._boundary_line(chunk, at)
             else:
-                at = self._leaf(piece, at, len(piece))
+                at = self._leaf(chunk, at, len(chunk))
         self._starved = False
         return at
 
-    def _header(self, piece: bytes, at: int, final: bool) -> int:
+    def _header(self, chunk: bytes, at: int, final: bool) -> int:
         if self._long_line:
-            at = piece.find(b"\n", at) + 1
+            at = chunk.find(b"\n", at) + 1
             if not at:
-                return len(piece)
+                return len(chunk)
             self._long_line = False
             self._newline = 1
-            if at == len(piece):
+            if at == len(chunk):
                 return at
-        stop, end = _blank_line(piece, at)
+        stop, end = _blank_line(chunk, at)
         if self._stack:
-            line = self._boundary_before(piece, at, len(piece) if stop < 0 else stop, final)
+            line = self._boundary_before(chunk, at, len(chunk) if stop < 0 else stop, final)
             if line >= 0:
-                self._lines(piece, at, line)
+                self._lines(chunk, at, line)
                 # The line end before the boundary belongs to the boundary, RFC 2046 §5.1.1.
                 end = self._base + line - self._newline if self._newline else self._node.header_start
                 self._end_header(end, blank_line=False, cut=True)
                 return line
         if stop >= 0:
-            self._lines(piece, at, stop)
-            self._count(piece, self._base + end)
+            self._lines(chunk, at, stop)
+            self._count(chunk, self._base + end)
             self._end_header(self._base + end, blank_line=True)
             return end
-        stop = piece.rfind(b"\n", at) + 1 or at
-        if final or len(piece) - stop > HEADER_OCTETS:
-            stop = len(piece)
+        stop = chunk.rfind(b"\n", at) + 1 or at
+        if final or len(chunk) - stop > HEADER_OCTETS:
+            stop = len(chunk)
             self._long_line = True
-        self._lines(piece, at, stop)
-        self._starved = stop < len(piece)
+        self._lines(chunk, at, stop)
+        self._starved = stop < len(chunk)
         return stop
 
-    def _lines(self, piece: bytes, at: int, stop: int) -> None:
+    def _lines(self, chunk: bytes, at: int, stop: int) -> None:
         if stop > at:
-            self._reader.take(piece[at:stop] if at or stop < len(piece) else piece)
-            self._newline = 2 if piece[stop - 2 : stop] == b"\r\n" else 1
+            self._reader.take(chunk[at:stop] if at or stop < len(chunk) else chunk)
+            self._newline = 2 if chunk[stop - 2 : stop] == b"\r\n" else 1
 
-    def _boundary_before(self, piece: bytes, at: int, stop: int, final: bool) -> int:
+    def _boundary_before(self, chunk: bytes, at: int, stop: int, final: bool) -> int:
         """Start of the first line before `stop` that is an open boundary; -1 without one."""
         start = at
-        if not piece.startswith(b"--", at):
-            start = piece.find(b"\n--", at, stop) + 1
+        if not chunk.startswith(b"--", at):
+            start = chunk.find(b"\n--", at, stop) + 1
             if not start:
                 return -1
         while True:
-            if not final and piece.find(b"\n", start) < 0 and len(piece) - start <= HEADER_OCTETS:
+            if not final and chunk.find(b"\n", start) < 0 and len(chunk) - start <= HEADER_OCTETS:
                 return -1
-            if self._matching(piece, start + 2) >= 0:
+            if self._matching(chunk, start + 2) >= 0:
                 return start
-            start = piece.find(b"\n--", start, stop) + 1
+            start = chunk.find(b"\n--", start, stop) + 1
             if not start:
                 return -1
 
-    def _body(self, piece: bytes, at: int, final: bool) -> int:
-        size = len(piece)
+    def _body(self, chunk: bytes, at: int, final: bool) -> int:
+        size = len(chunk)
         if self._fresh:
-            if piece.startswith(b"--", at) or (size - at < 2 and piece[at] == 45):
-                if not final and size - at < self._reach + 2 and piece.find(b"\n", at) < 0:
+            if chunk.startswith(b"--", at) or (size - at < 2 and chunk[at] == 45):
+                if not final and size - at < self._reach + 2 and chunk.find(b"\n", at) < 0:
                     self._starved = True
                     return at
-                index = self._matching(piece, at + 2) if size - at > 1 else -1
+                index = self._matching(chunk, at + 2) if size - at > 1 else -1
                 if index >= 0:
-                    self._count(piece, self._base + at)
-                    return self._at_boundary(piece, at + 2, index, self._base + at)
+                    self._count(chunk, self._base + at)
+                    return self._at_boundary(chunk, at + 2, index, self._base + at)
             self._fresh = False
         start = at
-        while (mark := self._candidate(piece, start)) >= 0:
+        while (mark := self._candidate(chunk, start)) >= 0:
             line = mark + 3
-            if not final and size - line < self._reach and piece.find(b"\n", line) < 0:
+            if not final and size - line < self._reach and chunk.find(b"\n", line) < 0:
                 break
-            index = self._matching(piece, line)
+            index = self._matching(chunk, line)
             if index >= 0:
-                end = mark - 1 if mark > at and piece[mark - 1] == 13 else mark
-                self._leaf(piece, at, end)
-                self._count(piece, self._base + end)
-                return self._at_boundary(piece, line, index, self._base + end)
+                end = mark - 1 if mark > at and chunk[mark - 1] == 13 else mark
+                self._leaf(chunk, at, end)
+                self._count(chunk, self._base + end)
+                return self._at_boundary(chunk, line, index, self._base + end)
             self._doubtful += 1
             start = mark + 1
         stop = size
         if not final:
-            tail = piece.rfind(b"\n", max(at, size - self._reach - 3))
-            if tail >= 0 and piece[tail + 1 : tail + 3] in (b"", b"-", b"--"):
-                stop = tail - 1 if tail > at and piece[tail - 1] == 13 else tail
-            elif piece[size - 1] == 13:
+            tail = chunk.rfind(b"\n", max(at, size - self._reach - 3))
+            if tail >= 0 and chunk[tail + 1 : tail + 3] in (b"", b"-", b"--"):
+                stop = tail - 1 if tail > at and chunk[tail - 1] == 13 else tail
+            elif chunk[size - 1] == 13:
                 stop = size - 1
             self._starved = stop < size
-        return self._leaf(piece, at, stop)
+        return self._leaf(chunk, at, stop)
 
-    def _boundary_line(self, piece: bytes, at: int) -> int:
+    def _boundary_line(self, chunk: bytes, at: int) -> int:
         """The rest of a boundary line; behind it a part begins, or the epilogue."""
-        at = piece.find(b"\n", at) + 1
+        at = chunk.find(b"\n", at) + 1
         if not at:
-            return len(piece)
+            return len(chunk)
         if not self._stack or self._stack[-1][1] is not self._node:
             self._to_body()
         else:
-            self._count(piece, self._base + at)
+            self._count(chunk, self._base + at)
             self._open_part(self._base + at)
         return at
 
-    def _leaf(self, piece: bytes, at: int, stop: int) -> int:
+    def _leaf(self, chunk: bytes, at: int, stop: int) -> int:
         if self._room > 0 and stop > at:
             sample = self.samples[-1][1]
-            sample += piece[at : min(stop, at + self._room)]
+            sample += chunk[at : min(stop, at + self._room)]
             self._room = self._sample_octets - len(sample)
         return stop
 
     # --- boundaries --------------------------------------------------------------------------
 
-    def _candidate(self, piece: bytes, start: int) -> int:
+    def _candidate(self, chunk: bytes, start: int) -> int:
         """The next line end before something that may be an open boundary; -1 without one."""
         if len(self._stack) == 1:
-            return piece.find(b"\n--" + self._stack[0][0], start)
+            return chunk.find(b"\n--" + self._stack[0][0], start)
         if self._doubtful < DOUBTFUL_LINES:
-            return piece.find(b"\n--", start)
+            return chunk.find(b"\n--", start)
         if self._pattern is None:
             starts = {boundary[:PATTERN_OCTETS] for boundary, _ in self._stack}
             self._pattern = re.compile(b"\n--(?:" + b"|".join(map(re.escape, starts)) + b")")
-        found = self._pattern.search(piece, start)
+        found = self._pattern.search(chunk, start)
         return found.start() if found else -1
 
-    def _matching(self, piece: bytes, start: int) -> int:
+    def _matching(self, chunk: bytes, start: int) -> int:
         """Which open boundary the line behind its dashes is: the longest it begins with, of equals the innermost; -1 for none."""
-        stop = piece.find(b"\n", start, start + self._reach + 2)
+        stop = chunk.find(b"\n", start, start + self._reach + 2)
         if stop < 0:
             stop = start + self._reach
-        elif stop > start and piece[stop - 1] == 13:
+        elif stop > start and chunk[stop - 1] == 13:
             stop -= 1
-        line = piece[start:stop]
+        line = chunk[start:stop]
         best = -1
         if not line.startswith(self._open):
             return best
@@ -270,12 +270,12 @@ class StructureScanner:
                     break
         return best
 
-    def _at_boundary(self, piece: bytes, line: int, index: int, end: int) -> int:
+    def _at_boundary(self, chunk: bytes, line: int, index: int, end: int) -> int:
         """Ends every part inside the boundary's own at `end`."""
         boundary, node = self._stack[index]
         self._close(node, end)
         behind = line + len(boundary)
-        last = piece.startswith(b"--", behind)
+        last = chunk.startswith(b"--", behind)
         if not last and self._first is not None and not node.children:
             self._headless_part(node, self._first, end)
         self._first = None
@@ -283,10 +283,10 @@ class StructureScanner:
         self._state = _BOUNDARY_LINE
         return behind
 
-    def _headless_part(self, parent: Node, heading: Heading, end: int) -> None:
+    def _headless_part(self, parent: Node, header_fields: HeaderFields, end: int) -> None:
         """The first part of a multipart in whose header its delimiter stands; without it that text would be in no part."""
         node = Node(parent, parent.depth + 1, parent.body_start, parent.body_start, end, parent.lines + self._lf)
-        self._describe(node, heading, deep=True)
+        self._describe(node, header_fields, deep=True)
         parent.children.append(node)
         if self.samples and self.samples[-1][0] is parent and _text_subtype(node) in (b"plain", b"html"):
             self.samples[-1] = node, self.samples[-1][1]
@@ -310,11 +310,11 @@ class StructureScanner:
             self.samples.pop()  # it was the preamble
         node = Node(parent, parent.depth + 1, start)
         parent.children.append(node)
-        self._open_header(node, OF_A_LETTER if parent.kind == MESSAGE else OF_A_PART)
+        self._open_header(node, OF_A_MESSAGE if parent.kind == MESSAGE else OF_A_PART)
 
     def _open_header(self, node: Node, wanted: frozenset[bytes]) -> None:
         self._node = node
-        self._reader = HeadingReader(wanted)
+        self._reader = HeaderFieldsReader(wanted)
         self._newline = 0
         self._long_line = False
         self._room = 0
@@ -324,7 +324,7 @@ class StructureScanner:
         """The header of the part at hand is complete at `end`. `cut`: a boundary stands where its body would be."""
         node = self._node
         node.body_start = end
-        heading = self._reader.heading()
+        header_fields = self._reader.header_fields()
         self._parts += 1
         deep = node.depth + 1 >= NESTING_LEVELS
         if self._parts >= MIME_PARTS:
@@ -332,8 +332,10 @@ class StructureScanner:
             self._cut_stack(0)
         self._kept += self._reader.kept
         if self._kept > DESCRIBED_OCTETS:
-            heading = {name: values for name, values in heading.items() if name in (b"content-type", b"content-transfer-encoding")}
-        self._describe(node, heading, deep)
+            header_fields = {
+                name: values for name, values in header_fields.items() if name in (b"content-type", b"content-transfer-encoding")
+            }
+        self._describe(node, header_fields, deep)
         node.lines = -self._lf
         self._counting = self._messages > 0 or node.content.is_text() or node.kind == MULTIPART
         if cut:
@@ -347,19 +349,19 @@ class StructureScanner:
         if boundary is not None and boundary.strip():
             self._stack.append((boundary, node))
             self._stack_changed()
-            self._first = self._reader.first_part.heading() if self._reader.first_part is not None else None
+            self._first = self._reader.first_part.header_fields() if self._reader.first_part is not None else None
         if self._sample_octets:
             self._sample(node)
         self._to_body()
 
-    def _describe(self, node: Node, heading: Heading, deep: bool) -> None:
+    def _describe(self, node: Node, header_fields: HeaderFields, deep: bool) -> None:
         """Kind, content and heading of a part, from its header and from where it stands."""
         in_multipart = node.parent is not None and node.parent.kind == MULTIPART
         if not in_multipart:
-            node.heading = heading
-            if b"mime-version" not in heading and b"content-type" not in heading:
+            node.header_fields = header_fields
+            if b"mime-version" not in header_fields and b"content-type" not in header_fields:
                 return  # RFC 2045 §4: not MIME, so its Content- fields mean nothing, its transfer encoding neither
-        node.content = content = read_content(heading)
+        node.content = content = read_content(header_fields)
         if content.encoding is not None:
             node.transfer = TRANSFERS.get(content.encoding.lower(), UNKNOWN)
         if content.type is None:
@@ -406,11 +408,11 @@ class StructureScanner:
         self._counting = self._messages > 0 or (node is not None and node.kind == MULTIPART and not node.children)
         self._room = 0
 
-    def _count(self, piece: bytes, until: int) -> None:
+    def _count(self, chunk: bytes, until: int) -> None:
         """Counts line ends up to the offset, which lies in the piece at hand."""
         if until > self._lf_at:
             if self._counting:
-                self._lf += piece.count(b"\n", self._lf_at - self._base, until - self._base)
+                self._lf += chunk.count(b"\n", self._lf_at - self._base, until - self._base)
             self._lf_at = until
 
 
@@ -419,12 +421,12 @@ def _text_subtype(node: Node) -> bytes:
     return (node.content.subtype or b"plain").lower() if node.kind == LEAF and node.content.is_text() else b""
 
 
-def _blank_line(piece: bytes, at: int) -> tuple[int, int]:
+def _blank_line(chunk: bytes, at: int) -> tuple[int, int]:
     """Start and end of the first empty line at or after `at`, which starts a line; (-1, -1) without one."""
-    if piece.startswith((b"\n", b"\r\n"), at):
-        return at, piece.index(b"\n", at) + 1
-    stop = piece.find(b"\n\r\n", at)
-    lone = piece.find(b"\n\n", at, stop + 2 if stop >= 0 else len(piece))
+    if chunk.startswith((b"\n", b"\r\n"), at):
+        return at, chunk.index(b"\n", at) + 1
+    stop = chunk.find(b"\n\r\n", at)
+    lone = chunk.find(b"\n\n", at, stop + 2 if stop >= 0 else len(chunk))
     if lone >= 0:
         return lone + 1, lone + 2
     return (stop + 1, stop + 3) if stop >= 0 else (-1, -1)

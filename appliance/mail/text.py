@@ -65,9 +65,9 @@ class PartText:
         self._held = b""
         self._ended = False
 
-    def feed(self, piece: bytes) -> str:
+    def feed(self, chunk: bytes) -> str:
         """The text of whole lines so far."""
-        octets = self._held + self._decoded(piece)
+        octets = self._held + self._decoded(chunk)
         end = octets.rfind(b"\n") + 1
         if not end and len(octets) > HELD_OCTETS:
             end = len(octets)
@@ -84,9 +84,9 @@ class PartText:
         self._held = self._encoded = b""
         return decode_text(octets, self._charset)
 
-    def _decoded(self, piece: bytes) -> bytes:
+    def _decoded(self, chunk: bytes) -> bytes:
         if self._transfer == QUOTED_PRINTABLE:
-            encoded = self._encoded + piece
+            encoded = self._encoded + chunk
             end = encoded.rfind(b"\n") + 1
             if not end and len(encoded) > HELD_OCTETS:
                 end = len(encoded)
@@ -95,7 +95,7 @@ class PartText:
         if self._transfer == BASE64:
             if self._ended:
                 return b""
-            encoded = self._encoded + piece.translate(None, _NOT_BASE64)
+            encoded = self._encoded + chunk.translate(None, _NOT_BASE64)
             padding = encoded.find(b"=")
             if padding >= 0:
                 self._ended = True
@@ -105,7 +105,7 @@ class PartText:
             end = len(encoded) & ~3
             self._encoded = encoded[end:]
             return _unbase64(encoded[:end])
-        return piece
+        return chunk
 
 
 def _unbase64(octets: bytes) -> bytes:

@@ -28,8 +28,8 @@ class BodyHash:
         """Line ends held back: they count only when something follows."""
         self._begun = False
 
-    def feed(self, piece: bytes) -> None:
-        octets = self._rest + piece
+    def feed(self, chunk: bytes) -> None:
+        octets = self._rest + chunk
         cut = octets.rfind(b"\r\n") + 2
         if cut > 1:
             self._whole(octets[:cut])

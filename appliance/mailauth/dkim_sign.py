@@ -13,7 +13,7 @@ from hashlib import sha256
 from appliance.mail.clock import Clock
 from appliance.mail.header import Field, fields, header_end
 from appliance.mail.limits import HEADER_OCTETS
-from appliance.mail.outgoing import Pieces
+from appliance.mail.outgoing import Chunks
 
 from .crypto import Signing
 from .dkim_canonical import BodyHash, header_field
@@ -37,18 +37,18 @@ class Signer:
         self._clock = clock
         self._signings: dict[str, Signing] = {}
 
-    async def sign(self, domain: str, pieces: Pieces) -> bytes:
+    async def sign(self, domain: str, chunks: Chunks) -> bytes:
         """The fields to stand in front of the letter, each with CRLF; b"" when there is no key or no From. `domain` in A-labels."""
         keys = self._keys()
         if not keys:
             return b""
         head, body, in_body = b"", BodyHash(), False
-        async with pieces() as octets:
-            async for piece in octets:
+        async with chunks() as octets:
+            async for chunk in octets:
                 if in_body:
-                    body.feed(piece)
+                    body.feed(chunk)
                     continue
-                head += piece
+                head += chunk
                 end = head.find(b"\r\n\r\n")
                 if end >= 0:
                     head, rest, in_body = head[: end + 2], head[end + 4 :], True

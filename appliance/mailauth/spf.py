@@ -28,7 +28,7 @@ _HOSTS = re.compile(r"(a|mx)(?::([^/]+))?(?:/(\d{1,3}))?(?://(\d{1,3}))?", re.IG
 _MODIFIER = re.compile(r"([A-Za-z][A-Za-z0-9._-]*)=(.*)")
 
 
-class Says(Enum):
+class SpfResult(Enum):
     PASS = "may send"  # noqa: S105 - no password
     NO = "may not send"
     NONE = "no record"
@@ -36,7 +36,7 @@ class Says(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class SpfTerm:
     """One mechanism. `name` "" for the domain itself; `bits` of IPv4 and of IPv6, None for a single address."""
 
     sign: str
@@ -52,9 +52,9 @@ def spf_texts(values: Iterable[bytes]) -> list[str]:
     return [text for text in texts if text.lower() == "v=spf1" or text.lower().startswith("v=spf1 ")]
 
 
-def parse_spf(text: str) -> tuple[tuple[Term, ...], str]:
+def parse_spf(text: str) -> tuple[tuple[SpfTerm, ...], str]:
     """The terms and where `redirect` leads, "" without one. Raises MisuseError (RFC 7208 §4.6.1, §12)."""
-    terms: list[Term] = []
+    terms: list[SpfTerm] = []
     modifiers: dict[str, str] = {}
     for word in text.split()[1:]:
         if found := _MODIFIER.fullmatch(word):
@@ -67,23 +67,23 @@ def parse_spf(text: str) -> tuple[tuple[Term, ...], str]:
     return tuple(terms), modifiers.get("redirect", "")
 
 
-def _term(written: str) -> Term:
+def _term(written: str) -> SpfTerm:
     sign, rest = (written[0], written[1:]) if written[0] in "+-~?" else ("+", written)
     word, colon, value = rest.partition(":")
     word = word.lower()
     if rest.lower() in ("all", "ptr") or (word in ("include", "exists", "ptr") and value):
-        return Term(sign, word, value.lower().rstrip("."))
+        return SpfTerm(sign, word, value.lower().rstrip("."))
     if word in ("ip4", "ip6") and colon:
         try:
             network = ip_network(value, strict=False)
         except ValueError:
             raise MisuseError(f"{rest} is no address") from None
         if network.version == int(word[2]):
-            return Term(sign, word, network=network)
+            return SpfTerm(sign, word, network=network)
     elif found := _HOSTS.fullmatch(rest):
         four, six = (int(bits) if bits else None for bits in found.groups()[2:])
         if (four or 0) <= 32 and (six or 0) <= 128:
-            return Term(sign, found[1].lower(), (found[2] or "").lower().rstrip("."), (four, six))
+            return SpfTerm(sign, found[1].lower(), (found[2] or "").lower().rstrip("."), (four, six))
     raise MisuseError(f"nobody understands {written}")
 
 
@@ -96,34 +96,34 @@ class Spf:
         self._unsure = False
         self.seen: set[str] = set()
 
-    async def ask(self, domain: str, address: str) -> Says:
+    async def ask(self, domain: str, address: str) -> SpfResult:
         """May the address send for the domain? Raises MisuseError, LookupTrouble."""
         says = await self._record(domain, address)
-        return Says.UNSURE if self._unsure and says is Says.NO else says
+        return SpfResult.UNSURE if self._unsure and says is SpfResult.NO else says
 
-    async def _record(self, domain: str, address: str) -> Says:
+    async def _record(self, domain: str, address: str) -> SpfResult:
         texts = spf_texts((await self._names.txt(domain)).values)
         if not texts:
-            return Says.NONE
+            return SpfResult.NONE
         self.seen.add(domain)
         if len(texts) > 1:
             raise MisuseError(f"{domain} has several SPF records")
         terms, redirect = parse_spf(texts[0])
         for term in terms:
             if await self._fits(term, domain, address):
-                return Says.PASS if term.sign == "+" else Says.NO
+                return SpfResult.PASS if term.sign == "+" else SpfResult.NO
         if not redirect or any(term.word == "all" for term in terms):
-            return Says.NO
+            return SpfResult.NO
         return await self._other(redirect.lower().rstrip("."), address)
 
-    async def _other(self, domain: str, address: str) -> Says:
+    async def _other(self, domain: str, address: str) -> SpfResult:
         """The record of include or redirect, which must be there (RFC 7208 §5.2, §6.1)."""
         self._spend()
         if "%" in domain:
             self._unsure = True
-            return Says.NO
+            return SpfResult.NO
         says = await self._record(domain, address)
-        if says is Says.NONE:
+        if says is SpfResult.NONE:
             raise MisuseError(f"{domain}, which it names, has no SPF record")
         return says
 
@@ -132,13 +132,13 @@ class Spf:
         if self._left < 0:
             raise MisuseError(f"it takes more than {LOOKUPS} questions to the name service")
 
-    async def _fits(self, term: Term, domain: str, address: str) -> bool:
+    async def _fits(self, term: SpfTerm, domain: str, address: str) -> bool:
         if term.word == "all":
             return True
         if term.network is not None:
             return ip_address(address) in term.network
         if term.word == "include":
-            return await self._other(term.name, address) is Says.PASS
+            return await self._other(term.name, address) is SpfResult.PASS
         self._spend()
         if "%" in term.name or term.word == "ptr":
             self._unsure = True
@@ -156,7 +156,7 @@ class Spf:
                 return True
         return False
 
-    async def _is_at(self, host: str, term: Term, address: str) -> bool:
+    async def _is_at(self, host: str, term: SpfTerm, address: str) -> bool:
         six = ":" in address
         bits = term.bits[six]
         for there in (await (self._names.aaaa if six else self._names.a)(host)).values:

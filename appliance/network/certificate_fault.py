@@ -8,7 +8,7 @@ from time import gmtime, strftime
 
 from appliance.mail.errors import MisuseError, PeerGone
 
-from .x509 import Facts, parse_der
+from .x509 import CertificateDetails, parse_der
 
 SHOWN = 100
 NAMES = 5
@@ -56,7 +56,7 @@ def explain(fault: BadCertificate, host: str, now_at: float) -> str:
     return f"{whose} was refused: {shown(fault.reason)}."
 
 
-def found_names(facts: Facts) -> str:
+def found_names(facts: CertificateDetails) -> str:
     """The names in a certificate, for people; its common name does not count (RFC 9525 §2)."""
     if not facts.names:
         return f'none (its common name "{shown(facts.subject)}" does not count)' if facts.subject else "none"
@@ -68,7 +68,7 @@ def shown(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)[:SHOWN]
 
 
-def _part(one: Facts, own: Facts) -> str:
+def _part(one: CertificateDetails, own: CertificateDetails) -> str:
     return "" if one is own else f' leads to one of "{shown(one.subject)}" that'
 
 

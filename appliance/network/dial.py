@@ -11,14 +11,14 @@ from .stream import Stream
 from .tls_end import require_close_notify
 
 GREETING_OCTETS = 512
-NO_WAY_OUT = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+NO_ROUTE_TEXT = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 """What this machine says when it has no network of that address family."""
 
 
-def no_way_out(trouble: PeerError) -> bool:
+def no_route_out(trouble: PeerError) -> bool:
     """Did this machine itself have no way to the address that could not be dialled?"""
     cause = trouble.__context__
-    return isinstance(cause, OSError) and cause.errno in NO_WAY_OUT
+    return isinstance(cause, OSError) and cause.errno in NO_ROUTE_TEXT
 
 
 async def dial(address: str, port: int, *, timeout_s: float, protocol: str = "smtp") -> Stream:

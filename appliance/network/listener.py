@@ -21,15 +21,15 @@ from dataclasses import dataclass
 
 import trio
 
-from appliance.mail.errors import HouseError, PeerError, SetupError
-from appliance.mail.ids import PersonId
+from appliance.mail.errors import PeerError, PillarboxError, SetupError
+from appliance.mail.ids import AccountId
 from appliance.mail.limits import CONNECTIONS, CONNECTIONS_PER_ADDRESS, TLS_HANDSHAKE_S
 from appliance.status.board import Board
 from appliance.status.events import ListenerDown, ListenerUp, SessionClosed, SessionFailed, SessionOpened, SessionRefused
 from appliance.status.journal import frames_of
 
 from .ratelimit import Buckets, is_loopback, source_of, subnet_of
-from .sockets import IMPLICIT_TLS, Door, Endpoint, open_doors, reopen
+from .sockets import IMPLICIT_TLS, Endpoint, ListeningSocket, open_listening_sockets, reopen
 from .stream import Draining, Stream, TlsSource
 
 Handler = Callable[[Stream], Awaitable[None]]
@@ -105,7 +105,7 @@ class Listeners:
         board: Board,
         say: Callable[[str], None],
         tls: TlsSource | None = None,
-        handed: Sequence[Door] = (),
+        handed: Sequence[ListeningSocket] = (),
         options: Options | None = None,
     ) -> None:
         self.options = options or Options()
@@ -115,10 +115,10 @@ class Listeners:
         self._board = board
         self._say = say
         self._tls = tls
-        self._doors: list[Door] = []
+        self._listening_sockets: list[ListeningSocket] = []
         self._sessions: set[_Session] = set()
         self._by_source: dict[bytes, int] = {}
-        self._leaving = 0
+        self._new_entry = 0
         self._connections = self.options.connections
         self._sources = Buckets(self.options.sources_per_s, self.options.source_burst)
         self._subnets = Buckets(4 * self.options.sources_per_s, 4 * self.options.source_burst)
@@ -130,14 +130,14 @@ class Listeners:
 
     def bind(self) -> list[Endpoint]:
         """Open what is not open yet; the addresses bound, port 0 replaced by the real one. Raises SetupError."""
-        if not self._doors:
+        if not self._listening_sockets:
             wanted = {e.protocol for e in self._endpoints} | {d.endpoint.protocol for d in self._handed}
             for protocol in sorted(wanted):
                 if protocol not in self._services:
                     raise SetupError(f"Nobody serves {protocol}.", f"Choose from {', '.join(sorted(self._services))}.")
                 if protocol in IMPLICIT_TLS and self._tls is None:
                     raise SetupError(f"{protocol} needs a certificate.", "Name one, or let the house make its own.")
-            self._doors = [*self._handed, *open_doors(self._endpoints)]
+            self._listening_sockets = [*self._handed, *open_listening_sockets(self._endpoints)]
             self._connections = min(self.options.connections, _descriptors(self.options.connections) - SPARE_DESCRIPTORS)
             if self._connections < self.options.connections:
                 self._say(f"only {self._connections} connections at once: the limit of open files is low (LimitNOFILE=)")
@@ -145,11 +145,11 @@ class Listeners:
 
     @property
     def bound(self) -> list[Endpoint]:
-        return [door.endpoint for door in self._doors]
+        return [listening_socket.endpoint for listening_socket in self._listening_sockets]
 
     def places(self) -> list[tuple[str, int]]:
         """Address and port of every socket that listens now."""
-        return [(door.endpoint.host, door.endpoint.port) for door in self._doors]
+        return [(listening_socket.endpoint.host, listening_socket.endpoint.port) for listening_socket in self._listening_sockets]
 
     def port(self, protocol: str) -> int:
         """The first port bound for `protocol`. Raises KeyError."""
@@ -171,9 +171,9 @@ class Listeners:
         try:
             async with trio.open_nursery() as sessions:
                 with self._accepting:
-                    async with trio.open_nursery() as doors:
-                        for at in range(len(self._doors)):
-                            doors.start_soon(self._keep_open, at, sessions)
+                    async with trio.open_nursery() as listening_sockets:
+                        for at in range(len(self._listening_sockets)):
+                            listening_sockets.start_soon(self._keep_open, at, sessions)
                         task_status.started()
         finally:
             self._close()
@@ -192,7 +192,7 @@ class Listeners:
         for session in self._sessions:
             session.scope.cancel()
 
-    def end_sessions(self, is_current: Callable[[PersonId, int], bool]) -> int:
+    def end_sessions(self, is_current: Callable[[AccountId, int], bool]) -> int:
         """End every signed-in session whose account or password (`Stream.login`) is no longer current; how many."""
         ended = 0
         for session in self._sessions:
@@ -204,39 +204,41 @@ class Listeners:
         return ended
 
     def _close(self) -> None:
-        for door in self._doors:
-            door.socket.close()
-            self._board.publish(ListenerDown(door.endpoint.protocol, door.endpoint.host, door.endpoint.port, ""))
-        self._doors = []
+        for listening_socket in self._listening_sockets:
+            listening_socket.socket.close()
+            self._board.publish(
+                ListenerDown(listening_socket.endpoint.protocol, listening_socket.endpoint.host, listening_socket.endpoint.port, "")
+            )
+        self._listening_sockets = []
 
     async def _keep_open(self, at: int, nursery: trio.Nursery) -> None:
         """Accept at one door for ever; a socket that breaks is opened again."""
         pause_s = REOPEN_S[0]
         while True:
-            door = self._doors[at]
-            name = door.endpoint
+            listening_socket = self._listening_sockets[at]
+            name = listening_socket.endpoint
             self._board.publish(ListenerUp(name.protocol, name.host, name.port))
             since = trio.current_time()
             try:
-                await self._accept(door, nursery)
+                await self._accept(listening_socket, nursery)
             except OSError as e:
                 fault = e.strerror or type(e).__name__
             if trio.current_time() - since > REOPEN_S[1]:
                 pause_s = REOPEN_S[0]
-            door.socket.close()
+            listening_socket.socket.close()
             while True:
                 self._board.publish(ListenerDown(name.protocol, name.host, name.port, fault))
                 await trio.sleep(pause_s)
                 pause_s = min(2 * pause_s, REOPEN_S[1])
                 try:
-                    self._doors[at] = reopen(door)
+                    self._listening_sockets[at] = reopen(listening_socket)
                     break
                 except SetupError as e:
                     fault = e.problem
 
-    async def _accept(self, door: Door, nursery: trio.Nursery) -> None:
-        listening = trio.socket.from_stdlib_socket(door.socket)
-        protocol = door.endpoint.protocol
+    async def _accept(self, listening_socket: ListeningSocket, nursery: trio.Nursery) -> None:
+        listening = trio.socket.from_stdlib_socket(listening_socket.socket)
+        protocol = listening_socket.endpoint.protocol
         pause_s = STARVED_S[0]
         while True:
             try:
@@ -274,8 +276,8 @@ class Listeners:
         crowded = self._by_source.get(source, 0) - self.options.connections_per_source >= 0
         if crowded and not self._make_room(source):
             return "Too many connections from your address."
-        full = len(self._sessions) - self._leaving >= self._connections
-        if (full and not self._make_room(None)) or self._leaving > SHED_AT_ONCE:
+        full = len(self._sessions) - self._new_entry >= self._connections
+        if (full and not self._make_room(None)) or self._new_entry > SHED_AT_ONCE:
             return "Too many connections, try again later."
         return ""
 
@@ -283,20 +285,20 @@ class Listeners:
         """Ask the stranger (of `source`) to leave who did nothing for longest; False when nobody is idle."""
         before = trio.current_time() - SHED_IDLE_S
         found: _Session | None = None
-        leaving = 0
+        new_entry = 0
         for session in self._sessions:
             if source is not None and session.source != source:
                 continue
             if session.shed:
-                leaving += 1
+                new_entry += 1
             elif not session.stream.who and session.stream.progress_mono < before:
                 before, found = session.stream.progress_mono, session
-        if source is not None and self._by_source.get(source, 0) - leaving < self.options.connections_per_source:
+        if source is not None and self._by_source.get(source, 0) - new_entry < self.options.connections_per_source:
             return True
         if found is None:
             return False
         found.shed = True
-        self._leaving += 1
+        self._new_entry += 1
         found.stream.drain()
         found.scope.deadline = trio.current_time() + SHED_GRACE_S
         return True
@@ -336,7 +338,7 @@ class Listeners:
 
     def _forget(self, session: _Session) -> None:
         self._sessions.discard(session)
-        self._leaving -= session.shed
+        self._new_entry -= session.shed
         left = self._by_source[session.source] - 1
         if left:
             self._by_source[session.source] = left
@@ -374,7 +376,7 @@ class Listeners:
             first = next((e for e in first.exceptions if not _peers(e)), first.exceptions[0])
         if isinstance(first, PeerError):
             return "the house closed" if isinstance(first, Draining) else str(first)
-        told = str(first) if isinstance(first, HouseError) else f"{type(first).__name__}: {first}"
+        told = str(first) if isinstance(first, PillarboxError) else f"{type(first).__name__}: {first}"
         self._board.publish(SessionFailed(stream.protocol, stream.peer_host, stream.who, told))
         for place in frames_of(first) or frames_of(fault):
             self._say(place)

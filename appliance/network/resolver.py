@@ -46,7 +46,7 @@ class Found(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Generic[T]):
+class DnsAnswer(Generic[T]):
     """`values` in the order they came, () unless `found` is YES. `canonical`: the name they stand at, where CNAMEs led there from
     another one, else ""."""
 
@@ -99,37 +99,37 @@ class Resolver:
         self._servers = tuple(servers)[:SERVERS]
         self._clock = clock
         self._trusted = trusted or all(ipaddress.ip_address(host.partition("%")[0]).is_loopback for host, _ in self._servers)
-        self._cache: OrderedDict[tuple[str, str], tuple[float, Answer[Any]]] = OrderedDict()
+        self._cache: OrderedDict[tuple[str, str], tuple[float, DnsAnswer[Any]]] = OrderedDict()
         self._room = trio.CapacityLimiter(AT_ONCE)
 
-    async def mx(self, name: str) -> Answer[Mx]:
+    async def mx(self, name: str) -> DnsAnswer[Mx]:
         """Raises LookupTrouble, like all of them."""
         return await self._ask(name, "MX", lambda one: Mx(one.preference, _plain(one.exchange)))
 
-    async def a(self, name: str) -> Answer[str]:
+    async def a(self, name: str) -> DnsAnswer[str]:
         return await self._ask(name, "A", lambda one: str(one.address))
 
-    async def aaaa(self, name: str) -> Answer[str]:
+    async def aaaa(self, name: str) -> DnsAnswer[str]:
         return await self._ask(name, "AAAA", lambda one: str(one.address))
 
-    async def txt(self, name: str) -> Answer[bytes]:
+    async def txt(self, name: str) -> DnsAnswer[bytes]:
         """Each record's strings joined (RFC 7208 §3.3)."""
         return await self._ask(name, "TXT", lambda one: b"".join(one.strings))
 
-    async def tlsa(self, name: str) -> Answer[Tlsa]:
+    async def tlsa(self, name: str) -> DnsAnswer[Tlsa]:
         return await self._ask(name, "TLSA", lambda one: Tlsa(one.usage, one.selector, one.mtype, bytes(one.cert)))
 
-    async def cname(self, name: str) -> Answer[str]:
+    async def cname(self, name: str) -> DnsAnswer[str]:
         return await self._ask(name, "CNAME", lambda one: _plain(one.target))
 
-    async def srv(self, name: str) -> Answer[Srv]:
+    async def srv(self, name: str) -> DnsAnswer[Srv]:
         return await self._ask(name, "SRV", lambda one: Srv(one.priority, one.port, _plain(one.target)))
 
-    async def ptr(self, address: str) -> Answer[str]:
+    async def ptr(self, address: str) -> DnsAnswer[str]:
         """The names of an address."""
         return await self._ask(ipaddress.ip_address(address).reverse_pointer, "PTR", lambda one: _plain(one.target))
 
-    async def _ask(self, name: str, kind: str, read: Callable[[Any], T]) -> Answer[T]:
+    async def _ask(self, name: str, kind: str, read: Callable[[Any], T]) -> DnsAnswer[T]:
         try:
             key = (ascii_domain(name.lower().rstrip(".")), kind)
         except UnicodeError:
@@ -174,7 +174,7 @@ class Resolver:
                 said = f"{host} said {dns.rcode.to_text(response.rcode())}"
         raise LookupTrouble(f"the name service gave no answer about {name}: {said}")
 
-    def _read(self, response: "dns.message.Message", read: Callable[[Any], T]) -> tuple[Answer[T], float]:
+    def _read(self, response: "dns.message.Message", read: Callable[[Any], T]) -> tuple[DnsAnswer[T], float]:
         """The answer and how long it may be kept."""
         import dns.exception
         import dns.flags
@@ -191,10 +191,10 @@ class Resolver:
         if chain.answer is not None:
             canonical = _plain(chain.canonical_name) if chain.cnames else ""
             values = tuple(read(one) for one in chain.answer)
-            return Answer(values, Found.YES, secure, canonical), min(float(chain.minimum_ttl), LONGEST_S)
+            return DnsAnswer(values, Found.YES, secure, canonical), min(float(chain.minimum_ttl), LONGEST_S)
         found = Found.NO_NAME if response.rcode() == dns.rcode.NXDOMAIN else Found.NO_DATA
         soa = any(rrset.rdtype == 6 for rrset in response.authority)
-        return Answer((), found, secure), min(float(chain.minimum_ttl), LONGEST_NO_S) if soa else 0.0
+        return DnsAnswer((), found, secure), min(float(chain.minimum_ttl), LONGEST_NO_S) if soa else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,17 +210,17 @@ class Addresses:
 class AddressNames(Protocol):
     """Who answers about addresses: a Resolver."""
 
-    async def a(self, name: str) -> Answer[str]: ...
-    async def aaaa(self, name: str) -> Answer[str]: ...
+    async def a(self, name: str) -> DnsAnswer[str]: ...
+    async def aaaa(self, name: str) -> DnsAnswer[str]: ...
 
 
 async def addresses_of(names: AddressNames, name: str) -> Addresses:
     """The IPv6 and the IPv4 addresses of a name, asked for at once. One question without an answer takes nothing from what the other
     brought; raises LookupTrouble when neither brought an address and one had no answer: then nobody knows."""
-    answers: dict[str, Answer[str]] = {}
+    answers: dict[str, DnsAnswer[str]] = {}
     troubles: list[LookupTrouble] = []
 
-    async def ask(kind: str, question: Callable[[str], Awaitable[Answer[str]]]) -> None:
+    async def ask(kind: str, question: Callable[[str], Awaitable[DnsAnswer[str]]]) -> None:
         try:
             answers[kind] = await question(name)
         except LookupTrouble as trouble:

@@ -33,7 +33,7 @@ class Endpoint:
 
 
 @dataclass(slots=True)
-class Door:
+class ListeningSocket:
     """One listening socket. `endpoint` has the address really bound; `handed` came from systemd and is never reopened."""
 
     endpoint: Endpoint
@@ -41,31 +41,33 @@ class Door:
     handed: bool = False
 
 
-def open_doors(endpoints: Sequence[Endpoint]) -> list[Door]:
+def open_listening_sockets(endpoints: Sequence[Endpoint]) -> list[ListeningSocket]:
     """Bind and listen; all or none. Raises SetupError."""
-    doors: list[Door] = []
+    listening_sockets: list[ListeningSocket] = []
     try:
         for endpoint in endpoints:
-            doors += _open(endpoint)
+            listening_sockets += _open(endpoint)
     except SetupError:
-        for door in doors:
-            door.socket.close()
+        for listening_socket in listening_sockets:
+            listening_socket.socket.close()
         raise
-    return doors
+    return listening_sockets
 
 
-def reopen(door: Door) -> Door:
+def reopen(listening_socket: ListeningSocket) -> ListeningSocket:
     """The same address once more, after its socket failed. Raises SetupError."""
-    return _bind(door.endpoint, door.socket.family, (door.endpoint.host, door.endpoint.port))
+    return _bind(
+        listening_socket.endpoint, listening_socket.socket.family, (listening_socket.endpoint.host, listening_socket.endpoint.port)
+    )
 
 
-def handed_doors(environment: Mapping[str, str], pid: int, known: Sequence[str] = PROTOCOLS) -> list[Door]:
+def handed_listening_sockets(environment: Mapping[str, str], pid: int, known: Sequence[str] = PROTOCOLS) -> list[ListeningSocket]:
     """Sockets of LISTEN_FDS whose LISTEN_FDNAMES name their protocol; [] when none are for this process (sd_listen_fds(3))."""
     if environment.get("LISTEN_PID") != str(pid) or not environment.get("LISTEN_FDS", "").isdigit():
         return []
     count = int(environment["LISTEN_FDS"])
     names = environment.get("LISTEN_FDNAMES", "").split(":")
-    doors = []
+    listening_sockets = []
     for at in range(count):
         name = names[at] if at < len(names) else ""
         if name not in known:
@@ -79,13 +81,13 @@ def handed_doors(environment: Mapping[str, str], pid: int, known: Sequence[str] 
         handed.setblocking(False)
         _keep_alive(handed)
         host, port = handed.getsockname()[:2]
-        doors.append(Door(Endpoint(name, host, port), handed, handed=True))
-    return doors
+        listening_sockets.append(ListeningSocket(Endpoint(name, host, port), handed, handed=True))
+    return listening_sockets
 
 
-def not_handed(endpoints: Sequence[Endpoint], handed: Sequence[Door]) -> list[Endpoint]:
+def not_handed(endpoints: Sequence[Endpoint], handed: Sequence[ListeningSocket]) -> list[Endpoint]:
     """Those whose protocol and port no handed socket has: they are to be opened here."""
-    have = {(door.endpoint.protocol, door.endpoint.port) for door in handed}
+    have = {(listening_socket.endpoint.protocol, listening_socket.endpoint.port) for listening_socket in handed}
     return [one for one in endpoints if (one.protocol, one.port) not in have]
 
 
@@ -96,40 +98,40 @@ def keep_handed(environment: Mapping[str, str], pid: int) -> None:
             os.set_inheritable(FIRST_HANDED + at, True)
 
 
-def _open(endpoint: Endpoint) -> list[Door]:
+def _open(endpoint: Endpoint) -> list[ListeningSocket]:
     if endpoint.host in ANYWHERE:
-        doors = []
+        listening_sockets = []
         try:
-            doors.append(_bind(endpoint, socket.AF_INET6, ("::", endpoint.port)))
+            listening_sockets.append(_bind(endpoint, socket.AF_INET6, ("::", endpoint.port)))
         except SetupError as e:
             if not _no_such_family(e):
                 raise
-        port = doors[0].endpoint.port if doors else endpoint.port
+        port = listening_sockets[0].endpoint.port if listening_sockets else endpoint.port
         try:
-            doors.append(_bind(endpoint, socket.AF_INET, ("0.0.0.0", port)))  # noqa: S104  (asked for)
+            listening_sockets.append(_bind(endpoint, socket.AF_INET, ("0.0.0.0", port)))  # noqa: S104  (asked for)
         except SetupError as e:
-            if not doors or not _no_such_family(e):
-                for door in doors:
-                    door.socket.close()
+            if not listening_sockets or not _no_such_family(e):
+                for listening_socket in listening_sockets:
+                    listening_socket.socket.close()
                 raise
-        return doors
+        return listening_sockets
     try:
         # Python would put a name into A-labels of IDNA 2003
         found = socket.getaddrinfo(ascii_domain(endpoint.host), endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as e:
         reason = getattr(e, "strerror", "") or "not a name"
         raise SetupError(f"{endpoint.host}: no such address ({reason}).", "Use an address of this machine, or * for all.") from e
-    doors = []
+    listening_sockets = []
     for family, _type, _proto, _name, address in dict.fromkeys(found):
-        port = doors[0].endpoint.port if doors else endpoint.port
+        port = listening_sockets[0].endpoint.port if listening_sockets else endpoint.port
         try:
-            doors.append(_bind(endpoint, family, (str(address[0]), port)))
+            listening_sockets.append(_bind(endpoint, family, (str(address[0]), port)))
         except SetupError as e:
-            if not _no_such_family(e) or (not doors and family == found[-1][0]):
-                for door in doors:
-                    door.socket.close()
+            if not _no_such_family(e) or (not listening_sockets and family == found[-1][0]):
+                for listening_socket in listening_sockets:
+                    listening_socket.socket.close()
                 raise
-    return doors
+    return listening_sockets
 
 
 def _no_such_family(fault: SetupError) -> bool:
@@ -137,7 +139,7 @@ def _no_such_family(fault: SetupError) -> bool:
     return isinstance(cause, OSError) and cause.errno in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT}
 
 
-def _bind(endpoint: Endpoint, family: int, address: tuple[str, int]) -> Door:
+def _bind(endpoint: Endpoint, family: int, address: tuple[str, int]) -> ListeningSocket:
     host, port = address
     opened = None
     try:
@@ -153,7 +155,7 @@ def _bind(endpoint: Endpoint, family: int, address: tuple[str, int]) -> Door:
         if opened is not None:
             opened.close()
         raise _explain(e, endpoint, host, port) from e
-    return Door(Endpoint(endpoint.protocol, host, opened.getsockname()[1]), opened)
+    return ListeningSocket(Endpoint(endpoint.protocol, host, opened.getsockname()[1]), opened)
 
 
 def _keep_alive(listening: socket.socket) -> None:

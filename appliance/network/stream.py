@@ -16,8 +16,8 @@ from typing import Any, Final, Protocol, TypeVar
 
 import trio
 
-from appliance.mail.errors import HouseError, MisuseError, PeerError, PeerGone, PeerSlow
-from appliance.mail.ids import PersonId
+from appliance.mail.errors import MisuseError, PeerError, PeerGone, PeerSlow, PillarboxError
+from appliance.mail.ids import AccountId
 from appliance.mail.limits import CLOSE_DRAINING_S, CLOSE_S, LOOK_S, READ_OCTETS, TLS_HANDSHAKE_S
 
 from . import liveness
@@ -27,9 +27,9 @@ T = TypeVar("T")
 
 SEND_S = 300
 """How long one piece may take to leave: as long as SMTP gives a client (RFC 5321 §4.5.3.2.7)."""
-PIECE_OCTETS = 64 * 2**10
+CHUNK_OCTETS = 64 * 2**10
 """A piece of a larger send without TLS; each has its own deadline, so slow and steady is served."""
-TLS_PIECE_OCTETS = 16 * 2**10
+TLS_CHUNK_OCTETS = 16 * 2**10
 """One TLS record (RFC 8446 §5.1). OpenSSL's buffers never shrink: a larger piece would stay resident for good."""
 SMALL_OCTETS = 16 * 2**10
 """Parts below this are joined before they are sent: copying is cheaper than a system call."""
@@ -43,7 +43,7 @@ class Draining(PeerError):
     """The house is closing: say so to the client and return."""
 
 
-class Served(Protocol):
+class ServedCertificate(Protocol):
     """A certificate as it is served: one context, never changed after it was made."""
 
     context: ssl.SSLContext
@@ -54,7 +54,7 @@ class Served(Protocol):
 class TlsSource(Protocol):
     """Where a connection finds the certificate of the moment: `tls.ServerTls`."""
 
-    def current(self) -> Served: ...
+    def current(self) -> ServedCertificate: ...
 
 
 class Wire(trio.abc.Stream):
@@ -93,7 +93,7 @@ class Wire(trio.abc.Stream):
             await self.below.send_eof()
             left = LINGER_OCTETS
             while left > 0:
-                gone = len(await self.below.receive_some(TLS_PIECE_OCTETS))
+                gone = len(await self.below.receive_some(TLS_CHUNK_OCTETS))
                 if not gone:
                     break
                 left -= gone
@@ -133,7 +133,7 @@ class Stream:
         self.local_host, self.local_port = local
         self.who = ""
         """The person's address, set by the service at sign-in."""
-        self.login: tuple[PersonId, int] | None = None
+        self.login: tuple[AccountId, int] | None = None
         """Account and password (their numbers) this session signed in with, set by the service."""
         self.revoked = False
         """The password of `login` is gone: the session does nothing more and ends."""
@@ -155,8 +155,8 @@ class Stream:
         """
         if self.revoked or (self.draining and not self.uninterrupted):
             raise Draining
-        if self._tls and max_octets > TLS_PIECE_OCTETS:
-            max_octets = TLS_PIECE_OCTETS  # a record has no more, and asking for more scatters the heap
+        if self._tls and max_octets > TLS_CHUNK_OCTETS:
+            max_octets = TLS_CHUNK_OCTETS  # a record has no more, and asking for more scatters the heap
         with trio.move_on_after(timeout_s) as scope:
             self._waiting = scope
             try:
@@ -176,38 +176,38 @@ class Stream:
 
     async def send(self, data: bytes | bytearray | memoryview, timeout_s: float = SEND_S) -> None:
         """Send all of it, each piece within `timeout_s`. Raises PeerGone, PeerSlow."""
-        piece_octets = TLS_PIECE_OCTETS if self._tls else PIECE_OCTETS
-        if len(data) <= piece_octets:
+        chunk_octets = TLS_CHUNK_OCTETS if self._tls else CHUNK_OCTETS
+        if len(data) <= chunk_octets:
             await self._send(data, timeout_s)
             return
         with memoryview(data).cast("B") as view:
-            for start in range(0, len(view), piece_octets):
-                with view[start : start + piece_octets] as piece:
-                    await self._send(piece, timeout_s)
+            for start in range(0, len(view), chunk_octets):
+                with view[start : start + chunk_octets] as chunk:
+                    await self._send(chunk, timeout_s)
 
-    async def _send(self, piece: bytes | bytearray | memoryview, timeout_s: float) -> None:
+    async def _send(self, chunk: bytes | bytearray | memoryview, timeout_s: float) -> None:
         if self._broken:
             raise PeerGone("connection lost before")
         self._broken = True  # until all of it went: half a piece can never be mended
         if self._tls is None:
             await trio.lowlevel.checkpoint_if_cancelled()
             try:
-                sent = self._wire.send_now(piece)
+                sent = self._wire.send_now(chunk)
             except OSError as e:
                 raise PeerGone(f"connection lost: {e.strerror or type(e).__name__}") from None
             self.octets_out += sent
-            if sent == len(piece):
+            if sent == len(chunk):
                 self._broken = False
                 self.progress_mono = trio.current_time()
                 return
-            piece = memoryview(piece)[sent:]
+            chunk = memoryview(chunk)[sent:]
         with trio.move_on_after(timeout_s):
             try:
-                await self._stream.send_all(piece)
+                await self._stream.send_all(chunk)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as e:
                 raise PeerGone(f"connection lost: {_cause(e)}") from None
             self._broken = False
-            self.octets_out += len(piece)
+            self.octets_out += len(chunk)
             self.progress_mono = trio.current_time()
             return
         raise PeerSlow(f"the client took nothing for {timeout_s:g} s")
@@ -221,7 +221,7 @@ class Stream:
             if not large:
                 small.append(part)
                 octets += len(part)
-            if small and (large or octets >= PIECE_OCTETS):
+            if small and (large or octets >= CHUNK_OCTETS):
                 await self.send(b"".join(small))
                 small, octets = [], 0
             if large:
@@ -265,7 +265,7 @@ class Stream:
         if self.draining:
             raise Draining
         served = self._source.current()
-        self._wire.read_octets = TLS_PIECE_OCTETS
+        self._wire.read_octets = TLS_CHUNK_OCTETS
         tls = trio.SSLStream(self._wire, served.context, server_side=True)
         with trio.move_on_after(timeout_s) as scope:
             self._waiting = scope
@@ -289,7 +289,7 @@ class Stream:
         """Turn TLS on towards a server; the caller holds no plain octets that came before. Where the context verifies names, they are
         those of the certificate's subjectAltName, never its common name (RFC 9525 §2). Raises BadCertificate, PeerGone, PeerSlow."""
         context.hostname_checks_common_name = False
-        self._wire.read_octets = TLS_PIECE_OCTETS
+        self._wire.read_octets = TLS_CHUNK_OCTETS
         tls = trio.SSLStream(self._wire, context, server_hostname=server_hostname)
         self._broken = True
         with trio.move_on_after(timeout_s):
@@ -337,13 +337,13 @@ class Stream:
         if self.draining:
             raise Draining
         answer: list[T] = []
-        fault: HouseError | None = None
+        fault: PillarboxError | None = None
         async with trio.open_nursery() as nursery:
             self._waiting = nursery.cancel_scope
             nursery.start_soon(self._watch, nursery.cancel_scope)
             try:
                 answer.append(await work())
-            except HouseError as e:  # a nursery would wrap it in a group
+            except PillarboxError as e:  # a nursery would wrap it in a group
                 fault = e
             finally:
                 self._waiting = None

@@ -18,7 +18,7 @@ from appliance.status.board import Board
 from appliance.status.events import CertificateState, CertificateTrouble
 
 from .tls_end import require_close_notify
-from .x509 import Facts, parse_certificate
+from .x509 import CertificateDetails, parse_certificate
 
 CHECK_S = 5.0
 """The files are looked at at most this often, and only when somebody connects."""
@@ -30,12 +30,12 @@ FILE_OCTETS = 256 * 2**10
 """More is no certificate file."""
 
 
-class Served:
+class CertificateInUse:
     """One certificate and the context that serves it; never changed."""
 
     __slots__ = ("context", "end_point", "facts")
 
-    def __init__(self, context: ssl.SSLContext, facts: Facts) -> None:
+    def __init__(self, context: ssl.SSLContext, facts: CertificateDetails) -> None:
         self.context = context
         self.facts = facts
         self.end_point = facts.end_point
@@ -65,7 +65,7 @@ class ServerTls:
         self._announce()
 
     @property
-    def facts(self) -> Facts:
+    def facts(self) -> CertificateDetails:
         """Of the certificate in use."""
         return self._served.facts
 
@@ -74,7 +74,7 @@ class ServerTls:
         """Where the certificate in use was read from."""
         return next(certificate for certificate, _key, source in self._files if source == self.source)
 
-    def current(self) -> Served:
+    def current(self) -> CertificateInUse:
         """The certificate for a connection that begins now."""
         self._handshakes += 1
         now = self._clock.mono_s()
@@ -102,7 +102,7 @@ class ServerTls:
             self._announce()
         return self._trouble is None
 
-    def _first_usable(self, files: Sequence[tuple[Path, Path, str]]) -> tuple[Served, str]:
+    def _first_usable(self, files: Sequence[tuple[Path, Path, str]]) -> tuple[CertificateInUse, str]:
         """What to serve and its source; why the first was not usable stays in `_trouble`. Raises the SetupError of the first."""
         first, *others = files
         try:
@@ -124,7 +124,7 @@ class ServerTls:
         """What shows whether one of the files has changed."""
         return tuple(mark for certificate, key, _source in self._files for mark in _marks(certificate, key))
 
-    def _load(self, certificate: Path, key: Path) -> Served:
+    def _load(self, certificate: Path, key: Path) -> CertificateInUse:
         """Read certificate and key as they belong together; what changes while it is read is read again."""
         for _attempt in range(3):
             marks = _marks(certificate, key)
@@ -140,7 +140,7 @@ class ServerTls:
             if fault:
                 raise _explain(fault, certificate, key)
             try:
-                return Served(context, parse_certificate(pem))
+                return CertificateInUse(context, parse_certificate(pem))
             except MisuseError as e:
                 raise SetupError(f"{certificate}: {e}.", "It must be a PEM file with the server's own certificate first.") from e
         raise SetupError(f"{certificate} keeps changing.", "Try again when it is written.")

@@ -46,7 +46,7 @@ BMP_STRING = 0x1E
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class CertificateDetails:
     """`names`: DNS names and IP addresses as text. `end_point` is b"" where RFC 5929 defines none (Ed25519). `subject` and `issuer`:
     the common name, or else the organisation, of the server and of who signed; "" where there is neither."""
 
@@ -64,7 +64,7 @@ class Facts:
         return hashlib.sha256(self.der).digest().hex(":").upper()
 
 
-def parse_certificate(pem: str) -> Facts:
+def parse_certificate(pem: str) -> CertificateDetails:
     """The first certificate of a PEM file: the one a server sends first. Raises MisuseError."""
     start, end = pem.find(BEGIN), pem.find(END)
     if start < 0 or end < start:
@@ -76,7 +76,7 @@ def parse_certificate(pem: str) -> Facts:
     return parse_der(der)
 
 
-def parse_der(der: bytes) -> Facts:
+def parse_der(der: bytes) -> CertificateDetails:
     """A certificate in DER. Raises MisuseError."""
     try:
         certificate = _one(der, SEQUENCE)
@@ -90,7 +90,7 @@ def parse_der(der: bytes) -> Facts:
         end_point = _end_point(der, algorithm)
     except (IndexError, ValueError, StopIteration) as e:
         raise MisuseError("not a certificate") from e
-    return Facts(der, names, not_before, not_after, end_point, subject, issuer)
+    return CertificateDetails(der, names, not_before, not_after, end_point, subject, issuer)
 
 
 def _named(name: bytes) -> str:
@@ -206,4 +206,3 @@ def _one(octets: bytes, tag: int) -> bytes:
     if found[0] != tag:
         raise ValueError("another kind of element")
     return found[1]
-

@@ -16,8 +16,8 @@ left out for that host for a while (`mx.MailHosts.refused`).
 from collections.abc import Sequence
 from dataclasses import replace
 
-from appliance.mail.outcome import Fate, Outcome, Reason
-from appliance.mail.outgoing import Parcel
+from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
+from appliance.mail.outgoing import OutgoingMessage
 from appliance.network.addresses import family_of, other_family
 
 from .mx import MailHost
@@ -30,20 +30,20 @@ TRIED = 6
 class Attempt:
     """`hosts` in the order to ask them."""
 
-    def __init__(self, parcel: Parcel, hosts: Sequence[MailHost]) -> None:
-        self._parcel = parcel
+    def __init__(self, outgoing: OutgoingMessage, hosts: Sequence[MailHost]) -> None:
+        self._outgoing = outgoing
         self.targets = _chosen([(host, address) for host in hosts for address in host.addresses])
         self._found: dict[int, Outcome] = {}
-        self._open = list(range(len(parcel.recipients)))
+        self._open = list(range(len(outgoing.recipients)))
         self._refused: dict[int, set[str]] = {4: set(), 6: set()}
         """By address family: names of hosts that refused it."""
 
     @property
-    def rest(self) -> Parcel:
+    def rest(self) -> OutgoingMessage:
         """The parcel with the recipients that are left."""
-        if len(self._open) == len(self._parcel.recipients):
-            return self._parcel
-        return replace(self._parcel, recipients=tuple(self._parcel.recipients[number] for number in self._open))
+        if len(self._open) == len(self._outgoing.recipients):
+            return self._outgoing
+        return replace(self._outgoing, recipients=tuple(self._outgoing.recipients[number] for number in self._open))
 
     def no_connection(self, host: MailHost, address: str, outcome: Outcome, *, routed: bool) -> None:
         """An address could not be talked to, or did not let us begin. `routed` False: this machine has no way to such addresses."""
@@ -55,15 +55,15 @@ class Attempt:
             before = self._found.get(number)
             if before is None or before.reason is not Reason.REPUTATION or outcome.reason is not Reason.UNREACHABLE:
                 self._found[number] = outcome
-            elif routed and before.fate is Fate.FAILED:  # the other family has not answered yet
-                self._found[number] = replace(before, fate=Fate.DEFERRED, status=f"4{before.status[1:]}")
+            elif routed and before.delivery_status is DeliveryStatus.FAILED:  # the other family has not answered yet
+                self._found[number] = replace(before, delivery_status=DeliveryStatus.DEFERRED, status=f"4{before.status[1:]}")
 
     def answered(self, host: MailHost, address: str, outcomes: Sequence[Outcome], *, over: bool) -> tuple[str, ...]:
         """Take the outcomes of a transaction for `rest`, in order. Names of the hosts that refused the other address family."""
         family = family_of(address)
         left: list[int] = []
         about_us = False
-        taken = any(outcome.fate is Fate.RELAYED for outcome in outcomes)
+        taken = any(outcome.delivery_status is DeliveryStatus.RELAYED for outcome in outcomes)
         for number, outcome in zip(self._open, outcomes, strict=True):
             self._found[number] = outcome
             origin = outcome.reason is Reason.REPUTATION
@@ -88,11 +88,11 @@ class Attempt:
 
     def outcomes(self, last: Outcome) -> tuple[Outcome, ...]:
         """One for each recipient; `last` for those nobody was asked about."""
-        return tuple(self._found.get(number, last) for number in range(len(self._parcel.recipients)))
+        return tuple(self._found.get(number, last) for number in range(len(self._outgoing.recipients)))
 
 
 def _elsewhere(outcome: Outcome) -> bool:
-    if outcome.fate is not Fate.DEFERRED:
+    if outcome.delivery_status is not DeliveryStatus.DEFERRED:
         return False
     return outcome.reason in (Reason.LOST, Reason.NO_ANSWER) or (outcome.reply is not None and outcome.reply.code == 421)
 

@@ -14,29 +14,29 @@ from appliance.mail.address import Address, encode_address, parse_address
 from appliance.mail.errors import MisuseError
 from appliance.mail.header import fields, header_end
 from appliance.mail.limits import HEADER_OCTETS
-from appliance.mail.outgoing import Pieces
+from appliance.mail.outgoing import Chunks
 
 FIELDS = frozenset({b"from", b"sender", b"reply-to"})
 _ADDRESS = re.compile(rb'[^\s<>,;:"()@]+@[^\s<>,;:"()@]+')
 
 
-def under_address(pieces: Pieces, address: Address, is_theirs: Callable[[Address], bool]) -> Pieces:
+def under_address(chunks: Chunks, address: Address, is_theirs: Callable[[Address], bool]) -> Chunks:
     """The same letter, written by `address` wherever one of the person's own addresses stood."""
     written = encode_address(address)
 
     @asynccontextmanager
     async def changed() -> AsyncIterator[AsyncIterator[bytes]]:
-        async with pieces() as octets:
+        async with chunks() as octets:
 
             async def each() -> AsyncIterator[bytes]:
                 head = b""
-                async for piece in octets:
-                    head += piece
+                async for chunk in octets:
+                    head += chunk
                     if b"\r\n\r\n" in head or len(head) > HEADER_OCTETS:
                         break
                 yield rewritten(head, written, is_theirs)
-                async for piece in octets:
-                    yield piece
+                async for chunk in octets:
+                    yield chunk
 
             yield each()
 

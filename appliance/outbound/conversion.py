@@ -30,8 +30,8 @@ from typing import Protocol
 
 from appliance.mail.content import first_encoding
 from appliance.mail.header import fields, header_end
-from appliance.mail.outcome import Fate, Outcome, Reason
-from appliance.mail.outgoing import Parcel, Pieces
+from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
+from appliance.mail.outgoing import Chunks, OutgoingMessage
 from appliance.mail.partmap import BASE64, IDENTITY, QUOTED_PRINTABLE, TRANSFERS, UNKNOWN
 from appliance.mail.structure import Node, StructureScanner, begins_no_part
 from appliance.protocol.smtp.client import Offer
@@ -60,11 +60,11 @@ class Shape:
     _tail: bytes = b""
     _run: int = 0
 
-    def feed(self, piece: bytes) -> None:
+    def feed(self, chunk: bytes) -> None:
         """In order, in any pieces; `end` when there are no more."""
-        self.eight = self.eight or not piece.isascii()
-        self.nul = self.nul or b"\0" in piece
-        text = self._tail + piece
+        self.eight = self.eight or not chunk.isascii()
+        self.nul = self.nul or b"\0" in chunk
+        text = self._tail + chunk
         self._tail = b"\r" if text.endswith(b"\r") else b""
         text = text[: len(text) - len(self._tail)]
         if not self.bare and (text.count(b"\r\n") != text.count(b"\n") or text.count(b"\r\n") != text.count(b"\r")):
@@ -86,43 +86,45 @@ class Shape:
         return self.nul or self.bare
 
 
-async def shape_of(pieces: Pieces) -> Shape:
+async def shape_of(chunks: Chunks) -> Shape:
     """The shape of a whole letter."""
     shape = Shape()
-    async with pieces() as octets:
-        async for piece in octets:
-            shape.feed(piece)
+    async with chunks() as octets:
+        async for chunk in octets:
+            shape.feed(chunk)
     shape.end()
     return shape
 
 
-async def convert(parcel: Parcel, offer: Offer) -> Parcel | Outcome:
+async def convert(outgoing: OutgoingMessage, offer: Offer) -> OutgoingMessage | Outcome:
     """The parcel as this server can take it, with `octets`, `body` and `smtputf8` to match; or why it cannot."""
-    utf8 = parcel.smtputf8 and offer.smtputf8
-    if parcel.smtputf8 and not utf8:
-        for address in (parcel.sender, *(one.address for one in parcel.recipients)):
+    utf8 = outgoing.smtputf8 and offer.smtputf8
+    if outgoing.smtputf8 and not utf8:
+        for address in (outgoing.sender, *(one.address for one in outgoing.recipients)):
             if address is not None and not address.ascii_local:
                 return _no("5.6.7", f"The address {address} needs SMTPUTF8, which the other server does not speak.")
-    shape, ours = await shape_of(parcel.pieces), bool(parcel.author)
+    shape, ours = await shape_of(outgoing.chunks), bool(outgoing.author)
     to_seven = shape.eight and not offer.eightbitmime
-    header_words = shape.eight and (to_seven or (not utf8 and (ours or parcel.smtputf8)))
+    header_words = shape.eight and (to_seven or (not utf8 and (ours or outgoing.smtputf8)))
     if shape.eight and not header_words and (ours or not utf8) and offer.smtputf8:
-        form = await header_form(parcel.pieces)
+        form = await header_form(outgoing.chunks)
         utf8 = utf8 or form == UTF8
         header_words = ours and form == OTHER
     lines = shape.long and ours
     if to_seven or header_words or shape.binary or lines:
-        made = await _converted(parcel, to_seven=to_seven, header_words=header_words, bodies=to_seven or shape.binary or lines, lines=lines)
+        made = await _converted(
+            outgoing, to_seven=to_seven, header_words=header_words, bodies=to_seven or shape.binary or lines, lines=lines
+        )
         if isinstance(made, Outcome):
-            if to_seven or not ours or not offer.smtputf8 or made.status != "5.6.7" or await header_form(parcel.pieces) != UTF8:
+            if to_seven or not ours or not offer.smtputf8 or made.status != "5.6.7" or await header_form(outgoing.chunks) != UTF8:
                 return made
-            return await convert(replace(parcel, smtputf8=True), offer)  # what has no other form goes as it is
-        parcel, shape = made
-    return replace(parcel, body="8BITMIME" if shape.eight else "7BIT", smtputf8=utf8)
+            return await convert(replace(outgoing, smtputf8=True), offer)  # what has no other form goes as it is
+        outgoing, shape = made
+    return replace(outgoing, body="8BITMIME" if shape.eight else "7BIT", smtputf8=utf8)
 
 
 def _no(status: str, text: str) -> Outcome:
-    return Outcome(Fate.FAILED, status, Reason.CONVERSION, text)
+    return Outcome(DeliveryStatus.FAILED, status, Reason.CONVERSION, text)
 
 
 # --- what has to change -----------------------------------------------------------------------------
@@ -139,58 +141,58 @@ class Edit:
 
 
 @dataclass(slots=True)
-class Plan:
+class ConversionPlan:
     """The edits in order; `between`: what stands outside parts, preambles and boundaries, loses what nobody may send."""
 
     between: bool
     edits: list[Edit] = field(default_factory=list)
 
 
-async def structure_of(pieces: Pieces) -> Node:
+async def structure_of(chunks: Chunks) -> Node:
     scanner = StructureScanner()
-    async with pieces() as octets:
-        async for piece in octets:
-            scanner.feed(piece)
+    async with chunks() as octets:
+        async for chunk in octets:
+            scanner.feed(chunk)
     return scanner.finish()
 
 
 ASCII, UTF8, OTHER = "ascii", "utf-8", "other"
 
 
-async def header_form(pieces: Pieces) -> str:
+async def header_form(chunks: Chunks) -> str:
     """What the headers of the message and of its parts are written in: ASCII, UTF8 where one is not ASCII, OTHER where one is neither."""
-    form, nodes, at = ASCII, [await structure_of(pieces)], 0
+    form, nodes, at = ASCII, [await structure_of(chunks)], 0
     headers: list[tuple[int, int]] = []
     while nodes:
         node = nodes.pop()
         headers.append((node.header_start, node.body_start))
         nodes += reversed(_parts(node))
     decoder = getincrementaldecoder("utf-8")()
-    async with pieces() as octets:
-        async for piece in octets:
+    async with chunks() as octets:
+        async for chunk in octets:
             for start, end in headers:
-                if start >= at + len(piece):
+                if start >= at + len(chunk):
                     break
-                some = piece[max(0, start - at) : max(0, end - at)]
+                some = chunk[max(0, start - at) : max(0, end - at)]
                 if not some.isascii():
                     form = UTF8
                 try:
-                    decoder.decode(some, final=bool(some) and end <= at + len(piece))
+                    decoder.decode(some, final=bool(some) and end <= at + len(chunk))
                 except UnicodeDecodeError:
                     return OTHER
-            at += len(piece)
+            at += len(chunk)
             headers = [one for one in headers if one[1] > at]
     return form
 
 
 async def _converted(
-    parcel: Parcel, *, to_seven: bool, header_words: bool, bodies: bool, lines: bool
-) -> tuple[Parcel, Shape] | Outcome:
+    outgoing: OutgoingMessage, *, to_seven: bool, header_words: bool, bodies: bool, lines: bool
+) -> tuple[OutgoingMessage, Shape] | Outcome:
     """The message changed, and what it holds then. `bodies`: not the headers alone."""
-    root = await structure_of(parcel.pieces)
+    root = await structure_of(outgoing.chunks)
     leaves = list(_leaves(root)) if bodies else []
-    shapes = await _shapes(parcel.pieces, leaves) if bodies else []
-    plan = Plan(between=to_seven or any(shape.binary for shape in shapes))
+    shapes = await _shapes(outgoing.chunks, leaves) if bodies else []
+    plan = ConversionPlan(between=to_seven or any(shape.binary for shape in shapes))
     encoded: set[int] = set()
     for leaf, shape in zip(leaves, shapes, strict=True):
         if shape.binary or (to_seven and shape.eight) or (lines and shape.long and not _sealed(leaf)):
@@ -202,11 +204,11 @@ async def _converted(
             encoded.add(id(leaf))
     faults: list[str] = []
     _walk(root, encoded, plan, faults, words=header_words, seven=to_seven, fold=lines)
-    made, after, size = replace(parcel, pieces=_edited(parcel.pieces, plan)), Shape(), 0
-    async with made.pieces() as octets:
-        async for piece in octets:
-            size += len(piece)
-            after.feed(piece)
+    made, after, size = replace(outgoing, chunks=_edited(outgoing.chunks, plan)), Shape(), 0
+    async with made.chunks() as octets:
+        async for chunk in octets:
+            size += len(chunk)
+            after.feed(chunk)
     if faults:
         return _no("5.6.7", f"The address {faults[0]} in the header needs SMTPUTF8, which the other server does not speak.")
     return replace(made, octets=size), after
@@ -231,20 +233,20 @@ def _parts(node: Node) -> "list[Node]":
 
 def _transfer(node: Node) -> int:
     """The transfer encoding as a receiver may take it: without MIME-Version some decode all the same (RFC 2045 §4 leaves it open)."""
-    named = first_encoding(node.heading.get(b"content-transfer-encoding", ()))
+    named = first_encoding(node.header_fields.get(b"content-transfer-encoding", ()))
     return node.transfer if named is None else TRANSFERS.get(named.lower(), UNKNOWN)
 
 
-async def _shapes(pieces: Pieces, leaves: "list[Node]") -> list[Shape]:
+async def _shapes(chunks: Chunks, leaves: "list[Node]") -> list[Shape]:
     """The shape of each leaf's body."""
     shapes = [Shape() for _ in leaves]
     at = number = 0
-    async with pieces() as octets:
-        async for piece in octets:
-            end = at + len(piece)
+    async with chunks() as octets:
+        async for chunk in octets:
+            end = at + len(chunk)
             while number < len(leaves) and leaves[number].body_start < end:
                 leaf = leaves[number]
-                shapes[number].feed(piece[max(0, leaf.body_start - at) : leaf.end - at])
+                shapes[number].feed(chunk[max(0, leaf.body_start - at) : leaf.end - at])
                 if leaf.end > end:
                     break
                 number += 1
@@ -264,21 +266,21 @@ def _sealed(node: Node) -> bool:
     return False
 
 
-def _walk(root: Node, encoded: set[int], plan: Plan, faults: list[str], *, words: bool, seven: bool, fold: bool) -> None:
+def _walk(root: Node, encoded: set[int], plan: ConversionPlan, faults: list[str], *, words: bool, seven: bool, fold: bool) -> None:
     left, fallback = [root], charset_said(root) if words else ""
     while left:
         node = left.pop()
         inside = _parts(node)
         coder: type[Coder] = CODERS.get(_transfer(node), Dropped) if not inside else Dropped
-        if coder is Quoted and not node.content.is_text():
-            coder = Based
+        if coder is QuotedPrintableEncoder and not node.content.is_text():
+            coder = Base64Encoder
         changes: list[Callable[[bytes], bytes]] = [_lines_mended]
         if fold and not _sealed(node):
             changes.append(_folded)
         if words and not _sealed(node):
             changes.append(partial(in_words, faults, fallback))
-        if id(node) in encoded and coder in (Quoted, Based):
-            changes.append(partial(_declared, root=node is root, word=b"base64" if coder is Based else b"quoted-printable"))
+        if id(node) in encoded and coder in (QuotedPrintableEncoder, Base64Encoder):
+            changes.append(partial(_declared, root=node is root, word=b"base64" if coder is Base64Encoder else b"quoted-printable"))
         elif inside and seven and not _sealed(node):
             changes.append(_container)
         plan.edits.append(Edit(node.header_start, node.body_start, partial(_all, changes)))
@@ -365,11 +367,11 @@ def quoted_line(line: bytes) -> bytes:
 class Coder(Protocol):
     """A body's octets in any pieces to what may travel."""
 
-    def feed(self, piece: bytes) -> bytes: ...
+    def feed(self, chunk: bytes) -> bytes: ...
     def finish(self) -> bytes: ...
 
 
-class Quoted:
+class QuotedPrintableEncoder:
     """Text to quoted-printable."""
 
     line: Callable[[bytes], bytes] = staticmethod(quoted_line)
@@ -377,8 +379,8 @@ class Quoted:
     def __init__(self) -> None:
         self._rest = b""
 
-    def feed(self, piece: bytes) -> bytes:
-        *lines, self._rest = (self._rest + piece).split(b"\r\n")
+    def feed(self, chunk: bytes) -> bytes:
+        *lines, self._rest = (self._rest + chunk).split(b"\r\n")
         out = b"".join([self.line(line) + b"\r\n" for line in lines])
         if len(self._rest) > HOLD_OCTETS and not self._rest.endswith(b"\r"):
             out += self.line(self._rest) + b"=\r\n"
@@ -389,14 +391,14 @@ class Quoted:
         return self.line(self._rest)
 
 
-class Based:
+class Base64Encoder:
     """Octets to base64 lines of 76."""
 
     def __init__(self) -> None:
         self._rest = b""
 
-    def feed(self, piece: bytes) -> bytes:
-        octets = self._rest + piece
+    def feed(self, chunk: bytes) -> bytes:
+        octets = self._rest + chunk
         whole = len(octets) - len(octets) % 57
         self._rest = octets[whole:]
         return _base64_lines(octets[:whole])
@@ -410,7 +412,7 @@ def _base64_lines(octets: bytes) -> bytes:
     return b"".join([text[start : start + 76] + b"\r\n" for start in range(0, len(text), 76)])
 
 
-class Escaped(Quoted):
+class Escaped(QuotedPrintableEncoder):
     """Quoted-printable that was not quite: what may not stand there is escaped, the rest stays."""
 
     line = staticmethod(lambda line: _STRAY.sub(lambda found: b"=%02X" % found[0][0], line))
@@ -422,8 +424,8 @@ class Dropped:
     def __init__(self) -> None:
         self._rest = b""
 
-    def feed(self, piece: bytes) -> bytes:
-        octets = self._rest + piece
+    def feed(self, chunk: bytes) -> bytes:
+        octets = self._rest + chunk
         self._rest = b"\r" if octets.endswith(b"\r") else b""
         return _BARE.sub(b"", octets[: len(octets) - len(self._rest)].translate(None, _EIGHT))
 
@@ -431,29 +433,29 @@ class Dropped:
         return b""
 
 
-CODERS: dict[int, type[Coder]] = {IDENTITY: Quoted, QUOTED_PRINTABLE: Escaped, BASE64: Dropped}
+CODERS: dict[int, type[Coder]] = {IDENTITY: QuotedPrintableEncoder, QUOTED_PRINTABLE: Escaped, BASE64: Dropped}
 """By the transfer encoding a part has."""
 
 
-def _edited(pieces: Pieces, plan: Plan) -> Pieces:
+def _edited(chunks: Chunks, plan: ConversionPlan) -> Chunks:
     """The letter with the plan carried out, the same octets each time."""
 
     @asynccontextmanager
     async def changed() -> AsyncIterator[AsyncIterator[bytes]]:
-        async with pieces() as octets:
+        async with chunks() as octets:
             yield _carried_out(octets, plan)
 
     return changed
 
 
-async def _carried_out(octets: AsyncIterator[bytes], plan: Plan) -> AsyncIterator[bytes]:
+async def _carried_out(octets: AsyncIterator[bytes], plan: ConversionPlan) -> AsyncIterator[bytes]:
     at, number, edits = 0, 0, plan.edits
     held: list[bytes] = []
     coder: Coder | None = None
     between = Dropped()
-    async for piece in octets:
+    async for chunk in octets:
         start = 0
-        while start < len(piece):
+        while start < len(chunk):
             here = at + start
             while number < len(edits) and edits[number].end <= here and coder is None and not held:
                 if edits[number].header is not None and edits[number].start == edits[number].end == here:
@@ -461,12 +463,12 @@ async def _carried_out(octets: AsyncIterator[bytes], plan: Plan) -> AsyncIterato
                 number += 1
             edit = edits[number] if number < len(edits) else None
             if edit is None or here < edit.start:
-                stop = len(piece) if edit is None else min(len(piece), edit.start - at)
-                yield between.feed(piece[start:stop]) if plan.between else piece[start:stop]
+                stop = len(chunk) if edit is None else min(len(chunk), edit.start - at)
+                yield between.feed(chunk[start:stop]) if plan.between else chunk[start:stop]
                 start = stop
                 continue
-            stop = min(len(piece), edit.end - at)
-            some = piece[start:stop]
+            stop = min(len(chunk), edit.end - at)
+            some = chunk[start:stop]
             start = stop
             if edit.header is not None:
                 held.append(some)
@@ -481,7 +483,7 @@ async def _carried_out(octets: AsyncIterator[bytes], plan: Plan) -> AsyncIterato
                 if coder is not None:
                     yield coder.finish()
                 coder, number = None, number + 1
-        at += len(piece)
+        at += len(chunk)
     if held:
         yield _headed(edits[number], b"".join(held))
     if coder is not None:
@@ -490,4 +492,3 @@ async def _carried_out(octets: AsyncIterator[bytes], plan: Plan) -> AsyncIterato
 
 def _headed(edit: Edit, block: bytes) -> bytes:
     return edit.header(block) if edit.header is not None else block
-

@@ -128,10 +128,10 @@ def _parameter(fallback: str, found: "re.Match[bytes]") -> bytes:
     if len(escaped) <= SECTION:
         return found[1] + b"*=" + charset + escaped
     sections = [b""]
-    for piece in _ESCAPED.findall(escaped):
-        if len(sections[-1]) + len(piece) > SECTION:
+    for chunk in _ESCAPED.findall(escaped):
+        if len(sections[-1]) + len(chunk) > SECTION:
             sections.append(b"")
-        sections[-1] += piece
+        sections[-1] += chunk
     return b";\r\n ".join(
         b"%b*%d*=%b%b" % (found[1], number, b"" if number else charset, section) for number, section in enumerate(sections)
     )

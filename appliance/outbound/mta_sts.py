@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from appliance.database.database import House
+from appliance.database.database import AnyDatabase
 from appliance.database.writer import Transaction
 from appliance.mail.clock import Clock
 from appliance.mail.errors import LookupTrouble, MisuseError, PeerError
@@ -119,7 +119,7 @@ def fetcher(names: Resolver, context: Callable[[], ssl.SSLContext], port: int = 
 class Policies:
     """The policies believed at the moment, in the table sts_policy."""
 
-    def __init__(self, *, names: Resolver, database: House, clock: Clock, fetch: Fetch) -> None:
+    def __init__(self, *, names: Resolver, database: AnyDatabase, clock: Clock, fetch: Fetch) -> None:
         self._names = names
         self._database = database
         self._clock = clock

@@ -28,9 +28,9 @@ from typing import Protocol
 from appliance.mail.address import ascii_domain
 from appliance.mail.clock import Clock
 from appliance.mail.errors import LookupTrouble
-from appliance.mail.outcome import Fate, Outcome, Reason
+from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
 from appliance.network.addresses import answers, dialled, family_of, is_public, is_unspecified, judged
-from appliance.network.resolver import Addresses, Answer, Found, Mx, addresses_of
+from appliance.network.resolver import Addresses, DnsAnswer, Found, Mx, addresses_of
 
 HOSTS = 10
 """Hosts of one domain that are looked up (RFC 5321 §5.1 asks for at least two)."""
@@ -46,10 +46,10 @@ REMEMBERED = 1000
 class Names(Protocol):
     """`network.resolver.Resolver`."""
 
-    async def mx(self, name: str) -> Answer[Mx]: ...
-    async def a(self, name: str) -> Answer[str]: ...
-    async def aaaa(self, name: str) -> Answer[str]: ...
-    async def cname(self, name: str) -> Answer[str]: ...
+    async def mx(self, name: str) -> DnsAnswer[Mx]: ...
+    async def a(self, name: str) -> DnsAnswer[str]: ...
+    async def aaaa(self, name: str) -> DnsAnswer[str]: ...
+    async def cname(self, name: str) -> DnsAnswer[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class MailHost:
     alias: bool = False
 
 
-class Place(Enum):
+class HostPlace(Enum):
     """Whose an address is."""
 
     THERE = "another server's, as far as can be seen"
@@ -75,7 +75,7 @@ class Place(Enum):
 
 
 def _no(status: str, reason: Reason, text: str) -> Outcome:
-    return Outcome(Fate.DEFERRED if status[0] == "4" else Fate.FAILED, status, reason, text)
+    return Outcome(DeliveryStatus.DEFERRED if status[0] == "4" else DeliveryStatus.FAILED, status, reason, text)
 
 
 class MailHosts:
@@ -172,12 +172,12 @@ class MailHosts:
             if not found.values:
                 continue
             places = {address: self._place(address) for address in map(dialled, found.values)}
-            if Place.OURS in places.values():
+            if HostPlace.OURS in places.values():
                 looped = True
                 break  # this server by another name: whatever comes behind it is no better (RFC 5321 §5.1)
-            reachable = tuple(address for address, place in places.items() if place is Place.THERE)
-            looped = looped or Place.HERE in places.values()
-            closed = closed or Place.CLOSED in places.values()
+            reachable = tuple(address for address, place in places.items() if place is HostPlace.THERE)
+            looped = looped or HostPlace.HERE in places.values()
+            closed = closed or HostPlace.CLOSED in places.values()
             if reachable:
                 ordered, safe = self._ordered(record.name, reachable), secure and found.secure
                 hosts.append(MailHost(record.name, record.preference, ordered, safe, found.canonical if safe else "", alias))
@@ -230,18 +230,18 @@ class MailHosts:
         except ValueError:
             return _no("5.1.3", Reason.NO_DOMAIN, f"{domain} is no address of a mail server.")
         place = self._place(address)
-        if place in (Place.OURS, Place.HERE):
+        if place in (HostPlace.OURS, HostPlace.HERE):
             return _no("5.4.6", Reason.LOOP, f"The route to {domain} leads back to this server.")
-        if place is Place.CLOSED:
+        if place is HostPlace.CLOSED:
             return _no("5.4.4", Reason.NO_MAIL, f"Nobody outside can reach {domain}.")
         return (MailHost(domain, 0, (address,)),)
 
-    def _place(self, address: str) -> Place:
+    def _place(self, address: str) -> HostPlace:
         here, own = judged(address), {judged(one) for one in self._own_addresses()}
         if here in own and not here.is_loopback:
-            return Place.OURS
+            return HostPlace.OURS
         if here in own or is_unspecified(address):
-            return Place.HERE
+            return HostPlace.HERE
         if any(port == self._port and answers(host, address) for host, port in self._listening()):
-            return Place.HERE
-        return Place.THERE if self._private or is_public(address) else Place.CLOSED
+            return HostPlace.HERE
+        return HostPlace.THERE if self._private or is_public(address) else HostPlace.CLOSED

@@ -30,7 +30,7 @@ import trio
 from appliance.mail.clock import Clock
 from appliance.mail.errors import PeerError
 from appliance.mail.outcome import Outcome, Reason
-from appliance.network.dial import hear_greeting, no_way_out
+from appliance.network.dial import hear_greeting, no_route_out
 
 from .mx import MailHost
 
@@ -63,15 +63,15 @@ def sentence(port_25: str, route: str) -> str:
     return _SENTENCES[route, port_25]
 
 
-class Hosts(Protocol):
+class MxFinder(Protocol):
     async def find(self, domain: str) -> tuple[MailHost, ...] | Outcome: ...
 
 
 @dataclass(slots=True)
-class Line:
+class Port25Monitor:
     """`changed(port_25)` is called when another answer is known. `probes` and `port` are the world's but in tests."""
 
-    hosts: Callable[[], Hosts]
+    hosts: Callable[[], MxFinder]
     clock: Clock
     changed: Callable[[str], object]
     probes: Sequence[str] = PROBES
@@ -131,7 +131,7 @@ class Line:
             greeting = await hear_greeting(address, self.port, timeout_s=PATIENCE_S)
             return OPEN if greeting[:3].isdigit() and greeting[3] in b" -\r" else BLOCKED
         except PeerError as trouble:
-            return UNKNOWN if no_way_out(trouble) else BLOCKED  # without a network nobody blocked anything
+            return UNKNOWN if no_route_out(trouble) else BLOCKED  # without a network nobody blocked anything
 
     async def run(self, *, at_start: bool) -> None:
         """Look when there is reason to, for ever; `at_start`: this house stands on port 25 itself."""

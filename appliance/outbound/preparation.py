@@ -11,59 +11,59 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from appliance.delivery.route import Way
+from appliance.delivery.route import Route
 from appliance.mail.address import Address, ascii_domain
 from appliance.mail.outcome import Outcome
-from appliance.mail.outgoing import Parcel, Pieces
+from appliance.mail.outgoing import Chunks, OutgoingMessage
 from appliance.protocol.smtp.client import Offer
 
 from .author_rewriting import under_address
 from .conversion import convert
 
 
-class Signs(Protocol):
+class Signing_(Protocol):
     """`mailauth.dkim_sign.Signer`."""
 
-    async def sign(self, domain: str, pieces: Pieces) -> bytes: ...
+    async def sign(self, domain: str, chunks: Chunks) -> bytes: ...
 
 
-class Preparing:
+class Preparation:
     """See above. `signer` None: nothing is signed."""
 
-    def __init__(self, signer: Signs | None, is_theirs: Callable[[Address, Address], bool]) -> None:
+    def __init__(self, signer: Signing_ | None, is_theirs: Callable[[Address, Address], bool]) -> None:
         self._signer = signer
         self._is_theirs = is_theirs
 
-    async def prepare(self, parcel: Parcel, offer: Offer, way: Way) -> Parcel | Outcome:
+    async def prepare(self, outgoing: OutgoingMessage, offer: Offer, route: Route) -> OutgoingMessage | Outcome:
         """The parcel as this server gets it, or why it cannot have it."""
-        signed_for = parcel.author
-        if way.author is not None and parcel.sender is not None:
-            theirs = partial(self._is_theirs, parcel.sender)
-            pieces = under_address(parcel.pieces, way.author, theirs)
-            parcel = replace(parcel, sender=way.author, pieces=pieces)
+        signed_for = outgoing.author
+        if route.author is not None and outgoing.sender is not None:
+            theirs = partial(self._is_theirs, outgoing.sender)
+            chunks = under_address(outgoing.chunks, route.author, theirs)
+            outgoing = replace(outgoing, sender=route.author, chunks=chunks)
             signed_for = ""
-        made = await convert(parcel, offer)
+        made = await convert(outgoing, offer)
         if isinstance(made, Outcome):
             return made
-        parcel = made
+        outgoing = made
         if self._signer is not None and signed_for:
-            signature = await self._signer.sign(ascii_domain(signed_for), parcel.pieces)
+            signature = await self._signer.sign(ascii_domain(signed_for), outgoing.chunks)
             if signature:
-                parcel = replace(parcel, pieces=in_front(signature, parcel.pieces), octets=parcel.octets + len(signature))
-        return parcel
+                outgoing = replace(outgoing, chunks=in_front(signature, outgoing.chunks), octets=outgoing.octets + len(signature))
+        return outgoing
 
 
-def in_front(lines: bytes, pieces: Pieces) -> Pieces:
+def in_front(lines: bytes, chunks: Chunks) -> Chunks:
     """The same letter with these lines first."""
 
     @asynccontextmanager
     async def more() -> AsyncIterator[AsyncIterator[bytes]]:
-        async with pieces() as octets:
+        async with chunks() as octets:
 
             async def each() -> AsyncIterator[bytes]:
                 yield lines
-                async for piece in octets:
-                    yield piece
+                async for chunk in octets:
+                    yield chunk
 
             yield each()
 

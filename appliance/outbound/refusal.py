@@ -25,7 +25,7 @@ import re
 from dataclasses import replace
 from enum import Enum
 
-from appliance.mail.outcome import Fate, Outcome, Reason
+from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
 from appliance.mail.reply import Reply
 from appliance.protocol.smtp.client import Offer, tidied
 
@@ -83,7 +83,7 @@ def refusal(reply: Reply, step: Step, host: str) -> Outcome:
         reason, text = Reason.REFUSED, f"{host} refused it."
     else:
         reason, text = Reason.NOT_NOW, f"{host} asked to come back later."
-    return Outcome(Fate.FAILED if final else Fate.DEFERRED, status, reason, text, host, tidied(reply))
+    return Outcome(DeliveryStatus.FAILED if final else DeliveryStatus.DEFERRED, status, reason, text, host, tidied(reply))
 
 
 def is_origin(reply: Reply, detail: str, words: str, step: Step) -> bool:
@@ -129,7 +129,7 @@ def _says_many(reply: Reply) -> bool:
 def plainer(offer: Offer, outcome: Outcome, *, eight: bool, utf8: bool) -> Offer | None:
     """What to take the server for after it refused a form it had announced; None when the refusal is an answer. `eight`, `utf8`: the
     message went with 8-bit octets, with SMTPUTF8."""
-    if outcome.reply is None or outcome.fate not in (Fate.FAILED, Fate.DEFERRED):
+    if outcome.reply is None or outcome.delivery_status not in (DeliveryStatus.FAILED, DeliveryStatus.DEFERRED):
         return None
     detail, words = outcome.status[2:], " ".join(outcome.reply.lines)
     if utf8 and offer.smtputf8 and (detail in _ADDRESSES or "SMTPUTF8" in words.upper()):

@@ -13,10 +13,10 @@ REWRITTEN = ("srs0", "srs1")
 """How the local part of a rewritten sender begins; asked first, since working a signature out costs more."""
 
 
-class Lanes(Protocol):
+class DestinationLookup(Protocol):
     """The routes: `outbound/routing`."""
 
-    def lane(self, sender: Address | None, domain: str) -> str | None:
+    def destination(self, sender: Address | None, domain: str) -> str | None:
         """Where letters of `sender` to the A-label domain or address literal queue; None when no way leads there."""
         ...
 
@@ -26,7 +26,7 @@ class Lanes(Protocol):
         ...
 
 
-class Rewritten(Protocol):
+class ReverseRewriting(Protocol):
     """Senders rewritten for forwarding."""
 
     def reverse(self, address: Address) -> Address | None:
@@ -34,21 +34,21 @@ class Rewritten(Protocol):
         ...
 
 
-class WaysOut:
+class RelayCheck:
     """`holds`: the queue keeps letters for FUTURERELEASE, those for people of the house too."""
 
-    def __init__(self, *, lanes: Lanes, rewritten: Rewritten, holds: bool) -> None:
-        self._lanes = lanes
+    def __init__(self, *, destinations: DestinationLookup, rewritten: ReverseRewriting, holds: bool) -> None:
+        self._destinations = destinations
         self._rewritten = rewritten
         self.holds = holds
 
     def refusal(self, sender: Address | None, address: Address) -> Reply | None:
         """Why a letter of `sender` cannot leave for `address`; None when it can."""
-        if self._lanes.lane(sender, ascii_domain(address.domain)) is None:
-            return Reply(550, "5.4.4", (self._lanes.sentence,))
+        if self._destinations.destination(sender, ascii_domain(address.domain)) is None:
+            return Reply(550, "5.4.4", (self._destinations.sentence,))
         return None
 
-    def has_way(self, address: Address) -> bool:
+    def has_route(self, address: Address) -> bool:
         """The same for a notice, which has no sender."""
         return self.refusal(None, address) is None
 

@@ -18,12 +18,12 @@ Pure but for the files passwords are in, which are read when a connection needs 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from appliance.delivery.route import Relay, Way
+from appliance.delivery.route import Relay, Route
 from appliance.mail.address import Address
-from appliance.mail.outcome import Fate, Outcome, Reason
-from appliance.queue.entry import Item
+from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
+from appliance.queue.entry import QueueEntry
 
-NO_WAY = (
+NO_ROUTE_REFUSAL = (
     "No way leads out of this house: name your provider's mail server in the settings, as [[relay]], or set sending.direct to first."
 )
 CLOSED = "The line lets no letters out (port 25 is blocked): name your provider's mail server in the settings, as [[relay]]."
@@ -32,12 +32,12 @@ FROM_HERE = frozenset({Reason.REPUTATION, Reason.UNREACHABLE})
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RelayRule:
     """One relay and whose letters it takes; `person` and `address` as the settings' [[relay]]."""
 
     relay: Relay
     domains: tuple[str, ...] = ()
-    person: str = ""
+    account: str = ""
     address: Address | None = None
 
 
@@ -45,56 +45,58 @@ class Routes:
     """`is_person(address, person)`: do letters to this address come to that person? `direct` is "first", "only" or "never"."""
 
     def __init__(
-        self, rules: Sequence[Rule], *, direct: str = "first", after_refusals: int = 2, is_person: Callable[[Address, str], bool]
+        self, rules: Sequence[RelayRule], *, direct: str = "first", after_refusals: int = 2, is_account: Callable[[Address, str], bool]
     ) -> None:
         self._rules = tuple(rules)
         self._by_name = {rule.relay.name: rule for rule in rules}
         self._direct = direct
         self._after = after_refusals
-        self._is_person = is_person
+        self._is_account = is_account
         self.line_closed = False
         """What the line check found; `app` sets it."""
 
     @property
-    def general(self) -> Rule | None:
+    def general(self) -> RelayRule | None:
         """The relay for everybody and everything, if there is one."""
-        return next((rule for rule in self._rules if not rule.person and not rule.domains), None)
+        return next((rule for rule in self._rules if not rule.account and not rule.domains), None)
 
-    def lane(self, sender: Address | None, domain: str) -> str | None:
+    def destination(self, sender: Address | None, domain: str) -> str | None:
         """Where letters of `sender` to the A-label domain or address literal queue; None when no way leads there."""
         for rule in self._rules:
-            if rule.person and sender is not None and self._is_person(sender, rule.person):
+            if rule.account and sender is not None and self._is_account(sender, rule.account):
                 return f"@{rule.relay.name}"
         for rule in self._rules:
-            if not rule.person and any(_covers(pattern, domain) for pattern in rule.domains):
+            if not rule.account and any(_covers(pattern, domain) for pattern in rule.domains):
                 return f"@{rule.relay.name}"
         general = self.general
         if general is not None and self._direct != "only" and (self._direct == "never" or self.line_closed):
             return f"@{general.relay.name}"
         return None if self._direct == "never" or self.line_closed else domain
 
-    def way(self, lane: str, sender: Address | None) -> Way:
+    def route_to(self, destination: str, sender: Address | None) -> Route:
         """How the lane is travelled; a relay that is no longer set is `gone`."""
-        if not lane.startswith("@"):
-            return Way()
-        rule = self._by_name.get(lane[1:])
+        if not destination.startswith("@"):
+            return Route()
+        rule = self._by_name.get(destination[1:])
         if rule is None:
-            return Way(gone=True)
-        return Way(rule.relay, rule.address if sender is not None and rule.person and self._is_person(sender, rule.person) else None)
+            return Route(gone=True)
+        return Route(rule.relay, rule.address if sender is not None and rule.account and self._is_account(sender, rule.account) else None)
 
-    def other_lane(self, item: Item, outcomes: Sequence[Outcome], refusals: int) -> str | None:
+    def other_destination(self, item: QueueEntry, outcomes: Sequence[Outcome], refusals: int) -> str | None:
         """Where the letter goes on from this lane after these outcomes; None: it stays."""
         general = self.general
-        if general is None or self._direct != "first" or item.lane.startswith("@"):
+        if general is None or self._direct != "first" or item.destination.startswith("@"):
             return None
-        final = any(one.fate is Fate.FAILED and one.reason is Reason.REPUTATION for one in outcomes)
-        again = refusals >= self._after and any(one.fate is Fate.DEFERRED and one.reason in FROM_HERE for one in outcomes)
+        final = any(one.delivery_status is DeliveryStatus.FAILED and one.reason is Reason.REPUTATION for one in outcomes)
+        again = refusals >= self._after and any(
+            one.delivery_status is DeliveryStatus.DEFERRED and one.reason in FROM_HERE for one in outcomes
+        )
         return f"@{general.relay.name}" if final or again else None
 
-    def leads(self, lane: str) -> bool:
+    def leads(self, destination: str) -> bool:
         """Does the lane still lead anywhere? False for a relay that was taken out of the settings and for a closed line."""
-        if lane.startswith("@"):
-            return lane[1:] in self._by_name
+        if destination.startswith("@"):
+            return destination[1:] in self._by_name
         return self._direct != "never" and not (self.line_closed and self.general is not None)
 
     def names(self) -> tuple[str, ...]:
@@ -107,7 +109,7 @@ class Routes:
     @property
     def sentence(self) -> str:
         """What a person must set up where no way leads out."""
-        return CLOSED if self.line_closed and self._direct != "never" else NO_WAY
+        return CLOSED if self.line_closed and self._direct != "never" else NO_ROUTE_REFUSAL
 
     @property
     def route(self) -> str:

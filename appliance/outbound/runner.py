@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
-from appliance.delivery.body_chunks import pieces_of
-from appliance.delivery.route import Way
-from appliance.delivery.transport import Carrier, Delivery, Trip
-from appliance.dsn.report import Entry, Notices, Subject
+from appliance.delivery.body_chunks import chunks_of
+from appliance.delivery.route import Route
+from appliance.delivery.transport import DeliveryResult, Transport, TransportSession
+from appliance.dsn.report import DsnSender, RecipientReport, Subject
 from appliance.mail.address import Address
 from appliance.mail.clock import Clock
 from appliance.mail.errors import StoreError
-from appliance.mail.outcome import Fate, Outcome, Reason
-from appliance.mail.outgoing import Parcel
-from appliance.queue.entry import Item
-from appliance.queue.queue import Queue, Settlement
-from appliance.status.events import AttemptBegun, Event, LetterDelayed, LetterFailed, LetterSent, QueueState
+from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
+from appliance.mail.outgoing import OutgoingMessage
+from appliance.queue.entry import QueueEntry
+from appliance.queue.queue import AttemptResult, Queue
+from appliance.status.events import AttemptBegun, Event, MessageDelayed, MessageFailed, MessageSent, QueueState
 
 if TYPE_CHECKING:
     from appliance.store.mailbox import Store
@@ -35,25 +35,27 @@ TOGETHER = 32
 WRITE_AGAIN_S = 30.0
 STATE_S = 0.5
 """The board is told of the queue at most so often."""
-_WHOLE_LANE = frozenset({Reason.UNREACHABLE, Reason.DNS, Reason.NO_DOMAIN, Reason.NO_MAIL, Reason.LOOP, Reason.NO_ROUTE, Reason.SIGN_IN})
+_WHOLE_DESTINATION = frozenset(
+    {Reason.UNREACHABLE, Reason.DNS, Reason.NO_DOMAIN, Reason.NO_MAIL, Reason.LOOP, Reason.NO_ROUTE, Reason.SIGN_IN}
+)
 """Reasons that say nothing about the letter: all others of the lane would meet the same."""
 
 
-class Ways(Protocol):
+class RouteTable(Protocol):
     """Where lanes lead: `route.Routes`."""
 
-    def way(self, lane: str, sender: Address | None) -> Way: ...
-    def other_lane(self, item: Item, outcomes: Sequence[Outcome], refusals: int) -> str | None: ...
+    def route_to(self, destination: str, sender: Address | None) -> Route: ...
+    def other_destination(self, entry: QueueEntry, outcomes: Sequence[Outcome], refusals: int) -> str | None: ...
 
 
-class Board(Protocol):
+class EventSink(Protocol):
     def publish(self, event: Event) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     sessions: int = 20
-    sessions_per_lane: int = 4
+    sessions_per_destination: int = 4
 
 
 class Runner:
@@ -63,20 +65,20 @@ class Runner:
         self,
         *,
         queue: Queue,
-        ways: Ways,
-        carrier: Callable[[], Carrier],
-        notices: Callable[[], Notices],
+        routes: RouteTable,
+        transport: Callable[[], Transport],
+        notices: Callable[[], DsnSender],
         store: "Store",
-        board: Board,
+        board: EventSink,
         clock: Clock,
         limits: Limits | None = None,
     ) -> None:
         self._queue = queue
-        self._ways = ways
-        self._make_carrier = carrier
+        self._routes = routes
+        self._make_transport = transport
         self._make_notices = notices
-        self._carrier: Carrier | None = None
-        self._notices: Notices | None = None
+        self._transport: Transport | None = None
+        self._notices: DsnSender | None = None
         self._store = store
         self._board = board
         self._clock = clock
@@ -91,10 +93,10 @@ class Runner:
         """For ever; after `drain` until everything that has begun is over."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._tell_state)
-            async with trio.open_nursery() as trips:
+            async with trio.open_nursery() as transport_sessions:
                 while not self._draining.is_set():
                     await self._sleep()
-                    await self._start_due(trips)
+                    await self._start_due(transport_sessions)
             nursery.cancel_scope.cancel()
 
     def drain(self) -> None:
@@ -109,7 +111,7 @@ class Runner:
         if self._draining.is_set():
             return
         free = sum(self._travelled.values()) < self._limits.sessions
-        following = self._queue.lanes.next(self._travelled) if free else None
+        following = self._queue.destinations.next(self._travelled) if free else None
         wait_s = max(0.0, following[1] - self._queue.now()) if following else float("inf")
         if wait_s <= 0.0:
             await trio.lowlevel.checkpoint()
@@ -117,91 +119,91 @@ class Runner:
         with trio.move_on_after(wait_s):
             await first_of(moved, self._freed)
 
-    async def _start_due(self, trips: trio.Nursery) -> None:
+    async def _start_due(self, transport_sessions: trio.Nursery) -> None:
         """Begin to travel every lane that is due while there is room."""
         while (room := self._limits.sessions - sum(self._travelled.values())) > 0 and not self._draining.is_set():
-            following = self._queue.lanes.next(self._travelled)
+            following = self._queue.destinations.next(self._travelled)
             if following is None or following[1] > self._queue.now():
                 return
-            lane = following[0]
-            items = deque(await self._queue.due(lane, TOGETHER))
-            if not items:
-                await self._queue.look(lane)
+            destination = following[0]
+            entries = deque(await self._queue.due(destination, TOGETHER))
+            if not entries:
+                await self._queue.look(destination)
                 continue
-            self._queue.trying.update(item.id for item in items)
-            sessions = min(room, self._limits.sessions_per_lane, (len(items) + 1) // 2)
-            self._travelled[lane] = sessions
+            self._queue.trying.update(entry.id for entry in entries)
+            sessions = min(room, self._limits.sessions_per_destination, (len(entries) + 1) // 2)
+            self._travelled[destination] = sessions
             for _ in range(sessions):
-                trips.start_soon(self._travel, lane, items)
+                transport_sessions.start_soon(self._travel, destination, entries)
 
     # --- travelling ------------------------------------------------------------------------------
 
-    async def _travel(self, lane: str, items: deque[Item]) -> None:
+    async def _travel(self, destination: str, entries: deque[QueueEntry]) -> None:
         """One connection of a lane, until its letters are all tried."""
         try:
-            while items:
-                way = self._ways.way(lane, items[0].sender)
-                async with self._carry().trip(lane, way) as trip:
-                    while items and self._ways.way(lane, items[0].sender) == way:
-                        if not await self._try(trip, items.popleft(), items):
+            while entries:
+                route = self._routes.route_to(destination, entries[0].sender)
+                async with self._carry().transport_session(destination, route) as transport_session:
+                    while entries and self._routes.route_to(destination, entries[0].sender) == route:
+                        if not await self._try(transport_session, entries.popleft(), entries):
                             break
         finally:
-            for item in items if self._travelled[lane] == 1 else ():
-                self._queue.trying.discard(item.id)
-            self._travelled[lane] -= 1
-            if not self._travelled[lane]:
+            for entry in entries if self._travelled[destination] == 1 else ():
+                self._queue.trying.discard(entry.id)
+            self._travelled[destination] -= 1
+            if not self._travelled[destination]:
                 with trio.CancelScope(shield=True):
-                    await self._queue.look(lane)
-                del self._travelled[lane]
+                    await self._queue.look(destination)
+                del self._travelled[destination]
             self._freed.set()
 
-    def _carry(self) -> Carrier:
-        if self._carrier is None:
-            self._carrier = self._make_carrier()
-        return self._carrier
+    def _carry(self) -> Transport:
+        if self._transport is None:
+            self._transport = self._make_transport()
+        return self._transport
 
-    async def _try(self, trip: Trip, item: Item, others: deque[Item]) -> bool:
+    async def _try(self, transport_session: TransportSession, entry: QueueEntry, others: deque[QueueEntry]) -> bool:
         """Try one letter; False when the connection is over."""
-        self._board.publish(AttemptBegun(item.letter, item.lane))
+        self._board.publish(AttemptBegun(entry.message, entry.destination))
         self._changed.set()
         begun_mono = self._clock.mono_s()
         try:
-            delivery = await trip.deliver(self._parcel(item), lambda: None)
-            await self._settle(item, delivery, self._clock.mono_s() - begun_mono)
+            delivery = await transport_session.deliver(self._outgoing(entry), lambda: None)
+            await self._settle(entry, delivery, self._clock.mono_s() - begun_mono)
         finally:
-            self._queue.trying.discard(item.id)
-        if all(one.reason in _WHOLE_LANE for one in delivery.outcomes):
+            self._queue.trying.discard(entry.id)
+        if all(one.reason in _WHOLE_DESTINATION for one in delivery.outcomes):
             await self._same_for_all(delivery, others)
             return False
         return delivery.again
 
-    async def _same_for_all(self, delivery: Delivery, others: deque[Item]) -> None:
+    async def _same_for_all(self, delivery: DeliveryResult, others: deque[QueueEntry]) -> None:
         """What the lane's letters at hand would all meet is not tried again for each."""
         while others:
-            item = others.popleft()
+            entry = others.popleft()
             try:
                 outcome = delivery.outcomes[0]
-                await self._settle(item, Delivery(tuple(outcome for _ in item.waiting), delivery.meetings), 0.0)
+                await self._settle(entry, DeliveryResult(tuple(outcome for _ in entry.waiting), delivery.host_attempts), 0.0)
             finally:
-                self._queue.trying.discard(item.id)
+                self._queue.trying.discard(entry.id)
 
-    def _parcel(self, item: Item) -> Parcel:
-        return Parcel(
-            letter=item.letter,
-            sender=item.sender,
-            recipients=tuple(one.recipient for one in item.waiting),
-            octets=item.octets,
-            pieces=pieces_of(self._store, item.body, item.prefix),
-            author=item.author,
-            kept=(item.body, item.prefix),
-            **item.options(),
+    def _outgoing(self, entry: QueueEntry) -> OutgoingMessage:
+        return OutgoingMessage(
+            message=entry.message,
+            sender=entry.sender,
+            recipients=tuple(one.recipient for one in entry.waiting),
+            octets=entry.octets,
+            chunks=chunks_of(self._store, entry.body, entry.prefix),
+            author=entry.author,
+            kept=(entry.body, entry.prefix),
+            **entry.options(),
         )
 
     # --- settling --------------------------------------------------------------------------------
 
-    async def _settle(self, item: Item, delivery: Delivery, took_s: float) -> None:
+    async def _settle(self, entry: QueueEntry, delivery: DeliveryResult, took_s: float) -> None:
         """Make the outcomes last, tell the sender in the same commit, then the board. Comes back until it is written."""
-        settlement = self._queue.judge(item, delivery.outcomes, delivery.meetings, self._ways.other_lane)
+        settlement = self._queue.judge(entry, delivery.outcomes, delivery.host_attempts, self._routes.other_destination)
         while True:
             try:
                 await self._write(settlement, delivery)
@@ -210,21 +212,21 @@ class Runner:
                 await trio.sleep(WRITE_AGAIN_S)
         self._announce(settlement, took_s)
 
-    async def _write(self, settlement: Settlement, delivery: Delivery) -> None:
-        item, at = settlement.item, int(self._clock.wall_s())
-        gives_up_at = at + max(0, int(self._queue.intervals.give_up_s) - item.waited_s - item.interval_s)
-        entries = [Entry(one.recipient, outcome, at, passed_on=delivery.passed_on) for one, outcome in settlement.ended]
-        entries += [Entry(one.recipient, outcome, at, gives_up_at) for one, outcome in settlement.late]
+    async def _write(self, settlement: AttemptResult, delivery: DeliveryResult) -> None:
+        entry, at = settlement.entry, int(self._clock.wall_s())
+        gives_up_at = at + max(0, int(self._queue.intervals.give_up_s) - entry.waited_s - entry.interval_s)
+        reports = [RecipientReport(one.recipient, outcome, at, passed_on=delivery.passed_on) for one, outcome in settlement.ended]
+        reports += [RecipientReport(one.recipient, outcome, at, gives_up_at) for one, outcome in settlement.late]
         if self._notices is None:
             self._notices = self._make_notices()
         subject = Subject(
-            letter=item.letter,
-            sender=item.origin,
-            octets=item.octets,
-            pieces=pieces_of(self._store, item.body, item.prefix),
-            arrived_at=item.accepted_at,
-            header_octets=item.header_octets,
-            **item.options(),
+            message=entry.message,
+            sender=entry.origin,
+            octets=entry.octets,
+            chunks=chunks_of(self._store, entry.body, entry.prefix),
+            arrived_at=entry.accepted_at,
+            header_octets=entry.header_octets,
+            **entry.options(),
         )
 
         def settle(transaction: Any) -> None:
@@ -232,21 +234,21 @@ class Runner:
                 delivery.also(transaction)  # first: it takes over a body that the row may be the last to hold
             self._queue.settle(transaction, settlement)
 
-        await self._notices.tell(subject, entries, settle)
+        await self._notices.tell(subject, reports, settle)
 
-    def _announce(self, settlement: Settlement, took_s: float) -> None:
-        item = settlement.item
-        sent = [outcome for _, outcome in settlement.ended if outcome.fate is not Fate.FAILED]
-        failed = [outcome for _, outcome in settlement.ended if outcome.fate is Fate.FAILED]
+    def _announce(self, settlement: AttemptResult, took_s: float) -> None:
+        entry = settlement.entry
+        sent = [outcome for _, outcome in settlement.ended if outcome.delivery_status is not DeliveryStatus.FAILED]
+        failed = [outcome for _, outcome in settlement.ended if outcome.delivery_status is DeliveryStatus.FAILED]
         if sent:
-            tls = settlement.meetings[-1].tls if settlement.meetings else ""
-            self._board.publish(LetterSent(item.letter, item.lane, sent[0].host, len(sent), item.octets, tls, took_s))
+            tls = settlement.host_attempts[-1].tls if settlement.host_attempts else ""
+            self._board.publish(MessageSent(entry.message, entry.destination, sent[0].host, len(sent), entry.octets, tls, took_s))
         if failed:
-            self._board.publish(LetterFailed(item.letter, item.lane, len(failed), failed[0].text))
+            self._board.publish(MessageFailed(entry.message, entry.destination, len(failed), failed[0].text))
         if settlement.kept:
             last = settlement.kept[0].last
             cause = last.reason.lower()
-            self._board.publish(LetterDelayed(item.letter, item.lane, len(settlement.kept), last.text, settlement.wait_s, cause))
+            self._board.publish(MessageDelayed(entry.message, entry.destination, len(settlement.kept), last.text, settlement.wait_s, cause))
         self._changed.set()
 
     # --- the picture -----------------------------------------------------------------------------
@@ -256,11 +258,11 @@ class Runner:
         while True:
             moved, self._changed = self._queue.moved, trio.Event()
             counts = await self._queue.counts()
-            following = self._queue.lanes.next()
+            following = self._queue.destinations.next()
             oldest_s = self._clock.wall_s() - counts.oldest_at if counts.oldest_at else 0.0
             self._board.publish(
                 QueueState(
-                    counts.waiting, counts.held, len(self._queue.trying), counts.stuck, len(self._queue.lanes), max(0.0, oldest_s),
+                    counts.waiting, counts.held, len(self._queue.trying), counts.stuck, len(self._queue.destinations), max(0.0, oldest_s),
                     max(0.0, following[1] - self._queue.now()) if following else None,
                 )
             )  # fmt: skip

@@ -24,30 +24,30 @@ from typing import Protocol
 
 import trio
 
-from appliance.delivery.route import Relay, Way
-from appliance.delivery.transport import Delivery
+from appliance.delivery.route import Relay, Route
+from appliance.delivery.transport import DeliveryResult
 from appliance.mail.address import Address
 from appliance.mail.clock import Clock
 from appliance.mail.errors import MisuseError, PeerError, PeerSlow, SetupError
-from appliance.mail.outcome import Fate, Meeting, Outcome, Reason
-from appliance.mail.outgoing import Parcel
+from appliance.mail.outcome import DeliveryStatus, HostAttempt, Outcome, Reason
+from appliance.mail.outgoing import OutgoingMessage
 from appliance.network.addresses import family_of, other_family
 from appliance.network.certificate_fault import BadCertificate, explain
-from appliance.network.dial import any_certificate, dial, no_way_out
+from appliance.network.dial import any_certificate, dial, no_route_out
 from appliance.network.tls_end import require_close_notify
 
 from .attempt import Attempt
 from .mx import MailHost
-from .preparation import Preparing, Signs
+from .preparation import Preparation, Signing_
 from .refusal import is_final_origin, plainer
-from .smtp_client import Conversation, Ended
+from .smtp_client import ClientEnded, SmtpClient
 
 CONNECT_S = 30.0
 """For one address: RFC 5321 names no figure, and nobody real answers later."""
 GOODBYE_S = 5.0
 
 
-class Hosts(Protocol):
+class HostFinder(Protocol):
     """`mx.MailHosts`."""
 
     async def find(self, domain: str) -> tuple[MailHost, ...] | Outcome: ...
@@ -56,7 +56,7 @@ class Hosts(Protocol):
     def refused(self, name: str, family: int) -> None: ...
 
 
-class Demand(Protocol):
+class TlsRequirement(Protocol):
     """What TLS has to be towards one host: `tls_policy.Demand`."""
 
     @property
@@ -68,10 +68,10 @@ class Demand(Protocol):
     def check(self, chain: Sequence[bytes], host: str) -> str: ...
 
 
-class Policies(Protocol):
+class TlsPolicySource(Protocol):
     """`tls_policy.TlsPolicies`."""
 
-    async def demand(self, domain: str, host: MailHost, *, require_tls: bool) -> Demand | Outcome: ...
+    async def demand(self, domain: str, host: MailHost, *, require_tls: bool) -> TlsRequirement | Outcome: ...
     async def met(self, domain: str, host: str, tls: str, verified: str) -> None: ...
     def missed(self, domain: str) -> None: ...
     def downgraded(self, domain: str) -> bool: ...
@@ -108,19 +108,19 @@ class ByRelay:
         return "certificate" if self._context.verify_mode is ssl.CERT_REQUIRED else "none"
 
 
-class Remote:
+class SmtpTransport:
     """`our_name` is what the house calls itself in EHLO; `port` is 25 everywhere but in tests. `policies` None: opportunistic TLS
     only. `signer` signs for domains of ours. `is_theirs(person's sender, address)`: do letters to both come to the same person?"""
 
     def __init__(
         self,
         *,
-        hosts: Hosts,
+        hosts: HostFinder,
         our_name: Callable[[], str],
         clock: Clock,
         port: int = 25,
-        policies: Policies | None = None,
-        signer: Signs | None = None,
+        policies: TlsPolicySource | None = None,
+        signer: Signing_ | None = None,
         is_theirs: Callable[[Address, Address], bool] = lambda sender, address: sender == address,
         reached: Callable[[bool], object] = lambda reached: None,
     ) -> None:
@@ -131,19 +131,19 @@ class Remote:
         self.port = port
         self.policies = policies
         self.opportunistic = Opportunistic()
-        self.preparing = Preparing(signer, is_theirs)
+        self.preparing = Preparation(signer, is_theirs)
         self.reached = reached
         self._relays: dict[str, ByRelay] = {}
 
     @asynccontextmanager
-    async def trip(self, lane: str, way: Way) -> AsyncIterator["RemoteTrip"]:
+    async def transport_session(self, destination: str, route: Route) -> AsyncIterator["SmtpTransportSession"]:
         """See `trip.Carrier`."""
-        trip = RemoteTrip(self, lane, way)
+        transport_session = SmtpTransportSession(self, destination, route)
         try:
-            yield trip
+            yield transport_session
         finally:
             with trio.move_on_after(GOODBYE_S, shield=True):
-                await trip.end()
+                await transport_session.end()
 
     def demand_of(self, relay: Relay) -> ByRelay:
         """Made once for each relay: the authorities this machine knows take a megabyte."""
@@ -152,17 +152,17 @@ class Remote:
         return self._relays[relay.name]
 
 
-class RemoteTrip:
+class SmtpTransportSession:
     """A connection to one of the lane's hosts, made for the first letter and kept for the next."""
 
-    def __init__(self, remote: Remote, lane: str, way: Way) -> None:
+    def __init__(self, remote: SmtpTransport, destination: str, route: Route) -> None:
         self._remote = remote
-        self._lane = lane
-        self._way = way
-        self._conversation: Conversation | None = None
+        self._destination = destination
+        self._route = route
+        self._conversation: SmtpClient | None = None
         self._target: tuple[MailHost, str] = (MailHost("", 0, ()), "")
         """Whom the connection leads to, or led to last."""
-        self._meetings: list[Meeting] = []
+        self._host_attempts: list[HostAttempt] = []
         self._unreached: set[int] = set()
         """Address families of which an address could not be reached in this attempt."""
         self._routed = True
@@ -171,28 +171,28 @@ class RemoteTrip:
         self._is_bounce = False
         """The message at hand has the null sender: REQUIRETLS is asked for, but its lack loses no bounce (RFC 8689 §5)."""
 
-    async def deliver(self, parcel: Parcel, begun: Callable[[], None]) -> Delivery:
+    async def deliver(self, outgoing: OutgoingMessage, begun: Callable[[], None]) -> DeliveryResult:
         """See `trip.Trip`."""
-        self._meetings, self._unreached = [], set()
-        self._is_bounce = parcel.sender is None
-        if self._way.gone:
+        self._host_attempts, self._unreached = [], set()
+        self._is_bounce = outgoing.sender is None
+        if self._route.gone:
             text = "The relay this letter waits for is no longer in the settings."
-            return Delivery((Outcome(Fate.DEFERRED, "4.4.4", Reason.NO_ROUTE, text),) * len(parcel.recipients))
+            return DeliveryResult((Outcome(DeliveryStatus.DEFERRED, "4.4.4", Reason.NO_ROUTE, text),) * len(outgoing.recipients))
         talking = self._conversation
         hosts: tuple[MailHost, ...] = ()
-        if talking is not None and (talking.over or (parcel.require_tls and not self._safe)):
+        if talking is not None and (talking.over or (outgoing.require_tls and not self._safe)):
             await self.end()
             talking = None
         if talking is None:
             found = await self._hosts()
             if isinstance(found, Outcome):
-                return Delivery((found,) * len(parcel.recipients))
+                return DeliveryResult((found,) * len(outgoing.recipients))
             hosts = found
-        return await self._attempt(Attempt(parcel, hosts), parcel.require_tls, begun)
+        return await self._attempt(Attempt(outgoing, hosts), outgoing.require_tls, begun)
 
-    async def _attempt(self, attempt: Attempt, require_tls: bool, begun: Callable[[], None]) -> Delivery:
+    async def _attempt(self, attempt: Attempt, require_tls: bool, begun: Callable[[], None]) -> DeliveryResult:
         """Ask one server after another until nobody is left, or nobody to ask."""
-        last = Outcome(Fate.DEFERRED, "4.4.1", Reason.UNREACHABLE, "No connection to the other server.")
+        last = Outcome(DeliveryStatus.DEFERRED, "4.4.1", Reason.UNREACHABLE, "No connection to the other server.")
         dsn: list[bool] = []
         while self._conversation is not None or attempt.targets:
             if self._conversation is None:
@@ -204,9 +204,9 @@ class RemoteTrip:
             for name in attempt.answered(*target, outcomes, over=talking.over):
                 self._remote.hosts.refused(name, other_family(family_of(target[1])))
             if not attempt.goes_on:
-                return Delivery(attempt.outcomes(last), tuple(self._meetings), again=not talking.over, passed_on=all(dsn))
+                return DeliveryResult(attempt.outcomes(last), tuple(self._host_attempts), again=not talking.over, passed_on=all(dsn))
             await self.end()
-        return Delivery(attempt.outcomes(last), tuple(self._meetings), passed_on=bool(dsn) and all(dsn))
+        return DeliveryResult(attempt.outcomes(last), tuple(self._host_attempts), passed_on=bool(dsn) and all(dsn))
 
     async def _turn_to(self, attempt: Attempt, require_tls: bool) -> None:
         """Connect to the attempt's next address."""
@@ -220,24 +220,22 @@ class RemoteTrip:
             return
         self._conversation = met
 
-    async def _transact(self, parcel: Parcel, require_tls: bool, begun: Callable[[], None]) -> tuple[Outcome, ...]:
+    async def _transact(self, outgoing: OutgoingMessage, require_tls: bool, begun: Callable[[], None]) -> tuple[Outcome, ...]:
         """The parcel for one server in the form it takes: once more in a plainer one when it does not take what it announced."""
         outcomes: list[Outcome] = []
-        todo = list(range(len(parcel.recipients)))
+        todo = list(range(len(outgoing.recipients)))
         while True:
             talking = self._conversation
             assert talking is not None  # noqa: S101 - made before
-            ready = await self._remote.preparing.prepare(parcel, talking.offer, self._way)
+            ready = await self._remote.preparing.prepare(outgoing, talking.offer, self._route)
             if isinstance(ready, Outcome):
-                return tuple(outcomes) or (replace(ready, host=talking.host),) * len(parcel.recipients)
+                return tuple(outcomes) or (replace(ready, host=talking.host),) * len(outgoing.recipients)
             some = replace(ready, recipients=tuple(ready.recipients[number] for number in todo))
             got = await talking.transact(some, ready.octets, begun)
             outcomes = outcomes or list(got)
             for number, outcome in zip(todo, got, strict=True):
                 outcomes[number] = outcome
-            offers = {
-                number: plainer(talking.offer, outcomes[number], eight=ready.body != "7BIT", utf8=ready.smtputf8) for number in todo
-            }
+            offers = {number: plainer(talking.offer, outcomes[number], eight=ready.body != "7BIT", utf8=ready.smtputf8) for number in todo}
             todo = [number for number in todo if offers[number] is not None]
             offer = next((offers[number] for number in todo), None)
             if offer is None or (talking.over and not await self._again(require_tls)):
@@ -256,8 +254,8 @@ class RemoteTrip:
         return True
 
     async def _hosts(self) -> tuple[MailHost, ...] | Outcome:
-        relay = self._way.relay
-        return await (self._remote.hosts.find(self._lane) if relay is None else self._remote.hosts.relay(relay.host, relay.port))
+        relay = self._route.relay
+        return await (self._remote.hosts.find(self._destination) if relay is None else self._remote.hosts.relay(relay.host, relay.port))
 
     async def end(self) -> None:
         """Say good-bye, if anybody still listens."""
@@ -266,7 +264,7 @@ class RemoteTrip:
             await talking.quit()
             await talking.stream.aclose()
 
-    async def _meet(self, host: MailHost, address: str, *, require_tls: bool) -> Conversation | Outcome:
+    async def _meet(self, host: MailHost, address: str, *, require_tls: bool) -> SmtpClient | Outcome:
         """Up to where letters may be handed over, as safe as the policies ask; once more in plain text where they let us."""
         demand = await self._demand(host, require_tls)
         if isinstance(demand, Outcome):
@@ -280,70 +278,77 @@ class RemoteTrip:
                 demand = usual
                 met = await self._connect(host, address, demand, tls=True)
         if isinstance(met, Outcome) and met.reason is Reason.TLS:
-            if self._way.relay is None and self._remote.policies is not None:
-                self._remote.policies.missed(self._lane)
+            if self._route.relay is None and self._remote.policies is not None:
+                self._remote.policies.missed(self._destination)
             if demand.level == "may":
                 met = await self._connect(host, address, demand, tls=False)
-        if isinstance(met, Conversation):
+        if isinstance(met, SmtpClient):
             self._safe = demand.level in ("verify", "dane")
             if family_of(address) == 4 and 6 in self._unreached:
                 self._remote.hosts.v6_failed()
         return met
 
-    async def _demand(self, host: MailHost, require_tls: bool) -> Demand | Outcome:
-        if self._way.relay is not None:
-            return self._remote.demand_of(self._way.relay)
+    async def _demand(self, host: MailHost, require_tls: bool) -> TlsRequirement | Outcome:
+        if self._route.relay is not None:
+            return self._remote.demand_of(self._route.relay)
         if self._remote.policies is None:
             return self._remote.opportunistic
-        demand = await self._remote.policies.demand(self._lane, host, require_tls=require_tls)
-        if isinstance(demand, Outcome) and demand.fate is Fate.FAILED and require_tls and self._is_bounce:
-            return await self._remote.policies.demand(self._lane, host, require_tls=False)
+        demand = await self._remote.policies.demand(self._destination, host, require_tls=require_tls)
+        if isinstance(demand, Outcome) and demand.delivery_status is DeliveryStatus.FAILED and require_tls and self._is_bounce:
+            return await self._remote.policies.demand(self._destination, host, require_tls=False)
         return demand
 
-    async def _connect(self, host: MailHost, address: str, demand: Demand, *, tls: bool) -> Conversation | Outcome:
-        remote, relay, begun_mono = self._remote, self._way.relay, self._remote.clock.mono_s()
+    async def _connect(self, host: MailHost, address: str, demand: TlsRequirement, *, tls: bool) -> SmtpClient | Outcome:
+        remote, relay, begun_mono = self._remote, self._route.relay, self._remote.clock.mono_s()
         port = relay.port if relay is not None else remote.port
-        talking: Conversation | None = None
+        talking: SmtpClient | None = None
         done, verified = False, ""
         try:
             stream = await dial(address, port, timeout_s=CONNECT_S)
-            talking = Conversation(stream, host.name)
+            talking = SmtpClient(stream, host.name)
             if relay is None:
                 remote.reached(True)
             verified = await self._open(talking, host, demand, tls=tls)
-            if relay is None and remote.policies is not None and not talking.stream.secure and remote.policies.downgraded(self._lane):
+            if (
+                relay is None
+                and remote.policies is not None
+                and not talking.stream.secure
+                and remote.policies.downgraded(self._destination)
+            ):
                 verified = "downgraded"
             if relay is None and remote.policies is not None:
-                await remote.policies.met(self._lane, host.name, talking.stream.tls_version, verified)
+                await remote.policies.met(self._destination, host.name, talking.stream.tls_version, verified)
             done = True
-        except Ended as end:
+        except ClientEnded as end:
             return self._wait(end.outcome)
         except BadCertificate as fault:
             return _unsafe(host, explain(fault, _tls_name(host.name), remote.clock.wall_s()))
         except PeerError as trouble:
             if talking is not None:  # TLS from the start
                 text = f"{host.name}: {trouble}."
-                return Outcome(Fate.DEFERRED, "4.7.5", Reason.TLS, text, host.name)
+                return Outcome(DeliveryStatus.DEFERRED, "4.7.5", Reason.TLS, text, host.name)
             if relay is None:
                 remote.reached(False)
             self._unreached.add(family_of(address))
-            self._routed = not no_way_out(trouble)
+            self._routed = not no_route_out(trouble)
             text = f"{host.name} could not be reached."
             slow = isinstance(trouble, PeerSlow)
-            return Outcome(Fate.DEFERRED, "4.4.1", Reason.UNREACHABLE, text if not slow else f"{host.name} did not answer.", host.name)
+            return Outcome(
+                DeliveryStatus.DEFERRED, "4.4.1", Reason.UNREACHABLE, text if not slow else f"{host.name} did not answer.", host.name
+            )
         finally:
             took_s = remote.clock.mono_s() - begun_mono
             secure = talking.stream if talking is not None and talking.stream.secure else None
             version, cipher = (secure.tls_version, secure.tls_cipher) if secure else ("", "")
-            self._meetings.append(Meeting(host.name, address, port, version, cipher, verified, took_s))
+            self._host_attempts.append(HostAttempt(host.name, address, port, version, cipher, verified, took_s))
             if talking is not None and not done:
                 with trio.move_on_after(GOODBYE_S, shield=True), suppress(PeerError):
                     await talking.stream.aclose()
         return talking
 
-    async def _open(self, talking: Conversation, host: MailHost, demand: Demand, *, tls: bool) -> str:
+    async def _open(self, talking: SmtpClient, host: MailHost, demand: TlsRequirement, *, tls: bool) -> str:
         """Greeting, TLS, signing in; how the server was verified. Raises Ended, PeerError."""
-        relay, ours, name = self._way.relay, self._remote.our_name(), _tls_name(host.name)
+        relay, ours, name = self._route.relay, self._remote.our_name(), _tls_name(host.name)
         if relay is not None and relay.security == "tls":
             await talking.stream.start_tls_as_client(demand.context(), name)
         await talking.open(ours)
@@ -355,32 +360,32 @@ class RemoteTrip:
             try:
                 verified = demand.check(talking.stream.peer_chain, host.name)
             except MisuseError as trouble:
-                raise Ended(_unsafe(host, f"{trouble}")) from None
+                raise ClientEnded(_unsafe(host, f"{trouble}")) from None
         elif demand.level != "may":
-            raise Ended(_unsafe(host, f"{host.name} offers no TLS, and this letter travels by TLS only", "4.7.4"))
+            raise ClientEnded(_unsafe(host, f"{host.name} offers no TLS, and this letter travels by TLS only", "4.7.4"))
         if relay is not None and relay.user:
             await self._sign_in(talking, relay)
         return verified
 
-    async def _sign_in(self, talking: Conversation, relay: Relay) -> None:
+    async def _sign_in(self, talking: SmtpClient, relay: Relay) -> None:
         from appliance.protocol.sasl.client import best
 
         secret = relay.secret
         try:
             word = secret.read() if secret else ""
         except SetupError as error:
-            raise Ended(Outcome(Fate.DEFERRED, "4.7.8", Reason.SIGN_IN, str(error), talking.host)) from None
+            raise ClientEnded(Outcome(DeliveryStatus.DEFERRED, "4.7.8", Reason.SIGN_IN, str(error), talking.host)) from None
         exchange = best(talking.offer.auth, relay.user, word, token=bool(secret and secret.token))
         if exchange is None:
             text = f"{talking.host} offers no way to sign in that this house knows ({', '.join(talking.offer.auth[:8]) or 'none'})."
-            raise Ended(Outcome(Fate.DEFERRED, "4.7.8", Reason.SIGN_IN, text, talking.host))
+            raise ClientEnded(Outcome(DeliveryStatus.DEFERRED, "4.7.8", Reason.SIGN_IN, text, talking.host))
         await talking.sign_in(exchange)
 
     @staticmethod
     def _wait(outcome: Outcome) -> Outcome:
         """A server that refuses everybody at the greeting may not do so tomorrow (RFC 5321 §3.1: 554 says nothing about a message)."""
-        if outcome.fate is Fate.FAILED and not is_final_origin(outcome):
-            return replace(outcome, fate=Fate.DEFERRED, status="4" + outcome.status[1:])
+        if outcome.delivery_status is DeliveryStatus.FAILED and not is_final_origin(outcome):
+            return replace(outcome, delivery_status=DeliveryStatus.DEFERRED, status="4" + outcome.status[1:])
         return outcome
 
 
@@ -391,4 +396,4 @@ def _tls_name(name: str) -> str:
 
 
 def _unsafe(host: MailHost, text: str, status: str = "4.7.5") -> Outcome:
-    return Outcome(Fate.DEFERRED, status, Reason.TLS, f"{text[:1].upper()}{text[1:].rstrip('.')}.", host.name)
+    return Outcome(DeliveryStatus.DEFERRED, status, Reason.TLS, f"{text[:1].upper()}{text[1:].rstrip('.')}.", host.name)

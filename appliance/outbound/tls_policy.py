@@ -22,11 +22,11 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
-from appliance.database.database import House
+from appliance.database.database import AnyDatabase
 from appliance.database.writer import Transaction
 from appliance.mail.clock import Clock
 from appliance.mail.errors import LookupTrouble, MisuseError
-from appliance.mail.outcome import Fate, Outcome, Reason
+from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
 from appliance.network.resolver import Resolver, Tlsa
 from appliance.network.tls_end import require_close_notify
 
@@ -53,7 +53,7 @@ def make_context(level: str) -> ssl.SSLContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
+class TlsDemand:
     """See the table. `names` are the host's and the domain's, `records` the usable TLSA records."""
 
     level: str
@@ -86,7 +86,7 @@ class TlsPolicies:
         self,
         *,
         names: Resolver,
-        database: House,
+        database: AnyDatabase,
         clock: Clock,
         policies: Policies,
         port: int = 25,
@@ -102,30 +102,32 @@ class TlsPolicies:
         """When each domain was written down as speaking TLS; 0 for one that was not."""
         self._refused: OrderedDict[str, float] = OrderedDict()
 
-    async def demand(self, domain: str, host: MailHost, *, require_tls: bool) -> Demand | Outcome:
+    async def demand(self, domain: str, host: MailHost, *, require_tls: bool) -> TlsDemand | Outcome:
         """What this host of the domain has to show, or why it must not be used now."""
         try:
             by_dane = await self._dane(domain, host)
         except LookupTrouble as trouble:
-            return Outcome(Fate.DEFERRED, "4.7.5", Reason.DNS, f"The keys of {host.name} could not be looked up: {trouble}.", host.name)
+            return Outcome(
+                DeliveryStatus.DEFERRED, "4.7.5", Reason.DNS, f"The keys of {host.name} could not be looked up: {trouble}.", host.name
+            )
         if by_dane is not None and (by_dane.level == "dane" or not require_tls):
             return by_dane
         policy = await self._policies.of(domain) if not domain.startswith("[") else None
         if policy is not None and policy.mode == "enforce":
             if not any(matches(pattern, host.name) for pattern in policy.hosts):
                 text = f"{domain} says that {host.name} does not take its mail (MTA-STS)."
-                return Outcome(Fate.DEFERRED, "4.7.5", Reason.TLS, text, host.name)
-            return Demand("verify", "mta-sts", make=self._make)
+                return Outcome(DeliveryStatus.DEFERRED, "4.7.5", Reason.TLS, text, host.name)
+            return TlsDemand("verify", "mta-sts", make=self._make)
         if require_tls:
             if host.secure:
-                return Demand("verify", "requiretls", make=self._make)
+                return TlsDemand("verify", "requiretls", make=self._make)
             text = f"The letter may travel by safe ways only (REQUIRETLS), and nobody vouches that {host.name} takes the mail of {domain}."
-            return Outcome(Fate.FAILED, "5.7.30", Reason.TLS, text, host.name)
+            return Outcome(DeliveryStatus.FAILED, "5.7.30", Reason.TLS, text, host.name)
         if await self._spoke_tls(domain) and not self.downgraded(domain):
-            return Demand("encrypt", "remembered", make=self._make)
-        return Demand("may", make=self._make)
+            return TlsDemand("encrypt", "remembered", make=self._make)
+        return TlsDemand("may", make=self._make)
 
-    async def _dane(self, domain: str, host: MailHost) -> Demand | None:
+    async def _dane(self, domain: str, host: MailHost) -> TlsDemand | None:
         """What the host's TLSA records demand: those at the end of its CNAMEs, and only where there are none those at its own name
         (RFC 7672 §2.2.2). None where there are none, or no way to trust them."""
         if not (host.secure or host.alias) or host.name.startswith("["):
@@ -136,9 +138,9 @@ class TlsPolicies:
                 continue
             records = dane.usable(answer.values)
             if not records:
-                return Demand("encrypt", "dane", make=self._make)
+                return TlsDemand("encrypt", "dane", make=self._make)
             names = tuple(dict.fromkeys((base, host.name, domain)))
-            return Demand("dane", "dane", names, records, self._clock.wall_s(), self._make)
+            return TlsDemand("dane", "dane", names, records, self._clock.wall_s(), self._make)
         return None
 
     async def _spoke_tls(self, domain: str) -> bool:

@@ -150,7 +150,7 @@ async def run(
     """Until cancelled; `port` is closed at the end. An action still under way is not begun again."""
     token = trio.lowlevel.current_trio_token()
     edges: deque[tuple[bool, float]] = deque(maxlen=EDGES)
-    bell = _Bell()
+    bell = _Wakeup()
     acting: set[str] = set()
 
     def edge(pressed: bool) -> None:  # in a thread of gpiozero's
@@ -196,7 +196,7 @@ async def run(
         port.close()
 
 
-class _Bell:
+class _Wakeup:
     """Rung in trio's thread, heard by one task."""
 
     __slots__ = ("_event",)

@@ -110,7 +110,7 @@ def pdf() -> bytes:
 
 def drawing() -> Iterator[Box | Text]:
     """Everything on the card, from top to bottom."""
-    rhythms = {pattern.meaning: pattern for pattern in PATTERNS}
+    timings = {pattern.meaning: pattern for pattern in PATTERNS}
     y = MARGIN_MM + 4
     yield Text(MARGIN_MM, y, 4.2, TITLE, bold=True)
     y += 3.8
@@ -124,10 +124,10 @@ def drawing() -> Iterator[Box | Text]:
         y += 1.6
         for rule in RULES:
             if rule.group == group:
-                pattern = rhythms[rule.meaning]
+                pattern = timings[rule.meaning]
                 yield from _bar(pattern, y)
                 yield Text(MARGIN_MM + BAR_MM + 3, y + 2.3, 2.5, rule.sentence)
-                yield Text(MARGIN_MM + BAR_MM + 3, y + 4.9, 2.1, pattern.rhythm)
+                yield Text(MARGIN_MM + BAR_MM + 3, y + 4.9, 2.1, pattern.timing)
                 y += ROW_MM
     y += 2.6
     for line in (NIGHT, *BUTTON):

@@ -27,10 +27,10 @@ from appliance.status.snapshot import Snapshot
 
 from .dialogue import Dialogue
 from .keys import NOISE, Keys
-from .ports import Asked, Doorkeeper, Options, Pictures
+from .ports import AccessGuard, ControlPort, Options, SnapshotSource
 from .screens import NAMES, frame, overview
 from .screens_text import HEIGHT, SCREEN, WIDTH, Screen
-from .terminal import Plain, Terminal, Vt100
+from .terminal import PlainTerminal, Terminal, Vt100
 
 ESC_S = 0.3
 """Silence after an ESC that makes it the Esc key; at 9600 baud a sequence takes 3 ms, over a network perhaps 200."""
@@ -42,17 +42,19 @@ HEARD_OCTETS_PER_S = 20_000.0
 SILENT_S = 300.0
 """After so long without an octet the far end may be another one."""
 NOISY_S = 10.0
-CARRIER_S = 1.0
+CARRIER_DETECT_S = 1.0
 AGAIN_S = (0.5, 10.0)
 """First and longest pause before the port is opened again."""
 STOOD_S = 5.0
 """A port that stood so long begins again with the first pause."""
 
 
-class Attendance:
+class ConsoleSession:
     """One far end, as long as its stream lives."""
 
-    def __init__(self, stream: trio.abc.Stream, board: Pictures, controls: Asked, options: Options, keeper: Doorkeeper) -> None:
+    def __init__(
+        self, stream: trio.abc.Stream, board: SnapshotSource, controls: ControlPort, options: Options, keeper: AccessGuard
+    ) -> None:
         self._stream = stream
         self._board = board
         self._options = options
@@ -66,7 +68,7 @@ class Attendance:
         self.octets_out = self.pictures = 0
 
     def _made(self) -> Terminal:
-        kind = Plain if self.dialogue.plain else Vt100
+        kind = PlainTerminal if self.dialogue.plain else Vt100
         return kind(utf8=self._options.utf8)
 
     def touch(self) -> None:
@@ -78,7 +80,7 @@ class Attendance:
         self.touch()
         with self._scope:
             async with trio.open_nursery() as nursery:
-                for task in (self.dialogue.work, self._paint, self._watch, self._minutes, self._carrier):
+                for task in (self.dialogue.work, self._paint, self._watch, self._minutes, self._carrier_detect):
                     nursery.start_soon(task)
                 with suppress(trio.BrokenResourceError, trio.ClosedResourceError):  # unplugged: the same as its end
                     await self._read()
@@ -110,7 +112,7 @@ class Attendance:
     def _drawn(self) -> bytes:
         if self.dialogue.repaint:
             self.dialogue.repaint = False
-            before = b"" if isinstance(self._terminal, Plain) == self.dialogue.plain else self._terminal.leave()
+            before = b"" if isinstance(self._terminal, PlainTerminal) == self.dialogue.plain else self._terminal.leave()
             if before:
                 self._terminal = self._made()
             self._terminal.forget()
@@ -159,15 +161,15 @@ class Attendance:
                 self.anew()
             self.touch()
 
-    async def _carrier(self) -> None:
+    async def _carrier_detect(self) -> None:
         """Where the port can tell that a cable was plugged in, whoever did it sees the screen, and nobody's rights outlive the cable."""
-        carrier: Callable[[], bool | None] | None = getattr(self._stream, "carrier", None)
-        if carrier is None:
+        carrier_detect: Callable[[], bool | None] | None = getattr(self._stream, "carrier_detect", None)
+        if carrier_detect is None:
             return
-        was = carrier()
+        was = carrier_detect()
         while True:
-            await trio.sleep(CARRIER_S)
-            now = carrier()
+            await trio.sleep(CARRIER_DETECT_S)
+            now = carrier_detect()
             if now and was is False:
                 self.anew()
             elif now is False and was:
@@ -177,10 +179,10 @@ class Attendance:
 
 async def run(
     port_opener: Callable[[], Awaitable[trio.abc.Stream]],
-    board: Pictures,
-    controls: Asked,
+    board: SnapshotSource,
+    controls: ControlPort,
     options: Options,
-    keeper: Doorkeeper,
+    keeper: AccessGuard,
     *,
     say: Callable[[str], object] = lambda text: None,
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
@@ -200,7 +202,7 @@ async def run(
                 say("The console's port is there again.")
                 said = ""
             try:
-                await Attendance(stream, board, controls, options, keeper).run()
+                await ConsoleSession(stream, board, controls, options, keeper).run()
             finally:
                 await trio.aclose_forcefully(stream)
             if trio.current_time() - opened_mono > STOOD_S:
@@ -225,10 +227,10 @@ def suits(options: Options, environment: Mapping[str, str], size: tuple[int, int
 
 
 async def on_terminal(
-    board: Pictures,
-    controls: Asked,
+    board: SnapshotSource,
+    controls: ControlPort,
     options: Options,
-    keeper: Doorkeeper,
+    keeper: AccessGuard,
     *,
     descriptor: int = 0,
     environment: Mapping[str, str] = os.environ,
@@ -253,7 +255,7 @@ async def on_terminal(
         os.close(opened)
         raise
     stream = trio.lowlevel.FdStream(opened)
-    attendance = Attendance(stream, board, controls, suits(options, environment, os.get_terminal_size(opened)), keeper)
+    attendance = ConsoleSession(stream, board, controls, suits(options, environment, os.get_terminal_size(opened)), keeper)
     attendance.screen.resize(*os.get_terminal_size(opened))
     try:
         termios.tcsetattr(opened, termios.TCSANOW, raw)

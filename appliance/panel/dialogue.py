@@ -22,11 +22,11 @@ from dataclasses import dataclass, field
 
 import trio
 
-from appliance.control.requests import Answer, Request
+from appliance.control.requests import Request, Response
 
 from . import screens
 from .keys import NOISE, moved
-from .ports import Asked, Doorkeeper, Options, Pictures
+from .ports import AccessGuard, ControlPort, Options, SnapshotSource
 from .screens_text import Picture, clean, room, wide, wrap
 from .view import View
 from .views import make_views
@@ -65,7 +65,9 @@ class Page:
 class Dialogue:
     """`press` keys, `picture` what to show, `work` in a task of its own; `touched` is called when there is something new."""
 
-    def __init__(self, board: Pictures, controls: Asked, options: Options, keeper: Doorkeeper, *, touched: Callable[[], None]) -> None:
+    def __init__(
+        self, board: SnapshotSource, controls: ControlPort, options: Options, keeper: AccessGuard, *, touched: Callable[[], None]
+    ) -> None:
         self.board, self.options, self.keeper = board, options, keeper
         self._controls, self._touched = controls, touched
         self.views: tuple[View, ...] = make_views()
@@ -195,7 +197,7 @@ class Dialogue:
         rows = [row for part in text.splitlines()[:PAGE_LINES] for row in wrap(part, indent="    ")]
         self.page = Page(title, rows[:PAGE_LINES], secret)
 
-    def tell(self, answer: Answer) -> None:
+    def tell(self, answer: Response) -> None:
         """An answer on the message line, or on a page when it is longer, or says a secret once."""
         text = answer.text.strip()
         if "password" in answer.facts or "\n" in text or len(text) >= wide():
@@ -232,7 +234,7 @@ class Dialogue:
         if text:
             self.run(errand)
 
-    def request(self, request: Request, then: Callable[[Answer], None] | None = None) -> None:
+    def request(self, request: Request, then: Callable[[Response], None] | None = None) -> None:
         """Ask the house for something."""
 
         async def errand() -> None:

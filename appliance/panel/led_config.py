@@ -14,15 +14,15 @@ from typing import Any
 import trio
 
 from .board_leds import LEDS, BoardLed, usual, usual_name
-from .leds import Fitted, Lamp, reason_of
+from .leds import ConnectedLed, Led, reason_of
 from .rules import ALL, TROUBLE, shown_by
 
 KINDS = ("led", "pwm", "rgb", "board")
-MOST_LAMPS = 32
+MOST_LEDS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class LedConfig:
     """One lamp as the settings name it."""
 
     kind: str
@@ -37,7 +37,7 @@ class Wish:
         return f"The lamp {self.kind}:{','.join(self.pins)}"
 
 
-def parse_lamp(words: str) -> Wish:
+def parse_led(words: str) -> LedConfig:
     """One lamp; raises ValueError with a sentence."""
     place, *rest = words.split() or [""]
     kind, _, pins = place.partition(":")
@@ -49,21 +49,21 @@ def parse_lamp(words: str) -> Wish:
     if kind == "board" and (names[0] in (".", "..") or "/" in names[0]):
         raise ValueError(f"{words!r}: a name in /sys/class/leds, such as ACT.")
     shows = [word for word in rest if word != "inverted"]
-    return Wish(kind, names, shown_by(",".join(shows)) if shows else ALL, "inverted" in rest)
+    return LedConfig(kind, names, shown_by(",".join(shows)) if shows else ALL, "inverted" in rest)
 
 
-def parse_lamps(lamps: Iterable[str], root: Path = LEDS) -> tuple[Wish, ...]:
+def parse_leds(leds: Iterable[str], root: Path = LEDS) -> tuple[LedConfig, ...]:
     """All lamps of the settings; when none is named the board's own: one for everything, its power's blinks when something needs you.
 
     Raises ValueError with a sentence.
     """
-    wishes = tuple(parse_lamp(words) for words in lamps)
-    if len(wishes) > MOST_LAMPS:
-        raise ValueError(f"At most {MOST_LAMPS} lamps.")
+    wishes = tuple(parse_led(words) for words in leds)
+    if len(wishes) > MOST_LEDS:
+        raise ValueError(f"At most {MOST_LEDS} lamps.")
     pins = [(wish.kind == "board", usual_name(pin) if wish.kind == "board" else pin) for wish in wishes for pin in wish.pins]
     if len(pins) != len(set(pins)):
         raise ValueError("Two lamps have the same pin.")
-    own = [Wish("board", (name,)) for name in usual(root)]
+    own = [LedConfig("board", (name,)) for name in usual(root)]
     return wishes or (*own[:1], *(replace(spare, shows=shown_by(TROUBLE), borrowed=True) for spare in own[1:]))
 
 
@@ -76,18 +76,18 @@ def from_thread(say: Callable[[str], object]) -> Callable[[str], None]:
     return said
 
 
-def fit(wishes: Iterable[Wish], say: Callable[[str], None], *, factory: Any = None, root: Path = LEDS) -> list[Fitted]:
+def fit(wishes: Iterable[LedConfig], say: Callable[[str], None], *, factory: Any = None, root: Path = LEDS) -> list[ConnectedLed]:
     """Open each lamp; slow when gpiozero is loaded for it, so not in trio's thread."""
     fitted = []
     for wish in wishes:
         try:
-            fitted.append(Fitted(wish.name, _open(wish, factory, root), wish.shows, borrowed=wish.borrowed))
+            fitted.append(ConnectedLed(wish.name, _open(wish, factory, root), wish.shows, borrowed=wish.borrowed))
         except Exception as fault:  # the guard around drivers of others: a lamp never disturbs mail
             say(f"{wish.name} cannot be used and is left out: {reason_of(fault)}.")
     return fitted
 
 
-def _open(wish: Wish, factory: Any, root: Path) -> Lamp:
+def _open(wish: LedConfig, factory: Any, root: Path) -> Led:
     if wish.kind == "board":
         return BoardLed(wish.pins[0], root)
     from .gpio import Coloured, Dimmed, Switched

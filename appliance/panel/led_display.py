@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import trio
 
-from .leds import Fitted, Player, close
+from .leds import ConnectedLed, Player, close
 from .rules import RULES, meanings_of, moments
 
 if TYPE_CHECKING:
     from appliance.status.snapshot import Snapshot
 
-    from .ports import Pictures
+    from .ports import SnapshotSource
 
 LOOK_S = 0.25
 """Shortest time between two looks at the board."""
@@ -86,14 +86,20 @@ def is_night(clock: Clock, night: tuple[int, int] | None) -> bool:
     return begin <= now < end if begin < end else now >= begin or now < end
 
 
-class Lights:
+class LedDisplay:
     """`open_lamps` is called in a thread each time the part starts; the lamps it gives are closed when it ends."""
 
     def __init__(
-        self, board: "Pictures", open_lamps: Callable[[], Sequence[Fitted]], options: Options, *, clock: Clock, say: Callable[[str], None]
+        self,
+        board: "SnapshotSource",
+        open_leds: Callable[[], Sequence[ConnectedLed]],
+        options: Options,
+        *,
+        clock: Clock,
+        say: Callable[[str], None],
     ) -> None:
         self._board = board
-        self._open = open_lamps
+        self._open = open_leds
         self._options = options
         self._clock = clock
         self._say = say
@@ -116,9 +122,9 @@ class Lights:
                 await trio.sleep_forever()
             await self._play()
         finally:
-            for lamp in fitted:
-                if lamp in player.lamps:
-                    close(lamp, self._say)
+            for led in fitted:
+                if led in player.leds:
+                    close(led, self._say)
 
     def show(self) -> None:
         """Show the state once more, from the beginning and as bright as by day."""
@@ -130,7 +136,7 @@ class Lights:
 
     def shown(self) -> tuple[tuple[str, str], ...]:
         """Each lamp's name and the meaning it shows now, "" for dark."""
-        return tuple((fitted.name, fitted.meaning) for fitted in self._player.lamps)
+        return tuple((fitted.name, fitted.meaning) for fitted in self._player.leds)
 
     async def _play(self) -> None:
         picture = self._look()

@@ -16,7 +16,7 @@ GAMMA = 2.2
 """The eye finds a lamp half as bright at a fifth of its light."""
 
 
-class Lamp(Protocol):
+class Led(Protocol):
     """One lamp; may raise anything at any time. `dims` says whether it knows more than on and off."""
 
     @property
@@ -37,17 +37,17 @@ def duty_of(level: float) -> float:
     return duty
 
 
-class Fitted:
+class ConnectedLed:
     """A lamp in its place: what it is called in sentences, and the meanings it is for.
 
     A `borrowed` one is given back whenever it has nothing to show; others are dark then.
     """
 
-    __slots__ = ("_told", "borrowed", "lamp", "meaning", "name", "shows")
+    __slots__ = ("_told", "borrowed", "led", "meaning", "name", "shows")
 
-    def __init__(self, name: str, lamp: Lamp, shows: frozenset[str], *, borrowed: bool = False) -> None:
+    def __init__(self, name: str, led: Led, shows: frozenset[str], *, borrowed: bool = False) -> None:
         self.name = name
-        self.lamp = lamp
+        self.led = led
         self.shows = shows
         self.borrowed = borrowed
         self.meaning = ""
@@ -56,7 +56,7 @@ class Fitted:
 
     def set(self, level: float, colour: Colour) -> None:
         if self._told != (level, colour):
-            self.lamp.set(level, colour)
+            self.led.set(level, colour)
             self._told = (level, colour)
 
     def rest(self) -> None:
@@ -64,7 +64,7 @@ class Fitted:
         if not self.borrowed:
             self.set(0.0, BLACK)
         elif self._told is not None:
-            self.lamp.close()
+            self.led.close()
             self._told = None
 
 
@@ -96,8 +96,8 @@ class _Cursor:
 class Player:
     """Plays on `lamps`; `show` says what holds, `advance` moves on, `next_at` is when to call it again."""
 
-    def __init__(self, lamps: Sequence[Fitted], say: Callable[[str], None], patterns: Iterable[Pattern] = PATTERNS) -> None:
-        self.lamps = list(lamps)
+    def __init__(self, leds: Sequence[ConnectedLed], say: Callable[[str], None], patterns: Iterable[Pattern] = PATTERNS) -> None:
+        self.leds = list(leds)
         self._say = say
         self._patterns = {pattern.meaning: pattern for pattern in patterns}
         self._cursors: dict[str, _Cursor] = {}
@@ -107,13 +107,13 @@ class Player:
     def show(self, held: Sequence[str], now: float, *, dim: float = 1.0) -> None:
         """Each lamp shows the first of `held` it is for, `dim` times as bright; below 1 it is night."""
         self._dim, self._night = dim, dim < 1.0
-        for fitted in self.lamps:
+        for fitted in self.leds:
             fitted.meaning = next((meaning for meaning in held if meaning in fitted.shows), "")
-        wanted = {fitted.meaning for fitted in self.lamps if fitted.meaning}
+        wanted = {fitted.meaning for fitted in self.leds if fitted.meaning}
         self._cursors = {meaning: self._cursors.get(meaning) or _Cursor(self._patterns[meaning], now) for meaning in wanted}
         for cursor in self._cursors.values():
             cursor.advance(now)
-        self._light(self.lamps)
+        self._light(self.leds)
 
     def begin_again(self) -> None:
         """The next `show` plays every rhythm from its beginning."""
@@ -123,7 +123,7 @@ class Player:
         """Bring every lamp to the level of this instant."""
         moved = [meaning for meaning, cursor in self._cursors.items() if cursor.advance(now)]
         if moved:
-            self._light([fitted for fitted in self.lamps if fitted.meaning in moved])
+            self._light([fitted for fitted in self.leds if fitted.meaning in moved])
 
     @property
     def next_at(self) -> float:
@@ -138,8 +138,8 @@ class Player:
             return now + cycles * period_s
         return cursor.begun + (math.ceil((now - cursor.begun) / period_s - 1e-6) + cycles) * period_s
 
-    def _light(self, lamps: Sequence[Fitted]) -> None:
-        for fitted in tuple(lamps):
+    def _light(self, leds: Sequence[ConnectedLed]) -> None:
+        for fitted in tuple(leds):
             cursor = self._cursors.get(fitted.meaning)
             try:
                 if cursor is None:
@@ -148,12 +148,12 @@ class Player:
                     fitted.set(self._level(fitted, cursor), cursor.pattern.colour)
             except Exception as fault:  # the guard around drivers of others: a lamp never disturbs mail
                 self._say(f"{fitted.name} failed and is left out: {reason_of(fault)}.")
-                self.lamps.remove(fitted)
+                self.leds.remove(fitted)
                 close(fitted, lambda text: None)
 
-    def _level(self, fitted: Fitted, cursor: _Cursor) -> float:
+    def _level(self, fitted: ConnectedLed, cursor: _Cursor) -> float:
         level = cursor.pattern.steps[cursor.index][0]
-        if fitted.lamp.dims:
+        if fitted.led.dims:
             return level * self._dim
         if self._night and cursor.pattern.quiet:
             return 0.0
@@ -161,8 +161,8 @@ class Player:
 
     def close(self) -> None:
         """Every lamp left is given back."""
-        while self.lamps:
-            close(self.lamps.pop(), self._say)
+        while self.leds:
+            close(self.leds.pop(), self._say)
 
 
 def reason_of(fault: BaseException) -> str:
@@ -170,9 +170,9 @@ def reason_of(fault: BaseException) -> str:
     return str(fault).strip(" '\"\n").rstrip(".!") or type(fault).__name__
 
 
-def close(fitted: Fitted, say: Callable[[str], None]) -> None:
+def close(fitted: ConnectedLed, say: Callable[[str], None]) -> None:
     """Give one lamp back, whatever it says to that."""
     try:
-        fitted.lamp.close()
+        fitted.led.close()
     except Exception as fault:  # the guard around drivers of others
         say(f"{fitted.name} could not be given back: {reason_of(fault)}.")

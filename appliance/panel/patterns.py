@@ -48,7 +48,7 @@ class Pattern:
 
     meaning: str
     steps: Steps
-    rhythm: str
+    timing: str
     colour: Colour
     quiet: bool = False
 

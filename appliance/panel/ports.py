@@ -5,14 +5,14 @@ from typing import Protocol
 
 import trio
 
-from appliance.control.requests import Answer, Request
+from appliance.control.requests import Request, Response
 from appliance.status.snapshot import Snapshot
 
 WRONG_S = (1.0, 60.0)
 """First and longest pause after a wrong password; it doubles."""
 
 
-class Pictures(Protocol):
+class SnapshotSource(Protocol):
     """The board, or whatever else knows the one picture."""
 
     def snapshot(self) -> Snapshot: ...
@@ -20,10 +20,10 @@ class Pictures(Protocol):
     async def changed(self, since: int) -> Snapshot: ...
 
 
-class Asked(Protocol):
+class ControlPort(Protocol):
     """As much of the Controls port as the console uses."""
 
-    async def ask(self, request: Request) -> Answer: ...
+    async def ask(self, request: Request) -> Response: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Options:
     octets_per_s: float = 11_520.0
 
 
-class Admin(Protocol):
+class AdminPasswordPort(Protocol):
     """Who knows the admin password."""
 
     async def known(self) -> bool:
@@ -55,10 +55,10 @@ class Admin(Protocol):
         ...
 
 
-class Doorkeeper:
+class AccessGuard:
     """Who may change something at one port; without an `admin` whoever is there. Remembers wrong passwords over all dialogues."""
 
-    def __init__(self, admin: Admin | None) -> None:
+    def __init__(self, admin: AdminPasswordPort | None) -> None:
         self._admin = admin
         self._wrong = 0
         self._again_mono = 0.0

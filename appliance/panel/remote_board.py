@@ -11,15 +11,15 @@ import trio
 
 from appliance.control.requests import Status
 from appliance.status.snapshot import (
-    BoxFacts,
     CertificateFacts,
     Condition,
     DelayFacts,
     DeliveryFacts,
     FoundFacts,
-    LineFacts,
+    HostFacts,
     ListenerFacts,
     LoginFacts,
+    OutboundFacts,
     PartFacts,
     QueueFacts,
     RefusalFacts,
@@ -29,14 +29,14 @@ from appliance.status.snapshot import (
     StorageFacts,
 )
 
-from .ports import Asked
+from .ports import ControlPort
 
 ASK_S = 1.0
 SILENT = Condition("house-silent", "critical", "The house does not answer.", "It may be stopped; this picture is the last one.")
 PARTS: tuple[tuple[str, type], ...] = (
     ("listeners", ListenerFacts), ("sessions", SessionFacts), ("deliveries", DeliveryFacts), ("refusals", RefusalFacts),
     ("sendings", SendingFacts), ("parts", PartFacts), ("conditions", Condition), ("logins", LoginFacts), ("queue", QueueFacts),
-    ("line", LineFacts), ("storage", StorageFacts), ("certificate", CertificateFacts), ("box", BoxFacts),
+    ("line", OutboundFacts), ("storage", StorageFacts), ("certificate", CertificateFacts), ("box", HostFacts),
     ("found", FoundFacts), ("delays", DelayFacts),
 )  # fmt: skip
 
@@ -56,15 +56,15 @@ def _decoded(kind: type | None, value: Any) -> Any:
     return value
 
 
-class AskedBoard:
+class RemoteBoard:
     """Holds the last picture; `changed` fetches the next."""
 
-    def __init__(self, controls: Asked, first: Snapshot) -> None:
+    def __init__(self, controls: ControlPort, first: Snapshot) -> None:
         self._controls = controls
         self._picture = first
 
     @classmethod
-    async def open(cls, controls: Asked) -> "AskedBoard":
+    async def open(cls, controls: ControlPort) -> "RemoteBoard":
         """Raises what asking raises (SetupError), and TypeError when no house runs there."""
         return cls(controls, decode_snapshot((await controls.ask(Status())).facts))
 

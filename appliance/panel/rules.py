@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from appliance.status.snapshot import Snapshot
 
-HOUSE, TROUBLE, MAIL = "house", "trouble", "mail"
+SERVER, TROUBLE, MAIL = "house", "trouble", "mail"
 GROUPS: tuple[tuple[str, str], ...] = (
-    (HOUSE, "The house itself: leave the plug in until the spark"),
+    (SERVER, "The house itself: leave the plug in until the spark"),
     (TROUBLE, "Something needs you"),
     (MAIL, "All is well"),
 )
@@ -24,7 +24,7 @@ def _never(before: Snapshot, now: Snapshot) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class LedRule:
     """`sentence` says on the card what is so and what to do."""
 
     meaning: str
@@ -43,43 +43,43 @@ def _condition(*keys: str) -> Callable[[Snapshot], bool]:
 
 
 def _arrived(before: Snapshot, now: Snapshot) -> bool:
-    return now.letters_arrived > before.letters_arrived
+    return now.messages_arrived > before.messages_arrived
 
 
 def _went(before: Snapshot, now: Snapshot) -> bool:
-    return before.queue.trying > 0 or now.letters_sent > before.letters_sent
+    return before.queue.trying > 0 or now.messages_sent > before.messages_sent
 
 
-RULES: tuple[Rule, ...] = (
-    Rule("recovering", HOUSE, _phase("recovering"), "Power was lost: the house puts its data in order."),
-    Rule("starting", HOUSE, _phase("starting"), "The house is starting."),
-    Rule("updating", HOUSE, _phase("updating"), "A new version is being put in place."),
-    Rule("closing", HOUSE, _phase("draining"), "The house is closing. Wait for the spark."),
-    Rule("safe", HOUSE, _phase("stopped"), "The house is closed. The plug may be pulled."),
-    Rule(
+RULES: tuple[LedRule, ...] = (
+    LedRule("recovering", SERVER, _phase("recovering"), "Power was lost: the house puts its data in order."),
+    LedRule("starting", SERVER, _phase("starting"), "The house is starting."),
+    LedRule("updating", SERVER, _phase("updating"), "A new version is being put in place."),
+    LedRule("closing", SERVER, _phase("draining"), "The house is closing. Wait for the spark."),
+    LedRule("safe", SERVER, _phase("stopped"), "The house is closed. The plug may be pulled."),
+    LedRule(
         "card", TROUBLE, _condition(
             "storage-broken", "database-damaged", "bodies-missing", "storage-full", "database-mended", "storage-low", "storage-wearing",
         ),
         "The card is full or wearing out, or data is damaged.",
     ),
-    Rule("broken", TROUBLE, _condition("listener-down", "part-down", "house-silent"), "A part of the house does not work."),
-    Rule("stuck", TROUBLE, _condition("queue-stuck"), "Letters cannot leave and need you."),
-    Rule(
+    LedRule("broken", TROUBLE, _condition("listener-down", "part-down", "house-silent"), "A part of the house does not work."),
+    LedRule("stuck", TROUBLE, _condition("queue-stuck"), "Letters cannot leave and need you."),
+    LedRule(
         "certificate", TROUBLE, _condition(
             "certificate-over", "certificate-ending", "certificate-trouble", "certificate-names", "authority-trouble", "authority-new",
         ),
         "The certificate is ending, or a new one does not fit.",
     ),
-    Rule("network", TROUBLE, _condition("no-network", "line-closed", "relay-down", "dns-down"), "No network, or letters cannot get out."),
-    Rule("clock", TROUBLE, _condition("clock"), "The clock is not set: connect the internet."),
-    Rule(
+    LedRule("network", TROUBLE, _condition("no-network", "line-closed", "relay-down", "dns-down"), "No network, or letters cannot get out."),
+    LedRule("clock", TROUBLE, _condition("clock"), "The clock is not set: connect the internet."),
+    LedRule(
         "look", TROUBLE, _condition("sending-limited", "mailbox-full", "console-shared", "unsigned", "no-people"),
         "Something else: ask the console.",
     ),
-    Rule("arrived", MAIL, lambda s: False, "Mail just arrived.", _arrived),
-    Rule("going", MAIL, lambda s: s.queue.trying > 0, "A letter is going out.", _went),
-    Rule("waiting", MAIL, lambda s: s.queue.waiting > 0, "Letters wait for their next try."),
-    Rule("ready", MAIL, _phase("ready"), "Ready."),
+    LedRule("arrived", MAIL, lambda s: False, "Mail just arrived.", _arrived),
+    LedRule("going", MAIL, lambda s: s.queue.trying > 0, "A letter is going out.", _went),
+    LedRule("waiting", MAIL, lambda s: s.queue.waiting > 0, "Letters wait for their next try."),
+    LedRule("ready", MAIL, _phase("ready"), "Ready."),
 )  # fmt: skip
 ALL: frozenset[str] = frozenset(rule.meaning for rule in RULES)
 

@@ -1,9 +1,9 @@
 """The screens: a snapshot and the box's own figures to lines of text, the frame around them, and the first screen. Pure.
 
-    line 0         the box's name, the screen's, what the person may do, the clock
-    lines 1..20    the body; more of it, and longer lines, on a larger terminal
-    line 21        what was just said, or the question being asked, or what is being typed
-    line 22, 23    the keys of this screen, and the screens' own
+line 0         the box's name, the screen's, what the person may do, the clock
+lines 1..20    the body; more of it, and longer lines, on a larger terminal
+line 21        what was just said, or the question being asked, or what is being typed
+line 22, 23    the keys of this screen, and the screens' own
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from time import gmtime, strftime
 from appliance.status.snapshot import Condition, Snapshot
 from appliance.status.text import size, stamp, zone
 
-from .screens_text import BLANK, BODY, KEYS, STRONG, TICK, TITLE, Line, Picture, count, fit, line, room, span, tall, when, wide, wrap
+from .screens_text import BLANK, BODY, KEYS, STRONG, TICK, TITLE, Picture, TextLine, count, fit, line, room, span, tall, when, wide, wrap
 
 HEALTH = 4
 """Lines of the first screen for what needs attention; key h shows all of it."""
@@ -44,7 +44,7 @@ A VT100 or its kin of 80 by 24 is right: screen, minicom, tio, PuTTY, with
 XON/XOFF. Times are the box's own, the log's (with a Z) are UTC."""
 
 
-def frame(name: str, body: Sequence[Line], s: Snapshot, *, rights: str, message: str, hint: str, typing: bool = False) -> Picture:
+def frame(name: str, body: Sequence[TextLine], s: Snapshot, *, rights: str, message: str, hint: str, typing: bool = False) -> Picture:
     """A whole picture; `typing` puts the cursor behind the message, whose end then counts more than its beginning."""
     now = strftime("%a %d %b %H:%M", gmtime(max(0, s.at + s.utc_offset_s)))
     right = f"{rights}  {now} {zone(s.utc_offset_s)}"
@@ -63,11 +63,11 @@ def _told(one: Condition) -> list[str]:
     return wrap(f"{dict(MARKS).get(one.severity, '- ')} {one.sentence} {one.remedy}", indent="   ")
 
 
-def health(s: Snapshot, most: int = 1000) -> list[Line]:
+def health(s: Snapshot, most: int = 1000) -> list[TextLine]:
     """What needs attention, worst first, in at most `most` lines; one whose remedy has no room keeps its sentence."""
     if not s.conditions:
         return [line("All is well.")]
-    shown: list[Line] = []
+    shown: list[TextLine] = []
     for at, one in enumerate(s.conditions):
         left = len(s.conditions) - at
         free = most - len(shown) - (left > 1)
@@ -78,7 +78,7 @@ def health(s: Snapshot, most: int = 1000) -> list[Line]:
     return shown
 
 
-def watched(s: Snapshot) -> list[Line]:
+def watched(s: Snapshot) -> list[TextLine]:
     """All that is looked at, and how it is: what a page about health says when nothing is wrong."""
     card, served, down = s.storage, s.certificate, [row for row in s.listeners if row.reason]
     space = f"{size(card.free_octets)} of {size(card.total_octets)} free" if card.total_octets else "not looked at yet"
@@ -91,7 +91,7 @@ def watched(s: Snapshot) -> list[Line]:
         ("Network", ", ".join(s.box.addresses) or "no address"),
         ("Way out", s.line.sentence or "not looked at yet"),
         ("Queue", f"{s.queue.waiting} waiting, {s.queue.held} held; relays, name service, other servers: {len(s.delays)} of them late"),
-        ("Mailboxes", f"{count(s.people, 'account')}; whether one is full, or sends unusually much"),
+        ("Mailboxes", f"{count(s.accounts, 'account')}; whether one is full, or sends unusually much"),
         ("Passwords", f"{s.logins.failed_lately} wrong ones in ten minutes"),
         ("Program", f"{count(len(s.parts), 'part')} running, {count(sum(row.failed for row in s.sessions), 'session')} ended by a fault"),
         ("Clock", "set" if s.clock_trusted else "not set yet"),
@@ -101,7 +101,7 @@ def watched(s: Snapshot) -> list[Line]:
     return [BLANK, line("Watched all the time:"), *map(line, told)]
 
 
-def overview(s: Snapshot, notice: str = "") -> list[Line]:
+def overview(s: Snapshot, notice: str = "") -> list[TextLine]:
     """The first screen. A larger one than a VT100's has more of what needs attention, then more of the last messages, told in full."""
     extra = room() - BODY
     most, recent = HEALTH + extra // 2, RECENT + max(0, extra - 1) // 4
@@ -120,10 +120,10 @@ def overview(s: Snapshot, notice: str = "") -> list[Line]:
     shown.append(line(f"Queue     {waits if q.waiting or q.held else 'empty'}"))
     shown += [line(row) for row in wrap(f"Way out   {s.line.sentence or 'not looked at yet'}", indent=" " * 10)[: 1 + (extra > 0)]]
     shown.append(line(f"Sessions  {_sessions(s)}"))
-    came = f"{count(s.letters_accepted, 'letter')}, {size(s.letters_octets)}"
-    shown.append(line(f"In        {came}; {s.letters_refused} refused at the door"))
+    came = f"{count(s.messages_accepted, 'letter')}, {size(s.messages_octets)}"
+    shown.append(line(f"In        {came}; {s.messages_refused} refused at the door"))
     shown += _few([f"  {when(one.at, s):>11}  {one.sender or '<>'} by {one.protocol}, {size(one.octets)}" for one in s.deliveries], recent)
-    shown.append(line(f"Out       {count(s.letters_sent, 'recipient')} reached, {s.letters_failed} given up"))
+    shown.append(line(f"Out       {count(s.messages_sent, 'recipient')} reached, {s.messages_failed} given up"))
     shown += _few([f"  {when(one.at, s):>11}  {one.what} to {one.domain}: {one.text}" for one in s.sendings], recent)
     card, box = s.storage, s.box
     space = f"{size(card.free_octets)} of {size(card.total_octets)} free, mail {size(card.mail_octets)}"
@@ -135,7 +135,7 @@ def overview(s: Snapshot, notice: str = "") -> list[Line]:
     return shown
 
 
-def _few(rows: list[str], most: int) -> list[Line]:
+def _few(rows: list[str], most: int) -> list[TextLine]:
     """So many lines; a row that is too long goes on in the next where there is room for more than RECENT."""
     told = rows[:RECENT] if most == RECENT else [part for row in rows for part in wrap(row, indent=" " * 15)][:most]
     return [line(row) for row in told] + [BLANK] * (RECENT - len(told))
@@ -147,7 +147,7 @@ def _sessions(s: Snapshot) -> str:
     return f"{told}, {sum(row.opened for row in s.sessions)} so far; {count(s.logins.failed, 'wrong password')}"
 
 
-def text_body(text: Sequence[str], offset: int, *, more: bool = True) -> list[Line]:
+def text_body(text: Sequence[str], offset: int, *, more: bool = True) -> list[TextLine]:
     """A page of ready lines from `offset` on; says when there are more."""
     shown = [line(row) for row in text[offset : offset + room()]]
     if more and offset + room() < len(text):
@@ -155,7 +155,7 @@ def text_body(text: Sequence[str], offset: int, *, more: bool = True) -> list[Li
     return shown
 
 
-def power(s: Snapshot) -> list[Line]:
+def power(s: Snapshot) -> list[TextLine]:
     """What ending the box means, before anybody does it."""
     q, rows = s.queue, [f"The house is {s.phase} and has run for {span(s.running_s)}.", ""]
     rows.append(f"{count(s.sessions_open, 'session')} open, {count(q.trying, 'letter')} being handed over, {q.waiting} waiting to leave.")

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from appliance.status.snapshot import Snapshot
 from appliance.status.text import size, stamp
 
-from .screens_text import BLANK, STRONG, Line, clean, columns, count, line, room, wrap
+from .screens_text import BLANK, STRONG, TextLine, clean, columns, count, line, room, wrap
 
 SIDE = 40
 """Columns a long line of the log moves by."""
 
 
-def network(s: Snapshot) -> list[Line]:
+def network(s: Snapshot) -> list[TextLine]:
     """Doors with their state, the way out, and who comes in by which protocol."""
     rows = [line(row) for row in wrap(f"Addresses  {', '.join(s.box.addresses) or 'none'}", indent="           ")[:2]]
     rows += [line(row) for row in wrap(f"Way out    {s.line.sentence or 'not looked at yet'}", indent="           ")[:3]]
@@ -19,17 +19,22 @@ def network(s: Snapshot) -> list[Line]:
     rows += [BLANK, line(columns(("Door", 13), ("at", 29), ("open", 6), ("so far", 8), ("refused", 8), ("octets", 9)))]
     sessions = {row.protocol: row for row in s.sessions}
     told: set[str] = set()
-    for door in s.listeners:
-        facts = sessions.get(door.protocol)
-        if door.reason:
-            rows.append(line(columns((door.protocol, 13), (door.where, 29), (f"CLOSED: {door.reason}", 0)), STRONG))
-        elif facts is None or door.protocol in told:  # counted once, at the protocol's first door
-            rows.append(line(columns((door.protocol, 13), (door.where, 29), ("-" if facts is None else '"', 6))))
+    for listening_socket in s.listeners:
+        facts = sessions.get(listening_socket.protocol)
+        if listening_socket.reason:
+            rows.append(
+                line(
+                    columns((listening_socket.protocol, 13), (listening_socket.where, 29), (f"CLOSED: {listening_socket.reason}", 0)),
+                    STRONG,
+                )
+            )
+        elif facts is None or listening_socket.protocol in told:  # counted once, at the protocol's first door
+            rows.append(line(columns((listening_socket.protocol, 13), (listening_socket.where, 29), ("-" if facts is None else '"', 6))))
         else:
             moved = size(facts.octets_in + facts.octets_out)
             cells = (str(facts.open), 6), (str(facts.opened), 8), (str(facts.refused), 8), (moved, 9)
-            rows.append(line(columns((door.protocol, 13), (door.where, 29), *cells)))
-            told.add(door.protocol)
+            rows.append(line(columns((listening_socket.protocol, 13), (listening_socket.where, 29), *cells)))
+            told.add(listening_socket.protocol)
     if not s.listeners:
         rows.append(line("No door is open."))
     rows += [BLANK, line(f"Signing in: {count(s.logins.succeeded, 'time')}, {count(s.logins.failed, 'wrong password')}{_guesses(s)}")]
@@ -56,7 +61,7 @@ def certificates(s: Snapshot, text: str) -> list[str]:
     return [*rows, "", *(row for part in text.splitlines() for row in wrap(part, indent="    "))]
 
 
-def logs(lines: Sequence[str], back: int, side: int) -> list[Line]:
+def logs(lines: Sequence[str], back: int, side: int) -> list[TextLine]:
     """The newest lines below, `back` lines up from there, from column `side` on."""
     end = max(min(room(), len(lines)), len(lines) - back)
     shown = [line(clean(one)[side:]) for one in lines[max(0, end - room()) : end]]

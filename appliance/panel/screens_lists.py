@@ -11,40 +11,40 @@ from typing import Any
 from appliance.status.snapshot import Snapshot
 from appliance.status.text import size, stamp
 
-from .screens_text import BLANK, BODY, SELECTED, WIDTH, Line, columns, count, line, room, when, wide, wrap
+from .screens_text import BLANK, BODY, SELECTED, WIDTH, TextLine, columns, count, line, room, when, wide, wrap
 
 DETAIL = 4
 """Lines of a VT100 below a list about the chosen item, an empty one among them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ListItem:
     """`key` names it to the house; `letter` is the letter's name where there is one; `about` is a word for questions."""
 
     key: str
     text: str
     detail: str = ""
-    letter: str = ""
+    message: str = ""
     about: str = ""
     held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ListGroup:
     heading: str
-    items: tuple[Item, ...]
+    items: tuple[ListItem, ...]
     empty: str = ""
 
 
-def items_of(groups: Sequence[Group]) -> list[Item]:
+def items_of(groups: Sequence[ListGroup]) -> list[ListItem]:
     return [item for group in groups for item in group.items]
 
 
-def list_body(groups: Sequence[Group], selected: int) -> list[Line]:
+def list_body(groups: Sequence[ListGroup], selected: int) -> list[TextLine]:
     """The groups in the lines there are, the item number `selected` of all marked and told in full below."""
     below = DETAIL + (room() - BODY) // 3
     left = room() - below - len(groups)
-    shown: list[Line] = []
+    shown: list[TextLine] = []
     before = 0
     for at, group in enumerate(groups):
         share = left // (len(groups) - at)
@@ -72,7 +72,7 @@ def spare() -> int:
     return wide() - WIDTH
 
 
-def queue_groups(facts: Mapping[str, Any], s: Snapshot) -> list[Group]:
+def queue_groups(facts: Mapping[str, Any], s: Snapshot) -> list[ListGroup]:
     """`facts` as ListQueue answers."""
     items = []
     for row in facts.get("letters", ()):
@@ -90,35 +90,35 @@ def queue_groups(facts: Mapping[str, Any], s: Snapshot) -> list[Group]:
                 said = f" {one['host'] or 'They'} said: {one['reply']}" if one.get("reply") else ""
                 told += f"\n{one.get('address', '')}: {one.get('text', '')}{said}"
         text = columns((str(row.get("id", "")), 5), (state, 22), (sender, 20 + spare() // 3), ("->", 2), (whom, 0))
-        items.append(Item(str(row.get("id", "")), text, told, str(row.get("letter", "")), f"{row.get('letter', '')} to {whom}", held))
+        items.append(ListItem(str(row.get("id", "")), text, told, str(row.get("letter", "")), f"{row.get('letter', '')} to {whom}", held))
     q = s.queue
     heading = f"{q.waiting} waiting, {q.held} held, {q.trying} being tried, {q.stuck} need you"
-    return [Group(heading, tuple(items), "Nothing waits to leave.")]
+    return [ListGroup(heading, tuple(items), "Nothing waits to leave.")]
 
 
-def letter_groups(s: Snapshot) -> list[Group]:
+def message_groups(s: Snapshot) -> list[ListGroup]:
     """The last letters in, out, and refused at the door."""
     came = tuple(
-        Item(
-            one.letter,
+        ListItem(
+            one.message,
             columns((when(one.at, s), 11), (one.sender or "<>", 39 + spare()), (one.protocol, 11), (size(one.octets), 9)),
-            f"{one.letter} from {one.sender or '<>'} at {one.peer} by {one.protocol}, for {count(one.recipients, 'recipient')}, "
+            f"{one.message} from {one.sender or '<>'} at {one.peer} by {one.protocol}, for {count(one.recipients, 'recipient')}, "
             f"{size(one.octets)}, stored in {one.duration_s:.2f} s.",
-            one.letter,
+            one.message,
         )
         for one in s.deliveries
     )
     left = tuple(
-        Item(
-            f"{one.letter} {one.domain}",
+        ListItem(
+            f"{one.message} {one.domain}",
             columns((when(one.at, s), 11), (one.what, 7), (one.domain, 22 + spare() // 4), (one.text, 0)),
-            f"{one.letter} {one.what} to {one.domain}, {count(one.recipients, 'recipient')}: {one.text}",
-            one.letter,
+            f"{one.message} {one.what} to {one.domain}, {count(one.recipients, 'recipient')}: {one.text}",
+            one.message,
         )
         for one in s.sendings
     )
     refused = tuple(
-        Item(
+        ListItem(
             f"{one.at} {one.recipient}",
             columns((when(one.at, s), 11), (one.sender or "<>", 22 + spare() // 4), (one.recipient, 20 + spare() // 4), (one.reply, 0)),
             f"{stamp(one.at, s.utc_offset_s)}, {one.peer} by {one.protocol}: "
@@ -127,13 +127,13 @@ def letter_groups(s: Snapshot) -> list[Group]:
         for one in s.refusals
     )
     return [
-        Group(f"In: {s.letters_accepted} since the start", came, "None yet."),
-        Group(f"Out: {count(s.letters_sent, 'recipient')} reached, {s.letters_failed} given up", left, "None yet."),
-        Group(f"Refused at the door: {s.letters_refused}", refused, "None yet."),
+        ListGroup(f"In: {s.messages_accepted} since the start", came, "None yet."),
+        ListGroup(f"Out: {count(s.messages_sent, 'recipient')} reached, {s.messages_failed} given up", left, "None yet."),
+        ListGroup(f"Refused at the door: {s.messages_refused}", refused, "None yet."),
     ]
 
 
-def people_groups(facts: Mapping[str, Any], s: Snapshot) -> list[Group]:
+def accounts_groups(facts: Mapping[str, Any], s: Snapshot) -> list[ListGroup]:
     """`facts` as ListPeople answers."""
     items = []
     for row in facts.get("people", ()):
@@ -141,16 +141,16 @@ def people_groups(facts: Mapping[str, Any], s: Snapshot) -> list[Group]:
         used = size(int(row.get("octets") or 0)) + (f" of {size(int(limit))}" if limit else "")
         address = str(row.get("address", ""))
         since = f"Lives here since {stamp(int(row['added_at']), s.utc_offset_s)}." if row.get("added_at") else ""
-        items.append(Item(address, columns((address, 50 + spare() // 2), (used, 22)), since, about=address))
+        items.append(ListItem(address, columns((address, 50 + spare() // 2), (used, 22)), since, about=address))
     empty = "Nobody lives here yet: every letter is refused. Press a to add somebody."
-    return [Group(count(len(items), "person", "people"), tuple(items), empty)]
+    return [ListGroup(count(len(items), "person", "people"), tuple(items), empty)]
 
 
-def domain_groups(facts: Mapping[str, Any]) -> list[Group]:
+def domain_groups(facts: Mapping[str, Any]) -> list[ListGroup]:
     """`facts` as ListDomains answers."""
     items = []
     for row in facts.get("domains", ()):
         name, others = str(row.get("name", "")), str(row.get("catch_all") or "")
         text = columns((name, 40 + spare() // 3), (f"unknown names go to {others}" if others else "", 0))
-        items.append(Item(name, text, "Enter shows what to publish in the DNS; c looks whether it is there.", about=name))
-    return [Group(count(len(items), "domain"), tuple(items), "No domain yet: the first person brings theirs.")]
+        items.append(ListItem(name, text, "Enter shows what to publish in the DNS; c looks whether it is there.", about=name))
+    return [ListGroup(count(len(items), "domain"), tuple(items), "No domain yet: the first person brings theirs.")]

@@ -63,20 +63,20 @@ def room() -> int:
     return tall() - (HEIGHT - BODY)
 
 
-class Line(NamedTuple):
+class TextLine(NamedTuple):
     """One line of a screen, at most `wide` printable characters."""
 
     text: str
     style: str = NORMAL
 
 
-BLANK = Line("")
+BLANK = TextLine("")
 
 
 class Picture(NamedTuple):
     """As many lines as the far end is tall; `screen` names what is shown; `cursor` is (row, column) from 0 where typing goes, or None."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[TextLine, ...]
     screen: str
     cursor: tuple[int, int] | None = None
 
@@ -92,10 +92,10 @@ def fit(text: str, width: int = 0) -> str:
     return text if len(text) <= width else text[: max(0, width - 2)] + ".."[:width]
 
 
-def line(text: str, style: str = NORMAL) -> Line:
+def line(text: str, style: str = NORMAL) -> TextLine:
     """A whole line; the styles seen as bars are filled up to the full width."""
     text = fit(text)
-    return Line(text.ljust(wide()) if style in (TITLE, SELECTED, KEYS) else text.rstrip(), style)
+    return TextLine(text.ljust(wide()) if style in (TITLE, SELECTED, KEYS) else text.rstrip(), style)
 
 
 PAIRS = re.compile("(?:[0-9A-Fa-f]{2}:){3}")
@@ -135,7 +135,7 @@ def columns(*cells: tuple[str, int]) -> str:
 
 
 def when(at: int, s: Snapshot) -> str:
-    """"14:03" as the box's clock shows it, or the day too when it is another one; "-" when there is none."""
+    """ "14:03" as the box's clock shows it, or the day too when it is another one; "-" when there is none."""
     if not at:
         return "-"
     local, now = at + s.utc_offset_s, s.at + s.utc_offset_s

@@ -41,7 +41,7 @@ class SerialPort(trio.abc.Stream):
         self._stuck_since: float | None = None
         self._closed = False
 
-    def carrier(self) -> bool | None:
+    def carrier_detect(self) -> bool | None:
         """Whether somebody's cable is there; None where the port cannot tell."""
         try:
             return bool(self._serial.cd)

@@ -17,9 +17,9 @@ from .board_leds import usual
 
 if TYPE_CHECKING:
     from .button import Actions
-    from .led_display import Lights
-    from .ports import Admin, Asked, Pictures
-    from .simulate import HouseClock
+    from .led_display import LedDisplay
+    from .ports import AdminPasswordPort, ControlPort, SnapshotSource
+    from .simulate import ServerClock
 
     Say = Callable[[str], None]
 
@@ -28,13 +28,13 @@ LAST_S = 2.0
 """What a far end that does not read may hold up the end of the house."""
 
 
-def wrong_words(lamps: Sequence[str], night: str, button: str) -> Iterator[tuple[str, str]]:
+def wrong_words(leds: Sequence[str], night: str, button: str) -> Iterator[tuple[str, str]]:
     """(the setting, a sentence) of every word in them that nobody understands."""
-    from .led_config import is_pin, parse_lamps
+    from .led_config import is_pin, parse_leds
     from .led_display import parse_night
 
     try:
-        wishes = parse_lamps(lamps)
+        wishes = parse_leds(leds)
     except ValueError as fault:
         yield "lamps", str(fault)
     else:
@@ -51,18 +51,20 @@ def wrong_words(lamps: Sequence[str], night: str, button: str) -> Iterator[tuple
         yield "night", str(fault)
 
 
-def has_lamps(lamps: Sequence[str]) -> bool:
+def has_leds(leds: Sequence[str]) -> bool:
     """Is there anything to light: lamps of the settings, or one of the board's own?"""
-    return bool(lamps or usual())
+    return bool(leds or usual())
 
 
-def lights(board: "Pictures", lamps: Sequence[str], *, night: str, night_percent: int, clock: "HouseClock", say: "Say") -> "Lights":
+def lights(
+    board: "SnapshotSource", leds: Sequence[str], *, night: str, night_percent: int, clock: "ServerClock", say: "Say"
+) -> "LedDisplay":
     """The lamps' part, to be run around everything else."""
-    from .led_config import fit, from_thread, parse_lamps
-    from .led_display import Lights, Options, parse_night
+    from .led_config import fit, from_thread, parse_leds
+    from .led_display import LedDisplay, Options, parse_night
 
-    open_lamps = partial(fit, parse_lamps(lamps), from_thread(say))
-    return Lights(board, open_lamps, Options(parse_night(night), night_percent / 100), clock=clock, say=say)
+    open_leds = partial(fit, parse_leds(leds), from_thread(say))
+    return LedDisplay(board, open_leds, Options(parse_night(night), night_percent / 100), clock=clock, say=say)
 
 
 def actions_of(
@@ -79,7 +81,7 @@ async def hear_button(
     actions: "Actions",
     *,
     pull_up: bool,
-    clock: "HouseClock",
+    clock: "ServerClock",
     say: "Say",
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -106,20 +108,20 @@ async def hear_button(
 async def console(
     device: str,
     baud: int,
-    board: "Pictures",
-    controls: "Asked",
-    admin: "Admin | None",
+    board: "SnapshotSource",
+    controls: "ControlPort",
+    admin: "AdminPasswordPort | None",
     *,
     say: "Say",
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """The serial console's part; without an `admin` nobody is asked for a password. Ten bits of the line carry an octet."""
     from .console import run
-    from .ports import Doorkeeper, Options
+    from .ports import AccessGuard, Options
     from .serial_port import open_serial
 
     options = Options(octets_per_s=baud / 10)
-    await run(lambda: open_serial(device, baud), board, controls, options, Doorkeeper(admin), say=say, task_status=task_status)
+    await run(lambda: open_serial(device, baud), board, controls, options, AccessGuard(admin), say=say, task_status=task_status)
 
 
 async def last_words(device: str, baud: int, text: str) -> None:
@@ -133,27 +135,27 @@ async def last_words(device: str, baud: int, text: str) -> None:
             await trio.sleep(10 * len(octets) / baud)  # closing throws away what the line has not carried yet
 
 
-async def on_terminal(controls: "Asked", *, live: bool) -> str:
+async def on_terminal(controls: "ControlPort", *, live: bool) -> str:
     """`pillarbox console` beside the running house; unless `live` the first screen as text, else "" when the person left.
 
     Raises what asking raises. Nobody is asked for a password: whoever may ask the house at all may do all of it.
     """
     from .console import on_terminal, once
-    from .ports import Doorkeeper, Options
-    from .remote_board import AskedBoard
+    from .ports import AccessGuard, Options
+    from .remote_board import RemoteBoard
 
-    board = await AskedBoard.open(controls)
+    board = await RemoteBoard.open(controls)
     if not live:
         return once(board.snapshot())
-    await on_terminal(board, controls, Options(), Doorkeeper(None))
+    await on_terminal(board, controls, Options(), AccessGuard(None))
     return ""
 
 
 async def simulated(
-    board: "Pictures",
+    board: "SnapshotSource",
     actions: "Actions",
     *,
-    clock: "HouseClock",
+    clock: "ServerClock",
     say: "Say",
     asks_before_closing: bool = False,
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
@@ -165,13 +167,13 @@ async def simulated(
     await run(board, actions, Options(), clock=clock, say=say, asks_before_closing=asks_before_closing, task_status=task_status)
 
 
-async def simulate_beside(controls: "Asked", clock: "HouseClock", say: "Say") -> None:
+async def simulate_beside(controls: "ControlPort", clock: "ServerClock", say: "Say") -> None:
     """`pillarbox panel --simulate`: the running house's lamps and button here, its log above them; until cancelled."""
     from appliance.control.requests import FlushQueue, ReadLog, ShutDown
 
-    from .remote_board import AskedBoard
+    from .remote_board import RemoteBoard
 
-    board = await AskedBoard.open(controls)
+    board = await RemoteBoard.open(controls)
 
     async def password() -> None:
         say("A one-time password is for the serial console of a box; here: pillarbox admin password.")

@@ -23,14 +23,14 @@ import trio
 from .button import HOLD_S, Actions
 from .button import Clock as ButtonClock
 from .button import run as hear
-from .led_config import fit, from_thread, parse_lamps
-from .led_display import Clock, Lights, Options
-from .leds import Fitted
+from .led_config import fit, from_thread, parse_leds
+from .led_display import Clock, LedDisplay, Options
+from .leds import ConnectedLed
 
 if TYPE_CHECKING:
-    from .ports import Pictures
+    from .ports import SnapshotSource
 
-LAMPS = ("pwm:18 all", "led:23 house", "led:24 trouble", "rgb:5,6,13 mail")
+LEDS = ("pwm:18 all", "led:23 house", "led:24 trouble", "rgb:5,6,13 mail")
 """What stands on the table when the settings name no lamp."""
 BUTTON_PIN = 17
 PRESS_S = 0.2
@@ -43,17 +43,17 @@ LONGEST_MEANING = 11
 """Characters of the longest word a lamp is said to mean."""
 
 
-class HouseClock(Clock, ButtonClock, Protocol):
+class ServerClock(Clock, ButtonClock, Protocol):
     """Both of what lamps and button ask of the clock."""
 
 
 def render(levels: Sequence[tuple[str, float, str]]) -> list[str]:
     """A few words for (what it is for, light 0 to 1, meaning) of each lamp."""
-    lamps = []
+    leds = []
     for name, light, meaning in levels:
         sign = BRIGHTNESS[min(len(BRIGHTNESS) - 1, round(max(light, 0.0) ** (1 / 2.2) * (len(BRIGHTNESS) - 1)))]
-        lamps.append(f"({sign}) {name}: {meaning or 'dark'}")
-    return lamps
+        leds.append(f"({sign}) {name}: {meaning or 'dark'}")
+    return leds
 
 
 def in_rows(words: Sequence[str], columns: int) -> list[str]:
@@ -68,13 +68,13 @@ def in_rows(words: Sequence[str], columns: int) -> list[str]:
 
 
 async def run(
-    board: "Pictures",
+    board: "SnapshotSource",
     actions: Actions,
     options: Options,
     *,
-    clock: HouseClock,
+    clock: ServerClock,
     say: Callable[[str], None],
-    lamps: Sequence[str] = (),
+    leds: Sequence[str] = (),
     asks_before_closing: bool = False,
     fd_in: int = 0,
     fd_out: int = 2,
@@ -83,16 +83,16 @@ async def run(
     """Until cancelled; `actions.try_now` also shows the state once more. `lamps` as in the settings."""
     moved = [trio.Event()]
     factory = await trio.to_thread.run_sync(lambda: _table(lambda: moved[0].set()))
-    words = [each for each in lamps if not each.startswith("board:")] or LAMPS
-    wishes = parse_lamps(words)
+    words = [each for each in leds if not each.startswith("board:")] or LEDS
+    wishes = parse_leds(words)
     labels = {wish.name: each.partition(" ")[2] or each for wish, each in zip(wishes, words, strict=True)}
-    fitted: list[Fitted] = []
+    fitted: list[ConnectedLed] = []
 
-    def open_lamps() -> list[Fitted]:
+    def open_leds() -> list[ConnectedLed]:
         fitted[:] = fit(wishes, from_thread(say), factory=factory)
         return fitted
 
-    lights = Lights(board, open_lamps, options, clock=clock, say=say)
+    lights = LedDisplay(board, open_leds, options, clock=clock, say=say)
 
     async def try_now() -> None:
         lights.show()

@@ -9,7 +9,7 @@ How it fails: it does not. Known gap: a terminal smaller than 80x24 at a cable's
 from collections.abc import Sequence
 from typing import Protocol
 
-from .screens_text import BLANK, KEYS, NORMAL, SELECTED, STRONG, TICK, TITLE, Line, Picture, tall, wide
+from .screens_text import BLANK, KEYS, NORMAL, SELECTED, STRONG, TICK, TITLE, Picture, TextLine, tall, wide
 
 FULL_OCTETS = 2400
 GAP = 6
@@ -42,7 +42,7 @@ class Terminal(Protocol):
 def _safe(text: str, *, utf8: bool) -> str:
     """One column a character, nothing a terminal obeys."""
     if text.isascii() and text.isprintable():
-        return text[:wide()]
+        return text[: wide()]
     if utf8:
         from unicodedata import combining, east_asian_width
 
@@ -51,12 +51,12 @@ def _safe(text: str, *, utf8: bool) -> str:
                 return "?"
             return c if c.isascii() or east_asian_width(c) not in "WF" else "?"
 
-        return "".join(map(shown, text[:wide()]))
-    return "".join(c if " " <= c <= "~" else "?" for c in text.translate(_TYPOGRAPHY)[:wide()])
+        return "".join(map(shown, text[: wide()]))
+    return "".join(c if " " <= c <= "~" else "?" for c in text.translate(_TYPOGRAPHY)[: wide()])
 
 
-def _safe_lines(picture: Picture, *, utf8: bool) -> list[Line]:
-    lines = [Line(_safe(text, utf8=utf8), style) for text, style in picture.lines[: tall()]]
+def _safe_lines(picture: Picture, *, utf8: bool) -> list[TextLine]:
+    lines = [TextLine(_safe(text, utf8=utf8), style) for text, style in picture.lines[: tall()]]
     return lines + [BLANK] * (tall() - len(lines))
 
 
@@ -69,7 +69,7 @@ class Vt100:
 
     def __init__(self, *, utf8: bool = False) -> None:
         self._utf8 = utf8
-        self._shown: list[Line] | None = None
+        self._shown: list[TextLine] | None = None
         self._cursor = (-1, -1)
 
     def forget(self) -> None:
@@ -93,11 +93,11 @@ class Vt100:
         self._shown, self._cursor = lines, cursor
         return out.encode()
 
-    def _whole(self, lines: Sequence[Line]) -> str:
+    def _whole(self, lines: Sequence[TextLine]) -> str:
         """Everything from nothing; also takes back what line noise may have done to the character set and the margins."""
         return "\x0f\x1b(B\x1b[m\x1b[r\x1b[2J\x1b[H" + "\r\n".join(_styled(text.rstrip() if not _SGR[s] else text, s) for text, s in lines)
 
-    def _changes(self, old: list[Line], new: list[Line]) -> str:
+    def _changes(self, old: list[TextLine], new: list[TextLine]) -> str:
         out = []
         old = list(old)
         for _ in range(3):  # a screen has at most three lists
@@ -116,7 +116,7 @@ def _styled(text: str, style: str) -> str:
     return f"\x1b[{sgr}m{text}\x1b[m" if sgr and text else text
 
 
-def _row(row: int, was: Line, now: Line) -> str:
+def _row(row: int, was: TextLine, now: TextLine) -> str:
     """One line's change."""
     a, b = was.text, now.text
     sgr = _SGR.get(now.style, "")
@@ -141,7 +141,7 @@ def _spans(a: str, b: str) -> list[tuple[int, int]]:
     return spans
 
 
-def _scroll(old: list[Line], new: list[Line]) -> str:
+def _scroll(old: list[TextLine], new: list[TextLine]) -> str:
     """A stretch of lines that only moved is scrolled by the terminal itself; `old` is changed to what it then shows."""
     best: tuple[int, int, int, int] | None = None  # octets saved, first, last, shift (down is positive)
     for shift in (*range(1, SHIFTS + 1), *range(-1, -SHIFTS - 1, -1)):
@@ -168,12 +168,12 @@ def _scroll(old: list[Line], new: list[Line]) -> str:
     return f"\x1b[{top + 1};{bottom + 1}r{move}\x1b[r"
 
 
-class Plain:
+class PlainTerminal:
     """Lines one after another, for a terminal without any commands: a new screen whole, then lines that are new."""
 
     def __init__(self, *, utf8: bool = False) -> None:
         self._utf8 = utf8
-        self._shown: list[Line] | None = None
+        self._shown: list[TextLine] | None = None
         self._screen = ""
         self._open = ""
         """What stands on the line being typed on; "" when it is a fresh one."""
@@ -213,7 +213,7 @@ class Plain:
             return "\b \b" * (len(before) - len(typed))
         return ("\r\n" if before else "") + typed
 
-    def _news(self, old: list[Line], new: list[Line]) -> list[str]:
+    def _news(self, old: list[TextLine], new: list[TextLine]) -> list[str]:
         """Lines not there before; one that only moved, ticked or lost its mark is no news."""
         known = {line.text.lstrip("> ").rstrip() for line in old}
         marked = {line for line in old if line.style == SELECTED}
@@ -222,5 +222,5 @@ class Plain:
             for text, style in new
             if text.strip()
             and style not in (TITLE, TICK)
-            and (text.lstrip("> ").rstrip() not in known or (style == SELECTED and Line(text, style) not in marked))
+            and (text.lstrip("> ").rstrip() not in known or (style == SELECTED and TextLine(text, style) not in marked))
         ]

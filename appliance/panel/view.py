@@ -7,20 +7,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from appliance.control.requests import Answer, Request
+from appliance.control.requests import Request, Response
 from appliance.status.snapshot import Snapshot
 
 from . import screens_lists
 from .keys import moved
-from .screens_lists import Group, Item
-from .screens_text import Line, line, room
+from .screens_lists import ListGroup, ListItem
+from .screens_text import TextLine, line, room
 
 if TYPE_CHECKING:
     from .dialogue import Dialogue
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
+class KeyAction:
     """`item`: it acts on the chosen line, and there has to be one."""
 
     key: str
@@ -35,11 +35,11 @@ class View:
 
     name = ""
     needs: Request | None = None
-    actions: tuple[Action, ...] = ()
+    actions: tuple[KeyAction, ...] = ()
     moves = False
 
     def __init__(self) -> None:
-        self.answer: Answer | None = None
+        self.answer: Response | None = None
         self.trouble = ""
         self._seen: object = None
 
@@ -56,7 +56,7 @@ class View:
     def asking(self, s: Snapshot) -> None:
         self._seen = self.watched(s)
 
-    def take(self, answer: Answer) -> None:
+    def take(self, answer: Response) -> None:
         self.answer = answer
 
     @property
@@ -64,7 +64,7 @@ class View:
         """Why the answer it needs cannot be shown; "" when it can."""
         return self.trouble or ("One moment ..." if self.needs is not None and self.answer is None else "")
 
-    def body(self, s: Snapshot, d: "Dialogue") -> list[Line]:
+    def body(self, s: Snapshot, d: "Dialogue") -> list[TextLine]:
         raise NotImplementedError
 
     def hint(self, d: "Dialogue") -> str:
@@ -72,10 +72,10 @@ class View:
         moving = ["Up Down"] if self.moves else []
         return "  ".join([*moving, *(f"{_shown(one.key)} {one.word}" for one in self.available(d)), "? help"])
 
-    def available(self, d: "Dialogue") -> Sequence[Action]:
+    def available(self, d: "Dialogue") -> Sequence[KeyAction]:
         return self.actions
 
-    def chosen(self, d: "Dialogue") -> Item | None:
+    def chosen(self, d: "Dialogue") -> ListItem | None:
         return None
 
     def press(self, d: "Dialogue", key: str) -> bool:
@@ -110,23 +110,23 @@ class ListView(View):
     def enter(self) -> None:
         self.selected, self._key = 0, ""
 
-    def groups(self, s: Snapshot) -> list[Group]:
+    def groups(self, s: Snapshot) -> list[ListGroup]:
         raise NotImplementedError
 
-    def _settle(self, items: Sequence[Item]) -> None:
+    def _settle(self, items: Sequence[ListItem]) -> None:
         if self.selected and (self.selected >= len(items) or items[self.selected].key != self._key):
             self.selected = next((at for at, item in enumerate(items) if item.key == self._key), self.selected)
         self.selected = min(self.selected, max(0, len(items) - 1))
         self._key = items[self.selected].key if items else ""
 
-    def body(self, s: Snapshot, d: "Dialogue") -> list[Line]:
+    def body(self, s: Snapshot, d: "Dialogue") -> list[TextLine]:
         if self.wanting:
             return [line(self.wanting)]
         groups = self.groups(s)
         self._settle(screens_lists.items_of(groups))
         return screens_lists.list_body(groups, self.selected)
 
-    def chosen(self, d: "Dialogue") -> Item | None:
+    def chosen(self, d: "Dialogue") -> ListItem | None:
         if self.needs is not None and self.answer is None:
             return None
         items = screens_lists.items_of(self.groups(d.board.snapshot()))

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from appliance.control import requests as controls
-from appliance.control.requests import Answer
+from appliance.control.requests import Response
 from appliance.status.snapshot import Snapshot
 
 from . import screens, screens_facts, screens_lists
-from .screens_lists import Group, Item
-from .screens_text import Line, line, room
-from .view import Action, ListView, ScrollView, View
+from .screens_lists import ListGroup, ListItem
+from .screens_text import TextLine, line, room
+from .view import KeyAction, ListView, ScrollView, View
 
 if TYPE_CHECKING:
     from .dialogue import Dialogue
@@ -25,17 +25,17 @@ TURNED = (
 """A log is looked at from its end."""
 
 
-def _timeline(d: "Dialogue", item: Item) -> None:
-    if item.letter:
-        d.request(controls.TrackLetter(item.letter), lambda answer: d.show(f"Letter {item.letter}", answer.text))
+def _timeline(d: "Dialogue", item: ListItem) -> None:
+    if item.message:
+        d.request(controls.TrackMessage(item.message), lambda answer: d.show(f"Letter {item.message}", answer.text))
     else:
         d.show("Refused at the door", item.detail)
 
 
-class Overview(View):
+class OverviewView(View):
     name = screens.NAMES[0]
 
-    def body(self, s: Snapshot, d: "Dialogue") -> list[Line]:
+    def body(self, s: Snapshot, d: "Dialogue") -> list[TextLine]:
         return screens.overview(s, d.keeper.notice)
 
     @staticmethod
@@ -43,71 +43,71 @@ class Overview(View):
         s = d.board.snapshot()
         d.show("Health", "\n".join(row.text for row in [*screens.health(s), *screens.watched(s)]))
 
-    actions = (Action("h", "all that needs you", lambda d, item: Overview._health(d, item)),)
+    actions = (KeyAction("h", "all that needs you", lambda d, item: OverviewView._health(d, item)),)
 
 
-class Queue(ListView):
+class QueueView(ListView):
     name = screens.NAMES[1]
     needs = controls.ListQueue()
 
     def watched(self, s: Snapshot) -> object:
         q = s.queue
         newest = s.sendings[0] if s.sendings else None
-        return q.waiting, q.held, q.trying, q.stuck, s.letters_sent, s.letters_failed, newest
+        return q.waiting, q.held, q.trying, q.stuck, s.messages_sent, s.messages_failed, newest
 
-    def groups(self, s: Snapshot) -> list[Group]:
+    def groups(self, s: Snapshot) -> list[ListGroup]:
         return screens_lists.queue_groups(self.answer.facts if self.answer else {}, s)
 
     @staticmethod
-    def _hold(d: "Dialogue", item: Item) -> None:
-        d.request(controls.ReleaseLetter(item.key) if item.held else controls.HoldLetter(item.key))
+    def _hold(d: "Dialogue", item: ListItem) -> None:
+        d.request(controls.ReleaseMessage(item.key) if item.held else controls.HoldMessage(item.key))
 
     @staticmethod
-    def _cancel(d: "Dialogue", item: Item) -> None:
-        d.sure(f"Call back {item.about}? It will not be sent.", lambda: d.request(controls.CancelLetter(item.key)))
+    def _cancel(d: "Dialogue", item: ListItem) -> None:
+        d.sure(f"Call back {item.about}? It will not be sent.", lambda: d.request(controls.CancelMessage(item.key)))
 
     @staticmethod
-    def _reroute(d: "Dialogue", item: Item) -> None:
+    def _reroute(d: "Dialogue", item: ListItem) -> None:
         def then(route: str) -> None:
             if route.strip():
-                d.request(controls.RerouteLetter(item.key, route.strip()))
+                d.request(controls.RerouteMessage(item.key, route.strip()))
 
         d.ask('Send it another way ("direct", or a relay\'s name):', then)
 
     actions = (
-        Action("enter", "timeline", _timeline, item=True),
-        Action("r", "retry", lambda d, item: d.request(controls.RetryLetter(item.key)), changes=True, item=True),
-        Action("h", "hold/go", lambda d, item: Queue._hold(d, item), changes=True, item=True),
-        Action("c", "cancel", lambda d, item: Queue._cancel(d, item), changes=True, item=True),
-        Action("w", "way", lambda d, item: Queue._reroute(d, item), changes=True, item=True),
-        Action("f", "try all", lambda d, item: d.request(controls.FlushQueue()), changes=True),
+        KeyAction("enter", "timeline", _timeline, item=True),
+        KeyAction("r", "retry", lambda d, item: d.request(controls.RetryMessage(item.key)), changes=True, item=True),
+        KeyAction("h", "hold/go", lambda d, item: QueueView._hold(d, item), changes=True, item=True),
+        KeyAction("c", "cancel", lambda d, item: QueueView._cancel(d, item), changes=True, item=True),
+        KeyAction("w", "way", lambda d, item: QueueView._reroute(d, item), changes=True, item=True),
+        KeyAction("f", "try all", lambda d, item: d.request(controls.FlushQueue()), changes=True),
     )
 
 
-class Letters(ListView):
+class MessagesView(ListView):
     name = screens.NAMES[2]
 
-    def groups(self, s: Snapshot) -> list[Group]:
-        return screens_lists.letter_groups(s)
+    def groups(self, s: Snapshot) -> list[ListGroup]:
+        return screens_lists.message_groups(s)
 
-    actions = (Action("enter", "what became of it", _timeline, item=True),)
+    actions = (KeyAction("enter", "what became of it", _timeline, item=True),)
 
 
-class People(ListView):
+class AccountsView(ListView):
     name = screens.NAMES[3]
-    needs = controls.ListPeople()
+    needs = controls.ListAccounts()
 
     def watched(self, s: Snapshot) -> object:
-        return s.people, s.domains
+        return s.accounts, s.domains
 
-    def groups(self, s: Snapshot) -> list[Group]:
-        return screens_lists.people_groups(self.answer.facts if self.answer else {}, s)
+    def groups(self, s: Snapshot) -> list[ListGroup]:
+        return screens_lists.accounts_groups(self.answer.facts if self.answer else {}, s)
 
     @staticmethod
     def _add(d: "Dialogue", item: object) -> None:
         def then(address: str) -> None:
             if address.strip():
-                ask_password(lambda password: d.request(controls.AddPerson(address.strip(), password)))
+                ask_password(lambda password: d.request(controls.AddAccount(address.strip(), password)))
 
         def ask_password(use: Callable[[str], None]) -> None:
             d.ask("Password (nothing: one is made):", use, hidden=True)
@@ -115,14 +115,14 @@ class People(ListView):
         d.ask("Address of the new person:", then)
 
     @staticmethod
-    def _password(d: "Dialogue", item: Item) -> None:
+    def _password(d: "Dialogue", item: ListItem) -> None:
         def then(password: str) -> None:
             d.sure(f"Give {item.key} this password? The old one ends.", lambda: d.request(controls.SetPassword(item.key, password)))
 
         d.ask(f"New password for {item.key} (nothing: one is made):", then, hidden=True)
 
     @staticmethod
-    def _app(d: "Dialogue", item: Item) -> None:
+    def _app(d: "Dialogue", item: ListItem) -> None:
         def then(label: str) -> None:
             if label.strip():
                 d.request(controls.AddAppPassword(item.key, label.strip()))
@@ -130,24 +130,24 @@ class People(ListView):
         d.ask("What is it for (phone, laptop, ...):", then)
 
     actions = (
-        Action("a", "add", lambda d, item: People._add(d, item), changes=True),
-        Action("p", "password", lambda d, item: People._password(d, item), changes=True, item=True),
-        Action("w", "app password", lambda d, item: People._app(d, item), changes=True, item=True),
+        KeyAction("a", "add", lambda d, item: AccountsView._add(d, item), changes=True),
+        KeyAction("p", "password", lambda d, item: AccountsView._password(d, item), changes=True, item=True),
+        KeyAction("w", "app password", lambda d, item: AccountsView._app(d, item), changes=True, item=True),
     )
 
 
-class Network(ScrollView):
+class NetworkView(ScrollView):
     name = screens.NAMES[4]
 
     def length(self, d: "Dialogue") -> int:
         return len(screens_facts.network(d.board.snapshot()))
 
-    def body(self, s: Snapshot, d: "Dialogue") -> list[Line]:
+    def body(self, s: Snapshot, d: "Dialogue") -> list[TextLine]:
         rows = screens_facts.network(s)
         return rows[min(self.offset, max(0, len(rows) - room())) :]
 
     actions = (
-        Action(
+        KeyAction(
             "c",
             "check the doors and the way out",
             lambda d, item: d.request(controls.CheckNetwork(), lambda answer: d.show("Check of the network", answer.text)),
@@ -155,24 +155,24 @@ class Network(ScrollView):
     )
 
 
-class Domain(ListView):
+class DomainView(ListView):
     name = screens.NAMES[5]
     needs = controls.ListDomains()
 
     def watched(self, s: Snapshot) -> object:
         return s.domains
 
-    def groups(self, s: Snapshot) -> list[Group]:
+    def groups(self, s: Snapshot) -> list[ListGroup]:
         return screens_lists.domain_groups(self.answer.facts if self.answer else {})
 
     actions = (
-        Action(
+        KeyAction(
             "enter",
             "records to publish",
             lambda d, item: d.request(controls.DomainRecords(item.key), lambda answer: d.show(f"Records of {item.key}", answer.text)),
             item=True,
         ),
-        Action(
+        KeyAction(
             "c",
             "check them",
             lambda d, item: d.request(controls.DomainCheck(item.key), lambda answer: d.show(f"Check of {item.key}", answer.text)),
@@ -181,7 +181,7 @@ class Domain(ListView):
     )
 
 
-class Certificates(ScrollView):
+class CertificatesView(ScrollView):
     name = screens.NAMES[6]
     needs = controls.ShowCertificate()
 
@@ -194,7 +194,7 @@ class Certificates(ScrollView):
     def length(self, d: "Dialogue") -> int:
         return len(self._lines(d.board.snapshot()))
 
-    def body(self, s: Snapshot, d: "Dialogue") -> list[Line]:
+    def body(self, s: Snapshot, d: "Dialogue") -> list[TextLine]:
         return screens.text_body(self._lines(s), self.offset)
 
     @staticmethod
@@ -206,13 +206,13 @@ class Certificates(ScrollView):
         d.sure("Every device must then trust the new authority. Make it?", lambda: d.request(controls.NewAuthority()))
 
     actions = (
-        Action("e", "authority for devices", lambda d, item: d.request(controls.ExportCertificate())),
-        Action("n", "new certificate", lambda d, item: Certificates._renew(d, item), changes=True),
-        Action("a", "new authority", lambda d, item: Certificates._new_authority(d, item), changes=True),
+        KeyAction("e", "authority for devices", lambda d, item: d.request(controls.ExportCertificate())),
+        KeyAction("n", "new certificate", lambda d, item: CertificatesView._renew(d, item), changes=True),
+        KeyAction("a", "new authority", lambda d, item: CertificatesView._new_authority(d, item), changes=True),
     )
 
 
-class Logs(ScrollView):
+class LogsView(ScrollView):
     """`offset` counts lines up from the newest; a log that grows while somebody looks back stays where they look."""
 
     name = screens.NAMES[7]
@@ -232,14 +232,14 @@ class Logs(ScrollView):
     def length(self, d: "Dialogue") -> int:
         return len(self._lines)
 
-    def take(self, answer: Answer) -> None:
+    def take(self, answer: Response) -> None:
         super().take(answer)
         before, self._lines = self._lines, list(answer.facts.get("lines", ()))
         if self.offset and before and before[-1] in self._lines:
             new = self._lines[::-1].index(before[-1])
             self.offset = min(self.offset + new, max(0, len(self._lines) - room()))
 
-    def body(self, s: Snapshot, d: "Dialogue") -> list[Line]:
+    def body(self, s: Snapshot, d: "Dialogue") -> list[TextLine]:
         if self.wanting:
             return [line(self.wanting)]
         return screens_facts.logs(self._lines, self.offset, self.side)
@@ -254,10 +254,10 @@ class Logs(ScrollView):
         return "Up Down older, newer  Left Right along the lines  End newest  ? help"
 
 
-class Power(View):
+class PowerView(View):
     name = screens.NAMES[8]
 
-    def body(self, s: Snapshot, d: "Dialogue") -> list[Line]:
+    def body(self, s: Snapshot, d: "Dialogue") -> list[TextLine]:
         return screens.power(s)
 
     @staticmethod
@@ -265,11 +265,21 @@ class Power(View):
         d.sure(question, lambda: d.request(request))
 
     actions = (
-        Action("s", "shut down", lambda d, item: Power._close(d, "Close the house?", controls.ShutDown()), changes=True),
-        Action("b", "begin again", lambda d, item: Power._close(d, "Close it and begin again?", controls.Restart()), changes=True),
+        KeyAction("s", "shut down", lambda d, item: PowerView._close(d, "Close the house?", controls.ShutDown()), changes=True),
+        KeyAction("b", "begin again", lambda d, item: PowerView._close(d, "Close it and begin again?", controls.Restart()), changes=True),
     )
 
 
 def make_views() -> tuple[View, ...]:
     """In the order of their digits."""
-    return Overview(), Queue(), Letters(), People(), Network(), Domain(), Certificates(), Logs(), Power()
+    return (
+        OverviewView(),
+        QueueView(),
+        MessagesView(),
+        AccountsView(),
+        NetworkView(),
+        DomainView(),
+        CertificatesView(),
+        LogsView(),
+        PowerView(),
+    )

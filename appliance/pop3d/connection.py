@@ -13,7 +13,7 @@ from appliance.mail.errors import PeerError, PeerSlow
 from appliance.mail.limits import CLOSE_S
 from appliance.network.stream import Draining, Stream
 from appliance.protocol.pop3.grammar import err
-from appliance.protocol.pop3.server import Conversation, Endless, Foreign, Misuse, State
+from appliance.protocol.pop3.server import Endless, Foreign, Misuse, Pop3ServerState, State
 
 from .session import Next, Session
 
@@ -26,7 +26,7 @@ class Connection:
     `errors`: wrong commands in a row that end the session."""
 
     def __init__(self, stream: Stream, *, idle_s: float, before_login_s: float, errors: int) -> None:
-        self.conversation = Conversation()
+        self.conversation = Pop3ServerState()
         self._stream = stream
         self._idle_s = idle_s
         self._patience_s = before_login_s

@@ -10,8 +10,8 @@ from typing import Final
 
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import INBOX, SEEN
-from appliance.mail.ids import PersonId, Uid
-from appliance.store.mailbox import Letter, Mailbox, Store, Want
+from appliance.mail.ids import AccountId, Uid
+from appliance.store.mailbox import Mailbox, Store, StoredMessage, Want
 
 AHEAD_ROWS = 128
 AHEAD_OCTETS = 256 * 2**10
@@ -33,14 +33,14 @@ class Maildrop:
         self._unseen = bytearray()
         self._fetched = bytearray()
         self._marked = bytearray()
-        self._ahead: dict[int, Letter] = {}
+        self._ahead: dict[int, StoredMessage] = {}
         self._latest = 0
         self.uid_validity: Final = mailbox.info.uid_validity
 
     @classmethod
-    async def open(cls, store: Store, person: PersonId) -> "Maildrop":
+    async def open(cls, store: Store, account: AccountId) -> "Maildrop":
         """Read the Inbox's numbers and sizes. Raises StoreError."""
-        mailbox = await store.open(person, INBOX)
+        mailbox = await store.open(account, INBOX)
         drop = cls(mailbox)
         try:
             await drop._read(mailbox)
@@ -87,20 +87,20 @@ class Maildrop:
 
     # --- letters ---------------------------------------------------------------------------------
 
-    async def letter(self, number: int) -> Letter:
+    async def message(self, number: int) -> StoredMessage:
         """The message opened for reading; one asked for in order brings the next ones along. Raises MessageMissing, StoreError."""
         uid = self._uids[self._place(number)]
         in_order, self._latest = number == self._latest + 1, number
-        letter = self._ahead.pop(uid, None)
-        if letter is not None:
-            return letter
+        message = self._ahead.pop(uid, None)
+        if message is not None:
+            return message
         self._ahead.clear()
         rows = await self._mailbox.rows(Uid(uid), LAST_UID, Want.BODY | Want.DATES, self._window(number) if in_order else 1)
         if not rows or rows[0].uid != uid:
             raise StoreError(Trouble.GONE)
-        letters = await self._mailbox.open_rows(rows, AHEAD_OCTETS)
-        self._ahead = {row.uid: ahead for row, ahead in zip(rows[1:], letters[1:], strict=False)}
-        return letters[0]
+        messages = await self._mailbox.open_rows(rows, AHEAD_OCTETS)
+        self._ahead = {row.uid: ahead for row, ahead in zip(rows[1:], messages[1:], strict=False)}
+        return messages[0]
 
     def _window(self, number: int) -> int:
         """How many messages from `number` on fit into what is read ahead."""

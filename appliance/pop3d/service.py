@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from appliance.auth.login import Login
 from appliance.auth.mechanisms import Mechanisms
-from appliance.mail.ids import PersonId
+from appliance.mail.ids import AccountId
 from appliance.mail.limits import POP3_IDLE_S
 from appliance.network.stream import Stream
 from appliance.store.mailbox import Store
@@ -37,7 +37,7 @@ class Service:
         self._login = login
         self._mechanisms = mechanisms
         self._options = options or Options()
-        self._locks: dict[PersonId, Session] = {}
+        self._locks: dict[AccountId, Session] = {}
 
     async def handle(self, stream: Stream) -> None:
         """One session to its end; TLS of the implicit port is already on. Raises PeerGone, PeerSlow."""

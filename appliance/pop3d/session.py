@@ -22,20 +22,20 @@ from appliance.auth.identity import Identity
 from appliance.auth.login import Login
 from appliance.auth.mechanisms import Exchange, Mechanisms
 from appliance.mail.errors import AuthError, MisuseError, StoreError, Trouble
-from appliance.mail.ids import PersonId
+from appliance.mail.ids import AccountId
 from appliance.mail.limits import READ_OCTETS
 from appliance.network import liveness
 from appliance.network.stream import Stream
 from appliance.protocol.pop3.grammar import Command, err, ok, parse_number, parse_text
 from appliance.protocol.pop3.multiline import END, DotStuffer, Top
-from appliance.protocol.pop3.server import Conversation, Line, State
-from appliance.store.mailbox import Letter, Store
+from appliance.protocol.pop3.server import CommandReceived, Pop3ServerState, State
+from appliance.store.mailbox import Store, StoredMessage
 
 from .maildrop import Maildrop, MessageMissing
 
 UPDATE_S = 4.0
 """How long a newcomer waits for a session that is removing messages at its QUIT."""
-LIST_PIECE = 500
+LIST_CHUNK = 500
 """Lines of a long listing handed on at once."""
 ERRORS: dict[Trouble, tuple[str, str]] = {
     Trouble.NO_MAILBOX: ("SYS/PERM", "There is no Inbox."),
@@ -77,12 +77,12 @@ class Session:
         self,
         stream: Stream,
         output: Output,
-        conversation: Conversation,
+        conversation: Pop3ServerState,
         *,
         store: Store,
         login: Login,
         mechanisms: Mechanisms,
-        locks: "dict[PersonId, Session]",
+        locks: "dict[AccountId, Session]",
         mark_seen: bool,
     ) -> None:
         self._stream = stream
@@ -102,10 +102,10 @@ class Session:
         self._identity: Identity | None = None
         self._drop: Maildrop | None = None
 
-    async def act(self, event: Command | Line) -> Next:
+    async def act(self, event: Command | CommandReceived) -> Next:
         """Do what the client asked and answer it."""
         try:
-            if isinstance(event, Line):
+            if isinstance(event, CommandReceived):
                 return await self._answer_exchange(event.octets)
             if event.verb != b"PASS":
                 name, self._name = self._name, ""
@@ -135,7 +135,7 @@ class Session:
             self._drop.close()
             self._drop = None
         if self._identity is not None:
-            del self._locks[self._identity.person]
+            del self._locks[self._identity.account]
             self._identity = None
         self._unlocked.set()
 
@@ -271,14 +271,14 @@ class Session:
         if identity is None or not self._login.is_current(identity):
             await self._say(err(REFUSED, "AUTH"))
             return Next.GO_ON
-        while (holder := self._locks.get(identity.person)) is not None:
+        while (holder := self._locks.get(identity.account)) is not None:
             if not await self._stream.attend(holder.gives_up):
                 await self._say(err("Another session has this maildrop open.", "IN-USE"))
                 return Next.GO_ON
-        self._locks[identity.person] = self
+        self._locks[identity.account] = self
         self._identity = identity
         try:
-            self._drop = await Maildrop.open(self._store, identity.person)
+            self._drop = await Maildrop.open(self._store, identity.account)
         except StoreError:
             self.close()
             raise
@@ -287,7 +287,7 @@ class Session:
             await self._say(err(REFUSED, "AUTH"))
             return Next.GO_ON
         self._stream.who = identity.address
-        self._stream.login = (identity.person, identity.password)
+        self._stream.login = (identity.account, identity.password)
         self._conversation.state = State.TRANSACTION
         await self._say(ok(f"Welcome, {self._drop.messages} messages."))
         return Next.GO_ON
@@ -318,8 +318,8 @@ class Session:
             return Next.GO_ON
         numbers = drop.numbers()
         await self._say(ok(f"{len(numbers)} messages"))
-        for start in range(0, len(numbers), LIST_PIECE):
-            lines = (f"{number} {fact(drop, number)}\r\n" for number in numbers[start : start + LIST_PIECE])
+        for start in range(0, len(numbers), LIST_CHUNK):
+            lines = (f"{number} {fact(drop, number)}\r\n" for number in numbers[start : start + LIST_CHUNK])
             await self._say("".join(lines).encode())
         await self._say(END)
         return Next.GO_ON
@@ -327,32 +327,32 @@ class Session:
     async def _retr(self, arguments: tuple[bytes, ...]) -> Next:
         number = parse_number(arguments[0])
         drop = self._open
-        letter = await drop.letter(number)
-        after = await self._send_letter(letter, b"+OK %d octets\r\n" % drop.octets_of(number), None)
+        message = await drop.message(number)
+        after = await self._send_message(message, b"+OK %d octets\r\n" % drop.octets_of(number), None)
         if after is Next.GO_ON:
             drop.fetched(number)
         return after
 
     async def _top(self, arguments: tuple[bytes, ...]) -> Next:
         number, lines = parse_number(arguments[0]), parse_number(arguments[1])
-        letter = await self._open.letter(number)
-        return await self._send_letter(letter, ok("The top of it."), Top(letter.header_octets, lines))
+        message = await self._open.message(number)
+        return await self._send_message(message, ok("The top of it."), Top(message.header_octets, lines))
 
-    async def _send_letter(self, letter: Letter, greeting: bytes, top: Top | None) -> Next:
+    async def _send_message(self, message: StoredMessage, greeting: bytes, top: Top | None) -> Next:
         """A letter in pieces; a small one leaves with its greeting and its end at once."""
         stuffer = DotStuffer()
         at = 0
         waiting = greeting
         while True:
             try:
-                piece = await letter.read(at, READ_OCTETS)
+                chunk = await message.read(at, READ_OCTETS)
             except StoreError:
                 if waiting:  # nothing of the answer is out yet
                     raise
                 return Next.CLOSE
-            at += len(piece)
-            wanted = piece if top is None else top.feed(piece)
-            if not piece or at >= letter.octets or (top is not None and top.done):
+            at += len(chunk)
+            wanted = chunk if top is None else top.feed(chunk)
+            if not chunk or at >= message.octets or (top is not None and top.done):
                 await self._say(b"".join((waiting, stuffer.feed(wanted), stuffer.finish())))
                 return Next.GO_ON
             await self._say(waiting + stuffer.feed(wanted))

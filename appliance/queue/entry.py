@@ -28,11 +28,11 @@ from typing import TypedDict
 
 from appliance.mail.address import Address, encode_address, parse_address
 from appliance.mail.envelope import Options, Recipient
-from appliance.mail.ids import BodyId, MailboxId, PersonId, QueueId, Uid
+from appliance.mail.ids import AccountId, BodyId, MailboxId, QueueId, Uid
 
 
 @dataclass(frozen=True, slots=True)
-class Last:
+class LastAttempt:
     """What the last attempt said about a recipient, for lists and for the notice when time is up."""
 
     status: str = ""
@@ -44,15 +44,15 @@ class Last:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class QueuedRecipient:
     """One recipient of a row. `recipient.address` is outside the house."""
 
     recipient: Recipient
-    last: Last = Last()
+    last: LastAttempt = LastAttempt()
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class QueueEntry:
     """One row. `sender` is the envelope's on the way out, `origin` the one whom notices are for; None for the null path.
 
     `accepted_at` UTC seconds; `due_at` seconds of the queue's own clock (`schedule`); `release_at` UTC second before which
@@ -60,18 +60,18 @@ class Item:
     """
 
     id: QueueId
-    letter: str
-    lane: str
+    message: str
+    destination: str
     held: bool
     due_at: int
     tries: int
     waited_s: int
     interval_s: int
     refusals: int
-    told_late: bool
+    delay_sent: bool
     accepted_at: int
     release_at: int
-    person: PersonId | None
+    account: AccountId | None
     sender: Address | None
     origin: Address | None
     body: BodyId
@@ -85,12 +85,12 @@ class Item:
     require_tls: bool
     author: str
     outbox: tuple[MailboxId, Uid] | None
-    waiting: tuple[Waiting, ...]
+    waiting: tuple[QueuedRecipient, ...]
 
     def options(self) -> Options:
         return Options(body=self.body_kind, smtputf8=self.smtputf8, ret=self.ret, envid=self.envid, require_tls=self.require_tls)
 
-    def with_waiting(self, waiting: Sequence[Waiting]) -> "Item":
+    def with_waiting(self, waiting: Sequence[QueuedRecipient]) -> "QueueEntry":
         return replace(self, waiting=tuple(waiting))
 
 
@@ -112,10 +112,10 @@ def kept(options: Options) -> Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Leaving:
+class NewEntry:
     """What intake asks the queue to take along: recipients that travel alike, before they are sorted into lanes."""
 
-    letter: str
+    message: str
     sender: Address | None
     origin: Address | None
     recipients: tuple[Recipient, ...]
@@ -123,7 +123,7 @@ class Leaving:
     octets: int
     """Of prefix and body."""
     header_octets: int
-    person: PersonId | None = None
+    account: AccountId | None = None
     body_kind: str = "7BIT"
     smtputf8: bool = False
     ret: str = ""
@@ -133,7 +133,7 @@ class Leaving:
     release_at: int = 0
 
 
-def encode_waiting(waiting: Sequence[Waiting]) -> str:
+def encode_waiting(waiting: Sequence[QueuedRecipient]) -> str:
     """The recipients of a row as JSON text."""
     return json.dumps(
         [
@@ -151,7 +151,7 @@ def encode_waiting(waiting: Sequence[Waiting]) -> str:
     )
 
 
-def parse_waiting(text: str) -> tuple[Waiting, ...]:
+def parse_waiting(text: str) -> tuple[QueuedRecipient, ...]:
     """The recipients as `encode_waiting` wrote them."""
     found = []
     for address, notify, orcpt, forwarded, last in json.loads(text):
@@ -163,5 +163,5 @@ def parse_waiting(text: str) -> tuple[Waiting, ...]:
             notify=frozenset(notify) if notify is not None else None,
             orcpt=orcpt,
         )
-        found.append(Waiting(recipient, Last(*last) if last else Last()))
+        found.append(QueuedRecipient(recipient, LastAttempt(*last) if last else LastAttempt()))
     return tuple(found)

@@ -18,22 +18,22 @@ TEXT_CHARACTERS = 600
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class HistoryLine:
     """`what` is accepted, tried, delayed, sent, failed, expired, held, released, rerouted, cancelled or told."""
 
-    letter: str
+    message: str
     at: int
     what: str
     facts: dict[str, Any]
 
 
-def add(transaction: Transaction, letter: str, at: int, what: str, **facts: Any) -> None:
+def add(transaction: Transaction, message: str, at: int, what: str, **facts: Any) -> None:
     """One more line; long texts are cut."""
     told = {key: value for key, value in facts.items() if value not in (None, "", [], ())}
     kept = {key: value[:TEXT_CHARACTERS] if isinstance(value, str) else value for key, value in told.items()}
     transaction.execute(
         "INSERT INTO history(id, letter, at, what, facts) VALUES (?, ?, ?, ?, ?)",
-        (transaction.next_id("history"), letter, at, what, json.dumps(kept, ensure_ascii=False, separators=(",", ":"))),
+        (transaction.next_id("history"), message, at, what, json.dumps(kept, ensure_ascii=False, separators=(",", ":"))),
     )
 
 
@@ -47,15 +47,13 @@ def prune(transaction: Transaction, now: int, most_days: int, most_rows: int) ->
         )
 
 
-def timeline(connection: sqlite3.Connection, letter: str) -> list[Line]:
+def timeline(connection: sqlite3.Connection, message: str) -> list[HistoryLine]:
     """Every line about the letter, oldest first."""
-    rows = connection.execute("SELECT letter, at, what, facts FROM history WHERE letter = ? ORDER BY id", (letter,))
-    return [Line(name, at, what, json.loads(facts)) for name, at, what, facts in rows]
+    rows = connection.execute("SELECT letter, at, what, facts FROM history WHERE letter = ? ORDER BY id", (message,))
+    return [HistoryLine(name, at, what, json.loads(facts)) for name, at, what, facts in rows]
 
 
-def letters_like(connection: sqlite3.Connection, start: str) -> list[str]:
+def messages_like(connection: sqlite3.Connection, start: str) -> list[str]:
     """Names of letters that begin so, at most three (more is no answer)."""
-    rows = connection.execute(
-        "SELECT DISTINCT letter FROM history WHERE letter >= ? AND letter < ? LIMIT 3", (start, start + "\U0010ffff")
-    )
+    rows = connection.execute("SELECT DISTINCT letter FROM history WHERE letter >= ? AND letter < ? LIMIT 3", (start, start + "\U0010ffff"))
     return [name for (name,) in rows]

@@ -14,18 +14,18 @@ from typing import Any, Protocol
 
 import trio
 
-from appliance.database.database import House
+from appliance.database.database import AnyDatabase
 from appliance.database.writer import Transaction
 from appliance.mail.address import Address, encode_address, parse_address
 from appliance.mail.clock import Clock
 from appliance.mail.envelope import Recipient
 from appliance.mail.errors import SetupError
-from appliance.mail.ids import BodyId, MailboxId, PersonId, QueueId, Uid
-from appliance.mail.outcome import Fate, Meeting, Outcome, Reason
+from appliance.mail.ids import AccountId, BodyId, MailboxId, QueueId, Uid
+from appliance.mail.outcome import DeliveryStatus, HostAttempt, Outcome, Reason
 
 from . import history
-from .entry import Item, Last, Leaving, Waiting, encode_waiting, parse_waiting
-from .schedule import Intervals, Lanes, Ticks
+from .entry import LastAttempt, NewEntry, QueuedRecipient, QueueEntry, encode_waiting, parse_waiting
+from .schedule import Destinations, Intervals, Ticks
 
 DAY_S = 86_400
 STUCK_S = DAY_S
@@ -45,18 +45,18 @@ REHOMED = 500
 """Rows moved in one commit."""
 
 
-class Holds(Protocol):
+class BodyReferences(Protocol):
     """Whoever keeps the bodies: `store.bodies`."""
 
-    def hold_more(self, transaction: Transaction, body: BodyId, holders: int = 1) -> None: ...
+    def hold_more(self, transaction: Transaction, body: BodyId, refcount: int = 1) -> None: ...
     def release(self, transaction: Transaction, counts: Sequence[tuple[BodyId, int]]) -> None: ...
 
 
-class Outbox(Protocol):
+class OutboxView(Protocol):
     """The mailbox that shows a person what waits: `store.mailbox`."""
 
     def show(
-        self, transaction: Transaction, person: PersonId, body: BodyId, prefix: bytes, octets: int, at: int
+        self, transaction: Transaction, account: AccountId, body: BodyId, prefix: bytes, octets: int, at: int
     ) -> tuple[MailboxId, Uid] | None:
         """Put prefix and body, `octets` in all, into the person's Outbox; None where they cannot have it there."""
         ...
@@ -65,18 +65,18 @@ class Outbox(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
+class AttemptResult:
     """What one attempt comes to, made by `Queue.judge`: `kept` wait on, `ended` are over, each with its outcome.
 
     `late` are those whose sender is to be told now that the letter is late. `wait_s` is the next interval, 0 when nothing waits.
     """
 
-    item: Item
-    kept: tuple[Waiting, ...]
-    ended: tuple[tuple[Waiting, Outcome], ...]
-    late: tuple[tuple[Waiting, Outcome], ...]
-    meetings: tuple[Meeting, ...]
-    lane: str
+    entry: QueueEntry
+    kept: tuple[QueuedRecipient, ...]
+    ended: tuple[tuple[QueuedRecipient, Outcome], ...]
+    late: tuple[tuple[QueuedRecipient, Outcome], ...]
+    host_attempts: tuple[HostAttempt, ...]
+    destination: str
     wait_s: float
     refusals: int
 
@@ -96,15 +96,15 @@ class Queue:
 
     def __init__(
         self,
-        database: House,
-        bodies: Holds,
+        database: AnyDatabase,
+        bodies: BodyReferences,
         clock: Clock,
         *,
         intervals: Intervals | None = None,
         history_days: int = 30,
         history_rows: int = 20_000,
         random: Random | None = None,
-        outbox: "Outbox | None" = None,
+        outbox: "OutboxView | None" = None,
     ) -> None:
         self._database = database
         self._bodies = bodies
@@ -116,7 +116,7 @@ class Queue:
         self._token: trio.lowlevel.TrioToken
         self._ticks: Ticks
         self._lines = 0
-        self.lanes = Lanes()
+        self.destinations = Destinations()
         self.trying: set[QueueId] = set()
         self.moved = trio.Event()
 
@@ -127,23 +127,23 @@ class Queue:
 
         def work(connection: sqlite3.Connection) -> tuple[int, list[tuple[str, int]]]:
             newest = connection.execute("SELECT at FROM history ORDER BY id DESC LIMIT 1").fetchone()
-            lanes = connection.execute("SELECT lane, min(due_at) FROM queue WHERE held = 0 GROUP BY lane").fetchall()
-            return newest[0] if newest else 0, lanes
+            destinations = connection.execute("SELECT lane, min(due_at) FROM queue WHERE held = 0 GROUP BY lane").fetchall()
+            return newest[0] if newest else 0, destinations
 
-        newest, lanes = await self._database.read(work)
+        newest, destinations = await self._database.read(work)
         self._ticks = Ticks(self._clock, newest)
         now, wall = int(self.now()), int(self._clock.wall_s())
         far = "due_at > :now + :longest + max(0, release_at - :wall)"
-        if any(due > now + longest for _, due in lanes):
+        if any(due > now + longest for _, due in destinations):
             values = {"now": now, "longest": longest, "wall": wall}
 
             def near(transaction: Transaction) -> list[tuple[str, int]]:
                 transaction.execute(f"UPDATE queue SET due_at = :now + :longest WHERE {far}", values)  # noqa: S608 - words of ours
                 return transaction.execute("SELECT lane, min(due_at) FROM queue WHERE held = 0 GROUP BY lane").fetchall()
 
-            lanes = await self._database.write(near)
-        for lane, due in lanes:
-            self.lanes.know(lane, float(due))
+            destinations = await self._database.write(near)
+        for destination, due in destinations:
+            self.destinations.know(destination, float(due))
         await self.clock_set()
 
     async def clock_set(self) -> None:
@@ -154,15 +154,19 @@ class Queue:
 
         def wrong(connection: sqlite3.Connection) -> list[tuple[int, str, int]]:
             rows = connection.execute("SELECT id, lane, due_at, release_at FROM queue WHERE release_at > 0 AND tries = 0").fetchall()
-            found = [(number, lane, due, now + max(0, release - wall)) for number, lane, due, release in rows]
-            return [(number, lane, right) for number, lane, due, right in found if abs(right - due) > CLOSE_S and max(right, due) > now]
+            found = [(number, destination, due, now + max(0, release - wall)) for number, destination, due, release in rows]
+            return [
+                (number, destination, right)
+                for number, destination, due, right in found
+                if abs(right - due) > CLOSE_S and max(right, due) > now
+            ]
 
         found = await self._database.read(wrong)
 
         def work(transaction: Transaction) -> None:
-            for number, lane, due in found:
+            for number, destination, due in found:
                 transaction.execute("UPDATE queue SET due_at = ? WHERE id = ? AND tries = 0", (due, number))
-                self._soon(transaction, ((lane, float(due)),))
+                self._soon(transaction, ((destination, float(due)),))
 
         if found:
             await self._database.write(work)
@@ -175,13 +179,13 @@ class Queue:
         self.moved.set()
         self.moved = trio.Event()
 
-    def _soon(self, transaction: Transaction, lanes: Iterable[tuple[str, float]]) -> None:
+    def _soon(self, transaction: Transaction, destinations: Iterable[tuple[str, float]]) -> None:
         """Tell the runner once the commit is on the card (the writer thread says so)."""
-        found = list(lanes)
+        found = list(destinations)
 
         def told() -> None:
-            for lane, due in found:
-                self.lanes.sooner(lane, due)
+            for destination, due in found:
+                self.destinations.sooner(destination, due)
             self._wake()
 
         transaction.after_commit(lambda: self._token.run_sync_soon(told))
@@ -192,59 +196,59 @@ class Queue:
         self,
         transaction: Transaction,
         body: BodyId,
-        leaving: Leaving,
-        lane_of: Callable[[Recipient], str],
+        new_entry: NewEntry,
+        destination_of: Callable[[Recipient], str],
     ) -> list[QueueId]:
         """Inside the commit that accepts the letter: one row for each lane its recipients take."""
-        lanes: dict[str, list[Waiting]] = {}
-        for recipient in leaving.recipients:
-            lanes.setdefault(lane_of(recipient), []).append(Waiting(recipient))
+        destinations: dict[str, list[QueuedRecipient]] = {}
+        for recipient in new_entry.recipients:
+            destinations.setdefault(destination_of(recipient), []).append(QueuedRecipient(recipient))
         wall, now = int(self._clock.wall_s()), int(self.now())
-        due = now + max(0, leaving.release_at - wall) if leaving.release_at and self._clock.trusted() else now
-        first = transaction.next_id("queue", len(lanes))
-        options = _encode_options(leaving)
+        due = now + max(0, new_entry.release_at - wall) if new_entry.release_at and self._clock.trusted() else now
+        first = transaction.next_id("queue", len(destinations))
+        options = _encode_options(new_entry)
         outbox = None
-        if due > now and leaving.person is not None:
-            outbox = self._shown(transaction, leaving.letter, leaving.person, body, leaving.prefix, leaving.octets, wall)
-        for number, (lane, waiting) in enumerate(lanes.items(), first):
+        if due > now and new_entry.account is not None:
+            outbox = self._shown(transaction, new_entry.message, new_entry.account, body, new_entry.prefix, new_entry.octets, wall)
+        for number, (destination, waiting) in enumerate(destinations.items(), first):
             transaction.execute(
                 """INSERT INTO queue(id, lane, due_at, recipients, letter, accepted_at, release_at, person, sender, origin, body, prefix,
                     octets, header_octets, options, outbox_mailbox, outbox_uid) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)""",
                 (
-                    number, lane, due, encode_waiting(waiting), leaving.letter, wall, leaving.release_at, leaving.person,
-                    _text(leaving.sender), _text(leaving.origin), body, leaving.prefix, leaving.octets, leaving.header_octets, options,
+                    number, destination, due, encode_waiting(waiting), new_entry.message, wall, new_entry.release_at, new_entry.account,
+                    _text(new_entry.sender), _text(new_entry.origin), body, new_entry.prefix, new_entry.octets, new_entry.header_octets, options,
                     *(outbox or (None, None)),
                 ),
             )  # fmt: skip
-        self._bodies.hold_more(transaction, body, len(lanes))
-        recipients = [str(recipient.address) for recipient in leaving.recipients[:20]]
+        self._bodies.hold_more(transaction, body, len(destinations))
+        recipients = [str(recipient.address) for recipient in new_entry.recipients[:20]]
         history.add(
-            transaction, leaving.letter, wall, "accepted", sender=str(leaving.origin or ""), to=recipients, octets=leaving.octets,
-            release_at=leaving.release_at if due > now else None,
+            transaction, new_entry.message, wall, "accepted", sender=str(new_entry.origin or ""), to=recipients, octets=new_entry.octets,
+            release_at=new_entry.release_at if due > now else None,
         )  # fmt: skip
-        self._soon(transaction, ((lane, float(due)) for lane in lanes))
-        return [QueueId(number) for number in range(first, first + len(lanes))]
+        self._soon(transaction, ((destination, float(due)) for destination in destinations))
+        return [QueueId(number) for number in range(first, first + len(destinations))]
 
     # --- out -------------------------------------------------------------------------------------
 
-    async def due(self, lane: str, limit: int) -> list[Item]:
+    async def due(self, destination: str, limit: int) -> list[QueueEntry]:
         """Rows of the lane whose time has come and that nobody is trying, the one due first first."""
         now, most = int(self.now()), limit + len(self.trying)
         trying = set(self.trying)
         rows = await self._database.read(
             lambda connection: connection.execute(
                 f"SELECT {COLUMNS} FROM queue WHERE lane = ? AND held = 0 AND due_at <= ? ORDER BY due_at, id LIMIT ?",  # noqa: S608
-                (lane, now, most),
+                (destination, now, most),
             ).fetchall()
         )
-        return [_item(row) for row in rows if row[0] not in trying][:limit]
+        return [_entry(row) for row in rows if row[0] not in trying][:limit]
 
-    async def look(self, lane: str) -> None:
+    async def look(self, destination: str) -> None:
         """Set the lane's next due instant by the index, those being tried left out."""
 
         def work(connection: sqlite3.Connection) -> int | None:
             rows = connection.execute(
-                "SELECT due_at, id FROM queue WHERE lane = ? AND held = 0 ORDER BY due_at LIMIT ?", (lane, len(trying) + 1)
+                "SELECT due_at, id FROM queue WHERE lane = ? AND held = 0 ORDER BY due_at LIMIT ?", (destination, len(trying) + 1)
             )
             return next((due for due, number in rows if number not in trying), None)
 
@@ -252,94 +256,101 @@ class Queue:
         while moved is None or moved.is_set():  # what came in while it was read, the answer does not know
             moved, trying = self.moved, set(self.trying)
             due = await self._database.read(work)
-        self.lanes.know(lane, None if due is None else float(due))
+        self.destinations.know(destination, None if due is None else float(due))
 
     def judge(
         self,
-        item: Item,
+        entry: QueueEntry,
         outcomes: Sequence[Outcome],
-        meetings: Sequence[Meeting],
-        other_lane: Callable[[Item, Sequence[Outcome], int], str | None] = lambda item, outcomes, refusals: None,
-    ) -> Settlement:
+        host_attempts: Sequence[HostAttempt],
+        other_destination: Callable[[QueueEntry, Sequence[Outcome], int], str | None] = lambda entry, outcomes, refusals: None,
+    ) -> AttemptResult:
         """What the outcomes of an attempt (one a recipient, in order) come to. `other_lane(item, outcomes, refusals)` may send what is
         left another way. Pure but for the random spread."""
-        refusals = item.refusals + any(one.reason in (Reason.REPUTATION, Reason.UNREACHABLE) for one in outcomes)
-        lane = other_lane(item, outcomes, refusals)
-        moved = lane is not None and lane != item.lane
-        waited_s = item.waited_s + item.interval_s
+        refusals = entry.refusals + any(one.reason in (Reason.REPUTATION, Reason.UNREACHABLE) for one in outcomes)
+        destination = other_destination(entry, outcomes, refusals)
+        moved = destination is not None and destination != entry.destination
+        waited_s = entry.waited_s + entry.interval_s
         over = waited_s >= self.intervals.give_up_s and not moved
-        kept: list[Waiting] = []
-        ended: list[tuple[Waiting, Outcome]] = []
-        late: list[tuple[Waiting, Outcome]] = []
-        for waiting, outcome in zip(item.waiting, outcomes, strict=True):
-            if moved and outcome.fate is Fate.FAILED and outcome.reason is Reason.REPUTATION:
-                outcome = replace(outcome, fate=Fate.DEFERRED)
-            if outcome.fate is not Fate.DEFERRED:
+        kept: list[QueuedRecipient] = []
+        ended: list[tuple[QueuedRecipient, Outcome]] = []
+        late: list[tuple[QueuedRecipient, Outcome]] = []
+        for waiting, outcome in zip(entry.waiting, outcomes, strict=True):
+            if moved and outcome.delivery_status is DeliveryStatus.FAILED and outcome.reason is Reason.REPUTATION:
+                outcome = replace(outcome, delivery_status=DeliveryStatus.DEFERRED)
+            if outcome.delivery_status is not DeliveryStatus.DEFERRED:
                 ended.append((waiting, outcome))
             elif over:
                 ended.append((waiting, expired(outcome)))
             else:
-                kept.append(Waiting(waiting.recipient, _last(outcome)))
-                if waited_s >= self.intervals.warn_s and not item.told_late:
+                kept.append(QueuedRecipient(waiting.recipient, _last(outcome)))
+                if waited_s >= self.intervals.warn_s and not entry.delay_sent:
                     late.append((waiting, outcome))
         wait_s = 0.0
         if kept:
             wait_s = 1.0 if moved else self.intervals.after(waited_s, self._random)
-        return Settlement(
-            item, tuple(kept), tuple(ended), tuple(late), tuple(meetings), lane if moved and lane else item.lane, wait_s, refusals
+        return AttemptResult(
+            entry,
+            tuple(kept),
+            tuple(ended),
+            tuple(late),
+            tuple(host_attempts),
+            destination if moved and destination else entry.destination,
+            wait_s,
+            refusals,
         )
 
-    def settle(self, transaction: Transaction, settlement: Settlement) -> None:
+    def settle(self, transaction: Transaction, settlement: AttemptResult) -> None:
         """Inside the commit that makes it last: the row, the history, the Outbox. A row cancelled meanwhile only gets its line."""
-        item, wall = settlement.item, int(self._clock.wall_s())
-        met = [[m.host, m.address, m.port, m.tls, m.cipher, m.verified, round(m.duration_s, 2)] for m in settlement.meetings[-8:]]
+        entry, wall = settlement.entry, int(self._clock.wall_s())
+        met = [[m.host, m.address, m.port, m.tls, m.cipher, m.verified, round(m.duration_s, 2)] for m in settlement.host_attempts[-8:]]
         for waiting, outcome in settlement.ended:
             history.add(
-                transaction, item.letter, wall, _WHAT.get(outcome.reason, "sent" if outcome.fate is not Fate.FAILED else "failed"),
+                transaction, entry.message, wall, _WHAT.get(outcome.reason, "sent" if outcome.delivery_status is not DeliveryStatus.FAILED else "failed"),
                 to=str(waiting.recipient.address), status=outcome.status, text=outcome.text, host=outcome.host,
                 reply=str(outcome.reply or ""), met=met,
             )  # fmt: skip
         if not settlement.kept:
-            self._drop(transaction, (item.id,))
+            self._drop(transaction, (entry.id,))
         else:
             due = int(self.now() + settlement.wait_s)
             last = settlement.kept[0].last
             history.add(
-                transaction, item.letter, wall, "delayed", to=[str(one.recipient.address) for one in settlement.kept[:20]],
+                transaction, entry.message, wall, "delayed", to=[str(one.recipient.address) for one in settlement.kept[:20]],
                 status=last.status, text=last.text, host=last.host, reply=last.reply, met=met, again_s=int(settlement.wait_s),
-                lane=settlement.lane,
+                destination=settlement.destination,
             )  # fmt: skip
             transaction.execute(
                 """UPDATE queue SET lane = ?, due_at = ?, tries = tries + 1, waited_s = waited_s + interval_s, interval_s = ?,
                     refusals = ?, told_late = told_late | ?, recipients = ? WHERE id = ?""",
                 (
-                    settlement.lane, due, int(settlement.wait_s), settlement.refusals, int(bool(settlement.late)),
-                    encode_waiting(settlement.kept), item.id,
+                    settlement.destination, due, int(settlement.wait_s), settlement.refusals, int(bool(settlement.late)),
+                    encode_waiting(settlement.kept), entry.id,
                 ),
             )  # fmt: skip
-            self._soon(transaction, ((settlement.lane, float(due)),))
-            if item.outbox is None and item.person is not None:
-                self._show(transaction, item, item.person)
+            self._soon(transaction, ((settlement.destination, float(due)),))
+            if entry.outbox is None and entry.account is not None:
+                self._show(transaction, entry, entry.account)
         self._prune_sometimes(transaction, wall)
 
-    def _show(self, transaction: Transaction, item: Item, person: PersonId) -> None:
+    def _show(self, transaction: Transaction, entry: QueueEntry, account: AccountId) -> None:
         """A letter that has to wait shows in its writer's Outbox; one that leaves at once never costs the card that."""
-        outbox = self._shown(transaction, item.letter, person, item.body, item.prefix, item.octets, item.accepted_at)
+        outbox = self._shown(transaction, entry.message, account, entry.body, entry.prefix, entry.octets, entry.accepted_at)
         if outbox is not None:
-            transaction.execute("UPDATE queue SET outbox_mailbox = ?, outbox_uid = ? WHERE id = ?", (*outbox, item.id))
+            transaction.execute("UPDATE queue SET outbox_mailbox = ?, outbox_uid = ? WHERE id = ?", (*outbox, entry.id))
 
     def _shown(
-        self, transaction: Transaction, letter: str, person: PersonId, body: BodyId, prefix: bytes, octets: int, at: int
+        self, transaction: Transaction, message: str, account: AccountId, body: BodyId, prefix: bytes, octets: int, at: int
     ) -> tuple[MailboxId, Uid] | None:
         """The letter's place in the Outbox, one for all its rows."""
         if self._outbox is None:
             return None
         there = transaction.execute(
-            "SELECT outbox_mailbox, outbox_uid FROM queue WHERE letter = ? AND outbox_mailbox IS NOT NULL LIMIT 1", (letter,)
+            "SELECT outbox_mailbox, outbox_uid FROM queue WHERE letter = ? AND outbox_mailbox IS NOT NULL LIMIT 1", (message,)
         ).fetchone()
         if there is not None:
             return MailboxId(there[0]), Uid(there[1])
-        return self._outbox.show(transaction, person, body, prefix, octets, at)
+        return self._outbox.show(transaction, account, body, prefix, octets, at)
 
     def _prune_sometimes(self, transaction: Transaction, wall: int) -> None:
         self._lines += 1
@@ -350,10 +361,10 @@ class Queue:
         """Remove rows with what hangs on them; (letter, lane) of each that was there."""
         gone = []
         for number in ids:
-            for letter, lane, body, mailbox, uid in transaction.execute(
+            for message, destination, body, mailbox, uid in transaction.execute(
                 "DELETE FROM queue WHERE id = ? RETURNING letter, lane, body, outbox_mailbox, outbox_uid", (number,)
             ).fetchall():
-                gone.append((letter, lane))
+                gone.append((message, destination))
                 if mailbox is not None and self._outbox is not None:
                     others = transaction.execute(
                         "SELECT 1 FROM queue WHERE outbox_mailbox = ? AND outbox_uid = ?", (mailbox, uid)
@@ -367,11 +378,11 @@ class Queue:
         """Somebody took letters out of an Outbox: they are called back in the same commit, and nobody is sent a notice."""
         wall = int(self._clock.wall_s())
         for uid in uids:
-            for number, letter, body in transaction.execute(
+            for number, message, body in transaction.execute(
                 "DELETE FROM queue WHERE outbox_mailbox = ? AND outbox_uid = ? RETURNING id, letter, body", (mailbox, uid)
             ).fetchall():
                 self._bodies.release(transaction, [(BodyId(body), 1)])
-                history.add(transaction, letter, wall, "cancelled", text="It was deleted from the Outbox.", row=number)
+                history.add(transaction, message, wall, "cancelled", text="It was deleted from the Outbox.", row=number)
 
     # --- hands -----------------------------------------------------------------------------------
 
@@ -384,124 +395,124 @@ class Queue:
 
         return await self._database.read(work)
 
-    async def listed(self, limit: int = LISTED) -> list[Item]:
+    async def listed(self, limit: int = LISTED) -> list[QueueEntry]:
         """The rows, oldest first."""
         return await self._database.read(
             lambda connection: [
-                _item(row)
+                _entry(row)
                 for row in connection.execute(f"SELECT {COLUMNS} FROM queue ORDER BY id LIMIT ?", (limit,))  # noqa: S608
             ]
         )
 
-    async def find(self, word: str) -> list[Item]:
+    async def find(self, word: str) -> list[QueueEntry]:
         """Rows by number or by the letter's name (its beginning is enough when it is the only one). Raises SetupError."""
 
-        def work(connection: sqlite3.Connection) -> list[Item]:
+        def work(connection: sqlite3.Connection) -> list[QueueEntry]:
             condition, parameters = "letter >= ? AND letter < ?", (word, word + "\U0010ffff")
             if word.isdecimal() and len(word) <= 18:
                 condition, parameters = "id = ? OR letter = ?", (word, word)
             rows = connection.execute(f"SELECT {COLUMNS} FROM queue WHERE {condition} LIMIT ?", (*parameters, LISTED)).fetchall()  # noqa: S608
-            return [_item(row) for row in rows]
+            return [_entry(row) for row in rows]
 
         found = await self._database.read(work) if word else []
         if not found:
             raise SetupError(f'No letter "{word}" waits here.', "See: pillarbox queue list")
-        if len({item.letter for item in found}) > 1:
+        if len({entry.message for entry in found}) > 1:
             raise SetupError(f'Several letters begin with "{word}".', "Give more of the name. See: pillarbox queue list")
         return found
 
-    async def hold(self, word: str) -> list[Item]:
+    async def hold(self, word: str) -> list[QueueEntry]:
         return await self._change(word, "held = 1", "held")
 
-    async def release(self, word: str) -> list[Item]:
+    async def release(self, word: str) -> list[QueueEntry]:
         return await self._change(word, f"held = 0, {AT_ONCE}", "released")
 
-    async def retry(self, word: str) -> list[Item]:
+    async def retry(self, word: str) -> list[QueueEntry]:
         return await self._change(word, f"held = 0, {AT_ONCE}", "retried")
 
-    async def reroute(self, word: str, lane_of: Callable[[Item, Recipient], str]) -> list[Item]:
+    async def reroute(self, word: str, destination_of: Callable[[QueueEntry, Recipient], str]) -> list[QueueEntry]:
         """Other lanes, tried at once; the caller knows that they lead somewhere. Recipients that part get rows of their own."""
         found = await self.find(word)
 
         def work(transaction: Transaction) -> None:
-            for item in found:
-                self._move(transaction, item, lane_of)
+            for entry in found:
+                self._move(transaction, entry, destination_of)
 
         await self._database.write(work)
-        return await self.find(found[0].letter)
+        return await self.find(found[0].message)
 
-    async def rehome(self, leads: Callable[[str], bool], lane_of: Callable[[Item, Recipient], str]) -> int:
+    async def rehome(self, leads: Callable[[str], bool], destination_of: Callable[[QueueEntry, Recipient], str]) -> int:
         """Letters in lanes that lead nowhere any more take the way of today, at once; how many rows moved."""
         moved = 0
-        for lane in [lane for lane in self.lanes.names() if not leads(lane)]:
+        for destination in [destination for destination in self.destinations.names() if not leads(destination)]:
             last = 0
             while True:
                 rows = await self._database.read(
-                    lambda connection, lane=lane, last=last: connection.execute(  # type: ignore[misc]
+                    lambda connection, destination=destination, last=last: connection.execute(  # type: ignore[misc]
                         f"SELECT {COLUMNS} FROM queue WHERE lane = ? AND held = 0 AND id > ? ORDER BY id LIMIT ?",  # noqa: S608
-                        (lane, last, REHOMED),
+                        (destination, last, REHOMED),
                     ).fetchall()
                 )
-                items = [item for item in map(_item, rows) if item.id not in self.trying]
+                entries = [entry for entry in map(_entry, rows) if entry.id not in self.trying]
 
-                def work(transaction: Transaction, items: Sequence[Item] = items) -> int:
-                    return sum(self._move(transaction, item, lane_of) for item in items)
+                def work(transaction: Transaction, entries: Sequence[QueueEntry] = entries) -> int:
+                    return sum(self._move(transaction, entry, destination_of) for entry in entries)
 
                 if not rows:
                     break
                 moved += await self._database.write(work)
                 last = rows[-1][0]
-            await self.look(lane)
+            await self.look(destination)
         return moved
 
-    def _move(self, transaction: Transaction, item: Item, lane_of: Callable[[Item, Recipient], str]) -> bool:
+    def _move(self, transaction: Transaction, entry: QueueEntry, destination_of: Callable[[QueueEntry, Recipient], str]) -> bool:
         """Sort the row's recipients into lanes anew; False when they stay where they are."""
-        lanes: dict[str, list[Waiting]] = {}
-        for waiting in item.waiting:
-            lanes.setdefault(lane_of(item, waiting.recipient), []).append(waiting)
-        if list(lanes) == [item.lane]:
+        destinations: dict[str, list[QueuedRecipient]] = {}
+        for waiting in entry.waiting:
+            destinations.setdefault(destination_of(entry, waiting.recipient), []).append(waiting)
+        if list(destinations) == [entry.destination]:
             return False
         now, first = int(self.now()), True
-        for lane, some in lanes.items():
-            number = int(item.id)
+        for destination, some in destinations.items():
+            number = int(entry.id)
             if not first:
                 number = transaction.next_id("queue")
-                transaction.execute(COPY, (number, item.id))
-                self._bodies.hold_more(transaction, item.body)
+                transaction.execute(COPY, (number, entry.id))
+                self._bodies.hold_more(transaction, entry.body)
             transaction.execute(
                 f"UPDATE queue SET lane = :lane, held = 0, {AT_ONCE}, recipients = :some WHERE id = :id",  # noqa: S608 - words of ours
-                {"lane": lane, "now": now, "some": encode_waiting(some), "id": number},
+                {"lane": destination, "now": now, "some": encode_waiting(some), "id": number},
             )
             first = False
         wall = int(self._clock.wall_s())
-        history.add(transaction, item.letter, wall, "rerouted", lane=", ".join(lanes))
-        self._soon(transaction, ((lane, float(now)) for lane in lanes))
+        history.add(transaction, entry.message, wall, "rerouted", destination=", ".join(destinations))
+        self._soon(transaction, ((destination, float(now)) for destination in destinations))
         return True
 
-    async def _change(self, word: str, assignments: str, what: str) -> list[Item]:
+    async def _change(self, word: str, assignments: str, what: str) -> list[QueueEntry]:
         found = await self.find(word)
         wall, now = int(self._clock.wall_s()), int(self.now())
 
         def work(transaction: Transaction) -> None:
-            for item in found:
+            for entry in found:
                 transaction.execute(
                     f"UPDATE queue SET {assignments} WHERE id = :id",  # noqa: S608 - words of ours
-                    {"now": now, "id": item.id},
+                    {"now": now, "id": entry.id},
                 )
-            history.add(transaction, found[0].letter, wall, what)
-            self._soon(transaction, ((item.lane, float(now)) for item in found))
+            history.add(transaction, found[0].message, wall, what)
+            self._soon(transaction, ((entry.destination, float(now)) for entry in found))
 
         await self._database.write(work)
         return await self.find(word) if what != "retried" else found
 
-    async def cancel(self, word: str) -> list[Item]:
+    async def cancel(self, word: str) -> list[QueueEntry]:
         """Called back: a line in the history, no notice. What is being sent at this very moment may arrive all the same."""
         found = await self.find(word)
         wall = int(self._clock.wall_s())
 
         def work(transaction: Transaction) -> None:
-            self._drop(transaction, [item.id for item in found])
-            history.add(transaction, found[0].letter, wall, "cancelled", text="It was called back.")
+            self._drop(transaction, [entry.id for entry in found])
+            history.add(transaction, found[0].message, wall, "cancelled", text="It was called back.")
 
         await self._database.write(work)
         return found
@@ -513,20 +524,20 @@ class Queue:
         def work(transaction: Transaction) -> int:
             changed = f"UPDATE queue SET {AT_ONCE} WHERE held = 0 AND due_at > :now RETURNING lane"  # noqa: S608 - words of ours
             rows = transaction.execute(changed, {"now": now}).fetchall()
-            self._soon(transaction, ((lane, float(now)) for lane in {lane for (lane,) in rows}))
+            self._soon(transaction, ((destination, float(now)) for destination in {destination for (destination,) in rows}))
             return len(rows)
 
         return await self._database.write(work)
 
-    async def timeline(self, word: str) -> list[history.Line]:
+    async def timeline(self, word: str) -> list[history.HistoryLine]:
         """What became of a letter, by its name or the beginning of it. Raises SetupError."""
 
-        def work(connection: sqlite3.Connection) -> list[history.Line]:
+        def work(connection: sqlite3.Connection) -> list[history.HistoryLine]:
             if word.isdecimal() and len(word) <= 18:
                 named = connection.execute("SELECT letter FROM queue WHERE id = ?", (word,)).fetchone()
                 if named:
                     return history.timeline(connection, named[0])
-            names = history.letters_like(connection, word) if word else []
+            names = history.messages_like(connection, word) if word else []
             if len(names) > 1 and word not in names:
                 raise SetupError(f'Several letters begin with "{word}".', "Give more of the name.")
             return history.timeline(connection, word if word in names else names[0]) if names else []
@@ -541,35 +552,35 @@ class Queue:
 
 def expired(outcome: Outcome) -> Outcome:
     """Time is up (RFC 3463 §3.5: 4.4.7 becomes final)."""
-    return replace(outcome, fate=Fate.FAILED, status="5.4.7", reason=Reason.EXPIRED)
+    return replace(outcome, delivery_status=DeliveryStatus.FAILED, status="5.4.7", reason=Reason.EXPIRED)
 
 
 _WHAT = {Reason.EXPIRED: "expired", Reason.CANCELLED: "cancelled"}
 
 
-def _last(outcome: Outcome) -> Last:
-    return Last(outcome.status, outcome.reason.name, outcome.text, outcome.host, str(outcome.reply) if outcome.reply else "")
+def _last(outcome: Outcome) -> LastAttempt:
+    return LastAttempt(outcome.status, outcome.reason.name, outcome.text, outcome.host, str(outcome.reply) if outcome.reply else "")
 
 
 def _text(address: Address | None) -> str | None:
     return None if address is None else encode_address(address).decode()
 
 
-def _encode_options(leaving: Leaving) -> str:
+def _encode_options(new_entry: NewEntry) -> str:
     words = {
-        "body": leaving.body_kind if leaving.body_kind != "7BIT" else "", "utf8": leaving.smtputf8, "ret": leaving.ret,
-        "envid": leaving.envid, "tls": leaving.require_tls, "author": leaving.author,
+        "body": new_entry.body_kind if new_entry.body_kind != "7BIT" else "", "utf8": new_entry.smtputf8, "ret": new_entry.ret,
+        "envid": new_entry.envid, "tls": new_entry.require_tls, "author": new_entry.author,
     }  # fmt: skip
     kept = {key: value for key, value in words.items() if value}
     return json.dumps(kept, separators=(",", ":")) if kept else ""
 
 
-def _item(row: tuple[Any, ...]) -> Item:
+def _entry(row: tuple[Any, ...]) -> QueueEntry:
     options = json.loads(row[19]) if row[19] else {}
-    return Item(
-        id=QueueId(row[0]), letter=row[1], lane=row[2], held=bool(row[3]), due_at=row[4], tries=row[5], waited_s=row[6],
-        interval_s=row[7], refusals=row[8], told_late=bool(row[9]), accepted_at=row[10], release_at=row[11],
-        person=PersonId(row[12]) if row[12] is not None else None,
+    return QueueEntry(
+        id=QueueId(row[0]), message=row[1], destination=row[2], held=bool(row[3]), due_at=row[4], tries=row[5], waited_s=row[6],
+        interval_s=row[7], refusals=row[8], delay_sent=bool(row[9]), accepted_at=row[10], release_at=row[11],
+        account=AccountId(row[12]) if row[12] is not None else None,
         sender=parse_address(row[13]) if row[13] is not None else None,
         origin=parse_address(row[14]) if row[14] is not None else None,
         body=BodyId(row[15]), prefix=row[16], octets=row[17], header_octets=row[18],

@@ -50,7 +50,7 @@ class Ticks:
         return self._base_s + self._clock.mono_s()
 
 
-class Lanes:
+class Destinations:
     """The next due instant of each lane, nothing else: what is in memory of a hundred thousand waiting letters."""
 
     def __init__(self) -> None:
@@ -59,23 +59,23 @@ class Lanes:
     def __len__(self) -> int:
         return len(self._due)
 
-    def __contains__(self, lane: str) -> bool:
-        return lane in self._due
+    def __contains__(self, destination: str) -> bool:
+        return destination in self._due
 
     def names(self) -> list[str]:
         return list(self._due)
 
-    def know(self, lane: str, due: float | None) -> None:
+    def know(self, destination: str, due: float | None) -> None:
         """`due` on the queue's clock; None: nothing waits there."""
         if due is None:
-            self._due.pop(lane, None)
+            self._due.pop(destination, None)
         else:
-            self._due[lane] = due
+            self._due[destination] = due
 
-    def sooner(self, lane: str, due: float) -> None:
-        self._due[lane] = min(due, self._due.get(lane, due))
+    def sooner(self, destination: str, due: float) -> None:
+        self._due[destination] = min(due, self._due.get(destination, due))
 
-    def next(self, leaving_out: Container[str] = ()) -> tuple[str, float] | None:
+    def next(self, new_entry_out: Container[str] = ()) -> tuple[str, float] | None:
         """The lane due first, of those not left out. Linear in the lanes: a thousand of them cost 60 us."""
-        free = (item for item in self._due.items() if item[0] not in leaving_out)
-        return min(free, key=lambda item: item[1], default=None)
+        free = (entry for entry in self._due.items() if entry[0] not in new_entry_out)
+        return min(free, key=lambda entry: entry[1], default=None)

@@ -34,9 +34,7 @@ STEP_S = 2.0
 class RealClock:
     """Wall and monotonic time of this machine. Tests hand over where /run and /sys are, and both times."""
 
-    def __init__(
-        self, root: Path = Path("/"), wall: Callable[[], float] = time.time, mono: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, root: Path = Path("/"), wall: Callable[[], float] = time.time, mono: Callable[[], float] = time.monotonic) -> None:
         self._root = root
         self._wall = wall
         self._mono = mono

@@ -8,21 +8,19 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from appliance.certificates.certificates import box_addresses
+from appliance.certificates.certificates import host_addresses
 from appliance.mail.clock import Clock
-from appliance.status.events import BoxState
+from appliance.status.events import HostState
 
 DAY_S = 86_400
 SECTOR_OCTETS = 512
 PAGE_OCTETS = os.sysconf("SC_PAGE_SIZE")
 
 
-class Machine:
+class Host:
     """`root` is where /proc and /sys are; what was written counts from here on."""
 
-    def __init__(
-        self, data: Path, clock: Clock, *, root: Path = Path("/"), addresses: Callable[[], list[str]] = box_addresses
-    ) -> None:
+    def __init__(self, data: Path, clock: Clock, *, root: Path = Path("/"), addresses: Callable[[], list[str]] = host_addresses) -> None:
         self._clock = clock
         self._root = root
         self._addresses = addresses
@@ -31,10 +29,10 @@ class Machine:
         self._day = -1
         self._written_before = self._written()
 
-    def look(self) -> BoxState:
+    def look(self) -> HostState:
         """As it is now."""
         addresses = tuple(address for address in self._addresses() if not address.startswith("127.") and address != "::1")
-        return BoxState(socket.gethostname(), addresses, self._memory(), self._temperature(), self._today())
+        return HostState(socket.gethostname(), addresses, self._memory(), self._temperature(), self._today())
 
     def worn_percent(self) -> int:
         """How much of its life the card says is used up (eMMC, JESD84-B51 §7.4: steps of ten); 0 where it does not say."""

@@ -21,7 +21,7 @@ from uuid import uuid4
 import trio
 
 from appliance.certificates.certificates import write_whole
-from appliance.database.database import House, Reads
+from appliance.database.database import AnyDatabase, Reads
 from appliance.mail.errors import SetupError, StoreError, Trouble
 
 DATABASE, BODIES, ID_FILE, ID_KEY = "house.db", "bodies", "server-id", "server_id"
@@ -127,7 +127,7 @@ def _some_files(kept: Path, named: list[bytes]) -> list[bytes]:
     return there
 
 
-async def keep_id(database: House, data: Path) -> None:
+async def keep_id(database: AnyDatabase, data: Path) -> None:
     """Write the id where it is not yet; the bodies directory is there."""
     found = _id_in(data)
     row = await database.read(lambda connection: connection.execute("SELECT value FROM house WHERE key = ?", (ID_KEY,)).fetchone())
@@ -145,7 +145,7 @@ async def authority_made_before(database: Reads) -> bool:
     return row is not None
 
 
-async def keep_authority_made(database: House) -> None:
+async def keep_authority_made(database: AnyDatabase) -> None:
     """Remember for `authority_made_before`; a certificates directory that is lost takes every other trace with it."""
     if not await authority_made_before(database):
         await database.write(lambda transaction: transaction.execute("INSERT OR IGNORE INTO house VALUES(?, '1')", (AUTHORITY_KEY,)))

@@ -25,17 +25,17 @@ from typing import TYPE_CHECKING, NoReturn
 
 import trio
 
-from appliance.control.local_socket import Line, RemoteControls, answer_caller
+from appliance.control.local_socket import ControlStream, RemoteControl, answer_caller
 from appliance.mail.errors import MisuseError, PeerGone, SetupError
-from appliance.network.sockets import FIRST_HANDED, Endpoint, open_doors
+from appliance.network.sockets import FIRST_HANDED, Endpoint, open_listening_sockets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from appliance.control.requests import Controls
+    from appliance.control.requests import Control
 
 PRIVILEGED_PORTS = 1024
-Offline = Callable[[Path], "AbstractAsyncContextManager[Controls]"]
+Offline = Callable[[Path], "AbstractAsyncContextManager[Control]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def expect_usable(owner: Owner, data: Path) -> None:
 
 def bind_as_root(endpoints: Sequence[Endpoint]) -> None:
     """Listen on the ports below 1024 and hand the sockets to the program this process becomes by exec. Raises SetupError."""
-    opened = open_doors([one for one in endpoints if 0 < one.port < PRIVILEGED_PORTS])
+    opened = open_listening_sockets([one for one in endpoints if 0 < one.port < PRIVILEGED_PORTS])
     if not opened:
         return
     pid = str(os.getpid())
@@ -112,13 +112,13 @@ def bind_as_root(endpoints: Sequence[Endpoint]) -> None:
     names = os.environ.get("LISTEN_FDNAMES", "").split(":") if handed else []
     first = FIRST_HANDED + handed
     # First out of the way, then to the places: a place may be held by another of these sockets.
-    copies = [fcntl.fcntl(door.socket.detach(), fcntl.F_DUPFD_CLOEXEC, first + len(opened)) for door in opened]
+    copies = [fcntl.fcntl(listening_socket.socket.detach(), fcntl.F_DUPFD_CLOEXEC, first + len(opened)) for listening_socket in opened]
     for at, copy in enumerate(copies, first):
         os.dup2(copy, at, inheritable=True)
         os.close(copy)
     for at in range(FIRST_HANDED, first):
         os.set_inheritable(at, True)
-    names = [*names[:handed], *(door.endpoint.protocol for door in opened)]
+    names = [*names[:handed], *(listening_socket.endpoint.protocol for listening_socket in opened)]
     os.environ.update(LISTEN_PID=pid, LISTEN_FDS=str(first - FIRST_HANDED + len(opened)), LISTEN_FDNAMES=":".join(names))
 
 
@@ -126,14 +126,14 @@ def bind_as_root(endpoints: Sequence[Endpoint]) -> None:
 
 
 @contextmanager
-def hands_as_owner(data: Path, owner: Owner, offline: Offline) -> "Iterator[LentControls]":
+def admin_api_as_owner(data: Path, owner: Owner, offline: Offline) -> "Iterator[LentControls]":
     """The data directory in the hands of a child that has become its owner. Begin this outside trio."""
     expect_usable(owner, data)
     ours, theirs = socket.socketpair()
     child = os.fork()
     if not child:
         ours.close()
-        _be_the_hands(data, owner, offline, theirs)
+        _be_the_admin_api(data, owner, offline, theirs)
     theirs.close()
     try:
         yield LentControls(data, ours)
@@ -142,7 +142,7 @@ def hands_as_owner(data: Path, owner: Owner, offline: Offline) -> "Iterator[Lent
         os.waitpid(child, 0)
 
 
-def _be_the_hands(data: Path, owner: Owner, offline: Offline, calling: socket.socket) -> NoReturn:
+def _be_the_admin_api(data: Path, owner: Owner, offline: Offline, calling: socket.socket) -> NoReturn:
     """The child: never returns into the command it was forked from."""
     code = 1
     try:
@@ -159,7 +159,7 @@ def _be_the_hands(data: Path, owner: Owner, offline: Offline, calling: socket.so
 async def _answer_requests(data: Path, offline: Offline, calling: socket.socket) -> None:
     calling.setblocking(False)
     async with trio.SocketStream(trio.socket.from_stdlib_socket(calling)) as stream:
-        line = Line(stream)
+        line = ControlStream(stream)
         with suppress(PeerGone, MisuseError):
             try:
                 async with offline(data) as controls:
@@ -169,7 +169,7 @@ async def _answer_requests(data: Path, offline: Offline, calling: socket.socket)
                 await line.send({"problem": error.problem, "remedy": error.remedy})
 
 
-class LentControls(RemoteControls):
+class LentControls(RemoteControl):
     """The same at the other end of the socket pair; one request after another."""
 
     def __init__(self, data: Path, calling: socket.socket) -> None:

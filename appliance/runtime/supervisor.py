@@ -25,9 +25,9 @@ from enum import Enum
 
 import trio
 
-from appliance.mail.errors import HouseError
+from appliance.mail.errors import PillarboxError
 from appliance.status.board import Board
-from appliance.status.events import HouseState, PartCrashed, PartRunning
+from appliance.status.events import PartCrashed, PartRunning, ServerState
 from appliance.status.journal import frames_of
 
 from .notify import Notifier
@@ -51,7 +51,7 @@ class Ending(Enum):
 
 
 @dataclass(slots=True)
-class Part:
+class Task:
     """One part of the house.
 
     `run` calls `task_status.started()` once it stands and then runs until cancelled, or until `drain` has returned
@@ -71,7 +71,7 @@ class _Running:
 
     __slots__ = ("ended", "part", "scope", "stood", "stopping", "up")
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Task) -> None:
         self.part = part
         self.scope = trio.CancelScope()
         self.ended = trio.Event()
@@ -86,7 +86,7 @@ class Supervisor:
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        parts: Sequence[Task],
         *,
         board: Board,
         say: Callable[[str], None],
@@ -114,28 +114,28 @@ class Supervisor:
 
     async def run(self, *, signals: bool = True, on_ready: Callable[[], object] | None = None) -> None:
         """The whole life of the house; `on_ready` is called once every part stands."""
-        self._board.publish(HouseState("starting"))
+        self._board.publish(ServerState("starting"))
         failure: Exception | None = None
-        async with trio.open_nursery() as house:
+        async with trio.open_nursery() as server:
             if signals:
-                await house.start(self._hear_signals)
-            failure = await self._start_all(house)
+                await server.start(self._hear_signals)
+            failure = await self._start_all(server)
             if failure is None and not self._stop.is_set():
-                self._board.publish(HouseState("ready"))
+                self._board.publish(ServerState("ready"))
                 self._notifier.tell("READY=1")
                 if on_ready:
                     on_ready()
                 if self._notifier.watchdog_s:
-                    house.start_soon(self._beat)
+                    server.start_soon(self._beat)
                 await self._stop.wait()
-            self._board.publish(HouseState("draining"))
+            self._board.publish(ServerState("draining"))
             self._notifier.tell("RELOADING=1" if self.ending is Ending.AGAIN else "STOPPING=1")
             await self._end_all(at_once=failure is not None)
-            house.cancel_scope.cancel()
+            server.cancel_scope.cancel()
         if failure is not None:
             raise failure
 
-    async def _start_all(self, house: trio.Nursery) -> Exception | None:
+    async def _start_all(self, server: trio.Nursery) -> Exception | None:
         """Start in order, until told to stop; the error of the part that would not stand."""
         failure: Exception | None = None
         with trio.CancelScope() as starting:
@@ -145,7 +145,7 @@ class Supervisor:
                     running = _Running(part)
                     self._running.append(running)
                     try:
-                        failure = await house.start(self._keep, running)
+                        failure = await server.start(self._keep, running)
                     except trio.Cancelled:
                         running.ended.set()
                         raise
@@ -199,7 +199,7 @@ class Supervisor:
     def _crashed(self, name: str, fault: Exception | None, wait_s: float) -> None:
         told = "it ended on its own"
         if fault is not None:
-            told = str(fault) if isinstance(fault, HouseError) else f"{type(fault).__name__}: {fault}"
+            told = str(fault) if isinstance(fault, PillarboxError) else f"{type(fault).__name__}: {fault}"
         self._board.publish(PartCrashed(name, told, wait_s))
         if fault is not None:
             for place in frames_of(fault):

@@ -56,18 +56,18 @@ class Authors:
         self.been_at: set[bytes] = set()
         """The Delivered-To fields as written, lower case."""
 
-    def feed(self, piece: bytes) -> None:
+    def feed(self, chunk: bytes) -> None:
         if self._over:
             return
-        if not self._seen_octets and (end := header_end(piece)) < len(piece):
+        if not self._seen_octets and (end := header_end(chunk)) < len(chunk):
             self._over = True  # the usual case: the whole header in the first piece
-            self._read(piece[:end])
+            self._read(chunk[:end])
             return
         pending = self._pending
         unsearched = max(len(pending) - 2, 0)
         blank_first = self._seen_octets < 2
-        pending += piece
-        self._seen_octets += len(piece)
+        pending += chunk
+        self._seen_octets += len(chunk)
         if blank_first and (pending[:1] == b"\n" or pending[:2] == b"\r\n"):
             self._finish(0)
         elif found := _END.search(pending, unsearched):

@@ -50,12 +50,12 @@ class BccRemover:
         self._line_begins = True
         self._dropping = False
 
-    def feed(self, piece: bytes) -> bytes:
+    def feed(self, chunk: bytes) -> bytes:
         if self._over:
-            return piece
-        octets = self._held + piece if self._held else piece
+            return chunk
+        octets = self._held + chunk if self._held else chunk
         self._held = b""
-        self._octets += len(piece)
+        self._octets += len(chunk)
         kept: list[bytes] = []
         at, size = 0, len(octets)
         while at < size:

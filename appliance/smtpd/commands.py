@@ -18,7 +18,7 @@ from appliance.protocol.smtp.server import Event
 from .extension import Command
 from .rights import SIGN_IN_FIRST, judge_recipient, judge_sender
 from .store_replies import NO_ROOM
-from .transaction import BARE, TooMuch, Transaction
+from .transaction import BARE, MailTransaction, TooMuch
 
 if TYPE_CHECKING:
     from .session import Session
@@ -65,7 +65,7 @@ async def _greet(session: "Session", name: str, *, extended: bool) -> None:
     await session.end_transaction()
     session.greeted_as = name
     session.extended = extended
-    session.conversation.proceed(Event.EHLO)
+    session.state.proceed(Event.EHLO)
 
 
 # --- MAIL, RCPT --------------------------------------------------------------------------------
@@ -99,8 +99,8 @@ def check_mail(session: "Session", argument: bytes) -> Envelope | Reply:
 
 
 async def begin(session: "Session", envelope: Envelope) -> Reply:
-    session.transaction = Transaction(session, envelope)
-    session.conversation.proceed(Event.MAIL)
+    session.transaction = MailTransaction(session, envelope)
+    session.state.proceed(Event.MAIL)
     return SENDER_FINE
 
 
@@ -133,11 +133,13 @@ def check_rcpt(session: "Session", argument: bytes) -> Recipient | Reply:
 
 
 def _judge_recipient(session: "Session", path: Path, envelope: Envelope) -> Recipient | Reply:
-    judged = judge_recipient(session.directory, session.ways, session.identity, envelope.sender, path, session.at_this_server(path.address))
+    judged = judge_recipient(
+        session.directory, session.relay_check, session.identity, envelope.sender, path, session.at_this_server(path.address)
+    )
     if isinstance(judged, Recipient):
         octets = envelope.declared_octets or 0
         # of a group, whoever has room gets the message and for the rest it waits: nobody waits for somebody else's mailbox
-        if judged.people and not judged.outside and not any(session.intake.has_room(person, octets) for person in judged.people):
+        if judged.accounts and not judged.outside and not any(session.intake.has_room(account, octets) for account in judged.accounts):
             return NO_ROOM
         outside = sum(len(recipient.outside) for recipient in envelope.recipients) + len(judged.outside)
         if outside > session.options.recipients:
@@ -152,7 +154,7 @@ async def add_recipient(session: "Session", recipient: Recipient) -> Reply:
     recipients = session.transaction.envelope.recipients
     if recipient not in recipients[-RECENT:]:
         recipients.append(recipient)
-    session.conversation.proceed(Event.RCPT)
+    session.state.proceed(Event.RCPT)
     return RECIPIENT_FINE
 
 
@@ -163,17 +165,17 @@ RECENT = 16
 # --- DATA --------------------------------------------------------------------------------------
 
 
-def check_data(session: "Session", argument: bytes) -> Transaction | Reply:
+def check_data(session: "Session", argument: bytes) -> MailTransaction | Reply:
     assert session.transaction is not None  # noqa: S101
     if argument:
         return NO_ARGUMENT
     return NEEDS_BDAT if session.transaction.envelope.body == "BINARYMIME" else session.transaction
 
 
-async def take_letter(session: "Session", transaction: Transaction) -> Reply | None:
+async def take_message(session: "Session", transaction: MailTransaction) -> Reply | None:
     """Octets up to CRLF.CRLF, then the verdict."""
     connection = session.connection
-    session.conversation.proceed(Event.DATA)
+    session.state.proceed(Event.DATA)
     connection.stream.uninterrupted = True
     reply = await transaction.open()
     if reply is not None:
@@ -181,9 +183,9 @@ async def take_letter(session: "Session", transaction: Transaction) -> Reply | N
     else:
         connection.say(GO_ON)
         dots = DotStream()
-        deadline = transaction.begun_at_s + session.options.letter_s
+        deadline = transaction.begun_at_s + session.options.message_s
         while not dots.done:
-            text = dots.feed(await connection.piece(min(SMTP_DATA_BLOCK_S, deadline - trio.current_time())))
+            text = dots.feed(await connection.chunk(min(SMTP_DATA_BLOCK_S, deadline - trio.current_time())))
             if dots.bare:
                 session.announce_refusal(BARE)
                 await session.refuse_and_close(BARE, dots)
@@ -196,7 +198,7 @@ async def take_letter(session: "Session", transaction: Transaction) -> Reply | N
                     return None
         connection.give_back(dots.rest)
         reply = await transaction.deliver()
-    session.conversation.proceed(Event.OVER)
+    session.state.proceed(Event.OVER)
     await session.end_transaction()
     return reply
 
@@ -218,22 +220,22 @@ def check_something(session: "Session", argument: bytes) -> Reply | None:
 
 async def reset(session: "Session", _: None) -> Reply:
     await session.end_transaction()
-    session.conversation.proceed(Event.RSET)
+    session.state.proceed(Event.RSET)
     return DONE
 
 
 async def do_nothing(session: "Session", _: None) -> Reply:
-    session.conversation.proceed(Event.ASIDE)
+    session.state.proceed(Event.ASIDE)
     return DONE
 
 
 async def verify(session: "Session", _: None) -> Reply:
-    session.conversation.proceed(Event.ASIDE)
+    session.state.proceed(Event.ASIDE)
     return NO_OPINION
 
 
 async def explain(session: "Session", _: None) -> Reply:
-    session.conversation.proceed(Event.ASIDE)
+    session.state.proceed(Event.ASIDE)
     return Reply(214, "2.0.0", ("This house understands:", *session.usages(), "Its owner reads letters to postmaster."))
 
 
@@ -247,7 +249,7 @@ CORE: tuple[Command, ...] = (
     Command(b"HELO", Event.EHLO, check_greeting, greet_plainly, "HELO your-host-name"),
     Command(b"MAIL", Event.MAIL, check_mail, begin, "MAIL FROM:<sender> [parameters]"),
     Command(b"RCPT", Event.RCPT, check_rcpt, add_recipient, "RCPT TO:<recipient>"),
-    Command(b"DATA", Event.DATA, check_data, take_letter, "DATA"),
+    Command(b"DATA", Event.DATA, check_data, take_message, "DATA"),
     Command(b"RSET", Event.RSET, check_nothing, reset, "RSET"),
     Command(b"VRFY", Event.ASIDE, check_something, verify, "VRFY name"),
     Command(b"NOOP", Event.ASIDE, check_anything, do_nothing, "NOOP"),

@@ -79,17 +79,17 @@ class Connection:
     async def _throw_line_away(self, deadline: float) -> None:
         thrown = 0
         while True:
-            piece = self._buffer.take(READ_OCTETS)
-            end = piece.find(b"\n") + 1
+            chunk = self._buffer.take(READ_OCTETS)
+            end = chunk.find(b"\n") + 1
             if end:
-                self._buffer.feed(piece[end:])
+                self._buffer.feed(chunk[end:])
                 return
-            thrown += len(piece)
+            thrown += len(chunk)
             if thrown > THROWN_AWAY_OCTETS:
                 raise BrokenLine("a line without end")
             await self._receive(deadline - trio.current_time())
 
-    async def piece(self, timeout_s: float, most_octets: int = READ_OCTETS) -> bytes:
+    async def chunk(self, timeout_s: float, most_octets: int = READ_OCTETS) -> bytes:
         """The next octets of a letter, at least one."""
         if self.stream.revoked:
             raise Draining
@@ -143,9 +143,9 @@ class Connection:
             while what if isinstance(what, int) else not what.done:
                 wait_s = deadline - trio.current_time()
                 if isinstance(what, int):
-                    what -= len(await self.piece(wait_s, min(what, READ_OCTETS)))
+                    what -= len(await self.chunk(wait_s, min(what, READ_OCTETS)))
                 else:
-                    what.feed(await self.piece(wait_s))
+                    what.feed(await self.chunk(wait_s))
             return True
         return False
 

@@ -70,7 +70,7 @@ class Extension:
     recipient_parameters: tuple[RecipientParameter, ...] = ()
 
 
-class Vocabulary:
+class CommandTables:
     """Every verb and parameter of the house, made once for each service and never changed."""
 
     __slots__ = ("commands", "extensions", "mail_parameters", "recipient_parameters")

@@ -43,7 +43,7 @@ class OwnNames:
             own = parse_domain(self.host_name)
         except MisuseError:
             return None
-        return directory.resolve_house_name(address.local) if address.domain == own else None
+        return directory.resolve_server_name(address.local) if address.domain == own else None
 
 
 NO_NAMES = OwnNames("")

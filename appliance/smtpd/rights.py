@@ -19,7 +19,7 @@ from .authors import ADDRESSES, Authors
 
 if TYPE_CHECKING:
     from appliance.accounts.directory import Directory, Resolution
-    from appliance.accounts.send_quota import Sending
+    from appliance.accounts.send_quota import SendQuota
     from appliance.auth.identity import Identity
     from appliance.protocol.smtp.grammar import Path
 
@@ -27,7 +27,7 @@ SIGN_IN_FIRST = Reply(530, "5.7.0", ("Please sign in first.",))
 NO_RELAY = Reply(550, "5.7.1", ("This house takes letters for its own people only; to send elsewhere, sign in on port 587 or 465.",))
 NOBODY = Reply(550, "5.1.1", ("Nobody has this address here.",))
 NO_ROUTE = Reply(550, "5.7.1", ("An address that carries another address or a route inside is not taken here.",))
-NO_WAY_OUT = Reply(550, "5.4.4", ("This house has no way to send letters to other houses.",))
+NO_ROUTE_TEXT = Reply(550, "5.4.4", ("This house has no way to send letters to other houses.",))
 LEADS_NOWHERE = Reply(550, "5.4.4", ("This address forwards to another house, and no way leads there.",))
 ODD_DOMAIN = Reply(550, "5.1.2", ("This is not a domain of the Internet; look at what stands behind the @.",))
 FORGED = Reply(550, "5.7.1", ("This sender's address belongs to this house; its people sign in on port 587 or 465 to send.",))
@@ -42,7 +42,7 @@ NO_INTERNET = frozenset({"localhost", "invalid", "onion", "local"})
 """Last labels no letter can be sent to (RFC 6761, RFC 7686, RFC 6762)."""
 
 
-class Ways(Protocol):
+class RemoteAddresses(Protocol):
     """How letters leave; `app` puts the real one together."""
 
     @property
@@ -61,19 +61,19 @@ class Ways(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class NoWays:
+class NoRemoteAddresses:
     """A house nothing leaves."""
 
     holds: bool = False
 
     def refusal(self, sender: Address | None, address: Address) -> Reply | None:
-        return NO_WAY_OUT
+        return NO_ROUTE_TEXT
 
     def original(self, address: Address) -> Address | None:
         return None
 
 
-NO_WAYS = NoWays()
+NO_REMOTE_ADDRESSES = NoRemoteAddresses()
 
 
 def judge_sender(
@@ -84,11 +84,11 @@ def judge_sender(
         return None
     if identity is None:
         return FORGED if forged_own == "refuse" and directory.is_local(sender.domain) else None
-    return None if others == "accept" or directory.may_send_as(identity.person, sender) else NOT_YOURS
+    return None if others == "accept" or directory.may_send_as(identity.account, sender) else NOT_YOURS
 
 
 def judge_recipient(
-    directory: "Directory", ways: Ways, identity: "Identity | None", sender: Address | None, path: "Path",
+    directory: "Directory", relay_check: RemoteAddresses, identity: "Identity | None", sender: Address | None, path: "Path",
     here: "Resolution | None" = None,
 ) -> Recipient | Reply:  # fmt: skip
     """Where a letter of `sender` to this path goes, or why it goes nowhere. `here`: whom an address at the server itself
@@ -103,21 +103,21 @@ def judge_recipient(
     elif not directory.is_local(address.domain):
         if identity is None:
             return NO_RELAY
-        return _odd(address) or ways.refusal(sender, address) or Recipient(address, outside=(address,))
+        return _odd(address) or relay_check.refusal(sender, address) or Recipient(address, outside=(address,))
     elif not ROUTING.isdisjoint(address.local):
         return NO_ROUTE
     else:
-        if sender is None and (returned := _returned(directory, ways, address)) is not None:
+        if sender is None and (returned := _returned(directory, relay_check, address)) is not None:
             return returned
         resolution = directory.resolve(address)
     if not resolution.known:
         return NOBODY
     if not resolution.outside:
-        return Recipient(address, resolution.people)
+        return Recipient(address, resolution.accounts)
     for target in resolution.outside:
-        if _odd(target) or ways.refusal(None if identity is None else sender, target):
+        if _odd(target) or relay_check.refusal(None if identity is None else sender, target):
             return LEADS_NOWHERE
-    return Recipient(address, resolution.people, resolution.outside, forwarded=True)
+    return Recipient(address, resolution.accounts, resolution.outside, forwarded=True)
 
 
 def _odd(address: Address) -> Reply | None:
@@ -129,22 +129,22 @@ def _odd(address: Address) -> Reply | None:
     return None if dot and rest and not last.isdecimal() and last not in NO_INTERNET else ODD_DOMAIN
 
 
-def _returned(directory: "Directory", ways: Ways, address: Address) -> Recipient | None:
+def _returned(directory: "Directory", relay_check: RemoteAddresses, address: Address) -> Recipient | None:
     """A bounce of a letter this house forwarded goes back to whoever sent that letter."""
-    original = ways.original(address)
+    original = relay_check.original(address)
     if original is None:
         return None
     if directory.is_local(original.domain):
         found = directory.resolve(original)
-        return Recipient(address, found.people) if found.people else None
-    if _odd(original) or ways.refusal(None, original):
+        return Recipient(address, found.accounts) if found.accounts else None
+    if _odd(original) or relay_check.refusal(None, original):
         return None
     return Recipient(address, outside=(original,), forwarded=True)
 
 
-def judge_sending(sending: "Sending", identity: "Identity", recipients: int, now_mono_s: float, *, take: bool) -> Reply | None:
+def judge_sending(sending: "SendQuota", identity: "Identity", recipients: int, now_mono_s: float, *, take: bool) -> Reply | None:
     """May this person send a letter to so many addresses outside now? With `take` it counts."""
-    wait_s = (sending.take if take else sending.wait_s)(identity.person, recipients, now_mono_s)
+    wait_s = (sending.take if take else sending.wait_s)(identity.account, recipients, now_mono_s)
     if not wait_s:
         return None
     minutes = max(1, round(wait_s / 60))
@@ -159,7 +159,7 @@ def judge_authors(directory: "Directory", identity: "Identity", authors: Authors
     if authors.unreadable:
         return UNREADABLE_FROM
     claimed = [address for address in authors.named if _means_a_mailbox(directory, address)]
-    if all(directory.may_send_as(identity.person, address) for address in (*authors.addresses, *claimed)):
+    if all(directory.may_send_as(identity.account, address) for address in (*authors.addresses, *claimed)):
         return None
     return NOT_YOUR_FROM
 
@@ -169,7 +169,7 @@ def _means_a_mailbox(directory: "Directory", address: Address) -> bool:
     return directory.is_local(address.domain) or ("." in address.domain and address.local != "")
 
 
-def claims_our_people(directory: "Directory", sender: Address | None, authors: Authors) -> bool:
+def claims_our_accounts(directory: "Directory", sender: Address | None, authors: Authors) -> bool:
     """Does a stranger's letter look as if one of us had written it? True also for an address of ours in a display name."""
     if sender is not None and directory.is_local(sender.domain):
         return True

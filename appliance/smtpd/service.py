@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from appliance.mail.limits import MESSAGE_OCTETS, RECIPIENTS, SMTP_COMMAND_S, SMTP_ERRORS, SMTP_LETTER_S
+from appliance.mail.limits import MESSAGE_OCTETS, RECIPIENTS, SMTP_COMMAND_S, SMTP_ERRORS, SMTP_MESSAGE_S
 
 from .commands import CORE
-from .extension import Vocabulary
+from .extension import CommandTables
 from .extensions.table import EXTENSIONS
 from .own_names import NO_NAMES, OwnNames, no_addresses
-from .rights import NO_WAYS, Ways
+from .rights import NO_REMOTE_ADDRESSES, RemoteAddresses
 from .session import Session
 
 if TYPE_CHECKING:
     from appliance.accounts.directory import Directory
-    from appliance.accounts.send_quota import Sending
+    from appliance.accounts.send_quota import SendQuota
     from appliance.auth.mechanisms import Mechanisms
     from appliance.delivery.intake import Intake
     from appliance.mail.clock import Clock
@@ -44,12 +44,12 @@ class Options:
     sign_in_on_25: bool = False
     greet_pause_s: float = 0.0
     command_s: float = SMTP_COMMAND_S
-    letter_s: float = SMTP_LETTER_S
+    message_s: float = SMTP_MESSAGE_S
     errors: int = SMTP_ERRORS
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class SmtpContext:
     """What every session of the service holds."""
 
     intake: "Intake"
@@ -58,10 +58,10 @@ class House:
     board: "Board"
     clock: "Clock"
     options: Options
-    ways: Ways = NO_WAYS
-    sending: "Sending | None" = None
+    relay_check: RemoteAddresses = NO_REMOTE_ADDRESSES
+    sending: "SendQuota | None" = None
     own_names: OwnNames = NO_NAMES
-    vocabulary: Vocabulary = field(default_factory=lambda: Vocabulary(CORE, EXTENSIONS))
+    vocabulary: CommandTables = field(default_factory=lambda: CommandTables(CORE, EXTENSIONS))
 
 
 class Service:
@@ -76,16 +76,16 @@ class Service:
         board: "Board",
         clock: "Clock",
         options: Options | None = None,
-        ways: Ways = NO_WAYS,
-        sending: "Sending | None" = None,
+        relay_check: RemoteAddresses = NO_REMOTE_ADDRESSES,
+        sending: "SendQuota | None" = None,
         own_addresses: Callable[[], Iterable[str]] = no_addresses,
     ) -> None:
         """`ways` knows how letters leave the house and whose rewritten senders lead where; without it none leave. `sending`
         counts what each person sends; None for no limits. `own_addresses` are the interfaces' (`user@[address]`)."""
         options = options or Options()
         own_names = OwnNames(options.host_name, own_addresses)
-        self._house = House(intake, directory, mechanisms, board, clock, options, ways, sending, own_names)
+        self._server = SmtpContext(intake, directory, mechanisms, board, clock, options, relay_check, sending, own_names)
 
     async def handle(self, stream: "Stream") -> None:
         """One session to its end; TLS of the implicit port is already on. The listener closes the stream."""
-        await Session(self._house, stream).run()
+        await Session(self._server, stream).run()

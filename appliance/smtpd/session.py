@@ -17,13 +17,13 @@ from appliance.protocol.foreign import is_header_field, words_for
 from appliance.protocol.framing import Overlong
 from appliance.protocol.smtp.data import DotStream
 from appliance.protocol.smtp.grammar import CommandLine, parse_command
-from appliance.protocol.smtp.server import Conversation, Event, State
-from appliance.status.events import LetterRefused
+from appliance.protocol.smtp.server import Event, SmtpServerState, State
+from appliance.status.events import MessageRefused
 
 from .connection import BrokenLine, Connection, ForeignClient
 from .extension import Command, Parameter, RecipientParameter
 from .rights import judge_sending
-from .transaction import Transaction
+from .transaction import MailTransaction
 
 if TYPE_CHECKING:
     from appliance.accounts.directory import Resolution
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from appliance.mail.address import Address
     from appliance.network.stream import Stream
 
-    from .service import House
+    from .service import SmtpContext
 
 UNKNOWN = Reply(500, "5.5.1", ("This command is not known here; HELP lists those that are.",))
 NO_COMMAND = Reply(500, "5.5.2", ("This is not a command; HELP lists them.",))
@@ -53,20 +53,36 @@ class Session:
     """What one conversation knows."""
 
     __slots__ = (
-        "_closing", "_errors", "_house", "clock", "connection", "conversation", "directory", "extended", "greeted_as",
-        "identity", "intake", "mechanisms", "options", "peer", "protocol", "submission", "transaction", "ways",
+        "_closing",
+        "_errors",
+        "_server",
+        "clock",
+        "connection",
+        "directory",
+        "extended",
+        "greeted_as",
+        "identity",
+        "intake",
+        "mechanisms",
+        "options",
+        "peer",
+        "protocol",
+        "relay_check",
+        "state",
+        "submission",
+        "transaction",
     )  # fmt: skip
 
-    def __init__(self, house: "House", stream: "Stream") -> None:
-        self._house = house
-        self.clock = house.clock
-        self.intake = house.intake
-        self.directory = house.directory
-        self.mechanisms = house.mechanisms
-        self.options = house.options
-        self.ways = house.ways
+    def __init__(self, server: "SmtpContext", stream: "Stream") -> None:
+        self._server = server
+        self.clock = server.clock
+        self.intake = server.intake
+        self.directory = server.directory
+        self.mechanisms = server.mechanisms
+        self.options = server.options
+        self.relay_check = server.relay_check
         self.connection = Connection(stream)
-        self.conversation = Conversation()
+        self.state = SmtpServerState()
         self.protocol = stream.protocol
         self.peer = stream.peer_host
         self.submission = stream.protocol in SUBMISSION
@@ -75,7 +91,7 @@ class Session:
         """The word after EHLO or HELO, as it came."""
         self.extended = False
         self.identity: Identity | None = None
-        self.transaction: Transaction | None = None
+        self.transaction: MailTransaction | None = None
         self._errors = 0
         self._closing = False
 
@@ -102,7 +118,7 @@ class Session:
     async def _greet(self) -> None:
         if self.options.greet_pause_s > 0 and not self.submission:
             with suppress(PeerSlow):
-                await self.connection.piece(self.options.greet_pause_s)
+                await self.connection.chunk(self.options.greet_pause_s)
                 await self.goodbye(EARLY)
                 return
         self.connection.say(Reply(220, "", (f"{self.options.host_name} ESMTP Pillarbox, at your service",)))
@@ -113,7 +129,7 @@ class Session:
         except Overlong:
             self.answer(LONG_LINE)
             return
-        if self.conversation.state is State.GREETED and is_header_field(line):  # before EHLO: an HTTP request with a method nobody knows
+        if self.state.state is State.GREETED and is_header_field(line):  # before EHLO: an HTTP request with a method nobody knows
             raise ForeignClient(words_for("HTTP"))
         try:
             said = parse_command(line)
@@ -123,7 +139,7 @@ class Session:
         if len(line) > SMTP_COMMAND_OCTETS and said.verb != b"AUTH":
             self.answer(LONG_LINE)
             return
-        command = self._house.vocabulary.commands.get(said.verb)
+        command = self._server.vocabulary.commands.get(said.verb)
         if command is None:
             self.answer(NOT_HERE if said.verb in UNWANTED else UNKNOWN)
             return
@@ -132,7 +148,7 @@ class Session:
             self.answer(reply, counts=reply.permanent and not (command.event is Event.RCPT and self.identity is not None))
 
     async def _carry_out(self, command: Command, said: CommandLine) -> Reply | None:
-        refusal = self.conversation.check(command.event)
+        refusal = self.state.check(command.event)
         checked = refusal if refusal is not None else command.check(self, said.argument)
         if isinstance(checked, Reply):
             if command.octets_follow is not None:
@@ -154,8 +170,8 @@ class Session:
     def hang_up(self) -> None:
         """End the session once what was said has left."""
         self._closing = True
-        if self.conversation.open:
-            self.conversation.proceed(Event.CLOSE)
+        if self.state.open:
+            self.state.proceed(Event.CLOSE)
 
     async def goodbye(self, reply: Reply) -> None:
         """Say the last word and end the session."""
@@ -173,7 +189,7 @@ class Session:
         """Octets behind a refused command; when there are too many, or nobody knows how many, the session ends."""
         if octets is None or octets > self.options.message_octets:
             self.hang_up()
-        elif octets and not await self.connection.throw_away(octets, self.options.letter_s):
+        elif octets and not await self.connection.throw_away(octets, self.options.message_s):
             raise PeerSlow("octets that were announced did not come")
 
     async def end_transaction(self) -> None:
@@ -198,39 +214,39 @@ class Session:
             return False
         self.identity = identity
         self.connection.stream.who = identity.address
-        self.connection.stream.login = (identity.person, identity.password)
+        self.connection.stream.login = (identity.account, identity.password)
         return True
 
     def at_this_server(self, address: "Address | None") -> "Resolution | None":
         """Whom an address leads to that names the server itself and none of its domains; None for any other."""
         if address is None or self.directory.is_local(address.domain):
             return None
-        return self._house.own_names.resolve(self.directory, address, self.connection.stream.local_host)
+        return self._server.own_names.resolve(self.directory, address, self.connection.stream.local_host)
 
     def offered_words(self) -> list[str]:
-        return self._house.vocabulary.offered(self)
+        return self._server.vocabulary.offered(self)
 
     def usages(self) -> tuple[str, ...]:
-        return tuple(command.usage for command in self._house.vocabulary.commands.values())
+        return tuple(command.usage for command in self._server.vocabulary.commands.values())
 
     def mail_parameter(self, keyword: bytes) -> Parameter | None:
-        return self._house.vocabulary.mail_parameters.get(keyword)
+        return self._server.vocabulary.mail_parameters.get(keyword)
 
     def recipient_parameter(self, keyword: bytes) -> RecipientParameter | None:
-        return self._house.vocabulary.recipient_parameters.get(keyword)
+        return self._server.vocabulary.recipient_parameters.get(keyword)
 
     def sending_refusal(self, recipients: int, *, take: bool = False) -> Reply | None:
         """Has the person who signed in sent too much to send a letter to so many outside? `take`: this one counts from now on."""
-        if self.identity is None or self._house.sending is None:
+        if self.identity is None or self._server.sending is None:
             return None
-        return judge_sending(self._house.sending, self.identity, recipients, self.clock.mono_s(), take=take)
+        return judge_sending(self._server.sending, self.identity, recipients, self.clock.mono_s(), take=take)
 
     def announce_refusal(self, reply: Reply, *, sender: str | None = None, recipient: str = "") -> None:
         """Tell the board that a letter or one of its recipients was refused."""
         if sender is None:
             sender = str(self.transaction.envelope.sender or "") if self.transaction else ""
-        self._house.board.publish(LetterRefused(self.protocol, self.peer, sender, recipient, str(reply)))
+        self._server.board.publish(MessageRefused(self.protocol, self.peer, sender, recipient, str(reply)))
 
     @property
     def ready(self) -> bool:
-        return self.conversation.state is State.READY
+        return self.state.state is State.READY

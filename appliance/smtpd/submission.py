@@ -7,11 +7,11 @@ from appliance.mail.date import encode_date
 from appliance.mail.description import Description
 
 
-def missing_fields(description: Description, *, letter: str, host: str, at: int, offset_s: int) -> bytes:
+def missing_fields(description: Description, *, message: str, host: str, at: int, offset_s: int) -> bytes:
     """The fields to put in front, each with its line end; b"" when the letter has both."""
     fields = b""
     if not description.has_message_id:
-        fields += f"Message-ID: <{letter}@{host}>\r\n".encode()
+        fields += f"Message-ID: <{message}@{host}>\r\n".encode()
     if not description.has_date:
         fields += f"Date: {encode_date(at, offset_s)}\r\n".encode()
     return fields

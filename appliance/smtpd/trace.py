@@ -41,7 +41,7 @@ def received(
     host: str,
     word: str,
     tls: str,
-    letter: str,
+    message: str,
     recipient: Recipient | None,
     at: int,
     offset_s: int,
@@ -52,7 +52,7 @@ def received(
     lines = [f"Received: from {name} ({literal})", f" by {host} with {word}"]
     if tls:
         lines.append(f" ({tls})")
-    lines.append(f" id {letter}")
+    lines.append(f" id {message}")
     if recipient is not None and recipient.address is not None:
         lines.append(f" for <{encode_address(recipient.address).decode()}>")
     return ("\r\n".join(lines) + f";\r\n {encode_date(at, offset_s)}\r\n").encode()

@@ -20,7 +20,7 @@ from appliance.protocol.smtp.data import LineEnds
 
 from .authors import Authors
 from .bcc import BccRemover
-from .rights import claims_our_people, judge_authors
+from .rights import claims_our_accounts, judge_authors
 from .store_replies import BROKEN, TOO_BIG, answer_for
 from .submission import missing_fields
 from .trace import FIRST_LINE, WARNING, protocol_word, received
@@ -42,18 +42,30 @@ class TooMuch(PeerError):
     """The client goes on sending a letter that is far over its limit."""
 
 
-class Transaction:
+class MailTransaction:
     """From MAIL to the reply at the letter's end."""
 
     __slots__ = (
-        "_authors", "_bcc", "_incoming", "_limit_octets", "_place", "_session", "_thrown_octets",
-        "begun_at_s", "begun_mono", "envelope", "letter", "line_ends", "octets", "refusal",
+        "_authors",
+        "_bcc",
+        "_incoming",
+        "_limit_octets",
+        "_place",
+        "_session",
+        "_thrown_octets",
+        "begun_at_s",
+        "begun_mono",
+        "envelope",
+        "line_ends",
+        "message",
+        "octets",
+        "refusal",
     )  # fmt: skip
 
     def __init__(self, session: "Session", envelope: Envelope) -> None:
         self._session = session
         self.envelope = envelope
-        self.letter = os.urandom(8).hex()
+        self.message = os.urandom(8).hex()
         """The name this letter has in replies, in Received and on the board."""
         self.begun_mono = session.clock.mono_s()
         self.begun_at_s = trio.current_time()
@@ -162,17 +174,17 @@ class Transaction:
     async def _keep(self, body: "StagedBody") -> Reply:
         session = self._session
         arrival = Arrival(
-            letter=self.letter,
+            message=self.message,
             envelope=self.envelope,
             trace=self._trace(body.description),
             protocol=session.protocol,
             peer=session.peer,
             begun_mono=self.begun_mono,
-            person=session.identity.person if session.identity else None,
+            account=session.identity.account if session.identity else None,
             author=session.identity.address.rpartition("@")[2] if session.identity else "",
         )
         await session.intake.accept(arrival, body)
-        return Reply(250, "2.0.0", (f"The letter is kept as {self.letter}.",))
+        return Reply(250, "2.0.0", (f"The letter is kept as {self.message}.",))
 
     def _trace(self, description: "Description") -> bytes:
         """What every copy gets in front."""
@@ -190,13 +202,13 @@ class Transaction:
                 extended=session.extended, utf8=envelope.smtputf8, secure=stream.secure, signed_in=session.identity is not None
             ),
             tls=f"{stream.tls_version} {stream.tls_cipher}" if stream.secure else "",
-            letter=self.letter,
+            message=self.message,
             recipient=envelope.recipients[0] if len(envelope.recipients) == 1 else None,
             at=at,
             offset_s=offset_s,
         )
         if session.identity is not None:
-            return trace + missing_fields(description, letter=self.letter, host=session.options.host_name, at=at, offset_s=offset_s)
-        if session.options.forged_own_sender != "accept" and claims_our_people(session.directory, envelope.sender, self._authors):
+            return trace + missing_fields(description, message=self.message, host=session.options.host_name, at=at, offset_s=offset_s)
+        if session.options.forged_own_sender != "accept" and claims_our_accounts(session.directory, envelope.sender, self._authors):
             return trace + WARNING
         return trace

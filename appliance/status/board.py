@@ -14,30 +14,30 @@ import trio
 from appliance.mail.clock import Clock
 
 from .events import (
+    AccountsState,
     AttemptBegun,
     BodiesAside,
-    BoxState,
     CertificateState,
     CertificateTrouble,
     ClockState,
     ConditionFound,
     Event,
-    HouseState,
-    LetterAccepted,
-    LetterDelayed,
-    LetterFailed,
-    LetterRefused,
-    LetterSent,
-    LineState,
+    HostState,
     ListenerDown,
     ListenerUp,
     LoginFailed,
     LoginSucceeded,
+    MessageAccepted,
+    MessageDelayed,
+    MessageFailed,
+    MessageRefused,
+    MessageSent,
+    OutboundState,
     PartCrashed,
     PartRunning,
-    PeopleState,
     QueueState,
     SendingLimited,
+    ServerState,
     SessionClosed,
     SessionFailed,
     SessionOpened,
@@ -88,24 +88,24 @@ class Board:
         self.started_mono = clock.mono_s()
         self.phase = "starting"
         self.clock_step_s = 0.0
-        self.people: PeopleState | None = None
+        self.accounts: AccountsState | None = None
         self.listeners: dict[tuple[str, str, int], str] = {}
         self.sessions: dict[str, Sessions] = {}
         self.logins = self.wrong = 0
         self.guesses: deque[tuple[float, str]] = deque(maxlen=GUESSES)
         self.accepted = self.arrived = self.refused = self.octets = 0
-        self.deliveries: deque[tuple[float, LetterAccepted]] = deque(maxlen=RECENT)
-        self.refusals: deque[tuple[float, LetterRefused]] = deque(maxlen=RECENT)
+        self.deliveries: deque[tuple[float, MessageAccepted]] = deque(maxlen=RECENT)
+        self.refusals: deque[tuple[float, MessageRefused]] = deque(maxlen=RECENT)
         self.queue = QueueState(0, 0, 0, 0, 0, 0.0, None)
         self.queue_at_mono = self.started_mono
         self.sending_mono = self.arrival_mono = float("-inf")
         self.sent = self.failed = 0
-        self.sendings: deque[tuple[float, LetterSent | LetterDelayed | LetterFailed]] = deque(maxlen=RECENT)
-        self.delays: dict[str, tuple[float, float, LetterDelayed]] = {}
+        self.sendings: deque[tuple[float, MessageSent | MessageDelayed | MessageFailed]] = deque(maxlen=RECENT)
+        self.delays: dict[str, tuple[float, float, MessageDelayed]] = {}
         """By destination: since when its attempts end with a delay, when its next one is due (both monotonic), and the last one."""
-        self.line = LineState("unknown", "direct", "")
+        self.line = OutboundState("unknown", "direct", "")
         self.limited: dict[str, None] = {}
-        self.box = BoxState("", (), 0, None, 0)
+        self.box = HostState("", (), 0, None, 0)
         self.storage = StorageState(0, 0, 0)
         self.storage_trouble = StorageTrouble("", "")
         self.bodies_aside = 0
@@ -123,8 +123,8 @@ class Board:
             SessionFailed: self._session_failed,
             LoginSucceeded: self._login_succeeded,
             LoginFailed: self._login_failed,
-            LetterAccepted: self._letter_accepted,
-            LetterRefused: self._letter_refused,
+            MessageAccepted: self._message_accepted,
+            MessageRefused: self._message_refused,
             StorageState: self._storage_seen,
             StorageTrouble: self._storage_troubled,
             StorageDamage: self._storage_damaged,
@@ -134,16 +134,16 @@ class Board:
             CertificateState: self._certificate_served,
             CertificateTrouble: self._certificate_troubled,
             ClockState: self._clock_state,
-            HouseState: self._house_state,
-            PeopleState: self._people_state,
+            ServerState: self._server_state,
+            AccountsState: self._accounts_state,
             QueueState: self._queue_state,
             AttemptBegun: self._attempt_begun,
-            LetterSent: self._letter_sent,
-            LetterDelayed: self._letter_delayed,
-            LetterFailed: self._letter_failed,
-            LineState: self._line_state,
+            MessageSent: self._message_sent,
+            MessageDelayed: self._message_delayed,
+            MessageFailed: self._message_failed,
+            OutboundState: self._line_state,
             SendingLimited: self._sending_limited,
-            BoxState: self._box_seen,
+            HostState: self._box_seen,
             ConditionFound: self._condition_found,
         }
 
@@ -222,14 +222,14 @@ class Board:
         self.wrong += 1
         self.guesses.append((self.clock.mono_s(), e.peer))
 
-    def _letter_accepted(self, e: LetterAccepted) -> None:
+    def _message_accepted(self, e: MessageAccepted) -> None:
         self.accepted += 1
         self.arrived += e.mailboxes > 0
         self.octets += e.octets
         self.arrival_mono = self.clock.mono_s()
         self.deliveries.append((self.clock.wall_s(), e))
 
-    def _letter_refused(self, e: LetterRefused) -> None:
+    def _message_refused(self, e: MessageRefused) -> None:
         self.refused += 1
         self.refusals.append((self.clock.wall_s(), e))
 
@@ -261,11 +261,11 @@ class Board:
     def _clock_state(self, e: ClockState) -> None:
         self.clock_step_s = e.step_s or self.clock_step_s
 
-    def _house_state(self, e: HouseState) -> None:
+    def _server_state(self, e: ServerState) -> None:
         self.phase = e.phase
 
-    def _people_state(self, e: PeopleState) -> None:
-        self.people = e
+    def _accounts_state(self, e: AccountsState) -> None:
+        self.accounts = e
 
     def _queue_state(self, e: QueueState) -> None:
         self.queue = e
@@ -276,25 +276,25 @@ class Board:
     def _attempt_begun(self, e: AttemptBegun) -> None:
         self.sending_mono = self.clock.mono_s()
 
-    def _letter_sent(self, e: LetterSent) -> None:
+    def _message_sent(self, e: MessageSent) -> None:
         self.sent += e.recipients
         self.delays.pop(e.domain, None)
         self.sending_mono = self.clock.mono_s()
         self.sendings.append((self.clock.wall_s(), e))
 
-    def _letter_delayed(self, e: LetterDelayed) -> None:
+    def _message_delayed(self, e: MessageDelayed) -> None:
         self.sendings.append((self.clock.wall_s(), e))
         now = self.clock.mono_s()
         if e.domain in self.delays or len(self.delays) < DELAYS:
             since = self.delays[e.domain][0] if e.domain in self.delays else now
             self.delays[e.domain] = (since, now + e.again_s, e)
 
-    def _letter_failed(self, e: LetterFailed) -> None:
+    def _message_failed(self, e: MessageFailed) -> None:
         self.failed += e.recipients
         self.delays.pop(e.domain, None)
         self.sendings.append((self.clock.wall_s(), e))
 
-    def _line_state(self, e: LineState) -> None:
+    def _line_state(self, e: OutboundState) -> None:
         self.line = e
 
     def _sending_limited(self, e: SendingLimited) -> None:
@@ -303,7 +303,7 @@ class Board:
         elif not e.limited:
             self.limited.pop(e.who, None)
 
-    def _box_seen(self, e: BoxState) -> None:
+    def _box_seen(self, e: HostState) -> None:
         self.box = e
 
     def _condition_found(self, e: ConditionFound) -> None:

@@ -25,7 +25,7 @@ FULL_OCTETS = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ConditionRow:
     key: str
     severity: str
     find: Callable[[Snapshot], list[str]]
@@ -133,7 +133,7 @@ def _faults(s: Snapshot) -> list[str]:
 
 
 def _nobody(s: Snapshot) -> list[str]:
-    return ["No people yet: every letter is refused."] if s.people_known and not s.people else []
+    return ["No people yet: every letter is refused."] if s.accounts_known and not s.accounts else []
 
 
 def _line_closed(s: Snapshot) -> list[str]:
@@ -214,46 +214,46 @@ def _phase(name: str, sentence: str) -> Callable[[Snapshot], list[str]]:
     return lambda s: [sentence] if s.phase == name else []
 
 
-ROWS: tuple[Row, ...] = (
-    Row("storage-broken", "critical", _writer_broken, "Back up; replace the card if this stays. `pillarbox check` looks at the data."),
-    Row("bodies-missing", "critical", _found("bodies-missing"), "Put the missing files of DATA/bodies/kept back from a backup; "
+ROWS: tuple[ConditionRow, ...] = (
+    ConditionRow("storage-broken", "critical", _writer_broken, "Back up; replace the card if this stays. `pillarbox check` looks at the data."),
+    ConditionRow("bodies-missing", "critical", _found("bodies-missing"), "Put the missing files of DATA/bodies/kept back from a backup; "
         "`pillarbox check` says more."),
-    Row("database-damaged", "critical", _damage("damaged", "A part of the database is damaged: some messages may not be readable."),
+    ConditionRow("database-damaged", "critical", _damage("damaged", "A part of the database is damaged: some messages may not be readable."),
         "Bring out what can be read with `pillarbox export`, then restore a backup; `pillarbox check` says what is damaged."),
-    Row("storage-full", "critical", _card_full, "Delete mail or use a larger card."),
-    Row("listener-down", "critical", _listeners_down, "Another program may hold the port; it is tried again by itself."),
-    Row("certificate-over", "critical", _certificate_over, _certificate_renewal),
-    Row("part-down", "warning", _parts_down, "It is started again by itself; the journal says what went wrong."),
-    Row("database-mended", "warning", _damage("mended", "An index of the database was damaged and has been made anew."),
+    ConditionRow("storage-full", "critical", _card_full, "Delete mail or use a larger card."),
+    ConditionRow("listener-down", "critical", _listeners_down, "Another program may hold the port; it is tried again by itself."),
+    ConditionRow("certificate-over", "critical", _certificate_over, _certificate_renewal),
+    ConditionRow("part-down", "warning", _parts_down, "It is started again by itself; the journal says what went wrong."),
+    ConditionRow("database-mended", "warning", _damage("mended", "An index of the database was damaged and has been made anew."),
         "Back up soon and think of a new card; `pillarbox check` looks at all of it."),
-    Row("storage-low", "warning", _card_nearly_full, "Delete mail or use a larger card soon."),
-    Row("storage-wearing", "warning", _wearing, "Export the mail to a new card soon: `pillarbox export`."),
-    Row("no-network", "warning", _no_network, "See that the cable is plugged in, or that the box is in the wireless network."),
-    Row("line-closed", "warning", _line_closed, "Set a relay in the settings, [[relay]]; waiting letters then leave by themselves."),
-    Row("queue-stuck", "warning", _stuck, "See which with `pillarbox queue list`."),
-    Row("relay-down", "warning", _relay_down, "Look at its name, port and password in the settings; it is tried again by itself."),
-    Row("dns-down", "warning", _no_name_service, "Look at the network, or name others: sending.name_servers in the settings."),
-    Row("mailbox-full", "warning", _mailbox_full, "Delete mail there, or give it more room: `pillarbox person set ADDRESS --quota-mb N`."),
-    Row("sending-limited", "warning", _limited, "If that was not this person: `pillarbox person password ADDRESS` sets a new password."),
-    Row("certificate-ending", "warning", _certificate_ending, _certificate_renewal),
-    Row("certificate-trouble", "warning", _certificate_trouble, _certificate_files),
-    Row("certificate-names", "warning", _found("certificate-names"), "To have a new one, which every device must then trust: "
+    ConditionRow("storage-low", "warning", _card_nearly_full, "Delete mail or use a larger card soon."),
+    ConditionRow("storage-wearing", "warning", _wearing, "Export the mail to a new card soon: `pillarbox export`."),
+    ConditionRow("no-network", "warning", _no_network, "See that the cable is plugged in, or that the box is in the wireless network."),
+    ConditionRow("line-closed", "warning", _line_closed, "Set a relay in the settings, [[relay]]; waiting letters then leave by themselves."),
+    ConditionRow("queue-stuck", "warning", _stuck, "See which with `pillarbox queue list`."),
+    ConditionRow("relay-down", "warning", _relay_down, "Look at its name, port and password in the settings; it is tried again by itself."),
+    ConditionRow("dns-down", "warning", _no_name_service, "Look at the network, or name others: sending.name_servers in the settings."),
+    ConditionRow("mailbox-full", "warning", _mailbox_full, "Delete mail there, or give it more room: `pillarbox person set ADDRESS --quota-mb N`."),
+    ConditionRow("sending-limited", "warning", _limited, "If that was not this person: `pillarbox person password ADDRESS` sets a new password."),
+    ConditionRow("certificate-ending", "warning", _certificate_ending, _certificate_renewal),
+    ConditionRow("certificate-trouble", "warning", _certificate_trouble, _certificate_files),
+    ConditionRow("certificate-names", "warning", _found("certificate-names"), "To have a new one, which every device must then trust: "
         "`pillarbox certificate new-authority`."),
-    Row("authority-trouble", "warning", _found("authority-trouble"), "To have a new one, which every device must then trust: "
+    ConditionRow("authority-trouble", "warning", _found("authority-trouble"), "To have a new one, which every device must then trust: "
         "`pillarbox certificate new-authority`."),
-    Row("authority-new", "warning", _found("authority-new"), "Write it with `pillarbox certificate export --out FILE` and "
+    ConditionRow("authority-new", "warning", _found("authority-new"), "Write it with `pillarbox certificate export --out FILE` and "
         "install it on each device."),
-    Row("unsigned", "warning", _found("unsigned"), "Give the server's user its key files back, or take them away: new ones are made."),
-    Row("console-shared", "warning", _found("console-shared"), "Stop it, a getty with `sudo systemctl disable --now "
+    ConditionRow("unsigned", "warning", _found("unsigned"), "Give the server's user its key files back, or take them away: new ones are made."),
+    ConditionRow("console-shared", "warning", _found("console-shared"), "Stop it, a getty with `sudo systemctl disable --now "
         "serial-getty@LINE.service`, or take panel.console out of the settings."),
-    Row("guessing", "warning", _guessing, "Nothing needs doing: guesses are slowed down. Long passwords are safe."),
-    Row("bodies-aside", "notice", _bodies_aside, "If mail is missing, restore the newest copy of house.db; else nothing needs doing."),
-    Row("clock", "notice", _clock, "Connect the box to the internet, or set the clock."),
-    Row("queue-delayed", "notice", _delayed, "They are tried again by themselves. See `pillarbox queue list`."),
-    Row("session-faults", "notice", _faults, "Please report the journal's lines about it."),
-    Row("no-people", "notice", _nobody, "Add somebody: `pillarbox person add ADDRESS`."),
-    Row("recovering", "notice", _phase("recovering", "Power was lost: the house puts its data in order."), "Wait a moment."),
-    Row("updating", "notice", _phase("updating", "A new version is being put in place."), "Leave the plug in."),
-    Row("starting", "notice", _phase("starting", "The house is starting."), "Wait a moment."),
-    Row("draining", "notice", _phase("draining", "The house is closing: sessions are being ended."), "Wait a moment."),
+    ConditionRow("guessing", "warning", _guessing, "Nothing needs doing: guesses are slowed down. Long passwords are safe."),
+    ConditionRow("bodies-aside", "notice", _bodies_aside, "If mail is missing, restore the newest copy of house.db; else nothing needs doing."),
+    ConditionRow("clock", "notice", _clock, "Connect the box to the internet, or set the clock."),
+    ConditionRow("queue-delayed", "notice", _delayed, "They are tried again by themselves. See `pillarbox queue list`."),
+    ConditionRow("session-faults", "notice", _faults, "Please report the journal's lines about it."),
+    ConditionRow("no-people", "notice", _nobody, "Add somebody: `pillarbox person add ADDRESS`."),
+    ConditionRow("recovering", "notice", _phase("recovering", "Power was lost: the house puts its data in order."), "Wait a moment."),
+    ConditionRow("updating", "notice", _phase("updating", "A new version is being put in place."), "Leave the plug in."),
+    ConditionRow("starting", "notice", _phase("starting", "The house is starting."), "Wait a moment."),
+    ConditionRow("draining", "notice", _phase("draining", "The house is closing: sessions are being ended."), "Wait a moment."),
 )  # fmt: skip

@@ -4,16 +4,16 @@ from dataclasses import replace
 
 from .board import LATELY_S, Board
 from .conditions import conditions_of
-from .events import LetterDelayed, LetterFailed, LetterSent
+from .events import MessageDelayed, MessageFailed, MessageSent
 from .snapshot import (
-    BoxFacts,
     CertificateFacts,
     DelayFacts,
     DeliveryFacts,
     FoundFacts,
-    LineFacts,
+    HostFacts,
     ListenerFacts,
     LoginFacts,
+    OutboundFacts,
     PartFacts,
     QueueFacts,
     RefusalFacts,
@@ -35,7 +35,7 @@ def draw(board: Board, mono: float) -> Snapshot:
     """The picture at `mono` on the board's clock."""
     lately = [peer for at, peer in board.guesses if mono - at < LATELY_S]
     bad = board.certificate_trouble
-    people, storage, trouble, served, box = board.people, board.storage, board.storage_trouble, board.certificate, board.box
+    accounts, storage, trouble, served, box = board.accounts, board.storage, board.storage_trouble, board.certificate, board.box
     bare = Snapshot(
         version=board.version,
         at=int(board.clock.wall_s()),
@@ -43,9 +43,9 @@ def draw(board: Board, mono: float) -> Snapshot:
         running_s=mono - board.started_mono,
         clock_trusted=board.clock.trusted(),
         clock_step_s=board.clock_step_s,
-        people=people.people if people else 0,
-        domains=people.domains if people else (),
-        people_known=people is not None,
+        accounts=accounts.accounts if accounts else 0,
+        domains=accounts.domains if accounts else (),
+        accounts_known=accounts is not None,
         listeners=tuple(
             ListenerFacts(*key, reason) for key, reason in sorted(board.listeners.items(), key=lambda item: _place(item[0][0]))
         ),
@@ -54,22 +54,20 @@ def draw(board: Board, mono: float) -> Snapshot:
             for name, row in sorted(board.sessions.items(), key=lambda item: _place(item[0]))
         ),
         logins=LoginFacts(board.logins, board.wrong, len(lately), len(set(lately))),
-        letters_accepted=board.accepted,
-        letters_arrived=board.arrived,
-        letters_refused=board.refused,
-        letters_octets=board.octets,
+        messages_accepted=board.accepted,
+        messages_arrived=board.arrived,
+        messages_refused=board.refused,
+        messages_octets=board.octets,
         deliveries=tuple(
-            DeliveryFacts(int(at), e.protocol, e.peer, e.sender, e.recipients, e.octets, e.duration_s, e.letter)
+            DeliveryFacts(int(at), e.protocol, e.peer, e.sender, e.recipients, e.octets, e.duration_s, e.message)
             for at, e in reversed(board.deliveries)
         ),
-        refusals=tuple(
-            RefusalFacts(int(at), e.protocol, e.peer, e.sender, e.recipient, e.reply) for at, e in reversed(board.refusals)
-        ),
+        refusals=tuple(RefusalFacts(int(at), e.protocol, e.peer, e.sender, e.recipient, e.reply) for at, e in reversed(board.refusals)),
         queue=_queue(board, mono),
-        letters_sent=board.sent,
-        letters_failed=board.failed,
+        messages_sent=board.sent,
+        messages_failed=board.failed,
         sendings=tuple(_sending(at, e) for at, e in reversed(board.sendings)),
-        line=LineFacts(board.line.port_25, board.line.route, board.line.sentence),
+        line=OutboundFacts(board.line.port_25, board.line.route, board.line.sentence),
         limited=tuple(board.limited),
         storage=StorageFacts(
             storage.free_octets,
@@ -86,13 +84,11 @@ def draw(board: Board, mono: float) -> Snapshot:
             PartFacts(part, crash.fault if crash else "", crashes, crash.restart_in_s if crash else 0.0)
             for part, (crashes, crash) in board.parts.items()
         ),
-        box=BoxFacts(box.host, box.addresses, box.memory_octets, box.temperature_c, box.written_octets_today),
+        box=HostFacts(box.host, box.addresses, box.memory_octets, box.temperature_c, box.written_octets_today),
         utc_offset_s=board.clock.utc_offset_s(),
         found=tuple(FoundFacts(key, sentences) for key, sentences in board.found.items()),
         delays=tuple(
-            DelayFacts(e.domain, e.cause, e.reason, mono - since)
-            for since, due, e in board.delays.values()
-            if mono < due + OVERDUE_S
+            DelayFacts(e.domain, e.cause, e.reason, mono - since) for since, due, e in board.delays.values() if mono < due + OVERDUE_S
         ),
     )
     return replace(bare, conditions=conditions_of(bare))
@@ -104,14 +100,14 @@ def _queue(board: Board, mono: float) -> QueueFacts:
     seen_at = now - (mono - board.queue_at_mono)
     oldest_at = int(seen_at - e.oldest_s) if e.waiting or e.held else 0
     next_try_at = int(seen_at + e.next_s) if e.next_s is not None else 0
-    return QueueFacts(e.waiting, e.held, e.trying, e.stuck, e.lanes, oldest_at, next_try_at)
+    return QueueFacts(e.waiting, e.held, e.trying, e.stuck, e.destinations, oldest_at, next_try_at)
 
 
-def _sending(at: float, e: LetterSent | LetterDelayed | LetterFailed) -> SendingFacts:
-    if isinstance(e, LetterSent):
-        return SendingFacts(int(at), "sent", e.letter, e.domain, e.recipients, f"{e.host}, {e.tls or 'not encrypted'}")
-    what = "failed" if isinstance(e, LetterFailed) else "delayed"
-    return SendingFacts(int(at), what, e.letter, e.domain, e.recipients, e.reason)
+def _sending(at: float, e: MessageSent | MessageDelayed | MessageFailed) -> SendingFacts:
+    if isinstance(e, MessageSent):
+        return SendingFacts(int(at), "sent", e.message, e.domain, e.recipients, f"{e.host}, {e.tls or 'not encrypted'}")
+    what = "failed" if isinstance(e, MessageFailed) else "delayed"
+    return SendingFacts(int(at), what, e.message, e.domain, e.recipients, e.reason)
 
 
 def _place(protocol: str) -> int:

@@ -78,7 +78,7 @@ class LoginFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class LetterAccepted:
+class MessageAccepted:
     """One letter took its place in the store; of its `recipients` so many are `mailboxes` it is in now, the rest waits to leave."""
 
     protocol: str
@@ -87,12 +87,12 @@ class LetterAccepted:
     recipients: int
     octets: int
     duration_s: float
-    letter: str
+    message: str
     mailboxes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
-class LetterRefused:
+class MessageRefused:
     protocol: str
     peer: str
     sender: str
@@ -111,7 +111,7 @@ class StorageState:
 
 
 @dataclass(frozen=True, slots=True)
-class BoxState:
+class HostState:
     """The box itself: its name, the addresses by which others reach it (none without a network), resident memory of this process.
 
     `temperature_c` is None where it is not measured; what was written to the card counts from midnight (UTC), or from the start.
@@ -200,7 +200,7 @@ class ClockState:
 
 
 @dataclass(frozen=True, slots=True)
-class HouseState:
+class ServerState:
     """`phase` is "recovering" (after a power cut), "updating" (a new version takes over the data), "starting", "ready", "draining"
     or "stopped" (nothing is open any more)."""
 
@@ -208,8 +208,8 @@ class HouseState:
 
 
 @dataclass(frozen=True, slots=True)
-class PeopleState:
-    people: int
+class AccountsState:
+    accounts: int
     domains: tuple[str, ...]
 
 
@@ -224,7 +224,7 @@ class QueueState:
     held: int
     trying: int
     stuck: int
-    lanes: int
+    destinations: int
     oldest_s: float
     next_s: float | None
 
@@ -233,15 +233,15 @@ class QueueState:
 class AttemptBegun:
     """A conversation about one letter with the house of `domain` begins."""
 
-    letter: str
+    message: str
     domain: str
 
 
 @dataclass(frozen=True, slots=True)
-class LetterSent:
+class MessageSent:
     """The next house took the letter for so many recipients; `tls` is "" for plain text."""
 
-    letter: str
+    message: str
     domain: str
     host: str
     recipients: int
@@ -251,10 +251,10 @@ class LetterSent:
 
 
 @dataclass(frozen=True, slots=True)
-class LetterDelayed:
+class MessageDelayed:
     """It will be tried again in `again_s`; `reason` is a sentence, `cause` the name of a `mail.outcome.Reason` in lower case."""
 
-    letter: str
+    message: str
     domain: str
     recipients: int
     reason: str
@@ -263,17 +263,17 @@ class LetterDelayed:
 
 
 @dataclass(frozen=True, slots=True)
-class LetterFailed:
+class MessageFailed:
     """Given up; the sender is told. `reason` is a sentence."""
 
-    letter: str
+    message: str
     domain: str
     recipients: int
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class LineState:
+class OutboundState:
     """The way out: `port_25` is "open", "blocked" or "unknown"; `route` is how letters leave now ("direct", "relay NAME", "none")."""
 
     port_25: str
@@ -290,8 +290,34 @@ class SendingLimited:
 
 
 Event = (
-    ListenerUp | ListenerDown | SessionOpened | SessionClosed | SessionRefused | SessionFailed | LoginSucceeded | LoginFailed
-    | LetterAccepted | LetterRefused | StorageState | StorageTrouble | PartCrashed | PartRunning | CertificateState
-    | CertificateTrouble | ClockState | HouseState | PeopleState | QueueState | AttemptBegun | LetterSent | LetterDelayed
-    | LetterFailed | LineState | SendingLimited | BoxState | ConditionFound | BodiesAside | StorageDamage
+    ListenerUp
+    | ListenerDown
+    | SessionOpened
+    | SessionClosed
+    | SessionRefused
+    | SessionFailed
+    | LoginSucceeded
+    | LoginFailed
+    | MessageAccepted
+    | MessageRefused
+    | StorageState
+    | StorageTrouble
+    | PartCrashed
+    | PartRunning
+    | CertificateState
+    | CertificateTrouble
+    | ClockState
+    | ServerState
+    | AccountsState
+    | QueueState
+    | AttemptBegun
+    | MessageSent
+    | MessageDelayed
+    | MessageFailed
+    | OutboundState
+    | SendingLimited
+    | HostState
+    | ConditionFound
+    | BodiesAside
+    | StorageDamage
 )

@@ -52,7 +52,7 @@ class DeliveryFacts:
     recipients: int
     octets: int
     duration_s: float
-    letter: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class QueueFacts:
     held: int
     trying: int
     stuck: int
-    lanes: int
+    destinations: int
     oldest_at: int
     next_try_at: int
 
@@ -84,7 +84,7 @@ class SendingFacts:
 
     at: int
     what: str
-    letter: str
+    message: str
     domain: str
     recipients: int
     text: str
@@ -101,7 +101,7 @@ class DelayFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class LineFacts:
+class OutboundFacts:
     """The way out of the house, see `LineState`; `sentence` is "" until it was looked at."""
 
     port_25: str
@@ -145,7 +145,7 @@ class CertificateFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class BoxFacts:
+class HostFacts:
     """The box itself, see `BoxState`; `host` is "" until it was looked at."""
 
     host: str
@@ -183,28 +183,28 @@ class Snapshot:
     running_s: float
     clock_trusted: bool
     clock_step_s: float
-    people: int
+    accounts: int
     domains: tuple[str, ...]
-    people_known: bool
+    accounts_known: bool
     listeners: tuple[ListenerFacts, ...]
     sessions: tuple[SessionFacts, ...]
     logins: LoginFacts
-    letters_accepted: int
-    letters_arrived: int
-    letters_refused: int
-    letters_octets: int
+    messages_accepted: int
+    messages_arrived: int
+    messages_refused: int
+    messages_octets: int
     deliveries: tuple[DeliveryFacts, ...]
     refusals: tuple[RefusalFacts, ...]
     queue: QueueFacts
-    letters_sent: int
-    letters_failed: int
+    messages_sent: int
+    messages_failed: int
     sendings: tuple[SendingFacts, ...]
-    line: LineFacts
+    line: OutboundFacts
     limited: tuple[str, ...]
     storage: StorageFacts
     certificate: CertificateFacts
     parts: tuple[PartFacts, ...]
-    box: BoxFacts
+    box: HostFacts
     utc_offset_s: int = 0
     """The box's own time zone, as of `at`."""
     found: tuple[FoundFacts, ...] = ()

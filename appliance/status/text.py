@@ -26,14 +26,16 @@ def readable(snapshot: Snapshot) -> str:
     if not s.conditions:
         lines.append("All is well.")
     lines.append(f"state        {s.phase}, running for {_span(s.running_s)}")
-    lines.append(f"people       {s.people} at {', '.join(s.domains) or 'no domain'}")
-    for door in s.listeners:
-        lines.append(f"listening    {door.protocol:<12} {door.where}{f'  DOWN: {door.reason}' if door.reason else ''}")
+    lines.append(f"people       {s.accounts} at {', '.join(s.domains) or 'no domain'}")
+    for listening_socket in s.listeners:
+        lines.append(
+            f"listening    {listening_socket.protocol:<12} {listening_socket.where}{f'  DOWN: {listening_socket.reason}' if listening_socket.reason else ''}"
+        )
     for row in s.sessions:
         lines.append(f"sessions     {row.protocol:<12} {row.open} open, {row.opened} so far, {row.refused} refused, {row.failed} failed")
-    lines.append(f"letters      {s.letters_accepted} accepted ({size(s.letters_octets)}), {s.letters_refused} refused since the start")
-    for letter in s.deliveries[:3]:
-        lines.append(f"  accepted   {local(letter.at)} from {letter.sender or '<>'} by {letter.protocol}, {size(letter.octets)}")
+    lines.append(f"letters      {s.messages_accepted} accepted ({size(s.messages_octets)}), {s.messages_refused} refused since the start")
+    for message in s.deliveries[:3]:
+        lines.append(f"  accepted   {local(message.at)} from {message.sender or '<>'} by {message.protocol}, {size(message.octets)}")
     for refusal in s.refusals[:3]:
         to = f" to {refusal.recipient}" if refusal.recipient else ""  # refused before anybody was named
         lines.append(f"  refused    {local(refusal.at)} from {refusal.sender or '<>'}{to}: {refusal.reply}")
@@ -42,10 +44,10 @@ def readable(snapshot: Snapshot) -> str:
     if s.queue.waiting or s.queue.held:
         soon = f", next try {local(s.queue.next_try_at)}" if s.queue.next_try_at else ""
         lines.append(f"queue        {s.queue.waiting} waiting, {s.queue.held} held, oldest since {local(s.queue.oldest_at)}{soon}")
-    if s.letters_sent or s.letters_failed:
-        lines.append(f"sent         {s.letters_sent} recipients, {s.letters_failed} failed since the start")
+    if s.messages_sent or s.messages_failed:
+        lines.append(f"sent         {s.messages_sent} recipients, {s.messages_failed} failed since the start")
     for one in s.sendings[:3]:
-        lines.append(f"  {one.what:<10} {local(one.at)} {one.letter} to {one.domain}: {one.text}")
+        lines.append(f"  {one.what:<10} {local(one.at)} {one.message} to {one.domain}: {one.text}")
     lines.append(f"signing in   {s.logins.succeeded} times, {s.logins.failed} wrong passwords")
     card, box = s.storage, s.box
     if card.total_octets:
@@ -72,7 +74,7 @@ def stamp(at: int, utc_offset_s: int | None = None) -> str:
 
 
 def zone(utc_offset_s: int) -> str:
-    """"UTC", "UTC+1", "UTC-3:30"."""
+    """ "UTC", "UTC+1", "UTC-3:30"."""
     hours, minutes = divmod(abs(utc_offset_s) // 60, 60)
     if not utc_offset_s:
         return "UTC"

@@ -10,11 +10,11 @@ from appliance.database.writer import Transaction
 from appliance.mail.description import Description
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import DELETED, SEEN
-from appliance.mail.ids import BodyId, MessageId, ModSeq, PersonId, Uid, UidValidity
+from appliance.mail.ids import AccountId, BodyId, MessageId, ModSeq, Uid, UidValidity
 
 from .keywords import bits_for
 from .quota import Quota
-from .values import Filed, Filing
+from .values import Placed, Placement
 
 LAST_UID = 2**32 - 1
 
@@ -29,29 +29,29 @@ def file(
     transaction: Transaction,
     body: BodyId,
     octets: int,
-    filings: Sequence[Filing],
+    placements: Sequence[Placement],
     describe: Callable[[bytes], Description],
     quota: Quota,
-) -> list[Filed]:
+) -> list[Placed]:
     """`octets` of the body; `describe(prefix)` gives the facts. Raises NO_MAILBOX, OVER_QUOTA, TOO_MANY (UIDs)."""
     filed = []
-    first = transaction.next_id("message", len(filings)) if filings else 0
-    for message, filing in enumerate(filings, first):
-        flags = bits_for(transaction, filing.mailbox, filing.flags, spare=True)
-        size = octets + len(filing.prefix)
-        found = transaction.execute(COUNT, (int(not flags & SEEN), int(bool(flags & DELETED)), size, filing.mailbox)).fetchall()
+    first = transaction.next_id("message", len(placements)) if placements else 0
+    for message, placement in enumerate(placements, first):
+        flags = bits_for(transaction, placement.mailbox, placement.flags, spare=True)
+        size = octets + len(placement.prefix)
+        found = transaction.execute(COUNT, (int(not flags & SEEN), int(bool(flags & DELETED)), size, placement.mailbox)).fetchall()
         if not found:
             raise StoreError(Trouble.NO_MAILBOX)
-        person, uid_validity, uid, modseq = found[0]
+        account, uid_validity, uid, modseq = found[0]
         if uid > LAST_UID:
             raise StoreError(Trouble.TOO_MANY, "the mailbox has used up its UIDs")
-        facts = describe(filing.prefix)
+        facts = describe(placement.prefix)
         transaction.execute(
             FACT,
-            (message, facts.described_by, facts.sent_at, filing.prefix, facts.envelope, facts.bodystructure, facts.parts, facts.preview),
+            (message, facts.described_by, facts.sent_at, placement.prefix, facts.envelope, facts.bodystructure, facts.parts, facts.preview),
         )
-        transaction.execute(MESSAGE, (filing.mailbox, uid, modseq, flags, filing.internal_at, size, body, message))
-        quota.took(transaction, PersonId(person), size, beyond=filing.beyond)
-        transaction.touched(filing.mailbox, ModSeq(modseq))
-        filed.append(Filed(filing.mailbox, UidValidity(uid_validity), Uid(uid), ModSeq(modseq), MessageId(message)))
+        transaction.execute(MESSAGE, (placement.mailbox, uid, modseq, flags, placement.internal_at, size, body, message))
+        quota.took(transaction, AccountId(account), size, beyond=placement.beyond)
+        transaction.touched(placement.mailbox, ModSeq(modseq))
+        filed.append(Placed(placement.mailbox, UidValidity(uid_validity), Uid(uid), ModSeq(modseq), MessageId(message)))
     return filed

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
-from appliance.control.requests import Letter
+from appliance.control.requests import ImportedMessage
 from appliance.mail.errors import SetupError
 from appliance.mail.limits import MB, MESSAGE_OCTETS
 
@@ -19,12 +19,12 @@ from . import maildir, mbox
 from .archive_files import LEVELS, PassedOver, open_file, open_folder, open_given, printable, reason_of
 from .export_names import unescaped
 
-Source = Iterator[tuple[Letter, Iterator[bytes]]]
+Source = Iterator[tuple[ImportedMessage, Iterator[bytes]]]
 
 TOO_LARGE = f"it is larger than {MESSAGE_OCTETS // MB} MB"
 
 
-def letters_of(path: Path, position: str = "", mailbox: str = "", passed: PassedOver | None = None) -> Source:
+def messages_of(path: Path, position: str = "", mailbox: str = "", passed: PassedOver | None = None) -> Source:
     """The messages beyond `position`, each with the place it has in `mailbox` or in its own, and its pieces.
 
     The pieces are to be read before the next message is asked for; they raise OSError when the file cannot be read on.
@@ -89,8 +89,8 @@ def _mboxes(root: Path, position: str, mailbox: str, passed: PassedOver) -> Sour
             if not mbox.is_mbox(file):
                 continue
             found = True
-            for letter, pieces in _mbox(file, root.joinpath(*parts), _mailbox(parts), offset if name == reached else "", mailbox):
-                yield Letter(letter.mailbox, letter.flags, letter.internal_at, f"{letter.position} {name}"), pieces
+            for message, chunks in _mbox(file, root.joinpath(*parts), _mailbox(parts), offset if name == reached else "", mailbox):
+                yield ImportedMessage(message.mailbox, message.flags, message.internal_at, f"{message.position} {name}"), chunks
     if not found and not passed.count:
         raise SetupError(f"{root} is no Maildir, and no mbox file is in it.", "A Maildir has the folders cur, new and tmp.")
 
@@ -148,7 +148,7 @@ def _mbox(file: BinaryIO, path: Path, own: str, position: str, mailbox: str) -> 
         raise SetupError(f"{path} is no mbox file and no Maildir.", "An mbox file begins with the word From and a space.")
     try:
         for place in mbox.places(file, int(position or 0)):
-            yield Letter(mailbox or own, mbox.flags_of(file, place), place.internal_at, str(place.after)), mbox.pieces(file, place)
+            yield ImportedMessage(mailbox or own, mbox.flags_of(file, place), place.internal_at, str(place.after)), mbox.chunks(file, place)
     except OSError as error:
         raise _unreadable(path, error) from error
     except ValueError as trouble:
@@ -172,4 +172,4 @@ def _maildir(every: list[maildir.Folder], position: str, mailbox: str, passed: P
                 passed.note(folder.path / printable(name), TOO_LARGE)
                 continue
             flags, at = maildir.flags_of(name, keywords), max(0, int(found.st_mtime))
-            yield Letter(mailbox or folder.mailbox, flags, at, f"{folder.mailbox}\n{maildir.unique(name)}"), maildir.pieces(file)
+            yield ImportedMessage(mailbox or folder.mailbox, flags, at, f"{folder.mailbox}\n{maildir.unique(name)}"), maildir.chunks(file)

@@ -33,7 +33,7 @@ from typing import Any, TypeVar
 
 import trio
 
-from appliance.database.database import House
+from appliance.database.database import AnyDatabase
 from appliance.database.writer import Transaction
 from appliance.mail.crlf import MissingCrlf
 from appliance.mail.description import Describe, Description, Scanner
@@ -43,10 +43,10 @@ from appliance.mail.limits import RESERVE_OCTETS
 
 from .blocks import BLOCK_OCTETS, pack, pack_many
 from .body_files import DIGEST_OCTETS, BodyFiles, Staging, trouble_of
-from .body_readers import Body, FileBody, GoneBody, LaterBody, Letter, RecentBlock, body_in_row
+from .body_readers import Body, FileBody, GoneBody, LaterBody, RecentBlock, StoredMessage, body_in_row
 from .budget import FIRST, FULL, SMALL, Budget
 
-__all__ = ("Bodies", "Body", "Budget", "Incoming", "Letter", "StagedBody")
+__all__ = ("Bodies", "Body", "Budget", "Incoming", "StagedBody", "StoredMessage")
 
 T = TypeVar("T")
 ROW_STORED_OCTETS = 64 * 1024
@@ -100,13 +100,13 @@ class Incoming:
         self._staging: Staging | None = None
         self._staged: StagedBody | None = None
 
-    async def write(self, piece: bytes) -> None:
+    async def write(self, chunk: bytes) -> None:
         """Take octets; raises StoreError TOO_BIG over the limit, FULL, BUSY."""
-        self.octets += len(piece)
+        self.octets += len(chunk)
         if self.octets > self._limit:
             raise StoreError(Trouble.TOO_BIG)
-        self._held.append(bytes(piece))
-        self._held_octets += len(piece)
+        self._held.append(bytes(chunk))
+        self._held_octets += len(chunk)
         if self._held_octets > self._share:
             await self._grow(SMALL if self._held_octets <= SMALL else FULL)
         if self._held_octets >= HELD_OCTETS:
@@ -170,9 +170,7 @@ class Incoming:
             data = pack_many(self._blocks)
             return StagedBody(self.octets, self._scanner, data, b"", len(data), self._crlf.octets)
         self._staging.end()
-        return StagedBody(
-            self.octets, self._scanner, b"", self._digest.digest(), self._staging.stored_octets, self._crlf.octets
-        )
+        return StagedBody(self.octets, self._scanner, b"", self._digest.digest(), self._staging.stored_octets, self._crlf.octets)
 
     async def __aenter__(self) -> "Incoming":
         self._bodies.check_room()
@@ -195,10 +193,10 @@ class Incoming:
 class Bodies:
     """All bodies of one house. `limiter` bounds the threads that pack, sync and read files. Made by `open`."""
 
-    def __init__(self, house: House, directory: Path, limiter: trio.CapacityLimiter, budget: Budget | None = None) -> None:
-        self._house = house
+    def __init__(self, server: AnyDatabase, directory: Path, limiter: trio.CapacityLimiter, budget: Budget | None = None) -> None:
+        self._server = server
         self._limiter = limiter
-        self.files = BodyFiles(directory, house.new_lock)
+        self.files = BodyFiles(directory, server.new_lock)
         self.budget = budget or Budget()
         self.recent = RecentBlock()
         self._placing = trio.Lock()
@@ -209,10 +207,10 @@ class Bodies:
 
     @classmethod
     async def open(
-        cls, house: House, directory: Path, limiter: trio.CapacityLimiter | None = None, *, budget: Budget | None = None
+        cls, server: AnyDatabase, directory: Path, limiter: trio.CapacityLimiter | None = None, *, budget: Budget | None = None
     ) -> "Bodies":
         """Ready the directory; drop what was being written when the house stopped."""
-        bodies = cls(house, directory, limiter or trio.CapacityLimiter(2), budget)
+        bodies = cls(server, directory, limiter or trio.CapacityLimiter(2), budget)
         await bodies.hop(bodies.files.prepare)
         return bodies
 
@@ -251,7 +249,7 @@ class Bodies:
 
     def check_room(self) -> None:
         """Arriving mail keeps out of the reserve that deleting needs. Raises FULL."""
-        if self._house.room_octets() < RESERVE_OCTETS:
+        if self._server.room_octets() < RESERVE_OCTETS:
             raise StoreError(Trouble.FULL)
 
     def receive(self, limit_octets: int, describe: Describe) -> AbstractAsyncContextManager[Incoming]:
@@ -264,16 +262,16 @@ class Bodies:
 
     # --- on the writer thread --------------------------------------------------------------------------
 
-    def hold(self, transaction: Transaction, staged: StagedBody, holders: int = 1) -> BodyId:
+    def hold(self, transaction: Transaction, staged: StagedBody, refcount: int = 1) -> BodyId:
         """`holders` more rows need this body: inserts it, or finds its twin."""
         if staged.digest:
             found = transaction.execute("SELECT id FROM body WHERE digest = ?", (staged.digest,)).fetchone()
             if found:
-                self.hold_more(transaction, BodyId(found[0]), holders)
+                self.hold_more(transaction, BodyId(found[0]), refcount)
                 return BodyId(found[0])
         body = BodyId(transaction.next_id("body"))
         transaction.execute(
-            "INSERT INTO body VALUES(?, ?, ?, ?, ?)", (body, staged.octets, staged.stored_octets, holders, staged.digest or None)
+            "INSERT INTO body VALUES(?, ?, ?, ?, ?)", (body, staged.octets, staged.stored_octets, refcount, staged.digest or None)
         )
         if not staged.digest:
             transaction.execute("INSERT INTO body_data VALUES(?, ?)", (body, staged.data))
@@ -281,9 +279,9 @@ class Bodies:
             transaction.execute("INSERT INTO body_crlf VALUES(?, ?)", (body, staged.crlf_missing))
         return body
 
-    def hold_more(self, transaction: Transaction, body: BodyId, holders: int = 1) -> None:
+    def hold_more(self, transaction: Transaction, body: BodyId, refcount: int = 1) -> None:
         """`holders` more rows need a body that is there."""
-        transaction.execute("UPDATE body SET holders = holders + ? WHERE id = ?", (holders, body))
+        transaction.execute("UPDATE body SET holders = holders + ? WHERE id = ?", (refcount, body))
 
     def release(self, transaction: Transaction, counts: Sequence[tuple[BodyId, int]]) -> None:
         """So many rows that needed these bodies went in this transaction."""
@@ -328,11 +326,11 @@ class Bodies:
     def _after_commit(self, transaction: Transaction, digest: bytes, call: Callable[[bytes, Callable[[], int | None]], None]) -> None:
         """Once this commit is durable, on the writer thread: `call` with the digest and what tells its row's count then."""
 
-        def holders() -> int | None:
+        def refcount() -> int | None:
             row = transaction.execute("SELECT holders FROM body WHERE digest = ?", (digest,)).fetchone()
             return int(row[0]) if row else None
 
-        transaction.after_commit(lambda: call(digest, holders))
+        transaction.after_commit(lambda: call(digest, refcount))
 
     def unlink_later(self, transaction: Transaction, digest: bytes) -> None:
         """After this commit the writer removes the file, unless it is needed by then."""
@@ -348,7 +346,7 @@ class Bodies:
 
     def look_after(self, digest: bytes) -> None:
         """An arrival let go of the name: if no row took it, the writer removes the file."""
-        self._house.write_lazily(lambda transaction: self.unlink_later(transaction, digest))
+        self._server.write_lazily(lambda transaction: self.unlink_later(transaction, digest))
 
     # --- reading ---------------------------------------------------------------------------------------
 
@@ -382,7 +380,7 @@ class Bodies:
 
     async def read_many(self, bodies: Sequence[BodyId], octets: int = 2**20) -> dict[BodyId, Body]:
         """`load` in one hop."""
-        return await self._house.read(lambda connection: self.load(connection, bodies, octets))
+        return await self._server.read(lambda connection: self.load(connection, bodies, octets))
 
     async def open_body(self, body: BodyId) -> Body:
         """One of them; raises StoreError BROKEN."""

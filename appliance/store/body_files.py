@@ -181,7 +181,7 @@ class BodyFiles:
 
     # --- going -----------------------------------------------------------------------------------------
 
-    def unlink_unless(self, digest: bytes, holders: Callable[[], int | None]) -> None:
+    def unlink_unless(self, digest: bytes, refcount: Callable[[], int | None]) -> None:
         """On the writer thread, outside a transaction: remove the file unless it is claimed or needed.
 
         `holders` is the count of the row that names it, None without a row: then only what this process made is removed.
@@ -190,7 +190,7 @@ class BodyFiles:
             if digest in self._claims:
                 return
             stood_there = self._own.pop(digest, True)
-            count = holders()
+            count = refcount()
             if count:
                 return
             if count is None and stood_there:
@@ -198,17 +198,17 @@ class BodyFiles:
             else:
                 self.path_of(digest).unlink(missing_ok=True)
 
-    def set_aside_unless(self, digest: bytes, holders: Callable[[], int | None]) -> None:
+    def set_aside_unless(self, digest: bytes, refcount: Callable[[], int | None]) -> None:
         """On the writer thread, outside a transaction: move the file aside unless a row names it or an arrival of ours made it."""
         with self._lock:
-            if digest not in self._claims and digest not in self._own and holders() is None:
+            if digest not in self._claims and digest not in self._own and refcount() is None:
                 self._move_aside(digest)
 
-    def bring_back_if(self, digest: bytes, holders: Callable[[], int | None]) -> None:
+    def bring_back_if(self, digest: bytes, refcount: Callable[[], int | None]) -> None:
         """On the writer thread, outside a transaction: the database that names this file is back."""
         with self._lock:
             aside = self.directory / ASIDE / digest.hex()
-            if holders() and not self.path_of(digest).exists() and aside.exists():
+            if refcount() and not self.path_of(digest).exists() and aside.exists():
                 os.utime(aside)
                 aside.replace(self.path_of(digest))
 
@@ -305,9 +305,7 @@ class BodyFile:
         start, end = self._offsets[first], self._offsets[last + 1]
         try:
             packed = os.pread(self._fd, end - start, start)
-            return b"".join(
-                [unpack(packed[self._offsets[n] - start : self._offsets[n + 1] - start]) for n in range(first, last + 1)]
-            )
+            return b"".join([unpack(packed[self._offsets[n] - start : self._offsets[n + 1] - start]) for n in range(first, last + 1)])
         except (OSError, ValueError) as error:
             raise StoreError(Trouble.BROKEN, f"a body could not be read: {error}") from error
 

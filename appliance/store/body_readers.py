@@ -200,7 +200,7 @@ def whole_in_row(data: bytes) -> Body:
         raise StoreError(Trouble.BROKEN, str(error)) from error
 
 
-class Letter:
+class StoredMessage:
     """A stored message opened for reading: prefix and body joined. No transaction is held between reads."""
 
     __slots__ = ("_body", "header_octets", "octets", "parts", "prefix")

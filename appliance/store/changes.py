@@ -21,7 +21,7 @@ from .view import without
 
 
 @dataclass(slots=True)
-class Snapshot:
+class UidSnapshot:
     """A mailbox at one MODSEQ. `first_unseen` is 0 when all is seen."""
 
     modseq: ModSeq
@@ -57,7 +57,7 @@ def holes(uids: "array[int]", uid_next: int) -> "array[int]":
     return gone
 
 
-def snapshot(connection: sqlite3.Connection, mailbox: MailboxId, base: Snapshot | None) -> Snapshot:
+def snapshot(connection: sqlite3.Connection, mailbox: MailboxId, base: UidSnapshot | None) -> UidSnapshot:
     """The mailbox as of this reading; `base` itself when nothing happened since.
 
     `base` comes from the event loop's thread and may be newer than this reading, whose transaction began before: then it is no base.
@@ -69,13 +69,13 @@ def snapshot(connection: sqlite3.Connection, mailbox: MailboxId, base: Snapshot 
         return base
     if base is None or base.modseq < horizon:
         uids = _uids(connection, mailbox)
-        return Snapshot(modseq, uid_next, uids, _first_unseen(connection, mailbox, 1), keywords_of(connection, mailbox))
+        return UidSnapshot(modseq, uid_next, uids, _first_unseen(connection, mailbox, 1), keywords_of(connection, mailbox))
     changes = changes_since(connection, mailbox, base.modseq)
     first_unseen = unseen_after(base, changes)
     return advanced(base, changes, _first_unseen(connection, mailbox, base.first_unseen) if first_unseen is None else first_unseen)
 
 
-def advanced(base: Snapshot, changes: Changes, first_unseen: int) -> Snapshot:
+def advanced(base: UidSnapshot, changes: Changes, first_unseen: int) -> UidSnapshot:
     """`base` with the changes since then (or since earlier) applied."""
     uids = base.uids
     if changes.expunged:
@@ -83,10 +83,10 @@ def advanced(base: Snapshot, changes: Changes, first_unseen: int) -> Snapshot:
     at = bisect_left(changes.flags, (base.uid_next,))
     if at < len(changes.flags):
         uids = uids + array("I", [row[0] for row in changes.flags[at:]])
-    return Snapshot(changes.modseq, changes.uid_next, uids, first_unseen, changes.keywords)
+    return UidSnapshot(changes.modseq, changes.uid_next, uids, first_unseen, changes.keywords)
 
 
-def unseen_after(base: Snapshot, changes: Changes) -> int | None:
+def unseen_after(base: UidSnapshot, changes: Changes) -> int | None:
     """The first unseen UID after the changes, None when only the rows can tell."""
     first = base.first_unseen
     unseen = next((row[0] for row in changes.flags if not row[1] & SEEN), 0)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from appliance.database.writer import Transaction
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import KEYWORD_SHIFT
-from appliance.mail.ids import MailboxId, ModSeq, PersonId, Uid, UidValidity
+from appliance.mail.ids import AccountId, MailboxId, ModSeq, Uid, UidValidity
 
 from .append import LAST_UID
 from .expunge import bury
@@ -57,7 +57,7 @@ def copy(
     ).fetchall()
     if not found:
         raise StoreError(Trouble.NO_MAILBOX)
-    person, uid_validity, uid_next, modseq, special_use, there = found[0]
+    account, uid_validity, uid_next, modseq, special_use, there = found[0]
     first = uid_next - len(sources)
     if uid_next - 1 > LAST_UID:
         raise StoreError(Trouble.TOO_MANY, "the mailbox has used up its UIDs")
@@ -69,7 +69,7 @@ def copy(
         transaction.touched(target, ModSeq(modseq))
         if move:
             bury(transaction, source, sources, condition, parameters, quota)
-        quota.took(transaction, PersonId(person), octets, trash=there if special_use == TRASH else -1, checked=not move)
+        quota.took(transaction, AccountId(account), octets, trash=there if special_use == TRASH else -1, checked=not move)
     return Copied(UidValidity(uid_validity), [Uid(uid) for uid in sources], [Uid(uid) for uid in range(first, uid_next)])
 
 

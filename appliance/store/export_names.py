@@ -50,7 +50,7 @@ class ExportNames:
         """Path without regard to case: what has it, a mailbox ("m" and its name) or a folder of mailboxes ("f")."""
 
     def path_of(self, mailbox: str) -> PurePath:
-        """"a/b" becomes a/b.mbox."""
+        """ "a/b" becomes a/b.mbox."""
         levels = mailbox.split("/")
         path = PurePath()
         for depth, level in enumerate(levels, 1):

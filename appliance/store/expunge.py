@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from appliance.database.writer import Transaction
-from appliance.mail.ids import BodyId, MailboxId, ModSeq, PersonId
+from appliance.mail.ids import AccountId, BodyId, MailboxId, ModSeq
 
 from .messages import among, listed, numbers, uids_where
 from .quota import Quota
@@ -52,7 +52,7 @@ def bury(
     ).fetchone()
     transaction.execute("DELETE FROM message WHERE mailbox = ? AND " + condition, (mailbox, *parameters))
     stones = runs(gone)
-    person, modseq, count = transaction.execute(
+    account, modseq, count = transaction.execute(
         """UPDATE mailbox SET modseq = modseq + 1, messages = messages - ?, octets = octets - ?, unseen = unseen - ?,
             deleted = deleted - ?, tombstones = tombstones + ? WHERE id = ? RETURNING person, modseq, tombstones""",
         (messages, octets, unseen, deleted, len(stones), mailbox),
@@ -67,7 +67,7 @@ def bury(
         )
     if count > KEPT + SLACK:
         _drop_old(transaction, mailbox, modseq)
-    quota.took(transaction, PersonId(person), -octets)
+    quota.took(transaction, AccountId(account), -octets)
     transaction.touched(mailbox, ModSeq(modseq))
     return ModSeq(modseq)
 
@@ -85,17 +85,17 @@ def _drop_old(transaction: Transaction, mailbox: MailboxId, newest: int) -> None
 
 
 def _release_facts(transaction: Transaction, mailbox: MailboxId, condition: str, parameters: Sequence[int | str], release: Release) -> None:
-    leaving = f"SELECT fact, body, count(*) AS n FROM message WHERE mailbox = ? AND {condition} GROUP BY fact"
+    new_entry = f"SELECT fact, body, count(*) AS n FROM message WHERE mailbox = ? AND {condition} GROUP BY fact"
     arguments = (mailbox, *parameters)
     facts, bodies, shared = transaction.execute(
         f"""SELECT group_concat(CASE WHEN holders <= n THEN fact END), group_concat(CASE WHEN holders <= n THEN body END),
-            sum(holders > n) FROM ({leaving}) JOIN fact ON fact.id = fact""",
+            sum(holders > n) FROM ({new_entry}) JOIN fact ON fact.id = fact""",
         arguments,
     ).fetchone()
     if shared:
         transaction.execute(
-            f"UPDATE fact SET holders = holders - n FROM ({leaving}) AS l WHERE fact.id = l.fact AND holders > n", arguments
+            f"UPDATE fact SET holders = holders - n FROM ({new_entry}) AS l WHERE fact.id = l.fact AND holders > n", arguments
         )
     if facts:
         transaction.execute("DELETE FROM fact WHERE id IN (SELECT value FROM json_each(?))", (listed(numbers(facts)),))
-        release(transaction, [(BodyId(body), holders) for body, holders in Counter(numbers(bodies)).items()])
+        release(transaction, [(BodyId(body), refcount) for body, refcount in Counter(numbers(bodies)).items()])

@@ -7,7 +7,7 @@ from appliance.mail.ids import BodyId
 from appliance.mail.partmap import find
 
 from .bodies import Bodies
-from .body_readers import Body, Letter
+from .body_readers import Body, StoredMessage
 from .values import Row, Want
 
 OPENING = Want.DATES | Want.BODY
@@ -27,9 +27,9 @@ def load(connection: sqlite3.Connection, bodies: Bodies, rows: Sequence[Row], oc
     return bodies.load(connection, [row.body for row in rows], octets)
 
 
-def letters(rows: Sequence[Row], bodies: Mapping[BodyId, Body]) -> list[Letter]:
+def messages(rows: Sequence[Row], bodies: Mapping[BodyId, Body]) -> list[StoredMessage]:
     """One that is gone raises GONE when it is opened or read; its sizes are wrong."""
-    return [Letter(row.prefix, row.parts, len(row.prefix) + _header_octets(row.parts), bodies[row.body]) for row in rows]
+    return [StoredMessage(row.prefix, row.parts, len(row.prefix) + _header_octets(row.parts), bodies[row.body]) for row in rows]
 
 
 def _header_octets(parts: bytes) -> int:

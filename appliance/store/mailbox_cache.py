@@ -11,7 +11,7 @@ import trio
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import MailboxId, ModSeq
 
-from .changes import Snapshot, advanced, unseen_after
+from .changes import UidSnapshot, advanced, unseen_after
 from .mailboxes import DELETED
 from .values import Changes
 
@@ -19,12 +19,12 @@ SNAPSHOT_OCTETS = 512 * 2**10
 """Snapshots nobody holds: 130,000 messages."""
 
 
-class Known:
+class CachedMailbox:
     """One mailbox as this process knows it."""
 
-    __slots__ = ("changed", "gone", "id", "last", "newest", "recent_from", "sessions", "snapshot", "under_way")
+    __slots__ = ("changed", "gone", "id", "in_flight", "last", "newest", "recent_from", "sessions", "snapshot")
 
-    def __init__(self, number: MailboxId, snapshot: Snapshot, recent_from: int) -> None:
+    def __init__(self, number: MailboxId, snapshot: UidSnapshot, recent_from: int) -> None:
         self.id = number
         self.snapshot = snapshot
         self.newest = snapshot.modseq
@@ -35,7 +35,7 @@ class Known:
         self.changed = trio.Event()
         self.last: tuple[ModSeq, Changes] | None = None
         """The last answer to "what changed since": many sessions of a mailbox ask the same."""
-        self.under_way: dict[ModSeq, trio.Event] = {}
+        self.in_flight: dict[ModSeq, trio.Event] = {}
 
     def wake(self, modseq: ModSeq) -> None:
         if modseq > self.newest:
@@ -62,16 +62,16 @@ class Known:
             if last is not None and last[0] == since and last[1].modseq >= self.newest:
                 await trio.lowlevel.checkpoint()
                 return last[1]
-            other = self.under_way.get(since)
+            other = self.in_flight.get(since)
             if other is None:
                 break
             await other.wait()
-        mine = self.under_way[since] = trio.Event()
+        mine = self.in_flight[since] = trio.Event()
         try:
             changes = await read(since)
         finally:
-            if self.under_way.get(since) is mine:
-                del self.under_way[since]
+            if self.in_flight.get(since) is mine:
+                del self.in_flight[since]
             mine.set()
         self.last = (since, changes)
         self.wake(changes.modseq)
@@ -86,15 +86,15 @@ class Known:
                 self.snapshot = advanced(base, changes, first_unseen)
 
 
-class Shelf:
+class MailboxCache:
     """All mailboxes this process knows."""
 
     def __init__(self) -> None:
-        self._known: dict[MailboxId, Known] = {}
+        self._known: dict[MailboxId, CachedMailbox] = {}
         self._opening = 0
         self._meanwhile: dict[MailboxId, ModSeq] = {}
 
-    def peek(self, number: MailboxId) -> Snapshot | None:
+    def peek(self, number: MailboxId) -> UidSnapshot | None:
         """The last snapshot; may be called from any thread."""
         known = self._known.get(number)
         return known.snapshot if known is not None else None
@@ -125,12 +125,12 @@ class Shelf:
         if not self._opening:
             self._meanwhile = {}
 
-    def hold(self, number: MailboxId, snapshot: Snapshot, recent_from: int) -> Known:
+    def hold(self, number: MailboxId, snapshot: UidSnapshot, recent_from: int) -> CachedMailbox:
         """A session takes its share, inside begin_opening and end_opening."""
         known = self._known.pop(number, None)
         meanwhile = self._meanwhile.get(number, ModSeq(0))
         if known is None:
-            known = Known(number, snapshot, recent_from)
+            known = CachedMailbox(number, snapshot, recent_from)
         elif snapshot.modseq > known.snapshot.modseq:
             known.snapshot = snapshot
         known.recent_from = max(known.recent_from, recent_from)
@@ -142,7 +142,7 @@ class Shelf:
             self._known[number] = known
         return known
 
-    def give_back(self, known: Known) -> None:
+    def give_back(self, known: CachedMailbox) -> None:
         known.sessions -= 1
         if not known.sessions:
             known.last = None
@@ -158,5 +158,5 @@ class Shelf:
             del self._known[known.id]
 
 
-def _octets(known: Known) -> int:
+def _octets(known: CachedMailbox) -> int:
     return 4 * len(known.snapshot.uids) + 1024

@@ -14,7 +14,7 @@ from typing import Any
 from appliance.database.writer import Transaction
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import INBOX, SPECIAL_USE
-from appliance.mail.ids import MailboxId, ModSeq, PersonId, Uid, UidValidity
+from appliance.mail.ids import AccountId, MailboxId, ModSeq, Uid, UidValidity
 from appliance.mail.limits import MAILBOXES
 
 from .names import SEPARATOR, below, known_as, proper, superiors
@@ -24,7 +24,7 @@ DELETED = ModSeq(2**63 - 1)
 """Announced as a mailbox's MODSEQ when it is gone; no mailbox lives to reach it."""
 SUBSCRIPTIONS = 2 * MAILBOXES
 """Names outlive their mailboxes (RFC 9051 §6.3.8), so there may be more; still bounded."""
-BURIED = 1000
+DELETED_MAILBOXES = 1000
 """Names a person has deleted of which the UIDVALIDITY is remembered, the newest."""
 
 COLUMNS = "id, person, name, special_use, selectable, uid_validity, uid_next, modseq, messages, unseen, deleted, octets, recent_from"
@@ -35,21 +35,21 @@ Found = tuple[Any, ...]
 # --- reading -------------------------------------------------------------------------------------------
 
 
-def row_named(source: sqlite3.Connection | Transaction, person: PersonId, name: str) -> Found | None:
-    row: Found | None = source.execute(f"SELECT {COLUMNS} FROM mailbox WHERE person = ? AND name = ?", (person, known_as(name))).fetchone()
+def row_named(source: sqlite3.Connection | Transaction, account: AccountId, name: str) -> Found | None:
+    row: Found | None = source.execute(f"SELECT {COLUMNS} FROM mailbox WHERE person = ? AND name = ?", (account, known_as(name))).fetchone()
     return row
 
 
 def info_of(connection: sqlite3.Connection, row: Found, recent_from: Mapping[MailboxId, int]) -> MailboxInfo:
     """The row with what lies beside it; `recent_from` is what this process knows better than the card."""
-    person, name = row[1], row[2]
-    subscribed = _is_subscribed(connection, person, name)
-    return info_from(row, subscribed, _has_children(connection, person, name), _recent(connection, row, recent_from))
+    account, name = row[1], row[2]
+    subscribed = _is_subscribed(connection, account, name)
+    return info_from(row, subscribed, _has_children(connection, account, name), _recent(connection, row, recent_from))
 
 
 def info_from(row: Found, subscribed: bool, children: bool, recent: int) -> MailboxInfo:
     return MailboxInfo(
-        MailboxId(row[0]), PersonId(row[1]), row[2], row[3], bool(row[4]), subscribed, UidValidity(row[5]), Uid(row[6]), ModSeq(row[7]),
+        MailboxId(row[0]), AccountId(row[1]), row[2], row[3], bool(row[4]), subscribed, UidValidity(row[5]), Uid(row[6]), ModSeq(row[7]),
         row[8], row[9], row[10], row[11], recent, children,
     )  # fmt: skip
 
@@ -63,92 +63,92 @@ def _recent(connection: sqlite3.Connection, row: Found, recent_from: Mapping[Mai
     return count
 
 
-def listed(connection: sqlite3.Connection, person: PersonId, recent_from: Mapping[MailboxId, int]) -> list[MailboxInfo]:
+def listed(connection: sqlite3.Connection, account: AccountId, recent_from: Mapping[MailboxId, int]) -> list[MailboxInfo]:
     """All mailboxes by name, INBOX first."""
-    subscribed = {name for (name,) in connection.execute("SELECT name FROM subscription WHERE person = ?", (person,))}
-    rows = connection.execute(f"SELECT {COLUMNS} FROM mailbox WHERE person = ? ORDER BY name", (person,)).fetchall()
+    subscribed = {name for (name,) in connection.execute("SELECT name FROM subscription WHERE person = ?", (account,))}
+    rows = connection.execute(f"SELECT {COLUMNS} FROM mailbox WHERE person = ? ORDER BY name", (account,)).fetchall()
     parents = {parent for row in rows for parent in superiors(row[2])}
     infos = [info_from(row, row[2] in subscribed, row[2] in parents, _recent(connection, row, recent_from)) for row in rows]
     infos.sort(key=lambda info: info.name != INBOX)
     return infos
 
 
-def subscribed_names(connection: sqlite3.Connection, person: PersonId) -> list[str]:
-    return [name for (name,) in connection.execute("SELECT name FROM subscription WHERE person = ? ORDER BY name", (person,))]
+def subscribed_names(connection: sqlite3.Connection, account: AccountId) -> list[str]:
+    return [name for (name,) in connection.execute("SELECT name FROM subscription WHERE person = ? ORDER BY name", (account,))]
 
 
 # --- making --------------------------------------------------------------------------------------------
 
 
-def make_row(transaction: Transaction, person: PersonId, name: str, special_use: str = "", selectable: bool = True) -> MailboxId:
+def make_row(transaction: Transaction, account: AccountId, name: str, special_use: str = "", selectable: bool = True) -> MailboxId:
     number = MailboxId(transaction.next_id("mailbox"))
     transaction.execute(
         "INSERT INTO mailbox(id, person, name, special_use, selectable, uid_validity) VALUES (?, ?, ?, ?, ?, ?)",
-        (number, person, name, special_use, int(selectable), transaction.next_id("uid_validity")),
+        (number, account, name, special_use, int(selectable), transaction.next_id("uid_validity")),
     )
     return number
 
 
-def make_first(transaction: Transaction, person: PersonId) -> None:
+def make_first(transaction: Transaction, account: AccountId) -> None:
     """INBOX and the special-use mailboxes, subscribed (Thunderbird shows only subscribed ones)."""
     for name, special_use in ((INBOX, ""), *SPECIAL_USE):
-        make_row(transaction, person, name, special_use)
-        subscribe(transaction, person, name, True)
+        make_row(transaction, account, name, special_use)
+        subscribe(transaction, account, name, True)
 
 
-def create(transaction: Transaction, person: PersonId, name: str, special_use: str = "") -> MailboxId:
+def create(transaction: Transaction, account: AccountId, name: str, special_use: str = "") -> MailboxId:
     """Makes missing superiors as well (RFC 9051 §6.3.4). Raises EXISTS, BAD_NAME, TOO_MANY, NOT_ALLOWED (that special use)."""
     name = proper(name)
-    there = row_named(transaction, person, name)
+    there = row_named(transaction, account, name)
     if there is not None and there[4]:
         raise StoreError(Trouble.EXISTS)
     if special_use:
-        _check_special_use(transaction, person, special_use)
+        _check_special_use(transaction, account, special_use)
     if there is not None:
         transaction.execute("DELETE FROM mailbox WHERE id = ?", (there[0],))
-    _make_superiors(transaction, person, name)
-    return make_row(transaction, person, name, special_use)
+    _make_superiors(transaction, account, name)
+    return make_row(transaction, account, name, special_use)
 
 
-def _check_special_use(transaction: Transaction, person: PersonId, special_use: str) -> None:
+def _check_special_use(transaction: Transaction, account: AccountId, special_use: str) -> None:
     """One mailbox a use (RFC 6154 §3 lets a server refuse)."""
     if special_use not in {use for _, use in SPECIAL_USE}:
         raise StoreError(Trouble.NOT_ALLOWED, f"{special_use} is not a use this house knows")
-    if transaction.execute("SELECT 1 FROM mailbox WHERE person = ? AND special_use = ?", (person, special_use)).fetchone():
+    if transaction.execute("SELECT 1 FROM mailbox WHERE person = ? AND special_use = ?", (account, special_use)).fetchone():
         raise StoreError(Trouble.NOT_ALLOWED, f"another mailbox is {special_use} already")
 
 
-def _make_superiors(transaction: Transaction, person: PersonId, name: str) -> None:
-    missing = [above for above in superiors(name) if row_named(transaction, person, above) is None]
-    count = transaction.execute("SELECT count(*) FROM mailbox WHERE person = ?", (person,)).fetchone()[0]
+def _make_superiors(transaction: Transaction, account: AccountId, name: str) -> None:
+    missing = [above for above in superiors(name) if row_named(transaction, account, above) is None]
+    count = transaction.execute("SELECT count(*) FROM mailbox WHERE person = ?", (account,)).fetchone()[0]
     if count + len(missing) + 1 > MAILBOXES:
         raise StoreError(Trouble.TOO_MANY, f"a person has at most {MAILBOXES} mailboxes")
     for above in missing:
-        make_row(transaction, person, above)
+        make_row(transaction, account, above)
 
 
 # --- taking away ---------------------------------------------------------------------------------------
 
 
-def deletable(transaction: Transaction, person: PersonId, name: str) -> Found:
+def deletable(transaction: Transaction, account: AccountId, name: str) -> Found:
     """The row of a mailbox that may be deleted. Raises NO_MAILBOX, NOT_ALLOWED."""
-    row = row_named(transaction, person, name)
+    row = row_named(transaction, account, name)
     if row is None:
         raise StoreError(Trouble.NO_MAILBOX)
     if row[2] == INBOX:
         raise StoreError(Trouble.NOT_ALLOWED, "INBOX cannot be deleted")
-    if not row[4] and _has_children(transaction, person, row[2]):
+    if not row[4] and _has_children(transaction, account, row[2]):
         raise StoreError(Trouble.NOT_ALLOWED, "there are mailboxes below this name")
     return row
 
 
 def forget(transaction: Transaction, row: Found) -> None:
     """Drop an emptied mailbox's own rows; with children below, the name stays as one that cannot be selected (RFC 9051 §6.3.5)."""
-    number, person, name = row[0], row[1], row[2]
-    bury(transaction, person, name, row[5])
+    number, account, name = row[0], row[1], row[2]
+    bury(transaction, account, name, row[5])
     drop_row(transaction, number)
-    if _has_children(transaction, person, name):
-        make_row(transaction, person, name, selectable=False)
+    if _has_children(transaction, account, name):
+        make_row(transaction, account, name, selectable=False)
 
 
 def drop_row(transaction: Transaction, number: MailboxId) -> None:
@@ -158,44 +158,44 @@ def drop_row(transaction: Transaction, number: MailboxId) -> None:
     transaction.touched(number, DELETED)
 
 
-def bury(transaction: Transaction, person: PersonId, name: str, uid_validity: int) -> None:
+def bury(transaction: Transaction, account: AccountId, name: str, uid_validity: int) -> None:
     transaction.execute(
         "INSERT INTO buried(person, name, uid_validity) VALUES (?, ?, ?)"
         " ON CONFLICT DO UPDATE SET uid_validity = max(uid_validity, excluded.uid_validity)",
-        (person, name, uid_validity),
+        (account, name, uid_validity),
     )
     transaction.execute(
         "DELETE FROM buried WHERE person = ?1 AND uid_validity <="
         " (SELECT uid_validity FROM buried WHERE person = ?1 ORDER BY uid_validity DESC LIMIT 1 OFFSET ?2)",
-        (person, BURIED),
+        (account, DELETED_MAILBOXES),
     )
 
 
-def _has_children(source: sqlite3.Connection | Transaction, person: PersonId, name: str) -> bool:
-    found = source.execute("SELECT 1 FROM mailbox WHERE person = ? AND name > ? AND name < ? LIMIT 1", (person, *below(name)))
+def _has_children(source: sqlite3.Connection | Transaction, account: AccountId, name: str) -> bool:
+    found = source.execute("SELECT 1 FROM mailbox WHERE person = ? AND name > ? AND name < ? LIMIT 1", (account, *below(name)))
     return found.fetchone() is not None
 
 
-def ids_of(transaction: Transaction, person: PersonId) -> list[MailboxId]:
-    return [MailboxId(number) for (number,) in transaction.execute("SELECT id FROM mailbox WHERE person = ?", (person,)).fetchall()]
+def ids_of(transaction: Transaction, account: AccountId) -> list[MailboxId]:
+    return [MailboxId(number) for (number,) in transaction.execute("SELECT id FROM mailbox WHERE person = ?", (account,)).fetchall()]
 
 
-def forget_person(transaction: Transaction, person: PersonId) -> None:
+def forget_account(transaction: Transaction, account: AccountId) -> None:
     """What a person has beside mailboxes."""
     for table in ("subscription", "buried", "import_progress"):
-        transaction.execute(f"DELETE FROM {table} WHERE person = ?", (person,))
+        transaction.execute(f"DELETE FROM {table} WHERE person = ?", (account,))
 
 
 # --- renaming ------------------------------------------------------------------------------------------
 
 
-def renamable(transaction: Transaction, person: PersonId, old: str, new: str) -> tuple[Found, str]:
+def renamable(transaction: Transaction, account: AccountId, old: str, new: str) -> tuple[Found, str]:
     """The row to rename and its new name, with superiors made. Raises NO_MAILBOX, EXISTS, BAD_NAME, NOT_ALLOWED, TOO_MANY."""
-    row = row_named(transaction, person, old)
+    row = row_named(transaction, account, old)
     if row is None:
         raise StoreError(Trouble.NO_MAILBOX)
     new = proper(new)
-    if row_named(transaction, person, new) is not None:
+    if row_named(transaction, account, new) is not None:
         raise StoreError(Trouble.EXISTS)
     if row[2] != INBOX and new.startswith(row[2] + SEPARATOR):
         raise StoreError(Trouble.NOT_ALLOWED, "a mailbox cannot move below itself")
@@ -204,25 +204,25 @@ def renamable(transaction: Transaction, person: PersonId, old: str, new: str) ->
 
 def rename(transaction: Transaction, row: Found, new: str) -> None:
     """Give a mailbox and all below it their new names; ids, messages and MODSEQs stay, subscriptions follow (RFC 9051 §6.3.6)."""
-    person, old = row[1], row[2]
-    _make_superiors(transaction, person, new)
+    account, old = row[1], row[2]
+    _make_superiors(transaction, account, new)
     family = transaction.execute(
-        "SELECT id, name, uid_validity FROM mailbox WHERE person = ? AND (name = ? OR name > ? AND name < ?)", (person, old, *below(old))
+        "SELECT id, name, uid_validity FROM mailbox WHERE person = ? AND (name = ? OR name > ? AND name < ?)", (account, old, *below(old))
     ).fetchall()
     for number, name, uid_validity in family:
         target = proper(new + name[len(old) :])
-        if row_named(transaction, person, target) is not None:
+        if row_named(transaction, account, target) is not None:
             raise StoreError(Trouble.EXISTS)
-        bury(transaction, person, name, uid_validity)
+        bury(transaction, account, name, uid_validity)
         transaction.execute("UPDATE mailbox SET name = ? WHERE id = ?", (target, number))
-        _rise(transaction, number, person, target, uid_validity)
-    move_subscriptions(transaction, person, old, new)
+        _rise(transaction, number, account, target, uid_validity)
+    move_subscriptions(transaction, account, old, new)
 
 
-def _rise(transaction: Transaction, number: MailboxId, person: PersonId, name: str, uid_validity: int) -> None:
+def _rise(transaction: Transaction, number: MailboxId, account: AccountId, name: str, uid_validity: int) -> None:
     """A name that once had a higher UIDVALIDITY must not see a lower one: then the mailbox takes a new one."""
-    buried = transaction.execute("SELECT uid_validity FROM buried WHERE person = ? AND name = ?", (person, name)).fetchone()
-    if buried is not None and buried[0] > uid_validity:
+    deleted_mailbox = transaction.execute("SELECT uid_validity FROM buried WHERE person = ? AND name = ?", (account, name)).fetchone()
+    if deleted_mailbox is not None and deleted_mailbox[0] > uid_validity:
         transaction.execute("UPDATE mailbox SET uid_validity = ? WHERE id = ?", (transaction.next_id("uid_validity"), number))
         transaction.touched(number, DELETED)
 
@@ -230,42 +230,42 @@ def _rise(transaction: Transaction, number: MailboxId, person: PersonId, name: s
 # --- subscribing ---------------------------------------------------------------------------------------
 
 
-def subscribe(transaction: Transaction, person: PersonId, name: str, subscribed: bool, *, when_room: bool = False) -> None:
+def subscribe(transaction: Transaction, account: AccountId, name: str, subscribed: bool, *, when_room: bool = False) -> None:
     """Names need no mailbox (RFC 9051 §6.3.7). Unsubscribing what is not subscribed is fine.
 
     Raises BAD_NAME and, unless only `when_room`, TOO_MANY.
     """
     if not subscribed:
-        transaction.execute("DELETE FROM subscription WHERE person = ? AND name = ?", (person, known_as(name.removesuffix(SEPARATOR))))
+        transaction.execute("DELETE FROM subscription WHERE person = ? AND name = ?", (account, known_as(name.removesuffix(SEPARATOR))))
         return
     name = proper(name)
-    if _is_subscribed(transaction, person, name):
+    if _is_subscribed(transaction, account, name):
         return
-    if transaction.execute("SELECT count(*) FROM subscription WHERE person = ?", (person,)).fetchone()[0] >= SUBSCRIPTIONS:
+    if transaction.execute("SELECT count(*) FROM subscription WHERE person = ?", (account,)).fetchone()[0] >= SUBSCRIPTIONS:
         if when_room:
             return
         raise StoreError(Trouble.TOO_MANY, f"a person has at most {SUBSCRIPTIONS} subscriptions")
-    transaction.execute("INSERT INTO subscription(person, name) VALUES (?, ?)", (person, name))
+    transaction.execute("INSERT INTO subscription(person, name) VALUES (?, ?)", (account, name))
 
 
-def _is_subscribed(source: sqlite3.Connection | Transaction, person: PersonId, name: str) -> bool:
-    return source.execute("SELECT 1 FROM subscription WHERE person = ? AND name = ?", (person, name)).fetchone() is not None
+def _is_subscribed(source: sqlite3.Connection | Transaction, account: AccountId, name: str) -> bool:
+    return source.execute("SELECT 1 FROM subscription WHERE person = ? AND name = ?", (account, name)).fetchone() is not None
 
 
-def subscribe_alike(transaction: Transaction, person: PersonId, model: str, name: str) -> None:
+def subscribe_alike(transaction: Transaction, account: AccountId, model: str, name: str) -> None:
     """Subscribe `name` if `model` is subscribed and there is room."""
-    if _is_subscribed(transaction, person, model):
-        subscribe(transaction, person, name, True, when_room=True)
+    if _is_subscribed(transaction, account, model):
+        subscribe(transaction, account, name, True, when_room=True)
 
 
-def move_subscriptions(transaction: Transaction, person: PersonId, old: str, new: str) -> None:
+def move_subscriptions(transaction: Transaction, account: AccountId, old: str, new: str) -> None:
     """Those of a renamed mailbox and of all names below it take the new name, also below it where there is no mailbox.
 
     RFC 9051 §6.3.6 leaves it open; clients that show subscribed mailboxes only would lose sight of what they renamed.
     A name that grew too long, or that is subscribed already, leaves one subscription or none.
     """
     named = "person = ? AND (name = ? OR name > ? AND name < ?)"
-    arguments = (person, old, *below(old))
+    arguments = (account, old, *below(old))
     names = [name for (name,) in transaction.execute(f"SELECT name FROM subscription WHERE {named}", arguments).fetchall()]
     transaction.execute(f"DELETE FROM subscription WHERE {named}", arguments)
     for name in names:
@@ -273,4 +273,4 @@ def move_subscriptions(transaction: Transaction, person: PersonId, old: str, new
             target = proper(new + name[len(old) :])
         except StoreError:
             continue
-        transaction.execute("INSERT OR IGNORE INTO subscription(person, name) VALUES (?, ?)", (person, target))
+        transaction.execute("INSERT OR IGNORE INTO subscription(person, name) VALUES (?, ?)", (account, target))

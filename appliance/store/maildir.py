@@ -25,9 +25,9 @@ from appliance.protocol.imap.mailbox_name import decode_name, encode_name
 
 from .archive_files import FOLDER, LEVELS, PassedOver, open_file, open_folder, printable, reason_of
 from .export_names import fitting, marked
-from .mbox import PIECE_OCTETS, with_crlf, with_lf
+from .mbox import CHUNK_OCTETS, with_crlf, with_lf
 
-LETTERS: tuple[tuple[str, str], ...] = (
+MESSAGES: tuple[tuple[str, str], ...] = (
     ("D", "\\Draft"), ("F", "\\Flagged"), ("P", "$Forwarded"), ("R", "\\Answered"), ("S", "\\Seen"), ("T", "\\Deleted"),
 )  # fmt: skip
 """In the order they stand in a name."""
@@ -38,7 +38,7 @@ RENAMES = 5
 _OTHER_INFO = re.compile(r"[;!_-]2,([A-Za-z]*)\Z")
 DOT = "&AC4-"
 """How a "." inside a level is written."""
-KEYWORD_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+KEYWORD_CHARACTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(slots=True)
@@ -214,20 +214,20 @@ def keyword_names(folder: Folder) -> dict[str, str]:
     found = {}
     for line in text.splitlines():
         number, _, name = line.partition(" ")
-        if number.isdecimal() and int(number) < len(KEYWORD_LETTERS) and name:
-            found[KEYWORD_LETTERS[int(number)]] = name
+        if number.isdecimal() and int(number) < len(KEYWORD_CHARACTERS) and name:
+            found[KEYWORD_CHARACTERS[int(number)]] = name
     return found
 
 
 def flags_of(name: str, keywords: dict[str, str]) -> tuple[str, ...]:
-    table = {**dict(LETTERS), **keywords}
-    return tuple([table[letter] for letter in _split(name)[1] if letter in table])
+    table = {**dict(MESSAGES), **keywords}
+    return tuple([table[message] for message in _split(name)[1] if message in table])
 
 
-def pieces(file: BinaryIO) -> Iterator[bytes]:
+def chunks(file: BinaryIO) -> Iterator[bytes]:
     """The message with CRLF."""
     rest = b""
-    while chunk := file.read(PIECE_OCTETS):
+    while chunk := file.read(CHUNK_OCTETS):
         data = rest + chunk
         rest = b"\r" if data.endswith(b"\r") else b""  # its LF may be the next octet
         yield with_crlf(data.removesuffix(b"\r") if rest else data)
@@ -257,7 +257,7 @@ class MaildirWriter:
             self._keywords[self._folders[mailbox]] = []
         self._folder = self._folders[mailbox]
         self._count += 1
-        self._name = f"{internal_at}.{self._count:08d}.pillarbox:2,{self._letters(flags)}"
+        self._name = f"{internal_at}.{self._count:08d}.pillarbox:2,{self._messages(flags)}"
         self._rest = b""
         self._file = (self._folder / "tmp" / self._name).open("xb")
         self._internal_at = internal_at
@@ -275,8 +275,8 @@ class MaildirWriter:
             (folder / part).mkdir(parents=True, exist_ok=True)
         return folder
 
-    def write(self, piece: bytes) -> None:
-        data = self._rest + piece
+    def write(self, chunk: bytes) -> None:
+        data = self._rest + chunk
         cut = max(0, len(data) - 2)  # a CR or two at the end may belong to a line end
         if data.endswith(b"\n"):
             cut = len(data)
@@ -290,16 +290,16 @@ class MaildirWriter:
         os.utime(path, (self._internal_at, self._internal_at))
         path.rename(self._folder / "cur" / self._name)
 
-    def _letters(self, flags: tuple[str, ...]) -> str:
-        system = "".join([letter for letter, flag in LETTERS if flag in flags])
+    def _messages(self, flags: tuple[str, ...]) -> str:
+        system = "".join([message for message, flag in MESSAGES if flag in flags])
         own = self._keywords[self._folder]
-        standard = {flag for _, flag in LETTERS}
+        standard = {flag for _, flag in MESSAGES}
         fresh = [flag for flag in flags if flag not in standard and flag[:1] != "\\" and flag not in own]
-        if fresh and len(own) < len(KEYWORD_LETTERS):
-            own += fresh[: len(KEYWORD_LETTERS) - len(own)]
+        if fresh and len(own) < len(KEYWORD_CHARACTERS):
+            own += fresh[: len(KEYWORD_CHARACTERS) - len(own)]
             lines = [f"{number} {name}\n" for number, name in enumerate(own)]
             (self._folder / KEYWORDS_FILE).write_text("".join(lines), encoding="utf-8")
-        return system + "".join(sorted([KEYWORD_LETTERS[own.index(flag)] for flag in flags if flag in own]))
+        return system + "".join(sorted([KEYWORD_CHARACTERS[own.index(flag)] for flag in flags if flag in own]))
 
 
 def _encoded(level: str) -> str:

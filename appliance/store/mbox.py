@@ -28,10 +28,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-PIECE_OCTETS = 64 * 2**10
+CHUNK_OCTETS = 64 * 2**10
 LINE_OCTETS = 1000
 """How much of a separator is looked at."""
-HEADING_OCTETS = 8 * 2**10
+HEADER_FIELDS_OCTETS = 8 * 2**10
 """How much of the header behind a possible separator is looked at."""
 HEADER_OCTETS = 64 * 2**10
 """Where the flag fields and the length are looked for."""
@@ -63,12 +63,12 @@ _QUOTED = re.compile(rb"(?m)^>(?=>*From )")
 _TO_QUOTE = re.compile(rb"(?m)^(?=>*From )")
 _CRLF = re.compile(rb"(?<!\r)\r\n")
 _STATUS = re.compile(rb"(?mi)^(Status|X-Status|X-Mozilla-Status):[ \t]*([0-9A-Za-z]{1,20})[ \t]*\r?$")
-_LETTERS = ((b"R", "\\Seen"), (b"A", "\\Answered"), (b"F", "\\Flagged"), (b"T", "\\Draft"), (b"D", "\\Deleted"))
+_STATUS_FLAGS = ((b"R", "\\Seen"), (b"A", "\\Answered"), (b"F", "\\Flagged"), (b"T", "\\Draft"), (b"D", "\\Deleted"))
 _MOZILLA = ((1, "\\Seen"), (2, "\\Answered"), (4, "\\Flagged"), (8, "\\Deleted"))
 
 
 @dataclass(slots=True)
-class Place:
+class MboxPlace:
     """One message in the file: octets `begin` to `end`; the next separator is at `after`. `internal_at` 0: the separator has no date."""
 
     begin: int
@@ -88,13 +88,13 @@ def is_mbox(file: BinaryIO) -> bool:
     return not start or start.startswith(b"From ")
 
 
-def places(file: BinaryIO, offset: int = 0) -> Iterator[Place]:
+def places(file: BinaryIO, offset: int = 0) -> Iterator[MboxPlace]:
     """The messages from `offset` on, which is 0 or an `after` told before. Raises ValueError when no message begins there."""
     file.seek(0, 2)
     size = file.tell()
     first = _first(file, size)
     file.seek(first)
-    kind = Kind.of(file.readline(LINE_OCTETS))
+    kind = MboxKind.of(file.readline(LINE_OCTETS))
     start = offset or first
     while start < size:
         file.seek(start)
@@ -110,23 +110,23 @@ def places(file: BinaryIO, offset: int = 0) -> Iterator[Place]:
         after, bare = _next_separator(file, begin, believed or size, kind)
         quoted = not bare and (not believed or after == believed)  # what would separate inside a believed length: not quoted
         after = believed or after
-        yield Place(begin, _without_blank(file, begin, after), after, arrived_at(separator), quoted or ours, ours)
+        yield MboxPlace(begin, _without_blank(file, begin, after), after, arrived_at(separator), quoted or ours, ours)
         start = after
 
 
 @dataclass(slots=True)
-class Kind:
+class MboxKind:
     """What the file's first separator says of the others."""
 
     git: bool
     word: bool
 
     @classmethod
-    def of(cls, line: bytes) -> "Kind":
+    def of(cls, line: bytes) -> "MboxKind":
         return cls(_GIT.match(line) is not None, _WORD.match(line.rstrip(b"\r\n")) is not None)
 
 
-def _by_length(file: BinaryIO, begin: int, size: int, kind: Kind) -> int:
+def _by_length(file: BinaryIO, begin: int, size: int, kind: MboxKind) -> int:
     """Where the next separator, or the file's end, stands by the message's Content-Length; 0 when there is none to believe."""
     file.seek(begin)
     head = file.read(min(HEADER_OCTETS, size - begin))
@@ -151,21 +151,21 @@ def _first(file: BinaryIO, size: int) -> int:
     return size if not rest else len(head) - len(rest)
 
 
-def _next_separator(file: BinaryIO, begin: int, size: int, kind: Kind) -> tuple[int, bool]:
+def _next_separator(file: BinaryIO, begin: int, size: int, kind: MboxKind) -> tuple[int, bool]:
     """Where the separator after the message that begins at `begin` stands, or `size`; and whether a bare "From " line
     after a blank line stands in the body before it."""
     at = begin - 1  # the line end before an empty message's next separator counts
     bare = False
     while at < size:
         file.seek(at)
-        window = file.read(min(PIECE_OCTETS, size - at))
-        hit = window.find(b"\nFrom ")
+        batch = file.read(min(CHUNK_OCTETS, size - at))
+        hit = batch.find(b"\nFrom ")
         while hit >= 0:
             if _separates(file, at + hit + 1, kind):
                 return at + hit + 1, bare
             bare = bare or (at + hit + 1 > begin and _blank_before(file, at + hit + 1))
-            hit = window.find(b"\nFrom ", hit + 1)
-        at += max(1, len(window) - len(b"\nFrom ") + 1)
+            hit = batch.find(b"\nFrom ", hit + 1)
+        at += max(1, len(batch) - len(b"\nFrom ") + 1)
     return size, bare
 
 
@@ -175,10 +175,10 @@ def _blank_before(file: BinaryIO, at: int) -> bool:
     return before == 0 or file.read(before).endswith((b"\n\n", b"\n\r\n"))
 
 
-def _separates(file: BinaryIO, at: int, kind: Kind) -> bool:
+def _separates(file: BinaryIO, at: int, kind: MboxKind) -> bool:
     blank_before = _blank_before(file, at)
     file.seek(at)
-    line, end, behind = file.read(LINE_OCTETS + HEADING_OCTETS).partition(b"\n")
+    line, end, behind = file.read(LINE_OCTETS + HEADER_FIELDS_OCTETS).partition(b"\n")
     if not line[:LINE_OCTETS].startswith(b"From "):
         return False
     if _GIT.match(line):
@@ -224,12 +224,12 @@ def arrived_at(line: bytes) -> int:
     return max(0, timegm((int(years[-1]), _MONTHS.index(month) + 1, int(day), int(hour), int(minute), int(second))))
 
 
-def pieces(file: BinaryIO, place: Place) -> Iterator[bytes]:
+def chunks(file: BinaryIO, place: MboxPlace) -> Iterator[bytes]:
     """The message's octets as they were sent: unquoted, with CRLF. The file may be read elsewhere in between."""
     at, rest, inside, header = place.begin, b"", False, not place.header_quoted
     while at < place.end or rest:
         file.seek(at)
-        chunk = file.read(min(PIECE_OCTETS, place.end - at))
+        chunk = file.read(min(CHUNK_OCTETS, place.end - at))
         at += len(chunk)
         data = rest + chunk
         last = at >= place.end or not chunk
@@ -278,7 +278,7 @@ def _quoted(data: bytes) -> bytes:
     return _TO_QUOTE.sub(b">", data)
 
 
-def flags_of(file: BinaryIO, place: Place) -> tuple[str, ...]:
+def flags_of(file: BinaryIO, place: MboxPlace) -> tuple[str, ...]:
     """What the header says of the letter's state."""
     file.seek(place.begin)
     header = file.read(min(HEADER_OCTETS, place.end - place.begin))
@@ -290,7 +290,7 @@ def flags_of(file: BinaryIO, place: Place) -> tuple[str, ...]:
             number = int(value, 16) if re.fullmatch(rb"[0-9A-Fa-f]{4}", value) else 0
             flags |= {flag for bit, flag in _MOZILLA if number & bit}
         else:
-            flags |= {flag for letter, flag in _LETTERS if letter in value}
+            flags |= {flag for message, flag in _STATUS_FLAGS if message in value}
     return tuple(sorted(flags))
 
 
@@ -308,10 +308,10 @@ class MboxWriter:
         self._rest, self._inside, self._last = b"", False, b""
         self._file.write(WRITER + separator_date(internal_at) + b"\n")
 
-    def write(self, piece: bytes) -> None:
-        data = self._rest + piece
+    def write(self, chunk: bytes) -> None:
+        data = self._rest + chunk
         cut = data.rfind(b"\n") + 1
-        if not cut and len(data) > PIECE_OCTETS:
+        if not cut and len(data) > CHUNK_OCTETS:
             cut = len(data) - 2  # a CR or two at the end may belong to a line end
         self._put(data[:cut])
         self._rest = data[cut:]

@@ -30,7 +30,7 @@ def raw_rows(connection: sqlite3.Connection, mailbox: MailboxId, lo: int, hi: in
     return connection.execute(f"{columns(want)[0]} WHERE {WHERE}", (mailbox, lo, hi, limit)).fetchall()
 
 
-def window(connection: sqlite3.Connection, mailbox: MailboxId, lo: int, hi: int, want: Want, limit: int) -> list[Row]:
+def batch(connection: sqlite3.Connection, mailbox: MailboxId, lo: int, hi: int, want: Want, limit: int) -> list[Row]:
     """Up to `limit` rows with lo <= uid <= hi, ascending."""
     return filled(raw_rows(connection, mailbox, lo, hi, want, limit), columns(want)[1])
 

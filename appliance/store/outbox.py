@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 from appliance.database.writer import Transaction
 from appliance.mail.description import Description
 from appliance.mail.errors import StoreError, Trouble
-from appliance.mail.ids import BodyId, MailboxId, PersonId, Uid
+from appliance.mail.ids import AccountId, BodyId, MailboxId, Uid
 
-from . import append as filing
+from . import append as placement
 from . import expunge as removal
 from . import mailboxes
 from .bodies import Bodies
 from .quota import Quota
-from .values import Filing
+from .values import Placement
 
 NAME = "Outbox"
 USE = "\\Scheduled"
@@ -55,38 +55,38 @@ class Outboxes:
             self.called_back(transaction, mailbox, uids)
 
     def show(
-        self, transaction: Transaction, person: PersonId, body: BodyId, prefix: bytes, octets: int, at: int
+        self, transaction: Transaction, account: AccountId, body: BodyId, prefix: bytes, octets: int, at: int
     ) -> tuple[MailboxId, Uid] | None:
         """See `queue.Outbox`. None for somebody who left, or has no room: sending does not hang on it."""
-        used, limit = self._quota.of(person)
+        used, limit = self._quota.of(account)
         if limit is not None and used + octets > limit:
             return None
-        mailbox = self._of(transaction, person)
+        mailbox = self._of(transaction, account)
         if mailbox is None:
             return None
         self._bodies.hold_more(transaction, body)
-        place = Filing(mailbox, prefix, ("\\Seen",), at)
-        (filed,) = filing.file(transaction, body, octets - len(prefix), [place], lambda _: UNSEEN_YET, self._quota)
+        place = Placement(mailbox, prefix, ("\\Seen",), at)
+        (filed,) = placement.file(transaction, body, octets - len(prefix), [place], lambda _: UNSEEN_YET, self._quota)
         return filed.mailbox, filed.uid
 
     def unshow(self, transaction: Transaction, mailbox: MailboxId, uid: Uid) -> None:
         """The letter has left, or never will."""
         removal.remove(transaction, mailbox, [uid], self._bodies.release, self._quota, marked=False)
 
-    def _of(self, transaction: Transaction, person: PersonId) -> MailboxId | None:
+    def _of(self, transaction: Transaction, account: AccountId) -> MailboxId | None:
         """The person's Outbox, made where it is missing; None for nobody."""
-        found = transaction.execute("SELECT id FROM mailbox WHERE person = ? AND special_use = ?", (person, USE)).fetchone()
+        found = transaction.execute("SELECT id FROM mailbox WHERE person = ? AND special_use = ?", (account, USE)).fetchone()
         if found is None:
-            if transaction.execute("SELECT 1 FROM mailbox WHERE person = ?", (person,)).fetchone() is None:
+            if transaction.execute("SELECT 1 FROM mailbox WHERE person = ?", (account,)).fetchone() is None:
                 return None
-            there = mailboxes.row_named(transaction, person, NAME)
+            there = mailboxes.row_named(transaction, account, NAME)
             if there is not None and there[4]:
                 transaction.execute("UPDATE mailbox SET special_use = ? WHERE id = ?", (USE, there[0]))
                 found = there
             else:
                 if there is not None:
                     transaction.execute("DELETE FROM mailbox WHERE id = ?", (there[0],))
-                found = (mailboxes.make_row(transaction, person, NAME, USE),)
-                mailboxes.subscribe(transaction, person, NAME, True)
+                found = (mailboxes.make_row(transaction, account, NAME, USE),)
+                mailboxes.subscribe(transaction, account, NAME, True)
         self._ids.add(found[0])
         return MailboxId(found[0])

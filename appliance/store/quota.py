@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 
 from appliance.database.writer import Transaction
 from appliance.mail.errors import StoreError, Trouble
-from appliance.mail.ids import PersonId
+from appliance.mail.ids import AccountId
 
-from .values import Filing
+from .values import Placement
 
 TRASH_FULL = "the mailbox and its Trash are full; reading, moving and deleting still work, so empty the Trash first"
 
-QuotaOf = Callable[[PersonId], int | None]
+QuotaOf = Callable[[AccountId], int | None]
 """A person's limit in octets, None for none; called from the loop and from the writer's thread."""
 
 
@@ -27,49 +27,49 @@ class Quota:
 
     def __init__(self, quota_of: QuotaOf) -> None:
         self._limit_of = quota_of
-        self._used: dict[PersonId, int] = {}
+        self._used: dict[AccountId, int] = {}
 
     def load(self, connection: sqlite3.Connection) -> None:
         sums = connection.execute("SELECT person, sum(octets) FROM mailbox GROUP BY person").fetchall()
-        self._used = {PersonId(person): used for person, used in sums}
+        self._used = {AccountId(account): used for account, used in sums}
 
-    def of(self, person: PersonId) -> tuple[int, int | None]:
+    def of(self, account: AccountId) -> tuple[int, int | None]:
         """(octets used, limit or None)."""
-        return self._used.get(person, 0), self._limit_of(person)
+        return self._used.get(account, 0), self._limit_of(account)
 
     def took(
-        self, transaction: Transaction, person: PersonId, octets: int, *, beyond: int = 0, trash: int = -1, checked: bool = True
+        self, transaction: Transaction, account: AccountId, octets: int, *, beyond: int = 0, trash: int = -1, checked: bool = True
     ) -> None:
         """The transaction has added `octets` (negative: has freed) to the person's mailbox rows. Raises OVER_QUOTA.
 
         `beyond`: so far above the limit this may go. `trash`: the octets of the Trash they were copied into, -1 for another
         mailbox. `checked` False: they were taken from another mailbox of the person in this transaction.
         """
-        limit = self._limit_of(person) if octets > 0 and checked else None
+        limit = self._limit_of(account) if octets > 0 and checked else None
         if limit is not None:
-            used = _used(transaction, person)
+            used = _used(transaction, account)
             if used > limit + beyond and not 0 <= trash <= max(limit, used - trash):
                 raise StoreError(Trouble.OVER_QUOTA, TRASH_FULL if trash >= 0 else "")
         if octets:
-            transaction.after_commit(lambda: self._add(person, octets))
+            transaction.after_commit(lambda: self._add(account, octets))
 
-    def without_room(self, transaction: Transaction, filings: Sequence[Filing], octets: int) -> list[int]:
+    def without_room(self, transaction: Transaction, placements: Sequence[Placement], octets: int) -> list[int]:
         """Which of these filings (numbers) of a body of `octets` their person has no room for."""
         found = []
-        for number, filing in enumerate(filings):
-            row = transaction.execute("SELECT person FROM mailbox WHERE id = ?", (filing.mailbox,)).fetchone()
-            limit = self._limit_of(PersonId(row[0])) if row else None
-            if limit is not None and _used(transaction, PersonId(row[0])) + octets + len(filing.prefix) > limit + filing.beyond:
+        for number, placement in enumerate(placements):
+            row = transaction.execute("SELECT person FROM mailbox WHERE id = ?", (placement.mailbox,)).fetchone()
+            limit = self._limit_of(AccountId(row[0])) if row else None
+            if limit is not None and _used(transaction, AccountId(row[0])) + octets + len(placement.prefix) > limit + placement.beyond:
                 found.append(number)
         return found
 
-    def _add(self, person: PersonId, octets: int) -> None:
-        self._used[person] = self._used.get(person, 0) + octets
+    def _add(self, account: AccountId, octets: int) -> None:
+        self._used[account] = self._used.get(account, 0) + octets
 
-    def forget(self, person: PersonId) -> None:
-        self._used.pop(person, None)
+    def forget(self, account: AccountId) -> None:
+        self._used.pop(account, None)
 
 
-def _used(transaction: Transaction, person: PersonId) -> int:
-    used: int | None = transaction.execute("SELECT sum(octets) FROM mailbox WHERE person = ?", (person,)).fetchone()[0]
+def _used(transaction: Transaction, account: AccountId) -> int:
+    used: int | None = transaction.execute("SELECT sum(octets) FROM mailbox WHERE person = ?", (account,)).fetchone()[0]
     return used or 0

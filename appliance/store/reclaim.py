@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 import trio
 
-from appliance.database.database import House
+from appliance.database.database import AnyDatabase
 from appliance.database.writer import Transaction
 from appliance.mail.clock import Clock
 from appliance.mail.errors import StoreError
@@ -40,7 +40,7 @@ class Reclaim:
 
     def __init__(
         self,
-        house: House,
+        server: AnyDatabase,
         bodies: Bodies,
         clock: Clock,
         *,
@@ -48,7 +48,7 @@ class Reclaim:
         missing: Callable[[int], object] = lambda _: None,
         octets_a_s: float = OCTETS_A_S,
     ) -> None:
-        self._house = house
+        self._server = server
         self._bodies = bodies
         self._clock = clock
         self._told = told
@@ -82,7 +82,7 @@ class Reclaim:
         """Free all unreferenced bodies; how many."""
         total, last = 0, 0
         while True:
-            freed, octets = await self._house.write(lambda transaction, after=last: self._bodies.free(transaction, BATCH, after))  # type: ignore[misc]
+            freed, octets = await self._server.write(lambda transaction, after=last: self._bodies.free(transaction, BATCH, after))  # type: ignore[misc]
             total += len(freed)
             if len(freed) < BATCH:
                 break
@@ -95,11 +95,11 @@ class Reclaim:
         """The rows of files that are gone go after them; the unlinking of each is durable first."""
         last = 0
         while True:
-            rows = await self._house.write(lambda transaction, after=last: self._bodies.unlinked(transaction, BATCH, after))  # type: ignore[misc]
+            rows = await self._server.write(lambda transaction, after=last: self._bodies.unlinked(transaction, BATCH, after))  # type: ignore[misc]
             if not rows:
                 return
             await self._bodies.hop(self._bodies.files.sync)
-            await self._house.write(lambda transaction, rows=rows: self._bodies.forget(transaction, rows))  # type: ignore[misc]
+            await self._server.write(lambda transaction, rows=rows: self._bodies.forget(transaction, rows))  # type: ignore[misc]
             last = rows[-1][0]
             await self._rest(FILE_OCTETS + len(rows) * 1024)
 
@@ -116,7 +116,7 @@ class Reclaim:
                 looked_at += len(chosen)
                 for start in range(0, len(chosen), BATCH):
                     await self._each(chosen[start : start + BATCH], call)
-        await self._house.write(lambda transaction: None)  # what follows the commits above is done when this one is
+        await self._server.write(lambda transaction: None)  # what follows the commits above is done when this one is
         await self.look_aside()
         return looked_at
 
@@ -132,10 +132,10 @@ class Reclaim:
     async def look_missing(self) -> int:
         """Count the files that rows name and that are nowhere; one that is freed meanwhile is not missed."""
         count, last = 0, b""
-        while rows := await self._house.read(lambda connection, after=last: connection.execute(NEEDED, (after, NAMES_AT_ONCE)).fetchall()):  # type: ignore[misc]
+        while rows := await self._server.read(lambda connection, after=last: connection.execute(NEEDED, (after, NAMES_AT_ONCE)).fetchall()):  # type: ignore[misc]
             digests = [row[0] for row in rows]
             if gone := await self._bodies.hop(self._gone, digests):
-                count += await self._house.read(
+                count += await self._server.read(
                     lambda connection, gone=gone: sum(connection.execute(STILL_NEEDED, (digest,)).fetchone()[0] for digest in gone)  # type: ignore[misc]
                 )
             last = digests[-1]
@@ -151,7 +151,7 @@ class Reclaim:
     async def _chosen(self, digests: Sequence[bytes], *, named: bool) -> list[bytes]:
         """Those that a row names, or those that none does."""
         marks = ",".join("?" * len(digests))
-        rows = await self._house.read(
+        rows = await self._server.read(
             lambda connection: connection.execute(f"SELECT digest FROM body WHERE digest IN ({marks})", digests).fetchall()  # noqa: S608
         )
         rows_of = {row[0] for row in rows}
@@ -162,7 +162,7 @@ class Reclaim:
             for digest in digests:
                 call(transaction, digest)
 
-        await self._house.write(work)
+        await self._server.write(work)
         await self._rest(FILE_OCTETS * len(digests))
 
     async def _rest(self, octets: int) -> None:

@@ -23,16 +23,16 @@ from appliance.mail.description import Description
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import MailboxId
 
-from .body_readers import Letter
+from .body_readers import StoredMessage
 from .loading import OPENING
-from .messages import window
+from .messages import batch
 from .outbox import UNSEEN_YET
 from .values import Row, Want
 
 if TYPE_CHECKING:
     from .mailbox import Store
 
-PIECE_OCTETS = 64 * 2**10
+CHUNK_OCTETS = 64 * 2**10
 AT_ONCE = 16
 """Older rows that one reading makes anew itself: a client that opens a few messages sees them as today's scanner does."""
 AT_ONCE_OCTETS = 4 * 2**20
@@ -90,27 +90,27 @@ def _values(facts: Description, message: int, before: int) -> tuple[Any, ...]:
 
 async def _described(store: "Store", mailbox: MailboxId, uid: int) -> Description | None:
     """What today's scanner says of a message; None when it was expunged meanwhile."""
-    found = await store.database.read(lambda connection: window(connection, mailbox, uid, uid, OPENING, 1))
+    found = await store.database.read(lambda connection: batch(connection, mailbox, uid, uid, OPENING, 1))
     if not found:
         return None
     try:
-        return await _describe(store, (await store.letters(found, 0))[0])
+        return await _describe(store, (await store.messages(found, 0))[0])
     except StoreError as trouble:
         if trouble.trouble is not Trouble.GONE:
             raise
         return None
 
 
-async def _describe(store: "Store", letter: Letter) -> Description:
+async def _describe(store: "Store", message: StoredMessage) -> Description:
     scanner = store.describe()
-    await letter.open()
-    at = len(letter.prefix)
-    while at < letter.octets:
-        piece = await letter.read(at, PIECE_OCTETS)
-        scanner.feed(piece)
-        at += len(piece)
+    await message.open()
+    at = len(message.prefix)
+    while at < message.octets:
+        chunk = await message.read(at, CHUNK_OCTETS)
+        scanner.feed(chunk)
+        at += len(chunk)
         await trio.lowlevel.checkpoint()  # a small body is read without waiting
-    return scanner.finish(letter.prefix)
+    return scanner.finish(message.prefix)
 
 
 class Redescription:

@@ -7,8 +7,6 @@ Received), not its body. Keywords and rows come from one reading. Indexes are us
 read.
 """
 
-
-
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ from typing import Any, TypeVar
 from appliance.database.database import Reads
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import INBOX
-from appliance.mail.ids import BodyId, MailboxId, PersonId
+from appliance.mail.ids import AccountId, BodyId, MailboxId
 
 from .keywords import keywords_of
 
@@ -29,7 +27,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Salvaged:
     """A message's row; `keywords` are the mailbox's."""
 
     uid: int
@@ -41,7 +39,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
+class SalvagedFolder:
     """A mailbox; `messages` as its row tells it, 0 where the row cannot be read."""
 
     id: MailboxId
@@ -56,24 +54,24 @@ class Salvage:
         self._database = database
         self.damaged = False
 
-    async def folders(self, person: PersonId) -> list[Folder]:
+    async def folders(self, account: AccountId) -> list[SalvagedFolder]:
         """The selectable mailboxes, by name, INBOX first; those whose rows cannot be read as the index of names tells them.
 
         `damaged` afterwards: some may be missing.
         """
         found, number = [], 0
         while (row := await self._next(_mailbox_at, number)) is not None:
-            if row[1] == person and row[3]:
-                found.append(Folder(MailboxId(row[0]), row[2], row[4]))
+            if row[1] == account and row[3]:
+                found.append(SalvagedFolder(MailboxId(row[0]), row[2], row[4]))
             number = row[0] + 1
         if self.damaged:
             known = {folder.id for folder in found}
-            rows = await self._tried(partial(_named, person=person))
-            found += [Folder(MailboxId(row[0]), row[1], 0) for row in rows or () if row[0] not in known]
+            rows = await self._tried(partial(_named, account=account))
+            found += [SalvagedFolder(MailboxId(row[0]), row[1], 0) for row in rows or () if row[0] not in known]
             self.damaged = rows is None
         return sorted(found, key=lambda folder: (folder.name != INBOX, folder.name))
 
-    async def rows(self, mailbox: MailboxId) -> AsyncIterator[list[Found]]:
+    async def rows(self, mailbox: MailboxId) -> AsyncIterator[list[Salvaged]]:
         """All that can be read, in batches."""
         lo = 1
         while batch := await self._window(mailbox, lo):
@@ -88,12 +86,12 @@ class Salvage:
         """The stored octets of a body in the database whose row in `body` cannot be read; None when it is not there."""
         return await self._tried(partial(_stored, body=body))
 
-    async def _window(self, mailbox: MailboxId, lo: int) -> list[Found]:
+    async def _window(self, mailbox: MailboxId, lo: int) -> list[Salvaged]:
         try:
             return await self._database.read(partial(_window, mailbox=mailbox, lo=lo))
         except StoreError as trouble:
             self._note(trouble)
-        found: list[Found] = []
+        found: list[Salvaged] = []
         keywords = await self._tried(partial(_keywords, mailbox=mailbox)) or ()
         while len(found) < WINDOW and (row := await self._next(partial(_uid_at, mailbox), lo)) is not None:
             for work in (_whole, _bare):
@@ -145,8 +143,8 @@ class Salvage:
         return True
 
 
-def _found(row: tuple[Any, ...], keywords: tuple[str, ...]) -> Found:
-    return Found(row[0], row[1], row[2], row[3], row[4], keywords)
+def _found(row: tuple[Any, ...], keywords: tuple[str, ...]) -> Salvaged:
+    return Salvaged(row[0], row[1], row[2], row[3], row[4], keywords)
 
 
 def _mailbox_at(number: int, connection: sqlite3.Connection) -> tuple[Any, ...] | None:
@@ -155,9 +153,9 @@ def _mailbox_at(number: int, connection: sqlite3.Connection) -> tuple[Any, ...] 
     return row
 
 
-def _named(connection: sqlite3.Connection, *, person: PersonId) -> list[tuple[int, str]]:
+def _named(connection: sqlite3.Connection, *, account: AccountId) -> list[tuple[int, str]]:
     """From the index of UNIQUE(person, name) alone."""
-    return connection.execute("SELECT id, name FROM mailbox INDEXED BY sqlite_autoindex_mailbox_1 WHERE person = ?", (person,)).fetchall()
+    return connection.execute("SELECT id, name FROM mailbox INDEXED BY sqlite_autoindex_mailbox_1 WHERE person = ?", (account,)).fetchall()
 
 
 def _uid_at(mailbox: MailboxId, uid: int, connection: sqlite3.Connection) -> tuple[Any, ...] | None:
@@ -166,7 +164,7 @@ def _uid_at(mailbox: MailboxId, uid: int, connection: sqlite3.Connection) -> tup
     return row
 
 
-def _window(connection: sqlite3.Connection, *, mailbox: MailboxId, lo: int) -> list[Found]:
+def _window(connection: sqlite3.Connection, *, mailbox: MailboxId, lo: int) -> list[Salvaged]:
     sql = f"SELECT {WHOLE} WHERE mailbox = ? AND uid >= ? ORDER BY uid LIMIT ?"
     found = connection.execute(sql, (mailbox, lo, WINDOW)).fetchall()
     keywords = keywords_of(connection, mailbox)

@@ -13,28 +13,36 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
-from appliance.control.requests import Letter
-from appliance.database.database import House
+from appliance.control.requests import ImportedMessage
+from appliance.database.database import AnyDatabase
 from appliance.database.writer import Transaction
 from appliance.mail.errors import SetupError, StoreError, Trouble
 from appliance.mail.flags import KEYWORD_SHIFT, SYSTEM_NAMES
-from appliance.mail.ids import MailboxId, PersonId
+from appliance.mail.ids import AccountId, MailboxId
 from appliance.mail.limits import MESSAGE_OCTETS, READ_OCTETS
 
 from .archive_files import PassedOver
-from .archives import letters_of, mailboxes_of
+from .archives import mailboxes_of, messages_of
 from .body_readers import whole_in_row
 from .export_names import ExportNames
-from .mailbox import Filing, StagedBody, Store
-from .mailbox import Letter as Opened
+from .mailbox import Placement, StagedBody, Store
+from .mailbox import StoredMessage as Opened
 from .mailboxes import create, row_named, subscribe
 from .maildir import MaildirWriter
 from .mbox import MboxWriter
 from .names import known_as, proper
-from .salvage import Folder, Found, Salvage
+from .salvage import Salvage, Salvaged, SalvagedFolder
 
 __all__ = (
-    "ExportNames", "ImportSession", "MaildirWriter", "MboxWriter", "PassedOver", "export", "import_into", "letters_of", "mailboxes_of",
+    "ExportNames",
+    "ImportSession",
+    "MaildirWriter",
+    "MboxWriter",
+    "PassedOver",
+    "export",
+    "import_into",
+    "mailboxes_of",
+    "messages_of",
 )  # fmt: skip
 
 IMPORTED = "Imported"
@@ -55,33 +63,35 @@ class ImportSession:
     `finish`, they are not stored, and an import begun again takes them once more.
     """
 
-    def __init__(self, database: House, store: Store, person: PersonId, source: str, mailbox: str, position: str, together: int) -> None:
+    def __init__(
+        self, database: AnyDatabase, store: Store, account: AccountId, source: str, mailbox: str, position: str, together: int
+    ) -> None:
         self.position = position
         """Where to go on: "" at the beginning."""
         self.stored = 0
         """Messages committed so far."""
         self._database = database
         self._store = store
-        self._person = person
+        self._account = account
         self._source = source
         self._mailbox = mailbox
         self._together = together
         self._places: dict[str, MailboxId] = {}
-        self._staged: list[tuple[StagedBody, Filing, str]] = []
+        self._staged: list[tuple[StagedBody, Placement, str]] = []
         self._octets = 0
         self._open = AsyncExitStack()
 
     @classmethod
     async def begin(
-        cls, database: House, store: Store, person: PersonId, source: str, mailbox: str = "", *, together: int = 1
+        cls, database: AnyDatabase, store: Store, account: AccountId, source: str, mailbox: str = "", *, together: int = 1
     ) -> "ImportSession":
         """`source` names where the letters come from; `mailbox` "" keeps the mailboxes of the source."""
         row: tuple[str] | None = await database.read(
             lambda connection: connection.execute(
-                "SELECT position FROM import_progress WHERE person = ? AND source = ?", (person, source)
+                "SELECT position FROM import_progress WHERE person = ? AND source = ?", (account, source)
             ).fetchone()
         )
-        return cls(database, store, person, source, mailbox, row[0] if row else "", together)
+        return cls(database, store, account, source, mailbox, row[0] if row else "", together)
 
     async def make(self, mailboxes: Iterable[str]) -> None:
         """Make the mailboxes of the source, so that those without a message come along as well. Once, at the beginning.
@@ -96,37 +106,37 @@ class ImportSession:
                 if refusal.trouble in NO_ROOM:
                     raise
 
-    async def take(self, letter: Letter, pieces: AsyncIterator[bytes]) -> bool:
+    async def take(self, message: ImportedMessage, chunks: AsyncIterator[bytes]) -> bool:
         """Store one message with its position; False when it was too large or ended unread, and was left out, which its position then says.
 
         Raises FULL, OVER_QUOTA: nothing of it is stored; those that gathered are, as many as fit.
         """
         incoming = await self._open.enter_async_context(self._store.receive(MESSAGE_OCTETS))
         try:
-            async for piece in pieces:
-                await incoming.write(piece)
+            async for chunk in chunks:
+                await incoming.write(chunk)
         except OSError:
-            return await self._leave_out(letter)
+            return await self._leave_out(message)
         except StoreError as refusal:
             if refusal.trouble is not Trouble.TOO_BIG:
                 await self.finish()
                 raise
             with suppress(OSError):
-                async for _ in pieces:
+                async for _ in chunks:
                     pass  # the rest of it
-            return await self._leave_out(letter)
+            return await self._leave_out(message)
         body = await incoming.finish()
-        arrived = letter.internal_at or body.description.sent_at or 0
-        filing = Filing(await self._place(letter.mailbox), b"", letter.flags, max(0, arrived))
-        self._staged.append((body, filing, letter.position))
+        arrived = message.internal_at or body.description.sent_at or 0
+        placement = Placement(await self._place(message.mailbox), b"", message.flags, max(0, arrived))
+        self._staged.append((body, placement, message.position))
         self._octets += body.octets
-        self.position = letter.position
+        self.position = message.position
         if len(self._staged) >= self._together or self._octets >= TOGETHER_OCTETS:
             await self.finish()
         return True
 
-    async def _leave_out(self, letter: Letter) -> bool:
-        self.position = letter.position
+    async def _leave_out(self, message: ImportedMessage) -> bool:
+        self.position = message.position
         await self.finish()
         return False
 
@@ -143,9 +153,9 @@ class ImportSession:
                 for one in staged:
                     await self._commit([one], one[2])
 
-    async def _commit(self, staged: list[tuple[StagedBody, Filing, str]], position: str) -> None:
-        letters = [(body, filing) for body, filing, _ in staged]
-        await self._store.file_all(letters, also=lambda transaction: self._note(transaction, position))
+    async def _commit(self, staged: list[tuple[StagedBody, Placement, str]], position: str) -> None:
+        messages = [(body, placement) for body, placement, _ in staged]
+        await self._store.file_all(messages, also=lambda transaction: self._note(transaction, position))
         self.stored += len(staged)
 
     async def aclose(self) -> None:
@@ -155,22 +165,21 @@ class ImportSession:
 
     def _note(self, transaction: Transaction, position: str) -> None:
         transaction.execute(
-            "INSERT INTO import_progress(person, source, position) VALUES (?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET position = excluded.position",
-            (self._person, self._source, position),
+            "INSERT INTO import_progress(person, source, position) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET position = excluded.position",
+            (self._account, self._source, position),
         )
 
     async def _place(self, mailbox: str) -> MailboxId:
         """The mailbox of that name, made when it is missing; subscribed, because many clients show nothing else."""
         name = self._mailbox or mailbox
         if name not in self._places:
-            person = self._person
+            account = self._account
 
             def work(transaction: Transaction) -> MailboxId:
                 target = _possible(name)
-                row = row_named(transaction, person, target)
-                subscribe(transaction, person, target, True, when_room=True)
-                return MailboxId(row[0]) if row is not None and row[4] else create(transaction, person, target)
+                row = row_named(transaction, account, target)
+                subscribe(transaction, account, target, True, when_room=True)
+                return MailboxId(row[0]) if row is not None and row[4] else create(transaction, account, target)
 
             self._places[name] = await self._database.write(work)
         return self._places[name]
@@ -185,17 +194,17 @@ def _possible(name: str) -> str:
 
 
 async def import_into(
-    store: Store, person: PersonId, path: Path, mailbox: str = "", *, source: str = "", together: int = TOGETHER
+    store: Store, account: AccountId, path: Path, mailbox: str = "", *, source: str = "", together: int = TOGETHER
 ) -> AsyncIterator[tuple[int, int]]:
     """Bring in an archive; tells (messages taken, messages left out or passed over) after each. Blocks the loop while it reads."""
-    session = await ImportSession.begin(store.database, store, person, source or str(path), mailbox, together=together)
+    session = await ImportSession.begin(store.database, store, account, source or str(path), mailbox, together=together)
     passed = PassedOver()
     taken = left_out = 0
     told = (0, 0)
     try:
         await session.make(mailboxes_of(path))
-        for letter, pieces in letters_of(path, session.position, passed=passed):
-            if await session.take(letter, _each(pieces)):
+        for message, chunks in messages_of(path, session.position, passed=passed):
+            if await session.take(message, _each(chunks)):
                 taken += 1
             else:
                 left_out += 1
@@ -208,24 +217,24 @@ async def import_into(
         await session.aclose()
 
 
-async def _each(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
+async def _each(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
 
 
 # --- out of the store ------------------------------------------------------------------------------------------
 
 
-async def export(store: Store, person: PersonId, mailbox: str = "") -> AsyncIterator[tuple[Letter, AsyncIterator[bytes]]]:
+async def export(store: Store, account: AccountId, mailbox: str = "") -> AsyncIterator[tuple[ImportedMessage, AsyncIterator[bytes]]]:
     """A person's letters, mailbox by mailbox ("": all), as they were when their window was read; each with its pieces.
 
     A letter that was removed meanwhile is passed over. One that cannot be read, since the database or a file is damaged, is
     passed over and counted: after each mailbox comes a Letter with that count and no octets. Raises SetupError for a mailbox there is not.
     """
     salvage = Salvage(store.database)
-    folders = await salvage.folders(person)
+    folders = await salvage.folders(account)
     if salvage.damaged:
-        yield Letter("", (), 0, unreadable=1), _no_pieces()
+        yield ImportedMessage("", (), 0, unreadable=1), _no_chunks()
     if mailbox:
         folders = [folder for folder in folders if folder.name == known_as(mailbox)]
         if not folders:
@@ -235,7 +244,7 @@ async def export(store: Store, person: PersonId, mailbox: str = "") -> AsyncIter
             yield found
 
 
-async def _exported(store: Store, folder: Folder) -> AsyncIterator[tuple[Letter, AsyncIterator[bytes]]]:
+async def _exported(store: Store, folder: SalvagedFolder) -> AsyncIterator[tuple[ImportedMessage, AsyncIterator[bytes]]]:
     salvage = Salvage(store.database)
     seen = lost = 0
     async for rows in salvage.rows(folder.id):
@@ -250,14 +259,14 @@ async def _exported(store: Store, folder: Folder) -> AsyncIterator[tuple[Letter,
                     raise
                 lost += trouble.trouble is Trouble.BROKEN or await salvage.has(folder.id, row.uid)
                 continue
-            yield Letter(folder.name, tuple(flags), row.internal_at), _pieces(opened, head)
+            yield ImportedMessage(folder.name, tuple(flags), row.internal_at), _chunks(opened, head)
     if salvage.damaged:
         lost += max(0, folder.messages - seen)
     if lost:
-        yield Letter(folder.name, (), 0, unreadable=lost), _no_pieces()
+        yield ImportedMessage(folder.name, (), 0, unreadable=lost), _no_chunks()
 
 
-async def _opened(store: Store, salvage: Salvage, row: Found) -> tuple[Opened, bytes]:
+async def _opened(store: Store, salvage: Salvage, row: Salvaged) -> tuple[Opened, bytes]:
     """The letter and its first octets; one of several pieces is read through first, so that none is given out half. Raises GONE, BROKEN."""
     try:
         body = await store.bodies.open_body(row.body)
@@ -270,22 +279,22 @@ async def _opened(store: Store, salvage: Salvage, row: Found) -> tuple[Opened, b
     head = await opened.read(0, READ_OCTETS)
     at = len(head)
     while at < opened.octets:
-        piece = await opened.read(at, READ_OCTETS)
-        if not piece:
+        chunk = await opened.read(at, READ_OCTETS)
+        if not chunk:
             raise StoreError(Trouble.BROKEN, "a body is shorter than it was")
-        at += len(piece)
+        at += len(chunk)
     return opened, head
 
 
-async def _no_pieces() -> AsyncIterator[bytes]:
+async def _no_chunks() -> AsyncIterator[bytes]:
     return
     yield b""
 
 
-async def _pieces(opened: Opened, head: bytes) -> AsyncIterator[bytes]:
+async def _chunks(opened: Opened, head: bytes) -> AsyncIterator[bytes]:
     at = len(head)
     yield head
     while at < opened.octets:
-        piece = await opened.read(at, READ_OCTETS)
-        at += len(piece)
-        yield piece
+        chunk = await opened.read(at, READ_OCTETS)
+        at += len(chunk)
+        yield chunk

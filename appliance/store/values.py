@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, Flag, auto
 from typing import NamedTuple
 
-from appliance.mail.ids import BodyId, MailboxId, MessageId, ModSeq, PersonId, Uid, UidValidity
+from appliance.mail.ids import AccountId, BodyId, MailboxId, MessageId, ModSeq, Uid, UidValidity
 
 
 @dataclass(slots=True)
@@ -16,7 +16,7 @@ class MailboxInfo:
     """One row of the mailbox tree; counts are of the last commit. `special_use` is "\\Sent" and so on, or ""."""
 
     id: MailboxId
-    person: PersonId
+    account: AccountId
     name: str
     special_use: str
     selectable: bool
@@ -114,7 +114,7 @@ class Copied:
 
 
 @dataclass(slots=True)
-class Filing:
+class Placement:
     """One letter's place in one mailbox. `flags` are names. `internal_at` is UTC seconds. `beyond`: octets by which it may pass
     the person's limit."""
 
@@ -126,7 +126,7 @@ class Filing:
 
 
 @dataclass(slots=True)
-class Filed:
+class Placed:
     mailbox: MailboxId
     uid_validity: UidValidity
     uid: Uid

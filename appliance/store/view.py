@@ -14,7 +14,7 @@ from appliance.mail.ids import ModSeq, Uid
 from .values import Changes
 
 
-class View:
+class SequenceView:
     """Sequence number n is `uids[n - 1]`. `modseq` is how far the view knows, `uid_next` which UIDs are new to it."""
 
     __slots__ = ("_own", "gone", "modseq", "uid_next", "uids")
@@ -80,11 +80,11 @@ FEW = 32
 
 def without(uids: "array[int]", gone: "Iterable[int]") -> "array[int]":
     """A new ascending array less `gone`, whether or not they are in it."""
-    leaving = gone if isinstance(gone, (set, frozenset)) else set(gone)
-    if len(leaving) > FEW:
-        return array("I", [uid for uid in uids if uid not in leaving])
+    new_entry = gone if isinstance(gone, (set, frozenset)) else set(gone)
+    if len(new_entry) > FEW:
+        return array("I", [uid for uid in uids if uid not in new_entry])
     rest = uids[:]
-    for uid in leaving:
+    for uid in new_entry:
         at = bisect_left(rest, uid)
         if at < len(rest) and rest[at] == uid:
             del rest[at]

@@ -15,7 +15,7 @@ from appliance.mail.ids import BodyId, MailboxId, Uid
 if TYPE_CHECKING:
     from .mailbox import Store
 
-PIECE_OCTETS = 64 * 2**10
+CHUNK_OCTETS = 64 * 2**10
 ROWS = """SELECT uid, body, missing FROM message LEFT JOIN body_crlf ON body_crlf.id = body WHERE mailbox = ? AND uid BETWEEN ? AND ?
     AND (missing > 0 OR missing IS NULL AND body < (SELECT ifnull(max(value), 0) FROM house WHERE key = 'crlf_known_from'))"""
 
@@ -36,15 +36,13 @@ async def _measured(store: "Store", body: BodyId) -> int:
     try:
         opened = await store.bodies.open_body(body)
         at = 0
-        while at < opened.octets and (piece := await opened.read(at, PIECE_OCTETS)):
-            crlf.feed(piece)
-            at += len(piece)
+        while at < opened.octets and (chunk := await opened.read(at, CHUNK_OCTETS)):
+            crlf.feed(chunk)
+            at += len(chunk)
     except StoreError:
         return 0  # gone, or broken: reading it will say so, and must not close the maildrop of all others
     missing = crlf.octets
     store.database.write_lazily(
-        lambda transaction: transaction.execute(
-            "INSERT OR IGNORE INTO body_crlf SELECT id, ? FROM body WHERE id = ?", (missing, body)
-        )
+        lambda transaction: transaction.execute("INSERT OR IGNORE INTO body_crlf SELECT id, ? FROM body WHERE id = ?", (missing, body))
     )
     return missing

@@ -10,7 +10,7 @@ from appliance.app.outbound import _comes_to
 from appliance.database.writer import Transaction
 from appliance.mail.address import parse_address
 from appliance.mail.errors import SetupError
-from appliance.mail.ids import PersonId
+from appliance.mail.ids import AccountId
 from tests.support.accounts import Family
 
 PASSWORD = "Correct-Horse-7"
@@ -22,16 +22,16 @@ async def refused(change: Awaitable[object], words: str) -> None:
     assert caught.value.remedy.endswith((".", "list", "remove", "password")) or "pillarbox" in caught.value.remedy
 
 
-async def test_first_person_brings_the_first_domain(family: Family) -> None:
-    person = await family.accounts.add_person("anna@home.example", "secret", quota_octets=10**9)
-    assert (person.id, person.quota_octets) == (1, 10**9)
+async def test_first_account_brings_the_first_domain(family: Family) -> None:
+    account = await family.accounts.add_account("anna@home.example", "secret", quota_octets=10**9)
+    assert (account.id, account.quota_octets) == (1, 10**9)
     assert family.accounts.directory.domains() == ("home.example",)
-    assert family.accounts.directory.quota_of(PersonId(1)) == 10**9
-    await refused(family.accounts.add_person("ben@other.example", "x"), "not a domain of this house")
+    assert family.accounts.directory.quota_of(AccountId(1)) == 10**9
+    await refused(family.accounts.add_account("ben@other.example", "x"), "not a domain of this house")
 
 
-async def test_people_are_refused(family: Family) -> None:
-    add = family.accounts.add_person
+async def test_accounts_are_refused(family: Family) -> None:
+    add = family.accounts.add_account
     await add("anna@home.example", "x")
     await refused(add("ANNA@home.example", "x"), "already lives here")
     await refused(add("no address", "x"), "not a mail address")
@@ -40,43 +40,43 @@ async def test_people_are_refused(family: Family) -> None:
     await refused(add("ben@home.example", "a\nb"), "control character")
     await refused(add("ben@home.example", "x" * 1025), "longer")
     await refused(add("ben@home.example", "x", quota_octets=0), "quota")
-    assert len(family.accounts.directory.people()) == 1
+    assert len(family.accounts.directory.accounts()) == 1
 
 
-async def test_a_first_person_at_an_address_literal_is_refused(family: Family) -> None:
-    await refused(family.accounts.add_person("x@[192.0.2.1]", "x"), "brackets")
+async def test_a_first_account_at_an_address_literal_is_refused(family: Family) -> None:
+    await refused(family.accounts.add_account("x@[192.0.2.1]", "x"), "brackets")
 
 
 async def test_also_joins_the_commit(family: Family) -> None:
-    seen: list[PersonId] = []
+    seen: list[AccountId] = []
 
-    def mailboxes(transaction: Transaction, person: PersonId) -> None:
-        seen.append(person)
+    def mailboxes(transaction: Transaction, account: AccountId) -> None:
+        seen.append(account)
         raise RuntimeError("no mailboxes")
 
     with pytest.raises(RuntimeError, match="no mailboxes"):
-        await family.accounts.add_person("anna@home.example", "x", also=mailboxes)
+        await family.accounts.add_account("anna@home.example", "x", also=mailboxes)
     assert seen
-    assert family.accounts.directory.people() == ()
+    assert family.accounts.directory.accounts() == ()
     assert family.accounts.directory.domains() == ()
     assert await family.writer.read(lambda reads: list(reads.execute("SELECT * FROM password"))) == []
 
 
-async def test_removing_a_person_takes_everything_along(family: Family) -> None:
+async def test_removing_a_account_takes_everything_along(family: Family) -> None:
     accounts = family.accounts
     for name in ("anna", "ben"):
-        await accounts.add_person(f"{name}@home.example", "x")
+        await accounts.add_account(f"{name}@home.example", "x")
     await accounts.add_alias("us@home.example", "ben@home.example")
     await accounts.set_catch_all("home.example", "ben@home.example")
     await accounts.add_app_password("ben", "phone")
-    gone: list[PersonId] = []
-    await accounts.remove_person("Ben@home.example", also=lambda _, person: gone.append(person))
+    gone: list[AccountId] = []
+    await accounts.remove_account("Ben@home.example", also=lambda _, account: gone.append(account))
     assert gone == [2]
     assert not accounts.directory.resolve(parse_address("us@home.example")).known
     assert accounts.directory.catch_all("home.example") == ""
-    assert PersonId(2) not in accounts.secrets.rows
-    await refused(accounts.remove_person("ben@home.example"), "Nobody here")
-    assert (await accounts.add_person("ben@home.example", "x")).id == 3
+    assert AccountId(2) not in accounts.secrets.rows
+    await refused(accounts.remove_account("ben@home.example"), "Nobody here")
+    assert (await accounts.add_account("ben@home.example", "x")).id == 3
 
 
 async def test_domains(family: Family) -> None:
@@ -85,7 +85,7 @@ async def test_domains(family: Family) -> None:
     assert await accounts.ensure_domain("home.example") == "home.example"
     await refused(accounts.add_domain("home.example"), "already")
     await refused(accounts.add_domain("not a domain"), "not a domain name")
-    await accounts.add_person("anna@home.example", "x")
+    await accounts.add_account("anna@home.example", "x")
     await refused(accounts.remove_domain("home.example"), "home.example has accounts: anna@home.example")
     await accounts.add_domain("second.example")
     await accounts.add_alias("a@second.example", "anna@home.example")
@@ -97,7 +97,7 @@ async def test_domains(family: Family) -> None:
 
 async def test_aliases(family: Family) -> None:
     accounts = family.accounts
-    await accounts.add_person("anna@home.example", "x")
+    await accounts.add_account("anna@home.example", "x")
     await accounts.add_alias("a@home.example", "anna@home.example")
     await refused(accounts.add_alias("A@home.example", "ANNA@home.example"), "already")
     await refused(accounts.add_alias("anna@home.example", "x@elsewhere.example"), "person's address")
@@ -106,7 +106,7 @@ async def test_aliases(family: Family) -> None:
     await refused(accounts.add_alias("b@home.example", "b@home.example"), "circles")
     await accounts.add_alias("b@home.example", "a@home.example")
     await refused(accounts.add_alias("a@home.example", "b@home.example"), "circles")
-    await refused(accounts.add_person("a@home.example", "x"), "alias already")
+    await refused(accounts.add_account("a@home.example", "x"), "alias already")
     await refused(accounts.remove_alias("c@home.example"), "no alias")
     await refused(accounts.remove_alias("b@home.example", "x@elsewhere.example"), "does not lead")
     await accounts.set_catch_all("home.example", "b@home.example")
@@ -117,7 +117,7 @@ async def test_aliases(family: Family) -> None:
 
 async def test_app_passwords(family: Family) -> None:
     accounts = family.accounts
-    await accounts.add_person("anna@home.example", "x")
+    await accounts.add_account("anna@home.example", "x")
     password = await accounts.add_app_password("anna@home.example", " Anna's phone ")
     assert [row.label for row in accounts.app_passwords("anna")] == ["Anna's phone"]
     (row,) = accounts.app_passwords("anna")
@@ -136,17 +136,17 @@ async def test_app_passwords(family: Family) -> None:
 
 async def test_a_new_password_has_a_new_row(family: Family) -> None:
     accounts = family.accounts
-    await accounts.add_person("anna@home.example", "x")
-    (before,) = accounts.secrets.rows[PersonId(1)]
+    await accounts.add_account("anna@home.example", "x")
+    (before,) = accounts.secrets.rows[AccountId(1)]
     await accounts.set_password("anna@home.example", "y")
-    (after,) = accounts.secrets.rows[PersonId(1)]
+    (after,) = accounts.secrets.rows[AccountId(1)]
     assert after.id > before.id
     await refused(accounts.set_password("ben@home.example", "y"), "Nobody here")
 
 
 async def test_memory_follows_the_card_also_when_the_asker_is_cancelled(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cancel comes when the commit is done and its waiter not yet awake."""
-    await family.accounts.add_person("anna@home.example", "x")
+    await family.accounts.add_account("anna@home.example", "x")
     with trio.CancelScope() as gone:
 
         async def write(work: Callable[[Transaction], object]) -> object:
@@ -163,8 +163,8 @@ async def test_memory_follows_the_card_also_when_the_asker_is_cancelled(family: 
 
 async def test_use_is_noted_daily_and_only_by_a_trusted_clock(family: Family) -> None:
     accounts, clock = family.accounts, family.clock
-    await accounts.add_person("anna@home.example", "x")
-    (row,) = accounts.secrets.rows[PersonId(1)]
+    await accounts.add_account("anna@home.example", "x")
+    (row,) = accounts.secrets.rows[AccountId(1)]
 
     async def noted() -> int | None:
         accounts.mark_used(row)
@@ -184,70 +184,70 @@ async def test_use_is_noted_daily_and_only_by_a_trusted_clock(family: Family) ->
 
 async def test_a_removed_account_receives_nothing_signs_nobody_in_and_comes_back_whole(family: Family) -> None:
     accounts = family.accounts
-    await accounts.add_person("anna@home.example", PASSWORD)
-    await accounts.add_person("ben@home.example", PASSWORD)
+    await accounts.add_account("anna@home.example", PASSWORD)
+    await accounts.add_account("ben@home.example", PASSWORD)
     await accounts.add_alias("us@home.example", "ben@home.example")
     await accounts.set_catch_all("home.example", "ben@home.example")
     await accounts.add_app_password("ben", "phone")
-    before = (accounts.directory.tables.people, accounts.directory.tables.aliases, accounts.secrets.rows)
-    await accounts.retire_person("ben@home.example")
+    before = (accounts.directory.tables.accounts, accounts.directory.tables.aliases, accounts.secrets.rows)
+    await accounts.retire_account("ben@home.example")
     directory = accounts.directory
     for name in ("ben", "us", "nobody"):
         assert not directory.resolve(parse_address(f"{name}@home.example")).known
-    assert directory.find_login("ben@home.example") is None and PersonId(2) not in accounts.secrets.rows
+    assert directory.find_login("ben@home.example") is None and AccountId(2) not in accounts.secrets.rows
     assert [one.address for one in directory.removed()] == ["ben@home.example"]
-    await refused(accounts.retire_person("ben@home.example"), "Nobody here")
-    await refused(accounts.add_person("Ben@home.example", PASSWORD), "person restore ben@home.example|Take it back with")
-    await refused(accounts.restore_person("anna@home.example"), "No removed account")
-    await accounts.restore_person("ben@home.example")
-    after = (accounts.directory.tables.people, accounts.directory.tables.aliases, accounts.secrets.rows)
-    assert before[:2] == after[:2] and [row.id for row in before[2][PersonId(2)]] == [row.id for row in after[2][PersonId(2)]]
-    assert accounts.directory.resolve(parse_address("nobody@home.example")).people == (2,)
+    await refused(accounts.retire_account("ben@home.example"), "Nobody here")
+    await refused(accounts.add_account("Ben@home.example", PASSWORD), "person restore ben@home.example|Take it back with")
+    await refused(accounts.restore_account("anna@home.example"), "No removed account")
+    await accounts.restore_account("ben@home.example")
+    after = (accounts.directory.tables.accounts, accounts.directory.tables.aliases, accounts.secrets.rows)
+    assert before[:2] == after[:2] and [row.id for row in before[2][AccountId(2)]] == [row.id for row in after[2][AccountId(2)]]
+    assert accounts.directory.resolve(parse_address("nobody@home.example")).accounts == (2,)
 
 
 async def test_a_removed_account_is_erased_after_thirty_trusted_days_only(family: Family) -> None:
     accounts, gone = family.accounts, []
-    await accounts.add_person("anna@home.example", PASSWORD)
-    await accounts.add_person("ben@home.example", PASSWORD)
-    await accounts.retire_person("ben@home.example")
-    assert await accounts.purge_expired(lambda _, person: gone.append(person)) == []
+    await accounts.add_account("anna@home.example", PASSWORD)
+    await accounts.add_account("ben@home.example", PASSWORD)
+    await accounts.retire_account("ben@home.example")
+    assert await accounts.purge_expired(lambda _, account: gone.append(account)) == []
     family.clock.wall_from_s += 30 * 86_400 - 1
-    assert await accounts.purge_expired(lambda _, person: gone.append(person)) == []
+    assert await accounts.purge_expired(lambda _, account: gone.append(account)) == []
     family.clock.wall_from_s += 1
     family.clock.is_trusted = False
-    assert await accounts.purge_expired(lambda _, person: gone.append(person)) == []
+    assert await accounts.purge_expired(lambda _, account: gone.append(account)) == []
     family.clock.is_trusted = True
-    assert [one.address for one in await accounts.purge_expired(lambda _, person: gone.append(person))] == ["ben@home.example"]
+    assert [one.address for one in await accounts.purge_expired(lambda _, account: gone.append(account))] == ["ben@home.example"]
     assert gone == [2] and accounts.directory.removed() == ()
-    assert (await accounts.add_person("ben@home.example", PASSWORD)).id == 3
+    assert (await accounts.add_account("ben@home.example", PASSWORD)).id == 3
 
 
 async def test_rename_keeps_the_old_address_as_alias_and_sign_in(family: Family) -> None:
     accounts = family.accounts
-    await accounts.add_person("anna@home.example", PASSWORD)
-    await accounts.add_person("ben@home.example", PASSWORD)
+    await accounts.add_account("anna@home.example", PASSWORD)
+    await accounts.add_account("ben@home.example", PASSWORD)
     await accounts.add_alias("us@home.example", "anna@home.example")
     await accounts.add_alias("us@home.example", "ben@home.example")
     await accounts.set_catch_all("home.example", "anna@home.example")
-    rows = accounts.secrets.rows[PersonId(1)]
-    await refused(accounts.rename_person("anna", "ben@home.example"), "already lives here")
-    await refused(accounts.rename_person("anna", "us@home.example"), "is an alias already")
-    await refused(accounts.rename_person("anna", "anna@else.example"), "not a domain of this house")
-    renamed = await accounts.rename_person("anna", "Anne@home.example")
+    rows = accounts.secrets.rows[AccountId(1)]
+    await refused(accounts.rename_account("anna", "ben@home.example"), "already lives here")
+    await refused(accounts.rename_account("anna", "us@home.example"), "is an alias already")
+    await refused(accounts.rename_account("anna", "anna@else.example"), "not a domain of this house")
+    renamed = await accounts.rename_account("anna", "Anne@home.example")
     directory = accounts.directory
     assert (renamed.id, renamed.address) == (1, "Anne@home.example")
     for name in ("anna", "anne", "nobody"):
-        assert directory.resolve(parse_address(f"{name}@home.example")).people == (1,)
-    assert set(directory.resolve(parse_address("us@home.example")).people) == {1, 2}
+        assert directory.resolve(parse_address(f"{name}@home.example")).accounts == (1,)
+    assert set(directory.resolve(parse_address("us@home.example")).accounts) == {1, 2}
     for login in ("anna@home.example", "ANNA", "anne", "anne@home.example"):
         found = directory.find_login(login)
         assert found is not None and found.id == 1
     assert directory.find_login("us@home.example") is None, "two accounts: no name to sign in with"
-    assert directory.may_send_as(PersonId(1), parse_address("anna@home.example"))
+    assert directory.may_send_as(AccountId(1), parse_address("anna@home.example"))
     for address in ("anna@home.example", "anne@home.example"):  # a relay whose settings name the old address goes on
         assert _comes_to(directory, parse_address(address), "anna@home.example")
-    assert [row.id for row in accounts.secrets.rows[PersonId(1)]] == [row.id for row in rows]
-    back = await accounts.rename_person("anne", "anna@home.example")
+    assert [row.id for row in accounts.secrets.rows[AccountId(1)]] == [row.id for row in rows]
+    back = await accounts.rename_account("anne", "anna@home.example")
     assert back.address == "anna@home.example"
     assert dict(accounts.directory.aliases())["anne@home.example"] == ("anna@home.example",)
     assert "anna@home.example" not in dict(accounts.directory.aliases())
@@ -255,21 +255,21 @@ async def test_rename_keeps_the_old_address_as_alias_and_sign_in(family: Family)
 
 async def test_a_disabled_account_receives_and_signs_nobody_in(family: Family) -> None:
     accounts = family.accounts
-    await accounts.add_person("anna@home.example", PASSWORD)
+    await accounts.add_account("anna@home.example", PASSWORD)
     await accounts.set_disabled("anna", True)
     await refused(accounts.set_disabled("anna", True), "disabled already")
-    assert accounts.directory.resolve(parse_address("anna@home.example")).people == (1,)
+    assert accounts.directory.resolve(parse_address("anna@home.example")).accounts == (1,)
     assert accounts.secrets.rows == {}
     await accounts.set_disabled("anna", False)
-    assert len(accounts.secrets.rows[PersonId(1)]) == 1
+    assert len(accounts.secrets.rows[AccountId(1)]) == 1
 
 
 async def test_quota_and_name_change_in_one_commit(family: Family) -> None:
     accounts = family.accounts
-    await accounts.add_person("anna@home.example", PASSWORD, quota_octets=5)
-    assert (await accounts.set_person("anna", name=" Anna Smith ")).quota_octets == 5
-    changed = await accounts.set_person("anna", quota_octets=None)
+    await accounts.add_account("anna@home.example", PASSWORD, quota_octets=5)
+    assert (await accounts.set_account("anna", name=" Anna Smith ")).quota_octets == 5
+    changed = await accounts.set_account("anna", quota_octets=None)
     assert (changed.quota_octets, changed.name) == (None, "Anna Smith")
-    await refused(accounts.set_person("anna", quota_octets=7, name="a\nb"), "name cannot be used")
-    await refused(accounts.set_person("anna", quota_octets=0, name="x"), "quota is above 0")
-    assert accounts.directory.people()[0] == changed
+    await refused(accounts.set_account("anna", quota_octets=7, name="a\nb"), "name cannot be used")
+    await refused(accounts.set_account("anna", quota_octets=0, name="x"), "quota is above 0")
+    assert accounts.directory.accounts()[0] == changed

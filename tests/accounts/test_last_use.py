@@ -4,7 +4,7 @@ import pytest
 
 from appliance.accounts.accounts import USED_EVERY_S
 from appliance.app.admin_api import last_use
-from appliance.mail.ids import PersonId
+from appliance.mail.ids import AccountId
 from appliance.status.text import stamp
 from tests.support.accounts import Family
 
@@ -17,7 +17,7 @@ def written(family: Family) -> list[tuple[int | None, str, str]]:
 
 
 async def test_each_use_is_known_and_hourly_written(family: Family) -> None:
-    await family.accounts.add_person(ANNA, "x")
+    await family.accounts.add_account(ANNA, "x")
     password = await family.accounts.add_app_password(ANNA, "phone")
     uses = (("192.0.2.1", "imaps", 0), ("192.0.2.2", "pop3s", 60), ("192.0.2.3", "submission", USED_EVERY_S + 1))
     for peer, protocol, later_s in uses:
@@ -34,7 +34,7 @@ async def test_each_use_is_known_and_hourly_written(family: Family) -> None:
 
 
 async def test_gone_passwords_are_forgotten_at_once(family: Family) -> None:
-    await family.accounts.add_person(ANNA, "x")
+    await family.accounts.add_account(ANNA, "x")
     password = await family.accounts.add_app_password(ANNA, "phone")
     identity = await family.login.check("anna", password, peer="192.0.2.1", protocol="imap", mechanism="PLAIN")
     own = await family.login.check("anna", "x", peer="192.0.2.1", protocol="imap", mechanism="PLAIN")
@@ -45,8 +45,8 @@ async def test_gone_passwords_are_forgotten_at_once(family: Family) -> None:
     await family.accounts.set_password(ANNA, "x")  # the same again is another password
     assert not len(family.accounts.remembered) and not family.login.is_current(own)
     again = await family.login.check("anna", "x", peer="192.0.2.1", protocol="imap", mechanism="PLAIN")
-    assert again and family.login.is_current(again) and again.person == PersonId(1)
-    await family.accounts.remove_person(ANNA)
+    assert again and family.login.is_current(again) and again.account == AccountId(1)
+    await family.accounts.remove_account(ANNA)
     assert not len(family.accounts.remembered) and not family.login.is_current(again)
 
 

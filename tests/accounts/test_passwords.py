@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from appliance.accounts import passwords as room
 from appliance.accounts.passwords import (
     ALPHABET,
-    GROUP_LETTERS,
+    GROUP_MESSAGES,
     GROUPS,
     PasswordRow,
     Passwords,
@@ -25,11 +25,11 @@ from appliance.accounts.passwords import (
     salt_for,
 )
 from appliance.mail.errors import AuthError, SetupError
-from appliance.mail.ids import PersonId
+from appliance.mail.ids import AccountId
 from tests.support.accounts import Counted
 
 SALT = b"0123456789abcdef"
-ANNA = PersonId(7)
+ANNA = AccountId(7)
 
 
 def row(number: int, verifiers: Verifiers, label: str = "") -> PasswordRow:
@@ -110,16 +110,16 @@ def test_preparing() -> None:
 @given(st.text(min_size=1, max_size=20))
 def test_preparing_is_stable_and_blind_to_composition(text: str) -> None:
     assert prepare(text)
-    if not any(0xD800 <= ord(letter) <= 0xDFFF for letter in text):
+    if not any(0xD800 <= ord(message) <= 0xDFFF for message in text):
         assert prepare(unicodedata.normalize("NFD", text)) == prepare(unicodedata.normalize("NFC", text))
 
 
 def test_generated_passwords() -> None:
     made = {generate() for _ in range(200)}
     assert len(made) == 200
-    assert GROUPS * GROUP_LETTERS * math.log2(len(ALPHABET)) >= 80
+    assert GROUPS * GROUP_MESSAGES * math.log2(len(ALPHABET)) >= 80
     assert not set("iIlL1oO0") & set("".join(made))
-    assert all([len(group) for group in one.split("-")] == [GROUP_LETTERS] * GROUPS for one in made)
+    assert all([len(group) for group in one.split("-")] == [GROUP_MESSAGES] * GROUPS for one in made)
     assert set("".join(made)) - {"-"} == set(ALPHABET.decode())
 
 

@@ -5,18 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from appliance.accounts.send_quota import DAY_S, HOUR_S, PEOPLE, Sending
-from appliance.mail.ids import PersonId
+from appliance.accounts.send_quota import ACCOUNTS, DAY_S, HOUR_S, SendQuota
+from appliance.mail.ids import AccountId
 
-FRED, MARY = PersonId(1), PersonId(2)
-
-
-def some(letters: int = 100, recipients: int = 500) -> tuple[Sending, list[tuple[PersonId, bool]]]:
-    said: list[tuple[PersonId, bool]] = []
-    return Sending(letters_per_hour=letters, recipients_per_day=recipients, say=lambda who, limited: said.append((who, limited))), said
+FRED, MARY = AccountId(1), AccountId(2)
 
 
-def test_a_hundred_letters_then_a_wait_then_more() -> None:
+def some(messages: int = 100, recipients: int = 500) -> tuple[SendQuota, list[tuple[AccountId, bool]]]:
+    said: list[tuple[AccountId, bool]] = []
+    return SendQuota(messages_per_hour=messages, recipients_per_day=recipients, say=lambda who, limited: said.append((who, limited))), said
+
+
+def test_a_hundred_messages_then_a_wait_then_more() -> None:
     sending, said = some()
     assert all(sending.take(FRED, 1, 1000.0) == 0 for _ in range(100))
     wait_s = sending.take(FRED, 1, 1000.0)
@@ -40,8 +40,8 @@ def test_recipients_of_a_day() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 5000), st.integers(1, 700)), max_size=60), st.integers(1, 50), st.integers(1, 300))
-def test_never_more_than_twice_the_limit_within_the_span(steps: list[tuple[float, int]], letters: int, recipients: int) -> None:
-    sending, _ = some(letters, recipients)
+def test_never_more_than_twice_the_limit_within_the_span(steps: list[tuple[float, int]], messages: int, recipients: int) -> None:
+    sending, _ = some(messages, recipients)
     now, sent = 0.0, []
     for passed, many in steps:
         now += passed
@@ -52,15 +52,15 @@ def test_never_more_than_twice_the_limit_within_the_span(steps: list[tuple[float
         else:
             assert asked > 0
     for start, _ in sent:
-        assert sum(1 for at, _ in sent if start <= at < start + HOUR_S) <= 2 * letters
+        assert sum(1 for at, _ in sent if start <= at < start + HOUR_S) <= 2 * messages
         assert sum(many for at, many in sent if start <= at < start + DAY_S) <= 2 * recipients
 
 
 def test_memory_is_bounded() -> None:
     sending, _ = some()
-    for number in range(PEOPLE * 3):
-        sending.take(PersonId(number), 1, 0.0)
-    assert len(sending._people) == PEOPLE
+    for number in range(ACCOUNTS * 3):
+        sending.take(AccountId(number), 1, 0.0)
+    assert len(sending._accounts) == ACCOUNTS
 
 
 async def test_a_limit_ends_by_itself(autojump_clock: MockClock) -> None:

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 import trio
 
-from appliance.app.outbound import Outgoing
+from appliance.app.outbound import Outbound
 from appliance.app.read_only import reading
-from appliance.app.server import Outside, open_rooms
+from appliance.app.server import Basics, open_components
 from appliance.config.settings import Settings
-from appliance.control.requests import Export, ListPeople, Status
+from appliance.control.requests import Export, ListAccounts, Status
 from appliance.database.check import check
 from appliance.database.scrub import scrub_once
 from appliance.mail.errors import SetupError, StoreError
-from appliance.store.mailbox import Filing
+from appliance.store.mailbox import Placement
 
 ADA = "ada@home.example"
 PAGE = 1024
@@ -29,24 +29,24 @@ MESSAGES = 151
 async def a_server(data: Path) -> None:
     """One account with MESSAGES messages in two mailboxes; all in the database file, its log blank."""
     chance = random.Random(5)
-    async with open_rooms(data, Settings()) as rooms:
-        person = await rooms.accounts.add_person(ADA, "Correct-Horse-7", also=rooms.store.make_mailboxes)
-        places = [(await rooms.store.find(person.id, name)).id for name in ("INBOX", "Archive")]
+    async with open_components(data, Settings()) as components:
+        account = await components.accounts.add_account(ADA, "Correct-Horse-7", also=components.store.make_mailboxes)
+        places = [(await components.store.find(account.id, name)).id for name in ("INBOX", "Archive")]
         for first in range(0, MESSAGES, 50):
             numbers = range(first, min(first + 50, MESSAGES))
             staged = []
             async with trio.open_nursery() as nursery:
                 for number in numbers:
-                    nursery.start_soon(_put, rooms, staged, number, places[number % 3 == 0], chance.randbytes(300).hex())
+                    nursery.start_soon(_put, components, staged, number, places[number % 3 == 0], chance.randbytes(300).hex())
     for name in ("house.db-wal", "house.db-shm"):
         (data / name).unlink(missing_ok=True)
 
 
-async def _put(rooms: object, staged: list[object], number: int, place: int, text: str) -> None:
-    store = rooms.store  # type: ignore[attr-defined]
+async def _put(components: object, staged: list[object], number: int, place: int, text: str) -> None:
+    store = components.store  # type: ignore[attr-defined]
     async with store.receive(2**20) as incoming:
         await incoming.write(f"From: ben@x.example\r\nSubject: number {number}\r\n\r\n{text}\r\n".encode())
-        await store.file(await incoming.finish(), [Filing(place, b"Return-Path: <ben@x.example>\r\n", (), 1_700_000_000)])  # type: ignore[arg-type]
+        await store.file(await incoming.finish(), [Placement(place, b"Return-Path: <ben@x.example>\r\n", (), 1_700_000_000)])  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -92,14 +92,14 @@ def owners(whole: bytes, tmp_path: Path) -> dict[str, list[int]]:
 
 async def exported(data: Path) -> tuple[int, int]:
     """(messages read, messages passed over)."""
-    async with reading(data) as hands:
-        assert "not running" in (await hands.ask(Status())).text
-        assert ADA in (await hands.ask(ListPeople())).text
+    async with reading(data) as admin_api:
+        assert "not running" in (await admin_api.ask(Status())).text
+        assert ADA in (await admin_api.ask(ListAccounts())).text
         good = lost = 0
-        async for letter, pieces in hands.give_out(Export(ADA)):
-            octets = b"".join([piece async for piece in pieces])
-            assert bool(octets) is not bool(letter.unreadable)
-            good, lost = good + (not letter.unreadable), lost + letter.unreadable
+        async for message, chunks in admin_api.export_messages(Export(ADA)):
+            octets = b"".join([chunk async for chunk in chunks])
+            assert bool(octets) is not bool(message.unreadable)
+            good, lost = good + (not message.unreadable), lost + message.unreadable
         return good, lost
 
 
@@ -149,18 +149,18 @@ async def test_every_kind_of_page_in_turn_for_a_start(whole: bytes, data: Path, 
     indexes = {name for name in of if name.startswith(("sqlite_auto", "idx_")) or name in INDEXES}
     for page, name in some.items():
         write(data, kinds[page])
-        around = Outside.make()
+        around = Basics.make()
         around.journal.quiet = True
         try:
-            async with open_rooms(data, Settings(), around) as rooms:
-                await Outgoing.open(rooms)
-                await scrub_once(rooms.database)
-                await rooms.database.write(lambda transaction: None)
-                found = {condition.key for condition in rooms.board.snapshot().conditions}
+            async with open_components(data, Settings(), around) as components:
+                await Outbound.open(components)
+                await scrub_once(components.database)
+                await components.database.write(lambda transaction: None)
+                found = {condition.key for condition in components.board.snapshot().conditions}
                 if name in indexes:
                     assert "database-mended" in found and "database-damaged" not in found, (page, name, found)
                     for mailbox in ("INBOX", "Archive"):
-                        (await rooms.store.open(rooms.accounts.directory.people()[0].id, mailbox)).close()
+                        (await components.store.open(components.accounts.directory.accounts()[0].id, mailbox)).close()
                 else:
                     assert "database-damaged" in found, (page, name, found)
         except SetupError as refused:

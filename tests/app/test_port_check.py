@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from appliance.app import port_check as door_check
+from appliance.app import port_check as listening_socket_check
 from appliance.app.port_check import OUTSIDE, at, check, findings_text
 from appliance.status.snapshot import ListenerFacts
 from tests.support.certificates import make_certificates
@@ -28,7 +28,7 @@ async def silent(stream: trio.abc.Stream) -> None:
     await trio.sleep_forever()
 
 
-async def door(nursery: trio.Nursery, protocol: str, talk: Talk, tls: Path | None = None) -> ListenerFacts:
+async def listening_socket(nursery: trio.Nursery, protocol: str, talk: Talk, tls: Path | None = None) -> ListenerFacts:
     """A server of one door."""
     if tls is not None:
         import ssl
@@ -43,29 +43,29 @@ async def door(nursery: trio.Nursery, protocol: str, talk: Talk, tls: Path | Non
     return ListenerFacts(protocol, "127.0.0.1", port, "")
 
 
-async def test_every_kind_of_door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door_check, "PATIENCE_S", 1.0)
+async def test_every_kind_of_listening_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening_socket_check, "PATIENCE_S", 1.0)
     certificate = make_certificates(tmp_path).server
     async with trio.open_nursery() as nursery:
-        doors = [
-            await door(nursery, "smtp", says(b"220 box ESMTP\r\n")),
-            await door(nursery, "imaps", says(b"* OK ready\r\n"), certificate),
-            await door(nursery, "pop3s", says(b"+OK\r\n")),  # no TLS there
-            await door(nursery, "submission", says(b"SSH-2.0-other\r\n")),
-            await door(nursery, "imap", silent),
+        listening_sockets = [
+            await listening_socket(nursery, "smtp", says(b"220 box ESMTP\r\n")),
+            await listening_socket(nursery, "imaps", says(b"* OK ready\r\n"), certificate),
+            await listening_socket(nursery, "pop3s", says(b"+OK\r\n")),  # no TLS there
+            await listening_socket(nursery, "submission", says(b"SSH-2.0-other\r\n")),
+            await listening_socket(nursery, "imap", silent),
             ListenerFacts("pop3", "127.0.0.1", free_ports(1)[0], ""),
-            await door(nursery, "smtp", says(b"")),
+            await listening_socket(nursery, "smtp", says(b"")),
         ]
         with trio.fail_after(10):
-            found = await check([at(one) for one in doors])
+            found = await check([at(one) for one in listening_sockets])
         nursery.cancel_scope.cancel()
     assert [one.state for one in found] == ["open", "open", "closed", "closed", "closed", "closed", "closed"]
     text = findings_text(found).splitlines()
-    assert text[0].startswith(f"open     smtp         127.0.0.1:{doors[0].port}")
+    assert text[0].startswith(f"open     smtp         127.0.0.1:{listening_sockets[0].port}")
     assert "TLS" in text[2] and "greet" in text[3] and "refused" in text[5] and text[-1] == OUTSIDE
 
 
-async def test_a_door_at_every_address_is_knocked_at_here() -> None:
+async def test_a_listening_socket_at_every_address_is_knocked_at_here() -> None:
     async with trio.open_nursery() as nursery:
         (listener,) = await nursery.start(partial(trio.serve_tcp, says(b"220 box\r\n"), 0, host="0.0.0.0"))
         port = listener.socket.getsockname()[1]

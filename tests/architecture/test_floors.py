@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-HOUSE = Path(__file__).resolve().parents[2] / "appliance"
+SERVER = Path(__file__).resolve().parents[2] / "appliance"
 
 FLOORS: dict[str, int] = {
     "mail": 0,
@@ -21,7 +21,7 @@ FLOORS: dict[str, int] = {
     "smtpd": 5, "imapd": 5, "pop3d": 5, "sieved": 5, "collect": 5, "web": 5, "system": 5,
     "cli": 6,
 }  # fmt: skip
-DOORS: dict[str, set[str]] = {
+LISTENING_SOCKETS: dict[str, set[str]] = {
     "store": {"mailbox", "bodies", "transfer"},
     "queue": {"queue", "history", "item"},
     "delivery": {"intake", "runner"},
@@ -30,7 +30,7 @@ DOORS: dict[str, set[str]] = {
     "smtpd": {"service"}, "imapd": {"service"}, "pop3d": {"service"}, "sieved": {"service"}, "collect": {"service"}, "web": {"service"},
     "panel": {"service"},
 }  # fmt: skip
-OWN_ROOMS_TOO = {"protocol", "database", "mail", "status", "network", "accounts", "system", "cli", "mailauth"}
+OWN_COMPONENTS_TOO = {"protocol", "database", "mail", "status", "network", "accounts", "system", "cli", "mailauth"}
 TOP = {"app", "hands", "outgoing", "panels", "servers", "reading", "queue_words", "serving", "__main__"}
 """Files of floor 7, beside the rooms: the composition root, the one implementation of the Controls port, the entry."""
 
@@ -51,15 +51,15 @@ WALL_CLOCK = {("time", "time"), ("time", "time_ns"), ("datetime", "now"), ("date
 
 
 def files() -> list[Path]:
-    return sorted(HOUSE.rglob("*.py"))
+    return sorted(SERVER.rglob("*.py"))
 
 
 def name_of(path: Path) -> str:
-    return ".".join(path.relative_to(HOUSE.parent).with_suffix("").parts)
+    return ".".join(path.relative_to(SERVER.parent).with_suffix("").parts)
 
 
 def room_of(path: Path) -> str:
-    parts = path.relative_to(HOUSE).with_suffix("").parts
+    parts = path.relative_to(SERVER).with_suffix("").parts
     return parts[0]
 
 
@@ -79,13 +79,13 @@ def floor_of(room: str) -> int:
 
 
 @pytest.mark.parametrize("path", files(), ids=name_of)
-def test_imports_point_down_and_go_through_doors(path: Path) -> None:
+def test_imports_point_down_and_go_through_listening_sockets(path: Path) -> None:
     room = room_of(path)
     assert room == "panel" or floor_of(room) >= 0, f"{name_of(path)}: the room {room} has no floor in this test"
     for line, level, target in imports(path):
         where = f"{name_of(path)}:{line}"
         if level:
-            depth = len(path.relative_to(HOUSE).parts) - 1
+            depth = len(path.relative_to(SERVER).parts) - 1
             assert level <= max(depth, 1), f"{where}: a dot means my own room, this leaves it (rule 3)"
             continue
         parts = target.split(".")
@@ -101,12 +101,12 @@ def test_imports_point_down_and_go_through_doors(path: Path) -> None:
         assert floor_of(other) < floor_of(room) or (room in TOP and other in TOP), (
             f"{where}: {room} (floor {floor_of(room)}) imports {target} (floor {floor_of(other)}); imports point down (rule 1)"
         )
-        if room not in TOP and other in DOORS:
-            assert len(parts) >= 3 and parts[2] in DOORS[other], f"{where}: {target} is not a door of {other} (rule 2)"
+        if room not in TOP and other in LISTENING_SOCKETS:
+            assert len(parts) >= 3 and parts[2] in LISTENING_SOCKETS[other], f"{where}: {target} is not a door of {other} (rule 2)"
 
 
 @pytest.mark.parametrize("path", files(), ids=name_of)
-def test_few_hands_touch_the_outside(path: Path) -> None:
+def test_few_admin_api_touch_the_outside(path: Path) -> None:
     room = room_of(path)
     for line, level, target in imports(path):
         head = target.split(".")[0]
@@ -157,7 +157,7 @@ def test_no_import_cycles_inside_a_room() -> None:
     graph: dict[str, set[str]] = {}
     for path in files():
         me = name_of(path)
-        package = path.relative_to(HOUSE.parent).parent.parts
+        package = path.relative_to(SERVER.parent).parent.parts
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in tree.body:  # at import time only: a late import inside a function ties nothing
             if isinstance(node, ast.ImportFrom) and node.level:

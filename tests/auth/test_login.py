@@ -7,37 +7,37 @@ from trio.testing import MockClock
 from appliance.auth.identity import Identity
 from appliance.auth.login import FAILURE_S
 from appliance.mail.errors import AuthError
-from appliance.mail.ids import PersonId
+from appliance.mail.ids import AccountId
 from appliance.mail.limits import LOGIN_S
 from appliance.status.events import LoginFailed, LoginSucceeded
 from tests.support.accounts import Family
 
 HOME, STRANGER = "192.0.2.7", "203.0.113.9"
-ANNA = Identity(PersonId(1), "anna@home.example")
+ANNA = Identity(AccountId(1), "anna@home.example")
 
 
 @pytest.fixture
-async def house(family: Family) -> Family:
-    await family.accounts.add_person("anna@home.example", "right")
-    await family.accounts.add_person("ben@home.example", "other")
+async def server(family: Family) -> Family:
+    await family.accounts.add_account("anna@home.example", "right")
+    await family.accounts.add_account("ben@home.example", "other")
     family.threads.runs = 0
     return family
 
 
-async def check(house: Family, name: str, password: str, peer: str = HOME) -> tuple[Identity | None, float]:
+async def check(server: Family, name: str, password: str, peer: str = HOME) -> tuple[Identity | None, float]:
     """The answer and the seconds it took."""
     begun = trio.current_time()
-    identity = await house.login.check(name, password, peer=peer, protocol="imaps", mechanism="PLAIN")
+    identity = await server.login.check(name, password, peer=peer, protocol="imaps", mechanism="PLAIN")
     return identity, trio.current_time() - begun
 
 
-async def test_right_wrong_and_unknown(house: Family, autojump_clock: MockClock) -> None:
-    assert await check(house, "Anna@HOME.example", "right") == (ANNA, 0)
-    assert await check(house, "anna", "right") == (ANNA, 0)
-    assert await check(house, "anna", "wrong") == (None, FAILURE_S)
-    assert await check(house, "nobody", "wrong") == (None, FAILURE_S)
-    assert await check(house, "ben", "right") == (None, FAILURE_S)
-    assert house.board.heard == [
+async def test_right_wrong_and_unknown(server: Family, autojump_clock: MockClock) -> None:
+    assert await check(server, "Anna@HOME.example", "right") == (ANNA, 0)
+    assert await check(server, "anna", "right") == (ANNA, 0)
+    assert await check(server, "anna", "wrong") == (None, FAILURE_S)
+    assert await check(server, "nobody", "wrong") == (None, FAILURE_S)
+    assert await check(server, "ben", "right") == (None, FAILURE_S)
+    assert server.board.heard == [
         LoginSucceeded("imaps", HOME, "anna@home.example", "PLAIN"),
         LoginSucceeded("imaps", HOME, "anna@home.example", "PLAIN"),
         LoginFailed("imaps", HOME, "anna", "PLAIN"),
@@ -46,168 +46,168 @@ async def test_right_wrong_and_unknown(house: Family, autojump_clock: MockClock)
     ]
 
 
-async def test_known_and_unknown_cost_the_same(house: Family, autojump_clock: MockClock) -> None:
+async def test_known_and_unknown_cost_the_same(server: Family, autojump_clock: MockClock) -> None:
     costs = []
     for name in ("anna", "nobody"):
-        begun = house.threads.runs
-        took = [round((await check(house, name, f"wrong {number}", STRANGER))[1], 6) for number in range(25)]
-        costs.append((took, house.threads.runs - begun))
+        begun = server.threads.runs
+        took = [round((await check(server, name, f"wrong {number}", STRANGER))[1], 6) for number in range(25)]
+        costs.append((took, server.threads.runs - begun))
         await trio.sleep(3600)
     assert costs[0] == costs[1]
 
 
-async def test_a_login_seen_before_needs_no_thread(house: Family, autojump_clock: MockClock) -> None:
-    await check(house, "anna", "right")
-    assert house.threads.runs == 1
+async def test_a_login_seen_before_needs_no_thread(server: Family, autojump_clock: MockClock) -> None:
+    await check(server, "anna", "right")
+    assert server.threads.runs == 1
     for number in range(20):
-        assert await check(house, "anna", "right", f"198.51.100.{number}") == (ANNA, 0)
-    assert house.threads.runs == 1
+        assert await check(server, "anna", "right", f"198.51.100.{number}") == (ANNA, 0)
+    assert server.threads.runs == 1
 
 
-async def test_forgotten_when_the_password_changes(house: Family, autojump_clock: MockClock) -> None:
-    await check(house, "anna", "right")
-    await check(house, "anna", "new")
-    await house.accounts.set_password("anna", "new")
-    assert (await check(house, "anna", "right"))[0] is None
-    assert await check(house, "anna", "new") == (ANNA, 0)
+async def test_forgotten_when_the_password_changes(server: Family, autojump_clock: MockClock) -> None:
+    await check(server, "anna", "right")
+    await check(server, "anna", "new")
+    await server.accounts.set_password("anna", "new")
+    assert (await check(server, "anna", "right"))[0] is None
+    assert await check(server, "anna", "new") == (ANNA, 0)
 
 
-async def test_forgotten_when_the_person_is_removed(house: Family, autojump_clock: MockClock) -> None:
-    await check(house, "anna", "right")
-    await house.accounts.remove_person("anna")
-    assert (await check(house, "anna", "right"))[0] is None
+async def test_forgotten_when_the_account_is_removed(server: Family, autojump_clock: MockClock) -> None:
+    await check(server, "anna", "right")
+    await server.accounts.remove_account("anna")
+    assert (await check(server, "anna", "right"))[0] is None
 
 
-async def test_app_passwords(house: Family, autojump_clock: MockClock) -> None:
-    password = await house.accounts.add_app_password("anna", "phone")
-    assert (await check(house, "anna", password))[0] == Identity(PersonId(1), "anna@home.example", "phone")
-    assert (await check(house, "ben", password))[0] is None
-    await house.accounts.remove_app_password("anna", "phone")
-    assert (await check(house, "anna", password))[0] is None
+async def test_app_passwords(server: Family, autojump_clock: MockClock) -> None:
+    password = await server.accounts.add_app_password("anna", "phone")
+    assert (await check(server, "anna", password))[0] == Identity(AccountId(1), "anna@home.example", "phone")
+    assert (await check(server, "ben", password))[0] is None
+    await server.accounts.remove_app_password("anna", "phone")
+    assert (await check(server, "anna", password))[0] is None
 
 
-async def test_the_same_wrong_password_again_is_free(house: Family, autojump_clock: MockClock) -> None:
+async def test_the_same_wrong_password_again_is_free(server: Family, autojump_clock: MockClock) -> None:
     for _ in range(50):
-        assert await check(house, "anna", "old one", STRANGER) == (None, FAILURE_S)
-    assert house.threads.runs == 1
-    assert await check(house, "anna", "right", STRANGER) == (ANNA, 0)
+        assert await check(server, "anna", "old one", STRANGER) == (None, FAILURE_S)
+    assert server.threads.runs == 1
+    assert await check(server, "anna", "right", STRANGER) == (ANNA, 0)
 
 
-async def test_about_ten_guesses_a_minute_however_many_connections(house: Family, autojump_clock: MockClock) -> None:
+async def test_about_ten_guesses_a_minute_however_many_connections(server: Family, autojump_clock: MockClock) -> None:
     async def guesser(number: int) -> None:
         with trio.move_on_after(600):
             for guess in range(1000):
                 with trio.move_on_after(5):  # it hangs up and comes again
-                    await check(house, f"name {guess}", f"guess {number} {guess}", STRANGER)
+                    await check(server, f"name {guess}", f"guess {number} {guess}", STRANGER)
 
     async with trio.open_nursery() as nursery:
         for number in range(60):
             nursery.start_soon(guesser, number)
-    assert 95 <= house.threads.runs <= 115
+    assert 95 <= server.threads.runs <= 115
 
 
-async def test_ipv6_counts_by_64(house: Family, autojump_clock: MockClock) -> None:
+async def test_ipv6_counts_by_64(server: Family, autojump_clock: MockClock) -> None:
     async with trio.open_nursery() as nursery:
         for number in range(100):
-            nursery.start_soon(check, house, f"name {number}", "x", f"2001:db8:1:2::{number:x}")
-    assert house.threads.runs <= 21
-    assert await check(house, "anna", "right", "2001:db8:1:3::1") == (ANNA, 0)
+            nursery.start_soon(check, server, f"name {number}", "x", f"2001:db8:1:2::{number:x}")
+    assert server.threads.runs <= 21
+    assert await check(server, "anna", "right", "2001:db8:1:3::1") == (ANNA, 0)
 
 
-async def test_the_owner_goes_on_while_others_guess(house: Family, autojump_clock: MockClock) -> None:
-    await check(house, "anna", "right")
+async def test_the_owner_goes_on_while_others_guess(server: Family, autojump_clock: MockClock) -> None:
+    await check(server, "anna", "right")
 
     async def guesser(peer: str) -> None:
         for guess in range(200):
-            await check(house, "anna", f"{peer} {guess}", peer)
+            await check(server, "anna", f"{peer} {guess}", peer)
 
     async with trio.open_nursery() as nursery:
         for number in range(30):
             nursery.start_soon(guesser, f"198.51.100.{number}")
         for guess in range(30):
-            nursery.start_soon(check, house, "ben", f"guess {guess}", HOME)
+            nursery.start_soon(check, server, "ben", f"guess {guess}", HOME)
         for _ in range(20):
             await trio.sleep(3)
-            assert await check(house, "anna", "right") == (ANNA, 0)
-        identity, waited_s = await check(house, "anna", "right", "198.51.100.99")
+            assert await check(server, "anna", "right") == (ANNA, 0)
+        identity, waited_s = await check(server, "anna", "right", "198.51.100.99")
         assert identity == ANNA
         assert waited_s <= 20
         nursery.cancel_scope.cancel()
 
 
-async def test_no_answer_is_held_for_ever(house: Family, autojump_clock: MockClock) -> None:
+async def test_no_answer_is_held_for_ever(server: Family, autojump_clock: MockClock) -> None:
     answers: list[tuple[Identity | None, float]] = []
 
     async def guess(number: int) -> None:
-        answers.append(await check(house, f"name {number}", "x", STRANGER))
+        answers.append(await check(server, f"name {number}", "x", STRANGER))
 
     async with trio.open_nursery() as nursery:
         for number in range(100):
             nursery.start_soon(guess, number)
     assert len(answers) == 100
     assert all(identity is None and took_s <= LOGIN_S + FAILURE_S + 0.01 for identity, took_s in answers)
-    assert house.threads.runs <= 21
+    assert server.threads.runs <= 21
 
 
-async def test_a_storm_of_one_password_is_one_check(house: Family, autojump_clock: MockClock) -> None:
+async def test_a_storm_of_one_password_is_one_check(server: Family, autojump_clock: MockClock) -> None:
     answers: list[tuple[Identity | None, float]] = []
 
     async def sign_in(name: str, password: str) -> None:
-        answers.append(await check(house, name, password))
+        answers.append(await check(server, name, password))
 
     async with trio.open_nursery() as nursery:
         for _ in range(60):
             nursery.start_soon(sign_in, "anna", "right")
             nursery.start_soon(sign_in, "ben@home.example", "other")
-    assert house.threads.runs == 2
+    assert server.threads.runs == 2
     assert {(identity.address if identity else None, took_s) for identity, took_s in answers} == {
         ("anna@home.example", 0.0),
         ("ben@home.example", 0.0),
     }
 
 
-async def test_whoever_waits_in_a_lane_goes_on_when_a_try_is_given_back(house: Family, autojump_clock: MockClock) -> None:
+async def test_whoever_waits_in_a_destination_goes_on_when_a_try_is_given_back(server: Family, autojump_clock: MockClock) -> None:
     async with trio.open_nursery() as nursery:
         for number in range(9):
-            nursery.start_soon(check, house, f"name {number}", "x", STRANGER)
-    assert await check(house, "anna", "right", STRANGER) == (ANNA, 0)
-    assert await check(house, "ben", "other", STRANGER) != (None, 0)
+            nursery.start_soon(check, server, f"name {number}", "x", STRANGER)
+    assert await check(server, "anna", "right", STRANGER) == (ANNA, 0)
+    assert await check(server, "ben", "other", STRANGER) != (None, 0)
 
 
-async def test_what_cannot_be_a_login(house: Family, autojump_clock: MockClock) -> None:
+async def test_what_cannot_be_a_login(server: Family, autojump_clock: MockClock) -> None:
     for name, password in (("", "x"), ("anna", ""), ("a" * 400, "x"), ("anna", "x" * 2000), ("an\0na", "x"), ("anna", "\udc80\0")):
-        assert await check(house, name, password) == (None, FAILURE_S)
-    assert house.threads.runs == 0
-    assert all(len(event.name) <= 64 and "\0" not in event.name for event in house.board.heard if isinstance(event, LoginFailed))
+        assert await check(server, name, password) == (None, FAILURE_S)
+    assert server.threads.runs == 0
+    assert all(len(event.name) <= 64 and "\0" not in event.name for event in server.board.heard if isinstance(event, LoginFailed))
 
 
 async def test_a_fault_is_no_refusal_and_counts_for_nothing(
-    house: Family, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+    server: Family, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: object) -> None:
         raise AuthError("no argon2 here")
 
     with monkeypatch.context() as patch:
-        patch.setattr(house.accounts.passwords, "find", broken)
+        patch.setattr(server.accounts.passwords, "find", broken)
         for number in range(30):
             with pytest.raises(AuthError):
-                await check(house, "anna", f"{number}", STRANGER)
-    assert await check(house, "anna", "right", STRANGER) == (ANNA, 0)
+                await check(server, "anna", f"{number}", STRANGER)
+    assert await check(server, "anna", "right", STRANGER) == (ANNA, 0)
 
 
-async def test_older_verifiers_are_written_anew(house: Family, autojump_clock: MockClock) -> None:
-    house.accounts.passwords.scram_for_all = False
-    assert house.login.candidate("anna").rows == ()
-    await check(house, "anna", "right")
-    (row,) = house.accounts.secrets.rows[PersonId(1)]
+async def test_older_verifiers_are_written_anew(server: Family, autojump_clock: MockClock) -> None:
+    server.accounts.passwords.scram_for_all = False
+    assert server.login.candidate("anna").rows == ()
+    await check(server, "anna", "right")
+    (row,) = server.accounts.secrets.rows[AccountId(1)]
     assert row.verifiers.scram is None
-    assert await check(house, "anna", "right") == (ANNA, 0)
-    assert house.threads.runs == 2
+    assert await check(server, "anna", "right") == (ANNA, 0)
+    assert server.threads.runs == 2
 
 
-async def test_nothing_secret_is_held_in_the_open(house: Family, autojump_clock: MockClock) -> None:
-    await check(house, "anna", "right")
-    await check(house, "anna", "a wrong one")
-    held = repr([vars(house.login), vars(house.throttle), vars(house.login._remembered), house.board.heard, house.accounts.secrets])
+async def test_nothing_secret_is_held_in_the_open(server: Family, autojump_clock: MockClock) -> None:
+    await check(server, "anna", "right")
+    await check(server, "anna", "a wrong one")
+    held = repr([vars(server.login), vars(server.throttle), vars(server.login._remembered), server.board.heard, server.accounts.secrets])
     assert "right" not in held
     assert "a wrong one" not in held

@@ -8,26 +8,26 @@ from appliance.accounts.passwords import generate
 from appliance.auth.identity import Identity
 from appliance.auth.login import FAILURE_S
 from appliance.auth.mechanisms import MAX_STEPS, Exchange, Mechanisms
-from appliance.mail.ids import PersonId
+from appliance.mail.ids import AccountId
 from appliance.status.events import LoginFailed, LoginSucceeded
 from tests.support.accounts import Family
 
 from .scram_client import ScramClient
 
-ANNA = Identity(PersonId(1), "anna@home.example")
+ANNA = Identity(AccountId(1), "anna@home.example")
 BINDING = {"tls-server-end-point": b"e" * 32}
 ALL = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN")
 
 
 @pytest.fixture
-async def house(family: Family) -> Family:
-    await family.accounts.add_person("anna@home.example", "right")
-    await family.accounts.add_person("ben@home.example", "other")
+async def server(family: Family) -> Family:
+    await family.accounts.add_account("anna@home.example", "right")
+    await family.accounts.add_account("ben@home.example", "other")
     return family
 
 
-def start(house: Family, name: str, *, binding: dict[str, bytes] | None = None) -> Exchange:
-    exchange = house.mechanisms.start(
+def start(server: Family, name: str, *, binding: dict[str, bytes] | None = None) -> Exchange:
+    exchange = server.mechanisms.start(
         name, peer="192.0.2.7", protocol="pop3", secure=True, channel_binding=BINDING if binding is None else binding
     )
     assert exchange is not None
@@ -52,107 +52,107 @@ async def scram(
     return [first, final], outcome
 
 
-async def test_offers(house: Family) -> None:
-    assert house.mechanisms.offered(True, {**BINDING, "tls-exporter": b"x" * 32}) == ALL
-    assert house.mechanisms.offered(True, BINDING) == ALL[1:]  # clients would use a type this TLS does not have
-    assert house.mechanisms.offered(True, {}) == ALL[1:]
-    assert house.mechanisms.offered(True, {"tls-unique": b"u"}) == ALL[1:]
-    assert house.mechanisms.offered(False, {}) == ()
-    assert not house.mechanisms.plaintext_allowed(False)
-    open_house = Mechanisms(house.login, plaintext_login=True)
-    assert open_house.plaintext_allowed(False)
-    assert open_house.offered(False, {}) == ALL[1:]
+async def test_offers(server: Family) -> None:
+    assert server.mechanisms.offered(True, {**BINDING, "tls-exporter": b"x" * 32}) == ALL
+    assert server.mechanisms.offered(True, BINDING) == ALL[1:]  # clients would use a type this TLS does not have
+    assert server.mechanisms.offered(True, {}) == ALL[1:]
+    assert server.mechanisms.offered(True, {"tls-unique": b"u"}) == ALL[1:]
+    assert server.mechanisms.offered(False, {}) == ()
+    assert not server.mechanisms.plaintext_allowed(False)
+    open_server = Mechanisms(server.login, plaintext_login=True)
+    assert open_server.plaintext_allowed(False)
+    assert open_server.offered(False, {}) == ALL[1:]
     for name, secure, binding in (("PLAIN", False, {}), ("SCRAM-SHA-256-PLUS", True, {}), ("CRAM-MD5", True, BINDING), ("", True, BINDING)):
-        assert house.mechanisms.start(name, peer="", protocol="imap", secure=secure, channel_binding=binding) is None
+        assert server.mechanisms.start(name, peer="", protocol="imap", secure=secure, channel_binding=binding) is None
 
 
-async def test_plain_and_login(house: Family) -> None:
-    assert await start(house, "plain").step(b"\0anna\0right") == ANNA
-    exchange = start(house, "LOGIN")
+async def test_plain_and_login(server: Family) -> None:
+    assert await start(server, "plain").step(b"\0anna\0right") == ANNA
+    exchange = start(server, "LOGIN")
     assert await exchange.step(None) == b"Username:"
     assert await exchange.step(b"anna@home.example") == b"Password:"
     assert await exchange.step(b"right") == ANNA
-    assert house.board.heard == [LoginSucceeded("pop3", "192.0.2.7", "anna@home.example", name) for name in ("PLAIN", "LOGIN")]
+    assert server.board.heard == [LoginSucceeded("pop3", "192.0.2.7", "anna@home.example", name) for name in ("PLAIN", "LOGIN")]
 
 
-async def test_scram(house: Family) -> None:
-    messages, outcome = await scram(start(house, "SCRAM-SHA-256"), "anna", "right")
+async def test_scram(server: Family) -> None:
+    messages, outcome = await scram(start(server, "SCRAM-SHA-256"), "anna", "right")
     assert outcome == ANNA
     assert len(messages) == 2
-    assert house.board.heard == [LoginSucceeded("pop3", "192.0.2.7", "anna@home.example", "SCRAM-SHA-256")]
+    assert server.board.heard == [LoginSucceeded("pop3", "192.0.2.7", "anna@home.example", "SCRAM-SHA-256")]
 
 
-async def test_scram_with_channel_binding(house: Family) -> None:
+async def test_scram_with_channel_binding(server: Family) -> None:
     header = b"p=tls-server-end-point,,"
-    _, outcome = await scram(start(house, "SCRAM-SHA-256-PLUS"), "anna", "right", header, BINDING["tls-server-end-point"])
+    _, outcome = await scram(start(server, "SCRAM-SHA-256-PLUS"), "anna", "right", header, BINDING["tls-server-end-point"])
     assert outcome == ANNA
 
 
-async def test_somebody_between_is_found_out(house: Family) -> None:
+async def test_somebody_between_is_found_out(server: Family) -> None:
     header = b"p=tls-server-end-point,,"
-    messages, outcome = await scram(start(house, "SCRAM-SHA-256-PLUS"), "anna", "right", header, b"another certificate")
+    messages, outcome = await scram(start(server, "SCRAM-SHA-256-PLUS"), "anna", "right", header, b"another certificate")
     assert (messages[1:], outcome) == ([], None)
     both = {**BINDING, "tls-exporter": b"x" * 32}
-    assert await scram(start(house, "SCRAM-SHA-256", binding=both), "anna", "right", b"y,,") == ([], None)
-    _, outcome = await scram(start(house, "SCRAM-SHA-256"), "anna", "right", b"y,,")  # -PLUS was not announced
+    assert await scram(start(server, "SCRAM-SHA-256", binding=both), "anna", "right", b"y,,") == ([], None)
+    _, outcome = await scram(start(server, "SCRAM-SHA-256"), "anna", "right", b"y,,")  # -PLUS was not announced
     assert outcome == ANNA
-    _, outcome = await scram(start(house, "SCRAM-SHA-256", binding={}), "anna", "right", b"y,,")
+    _, outcome = await scram(start(server, "SCRAM-SHA-256", binding={}), "anna", "right", b"y,,")
     assert outcome == ANNA
 
 
-async def test_scram_with_an_app_password(house: Family) -> None:
+async def test_scram_with_an_app_password(server: Family) -> None:
     for label in ("phone", "tablet"):
-        password = await house.accounts.add_app_password("anna", label)
-        _, outcome = await scram(start(house, "SCRAM-SHA-256"), "anna@home.example", password)
-        assert outcome == Identity(PersonId(1), "anna@home.example", label)
-    house.accounts.passwords.scram_for_all = False
-    _, outcome = await scram(start(house, "SCRAM-SHA-256"), "anna@home.example", password)
+        password = await server.accounts.add_app_password("anna", label)
+        _, outcome = await scram(start(server, "SCRAM-SHA-256"), "anna@home.example", password)
+        assert outcome == Identity(AccountId(1), "anna@home.example", label)
+    server.accounts.passwords.scram_for_all = False
+    _, outcome = await scram(start(server, "SCRAM-SHA-256"), "anna@home.example", password)
     assert outcome is not None
 
 
-async def test_scram_for_app_passwords_only(house: Family, autojump_clock: MockClock) -> None:
-    house.accounts.passwords.scram_for_all = False
-    messages, outcome = await scram(start(house, "SCRAM-SHA-256"), "anna", "right")
+async def test_scram_for_app_passwords_only(server: Family, autojump_clock: MockClock) -> None:
+    server.accounts.passwords.scram_for_all = False
+    messages, outcome = await scram(start(server, "SCRAM-SHA-256"), "anna", "right")
     assert (messages[1:], outcome) == ([], None)
 
 
-async def test_strangers_look_like_people(house: Family, autojump_clock: MockClock) -> None:
+async def test_strangers_look_like_accounts(server: Family, autojump_clock: MockClock) -> None:
     """Equal words, equal time, a salt that stays."""
     seen = []
     for name in ("anna", "nobody"):
         begun = trio.current_time()
-        rounds = [await scram(start(house, "SCRAM-SHA-256"), name, "wrong") for _ in range(3)]
+        rounds = [await scram(start(server, "SCRAM-SHA-256"), name, "wrong") for _ in range(3)]
         took_s = trio.current_time() - begun
         shapes = [(len(messages[0]), messages[0].split(b",")[2], len(messages), outcome) for messages, outcome in rounds]
         assert len({messages[0].split(b",")[1] for messages, _ in rounds}) == 1
         seen.append((shapes, took_s))
-        candidate = house.login.candidate(name)
+        candidate = server.login.candidate(name)
         seen[-1] = (*seen[-1], len(candidate.secret.keys), len(candidate.secret.salt))
     assert seen[0] == seen[1]
     assert seen[0][1] == 3 * FAILURE_S
-    assert [event.name for event in house.board.heard if isinstance(event, LoginFailed)] == ["anna"] * 3 + ["nobody"] * 3
+    assert [event.name for event in server.board.heard if isinstance(event, LoginFailed)] == ["anna"] * 3 + ["nobody"] * 3
 
 
-async def test_an_exchange_ends(house: Family, autojump_clock: MockClock) -> None:
-    exchange = start(house, "PLAIN")
+async def test_an_exchange_ends(server: Family, autojump_clock: MockClock) -> None:
+    exchange = start(server, "PLAIN")
     assert [await exchange.step(None) for _ in range(MAX_STEPS)] == [b""] * MAX_STEPS
     assert await exchange.step(None) is None
-    assert await start(house, "PLAIN").step(b"junk") is None
-    assert house.board.heard == []
+    assert await start(server, "PLAIN").step(b"junk") is None
+    assert server.board.heard == []
 
 
-async def test_a_generated_password_works_in_every_form_people_type(house: Family) -> None:
+async def test_a_generated_password_works_in_every_form_accounts_type(server: Family) -> None:
     """Without dashes, in capitals, with a phone's first capital: in SCRAM, and with blanks too where the server sees what is typed."""
-    app = await house.accounts.add_app_password("anna", "phone")
-    await house.accounts.set_password("anna", own := generate())
+    app = await server.accounts.add_app_password("anna", "phone")
+    await server.accounts.set_password("anna", own := generate())
     for written, label in ((app, "phone"), (own, "")):
         bare = written.replace("-", "")
         typed = [written, bare, written.upper(), bare.upper(), written.capitalize(), bare.capitalize()]
         for one in typed:
-            _, outcome = await scram(start(house, "SCRAM-SHA-256"), "anna", one)
+            _, outcome = await scram(start(server, "SCRAM-SHA-256"), "anna", one)
             assert outcome is not None and outcome.app_password == label, one
         for one in (*typed, written.replace("-", " "), bare[:7].upper() + bare[7:]):
-            found = await house.login.check("anna", one, peer="192.0.2.1", protocol="imap", mechanism="PLAIN")
+            found = await server.login.check("anna", one, peer="192.0.2.1", protocol="imap", mechanism="PLAIN")
             assert found is not None and found.app_password == label, one
-    _, outcome = await scram(start(house, "SCRAM-SHA-256"), "anna", own[:-1] + ("a" if own[-1] != "a" else "b"))
+    _, outcome = await scram(start(server, "SCRAM-SHA-256"), "anna", own[:-1] + ("a" if own[-1] != "a" else "b"))
     assert outcome is None

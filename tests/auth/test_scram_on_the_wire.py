@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.support.services import PASSWORD, PEOPLE, some_rooms
+from tests.support.services import ACCOUNTS, PASSWORD, some_components
 from tests.support.streams import ClientStream
 
 from .scram_client import ScramClient
@@ -75,9 +75,9 @@ async def test_a_bad_final_message(
     tmp_path: Path, protocol: str, name: str, kind: str, final: Callable[[ScramClient, bytes], bytes]
 ) -> None:
     begin, refused, misused, _, noop, fine = SERVERS[protocol]
-    async with some_rooms(tmp_path) as rooms:
-        wire = await Wire(rooms.connect(protocol)).greeted(protocol)
-        client = ScramClient(PEOPLE[0], "wrong" if name == "wrong password" else PASSWORD)
+    async with some_components(tmp_path) as components:
+        wire = await Wire(components.connect(protocol)).greeted(protocol)
+        client = ScramClient(ACCOUNTS[0], "wrong" if name == "wrong password" else PASSWORD)
         await wire.say(begin % b64encode(client.first()))
         await wire.say(final(client, await wire.challenge()) + b"\r\n")
         assert (await wire.line()).startswith(refused if kind == "refused" else misused)
@@ -91,8 +91,8 @@ async def test_a_bad_final_message(
 @pytest.mark.parametrize("protocol", SERVERS)
 async def test_a_bad_first_message(tmp_path: Path, protocol: str, first: bytes) -> None:
     begin, refused = SERVERS[protocol][:2]
-    async with some_rooms(tmp_path) as rooms:
-        wire = await Wire(rooms.connect(protocol)).greeted(protocol)
+    async with some_components(tmp_path) as components:
+        wire = await Wire(components.connect(protocol)).greeted(protocol)
         await wire.say(begin % (b64encode(first) or b"="))
         assert (await wire.line()).startswith(refused)
         await _signs_in(wire, protocol)
@@ -102,9 +102,9 @@ async def test_a_bad_first_message(tmp_path: Path, protocol: str, first: bytes) 
 async def test_words_after_the_success(tmp_path: Path, protocol: str) -> None:
     """The server's last message wants an empty answer; a client that says more is not signed in."""
     begin, refused = SERVERS[protocol][:2]
-    async with some_rooms(tmp_path) as rooms:
-        wire = await Wire(rooms.connect(protocol)).greeted(protocol)
-        client = ScramClient(PEOPLE[0], PASSWORD)
+    async with some_components(tmp_path) as components:
+        wire = await Wire(components.connect(protocol)).greeted(protocol)
+        client = ScramClient(ACCOUNTS[0], PASSWORD)
         await wire.say(begin % b64encode(client.first()))
         await wire.say(_honest(client, await wire.challenge()) + b"\r\n")
         assert client.proves(await wire.challenge())
@@ -115,7 +115,7 @@ async def test_words_after_the_success(tmp_path: Path, protocol: str) -> None:
 
 async def _signs_in(wire: Wire, protocol: str) -> None:
     begin, _, _, signed_in, *_ = SERVERS[protocol]
-    client = ScramClient(PEOPLE[0], PASSWORD)
+    client = ScramClient(ACCOUNTS[0], PASSWORD)
     await wire.say(begin % b64encode(client.first()))
     await wire.say(_honest(client, await wire.challenge()) + b"\r\n")
     assert client.proves(await wire.challenge())

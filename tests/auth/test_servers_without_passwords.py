@@ -9,25 +9,25 @@ import pytest
 from appliance.mail.errors import AuthError
 from tests.imapd.client import greeted
 from tests.pop3d.pop_client import PopClient
-from tests.support.services import PASSWORD, Rooms, some_rooms
+from tests.support.services import PASSWORD, Components, some_components
 from tests.support.smtp import Client
 
 PLAIN = b64encode(b"\0fred@example.org\0" + PASSWORD.encode()).decode()
 
 
 @pytest.fixture
-async def rooms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rooms]:
+async def components(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Components]:
     async def broken(*_: object) -> None:
         raise AuthError("passwords were stored with a secret library")
 
-    async with some_rooms(tmp_path) as rooms:
-        monkeypatch.setattr(rooms.family.accounts.passwords, "find", broken)
-        yield rooms
+    async with some_components(tmp_path) as components:
+        monkeypatch.setattr(components.family.accounts.passwords, "find", broken)
+        yield components
 
 
-async def test_submission_says_454(rooms: Rooms) -> None:
+async def test_submission_says_454(components: Components) -> None:
     """RFC 4954 §6."""
-    client = Client(rooms.connect("submission"))
+    client = Client(components.connect("submission"))
     await client.greet()
     reply = await client.ask(f"AUTH PLAIN {PLAIN}")
     assert (reply.code, reply.status) == (454, "4.7.0") and "secret" not in str(reply)
@@ -35,17 +35,17 @@ async def test_submission_says_454(rooms: Rooms) -> None:
 
 
 @pytest.mark.parametrize("words", [f"LOGIN fred@example.org {PASSWORD}", f"AUTHENTICATE PLAIN {PLAIN}"])
-async def test_imap_says_unavailable(rooms: Rooms, words: str) -> None:
+async def test_imap_says_unavailable(components: Components, words: str) -> None:
     """RFC 5530 §3."""
-    client = await greeted(rooms)
+    client = await greeted(components)
     _, answer = await client.command(words.encode())
     assert answer.startswith(b"NO [UNAVAILABLE] ") and b"secret" not in answer
     assert (await client.command(b"NOOP"))[1].startswith(b"OK")
 
 
-async def test_pop3_says_temporary(rooms: Rooms) -> None:
+async def test_pop3_says_temporary(components: Components) -> None:
     """RFC 3206 §4."""
-    async with PopClient(rooms.connect("pop3")) as client:
+    async with PopClient(components.connect("pop3")) as client:
         said = [await client.sign_in(), await client.say(f"AUTH PLAIN {PLAIN}".encode())]
         assert all(answer.startswith(b"-ERR [SYS/TEMP] ") and b"secret" not in answer for answer in said)
         assert (await client.say(b"CAPA")).startswith(b"+OK")

@@ -18,14 +18,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.server import House, new_data, pillarbox
+from tests.support.server import Pillarbox, new_data, pillarbox
 
 from . import panel, sending
 from .clients import Imap, Pop3, Smtp, connect, deliver, tls
 from .messages import mixed, small
 from .meters import Card, Process
 
-PEOPLE = ("u1", "u2", "u3", "u4", "u5")
+ACCOUNTS = ("u1", "u2", "u3", "u4", "u5")
 HARNESS = Path(__file__).resolve().parents[3] / "shared" / "bench"
 MB = 1024.0
 
@@ -56,36 +56,36 @@ class Bench:
         self.count = 0
 
     @contextmanager
-    def house(self, on_card: bool = False) -> Iterator[tuple[House, Process, Card | None]]:
+    def server(self, on_card: bool = False) -> Iterator[tuple[Pillarbox, Process, Card | None]]:
         """A fresh house; on a counted card where root allows."""
         self.count += 1
         place = self.work / f"run{self.count}"
         place.mkdir()
         card = Card(place) if on_card and os.geteuid() == 0 else None
-        data = new_data((card.place if card else place) / "data", *PEOPLE, domain="bench.test")
+        data = new_data((card.place if card else place) / "data", *ACCOUNTS, domain="bench.test")
         settings = place / "settings.toml"
         settings.write_text("[limits]\nconnections_per_address = 1000\n")
-        house = House(data, "--settings", str(settings), domain="bench.test", log=place / "log")
+        server = Pillarbox(data, "--settings", str(settings), domain="bench.test", log=place / "log")
         try:
-            house.start()
-            yield house, Process(house.pid), card
+            server.start()
+            yield server, Process(server.pid), card
         finally:
-            house.stop()
+            server.stop()
             if card:
                 card.close()
             shutil.rmtree(place, ignore_errors=True)
 
     def start(self) -> None:
-        with self.house() as (house, process, _):
+        with self.server() as (server, process, _):
             process.settle()
-            house.stop()
+            server.stop()
             begun = time.perf_counter()
-            house.process = None
-            with house.log.open("ab") as log:
-                house.process = subprocess.Popen(house.words, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL)
+            server.process = None
+            with server.log.open("ab") as log:
+                server.process = subprocess.Popen(server.words, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL)
             while True:
                 try:
-                    with connect(house.ports["smtp"]) as sock:
+                    with connect(server.ports["smtp"]) as sock:
                         if sock.recv(3) == b"220":
                             break
                 except OSError:
@@ -93,20 +93,20 @@ class Bench:
             self.table.add("start to first 220, s", time.perf_counter() - begun, most=0.5)
 
     def memory(self) -> None:
-        with self.house() as (house, process, _):
+        with self.server() as (server, process, _):
             process.settle()
             idle = process.memory_kb()
             self.table.add("PSS idle after start, MB", idle["Pss"] / MB, most=24)
             self.table.add("RSS idle after start, MB", idle["Rss"] / MB)
-            letters = mixed(200, [f"{name}@bench.test" for name in PEOPLE])
-            deliver(house.ports["smtp"], letters, 4)
+            messages = mixed(200, [f"{name}@bench.test" for name in ACCOUNTS])
+            deliver(server.ports["smtp"], messages, 4)
             process.settle()
             self.table.add("PSS soon after 200 deliveries, MB", process.memory_kb()["Pss"] / MB, most=32)
             context, sessions = tls(), []
 
             def open_to(goal: int) -> None:
                 while len(sessions) < goal:
-                    imap = Imap(house.ports["imaps"], f"{PEOPLE[len(sessions) % 5]}@bench.test", context)
+                    imap = Imap(server.ports["imaps"], f"{ACCOUNTS[len(sessions) % 5]}@bench.test", context)
                     imap.ask("SELECT INBOX")
                     imap.idle()
                     sessions.append(imap)
@@ -127,16 +127,16 @@ class Bench:
 
     def delivery(self) -> None:
         count = 300 if self.quick else 2000
-        letters = mixed(count, [f"{name}@bench.test" for name in PEOPLE])
-        octets = sum(len(letter) for _, letter in letters)
+        messages = mixed(count, [f"{name}@bench.test" for name in ACCOUNTS])
+        octets = sum(len(message) for _, message in messages)
         bars = {1: (1.15, 1.4, None), 10: (None, None, 3.0), 50: (0.95, 0.35, None)}
         for sessions, (ratio, flushes, cpu) in bars.items():
-            with self.house(on_card=True) as (house, process, card):
+            with self.server(on_card=True) as (server, process, card):
                 used = card.used() if card else 0
                 if card:
                     card.sync()
                 start, begun, before = card.counts() if card else (0, 0), time.perf_counter(), process.cpu_s()
-                took = sorted(deliver(house.ports["smtp"], letters, sessions))
+                took = sorted(deliver(server.ports["smtp"], messages, sessions))
                 seconds, spent = time.perf_counter() - begun, process.cpu_s() - before
                 process.settle()
                 name = f"{sessions} session{'s' if sessions > 1 else ''}"
@@ -154,8 +154,8 @@ class Bench:
 
     def imap(self) -> None:
         count = 2000 if self.quick else 20000
-        with self.house() as (house, process, _):
-            imap = Imap(house.ports["imap"], "u1@bench.test")
+        with self.server() as (server, process, _):
+            imap = Imap(server.ports["imap"], "u1@bench.test")
             imap.append_many("INBOX", small(count, "u1@bench.test"))
             imap.ask("SELECT INBOX")
             scale = count / 20000
@@ -174,11 +174,11 @@ class Bench:
 
     def pop3(self) -> None:
         count = 500 if self.quick else 2000
-        with self.house() as (house, process, _):
-            imap = Imap(house.ports["imap"], "u2@bench.test")
+        with self.server() as (server, process, _):
+            imap = Imap(server.ports["imap"], "u2@bench.test")
             imap.append_many("INBOX", small(count, "u2@bench.test", seed=5))
             imap.close()
-            pop = Pop3(house.ports["pop3"], "u2@bench.test")
+            pop = Pop3(server.ports["pop3"], "u2@bench.test")
             before = process.cpu_s()
             for number in range(1, count + 1):
                 pop.retrieve(number)
@@ -186,10 +186,10 @@ class Bench:
             pop.close()
 
     def idle(self) -> None:
-        with self.house(on_card=True) as (house, process, card):
+        with self.server(on_card=True) as (server, process, card):
             sessions = []
             for n in range(10):
-                imap = Imap(house.ports["imap"], f"{PEOPLE[n % 5]}@bench.test")
+                imap = Imap(server.ports["imap"], f"{ACCOUNTS[n % 5]}@bench.test")
                 imap.ask("SELECT INBOX")
                 imap.idle()
                 sessions.append(imap)
@@ -210,26 +210,26 @@ class Bench:
     def large(self) -> None:
         """100 MB through SMTP, APPEND, FETCH and RETR in constant memory; 64 KiB pieces at twice the CPU of one FETCH at most."""
         line = os.urandom(57).hex()[:76].encode() + b"\r\n"
-        piece = line * 840
+        chunk = line * 840
         octets = 100 * 2**20
         head = b"From: a@b.example\r\nSubject: large\r\nContent-Type: application/octet-stream\r\n\r\n"
-        with self.house() as (house, process, _):
+        with self.server() as (server, process, _):
             process.settle()
-            imap = Imap(house.ports["imap"], "u1@bench.test")
+            imap = Imap(server.ports["imap"], "u1@bench.test")
             imap.ask("SELECT INBOX")
-            Smtp(house.ports["smtp"]).send("u1@bench.test", head + piece * 100)
+            Smtp(server.ports["smtp"]).send("u1@bench.test", head + chunk * 100)
             process.settle()
             process.forget_peak()
             base = process.peak_kb()
-            smtp = Smtp(house.ports["smtp"])
+            smtp = Smtp(server.ports["smtp"])
             for words, code in ((b"MAIL FROM:<a@b.example>", b"250"), (b"RCPT TO:<u1@bench.test>", b"250"), (b"DATA", b"354")):
                 smtp.ask(words, code)
             smtp.sock.sendall(head)
-            for _ in range(octets // len(piece)):
-                smtp.sock.sendall(piece)
+            for _ in range(octets // len(chunk)):
+                smtp.sock.sendall(chunk)
             smtp.ask(b".", b"250")
             after_smtp = process.peak_kb()
-            imap.append_large("INBOX", octets, piece)
+            imap.append_large("INBOX", octets, chunk)
             after_append = process.peak_kb()
             before = process.cpu_s()
             imap.ask("FETCH 2 BODY.PEEK[]", keep=False)
@@ -238,20 +238,20 @@ class Bench:
             before = process.cpu_s()
             for at in range(0, octets, 65536):
                 imap.ask(f"FETCH 2 BODY.PEEK[]<{at}.65536>", keep=False)
-            pieces_s = process.cpu_s() - before
+            chunks_s = process.cpu_s() - before
             imap.close()
-            pop = Pop3(house.ports["pop3"], "u1@bench.test")
+            pop = Pop3(server.ports["pop3"], "u1@bench.test")
             pop.retrieve(2)
             peak = process.peak_kb()
             self.table.add("memory growth, 100 MB by SMTP, MB", (after_smtp - base) / MB)
             self.table.add("memory growth, and by APPEND, MB", (after_append - base) / MB)
             self.table.add("memory growth, and by FETCH, MB", (after_fetch - base) / MB)
             self.table.add("peak memory growth, 100 MB by SMTP, APPEND, FETCH and RETR, MB", (peak - base) / MB, most=4)
-            self.table.add("CPU of 64 KiB pieces / CPU of one FETCH of 100 MB", pieces_s / whole_s, most=2)
+            self.table.add("CPU of 64 KiB pieces / CPU of one FETCH of 100 MB", chunks_s / whole_s, most=2)
             pop.close()
 
     def queue(self) -> None:
-        sending.letters(self.table, self.work, 200 if self.quick else 1000)
+        sending.messages(self.table, self.work, 200 if self.quick else 1000)
         sending.waiting(self.table, self.work)
 
     def panel(self) -> None:

@@ -45,12 +45,12 @@ class Smtp:
         self.sock.sendall(words + b"\r\n")
         return self.expect(code)
 
-    def send(self, to: str, letter: bytes, number: int = 0) -> float:
+    def send(self, to: str, message: bytes, number: int = 0) -> float:
         """One letter; the seconds from the final dot to its reply."""
         self.ask(b"MAIL FROM:<s%d@d%d.example.net>" % (number % 1009, number % 97), b"250")
         self.ask(f"RCPT TO:<{to}>".encode(), b"250")
         self.ask(b"DATA", b"354")
-        self.sock.sendall(letter if letter.find(b"\r\n.") < 0 else letter.replace(b"\r\n.", b"\r\n.."))
+        self.sock.sendall(message if message.find(b"\r\n.") < 0 else message.replace(b"\r\n.", b"\r\n.."))
         start = time.perf_counter()
         self.sock.sendall(b".\r\n")
         self.expect(b"250")
@@ -62,9 +62,9 @@ class Smtp:
         self.sock.close()
 
 
-def deliver(port: int, letters: Sequence[tuple[str, bytes]], sessions: int) -> list[float]:
+def deliver(port: int, messages: Sequence[tuple[str, bytes]], sessions: int) -> list[float]:
     """All letters over so many sessions; the latencies in seconds."""
-    todo = iter(enumerate(letters))
+    todo = iter(enumerate(messages))
     lock = threading.Lock()
     took: list[float] = []
     faults: list[BaseException] = []
@@ -93,10 +93,10 @@ def deliver(port: int, letters: Sequence[tuple[str, bytes]], sessions: int) -> l
 
 
 class Imap:
-    def __init__(self, port: int, person: str, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, port: int, account: str, context: ssl.SSLContext | None = None) -> None:
         self.sock = connect(port, context)
         self._until(rb"^\* OK[^\n]*\n")
-        self.ask(f'LOGIN "{person}" "{PASSWORD}"')
+        self.ask(f'LOGIN "{account}" "{PASSWORD}"')
 
     def _until(self, pattern: bytes) -> bytes:
         got = b""
@@ -131,19 +131,19 @@ class Imap:
         self.sock.sendall(b"Zq7x1 IDLE\r\n")
         self._until(rb"^\+")
 
-    def append_many(self, box: str, letters: Iterator[bytes], batch: int = 100) -> None:
+    def append_many(self, box: str, messages: Iterator[bytes], batch: int = 100) -> None:
         while True:
-            some = list(islice(letters, batch))
+            some = list(islice(messages, batch))
             if not some:
                 return
             self.sock.sendall(b"".join([b"Zq7x1 APPEND ", box.encode(), *(b" {%d+}\r\n%b" % (len(m), m) for m in some), b"\r\n"]))
             self.answer()
 
-    def append_large(self, box: str, octets: int, piece: bytes) -> None:
+    def append_large(self, box: str, octets: int, chunk: bytes) -> None:
         self.sock.sendall(f"Zq7x1 APPEND {box} {{{octets}}}\r\n".encode())
         self._until(rb"^\+")
-        for at in range(0, octets, len(piece)):
-            self.sock.sendall(piece[: octets - at])
+        for at in range(0, octets, len(chunk)):
+            self.sock.sendall(chunk[: octets - at])
         self.sock.sendall(b"\r\n")
         self.answer()
 
@@ -152,10 +152,10 @@ class Imap:
 
 
 class Pop3:
-    def __init__(self, port: int, person: str) -> None:
+    def __init__(self, port: int, account: str) -> None:
         self.sock = connect(port)
         self.sock.recv(1000)
-        for words in (f"USER {person}", f"PASS {PASSWORD}"):
+        for words in (f"USER {account}", f"PASS {PASSWORD}"):
             self.sock.sendall(words.encode() + b"\r\n")
             if not self.sock.recv(1000).startswith(b"+OK"):
                 raise RuntimeError(words.split()[0])

@@ -30,7 +30,7 @@ def prose(chance: random.Random, octets: int) -> str:
     return "\r\n".join(lines)
 
 
-def letter(chance: random.Random, number: int, to: str, kind: str) -> bytes:
+def message(chance: random.Random, number: int, to: str, kind: str) -> bytes:
     mark = f"{chance.getrandbits(96):024x}"
     signature = base64.b64encode(chance.randbytes(256)).decode()
     head = (
@@ -58,15 +58,15 @@ def letter(chance: random.Random, number: int, to: str, kind: str) -> bytes:
     return (head + first + second + f"--{edge}--\r\n").encode()
 
 
-def mixed(count: int, people: list[str], seed: int = 1) -> list[tuple[str, bytes]]:
+def mixed(count: int, accounts: list[str], seed: int = 1) -> list[tuple[str, bytes]]:
     chance = random.Random(seed)
     kinds = (["text"] * 6 + ["html"] * 3 + ["file"]) * (count // 10 + 1)
     kinds = kinds[:count]
     chance.shuffle(kinds)
-    return [(people[n % len(people)], letter(chance, n, people[n % len(people)], kind)) for n, kind in enumerate(kinds)]
+    return [(accounts[n % len(accounts)], message(chance, n, accounts[n % len(accounts)], kind)) for n, kind in enumerate(kinds)]
 
 
 def small(count: int, to: str, seed: int = 2) -> Iterator[bytes]:
     chance = random.Random(seed)
     for number in range(count):
-        yield letter(chance, number, to, "text")
+        yield message(chance, number, to, "text")

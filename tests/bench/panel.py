@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 from appliance.runtime.clock import RealClock
 from appliance.status.board import Board
-from appliance.status.events import LetterAccepted
+from appliance.status.events import MessageAccepted
 from appliance.status.journal import Journal
 from tests.support.cable import Cable
-from tests.support.server import House, new_data, pillarbox
+from tests.support.server import Pillarbox, new_data, pillarbox
 from tests.support.vt100 import Vt100Screen
 
 from .clients import deliver
@@ -35,7 +35,7 @@ LATE_S = 12.0
 PINS = range(4, 14)
 CHANGES = 10
 ROUNDS, EVENTS = 21, 5000
-LETTER = b"From: bob@far.example\r\nTo: ada@home.example\r\nSubject: costs\r\n\r\n" + b"some words of a letter\r\n" * 180
+MESSAGE = b"From: bob@far.example\r\nTo: ada@home.example\r\nSubject: costs\r\n\r\n" + b"some words of a letter\r\n" * 180
 
 
 def _reader(end: int) -> None:
@@ -46,22 +46,22 @@ def _reader(end: int) -> None:
         return
 
 
-def panel(table: "Table", work: Path, letters: int, rest_s: float) -> None:
+def panel(table: "Table", work: Path, messages: int, rest_s: float) -> None:
     """All bars of the panel that need a whole house."""
     end, side = pty.openpty()
     tty.setraw(side)
     threading.Thread(target=_reader, args=(end,), daemon=True).start()
-    lamps = ", ".join(f'"pwm:{pin} all"' for pin in PINS)
+    leds = ", ".join(f'"pwm:{pin} all"' for pin in PINS)
     os.environ.update(GPIOZERO_PIN_FACTORY="mock", GPIOZERO_MOCK_PIN_CLASS="mockpwmpin")
-    houses: list[House] = []
+    servers: list[Pillarbox] = []
     processes: list[Process] = []
     with ExitStack() as stack:
-        for name, words in (("without", ""), ("with", f'lamps = [{lamps}]\nconsole = "{os.ttyname(side)}"')):
+        for name, words in (("without", ""), ("with", f'lamps = [{leds}]\nconsole = "{os.ttyname(side)}"')):
             settings = work / f"{name}.toml"
             settings.write_text(f"[panel]\n{words}\n[limits]\nconnections_per_address = 1000\n")
-            houses.append(stack.enter_context(House(new_data(work / name), "--settings", str(settings))))
-            processes.append(Process(houses[-1].pid))
-            deliver(houses[-1].ports["smtp"], [("ada@home.example", LETTER)] * 50, 1)  # all that it loads is there
+            servers.append(stack.enter_context(Pillarbox(new_data(work / name), "--settings", str(settings))))
+            processes.append(Process(servers[-1].pid))
+            deliver(servers[-1].ports["smtp"], [("ada@home.example", MESSAGE)] * 50, 1)  # all that it loads is there
         for process in processes:
             process.settle()
         bare, full = (process.memory_kb()["Pss"] / MB for process in processes)
@@ -72,12 +72,12 @@ def panel(table: "Table", work: Path, letters: int, rest_s: float) -> None:
             spent = [0.0, 0.0]
             for which in (0, 1) if pair % 2 else (1, 0):
                 was = processes[which].cpu_s()
-                deliver(houses[which].ports["smtp"], [("ada@home.example", LETTER)] * letters, 4)
+                deliver(servers[which].ports["smtp"], [("ada@home.example", MESSAGE)] * messages, 4)
                 spent[which] = processes[which].cpu_s() - was
             ratios.append(spent[1] / spent[0])
         table.add(f"CPU a letter with the panel to without, median of {PAIRS} pairs", statistics.median(ratios), most=1.03)
-        for house in houses:
-            pillarbox("person", "remove", "ada@home.example", "--yes", data=house.data)  # nobody lives there: all ten lamps blink
+        for server in servers:
+            pillarbox("person", "remove", "ada@home.example", "--yes", data=server.data)  # nobody lives there: all ten lamps blink
         time.sleep(LATE_S)  # what both houses still do after their last letters
         before = [process.cpu_s() for process in processes]
         time.sleep(rest_s)
@@ -111,7 +111,7 @@ def console(table: "Table", work: Path) -> None:
     settings = work / "cable.toml"
     with closing(Cable()) as cable:
         settings.write_text(f'[panel]\nconsole = "{cable.device}"\nconsole_baud = 9600\n')
-        with House(new_data(work / "cable"), "--settings", str(settings)) as house:
+        with Pillarbox(new_data(work / "cable"), "--settings", str(settings)) as server:
             far = FarEnd(cable, octets_per_s=960)
             octets = far.until_quiet(words="9 Power")
             table.add("first screen at 960 octets a second, s", time.monotonic() - far.began, most=3)
@@ -121,7 +121,7 @@ def console(table: "Table", work: Path) -> None:
             far.until_quiet()
             changes = []
             for _ in range(CHANGES):
-                deliver(house.ports["smtp"], [("ada@home.example", LETTER)], 1)
+                deliver(server.ports["smtp"], [("ada@home.example", MESSAGE)], 1)
                 changes.append(far.until_quiet())
             table.add("a letter came: octets on the first screen, at most", max(changes), most=400)
             whole = []
@@ -139,7 +139,7 @@ def publish(table: "Table") -> None:
     with Path(os.devnull).open("wb") as nowhere:
         journal = Journal(clock, fd=nowhere.fileno())
         board = Board(clock, journal.note)
-        event = LetterAccepted("smtp", "192.0.2.1", "friend@far.example", 1, 4000, 0.01, "K3F1")
+        event = MessageAccepted("smtp", "192.0.2.1", "friend@far.example", 1, 4000, 0.01, "K3F1")
         took = []
         for _ in range(ROUNDS):
             begun = time.perf_counter()
@@ -150,7 +150,7 @@ def publish(table: "Table") -> None:
     table.add("publish of an event, us", 1e6 * statistics.median(took), most=2)
 
 
-def deaf(table: "Table", work: Path, letters: int) -> None:
+def deaf(table: "Table", work: Path, messages: int) -> None:
     """A far end that never reads, and letters coming in all the while."""
     end, side = pty.openpty()
     tty.setraw(side)
@@ -158,12 +158,12 @@ def deaf(table: "Table", work: Path, letters: int) -> None:
     for name, words in (("nobody", ""), ("deaf", f'console = "{os.ttyname(side)}"')):
         settings = work / f"{name}.toml"
         settings.write_text(f"[panel]\n{words}\n")
-        with House(new_data(work / name), "--settings", str(settings)) as house:
-            deliver(house.ports["smtp"], [("ada@home.example", LETTER)] * 50, 1)
+        with Pillarbox(new_data(work / name), "--settings", str(settings)) as server:
+            deliver(server.ports["smtp"], [("ada@home.example", MESSAGE)] * 50, 1)
             began = time.monotonic()
-            deliver(house.ports["smtp"], [("ada@home.example", LETTER)] * letters, 4)
+            deliver(server.ports["smtp"], [("ada@home.example", MESSAGE)] * messages, 4)
             took.append(time.monotonic() - began)
-    table.add(f"{letters} letters beside a console that never reads, s", took[1])
+    table.add(f"{messages} letters beside a console that never reads, s", took[1])
     table.add("and with no console, s", took[0])
     os.close(end)
     os.close(side)

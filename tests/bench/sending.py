@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.neighbours import Neighbours
-from tests.support.server import House, pillarbox
+from tests.support.server import Pillarbox, pillarbox
 
 from .meters import Card, Process
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 MB = 1024.0
 WAITING = 100_000
-LANES = 500
+DESTINATIONS = 500
 
 
-def letters(table: "Table", work: Path, count: int) -> None:
+def messages(table: "Table", work: Path, count: int) -> None:
     """Accepted and delivered to one remote host: alone and from twenty sessions at once."""
     for sessions, most in ((1, 2.2), (20, 0.3)):
         place = work / f"send{sessions}"
         place.mkdir()
         card = Card(place) if os.geteuid() == 0 else None
-        with Neighbours(card.place if card else place, more="check_line = false", people=("ada",)) as world:
+        with Neighbours(card.place if card else place, more="check_line = false", accounts=("ada",)) as world:
             limits = "[people]\nletters_per_hour = 100000\nrecipients_per_day = 1000000\n[limits]\nconnections_per_address = 1000\n"
             world.write_settings(after=limits)
             sink = world.peer("far.example")
-            with world.house as house:
-                process = Process(house.pid)
+            with world.server as server:
+                process = Process(server.pid)
                 process.settle()
                 if sessions == 1:
                     table.add("PSS idle with the queue, nothing sent yet, MB", process.memory_kb()["Pss"] / MB)
@@ -67,10 +67,10 @@ def waiting(table: "Table", work: Path) -> None:
     """A house that starts with a hundred thousand letters waiting."""
     place = work / "waiting"
     place.mkdir()
-    with Neighbours(place, more="check_line = false", first=80_000, most=80_000, people=("ada",)) as world:
+    with Neighbours(place, more="check_line = false", first=80_000, most=80_000, accounts=("ada",)) as world:
         sink = world.peer("far.example")
-        with world.house as house:
-            process = Process(house.pid)
+        with world.server as server:
+            process = Process(server.pid)
             process.settle()
             empty = process.memory_kb()["Pss"] / MB
             world.names.silent.add("kept.example")
@@ -81,10 +81,10 @@ def waiting(table: "Table", work: Path) -> None:
             world.until(lambda: world.ask("queue", "list")["letters"][0]["tries"] == 1, 60)
         fill(world.data)
         begun = time.monotonic()
-        with House(world.data, "--settings", str(world.settings)) as house:
+        with Pillarbox(world.data, "--settings", str(world.settings)) as server:
             world.arrived(sink, 2, 60)
             table.add(f"{WAITING} waiting: start of the command to the first letter sent, s", time.monotonic() - begun)
-            process = Process(house.pid)
+            process = Process(server.pid)
             process.settle(20)
             table.add(f"{WAITING} waiting: memory above the empty queue, MB", process.memory_kb()["Pss"] / MB - empty, most=8)
             spent, written, begun = process.cpu_s(), process.written(), time.monotonic()
@@ -92,7 +92,7 @@ def waiting(table: "Table", work: Path) -> None:
             share = (process.cpu_s() - spent) / (time.monotonic() - begun)
             table.add(f"{WAITING} waiting: CPU between due moments, % of a core", 100 * share)
             table.add(f"{WAITING} waiting: octets written between due moments", process.written() - written, most=0)
-            house.kill()
+            server.kill()
     shutil.rmtree(place, ignore_errors=True)
     assert pillarbox("--version").returncode == 0
 
@@ -106,7 +106,7 @@ def fill(data: Path) -> None:
         db.execute(
             f"""WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {WAITING})
             INSERT INTO queue(id, lane, due_at, letter, {kept})
-            SELECT {number} + i, 'lane' || (i % {LANES}) || '.example', due_at, 'letter' || i, {kept} FROM queue, n"""
+            SELECT {number} + i, 'lane' || (i % {DESTINATIONS}) || '.example', due_at, 'letter' || i, {kept} FROM queue, n"""
         )
         db.execute("UPDATE queue SET lane = 'far.example', due_at = 0 WHERE id = ?", (number,))
         db.execute("UPDATE body SET holders = holders + ? WHERE id = ?", (WAITING, body))

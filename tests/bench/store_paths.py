@@ -15,7 +15,7 @@ import trio
 from appliance.database.database import Database
 from appliance.mail.ids import Uid
 from appliance.store.bodies import Bodies
-from appliance.store.mailbox import Filing, Mailbox, Mode, Store, Want
+from appliance.store.mailbox import Mailbox, Mode, Placement, Store, Want
 from tests.store.server import ANN, PlainScanner
 
 PREFIX = b"Return-Path: <somebody@example.org>\r\n" * 5
@@ -54,7 +54,7 @@ async def fill(store: Store, count: int) -> None:
         for _ in range(count // 50):
             async with store.receive(2**20) as incoming:
                 await incoming.write(BODY)
-                await store.file(await incoming.finish(), [Filing(inbox, PREFIX, (), 1_700_000_000)])
+                await store.file(await incoming.finish(), [Placement(inbox, PREFIX, (), 1_700_000_000)])
 
     start, wall = time.process_time(), time.perf_counter()
     async with trio.open_nursery() as nursery:
@@ -89,7 +89,7 @@ async def reading(store: Store, box: Mailbox) -> None:
 
     say("named_rows DATES|FACTS of all (overview)", await cpu_ms(lambda: windows(lambda lo: rows_named(lo, overview))))
     say("rows DATES|FACTS of all", await cpu_ms(lambda: windows(lambda lo: box.rows(lo, LAST, overview))))
-    say("open_window of 50", await cpu_ms(lambda: box.open_window(Uid(1), LAST, 50)))
+    say("open_window of 50", await cpu_ms(lambda: box.open_batch(Uid(1), LAST, 50)))
     say("open_message", await cpu_ms(lambda: box.open_message(Uid(9)), 20))
 
 

@@ -21,10 +21,10 @@ from appliance.certificates.certificates import (
     SERVER,
     UNTRUSTED,
     OwnCertificates,
-    Wanted,
-    box_addresses,
+    WantedCertificate,
     due,
     export,
+    host_addresses,
     is_private,
     not_before_at,
     show,
@@ -33,7 +33,7 @@ from appliance.certificates.certificates import (
 )
 from appliance.certificates.maker import make, make_server
 from appliance.mail.errors import SetupError
-from appliance.network.x509 import Facts, parse_certificate
+from appliance.network.x509 import CertificateDetails, parse_certificate
 from appliance.runtime.clock import BUILT_AT
 from appliance.status.board import Board
 from appliance.status.events import CertificateTrouble, ConditionFound, Event
@@ -48,7 +48,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> TestCertificates:
     return make_certificates(tmp_path_factory.mktemp("certificates"), WANT)
 
 
-def shake_hands(server_pem: Path, authority_pem: str, host: str) -> None:
+def handshake(server_pem: Path, authority_pem: str, host: str) -> None:
     """One handshake in memory with a strict client; raises ssl.SSLError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(server_pem)
@@ -68,7 +68,7 @@ def shake_hands(server_pem: Path, authority_pem: str, host: str) -> None:
 
 @pytest.mark.parametrize("host", [*WANT.names, *WANT.addresses])
 def test_a_strict_client_accepts_each_name(made: TestCertificates, host: str) -> None:
-    shake_hands(made.server, made.authority_pem, host)
+    handshake(made.server, made.authority_pem, host)
 
 
 def test_the_wanted_names() -> None:
@@ -121,12 +121,12 @@ def test_what_lies_outside_the_constraints_is_refused(
 
     pem = (made.directory / AUTHORITY).read_bytes()
     authority = (x509.load_pem_x509_certificate(pem), s.load_pem_private_key(pem, None))
-    certificate, key = make_server(Wanted(names, addresses, ()), datetime.now(UTC) - timedelta(minutes=5), authority)  # type: ignore[arg-type]
+    certificate, key = make_server(WantedCertificate(names, addresses, ()), datetime.now(UTC) - timedelta(minutes=5), authority)  # type: ignore[arg-type]
     server = tmp_path / "forged.pem"
     private = key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption())
     server.write_bytes(private + certificate.public_bytes(s.Encoding.PEM))
     with pytest.raises(ssl.SSLError, match="permitted subtree violation"):
-        shake_hands(server, made.authority_pem, host)
+        handshake(server, made.authority_pem, host)
 
 
 def test_dates(made: TestCertificates) -> None:
@@ -179,8 +179,8 @@ def test_export_has_no_key_and_show_has_the_fingerprints(made: TestCertificates,
 
 def test_what_is_due() -> None:
     begin = 1_800_000_000
-    facts = Facts(b"", ("a", "b"), begin, begin + 300 * DAY_S, b"")
-    want = Wanted(("a",), (), ())
+    facts = CertificateDetails(b"", ("a", "b"), begin, begin + 300 * DAY_S, b"")
+    want = WantedCertificate(("a",), (), ())
     assert due(None, want, begin, True)
     assert not due(facts, want, begin + 199 * DAY_S, True)
     assert due(facts, want, begin + 201 * DAY_S, True)
@@ -386,7 +386,7 @@ def test_making_stays_out_of_the_serving_process() -> None:
 
 
 def test_addresses() -> None:
-    assert "127.0.0.1" in box_addresses()
+    assert "127.0.0.1" in host_addresses()
     for address in ("10.2.3.4", "172.31.255.255", "192.168.0.1", "169.254.1.1", "127.0.0.5", "fd12::1", "fe80::1", "::1"):
         assert is_private(address)
     for address in ("11.0.0.1", "172.32.0.0", "192.169.0.1", "2001:db8::1", "::2", "x", "", "10.0.0"):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import COMMAND, PASSWORD, House, environment, new_data, pillarbox
+from tests.support.server import COMMAND, PASSWORD, Pillarbox, environment, new_data, pillarbox
 
 MESSAGE = b"From: friend@outside.example\r\nTo: ben@home.example\r\nSubject: kept\r\n\r\nx\r\n"
 
@@ -23,8 +23,8 @@ def answered(data: Path, *words: str, answer: str) -> tuple[int, str]:
         os.close(side)
         shown, typed = b"", False
         try:
-            while select.select([main], [], [], 30)[0] and (piece := os.read(main, 4096)):
-                shown += piece
+            while select.select([main], [], [], 30)[0] and (chunk := os.read(main, 4096)):
+                shown += chunk
                 if b"to go on: " in shown and not typed:
                     typed = True
                     os.write(main, answer.encode() + b"\n")
@@ -34,46 +34,46 @@ def answered(data: Path, *words: str, answer: str) -> tuple[int, str]:
         return process.wait(30), shown.decode()
 
 
-def deliver(house: House, address: str) -> None:
-    with smtplib.SMTP("127.0.0.1", house.ports["smtp"], "client.example") as smtp:
+def deliver(server: Pillarbox, address: str) -> None:
+    with smtplib.SMTP("127.0.0.1", server.ports["smtp"], "client.example") as smtp:
         smtp.sendmail("friend@outside.example", [address], MESSAGE)
 
 
-def messages(house: House, login: str) -> int:
-    with imaplib.IMAP4("127.0.0.1", house.ports["imap"]) as imap:
+def messages(server: Pillarbox, login: str) -> int:
+    with imaplib.IMAP4("127.0.0.1", server.ports["imap"]) as imap:
         imap.login(login, PASSWORD)
         return int(imap.select("INBOX")[1][0] or b"0")
 
 
 def test_removing_asks_keeps_the_mail_and_is_taken_back(tmp_path: Path) -> None:
     data = new_data(tmp_path / "data", "ada", "ben")
-    with House(data, protocols=("smtp", "imap")) as house:
-        deliver(house, "ben@home.example")
+    with Pillarbox(data, protocols=("smtp", "imap")) as server:
+        deliver(server, "ben@home.example")
         asked = pillarbox("person", "remove", "ben@home.example", data=data, check=False)
         assert asked.returncode == 2 and "--yes" in asked.stderr and "pillarbox export ben@home.example" in asked.stderr
-        assert messages(house, "ben@home.example") == 1
+        assert messages(server, "ben@home.example") == 1
         status, shown = answered(data, "person", "remove", "ben@home.example", answer="yes")
         assert status == 2 and "Nothing was done" in shown
         status, shown = answered(data, "person", "remove", "ben@home.example", answer="ben@home.example")
         assert status == 0 and "kept for 30 days" in shown and "person restore ben@home.example" in shown
         with pytest.raises(smtplib.SMTPRecipientsRefused):
-            deliver(house, "ben@home.example")
+            deliver(server, "ben@home.example")
         with pytest.raises(imaplib.IMAP4.error):
-            messages(house, "ben@home.example")
+            messages(server, "ben@home.example")
         listed = json.loads(pillarbox("person", "list", "--json", data=data).stdout)
         assert [one["address"] for one in listed["removed"]] == ["ben@home.example"] and len(listed["people"]) == 1
         again = pillarbox("person", "add", "ben@home.example", data=data, password=PASSWORD, check=False)
         assert again.returncode == 2 and "person restore ben@home.example" in again.stderr
     assert "is back" in pillarbox("person", "restore", "ben@home.example", data=data).stdout
-    with House(data, protocols=("smtp", "imap")) as house:
-        assert messages(house, "ben@home.example") == 1
+    with Pillarbox(data, protocols=("smtp", "imap")) as server:
+        assert messages(server, "ben@home.example") == 1
         assert "all their mail are gone" in pillarbox("person", "remove", "ben@home.example", "--purge", "--yes", data=data).stdout
         assert pillarbox("person", "restore", "ben@home.example", data=data, check=False).returncode == 2
         pillarbox("person", "add", "ben@home.example", data=data, password=PASSWORD)
-        assert messages(house, "ben@home.example") == 0
+        assert messages(server, "ben@home.example") == 0
 
 
-def test_domain_remove_does_not_recommend_to_remove_people(tmp_path: Path) -> None:
+def test_domain_remove_does_not_recommend_to_remove_accounts(tmp_path: Path) -> None:
     data = new_data(tmp_path / "data", "ada")
     refused = pillarbox("domain", "remove", "home.example", data=data, check=False).stderr
     assert "person rename" in refused and "person remove" not in refused
@@ -87,33 +87,33 @@ def test_set_rename_disable_and_enable(tmp_path: Path) -> None:
     assert (row["name"], row["quota_octets"]) == ("Ada Smith", 7_000_000)
     for wrong in ((), ("--quota", "-1"), ("--quota", "-7"), ("--quota", "much")):
         assert pillarbox("person", "set", "ada@home.example", *wrong, data=data, check=False).returncode == 2
-    with House(data, protocols=("smtp", "imap")) as house:
-        deliver(house, "ada@home.example")
+    with Pillarbox(data, protocols=("smtp", "imap")) as server:
+        deliver(server, "ada@home.example")
         renamed = pillarbox("person", "rename", "ada@home.example", "adele@home.example", data=data)
         assert "stays as an alias" in renamed.stdout
-        deliver(house, "ada@home.example")
-        assert messages(house, "ada@home.example") == messages(house, "adele@home.example") == 2
-        open_session = imaplib.IMAP4("127.0.0.1", house.ports["imap"])
+        deliver(server, "ada@home.example")
+        assert messages(server, "ada@home.example") == messages(server, "adele@home.example") == 2
+        open_session = imaplib.IMAP4("127.0.0.1", server.ports["imap"])
         open_session.login("adele", PASSWORD)
         told = pillarbox("person", "disable", "adele@home.example", "--json", data=data)
         assert json.loads(told.stdout)["sessions_ended"] == 1
         with pytest.raises(imaplib.IMAP4.abort):
             open_session.noop()
         open_session.shutdown()
-        deliver(house, "adele@home.example")
+        deliver(server, "adele@home.example")
         with pytest.raises(imaplib.IMAP4.error):
-            messages(house, "adele@home.example")
+            messages(server, "adele@home.example")
         assert "disabled" in pillarbox("person", "list", data=data).stdout
         pillarbox("person", "enable", "adele@home.example", data=data)
-        assert messages(house, "adele@home.example") == 3
+        assert messages(server, "adele@home.example") == 3
 
 
 def test_a_new_domain_in_the_settings_changes_no_address_and_says_so(tmp_path: Path) -> None:
     data = new_data(tmp_path / "data", "ada")
-    with House(data, protocols=("imap",), domain="second.example") as house:
-        people = json.loads(pillarbox("person", "list", "--json", data=data).stdout)["people"]
-        assert [one["address"] for one in people] == ["ada@home.example"]
-        assert "second.example is taken in as a further domain" in house.log.read_text()
+    with Pillarbox(data, protocols=("imap",), domain="second.example") as server:
+        accounts = json.loads(pillarbox("person", "list", "--json", data=data).stdout)["people"]
+        assert [one["address"] for one in accounts] == ["ada@home.example"]
+        assert "second.example is taken in as a further domain" in server.log.read_text()
 
 
 def test_removing_one_target_of_a_group_says_what_is_left(tmp_path: Path) -> None:
@@ -139,14 +139,14 @@ def test_failures_under_json_are_json(tmp_path: Path, words: str) -> None:
 
 def test_settings_check_finds_what_only_shows_later(tmp_path: Path) -> None:
     file = tmp_path / "house.toml"
-    file.write_text(
-        '[house]\ndomain = "not a domain"\nhost_name = "a_b"\n[panel]\nlamps = ["led:99"]\nbutton = "left"\n'
-    )
+    file.write_text('[house]\ndomain = "not a domain"\nhost_name = "a_b"\n[panel]\nlamps = ["led:99"]\nbutton = "left"\n')
     done = pillarbox("settings", "check", str(file), "--json", check=False)
     faults = json.loads(done.stdout)["faults"]
     assert done.returncode == 2 and [one["line"] for one in faults] == [2, 3, 5, 6]
-    file.write_text(f'[certificate]\nfile = "{tmp_path}/none.pem"\nkey = "{file}"\n[[relay]]\nname = "r"\nhost = "r.example"\nuser = "u"\n'
-                    f'password_file = "{tmp_path}/none.password"\n')
+    file.write_text(
+        f'[certificate]\nfile = "{tmp_path}/none.pem"\nkey = "{file}"\n[[relay]]\nname = "r"\nhost = "r.example"\nuser = "u"\n'
+        f'password_file = "{tmp_path}/none.password"\n'
+    )
     done = pillarbox("settings", "check", str(file), check=False)
     assert done.returncode == 2 and "line 2: " in done.stderr and "line 8: " in done.stderr and "No such file" in done.stderr
     file.write_text(f'[certificate]\nfile = "{file}"\nkey = "{file}"\n')
@@ -155,7 +155,7 @@ def test_settings_check_finds_what_only_shows_later(tmp_path: Path) -> None:
     assert json.loads(pillarbox("settings", "check", str(file), "--json").stdout)["faults"] == []
 
 
-def test_person_add_begins_no_server_by_mistake(tmp_path: Path) -> None:
+def test_account_add_begins_no_server_by_mistake(tmp_path: Path) -> None:
     words = [*COMMAND, "person", "add", "ada@home.example", "--password-file", "-"]
     (tmp_path / "photos").mkdir()
 
@@ -177,7 +177,7 @@ WEAK = ["1234", "short-1", "password", "Password1!", "11111111", "12345678", "qw
 
 
 @pytest.mark.parametrize("weak", WEAK)
-def test_every_way_refuses_a_weak_password(tmp_path: Path, weak: str) -> None:
+def test_every_route_refuses_a_weak_password(tmp_path: Path, weak: str) -> None:
     from appliance.accounts.passwords import check_strength
     from appliance.mail.errors import SetupError
 
@@ -200,8 +200,8 @@ def test_a_password_typed_on_a_terminal_is_asked_twice_and_not_shown(tmp_path: P
             os.close(side)
             shown, answers = b"", [(b"New password: ", first), (b"again: ", second)]
             try:
-                while select.select([main], [], [], 30)[0] and (piece := os.read(main, 4096)):
-                    shown += piece
+                while select.select([main], [], [], 30)[0] and (chunk := os.read(main, 4096)):
+                    shown += chunk
                     if answers and shown.endswith(answers[0][0]):
                         os.write(main, answers.pop(0)[1].encode() + b"\n")
             except OSError:  # the other side is closed

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.certificates import make_certificates
-from tests.support.server import COMMAND, ROOT, House, environment, new_data, pillarbox
+from tests.support.server import COMMAND, ROOT, Pillarbox, environment, new_data, pillarbox
 
 
 def served(port: int, trusted: str, name: str = "localhost") -> bytes:
@@ -28,37 +28,37 @@ def conditions(data: Path) -> dict[str, str]:
 
 def test_the_authority_stays_through_domains_renewals_and_restarts(tmp_path: Path) -> None:
     data = new_data(tmp_path / "data")
-    with House(data, protocols=("imaps",)) as house:
+    with Pillarbox(data, protocols=("imaps",)) as pillarbox_server:
         trusted = pillarbox("certificate", "export", data=data).stdout
-        first = served(house.ports["imaps"], trusted)
+        first = served(pillarbox_server.ports["imaps"], trusted)
         said = pillarbox("domain", "add", "other.example", data=data).stdout
         assert "does not name other.example" in said and "certificate new-authority" in said
         said = pillarbox("certificate", "renew", data=data).stdout
         assert "does not name other.example" in said
-        assert served(house.ports["imaps"], trusted) != first
+        assert served(pillarbox_server.ports["imaps"], trusted) != first
         assert "other.example" in conditions(data)["certificate-names"]
         assert "other.example" in pillarbox("status", data=data).stdout
         pillarbox("domain", "remove", "other.example", data=data)
         assert any("certificate-names" not in conditions(data) for _ in range(20)), "it ends with the domain, not an hour later"
-    with House(data, protocols=("imaps",), domain="third.example") as house:
-        served(house.ports["imaps"], trusted)
+    with Pillarbox(data, protocols=("imaps",), domain="third.example") as pillarbox_server:
+        served(pillarbox_server.ports["imaps"], trusted)
         assert "third.example" in conditions(data)["certificate-names"]
-        assert "third.example" in house.log.read_text()
+        assert "third.example" in pillarbox_server.log.read_text()
         done = pillarbox("certificate", "new-authority", data=data, check=False)
         assert done.returncode == 2 and "--yes" in done.stderr and "Traceback" not in done.stderr
-        served(house.ports["imaps"], trusted)
+        served(pillarbox_server.ports["imaps"], trusted)
         assert "Until a device trusts it" in pillarbox("certificate", "new-authority", "--yes", data=data).stdout
         with pytest.raises(ssl.SSLCertVerificationError):
-            served(house.ports["imaps"], trusted)
+            served(pillarbox_server.ports["imaps"], trusted)
         assert conditions(data).keys() >= {"authority-new"} and "certificate-names" not in conditions(data)
-        served(house.ports["imaps"], pillarbox("certificate", "export", data=data).stdout, "mail.third.example")
+        served(pillarbox_server.ports["imaps"], pillarbox("certificate", "export", data=data).stdout, "mail.third.example")
         assert "authority-new" not in conditions(data)
 
 
 @pytest.mark.parametrize(("answer", "made"), [(b"no\n", False), (b"\n", False), (b"yes\n", True)])
 def test_a_new_authority_is_made_after_a_yes(tmp_path: Path, answer: bytes, made: bool) -> None:
     data = new_data(tmp_path / "data")
-    with House(data, protocols=("imaps",)):
+    with Pillarbox(data, protocols=("imaps",)):
         before = pillarbox("certificate", "export", data=data).stdout
         main, side = pty.openpty()
         try:
@@ -80,17 +80,17 @@ def test_a_certificate_of_ones_own_that_is_not_usable_keeps_no_server_shut(tmp_p
     certificate, key = tmp_path / "own.pem", tmp_path / "own.key"
     certificate.write_text(pem[pem.index("-----BEGIN CERTIFICATE") :])
     key.write_text(make_certificates(tmp_path / "other").server.read_text())
-    with House(data, "--certificate", str(certificate), "--key", str(key), protocols=("imaps",)) as house:
+    with Pillarbox(data, "--certificate", str(certificate), "--key", str(key), protocols=("imaps",)) as pillarbox_server:
         told = conditions(data)["certificate-trouble"]
         assert "own.key is not the key of" in told and "one of its own" in told
-        assert "is not the key of" in house.log.read_text()
-        served(house.ports["imaps"], pillarbox("certificate", "export", data=data).stdout)
+        assert "is not the key of" in pillarbox_server.log.read_text()
+        served(pillarbox_server.ports["imaps"], pillarbox("certificate", "export", data=data).stdout)
         key.write_text(pem[: pem.index("-----BEGIN CERTIFICATE")])
-        os.kill(house.pid, 1)  # SIGHUP: look now
+        os.kill(pillarbox_server.pid, 1)  # SIGHUP: look now
         shown = pillarbox("certificate", "show", data=data).stdout
         assert str(certificate) in shown and "authority" not in shown
         fingerprint = ssl.PEM_cert_to_DER_cert(pem[pem.index("-----BEGIN CERTIFICATE") :])
-        assert served(house.ports["imaps"], own.authority_pem) == fingerprint and "certificate-trouble" not in conditions(data)
+        assert served(pillarbox_server.ports["imaps"], own.authority_pem) == fingerprint and "certificate-trouble" not in conditions(data)
         done = pillarbox("certificate", "renew", data=data, check=False)
         assert done.returncode == 2 and str(certificate) in done.stderr and "taken up by itself" in done.stderr
     assert "not running" in pillarbox("certificate", "show", data=data).stdout
@@ -99,9 +99,9 @@ def test_a_certificate_of_ones_own_that_is_not_usable_keeps_no_server_shut(tmp_p
 def test_own_files_that_are_ruined_are_made_again(tmp_path: Path) -> None:
     """The server's own certificate without its key, as a card leaves it, is no reason to stay shut."""
     data = new_data(tmp_path / "data")
-    with House(data, protocols=("imaps",)):
+    with Pillarbox(data, protocols=("imaps",)):
         trusted = pillarbox("certificate", "export", data=data).stdout
     server = data / "certificates" / "server.pem"
     server.write_text(server.read_text().partition("-----BEGIN CERTIFICATE")[1] + server.read_text().partition("-----BEGIN CERTIFICATE")[2])
-    with House(data, protocols=("imaps",)) as house:
-        served(house.ports["imaps"], trusted)
+    with Pillarbox(data, protocols=("imaps",)) as pillarbox_server:
+        served(pillarbox_server.ports["imaps"], trusted)

@@ -15,16 +15,16 @@ from pathlib import Path
 import pytest
 
 from tests.support import needs
-from tests.support.server import COMMAND, PASSWORD, ROOT, House, environment, free_ports, new_data, pillarbox
+from tests.support.server import COMMAND, PASSWORD, ROOT, Pillarbox, environment, free_ports, new_data, pillarbox
 
 
-def test_people_aliases_and_domains_asleep_and_running(tmp_path: Path) -> None:
+def test_accounts_aliases_and_domains_asleep_and_running(tmp_path: Path) -> None:
     data = new_data(tmp_path / "data", "ada")
 
     def walk(name: str) -> None:
         pillarbox("person", "add", f"{name}@home.example", data=data, password=PASSWORD)
-        people = json.loads(pillarbox("person", "list", "--json", data=data).stdout)["people"]
-        assert f"{name}@home.example" in [person["address"] for person in people]
+        accounts = json.loads(pillarbox("person", "list", "--json", data=data).stdout)["people"]
+        assert f"{name}@home.example" in [account["address"] for account in accounts]
         pillarbox("alias", "add", f"{name}.two@home.example", f"{name}@home.example", data=data)
         assert f"{name}.two@home.example -> {name}@home.example" in pillarbox("alias", "list", data=data).stdout
         pillarbox("domain", "add", f"{name}.example", data=data)
@@ -34,12 +34,12 @@ def test_people_aliases_and_domains_asleep_and_running(tmp_path: Path) -> None:
         assert "INBOX" in pillarbox("mailbox", "list", f"{name}@home.example", data=data).stdout
 
     walk("asleep")
-    with House(data) as house:
+    with Pillarbox(data) as server:
         walk("awake")
-        with smtplib.SMTP("127.0.0.1", house.ports["submission"], "client.example") as smtp:
+        with smtplib.SMTP("127.0.0.1", server.ports["submission"], "client.example") as smtp:
             smtp.login("awake@home.example", "another-Long-1")
         pillarbox("person", "remove", "awake@home.example", "--yes", data=data)
-        with smtplib.SMTP("127.0.0.1", house.ports["smtp"], "client.example") as smtp, pytest.raises(smtplib.SMTPRecipientsRefused):
+        with smtplib.SMTP("127.0.0.1", server.ports["smtp"], "client.example") as smtp, pytest.raises(smtplib.SMTPRecipientsRefused):
             smtp.sendmail("b@outside.example", ["awake@home.example"], "x")
         status = json.loads(pillarbox("status", "--json", data=data).stdout)
         assert status["running"] and status["phase"] == "ready"
@@ -49,16 +49,16 @@ def test_people_aliases_and_domains_asleep_and_running(tmp_path: Path) -> None:
     assert "All is well" in pillarbox("check", data=data).stdout
 
 
-def test_one_house_a_directory(tmp_path: Path) -> None:
+def test_one_server_a_directory(tmp_path: Path) -> None:
     data = new_data(tmp_path / "data")
-    with House(data):
+    with Pillarbox(data):
         second = pillarbox("serve", "--listen", f"imap=127.0.0.1:{free_ports(1)[0]}", data=data, check=False)
         assert second.returncode == 2
         assert "Another Pillarbox is at work" in second.stderr
 
 
 @pytest.fixture(scope="module")
-def a_house(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def a_server(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A data directory with one person, and its people as listed."""
     data = new_data(tmp_path_factory.mktemp("house") / "data")
     return data, pillarbox("person", "list", "--json", data=data).stdout
@@ -86,8 +86,8 @@ def a_house(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         (("frobnicate",), 'no command "frobnicate". Choose from'),
     ],
 )
-def test_wrong_words_are_a_sentence_and_change_nothing(a_house: tuple[Path, str], words: tuple[str, ...], part: str) -> None:
-    data, before = a_house
+def test_wrong_words_are_a_sentence_and_change_nothing(a_server: tuple[Path, str], words: tuple[str, ...], part: str) -> None:
+    data, before = a_server
     where = {} if words in (("person", "frobnicate"), ("frobnicate",), ("stauts",)) else {"data": data}
     done = pillarbox(*words, check=False, **where)
     assert done.returncode == 2, done
@@ -103,16 +103,16 @@ def test_wrong_words_are_a_sentence_and_change_nothing(a_house: tuple[Path, str]
         (("--listen", "imaps=127.0.0.1:0", "--domain", "no!domain"), "is not a domain name"),
     ],
 )
-def test_a_start_that_cannot_be_is_a_sentence(a_house: tuple[Path, str], words: tuple[str, ...], part: str) -> None:
+def test_a_start_that_cannot_be_is_a_sentence(a_server: tuple[Path, str], words: tuple[str, ...], part: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = str(holder.getsockname()[1])
-        done = pillarbox("serve", *(word.replace("{taken}", port) for word in words), data=a_house[0], check=False)
+        done = pillarbox("serve", *(word.replace("{taken}", port) for word in words), data=a_server[0], check=False)
     assert done.returncode == 2
     (sentence,) = [line for line in done.stderr.splitlines() if line.startswith("pillarbox: ")]
     assert part.replace("{taken}", port) in sentence and "Traceback" not in done.stderr
 
 
-def test_a_command_makes_no_house_by_mistake(tmp_path: Path) -> None:
+def test_a_command_makes_no_server_by_mistake(tmp_path: Path) -> None:
     done = pillarbox("person", "list", data=tmp_path / "none", check=False)
     assert done.returncode == 2 and "There is no house" in done.stderr
     assert not (tmp_path / "none").exists()
@@ -136,7 +136,7 @@ def test_the_first_run_on_a_terminal(tmp_path: Path) -> None:
     needs.program("curl")
     main, side = pty.openpty()
     words = [*COMMAND, "run", "--data", str(tmp_path / "data"), *listen()]
-    house = subprocess.Popen(words, stdin=side, stdout=side, stderr=subprocess.DEVNULL, env=environment(), cwd=ROOT)
+    server = subprocess.Popen(words, stdin=side, stdout=side, stderr=subprocess.DEVNULL, env=environment(), cwd=ROOT)
     os.close(side)
     try:
         said = ""
@@ -155,23 +155,23 @@ def test_the_first_run_on_a_terminal(tmp_path: Path) -> None:
         assert asking
         status = subprocess.run(["sh", "-c", asking[1]], check=True, timeout=30, capture_output=True, text=True, cwd=ROOT).stdout
         assert " 1 accepted" in status.replace("letters     ", "")
-        house.send_signal(signal.SIGINT)
-        assert house.wait(30) == 0
+        server.send_signal(signal.SIGINT)
+        assert server.wait(30) == 0
     finally:
-        house.kill()
-        house.wait()
+        server.kill()
+        server.wait()
         os.close(main)
 
 
 def test_the_first_run_in_a_pipe_tells_no_password(tmp_path: Path) -> None:
     words = [*COMMAND, "run", "--data", str(tmp_path / "data"), *listen()]
-    house = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), cwd=ROOT, text=True)
-    assert house.stdout
+    server = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), cwd=ROOT, text=True)
+    assert server.stdout
     said = ""
     while "ready" not in said:
-        said += house.stdout.readline()
-    house.terminate()
-    rest, log = house.communicate(timeout=30)
+        said += server.stdout.readline()
+    server.terminate()
+    rest, log = server.communicate(timeout=30)
     assert "shown this once" not in said + rest + log
     assert "Nobody has an address yet" in said + rest and "pillarbox person add" in said + rest
     assert json.loads(pillarbox("person", "list", "--json", data=tmp_path / "data").stdout)["people"] == []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import COMMAND, ROOT, House, environment, free_ports, new_data
+from tests.support.server import COMMAND, ROOT, Pillarbox, environment, free_ports, new_data
 
 WAITS_S = 20.0
 ENDED = (130, -signal.SIGINT)
@@ -46,33 +46,33 @@ def _connected(pid: int) -> bool:
 
 
 def test_the_simulator(tmp_path: Path) -> None:
-    with House(new_data(tmp_path / "data"), protocols=("smtp",)) as house:
-        status, said = interrupted(["panel", "--simulate"], house.data, when="mail: ready")
+    with Pillarbox(new_data(tmp_path / "data"), protocols=("smtp",)) as server:
+        status, said = interrupted(["panel", "--simulate"], server.data, when="mail: ready")
         assert status in ENDED and "Traceback" not in said, said
-        assert house.process and house.process.poll() is None, "the server that was watched goes on"
+        assert server.process and server.process.poll() is None, "the server that was watched goes on"
 
 
 @pytest.mark.parametrize("line", ["status", "status --check", "person list", "console", "panel --simulate"])
 def test_a_command_that_waits_for_an_answer(tmp_path: Path, line: str) -> None:
     words = line.split()
-    with House(new_data(tmp_path / "data"), protocols=("smtp",)) as house:
-        os.kill(house.pid, signal.SIGSTOP)
+    with Pillarbox(new_data(tmp_path / "data"), protocols=("smtp",)) as server:
+        os.kill(server.pid, signal.SIGSTOP)
         try:
-            status, said = interrupted(words, house.data, when="")
+            status, said = interrupted(words, server.data, when="")
         finally:
-            os.kill(house.pid, signal.SIGCONT)
+            os.kill(server.pid, signal.SIGCONT)
         assert status in ENDED and not said.strip(), said
 
 
 def test_an_import_that_waits(tmp_path: Path) -> None:
     data = new_data(tmp_path / "data")
-    with House(data, protocols=("smtp",)) as house:
-        os.kill(house.pid, signal.SIGSTOP)
+    with Pillarbox(data, protocols=("smtp",)) as server:
+        os.kill(server.pid, signal.SIGSTOP)
         try:
             (tmp_path / "old.mbox").write_bytes(b"From x Tue Jan  2 10:11:13 2024\nSubject: x\n\nx\n" * 3)
             status, said = interrupted(["import", "ada@home.example", str(tmp_path / "old.mbox")], data, when="")
         finally:
-            os.kill(house.pid, signal.SIGCONT)
+            os.kill(server.pid, signal.SIGCONT)
     assert status in ENDED and "Traceback" not in said, said
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import PASSWORD, House, new_data, pillarbox
+from tests.support.server import PASSWORD, Pillarbox, new_data, pillarbox
 
 MESSAGE = b"Subject: %d\n\n" + (b"x" * 70 + b"\n") * 400
 """Some 28 kB: 35 fit into a megabyte."""
@@ -21,7 +21,7 @@ def data(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     """A server with ada, and ben who has a megabyte."""
     made = new_data(tmp_path / "data", "ada")
     pillarbox("person", "add", "ben@home.example", "--quota-mb", "1", data=made, password=PASSWORD)
-    with House(made, protocols=("imap",)) if request.param == "running" else nullcontext():
+    with Pillarbox(made, protocols=("imap",)) if request.param == "running" else nullcontext():
         yield made
 
 
@@ -111,9 +111,9 @@ def test_imported_mailboxes_are_subscribed_and_empty_ones_made(tmp_path: Path) -
     source = a_maildir(tmp_path / "Maildir", 1)
     (source / ".Old.Letters" / "new").mkdir(parents=True)
     (source / ".Old.Letters" / "new" / "1.x").write_bytes(b"A: 1\n\n")
-    with House(data, protocols=("imap",)) as house:
+    with Pillarbox(data, protocols=("imap",)) as server:
         pillarbox("import", "ada@home.example", str(source), data=data)
-        with imaplib.IMAP4("127.0.0.1", house.ports["imap"]) as imap:
+        with imaplib.IMAP4("127.0.0.1", server.ports["imap"]) as imap:
             imap.login("ada@home.example", PASSWORD)
             _, lines = imap.lsub()
             names = {bytes(line).rpartition(b' "/" ')[2].strip(b'"') for line in lines if isinstance(line, bytes)}

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.support.server import COMMAND, ROOT, House, environment, new_data
+from tests.support.server import COMMAND, ROOT, Pillarbox, environment, new_data
 
 NOBODY = 65534
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -20,15 +20,15 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data directory of a server that was killed: one message in the database, one in its log alone."""
     data = new_data(tmp_path_factory.mktemp("killed") / "data")
-    with House(data, protocols=("smtp",)) as server:
+    with Pillarbox(data, protocols=("smtp",)) as server:
         deliver(server, 1)
-    server = House(data, protocols=("smtp",)).start()
+    server = Pillarbox(data, protocols=("smtp",)).start()
     deliver(server, 2)
     server.kill()
     return data
 
 
-def deliver(server: House, number: int) -> None:
+def deliver(server: Pillarbox, number: int) -> None:
     with smtplib.SMTP("127.0.0.1", server.ports["smtp"], "client.example") as smtp:
         smtp.sendmail("ben@outside.example", ["ada@home.example"], f"Subject: {number}\r\n\r\nText\r\n")
 
@@ -82,8 +82,8 @@ def _mount(data: Path) -> Run:
 def test_it_can_be_looked_at_and_brought_out(data: Path, storage: Callable[[Path], Run]) -> None:
     run = storage(data)
     before = {path: path.read_bytes() for path in data.rglob("*") if path.is_file()}
-    people, status, check = run("person", "list"), run("status"), run("check")
-    assert (people.returncode, people.stderr) == (0, "") and "ada@home.example" in people.stdout, people
+    accounts, status, check = run("person", "list"), run("status"), run("check")
+    assert (accounts.returncode, accounts.stderr) == (0, "") and "ada@home.example" in accounts.stdout, accounts
     assert "not running" in status.stdout and status.returncode in (0, 3), status
     assert check.returncode == 0 and "2 letters" in check.stdout and "All is well" in check.stdout, check
     done = run("export", "ada@home.example", str(data.parent / "out" / "mail"))

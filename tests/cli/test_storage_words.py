@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.support.server import COMMAND, ROOT, House, environment, free_ports, new_data, pillarbox
+from tests.support.server import COMMAND, ROOT, Pillarbox, environment, free_ports, new_data, pillarbox
 
 NOBODY = 65534
 
@@ -22,7 +22,7 @@ NOBODY = 65534
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = new_data(tmp_path_factory.mktemp("server") / "data")
-    with House(data, protocols=("smtp",)) as server, smtplib.SMTP("127.0.0.1", server.ports["smtp"], "client.example") as smtp:
+    with Pillarbox(data, protocols=("smtp",)) as server, smtplib.SMTP("127.0.0.1", server.ports["smtp"], "client.example") as smtp:
         smtp.sendmail("ben@outside.example", ["ada@home.example"], "Subject: 1\r\n\r\nText\r\n")
     return data
 
@@ -93,13 +93,13 @@ def test_a_ruined_page_is_a_condition_and_check_says_what_to_do(data: Path) -> N
     assert "btree" not in done.stdout and "Tree" not in done.stdout
     asleep = pillarbox("status", data=data, check=False)
     assert asleep.stdout.startswith("CRITICAL: The database is damaged.") and "not running" in asleep.stdout, asleep
-    with House(data, protocols=("smtp",)):
+    with Pillarbox(data, protocols=("smtp",)):
         found = until_condition(data)
         assert "database-damaged" in found
     ruin("message_modseq")
     done = pillarbox("check", data=data, check=False)
     assert done.returncode == 1 and "an index of the list of messages is damaged" in done.stdout and "start the server again" in done.stdout
-    with House(data, protocols=("smtp",)):
+    with Pillarbox(data, protocols=("smtp",)):
         assert "database-mended" in until_condition(data)
     assert pillarbox("check", data=data, check=False).returncode == 0
     ruin("mailbox")
@@ -118,7 +118,7 @@ def until_condition(data: Path) -> list[str]:
 
 def test_a_refused_message_and_a_removal_are_no_damage(data: Path) -> None:
     large = "Subject: 2\r\n\r\n" + "".join(os.urandom(30).hex() + "\r\n" for _ in range(4000))
-    with House(data, protocols=("smtp",)) as server:
+    with Pillarbox(data, protocols=("smtp",)) as server:
         with smtplib.SMTP("127.0.0.1", server.ports["smtp"], "client.example") as smtp:
             smtp.sendmail("ben@outside.example", ["ada@home.example"], large)
             smtp.putcmd("MAIL", "FROM:<ben@outside.example>")

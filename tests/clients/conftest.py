@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from imapclient import IMAPClient
 
-from tests.support.server import PASSWORD, House, new_data, pillarbox
+from tests.support.server import PASSWORD, Pillarbox, new_data, pillarbox
 from tests.support.tmux import Tmux
 
 ADA, BEN = "ada@home.example", "ben@home.example"
@@ -15,45 +15,45 @@ ADA, BEN = "ada@home.example", "ben@home.example"
 
 @dataclass(slots=True)
 class Served:
-    house: House
+    server: Pillarbox
     authority: Path
     place: Path
 
     def __getattr__(self, protocol: str) -> int:
         """The port of a protocol."""
         try:
-            return self.house.ports[protocol]
+            return self.server.ports[protocol]
         except KeyError:
             raise AttributeError(protocol) from None
 
-    def letters(self, box: str = "INBOX", person: str = ADA) -> dict[int, tuple[bytes, frozenset[bytes]]]:
+    def messages(self, box: str = "INBOX", account: str = ADA) -> dict[int, tuple[bytes, frozenset[bytes]]]:
         """What the house holds: {uid: (octets, flags)}."""
         with IMAPClient("127.0.0.1", self.imap, ssl=False) as imap:
-            imap.login(person, PASSWORD)
+            imap.login(account, PASSWORD)
             imap.select_folder(box, readonly=True)
             uids = imap.search("ALL")
             found = imap.fetch(uids, ["BODY.PEEK[]", "FLAGS"]) if uids else {}
             return {uid: (row[b"BODY[]"], frozenset(row[b"FLAGS"]) - {b"\\Recent"}) for uid, row in found.items()}
 
-    def fill(self, letters: list[bytes], box: str = "INBOX", person: str = ADA, flags: tuple[str, ...] = ()) -> list[int]:
+    def fill(self, messages: list[bytes], box: str = "INBOX", account: str = ADA, flags: tuple[str, ...] = ()) -> list[int]:
         """Put letters there by APPEND; their UIDs."""
         with IMAPClient("127.0.0.1", self.imap, ssl=False) as imap:
-            imap.login(person, PASSWORD)
-            for letter in letters:
-                imap.append(box, letter, flags)
+            imap.login(account, PASSWORD)
+            for message in messages:
+                imap.append(box, message, flags)
             imap.select_folder(box, readonly=True)
-            return list(imap.search("ALL"))[-len(letters) :]
+            return list(imap.search("ALL"))[-len(messages) :]
 
-    def empty(self, box: str = "INBOX", person: str = ADA) -> None:
+    def empty(self, box: str = "INBOX", account: str = ADA) -> None:
         with IMAPClient("127.0.0.1", self.imap, ssl=False) as imap:
-            imap.login(person, PASSWORD)
+            imap.login(account, PASSWORD)
             imap.select_folder(box)
             if imap.search("ALL"):
                 imap.delete_messages("1:*", silent=True)
                 imap.expunge()
 
 
-def letter(number: int, text: str = "Hello.") -> bytes:
+def message(number: int, text: str = "Hello.") -> bytes:
     head = f"From: Friend <friend@elsewhere.example>\r\nTo: {ADA}\r\nSubject: Letter {number}\r\nDate: Mon, 6 Oct 2025 12:00:00 +0000\r\n"
     return f"{head}Message-ID: <{number}@elsewhere.example>\r\n\r\n{text}\r\n.leading dot\r\n\r\nend {number}\r\n".encode()
 
@@ -69,10 +69,10 @@ def own_part(octets: bytes) -> bytes:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     place = tmp_path_factory.mktemp("served")
     data = new_data(place / "data", "ada", "ben")
-    with House(data) as house:
+    with Pillarbox(data) as server:
         authority = place / "authority.pem"
         pillarbox("certificate", "export", "--out", str(authority), data=data)
-        yield Served(house, authority, place)
+        yield Served(server, authority, place)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from tests.panel.test_screens import GOLDEN, SCREENS
 from tests.support.console import ADMIN
-from tests.support.server import PASSWORD, ROOT, House, new_data, pillarbox
+from tests.support.server import PASSWORD, ROOT, Pillarbox, new_data, pillarbox
 from tests.support.tmux import Tmux
 
 pytestmark = pytest.mark.clients
@@ -58,10 +58,10 @@ def test_every_screen_as_the_golden_texts_have_it(tmux: Tmux, tmp_path: Path) ->
     assert before == after
 
 
-def test_a_real_house_run_by_the_keys(tmux: Tmux, tmp_path: Path) -> None:
+def test_a_real_server_run_by_the_keys(tmux: Tmux, tmp_path: Path) -> None:
     data = new_data(tmp_path / "data", "ada")
-    with House(data, protocols=("smtp", "submission", "imap")) as house:
-        with smtplib.SMTP("127.0.0.1", house.ports["submission"]) as smtp:
+    with Pillarbox(data, protocols=("smtp", "submission", "imap")) as server:
+        with smtplib.SMTP("127.0.0.1", server.ports["submission"]) as smtp:
             smtp.ehlo()
             smtp.login("ada@home.example", PASSWORD)
             smtp.mail("ada@home.example", ["HOLDFOR=3600"])
@@ -103,11 +103,11 @@ def test_a_real_house_run_by_the_keys(tmux: Tmux, tmp_path: Path) -> None:
         tmux.shows("Served now:")
         # live: a letter from outside shows by itself
         tmux.keys("1")
-        with smtplib.SMTP("127.0.0.1", house.ports["smtp"]) as smtp:
+        with smtplib.SMTP("127.0.0.1", server.ports["smtp"]) as smtp:
             text = b"From: friend@far.example\r\nDate: Tue, 24 Nov 2026 10:00:00 +0000\r\n\r\nHi.\r\n"
             smtp.sendmail("friend@far.example", ["ada@home.example"], text)
         tmux.shows("friend@far.example by smtp")
-        house.stop()
+        server.stop()
         tmux.shows("The house does not answer.")
         tmux.keys("q")
         tmux.shows("left with 0")

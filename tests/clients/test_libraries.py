@@ -9,31 +9,31 @@ from imapclient import IMAPClient
 
 from tests.support.server import PASSWORD
 
-from .conftest import ADA, BEN, Served, letter, own_part
+from .conftest import ADA, BEN, Served, message, own_part
 
 
 @pytest.fixture(autouse=True)
 def fresh(served: Served) -> None:
     served.empty()
-    served.empty(person=BEN)
+    served.empty(account=BEN)
 
 
 def test_imapclient_appends_several_at_once_and_asks_for_changes(served: Served) -> None:
     context = ssl.create_default_context(cafile=str(served.authority))
     with IMAPClient("localhost", served.imaps, ssl_context=context) as imap:
         imap.login(ADA, PASSWORD)
-        imap.multiappend("INBOX", [{"msg": letter(1), "flags": [b"\\Seen"]}, {"msg": letter(2)}, {"msg": letter(3)}])
+        imap.multiappend("INBOX", [{"msg": message(1), "flags": [b"\\Seen"]}, {"msg": message(2)}, {"msg": message(3)}])
         imap.select_folder("INBOX")
         uids = imap.search("ALL")
-        there = served.letters()
+        there = served.messages()
         assert uids == list(there) == list(range(uids[0], uids[0] + 3))
-        assert list(there.values()) == [(letter(1), frozenset({b"\\Seen"})), (letter(2), frozenset()), (letter(3), frozenset())]
+        assert list(there.values()) == [(message(1), frozenset({b"\\Seen"})), (message(2), frozenset()), (message(3), frozenset())]
         then = max(row[b"MODSEQ"][0] for row in imap.fetch(uids, ["MODSEQ"]).values())
         imap.add_flags([uids[1]], [b"\\Answered"])
         changed = imap.fetch(uids, ["FLAGS"], [f"CHANGEDSINCE {then}"])
         assert list(changed) == [uids[1]] and set(changed[uids[1]][b"FLAGS"]) >= {b"\\Answered"}
         assert changed[uids[1]][b"MODSEQ"][0] > then
-        assert served.letters()[uids[1]] == (letter(2), frozenset({b"\\Answered"}))
+        assert served.messages()[uids[1]] == (message(2), frozenset({b"\\Answered"}))
 
 
 def test_imapclient_moves_and_keeps_octets_and_flags(served: Served) -> None:
@@ -41,20 +41,20 @@ def test_imapclient_moves_and_keeps_octets_and_flags(served: Served) -> None:
     with IMAPClient("localhost", served.imaps, ssl_context=ssl.create_default_context(cafile=str(served.authority))) as imap:
         imap.login(ADA, PASSWORD)
         assert imap.find_special_folder(b"\\Archive") == "Archive"
-        uids = served.fill([letter(1), letter(2)], flags=("\\Flagged", "$Label1"))
+        uids = served.fill([message(1), message(2)], flags=("\\Flagged", "$Label1"))
         imap.select_folder("INBOX")
         imap.move([uids[0]], "Archive")
-        assert list(served.letters()) == [uids[1]]
+        assert list(served.messages()) == [uids[1]]
         marks = frozenset({b"\\Flagged", b"$Label1"})
-        assert list(served.letters("Archive").values()) == [(letter(1), marks)]
-        assert served.letters()[uids[1]] == (letter(2), marks)
+        assert list(served.messages("Archive").values()) == [(message(1), marks)]
+        assert served.messages()[uids[1]] == (message(2), marks)
 
 
 @pytest.mark.parametrize("kind", ["submission", "submissions"])
 def test_aiosmtplib_sends_octets_as_they_are(served: Served, kind: str) -> None:
     """8BITMIME: a body in UTF-8; SMTPUTF8: a header in it."""
     mine = (
-        letter(1, "Schöne Grüße")
+        message(1, "Schöne Grüße")
         .replace(b"Subject: Letter 1", "Subject: Grüße".encode())
         .replace(b"Friend <friend@elsewhere.example>", ADA.encode())
     )
@@ -68,7 +68,7 @@ def test_aiosmtplib_sends_octets_as_they_are(served: Served, kind: str) -> None:
             assert not refused
 
     asyncio.run(send())
-    ((octets, flags),) = served.letters(person=BEN).values()
+    ((octets, flags),) = served.messages(account=BEN).values()
     assert own_part(octets) == mine and flags == frozenset()
     assert b"with UTF8SMTPSA" in octets
 

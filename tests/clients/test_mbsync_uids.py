@@ -9,7 +9,7 @@ import pytest
 from tests.support.needs import program
 from tests.support.server import PASSWORD
 
-from .conftest import ADA, Served, letter
+from .conftest import ADA, Served, message
 
 FLAGS = {"D": b"\\Draft", "F": b"\\Flagged", "R": b"\\Answered", "S": b"\\Seen", "T": b"\\Deleted"}
 
@@ -35,10 +35,10 @@ def pairs(folder: Path) -> dict[int, int]:
     return {int(row.split()[0]): int(row.split()[1]) for row in rows.splitlines()}
 
 
-def test_pairs_of_uids_are_the_same_letters(served: Served, tmp_path: Path) -> None:
+def test_pairs_of_uids_are_the_same_messages(served: Served, tmp_path: Path) -> None:
     mbsync = program("mbsync", "isync")
-    seen = served.fill([letter(1), letter(2)], flags=("\\Seen",))
-    plain = served.fill([letter(3)])
+    seen = served.fill([message(1), message(2)], flags=("\\Seen",))
+    plain = served.fill([message(3)])
     near = tmp_path / "INBOX"
     rc = tmp_path / "rc"
     rc.write_text(
@@ -52,7 +52,7 @@ def test_pairs_of_uids_are_the_same_letters(served: Served, tmp_path: Path) -> N
         assert done.returncode == 0, done.stdout + done.stderr
 
     def agree(count: int) -> dict[int, int]:
-        there, here, noted = served.letters(), near_by_uid(near), pairs(near)
+        there, here, noted = served.messages(), near_by_uid(near), pairs(near)
         assert len(noted) == len(there) == len(here) == count
         assert set(noted) == set(there) and set(noted.values()) == set(here)
         for far_uid, near_uid in noted.items():
@@ -63,14 +63,14 @@ def test_pairs_of_uids_are_the_same_letters(served: Served, tmp_path: Path) -> N
     run()
     first = agree(3)
     assert set(first) == {*seen, *plain}
-    (near / "cur" / "1.mine.here:2,FS").write_bytes(letter(4).replace(b"\r\n", b"\n"))
+    (near / "cur" / "1.mine.here:2,FS").write_bytes(message(4).replace(b"\r\n", b"\n"))
     (gone,) = [path for path in near.glob("*/*") if path.is_file() and f",U={first[seen[0]]}:" in path.name]
     gone.unlink()
     run()
     second = agree(3)
     assert second.keys() - first.keys() == {max(plain) + 1}, "the letter from here got the next UID there"
     assert first.keys() - second.keys() == {seen[0]}
-    assert served.letters()[max(plain) + 1][1] == {b"\\Flagged", b"\\Seen"}
+    assert served.messages()[max(plain) + 1][1] == {b"\\Flagged", b"\\Seen"}
     run()
     assert agree(3) == second
 

@@ -8,7 +8,7 @@ from tests.support.needs import program
 from tests.support.server import PASSWORD
 from tests.support.tmux import Tmux
 
-from .conftest import ADA, BEN, Served, letter
+from .conftest import ADA, BEN, Served, message
 
 BOUND_S = 30
 
@@ -16,8 +16,8 @@ BOUND_S = 30
 def test_read_flag_delete_and_send(served: Served, tmux: Tmux, tmp_path: Path) -> None:
     neomutt = program("neomutt")
     served.empty()
-    served.empty(person=BEN)
-    served.fill([letter(1), letter(2), letter(3)])
+    served.empty(account=BEN)
+    served.fill([message(1), message(2), message(3)])
     rc = tmp_path / "rc"
     rc.write_text(
         f'set folder="imap://localhost:{served.imap}/"\nset spool_file="+INBOX"\nset imap_user="{ADA}"\nset imap_pass="{PASSWORD}"\n'
@@ -38,12 +38,12 @@ def test_read_flag_delete_and_send(served: Served, tmux: Tmux, tmp_path: Path) -
     tmux.keys("3", "enter", "d")
     tmux.keys("$")
     deadline = time.monotonic() + BOUND_S
-    while len(there := served.letters()) != 2 or not any(b"\\Flagged" in marks for _, marks in there.values()):
+    while len(there := served.messages()) != 2 or not any(b"\\Flagged" in marks for _, marks in there.values()):
         assert time.monotonic() < deadline, there
         time.sleep(0.1)
     flags = dict(there.values())
-    assert b"\\Seen" in flags[letter(1)]
-    assert b"\\Flagged" in flags[letter(2)]
+    assert b"\\Seen" in flags[message(1)]
+    assert b"\\Flagged" in flags[message(2)]
     tmux.keys("m")
     tmux.shows("To:")
     tmux.keys(BEN, "enter")
@@ -52,7 +52,7 @@ def test_read_flag_delete_and_send(served: Served, tmux: Tmux, tmp_path: Path) -
     tmux.shows("y:Send")
     tmux.keys("y")
     deadline = time.monotonic() + BOUND_S
-    while not (sent := served.letters(person=BEN)):
+    while not (sent := served.messages(account=BEN)):
         assert time.monotonic() < deadline, tmux.screen()
         time.sleep(0.1)
     assert b"Subject: From the keys" in next(iter(sent.values()))[0]

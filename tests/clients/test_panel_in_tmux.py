@@ -6,26 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import ROOT, House, free_ports, new_data, pillarbox
+from tests.support.server import ROOT, Pillarbox, free_ports, new_data, pillarbox
 from tests.support.tmux import Tmux
 
 pytestmark = pytest.mark.clients
 COMMAND = f"cd {ROOT}; {sys.executable} -m appliance"
-LETTER = b"From: friend@far.example\r\nSubject: hello\r\n\r\nHi.\r\n"
+MESSAGE = b"From: friend@far.example\r\nSubject: hello\r\n\r\nHi.\r\n"
 
 
 def deliver(port: int) -> None:
     with smtplib.SMTP("127.0.0.1", port) as smtp:
-        smtp.sendmail("friend@far.example", ["ada@home.example"], LETTER)
+        smtp.sendmail("friend@far.example", ["ada@home.example"], MESSAGE)
 
 
-def test_beside_a_running_house(tmux: Tmux, tmp_path: Path) -> None:
-    with House(new_data(tmp_path / "data"), protocols=("smtp",)) as house:
+def test_beside_a_running_server(tmux: Tmux, tmp_path: Path) -> None:
+    with Pillarbox(new_data(tmp_path / "data"), protocols=("smtp",)) as server:
         stty = f"stty -a > {tmp_path}"
-        tmux.start(f"trap : INT; {stty}/before; {COMMAND} panel --simulate --data {house.data}; {stty}/after; echo left; sleep 100")
+        tmux.start(f"trap : INT; {stty}/before; {COMMAND} panel --simulate --data {server.data}; {stty}/after; echo left; sleep 100")
         row = tmux.shows("mail: ready").splitlines()[29]
         assert row.endswith("trouble: dark  (@) mail: ready  b press, h hold"), row
-        deliver(house.ports["smtp"])
+        deliver(server.ports["smtp"])
         tmux.shows("mail: arrived")
         tmux.shows("letter accepted protocol=smtp")  # the log scrolls above
         assert "mail: " in tmux.screen().splitlines()[29]
@@ -39,15 +39,15 @@ def test_beside_a_running_house(tmux: Tmux, tmp_path: Path) -> None:
         tmux.shows("close the server? y/n")
         tmux.keys("y")  # three seconds: the house closes
         assert "mail: dark" in tmux.shows("trouble: broken")  # the house that was watched is gone
-        assert house.process and house.process.wait(20) == 0
-        house.start()
+        assert server.process and server.process.wait(20) == 0
+        server.start()
         tmux.shows("mail: ready")
         tmux.keys("C-c")
         tmux.shows("left")
     assert (tmp_path / "before").read_text() == (tmp_path / "after").read_text()
 
 
-def test_in_a_house_that_is_tried_out(tmux: Tmux, tmp_path: Path) -> None:
+def test_in_a_server_that_is_tried_out(tmux: Tmux, tmp_path: Path) -> None:
     data, port = tmp_path / "data", free_ports(1)[0]
     tmux.start(f"{COMMAND} run --data {data} --domain home.example --listen smtp=127.0.0.1:{port}; echo ended with $?; sleep 100")
     tmux.shows("(shown this once; write it down)")
@@ -60,7 +60,7 @@ def test_in_a_house_that_is_tried_out(tmux: Tmux, tmp_path: Path) -> None:
     tmux.shows("ended with 0")
 
 
-def test_a_house_that_is_tried_out_ends_with_its_terminal(tmux: Tmux, tmp_path: Path) -> None:
+def test_a_server_that_is_tried_out_ends_with_its_terminal(tmux: Tmux, tmp_path: Path) -> None:
     data = tmp_path / "data"
     tmux.start(f"{COMMAND} run --data {data} --listen smtp=127.0.0.1:{free_ports(1)[0]}")
     tmux.shows("mail: ready")

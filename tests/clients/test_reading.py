@@ -10,7 +10,7 @@ from imapclient import IMAPClient
 from tests.support.needs import program
 from tests.support.server import PASSWORD
 
-from .conftest import ADA, Served, letter
+from .conftest import ADA, Served, message
 
 
 @pytest.fixture(autouse=True)
@@ -27,26 +27,26 @@ def curl(served: Served, *words: str, check: bool = True) -> bytes:
 
 @pytest.mark.parametrize("scheme", ["imap", "imaps"])
 def test_curl_reads_searches_and_uploads(served: Served, scheme: str, tmp_path: Path) -> None:
-    first, second = served.fill([letter(1), letter(2)])
+    first, second = served.fill([message(1), message(2)])
     base = f"{scheme}://localhost:{getattr(served, scheme)}"
-    assert curl(served, f"{base}/INBOX;UID={first}") == letter(1)
-    assert curl(served, f"{base}/INBOX;UID={second};SECTION=TEXT") == letter(2).partition(b"\r\n\r\n")[2]
+    assert curl(served, f"{base}/INBOX;UID={first}") == message(1)
+    assert curl(served, f"{base}/INBOX;UID={second};SECTION=TEXT") == message(2).partition(b"\r\n\r\n")[2]
     assert curl(served, f"{base}/INBOX?SUBJECT%20%22Letter%202%22").strip() == b"* SEARCH 2"
-    (tmp_path / "up").write_bytes(letter(3))
+    (tmp_path / "up").write_bytes(message(3))
     curl(served, f"{base}/Archive", "-T", str(tmp_path / "up"))
-    assert [octets for octets, _ in served.letters("Archive").values()][-1] == letter(3)
+    assert [octets for octets, _ in served.messages("Archive").values()][-1] == message(3)
     listed = curl(served, f"{base}/").decode()
     assert all(name in listed for name in ("INBOX", "Drafts", "Sent", "Junk", "Trash", "Archive"))
 
 
 @pytest.mark.parametrize("scheme", ["pop3", "pop3s"])
 def test_curl_fetches(served: Served, scheme: str) -> None:
-    served.fill([letter(1), letter(2)])
+    served.fill([message(1), message(2)])
     base = f"{scheme}://localhost:{getattr(served, scheme)}"
-    assert curl(served, f"{base}/2") == letter(2)
-    assert curl(served, base).split() == [b"1", str(len(letter(1))).encode(), b"2", str(len(letter(2))).encode()]
+    assert curl(served, f"{base}/2") == message(2)
+    assert curl(served, base).split() == [b"1", str(len(message(1))).encode(), b"2", str(len(message(2))).encode()]
     curl(served, f"{base}/1", "-X", "DELE", "-I")
-    assert [octets for octets, _ in served.letters().values()] == [letter(2)]
+    assert [octets for octets, _ in served.messages().values()] == [message(2)]
 
 
 def test_imapclient_and_the_changes_of_another_session(served: Served) -> None:
@@ -58,7 +58,7 @@ def test_imapclient_and_the_changes_of_another_session(served: Served) -> None:
         told = one.select_folder("INBOX")
         assert told[b"HIGHESTMODSEQ"]
         one.idle()
-        uids = served.fill([letter(1), letter(2)])
+        uids = served.fill([message(1), message(2)])
         seen = []
         while (2, b"EXISTS") not in seen:
             seen += one.idle_check(timeout=20)
@@ -77,7 +77,7 @@ def test_imapclient_and_the_changes_of_another_session(served: Served) -> None:
 
 
 def test_fetchmail_takes_and_deletes(served: Served, tmp_path: Path) -> None:
-    served.fill([letter(1), letter(2)])
+    served.fill([message(1), message(2)])
     rc = tmp_path / "rc"
     rc.write_text(
         f'poll localhost port {served.pop3s} protocol POP3 user "{ADA}" password "{PASSWORD}"'
@@ -100,11 +100,11 @@ def test_fetchmail_takes_and_deletes(served: Served, tmp_path: Path) -> None:
     got = (tmp_path / "got").read_bytes()
     assert got.count(b"Subject: Letter") == 2
     assert b"\n.leading dot\n" in got and b"..leading" not in got
-    assert not served.letters()
+    assert not served.messages()
 
 
 def test_mpop_keeps_and_fetches_only_what_is_new(served: Served, tmp_path: Path) -> None:
-    served.fill([letter(1), letter(2)])
+    served.fill([message(1), message(2)])
     (tmp_path / "box").mkdir()
     for kind in ("cur", "new", "tmp"):
         (tmp_path / "box" / kind).mkdir()
@@ -121,16 +121,16 @@ def test_mpop_keeps_and_fetches_only_what_is_new(served: Served, tmp_path: Path)
         assert done.returncode == 0, done.stderr
         return sorted(path.read_bytes() for path in (tmp_path / "box" / "new").iterdir())
 
-    assert run() == [letter(n).replace(b"\r\n", b"\n") for n in (1, 2)]
-    served.fill([letter(3)])
+    assert run() == [message(n).replace(b"\r\n", b"\n") for n in (1, 2)]
+    served.fill([message(3)])
     assert len(run()) == 3
-    assert len(served.letters()) == 3
+    assert len(served.messages()) == 3
 
 
-def test_two_pop3_sessions_of_one_person(served: Served) -> None:
+def test_two_pop3_sessions_of_one_account(served: Served) -> None:
     import poplib
 
-    served.fill([letter(1)])
+    served.fill([message(1)])
     first = poplib.POP3("127.0.0.1", served.pop3)
     first.user(ADA)
     first.pass_(PASSWORD)

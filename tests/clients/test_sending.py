@@ -10,25 +10,25 @@ import pytest
 from tests.support.needs import program
 from tests.support.server import PASSWORD
 
-from .conftest import ADA, BEN, Served, letter, own_part
+from .conftest import ADA, BEN, Served, message, own_part
 
 
-def only(served: Served, person: str = ADA) -> bytes:
-    (found,) = served.letters(person=person).values()
+def only(served: Served, account: str = ADA) -> bytes:
+    (found,) = served.messages(account=account).values()
     return found[0]
 
 
 @pytest.fixture(autouse=True)
 def fresh(served: Served) -> None:
     served.empty()
-    served.empty(person=BEN)
+    served.empty(account=BEN)
 
 
-MINE = letter(1).replace(b"Friend <friend@elsewhere.example>", ADA.encode())
+MINE = message(1).replace(b"Friend <friend@elsewhere.example>", ADA.encode())
 """The same letter, from one of the house: a person sends only as themselves."""
 
 
-def swaks(served: Served, *words: str, octets: bytes = letter(1)) -> "subprocess.CompletedProcess[str]":
+def swaks(served: Served, *words: str, octets: bytes = message(1)) -> "subprocess.CompletedProcess[str]":
     base = [
         program("swaks"),
         "--server",
@@ -45,7 +45,7 @@ def swaks(served: Served, *words: str, octets: bytes = letter(1)) -> "subprocess
 def test_swaks_as_a_stranger(served: Served) -> None:
     done = swaks(served, "--port", str(served.smtp), "--from", "friend@elsewhere.example", "--to", ADA)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert own_part(only(served)) == letter(1)
+    assert own_part(only(served)) == message(1)
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
@@ -62,15 +62,15 @@ def test_swaks_may_not_send_as_somebody_else(served: Served) -> None:
     words = ("--tls", "--auth", "PLAIN", "--auth-user", ADA, "--auth-password", PASSWORD, "--from", ADA, "--to", BEN)
     done = swaks(served, "--port", str(served.submission), *words)
     assert "553 5.7.1" in done.stdout
-    assert not served.letters(person=BEN)
+    assert not served.messages(account=BEN)
 
 
-def test_swaks_is_refused_an_unknown_person_and_relay(served: Served) -> None:
+def test_swaks_is_refused_an_unknown_account_and_relay(served: Served) -> None:
     for to in ("nobody@home.example", "someone@outside.example"):
         done = swaks(served, "--port", str(served.smtp), "--from", "friend@elsewhere.example", "--to", to)
         assert done.returncode == 24, done.stdout
         assert "<** 55" in done.stdout
-    assert not served.letters()
+    assert not served.messages()
 
 
 @pytest.mark.parametrize("auth", ["plain", "login", "scram-sha-256"])

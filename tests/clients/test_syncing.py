@@ -11,7 +11,7 @@ from imapclient import IMAPClient
 from tests.support.needs import program
 from tests.support.server import PASSWORD
 
-from .conftest import ADA, Served, letter
+from .conftest import ADA, Served, message
 
 
 @pytest.fixture(autouse=True)
@@ -36,12 +36,12 @@ def change_there(served: Served, uids: list[int]) -> None:
         imap.add_flags(uids[0], [b"\\Seen", b"\\Flagged"])
         imap.add_flags(uids[1], [b"\\Deleted"])
         imap.expunge()
-        imap.append("INBOX", letter(9))
+        imap.append("INBOX", message(9))
 
 
-def test_mbsync_both_ways(served: Served, tmp_path: Path) -> None:
+def test_mbsync_both_relay_check(served: Served, tmp_path: Path) -> None:
     mbsync = program("mbsync", "isync")
-    uids = served.fill([letter(n) for n in range(1, 6)])
+    uids = served.fill([message(n) for n in range(1, 6)])
     near = tmp_path / "near"
     near.mkdir()
     rc = tmp_path / "rc"
@@ -57,7 +57,7 @@ def test_mbsync_both_ways(served: Served, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
     run()
-    assert set(copies(near / "INBOX")) == {letter(n) for n in range(1, 6)}
+    assert set(copies(near / "INBOX")) == {message(n) for n in range(1, 6)}
     change_there(served, uids)
     mine, gone = (
         next(path for kind in ("cur", "new") for path in (near / "INBOX" / kind).iterdir() if mark in path.read_bytes())
@@ -67,23 +67,23 @@ def test_mbsync_both_ways(served: Served, tmp_path: Path) -> None:
     gone.unlink()
     for kind in ("cur", "new", "tmp"):
         (near / "Projects" / kind).mkdir(parents=True)
-    (near / "Projects" / "new" / "1.x.y").write_bytes(letter(7).replace(b"\r\n", b"\n"))
+    (near / "Projects" / "new" / "1.x.y").write_bytes(message(7).replace(b"\r\n", b"\n"))
     run()
-    there = served.letters()
-    assert {octets for octets, _ in there.values()} == {letter(n) for n in (1, 3, 5, 9)} == set(copies(near / "INBOX"))
+    there = served.messages()
+    assert {octets for octets, _ in there.values()} == {message(n) for n in (1, 3, 5, 9)} == set(copies(near / "INBOX"))
     flags = dict(there.values())
-    assert flags[letter(1)] == {b"\\Seen", b"\\Flagged"}
-    assert flags[letter(3)] == {b"\\Answered", b"\\Seen"}
-    assert sorted(copies(near / "INBOX")[letter(1)]) == ["F", "S"]
-    assert [octets.replace(b"\r\n", b"\n").split(b"X-TUID")[0][:5] for octets, _ in served.letters("Projects").values()] == [b"From:"]
-    before = (served.letters(), copies(near / "INBOX"))
+    assert flags[message(1)] == {b"\\Seen", b"\\Flagged"}
+    assert flags[message(3)] == {b"\\Answered", b"\\Seen"}
+    assert sorted(copies(near / "INBOX")[message(1)]) == ["F", "S"]
+    assert [octets.replace(b"\r\n", b"\n").split(b"X-TUID")[0][:5] for octets, _ in served.messages("Projects").values()] == [b"From:"]
+    before = (served.messages(), copies(near / "INBOX"))
     run()
-    assert (served.letters(), copies(near / "INBOX")) == before
+    assert (served.messages(), copies(near / "INBOX")) == before
 
 
-def test_offlineimap_both_ways(served: Served, tmp_path: Path) -> None:
+def test_offlineimap_both_relay_check(served: Served, tmp_path: Path) -> None:
     offlineimap = program("offlineimap", "offlineimap3")
-    uids = served.fill([letter(n) for n in range(1, 5)])
+    uids = served.fill([message(n) for n in range(1, 5)])
     rc = tmp_path / "rc"
     rc.write_text(
         f"[general]\naccounts = a\nmetadata = {tmp_path}/meta\nui = quiet\n\n[Account a]\nlocalrepository = l\nremoterepository = r\n\n"
@@ -99,16 +99,16 @@ def test_offlineimap_both_ways(served: Served, tmp_path: Path) -> None:
 
     run()
     box = tmp_path / "mail" / "INBOX"
-    assert set(copies(box)) == {letter(n) for n in range(1, 5)}
+    assert set(copies(box)) == {message(n) for n in range(1, 5)}
     change_there(served, uids)
     mine = next(path for kind in ("cur", "new") for path in (box / kind).iterdir() if b"end 3" in path.read_bytes())
     target = box / "cur" / (mine.name.partition(":2,")[0] + ":2,RS")
     shutil.move(mine, target)
     run()
-    there = dict(served.letters().values())
-    assert set(there) == {letter(n) for n in (1, 3, 4, 9)} == set(copies(box))
-    assert there[letter(1)] == {b"\\Seen", b"\\Flagged"}
-    assert there[letter(3)] == {b"\\Answered", b"\\Seen"}
-    before = served.letters()
+    there = dict(served.messages().values())
+    assert set(there) == {message(n) for n in (1, 3, 4, 9)} == set(copies(box))
+    assert there[message(1)] == {b"\\Seen", b"\\Flagged"}
+    assert there[message(3)] == {b"\\Answered", b"\\Seen"}
+    before = served.messages()
     run()
-    assert served.letters() == before
+    assert served.messages() == before

@@ -53,7 +53,7 @@ def test_the_example_is_the_defaults_and_every_line_of_it_works_uncommented() ->
 
 def test_a_value_is_taken() -> None:
     made = parse(b'[house]\ndomain = "smith.example"\n[listen]\nsmtp = "0.0.0.0:25"\npop3 = ""\nimap = ["[::]:143", "10.0.0.1:143"]\n', "x")
-    assert made.house.domain == "smith.example"
+    assert made.server.domain == "smith.example"
     assert made.listen == replace(Settings().listen, smtp=("0.0.0.0:25",), pop3=(), imap=("[::]:143", "10.0.0.1:143"))
 
 

@@ -9,96 +9,96 @@ from pathlib import Path
 import pytest
 import trio
 
-from appliance.control.local_socket import ControlServer, NobodyHome, RemoteControls, import_stopped
-from appliance.control.requests import AddPerson, Answer, Export, Import, Letter, ListPeople, Request, Status
+from appliance.control.local_socket import ControlServer, NotRunning, RemoteControl, import_stopped
+from appliance.control.requests import AddAccount, Export, Import, ImportedMessage, ListAccounts, Request, Response, Status
 from appliance.mail.errors import SetupError, StoreError, Trouble
 from appliance.runtime.data_directory import DataDirectory
 
 
-class SmallHouse:
+class SmallServer:
     """A Controls implementation of a few lines: what the socket carries is what is tested."""
 
     def __init__(self) -> None:
-        self.letters: list[tuple[Letter, bytes]] = []
+        self.messages: list[tuple[ImportedMessage, bytes]] = []
 
-    async def ask(self, request: Request) -> Answer:
-        if isinstance(request, AddPerson):
+    async def ask(self, request: Request) -> Response:
+        if isinstance(request, AddAccount):
             raise SetupError(f"{request.address} is no address.", "Write NAME@DOMAIN.")
         if isinstance(request, Status):
             raise ZeroDivisionError
-        return Answer("nobody", {"people": []})
+        return Response("nobody", {"people": []})
 
     @asynccontextmanager
-    async def take_in(self, request: Import) -> AsyncIterator["SmallHouse"]:
+    async def import_messages(self, request: Import) -> AsyncIterator["SmallServer"]:
         yield self
 
     position = "17"
 
-    async def take(self, letter: Letter, pieces: AsyncIterator[bytes]) -> bool:
-        self.letters.append((letter, b"".join([piece async for piece in pieces])))
-        return len(self.letters) != 2
+    async def take(self, message: ImportedMessage, chunks: AsyncIterator[bytes]) -> bool:
+        self.messages.append((message, b"".join([chunk async for chunk in chunks])))
+        return len(self.messages) != 2
 
-    async def give_out(self, request: Export) -> AsyncIterator[tuple[Letter, AsyncIterator[bytes]]]:
-        async def pieces(octets: bytes) -> AsyncIterator[bytes]:
+    async def export_messages(self, request: Export) -> AsyncIterator[tuple[ImportedMessage, AsyncIterator[bytes]]]:
+        async def chunks(octets: bytes) -> AsyncIterator[bytes]:
             for at in range(0, len(octets), 100_000):
                 yield octets[at : at + 100_000]
 
-        for letter, octets in self.letters:
-            yield letter, pieces(octets)
+        for message, octets in self.messages:
+            yield message, chunks(octets)
 
 
 @asynccontextmanager
-async def house(path: Path) -> AsyncIterator[tuple[SmallHouse, RemoteControls, list[str]]]:
-    small, faults = SmallHouse(), []
+async def server(path: Path) -> AsyncIterator[tuple[SmallServer, RemoteControl, list[str]]]:
+    small, faults = SmallServer(), []
     with DataDirectory.open(path) as directory:
         async with trio.open_nursery() as nursery:
             await nursery.start(ControlServer(directory, lambda: small, faults.append).run)
-            yield small, RemoteControls(path), faults
+            yield small, RemoteControl(path), faults
             nursery.cancel_scope.cancel()
 
 
-async def test_ask_and_be_refused_and_a_fault_in_the_house(tmp_path: Path) -> None:
-    async with house(tmp_path) as (_, remote, faults):
-        assert await remote.ask(ListPeople()) == Answer("nobody", {"people": []})
+async def test_ask_and_be_refused_and_a_fault_in_the_server(tmp_path: Path) -> None:
+    async with server(tmp_path) as (_, remote, faults):
+        assert await remote.ask(ListAccounts()) == Response("nobody", {"people": []})
         with pytest.raises(SetupError, match=r"is no address\. Write NAME@DOMAIN\."):
-            await remote.ask(AddPerson("x", "secret"))
+            await remote.ask(AddAccount("x", "secret"))
         with pytest.raises(SetupError, match="fault of its own"):
             await remote.ask(Status())
         assert faults and "ZeroDivisionError" in faults[0]
         assert (tmp_path / "control.sock").stat().st_mode & 0o777 == 0o600
-    with pytest.raises(NobodyHome):
-        await remote.ask(ListPeople())
+    with pytest.raises(NotRunning):
+        await remote.ask(ListAccounts())
 
 
-async def test_letters_in_and_out(tmp_path: Path) -> None:
-    first = Letter("INBOX", ("\\Seen", "Blue"), 1_700_000_000, "1")
+async def test_messages_in_and_out(tmp_path: Path) -> None:
+    first = ImportedMessage("INBOX", ("\\Seen", "Blue"), 1_700_000_000, "1")
     octets = os.urandom(300_000)
 
-    async def pieces() -> AsyncIterator[bytes]:
+    async def chunks() -> AsyncIterator[bytes]:
         yield octets[:1]
         yield octets[1:250_000]
         yield octets[250_000:]
 
     async def none() -> AsyncIterator[bytes]:
-        for piece in ():
-            yield piece
+        for chunk in ():
+            yield chunk
 
-    async with house(tmp_path) as (small, remote, _):
-        async with remote.take_in(Import("a@b", "x")) as intake:
+    async with server(tmp_path) as (small, remote, _):
+        async with remote.import_messages(Import("a@b", "x")) as intake:
             assert intake.position == "17"
-            assert await intake.take(first, pieces())
-            assert not await intake.take(Letter("Sent", (), 0, "2"), none())
-        assert [octets for _, octets in small.letters] == [octets, b""]
-        out = [(letter, b"".join([p async for p in parts])) async for letter, parts in remote.give_out(Export("a@b"))]
-        assert out == small.letters
+            assert await intake.take(first, chunks())
+            assert not await intake.take(ImportedMessage("Sent", (), 0, "2"), none())
+        assert [octets for _, octets in small.messages] == [octets, b""]
+        out = [(message, b"".join([p async for p in parts])) async for message, parts in remote.export_messages(Export("a@b"))]
+        assert out == small.messages
 
 
 async def test_a_long_path_and_a_dead_socket_file(tmp_path: Path) -> None:
     deep = tmp_path / ("long" * 30) / ("er" * 60)
     deep.mkdir(parents=True)
     for _ in range(2):
-        async with house(deep) as (_, remote, _):
-            assert (await remote.ask(ListPeople())).text == "nobody"
+        async with server(deep) as (_, remote, _):
+            assert (await remote.ask(ListAccounts())).text == "nobody"
         assert not (deep / "control.sock").exists(), "a house that ends in order takes it away"
         here = os.open(deep, os.O_RDONLY)
         with socket.socket(socket.AF_UNIX) as killed:
@@ -118,7 +118,7 @@ async def test_a_long_path_and_a_dead_socket_file(tmp_path: Path) -> None:
     ],
 )
 async def test_wrong_words_end_one_call_only(tmp_path: Path, words: bytes) -> None:
-    async with house(tmp_path) as (_, remote, _):
+    async with server(tmp_path) as (_, remote, _):
         raw = socket.socket(socket.AF_UNIX)
         raw.connect(str(tmp_path / "control.sock"))
         raw.setblocking(False)
@@ -130,7 +130,7 @@ async def test_wrong_words_end_one_call_only(tmp_path: Path, words: bytes) -> No
                         pass
                 except trio.BrokenResourceError:
                     pass
-        assert (await remote.ask(ListPeople())).text == "nobody"
+        assert (await remote.ask(ListAccounts())).text == "nobody"
 
 
 @pytest.mark.parametrize(

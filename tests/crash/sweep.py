@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.server import House, new_data
+from tests.support.server import Pillarbox, new_data
 
 from .card import Card, Model
 from .trace import Event, Said, events, record_words
@@ -28,14 +28,14 @@ class Recording:
 def record_day(work: Path, *, seed: int = 1, rounds: int = 12, broken: str = "") -> Recording:
     """Run the workload against the real command, or a deliberately broken one, under the recorder."""
     data = new_data(work / "data")
-    with House(data):
+    with Pillarbox(data):
         pass  # the first start makes certificates; the second, recorded one has nothing to make
     start = work / "start"
     shutil.copytree(data, start, ignore=shutil.ignore_patterns("control.sock", "lock"))
     trace = work / "trace"
     command = [sys.executable, "-m", "tests.crash.broken", broken] if broken else None
-    with House(data, protocols=("smtp", "imap", "pop3"), wrapper=record_words(trace), command=command) as house:
-        ledger: Ledger = Workload(house, seed).run(rounds)
+    with Pillarbox(data, protocols=("smtp", "imap", "pop3"), wrapper=record_words(trace), command=command) as server:
+        ledger: Ledger = Workload(server, seed).run(rounds)
     recorded = events(trace, data, start)
     return Recording(start, recorded, find_promises(ledger, recorded))
 

@@ -7,11 +7,11 @@ from tempfile import TemporaryDirectory
 import pytest
 import trio
 
-from appliance.app.server import open_rooms
+from appliance.app.server import open_components
 from appliance.config.settings import Settings
 from appliance.database.connection import header_of
 from tests.support.needs import program
-from tests.support.server import House
+from tests.support.server import Pillarbox
 
 from .card import Card, Model
 from .trace import Event, Made, Renamed, Said, events, record_words
@@ -26,7 +26,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> list[Event]:
     work = tmp_path_factory.mktemp("first")
     (work / "data").mkdir()
     (work / "start").mkdir()
-    with House(work / "data", protocols=("imaps",), wrapper=record_words(work / "trace")):
+    with Pillarbox(work / "data", protocols=("imaps",), wrapper=record_words(work / "trace")):
         pass
     return events(work / "trace", work / "data", work / "start")
 
@@ -55,7 +55,7 @@ def test_the_next_start_goes_on(recorded: list[Event]) -> None:
 
 
 async def _opens(data: Path) -> None:
-    async with open_rooms(data, Settings()) as rooms:
-        assert await rooms.database.read(lambda connection: connection.execute("PRAGMA integrity_check").fetchone()) == ("ok",)
+    async with open_components(data, Settings()) as components:
+        assert await components.database.read(lambda connection: connection.execute("PRAGMA integrity_check").fetchone()) == ("ok",)
     header = header_of(data / "house.db")
     assert header and header.is_sqlite and (data / "bodies" / "server-id").stat().st_size > 30

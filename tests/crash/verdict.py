@@ -12,14 +12,14 @@ from pathlib import Path
 
 import trio
 
-from appliance.app.server import open_rooms
+from appliance.app.server import open_components
 from appliance.config.settings import Settings
 from appliance.mail.flags import KEYWORD_SHIFT, SYSTEM_NAMES
 from appliance.mail.ids import ModSeq, Uid
-from appliance.store.mailbox import Filing, Mailbox, Want
+from appliance.store.mailbox import Mailbox, Placement, Want
 
 from .trace import Event, Said
-from .workload import BOXES, PERSON, Ledger, Seen, Step
+from .workload import ACCOUNT, BOXES, Ledger, Seen, Step
 
 Place = tuple[str, frozenset[str]]
 """(mailbox, flags) of one copy of a letter."""
@@ -98,15 +98,15 @@ def allowed(promised: Promised, token: str, cut: int) -> set[frozenset[Place]]:
 
 async def judge(data: Path, promised: Promised, cut: int) -> None:
     """Raises AssertionError with what was broken."""
-    async with open_rooms(data, Settings()) as rooms:
-        person = rooms.accounts.directory.find_login(PERSON)
-        assert person, "the person is gone"
-        assert await rooms.database.read(_integrity) == "ok"
-        boxes = {box: await rooms.store.open(person.id, box) for box in BOXES}
+    async with open_components(data, Settings()) as components:
+        account = components.accounts.directory.find_login(ACCOUNT)
+        assert account, "the person is gone"
+        assert await components.database.read(_integrity) == "ok"
+        boxes = {box: await components.store.open(account.id, box) for box in BOXES}
         places: dict[str, list[Place]] = {}
         uids: dict[tuple[str, int], str] = {}
         for name, mailbox in boxes.items():
-            for uid, token, flags in await _letters(mailbox, promised.ledger):
+            for uid, token, flags in await _messages(mailbox, promised.ledger):
                 places.setdefault(token, []).append((name, flags))
                 uids[name, uid] = token
         for token in promised.ledger.bodies:
@@ -120,7 +120,7 @@ async def judge(data: Path, promised: Promised, cut: int) -> None:
         _check_uids(promised, cut, boxes, uids)
         await _check_followers(promised, cut, boxes, uids)
         for name, mailbox in boxes.items():
-            fresh = await _file(rooms.store, mailbox)
+            fresh = await _file(components.store, mailbox)
             told = [step.uid for step, at in promised.steps if at is not None and at < cut and _lands(step) == name and step.uid]
             assert fresh > max(told, default=0), f"UID {fresh} of {name} was given out before"
             mailbox.close()
@@ -130,19 +130,19 @@ def _integrity(connection: sqlite3.Connection) -> str:
     return str(connection.execute("PRAGMA integrity_check").fetchone()[0])
 
 
-async def _letters(mailbox: Mailbox, ledger: Ledger) -> list[tuple[int, str, frozenset[str]]]:
+async def _messages(mailbox: Mailbox, ledger: Ledger) -> list[tuple[int, str, frozenset[str]]]:
     """(uid, token, flags) of every letter, each read whole and compared with what was sent."""
     out = []
     at = Uid(1)
     while True:
         rows = await mailbox.rows(at, Uid(2**32 - 1), Want.FLAGS | Want.DATES | Want.BODY)
         for row in rows:
-            letter = await mailbox.open_row(row)
+            message = await mailbox.open_row(row)
             octets = b""
-            while len(octets) < letter.octets:
-                piece = await letter.read(len(octets), 1 << 20)
-                assert piece, f"letter {row.uid} of {mailbox.info.name} ends early"
-                octets += piece
+            while len(octets) < message.octets:
+                chunk = await message.read(len(octets), 1 << 20)
+                assert chunk, f"letter {row.uid} of {mailbox.info.name} ends early"
+                octets += chunk
             token = re.search(rb"X-Token: (\w+)", octets)
             assert token, f"letter {row.uid} of {mailbox.info.name} is not one of ours"
             name = token[1].decode()
@@ -179,7 +179,7 @@ async def _check_followers(promised: Promised, cut: int, boxes: dict[str, Mailbo
     last = {look.box: look for look, at in promised.looks if at < cut}
     for box, look in last.items():
         changes = await boxes[box].changes(ModSeq(look.modseq))
-        known = set(look.letters) - set(changes.expunged) | {uid for uid, _, _ in changes.flags}
+        known = set(look.messages) - set(changes.expunged) | {uid for uid, _, _ in changes.flags}
         full = {uid for name, uid in uids if name == box}
         assert known == full, f"a client following {box} by MODSEQ has {sorted(known ^ full)} wrong"
 
@@ -191,7 +191,7 @@ async def _file(store: object, mailbox: Mailbox) -> int:
     async with store.receive(1000) as incoming:
         await incoming.write(b"X-Token: fresh\r\n\r\nx\r\n")
         body = await incoming.finish()
-        filed = await store.file(body, [Filing(mailbox.info.id, b"", (), 1)])
+        filed = await store.file(body, [Placement(mailbox.info.id, b"", (), 1)])
     return filed[0].uid
 
 

@@ -12,9 +12,9 @@ import smtplib
 import threading
 from dataclasses import dataclass, field
 
-from tests.support.server import PASSWORD, House
+from tests.support.server import PASSWORD, Pillarbox
 
-PERSON = "ada@home.example"
+ACCOUNT = "ada@home.example"
 BOXES = ("INBOX", "Archive", "Sent")
 
 
@@ -41,7 +41,7 @@ class Seen:
     validity: int
     modseq: int
     uid_next: int
-    letters: dict[int, tuple[str, frozenset[str]]]
+    messages: dict[int, tuple[str, frozenset[str]]]
     promise: bytes
 
 
@@ -58,11 +58,11 @@ class Ledger:
         return step
 
 
-def letter(token: str, chance: random.Random) -> bytes:
+def message(token: str, chance: random.Random) -> bytes:
     """Small ones, and now and then one large enough for a file of its own."""
     kind = chance.random()
     head = (
-        f"From: b@outside.example\r\nTo: {PERSON}\r\nSubject: {token}\r\nX-Token: {token}\r\n"
+        f"From: b@outside.example\r\nTo: {ACCOUNT}\r\nSubject: {token}\r\nX-Token: {token}\r\n"
         f"Message-ID: <{token}@x>\r\nDate: Mon, 6 Oct 2025 12:00:00 +0000\r\n\r\n"
     )
     if kind < 0.8:
@@ -73,8 +73,8 @@ def letter(token: str, chance: random.Random) -> bytes:
 
 
 class Workload:
-    def __init__(self, house: House, seed: int) -> None:
-        self.house = house
+    def __init__(self, server: Pillarbox, seed: int) -> None:
+        self.server = server
         self.chance = random.Random(seed)
         self.ledger = Ledger()
         self.count = 0
@@ -83,13 +83,13 @@ class Workload:
     def new(self) -> tuple[str, bytes]:
         self.count += 1
         token = f"T{self.count:05d}X"
-        octets = letter(token, self.chance)
+        octets = message(token, self.chance)
         self.ledger.bodies[token] = octets
         return token, octets
 
     def run(self, rounds: int) -> Ledger:
-        imap = imaplib.IMAP4("127.0.0.1", self.house.ports["imap"])
-        imap.login(PERSON, PASSWORD)
+        imap = imaplib.IMAP4("127.0.0.1", self.server.ports["imap"])
+        imap.login(ACCOUNT, PASSWORD)
         imap.tagpre = b"Z"  # tags unlike anything else the house says
         imap._tag = b""
         self.imap = imap
@@ -106,19 +106,19 @@ class Workload:
         return self.ledger
 
     def deliver_some(self, sessions: int) -> None:
-        letters = [self.new() for _ in range(sessions)]
+        messages = [self.new() for _ in range(sessions)]
 
         def one(token: str, octets: bytes) -> None:
             step = self.ledger.step(Step(token, "deliver", "INBOX"))
-            with smtplib.SMTP("127.0.0.1", self.house.ports["smtp"], local_hostname="outside.example") as smtp:
+            with smtplib.SMTP("127.0.0.1", self.server.ports["smtp"], local_hostname="outside.example") as smtp:
                 smtp.ehlo()
                 smtp.mail("b@outside.example")
-                smtp.rcpt(PERSON)
+                smtp.rcpt(ACCOUNT)
                 code, text = smtp.data(octets)
                 assert code == 250, (code, text)
                 step.promise = text
 
-        threads = [threading.Thread(target=one, args=pair) for pair in letters]
+        threads = [threading.Thread(target=one, args=pair) for pair in messages]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -163,27 +163,27 @@ class Workload:
             assert found, (name, text)
             return int(found[1])
 
-        letters: dict[int, tuple[str, frozenset[str]]] = {}
+        messages: dict[int, tuple[str, frozenset[str]]] = {}
         promise, lines = self.ask("FETCH", "1:*", "(UID FLAGS BODY.PEEK[HEADER.FIELDS (X-TOKEN)])", uid=True)
         for line in lines:
             if b"X-Token: " in line:
                 uid = int(re.search(rb"UID (\d+)", line)[1])  # type: ignore[index]
                 flags = re.search(rb"FLAGS \(([^)]*)\)", line)[1].decode().split()  # type: ignore[index]
                 token = re.search(rb"X-Token: (\w+)", line)[1].decode()  # type: ignore[index]
-                letters[uid] = (token, frozenset(f for f in flags if f != "\\Recent"))
-        seen = Seen(box, number(rb"UIDVALIDITY"), number(rb"HIGHESTMODSEQ"), number(rb"UIDNEXT"), letters, promise)
+                messages[uid] = (token, frozenset(f for f in flags if f != "\\Recent"))
+        seen = Seen(box, number(rb"UIDVALIDITY"), number(rb"HIGHESTMODSEQ"), number(rb"UIDNEXT"), messages, promise)
         self.ledger.looks.append(seen)
         return seen
 
     def change(self, box: str) -> None:
         """One change to one letter of a mailbox."""
         seen = self.look(box)
-        if not seen.letters:
+        if not seen.messages:
             return
-        uid = self.chance.choice(list(seen.letters))
-        token = seen.letters[uid][0]
+        uid = self.chance.choice(list(seen.messages))
+        token = seen.messages[uid][0]
         kind = self.chance.choice(("flag", "flag", "unflag", "copy", "move", "expunge"))
-        if [t for t, _ in seen.letters.values()].count(token) > 1 or self.copies(token) > 1:
+        if [t for t, _ in seen.messages.values()].count(token) > 1 or self.copies(token) > 1:
             kind = "flag" if self.copies(token) == 1 else ""
         if not kind:
             return
@@ -209,8 +209,8 @@ class Workload:
 
     def fetch_and_delete(self) -> None:
         """POP3: the oldest letter of the Inbox goes at QUIT."""
-        pop = poplib.POP3("127.0.0.1", self.house.ports["pop3"])
-        pop.user(PERSON)
+        pop = poplib.POP3("127.0.0.1", self.server.ports["pop3"])
+        pop.user(ACCOUNT)
         pop.pass_(PASSWORD)
         count, _ = pop.stat()
         if not count:

@@ -22,7 +22,7 @@ def mark(line: str) -> None:
     os.write(2, f"MARK {line}\n".encode())
 
 
-async def one_letter(database: Database, key: str) -> None:
+async def one_message(database: Database, key: str) -> None:
     def work(transaction: object) -> str:
         number = transaction.next_id("message")  # type: ignore[attr-defined]
         transaction.execute("INSERT INTO house VALUES(?, ?)", (key, number))  # type: ignore[attr-defined]
@@ -42,7 +42,7 @@ async def for_ever(directory: Path, name: str) -> None:
         count = 0
         while True:
             count += 1
-            await one_letter(database, f"{name}.{number}.{count}")
+            await one_message(database, f"{name}.{number}.{count}")
 
     path = directory / "house.db"
     async with await Database.open(path, migrate_in_child=False, ring_octets=256 * 1024) as database, trio.open_nursery() as nursery:
@@ -55,10 +55,10 @@ async def some(directory: Path, count: str, sessions: str = "1") -> None:
 
     async def session(number: int) -> None:
         for at in range(int(count)):
-            await one_letter(database, f"s.{os.getpid()}.{number}.{at}")
+            await one_message(database, f"s.{os.getpid()}.{number}.{at}")
 
     async with await Database.open(directory / "house.db", migrate_in_child=False) as database:
-        await one_letter(database, f"first.{os.getpid()}")
+        await one_message(database, f"first.{os.getpid()}")
         await trio.sleep(0.05)
         mark("begin")
         async with trio.open_nursery() as nursery:
@@ -73,7 +73,7 @@ async def failing_sync(directory: Path) -> None:
     reports: list[str] = []
     async with await Database.open(directory / "house.db", migrate_in_child=False, report=lambda kind, _: reports.append(kind)) as database:
         for number in range(10):
-            await one_letter(database, f"k{number}")
+            await one_message(database, f"k{number}")
         rows = await database.read(lambda connection: connection.execute("SELECT count(*) FROM house").fetchone()[0])
         say(f"rows {rows}")
     say(f"reports {' '.join(kind or 'well' for kind in reports)}")

@@ -22,8 +22,8 @@ FAULTS = {
 }
 
 
-def a_house(path: Path) -> InlineWriter:
-    house = InlineWriter(path)
+def a_server(path: Path) -> InlineWriter:
+    server = InlineWriter(path)
 
     def fill(transaction: object) -> None:
         for statement in (
@@ -36,12 +36,12 @@ def a_house(path: Path) -> InlineWriter:
         ):
             transaction.execute(statement)  # type: ignore[attr-defined]
 
-    house.write_now(fill)
-    return house
+    server.write_now(fill)
+    return server
 
 
 def test_all_is_well(tmp_path: Path) -> None:
-    a_house(tmp_path / "house.db").close()
+    a_server(tmp_path / "house.db").close()
     report = check(tmp_path / "house.db", [])
     assert report.faults == []
     assert report.rows["message"] == 1 and report.body_octets == 10 and report.octets > 0
@@ -49,28 +49,28 @@ def test_all_is_well(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("statement", FAULTS)
 def test_each_fault_has_its_sentence(tmp_path: Path, statement: str) -> None:
-    house = a_house(tmp_path / "house.db")
-    house.write_now(lambda transaction: transaction.execute(statement))
-    house.close()
+    server = a_server(tmp_path / "house.db")
+    server.write_now(lambda transaction: transaction.execute(statement))
+    server.close()
     assert FAULTS[statement] in check(tmp_path / "house.db", []).faults
 
 
 def test_files_without_a_row_are_told(tmp_path: Path) -> None:
-    a_house(tmp_path / "house.db").close()
+    a_server(tmp_path / "house.db").close()
     report = check(tmp_path / "house.db", ["00"])
     assert len(report.notes) == 1 and not report.faults, "a message may be arriving, or leaving"
 
 
 def test_a_file_that_came_after_the_listing_is_not_lost(tmp_path: Path) -> None:
-    house = a_house(tmp_path / "house.db")
-    house.write_now(lambda transaction: transaction.execute("INSERT INTO body VALUES(2, 1, 1, 1, x'abcd')"))
-    house.close()
+    server = a_server(tmp_path / "house.db")
+    server.write_now(lambda transaction: transaction.execute("INSERT INTO body VALUES(2, 1, 1, 1, x'abcd')"))
+    server.close()
     assert check(tmp_path / "house.db", [], is_there=lambda name: name == "abcd").faults == []
 
 
 def test_a_ruined_page_is_told(tmp_path: Path) -> None:
     path = tmp_path / "house.db"
-    a_house(path).close()
+    a_server(path).close()
     (tmp_path / "house.db-wal").unlink()
     octets = bytearray(path.read_bytes())
     octets[10 * 1024 : 11 * 1024] = bytes([7]) * 1024

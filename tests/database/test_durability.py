@@ -100,7 +100,7 @@ def test_a_group_shares_its_sync(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("which", [3, 6, 9])
-def test_after_a_failed_sync_nothing_acknowledged_is_lost_and_the_house_goes_on(tmp_path: Path, which: int) -> None:
+def test_after_a_failed_sync_nothing_acknowledged_is_lost_and_the_server_goes_on(tmp_path: Path, which: int) -> None:
     traced(tmp_path, "some", str(tmp_path), "1")
     said, _, _ = traced(tmp_path, "failing_sync", str(tmp_path), inject=f"fdatasync:error=EIO:when={which}")
     lines = [line.split() for line in said.splitlines()]

@@ -14,12 +14,12 @@ from appliance.mail.errors import SetupError
 
 def left_behind(place: Path) -> Path:
     """A database whose server was killed: its last commits stand in the log alone."""
-    house = InlineWriter(place / "running.db")
-    house.engine.checkpoint()
-    house.write_now(lambda transaction: transaction.execute("INSERT INTO house VALUES('last', 'in the log')"))
+    server = InlineWriter(place / "running.db")
+    server.engine.checkpoint()
+    server.write_now(lambda transaction: transaction.execute("INSERT INTO house VALUES('last', 'in the log')"))
     for name in ("", "-wal", "-shm"):
         shutil.copyfile(place / f"running.db{name}", place / f"house.db{name}")
-    house.close()
+    server.close()
     return place / "house.db"
 
 

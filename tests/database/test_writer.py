@@ -150,19 +150,19 @@ async def test_callbacks_of_a_request(tmp_path: Path) -> None:
         assert sorted(called) == ["committed", "committed", "undone", "undone"]
 
 
-async def test_the_log_keeps_its_size_while_letters_arrive_and_sessions_read(tmp_path: Path) -> None:
+async def test_the_log_keeps_its_size_while_messages_arrive_and_sessions_read(tmp_path: Path) -> None:
     async with await opened(tmp_path) as database:
         log = tmp_path / "house.db-wal"
         size = log.stat().st_size
         done = 0
 
-        def letter(transaction: Transaction) -> None:
+        def message(transaction: Transaction) -> None:
             transaction.execute("INSERT INTO body_data VALUES(?, zeroblob(300))", (transaction.next_id("body"),))
 
         async def deliver(count: int) -> None:
             nonlocal done
             for _ in range(count):
-                await database.write(letter, octets=300)
+                await database.write(message, octets=300)
                 done += 1
 
         async def slow_session() -> None:
@@ -214,7 +214,7 @@ async def test_busy_foreign_readers_do_not_stop_the_writer(tmp_path: Path) -> No
         assert (tmp_path / "house.db-wal").stat().st_size == 256 * 1024
 
 
-async def test_reading_and_writing_after_the_house_closed_is_broken(tmp_path: Path) -> None:
+async def test_reading_and_writing_after_the_server_closed_is_broken(tmp_path: Path) -> None:
     database = await opened(tmp_path)
     async with trio.open_nursery() as nursery:
         for number in range(20):

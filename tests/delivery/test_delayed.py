@@ -5,55 +5,55 @@ from typing import Any
 
 import pytest
 
-from appliance.delivery.body_chunks import pieces_of
-from appliance.delivery.delayed import HOUSE, AtHome
-from appliance.delivery.route import Way
+from appliance.delivery.body_chunks import chunks_of
+from appliance.delivery.delayed import SERVER, DelayedDelivery
+from appliance.delivery.route import Route
 from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
-from appliance.mail.outcome import Fate
-from appliance.mail.outgoing import Parcel
-from tests.smtpd.test_session import letters
-from tests.support.services import Rooms, some_rooms
+from appliance.mail.outcome import DeliveryStatus
+from appliance.mail.outgoing import OutgoingMessage
+from tests.smtpd.test_session import messages
+from tests.support.services import Components, some_components
 
 FRED, MARY = "fred@example.org", "mary@example.org"
 ALL = Address("all", "example.org")
 
 
-async def deliver(rooms: Rooms, address: Address, fill: bytes = b"") -> tuple[Fate, list[str]]:
+async def deliver(components: Components, address: Address, fill: bytes = b"") -> tuple[DeliveryStatus, list[str]]:
     """Deliver a message that Mary has already; Fred's mailbox is filled just before the commit."""
-    await rooms.deliver(b"Subject: a\r\n\r\n" + b"b" * 200, address=MARY)
+    await components.deliver(b"Subject: a\r\n\r\n" + b"b" * 200, address=MARY)
     newest = "SELECT id FROM body ORDER BY id DESC LIMIT 1"
-    ((body,),) = await rooms.store.database.read(lambda connection: connection.execute(newest).fetchall())
+    ((body,),) = await components.store.database.read(lambda connection: connection.execute(newest).fetchall())
     waits: list[str] = []
 
-    def wait(transaction: Any, parcel: Parcel, full: Any) -> None:
-        waits.extend(str(rooms.family.accounts.directory.own_address(person)) for person, _ in full)
+    def wait(transaction: Any, outgoing: OutgoingMessage, full: Any) -> None:
+        waits.extend(str(components.family.accounts.directory.own_address(account)) for account, _ in full)
 
-    home = AtHome(store=rooms.store, directory=rooms.family.accounts.directory, clock=rooms.family.clock, wait=wait)
-    parcel = Parcel("abc", None, (Recipient(address),), 214, pieces_of(rooms.store, body), kept=(body, b""))
-    async with home.trip(HOUSE, Way()) as trip:
-        delivery = await trip.deliver(parcel, lambda: None)
+    home = DelayedDelivery(store=components.store, directory=components.family.accounts.directory, clock=components.family.clock, wait=wait)
+    outgoing = OutgoingMessage("abc", None, (Recipient(address),), 214, chunks_of(components.store, body), kept=(body, b""))
+    async with home.transport_session(SERVER, Route()) as transport_session:
+        delivery = await transport_session.deliver(outgoing, lambda: None)
     if fill:
-        await rooms.deliver(fill, address=FRED)
+        await components.deliver(fill, address=FRED)
     if delivery.also is not None:
-        await rooms.store.database.write(delivery.also)
-    return delivery.outcomes[0].fate, waits
+        await components.store.database.write(delivery.also)
+    return delivery.outcomes[0].delivery_status, waits
 
 
 @pytest.mark.parametrize("early", [True, False], ids=["full before", "full at the commit"])
 async def test_of_several_behind_an_address_the_full_one_waits_alone(tmp_path: Path, early: bool) -> None:
-    async with some_rooms(tmp_path, quota_octets=1000) as rooms:
+    async with some_components(tmp_path, quota_octets=1000) as components:
         if early:
-            await rooms.deliver(b"x" * 900, address=FRED)
+            await components.deliver(b"x" * 900, address=FRED)
         for who in (FRED, MARY):
-            await rooms.family.accounts.add_alias(str(ALL), who)
-        fate, waits = await deliver(rooms, ALL, b"" if early else b"x" * 900)
-        assert fate is Fate.DELIVERED and waits == [FRED]
-        assert len(await letters(rooms, MARY)) == 2 and len(await letters(rooms, FRED)) == 1
+            await components.family.accounts.add_alias(str(ALL), who)
+        delivery_status, waits = await deliver(components, ALL, b"" if early else b"x" * 900)
+        assert delivery_status is DeliveryStatus.DELIVERED and waits == [FRED]
+        assert len(await messages(components, MARY)) == 2 and len(await messages(components, FRED)) == 1
 
 
 async def test_the_only_one_waits_for_room(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path, quota_octets=1000) as rooms:
-        await rooms.deliver(b"x" * 900, address=FRED)
-        assert await deliver(rooms, Address("fred", "example.org")) == (Fate.DEFERRED, [])
-        assert await deliver(rooms, Address("mary", "example.org")) == (Fate.DELIVERED, [])
+    async with some_components(tmp_path, quota_octets=1000) as components:
+        await components.deliver(b"x" * 900, address=FRED)
+        assert await deliver(components, Address("fred", "example.org")) == (DeliveryStatus.DEFERRED, [])
+        assert await deliver(components, Address("mary", "example.org")) == (DeliveryStatus.DELIVERED, [])

@@ -5,33 +5,35 @@ from typing import Any
 
 import pytest
 
-from appliance.dsn.policy import Kind, returns_letter
+from appliance.dsn.policy import Kind, returns_message
 from appliance.dsn.report import Subject
 from appliance.mail.envelope import Envelope, Options
-from appliance.mail.outgoing import Parcel
-from appliance.queue.entry import Item, Kept, Leaving, kept
-from appliance.queue.queue import _encode_options, _item
+from appliance.mail.outgoing import OutgoingMessage
+from appliance.queue.entry import Kept, NewEntry, QueueEntry, kept
+from appliance.queue.queue import _encode_options, _entry
 from tests.dsn.test_compose import about
 
 CHOSEN: dict[str, Any] = {"body": "8BITMIME", "smtputf8": True, "ret": "FULL", "envid": "mine", "require_tls": True}
 
 
-@pytest.mark.parametrize(("carrier", "names"), [(Envelope, Options), (Parcel, Options), (Subject, Options), (Item, Kept), (Leaving, Kept)])
-def test_every_carrier_has_every_option(carrier: Any, names: Any) -> None:
-    assert names.__annotations__.keys() <= {one.name for one in fields(carrier)}
+@pytest.mark.parametrize(
+    ("transport", "names"), [(Envelope, Options), (OutgoingMessage, Options), (Subject, Options), (QueueEntry, Kept), (NewEntry, Kept)]
+)
+def test_every_transport_has_every_option(transport: Any, names: Any) -> None:
+    assert names.__annotations__.keys() <= {one.name for one in fields(transport)}
 
 
 def test_every_option_goes_through_a_row_of_the_queue_and_comes_out() -> None:
     assert CHOSEN.keys() == Options.__annotations__.keys()
     envelope = Envelope(None, **CHOSEN)
     assert envelope.options() == CHOSEN
-    leaving = Leaving("abc", None, None, (), b"", 5, 5, **kept(envelope.options()))
-    row = (1, "abc", "x.example", 0, 0, 0, 0, 0, 0, 0, 0, 0, None, None, None, 1, b"", 5, 5, _encode_options(leaving), None, None, "[]")
-    assert _item(row).options() == CHOSEN
+    new_entry = NewEntry("abc", None, None, (), b"", 5, 5, **kept(envelope.options()))
+    row = (1, "abc", "x.example", 0, 0, 0, 0, 0, 0, 0, 0, 0, None, None, None, 1, b"", 5, 5, _encode_options(new_entry), None, None, "[]")
+    assert _entry(row).options() == CHOSEN
 
 
 @pytest.mark.parametrize("ret", ["", "FULL", "HDRS"])
 def test_a_message_with_requiretls_comes_back_as_its_header(ret: str) -> None:
     """RFC 8689 §5: as if RET=HDRS was said, whatever was."""
-    assert not returns_letter(about(ret=ret, require_tls=True), Kind.FAILURE, 10**6)
-    assert returns_letter(about(ret=ret), Kind.FAILURE, 10**6) == (ret != "HDRS")
+    assert not returns_message(about(ret=ret, require_tls=True), Kind.FAILURE, 10**6)
+    assert returns_message(about(ret=ret), Kind.FAILURE, 10**6) == (ret != "HDRS")

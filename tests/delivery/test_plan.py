@@ -5,7 +5,7 @@ import pytest
 from appliance.delivery.plan import DELIVERED, EXPANDED, arrived, groups
 from appliance.mail.address import Address, parse_address
 from appliance.mail.envelope import Envelope, Recipient
-from appliance.mail.ids import PersonId
+from appliance.mail.ids import AccountId
 
 OURS, FRED, STRANGER = "home.example", parse_address("fred@home.example"), parse_address("smith@far.example")
 ANNA, BOB, LIST = parse_address("anna@x.example"), parse_address("bob@y.example"), parse_address("list@home.example")
@@ -25,22 +25,22 @@ def direct(address: Address, **asked: object) -> Recipient:
     return Recipient(address, outside=(address,), **asked)  # type: ignore[arg-type]
 
 
-def test_a_person_writes_outside() -> None:
-    envelope = Envelope(FRED, [direct(ANNA), Recipient(FRED, (PersonId(1),)), direct(BOB), direct(ANNA)])
+def test_a_account_writes_outside() -> None:
+    envelope = Envelope(FRED, [direct(ANNA), Recipient(FRED, (AccountId(1),)), direct(BOB), direct(ANNA)])
     assert leave(envelope, OURS) == [("fred@home.example", ["anna@x.example", "bob@y.example"], TRACE, OURS)]
 
 
 def test_nothing_leaves_when_all_live_here() -> None:
-    assert leave(Envelope(STRANGER, [Recipient(FRED, (PersonId(1),))])) == []
+    assert leave(Envelope(STRANGER, [Recipient(FRED, (AccountId(1),))])) == []
 
 
 def test_a_stranger_is_forwarded_under_a_name_of_ours() -> None:
-    envelope = Envelope(STRANGER, [Recipient(LIST, (PersonId(1),), (ANNA, BOB), forwarded=True)])
+    envelope = Envelope(STRANGER, [Recipient(LIST, (AccountId(1),), (ANNA, BOB), forwarded=True)])
     wanted = "SRS0=x=far.example=smith@home.example"
     assert leave(envelope) == [(wanted, ["anna@x.example", "bob@y.example"], b"Delivered-To: list@home.example\r\n" + TRACE, "")]
 
 
-def test_a_person_is_forwarded_as_they_are() -> None:
+def test_a_account_is_forwarded_as_they_are() -> None:
     envelope = Envelope(FRED, [direct(BOB), Recipient(LIST, (), (ANNA,), forwarded=True)])
     assert leave(envelope, OURS) == [
         ("fred@home.example", ["bob@y.example"], TRACE, OURS),
@@ -75,13 +75,13 @@ def test_what_was_asked_goes_along(notify: "frozenset[str] | None") -> None:
     one = Recipient(LIST, (), (ANNA,), forwarded=True, notify=notify)
     assert sent_on(one) == [("anna@x.example", notify, "rfc822;list@home.example")]
     rest = notify if notify is None or "SUCCESS" not in notify else notify - {"SUCCESS"} or {"NEVER"}
-    for many in (Recipient(LIST, (), (ANNA, BOB), forwarded=True, notify=notify), Recipient(LIST, (PersonId(1),), (ANNA,), True, notify)):
+    for many in (Recipient(LIST, (), (ANNA, BOB), forwarded=True, notify=notify), Recipient(LIST, (AccountId(1),), (ANNA,), True, notify)):
         assert all((asked, orcpt) == (rest, "rfc822;list@home.example") for _, asked, orcpt in sent_on(many))
 
 
 def test_what_is_known_at_once() -> None:
-    here, both, out = Recipient(FRED, (PersonId(1),)), Recipient(LIST, (PersonId(1),), (ANNA,), True), direct(BOB)
-    group, forward = Recipient(LIST, (PersonId(1), PersonId(2))), Recipient(LIST, (), (ANNA,), True)
+    here, both, out = Recipient(FRED, (AccountId(1),)), Recipient(LIST, (AccountId(1),), (ANNA,), True), direct(BOB)
+    group, forward = Recipient(LIST, (AccountId(1), AccountId(2))), Recipient(LIST, (), (ANNA,), True)
     told = arrived(Envelope(FRED, [here, both, out, group, forward]))
     assert [(entry.recipient, entry.outcome) for entry in told] == [(here, DELIVERED), (both, EXPANDED), (group, EXPANDED)]
 

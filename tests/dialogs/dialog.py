@@ -21,9 +21,9 @@ from pathlib import Path
 
 import trio
 
-from appliance.smtpd.rights import NO_WAYS
-from tests.support.routes import SomeWays
-from tests.support.services import Rooms, some_rooms
+from appliance.smtpd.rights import NO_REMOTE_ADDRESSES
+from tests.support.routes import SomeRemoteAddresses
+from tests.support.services import Components, some_components
 from tests.support.streams import ClientStream
 
 PATIENCE_S = 10
@@ -41,10 +41,10 @@ class Step:
 
 @dataclass
 class Dialog:
-    people: list[str] = field(default_factory=lambda: ["fred@example.org"])
+    accounts: list[str] = field(default_factory=lambda: ["fred@example.org"])
     plaintext: bool = True
-    ways: bool = False
-    letters: list[tuple[str, tuple[str, ...], bytes]] = field(default_factory=list)
+    relay_check: bool = False
+    messages: list[tuple[str, tuple[str, ...], bytes]] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
 
 
@@ -67,17 +67,17 @@ def parse_dialog(text: str) -> Dialog:
 
 def _setting(dialog: Dialog, lines: list[str], number: int, words: list[str]) -> int:
     if words[0] == "person":
-        dialog.people.append(words[1])
+        dialog.accounts.append(words[1])
     elif words[0] == "tls-only":
         dialog.plaintext = False
     elif words[0] == "ways":
-        dialog.ways = True
+        dialog.relay_check = True
     elif words[0] == "letter":
         octets = b""
         while number < len(lines) and (lines[number].startswith("    ") or (lines[number] == "" and lines[number + 1].startswith("    "))):
             octets += lines[number][4:].encode() + b"\r\n"
             number += 1
-        dialog.letters.append((words[1], tuple(words[2:]), octets))
+        dialog.messages.append((words[1], tuple(words[2:]), octets))
     else:
         raise AssertionError(f"line {number}: no such setting: {words[0]}")
     return number
@@ -115,14 +115,14 @@ class Lines:
 class Player:
     """Plays one dialog on one house."""
 
-    def __init__(self, rooms: Rooms, protocol: str) -> None:
-        self._rooms = rooms
+    def __init__(self, components: Components, protocol: str) -> None:
+        self._components = components
         self._protocol = protocol
         self._sessions: dict[str, Lines] = {}
 
     def _session(self, name: str) -> Lines:
         if name not in self._sessions:
-            self._sessions[name] = Lines(self._rooms.connect(self._protocol))
+            self._sessions[name] = Lines(self._components.connect(self._protocol))
         return self._sessions[name]
 
     async def play(self, steps: list[Step]) -> None:
@@ -157,8 +157,8 @@ class Player:
 async def play(path: Path, directory: Path) -> None:
     """Play the dialog in the file on a fresh house."""
     dialog = parse_dialog(await trio.Path(path).read_text())
-    ways = SomeWays() if dialog.ways else NO_WAYS
-    async with some_rooms(directory, *dialog.people, plaintext=dialog.plaintext, ways=ways) as rooms:
-        for mailbox, flags, octets in dialog.letters:
-            await rooms.deliver(octets, mailbox, flags=flags)
-        await Player(rooms, path.parent.name).play(dialog.steps)
+    relay_check = SomeRemoteAddresses() if dialog.relay_check else NO_REMOTE_ADDRESSES
+    async with some_components(directory, *dialog.accounts, plaintext=dialog.plaintext, relay_check=relay_check) as components:
+        for mailbox, flags, octets in dialog.messages:
+            await components.deliver(octets, mailbox, flags=flags)
+        await Player(components, path.parent.name).play(dialog.steps)

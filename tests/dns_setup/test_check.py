@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from appliance.dns_setup import check as dns_check
-from appliance.dns_setup.check import Finding, check, findings_text
-from appliance.dns_setup.records import Facts, quoted, records
+from appliance.dns_setup.check import DnsFinding, check, findings_text
+from appliance.dns_setup.records import DomainFacts, quoted, records
 from appliance.network import resolver as module
 from appliance.network.resolver import Resolver
 from tests.support.clock import HandClock
@@ -16,7 +16,7 @@ from tests.support.names import NameServer, a_name_server
 KEY = "v=DKIM1; k=rsa; p=" + "A" * 300
 DKIM = "pillarbox-rsa._domainkey.home.example"
 PTR = "7.113.0.203.in-addr.arpa"
-FACTS = Facts(
+FACTS = DomainFacts(
     "home.example", "mail.home.example", ("203.0.113.7",), (("smtp", 25), ("submissions", 465), ("imaps", 993), ("imap", 143)),
     (("pillarbox-rsa", KEY),), ("include:_spf.provider.example",), "postmaster@home.example",
 )  # fmt: skip
@@ -39,7 +39,7 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NameServer]:
         yield server
 
 
-async def findings(server: NameServer, facts: Facts = FACTS) -> dict[str, Finding]:
+async def findings(server: NameServer, facts: DomainFacts = FACTS) -> dict[str, DnsFinding]:
     resolver = Resolver([("127.0.0.1", server.port)], HandClock())
     return {f"{one.record.kind} {one.record.name}": one for one in await check(facts, resolver)}
 
@@ -175,7 +175,7 @@ async def test_each_kind_of_relay(server: NameServer, relay: str, record: str, s
     assert one.state == state, one
 
 
-async def test_a_house_that_does_not_know_its_address(server: NameServer) -> None:
+async def test_a_server_that_does_not_know_its_address(server: NameServer) -> None:
     facts = replace(FACTS, addresses=(), relays=())
     one = (await findings(server, facts))["A mail.home.example"]
     assert one.state == "wrong" and "cannot reach" in one.advice, "an address for documents"

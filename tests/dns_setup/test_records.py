@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.dns_setup.records import Facts, Record, quoted, records, zone_text
+from appliance.dns_setup.records import DomainFacts, Record, quoted, records, zone_text
 
 KEY = "v=DKIM1; k=rsa; p=" + "A" * 300
-FACTS = Facts(
+FACTS = DomainFacts(
     "home.example", "mail.home.example", ("203.0.113.7", "2001:db8::7"),
     (("smtp", 25), ("submissions", 465), ("submission", 587), ("imaps", 993), ("imap", 143), ("pop3s", 995), ("pop3", 110)),
     (("pillarbox-rsa", KEY), ("pillarbox-ed", "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=")),
@@ -63,17 +63,17 @@ def test_everything_that_can_run() -> None:
     assert zone_text(records(FACTS)) == GOLDEN
 
 
-def test_a_house_that_knows_little_of_itself() -> None:
-    found = records(Facts("home.example", "mail.home.example", services=(("smtp", 25),)))
+def test_a_server_that_knows_little_of_itself() -> None:
+    found = records(DomainFacts("home.example", "mail.home.example", services=(("smtp", 25),)))
     assert zone_text(found) == LITTLE
     assert found[1] == Record("mail.home.example", "A", "", found[1].why) and found[1].needed
 
 
 def test_only_what_runs() -> None:
-    few = records(Facts("home.example", "mail.home.example", ("2001:db8::7",), services=(("imaps", 993),)))
+    few = records(DomainFacts("home.example", "mail.home.example", ("2001:db8::7",), services=(("imaps", 993),)))
     assert [f"{one.kind} {one.needed}" for one in few] == ["A False", "AAAA True", "TXT True", "TXT True", "SRV False", "PTR True"]
     assert few[2].value == "v=spf1 ip6:2001:db8::7 ~all"
-    assert records(Facts("home.example", "mail.home.example"))[1].value == "v=spf1 a:mail.home.example ~all"
+    assert records(DomainFacts("home.example", "mail.home.example"))[1].value == "v=spf1 a:mail.home.example ~all"
 
 
 def test_what_can_be_copied_is_a_zone() -> None:
@@ -88,7 +88,7 @@ def test_what_can_be_copied_is_a_zone() -> None:
 
 
 def test_a_place_for_reports_is_one_uri() -> None:
-    found = records(Facts("home.example", "h.home.example", services=(("smtp", 25),), postmaster="a,b!c;d%@home.example"))
+    found = records(DomainFacts("home.example", "h.home.example", services=(("smtp", 25),), postmaster="a,b!c;d%@home.example"))
     assert "rua=mailto:a%2Cb%21c%3Bd%25@home.example" in found[3].value and found[4].value.endswith("a%2Cb%21c%3Bd%25@home.example")
 
 

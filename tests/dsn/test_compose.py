@@ -15,52 +15,57 @@ from hypothesis import strategies as st
 
 from appliance.dsn.compose import EXCERPT_OCTETS, LINE_OCTETS, WHOLE_OCTETS, Sender, Stamp, compose, original, read_original
 from appliance.dsn.policy import gravest
-from appliance.dsn.report import Entry, Kind, Subject
+from appliance.dsn.report import Kind, RecipientReport, Subject
 from appliance.mail.address import Address, parse_address
 from appliance.mail.envelope import Recipient
-from appliance.mail.outcome import Fate, Outcome, Reason
-from appliance.mail.outgoing import Pieces
+from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
+from appliance.mail.outgoing import Chunks
 from appliance.mail.reply import Reply
 from appliance.protocol.imap.bodystructure import make_describe
 from tests.support.corpus import need_corpus
 
 FROM = Sender("mail.home.example", "home.example")
 STAMP = Stamp("0123456789abcdef", 1_790_000_200, 3600)
-LETTER = (
+MESSAGE = (
     b"From: fred@home.example\r\nTo: friend@x.example\r\nSubject: =?utf-8?q?Sommergr=C3=BC=C3=9Fe?=\r\n"
     b"Message-ID: <one@home.example>\r\nReferences: <a@x.example>\r\n <b@x.example>\r\n"
     b"Date: Tue, 24 Nov 2026 08:00:00 +0000\r\n\r\nDear friend,\r\n.\r\n"
 )
 
 
-def pieces_of(letter: bytes, size: int = 1000) -> Pieces:
+def chunks_of(original: bytes, size: int = 1000) -> Chunks:
     @asynccontextmanager
-    async def pieces() -> AsyncIterator[AsyncIterator[bytes]]:
+    async def chunks() -> AsyncIterator[AsyncIterator[bytes]]:
         async def each() -> AsyncIterator[bytes]:
-            for at in range(0, len(letter), size):
-                yield letter[at : at + size]
+            for at in range(0, len(original), size):
+                yield original[at : at + size]
 
         yield each()
 
-    return pieces
+    return chunks
 
 
-def about(letter: bytes = LETTER, **changes: Any) -> Subject:
+def about(original: bytes = MESSAGE, **changes: Any) -> Subject:
     known = {"letter": "abc123", "sender": parse_address("fred@home.example"), "arrived_at": 1_790_000_000, **changes}
-    return Subject(octets=len(letter), pieces=pieces_of(letter), **known)
+    return Subject(octets=len(original), chunks=chunks_of(original), **known)
 
 
-def entry(address: str = "friend@x.example", fate: Fate = Fate.FAILED, reason: Reason = Reason.REFUSED, **changes: Any) -> Entry:
+def entry(
+    address: str = "friend@x.example",
+    delivery_status: DeliveryStatus = DeliveryStatus.FAILED,
+    reason: Reason = Reason.REFUSED,
+    **changes: Any,
+) -> RecipientReport:
     outcome = {"status": "5.1.1", "text": "It was refused.", "host": "mx.x.example", "reply": Reply(550, "5.1.1", ("Nobody", "here"))}
     outcome |= {key: changes.pop(key) for key in tuple(changes) if key in outcome}
     recipient = Recipient(parse_address(address), **{key: changes.pop(key) for key in tuple(changes) if key in ("orcpt", "forwarded")})
-    return Entry(recipient, Outcome(fate, reason=reason, **outcome), **changes)
+    return RecipientReport(recipient, Outcome(delivery_status, reason=reason, **outcome), **changes)
 
 
-def made(subject: Subject, *entries: Entry, kind: Kind | None = None) -> bytes:
+def made(subject: Subject, *entries: RecipientReport, kind: Kind | None = None) -> bytes:
     async def make() -> bytes:
         left = await read_original(subject, kind or gravest(entries))
-        return b"".join([piece async for piece in compose(FROM, STAMP, subject, entries, left)])
+        return b"".join([chunk async for chunk in compose(FROM, STAMP, subject, entries, left)])
 
     return run(make())
 
@@ -112,8 +117,8 @@ def test_a_failure_as_programs_read_it() -> None:
     assert message["Message-ID"] == "<0123456789abcdef@mail.home.example>"
     assert message.get_content_type() == "multipart/report" and message.get_param("report-type") == "delivery-status"
     assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "message/delivery-status", "message/rfc822"]
-    letter, one = blocks(message)
-    assert dict(letter) == {
+    original, one = blocks(message)
+    assert dict(original) == {
         "Original-Envelope-Id": "QQ314159", "Reporting-MTA": "dns; mail.home.example", "X-Pillarbox-Letter": "abc123",
         "Arrival-Date": "Mon, 21 Sep 2026 15:13:20 +0100",
     }  # fmt: skip
@@ -126,7 +131,7 @@ def test_a_failure_as_programs_read_it() -> None:
     assert text.startswith("Your letter did not reach friend@x.example, because nobody at x.example has")
     assert "550 5.1.1 Nobody here" in text and "Subject: Sommergrüße" in text
     assert octets.index(b"Your letter did not") < octets.index(b"Final-Recipient")
-    assert LETTER in octets
+    assert MESSAGE in octets
 
 
 def test_our_own_reader_sees_the_same_parts() -> None:
@@ -137,8 +142,10 @@ def test_our_own_reader_sees_the_same_parts() -> None:
     assert order == sorted(order) and b'("report-type" "delivery-status"' in structure
 
 
-def test_a_delay_says_until_when_and_sends_no_letter_back() -> None:
-    late = entry(fate=Fate.DEFERRED, reason=Reason.UNREACHABLE, status="4.4.1", host="", reply=None, gives_up_at=1_790_400_000)
+def test_a_delay_says_until_when_and_sends_no_message_back() -> None:
+    late = entry(
+        delivery_status=DeliveryStatus.DEFERRED, reason=Reason.UNREACHABLE, status="4.4.1", host="", reply=None, gives_up_at=1_790_400_000
+    )
     message = parsed(made(about(ret="FULL"), late))
     (one,) = blocks(message)[1:]
     assert (one["Action"], one["Status"], one["Will-Retry-Until"]) == ("delayed", "4.4.1", "Sat, 26 Sep 2026 06:20:00 +0100")
@@ -149,9 +156,9 @@ def test_a_delay_says_until_when_and_sends_no_letter_back() -> None:
 
 def test_success_comes_in_three_words() -> None:
     entries = [
-        entry("a@x.example", Fate.RELAYED, Reason.TAKEN, status="2.0.0", reply=Reply(250, "2.0.0", ("ok",))),
-        entry("b@home.example", Fate.DELIVERED, Reason.TAKEN, status="2.1.5", host="", reply=None),
-        entry("c@home.example", Fate.EXPANDED, Reason.TAKEN, status="2.1.5", host="", reply=None),
+        entry("a@x.example", DeliveryStatus.RELAYED, Reason.TAKEN, status="2.0.0", reply=Reply(250, "2.0.0", ("ok",))),
+        entry("b@home.example", DeliveryStatus.DELIVERED, Reason.TAKEN, status="2.1.5", host="", reply=None),
+        entry("c@home.example", DeliveryStatus.EXPANDED, Reason.TAKEN, status="2.1.5", host="", reply=None),
     ]
     message = parsed(made(about(), *entries))
     assert [one["Action"] for one in blocks(message)[1:]] == ["relayed", "delivered", "expanded"]
@@ -160,7 +167,7 @@ def test_success_comes_in_three_words() -> None:
 
 
 def test_several_with_the_gravest_first() -> None:
-    entries = [entry("a@x.example", Fate.DEFERRED, Reason.DNS, status="4.4.3"), entry("b@y.example"), entry("c@z.example")]
+    entries = [entry("a@x.example", DeliveryStatus.DEFERRED, Reason.DNS, status="4.4.3"), entry("b@y.example"), entry("c@z.example")]
     message = parsed(made(about(), *entries))
     text = text_of(message)
     assert text.startswith("Your letter did not reach 2 of its recipients")
@@ -174,25 +181,25 @@ def test_an_alias_is_named_with_what_was_written_to() -> None:
 
 
 @pytest.mark.parametrize(
-    ("letter", "changes", "wanted"),
+    ("original", "changes", "wanted"),
     [
-        (LETTER, {}, "message/rfc822"),
-        (LETTER, {"ret": "FULL"}, "message/rfc822"),
-        (LETTER, {"ret": "HDRS"}, "text/rfc822-headers"),
-        (LETTER, {"body": "BINARYMIME"}, "text/rfc822-headers"),
-        (LETTER + b"x" * WHOLE_OCTETS, {"ret": "FULL"}, "text/rfc822-headers"),
-        (LETTER + b"x" * 999 + b"\r\n", {}, "text/rfc822-headers"),
-        (LETTER + b"a\nb\r\n", {}, "text/rfc822-headers"),
-        (LETTER + b"a\rb\r\n", {}, "text/rfc822-headers"),
-        (LETTER + b"\0\r\n", {}, "text/rfc822-headers"),
-        (LETTER, {"smtputf8": True}, "message/global"),
-        (LETTER, {"smtputf8": True, "ret": "HDRS"}, "message/global-headers"),
+        (MESSAGE, {}, "message/rfc822"),
+        (MESSAGE, {"ret": "FULL"}, "message/rfc822"),
+        (MESSAGE, {"ret": "HDRS"}, "text/rfc822-headers"),
+        (MESSAGE, {"body": "BINARYMIME"}, "text/rfc822-headers"),
+        (MESSAGE + b"x" * WHOLE_OCTETS, {"ret": "FULL"}, "text/rfc822-headers"),
+        (MESSAGE + b"x" * 999 + b"\r\n", {}, "text/rfc822-headers"),
+        (MESSAGE + b"a\nb\r\n", {}, "text/rfc822-headers"),
+        (MESSAGE + b"a\rb\r\n", {}, "text/rfc822-headers"),
+        (MESSAGE + b"\0\r\n", {}, "text/rfc822-headers"),
+        (MESSAGE, {"smtputf8": True}, "message/global"),
+        (MESSAGE, {"smtputf8": True, "ret": "HDRS"}, "message/global-headers"),
         (b"", {}, "message/rfc822"),
         (b"no header at all", {}, "message/rfc822"),
     ],
 )
-def test_what_comes_back(letter: bytes, changes: dict[str, Any], wanted: str) -> None:
-    octets = made(about(letter, **changes), entry())
+def test_what_comes_back(original: bytes, changes: dict[str, Any], wanted: str) -> None:
+    octets = made(about(original, **changes), entry())
     check_lines(octets)
     message = email.message_from_bytes(octets, policy=policy.default)
     assert message.get_payload(2).get_content_type() == wanted  # type: ignore[union-attr]
@@ -207,8 +214,8 @@ def test_broken_header_fields_do_not_come_back() -> None:
 
 
 def test_a_huge_header_is_cut_between_fields() -> None:
-    letter = b"".join(b"X-%05d: %b\r\n" % (n, b"y" * 80) for n in range(5000)) + b"\r\nbody\r\n"
-    octets = made(about(letter), entry())
+    original = b"".join(b"X-%05d: %b\r\n" % (n, b"y" * 80) for n in range(5000)) + b"\r\nbody\r\n"
+    octets = made(about(original), entry())
     check_lines(octets)
     assert EXCERPT_OCTETS * 0.9 < len(octets) < EXCERPT_OCTETS + 8192
 
@@ -228,9 +235,9 @@ def test_addresses_outside_ascii() -> None:
 
 
 @pytest.mark.parametrize("reason", Reason)
-@pytest.mark.parametrize("fate", Fate)
-def test_every_reason_makes_a_whole_notice(reason: Reason, fate: Fate) -> None:
-    message = parsed(made(about(), entry(fate=fate, reason=reason, gives_up_at=1_790_400_000)))
+@pytest.mark.parametrize("delivery_status", DeliveryStatus)
+def test_every_reason_makes_a_whole_notice(reason: Reason, delivery_status: DeliveryStatus) -> None:
+    message = parsed(made(about(), entry(delivery_status=delivery_status, reason=reason, gives_up_at=1_790_400_000)))
     first = re.split(r"(?<=\.)\s", " ".join(text_of(message).split()))[0]
     assert first.startswith("Your letter ") and "{" not in first
 
@@ -243,7 +250,7 @@ WORDS = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(Fate), st.sampled_from(Reason), WORDS | st.sampled_from(["5.1.1", "4.2.2", "5.7.999"]), REMOTE, REMOTE,
+            st.sampled_from(DeliveryStatus), st.sampled_from(Reason), WORDS | st.sampled_from(["5.1.1", "4.2.2", "5.7.999"]), REMOTE, REMOTE,
             st.none() | st.tuples(st.integers(200, 599), WORDS, st.lists(REMOTE, min_size=1, max_size=3)), WORDS, st.booleans(),
         ),
         min_size=1, max_size=4,
@@ -251,17 +258,20 @@ WORDS = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
     st.binary(max_size=600) | st.binary(max_size=200).map(lambda octets: b"Subject: " + octets + b"\r\n\r\n"), st.booleans(), WORDS,
 )  # fmt: skip
 def test_whatever_was_said_the_notice_stands(
-    rows: list[tuple[Fate, Reason, str, str, str, "tuple[int, str, list[str]] | None", str, bool]], letter: bytes, utf8: bool, envid: str
+    rows: list[tuple[DeliveryStatus, Reason, str, str, str, "tuple[int, str, list[str]] | None", str, bool]],
+    original: bytes,
+    utf8: bool,
+    envid: str,
 ) -> None:
     entries = [
-        Entry(
+        RecipientReport(
             Recipient(Address("fr", "x.example"), orcpt=f"rfc822;{orcpt}" if orcpt else "", forwarded=forwarded),
-            Outcome(fate, status, reason, text, host, None if reply is None else Reply(reply[0], reply[1], tuple(reply[2]))),
+            Outcome(delivery_status, status, reason, text, host, None if reply is None else Reply(reply[0], reply[1], tuple(reply[2]))),
             1_790_000_000, 1_790_000_300,
         )
-        for fate, reason, status, text, host, reply, orcpt, forwarded in rows
+        for delivery_status, reason, status, text, host, reply, orcpt, forwarded in rows
     ]  # fmt: skip
-    octets = made(about(letter, smtputf8=utf8, envid=envid), *entries)
+    octets = made(about(original, smtputf8=utf8, envid=envid), *entries)
     check_lines(octets)
     message = email.message_from_bytes(octets, policy=policy.default)
     assert message.keys() == [
@@ -287,13 +297,13 @@ def test_whatever_was_said_the_notice_stands(
             assert line.strip(), "no line of blanks, which ends a block for some readers"
         assert len(set(names)) == len(names) and {b"Final-Recipient", b"Action", b"Status"} <= set(names)
         assert re.search(rb"\r\nStatus: [245]\.[0-9]{1,3}\.[0-9]{1,3}\r\n", block + b"\r\n")
-        assert b"Action: " + one.outcome.fate.value.encode() in block
+        assert b"Action: " + one.outcome.delivery_status.value.encode() in block
     assert utf8 or report.isascii()
 
 
 def test_the_fields_are_those_of_real_bounces() -> None:
     """Every field of ours but our own name for the letter is one that real senders' reports have; theirs that RFC 3464 wants, ours has."""
-    per_letter: set[str] = set()
+    per_message: set[str] = set()
     per_recipient: set[str] = set()
     reports = 0
     for path in sorted((need_corpus() / "bounces/sisimai").rglob("*.eml")):
@@ -302,14 +312,17 @@ def test_the_fields_are_those_of_real_bounces() -> None:
             payload = part.get_payload() if part.get_content_type() == "message/delivery-status" else None
             if isinstance(payload, list) and len(payload) > 1:
                 reports += 1
-                per_letter |= {key.lower() for key in payload[0].keys()}  # noqa: SIM118 - a header, not a dict
+                per_message |= {key.lower() for key in payload[0].keys()}  # noqa: SIM118 - a header, not a dict
                 per_recipient |= {key.lower() for block in payload[1:] for key in block.keys()}  # noqa: SIM118
     assert reports > 300
-    both = entry(orcpt="rfc822;friend@x.example", attempted_at=1, gives_up_at=2), entry(fate=Fate.DEFERRED, gives_up_at=2)
-    letter, *recipients = blocks(parsed(made(about(envid="x"), *both)))
-    assert {key.lower() for key in letter} - per_letter <= {"x-pillarbox-letter"}
+    both = (
+        entry(orcpt="rfc822;friend@x.example", attempted_at=1, gives_up_at=2),
+        entry(delivery_status=DeliveryStatus.DEFERRED, gives_up_at=2),
+    )
+    original, *recipients = blocks(parsed(made(about(envid="x"), *both)))
+    assert {key.lower() for key in original} - per_message <= {"x-pillarbox-letter"}
     assert {key.lower() for one in recipients for key in one} <= per_recipient
-    assert {"reporting-mta", "arrival-date"} <= {key.lower() for key in letter}
+    assert {"reporting-mta", "arrival-date"} <= {key.lower() for key in original}
     wanted = {"original-recipient", "final-recipient", "action", "status", "remote-mta", "diagnostic-code", "last-attempt-date"}
     assert wanted <= {key.lower() for key in recipients[0]}
 

@@ -19,7 +19,7 @@ from tests.bench.meters import Process
 from tests.support.cable import Cable
 from tests.support.mailbox_model import Wrong
 from tests.support.many_sessions import MIXES, play
-from tests.support.server import House, new_data, pillarbox
+from tests.support.server import Pillarbox, new_data, pillarbox
 
 from .line_noise import shake
 from .machine import WORDS, Outcome, fuzz
@@ -35,19 +35,19 @@ def run(seconds: float, seed: int, ports: Sequence[str]) -> int:
         settings, data = Path(place) / "settings.toml", new_data(Path(place) / "data")
         settings.write_text(f'[panel]\nconsole = "{cable.device}"\n')
         pillarbox("admin", "password", data=data, password=ADMIN)
-        with House(data, "--settings", str(settings)) as house:
-            return _attack(house, cable, seconds, seed, ports)
+        with Pillarbox(data, "--settings", str(settings)) as server:
+            return _attack(server, cable, seconds, seed, ports)
 
 
-def _attack(house: House, cable: Cable, seconds: float, seed: int, ports: Sequence[str]) -> int:
+def _attack(server: Pillarbox, cable: Cable, seconds: float, seed: int, ports: Sequence[str]) -> int:
     def one(port: str, seconds: float, seed: int) -> Outcome:
         if port == "console":
-            return shake(house, cable, seconds=seconds, seed=seed)
+            return shake(server, cable, seconds=seconds, seed=seed)
         if port == "sessions":
-            return many_sessions(house, seconds=seconds, seed=seed)
-        return fuzz(port, house.ports[port], seconds=seconds, seed=seed)
+            return many_sessions(server, seconds=seconds, seed=seed)
+        return fuzz(port, server.ports[port], seconds=seconds, seed=seed)
 
-    broken, process = 0, Process(house.pid)
+    broken, process = 0, Process(server.pid)
     for port in ports:
         first = one(port, min(seconds, 5), seed - 1)  # caches fill first
         print("\n".join(first.faults), end="")
@@ -61,14 +61,14 @@ def _attack(house: House, cable: Cable, seconds: float, seed: int, ports: Sequen
         print("\n".join(outcome.faults), end="")
         broken += len(outcome.faults)
     grown = process.memory_kb()["Rss"] - before
-    log = house.log.read_text(errors="replace")
+    log = server.log.read_text(errors="replace")
     failed = [line for line in log.splitlines() if "session failed" in line or "Traceback" in line]
     print(f"memory: {grown:+d} KB; faults in the log: {len(failed)}")
     print("\n".join(failed[:5]))
     return 1 if broken or failed or grown > GROWTH_KB else 0
 
 
-def many_sessions(house: House, *, seconds: float, seed: int) -> Outcome:
+def many_sessions(server: Pillarbox, *, seconds: float, seed: int) -> Outcome:
     """Each mix in turn, in rounds of a quarter of a minute and a mailbox that goes on; `sessions` counts the commands."""
     outcome = Outcome()
     rounds = max(len(MIXES), round(seconds / 15))
@@ -77,7 +77,7 @@ def many_sessions(house: House, *, seconds: float, seed: int) -> Outcome:
         try:
             result = trio.run(
                 lambda mix=mix, number=number: play(
-                    house.ports["imap"], seed=seed + number, seconds=seconds / rounds, mix=MIXES[mix], mailbox=f"box{seed}-{number}"
+                    server.ports["imap"], seed=seed + number, seconds=seconds / rounds, mix=MIXES[mix], mailbox=f"box{seed}-{number}"
                 )
             )
         except* Wrong as wrong:

@@ -11,24 +11,24 @@ import time
 from contextlib import suppress
 
 from tests.support.cable import Cable
-from tests.support.server import House, pillarbox
+from tests.support.server import Pillarbox, pillarbox
 from tests.support.vt100 import Vt100Screen
 from tests.support.wire import Imap, Smtp
 
 from .machine import Outcome
 
 WORDS = (b"2c", b"y", b"\x1b[A", b"\x1b", b"4a", b"\r", b"9s", b"9b", b"3\r", b"8", b"t", b"q", b"\x13", b"\x11", b"\x0c", b"guess\r")
-LETTER_EVERY_S = 1.0
+MESSAGE_EVERY_S = 1.0
 PATIENCE_S = 5.0
 BACK_S = 40.0
 """For whoever comes after: what was noise may have stopped the line, which is let go after ten seconds of somebody typing."""
 
 
-def shake(house: House, cable: Cable, *, seconds: float, seed: int) -> Outcome:
+def shake(server: Pillarbox, cable: Cable, *, seconds: float, seed: int) -> Outcome:
     """`sessions` counts the letters, `octets` the noise; the worst wait for a letter is in `worst_s`."""
     chance, outcome = random.Random(seed), Outcome()
     os.set_blocking(cable.end, False)
-    until, letter_at = time.monotonic() + seconds, 0.0
+    until, message_at = time.monotonic() + seconds, 0.0
     while time.monotonic() < until:
         octets = chance.choice(WORDS) if chance.random() < 0.6 else chance.randbytes(chance.randrange(1, 200))
         with suppress(BlockingIOError):
@@ -36,30 +36,30 @@ def shake(house: House, cable: Cable, *, seconds: float, seed: int) -> Outcome:
         if chance.random() < 0.8:
             with suppress(BlockingIOError):
                 os.read(cable.end, 4096)
-        if time.monotonic() >= letter_at:
-            letter_at = time.monotonic() + LETTER_EVERY_S
+        if time.monotonic() >= message_at:
+            message_at = time.monotonic() + MESSAGE_EVERY_S
             outcome.sessions += 1
-            took_s = _letter(house)
+            took_s = _message(server)
             outcome.worst_s = max(outcome.worst_s, took_s)
             if took_s > PATIENCE_S:
                 outcome.faults.append(f"letter {outcome.sessions} took {took_s:.1f} s (seed {seed})\n")
         time.sleep(0.002)
-    if "phase=draining" in house.log.read_text(errors="replace"):
+    if "phase=draining" in server.log.read_text(errors="replace"):
         outcome.faults.append(f"the house was closed by noise, without the password (seed {seed})\n")
-    if len(pillarbox("person", "list", data=house.data).stdout.splitlines()) != 1:
+    if len(pillarbox("person", "list", data=server.data).stdout.splitlines()) != 1:
         outcome.faults.append(f"noise changed who lives here, without the password (seed {seed})\n")
     if not _works(cable):
         outcome.faults.append(f"the console did not come back (seed {seed})\n")
     return outcome
 
 
-def _letter(house: House) -> float:
+def _message(server: Pillarbox) -> float:
     """One letter in by SMTP and read by IMAP; the seconds."""
     begun, mark = time.monotonic(), b"mark %d" % time.monotonic_ns()
-    with Smtp(house.ports["smtp"]) as smtp:
+    with Smtp(server.ports["smtp"]) as smtp:
         assert smtp.deliver(b"Subject: noise\r\n\r\n%b\r\n" % mark).startswith(b"250")
-    with Imap(house.ports["imap"], select="INBOX") as imap:
-        assert any(mark in piece for piece in imap.ok(b"FETCH * BODY[TEXT]"))
+    with Imap(server.ports["imap"], select="INBOX") as imap:
+        assert any(mark in chunk for chunk in imap.ok(b"FETCH * BODY[TEXT]"))
     return time.monotonic() - begun
 
 

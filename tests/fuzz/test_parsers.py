@@ -13,14 +13,14 @@ import pytest
 
 from appliance.config import settings_file
 from appliance.mail import address, addresses, content, date, encoding, header, text
-from appliance.mail import header_fields as heading
-from appliance.mail.errors import HouseError, MisuseError
+from appliance.mail import header_fields as read_header_fields
+from appliance.mail.errors import MisuseError, PillarboxError
 from appliance.mail.structure import StructureScanner
 from appliance.protocol.imap import fetch, search, sequence, server
 from appliance.protocol.imap.tokens import Tokens
 from appliance.protocol.pop3 import grammar as pop3
 from appliance.protocol.pop3 import server as pop3_server
-from appliance.protocol.sasl.login import Login
+from appliance.protocol.sasl.login import LoginMechanism
 from appliance.protocol.sasl.plain import Plain
 from appliance.protocol.smtp import data, grammar
 from appliance.smtpd.authors import looks_like_addresses
@@ -31,7 +31,7 @@ TARGET_S = 1.0
 ONE_S = 2.0
 """Longest any one input of a few thousand octets may take."""
 HERE = Path(__file__).parent
-LETTERS = (
+MESSAGES = (
     b'From: "A, B" <a@b.example>, group: c@d.example;\r\nDate: Tue, 1 Jul 2025 10:00:00 +0000 (x)\r\n',
     b"Content-Type: multipart/mixed; boundary=\"b\"; name*0*=utf-8''x%20; name*1=y\r\n\r\n--b\r\n\r\nx\r\n--b--\r\n",
     b"Content-Type: message/rfc822\r\n\r\nSubject: =?utf-8?Q?=C3=A9?= =?x?b?AAAA?=\r\n\r\n",
@@ -51,12 +51,12 @@ SEARCH_KEYS = {key.name: key for key in search.KEYS}
 
 
 def reader(octets: bytes) -> None:
-    made = server.Reader(frozenset({b"APPEND"}))
+    made = server.ImapReader(frozenset({b"APPEND"}))
     made.signed_in = len(octets) % 2 == 0
     made.feed(octets)
     for _ in range(len(octets) + 10):
         if made.phase is server.Phase.MESSAGE:
-            if made.piece() is None:
+            if made.chunk() is None:
                 return
             continue
         event = made.next()
@@ -68,7 +68,7 @@ def reader(octets: bytes) -> None:
 
 
 def pop3_reader(octets: bytes) -> None:
-    made = pop3_server.Conversation()
+    made = pop3_server.Pop3ServerState()
     made.receive(octets)
     for _ in range(len(octets) + 10):
         event = made.next_event()
@@ -87,7 +87,7 @@ def structure(octets: bytes) -> None:
 def header_fields(octets: bytes) -> None:
     for field in header.fields(octets):
         header.unfold(field.raw if hasattr(field, "raw") else octets)
-    heading.letter_heading(octets)
+    read_header_fields.message_header_fields(octets)
     text.header_text(octets)
 
 
@@ -147,7 +147,7 @@ TARGETS: dict[str, tuple[Callable[[bytes], object], str]] = {
     "authors": (looks_like_addresses, "letter"),
     "address": (address.parse_address, "letter"),
     "sasl-plain": (lambda octets: Plain().step(octets), "letter"),
-    "sasl-login": (lambda octets: Login().step(octets), "letter"),
+    "sasl-login": (lambda octets: LoginMechanism().step(octets), "letter"),
     "settings": (lambda octets: settings_file.parse(octets, "settings.toml"), "settings"),
 }
 
@@ -171,7 +171,7 @@ def mutated(known: list[bytes], chance: random.Random) -> bytes:
 @pytest.mark.parametrize("name", TARGETS)
 def test_any_octets(name: str) -> None:
     target, kind = TARGETS[name]
-    known = list({"letter": LETTERS, "settings": SETTINGS}.get(kind) or seeds(kind))
+    known = list({"letter": MESSAGES, "settings": SETTINGS}.get(kind) or seeds(kind))
     words = {"imap-search": b"SEARCH", "imap-fetch": b"FETCH"}.get(name, b"")
     known = [line for line in known if words in line]
     seed = int(os.environ.get("PILLARBOX_SEED", "0")) or random.randrange(2**30)
@@ -185,7 +185,7 @@ def test_any_octets(name: str) -> None:
         since = time.process_time()
         try:
             target(octets)
-        except HouseError:
+        except PillarboxError:
             pass
         except Exception as e:
             raise AssertionError(f"PILLARBOX_SEED={seed}, input {count}: {e!r} from {octets!r}") from e

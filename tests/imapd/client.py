@@ -4,7 +4,7 @@ import re
 
 import trio
 
-from tests.support.services import PASSWORD, Rooms
+from tests.support.services import PASSWORD, Components
 from tests.support.streams import ClientStream
 
 _LITERAL = re.compile(rb"\{([0-9]+)\}\r\n\Z")
@@ -75,14 +75,14 @@ class Client:
         return await self.until_tag(tag)
 
 
-async def greeted(rooms: Rooms, protocol: str = "imap") -> Client:
-    client = Client(rooms.connect(protocol))
+async def greeted(components: Components, protocol: str = "imap") -> Client:
+    client = Client(components.connect(protocol))
     assert (await client.response() or b"").startswith(b"* OK ")
     return client
 
 
-async def signed_in(rooms: Rooms, mailbox: bytes = b"", name: bytes = b"fred@example.org") -> Client:
-    client = await greeted(rooms)
+async def signed_in(components: Components, mailbox: bytes = b"", name: bytes = b"fred@example.org") -> Client:
+    client = await greeted(components)
     assert (await client.command(b"LOGIN %s %s" % (name, PASSWORD.encode())))[1].startswith(b"OK")
     if mailbox:
         assert (await client.command(b"SELECT " + mailbox))[1].startswith(b"OK")

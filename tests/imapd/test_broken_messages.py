@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.services import some_rooms
+from tests.support.services import some_components
 
 from .client import signed_in
 from .picture import ok
@@ -26,9 +26,9 @@ async def found(client: object, keys: bytes) -> list[bytes]:
     ],
 )
 async def test_an_address_behind_a_broken_name_is_told_and_found(tmp_path: Path, header: bytes, addresses: tuple[bytes, ...]) -> None:
-    async with some_rooms(tmp_path) as rooms:
-        await rooms.deliver(header + b"\r\n\r\nx\r\n")
-        client = await signed_in(rooms, b"INBOX")
+    async with some_components(tmp_path) as components:
+        await components.deliver(header + b"\r\n\r\nx\r\n")
+        client = await signed_in(components, b"INBOX")
         (told,) = await ok(client, b"FETCH 1 ENVELOPE")
         for address in addresses:
             mailbox, _, domain = address.partition(b"@")
@@ -54,10 +54,10 @@ async def test_an_address_behind_a_broken_name_is_told_and_found(tmp_path: Path,
 async def test_type_and_encoding_are_the_same_to_everybody(tmp_path: Path, fields: bytes, kind: bytes, encoding: bytes) -> None:
     """BODYSTRUCTURE, BINARY and SEARCH, of a message and of a part of one."""
     part = b"%b\r\nContent-Transfer-Encoding: %b\r\n\r\naGlkZGVuIHdvcmRz\r\n" % (fields, encoding)
-    async with some_rooms(tmp_path) as rooms:
-        await rooms.deliver(b"MIME-Version: 1.0\r\n" + part)
-        await rooms.deliver(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" + part + b"--b--\r\n")
-        client = await signed_in(rooms, b"INBOX")
+    async with some_components(tmp_path) as components:
+        await components.deliver(b"MIME-Version: 1.0\r\n" + part)
+        await components.deliver(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" + part + b"--b--\r\n")
+        client = await signed_in(components, b"INBOX")
         for number in (b"1", b"2"):
             (told,) = await ok(client, b"FETCH %b (BODYSTRUCTURE BINARY.SIZE[1] BINARY.PEEK[1])" % number)
             assert kind in told and b'NIL NIL "base64"' in told.replace(b"BASE64", b"base64")
@@ -67,9 +67,9 @@ async def test_type_and_encoding_are_the_same_to_everybody(tmp_path: Path, field
 
 async def test_without_mime_nothing_is_decoded_by_anybody(tmp_path: Path) -> None:
     """RFC 2045 §4: without MIME-Version and Content-Type a transfer encoding means nothing, to BODYSTRUCTURE, BINARY and SEARCH alike."""
-    async with some_rooms(tmp_path) as rooms:
-        await rooms.deliver(b"Content-Transfer-Encoding: base64\r\n\r\naGlkZGVuIHdvcmRz\r\n")
-        client = await signed_in(rooms, b"INBOX")
+    async with some_components(tmp_path) as components:
+        await components.deliver(b"Content-Transfer-Encoding: base64\r\n\r\naGlkZGVuIHdvcmRz\r\n")
+        client = await signed_in(components, b"INBOX")
         (told,) = await ok(client, b"FETCH 1 (BODYSTRUCTURE BINARY.PEEK[1])")
         assert b'"7bit" 18' in told and b"aGlkZGVuIHdvcmRz" in told
         assert await found(client, b"BODY hidden") == []
@@ -83,9 +83,9 @@ async def test_without_mime_nothing_is_decoded_by_anybody(tmp_path: Path) -> Non
 )
 async def test_a_multipart_in_which_no_part_begins_is_one_text(tmp_path: Path, parameter: bytes) -> None:
     body = b"hidden words\r\n--b--\r\nbehind\r\n"
-    async with some_rooms(tmp_path) as rooms:
-        await rooms.deliver(b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed" + parameter + b"\r\n\r\n" + body)
-        client = await signed_in(rooms, b"INBOX")
+    async with some_components(tmp_path) as components:
+        await components.deliver(b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed" + parameter + b"\r\n\r\n" + body)
+        client = await signed_in(components, b"INBOX")
         (told,) = await ok(client, b"FETCH 1 (BODYSTRUCTURE BODY.PEEK[1] BINARY.SIZE[1])")
         assert b'(("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" %d 3 NIL NIL NIL NIL) "mixed"' % len(body) in told
         assert b"BODY[1] {%d}\r\n%b" % (len(body), body) in told
@@ -97,9 +97,9 @@ async def test_a_first_delimiter_in_the_header_loses_no_text(tmp_path: Path) -> 
     """No blank line before the first part, but later parts do begin: the first is a part all the same, as its fields say."""
     head = b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n"
     first = b"--b\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\naGlkZGVuIHdvcmRz"
-    async with some_rooms(tmp_path) as rooms:
-        await rooms.deliver(head + first + b"\r\n--b\r\n\r\nseen\r\n--b--\r\n")
-        client = await signed_in(rooms, b"INBOX")
+    async with some_components(tmp_path) as components:
+        await components.deliver(head + first + b"\r\n--b\r\n\r\nseen\r\n--b--\r\n")
+        client = await signed_in(components, b"INBOX")
         (told,) = await ok(client, b"FETCH 1 (BODY BINARY.PEEK[1] BODY.PEEK[2])")
         assert b'(("text" "html" ("charset" "us-ascii") NIL NIL "base64" 16 0)("text" "plain"' in told
         assert b"hidden words" in told and b"BODY[2] {4}\r\nseen" in told
@@ -131,18 +131,18 @@ NUL_TEXT = b"--b\r\n" + NUL_PART + b"d\0e\0\r\n--b\r\nContent-Transfer-Encoding:
 )
 async def test_nul_is_told_as_one_other_octet_in_every_plain_form(tmp_path: Path, item: bytes, octets: bytes) -> None:
     """RFC 9051 §4.3.1; sizes and ranges count it as stored, and BINARY tells it as it is (RFC 3516 §4.2)."""
-    async with some_rooms(tmp_path) as rooms:
-        await rooms.deliver(NUL_HEADER + NUL_TEXT)
-        client = await signed_in(rooms, b"INBOX")
+    async with some_components(tmp_path) as components:
+        await components.deliver(NUL_HEADER + NUL_TEXT)
+        client = await signed_in(components, b"INBOX")
         told = b"".join(await ok(client, b"FETCH 1 (RFC822.SIZE %b)" % item))
         assert b"RFC822.SIZE %d" % len(NUL_HEADER + NUL_TEXT) in told
         assert b" {%d}\r\n%b)" % (len(octets), octets.replace(b"\0", b"\x80")) in told
 
 
 async def test_binary_tells_nul_as_it_is(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
-        await rooms.deliver(NUL_HEADER + NUL_TEXT)
-        client = await signed_in(rooms, b"INBOX")
+    async with some_components(tmp_path) as components:
+        await components.deliver(NUL_HEADER + NUL_TEXT)
+        client = await signed_in(components, b"INBOX")
         told = b"".join(await ok(client, b"FETCH 1 (BINARY.PEEK[1] BINARY.SIZE[2] BINARY.PEEK[2] BINARY.PEEK[2]<1.1>)"))
         assert b"BINARY[1] ~{4}\r\nd\0e\0 BINARY.SIZE[2] 3 BINARY[2] ~{3}\r\n\0a\0 BINARY[2]<1> ~{1}\r\na)" in told
         told = b"".join(await ok(client, b"FETCH 1 BINARY.PEEK[]"))

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from appliance.protocol.imap.fields import Fields
-from tests.support.services import Rooms, some_rooms
+from tests.support.services import Components, some_components
 
 from .client import Client, signed_in
 from .picture import ok
@@ -50,7 +50,7 @@ class Made:
     """BODY[n.m] by number, for parts inside."""
     texts: dict[bytes, bytes] = field(default_factory=dict)
     """The sections with words, without brackets."""
-    is_letter: bool = False
+    is_message: bool = False
 
 
 WORDS = st.lists(st.sampled_from([b"words\r\n", b"\r\n", b"--not\r\n", b"caf\xc3\xa9\r\n", b"." * 300 + b"\r\n"]), max_size=5).map(b"".join)
@@ -77,7 +77,7 @@ def multipart(parts: list[Made], depth: int) -> Made:
 
 def enclosed(inner: Made) -> Made:
     """A message/rfc822 part: its sections are those of the letter inside."""
-    made = Made(b"Content-Type: message/rfc822\r\n\r\n", b"Subject: inner\r\n" + inner.header + inner.body, is_letter=True)
+    made = Made(b"Content-Type: message/rfc822\r\n\r\n", b"Subject: inner\r\n" + inner.header + inner.body, is_message=True)
     made.texts = {b"HEADER": b"Subject: inner\r\n" + inner.header, b"TEXT": inner.body}
     if inner.sections:
         made.sections = dict(inner.sections)
@@ -95,23 +95,23 @@ def grown(depth: int) -> "st.SearchStrategy[Made]":
     return st.one_of(LEAVES, several, st.one_of(LEAVES, several).map(enclosed))
 
 
-LETTERS = st.lists(grown(2), min_size=1, max_size=3).map(lambda parts: multipart(parts, 9))
+MESSAGES = st.lists(grown(2), min_size=1, max_size=3).map(lambda parts: multipart(parts, 9))
 PARTIALS = st.tuples(st.integers(0, 900), st.integers(1, 900))
 FIELDS = st.sampled_from([b"content-type", b"X-LEAF", b"Subject x-none"])
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(LETTERS, min_size=1, max_size=5), PARTIALS, FIELDS)
-def test_sections_are_those_of_a_plain_slicer(letters: list[Made], partial: tuple[int, int], names: bytes) -> None:
-    trio.run(compare, letters, partial, names)
+@given(st.lists(MESSAGES, min_size=1, max_size=5), PARTIALS, FIELDS)
+def test_sections_are_those_of_a_plain_slicer(messages: list[Made], partial: tuple[int, int], names: bytes) -> None:
+    trio.run(compare, messages, partial, names)
 
 
-async def compare(letters: list[Made], partial: tuple[int, int], names: bytes) -> None:
+async def compare(messages: list[Made], partial: tuple[int, int], names: bytes) -> None:
     with tempfile.TemporaryDirectory() as place:
-        async with some_rooms(Path(place)) as rooms:
-            client = await signed_in(rooms, b"INBOX")
-            for number, made in enumerate(letters, 1):
-                await rooms.deliver(b"From: a@example.org\r\n" + made.header + made.body)
+        async with some_components(Path(place)) as components:
+            client = await signed_in(components, b"INBOX")
+            for number, made in enumerate(messages, 1):
+                await components.deliver(b"From: a@example.org\r\n" + made.header + made.body)
                 await ok(client, b"NOOP")
                 await compare_one(client, number, made, partial, names)
 
@@ -141,17 +141,17 @@ async def compare_one(client: Client, number: int, made: Made, partial: tuple[in
 LARGE_OCTETS = 24 * 2**20
 
 
-async def large(rooms: Rooms) -> bytes:
-    info = await rooms.store.find(rooms.person(), "INBOX")
+async def large(components: Components) -> bytes:
+    info = await components.store.find(components.account(), "INBOX")
     line = b"0123456789abcdef" * 4 + b"\r\n"
     head = b"Subject: large\r\n\r\n"
-    from appliance.store.mailbox import Filing
+    from appliance.store.mailbox import Placement
 
-    async with rooms.store.receive(2**27) as incoming:
+    async with components.store.receive(2**27) as incoming:
         await incoming.write(head)
         for _ in range(LARGE_OCTETS // (len(line) * 1000)):
             await incoming.write(line * 1000)
-        await rooms.store.file(await incoming.finish(), [Filing(info.id, b"", (), 0)])
+        await components.store.file(await incoming.finish(), [Placement(info.id, b"", (), 0)])
     return line
 
 
@@ -160,17 +160,17 @@ async def drained(client: Client, command: bytes) -> int:
     await client.send(b"big %b\r\n" % command)
     total, tail = 0, b""
     while b"big OK" not in tail:
-        piece = bytes(await client.stream.receive_some(2**18))
-        assert piece
-        total += len(piece)
-        tail = (tail + piece)[-200:]
+        chunk = bytes(await client.stream.receive_some(2**18))
+        assert chunk
+        total += len(chunk)
+        tail = (tail + chunk)[-200:]
     return total
 
 
-async def test_a_large_letter_streams_in_constant_memory(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
-        await large(rooms)
-        client = await signed_in(rooms, b"INBOX")
+async def test_a_large_message_streams_in_constant_memory(tmp_path: Path) -> None:
+    async with some_components(tmp_path) as components:
+        await large(components)
+        client = await signed_in(components, b"INBOX")
         await drained(client, b"FETCH 1 BODY.PEEK[]<0.100>")
         tracemalloc.start()
         try:
@@ -183,11 +183,11 @@ async def test_a_large_letter_streams_in_constant_memory(tmp_path: Path) -> None
             tracemalloc.stop()
 
 
-async def test_pieces_of_a_large_letter_join_to_the_whole(tmp_path: Path) -> None:
+async def test_chunks_of_a_large_message_join_to_the_whole(tmp_path: Path) -> None:
     """At most at twice the CPU of the whole, asserted at five times: here the client and its commands count as well."""
-    async with some_rooms(tmp_path) as rooms:
-        line = await large(rooms)
-        client = await signed_in(rooms, b"INBOX")
+    async with some_components(tmp_path) as components:
+        line = await large(components)
+        client = await signed_in(components, b"INBOX")
         started = time.process_time()
         await drained(client, b"FETCH 1 BODY.PEEK[]")
         whole_s = time.process_time() - started
@@ -196,21 +196,21 @@ async def test_pieces_of_a_large_letter_join_to_the_whole(tmp_path: Path) -> Non
         expected = line * (size // len(line) + 2)
         while True:
             told = items_of((await ok(client, b"UID FETCH 1 BODY.PEEK[TEXT]<%d.%d>" % (at, size)))[0])
-            piece = told[b"BODY[TEXT]<%d>" % at] or b""
-            assert piece == expected[at % len(line) :][: len(piece)]
-            at += len(piece)
-            if len(piece) < size:
+            chunk = told[b"BODY[TEXT]<%d>" % at] or b""
+            assert chunk == expected[at % len(line) :][: len(chunk)]
+            at += len(chunk)
+            if len(chunk) < size:
                 break
         assert at == LARGE_OCTETS // (len(line) * 1000) * len(line) * 1000
-        pieces_s = time.process_time() - started
-        print(f"whole {whole_s * 1000:.0f} ms, in pieces {pieces_s * 1000:.0f} ms")
-        assert pieces_s < 5 * whole_s + 1
+        chunks_s = time.process_time() - started
+        print(f"whole {whole_s * 1000:.0f} ms, in pieces {chunks_s * 1000:.0f} ms")
+        assert chunks_s < 5 * whole_s + 1
 
 
-async def test_the_kept_letter_is_never_told_once_it_is_gone(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
-        await large(rooms)
-        one, two = await signed_in(rooms, b"INBOX"), await signed_in(rooms, b"INBOX")
+async def test_the_kept_message_is_never_told_once_it_is_gone(tmp_path: Path) -> None:
+    async with some_components(tmp_path) as components:
+        await large(components)
+        one, two = await signed_in(components, b"INBOX"), await signed_in(components, b"INBOX")
         first = await ok(one, b"FETCH 1 (FLAGS BODY.PEEK[]<0.10>)")
         assert await ok(one, b"FETCH 1 (FLAGS BODY.PEEK[]<0.10>)") == first
         await ok(two, b"STORE 1 +FLAGS (\\Flagged)")
@@ -226,10 +226,10 @@ async def test_the_kept_letter_is_never_told_once_it_is_gone(tmp_path: Path) -> 
 
 async def test_messages_expunged_by_others_are_left_out(tmp_path: Path) -> None:
     """RFC 2180 §4.1.3 by number; RFC 9051 §6.4.9 by UID."""
-    async with some_rooms(tmp_path) as rooms:
+    async with some_components(tmp_path) as components:
         for number in range(5):
-            await rooms.deliver(b"Subject: %d\r\n\r\n" % number)
-        one, two = await signed_in(rooms, b"INBOX"), await signed_in(rooms, b"INBOX")
+            await components.deliver(b"Subject: %d\r\n\r\n" % number)
+        one, two = await signed_in(components, b"INBOX"), await signed_in(components, b"INBOX")
         await ok(two, b"STORE 2,4 +FLAGS.SILENT (\\Deleted)")
         await ok(two, b"EXPUNGE")
         untagged, tagged = await one.command(b"FETCH 1:* (UID)")
@@ -242,10 +242,10 @@ async def test_messages_expunged_by_others_are_left_out(tmp_path: Path) -> None:
 
 
 async def test_new_messages_are_told_by_exists_before_they_are_numbered(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
-        await rooms.deliver(b"Subject: 1\r\n\r\n")
-        client = await signed_in(rooms, b"INBOX")
-        await rooms.deliver(b"Subject: 2\r\n\r\n")
+    async with some_components(tmp_path) as components:
+        await components.deliver(b"Subject: 1\r\n\r\n")
+        client = await signed_in(components, b"INBOX")
+        await components.deliver(b"Subject: 2\r\n\r\n")
         untagged = await ok(client, b"FETCH 1:* (UID)")
         assert untagged == [b"* 1 FETCH (UID 1)", b"* 2 EXISTS", b"* 2 RECENT"]
         assert await ok(client, b"UID FETCH 2:* FLAGS") == [b"* 2 FETCH (UID 2 FLAGS (\\Recent))"]
@@ -255,10 +255,10 @@ async def test_new_messages_are_told_by_exists_before_they_are_numbered(tmp_path
 
 
 async def test_hostile_fetches_cost_little(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
+    async with some_components(tmp_path) as components:
         for number in range(300):
-            await rooms.deliver(b"Subject: %d\r\n\r\n" % number)
-        client = await signed_in(rooms, b"INBOX")
+            await components.deliver(b"Subject: %d\r\n\r\n" % number)
+        client = await signed_in(components, b"INBOX")
         started = time.process_time()
         assert len(await ok(client, b"UID FETCH 1:4294967295 FLAGS")) == 300
         assert len(await ok(client, b"UID FETCH %b FLAGS" % b",".join(b"%d" % n for n in range(10_000, 0, -1)))) == 300
@@ -276,10 +276,10 @@ async def test_hostile_fetches_cost_little(tmp_path: Path) -> None:
 
 async def test_a_header_bomb_is_cut_in_constant_memory(tmp_path: Path) -> None:
     """8 MiB of fields: HEADER.FIELDS of them all is told piece by piece."""
-    async with some_rooms(tmp_path) as rooms:
+    async with some_components(tmp_path) as components:
         bomb = b"From: a@example.org\r\n" * (8 * 2**20 // 21)
-        await rooms.deliver(bomb + b"\r\nbody\r\n")
-        client = await signed_in(rooms, b"INBOX")
+        await components.deliver(bomb + b"\r\nbody\r\n")
+        client = await signed_in(components, b"INBOX")
         tracemalloc.start()
         try:
             before = tracemalloc.get_traced_memory()[0]
@@ -290,9 +290,9 @@ async def test_a_header_bomb_is_cut_in_constant_memory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("octets", [b"", b"\r\n", b"no header at all", b"Subject: x", b"Subject: x\r\n"])
-async def test_letters_without_header_or_body(tmp_path: Path, octets: bytes) -> None:
-    async with some_rooms(tmp_path) as rooms:
-        await rooms.deliver(octets)
-        client = await signed_in(rooms, b"INBOX")
+async def test_messages_without_header_or_body(tmp_path: Path, octets: bytes) -> None:
+    async with some_components(tmp_path) as components:
+        await components.deliver(octets)
+        client = await signed_in(components, b"INBOX")
         told = items_of((await ok(client, b"FETCH 1 (BODY.PEEK[] BODY.PEEK[HEADER] BODY.PEEK[TEXT] BODY.PEEK[1])"))[0])
         assert told[b"BODY[]"] == octets == (told[b"BODY[HEADER]"] or b"") + (told[b"BODY[TEXT]"] or b"")

@@ -11,7 +11,7 @@ import pytest
 from appliance.mail.flags import KEYWORD_SHIFT, SYSTEM_NAMES
 from tests.support.mailbox_model import Flags
 from tests.support.many_sessions import MIXES, play
-from tests.support.server import House, new_data
+from tests.support.server import Pillarbox, new_data
 from tests.support.wire import faults
 
 SECONDS = 12.0
@@ -22,9 +22,9 @@ SEED = int(os.environ.get("PILLARBOX_SEED", "20260"))
 @pytest.mark.parametrize("mix", MIXES)
 async def test_every_session_is_told_the_truth(tmp_path: Path, mix: str) -> None:
     data = new_data(tmp_path / "data")
-    with House(data) as house:
-        result = await play(house.ports["imap"], seed=SEED, seconds=SECONDS, mix=MIXES[mix])
-    assert not faults(house.log)
+    with Pillarbox(data) as server:
+        result = await play(server.ports["imap"], seed=SEED, seconds=SECONDS, mix=MIXES[mix])
+    assert not faults(server.log)
     assert result.commands > 200
     assert kept(data) == {uid: (flags, result.modseqs[uid]) for uid, flags in result.truth.items()}, "as it stands in the database"
 

@@ -10,7 +10,7 @@ import pytest
 from appliance.mail.ids import Uid
 from appliance.store.body_readers import FileBody
 from appliance.store.mailbox import Mailbox, Mode
-from tests.support.services import Rooms, some_rooms
+from tests.support.services import Components, some_components
 
 from .client import Client, signed_in
 from .picture import Picture, ok
@@ -26,9 +26,9 @@ SECTIONS = (
 Meanwhile = Callable[[], Awaitable[object]]
 
 
-def after_reading(rooms: Rooms, number: int, meanwhile: Meanwhile) -> None:
+def after_reading(components: Components, number: int, meanwhile: Meanwhile) -> None:
     """`meanwhile` happens once, after so many readings of the database from now."""
-    writer = rooms.family.writer
+    writer = components.family.writer
     plain = writer.read
 
     async def read(work: Any) -> Any:
@@ -43,9 +43,9 @@ def after_reading(rooms: Rooms, number: int, meanwhile: Meanwhile) -> None:
     writer.read = read  # type: ignore[method-assign]
 
 
-def around_write(rooms: Rooms, *, before: Meanwhile | None = None, after: Meanwhile | None = None) -> None:
+def around_write(components: Components, *, before: Meanwhile | None = None, after: Meanwhile | None = None) -> None:
     """The next durable change happens between the two."""
-    writer = rooms.family.writer
+    writer = components.family.writer
     plain = writer.write
 
     async def write(work: Any, *, octets: int = 0) -> Any:
@@ -60,11 +60,11 @@ def around_write(rooms: Rooms, *, before: Meanwhile | None = None, after: Meanwh
     writer.write = write  # type: ignore[method-assign]
 
 
-async def three(rooms: Rooms) -> tuple[Client, Mailbox]:
+async def three(components: Components) -> tuple[Client, Mailbox]:
     """A client that knows three messages, and another session."""
     for number in range(3):
-        await rooms.deliver(MESSAGE % number, flags=("\\Seen",))
-    return await signed_in(rooms, b"INBOX"), await rooms.store.open(rooms.person(), "INBOX")
+        await components.deliver(MESSAGE % number, flags=("\\Seen",))
+    return await signed_in(components, b"INBOX"), await components.store.open(components.account(), "INBOX")
 
 
 # --- FETCH ---------------------------------------------------------------------------------------------------------
@@ -73,15 +73,15 @@ async def three(rooms: Rooms) -> tuple[Client, Mailbox]:
 @pytest.mark.parametrize("item", SECTIONS)
 async def test_octets_of_the_message_or_no_response(tmp_path: Path, item: bytes) -> None:
     """Expunged after its row was read and before its octets were (RFC 2180 §4.1.2)."""
-    async with some_rooms(tmp_path) as rooms:
-        client, other = await three(rooms)
+    async with some_components(tmp_path) as components:
+        client, other = await three(components)
         whole = await ok(client, b"FETCH 1:3 " + item)
-        after_reading(rooms, 1, lambda: other.remove([Uid(2)]))
+        after_reading(components, 1, lambda: other.remove([Uid(2)]))
         told, tagged = await client.command(b"FETCH 1:3 " + item)
         assert [line for line in told if b" FETCH " in line] == [whole[0], whole[2]]
         assert tagged.startswith(b"NO [EXPUNGEISSUED] ") and b"have been expunged" in tagged
         assert await ok(client, b"NOOP") == [b"* 2 EXPUNGE"]
-        after_reading(rooms, 1, lambda: other.remove([Uid(3)]))
+        after_reading(components, 1, lambda: other.remove([Uid(3)]))
         told = await ok(client, b"UID FETCH 3 " + item)
         assert told == [b"* 2 EXPUNGE"], "a UID that is not there is no error (RFC 9051 §6.4.9)"
 
@@ -89,31 +89,29 @@ async def test_octets_of_the_message_or_no_response(tmp_path: Path, item: bytes)
 @pytest.mark.parametrize("item", [b"ENVELOPE", b"BODYSTRUCTURE", b"BODY", b"(UID ENVELOPE BODY.PEEK[])", b"BODY.PEEK[HEADER]"])
 async def test_facts_made_anew_or_no_response(tmp_path: Path, item: bytes) -> None:
     """A row without facts of today's scanner is described in a second reading; the message is gone by then."""
-    async with some_rooms(tmp_path) as rooms:
-        client, other = await three(rooms)
+    async with some_components(tmp_path) as components:
+        client, other = await three(components)
         whole = await ok(client, b"FETCH 1:3 " + item)
         forget = "UPDATE fact SET described_by = 0, envelope = x'', bodystructure = x'', parts = x''"
-        await rooms.family.writer.write(lambda transaction: transaction.execute(forget))
-        after_reading(rooms, 1, lambda: other.remove([Uid(2)]))
+        await components.family.writer.write(lambda transaction: transaction.execute(forget))
+        after_reading(components, 1, lambda: other.remove([Uid(2)]))
         told, tagged = await client.command(b"FETCH 1:3 " + item)
         assert told == [whole[0], whole[2]]
         assert tagged.startswith(b"NO [EXPUNGEISSUED]")
-        await rooms.family.writer.write(lambda transaction: transaction.execute(forget))
-        after_reading(rooms, 2, lambda: other.remove([Uid(3)]))
+        await components.family.writer.write(lambda transaction: transaction.execute(forget))
+        after_reading(components, 2, lambda: other.remove([Uid(3)]))
         told = await ok(client, b"UID FETCH 3 " + item)
         assert told[-2:] == [b"* 2 EXPUNGE", b"* 2 EXPUNGE"] and told[:-2] in ([], [whole[2]]), "whichever reading it was"
 
 
 @pytest.mark.parametrize("item", [b"BODY.PEEK[]", b"BODY.PEEK[HEADER]", b"BODY.PEEK[]<0.10>", b"BINARY.SIZE[]", b"BODY.PEEK[]<9999999.1>"])
-async def test_a_large_message_in_its_file_is_whole_or_not_told(
-    tmp_path: Path, item: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_large_message_in_its_file_is_whole_or_not_told(tmp_path: Path, item: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Expunged before its file is opened: no response. Afterwards: all its octets, though its name is gone."""
     octets = b"Subject: large\r\n\r\n" + b"".join(b"%064d\r\n" % (number * 7919**9 % 10**60) for number in range(80_000))
-    async with some_rooms(tmp_path) as rooms:
-        await rooms.deliver(octets)
-        await rooms.deliver(octets + b"2\r\n")
-        client, other = await signed_in(rooms, b"INBOX"), await rooms.store.open(rooms.person(), "INBOX")
+    async with some_components(tmp_path) as components:
+        await components.deliver(octets)
+        await components.deliver(octets + b"2\r\n")
+        client, other = await signed_in(components, b"INBOX"), await components.store.open(components.account(), "INBOX")
         [whole] = await ok(client, b"FETCH 1 " + item)
         [second] = await ok(client, b"FETCH 2 " + item)
         plain = FileBody.open
@@ -138,12 +136,12 @@ async def test_a_large_message_in_its_file_is_whole_or_not_told(
 
 async def test_seen_by_reading_with_condstore_tells_one_reading(tmp_path: Path) -> None:
     """\\Seen is committed, then another session marks, then the rows are told: as they are then, and never back."""
-    async with some_rooms(tmp_path) as rooms:
-        await rooms.deliver(MESSAGE % 1)
-        client = await signed_in(rooms)
+    async with some_components(tmp_path) as components:
+        await components.deliver(MESSAGE % 1)
+        client = await signed_in(components)
         await ok(client, b"SELECT INBOX (CONDSTORE)")
-        other = await rooms.store.open(rooms.person(), "INBOX")
-        around_write(rooms, after=lambda: other.set_flags([Uid(1)], Mode.ADD, ("new", "\\Flagged")))
+        other = await components.store.open(components.account(), "INBOX")
+        around_write(components, after=lambda: other.set_flags([Uid(1)], Mode.ADD, ("new", "\\Flagged")))
         told = await ok(client, b"FETCH 1 BODY[TEXT]<0.2>")
         assert told[0].startswith(b"* FLAGS (") and b"new" in told[0], "the names come before the row (RFC 9051 §7.3.5)"
         [line] = [line for line in told if b" FETCH " in line]
@@ -158,11 +156,11 @@ async def test_seen_by_reading_with_condstore_tells_one_reading(tmp_path: Path) 
 @pytest.mark.parametrize("condstore", [b"", b" (CONDSTORE)"])
 async def test_what_is_told_last_is_what_is(tmp_path: Path, form: bytes, silent: bytes, condstore: bytes) -> None:
     """Another session marks right after this one's STORE is committed and before it is told."""
-    async with some_rooms(tmp_path) as rooms:
-        client, other = await three(rooms)
+    async with some_components(tmp_path) as components:
+        client, other = await three(components)
         await ok(client, b"SELECT INBOX" + condstore)
         picture = Picture([1, 2, 3])
-        around_write(rooms, after=lambda: other.set_flags([Uid(1)], Mode.REMOVE, ("\\Answered", "\\Seen")))
+        around_write(components, after=lambda: other.set_flags([Uid(1)], Mode.REMOVE, ("\\Answered", "\\Seen")))
         told = await ok(client, form + b"STORE 1:2 +FLAGS%b (\\Answered)" % silent)
         modseqs = [int(found[1]) for line in told if line.startswith(b"* 1 ") and (found := re.search(rb"MODSEQ \((\d+)\)", line))]
         assert modseqs == sorted(modseqs) and len(modseqs) == bool(condstore)
@@ -177,8 +175,8 @@ async def test_what_is_told_last_is_what_is(tmp_path: Path, form: bytes, silent:
 @pytest.mark.parametrize("when", ["before the command", "before the change"])
 async def test_silence_after_a_change_from_outside(tmp_path: Path, when: str, item: bytes) -> None:
     """RFC 3501 §6.4.6: the change from outside is told, and as the flags are then, own change included; the others stay silent."""
-    async with some_rooms(tmp_path) as rooms:
-        client, other = await three(rooms)
+    async with some_components(tmp_path) as components:
+        client, other = await three(components)
 
         async def outside() -> None:
             await other.set_flags([Uid(2)], Mode.ADD, ("\\Flagged",))
@@ -186,15 +184,15 @@ async def test_silence_after_a_change_from_outside(tmp_path: Path, when: str, it
         if when == "before the command":
             await outside()
         else:
-            around_write(rooms, before=outside)
+            around_write(components, before=outside)
         assert await ok(client, b"STORE 1:3 " + item) == [b"* 2 FETCH (FLAGS (\\Answered \\Flagged \\Seen \\Recent))"]
         assert await ok(client, b"STORE 1:3 -FLAGS.SILENT (\\Seen)") == [], "alone it is silent"
 
 
 async def test_store_by_number_of_what_is_gone(tmp_path: Path) -> None:
     """RFC 2180 §4.2.1; the rest is stored. With UNCHANGEDSINCE the one code there is room for is MODIFIED (RFC 7162 §3.1.3)."""
-    async with some_rooms(tmp_path) as rooms:
-        client, other = await three(rooms)
+    async with some_components(tmp_path) as components:
+        client, other = await three(components)
         await other.remove([Uid(2)])
         told, tagged = await client.command(b"STORE 1:2 +FLAGS (\\Flagged)")
         assert told == [b"* 1 FETCH (FLAGS (\\Flagged \\Seen \\Recent))"]
@@ -210,8 +208,8 @@ async def test_store_by_number_of_what_is_gone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", [b"SEEN", b"ALL", b"TEXT words", b"HEADER X-None {0+}\r\n", b"RETURN (COUNT) SMALLER 9999", b"1:3"])
 async def test_search_says_that_it_left_something_out(tmp_path: Path, key: bytes) -> None:
     """RFC 5530 §3: OK [EXPUNGEISSUED], whether the message went before the command or while its rows were read."""
-    async with some_rooms(tmp_path) as rooms:
-        client, other = await three(rooms)
+    async with some_components(tmp_path) as components:
+        client, other = await three(components)
         assert (await client.command(b"SEARCH " + key))[1].startswith(b"OK Searched")
         await other.remove([Uid(1)])
         told, tagged = await client.command(b"SEARCH " + key)
@@ -221,12 +219,12 @@ async def test_search_says_that_it_left_something_out(tmp_path: Path, key: bytes
 
 
 async def test_search_of_octets_that_go_meanwhile(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
-        client, other = await three(rooms)
-        after_reading(rooms, 1, lambda: other.remove([Uid(2)]))
+    async with some_components(tmp_path) as components:
+        client, other = await three(components)
+        after_reading(components, 1, lambda: other.remove([Uid(2)]))
         told, tagged = await client.command(b"SEARCH TEXT words")
         assert (told, tagged[:19]) == ([b"* SEARCH 1 3"], b"OK [EXPUNGEISSUED] ")
-        after_reading(rooms, 1, lambda: other.remove([Uid(3)]))
+        after_reading(components, 1, lambda: other.remove([Uid(3)]))
         told, tagged = await client.command(b"UID SEARCH TEXT words")
         assert told == [b"* SEARCH 1", b"* 2 EXPUNGE", b"* 2 EXPUNGE"]
 
@@ -238,15 +236,15 @@ async def test_search_of_octets_that_go_meanwhile(tmp_path: Path) -> None:
 @pytest.mark.parametrize("messages", [b"1", b"1:3", b"3,1", b"*:1"])
 async def test_copy_by_number_is_complete_or_nothing(tmp_path: Path, messages: bytes, known: bool) -> None:
     """RFC 9051 §6.4.7, RFC 2180 §4.4.1; `known`: the server has noticed before, and may not have said so (RFC 9051 §7.5.1)."""
-    async with some_rooms(tmp_path) as rooms:
-        client, other = await three(rooms)
+    async with some_components(tmp_path) as components:
+        client, other = await three(components)
         await other.remove([Uid(1)])
         if known:
             await client.command(b"FETCH 1:3 FLAGS")
         told, tagged = await client.command(b"COPY %b Archive" % messages)
         assert tagged.startswith(b"NO [EXPUNGEISSUED] ") and b"have been expunged" in tagged
         assert told == [b"* 1 EXPUNGE"]
-        archive = await rooms.store.find(rooms.person(), "Archive")
+        archive = await components.store.find(components.account(), "Archive")
         assert (archive.messages, archive.uid_next) == (0, 1)
         assert (await client.command(b"COPY 1:2 Archive"))[1].endswith(b" 2:3 1:2] Copied.")
 
@@ -254,21 +252,21 @@ async def test_copy_by_number_is_complete_or_nothing(tmp_path: Path, messages: b
 @pytest.mark.parametrize("command", [b"UID COPY 1:3 Archive", b"COPY $ Archive", b"UID MOVE 1:3 Archive", b"MOVE $ Archive"])
 async def test_sets_of_uids_name_what_is_there(tmp_path: Path, command: bytes) -> None:
     """RFC 9051 §6.4.9; a saved result loses what is expunged (RFC 5182 §2.1)."""
-    async with some_rooms(tmp_path) as rooms:
-        client, other = await three(rooms)
+    async with some_components(tmp_path) as components:
+        client, other = await three(components)
         await ok(client, b"UID SEARCH RETURN (SAVE) ALL")
         await other.remove([Uid(2)])
         told, tagged = await client.command(command)
         assert tagged.startswith(b"OK ") and re.search(rb"COPYUID \d+ 1,3 1:2", told[0] + tagged)
-        assert (await rooms.store.find(rooms.person(), "Archive")).messages == 2
+        assert (await components.store.find(components.account(), "Archive")).messages == 2
         await other.remove([Uid(1), Uid(3)])
         assert (await client.command(command.replace(b"1:3", b"1,3")))[1].startswith(b"OK ")
 
 
 async def test_move_by_number_moves_the_rest(tmp_path: Path) -> None:
     """RFC 6851 §3.3: each message is moved or unaffected, also when the answer is NO."""
-    async with some_rooms(tmp_path) as rooms:
-        client, other = await three(rooms)
+    async with some_components(tmp_path) as components:
+        client, other = await three(components)
         await other.remove([Uid(2)])
         told, tagged = await client.command(b"MOVE 1:2 Archive")
         assert re.fullmatch(rb"\* OK \[COPYUID \d+ 1 1\] Moved\.", told[0]) and told[1:] == [b"* 1 EXPUNGE", b"* 1 EXPUNGE"]
@@ -276,40 +274,40 @@ async def test_move_by_number_moves_the_rest(tmp_path: Path) -> None:
         await other.remove([Uid(3)])
         told, tagged = await client.command(b"MOVE 1 Archive")
         assert told == [b"* 1 EXPUNGE"] and tagged.startswith(b"NO [EXPUNGEISSUED] ")
-        assert (await rooms.store.find(rooms.person(), "Archive")).messages == 1
+        assert (await components.store.find(components.account(), "Archive")).messages == 1
 
 
 # --- CONDSTORE, switched on in each way ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "way",
+    "route",
     [
         b"ENABLE CONDSTORE", b"FETCH 1 (MODSEQ)", b"FETCH 1 (UID) (CHANGEDSINCE 1)", b"UID FETCH 99 (UID) (CHANGEDSINCE 0)",
         b"STATUS Archive (HIGHESTMODSEQ)", b'LIST "" INBOX RETURN (STATUS (HIGHESTMODSEQ))', b"SEARCH MODSEQ 0",
         b"STORE 3 (UNCHANGEDSINCE 1) +FLAGS (\\Flagged)", b"UID STORE 99 (UNCHANGEDSINCE 1) +FLAGS (\\Flagged)",
     ],
 )  # fmt: skip
-async def test_each_way_to_condstore_tells_what_was_lazy_with_its_modseq(tmp_path: Path, way: bytes) -> None:
+async def test_each_route_to_condstore_tells_what_was_lazy_with_its_modseq(tmp_path: Path, route: bytes) -> None:
     """\\Seen by reading was told without MODSEQ and is not committed yet: who asks for MODSEQs from now on must still get its own."""
-    async with some_rooms(tmp_path) as rooms:
+    async with some_components(tmp_path) as components:
         for number in range(3):
-            await rooms.deliver(MESSAGE % number)
-        held_back(rooms)
-        client = await signed_in(rooms, b"INBOX")
+            await components.deliver(MESSAGE % number)
+        held_back(components)
+        client = await signed_in(components, b"INBOX")
         assert (await ok(client, b"FETCH 1 BODY[TEXT]<0.2>"))[0].startswith(b"* 1 FETCH (FLAGS (\\Seen \\Recent) BODY")
-        told, tagged = await client.command(way)
+        told, tagged = await client.command(route)
         assert tagged.startswith(b"OK")
         assert b"* OK [HIGHESTMODSEQ 4] The latest change told." in told
         assert b"* 1 FETCH (UID 1 FLAGS (\\Seen \\Recent) MODSEQ (5))" in told
         assert not any(b"MODSEQ (2)" in line and b"Seen" in line for line in told), "a MODSEQ from before the change"
-        assert (await client.command(way))[0].count(b"* OK [HIGHESTMODSEQ 5] The latest change told.") == 0, "said once"
+        assert (await client.command(route))[0].count(b"* OK [HIGHESTMODSEQ 5] The latest change told.") == 0, "said once"
 
 
 async def test_select_with_condstore_begins_anew(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
-        await rooms.deliver(MESSAGE % 1)
-        client = await signed_in(rooms, b"INBOX")
+    async with some_components(tmp_path) as components:
+        await components.deliver(MESSAGE % 1)
+        client = await signed_in(components, b"INBOX")
         told = await ok(client, b"SELECT INBOX (CONDSTORE)")
         assert sum(b"HIGHESTMODSEQ" in line for line in told) == 1
         assert await ok(client, b"STORE 1 +FLAGS.SILENT (\\Flagged)") == [b"* 1 FETCH (MODSEQ (3))"]
@@ -318,7 +316,7 @@ async def test_select_with_condstore_begins_anew(tmp_path: Path) -> None:
 # --- keywords whose bit gets another name ----------------------------------------------------------------------------
 
 
-async def all_named(rooms: Rooms, client: Client) -> None:
+async def all_named(components: Components, client: Client) -> None:
     """57 names in the table, none in use; this client knows them."""
     for start in range(0, 57, 19):
         await ok(client, b"STORE 1 +FLAGS.SILENT (%b)" % b" ".join(b"k%d" % number for number in range(start, start + 19)))
@@ -333,9 +331,9 @@ def new_name(told: list[bytes]) -> None:
 @pytest.mark.parametrize("when", ["before", "between"])
 async def test_flags_is_told_before_a_bit_means_something_else(tmp_path: Path, command: bytes, when: str) -> None:
     """Another session's new keyword takes k0's bit before the command, or after the command's first reading."""
-    async with some_rooms(tmp_path) as rooms:
-        client, other = await three(rooms)
-        await all_named(rooms, client)
+    async with some_components(tmp_path) as components:
+        client, other = await three(components)
+        await all_named(components, client)
 
         async def reuse() -> None:
             await other.set_flags([Uid(2)], Mode.ADD, ("new",))
@@ -343,7 +341,7 @@ async def test_flags_is_told_before_a_bit_means_something_else(tmp_path: Path, c
         if when == "before":
             await reuse()
         else:
-            after_reading(rooms, 1, reuse)
+            after_reading(components, 1, reuse)
         told = await ok(client, command) + await ok(client, b"NOOP")
         fetched = [line for line in told if b" FETCH " in line]
         assert not any(b"k0" in line for line in fetched)
@@ -355,9 +353,9 @@ async def test_flags_is_told_before_a_bit_means_something_else(tmp_path: Path, c
 @pytest.mark.parametrize("key", [b"KEYWORD k0", b"KEYWORD new", b"UNKEYWORD k0"])
 async def test_search_takes_a_bit_for_what_it_means_in_the_row(tmp_path: Path, key: bytes) -> None:
     """The names this session was told are older than the rows it searches."""
-    async with some_rooms(tmp_path) as rooms:
-        client, other = await three(rooms)
-        await all_named(rooms, client)
+    async with some_components(tmp_path) as components:
+        client, other = await three(components)
+        await all_named(components, client)
         await other.set_flags([Uid(2)], Mode.ADD, ("new",))
         found = {b"KEYWORD k0": b"* SEARCH", b"KEYWORD new": b"* SEARCH 2", b"UNKEYWORD k0": b"* SEARCH 1 2 3"}[key]
         assert (await ok(client, b"SEARCH " + key))[0] == found
@@ -365,12 +363,12 @@ async def test_search_takes_a_bit_for_what_it_means_in_the_row(tmp_path: Path, k
 
 async def test_flags_told_are_not_taken_for_the_same_bits_under_another_name(tmp_path: Path) -> None:
     """k0 was told with a lazy \\Seen; the bit is taken off, renamed and set again: the same number, not the same flags."""
-    async with some_rooms(tmp_path) as rooms:
-        await rooms.deliver(MESSAGE % 1)
-        client, other = await signed_in(rooms, b"INBOX"), await rooms.store.open(rooms.person(), "INBOX")
-        await all_named(rooms, client)
+    async with some_components(tmp_path) as components:
+        await components.deliver(MESSAGE % 1)
+        client, other = await signed_in(components, b"INBOX"), await components.store.open(components.account(), "INBOX")
+        await all_named(components, client)
         await ok(client, b"STORE 1 FLAGS.SILENT (k0)")
-        held_back(rooms)
+        held_back(components)
 
         async def overtaken() -> None:
             await other.set_flags([Uid(1)], Mode.REMOVE, ("k0",))
@@ -385,9 +383,9 @@ async def test_flags_told_are_not_taken_for_the_same_bits_under_another_name(tmp
 
 async def test_a_message_goes_without_the_keyword_there_is_no_room_for(tmp_path: Path) -> None:
     """57 in use: APPEND, COPY and MOVE go on; STORE alone says that it cannot, and PERMANENTFLAGS says so before."""
-    async with some_rooms(tmp_path) as rooms:
-        client, _ = await three(rooms)
-        await all_named(rooms, client)
+    async with some_components(tmp_path) as components:
+        client, _ = await three(components)
+        await all_named(components, client)
         await ok(client, b"STORE 1 FLAGS.SILENT (%b)" % b" ".join(b"k%d" % number for number in range(57)))
         assert b"\\*" not in (await ok(client, b"SELECT INBOX"))[1], "PERMANENTFLAGS"
         told, tagged = await client.command(b"STORE 2 +FLAGS (new)")
@@ -395,7 +393,7 @@ async def test_a_message_goes_without_the_keyword_there_is_no_room_for(tmp_path:
         await ok(client, b"APPEND INBOX (new k5 \\Flagged) {2+}\r\n\r\n")
         assert (await ok(client, b"FETCH 4 FLAGS"))[0].startswith(b"* 4 FETCH (FLAGS (\\Flagged k5")
         await ok(client, b"APPEND Archive (new) {2+}\r\n\r\n")
-        elsewhere = await signed_in(rooms, b"Archive")
+        elsewhere = await signed_in(components, b"Archive")
         await ok(elsewhere, b"COPY 1 INBOX")
         await ok(elsewhere, b"MOVE 1 INBOX")
         await ok(client, b"NOOP")

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from appliance.mail.date import encode_day
-from tests.support.services import some_rooms
+from tests.support.services import some_components
 
 from .client import signed_in
 from .picture import ok
@@ -31,7 +31,7 @@ class Sample:
     body: str
     octets: int = 0
 
-    def letter(self) -> bytes:
+    def message(self) -> bytes:
         date = b"Date: %b 23:30:00 -1100\r\n" % encode_day(self.sent).strip().replace(b"-", b" ") if self.sent is not None else b""
         return b"Subject: %b\r\nX-Word: %b\r\n%b\r\n%b\r\n" % (self.subject.encode(), self.subject[::-1].encode(), date, self.body.encode())
 
@@ -49,7 +49,7 @@ SAMPLES = [
     for n in range(16)
 ]
 for sample in SAMPLES:
-    sample.octets = len(sample.letter())
+    sample.octets = len(sample.message())
 
 Key = tuple[bytes, Callable[[Sample], bool]]
 """The words of a key, and what they mean."""
@@ -77,7 +77,7 @@ def _word(word: str) -> list[Key]:
     return [
         (b"SUBJECT " + quoted, lambda one: low in one.subject.lower()),
         (b"BODY " + quoted, lambda one: low in one.body.lower()),
-        (b"TEXT " + quoted, lambda one: low in (one.letter().decode() + "\n").lower()),
+        (b"TEXT " + quoted, lambda one: low in (one.message().decode() + "\n").lower()),
         (b"HEADER x-word " + quoted, lambda one: low in one.subject[::-1].lower()),
     ]
 
@@ -123,20 +123,20 @@ def test_searches_find_what_their_words_mean(keys: list[Key]) -> None:
 
 async def compare(keys: list[Key]) -> None:
     with tempfile.TemporaryDirectory() as place:
-        async with some_rooms(Path(place)) as rooms:
+        async with some_components(Path(place)) as components:
             for one in SAMPLES:
-                await rooms.deliver(one.letter(), flags=tuple(one.flags), at=one.arrived * DAY_S + 80_000)
-            client = await signed_in(rooms, b"INBOX")
+                await components.deliver(one.message(), flags=tuple(one.flags), at=one.arrived * DAY_S + 80_000)
+            client = await signed_in(components, b"INBOX")
             for words, means in [*((key[0], key[1]) for key in LEAVES), *keys]:
                 found = (await ok(client, b"SEARCH " + words))[-1].partition(b" (MODSEQ ")[0]
                 assert [int(word) for word in found.split()[2:]] == [one.number for one in SAMPLES if means(one)], words
 
 
 async def test_hostile_searches_are_refused_or_cost_little(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
+    async with some_components(tmp_path) as components:
         for number in range(200):
-            await rooms.deliver(b"Subject: %d\r\n\r\n%b" % (number, b"ab" * 2000))
-        client = await signed_in(rooms, b"INBOX")
+            await components.deliver(b"Subject: %d\r\n\r\n%b" % (number, b"ab" * 2000))
+        client = await signed_in(components, b"INBOX")
         started = time.process_time()
         for words in (b"(" * 60_000, b"NOT " * 16_000 + b"ALL", b"OR " * 20_000, b" ".join([b"ALL"] * 15_000), b"BODY " * 10_000):
             _, tagged = await client.command(b"SEARCH " + words)
@@ -148,10 +148,10 @@ async def test_hostile_searches_are_refused_or_cost_little(tmp_path: Path) -> No
 
 
 async def test_others_are_served_during_a_long_search(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
+    async with some_components(tmp_path) as components:
         for number in range(600):
-            await rooms.deliver(b"Subject: %d\r\n\r\n%b" % (number, b"words and more words\r\n" * 300))
-        searcher, other = await signed_in(rooms, b"INBOX"), await signed_in(rooms, b"INBOX")
+            await components.deliver(b"Subject: %d\r\n\r\n%b" % (number, b"words and more words\r\n" * 300))
+        searcher, other = await signed_in(components, b"INBOX"), await signed_in(components, b"INBOX")
         answered: list[bytes] = []
 
         async def search() -> None:

@@ -16,7 +16,7 @@ from appliance.mail.date import parse_date
 from appliance.mail.header import header_end, values
 from appliance.mail.structure import StructureScanner
 from tests.support import corpus
-from tests.support.services import some_rooms
+from tests.support.services import some_components
 
 from .client import signed_in
 from .picture import ok
@@ -80,10 +80,7 @@ RULES = (
     ),
     Rule(
         "a part whose type cannot be read may be text and is searched (Dovecot: no type, no search)",
-        lambda command, header, body: (
-            "BODY" in command
-            and re.search(rb"(?im)^content-type:[^;\r\n]*\r\n[ \t]", body) is not None
-        ),
+        lambda command, header, body: "BODY" in command and re.search(rb"(?im)^content-type:[^;\r\n]*\r\n[ \t]", body) is not None,
     ),
     Rule(
         "ks_c_5601-1987 is the charset that wrote it (Dovecot has no such charset and reads UTF-8 by chance)",
@@ -101,7 +98,7 @@ def begins_no_part(octets: bytes) -> bool:
     return any(map(structure.begins_no_part, nodes))
 
 
-def letters() -> dict[str, bytes]:
+def messages() -> dict[str, bytes]:
     place = corpus.need_corpus()
     found = {key: corpus.crlf(octets) for name in corpus.BULK for key, octets in corpus.bulk(name)}
     for ids in mailboxes().values():
@@ -125,15 +122,15 @@ def command_of(recorded: str) -> bytes:
 
 async def answers(place: Path, ids: list[str], octets: dict[str, bytes], commands: list[str]) -> dict[str, set[int]]:
     """What we find, by command."""
-    async with some_rooms(place) as rooms:
+    async with some_components(place) as components:
         for key in ids:
-            await rooms.deliver(octets[key])
-        client = await signed_in(rooms, b"INBOX")
+            await components.deliver(octets[key])
+        client = await signed_in(components, b"INBOX")
         return {command: {int(uid) for uid in (await ok(client, command_of(command)))[0].split()[2:]} for command in commands}
 
 
 def test_searches_find_what_dovecot_finds_save_by_rule(tmp_path: Path) -> None:
-    octets = letters()
+    octets = messages()
     recorded = [row for row in corpus.expected("dovecot-search-sort-thread") if row["kind"] == "SEARCH"]
     excused: Counter[str] = Counter()
     found = 0
@@ -144,9 +141,9 @@ def test_searches_find_what_dovecot_finds_save_by_rule(tmp_path: Path) -> None:
         for command, uids in theirs.items():
             found += len(uids)
             for uid in uids ^ ours[command]:
-                letter = octets[ids[uid - 1]]
-                end = header_end(letter)
-                rule = next((rule for rule in RULES if rule.covers(command, letter[:end], letter[end:])), None)
+                message = octets[ids[uid - 1]]
+                end = header_end(message)
+                rule = next((rule for rule in RULES if rule.covers(command, message[:end], message[end:])), None)
                 if rule is None:
                     wrong.append((ids[uid - 1], command, "theirs" if uid in uids else "ours"))
                 else:

@@ -16,12 +16,12 @@ from appliance.imapd.registry import Registry
 from appliance.imapd.service import Options
 from appliance.imapd.session import MOVES, Happening
 from appliance.mail.flags import INBOX
-from tests.support.services import PASSWORD, some_rooms
+from tests.support.services import PASSWORD, some_components
 
 from .client import PATIENCE_S, greeted, signed_in
 from .tls import make
 
-LETTER = b"Subject: hello\r\nFrom: a@example.org\r\n\r\nGood day.\r\n"
+MESSAGE = b"Subject: hello\r\nFrom: a@example.org\r\n\r\nGood day.\r\n"
 STATES = (State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED, State.LOGOUT)
 
 
@@ -46,9 +46,9 @@ REGISTRY = Registry(CORE, EXTENSIONS)
 @pytest.mark.parametrize("state", STATES[:3])
 async def test_every_command_is_refused_where_it_is_not_allowed(state: State, tmp_path: Path) -> None:
     """State x command: BAD and nothing done outside a command's states, for its plain and its UID form."""
-    async with some_rooms(tmp_path, imap=Options(errors=10**9)) as rooms:
+    async with some_components(tmp_path, imap=Options(errors=10**9)) as components:
         mailbox = b"INBOX" if state is State.SELECTED else b""
-        client = await greeted(rooms) if state is State.NOT_AUTHENTICATED else await signed_in(rooms, mailbox)
+        client = await greeted(components) if state is State.NOT_AUTHENTICATED else await signed_in(components, mailbox)
         for name, command in REGISTRY.commands.items():
             if state not in command.states:
                 for text in (name, name + b" x y", b"UID " + name if command.uid_form else name):
@@ -62,8 +62,8 @@ async def test_every_command_is_refused_where_it_is_not_allowed(state: State, tm
 async def test_a_long_id_before_signing_in_is_refused_and_the_session_goes_on(tmp_path: Path, pair: bytes) -> None:
     """RFC 2971 §3.3 allows thirty fields of thirty octets with values of 1024, quoted pairs in all of them."""
     value = b"v" * 1024 if pair.endswith(b"\r\n%s") else b"\\\\" * 1024
-    async with some_rooms(tmp_path) as rooms:
-        client = await greeted(rooms)
+    async with some_components(tmp_path) as components:
+        client = await greeted(components)
         untagged, answer = await client.command(b"ID (" + b" ".join(pair % (b"f%029d" % n, value) for n in range(30)) + b")")
         assert answer[:3] in (b"BAD", b"NO ") and not untagged
         untagged, answer = await client.command(b'ID ("name" "x")')
@@ -71,8 +71,8 @@ async def test_a_long_id_before_signing_in_is_refused_and_the_session_goes_on(tm
 
 
 async def test_bad_commands_in_a_row_end_the_session(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path, imap=Options(errors=5)) as rooms:
-        client = await greeted(rooms)
+    async with some_components(tmp_path, imap=Options(errors=5)) as components:
+        client = await greeted(components)
         for _ in range(4):
             assert (await client.command(b"NONSENSE"))[1].startswith(b"BAD")
         await client.command(b"NOOP")
@@ -84,8 +84,8 @@ async def test_bad_commands_in_a_row_end_the_session(tmp_path: Path) -> None:
 
 
 async def test_guesses_in_a_row_end_the_session(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path, imap=Options(login_failures=2)) as rooms:
-        client = await greeted(rooms)
+    async with some_components(tmp_path, imap=Options(login_failures=2)) as components:
+        client = await greeted(components)
         assert (await client.command(b"LOGIN fred@example.org wrong1"))[1].startswith(b"NO [AUTHENTICATIONFAILED]")
         await client.send(b"x LOGIN fred@example.org wrong2\r\n")
         assert (await client.response() or b"").startswith(b"* BYE [AUTHENTICATIONFAILED]")
@@ -93,8 +93,8 @@ async def test_guesses_in_a_row_end_the_session(tmp_path: Path) -> None:
 
 
 async def test_who_does_not_sign_in_is_let_go(tmp_path: Path, autojump_clock: MockClock) -> None:
-    async with some_rooms(tmp_path, imap=Options(before_login_s=60)) as rooms:
-        client = await greeted(rooms)
+    async with some_components(tmp_path, imap=Options(before_login_s=60)) as components:
+        client = await greeted(components)
         await client.command(b"NOOP")
         for octet in b"x LOGIN fred ":  # a trickle does not prolong it
             await trio.sleep(9)
@@ -108,8 +108,8 @@ async def test_who_does_not_sign_in_is_let_go(tmp_path: Path, autojump_clock: Mo
 
 @pytest.mark.parametrize("idle", [False, True])
 async def test_autologout(idle: bool, tmp_path: Path, autojump_clock: MockClock) -> None:
-    async with some_rooms(tmp_path, imap=Options(idle_s=PATIENCE_S / 2)) as rooms:
-        client = await signed_in(rooms, b"INBOX")
+    async with some_components(tmp_path, imap=Options(idle_s=PATIENCE_S / 2)) as components:
+        client = await signed_in(components, b"INBOX")
         if idle:
             await client.send(b"x IDLE\r\n")
             assert await client.response() == b"+ Idling."
@@ -118,44 +118,44 @@ async def test_autologout(idle: bool, tmp_path: Path, autojump_clock: MockClock)
 
 
 @pytest.mark.parametrize("idle", [False, True])
-async def test_a_closing_house_says_so(idle: bool, tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
-        client = await signed_in(rooms, b"INBOX")
+async def test_a_closing_server_says_so(idle: bool, tmp_path: Path) -> None:
+    async with some_components(tmp_path) as components:
+        client = await signed_in(components, b"INBOX")
         if idle:
             await client.send(b"x IDLE\r\n")
             assert await client.response() == b"+ Idling."
         await trio.testing.wait_all_tasks_blocked()
-        rooms.streams[0].drain()
+        components.streams[0].drain()
         assert (await client.response() or b"").startswith(b"* BYE [UNAVAILABLE]")
         assert await client.response() is None
 
 
-async def test_a_closing_house_takes_the_letter_under_way(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
-        client = await signed_in(rooms)
-        await client.send(b"x APPEND INBOX {%d}\r\n" % len(LETTER))
+async def test_a_closing_server_takes_the_message_under_route(tmp_path: Path) -> None:
+    async with some_components(tmp_path) as components:
+        client = await signed_in(components)
+        await client.send(b"x APPEND INBOX {%d}\r\n" % len(MESSAGE))
         assert await client.response() == b"+ Go on."
-        rooms.streams[0].drain()
-        await client.send(LETTER + b"\r\n")
+        components.streams[0].drain()
+        await client.send(MESSAGE + b"\r\n")
         assert (await client.until_tag(b"x"))[1].startswith(b"OK [APPENDUID")
         assert (await client.response() or b"").startswith(b"* BYE [UNAVAILABLE]")
 
 
 async def test_a_client_that_hangs_up_leaves_nothing_behind(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
+    async with some_components(tmp_path) as components:
         for sent in (b"x APPEND INBOX {1000+}\r\nSubject: half", b"x IDLE\r\n", b"x AUTHENTICATE PLAIN\r\n", b"x LOGIN {3+}\r\na", b""):
-            client = await signed_in(rooms, b"INBOX")
+            client = await signed_in(components, b"INBOX")
             await client.send(sent)
             await trio.testing.wait_all_tasks_blocked()
             await client.stream.aclose()
-        client = await signed_in(rooms)
+        client = await signed_in(components)
         assert (await client.command(b"STATUS INBOX (MESSAGES UIDNEXT)"))[0] == [b"* STATUS INBOX (MESSAGES 0 UIDNEXT 1)"]
 
 
 async def test_starttls(tmp_path: Path) -> None:
     tls = make(tmp_path)
-    async with some_rooms(tmp_path, plaintext=False, tls=tls.server) as rooms:
-        client = await greeted(rooms)
+    async with some_components(tmp_path, plaintext=False, tls=tls.server) as components:
+        client = await greeted(components)
         assert b"STARTTLS" in (await client.command(b"CAPABILITY"))[0][0]
         assert (await client.command(b"STARTTLS"))[1].startswith(b"OK")
         secured = trio.SSLStream(client.stream, tls.client, server_hostname="example.test")
@@ -172,13 +172,13 @@ async def test_starttls(tmp_path: Path) -> None:
 
 async def test_plain_octets_behind_starttls_are_never_commands(tmp_path: Path) -> None:
     tls = make(tmp_path)
-    async with some_rooms(tmp_path, plaintext=False, tls=tls.server) as rooms:
-        client = await greeted(rooms)
+    async with some_components(tmp_path, plaintext=False, tls=tls.server) as components:
+        client = await greeted(components)
         await client.send(b"x STARTTLS\r\ny NOOP\r\n")
         response = await client.response()
         assert response is not None and response.startswith(b"* BYE [CLIENTBUG]")
         assert await client.response() is None
-        client = await greeted(rooms)
+        client = await greeted(components)
         assert (await client.command(b"STARTTLS"))[1].startswith(b"OK")
         await client.send(b"y NOOP\r\n")
         secured = trio.SSLStream(client.stream, tls.client, server_hostname="example.test")
@@ -187,9 +187,9 @@ async def test_plain_octets_behind_starttls_are_never_commands(tmp_path: Path) -
 
 
 async def test_changes_reach_a_pipelining_client_in_order(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
-        client = await signed_in(rooms, b"INBOX")
-        await rooms.deliver(LETTER)
+    async with some_components(tmp_path) as components:
+        client = await signed_in(components, b"INBOX")
+        await components.deliver(MESSAGE)
         await client.send(b"a NOOP\r\nb STORE 1 +FLAGS (\\Deleted)\r\nc EXPUNGE\r\nd NOOP\r\n")
         assert b"* 1 EXISTS" in (await client.until_tag(b"a"))[0]
         assert (await client.until_tag(b"b"))[1].startswith(b"OK")
@@ -198,13 +198,13 @@ async def test_changes_reach_a_pipelining_client_in_order(tmp_path: Path) -> Non
 
 
 async def test_idle_hears_delivery_flags_and_expunge_at_once(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
-        await rooms.deliver(LETTER)
-        client, other = await signed_in(rooms, b"INBOX"), await signed_in(rooms, b"INBOX")
+    async with some_components(tmp_path) as components:
+        await components.deliver(MESSAGE)
+        client, other = await signed_in(components, b"INBOX"), await signed_in(components, b"INBOX")
         await client.send(b"x IDLE\r\n")
         assert await client.response() == b"+ Idling."
         with trio.fail_after(2):
-            await rooms.deliver(LETTER)
+            await components.deliver(MESSAGE)
             assert await client.response() == b"* 2 EXISTS"
             assert (await client.response() or b"").endswith(b"RECENT")
             await other.command(b"STORE 1 +FLAGS (\\Deleted)")
@@ -228,9 +228,9 @@ WORDS = [
 async def test_hostile_octets_get_answers_and_nothing_else(seed: int, tmp_path: Path) -> None:
     """Random and half-right octets: well-formed responses, no fault of ours, and the next client is served."""
     chance = random.Random(seed)
-    async with some_rooms(tmp_path, imap=Options(errors=10**9)) as rooms:
-        await rooms.deliver(LETTER)
-        client = await (signed_in(rooms, INBOX.encode()) if seed % 3 else greeted(rooms))
+    async with some_components(tmp_path, imap=Options(errors=10**9)) as components:
+        await components.deliver(MESSAGE)
+        client = await (signed_in(components, INBOX.encode()) if seed % 3 else greeted(components))
         for _ in range(60):
             if chance.random() < 0.3:
                 octets = chance.randbytes(chance.randrange(200))
@@ -250,6 +250,4 @@ async def test_hostile_octets_get_answers_and_nothing_else(seed: int, tmp_path: 
                 break
             assert re.match(rb"(\* |\+ |[^\x00-\x20(){%*\"\\+\x7f-\xff]{1,255} (OK|NO|BAD) )", response), response
             assert b"SERVERBUG" not in response
-        assert (await (await signed_in(rooms)).command(b"NOOP"))[1].startswith(b"OK")
-
-
+        assert (await (await signed_in(components)).command(b"NOOP"))[1].startswith(b"OK")

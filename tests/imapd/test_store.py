@@ -6,7 +6,7 @@ from typing import Any
 
 from appliance.mail.flags import KEYWORDS_PER_MAILBOX
 from appliance.store.mailbox import Mode
-from tests.support.services import some_rooms
+from tests.support.services import some_components
 
 from .client import signed_in
 from .picture import ok
@@ -14,12 +14,12 @@ from .picture import ok
 
 async def test_silence_is_broken_when_somebody_came_between(tmp_path: Path) -> None:
     """Another session's \\Flagged lands between this one's last news and its own change: the client must hear of it."""
-    async with some_rooms(tmp_path) as rooms:
-        await rooms.deliver(b"\r\n")
-        client = await signed_in(rooms, b"INBOX")
+    async with some_components(tmp_path) as components:
+        await components.deliver(b"\r\n")
+        client = await signed_in(components, b"INBOX")
         assert await ok(client, b"STORE 1 +FLAGS.SILENT (\\Seen)") == [], "alone it is silent"
-        other = await rooms.store.open(rooms.person(), "INBOX")
-        writer = rooms.family.writer
+        other = await components.store.open(components.account(), "INBOX")
+        writer = components.family.writer
         plain = writer.write
 
         async def write(work: Any, *, octets: int = 0) -> Any:
@@ -32,9 +32,9 @@ async def test_silence_is_broken_when_somebody_came_between(tmp_path: Path) -> N
 
 
 async def test_the_mailbox_has_room_for_so_many_keywords(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
-        await rooms.deliver(b"\r\n")
-        client = await signed_in(rooms, b"INBOX")
+    async with some_components(tmp_path) as components:
+        await components.deliver(b"\r\n")
+        client = await signed_in(components, b"INBOX")
         for number in range(KEYWORDS_PER_MAILBOX):
             await ok(client, b"STORE 1 +FLAGS.SILENT (k%d)" % number)
         _, tagged = await client.command(b"STORE 1 +FLAGS (one-more)")
@@ -45,9 +45,9 @@ async def test_the_mailbox_has_room_for_so_many_keywords(tmp_path: Path) -> None
 
 
 async def test_bad_flags_change_nothing(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
-        await rooms.deliver(b"\r\n")
-        client = await signed_in(rooms, b"INBOX")
+    async with some_components(tmp_path) as components:
+        await components.deliver(b"\r\n")
+        client = await signed_in(components, b"INBOX")
         for flags in (b"(\\Nosuch)", b"(" + b"k" * 300 + b")", b"(a b", b"a)", b"(%)", b"", b"({1}\r\na)"):
             _, tagged = await client.command(b"STORE 1 FLAGS " + flags)
             assert tagged.startswith(b"BAD"), flags
@@ -55,10 +55,10 @@ async def test_bad_flags_change_nothing(tmp_path: Path) -> None:
 
 
 async def test_many_at_once(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
+    async with some_components(tmp_path) as components:
         for number in range(600):
-            await rooms.deliver(b"Subject: %d\r\n\r\n" % number)
-        one, two = await signed_in(rooms, b"INBOX"), await signed_in(rooms, b"INBOX")
+            await components.deliver(b"Subject: %d\r\n\r\n" % number)
+        one, two = await signed_in(components, b"INBOX"), await signed_in(components, b"INBOX")
         started = time.process_time()
         assert len(await ok(one, b"UID STORE 1:* +FLAGS (work)")) == 602
         assert len(await ok(two, b"NOOP")) == 602

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from appliance.mail.flags import KEYWORD_SHIFT, SYSTEM_NAMES
 from appliance.store.mailbox import Want
-from tests.support.services import Rooms, some_rooms
+from tests.support.services import Components, some_components
 
 from .client import Client, signed_in
 from .picture import Picture, ok
 
-LETTER = b"From: a@example.org\r\nSubject: %d\r\n\r\nwords\r\n"
+MESSAGE = b"From: a@example.org\r\nSubject: %d\r\n\r\nwords\r\n"
 FLAGS = (b"\\Seen", b"\\Deleted", b"\\Flagged", b"work", b"Home")
 
 PLACES = st.integers(0, 9)
@@ -42,10 +42,10 @@ STEPS = st.lists(
 )
 
 
-async def step(rooms: Rooms, clients: list[tuple[Client, Picture]], what: str, who: int, place: int, words: object) -> None:
+async def step(components: Components, clients: list[tuple[Client, Picture]], what: str, who: int, place: int, words: object) -> None:
     client, picture = clients[who]
     if what == "deliver":
-        await rooms.deliver(LETTER % place)
+        await components.deliver(MESSAGE % place)
         return
     if what == "enable":
         command = b"FETCH 1 MODSEQ" if picture.uids else b"NOOP"
@@ -95,17 +95,17 @@ def test_both_clients_end_equal_to_the_store(steps: list[tuple[str, int, int, ob
 
 async def play(steps: list[tuple[str, int, int, object]]) -> None:
     with tempfile.TemporaryDirectory() as place:
-        async with some_rooms(Path(place)) as rooms:
-            held_back(rooms)
+        async with some_components(Path(place)) as components:
+            held_back(components)
             for number in range(4):
-                await rooms.deliver(LETTER % number)
-            clients = [(await signed_in(rooms, b"INBOX"), Picture()) for _ in range(2)]
+                await components.deliver(MESSAGE % number)
+            clients = [(await signed_in(components, b"INBOX"), Picture()) for _ in range(2)]
             for client, picture in clients:
                 picture.uids = [0] * 4
                 picture.feed(await ok(client, b"UID FETCH 1:* FLAGS"))
             for one in steps:
-                await step(rooms, clients, *one)
-            truth = await stored(rooms)
+                await step(components, clients, *one)
+            truth = await stored(components)
             for client, picture in clients:
                 picture.feed(await ok(client, b"NOOP"))
                 if 0 in picture.uids:
@@ -113,9 +113,9 @@ async def play(steps: list[tuple[str, int, int, object]]) -> None:
                 assert picture.messages() == truth
 
 
-def held_back(rooms: Rooms) -> None:
+def held_back(components: Components) -> None:
     """Lazy changes wait for the next durable commit, as in the real house; the rooms' own writer commits them at once."""
-    writer = rooms.family.writer
+    writer = components.family.writer
     lazily, durably, waiting = writer.write_lazily, writer.write, []
 
     async def write(work: Any, *, octets: int = 0) -> Any:
@@ -128,10 +128,10 @@ def held_back(rooms: Rooms) -> None:
     writer.write = write  # type: ignore[method-assign]
 
 
-async def stored(rooms: Rooms) -> dict[int, frozenset[bytes]]:
+async def stored(components: Components) -> dict[int, frozenset[bytes]]:
     """The mailbox as committed (a write makes lazy changes durable first)."""
-    await rooms.store.create(rooms.person(), "elsewhere")
-    mailbox = await rooms.store.open(rooms.person(), "INBOX", read_only=True)
+    await components.store.create(components.account(), "elsewhere")
+    mailbox = await components.store.open(components.account(), "INBOX", read_only=True)
     rows = await mailbox.rows(1, 2**32 - 1, Want.FLAGS)  # type: ignore[arg-type]
     names = {KEYWORD_SHIFT + place: name.encode() for place, name in enumerate(mailbox.keywords)}
     found = {}

@@ -5,22 +5,22 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.cable import Cable
-from tests.support.server import House, new_data
+from tests.support.server import Pillarbox, new_data
 from tests.support.wire import faults
 
 
 @pytest.fixture(scope="module")
-def a_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with House(new_data(tmp_path_factory.mktemp("house") / "data", "ada", "mary")) as house:
-        yield house
+def a_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pillarbox]:
+    with Pillarbox(new_data(tmp_path_factory.mktemp("house") / "data", "ada", "mary")) as server:
+        yield server
 
 
 @pytest.fixture
-def house(a_house: House) -> Iterator[House]:
-    before = len(faults(a_house.log))
-    yield a_house
-    assert a_house.process is not None and a_house.process.poll() is None, "the house ended"
-    assert not faults(a_house.log)[before:]
+def server(a_server: Pillarbox) -> Iterator[Pillarbox]:
+    before = len(faults(a_server.log))
+    yield a_server
+    assert a_server.process is not None and a_server.process.poll() is None, "the house ended"
+    assert not faults(a_server.log)[before:]
 
 
 @pytest.fixture

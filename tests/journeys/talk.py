@@ -62,17 +62,17 @@ class Sender(Line):
             pass
         return line
 
-    def data(self, to: str, letter: bytes) -> bytes:
+    def data(self, to: str, message: bytes) -> bytes:
         """What the server says to it."""
         self.say(b"MAIL FROM:<> BODY=8BITMIME\r\nRCPT TO:<%b>\r\nDATA\r\n" % to.encode())
         for code in (b"250", b"250", b"354"):
             assert (got := self.reply()).startswith(code), got
-        self.say(stuff(letter))
+        self.say(stuff(message))
         return self.reply()
 
-    def bdat(self, to: str, letter: bytes, body: bytes = b"8BITMIME") -> bytes:
+    def bdat(self, to: str, message: bytes, body: bytes = b"8BITMIME") -> bytes:
         self.say(
-            b"MAIL FROM:<> BODY=%b\r\nRCPT TO:<%b>\r\nBDAT %d LAST\r\n%b" % (body, to.encode(), len(letter), letter),
+            b"MAIL FROM:<> BODY=%b\r\nRCPT TO:<%b>\r\nBDAT %d LAST\r\n%b" % (body, to.encode(), len(message), message),
         )
         for code in (b"250", b"250"):
             assert (got := self.reply()).startswith(code), got
@@ -85,10 +85,10 @@ def kept_as(reply: bytes) -> bytes:
     return found[1] if found else b""
 
 
-def send_all(port: int, to: str, letters: Sequence[bytes], way: Callable[[Sender, str, bytes], bytes], sessions: int = 8) -> list[bytes]:
+def send_all(port: int, to: str, messages: Sequence[bytes], route: Callable[[Sender, str, bytes], bytes], sessions: int = 8) -> list[bytes]:
     """All letters in several sessions at once; the reply to each. A session the server closes is opened anew."""
-    replies = [b""] * len(letters)
-    left: Iterator[int] = iter(range(len(letters)))
+    replies = [b""] * len(messages)
+    left: Iterator[int] = iter(range(len(messages)))
     hand = threading.Lock()
     faults: list[BaseException] = []
 
@@ -101,7 +101,7 @@ def send_all(port: int, to: str, letters: Sequence[bytes], way: Callable[[Sender
                 if number is None:
                     break
                 sender = sender or Sender(port)
-                replies[number] = way(sender, to, letters[number])
+                replies[number] = route(sender, to, messages[number])
                 if b" 5.6.0 " in replies[number] and b"CRLF" in replies[number]:
                     assert sender.file.read() == b"", "after a bare CR or LF nothing is taken for a command"
                     sender.sock.close()
@@ -153,17 +153,17 @@ class Reader(Line):
                 assert got[-1].startswith(tag + b"OK"), got[-1]
                 return got
 
-    def append(self, mailbox: str, letters: Sequence[bytes]) -> list[int]:
+    def append(self, mailbox: str, messages: Sequence[bytes]) -> list[int]:
         """All of them by one MULTIAPPEND with LITERAL+; their UIDs."""
         self._tag += 1
         parts = [b"t%d APPEND %b" % (self._tag, mailbox.encode())]
-        for letter in letters:
-            parts += [b" ~{%d+}\r\n" % len(letter) if b"\0" in letter else b" {%d+}\r\n" % len(letter), letter]
+        for message in messages:
+            parts += [b" ~{%d+}\r\n" % len(message) if b"\0" in message else b" {%d+}\r\n" % len(message), message]
         self.say(b"".join([*parts, b"\r\n"]))
         found = re.search(rb"\[APPENDUID \d+ ([\d:,]+)\]", self.answers()[-1])
         assert found
         uids = [uid for run in found[1].split(b",") for uid in expanded(run)]
-        assert len(uids) == len(letters)
+        assert len(uids) == len(messages)
         return uids
 
     def bodies(self, mailbox: str) -> dict[int, bytes]:
@@ -200,7 +200,7 @@ def expanded(run: bytes) -> range:
 
 def fetched(port: int, address: str) -> list[bytes]:
     """Every letter of the maildrop by RETR, in order; LIST says the size of each."""
-    letters = []
+    messages = []
     with Line(port) as line:
         line.line()
         line.say(f"USER {address}\r\nPASS {PASSWORD}\r\nLIST\r\n".encode())
@@ -213,14 +213,14 @@ def fetched(port: int, address: str) -> list[bytes]:
             numbers = range(first, min(first + WINDOW, len(sizes) + 1))
             line.say(b"".join([b"RETR %d\r\n" % number for number in numbers]))
             for _ in numbers:
-                letters.append(_one(line))
-        assert len(letters) == len(sizes)
+                messages.append(_one(line))
+        assert len(messages) == len(sizes)
         line.say(b"QUIT\r\n")
         assert line.line().startswith(b"+OK")
-    for size, letter in zip(sizes, letters, strict=True):
-        grown = 2 * letter.count(b"\r\n")  # at most: what stood for a line end without being one
-        assert size <= len(letter) <= size + grown, "LIST and RETR agree, mended line ends aside"
-    return letters
+    for size, message in zip(sizes, messages, strict=True):
+        grown = 2 * message.count(b"\r\n")  # at most: what stood for a line end without being one
+        assert size <= len(message) <= size + grown, "LIST and RETR agree, mended line ends aside"
+    return messages
 
 
 def _one(line: Line) -> bytes:

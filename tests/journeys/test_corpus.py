@@ -14,17 +14,17 @@ import pytest
 import trio
 
 from appliance.app.server import offline
-from appliance.control.requests import AddPerson
+from appliance.control.requests import AddAccount
 from appliance.mail.limits import HEADER_OCTETS, HOPS, TEXT_LINE_OCTETS
 from appliance.protocol.smtp.data import stuff
 from tests.support.corpus import messages, need_corpus
-from tests.support.messages import LETTERS
-from tests.support.server import PASSWORD, House, pillarbox
+from tests.support.messages import MESSAGES
+from tests.support.server import PASSWORD, Pillarbox, pillarbox
 
 from .talk import Reader, Sender, fetched, kept_as, send_all
 
 DOMAIN = "octets.example"
-WAYS = ("data", "bdat", "append", "mbox", "maildir")
+RELAY_CHECK = ("data", "bdat", "append", "mbox", "maildir")
 FORMS: dict[str, tuple[str, ...]] = {
     "corpus-data": ("mbox",),
     "corpus-bdat": ("maildir",),
@@ -56,8 +56,8 @@ OWN_EXTREMES = (
 )
 
 
-def header_of(letter: bytes) -> bytes:
-    return letter.partition(b"\r\n\r\n")[0]
+def header_of(message: bytes) -> bytes:
+    return message.partition(b"\r\n\r\n")[0]
 
 
 class Refusal(NamedTuple):
@@ -69,63 +69,63 @@ class Refusal(NamedTuple):
 
 REFUSALS = (
     Refusal(
-        lambda letter: BARE.search(letter) is not None,
+        lambda message: BARE.search(message) is not None,
         b"550 5.6.0 A line of this letter does not end in CRLF; to keep letters from being smuggled in it, it is refused.",
     ),
-    Refusal(lambda letter: len(header_of(letter)) > HEADER_OCTETS, b"552 5.3.4 The header of this letter is larger than"),
+    Refusal(lambda message: len(header_of(message)) > HEADER_OCTETS, b"552 5.3.4 The header of this letter is larger than"),
     Refusal(
-        lambda letter: len(RECEIVED.findall(header_of(letter))) > HOPS,
+        lambda message: len(RECEIVED.findall(header_of(message))) > HOPS,
         b"554 5.4.6 This letter has been through too many servers; it goes round in a loop.",
     ),
-    Refusal(lambda letter: max(map(len, letter.split(b"\r\n"))) > TEXT_LINE_OCTETS, b"554 5.6.0 A line of this letter is longer than"),
+    Refusal(lambda message: max(map(len, message.split(b"\r\n"))) > TEXT_LINE_OCTETS, b"554 5.6.0 A line of this letter is longer than"),
 )
 
 
-def refusal_of(letter: bytes) -> Refusal | None:
-    return next((refusal for refusal in REFUSALS if refusal.applies(letter)), None)
+def refusal_of(message: bytes) -> Refusal | None:
+    return next((refusal for refusal in REFUSALS if refusal.applies(message)), None)
 
 
-def ended(letter: bytes) -> bytes:
+def ended(message: bytes) -> bytes:
     """DATA cannot say that the last line has no end."""
-    return letter if letter.endswith(b"\r\n") or not letter else letter + b"\r\n"
+    return message if message.endswith(b"\r\n") or not message else message + b"\r\n"
 
 
-def with_crlf(letter: bytes) -> bytes:
+def with_crlf(message: bytes) -> bytes:
     """What a file of lines makes of it: in an archive an LF is a line end, and a CR before it belongs to it."""
-    return re.sub(rb"(?<!\r)\n", b"\r\n", letter)
+    return re.sub(rb"(?<!\r)\n", b"\r\n", message)
 
 
 # --- the house and its letters -----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pillarbox]:
     data = tmp_path_factory.mktemp("house") / "data"
-    trio.run(people, data)
-    with House(data, protocols=("smtp", "imap", "pop3"), domain=DOMAIN) as house:
-        yield house
+    trio.run(accounts, data)
+    with Pillarbox(data, protocols=("smtp", "imap", "pop3"), domain=DOMAIN) as server:
+        yield server
 
 
-async def people(data: Path) -> None:
+async def accounts(data: Path) -> None:
     """One for each way in, so that nobody's letters mix."""
-    async with offline(data) as hands:
+    async with offline(data) as admin_api:
         for kind in KINDS:
-            for way in WAYS:
-                await hands.ask(AddPerson(f"{kind}-{way}@{DOMAIN}", PASSWORD))
+            for route in RELAY_CHECK:
+                await admin_api.ask(AddAccount(f"{kind}-{route}@{DOMAIN}", PASSWORD))
 
 
-def own_letters() -> list[bytes]:
-    return [octets for _, octets in LETTERS] + list(OWN_EXTREMES)
+def own_messages() -> list[bytes]:
+    return [octets for _, octets in MESSAGES] + list(OWN_EXTREMES)
 
 
-def corpus_letters() -> list[bytes]:
+def corpus_messages() -> list[bytes]:
     need_corpus()
-    letters = [message.octets for message in messages()]
-    assert len(letters) >= CORPUS_LEAST
-    return letters
+    corpus_messages = [message.octets for message in messages()]
+    assert len(corpus_messages) >= CORPUS_LEAST
+    return corpus_messages
 
 
-KINDS = {"own": own_letters, "corpus": corpus_letters}
+KINDS = {"own": own_messages, "corpus": corpus_messages}
 
 
 @pytest.fixture(scope="module", params=["own", pytest.param("corpus", marks=pytest.mark.corpus)])
@@ -134,32 +134,32 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def letters(kind: str) -> list[bytes]:
+def corpus_messages(kind: str) -> list[bytes]:
     return KINDS[kind]()
 
 
 @pytest.fixture
-def told(capsys: pytest.CaptureFixture[str], kind: str, letters: list[bytes]) -> Iterator[None]:
+def told(capsys: pytest.CaptureFixture[str], kind: str, corpus_messages: list[bytes]) -> Iterator[None]:
     """The figures of a corpus run are printed."""
     start = time.monotonic()
     yield
     if kind == "corpus":
         with capsys.disabled():
-            print(f" [{len(letters)} letters, {time.monotonic() - start:.1f} s]", end="")
+            print(f" [{len(corpus_messages)} letters, {time.monotonic() - start:.1f} s]", end="")
 
 
 # --- out by every door -------------------------------------------------------------------------------------------
 
 
-def taken_out(house: House, person: str, place: Path) -> dict[str, list[bytes]]:
+def taken_out(server: Pillarbox, account: str, place: Path) -> dict[str, list[bytes]]:
     """The letters of the person's INBOX by each door, in the order of their UIDs."""
-    address = f"{person}@{DOMAIN}"
-    with Reader(house.ports["imap"], address) as reader:
+    address = f"{account}@{DOMAIN}"
+    with Reader(server.ports["imap"], address) as reader:
         by_uid = reader.bodies("INBOX")
     assert list(by_uid) == sorted(by_uid)
-    out = {"BODY[]": list(by_uid.values()), "RETR": fetched(house.ports["pop3"], address)}
-    for form in FORMS.get(person, ("maildir", "mbox")):
-        pillarbox("export", address, str(place / form), "--mailbox", "INBOX", "--form", form, data=house.data)
+    out = {"BODY[]": list(by_uid.values()), "RETR": fetched(server.ports["pop3"], address)}
+    for form in FORMS.get(account, ("maildir", "mbox")):
+        pillarbox("export", address, str(place / form), "--mailbox", "INBOX", "--form", form, data=server.data)
         out[form] = exported(place / form)
     return out
 
@@ -173,22 +173,22 @@ def exported(path: Path) -> list[bytes]:
 
 def compare_all(out: dict[str, list[bytes]], wanted: Sequence[bytes]) -> None:
     """`wanted` in the order of the UIDs. POP3 is made of lines, so an LF that stands alone comes as CRLF; archives have LF for CRLF."""
-    same(out["BODY[]"], [in_literal(letter) for letter in wanted])
-    same(out["RETR"], [ended(with_crlf(letter)) for letter in wanted])
+    same(out["BODY[]"], [in_literal(message) for message in wanted])
+    same(out["RETR"], [ended(with_crlf(message)) for message in wanted])
     if "maildir" in out:
-        same(out["maildir"], [with_crlf(letter) for letter in wanted])
+        same(out["maildir"], [with_crlf(message) for message in wanted])
     if "mbox" in out:
-        same(out["mbox"], [with_crlf(ended_lf(letter)) for letter in wanted])
+        same(out["mbox"], [with_crlf(ended_lf(message)) for message in wanted])
 
 
-def in_literal(letter: bytes) -> bytes:
+def in_literal(message: bytes) -> bytes:
     """A plain literal of IMAP holds no NUL: 0x80 stands for it (RFC 9051 §4.3.1); every other way out tells the octet itself."""
-    return letter.replace(b"\0", b"\x80")
+    return message.replace(b"\0", b"\x80")
 
 
-def ended_lf(letter: bytes) -> bytes:
+def ended_lf(message: bytes) -> bytes:
     """An mbox file cannot say it either; a CR that ends the letter then belongs to the line's end."""
-    return letter if letter.endswith(b"\n") or not letter else letter + b"\n"
+    return message if message.endswith(b"\n") or not message else message + b"\n"
 
 
 def split_mbox(octets: bytes) -> list[bytes]:
@@ -211,89 +211,89 @@ def same(got: Sequence[bytes], wanted: Sequence[bytes]) -> None:
 # --- in by every door --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("way", ["data", "bdat"])
-def test_smtp(house: House, kind: str, letters: list[bytes], way: str, tmp_path: Path, told: None) -> None:
-    person = f"{kind}-{way}"
-    replies = send_all(house.ports["smtp"], f"{person}@{DOMAIN}", letters, Sender.data if way == "data" else Sender.bdat)
+@pytest.mark.parametrize("route", ["data", "bdat"])
+def test_smtp(server: Pillarbox, kind: str, corpus_messages: list[bytes], route: str, tmp_path: Path, told: None) -> None:
+    account = f"{kind}-{route}"
+    replies = send_all(server.ports["smtp"], f"{account}@{DOMAIN}", corpus_messages, Sender.data if route == "data" else Sender.bdat)
     names: dict[bytes, bytes] = {}
     refused = 0
-    for letter, reply in zip(letters, replies, strict=True):
-        refusal = refusal_of(ended(letter) if way == "data" else letter)
+    for message, reply in zip(corpus_messages, replies, strict=True):
+        refusal = refusal_of(ended(message) if route == "data" else message)
         if refusal is None:
             name = kept_as(reply)
-            assert name, (reply, letter[:200])
-            names[name] = ended(letter) if way == "data" else letter
+            assert name, (reply, message[:200])
+            names[name] = ended(message) if route == "data" else message
         else:
             refused += 1
             assert reply.startswith(refusal.reply), (refusal.reply, reply)
-    assert refused and len(names) == len(letters) - refused
-    out = taken_out(house, person, tmp_path)
+    assert refused and len(names) == len(corpus_messages) - refused
+    out = taken_out(server, account, tmp_path)
     wanted = []
     for whole in out["BODY[]"]:
         prefix = PREFIX.match(whole)
         assert prefix, whole[:500]
-        assert prefix[1].decode() == f"{person}@{DOMAIN}"
+        assert prefix[1].decode() == f"{account}@{DOMAIN}"
         wanted.append(prefix[0] + names.pop(prefix[2]))
     assert not names, "acknowledged and not there"
     compare_all(out, wanted)
 
 
-def test_append(house: House, kind: str, letters: list[bytes], tmp_path: Path, told: None) -> None:
-    person = f"{kind}-append"
-    letters = [letter for letter in letters if letter]  # a message without octets calls APPEND off (RFC 3502 §6.3.11)
-    with Reader(house.ports["imap"], f"{person}@{DOMAIN}") as reader:
+def test_append(server: Pillarbox, kind: str, corpus_messages: list[bytes], tmp_path: Path, told: None) -> None:
+    account = f"{kind}-append"
+    corpus_messages = [message for message in corpus_messages if message]  # a message without octets calls APPEND off (RFC 3502 §6.3.11)
+    with Reader(server.ports["imap"], f"{account}@{DOMAIN}") as reader:
         uids: list[int] = []
-        for first in range(0, len(letters), APPENDED_TOGETHER):
-            uids += reader.append("INBOX", letters[first : first + APPENDED_TOGETHER])
+        for first in range(0, len(corpus_messages), APPENDED_TOGETHER):
+            uids += reader.append("INBOX", corpus_messages[first : first + APPENDED_TOGETHER])
         assert uids == sorted(set(uids))
         assert list(reader.bodies("INBOX")) == uids
-    compare_all(taken_out(house, person, tmp_path), letters)
+    compare_all(taken_out(server, account, tmp_path), corpus_messages)
 
 
-def test_import_mbox(house: House, kind: str, letters: list[bytes], tmp_path: Path, told: None) -> None:
+def test_import_mbox(server: Pillarbox, kind: str, corpus_messages: list[bytes], tmp_path: Path, told: None) -> None:
     """As other programs write it: mboxrd with LF. Only behind our own separators are header lines unquoted."""
-    person = f"{kind}-mbox"
+    account = f"{kind}-mbox"
     with (tmp_path / "old.mbox").open("wb") as file:
-        for letter in letters:
-            text = re.sub(rb"(?<!\r)\r\n", b"\n", ended_lf(letter))
+        for message in corpus_messages:
+            text = re.sub(rb"(?<!\r)\r\n", b"\n", ended_lf(message))
             file.write(b"From someone@example.org Tue Jan  2 10:11:13 2024\n" + re.sub(rb"(?m)^(>*From )", rb">\1", text) + b"\n")
-    imported(house, person, tmp_path / "old.mbox", len(letters))
-    compare_all(taken_out(house, person, tmp_path), [with_quoted_header(with_crlf(ended_lf(letter))) for letter in letters])
+    imported(server, account, tmp_path / "old.mbox", len(corpus_messages))
+    compare_all(taken_out(server, account, tmp_path), [with_quoted_header(with_crlf(ended_lf(message))) for message in corpus_messages])
 
 
-def with_quoted_header(letter: bytes) -> bytes:
-    blank = re.search(rb"(?m)^\r\n", letter)
-    body = blank.end() if blank else len(letter)
-    return re.sub(rb"(?m)^(>*From )", rb">\1", letter[:body]) + letter[body:]
+def with_quoted_header(message: bytes) -> bytes:
+    blank = re.search(rb"(?m)^\r\n", message)
+    body = blank.end() if blank else len(message)
+    return re.sub(rb"(?m)^(>*From )", rb">\1", message[:body]) + message[body:]
 
 
-def test_import_maildir(house: House, kind: str, letters: list[bytes], tmp_path: Path, told: None) -> None:
-    person = f"{kind}-maildir"
+def test_import_maildir(server: Pillarbox, kind: str, corpus_messages: list[bytes], tmp_path: Path, told: None) -> None:
+    account = f"{kind}-maildir"
     for part in ("cur", "new", "tmp"):
         (tmp_path / "old" / part).mkdir(parents=True)
-    for number, letter in enumerate(letters):
-        (tmp_path / "old" / "cur" / f"{1700000000 + number}.M{number:06d}.old:2,S").write_bytes(letter)
-    imported(house, person, tmp_path / "old", len(letters))
-    compare_all(taken_out(house, person, tmp_path), [with_crlf(letter) for letter in letters])
-    imported(house, person, tmp_path / "mbox", len(letters), "Back")
-    with Reader(house.ports["imap"], f"{person}@{DOMAIN}") as reader:
-        same(list(reader.bodies("Back").values()), [in_literal(with_crlf(ended_lf(letter))) for letter in letters])
+    for number, message in enumerate(corpus_messages):
+        (tmp_path / "old" / "cur" / f"{1700000000 + number}.M{number:06d}.old:2,S").write_bytes(message)
+    imported(server, account, tmp_path / "old", len(corpus_messages))
+    compare_all(taken_out(server, account, tmp_path), [with_crlf(message) for message in corpus_messages])
+    imported(server, account, tmp_path / "mbox", len(corpus_messages), "Back")
+    with Reader(server.ports["imap"], f"{account}@{DOMAIN}") as reader:
+        same(list(reader.bodies("Back").values()), [in_literal(with_crlf(ended_lf(message))) for message in corpus_messages])
 
 
-def imported(house: House, person: str, source: Path, count: int, mailbox: str = "INBOX") -> None:
-    words = ("import", f"{person}@{DOMAIN}", str(source), "--mailbox", mailbox)
-    assert f"{count:,}".replace(",", "") in pillarbox(*words, data=house.data).stdout.replace(",", "")
-    again = pillarbox(*words, data=house.data).stdout
+def imported(server: Pillarbox, account: str, source: Path, count: int, mailbox: str = "INBOX") -> None:
+    words = ("import", f"{account}@{DOMAIN}", str(source), "--mailbox", mailbox)
+    assert f"{count:,}".replace(",", "") in pillarbox(*words, data=server.data).stdout.replace(",", "")
+    again = pillarbox(*words, data=server.data).stdout
     assert "went on where an earlier import" in again, "an import done twice doubles nothing"
 
 
-def test_binarymime_may_have_bare_line_ends(house: House) -> None:
+def test_binarymime_may_have_bare_line_ends(server: Pillarbox) -> None:
     """BODY=BINARYMIME by BDAT is the one way in over SMTP where CR and LF are octets like any other (RFC 3030 §3)."""
-    letter = b"From: a@example.org\nSubject: unix\r\n\r\none\ntwo\rthree\0\n.\n"
-    with Sender(house.ports["smtp"]) as sender:
-        assert kept_as(sender.bdat(f"own-maildir@{DOMAIN}", letter, b"BINARYMIME"))
-    with Reader(house.ports["imap"], f"own-maildir@{DOMAIN}") as reader:
-        assert list(reader.bodies("INBOX").values())[-1].endswith(in_literal(letter))
+    message = b"From: a@example.org\nSubject: unix\r\n\r\none\ntwo\rthree\0\n.\n"
+    with Sender(server.ports["smtp"]) as sender:
+        assert kept_as(sender.bdat(f"own-maildir@{DOMAIN}", message, b"BINARYMIME"))
+    with Reader(server.ports["imap"], f"own-maildir@{DOMAIN}") as reader:
+        assert list(reader.bodies("INBOX").values())[-1].endswith(in_literal(message))
 
 
 def test_what_the_client_stuffs_is_what_comes_out() -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import needs
-from tests.support.server import PASSWORD, House, new_data
+from tests.support.server import PASSWORD, Pillarbox, new_data
 
-PERSON = "ada@home.example"
+ACCOUNT = "ada@home.example"
 
 
 @pytest.fixture
@@ -25,22 +25,22 @@ def card(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def send(house: House, number: int) -> tuple[int, bytes]:
+def send(server: Pillarbox, number: int) -> tuple[int, bytes]:
     text = "\r\n".join(f"{number} {line} {(number * 7919 + line * 104729) ** 3:x}" for line in range(900))
-    with smtplib.SMTP("127.0.0.1", house.ports["smtp"], "client.example", timeout=60) as smtp:
+    with smtplib.SMTP("127.0.0.1", server.ports["smtp"], "client.example", timeout=60) as smtp:
         smtp.ehlo()
         smtp.mail("b@outside.example")
-        smtp.rcpt(PERSON)
+        smtp.rcpt(ACCOUNT)
         return smtp.data(f"From: b@outside.example\r\nSubject: {number}\r\n\r\n{text}\r\n".encode())
 
 
 def test_a_full_card(card: Path) -> None:
     data = new_data(card / "data")
-    with House(data, protocols=("smtp", "imap"), log=card.parent / "log") as house:
+    with Pillarbox(data, protocols=("smtp", "imap"), log=card.parent / "log") as server:
         kept = 0
         while True:
             try:
-                code, said = send(house, kept)
+                code, said = send(server, kept)
             except smtplib.SMTPResponseException as refused:
                 code, said = refused.smtp_code, refused.smtp_error if isinstance(refused.smtp_error, bytes) else refused.smtp_error.encode()
             if code != 250:
@@ -49,8 +49,8 @@ def test_a_full_card(card: Path) -> None:
             assert kept < 2000, "the card never filled"
         assert code == 452 and b"4.3.1" in said, (code, said)
         assert kept > 20
-        imap = imaplib.IMAP4("127.0.0.1", house.ports["imap"])
-        imap.login(PERSON, PASSWORD)
+        imap = imaplib.IMAP4("127.0.0.1", server.ports["imap"])
+        imap.login(ACCOUNT, PASSWORD)
         assert imap.select()[1] == [str(kept).encode()]
         assert imap.append("INBOX", None, None, b"Subject: x\r\n\r\n" + b"y" * 5000)[0] == "NO"  # type: ignore[arg-type]
         _, found = imap.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
@@ -62,7 +62,7 @@ def test_a_full_card(card: Path) -> None:
         deadline = time.monotonic() + 150
         while True:
             try:
-                if send(house, 1)[0] == 250:
+                if send(server, 1)[0] == 250:
                     break
             except smtplib.SMTPResponseException:
                 pass
@@ -70,8 +70,8 @@ def test_a_full_card(card: Path) -> None:
             time.sleep(1)
         assert imap.select()[1] == [b"1"]
         imap.logout()
-    with House(data, protocols=("imap",), log=card.parent / "log") as house:
-        imap = imaplib.IMAP4("127.0.0.1", house.ports["imap"])
-        imap.login(PERSON, PASSWORD)
+    with Pillarbox(data, protocols=("imap",), log=card.parent / "log") as server:
+        imap = imaplib.IMAP4("127.0.0.1", server.ports["imap"])
+        imap.login(ACCOUNT, PASSWORD)
         assert imap.select()[1] == [b"1"]
         imap.logout()

@@ -21,8 +21,8 @@ def world(tmp_path: Path) -> Iterator[Neighbours]:
         pillarbox("person", "add", "carl@home.example", "--quota-mb", "1", data=world.data, password=PASSWORD)
         for who in ("ada", "carl"):
             pillarbox("alias", "add", "family@home.example", f"{who}@home.example", data=world.data)
-        with world.house:
-            with Imap(world.house.ports["imap"], "carl@home.example") as imap:
+        with world.server:
+            with Imap(world.server.ports["imap"], "carl@home.example") as imap:
                 octets = MB - 2000
                 imap.send(b"a1 APPEND Archive {%d+}\r\nSubject: fill\r\n\r\n%b\r\n" % (octets, b"x" * (octets - 17)))
                 assert b"a1 OK" in until_tagged(imap, b"a1")
@@ -38,7 +38,7 @@ def until_tagged(imap: Imap, tag: bytes) -> bytes:
 
 
 def subjects(world: Neighbours, who: str) -> list[bytes]:
-    with Imap(world.house.ports["imap"], f"{who}@home.example", select="INBOX") as imap:
+    with Imap(world.server.ports["imap"], f"{who}@home.example", select="INBOX") as imap:
         if any(b"MESSAGES 0" in row for row in imap.ok(b"STATUS INBOX (MESSAGES)")):
             return []
         rows = imap.ok(b"FETCH 1:* BODY.PEEK[HEADER.FIELDS (SUBJECT DELIVERED-TO)]")
@@ -47,7 +47,7 @@ def subjects(world: Neighbours, who: str) -> list[bytes]:
 
 def make_room(world: Neighbours) -> None:
     """As a client without MOVE does it: COPY to Trash, STORE, EXPUNGE; then the Trash is emptied."""
-    with Imap(world.house.ports["imap"], "carl@home.example", select="Archive") as imap:
+    with Imap(world.server.ports["imap"], "carl@home.example", select="Archive") as imap:
         full = imap.run(b"COPY 1 Drafts")[1]
         assert b"NO [OVERQUOTA]" in full and b"copying to Trash" in full
         imap.ok(b"COPY 1 Trash")
@@ -60,7 +60,7 @@ def make_room(world: Neighbours) -> None:
 
 @pytest.mark.parametrize("to", [(b"ada@home.example", b"carl@home.example"), (b"family@home.example",)], ids=["two", "group"])
 def test_the_one_with_room_has_it_at_once_and_the_other_when_there_is_room(world: Neighbours, to: tuple[bytes, ...]) -> None:
-    with Smtp(world.house.ports["smtp"]) as smtp:
+    with Smtp(world.server.ports["smtp"]) as smtp:
         assert smtp.deliver(BODY % b"for both", *to).startswith(b"250")
     assert b"Subject: for both" in subjects(world, "ada") and not subjects(world, "carl")
     world.until(lambda: any("mailbox is full" in str(row) for row in world.ask("queue", "list")["letters"]))
@@ -72,12 +72,12 @@ def test_the_one_with_room_has_it_at_once_and_the_other_when_there_is_room(world
 
 
 def test_what_is_known_at_rcpt_is_refused_there_alone(world: Neighbours) -> None:
-    with Smtp(world.house.ports["smtp"]) as smtp:
+    with Smtp(world.server.ports["smtp"]) as smtp:
         assert smtp.ask(b"MAIL FROM:<s@elsewhere.example> SIZE=9000").startswith(b"250")
         assert smtp.ask(b"RCPT TO:<carl@home.example>").startswith(b"452 4.2.2")
         assert smtp.ask(b"RCPT TO:<ada@home.example>").startswith(b"250")
         assert smtp.ask(b"RCPT TO:<family@home.example>").startswith(b"250"), "a group with somebody who has room"
-    with Smtp(world.house.ports["smtp"]) as smtp:
+    with Smtp(world.server.ports["smtp"]) as smtp:
         assert smtp.deliver(BODY % b"alone", b"carl@home.example").startswith(b"452 4.2.2")
     assert not subjects(world, "carl") and world.ask("queue", "list")["letters"] == []
 
@@ -90,13 +90,13 @@ def test_the_owner_of_a_full_mailbox_hears_what_failed(world: Neighbours) -> Non
 
 def test_a_message_that_waits_for_room_arrives_whole(world: Neighbours) -> None:
     """The queue is then the last to hold its octets: they must outlive the row that goes when they are delivered."""
-    with Smtp(world.house.ports["smtp"]) as smtp:
+    with Smtp(world.server.ports["smtp"]) as smtp:
         assert smtp.deliver(BODY % b"small", b"ada@home.example", b"carl@home.example").startswith(b"250")
-    with Imap(world.house.ports["imap"], "ada@home.example", select="INBOX") as imap:
+    with Imap(world.server.ports["imap"], "ada@home.example", select="INBOX") as imap:
         imap.ok(rb"STORE 1 +FLAGS (\Deleted)")
         imap.ok(b"EXPUNGE")
     make_room(world)
     world.until(lambda: b"Subject: small" in subjects(world, "carl"))
-    with Imap(world.house.ports["imap"], "carl@home.example", select="INBOX") as imap:
+    with Imap(world.server.ports["imap"], "carl@home.example", select="INBOX") as imap:
         (row,) = [row for row in imap.ok(b"FETCH 1 BODY.PEEK[TEXT]") if b"BODY[TEXT]" in row]
         assert row.count(b"y" * 70) == 100

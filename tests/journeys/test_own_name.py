@@ -14,16 +14,16 @@ def test_greetings_and_fields_of_ours_are_ascii(tmp_path: Path) -> None:
     """A Message-ID that is not ASCII becomes an encoded word on the way out, and no reply finds its message any more."""
     with Neighbours(tmp_path, domain="straße.example") as world:
         far = world.peer("far.example", offer=("8BITMIME",))
-        with world.house:
+        with world.server:
             for protocol in ("smtp", "submission", "imap"):
-                with socket.create_connection(("127.0.0.1", world.house.ports[protocol]), 5) as sock:
+                with socket.create_connection(("127.0.0.1", world.server.ports[protocol]), 5) as sock:
                     greeting = sock.makefile("rb").readline()
                     assert HOST in greeting and greeting.isascii()
-            with Smtp(world.house.ports["smtp"]) as smtp:
+            with Smtp(world.server.ports["smtp"]) as smtp:
                 assert smtp.ask(b"EHLO client.example").isascii()
                 assert smtp.ask(b"MAIL FROM:<>").startswith(b"250")
                 assert smtp.ask(b"RCPT TO:<postmaster@" + HOST + b">").startswith(b"250")
-            with Smtp(world.house.ports["submission"]) as smtp:
+            with Smtp(world.server.ports["submission"]) as smtp:
                 smtp.sign_in("ada@straße.example", PASSWORD)
                 for line in (b"MAIL FROM:<ada@xn--strae-oqa.example>", b"RCPT TO:<bob@far.example>", b"DATA"):
                     assert smtp.ask(line)[:1] in (b"2", b"3")

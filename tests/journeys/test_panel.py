@@ -12,41 +12,39 @@ from pathlib import Path
 import pytest
 import trio
 
-from appliance.control.local_socket import RemoteControls
+from appliance.control.local_socket import RemoteControl
 from appliance.control.requests import Restart
 from appliance.database import migrations
 from tests.support.cable import SECONDS, Cable
-from tests.support.server import House, free_ports, new_data, on_terminal, pillarbox
+from tests.support.server import Pillarbox, free_ports, new_data, on_terminal, pillarbox
 from tests.support.wire import Smtp
 
 
-def with_panel(place: Path, monkeypatch: pytest.MonkeyPatch, more: str) -> House:
+def with_panel(place: Path, monkeypatch: pytest.MonkeyPatch, more: str) -> Pillarbox:
     """A house of Ada's with this `[panel]`, on gpiozero's mock pins."""
     monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "mock")
     monkeypatch.setenv("GPIOZERO_MOCK_PIN_CLASS", "mockpwmpin")
     settings = place / "settings.toml"
     settings.write_text(f"[panel]\n{more}\n")
-    return House(new_data(place / "data"), "--settings", str(settings))
+    return Pillarbox(new_data(place / "data"), "--settings", str(settings))
 
 
-def logged(house: House, words: str, times: int = 1) -> None:
+def logged(server: Pillarbox, words: str, times: int = 1) -> None:
     """Wait until the log says it."""
     deadline = time.monotonic() + SECONDS
-    while house.log.read_text().count(words) < times:
-        assert time.monotonic() < deadline, f"{words!r} was not said: {house.log.read_text()}"
+    while server.log.read_text().count(words) < times:
+        assert time.monotonic() < deadline, f"{words!r} was not said: {server.log.read_text()}"
         time.sleep(0.05)
 
 
-def test_the_cable_shows_the_box_and_changes_it_with_the_password(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cable: Cable
-) -> None:
-    with with_panel(tmp_path, monkeypatch, f'console = "{cable.device}"\nlamps = ["pwm:18 all", "rgb:5,6,13 mail"]') as house:
+def test_the_cable_shows_the_box_and_changes_it_with_the_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cable: Cable) -> None:
+    with with_panel(tmp_path, monkeypatch, f'console = "{cable.device}"\nlamps = ["pwm:18 all", "rgb:5,6,13 mail"]') as server:
         cable.until("9 Power")
         cable.type("4a")
         cable.until("Admin password:")
         cable.type("guess\r")
         cable.until("No admin password has been set yet")
-        pillarbox("admin", "password", data=house.data, password="a good long secret")
+        pillarbox("admin", "password", data=server.data, password="a good long secret")
         cable.type("a")
         cable.until("Admin password:")
         cable.type("wrong\r")
@@ -60,62 +58,60 @@ def test_the_cable_shows_the_box_and_changes_it_with_the_password(
         cable.until("Password (nothing")
         cable.type("correct horse battery\r")
         cable.until("bob@home.example")
-        assert "bob@home.example" in pillarbox("person", "list", data=house.data).stdout
-        assert "secret" not in house.log.read_text()
+        assert "bob@home.example" in pillarbox("person", "list", data=server.data).stdout
+        assert "secret" not in server.log.read_text()
 
 
-def test_the_power_key_closes_the_house_and_the_lamps_stay(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cable: Cable
-) -> None:
-    with with_panel(tmp_path, monkeypatch, f'console = "{cable.device}"\nconsole_password = false\nlamps = ["led:18"]') as house:
+def test_the_power_key_closes_the_server_and_the_leds_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cable: Cable) -> None:
+    with with_panel(tmp_path, monkeypatch, f'console = "{cable.device}"\nconsole_password = false\nlamps = ["led:18"]') as server:
         cable.until("9 Power")
         cable.type("9s")
         cable.until("(y/n)")
         cable.type("y")
         cable.until("The house is closed. The plug may be pulled.")
-        logged(house, "The plug may be pulled")
-        assert "is not running" in pillarbox("status", data=house.data, check=False).stdout, "the lock is given back"
-        assert house.stop() == 0
-        before = len(house.log.read_text())
-        house.start()
-        assert "recovering" not in house.log.read_text()[before:], "it ended in order"
+        logged(server, "The plug may be pulled")
+        assert "is not running" in pillarbox("status", data=server.data, check=False).stdout, "the lock is given back"
+        assert server.stop() == 0
+        before = len(server.log.read_text())
+        server.start()
+        assert "recovering" not in server.log.read_text()[before:], "it ended in order"
 
 
 def test_a_power_cut_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with with_panel(tmp_path, monkeypatch, 'lamps = ["led:18"]\nbutton = "17"') as house:
-        pillarbox("person", "add", "bob@home.example", data=house.data, password="correct horse battery")
-        os.kill(house.pid, signal.SIGKILL)
-        house.kill()
-        house.start()
-        assert "house phase=recovering" in house.log.read_text()
+    with with_panel(tmp_path, monkeypatch, 'lamps = ["led:18"]\nbutton = "17"') as server:
+        pillarbox("person", "add", "bob@home.example", data=server.data, password="correct horse battery")
+        os.kill(server.pid, signal.SIGKILL)
+        server.kill()
+        server.start()
+        assert "house phase=recovering" in server.log.read_text()
 
 
 def test_a_new_version_that_takes_over_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    house = with_panel(tmp_path, monkeypatch, 'lamps = ["led:18"]')
-    for file in house.data.glob("house.db*"):
+    server = with_panel(tmp_path, monkeypatch, 'lamps = ["led:18"]')
+    for file in server.data.glob("house.db*"):
         file.unlink()
     monkeypatch.setattr(migrations, "STEPS", migrations.STEPS[:1])
-    migrations.migrate(house.data / "house.db")  # as the first Pillarbox left it
-    with house:
-        said = house.log.read_text()
+    migrations.migrate(server.data / "house.db")  # as the first Pillarbox left it
+    with server:
+        said = server.log.read_text()
         assert said.index("phase=updating") < said.index("phase=starting") < said.index("phase=ready")
-        house.stop()
-        house.start()
-        assert house.log.read_text().count("phase=updating") == 1
+        server.stop()
+        server.start()
+        assert server.log.read_text().count("phase=updating") == 1
 
 
-def test_the_house_begins_again_with_new_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cable: Cable) -> None:
-    with with_panel(tmp_path, monkeypatch, f'console = "{cable.device}"\nconsole_password = false') as house:
-        pid = house.pid
+def test_the_server_begins_again_with_new_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cable: Cable) -> None:
+    with with_panel(tmp_path, monkeypatch, f'console = "{cable.device}"\nconsole_password = false') as server:
+        pid = server.pid
         cable.until("9 Power")
         (tmp_path / "settings.toml").write_text(f'[panel]\nconsole = "{cable.device}"\n')
         cable.type("9b")
         cable.until("Close it and begin again? (y/n)")
         cable.type("y")
         cable.until("read only")  # the new settings ask for the password
-        assert house.pid == pid and house.process and house.process.poll() is None
-        assert "recovering" not in house.log.read_text()
-        with smtplib.SMTP("127.0.0.1", house.ports["smtp"], timeout=10) as talk:
+        assert server.pid == pid and server.process and server.process.poll() is None
+        assert "recovering" not in server.log.read_text()
+        with smtplib.SMTP("127.0.0.1", server.ports["smtp"], timeout=10) as talk:
             assert talk.noop()[0] == 250
 
 
@@ -128,25 +124,27 @@ os.execv(sys.executable, [sys.executable, "-m", "appliance", *sys.argv[2:]])
 """
 
 
-def test_doors_that_systemd_holds_go_on_to_the_house_that_begins_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listening_sockets_that_systemd_holds_go_on_to_the_server_that_begins_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (port,) = free_ports(1)
     told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     told.bind(str(tmp_path / "notify"))
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     command = [sys.executable, "-c", AS_SYSTEMD, str(port)]
-    with House(new_data(tmp_path / "data"), protocols=("imap",), command=command) as house:
+    with Pillarbox(new_data(tmp_path / "data"), protocols=("imap",), command=command) as server:
         for _ in range(2):
-            trio.run(RemoteControls(house.data).ask, Restart())
+            trio.run(RemoteControl(server.data).ask, Restart())
             for _ in range(20):  # told 421 by the house that closes, served by the one that opens, never refused
                 with suppress(smtplib.SMTPException), smtplib.SMTP("127.0.0.1", port, timeout=SECONDS) as talk:
                     if talk.noop()[0] == 250:
                         break
             else:
                 pytest.fail("nobody is served any more")
-        logged(house, "phase=stopped", times=2)
-        logged(house, "phase=ready", times=3)
-        assert house.process and house.process.poll() is None
-        assert house.stop() == 0
+        logged(server, "phase=stopped", times=2)
+        logged(server, "phase=ready", times=3)
+        assert server.process and server.process.poll() is None
+        assert server.stop() == 0
     heard = [told.recv(100).decode() for _ in range(6)]
     told.close()
     assert heard == ["READY=1", "RELOADING=1", "READY=1", "RELOADING=1", "READY=1", "STOPPING=1"], "no end in between"
@@ -155,20 +153,20 @@ def test_doors_that_systemd_holds_go_on_to_the_house_that_begins_again(tmp_path:
 def test_pins_and_ports_that_are_not_there_disturb_no_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pins that some board may have and this one has not. A word that is no pin on any is a mistake in the settings, and told at once."""
     panel = 'lamps = ["led:GPIO53", "pwm:J8:1", "board:NONE"]\nbutton = "BOARD6"\nconsole = "/dev/none"'
-    with with_panel(tmp_path, monkeypatch, panel) as house:
+    with with_panel(tmp_path, monkeypatch, panel) as server:
         for name in ("board:NONE", "led:GPIO53", "pwm:J8:1", "pin BOARD6"):
-            logged(house, f"{name} cannot be used")
-        logged(house, "/dev/none")
-        with smtplib.SMTP("127.0.0.1", house.ports["smtp"], timeout=10) as talk:
+            logged(server, f"{name} cannot be used")
+        logged(server, "/dev/none")
+        with smtplib.SMTP("127.0.0.1", server.ports["smtp"], timeout=10) as talk:
             assert talk.noop()[0] == 250
-        assert "cannot be used" not in pillarbox("status", data=house.data).stdout
+        assert "cannot be used" not in pillarbox("status", data=server.data).stdout
 
 
 def test_without_hardware_nothing_of_it_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")  # one line on stderr for each module
-    with House(new_data(tmp_path / "data")) as house, Smtp(house.ports["smtp"]) as smtp:
+    with Pillarbox(new_data(tmp_path / "data")) as server, Smtp(server.ports["smtp"]) as smtp:
         assert smtp.deliver(b"Subject: hello\r\n\r\nwords\r\n").startswith(b"250")
-    loaded = {line.rpartition("|")[2].strip() for line in house.log.read_text().splitlines() if line.startswith("import time:")}
+    loaded = {line.rpartition("|")[2].strip() for line in server.log.read_text().splitlines() if line.startswith("import time:")}
     assert "appliance.smtpd.session" in loaded
     of_panel = {name for name in loaded if name.partition(".")[0] in ("gpiozero", "colorzero", "lgpio", "serial")}
     of_panel |= {name for name in loaded if name.startswith("appliance.panel.")}
@@ -188,7 +186,7 @@ def test_words_nobody_understands_are_said_before_anything_opens(tmp_path: Path,
 def test_the_console_through_a_pipe_and_the_card(tmp_path: Path) -> None:
     data = new_data(tmp_path / "data")
     assert pillarbox("console", data=data, check=False).returncode == 3
-    with House(data):
+    with Pillarbox(data):
         shown = pillarbox("console", data=data).stdout
         assert "Overview" in shown and "Queue     empty" in shown and "written today" in shown
         assert "No message was refused" in pillarbox("letter", "track", data=data).stdout

@@ -11,10 +11,10 @@ import pytest
 from tests.panel.pins import read
 from tests.support.cable import Cable
 from tests.support.neighbours import Neighbours
-from tests.support.server import House, new_data, pillarbox
+from tests.support.server import Pillarbox, new_data, pillarbox
 from tests.support.wire_to_pins import PinWire
 
-BUTTON, LAMP = "GPIO17", "GPIO18"
+BUTTON, LED = "GPIO17", "GPIO18"
 PANEL = '[panel]\nlamps = ["led:18"]\nbutton = "17"\n'
 FINGER_S = 0.5
 """Longer than a finger needs: a busy machine may hand on both edges at once, which is a bounce."""
@@ -29,34 +29,34 @@ def wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PinWire]:
     one.close()
 
 
-def house(place: Path, more: str = "") -> House:
+def server(place: Path, more: str = "") -> Pillarbox:
     settings = place / "settings.toml"
     settings.write_text(PANEL + more)
-    return House(new_data(place / "data"), "--settings", str(settings))
+    return Pillarbox(new_data(place / "data"), "--settings", str(settings))
 
 
-def test_a_press_tries_waiting_letters_and_the_lamp_tells(tmp_path: Path, wire: PinWire) -> None:
+def test_a_press_tries_waiting_messages_and_the_led_tells(tmp_path: Path, wire: PinWire) -> None:
     with Neighbours(tmp_path, first=3600, most=3600, after=PANEL) as world:
         far = world.peer("far.example", script={"MAIL": ["451 4.3.0 not now", "451 4.3.0 not yet", "250 ok"]})
-        with world.house:
-            wire.shows(LAMP, read, "ready")
+        with world.server:
+            wire.shows(LED, read, "ready")
             name = world.send("bob@far.example")
             world.until(lambda: world.track(name) == ["accepted", "delayed"])
-            wire.shows(LAMP, read, "waiting")
+            wire.shows(LED, read, "waiting")
             for _ in range(2):
                 wire.press(BUTTON)
                 time.sleep(FINGER_S)
                 wire.release(BUTTON)
                 world.until(lambda: world.ask("queue", "list")["letters"] == [] or world.track(name).count("delayed") == 2)
             assert world.arrived(far)[0].recipients == ["bob@far.example"]
-            wire.shows(LAMP, read, "ready")
+            wire.shows(LED, read, "ready")
 
 
-def test_three_seconds_close_the_house_and_the_lamp_says_when_the_plug_may_be_pulled(tmp_path: Path, wire: PinWire) -> None:
-    with house(tmp_path) as running:
+def test_three_seconds_close_the_server_and_the_led_says_when_the_plug_may_be_pulled(tmp_path: Path, wire: PinWire) -> None:
+    with server(tmp_path) as running:
         wire.press(BUTTON)
         time.sleep(HELD_S)
-        wire.shows(LAMP, read, "safe")
+        wire.shows(LED, read, "safe")
         wire.release(BUTTON)
         assert "is not running" in pillarbox("status", data=running.data, check=False).stdout
         os.kill(running.pid, signal.SIGTERM)
@@ -65,7 +65,7 @@ def test_three_seconds_close_the_house_and_the_lamp_says_when_the_plug_may_be_pu
 
 def test_ten_seconds_at_power_on_show_a_password_on_the_cable_for_one_use(tmp_path: Path, wire: PinWire, cable: Cable) -> None:
     wire.hold_from_the_start(BUTTON)
-    with house(tmp_path, f'console = "{cable.device}"\n') as running:
+    with server(tmp_path, f'console = "{cable.device}"\n') as running:
         began = time.monotonic()
         cable.until("9 Power")
         assert "One-time" not in cable.shown.decode()

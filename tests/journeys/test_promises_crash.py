@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 
 from tests.support.figures import tell
-from tests.support.server import House, new_data
-from tests.support.wire import Imap, Smtp, faults, letter
+from tests.support.server import Pillarbox, new_data
+from tests.support.wire import Imap, Smtp, faults, message
 
 BACK_S = 5.0
 """Promise 2."""
 
 
-def names_in(house: House) -> Counter[str]:
+def names_in(server: Pillarbox) -> Counter[str]:
     """How often each letter is in Ada's INBOX, by its name; every one whole."""
-    with Imap(house.ports["imap"], select="INBOX") as imap:
+    with Imap(server.ports["imap"], select="INBOX") as imap:
         found: Counter[str] = Counter()
         for response in imap.ok(b"UID FETCH 1:* (UID BODY.PEEK[])"):
             if b"BODY[]" not in response:
@@ -36,110 +36,110 @@ def names_in(house: House) -> Counter[str]:
 
 
 def whole(name: str) -> bytes:
-    return letter(name, b"first\r\n" + name.encode() * 50 + b"\r\n")
+    return message(name, b"first\r\n" + name.encode() * 50 + b"\r\n")
 
 
 class Sender(threading.Thread):
     """Hands in letters one after the other until the connection breaks; remembers which were acknowledged."""
 
-    def __init__(self, house: House, way: str, number: int) -> None:
+    def __init__(self, server: Pillarbox, route: str, number: int) -> None:
         super().__init__(daemon=True)
-        self.way, self.number, self.house = way, number, house
+        self.route, self.number, self.server = route, number, server
         self.acknowledged: list[str] = []
         self.uids: list[int] = []
         self.tried = 0
 
     def run(self) -> None:
         try:
-            self._smtp() if self.way == "smtp" else self._imap()
+            self._smtp() if self.route == "smtp" else self._imap()
         except (OSError, AssertionError):
             return
 
     def _next(self) -> str:
         self.tried += 1
-        return f"{self.way}-{self.number}-{time.monotonic_ns()}"
+        return f"{self.route}-{self.number}-{time.monotonic_ns()}"
 
     def _smtp(self) -> None:
-        with Smtp(self.house.ports["smtp"]) as smtp:
+        with Smtp(self.server.ports["smtp"]) as smtp:
             while smtp.deliver(whole(name := self._next())).startswith(b"250"):
                 self.acknowledged.append(name)
 
     def _imap(self) -> None:
-        with Imap(self.house.ports["imap"]) as imap:
+        with Imap(self.server.ports["imap"]) as imap:
             while (said := imap.append(whole(name := self._next()))).startswith(b"OK"):
                 self.acknowledged.append(name)
                 self.uids.append(int(said.split()[3].rstrip(b"]")))
 
 
-def restarted(house: House) -> float:
+def restarted(server: Pillarbox) -> float:
     """Start again after a crash; seconds until a client was served."""
     since = time.monotonic()
-    house.start()
-    with Imap(house.ports["imap"], select="INBOX"), Smtp(house.ports["smtp"]):
+    server.start()
+    with Imap(server.ports["imap"], select="INBOX"), Smtp(server.ports["smtp"]):
         pass
     return time.monotonic() - since
 
 
-def test_killed_while_letters_come_in(tmp_path: Path) -> None:
+def test_killed_while_messages_come_in(tmp_path: Path) -> None:
     """SIGKILL at any moment of DATA, APPEND and their commits, several times over."""
-    house = House(new_data(tmp_path / "data")).start()
+    server = Pillarbox(new_data(tmp_path / "data")).start()
     chance = random.Random(1)
     acknowledged: list[str] = []
     top, slowest = 0, 0.0
     try:
         for round_ in range(4):
-            senders = [Sender(house, way, number + 10 * round_) for number in range(3) for way in ("smtp", "imap")]
+            senders = [Sender(server, route, number + 10 * round_) for number in range(3) for route in ("smtp", "imap")]
             for sender in senders:
                 sender.start()
             time.sleep(0.4 + 0.5 * chance.random())
-            house.kill()
+            server.kill()
             for sender in senders:
                 sender.join(30)
                 acknowledged += sender.acknowledged
                 assert all(uid > top for uid in sender.uids), "a UID was given twice"
             top = max([top, *(uid for sender in senders for uid in sender.uids)])
             assert any(sender.acknowledged for sender in senders), "nothing was under way"
-            slowest = max(slowest, restarted(house))
-            found = names_in(house)
+            slowest = max(slowest, restarted(server))
+            found = names_in(server)
             assert not [name for name in acknowledged if found[name] != 1], "acknowledged, but not there exactly once"
             assert not [name for name, count in found.items() if count > 1]
         tell("back after SIGKILL, 5 s", f"{slowest:.2f} s, {len(acknowledged)} letters acknowledged, none lost")
         assert slowest < 10 * BACK_S
-        assert not faults(house.log)
+        assert not faults(server.log)
     finally:
-        house.stop()
+        server.stop()
 
 
-def test_killed_in_the_middle_of_one_letter(tmp_path: Path) -> None:
+def test_killed_in_the_middle_of_one_message(tmp_path: Path) -> None:
     """Large letters of which a part has come by DATA, BDAT and APPEND: none of it shows afterwards, and none of it stays on the card."""
-    house = House(new_data(tmp_path / "data")).start()
+    server = Pillarbox(new_data(tmp_path / "data")).start()
     try:
-        piece = b"x" * 70 + b"\r\n"
-        smtp, chunked, imap = Smtp(house.ports["smtp"]), Smtp(house.ports["smtp"]), Imap(house.ports["imap"])
+        chunk = b"x" * 70 + b"\r\n"
+        smtp, chunked, imap = Smtp(server.ports["smtp"]), Smtp(server.ports["smtp"]), Imap(server.ports["imap"])
         assert smtp.begin(b"ada@home.example").startswith(b"354")
-        smtp.send(letter("half") + piece * 20_000)
+        smtp.send(message("half") + chunk * 20_000)
         assert chunked.ask(b"MAIL FROM:<a@elsewhere.example>").startswith(b"250")
         assert chunked.ask(b"RCPT TO:<ada@home.example>").startswith(b"250")
-        chunked.send(b"BDAT 1440000 LAST\r\n" + piece * 10_000)
-        imap.send(b"a APPEND INBOX {1440000+}\r\n" + piece * 10_000)
+        chunked.send(b"BDAT 1440000 LAST\r\n" + chunk * 10_000)
+        imap.send(b"a APPEND INBOX {1440000+}\r\n" + chunk * 10_000)
         time.sleep(0.3)
-        house.kill()
-        restarted(house)
-        assert not names_in(house)
-        with Smtp(house.ports["smtp"]) as again:
+        server.kill()
+        restarted(server)
+        assert not names_in(server)
+        with Smtp(server.ports["smtp"]) as again:
             assert again.deliver(whole("next")).startswith(b"250")
-        assert names_in(house) == Counter(["next"])
-        files = [path for path in (house.data / "bodies").rglob("*") if path.is_file() and path.stat().st_size]
+        assert names_in(server) == Counter(["next"])
+        files = [path for path in (server.data / "bodies").rglob("*") if path.is_file() and path.stat().st_size]
         left = [path for path in files if path.name != "server-id"]
         assert not left, f"what is left of letters that never were: {left}"
     finally:
-        house.stop()
+        server.stop()
 
 
 def test_stopped_in_order(tmp_path: Path) -> None:
     """SIGTERM: nobody new, the idle are told, the letter under way is taken, the exit is 0."""
-    house = House(new_data(tmp_path / "data")).start()
-    with Imap(house.ports["imap"], select="INBOX") as idle, Imap(house.ports["imap"]) as quiet, Smtp(house.ports["smtp"]) as busy:
+    server = Pillarbox(new_data(tmp_path / "data")).start()
+    with Imap(server.ports["imap"], select="INBOX") as idle, Imap(server.ports["imap"]) as quiet, Smtp(server.ports["smtp"]) as busy:
         tag = idle.start(b"IDLE")
         assert idle.line().startswith(b"+")
         assert busy.begin(b"ada@home.example").startswith(b"354")
@@ -150,19 +150,19 @@ def test_stopped_in_order(tmp_path: Path) -> None:
         def finish() -> None:
             said.extend((idle.rest(), quiet.rest()))
             with pytest.raises(ConnectionRefusedError):
-                socket.create_connection(("127.0.0.1", house.ports["smtp"]), 5)
+                socket.create_connection(("127.0.0.1", server.ports["smtp"]), 5)
             busy.send(octets[200:] + b".\r\n")
             said.append(busy.reply())
 
         other = threading.Thread(target=finish)
         other.start()
         since = time.monotonic()
-        status = house.stop()
+        status = server.stop()
         other.join(30)
         tell("orderly end with a letter under way", f"{time.monotonic() - since:.2f} s")
     assert status == 0
     assert b"* BYE" in said[0] and tag not in said[0]
     assert b"* BYE" in said[1]
     assert said[2].startswith(b"250"), said
-    with House(house.data) as again:
+    with Pillarbox(server.data) as again:
         assert names_in(again) == Counter(["under-way"])

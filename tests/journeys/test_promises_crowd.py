@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.figures import tell
-from tests.support.server import House, new_data
-from tests.support.wire import Imap, Pop3, Smtp, Wire, cpu_s, eventually, letter, memory_octets
+from tests.support.server import Pillarbox, new_data
+from tests.support.wire import Imap, Pop3, Smtp, Wire, cpu_s, eventually, memory_octets, message
 
 MIB = 2**20
 SERVED_S = 5.0
@@ -34,14 +34,14 @@ def many_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def served_s(house: House, name: str) -> float:
+def served_s(server: Pillarbox, name: str) -> float:
     """How long a family member takes for a letter's whole way: in by SMTP, out by IMAP and POP3."""
     since = time.monotonic()
-    with Smtp(house.ports["smtp"]) as smtp:
-        assert smtp.deliver(letter(name)).startswith(b"250")
-    with Imap(house.ports["imap"], select="INBOX") as imap:
+    with Smtp(server.ports["smtp"]) as smtp:
+        assert smtp.deliver(message(name)).startswith(b"250")
+    with Imap(server.ports["imap"], select="INBOX") as imap:
         assert any(name.encode() in line for line in imap.ok(b"FETCH * (UID ENVELOPE)"))
-    with Pop3(house.ports["pop3"]) as pop3:
+    with Pop3(server.ports["pop3"]) as pop3:
         assert pop3.ask(b"STAT").startswith(b"+OK")
     return time.monotonic() - since
 
@@ -50,11 +50,11 @@ def source(number: int) -> str:
     return f"127.0.{1 + number // 50}.{1 + number % 50}"
 
 
-def test_five_hundred_at_once(house: House) -> None:
+def test_five_hundred_at_once(server: Pillarbox) -> None:
     """400 that say nothing and 100 that send an octet now and then, from ten neighbourhoods."""
-    served_s(house, "before")
-    before = memory_octets(house.pid)
-    crowd = [Wire(house.ports[PORTS[number % 4]], source=source(number)) for number in range(CONNECTIONS)]
+    served_s(server, "before")
+    before = memory_octets(server.pid)
+    crowd = [Wire(server.ports[PORTS[number % 4]], source=source(number)) for number in range(CONNECTIONS)]
     over = threading.Event()
 
     def trickle() -> None:
@@ -66,9 +66,9 @@ def test_five_hundred_at_once(house: House) -> None:
     trickling = threading.Thread(target=trickle)
     trickling.start()
     try:
-        assert eventually(lambda: sum(1 for _ in Path(f"/proc/{house.pid}/fd").iterdir()) > CONNECTIONS), "not all of them came in"
-        took = max(served_s(house, f"meanwhile-{number}") for number in range(3))
-        growth = memory_octets(house.pid) - before
+        assert eventually(lambda: sum(1 for _ in Path(f"/proc/{server.pid}/fd").iterdir()) > CONNECTIONS), "not all of them came in"
+        took = max(served_s(server, f"meanwhile-{number}") for number in range(3))
+        growth = memory_octets(server.pid) - before
     finally:
         over.set()
         trickling.join()
@@ -80,23 +80,23 @@ def test_five_hundred_at_once(house: House) -> None:
     assert growth < GROWTH_OCTETS
 
 
-def test_slow_senders_of_letters(house: House) -> None:
+def test_slow_senders_of_messages(server: Pillarbox) -> None:
     """50 letters that trickle in (slowloris inside DATA and inside a literal) hold up nobody and cost no memory to speak of."""
-    before = memory_octets(house.pid)
-    smtp = [Smtp(house.ports["smtp"], source=source(number)) for number in range(25)]
-    imap = [Imap(house.ports["imap"]) for _ in range(25)]
+    before = memory_octets(server.pid)
+    smtp = [Smtp(server.ports["smtp"], source=source(number)) for number in range(25)]
+    imap = [Imap(server.ports["imap"]) for _ in range(25)]
     try:
         for number, one in enumerate(smtp):
             assert one.begin(b"ada@home.example").startswith(b"354"), number
-            one.send(letter("slow"))
+            one.send(message("slow"))
         for other in imap:
-            other.send(b"a APPEND INBOX {90000000+}\r\n" + letter("slow"))
+            other.send(b"a APPEND INBOX {90000000+}\r\n" + message("slow"))
         for _ in range(5):
             for each in (*smtp, *imap):
                 each.send(b"x")
             time.sleep(0.1)
-        took = served_s(house, "during-slow-letters")
-        growth = memory_octets(house.pid) - before
+        took = served_s(server, "during-slow-letters")
+        growth = memory_octets(server.pid) - before
     finally:
         for each in (*smtp, *imap):
             each.close()
@@ -105,23 +105,23 @@ def test_slow_senders_of_letters(house: House) -> None:
     assert growth < GROWTH_OCTETS
 
 
-def test_clients_that_never_read(house: House) -> None:
+def test_clients_that_never_read(server: Pillarbox) -> None:
     """Ten sessions ask for 40 MiB each and read none of it: the house holds little of it and serves on."""
-    with Imap(house.ports["imap"]) as imap:
+    with Imap(server.ports["imap"]) as imap:
         imap.ok(b"CREATE Large")
         line = b"x" * 70 + b"\r\n"
         for number in range(4):
-            assert imap.append(letter(f"large-{number}", line * 140_000), mailbox=b"Large").startswith(b"OK")
-    before = memory_octets(house.pid)
-    stuck = [Imap(house.ports["imap"], select="Large") for _ in range(10)]
-    popping = Pop3(house.ports["pop3"], "mary@home.example")
+            assert imap.append(message(f"large-{number}", line * 140_000), mailbox=b"Large").startswith(b"OK")
+    before = memory_octets(server.pid)
+    stuck = [Imap(server.ports["imap"], select="Large") for _ in range(10)]
+    popping = Pop3(server.ports["pop3"], "mary@home.example")
     try:
         for one in stuck:
             one.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             one.start(b"FETCH 1:* BODY.PEEK[]")
         time.sleep(1)
-        took = served_s(house, "during-deaf-clients")
-        growth = memory_octets(house.pid) - before
+        took = served_s(server, "during-deaf-clients")
+        growth = memory_octets(server.pid) - before
     finally:
         for one in stuck:
             one.close()
@@ -131,10 +131,10 @@ def test_clients_that_never_read(house: House) -> None:
     assert growth < GROWTH_OCTETS
 
 
-def test_pipelined_commands_nobody_reads_the_answers_of(house: House) -> None:
+def test_pipelined_commands_nobody_reads_the_answers_of(server: Pillarbox) -> None:
     """Back-pressure: who sends commands for ever and reads nothing is not read for ever."""
-    before = memory_octets(house.pid)
-    pushing = [Wire(house.ports[port], source=source(number)) for number, port in enumerate(PORTS * 3)]
+    before = memory_octets(server.pid)
+    pushing = [Wire(server.ports[port], source=source(number)) for number, port in enumerate(PORTS * 3)]
     words = {"imap": b"a CAPABILITY\r\n", "pop3": b"CAPA\r\n", "smtp": b"EHLO x\r\n", "submission": b"EHLO x\r\n"}
 
     def push(number: int) -> None:
@@ -146,8 +146,8 @@ def test_pipelined_commands_nobody_reads_the_answers_of(house: House) -> None:
     try:
         with ThreadPoolExecutor(len(pushing)) as all_at_once:
             list(all_at_once.map(push, range(len(pushing))))
-        growth = memory_octets(house.pid) - before
-        took = served_s(house, "during-pushers")
+        growth = memory_octets(server.pid) - before
+        took = served_s(server, "during-pushers")
     finally:
         for one in pushing:
             one.close()
@@ -156,25 +156,25 @@ def test_pipelined_commands_nobody_reads_the_answers_of(house: House) -> None:
     assert growth < GROWTH_OCTETS
 
 
-def test_a_client_that_stops_reading_does_not_hold_the_log(house: House) -> None:
+def test_a_client_that_stops_reading_does_not_hold_the_log(server: Pillarbox) -> None:
     """The write-ahead log keeps its first size while 20,000 letters arrive and a client stands still inside FETCH 1:*."""
 
     def log_octets() -> int:
-        return (house.data / "house.db-wal").stat().st_size
+        return (server.data / "house.db-wal").stat().st_size
 
-    with Imap(house.ports["imap"]) as imap:
+    with Imap(server.ports["imap"]) as imap:
         imap.ok(b"CREATE Still")
         for _ in range(4):
-            some = [letter(f"still-{number}", b"x" * 1000 + b"\r\n") for number in range(500)]
+            some = [message(f"still-{number}", b"x" * 1000 + b"\r\n") for number in range(500)]
             assert imap.append(*some, mailbox=b"Still").startswith(b"OK")
         first = log_octets()
-        with Imap(house.ports["imap"], select="Still") as still:
+        with Imap(server.ports["imap"], select="Still") as still:
             still.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             still.start(b"FETCH 1:* (UID FLAGS ENVELOPE BODYSTRUCTURE BODY.PEEK[])")
             still.socket.recv(2000)
             since, most = time.monotonic(), first
             for batch in range(40):
-                said = imap.append(*[letter(f"arriving-{batch}-{number}") for number in range(500)], mailbox=b"Still")
+                said = imap.append(*[message(f"arriving-{batch}-{number}") for number in range(500)], mailbox=b"Still")
                 assert said.startswith(b"OK"), said
                 most = max(most, log_octets())
             took = time.monotonic() - since
@@ -185,21 +185,21 @@ def test_a_client_that_stops_reading_does_not_hold_the_log(house: House) -> None
 
 def test_out_of_descriptors(tmp_path: Path) -> None:
     """No descriptor is left: who is there is served, the house does not spin, and newcomers are served once there are some again."""
-    with House(new_data(tmp_path / "data")) as house:
-        with Imap(house.ports["imap"], select="INBOX") as inside:
-            used = max(int(name) for name in os.listdir(f"/proc/{house.pid}/fd"))
-            resource.prlimit(house.pid, resource.RLIMIT_NOFILE, (used + 4, used + 4))
-            waiting = [Wire(house.ports[PORTS[number % 4]], source=source(number)) for number in range(60)]
+    with Pillarbox(new_data(tmp_path / "data")) as server:
+        with Imap(server.ports["imap"], select="INBOX") as inside:
+            used = max(int(name) for name in os.listdir(f"/proc/{server.pid}/fd"))
+            resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (used + 4, used + 4))
+            waiting = [Wire(server.ports[PORTS[number % 4]], source=source(number)) for number in range(60)]
             time.sleep(0.5)
-            since_s, since_cpu = time.monotonic(), cpu_s(house.pid)
+            since_s, since_cpu = time.monotonic(), cpu_s(server.pid)
             for _ in range(15):
                 inside.ok(b"NOOP")
                 time.sleep(0.1)
-            spent = (cpu_s(house.pid) - since_cpu) / (time.monotonic() - since_s)
+            spent = (cpu_s(server.pid) - since_cpu) / (time.monotonic() - since_s)
             for one in waiting:
                 one.close()
-            assert inside.append(letter("kept")).startswith(b"OK")
-            took = served_s(house, "afterwards")
+            assert inside.append(message("kept")).startswith(b"OK")
+            took = served_s(server, "afterwards")
         tell("processor used while out of descriptors", f"{100 * spent:.1f} % of one, then served within {took:.2f} s")
         assert spent < 0.5
         assert took < 10 * SERVED_S

@@ -9,8 +9,8 @@ import time
 import pytest
 
 from tests.support.figures import tell
-from tests.support.server import PASSWORD, House
-from tests.support.wire import Imap, Pop3, Smtp, Wire, cpu_s, letter, memory_octets
+from tests.support.server import PASSWORD, Pillarbox
+from tests.support.wire import Imap, Pop3, Smtp, Wire, cpu_s, memory_octets, message
 
 MIB = 2**20
 CPU_S = 5.0
@@ -31,7 +31,7 @@ def many_levels(levels: int) -> bytes:
     return HEAD + opening + b"\r\nx\r\n" + b"".join(b"--b%d--\r\n" % n for n in reversed(range(levels)))
 
 
-def letters_in_letters(levels: int) -> bytes:
+def messages_in_messages(levels: int) -> bytes:
     return HEAD + b"Content-Type: message/rfc822\r\n\r\n" * levels + b"Subject: innermost\r\n\r\nx\r\n"
 
 
@@ -42,7 +42,7 @@ def many_parameters(count: int) -> bytes:
 BOMBS = {
     "10,000 parts": many_parts(10_000),
     "500 levels of multipart": many_levels(500),
-    "500 letters in letters": letters_in_letters(500),
+    "500 letters in letters": messages_in_messages(500),
     "10,000 parameters (RFC 2231)": many_parameters(10_000),
     "a header of 200 KB": HEAD + b"X-Long: " + b"x" * 900 + b"\r\n" + b"X-Many: y\r\n" * 18_000 + b"\r\nx\r\n",
 }
@@ -62,17 +62,17 @@ QUESTIONS = (
 class Spent:
     """Processor time and memory of the house during a block, told and judged."""
 
-    def __init__(self, house: House, what: str) -> None:
-        self.house, self.what = house, what
+    def __init__(self, server: Pillarbox, what: str) -> None:
+        self.server, self.what = server, what
 
     def __enter__(self) -> None:
-        self.cpu, self.memory = cpu_s(self.house.pid), memory_octets(self.house.pid)
+        self.cpu, self.memory = cpu_s(self.server.pid), memory_octets(self.server.pid)
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind:
             return
-        cpu = cpu_s(self.house.pid) - self.cpu
-        growth = memory_octets(self.house.pid) - self.memory
+        cpu = cpu_s(self.server.pid) - self.cpu
+        growth = memory_octets(self.server.pid) - self.memory
         if cpu > CPU_S / 10 or growth > GROWTH_OCTETS / 10:
             tell(f"{self.what}, 5 s of processor, 48 MiB", f"{cpu:.2f} s, {growth / MIB:+.1f} MiB")
         assert cpu < 10 * CPU_S
@@ -82,8 +82,8 @@ class Spent:
 class Meanwhile:
     """Another session during a block: how long its answers take at most, judged by promise 3."""
 
-    def __init__(self, house: House, what: str) -> None:
-        self.imap, self.what = Imap(house.ports["imap"]), what
+    def __init__(self, server: Pillarbox, what: str) -> None:
+        self.imap, self.what = Imap(server.ports["imap"]), what
         self.over = threading.Event()
         self.slowest_s = 0.0
         self.asking = threading.Thread(target=self._ask)
@@ -107,32 +107,32 @@ class Meanwhile:
 
 
 @pytest.mark.parametrize("what", BOMBS)
-def test_bombs_are_kept_whole(house: House, what: str) -> None:
+def test_bombs_are_kept_whole(server: Pillarbox, what: str) -> None:
     """Taken in by SMTP and APPEND, described up to a depth, and given back octet for octet."""
     octets = BOMBS[what]
-    with Imap(house.ports["imap"]) as imap:
+    with Imap(server.ports["imap"]) as imap:
         imap.ok(b"CREATE " + (box := b"Bombs-%d" % list(BOMBS).index(what)))
-        with Spent(house, f"{what} by SMTP"), Smtp(house.ports["smtp"]) as smtp:
+        with Spent(server, f"{what} by SMTP"), Smtp(server.ports["smtp"]) as smtp:
             assert smtp.deliver(octets).startswith(b"250")
-        with Spent(house, f"{what} by APPEND"):
+        with Spent(server, f"{what} by APPEND"):
             assert imap.append(octets, mailbox=box).startswith(b"OK")
         for name in (b"INBOX", box):
             imap.ok(b"SELECT " + name)
             for question in QUESTIONS if name == box else QUESTIONS[:2]:
-                with Spent(house, f"{what}: {question[:16].decode()}"), Meanwhile(house, what):
+                with Spent(server, f"{what}: {question[:16].decode()}"), Meanwhile(server, what):
                     imap.ok(question)
             whole = next(line for line in imap.ok(b"UID FETCH * BODY.PEEK[]") if b"BODY[]" in line)
             assert octets in whole
 
 
 @pytest.mark.parametrize("what", TOO_MUCH)
-def test_too_much_of_a_header_is_refused(house: House, what: str) -> None:
+def test_too_much_of_a_header_is_refused(server: Pillarbox, what: str) -> None:
     """Over SMTP a 5xx that says why; APPEND keeps what its owner puts there, and reading it costs little."""
     octets = TOO_MUCH[what]
-    with Spent(house, what):
-        with Smtp(house.ports["smtp"]) as smtp:
+    with Spent(server, what):
+        with Smtp(server.ports["smtp"]) as smtp:
             assert re.match(rb"5[0-9][0-9] 5\.", smtp.deliver(octets))
-        with Imap(house.ports["imap"]) as imap:
+        with Imap(server.ports["imap"]) as imap:
             box = b"Much-%d" % list(TOO_MUCH).index(what)
             imap.ok(b"CREATE " + box)
             said = imap.append(octets, mailbox=box)
@@ -143,10 +143,10 @@ def test_too_much_of_a_header_is_refused(house: House, what: str) -> None:
                     imap.ok(question)
 
 
-def test_four_gib_are_refused_before_they_are_asked_for(house: House) -> None:
+def test_four_gib_are_refused_before_they_are_asked_for(server: Pillarbox) -> None:
     """Synchronising: NO [TOOBIG] or a 552 and no continuation; non-synchronising: the end. Nothing is allocated."""
-    with Spent(house, "announced letters of 4 GiB"):
-        with Imap(house.ports["imap"]) as imap:
+    with Spent(server, "announced letters of 4 GiB"):
+        with Imap(server.ports["imap"]) as imap:
             assert imap.run(b"APPEND INBOX {%d}" % FOUR_GIB)[1].startswith(b"NO [TOOBIG]")
             assert imap.run(b"APPEND INBOX {99999999999999999999999}")[1].startswith((b"BAD", b"NO [TOOBIG]"))
             assert imap.run(b"CREATE {%d}" % FOUR_GIB)[1].startswith((b"BAD", b"NO [TOOBIG]"))
@@ -154,7 +154,7 @@ def test_four_gib_are_refused_before_they_are_asked_for(house: House) -> None:
             imap.send(b"b APPEND INBOX {%d+}\r\n" % FOUR_GIB)
             imap.try_send(b"x" * 100_000)
             assert b"* BYE" in imap.rest()
-        with Smtp(house.ports["smtp"]) as smtp:
+        with Smtp(server.ports["smtp"]) as smtp:
             assert smtp.ask(b"MAIL FROM:<a@elsewhere.example> SIZE=%d" % FOUR_GIB).startswith(b"552 5.3.4")
             assert smtp.ask(b"MAIL FROM:<a@elsewhere.example>").startswith(b"250")
             assert smtp.ask(b"RCPT TO:<ada@home.example>").startswith(b"250")
@@ -162,10 +162,10 @@ def test_four_gib_are_refused_before_they_are_asked_for(house: House) -> None:
 
 
 @pytest.mark.parametrize("mark", [b"{%d}", b"{%d+}", b"{5000}", b"{5000+}", b"{1025}"])
-def test_literals_before_login(house: House, mark: bytes) -> None:
+def test_literals_before_login(server: Pillarbox, mark: bytes) -> None:
     """At most 1 KiB, whichever way it is announced."""
     mark = mark % FOUR_GIB if b"%d" in mark else mark
-    with Imap(house.ports["imap"], "") as imap:
+    with Imap(server.ports["imap"], "") as imap:
         imap.send(b"a LOGIN " + mark + b"\r\n")
         if b"+" in mark:
             imap.try_send(b"x" * 5000 + b" {3+}\r\nabc\r\n")
@@ -175,9 +175,9 @@ def test_literals_before_login(house: House, mark: bytes) -> None:
 
 
 @pytest.mark.parametrize("port", ["smtp", "submission", "imap", "pop3", "submissions", "imaps", "pop3s"])
-def test_endless_lines(house: House, port: str) -> None:
+def test_endless_lines(server: Pillarbox, port: str) -> None:
     """A line that never ends is answered and ended, not collected."""
-    with Spent(house, f"an endless line on {port}"), Wire(house.ports[port], tls=port.endswith("s")) as wire:
+    with Spent(server, f"an endless line on {port}"), Wire(server.ports[port], tls=port.endswith("s")) as wire:
         went = 0
         try:
             for _ in range(1024):
@@ -204,9 +204,9 @@ NESTED = (
 
 
 @pytest.mark.parametrize("command", NESTED, ids=lambda command: command[:12].decode())
-def test_braces_and_depth(house: House, command: bytes) -> None:
+def test_braces_and_depth(server: Pillarbox, command: bytes) -> None:
     """CVE-2026-42006 and its kin: a plain answer after bounded work, and the session goes on."""
-    with Spent(house, f"depth {command[:12].decode()!r}"), Imap(house.ports["imap"], select="INBOX") as imap:
+    with Spent(server, f"depth {command[:12].decode()!r}"), Imap(server.ports["imap"], select="INBOX") as imap:
         assert imap.run(command)[1].startswith((b"BAD", b"NO", b"OK"))
         imap.ok(b"NOOP")
 
@@ -218,14 +218,14 @@ NAMES = (
 )  # fmt: skip
 
 
-def test_names_reach_nothing_of_others(house: House) -> None:
+def test_names_reach_nothing_of_others(server: Pillarbox) -> None:
     """Traversal, NUL, broken UTF-7 and other people's mailboxes: whatever is made is the person's own, and only a name."""
-    files = {path for path in house.data.rglob("*") if "bodies" not in path.parts}
-    with Imap(house.ports["imap"], "mary@home.example") as mary:
+    files = {path for path in server.data.rglob("*") if "bodies" not in path.parts}
+    with Imap(server.ports["imap"], "mary@home.example") as mary:
         mary.ok(b"CREATE Private")
-        assert mary.append(letter("secret"), mailbox=b"Private").startswith(b"OK")
+        assert mary.append(message("secret"), mailbox=b"Private").startswith(b"OK")
         before = sorted(mary.ok(b'LIST "" "*"'))
-        with Imap(house.ports["imap"]) as ada:
+        with Imap(server.ports["imap"]) as ada:
             for name in NAMES:
                 for command in (b"SELECT", b"STATUS", b"CREATE", b"DELETE", b"SUBSCRIBE", b"RENAME"):
                     more = {b"STATUS": b" (MESSAGES)", b"RENAME": b" Other"}.get(command, b"")
@@ -246,34 +246,34 @@ def test_names_reach_nothing_of_others(house: House) -> None:
             assert b"secret" not in b"\n".join(ada.run(b"SELECT INBOX")[0] + ada.run(b"UID FETCH 1:* (ENVELOPE)")[0])
         assert sorted(mary.ok(b'LIST "" "*"')) == before
         assert any(b"MESSAGES 1" in line for line in mary.ok(b"STATUS Private (MESSAGES)"))
-    assert {path for path in house.data.rglob("*") if "bodies" not in path.parts} <= files | {house.data / "house.db-journal"}
+    assert {path for path in server.data.rglob("*") if "bodies" not in path.parts} <= files | {server.data / "house.db-journal"}
 
 
-def test_random_octets_on_every_port(house: House) -> None:
+def test_random_octets_on_every_port(server: Pillarbox) -> None:
     """Any octets, TLS ports with and without a handshake: an end in time and everybody else is served. `tests/fuzz` does it longer."""
     seed = int(os.environ.get("PILLARBOX_SEED", "0")) or random.randrange(2**30)
     print(f"PILLARBOX_SEED={seed}")
     chance = random.Random(seed)
-    with Spent(house, "random octets on seven ports"):
+    with Spent(server, "random octets on seven ports"):
         for round_ in range(70):
-            port = sorted(house.ports)[round_ % 7]
+            port = sorted(server.ports)[round_ % 7]
             tls = chance.random() < 0.5 and port in ("imaps", "pop3s", "submissions")
-            with Wire(house.ports[port], tls=tls, source=f"127.0.5.{1 + round_}") as wire:
+            with Wire(server.ports[port], tls=tls, source=f"127.0.5.{1 + round_}") as wire:
                 wire.try_send(chance.randbytes(chance.randrange(1, 20_000)))
                 wire.try_send(b"\r\n" * 100)
         since = time.monotonic()
-        with Imap(house.ports["imap"], select="INBOX"), Pop3(house.ports["pop3"]), Smtp(house.ports["smtp"]):
+        with Imap(server.ports["imap"], select="INBOX"), Pop3(server.ports["pop3"]), Smtp(server.ports["smtp"]):
             tell("served after random octets", f"{time.monotonic() - since:.2f} s")
 
 
 @pytest.mark.parametrize("port", ["smtp", "submission", "imap", "pop3"])
-def test_what_comes_with_starttls_is_no_command_inside_it(house: House, port: str) -> None:
+def test_what_comes_with_starttls_is_no_command_inside_it(server: Pillarbox, port: str) -> None:
     """Plain commands in one packet with STARTTLS are never answered inside TLS."""
     start, injected = {
         "imap": (b"a STARTTLS\r\n", b"b LOGIN ada@home.example %b\r\nc CAPABILITY\r\n" % PASSWORD.encode()),
         "pop3": (b"STLS\r\n", b"CAPA\r\n"),
     }.get(port, (b"EHLO x\r\nSTARTTLS\r\n", b"NOOP\r\nMAIL FROM:<a@elsewhere.example>\r\n"))
-    with Wire(house.ports[port]) as wire:
+    with Wire(server.ports[port]) as wire:
         wire.send(start + injected)
         wire.socket.settimeout(3)
         try:

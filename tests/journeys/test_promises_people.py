@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.figures import tell
-from tests.support.server import COMMAND, ROOT, House, environment, free_ports, new_data
-from tests.support.wire import Imap, Pop3, Smtp, Wire, eventually, letter
+from tests.support.server import COMMAND, ROOT, Pillarbox, environment, free_ports, new_data
+from tests.support.wire import Imap, Pop3, Smtp, Wire, eventually, message
 
 KNOWN, UNKNOWN = b"ada@home.example", b"nobody@home.example"
 RELAYS = (
@@ -29,9 +29,9 @@ PIPE_OCTETS = 4096
 
 
 @pytest.mark.parametrize("sender", [b"", b"a@elsewhere.example", b"postmaster@[127.0.0.1]", b"x@localhost"])
-def test_nobody_relays(house: House, sender: bytes) -> None:
+def test_nobody_relays(server: Pillarbox, sender: bytes) -> None:
     """`tests/smtpd/test_relay.py` has all 32 forms and 6 senders; here the doors of the real command, 25 and submission."""
-    with Smtp(house.ports["smtp"]) as smtp:
+    with Smtp(server.ports["smtp"]) as smtp:
         for number, form in enumerate(RELAYS):
             if number % 8 == 0:
                 smtp.ask(b"RSET")
@@ -40,20 +40,20 @@ def test_nobody_relays(house: House, sender: bytes) -> None:
             if not said:  # who guesses is let go
                 return
             assert said[:1] == b"5" or said.startswith(b"421"), (form, said)
-    with Smtp(house.ports["submission"]) as smtp:
+    with Smtp(server.ports["submission"]) as smtp:
         assert smtp.ask(b"MAIL FROM:<%b>" % sender).startswith(b"530 5.7.0")
 
 
-def test_words_do_not_tell_people_apart(house: House) -> None:
+def test_words_do_not_tell_accounts_apart(server: Pillarbox) -> None:
     """Signing in, VRFY and EXPN: the same words for who is here and who is not."""
 
     def words(name: bytes, number: int) -> list[bytes]:
         said = []
-        with Imap(house.ports["imap"], "", source=f"127.0.7.{number}") as imap:
+        with Imap(server.ports["imap"], "", source=f"127.0.7.{number}") as imap:
             said.append(imap.run(b"LOGIN " + name + b" wrong-%d" % number)[1])
-        with Pop3(house.ports["pop3"], "", source=f"127.0.7.{number}") as pop3:
+        with Pop3(server.ports["pop3"], "", source=f"127.0.7.{number}") as pop3:
             said += [pop3.ask(b"USER " + name), pop3.ask(b"PASS wrong-%d" % number)]
-        with Smtp(house.ports["smtp"], source=f"127.0.7.{number}") as smtp:
+        with Smtp(server.ports["smtp"], source=f"127.0.7.{number}") as smtp:
             said += [smtp.ask(b"VRFY " + name), smtp.ask(b"EXPN " + name)]
         assert said[3].startswith(b"252")
         return [one.replace(name, b"NAME") for one in said]
@@ -63,11 +63,11 @@ def test_words_do_not_tell_people_apart(house: House) -> None:
     assert known == unknown
 
 
-def test_times_do_not_tell_people_apart(house: House) -> None:
+def test_times_do_not_tell_accounts_apart(server: Pillarbox) -> None:
     """Five wrong passwords each, each from an address of its own."""
 
     def seconds(name: bytes, number: int) -> float:
-        with Imap(house.ports["imap"], "", source=f"127.0.8.{number}") as imap:
+        with Imap(server.ports["imap"], "", source=f"127.0.8.{number}") as imap:
             since = time.monotonic()
             assert imap.run(b"LOGIN " + name + b" wrong-%d" % number)[1].startswith(b"NO")
             return time.monotonic() - since
@@ -79,14 +79,14 @@ def test_times_do_not_tell_people_apart(house: House) -> None:
     assert 0.5 < took[KNOWN] / took[UNKNOWN] < 2
 
 
-def test_guessing_is_slow_and_the_owner_is_not_locked_out(house: House) -> None:
+def test_guessing_is_slow_and_the_owner_is_not_locked_out(server: Pillarbox) -> None:
     """One source tries on many connections at once: about ten tries are answered, the owner signs in at home at once."""
-    with Imap(house.ports["imap"], source="127.0.0.1"):
+    with Imap(server.ports["imap"], source="127.0.0.1"):
         pass
     answered: list[bytes] = []
     wires = []
     for number in range(30):
-        guess = Imap(house.ports["imap"], "", source="127.0.9.9")
+        guess = Imap(server.ports["imap"], "", source="127.0.9.9")
         guess.start(b"LOGIN ada@home.example guess-%d" % number)
         wires.append(guess)
 
@@ -103,7 +103,7 @@ def test_guessing_is_slow_and_the_owner_is_not_locked_out(house: House) -> None:
         one.start()
     time.sleep(1)
     since = time.monotonic()
-    with Imap(house.ports["imap"], source="127.0.0.1", select="INBOX"), Pop3(house.ports["pop3"], source="127.0.0.1"):
+    with Imap(server.ports["imap"], source="127.0.0.1", select="INBOX"), Pop3(server.ports["pop3"], source="127.0.0.1"):
         took = time.monotonic() - since
     for one in listening:
         one.join()
@@ -115,19 +115,19 @@ def test_guessing_is_slow_and_the_owner_is_not_locked_out(house: House) -> None:
     assert took < 10
 
 
-def test_what_a_smuggler_sends_is_one_letter(house: House) -> None:
+def test_what_a_smuggler_sends_is_one_message(server: Pillarbox) -> None:
     """Every line end that is none before and behind the dot (`tests/dialogs/smtp/smuggling.txt` has the words), over the real socket."""
     for before in (b"\n", b"\r", b"\r\n"):
         for behind in (b"\n", b"\r", b"\r\n", b"\r\r\n", b"\0\r\n"):
             if (before, behind) == (b"\r\n", b"\r\n"):
                 continue
-            with Smtp(house.ports["smtp"]) as smtp:
+            with Smtp(server.ports["smtp"]) as smtp:
                 assert smtp.begin(KNOWN).startswith(b"354")
-                second = b"MAIL FROM:<forged@home.example>\r\nRCPT TO:<ada@home.example>\r\nDATA\r\n" + letter("smuggled") + b".\r\n"
-                smtp.try_send(letter("outer")[:-2] + before + b"." + behind + second + b"QUIT\r\n")
+                second = b"MAIL FROM:<forged@home.example>\r\nRCPT TO:<ada@home.example>\r\nDATA\r\n" + message("smuggled") + b".\r\n"
+                smtp.try_send(message("outer")[:-2] + before + b"." + behind + second + b"QUIT\r\n")
                 said = smtp.rest()
                 assert said.count(b"354") == 0 and said.count(b"250") <= 1, (before, behind, said)
-    with Imap(house.ports["imap"], select="INBOX") as imap:
+    with Imap(server.ports["imap"], select="INBOX") as imap:
         subjects = b"\n".join(imap.run(b"UID FETCH 1:* (BODY.PEEK[HEADER.FIELDS (SUBJECT)])")[0])
         assert b"Subject: smuggled" not in subjects
 
@@ -153,7 +153,7 @@ def _serve(data: Path, stderr: int | None, *, close: bool = False) -> tuple["sub
 
 
 @pytest.mark.parametrize("how", ["nobody reads", "reader gone", "closed", "full card"])
-def test_the_journal_never_stops_the_house(tmp_path: Path, how: str) -> None:
+def test_the_journal_never_stops_the_server(tmp_path: Path, how: str) -> None:
     """stderr is a full pipe, a broken pipe, closed, or a file on a full card: letters go in and out as ever."""
     data = new_data(tmp_path / "data")
     reading, writing = os.pipe()
@@ -167,7 +167,7 @@ def test_the_journal_never_stops_the_house(tmp_path: Path, how: str) -> None:
     try:
         with Smtp(ports["smtp"]) as smtp:
             for number in range(100):  # some 180 octets of journal each: four times what the pipe holds
-                assert smtp.deliver(letter(f"n{number}")).startswith(b"250")
+                assert smtp.deliver(message(f"n{number}")).startswith(b"250")
         for _ in range(50):
             Wire(ports["imap"]).close()
         with Imap(ports["imap"], select="INBOX") as imap:

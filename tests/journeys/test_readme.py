@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from appliance.config.settings import PROTOCOLS, ListenSettings, arrays, default_of, explained, sections
-from tests.support.server import COMMAND, ROOT, House, environment, free_ports, in_terminal, new_data, on_terminal, pillarbox
+from tests.support.server import COMMAND, ROOT, Pillarbox, environment, free_ports, in_terminal, new_data, on_terminal, pillarbox
 from tests.support.wire import Smtp
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"(?m)(?:^    \S.*\n)+", README)
-LETTER = b"From: old@friend.example\nSubject: of old\n\nWords.\n"
+MESSAGE = b"From: old@friend.example\nSubject: of old\n\nWords.\n"
 
 
 def commands() -> list[str]:
@@ -45,8 +45,8 @@ def test_the_three_steps_and_every_command_of_the_table(tmp_path: Path) -> None:
     settings.write_text(pillarbox("settings", "example").stdout)
     pillarbox("settings", "check", str(settings))
     assert "Password: " in on_terminal("person", "add", "ada@smith.example", data=data)
-    (tmp_path / "old.mbox").write_bytes(b"From x Tue Jan  2 10:11:13 2024\n" + LETTER)
-    with House(data, "--settings", str(settings), domain="smith.example"):
+    (tmp_path / "old.mbox").write_bytes(b"From x Tue Jan  2 10:11:13 2024\n" + MESSAGE)
+    with Pillarbox(data, "--settings", str(settings), domain="smith.example"):
         listed = commands()
         assert len(listed) >= 10
         for command in listed:
@@ -94,7 +94,7 @@ class Place:
         """What `make setup` makes in the clone: the command; this test's own environment stands behind it."""
         command = self.root / "opt/pillarbox/.venv/bin/pillarbox"
         command.parent.mkdir(parents=True)
-        command.write_text(f"#!/bin/sh\nexec {shlex.join(COMMAND)} \"$@\"\n")
+        command.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
         command.chmod(0o755)
         self.own()
 
@@ -209,7 +209,7 @@ def test_with_only_the_unit_s_right_an_ordinary_user_binds_the_real_ports(tmp_pa
 
 
 @pytest.mark.parametrize("place", ["an ordinary user"], indirect=True)
-def test_dead_ends_say_the_way_out(place: Place) -> None:
+def test_dead_ends_say_the_route_out(place: Place) -> None:
     place.set_up()
     place.run(f"ln -s {place.root}/opt/pillarbox/.venv/bin/pillarbox {place.root}/usr/local/bin/pillarbox")
     done = place.run("pillarbox serve --data /srv/pillarbox-of-nobody")
@@ -222,7 +222,7 @@ def test_dead_ends_say_the_way_out(place: Place) -> None:
 def test_the_certificate_command_of_the_readme_writes_an_authority(tmp_path: Path) -> None:
     line = next(line for block in BLOCKS for line in block.splitlines() if "certificate export" in line)
     new_data(tmp_path / "data")
-    with House(tmp_path / "data", protocols=("imaps",)):
+    with Pillarbox(tmp_path / "data", protocols=("imaps",)):
         words = line.split()[1:]
         words[words.index("data")] = str(tmp_path / "data")
         words[words.index("pillarbox.pem")] = str(tmp_path / "pillarbox.pem")
@@ -257,13 +257,13 @@ def test_the_table_of_settings_is_what_can_be_set() -> None:
     assert settings_table() in README, "README.md's Settings should read:\n" + settings_table()
 
 
-def test_settings_reach_the_house(tmp_path: Path) -> None:
+def test_settings_reach_the_server(tmp_path: Path) -> None:
     """One of each kind, from the file to what a client hears."""
     settings = tmp_path / "pillarbox.toml"
     settings.write_text("[smtp]\nsign_in_on_25 = true\ngreet_pause_s = 1\n[letters]\nlargest_mb = 2\nrecipients = 123\n")
-    with House(new_data(tmp_path / "data"), "--settings", str(settings), protocols=("smtp",)) as house:
+    with Pillarbox(new_data(tmp_path / "data"), "--settings", str(settings), protocols=("smtp",)) as server:
         since = time.monotonic()
-        with Smtp(house.ports["smtp"]) as smtp:
+        with Smtp(server.ports["smtp"]) as smtp:
             assert time.monotonic() - since >= 1
             said = smtp.ask(b"EHLO client.example")
         assert b"250-AUTH SCRAM" in said and b"SIZE 2000000" in said and b"RCPTMAX=123" in said, said

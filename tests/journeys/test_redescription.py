@@ -5,17 +5,17 @@ import sqlite3
 import time
 from pathlib import Path
 
-from tests.support.server import PASSWORD, House, new_data
+from tests.support.server import PASSWORD, Pillarbox, new_data
 
 MESSAGES = 40
 """More than one reading describes itself."""
 PATIENCE_S = 15
-LETTER = b"From: Ann [Home] <ann@x.example>\r\nContent-Type: text/html charset=utf-8\r\n\r\n<p>%d\r\n"
+MESSAGE = b"From: Ann [Home] <ann@x.example>\r\nContent-Type: text/html charset=utf-8\r\n\r\n<p>%d\r\n"
 
 
-def overview(house: House) -> list[bytes]:
+def overview(server: Pillarbox) -> list[bytes]:
     """What a client is told of all messages at once."""
-    client = imaplib.IMAP4("127.0.0.1", house.ports["imap"])
+    client = imaplib.IMAP4("127.0.0.1", server.ports["imap"])
     client.login("ada@home.example", PASSWORD)
     client.select("INBOX", readonly=True)
     told = client.fetch("1:*", "(ENVELOPE BODYSTRUCTURE)")[1]
@@ -25,20 +25,20 @@ def overview(house: House) -> list[bytes]:
 
 def test_old_rows_are_described_anew_behind_the_clients(tmp_path: Path) -> None:
     data = new_data(tmp_path / "data")
-    with House(data) as house:
-        client = imaplib.IMAP4("127.0.0.1", house.ports["imap"])
+    with Pillarbox(data) as server:
+        client = imaplib.IMAP4("127.0.0.1", server.ports["imap"])
         client.login("ada@home.example", PASSWORD)
         for number in range(MESSAGES):
-            assert client.append("INBOX", "", None, LETTER % number)[0] == "OK"
-        today = overview(house)
+            assert client.append("INBOX", "", None, MESSAGE % number)[0] == "OK"
+        today = overview(server)
         assert len(today) == MESSAGES and b'"text" "html"' in today[0] and b'("Ann [Home]" NIL "ann" "x.example")' in today[0]
-        house.kill()
+        server.kill()
     with sqlite3.connect(data / "house.db") as database:
         changed = database.execute("UPDATE fact SET described_by = 1, envelope = ?, bodystructure = ?", (b"(old)", b'("" "")'))
         assert changed.rowcount >= MESSAGES
         database.execute("UPDATE counter SET next = 1 WHERE name = 'described_by'")
     database.close()
-    with House(data) as house:
+    with Pillarbox(data) as server:
         deadline = time.monotonic() + PATIENCE_S
-        while overview(house) != today:  # each round is a client's own
+        while overview(server) != today:  # each round is a client's own
             assert time.monotonic() < deadline, "old rows stay old"

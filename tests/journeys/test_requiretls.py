@@ -27,8 +27,8 @@ def test_the_bounce_of_a_message_with_requiretls_keeps_it_and_is_never_lost(worl
     offer = ("PIPELINING", "8BITMIME", "DSN", *(("REQUIRETLS",) if offered else ()))
     stranger = world.peer("stranger.example", context=context, offer=offer)
     pillarbox("alias", "add", "club@home.example", "bob@far.example", data=world.data)
-    with world.house:
-        with Smtp(world.house.ports["smtp"]) as smtp:
+    with world.server:
+        with Smtp(world.server.ports["smtp"]) as smtp:
             assert smtp.ask(b"STARTTLS").startswith(b"220")
             smtp.start_tls()
             assert b"REQUIRETLS" in smtp.ask(b"EHLO client.example")
@@ -43,4 +43,4 @@ def test_the_bounce_of_a_message_with_requiretls_keeps_it_and_is_never_lost(worl
     assert b"Status: 5.7.30" in bounce.octets and b"Original-Envelope-Id: mine" in bounce.octets
     (mail,) = [line for line in stranger.said if line.startswith("MAIL FROM:<>")]
     assert ("REQUIRETLS" in mail) == offered
-    assert not far.letters
+    assert not far.messages

@@ -20,7 +20,7 @@ def world(tmp_path: Path) -> Iterator[Neighbours]:
 
 def notices(world: Neighbours, who: str = "ada@home.example") -> list[bytes]:
     """The letters in the Inbox."""
-    with Imap(world.house.ports["imap"], who, select="INBOX") as imap:
+    with Imap(world.server.ports["imap"], who, select="INBOX") as imap:
         return imap.ok(b"FETCH 1:* BODY.PEEK[]") if exists(imap) else []
 
 
@@ -29,9 +29,9 @@ def exists(imap: Imap) -> int:
     return int(line.split(b"MESSAGES ")[1].split(b")")[0])
 
 
-def test_a_letter_leaves_straight_and_the_timeline_tells_it(world: Neighbours) -> None:
+def test_a_message_leaves_straight_and_the_timeline_tells_it(world: Neighbours) -> None:
     far = world.peer("far.example")
-    with world.house:
+    with world.server:
         name = world.send("bob@far.example")
         (taken,) = world.arrived(far)
         assert taken.sender == "ada@home.example" and taken.recipients == ["bob@far.example"]
@@ -44,7 +44,7 @@ def test_a_letter_leaves_straight_and_the_timeline_tells_it(world: Neighbours) -
 
 def test_greylisted_then_accepted(world: Neighbours) -> None:
     far = world.peer("far.example", script={"RCPT": ["451 4.7.1 greylisted, come back", "250 2.1.5 ok"]})
-    with world.house:
+    with world.server:
         name = world.send("bob@far.example")
         world.arrived(far)
         world.until(lambda: world.track(name) == ["accepted", "delayed", "sent"])
@@ -52,7 +52,7 @@ def test_greylisted_then_accepted(world: Neighbours) -> None:
 
 def test_a_refused_recipient_comes_back_with_the_reason(world: Neighbours) -> None:
     far = world.peer("far.example", script={"RCPT nobody@far.example": "550 5.1.1 no such user here"})
-    with world.house:
+    with world.server:
         name = world.send("nobody@far.example", "bob@far.example")
         assert world.arrived(far)[0].recipients == ["bob@far.example"]
         world.until(lambda: any(b"no such user here" in row for row in notices(world)))
@@ -62,10 +62,10 @@ def test_a_refused_recipient_comes_back_with_the_reason(world: Neighbours) -> No
 def test_the_outbox_shows_what_waits_and_deleting_calls_it_back(world: Neighbours) -> None:
     world.peer("far.example", script={"MAIL": "451 4.3.0 not now"})
     world.write_settings(first=3600, most=3600)
-    with world.house:
+    with world.server:
         name = world.send("bob@far.example", subject="waiting")
         world.until(lambda: world.track(name)[-1] == "delayed")
-        with Imap(world.house.ports["imap"], select="Outbox") as imap:
+        with Imap(world.server.ports["imap"], select="Outbox") as imap:
             listed = imap.ok(b'LIST "" "Outbox"')
             assert any(rb"\Scheduled" in row for row in listed), listed
             assert any(b"waiting" in row for row in imap.ok(b"FETCH 1 (ENVELOPE BODY[])"))
@@ -77,20 +77,20 @@ def test_the_outbox_shows_what_waits_and_deleting_calls_it_back(world: Neighbour
         assert world.ask("queue", "list")["letters"] == [] and not notices(world)
 
 
-def test_a_letter_leaves_the_outbox_when_it_leaves(world: Neighbours) -> None:
+def test_a_message_leaves_the_outbox_when_it_leaves(world: Neighbours) -> None:
     far = world.peer("far.example", script={"MAIL": ["451 4.3.0 not now", "250 ok"]})
-    with world.house:
+    with world.server:
         world.send("bob@far.example")
         world.arrived(far)
         world.until(lambda: world.ask("queue", "list")["letters"] == [])
-        with Imap(world.house.ports["imap"]) as imap:
+        with Imap(world.server.ports["imap"]) as imap:
             assert any(b"MESSAGES 0" in row for row in imap.ok(b"STATUS Outbox (MESSAGES)"))
 
 
-def test_hands_on_the_queue(world: Neighbours) -> None:
+def test_admin_api_on_the_queue(world: Neighbours) -> None:
     far = world.peer("far.example", script={"MAIL": ["451 4.3.0 not now", "250 ok"]})
     world.write_settings(first=3600, most=3600)
-    with world.house:
+    with world.server:
         name = world.send("bob@far.example")
         world.until(lambda: world.track(name)[-1] == "delayed")
         (row,) = world.ask("queue", "list")["letters"]
@@ -118,13 +118,13 @@ def test_everything_by_a_relay_when_nothing_goes_straight(tmp_path: Path) -> Non
     with Neighbours(tmp_path, more='direct = "never"') as world:
         relay = world.peer("provider.example")
         world.write_settings(after=RELAY.format(port=world.port, security="none"))
-        with world.house:
+        with world.server:
             world.send("bob@far.example", "eve@other.example")
             assert sorted(world.arrived(relay)[0].recipients) == ["bob@far.example", "eve@other.example"]
 
 
-def test_without_any_way_out_the_letter_is_refused_at_once(tmp_path: Path) -> None:
-    with Neighbours(tmp_path, more='direct = "never"') as world, world.house:
+def test_without_any_route_out_the_message_is_refused_at_once(tmp_path: Path) -> None:
+    with Neighbours(tmp_path, more='direct = "never"') as world, world.server:
         reply = world.hand_in("bob@far.example")
         assert reply.startswith("550 5.4.4") and "[[relay]]" in reply
 
@@ -133,27 +133,27 @@ def test_refused_for_where_it_comes_from_goes_by_the_relay(world: Neighbours) ->
     relay = world.peer("provider.example")
     far = world.peer("far.example", script={"MAIL": "550 5.7.1 blocked using a blocklist, dynamic address"})
     world.write_settings(after=RELAY.format(port=world.port, security="none"))
-    with world.house:
+    with world.server:
         world.send("bob@far.example")
-        assert world.arrived(relay)[0].recipients == ["bob@far.example"] and not far.letters
+        assert world.arrived(relay)[0].recipients == ["bob@far.example"] and not far.messages
 
 
-def test_waiting_letters_take_the_way_that_was_set_meanwhile(world: Neighbours) -> None:
+def test_waiting_messages_take_the_route_that_was_set_meanwhile(world: Neighbours) -> None:
     relay = world.peer("provider.example")
     world.names.silent.add("far.example")
     world.write_settings(first=3600, most=3600)
-    with world.house:
+    with world.server:
         world.send("bob@far.example", "eve@far.example")
     world.write_settings(more='direct = "never"', after=RELAY.format(port=world.port, security="none"))
-    with world.house:
+    with world.server:
         assert len(world.arrived(relay)[0].recipients) == 2
 
 
-def test_a_person_with_an_address_outside_writes_from_it_there_and_from_home_here(world: Neighbours) -> None:
+def test_a_account_with_an_address_outside_writes_from_it_there_and_from_home_here(world: Neighbours) -> None:
     relay = world.peer("provider.example")
     hers = 'person = "ada@home.example"\naddress = "ada.lovelace@provider.example"\n'
     world.write_settings(more='direct = "never"', after=RELAY.format(port=world.port, security="none") + hers)
-    with world.house:
+    with world.server:
         world.send("bob@far.example", "ben@home.example", subject="from me")
         (taken,) = world.arrived(relay)
         assert taken.sender == "ada.lovelace@provider.example" and taken.recipients == ["bob@far.example"]
@@ -164,40 +164,40 @@ def test_a_person_with_an_address_outside_writes_from_it_there_and_from_home_her
 
 def test_aliases_that_lead_outside_carry_a_sender_of_ours(world: Neighbours) -> None:
     far = world.peer("far.example")
-    with world.house:
+    with world.server:
         pillarbox("alias", "add", "club@home.example", "bob@far.example", data=world.data)
-        with Smtp(world.house.ports["smtp"]) as smtp:
+        with Smtp(world.server.ports["smtp"]) as smtp:
             assert smtp.deliver(b"From: x@strange.example\r\nSubject: club\r\n\r\nhi\r\n", b"club@home.example").startswith(b"250")
         (taken,) = world.arrived(far)
         assert taken.sender.startswith("SRS0=") and taken.sender.endswith("@home.example")
         assert taken.octets.startswith(b"Delivered-To: club@home.example")
-    assert far.letters
+    assert far.messages
 
 
-def test_a_letter_with_an_hour_waits_for_it_in_the_house_and_outside(world: Neighbours) -> None:
+def test_a_message_with_an_hour_waits_for_it_in_the_server_and_outside(world: Neighbours) -> None:
     far = world.peer("far.example")
-    with world.house:
+    with world.server:
         name = world.send("bob@far.example", "ben@home.example", subject="at eight", mail=" HOLDFOR=3")
-        assert not far.letters and not notices(world, "ben@home.example")
-        with Imap(world.house.ports["imap"]) as imap:
+        assert not far.messages and not notices(world, "ben@home.example")
+        with Imap(world.server.ports["imap"]) as imap:
             assert any(b"MESSAGES 1" in row for row in imap.ok(b"STATUS Outbox (MESSAGES)"))
         assert {row["lane"] for row in world.ask("queue", "list")["letters"]} == {"far.example", "."}
         world.arrived(far)
         world.until(lambda: any(b"at eight" in row for row in notices(world, "ben@home.example")))
         assert sorted(world.track(name)) == ["accepted", "accepted", "sent", "sent"]
-        with Imap(world.house.ports["imap"]) as imap:
+        with Imap(world.server.ports["imap"]) as imap:
             assert any(b"MESSAGES 0" in row for row in imap.ok(b"STATUS Outbox (MESSAGES)"))
 
 
 def test_killed_between_acceptance_and_attempt_it_still_leaves_once(world: Neighbours) -> None:
     far = world.peer("far.example", script={"greeting": ["421 4.3.2 later", "220 hello"]})
-    with world.house:
+    with world.server:
         name = world.send("bob@far.example")
-        world.house.kill()
-    with world.house:
+        world.server.kill()
+    with world.server:
         world.arrived(far)
         world.until(lambda: world.track(name)[-1] == "sent")
-    assert len(far.letters) == 1
+    assert len(far.messages) == 1
 
 
 SIGNED_IN = """
@@ -221,25 +221,25 @@ def test_a_provider_that_wants_a_password(tmp_path: Path, security: str) -> None
     (tmp_path / "home").mkdir()
     (tmp_path / "secret").write_text(f"{PASSWORD}\n")
     with (
-        Neighbours(tmp_path / "provider", people=("ada", "bob"), domain="provider.example") as provider,
+        Neighbours(tmp_path / "provider", accounts=("ada", "bob"), domain="provider.example") as provider,
         Neighbours(tmp_path / "home", more='direct = "never"') as world,
-        provider.house,
+        provider.server,
     ):
-        words = {"port": provider.house.ports["submissions" if security == "tls" else "submission"], "security": security}
+        words = {"port": provider.server.ports["submissions" if security == "tls" else "submission"], "security": security}
         world.write_settings(after=SIGNED_IN.format(**words, secret=f'password_file = "{tmp_path / "secret"}"'))
-        with world.house:
+        with world.server:
             name = world.send("bob@provider.example", subject="signed in")
             provider.until(lambda: any(b"signed in" in row for row in notices(provider, "bob@provider.example")))
             world.until(lambda: world.track(name)[-1] == "sent")
             (kept,) = [row for row in notices(provider, "bob@provider.example") if b"signed in" in row]
             assert b"From: ada@provider.example" in kept
         (tmp_path / "secret").write_text("wrong\n")
-        with world.house:
+        with world.server:
             name = world.send("bob@provider.example", subject="not signed in")
             world.until(lambda: world.track(name)[-1] == "delayed")
             (row,) = world.ask("queue", "list")["letters"]
             assert row["recipients"][0]["reason"] == "SIGN_IN" and "does not accept" in row["recipients"][0]["text"]
-            assert "wrong" not in world.house.log.read_text()
+            assert "wrong" not in world.server.log.read_text()
 
 
 @pytest.mark.parametrize(
@@ -249,14 +249,14 @@ def test_a_provider_that_wants_a_password(tmp_path: Path, security: str) -> None
 def test_killed_at_every_step_of_an_attempt_it_arrives_all_the_same(world: Neighbours, step: str, usual: str) -> None:
     """Twice only where SMTP itself cannot know: the letter was whole and its answer did not come (RFC 1047)."""
     far = world.peer("far.example", script={step: [SILENT, usual]})
-    with world.house:
+    with world.server:
         name = world.send("bob@far.example", subject=f"killed at {step}")
         world.until(lambda: far.connections and (step in ("greeting", "EHLO") or any(one.startswith(_said(step)) for one in far.said)))
         time.sleep(0.2)  # so that the step is surely waited for; sooner would be another step
-        world.house.kill()
-    with world.house:
+        world.server.kill()
+    with world.server:
         world.until(lambda: world.track(name)[-1] == "sent", 30)
-    assert 1 <= len(far.letters) <= (2 if step == "LETTER" else 1)
+    assert 1 <= len(far.messages) <= (2 if step == "LETTER" else 1)
     assert world.track(name).count("accepted") == 1
 
 
@@ -264,14 +264,14 @@ def _said(step: str) -> str:
     return "DATA" if step == "LETTER" else step
 
 
-def test_the_network_check_knocks_at_doors_relays_and_the_line(world: Neighbours) -> None:
+def test_the_network_check_knocks_at_listening_sockets_relays_and_the_line(world: Neighbours) -> None:
     world.peer("provider.example")
     world.peer("gmail.com")  # one of those the line is tried with
     closed = RELAY.format(port=world.port, security="tls").replace("provider", "gone").replace("127.0.1.1", "127.0.1.99")
     world.write_settings(after=RELAY.format(port=world.port, security="none") + closed + 'domains = ["gone.example"]\n')
-    with world.house:
+    with world.server:
         found = world.ask("network", "check")["findings"]
-        assert {one["what"] for one in found if one["state"] == "open"} == {*world.house.ports, "relay", "way out"}
+        assert {one["what"] for one in found if one["state"] == "open"} == {*world.server.ports, "relay", "way out"}
         (gone,) = [one for one in found if one["state"] == "closed"]
         assert "gone, 127.0.1.99" in gone["where"] and "refused" in gone["text"]
         text = pillarbox("network", "check", data=world.data).stdout

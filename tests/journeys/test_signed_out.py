@@ -6,61 +6,61 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import PASSWORD, House, new_data, on_terminal, pillarbox
+from tests.support.server import PASSWORD, Pillarbox, new_data, on_terminal, pillarbox
 from tests.support.wire import Imap, Pop3, Smtp
 
 ADA, MARY = "ada@home.example", "mary@home.example"
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(new_data(tmp_path / "data", "ada", "mary"))
+def server(tmp_path: Path) -> Pillarbox:
+    return Pillarbox(new_data(tmp_path / "data", "ada", "mary"))
 
 
-def app_password(house: House, label: str) -> str:
-    found = re.search(r"Password: (\S+)", on_terminal("app-password", "add", ADA, label, data=house.data))
+def app_password(server: Pillarbox, label: str) -> str:
+    found = re.search(r"Password: (\S+)", on_terminal("app-password", "add", ADA, label, data=server.data))
     assert found
     return found[1]
 
 
-def imap_with(house: House, password: str) -> Imap:
-    imap = Imap(house.ports["imap"], "")
+def imap_with(server: Pillarbox, password: str) -> Imap:
+    imap = Imap(server.ports["imap"], "")
     imap.ok(b"LOGIN %b %b" % (ADA.encode(), password.encode()))
     imap.ok(b"SELECT INBOX")
     return imap
 
 
-def pop3_with(house: House, password: str) -> Pop3:
-    pop3 = Pop3(house.ports["pop3"], "")
+def pop3_with(server: Pillarbox, password: str) -> Pop3:
+    pop3 = Pop3(server.ports["pop3"], "")
     assert pop3.ask(b"USER " + ADA.encode()).startswith(b"+OK")
     assert pop3.ask(b"PASS " + password.encode()).startswith(b"+OK")
     return pop3
 
 
-def signed_in(house: House, password: str) -> Smtp:
-    smtp = Smtp(house.ports["submission"])
+def signed_in(server: Pillarbox, password: str) -> Smtp:
+    smtp = Smtp(server.ports["submission"])
     smtp.sign_in(ADA, password)
     return smtp
 
 
-def test_a_removed_app_password(house: House) -> None:
+def test_a_removed_app_password(server: Pillarbox) -> None:
     """Sessions at rest, in IDLE, within a message and with deletes pending; those of other passwords and people stay."""
-    with house:
-        phone = app_password(house, "phone")
-        assert "never used" in pillarbox("app-password", "list", ADA, data=house.data).stdout
+    with server:
+        phone = app_password(server, "phone")
+        assert "never used" in pillarbox("app-password", "list", ADA, data=server.data).stdout
         with (
-            imap_with(house, phone) as resting, imap_with(house, phone) as idling, signed_in(house, phone) as sending,
-            signed_in(house, phone) as waiting, pop3_with(house, phone) as pop3,
-            imap_with(house, PASSWORD) as own, Imap(house.ports["imap"], MARY) as other, signed_in(house, PASSWORD) as own_smtp,
+            imap_with(server, phone) as resting, imap_with(server, phone) as idling, signed_in(server, phone) as sending,
+            signed_in(server, phone) as waiting, pop3_with(server, phone) as pop3,
+            imap_with(server, PASSWORD) as own, Imap(server.ports["imap"], MARY) as other, signed_in(server, PASSWORD) as own_smtp,
         ):  # fmt: skip
             assert resting.append(b"Subject: a\r\n\r\nb\r\n").startswith(b"OK")
             idling.start(b"IDLE")
             assert idling.line().startswith((b"+ ", b"* "))
             assert sending.begin(MARY.encode(), sender=ADA.encode()).startswith(b"354")
             sending.send(b"Subject: never ends\r\n")
-            listed = pillarbox("app-password", "list", ADA, data=house.data).stdout
+            listed = pillarbox("app-password", "list", ADA, data=server.data).stdout
             assert "phone  last used 2" in listed and " from 127.0.0.1 by POP3" in listed
-            said = pillarbox("app-password", "remove", ADA, "phone", data=house.data).stdout
+            said = pillarbox("app-password", "remove", ADA, "phone", data=server.data).stdout
             assert "5 open sessions were signed out." in said
             for imap in (resting, idling):
                 assert b"* BYE [EXPIRED] " in imap.rest()
@@ -71,32 +71,32 @@ def test_a_removed_app_password(house: House) -> None:
                 stays.ok(b"NOOP")
             assert own_smtp.ask(b"NOOP").startswith(b"250")
             own.ok(b"SELECT INBOX")
-        with Imap(house.ports["imap"], "") as again:
+        with Imap(server.ports["imap"], "") as again:
             assert again.run(b"LOGIN %b %b" % (ADA.encode(), phone.encode()))[1].startswith(b"NO")
-        with Imap(house.ports["imap"], MARY) as mary:
+        with Imap(server.ports["imap"], MARY) as mary:
             assert b"* 0 EXISTS" in mary.ok(b"SELECT INBOX")
 
 
-def test_a_new_password_and_a_removed_person(house: House) -> None:
-    with house:
-        phone = app_password(house, "phone")
-        with imap_with(house, PASSWORD) as own, imap_with(house, phone) as by_phone, signed_in(house, PASSWORD) as smtp:
-            done = pillarbox("person", "password", ADA, "--json", data=house.data, password="Another-Horse-8\n")
+def test_a_new_password_and_a_removed_account(server: Pillarbox) -> None:
+    with server:
+        phone = app_password(server, "phone")
+        with imap_with(server, PASSWORD) as own, imap_with(server, phone) as by_phone, signed_in(server, PASSWORD) as smtp:
+            done = pillarbox("person", "password", ADA, "--json", data=server.data, password="Another-Horse-8\n")
             assert json.loads(done.stdout)["sessions_ended"] == 2
             assert b"* BYE [EXPIRED] " in own.rest() and smtp.rest().startswith(b"421 ")
             by_phone.ok(b"NOOP")
 
 
-def test_what_was_sent_ahead_is_not_obeyed(house: House) -> None:
+def test_what_was_sent_ahead_is_not_obeyed(server: Pillarbox) -> None:
     """Pipelined commands behind a long answer: the session ends within a second, and the rest of them is dropped."""
-    with house:
-        phone = app_password(house, "phone")
-        with imap_with(house, phone) as imap, Imap(house.ports["imap"]) as own:
+    with server:
+        phone = app_password(server, "phone")
+        with imap_with(server, phone) as imap, Imap(server.ports["imap"]) as own:
             own.append(b"Subject: a\r\n\r\n" + b"x" * 70 + b"\r\n" * 2_000_000)
             imap.ok(b"NOOP")
             imap.send(b"".join(b"a%d FETCH 1 BODY.PEEK[]\r\n" % number for number in range(60)) + b"z STORE 1 +FLAGS (\\Deleted)\r\n")
             assert imap.more()  # and reads no further for now
-            said = pillarbox("app-password", "remove", ADA, "phone", data=house.data).stdout
+            said = pillarbox("app-password", "remove", ADA, "phone", data=server.data).stdout
             assert "1 open session was signed out." in said
             assert b"\r\nz OK" not in imap.rest()
             own.ok(b"SELECT INBOX")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.neighbours import Neighbours
-from tests.support.server import House, free_ports, new_data, pillarbox
+from tests.support.server import Pillarbox, free_ports, new_data, pillarbox
 from tests.support.wire import Smtp
 
 RELAY = """
@@ -35,7 +35,7 @@ def test_exit_statuses(tmp_path: Path) -> None:
     for nowhere in (check(tmp_path / "nowhere"), pillarbox("status", data=tmp_path / "nowhere", check=False)):
         assert nowhere.returncode == 3 and "no house at" in nowhere.stderr
     assert not (tmp_path / "nowhere").exists()
-    with House(data):
+    with Pillarbox(data):
         well = check(data)
         assert (well.returncode, well.stdout) == (0, "All is well.\n"), well
         assert pillarbox("status", data=data).returncode == 0
@@ -54,7 +54,7 @@ def test_a_critical_condition_is_two(tmp_path: Path) -> None:
 
     make_certificates(tmp_path / "made", not_before_at=1_700_000_000)  # it ended long ago
     own.write_text((tmp_path / "made" / "server.pem").read_text())
-    with House(data, "--certificate", str(own), "--key", str(own), protocols=("imaps",)):
+    with Pillarbox(data, "--certificate", str(own), "--key", str(own), protocols=("imaps",)):
         done = check(data)
         assert done.returncode == 2 and done.stdout.startswith("CRITICAL: The certificate has ended"), done
         assert "in place of the file" in done.stdout and pillarbox("status", data=data).returncode == 0
@@ -63,7 +63,7 @@ def test_a_critical_condition_is_two(tmp_path: Path) -> None:
 def test_a_relay_that_cannot_be_reached_is_told_at_once(tmp_path: Path) -> None:
     with Neighbours(tmp_path, more='direct = "never"') as world:
         world.write_settings(after=RELAY.format(port=free_ports(1)[0]))
-        with world.house:
+        with world.server:
             world.send("bob@far.example")
             world.until(lambda: "relay-down" in keys(world.data))
             assert check(world.data).returncode == 1 and "The relay provider takes no messages" in check(world.data).stdout
@@ -73,7 +73,7 @@ def test_a_name_service_that_is_dead_is_told_at_once(tmp_path: Path) -> None:
     with Neighbours(tmp_path) as world:
         dead = free_ports(1)[0]
         world.settings.write_text(world.settings.read_text().replace(f"#{world.names.port}", f"#{dead}"))
-        with world.house:
+        with world.server:
             world.send("bob@far.example")
             world.until(lambda: "dns-down" in keys(world.data))
             assert "The name service gives no answer for far.example" in check(world.data).stdout
@@ -83,7 +83,7 @@ def test_a_full_mailbox_is_told(tmp_path: Path) -> None:
     data = tmp_path / "data"
     pillarbox("person", "add", "ada@home.example", "--quota-mb", "1", data=data, password="long-Password-1")
     pillarbox("person", "add", "ben@home.example", data=data, password="long-Password-1")
-    with House(data, protocols=("smtp",)) as house, Smtp(house.ports["smtp"]) as smtp:
+    with Pillarbox(data, protocols=("smtp",)) as server, Smtp(server.ports["smtp"]) as smtp:
         smtp.ask(b"EHLO client.example")
         replies = [send(smtp, b"x" * 70 + b"\r\n", 4000) for _ in range(5)]
         assert replies[0].startswith(b"250") and b"4.2.2" in replies[-1], replies

@@ -11,20 +11,20 @@ import pytest
 
 from appliance.mail.limits import LOOK_S
 from tests.support.figures import tell
-from tests.support.server import PASSWORD, House, new_data, pillarbox
+from tests.support.server import PASSWORD, Pillarbox, new_data, pillarbox
 
 STOP_S = 0.5
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    with House(new_data(tmp_path / "data")) as house:
-        yield house
+def server(tmp_path: Path) -> Iterator[Pillarbox]:
+    with Pillarbox(new_data(tmp_path / "data")) as server:
+        yield server
 
 
-def opened(house: House, protocol: str, *words: bytes) -> socket.socket:
+def opened(server: Pillarbox, protocol: str, *words: bytes) -> socket.socket:
     """A client that said these words and got an answer to each; it never hangs up by itself."""
-    client = socket.create_connection(("127.0.0.1", house.ports[protocol]), timeout=10)
+    client = socket.create_connection(("127.0.0.1", server.ports[protocol]), timeout=10)
     client.recv(4096)
     for word in words:
         client.sendall(word)
@@ -32,37 +32,37 @@ def opened(house: House, protocol: str, *words: bytes) -> socket.socket:
     return client
 
 
-def sessions(house: House) -> int:
+def sessions(server: Pillarbox) -> int:
     """How many connections the house has open."""
-    shown = json.loads(pillarbox("status", "--json", data=house.data).stdout)
+    shown = json.loads(pillarbox("status", "--json", data=server.data).stdout)
     return sum(row["open"] for row in shown["sessions"])
 
 
-def stop(house: House) -> float:
-    assert house.process
+def stop(server: Pillarbox) -> float:
+    assert server.process
     began = time.monotonic()
-    house.process.send_signal(signal.SIGTERM)
-    assert house.process.wait(30) == 0
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(30) == 0
     return time.monotonic() - began
 
 
-def test_idle_sessions_end_with_a_word(house: House) -> None:
+def test_idle_sessions_end_with_a_word(server: Pillarbox) -> None:
     clients = {
-        "smtp": opened(house, "smtp", b"EHLO a.example\r\n"),
-        "imap": opened(house, "imap", b"a LOGIN ada@home.example %b\r\n" % PASSWORD.encode(), b"b SELECT INBOX\r\n", b"c IDLE\r\n"),
-        "pop3": opened(house, "pop3", b"CAPA\r\n"),
+        "smtp": opened(server, "smtp", b"EHLO a.example\r\n"),
+        "imap": opened(server, "imap", b"a LOGIN ada@home.example %b\r\n" % PASSWORD.encode(), b"b SELECT INBOX\r\n", b"c IDLE\r\n"),
+        "pop3": opened(server, "pop3", b"CAPA\r\n"),
     }
-    took_s = stop(house)
+    took_s = stop(server)
     tell("SIGTERM with idle sessions", f"{took_s:.2f} s of {STOP_S} s")
     assert took_s < 10 * STOP_S
     assert b"421 " in clients["smtp"].recv(4096) and b"* BYE" in clients["imap"].recv(4096)
 
 
-def guessing(house: House) -> list[socket.socket]:
+def guessing(server: Pillarbox) -> list[socket.socket]:
     """Guessers of which some were refused and the others are held back."""
     guessers = []
     for number in range(14):
-        guesser = socket.create_connection(("127.0.0.1", house.ports["imap"]), timeout=10)
+        guesser = socket.create_connection(("127.0.0.1", server.ports["imap"]), timeout=10)
         guesser.sendall(b"a LOGIN ada@home.example wrong-%d\r\n" % number)
         guessers.append(guesser)
     first = guessers[0]
@@ -74,21 +74,21 @@ def guessing(house: House) -> list[socket.socket]:
     return guessers
 
 
-def test_a_sign_in_held_back_ends_with_its_client(house: House) -> None:
-    guessers = guessing(house)
-    assert sessions(house) > 1, "some are held back"
+def test_a_sign_in_held_back_ends_with_its_client(server: Pillarbox) -> None:
+    guessers = guessing(server)
+    assert sessions(server) > 1, "some are held back"
     for guesser in guessers:
         guesser.close()
     began = time.monotonic()
-    while sessions(house):
+    while sessions(server):
         assert time.monotonic() - began < 10 * LOOK_S
     tell("held-back sign-ins of clients that left end within", f"{time.monotonic() - began:.1f} s of {LOOK_S} s")
-    stop(house)
+    stop(server)
 
 
-def test_a_sign_in_held_back_ends_with_the_house(house: House) -> None:
-    guessers = guessing(house)
-    took_s = stop(house)
+def test_a_sign_in_held_back_ends_with_the_server(server: Pillarbox) -> None:
+    guessers = guessing(server)
+    took_s = stop(server)
     tell("SIGTERM with sign-ins held back", f"{took_s:.2f} s of {STOP_S} s")
     assert took_s < 10 * STOP_S
     assert guessers

@@ -65,7 +65,7 @@ LOCALS = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_ca
 
 
 @given(LOCALS)
-def test_round_trip(local: str) -> None:
+def test_round_transport_session(local: str) -> None:
     address = Address(local, "example.com")
     assert parse_address(encode_address(address)) == address
 

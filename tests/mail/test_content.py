@@ -101,7 +101,7 @@ def test_what_names_no_type_is_text_or_a_file(fields: dict[bytes, list[bytes]], 
         (b"x/y; n*00000000000000000000=a", [(b"n", b"a")]),
     ],
 )
-def test_parameters_in_pieces_are_joined_not_decoded(value: bytes, parameters: list[tuple[bytes, bytes]]) -> None:
+def test_parameters_in_chunks_are_joined_not_decoded(value: bytes, parameters: list[tuple[bytes, bytes]]) -> None:
     assert parse_content_type(value)[1] == parameters
 
 

@@ -163,7 +163,7 @@ class Comparison:
     unexplained: dict[str, list[str]] = field(default_factory=dict)
     excused: dict[str, set[str]] = field(default_factory=dict)
     previews_alike: int = 0
-    pieces_differ: list[str] = field(default_factory=list)
+    chunks_differ: list[str] = field(default_factory=list)
 
 
 def described_at_once(octets: bytes) -> Description:
@@ -172,7 +172,7 @@ def described_at_once(octets: bytes) -> Description:
     return scanner.finish()
 
 
-def described_in_pieces(octets: bytes, dice: random.Random) -> Description:
+def described_in_chunks(octets: bytes, dice: random.Random) -> Description:
     scanner = make_describe()
     at = 0
     while at < len(octets):
@@ -237,16 +237,16 @@ def binary(octets: bytes, described: Description, section: tuple[int, ...]) -> b
     """BINARY[section] put together from its spans; None where the answer is NO [UNKNOWN-CTE]."""
     out: list[bytes] = []
     for span in binary_spans(described.parts, section) or []:
-        piece = octets[span.start : span.end]
+        chunk = octets[span.start : span.end]
         if span.header:
-            out.append(header_as_binary(piece, span.transfer))
+            out.append(header_as_binary(chunk, span.transfer))
             continue
         decoder = transfer_decoder(span.transfer)
         if decoder is None:
             return None
         try:
             # in two pieces: what is held back between them must not matter
-            out += [decoder.feed(piece[: len(piece) // 2]), decoder.feed(piece[len(piece) // 2 :]), decoder.finish()]
+            out += [decoder.feed(chunk[: len(chunk) // 2]), decoder.feed(chunk[len(chunk) // 2 :]), decoder.finish()]
         except DamagedOctets:
             return None
     return b"".join(out)
@@ -266,8 +266,8 @@ def comparison() -> Comparison:
     for message in messages():
         result.compared += 1
         described = described_at_once(message.octets)
-        if described_in_pieces(message.octets, dice) != described:
-            result.pieces_differ.append(message.id)
+        if described_in_chunks(message.octets, dice) != described:
+            result.chunks_differ.append(message.id)
         result.previews_alike += "preview" in message.expected and described.preview == preview_of(message.expected)
         found = list(differences(message, described))
         if not found:
@@ -295,8 +295,8 @@ def test_all_rules_together_excuse_few(comparison: Comparison) -> None:
     assert len(set().union(*comparison.excused.values())) <= EXCUSED_AT_MOST
 
 
-def test_pieces_of_any_size_have_the_same_answer(comparison: Comparison) -> None:
-    assert comparison.pieces_differ == []
+def test_chunks_of_any_size_have_the_same_answer(comparison: Comparison) -> None:
+    assert comparison.chunks_differ == []
 
 
 def test_previews_are_mostly_alike(comparison: Comparison) -> None:

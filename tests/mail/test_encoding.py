@@ -14,8 +14,8 @@ from appliance.mail.partmap import BASE64, IDENTITY, QUOTED_PRINTABLE, UNKNOWN
 def decode(transfer: int, octets: bytes, size: int = 1 << 30) -> bytes:
     decoder = transfer_decoder(transfer)
     assert decoder is not None
-    pieces = [decoder.feed(octets[at : at + size]) for at in range(0, len(octets), size)]
-    return b"".join(pieces) + decoder.finish()
+    chunks = [decoder.feed(octets[at : at + size]) for at in range(0, len(octets), size)]
+    return b"".join(chunks) + decoder.finish()
 
 
 @given(st.binary(), st.integers(1, 100))
@@ -88,7 +88,7 @@ def test_damaged_quoted_printable(octets: bytes, size: int) -> None:
         decode(QUOTED_PRINTABLE, octets, size)
 
 
-def test_an_endless_line_of_quoted_printable_is_decoded_in_pieces() -> None:
+def test_an_endless_line_of_quoted_printable_is_decoded_in_chunks() -> None:
     octets = b"=41b" * 100_000
     decoder = transfer_decoder(QUOTED_PRINTABLE)
     assert decoder is not None
@@ -129,8 +129,8 @@ def test_encoded_words(value: bytes, words: str) -> None:
 
 
 @given(st.lists(st.sampled_from([b"=?", b"?=", b"utf-8", b"?q?", b"?B?", b"=", b"A", b" ", b"\xe9", b"_"])))
-def test_any_words_can_be_decoded(pieces: list[bytes]) -> None:
-    decode_words(b"".join(pieces)).encode("utf-8")
+def test_any_words_can_be_decoded(chunks: list[bytes]) -> None:
+    decode_words(b"".join(chunks)).encode("utf-8")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_any_words_can_be_decoded(pieces: list[bytes]) -> None:
         ([(b"name", b"x")], None),
     ],
 )
-def test_parameters_for_people(parameters: list[tuple[bytes, bytes]], name: str | None) -> None:
+def test_parameters_for_accounts(parameters: list[tuple[bytes, bytes]], name: str | None) -> None:
     assert decode_parameter(parameters, b"filename") == name
 
 

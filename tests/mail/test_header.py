@@ -42,7 +42,7 @@ def test_fields_cover_the_block_up_to_its_end(words: list[bytes]) -> None:
     assert at == len(block) or block[at:].startswith((b"\n", b"\r\n"))
 
 
-def test_looking_up_ignores_letter_case_and_blanks_before_the_colon() -> None:
+def test_looking_up_ignores_message_case_and_blanks_before_the_colon() -> None:
     assert values(BLOCK, b"subject") == [b"odd blank", b"second"]
     assert value(BLOCK, b"Received") == b"one\tfolded"
     assert value(BLOCK, b"body") is None

@@ -3,39 +3,41 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.mail.header_fields import OF_A_LETTER, OF_A_PART, HeadingReader, letter_heading
+from appliance.mail.header_fields import OF_A_MESSAGE, OF_A_PART, HeaderFieldsReader, message_header_fields
 from appliance.mail.limits import HEADER_OCTETS
 
 
-def test_fields_of_ours_are_read_as_those_of_a_letter() -> None:
-    heading = letter_heading(b"Received: x\r\n\ty\r\nFrom: a@b\r\nReceived: z\r\nDate: one\r\nX-Other: no\r\nDate:  two\r\n three\r\n")
-    assert heading == {b"received": [b"", b""], b"from": [b"a@b"], b"date": [b"two\n three"]}
-    assert letter_heading(b"") == {}
+def test_fields_of_ours_are_read_as_those_of_a_message() -> None:
+    header_fields = message_header_fields(
+        b"Received: x\r\n\ty\r\nFrom: a@b\r\nReceived: z\r\nDate: one\r\nX-Other: no\r\nDate:  two\r\n three\r\n"
+    )
+    assert header_fields == {b"received": [b"", b""], b"from": [b"a@b"], b"date": [b"two\n three"]}
+    assert message_header_fields(b"") == {}
 
 
 def test_names_are_found_in_any_case_and_before_blanks() -> None:
-    assert letter_heading(b"SUBJECT \t: a\r\n: b\r\nno colon\r\n folded to nothing\r\n") == {b"subject": [b"a"]}
+    assert message_header_fields(b"SUBJECT \t: a\r\n: b\r\nno colon\r\n folded to nothing\r\n") == {b"subject": [b"a"]}
 
 
 def test_outer_blanks_go_unless_there_is_nothing_else() -> None:
-    assert letter_heading(b"Subject: \t a \r\nFrom:   \r\nTo:\r\n") == {b"subject": [b"a "], b"from": [b"  "], b"to": [b""]}
+    assert message_header_fields(b"Subject: \t a \r\nFrom:   \r\nTo:\r\n") == {b"subject": [b"a "], b"from": [b"  "], b"to": [b""]}
 
 
 def test_nul_becomes_an_octet_that_can_be_sent() -> None:
-    assert letter_heading(b"Subject: a\0b\r\n") == {b"subject": [b"a\x80b"]}
+    assert message_header_fields(b"Subject: a\0b\r\n") == {b"subject": [b"a\x80b"]}
 
 
 def test_a_part_has_no_subject() -> None:
-    reader = HeadingReader(OF_A_PART)
+    reader = HeaderFieldsReader(OF_A_PART)
     reader.take(b"Subject: a\r\nContent-ID: <b>\r\n")
-    assert reader.heading() == {b"content-id": [b"<b>"]}
+    assert reader.header_fields() == {b"content-id": [b"<b>"]}
 
 
 def test_what_is_kept_has_a_limit() -> None:
-    reader = HeadingReader(OF_A_LETTER)
+    reader = HeaderFieldsReader(OF_A_MESSAGE)
     for _ in range(100):
         reader.take(b"To: " + b"x" * 10_000 + b"\r\n")
-    kept = sum(map(len, reader.heading()[b"to"]))
+    kept = sum(map(len, reader.header_fields()[b"to"]))
     assert HEADER_OCTETS <= kept <= HEADER_OCTETS + 20_000
 
 
@@ -46,9 +48,9 @@ LINES = st.lists(
 
 @given(LINES, st.integers(0, 10))
 def test_portions_change_nothing(lines: list[bytes], cut: int) -> None:
-    whole, portions = HeadingReader(OF_A_LETTER), HeadingReader(OF_A_LETTER)
+    whole, portions = HeaderFieldsReader(OF_A_MESSAGE), HeaderFieldsReader(OF_A_MESSAGE)
     whole.take(b"".join([line + b"\r\n" for line in lines]))
     for portion in (lines[:cut], lines[cut:]):
         if portion:
             portions.take(b"".join([line + b"\r\n" for line in portion]))
-    assert portions.heading() == whole.heading()
+    assert portions.header_fields() == whole.header_fields()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from appliance.mail.partmap import BASE64, IDENTITY, LEAF, MESSAGE, MULTIPART, QUOTED_PRINTABLE, Part, Span, binary_spans, find, pack
 from appliance.mail.structure import Node, StructureScanner
-from tests.support import messages as letters
+from tests.support import messages as messages
 
 
 def parts_of(octets: bytes) -> bytes:
@@ -25,17 +25,17 @@ def body(octets: bytes, *section: int) -> bytes | None:
 @pytest.mark.parametrize(
     ("octets", "section", "start"),
     [
-        (letters.PLAIN, (), b"Hello Bob"),
-        (letters.PLAIN, (1,), b"Hello Bob"),
-        (letters.MIXED, (1,), b"--outer inner"),
-        (letters.MIXED, (1, 2), b"<p>"),
-        (letters.MIXED, (3,), b"iVBOR"),
-        (letters.FORWARDED, (2,), b"From: carol"),
-        (letters.FORWARDED, (2, 1), b"caf=C3"),
-        (letters.FORWARDED, (2, 2), b"Subject: innermost"),
-        (letters.FORWARDED, (2, 2, 1), b"deep"),
-        (letters.MESSAGE_ALONE, (1,), b"From: b@"),
-        (letters.MESSAGE_ALONE, (1, 1), b"text"),
+        (messages.PLAIN, (), b"Hello Bob"),
+        (messages.PLAIN, (1,), b"Hello Bob"),
+        (messages.MIXED, (1,), b"--outer inner"),
+        (messages.MIXED, (1, 2), b"<p>"),
+        (messages.MIXED, (3,), b"iVBOR"),
+        (messages.FORWARDED, (2,), b"From: carol"),
+        (messages.FORWARDED, (2, 1), b"caf=C3"),
+        (messages.FORWARDED, (2, 2), b"Subject: innermost"),
+        (messages.FORWARDED, (2, 2, 1), b"deep"),
+        (messages.MESSAGE_ALONE, (1,), b"From: b@"),
+        (messages.MESSAGE_ALONE, (1, 1), b"text"),
     ],
 )
 def test_sections(octets: bytes, section: tuple[int, ...], start: bytes) -> None:
@@ -45,16 +45,16 @@ def test_sections(octets: bytes, section: tuple[int, ...], start: bytes) -> None
 @pytest.mark.parametrize(
     ("octets", "section"),
     [
-        (letters.PLAIN, (0,)),
-        (letters.PLAIN, (2,)),
-        (letters.PLAIN, (1, 1)),
-        (letters.MIXED, (4,)),
-        (letters.MIXED, (1, 3)),
-        (letters.MIXED, (2, 1)),
-        (letters.FORWARDED, (2, 3)),
-        (letters.FORWARDED, (2, 2, 1, 1)),
-        (letters.NO_PARTS, (2,)),
-        (letters.NO_PARTS, (1, 1)),
+        (messages.PLAIN, (0,)),
+        (messages.PLAIN, (2,)),
+        (messages.PLAIN, (1, 1)),
+        (messages.MIXED, (4,)),
+        (messages.MIXED, (1, 3)),
+        (messages.MIXED, (2, 1)),
+        (messages.FORWARDED, (2, 3)),
+        (messages.FORWARDED, (2, 2, 1, 1)),
+        (messages.NO_PARTS, (2,)),
+        (messages.NO_PARTS, (1, 1)),
     ],
 )
 def test_sections_that_are_not_there(octets: bytes, section: tuple[int, ...]) -> None:
@@ -63,7 +63,7 @@ def test_sections_that_are_not_there(octets: bytes, section: tuple[int, ...]) ->
 
 
 def test_what_a_part_says() -> None:
-    octets = letters.FORWARDED
+    octets = messages.FORWARDED
     message = find(parts_of(octets), (2,))
     assert message is not None
     assert message.kind == MESSAGE
@@ -78,7 +78,7 @@ def test_what_a_part_says() -> None:
 
 
 def test_a_multipart_without_parts_has_its_body_for_part() -> None:
-    octets = letters.NO_PARTS
+    octets = messages.NO_PARTS
     parts = parts_of(octets)
     whole = find(parts, ())
     assert whole is not None
@@ -94,8 +94,8 @@ def test_a_map_of_a_multipart_without_parts_has_one_empty_part() -> None:
     assert binary_spans(pack(root), (1,)) == []
 
 
-def test_spans_of_a_leaf_and_of_a_letter_inside() -> None:
-    octets = letters.FORWARDED
+def test_spans_of_a_leaf_and_of_a_message_inside() -> None:
+    octets = messages.FORWARDED
     parts = parts_of(octets)
     leaf = find(parts, (2, 1))
     message = find(parts, (2,))
@@ -111,12 +111,12 @@ def test_spans_of_a_leaf_and_of_a_letter_inside() -> None:
 
 
 def test_maps_are_small() -> None:
-    assert len(parts_of(letters.PLAIN)) == 8
-    assert len(parts_of(letters.MIXED)) == 1 + 6 * 11
+    assert len(parts_of(messages.PLAIN)) == 8
+    assert len(parts_of(messages.MIXED)) == 1 + 6 * 11
 
 
-def test_the_base64_part_of_a_mixed_letter_is_marked() -> None:
-    part = find(parts_of(letters.MIXED), (2,))
+def test_the_base64_part_of_a_mixed_message_is_marked() -> None:
+    part = find(parts_of(messages.MIXED), (2,))
     assert part is not None
     assert part.transfer == BASE64
 
@@ -128,6 +128,6 @@ def test_octets_that_are_no_map_name_no_part_or_some_part(octets: bytes, section
 
 
 @given(st.integers(0, 80), st.lists(st.integers(1, 3), max_size=4))
-def test_a_map_cut_off_names_nothing_outside_the_letter(size: int, section: list[int]) -> None:
-    found = find(parts_of(letters.FORWARDED)[:size], tuple(section))
-    assert found is None or 0 <= found.header_start <= found.body_start <= found.end <= len(letters.FORWARDED)
+def test_a_map_cut_off_names_nothing_outside_the_message(size: int, section: list[int]) -> None:
+    found = find(parts_of(messages.FORWARDED)[:size], tuple(section))
+    assert found is None or 0 <= found.header_start <= found.body_start <= found.end <= len(messages.FORWARDED)

@@ -23,10 +23,10 @@ def test_what_was_rewritten_is_found_again(sender: Address, later: int, day: int
 
 
 @given(SENDERS, st.integers(0, 300), st.characters(min_codepoint=33, max_codepoint=126))
-def test_nothing_else_is(sender: Address, place: int, letter: str) -> None:
+def test_nothing_else_is(sender: Address, place: int, message: str) -> None:
     ours = rewrite(sender, "home.example", secret=SECRET, day=DAY)
     place %= len(ours.local)
-    forged = ours.local[:place] + letter + ours.local[place + 1 :]
+    forged = ours.local[:place] + message + ours.local[place + 1 :]
     if forged.lower() != ours.local.lower():
         found = reverse(Address(forged, ours.domain), secret=SECRET, day=DAY)
         assert found is None or place < 5
@@ -39,7 +39,7 @@ def test_it_ends() -> None:
     assert reverse(ours, secret=SECRET, day=None) == Address("ada", "far.example")
 
 
-def test_a_chain_of_houses_grows_no_longer() -> None:
+def test_a_chain_of_servers_grows_no_longer() -> None:
     first = rewrite(Address("ada", "far.example"), "one.example", secret=b"1" * 32, day=DAY)
     second = rewrite(first, "two.example", secret=b"2" * 32, day=DAY)
     third = rewrite(second, "three.example", secret=b"3" * 32, day=DAY)

@@ -7,7 +7,7 @@ import pytest
 from appliance.mail.limits import HEADER_OCTETS
 from appliance.mail.partmap import LEAF, MESSAGE, MULTIPART
 from appliance.mail.structure import Node, StructureScanner
-from tests.support import messages as letters
+from tests.support import messages as messages
 
 A100 = b"a" * 100
 HEAD = b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=%b\r\n\r\n"
@@ -28,8 +28,8 @@ def bodies(octets: bytes, node: Node | None = None) -> list[bytes]:
     return [body for child in node.children for body in bodies(octets, child)]
 
 
-def test_offsets_of_a_mixed_letter() -> None:
-    octets = letters.MIXED
+def test_offsets_of_a_mixed_message() -> None:
+    octets = messages.MIXED
     root = scan(octets)
     assert (root.kind, root.header_start, root.end) == (MULTIPART, 0, len(octets))
     assert octets[root.body_start :].startswith(b"This is the preamble.")
@@ -40,13 +40,13 @@ def test_offsets_of_a_mixed_letter() -> None:
     assert octets[picture.body_start : picture.end] == b"iVBORw0KGgo="
 
 
-def test_a_letter_inside_a_letter() -> None:
-    octets = letters.FORWARDED
+def test_a_message_inside_a_message() -> None:
+    octets = messages.FORWARDED
     message = scan(octets).children[1]
     inner = message.children[0]
     assert (message.kind, inner.kind) == (MESSAGE, MULTIPART)
     assert (inner.header_start, inner.end) == (message.body_start, message.end)
-    assert inner.heading[b"subject"] == [b"hello"]
+    assert inner.header_fields[b"subject"] == [b"hello"]
     assert message.lines == octets[message.body_start : message.end].count(b"\n")
 
 
@@ -110,7 +110,7 @@ def test_an_outer_boundary_ends_inner_parts_and_the_longest_match_wins() -> None
 
 
 def test_a_boundary_inside_a_header_ends_it_without_its_line_end() -> None:
-    octets = letters.CUT_HEADER
+    octets = messages.CUT_HEADER
     first, second = scan(octets).children
     assert octets[first.header_start : first.body_start] == b"Content-Type: text/plain; charset=utf-8"
     assert first.body_start == first.end
@@ -139,6 +139,6 @@ def test_what_is_held_back_is_small() -> None:
 
 
 def test_without_mime_version_or_type_content_fields_mean_nothing() -> None:
-    node = scan(letters.NOT_MIME)
+    node = scan(messages.NOT_MIME)
     assert node.content.description is None
     assert node.content.encoding is None

@@ -13,7 +13,7 @@ from appliance.mail.query import folded
 from appliance.mail.text import Needles, PartText, field_texts, header_text, text_charset
 
 TEXTS = st.lists(st.sampled_from(["words", "grüße", "日本", "a=b", "\r\n", " ", "x" * 90, ".", "é"]), max_size=30).map("".join)
-PIECES = st.lists(st.integers(1, 40), max_size=40)
+CHUNKS = st.lists(st.integers(1, 40), max_size=40)
 
 
 def encoded(octets: bytes, transfer: int) -> bytes:
@@ -22,27 +22,27 @@ def encoded(octets: bytes, transfer: int) -> bytes:
     return quopri.encodestring(octets.replace(b"\r\n", b"\n")).replace(b"\n", b"\r\n") if transfer == QUOTED_PRINTABLE else octets
 
 
-def read(octets: bytes, transfer: int, charset: str, pieces: list[int]) -> str:
+def read(octets: bytes, transfer: int, charset: str, chunks: list[int]) -> str:
     part, out, at = PartText(transfer, charset), [], 0
-    for size in pieces:
+    for size in chunks:
         out.append(part.feed(octets[at : at + size]))
         at += size
     return "".join([*out, part.feed(octets[at:]), part.finish()])
 
 
-@given(TEXTS, PIECES, st.sampled_from([IDENTITY, BASE64, QUOTED_PRINTABLE, UNKNOWN]))
-def test_pieces_do_not_matter(text: str, pieces: list[int], transfer: int) -> None:
-    assert read(encoded(text.encode(), transfer), transfer, "utf-8", pieces) == text
+@given(TEXTS, CHUNKS, st.sampled_from([IDENTITY, BASE64, QUOTED_PRINTABLE, UNKNOWN]))
+def test_chunks_do_not_matter(text: str, chunks: list[int], transfer: int) -> None:
+    assert read(encoded(text.encode(), transfer), transfer, "utf-8", chunks) == text
 
 
 @given(
     st.binary(max_size=300),
-    PIECES,
+    CHUNKS,
     st.sampled_from([IDENTITY, BASE64, QUOTED_PRINTABLE]),
     st.sampled_from(["utf-8", "iso-2022-jp", "koi8-r", "x-none"]),
 )
-def test_any_octets_have_a_text(octets: bytes, pieces: list[int], transfer: int, charset: str) -> None:
-    read(octets, transfer, charset, pieces)
+def test_any_octets_have_a_text(octets: bytes, chunks: list[int], transfer: int, charset: str) -> None:
+    read(octets, transfer, charset, chunks)
 
 
 def test_charsets() -> None:
@@ -79,10 +79,10 @@ def test_fields() -> None:
 NEEDLES = st.lists(st.text("ab", max_size=5), max_size=6)
 
 
-@given(NEEDLES, st.text("ab", max_size=60), PIECES)
-def test_needles_are_found_across_pieces(needles: list[str], text: str, pieces: list[int]) -> None:
+@given(NEEDLES, st.text("ab", max_size=60), CHUNKS)
+def test_needles_are_found_across_chunks(needles: list[str], text: str, chunks: list[int]) -> None:
     looking, at = Needles(needles), 0
-    for size in pieces:
+    for size in chunks:
         looking.feed(text[at : at + size])
         at += size
     looking.feed(text[at:])

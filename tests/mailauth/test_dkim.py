@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.mail.errors import MisuseError
-from appliance.mail.outgoing import Pieces
+from appliance.mail.outgoing import Chunks
 from appliance.mailauth import crypto
 from appliance.mailauth.crypto import Signing
 from appliance.mailauth.dkim_canonical import BodyHash, header_field
@@ -25,7 +25,7 @@ from tests.support.clock import HandClock
 from tests.support.corpus import messages
 from tests.support.figures import tell
 
-LETTER = (
+MESSAGE = (
     b"From: Ada <ada@home.example>\r\nTo: bob@far.example\r\nSubject:  two   words\r\n\tfolded\r\nX-Other: x\r\n"
     b"\r\nHello  you\t \r\n\r\nend\r\n\r\n\r\n"
 )
@@ -43,26 +43,26 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[SigningKey, ...]:
     return tuple(found)
 
 
-def pieces_of(letter: bytes, size: int = 1000) -> Pieces:
+def chunks_of(message: bytes, size: int = 1000) -> Chunks:
     @asynccontextmanager
-    async def pieces() -> AsyncIterator[AsyncIterator[bytes]]:
+    async def chunks() -> AsyncIterator[AsyncIterator[bytes]]:
         async def each() -> AsyncIterator[bytes]:
-            for start in range(0, len(letter), size):
-                yield letter[start : start + size]
+            for start in range(0, len(message), size):
+                yield message[start : start + size]
 
         yield each()
 
-    return pieces
+    return chunks
 
 
-async def signed(keys: tuple[SigningKey, ...], letter: bytes, size: int = 1000) -> bytes:
-    return await Signer(lambda: keys, HandClock(1_790_000_000)).sign("home.example", pieces_of(letter, size)) + letter
+async def signed(keys: tuple[SigningKey, ...], message: bytes, size: int = 1000) -> bytes:
+    return await Signer(lambda: keys, HandClock(1_790_000_000)).sign("home.example", chunks_of(message, size)) + message
 
 
-def holds(letter: bytes, keys: tuple[SigningKey, ...]) -> bool:
+def holds(message: bytes, keys: tuple[SigningKey, ...]) -> bool:
     """Does the first signature of the RSA key hold, by a foreign library?"""
     published = {f"{selector}._domainkey.home.example.".encode(): value.encode() for selector, value in records(keys)}
-    return bool(dkim.verify(letter, dnsfunc=lambda name, timeout=5: published.get(name)))
+    return bool(dkim.verify(message, dnsfunc=lambda name, timeout=5: published.get(name)))
 
 
 def body_hash(body: bytes, cuts: list[int]) -> bytes:
@@ -113,18 +113,18 @@ def test_the_relaxed_header(name: bytes, value: bytes, canonical: bytes) -> None
 
 
 async def test_both_signatures_hold(keys: tuple[SigningKey, ...]) -> None:
-    letter = await signed(keys, LETTER)
-    assert letter.count(b"DKIM-Signature:") == 2 and holds(letter, keys)
-    assert all(len(line) <= 78 for line in letter.split(b"\r\n"))
+    message = await signed(keys, MESSAGE)
+    assert message.count(b"DKIM-Signature:") == 2 and holds(message, keys)
+    assert all(len(line) <= 78 for line in message.split(b"\r\n"))
     rsa = [key for key in keys if key.algorithm == "rsa-sha256"]
-    assert holds(await signed(tuple(rsa), LETTER, 7), keys)
+    assert holds(await signed(tuple(rsa), MESSAGE, 7), keys)
 
 
 async def test_the_ed25519_signature_holds(keys: tuple[SigningKey, ...]) -> None:
     (key,) = [key for key in keys if key.algorithm == "ed25519-sha256"]
-    letter = await signed((key,), LETTER)
+    message = await signed((key,), MESSAGE)
     public = Ed25519PublicKey.from_public_bytes(b64decode(key.record.partition("p=")[2]))
-    field = letter.partition(b"\r\nFrom:")[0]
+    field = message.partition(b"\r\nFrom:")[0]
     value, _, signature = field.partition(b":")[2].rpartition(b"b=")
     names = [name.strip().lower() for name in value.partition(b"h=")[2].partition(b";")[0].replace(b"\r\n ", b"").split(b":")]
     headers = {b"from": b" Ada <ada@home.example>", b"to": b" bob@far.example", b"subject": b"  two   words\r\n\tfolded"}
@@ -135,18 +135,18 @@ async def test_the_ed25519_signature_holds(keys: tuple[SigningKey, ...]) -> None
 
 
 async def test_what_is_changed_no_longer_holds(keys: tuple[SigningKey, ...]) -> None:
-    letter = await signed(keys, LETTER)
+    message = await signed(keys, MESSAGE)
     for old, new in ((b"two", b"too"), (b"Hello", b"Hullo"), (b"Subject:", b"Subject: another\r\nSubject:"), (b"end", b"end.")):
-        assert not holds(letter.replace(old, new), keys), (old, new)
-    assert holds(letter.replace(b"X-Other: x", b"X-Other: y"), keys), "what is not signed may change"
-    assert holds(b"Received: by relay\r\n" + letter, keys)
+        assert not holds(message.replace(old, new), keys), (old, new)
+    assert holds(message.replace(b"X-Other: x", b"X-Other: y"), keys), "what is not signed may change"
+    assert holds(b"Received: by relay\r\n" + message, keys)
 
 
 async def test_no_from_no_key_no_clock(keys: tuple[SigningKey, ...]) -> None:
     assert await signed(keys, b"Subject: x\r\n\r\ny\r\n") == b"Subject: x\r\n\r\ny\r\n"
-    assert await signed((), LETTER) == LETTER
-    wrong = await Signer(lambda: keys, HandClock(trusted=False)).sign("home.example", pieces_of(LETTER))
-    assert b" t=" not in wrong and holds(wrong + LETTER, keys)
+    assert await signed((), MESSAGE) == MESSAGE
+    wrong = await Signer(lambda: keys, HandClock(trusted=False)).sign("home.example", chunks_of(MESSAGE))
+    assert b" t=" not in wrong and holds(wrong + MESSAGE, keys)
     every = bytes(range(256))
     for weird in (b"", b"From: a@b", b"From: a@b\r\n", b"\r\n\r\nx", b"From:\xff\xfe\r\n\r\n" + every, b" folded\r\nFrom: a\r\n\r\n"):
         await signed(keys, weird)
@@ -154,7 +154,7 @@ async def test_no_from_no_key_no_clock(keys: tuple[SigningKey, ...]) -> None:
 
 async def test_by_the_package_where_the_library_is_hidden(keys: tuple[SigningKey, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crypto, "_library", lambda: None)
-    assert holds(await signed(keys, LETTER), keys)
+    assert holds(await signed(keys, MESSAGE), keys)
     with pytest.raises(MisuseError):
         Signing(b"nonsense", rsa=True)
     monkeypatch.undo()
@@ -163,11 +163,11 @@ async def test_by_the_package_where_the_library_is_hidden(keys: tuple[SigningKey
 
 
 async def test_what_a_signature_costs(keys: tuple[SigningKey, ...]) -> None:
-    signer, letter = Signer(lambda: keys, HandClock(1_790_000_000)), pieces_of(LETTER + b"a line of words\r\n" * 300)
-    await signer.sign("home.example", letter)
+    signer, message = Signer(lambda: keys, HandClock(1_790_000_000)), chunks_of(MESSAGE + b"a line of words\r\n" * 300)
+    await signer.sign("home.example", message)
     begun = time.process_time()
     for _ in range(50):
-        await signer.sign("home.example", letter)
+        await signer.sign("home.example", message)
     took_ms = (time.process_time() - begun) * 20
     tell("two signatures of a letter of 5 KB", f"{took_ms:.2f} ms of CPU" + " (bar 4 ms)")
     body, begun = b"Some ordinary words of a letter, with  two blanks now and then.\r\n" * 16_000, time.process_time()
@@ -177,11 +177,11 @@ async def test_what_a_signature_costs(keys: tuple[SigningKey, ...]) -> None:
 
 
 @pytest.mark.corpus
-async def test_real_letters(keys: tuple[SigningKey, ...]) -> None:
-    letters = [one.octets for one in messages() if b"\nfrom:" in b"\n" + one.octets.lower()[:4000] and len(one.octets) < 300_000]
+async def test_real_messages(keys: tuple[SigningKey, ...]) -> None:
+    corpus_messages = [one.octets for one in messages() if b"\nfrom:" in b"\n" + one.octets.lower()[:4000] and len(one.octets) < 300_000]
     wrong = []
-    for letter in random.Random(7).sample(letters, min(200, len(letters))):
-        wire = letter.replace(b"\r\n", b"\n").replace(b"\r", b"").replace(b"\n", b"\r\n")
+    for message in random.Random(7).sample(corpus_messages, min(200, len(corpus_messages))):
+        wire = message.replace(b"\r\n", b"\n").replace(b"\r", b"").replace(b"\n", b"\r\n")
         made = await signed(keys, wire, 4096)
         if made == wire:
             continue

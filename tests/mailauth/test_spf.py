@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.mail.errors import LookupTrouble, MisuseError
-from appliance.mailauth.spf import LOOKUPS, Says, Spf, parse_spf, spf_texts
+from appliance.mailauth.spf import LOOKUPS, Spf, SpfResult, parse_spf, spf_texts
 from appliance.network import resolver as module
 from appliance.network.resolver import Resolver
 from tests.support.clock import HandClock
@@ -65,7 +65,7 @@ def spf(server: NameServer) -> Spf:
 )  # fmt: skip
 async def test_what_it_says(server: NameServer, record: str, address: str, says: str) -> None:
     server.add("home.example", "TXT", f'"v=spf1 {record}"')
-    assert await spf(server).ask("home.example", address) is Says[says]
+    assert await spf(server).ask("home.example", address) is SpfResult[says]
 
 
 @pytest.mark.parametrize(
@@ -92,12 +92,12 @@ async def test_what_nobody_can_follow(server: NameServer, record: str, fault: st
 async def test_as_many_questions_as_are_allowed(server: NameServer) -> None:
     walk = spf(server)
     server.add("home.example", "TXT", '"v=spf1 include:deep3.example ~all"')
-    assert await walk.ask("home.example", US) is Says.PASS
+    assert await walk.ask("home.example", US) is SpfResult.PASS
     assert walk.seen == {"home.example", *(f"deep{n}.example" for n in range(3, 13))}
 
 
 async def test_none_and_silence(server: NameServer) -> None:
-    assert await spf(server).ask("no-spf.example", US) is Says.NONE and await spf(server).ask("none.example", US) is Says.NONE
+    assert await spf(server).ask("no-spf.example", US) is SpfResult.NONE and await spf(server).ask("none.example", US) is SpfResult.NONE
     server.add("home.example", "TXT", '"v=spf1 include:sick.example ip4:203.0.113.7"')
     server.fails["sick.example"] = dns.rcode.SERVFAIL
     with pytest.raises(LookupTrouble):

@@ -13,7 +13,7 @@ import trio
 from appliance.mail.errors import PeerGone, SetupError
 from appliance.network import listener as listener_file
 from appliance.network.listener import Listeners, Options
-from appliance.network.sockets import Endpoint, handed_doors, open_doors
+from appliance.network.sockets import Endpoint, handed_listening_sockets, open_listening_sockets
 from appliance.network.stream import Draining, Stream
 from appliance.network.tls import ServerTls
 from appliance.status.board import Board
@@ -149,7 +149,7 @@ async def test_a_peer_that_left_is_no_fault_even_in_groups() -> None:
     assert rig.told(SessionClosed)[0].reason == "left"
 
 
-async def test_a_fault_while_the_house_stops_stays_inside() -> None:
+async def test_a_fault_while_the_server_stops_stays_inside() -> None:
     async def stubborn(stream: Stream) -> None:
         await stream.send(b"220\r\n")
         async with trio.open_nursery() as nursery:
@@ -178,7 +178,7 @@ async def test_implicit_tls(made: TestCertificates) -> None:
     assert not rig.told(SessionFailed)
 
 
-async def test_a_client_that_never_shakes_hands_is_closed(made: TestCertificates) -> None:
+async def test_a_client_that_never_shakes_admin_api_is_closed(made: TestCertificates) -> None:
     """Nobody is to be in time here, so the deadline may be short on a machine of any speed."""
     rig = Rig(greet, "imaps", made=made, options=Options(handshake_s=0.2))
     async with rig.running():
@@ -230,14 +230,14 @@ async def test_a_source_that_comes_too_often_waits() -> None:
         assert (await line(await rig.connect(source="127.0.0.9")))[:3] == b"220"
 
 
-async def test_a_full_house_asks_idle_strangers_to_leave_and_keeps_its_people(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_server_asks_idle_strangers_to_leave_and_keeps_its_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener_file, "SHED_IDLE_S", 1000.0)
     async with Rig(greet, options=Options(connections=3)).running() as rig:
-        person, slow, quick = [await rig.connect(source=f"127.0.0.{n}") for n in (1, 2, 3)]
-        for client in (person, slow, quick):
+        account, slow, quick = [await rig.connect(source=f"127.0.0.{n}") for n in (1, 2, 3)]
+        for client in (account, slow, quick):
             await line(client)
-        await person.send_all(b"LOGIN\r\n")
-        await line(person)
+        await account.send_all(b"LOGIN\r\n")
+        await line(account)
         refused = await rig.connect(source="127.0.0.4")
         assert (await line(refused)).startswith(b"421")  # nobody is idle yet
         monkeypatch.setattr(listener_file, "SHED_IDLE_S", 0.0)  # now everybody is, quick for longest
@@ -246,8 +246,8 @@ async def test_a_full_house_asks_idle_strangers_to_leave_and_keeps_its_people(mo
         newcomer = await rig.connect(source="127.0.0.5")
         assert await line(newcomer) == b"220 here\r\n"
         assert await line(quick) == b"421 closing\r\n"
-        await person.send_all(b"NOOP\r\n")
-        assert await line(person) == b"250 ok\r\n"
+        await account.send_all(b"NOOP\r\n")
+        assert await line(account) == b"250 ok\r\n"
         await quick.aclose()
         await until(lambda: rig.told(SessionClosed))
         assert rig.told(SessionClosed)[0].reason == "no room"
@@ -389,21 +389,21 @@ def test_a_port_that_is_taken_is_explained() -> None:
     with socket.create_server((LOOPBACK, 0)) as holder:
         port = holder.getsockname()[1]
         with pytest.raises(SetupError, match=f"smtp cannot listen at 127.0.0.1 port {port}") as told:
-            open_doors([Endpoint("imap", LOOPBACK, 0), Endpoint("smtp", LOOPBACK, port)])
+            open_listening_sockets([Endpoint("imap", LOOPBACK, 0), Endpoint("smtp", LOOPBACK, port)])
         assert "another port" in told.value.remedy
     for host in ("203.0.113.5", "no-such-host.invalid"):
         with pytest.raises(SetupError):
-            open_doors([Endpoint("smtp", host, 0)])
+            open_listening_sockets([Endpoint("smtp", host, 0)])
 
 
 def test_anywhere_means_both_families() -> None:
-    doors = open_doors([Endpoint("smtp", "", 0)])
+    listening_sockets = open_listening_sockets([Endpoint("smtp", "", 0)])
     try:
-        assert {door.socket.family for door in doors} >= {socket.AF_INET}
-        assert len({door.endpoint.port for door in doors}) == 1
+        assert {listening_socket.socket.family for listening_socket in listening_sockets} >= {socket.AF_INET}
+        assert len({listening_socket.endpoint.port for listening_socket in listening_sockets}) == 1
     finally:
-        for door in doors:
-            door.socket.close()
+        for listening_socket in listening_sockets:
+            listening_socket.socket.close()
 
 
 def test_what_nobody_serves_is_refused() -> None:
@@ -440,5 +440,5 @@ def test_sockets_handed_over_by_systemd() -> None:
     assert done.stdout.splitlines() == ["smtp True False True", "imaps True False True"], done
     refused = run("smtp:web")
     assert "FileDescriptorName" in refused.stderr
-    assert handed_doors({"LISTEN_PID": "1", "LISTEN_FDS": "1", "LISTEN_FDNAMES": "smtp"}, os.getpid()) == []
-    assert handed_doors({}, os.getpid()) == []
+    assert handed_listening_sockets({"LISTEN_PID": "1", "LISTEN_FDS": "1", "LISTEN_FDNAMES": "smtp"}, os.getpid()) == []
+    assert handed_listening_sockets({}, os.getpid()) == []

@@ -5,7 +5,7 @@ import trio
 
 from appliance.mail.errors import AuthError, MisuseError, PeerGone, PeerSlow
 from appliance.mail.limits import LOOK_S
-from appliance.network.stream import PIECE_OCTETS, Draining, Stream
+from appliance.network.stream import CHUNK_OCTETS, Draining, Stream
 from tests.support.streams import stream_pair
 
 
@@ -58,7 +58,7 @@ async def test_a_waiting_session_hears_draining() -> None:
     assert await client.receive_some() == b"421 closing\r\n"
 
 
-async def test_a_letter_under_way_is_finished_while_draining() -> None:
+async def test_a_message_under_route_is_finished_while_draining() -> None:
     stream, client = stream_pair()
     stream.uninterrupted = True
 
@@ -110,8 +110,8 @@ async def test_parts_arrive_in_order_and_whole(parts: list[bytes]) -> None:
     got = bytearray()
 
     async def read() -> None:
-        async for piece in client:
-            got.extend(piece)
+        async for chunk in client:
+            got.extend(chunk)
         await client.aclose()
 
     async with trio.open_nursery() as nursery:
@@ -128,7 +128,7 @@ async def test_large_sends_take_views_of_any_kind() -> None:
         stream, client = stream_pair()
         got = bytearray()
         await stream.send(kind(data))
-        assert len(data) > PIECE_OCTETS
+        assert len(data) > CHUNK_OCTETS
         while len(got) < len(data):
             got += await client.receive_some()
         assert got == data
@@ -190,8 +190,8 @@ async def test_the_goodbye_survives_octets_nobody_read() -> None:
 
     async def read() -> None:
         await trio.sleep(0.05)
-        async for piece in client:
-            got.extend(piece)
+        async for chunk in client:
+            got.extend(chunk)
         await client.aclose()
 
     async with trio.open_nursery() as nursery:
@@ -202,7 +202,7 @@ async def test_the_goodbye_survives_octets_nobody_read() -> None:
     await listeners[0].aclose()
 
 
-async def test_closing_hurries_when_the_house_does(autojump_clock: trio.abc.Clock) -> None:
+async def test_closing_hurries_when_the_server_does(autojump_clock: trio.abc.Clock) -> None:
     stream, _client = stream_pair()
     stream.drain()
     start = trio.current_time()
@@ -225,7 +225,7 @@ async def test_work_attended_gives_its_answer_or_its_fault() -> None:
         await stream.attend(fault)
 
 
-async def test_work_attended_ends_with_the_house() -> None:
+async def test_work_attended_ends_with_the_server() -> None:
     stream, _client = stream_pair()
     async with trio.open_nursery() as nursery:
 

@@ -19,7 +19,7 @@ from appliance.network.x509 import parse_certificate
 from appliance.outbound.smtp_transport import ByRelay
 from appliance.outbound.tls_policy import make_context
 from appliance.status.board import Board
-from appliance.status.events import HouseState
+from appliance.status.events import ServerState
 from tests.support.certificates import TestCertificates, make_certificates
 from tests.support.clock import HandClock
 from tests.support.streams import ClientStream, stream_pair
@@ -154,12 +154,13 @@ async def test_octets_that_are_no_handshake_end_it(made: TestCertificates) -> No
     await stream.aclose()
 
 
-async def test_a_handshake_has_a_deadline_and_ends_with_the_house(made: TestCertificates, autojump_clock: trio.abc.Clock) -> None:
+async def test_a_handshake_has_a_deadline_and_ends_with_the_server(made: TestCertificates, autojump_clock: trio.abc.Clock) -> None:
     stream, _client = stream_pair("imaps", tls=server_tls(made))
     with pytest.raises(PeerSlow):
         await stream.start_tls(30)
     stream, _client = stream_pair("imaps", tls=server_tls(made))
     async with trio.open_nursery() as nursery:
+
         async def drain() -> None:
             await trio.sleep(1)
             stream.drain()
@@ -174,6 +175,7 @@ async def test_draining_and_deadlines_leave_tls_usable(made: TestCertificates) -
     with pytest.raises(PeerSlow):
         await stream.receive(0.01)
     async with trio.open_nursery() as nursery:
+
         async def drain() -> None:
             await trio.testing.wait_all_tasks_blocked()
             stream.drain()
@@ -352,7 +354,7 @@ def test_files_that_are_not_usable_at_the_start_are_told_and_the_fallback_is_ser
     _spoil(kind, certificate, key, made, other)
     clock = HandClock()
     board = Board(clock)
-    board.publish(HouseState("ready"))
+    board.publish(ServerState("ready"))
     with pytest.raises(SetupError):
         ServerTls(certificate, key, clock=clock, board=board)
     tls = ServerTls(certificate, key, clock=clock, board=board, fallback=other.server)

@@ -7,24 +7,24 @@ from types import SimpleNamespace
 
 import pytest
 
-from appliance.delivery.route import Relay, Way
-from appliance.delivery.transport import Delivery
-from appliance.mail.outcome import Fate, Reason
-from appliance.mail.outgoing import Parcel
+from appliance.delivery.route import Relay, Route
+from appliance.delivery.transport import DeliveryResult
+from appliance.mail.outcome import DeliveryStatus, Reason
+from appliance.mail.outgoing import OutgoingMessage
 from appliance.network.resolver import Resolver
 from appliance.outbound import mx
-from appliance.outbound import smtp_client as conversation
+from appliance.outbound import smtp_client as client
 from appliance.outbound import smtp_transport as module
 from appliance.outbound.mx import MailHost, MailHosts
-from appliance.outbound.routing import Routes, Rule
-from appliance.outbound.smtp_transport import Remote
+from appliance.outbound.routing import RelayRule, Routes
+from appliance.outbound.smtp_transport import SmtpTransport
 from tests.support.certificates import make_certificates
 from tests.support.clock import HandClock
 from tests.support.names import a_name_server
 from tests.support.peer import DROP, Peer
 from tests.support.server import free_ports
 
-from .test_smtp_client import LETTER, a_parcel
+from .test_smtp_client import MESSAGE, a_outgoing
 from .test_smtp_transport import Found
 
 EIGHT = "From: ada@home.example\r\nSubject: eight\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nGrüße\r\n".encode()
@@ -35,7 +35,7 @@ BOTH = (MailHost("mx1.far.example", 1, ("::1", "127.0.0.1")),)
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GREETING_S", "MAIL_S", "RCPT_S", "DATA_S", "FINAL_S", "QUIT_S"):
-        monkeypatch.setattr(conversation, name, 1.0)
+        monkeypatch.setattr(client, name, 1.0)
     monkeypatch.setattr(module, "CONNECT_S", 2.0)
 
 
@@ -47,12 +47,12 @@ def server_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ssl.SSLCont
     yield context
 
 
-async def travel(port: int, *parcels: Parcel, hosts: tuple[MailHost, ...] = BOTH) -> tuple[list[Delivery], Found]:
+async def travel(port: int, *outgoing_messages: OutgoingMessage, hosts: tuple[MailHost, ...] = BOTH) -> tuple[list[DeliveryResult], Found]:
     found = Found()
     found.hosts = hosts
-    carrier = Remote(hosts=found, our_name=lambda: "home.example", clock=HandClock(), port=port)
-    async with carrier.trip("far.example", Way()) as trip:
-        return [await trip.deliver(parcel, lambda: None) for parcel in parcels], found
+    transport = SmtpTransport(hosts=found, our_name=lambda: "home.example", clock=HandClock(), port=port)
+    async with transport.transport_session("far.example", Route()) as transport_session:
+        return [await transport_session.deliver(outgoing, lambda: None) for outgoing in outgoing_messages], found
 
 
 def apart(*addresses: str) -> tuple[MailHost, ...]:
@@ -72,36 +72,36 @@ REFUSED = [
 async def test_the_other_address_family_is_asked(script: dict[str, str | list[str]], offer: tuple[str, ...]) -> None:
     port = free_ports(1)[0]
     with Peer(host="::1", port=port, script=script, offer=offer) as six, Peer(port=port, offer=offer) as four:
-        (first, second), found = await travel(port, a_parcel("bob", "eve"), a_parcel("joe"))
-    assert [one.fate for one in (*first.outcomes, *second.outcomes)] == [Fate.RELAYED] * 3
-    assert (six.connections, four.connections) == (1, 1) and [len(one.recipients) for one in four.letters] == [2, 1]
+        (first, second), found = await travel(port, a_outgoing("bob", "eve"), a_outgoing("joe"))
+    assert [one.delivery_status for one in (*first.outcomes, *second.outcomes)] == [DeliveryStatus.RELAYED] * 3
+    assert (six.connections, four.connections) == (1, 1) and [len(one.recipients) for one in four.messages] == [2, 1]
     assert found.refusals == [("mx1.far.example", 6)] and found.v6_failures == 0
-    assert [one.address for one in first.meetings] == ["::1", "127.0.0.1"]
+    assert [one.address for one in first.host_attempts] == ["::1", "127.0.0.1"]
 
 
 async def test_only_the_refused_recipients_are_asked_for_again() -> None:
     port = free_ports(1)[0]
     script: dict[str, str | list[str]] = {"RCPT eve@far.example": NO_PTR, "RCPT joe@far.example": "550 5.1.1 no such user"}
     with Peer(host="::1", port=port, script=script) as six, Peer(port=port) as four:
-        (delivery,), _ = await travel(port, a_parcel("bob", "eve", "joe"))
-    assert [one.fate for one in delivery.outcomes] == [Fate.RELAYED, Fate.RELAYED, Fate.FAILED]
-    assert [one.recipients for one in (*six.letters, *four.letters)] == [["bob@far.example"], ["eve@far.example"]]
+        (delivery,), _ = await travel(port, a_outgoing("bob", "eve", "joe"))
+    assert [one.delivery_status for one in delivery.outcomes] == [DeliveryStatus.RELAYED, DeliveryStatus.RELAYED, DeliveryStatus.FAILED]
+    assert [one.recipients for one in (*six.messages, *four.messages)] == [["bob@far.example"], ["eve@far.example"]]
 
 
 async def test_refused_by_both_families_is_final_and_names_no_family() -> None:
     port = free_ports(1)[0]
     with Peer(host="::1", port=port, script={"MAIL": NO_PTR}), Peer(port=port, script={"RCPT": NO_PTR}) as four:
-        (delivery,), found = await travel(port, a_parcel())
-    assert delivery.outcomes[0].fate is Fate.FAILED and delivery.outcomes[0].reason is Reason.REPUTATION
+        (delivery,), found = await travel(port, a_outgoing())
+    assert delivery.outcomes[0].delivery_status is DeliveryStatus.FAILED and delivery.outcomes[0].reason is Reason.REPUTATION
     assert four.connections == 1 and not found.refusals
 
 
 async def test_an_unreachable_other_family_makes_it_a_wait() -> None:
     port = free_ports(1)[0]
     with Peer(host="::1", port=port, script={"MAIL": NO_PTR}):
-        (delivery,), _ = await travel(port, a_parcel())
+        (delivery,), _ = await travel(port, a_outgoing())
     (outcome,) = delivery.outcomes
-    assert (outcome.fate, outcome.status, outcome.reason) == (Fate.DEFERRED, "4.7.25", Reason.REPUTATION)
+    assert (outcome.delivery_status, outcome.status, outcome.reason) == (DeliveryStatus.DEFERRED, "4.7.25", Reason.REPUTATION)
 
 
 @pytest.mark.parametrize("said", ["550 5.7.1 message content rejected", "550 5.1.1 no such user", "451 4.7.1 greylisted"])
@@ -109,7 +109,7 @@ async def test_an_unreachable_other_family_makes_it_a_wait() -> None:
 async def test_an_answer_about_the_message_is_asked_for_once(step: str, said: str) -> None:
     port = free_ports(1)[0]
     with Peer(host="::1", port=port, script={step: said}), Peer(port=port) as four:
-        (delivery,), found = await travel(port, a_parcel())
+        (delivery,), found = await travel(port, a_outgoing())
     assert delivery.outcomes[0].reason in (Reason.REFUSED, Reason.NOT_NOW) and not four.connections and not found.refusals
 
 
@@ -142,8 +142,8 @@ async def test_many_addresses_of_one_family_leave_room_for_the_other() -> None:
     port = free_ports(1)[0]
     dead = tuple(f"127.0.1.{number}" for number in range(1, 9))
     with Peer(host="::1", port=port) as six:
-        (delivery,), _ = await travel(port, a_parcel(), hosts=(MailHost("mx.far.example", 1, (*dead, "::1")),))
-    assert delivery.outcomes[0].fate is Fate.RELAYED and six.connections == 1
+        (delivery,), _ = await travel(port, a_outgoing(), hosts=(MailHost("mx.far.example", 1, (*dead, "::1")),))
+    assert delivery.outcomes[0].delivery_status is DeliveryStatus.RELAYED and six.connections == 1
 
 
 CLOSING = [("greeting", False), ("EHLO", True), ("MAIL", True), ("RCPT", True), ("DATA", True), ("LETTER", True), ("MAIL", False)]
@@ -157,9 +157,9 @@ async def test_421_sends_us_to_the_next_host(step: str, closes: bool, offer: tup
         Peer(host="127.0.0.2", port=port, script={step: "421 4.3.2 closing"}, offer=offer, closes=closes) as busy,
         Peer(host="127.0.0.3", port=port) as good,
     ):
-        (delivery,), _ = await travel(port, a_parcel("bob", "eve"), hosts=apart("127.0.0.2", "127.0.0.3"))
-    assert [one.fate for one in delivery.outcomes] == [Fate.RELAYED] * 2
-    assert busy.connections == good.connections == 1 and len(good.letters) == 1
+        (delivery,), _ = await travel(port, a_outgoing("bob", "eve"), hosts=apart("127.0.0.2", "127.0.0.3"))
+    assert [one.delivery_status for one in delivery.outcomes] == [DeliveryStatus.RELAYED] * 2
+    assert busy.connections == good.connections == 1 and len(good.messages) == 1
 
 
 async def test_421_after_some_recipients_were_refused_asks_for_the_others_only() -> None:
@@ -169,9 +169,9 @@ async def test_421_after_some_recipients_were_refused_asks_for_the_others_only()
         Peer(host="127.0.0.2", port=port, script=script, closes=True),
         Peer(host="127.0.0.3", port=port) as good,
     ):
-        (delivery,), _ = await travel(port, a_parcel("bob", "eve", "joe"), hosts=apart("127.0.0.2", "127.0.0.3"))
-    assert [one.fate for one in delivery.outcomes] == [Fate.FAILED, Fate.RELAYED, Fate.RELAYED]
-    assert good.letters[0].recipients == ["eve@far.example", "joe@far.example"]
+        (delivery,), _ = await travel(port, a_outgoing("bob", "eve", "joe"), hosts=apart("127.0.0.2", "127.0.0.3"))
+    assert [one.delivery_status for one in delivery.outcomes] == [DeliveryStatus.FAILED, DeliveryStatus.RELAYED, DeliveryStatus.RELAYED]
+    assert good.messages[0].recipients == ["eve@far.example", "joe@far.example"]
 
 
 async def test_421_everywhere_is_a_wait() -> None:
@@ -180,8 +180,8 @@ async def test_421_everywhere_is_a_wait() -> None:
         Peer(host="127.0.0.2", port=port, script={"RCPT": "421 4.3.2 one"}, closes=True),
         Peer(host="127.0.0.3", port=port, script={"greeting": "421 4.3.2 two"}),
     ):
-        (delivery,), _ = await travel(port, a_parcel(), hosts=apart("127.0.0.2", "127.0.0.3"))
-    assert delivery.outcomes[0].fate is Fate.DEFERRED and delivery.outcomes[0].status == "4.3.2" and not delivery.again
+        (delivery,), _ = await travel(port, a_outgoing(), hosts=apart("127.0.0.2", "127.0.0.3"))
+    assert delivery.outcomes[0].delivery_status is DeliveryStatus.DEFERRED and delivery.outcomes[0].status == "4.3.2" and not delivery.again
 
 
 @pytest.mark.parametrize("offer", [("PIPELINING",), ()])
@@ -189,79 +189,87 @@ async def test_421_everywhere_is_a_wait() -> None:
 async def test_recipients_over_a_servers_limit_go_in_the_next_transaction(said: str, offer: tuple[str, ...]) -> None:
     names = [f"u{number}" for number in range(25)]
     with Peer(most_recipients=10, too_many=said, offer=offer) as peer:
-        (delivery, other), _ = await travel(peer.port, a_parcel(*names), a_parcel(*names), hosts=apart("127.0.0.1"))
-    assert {one.fate for one in (*delivery.outcomes, *other.outcomes)} == {Fate.RELAYED} and peer.connections == 1
-    assert [len(one.recipients) for one in peer.letters] == [10, 10, 5] * 2, "a limit once met is kept to"
-    assert [address for one in peer.letters[:3] for address in one.recipients] == [f"{name}@far.example" for name in names]
+        (delivery, other), _ = await travel(peer.port, a_outgoing(*names), a_outgoing(*names), hosts=apart("127.0.0.1"))
+    assert {one.delivery_status for one in (*delivery.outcomes, *other.outcomes)} == {DeliveryStatus.RELAYED} and peer.connections == 1
+    assert [len(one.recipients) for one in peer.messages] == [10, 10, 5] * 2, "a limit once met is kept to"
+    assert [address for one in peer.messages[:3] for address in one.recipients] == [f"{name}@far.example" for name in names]
 
 
 @pytest.mark.parametrize("said", ["452 4.5.3 too many recipients", "552 too many recipients"])
 async def test_a_limit_of_the_connection_is_met_with_another_connection(said: str) -> None:
     with Peer(most_of_connection=10, too_many=said) as peer:
-        (delivery,), _ = await travel(peer.port, a_parcel(*[f"u{number}" for number in range(25)]), hosts=apart("127.0.0.1"))
-    assert {one.fate for one in delivery.outcomes} == {Fate.RELAYED} and peer.connections == 3
-    assert sorted(address for one in peer.letters for address in one.recipients) == sorted(f"u{number}@far.example" for number in range(25))
+        (delivery,), _ = await travel(peer.port, a_outgoing(*[f"u{number}" for number in range(25)]), hosts=apart("127.0.0.1"))
+    assert {one.delivery_status for one in delivery.outcomes} == {DeliveryStatus.RELAYED} and peer.connections == 3
+    assert sorted(address for one in peer.messages for address in one.recipients) == sorted(
+        f"u{number}@far.example" for number in range(25)
+    )
 
 
 @pytest.mark.parametrize(("said", "relay"), [(NO_PTR, True), ("550 5.1.1 no such user", False)])
 async def test_after_both_families_the_relay_is_next(said: str, relay: bool) -> None:
     port = free_ports(1)[0]
     with Peer(host="::1", port=port, script={"RCPT": said}), Peer(port=port, script={"RCPT": said}):
-        (delivery,), _ = await travel(port, a_parcel())
-    routes = Routes([Rule(Relay("r", "relay.example", 587, "starttls"))], is_person=lambda address, person: False)
-    lane = routes.other_lane(SimpleNamespace(lane="far.example"), delivery.outcomes, 1)  # type: ignore[arg-type]
-    assert lane == ("@r" if relay else None)
+        (delivery,), _ = await travel(port, a_outgoing())
+    routes = Routes([RelayRule(Relay("r", "relay.example", 587, "starttls"))], is_account=lambda address, account: False)
+    destination = routes.other_destination(SimpleNamespace(destination="far.example"), delivery.outcomes, 1)  # type: ignore[arg-type]
+    assert destination == ("@r" if relay else None)
 
 
 async def test_too_many_and_unknown_recipients_mixed() -> None:
     script: dict[str, str | list[str]] = {"RCPT u0@far.example": "550 5.1.1 nobody", "RCPT u4@far.example": "552 5.2.2 mailbox full"}
     with Peer(most_recipients=2, script=script) as peer:
-        (delivery,), _ = await travel(peer.port, a_parcel(*[f"u{number}" for number in range(7)]), hosts=apart("127.0.0.1"))
-    assert [one.fate is Fate.RELAYED for one in delivery.outcomes] == [False, True, True, True, False, True, True]
+        (delivery,), _ = await travel(peer.port, a_outgoing(*[f"u{number}" for number in range(7)]), hosts=apart("127.0.0.1"))
+    assert [one.delivery_status is DeliveryStatus.RELAYED for one in delivery.outcomes] == [False, True, True, True, False, True, True]
     assert delivery.outcomes[4].status == "5.2.2" and "mailbox is full" in delivery.outcomes[4].text
 
 
 async def test_a_server_that_takes_nobody_is_not_asked_for_ever() -> None:
     with Peer(most_recipients=0) as peer:
-        (delivery,), _ = await travel(peer.port, a_parcel("bob", "eve"), hosts=apart("127.0.0.1"))
-    assert {one.fate for one in delivery.outcomes} == {Fate.DEFERRED} and sum(line.startswith("MAIL") for line in peer.said) == 1
+        (delivery,), _ = await travel(peer.port, a_outgoing("bob", "eve"), hosts=apart("127.0.0.1"))
+    assert {one.delivery_status for one in delivery.outcomes} == {DeliveryStatus.DEFERRED} and sum(
+        line.startswith("MAIL") for line in peer.said
+    ) == 1
 
 
 @pytest.mark.parametrize("said", ["552 5.3.4 too big for us", "450 4.3.0 not now", "554 5.7.1 no"])
 @pytest.mark.parametrize("tls", [False, True])
 @pytest.mark.parametrize("lines", [4200, 80_000])
 async def test_a_refusal_in_the_middle_of_the_message_is_read(said: str, tls: bool, lines: int, server_tls: ssl.SSLContext) -> None:
-    large = LETTER + (b"y" * 70 + b"\r\n") * lines
+    large = MESSAGE + (b"y" * 70 + b"\r\n") * lines
     with Peer(script={"BODY": said}, offer=("PIPELINING",), context=server_tls if tls else None) as peer:
         (delivery,), _ = await travel(peer.port, a_large(large), hosts=apart("127.0.0.1"))
     (outcome,) = delivery.outcomes
-    assert (outcome.fate, outcome.status, str(outcome.reply)) == (Fate.FAILED if said[0] == "5" else Fate.DEFERRED, said[4:9], said)
+    assert (outcome.delivery_status, outcome.status, str(outcome.reply)) == (
+        DeliveryStatus.FAILED if said[0] == "5" else DeliveryStatus.DEFERRED,
+        said[4:9],
+        said,
+    )
     assert peer.connections == 1 and not delivery.again
 
 
-def a_large(letter: bytes) -> Parcel:
-    parcel = a_parcel(letter=letter)
-    return Parcel(parcel.letter, parcel.sender, parcel.recipients, parcel.octets, pieces_of(letter))
+def a_large(message: bytes) -> OutgoingMessage:
+    outgoing = a_outgoing(message=message)
+    return OutgoingMessage(outgoing.message, outgoing.sender, outgoing.recipients, outgoing.octets, chunks_of(message))
 
 
-def pieces_of(letter: bytes):  # type: ignore[no-untyped-def]
+def chunks_of(message: bytes):  # type: ignore[no-untyped-def]
     from contextlib import asynccontextmanager
 
     @asynccontextmanager
-    async def pieces():  # type: ignore[no-untyped-def]
+    async def chunks():  # type: ignore[no-untyped-def]
         async def each():  # type: ignore[no-untyped-def]
-            for start in range(0, len(letter), 65_536):
-                yield letter[start : start + 65_536]
+            for start in range(0, len(message), 65_536):
+                yield message[start : start + 65_536]
 
         yield each()
 
-    return pieces
+    return chunks
 
 
 async def test_closed_in_the_middle_without_a_word_is_a_wait() -> None:
     with Peer(script={"BODY": DROP}, offer=()) as peer:
-        (delivery,), _ = await travel(peer.port, a_large(LETTER + (b"y" * 70 + b"\r\n") * 80_000), hosts=apart("127.0.0.1"))
-    assert delivery.outcomes[0].reason is Reason.LOST and delivery.outcomes[0].fate is Fate.DEFERRED
+        (delivery,), _ = await travel(peer.port, a_large(MESSAGE + (b"y" * 70 + b"\r\n") * 80_000), hosts=apart("127.0.0.1"))
+    assert delivery.outcomes[0].reason is Reason.LOST and delivery.outcomes[0].delivery_status is DeliveryStatus.DEFERRED
 
 
 FORMS = ["554 5.6.1 8-bit not accepted", "550 5.6.3 conversion required", "554 8bit data not accepted", "450 4.6.1 not so"]
@@ -270,10 +278,10 @@ FORMS = ["554 5.6.1 8-bit not accepted", "550 5.6.3 conversion required", "554 8
 @pytest.mark.parametrize("said", FORMS)
 async def test_eight_bits_that_were_announced_and_refused_go_in_seven(said: str) -> None:
     with Peer(offer=("8BITMIME",), script={"LETTER": [said, "250 2.0.0 ok"]}) as peer:
-        first, second = a_parcel(letter=EIGHT, body="8BITMIME"), a_parcel("eve", letter=EIGHT, body="8BITMIME")
+        first, second = a_outgoing(message=EIGHT, body="8BITMIME"), a_outgoing("eve", message=EIGHT, body="8BITMIME")
         deliveries, _ = await travel(peer.port, first, second, hosts=apart("127.0.0.1"))
-    assert [one.outcomes[0].fate for one in deliveries] == [Fate.RELAYED] * 2 and peer.connections == 1
-    assert all(one.octets.isascii() and b"Gr=C3=BC=C3=9Fe" in one.octets for one in peer.letters)
+    assert [one.outcomes[0].delivery_status for one in deliveries] == [DeliveryStatus.RELAYED] * 2 and peer.connections == 1
+    assert all(one.octets.isascii() and b"Gr=C3=BC=C3=9Fe" in one.octets for one in peer.messages)
     assert ["BODY=8BITMIME" in line for line in peer.said if line.startswith("MAIL")] == [True, False, False]
 
 
@@ -281,18 +289,20 @@ async def test_the_parameter_itself_may_be_refused_also_with_a_hang_up() -> None
     port = free_ports(1)[0]
     for said in ("555 5.5.4 unsupported option BODY=8BITMIME", "421 4.6.1 8 bits are not for us"):
         with Peer(port=port, offer=("8BITMIME",), script={"MAIL": [said, "250 ok"]}, closes=True) as peer:
-            (delivery,), _ = await travel(port, a_parcel(letter=EIGHT, body="8BITMIME"), hosts=apart("127.0.0.1"))
-        assert delivery.outcomes[0].fate is Fate.RELAYED and peer.letters[0].octets.isascii()
+            (delivery,), _ = await travel(port, a_outgoing(message=EIGHT, body="8BITMIME"), hosts=apart("127.0.0.1"))
+        assert delivery.outcomes[0].delivery_status is DeliveryStatus.RELAYED and peer.messages[0].octets.isascii()
         port = free_ports(1)[0]
 
 
 async def test_a_signed_message_is_refused_in_the_servers_words() -> None:
     signed = (
         b'MIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary=b; protocol="application/pgp-signature"; micalg=pgp-sha256\r\n\r\n'
-        b"--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n" + "Grüße\r\n".encode() +
-        b"\r\n--b\r\nContent-Type: application/pgp-signature\r\n\r\nx\r\n--b--\r\n"
+        b"--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+        + "Grüße\r\n".encode()
+        + b"\r\n--b\r\nContent-Type: application/pgp-signature\r\n\r\nx\r\n--b--\r\n"
     )
     with Peer(offer=("8BITMIME",), script={"LETTER": "554 5.6.1 8-bit not accepted"}) as peer:
-        (delivery,), _ = await travel(peer.port, a_parcel(letter=signed, body="8BITMIME"), hosts=apart("127.0.0.1"))
-    assert delivery.outcomes[0].fate is Fate.FAILED and str(delivery.outcomes[0].reply) == "554 5.6.1 8-bit not accepted"
-
+        (delivery,), _ = await travel(peer.port, a_outgoing(message=signed, body="8BITMIME"), hosts=apart("127.0.0.1"))
+    assert (
+        delivery.outcomes[0].delivery_status is DeliveryStatus.FAILED and str(delivery.outcomes[0].reply) == "554 5.6.1 8-bit not accepted"
+    )

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
 from appliance.mail.outcome import Outcome
-from appliance.mail.outgoing import Parcel, Pieces
+from appliance.mail.outgoing import Chunks, OutgoingMessage
 from appliance.outbound.conversion import Shape, convert, encoded_words, quoted_line, shape_of
 from appliance.protocol.smtp.client import Offer
 from tests.support.corpus import messages
@@ -23,49 +23,49 @@ from tests.support.corpus import messages
 PLAIN, EIGHT = Offer(), Offer(eightbitmime=True)
 
 
-def pieces_of(letter: bytes, size: int = 50) -> Pieces:
+def chunks_of(message: bytes, size: int = 50) -> Chunks:
     @asynccontextmanager
-    async def pieces() -> AsyncIterator[AsyncIterator[bytes]]:
+    async def chunks() -> AsyncIterator[AsyncIterator[bytes]]:
         async def each() -> AsyncIterator[bytes]:
-            for start in range(0, len(letter), size):
-                yield letter[start : start + size]
+            for start in range(0, len(message), size):
+                yield message[start : start + size]
 
         yield each()
 
-    return pieces
+    return chunks
 
 
-def a_parcel(letter: bytes, size: int = 50, to: str = "bob", **words: Any) -> Parcel:
+def a_outgoing(message: bytes, size: int = 50, to: str = "bob", **words: Any) -> OutgoingMessage:
     words = {"author": "home.example", **words}
     recipients = (Recipient(Address(to, "far.example")),)
-    return Parcel("abc", Address("ada", "home.example"), recipients, len(letter), pieces_of(letter, size), **words)
+    return OutgoingMessage("abc", Address("ada", "home.example"), recipients, len(message), chunks_of(message, size), **words)
 
 
-async def made(letter: bytes, offer: Offer = PLAIN, size: int = 50, **words: Any) -> bytes:
-    parcel = await convert(a_parcel(letter, size, **words), offer)
-    assert isinstance(parcel, Parcel), parcel
-    async with parcel.pieces() as octets:
-        out = b"".join([piece async for piece in octets])
-    assert len(out) == parcel.octets, "SIZE is what is sent"
-    assert parcel.body == ("7BIT" if out.isascii() else "8BITMIME") and not parcel.smtputf8
+async def made(message: bytes, offer: Offer = PLAIN, size: int = 50, **words: Any) -> bytes:
+    outgoing = await convert(a_outgoing(message, size, **words), offer)
+    assert isinstance(outgoing, OutgoingMessage), outgoing
+    async with outgoing.chunks() as octets:
+        out = b"".join([chunk async for chunk in octets])
+    assert len(out) == outgoing.octets, "SIZE is what is sent"
+    assert outgoing.body == ("7BIT" if out.isascii() else "8BITMIME") and not outgoing.smtputf8
     return out
 
 
-async def refused(letter: bytes, offer: Offer = PLAIN, **words: Any) -> str:
-    found = await convert(a_parcel(letter, **words), offer)
+async def refused(message: bytes, offer: Offer = PLAIN, **words: Any) -> str:
+    found = await convert(a_outgoing(message, **words), offer)
     assert isinstance(found, Outcome)
     return found.status
 
 
-def said(letter: bytes) -> list[bytes]:
+def said(message: bytes) -> list[bytes]:
     """Every leaf, decoded by a foreign library; line ends at the end of text do not count."""
-    return [part.get_payload(decode=True) or b"" for part in email.message_from_bytes(letter).walk() if not part.is_multipart()]
+    return [part.get_payload(decode=True) or b"" for part in email.message_from_bytes(message).walk() if not part.is_multipart()]
 
 
-def travels(letter: bytes, *, eight: bool = False) -> bool:
-    bare = letter.replace(b"\r\n", b"")
-    long = max(map(len, letter.split(b"\r\n")))
-    return (eight or letter.isascii()) and b"\r" not in bare and b"\n" not in bare and b"\0" not in letter and long <= 998
+def travels(message: bytes, *, eight: bool = False) -> bool:
+    bare = message.replace(b"\r\n", b"")
+    long = max(map(len, message.split(b"\r\n")))
+    return (eight or message.isascii()) and b"\r" not in bare and b"\n" not in bare and b"\0" not in message and long <= 998
 
 
 HEAD = b"From: ada@home.example\r\nSubject: x\r\n"
@@ -82,8 +82,8 @@ MIXED = (
 
 
 async def test_what_needs_nothing_stays_as_it_is() -> None:
-    letter = HEAD + b"\r\nplain words\r\n"
-    assert await made(letter) == letter and await made(TEXT + WORDS, EIGHT) == TEXT + WORDS
+    message = HEAD + b"\r\nplain words\r\n"
+    assert await made(message) == message and await made(TEXT + WORDS, EIGHT) == TEXT + WORDS
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 100_000])
@@ -93,7 +93,7 @@ async def test_eight_bit_text_becomes_quoted_printable(size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 13, 100_000])
-async def test_every_part_in_its_way_and_what_is_inside_a_letter(size: int) -> None:
+async def test_every_part_in_its_route_and_what_is_inside_a_message(size: int) -> None:
     out = await made(MIXED, size=size)
     assert travels(out)
     html, binary, plain, inner = said(out)
@@ -103,17 +103,17 @@ async def test_every_part_in_its_way_and_what_is_inside_a_letter(size: int) -> N
     assert travels(eight, eight=True) and said(eight)[1] == b"\x00\x01\r\x02\n\xff" and b"<p>\xfc</p>" in eight
 
 
-async def test_a_letter_without_mime_says_what_it_is_now() -> None:
+async def test_a_message_without_mime_says_what_it_is_now() -> None:
     out = await made(HEAD + b"\r\n\xe4\xf6\r\n")
     assert travels(out) and said(out) == [b"\xe4\xf6\r\n"]
     assert b"MIME-Version: 1.0" in out and b"charset=unknown-8bit" in out
 
 
-async def test_long_lines_in_letters_of_ours_only() -> None:
-    letter = TEXT.replace(b"8bit", b"7bit") + b"word " * 500 + b"\r\n"
-    out = await made(letter)
+async def test_long_lines_in_messages_of_ours_only() -> None:
+    message = TEXT.replace(b"8bit", b"7bit") + b"word " * 500 + b"\r\n"
+    out = await made(message)
     assert travels(out) and said(out) == [b"word " * 500 + b"\r\n"]
-    assert await made(letter, author="") == letter
+    assert await made(message, author="") == message
     header = b"Subject: " + b"word " * 500 + b"\r\n\r\nx\r\n"
     assert travels(await made(header)) and email.message_from_bytes(await made(header))["Subject"].split() == [b"word".decode()] * 500
 
@@ -154,11 +154,11 @@ async def test_file_names() -> None:
 
 
 async def test_addresses_without_another_form() -> None:
-    letter = "From: jürgen@home.example\r\n\r\nx\r\n".encode()
-    assert await refused(letter, EIGHT, smtputf8=True) == "5.6.7"
+    message = "From: jürgen@home.example\r\n\r\nx\r\n".encode()
+    assert await refused(message, EIGHT, smtputf8=True) == "5.6.7"
     assert await refused(b"From: x@y.example\r\n\r\nx\r\n", EIGHT, to="bøb", smtputf8=True) == "5.6.7"
-    kept = await convert(a_parcel(letter, smtputf8=True), Offer(eightbitmime=True, smtputf8=True))
-    assert isinstance(kept, Parcel) and kept.smtputf8
+    kept = await convert(a_outgoing(message, smtputf8=True), Offer(eightbitmime=True, smtputf8=True))
+    assert isinstance(kept, OutgoingMessage) and kept.smtputf8
     assert await made("Subject: grün\r\nFrom: a@b.example\r\n\r\nx\r\n".encode(), EIGHT), "broken headers pass where they can"
 
 
@@ -172,8 +172,8 @@ async def test_encodings_that_were_broken_already() -> None:
 
 async def test_a_multipart_in_which_no_part_begins_is_encoded_whole() -> None:
     """Its text has no header that could say how it is encoded, so the multipart's own says it and nothing lands in the body."""
-    letter = HEAD + b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\ngr\xc3\xbcn\r\n"
-    header, _, body = (await made(letter)).partition(b"\r\n\r\n")
+    message = HEAD + b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\ngr\xc3\xbcn\r\n"
+    header, _, body = (await made(message)).partition(b"\r\n\r\n")
     assert b"Content-Transfer-Encoding: base64" in header and b64decode(body) == b"gr\xc3\xbcn\r\n"
 
 
@@ -196,30 +196,30 @@ def test_encoded_words_are_whole_characters(text: str) -> None:
 
 @given(st.lists(st.sampled_from([b"a", b"\r\n", b"\r", b"\n", b"\xe4", b"\0", b"x" * 998, b"y"]), max_size=12), st.integers(1, 9))
 async def test_the_shape_however_it_is_cut(parts: list[bytes], size: int) -> None:
-    letter = b"".join(parts)
-    shape = await shape_of(pieces_of(letter, size))
-    bare = letter.replace(b"\r\n", b"")
-    assert shape.eight is (not letter.isascii()) and shape.nul is (b"\0" in letter)
+    message = b"".join(parts)
+    shape = await shape_of(chunks_of(message, size))
+    bare = message.replace(b"\r\n", b"")
+    assert shape.eight is (not message.isascii()) and shape.nul is (b"\0" in message)
     assert shape.bare is (b"\r" in bare or b"\n" in bare)
     if not shape.bare:
-        assert shape.long is any(len(line) > 998 for line in letter.split(b"\r\n"))
+        assert shape.long is any(len(line) > 998 for line in message.split(b"\r\n"))
     assert isinstance(shape, Shape)
 
 
 @pytest.mark.corpus
-async def test_real_letters_say_the_same_to_a_foreign_library() -> None:
-    letters = [one.octets for one in messages() if len(one.octets) < 200_000]
-    eight = [letter for letter in letters if not letter.isascii()]
+async def test_real_messages_say_the_same_to_a_foreign_library() -> None:
+    corpus_messages = [one.octets for one in messages() if len(one.octets) < 200_000]
+    eight = [message for message in corpus_messages if not message.isascii()]
     changed = 0
-    for letter in random.Random(5).sample(eight, min(250, len(eight))):
-        found = await convert(a_parcel(letter, 4096), PLAIN)
+    for message in random.Random(5).sample(eight, min(250, len(eight))):
+        found = await convert(a_outgoing(message, 4096), PLAIN)
         if isinstance(found, Outcome):
             assert found.status in ("5.6.1", "5.6.3", "5.6.7")
             continue
-        out = await made(letter, size=4096)
+        out = await made(message, size=4096)
         assert out.isascii() and b"\0" not in out and max(map(len, out.split(b"\r\n"))) < 100_000
         bare = out.replace(b"\r\n", b"")
         assert b"\r" not in bare and b"\n" not in bare
-        before, after = said(letter), said(out)
+        before, after = said(message), said(out)
         changed += before != after
     assert changed <= 25, f"{changed} letters read differently"

@@ -8,28 +8,28 @@ from email.header import decode_header
 
 import pytest
 
-from appliance.mail.outcome import Fate, Outcome
-from appliance.mail.outgoing import Parcel
+from appliance.mail.outcome import DeliveryStatus, Outcome
+from appliance.mail.outgoing import OutgoingMessage
 from appliance.outbound.conversion import convert
 from appliance.protocol.smtp.client import Offer
 from tests.support.peer import Peer
 
 from .test_attempt import apart, travel
-from .test_conversion import a_parcel
-from .test_smtp_client import a_parcel as an_outgoing
+from .test_conversion import a_outgoing
+from .test_smtp_client import a_outgoing as an_outbound
 
 EIGHT, BOTH = Offer(eightbitmime=True), Offer(eightbitmime=True, smtputf8=True)
 BODY = "\r\nGrüße im Text\r\n".encode()
 RAW = "From: Jürgen <ada@home.example>\r\nSubject: Grüße\r\n".encode() + BODY
 
 
-async def sent(letter: bytes, offer: Offer = EIGHT, **words: object) -> tuple[bytes, Parcel]:
-    parcel = await convert(a_parcel(letter, **words), offer)
-    assert isinstance(parcel, Parcel), parcel
-    async with parcel.pieces() as octets:
-        out = b"".join([piece async for piece in octets])
-    assert parcel.octets == len(out) and parcel.body == ("7BIT" if out.isascii() else "8BITMIME")
-    return out, parcel
+async def sent(message: bytes, offer: Offer = EIGHT, **words: object) -> tuple[bytes, OutgoingMessage]:
+    outgoing = await convert(a_outgoing(message, **words), offer)
+    assert isinstance(outgoing, OutgoingMessage), outgoing
+    async with outgoing.chunks() as octets:
+        out = b"".join([chunk async for chunk in octets])
+    assert outgoing.octets == len(out) and outgoing.body == ("7BIT" if out.isascii() else "8BITMIME")
+    return out, outgoing
 
 
 def header(out: bytes) -> bytes:
@@ -42,8 +42,8 @@ def shown(out: bytes, name: str) -> str:
 
 @pytest.mark.parametrize("offer", [EIGHT, BOTH])
 async def test_ours_without_smtputf8_goes_in_encoded_words(offer: Offer) -> None:
-    out, parcel = await sent(RAW, offer)
-    assert header(out).isascii() and out.endswith(BODY) and not parcel.smtputf8, "the body stays in 8 bits"
+    out, outgoing = await sent(RAW, offer)
+    assert header(out).isascii() and out.endswith(BODY) and not outgoing.smtputf8, "the body stays in 8 bits"
     assert shown(out, "subject") == "Grüße" and shown(out, "from") == "Jürgen <ada@home.example>"
 
 
@@ -87,12 +87,12 @@ async def test_fields_read_the_same(field: str, text: str | None) -> None:
     ],
 )
 async def test_file_names_in_the_header_of_a_part(field: str, name: str) -> None:
-    letter = (
+    message = (
         "From: ada@home.example\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b\r\n"
         f"{field}\r\n\r\ny\r\n--b--\r\n"
     ).encode()
-    out, parcel = await sent(letter)
-    assert out.isascii() and parcel.body == "7BIT"
+    out, outgoing = await sent(message)
+    assert out.isascii() and outgoing.body == "7BIT"
     part = list(email.message_from_bytes(out).walk())[2]
     assert part.get_filename() == name and all(len(line) < 100 for line in out.split(b"\r\n"))
 
@@ -106,49 +106,49 @@ async def test_file_names_in_the_header_of_a_part(field: str, name: str) -> None
 )  # fmt: skip
 async def test_octets_that_are_no_utf_8(charset: str, offer: Offer, smtputf8: bool, named: str) -> None:
     kind = f"Content-Type: text/plain; charset={charset}\r\n".encode() if charset else b""
-    letter = b"From: ada@home.example\r\nSubject: Gr\xfc\xdfe\r\n" + kind + b"\r\nx\r\n"
-    out, parcel = await sent(letter, offer, smtputf8=smtputf8)
+    message = b"From: ada@home.example\r\nSubject: Gr\xfc\xdfe\r\n" + kind + b"\r\nx\r\n"
+    out, outgoing = await sent(message, offer, smtputf8=smtputf8)
     assert out.isascii() and decode_header(email.message_from_bytes(out)["subject"]) == [(b"Gr\xfc\xdfe", named)]
-    assert parcel.smtputf8 is smtputf8
+    assert outgoing.smtputf8 is smtputf8
 
 
 @pytest.mark.parametrize("local", ["jürgen", '"jürgen m"'])
 async def test_an_address_that_has_no_other_form_goes_with_smtputf8_or_not_at_all(local: str) -> None:
-    letter = f"From: ada@home.example\r\nTo: {local}@far.example\r\nSubject: Grüße\r\n\r\nx\r\n".encode()
-    out, parcel = await sent(letter, BOTH)
-    assert out == letter and parcel.smtputf8
+    message = f"From: ada@home.example\r\nTo: {local}@far.example\r\nSubject: Grüße\r\n\r\nx\r\n".encode()
+    out, outgoing = await sent(message, BOTH)
+    assert out == message and outgoing.smtputf8
     for offer in (EIGHT, Offer()):
-        found = await convert(a_parcel(letter), offer)
+        found = await convert(a_outgoing(message), offer)
         assert isinstance(found, Outcome) and found.status == "5.6.7"
 
 
 async def test_a_forwarded_message_is_not_touched_but_announced() -> None:
-    out, parcel = await sent(RAW, BOTH, author="")
-    assert out == RAW and parcel.smtputf8
-    out, parcel = await sent(RAW, EIGHT, author="")
-    assert out == RAW and not parcel.smtputf8
+    out, outgoing = await sent(RAW, BOTH, author="")
+    assert out == RAW and outgoing.smtputf8
+    out, outgoing = await sent(RAW, EIGHT, author="")
+    assert out == RAW and not outgoing.smtputf8
     latin = b"From: a@b.example\r\nSubject: Gr\xfc\xdfe\r\n\r\nx\r\n"
-    out, parcel = await sent(latin, BOTH, author="")
-    assert out == latin and not parcel.smtputf8
+    out, outgoing = await sent(latin, BOTH, author="")
+    assert out == latin and not outgoing.smtputf8
     plain = b"From: a@b.example\r\nSubject: x\r\n" + BODY
-    out, parcel = await sent(plain, BOTH, author="")
-    assert out == plain and not parcel.smtputf8, "a body in 8 bits needs no SMTPUTF8"
+    out, outgoing = await sent(plain, BOTH, author="")
+    assert out == plain and not outgoing.smtputf8, "a body in 8 bits needs no SMTPUTF8"
 
 
 async def test_what_was_sent_with_smtputf8_stays_so_where_it_can() -> None:
-    out, parcel = await sent(RAW, BOTH, smtputf8=True)
-    assert out == RAW and parcel.smtputf8
-    out, parcel = await sent(RAW, EIGHT, smtputf8=True)
-    assert header(out).isascii() and not parcel.smtputf8
+    out, outgoing = await sent(RAW, BOTH, smtputf8=True)
+    assert out == RAW and outgoing.smtputf8
+    out, outgoing = await sent(RAW, EIGHT, smtputf8=True)
+    assert header(out).isascii() and not outgoing.smtputf8
 
 
 @pytest.mark.parametrize("offer", [("8BITMIME",), ("8BITMIME", "SMTPUTF8"), ()])
 @pytest.mark.parametrize("author", ["home.example", ""])
 async def test_what_travels(offer: tuple[str, ...], author: str) -> None:
     with Peer(offer=offer) as peer:
-        (delivery,), _ = await travel(peer.port, an_outgoing(letter=RAW, author=author), hosts=apart("127.0.0.1"))
-    assert delivery.outcomes[0].fate is Fate.RELAYED
-    (taken,), (mail,) = peer.letters, [line for line in peer.said if line.startswith("MAIL")]
+        (delivery,), _ = await travel(peer.port, an_outbound(message=RAW, author=author), hosts=apart("127.0.0.1"))
+    assert delivery.outcomes[0].delivery_status is DeliveryStatus.RELAYED
+    (taken,), (mail,) = peer.messages, [line for line in peer.said if line.startswith("MAIL")]
     assert header(taken.octets).isascii() or "SMTPUTF8" in mail or (not author and "SMTPUTF8" not in offer)
     assert ("SMTPUTF8" in mail) == ("SMTPUTF8" in offer and not author)
 
@@ -160,8 +160,8 @@ async def test_huge_headers_take_little_time() -> None:
         b"To: " + b'\xc3\xbc"' * 20_000,
     )  # fmt: skip
     for field in fields:
-        letter = field + b"\r\nFrom: a@b.example\r\n\r\nx\r\n"
-        parcel = a_parcel(letter, 65_536)
+        message = field + b"\r\nFrom: a@b.example\r\n\r\nx\r\n"
+        outgoing = a_outgoing(message, 65_536)
         begun = time.process_time()
-        await convert(replace(parcel, smtputf8=True, author=""), EIGHT)
+        await convert(replace(outgoing, smtputf8=True, author=""), EIGHT)
         assert time.process_time() - begun < 1

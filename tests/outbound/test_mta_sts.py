@@ -14,7 +14,7 @@ from appliance.certificates.certificates import wanted
 from appliance.mail.errors import LookupTrouble, MisuseError, PeerError, PeerGone
 from appliance.network import https, resolver
 from appliance.network.https import get
-from appliance.network.resolver import Answer, Found
+from appliance.network.resolver import DnsAnswer, Found
 from appliance.network.tls_end import require_close_notify
 from appliance.outbound.mta_sts import LONGEST_S, PATH, Policies, Policy, fetcher, matches, parse_policy, parse_record
 from tests.support.accounts import a_family
@@ -87,11 +87,11 @@ class Names:
         self.record: bytes | None = b"v=STSv1; id=1"
         self.silent = False
 
-    async def txt(self, name: str) -> Answer[bytes]:
+    async def txt(self, name: str) -> DnsAnswer[bytes]:
         assert name == "_mta-sts.far.example"
         if self.silent:
             raise LookupTrouble("silence")
-        return Answer((self.record,), Found.YES, False) if self.record else Answer((), Found.NO_NAME, False)
+        return DnsAnswer((self.record,), Found.YES, False) if self.record else DnsAnswer((), Found.NO_NAME, False)
 
 
 class World:
@@ -251,12 +251,12 @@ async def test_an_endless_header_and_another_name(certificates: TestCertificates
 
 async def test_the_fetcher_finds_the_web_server_by_name(certificates: TestCertificates) -> None:
     class Addresses:
-        async def a(self, name: str) -> Answer[str]:
+        async def a(self, name: str) -> DnsAnswer[str]:
             assert name == "mta-sts.far.example"
-            return Answer(("127.0.0.1",), Found.YES, False)
+            return DnsAnswer(("127.0.0.1",), Found.YES, False)
 
-        async def aaaa(self, name: str) -> Answer[str]:
-            return Answer((), Found.NO_DATA, False)
+        async def aaaa(self, name: str) -> DnsAnswer[str]:
+            return DnsAnswer((), Found.NO_DATA, False)
 
     with Web(certificates.server, HEAD + b"\r\n" + ENFORCE) as web:
         fetch = fetcher(Addresses(), certificates.client, web.port)  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ from random import Random
 import dns.rcode
 import pytest
 
-from appliance.mail.outcome import Fate, Outcome, Reason
+from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
 from appliance.network import resolver as module
 from appliance.network.resolver import Resolver
 from appliance.outbound.mx import MailHost, MailHosts
@@ -102,7 +102,7 @@ async def test_every_row(domain: str, names: list[str], status: str) -> None:
         assert isinstance(found, tuple) and [host.name for host in found] == names
     else:
         assert isinstance(found, Outcome) and found.status == status and found.text.endswith(".")
-        assert found.fate is (Fate.DEFERRED if status.startswith("4") else Fate.FAILED)
+        assert found.delivery_status is (DeliveryStatus.DEFERRED if status.startswith("4") else DeliveryStatus.FAILED)
         assert (found.reason is Reason.LOOP) == (status == "5.4.6")
 
 
@@ -198,7 +198,7 @@ async def test_a_relay_that_is_a_listener_of_ours_is_a_wait(name: str, port: int
         )  # fmt: skip
         found = await hosts.relay(name, port)
     if ours:
-        assert isinstance(found, Outcome) and (found.fate, found.reason) == (Fate.DEFERRED, Reason.NO_ROUTE)
+        assert isinstance(found, Outcome) and (found.delivery_status, found.reason) == (DeliveryStatus.DEFERRED, Reason.NO_ROUTE)
         assert "this server itself" in found.text
     else:
         assert isinstance(found, tuple)
@@ -247,7 +247,7 @@ async def test_nothing_and_no_answer_is_a_wait(how: str) -> None:
     async with a_name_server() as server:
         spoil(filled(server), "plain.example A", how)
         for found in (await hosts_of(server).find("plain.example"), await hosts_of(server).relay("plain.example", 587)):
-            assert isinstance(found, Outcome) and (found.fate, found.status) == (Fate.DEFERRED, "4.4.3")
+            assert isinstance(found, Outcome) and (found.delivery_status, found.status) == (DeliveryStatus.DEFERRED, "4.4.3")
 
 
 async def test_an_answer_that_is_not_secure_is_not_made_so_by_a_missing_one() -> None:

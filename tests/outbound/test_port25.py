@@ -4,19 +4,19 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from appliance.mail.outcome import Fate, Outcome, Reason
+from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
 from appliance.network import resolver
 from appliance.network.resolver import Resolver
 from appliance.outbound import port25 as module
 from appliance.outbound.mx import MailHost, MailHosts
-from appliance.outbound.port25 import BLOCKED_S, DAY_S, FAILURES, SOON_S, Line, sentence
+from appliance.outbound.port25 import BLOCKED_S, DAY_S, FAILURES, SOON_S, Port25Monitor, sentence
 from tests.support.clock import HandClock
 from tests.support.names import NameServer, a_name_server
 from tests.support.peer import DROP, SILENT, Peer
 from tests.support.server import free_ports
 
-SILENCE = Outcome(Fate.DEFERRED, "4.4.3", Reason.DNS, "The name service gave no answer.")
-NOBODY = Outcome(Fate.FAILED, "5.1.2", Reason.NO_DOMAIN, "There is no such domain.")
+SILENCE = Outcome(DeliveryStatus.DEFERRED, "4.4.3", Reason.DNS, "The name service gave no answer.")
+NOBODY = Outcome(DeliveryStatus.FAILED, "5.1.2", Reason.NO_DOMAIN, "There is no such domain.")
 
 
 class Hosts:
@@ -33,8 +33,8 @@ class Hosts:
         return (MailHost(f"mx.{domain}", 10, addresses),) if addresses else SILENCE
 
 
-def a_line(port: int, told: list[str], fresh: Outcome = NOBODY, **found: tuple[str, ...]) -> Line:
-    return Line(lambda: Hosts(fresh, **found), HandClock(), told.append, ("one.example", "two.example"), port)
+def a_line(port: int, told: list[str], fresh: Outcome = NOBODY, **found: tuple[str, ...]) -> Port25Monitor:
+    return Port25Monitor(lambda: Hosts(fresh, **found), HandClock(), told.append, ("one.example", "two.example"), port)
 
 
 @pytest.fixture(autouse=True)
@@ -102,7 +102,7 @@ async def test_with_a_real_name_service(monkeypatch: pytest.MonkeyPatch) -> None
         clock = HandClock()
         names = Resolver([("127.0.0.1", server.port)], clock)
         hosts = MailHosts(names, clock, own_names=tuple, own_addresses=tuple, private=True)
-        line = Line(lambda: hosts, clock, lambda port_25: None, ("one.example",), free_ports(1)[0])
+        line = Port25Monitor(lambda: hosts, clock, lambda port_25: None, ("one.example",), free_ports(1)[0])
         assert await line.look() == "blocked"
         fresh = [name for name in server.asked if name.endswith(".one.example MX") and name[0] in "0123456789abcdef"]
         assert len(fresh) == 1, "asked for once, and by nobody before"
@@ -117,7 +117,7 @@ class TrioClock(HandClock):
         return trio.current_time()
 
 
-class Counted(Line):
+class Counted(Port25Monitor):
     """Finds what the test says, and when."""
 
     __slots__ = ("finds", "looks")
@@ -158,7 +158,7 @@ async def test_when_it_looks_where_nothing_stands_on_port_25(autojump_clock: Moc
         nursery.cancel_scope.cancel()
 
 
-async def test_when_it_looks_in_a_house_that_stands_there(autojump_clock: MockClock) -> None:
+async def test_when_it_looks_in_a_server_that_stands_there(autojump_clock: MockClock) -> None:
     line = counted([], "unknown")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(lambda: line.run(at_start=True))

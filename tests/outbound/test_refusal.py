@@ -2,7 +2,7 @@
 
 import pytest
 
-from appliance.mail.outcome import Fate, Reason
+from appliance.mail.outcome import DeliveryStatus, Reason
 from appliance.outbound.refusal import Step, plainer, refusal, too_many
 from appliance.protocol.smtp.client import Offer
 from appliance.protocol.smtp.replies import parse_reply
@@ -64,7 +64,9 @@ def parsed(said: str):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize(("step", "said"), ABOUT_US)
 def test_a_refusal_of_where_we_come_from(step: Step, said: str) -> None:
     outcome = refusal(parsed(said), step, "mx.far.example")
-    assert outcome.reason is Reason.REPUTATION and outcome.fate is (Fate.FAILED if said[0] == "5" else Fate.DEFERRED)
+    assert outcome.reason is Reason.REPUTATION and outcome.delivery_status is (
+        DeliveryStatus.FAILED if said[0] == "5" else DeliveryStatus.DEFERRED
+    )
 
 
 @pytest.mark.parametrize(("step", "said"), ABOUT_THE_MESSAGE)
@@ -110,16 +112,16 @@ def test_too_many_recipients(said: str, many: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "fate"),
+    ("said", "delivery_status"),
     [
-        ("552 too many recipients", Fate.DEFERRED), ("552 5.5.3 enough", Fate.DEFERRED), ("452 4.5.3 too many recipients", Fate.DEFERRED),
-        ("550 5.5.3 too many recipients", Fate.FAILED), ("552 5.2.2 mailbox full", Fate.FAILED), ("552 no more", Fate.FAILED),
+        ("552 too many recipients", DeliveryStatus.DEFERRED), ("552 5.5.3 enough", DeliveryStatus.DEFERRED), ("452 4.5.3 too many recipients", DeliveryStatus.DEFERRED),
+        ("550 5.5.3 too many recipients", DeliveryStatus.FAILED), ("552 5.2.2 mailbox full", DeliveryStatus.FAILED), ("552 no more", DeliveryStatus.FAILED),
     ],
 )  # fmt: skip
-def test_552_for_too_many_recipients_is_a_wait(said: str, fate: Fate) -> None:
+def test_552_for_too_many_recipients_is_a_wait(said: str, delivery_status: DeliveryStatus) -> None:
     """RFC 5321 §4.5.3.1.10: old servers say 552 where 452 is meant."""
     outcome = refusal(parsed(said), Step.RCPT, "mx.far.example")
-    assert outcome.fate is fate and outcome.status[0] == ("4" if fate is Fate.DEFERRED else "5")
+    assert outcome.delivery_status is delivery_status and outcome.status[0] == ("4" if delivery_status is DeliveryStatus.DEFERRED else "5")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """What SMTP asks of the ways out: a way or a sentence, a rewritten sender or nobody."""
 
 from appliance.mail.address import Address, parse_address
-from appliance.outbound.relay_check import WaysOut
+from appliance.outbound.relay_check import RelayCheck
 
 SMITH = parse_address("smith@outside.example")
 
@@ -12,7 +12,7 @@ class Routes:
     def __init__(self) -> None:
         self.asked: list[tuple[Address | None, str]] = []
 
-    def lane(self, sender: Address | None, domain: str) -> str | None:
+    def destination(self, sender: Address | None, domain: str) -> str | None:
         self.asked.append((sender, domain))
         return None if domain == "blocked.example" else domain
 
@@ -26,21 +26,21 @@ class Senders:
         return SMITH
 
 
-def test_a_way_or_a_sentence() -> None:
+def test_a_route_or_a_sentence() -> None:
     routes = Routes()
-    ways = WaysOut(lanes=routes, rewritten=Senders(), holds=True)
-    assert ways.holds and ways.refusal(SMITH, parse_address("a@bücher.example")) is None
-    assert ways.refusal(None, parse_address("a@[192.0.2.1]")) is None
+    relay_check = RelayCheck(destinations=routes, rewritten=Senders(), holds=True)
+    assert relay_check.holds and relay_check.refusal(SMITH, parse_address("a@bücher.example")) is None
+    assert relay_check.refusal(None, parse_address("a@[192.0.2.1]")) is None
     assert routes.asked == [(SMITH, "xn--bcher-kva.example"), (None, "[192.0.2.1]")]
-    refused = ways.refusal(SMITH, parse_address("a@blocked.example"))
+    refused = relay_check.refusal(SMITH, parse_address("a@blocked.example"))
     assert refused is not None and str(refused) == "550 5.4.4 Set up a relay."
-    assert ways.has_way(parse_address("a@x.example")) and not ways.has_way(parse_address("a@blocked.example"))
+    assert relay_check.has_route(parse_address("a@x.example")) and not relay_check.has_route(parse_address("a@blocked.example"))
 
 
 def test_only_what_looks_rewritten_is_worked_out() -> None:
     senders = Senders()
-    ways = WaysOut(lanes=Routes(), rewritten=senders, holds=False)
-    assert ways.original(parse_address("fred@home.example")) is None and not senders.asked
+    relay_check = RelayCheck(destinations=Routes(), rewritten=senders, holds=False)
+    assert relay_check.original(parse_address("fred@home.example")) is None and not senders.asked
     for local in ("SRS0=a", "srs1=a", "sRs0+a"):
-        assert ways.original(Address(local, "home.example")) == SMITH
+        assert relay_check.original(Address(local, "home.example")) == SMITH
     assert len(senders.asked) == 3

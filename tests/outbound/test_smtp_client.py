@@ -9,42 +9,42 @@ import trio
 from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
 from appliance.mail.errors import PeerError
-from appliance.mail.outcome import Fate, Outcome, Reason
-from appliance.mail.outgoing import Parcel
+from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
+from appliance.mail.outgoing import OutgoingMessage
 from appliance.network.dial import dial
 from appliance.outbound import smtp_client as module
-from appliance.outbound.smtp_client import Conversation, Ended
+from appliance.outbound.smtp_client import ClientEnded, SmtpClient
 from tests.support.peer import DROP, ENDLESS, SILENT, Peer
 from tests.support.server import free_ports
 
-LETTER = b"From: ada@home.example\r\nSubject: dots\r\n\r\n.\r\n..two\r\nwords\r\n"
+MESSAGE = b"From: ada@home.example\r\nSubject: dots\r\n\r\n.\r\n..two\r\nwords\r\n"
 
 
-def a_parcel(*names: str, letter: bytes = LETTER, **words: object) -> Parcel:
+def a_outgoing(*names: str, message: bytes = MESSAGE, **words: object) -> OutgoingMessage:
     @asynccontextmanager
-    async def pieces() -> AsyncIterator[AsyncIterator[bytes]]:
+    async def chunks() -> AsyncIterator[AsyncIterator[bytes]]:
         async def each() -> AsyncIterator[bytes]:
-            for start in range(0, len(letter), 7):
-                yield letter[start : start + 7]
+            for start in range(0, len(message), 7):
+                yield message[start : start + 7]
 
         yield each()
 
     recipients = tuple(Recipient(Address(name, "far.example")) for name in names or ("bob",))
-    return Parcel("abc", Address("ada", "home.example"), recipients, len(letter), pieces, **words)  # type: ignore[arg-type]
+    return OutgoingMessage("abc", Address("ada", "home.example"), recipients, len(message), chunks, **words)  # type: ignore[arg-type]
 
 
-async def talk(peer: Peer, *parcels: Parcel) -> list[Outcome]:
+async def talk(peer: Peer, *outgoing_messages: OutgoingMessage) -> list[Outcome]:
     """All outcomes; what ends the conversation before the first transaction counts for everybody."""
     stream = await dial("127.0.0.1", peer.port, timeout_s=5)
-    conversation = Conversation(stream, "mx.far.example")
+    client = SmtpClient(stream, "mx.far.example")
     outcomes: list[Outcome] = []
     try:
-        await conversation.open("home.example")
-        for parcel in parcels:
-            outcomes += await conversation.transact(parcel, parcel.octets, lambda: None)
-        await conversation.quit()
-    except Ended as end:
-        outcomes += [end.outcome] * sum(len(parcel.recipients) for parcel in parcels)
+        await client.open("home.example")
+        for outgoing in outgoing_messages:
+            outcomes += await client.transact(outgoing, outgoing.octets, lambda: None)
+        await client.quit()
+    except ClientEnded as end:
+        outcomes += [end.outcome] * sum(len(outgoing.recipients) for outgoing in outgoing_messages)
     finally:
         await stream.aclose()
     return outcomes
@@ -57,12 +57,12 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("offer", [("PIPELINING", "8BITMIME"), ("8BITMIME",), ()])
-async def test_letters_arrive_as_they_were_on_one_connection(offer: tuple[str, ...]) -> None:
+async def test_messages_arrive_as_they_were_on_one_connection(offer: tuple[str, ...]) -> None:
     with Peer(offer=offer) as peer:
-        outcomes = await talk(peer, a_parcel("bob", "eve"), a_parcel("joe"))
-    assert [one.fate for one in outcomes] == [Fate.RELAYED] * 3 and peer.connections == 1
-    assert [(one.sender, one.recipients, one.octets) for one in peer.letters] == [
-        ("ada@home.example", ["bob@far.example", "eve@far.example"], LETTER), ("ada@home.example", ["joe@far.example"], LETTER)
+        outcomes = await talk(peer, a_outgoing("bob", "eve"), a_outgoing("joe"))
+    assert [one.delivery_status for one in outcomes] == [DeliveryStatus.RELAYED] * 3 and peer.connections == 1
+    assert [(one.sender, one.recipients, one.octets) for one in peer.messages] == [
+        ("ada@home.example", ["bob@far.example", "eve@far.example"], MESSAGE), ("ada@home.example", ["joe@far.example"], MESSAGE)
     ]  # fmt: skip
     assert str(outcomes[0].reply) == "250 2.0.0 queued as 1" and outcomes[0].host == "mx.far.example"
 
@@ -71,10 +71,14 @@ async def test_letters_arrive_as_they_were_on_one_connection(offer: tuple[str, .
 async def test_each_recipient_has_its_own_end(pipelining: bool) -> None:
     script: dict[str, str | list[str]] = {"RCPT eve@far.example": "550 5.1.1 no such user", "RCPT joe@far.example": "451 4.7.1 greylisted"}
     with Peer(offer=("PIPELINING",) if pipelining else (), script=script) as peer:
-        bob, eve, joe = await talk(peer, a_parcel("bob", "eve", "joe"))
-    assert (bob.fate, eve.fate, joe.fate) == (Fate.RELAYED, Fate.FAILED, Fate.DEFERRED)
+        bob, eve, joe = await talk(peer, a_outgoing("bob", "eve", "joe"))
+    assert (bob.delivery_status, eve.delivery_status, joe.delivery_status) == (
+        DeliveryStatus.RELAYED,
+        DeliveryStatus.FAILED,
+        DeliveryStatus.DEFERRED,
+    )
     assert (eve.status, eve.reason, joe.status, joe.reason) == ("5.1.1", Reason.REFUSED, "4.7.1", Reason.NOT_NOW)
-    assert [one.recipients for one in peer.letters] == [["bob@far.example"]]
+    assert [one.recipients for one in peer.messages] == [["bob@far.example"]]
 
 
 STEPS = ("greeting", "EHLO", "MAIL", "RCPT", "DATA", "LETTER")
@@ -84,13 +88,17 @@ STEPS = ("greeting", "EHLO", "MAIL", "RCPT", "DATA", "LETTER")
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("said", ["450 4.2.0 later", "550 5.0.0 never", DROP, SILENT, "421 4.3.2 closing"])
 async def test_every_step_may_go_wrong(step: str, said: str, pipelining: bool) -> None:
-    fate = Fate.FAILED if said.startswith("550") else Fate.DEFERRED
+    delivery_status = DeliveryStatus.FAILED if said.startswith("550") else DeliveryStatus.DEFERRED
     script: dict[str, str | list[str]] = {step: said}
     if step == "EHLO":
         script["HELO"] = said
     with Peer(offer=("PIPELINING",) if pipelining else (), script=script) as peer:
-        (outcome,) = await talk(peer, a_parcel())
-    assert outcome.fate is fate and outcome.status[0] == ("5" if fate is Fate.FAILED else "4") and not peer.letters
+        (outcome,) = await talk(peer, a_outgoing())
+    assert (
+        outcome.delivery_status is delivery_status
+        and outcome.status[0] == ("5" if delivery_status is DeliveryStatus.FAILED else "4")
+        and not peer.messages
+    )
     if said in (DROP, SILENT):
         assert outcome.reason is (Reason.UNSURE if step == "LETTER" else Reason.LOST if said == DROP else Reason.NO_ANSWER)
 
@@ -98,20 +106,20 @@ async def test_every_step_may_go_wrong(step: str, said: str, pipelining: bool) -
 @pytest.mark.parametrize("said", ["hello there", ENDLESS, "250", "\x00\x00", "999 what"])
 async def test_nonsense_is_a_wait(said: str) -> None:
     with Peer(script={"MAIL": said}) as peer:
-        (outcome,) = await talk(peer, a_parcel())
-    assert outcome.fate is Fate.DEFERRED or said == "250"
+        (outcome,) = await talk(peer, a_outgoing())
+    assert outcome.delivery_status is DeliveryStatus.DEFERRED or said == "250"
 
 
-async def test_after_a_refusal_the_connection_serves_the_next_letter() -> None:
+async def test_after_a_refusal_the_connection_serves_the_next_message() -> None:
     with Peer(script={"RCPT bob@far.example": "550 5.1.1 nobody"}) as peer:
-        bob, eve = await talk(peer, a_parcel("bob"), a_parcel("eve"))
-    assert (bob.fate, eve.fate) == (Fate.FAILED, Fate.RELAYED) and len(peer.letters) == 1
+        bob, eve = await talk(peer, a_outgoing("bob"), a_outgoing("eve"))
+    assert (bob.delivery_status, eve.delivery_status) == (DeliveryStatus.FAILED, DeliveryStatus.RELAYED) and len(peer.messages) == 1
 
 
 async def test_ehlo_unknown_helo_does() -> None:
     with Peer(script={"EHLO": "500 5.5.1 what?"}) as peer:
-        (outcome,) = await talk(peer, a_parcel())
-    assert outcome.fate is Fate.RELAYED and "HELO home.example" in peer.said
+        (outcome,) = await talk(peer, a_outgoing())
+    assert outcome.delivery_status is DeliveryStatus.RELAYED and "HELO home.example" in peer.said
 
 
 @pytest.mark.parametrize(
@@ -121,29 +129,29 @@ async def test_ehlo_unknown_helo_does() -> None:
         ({}, ("SIZE 10",), "5.3.4", Reason.TOO_BIG),
     ],
 )
-async def test_what_the_other_house_cannot_take_is_not_offered(
+async def test_what_the_other_server_cannot_take_is_not_offered(
     words: dict[str, object], offer: tuple[str, ...], status: str, reason: Reason
 ) -> None:
     with Peer(offer=offer) as peer:
-        (outcome,) = await talk(peer, a_parcel(**words))
-    assert (outcome.status, outcome.reason, outcome.fate) == (status, reason, Fate.FAILED)
+        (outcome,) = await talk(peer, a_outgoing(**words))
+    assert (outcome.status, outcome.reason, outcome.delivery_status) == (status, reason, DeliveryStatus.FAILED)
     assert not any(line.startswith("MAIL") for line in peer.said)
 
 
 @pytest.mark.parametrize(
     "said", ["554 5.7.1 Client blocked using zen.spamhaus.org", "550 5.7.25 no PTR", "421 4.7.0 bad reputation of your IP"]
 )
-async def test_a_bad_name_is_told_from_a_bad_letter(said: str) -> None:
+async def test_a_bad_name_is_told_from_a_bad_message(said: str) -> None:
     with Peer(script={"greeting": said}) as peer:
-        (outcome,) = await talk(peer, a_parcel())
+        (outcome,) = await talk(peer, a_outgoing())
     assert outcome.reason is Reason.REPUTATION
 
 
 async def test_many_recipients_go_in_groups() -> None:
     with Peer() as peer:
-        outcomes = await talk(peer, a_parcel(*[f"u{number}" for number in range(250)]))
-    assert len(outcomes) == 250 and {one.fate for one in outcomes} == {Fate.RELAYED}
-    assert [len(one.recipients) for one in peer.letters] == [100, 100, 50]
+        outcomes = await talk(peer, a_outgoing(*[f"u{number}" for number in range(250)]))
+    assert len(outcomes) == 250 and {one.delivery_status for one in outcomes} == {DeliveryStatus.RELAYED}
+    assert [len(one.recipients) for one in peer.messages] == [100, 100, 50]
 
 
 async def test_nobody_there() -> None:
@@ -170,12 +178,12 @@ async def test_a_foreign_server_takes_it() -> None:
     controller.start()
     try:
         stream = await dial("127.0.0.1", controller.port, timeout_s=5)
-        conversation = Conversation(stream, "foreign")
-        await conversation.open("home.example")
-        (outcome,) = await conversation.transact(a_parcel(), len(LETTER), lambda: None)
-        await conversation.quit()
+        client = SmtpClient(stream, "foreign")
+        await client.open("home.example")
+        (outcome,) = await client.transact(a_outgoing(), len(MESSAGE), lambda: None)
+        await client.quit()
         await stream.aclose()
     finally:
         controller.stop()
     (envelope,) = keeps.envelopes
-    assert outcome.fate is Fate.RELAYED and envelope.content == LETTER and envelope.rcpt_tos == ["bob@far.example"]  # type: ignore[attr-defined]
+    assert outcome.delivery_status is DeliveryStatus.RELAYED and envelope.content == MESSAGE and envelope.rcpt_tos == ["bob@far.example"]  # type: ignore[attr-defined]

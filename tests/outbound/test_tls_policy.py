@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from appliance.mail.errors import LookupTrouble, MisuseError
-from appliance.mail.outcome import Fate, Outcome, Reason
-from appliance.network.resolver import Answer, Found, Tlsa
+from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
+from appliance.network.resolver import DnsAnswer, Found, Tlsa
 from appliance.outbound.mta_sts import Policy
 from appliance.outbound.mx import MailHost
-from appliance.outbound.tls_policy import GIVES_IN_S, SEEN_S, Demand, TlsPolicies
+from appliance.outbound.tls_policy import GIVES_IN_S, SEEN_S, TlsDemand, TlsPolicies
 from tests.support.accounts import a_family
 from tests.support.clock import HandClock
 
@@ -43,22 +43,22 @@ class World:
         )  # fmt: skip
         return self.policies
 
-    async def tlsa(self, name: str) -> Answer[Tlsa]:
+    async def tlsa(self, name: str) -> DnsAnswer[Tlsa]:
         assert name == "_25._tcp.mx.far.example"
         if self.silent:
             raise LookupTrouble("silence")
-        return Answer(self.records, Found.YES if self.records else Found.NO_DATA, self.secure)
+        return DnsAnswer(self.records, Found.YES if self.records else Found.NO_DATA, self.secure)
 
     async def of(self, domain: str) -> Policy | None:
         return self.policy
 
-    async def demand(self, host: MailHost = HOST, *, require_tls: bool = False) -> Demand | Outcome:
+    async def demand(self, host: MailHost = HOST, *, require_tls: bool = False) -> TlsDemand | Outcome:
         return await self.policies.demand("far.example", host, require_tls=require_tls)
 
     async def level(self, host: MailHost = HOST, *, require_tls: bool = False) -> str:
         found = await self.demand(host, require_tls=require_tls)
         if isinstance(found, Outcome):
-            return f"{found.fate.value} {found.status}"
+            return f"{found.delivery_status.value} {found.status}"
         return f"{found.level} {found.why}".strip()
 
 
@@ -102,16 +102,16 @@ async def test_the_table(world: World, words: dict[str, Any], host: MailHost, re
 
 
 async def test_how_a_server_proves_itself(world: World) -> None:
-    assert Demand("may").check((), "mx") == "none" and Demand("encrypt", "remembered").check(CHAIN, "mx") == "none"
-    assert Demand("verify", "mta-sts").check(CHAIN, "mx") == "mta-sts"
-    assert Demand("verify", "requiretls").check(CHAIN, "mx") == "certificate"
+    assert TlsDemand("may").check((), "mx") == "none" and TlsDemand("encrypt", "remembered").check(CHAIN, "mx") == "none"
+    assert TlsDemand("verify", "mta-sts").check(CHAIN, "mx") == "mta-sts"
+    assert TlsDemand("verify", "requiretls").check(CHAIN, "mx") == "certificate"
     world.records = (GOOD,)
     found = await world.demand()
-    assert isinstance(found, Demand) and found.check(CHAIN, "mx.far.example") == "dane"
+    assert isinstance(found, TlsDemand) and found.check(CHAIN, "mx.far.example") == "dane"
     with pytest.raises(MisuseError, match="DANE"):
         found.check((OTHER.der,), "mx.far.example")
-    assert Demand("verify").context().verify_mode is ssl.CERT_REQUIRED and Demand("verify").context().check_hostname
-    assert Demand("dane").context().verify_mode is ssl.CERT_NONE and Demand("may").context().minimum_version is ssl.TLSVersion.TLSv1_2
+    assert TlsDemand("verify").context().verify_mode is ssl.CERT_REQUIRED and TlsDemand("verify").context().check_hostname
+    assert TlsDemand("dane").context().verify_mode is ssl.CERT_NONE and TlsDemand("may").context().minimum_version is ssl.TLSVersion.TLSv1_2
 
 
 async def test_who_spoke_tls_is_held_to_it_for_a_while(world: World) -> None:
@@ -143,10 +143,15 @@ async def test_remembering_costs_one_write_a_month(world: World) -> None:
     world.database.write_lazily = keep
 
 
-async def test_the_reason_for_people(world: World) -> None:
+async def test_the_reason_for_accounts(world: World) -> None:
     world.policy = Policy("enforce", ("other.example",), 9)
     found = await world.demand(OPEN)
-    assert isinstance(found, Outcome) and found.fate is Fate.DEFERRED and found.reason is Reason.TLS and "MTA-STS" in found.text
+    assert (
+        isinstance(found, Outcome)
+        and found.delivery_status is DeliveryStatus.DEFERRED
+        and found.reason is Reason.TLS
+        and "MTA-STS" in found.text
+    )
 
 
 EXPANDED = MailHost("mx.far.example", 10, ("192.0.2.1",), secure=True, expanded="real.far.example")
@@ -173,11 +178,11 @@ async def test_records_of_aliases(
     """RFC 7672 §2.2.2: at the end of secure CNAMEs first, then at the host's own name; at that alone where the end is not secure."""
     questions: list[str] = []
 
-    async def ask(name: str) -> Answer[Tlsa]:
+    async def ask(name: str) -> DnsAnswer[Tlsa]:
         questions.append(name)
         secure, records = there.get(name, (True, ()))
-        return Answer(records, Found.YES if records else Found.NO_DATA, secure)
+        return DnsAnswer(records, Found.YES if records else Found.NO_DATA, secure)
 
     world.tlsa = ask  # type: ignore[method-assign]
     found = await world.demand(host)
-    assert isinstance(found, Demand) and (found.level, questions, found.names) == (level, asked, names)
+    assert isinstance(found, TlsDemand) and (found.level, questions, found.names) == (level, asked, names)

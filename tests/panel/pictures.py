@@ -6,15 +6,15 @@ from typing import Any
 import trio
 
 from appliance.status.board import Board
-from appliance.status.events import HouseState, PeopleState
+from appliance.status.events import AccountsState, ServerState
 from appliance.status.snapshot import Condition, Snapshot
 from tests.support.clock import HandClock
 
 
 def calm() -> Snapshot:
     board = Board(HandClock())
-    board.publish(HouseState("ready"))
-    board.publish(PeopleState(1, ("smith.example",)))
+    board.publish(ServerState("ready"))
+    board.publish(AccountsState(1, ("smith.example",)))
     return board.snapshot()
 
 

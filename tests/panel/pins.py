@@ -38,7 +38,7 @@ def runs_of(pin: Any, border: float) -> Runs:
     return [(lit, seconds) for lit, seconds in merged[1:-1]]
 
 
-def rhythm_of(pattern: Pattern) -> Runs:
+def timing_of(pattern: Pattern) -> Runs:
     """A pattern as a lamp of on and off plays it, once around."""
     spans: list[list[Any]] = []
     for level, seconds in pattern.steps:
@@ -53,16 +53,16 @@ def rhythm_of(pattern: Pattern) -> Runs:
 
 def read(runs: Sequence[tuple[bool, float]], tolerance: float = 0.2) -> list[str]:
     """Every meaning whose rhythm these runs could be, begun anywhere in it, each length right within `tolerance`."""
-    return [p.meaning for p in PATTERNS if any(_fits(runs, turn, tolerance) for turn in _turns(rhythm_of(p)))]
+    return [p.meaning for p in PATTERNS if any(_fits(runs, turn, tolerance) for turn in _turns(timing_of(p)))]
 
 
-def _turns(rhythm: Runs) -> Iterator[Runs]:
-    for first in range(len(rhythm)):
-        yield rhythm[first:] + rhythm[:first]
+def _turns(timing: Runs) -> Iterator[Runs]:
+    for first in range(len(timing)):
+        yield timing[first:] + timing[:first]
 
 
-def _fits(runs: Sequence[tuple[bool, float]], rhythm: Runs, tolerance: float) -> bool:
-    if len(runs) < len(rhythm):
+def _fits(runs: Sequence[tuple[bool, float]], timing: Runs, tolerance: float) -> bool:
+    if len(runs) < len(timing):
         return False
-    wanted = (rhythm[i % len(rhythm)] for i in range(len(runs)))
+    wanted = (timing[i % len(timing)] for i in range(len(runs)))
     return all(a == b and abs(s - t) <= tolerance * t for (a, s), (b, t) in zip(runs, wanted, strict=False))

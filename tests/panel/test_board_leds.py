@@ -7,8 +7,8 @@ import trio
 from trio.testing import MockClock
 
 from appliance.panel.board_leds import BoardLed, trigger_of, usual
-from appliance.panel.led_config import Wish, fit, parse_lamps
-from appliance.panel.led_display import Lights, Options
+from appliance.panel.led_config import LedConfig, fit, parse_leds
+from appliance.panel.led_display import LedDisplay, Options
 from appliance.panel.rules import ALL, shown_by
 from tests.support.clock import HandClock
 
@@ -43,11 +43,11 @@ def test_taken_at_the_first_level_and_given_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("asked", "there"), [("led0", "ACT"), ("ACT", "led0"), ("led1", "PWR"), ("PWR", "led1")])
-def test_a_lamp_is_found_under_the_other_name_of_older_and_newer_kernels(tmp_path: Path, asked: str, there: str) -> None:
+def test_a_led_is_found_under_the_other_name_of_older_and_newer_kernels(tmp_path: Path, asked: str, there: str) -> None:
     place = made(tmp_path, there)
     made(tmp_path, "unrelated")
-    (lamp,) = fit(parse_lamps([f"board:{asked}"], tmp_path), pytest.fail, root=tmp_path)
-    lamp.lamp.set(1.0, WHITE)
+    (led,) = fit(parse_leds([f"board:{asked}"], tmp_path), pytest.fail, root=tmp_path)
+    led.led.set(1.0, WHITE)
     assert facts(place) == ("none", "255")
 
 
@@ -59,9 +59,9 @@ def test_its_own_name_counts_first_and_one_that_is_nowhere_is_said(tmp_path: Pat
         BoardLed("led9", tmp_path)
 
 
-def test_two_names_of_one_lamp_are_one_lamp() -> None:
+def test_two_names_of_one_led_are_one_led() -> None:
     with pytest.raises(ValueError, match="same pin"):
-        parse_lamps(["board:led0 mail", "board:ACT trouble"])
+        parse_leds(["board:led0 mail", "board:ACT trouble"])
 
 
 def test_never_played_nothing_written(tmp_path: Path) -> None:
@@ -85,27 +85,27 @@ def test_the_trigger_in_brackets(line: str, word: str) -> None:
     assert trigger_of(line) == word
 
 
-def test_the_usual_lamp_of_a_board(tmp_path: Path) -> None:
+def test_the_usual_led_of_a_board(tmp_path: Path) -> None:
     assert usual(tmp_path) == ()
     made(tmp_path, "input3::capslock")
-    assert usual(tmp_path) == () == parse_lamps((), tmp_path)
+    assert usual(tmp_path) == () == parse_leds((), tmp_path)
     made(tmp_path, "PWR")
     assert usual(tmp_path) == ("PWR",)
-    (only,) = parse_lamps((), tmp_path)
+    (only,) = parse_leds((), tmp_path)
     assert only.shows == ALL and not only.borrowed
     made(tmp_path, "led0")
     assert usual(tmp_path) == ("led0", "PWR")
-    first, power = parse_lamps((), tmp_path)
-    assert first == Wish("board", ("led0",)) and power == Wish("board", ("PWR",), shown_by("trouble"), borrowed=True)
+    first, power = parse_leds((), tmp_path)
+    assert first == LedConfig("board", ("led0",)) and power == LedConfig("board", ("PWR",), shown_by("trouble"), borrowed=True)
 
 
-async def test_the_power_s_lamp_is_the_kernel_s_until_something_needs_somebody(tmp_path: Path, autojump_clock: MockClock) -> None:
+async def test_the_power_s_led_is_the_kernel_s_until_something_needs_somebody(tmp_path: Path, autojump_clock: MockClock) -> None:
     act, power = made(tmp_path), made(tmp_path, "PWR", "none mmc0 [default-on]", "1")
     as_it_was, said = facts(power), list[str]()
     pictures = Pictures(picture("ready"))
-    lights = Lights(
+    lights = LedDisplay(
         pictures,  # type: ignore[arg-type]
-        lambda: fit(parse_lamps((), tmp_path), said.append, root=tmp_path),
+        lambda: fit(parse_leds((), tmp_path), said.append, root=tmp_path),
         Options(),
         clock=HandClock(),
         say=said.append,
@@ -134,9 +134,9 @@ async def test_the_power_s_lamp_is_the_kernel_s_until_something_needs_somebody(t
 async def test_given_back_however_the_part_ends(how: str, tmp_path: Path, autojump_clock: MockClock) -> None:
     place = made(tmp_path)
     said: list[str] = []
-    lights = Lights(
+    lights = LedDisplay(
         Pictures(picture("starting")),  # type: ignore[arg-type]
-        lambda: fit(parse_lamps((), tmp_path), said.append, root=tmp_path),
+        lambda: fit(parse_leds((), tmp_path), said.append, root=tmp_path),
         Options(),
         clock=HandClock(),
         say=said.append,
@@ -154,10 +154,10 @@ async def test_given_back_however_the_part_ends(how: str, tmp_path: Path, autoju
     assert said == []
 
 
-async def test_a_lamp_that_vanishes_is_said_once(tmp_path: Path, autojump_clock: MockClock) -> None:
+async def test_a_led_that_vanishes_is_said_once(tmp_path: Path, autojump_clock: MockClock) -> None:
     place, said = made(tmp_path), []
-    fitted = fit(parse_lamps(("board:ACT",), tmp_path), said.append, root=tmp_path)
-    lights = Lights(Pictures(picture("starting")), lambda: fitted, Options(), clock=HandClock(), say=said.append)  # type: ignore[arg-type]
+    fitted = fit(parse_leds(("board:ACT",), tmp_path), said.append, root=tmp_path)
+    lights = LedDisplay(Pictures(picture("starting")), lambda: fitted, Options(), clock=HandClock(), say=said.append)  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
         await nursery.start(lights.run)
         for file in list(place.iterdir()):
@@ -169,7 +169,7 @@ async def test_a_lamp_that_vanishes_is_said_once(tmp_path: Path, autojump_clock:
     assert said[0].startswith("The lamp board:ACT failed and is left out: [Errno 2]")
 
 
-def test_no_such_lamp_is_a_sentence(tmp_path: Path) -> None:
+def test_no_such_led_is_a_sentence(tmp_path: Path) -> None:
     said: list[str] = []
-    assert fit(parse_lamps(("board:NONE",), tmp_path), said.append, root=tmp_path) == []
+    assert fit(parse_leds(("board:NONE",), tmp_path), said.append, root=tmp_path) == []
     assert said[0].startswith("The lamp board:NONE cannot be used and is left out: [Errno 2]")

@@ -95,7 +95,7 @@ class TrioTime:
         return trio.current_time()
 
 
-class House:
+class Server:
     def __init__(self) -> None:
         self.done: list[tuple[str, float]] = []
         self.said: list[str] = []
@@ -113,19 +113,19 @@ class House:
         return Actions(make("try_now"), make("shut_down"), make("password"))
 
 
-def hearing(port: Any, house: House) -> Any:
-    return partial(run, port, house.actions(), clock=TrioTime(), say=house.said.append)
+def hearing(port: Any, server: Server) -> Any:
+    return partial(run, port, server.actions(), clock=TrioTime(), say=server.said.append)
 
 
 @pytest.mark.parametrize("poll_s", [0.0, POLL_S])
 async def test_at_a_mock_pin(poll_s: float, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    factory, house = virtual_pins(monkeypatch, pwm=False), House()
+    factory, server = virtual_pins(monkeypatch, pwm=False), Server()
     pin = factory.pin(17)
     port = PinButton(17, factory=factory)
     port.poll_s = poll_s  # as at lgpio's pins, which are looked at
     async with trio.open_nursery() as nursery:
         await nursery.start(
-            lambda task_status: run(port, house.actions(), clock=TrioTime(), say=house.said.append, task_status=task_status)
+            lambda task_status: run(port, server.actions(), clock=TrioTime(), say=server.said.append, task_status=task_status)
         )
         for wait, level in (
             (1, "low"),
@@ -141,22 +141,22 @@ async def test_at_a_mock_pin(poll_s: float, autojump_clock: MockClock, monkeypat
             pin.drive_low() if level == "low" else pin.drive_high()
         await trio.sleep(1)
         nursery.cancel_scope.cancel()
-    assert [name for name, _ in house.done] == ["try_now", "shut_down"]
-    assert [at for _, at in house.done] == pytest.approx([1.54, 5.51], abs=2 * poll_s + 0.001)
+    assert [name for name, _ in server.done] == ["try_now", "shut_down"]
+    assert [at for _, at in server.done] == pytest.approx([1.54, 5.51], abs=2 * poll_s + 0.001)
     assert port._input.closed
 
 
-async def test_held_while_the_house_starts(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    factory, house = virtual_pins(monkeypatch, pwm=False), House()
+async def test_held_while_the_server_starts(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    factory, server = virtual_pins(monkeypatch, pwm=False), Server()
     port = PinButton(17, factory=factory)
     factory.pin(17).drive_low()
     async with trio.open_nursery() as nursery:
         await nursery.start(
-            lambda task_status: run(port, house.actions(), clock=TrioTime(), say=house.said.append, task_status=task_status)
+            lambda task_status: run(port, server.actions(), clock=TrioTime(), say=server.said.append, task_status=task_status)
         )
         await trio.sleep(60)
         nursery.cancel_scope.cancel()
-    assert house.done == [("password", 10.0)]
+    assert server.done == [("password", 10.0)]
 
 
 class Wire:
@@ -178,11 +178,11 @@ class Wire:
 
 
 async def test_an_action_that_fails_is_said_and_the_next_is_heard(autojump_clock: MockClock) -> None:
-    wire, house = Wire(), House()
-    house.fault = OSError("the queue is asleep.")
+    wire, server = Wire(), Server()
+    server.fault = OSError("the queue is asleep.")
     async with trio.open_nursery() as nursery:
         await nursery.start(
-            lambda task_status: run(wire, house.actions(), clock=TrioTime(), say=house.said.append, task_status=task_status)
+            lambda task_status: run(wire, server.actions(), clock=TrioTime(), say=server.said.append, task_status=task_status)
         )
         for _ in range(2):
             wire.edge(True)
@@ -190,8 +190,8 @@ async def test_an_action_that_fails_is_said_and_the_next_is_heard(autojump_clock
             wire.edge(False)
             await trio.sleep(0.2)
         nursery.cancel_scope.cancel()
-    assert [name for name, _ in house.done] == ["try_now", "try_now"]
-    assert house.said == ["What the button asked for failed: the queue is asleep."] * 2
+    assert [name for name, _ in server.done] == ["try_now", "try_now"]
+    assert server.said == ["What the button asked for failed: the queue is asleep."] * 2
     assert wire.closed
 
 
@@ -227,9 +227,9 @@ def stall(autojump_clock: MockClock, seconds: float) -> None:
 async def test_a_tap_closes_nothing_whatever_the_loop_does(
     poll_s: float, seen_first: bool, lost: bool, stalled_s: float, autojump_clock: MockClock
 ) -> None:
-    port, house = Finger(poll_s), House()
+    port, server = Finger(poll_s), Server()
     async with trio.open_nursery() as nursery:
-        await nursery.start(hearing(port, house))
+        await nursery.start(hearing(port, server))
         await trio.sleep(5)
         port.to(True)
         if seen_first:
@@ -238,30 +238,30 @@ async def test_a_tap_closes_nothing_whatever_the_loop_does(
         port.to(False, lost=lost)
         await trio.sleep(20)
         nursery.cancel_scope.cancel()
-    assert all(name == "try_now" for name, _ in house.done) and len(house.done) <= 1
-    assert house.done or not seen_first
+    assert all(name == "try_now" for name, _ in server.done) and len(server.done) <= 1
+    assert server.done or not seen_first
 
 
 @pytest.mark.parametrize("poll_s", [0.0, POLL_S])
 async def test_a_hold_with_a_gap_begins_anew_and_still_closes(poll_s: float, autojump_clock: MockClock) -> None:
-    port, house = Finger(poll_s), House()
+    port, server = Finger(poll_s), Server()
     async with trio.open_nursery() as nursery:
-        await nursery.start(hearing(port, house))
+        await nursery.start(hearing(port, server))
         port.to(True)
         await trio.sleep(1)
         stall(autojump_clock, 2.5)
         await trio.sleep(2.5)
-        assert not house.done
+        assert not server.done
         await trio.sleep(1)
-        assert [name for name, _ in house.done] == ["shut_down"]
+        assert [name for name, _ in server.done] == ["shut_down"]
         nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("poll_s", [0.0, POLL_S])
 async def test_a_release_in_the_middle_of_a_hold_is_seen_without_its_edge(poll_s: float, autojump_clock: MockClock) -> None:
-    port, house = Finger(poll_s), House()
+    port, server = Finger(poll_s), Server()
     async with trio.open_nursery() as nursery:
-        await nursery.start(hearing(port, house))
+        await nursery.start(hearing(port, server))
         port.to(True)
         await trio.sleep(1.5)
         port.to(False, lost=True)
@@ -269,28 +269,28 @@ async def test_a_release_in_the_middle_of_a_hold_is_seen_without_its_edge(poll_s
         port.to(True, lost=True)  # down again when the hold would have ended
         await trio.sleep(1.0)
         nursery.cancel_scope.cancel()
-    assert [name for name, _ in house.done] == ["try_now"]
+    assert [name for name, _ in server.done] == ["try_now"]
 
 
 @pytest.mark.parametrize("poll_s", [0.0, POLL_S])
 async def test_power_on_is_no_hold_while_nobody_looks(poll_s: float, autojump_clock: MockClock) -> None:
-    port, house = Finger(poll_s), House()
+    port, server = Finger(poll_s), Server()
     port.level = True
     async with trio.open_nursery() as nursery:
-        await nursery.start(hearing(port, house))
+        await nursery.start(hearing(port, server))
         await trio.sleep(1)
         stall(autojump_clock, 12)
         port.to(False, lost=True)
         await trio.sleep(20)
         nursery.cancel_scope.cancel()
-    assert not house.done
+    assert not server.done
 
 
 async def test_a_noisy_wire_is_bounded_and_its_last_edge_counts(autojump_clock: MockClock) -> None:
-    wire, house = Wire(), House()
+    wire, server = Wire(), Server()
     async with trio.open_nursery() as nursery:
         await nursery.start(
-            lambda task_status: run(wire, house.actions(), clock=TrioTime(), say=house.said.append, task_status=task_status)
+            lambda task_status: run(wire, server.actions(), clock=TrioTime(), say=server.said.append, task_status=task_status)
         )
         for n in range(100 * EDGES + 1):
             wire.edge(n % 2 == 0)
@@ -298,7 +298,7 @@ async def test_a_noisy_wire_is_bounded_and_its_last_edge_counts(autojump_clock: 
         wire.edge(False)
         await trio.sleep(1)
         nursery.cancel_scope.cancel()
-    assert [name for name, _ in house.done] == ["try_now"]
+    assert [name for name, _ in server.done] == ["try_now"]
 
 
 async def test_edges_come_from_a_thread_and_after_the_end_do_nothing() -> None:

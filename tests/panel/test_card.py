@@ -13,7 +13,7 @@ def test_every_meaning_is_on_it_once() -> None:
     for rule in RULES:
         assert words.count(rule.sentence) == 1
     for pattern in PATTERNS:
-        assert words.count(pattern.rhythm) == 1
+        assert words.count(pattern.timing) == 1
     assert all(each.isascii() for each in words)
 
 

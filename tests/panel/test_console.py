@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from appliance.control import requests as controls
-from appliance.panel.console import AGAIN_S, Attendance, once, run, suits
-from appliance.panel.ports import Doorkeeper, Options
+from appliance.panel.console import AGAIN_S, ConsoleSession, once, run, suits
+from appliance.panel.ports import AccessGuard, Options
 from appliance.panel.terminal import FULL_OCTETS
 from appliance.status import events as e
 from appliance.status.board import Board
 from tests.support.clock import HandClock
-from tests.support.console import UNLOCKED, HouseAnswers, busy_board, locked
+from tests.support.console import UNLOCKED, ServerAnswers, busy_board, locked
 from tests.support.figures import tell
 from tests.support.vt100 import Vt100Screen
 
@@ -30,10 +30,10 @@ OCTETS_PER_S_AT_9600 = 960
 class FarEnd:
     """A person with a terminal at the other end."""
 
-    def __init__(self, board: Board, options: Options, keeper: Doorkeeper) -> None:
-        self.board, self.house, self.screen = board, HouseAnswers(), Vt100Screen()
+    def __init__(self, board: Board, options: Options, keeper: AccessGuard) -> None:
+        self.board, self.server, self.screen = board, ServerAnswers(), Vt100Screen()
         self.near, self.wire = memory_stream_pair()
-        self.attendance = Attendance(self.near, board, self.house, options, keeper)
+        self.attendance = ConsoleSession(self.near, board, self.server, options, keeper)
 
     async def reads(self) -> int:
         """Take what has come; the octets."""
@@ -51,7 +51,7 @@ class FarEnd:
 
 
 @asynccontextmanager
-async def attended(options: Options | None = None, keeper: Doorkeeper | None = None) -> AsyncIterator[FarEnd]:
+async def attended(options: Options | None = None, keeper: AccessGuard | None = None) -> AsyncIterator[FarEnd]:
     far = FarEnd(busy_board(), options or Options(), keeper or locked())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(far.attendance.run)
@@ -81,16 +81,16 @@ ORDINARY = (
     e.SessionOpened("smtp", "192.0.2.99"),
     e.LoginSucceeded("imaps", "192.168.1.30", "ada@home.example", "PLAIN"),
     e.LoginFailed("imaps", "192.168.1.30", "ada@home.example", "PLAIN"),
-    e.LetterAccepted("smtp", "192.0.2.99", "somebody.with.a.long.name@another-far-away-place.example", 3, 4_567_890, 0.2, "K3G0"),
-    e.LetterAccepted("smtp", "192.0.2.99", "", 1, 999, 0.2, "K3G1"),
-    e.LetterRefused("smtp", "203.0.113.4", "y@spam.example", "ada@home.example", "550 5.7.1 no"),
+    e.MessageAccepted("smtp", "192.0.2.99", "somebody.with.a.long.name@another-far-away-place.example", 3, 4_567_890, 0.2, "K3G0"),
+    e.MessageAccepted("smtp", "192.0.2.99", "", 1, 999, 0.2, "K3G1"),
+    e.MessageRefused("smtp", "203.0.113.4", "y@spam.example", "ada@home.example", "550 5.7.1 no"),
     e.QueueState(4, 1, 1, 1, 3, 7300.0, 0.0),
     e.AttemptBegun("M7A9", "far.example"),
-    e.LetterSent("M7A9", "far.example", "mx1.mail.protection.far.example", 1, 2000, "TLSv1.3", 1.0),
-    e.LetterDelayed("M7B0", "slow.example", 1, "mx.slow.example said: 450 4.2.0 greylisted, please come back in five minutes", 900.0),
+    e.MessageSent("M7A9", "far.example", "mx1.mail.protection.far.example", 1, 2000, "TLSv1.3", 1.0),
+    e.MessageDelayed("M7B0", "slow.example", 1, "mx.slow.example said: 450 4.2.0 greylisted, please come back in five minutes", 900.0),
     e.QueueState(3, 1, 0, 1, 2, 7200.0, 900.0),
     e.StorageState(12_000_000_000, 31_000_000_000, 2_140_000_000),
-    e.LineState("open", "direct", "Port 25 is open outwards; letters leave by themselves."),
+    e.OutboundState("open", "direct", "Port 25 is open outwards; letters leave by themselves."),
 )
 
 
@@ -124,7 +124,7 @@ async def test_a_slow_far_end_gets_the_newest_picture(autojump_clock: MockClock)
         far.near.send_stream.send_all_hook = hook  # type: ignore[attr-defined]
         pictures = far.attendance.pictures
         for n in range(10_000):
-            far.board.publish(e.LetterAccepted("smtp", "192.0.2.1", f"s{n}@far.example", 1, 1000, 0.01, f"N{n}"))
+            far.board.publish(e.MessageAccepted("smtp", "192.0.2.1", f"s{n}@far.example", 1, 1000, 0.01, f"N{n}"))
             if n % 1000 == 0:
                 await trio.sleep(1)
         assert far.attendance.pictures == pictures
@@ -139,7 +139,7 @@ async def test_publishing_costs_the_same_with_a_far_end_that_never_reads() -> No
     """Real time, both in one test: what a publisher pays."""
 
     def publish(board: Board, count: int) -> float:
-        event = e.LetterAccepted("smtp", "192.0.2.1", "s@far.example", 1, 1000, 0.01, "N")
+        event = e.MessageAccepted("smtp", "192.0.2.1", "s@far.example", 1, 1000, 0.01, "N")
         start = time.perf_counter()
         for _ in range(count):
             board.publish(event)
@@ -188,13 +188,13 @@ async def test_any_key_after_silence_and_noise_bring_the_whole_screen(autojump_c
         assert "Queue     3 waiting" in far.screen.text()  # nobody was heard: within a minute without a key
 
 
-class WithCarrier(trio.abc.Stream):
+class WithTransport(trio.abc.Stream):
     """A port that can tell whether a cable is there."""
 
     def __init__(self, inner: trio.abc.Stream) -> None:
         self.inner, self.there = inner, True
 
-    def carrier(self) -> bool:
+    def carrier_detect(self) -> bool:
         return self.there
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -210,18 +210,18 @@ class WithCarrier(trio.abc.Stream):
         await self.inner.aclose()
 
 
-async def test_the_cable_s_carrier_shows_the_screen_and_takes_the_rights(autojump_clock: MockClock) -> None:
+async def test_the_cable_s_transport_shows_the_screen_and_takes_the_rights(autojump_clock: MockClock) -> None:
     near, wire = memory_stream_pair()
-    port = WithCarrier(near)
+    port = WithTransport(near)
     screen = Vt100Screen()
     async with trio.open_nursery() as nursery:
-        house = HouseAnswers()
-        attendance = Attendance(port, busy_board(), house, Options(), locked())
+        server = ServerAnswers()
+        attendance = ConsoleSession(port, busy_board(), server, Options(), locked())
         nursery.start_soon(attendance.run)
         for octets in (b"2", b"r", b"open sesame\r"):
             await wire.send_all(octets)
             await trio.sleep(1)
-        assert attendance.dialogue.unlocked and house.changes() == [controls.RetryLetter("40")]
+        assert attendance.dialogue.unlocked and server.changes() == [controls.RetryMessage("40")]
         port.there = False
         await trio.sleep(3)
         assert not attendance.dialogue.unlocked
@@ -238,6 +238,7 @@ async def test_the_cable_s_carrier_shows_the_screen_and_takes_the_rights(autojum
 
 async def test_plain_lines_for_a_terminal_without_commands(autojump_clock: MockClock) -> None:
     async with attended(Options(plain=True), UNLOCKED) as far:
+
         async def heard() -> str:
             got = b""
             with trio.move_on_after(2):
@@ -247,7 +248,7 @@ async def test_plain_lines_for_a_terminal_without_commands(autojump_clock: MockC
 
         first = await heard()
         assert "\x1b" not in first and "Queue     3 waiting, 1 held" in first and first.endswith("\r\n")
-        far.board.publish(e.LetterAccepted("smtp", "192.0.2.1", "new@far.example", 1, 1000, 0.01, "N"))
+        far.board.publish(e.MessageAccepted("smtp", "192.0.2.1", "new@far.example", 1, 1000, 0.01, "N"))
         news = await heard()
         assert "new@far.example" in news and "friend6" not in news and "Clock" not in news
         await far.wire.send_all(b"2")
@@ -256,7 +257,7 @@ async def test_plain_lines_for_a_terminal_without_commands(autojump_clock: MockC
         assert (await heard()).endswith("Call back M7A0 to bob0@slow.example? It will not be sent. (y/n)\r\n")
         await far.wire.send_all(b"y")
         assert "called back" in await heard()
-        assert far.house.changes() == [controls.CancelLetter("40")]
+        assert far.server.changes() == [controls.CancelMessage("40")]
         await far.wire.send_all(b"t")
         assert "\x1b[2J" in await heard()
 
@@ -276,7 +277,7 @@ async def test_the_port_is_opened_again_and_again(autojump_clock: MockClock) -> 
         return near
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(lambda: run(opener, busy_board(), HouseAnswers(), Options(), UNLOCKED, say=said.append))
+        nursery.start_soon(lambda: run(opener, busy_board(), ServerAnswers(), Options(), UNLOCKED, say=said.append))
         await trio.sleep(20)
         await wires[0].send_all(b"2")
         await wires[0].aclose()  # unplugged
@@ -298,7 +299,7 @@ async def test_wrong_passwords_are_remembered_over_replugging(autojump_clock: Mo
     for wait in (False, True):
         near, wire = memory_stream_pair()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(Attendance(near, busy_board(), HouseAnswers(), Options(), keeper).run)
+            nursery.start_soon(ConsoleSession(near, busy_board(), ServerAnswers(), Options(), keeper).run)
             screen = Vt100Screen()
             for octets in (b"2", b"r") if wait else (b"2", b"r", b"wrong\r"):
                 await wire.send_all(octets)
@@ -349,7 +350,7 @@ def test_line_noise_never_ends_it_and_changes_nothing(chunks: list[bytes]) -> No
             await far.types(b"\x1b\x1b")
             await far.types(b"\x1b")
             assert "Overview" in await far.types(b"q1")
-            assert [one for one in far.house.changes() if not isinstance(one, controls.ExportCertificate)] == []
+            assert [one for one in far.server.changes() if not isinstance(one, controls.ExportCertificate)] == []
 
     trio.run(body, clock=MockClock(autojump_threshold=0))
 

@@ -6,7 +6,7 @@ import sys
 from tests.support.figures import tell
 from tests.support.server import ROOT, environment
 
-MEASURE = '''
+MEASURE = """
 import os, pty, re, time, tty
 from pathlib import Path
 import trio
@@ -49,7 +49,7 @@ async def main():
         nursery.cancel_scope.cancel()
 
 trio.run(main)
-'''
+"""
 
 
 def test_memory_and_cpu_of_a_console_on_a_serial_port() -> None:

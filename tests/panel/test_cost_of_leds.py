@@ -7,11 +7,11 @@ import time
 import trio
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 
-from appliance.panel.led_config import fit, parse_lamp
-from appliance.panel.led_display import Lights, Options
+from appliance.panel.led_config import fit, parse_led
+from appliance.panel.led_display import LedDisplay, Options
 from appliance.runtime.clock import RealClock
 from appliance.status.board import Board
-from appliance.status.events import HouseState
+from appliance.status.events import ServerState
 from tests.support.figures import tell
 
 SECONDS = 3.0
@@ -19,11 +19,11 @@ BAR = 0.005
 """Of a core, with a console open too; asserted at ten times."""
 
 
-async def cost_of(lamps: int, phase: str) -> float:
+async def cost_of(leds: int, phase: str) -> float:
     board = Board(RealClock())
-    board.publish(HouseState(phase))
-    fitted = fit([parse_lamp(f"pwm:{pin}") for pin in range(4, 4 + lamps)], print, factory=MockFactory(pin_class=MockPWMPin))
-    lights = Lights(board, lambda: fitted, Options(), clock=RealClock(), say=print)
+    board.publish(ServerState(phase))
+    fitted = fit([parse_led(f"pwm:{pin}") for pin in range(4, 4 + leds)], print, factory=MockFactory(pin_class=MockPWMPin))
+    lights = LedDisplay(board, lambda: fitted, Options(), clock=RealClock(), say=print)
     async with trio.open_nursery() as nursery:
         await nursery.start(lights.run)
         await trio.sleep(0.5)
@@ -34,7 +34,7 @@ async def cost_of(lamps: int, phase: str) -> float:
     return used
 
 
-async def test_ten_lamps_blinking() -> None:
+async def test_ten_leds_blinking() -> None:
     quick, calm = await cost_of(10, "recovering"), await cost_of(10, "ready")
     tell("ten lamps, the quickest rhythm", f"{quick:.3%} of a core (with a console at most {BAR:.1%})")
     tell("ten lamps, ready", f"{calm:.3%} of a core")
@@ -56,9 +56,9 @@ print(tables - before, pss() - before, len(lamps))
 """
 
 
-def test_memory_of_ten_lamps() -> None:
+def test_memory_of_ten_leds() -> None:
     found = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
-    tables, pins, lamps = map(int, found.stdout.split())
+    tables, pins, leds = map(int, found.stdout.split())
     tell("lamps at pins, gpiozero loaded", f"{pins / 1024:.1f} MB PSS, of it our own {tables / 1024:.1f} (with a console at most 8)")
-    assert lamps == 10
+    assert leds == 10
     assert pins < 8 * 1024

@@ -10,22 +10,22 @@ from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
 from appliance.control import requests as controls
-from appliance.control.requests import Answer, Request
+from appliance.control.requests import Request, Response
 from appliance.panel.dialogue import FETCH_S, TYPED, Dialogue
 from appliance.panel.keys import NOISE
-from appliance.panel.ports import Doorkeeper, Options
+from appliance.panel.ports import AccessGuard, Options
 from appliance.panel.terminal import FULL_OCTETS, Vt100
 from appliance.status import events as e
-from tests.support.console import ADMIN, UNLOCKED, AdminOf, HouseAnswers, busy_board, locked
+from tests.support.console import ADMIN, UNLOCKED, AdminOf, ServerAnswers, busy_board, locked
 from tests.support.vt100 import Vt100Screen
 
 
 class Desk:
     """A dialogue with somebody who reads every picture."""
 
-    def __init__(self, keeper: Doorkeeper, house: HouseAnswers) -> None:
-        self.board, self.house, self.keeper = busy_board(), house, keeper
-        self.dialogue = Dialogue(self.board, house, Options(), keeper, touched=lambda: None)
+    def __init__(self, keeper: AccessGuard, server: ServerAnswers) -> None:
+        self.board, self.server, self.keeper = busy_board(), server, keeper
+        self.dialogue = Dialogue(self.board, server, Options(), keeper, touched=lambda: None)
 
     async def keys(self, *keys: str) -> str:
         for key in keys:
@@ -44,8 +44,8 @@ class Desk:
 
 
 @asynccontextmanager
-async def at_desk(keeper: Doorkeeper | None = None, house: HouseAnswers | None = None) -> AsyncIterator[Desk]:
-    desk = Desk(keeper or locked(), house or HouseAnswers())
+async def at_desk(keeper: AccessGuard | None = None, server: ServerAnswers | None = None) -> AsyncIterator[Desk]:
+    desk = Desk(keeper or locked(), server or ServerAnswers())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(desk.dialogue.work)
         yield desk
@@ -55,13 +55,13 @@ async def at_desk(keeper: Doorkeeper | None = None, house: HouseAnswers | None =
 PASSWORD = (*ADMIN, "enter")
 
 CHANGES = [
-    (("2", "r"), (), controls.RetryLetter("40")),
-    (("2", "h"), (), controls.HoldLetter("40")),
-    (("2", "down", "h"), (), controls.ReleaseLetter("41")),
-    (("2", "down", "down", "c"), ("y",), controls.CancelLetter("42")),
-    (("2", "w"), (*"direct", "enter"), controls.RerouteLetter("40", "direct")),
+    (("2", "r"), (), controls.RetryMessage("40")),
+    (("2", "h"), (), controls.HoldMessage("40")),
+    (("2", "down", "h"), (), controls.ReleaseMessage("41")),
+    (("2", "down", "down", "c"), ("y",), controls.CancelMessage("42")),
+    (("2", "w"), (*"direct", "enter"), controls.RerouteMessage("40", "direct")),
     (("2", "f"), (), controls.FlushQueue()),
-    (("4", "a"), (*"eve@home.example", "enter", *"long-secret-1", "enter"), controls.AddPerson("eve@home.example", "long-secret-1")),
+    (("4", "a"), (*"eve@home.example", "enter", *"long-secret-1", "enter"), controls.AddAccount("eve@home.example", "long-secret-1")),
     (("4", "down", "p"), (*"secret", "enter", "y"), controls.SetPassword("ben@home.example", "secret")),
     (("4", "w"), (*"phone", "enter"), controls.AddAppPassword("ada@home.example", "phone")),
     (("7", "n"), ("y",), controls.RenewCertificate()),
@@ -71,32 +71,32 @@ CHANGES = [
 ]
 
 
-@pytest.mark.parametrize(("way", "more", "request_"), CHANGES, ids=[type(row[2]).__name__ for row in CHANGES])
+@pytest.mark.parametrize(("route", "more", "request_"), CHANGES, ids=[type(row[2]).__name__ for row in CHANGES])
 async def test_changing_asks_for_the_password_once(
-    way: tuple[str, ...], more: tuple[str, ...], request_: Request, autojump_clock: object
+    route: tuple[str, ...], more: tuple[str, ...], request_: Request, autojump_clock: object
 ) -> None:
     async with at_desk() as desk:
-        assert "Admin password:" in await desk.keys(*way)
+        assert "Admin password:" in await desk.keys(*route)
         await desk.keys(*more)  # typed without the password: nothing is done
         await desk.keys("esc", "esc", "esc")
-        assert desk.house.changes() == []
+        assert desk.server.changes() == []
         await trio.sleep(10)  # that was a wrong password
-        await desk.keys(*way, *PASSWORD, *more)
-        assert desk.house.changes() == [request_]
+        await desk.keys(*route, *PASSWORD, *more)
+        assert desk.server.changes() == [request_]
         await desk.keys("esc")
-        assert "Admin password" not in await desk.keys(*way)  # once is enough for a while
+        assert "Admin password" not in await desk.keys(*route)  # once is enough for a while
 
 
-@pytest.mark.parametrize(("way", "more", "request_"), CHANGES, ids=[type(row[2]).__name__ for row in CHANGES])
-async def test_without_the_password_where_the_option_says_so(way: tuple[str, ...], more: tuple[str, ...], request_: Request) -> None:
+@pytest.mark.parametrize(("route", "more", "request_"), CHANGES, ids=[type(row[2]).__name__ for row in CHANGES])
+async def test_without_the_password_where_the_option_says_so(route: tuple[str, ...], more: tuple[str, ...], request_: Request) -> None:
     async with at_desk(UNLOCKED) as desk:
-        assert "read only" not in await desk.keys(*way, *more)
-        assert desk.house.changes() == [request_]
+        assert "read only" not in await desk.keys(*route, *more)
+        assert desk.server.changes() == [request_]
 
 
 async def test_looking_is_open_to_whoever_is_there() -> None:
     async with at_desk() as desk:
-        for way, word in (
+        for route, word in (
             (("1",), "Queue     3 waiting"),
             (("2", "enter"), "accepted from ada@home.example"),
             (("3", "enter"), "The letter K3F7"),
@@ -111,8 +111,8 @@ async def test_looking_is_open_to_whoever_is_there() -> None:
             (("?",), "Esc"),
             (("1", "h"), "Another program"),
         ):
-            assert word in await desk.keys("esc", "esc", *way), way
-        assert desk.house.changes() == [controls.ExportCertificate()]
+            assert word in await desk.keys("esc", "esc", *route), route
+        assert desk.server.changes() == [controls.ExportCertificate()]
 
 
 @pytest.mark.parametrize("answer", ["n", "enter", "esc", "c", " ", "1"])
@@ -120,7 +120,7 @@ async def test_any_other_answer_leaves_it_as_it_was(answer: str) -> None:
     async with at_desk(UNLOCKED) as desk:
         assert "Call back M7A0" in await desk.keys("2", "c")
         assert "Left as it was." in await desk.keys(answer)
-        assert desk.house.changes() == []
+        assert desk.server.changes() == []
 
 
 async def test_a_question_nobody_has_seen_is_not_answered() -> None:
@@ -131,10 +131,10 @@ async def test_a_question_nobody_has_seen_is_not_answered() -> None:
         for _ in range(3):
             desk.dialogue.press("y")
         await wait_all_tasks_blocked()
-        assert desk.house.changes() == []
+        assert desk.server.changes() == []
         assert "Call back" in await desk.text()
         await desk.keys("y")
-        assert desk.house.changes() == [controls.CancelLetter("40")]
+        assert desk.server.changes() == [controls.CancelMessage("40")]
 
 
 async def test_a_wrong_password_costs_time(autojump_clock: object) -> None:
@@ -147,28 +147,28 @@ async def test_a_wrong_password_costs_time(autojump_clock: object) -> None:
         assert "Wait" in await desk.keys("r")
         await trio.sleep(1.1)
         await desk.keys("r", *PASSWORD)
-        assert desk.house.changes() == [controls.RetryLetter("40")]
+        assert desk.server.changes() == [controls.RetryMessage("40")]
         for _ in range(40):
             refusal = await desk.keeper.refusal("wrong")
         assert "next try in 60 s" in refusal and desk.keeper.wait_s == 60
 
 
 async def test_no_password_set_says_so() -> None:
-    async with at_desk(Doorkeeper(AdminOf(""))) as desk:
+    async with at_desk(AccessGuard(AdminOf(""))) as desk:
         assert "No admin password has been set" in await desk.keys("2", "r", "x", "enter")
 
 
 async def test_the_one_time_password_stands_on_the_first_screen_until_it_was_used() -> None:
     admin = AdminOf("", one_time="maple-otter")
-    async with at_desk(Doorkeeper(admin)) as desk:
+    async with at_desk(AccessGuard(admin)) as desk:
         assert "One-time admin password: maple-otter" in await desk.keys("1")
         await desk.keys("2", "r", *"maple-otter", "enter")
-        assert desk.house.changes() == [controls.RetryLetter("40")]
+        assert desk.server.changes() == [controls.RetryMessage("40")]
         admin.one_time = ""
         assert "maple-otter" not in await desk.keys("1")
 
 
-async def test_rights_end_with_silence_and_with_leaving(autojump_clock: object) -> None:
+async def test_rights_end_with_silence_and_with_new_entry(autojump_clock: object) -> None:
     async with at_desk() as desk:
         assert "unlocked" in await desk.keys("2", "r", *PASSWORD)
         await trio.sleep(200)
@@ -198,22 +198,22 @@ async def test_passwords_never_show() -> None:
         assert "secret" not in repr(desk.dialogue.typing)
 
 
-async def test_a_refusal_is_told_in_the_house_s_words() -> None:
+async def test_a_refusal_is_told_in_the_server_s_words() -> None:
     async with at_desk(UNLOCKED) as desk:
         text = await desk.keys("4", "a", *"eve", "enter", "enter")
         assert '"eve" is no address.' in text and "NAME@DOMAIN" in text
 
 
-async def test_a_fault_or_silence_of_the_house_ends_nothing(autojump_clock: object) -> None:
-    class Broken(HouseAnswers):
-        async def ask(self, request: Request) -> Answer:
-            if isinstance(request, controls.HoldLetter):
+async def test_a_fault_or_silence_of_the_server_ends_nothing(autojump_clock: object) -> None:
+    class Broken(ServerAnswers):
+        async def ask(self, request: Request) -> Response:
+            if isinstance(request, controls.HoldMessage):
                 raise RuntimeError("lost")
-            if isinstance(request, controls.RetryLetter):
+            if isinstance(request, controls.RetryMessage):
                 await trio.sleep_forever()
             return await super().ask(request)
 
-    async with at_desk(UNLOCKED, house=Broken()) as desk:
+    async with at_desk(UNLOCKED, server=Broken()) as desk:
         assert "The house could not do that: lost" in await desk.keys("2", "h")
         assert "One moment" in await desk.keys("r")
         assert "still busy" in await desk.keys("f")
@@ -225,36 +225,36 @@ async def test_a_fault_or_silence_of_the_house_ends_nothing(autojump_clock: obje
 async def test_a_list_follows_what_happens_without_asking_all_the_time(autojump_clock: object) -> None:
     async with at_desk() as desk:
         await desk.keys("2", "down", "down")
-        asked = len(desk.house.asked)
+        asked = len(desk.server.asked)
         for n in range(50):
             desk.board.publish(e.QueueState(n, 0, 0, 0, 1, 10.0, 5.0))
-            desk.house.rows = desk.house.rows[-3:]
+            desk.server.rows = desk.server.rows[-3:]
             await desk.text()
-        assert len(desk.house.asked) == asked
-        desk.house.rows.insert(0, {**desk.house.rows[0], "id": 99})
+        assert len(desk.server.asked) == asked
+        desk.server.rows.insert(0, {**desk.server.rows[0], "id": 99})
         await trio.sleep(FETCH_S * 2)
         text = await desk.text()
         assert "  99 " in text and "> 42 " in text  # the chosen line stays chosen
-        assert len(desk.house.asked) == asked + 1
+        assert len(desk.server.asked) == asked + 1
         await trio.sleep(60)
-        assert len(desk.house.asked) == asked + 1
+        assert len(desk.server.asked) == asked + 1
 
 
 async def test_power_asks_once() -> None:
     async with at_desk(UNLOCKED) as desk:
         assert "Close the house?" in await desk.keys("9", "s")
         await desk.keys("n", "b", "n")
-        assert desk.house.changes() == []
+        assert desk.server.changes() == []
         await desk.keys("s", "y")
-        assert desk.house.changes() == [controls.ShutDown()]
+        assert desk.server.changes() == [controls.ShutDown()]
 
 
 async def test_a_log_looked_back_at_stays_where_it_is(autojump_clock: object) -> None:
     async with at_desk() as desk:
-        desk.house.log = tuple(f"line {n}" for n in range(60))
+        desk.server.log = tuple(f"line {n}" for n in range(60))
         await desk.keys("8", "up", "up", "up")
         before = (await desk.text()).splitlines()[1:21]
-        desk.house.log += ("line 60", "line 61")
+        desk.server.log += ("line 60", "line 61")
         desk.board.publish(e.SessionOpened("imaps", "192.168.1.30"))
         await desk.text()
         await trio.sleep(FETCH_S * 2)
@@ -299,7 +299,7 @@ def test_random_keys_never_raise_and_change_nothing_without_the_password(keys: l
                     desk.dialogue.seen(desk.dialogue.question)
                 assert len(Vt100().render(desk.dialogue.picture())) <= FULL_OCTETS
             await wait_all_tasks_blocked()
-            assert [one for one in desk.house.changes() if not isinstance(one, controls.ExportCertificate)] == []
+            assert [one for one in desk.server.changes() if not isinstance(one, controls.ExportCertificate)] == []
 
     trio.run(body)
 
@@ -311,9 +311,9 @@ def test_the_awaitable_given_for_passwords_may_be_slow(autojump_clock: object) -
             return True
 
     async def body() -> None:
-        async with at_desk(Doorkeeper(Slow())) as desk:
+        async with at_desk(AccessGuard(Slow())) as desk:
             assert "One moment" in await desk.keys("2", "r", "x", "enter")
             await trio.sleep(6)
-            assert desk.house.changes() == [controls.RetryLetter("40")]
+            assert desk.server.changes() == [controls.RetryMessage("40")]
 
     trio.run(body, clock=trio.testing.MockClock(autojump_threshold=0))

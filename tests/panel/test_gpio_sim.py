@@ -24,12 +24,12 @@ from gpiozero.pins.local import LocalPiFactory
 
 from appliance.panel.button import HOLD_S, Actions, run
 from appliance.panel.gpio import POLL_S, Coloured, Dimmed, PinButton, Switched, factory_or_usual
-from appliance.panel.led_config import fit, parse_lamp
-from appliance.panel.led_display import LOOK_S, Lights, Options
+from appliance.panel.led_config import fit, parse_led
+from appliance.panel.led_display import LOOK_S, LedDisplay, Options
 from appliance.panel.leds import duty_of
 from appliance.panel.patterns import ORANGE, PATTERNS, WHITE
 from appliance.status.board import Board
-from appliance.status.events import HouseState, PeopleState, StorageTrouble
+from appliance.status.events import AccountsState, ServerState, StorageTrouble
 from tests.support.clock import HandClock
 
 from .pins import read, runs_of
@@ -132,19 +132,19 @@ def factory(chip: Chip, tmp_path_factory: pytest.TempPathFactory) -> Iterator[An
 
 @pytest.mark.parametrize("inverted", [False, True])
 def test_switched(chip: Chip, factory: Any, inverted: bool) -> None:
-    with closing(Switched(5, inverted=inverted, factory=factory)) as lamp:
+    with closing(Switched(5, inverted=inverted, factory=factory)) as led:
         assert chip.value(5) == inverted  # dark until told
         for level in (1.0, 0.0, 0.3, 0.0):
-            lamp.set(level, WHITE)
+            led.set(level, WHITE)
             assert chip.value(5) == (level > 0) ^ inverted
     assert chip.given_back(5)
 
 
 @pytest.mark.parametrize("inverted", [False, True])
 def test_dimmed(chip: Chip, factory: Any, inverted: bool) -> None:
-    with closing(Dimmed(6, inverted=inverted, factory=factory)) as lamp:
+    with closing(Dimmed(6, inverted=inverted, factory=factory)) as led:
         for level in (1.0, 0.7, 0.0, 0.5, 1.0, 0.9, 0.5):
-            lamp.set(level, WHITE)
+            led.set(level, WHITE)
             lit = [abs(part - inverted) for part in chip.high([6], 1.0)[0]]
             if level in (0, 1):
                 assert set(lit) == {level}  # at once, and not one pulse more
@@ -153,26 +153,26 @@ def test_dimmed(chip: Chip, factory: Any, inverted: bool) -> None:
     assert chip.given_back(6)
 
 
-def test_a_faint_lamp_is_not_dark(chip: Chip, factory: Any) -> None:
-    with closing(Dimmed(6, factory=factory)) as lamp:
-        lamp.set(0.05, WHITE)
+def test_a_faint_led_is_not_dark(chip: Chip, factory: Any) -> None:
+    with closing(Dimmed(6, factory=factory)) as led:
+        led.set(0.05, WHITE)
         assert 0 < mean(chip.high([6], 1.0)[0]) < CLOSE
 
 
 def test_no_pulse_comes_after_the_last(chip: Chip, factory: Any) -> None:
-    with closing(Dimmed(6, factory=factory)) as lamp:
+    with closing(Dimmed(6, factory=factory)) as led:
         for n in range(50):
-            lamp.set(0.8, WHITE)
+            led.set(0.8, WHITE)
             time.sleep(0.001 * n)
-            lamp.set(n % 2, WHITE)
+            led.set(n % 2, WHITE)
             assert set(chip.high([6], 0.03)[0]) == {n % 2}
 
 
 @pytest.mark.parametrize("inverted", [False, True])
 def test_coloured(chip: Chip, factory: Any, inverted: bool) -> None:
-    with closing(Coloured((19, 20, 21), inverted=inverted, factory=factory)) as lamp:
+    with closing(Coloured((19, 20, 21), inverted=inverted, factory=factory)) as led:
         for level in (1.0, 0.6, 0.0):
-            lamp.set(level, ORANGE)
+            led.set(level, ORANGE)
             lit = [abs(mean(parts[BEGUN:]) - inverted) for parts in chip.high([19, 20, 21], 1.0)]
             assert lit == pytest.approx([duty_of(level * part) for part in ORANGE], abs=CLOSE)
     assert all(chip.given_back(line) for line in (19, 20, 21))
@@ -223,11 +223,11 @@ def test_a_line_of_somebody_else_is_left_out_and_the_others_are_fitted(chip: Chi
     said: list[str] = []
     taken = (f"led:{TAKEN}", f"pwm:{TAKEN}", f"rgb:19,20,{TAKEN}")
     with ExitStack() as stack:
-        fitted = fit([parse_lamp(words) for words in (*taken, "led:5", "pwm:6", "led:19 inverted")], said.append, factory=factory)
-        for lamp in fitted:
-            stack.callback(lamp.lamp.close)
-            lamp.set(1.0, WHITE)
-        assert [lamp.name for lamp in fitted] == ["The lamp led:5", "The lamp pwm:6", "The lamp led:19"]
+        fitted = fit([parse_led(words) for words in (*taken, "led:5", "pwm:6", "led:19 inverted")], said.append, factory=factory)
+        for led in fitted:
+            stack.callback(led.led.close)
+            led.set(1.0, WHITE)
+        assert [led.name for led in fitted] == ["The lamp led:5", "The lamp pwm:6", "The lamp led:19"]
         assert [chip.value(line) for line in (5, 6, 19)] == [1, 1, 0]
     assert said == [f"The lamp {words} cannot be used and is left out: GPIO busy." for words in taken]
     with pytest.raises(Exception, match="GPIO busy"):
@@ -239,18 +239,18 @@ def pin_like(lit: list[float]) -> Any:
     return SimpleNamespace(states=[SimpleNamespace(state=part, timestamp=BUCKET_S) for part in [*lit, 0.0]])
 
 
-async def test_the_lamps_tell_what_the_house_is(chip: Chip, factory: Any) -> None:
+async def test_the_leds_tell_what_the_server_is(chip: Chip, factory: Any) -> None:
     said: list[str] = []
     board = Board(HandClock())
-    wishes = [parse_lamp(words) for words in ("led:5 inverted", "pwm:6")]
-    lights = Lights(board, lambda: fit(wishes, said.append, factory=factory), Options(), clock=HandClock(), say=said.append)
+    wishes = [parse_led(words) for words in ("led:5 inverted", "pwm:6")]
+    lights = LedDisplay(board, lambda: fit(wishes, said.append, factory=factory), Options(), clock=HandClock(), say=said.append)
     async with trio.open_nursery() as nursery:
         await nursery.start(lights.run)
         for meaning, event in (
-            ("starting", PeopleState(1, ("smith.example",))),
-            ("ready", HouseState("ready")),
+            ("starting", AccountsState(1, ("smith.example",))),
+            ("ready", ServerState("ready")),
             ("card", StorageTrouble("full", "The card is full.")),
-            ("closing", HouseState("draining")),
+            ("closing", ServerState("draining")),
         ):
             board.publish(event)
             await trio.sleep(2 * LOOK_S)
@@ -280,7 +280,7 @@ print("lgpio" in sys.modules, *seen, os.getcwd())
 """
 
 
-def test_the_house_stays_in_its_directory(tmp_path: Path) -> None:
+def test_the_server_stays_in_its_directory(tmp_path: Path) -> None:
     """lgpio goes to the directory of its pipe."""
     for place in ("here", "scratch"):
         (tmp_path / place).mkdir()

@@ -10,7 +10,7 @@ from gpiozero import Device
 from gpiozero.exc import BadPinFactory
 from gpiozero.pins.mock import MockFactory, MockPin, MockPWMPin
 
-from appliance.panel.led_config import Wish, fit, parse_lamp, parse_lamps
+from appliance.panel.led_config import LedConfig, fit, parse_led, parse_leds
 from appliance.panel.leds import duty_of
 from appliance.panel.rules import ALL
 
@@ -20,15 +20,15 @@ RED = (1.0, 0.0, 0.5)
 @pytest.mark.parametrize(
     ("words", "wish"),
     [
-        ("led:17", Wish("led", ("17",))),
-        ("pwm:GPIO18 inverted", Wish("pwm", ("GPIO18",), ALL, inverted=True)),
-        ("rgb:5,6,13 safe,stuck", Wish("rgb", ("5", "6", "13"), frozenset({"safe", "stuck"}))),
-        ("led:4 inverted safe", Wish("led", ("4",), frozenset({"safe"}), inverted=True)),
-        ("board:ACT all", Wish("board", ("ACT",))),
+        ("led:17", LedConfig("led", ("17",))),
+        ("pwm:GPIO18 inverted", LedConfig("pwm", ("GPIO18",), ALL, inverted=True)),
+        ("rgb:5,6,13 safe,stuck", LedConfig("rgb", ("5", "6", "13"), frozenset({"safe", "stuck"}))),
+        ("led:4 inverted safe", LedConfig("led", ("4",), frozenset({"safe"}), inverted=True)),
+        ("board:ACT all", LedConfig("board", ("ACT",))),
     ],
 )
-def test_words(words: str, wish: Wish) -> None:
-    assert parse_lamp(words) == wish
+def test_words(words: str, wish: LedConfig) -> None:
+    assert parse_led(words) == wish
 
 
 @pytest.mark.parametrize(
@@ -39,21 +39,21 @@ def test_words(words: str, wish: Wish) -> None:
 )  # fmt: skip
 def test_words_nobody_understands(words: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        parse_lamp(words)
+        parse_led(words)
 
 
-def test_all_lamps_of_the_settings(tmp_path: Path) -> None:
-    assert parse_lamps((), tmp_path) == ()
-    assert len(parse_lamps(("led:4", "board:ACT"), tmp_path)) == 2
+def test_all_leds_of_the_settings(tmp_path: Path) -> None:
+    assert parse_leds((), tmp_path) == ()
+    assert len(parse_leds(("led:4", "board:ACT"), tmp_path)) == 2
     with pytest.raises(ValueError, match="same pin"):
-        parse_lamps(("led:4", "rgb:3,4,5"), tmp_path)
+        parse_leds(("led:4", "rgb:3,4,5"), tmp_path)
     with pytest.raises(ValueError, match="At most 32"):
-        parse_lamps([f"led:{n}" for n in range(33)], tmp_path)
+        parse_leds([f"led:{n}" for n in range(33)], tmp_path)
 
 
 def test_levels_at_the_pins() -> None:
     factory = MockFactory(pin_class=MockPWMPin)
-    pwm, inverted, rgb = fit([parse_lamp(words) for words in ("pwm:4", "pwm:5 inverted", "rgb:6,7,8")], print, factory=factory)
+    pwm, inverted, rgb = fit([parse_led(words) for words in ("pwm:4", "pwm:5 inverted", "rgb:6,7,8")], print, factory=factory)
     for fitted in (pwm, inverted, rgb):
         fitted.set(0.5, RED)
     assert factory.pin(4).state == pytest.approx(duty_of(0.5))
@@ -67,15 +67,15 @@ def test_levels_at_the_pins() -> None:
         fitted.set(0.0, RED)
         assert (pin.state, pin.frequency) == (1 - on, None)
     for fitted in (pwm, inverted, rgb):
-        fitted.lamp.close()
+        fitted.led.close()
     assert factory.pin(4).function == "input"
 
 
 def test_a_pin_that_fails_is_one_sentence_and_the_others_are_fitted() -> None:
     said: list[str] = []
-    wishes = [parse_lamp(words) for words in ("led:99", "pwm:4", "led:5", "led:6", "led:5 safe")]
+    wishes = [parse_led(words) for words in ("led:99", "pwm:4", "led:5", "led:6", "led:5 safe")]
     fitted = fit(wishes, said.append, factory=MockFactory(pin_class=MockPin))  # these know no PWM
-    assert [lamp.name for lamp in fitted] == ["The lamp led:5", "The lamp led:6"]
+    assert [led.name for led in fitted] == ["The lamp led:5", "The lamp led:6"]
     assert len(said) == 3
     assert all(" cannot be used and is left out: " in sentence for sentence in said)
 
@@ -87,7 +87,7 @@ def test_a_machine_without_pins_is_a_sentence(monkeypatch: pytest.MonkeyPatch, c
     monkeypatch.setattr(Device, "pin_factory", None)
     monkeypatch.setattr(Device, "_default_pin_factory", staticmethod(nothing))
     said: list[str] = []
-    assert fit([parse_lamp("led:4")], said.append) == []
+    assert fit([parse_led("led:4")], said.append) == []
     assert said == ["The lamp led:4 cannot be used and is left out: Unable to load any default pin factory."]
     assert capfd.readouterr() == ("", "")
 

@@ -6,19 +6,19 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from appliance.panel.led_config import fit, parse_lamp
-from appliance.panel.led_display import LOOK_AGAIN_S, Lights, Options, is_night, parse_night
-from appliance.panel.leds import Fitted
+from appliance.panel.led_config import fit, parse_led
+from appliance.panel.led_display import LOOK_AGAIN_S, LedDisplay, Options, is_night, parse_night
+from appliance.panel.leds import ConnectedLed
 from appliance.panel.patterns import PATTERNS, Colour
 from appliance.panel.rules import ALL
 from appliance.status.board import Board
-from appliance.status.events import HouseState, LetterAccepted
+from appliance.status.events import MessageAccepted, ServerState
 from tests.support.clock import HandClock
 
 from .pictures import Pictures, calm, picture
 from .pins import read, runs_of, virtual_pins
 
-LETTER = LetterAccepted("smtp", "192.0.2.1", "a@other.example", 1, 900, 0.1, "l1")
+MESSAGE = MessageAccepted("smtp", "192.0.2.1", "a@other.example", 1, 900, 0.1, "l1")
 NIGHT = Options(night=(0, 360))
 """HandClock begins at midnight."""
 STEADY = [pattern.meaning for pattern in PATTERNS if pattern.meaning != "arrived"]
@@ -44,12 +44,12 @@ class Glass:
         self.closed += 1
 
 
-def lights(board: Any, lamps: list[Fitted], options: Options | None = None, said: list[str] | None = None) -> Lights:
+def lights(board: Any, leds: list[ConnectedLed], options: Options | None = None, said: list[str] | None = None) -> LedDisplay:
     told = said if said is not None else []
-    return Lights(board, lambda: lamps, options or Options(), clock=HandClock(), say=told.append)
+    return LedDisplay(board, lambda: leds, options or Options(), clock=HandClock(), say=told.append)
 
 
-async def play(nursery: trio.Nursery, *args: Any, **named: Any) -> Lights:
+async def play(nursery: trio.Nursery, *args: Any, **named: Any) -> LedDisplay:
     made = lights(*args, **named)
     await nursery.start(made.run)
     return made
@@ -63,7 +63,7 @@ async def test_the_pins_tell_the_meaning(
 ) -> None:
     factory = virtual_pins(monkeypatch, pwm=kind != "led")
     said: list[str] = []
-    fitted = fit([parse_lamp("rgb:5,6,13" if kind == "rgb" else f"{kind}:5")], said.append, factory=factory)
+    fitted = fit([parse_led("rgb:5,6,13" if kind == "rgb" else f"{kind}:5")], said.append, factory=factory)
     pattern = next(p for p in PATTERNS if p.meaning == meaning)
     async with trio.open_nursery() as nursery:
         await play(nursery, Pictures(picture(meaning)), fitted, options, said)
@@ -84,14 +84,14 @@ async def test_the_pins_tell_the_meaning(
 @pytest.mark.parametrize("kind", ["led", "pwm"])
 async def test_mail_just_arrived_is_a_moment(kind: str, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
     factory = virtual_pins(monkeypatch, pwm=kind == "pwm")
-    fitted = fit([parse_lamp(f"{kind}:5")], print, factory=factory)
+    fitted = fit([parse_led(f"{kind}:5")], print, factory=factory)
     board = Board(HandClock())
-    board.publish(HouseState("ready"))
+    board.publish(ServerState("ready"))
     async with trio.open_nursery() as nursery:
         playing = await play(nursery, board, fitted)
         await trio.sleep(3.3)
         begun = len(factory.pin(5).states)
-        board.publish(LETTER)
+        board.publish(MESSAGE)
         await trio.sleep(1e-3)
         assert playing.shown() == (("The lamp " + kind + ":5", "arrived"),)
         await trio.sleep(4.3)
@@ -103,10 +103,10 @@ async def test_mail_just_arrived_is_a_moment(kind: str, autojump_clock: MockCloc
         nursery.cancel_scope.cancel()
 
 
-async def test_ten_thousand_letters_are_a_few_looks(autojump_clock: MockClock) -> None:
+async def test_ten_thousand_messages_are_a_few_looks(autojump_clock: MockClock) -> None:
     board = Pictures(calm())
     async with trio.open_nursery() as nursery:
-        await play(nursery, board, [Fitted("lamp", Glass(), ALL)])
+        await play(nursery, board, [ConnectedLed("lamp", Glass(), ALL)])
         for _ in range(1000):
             board.put(picture("arrived"))
             await trio.sleep(0.01)
@@ -118,15 +118,15 @@ async def test_without_a_change_it_sleeps(autojump_clock: MockClock) -> None:
     """A dark lamp wakes nothing but the look every twenty seconds; the ready one twice in five seconds."""
     board, glass = Pictures(calm()), Glass()
     async with trio.open_nursery() as nursery:
-        await play(nursery, board, [Fitted("lamp", glass, frozenset({"card"}))])
+        await play(nursery, board, [ConnectedLed("lamp", glass, frozenset({"card"}))])
         await trio.sleep(10 * LOOK_AGAIN_S)
         nursery.cancel_scope.cancel()
     assert glass.levels == [0.0]
     assert board.looks <= 12
 
 
-async def test_lamps_for_parts_of_the_house(autojump_clock: MockClock) -> None:
-    both = [Fitted("t", Glass(), frozenset({"card", "stuck"})), Fitted("m", Glass(), frozenset({"waiting", "ready"}))]
+async def test_leds_for_parts_of_the_server(autojump_clock: MockClock) -> None:
+    both = [ConnectedLed("t", Glass(), frozenset({"card", "stuck"})), ConnectedLed("m", Glass(), frozenset({"waiting", "ready"}))]
     board = Pictures(calm())
     async with trio.open_nursery() as nursery:
         playing = await play(nursery, board, both)
@@ -137,10 +137,12 @@ async def test_lamps_for_parts_of_the_house(autojump_clock: MockClock) -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_a_failing_lamp_is_left_out_and_the_others_go_on(autojump_clock: MockClock) -> None:
+async def test_a_failing_led_is_left_out_and_the_others_go_on(autojump_clock: MockClock) -> None:
     bad, good, said = Glass(fails=3), Glass(), []
     async with trio.open_nursery() as nursery:
-        await play(nursery, Pictures(picture("recovering")), [Fitted("The lamp led:4", bad, ALL), Fitted("g", good, ALL)], said=said)
+        await play(
+            nursery, Pictures(picture("recovering")), [ConnectedLed("The lamp led:4", bad, ALL), ConnectedLed("g", good, ALL)], said=said
+        )
         await trio.sleep(10)
         nursery.cancel_scope.cancel()
     assert said == ["The lamp led:4 failed and is left out: no such pin."]
@@ -148,7 +150,7 @@ async def test_a_failing_lamp_is_left_out_and_the_others_go_on(autojump_clock: M
     assert len(good.levels) > 40
 
 
-async def test_no_lamp_at_all_sleeps_for_good(autojump_clock: MockClock) -> None:
+async def test_no_led_at_all_sleeps_for_good(autojump_clock: MockClock) -> None:
     board = Pictures(calm())
     async with trio.open_nursery() as nursery:
         await play(nursery, board, [])
@@ -157,14 +159,14 @@ async def test_no_lamp_at_all_sleeps_for_good(autojump_clock: MockClock) -> None
     assert board.looks == 0
 
 
-async def test_lamps_that_cannot_be_closed_are_said(autojump_clock: MockClock) -> None:
+async def test_leds_that_cannot_be_closed_are_said(autojump_clock: MockClock) -> None:
     class Stuck(Glass):
         def close(self) -> None:
             raise RuntimeError
 
     said: list[str] = []
     async with trio.open_nursery() as nursery:
-        await play(nursery, Pictures(calm()), [Fitted("s", Stuck(), ALL)], said=said)
+        await play(nursery, Pictures(calm()), [ConnectedLed("s", Stuck(), ALL)], said=said)
         nursery.cancel_scope.cancel()
     assert said == ["s could not be given back: RuntimeError."]
 
@@ -172,7 +174,7 @@ async def test_lamps_that_cannot_be_closed_are_said(autojump_clock: MockClock) -
 async def test_the_night_dims_and_the_button_shows_it_bright(autojump_clock: MockClock) -> None:
     dimming, plain = Glass(), Glass(dims=False)
     async with trio.open_nursery() as nursery:
-        playing = await play(nursery, Pictures(calm()), [Fitted("d", dimming, ALL), Fitted("p", plain, ALL)], NIGHT)
+        playing = await play(nursery, Pictures(calm()), [ConnectedLed("d", dimming, ALL), ConnectedLed("p", plain, ALL)], NIGHT)
         await trio.sleep(11)
         assert max(dimming.levels) == 0.25
         assert set(plain.levels) == {0.0}
@@ -190,7 +192,7 @@ async def test_the_night_dims_and_the_button_shows_it_bright(autojump_clock: Moc
 async def test_the_night_begins_while_nothing_happens(autojump_clock: MockClock) -> None:
     clock, glass = HandClock(), Glass()
     clock.forward(-1)
-    made = Lights(Pictures(calm()), lambda: [Fitted("g", glass, ALL)], NIGHT, clock=clock, say=print)  # type: ignore[arg-type]
+    made = LedDisplay(Pictures(calm()), lambda: [ConnectedLed("g", glass, ALL)], NIGHT, clock=clock, say=print)  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
         await nursery.start(made.run)
         await trio.sleep(6)
@@ -227,14 +229,14 @@ def test_when_it_is_night(hour: float, night: str, is_one: bool) -> None:
     assert not is_night(clock, parse_night(night))
 
 
-async def test_a_part_started_again_opens_its_lamps_again(autojump_clock: MockClock) -> None:
+async def test_a_part_started_again_opens_its_leds_again(autojump_clock: MockClock) -> None:
     opened: list[Glass] = []
 
-    def open_lamps() -> list[Fitted]:
+    def open_leds() -> list[ConnectedLed]:
         opened.append(Glass())
-        return [Fitted("g", opened[-1], ALL)]
+        return [ConnectedLed("g", opened[-1], ALL)]
 
-    made = Lights(Pictures(calm()), open_lamps, Options(), clock=HandClock(), say=print)  # type: ignore[arg-type]
+    made = LedDisplay(Pictures(calm()), open_leds, Options(), clock=HandClock(), say=print)  # type: ignore[arg-type]
     for _ in range(2):
         async with trio.open_nursery() as nursery:
             await nursery.start(made.run)

@@ -4,53 +4,53 @@ import math
 
 import pytest
 
-from appliance.panel.leds import Fitted, Player, duty_of
+from appliance.panel.leds import ConnectedLed, Player, duty_of
 from appliance.panel.patterns import PATTERNS
 from appliance.panel.rules import ALL
 
 from .test_led_display import Glass
 
 
-def test_one_rhythm_for_all_lamps_that_show_it() -> None:
-    lamps = [Glass(), Glass()]
-    player = Player([Fitted("a", lamps[0], ALL), Fitted("b", lamps[1], frozenset({"waiting", "ready"}))], print)
+def test_one_timing_for_all_leds_that_show_it() -> None:
+    leds = [Glass(), Glass()]
+    player = Player([ConnectedLed("a", leds[0], ALL), ConnectedLed("b", leds[1], frozenset({"waiting", "ready"}))], print)
     player.show(("card", "ready"), 0.0)
     assert player.next_at == pytest.approx(0.2)
     player.show(("ready",), 1.0)
     assert player.next_at == pytest.approx(4.8)  # b's rhythm goes on, a has joined it
     player.advance(4.81)
-    assert [lamp.levels[-1] for lamp in lamps] == [0.3, 0.3]
+    assert [led.levels[-1] for led in leds] == [0.3, 0.3]
 
 
 def test_a_level_is_told_once() -> None:
-    lamp = Glass()
-    player = Player([Fitted("a", lamp, ALL)], print)
+    led = Glass()
+    player = Player([ConnectedLed("a", led, ALL)], print)
     for now in (0.0, 0.05, 0.1):
         player.show(("starting",), now)
         player.advance(now)
-    assert lamp.levels == [1.0]
+    assert led.levels == [1.0]
 
 
 def test_late_by_little_keeps_the_beat_and_late_by_much_begins_again() -> None:
-    lamp = Glass()
-    player = Player([Fitted("a", lamp, ALL)], print)
+    led = Glass()
+    player = Player([ConnectedLed("a", led, ALL)], print)
     player.show(("starting",), 0.0)
     player.advance(1.4)
     assert player.next_at == 2.0
     player.advance(500.3)
     assert player.next_at == 501.3
-    assert lamp.levels == [1.0, 0.0, 1.0]
+    assert led.levels == [1.0, 0.0, 1.0]
 
 
 def test_nothing_to_show_is_dark_and_needs_no_waking() -> None:
-    lamp = Glass()
-    player = Player([Fitted("a", lamp, ALL)], print)
+    led = Glass()
+    player = Player([ConnectedLed("a", led, ALL)], print)
     player.show((), 0.0)
-    assert (lamp.levels, player.next_at) == ([0.0], math.inf)
+    assert (led.levels, player.next_at) == ([0.0], math.inf)
 
 
 def test_whole_rounds() -> None:
-    player = Player([Fitted("a", Glass(), ALL)], print)
+    player = Player([ConnectedLed("a", Glass(), ALL)], print)
     assert player.whole_cycles_at("starting", 7.0, 2) == 11.0
     player.show(("starting",), 7.0)
     assert player.whole_cycles_at("starting", 7.0, 2) == 11.0
@@ -63,8 +63,8 @@ def test_light_for_the_eye() -> None:
 
 
 def test_every_meaning_has_a_colour_of_its_family() -> None:
-    lamp = Glass()
-    player = Player([Fitted("a", lamp, ALL)], print)
+    led = Glass()
+    player = Player([ConnectedLed("a", led, ALL)], print)
     for at, pattern in enumerate(PATTERNS):
         player.show((pattern.meaning,), float(at * 100))
-        assert lamp.colours[-1] == pattern.colour
+        assert led.colours[-1] == pattern.colour

@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 from appliance.panel.patterns import ON_LEVEL, PATTERNS, Pattern
 from appliance.panel.rules import ALL
 
-from .pins import read, rhythm_of
+from .pins import read, timing_of
 
 BY_MEANING = pytest.mark.parametrize("pattern", PATTERNS, ids=lambda p: p.meaning)
 
 
-def test_each_meaning_has_one_rhythm_and_each_rhythm_a_meaning() -> None:
+def test_each_meaning_has_one_timing_and_each_timing_a_meaning() -> None:
     assert len({p.meaning for p in PATTERNS}) == len(PATTERNS)
     assert {p.meaning for p in PATTERNS} == ALL
-    assert len({p.rhythm for p in PATTERNS}) == len(PATTERNS)
+    assert len({p.timing for p in PATTERNS}) == len(PATTERNS)
 
 
 @BY_MEANING
@@ -30,7 +30,7 @@ def test_steps_are_such_as_eyes_can_follow(pattern: Pattern) -> None:
 
 @given(st.sampled_from(PATTERNS), st.integers(0, 40), st.lists(st.floats(0.88, 1.12), min_size=16, max_size=16))
 def test_told_apart_from_any_beginning_by_an_eye_that_errs(pattern: Pattern, first: int, errors: list[float]) -> None:
-    rhythm = rhythm_of(pattern)
-    rounds = [rhythm[(first + i) % len(rhythm)] for i in range(3 * len(rhythm))]
+    timing = timing_of(pattern)
+    rounds = [timing[(first + i) % len(timing)] for i in range(3 * len(timing))]
     seen = [(lit, seconds * errors[i % len(errors)]) for i, (lit, seconds) in enumerate(rounds)]
     assert read(seen) == [pattern.meaning]

@@ -5,9 +5,9 @@ import json
 import trio
 from trio.testing import MockClock
 
-from appliance.control.requests import Answer, Request
+from appliance.control.requests import Request, Response
 from appliance.mail.errors import SetupError
-from appliance.panel.remote_board import SILENT, AskedBoard, decode_snapshot
+from appliance.panel.remote_board import SILENT, RemoteBoard, decode_snapshot
 from appliance.status import events as e
 from appliance.status.board import Board
 from appliance.status.text import encode_snapshot
@@ -28,22 +28,22 @@ class OverTheSocket:
         self.board, self.there = board, True
         self.asked = 0
 
-    async def ask(self, request: Request) -> Answer:
+    async def ask(self, request: Request) -> Response:
         self.asked += 1
         if not self.there:
             raise SetupError("No Pillarbox is running.", "Start it.")
-        return Answer("", {"running": True, **json.loads(json.dumps(encode_snapshot(self.board.snapshot())))})
+        return Response("", {"running": True, **json.loads(json.dumps(encode_snapshot(self.board.snapshot())))})
 
 
 async def test_changes_are_seen_and_the_end_too(autojump_clock: MockClock) -> None:
     far = OverTheSocket(busy_board())
-    asked = await AskedBoard.open(far)
+    asked = await RemoteBoard.open(far)
     assert asked.snapshot() == far.board.snapshot()
     version = asked.snapshot().version
     with trio.move_on_after(10) as waited:
         await asked.changed(version)
     assert waited.cancelled_caught and far.asked <= 12
-    far.board.publish(e.LetterAccepted("smtp", "192.0.2.1", "new@far.example", 1, 1000, 0.01, "N"))
+    far.board.publish(e.MessageAccepted("smtp", "192.0.2.1", "new@far.example", 1, 1000, 0.01, "N"))
     assert (await asked.changed(version)).deliveries[0].sender == "new@far.example"
     far.there = False
     gone = await asked.changed(version + 1)

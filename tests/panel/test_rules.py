@@ -2,36 +2,36 @@
 
 import pytest
 
-from appliance.panel.remote_board import SILENT as HOUSE_SILENT
+from appliance.panel.remote_board import SILENT as SERVER_SILENT
 from appliance.panel.rules import ALL, GROUPS, RULES, meanings_of, moments, shown_by
 from appliance.status.board import Board
 from appliance.status.conditions import ROWS
 from appliance.status.events import (
+    AccountsState,
     AttemptBegun,
     CertificateState,
     Event,
-    HouseState,
-    LetterAccepted,
-    LetterSent,
-    LineState,
     ListenerDown,
-    PeopleState,
+    MessageAccepted,
+    MessageSent,
+    OutboundState,
     QueueState,
     SendingLimited,
+    ServerState,
     StorageState,
     StorageTrouble,
 )
 from tests.support.clock import HandClock
 
-LETTER = LetterAccepted("smtp", "192.0.2.1", "a@other.example", 1, 900, 0.1, "l1")
-SENT = LetterSent("l2", "other.example", "mx.other.example", 1, 900, "TLSv1.3", 0.2)
+MESSAGE = MessageAccepted("smtp", "192.0.2.1", "a@other.example", 1, 900, 0.1, "l1")
+SENT = MessageSent("l2", "other.example", "mx.other.example", 1, 900, "TLSv1.3", 0.2)
 SILENT = {"bodies-aside", "recovering", "updating", "guessing", "session-faults", "queue-delayed", "starting", "draining"}
 """Conditions no trouble lamp is lit for: nobody needs to do anything, or the phase says it."""
 
 
 def board(*events: Event, trusted: bool = True) -> Board:
     made = Board(HandClock(trusted=trusted))
-    for event in (HouseState("ready"), PeopleState(1, ("smith.example",)), *events):
+    for event in (ServerState("ready"), AccountsState(1, ("smith.example",)), *events):
         made.publish(event)
     return made
 
@@ -40,19 +40,19 @@ def board(*events: Event, trusted: bool = True) -> Board:
     ("events", "first"),
     [
         ((), "ready"),
-        ((HouseState("recovering"),), "recovering"),
-        ((HouseState("starting"),), "starting"),
-        ((HouseState("draining"), StorageTrouble("full", "")), "closing"),
-        ((HouseState("stopped"), StorageTrouble("full", "")), "safe"),
+        ((ServerState("recovering"),), "recovering"),
+        ((ServerState("starting"),), "starting"),
+        ((ServerState("draining"), StorageTrouble("full", "")), "closing"),
+        ((ServerState("stopped"), StorageTrouble("full", "")), "safe"),
         ((StorageTrouble("broken", "I/O error"),), "card"),
         ((StorageTrouble("full", ""), QueueState(3, 0, 0, 1, 1, 9.0, 1.0)), "card"),
         ((StorageState(10**8, 32 * 10**9, 0),), "card"),
         ((ListenerDown("smtp", "::", 25, "in use"),), "broken"),
         ((QueueState(3, 0, 0, 1, 1, 90000.0, 60.0),), "stuck"),
         ((CertificateState(("smith.example",), 1_796_083_200 + 86400, "own"),), "certificate"),
-        ((LineState("blocked", "none", "Letters cannot get out."),), "network"),
+        ((OutboundState("blocked", "none", "Letters cannot get out."),), "network"),
         ((SendingLimited("a@smith.example", limited=True),), "look"),
-        ((PeopleState(0, ()),), "look"),
+        ((AccountsState(0, ()),), "look"),
         ((QueueState(1, 0, 1, 0, 1, 1.0, None),), "going"),
         ((QueueState(1, 0, 0, 0, 1, 1.0, 60.0),), "waiting"),
     ],
@@ -66,23 +66,23 @@ def test_an_unset_clock_is_said() -> None:
 
 
 def test_moments() -> None:
-    house = board()
-    before = house.snapshot()
+    server = board()
+    before = server.snapshot()
     assert moments(before, before) == ()
-    house.publish(LETTER)
-    after = house.snapshot()
+    server.publish(MESSAGE)
+    after = server.snapshot()
     assert moments(before, after) == ("arrived",)
-    house.publish(AttemptBegun("l2", "other.example"))
-    house.publish(SENT)
-    assert moments(after, house.snapshot()) == ("going",)
+    server.publish(AttemptBegun("l2", "other.example"))
+    server.publish(SENT)
+    assert moments(after, server.snapshot()) == ("going",)
 
 
-def test_every_condition_that_matters_lights_a_lamp() -> None:
+def test_every_condition_that_matters_lights_a_led() -> None:
     """A new row of conditions needs a place in the rules, or in SILENT."""
     read_here = {key for rule in RULES for key in _keys(rule.holds)}
     for row in ROWS:
         assert row.key in read_here or row.key in SILENT, f"no lamp says {row.key}"
-    assert read_here - {row.key for row in ROWS} <= {HOUSE_SILENT.key}
+    assert read_here - {row.key for row in ROWS} <= {SERVER_SILENT.key}
 
 
 def _keys(holds: object) -> tuple[str, ...]:
@@ -90,7 +90,7 @@ def _keys(holds: object) -> tuple[str, ...]:
     return tuple(key for cell in cells if isinstance(cell.cell_contents, tuple) for key in cell.cell_contents)
 
 
-def test_what_a_lamp_is_for() -> None:
+def test_what_a_led_is_for() -> None:
     assert shown_by("all") == ALL
     assert shown_by("mail") == {"arrived", "going", "waiting", "ready"}
     assert shown_by("trouble,safe") >= {"card", "safe"}

@@ -14,14 +14,14 @@ from trio.testing import wait_all_tasks_blocked
 from appliance.panel.dialogue import Dialogue
 from appliance.panel.ports import Options
 from appliance.panel.screens import NAMES, health, overview
-from appliance.panel.screens_lists import Group, Item, list_body, queue_groups
+from appliance.panel.screens_lists import ListGroup, ListItem, list_body, queue_groups
 from appliance.panel.screens_text import BODY, HEIGHT, SCREEN, WIDTH, Screen, fit, wrap
 from appliance.panel.terminal import FULL_OCTETS, Vt100
 from appliance.status import events as e
 from appliance.status.board import Board
 from appliance.status.text import readable, zone
 from tests.support.clock import HandClock
-from tests.support.console import HouseAnswers, busy_board, locked
+from tests.support.console import ServerAnswers, busy_board, locked
 from tests.support.vt100 import Vt100Screen
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -37,7 +37,7 @@ def compare(name: str, text: str) -> None:
 
 async def screen_after(board: Board, *keys: str) -> tuple[str, int]:
     """The far end's screen after keys, and the octets of its last picture from nothing."""
-    dialogue = Dialogue(board, HouseAnswers(), Options(), locked(), touched=lambda: None)
+    dialogue = Dialogue(board, ServerAnswers(), Options(), locked(), touched=lambda: None)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(dialogue.work)
         for key in keys:
@@ -52,7 +52,7 @@ async def screen_after(board: Board, *keys: str) -> tuple[str, int]:
     return screen.text(), len(octets)
 
 
-async def on_a_terminal(columns: int, rows: int, board: Board, answers: HouseAnswers, *keys: str) -> list[str]:
+async def on_a_terminal(columns: int, rows: int, board: Board, answers: ServerAnswers, *keys: str) -> list[str]:
     """The lines of a larger terminal after keys."""
     own = Screen()
     own.resize(columns, rows)
@@ -79,8 +79,8 @@ LONG = "mx.slow.example said: 450 4.2.0 greylisted, please come back in five min
 
 @pytest.mark.parametrize(("columns", "rows"), [(120, 40), (200, 60), (80, 30), (132, 24)])
 async def test_a_larger_terminal_is_used(columns: int, rows: int) -> None:
-    board, answers = busy_board(), HouseAnswers()
-    board.publish(e.LetterDelayed("M7A9", "slow.example", 1, LONG, 900.0))
+    board, answers = busy_board(), ServerAnswers()
+    board.publish(e.MessageDelayed("M7A9", "slow.example", 1, LONG, 900.0))
     for key in "123456789":
         lines = await on_a_terminal(columns, rows, board, answers, key)
         assert len(lines) == rows and lines[-1].startswith("1 Overview") and max(map(len, lines)) < columns
@@ -92,8 +92,8 @@ async def test_a_larger_terminal_is_used(columns: int, rows: int) -> None:
 
 
 async def test_reasons_are_not_cut_beside_empty_space() -> None:
-    board, answers = busy_board(), HouseAnswers()
-    board.publish(e.LetterDelayed("M7A9", "slow.example", 1, LONG, 900.0))
+    board, answers = busy_board(), ServerAnswers()
+    board.publish(e.MessageDelayed("M7A9", "slow.example", 1, LONG, 900.0))
     lines = await on_a_terminal(120, 40, board, answers, "1")
     told = " ".join(" ".join(lines).split())
     assert LONG in told and "See which with `pillarbox queue list`." in told and "more: press h" not in told
@@ -114,8 +114,8 @@ async def test_fingerprints_break_between_octets(autojump_clock: object) -> None
 
 async def test_health_lists_what_is_watched_when_all_is_well() -> None:
     board = Board(HandClock())
-    board.publish(e.HouseState("ready"))
-    board.publish(e.PeopleState(1, ("home.example",)))
+    board.publish(e.ServerState("ready"))
+    board.publish(e.AccountsState(1, ("home.example",)))
     text, _ = await screen_after(board, "1", "h")
     assert "All is well." in text
     for word in ("Storage", "Ports", "Certificate", "Network", "Queue", "Mailboxes", "Passwords", "Clock", "Console"):
@@ -169,14 +169,14 @@ async def test_each_screen(name: str, keys: tuple[str, ...]) -> None:
     assert octets <= FULL_OCTETS
 
 
-async def test_a_new_house_and_a_house_in_trouble() -> None:
+async def test_a_new_server_and_a_server_in_trouble() -> None:
     clock = HandClock(0.0, trusted=False)
     text, _ = await screen_after(Board(clock), "1")
     compare("overview-new", text)
     board = busy_board()
     board.publish(e.StorageTrouble("broken", "input/output error"))
     board.publish(e.PartCrashed("queue", "OSError: no", 4.0))
-    board.publish(e.LetterFailed("M1", "far.example", 1, "no"))
+    board.publish(e.MessageFailed("M1", "far.example", 1, "no"))
     text, _ = await screen_after(board, "1")
     compare("overview-trouble", text)
 
@@ -191,14 +191,14 @@ HOSTILE = "\x1b[2J\x1b]0;mine\x07\x9b2J\r\n\x08\u202ehidden\u2028"
 
 async def test_nothing_foreign_reaches_the_terminal() -> None:
     board = busy_board()
-    board.publish(e.LetterAccepted("smtp", HOSTILE, HOSTILE, 1, 1, 0.1, HOSTILE))
-    board.publish(e.LetterRefused("smtp", HOSTILE, HOSTILE, HOSTILE, HOSTILE))
-    board.publish(e.LetterSent(HOSTILE, HOSTILE, HOSTILE, 1, 1, HOSTILE, 1.0))
+    board.publish(e.MessageAccepted("smtp", HOSTILE, HOSTILE, 1, 1, 0.1, HOSTILE))
+    board.publish(e.MessageRefused("smtp", HOSTILE, HOSTILE, HOSTILE, HOSTILE))
+    board.publish(e.MessageSent(HOSTILE, HOSTILE, HOSTILE, 1, 1, HOSTILE, 1.0))
     board.publish(e.PartCrashed(HOSTILE, HOSTILE, 1.0))
     board.publish(e.ListenerDown("smtp", HOSTILE, 25, HOSTILE))
-    board.publish(e.PeopleState(1, (HOSTILE,)))
+    board.publish(e.AccountsState(1, (HOSTILE,)))
     board.publish(e.CertificateState((HOSTILE,), 1, HOSTILE))
-    board.publish(e.LineState("open", HOSTILE, HOSTILE))
+    board.publish(e.OutboundState("open", HOSTILE, HOSTILE))
     board.publish(e.SendingLimited(HOSTILE, True))
     for keys in (("1",), ("h",), ("3",), ("3", "enter"), ("5",), ("7",)):
         text, _ = await screen_after(board, *keys)  # the interpreter fails on anything a terminal obeys beyond our own
@@ -220,8 +220,8 @@ def test_wrapping_loses_no_word() -> None:
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=3), st.integers(0, 120))
 def test_a_list_always_fits_and_shows_its_chosen_line(sizes: list[int], selected: int) -> None:
-    items = [tuple(Item(f"{at}.{n}", f"item {at}.{n}", "detail " * 60) for n in range(size)) for at, size in enumerate(sizes)]
-    groups = [Group(f"g{at}", some) for at, some in enumerate(items)]
+    items = [tuple(ListItem(f"{at}.{n}", f"item {at}.{n}", "detail " * 60) for n in range(size)) for at, size in enumerate(sizes)]
+    groups = [ListGroup(f"g{at}", some) for at, some in enumerate(items)]
     everything = [item for group in groups for item in group.items]
     rows = list_body(groups, selected)
     assert len(rows) <= BODY and all(len(row.text) <= WIDTH for row in rows)

@@ -21,11 +21,11 @@ from serial import Serial
 
 from appliance.control import requests as controls
 from appliance.panel import console
-from appliance.panel.ports import Doorkeeper, Options
+from appliance.panel.ports import AccessGuard, Options
 from appliance.panel.serial_port import SerialPort, open_serial
 from appliance.status import events as e
 from appliance.status.board import Board
-from tests.support.console import UNLOCKED, HouseAnswers, busy_board, locked
+from tests.support.console import UNLOCKED, ServerAnswers, busy_board, locked
 from tests.support.figures import tell
 from tests.support.needs import program
 from tests.support.vt100 import Vt100Screen
@@ -59,9 +59,9 @@ def socat(tmp_path: Path) -> Iterator[Cable]:
 class Attending:
     """The console's part on a device, in this test's nursery."""
 
-    def __init__(self, device: str, board: Board, keeper: Doorkeeper | None = None, speed: int = 115_200) -> None:
+    def __init__(self, device: str, board: Board, keeper: AccessGuard | None = None, speed: int = 115_200) -> None:
         self.device, self.board, self.keeper, self.speed = device, board, keeper or locked(), speed
-        self.house = HouseAnswers()
+        self.server = ServerAnswers()
         self.said: list[str] = []
         self.moved = trio.Event()
         self.opened = 0
@@ -82,7 +82,7 @@ class Attending:
             await self.moved.wait()
 
     async def run(self) -> None:
-        await console.run(self.opener, self.board, self.house, Options(octets_per_s=self.speed / 10), self.keeper, say=self.say)
+        await console.run(self.opener, self.board, self.server, Options(octets_per_s=self.speed / 10), self.keeper, say=self.say)
 
 
 async def reads(far: Serial, screen: Vt100Screen, text: str) -> None:
@@ -94,13 +94,13 @@ async def reads(far: Serial, screen: Vt100Screen, text: str) -> None:
 
 
 async def test_first_screen_keys_and_changes_over_pyserial_and_socat(socat: Cable) -> None:
-    house = Attending(socat.device, busy_board(), UNLOCKED)
+    server = Attending(socat.device, busy_board(), UNLOCKED)
     screen = Vt100Screen()
     with Serial(socat.far, 115_200, timeout=0) as far:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(house.run)
+            nursery.start_soon(server.run)
             await reads(far, screen, "Queue     3 waiting, 1 held")
-            house.board.publish(e.LetterAccepted("smtp", "192.0.2.1", "new@far.example", 1, 1000, 0.01, "N"))
+            server.board.publish(e.MessageAccepted("smtp", "192.0.2.1", "new@far.example", 1, 1000, 0.01, "N"))
             await reads(far, screen, "new@far.example")
             far.write(b"2")
             await reads(far, screen, "bob0@slow.example")
@@ -117,11 +117,11 @@ async def test_at_9600_baud_the_first_screen_stands_within_3_seconds() -> None:
     """A pty has no baud rate: the far end takes 960 octets a second, and says XOFF while it has a full buffer of 64."""
     main, side = pty.openpty()
     tty.setraw(main)
-    house = Attending(os.ttyname(side), busy_board(), speed=9600)
+    server = Attending(os.ttyname(side), busy_board(), speed=9600)
     screen = Vt100Screen()
     async with trio.open_nursery() as nursery:
         start = trio.current_time()
-        nursery.start_soon(house.run)
+        nursery.start_soon(server.run)
         with trio.fail_after(BOUND_S):
             while "9 Power" not in screen.text():
                 await trio.lowlevel.wait_readable(main)
@@ -143,16 +143,16 @@ async def test_at_9600_baud_the_first_screen_stands_within_3_seconds() -> None:
 async def test_xoff_stops_it_and_xon_brings_the_newest_picture() -> None:
     main, side = pty.openpty()
     tty.setraw(main)
-    house = Attending(os.ttyname(side), busy_board(), UNLOCKED)
+    server = Attending(os.ttyname(side), busy_board(), UNLOCKED)
     screen = Vt100Screen()
     with os.fdopen(main, "r+b", buffering=0) as wire:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(house.run)
+            nursery.start_soon(server.run)
             await read_wire(wire.fileno(), screen, "Queue     3 waiting")
             wire.write(b"\x13")
             seen = screen.seen
             for n in range(500):
-                house.board.publish(e.LetterAccepted("smtp", "192.0.2.1", f"s{n}@far.example", 1, 1000, 0.01, f"N{n}"))
+                server.board.publish(e.MessageAccepted("smtp", "192.0.2.1", f"s{n}@far.example", 1, 1000, 0.01, f"N{n}"))
                 if n % 100 == 0:
                     await trio.sleep(0.3)  # time for five pictures, if it did not keep still
             assert not select.select([wire], [], [], 0)[0] and screen.seen == seen
@@ -173,10 +173,10 @@ async def test_an_xoff_that_was_noise_is_taken_back_when_somebody_types(monkeypa
     monkeypatch.setattr("appliance.panel.serial_port.STUCK_S", 0.2)
     main, side = pty.openpty()
     tty.setraw(main)
-    house = Attending(os.ttyname(side), busy_board(), UNLOCKED)
+    server = Attending(os.ttyname(side), busy_board(), UNLOCKED)
     screen = Vt100Screen()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(house.run)
+        nursery.start_soon(server.run)
         await read_wire(main, screen, "Queue     3 waiting")
         os.write(main, b"\x13")
         os.write(main, b"5")
@@ -194,9 +194,9 @@ async def test_an_xoff_that_was_noise_is_taken_back_when_somebody_types(monkeypa
 
 async def test_unplugged_and_plugged_in_again(tmp_path: Path) -> None:
     device = tmp_path / "cable"
-    house = Attending(str(device), busy_board())
+    server = Attending(str(device), busy_board())
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(house.run)
+        nursery.start_soon(server.run)
         for time_ in (1, 2, 3):
             main, side = pty.openpty()
             tty.setraw(main)
@@ -205,35 +205,35 @@ async def test_unplugged_and_plugged_in_again(tmp_path: Path) -> None:
             await read_wire(main, screen, "Queue     3 waiting")
             os.write(main, b"2")
             await read_wire(main, screen, "bob0@slow.example")
-            assert house.opened == time_
+            assert server.opened == time_
             device.unlink()
             os.close(side)
             os.close(main)  # hangs up the other side, as a pulled adapter does
             with trio.fail_after(BOUND_S):
-                await house.told("is not there")
+                await server.told("is not there")
         nursery.cancel_scope.cancel()
-    assert len(house.said) <= 9, house.said
+    assert len(server.said) <= 9, server.said
 
 
 async def test_a_far_end_that_never_reads_holds_up_nothing() -> None:
     """10,000 letters arrive; publishing them costs what it always costs, and the kernel's buffer gets no old pictures."""
     main, side = pty.openpty()
     tty.setraw(main)
-    house = Attending(os.ttyname(side), busy_board(), UNLOCKED)
+    server = Attending(os.ttyname(side), busy_board(), UNLOCKED)
     bare = busy_board()
     took: dict[str, list[float]] = {"with": [], "without": []}
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(house.run)
+        nursery.start_soon(server.run)
         with trio.fail_after(BOUND_S):
             await trio.lowlevel.wait_readable(main)
         for _ in range(200):  # fill the line
             os.write(main, b"\x0c")
             await trio.sleep(0.002)
         for _ in range(10):
-            for name, board in (("with", house.board), ("without", bare)):
+            for name, board in (("with", server.board), ("without", bare)):
                 start = time.perf_counter()
                 for n in range(1000):
-                    board.publish(e.LetterAccepted("smtp", "192.0.2.1", f"s{n}@far.example", 1, 1000, 0.01, f"N{n}"))
+                    board.publish(e.MessageAccepted("smtp", "192.0.2.1", f"s{n}@far.example", 1, 1000, 0.01, f"N{n}"))
                     if n % 10 == 0:
                         await trio.lowlevel.checkpoint()
                 took[name].append(time.perf_counter() - start)
@@ -268,7 +268,7 @@ async def test_the_device_is_ours_alone_and_at_its_speed() -> None:
     async with await open_serial(os.ttyname(side), 9600) as port:
         mode = termios.tcgetattr(side)
         assert mode[4] == mode[5] == termios.B9600 and mode[0] & termios.IXON and mode[0] & termios.IXOFF
-        assert port.carrier() is None
+        assert port.carrier_detect() is None
         with pytest.raises(OSError, match="lock"):
             await open_serial(os.ttyname(side))
         threads = threading.active_count()
@@ -298,11 +298,11 @@ async def test_noise_on_the_line_leaves_a_console_that_works(monkeypatch: pytest
     seconds = float(os.environ.get("PILLARBOX_NOISE_S", "3"))
     main, side = pty.openpty()
     tty.setraw(main)
-    house = Attending(os.ttyname(side), busy_board())
+    server = Attending(os.ttyname(side), busy_board())
     rng = random.Random(11)
     os.set_blocking(main, False)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(house.run)
+        nursery.start_soon(server.run)
         turns, until = 0, trio.current_time() + seconds
         while trio.current_time() < until:
             keys = rng.choice((rng.randbytes(rng.randrange(1, 200)), b"2c", b"y", b"\x1b[A", b"4a", b"\r", b"9s", b"3\r", b"\x13"))
@@ -311,7 +311,7 @@ async def test_noise_on_the_line_leaves_a_console_that_works(monkeypatch: pytest
             if rng.random() < 0.8:
                 with suppress(BlockingIOError):
                     os.read(main, 4096)
-            house.board.publish(e.LetterAccepted("smtp", "192.0.2.1", "s@far.example", 1, 1000, 0.01, "N"))
+            server.board.publish(e.MessageAccepted("smtp", "192.0.2.1", "s@far.example", 1, 1000, 0.01, "N"))
             turns += 1
             await trio.sleep(0.002)
         assert turns > seconds * 20
@@ -329,8 +329,8 @@ async def test_noise_on_the_line_leaves_a_console_that_works(monkeypatch: pytest
                     await trio.sleep(0.2)
                     screen = Vt100Screen()
                     screen.feed(os.read(main, 65536))
-        assert [one for one in house.house.changes() if not isinstance(one, controls.ExportCertificate)] == []
-        assert house.opened == 1
+        assert [one for one in server.server.changes() if not isinstance(one, controls.ExportCertificate)] == []
+        assert server.opened == 1
         nursery.cancel_scope.cancel()
     os.close(main)
     os.close(side)

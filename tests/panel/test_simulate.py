@@ -16,13 +16,13 @@ from appliance.panel.led_display import Options
 from appliance.panel.simulate import KEYS, SURE, in_rows, render, run
 from appliance.runtime.clock import RealClock
 from appliance.status.board import Board
-from appliance.status.events import HouseState, StorageTrouble
+from appliance.status.events import ServerState, StorageTrouble
 
 
-class House:
+class Server:
     def __init__(self) -> None:
         self.board = Board(RealClock())
-        self.board.publish(HouseState("ready"))
+        self.board.publish(ServerState("ready"))
         self.tried = trio.Event()
         self.closed, self.closings = trio.Event(), 0
         self.said: list[str] = []
@@ -38,7 +38,7 @@ class House:
         actions = Actions(self.act, self.close, self.act)
         return partial(
             run, self.board, actions, Options(), clock=RealClock(), say=self.said.append, fd_in=fd_in, fd_out=fd_out,  # type: ignore[arg-type]
-            lamps=("led:4 house,ready", "pwm:5 trouble"),
+            leds=("led:4 house,ready", "pwm:5 trouble"),
         )  # fmt: skip
 
 
@@ -65,32 +65,32 @@ async def until(near: int, words: str) -> str:
 
 async def test_in_a_terminal(terminal: tuple[int, int]) -> None:
     near, far = terminal
-    house, former = House(), termios.tcgetattr(far)
+    server, former = Server(), termios.tcgetattr(far)
     async with trio.open_nursery() as nursery:
-        await nursery.start(house.part(far, far))
+        await nursery.start(server.part(far, far))
         first = await until(near, r"house,ready: ready")
         assert "\x1b[1;23r" in first
         assert "\x1b[24;1H\x1b[2K" in first
         assert "trouble: dark" in first
-        house.board.publish(StorageTrouble("full", ""))
+        server.board.publish(StorageTrouble("full", ""))
         await until(near, r"\(@\) trouble: card")
         await until(near, r"\( \) trouble: card")
         os.write(near, b"xb")
         with trio.fail_after(10):
-            await house.tried.wait()
+            await server.tried.wait()
         nursery.cancel_scope.cancel()
     assert "\x1b[r" in await until(near, r"\x1b\[r")
     assert termios.tcgetattr(far) == former
-    assert house.said == []
+    assert server.said == []
 
 
 async def test_without_a_terminal_a_line_for_each_meaning() -> None:
     read, write = os.pipe()
-    house = House()
+    server = Server()
     async with trio.open_nursery() as nursery:
-        await nursery.start(house.part(read, write))
+        await nursery.start(server.part(read, write))
         assert "house,ready: ready" in await until(read, "\n")
-        house.board.publish(HouseState("starting"))
+        server.board.publish(ServerState("starting"))
         line = await until(read, "\n")
         assert "house,ready: starting" in line
         assert "\x1b" not in line
@@ -101,9 +101,9 @@ async def test_without_a_terminal_a_line_for_each_meaning() -> None:
 
 async def test_a_terminal_that_is_stopped_holds_up_nothing(terminal: tuple[int, int]) -> None:
     near, far = terminal
-    house = House()
+    server = Server()
     async with trio.open_nursery() as nursery:
-        await nursery.start(house.part(far, far))
+        await nursery.start(server.part(far, far))
         await until(near, "ready")
         os.set_blocking(far, False)
         with pytest.raises(BlockingIOError):
@@ -112,7 +112,7 @@ async def test_a_terminal_that_is_stopped_holds_up_nothing(terminal: tuple[int, 
         os.set_blocking(far, True)  # from now on whoever writes without asking waits for ever
         with trio.fail_after(5):
             for phase in ("starting", "draining", "stopped"):
-                house.board.publish(HouseState(phase))
+                server.board.publish(ServerState(phase))
                 await trio.sleep(0.3)  # three looks of the lights
         nursery.cancel_scope.cancel()
 
@@ -125,7 +125,7 @@ async def test_a_terminal_that_is_stopped_holds_up_nothing(terminal: tuple[int, 
         ([("house", 0.0, ""), ("trouble", 0.05, "card")], ["( ) house: dark", "(.) trouble: card"]),
     ],
 )
-def test_the_words_of_lamps(levels: list[tuple[str, float, str]], line: list[str]) -> None:
+def test_the_words_of_leds(levels: list[tuple[str, float, str]], line: list[str]) -> None:
     assert render(levels) == line
 
 
@@ -137,12 +137,12 @@ def test_rows_cut_no_word_that_has_room() -> None:
     assert len(in_rows(words, 79)) == 2 and in_rows([], 79) == [] and in_rows(["x" * 90], 79) == ["x" * 79]
 
 
-async def test_eighty_columns_show_every_lamp_and_the_keys() -> None:
+async def test_eighty_columns_show_every_led_and_the_keys() -> None:
     near, far = pty.openpty()
     termios.tcsetwinsize(far, (24, 80))
     os.set_blocking(near, False)
-    house = House()
-    part = partial(house.part(far, far), lamps=())
+    server = Server()
+    part = partial(server.part(far, far), leds=())
     async with trio.open_nursery() as nursery:
         await nursery.start(part)
         shown = await until(near, r"all: ready(?s:.*)" + re.escape(KEYS))
@@ -158,9 +158,9 @@ async def test_eighty_columns_show_every_lamp_and_the_keys() -> None:
 
 async def test_beside_a_server_of_somebody_else_closing_is_asked_for(terminal: tuple[int, int]) -> None:
     near, far = terminal
-    house = House()
+    server = Server()
     async with trio.open_nursery() as nursery:
-        await nursery.start(partial(house.part(far, far), asks_before_closing=True))
+        await nursery.start(partial(server.part(far, far), asks_before_closing=True))
         for refusal in (b"n", b"b", b"h", b"x"):
             await until(near, re.escape(KEYS))
             os.write(near, b"h")
@@ -170,6 +170,6 @@ async def test_beside_a_server_of_somebody_else_closing_is_asked_for(terminal: t
         os.write(near, b"y")  # nothing was asked
         os.write(near, b"hy")
         with trio.fail_after(10):
-            await house.closed.wait()
-        assert house.closings == 1 and not house.tried.is_set()
+            await server.closed.wait()
+        assert server.closings == 1 and not server.tried.is_set()
         nursery.cancel_scope.cancel()

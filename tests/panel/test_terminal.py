@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.panel.screens_text import BLANK, HEIGHT, KEYS, SELECTED, STRONG, TICK, TITLE, WIDTH, Line, Picture, line
-from appliance.panel.terminal import FULL_OCTETS, Plain, Vt100
+from appliance.panel.screens_text import BLANK, HEIGHT, KEYS, SELECTED, STRONG, TICK, TITLE, WIDTH, Picture, TextLine, line
+from appliance.panel.terminal import FULL_OCTETS, PlainTerminal, Vt100
 from tests.support.vt100 import Vt100Screen
 
 
@@ -32,7 +32,7 @@ SOME = st.lists(st.one_of(st.just(BLANK), LINES), min_size=HEIGHT, max_size=HEIG
 
 
 @given(st.lists(SOME, min_size=1, max_size=4), st.integers(0, 10**6))
-def test_after_any_change_the_far_end_shows_the_picture(pictures: list[tuple[Line, ...]], seed: int) -> None:
+def test_after_any_change_the_far_end_shows_the_picture(pictures: list[tuple[TextLine, ...]], seed: int) -> None:
     terminal, screen, rng = Vt100(), Vt100Screen(), random.Random(seed)
     for lines in pictures:
         shown(terminal, screen, Picture(lines, "x"))
@@ -78,10 +78,10 @@ HOSTILE = "\x1b[2Jgone\x07\x9b31m\r\n\x00\x7f‮é漢"
 
 
 @pytest.mark.parametrize("utf8", [False, True])
-@pytest.mark.parametrize("kind", [Vt100, Plain])
-def test_no_text_commands_the_terminal(kind: type[Vt100] | type[Plain], utf8: bool) -> None:
+@pytest.mark.parametrize("kind", [Vt100, PlainTerminal])
+def test_no_text_commands_the_terminal(kind: type[Vt100] | type[PlainTerminal], utf8: bool) -> None:
     """Even a line that nobody cleaned."""
-    raw = Picture((Line(HOSTILE), Line("\x1b]0;title\x07", TITLE), *[BLANK] * 22), "x")
+    raw = Picture((TextLine(HOSTILE), TextLine("\x1b]0;title\x07", TITLE), *[BLANK] * 22), "x")
     out = kind(utf8=utf8).render(raw).decode()
     assert "\x1b[2Jgone" not in out and "\x07" not in out and "\x9b" not in out and "\u202e" not in out and "\x1b]" not in out
     assert ("é" in out) == utf8
@@ -92,17 +92,17 @@ def test_no_text_commands_the_terminal(kind: type[Vt100] | type[Plain], utf8: bo
 def test_no_text_at_all_commands_an_ascii_terminal(text: str) -> None:
     cleaned = line(text)
     assert len(cleaned.text) <= WIDTH and cleaned.text.isprintable()
-    Vt100Screen().feed(Vt100().render(Picture((cleaned, Line(text)), "x")))
-    assert b"\x1b" not in Plain().render(Picture((cleaned, Line(text)), "x"))
+    Vt100Screen().feed(Vt100().render(Picture((cleaned, TextLine(text)), "x")))
+    assert b"\x1b" not in PlainTerminal().render(Picture((cleaned, TextLine(text)), "x"))
 
 
 def test_plain_lines_tell_what_is_new_once() -> None:
-    plain = Plain()
-    clock = Line("Clock 12:00", TICK)
+    plain = PlainTerminal()
+    clock = TextLine("Clock 12:00", TICK)
     first = Picture((line("title", TITLE), line("a"), clock, line("> b", SELECTED), line("  c")), "one")
     assert plain.render(first) == b"title\r\na\r\nClock 12:00\r\n> b\r\n  c\r\n"
     assert plain.render(first) == b""
-    ticked = first._replace(lines=(line("title 2", TITLE), line("a"), Line("Clock 12:01", TICK), line("> b", SELECTED), line("  c")))
+    ticked = first._replace(lines=(line("title 2", TITLE), line("a"), TextLine("Clock 12:01", TICK), line("> b", SELECTED), line("  c")))
     assert plain.render(ticked) == b""
     moved = first._replace(lines=(*first.lines[:3], line("  b"), line("> c", SELECTED)))
     assert plain.render(moved) == b"> c\r\n"
@@ -112,7 +112,7 @@ def test_plain_lines_tell_what_is_new_once() -> None:
 
 
 def test_plain_lines_echo_what_is_typed() -> None:
-    plain = Plain()
+    plain = PlainTerminal()
     base = ("head",)
     assert plain.render(picture(*base)) == b"head\r\n"
 

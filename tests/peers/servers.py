@@ -18,19 +18,19 @@ class Server:
     domain: str
     log: str
 
-    def letters(self) -> list[bytes]:
+    def messages(self) -> list[bytes]:
         home = self.host.root / "home/bob/Maildir"
         found = [path for part in ("new", "cur") if (home / part).is_dir() for path in (home / part).iterdir()]
         return [path.read_bytes() for path in sorted(found, key=lambda path: path.stat().st_mtime_ns)]
 
-    def letter_with(self, words: bytes, most_s: float = 30.0) -> bytes:
+    def message_with(self, words: bytes, most_s: float = 30.0) -> bytes:
         """Wait for the letter that holds these words."""
-        wait_for(lambda: any(words in one for one in self.letters()), f"{self.host.name} got no letter with {words!r}", most_s=most_s)
-        return next(one for one in self.letters() if words in one)
+        wait_for(lambda: any(words in one for one in self.messages()), f"{self.host.name} got no letter with {words!r}", most_s=most_s)
+        return next(one for one in self.messages() if words in one)
 
-    def send(self, sender: str, recipient: str, letter: bytes) -> None:
+    def send(self, sender: str, recipient: str, message: bytes) -> None:
         """Somebody on this host writes to somebody."""
-        self.host.run("/usr/sbin/sendmail", "-i", "-f", sender, recipient, stdin=letter)
+        self.host.run("/usr/sbin/sendmail", "-i", "-f", sender, recipient, stdin=message)
 
     def said(self) -> str:
         place = self.host.root / self.log.lstrip("/")
@@ -42,7 +42,7 @@ def listening(host: Host, port: int) -> bool:
     return f":{port:04X} " in "".join(line for line in table.splitlines(keepends=True) if " 0A " in line)
 
 
-def people(host: Host) -> None:
+def accounts(host: Host) -> None:
     host.write("/etc/login.defs", "MAIL_DIR /var/mail\nUMASK 022\nUSERGROUPS_ENAB yes\n")
     host.add_user("bob", "-m")
 
@@ -81,7 +81,7 @@ queue_run_delay = 2s
 
 def postfix(host: Host, domain: str, name_server: str) -> Server:
     host.boot([unpacked("postfix")], name_server)
-    people(host)
+    accounts(host)
     name = f"mx.{domain}"
     certificate(host, name)
     host.run("groupadd", "-f", "postdrop")
@@ -156,7 +156,7 @@ begin authenticators
 
 def exim(host: Host, domain: str, name_server: str) -> Server:
     host.boot([unpacked("exim")], name_server)
-    people(host)
+    accounts(host)
     name = f"mx.{domain}"
     certificate(host, name)
     host.add_user("Debian-exim", "-r", "-d", "/var/spool/exim4")
@@ -184,7 +184,7 @@ def opensmtpd(host: Host, domain: str, name_server: str) -> Server:
     """Debian 12's OpenSMTPD offers STARTTLS and then breaks every handshake (its RSA engine and OpenSSL 3 do not agree): a real
     house whose TLS is broken."""
     host.boot([unpacked("opensmtpd")], name_server)
-    people(host)
+    accounts(host)
     name = f"mx.{domain}"
     certificate(host, name)
     host.run("mkdir", "-p", "/var/lib/opensmtpd/empty", "/var/spool/smtpd", "/var/log")

@@ -12,10 +12,10 @@ import pytest
 import trio
 
 from appliance.network.listener import Listeners
-from appliance.network.sockets import Door, Endpoint
+from appliance.network.sockets import Endpoint, ListeningSocket
 from tests.pop3d.pop_client import PopClient
 from tests.support.needs import missing
-from tests.support.services import Rooms, some_rooms
+from tests.support.services import Components, some_components
 
 from .internet import Host, Internet, inside, possible
 
@@ -34,8 +34,8 @@ def hosts() -> Iterator[dict[str, Host]]:
 class World:
     """POP3 listening on the server's address, and clients that come from other hosts."""
 
-    def __init__(self, hosts: dict[str, Host], rooms: Rooms, port: int, stack: AsyncExitStack) -> None:
-        self.hosts, self.rooms, self.port, self._stack = hosts, rooms, port, stack
+    def __init__(self, hosts: dict[str, Host], components: Components, port: int, stack: AsyncExitStack) -> None:
+        self.hosts, self.components, self.port, self._stack = hosts, components, port, stack
 
     async def client(self, host: str, family: str = "v4") -> PopClient:
         with inside(self.hosts[host].space):
@@ -47,7 +47,7 @@ class World:
         return PopClient(stream, FREE_WITHIN_S)
 
     async def messages(self) -> int:
-        opened = await self.rooms.store.open(self.rooms.person(), "INBOX", read_only=True)
+        opened = await self.components.store.open(self.components.account(), "INBOX", read_only=True)
         try:
             return len(opened.uids)
         finally:
@@ -62,16 +62,20 @@ async def a_world(hosts: dict[str, Host], place: Path) -> AsyncIterator[World]:
         listening = socket.create_server(("", 0), family=socket.AF_INET6, dualstack_ipv6=True, backlog=16)
     listening.setblocking(False)
     port = listening.getsockname()[1]
-    async with some_rooms(place) as rooms, AsyncExitStack() as stack, trio.open_nursery() as nursery:
+    async with some_components(place) as components, AsyncExitStack() as stack, trio.open_nursery() as nursery:
         for _ in range(3):
-            await rooms.deliver(b"Subject: a\r\n\r\nb\r\n")
-        await rooms.deliver(LARGE)
-        door = Door(Endpoint("pop3", "::", port), listening)
+            await components.deliver(b"Subject: a\r\n\r\nb\r\n")
+        await components.deliver(LARGE)
+        listening_socket = ListeningSocket(Endpoint("pop3", "::", port), listening)
         listeners = Listeners(
-            (), {"pop3": rooms.service("pop3").handle}, board=rooms.family.board, say=lambda line: None, handed=(door,)  # type: ignore[arg-type]
+            (),
+            {"pop3": components.service("pop3").handle},
+            board=components.family.board,
+            say=lambda line: None,
+            handed=(listening_socket,),  # type: ignore[arg-type]
         )
         await nursery.start(listeners.run)
-        yield World(hosts, rooms, port, stack)
+        yield World(hosts, components, port, stack)
         nursery.cancel_scope.cancel()
 
 

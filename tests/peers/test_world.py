@@ -12,16 +12,16 @@ import trio
 
 from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
-from appliance.mail.outcome import Fate, Outcome, Reason
-from appliance.mail.outgoing import Parcel
+from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
+from appliance.mail.outgoing import OutgoingMessage
 from appliance.network.dial import dial
 from appliance.network.resolver import Resolver
 from appliance.network.x509 import public_key_of
 from appliance.outbound.mx import MailHosts
-from appliance.outbound.smtp_client import Conversation, Ended
+from appliance.outbound.smtp_client import ClientEnded, SmtpClient
 from tests.support.clock import HandClock
 from tests.support.needs import missing, program
-from tests.support.server import House, new_data, pillarbox
+from tests.support.server import Pillarbox, new_data, pillarbox
 from tests.support.wire import PASSWORD, Imap, Smtp, eventually
 
 from .internet import Host, Internet, inside, possible
@@ -31,7 +31,7 @@ from .servers import MAKERS, Server
 
 @dataclass
 class World:
-    house: Host
+    pillarbox_server: Host
     servers: dict[str, Server]
 
 
@@ -42,10 +42,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     program("named", "bind9")
     program("dig", "bind9-dnsutils")
     with Internet() as internet:
-        names, house = Names(internet.host("dns"), tmp_path_factory.mktemp("names")), internet.host("house")
+        names, pillarbox_server = Names(internet.host("dns"), tmp_path_factory.mktemp("names")), internet.host("house")
         names.zone("exim.example", signed=True)
         names.zone("sick.example", broken=True)
-        names.point("mail.home.example", house)
+        names.point("mail.home.example", pillarbox_server)
         servers = {}
         for name, make in MAKERS.items():
             host = internet.host(name)
@@ -58,130 +58,135 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         names.add("never.example. MX 0 .", "loop.example. MX 10 mail.home.example.", "poison.example. MX 10 inner.poison.example.")
         names.add("inner.poison.example. A 10.0.0.1")
         names.start()
-        names.validator(house)
+        names.validator(pillarbox_server)
         try:
-            yield World(house, servers)
+            yield World(pillarbox_server, servers)
         finally:
             names.stop()
 
 
-def hosts(house: Host) -> MailHosts:
+def hosts(pillarbox_server: Host) -> MailHosts:
     clock = HandClock()
     return MailHosts(
-        Resolver([("127.0.0.1", 53)], clock), clock, own_names=lambda: ("mail.home.example",), own_addresses=lambda: (house.v4,)
+        Resolver([("127.0.0.1", 53)], clock), clock, own_names=lambda: ("mail.home.example",), own_addresses=lambda: (pillarbox_server.v4,)
     )
 
 
-def a_parcel(letter: bytes, *recipients: str) -> Parcel:
+def a_outgoing(message: bytes, *recipients: str) -> OutgoingMessage:
     @asynccontextmanager
-    async def pieces() -> AsyncIterator[AsyncIterator[bytes]]:
+    async def chunks() -> AsyncIterator[AsyncIterator[bytes]]:
         async def each() -> AsyncIterator[bytes]:
-            yield letter
+            yield message
 
         yield each()
 
     addresses = [Address(*recipient.split("@")) for recipient in recipients]
-    return Parcel("abc", Address("ada", "home.example"), tuple(map(Recipient, addresses)), len(letter), pieces)
+    return OutgoingMessage("abc", Address("ada", "home.example"), tuple(map(Recipient, addresses)), len(message), chunks)
 
 
-async def carry(house: Host, parcel: Parcel, *, tls: bool) -> tuple[tuple[Outcome, ...], str]:
+async def carry(pillarbox_server: Host, outgoing: OutgoingMessage, *, tls: bool) -> tuple[tuple[Outcome, ...], str]:
     """By MX to the first host, with STARTTLS where it is offered; the outcomes, and the version of TLS."""
-    assert parcel.recipients[0].address
-    found = await hosts(house).find(parcel.recipients[0].address.domain)
+    assert outgoing.recipients[0].address
+    found = await hosts(pillarbox_server).find(outgoing.recipients[0].address.domain)
     assert isinstance(found, tuple), found
     stream = await dial(found[0].addresses[0], 25, timeout_s=10)
     try:
-        conversation = Conversation(stream, found[0].name)
+        conversation = SmtpClient(stream, found[0].name)
         await conversation.open("mail.home.example")
         if tls and conversation.offer.starttls:
             context = ssl.create_default_context()
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             await conversation.start_tls(context, found[0].name, "mail.home.example")
-        outcomes = await conversation.transact(parcel, parcel.octets, lambda: None)
+        outcomes = await conversation.transact(outgoing, outgoing.octets, lambda: None)
         await conversation.quit()
         return outcomes, stream.tls_version
     finally:
         await stream.aclose()
 
 
-def letter_about(words: str) -> bytes:
+def message_about(words: str) -> bytes:
     lines = [f"From: ada@home.example\r\nTo: bob@far.example\r\nSubject: {words}\r\n\r\n{words}", ".", "..", "From here", "", "the end", ""]
     return "\r\n".join(lines).encode()
 
 
 @pytest.mark.parametrize("name", ["postfix", "exim"])
-def test_a_letter_reaches_a_real_house_over_tls(world: World, name: str) -> None:
-    letter = letter_about(f"for {name}")
-    with inside(world.house.space):
-        outcomes, tls = trio.run(lambda: carry(world.house, a_parcel(letter, f"bob@{name}.example"), tls=True))
-    assert [one.fate for one in outcomes] == [Fate.RELAYED] and tls == "TLSv1.3", outcomes
-    kept = world.servers[name].letter_with(f"for {name}".encode())
-    assert kept.replace(b"\r\n", b"\n").endswith(letter.replace(b"\r\n", b"\n"))
+def test_a_message_reaches_a_real_server_over_tls(world: World, name: str) -> None:
+    message = message_about(f"for {name}")
+    with inside(world.pillarbox_server.space):
+        outcomes, tls = trio.run(lambda: carry(world.pillarbox_server, a_outgoing(message, f"bob@{name}.example"), tls=True))
+    assert [one.delivery_status for one in outcomes] == [DeliveryStatus.RELAYED] and tls == "TLSv1.3", outcomes
+    kept = world.servers[name].message_with(f"for {name}".encode())
+    assert kept.replace(b"\r\n", b"\n").endswith(message.replace(b"\r\n", b"\n"))
 
 
-def test_a_house_whose_tls_is_broken_takes_it_in_plain_text(world: World) -> None:
-    letter = letter_about("for opensmtpd")
-    parcel = a_parcel(letter, "bob@opensmtpd.example")
-    with inside(world.house.space):
-        with pytest.raises(Ended) as end:
-            trio.run(lambda: carry(world.house, parcel, tls=True))
-        assert end.value.outcome.reason is Reason.TLS and end.value.outcome.fate is Fate.DEFERRED
-        outcomes, tls = trio.run(lambda: carry(world.house, parcel, tls=False))
-    assert outcomes[0].fate is Fate.RELAYED and tls == "", outcomes
-    assert world.servers["opensmtpd"].letter_with(b"for opensmtpd").replace(b"\r\n", b"\n").endswith(letter.replace(b"\r\n", b"\n"))
+def test_a_server_whose_tls_is_broken_takes_it_in_plain_text(world: World) -> None:
+    message = message_about("for opensmtpd")
+    outgoing = a_outgoing(message, "bob@opensmtpd.example")
+    with inside(world.pillarbox_server.space):
+        with pytest.raises(ClientEnded) as end:
+            trio.run(lambda: carry(world.pillarbox_server, outgoing, tls=True))
+        assert end.value.outcome.reason is Reason.TLS and end.value.outcome.delivery_status is DeliveryStatus.DEFERRED
+        outcomes, tls = trio.run(lambda: carry(world.pillarbox_server, outgoing, tls=False))
+    assert outcomes[0].delivery_status is DeliveryStatus.RELAYED and tls == "", outcomes
+    assert world.servers["opensmtpd"].message_with(b"for opensmtpd").replace(b"\r\n", b"\n").endswith(message.replace(b"\r\n", b"\n"))
 
 
-def test_each_recipient_hears_the_real_house_s_own_words(world: World) -> None:
-    parcel = a_parcel(letter_about("for some"), "bob@exim.example", "full@exim.example", "later@exim.example", "stranger@exim.example")
-    with inside(world.house.space):
-        outcomes, _ = trio.run(lambda: carry(world.house, parcel, tls=True))
-    assert [one.fate for one in outcomes] == [Fate.RELAYED, Fate.FAILED, Fate.DEFERRED, Fate.FAILED]
+def test_each_recipient_hears_the_real_server_s_own_words(world: World) -> None:
+    outgoing = a_outgoing(message_about("for some"), "bob@exim.example", "full@exim.example", "later@exim.example", "stranger@exim.example")
+    with inside(world.pillarbox_server.space):
+        outcomes, _ = trio.run(lambda: carry(world.pillarbox_server, outgoing, tls=True))
+    assert [one.delivery_status for one in outcomes] == [
+        DeliveryStatus.RELAYED,
+        DeliveryStatus.FAILED,
+        DeliveryStatus.DEFERRED,
+        DeliveryStatus.FAILED,
+    ]
     assert "Mailbox full" in str(outcomes[1].reply) and "Come back later" in str(outcomes[2].reply)
-    assert world.servers["exim"].letter_with(b"for some")
+    assert world.servers["exim"].message_with(b"for some")
 
 
 @pytest.mark.parametrize(
     ("domain", "status"),
     [("nowhere", "5.1.2"), ("never", "5.1.10"), ("sick", "4.4.3"), ("loop", "5.4.6"), ("poison", "5.4.4")],
 )
-def test_no_way_is_said_or_waited_for(world: World, domain: str, status: str) -> None:
+def test_no_route_is_said_or_waited_for(world: World, domain: str, status: str) -> None:
     async def find() -> object:
-        return await hosts(world.house).find(f"{domain}.example")
+        return await hosts(world.pillarbox_server).find(f"{domain}.example")
 
-    with inside(world.house.space):
+    with inside(world.pillarbox_server.space):
         found = trio.run(find)
     assert isinstance(found, Outcome) and found.status == status
 
 
 def test_what_a_signed_zone_says_is_known_to_be_true(world: World) -> None:
     async def find(domain: str) -> bool:
-        found = await hosts(world.house).find(domain)
+        found = await hosts(world.pillarbox_server).find(domain)
         assert isinstance(found, tuple)
         return found[0].secure
 
-    with inside(world.house.space):
+    with inside(world.pillarbox_server.space):
         assert trio.run(find, "exim.example") and not trio.run(find, "postfix.example")
 
 
-def test_the_running_house_writes_to_all_of_them(world: World, tmp_path: Path) -> None:
+def test_the_running_server_writes_to_all_of_them(world: World, tmp_path: Path) -> None:
     """The real command in its own place of the small Internet: DANE, opportunistic TLS, plain text after broken TLS, a bounce."""
     data = new_data(tmp_path / "data")
     settings = tmp_path / "pillarbox.toml"
     settings.write_text('[sending]\nname_servers = "127.0.0.1"\nretry_first_s = 1\nretry_most_s = 2\ncheck_line = false\n')
     to = ("bob@postfix.example", "bob@exim.example", "bob@opensmtpd.example", "stranger@exim.example")
-    with inside(world.house.space), House(data, "--settings", str(settings)) as house:
-        with Smtp(house.ports["submission"]) as smtp:
+    with inside(world.pillarbox_server.space), Pillarbox(data, "--settings", str(settings)) as pillarbox_server:
+        with Smtp(pillarbox_server.ports["submission"]) as smtp:
             smtp.sign_in("ada@home.example", PASSWORD)
             for line in ("MAIL FROM:<ada@home.example>", *(f"RCPT TO:<{one}>" for one in to), "DATA"):
                 assert smtp.ask(line.encode())[:1] in b"23"
-            smtp.send(letter_about("from the house") + b".\r\n")
+            smtp.send(message_about("from the house") + b".\r\n")
             name = smtp.reply().split()[-1].rstrip(b".").decode()
         for server in world.servers.values():
-            kept = server.letter_with(b"from the house")
+            kept = server.message_with(b"from the house")
             assert kept.count(b"DKIM-Signature:") == 2, kept[:600]
 
         def bounced() -> bool:
-            with Imap(house.ports["imap"], select="INBOX") as imap:
+            with Imap(pillarbox_server.ports["imap"], select="INBOX") as imap:
                 return any(b"stranger@exim.example" in row for row in imap.run(b"FETCH 1:* BODY.PEEK[]")[0])
 
         assert eventually(bounced)

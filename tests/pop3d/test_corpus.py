@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from tests.support.corpus import messages, need_corpus
-from tests.support.services import some_rooms
+from tests.support.services import some_components
 
 from .pop_client import PopClient
 
@@ -26,12 +26,12 @@ async def test_same_octets(tmp_path: Path) -> None:
     need_corpus()
     batch: list[tuple[str, bytes]] = []
     compared = 0
-    async with some_rooms(tmp_path, "fred@example.org") as rooms:
+    async with some_components(tmp_path, "fred@example.org") as components:
 
         async def compare() -> None:
             for _, octets in batch:
-                await rooms.deliver(octets)
-            async with PopClient(rooms.connect("pop3"), patience_s=60) as client:
+                await components.deliver(octets)
+            async with PopClient(components.connect("pop3"), patience_s=60) as client:
                 assert await client.sign_in() == b"+OK Welcome, %d messages." % len(batch)
                 await client.say(b"LIST")
                 sizes = [int(line.split()[1]) for line in (await client.body()).splitlines()]

@@ -16,55 +16,55 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import SEEN
 from appliance.pop3d.maildrop import AHEAD_ROWS, Maildrop
 from appliance.pop3d.service import Options
-from appliance.protocol.pop3.server import Conversation
+from appliance.protocol.pop3.server import Pop3ServerState
 from appliance.store.mailbox import Mailbox, Want
 from tests.auth.scram_client import ScramClient
-from tests.support.services import Rooms, some_rooms
+from tests.support.services import Components, some_components
 
 from .pop_client import PASSWORD, PopClient
 
 SMALL = b"Subject: small\r\n\r\nbody\r\n"
 
 
-def letter(number: int, octets: int = 0) -> bytes:
+def message(number: int, octets: int = 0) -> bytes:
     return b"Subject: letter %d\r\n\r\n.first line\r\n" % number + (b"%08d.\r\n.\r\n" % number) * (octets // 14)
 
 
-async def flags(rooms: Rooms) -> dict[int, int]:
-    mailbox = await rooms.store.open(rooms.person(), "INBOX", read_only=True)
+async def flags(components: Components) -> dict[int, int]:
+    mailbox = await components.store.open(components.account(), "INBOX", read_only=True)
     try:
         return {row.uid: row.flags for row in await mailbox.rows(1, 2**32 - 1, Want.FLAGS)}
     finally:
         mailbox.close()
 
 
-async def test_many_letters_of_all_sizes(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
-        letters = [letter(number, size) for number, size in enumerate((0, 10, 4000, 100_000, 1_000_000, 64 * 1024) * 4)]
-        for octets in letters:
-            await rooms.deliver(octets)
-        async with PopClient(rooms.connect("pop3")) as client:
-            assert await client.sign_in() == b"+OK Welcome, %d messages." % len(letters)
+async def test_many_messages_of_all_sizes(tmp_path: Path) -> None:
+    async with some_components(tmp_path) as components:
+        messages = [message(number, size) for number, size in enumerate((0, 10, 4000, 100_000, 1_000_000, 64 * 1024) * 4)]
+        for octets in messages:
+            await components.deliver(octets)
+        async with PopClient(components.connect("pop3")) as client:
+            assert await client.sign_in() == b"+OK Welcome, %d messages." % len(messages)
             await client.say(b"LIST")
-            assert (await client.body()).split() == [b"%d" % n for i, octets in enumerate(letters, 1) for n in (i, len(octets))]
-            for number in (*range(1, len(letters) + 1), 3, 1, 2, 24, 23):
-                assert await client.retrieve(number) == letters[number - 1]
+            assert (await client.body()).split() == [b"%d" % n for i, octets in enumerate(messages, 1) for n in (i, len(octets))]
+            for number in (*range(1, len(messages) + 1), 3, 1, 2, 24, 23):
+                assert await client.retrieve(number) == messages[number - 1]
             for number, lines in ((5, 3), (4, 0), (6, 5000)):
                 assert (await client.say(b"TOP %d %d" % (number, lines))).startswith(b"+OK")
-                whole = letters[number - 1].split(b"\r\n")
+                whole = messages[number - 1].split(b"\r\n")
                 assert await client.body() == b"".join(line + b"\r\n" for line in whole[: 2 + lines] if whole.index(line) < len(whole) - 1)
 
 
 async def test_pipelined_retrieval(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
-        letters = [letter(number, 500) for number in range(2 * AHEAD_ROWS + 3)]
-        for octets in letters:
-            await rooms.deliver(octets)
-        async with PopClient(rooms.connect("pop3")) as client:
+    async with some_components(tmp_path) as components:
+        messages = [message(number, 500) for number in range(2 * AHEAD_ROWS + 3)]
+        for octets in messages:
+            await components.deliver(octets)
+        async with PopClient(components.connect("pop3")) as client:
             await client.sign_in()
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(client.stream.send_all, b"".join(b"RETR %d\r\n" % number for number in range(1, len(letters) + 1)))
-                for octets in letters:
+                nursery.start_soon(client.stream.send_all, b"".join(b"RETR %d\r\n" % number for number in range(1, len(messages) + 1)))
+                for octets in messages:
                     assert await client.line() == b"+OK %d octets" % len(octets)
                     assert await client.body() == octets
 
@@ -79,11 +79,11 @@ async def test_pipelined_retrieval(tmp_path: Path) -> None:
         (b".\r\n", b".\r\n"),
     ],
 )
-async def test_odd_letters(tmp_path: Path, stored: bytes, arrives: bytes) -> None:
-    async with some_rooms(tmp_path) as rooms:
-        await rooms.deliver(stored)
-        await rooms.deliver(SMALL)
-        async with PopClient(rooms.connect("pop3")) as client:
+async def test_odd_messages(tmp_path: Path, stored: bytes, arrives: bytes) -> None:
+    async with some_components(tmp_path) as components:
+        await components.deliver(stored)
+        await components.deliver(SMALL)
+        async with PopClient(components.connect("pop3")) as client:
             await client.sign_in()
             assert await client.say(b"LIST 1") == b"+OK 1 %d" % len(arrives)
             assert await client.retrieve(1) == arrives
@@ -91,22 +91,22 @@ async def test_odd_letters(tmp_path: Path, stored: bytes, arrives: bytes) -> Non
 
 
 async def test_only_quit_deletes(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
+    async with some_components(tmp_path) as components:
         for _ in range(3):
-            await rooms.deliver(SMALL)
-        async with PopClient(rooms.connect("pop3")) as client:
+            await components.deliver(SMALL)
+        async with PopClient(components.connect("pop3")) as client:
             await client.sign_in()
             await client.say(b"DELE 1")
             await client.say(b"DELE 3")
         await trio.testing.wait_all_tasks_blocked()
-        assert set(await flags(rooms)) == {1, 2, 3}
-        async with PopClient(rooms.connect("pop3")) as client:
+        assert set(await flags(components)) == {1, 2, 3}
+        async with PopClient(components.connect("pop3")) as client:
             assert await client.sign_in() == b"+OK Welcome, 3 messages."
             first = (await client.say(b"UIDL 2")).split()[2]
             await client.say(b"DELE 1")
             assert await client.say(b"QUIT") == b"+OK Goodbye, 1 deleted."
-        assert set(await flags(rooms)) == {2, 3}
-        async with PopClient(rooms.connect("pop3")) as client:
+        assert set(await flags(components)) == {2, 3}
+        async with PopClient(components.connect("pop3")) as client:
             await client.sign_in()
             assert (await client.say(b"UIDL 1")).split()[2] == first
 
@@ -115,10 +115,10 @@ async def test_retrieved_is_seen_and_listed_is_not(tmp_path: Path) -> None:
     for mark_seen in (True, False):
         place = tmp_path / str(mark_seen)
         place.mkdir()
-        async with some_rooms(place, pop3=Options(mark_seen=mark_seen)) as rooms:
+        async with some_components(place, pop3=Options(mark_seen=mark_seen)) as components:
             for _ in range(4):
-                await rooms.deliver(SMALL)
-            async with PopClient(rooms.connect("pop3")) as client:
+                await components.deliver(SMALL)
+            async with PopClient(components.connect("pop3")) as client:
                 await client.sign_in()
                 await client.retrieve(1)
                 await client.retrieve(3)
@@ -126,35 +126,35 @@ async def test_retrieved_is_seen_and_listed_is_not(tmp_path: Path) -> None:
                 await client.body()
                 await client.say(b"DELE 3")
                 await client.say(b"QUIT")
-            assert await flags(rooms) == {1: SEEN if mark_seen else 0, 2: 0, 4: 0}
+            assert await flags(components) == {1: SEEN if mark_seen else 0, 2: 0, 4: 0}
 
 
 async def test_the_maildrop_is_a_snapshot(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
+    async with some_components(tmp_path) as components:
         for number in range(3):
-            await rooms.deliver(letter(number))
-        async with PopClient(rooms.connect("pop3")) as client:
+            await components.deliver(message(number))
+        async with PopClient(components.connect("pop3")) as client:
             await client.sign_in()
-            await rooms.deliver(SMALL)
-            other = await rooms.store.open(rooms.person(), "INBOX")
+            await components.deliver(SMALL)
+            other = await components.store.open(components.account(), "INBOX")
             await other.remove([2])
             other.close()
-            assert await client.say(b"STAT") == b"+OK 3 %d" % sum(len(letter(number)) for number in range(3))
+            assert await client.say(b"STAT") == b"+OK 3 %d" % sum(len(message(number)) for number in range(3))
             assert await client.say(b"RETR 2") == b"-ERR The message is no longer there."
-            assert await client.retrieve(3) == letter(2)
+            assert await client.retrieve(3) == message(2)
             assert await client.say(b"RETR 4") == b"-ERR There is no message 4."
             await client.say(b"DELE 2")
             assert await client.say(b"QUIT") == b"+OK Goodbye, 1 deleted."
-        assert set(await flags(rooms)) == {1, 3, 4}
+        assert set(await flags(components)) == {1, 3, 4}
 
 
 @pytest.mark.parametrize("ending", ["quit", "hang up", "break", "drain"])
 async def test_the_lock_ends_with_the_session(tmp_path: Path, ending: str) -> None:
-    async with some_rooms(tmp_path) as rooms:
-        await rooms.deliver(SMALL)
-        first = PopClient(rooms.connect("pop3"))
+    async with some_components(tmp_path) as components:
+        await components.deliver(SMALL)
+        first = PopClient(components.connect("pop3"))
         await first.sign_in()
-        async with PopClient(rooms.connect("pop3")) as second, PopClient(rooms.connect("pop3")) as other:
+        async with PopClient(components.connect("pop3")) as second, PopClient(components.connect("pop3")) as other:
             assert (await second.sign_in()).startswith(b"-ERR [IN-USE]")
             assert (await other.sign_in(b"mary@example.org")).startswith(b"+OK")
             if ending == "quit":
@@ -165,21 +165,21 @@ async def test_the_lock_ends_with_the_session(tmp_path: Path, ending: str) -> No
                 await first.stream.send_all(b"RETR 1\r\nRETR")
                 await first.stream.aclose()
             else:
-                rooms.streams[0].drain()
+                components.streams[0].drain()
             await trio.testing.wait_all_tasks_blocked()
             await second.say(b"USER fred")
             assert (await second.say(b"PASS " + PASSWORD.encode())).startswith(b"+OK")
 
 
 async def test_a_store_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with some_rooms(tmp_path) as rooms:
-        await rooms.deliver(SMALL)
-        await rooms.deliver(letter(2, 200_000))
+    async with some_components(tmp_path) as components:
+        await components.deliver(SMALL)
+        await components.deliver(message(2, 200_000))
 
         async def broken(*_: object, **__: object) -> None:
             raise StoreError(Trouble.BROKEN)
 
-        async with PopClient(rooms.connect("pop3")) as client:
+        async with PopClient(components.connect("pop3")) as client:
             await client.sign_in()
             with monkeypatch.context() as patch:
                 patch.setattr(Mailbox, "rows", broken)
@@ -189,24 +189,24 @@ async def test_a_store_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
                 patch.setattr(Mailbox, "remove", broken)
                 await client.say(b"DELE 1")
                 assert (await client.say(b"QUIT")).startswith(b"-ERR [SYS/TEMP] Nothing was deleted.")
-        assert set(await flags(rooms)) == {1, 2}
+        assert set(await flags(components)) == {1, 2}
         with monkeypatch.context() as patch:
             patch.setattr(Mailbox, "rows", broken)
-            async with PopClient(rooms.connect("pop3")) as client:
+            async with PopClient(components.connect("pop3")) as client:
                 assert (await client.sign_in()).startswith(b"-ERR [SYS/TEMP]")
-        async with PopClient(rooms.connect("pop3")) as client:
+        async with PopClient(components.connect("pop3")) as client:
             assert (await client.sign_in()).startswith(b"+OK")
             await client.stream.send_all(b"RETR 2\r\n")
-            assert await client.line() == b"+OK %d octets" % len(letter(2, 200_000))
+            assert await client.line() == b"+OK %d octets" % len(message(2, 200_000))
             monkeypatch.setattr("appliance.store.mailbox.Letter.read", broken)
             with pytest.raises(EOFError):
                 await client.body()
 
 
 async def test_autologout(tmp_path: Path, autojump_clock: MockClock) -> None:
-    async with some_rooms(tmp_path, pop3=Options(idle_s=600, before_login_s=60)) as rooms:
-        await rooms.deliver(SMALL)
-        async with PopClient(rooms.connect("pop3"), patience_s=10_000) as slow:
+    async with some_components(tmp_path, pop3=Options(idle_s=600, before_login_s=60)) as components:
+        await components.deliver(SMALL)
+        async with PopClient(components.connect("pop3"), patience_s=10_000) as slow:
             await slow.line()
             for _ in range(5):
                 await trio.sleep(11)
@@ -214,7 +214,7 @@ async def test_autologout(tmp_path: Path, autojump_clock: MockClock) -> None:
             await trio.sleep(11)
             with pytest.raises(EOFError):
                 await slow.line()
-        async with PopClient(rooms.connect("pop3"), patience_s=10_000) as client:
+        async with PopClient(components.connect("pop3"), patience_s=10_000) as client:
             await client.sign_in()
             await client.say(b"DELE 1")
             for _ in range(3):
@@ -224,39 +224,39 @@ async def test_autologout(tmp_path: Path, autojump_clock: MockClock) -> None:
             with pytest.raises(EOFError):
                 await client.line()
             assert trio.current_time() - begun == pytest.approx(600)
-        assert set(await flags(rooms)) == {1}
+        assert set(await flags(components)) == {1}
 
 
-async def test_a_session_at_rest_holds_no_letters(tmp_path: Path, autojump_clock: MockClock) -> None:
-    async with some_rooms(tmp_path) as rooms:
+async def test_a_session_at_rest_holds_no_messages(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with some_components(tmp_path) as components:
         for number in range(20):
-            await rooms.deliver(letter(number, 4000))
-        async with PopClient(rooms.connect("pop3"), patience_s=1000) as client:
+            await components.deliver(message(number, 4000))
+        async with PopClient(components.connect("pop3"), patience_s=1000) as client:
             await client.sign_in()
             await client.retrieve(1)
             await trio.sleep(30)
-            held = [found for found in gc.get_objects() if isinstance(found, Conversation)]
+            held = [found for found in gc.get_objects() if isinstance(found, Pop3ServerState)]
             assert [len(one._buffer) for one in held] == [0]
             assert [len(drop._ahead) for drop in gc.get_objects() if isinstance(drop, Maildrop)] == [0]
             for number in range(2, 21):
-                assert await client.retrieve(number) == letter(number - 1, 4000)
+                assert await client.retrieve(number) == message(number - 1, 4000)
 
 
 async def test_scram(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms, PopClient(rooms.connect("pop3")) as client:
+    async with some_components(tmp_path) as components, PopClient(components.connect("pop3")) as client:
         await client.line()
         scram = ScramClient("fred", PASSWORD)
         first = await client.say(b"AUTH SCRAM-SHA-256 " + b64encode(scram.first()))
         final = await client.say(b64encode(scram.final(b64decode(first[2:]))))
         assert scram.proves(b64decode(final[2:]))
         assert (await client.say(b"")).startswith(b"+OK Welcome")
-        assert rooms.streams[0].who == "fred@example.org"
+        assert components.streams[0].who == "fred@example.org"
 
 
 async def test_endless_and_wrong_lines_end_the_session(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
+    async with some_components(tmp_path) as components:
         for octets in (b"x" * 200_000, b"wrong\r\n" * 100):
-            async with PopClient(rooms.connect("pop3")) as client:
+            async with PopClient(components.connect("pop3")) as client:
                 await client.line()
                 with pytest.raises((EOFError, trio.BrokenResourceError)):
                     await client.stream.send_all(octets)
@@ -265,18 +265,18 @@ async def test_endless_and_wrong_lines_end_the_session(tmp_path: Path) -> None:
 
 
 commands = [b"USER fred", b"PASS x", b"AUTH PLAIN", b"*", b"CAPA", b"RETR 1", b"AUTH LOGIN =", b"STLS", b"QUIT"]
-pieces_of = st.one_of(st.binary(max_size=80), st.sampled_from([command + b"\r\n" for command in commands]))
+chunks_of = st.one_of(st.binary(max_size=80), st.sampled_from([command + b"\r\n" for command in commands]))
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(pieces_of, max_size=12))
-def test_random_octets_get_answers(pieces: list[bytes]) -> None:
+@given(st.lists(chunks_of, max_size=12))
+def test_random_octets_get_answers(chunks: list[bytes]) -> None:
     async def main() -> None:
         with tempfile.TemporaryDirectory() as directory:
-            async with some_rooms(Path(directory), "fred@example.org") as rooms, PopClient(rooms.connect("pop3")) as client:
+            async with some_components(Path(directory), "fred@example.org") as components, PopClient(components.connect("pop3")) as client:
                 with suppress(trio.BrokenResourceError):
-                    for piece in pieces:
-                        await client.stream.send_all(piece)
+                    for chunk in chunks:
+                        await client.stream.send_all(chunk)
                     await client.stream.send_eof()  # type: ignore[attr-defined]
                 try:
                     while True:

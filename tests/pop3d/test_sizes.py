@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from appliance.mail.crlf import MissingCrlf
 from appliance.protocol.pop3.multiline import DotStuffer
-from tests.support.services import Rooms, some_rooms
+from tests.support.services import Components, some_components
 
 from .pop_client import PopClient
 
@@ -38,8 +38,8 @@ def test_the_count_is_what_the_answer_has(parts: list[bytes], size: int) -> None
     assert len(octets) + crlf.octets == len(unstuffed(sent))
 
 
-async def _check(rooms: Rooms, count: int) -> None:
-    async with PopClient(rooms.connect("pop3")) as client:
+async def _check(components: Components, count: int) -> None:
+    async with PopClient(components.connect("pop3")) as client:
         await client.sign_in()
         total = 0
         for number in range(1, count + 1):
@@ -59,38 +59,40 @@ async def _check(rooms: Rooms, count: int) -> None:
 
 
 async def test_messages_of_every_kind(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
+    async with some_components(tmp_path) as components:
         for octets in MESSAGES:
-            await rooms.deliver(octets)
-        await _check(rooms, len(MESSAGES))
+            await components.deliver(octets)
+        await _check(components, len(MESSAGES))
 
 
 @pytest.mark.parametrize("times", [1, 2])
 async def test_messages_older_than_the_table(tmp_path: Path, times: int) -> None:
     """They are read once; the second time the sizes are in the table."""
-    async with some_rooms(tmp_path) as rooms:
+    async with some_components(tmp_path) as components:
         for octets in MESSAGES:
-            await rooms.deliver(octets)
+            await components.deliver(octets)
 
         def forget(transaction: object) -> None:
             execute = transaction.execute  # type: ignore[attr-defined]
             execute("DELETE FROM body_crlf")
             execute("INSERT INTO house SELECT 'crlf_known_from', next FROM counter WHERE name = 'body'")
 
-        await rooms.store.database.write(forget)
+        await components.store.database.write(forget)
         for _ in range(times):
-            await _check(rooms, len(MESSAGES))
-        rows = await rooms.store.database.read(lambda connection: connection.execute("SELECT count(*) FROM body_crlf").fetchone()[0])
+            await _check(components, len(MESSAGES))
+        rows = await components.store.database.read(lambda connection: connection.execute("SELECT count(*) FROM body_crlf").fetchone()[0])
         assert rows == len(MESSAGES)
 
 
 async def test_the_table_forgets_what_is_gone(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
+    async with some_components(tmp_path) as components:
         for octets in MESSAGES[:5]:
-            await rooms.deliver(octets)
-        async with PopClient(rooms.connect("pop3")) as client:
+            await components.deliver(octets)
+        async with PopClient(components.connect("pop3")) as client:
             await client.sign_in()
             for number in range(1, 6):
                 await client.say(b"DELE %d" % number)
             assert (await client.say(b"QUIT")).startswith(b"+OK")
-        assert await rooms.store.database.read(lambda connection: connection.execute("SELECT count(*) FROM body_crlf").fetchone()[0]) == 0
+        assert (
+            await components.store.database.read(lambda connection: connection.execute("SELECT count(*) FROM body_crlf").fetchone()[0]) == 0
+        )

@@ -12,7 +12,7 @@ from appliance.status.board import Board
 from tests.auth.scram_client import ScramClient
 from tests.support.accounts import TrioClock
 from tests.support.certificates import TestCertificates, make_certificates
-from tests.support.services import some_rooms
+from tests.support.services import some_components
 
 from .pop_client import PASSWORD, PopClient
 
@@ -34,8 +34,8 @@ async def secured(client: PopClient, certificates: TestCertificates) -> "PopClie
 
 
 async def test_stls_and_channel_binding(tmp_path: Path, certificates: TestCertificates) -> None:
-    async with some_rooms(tmp_path, plaintext=False, tls=server_tls(certificates)) as rooms:
-        plain = PopClient(rooms.connect("pop3"))
+    async with some_components(tmp_path, plaintext=False, tls=server_tls(certificates)) as components:
+        plain = PopClient(components.connect("pop3"))
         await plain.line()
         assert (await plain.say(b"CAPA")).startswith(b"+OK")
         before = (await plain.body()).split(b"\r\n")
@@ -52,7 +52,7 @@ async def test_stls_and_channel_binding(tmp_path: Path, certificates: TestCertif
         plus = b"SCRAM-SHA-256-PLUS " if "tls-exporter" in ssl.CHANNEL_BINDING_TYPES else b""
         assert b"SASL " + plus + b"SCRAM-SHA-256 PLAIN LOGIN" in after
         header = b"p=tls-server-end-point,,"
-        binding = rooms.streams[0].channel_binding()["tls-server-end-point"]
+        binding = components.streams[0].channel_binding()["tls-server-end-point"]
         for data in (b"another", binding):
             scram = ScramClient("fred", PASSWORD, header=header, binding=data)
             first = await client.say(b"AUTH SCRAM-SHA-256-PLUS " + b64encode(scram.first()))
@@ -65,8 +65,8 @@ async def test_stls_and_channel_binding(tmp_path: Path, certificates: TestCertif
 
 async def test_what_came_before_tls_counts_for_nothing(tmp_path: Path, certificates: TestCertificates) -> None:
     """Octets sent behind STLS are gone or break the handshake; a name given before is forgotten (RFC 2595 §4)."""
-    async with some_rooms(tmp_path, tls=server_tls(certificates)) as rooms:
-        plain = PopClient(rooms.connect("pop3"))
+    async with some_components(tmp_path, tls=server_tls(certificates)) as components:
+        plain = PopClient(components.connect("pop3"))
         await plain.line()
         await plain.say(b"USER fred")
         await plain.stream.send_all(b"STLS\r\nUSER mallory\r\nPASS guess\r\nCAPA\r\n")
@@ -74,4 +74,4 @@ async def test_what_came_before_tls_counts_for_nothing(tmp_path: Path, certifica
         client = await secured(plain, certificates)
         assert (await client.say(b"PASS " + PASSWORD.encode())) == b"-ERR USER comes first."
         assert (await client.say(b"NOOP")) == b"+OK"
-        assert rooms.family.board.heard == []
+        assert components.family.board.heard == []

@@ -3,7 +3,7 @@
 from itertools import pairwise
 from random import Random
 
-from appliance.queue.schedule import SPREAD, Intervals, Lanes, Ticks
+from appliance.queue.schedule import SPREAD, Destinations, Intervals, Ticks
 from tests.support.clock import HandClock
 
 
@@ -34,12 +34,12 @@ def test_a_board_that_wakes_in_1970_goes_on_where_the_card_stopped() -> None:
     assert Ticks(clock, 1_800_000_000).now() == 1_800_000_000
 
 
-def test_lanes_know_who_is_next() -> None:
-    lanes = Lanes()
-    assert lanes.next() is None
-    lanes.know("b.example", 20.0)
-    lanes.know("a.example", 10.0)
-    lanes.sooner("b.example", 30.0)
-    assert lanes.next() == ("a.example", 10.0) and lanes.next({"a.example"}) == ("b.example", 20.0)
-    lanes.know("a.example", None)
-    assert len(lanes) == 1 and lanes.next() == ("b.example", 20.0)
+def test_destinations_know_who_is_next() -> None:
+    destinations = Destinations()
+    assert destinations.next() is None
+    destinations.know("b.example", 20.0)
+    destinations.know("a.example", 10.0)
+    destinations.sooner("b.example", 30.0)
+    assert destinations.next() == ("a.example", 10.0) and destinations.next({"a.example"}) == ("b.example", 20.0)
+    destinations.know("a.example", None)
+    assert len(destinations) == 1 and destinations.next() == ("b.example", 20.0)

@@ -11,7 +11,7 @@ import pytest
 
 from appliance.mail.errors import SetupError
 from appliance.runtime.data_directory import DataDirectory, InUse
-from tests.support.server import COMMAND, PASSWORD, House, environment, pillarbox
+from tests.support.server import COMMAND, PASSWORD, Pillarbox, environment, pillarbox
 
 
 def test_made_private_and_locked_once(tmp_path: Path) -> None:
@@ -79,13 +79,13 @@ def test_nothing_the_server_or_a_command_writes_can_be_read_by_others(tmp_path: 
     data, before = tmp_path / "data", os.umask(0o022)
     try:
         data.mkdir()
-        with House(data, protocols=("imap",)) as house:
+        with Pillarbox(data, protocols=("imap",)) as server:
             pillarbox("person", "add", "ada@home.example", data=data, password=PASSWORD)
             pillarbox("domain", "records", data=data)
             written = [path for path in data.rglob("*") if not path.is_symlink()]
             assert {"house.db", "house.db-wal", "house.db-shm", "control.sock", "lock", "server.pem"} <= {path.name for path in written}
             assert [path for path in (data, *written) if mode(path) & 0o077] == []
-            assert house.log.read_text().count("now only its owner can") == 1
+            assert server.log.read_text().count("now only its owner can") == 1
         (tmp_path / "old.mbox").write_bytes(b"From x Mon Jan  1 00:00:00 2024\nSubject: x\n\nx\n")
         pillarbox("import", "ada@home.example", str(tmp_path / "old.mbox"), data=data)
         pillarbox("export", "ada@home.example", str(tmp_path / "out"), data=data)

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from appliance.runtime.host import Machine
+from appliance.runtime.host import Host
 from tests.support.clock import HandClock
 
 
@@ -27,7 +27,7 @@ def tree(place: Path) -> tuple[Path, Path]:
 def test_what_the_kernel_tells(tmp_path: Path) -> None:
     root, disk = tree(tmp_path)
     clock = HandClock()
-    machine = Machine(tmp_path, clock, root=root, addresses=lambda: ["127.0.0.1", "::1", "192.0.2.7"])
+    machine = Host(tmp_path, clock, root=root, addresses=lambda: ["127.0.0.1", "::1", "192.0.2.7"])
     box = machine.look()
     assert box.addresses == ("192.0.2.7",) and box.temperature_c == 48.312
     assert box.memory_octets == 1000 * os.sysconf("SC_PAGE_SIZE") and box.written_octets_today == 0
@@ -39,12 +39,12 @@ def test_what_the_kernel_tells(tmp_path: Path) -> None:
 
 def test_a_card_that_tells_its_age(tmp_path: Path) -> None:
     root, disk = tree(tmp_path)
-    machine = Machine(tmp_path, HandClock(), root=root, addresses=list)
+    machine = Host(tmp_path, HandClock(), root=root, addresses=list)
     assert machine.worn_percent() == 0 and machine.look().addresses == ()
     (disk / "device/life_time").write_text("0x03 0x09\n")
     assert machine.worn_percent() == 90
 
 
 def test_a_machine_that_tells_nothing(tmp_path: Path) -> None:
-    box = Machine(tmp_path, HandClock(), root=tmp_path / "nothing", addresses=list).look()
+    box = Host(tmp_path, HandClock(), root=tmp_path / "nothing", addresses=list).look()
     assert box.temperature_c is None and box.memory_octets == 0 and box.written_octets_today == 0

@@ -11,22 +11,22 @@ import pytest
 import trio
 
 from appliance.app.listeners import certificate_of
-from appliance.app.server import open_rooms
+from appliance.app.server import open_components
 from appliance.config.settings import Settings
 from appliance.mail.errors import SetupError
 from appliance.status.conditions import conditions_of
-from appliance.store.mailbox import Filing
+from appliance.store.mailbox import Placement
 
 
 async def a_server(data: Path) -> None:
     """One account with one large message."""
-    async with open_rooms(data, Settings()) as rooms:
-        person = await rooms.accounts.add_person("ada@home.example", "Correct-Horse-7", also=rooms.store.make_mailboxes)
-        await rooms.certificates.ensure()
-        inbox = await rooms.store.find(person.id, "INBOX")
-        async with rooms.store.receive(2**22) as incoming:
+    async with open_components(data, Settings()) as components:
+        account = await components.accounts.add_account("ada@home.example", "Correct-Horse-7", also=components.store.make_mailboxes)
+        await components.certificates.ensure()
+        inbox = await components.store.find(account.id, "INBOX")
+        async with components.store.receive(2**22) as incoming:
             await incoming.write(random.Random(7).randbytes(200_000))
-            await rooms.store.file(await incoming.finish(), [Filing(inbox.id, b"", (), 1)])
+            await components.store.file(await incoming.finish(), [Placement(inbox.id, b"", (), 1)])
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,7 @@ async def test_a_part_is_not_taken_for_a_new_server(data: Path, harm: Callable[[
     there = (data / "house.db").exists()
     before = {name: octets for name, octets in tree(data).items() if not name.startswith("house.db")}
     with pytest.raises(SetupError) as refused:
-        async with open_rooms(data, Settings()):
+        async with open_components(data, Settings()):
             pass
     assert REFUSED[harm] in refused.value.problem and refused.value.remedy.endswith(".")
     after = {name: octets for name, octets in tree(data).items() if not name.startswith("house.db")}
@@ -147,7 +147,7 @@ async def test_a_part_is_not_taken_for_a_new_server(data: Path, harm: Callable[[
 async def test_an_id_that_is_missing_is_written_again(data: Path) -> None:
     was = (data / "bodies" / "server-id").read_text()
     (data / "bodies" / "server-id").unlink()
-    async with open_rooms(data, Settings()):
+    async with open_components(data, Settings()):
         pass
     assert (data / "bodies" / "server-id").read_text() == was
 
@@ -156,26 +156,26 @@ async def test_the_database_of_an_earlier_version_goes_back_beside_its_own_bodie
     _without_an_id_in_the_database(data)
     was = (data / "bodies" / "server-id").read_text()
     for _ in range(2):  # the second start compares the two ids
-        async with open_rooms(data, Settings()) as rooms:
-            assert rooms.accounts.directory.find_login("ada@home.example")
+        async with open_components(data, Settings()) as components:
+            assert components.accounts.directory.find_login("ada@home.example")
     assert (data / "bodies" / "server-id").read_text() == was
 
 
-async def test_the_way_out_for_lost_bodies_works(data: Path) -> None:
+async def test_the_route_out_for_lost_bodies_works(data: Path) -> None:
     shutil.rmtree(data / "bodies")
     (data / "bodies" / "kept").mkdir(parents=True)
-    async with open_rooms(data, Settings()) as rooms:
-        assert rooms.accounts.directory.find_login("ada@home.example")
+    async with open_components(data, Settings()) as components:
+        assert components.accounts.directory.find_login("ada@home.example")
 
 
 async def test_two_servers_have_two_ids(data: Path, tmp_path: Path) -> None:
-    async with open_rooms(tmp_path / "other", Settings()):
+    async with open_components(tmp_path / "other", Settings()):
         pass
     assert (tmp_path / "other" / "bodies" / "server-id").read_text() != (data / "bodies" / "server-id").read_text()
     shutil.rmtree(data / "bodies")
     (tmp_path / "other" / "bodies").rename(data / "bodies")
     with pytest.raises(SetupError, match="belongs to another server"):
-        async with open_rooms(data, Settings()):
+        async with open_components(data, Settings()):
             pass
 
 
@@ -183,9 +183,9 @@ async def test_a_lost_certificates_directory_is_no_first_start(data: Path) -> No
     """Devices trusted the authority that is gone: the one made in its place is told, and a first one is not."""
 
     async def start() -> set[str]:
-        async with open_rooms(data, Settings()) as rooms:
-            await certificate_of(rooms)
-            return {row.key for row in conditions_of(rooms.board.snapshot())}
+        async with open_components(data, Settings()) as components:
+            await certificate_of(components)
+            return {row.key for row in conditions_of(components.board.snapshot())}
 
     assert "authority-new" not in await start()
     shutil.rmtree(data / "certificates")

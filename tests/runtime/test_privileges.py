@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.network.sockets import Door, Endpoint, not_handed
+from appliance.network.sockets import Endpoint, ListeningSocket, not_handed
 from tests.support.server import COMMAND, PASSWORD, START_S, environment, free_ports, pillarbox
 
 UID = 65534
@@ -137,8 +137,6 @@ def test_an_address_handed_over_is_not_opened_again() -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
-        handed = [Door(Endpoint("imap", "127.0.0.1", port), held, handed=True)]
+        handed = [ListeningSocket(Endpoint("imap", "127.0.0.1", port), held, handed=True)]
         other = Endpoint("pop3", "127.0.0.1", port + 1)
         assert not_handed([Endpoint("imap", "*", port), other], handed) == [other]
-
-

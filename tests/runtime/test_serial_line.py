@@ -58,7 +58,7 @@ def test_a_line_that_is_not_there_or_processes_that_cannot_be_read(tmp_path: Pat
 
 
 def test_the_running_server_says_who_else_is_there(line: str, tmp_path: Path) -> None:
-    from tests.support.server import House, new_data, pillarbox
+    from tests.support.server import Pillarbox, new_data, pillarbox
 
     settings = tmp_path / "pillarbox.toml"
     settings.write_text(f'[panel]\nconsole = "{line}"\n')
@@ -66,9 +66,9 @@ def test_the_running_server_says_who_else_is_there(line: str, tmp_path: Path) ->
     child = subprocess.Popen([sys.executable, "-c", opens], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
     try:
         assert child.stdout and child.stdout.readline() == b"1\n"
-        with House(new_data(tmp_path / "data"), "--settings", str(settings), protocols=("smtp",)) as house:
-            done = pillarbox("status", "--check", data=house.data, check=False)
+        with Pillarbox(new_data(tmp_path / "data"), "--settings", str(settings), protocols=("smtp",)) as server:
+            done = pillarbox("status", "--check", data=server.data, check=False)
             assert done.returncode == 1 and f"process {child.pid})" in done.stdout and line in done.stdout
-            assert f"process {child.pid})" in house.log.read_text()
+            assert f"process {child.pid})" in server.log.read_text()
     finally:
         child.communicate()

@@ -14,9 +14,9 @@ import trio.lowlevel
 
 from appliance.mail.errors import SetupError
 from appliance.runtime.notify import Notifier
-from appliance.runtime.supervisor import Ending, Part, Supervisor
+from appliance.runtime.supervisor import Ending, Supervisor, Task
 from appliance.status.board import Board
-from appliance.status.events import Event, HouseState, PartCrashed, PartRunning
+from appliance.status.events import Event, PartCrashed, PartRunning, ServerState
 from tests.support.clock import HandClock
 
 
@@ -30,7 +30,7 @@ class Rig:
         self.more: dict[str, Any] = {"jitter": lambda: 0.0, **more}
         self.supervisor: Supervisor
 
-    def part(self, name: str, body: Callable[[], Awaitable[object]] = trio.sleep_forever, **more: Any) -> Part:
+    def part(self, name: str, body: Callable[[], Awaitable[object]] = trio.sleep_forever, **more: Any) -> Task:
         async def run(task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
             self.did.append(f"{name} starts")
             try:
@@ -39,15 +39,15 @@ class Rig:
             finally:
                 self.did.append(f"{name} ends")
 
-        return Part(name, run, **more)
+        return Task(name, run, **more)
 
-    def build(self, *parts: Part) -> Supervisor:
+    def build(self, *parts: Task) -> Supervisor:
         self.supervisor = Supervisor(parts, board=Board(HandClock(), self.events.append), say=self.said.append, **self.more)
         return self.supervisor
 
     @property
     def phases(self) -> list[str]:
-        return [event.phase for event in self.events if isinstance(event, HouseState)]
+        return [event.phase for event in self.events if isinstance(event, ServerState)]
 
     @property
     def crashes(self) -> list[PartCrashed]:
@@ -81,7 +81,7 @@ async def test_the_next_part_waits_until_the_one_before_stands(autojump_clock: t
         task_status.started()
         await trio.sleep_forever()
 
-    rig.build(Part("slow", slow), rig.part("b"))
+    rig.build(Task("slow", slow), rig.part("b"))
     ready: list[float] = []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(lambda: rig.supervisor.run(signals=False, on_ready=lambda: ready.append(trio.current_time())))
@@ -93,13 +93,13 @@ async def test_the_next_part_waits_until_the_one_before_stands(autojump_clock: t
     assert rig.did[:2] == ["slow stands", "b starts"]
 
 
-async def test_a_part_that_never_stands_ends_the_house_with_its_error(autojump_clock: trio.abc.Clock) -> None:
+async def test_a_part_that_never_stands_ends_the_server_with_its_error(autojump_clock: trio.abc.Clock) -> None:
     rig = Rig()
 
     async def bad(task_status: "trio.TaskStatus[None]") -> None:
         raise SetupError("The port is taken.", "Choose another.")
 
-    rig.build(rig.part("a"), Part("bad", bad), rig.part("never"))
+    rig.build(rig.part("a"), Task("bad", bad), rig.part("never"))
     with pytest.raises(SetupError, match="Choose another"):
         await rig.run_only()
     assert rig.did == ["a starts", "a ends"]
@@ -174,7 +174,7 @@ async def test_a_start_that_fails_later_is_only_a_crash(autojump_clock: trio.abc
             raise KeyError("lost")
         await trio.sleep_forever()
 
-    rig.build(Part("listeners", run))
+    rig.build(Task("listeners", run))
     await rig.run(60)
     assert [crash.fault for crash in rig.crashes] == ["KeyError: 'lost'", "The port is taken."]
     assert rig.phases == ["starting", "ready", "draining"]
@@ -231,7 +231,7 @@ async def test_stopping_while_starting_ends_what_stands(autojump_clock: trio.abc
         await trio.sleep(1000)
         task_status.started()
 
-    rig.build(rig.part("a"), Part("slow", slow), rig.part("never"))
+    rig.build(rig.part("a"), Task("slow", slow), rig.part("never"))
     start = trio.current_time()
     await rig.run(2)
     assert trio.current_time() - start == pytest.approx(2)
@@ -311,7 +311,7 @@ async def test_systemd_is_told(manager: "tuple[socket.socket, str]", autojump_cl
     assert words(heard)[-1] == "STOPPING=1"
 
 
-async def test_a_house_that_begins_again_is_no_end_to_systemd_and_a_signal_has_the_last_word(
+async def test_a_server_that_begins_again_is_no_end_to_systemd_and_a_signal_has_the_last_word(
     manager: "tuple[socket.socket, str]", autojump_clock: trio.abc.Clock
 ) -> None:
     heard, address = manager

@@ -5,7 +5,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.services import some_rooms
+from tests.support.services import some_components
 from tests.support.smtp import conversation
 
 CODES = {214, 220, 221, 235, 250, 252, 334, 354, 421, 450, 451, 452, 454, 500, 501, 502, 503, 504, 530, 535, 538, 550, 552, 553, 554, 555}
@@ -25,10 +25,10 @@ WORDS = st.sampled_from(
 @given(st.lists(st.lists(WORDS | st.binary(max_size=20), max_size=25).map(b"".join), min_size=12, max_size=12))
 def test_any_sessions(tmp_path_factory: pytest.TempPathFactory, sessions: list[bytes]) -> None:
     async def all_of_them() -> None:
-        async with some_rooms(tmp_path_factory.mktemp("any")) as rooms:
+        async with some_components(tmp_path_factory.mktemp("any")) as components:
             for session in sessions:
                 for protocol in ("smtp", "submission"):
-                    codes = await conversation(rooms.connect(protocol), b"EHLO x\r\n" + session)
+                    codes = await conversation(components.connect(protocol), b"EHLO x\r\n" + session)
                     assert codes[0] == 220 and set(codes) <= CODES, codes
 
     trio.run(all_of_them)

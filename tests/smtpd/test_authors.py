@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from appliance.smtpd.authors import ADDRESSES, FIELD_OCTETS, Authors
 
 
-def read(*pieces: bytes) -> Authors:
+def read(*chunks: bytes) -> Authors:
     authors = Authors()
-    for piece in pieces:
-        authors.feed(piece)
+    for chunk in chunks:
+        authors.feed(chunk)
     authors.end()
     return authors
 
 
-def addresses(*pieces: bytes) -> list[str]:
-    return [str(address) for address in read(*pieces).addresses]
+def addresses(*chunks: bytes) -> list[str]:
+    return [str(address) for address in read(*chunks).addresses]
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def test_what_cannot_be_read(value: bytes) -> None:
 def test_behind_a_long_header() -> None:
     header = b"X: y\r\n" * 20_000 + b"From: a@b.example\r\n" + b"X: y\r\n" * 20_000 + b"Sender: c@d.example\r\n\r\n"
     for octets in (10, 1000, 65536, 2**20):
-        pieces = [header[at : at + octets] for at in range(0, len(header), octets)]
-        assert addresses(*pieces) == ["a@b.example", "c@d.example"]
+        chunks = [header[at : at + octets] for at in range(0, len(header), octets)]
+        assert addresses(*chunks) == ["a@b.example", "c@d.example"]
 
 
 def test_a_header_of_from_fields() -> None:
@@ -61,7 +61,7 @@ def test_a_header_of_from_fields() -> None:
         assert len(authors.addresses) <= 2 * ADDRESSES + 1 and len(authors.texts) <= ADDRESSES + 1
 
 
-def test_small_pieces_cost_no_more_than_large_ones() -> None:
+def test_small_chunks_cost_no_more_than_large_ones() -> None:
     header = b"X: " + b"y" * 70 + b"\r\n"
     authors = Authors()
     started = time.process_time()
@@ -106,8 +106,8 @@ def test_any_octets_however_cut(octets: bytes, place: int) -> None:
 )
 def test_where_it_has_been(header: bytes, been_at: set[bytes]) -> None:
     """What ends loops of forwarding; it says nothing about who wrote the letter."""
-    for pieces in ([header], [header[at : at + 7] for at in range(0, len(header), 7)]):
-        authors = read(*pieces)
+    for chunks in ([header], [header[at : at + 7] for at in range(0, len(header), 7)]):
+        authors = read(*chunks)
         assert {one for one in authors.been_at if b"@" in one} == been_at
         assert not authors.unreadable and len(authors.addresses) <= 1
 

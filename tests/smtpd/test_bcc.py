@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from appliance.mail.header import fields, header_end
 from appliance.mail.limits import HEADER_OCTETS
 from appliance.smtpd.bcc import NAME_OCTETS, BccRemover
-from tests.support.services import PASSWORD, Rooms, some_rooms
+from tests.support.services import PASSWORD, Components, some_components
 from tests.support.smtp import Client
 
 FRED, MARY = "fred@example.org", "mary@example.org"
@@ -63,8 +63,8 @@ def test_the_header_reader_finds_none_left(lines: list[tuple[bytes, bytes]], siz
     assert left.endswith(octets[end:])
 
 
-async def _signed_in(rooms: Rooms) -> Client:
-    client = Client(rooms.connect("submission"))
+async def _signed_in(components: Components) -> Client:
+    client = Client(components.connect("submission"))
     await client.greet()
     plain = b64encode(b"\0" + FRED.encode() + b"\0" + PASSWORD.encode()).decode()
     assert (await client.ask(f"AUTH PLAIN {plain}")).code == 235
@@ -81,8 +81,8 @@ LEFT = MESSAGE.replace(b"Bcc: secret@example.org,\r\n more@example.org\r\n", b""
 @pytest.mark.parametrize("how", ["data", "one chunk", "an octet a chunk", "binary"])
 async def test_submitted_messages(tmp_path: Path, how: str) -> None:
     """Stored octets, RFC822.SIZE and offsets are those of what is left."""
-    async with some_rooms(tmp_path) as rooms:
-        client = await _signed_in(rooms)
+    async with some_components(tmp_path) as components:
+        client = await _signed_in(components)
         if how == "binary":
             assert (await client.ask(f"MAIL FROM:<{FRED}> BODY=BINARYMIME SIZE={len(MESSAGE)}")).code == 250
             assert (await client.ask(f"RCPT TO:<{MARY}>")).code == 250
@@ -95,11 +95,11 @@ async def test_submitted_messages(tmp_path: Path, how: str) -> None:
         else:
             reply = await client.chunks(MESSAGE)
         assert reply.code == 250, reply
-        opened = await rooms.store.open(rooms.person(MARY), "INBOX", read_only=True)
-        letter = await opened.open_message(opened.uids[0])
-        octets = await letter.read(0, 2**20)
-        assert octets.endswith(b"\r\n" + LEFT) and len(octets) == letter.octets
-        assert octets[: letter.header_octets].endswith(b"Subject: a\r\n\r\n")
+        opened = await components.store.open(components.account(MARY), "INBOX", read_only=True)
+        message = await opened.open_message(opened.uids[0])
+        octets = await message.read(0, 2**20)
+        assert octets.endswith(b"\r\n" + LEFT) and len(octets) == message.octets
+        assert octets[: message.header_octets].endswith(b"Subject: a\r\n\r\n")
         opened.close()
 
 
@@ -110,28 +110,28 @@ async def test_a_header_without_end_is_refused(tmp_path: Path) -> None:
         remover.feed(b"bcc: x")
         remover.feed(b"\r\n")
     assert remover.oversized and remover.feed(b"bcc: y\r\n") == b"bcc: y\r\n"
-    async with some_rooms(tmp_path) as rooms:
-        client = await _signed_in(rooms)
+    async with some_components(tmp_path) as components:
+        client = await _signed_in(components)
         await client.envelope(FRED, MARY)
         reply = await client.data(b"From: fred@example.org\r\n" + b"Bcc: x@y.example\r\n" * (HEADER_OCTETS // 16) + b"Bcc: y\r\n\r\nb\r\n")
         assert (reply.code, reply.status) == (552, "5.3.4")
 
 
 async def test_a_stranger_keeps_every_octet(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
-        client = Client(rooms.connect("smtp"))
+    async with some_components(tmp_path) as components:
+        client = Client(components.connect("smtp"))
         await client.greet()
         await client.envelope("x@outside.example", MARY)
         assert (await client.data(MESSAGE.replace(b"fred@example.org", b"x@outside.example"))).code == 250
-        opened = await rooms.store.open(rooms.person(MARY), "INBOX", read_only=True)
-        letter = await opened.open_message(opened.uids[0])
-        assert b"\r\nBcc: secret@example.org,\r\n more@example.org\r\n" in await letter.read(0, 2**20)
+        opened = await components.store.open(components.account(MARY), "INBOX", read_only=True)
+        message = await opened.open_message(opened.uids[0])
+        assert b"\r\nBcc: secret@example.org,\r\n more@example.org\r\n" in await message.read(0, 2**20)
         opened.close()
 
 
 async def test_a_copy_stored_by_the_client_keeps_it(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path) as rooms:
-        await rooms.deliver(MESSAGE, "Sent", address=FRED)
-        opened = await rooms.store.open(rooms.person(FRED), "Sent", read_only=True)
+    async with some_components(tmp_path) as components:
+        await components.deliver(MESSAGE, "Sent", address=FRED)
+        opened = await components.store.open(components.account(FRED), "Sent", read_only=True)
         assert await (await opened.open_message(opened.uids[0])).read(0, 2**20) == MESSAGE
         opened.close()

@@ -8,7 +8,7 @@ import pytest
 
 from appliance.smtpd.service import Options
 from tests.support.corpus import crlf, need_corpus
-from tests.support.services import some_rooms
+from tests.support.services import some_components
 from tests.support.smtp import conversation
 
 pytestmark = pytest.mark.corpus
@@ -29,21 +29,21 @@ def _utf8(found: re.Match[str]) -> str:
 
 async def test_chasquids_sessions(tmp_path: Path) -> None:
     folder = need_corpus() / "smtp" / "fuzz-chasquid" / "smtpsrv" / "testdata" / "fuzz" / "FuzzConnection"
-    async with some_rooms(tmp_path) as rooms:
+    async with some_components(tmp_path) as components:
         for path in sorted(folder.iterdir()):
             for row in path.read_text(encoding="utf-8").splitlines():
                 if row.startswith("[]byte("):
                     session = go_string(row[len("[]byte(") : -1])
-                    assert await conversation(rooms.connect("smtp"), session) == [220, 500], "a bare LF ends the session"
+                    assert await conversation(components.connect("smtp"), session) == [220, 500], "a bare LF ends the session"
                     for protocol in ("smtp", "submission"):
-                        codes = await conversation(rooms.connect(protocol), crlf(session))
+                        codes = await conversation(components.connect(protocol), crlf(session))
                         assert codes[0] == 220 and len(codes) > 1
                         assert codes[-1] == 221 if b"QUIT" in session else codes[-1] in LAST_CODES, path
 
 
 async def test_chasquids_addresses(tmp_path: Path) -> None:
     folder = need_corpus() / "smtp" / "fuzz-chasquid"
-    async with some_rooms(tmp_path, smtp=Options(errors=10_000)) as rooms:
+    async with some_components(tmp_path, smtp=Options(errors=10_000)) as components:
         said = b"EHLO x\r\n"
         count = 0
         for path in sorted(folder.rglob("*")):
@@ -52,20 +52,22 @@ async def test_chasquids_addresses(tmp_path: Path) -> None:
                     if row.startswith("string(") and (name := go_string(row[len("string(") : -1])) and not set(name) & set(b"\r\n"):
                         said += b"MAIL FROM:<%b> SMTPUTF8\r\nRSET\r\nMAIL FROM:<> SMTPUTF8\r\nRCPT TO:<%b>\r\nRSET\r\n" % (name, name)
                         count += 1
-        codes = await conversation(rooms.connect("smtp"), said + b"QUIT\r\n")
+        codes = await conversation(components.connect("smtp"), said + b"QUIT\r\n")
         assert count > 15 and len(codes) == 2 + 5 * count + 1 and codes[-1] == 221
 
 
 async def test_what_real_clients_send(tmp_path: Path) -> None:
     folder = need_corpus() / "transcripts"
-    async with some_rooms(tmp_path) as rooms:
+    async with some_components(tmp_path) as components:
         for path in sorted((folder / "curl-smtp").iterdir()):
             session = crlf(re.sub(rb"%b64\[.*?\]b64%", b"AHgAeQ==", path.read_bytes()))
             for protocol in ("smtp", "submission"):
-                codes = await conversation(rooms.connect(protocol), session)
+                codes = await conversation(components.connect(protocol), session)
                 assert len(codes) >= session.count(b"\r\n") and 421 not in codes, path.name
                 assert not session.endswith(b"QUIT\r\n") or codes[-1] == 221
-        codes = await conversation(rooms.connect("smtp"), crlf((folder / "profuzzbench-smtp" / "smtp_requests_full.raw").read_bytes()))
+        codes = await conversation(components.connect("smtp"), crlf((folder / "profuzzbench-smtp" / "smtp_requests_full.raw").read_bytes()))
         assert codes == [220, 250, 250, 550, 503, 500, 500, 221]
-        codes = await conversation(rooms.connect("smtp"), crlf((folder / "profuzzbench-smtp" / "smtp_requests_full_bdat.raw").read_bytes()))
+        codes = await conversation(
+            components.connect("smtp"), crlf((folder / "profuzzbench-smtp" / "smtp_requests_full_bdat.raw").read_bytes())
+        )
         assert codes[:4] == [220, 250, 250, 550]

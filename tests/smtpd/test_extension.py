@@ -5,13 +5,13 @@ import pytest
 from appliance.mail.errors import SetupError
 from appliance.protocol.smtp.server import Event
 from appliance.smtpd.commands import CORE
-from appliance.smtpd.extension import Extension, Parameter, RecipientParameter, Vocabulary
+from appliance.smtpd.extension import CommandTables, Extension, Parameter, RecipientParameter
 from appliance.smtpd.extensions.table import EXTENSIONS
 from appliance.smtpd.session import UNWANTED
 
 
 def test_every_event_of_a_client_has_a_command() -> None:
-    vocabulary = Vocabulary(CORE, EXTENSIONS)
+    vocabulary = CommandTables(CORE, EXTENSIONS)
     assert {command.event for command in vocabulary.commands.values()} == set(Event) - {Event.OVER, Event.CLOSE}
     assert not vocabulary.commands.keys() & UNWANTED
     dsn, later, private = {b"RET", b"ENVID"}, {b"HOLDFOR", b"HOLDUNTIL"}, {b"REQUIRETLS"}
@@ -22,17 +22,17 @@ def test_every_event_of_a_client_has_a_command() -> None:
 def test_words_are_claimed_once() -> None:
     twice = Extension("twice", "RFC 0", commands=(CORE[0],))
     with pytest.raises(SetupError, match="EHLO"):
-        Vocabulary(CORE, [twice])
-    Vocabulary((), [twice])
+        CommandTables(CORE, [twice])
+    CommandTables((), [twice])
     parameters = [Extension(name, "RFC 0", mail_parameters=(Parameter(b"SIZE", lambda session, envelope, value: None),)) for name in "ab"]
     with pytest.raises(SetupError, match="SIZE"):
-        Vocabulary((), parameters)
+        CommandTables((), parameters)
     of_recipients = [
         Extension(name, "RFC 0", recipient_parameters=(RecipientParameter(b"ORCPT", lambda session, envelope, recipient, value: None),))
         for name in "ab"
     ]
     with pytest.raises(SetupError, match="ORCPT"):
-        Vocabulary((), of_recipients)
+        CommandTables((), of_recipients)
 
 
 def test_extensions_say_where_they_come_from() -> None:

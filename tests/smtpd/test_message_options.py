@@ -12,8 +12,8 @@ from appliance.smtpd.extensions.futurerelease import encode_moment, parse_moment
 from appliance.status.board import Board
 from tests.support.accounts import TrioClock
 from tests.support.certificates import make_certificates
-from tests.support.routes import SomeWays
-from tests.support.services import Rooms, some_rooms
+from tests.support.routes import SomeRemoteAddresses
+from tests.support.services import Components, some_components
 from tests.support.smtp import Client
 
 from .test_session import a_client
@@ -21,7 +21,7 @@ from .test_session import a_client
 PLAIN = "AUTH PLAIN AGZyZWRAZXhhbXBsZS5vcmcAQmx1cmR5Ymxvb3AtNw=="
 
 
-def envelopes(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> list[Envelope]:
+def envelopes(components: Components, monkeypatch: pytest.MonkeyPatch) -> list[Envelope]:
     """Every envelope the door sees from now on."""
     seen: list[Envelope] = []
     accept = Intake.accept
@@ -38,9 +38,9 @@ async def test_requiretls_is_for_private_lines(tmp_path: Path, monkeypatch: pyte
     """RFC 8689 §4.1: announced inside TLS only, and taken there."""
     certificates, clock = make_certificates(tmp_path), TrioClock()
     tls = ServerTls(certificates.server, certificates.server, clock=clock, board=Board(clock), source="house")
-    async with some_rooms(tmp_path, tls=tls) as rooms:
-        seen = envelopes(rooms, monkeypatch)
-        plain = Client(rooms.connect("smtp"))
+    async with some_components(tmp_path, tls=tls) as components:
+        seen = envelopes(components, monkeypatch)
+        plain = Client(components.connect("smtp"))
         assert "REQUIRETLS" not in (await plain.greet()).lines
         assert (await plain.ask("MAIL FROM:<a@b.example> REQUIRETLS")).status == "5.7.10"
         assert (await plain.ask("STARTTLS")).code == 220
@@ -56,11 +56,11 @@ async def test_requiretls_is_for_private_lines(tmp_path: Path, monkeypatch: pyte
 
 
 async def test_what_was_asked_stands_in_the_envelope(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with some_rooms(tmp_path, ways=SomeWays()) as rooms:
-        seen = envelopes(rooms, monkeypatch)
-        client = await a_client(rooms, "submission")
+    async with some_components(tmp_path, relay_check=SomeRemoteAddresses()) as components:
+        seen = envelopes(components, monkeypatch)
+        client = await a_client(components, "submission")
         assert (await client.ask(PLAIN)).code == 235
-        sent_at = rooms.family.clock.wall_s()
+        sent_at = components.family.clock.wall_s()
         assert (await client.ask("MAIL FROM:<fred@example.org> RET=hdrs ENVID=a+2Bb HOLDFOR=3600")).code == 250
         assert (await client.ask("RCPT TO:<fred@example.org> NOTIFY=delay,FAILURE ORCPT=rfc822;f+2Bx@example.org")).code == 250
         assert (await client.ask("RCPT TO:<mary@example.org>")).code == 250
@@ -75,9 +75,9 @@ async def test_what_was_asked_stands_in_the_envelope(tmp_path: Path, monkeypatch
 
 @pytest.mark.parametrize("parameter", ["HOLDUNTIL=2030-01-01T08:00:00Z", "HOLDFOR=60"])
 async def test_no_promise_from_a_clock_nobody_set(tmp_path: Path, parameter: str) -> None:
-    async with some_rooms(tmp_path, ways=SomeWays()) as rooms:
-        rooms.family.clock.is_trusted = False
-        client = Client(rooms.connect("submission"))
+    async with some_components(tmp_path, relay_check=SomeRemoteAddresses()) as components:
+        components.family.clock.is_trusted = False
+        client = Client(components.connect("submission"))
         assert not any(line.startswith("FUTURERELEASE") for line in (await client.greet()).lines)
         assert (await client.ask(PLAIN)).code == 235
         reply = await client.ask(f"MAIL FROM:<fred@example.org> {parameter}")

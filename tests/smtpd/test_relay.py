@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from appliance.smtpd.service import Options
-from tests.support.services import Rooms, some_rooms
+from tests.support.services import Components, some_components
 from tests.support.smtp import Client
 
 OURS, OUT = "example.org", "outside.example"
@@ -54,19 +54,19 @@ FORMS = (
 
 
 @pytest.fixture
-async def rooms(tmp_path: Path) -> AsyncIterator[Rooms]:
-    async with some_rooms(tmp_path, smtp=Options(errors=1_000_000)) as rooms:
-        yield rooms
+async def components(tmp_path: Path) -> AsyncIterator[Components]:
+    async with some_components(tmp_path, smtp=Options(errors=1_000_000)) as components:
+        yield components
 
 
 @pytest.mark.parametrize("catch_all", [False, True])
-async def test_every_form_from_every_sender(rooms: Rooms, catch_all: bool) -> None:
+async def test_every_form_from_every_sender(components: Components, catch_all: bool) -> None:
     """With a catch-all too: what carries a route is not caught. Names without one then are, and stay in the house."""
     assert len(FORMS) >= 32
     if catch_all:
-        await rooms.family.accounts.set_catch_all(OURS, "mary@example.org")
+        await components.family.accounts.set_catch_all(OURS, "mary@example.org")
     for sender in SENDERS:
-        client = Client(rooms.connect("smtp"))
+        client = Client(components.connect("smtp"))
         await client.greet()
         for form in FORMS:
             assert (await client.ask(f"MAIL FROM:<{sender}>{'' if form.isascii() else ' SMTPUTF8'}")).code == 250, sender
@@ -78,8 +78,8 @@ async def test_every_form_from_every_sender(rooms: Rooms, catch_all: bool) -> No
             assert (await client.ask("RSET")).code == 250
 
 
-async def test_plain_recipients_of_ours_are_taken(rooms: Rooms) -> None:
-    client = Client(rooms.connect("smtp"))
+async def test_plain_recipients_of_ours_are_taken(components: Components) -> None:
+    client = Client(components.connect("smtp"))
     await client.greet()
     routed = (f"@{OURS},@{OUT}:fred@{OURS}", f"@{OUT}:fred@{OURS}")  # the route is ignored: RFC 5321 §4.1.2
     ours = (*routed, f"fred@{OURS}", f"FRED+tag=x@{OURS}", f"postmaster@{OURS}", f'"fred"@{OURS}', "postmaster")
@@ -90,12 +90,12 @@ async def test_plain_recipients_of_ours_are_taken(rooms: Rooms) -> None:
 
 
 @pytest.fixture
-async def named(tmp_path: Path) -> AsyncIterator[Rooms]:
+async def named(tmp_path: Path) -> AsyncIterator[Components]:
     """Its host name is no mail domain; two addresses on its interfaces, and the connection's own end."""
-    async with some_rooms(
+    async with some_components(
         tmp_path, smtp=Options(host_name="Mail.Example.Org", errors=1_000_000), own_addresses=lambda: ["192.0.2.25", "2001:db8::25"]
-    ) as rooms:
-        yield rooms
+    ) as components:
+        yield components
 
 
 AT_THE_SERVER = (
@@ -111,7 +111,7 @@ NOT_AT_THE_SERVER = (
 
 
 @pytest.mark.parametrize("catch_all", [False, True])
-async def test_the_server_knows_its_own_addresses(named: Rooms, catch_all: bool) -> None:
+async def test_the_server_knows_its_own_addresses(named: Components, catch_all: bool) -> None:
     """RFC 1123 §5.2.17, RFC 5321 §4.5.1: postmaster and local users there; a catch-all catches nothing there."""
     if catch_all:
         await named.family.accounts.set_catch_all(OURS, "mary@example.org")
@@ -125,6 +125,6 @@ async def test_the_server_knows_its_own_addresses(named: Rooms, catch_all: bool)
         assert (await client.ask(f"RCPT TO:<{form}>")).permanent, form
     assert (await client.data(b"Subject: a\r\n\r\nb\r\n")).code == 250
     for address in ("fred@example.org", "mary@example.org"):
-        opened = await named.store.open(named.person(address), "INBOX", read_only=True)
+        opened = await named.store.open(named.account(address), "INBOX", read_only=True)
         assert len(opened.uids) == 1
         opened.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from appliance.accounts.send_quota import Sending
+from appliance.accounts.send_quota import SendQuota
 from appliance.mail.address import Address, parse_address
 from appliance.mail.envelope import Recipient
 from appliance.mail.reply import Reply
@@ -14,8 +14,8 @@ from appliance.protocol.smtp.grammar import Path as ForwardPath
 from appliance.protocol.smtp.grammar import parse_forward_path
 from appliance.smtpd.rights import LEADS_NOWHERE, NO_RELAY, NO_ROUTE, NOBODY, ODD_DOMAIN, judge_recipient
 from appliance.smtpd.service import Options
-from tests.support.routes import BOUNCE, FRED, SET_A_RELAY, STRANGER, SomeWays
-from tests.support.services import Rooms, some_rooms
+from tests.support.routes import BOUNCE, FRED, SET_A_RELAY, STRANGER, SomeRemoteAddresses
+from tests.support.services import Components, some_components
 
 from .test_session import a_client
 
@@ -23,97 +23,97 @@ COUSIN = parse_address("cousin@x.example")
 
 
 @pytest.fixture
-async def rooms(tmp_path: Path) -> AsyncIterator[Rooms]:
-    async with some_rooms(tmp_path, ways=SomeWays()) as rooms:
-        accounts = rooms.family.accounts
+async def components(tmp_path: Path) -> AsyncIterator[Components]:
+    async with some_components(tmp_path, relay_check=SomeRemoteAddresses()) as components:
+        accounts = components.family.accounts
         await accounts.add_alias("cousin@example.org", "cousin@x.example")
         for target in ("fred@example.org", "cousin@x.example", "aunt@y.example"):
             await accounts.add_alias("all@example.org", target)
         await accounts.add_alias("stuck@example.org", "fred@example.org")
         await accounts.add_alias("stuck@example.org", "uncle@blocked.example")
-        yield rooms
+        yield components
 
 
-def judge(rooms: Rooms, to: str, sender: Address | None = STRANGER, *, signed_in: bool = False) -> Recipient | Reply:
+def judge(components: Components, to: str, sender: Address | None = STRANGER, *, signed_in: bool = False) -> Recipient | Reply:
     identity: Any = None
     if signed_in:
-        identity = type("Identity", (), {"person": rooms.person(), "address": str(FRED)})()
+        identity = type("Identity", (), {"person": components.account(), "address": str(FRED)})()
     path = parse_forward_path(f"TO:<{to}>".encode())
     assert isinstance(path, ForwardPath)
-    return judge_recipient(rooms.family.accounts.directory, SomeWays(), identity, sender, path)
+    return judge_recipient(components.family.accounts.directory, SomeRemoteAddresses(), identity, sender, path)
 
 
-async def test_people_write_to_the_world_and_strangers_do_not(rooms: Rooms) -> None:
-    assert judge(rooms, "cousin@x.example", FRED, signed_in=True) == Recipient(COUSIN, outside=(COUSIN,))
-    assert judge(rooms, "cousin@x.example") is NO_RELAY
-    assert judge(rooms, "uncle@blocked.example", FRED, signed_in=True) is SET_A_RELAY
-    literal = judge(rooms, "x@[192.0.2.1]", FRED, signed_in=True)
+async def test_accounts_write_to_the_world_and_strangers_do_not(components: Components) -> None:
+    assert judge(components, "cousin@x.example", FRED, signed_in=True) == Recipient(COUSIN, outside=(COUSIN,))
+    assert judge(components, "cousin@x.example") is NO_RELAY
+    assert judge(components, "uncle@blocked.example", FRED, signed_in=True) is SET_A_RELAY
+    literal = judge(components, "x@[192.0.2.1]", FRED, signed_in=True)
     assert isinstance(literal, Recipient) and literal.outside == (Address("x", "[192.0.2.1]"),)
 
 
 @pytest.mark.parametrize("domain", ["localhost", "x.localhost", "intranet", "192.0.2.1", "x.invalid", "printer.local", "abc.onion"])
-async def test_domains_nobody_can_reach(rooms: Rooms, domain: str) -> None:
-    assert judge(rooms, f"x@{domain}", FRED, signed_in=True) is ODD_DOMAIN
+async def test_domains_nobody_can_reach(components: Components, domain: str) -> None:
+    assert judge(components, f"x@{domain}", FRED, signed_in=True) is ODD_DOMAIN
 
 
 @pytest.mark.parametrize("signed_in", [False, True])
-async def test_aliases_lead_out_for_everybody(rooms: Rooms, signed_in: bool) -> None:
+async def test_aliases_lead_out_for_everybody(components: Components, signed_in: bool) -> None:
     sender = FRED if signed_in else STRANGER
-    found = judge(rooms, "cousin@example.org", sender, signed_in=signed_in)
+    found = judge(components, "cousin@example.org", sender, signed_in=signed_in)
     assert found == Recipient(parse_address("cousin@example.org"), (), (COUSIN,), forwarded=True)
-    found = judge(rooms, "all@example.org", None)
-    assert isinstance(found, Recipient) and found.people == (rooms.person(),) and len(found.outside) == 2 and found.forwarded
-    assert judge(rooms, "stuck@example.org", sender, signed_in=signed_in) is LEADS_NOWHERE
-    assert judge(rooms, "cousin%x.example@example.org", sender, signed_in=signed_in) is NO_ROUTE
+    found = judge(components, "all@example.org", None)
+    assert isinstance(found, Recipient) and found.accounts == (components.account(),) and len(found.outside) == 2 and found.forwarded
+    assert judge(components, "stuck@example.org", sender, signed_in=signed_in) is LEADS_NOWHERE
+    assert judge(components, "cousin%x.example@example.org", sender, signed_in=signed_in) is NO_ROUTE
 
 
 @pytest.mark.parametrize("catch_all", [False, True])
-async def test_bounces_find_their_way_back(rooms: Rooms, catch_all: bool) -> None:
+async def test_bounces_find_their_route_back(components: Components, catch_all: bool) -> None:
     """Only bounces: with a sender, a rewritten address is nobody, or whoever catches all."""
     if catch_all:
-        await rooms.family.accounts.set_catch_all("example.org", "mary@example.org")
-    assert judge(rooms, str(BOUNCE), None) == Recipient(BOUNCE, outside=(STRANGER,), forwarded=True)
-    assert judge(rooms, "srs0=ours@example.org", None) == Recipient(parse_address("srs0=ours@example.org"), (rooms.person(),))
+        await components.family.accounts.set_catch_all("example.org", "mary@example.org")
+    assert judge(components, str(BOUNCE), None) == Recipient(BOUNCE, outside=(STRANGER,), forwarded=True)
+    assert judge(components, "srs0=ours@example.org", None) == Recipient(parse_address("srs0=ours@example.org"), (components.account(),))
     for to, sender in ((str(BOUNCE), STRANGER), (str(BOUNCE), COUSIN), ("SRS0=forged=Xy=outside.example=smith@example.org", None)):
-        found = judge(rooms, to, sender)
+        found = judge(components, to, sender)
         assert isinstance(found, Recipient) and not found.outside if catch_all else found is NOBODY
 
 
-async def test_a_forwarded_letter_that_comes_back_is_refused(rooms: Rooms) -> None:
-    client = await a_client(rooms)
-    for to, letter, code in (
+async def test_a_forwarded_message_that_comes_back_is_refused(components: Components) -> None:
+    client = await a_client(components)
+    for to, message, code in (
         ("cousin@example.org", b"Received: x\r\nDelivered-To: COUSIN@example.org\r\nFrom: a@b\r\n\r\nhi\r\n", 554),
         ("all@example.org", b"delivered-to:\r\n all@example.org\r\n\r\nhi\r\n", 554),
         ("fred@example.org", b"Delivered-To: cousin@example.org\r\nDelivered-To: fred@example.org\r\n\r\nhi\r\n", 250),
     ):
         await client.envelope("smith@outside.example", to)
-        reply = await client.data(letter)
+        reply = await client.data(message)
         assert reply.code == code, (to, reply)
         assert code == 250 or reply.status == "5.4.6"
 
 
 async def test_too_many_outside(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path, ways=SomeWays(), smtp=Options(recipients=100)) as rooms:
+    async with some_components(tmp_path, relay_check=SomeRemoteAddresses(), smtp=Options(recipients=100)) as components:
         for number in range(60):
-            await rooms.family.accounts.add_alias("big@example.org", f"n{number}@x.example")
-            await rooms.family.accounts.add_alias("bigger@example.org", f"m{number}@x.example")
-        client = await a_client(rooms)
+            await components.family.accounts.add_alias("big@example.org", f"n{number}@x.example")
+            await components.family.accounts.add_alias("bigger@example.org", f"m{number}@x.example")
+        client = await a_client(components)
         await client.envelope("smith@outside.example", "big@example.org")
         assert (await client.ask("RCPT TO:<bigger@example.org>")).status == "4.5.3"
 
 
-async def test_a_person_sends_so_much_and_no_more(tmp_path: Path) -> None:
+async def test_a_account_sends_so_much_and_no_more(tmp_path: Path) -> None:
     said: list[tuple[int, bool]] = []
-    sending = Sending(letters_per_hour=2, recipients_per_day=4, say=lambda who, limited: said.append((who, limited)))
-    async with some_rooms(tmp_path, ways=SomeWays(), sending=sending) as rooms:
-        client = await a_client(rooms, "submission")
+    sending = SendQuota(messages_per_hour=2, recipients_per_day=4, say=lambda who, limited: said.append((who, limited)))
+    async with some_components(tmp_path, relay_check=SomeRemoteAddresses(), sending=sending) as components:
+        client = await a_client(components, "submission")
         assert (await client.ask("AUTH PLAIN AGZyZWRAZXhhbXBsZS5vcmcAQmx1cmR5Ymxvb3AtNw==")).code == 235
         await client.envelope("fred@example.org", "a@x.example", "mary@example.org", "b@x.example", "c@x.example", "d@x.example")
         reply = await client.ask("RCPT TO:<e@x.example>")
         assert (reply.code, reply.status) == (450, "4.7.1") and "try again in" in reply.lines[0]
         assert (await client.ask("RCPT TO:<fred@example.org>")).code == 250, "the family is always reached"
-        assert said == [(rooms.person(), True)]
-        assert sending.take(rooms.person(), 4, rooms.family.clock.mono_s()) == 0
+        assert said == [(components.account(), True)]
+        assert sending.take(components.account(), 4, components.family.clock.mono_s()) == 0
         reply = await client.data(b"From: fred@example.org\r\n\r\nspam\r\n")
         assert (reply.code, reply.status) == (450, "4.7.1"), "counted at the letter's end, however many sessions there are"
         await client.envelope("fred@example.org", "mary@example.org")

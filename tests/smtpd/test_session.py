@@ -9,106 +9,106 @@ import trio
 from trio.testing import MockClock
 
 from appliance.mail.errors import StoreError, Trouble
-from appliance.mail.limits import HEADER_OCTETS, HOPS, SMTP_COMMAND_S, SMTP_DATA_BLOCK_S, SMTP_LETTER_S, TEXT_LINE_OCTETS
+from appliance.mail.limits import HEADER_OCTETS, HOPS, SMTP_COMMAND_S, SMTP_DATA_BLOCK_S, SMTP_MESSAGE_S, TEXT_LINE_OCTETS
 from appliance.smtpd.service import Options
-from appliance.status.events import LetterAccepted, LetterRefused
-from tests.support.services import Rooms, some_rooms
+from appliance.status.events import MessageAccepted, MessageRefused
+from tests.support.services import Components, some_components
 from tests.support.smtp import Client
 
 FRED, MARY = "fred@example.org", "mary@example.org"
 STRANGER = "smith@outside.example"
-LETTER = b"From: smith@outside.example\r\nSubject: a\r\n\r\n.hello\r\n..\r\n"
+MESSAGE = b"From: smith@outside.example\r\nSubject: a\r\n\r\n.hello\r\n..\r\n"
 
 
 @pytest.fixture
-async def rooms(tmp_path: Path) -> AsyncIterator[Rooms]:
-    async with some_rooms(tmp_path) as rooms:
-        yield rooms
+async def components(tmp_path: Path) -> AsyncIterator[Components]:
+    async with some_components(tmp_path) as components:
+        yield components
 
 
-async def a_client(rooms: Rooms, protocol: str = "smtp") -> Client:
-    client = Client(rooms.connect(protocol))
+async def a_client(components: Components, protocol: str = "smtp") -> Client:
+    client = Client(components.connect(protocol))
     await client.greet()
     return client
 
 
-async def letters(rooms: Rooms, address: str = FRED, mailbox: str = "INBOX") -> list[bytes]:
-    opened = await rooms.store.open(rooms.person(address), mailbox, read_only=True)
+async def messages(components: Components, address: str = FRED, mailbox: str = "INBOX") -> list[bytes]:
+    opened = await components.store.open(components.account(address), mailbox, read_only=True)
     found = []
     for uid in opened.uids:
-        letter = await opened.open_message(uid)
+        message = await opened.open_message(uid)
         octets = b""
-        while piece := await letter.read(len(octets), 2**20):
-            octets += piece
+        while chunk := await message.read(len(octets), 2**20):
+            octets += chunk
         found.append(octets)
     opened.close()
     return found
 
 
-def heard(rooms: Rooms, kind: type[Any]) -> list[Any]:
-    return [event for event in rooms.family.board.heard if isinstance(event, kind)]
+def heard(components: Components, kind: type[Any]) -> list[Any]:
+    return [event for event in components.family.board.heard if isinstance(event, kind)]
 
 
 # --- letters -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", ["data", "chunks", "one octet a chunk"])
-async def test_a_letter_for_two_is_kept_as_it_came(rooms: Rooms, how: str) -> None:
-    client = await a_client(rooms)
+async def test_a_message_for_two_is_kept_as_it_came(components: Components, how: str) -> None:
+    client = await a_client(components)
     await client.envelope(STRANGER, FRED, MARY, FRED, "Fred+tag@example.org")
     if how == "data":
-        reply = await client.data(LETTER)
+        reply = await client.data(MESSAGE)
     else:
-        pieces = [LETTER[:7], b"", LETTER[7:]] if how == "chunks" else [LETTER[at : at + 1] for at in range(len(LETTER))]
-        reply = await client.chunks(*pieces)
+        chunks = [MESSAGE[:7], b"", MESSAGE[7:]] if how == "chunks" else [MESSAGE[at : at + 1] for at in range(len(MESSAGE))]
+        reply = await client.chunks(*chunks)
     assert (reply.code, reply.status) == (250, "2.0.0")
     name = reply.lines[0].split()[-1].rstrip(".")
     for address in (FRED, MARY):
-        (kept,) = await letters(rooms, address)
-        prefix = kept.removesuffix(LETTER)
+        (kept,) = await messages(components, address)
+        prefix = kept.removesuffix(MESSAGE)
         assert prefix != kept
         lines = prefix.split(b"\r\n")
         assert lines[:2] == [b"Return-Path: <smith@outside.example>", b"Delivered-To: " + address.encode()]
         assert lines[2] == b"Received: from client.example ([192.0.2.7])"
         assert lines[3:5] == [b" by mail.example.org with ESMTP", f" id {name};".encode()]
         assert len(lines) == 7 and lines[6] == b""
-    (event,) = heard(rooms, LetterAccepted)
+    (event,) = heard(components, MessageAccepted)
     assert (event.protocol, event.peer, event.sender) == ("smtp", "192.0.2.7", STRANGER)
-    assert (event.recipients, event.octets, event.letter) == (2, len(LETTER), name)
+    assert (event.recipients, event.octets, event.message) == (2, len(MESSAGE), name)
 
 
-async def test_for_is_said_with_one_recipient_only(rooms: Rooms) -> None:
-    client = await a_client(rooms)
+async def test_for_is_said_with_one_recipient_only(components: Components) -> None:
+    client = await a_client(components)
     await client.envelope("", "fred+x@example.org")
     assert (await client.data(b"\r\n")).code == 250
-    (kept,) = await letters(rooms)
+    (kept,) = await messages(components)
     assert kept.startswith(b"Return-Path: <>\r\nDelivered-To: fred+x@example.org\r\n")
     assert b" for <fred+x@example.org>;\r\n " in kept
 
 
-async def test_odd_letters_by_data_and_by_chunks(rooms: Rooms) -> None:
-    client = await a_client(rooms)
-    for letter in (b"", b"\r\n", b".\r\n", b"no header", b"\r\n.\r\n.", b"A: \0\r\n\r\n\0", b"x" * 70_000 + b"\r\n", "ü\r\n".encode()):
-        for way in (client.data, client.chunks):
+async def test_odd_messages_by_data_and_by_chunks(components: Components) -> None:
+    client = await a_client(components)
+    for message in (b"", b"\r\n", b".\r\n", b"no header", b"\r\n.\r\n.", b"A: \0\r\n\r\n\0", b"x" * 70_000 + b"\r\n", "ü\r\n".encode()):
+        for route in (client.data, client.chunks):
             await client.envelope(STRANGER, FRED)
-            assert (await way(letter)).code == 250
-        by_data, by_chunks = (await letters(rooms))[-2:]
-        assert by_chunks.endswith(b" +0000\r\n" + letter)
-        assert by_data.endswith(b" +0000\r\n" + letter + (b"" if letter.endswith(b"\r\n") or not letter else b"\r\n"))
+            assert (await route(message)).code == 250
+        by_data, by_chunks = (await messages(components))[-2:]
+        assert by_chunks.endswith(b" +0000\r\n" + message)
+        assert by_data.endswith(b" +0000\r\n" + message + (b"" if message.endswith(b"\r\n") or not message else b"\r\n"))
 
 
-async def test_a_large_letter_in_pieces(rooms: Rooms) -> None:
-    letter = b"Subject: large\r\n\r\n" + b"".join(b"%08d.%b\r\n" % (n, b"." * (n % 70)) for n in range(60_000))
-    client = await a_client(rooms)
+async def test_a_large_message_in_chunks(components: Components) -> None:
+    message = b"Subject: large\r\n\r\n" + b"".join(b"%08d.%b\r\n" % (n, b"." * (n % 70)) for n in range(60_000))
+    client = await a_client(components)
     await client.envelope(STRANGER, FRED)
-    assert (await client.data(letter)).code == 250
-    (kept,) = await letters(rooms)
-    assert kept.endswith(letter)
+    assert (await client.data(message)).code == 250
+    (kept,) = await messages(components)
+    assert kept.endswith(message)
 
 
-async def test_pipelined_commands_are_answered_with_one_send(rooms: Rooms) -> None:
+async def test_pipelined_commands_are_answered_with_one_send(components: Components) -> None:
     """RFC 2920 §3.2; what follows the letter's end is the next group."""
-    client = await a_client(rooms)
+    client = await a_client(components)
     reads = client.reads
     reply = await client.ask(f"MAIL FROM:<{STRANGER}>", f"RCPT TO:<{FRED}>", "RCPT TO:<nobody@example.org>", f"RCPT TO:<{MARY}>", "DATA")
     assert reply.code == 354 and client.reads == reads + 1
@@ -116,45 +116,45 @@ async def test_pipelined_commands_are_answered_with_one_send(rooms: Rooms) -> No
     assert [(await client.reply()).code for _ in range(6)] == [250, 250, 250, 250, 250, 221]
     assert client.reads <= reads + 3
     assert await client.closed()
-    assert len(await letters(rooms)) == 2
+    assert len(await messages(components)) == 2
 
 
-async def test_what_a_client_aborts_leaves_nothing(rooms: Rooms) -> None:
+async def test_what_a_client_aborts_leaves_nothing(components: Components) -> None:
     for begin in ("DATA", "BDAT 5"):
-        client = await a_client(rooms)
+        client = await a_client(components)
         await client.envelope(STRANGER, FRED)
         await client.say(begin, "abc")
         if begin == "DATA":
             assert (await client.reply()).code == 354
         await client.stream.aclose()
-    client = await a_client(rooms)
+    client = await a_client(components)
     await client.envelope(STRANGER, FRED)
     await client.say("BDAT 5", "abc", "RSET", "BDAT 2 LAST", "")
     assert [(await client.reply()).code for _ in range(3)] == [250, 250, 503]
     await client.ask("QUIT")
-    assert await letters(rooms) == []
-    assert not heard(rooms, LetterAccepted)
+    assert await messages(components) == []
+    assert not heard(components, MessageAccepted)
 
 
-async def test_return_path_inside_a_letter_stays_below_ours(rooms: Rooms) -> None:
+async def test_return_path_inside_a_message_stays_below_ours(components: Components) -> None:
     """RFC 5321 §4.4: the final server may remove it; this one keeps letters as they came."""
-    client = await a_client(rooms)
+    client = await a_client(components)
     await client.envelope(STRANGER, FRED)
     await client.data(b"Return-Path: <forged@example.org>\r\n\r\nx\r\n")
-    (kept,) = await letters(rooms)
+    (kept,) = await messages(components)
     assert kept.startswith(b"Return-Path: <smith@outside.example>\r\n") and kept.count(b"Return-Path") == 2
 
 
 # --- limits ------------------------------------------------------------------------------------
 
 
-async def test_letters_over_the_limit(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path, smtp=Options(message_octets=100_000)) as rooms:
-        client = await a_client(rooms)
+async def test_messages_over_the_limit(tmp_path: Path) -> None:
+    async with some_components(tmp_path, smtp=Options(message_octets=100_000)) as components:
+        client = await a_client(components)
         assert (await client.ask(f"MAIL FROM:<{STRANGER}> SIZE=100001")).status == "5.3.4"
-        for letter, code in ((b"x" * 998 + b"\r\n") * 100, 250), ((b"x" * 998 + b"\r\n") * 150, 552):
+        for message, code in ((b"x" * 998 + b"\r\n") * 100, 250), ((b"x" * 998 + b"\r\n") * 150, 552):
             await client.envelope(STRANGER, FRED)
-            reply = await client.data(letter)
+            reply = await client.data(message)
             assert reply.code == code
         assert reply.status == "5.3.4"
         await client.envelope(STRANGER, FRED)
@@ -167,14 +167,14 @@ async def test_letters_over_the_limit(tmp_path: Path) -> None:
         with trio.move_on_after(1):
             await client.stream.send_all(b".\r\n")
         assert await client.closed()
-        assert len(await letters(rooms)) == 1
-        assert {event.reply[:3] for event in heard(rooms, LetterRefused)} == {"552"}
+        assert len(await messages(components)) == 1
+        assert {event.reply[:3] for event in heard(components, MessageRefused)} == {"552"}
 
 
-async def test_hops_headers_and_lines(rooms: Rooms) -> None:
-    client = await a_client(rooms)
+async def test_hops_headers_and_lines(components: Components) -> None:
+    client = await a_client(components)
     received = b"Received: from a by b; x\r\n"
-    for letter, status in (
+    for message, status in (
         (received * HOPS + b"\r\n", "2.0.0"),
         (received * (HOPS + 1) + b"\r\n", "5.4.6"),
         (b"X: y\r\n" * (HEADER_OCTETS // 6 + 1) + b"\r\nx\r\n", "5.3.4"),
@@ -182,24 +182,24 @@ async def test_hops_headers_and_lines(rooms: Rooms) -> None:
         (b"A: b\r\n\r\n" + b"x" * (TEXT_LINE_OCTETS + 1) + b"\r\n", "5.6.0"),
     ):
         await client.envelope(STRANGER, FRED)
-        reply = await client.data(letter)
-        assert reply.status == status, letter[:20]
-    assert len(await letters(rooms)) == 2
+        reply = await client.data(message)
+        assert reply.status == status, message[:20]
+    assert len(await messages(components)) == 2
 
 
 async def test_recipients(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path, smtp=Options(recipients=100)) as rooms:
-        client = await a_client(rooms)
+    async with some_components(tmp_path, smtp=Options(recipients=100)) as components:
+        client = await a_client(components)
         await client.ask(f"MAIL FROM:<{STRANGER}>")
         replies = [await client.ask(f"RCPT TO:<fred+{n}@example.org>") for n in range(101)]
         assert {reply.code for reply in replies[:100]} == {250}
         assert (replies[100].code, replies[100].status) == (452, "4.5.3")
         assert (await client.data(b"A: b\r\n\r\n")).code == 250
-        assert len(await letters(rooms)) == 1
+        assert len(await messages(components)) == 1
 
 
-async def test_long_lines(rooms: Rooms) -> None:
-    client = await a_client(rooms)
+async def test_long_lines(components: Components) -> None:
+    client = await a_client(components)
     assert (await client.ask("NOOP " + "x" * 2043)).code == 250
     assert (await client.ask("NOOP " + "x" * 2044)).code == 500
     assert (await client.ask("NOOP " + "x" * 12_284)).code == 500
@@ -211,15 +211,15 @@ async def test_long_lines(rooms: Rooms) -> None:
     assert await client.closed()
 
 
-async def test_twenty_errors_end_a_session(rooms: Rooms) -> None:
-    client = await a_client(rooms)
+async def test_twenty_errors_end_a_session(components: Components) -> None:
+    client = await a_client(components)
     await client.say(*["RUBBISH"] * 40)
     assert [(await client.reply()).code for _ in range(21)] == [500] * 20 + [421]
     assert await client.closed()
 
 
-async def test_guessing_recipients_ends_a_strangers_session(rooms: Rooms) -> None:
-    client = await a_client(rooms)
+async def test_guessing_recipients_ends_a_strangers_session(components: Components) -> None:
+    client = await a_client(components)
     await client.ask(f"MAIL FROM:<{STRANGER}>")
     await client.say(*[f"RCPT TO:<guess{n}@example.org>" for n in range(40)])
     assert [(await client.reply()).code for _ in range(21)] == [550] * 20 + [421]
@@ -239,8 +239,8 @@ async def test_guessing_recipients_ends_a_strangers_session(rooms: Rooms) -> Non
     ],
 )
 async def test_deadlines(tmp_path: Path, autojump_clock: MockClock, said: list[str], waited_s: float) -> None:
-    async with some_rooms(tmp_path) as rooms:
-        client = await a_client(rooms)
+    async with some_components(tmp_path) as components:
+        client = await a_client(components)
         await client.say(*said)
         started = trio.current_time()
         for line in said:
@@ -254,8 +254,8 @@ async def test_deadlines(tmp_path: Path, autojump_clock: MockClock, said: list[s
 
 async def test_one_command_an_octet_at_a_time(tmp_path: Path, autojump_clock: MockClock) -> None:
     """The deadline is the command's, not the octet's."""
-    async with some_rooms(tmp_path) as rooms:
-        client = await a_client(rooms)
+    async with some_components(tmp_path) as components:
+        client = await a_client(components)
         started = trio.current_time()
 
         async def trickle() -> None:
@@ -270,10 +270,10 @@ async def test_one_command_an_octet_at_a_time(tmp_path: Path, autojump_clock: Mo
         assert trio.current_time() - started <= SMTP_COMMAND_S + 20
 
 
-async def test_one_letter_a_line_at_a_time(tmp_path: Path, autojump_clock: MockClock) -> None:
+async def test_one_message_a_line_at_a_time(tmp_path: Path, autojump_clock: MockClock) -> None:
     """Steady and hopelessly slow: the whole letter has a deadline too."""
-    async with some_rooms(tmp_path) as rooms:
-        client = await a_client(rooms)
+    async with some_components(tmp_path) as components:
+        client = await a_client(components)
         await client.envelope(STRANGER, FRED)
         assert (await client.ask("DATA")).code == 354
         started = trio.current_time()
@@ -287,18 +287,18 @@ async def test_one_letter_a_line_at_a_time(tmp_path: Path, autojump_clock: MockC
             nursery.start_soon(trickle)
             assert (await client.reply()).code == 421
             nursery.cancel_scope.cancel()
-        assert trio.current_time() - started <= SMTP_LETTER_S + 200
-        assert await letters(rooms) == []
+        assert trio.current_time() - started <= SMTP_MESSAGE_S + 200
+        assert await messages(components) == []
 
 
-async def test_the_house_closes(rooms: Rooms) -> None:
+async def test_the_server_closes(components: Components) -> None:
     """Who waits hears 421; a letter that is coming in is taken to its end first."""
-    waiting, sending = await a_client(rooms), await a_client(rooms)
+    waiting, sending = await a_client(components), await a_client(components)
     await sending.envelope(STRANGER, FRED)
     assert (await sending.ask("DATA")).code == 354
     await sending.say("Subject: just in time", "")
     await trio.testing.wait_all_tasks_blocked()
-    for stream in rooms.streams:
+    for stream in components.streams:
         stream.drain()
     assert (await waiting.reply()).code == 421
     assert await waiting.closed()
@@ -306,16 +306,16 @@ async def test_the_house_closes(rooms: Rooms) -> None:
     assert (await sending.reply()).code == 250
     assert (await sending.reply()).code == 421
     assert await sending.closed()
-    assert len(await letters(rooms)) == 1
+    assert len(await messages(components)) == 1
 
 
 async def test_early_talkers(tmp_path: Path, autojump_clock: MockClock) -> None:
-    async with some_rooms(tmp_path, smtp=Options(greet_pause_s=2)) as rooms:
-        client = Client(rooms.connect("smtp"))
+    async with some_components(tmp_path, smtp=Options(greet_pause_s=2)) as components:
+        client = Client(components.connect("smtp"))
         await client.say("EHLO spam.example")
         assert (await client.reply()).code == 554
         assert await client.closed()
-        patient = await a_client(rooms)
+        patient = await a_client(components)
         assert (await patient.ask("NOOP")).code == 250
 
 
@@ -333,13 +333,15 @@ TROUBLES = (
 
 
 @pytest.mark.parametrize("where", ["receive", "write", "finish", "file"])
-@pytest.mark.parametrize("way", ["data", "chunks"])
-async def test_the_stores_troubles(rooms: Rooms, monkeypatch: pytest.MonkeyPatch, where: str, way: str) -> None:
+@pytest.mark.parametrize("route", ["data", "chunks"])
+async def test_the_stores_troubles(components: Components, monkeypatch: pytest.MonkeyPatch, where: str, route: str) -> None:
     """Whatever the store says and whenever: one reply, nothing kept, and the session goes on."""
-    client = await a_client(rooms)
-    async with rooms.store.receive(1000) as incoming:
+    client = await a_client(components)
+    async with components.store.receive(1000) as incoming:
         kind = type(incoming)
-    target = {"receive": (type(rooms.store.receive(1000)), "__aenter__"), "file": (type(rooms.store), "file")}.get(where, (kind, where))
+    target = {"receive": (type(components.store.receive(1000)), "__aenter__"), "file": (type(components.store), "file")}.get(
+        where, (kind, where)
+    )
     for trouble, code, status in TROUBLES:
 
         async def fail(*_: Any, trouble: Trouble = trouble, **__: Any) -> None:
@@ -348,19 +350,19 @@ async def test_the_stores_troubles(rooms: Rooms, monkeypatch: pytest.MonkeyPatch
         await client.envelope(STRANGER, FRED)
         with monkeypatch.context() as patch:
             patch.setattr(*target, fail)
-            reply = await (client.data(LETTER) if way == "data" else client.chunks(LETTER[:9], LETTER[9:]))
+            reply = await (client.data(MESSAGE) if route == "data" else client.chunks(MESSAGE[:9], MESSAGE[9:]))
         assert (reply.code, reply.status) == (code, status)
         assert (await client.ask("BDAT 0 LAST")).code == 503
-    assert len(heard(rooms, LetterRefused)) == len(TROUBLES)
-    assert await letters(rooms) == []
+    assert len(heard(components, MessageRefused)) == len(TROUBLES)
+    assert await messages(components) == []
     await client.envelope(STRANGER, FRED)
-    assert (await client.data(LETTER)).code == 250
-    assert len(await letters(rooms)) == 1
+    assert (await client.data(MESSAGE)).code == 250
+    assert len(await messages(components)) == 1
 
 
 async def test_no_room_is_said_at_rcpt(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path, quota_octets=2000) as rooms:
-        client = await a_client(rooms)
+    async with some_components(tmp_path, quota_octets=2000) as components:
+        client = await a_client(components)
         assert (await client.ask(f"MAIL FROM:<{STRANGER}> SIZE=3000")).code == 250
         reply = await client.ask(f"RCPT TO:<{FRED}>")
         assert (reply.code, reply.status) == (452, "4.2.2")
@@ -368,22 +370,22 @@ async def test_no_room_is_said_at_rcpt(tmp_path: Path) -> None:
         await client.envelope(STRANGER, FRED)
         reply = await client.data(b"A: b\r\n\r\n" + b"x" * 900 + b"\r\n" + b"x" * 900 + b"\r\n" + b"y" * 900 + b"\r\n")
         assert (reply.code, reply.status) == (452, "4.2.2")
-        assert await letters(rooms) == []
+        assert await messages(components) == []
 
 
-async def test_a_recipient_that_forwards_outside_is_refused_not_lost(rooms: Rooms) -> None:
-    await rooms.family.accounts.add_alias("both@example.org", FRED)
-    await rooms.family.accounts.add_alias("both@example.org", "cousin@outside.example")
-    await rooms.family.accounts.add_alias("all@example.org", FRED)
-    await rooms.family.accounts.add_alias("all@example.org", MARY)
-    client = await a_client(rooms)
+async def test_a_recipient_that_forwards_outside_is_refused_not_lost(components: Components) -> None:
+    await components.family.accounts.add_alias("both@example.org", FRED)
+    await components.family.accounts.add_alias("both@example.org", "cousin@outside.example")
+    await components.family.accounts.add_alias("all@example.org", FRED)
+    await components.family.accounts.add_alias("all@example.org", MARY)
+    client = await a_client(components)
     await client.ask(f"MAIL FROM:<{STRANGER}>")
     assert (await client.ask("RCPT TO:<both@example.org>")).status == "5.4.4"
     assert (await client.ask("RCPT TO:<all@example.org>", f"RCPT TO:<{FRED}>")).code == 250
-    assert (await client.data(LETTER)).code == 250
-    (kept,) = await letters(rooms)
+    assert (await client.data(MESSAGE)).code == 250
+    (kept,) = await messages(components)
     assert b"Delivered-To: all@example.org\r\n" in kept
-    assert len(await letters(rooms, MARY)) == 1
+    assert len(await messages(components, MARY)) == 1
 
 
 # --- forged senders ------------------------------------------------------------------------------
@@ -412,17 +414,17 @@ CLAIMS = (
 
 @pytest.mark.parametrize("setting", ["refuse", "mark", "accept"])
 async def test_strangers_with_our_names(tmp_path: Path, setting: str) -> None:
-    async with some_rooms(tmp_path, smtp=Options(forged_own_sender=setting)) as rooms:
-        client = await a_client(rooms)
+    async with some_components(tmp_path, smtp=Options(forged_own_sender=setting)) as components:
+        client = await a_client(components)
         for envelope, header, outcome in (claim[1:] for claim in CLAIMS if claim[0] == setting):
             reply = await client.ask(f"MAIL FROM:<{envelope}>")
             if outcome == "refused":
                 assert (reply.code, reply.status) == (550, "5.7.1")
-                assert heard(rooms, LetterRefused)[-1].sender == envelope
+                assert heard(components, MessageRefused)[-1].sender == envelope
                 continue
             await client.ask(f"RCPT TO:<{FRED}>")
             assert (await client.data(f"Subject: a\r\nFrom: {header}\r\n\r\nx\r\n".encode())).code == 250
-            kept = (await letters(rooms))[-1]
+            kept = (await messages(components))[-1]
             assert (WARNING in kept) == (outcome == "marked"), (envelope, header)
 
 
@@ -431,24 +433,24 @@ async def test_strangers_with_our_names(tmp_path: Path, setting: str) -> None:
 PLAIN = "AUTH PLAIN AGZyZWRAZXhhbXBsZS5vcmcAQmx1cmR5Ymxvb3AtNw=="
 
 
-async def signed_in(rooms: Rooms) -> Client:
-    client = await a_client(rooms, "submission")
+async def signed_in(components: Components) -> Client:
+    client = await a_client(components, "submission")
     assert (await client.ask(PLAIN)).code == 235
     return client
 
 
-async def test_what_a_letter_lacks_is_put_in_front(rooms: Rooms) -> None:
-    client = await signed_in(rooms)
-    for letter in (b"From: fred@example.org\r\n\r\nx\r\n", b"From: fred@example.org\r\nDate: x\r\nMessage-ID: <a@b>\r\n\r\nx\r\n"):
+async def test_what_a_message_lacks_is_put_in_front(components: Components) -> None:
+    client = await signed_in(components)
+    for message in (b"From: fred@example.org\r\n\r\nx\r\n", b"From: fred@example.org\r\nDate: x\r\nMessage-ID: <a@b>\r\n\r\nx\r\n"):
         await client.envelope(FRED, MARY)
-        assert (await client.data(letter)).code == 250
-    bare, whole = await letters(rooms, MARY)
+        assert (await client.data(message)).code == 250
+    bare, whole = await messages(components, MARY)
     assert b" with ESMTPA\r\n" in bare
     front = bare.removesuffix(b"From: fred@example.org\r\n\r\nx\r\n").split(b"\r\n")
     assert front[-3].startswith(b"Message-ID: <") and front[-3].endswith(b"@mail.example.org>")
     assert front[-2].startswith(b"Date: ")
     assert whole.count(b"Date: ") == whole.count(b"Message-ID: ") == 1
-    assert rooms.streams[0].who == FRED
+    assert components.streams[0].who == FRED
 
 
 HEADERS = (
@@ -469,23 +471,23 @@ HEADERS = (
     ("refuse", "From: fred@example.org <fred@example.org>", "2.0.0"),
     ("refuse", "From: Fred @ Home <fred@example.org>", "2.0.0"),
     ("refuse", "From: =?utf-8?q?Fr=C3=A9d=C3=A9ric?= [x]\r\n <fred@example.org>", "2.0.0"),
-    ("refuse", "From: \"fred@example.org\" <fred@example.org>", "2.0.0"),
-    ("refuse", "From: \"O'Fred @home\" <fred@example.org>", "2.0.0"),
+    ("refuse", 'From: "fred@example.org" <fred@example.org>', "2.0.0"),
+    ("refuse", 'From: "O\'Fred @home" <fred@example.org>', "2.0.0"),
     # but every address a reader could find must be one's own
     ("refuse", "From: mary@example.org <fred@example.org>", "5.7.1"),
     ("refuse", "From: fred@example.org <mary@example.org>", "5.7.1"),
-    ("refuse", "From: \"mary@example.org\" <fred@example.org>", "5.7.1"),
+    ("refuse", 'From: "mary@example.org" <fred@example.org>', "5.7.1"),
     ("refuse", "From: Fred (mary@example.org) <fred@example.org>", "5.7.1"),
     ("refuse", "From: =?utf-8?q?mary=40example.org?= <fred@example.org>", "5.7.1"),
-    ("refuse", "From: \"mary\uff20example.org\" <fred@example.org>", "5.7.1"),
+    ("refuse", 'From: "mary\uff20example.org" <fred@example.org>', "5.7.1"),
     ("refuse", "From: mary @ example.org <fred@example.org>", "5.7.1"),
     ("refuse", "From: \"'mary@example.org' via x\" <fred@example.org>", "5.7.1"),
-    ("refuse", "From: \"boss@outside.example\" <fred@example.org>", "5.7.1"),
+    ("refuse", 'From: "boss@outside.example" <fred@example.org>', "5.7.1"),
     # what only a lenient reader can read stays unreadable
     ("refuse", "From: Fred [Home] <fred@example.org>, fred@example.org", "5.7.1"),
     ("refuse", "From: Fred [x] <fred@example.org> <fred@example.org>", "5.7.1"),
     ("refuse", "From: Fred [x] <fred@example.org> y", "5.7.1"),
-    ("refuse", "From: Fred \"[x\" [y] <fred@example.org>", "5.7.1"),
+    ("refuse", 'From: Fred "[x" [y] <fred@example.org>', "5.7.1"),
     ("refuse", "From: fred@example.org; fred@example.org", "5.7.1"),
     ("refuse", "Sender: Fred [Home] <mary@example.org>\r\nFrom: fred@example.org", "5.7.1"),
     ("accept", "From: Mary <mary@example.org>", "2.0.0"),
@@ -494,38 +496,38 @@ HEADERS = (
 
 @pytest.mark.parametrize("setting", ["refuse", "accept"])
 async def test_who_may_be_from(tmp_path: Path, setting: str) -> None:
-    async with some_rooms(tmp_path, smtp=Options(others_as_sender=setting)) as rooms:
-        await rooms.family.accounts.add_alias("all@example.org", FRED)
-        client = await signed_in(rooms)
+    async with some_components(tmp_path, smtp=Options(others_as_sender=setting)) as components:
+        await components.family.accounts.add_alias("all@example.org", FRED)
+        client = await signed_in(components)
         kept = 0
         for place, (_, header, status) in enumerate(row for row in HEADERS if row[0] == setting):
             if place and place % 12 == 0:
-                client = await signed_in(rooms)  # before the refusals end the session
+                client = await signed_in(components)  # before the refusals end the session
             await client.envelope(FRED, MARY)
             assert (await client.data(header.encode() + b"\r\n\r\nx\r\n")).status == status, header
             kept += status == "2.0.0"
-            assert len(await letters(rooms, MARY)) == kept
+            assert len(await messages(components, MARY)) == kept
 
 
 async def test_signing_in_on_25_where_a_setting_allows_it(tmp_path: Path) -> None:
-    async with some_rooms(tmp_path, smtp=Options(sign_in_on_25=True)) as rooms:
-        client = Client(rooms.connect("smtp"))
+    async with some_components(tmp_path, smtp=Options(sign_in_on_25=True)) as components:
+        client = Client(components.connect("smtp"))
         assert any(line.startswith("AUTH ") for line in (await client.greet()).lines)
         assert (await client.ask(PLAIN)).code == 235
         assert (await client.ask(f"MAIL FROM:<{FRED}>")).code == 250
 
 
 async def test_twenty_wrong_passwords_end_a_session(tmp_path: Path, autojump_clock: MockClock) -> None:
-    async with some_rooms(tmp_path) as rooms:
-        client = await a_client(rooms, "submission")
+    async with some_components(tmp_path) as components:
+        client = await a_client(components, "submission")
         for _ in range(19):
             assert (await client.ask("AUTH PLAIN AGZyZWQAeA==")).code == 535
         await client.say("AUTH PLAIN AGZyZWQAeA==")
         assert [(await client.reply()).code for _ in range(2)] == [535, 421]
 
 
-async def test_long_lines_of_signing_in(rooms: Rooms) -> None:
-    client = await a_client(rooms, "submission")
+async def test_long_lines_of_signing_in(components: Components) -> None:
+    client = await a_client(components, "submission")
     assert (await client.ask("AUTH PLAIN " + "A" * 12_000)).code == 535
     assert (await client.ask("AUTH PLAIN")).code == 334
     assert (await client.ask("A" * 12_288)).status == "5.5.6"
@@ -533,12 +535,12 @@ async def test_long_lines_of_signing_in(rooms: Rooms) -> None:
 
 
 @pytest.mark.parametrize("how", ["data", "chunks"])
-async def test_a_first_line_that_is_folded_continues_nothing_of_ours(rooms: Rooms, how: str) -> None:
-    client = await a_client(rooms)
-    letter = b"\tby evil.example; Tue, 1 Jan 2030 00:00:00 +0000\r\nSubject: hi\r\n\r\nwords\r\n"
+async def test_a_first_line_that_is_folded_continues_nothing_of_ours(components: Components, how: str) -> None:
+    client = await a_client(components)
+    message = b"\tby evil.example; Tue, 1 Jan 2030 00:00:00 +0000\r\nSubject: hi\r\n\r\nwords\r\n"
     await client.envelope(STRANGER, FRED)
-    reply = await client.data(letter) if how == "data" else await client.chunks(letter[:1], letter[1:])
+    reply = await client.data(message) if how == "data" else await client.chunks(message[:1], message[1:])
     assert reply.code == 250
-    (kept,) = await letters(rooms)
-    prefix = kept.removesuffix(letter)
-    assert prefix.endswith(b"\r\nX-Pillarbox-First-Line:\r\n") and kept == prefix + letter
+    (kept,) = await messages(components)
+    prefix = kept.removesuffix(message)
+    assert prefix.endswith(b"\r\nX-Pillarbox-First-Line:\r\n") and kept == prefix + message

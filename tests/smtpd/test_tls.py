@@ -14,7 +14,7 @@ from appliance.status.board import Board
 from tests.auth.scram_client import ScramClient
 from tests.support.accounts import TrioClock
 from tests.support.certificates import TestCertificates, make_certificates
-from tests.support.services import PASSWORD, Rooms, some_rooms
+from tests.support.services import PASSWORD, Components, some_components
 from tests.support.smtp import Client
 
 FRED = "fred@example.org"
@@ -33,9 +33,9 @@ async def tls(certificates: TestCertificates) -> ServerTls:
 
 
 @pytest.fixture
-async def rooms(tmp_path: Path, tls: ServerTls) -> AsyncIterator[Rooms]:
-    async with some_rooms(tmp_path, plaintext=False, tls=tls) as rooms:
-        yield rooms
+async def components(tmp_path: Path, tls: ServerTls) -> AsyncIterator[Components]:
+    async with some_components(tmp_path, plaintext=False, tls=tls) as components:
+        yield components
 
 
 async def secured(client: Client, certificates: TestCertificates) -> Client:
@@ -48,8 +48,8 @@ def words(reply: Reply) -> set[str]:
     return {line.split()[0] for line in reply.lines[1:]}
 
 
-async def test_starttls_forgets_everything(rooms: Rooms, certificates: TestCertificates) -> None:
-    plain = Client(rooms.connect("submission"))
+async def test_starttls_forgets_everything(components: Components, certificates: TestCertificates) -> None:
+    plain = Client(components.connect("submission"))
     offered = words(await plain.greet("first.example"))
     assert "STARTTLS" in offered and "AUTH" not in offered
     assert (await plain.ask(PLAIN)).code == 538
@@ -63,7 +63,7 @@ async def test_starttls_forgets_everything(rooms: Rooms, certificates: TestCerti
     assert (await client.ask(PLAIN)).code == 235
     await client.envelope(FRED, FRED)
     assert (await client.data(b"From: fred@example.org\r\n\r\nx\r\n")).code == 250
-    inbox = await rooms.store.open(rooms.person(), "INBOX")
+    inbox = await components.store.open(components.account(), "INBOX")
     kept = await (await inbox.open_message(inbox.uids[0])).read(0, 4096)
     received = kept.partition(b"Received: ")[2].split(b"\r\n")
     assert received[0] == b"from second.example ([192.0.2.7])"
@@ -71,9 +71,9 @@ async def test_starttls_forgets_everything(rooms: Rooms, certificates: TestCerti
     assert received[2].startswith(b" (TLSv1.3 TLS_")
 
 
-async def test_a_transaction_does_not_survive_starttls(rooms: Rooms, certificates: TestCertificates) -> None:
+async def test_a_transaction_does_not_survive_starttls(components: Components, certificates: TestCertificates) -> None:
     """STARTTLS is refused in the middle of a letter; behind RSET nothing of the letter is left."""
-    plain = Client(rooms.connect("smtp"))
+    plain = Client(components.connect("smtp"))
     await plain.greet()
     await plain.envelope("a@outside.example", FRED)
     assert (await plain.ask("STARTTLS")).code == 503
@@ -82,14 +82,14 @@ async def test_a_transaction_does_not_survive_starttls(rooms: Rooms, certificate
     assert (await client.ask("EHLO x", "DATA")).code == 503
 
 
-async def test_plain_octets_behind_starttls(rooms: Rooms, certificates: TestCertificates) -> None:
+async def test_plain_octets_behind_starttls(components: Components, certificates: TestCertificates) -> None:
     """CVE-2011-0411 and kin: in one piece with STARTTLS, or on their own before the handshake."""
-    client = Client(rooms.connect("submission"))
+    client = Client(components.connect("submission"))
     await client.greet()
     reply = await client.ask("STARTTLS\r\nEHLO injected\r\nMAIL FROM:<x@y.example>")
     assert reply.code == 554
     assert await client.closed()
-    client = Client(rooms.connect("submission"))
+    client = Client(components.connect("submission"))
     await client.greet()
     assert (await client.ask("STARTTLS")).code == 220
     await client.say("EHLO injected")
@@ -99,9 +99,9 @@ async def test_plain_octets_behind_starttls(rooms: Rooms, certificates: TestCert
 
 @pytest.mark.parametrize("plus", [False, True])
 @pytest.mark.parametrize("initial", [False, True])
-async def test_scram(rooms: Rooms, certificates: TestCertificates, tls: ServerTls, plus: bool, initial: bool) -> None:
+async def test_scram(components: Components, certificates: TestCertificates, tls: ServerTls, plus: bool, initial: bool) -> None:
     """RFC 5802, RFC 7677; the server's last word travels as a challenge (RFC 4954 §4)."""
-    plain = Client(rooms.connect("submission"))
+    plain = Client(components.connect("submission"))
     await plain.greet()
     await plain.ask("STARTTLS")
     client = await secured(plain, certificates)
@@ -121,4 +121,4 @@ async def test_scram(rooms: Rooms, certificates: TestCertificates, tls: ServerTl
     reply = await client.ask(b64encode(scram.final(b64decode(reply.lines[0]))))
     assert reply.code == 334 and scram.proves(b64decode(reply.lines[0]))
     assert (await client.ask("")).code == 235
-    assert rooms.streams[0].who == FRED
+    assert components.streams[0].who == FRED

@@ -14,8 +14,8 @@ from appliance.status.text import encode_snapshot, readable
 from tests.support.clock import HandClock
 
 
-def letter(n: int) -> e.LetterAccepted:
-    return e.LetterAccepted("smtp", "192.0.2.7", "eve@example.net", 1, 1000 + n, 0.01, str(n))
+def message(n: int) -> e.MessageAccepted:
+    return e.MessageAccepted("smtp", "192.0.2.7", "eve@example.net", 1, 1000 + n, 0.01, str(n))
 
 
 def test_every_event_of_the_catalogue_has_its_fold_and_its_words() -> None:
@@ -30,14 +30,14 @@ def test_what_waits_and_leaves_is_told_in_wall_time() -> None:
     board = Board(clock)
     now = int(clock.wall_s())
     board.publish(e.QueueState(2, 1, 0, 1, 2, 600.0, 30.0))
-    board.publish(e.LetterSent("A1", "far.example", "mx.far.example", 2, 900, "TLSv1.3", 0.4))
-    board.publish(e.LetterFailed("A2", "gone.example", 1, "Nobody there."))
+    board.publish(e.MessageSent("A1", "far.example", "mx.far.example", 2, 900, "TLSv1.3", 0.4))
+    board.publish(e.MessageFailed("A2", "gone.example", 1, "Nobody there."))
     s = board.snapshot()
     assert (s.queue.waiting, s.queue.held, s.queue.oldest_at, s.queue.next_try_at) == (2, 1, now - 600, now + 30)
-    assert (s.letters_sent, s.letters_failed) == (2, 1)
+    assert (s.messages_sent, s.messages_failed) == (2, 1)
     failed, sent = s.sendings
-    assert (failed.what, failed.letter, failed.text) == ("failed", "A2", "Nobody there.")
-    assert (sent.what, sent.letter, sent.text) == ("sent", "A1", "mx.far.example, TLSv1.3")
+    assert (failed.what, failed.message, failed.text) == ("failed", "A2", "Nobody there.")
+    assert (sent.what, sent.message, sent.text) == ("sent", "A1", "mx.far.example, TLSv1.3")
     board.publish(e.SendingLimited("ada@home.example", True))
     assert board.snapshot().limited == ("ada@home.example",)
     board.publish(e.SendingLimited("ada@home.example", False))
@@ -46,7 +46,7 @@ def test_what_waits_and_leaves_is_told_in_wall_time() -> None:
     assert s.limited == () and (s.queue.oldest_at, s.queue.next_try_at) == (0, 0)
 
 
-def test_sessions_letters_and_logins_are_counted() -> None:
+def test_sessions_messages_and_logins_are_counted() -> None:
     clock = HandClock()
     board = Board(clock)
     for protocol in ("pop3", "smtp", "smtp"):
@@ -54,16 +54,16 @@ def test_sessions_letters_and_logins_are_counted() -> None:
     board.publish(e.SessionClosed("smtp", "192.0.2.7", "", 100, 200, 0.5))
     board.publish(e.SessionRefused("smtp", "192.0.2.8", "full"))
     board.publish(e.SessionFailed("pop3", "192.0.2.7", "", "KeyError"))
-    board.publish(letter(1))
-    board.publish(e.LetterRefused("smtp", "192.0.2.7", "a@b.example", "c@d.example", "550 5.1.1 no"))
+    board.publish(message(1))
+    board.publish(e.MessageRefused("smtp", "192.0.2.7", "a@b.example", "c@d.example", "550 5.1.1 no"))
     board.publish(e.LoginSucceeded("imap", "192.0.2.7", "ada@home.example", "PLAIN"))
     board.publish(e.LoginFailed("imap", "192.0.2.7", "ada", "PLAIN"))
     s = board.snapshot()
     smtp, pop3 = s.sessions
     assert (smtp.protocol, smtp.open, smtp.opened, smtp.refused, smtp.octets_in, smtp.octets_out) == ("smtp", 1, 2, 1, 100, 200)
     assert (pop3.open, pop3.failed, s.sessions_open) == (1, 1, 2)
-    assert (s.letters_accepted, s.letters_refused, s.letters_octets) == (1, 1, 1001)
-    assert s.deliveries[0].letter == "1" and s.refusals[0].reply == "550 5.1.1 no"
+    assert (s.messages_accepted, s.messages_refused, s.messages_octets) == (1, 1, 1001)
+    assert s.deliveries[0].message == "1" and s.refusals[0].reply == "550 5.1.1 no"
     assert (s.logins.succeeded, s.logins.failed, s.logins.failed_lately) == (1, 1, 1)
     clock.forward(601)
     assert board.snapshot().logins.failed_lately == 0
@@ -77,7 +77,7 @@ def test_a_picture_is_frozen_and_the_same_until_something_happens() -> None:
     assert board.snapshot() is one
     with pytest.raises(FrozenInstanceError):
         one.phase = "x"  # type: ignore[misc]
-    board.publish(e.HouseState("ready"))
+    board.publish(e.ServerState("ready"))
     two = board.snapshot()
     assert (two.phase, one.phase, two.version) == ("ready", "starting", one.version + 1)
     clock.forward(STALE_S + 1)
@@ -87,13 +87,13 @@ def test_a_picture_is_frozen_and_the_same_until_something_happens() -> None:
 def test_memory_is_bounded() -> None:
     board = Board(HandClock())
     for n in range(10 * RECENT):
-        board.publish(letter(n))
-        board.publish(e.LetterRefused("smtp", "p", "s", str(n), "550"))
+        board.publish(message(n))
+        board.publish(e.MessageRefused("smtp", "p", "s", str(n), "550"))
     for n in range(2 * GUESSES):
         board.publish(e.LoginFailed("imap", str(n), "x", "PLAIN"))
     s = board.snapshot()
     assert len(s.deliveries) == len(s.refusals) == RECENT
-    assert s.deliveries[0].letter == str(10 * RECENT - 1)  # newest first
+    assert s.deliveries[0].message == str(10 * RECENT - 1)  # newest first
     assert s.logins.failed_lately == GUESSES and s.logins.failed == 2 * GUESSES
 
 
@@ -118,11 +118,11 @@ async def test_who_waits_is_woken_with_the_latest_picture(autojump_clock: trio.a
         for _ in range(2):
             nursery.start_soon(watch)
         await trio.testing.wait_all_tasks_blocked()
-        board.publish(e.HouseState("ready"))
-        board.publish(e.HouseState("draining"))  # nobody looked in between: the one before is missed
+        board.publish(e.ServerState("ready"))
+        board.publish(e.ServerState("draining"))  # nobody looked in between: the one before is missed
         await trio.testing.wait_all_tasks_blocked()
         assert seen == ["draining", "draining"]
-        board.publish(e.HouseState("stopped"))
+        board.publish(e.ServerState("stopped"))
     assert (await board.changed(0)).phase == "stopped"  # no wait when it is behind already
 
 
@@ -158,13 +158,13 @@ def full_board() -> Board:
     board.publish(e.ListenerUp("smtp", "::", 25))
     board.publish(e.ListenerDown("imaps", "::", 993, "in use"))
     board.publish(e.SessionOpened("smtp", "192.0.2.7"))
-    board.publish(letter(1))
-    board.publish(e.LetterRefused("smtp", "p", "", "c@d.example", "550 no"))
+    board.publish(message(1))
+    board.publish(e.MessageRefused("smtp", "p", "", "c@d.example", "550 no"))
     board.publish(e.StorageState(10**9, 32 * 10**9, 10**6))
     board.publish(e.CertificateState(("box.local",), 1_900_000_000, "house"))
-    board.publish(e.PeopleState(2, ("home.example",)))
+    board.publish(e.AccountsState(2, ("home.example",)))
     board.publish(e.PartRunning("control"))
-    board.publish(e.HouseState("ready"))
+    board.publish(e.ServerState("ready"))
     return board
 
 
@@ -189,6 +189,6 @@ def test_text_says_the_worst_first_and_fits_a_screen() -> None:
 
 def healthy() -> Board:
     board = Board(HandClock())
-    board.publish(e.PeopleState(1, ("home.example",)))
-    board.publish(e.HouseState("ready"))
+    board.publish(e.AccountsState(1, ("home.example",)))
+    board.publish(e.ServerState("ready"))
     return board

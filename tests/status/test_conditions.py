@@ -26,7 +26,7 @@ def publish(event: e.Event) -> Callable[[Board], None]:
 def delayed(domain: str, cause: str, reason: str) -> Callable[[Board], None]:
     def happen(board: Board) -> None:
         board.publish(e.QueueState(1, 0, 0, 0, 1, 0.0, 300.0))
-        board.publish(e.LetterDelayed("M1", domain, 1, reason, 300.0, cause))
+        board.publish(e.MessageDelayed("M1", domain, 1, reason, 300.0, cause))
         board.clock.forward(61.0)  # type: ignore[attr-defined]
 
     return happen
@@ -47,8 +47,8 @@ CASES: tuple[tuple[str, Callable[[Board], None], str], ...] = (
     ("part-down", publish(e.PartCrashed("control", "KeyError", 3.0)), "control"),
     ("storage-low", publish(e.StorageState(GB, 32 * GB, 0)), "1.0 GB of 32.0 GB"),
     ("storage-wearing", publish(e.StorageState(20 * GB, 32 * GB, 0, worn_percent=90)), "90 %"),
-    ("no-network", publish(e.BoxState("box", (), 1, None, 0)), "no address"),
-    ("line-closed", publish(e.LineState("blocked", "none", "Port 25 is blocked and no relay is set.")), "Port 25 is blocked"),
+    ("no-network", publish(e.HostState("box", (), 1, None, 0)), "no address"),
+    ("line-closed", publish(e.OutboundState("blocked", "none", "Port 25 is blocked and no relay is set.")), "Port 25 is blocked"),
     ("queue-stuck", publish(e.QueueState(3, 1, 0, 2, 3, 90_000.0, 60.0)), "2 letters need you"),
     ("relay-down", delayed("@provider", "unreachable", "No connection."), "The relay provider takes no messages: No connection."),
     ("relay-down", delayed("@provider", "sign_in", "535 no"), "The relay provider takes no messages: 535 no."),
@@ -57,7 +57,7 @@ CASES: tuple[tuple[str, Callable[[Board], None], str], ...] = (
     ("queue-delayed", delayed("@provider", "not_now", "450 later."), "Messages for the relay provider wait: 450 later."),
     ("queue-delayed", delayed(".", "not_now", "The mailbox is full."), "Messages for mailboxes here wait: The mailbox is full."),
     ("mailbox-full", publish(e.ConditionFound("mailbox-full", ("The mailbox of a@b.example is nearly full.",))), "a@b.example"),
-    ("mailbox-full", publish(e.LetterRefused("smtp", "p", "", "a@b.example", "452 4.2.2 The mailbox is full")), "a@b.example was put off"),
+    ("mailbox-full", publish(e.MessageRefused("smtp", "p", "", "a@b.example", "452 4.2.2 The mailbox is full")), "a@b.example was put off"),
     ("sending-limited", publish(e.SendingLimited("ada@home.example", True)), "ada@home.example"),
     ("unsigned", publish(e.ConditionFound("unsigned", ("Messages leave unsigned: x.",))), "leave unsigned: x."),
     ("console-shared", publish(e.ConditionFound("console-shared", ("The program agetty uses it too.",))), "agetty"),
@@ -66,19 +66,19 @@ CASES: tuple[tuple[str, Callable[[Board], None], str], ...] = (
     ("database-mended", publish(e.StorageDamage("mended", "message_modseq")), "has been made anew"),
     ("bodies-aside", publish(e.BodiesAside(3)), "3 message bodies are not in the database"),
     ("session-faults", publish(e.SessionFailed("imap", "p", "", "KeyError")), "1 session"),
-    ("no-people", publish(e.PeopleState(0, ())), "No people"),
-    ("recovering", publish(e.HouseState("recovering")), "Power was lost"),
-    ("updating", publish(e.HouseState("updating")), "new version"),
-    ("starting", publish(e.HouseState("starting")), "starting"),
-    ("draining", publish(e.HouseState("draining")), "closing"),
+    ("no-people", publish(e.AccountsState(0, ())), "No people"),
+    ("recovering", publish(e.ServerState("recovering")), "Power was lost"),
+    ("updating", publish(e.ServerState("updating")), "new version"),
+    ("starting", publish(e.ServerState("starting")), "starting"),
+    ("draining", publish(e.ServerState("draining")), "closing"),
 )
 
 
 def board_in_order() -> tuple[Board, HandClock]:
     clock = HandClock()
     board = Board(clock)
-    board.publish(e.HouseState("ready"))
-    board.publish(e.PeopleState(1, ("home.example",)))
+    board.publish(e.ServerState("ready"))
+    board.publish(e.AccountsState(1, ("home.example",)))
     board.publish(e.StorageState(20 * GB, 32 * GB, 0))
     board.publish(e.CertificateState(("box.local",), NOW + 300 * DAY_S, "house"))
     board.publish(e.ListenerUp("imaps", "::", 993))
@@ -115,7 +115,7 @@ def test_every_row_has_a_case() -> None:
 
 def test_the_severity_is_the_worst() -> None:
     board, _clock = board_in_order()
-    board.publish(e.PeopleState(0, ()))
+    board.publish(e.AccountsState(0, ()))
     assert board.snapshot().severity == "notice"
     board.publish(e.CertificateTrouble("x"))
     assert board.snapshot().severity == "warning"
@@ -141,20 +141,20 @@ def test_the_remedy_of_an_ending_certificate_is_one_that_can_help(source: str, h
 
 def test_a_delay_is_told_after_a_minute_and_goes_with_the_message() -> None:
     for ends in (
-        e.LetterSent("M1", "@provider", "mx", 1, 1, "TLSv1.3", 0.1),
-        e.LetterFailed("M1", "@provider", 1, "no"),
+        e.MessageSent("M1", "@provider", "mx", 1, 1, "TLSv1.3", 0.1),
+        e.MessageFailed("M1", "@provider", 1, "no"),
         e.QueueState(0, 0, 0, 0, 0, 0.0, None),
     ):
         board, clock = board_in_order()
         board.publish(e.QueueState(1, 0, 0, 0, 1, 0.0, 300.0))
-        board.publish(e.LetterDelayed("M1", "@provider", 1, "No connection.", 300.0, "unreachable"))
-        board.publish(e.LetterDelayed("M2", "x.example", 1, "450 later", 300.0, "not_now"))
+        board.publish(e.MessageDelayed("M1", "@provider", 1, "No connection.", 300.0, "unreachable"))
+        board.publish(e.MessageDelayed("M2", "x.example", 1, "450 later", 300.0, "not_now"))
         assert [one.key for one in board.snapshot().conditions] == ["relay-down"]
         clock.forward(300.0)
-        board.publish(e.LetterDelayed("M1", "@provider", 1, "No connection.", 600.0, "unreachable"))
-        board.publish(e.LetterDelayed("M2", "x.example", 1, "450 later", 600.0, "not_now"))
+        board.publish(e.MessageDelayed("M1", "@provider", 1, "No connection.", 600.0, "unreachable"))
+        board.publish(e.MessageDelayed("M2", "x.example", 1, "450 later", 600.0, "not_now"))
         assert [one.key for one in board.snapshot().conditions] == ["relay-down", "queue-delayed"], "since the first attempt"
-        board.publish(e.LetterSent("M2", "x.example", "mx", 1, 1, "TLSv1.3", 0.1))
+        board.publish(e.MessageSent("M2", "x.example", "mx", 1, 1, "TLSv1.3", 0.1))
         board.publish(ends)
         assert not board.snapshot().conditions
 
@@ -170,8 +170,8 @@ def test_many_destinations_are_counted() -> None:
     board, clock = board_in_order()
     for n in range(200):
         board.publish(e.QueueState(n + 1, 0, 0, 0, n, 0.0, 300.0))
-        board.publish(e.LetterDelayed(f"M{n}", f"x{n}.example", 1, "Later.", 300.0, "not_now"))
-        board.publish(e.LetterDelayed(f"D{n}", f"d{n}.example", 1, "Silence.", 300.0, "dns"))
+        board.publish(e.MessageDelayed(f"M{n}", f"x{n}.example", 1, "Later.", 300.0, "not_now"))
+        board.publish(e.MessageDelayed(f"D{n}", f"d{n}.example", 1, "Silence.", 300.0, "dns"))
     clock.forward(61.0)
     sentences = [one.sentence for one in board.snapshot().conditions]
     assert len(sentences) <= 6 and len(board.delays) <= 64, sentences

@@ -9,7 +9,7 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.status.events import HouseState, LetterAccepted, LoginFailed, SessionClosed, SessionOpened, StorageState
+from appliance.status.events import LoginFailed, MessageAccepted, ServerState, SessionClosed, SessionOpened, StorageState
 from appliance.status.journal import CHUNK_OCTETS, LINES, PENDING, Journal, clean, frames_of
 from tests.support.clock import HandClock
 
@@ -33,7 +33,7 @@ def read(fd: int) -> str:
 def test_who_what_how_many_how_long() -> None:
     journal, reading, _ = pipe_journal()
     journal.note(SessionOpened("smtp", "192.0.2.7"))
-    journal.note(LetterAccepted("smtp", "192.0.2.7", "eve@example.net", 2, 4123, 0.0123, "42"))
+    journal.note(MessageAccepted("smtp", "192.0.2.7", "eve@example.net", 2, 4123, 0.0123, "42"))
     journal.note(SessionClosed("smtp", "192.0.2.7", "", 5000, 300, 1.5))
     journal.note(StorageState(1, 2, 3))
     journal.flush()
@@ -132,7 +132,7 @@ async def test_a_burst_shares_its_system_calls_and_the_end_is_written() -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(journal.run)
         await trio.testing.wait_all_tasks_blocked()
-        journal.note(HouseState("ready"))
+        journal.note(ServerState("ready"))
         await trio.testing.wait_all_tasks_blocked()
         assert read(reading) == "house phase=ready\n"
         for n in range(200):

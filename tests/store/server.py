@@ -6,11 +6,11 @@ from pathlib import Path
 
 from appliance.database.database import Database
 from appliance.mail.description import Description
-from appliance.mail.ids import PersonId
+from appliance.mail.ids import AccountId
 from appliance.store.bodies import Bodies
-from appliance.store.mailbox import Filed, Filing, Store
+from appliance.store.mailbox import Placed, Placement, Store
 
-ANN, BEN = PersonId(1), PersonId(2)
+ANN, BEN = AccountId(1), AccountId(2)
 
 
 class PlainScanner:
@@ -21,8 +21,8 @@ class PlainScanner:
     def __init__(self) -> None:
         self.octets = 0
 
-    def feed(self, piece: bytes) -> None:
-        self.octets += len(piece)
+    def feed(self, chunk: bytes) -> None:
+        self.octets += len(chunk)
 
     def finish(self, prefix: bytes = b"") -> Description:
         return Description(
@@ -36,34 +36,34 @@ class LaterScanner(PlainScanner):
 
 
 @asynccontextmanager
-async def a_house(
+async def a_server(
     directory: Path,
     *,
-    quota: Callable[[PersonId], int | None] = lambda _: None,
-    people: bool = True,
+    quota: Callable[[AccountId], int | None] = lambda _: None,
+    accounts: bool = True,
     scanner: type[PlainScanner] = PlainScanner,
 ) -> AsyncIterator[Store]:
     async with await Database.open(directory / "house.db", migrate_in_child=False, lazy_s=0.02) as database:
         store = await Store.start(database, await Bodies.open(database, directory / "bodies"), describe=scanner, quota_of=quota)
-        if people and not await store.list(ANN):
+        if accounts and not await store.list(ANN):
             await database.write(lambda transaction: (store.make_mailboxes(transaction, ANN), store.make_mailboxes(transaction, BEN)))
         yield store
 
 
-async def put(store: Store, *filings: Filing, octets: bytes = b"Subject: a\r\n\r\nb\r\n") -> list[Filed]:
+async def put(store: Store, *placements: Placement, octets: bytes = b"Subject: a\r\n\r\nb\r\n") -> list[Placed]:
     async with store.receive(2**20) as incoming:
         await incoming.write(octets)
-        return await store.file(await incoming.finish(), filings)
+        return await store.file(await incoming.finish(), placements)
 
 
 async def deliver(
     store: Store,
-    person: PersonId = ANN,
+    account: AccountId = ANN,
     mailbox: str = "INBOX",
     *,
     flags: tuple[str, ...] = (),
     prefix: bytes = b"P: 1\r\n",
     octets: bytes = b"Subject: a\r\n\r\nb\r\n",
-) -> Filed:
-    number = (await store.find(person, mailbox)).id
-    return (await put(store, Filing(number, prefix, flags, 1_700_000_000), octets=octets))[0]
+) -> Placed:
+    number = (await store.find(account, mailbox)).id
+    return (await put(store, Placement(number, prefix, flags, 1_700_000_000), octets=octets))[0]

@@ -10,7 +10,7 @@ import pytest
 from appliance.mail.errors import SetupError
 from appliance.store import archive_files, maildir
 from appliance.store.archive_files import PassedOver
-from appliance.store.archives import letters_of, mailboxes_of
+from appliance.store.archives import mailboxes_of, messages_of
 from appliance.store.export_names import ExportNames, unescaped
 from appliance.store.maildir import flags_of, unique
 
@@ -37,7 +37,7 @@ def root(tmp_path: Path) -> Path:
 
 def taken(path: Path, position: str = "") -> tuple[list[bytes], PassedOver]:
     passed = PassedOver()
-    return [b"".join(pieces) for _, pieces in letters_of(path, position, passed=passed)], passed
+    return [b"".join(chunks) for _, chunks in messages_of(path, position, passed=passed)], passed
 
 
 def test_links_in_a_maildir_are_passed_over_and_counted(root: Path, secret: Path) -> None:
@@ -102,8 +102,8 @@ def test_a_folder_exchanged_for_a_link_after_it_was_listed(root: Path, tmp_path:
     (other / "cur").mkdir(parents=True)
     (other / "cur" / "1.a:2,").write_bytes(SECRET)
     passed, octets = PassedOver(), []
-    for _, pieces in letters_of(root, passed=passed):
-        octets.append(b"".join(pieces))
+    for _, chunks in messages_of(root, passed=passed):
+        octets.append(b"".join(chunks))
         if len(octets) == 1:
             os.rename(root / ".Sub", tmp_path / "moved")
             (root / ".Sub").symlink_to(other)
@@ -160,8 +160,8 @@ def test_a_file_renamed_meanwhile_is_found_by_its_base_name(root: Path) -> None:
     for number in (6, 7, 8):
         (root / "new" / f"{number}.x").write_bytes(b"A: %d\n\n" % number)
     passed, found = PassedOver(), []
-    for letter, pieces in letters_of(root, passed=passed):
-        found.append((letter.flags, b"".join(pieces)))
+    for message, chunks in messages_of(root, passed=passed):
+        found.append((message.flags, b"".join(chunks)))
         if len(found) == 1:
             os.rename(root / "new" / "6.x", root / "cur" / "6.x:2,FS")
             os.rename(root / "new" / "7.x", root / "cur" / "7.x;2,T")
@@ -203,7 +203,7 @@ def test_names_that_are_no_text_keep_their_place(root: Path) -> None:
     for name in (b"6.\xff\xfe:2,S", b"7.\xe9"):
         (root / "cur" / os.fsdecode(name)).write_bytes(b"A: %d\n\n" % name[0])
     passed = PassedOver()
-    positions = [letter.position for letter, _ in letters_of(root, passed=passed)]
+    positions = [message.position for message, _ in messages_of(root, passed=passed)]
     assert len(positions) == 3 and all(position.encode() for position in positions)
     assert len(taken(root, positions[1])[0]) == 1
 
@@ -242,9 +242,9 @@ def test_the_position_goes_on_right_in_a_folder_of_mbox_files(tmp_path: Path) ->
         path = tmp_path / "Mail" / ("a.d/" + name if name == "a" else name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"From -\nA: %d\n\n" % number)
-    found = [(letter, b"".join(pieces)) for letter, pieces in letters_of(tmp_path / "Mail")]
-    for done, (letter, _) in enumerate(found, 1):
-        assert taken(tmp_path / "Mail", letter.position)[0] == [octets for _, octets in found[done:]]
+    found = [(message, b"".join(chunks)) for message, chunks in messages_of(tmp_path / "Mail")]
+    for done, (message, _) in enumerate(found, 1):
+        assert taken(tmp_path / "Mail", message.position)[0] == [octets for _, octets in found[done:]]
 
 
 # --- names on the way out --------------------------------------------------------------------------------------
@@ -284,4 +284,3 @@ def test_names_with_a_meaning_or_no_print_stay_below_the_folder(paths: Callable[
     assert not {".", ".."} & set(path.split("/")) and not path.startswith("/")
     assert all(32 <= ord(one) != 127 and one not in '\\:?*"<>|' for one in path)
     assert unescaped(path).removesuffix(".mbox") == name
-

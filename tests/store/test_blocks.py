@@ -19,9 +19,7 @@ def base64_lines(octets: int, line: int = 76) -> bytes:
 
 run = st.builds(base64_lines, st.integers(0, 4000), st.sampled_from((40, 60, 64, 72, 76, 77, 80, 988)))
 octets = st.lists(
-    st.one_of(
-        st.binary(max_size=200), run, st.sampled_from((b"\r\n\r\n", b"\r\n", b"\n", b"--boundary\r\n", b"AAAA" * 19 + b"\r\n"))
-    ),
+    st.one_of(st.binary(max_size=200), run, st.sampled_from((b"\r\n\r\n", b"\r\n", b"\n", b"--boundary\r\n", b"AAAA" * 19 + b"\r\n"))),
     max_size=12,
 ).map(b"".join)
 
@@ -41,15 +39,15 @@ def test_a_block_comes_out_as_it_went_in(raw: bytes, first: bool) -> None:
     assert unpack(pack(raw, first=first)) == raw
 
 
-def test_base64_is_kept_decoded_in_every_block_of_a_letter() -> None:
-    letter = b"Subject: a photo\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64_lines(300_000)
+def test_base64_is_kept_decoded_in_every_block_of_a_message() -> None:
+    message = b"Subject: a photo\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64_lines(300_000)
     stored = 0
-    for at in range(0, len(letter), BLOCK_OCTETS):
-        raw = letter[at : at + BLOCK_OCTETS]
+    for at in range(0, len(message), BLOCK_OCTETS):
+        raw = message[at : at + BLOCK_OCTETS]
         block = pack(raw, first=at == 0)
         assert unpack(block) == raw
         stored += len(block)
-    assert stored < 0.745 * len(letter)
+    assert stored < 0.745 * len(message)
 
 
 def test_text_in_base64_is_decoded_and_squeezed() -> None:

@@ -35,13 +35,13 @@ async def a_place(directory: Path) -> AsyncIterator[tuple[Database, Bodies]]:
         yield database, await Bodies.open(database, directory / "bodies")
 
 
-async def keep(database: Database, bodies: Bodies, octets: bytes, *, pieces: int = 5000, holders: int = 1) -> BodyId:
+async def keep(database: Database, bodies: Bodies, octets: bytes, *, chunks: int = 5000, refcount: int = 1) -> BodyId:
     async with bodies.receive(LIMIT, PlainScanner) as incoming:
-        for at in range(0, len(octets), pieces):
-            await incoming.write(octets[at : at + pieces])
+        for at in range(0, len(octets), chunks):
+            await incoming.write(octets[at : at + chunks])
         staged = await incoming.finish()
         assert staged.octets == len(octets) == staged.description.octets
-        return await database.write(lambda transaction: bodies.hold(transaction, staged, holders))
+        return await database.write(lambda transaction: bodies.hold(transaction, staged, refcount))
 
 
 async def drop(database: Database, bodies: Bodies, body: BodyId, count: int = 1) -> None:
@@ -51,8 +51,8 @@ async def drop(database: Database, bodies: Bodies, body: BodyId, count: int = 1)
 async def whole(bodies: Bodies, body: BodyId, step: int = 2**20) -> bytes:
     opened = await bodies.open_body(body)
     out = bytearray()
-    while piece := await opened.read(len(out), step):
-        out += piece
+    while chunk := await opened.read(len(out), step):
+        out += chunk
     return bytes(out)
 
 
@@ -83,8 +83,8 @@ KINDS = {
 async def test_octets_come_out_as_they_went_in(tmp_path: Path, kind: str) -> None:
     octets = KINDS[kind]
     async with a_place(tmp_path) as (database, bodies):
-        for pieces in (3001, 65_536, 2**20):
-            body = await keep(database, bodies, octets, pieces=pieces)
+        for chunks in (3001, 65_536, 2**20):
+            body = await keep(database, bodies, octets, chunks=chunks)
             assert await whole(bodies, body) == octets
             opened = await bodies.open_body(body)
             assert opened.octets == len(octets)
@@ -107,7 +107,7 @@ async def test_where_a_body_is_kept(tmp_path: Path) -> None:
 async def test_twins_share_one_file_and_the_last_holder_takes_it_along(tmp_path: Path) -> None:
     async with a_place(tmp_path) as (database, bodies):
         photo = attachment(200_000)
-        first = await keep(database, bodies, photo, holders=2)
+        first = await keep(database, bodies, photo, refcount=2)
         second = await keep(database, bodies, photo)
         assert first == second and len(files(tmp_path)) == 1
         await drop(database, bodies, first, 2)
@@ -259,11 +259,11 @@ async def test_a_large_expunge_leaves_the_rest_to_reclaim(tmp_path: Path) -> Non
 
 async def test_a_window_of_bodies_is_read_in_one_hop(tmp_path: Path) -> None:
     async with a_place(tmp_path) as (database, bodies):
-        letters = [TEXT + b"%d" % n for n in range(5)]
-        numbers = [await keep(database, bodies, letter) for letter in letters]
+        messages = [TEXT + b"%d" % n for n in range(5)]
+        numbers = [await keep(database, bodies, message) for message in messages]
         opened = await bodies.read_many([*numbers, BodyId(9999)], 2 * len(TEXT) + 10)
-        for number, letter in zip(numbers, letters, strict=True):
-            assert await opened[number].read(0, 10**6) == letter
+        for number, message in zip(numbers, messages, strict=True):
+            assert await opened[number].read(0, 10**6) == message
         with pytest.raises(StoreError) as refused:
             await opened[BodyId(9999)].read(0, 1)
         assert refused.value.trouble is Trouble.GONE
@@ -274,7 +274,7 @@ async def test_ranges_of_a_large_body_unpack_each_block_once(tmp_path: Path, mon
 
     async with a_place(tmp_path) as (database, bodies):
         photo = attachment(1_000_000)
-        opened = await bodies.open_body(await keep(database, bodies, photo, pieces=65_536))
+        opened = await bodies.open_body(await keep(database, bodies, photo, chunks=65_536))
         unpacked = 0
         real = body_files.unpack
 
@@ -285,8 +285,8 @@ async def test_ranges_of_a_large_body_unpack_each_block_once(tmp_path: Path, mon
 
         monkeypatch.setattr(body_files, "unpack", counted)
         got = b""
-        while piece := await opened.read(len(got), 65_536 - 300):
-            got += piece
+        while chunk := await opened.read(len(got), 65_536 - 300):
+            got += chunk
         assert got == photo
         assert unpacked <= len(photo) // 65_536 + 2
 
@@ -304,16 +304,16 @@ async def test_damage_is_told_as_broken(tmp_path: Path) -> None:
             assert refused.value.trouble is Trouble.BROKEN
 
 
-async def test_memory_stays_small_while_a_large_letter_passes(tmp_path: Path) -> None:
+async def test_memory_stays_small_while_a_large_message_passes(tmp_path: Path) -> None:
     import tracemalloc
 
-    piece = os.urandom(65_536)
+    chunk = os.urandom(65_536)
     async with a_place(tmp_path) as (database, bodies):
         tracemalloc.start()
         try:
             async with bodies.receive(LIMIT, PlainScanner) as incoming:
                 for _ in range(400):
-                    await incoming.write(piece)
+                    await incoming.write(chunk)
                 staged = await incoming.finish()
                 body = await database.write(lambda transaction: bodies.hold(transaction, staged))
             opened, at = await bodies.open_body(body), 0
@@ -351,7 +351,7 @@ async def test_a_full_share_never_waits_for_those_who_wait(autojump_clock: trio.
     budget = Budget(16 * 2**20)
     done = 0
 
-    async def letter() -> None:
+    async def message() -> None:
         nonlocal done
         have = 0
         for want in (FIRST, SMALL, FULL):
@@ -363,11 +363,11 @@ async def test_a_full_share_never_waits_for_those_who_wait(autojump_clock: trio.
 
     async with trio.open_nursery() as nursery:
         for _ in range(500):
-            nursery.start_soon(letter)
+            nursery.start_soon(message)
     assert done == 500 and budget._used == 0
 
 
-async def test_inline_house_keeps_bodies_too(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+async def test_inline_server_keeps_bodies_too(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
     async with InlineWriter(tmp_path / "house.db") as database:
         bodies = await Bodies.open(database, tmp_path / "bodies")
         async with bodies.receive(LIMIT, PlainScanner) as incoming:
@@ -383,12 +383,12 @@ async def test_a_crowd_that_comes_gives_up_and_goes_leaves_rows_and_files_in_ste
     kept: list[tuple[BodyId, bytes]] = []
     async with a_place(tmp_path) as (database, bodies):
 
-        async def letter(number: int) -> None:
+        async def message(number: int) -> None:
             octets = photos[number % 4] if number % 3 else attachment(70_000)
             with trio.CancelScope() as scope:
                 if number % 2:
                     scope.deadline = trio.current_time() + NOISE.random() * 0.05
-                body = await keep(database, bodies, octets, pieces=65_536)
+                body = await keep(database, bodies, octets, chunks=65_536)
                 if number % 5:
                     kept.append((body, octets))
                 else:
@@ -396,7 +396,7 @@ async def test_a_crowd_that_comes_gives_up_and_goes_leaves_rows_and_files_in_ste
 
         async with trio.open_nursery() as nursery:
             for number in range(80):
-                nursery.start_soon(letter, number)
+                nursery.start_soon(message, number)
                 await trio.sleep(0.002)
         await until(lambda: bodies.files._claims == {} and bodies.budget._used == 0)
         assert not bodies._faults

@@ -31,7 +31,7 @@ def digest_of(content: bytes) -> bytes:
     return content[:20] + b"\0" * 4
 
 
-class _House:
+class _Server:
     """The database with its writer taken out."""
 
     def __init__(self, path: Path) -> None:
@@ -57,8 +57,8 @@ class Life:
 
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp())
-        self.house = _House(self.directory / "house.db")
-        self.bodies = Bodies(self.house, self.directory / "bodies", trio.CapacityLimiter(1))  # type: ignore[arg-type]
+        self.server = _Server(self.directory / "house.db")
+        self.bodies = Bodies(self.server, self.directory / "bodies", trio.CapacityLimiter(1))  # type: ignore[arg-type]
         self.afterwards: list[Callable[[], None]] = []
         self.seen: list[bytes] = []
         self.live: list[Arrival] = []
@@ -97,7 +97,7 @@ class Life:
         if arrival := self._one_alive(pick):
             arrival.gone = True
             staged = StagedBody(len(arrival.content), PlainScanner(), b"", digest_of(arrival.content), arrival.staging.stored_octets)
-            self.house.waiting.append(Request(lambda transaction: self.bodies.hold(transaction, staged, 1 + pick % 2), task=arrival))
+            self.server.waiting.append(Request(lambda transaction: self.bodies.hold(transaction, staged, 1 + pick % 2), task=arrival))
 
     def give_up_late(self, pick: int) -> None:
         if arrival := self._one_alive(pick):
@@ -112,7 +112,7 @@ class Life:
     # --- going -----------------------------------------------------------------------------------------
 
     def rows(self) -> list[tuple[int, bytes, int]]:
-        return self.house.inner.read_now(lambda connection: connection.execute("SELECT id, digest, holders FROM body").fetchall())
+        return self.server.inner.read_now(lambda connection: connection.execute("SELECT id, digest, holders FROM body").fetchall())
 
     def _release(self, pick: int, *, later: bool = False, fails: bool = False) -> None:
         def work(transaction: Transaction) -> None:
@@ -126,7 +126,7 @@ class Life:
             if fails:
                 raise ValueError
 
-        self.house.waiting.append(Request(work))
+        self.server.waiting.append(Request(work))
 
     def release(self, pick: int) -> None:
         self._release(pick)
@@ -138,7 +138,7 @@ class Life:
         self._release(pick, fails=True)
 
     def free(self, pick: int) -> None:
-        self.house.waiting.append(Request(lambda transaction: self.bodies.free(transaction, 2)))
+        self.server.waiting.append(Request(lambda transaction: self.bodies.free(transaction, 2)))
 
     def sweep_looks(self, pick: int) -> None:
         named = {row[1] for row in self.rows()}
@@ -151,11 +151,11 @@ class Life:
             for digest in seen:
                 self.bodies.set_aside_later(transaction, digest)
 
-        self.house.waiting.append(Request(work))
+        self.server.waiting.append(Request(work))
 
     def forget(self, pick: int) -> None:
         """The rows of files that are gone go in a later commit."""
-        self.house.waiting.append(Request(lambda transaction: self.bodies.forget(transaction, self.bodies.unlinked(transaction, 9, 0))))
+        self.server.waiting.append(Request(lambda transaction: self.bodies.forget(transaction, self.bodies.unlinked(transaction, 9, 0))))
 
     # --- the writer ------------------------------------------------------------------------------------
 
@@ -163,10 +163,10 @@ class Life:
         """A group is durable, its waiters are told at once; what follows the commit runs in `settle`, before the next group."""
         self.settle(0)
         count = 1 + pick % 4
-        group, self.house.waiting = self.house.waiting[:count], self.house.waiting[count:]
+        group, self.server.waiting = self.server.waiting[:count], self.server.waiting[count:]
         if not group:
             return
-        self.house.inner.engine.run(group)
+        self.server.inner.engine.run(group)
         for request in group:
             assert request.error is None or isinstance(request.error, ValueError)
             self.afterwards += request.after_commit
@@ -182,8 +182,8 @@ class Life:
 
     def look(self) -> None:
         contents = {digest_of(content): content for content in CONTENTS}
-        for _, digest, holders in self.rows():
-            if not holders:
+        for _, digest, refcount in self.rows():
+            if not refcount:
                 continue  # its file may be gone already
             assert self.bodies.files.open(digest).blocks(0, 0) == contents[digest], "a row's file"
         for arrival in self.live:
@@ -207,11 +207,11 @@ class Life:
         assert not self.bodies.files._own and not next(self.bodies.files.names(ASIDE)), "nothing of this run is taken for unknown"
 
     def _drain(self) -> None:
-        while self.house.waiting or self.afterwards:
+        while self.server.waiting or self.afterwards:
             self.commit(3)
 
     def close(self) -> None:
-        self.house.inner.close()
+        self.server.inner.close()
         shutil.rmtree(self.directory)
 
 

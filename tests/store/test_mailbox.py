@@ -13,10 +13,10 @@ from appliance.mail.ids import MailboxId, ModSeq, Uid
 from appliance.mail.limits import MAILBOX_LEVELS, MAILBOX_NAME_OCTETS
 from appliance.store import expunge as removal
 from appliance.store import mailboxes
-from appliance.store.mailbox import Filing, Mode, Store, Want
+from appliance.store.mailbox import Mode, Placement, Store, Want
 from tests.support.waiting import until
 
-from .server import ANN, BEN, LaterScanner, a_house, deliver, put
+from .server import ANN, BEN, LaterScanner, a_server, deliver, put
 
 EVERY = (Uid(1), Uid(2**32 - 1))
 
@@ -30,35 +30,35 @@ async def trouble_of(call: object) -> Trouble:
 # --- filing ----------------------------------------------------------------------------------------------------
 
 
-async def test_one_letter_for_two_people(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+async def test_one_message_for_two_accounts(tmp_path: Path) -> None:
+    async with a_server(tmp_path) as store:
         ann, ben = await store.inbox_of(ANN), await store.inbox_of(BEN)
         seen = []
         async with store.receive(1000) as incoming:
             await incoming.write(b"Subject: a\r\n\r\n")
-            filings = [Filing(ann, b"To: ann\r\n", ("\\Seen",), 5), Filing(ben, b"To: benjamin\r\n", (), 6)]
-            filed = await store.file(await incoming.finish(), filings, also=lambda transaction, body: seen.append(body))
+            placements = [Placement(ann, b"To: ann\r\n", ("\\Seen",), 5), Placement(ben, b"To: benjamin\r\n", (), 6)]
+            filed = await store.file(await incoming.finish(), placements, also=lambda transaction, body: seen.append(body))
         assert [(one.mailbox, one.uid) for one in filed] == [(ann, 1), (ben, 1)]
         assert filed[0].message != filed[1].message
-        for person, octets, text in ((ANN, 23, b"To: ann\r\nSubject: a\r\n\r\n"), (BEN, 28, b"To: benjamin\r\nSubject: a\r\n\r\n")):
-            box = await store.open(person, "inbox")
+        for account, octets, text in ((ANN, 23, b"To: ann\r\nSubject: a\r\n\r\n"), (BEN, 28, b"To: benjamin\r\nSubject: a\r\n\r\n")):
+            box = await store.open(account, "inbox")
             [row] = await box.rows(*EVERY, Want.DATES | Want.BODY | Want.FACTS)
             assert row.octets == octets
             assert [row.body] == seen
             assert row.envelope == b"(1 %d)" % octets
-            letter = await box.open_row(row)
-            assert await letter.read(0, 100) == text
-            assert (await letter.read(4, 8), letter.octets) == (text[4:12], octets)
+            message = await box.open_row(row)
+            assert await message.read(0, 100) == text
+            assert (await message.read(4, 8), message.octets) == (text[4:12], octets)
             box.close()
 
 
 async def test_all_or_nothing_when_one_has_no_space(tmp_path: Path) -> None:
-    async with a_house(tmp_path, quota=lambda person: 50 if person == BEN else None) as store:
+    async with a_server(tmp_path, quota=lambda account: 50 if account == BEN else None) as store:
         ann, ben = await store.inbox_of(ANN), await store.inbox_of(BEN)
-        await put(store, Filing(ann, b""), Filing(ben, b""), octets=b"x" * 30)
-        assert await trouble_of(put(store, Filing(ann, b""), Filing(ben, b""), octets=b"x" * 30)) is Trouble.OVER_QUOTA
-        assert await trouble_of(put(store, Filing(ann, b""), Filing(MailboxId(99), b""), octets=b"x")) is Trouble.NO_MAILBOX
-        assert [(await store.find(person, "INBOX")).messages for person in (ANN, BEN)] == [1, 1]
+        await put(store, Placement(ann, b""), Placement(ben, b""), octets=b"x" * 30)
+        assert await trouble_of(put(store, Placement(ann, b""), Placement(ben, b""), octets=b"x" * 30)) is Trouble.OVER_QUOTA
+        assert await trouble_of(put(store, Placement(ann, b""), Placement(MailboxId(99), b""), octets=b"x")) is Trouble.NO_MAILBOX
+        assert [(await store.find(account, "INBOX")).messages for account in (ANN, BEN)] == [1, 1]
         assert (await store.database.read(lambda connection: connection.execute("SELECT count(*) FROM body").fetchone())) == (1,)
         box = await store.open(BEN, "INBOX")
         assert await trouble_of(box.copy([Uid(1)], "Archive")) is Trouble.OVER_QUOTA
@@ -67,7 +67,7 @@ async def test_all_or_nothing_when_one_has_no_space(tmp_path: Path) -> None:
 
 
 async def test_quota_follows(tmp_path: Path) -> None:
-    async with a_house(tmp_path, quota=lambda _: 1000) as store:
+    async with a_server(tmp_path, quota=lambda _: 1000) as store:
         await deliver(store, octets=b"x" * 90, prefix=b"y" * 10)
         box = await store.open(ANN, "INBOX")
         await box.copy([Uid(1)], "Archive")
@@ -79,7 +79,7 @@ async def test_quota_follows(tmp_path: Path) -> None:
         assert store.quota(BEN) == (0, 1000)
         await deliver(store, octets=b"z" * 7, prefix=b"")
         box.close()
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         assert store.quota(ANN) == (7, None)
 
 
@@ -87,15 +87,15 @@ async def test_quota_follows(tmp_path: Path) -> None:
 
 
 async def test_waiting_wakes_at_once_and_costs_one_reading(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         boxes = [await store.open(ANN, "INBOX") for _ in range(50)]
         assert all(box.uids is boxes[0].uids for box in boxes)
-        readings = 0
+        body_items = 0
         read = store.database.read
 
         async def counted(work: object) -> object:
-            nonlocal readings
-            readings += 1
+            nonlocal body_items
+            body_items += 1
             return await read(work)  # type: ignore[arg-type]
 
         told = []
@@ -112,10 +112,10 @@ async def test_waiting_wakes_at_once_and_costs_one_reading(tmp_path: Path) -> No
             await trio.testing.wait_all_tasks_blocked()
             store.database.read = counted  # type: ignore[method-assign,assignment]
             with trio.fail_after(5):
-                filed = (await put(store, Filing(boxes[0].info.id, b"")))[0]
+                filed = (await put(store, Placement(boxes[0].info.id, b"")))[0]
                 assert boxes[0].newest() == filed.modseq  # known the moment the write returns
         assert told == [(filed.modseq, [filed.uid])] * 50
-        assert readings == 1
+        assert body_items == 1
         assert [list(one) for one in {id(box.shared()[0]): box.shared()[0] for box in boxes}.values()] == [[1]]
         for box in boxes:
             box.close()
@@ -123,7 +123,7 @@ async def test_waiting_wakes_at_once_and_costs_one_reading(tmp_path: Path) -> No
 
 
 async def test_a_selected_mailbox_goes(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         box, other = await store.open(ANN, "Archive"), await store.open(ANN, "Archive")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(expect_no_mailbox, box.wait, box.modseq)
@@ -151,14 +151,14 @@ async def expect_no_mailbox(call: object, *arguments: object) -> None:
 
 
 async def test_a_commit_while_opening_is_not_missed(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         inbox = await store.inbox_of(ANN)
         read = store.database.read
 
         async def slow(work: object) -> object:
             result = await read(work)  # type: ignore[arg-type]
             store.database.read = read  # type: ignore[method-assign]
-            await put(store, Filing(inbox, b""))
+            await put(store, Placement(inbox, b""))
             return result
 
         store.database.read = slow  # type: ignore[method-assign,assignment]
@@ -170,7 +170,7 @@ async def test_a_commit_while_opening_is_not_missed(tmp_path: Path) -> None:
 
 
 async def test_recent_goes_to_the_first_who_may_write(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         await deliver(store)
         await deliver(store)
         peek = await store.open(ANN, "INBOX", read_only=True)
@@ -186,14 +186,14 @@ async def test_recent_goes_to_the_first_who_may_write(tmp_path: Path) -> None:
         assert (await store.list(ANN))[0].recent == 1
         for box in (peek, first, second):
             box.close()
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         box = await store.open(ANN, "INBOX")
         assert (list(box.recent), box.info.recent) == ([4], 1)
         box.close()
 
 
 async def test_seen_by_reading_is_lazy_and_comes_to_all(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         await deliver(store)
         box, examined = await store.open(ANN, "INBOX"), await store.open(ANN, "INBOX", read_only=True)
         examined.see([Uid(1)])
@@ -211,7 +211,7 @@ async def test_seen_by_reading_is_lazy_and_comes_to_all(tmp_path: Path) -> None:
 
 
 async def test_read_only_refuses(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         await deliver(store)
         box = await store.open(ANN, "INBOX", read_only=True)
         for call in (box.set_flags([Uid(1)], Mode.ADD, ["\\Seen"]), box.move([Uid(1)], "Trash"), box.expunge(), box.remove([Uid(1)])):
@@ -224,7 +224,7 @@ async def test_read_only_refuses(tmp_path: Path) -> None:
 
 
 async def test_keywords_have_no_case_and_an_end(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         await deliver(store, flags=("$Label1",))
         box = await store.open(ANN, "INBOX")
         before = box.newest()
@@ -249,7 +249,7 @@ async def test_keywords_have_no_case_and_an_end(tmp_path: Path) -> None:
 
 
 async def test_keywords_keep_their_names_across_mailboxes(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         await deliver(store, mailbox="Archive", flags=("a", "b"))
         await deliver(store, flags=("x", "b", "\\Flagged"))
         box = await store.open(ANN, "INBOX")
@@ -267,7 +267,7 @@ async def test_keywords_keep_their_names_across_mailboxes(tmp_path: Path) -> Non
 async def test_below_the_horizon_every_hole_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(removal, "KEPT", 3)
     monkeypatch.setattr(removal, "SLACK", 1)
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         for _ in range(30):
             await deliver(store)
         box = await store.open(ANN, "INBOX")
@@ -289,7 +289,7 @@ async def test_below_the_horizon_every_hole_is_told(tmp_path: Path, monkeypatch:
 
 
 async def test_an_expunge_leaves_few_tombstones(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         for _ in range(10):
             await deliver(store)
         box = await store.open(ANN, "INBOX")
@@ -308,10 +308,10 @@ async def test_an_expunge_leaves_few_tombstones(tmp_path: Path) -> None:
 
 
 async def test_facts_of_an_older_scanner_are_made_anew(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         await deliver(store, octets=b"Subject: a\r\n\r\n" + b"x" * 300_000)
         await deliver(store)
-    async with a_house(tmp_path, scanner=LaterScanner) as store:
+    async with a_server(tmp_path, scanner=LaterScanner) as store:
         box = await store.open(ANN, "INBOX")
         assert [row[6] for row in (await box.named_rows(*EVERY, Want.FACTS, 500, box.modseq))[0]] == [b"(2 300020)", b"(2 23)"]
         assert [row.envelope for row in await box.rows(*EVERY, Want.FACTS)] == [b"(2 300020)", b"(2 23)"]
@@ -322,13 +322,13 @@ async def test_facts_of_an_older_scanner_are_made_anew(tmp_path: Path) -> None:
 
 
 async def test_messages_that_are_gone(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         await deliver(store)
         box = await store.open(ANN, "INBOX")
         [row] = await box.rows(*EVERY, Want.DATES | Want.BODY)
-        letter = await box.open_row(row)
+        message = await box.open_row(row)
         await box.remove([Uid(1)])
-        assert await letter.read(0, 6) == b"P: 1\r\n"  # what was opened may be read on
+        assert await message.read(0, 6) == b"P: 1\r\n"  # what was opened may be read on
         assert await trouble_of(box.open_message(Uid(1))) is Trouble.GONE
         assert await box.rows(*EVERY, Want.FACTS) == []
         assert await box.some_rows([Uid(1)], Want.DATES) == []
@@ -337,7 +337,7 @@ async def test_messages_that_are_gone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("want", [Want.FLAGS, Want.DATES, Want.FACTS, Want.DATES | Want.FACTS, Want.BODY, Want.FACTS | Want.BODY])
 async def test_named_rows_are_the_first_fields_of_rows(tmp_path: Path, want: Want) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         for number in range(3):
             await deliver(store, octets=b"x" * number)
         box = await store.open(ANN, "INBOX")
@@ -348,20 +348,20 @@ async def test_named_rows_are_the_first_fields_of_rows(tmp_path: Path, want: Wan
         box.close()
 
 
-async def test_letters_in_bulk(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+async def test_messages_in_bulk(tmp_path: Path) -> None:
+    async with a_server(tmp_path) as store:
         for number in range(5):
             await deliver(store, octets=b"%d" % number * 1000)
         box = await store.open(ANN, "INBOX")
         rows = await box.rows(*EVERY, Want.DATES | Want.BODY)
-        letters = await box.open_rows(rows)
-        assert [await letter.read(6, 2000) for letter in letters] == [b"%d" % number * 1000 for number in range(5)]
+        messages = await box.open_rows(rows)
+        assert [await message.read(6, 2000) for message in messages] == [b"%d" % number * 1000 for number in range(5)]
         assert [row.uid for row in await box.some_rows([Uid(5), Uid(1), Uid(9)], Want.DATES)] == [1, 5]
-        assert [letter.octets for letter in await box.open_rows(rows, 3500)] == [1006] * 3
-        assert [letter.octets for letter in await box.open_rows(rows, 0)] == [1006]
+        assert [message.octets for message in await box.open_rows(rows, 3500)] == [1006] * 3
+        assert [message.octets for message in await box.open_rows(rows, 0)] == [1006]
         assert await box.open_rows([]) == []
-        window = await box.open_window(Uid(2), Uid(4), 9, 2500)
-        assert [(row.uid, await letter.read(0, 8)) for row, letter in window] == [(2, b"P: 1\r\n11"), (3, b"P: 1\r\n22")]
+        window = await box.open_batch(Uid(2), Uid(4), 9, 2500)
+        assert [(row.uid, await message.read(0, 8)) for row, message in window] == [(2, b"P: 1\r\n11"), (3, b"P: 1\r\n22")]
         box.close()
 
 
@@ -374,7 +374,7 @@ async def test_letters_in_bulk(tmp_path: Path) -> None:
      "x" * (MAILBOX_NAME_OCTETS + 1), "/".join("a" * (MAILBOX_LEVELS + 1))],
 )  # fmt: skip
 async def test_names_no_mailbox_can_have(tmp_path: Path, name: str) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         assert await trouble_of(store.create(ANN, name)) is Trouble.BAD_NAME
         assert await trouble_of(store.rename(ANN, "Sent", name)) is Trouble.BAD_NAME
         assert await trouble_of(store.subscribe(ANN, name, True)) is Trouble.BAD_NAME
@@ -383,7 +383,7 @@ async def test_names_no_mailbox_can_have(tmp_path: Path, name: str) -> None:
 
 
 async def test_names_have_one_spelling(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         assert (await store.create(ANN, "Gru\u0308n/")).name == "Grün"
         assert await trouble_of(store.create(ANN, "Grün")) is Trouble.EXISTS
         assert (await store.find(ANN, "Gru\u0308n")).name == "Grün"
@@ -395,7 +395,7 @@ async def test_names_have_one_spelling(tmp_path: Path) -> None:
 
 
 async def test_the_first_mailboxes(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         infos = await store.list(ANN)
         assert [(info.name, info.special_use) for info in infos] == [
             ("INBOX", ""), ("Archive", "\\Archive"), ("Drafts", "\\Drafts"), ("Junk", "\\Junk"), ("Sent", "\\Sent"), ("Trash", "\\Trash"),
@@ -406,7 +406,7 @@ async def test_the_first_mailboxes(tmp_path: Path) -> None:
 
 
 async def test_special_use_is_given_once(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         assert await trouble_of(store.create(ANN, "Bin", "\\Trash")) is Trouble.NOT_ALLOWED
         assert await trouble_of(store.create(ANN, "Bin", "\\Odd")) is Trouble.NOT_ALLOWED
         await store.delete(ANN, "Trash")
@@ -416,7 +416,7 @@ async def test_special_use_is_given_once(tmp_path: Path) -> None:
 
 
 async def test_children_and_names_without_mailbox(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         await store.create(ANN, "a/b/c")
         await store.create(ANN, "a-b")  # sorts between a and a/b
         assert [info.has_children for info in await store.list(ANN) if info.name[0] == "a"] == [True, False, True, False]
@@ -425,7 +425,7 @@ async def test_children_and_names_without_mailbox(tmp_path: Path) -> None:
         assert (found.selectable, found.has_children) == (False, True)
         assert await trouble_of(store.open(ANN, "a/b")) is Trouble.NO_MAILBOX
         assert await trouble_of(store.delete(ANN, "a/b")) is Trouble.NOT_ALLOWED
-        assert await trouble_of(put(store, Filing(found.id, b""))) is Trouble.NO_MAILBOX
+        assert await trouble_of(put(store, Placement(found.id, b""))) is Trouble.NO_MAILBOX
         box = await store.open(ANN, "INBOX")
         assert await trouble_of(box.copy([], "a/b")) is Trouble.NO_MAILBOX
         box.close()
@@ -440,7 +440,7 @@ async def test_children_and_names_without_mailbox(tmp_path: Path) -> None:
 
 
 async def test_renaming_what_may_not_be(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         await store.create(ANN, "a/b")
         assert await trouble_of(store.rename(ANN, "a", "a/c")) is Trouble.NOT_ALLOWED
         assert await trouble_of(store.rename(ANN, "a", "a/b/c")) is Trouble.NOT_ALLOWED
@@ -454,7 +454,7 @@ async def test_renaming_what_may_not_be(tmp_path: Path) -> None:
 
 
 async def test_renaming_the_inbox(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         await deliver(store, flags=("\\Seen", "k"))
         await store.create(ANN, "INBOX/child")
         box = await store.open(ANN, "INBOX")
@@ -470,7 +470,7 @@ async def test_renaming_the_inbox(tmp_path: Path) -> None:
 
 
 async def test_an_older_mailbox_under_a_newer_name(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         await store.create(ANN, "old")
         newer = await store.create(ANN, "new")
         await store.delete(ANN, "new")
@@ -482,7 +482,7 @@ async def test_an_older_mailbox_under_a_newer_name(tmp_path: Path) -> None:
 
 
 async def test_subscriptions_outlive_mailboxes(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         await store.subscribe(ANN, "nowhere/yet", True)
         await store.subscribe(ANN, "nowhere/yet", True)
         await store.delete(ANN, "Sent")
@@ -495,7 +495,7 @@ async def test_subscriptions_outlive_mailboxes(tmp_path: Path) -> None:
 async def test_limits_of_the_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mailboxes, "MAILBOXES", 8)
     monkeypatch.setattr(mailboxes, "SUBSCRIPTIONS", 7)
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         assert await trouble_of(store.create(ANN, "a/b/c")) is Trouble.TOO_MANY
         await store.create(ANN, "a/b")
         assert await trouble_of(store.create(ANN, "c")) is Trouble.TOO_MANY
@@ -505,10 +505,10 @@ async def test_limits_of_the_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert len(await store.list(ANN)) == 8
 
 
-async def test_a_person_goes(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+async def test_a_account_goes(tmp_path: Path) -> None:
+    async with a_server(tmp_path) as store:
         ann, ben = await store.inbox_of(ANN), await store.inbox_of(BEN)
-        await put(store, Filing(ann, b""), Filing(ben, b""))
+        await put(store, Placement(ann, b""), Placement(ben, b""))
         await deliver(store, ANN, "Sent", flags=("k",))
         await store.database.write(lambda transaction: store.remove_mailboxes(transaction, ANN))
         assert await store.list(ANN) == []
@@ -532,7 +532,7 @@ def left_of(connection: sqlite3.Connection) -> tuple[int, ...]:
 
 
 async def test_a_cancelled_session_leaves_the_others_whole(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         await deliver(store)
         box, other = await store.open(ANN, "INBOX"), await store.open(ANN, "INBOX")
         await deliver(store)
@@ -559,7 +559,7 @@ async def subscriptions(store: Store) -> set[str]:
 
 
 async def test_subscriptions_follow_a_rename(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         for name in ("Work", "Work/2020", "Work/2021", "Workshop"):
             await store.create(ANN, name)
         for name in ("Work", "Work/2020", "Work/gone", "Workshop", "Play/2020"):
@@ -572,7 +572,7 @@ async def test_subscriptions_follow_a_rename(tmp_path: Path) -> None:
 
 
 async def test_subscription_and_use_of_a_special_mailbox_follow_a_rename(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         await store.rename(ANN, "Trash", "Bin/Papers")
         found = {info.name: (info.special_use, info.subscribed) for info in await store.list(ANN)}
         assert found["Bin/Papers"] == ("\\Trash", True) and "Trash" not in found
@@ -581,7 +581,7 @@ async def test_subscription_and_use_of_a_special_mailbox_follow_a_rename(tmp_pat
 
 @pytest.mark.parametrize("subscribed", [True, False])
 async def test_inbox_stays_subscribed_and_what_took_its_messages_is_like_it(tmp_path: Path, subscribed: bool) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         await store.create(ANN, "INBOX/below")
         await store.subscribe(ANN, "INBOX/below", True)
         await store.subscribe(ANN, "INBOX", subscribed)
@@ -592,7 +592,7 @@ async def test_inbox_stays_subscribed_and_what_took_its_messages_is_like_it(tmp_
 
 
 async def test_a_rename_that_is_refused_leaves_subscriptions_alone(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         before = await subscriptions(store)
         for old, new in (("Trash", "Sent"), ("Trash", "Trash/below"), ("None", "Other")):
             with pytest.raises(StoreError):
@@ -605,7 +605,7 @@ async def test_a_rename_that_is_refused_leaves_subscriptions_alone(tmp_path: Pat
 
 async def test_copying_to_trash_works_in_a_full_mailbox_up_to_a_bound(tmp_path: Path) -> None:
     """A client without MOVE deletes by COPY to Trash, STORE and EXPUNGE."""
-    async with a_house(tmp_path, quota=lambda _: 100) as store:
+    async with a_server(tmp_path, quota=lambda _: 100) as store:
         for _ in range(4):
             await deliver(store, prefix=b"", octets=b"x" * 25)
         box = await store.open(ANN, "INBOX")
@@ -627,7 +627,7 @@ async def test_copying_to_trash_works_in_a_full_mailbox_up_to_a_bound(tmp_path: 
 
 async def test_moving_works_above_a_limit_that_was_lowered(tmp_path: Path) -> None:
     limit = [1000]
-    async with a_house(tmp_path, quota=lambda _: limit[0]) as store:
+    async with a_server(tmp_path, quota=lambda _: limit[0]) as store:
         for _ in range(4):
             await deliver(store, prefix=b"", octets=b"x" * 25)
         limit[0] = 10

@@ -8,12 +8,12 @@ import trio
 
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import ModSeq, Uid
-from appliance.store import mailbox_cache as shelf_module
-from appliance.store.mailbox import Mailbox, Mode, Store, View, Want
-from appliance.store.salvage import Found
+from appliance.store import mailbox_cache as mailbox_cache_module
+from appliance.store.mailbox import Mailbox, Mode, SequenceView, Store, Want
+from appliance.store.salvage import Salvaged
 from appliance.store.transfer import export, import_into
 
-from .server import ANN, a_house, deliver
+from .server import ANN, a_server, deliver
 
 
 def at_next_checkpoint(monkeypatch: pytest.MonkeyPatch, call: Any) -> None:
@@ -21,15 +21,15 @@ def at_next_checkpoint(monkeypatch: pytest.MonkeyPatch, call: Any) -> None:
     plain = trio.lowlevel.checkpoint
 
     async def checkpoint() -> None:
-        monkeypatch.setattr(shelf_module.trio.lowlevel, "checkpoint", plain)
+        monkeypatch.setattr(mailbox_cache_module.trio.lowlevel, "checkpoint", plain)
         await call()
 
-    monkeypatch.setattr(shelf_module.trio.lowlevel, "checkpoint", checkpoint)
+    monkeypatch.setattr(mailbox_cache_module.trio.lowlevel, "checkpoint", checkpoint)
 
 
 async def test_an_answer_is_for_who_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While one session waits for its turn another one's answer, for a later `since`, takes the place of the shared answer."""
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         slow, quick = await store.open(ANN, "INBOX"), await store.open(ANN, "INBOX")
         behind = slow.modseq
         await deliver(store)
@@ -50,7 +50,7 @@ async def test_an_answer_is_for_who_asked(tmp_path: Path, monkeypatch: pytest.Mo
 
 async def test_an_answer_outlives_the_session_that_asked_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last session gives the mailbox back during the checkpoint, which forgets the shared answer."""
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         box = await store.open(ANN, "INBOX")
         behind = box.modseq
         await deliver(store)
@@ -65,11 +65,11 @@ async def test_an_answer_outlives_the_session_that_asked_first(tmp_path: Path, m
 
 async def test_a_snapshot_newer_than_the_reading_is_no_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SELECT's transaction has begun when messages come, one goes, and another session moves the shared snapshot on."""
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         for _ in range(3):
             await deliver(store)
         other = await store.open(ANN, "INBOX")
-        token, plain = trio.lowlevel.current_trio_token(), store.shelf.peek
+        token, plain = trio.lowlevel.current_trio_token(), store.mailbox_cache.peek
 
         async def meanwhile() -> None:
             await deliver(store)
@@ -78,14 +78,14 @@ async def test_a_snapshot_newer_than_the_reading_is_no_base(tmp_path: Path, monk
             await other.changes(other.modseq)
 
         def peek(number: Any) -> Any:
-            monkeypatch.setattr(store.shelf, "peek", plain)
+            monkeypatch.setattr(store.mailbox_cache, "peek", plain)
             trio.from_thread.run(meanwhile, trio_token=token)
             return plain(number)
 
-        monkeypatch.setattr(store.shelf, "peek", peek)
+        monkeypatch.setattr(store.mailbox_cache, "peek", peek)
         box = await store.open(ANN, "INBOX")
         assert (list(box.uids), box.info.messages, box.info.uid_next) == ([1, 2, 3], 3, 4)
-        view = View(box.uids, box.modseq, box.info.uid_next)
+        view = SequenceView(box.uids, box.modseq, box.info.uid_next)
         view.apply(await box.changes(box.modseq))
         view.expunge()
         assert list(view.uids) == [1, 3, 4, 5]
@@ -95,7 +95,7 @@ async def test_a_snapshot_newer_than_the_reading_is_no_base(tmp_path: Path, monk
 
 async def test_a_row_newer_than_this_process_heard_of_is_followed_by_news_as_new(tmp_path: Path) -> None:
     """A reading may see a commit before the event loop is told of it: what is told next must not be older."""
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         await deliver(store)
         box, other = await store.open(ANN, "INBOX"), await store.open(ANN, "INBOX")
         since = box.modseq
@@ -126,7 +126,7 @@ async def fill(box: Mailbox, uid: int, count: int = 57) -> None:
 
 
 async def test_names_come_with_the_rows_they_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         await deliver(store)
         box, other = await store.open(ANN, "INBOX"), await store.open(ANN, "INBOX")
         await fill(other, 1)
@@ -143,7 +143,7 @@ async def test_names_come_with_the_rows_they_name(tmp_path: Path, monkeypatch: p
 
 async def test_export_names_keywords_as_of_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Right after the rows are read the bit changes its meaning; the export was begun before."""
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         await deliver(store)
         other = await store.open(ANN, "INBOX")
         await fill(other, 1)
@@ -153,7 +153,7 @@ async def test_export_names_keywords_as_of_its_rows(tmp_path: Path, monkeypatch:
         async def read(work: Any) -> Any:
             nonlocal reads
             result = await plain(work)
-            if isinstance(result, list) and result and isinstance(result[0], Found):  # a window of rows
+            if isinstance(result, list) and result and isinstance(result[0], Salvaged):  # a window of rows
                 monkeypatch.setattr(store.database, "read", plain)
                 reads += 1
                 await other.set_flags([Uid(1)], Mode.REPLACE, ())
@@ -161,7 +161,7 @@ async def test_export_names_keywords_as_of_its_rows(tmp_path: Path, monkeypatch:
             return result
 
         monkeypatch.setattr(store.database, "read", read)
-        told = [letter.flags async for letter, _ in export(store, ANN, "INBOX")]
+        told = [message.flags async for message, _ in export(store, ANN, "INBOX")]
         assert (told, reads) == ([("k0",)], 1)
         other.close()
 
@@ -178,7 +178,7 @@ async def flags_of(store: Store, name: str) -> list[set[str]]:
 
 async def test_a_bit_nobody_carries_takes_a_new_name(tmp_path: Path) -> None:
     """By STORE, APPEND or delivery, COPY and MOVE alike; the names in use, and those wanted at the same time, stay."""
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         for _ in range(2):
             await deliver(store)
         box = await store.open(ANN, "INBOX")
@@ -200,7 +200,7 @@ async def test_a_bit_nobody_carries_takes_a_new_name(tmp_path: Path) -> None:
 
 async def test_keywords_that_are_replaced_make_room_for_their_successors(tmp_path: Path) -> None:
     """Also where the new name takes the very bit: the message changed, and says so by its MODSEQ."""
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         await deliver(store, flags=("k0",))
         await deliver(store, flags=tuple(f"k{number}" for number in range(1, 57)))
         box = await store.open(ANN, "INBOX")
@@ -224,7 +224,7 @@ async def test_import_goes_on_without_room_for_a_keyword(tmp_path: Path) -> None
         (maildir / folder).mkdir(parents=True)
     (maildir / "dovecot-keywords").write_text("0 new\n1 k1\n")
     (maildir / "cur" / "1.a.host:2,Sab").write_bytes(b"Subject: a\r\n\r\n")
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         await deliver(store, flags=tuple(f"k{number}" for number in range(57)))
         assert [taken async for taken, _ in import_into(store, ANN, maildir, "INBOX")][-1:] == [1]
         assert (await flags_of(store, "INBOX"))[1:] == [{"k1"}]
@@ -232,7 +232,7 @@ async def test_import_goes_on_without_room_for_a_keyword(tmp_path: Path) -> None
 
 async def test_without_room_a_message_goes_without_its_keyword(tmp_path: Path) -> None:
     """57 in use at once: STORE says no, a message that comes or moves leaves the new keyword behind, and keeps those that are known."""
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         await deliver(store, mailbox="Archive", flags=tuple(f"k{number}" for number in range(57)))
         await deliver(store, flags=("new", "K3", "\\Flagged"))
         box = await store.open(ANN, "INBOX")
@@ -244,7 +244,7 @@ async def test_without_room_a_message_goes_without_its_keyword(tmp_path: Path) -
 
 
 async def test_a_copy_must_be_complete_or_is_none(tmp_path: Path) -> None:
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         for _ in range(3):
             await deliver(store)
         box = await store.open(ANN, "INBOX")

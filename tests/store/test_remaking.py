@@ -10,10 +10,10 @@ import trio
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import Uid
 from appliance.store import redescription as remaking
-from appliance.store.mailbox import Filing, Mailbox, Store, Want
+from appliance.store.mailbox import Mailbox, Placement, Store, Want
 from appliance.store.redescription import AT_ONCE, BATCH, Redescription, _next_rows
 
-from .server import ANN, LaterScanner, a_house, deliver, put
+from .server import ANN, LaterScanner, a_server, deliver, put
 
 EVERY = (Uid(1), Uid(2**32 - 1))
 MANY = 3 * BATCH + 5
@@ -42,10 +42,10 @@ class WordyScanner(LaterScanner):
 @pytest.fixture
 async def old(tmp_path: Path) -> Path:
     """A data directory whose rows an older scanner described."""
-    async with a_house(tmp_path) as store:
+    async with a_server(tmp_path) as store:
         inbox = await store.inbox_of(ANN)
         for number in range(0, MANY, 5):
-            await put(store, *[Filing(inbox, b"P: 1\r\n", (), 1)] * min(5, MANY - number), octets=b"Subject: %d\r\n\r\nb\r\n" % number)
+            await put(store, *[Placement(inbox, b"P: 1\r\n", (), 1)] * min(5, MANY - number), octets=b"Subject: %d\r\n\r\nb\r\n" % number)
     CountingScanner.finished = 0
     return tmp_path
 
@@ -63,7 +63,7 @@ async def described_by(store: Store) -> list[int]:
 
 
 async def test_a_reading_of_many_describes_none(old: Path) -> None:
-    async with a_house(old, scanner=CountingScanner) as store:
+    async with a_server(old, scanner=CountingScanner) as store:
         box = await store.open(ANN, "INBOX")
         for rows in (await facts_of(box), await box.rows(*EVERY, Want.FACTS)):
             assert len(rows) == MANY and {row[6][:2] for row in rows} == {b"(1"}
@@ -74,7 +74,7 @@ async def test_a_reading_of_many_describes_none(old: Path) -> None:
 
 
 async def test_rows_without_facts_are_described_in_any_reading(old: Path) -> None:
-    async with a_house(old, scanner=CountingScanner) as store:
+    async with a_server(old, scanner=CountingScanner) as store:
         newest = "UPDATE fact SET described_by = 0 WHERE id IN (SELECT max(id) FROM fact)"
         await store.database.write(lambda transaction: transaction.execute(newest))
         box = await store.open(ANN, "INBOX")
@@ -84,7 +84,7 @@ async def test_rows_without_facts_are_described_in_any_reading(old: Path) -> Non
 
 
 async def test_all_are_described_in_the_background_once(old: Path) -> None:
-    async with a_house(old, scanner=CountingScanner) as store:
+    async with a_server(old, scanner=CountingScanner) as store:
         run = Redescription(store, octets_a_s=AT_FULL_SPEED)
         assert await run.is_due()
         assert await run.describe_all() == MANY
@@ -93,14 +93,14 @@ async def test_all_are_described_in_the_background_once(old: Path) -> None:
         box = await store.open(ANN, "INBOX")
         assert {row[6][:2] for row in await facts_of(box)} == {b"(2"}
         box.close()
-    async with a_house(old, scanner=CountingScanner) as store:
+    async with a_server(old, scanner=CountingScanner) as store:
         assert not await Redescription(store).is_due()
         await deliver(store)
         assert set(await described_by(store)) == {2}
 
 
 async def test_a_run_that_is_cut_off_goes_on_after_a_restart(old: Path) -> None:
-    async with a_house(old, scanner=CountingScanner) as store, trio.open_nursery() as nursery:
+    async with a_server(old, scanner=CountingScanner) as store, trio.open_nursery() as nursery:
         written = trio.Event()
         write = store.database.write
 
@@ -114,7 +114,7 @@ async def test_a_run_that_is_cut_off_goes_on_after_a_restart(old: Path) -> None:
         with trio.fail_after(10):
             await written.wait()
         nursery.cancel_scope.cancel()
-    async with a_house(old, scanner=CountingScanner) as store:
+    async with a_server(old, scanner=CountingScanner) as store:
         assert (await described_by(store)).count(2) == BATCH
         run = Redescription(store, octets_a_s=AT_FULL_SPEED)
         assert await run.is_due()
@@ -125,7 +125,7 @@ async def test_a_run_that_is_cut_off_goes_on_after_a_restart(old: Path) -> None:
 
 async def test_on_full_storage_it_waits_and_goes_on(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remaking, "AGAIN_S", 0.01)
-    async with a_house(old, scanner=WordyScanner) as store, trio.open_nursery() as nursery:
+    async with a_server(old, scanner=WordyScanner) as store, trio.open_nursery() as nursery:
         refused = trio.Event()
         write = store.database.write
 
@@ -161,7 +161,7 @@ async def limit_pages(store: Store, pages: int) -> None:
 
 async def test_what_is_expunged_or_moved_meanwhile(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between reading a body and the commit: the expunged one is nobody's, the moved one is described all the same."""
-    async with a_house(old, scanner=CountingScanner) as store:
+    async with a_server(old, scanner=CountingScanner) as store:
         box = await store.open(ANN, "INBOX")
         describe, calls = remaking._describe, []
 
@@ -180,7 +180,7 @@ async def test_what_is_expunged_or_moved_meanwhile(old: Path, monkeypatch: pytes
 
 
 async def test_a_broken_body_stops_nobody(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with a_house(old, scanner=CountingScanner) as store:
+    async with a_server(old, scanner=CountingScanner) as store:
         await store.database.write(lambda transaction: transaction.execute("UPDATE body_data SET data = x'ff00' WHERE id = 1"))
         run = Redescription(store, octets_a_s=AT_FULL_SPEED)
         assert await run.describe_all() == MANY - 5
@@ -189,7 +189,7 @@ async def test_a_broken_body_stops_nobody(old: Path, monkeypatch: pytest.MonkeyP
 
 async def test_a_walk_reads_by_key(old: Path) -> None:
     """Not by a scan and a sort: 100,000 messages are walked in bounded readings."""
-    async with a_house(old) as store:
+    async with a_server(old) as store:
 
         def plan(connection: sqlite3.Connection) -> str:
             asked: list[str] = []

@@ -17,9 +17,9 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import KEYWORD_SHIFT, SYSTEM_NAMES
 from appliance.mail.ids import ModSeq, Uid
 from appliance.store import expunge as removal
-from appliance.store.mailbox import Filing, Mailbox, Mode, Store, View, Want
+from appliance.store.mailbox import Mailbox, Mode, Placement, SequenceView, Store, Want
 
-from .server import ANN, a_house, put
+from .server import ANN, a_server, put
 
 NAMES = ("INBOX", "A", "A/x", "B")
 WORDS = ("\\Seen", "\\Deleted", "\\Flagged", "$Work", "later")
@@ -48,7 +48,7 @@ class Model:
     def __init__(self) -> None:
         self.boxes: dict[str, Box] = {name: Box() for name in ("INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash")}
         self.placeholders: set[str] = set()
-        self.buried: dict[str, int] = {}
+        self.deleted_mailbox: dict[str, int] = {}
         self.contents: dict[tuple[int, int], int] = {}
         """Which message a UIDVALIDITY and UID ever meant."""
 
@@ -64,12 +64,12 @@ class Run:
     def __init__(self, store: Store, model: Model) -> None:
         self.store, self.model = store, model
         self.session: Mailbox
-        self.view: View
+        self.view: SequenceView
         self.told: list[int] = []
 
     async def begin(self) -> None:
         self.session = await self.store.open(ANN, "INBOX")
-        self.view = View(self.session.uids, self.session.modseq, self.session.info.uid_next)
+        self.view = SequenceView(self.session.uids, self.session.modseq, self.session.info.uid_next)
         self.told = list(self.session.uids)
 
     def pick(self, name: str, which: int) -> list[Uid]:
@@ -91,7 +91,7 @@ class Run:
     async def file(self, name: str, other: str, which: int, words: tuple[str, ...]) -> None:
         places = [name] + ([other] if other in self.model.boxes and which == 1 else [])
         ids = [(await self.store.find(ANN, place)).id for place in places]
-        filed = await put(self.store, *[Filing(number, b"p" * which, words, 5) for number in ids], octets=b"o" * (which + 1))
+        filed = await put(self.store, *[Placement(number, b"p" * which, words, 5) for number in ids], octets=b"o" * (which + 1))
         for place, done in zip(places, filed, strict=True):
             box = self.model.boxes[place]
             assert done.uid == box.take((frozenset(words), done.message, 2 * which + 1))
@@ -200,7 +200,7 @@ class Run:
             self.model.placeholders.remove(name)
 
     def bury(self, name: str, uid_validity: int) -> None:
-        self.model.buried[name] = max(self.model.buried.get(name, 0), uid_validity)
+        self.model.deleted_mailbox[name] = max(self.model.deleted_mailbox.get(name, 0), uid_validity)
 
     async def rename(self, name: str, other: str, which: int, words: tuple[str, ...]) -> None:
         model = self.model
@@ -238,7 +238,7 @@ class Run:
                     model.placeholders.add(new)
                 else:
                     box = model.boxes[new] = model.boxes.pop(old)
-                    if model.buried.get(new, 0) > box.uid_validity:
+                    if model.deleted_mailbox.get(new, 0) > box.uid_validity:
                         box.uid_validity = 0
                         box.clients = [(0, {}), (0, {})]
         await self.learn()
@@ -284,7 +284,7 @@ class Run:
                 continue
             box = self.model.boxes[info.name]
             assert box.uid_validity in (0, info.uid_validity)
-            assert info.uid_validity >= self.model.buried.get(info.name, 0)  # equal: the same mailbox came back to its name
+            assert info.uid_validity >= self.model.deleted_mailbox.get(info.name, 0)  # equal: the same mailbox came back to its name
             assert info.highest_modseq >= box.modseq or not box.uid_validity
             box.uid_validity, box.modseq = info.uid_validity, info.highest_modseq
             assert info.uid_next == box.uid_next
@@ -301,10 +301,10 @@ class Run:
             assert (info.messages, info.octets) == (len(rows), sum(row.octets for row in rows))
             assert info.unseen == sum(not row.flags & 1 for row in rows)
             assert info.deleted == sum(bool(row.flags & 8) for row in rows)
-        await self.store.database.read(check_holders)
+        await self.store.database.read(check_refcount)
 
 
-def check_holders(connection: sqlite3.Connection) -> None:
+def check_refcount(connection: sqlite3.Connection) -> None:
     for query in (
         "SELECT count(*) FROM fact LEFT JOIN (SELECT fact, count(*) AS n FROM message GROUP BY fact) ON fact = id WHERE holders IS NOT n",
         "SELECT count(*) FROM message WHERE fact NOT IN (SELECT id FROM fact) OR body NOT IN (SELECT id FROM body)",
@@ -338,7 +338,7 @@ async def run(plan: list[Step]) -> None:
         model = Model()
         left = list(plan)
         while True:
-            async with a_house(Path(directory)) as store:
+            async with a_server(Path(directory)) as store:
                 run = Run(store, model)
                 await run.check()
                 if not model.contents:

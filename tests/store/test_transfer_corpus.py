@@ -8,7 +8,7 @@ from appliance.database.database import Database
 from appliance.protocol.imap.bodystructure import make_describe
 from appliance.store.bodies import Bodies
 from appliance.store.mailbox import Store
-from appliance.store.transfer import MaildirWriter, MboxWriter, export, import_into, letters_of
+from appliance.store.transfer import MaildirWriter, MboxWriter, export, import_into, messages_of
 from tests.support.corpus import messages
 
 from .server import ANN
@@ -33,25 +33,25 @@ async def test_in_and_out_again(tmp_path: Path, kind: str) -> None:
         await database.write(lambda transaction: store.make_mailboxes(transaction, ANN))
         counts = [told async for told in import_into(store, ANN, source, "Corpus")]
         assert counts[-1] == (len(every), 0)
-        out = [b"".join([piece async for piece in pieces]) async for _, pieces in export(store, ANN, "Corpus")]
+        out = [b"".join([chunk async for chunk in chunks]) async for _, chunks in export(store, ANN, "Corpus")]
     expected = every if kind == "maildir" else [in_mbox(octets) for octets in every]
     assert [number for number, (one, other) in enumerate(zip(out, expected, strict=True)) if one != other] == []
     write(kind, target, out)
-    again = [b"".join(pieces) for _, pieces in letters_of(target)]
+    again = [b"".join(chunks) for _, chunks in messages_of(target)]
     assert [number for number, (one, other) in enumerate(zip(again, out, strict=True)) if one != other] == []
 
 
-def write(kind: str, path: Path, letters: list[bytes]) -> None:
+def write(kind: str, path: Path, messages: list[bytes]) -> None:
     if kind == "maildir":
         maildir = MaildirWriter(path)
-        for letter in letters:
+        for message in messages:
             maildir.begin("INBOX", (), 1_000_000_000)
-            maildir.write(letter)
+            maildir.write(message)
             maildir.end()
     else:
         with path.open("wb") as file:
             mbox = MboxWriter(file)
-            for letter in letters:
+            for message in messages:
                 mbox.begin(1_000_000_000)
-                mbox.write(letter)
+                mbox.write(message)
                 mbox.end()

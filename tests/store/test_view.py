@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from appliance.mail.ids import ModSeq, Uid
 from appliance.store.values import Changes
-from appliance.store.view import View, runs, without
+from appliance.store.view import SequenceView, runs, without
 
 
 def changed(modseq: int, uid_next: int, flags: list[int] | None = None, expunged: list[int] | None = None) -> Changes:
@@ -16,7 +16,7 @@ def changed(modseq: int, uid_next: int, flags: list[int] | None = None, expunged
 
 
 def test_numbers_and_uids() -> None:
-    view = View(array("I", [3, 7, 9]), ModSeq(1), 10)
+    view = SequenceView(array("I", [3, 7, 9]), ModSeq(1), 10)
     assert [view.seq_of(u) for u in (1, 3, 7, 8, 9, 10)] == [0, 1, 2, 0, 3, 0]
     assert [view.uid_of(n) for n in (1, 2, 3)] == [3, 7, 9]
     assert list(view.between(4, 9)) == [7, 9]
@@ -26,7 +26,7 @@ def test_numbers_and_uids() -> None:
 
 
 def test_expunge_numbers_count_down_as_they_are_told() -> None:
-    view = View(array("I", [1, 2, 3, 4, 5]), ModSeq(1), 6)
+    view = SequenceView(array("I", [1, 2, 3, 4, 5]), ModSeq(1), 6)
     view.apply(changed(2, 6, expunged=[1, 3, 5]))
     assert len(view) == 5
     assert view.expunge() == [1, 2, 3]
@@ -36,7 +36,7 @@ def test_expunge_numbers_count_down_as_they_are_told() -> None:
 
 def test_the_shared_array_is_never_changed() -> None:
     shared = array("I", [1, 2])
-    view = View(shared, ModSeq(1), 3)
+    view = SequenceView(shared, ModSeq(1), 3)
     view.apply(changed(2, 5, flags=[3, 4]))
     view.apply(changed(3, 5, expunged=[1]))
     view.expunge()
@@ -50,7 +50,7 @@ def test_the_shared_array_is_never_changed() -> None:
 
 
 def test_old_news_is_no_news() -> None:
-    view = View(array("I", [1, 2]), ModSeq(5), 3)
+    view = SequenceView(array("I", [1, 2]), ModSeq(5), 3)
     assert view.apply(changed(5, 3, flags=[1], expunged=[2])) == []
     assert view.expunge() == []
 
@@ -61,7 +61,7 @@ steps = st.lists(st.tuples(st.integers(0, 3), st.sets(st.integers(0, 60), max_si
 @given(steps)
 def test_a_client_follows(steps: list[tuple[int, set[int], bool]]) -> None:
     truth = list(range(1, 21))
-    view = View(array("I", truth), ModSeq(1), 21)
+    view = SequenceView(array("I", truth), ModSeq(1), 21)
     client, uid_next = list(truth), 21
     for modseq, (arrive, leave, may_expunge) in enumerate(steps, 2):
         new = list(range(uid_next, uid_next + arrive))

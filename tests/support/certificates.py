@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from appliance.certificates.certificates import Wanted, export, wanted
+from appliance.certificates.certificates import WantedCertificate, export, wanted
 from appliance.certificates.maker import make
 
 STRICT = ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
@@ -28,7 +28,7 @@ class TestCertificates:
         return context
 
 
-def make_certificates(directory: Path, want: Wanted | None = None, not_before_at: int | None = None) -> TestCertificates:
+def make_certificates(directory: Path, want: WantedCertificate | None = None, not_before_at: int | None = None) -> TestCertificates:
     """Made by the house's own maker for box.local, example.test and the loopback addresses; begins an hour ago."""
     begin = int(datetime.now(UTC).timestamp()) - 3600 if not_before_at is None else not_before_at
     make(directory, want or wanted("box", ["example.test"], []), begin, trusted=True)

@@ -3,22 +3,22 @@
 from typing import Any
 
 from appliance.control import requests as controls
-from appliance.control.requests import Answer, Request
+from appliance.control.requests import Request, Response
 from appliance.mail.errors import SetupError
-from appliance.panel.ports import Doorkeeper
+from appliance.panel.ports import AccessGuard
 from appliance.status import events as e
 from appliance.status.board import Board
 
 from .clock import HandClock
 
 ADMIN = "open sesame"
-BOX = e.BoxState("mail.home.example", ("192.168.1.5", "2001:db8::5"), 45_200_000, 47.2, 5_200_000)
+BOX = e.HostState("mail.home.example", ("192.168.1.5", "2001:db8::5"), 45_200_000, 47.2, 5_200_000)
 LOG = tuple(
     f"2026-12-01T00:{n // 60:02d}:{n % 60:02d}Z session closed protocol=imaps peer=192.168.1.{n} took={n}.000s octets_in={n * 7}"
     for n in range(90)
 )
-DOORS = (("smtp", "0.0.0.0", 25), ("submissions", "0.0.0.0", 465), ("imaps", "0.0.0.0", 993), ("imaps", "::", 993))
-UNLOCKED = Doorkeeper(None)
+LISTENING_SOCKETS = (("smtp", "0.0.0.0", 25), ("submissions", "0.0.0.0", 465), ("imaps", "0.0.0.0", 993), ("imaps", "::", 993))
+UNLOCKED = AccessGuard(None)
 
 
 def busy_board(clock: HandClock | None = None) -> Board:
@@ -27,14 +27,14 @@ def busy_board(clock: HandClock | None = None) -> Board:
     board = Board(clock)
     publish = board.publish
     for event in (
-        e.HouseState("ready"),
-        e.PeopleState(2, ("home.example",)),
-        *(e.ListenerUp(*door) for door in DOORS),
+        e.ServerState("ready"),
+        e.AccountsState(2, ("home.example",)),
+        *(e.ListenerUp(*listening_socket) for listening_socket in LISTENING_SOCKETS),
         e.ListenerDown("pop3s", "0.0.0.0", 995, "the address is in use"),
         BOX,
         e.StorageState(12_100_000_000, 31_000_000_000, 2_040_000_000),
         e.CertificateState(("mail.home.example",), int(clock.wall_s()) + 90 * 86_400, "house"),
-        e.LineState("blocked", "relay friend", "Port 25 is closed outwards; letters leave by the relay friend."),
+        e.OutboundState("blocked", "relay friend", "Port 25 is closed outwards; letters leave by the relay friend."),
         e.SessionOpened("imaps", "192.168.1.20"),
         e.SessionOpened("imaps", "192.168.1.21"),
         e.SessionOpened("smtp", "192.0.2.7"),
@@ -44,11 +44,11 @@ def busy_board(clock: HandClock | None = None) -> Board:
         publish(event)
     for n in range(8):
         clock.forward(60)
-        publish(e.LetterAccepted("smtp", f"192.0.2.{n}", f"friend{n}@far.example", 1, 12_345 + n, 0.02, f"K3F{n}"))
-    publish(e.LetterSent("M7A1", "far.example", "mx.far.example", 1, 2000, "TLSv1.3", 1.0))
-    publish(e.LetterDelayed("M7A2", "slow.example", 1, "mx.slow.example did not answer.", 900.0))
-    publish(e.LetterFailed("M7A0", "gone.example", 1, "There is no such address."))
-    publish(e.LetterRefused("smtp", "203.0.113.4", "x@spam.example", "nobody@home.example", "550 5.1.1 Nobody here has that address."))
+        publish(e.MessageAccepted("smtp", f"192.0.2.{n}", f"friend{n}@far.example", 1, 12_345 + n, 0.02, f"K3F{n}"))
+    publish(e.MessageSent("M7A1", "far.example", "mx.far.example", 1, 2000, "TLSv1.3", 1.0))
+    publish(e.MessageDelayed("M7A2", "slow.example", 1, "mx.slow.example did not answer.", 900.0))
+    publish(e.MessageFailed("M7A0", "gone.example", 1, "There is no such address."))
+    publish(e.MessageRefused("smtp", "203.0.113.4", "x@spam.example", "nobody@home.example", "550 5.1.1 Nobody here has that address."))
     publish(e.QueueState(3, 1, 0, 1, 2, 7200.0, 300.0))
     clock.forward(120)
     return board
@@ -83,51 +83,51 @@ def queue_rows(count: int = 3, at: int = 1_796_076_000) -> list[dict[str, Any]]:
     ]
 
 
-class HouseAnswers:
+class ServerAnswers:
     """The Controls port's answers in their real form; what was asked is in `asked`."""
 
     def __init__(self) -> None:
         self.asked: list[Request] = []
         self.rows = queue_rows()
         self.log = LOG
-        self.people = ["ada@home.example", "ben@home.example"]
+        self.accounts = ["ada@home.example", "ben@home.example"]
 
     def changes(self) -> list[Request]:
-        lists = controls.ListQueue | controls.ListPeople | controls.ListDomains | controls.ShowCertificate | controls.ReadLog
-        looks = controls.TrackLetter | controls.DomainRecords | controls.DomainCheck | controls.CheckNetwork
+        lists = controls.ListQueue | controls.ListAccounts | controls.ListDomains | controls.ShowCertificate | controls.ReadLog
+        looks = controls.TrackMessage | controls.DomainRecords | controls.DomainCheck | controls.CheckNetwork
         return [one for one in self.asked if not isinstance(one, lists | looks)]
 
-    async def ask(self, request: Request) -> Answer:
+    async def ask(self, request: Request) -> Response:
         self.asked.append(request)
         match request:
             case controls.ListQueue():
-                return Answer("", {"letters": self.rows})
-            case controls.ListPeople():
-                rows = [{"address": one, "octets": 3_400_000, "quota_octets": 10**9, "added_at": 1_790_000_000} for one in self.people]
-                return Answer("", {"people": rows})
+                return Response("", {"letters": self.rows})
+            case controls.ListAccounts():
+                rows = [{"address": one, "octets": 3_400_000, "quota_octets": 10**9, "added_at": 1_790_000_000} for one in self.accounts]
+                return Response("", {"people": rows})
             case controls.ListDomains():
-                return Answer("", {"domains": [{"name": "home.example", "catch_all": None}]})
+                return Response("", {"domains": [{"name": "home.example", "catch_all": None}]})
             case controls.ReadLog(since):
-                return Answer("", {"lines": list(self.log[since:]), "said": len(self.log)})
+                return Response("", {"lines": list(self.log[since:]), "said": len(self.log)})
             case controls.DomainRecords(name):
-                return Answer(f"{name}. MX 10 mail.{name}.\n{name}. TXT \"v=spf1 mx -all\"", {})
+                return Response(f'{name}. MX 10 mail.{name}.\n{name}. TXT "v=spf1 mx -all"', {})
             case controls.ShowCertificate():
-                return Answer("The certificate of mail.home.example\nSHA-256 AB:CD:EF", {"text": ""})
-            case controls.TrackLetter(word):
-                return Answer(f"The letter {word}:\n2026-12-01 00:01:00 UTC  accepted from ada@home.example for bob@slow.example", {})
-            case controls.AddPerson(address, password):
+                return Response("The certificate of mail.home.example\nSHA-256 AB:CD:EF", {"text": ""})
+            case controls.TrackMessage(word):
+                return Response(f"The letter {word}:\n2026-12-01 00:01:00 UTC  accepted from ada@home.example for bob@slow.example", {})
+            case controls.AddAccount(address, password):
                 if "@" not in address:
                     raise SetupError(f'"{address}" is no address.', "Write it as NAME@DOMAIN.")
-                self.people.append(address)
+                self.accounts.append(address)
                 told = {} if password else {"password": "maple-otter-seven"}
                 said = "\nPassword: maple-otter-seven   (shown this once; keep it)" if told else ""
-                return Answer(f"{address} lives here now.{said}", told)
+                return Response(f"{address} lives here now.{said}", told)
             case controls.SetPassword(address):
-                return Answer(f"{address} has a new password.", {})
-            case controls.CancelLetter(word):
+                return Response(f"{address} has a new password.", {})
+            case controls.CancelMessage(word):
                 self.rows = [row for row in self.rows if str(row["id"]) != word]
-                return Answer(f"The letter {word} is called back.", {})
-        return Answer("Done.", {})
+                return Response(f"The letter {word} is called back.", {})
+        return Response("Done.", {})
 
 
 class AdminOf:
@@ -145,5 +145,5 @@ class AdminOf:
         return bool(password) and password in (self.password, self.one_time)
 
 
-def locked() -> Doorkeeper:
-    return Doorkeeper(AdminOf())
+def locked() -> AccessGuard:
+    return AccessGuard(AdminOf())

@@ -5,21 +5,21 @@ from pathlib import Path
 
 import trio
 
-from appliance.control.local_socket import RemoteControls
+from appliance.control.local_socket import RemoteControl
 from appliance.panel.console import on_terminal
 from appliance.panel.ports import Options
-from appliance.panel.remote_board import AskedBoard
+from appliance.panel.remote_board import RemoteBoard
 
-from .console import HouseAnswers, busy_board, locked
+from .console import ServerAnswers, busy_board, locked
 
 
 async def made() -> None:
-    await on_terminal(busy_board(), HouseAnswers(), Options(), locked())
+    await on_terminal(busy_board(), ServerAnswers(), Options(), locked())
 
 
 async def real(data: Path) -> None:
-    controls = RemoteControls(data)
-    await on_terminal(await AskedBoard.open(controls), controls, Options(), locked())
+    controls = RemoteControl(data)
+    await on_terminal(await RemoteBoard.open(controls), controls, Options(), locked())
 
 
 if __name__ == "__main__":

@@ -213,7 +213,7 @@ BARE_ENDS = b"From: a@example.org\nSubject: unix\n\nline one\nline two\rthree\n"
 
 LONG_LINES = b"Subject: long\r\n\r\n" + b"x" * 5000 + b"\r\n" + b"y" * 3000
 
-LETTERS: tuple[tuple[str, bytes], ...] = (
+MESSAGES: tuple[tuple[str, bytes], ...] = (
     ("plain", PLAIN),
     ("latin", LATIN),
     ("mixed", MIXED),

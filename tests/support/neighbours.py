@@ -14,7 +14,7 @@ import trio
 
 from .names import NameServer, a_name_server
 from .peer import Peer, Taken
-from .server import House, free_ports, new_data, pillarbox
+from .server import Pillarbox, free_ports, new_data, pillarbox
 from .wire import PASSWORD, Smtp
 
 SETTINGS = """
@@ -35,26 +35,26 @@ class Neighbours:
 
     def __init__(
         self, place: Path, *, first: int = 1, most: int = 2, give_up: int = 3600, late: int = 1800, more: str = "", after: str = "",
-        people: tuple[str, ...] = ("ada", "ben"), domain: str = "home.example",
+        accounts: tuple[str, ...] = ("ada", "ben"), domain: str = "home.example",
     ) -> None:  # fmt: skip
         self.place = place
         self.port = free_ports(1)[0]
         self._words = {"first": first, "most": most, "give_up": give_up, "late": late, "more": more}
         self._after = after
-        self._people, self._domain = people, domain
+        self._accounts, self._domain = accounts, domain
         self._peers: list[Peer] = []
         self.names: NameServer
-        self.house: House
+        self.server: Pillarbox
 
     def __enter__(self) -> "Neighbours":
         up = threading.Event()
         self._thread = threading.Thread(target=trio.run, args=(self._serve_names, up), daemon=True)
         self._thread.start()
         assert up.wait(10)
-        self.data = new_data(self.place / "data", *self._people, domain=self._domain)
+        self.data = new_data(self.place / "data", *self._accounts, domain=self._domain)
         self.settings = self.place / "pillarbox.toml"
         self.write_settings()
-        self.house = House(self.data, "--settings", str(self.settings), domain=self._domain)
+        self.server = Pillarbox(self.data, "--settings", str(self.settings), domain=self._domain)
         return self
 
     def write_settings(self, **changed: Any) -> None:
@@ -63,7 +63,7 @@ class Neighbours:
         self.settings.write_text(SETTINGS.format(names=self.names.port, port=self.port, **self._words) + self._after)
 
     def __exit__(self, *_: object) -> None:
-        self.house.kill()
+        self.server.kill()
         for peer in self._peers:
             peer.__exit__()
         self._token.run_sync_soon(self._over.set)
@@ -95,7 +95,7 @@ class Neighbours:
     def hand_in(self, *to: str, subject: str = "hello", sender: str = "ada", mail: str = "", rcpt: str = "", body: str = "words") -> str:
         """The same; the last reply."""
         me = f"{sender}@{self._domain}"
-        with Smtp(self.house.ports["submission"]) as smtp:
+        with Smtp(self.server.ports["submission"]) as smtp:
             smtp.sign_in(me, PASSWORD)
             for line in (f"MAIL FROM:<{me}>{mail}", *(f"RCPT TO:<{one}>{rcpt}" for one in to), "DATA"):
                 reply = smtp.ask(line.encode())
@@ -107,13 +107,13 @@ class Neighbours:
 
     def send_many(self, count: int, sessions: int, to: str = "bob@far.example", octets: int = 4000) -> int:
         """So many letters to one address, from so many sessions at once; octets of all of them."""
-        me = f"{self._people[0]}@{self._domain}"
+        me = f"{self._accounts[0]}@{self._domain}"
         text = f"From: {me}\r\nTo: {to}\r\nSubject: many\r\n\r\n".encode() + b"some words of a letter\r\n" * (octets // 24)
         faults: list[BaseException] = []
 
         def work(number: int) -> None:
             try:
-                with Smtp(self.house.ports["submission"]) as smtp:
+                with Smtp(self.server.ports["submission"]) as smtp:
                     smtp.sign_in(me, PASSWORD)
                     for _ in range(number):
                         for line in (f"MAIL FROM:<{me}>", f"RCPT TO:<{to}>", "DATA"):
@@ -136,21 +136,21 @@ class Neighbours:
         """A command's answer for programs."""
         return json.loads(pillarbox(*words, "--json", data=self.data).stdout)
 
-    def track(self, letter: str) -> list[str]:
+    def track(self, message: str) -> list[str]:
         """What happened to a letter: the kinds of its lines."""
-        return [line["what"] for line in self.ask("letter", "track", letter)["lines"]]
+        return [line["what"] for line in self.ask("letter", "track", message)["lines"]]
 
     @staticmethod
     def arrived(peer: Peer, count: int = 1, patience_s: float = 15.0) -> list[Taken]:
         """The letters the peer has once there are so many."""
         deadline = time.monotonic() + patience_s
-        while len(peer.letters) < count and time.monotonic() < deadline:
+        while len(peer.messages) < count and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert len(peer.letters) >= count, f"{len(peer.letters)} letters of {count}; {peer.said}"
-        return peer.letters
+        assert len(peer.messages) >= count, f"{len(peer.messages)} letters of {count}; {peer.said}"
+        return peer.messages
 
     def until(self, holds: Any, patience_s: float = 15.0) -> None:
         deadline = time.monotonic() + patience_s
         while not holds():
-            assert time.monotonic() < deadline, self.house.log.read_text()[-3000:]
+            assert time.monotonic() < deadline, self.server.log.read_text()[-3000:]
             time.sleep(0.05)

@@ -32,7 +32,7 @@ class Peer:
     offer: tuple[str, ...] = ("PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 1000000", "DSN")
     script: dict[str, str | list[str]] = field(default_factory=dict)
     context: ssl.SSLContext | None = None
-    letters: list[Taken] = field(default_factory=list)
+    messages: list[Taken] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     connections: int = 0
     port: int = 0
@@ -133,7 +133,7 @@ class _Session:
             address = words.partition("<")[2].partition(">")[0]
             if verb == "DATA":
                 if self.say("DATA").startswith("354"):
-                    self._letter(sender, recipients)
+                    self._message(sender, recipients)
                 continue
             if verb == "RCPT" and not mailed:
                 self.speak("503 5.5.1 MAIL comes first")
@@ -162,7 +162,7 @@ class _Session:
         self._file = self._sock.makefile("rb")
         self._tls = True
 
-    def _letter(self, sender: str, recipients: list[str]) -> None:
+    def _message(self, sender: str, recipients: list[str]) -> None:
         lines = []
         while (line := self._file.readline()) != b".\r\n":
             if not line:
@@ -175,5 +175,5 @@ class _Session:
             lines.append(line[1:] if line.startswith(b".") else line)
         said = self._peer.answer("LETTER")
         if said.startswith("2") and recipients:
-            self._peer.letters.append(Taken(sender, list(recipients), b"".join(lines), self._tls))
+            self._peer.messages.append(Taken(sender, list(recipients), b"".join(lines), self._tls))
         self.speak(said)

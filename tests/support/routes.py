@@ -13,7 +13,7 @@ SET_A_RELAY = Reply(550, "5.4.4", ("Set up a relay.",))
 
 
 @dataclass(frozen=True, slots=True)
-class SomeWays:
+class SomeRemoteAddresses:
     holds: bool = True
 
     def refusal(self, sender: Address | None, address: Address) -> Reply | None:

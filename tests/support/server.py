@@ -55,8 +55,8 @@ def in_terminal(arguments: list[str], *, environ: dict[str, str], cwd: Path) -> 
     os.close(side)
     shown = b""
     try:
-        while select.select([main], [], [], 60)[0] and (piece := os.read(main, 4096)):
-            shown += piece
+        while select.select([main], [], [], 60)[0] and (chunk := os.read(main, 4096)):
+            shown += chunk
     except OSError:  # the other side is closed
         pass
     os.close(main)
@@ -64,14 +64,14 @@ def in_terminal(arguments: list[str], *, environ: dict[str, str], cwd: Path) -> 
     return shown.decode()
 
 
-def new_data(place: Path, *people: str, domain: str = "home.example") -> Path:
+def new_data(place: Path, *accounts: str, domain: str = "home.example") -> Path:
     """A data directory with people in it, each with PASSWORD."""
-    for name in people or ("ada",):
+    for name in accounts or ("ada",):
         pillarbox("person", "add", f"{name}@{domain}", data=place, password=PASSWORD)
     return place
 
 
-class House:
+class Pillarbox:
     """`with House(data) as house:` — house.ports["imap"] and so on. Plain-text login is on unless told otherwise."""
 
     def __init__(
@@ -96,7 +96,7 @@ class House:
         self.wrapper = wrapper or []
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> "House":
+    def start(self) -> "Pillarbox":
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.wrapper, *self.words], stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL, env=environment(), cwd=ROOT
@@ -143,7 +143,7 @@ class House:
         if self.process and self.process.stdout:
             self.process.stdout.close()
 
-    def __enter__(self) -> "House":
+    def __enter__(self) -> "Pillarbox":
         return self.start()
 
     def __exit__(self, *_: object) -> None:

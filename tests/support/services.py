@@ -14,21 +14,21 @@ import trio
 
 from appliance.auth.mechanisms import Mechanisms
 from appliance.mail.errors import PeerError
-from appliance.mail.ids import PersonId
+from appliance.mail.ids import AccountId
 from appliance.network.stream import Stream
 from appliance.protocol.imap.bodystructure import make_describe
-from appliance.store.mailbox import Filed, Filing, Store
+from appliance.store.mailbox import Placed, Placement, Store
 
 from .accounts import Family, a_family
 from .streams import ClientStream, stream_pair
 
-PEOPLE = ("fred@example.org", "mary@example.org")
+ACCOUNTS = ("fred@example.org", "mary@example.org")
 PASSWORD = "Blurdybloop-7"
 """Everybody's."""
 
 
 @dataclass
-class Rooms:
+class Components:
     """What the tests of servers hold. `options` by protocol family ("imap", "smtp", "pop3") replace a Service's own."""
 
     family: Family
@@ -41,19 +41,19 @@ class Rooms:
     clients: list[ClientStream] = field(default_factory=list)
     services: dict[str, Any] = field(default_factory=dict)
 
-    def person(self, address: str = PEOPLE[0]) -> PersonId:
+    def account(self, address: str = ACCOUNTS[0]) -> AccountId:
         found = self.family.accounts.directory.find_login(address)
         assert found is not None
         return found.id
 
     async def deliver(
-        self, octets: bytes, mailbox: str = "INBOX", *, address: str = PEOPLE[0], flags: tuple[str, ...] = (), at: int = 1_700_000_000
-    ) -> Filed:
+        self, octets: bytes, mailbox: str = "INBOX", *, address: str = ACCOUNTS[0], flags: tuple[str, ...] = (), at: int = 1_700_000_000
+    ) -> Placed:
         """File a letter as delivery would."""
-        info = await self.store.find(self.person(address), mailbox)
+        info = await self.store.find(self.account(address), mailbox)
         async with self.store.receive(2**27) as incoming:
             await incoming.write(octets)
-            return (await self.store.file(await incoming.finish(), [Filing(info.id, b"", flags, at)]))[0]
+            return (await self.store.file(await incoming.finish(), [Placement(info.id, b"", flags, at)]))[0]
 
     def service(self, family: str) -> Any:
         """The Service of a protocol family, made once."""
@@ -79,37 +79,37 @@ async def _serve(service: Any, stream: Stream) -> None:
     await stream.aclose()
 
 
-def _imap(rooms: Rooms, options: Any) -> Any:
+def _imap(components: Components, options: Any) -> Any:
     from appliance.imapd.service import Options, Service
 
     return Service(
-        store=rooms.store, login=rooms.family.login, mechanisms=rooms.mechanisms, board=rooms.family.board, clock=rooms.family.clock,
+        store=components.store, login=components.family.login, mechanisms=components.mechanisms, board=components.family.board, clock=components.family.clock,
         options=options or Options(host="mail.example.org"),
     )  # fmt: skip
 
 
-def _pop3(rooms: Rooms, options: Any) -> Any:
+def _pop3(components: Components, options: Any) -> Any:
     from appliance.pop3d.service import Options, Service
 
-    return Service(store=rooms.store, login=rooms.family.login, mechanisms=rooms.mechanisms, options=options or Options())
+    return Service(store=components.store, login=components.family.login, mechanisms=components.mechanisms, options=options or Options())
 
 
-def _smtp(rooms: Rooms, options: Any) -> Any:
+def _smtp(components: Components, options: Any) -> Any:
     from appliance.delivery.intake import Intake
-    from appliance.smtpd.rights import NO_WAYS
+    from appliance.smtpd.rights import NO_REMOTE_ADDRESSES
     from appliance.smtpd.service import Options, Service
 
-    board: Any = rooms.family.board
+    board: Any = components.family.board
     return Service(
-        intake=Intake(store=rooms.store, board=board, clock=rooms.family.clock),
-        directory=rooms.family.accounts.directory,
-        mechanisms=rooms.mechanisms,
+        intake=Intake(store=components.store, board=board, clock=components.family.clock),
+        directory=components.family.accounts.directory,
+        mechanisms=components.mechanisms,
         board=board,
-        clock=rooms.family.clock,
+        clock=components.family.clock,
         options=options or Options(host_name="mail.example.org"),
-        ways=rooms.options.get("ways", NO_WAYS),
-        sending=rooms.options.get("sending"),
-        own_addresses=rooms.options.get("own_addresses", lambda: ()),
+        relay_check=components.options.get("ways", NO_REMOTE_ADDRESSES),
+        sending=components.options.get("sending"),
+        own_addresses=components.options.get("own_addresses", lambda: ()),
     )
 
 
@@ -117,9 +117,9 @@ _SERVICES = {"imap": _imap, "pop3": _pop3, "smtp": _smtp}
 
 
 @asynccontextmanager
-async def some_rooms(
-    directory: Path, *people: str, plaintext: bool = True, tls: Any = None, quota_octets: int | None = None, **options: Any
-) -> AsyncIterator[Rooms]:
+async def some_components(
+    directory: Path, *accounts: str, plaintext: bool = True, tls: Any = None, quota_octets: int | None = None, **options: Any
+) -> AsyncIterator[Components]:
     """`plaintext`: passwords are taken without TLS. `options`: a Service's Options by family, as `imap=Options(...)`; SMTP's
     `ways` out of the house and `sending` limits."""
     from appliance.store.bodies import Bodies
@@ -127,12 +127,12 @@ async def some_rooms(
     with a_family(directory, failure_s=0.0) as family:
         bodies = await Bodies.open(family.writer, directory / "bodies")
         store = await Store.start(family.writer, bodies, describe=make_describe, quota_of=family.accounts.directory.quota_of)
-        for address in people or PEOPLE:
-            await family.accounts.add_person(address, PASSWORD, quota_octets=quota_octets, also=store.make_mailboxes)
+        for address in accounts or ACCOUNTS:
+            await family.accounts.add_account(address, PASSWORD, quota_octets=quota_octets, also=store.make_mailboxes)
         mechanisms = Mechanisms(family.login, plaintext_login=plaintext)
         async with trio.open_nursery() as nursery:
-            rooms = Rooms(family, store, nursery, mechanisms, options, tls)
-            yield rooms
-            for client in rooms.clients:  # else a server's close waits for them
+            components = Components(family, store, nursery, mechanisms, options, tls)
+            yield components
+            for client in components.clients:  # else a server's close waits for them
                 await trio.aclose_forcefully(client)
             nursery.cancel_scope.cancel()

@@ -67,17 +67,17 @@ class Client:
             reply = await self.ask(line)
             assert reply.code == 250, (line, reply)
 
-    async def data(self, letter: bytes) -> Reply:
+    async def data(self, message: bytes) -> Reply:
         reply = await self.ask("DATA")
         if reply.code != 354:
             return reply
-        await self.stream.send_all(stuff(letter))
+        await self.stream.send_all(stuff(message))
         return await self.reply()
 
-    async def chunks(self, *pieces: bytes) -> Reply:
+    async def chunks(self, *chunks: bytes) -> Reply:
         """BDAT for each, the last one LAST; the last reply, or the first refusal."""
-        for number, piece in enumerate(pieces):
-            await self.stream.send_all(b"BDAT %d%b\r\n" % (len(piece), b" LAST" if number == len(pieces) - 1 else b"") + piece)
+        for number, chunk in enumerate(chunks):
+            await self.stream.send_all(b"BDAT %d%b\r\n" % (len(chunk), b" LAST" if number == len(chunks) - 1 else b"") + chunk)
             reply = await self.reply()
             if reply.code != 250:
                 break

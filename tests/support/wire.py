@@ -123,12 +123,12 @@ class Smtp(Wire):
                 return reply
         return self.ask(b"DATA")
 
-    def deliver(self, letter: bytes, *recipients: bytes) -> bytes:
+    def deliver(self, message: bytes, *recipients: bytes) -> bytes:
         """The last reply. The letter has no line that begins with a dot."""
         reply = self.begin(*(recipients or (b"ada@home.example",)))
         if not reply.startswith(b"354"):
             return reply
-        self.send(letter + b".\r\n")
+        self.send(message + b".\r\n")
         return self.reply()
 
 
@@ -174,11 +174,11 @@ class Imap(Wire):
         assert tagged.startswith(b"OK"), (command[:200], tagged, untagged[-3:])
         return untagged
 
-    def append(self, *letters: bytes, mailbox: bytes = b"INBOX") -> bytes:
+    def append(self, *messages: bytes, mailbox: bytes = b"INBOX") -> bytes:
         """Several at once are one MULTIAPPEND; what follows the tag."""
         parts = [b"APPEND " + mailbox]
-        for letter in letters:
-            parts += [b" {%d+}\r\n" % len(letter), letter]
+        for message in messages:
+            parts += [b" {%d+}\r\n" % len(message), message]
         return self.until(self.start(b"".join(parts)))[1]
 
 
@@ -222,7 +222,7 @@ def eventually(holds: "object", patience_s: float = 20.0, every_s: float = 0.05)
     return False
 
 
-def letter(name: str, body: bytes = b"Hello.\r\n") -> bytes:
+def message(name: str, body: bytes = b"Hello.\r\n") -> bytes:
     """A plain letter whose Message-ID is told by `name`."""
     return (
         b"From: Someone <someone@elsewhere.example>\r\nTo: ada@home.example\r\nSubject: " + name.encode() + b"\r\n"

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from appliance.mail.errors import MisuseError, StoreError, Trouble
 from appliance.protocol.imap import encode
 from appliance.protocol.imap.server import Message, Refused, Rest
-from appliance.store.mailbox import Filing
+from appliance.store.mailbox import Placement
 
-from ..connection import PIECE_S
+from ..connection import CHUNK_S
 from ..errors import answer_of
-from ..extension import Answer, Command, State, no, ok
+from ..extension import Command, Completion, State, no, ok
 from .store import checked
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def read_options(tokens: "Tokens") -> tuple[tuple[str, ...], int | None]:
     return flags, at
 
 
-async def append(session: "Session", message: Message, uid: bool) -> Answer:
+async def append(session: "Session", message: Message, uid: bool) -> Completion:
     stream = session.stream
     stream.uninterrupted = True  # a closing house takes the letter that is under way
     try:
@@ -79,7 +79,7 @@ class _Append:
         self.messages: list[Received] = []
         self.octets = 0
 
-    async def run(self, message: Message) -> Answer:
+    async def run(self, message: Message) -> Completion:
         connection = self.session.connection
         try:
             message.tokens.space()
@@ -101,9 +101,9 @@ class _Append:
             if message.synchronising:
                 self.session.queue(b"+ Go on.\r\n")
             failure = await self._receive(incoming, flags, at)
-            event = await connection.event(PIECE_S)
+            event = await connection.event(CHUNK_S)
             if isinstance(event, Refused):
-                return Answer(event.word, event.text, event.code)
+                return Completion(event.word, event.text, event.code)
             if failure is not None:
                 if isinstance(event, Message):
                     await self.session.turn_down(event, answer_of(failure))
@@ -116,7 +116,7 @@ class _Append:
             return await self._file(target)
 
     async def _target(self, name: str) -> "MailboxInfo":
-        info = await self.session.store.find(self.session.person, name)
+        info = await self.session.store.find(self.session.account, name)
         if not info.selectable:
             raise StoreError(Trouble.NO_MAILBOX)
         return info
@@ -133,7 +133,7 @@ class _Append:
         if len(self.messages) >= MESSAGES:
             raise StoreError(Trouble.TOO_MANY)
         self.octets += message.octets
-        used, allowed = self.session.store.quota(self.session.person)
+        used, allowed = self.session.store.quota(self.session.account)
         if allowed is not None and used + self.octets > allowed:
             raise StoreError(Trouble.OVER_QUOTA)
         incoming = await self.stack.enter_async_context(self.session.store.receive(limit))
@@ -143,10 +143,10 @@ class _Append:
     async def _receive(self, incoming: "Arrival", flags: tuple[str, ...], at: int) -> StoreError | None:
         """Read all octets of the message, also when the store fails on the way: what follows them is a command again."""
         failure: StoreError | None = None
-        while piece := await self.session.connection.piece():
+        while chunk := await self.session.connection.chunk():
             if failure is None:
                 try:
-                    await incoming.write(piece)
+                    await incoming.write(chunk)
                 except StoreError as error:
                     failure = error
         if failure is None:
@@ -156,9 +156,9 @@ class _Append:
                 failure = error
         return failure
 
-    async def _file(self, target: "MailboxInfo") -> Answer:
+    async def _file(self, target: "MailboxInfo") -> Completion:
         store = self.session.store
-        pairs = [(one.body, Filing(target.id, b"", one.flags, one.internal_at)) for one in self.messages]
+        pairs = [(one.body, Placement(target.id, b"", one.flags, one.internal_at)) for one in self.messages]
         try:
             filed = await store.file(pairs[0][0], [pairs[0][1]]) if len(pairs) == 1 else await store.file_all(pairs)
         except StoreError as error:

@@ -12,7 +12,7 @@ from appliance.auth.identity import Identity
 from appliance.mail.limits import LOGIN_NAME_OCTETS, PASSWORD_OCTETS
 
 from ..errors import SessionOver
-from ..extension import Answer, Command, State, bad, no, ok
+from ..extension import Command, Completion, State, bad, no, ok
 from ..session import Happening
 
 if TYPE_CHECKING:
@@ -28,16 +28,16 @@ def nothing(tokens: "Tokens") -> None:
     """The command has no arguments."""
 
 
-async def capability(session: "Session", arguments: None, uid: bool) -> Answer:
+async def capability(session: "Session", arguments: None, uid: bool) -> Completion:
     session.queue(b"* CAPABILITY ", session.registry.capability(session), b"\r\n")
     return ok(b"CAPABILITY completed.")
 
 
-async def noop(session: "Session", arguments: None, uid: bool) -> Answer:
+async def noop(session: "Session", arguments: None, uid: bool) -> Completion:
     return ok(b"NOOP completed.")
 
 
-async def logout(session: "Session", arguments: None, uid: bool) -> Answer:
+async def logout(session: "Session", arguments: None, uid: bool) -> Completion:
     session.deselect()
     session.queue(b"* BYE Until next time.\r\n")
     session.move(Happening.ENDED)
@@ -47,7 +47,7 @@ async def logout(session: "Session", arguments: None, uid: bool) -> Answer:
 # --- STARTTLS --------------------------------------------------------------------------------
 
 
-async def starttls(session: "Session", arguments: None, uid: bool) -> Answer:
+async def starttls(session: "Session", arguments: None, uid: bool) -> Completion:
     """The tagged OK leaves in plain text and TLS starts; what was said before counts for nothing (RFC 9051 §6.2.1)."""
     stream = session.stream
     if stream.secure:
@@ -72,7 +72,7 @@ def read_login(tokens: "Tokens") -> tuple[bytes, bytes]:
     return name, tokens.astring()
 
 
-async def login(session: "Session", arguments: tuple[bytes, bytes], uid: bool) -> Answer:
+async def login(session: "Session", arguments: tuple[bytes, bytes], uid: bool) -> Completion:
     if not session.mechanisms.plaintext_allowed(session.stream.secure):
         return no(b"Turn TLS on first: a password is not taken in plain text.", b"PRIVACYREQUIRED")
     name, password = arguments
@@ -89,7 +89,7 @@ async def login(session: "Session", arguments: tuple[bytes, bytes], uid: bool) -
     return failed(session) if identity is None else succeeded(session, identity)
 
 
-def succeeded(session: "Session", identity: Identity) -> Answer:
+def succeeded(session: "Session", identity: Identity) -> Completion:
     """The answer carries what may be done now (RFC 9051 §6.2.3)."""
     if not session.login.is_current(identity):  # changed or removed while it was checked
         return failed(session)
@@ -97,7 +97,7 @@ def succeeded(session: "Session", identity: Identity) -> Answer:
     return ok(b"Signed in.", b"CAPABILITY " + session.registry.capability(session))
 
 
-def failed(session: "Session") -> Answer:
+def failed(session: "Session") -> Completion:
     session.login_failures += 1
     if session.login_failures >= session.options.login_failures:
         raise SessionOver(b"AUTHENTICATIONFAILED", b"Too many attempts.")
@@ -116,7 +116,7 @@ def read_authenticate(tokens: "Tokens") -> tuple[str, bytes | None]:
     return mechanism, tokens.rest()
 
 
-async def authenticate(session: "Session", arguments: tuple[str, bytes | None], uid: bool) -> Answer:
+async def authenticate(session: "Session", arguments: tuple[str, bytes | None], uid: bool) -> Completion:
     """RFC 9051 §6.2.2; each server challenge is `+` and base64, `*` from the client ends it."""
     mechanism, initial = arguments
     stream = session.stream

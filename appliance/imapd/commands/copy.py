@@ -11,7 +11,7 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.protocol.imap.sequence import encode_set
 
 from ..errors import answer_of
-from ..extension import Answer, Command, State, no, ok
+from ..extension import Command, Completion, State, no, ok
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
@@ -30,7 +30,7 @@ def parse_copy(tokens: "Tokens") -> tuple[bytes, str]:
     return messages, tokens.mailbox()
 
 
-async def run(session: "Session", arguments: tuple[bytes, str], uid: bool) -> Answer:
+async def run(session: "Session", arguments: tuple[bytes, str], uid: bool) -> Completion:
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
     messages, target = arguments

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from appliance.mail.errors import MisuseError
 
-from ..extension import Answer, Command, State, no, ok
+from ..extension import Command, Completion, State, no, ok
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
@@ -17,7 +17,7 @@ def parse_expunge(tokens: "Tokens") -> bytes | None:
     return tokens.sequence_set() if tokens.accept(b" ") else None
 
 
-async def run(session: "Session", messages: bytes | None, uid: bool) -> Answer:
+async def run(session: "Session", messages: bytes | None, uid: bool) -> Completion:
     """Remove what carries \\Deleted, of the set only when one is given, and tell it; HIGHESTMODSEQ to who follows MODSEQs."""
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only

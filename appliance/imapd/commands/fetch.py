@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 from appliance.mail.errors import MisuseError, StoreError, Trouble
 from appliance.mail.flags import SEEN
-from appliance.mail.limits import WINDOW_ROWS
+from appliance.mail.limits import BATCH_ROWS
 from appliance.protocol.imap.fetch import Attribute, Fetch, parse_fetch
 from appliance.store.mailbox import Mode, Want
 
-from ..batches import Window, keep, open_letters, read, spans
-from ..body_items import READINGS, Reading, Refusal
+from ..batches import Batch, keep, open_messages, read, spans
+from ..body_items import BODY_ITEMS, BodyItem, Refusal
 from ..errors import SessionOver
-from ..extension import Answer, Command, Seqs, State, no, ok
-from ..row_items import COLUMNS, FLAGS, MODSEQ, UID, Column, lines
+from ..extension import Command, Completion, SequenceNumbers, State, no, ok
+from ..row_items import COLUMNS, FLAGS, MODSEQ, UID, RowItem, lines
 
 if TYPE_CHECKING:
-    from appliance.store.mailbox import Letter, Row
+    from appliance.store.mailbox import Row, StoredMessage
 
     from ..selected import Selected
     from ..session import Session
@@ -35,81 +35,81 @@ CHANGES_ASKED = 1000
 """CHANGEDSINCE at most so many changes back asks the store what changed; further back every row is read and compared."""
 Span = list[tuple[int, int]]
 Seen = dict[int, "Row"]
-FLAG_WINDOW_ROWS = 2000
+FLAG_BATCH_ROWS = 2000
 """A window of nothing but flags: as many octets as 500 rows of everything else."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class FetchPlan:
     """The compiled list of items of one command."""
 
-    columns: tuple[Column, ...]
-    readings: tuple[tuple[Attribute, Reading], ...]
+    row_items: tuple[RowItem, ...]
+    body_items: tuple[tuple[Attribute, BodyItem], ...]
     want: Want
     since: int | None
     """CHANGEDSINCE; 0, which clients send, is before every change (RFC 7162 §7 mod-sequence-valzer)."""
 
     @property
     def sees(self) -> bool:
-        return any(reading.sees for _, reading in self.readings)
+        return any(body_item.sees for _, body_item in self.body_items)
 
 
-def compile_plan(session: "Session", fetch: Fetch, uid: bool) -> Plan:
+def compile_plan(session: "Session", fetch: Fetch, uid: bool) -> FetchPlan:
     """Raises MisuseError for an item or a modifier nobody offers."""
-    columns: list[Column] = [UID] if uid else []
-    readings: list[tuple[Attribute, Reading]] = []
-    offered: dict[bytes, Any] = {item.name: item for item in COLUMNS} | {item.name: item for item in READINGS}
+    row_items: list[RowItem] = [UID] if uid else []
+    body_items: list[tuple[Attribute, BodyItem]] = []
+    offered: dict[bytes, Any] = {item.name: item for item in COLUMNS} | {item.name: item for item in BODY_ITEMS}
     offered |= session.registry.fetch_items
     for attribute in fetch.attributes:
         item = offered.get(attribute.name)
         if item is None:
             raise MisuseError(f"FETCH knows no item {attribute.name.decode()}")
-        if isinstance(item, Reading):
+        if isinstance(item, BodyItem):
             item.check(attribute)
-            readings.append((attribute, item))
-        elif item not in columns:
-            columns.append(item)
+            body_items.append((attribute, item))
+        elif item not in row_items:
+            row_items.append(item)
     since: int | None = None
     for name, value in fetch.modifiers:
         if name != b"CHANGEDSINCE" or value is None:
             raise MisuseError(f"FETCH knows no modifier {name.decode()} of that form")
         since = value
-        if not any(column.name == MODSEQ.name for column in columns):
-            columns.append(session.registry.fetch_items[MODSEQ.name])
+        if not any(column.name == MODSEQ.name for column in row_items):
+            row_items.append(session.registry.fetch_items[MODSEQ.name])
     want = Want.FLAGS
-    for column in columns:
+    for column in row_items:
         want |= column.want
-    if readings:
+    if body_items:
         want |= Want.BODY | Want.DATES
-    return Plan(tuple(columns), tuple(readings), want, since)
+    return FetchPlan(tuple(row_items), tuple(body_items), want, since)
 
 
-async def run(session: "Session", fetch: Fetch, uid: bool) -> Answer:
+async def run(session: "Session", fetch: Fetch, uid: bool) -> Completion:
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
     plan = compile_plan(session, fetch, uid)
     places = selected.places(fetch.messages, uid)
-    for column in plan.columns:
+    for column in plan.row_items:
         if column.enables:
             await session.enable(column.enables)
     if plan.since is not None and selected.modseq - plan.since < CHANGES_ASKED:
         places = await selected.changed_since(places, plan.since)
     missing, refusal = 0, Refusal.NONE
-    rows = FLAG_WINDOW_ROWS if plan.want == Want.FLAGS else WINDOW_ROWS
+    rows = FLAG_BATCH_ROWS if plan.want == Want.FLAGS else BATCH_ROWS
     for span in spans(places, rows):
-        window = await read(selected, span, plan.want)
-        missing += window.missing
+        batch = await read(selected, span, plan.want)
+        missing += batch.missing
         if plan.since is not None:
-            window = _changed(window, plan.since)
-        if not window.rows:
+            batch = _changed(batch, plan.since)
+        if not batch.rows:
             continue
-        await selected.name(session, window.keywords)
-        if plan.readings:
-            gone, refused = await _read_letters(session, selected, plan, span, window)
+        await selected.name(session, batch.keywords)
+        if plan.body_items:
+            gone, refused = await _read_messages(session, selected, plan, span, batch)
             missing += gone
             refusal = refusal or refused
         else:
-            await session.send(b"".join(lines(selected, plan.columns, window, b")\r\n")))
+            await session.send(b"".join(lines(selected, plan.row_items, batch, b")\r\n")))
     if missing:
         selected.missed()
     if refusal is not Refusal.NONE:
@@ -119,35 +119,35 @@ async def run(session: "Session", fetch: Fetch, uid: bool) -> Answer:
     return ok(b"Fetched.")
 
 
-def _changed(window: Window, since: int) -> Window:
-    kept = [(number, row) for number, row in zip(window.numbers, window.rows, strict=True) if row[2] > since]
-    return replace(window, numbers=[number for number, _ in kept], rows=[row for _, row in kept])
+def _changed(batch: Batch, since: int) -> Batch:
+    kept = [(number, row) for number, row in zip(batch.numbers, batch.rows, strict=True) if row[2] > since]
+    return replace(batch, numbers=[number for number, _ in kept], rows=[row for _, row in kept])
 
 
-async def _read_letters(session: "Session", selected: "Selected", plan: Plan, span: Span, window: Window) -> tuple[int, Refusal]:
+async def _read_messages(session: "Session", selected: "Selected", plan: FetchPlan, span: Span, batch: Batch) -> tuple[int, Refusal]:
     """Tell the rows of one window with their letters: how many messages were gone, and why a part could not be told."""
-    wanted = len(window.rows)
+    wanted = len(batch.rows)
     seen: Seen = {}
     if plan.sees and not selected.read_only:
-        window, seen = await _see(session, selected, plan, span, window)
-    as_read = window.rows
+        batch, seen = await _see(session, selected, plan, span, batch)
+    as_read = batch.rows
     rows = [seen.get(row.uid, row) for row in as_read]
-    columns = plan.columns
-    heads = lines(selected, columns, replace(window, rows=rows), b" " if columns else b"")
-    tells_flags = FLAGS in columns
+    row_items = plan.row_items
+    heads = lines(selected, row_items, replace(batch, rows=rows), b" " if row_items else b"")
+    tells_flags = FLAGS in row_items
     refusal = Refusal.NONE
     at, gone = 0, wanted - len(rows)
     while at < len(rows):
-        for letter in await open_letters(selected, rows[at:]):
+        for message in await open_messages(selected, rows[at:]):
             row, head = rows[at], heads[at]
             at += 1
             if row.uid in seen and not tells_flags:
                 head += b"FLAGS %b " % selected.flag_text(row.uid, row.flags)
-                if b"CONDSTORE" in session.enabled and not any(column.name == MODSEQ.name for column in columns):
+                if b"CONDSTORE" in session.enabled and not any(column.name == MODSEQ.name for column in row_items):
                     head += b"MODSEQ (%d) " % row.modseq
             try:
-                await letter.open()
-                refused = await _tell(session, plan, head, letter)
+                await message.open()
+                refused = await _tell(session, plan, head, message)
             except StoreError as error:
                 if error.trouble is not Trouble.GONE:
                     raise
@@ -155,11 +155,11 @@ async def _read_letters(session: "Session", selected: "Selected", plan: Plan, sp
             else:
                 refusal = refusal or refused
                 if len(rows) == 1:
-                    keep(selected, window.newest, plan.want, as_read[0], letter)
+                    keep(selected, batch.newest, plan.want, as_read[0], message)
     return gone, refusal
 
 
-async def _tell(session: "Session", plan: Plan, head: bytes, letter: "Letter") -> Refusal:
+async def _tell(session: "Session", plan: FetchPlan, head: bytes, message: "StoredMessage") -> Refusal:
     """One response: `head` ends in a space or an open parenthesis, each reading that works follows.
 
     Raises StoreError while nothing of the response is out; once it is begun it cannot be taken back, and the session ends.
@@ -167,8 +167,8 @@ async def _tell(session: "Session", plan: Plan, head: bytes, letter: "Letter") -
     refusal = Refusal.NONE
     begun = False
     try:
-        for attribute, reading in plan.readings:
-            answer = await reading.prepare(letter, attribute)
+        for attribute, body_item in plan.body_items:
+            answer = await body_item.prepare(message, attribute)
             if isinstance(answer, Refusal):
                 refusal = refusal or answer
                 continue
@@ -186,23 +186,23 @@ async def _tell(session: "Session", plan: Plan, head: bytes, letter: "Letter") -
     return refusal
 
 
-async def _see(session: "Session", selected: "Selected", plan: Plan, span: Span, window: Window) -> tuple[Window, Seen]:
+async def _see(session: "Session", selected: "Selected", plan: FetchPlan, span: Span, batch: Batch) -> tuple[Batch, Seen]:
     """Set \\Seen on what is about to be read: the window to tell, and of the messages whose flags that changed the rows to tell.
 
     With CONDSTORE the rows are read once more after the commit: flags, MODSEQ and the keywords' names are then of one reading.
     """
-    unseen = [row for row in window.rows if not selected.flags_of(row) & SEEN]
+    unseen = [row for row in batch.rows if not selected.flags_of(row) & SEEN]
     if not unseen:
-        return window, {}
+        return batch, {}
     uids = [row.uid for row in unseen]
     if b"CONDSTORE" not in session.enabled:
         selected.mailbox.see(uids)
         selected.seeing(unseen)
-        return window, {row.uid: row._replace(flags=row.flags | SEEN) for row in unseen}
+        return batch, {row.uid: row._replace(flags=row.flags | SEEN) for row in unseen}
     await selected.mailbox.set_flags(uids, Mode.ADD, ("\\Seen",))
     again = await read(selected, span, plan.want)
     await selected.name(session, again.keywords)
-    wanted, changed = {row.uid for row in window.rows}, set(uids)
+    wanted, changed = {row.uid for row in batch.rows}, set(uids)
     there = [(number, row) for number, row in zip(again.numbers, again.rows, strict=True) if row.uid in wanted]
     seen: Seen = {row.uid: row for _, row in there if row.uid in changed}
     for uid, row in seen.items():
@@ -210,4 +210,4 @@ async def _see(session: "Session", selected: "Selected", plan: Plan, span: Span,
     return replace(again, numbers=[number for number, _ in there], rows=[row for _, row in there]), seen
 
 
-COMMANDS = (Command(b"FETCH", State.SELECTED, parse_fetch, run, Seqs.MUST_STAY, uid_form=True, rfc="RFC 9051 §6.4.5"),)
+COMMANDS = (Command(b"FETCH", State.SELECTED, parse_fetch, run, SequenceNumbers.MUST_STAY, uid_form=True, rfc="RFC 9051 §6.4.5"),)

@@ -15,7 +15,7 @@ from appliance.mail.flags import INBOX
 from appliance.protocol.imap import encode
 from appliance.protocol.imap.mailbox_name import SEPARATOR, Patterns
 
-from ..extension import Answer, Command, State, StatusItem, no, ok
+from ..extension import Command, Completion, State, StatusItem, no, ok
 from .mailboxes import read_name
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Listing:
 
 
 @dataclass(slots=True)
-class Entry:
+class ListEntry:
     """A name with what is known of it: `info` is None when nothing of that name exists."""
 
     name: str
@@ -144,7 +144,7 @@ def read_status(tokens: "Tokens") -> tuple[str, list[bytes]]:
 # --- LIST ------------------------------------------------------------------------------------
 
 
-async def list_mailboxes(session: "Session", asked: Listing, uid: bool) -> Answer:
+async def list_mailboxes(session: "Session", asked: Listing, uid: bool) -> Completion:
     items = await find_items(session, asked.status)
     if not asked.extended and asked.patterns == [""]:
         session.queue(b'* LIST (\\Noselect) "/" ""\r\n')
@@ -162,7 +162,7 @@ async def list_mailboxes(session: "Session", asked: Listing, uid: bool) -> Answe
     return ok(b"LIST completed.")
 
 
-def _told_above(entries: list[Entry], matching: list[Entry], asked: Listing) -> tuple[frozenset[str], frozenset[str]]:
+def _told_above(entries: list[ListEntry], matching: list[ListEntry], asked: Listing) -> tuple[frozenset[str], frozenset[str]]:
     """RECURSIVEMATCH: the names that have something selected below, and of those the ones below which some is not told itself.
 
     A name that is not selected is told for the latter alone: where all below it is told, it says nothing new (RFC 9051 §6.3.9.1).
@@ -173,21 +173,21 @@ def _told_above(entries: list[Entry], matching: list[Entry], asked: Listing) -> 
     return _parents(chosen), _parents(chosen.difference(entry.name for entry in matching))
 
 
-async def _entries(session: "Session", asked: Listing) -> list[Entry]:
+async def _entries(session: "Session", asked: Listing) -> list[ListEntry]:
     """The names LIST can speak of: mailboxes, and subscribed names that are none."""
-    infos = await session.store.list(session.person)
-    entries = [Entry(info.name, info, info.subscribed, info.has_children) for info in infos]
+    infos = await session.store.list(session.account)
+    entries = [ListEntry(info.name, info, info.subscribed, info.has_children) for info in infos]
     if b"SUBSCRIBED" in asked.selection or b"SUBSCRIBED" in asked.wanted:
-        subscribed: set[str] = set(await session.store.subscriptions(session.person))
+        subscribed: set[str] = set(await session.store.subscriptions(session.account))
         for entry in entries:
             entry.subscribed = entry.name in subscribed
         if b"SUBSCRIBED" in asked.selection:
-            entries += [Entry(name, None, True, False) for name in sorted(subscribed.difference(info.name for info in infos))]
+            entries += [ListEntry(name, None, True, False) for name in sorted(subscribed.difference(info.name for info in infos))]
     have = {entry.name for entry in entries}
     for name in sorted(_parents(have)):
         if name in have:
             continue
-        entries.append(Entry(name, None, False, True))
+        entries.append(ListEntry(name, None, False, True))
     return entries
 
 
@@ -203,7 +203,7 @@ def _parents(names: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _selected(entry: Entry, selection: set[bytes]) -> bool:
+def _selected(entry: ListEntry, selection: set[bytes]) -> bool:
     """Does the name meet the selection options (RFC 5258 §3.1)? Without one, every name that exists or has children."""
     if b"SUBSCRIBED" in selection and not entry.subscribed:
         return False
@@ -212,7 +212,7 @@ def _selected(entry: Entry, selection: set[bytes]) -> bool:
     return entry.info is not None or entry.subscribed or (not selection & {b"SUBSCRIBED"} and entry.has_children)
 
 
-async def _matching(entries: list[Entry], asked: Listing) -> AsyncIterator[Entry]:
+async def _matching(entries: list[ListEntry], asked: Listing) -> AsyncIterator[ListEntry]:
     """Entries that match a pattern, with a pause now and then: a family has thousands of names at most, others wait."""
     patterns = Patterns(asked.reference + pattern for pattern in asked.patterns)
     for number, entry in enumerate(entries, 1):
@@ -222,7 +222,7 @@ async def _matching(entries: list[Entry], asked: Listing) -> AsyncIterator[Entry
             yield entry
 
 
-def _list_line(session: "Session", entry: Entry, asked: Listing, below: bool) -> bytes:
+def _list_line(session: "Session", entry: ListEntry, asked: Listing, below: bool) -> bytes:
     attributes: list[bytes] = []
     if entry.info is None:
         attributes.append(b"\\NonExistent" if asked.extended else b"\\Noselect")
@@ -243,9 +243,9 @@ def _list_line(session: "Session", entry: Entry, asked: Listing, below: bool) ->
 # --- LSUB ------------------------------------------------------------------------------------
 
 
-async def lsub(session: "Session", asked: Listing, uid: bool) -> Answer:
+async def lsub(session: "Session", asked: Listing, uid: bool) -> Completion:
     """Subscribed names; a superior of one comes with \\Noselect when `%` stops at it (RFC 3501 §6.3.9)."""
-    subscribed: set[str] = set(await session.store.subscriptions(session.person))
+    subscribed: set[str] = set(await session.store.subscriptions(session.account))
     pattern = Patterns(asked.reference + pattern for pattern in asked.patterns)
     names = subscribed | _parents(subscribed) if any("%" in pattern for pattern in asked.patterns) else subscribed
     for name in sorted(names, key=lambda name: (name != INBOX, name)):
@@ -277,10 +277,10 @@ def status_line(session: "Session", info: "MailboxInfo", items: list[StatusItem]
     return b"* STATUS " + encode.mailbox(info.name, session.utf8) + b" " + values + b"\r\n"
 
 
-async def status(session: "Session", arguments: tuple[str, list[bytes]], uid: bool) -> Answer:
+async def status(session: "Session", arguments: tuple[str, list[bytes]], uid: bool) -> Completion:
     name, names = arguments
     items = await find_items(session, names)
-    info = await session.store.find(session.person, name)
+    info = await session.store.find(session.account, name)
     if not info.selectable:
         return no(b"The name holds no messages.", b"NONEXISTENT")
     session.queue(status_line(session, info, items))

@@ -9,7 +9,7 @@ from appliance.mail.flags import SPECIAL_USE
 from appliance.protocol.imap.mailbox_name import SEPARATOR, flaw
 
 from ..errors import printable
-from ..extension import Answer, Command, State, no, ok
+from ..extension import Command, Completion, State, no, ok
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
@@ -24,7 +24,7 @@ def read_name(tokens: "Tokens") -> str:
     return tokens.mailbox()
 
 
-def _refusal(name: str) -> Answer | None:
+def _refusal(name: str) -> Completion | None:
     wrong = flaw(name)
     return no(printable(wrong), b"CANNOT") if wrong else None
 
@@ -43,7 +43,7 @@ def read_create(tokens: "Tokens") -> tuple[str, list[bytes]]:
     return name, uses
 
 
-async def create(session: "Session", arguments: tuple[str, list[bytes]], uid: bool) -> Answer:
+async def create(session: "Session", arguments: tuple[str, list[bytes]], uid: bool) -> Completion:
     """A trailing separator only says that children will follow (RFC 9051 §6.3.4)."""
     name, uses = arguments
     if len(name) > 1 and name.endswith(SEPARATOR):
@@ -54,29 +54,29 @@ async def create(session: "Session", arguments: tuple[str, list[bytes]], uid: bo
     if len(uses) > 1 or any(use not in USES for use in uses):
         return no(b"A mailbox has one of the uses " + b" ".join(word.encode() for word in USES.values()) + b".", b"USEATTR")
     if not uses:
-        await session.store.create(session.person, name)
+        await session.store.create(session.account, name)
         return ok(b"CREATE completed.")
     use = USES[uses[0]]
-    if any(info.special_use == use for info in await session.store.list(session.person)):
+    if any(info.special_use == use for info in await session.store.list(session.account)):
         return no(b"Another mailbox has that use.", b"USEATTR")
-    await session.store.create(session.person, name, use)
+    await session.store.create(session.account, name, use)
     return ok(b"CREATE completed.")
 
 
 # --- DELETE, RENAME --------------------------------------------------------------------------
 
 
-async def delete(session: "Session", name: str, uid: bool) -> Answer:
+async def delete(session: "Session", name: str, uid: bool) -> Completion:
     """The mailbox this session has selected is left first: nobody reads a mailbox that is gone."""
     if session.selected is not None:
         here = session.selected.mailbox.info
-        info = await session.store.find(session.person, name)
-        await session.store.delete(session.person, name)
+        info = await session.store.find(session.account, name)
+        await session.store.delete(session.account, name)
         if info.id == here.id:
             session.deselect()
             session.queue(b"* OK [CLOSED] The selected mailbox was deleted.\r\n")
     else:
-        await session.store.delete(session.person, name)
+        await session.store.delete(session.account, name)
     return ok(b"DELETE completed.")
 
 
@@ -86,31 +86,31 @@ def read_rename(tokens: "Tokens") -> tuple[str, str]:
     return old, tokens.mailbox()
 
 
-async def rename(session: "Session", arguments: tuple[str, str], uid: bool) -> Answer:
+async def rename(session: "Session", arguments: tuple[str, str], uid: bool) -> Completion:
     old, new = arguments
     refusal = _refusal(new)
     if refusal is not None:
         return refusal
     if new.startswith(old + SEPARATOR) and old != "INBOX":
         return no(b"A mailbox cannot be moved into itself.", b"CANNOT")
-    await session.store.rename(session.person, old, new)
+    await session.store.rename(session.account, old, new)
     return ok(b"RENAME completed.")
 
 
 # --- SUBSCRIBE -------------------------------------------------------------------------------
 
 
-async def subscribe(session: "Session", name: str, uid: bool) -> Answer:
+async def subscribe(session: "Session", name: str, uid: bool) -> Completion:
     """The name need not exist (RFC 9051 §6.3.7)."""
     refusal = _refusal(name)
     if refusal is not None:
         return refusal
-    await session.store.subscribe(session.person, name, True)
+    await session.store.subscribe(session.account, name, True)
     return ok(b"SUBSCRIBE completed.")
 
 
-async def unsubscribe(session: "Session", name: str, uid: bool) -> Answer:
-    await session.store.subscribe(session.person, name, False)
+async def unsubscribe(session: "Session", name: str, uid: bool) -> Completion:
+    await session.store.subscribe(session.account, name, False)
     return ok(b"UNSUBSCRIBE completed.")
 
 

@@ -12,8 +12,8 @@ from appliance.mail.query import ChangedSince, leaves
 from appliance.protocol.imap.search import KEYS, BadCharset, Search, parse_search
 from appliance.protocol.imap.sequence import encode_set
 
-from ..extension import Answer, Command, Seqs, State, bad, no, ok
-from ..matching import Found, matching
+from ..extension import Command, Completion, SequenceNumbers, State, bad, no, ok
+from ..matching import Matches, matching
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 OPTIONS = (b"MIN", b"MAX", b"ALL", b"COUNT", b"SAVE")
 
 
-async def run(session: "Session", tokens: "Tokens", uid: bool) -> Answer:
+async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
     keys = {key.name: key for key in KEYS} | session.registry.search_keys
@@ -57,7 +57,7 @@ async def run(session: "Session", tokens: "Tokens", uid: bool) -> Answer:
     return ok(b"Searched.", b"EXPUNGEISSUED") if found.missing or selected.view.gone else ok(b"Searched.")
 
 
-def _esearch(tag: bytes, found: Found, options: tuple[bytes, ...], uid: bool, modseq: bool) -> bytes:
+def _esearch(tag: bytes, found: Matches, options: tuple[bytes, ...], uid: bool, modseq: bool) -> bytes:
     """`* ESEARCH (TAG "x") UID MIN 1 MAX 9 ALL 1:9 COUNT 9 MODSEQ 12` (RFC 4731 §3.1, RFC 7162 §3.1.10)."""
     numbers = found.uids if uid else found.numbers
     quoted = tag.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
@@ -76,7 +76,7 @@ def _esearch(tag: bytes, found: Found, options: tuple[bytes, ...], uid: bool, mo
     return b" ".join(words) + b"\r\n"
 
 
-def _told(found: Found, options: tuple[bytes, ...]) -> "range | list[int]":
+def _told(found: Matches, options: tuple[bytes, ...]) -> "range | list[int]":
     """Places of the messages an answer speaks of: MIN and MAX alone speak of those two only (RFC 7162 §3.1.10, RFC 5182 §2.4)."""
     ends = [place for place, option in ((0, b"MIN"), (-1, b"MAX")) if option in options]
     if not ends or b"ALL" in options or b"COUNT" in options:
@@ -84,8 +84,10 @@ def _told(found: Found, options: tuple[bytes, ...]) -> "range | list[int]":
     return ends
 
 
-def _saved(found: Found, options: tuple[bytes, ...]) -> list[int]:
+def _saved(found: Matches, options: tuple[bytes, ...]) -> list[int]:
     return sorted({found.uids[place] for place in _told(found, options)}) if found.uids else []
 
 
-COMMANDS = (Command(b"SEARCH", State.SELECTED, lambda tokens: tokens.fork(), run, Seqs.MUST_STAY, uid_form=True, rfc="RFC 9051 §6.4.4"),)
+COMMANDS = (
+    Command(b"SEARCH", State.SELECTED, lambda tokens: tokens.fork(), run, SequenceNumbers.MUST_STAY, uid_form=True, rfc="RFC 9051 §6.4.4"),
+)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from appliance.mail.errors import MisuseError
 from appliance.protocol.imap.mailbox_name import NotAName
 
-from ..extension import Answer, Command, State, ok
+from ..extension import Command, Completion, State, ok
 from .basic import noop, nothing
 from .mailboxes import read_name
 
@@ -57,7 +57,7 @@ async def open_mailbox(session: "Session", arguments: "Arguments", read_only: bo
         await parameter.apply(session, value)
     if isinstance(name, NotAName):
         raise name
-    mailbox = await session.store.open(session.person, name, read_only=read_only)
+    mailbox = await session.store.open(session.account, name, read_only=read_only)
     try:
         session.select(await Selected.open(session, mailbox))
     except BaseException:
@@ -65,17 +65,17 @@ async def open_mailbox(session: "Session", arguments: "Arguments", read_only: bo
         raise
 
 
-async def select(session: "Session", arguments: "Arguments", uid: bool) -> Answer:
+async def select(session: "Session", arguments: "Arguments", uid: bool) -> Completion:
     await open_mailbox(session, arguments, read_only=False)
     return ok(b"SELECT completed.", b"READ-WRITE")
 
 
-async def examine(session: "Session", arguments: "Arguments", uid: bool) -> Answer:
+async def examine(session: "Session", arguments: "Arguments", uid: bool) -> Completion:
     await open_mailbox(session, arguments, read_only=True)
     return ok(b"EXAMINE completed.", b"READ-ONLY")
 
 
-async def close(session: "Session", arguments: None, uid: bool) -> Answer:
+async def close(session: "Session", arguments: None, uid: bool) -> Completion:
     """Messages marked \\Deleted go without a word, unless the mailbox was opened for reading (RFC 9051 §6.4.1)."""
     selected = session.selected
     if selected is not None and not selected.read_only:

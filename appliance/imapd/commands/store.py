@@ -15,7 +15,7 @@ from appliance.protocol.imap.fetch import parse_modifiers
 from appliance.protocol.imap.sequence import encode_set
 from appliance.store.mailbox import FlagsResult, Mode
 
-from ..extension import Answer, Command, Seqs, State, no, ok
+from ..extension import Command, Completion, SequenceNumbers, State, no, ok
 
 if TYPE_CHECKING:
     from appliance.mail.ids import ModSeq
@@ -32,7 +32,7 @@ GONE = b"Some of the messages have been deleted by another session."
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
+class StoreCommand:
     messages: bytes
     mode: Mode
     silent: bool
@@ -40,7 +40,7 @@ class Store:
     unchanged_since: int | None
 
 
-def parse_store(tokens: "Tokens") -> Store:
+def parse_store(tokens: "Tokens") -> StoreCommand:
     """`SP set [SP "(" UNCHANGEDSINCE n ")"] SP item SP flags`; flags in parentheses or bare."""
     tokens.space()
     messages = tokens.sequence_set()
@@ -61,7 +61,7 @@ def parse_store(tokens: "Tokens") -> Store:
         flags = [tokens.flag()]
         while tokens.accept(b" "):
             flags.append(tokens.flag())
-    return Store(messages, mode, item.endswith(b".SILENT"), checked(flags), unchanged_since)
+    return StoreCommand(messages, mode, item.endswith(b".SILENT"), checked(flags), unchanged_since)
 
 
 def checked(flags: list[str]) -> tuple[str, ...]:
@@ -72,7 +72,7 @@ def checked(flags: list[str]) -> tuple[str, ...]:
     return tuple(flag for flag in flags if flag.lower() != "\\recent")
 
 
-async def run(session: "Session", store: Store, uid: bool) -> Answer:
+async def run(session: "Session", store: StoreCommand, uid: bool) -> Completion:
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
     if selected.read_only:
@@ -88,7 +88,7 @@ async def run(session: "Session", store: Store, uid: bool) -> Answer:
     return _answer(selected, result, uid)
 
 
-def _answer(selected: "Selected", result: FlagsResult, uid: bool) -> Answer:
+def _answer(selected: "Selected", result: FlagsResult, uid: bool) -> Completion:
     """An answer has room for one code: where some were refused and some are gone it is MODIFIED, with NO (RFC 7162 §3.1.3)."""
     gone = bool(result.gone) and not uid
     if result.modified:
@@ -98,4 +98,4 @@ def _answer(selected: "Selected", result: FlagsResult, uid: bool) -> Answer:
     return no(GONE, b"EXPUNGEISSUED") if gone else ok(b"Stored.")
 
 
-COMMANDS = (Command(b"STORE", State.SELECTED, parse_store, run, Seqs.MUST_STAY, uid_form=True, rfc="RFC 9051 §6.4.6"),)
+COMMANDS = (Command(b"STORE", State.SELECTED, parse_store, run, SequenceNumbers.MUST_STAY, uid_form=True, rfc="RFC 9051 §6.4.6"),)

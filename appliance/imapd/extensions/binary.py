@@ -12,12 +12,12 @@ from appliance.mail.errors import MisuseError
 from appliance.mail.partmap import UNKNOWN, Span, binary_spans
 from appliance.protocol.imap.fetch import Attribute, label
 
-from ..body_items import Prepared, Reading, Refusal, nil, only_parts
+from ..body_items import BodyItem, Prepared, Refusal, nil, only_parts
 from ..extension import Extension
-from ..sections import KEPT_OCTETS, Pieces, cut
+from ..sections import KEPT_OCTETS, SectionChunks, cut
 
 if TYPE_CHECKING:
-    from appliance.store.mailbox import Letter
+    from appliance.store.mailbox import StoredMessage
 
     from ..session import Session
 
@@ -25,38 +25,38 @@ if TYPE_CHECKING:
 class Decoded:
     """The decoded octets of some spans of a letter, a piece at a time. Raises DamagedOctets, StoreError."""
 
-    __slots__ = ("_decoder", "_letter", "_pieces", "_spans")
+    __slots__ = ("_chunks", "_decoder", "_message", "_spans")
 
-    def __init__(self, letter: "Letter", spans: list[Span]) -> None:
-        self._letter = letter
+    def __init__(self, message: "StoredMessage", spans: list[Span]) -> None:
+        self._message = message
         self._spans = iter(spans)
-        self._pieces: Pieces | None = None
+        self._chunks: SectionChunks | None = None
         self._decoder = transfer_decoder(0)
 
     async def next(self) -> bytes | None:
         """The next piece, which may be empty; None at the end."""
-        if self._pieces is None:
+        if self._chunks is None:
             span = next(self._spans, None)
             if span is None:
                 return None
-            shift = len(self._letter.prefix)
+            shift = len(self._message.prefix)
             if span.header:
-                return header_as_binary(await _whole(Pieces(self._letter, span.start + shift, span.end + shift)), span.transfer)
-            self._pieces = Pieces(self._letter, span.start + shift, span.end + shift)
+                return header_as_binary(await _whole(SectionChunks(self._message, span.start + shift, span.end + shift)), span.transfer)
+            self._chunks = SectionChunks(self._message, span.start + shift, span.end + shift)
             self._decoder = transfer_decoder(span.transfer)
         assert self._decoder is not None  # noqa: S101 unknown encodings were refused before
-        piece = await self._pieces.next()
-        if piece:
-            return self._decoder.feed(piece)
-        self._pieces = None
+        chunk = await self._chunks.next()
+        if chunk:
+            return self._decoder.feed(chunk)
+        self._chunks = None
         return self._decoder.finish()
 
 
-async def _whole(pieces: Pieces) -> bytes:
+async def _whole(chunks: SectionChunks) -> bytes:
     """A part's header: bounded, for the scanner takes no larger one for a header."""
     listed: list[bytes] = []
-    while piece := await pieces.next():
-        listed.append(piece)
+    while chunk := await chunks.next():
+        listed.append(chunk)
     return b"".join(listed)
 
 
@@ -71,53 +71,53 @@ class Measured:
         self.kept: list[bytes] | None = []
 
     async def measure(self, decoded: Decoded) -> None:
-        while (piece := await decoded.next()) is not None:
-            self.size += len(piece)
-            self.nul = self.nul or b"\0" in piece
+        while (chunk := await decoded.next()) is not None:
+            self.size += len(chunk)
+            self.nul = self.nul or b"\0" in chunk
             if self.kept is not None:
-                self.kept.append(piece)
+                self.kept.append(chunk)
                 if self.size > KEPT_OCTETS:
                     self.kept = None
 
 
-async def _prepare(letter: "Letter", attribute: Attribute) -> Prepared | Refusal:
+async def _prepare(message: "StoredMessage", attribute: Attribute) -> Prepared | Refusal:
     assert attribute.section is not None  # noqa: S101 checked
     name = label(attribute) + b" "
-    spans = _spans(letter, attribute.section.part)
+    spans = _spans(message, attribute.section.part)
     if spans is None:
         return Prepared(name, zero if attribute.name == b"BINARY.SIZE[]" else nil)
     if any(span.transfer == UNKNOWN for span in spans):
         return Refusal.UNKNOWN_CTE
     measured = Measured()
     try:
-        await measured.measure(Decoded(letter, spans))
+        await measured.measure(Decoded(message, spans))
     except DamagedOctets:
         return Refusal.PARSE
     if attribute.name == b"BINARY.SIZE[]":
         return Prepared(name, lambda session: session.send(b"%d" % measured.size))
     start, end = cut(measured.size, attribute.partial)
-    return Prepared(name, lambda session: _send(session, letter, spans, measured, start, end))
+    return Prepared(name, lambda session: _send(session, message, spans, measured, start, end))
 
 
-async def _send(session: "Session", letter: "Letter", spans: list[Span], measured: Measured, start: int, end: int) -> None:
+async def _send(session: "Session", message: "StoredMessage", spans: list[Span], measured: Measured, start: int, end: int) -> None:
     mark = b"~{%d}\r\n" if measured.nul else b"{%d}\r\n"
     await session.send(mark % (end - start))
     if measured.kept is not None:
         await session.send(b"".join(measured.kept)[start:end])
         return
-    decoded, at = Decoded(letter, spans), 0
-    while at < end and (piece := await decoded.next()) is not None:
-        await session.send(piece[max(start - at, 0) : max(end - at, 0)])
-        at += len(piece)
+    decoded, at = Decoded(message, spans), 0
+    while at < end and (chunk := await decoded.next()) is not None:
+        await session.send(chunk[max(start - at, 0) : max(end - at, 0)])
+        at += len(chunk)
 
 
-def _spans(letter: "Letter", part: tuple[int, ...]) -> list[Span] | None:
+def _spans(message: "StoredMessage", part: tuple[int, ...]) -> list[Span] | None:
     """What BINARY[part] is made of; BINARY[] is the letter with its header."""
-    spans = binary_spans(letter.parts, part)
+    spans = binary_spans(message.parts, part)
     if part or spans is None:
         return spans
-    shift = len(letter.prefix)
-    return [Span(-shift, letter.header_octets - shift), *spans]
+    shift = len(message.prefix)
+    return [Span(-shift, message.header_octets - shift), *spans]
 
 
 def _whole_parts(attribute: Attribute) -> None:
@@ -137,9 +137,9 @@ EXTENSION = Extension(
     rfc="RFC 3516",
     capability=lambda session: (b"BINARY",),
     fetch_items=(
-        Reading(b"BINARY[]", True, _prepare, only_parts),
-        Reading(b"BINARY.PEEK[]", False, _prepare, only_parts),
-        Reading(b"BINARY.SIZE[]", False, _prepare, _whole_parts),
+        BodyItem(b"BINARY[]", True, _prepare, only_parts),
+        BodyItem(b"BINARY.PEEK[]", False, _prepare, only_parts),
+        BodyItem(b"BINARY.SIZE[]", False, _prepare, _whole_parts),
     ),
     response_codes=(b"UNKNOWN-CTE", b"PARSE"),
 )

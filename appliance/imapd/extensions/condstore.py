@@ -6,15 +6,15 @@ its change is committed.
 """
 
 from appliance.mail.query import ChangedSince, Query
-from appliance.protocol.imap.search import SearchKey, Words
+from appliance.protocol.imap.search import SearchKey, SearchTokens
 
 from ..extension import Extension, SelectParameter, StatusItem
-from ..row_items import MODSEQ, Column
+from ..row_items import MODSEQ, RowItem
 
 WORD = b"CONDSTORE"
 
 
-def _modseq_key(words: Words) -> Query:
+def _modseq_key(words: SearchTokens) -> Query:
     """`MODSEQ [entry-name entry-type] number`: an entry is one flag's own number, which RFC 7162 §3.1.5 lets us take for the message's."""
     words.tokens.space()
     if words.tokens.peek() == b'"':
@@ -26,7 +26,7 @@ def _modseq_key(words: Words) -> Query:
     return ChangedSince(words.tokens.number64())
 
 
-_MODSEQ = Column(MODSEQ.name, MODSEQ.want, MODSEQ.template, MODSEQ.values, enables=WORD)
+_MODSEQ = RowItem(MODSEQ.name, MODSEQ.want, MODSEQ.template, MODSEQ.values, enables=WORD)
 
 EXTENSION = Extension(
     name="CONDSTORE",

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from ..extension import Answer, Command, Extension, State, ok
+from ..extension import Command, Completion, Extension, State, ok
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
@@ -18,7 +18,7 @@ def read_enable(tokens: "Tokens") -> list[bytes]:
     return words
 
 
-async def enable(session: "Session", words: list[bytes], uid: bool) -> Answer:
+async def enable(session: "Session", words: list[bytes], uid: bool) -> Completion:
     """Unknown words are passed over; the answer names what is newly on (RFC 5161 §3.2)."""
     fresh = [word for word in dict.fromkeys(words) if word in session.registry.enable and word not in session.enabled]
     session.queue(b" ".join((b"* ENABLED", *fresh)) + b"\r\n")

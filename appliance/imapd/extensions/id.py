@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from appliance.mail.errors import MisuseError
 
-from ..extension import Answer, Command, Extension, State, ok
+from ..extension import Command, Completion, Extension, State, ok
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
@@ -25,7 +25,7 @@ def read_id(tokens: "Tokens") -> None:
         raise MisuseError("ID takes up to thirty pairs of a field and its value.")
 
 
-async def identify(session: "Session", arguments: None, uid: bool) -> Answer:
+async def identify(session: "Session", arguments: None, uid: bool) -> Completion:
     session.queue(b'* ID ("name" "Pillarbox")\r\n')
     return ok(b"ID completed.")
 

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from appliance.mail.errors import HouseError, StoreError
+from appliance.mail.errors import PillarboxError, StoreError
 
 from ..commands.basic import nothing
 from ..errors import SessionOver, answer_of
-from ..extension import Answer, Command, Extension, State, bad, ok
+from ..extension import Command, Completion, Extension, State, bad, ok
 
 if TYPE_CHECKING:
     from ..selected import Selected
     from ..session import Session
 
 
-async def idle(session: "Session", arguments: None, uid: bool) -> Answer:
+async def idle(session: "Session", arguments: None, uid: bool) -> Completion:
     session.queue(b"+ Idling.\r\n")
     reader = session.connection.reader
     reader.converse()
@@ -38,10 +38,10 @@ async def _until_done(session: "Session") -> bytes:
     line = b""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch.run)
-        with watch.reading:
+        with watch.body_item:
             try:
                 line = await session.connection.line(session.options.idle_s)
-            except HouseError as trouble:
+            except PillarboxError as trouble:
                 watch.trouble = trouble
         watch.stop()
     if watch.trouble is not None:
@@ -52,16 +52,16 @@ async def _until_done(session: "Session") -> bytes:
 class _Watch:
     """Tells changes until it is stopped: only while it waits, never with half an answer written."""
 
-    __slots__ = ("_selected", "_session", "_stopped", "_waiting", "reading", "trouble")
+    __slots__ = ("_selected", "_session", "_stopped", "_waiting", "body_item", "trouble")
 
     def __init__(self, session: "Session", selected: "Selected") -> None:
         self._session = session
         self._selected = selected
         self._stopped = False
         self._waiting: trio.CancelScope | None = None
-        self.reading = trio.CancelScope()
+        self.body_item = trio.CancelScope()
         """Around the client's line: left when telling failed."""
-        self.trouble: HouseError | None = None
+        self.trouble: PillarboxError | None = None
 
     async def run(self) -> None:
         try:
@@ -73,12 +73,12 @@ class _Watch:
                     await self._session.flush()
         except StoreError as error:
             self._fail(SessionOver(b"UNAVAILABLE", answer_of(error).text))
-        except HouseError as error:
+        except PillarboxError as error:
             self._fail(error)
 
-    def _fail(self, trouble: HouseError) -> None:
+    def _fail(self, trouble: PillarboxError) -> None:
         self.trouble = trouble
-        self.reading.cancel()
+        self.body_item.cancel()
 
     def stop(self) -> None:
         self._stopped = True

@@ -11,13 +11,13 @@ from appliance.mail.errors import StoreError
 
 from ..commands.copy import by_number, copy_uid, parse_copy
 from ..errors import answer_of
-from ..extension import Answer, Command, Extension, State, no, ok
+from ..extension import Command, Completion, Extension, State, no, ok
 
 if TYPE_CHECKING:
     from ..session import Session
 
 
-async def run(session: "Session", arguments: tuple[bytes, str], uid: bool) -> Answer:
+async def run(session: "Session", arguments: tuple[bytes, str], uid: bool) -> Completion:
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
     if selected.read_only:

@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING
 
 from ..commands.basic import nothing
-from ..extension import Answer, Command, Extension, State, ok
+from ..extension import Command, Completion, Extension, State, ok
 
 if TYPE_CHECKING:
     from ..session import Session
 
 
-async def namespace(session: "Session", arguments: None, uid: bool) -> Answer:
+async def namespace(session: "Session", arguments: None, uid: bool) -> Completion:
     session.queue(b'* NAMESPACE (("" "/")) NIL NIL\r\n')
     return ok(b"NAMESPACE completed.")
 

@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING
 
 from ..commands.basic import nothing
-from ..extension import Answer, Command, Extension, State, ok
+from ..extension import Command, Completion, Extension, State, ok
 
 if TYPE_CHECKING:
     from ..session import Session
 
 
-async def unselect(session: "Session", arguments: None, uid: bool) -> Answer:
+async def unselect(session: "Session", arguments: None, uid: bool) -> Completion:
     session.deselect()
     return ok(b"UNSELECT completed.")
 

@@ -10,7 +10,7 @@ import re
 from appliance.mail.content import Content, Parameters
 from appliance.mail.date import parse_date
 from appliance.mail.description import Description, Scanner
-from appliance.mail.header_fields import ADDRESS_FIELDS, Heading, letter_heading
+from appliance.mail.header_fields import ADDRESS_FIELDS, HeaderFields, message_header_fields
 from appliance.mail.limits import SMTP_LINE_OCTETS
 from appliance.mail.partmap import LEAF, MESSAGE, MULTIPART, pack
 from appliance.mail.preview import preview
@@ -49,49 +49,49 @@ class _Describer:
         self._folded = False
         self._made: tuple[bytes, bytes, str, bytes] | None = None
 
-    def feed(self, piece: bytes) -> None:
-        if piece:
+    def feed(self, chunk: bytes) -> None:
+        if chunk:
             if not self._octets:
-                self._folded = piece[0] in b" \t"
-            self._octets += len(piece)
-            self._eight_bit = self._eight_bit or not piece.isascii()
-            self._nul = self._nul or 0 in piece
-            self._bare = self._bare or self._has_bare(piece)
-            self._measure_lines(piece)
-            self._after_cr = piece[-1] == 13
-            self._structure.feed(piece)
+                self._folded = chunk[0] in b" \t"
+            self._octets += len(chunk)
+            self._eight_bit = self._eight_bit or not chunk.isascii()
+            self._nul = self._nul or 0 in chunk
+            self._bare = self._bare or self._has_bare(chunk)
+            self._measure_lines(chunk)
+            self._after_cr = chunk[-1] == 13
+            self._structure.feed(chunk)
 
-    def _has_bare(self, piece: bytes) -> bool:
+    def _has_bare(self, chunk: bytes) -> bool:
         """A CR without LF or a LF without CR; what ends the piece is judged with the next."""
-        if self._after_cr != (piece[0] == 10):
+        if self._after_cr != (chunk[0] == 10):
             return True
-        alone = len(piece) - len(piece.translate(None, b"\r\n")) - 2 * piece.count(b"\r\n")
-        return alone != self._after_cr + (piece[-1] == 13)
+        alone = len(chunk) - len(chunk.translate(None, b"\r\n")) - 2 * chunk.count(b"\r\n")
+        return alone != self._after_cr + (chunk[-1] == 13)
 
-    def _measure_lines(self, piece: bytes) -> None:
+    def _measure_lines(self, chunk: bytes) -> None:
         """Finds lines longer than the longest so far; all others are passed over a window at a time."""
         start = -self._line
         while True:
             reach = max(start + self._longest + 2, 0)
-            end = piece.rfind(b"\n", max(start, 0), reach)
+            end = chunk.rfind(b"\n", max(start, 0), reach)
             if end < 0:
-                end = piece.find(b"\n", reach)
+                end = chunk.find(b"\n", reach)
                 if end < 0:
                     break
-                self._longest = end - start - (piece[end - 1] == 13 if end else self._after_cr)
+                self._longest = end - start - (chunk[end - 1] == 13 if end else self._after_cr)
             start = end + 1
-        self._line = len(piece) - start
+        self._line = len(chunk) - start
 
     def finish(self, prefix: bytes = b"") -> Description:
         root = self._structure.finish()
         if self._made is None:
-            self._made = pack(root), bodystructure(root), self._preview(), envelope(root.heading)
+            self._made = pack(root), bodystructure(root), self._preview(), envelope(root.header_fields)
         parts, structure, text, written = self._made
-        ours = letter_heading(prefix)
-        heading = _merged(ours, root.heading) if ours else root.heading
+        ours = message_header_fields(prefix)
+        header_fields = _merged(ours, root.header_fields) if ours else root.header_fields
         if not ours.keys() <= _OUTSIDE:
-            written = envelope(heading)
-        dates = heading.get(b"date")
+            written = envelope(header_fields)
+        dates = header_fields.get(b"date")
         return Description(
             octets=self._octets,
             header_octets=root.body_start,
@@ -99,11 +99,11 @@ class _Describer:
             bodystructure=structure,
             parts=parts,
             sent_at=parse_date(dates[-1]) if dates else None,
-            hops=len(heading.get(b"received", ())),
+            hops=len(header_fields.get(b"received", ())),
             preview=text,
-            has_date=b"date" in heading,
-            has_message_id=b"message-id" in heading,
-            has_from=b"from" in heading,
+            has_date=b"date" in header_fields,
+            has_message_id=b"message-id" in header_fields,
+            has_from=b"from" in header_fields,
             longest_line_octets=max(self._longest, self._line - self._after_cr),
             bare_cr_or_lf=self._bare or self._after_cr,
             nul=self._nul,
@@ -125,11 +125,11 @@ def _rank(node: Node) -> int:
     return (node.content.subtype or b"").lower() == b"html"
 
 
-def _merged(prefix: Heading, letter: Heading) -> Heading:
+def _merged(prefix: HeaderFields, message: HeaderFields) -> HeaderFields:
     """The fields of both as one header has them: ours stand first."""
     together = ADDRESS_FIELDS | {b"received"}
-    merged = {name: values + letter.get(name, []) if name in together else letter.get(name, values) for name, values in prefix.items()}
-    return letter | merged
+    merged = {name: values + message.get(name, []) if name in together else message.get(name, values) for name, values in prefix.items()}
+    return message | merged
 
 
 def bodystructure(node: Node) -> bytes:
@@ -147,8 +147,8 @@ def _inside(node: Node) -> bytes:
     sizes = b"%d" % (node.end - node.body_start)
     if node.kind == MESSAGE:
         kind = b'"message" "rfc822"'
-        letter = node.children[0]
-        sizes = b"%b %b %b %d" % (sizes, envelope(letter.heading), bodystructure(letter), node.lines)
+        message = node.children[0]
+        sizes = b"%b %b %b %d" % (sizes, envelope(message.header_fields), bodystructure(message), node.lines)
     elif content.type is None:
         kind = b'"text" "plain"'
         sizes += b" %d" % node.lines

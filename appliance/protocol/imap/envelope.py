@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 from appliance.mail.addresses import ListedAddress, parse_address_list
-from appliance.mail.header_fields import Heading
+from appliance.mail.header_fields import HeaderFields
 
 _PLAIN = re.compile(rb'[^"\\\r\n\x80-\xff]*')
 _ESCAPED = re.compile(rb'["\\]')
@@ -44,26 +44,26 @@ def text(value: bytes) -> bytes:
     return b"{%d}\r\n%b" % (len(value), value) if value else b'""'
 
 
-def envelope(heading: Heading) -> bytes:
+def envelope(header_fields: HeaderFields) -> bytes:
     """ENVELOPE of a letter. Addresses of a repeated field follow one another; of other fields the last counts."""
-    sender_of_all = _addresses(heading.get(b"from"))
-    subject = heading.get(b"subject")
+    sender_of_all = _addresses(header_fields.get(b"from"))
+    subject = header_fields.get(b"subject")
     return b"(%b %b %b %b %b %b %b %b %b %b)" % (
-        nstring(_last(heading, b"date")),
+        nstring(_last(header_fields, b"date")),
         text(subject[-1]) if subject else b"NIL",
         sender_of_all or b"NIL",
-        _addresses(heading.get(b"sender")) or sender_of_all or b"NIL",
-        _addresses(heading.get(b"reply-to")) or sender_of_all or b"NIL",
-        _addresses(heading.get(b"to")) or b"NIL",
-        _addresses(heading.get(b"cc")) or b"NIL",
-        _addresses(heading.get(b"bcc")) or b"NIL",
-        nstring(_last(heading, b"in-reply-to")),
-        nstring(_last(heading, b"message-id")),
+        _addresses(header_fields.get(b"sender")) or sender_of_all or b"NIL",
+        _addresses(header_fields.get(b"reply-to")) or sender_of_all or b"NIL",
+        _addresses(header_fields.get(b"to")) or b"NIL",
+        _addresses(header_fields.get(b"cc")) or b"NIL",
+        _addresses(header_fields.get(b"bcc")) or b"NIL",
+        nstring(_last(header_fields, b"in-reply-to")),
+        nstring(_last(header_fields, b"message-id")),
     )
 
 
-def _last(heading: Heading, name: bytes) -> bytes | None:
-    values = heading.get(name)
+def _last(header_fields: HeaderFields, name: bytes) -> bytes | None:
+    values = header_fields.get(name)
     return values[-1] if values else None
 
 

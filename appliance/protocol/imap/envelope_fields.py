@@ -13,7 +13,7 @@ _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 ADDRESS_FIELDS = ("from", "sender", "reply-to", "to", "cc", "bcc")
 
 
-class ListedAddress(NamedTuple):
+class EnvelopeAddress(NamedTuple):
     """One address as ENVELOPE lists it: a group begins with its name as `mailbox` and no host, and ends with neither."""
 
     name: bytes | None
@@ -22,17 +22,17 @@ class ListedAddress(NamedTuple):
     host: bytes | None
 
 
-class Envelope(NamedTuple):
+class MessageEnvelope(NamedTuple):
     """`addresses` in the order of ADDRESS_FIELDS."""
 
     date: bytes | None
     subject: bytes | None
-    addresses: tuple[tuple[ListedAddress, ...], ...]
+    addresses: tuple[tuple[EnvelopeAddress, ...], ...]
     in_reply_to: bytes | None
     message_id: bytes | None
 
 
-def parse_envelope(octets: bytes) -> Envelope:
+def parse_envelope(octets: bytes) -> MessageEnvelope:
     """The ten fields of a stored ENVELOPE."""
     top: list[object] = []
     stack = [top]
@@ -61,10 +61,10 @@ def parse_envelope(octets: bytes) -> Envelope:
     fields = top[0] if len(top) == 1 and len(stack) == 1 and at == size else None
     if not isinstance(fields, list) or len(fields) != 10:
         raise MisuseError("not an envelope")
-    return Envelope(
+    return MessageEnvelope(
         _string(fields[0]),
         _string(fields[1]),
-        tuple([tuple([ListedAddress(*map(_string, one)) for one in some or ()]) for some in fields[2:8]]),
+        tuple([tuple([EnvelopeAddress(*map(_string, one)) for one in some or ()]) for some in fields[2:8]]),
         _string(fields[8]),
         _string(fields[9]),
     )
@@ -76,7 +76,7 @@ def _string(value: object) -> bytes | None:
     raise MisuseError("not an envelope")
 
 
-def address_text(addresses: tuple[ListedAddress, ...]) -> bytes:
+def address_text(addresses: tuple[EnvelopeAddress, ...]) -> bytes:
     """Addresses as a person would write them: `name <mailbox@host>, group: a@b;`."""
     words: list[bytes] = []
     for name, route, mailbox, host in addresses:

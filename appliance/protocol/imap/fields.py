@@ -26,8 +26,8 @@ class Fields:
         self._inside = False
         """The line's fate is known and its end has not come."""
 
-    def feed(self, piece: bytes) -> bytes:
-        data = self._held + piece if self._held else piece
+    def feed(self, chunk: bytes) -> bytes:
+        data = self._held + chunk if self._held else chunk
         kept: list[bytes] = []
         at, size = 0, len(data)
         while at < size:

@@ -52,16 +52,16 @@ def decode_name(octets: bytes) -> str:
         if not _printable(octets):
             raise NotAName("A mailbox name cannot hold control characters.")
         return octets.decode("ascii")
-    pieces: list[str] = []
+    chunks: list[str] = []
     head, *rest = octets.split(b"&")
-    pieces.append(head.decode("ascii", "replace"))
+    chunks.append(head.decode("ascii", "replace"))
     for chunk in rest:
         coded, dash, plain = chunk.partition(b"-")
         if not dash:
             raise NotAName("The mailbox name is not valid modified UTF-7: an & is never closed.")
-        pieces.append(_unshifted(coded) if coded else "&")
-        pieces.append(plain.decode("ascii", "replace"))
-    name = "".join(pieces)
+        chunks.append(_unshifted(coded) if coded else "&")
+        chunks.append(plain.decode("ascii", "replace"))
+    name = "".join(chunks)
     try:
         canonical = encode_name(name) == octets
     except UnicodeEncodeError:

@@ -14,8 +14,8 @@ from appliance.mail.flags import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
 from appliance.mail.query import (
     And,
     BodyHas,
-    Clock,
     Dated,
+    DateKind,
     Everything,
     Flagged,
     HeaderHas,
@@ -24,7 +24,7 @@ from appliance.mail.query import (
     Numbered,
     Or,
     Query,
-    Recent,
+    RecentFlag,
     Saved,
     Size,
     TextHas,
@@ -50,7 +50,7 @@ class SearchKey:
     """One search key: `read(words)` reads what follows the name."""
 
     name: bytes
-    read: "Callable[[Words], Query]"
+    read: "Callable[[SearchTokens], Query]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Search:
     options: tuple[bytes, ...] | None = None
 
 
-class Words:
+class SearchTokens:
     """The tokens of one SEARCH with its charset, its depth and its budget of keys."""
 
     __slots__ = ("_charset", "_depth", "_keys", "_left", "tokens")
@@ -133,7 +133,7 @@ def parse_search(tokens: Tokens, keys: "Mapping[bytes, SearchKey]", *, utf8: boo
             raise tokens.misuse("CHARSET is not said once UTF8 is enabled")
         charset = charset_named(tokens.astring())
         tokens.space()
-    words = Words(tokens, keys, charset)
+    words = SearchTokens(tokens, keys, charset)
     terms = [words.key()]
     while tokens.accept(b" "):
         terms.append(words.key())
@@ -177,52 +177,52 @@ def parse_day(octets: bytes) -> int:
 # --- the keys --------------------------------------------------------------------------------
 
 
-def _always(query: Query) -> "Callable[[Words], Query]":
+def _always(query: Query) -> "Callable[[SearchTokens], Query]":
     return lambda words: query
 
 
-def _header(field: str) -> "Callable[[Words], Query]":
+def _header(field: str) -> "Callable[[SearchTokens], Query]":
     return lambda words: HeaderHas(field, words.text())
 
 
-def _named_header(words: Words) -> Query:
+def _named_header(words: SearchTokens) -> Query:
     field = words.text().lower()
     return HeaderHas(field, words.text())
 
 
-def _before(clock: Clock) -> "Callable[[Words], Query]":
+def _before(clock: DateKind) -> "Callable[[SearchTokens], Query]":
     return lambda words: Dated(clock, end=words.day())
 
 
-def _since(clock: Clock) -> "Callable[[Words], Query]":
+def _since(clock: DateKind) -> "Callable[[SearchTokens], Query]":
     return lambda words: Dated(clock, first=words.day())
 
 
-def _on(clock: Clock) -> "Callable[[Words], Query]":
-    def read(words: Words) -> Query:
+def _on(clock: DateKind) -> "Callable[[SearchTokens], Query]":
+    def read(words: SearchTokens) -> Query:
         day = words.day()
         return Dated(clock, first=day, end=day + 1)
 
     return read
 
 
-def _keyword(words: Words) -> Query:
+def _keyword(words: SearchTokens) -> Query:
     words.tokens.space()
     return Flagged(keyword=words.tokens.atom().decode("ascii").lower())
 
 
-def _uids(words: Words) -> Query:
+def _uids(words: SearchTokens) -> Query:
     words.tokens.space()
     numbers = words.tokens.sequence_set()
     return Saved() if numbers == b"$" else Identified(parse_set(numbers))
 
 
-def _not(words: Words) -> Query:
+def _not(words: SearchTokens) -> Query:
     words.tokens.space()
     return Not(words.key())
 
 
-def _or(words: Words) -> Query:
+def _or(words: SearchTokens) -> Query:
     words.tokens.space()
     one = words.key()
     words.tokens.space()
@@ -237,15 +237,15 @@ KEYS: tuple[SearchKey, ...] = (
     *(SearchKey(b"UN" + name, _always(Not(Flagged(bit)))) for name, bit in SYSTEM_KEYS),
     SearchKey(b"KEYWORD", _keyword),
     SearchKey(b"UNKEYWORD", lambda words: Not(_keyword(words))),
-    SearchKey(b"RECENT", _always(Recent())),
-    SearchKey(b"OLD", _always(Not(Recent()))),
-    SearchKey(b"NEW", _always(And((Recent(), Not(Flagged(SEEN)))))),
-    SearchKey(b"BEFORE", _before(Clock.ARRIVED)),
-    SearchKey(b"ON", _on(Clock.ARRIVED)),
-    SearchKey(b"SINCE", _since(Clock.ARRIVED)),
-    SearchKey(b"SENTBEFORE", _before(Clock.SENT)),
-    SearchKey(b"SENTON", _on(Clock.SENT)),
-    SearchKey(b"SENTSINCE", _since(Clock.SENT)),
+    SearchKey(b"RECENT", _always(RecentFlag())),
+    SearchKey(b"OLD", _always(Not(RecentFlag()))),
+    SearchKey(b"NEW", _always(And((RecentFlag(), Not(Flagged(SEEN)))))),
+    SearchKey(b"BEFORE", _before(DateKind.ARRIVED)),
+    SearchKey(b"ON", _on(DateKind.ARRIVED)),
+    SearchKey(b"SINCE", _since(DateKind.ARRIVED)),
+    SearchKey(b"SENTBEFORE", _before(DateKind.SENT)),
+    SearchKey(b"SENTON", _on(DateKind.SENT)),
+    SearchKey(b"SENTSINCE", _since(DateKind.SENT)),
     SearchKey(b"LARGER", lambda words: Size(above=words.number())),
     SearchKey(b"SMALLER", lambda words: Size(below=words.number())),
     *(SearchKey(name.upper().encode(), _header(name)) for name in ("from", "to", "cc", "bcc", "subject")),

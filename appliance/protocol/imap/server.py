@@ -47,16 +47,16 @@ class Phase(Enum):
 class Step(Enum):
     """What happens."""
 
-    LINE = auto()           # a line without a literal: the command is complete
-    KEEP = auto()           # a literal to collect is announced
-    OFFER = auto()          # a literal to stream is announced
-    REFUSE = auto()         # a synchronising literal is refused: the command ends here
-    DISCARD = auto()        # a non-synchronising literal is refused: its octets come all the same
-    ACCEPT = auto()         # the command wants the message
-    FILLED = auto()         # the announced octets are all in
-    CONVERSE = auto()       # a command takes the lines that follow
-    RESUME = auto()         # and gives them back
-    OVERFLOW = auto()       # more than we are willing to read, or octets of another protocol
+    LINE = auto()  # a line without a literal: the command is complete
+    KEEP = auto()  # a literal to collect is announced
+    OFFER = auto()  # a literal to stream is announced
+    REFUSE = auto()  # a synchronising literal is refused: the command ends here
+    DISCARD = auto()  # a non-synchronising literal is refused: its octets come all the same
+    ACCEPT = auto()  # the command wants the message
+    FILLED = auto()  # the announced octets are all in
+    CONVERSE = auto()  # a command takes the lines that follow
+    RESUME = auto()  # and gives them back
+    OVERFLOW = auto()  # more than we are willing to read, or octets of another protocol
 
 
 MOVES: dict[tuple[Phase, Step], Phase] = {
@@ -152,7 +152,7 @@ CONTINUE = Continue()
 TOO_MUCH = Fatal(b"TOOBIG", b"More octets than this server reads.")
 
 
-class Reader:
+class ImapReader:
     """The octets of one client as commands. `streamed`: names of commands whose literals after the first argument are messages."""
 
     __slots__ = ("_buffer", "_fatal", "_literals", "_name", "_octets", "_refused", "_remaining", "_skipped", "_streamed", "_streaming",
@@ -350,7 +350,7 @@ class Reader:
         """The message that `next` announced is wanted: its octets come by `piece`."""
         self._go(Step.ACCEPT)
 
-    def piece(self) -> bytes | None:
+    def chunk(self) -> bytes | None:
         """Octets of the message, b"" when all were given, None when some are missing."""
         if self.phase is not Phase.MESSAGE:
             raise RuntimeError(f"phase {self.phase.name} has no message")

@@ -21,14 +21,14 @@ class DotStuffer:
     def __init__(self) -> None:
         self._before = b"\r\n"
 
-    def feed(self, piece: bytes) -> bytes:
+    def feed(self, chunk: bytes) -> bytes:
         """The octets to send for `piece`."""
-        if not piece:
+        if not chunk:
             return b""
-        before, self._before = self._before, (self._before + piece[-2:])[-2:]
+        before, self._before = self._before, (self._before + chunk[-2:])[-2:]
         # the piece is looked at with the CR or CRLF that may stand before it; those can change no more
         seam = before if before == b"\r\n" else before[-1:] if before[-1:] == b"\r" else b""
-        out = seam + piece
+        out = seam + chunk
         if out.count(b"\n") != out.count(b"\r\n"):
             out = _BARE_LF.sub(b"\r\n", out)
             self._before = (before + out[len(seam) :])[-2:]
@@ -59,16 +59,16 @@ class Top:
         """Nothing that follows is wanted."""
         return not self._header_octets and not self._lines
 
-    def feed(self, piece: bytes) -> bytes:
+    def feed(self, chunk: bytes) -> bytes:
         """What of `piece` is still wanted."""
-        header, body = piece[: self._header_octets], piece[self._header_octets :]
+        header, body = chunk[: self._header_octets], chunk[self._header_octets :]
         self._header_octets -= len(header)
         if not body or not self._lines:
             return header
         ends = body.count(b"\n")
         if ends < self._lines:
             self._lines -= ends
-            return piece
+            return chunk
         tail = body.split(b"\n", self._lines)[-1]
         self._lines = 0
-        return piece[: len(piece) - len(tail)]
+        return chunk[: len(chunk) - len(tail)]

@@ -68,7 +68,7 @@ _TABLE = {verb.name: verb for verb in VERBS}
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CommandReceived:
     """A client's answer within EXCHANGE, its line end removed."""
 
     octets: bytes = field(repr=False)
@@ -93,10 +93,10 @@ class Foreign:
     text: str
 
 
-Event = Command | Line | Misuse | Endless | Foreign
+Event = Command | CommandReceived | Misuse | Endless | Foreign
 
 
-class Conversation:
+class Pop3ServerState:
     """What has come and what it means now. The caller moves `state`: only it knows whether a sign-in worked."""
 
     __slots__ = ("_buffer", "_looked_at", "_thrown_away", "state")
@@ -153,7 +153,7 @@ class Conversation:
 
     def _read(self, line: bytes) -> Event:
         if self.state is State.EXCHANGE:
-            return Line(line)
+            return CommandReceived(line)
         try:
             command = parse_command(line)
         except MisuseError as e:

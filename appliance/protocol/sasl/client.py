@@ -20,7 +20,7 @@ MOST_ITERATIONS = 1_000_000
 """A server that asks for more wants our processor, not our password."""
 
 
-class Exchange(Protocol):
+class ClientExchange(Protocol):
     """One sign-in."""
 
     mechanism: str
@@ -32,7 +32,7 @@ class Exchange(Protocol):
         ...
 
 
-class Plain:
+class ClientPlain:
     """RFC 4616 §2."""
 
     mechanism = "PLAIN"
@@ -52,7 +52,7 @@ class Plain:
         return True
 
 
-class Login:
+class ClientLogin:
     """The old form without a standard: name, then password, whatever the challenges say."""
 
     mechanism = "LOGIN"
@@ -90,7 +90,7 @@ class XOAuth2:
         return True
 
 
-class Scram:
+class ClientScram:
     """SCRAM-SHA-256 without channel binding (RFC 5802 §3 and §7)."""
 
     mechanism = "SCRAM-SHA-256"
@@ -139,9 +139,9 @@ class Scram:
         return self._proved
 
 
-def best(offered: Sequence[str], user: str, secret: str, *, token: bool) -> Exchange | None:
+def best(offered: Sequence[str], user: str, secret: str, *, token: bool) -> ClientExchange | None:
     """The safest exchange both sides know; None when there is none. `offered` in upper case."""
     if token:
         return XOAuth2(user, secret) if "XOAUTH2" in offered else None
-    kinds: tuple[type[Scram] | type[Plain] | type[Login], ...] = (Scram, Plain, Login)
+    kinds: tuple[type[ClientScram] | type[ClientPlain] | type[ClientLogin], ...] = (ClientScram, ClientPlain, ClientLogin)
     return next((kind(user, secret) for kind in kinds if kind.mechanism in offered), None)

@@ -6,7 +6,7 @@ States: name asked -> password asked -> over. An initial response is taken as th
 from .mechanism import Challenge, CheckPassword, Failed, PasswordMechanism, Step, read_name, read_password
 
 
-class Login(PasswordMechanism):
+class LoginMechanism(PasswordMechanism):
     """The prompts are the ones every client expects, "Username:" and "Password:"."""
 
     def __init__(self) -> None:

@@ -12,12 +12,12 @@ class Plain(PasswordMechanism):
     def step(self, response: bytes | None) -> Step:
         if response is None:
             return Challenge(b"")
-        pieces = response.split(b"\0", 3)
-        if len(pieces) != 3:
+        chunks = response.split(b"\0", 3)
+        if len(chunks) != 3:
             return Failed("PLAIN response is not three fields")
-        acting_for, name, password = pieces[0], read_name(pieces[1]), read_password(pieces[2])
+        acting_for, name, password = chunks[0], read_name(chunks[1]), read_password(chunks[2])
         if name is None or password is None:
             return Failed("PLAIN name or password is empty, too long or not UTF-8")
-        if acting_for and acting_for != pieces[1]:
+        if acting_for and acting_for != chunks[1]:
             return Failed("PLAIN asks to act for somebody else")
         return CheckPassword(name, password)

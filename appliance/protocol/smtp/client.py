@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from appliance.mail.address import Address, encode_address
 from appliance.mail.envelope import Recipient
 from appliance.mail.errors import MisuseError
-from appliance.mail.outgoing import Parcel
+from appliance.mail.outgoing import OutgoingMessage
 from appliance.mail.reply import Reply
 
 from .dsn import encode_envid, encode_orcpt
@@ -40,10 +40,10 @@ class ReplyReader:
         self._lines: list[bytes] = []
         self._size = 0
 
-    def feed(self, piece: bytes) -> list[Reply]:
+    def feed(self, chunk: bytes) -> list[Reply]:
         """The replies that are complete now. Raises MisuseError."""
         found: list[Reply] = []
-        *lines, self._octets = (self._octets + piece).split(b"\n")
+        *lines, self._octets = (self._octets + chunk).split(b"\n")
         for line in lines:
             self._take(line.removesuffix(b"\r"), found)
         if len(self._octets) > LINE_OCTETS:
@@ -104,22 +104,22 @@ def parse_offer(reply: Reply) -> Offer:
     )
 
 
-def encode_mail(parcel: Parcel, offer: Offer, octets: int) -> bytes:
+def encode_mail(outgoing: OutgoingMessage, offer: Offer, octets: int) -> bytes:
     """MAIL FROM with the parameters the server understands; `octets` is the letter's size as it will travel."""
-    parts = [b"MAIL FROM:<", encode_address(parcel.sender) if parcel.sender else b"", b">"]
+    parts = [b"MAIL FROM:<", encode_address(outgoing.sender) if outgoing.sender else b"", b">"]
     if offer.size:
         parts.append(b" SIZE=%d" % octets)
-    if parcel.body != "7BIT" and offer.eightbitmime:
+    if outgoing.body != "7BIT" and offer.eightbitmime:
         parts.append(b" BODY=8BITMIME")
-    if parcel.smtputf8 and offer.smtputf8:
+    if outgoing.smtputf8 and offer.smtputf8:
         parts.append(b" SMTPUTF8")
-    if parcel.require_tls and offer.requiretls:
+    if outgoing.require_tls and offer.requiretls:
         parts.append(b" REQUIRETLS")
     if offer.dsn:
-        if parcel.ret:
-            parts.append(b" RET=" + parcel.ret.encode())
-        if parcel.envid:
-            parts.append(b" ENVID=" + encode_envid(parcel.envid))
+        if outgoing.ret:
+            parts.append(b" RET=" + outgoing.ret.encode())
+        if outgoing.envid:
+            parts.append(b" ENVID=" + encode_envid(outgoing.envid))
     return b"".join(parts) + b"\r\n"
 
 
@@ -135,10 +135,10 @@ def encode_rcpt(recipient: Recipient, offer: Offer, *, smtputf8: bool = False) -
     return b"".join(parts) + b"\r\n"
 
 
-def group(parcel: Parcel, offer: Offer, octets: int, recipients: Sequence[Recipient]) -> list[bytes]:
+def group(outgoing: OutgoingMessage, offer: Offer, octets: int, recipients: Sequence[Recipient]) -> list[bytes]:
     """The commands of a transaction up to the letter, in order."""
-    rcpt = [encode_rcpt(one, offer, smtputf8=parcel.smtputf8) for one in recipients]
-    return [encode_mail(parcel, offer, octets), *rcpt, b"DATA\r\n"]
+    rcpt = [encode_rcpt(one, offer, smtputf8=outgoing.smtputf8) for one in recipients]
+    return [encode_mail(outgoing, offer, octets), *rcpt, b"DATA\r\n"]
 
 
 def tidied(reply: Reply, most_characters: int = 1000) -> Reply:

@@ -35,9 +35,9 @@ class DotStream:
         self.done = False
         self.rest = b""
 
-    def feed(self, piece: bytes) -> bytes:
+    def feed(self, chunk: bytes) -> bytes:
         """The letter's octets that are certain now, dots unstuffed; b"" is possible. Not to be called when `done`."""
-        octets = self._held + piece
+        octets = self._held + chunk
         end = octets.find(_END) if b"." in octets else -1
         if end >= 0:
             self.done = True
@@ -67,15 +67,15 @@ class LineEnds:
         self._after_cr = False
         self.bare = False
 
-    def feed(self, piece: bytes) -> None:
-        if not piece:
+    def feed(self, chunk: bytes) -> None:
+        if not chunk:
             return
-        ends = piece.count(b"\r\n")
-        split = self._after_cr and piece[:1] == b"\n"
+        ends = chunk.count(b"\r\n")
+        split = self._after_cr and chunk[:1] == b"\n"
         if self._after_cr and not split:
             self.bare = True
-        self._after_cr = piece[-1:] == b"\r"
-        if piece.count(b"\n") - split != ends or piece.count(b"\r") - self._after_cr != ends:
+        self._after_cr = chunk[-1:] == b"\r"
+        if chunk.count(b"\n") - split != ends or chunk.count(b"\r") - self._after_cr != ends:
             self.bare = True
 
     def end(self) -> None:
@@ -84,9 +84,9 @@ class LineEnds:
             self.bare = True
 
 
-def stuff(letter: bytes) -> bytes:
+def stuff(message: bytes) -> bytes:
     """What a client sends after DATA for a letter with CRLF line ends (RFC 5321 §4.5.2): dots doubled, the end added."""
-    stuffed = letter.replace(b"\r\n.", b"\r\n..")
+    stuffed = message.replace(b"\r\n.", b"\r\n..")
     if stuffed[:1] == b".":
         stuffed = b"." + stuffed
     return stuffed + (b".\r\n" if stuffed[-2:] == b"\r\n" or not stuffed else b"\r\n.\r\n")

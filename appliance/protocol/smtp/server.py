@@ -58,7 +58,7 @@ _WAITING = (_G, _R, _S, _RC, _C)
 _EHLO_FIRST = Reply(503, "5.5.1", ("Say EHLO first.",))
 _MAIL_FIRST = Reply(503, "5.5.1", ("Say who sends the letter first: MAIL FROM.",))
 _RCPT_FIRST = Reply(503, "5.5.1", ("There is nobody to get this letter: RCPT TO comes first.",))
-_ONE_LETTER = Reply(503, "5.5.1", ("A letter is already under way; RSET drops it.",))
+_ONE_MESSAGE = Reply(503, "5.5.1", ("A letter is already under way; RSET drops it.",))
 _CHUNKED = Reply(503, "5.5.1", ("The letter is coming in chunks: go on with BDAT, or drop it with RSET.",))
 _NOT_NOW = Reply(503, "5.5.1", ("Not in the middle of a letter; RSET drops it.",))
 
@@ -90,10 +90,10 @@ REFUSALS: dict[tuple[State, Event], Reply] = {
     (_R, Event.RCPT): _MAIL_FIRST,
     (_R, Event.DATA): _MAIL_FIRST,
     (_R, Event.BDAT): _MAIL_FIRST,
-    (_S, Event.MAIL): _ONE_LETTER,
+    (_S, Event.MAIL): _ONE_MESSAGE,
     (_S, Event.DATA): _RCPT_FIRST,
     (_S, Event.BDAT): _RCPT_FIRST,
-    (_RC, Event.MAIL): _ONE_LETTER,
+    (_RC, Event.MAIL): _ONE_MESSAGE,
     (_C, Event.MAIL): _CHUNKED,
     (_C, Event.RCPT): _CHUNKED,
     (_C, Event.DATA): _CHUNKED,
@@ -102,7 +102,7 @@ REFUSALS: dict[tuple[State, Event], Reply] = {
 """What a command gets that comes at the wrong time; it changes nothing."""
 
 
-class Conversation:
+class SmtpServerState:
     """Where one conversation stands."""
 
     __slots__ = ("state",)

@@ -81,9 +81,9 @@ def check(session: "Session", argument: bytes) -> "tuple[Exchange, bytes | None]
 
 
 async def proceed(session: "Session", begun: "tuple[Exchange, bytes | None]") -> Reply:
-    session.conversation.proceed(Event.AUTH)
+    session.state.proceed(Event.AUTH)
     outcome = await _converse(session, *begun)
-    session.conversation.proceed(Event.OVER)
+    session.state.proceed(Event.OVER)
     if isinstance(outcome, Reply):
         return outcome
     return SIGNED_IN if session.sign_in(outcome) else WRONG

@@ -19,7 +19,7 @@ from appliance.protocol.smtp.server import Event
 from ..commands import misuse
 from ..extension import Command, Extension
 from ..store_replies import TOO_BIG
-from ..transaction import BARE, Transaction
+from ..transaction import BARE, MailTransaction
 
 if TYPE_CHECKING:
     from ..session import Session
@@ -44,7 +44,7 @@ async def proceed(session: "Session", chunk: tuple[int, bool]) -> Reply | None:
     octets, last = chunk
     transaction = session.transaction
     assert transaction is not None  # noqa: S101
-    session.conversation.proceed(Event.BDAT)
+    session.state.proceed(Event.BDAT)
     session.connection.stream.uninterrupted = True
     refusal = TOO_BIG if transaction.octets + octets > session.options.message_octets else None
     if refusal is None and not transaction.begun:
@@ -63,20 +63,20 @@ async def proceed(session: "Session", chunk: tuple[int, bool]) -> Reply | None:
     return Reply(250, "2.0.0", (f"{octets} octets taken.",))
 
 
-async def _take_chunk(session: "Session", transaction: Transaction, octets: int, *, last: bool) -> bool:
+async def _take_chunk(session: "Session", transaction: MailTransaction, octets: int, *, last: bool) -> bool:
     """Read the chunk; False when a bare CR or LF in it ended the session."""
     connection, line_ends = session.connection, transaction.line_ends
     binary = transaction.envelope.body == "BINARYMIME"
-    deadline = transaction.begun_at_s + session.options.letter_s
+    deadline = transaction.begun_at_s + session.options.message_s
     while octets:
         wait_s = min(SMTP_DATA_BLOCK_S, deadline - trio.current_time())
-        piece = await connection.piece(wait_s, min(octets, READ_OCTETS))
-        octets -= len(piece)
+        chunk = await connection.chunk(wait_s, min(octets, READ_OCTETS))
+        octets -= len(chunk)
         if not binary:
-            line_ends.feed(piece)
+            line_ends.feed(chunk)
             if line_ends.bare:
                 break
-        await transaction.take(piece)
+        await transaction.take(chunk)
     if last:
         line_ends.end()
     if line_ends.bare and not binary:
@@ -88,8 +88,8 @@ async def _take_chunk(session: "Session", transaction: Transaction, octets: int,
 
 async def _over(session: "Session", reply: Reply) -> Reply | None:
     """The letter is kept or refused; either way the transaction is."""
-    if session.conversation.open:
-        session.conversation.proceed(Event.OVER)
+    if session.state.open:
+        session.state.proceed(Event.OVER)
     await session.end_transaction()
     return reply
 

@@ -69,7 +69,7 @@ def encode_moment(at: int) -> str:
 def refusal(session: "Session", envelope: Envelope) -> Reply | None:
     if not session.submission or session.identity is None:
         return SIGN_IN
-    if not session.ways.holds:
+    if not session.relay_check.holds:
         return NOT_HERE
     if not session.clock.trusted():
         return NO_TIME
@@ -110,7 +110,7 @@ def keyword(session: "Session") -> str:
 
     Said before signing in as well: a mail program asks once, before it signs in.
     """
-    if not session.submission or not session.ways.holds or not session.clock.trusted():
+    if not session.submission or not session.relay_check.holds or not session.clock.trusted():
         return ""
     return f"FUTURERELEASE {MOST_S} {encode_moment(int(session.clock.wall_s()) + MOST_S)}"
 

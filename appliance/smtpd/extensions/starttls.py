@@ -34,11 +34,11 @@ async def proceed(session: "Session", _: None) -> Reply | None:
     if session.connection.holds_octets:
         await session.goodbye(INJECTED)
         return None
-    session.conversation.proceed(Event.STARTTLS)
+    session.state.proceed(Event.STARTTLS)
     session.connection.say(READY)
     await session.connection.start_tls()
     await session.forget()
-    session.conversation.proceed(Event.OVER)
+    session.state.proceed(Event.OVER)
     return None
 
 

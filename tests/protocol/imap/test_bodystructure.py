@@ -11,8 +11,8 @@ from appliance.mail.description import Description
 from appliance.mail.limits import HEADER_OCTETS, MIME_PARTS, NESTING_LEVELS
 from appliance.mail.partmap import find
 from appliance.protocol.imap.bodystructure import body_of, make_describe
-from tests.support import messages as letters
-from tests.support.messages import LETTERS
+from tests.support import messages as messages
+from tests.support.messages import MESSAGES
 
 NO_ENVELOPE = b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"
 US_ASCII = b'("charset" "us-ascii")'
@@ -44,7 +44,8 @@ ENVELOPES: dict[str, bytes] = {
     "forwarded": b'(NIL "Fwd: hello" ' + b" ".join([ALICE] * 3) + b" NIL NIL NIL NIL NIL)",
     "message alone": from_only(b"a"),
     "no parts": from_only(b"a"),
-    "broken": b'("yesterday at noon" "" ' + b" ".join([NOBODY] * 3)
+    "broken": b'("yesterday at noon" "" '
+    + b" ".join([NOBODY] * 3)
     + b' ((NIL NIL "only" "MISSING_DOMAIN")(NIL NIL "alone" "MISSING_DOMAIN")'
     b'("quoted alone" NIL "MISSING_MAILBOX" "MISSING_DOMAIN")(NIL "@route.example" "user" "example.org"))'
     b' ((NIL NIL "a" "b")("c d e" NIL "MISSING_MAILBOX" "MISSING_DOMAIN")(NIL NIL "f" "g")) NIL NIL NIL)',
@@ -98,18 +99,18 @@ def describe(octets: bytes, *, prefix: bytes = b"", cuts: Iterator[int] | None =
 
 @pytest.mark.parametrize("name", ENVELOPES)
 def test_envelope(name: str) -> None:
-    assert describe(dict(LETTERS)[name]).envelope == ENVELOPES[name]
+    assert describe(dict(MESSAGES)[name]).envelope == ENVELOPES[name]
 
 
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_bodystructure(name: str) -> None:
-    assert describe(dict(LETTERS)[name]).bodystructure == STRUCTURES[name]
+    assert describe(dict(MESSAGES)[name]).bodystructure == STRUCTURES[name]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 64])
-@pytest.mark.parametrize("name", [name for name, _ in LETTERS])
-def test_pieces_change_nothing(name: str, size: int) -> None:
-    octets = dict(LETTERS)[name]
+@pytest.mark.parametrize("name", [name for name, _ in MESSAGES])
+def test_chunks_change_nothing(name: str, size: int) -> None:
+    octets = dict(MESSAGES)[name]
     assert describe(octets, cuts=iter(lambda: size, 0)) == describe(octets)
 
 
@@ -133,7 +134,7 @@ TYPES = (b"Content-Type: ", b"multipart/mixed; boundary=b", b"multipart/digest; 
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(MARKS + TYPES)), st.lists(st.integers(1, 9), min_size=1))
-def test_any_octets_in_any_pieces_have_the_same_answer(words: list[bytes], sizes: list[int]) -> None:
+def test_any_octets_in_any_chunks_have_the_same_answer(words: list[bytes], sizes: list[int]) -> None:
     def around() -> Iterator[int]:
         while True:
             yield from sizes
@@ -162,10 +163,10 @@ def test_body_of_anything_else_is_what_it_was(wire: bytes) -> None:
     assert body_of(wire) == wire
 
 
-def test_the_house_s_own_fields_are_part_of_the_letter() -> None:
+def test_the_server_s_own_fields_are_part_of_the_message() -> None:
     prefix = b"Return-Path: <a@b>\r\nReceived: from x\r\n\tby y\r\nDate: Tue, 02 Jan 2024 00:00:00 +0000\r\nMessage-ID: <ours@house>\r\n"
     scanner = make_describe()
-    scanner.feed(letters.FORWARDED)
+    scanner.feed(messages.FORWARDED)
     alone, together = scanner.finish(), scanner.finish(prefix)
     assert (
         together.envelope
@@ -179,8 +180,8 @@ def test_the_house_s_own_fields_are_part_of_the_letter() -> None:
     assert scanner.finish() == alone
 
 
-def test_the_letter_s_own_date_wins_over_ours() -> None:
-    described = describe(letters.PLAIN, prefix=b"Received: a\r\nDate: Mon, 01 Jan 2001 00:00:00 +0000\r\n")
+def test_the_message_s_own_date_wins_over_ours() -> None:
+    described = describe(messages.PLAIN, prefix=b"Received: a\r\nDate: Mon, 01 Jan 2001 00:00:00 +0000\r\n")
     assert described.envelope == ENVELOPES["plain"]
     assert (described.sent_at, described.hops) == (1704186672, 2)
 
@@ -188,10 +189,10 @@ def test_the_letter_s_own_date_wins_over_ours() -> None:
 @pytest.mark.parametrize(
     ("octets", "bare", "nul", "eight_bit", "longest"),
     [
-        (letters.PLAIN, False, False, False, 998),
-        (letters.BARE_ENDS, True, False, False, 998),
-        (letters.RAW_OCTETS, False, True, True, 998),
-        (letters.LONG_LINES, False, False, False, 5000),
+        (messages.PLAIN, False, False, False, 998),
+        (messages.BARE_ENDS, True, False, False, 998),
+        (messages.RAW_OCTETS, False, True, True, 998),
+        (messages.LONG_LINES, False, False, False, 5000),
         (b"a\r", True, False, False, 998),
         (b"\n", True, False, False, 998),
         (b"\r\r\n", True, False, False, 998),
@@ -219,11 +220,11 @@ def test_facts_about_the_octets(octets: bytes, bare: bool, nul: bool, eight_bit:
     ],
 )
 def test_preview(name: str, words: str) -> None:
-    assert describe(dict(LETTERS)[name]).preview == words
+    assert describe(dict(MESSAGES)[name]).preview == words
 
 
-def test_a_plain_letter_s_map_is_a_few_octets() -> None:
-    assert len(describe(letters.PLAIN).parts) <= 8
+def test_a_plain_message_s_map_is_a_few_octets() -> None:
+    assert len(describe(messages.PLAIN).parts) <= 8
 
 
 # --- what hostile letters cost: PROMISES.md bids 5 s of CPU at most, ten times what is asserted is far away ---------------
@@ -262,7 +263,7 @@ HOSTILE: tuple[tuple[str, bytes], ...] = (
 
 
 @pytest.mark.parametrize("name", [name for name, _ in HOSTILE])
-def test_a_hostile_letter_costs_little(name: str) -> None:
+def test_a_hostile_message_costs_little(name: str) -> None:
     octets = dict(HOSTILE)[name]
     start = time.process_time()
     described = describe(octets, cuts=iter(lambda: 65_536, 0))

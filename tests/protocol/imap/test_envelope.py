@@ -62,11 +62,11 @@ def test_an_nstring_is_one_line(value: bytes | None, written: bytes) -> None:
         (b"", b'""'),
     ],
 )
-def test_words_for_people_have_single_blanks(value: bytes, written: bytes) -> None:
+def test_words_for_accounts_have_single_blanks(value: bytes, written: bytes) -> None:
     assert text(value) == written
 
 
-def test_an_empty_heading_has_an_envelope() -> None:
+def test_an_empty_header_fields_has_an_envelope() -> None:
     assert envelope({}) == b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"
 
 

@@ -102,7 +102,7 @@ PARTIALS = st.none() | st.tuples(st.integers(0, 2**63 - 1), st.integers(1, 2**63
 
 
 @given(st.builds(Attribute, st.sampled_from([b"BODY[]", b"BODY.PEEK[]", b"BINARY[]"]), SECTIONS, PARTIALS))
-def test_round_trip(attribute: Attribute) -> None:
+def test_round_transport_session(attribute: Attribute) -> None:
     tokens = Tokens(encode_attribute(attribute))
     assert parse_attribute(tokens) == attribute
     tokens.end()

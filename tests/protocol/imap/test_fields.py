@@ -11,10 +11,10 @@ from appliance.protocol.imap.fields import Fields
 HEADER = b"From: a\r\nTo: b\r\n c\r\n\td\r\nX-Long : e\r\nno field\r\nFROM: f\r\n\r\n"
 
 
-def cut(octets: bytes, names: list[bytes], others: bool, pieces: list[int] | None = None) -> bytes:
+def cut(octets: bytes, names: list[bytes], others: bool, chunks: list[int] | None = None) -> bytes:
     fields = Fields(names, others=others)
     out, at = [], 0
-    for size in pieces or [len(octets)]:
+    for size in chunks or [len(octets)]:
         out.append(fields.feed(octets[at : at + size]))
         at += size
     return b"".join([*out, fields.feed(octets[at:]), fields.finish()])
@@ -45,9 +45,9 @@ LINES = st.lists(
 
 
 @given(LINES, st.sets(st.sampled_from([b"From", b"TO", b"X"]), min_size=1), st.booleans(), st.lists(st.integers(1, 9), max_size=30))
-def test_pieces_do_not_matter(lines: list[bytes], names: set[bytes], others: bool, pieces: list[int]) -> None:
+def test_chunks_do_not_matter(lines: list[bytes], names: set[bytes], others: bool, chunks: list[int]) -> None:
     octets = b"".join(lines)
-    assert cut(octets, list(names), others, pieces) == naive(octets, list(names), others)
+    assert cut(octets, list(names), others, chunks) == naive(octets, list(names), others)
 
 
 def test_a_header_that_is_one_line_costs_little() -> None:

@@ -12,8 +12,8 @@ from appliance.mail.flags import ANSWERED, DELETED, SEEN
 from appliance.mail.query import (
     And,
     BodyHas,
-    Clock,
     Dated,
+    DateKind,
     Everything,
     Flagged,
     HeaderHas,
@@ -22,7 +22,7 @@ from appliance.mail.query import (
     Numbered,
     Or,
     Query,
-    Recent,
+    RecentFlag,
     Saved,
     Size,
     TextHas,
@@ -52,7 +52,7 @@ FEB_1 = 8797  # 1-Feb-1994
         (b"ALL", Everything()),
         (
             b'FLAGGED SINCE 1-Feb-1994 NOT FROM "Smith"',
-            And((Flagged(4), Dated(Clock.ARRIVED, first=FEB_1), Not(HeaderHas("from", "Smith")))),
+            And((Flagged(4), Dated(DateKind.ARRIVED, first=FEB_1), Not(HeaderHas("from", "Smith")))),
         ),
         (b"2,4:7,9,12:*", Numbered(((2, 2), (4, 7), (9, 9), (12, 0)))),
         (b"*", Numbered(((0, 0),))),
@@ -64,17 +64,17 @@ FEB_1 = 8797  # 1-Feb-1994
             b'OR (SUBJECT re LARGER 3000) (FROM "com" SMALLER 1500)',
             Or((And((HeaderHas("subject", "re"), Size(above=3000))), And((HeaderHas("from", "com"), Size(below=1500))))),
         ),
-        (b"new", And((Recent(), Not(Flagged(SEEN))))),
-        (b"old", Not(Recent())),
+        (b"new", And((RecentFlag(), Not(Flagged(SEEN))))),
+        (b"old", Not(RecentFlag())),
         (b"undeleted answered", And((Not(Flagged(DELETED)), Flagged(ANSWERED)))),
         (b"keyword $Junk UNKEYWORD work", And((Flagged(keyword="$junk"), Not(Flagged(keyword="work"))))),
         (b'HEADER Message-ID ""', HeaderHas("message-id", "")),
         (b"body x text y", And((BodyHas("x"), TextHas("y")))),
-        (b"before 1-feb-1994", Dated(Clock.ARRIVED, end=FEB_1)),
-        (b'ON "1-Feb-1994"', Dated(Clock.ARRIVED, first=FEB_1, end=FEB_1 + 1)),
+        (b"before 1-feb-1994", Dated(DateKind.ARRIVED, end=FEB_1)),
+        (b'ON "1-Feb-1994"', Dated(DateKind.ARRIVED, first=FEB_1, end=FEB_1 + 1)),
         (
             b"SENTBEFORE 01-Feb-1994 SENTSINCE 1-Feb-1994 SENTON 1-Feb-1994",
-            And((Dated(Clock.SENT, end=FEB_1), Dated(Clock.SENT, first=FEB_1), Dated(Clock.SENT, first=FEB_1, end=FEB_1 + 1))),
+            And((Dated(DateKind.SENT, end=FEB_1), Dated(DateKind.SENT, first=FEB_1), Dated(DateKind.SENT, first=FEB_1, end=FEB_1 + 1))),
         ),
         (b"NOT NOT SEEN", Not(Not(Flagged(SEEN)))),
     ],
@@ -152,7 +152,7 @@ def test_depth_and_number_are_bounded_and_cheap() -> None:
 
 
 @given(st.integers(-25_000, 100_000))
-def test_days_round_trip(day: int) -> None:
+def test_days_round_transport_session(day: int) -> None:
     assert parse_day(encode_day(day).lstrip()) == day
 
 

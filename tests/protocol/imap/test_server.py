@@ -7,25 +7,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.mail.limits import IMAP_COMMAND_OCTETS, IMAP_LINE_OCTETS, LITERAL_THROWN_AWAY_OCTETS
-from appliance.protocol.imap.server import MOVES, Command, Continue, Fatal, Message, NeedMore, Phase, Reader, Refused, Rest, Step
+from appliance.protocol.imap.server import MOVES, Command, Continue, Fatal, ImapReader, Message, NeedMore, Phase, Refused, Rest, Step
 
 STREAMED = frozenset({b"APPEND"})
 
 
-def reader(signed_in: bool = True) -> Reader:
-    made = Reader(STREAMED)
+def reader(signed_in: bool = True) -> ImapReader:
+    made = ImapReader(STREAMED)
     made.signed_in = signed_in
     return made
 
 
-def events(made: Reader, *pieces: bytes) -> list[object]:
+def events(made: ImapReader, *chunks: bytes) -> list[object]:
     """All events of the pieces; messages are taken, as APPEND would."""
     found: list[object] = []
-    for piece in pieces:
-        made.feed(piece)
+    for chunk in chunks:
+        made.feed(chunk)
         while True:
             if made.phase is Phase.MESSAGE:
-                octets = made.piece()
+                octets = made.chunk()
                 if octets is None:
                     break
                 if octets and found and isinstance(found[-1], bytes):
@@ -237,11 +237,11 @@ COMMANDS = st.lists(st.lists(WORDS, min_size=1, max_size=5).map(lambda words: b"
 
 
 @given(COMMANDS, st.lists(st.integers(0, 10_000), max_size=30), st.booleans())
-def test_events_do_not_depend_on_the_pieces(commands: list[bytes], cuts: list[int], signed_in: bool) -> None:
+def test_events_do_not_depend_on_the_chunks(commands: list[bytes], cuts: list[int], signed_in: bool) -> None:
     data = b"".join(commands)
     places = sorted({cut % (len(data) + 1) for cut in cuts} | {0, len(data)})
-    pieces = [data[start:end] for start, end in pairwise(places)]
-    assert shown(events(reader(signed_in), *pieces)) == shown(events(reader(signed_in), data))
+    chunks = [data[start:end] for start, end in pairwise(places)]
+    assert shown(events(reader(signed_in), *chunks)) == shown(events(reader(signed_in), data))
 
 
 @given(st.binary(max_size=400), st.booleans())

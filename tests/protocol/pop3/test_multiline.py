@@ -36,7 +36,7 @@ def lines_of(octets: bytes) -> bytes:
 
 
 @given(texts, st.lists(st.integers(0, 1000), max_size=8))
-def test_pieces_make_no_difference(octets: bytes, places: list[int]) -> None:
+def test_chunks_make_no_difference(octets: bytes, places: list[int]) -> None:
     stuffer = DotStuffer()
     wire = b"".join(map(stuffer.feed, cut(octets, places))) + stuffer.finish()
     assert wire == encode_multiline(octets)
@@ -71,8 +71,8 @@ def test_top_is_the_header_and_so_many_lines(body: bytes, lines: int, places: li
     expected = expected if lines < len(body.split(b"\n")) else header + body
     top = Top(len(header), lines)
     out = b""
-    for piece in cut(header + body, places):
-        out += top.feed(piece)
+    for chunk in cut(header + body, places):
+        out += top.feed(chunk)
         if top.done:
             break
     assert out == expected

@@ -8,10 +8,10 @@ from appliance.mail.errors import MisuseError, Trouble
 from appliance.mail.limits import AUTH_LINE_OCTETS, POP3_LINE_OCTETS
 from appliance.pop3d.session import _ACTS, ERRORS
 from appliance.protocol.pop3.grammar import Command, err, ok, parse_command, parse_number
-from appliance.protocol.pop3.server import THROWN_AWAY_OCTETS, VERBS, Conversation, Endless, Line, Misuse, State
+from appliance.protocol.pop3.server import THROWN_AWAY_OCTETS, VERBS, CommandReceived, Endless, Misuse, Pop3ServerState, State
 
 
-def events(conversation: Conversation) -> list[object]:
+def events(conversation: Pop3ServerState) -> list[object]:
     out = []
     while (event := conversation.next_event()) is not None:
         out.append(event)
@@ -23,13 +23,13 @@ def events(conversation: Conversation) -> list[object]:
 @pytest.mark.parametrize("state", list(State))
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name.decode())
 def test_every_state_and_verb(state: State, verb: object) -> None:
-    conversation = Conversation()
+    conversation = Pop3ServerState()
     conversation.state = state
     line = b" ".join([verb.name.lower(), *[b"1"] * verb.least])
     conversation.receive(line + b"\r\n")
     (event,) = events(conversation)
     if state is State.EXCHANGE:
-        assert event == Line(line)
+        assert event == CommandReceived(line)
     elif verb.states & state:
         assert event == Command(verb.name, (b"1",) * verb.least)
     else:
@@ -59,7 +59,7 @@ def test_answers() -> None:
 
 
 def test_long_lines_are_thrown_away_once() -> None:
-    conversation = Conversation()
+    conversation = Pop3ServerState()
     conversation.state = State.TRANSACTION
     conversation.receive(b"NOOP " + b"x" * POP3_LINE_OCTETS)
     assert events(conversation) == []
@@ -70,7 +70,7 @@ def test_long_lines_are_thrown_away_once() -> None:
 
 
 def test_endless_lines_are_endless() -> None:
-    conversation = Conversation()
+    conversation = Pop3ServerState()
     for _ in range(THROWN_AWAY_OCTETS // 4096 + 1):
         conversation.receive(b"x" * 4096)
         found = events(conversation)
@@ -79,7 +79,7 @@ def test_endless_lines_are_endless() -> None:
 
 
 def test_what_came_before_tls_is_forgotten() -> None:
-    conversation = Conversation()
+    conversation = Pop3ServerState()
     conversation.receive(b"STLS\r\nUSER mallory\r\nPA")
     assert conversation.next_event() == Command(b"STLS")
     conversation.forget()
@@ -88,15 +88,15 @@ def test_what_came_before_tls_is_forgotten() -> None:
 
 
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=5), st.sampled_from(list(State)))
-def test_pieces_make_no_difference(octets: bytes, places: list[int], state: State) -> None:
-    whole, pieces = Conversation(), Conversation()
-    whole.state = pieces.state = state
+def test_chunks_make_no_difference(octets: bytes, places: list[int], state: State) -> None:
+    whole, chunks = Pop3ServerState(), Pop3ServerState()
+    whole.state = chunks.state = state
     whole.receive(octets)
     expected = events(whole)
     found = []
     ends = sorted(place % (len(octets) + 1) for place in places)
     for start, end in zip([0, *ends], [*ends, len(octets)], strict=True):
-        pieces.receive(octets[start:end])
-        found += events(pieces)
+        chunks.receive(octets[start:end])
+        found += events(chunks)
     assert found == expected
     assert len(expected) == octets.count(b"\n")

@@ -3,14 +3,14 @@
 import pytest
 
 from appliance.mail.errors import MisuseError
-from appliance.protocol.sasl.client import Login, Plain, Scram, XOAuth2, best
+from appliance.protocol.sasl.client import ClientLogin, ClientPlain, ClientScram, XOAuth2, best
 
 NONCE = b"rOprNGfwEbeRWgbNEkqO"
 SERVER = b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
 
 
-def scram(user: str = "user") -> Scram:
-    return Scram(user, "pencil", lambda: NONCE)
+def scram(user: str = "user") -> ClientScram:
+    return ClientScram(user, "pencil", lambda: NONCE)
 
 
 def test_the_example_of_rfc_7677() -> None:
@@ -48,7 +48,7 @@ def test_names_are_escaped() -> None:
 
 
 def test_plain_login_and_tokens() -> None:
-    plain, login, token = Plain("me", "pw"), Login("me", "pw"), XOAuth2("me", "T")
+    plain, login, token = ClientPlain("me", "pw"), ClientLogin("me", "pw"), XOAuth2("me", "T")
     assert plain.first() == b"\0me\0pw" and plain.satisfied()
     assert login.first() is None and [login.answer(b"Username:"), login.answer(b"?")] == [b"me", b"pw"]
     for exchange in (plain, login):

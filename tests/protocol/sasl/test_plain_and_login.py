@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.protocol.sasl.login import Login
+from appliance.protocol.sasl.login import LoginMechanism
 from appliance.protocol.sasl.mechanism import Challenge, CheckPassword, Failed
 from appliance.protocol.sasl.plain import Plain
 
@@ -34,33 +34,33 @@ def test_secrets_are_not_shown() -> None:
 
 
 def test_login_asks_for_name_and_password() -> None:
-    mechanism = Login()
+    mechanism = LoginMechanism()
     assert mechanism.step(None) == Challenge(b"Username:")
     assert mechanism.step(b"anna") == Challenge(b"Password:")
     assert mechanism.step(b"secret") == CheckPassword("anna", "secret")
 
 
 def test_login_takes_the_name_at_once() -> None:
-    mechanism = Login()
+    mechanism = LoginMechanism()
     assert mechanism.step(b"anna") == Challenge(b"Password:")
     assert mechanism.step(b"secret") == CheckPassword("anna", "secret")
 
 
 @pytest.mark.parametrize("name", [b"", b"a\0b", b"\xff", b"a" * 321])
 def test_login_refuses_names(name: bytes) -> None:
-    assert isinstance(Login().step(name), Failed)
+    assert isinstance(LoginMechanism().step(name), Failed)
 
 
 @pytest.mark.parametrize("password", [b"", b"a\0b", b"\xff", b"a" * 1025])
 def test_login_refuses_passwords(password: bytes) -> None:
-    mechanism = Login()
+    mechanism = LoginMechanism()
     mechanism.step(b"anna")
     assert isinstance(mechanism.step(password), Failed)
 
 
 @given(st.lists(st.one_of(st.none(), st.binary(max_size=40)), max_size=6))
 def test_any_octets_give_a_step(responses: list[bytes | None]) -> None:
-    for make in (Plain, Login):
+    for make in (Plain, LoginMechanism):
         mechanism = make()
         for response in responses:
             assert isinstance(mechanism.step(response), Challenge | CheckPassword | Failed)

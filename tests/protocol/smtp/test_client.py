@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
 from appliance.mail.errors import MisuseError
-from appliance.mail.outgoing import Parcel
+from appliance.mail.outgoing import OutgoingMessage
 from appliance.mail.reply import Reply
 from appliance.protocol.smtp.client import LINE_OCTETS, Offer, ReplyReader, encode_mail, encode_rcpt, group, parse_offer, tidied
 from appliance.protocol.smtp.dsn import parse_envid, parse_notify, parse_orcpt
@@ -21,12 +21,12 @@ EHLO = Reply.of(
 ALL = parse_offer(EHLO)
 
 
-def no_pieces() -> object:
+def no_chunks() -> object:
     raise AssertionError("nothing is read")
 
 
-def a_parcel(**words: object) -> Parcel:
-    return Parcel("abc", Address("ada", "home.example"), (), 100, no_pieces, **words)  # type: ignore[arg-type]
+def a_outgoing(**words: object) -> OutgoingMessage:
+    return OutgoingMessage("abc", Address("ada", "home.example"), (), 100, no_chunks, **words)  # type: ignore[arg-type]
 
 
 TEXTS = st.lists(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40), min_size=1, max_size=4)
@@ -71,12 +71,12 @@ def test_an_offer_is_read() -> None:
 
 
 def test_parameters_are_said_only_to_whom_they_mean_something() -> None:
-    parcel = a_parcel(body="8BITMIME", smtputf8=True, ret="HDRS", envid="a+b=c", require_tls=True)
-    assert encode_mail(parcel, Offer(), 100) == b"MAIL FROM:<ada@home.example>\r\n"
-    said = encode_mail(parcel, ALL, 123)
+    outgoing = a_outgoing(body="8BITMIME", smtputf8=True, ret="HDRS", envid="a+b=c", require_tls=True)
+    assert encode_mail(outgoing, Offer(), 100) == b"MAIL FROM:<ada@home.example>\r\n"
+    said = encode_mail(outgoing, ALL, 123)
     assert said.startswith(b"MAIL FROM:<ada@home.example> SIZE=123 BODY=8BITMIME SMTPUTF8 REQUIRETLS RET=HDRS ENVID=")
     assert parse_envid(said.rpartition(b"ENVID=")[2].strip()) == "a+b=c"
-    null = Parcel("abc", None, (), 1, no_pieces)  # type: ignore[arg-type]
+    null = OutgoingMessage("abc", None, (), 1, no_chunks)  # type: ignore[arg-type]
     assert encode_mail(null, Offer(), 1) == b"MAIL FROM:<>\r\n"
 
 
@@ -98,7 +98,7 @@ def test_our_own_grammar_reads_what_is_said(local: str, notify: frozenset[str] |
 
 def test_a_group_is_in_order() -> None:
     recipients = [Recipient(Address(name, "far.example")) for name in ("bob", "eve")]
-    assert [command.split(b" ")[0].strip() for command in group(a_parcel(), ALL, 5, recipients)] == [b"MAIL", b"RCPT", b"RCPT", b"DATA"]
+    assert [command.split(b" ")[0].strip() for command in group(a_outgoing(), ALL, 5, recipients)] == [b"MAIL", b"RCPT", b"RCPT", b"DATA"]
 
 
 def test_words_of_others_are_tidied() -> None:

@@ -11,24 +11,24 @@ from appliance.protocol.smtp.data import DotStream, LineEnds, stuff
 
 def naive(stream: bytes) -> tuple[bytes, bytes, bool] | None:
     """RFC 5321 §4.5.2 line by line: (letter, what is behind it, a bare CR or LF before the end), or None when it does not end."""
-    letter, at = b"", 0
+    message, at = b"", 0
     while True:
         end = stream.find(b"\r\n", at)
         if end < 0:
             return None
         line, at = stream[at:end], end + 2
         if line == b".":
-            bare = letter.count(b"\r") != letter.count(b"\r\n") or letter.count(b"\n") != letter.count(b"\r\n")
-            return letter, stream[at:], bare
-        letter += (line[1:] if line[:1] == b"." else line) + b"\r\n"
+            bare = message.count(b"\r") != message.count(b"\r\n") or message.count(b"\n") != message.count(b"\r\n")
+            return message, stream[at:], bare
+        message += (line[1:] if line[:1] == b"." else line) + b"\r\n"
 
 
-def run(pieces: list[bytes]) -> tuple[bytes, bytes, bool] | None:
-    dots, letter = DotStream(), b""
-    for number, piece in enumerate(pieces):
-        letter += dots.feed(piece)
+def run(chunks: list[bytes]) -> tuple[bytes, bytes, bool] | None:
+    dots, message = DotStream(), b""
+    for number, chunk in enumerate(chunks):
+        message += dots.feed(chunk)
         if dots.done:
-            return letter, dots.rest + b"".join(pieces[number + 1 :]), dots.bare
+            return message, dots.rest + b"".join(chunks[number + 1 :]), dots.bare
     return None
 
 
@@ -76,37 +76,37 @@ SMUGGLED = (
 @pytest.mark.parametrize("false_end", SMUGGLED)
 def test_only_crlf_dot_crlf_ends(false_end: bytes) -> None:
     inner = b"letter one" + false_end + b"MAIL FROM:<boss@home.example>\r\nRCPT TO:<ada@home.example>\r\nDATA\r\nletter two"
-    for pieces in ([inner + b"\r\n.\r\n"], [bytes([octet]) for octet in inner + b"\r\n.\r\n"]):
-        found = run(pieces)
+    for chunks in ([inner + b"\r\n.\r\n"], [bytes([octet]) for octet in inner + b"\r\n.\r\n"]):
+        found = run(chunks)
         assert found is not None
-        letter, rest, bare = found
+        message, rest, bare = found
         assert rest == b""
-        assert bare or letter.endswith(b"letter two\r\n")
+        assert bare or message.endswith(b"letter two\r\n")
         assert bare == (b"\x00" not in false_end)
 
 
-def test_a_refused_letter_still_ends() -> None:
+def test_a_refused_message_still_ends() -> None:
     assert run([b"a\nb", b"c\r\n.\r", b"\nQUIT\r\n"]) == (b"a\nbc\r\n", b"QUIT\r\n", True)
 
 
-@given(HARD.filter(lambda letter: letter.replace(b"\r\n", b"").count(b"\r") == 0 == letter.replace(b"\r\n", b"").count(b"\n")))
-def test_what_a_client_stuffs_comes_out_again(letter: bytes) -> None:
-    whole = letter if letter.endswith(b"\r\n") or not letter else letter + b"\r\n"
-    assert run([stuff(letter)]) == (whole, b"", False)
+@given(HARD.filter(lambda message: message.replace(b"\r\n", b"").count(b"\r") == 0 == message.replace(b"\r\n", b"").count(b"\n")))
+def test_what_a_client_stuffs_comes_out_again(message: bytes) -> None:
+    whole = message if message.endswith(b"\r\n") or not message else message + b"\r\n"
+    assert run([stuff(message)]) == (whole, b"", False)
 
 
-def test_a_long_letter_of_dots_in_64_kib_pieces() -> None:
-    letter = b".line\r\n" * 40_000
-    stream = stuff(letter)
-    assert run([stream[at : at + 65536] for at in range(0, len(stream), 65536)]) == (letter, b"", False)
+def test_a_long_message_of_dots_in_64_kib_chunks() -> None:
+    message = b".line\r\n" * 40_000
+    stream = stuff(message)
+    assert run([stream[at : at + 65536] for at in range(0, len(stream), 65536)]) == (message, b"", False)
 
 
 @settings(max_examples=400)
 @given(HARD, st.lists(st.integers(0, 200), max_size=8))
 def test_line_ends_of_chunks(octets: bytes, places: list[int]) -> None:
     watch = LineEnds()
-    for piece in cut(octets, places):
-        watch.feed(piece)
+    for chunk in cut(octets, places):
+        watch.feed(chunk)
     watch.end()
     rest = octets.replace(b"\r\n", b"")
     assert watch.bare == (b"\r" in rest or b"\n" in rest)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from appliance.protocol.smtp.server import NEXT, REFUSALS, Conversation, Event, State
+from appliance.protocol.smtp.server import NEXT, REFUSALS, Event, SmtpServerState, State
 
 WAITING = {State.GREETED, State.READY, State.SENDER, State.RECIPIENTS, State.CHUNKS}
 """States in which the client gives commands."""
@@ -11,7 +11,7 @@ WAITING = {State.GREETED, State.READY, State.SENDER, State.RECIPIENTS, State.CHU
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("event", Event)
 def test_every_state_with_every_event(state: State, event: Event) -> None:
-    conversation = Conversation()
+    conversation = SmtpServerState()
     conversation.state = state
     refusal = conversation.check(event)
     step = (state, event) in NEXT
@@ -35,14 +35,14 @@ def test_every_state_with_every_event(state: State, event: Event) -> None:
 
 
 def walk(*events: Event) -> State:
-    conversation = Conversation()
+    conversation = SmtpServerState()
     for event in events:
         assert conversation.check(event) is None, event
         conversation.proceed(event)
     return conversation.state
 
 
-def test_ways_through() -> None:
+def test_relay_check_through() -> None:
     e = Event
     assert walk(e.EHLO, e.MAIL, e.RCPT, e.RCPT, e.DATA, e.OVER, e.MAIL) is State.SENDER
     assert walk(e.EHLO, e.MAIL, e.RCPT, e.BDAT, e.ASIDE, e.BDAT, e.OVER) is State.READY
