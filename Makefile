@@ -1,4 +1,4 @@
-# Pillarbox: `make run` starts the whole house here, `make test` proves it.
+# Pillarbox: `make run` starts the whole server here, `make test` proves it.
 # Needs Python 3.11 or newer and make; everything else goes into .venv.
 
 PYTHON ?= python3
@@ -13,7 +13,7 @@ RUN_AS ?= user
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
 
-run: setup       ## start the whole house in the foreground, data in ./data
+run: setup       ## start the whole server in the foreground, data in ./data
 	@exec $(BIN)/pillarbox run --data $(DATA)
 
 setup: $(VENV)/.ready   ## make .venv with the command in it
@@ -48,7 +48,7 @@ test-bare:       ## make test in a bare Debian root: SUITE=bookworm or trixie, R
 test-trixie:     ## the tests in a Debian 13 root (needs root and mmdebstrap)
 	@tests/trixie.sh
 
-test-gpio: $(VENV)/.ready    ## lamps and button on a simulated kernel GPIO chip, in QEMU (needs root)
+test-gpio: $(VENV)/.ready    ## LEDs and button on a simulated kernel GPIO chip, in QEMU (needs root)
 	@tests/gpio_sim.sh
 
 lock: setup       ## renew the lock files from pyproject.toml

@@ -62,7 +62,7 @@ def _offline(data: "Path", reading: bool) -> "Any":
 
 
 def _serve(parse: "Callable[[], Any]") -> int:
-    """Settings from the words of `serve` or `run`, then the house."""
+    """Settings from the words of `serve` or `run`, then the server."""
     from appliance.app.process import become_the_server
     from appliance.mail.errors import SetupError
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `make test-gpio`: lamps and button on a GPIO chip that a real kernel simulates, under the real lgpio, in a virtual machine.
+# `make test-gpio`: LEDs and button on a GPIO chip that a real kernel simulates, under the real lgpio, in a virtual machine.
 # Needs root, mmdebstrap, qemu-system-x86 and cpio. Kernel and Python (3.11: lgpio has no wheel for 3.13) come from Debian, lgpio
 # from PyPI, all else as locked. Debian's kernels have gpio-sim only in trixie-backports. It takes some two minutes.
 set -euo pipefail

@@ -1,7 +1,7 @@
 """Accounts: the door through which people, domains, aliases and passwords change.
 
 Promises: one change is one commit; every refusal is a SetupError with a sentence and a remedy, and changes nothing.
-What the house answers from memory (`directory`, `secrets`) is swapped right after the commit, before whoever asked goes
+What the server answers from memory (`directory`, `secrets`) is swapped right after the commit, before whoever asked goes
 on; a change once begun is carried through to there, also when they are cancelled. Each change is checked against the
 tables inside its own transaction: two at the same time cannot both take a name.
 How it fails: SetupError; StoreError from the writer (full or failing card).
@@ -66,13 +66,13 @@ class Accounts:
 
         Addresses come from their index, which tells them where the table itself cannot be read.
         """
-        rows = reads.execute("SELECT id, address FROM person INDEXED BY sqlite_autoindex_person_1 ORDER BY address")
+        rows = reads.execute("SELECT id, address FROM account INDEXED BY sqlite_autoindex_person_1 ORDER BY address")
         self._show(tables_of_accounts((number, address, None, 0, "", 0, None) for number, address in rows), Secrets())
 
     # --- people ----------------------------------------------------------------------------------
 
     async def add_account(self, address: str, password: str, *, quota_octets: int | None = None, also: Also | None = None) -> Account:
-        """A new person; the very first one brings the house its first domain.
+        """A new person; the very first one brings the server its first domain.
 
         `also(transaction, person)` joins the commit: `store.make_mailboxes`. `quota_octets` None: no limit of their own.
         """
@@ -85,10 +85,10 @@ class Accounts:
             self._expect_room(tables, wanted)
             if not tables.domains:
                 transaction.execute("INSERT INTO domain(name) VALUES (?)", (wanted.domain,))
-            account = AccountId(transaction.next_id("person"))
+            account = AccountId(transaction.next_id("account"))
             added = Account(account, str(wanted), quota_octets, int(self._clock.wall_s()))
             transaction.execute(
-                "INSERT INTO person(id, address, quota_octets, added_at) VALUES (?, ?, ?, ?)",
+                "INSERT INTO account(id, address, quota_octets, added_at) VALUES (?, ?, ?, ?)",
                 (account, added.address, quota_octets, added.added_at),
             )
             self._insert_password(transaction, account, "", verifiers)
@@ -153,7 +153,7 @@ class Accounts:
             account = expect_account(tables, address)
             quota = account.quota_octets if quota_octets == UNCHANGED else quota_octets
             shown = account.name if wanted is None else wanted
-            transaction.execute("UPDATE person SET quota_octets = ?, name = ? WHERE id = ?", (quota, shown, account.id))
+            transaction.execute("UPDATE account SET quota_octets = ?, name = ? WHERE id = ?", (quota, shown, account.id))
             return replace(account, quota_octets=quota, name=shown)
 
         return await self._change(change)
@@ -171,7 +171,7 @@ class Accounts:
 
         def change(transaction: Transaction, tables: Tables) -> Account:
             account = expect_account(tables, known.address)
-            transaction.execute("DELETE FROM password WHERE person = ? AND label = ''", (account.id,))
+            transaction.execute("DELETE FROM password WHERE account = ? AND label = ''", (account.id,))
             self._insert_password(transaction, account.id, "", verifiers)
             return account
 
@@ -241,19 +241,19 @@ class Accounts:
     # --- domains ---------------------------------------------------------------------------------
 
     async def add_domain(self, domain: str) -> str:
-        """Returns the domain as the house writes it. Refused when the house has it already."""
+        """Returns the domain as the server writes it. Refused when the server has it already."""
         name = read_domain(domain)
 
         def add(transaction: Transaction, tables: Tables) -> str:
             if name in tables.domains:
-                raise SetupError(f"{name} is a domain of this house already.", "There is nothing to do.")
+                raise SetupError(f"{name} is a domain of this server already.", "There is nothing to do.")
             transaction.execute("INSERT INTO domain(name) VALUES (?)", (name,))
             return name
 
         return await self._change(add)
 
     async def ensure_domain(self, domain: str) -> str:
-        """The same for starting up: nothing is written when the house has it."""
+        """The same for starting up: nothing is written when the server has it."""
         name = read_domain(domain)
         return name if self.directory.is_local(name) else await self.add_domain(name)
 
@@ -269,14 +269,14 @@ class Accounts:
         await self._change(remove)
 
     async def set_catch_all(self, domain: str, address: str | None) -> None:
-        """Who gets what nobody else gets at `domain`: a person or alias of the house; None for nobody."""
+        """Who gets what nobody else gets at `domain`: a person or alias of the server; None for nobody."""
         name = read_domain(domain)
         target = None if address is None else read_address(address)
 
         def change(transaction: Transaction, tables: Tables) -> None:
             expect_domain(tables, name)
             if target is not None and key_of(target) not in tables.resolved:
-                raise SetupError(f"{target} is neither a person nor an alias of this house.", "Add the person or the alias first.")
+                raise SetupError(f"{target} is neither a person nor an alias of this server.", "Add the person or the alias first.")
             transaction.execute("UPDATE domain SET catch_all = ? WHERE name = ?", (None if target is None else str(target), name))
 
         await self._change(change)
@@ -284,7 +284,7 @@ class Accounts:
     # --- aliases ---------------------------------------------------------------------------------
 
     async def add_alias(self, alias: str, target: str) -> None:
-        """Letters to `alias` also go to `target`, in the house or outside; several targets make a group."""
+        """Messages to `alias` also go to `target`, in the server or outside; several targets make a group."""
         name, goal = read_address(alias), read_address(target)
 
         def add(transaction: Transaction, tables: Tables) -> None:
@@ -297,7 +297,7 @@ class Accounts:
             if goal.domain in tables.domains and not Directory(tables).resolve(goal).known and goal_key != key:
                 raise SetupError(f"Nobody here has the address {goal}.", "Add the person first, or check the spelling.")
             if leads_back(key, goal_key, lambda asked: targets_of(tables, asked)):
-                raise SetupError(f"{goal} leads back to {name}, so letters would go in circles.", "Choose another target.")
+                raise SetupError(f"{goal} leads back to {name}, so messages would go in circles.", "Choose another target.")
             transaction.execute("INSERT INTO alias(address, target) VALUES (?, ?)", (_written(transaction, key, name), str(goal)))
 
         await self._change(add)
@@ -367,16 +367,16 @@ class Accounts:
 
     def _insert_password(self, transaction: Transaction, account: AccountId, label: str, verifiers: Verifiers) -> None:
         """Always a new row id: what is remembered of an older password names the older row."""
-        transaction.execute("INSERT OR IGNORE INTO house(key, value) VALUES (?, ?)", (SALT_ROW, self.secrets.salt_secret))
+        transaction.execute("INSERT OR IGNORE INTO meta(key, value) VALUES (?, ?)", (SALT_ROW, self.secrets.salt_secret))
         number = transaction.next_id("password")
         transaction.execute(
-            "INSERT INTO password(id, person, label, set_at) VALUES (?, ?, ?, ?)", (number, account, label, int(self._clock.wall_s()))
+            "INSERT INTO password(id, account, label, set_at) VALUES (?, ?, ?, ?)", (number, account, label, int(self._clock.wall_s()))
         )
         _update_verifiers(transaction, number, verifiers)
 
 
 def _app_passwords(transaction: Transaction, account: AccountId) -> list[tuple[int, str]]:
-    return transaction.execute("SELECT id, label FROM password WHERE person = ? AND label != ''", (account,)).fetchall()
+    return transaction.execute("SELECT id, label FROM password WHERE account = ? AND label != ''", (account,)).fetchall()
 
 
 def _update_verifiers(transaction: Transaction, number: int, verifiers: Verifiers) -> None:
@@ -398,7 +398,7 @@ def _written(transaction: Transaction, key: str, name: Address) -> str:
 def _read_label(label: str) -> str:
     label = label.strip()
     if not label or len(label) > LABEL_CHARACTERS or not label.isprintable():
-        raise SetupError("An app password needs a name.", f"Give 1 to {LABEL_CHARACTERS} letters, such as “Anna's phone”.")
+        raise SetupError("An app password needs a name.", f"Give 1 to {LABEL_CHARACTERS} messages, such as “Anna's phone”.")
     return label
 
 

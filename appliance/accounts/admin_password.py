@@ -1,6 +1,6 @@
 """The admin password: what the serial console asks before it changes anything.
 
-One for the house, kept like a person's (argon2id), beside a one-time password that lives in memory only and is used up
+One for the server, kept like a person's (argon2id), beside a one-time password that lives in memory only and is used up
 by its first use. Whoever runs commands on the box needs neither: the kernel says who they are.
 """
 
@@ -32,7 +32,7 @@ class Admin:
         slow = await self._in_thread(lambda: hash_slowly(prepare(password)))
 
         def keep(transaction: "Transaction") -> None:
-            transaction.execute("INSERT OR REPLACE INTO house(key, value) VALUES (?, ?)", (KEY, slow.encode()))
+            transaction.execute("INSERT OR REPLACE INTO meta(key, value) VALUES (?, ?)", (KEY, slow.encode()))
 
         await self._database.write(keep)
         self.one_time = ""
@@ -56,5 +56,5 @@ class Admin:
 
 
 def _stored(connection: sqlite3.Connection) -> str:
-    row = connection.execute("SELECT value FROM house WHERE key = ?", (KEY,)).fetchone()
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (KEY,)).fetchone()
     return bytes(row[0]).decode() if row else ""

@@ -1,4 +1,4 @@
-"""Aliases: one address that stands for others, in the house or outside.
+"""Aliases: one address that stands for others, in the server or outside.
 
 Rules: an address is expanded once however often it turns up, so chains and groups may cross and loops end;
 at most EXPANSIONS addresses come out of one. Pure; the rows are written by `people.Accounts`.
@@ -7,7 +7,7 @@ at most EXPANSIONS addresses come out of one. Pure; the rows are written by `peo
 from collections.abc import Callable
 
 EXPANSIONS = 1000
-"""Addresses one alias may reach, as many as a letter may have recipients (RFC 5321 §4.5.3.1.8)."""
+"""Addresses one alias may reach, as many as a message may have recipients (RFC 5321 §4.5.3.1.8)."""
 
 
 def expand(start: str, targets_of: Callable[[str], tuple[str, ...]]) -> list[str]:

@@ -1,10 +1,10 @@
-"""The directory: every person, domain and alias of the house in memory, and where an address leads.
+"""The directory: every person, domain and alias of the server in memory, and where an address leads.
 
 Promise: looking an address up costs a dict look-up or two and never waits; what it answers is one commit's
 picture, whole. A change swaps in a new picture after its commit (`Accounts` does it); nobody edits the old one.
 The order of meaning: a person or alias of exactly that name, the name without its +tag, the domain's
 catch-all, and for postmaster and abuse the first person (RFC 5321 §4.5.1, RFC 2142 §4).
-Addresses are compared without regard to case: RFC 5321 §2.4 lets the receiving house decide, and this one never
+Addresses are compared without regard to case: RFC 5321 §2.4 lets the receiving server decide, and this one never
 has two people who differ in case only.
 """
 
@@ -45,7 +45,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """Where an address leads: `people` of the house and addresses `outside`. Not `known`: answer 550 5.1.1."""
+    """Where an address leads: `people` of the server and addresses `outside`. Not `known`: answer 550 5.1.1."""
 
     accounts: tuple[AccountId, ...] = ()
     outside: tuple[Address, ...] = ()
@@ -59,7 +59,7 @@ def fold(text: str) -> str:
     """The form of a local part that is compared: NFC, case folded."""
     if text.isascii():
         return text.lower()
-    import unicodedata  # 1 MB that an ASCII house never needs
+    import unicodedata  # 1 MB that an ASCII server never needs
 
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
@@ -100,7 +100,7 @@ class Tables:
 def read_tables(reads: Executes, version: int = 0) -> Tables:
     """Read everything (a family's worth) and work out once where every name leads."""
     domains = {name: catch_all or "" for name, catch_all in reads.execute("SELECT name, catch_all FROM domain ORDER BY rowid")}
-    rows = reads.execute("SELECT id, address, quota_octets, added_at, name, disabled, removed_at FROM person ORDER BY id")
+    rows = reads.execute("SELECT id, address, quota_octets, added_at, name, disabled, removed_at FROM account ORDER BY id")
     aliases: dict[str, tuple[str, ...]] = {}
     for alias, target in reads.execute("SELECT address, target FROM alias ORDER BY address, target"):
         key = key_of(split_address(alias))
@@ -179,11 +179,11 @@ class Directory:
         self._tables = tables
 
     def is_local(self, domain: str) -> bool:
-        """Is this one of the house's domains? `domain` as in Address: lower case, U-labels."""
+        """Is this one of the server's domains? `domain` as in Address: lower case, U-labels."""
         return domain in self._tables.domains
 
     def resolve(self, address: Address) -> Resolution:
-        """Where a letter to `address` goes. Ask `is_local` first: an address outside is not `known` here."""
+        """Where a message to `address` goes. Ask `is_local` first: an address outside is not `known` here."""
         tables = self._tables
         key = key_of(address)
         found = tables.resolved.get(key)
@@ -246,7 +246,7 @@ class Directory:
         return tuple(self._tables.accounts.values())
 
     def domains(self) -> tuple[str, ...]:
-        """The house's domains, the first (primary) one first."""
+        """The server's domains, the first (primary) one first."""
         return tuple(self._tables.domains)
 
     def catch_all(self, domain: str) -> str:
@@ -258,7 +258,7 @@ class Directory:
         return tuple(self._tables.aliases.items())
 
     def may_send_as(self, account: AccountId, address: Address) -> bool:
-        """May this person write this From or MAIL FROM? Yes for every address whose letters reach them."""
+        """May this person write this From or MAIL FROM? Yes for every address whose messages reach them."""
         return account in self.resolve(address).accounts
 
     def find_login(self, name: str) -> Account | None:

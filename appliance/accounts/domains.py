@@ -1,4 +1,4 @@
-"""The house's domains, and addresses as people type them: read, checked, refused with a remedy.
+"""The server's domains, and addresses as people type them: read, checked, refused with a remedy.
 
 Rules: a domain or address is refused before anything is written; what is kept is the one form all others are
 compared in (`mail.address`). How it fails: SetupError.
@@ -13,13 +13,13 @@ from .directory import Account, Tables, fold, key_of
 
 
 def read_domain(text: str) -> str:
-    """A domain a house can have. Raises SetupError."""
+    """A domain a server can have. Raises SetupError."""
     try:
         domain = parse_domain(text.strip().removesuffix("."))
     except MisuseError:
         raise SetupError(f"“{text}” is not a domain name.", "Write it like example.org.") from None
     if domain.startswith("["):
-        raise SetupError("An address in brackets cannot be a domain of the house.", "Write a name like example.org.")
+        raise SetupError("An address in brackets cannot be a domain of the server.", "Write a name like example.org.")
     return domain
 
 
@@ -32,17 +32,17 @@ def read_address(text: str) -> Address:
 
 
 def expect_domain(tables: Tables, domain: str) -> None:
-    """Raises SetupError when it is not one of the house's."""
+    """Raises SetupError when it is not one of the server's."""
     if domain not in tables.domains:
         known = ", ".join(tables.domains) or "none yet"
-        raise SetupError(f"{domain} is not a domain of this house ({known}).", f"To have it: pillarbox domain add {domain}")
+        raise SetupError(f"{domain} is not a domain of this server ({known}).", f"To have it: pillarbox domain add {domain}")
 
 
 def expect_account(tables: Tables, text: str) -> Account:
     """The person of that address, or of that local part where only one has it. Raises SetupError."""
     account = tables.by_address.get(key_of(read_address(text))) if "@" in text else tables.by_local.get(fold(text.strip()))
     if account is None:
-        raise SetupError(f"Nobody here has the address {text}.", "See who lives here: pillarbox person list")
+        raise SetupError(f"Nobody here has the address {text}.", "See who lives here: pillarbox account list")
     return tables.accounts[account]
 
 
@@ -51,9 +51,11 @@ def expect_free(tables: Tables, address: Address) -> None:
     key = key_of(address)
     if key in tables.removed:
         what = f"{address} was removed and their mail is still kept."
-        raise SetupError(what, f"Take it back with: pillarbox person restore {address}. Or erase it first: person remove {address} --purge")
+        raise SetupError(
+            what, f"Take it back with: pillarbox account restore {address}. Or erase it first: account remove {address} --purge"
+        )
     if key in tables.by_address:
-        raise SetupError(f"{address} already lives here.", "Choose another address, or change the password: pillarbox person password")
+        raise SetupError(f"{address} already lives here.", "Choose another address, or change the password: pillarbox account password")
     if key in tables.aliases:
         raise SetupError(f"{address} is an alias already.", f"Remove it first: pillarbox alias remove {address}")
 
@@ -67,7 +69,7 @@ def expect_empty(tables: Tables, domain: str) -> None:
 
     if accounts := there(tables.by_address):
         what = f"{domain} has accounts: {_some(accounts)}."
-        raise SetupError(what, "Give them another address, mail and all: pillarbox person rename OLD NEW")
+        raise SetupError(what, "Give them another address, mail and all: pillarbox account rename OLD NEW")
     if aliases := there(tables.aliases):
         what = f"{domain} has {'an alias' if len(aliases) == 1 else 'aliases'}: {_some(aliases)}."
         raise SetupError(what, f"Remove {'it' if len(aliases) == 1 else 'them'} first: pillarbox alias remove ADDRESS")

@@ -6,7 +6,7 @@ Rules:
   - A generated app password is kept as SCRAM keys alone: 99 random bits need no slow hash, and one PBKDF2 then finds
     which of many app passwords was typed, however many there are.
   - So every check costs one slow hash and one PBKDF2, for strangers (a decoy), for one app password and for thirty.
-  - SCRAM salts come from a secret of the house and the name's local part, for strangers and people alike: asking for
+  - SCRAM salts come from a secret of the server and the name's local part, for strangers and people alike: asking for
     a salt tells nothing, today or after a change of password (RFC 5802 §9 asks for the same from both).
   - ASCII is taken as typed. Other text goes through SASLprep (RFC 4013), as SCRAM's clients do it (RFC 5802 §5.1), but
     code points newer than its Unicode 3.2 are allowed; text it forbids is taken in NFC (RFC 8265 §4.2.2).
@@ -51,13 +51,13 @@ REMEMBERED = 512
 ALPHABET = b"abcdefghjkmnpqrstuvwxyz23456789"
 """No i l 1, no o 0: nothing to mistake when it is read from one screen and typed on another."""
 GROUPS, GROUP_MESSAGES = 5, 4
-"""20 letters of 31: 99 bits."""
+"""20 messages of 31: 99 bits."""
 SALT_ROW = "scram-salt"
 """Its row in the table `house`."""
 
 
 class InThread(Protocol):
-    """Runs work in one of the few threads the house has for it."""
+    """Runs work in one of the few threads the server has for it."""
 
     def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...
 
@@ -117,14 +117,14 @@ def read_secrets(reads: Executes, version: int = 0, passing_secret: bytes = b"")
     """All of it; `passing_secret` serves as long as none was written."""
     rows: dict[AccountId, tuple[PasswordRow, ...]] = {}
     for number, owner, label, slow, salt, iterations, stored, server, set_at, used_at, used_from, used_protocol in reads.execute(
-        "SELECT id, person, label, argon2, scram_salt, scram_iterations, scram_stored, scram_server, set_at,"
+        "SELECT id, account, label, argon2, scram_salt, scram_iterations, scram_stored, scram_server, set_at,"
         " used_at, used_from, used_protocol FROM password"
-        " WHERE person NOT IN (SELECT id FROM person WHERE disabled OR removed_at IS NOT NULL) ORDER BY id"
+        " WHERE account NOT IN (SELECT id FROM account WHERE disabled OR removed_at IS NOT NULL) ORDER BY id"
     ):
         scram = ScramKeys(salt, iterations, stored, server) if stored is not None else None
         row = PasswordRow(number, AccountId(owner), label, Verifiers(slow, scram), set_at, used_at, used_from, used_protocol, used_at)
         rows[row.account] = (*rows.get(row.account, ()), row)
-    for (secret,) in reads.execute("SELECT value FROM house WHERE key = ?", (SALT_ROW,)):
+    for (secret,) in reads.execute("SELECT value FROM meta WHERE key = ?", (SALT_ROW,)):
         return Secrets(version, rows, secret)
     return Secrets(version, rows, passing_secret or os.urandom(32))
 
@@ -137,7 +137,7 @@ def prepare(password: str) -> bytes:
     password = _generated_form(password) or password
     if password.isascii():
         return password.encode()
-    import stringprep as tables  # 1 MB with its database, which an ASCII house never needs
+    import stringprep as tables  # 1 MB with its database, which an ASCII server never needs
     import unicodedata
 
     mapped = "".join(" " if tables.in_table_c12(message) else message for message in password if not tables.in_table_b1(message))
@@ -213,7 +213,7 @@ def generate() -> str:
     messages: list[str] = []
     while len(messages) < GROUPS * GROUP_MESSAGES:
         octet = os.urandom(1)[0]
-        if octet < 256 - 256 % len(ALPHABET):  # else some letters would come more often
+        if octet < 256 - 256 % len(ALPHABET):  # else some messages would come more often
             messages.append(chr(ALPHABET[octet % len(ALPHABET)]))
     return "-".join("".join(messages[at : at + GROUP_MESSAGES]) for at in range(0, len(messages), GROUP_MESSAGES))
 

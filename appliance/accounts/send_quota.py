@@ -1,17 +1,17 @@
 """How much each person may send outside, so that a stolen password does not become a spam source.
 
-Two buckets a person that refill evenly: letters of an hour and recipients of a day, counting only what leaves the house.
-Whoever has used up either waits until there is room again; nobody has to be released by hand, and family letters are
-never held up. A letter counts once, when it is accepted, with all its recipients outside.
+Two buckets a person that refill evenly: messages of an hour and recipients of a day, counting only what leaves the server.
+Whoever has used up either waits until there is room again; nobody has to be released by hand, and family messages are
+never held up. A message counts once, when it is accepted, with all its recipients outside.
 
 | state   | how it gets there                          | how it ends                                            |
 |---------|--------------------------------------------|--------------------------------------------------------|
-| free    | at first, and always but for a few         | a letter is turned away                                |
-| limited | a letter was turned away                   | by itself, once half an hour's letters fit in again    |
+| free    | at first, and always but for a few         | a message is turned away                                |
+| limited | a message was turned away                   | by itself, once half an hour's messages fit in again    |
 
-Promise: in any hour at most twice `letters_per_hour` letters and in any day at most twice `recipients_per_day` recipients
+Promise: in any hour at most twice `messages_per_hour` messages and in any day at most twice `recipients_per_day` recipients
 (a full bucket and what refills meanwhile). Pure but for `run`, which only says when a limit ended. RAM only: a restart
-fills the buckets, and whoever stole a password cannot restart the house. At most PEOPLE people are remembered.
+fills the buckets, and whoever stole a password cannot restart the server. At most PEOPLE people are remembered.
 """
 
 from collections import OrderedDict
@@ -65,7 +65,7 @@ class SendQuota:
         self._changed = trio.Event()
 
     def wait_s(self, account: AccountId, recipients: int, now: float) -> float:
-        """0 when a letter to so many may go, else how long until it may. More than a whole day's recipients never may."""
+        """0 when a message to so many may go, else how long until it may. More than a whole day's recipients never may."""
         messages, many = self._of(account, now)
         wait_s = max(messages.wait_s(1, now), many.wait_s(recipients, now))
         if recipients > self._recipients:

@@ -1,9 +1,9 @@
 """What becomes of an account after it was added, as work inside one transaction; `people.Accounts` gives each its commit.
 
     state      receives   signs in   how it gets there            where to
-    active     yes        yes        person add, enable, restore  disabled, removed
-    disabled   yes        no         person disable               active, removed
-    removed    no         no         person remove                active (restore, as it was), gone
+    active     yes        yes        account add, enable, restore  disabled, removed
+    disabled   yes        no         account disable               active, removed
+    removed    no         no         account remove                active (restore, as it was), gone
     gone       -          -          purge, or KEPT_S later       nothing is left
 
 Removing keeps every row: mail, passwords, aliases that lead there. So restoring is one column, and the address is not
@@ -33,13 +33,13 @@ def expect_removed(tables: Tables, text: str) -> Account:
     """The removed account of that address. Raises SetupError."""
     found = tables.removed.get(key_of(read_address(text)))
     if found is None:
-        raise SetupError(f"No removed account has the address {text}.", "See which can be taken back: pillarbox person list")
+        raise SetupError(f"No removed account has the address {text}.", "See which can be taken back: pillarbox account list")
     return found
 
 
 def retire(transaction: Transaction, tables: Tables, address: str, at: int) -> Account:
     account = expect_account(tables, address)
-    transaction.execute("UPDATE person SET removed_at = ? WHERE id = ?", (at, account.id))
+    transaction.execute("UPDATE account SET removed_at = ? WHERE id = ?", (at, account.id))
     return replace(account, removed_at=at)
 
 
@@ -49,7 +49,7 @@ def restore(transaction: Transaction, tables: Tables, address: str) -> Account:
     if key_of(split_address(account.address)) in tables.aliases:
         what = f"{account.address} is an alias now."
         raise SetupError(what, f"Remove it first: pillarbox alias remove {account.address}")
-    transaction.execute("UPDATE person SET removed_at = NULL WHERE id = ?", (account.id,))
+    transaction.execute("UPDATE account SET removed_at = NULL WHERE id = ?", (account.id,))
     return replace(account, removed_at=None)
 
 
@@ -62,8 +62,8 @@ def erase(transaction: Transaction, tables: Tables, account: Account) -> None:
     for domain, catch_all in tables.domains.items():
         if catch_all and key_of(split_address(catch_all)) == key:
             transaction.execute("UPDATE domain SET catch_all = NULL WHERE name = ?", (domain,))
-    transaction.execute("DELETE FROM password WHERE person = ?", (account.id,))
-    transaction.execute("DELETE FROM person WHERE id = ?", (account.id,))
+    transaction.execute("DELETE FROM password WHERE account = ?", (account.id,))
+    transaction.execute("DELETE FROM account WHERE id = ?", (account.id,))
 
 
 def rename(transaction: Transaction, tables: Tables, old: str, new: Address) -> Account:
@@ -77,7 +77,7 @@ def rename(transaction: Transaction, tables: Tables, old: str, new: Address) -> 
             _drop_alias(transaction, key)  # a former address of the same account
         else:
             expect_free(tables, new)
-    transaction.execute("UPDATE person SET address = ? WHERE id = ?", (str(new), account.id))
+    transaction.execute("UPDATE account SET address = ? WHERE id = ?", (str(new), account.id))
     _lead(transaction, tables, key_of(was), new)
     if not same:
         transaction.execute("INSERT INTO alias(address, target) VALUES (?, ?)", (str(was), str(new)))
@@ -104,7 +104,7 @@ def set_disabled(transaction: Transaction, tables: Tables, address: str, disable
     account = expect_account(tables, address)
     if account.disabled == disabled:
         raise SetupError(f"{account.address} is {'disabled' if disabled else 'enabled'} already.", "There is nothing to do.")
-    transaction.execute("UPDATE person SET disabled = ? WHERE id = ?", (disabled, account.id))
+    transaction.execute("UPDATE account SET disabled = ? WHERE id = ?", (disabled, account.id))
     return replace(account, disabled=disabled)
 
 
@@ -112,7 +112,7 @@ def read_name(text: str) -> str:
     """A display name. Raises SetupError."""
     name = text.strip()
     if len(name) > NAME_MESSAGES or not name.isprintable():
-        raise SetupError("This name cannot be used.", f"Write at most {NAME_MESSAGES} letters on one line.")
+        raise SetupError("This name cannot be used.", f"Write at most {NAME_MESSAGES} messages on one line.")
     return name
 
 

@@ -4,25 +4,25 @@ Pure: no clock of its own (every call is told `now`, monotonic seconds), no wait
 
 A try is in one of these states:
 
-| state    | how it gets there                              | what it costs the lane                              |
+| state    | how it gets there                              | what it costs the destination                              |
 |----------|------------------------------------------------|-----------------------------------------------------|
 | repeated | the same name and password failed before       | nothing; it fails again, unchecked                  |
-| waiting  | its lane's tries are used up, or the account is being guessed at | nothing                           |
-| admitted | its lane had a try left                        | one try                                             |
+| waiting  | its destination's tries are used up, or the account is being guessed at | nothing                           |
+| admitted | its destination had a try left                        | one try                                             |
 | right    | admitted, and the password fits                | the try is given back; the pair becomes familiar    |
 | wrong    | admitted, and it does not                      | the try is gone; it comes back after 60/10 s        |
 
-A lane is what shares ten tries a minute (a bucket of TRIES that refills evenly):
-  - a familiar pair, a name that signed in well from this very source, has its own lane and skips the account's delay;
-  - a familiar source, from which anybody signed in well, has LANES lanes, chosen by a keyed hash of the name;
-  - any other source has one lane. What one source is (an IPv4 address, an IPv6 /64) the caller says.
+A destination is what shares ten tries a minute (a bucket of TRIES that refills evenly):
+  - a familiar pair, a name that signed in well from this very source, has its own destination and skips the account's delay;
+  - a familiar source, from which anybody signed in well, has DESTINATIONS destinations, chosen by a keyed hash of the name;
+  - any other source has one destination. What one source is (an IPv4 address, an IPv6 /64) the caller says.
 
 Promises (PROMISES 7):
   - about TRIES different guesses a minute from one source, over any number of connections;
   - nobody else's guesses, from wherever, hold up an owner at an address that signed in well before;
   - a program that repeats one old password never uses up a try, nor a processor's time;
   - delays grow up to a cap, ACCOUNT_CAP_S for an account guessed at from everywhere, and end by themselves: no ban;
-  - names the house does not know are counted exactly like those it does;
+  - names the server does not know are counted exactly like those it does;
   - every table is bounded (the entry used longest ago goes first) and holds keyed hashes, no names, no passwords.
 
 Known gap: a SCRAM proof is different every time, so a repeated old password counts each time there.
@@ -40,7 +40,7 @@ REFILL_S = 60.0 / TRIES
 CLOCK_S = 0.001
 """Less is no wait: floating point must not make one of nothing."""
 POOLS = 8
-"""Lanes of a familiar source: one person's forgotten password must not hold up the others behind the same address."""
+"""Destinations of a familiar source: one person's forgotten password must not hold up the others behind the same address."""
 ACCOUNT_FREE = 10.0
 """Failures of one account from strange sources before they are slowed."""
 ACCOUNT_DOUBLES = 2.0
@@ -106,7 +106,7 @@ class Throttle:
         self._wrong: BoundedMap[bool] = BoundedMap(WRONG_KEPT)
 
     def start(self, account: str, whence: bytes) -> Try:
-        """Find the lane of a try from the source `whence`; nothing is counted yet."""
+        """Find the destination of a try from the source `whence`; nothing is counted yet."""
         named, source = self._hash("account", account), self._hash("source", whence)
         pair = self._hash("pair", account, whence)
         if self._familiar.get(pair):
@@ -116,13 +116,13 @@ class Throttle:
         return Try(named, source, pair, source, False)
 
     def wait_s(self, trying: Try, now: float) -> float:
-        """0 when the lane has a try left, else how long until it may have one."""
+        """0 when the destination has a try left, else how long until it may have one."""
         due = self._pools.get(trying.pool)
         wait_s = 0.0 if due is None else due - now - (TRIES - 1) * REFILL_S
         return wait_s if wait_s > CLOCK_S else 0.0
 
     def admit(self, trying: Try, now: float) -> float:
-        """Take one try from the lane (ask `wait_s` first); how long this one is slowed for its account's sake."""
+        """Take one try from the destination (ask `wait_s` first); how long this one is slowed for its account's sake."""
         self._pools.put(trying.pool, max(self._pools.get(trying.pool) or now, now) + REFILL_S)
         if trying.familiar:
             return 0.0
@@ -143,7 +143,7 @@ class Throttle:
             self._accounts.put(trying.account, (self._level(trying.account, now) + 1.0, now))
 
     def withdrawn(self, trying: Try) -> None:
-        """The try was never judged (the client left, passwords cannot be checked): the lane gets it back."""
+        """The try was never judged (the client left, passwords cannot be checked): the destination gets it back."""
         due = self._pools.get(trying.pool)
         if due is not None:
             self._pools.put(trying.pool, due - REFILL_S)
@@ -159,7 +159,7 @@ class Throttle:
         self._wrong.put(digest, True)
 
     def sizes(self) -> tuple[int, int, int, int]:
-        """Entries of the four tables: lanes, accounts, familiar, wrong."""
+        """Entries of the four tables: destinations, accounts, familiar, wrong."""
         return len(self._pools), len(self._accounts), len(self._familiar), len(self._wrong)
 
     def _level(self, account: int, now: float) -> float:

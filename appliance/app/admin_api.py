@@ -1,6 +1,6 @@
-"""The one implementation of the Controls port: what the house's people may ask of it, done.
+"""The one implementation of the Controls port: what the server's people may ask of it, done.
 
-The running house and a house opened for one command answer alike, because both are this. Each request is a method of
+The running server and a server opened for one command answer alike, because both are this. Each request is a method of
 the table at the end; a refusal is SetupError, and then nothing has changed.
 """
 
@@ -41,7 +41,7 @@ PROTOCOL_NAMES = {
 
 
 class AdminApi:
-    """Does what is asked. `board` None: this house is open for one command only, nobody is served."""
+    """Does what is asked. `board` None: this server is open for one command only, nobody is served."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class AdminApi:
         for kind, answer in _TABLE:
             if isinstance(request, kind):
                 return await answer(self, request)
-        raise SetupError("The house does not know this command.", "See: pillarbox --help")
+        raise SetupError("The server does not know this command.", "See: pillarbox --help")
 
     # --- how it is -------------------------------------------------------------------------------
 
@@ -86,12 +86,12 @@ class AdminApi:
 
         if self._board is None:
             accounts = self._accounts.directory.accounts()
-            count = _count(len(accounts), "person", "people")
+            count = _count(len(accounts), "account", "accounts")
             text = f"Pillarbox is not running on {self._data}. It has {count}. Start it with: pillarbox serve"
             damaged = await self._is_damaged()
             if damaged:
                 text = f"CRITICAL: The database is damaged. What is, and what to do: pillarbox check\n{text}"
-            facts = {"people": len(accounts), "domains": list(self._accounts.directory.domains())}
+            facts = {"accounts": len(accounts), "domains": list(self._accounts.directory.domains())}
             return Response(text, {"running": False, **facts, **({"damaged": True} if damaged else {})})
         snapshot = self._board.snapshot()
         return Response(readable(snapshot).rstrip("\n"), {"running": True, **encode_snapshot(snapshot)})
@@ -109,7 +109,7 @@ class AdminApi:
     def account(self, address: str) -> "Account":
         found = self._accounts.directory.find_login(address)
         if found is None:
-            raise SetupError(f'Nobody here is called "{address}".', "See: pillarbox person list")
+            raise SetupError(f'Nobody here is called "{address}".', "See: pillarbox account list")
         return found
 
     async def add_account(self, request: controls.AddAccount) -> Response:
@@ -127,7 +127,7 @@ class AdminApi:
             facts = {"address": account.address, "purged": True, **self._sessions_ended()}
             return Response(f"{account.address} and all their mail are gone." + _ended(facts), facts)
         account = await self._accounts.retire_account(request.address)
-        text = f"{account.address} is removed. The mail is kept for {KEPT_DAYS} days; to take all back: pillarbox person restore "
+        text = f"{account.address} is removed. The mail is kept for {KEPT_DAYS} days; to take all back: pillarbox account restore "
         facts = {"address": account.address, "purged": False, "kept_days": KEPT_DAYS, **self._sessions_ended()}
         return Response(text + account.address + _ended(facts), facts)
 
@@ -161,7 +161,7 @@ class AdminApi:
 
     async def disable_account(self, request: controls.DisableAccount) -> Response:
         account = await self._accounts.set_disabled(request.address, True)
-        text = f"Nobody signs in as {account.address} any more; messages go on arriving. To end this: pillarbox person enable "
+        text = f"Nobody signs in as {account.address} any more; messages go on arriving. To end this: pillarbox account enable "
         facts = {"address": account.address, "disabled": True, **self._sessions_ended()}
         return Response(text + account.address + _ended(facts), facts)
 
@@ -187,10 +187,10 @@ class AdminApi:
             notes = [*filter(None, (account.name, "disabled: nobody can sign in" if account.disabled else ""))]
             lines.append("  ".join((f"{account.address:<{width}}", space, *notes)))
         if not lines:
-            lines.append("Nobody lives here yet. Add the first person with: pillarbox person add NAME@DOMAIN")
+            lines.append("Nobody lives here yet. Add the first person with: pillarbox account add NAME@DOMAIN")
         removed = [{"address": one.address, "removed_at": one.removed_at} for one in self._accounts.directory.removed()]
-        lines += [f"{row['address']}  removed; to take it back: pillarbox person restore {row['address']}" for row in removed]
-        return Response("\n".join(lines), {"people": rows, "removed": removed})
+        lines += [f"{row['address']}  removed; to take it back: pillarbox account restore {row['address']}" for row in removed]
+        return Response("\n".join(lines), {"accounts": rows, "removed": removed})
 
     async def set_password(self, request: controls.SetPassword) -> Response:
         password, told = _given_or_made(request.password, request.address)
@@ -229,7 +229,7 @@ class AdminApi:
 
     async def add_alias(self, request: controls.AddAlias) -> Response:
         await self._accounts.add_alias(request.address, request.target)
-        return Response(f"Letters to {request.address} go to {request.target}.", {"address": request.address, "target": request.target})
+        return Response(f"Messages to {request.address} go to {request.target}.", {"address": request.address, "target": request.target})
 
     async def remove_alias(self, request: controls.RemoveAlias) -> Response:
         left = await self._accounts.remove_alias(request.address, request.target or None)
@@ -243,12 +243,12 @@ class AdminApi:
     async def add_domain(self, request: controls.AddDomain) -> Response:
         name = await self._accounts.add_domain(request.name)
         self._certificates.look_again()
-        return Response(f"The house takes letters for {name} now." + self._names_left_out(), {"name": name})
+        return Response(f"The server takes messages for {name} now." + self._names_left_out(), {"name": name})
 
     async def remove_domain(self, request: controls.RemoveDomain) -> Response:
         await self._accounts.remove_domain(request.name)
         self._certificates.look_again()
-        return Response(f"The house takes no more letters for {request.name}.", {"name": request.name})
+        return Response(f"The server takes no more messages for {request.name}.", {"name": request.name})
 
     async def list_domains(self, request: controls.ListDomains) -> Response:
         directory = self._accounts.directory
@@ -259,7 +259,7 @@ class AdminApi:
     async def set_catch_all(self, request: controls.SetCatchAll) -> Response:
         await self._accounts.set_catch_all(request.name, request.address or None)
         what = f"go to {request.address}" if request.address else "are refused"
-        return Response(f"Letters to unknown names at {request.name} {what}.", {"name": request.name, "catch_all": request.address})
+        return Response(f"Messages to unknown names at {request.name} {what}.", {"name": request.name, "catch_all": request.address})
 
     # --- mailboxes -------------------------------------------------------------------------------
 
@@ -269,12 +269,12 @@ class AdminApi:
             for box in await self._store.list(self.account(request.address).id)
         ]
         width = max(len(str(row["name"])) for row in rows)
-        lines = [f"{row['name']:<{width}}  {row['messages']} letter{'s' * (row['messages'] != 1)}, {row['unseen']} unread" for row in rows]
+        lines = [f"{row['name']:<{width}}  {row['messages']} message{'s' * (row['messages'] != 1)}, {row['unseen']} unread" for row in rows]
         return Response("\n".join(lines), {"mailboxes": rows})
 
     @asynccontextmanager
     async def import_messages(self, request: controls.Import) -> AsyncIterator["ImportSession"]:
-        """Letters into a person's mailboxes, each counted in the commit that stores it."""
+        """Messages into a person's mailboxes, each counted in the commit that stores it."""
         from appliance.control.local_socket import import_stopped
         from appliance.store.transfer import TOGETHER, ImportSession
 
@@ -289,7 +289,7 @@ class AdminApi:
             await session.aclose()
 
     def export_messages(self, request: controls.Export) -> AsyncIterator[tuple[controls.ImportedMessage, AsyncIterator[bytes]]]:
-        """A person's letters, mailbox by mailbox."""
+        """A person's messages, mailbox by mailbox."""
         from appliance.store.transfer import export
 
         return export(self._store, self.account(request.address).id, request.mailbox)
@@ -326,7 +326,7 @@ class AdminApi:
         from .queue_text import facts_of
 
         message = items[0].message
-        return Response(f"The letter {message} {what}.", {"letters": [facts_of(item, self._outbound.due_at(item)) for item in items]})
+        return Response(f"The message {message} {what}.", {"messages": [facts_of(item, self._outbound.due_at(item)) for item in items]})
 
     async def flush_queue(self, request: controls.FlushQueue) -> Response:
         rows = await self._outbound.queue.flush()
@@ -375,22 +375,22 @@ class AdminApi:
 
     def _close(self, ending: Ending) -> None:
         if self._stop is None:
-            raise SetupError("No house is running.", "Start it with: pillarbox serve")
+            raise SetupError("No server is running.", "Start it with: pillarbox serve")
         self._stop(ending)
 
     async def shut_down(self, request: controls.ShutDown) -> Response:
         self._close(Ending.AT_THE_BOX)
-        return Response("The house is closing. Wait until the lamps say that the plug may be pulled.")
+        return Response("The server is closing. Wait until the LEDs say that the plug may be pulled.")
 
     async def restart(self, request: controls.Restart) -> Response:
         self._close(Ending.AGAIN)
-        return Response("The house is closing and begins again in a moment.")
+        return Response("The server is closing and begins again in a moment.")
 
     async def check_network(self, request: controls.CheckNetwork) -> Response:
         from .port_check import at, check, findings_text
 
         if self._board is None:
-            raise SetupError("No house is running.", "Start it with: pillarbox serve")
+            raise SetupError("No server is running.", "Start it with: pillarbox serve")
         found = await check([*map(at, self._board.snapshot().listeners), *self._outbound.looks()])
         return Response(findings_text(found), {"findings": [asdict(one) for one in found]})
 

@@ -29,8 +29,8 @@ class FirstAccount:
 
 
 async def first_account(admin_api: Control, domain: str, out: TextIO) -> FirstAccount:
-    """The first person of the house, made when there is nobody yet."""
-    accounts = (await admin_api.ask(ListAccounts())).facts["people"]
+    """The first person of the server, made when there is nobody yet."""
+    accounts = (await admin_api.ask(ListAccounts())).facts["accounts"]
     if accounts:
         return FirstAccount(accounts[0]["address"], "")
     domains = (await admin_api.ask(ListDomains())).facts["domains"]
@@ -55,7 +55,7 @@ def _user() -> str:
 
 
 def guide(told: FirstAccount, bound: Sequence[Endpoint], data: Path, out: TextIO) -> None:
-    """What to type into a mail program, and a line that sends a first letter."""
+    """What to type into a mail program, and a line that sends a first message."""
     ports: dict[str, Endpoint] = {}
     for endpoint in bound:
         ports.setdefault(endpoint.protocol, endpoint)
@@ -63,24 +63,24 @@ def guide(told: FirstAccount, bound: Sequence[Endpoint], data: Path, out: TextIO
     say(f"\nPillarbox is open. Its data is in the folder {data}\n\n")
     say(f"  address    {told.address}\n" if told.address else "  Nobody has an address yet. Add somebody on a terminal:\n")
     if not told.address:
-        say(f"    {_command()} person add {told.proposed} --data {data}\n")
+        say(f"    {_command()} account add {told.proposed} --data {data}\n")
     elif told.password:
         say(f"  password   {told.password}    (shown this once; write it down)\n")
     else:
-        say(f"  password   as set; a new one: {_command()} person password {told.address} --data {data}\n")
+        say(f"  password   as set; a new one: {_command()} account password {told.address} --data {data}\n")
     say("\nIn a mail program (user name: the whole address):\n\n")
     for protocol, text in (("imaps", "read, IMAP"), ("pop3s", "fetch, POP3"), ("submissions", "send, SMTP")):
         if protocol in ports:
             say(f"  {text:<12}{_host(ports[protocol].host):<16} port {ports[protocol].port:<6} security SSL/TLS\n")
-    say(f"\nThe certificate is the house's own; to trust it: {_command()} certificate export --data {data} --out pillarbox.pem\n")
+    say(f"\nThe certificate is the server's own; to trust it: {_command()} certificate export --data {data} --out pillarbox.pem\n")
     if "smtp" in ports and told.address:
         place = ports["smtp"]
         sender = "friend@elsewhere.example"
-        say("\nSend a first letter from another terminal:\n\n")
+        say("\nSend a first message from another terminal:\n\n")
         message = f"From: {sender}\\nTo: {told.address}\\nSubject: Hello\\n\\nIt works.\\n"
         say(f"  printf '{message}' | curl --crlf smtp://{_host(place.host)}:{place.port} ")
         say(f"--mail-from {sender} --mail-rcpt {told.address} --upload-file -\n")
-    say(f"\nHow the house is: {_command()} status --data {data}\nCtrl-C stops it.\n\n")
+    say(f"\nHow the server is: {_command()} status --data {data}\nCtrl-C stops it.\n\n")
     out.flush()
 
 

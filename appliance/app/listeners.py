@@ -45,8 +45,8 @@ async def certificate_of(components: "Components") -> ServerTls:
             tls = ServerTls(Path(own.file), Path(own.key), clock=components.clock, board=components.board, fallback=server)
     else:
         server = await _own_made(components)
-        tls = ServerTls(server, server, clock=components.clock, board=components.board, source="house")
-    certificates.in_use = lambda: tls.source == "house"
+        tls = ServerTls(server, server, clock=components.clock, board=components.board, source="server")
+    certificates.in_use = lambda: tls.source == "server"
     return tls
 
 

@@ -1,7 +1,7 @@
-"""The way out, put together: routes, queue, runner, notices, and what carries letters; part of the composition root.
+"""The way out, put together: routes, queue, runner, notices, and what carries messages; part of the composition root.
 
-What only a letter on its way needs (name service, TLS policies, signatures, SMTP's client side) is loaded when the first one
-leaves: a house that only receives pays nothing for it.
+What only a message on its way needs (name service, TLS policies, signatures, SMTP's client side) is loaded when the first one
+leaves: a server that only receives pays nothing for it.
 """
 
 import os
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from .server import Components
 
 USUAL = {2525: 25, 2587: 587, 2465: 465, 2143: 143, 2993: 993, 2110: 110, 2995: 995}
-"""The ports of a house tried out without rights, and what the world knows the service by."""
+"""The ports of a server tried out without rights, and what the world knows the service by."""
 USUAL_PORTS = {"tls": 465, "starttls": 587, "none": 25}
 SRS_SECRET = "srs_secret"  # noqa: S105 - the name of a row
 SECRET_OCTETS = 32
@@ -106,7 +106,7 @@ class Outbound:
 
     @classmethod
     async def open(cls, components: "Components", *, moving: bool = True) -> "Outbound":
-        """With the queue read; `moving`: letters that waited for ways that are no more take those of today."""
+        """With the queue read; `moving`: messages that waited for ways that are no more take those of today."""
         outbound = cls(components, await _secret(components))
         await outbound.queue.open()
         if moving:
@@ -146,7 +146,7 @@ class Outbound:
         return 0 if item.held else int(self._components.clock.wall_s() + max(0.0, item.due_at - self.queue.now()))
 
     def destination_by(self, route: str) -> "Callable[[QueueEntry, Recipient], str]":
-        """Sorts recipients into lanes of a route somebody named. Raises SetupError."""
+        """Sorts recipients into destinations of a route somebody named. Raises SetupError."""
         if route == "direct":
             return lambda item, recipient: ascii_domain(recipient.address.domain) if recipient.address else item.destination
         if route not in self.routes.names():
@@ -164,7 +164,7 @@ class Outbound:
         domain = read_domain(name) if name else next(iter(components.domains), "")
         if domain not in components.domains:
             known = ", ".join(components.domains) or "none yet"
-            raise SetupError(f'"{name}" is not a domain of this house ({known}).', "To have it: pillarbox domain add NAME")
+            raise SetupError(f'"{name}" is not a domain of this server ({known}).', "To have it: pillarbox domain add NAME")
         listen, wire = components.settings.listen, ascii_domain(domain)
         services = [(protocol, int(places[0].rpartition(":")[2])) for protocol in PROTOCOLS if (places := getattr(listen, protocol))]
         return DomainFacts(
@@ -178,7 +178,7 @@ class Outbound:
         )
 
     def in_words(self, route: str) -> str:
-        return "straight to the other house" if route == "direct" else f"by the relay {route}"
+        return "straight to the other server" if route == "direct" else f"by the relay {route}"
 
     # --- the line --------------------------------------------------------------------------------
 
@@ -195,7 +195,7 @@ class Outbound:
         return await knock("relay", where, hosts[0].addresses[0], relay.port, tls=relay.security == "tls", says=b"220")
 
     async def _look_at_line(self) -> "PortFinding":
-        """Knocks outside only where letters may leave straight."""
+        """Knocks outside only where messages may leave straight."""
         from .port_check import PortFinding
 
         settings = self._components.settings.sending
@@ -214,7 +214,7 @@ class Outbound:
         self._components.board.publish(OutboundState(port_25, route, sentence(port_25, route)))
 
     async def _rehome_when_asked(self) -> None:
-        """Letters that wait take the way that works as soon as it is known which one does."""
+        """Messages that wait take the way that works as soon as it is known which one does."""
         while True:
             await self._line_moved.wait()
             self._line_moved = trio.Event()
@@ -223,7 +223,7 @@ class Outbound:
                 await self.queue.flush()
 
     def notices(self) -> "DsnGenerator":
-        """Who tells senders what became of their letters; one for the house, so that its limits hold."""
+        """Who tells senders what became of their messages; one for the server, so that its limits hold."""
         if self._notices is None:
             from appliance.delivery.generated import DsnGenerator
 
@@ -370,10 +370,10 @@ def _server(text: str) -> tuple[str, int]:
 
 
 async def _secret(components: "Components") -> bytes:
-    """What rewritten senders are signed with; made once in a house's life."""
+    """What rewritten senders are signed with; made once in a server's life."""
 
     def look(connection: object) -> bytes | None:
-        row = connection.execute("SELECT value FROM house WHERE key = ?", (SRS_SECRET,)).fetchone()  # type: ignore[attr-defined]
+        row = connection.execute("SELECT value FROM meta WHERE key = ?", (SRS_SECRET,)).fetchone()  # type: ignore[attr-defined]
         return bytes(row[0]) if row else None
 
     found = await components.database.read(look)
@@ -382,7 +382,7 @@ async def _secret(components: "Components") -> bytes:
     secret = os.urandom(SECRET_OCTETS)
 
     def keep(transaction: "Transaction") -> None:
-        transaction.execute("INSERT INTO house(key, value) VALUES (?, ?)", (SRS_SECRET, secret))
+        transaction.execute("INSERT INTO meta(key, value) VALUES (?, ?)", (SRS_SECRET, secret))
 
     await components.database.write(keep)
     return secret

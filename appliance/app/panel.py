@@ -1,11 +1,11 @@
-"""The panel's place in the house: which of it the settings ask for, and what it is lent.
+"""The panel's place in the server: which of it the settings ask for, and what it is lent.
 
 | settings                       | what runs                                                    |
 |--------------------------------|--------------------------------------------------------------|
-| lamps, or a board with a lamp  | lamps, from before the database opens until the process ends |
+| LEDs, or a board with a LED  | LEDs, from before the database opens until the process ends |
 | a button                       | the part "button"                                            |
 | a console                      | the part "console"                                           |
-| none, tried out on a terminal  | lamps and button drawn in it, on mock pins                   |
+| none, tried out on a terminal  | LEDs and button drawn in it, on mock pins                   |
 | none                           | nothing, and nothing is loaded                               |
 
 How it fails: with a line of the log, and a panel that does without. The settings' words were looked at when the file was read.
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from .server import Basics, Components
 
 
-CLOSED = "The house is closed. The plug may be pulled."
+CLOSED = "The server is closed. The plug may be pulled."
 
 
 class Panel:
-    """Lamps for the whole life of the process, button and console for the open house."""
+    """LEDs for the whole life of the process, button and console for the open server."""
 
     def __init__(self, outside: "Basics", settings: "PanelSettings", *, simulated: bool = False) -> None:
         self._outside, self._settings = outside, settings
@@ -54,17 +54,17 @@ class Panel:
         )
 
     async def lights(self) -> None:
-        """Until cancelled; nothing that happens to a lamp leaves this."""
+        """Until cancelled; nothing that happens to a LED leaves this."""
         if self._lights is not None:
             try:
                 async with trio.open_nursery() as nursery:
                     await nursery.start(self._lights.run)
                     keep_for_good()
-            except Exception as fault:  # the guard around lamps: mail goes on in the dark
-                self._outside.journal.say(f"The lamps are given up: {fault!r}")
+            except Exception as fault:  # the guard around LEDs: mail goes on in the dark
+                self._outside.journal.say(f"The LEDs are given up: {fault!r}")
 
     async def farewell(self, *, stays: bool) -> None:
-        """The cable is told that all is closed; where the house `stays`, the lamps say so too until a signal ends the process."""
+        """The cable is told that all is closed; where the server `stays`, the LEDs say so too until a signal ends the process."""
         if self._settings.console:
             await service.last_words(self._settings.console, self._settings.console_baud, CLOSED)
         if stays:
@@ -75,7 +75,7 @@ class Panel:
                     return
 
     def parts(self, components: "Components", admin_api: "Callable[[], AdminApi]") -> list[Task]:
-        """What runs while the house is open."""
+        """What runs while the server is open."""
         settings, clock, say = self._settings, self._outside.clock, self._outside.journal.say
         found = []
         if self._simulated:

@@ -50,7 +50,7 @@ async def knock(what: str, where: str, address: str, port: int, *, tls: bool, sa
 
 
 def at(listening_socket: ListenerFacts) -> PortProbe:
-    """Knocks at a door of the house."""
+    """Knocks at a door of the server."""
     says, tls = GREETINGS[listening_socket.protocol], listening_socket.protocol in TLS_FIRST
     return partial(
         knock,

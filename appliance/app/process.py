@@ -1,4 +1,4 @@
-"""The house as a fresh process of its own: `python -OO -P -m appliance.app.process DESCRIPTOR`.
+"""The server as a fresh process of its own: `python -OO -P -m appliance.app.process DESCRIPTOR`.
 
 `pillarbox serve` reads the words and settings, then becomes this by exec: same process number, same sockets from systemd,
 but without the command's own modules, without docstrings, and with an allocator told to give memory back. Measured
@@ -22,7 +22,7 @@ ALLOCATOR = (
     ("MALLOC_MMAP_THRESHOLD_", "65536"),
     ("MALLOC_TOP_PAD_", "0"),
 )
-"""glibc's words (mallopt(3)): one arena, and what a large letter needed goes back at once. Other C libraries ignore them."""
+"""glibc's words (mallopt(3)): one arena, and what a large message needed goes back at once. Other C libraries ignore them."""
 
 SAFE_PATH = {"PYTHONSAFEPATH": "1"}
 """Nothing is imported from the current folder, which may be anybody's: not by this process, its children or its successor."""
@@ -35,7 +35,7 @@ LEAN = "lean-code"
 
 
 def become_the_server(data: Path, settings: "Settings", *, welcome: bool) -> int:
-    """Replace this process by the house; comes back only where that cannot be done, having been the house itself."""
+    """Replace this process by the server; comes back only where that cannot be done, having been the server itself."""
     words: dict[str, Any] = {"data": str(data), "welcome": welcome, "settings": plain(settings), "command": sys.orig_argv[1:]}
     packed = marshal.dumps(words)
     out, into = os.pipe()

@@ -1,4 +1,4 @@
-"""The queue in words: lists, one letter, and the timeline of a letter, for people and for programs."""
+"""The queue in words: lists, one message, and the timeline of a message, for people and for programs."""
 
 from collections.abc import Callable, Sequence
 from time import localtime, strftime
@@ -19,8 +19,8 @@ def facts_of(entry: QueueEntry, due_at: int) -> dict[str, Any]:
     """One row as JSON can say it."""
     return {
         "id": int(entry.id),
-        "letter": entry.message,
-        "lane": entry.destination,
+        "message": entry.message,
+        "destination": entry.destination,
         "state": "held" if entry.held else "waiting",
         "sender": str(entry.origin) if entry.origin else "",
         "recipients": [
@@ -51,7 +51,7 @@ def listed(entries: Sequence[QueueEntry], due_at: DueAt) -> Response:
         to = ", ".join(one["address"] for one in row["recipients"][:3]) + (" ..." if len(row["recipients"]) > 3 else "")
         lines.append(f"{row['id']:>5}  {row['letter']}  {row['sender'] or '<>'} -> {to}")
         lines.append(f"       {_state(row)}{_why(row)}")
-    return Response("\n".join(lines) or "Nothing waits to leave.", {"letters": rows})
+    return Response("\n".join(lines) or "Nothing waits to leave.", {"messages": rows})
 
 
 def _state(row: dict[str, Any]) -> str:
@@ -72,7 +72,7 @@ def shown(entries: Sequence[QueueEntry], due_at: DueAt) -> Response:
     rows = [facts_of(entry, due_at(entry)) for entry in entries]
     first = rows[0]
     lines = [
-        f"letter    {first['letter']}",
+        f"message    {first['letter']}",
         f"from      {first['sender'] or '<>'}",
         f"size      {first['octets']:,} octets",
         f"accepted  {when(first['accepted_at'])}",
@@ -83,34 +83,34 @@ def shown(entries: Sequence[QueueEntry], due_at: DueAt) -> Response:
             lines.append(f"  to {one['address']}" + (f": {one['text']}" if one["text"] else ""))
             if one["reply"]:
                 lines.append(f"     {one['host']} said: {one['reply']}")
-    lines.append(f"All that happened: pillarbox letter track {first['letter']}")
-    return Response("\n".join(lines), {"letters": rows})
+    lines.append(f"All that happened: pillarbox message track {first['letter']}")
+    return Response("\n".join(lines), {"messages": rows})
 
 
 def route_text(destination: str) -> str:
-    """A lane for people."""
+    """A destination for people."""
     return (
         f"by the relay {destination[1:]}"
         if destination.startswith("@")
-        else "for this house"
+        else "for this server"
         if destination == "."
         else f"to {destination}"
     )
 
 
 def told(lines: Sequence[HistoryLine]) -> Response:
-    """`pillarbox letter track`: the whole timeline."""
+    """`pillarbox message track`: the whole timeline."""
     message = lines[0].message
     facts = [{"at": line.at, "what": line.what, **line.facts} for line in lines]
-    text = [f"The letter {message}:"]
+    text = [f"The message {message}:"]
     for line in lines:
         text.append(f"{when(line.at)}  {_SENTENCES.get(line.what, _other)(line)}")
         text += [f"                      {detail}" for detail in _details(line)]
-    return Response("\n".join(text), {"letter": message, "lines": facts})
+    return Response("\n".join(text), {"message": message, "lines": facts})
 
 
 def refused(refusals: Sequence[RefusalFacts], address: str, since_at: int) -> Response:
-    """`pillarbox letter track ADDRESS`: messages from or to it that were refused lately; "" for all.
+    """`pillarbox message track ADDRESS`: messages from or to it that were refused lately; "" for all.
 
     They are kept in memory only, so the answer says since when: `since_at`, the start of the server.
     """
@@ -134,7 +134,7 @@ def _to(line: HistoryLine) -> str:
 
 
 def _accepted(line: HistoryLine) -> str:
-    sender = line.facts.get("sender") or "the house"
+    sender = line.facts.get("sender") or "the server"
     later = f", to leave at {when(line.facts['release_at'])}" if line.facts.get("release_at") else ""
     return f"accepted from {sender} for {_to(line)}{later}"
 
@@ -153,7 +153,7 @@ def _failed(line: HistoryLine) -> str:
 
 def _other(line: HistoryLine) -> str:
     text = line.facts.get("text", "")
-    destination = line.facts.get("lane", "")
+    destination = line.facts.get("destination", "")
     return f"{line.what}{f' ({route_text(destination)})' if destination else ''}{f': {text}' if text else ''}"
 
 

@@ -2,10 +2,10 @@
 
 `open_rooms` builds what every use of a data directory needs (database, accounts, store, the hands that change them);
 `serve` puts the servers, the local socket and the supervisor around it; `offline` lends the hands to one command.
-Everything is handed what it needs here, so two houses can run in one process.
+Everything is handed what it needs here, so two servers can run in one process.
 
-Order of start: lamps, lock, database, accounts, store, certificate, listeners, "ready". The end is the reverse; the
-writer stops last but for the lamps, which then say that the plug may be pulled.
+Order of start: LEDs, lock, database, accounts, store, certificate, listeners, "ready". The end is the reverse; the
+writer stops last but for the LEDs, which then say that the plug may be pulled.
 How it fails: SetupError before anything is served.
 """
 
@@ -75,7 +75,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 AGAIN = 75
-"""What `serve` returns for a house that is to begin anew: a temporary failure (sysexits.h), where nobody begins it."""
+"""What `serve` returns for a server that is to begin anew: a temporary failure (sysexits.h), where nobody begins it."""
 HASHES_AT_ONCE = 2
 """Passwords hashed at once: each takes 7 MiB for its moment."""
 POOL_THREADS = 3
@@ -164,9 +164,9 @@ async def open_components(data: Path, settings: Settings, outside: Basics | None
         refuse_lost_database(data)
         if directory.ended_badly:
             board.publish(ServerState("recovering"))
-        if is_outdated(data / "house.db"):
+        if is_outdated(data / "pillarbox.db"):
             board.publish(ServerState("updating"))
-        async with await Database.open(data / "house.db", report=report, mend=outside is not None) as database:
+        async with await Database.open(data / "pillarbox.db", report=report, mend=outside is not None) as database:
             accounts = Accounts(
                 database,
                 Passwords(limited(HASHES_AT_ONCE), scram_for_all=settings.accounts.scram_for == "all"),
@@ -204,7 +204,7 @@ def accounts_state(accounts: Accounts) -> AccountsState:
 
 @asynccontextmanager
 async def offline(data: Path) -> AsyncIterator["Control"]:
-    """The hands of a house that nobody runs, for one command."""
+    """The hands of a server that nobody runs, for one command."""
     async with open_components(data, Settings()) as components:
         if components.directory.tightened:
             print(f"pillarbox: {components.directory.tightened}", file=sys.stderr)
@@ -241,7 +241,7 @@ def admin_api_of(
 
 
 def serve(data: Path, settings: Settings, *, welcome: bool = False) -> int:
-    """Be the house until told to stop; the exit status, AGAIN when it is to begin anew. Raises SetupError before anything is served."""
+    """Be the server until told to stop; the exit status, AGAIN when it is to begin anew. Raises SetupError before anything is served."""
     clocks.set_time_zone(settings.server.time_zone)
     try:
         again = trio.run(_server, data, settings, welcome)
@@ -257,7 +257,7 @@ def serve(data: Path, settings: Settings, *, welcome: bool = False) -> int:
 
 
 async def _server(data: Path, settings: Settings, welcome: bool) -> bool:
-    """The lamps and the log around, the house within them; whether to begin again."""
+    """The LEDs and the log around, the server within them; whether to begin again."""
     outside = Basics.make()
     tried_out = welcome and sys.stdout.isatty()
     outside.journal.quiet = tried_out  # until the welcome, which would be lost among twenty lines
@@ -287,7 +287,7 @@ async def _opened_server(components: Components, panel: Panel, welcome: bool) ->
             added = await components.accounts.ensure_domain(settings.server.domain)
         if had and added not in had:
             components.journal.say(
-                f"{added} is taken in as a further domain; addresses stay. To change one: pillarbox person rename OLD NEW"
+                f"{added} is taken in as a further domain; addresses stay. To change one: pillarbox account rename OLD NEW"
             )
     components.board.publish(accounts_state(components.accounts))
     tls = await certificate_of(components)

@@ -7,7 +7,7 @@ from appliance.mail.ids import AccountId
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A person who proved who they are. `address` as the house writes it; `app_password` is the label of the
+    """A person who proved who they are. `address` as the server writes it; `app_password` is the label of the
     app password that was used, "" for the main password; `password` the number of its row, which no later password has."""
 
     account: AccountId

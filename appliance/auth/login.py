@@ -1,7 +1,7 @@
 """Signing in: check what was said, at the pace the throttle allows, and announce the outcome.
 
 A try goes: the same password under way already? wait for that answer -> known to be wrong? fail -> a try left in the
-lane? else wait, at most LOGIN_S, then fail unchecked -> remembered as right? else check the verifiers in a thread.
+destination? else wait, at most LOGIN_S, then fail unchecked -> remembered as right? else check the verifiers in a thread.
 Promises: known and unknown names go the same way, at the same cost, to the same answer; every failure is held for
 FAILURE_S; a right password seen before costs microseconds; forty connections that start at once with one password cost
 one check. What a client that hangs up has begun stays counted.
@@ -140,7 +140,7 @@ class Login:
         salt, iterations = salt_for(secrets.salt_secret, name), self._accounts.passwords.scram_iterations
         keys: list[tuple[bytes, bytes]] = []
         chosen: list[PasswordRow] = []
-        for row in reversed(rows):  # the newest says which salt; all of a person's have one unless the house's secret was lost
+        for row in reversed(rows):  # the newest says which salt; all of a person's have one unless the server's secret was lost
             scram = row.verifiers.scram
             assert scram is not None  # noqa: S101 - chosen above
             if not chosen:
@@ -176,7 +176,7 @@ class Login:
     # --- the pace --------------------------------------------------------------------------------
 
     async def _admitted(self, trying: Try) -> bool:
-        """Wait for a try in the lane; False when there was none within LOGIN_S."""
+        """Wait for a try in the destination; False when there was none within LOGIN_S."""
         give_up = self._clock.mono_s() + LOGIN_S
         while True:
             now = self._clock.mono_s()
@@ -193,7 +193,7 @@ class Login:
         return True
 
     def _right(self, trying: Try) -> None:
-        """The try goes back to its lane, and whoever waits there looks again."""
+        """The try goes back to its destination, and whoever waits there looks again."""
         self._throttle.right(trying)
         self._given_back.set()
         self._given_back = trio.Event()

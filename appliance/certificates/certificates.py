@@ -301,7 +301,7 @@ def show(directory: Path) -> str:
     for title, name in (("server certificate", SERVER), ("authority to trust", AUTHORITY)):
         facts = _facts(directory / name)
         if facts is None:
-            raise SetupError("The house has not made certificates yet.", "Start it once, or name the directory with --data.")
+            raise SetupError("The server has not made certificates yet.", "Start it once, or name the directory with --data.")
         lines += describe(title, facts)
     return "\n".join(lines) + "\n"
 
@@ -328,7 +328,7 @@ def export(directory: Path) -> str:
     pem = _text(directory / AUTHORITY)
     start, end = pem.find(BEGIN), pem.find(END)
     if start < 0 or end < 0:
-        raise SetupError("The house has not made certificates yet.", "Start it once, or name the directory with --data.")
+        raise SetupError("The server has not made certificates yet.", "Start it once, or name the directory with --data.")
     return pem[start : end + len(END)] + "\n"
 
 

@@ -31,7 +31,7 @@ def check(words: Any, server: Server) -> int:
     data: Path = words.data
     if not database_is_there(data):
         refuse_lost_database(data)
-        raise SetupError(f"There is no house at {data}.", "Name its data directory with --data.")
+        raise SetupError(f"There is no server at {data}.", "Name its data directory with --data.")
     kept = data / BODIES / KEPT
     try:
         names = [file.name for file in kept.iterdir()] if kept.exists() else []
@@ -55,7 +55,7 @@ def _facts(report: Report, readable: tuple[int, int] | None) -> dict[str, Any]:
 
 def _told(report: Report, readable: tuple[int, int] | None) -> str:
     count, mailboxes = report.rows.get("message", 0), report.rows.get("mailbox", 0)
-    lines = [f"{count:,} letter{'s' * (count != 1)} in {mailboxes} mailboxes, {report.body_octets / MB:,.1f} MB of mail"]
+    lines = [f"{count:,} message{'s' * (count != 1)} in {mailboxes} mailboxes, {report.body_octets / MB:,.1f} MB of mail"]
     if count or not report.faults:
         lines.append(f"kept in {report.stored_octets / MB:,.1f} MB; the database has {report.octets / MB:,.1f} MB")
     else:
@@ -74,7 +74,7 @@ async def _readable(server: Server) -> tuple[int, int] | None:
     good = lost = 0
     try:
         async with server(Export("")) as admin_api:
-            for row in (await admin_api.ask(ListAccounts())).facts["people"]:
+            for row in (await admin_api.ask(ListAccounts())).facts["accounts"]:
                 async for message, chunks in admin_api.export_messages(Export(str(row["address"]))):
                     async for _ in chunks:
                         pass

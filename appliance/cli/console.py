@@ -29,7 +29,7 @@ async def _console(data: Path, live: bool) -> str:
 
 
 def panel(words: Any) -> int:
-    """The simulator beside the running house, or the card; the exit status."""
+    """The simulator beside the running server, or the card; the exit status."""
     if words.card:
         path = Path(words.card)
         if path.suffix.lower() not in (".pdf", ".svg"):

@@ -1,7 +1,7 @@
 """Parse words, do what they ask, print for people or as JSON.
 
-A command speaks to the running house over its local socket; when none runs it opens the data directory itself, under
-the lock that keeps two writers apart. Exit status: 0 done, 1 the house could not, 2 wrong input, 3 not running; those of
+A command speaks to the running server over its local socket; when none runs it opens the data directory itself, under
+the lock that keeps two writers apart. Exit status: 0 done, 1 the server could not, 2 wrong input, 3 not running; those of
 `status --check` are its own: 0 well, 1 warning, 2 critical, 3 not running or no answer.
 """
 
@@ -49,7 +49,7 @@ STATUS_S = 20.0
 MAKING = (controls.AddAccount, controls.AddDomain)
 """Requests that may make a data directory where there is none."""
 
-OWN_NAMES = ("lock", "control.sock", "bodies", "certificates", "dkim", "lost+found", "house.db-wal", "house.db-shm")
+OWN_NAMES = ("lock", "control.sock", "bodies", "certificates", "dkim", "lost+found", "pillarbox.db-wal", "pillarbox.db-shm")
 """What may lie in a directory without a database: what the start of a server judges by itself, and the file system's own."""
 
 KEEPS_ROOT = ("import", "export")
@@ -139,7 +139,7 @@ def _move(words: Any, offline: Offline) -> int:
 
     run = import_messages if words.special == "import" else export_messages
     owner = other_owner(words.data)
-    if owner is None or RemoteControl(words.data).present() or not (words.data / "house.db").exists():
+    if owner is None or RemoteControl(words.data).present() or not (words.data / "pillarbox.db").exists():
         return trio.run(run, words, lambda request: _server(words.data, request, offline))
     only_reading = words.special == "export" and not is_outdated(words.data / DATABASE)
     with admin_api_as_owner(words.data, owner, lambda data: offline(data, only_reading)) as controls:
@@ -170,7 +170,7 @@ def _request(words: Any, offline: Offline) -> int:
 def _is_new(words: Any) -> bool:
     """Would this request begin a new server? Raises SetupError where that is more likely a mistake in the folder."""
     data: Path = words.data
-    if (data / "house.db").exists():
+    if (data / "pillarbox.db").exists():
         return False
     if not words.named:
         remedy = f"Name the data directory with --data; to begin a new server here: --data {data}."
@@ -215,7 +215,7 @@ def _ask(data: Path, request: controls.Request, offline: Offline) -> controls.Re
 
 @asynccontextmanager
 async def _server(data: Path, request: controls.Request, offline: Offline) -> "AsyncIterator[controls.Control]":
-    """Whoever can answer: the running house, or this process for a moment."""
+    """Whoever can answer: the running server, or this process for a moment."""
     remote = RemoteControl(data)
     if remote.present():
         yield remote
@@ -225,7 +225,7 @@ async def _server(data: Path, request: controls.Request, offline: Offline) -> "A
             yield server
     else:
         refuse_lost_database(data)
-        raise NotRunning(f"There is no house at {data}.", "Name its data directory with --data.")
+        raise NotRunning(f"There is no server at {data}.", "Name its data directory with --data.")
 
 
 def _write(path: Path, text: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from appliance.mail.errors import SetupError
 
 DATA_HELP = "the data directory (default: ./data, or $PILLARBOX_DATA)"
-SERVING = (("serve", "be the mail server, in the foreground"), ("run", "try the house here: serve, with a first person made"))
+SERVING = (("serve", "be the mail server, in the foreground"), ("run", "try the server here: serve, with a first person made"))
 
 
 class Parser(argparse.ArgumentParser):

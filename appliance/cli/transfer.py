@@ -1,6 +1,6 @@
 """Whole archives in and out: `pillarbox import` and `pillarbox export`, in constant memory.
 
-The archive is read and written here, with the caller's rights; letters travel to and from the house one by one. An import
+The archive is read and written here, with the caller's rights; messages travel to and from the server one by one. An import
 that was interrupted goes on where it stopped; an export never writes over anything.
 """
 
@@ -19,7 +19,7 @@ from appliance.mail.errors import SetupError
 from appliance.store.transfer import ExportNames, MaildirWriter, MboxWriter, PassedOver, mailboxes_of, messages_of
 
 TransferApi = Callable[[Request], AbstractAsyncContextManager[Control]]
-"""Whoever can answer a request: the running house, or this process."""
+"""Whoever can answer a request: the running server, or this process."""
 TELL_EVERY = 100
 
 
@@ -55,7 +55,7 @@ async def export_messages(words: Any, server: TransferApi) -> int:
     try:
         _expect_new(target)
         async with server(Export(address, words.mailbox)) as admin_api:
-            addresses = [str(row["address"]) for row in (await admin_api.ask(ListAccounts())).facts["people"]] if words.all else [address]
+            addresses = [str(row["address"]) for row in (await admin_api.ask(ListAccounts())).facts["accounts"]] if words.all else [address]
             for one in addresses:
                 place = target / exports.folder_of(one) if words.all else target
                 if words.all:
@@ -178,7 +178,7 @@ async def _each(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
 
 def _progress(count: int, done: str) -> None:
     if count % TELL_EVERY == 0 and sys.stderr.isatty():
-        sys.stderr.write(f"\r{count:,} letters {done} ...")
+        sys.stderr.write(f"\r{count:,} messages {done} ...")
         sys.stderr.flush()
 
 

@@ -59,9 +59,9 @@ RULES: tuple[Rule, ...] = (
     ("user", lambda r: not r.user and bool(_secrets(r)), "is missing.", "A password needs the name it belongs to."),
     ("password", lambda r: _secrets(r) > 1, "is given more than once.", "Keep one of password, password_file and token_file."),
     ("security", lambda r: r.security == "none" and bool(r.user), "is none: all could read the password.", "Use tls or starttls."),
-    ("person", lambda r: bool(r.account) and not _is_address(r.account), "is no address.", 'Write it like "anna@example.org".'),
+    ("account", lambda r: bool(r.account) and not _is_address(r.account), "is no address.", 'Write it like "anna@example.org".'),
     ("address", lambda r: bool(r.address) and not _is_address(r.address), "is no address.", 'Write it like "anna@provider.example".'),
-    ("address", lambda r: bool(r.address) and not r.account, "is whose?", 'Name the person of the house: person = "anna@example.org".'),
+    ("address", lambda r: bool(r.address) and not r.account, "is whose?", 'Name the account of the meta: account = "anna@example.org".'),
     ("domains", lambda r: not all(map(_is_domain, r.domains)), "holds what is no domain.", 'Write "example.org" or ".example.org".'),
 )
 

@@ -1,4 +1,4 @@
-"""The house's settings: frozen, one dataclass a topic, each field with its unit, default and explanation.
+"""The server's settings: frozen, one dataclass a topic, each field with its unit, default and explanation.
 
 The settings file, its errors, its commented example and the README's table all follow from these fields:
 to add a setting, add a field. Nobody but `app` reads this file; each room gets what it needs handed over.
@@ -23,12 +23,12 @@ def setting(
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """Who the house is."""
+    """Who the server is."""
 
     domain: str = setting(
         "",
         "The domain of the family's addresses, for example smith.example. Empty: taken from the first person's address. "
-        "Set later, it is added to the domains there are, and no address changes: `pillarbox person rename` does that.",
+        "Set later, it is added to the domains there are, and no address changes: `pillarbox account rename` does that.",
     )
     host_name: str = setting("", "The name the box gives itself in conversations and certificates. Empty: mail.DOMAIN.")
     time_zone: str = setting("", "The time zone that times are shown in, for example Europe/Berlin. Empty: the box's own.")
@@ -36,11 +36,11 @@ class ServerSettings:
 
 @dataclass(frozen=True, slots=True)
 class ListenSettings:
-    """Where the house answers: "HOST:PORT", several in a list, or "" for not at all."""
+    """Where the server answers: "HOST:PORT", several in a list, or "" for not at all."""
 
     smtp: tuple[str, ...] = setting(("127.0.0.1:2525",), "Mail from strangers (the world expects port 25).")
-    submission: tuple[str, ...] = setting(("127.0.0.1:2587",), "Mail programs hand in letters, STARTTLS (usual port 587).")
-    submissions: tuple[str, ...] = setting(("127.0.0.1:2465",), "Mail programs hand in letters, TLS from the start (usual port 465).")
+    submission: tuple[str, ...] = setting(("127.0.0.1:2587",), "Mail programs hand in messages, STARTTLS (usual port 587).")
+    submissions: tuple[str, ...] = setting(("127.0.0.1:2465",), "Mail programs hand in messages, TLS from the start (usual port 465).")
     imap: tuple[str, ...] = setting(("127.0.0.1:2143",), "Mail programs read, STARTTLS (usual port 143).")
     imaps: tuple[str, ...] = setting(("127.0.0.1:2993",), "Mail programs read, TLS from the start (usual port 993).")
     pop3: tuple[str, ...] = setting(("127.0.0.1:2110",), "Mail programs fetch, STARTTLS (usual port 110).")
@@ -49,12 +49,12 @@ class ListenSettings:
 
 @dataclass(frozen=True, slots=True)
 class MessageSettings:
-    """What a letter may be."""
+    """What a message may be."""
 
     largest_mb: int = setting(
-        150, "Largest letter taken in, in MB (1,000,000 octets) as it travels; attachments travel a third larger.", least=1, most=2000
+        150, "Largest message taken in, in MB (1,000,000 octets) as it travels; attachments travel a third larger.", least=1, most=2000
     )
-    recipients: int = setting(1000, "Most recipients of one letter.", least=100, most=10_000)
+    recipients: int = setting(1000, "Most recipients of one message.", least=100, most=10_000)
     forged_own_sender: str = setting(
         "refuse", "A stranger who claims one of the family's own addresses as sender.", words=("refuse", "mark", "accept")
     )
@@ -86,74 +86,74 @@ class AccountSettings:
         words=("all", "app-passwords"),
     )
     messages_per_hour: int = setting(
-        100, "Most letters one person sends to other houses in an hour, so that a stolen password sends no spam.", least=1, most=100_000
+        100, "Most messages one person sends to other servers in an hour, so that a stolen password sends no spam.", least=1, most=100_000
     )
-    recipients_per_day: int = setting(500, "Most recipients in other houses one person writes to in a day.", least=1, most=1_000_000)
+    recipients_per_day: int = setting(500, "Most recipients in other servers one person writes to in a day.", least=1, most=1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
 class SendingSettings:
-    """How letters leave the house."""
+    """How messages leave the server."""
 
     direct: str = setting(
         "first",
-        "Whether letters go straight to the servers of other houses: first (and by the relay when that fails), only, or never.",
+        "Whether messages go straight to the servers of other servers: first (and by the relay when that fails), only, or never.",
         words=("first", "only", "never"),
     )
     after_refusals: int = setting(
-        2, "So often a letter is turned away because of where it comes from, or finds nobody, before the relay gets it.", least=1, most=100
+        2, "So often a message is turned away because of where it comes from, or finds nobody, before the relay gets it.", least=1, most=100
     )
-    check_line: bool = setting(True, "Look whether the line lets letters out at all (port 25), when the house listens on port 25 itself.")
+    check_line: bool = setting(True, "Look whether the line lets messages out at all (port 25), when the server listens on port 25 itself.")
     name_servers: tuple[str, ...] = setting((), 'Name servers to ask, as addresses or "ADDRESS#PORT". Empty: the machine\'s own.')
     trusted_name_servers: bool = setting(
         False, "These name servers verify DNSSEC and nobody can come between: their word counts for DANE. On this machine it always does."
     )
     private_addresses: bool = setting(False, "Send to servers with private addresses too, as in a network of your own.")
-    port: int = setting(25, "The port other houses are met at.", least=1, most=65_535)
-    sessions: int = setting(20, "Connections to other houses at once.", least=1, most=500)
+    port: int = setting(25, "The port other servers are met at.", least=1, most=65_535)
+    sessions: int = setting(20, "Connections to other servers at once.", least=1, most=500)
     sessions_per_domain: int = setting(4, "Of these to one domain or relay.", least=1, most=50)
     retry_first_s: int = setting(
-        300, "Seconds until a letter that could not leave is tried again; the wait doubles each time.", least=1, most=86_400
+        300, "Seconds until a message that could not leave is tried again; the wait doubles each time.", least=1, most=86_400
     )
     retry_most_s: int = setting(14_400, "Longest wait between two attempts, in seconds.", least=1, most=604_800)
-    give_up_s: int = setting(432_000, "A letter comes back after so many seconds of waiting (five days).", least=1, most=2_592_000)
-    delay_notice_s: int = setting(14_400, "The sender is told once that a letter is late after so many seconds.", least=1, most=2_592_000)
-    history_days: int = setting(30, "Days that what became of letters is kept.", least=1, most=3650)
+    give_up_s: int = setting(432_000, "A message comes back after so many seconds of waiting (five days).", least=1, most=2_592_000)
+    delay_notice_s: int = setting(14_400, "The sender is told once that a message is late after so many seconds.", least=1, most=2_592_000)
+    history_days: int = setting(30, "Days that what became of messages is kept.", least=1, most=3650)
     history_lines: int = setting(20_000, "Lines of it at most.", least=1000, most=1_000_000)
-    sign: bool = setting(True, "Sign letters for the house's domains (DKIM).")
+    sign: bool = setting(True, "Sign messages for the server's domains (DKIM).")
 
 
 @dataclass(frozen=True, slots=True)
 class RelaySettings:
-    """A server that takes the house's letters and sends them on; one [[relay]] for each."""
+    """A server that takes the server's messages and sends them on; one [[relay]] for each."""
 
     name: str = setting("", "What the relay is called in lists and in `pillarbox queue reroute`: letters, digits and dashes.")
     host: str = setting("", "Its name or address.")
     port: int = setting(0, "Its port; 0 for the usual one: 465 with tls, 587 with starttls, 25 with none.", least=0, most=65_535)
     security: str = setting("tls", "TLS from the start, STARTTLS, or none.", words=("tls", "starttls", "none"))
     any_certificate: bool = setting(False, "Take whatever certificate it shows. Else the name must match and its authority be known.")
-    user: str = setting("", "The name to sign in with. Empty: the relay knows the house by its address.")
+    user: str = setting("", "The name to sign in with. Empty: the relay knows the server by its address.")
     password: str = setting("", "The password.", secret=True)
     password_file: str = setting("", "A file whose first line is the password, read each time.")
     token_file: str = setting("", "A file whose first line is an access token (XOAUTH2), read each time.")
-    domains: tuple[str, ...] = setting((), 'Only for letters to these domains; ".example.org" stands for all below it.')
-    account: str = setting("", "Only for letters of this person of the house, by their address here.")
-    address: str = setting("", "That person's address at the relay's provider: outside the house their letters come from it.")
+    domains: tuple[str, ...] = setting((), 'Only for messages to these domains; ".example.org" stands for all below it.')
+    account: str = setting("", "Only for messages of this person of the server, by their address here.")
+    address: str = setting("", "That person's address at the relay's provider: outside the server their messages come from it.")
     spf: str = setting("", 'What the provider asks to be put into the SPF record, such as "include:_spf.provider.example".')
 
 
 @dataclass(frozen=True, slots=True)
 class PanelSettings:
-    """Lamps, the button and the serial console; what is not named here costs nothing."""
+    """LEDs, the button and the serial console; what is not named here costs nothing."""
 
     leds: tuple[str, ...] = setting(
         (),
-        'Lamps: led:PIN, pwm:PIN, rgb:RED,GREEN,BLUE or board:NAME, then "inverted" if so, and house, trouble or mail for a part only. '
-        "Empty: the board's own lamps, when it has some.",
+        'LEDs: led:PIN, pwm:PIN, rgb:RED,GREEN,BLUE or board:NAME, then "inverted" if so, and server, trouble or mail for a part only. '
+        "Empty: the board's own LEDs, when it has some.",
     )
-    night: str = setting("", "When the lamps are dim, such as 22:00-06:30.")
-    night_percent: int = setting(25, "How bright they are then; lamps that cannot be dimmed stay as they are.", least=0, most=100)
-    button: str = setting("", "The button's pin, such as 3. Short: try the queue now. Three seconds: close the house. Empty: no button.")
+    night: str = setting("", "When the LEDs are dim, such as 22:00-06:30.")
+    night_percent: int = setting(25, "How bright they are then; LEDs that cannot be dimmed stay as they are.", least=0, most=100)
+    button: str = setting("", "The button's pin, such as 3. Short: try the queue now. Three seconds: close the server. Empty: no button.")
     button_pull_up: bool = setting(True, "The button is between its pin and ground; false: between its pin and 3.3 V.")
     console: str = setting("", "The serial console's device, such as /dev/serial0, /dev/ttyGS0 or /dev/ttyUSB0. Empty: none.")
     console_baud: int = setting(115_200, "Its speed.", least=1200, most=4_000_000)
@@ -164,12 +164,12 @@ class PanelSettings:
 class Pop3Settings:
     """Fetching programs."""
 
-    mark_seen: bool = setting(True, "A letter fetched over POP3 shows as read over IMAP.")
+    mark_seen: bool = setting(True, "A message fetched over POP3 shows as read over IMAP.")
 
 
 @dataclass(frozen=True, slots=True)
 class CertificateSettings:
-    """A certificate of your own; without one the house makes its own authority and certificate."""
+    """A certificate of your own; without one the server makes its own authority and certificate."""
 
     file: str = setting("", "PEM file with the certificate and its chain. Replaced files are taken up without a restart.")
     key: str = setting("", "PEM file with its private key.")
@@ -177,11 +177,11 @@ class CertificateSettings:
 
 @dataclass(frozen=True, slots=True)
 class LimitSettings:
-    """How much the house takes on at once."""
+    """How much the server takes on at once."""
 
     connections: int = setting(1000, "Connections at once in all.", least=10, most=20_000)
     connections_per_address: int = setting(60, "Connections at once from one address; a family shares one.", least=40, most=10_000)
-    drain_s: int = setting(10, "Seconds that sessions get to end when the house stops.", least=0, most=300)
+    drain_s: int = setting(10, "Seconds that sessions get to end when the server stops.", least=0, most=300)
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,9 +115,9 @@ def _check(tree: dict[str, Any], lines: dict[KeyPath, int], name: str) -> Settin
             )
         else:
             made[key] = _section(key, known[key], value, lines, faults)
-    for key, problem in _name_faults(made.get("house")):
+    for key, problem in _name_faults(made.get("server")):
         remedy = "Write a name like example.org, with a dot and no blanks."
-        faults.append(Fault(lines.get(("house", key), 0), f'"house.{key}" {problem}', remedy))
+        faults.append(Fault(lines.get(("server", key), 0), f'"server.{key}" {problem}', remedy))
     certificate: CertificateSettings | None = made.get("certificate")
     if certificate and bool(certificate.file) != bool(certificate.key):
         missing, given = ("key", "file") if certificate.file else ("file", "key")
@@ -172,7 +172,7 @@ def check_settings(path: Path) -> Settings:
     try:
         check_time_zone(settings.server.time_zone)
     except SetupError as error:
-        faults.append(Fault(lines.get(("house", "time_zone"), 0), error.problem, error.remedy))
+        faults.append(Fault(lines.get(("server", "time_zone"), 0), error.problem, error.remedy))
     if faults:
         raise SettingsError(str(path), tuple(faults))
     return settings

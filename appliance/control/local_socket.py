@@ -1,15 +1,15 @@
-"""The local socket by which commands reach the running house, and both ends of its conversation.
+"""The local socket by which commands reach the running server, and both ends of its conversation.
 
     request   one JSON line (control/requests)
     answer    {"text": ..., "facts": {...}}  or  {"problem": ..., "remedy": ...}, one line; with "failed": true what was
               asked is right and the server could not do it
-    import    after the request the house says {"position": ...}; then for each letter one line (Letter), its octets in
-              pieces ("N" and a line end, N octets; "0" ends it, "!" says that the rest cannot be read), and the house says
+    import    after the request the server says {"position": ...}; then for each message one line (Message), its octets in
+              pieces ("N" and a line end, N octets; "0" ends it, "!" says that the rest cannot be read), and the server says
               {"taken": true or false}; {"make": [names]} makes mailboxes and is answered {"made": true}; {"end": true} ends
               it and the answer follows
-    export    the house sends letters in the same form, then the answer
+    export    the server sends messages in the same form, then the answer
 
-Only the house's own user and root are heard: the kernel says who calls (SO_PEERCRED). The socket is opened relative to
+Only the server's own user and root are heard: the kernel says who calls (SO_PEERCRED). The socket is opened relative to
 the data directory, because a socket's path holds 107 octets and a directory's may be longer. A caller that breaks the
 form or is silent for a minute is cut off; that harms nobody else.
 """
@@ -45,7 +45,7 @@ NAMES_TOGETHER = 8
 
 
 class ControlStream:
-    """One end of the conversation: JSON lines and letters' octets over a stream. Raises PeerGone, MisuseError."""
+    """One end of the conversation: JSON lines and messages' octets over a stream. Raises PeerGone, MisuseError."""
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
@@ -83,7 +83,7 @@ class ControlStream:
         return words
 
     async def receive_octets(self) -> AsyncIterator[bytes]:
-        """A letter's octets, at most PIECE_OCTETS at a time. Raises OSError when the other end cannot read them on."""
+        """A message's octets, at most PIECE_OCTETS at a time. Raises OSError when the other end cannot read them on."""
         while True:
             digits = await self._line()
             if digits == UNREADABLE:
@@ -127,17 +127,17 @@ def _path(descriptor: int) -> str:
 
 
 class ControlServer:
-    """The house's end."""
+    """The server's end."""
 
     def __init__(self, directory: "DataDirectory", controls: "Callable[[], Control]", fault: Callable[[str], None]) -> None:
-        """`controls` is called when the first caller comes: a house that nobody asks anything keeps none of it in memory."""
+        """`controls` is called when the first caller comes: a server that nobody asks anything keeps none of it in memory."""
         self._directory = directory
         self._make = controls
         self._made: Control | None = None
         self._fault = fault
 
     def open(self) -> trio.SocketListener:
-        """Bind the socket, mode 0600. A socket file left by a house that was killed is replaced: the lock says it is dead."""
+        """Bind the socket, mode 0600. A socket file left by a server that was killed is replaced: the lock says it is dead."""
         descriptor = self._directory.descriptor
         try:
             if stat.S_ISSOCK(os.stat(SOCKET, dir_fd=descriptor, follow_symlinks=False).st_mode):
@@ -170,7 +170,7 @@ class ControlServer:
         async with stream:
             try:
                 if not self._allowed(stream):
-                    await line.send({"problem": "Only the house's own user may do this.", "remedy": "Use sudo."})
+                    await line.send({"problem": "Only the server's own user may do this.", "remedy": "Use sudo."})
                     return
                 with trio.fail_after(SILENCE_S):
                     words = await line.receive()
@@ -181,7 +181,7 @@ class ControlServer:
                 self._fault(f"a command on the local socket failed: {error!r}")
                 with trio.move_on_after(1):
                     try:
-                        await line.send({"problem": "The house met a fault of its own.", "remedy": "Its log says which."})
+                        await line.send({"problem": "The server met a fault of its own.", "remedy": "Its log says which."})
                     except PeerGone:
                         return
 
@@ -252,7 +252,7 @@ async def _export_messages(line: ControlStream, controls: "Control", request: "E
         await line.send(asdict(message))
         await line.send_octets(chunks)
         count += not message.unreadable
-    return Response(f"{count} letters exported.", {"exported": count})
+    return Response(f"{count} messages exported.", {"exported": count})
 
 
 async def _read_off(octets: AsyncIterator[bytes]) -> None:
@@ -296,15 +296,15 @@ def _message(words: dict[str, Any]) -> "ImportedMessage":
     try:
         mailbox, flags, at, position = words["mailbox"], words["flags"], words["internal_at"], words["position"]
     except KeyError as error:
-        raise MisuseError("a letter on the local socket lacks a fact") from error
+        raise MisuseError("a message on the local socket lacks a fact") from error
     if not (isinstance(mailbox, str) and isinstance(at, int) and isinstance(position, str) and isinstance(flags, list)):
-        raise MisuseError("a letter on the local socket is not described right")
+        raise MisuseError("a message on the local socket is not described right")
     unreadable = words.get("unreadable")
     return ImportedMessage(mailbox, tuple(str(flag) for flag in flags), at, position, unreadable if isinstance(unreadable, int) else 0)
 
 
 class NotRunning(SetupError):
-    """No house runs on this data directory."""
+    """No server runs on this data directory."""
 
 
 class _RemoteImportSink:
@@ -333,13 +333,13 @@ def _good(words: dict[str, Any]) -> dict[str, Any]:
 
 
 class RemoteControl:
-    """The Controls port as a command holds it: the running house at the other end of the socket."""
+    """The Controls port as a command holds it: the running server at the other end of the socket."""
 
     def __init__(self, data: Path) -> None:
         self._data = data
 
     def present(self) -> bool:
-        """Does a house run here? Raises SetupError when it does and this user may not speak to it."""
+        """Does a server run here? Raises SetupError when it does and this user may not speak to it."""
         try:
             self._connect().close()
         except NotRunning:
@@ -352,13 +352,13 @@ class RemoteControl:
         except PermissionError as error:
             raise SetupError(f"The data directory {self._data} may not be opened by this user.", "Use sudo.") from error
         except OSError as error:
-            raise NotRunning(f"There is no house at {self._data}.", "Name its data directory with --data.") from error
+            raise NotRunning(f"There is no server at {self._data}.", "Name its data directory with --data.") from error
         calling = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             calling.connect(_path(descriptor))
         except PermissionError as error:
             calling.close()
-            raise SetupError("Only the house's own user may do this.", "Use sudo.") from error
+            raise SetupError("Only the server's own user may do this.", "Use sudo.") from error
         except OSError as error:
             calling.close()
             raise NotRunning(f"No Pillarbox is running on {self._data}.", "Start it with: pillarbox serve.") from error
@@ -379,7 +379,7 @@ class RemoteControl:
                 await line.send(encode_request(request))
                 yield line
             except PeerGone as error:
-                raise SetupError("The house stopped in the middle of this.", "Start it and try again.") from error
+                raise SetupError("The server stopped in the middle of this.", "Start it and try again.") from error
 
     async def ask(self, request: "Request") -> "Response":
         from .requests import Response

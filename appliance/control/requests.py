@@ -1,8 +1,8 @@
-"""The Controls port: what a person may ask of the house, as frozen requests and one kind of answer.
+"""The Controls port: what a person may ask of the server, as frozen requests and one kind of answer.
 
-Command line, panel and web hold nothing else of the house; `appliance.app.admin_api` is the one implementation. A request that
+Command line, panel and web hold nothing else of the server; `appliance.app.admin_api` is the one implementation. A request that
 cannot be done raises SetupError with a sentence and a remedy, and has changed nothing. Import and export are
-conversations: letters stream through, one after another.
+conversations: messages stream through, one after another.
 """
 
 from collections.abc import AsyncIterator, Iterable
@@ -20,7 +20,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class AddAccount:
-    """`password` "" has one generated and told in the answer. `quota_mb` 0 is the house's default."""
+    """`password` "" has one generated and told in the answer. `quota_mb` 0 is the server's default."""
 
     address: str
     password: str = field(default="", repr=False)
@@ -136,7 +136,7 @@ class ListDomains:
 
 @dataclass(frozen=True, slots=True)
 class SetCatchAll:
-    """Letters to unknown names of the domain go to `address`; "" refuses them again."""
+    """Messages to unknown names of the domain go to `address`; "" refuses them again."""
 
     name: str
     address: str = ""
@@ -154,7 +154,7 @@ class ShowCertificate:
 
 @dataclass(frozen=True, slots=True)
 class ExportCertificate:
-    """The house's authority in PEM form, for devices to trust."""
+    """The server's authority in PEM form, for devices to trust."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ class ListQueue:
 
 @dataclass(frozen=True, slots=True)
 class ShowMessage:
-    """`word` is a row's number or a letter's name, or enough of its beginning; so everywhere below."""
+    """`word` is a row's number or a message's name, or enough of its beginning; so everywhere below."""
 
     word: str
 
@@ -228,22 +228,22 @@ class SetAdminPassword:
 
 @dataclass(frozen=True, slots=True)
 class ShutDown:
-    """Close the house in order; with lamps, it then stays to show that the plug may be pulled."""
+    """Close the server in order; with LEDs, it then stays to show that the plug may be pulled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """Close the house in order and start it again, with what its settings say by then."""
+    """Close the server in order and start it again, with what its settings say by then."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckNetwork:
-    """Knock at every door of the house, and look whether letters get out. Takes up to a minute."""
+    """Knock at every door of the server, and look whether messages get out. Takes up to a minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackMessage:
-    """What became of a letter, also long after it left; an address, or "", asks for letters refused at the door lately."""
+    """What became of a message, also long after it left; an address, or "", asks for messages refused at the door lately."""
 
     word: str
 
@@ -262,7 +262,7 @@ class DomainCheck:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """Letters come in as a stream, each counted in the commit that stores it; `source` names where they come from,
+    """Messages come in as a stream, each counted in the commit that stores it; `source` names where they come from,
     so that the same import, begun again, goes on where it stopped. `mailbox` "" keeps the mailboxes of the source."""
 
     address: str
@@ -299,14 +299,14 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class ImportedMessage:
-    """One letter on its way in or out: its mailbox, flag names, UTC seconds of arrival, and where its source stands after it."""
+    """One message on its way in or out: its mailbox, flag names, UTC seconds of arrival, and where its source stands after it."""
 
     mailbox: str
     flags: tuple[str, ...]
     internal_at: int
     position: str = ""
     unreadable: int = 0
-    """Above 0: no letter, but so many of `mailbox` that could not be read and were passed over ("": mailboxes)."""
+    """Above 0: no message, but so many of `mailbox` that could not be read and were passed over ("": mailboxes)."""
 
 
 class ImportSink(Protocol):
@@ -320,12 +320,12 @@ class ImportSink(Protocol):
         ...
 
     async def take(self, message: ImportedMessage, chunks: AsyncIterator[bytes]) -> bool:
-        """Store one letter with its position; False when it was refused and left out (too large, for one)."""
+        """Store one message with its position; False when it was refused and left out (too large, for one)."""
         ...
 
 
 class Control(Protocol):
-    """What the running house, or a house opened for one command, can be asked."""
+    """What the running server, or a server opened for one command, can be asked."""
 
     async def ask(self, request: Request) -> Response: ...
 
@@ -340,16 +340,16 @@ def encode_request(request: Request) -> dict[str, Any]:
 
 
 def decode_request(words: dict[str, Any]) -> Request:
-    """The request of a JSON object; raises SetupError for one this house does not know."""
+    """The request of a JSON object; raises SetupError for one this server does not know."""
     kinds = {kind.__name__: kind for kind in REQUESTS}
     kind = kinds.get(words.get("ask", ""))
     if kind is None:
-        raise SetupError("The running house does not know this command.", "It may be of another version: restart it.")
+        raise SetupError("The running server does not know this command.", "It may be of another version: restart it.")
     names = {one.name: one.type for one in fields(kind)}
     given = {key: value for key, value in words.items() if key != "ask"}
     if not given.keys() <= names.keys() or not all(
         type(value).__name__ == getattr(names[key], "__name__", names[key]) for key, value in given.items()
     ):
-        raise SetupError("The running house does not understand this command.", "It may be of another version: restart it.")
+        raise SetupError("The running server does not understand this command.", "It may be of another version: restart it.")
     request: Request = kind(**given)
     return request

@@ -1,6 +1,6 @@
 """Is the database whole, and do its rows agree with each other? Reads only; used by tests and the command line.
 
-Run it while the house is stopped or in a process of its own: it reads every page. `faults` are sentences for people;
+Run it while the server is stopped or in a process of its own: it reads every page. `faults` are sentences for people;
 none means well. A part that cannot be read is a fault, and the look at the others goes on. What a running server is in
 the middle of (a body file before its commit, or on its way out) is no fault. Fails with SetupError, StoreError BROKEN.
 """
@@ -18,7 +18,7 @@ from . import migrations
 from .connection import is_damage, open_alone
 from .mending import damaged_indexes
 
-_COUNTS = ("person", "mailbox", "message", "fact", "expunged", "body", "body_data")
+_COUNTS = ("account", "mailbox", "message", "fact", "expunged", "body", "body_data")
 _RULES: tuple[tuple[str, str], ...] = (
     (
         "{n} messages have no facts",
@@ -26,25 +26,25 @@ _RULES: tuple[tuple[str, str], ...] = (
     ),
     (
         "{n} messages have no body",
-        "SELECT count(*) FROM message m WHERE NOT EXISTS (SELECT 1 FROM body b WHERE b.id = m.body AND b.holders > 0)",
+        "SELECT count(*) FROM message m WHERE NOT EXISTS (SELECT 1 FROM body b WHERE b.id = m.body AND b.refcount > 0)",
     ),
     (
         "{n} facts count their messages wrongly",
         """SELECT count(*) FROM fact f LEFT JOIN (SELECT fact, count(*) AS n FROM message GROUP BY fact) m ON m.fact = f.id
-           WHERE f.holders <> coalesce(m.n, 0)""",
+           WHERE f.refcount <> coalesce(m.n, 0)""",
     ),
     (
         "{n} bodies are needed by more messages than they count",
         """SELECT count(*) FROM body b JOIN (SELECT body, sum(n) AS n FROM (SELECT body, count(DISTINCT fact) AS n FROM message
            GROUP BY body UNION ALL SELECT body, count(*) FROM queue GROUP BY body) GROUP BY body) m ON m.body = b.id
-           WHERE m.n > b.holders""",
+           WHERE m.n > b.refcount""",
     ),
     (
-        "{n} letters that wait to leave have lost their octets",
+        "{n} messages that wait to leave have lost their octets",
         "SELECT count(*) FROM queue q WHERE NOT EXISTS (SELECT 1 FROM body b WHERE b.id = q.body)",
     ),
     (
-        "{n} letters that wait to leave have nobody they go to",
+        "{n} messages that wait to leave have nobody they go to",
         "SELECT count(*) FROM queue WHERE json_array_length(recipients) = 0",
     ),
     (
@@ -78,7 +78,7 @@ _RULES: tuple[tuple[str, str], ...] = (
 
 
 _PLACES = {
-    "person": "the list of accounts",
+    "account": "the list of accounts",
     "mailbox": "the list of mailboxes",
     "message": "the list of messages",
     "fact": "the descriptions of messages",
@@ -197,7 +197,7 @@ def _check(connection: sqlite3.Connection, path: Path, names: set[str] | None, i
     report.rows = {table: tried(f"SELECT count(*) FROM {table}") for table in _COUNTS}  # noqa: S608 our own names
     report.body_octets = tried("SELECT sum(octets) FROM body")
     report.stored_octets = tried("SELECT sum(stored_octets) FROM body")
-    report.unheld_bodies = tried("SELECT count(*) FROM body WHERE holders = 0")
+    report.unheld_bodies = tried("SELECT count(*) FROM body WHERE refcount = 0")
     for sentence, sql in _RULES:
         if count := tried(sql):
             report.faults.append(sentence.format(n=count))
@@ -271,10 +271,10 @@ def _unreadable(connection: sqlite3.Connection) -> tuple[set[str], set[str]]:
 
 def _compare_files(connection: sqlite3.Connection, there: set[str], report: Report, is_there: Callable[[str], bool]) -> None:
     """The files were listed before: one that a row names since then must be there now, and one that is gone have no row any more."""
-    rows = connection.execute("SELECT digest, holders FROM body WHERE digest IS NOT NULL").fetchall()
+    rows = connection.execute("SELECT digest, refcount FROM body WHERE digest IS NOT NULL").fetchall()
     needed = {row[0].hex() for row in rows if row[1] > 0}
     lost = [name for name in needed - there if not is_there(name)]
-    still = "SELECT 1 FROM body WHERE digest = ? AND holders > 0"
+    still = "SELECT 1 FROM body WHERE digest = ? AND refcount > 0"
     if count := sum(connection.execute(still, (bytes.fromhex(name),)).fetchone() is not None for name in lost):
         report.faults.append(f"{count} large bodies have lost their files")
         report.only_indexes = False

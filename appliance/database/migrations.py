@@ -105,7 +105,7 @@ def _has_our_tables(path: Path) -> bool:
     """For files made before they carried APPLICATION."""
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
     try:
-        rows = connection.execute("SELECT name FROM sqlite_master WHERE name IN ('house', 'counter', 'mailbox', 'message')").fetchall()
+        rows = connection.execute("SELECT name FROM sqlite_master WHERE name IN ('meta', 'counter', 'mailbox', 'message')").fetchall()
     except sqlite3.Error as trouble:
         raise SetupError(f"{path} is damaged and cannot be opened: {trouble}.", RESTORE) from trouble
     finally:

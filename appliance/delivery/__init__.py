@@ -1,1 +1,1 @@
-"""Floor 4, the one door in for letters."""
+"""Floor 4, the one door in for messages."""

@@ -1,6 +1,6 @@
-"""A kept letter's octets, to be read from the start as often as somebody needs them: `Pieces` over the store.
+"""A kept message's octets, to be read from the start as often as somebody needs them: `Pieces` over the store.
 
-Memory: one piece. Fails with StoreError GONE when the letter was removed meanwhile, BROKEN when the card fails.
+Memory: one piece. Fails with StoreError GONE when the message was removed meanwhile, BROKEN when the card fails.
 """
 
 from collections.abc import AsyncIterator

@@ -1,7 +1,7 @@
-"""Letters that waited for their hour, or for room in a mailbox, and are for people of this house: into their mailboxes, in the
+"""Messages that waited for their hour, or for room in a mailbox, and are for people of this server: into their mailboxes, in the
 commit that settles them.
 
-The lane HOUSE is no domain; its Carrier is `AtHome`, and `Carriers` sends each lane to the right one. Whom an address leads to is
+The destination SERVER is no domain; its Transport is `AtHome`, and `Carriers` sends each destination to the right one. Whom an address leads to is
 decided when the hour has come: who left meanwhile gets nothing, and the sender is told. Of several people behind an address
 those with room get the message, and it waits on for the others alone.
 """
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from appliance.accounts.directory import Directory
 
 Wait = Callable[[Any, OutgoingMessage, Sequence[tuple[AccountId, Recipient]]], object]
-"""`wait(transaction, parcel, people)`: the message waits on for these people, inside the transaction."""
+"""`wait(transaction, message, people)`: the message waits on for these people, inside the transaction."""
 
 SERVER = "."
-"""The lane of what stays in the house."""
+"""The destination of what stays in the server."""
 NOBODY = Outcome(DeliveryStatus.FAILED, "5.1.1", Reason.REFUSED, "Nobody has this address here any more.")
 NO_ROOM = Outcome(DeliveryStatus.DEFERRED, "4.2.2", Reason.NOT_NOW, "The mailbox is full.")
-UNREADABLE = Outcome(DeliveryStatus.DEFERRED, "4.3.0", Reason.NOT_NOW, "The letter could not be put into the mailbox just now.")
+UNREADABLE = Outcome(DeliveryStatus.DEFERRED, "4.3.0", Reason.NOT_NOW, "The message could not be put into the mailbox just now.")
 
 
 class Transports:
-    """The Carrier of the runner: one for the house, one for the world; each made when its first letter comes."""
+    """The Transport of the runner: one for the server, one for the world; each made when its first message comes."""
 
     def __init__(self, home: Callable[[], Transport], world: Callable[[], Transport]) -> None:
         self._makers = {True: home, False: world}
@@ -52,7 +52,7 @@ class Transports:
 
 
 class DelayedDelivery:
-    """The Carrier of HOUSE, and its Trip."""
+    """The Transport of SERVER, and its Session."""
 
     def __init__(self, *, store: Store, directory: "Directory", clock: Clock, wait: Wait) -> None:
         self._wait = wait
@@ -92,8 +92,8 @@ class DelayedDelivery:
     async def _filed(
         self, outgoing: OutgoingMessage, to: list[Recipient], full: Sequence[tuple[AccountId, Recipient]]
     ) -> Callable[[Any], object]:
-        """What puts the letter into the mailboxes inside a commit; the kept body serves, no octet is written twice."""
-        assert outgoing.kept is not None  # noqa: S101 - the runner says where its letters lie
+        """What puts the message into the mailboxes inside a commit; the kept body serves, no octet is written twice."""
+        assert outgoing.kept is not None  # noqa: S101 - the runner says where its messages lie
         body, trace = outgoing.kept
         envelope = Envelope(outgoing.sender, to)
         placements = await file_copies(self._store, envelope, trace, int(self._clock.wall_s()))

@@ -1,7 +1,7 @@
-"""From intake and notices into the queue: what of a letter leaves becomes rows of the queue in the commit that keeps the letter.
+"""From intake and notices into the queue: what of a message leaves becomes rows of the queue in the commit that keeps the message.
 
-A letter with an hour (FUTURERELEASE, RFC 4865) waits whole: its recipients outside in their lanes, those of the house in the lane
-HOUSE, from which `held` delivers when the hour has come. So does what found a mailbox full, until it has room.
+A message with an hour (FUTURERELEASE, RFC 4865) waits whole: its recipients outside in their destinations, those of the server in the destination
+SERVER, from which `held` delivers when the hour has come. So does what found a mailbox full, until it has room.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ DAY_S = 86_400
 
 
 class Rewriting:
-    """Senders of forwarded letters, rewritten with the house's secret (`mail/srs`); the Rewritten of `ways`."""
+    """Senders of forwarded messages, rewritten with the server's secret (`mail/srs`); the Rewritten of `ways`."""
 
     def __init__(self, secret: bytes, clock: Clock) -> None:
         self._secret = secret
@@ -141,7 +141,7 @@ class Enqueue:
         self._queue.add(transaction, body, new_entry, lambda recipient: self.destination(None, recipient))
 
     def destination(self, sender: Address | None, recipient: Recipient) -> str:
-        """Where a recipient queues. One for whom no way leads out any more waits in its own domain's lane, and says so there."""
+        """Where a recipient queues. One for whom no way leads out any more waits in its own domain's destination, and says so there."""
         address = recipient.address
         if address is None or self._is_local(address.domain):
             return SERVER

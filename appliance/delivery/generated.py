@@ -1,7 +1,7 @@
-"""Telling the sender what became of their letter, in the very commit that settles it.
+"""Telling the sender what became of their message, in the very commit that settles it.
 
 Promise: `tell` is ONE durable commit of the queue's own change and the notice. A notice goes into the sender's Inbox when
-they live here, else it leaves the house with the null sender, NOTIFY=NEVER, and never a whole letter in it: whoever forged
+they live here, else it leaves the server with the null sender, NOTIFY=NEVER, and never a whole message in it: whoever forged
 a sender does not get to send a stranger our people's mail. At most OUTSIDE_PER_HOUR leave, so that nobody is flooded by
 what others forged in their name (backscatter); what is over that is in the history only.
 No notice about a notice, whatever becomes of it (`notice_rules`).
@@ -45,14 +45,14 @@ class DsnQueue(Protocol):
     """The queue, as far as a notice needs it."""
 
     def __call__(self, transaction: Any, body: BodyId, message: str, group: OutboundGroup, staged: StagedBody, about: Subject) -> object:
-        """Let the group leave, inside the transaction that holds `body`, with the options of the letter it is `about` (SMTPUTF8,
+        """Let the group leave, inside the transaction that holds `body`, with the options of the message it is `about` (SMTPUTF8,
         RFC 6533 §4; REQUIRETLS, RFC 8689 §5)."""
         ...
 
 
 class DsnGenerator:
     """The Notices of `dsn/report`. `original(address)` undoes a sender rewritten for forwarding; `leave` is the queue,
-    None where nothing leaves the house; `has_way(address)` says whether a letter could."""
+    None where nothing leaves the server; `has_way(address)` says whether a message could."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class DsnGenerator:
         return True
 
     async def say_arrived(self, subject: Subject, entries: Sequence[RecipientReport]) -> bool:
-        """Tell at once what is known when a letter was kept (delivered, expanded); False, and no work, when nobody asked."""
+        """Tell at once what is known when a message was kept (delivered, expanded); False, and no work, when nobody asked."""
         asked = [entry for entry in entries if which(subject.sender, entry) is Kind.SUCCESS]
         return bool(asked) and await self.tell(subject, asked, lambda transaction: None)
 
@@ -146,7 +146,7 @@ class DsnGenerator:
             await self._store.file(staged, placements, also=also, passed=passed)
 
     def _domain(self, sender: Address) -> str:
-        """Whose MAILER-DAEMON writes: the sender's own domain when it is one of the house's, else the first."""
+        """Whose MAILER-DAEMON writes: the sender's own domain when it is one of the server's, else the first."""
         domains = self._directory.domains()
         domain = sender.domain if sender.domain in domains else next(iter(domains), "")
         return ascii_domain(domain) if domain else self._host

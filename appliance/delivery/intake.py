@@ -1,14 +1,14 @@
 """The one door in: what was accepted here is on the card, once for everybody it is for.
 
-Promise: `accept` returns after ONE durable commit that holds the letter for all recipients; only then may a server say
+Promise: `accept` returns after ONE durable commit that holds the message for all recipients; only then may a server say
 250. When it raises, nothing was kept. Fails with StoreError (FULL, OVER_QUOTA, NO_MAILBOX, BROKEN).
 Whoever has no room does not make the others wait: the message is put into the mailboxes that have room and leaves where it
 leaves, and in the same commit it waits in the queue for the full ones, each under the person's own address. It is tried
 again like any other, its sender is told when it is late, and it comes back when there was no room for days (RFC 5321 §6.1,
 §4.5.4.1). OVER_QUOTA is raised only where nobody has room and nothing leaves: then the client still has the message.
 Who asked to be told when it arrives (RFC 3461 §4.1) is told in a commit of its own right after, before 250 is said; should
-that fail the letter is kept all the same.
-A letter comes in by `receive`, in pieces and constant memory; what is not accepted before its block ends leaves nothing.
+that fail the message is kept all the same.
+A message comes in by `receive`, in pieces and constant memory; what is not accepted before its block ends leaves nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Arrival:
-    """One letter at the door: `letter` is the name told to its sender and kept in Received; `trace` the header lines
+    """One message at the door: `letter` is the name told to its sender and kept in Received; `trace` the header lines
     every copy gets below its Return-Path; `begun_mono` when its transaction began, in the clock's monotonic seconds;
-    `person` who signed in to send it and `author` the domain of their address, None and "" for a stranger's letter."""
+    `person` who signed in to send it and `author` the domain of their address, None and "" for a stranger's message."""
 
     message: str
     envelope: Envelope
@@ -51,7 +51,7 @@ class OutboundQueue(Protocol):
     """The way out, as far as intake needs it: `outward.Outward`."""
 
     def new_entry(self, arrival: Arrival, body: StagedBody, *, held: bool) -> Callable[[Any, BodyId], object] | None:
-        """What joins the commit that keeps the letter; None when nothing of it leaves. `held`: everything waits for its hour."""
+        """What joins the commit that keeps the message; None when nothing of it leaves. `held`: everything waits for its hour."""
         ...
 
     def waiting(self, arrival: Arrival, body: StagedBody, full: Sequence[tuple[AccountId, Recipient]]) -> Callable[[Any, BodyId], object]:
@@ -60,7 +60,7 @@ class OutboundQueue(Protocol):
 
 
 class Intake:
-    """The door, shared by every server that takes letters in."""
+    """The door, shared by every server that takes messages in."""
 
     def __init__(
         self,
@@ -71,8 +71,8 @@ class Intake:
         notices: "Callable[[], DsnGenerator] | None" = None,
         outward: "OutboundQueue | None" = None,
     ) -> None:
-        """`notices` makes who tells senders, when the first one is to be told: most letters ask for nothing. `outward` takes what
-        leaves the house or waits for its hour; None where nothing does."""
+        """`notices` makes who tells senders, when the first one is to be told: most messages ask for nothing. `outward` takes what
+        leaves the server or waits for its hour; None where nothing does."""
         self._store = store
         self._board = board
         self._clock = clock
@@ -80,7 +80,7 @@ class Intake:
         self._outward = outward
 
     def receive(self, limit_octets: int) -> AbstractAsyncContextManager[Incoming]:
-        """Room for one letter: `Store.receive`. Entering waits for the house's budget, then raises StoreError BUSY."""
+        """Room for one message: `Store.receive`. Entering waits for the server's budget, then raises StoreError BUSY."""
         return self._store.receive(limit_octets)
 
     def has_room(self, account: AccountId, octets: int) -> bool:
@@ -89,12 +89,12 @@ class Intake:
         return limit_octets is None or used_octets + max(octets, 1) <= limit_octets
 
     async def accept(self, arrival: Arrival, body: StagedBody) -> list[Placed]:
-        """Keep the letter for everybody its envelope names. Durable when it returns."""
+        """Keep the message for everybody its envelope names. Durable when it returns."""
         envelope = arrival.envelope
         at = int(self._clock.wall_s())
         held = bool(envelope.release_at) and self._outward is not None and self._clock.trusted() and envelope.release_at > at
         if self._outward is None and any(recipient.outside for recipient in envelope.recipients):
-            raise StoreError(Trouble.NOT_ALLOWED, "no queue takes this letter out of the house")  # never lost without a word
+            raise StoreError(Trouble.NOT_ALLOWED, "no queue takes this message out of the server")  # never lost without a word
         placements = [] if held else await file_copies(self._store, envelope, arrival.trace, at)
         leave = self._outward.new_entry(arrival, body, held=held) if self._outward is not None else None
         kept: list[BodyId] = []

@@ -1,4 +1,4 @@
-"""What of a letter leaves the house, as groups that travel alike: one for each envelope sender and each set of added lines.
+"""What of a message leaves the server, as groups that travel alike: one for each envelope sender and each set of added lines.
 
 | who sent it     | recipient                  | sender on the way       | lines in front                | signed for    |
 |-----------------|----------------------------|-------------------------|-------------------------------|---------------|
@@ -7,10 +7,10 @@
 | a stranger      | an alias that leads out    | rewritten (SRS)         | Delivered-To: alias, trace    | nobody        |
 | null sender     | as above                   | stays null              | as above                      | as above      |
 
-Delivered-To is what ends loops: a letter that comes back to the same alias names it and is refused (`smtpd/transaction`).
+Delivered-To is what ends loops: a message that comes back to the same alias names it and is refused (`smtpd/transaction`).
 What the sender asked to be told goes along (RFC 3461 §5.2.7): an alias with one target passes everything on, and names
 itself as the original recipient where the sender did not; an alias with several answers SUCCESS itself with "expanded" and
-passes on the rest. `arrived` are those answers, with "delivered" for mailboxes of the house. Pure.
+passes on the rest. `arrived` are those answers, with "delivered" for mailboxes of the server. Pure.
 """
 
 from collections.abc import Callable
@@ -30,8 +30,8 @@ Rewrite = Callable[[Address, str], Address]
 
 @dataclass(frozen=True, slots=True)
 class OutboundGroup:
-    """Recipients that leave with the same sender and the same lines in front. Each recipient's address is outside the house
-    and `outside` holds it alone. `author` is the domain of ours the letter is signed for, or ""."""
+    """Recipients that leave with the same sender and the same lines in front. Each recipient's address is outside the server
+    and `outside` holds it alone. `author` is the domain of ours the message is signed for, or ""."""
 
     sender: Address | None
     recipients: tuple[Recipient, ...]
@@ -43,7 +43,7 @@ def groups(
     envelope: Envelope, *, trace: bytes, author: str, is_local: Callable[[str], bool], rewrite: Rewrite
 ) -> tuple[OutboundGroup, ...]:
     """What leaves, in the order of the recipients; each address once. `author` is the domain of the person who signed in to
-    send the letter, "" for a stranger's."""
+    send the message, "" for a stranger's."""
     found: dict[tuple[Address | None, bytes], list[Recipient]] = {}
     met: set[Address] = set()
     for recipient in envelope.recipients:
@@ -61,7 +61,7 @@ def groups(
 
 
 def _in_transit(recipient: Recipient, address: Address) -> Recipient:
-    """The recipient as the next house is told of it."""
+    """The recipient as the next server is told of it."""
     notify, orcpt = recipient.notify, recipient.orcpt
     if recipient.forwarded:
         if not orcpt and recipient.address is not None:
@@ -82,7 +82,7 @@ def several(recipient: Recipient) -> bool:
 
 
 def arrived(envelope: Envelope) -> tuple[RecipientReport, ...]:
-    """What is known of each recipient as soon as the letter is kept: delivered here, or passed on to several."""
+    """What is known of each recipient as soon as the message is kept: delivered here, or passed on to several."""
     told = []
     for recipient in envelope.recipients:
         if several(recipient):

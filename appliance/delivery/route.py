@@ -1,4 +1,4 @@
-"""How a lane is travelled: straight to the houses its domain names, or by way of a relay that takes our letters."""
+"""How a destination is travelled: straight to the servers its domain names, or by way of a relay that takes our messages."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Relay:
 @dataclass(frozen=True, slots=True)
 class Route:
     """`relay` None: straight, by MX. `author`: the person's own address at the relay's provider; envelope sender and From are
-    rewritten to it outside the house. `gone`: the lane was a relay's that is no longer set."""
+    rewritten to it outside the server. `gone`: the destination was a relay's that is no longer set."""
 
     relay: Relay | None = None
     author: Address | None = None

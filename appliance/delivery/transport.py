@@ -1,6 +1,6 @@
-"""What the runner asks of whoever carries letters: a trip down one lane, parcel after parcel on one connection.
+"""What the runner asks of whoever carries messages: a session down one destination, message after message on one connection.
 
-`remote.Remote` is the Carrier of the house; tests have their own.
+`remote.Remote` is the Transport of the server; tests have their own.
 """
 
 from collections.abc import Callable
@@ -16,10 +16,10 @@ from .route import Route
 
 @dataclass(frozen=True, slots=True)
 class DeliveryResult:
-    """What became of one parcel: an outcome for each of its recipients, in order, and every house met or tried on the way.
+    """What became of one message: an outcome for each of its recipients, in order, and every server met or tried on the way.
 
     `also(transaction)` joins the commit that settles the outcomes. `again`: the connection still stands. `passed_on`: the next
-    house announced DSN and took over the promise to tell (RFC 3461 §5.2.2).
+    server announced DSN and took over the promise to tell (RFC 3461 §5.2.2).
     """
 
     outcomes: tuple[Outcome, ...]
@@ -31,12 +31,12 @@ class DeliveryResult:
 
 class TransportSession(Protocol):
     async def deliver(self, outgoing: OutgoingMessage, begun: Callable[[], None]) -> DeliveryResult:
-        """Hand one parcel over. Raises nothing but Cancelled: whatever goes wrong is an Outcome. `begun()` is called right before
-        the final dot leaves; from then until this returns nobody can know whether the letter arrived (`queue/entry`)."""
+        """Hand one message over. Raises nothing but Cancelled: whatever goes wrong is an Outcome. `begun()` is called right before
+        the final dot leaves; from then until this returns nobody can know whether the message arrived (`queue/entry`)."""
         ...
 
 
 class Transport(Protocol):
     def transport_session(self, destination: str, route: Route) -> AbstractAsyncContextManager[TransportSession]:
-        """Nothing is connected before the first parcel; the end of the block says goodbye. Raises nothing but Cancelled."""
+        """Nothing is connected before the first message; the end of the block says goodbye. Raises nothing but Cancelled."""
         ...

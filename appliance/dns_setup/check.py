@@ -134,9 +134,9 @@ async def _mx(q: _Question) -> DnsFinding:
         return q.missing()
     q.found = ", ".join(f"{one.preference} {one.name or '.'}" for one in answer.values)
     if any(not one.name for one in answer.values):
-        return q.wrong("This says that the domain takes no mail (RFC 7505); publish the record of this house in its place.")
+        return q.wrong("This says that the domain takes no mail (RFC 7505); publish the record of this server in its place.")
     named = [one.name for one in answer.values]
-    others = " (others take your letters too)" if len(named) > 1 else ""
+    others = " (others take your messages too)" if len(named) > 1 else ""
     if host in named:
         if (await q.names.cname(host)).values:
             return q.wrong(f"{host} is an alias (CNAME), which an MX may not name (RFC 2181 §10.3); give it an address.")
@@ -145,7 +145,7 @@ async def _mx(q: _Question) -> DnsFinding:
     for name in named[:PARENTS]:
         if not (await q.names.cname(name)).values and set(await q.addresses(name)) & set(own):
             return q.right(others + " (leads to this box)")
-    return q.wrong(f"Letters go elsewhere: let one of them name {host}.")
+    return q.wrong(f"Messages go elsewhere: let one of them name {host}.")
 
 
 async def _address(q: _Question) -> DnsFinding:
@@ -232,16 +232,16 @@ async def _dkim(q: _Question) -> DnsFinding:
     if not texts:
         return q.missing()
     if len(texts) > 1:
-        return q.wrong("There are several records, and nobody knows which counts; keep the one of this house.")
+        return q.wrong("There are several records, and nobody knows which counts; keep the one of this server.")
     there, ours = _tags(texts[0]), _tags(q.record.value)
     if "p" not in there or there.get("v", "DKIM1") != "DKIM1":
-        return q.wrong("This is no key; publish the key of this house.")
+        return q.wrong("This is no key; publish the key of this server.")
     published, own = ("".join(one["p"].split()) for one in (there, ours))
     if not published:
-        return q.wrong("This says that the key was withdrawn; publish the key of this house.")
+        return q.wrong("This says that the key was withdrawn; publish the key of this server.")
     if published != own or there.get("k", "rsa") != ours.get("k", "rsa"):
-        return q.wrong("Another key is published, so your signatures count as forged; publish the key of this house.")
-    return DnsFinding(q.record, "right", "the key of this house", "")
+        return q.wrong("Another key is published, so your signatures count as forged; publish the key of this server.")
+    return DnsFinding(q.record, "right", "the key of this server", "")
 
 
 async def _dmarc(q: _Question) -> DnsFinding:
@@ -260,7 +260,7 @@ async def _dmarc(q: _Question) -> DnsFinding:
         return q.wrong("There are several, so none counts; keep one.")
     tags = _tags(texts[0])
     if tags.get("v") != "DMARC1" or not texts[0].startswith("v"):
-        return q.wrong("It must begin with v=DMARC1; in just these letters.")
+        return q.wrong("It must begin with v=DMARC1; in just these messages.")
     if tags.get("p", "").lower() not in ("none", "quarantine", "reject"):
         return q.wrong("It names no policy: p=none, p=quarantine or p=reject.")
     return q.right()
@@ -273,7 +273,7 @@ async def _tls_reports(q: _Question) -> DnsFinding:
     if len(texts) > 1:
         return q.wrong("There are several, so none counts; keep one.")
     if not texts[0].startswith("v=TLSRPTv1"):
-        return q.wrong("It must begin with v=TLSRPTv1; in just these letters.")
+        return q.wrong("It must begin with v=TLSRPTv1; in just these messages.")
     if not _tags(texts[0]).get("rua", "").lower().startswith(("mailto:", "https:")):
         return q.wrong("It names no place to report to: rua=mailto:ADDRESS.")
     return q.right()

@@ -1,8 +1,8 @@
-"""What to publish in the DNS for a domain of the house: advice, pure.
+"""What to publish in the DNS for a domain of the meta: advice, pure.
 
 | record                    | for                                        | needed                                         |
 |---------------------------|--------------------------------------------|------------------------------------------------|
-| MX                        | letters from the world find the house      | where SMTP answers                             |
+| MX                        | letters from the world find the meta      | where SMTP answers                             |
 | A, AAAA                   | the name leads to the box                  | yes; ADDRESS stands for one not known here     |
 | TXT, SPF                  | others believe letters from here           | yes (RFC 7208)                                 |
 | TXT SELECTOR._domainkey   | signatures can be checked                  | where letters are signed (RFC 6376 §3.6.2)     |
@@ -31,7 +31,7 @@ OPEN_ADDRESS = "ADDRESS"
 
 @dataclass(frozen=True, slots=True)
 class DomainFacts:
-    """What the house is. `addresses` are those the world sees, () when unknown; `services` (protocol, port) that answer;
+    """What the server is. `addresses` are those the world sees, () when unknown; `services` (protocol, port) that answer;
     `dkim` (selector, value); `relays` SPF terms of relays such as "include:_spf.provider.example", or their host names."""
 
     domain: str
@@ -72,7 +72,7 @@ def records(facts: DomainFacts) -> list[Record]:
     running, host, domain = dict(facts.services), facts.host_name, facts.domain
     out: list[Record] = []
     if "smtp" in running:
-        out.append(Record(domain, "MX", f"10 {host}.", "letters from the world find this house"))
+        out.append(Record(domain, "MX", f"10 {host}.", "messages from the world find this server"))
     if all(":" in address for address in facts.addresses):
         why = "the name of the box leads to it; the line's IPv4 address is not known here, put it in, and keep it right if it changes"
         out.append(Record(host, "A", "", why, needed=not facts.addresses))
@@ -81,11 +81,11 @@ def records(facts: DomainFacts) -> list[Record]:
     terms = ["mx"] if "smtp" in running else []
     terms += [f"ip{6 if ':' in address else 4}:{address}" for address in facts.addresses] or ([f"a:{host}"] if not terms else [])
     value = " ".join(("v=spf1", *terms, *map(relay_term, facts.relays), "~all"))
-    out.append(Record(domain, "TXT", value, "others believe letters that come from here"))
+    out.append(Record(domain, "TXT", value, "others believe messages that come from here"))
     for selector, value in facts.dkim:
-        out.append(Record(f"{selector}._domainkey.{domain}", "TXT", value, "the signature of your letters can be checked"))
+        out.append(Record(f"{selector}._domainkey.{domain}", "TXT", value, "the signature of your messages can be checked"))
     reports = f"; rua={_mailto(facts.postmaster)}" if facts.postmaster else ""
-    out.append(Record(f"_dmarc.{domain}", "TXT", f"v=DMARC1; p=quarantine{reports}", "others know what to do with forged letters"))
+    out.append(Record(f"_dmarc.{domain}", "TXT", f"v=DMARC1; p=quarantine{reports}", "others know what to do with forged messages"))
     if facts.postmaster and "smtp" in running:
         value = f"v=TLSRPTv1; rua={_mailto(facts.postmaster)}"
         out.append(Record(f"_smtp._tls.{domain}", "TXT", value, "others tell when safe connections to you fail", needed=False))

@@ -1,10 +1,10 @@
-"""The octets of a notice: multipart/report with a part for people, one for programs, and what is left of the letter
-(RFC 6522, RFC 3464; RFC 6533 where the letter used SMTPUTF8).
+"""The octets of a notice: multipart/report with a part for people, one for programs, and what is left of the message
+(RFC 6522, RFC 3464; RFC 6533 where the message used SMTPUTF8).
 
-Promise: whatever another server said and whatever the letter's header holds, every line of a notice ends in CRLF, has at
+Promise: whatever another server said and whatever the message's header holds, every line of a notice ends in CRLF, has at
 most 998 octets and is what it seems: no octet from outside becomes a field, a boundary or an end of line. A bounded
-piece of the letter is read (EXCERPT_OCTETS), and what is written leaves in pieces, so that memory is constant.
-A letter that breaks these rules itself (long lines, bare CR or LF, NUL) comes back as its header fields only, without
+piece of the message is read (EXCERPT_OCTETS), and what is written leaves in pieces, so that memory is constant.
+A message that breaks these rules itself (long lines, bare CR or LF, NUL) comes back as its header fields only, without
 those that break them.
 Known gap: the field Future-Release-Request (RFC 4865 §6) is not written.
 """
@@ -26,9 +26,9 @@ from .report import Kind, RecipientReport, Subject
 from .text import paragraph, said_of_many, said_of_one
 
 WHOLE_OCTETS = 50_000
-"""A failed letter up to this comes back whole."""
+"""A failed message up to this comes back whole."""
 EXCERPT_OCTETS = 64 * 1024
-"""Read of the letter at most; of a larger header the fields that fit come back."""
+"""Read of the message at most; of a larger header the fields that fit come back."""
 LINE_OCTETS = 998
 """RFC 5322 §2.1.1, without the CRLF."""
 SAID_CHARACTERS = 2000
@@ -39,9 +39,9 @@ _REFERENCES = 10
 """Message-IDs of the thread that are named again."""
 
 _TITLES = {
-    Kind.FAILURE: "Your letter could not be delivered",
-    Kind.DELAY: "Your letter is still on its way",
-    Kind.SUCCESS: "Your letter has arrived",
+    Kind.FAILURE: "Your message could not be delivered",
+    Kind.DELAY: "Your message is still on its way",
+    Kind.SUCCESS: "Your message has arrived",
 }
 _CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufff0-\uffff\ud800-\udfff]+")
 _MESSAGE_ID = re.compile(rb"<[\x21-\x3b\x3d\x3f-\x7e]{3,250}>")
@@ -52,7 +52,7 @@ _HOST = re.compile(r"[A-Za-z0-9_.:\[\]-]{1,255}")
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who a notice comes from: `host` names this house in Reporting-MTA, `domain` has its MAILER-DAEMON; both in A-labels."""
+    """Who a notice comes from: `host` names this server in Reporting-MTA, `domain` has its MAILER-DAEMON; both in A-labels."""
 
     host: str
     domain: str
@@ -60,7 +60,7 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """What is left of the letter: its header as it may be quoted, or all of it, and what threads the notice."""
+    """What is left of the message: its header as it may be quoted, or all of it, and what threads the notice."""
 
     octets: bytes
     whole: bool
@@ -79,11 +79,11 @@ class Stamp:
     offset_s: int
 
 
-# --- the letter -------------------------------------------------------------------------------
+# --- the message -------------------------------------------------------------------------------
 
 
 async def read_original(subject: Subject, kind: Kind) -> Original:
-    """Read what a notice needs of the letter, at most EXCERPT_OCTETS."""
+    """Read what a notice needs of the message, at most EXCERPT_OCTETS."""
     whole = returns_message(subject, kind, WHOLE_OCTETS)
     kept = bytearray()
     async with subject.chunks() as octets:
@@ -157,7 +157,7 @@ def _parts(sender: Sender, stamp: Stamp, subject: Subject, entries: Sequence[Rec
     kind = gravest(entries)
     boundary = f"=_{stamp.name}/report".encode()
     yield _header_fields(sender, stamp, subject, kind, left, boundary)
-    yield b"This letter has parts; the first is for people.\r\n\r\n--" + boundary + b"\r\n"
+    yield b"This message has parts; the first is for people.\r\n\r\n--" + boundary + b"\r\n"
     yield b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\nContent-Language: en\r\n\r\n"
     for text in _text(stamp, subject, entries, left):
         yield text.replace("\n", "\r\n").encode("utf-8", "replace")
@@ -169,7 +169,7 @@ def _parts(sender: Sender, stamp: Stamp, subject: Subject, entries: Sequence[Rec
     for entry in entries:
         yield _about_recipient(subject, stamp, entry)
     yield b"\r\n--" + boundary + b"\r\n"
-    yield b"Content-Description: " + (b"Your letter" if left.whole else b"The header of your letter") + b"\r\nContent-Type: "
+    yield b"Content-Description: " + (b"Your message" if left.whole else b"The header of your message") + b"\r\nContent-Type: "
     if left.whole:
         yield b"message/global" if utf8 else b"message/rfc822"
     else:
@@ -218,9 +218,9 @@ def _text(stamp: Stamp, subject: Subject, entries: Sequence[RecipientReport], le
     if left.title:
         yield _wrap(f"Subject: {left.title}")
     yield _wrap(f"Sent: {left.date or encode_date(subject.arrived_at, stamp.offset_s)}")
-    yield _wrap(f"Name in this house: {clean(subject.message, 60)}")
+    yield _wrap(f"Name in this server: {clean(subject.message, 60)}")
     yield "\n" + _wrap(
-        "Your letter follows below." if left.whole else "The header of your letter follows below; the letter itself is not sent back."
+        "Your message follows below." if left.whole else "The header of your message follows below; the message itself is not sent back."
     )
 
 
@@ -234,7 +234,7 @@ def _who(entry: RecipientReport) -> str:
 
 
 def _server(entry: RecipientReport) -> str:
-    return clean(entry.recipient.address.domain, 255) if entry.recipient.address else "this house"
+    return clean(entry.recipient.address.domain, 255) if entry.recipient.address else "this server"
 
 
 def _until(entry: RecipientReport, stamp: Stamp) -> str:

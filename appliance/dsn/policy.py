@@ -6,7 +6,7 @@
     | failed: called back     | not told        | not told     | not told: it was the sender's own doing             |
     | delayed                 | told            | not told     | told with DELAY                                     |
     | delivered, expanded     | not told        | not told     | told with SUCCESS                                   |
-    | relayed                 | not told        | not told     | told with SUCCESS, unless the next house speaks DSN |
+    | relayed                 | not told        | not told     | told with SUCCESS, unless the next server speaks DSN |
     | anything, null sender   | nobody to tell  |              | never: no notice about a notice                     |
 
 Addresses nobody reads are as good as null. Pure.
@@ -52,7 +52,7 @@ def gravest(entries: Sequence[RecipientReport]) -> Kind:
 
 
 def returns_message(subject: Subject, kind: Kind, most_octets: int) -> bool:
-    """The whole letter, or its header only? Whole only where it failed, the sender did not ask for less and it is small enough
+    """The whole message, or its header only? Whole only where it failed, the sender did not ask for less and it is small enough
     (RFC 3461 §4.3, §6.2); never one in binary (RFC 3030 §3), nor one with REQUIRETLS, whatever RET says (RFC 8689 §5)."""
     if subject.ret == "HDRS" or subject.require_tls or subject.body == "BINARYMIME":
         return False

@@ -1,6 +1,6 @@
-"""What a notice is about: the letter, what became of each recipient, and the port by which the runner has people told.
+"""What a notice is about: the message, what became of each recipient, and the port by which the runner has people told.
 
-A notice is a letter from the house to the sender of another letter: it failed, it is late, it arrived (RFC 3461, RFC 3464).
+A notice is a message from the server to the sender of another message: it failed, it is late, it arrived (RFC 3461, RFC 3464).
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The letter a notice is about. `letter` is the name told to its sender, `sender` the one the envelope named when it came in
+    """The message a notice is about. `letter` is the name told to its sender, `sender` the one the envelope named when it came in
     (one rewritten for forwarding is undone; None is never told anything), `ret`, `envid`, `body`, `smtputf8` and `require_tls`
     as in Envelope, `octets` and `header_octets` (0: not known) of what `pieces` reads, `arrived_at` UTC seconds."""
 
@@ -46,7 +46,7 @@ class RecipientReport:
     """What became of one recipient: `recipient` as in the envelope, `outside` holding the one address this is about.
 
     `attempted_at` is when it was last tried, in UTC seconds, 0 for never. `gives_up_at` until when it will be tried (a delay),
-    0 when nobody knows. `passed_on`: the next house speaks DSN and took over the promise to tell (RFC 3461 §5.2.2).
+    0 when nobody knows. `passed_on`: the next server speaks DSN and took over the promise to tell (RFC 3461 §5.2.2).
     """
 
     recipient: Recipient
@@ -69,6 +69,6 @@ class DsnSender(Protocol):
         Entries that nobody wants to hear of (NOTIFY=NEVER, success not asked for) are passed over; the caller decides only
         *when* a delay is told, by handing in DEFERRED entries then. Where the sender has no room for the notice or is nobody,
         `settle` is committed all the same: the queue never hangs on a notice. Raises StoreError FULL, BUSY or BROKEN when the
-        house cannot write just now; nothing was changed then, and the caller comes back later.
+        server cannot write just now; nothing was changed then, and the caller comes back later.
         """
         ...

@@ -1,7 +1,7 @@
 """What a notice says to a person: for every reason what happened, and what they can do.
 
 Each sentence is put together from a row of these tables: `what` happened (a clause), what to `do` when it failed, and what
-to do meanwhile (`wait`) when it is only late. The other house's own enhanced code chooses the row where it says more than
+to do meanwhile (`wait`) when it is only late. The other server's own enhanced code chooses the row where it says more than
 the reason does (RFC 3463 §3). No word here comes from outside; addresses and the other server's words are put in by
 `notice_form`. Pure.
 """
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
 
-NOTHING_TO_DO = "you need not do anything, this house keeps trying"
+NOTHING_TO_DO = "you need not do anything, this server keeps trying"
 
 
 @dataclass(frozen=True, slots=True)
 class Sentences:
-    """`{house}` is the other house's domain."""
+    """`{server}` is the other server's domain."""
 
     what: str
     do: str
@@ -23,63 +23,63 @@ class Sentences:
 
 
 BY_REASON: dict[Reason, Sentences] = {
-    Reason.TAKEN: Sentences("{house} took the letter", "nothing needs to be done"),
+    Reason.TAKEN: Sentences("{server} took the message", "nothing needs to be done"),
     Reason.REFUSED: Sentences(
-        "{house} refused it",
+        "{server} refused it",
         "read below what its server said, and reach the person in another way if you cannot put it right",
     ),
     Reason.NOT_NOW: Sentences(
-        "{house} asked to come back later and never took it", "send it again later, or reach the person in another way"
+        "{server} asked to come back later and never took it", "send it again later, or reach the person in another way"
     ),
     Reason.REPUTATION: Sentences(
-        "{house} does not take letters from this house's internet line",
+        "{server} does not take messages from this server's internet line",
         "set up a relay to send through, or write from another account",
-        "it may help to set up a relay; meanwhile this house keeps trying",
+        "it may help to set up a relay; meanwhile this server keeps trying",
     ),
     Reason.UNREACHABLE: Sentences(
-        "no connection to the mail server of {house} could be made",
+        "no connection to the mail server of {server} could be made",
         "check the spelling of what stands behind the @, or reach the person in another way",
     ),
-    Reason.LOST: Sentences("the connection to {house} broke off each time", "send it again later, or reach the person in another way"),
+    Reason.LOST: Sentences("the connection to {server} broke off each time", "send it again later, or reach the person in another way"),
     Reason.NO_ANSWER: Sentences(
-        "the mail server of {house} did not answer in time", "send it again later, or reach the person in another way"
+        "the mail server of {server} did not answer in time", "send it again later, or reach the person in another way"
     ),
     Reason.UNSURE: Sentences(
-        "the connection to {house} broke off at the very last moment, so nobody knows whether it arrived",
+        "the connection to {server} broke off at the very last moment, so nobody knows whether it arrived",
         "ask the person whether they have it before you send it again",
-        "this house tries again, and the letter may arrive twice",
+        "this server tries again, and the message may arrive twice",
     ),
     Reason.DNS: Sentences(
-        "the name service gave no answer about {house}",
-        "check the spelling of what stands behind the @ and this house's internet connection, then send it again",
+        "the name service gave no answer about {server}",
+        "check the spelling of what stands behind the @ and this server's internet connection, then send it again",
     ),
-    Reason.NO_DOMAIN: Sentences("there is no domain {house}", "check the spelling of what stands behind the @ and send it again"),
-    Reason.NO_MAIL: Sentences("{house} takes no mail at all", "ask the person for another address"),
+    Reason.NO_DOMAIN: Sentences("there is no domain {server}", "check the spelling of what stands behind the @ and send it again"),
+    Reason.NO_MAIL: Sentences("{server} takes no mail at all", "ask the person for another address"),
     Reason.LOOP: Sentences(
-        "the way to {house} leads back to this house, where nobody has this address",
-        "check the spelling; if {house} is yours, its mail records (MX) or the list of this house's domains are wrong",
+        "the way to {server} leads back to this server, where nobody has this address",
+        "check the spelling; if {server} is yours, its mail records (MX) or the list of this server's domains are wrong",
     ),
     Reason.TLS: Sentences(
-        "no safe connection to {house} could be made",
-        "ask the other house to put its certificate in order; without safety this letter is not sent",
-        "the other house has to put its certificate in order; meanwhile this house keeps trying",
+        "no safe connection to {server} could be made",
+        "ask the other server to put its certificate in order; without safety this message is not sent",
+        "the other server has to put its certificate in order; meanwhile this server keeps trying",
     ),
     Reason.SIGN_IN: Sentences(
-        "the relay this house sends through did not accept the name and password set for it",
+        "the relay this server sends through did not accept the name and password set for it",
         "correct the relay's password in the settings, then send it again",
-        "correct the relay's password in the settings; the letter then leaves by itself",
+        "correct the relay's password in the settings; the message then leaves by itself",
     ),
     Reason.CONVERSION: Sentences(
-        "{house} cannot take a letter of this form, and it cannot be changed without spoiling it",
+        "{server} cannot take a message of this form, and it cannot be changed without spoiling it",
         "send it again without what is unusual in it: an address outside ASCII, a signed or binary part",
     ),
     Reason.TOO_BIG: Sentences(
-        "the letter is larger than {house} takes", "send it again with smaller attachments, or share them in another way"
+        "the message is larger than {server} takes", "send it again with smaller attachments, or share them in another way"
     ),
     Reason.NO_ROUTE: Sentences(
-        "this house has no way to send letters out",
+        "this server has no way to send messages out",
         "set up a relay or direct sending in the settings, then send it again",
-        "set up a relay or direct sending in the settings; the letter then leaves by itself",
+        "set up a relay or direct sending in the settings; the message then leaves by itself",
     ),
     Reason.EXPIRED: Sentences(
         "it could not be delivered in the time that was set for trying", "send it again, or reach the person in another way"
@@ -87,12 +87,12 @@ BY_REASON: dict[Reason, Sentences] = {
     Reason.CANCELLED: Sentences("it was called back", "send it again if it was called back by mistake"),
 }
 
-_SPELLING = Sentences("nobody at {house} has this address", "check its spelling, or ask the person for their address, and send it again")
+_SPELLING = Sentences("nobody at {server} has this address", "check its spelling, or ask the person for their address, and send it again")
 _CLOSED = Sentences("the mailbox is closed", "ask the person for another address")
 _FULL = Sentences("the mailbox is full", "reach the person in another way, or send it again when they have made room")
 _RULES = Sentences(
-    "{house} has a rule against it",
-    "read below what its server said, and ask the person there to let letters from your address in",
+    "{server} has a rule against it",
+    "read below what its server said, and ask the person there to let messages from your address in",
 )
 
 BY_STATUS: dict[str, Sentences] = {
@@ -105,11 +105,11 @@ BY_STATUS: dict[str, Sentences] = {
 """By the subject and detail of an enhanced code; a whole subject below."""
 BY_SUBJECT: dict[str, Sentences] = {"7": _RULES}
 _THEIR_WORD = frozenset({Reason.REFUSED, Reason.NOT_NOW, Reason.EXPIRED})
-"""Reasons that say less than the other house's code."""
+"""Reasons that say less than the other server's code."""
 
 _ARRIVED: dict[DeliveryStatus, str] = {
     DeliveryStatus.DELIVERED: "was put into the mailbox of {who}",
-    DeliveryStatus.RELAYED: "was handed to the mail server of {house}, which does not tell whether it reached {who}",
+    DeliveryStatus.RELAYED: "was handed to the mail server of {server}, which does not tell whether it reached {who}",
     DeliveryStatus.EXPANDED: "reached {who}, which passed it on to everybody behind this address",
 }
 
@@ -125,30 +125,30 @@ def words_of(outcome: Outcome) -> Sentences:
 
 
 def said_of_one(outcome: Outcome, who: str, server: str, until: str) -> str:
-    """The whole sentence about a letter with one recipient to speak of: what happened, and what the person can do."""
+    """The whole sentence about a message with one recipient to speak of: what happened, and what the person can do."""
     if outcome.delivery_status in _ARRIVED:
-        return f"Your letter {_ARRIVED[outcome.delivery_status].format(who=who, server=server)}; you need not do anything."
+        return f"Your message {_ARRIVED[outcome.delivery_status].format(who=who, server=server)}; you need not do anything."
     words = words_of(outcome)
     what = words.what.format(server=server)
     if outcome.delivery_status is DeliveryStatus.FAILED:
-        return f"Your letter did not reach {who}, because {what}; {words.do.format(server=server)}."
-    return f"Your letter has not reached {who} yet, because {_so_far(what)}; {_waiting(words, until)}."
+        return f"Your message did not reach {who}, because {what}; {words.do.format(server=server)}."
+    return f"Your message has not reached {who} yet, because {_so_far(what)}; {_waiting(words, until)}."
 
 
 def said_of_many(delivery_statuses: "list[DeliveryStatus]") -> str:
     """The first sentence when there are several to speak of."""
     failed, late = delivery_statuses.count(DeliveryStatus.FAILED), delivery_statuses.count(DeliveryStatus.DEFERRED)
     if failed:
-        return f"Your letter did not reach {_number(failed)}; read below why for each of them, and what you can do."
+        return f"Your message did not reach {_number(failed)}; read below why for each of them, and what you can do."
     if late:
-        return f"Your letter has not reached {_number(late)} yet; you need not do anything, read below how it stands with each of them."
-    return f"Your letter reached {_number(len(delivery_statuses))}; you need not do anything."
+        return f"Your message has not reached {_number(late)} yet; you need not do anything, read below how it stands with each of them."
+    return f"Your message reached {_number(len(delivery_statuses))}; you need not do anything."
 
 
 def paragraph(outcome: Outcome, who: str, server: str, until: str) -> str:
     """About one of several recipients."""
     if outcome.delivery_status in _ARRIVED:
-        return f"The letter {_ARRIVED[outcome.delivery_status].format(who=who, server=server)}."
+        return f"The message {_ARRIVED[outcome.delivery_status].format(who=who, server=server)}."
     words = words_of(outcome)
     what = words.what.format(server=server)
     if outcome.delivery_status is DeliveryStatus.FAILED:

@@ -1,7 +1,7 @@
 """Messages of the selected mailbox read a window at a time, numbered as the client was told.
 
 No reading is open while anything is sent (CARD rule 4): a window is read, closed, answered. A set with holes is read in spans that
-bridge short gaps, because a row read for nothing costs a hundredth of another trip to the reading thread. Rows the client has not
+bridge short gaps, because a row read for nothing costs a hundredth of another session to the reading thread. Rows the client has not
 been told of are passed over; wanted ones that are gone are counted, what that means is the command's to say.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 GAP_ROWS = 64
 """Longest run of unwanted rows that is read over."""
 MESSAGES_OCTETS = 256 * 2**10
-"""Letters read at once, and so held by one FETCH or SEARCH."""
+"""Messages read at once, and so held by one FETCH or SEARCH."""
 
 INTERNAL_AT, OCTETS, ENVELOPE, BODYSTRUCTURE, SENT_AT = map(
     Row._fields.index, ("internal_at", "octets", "envelope", "bodystructure", "sent_at")
@@ -65,9 +65,9 @@ def spans(places: "Ranges", rows: int = BATCH_ROWS, gap: int = GAP_ROWS) -> "Ite
 
 @dataclass(frozen=True, slots=True)
 class KeptRow:
-    """A large letter read a moment ago, kept open for the next piece of it; good while nothing in the mailbox has changed.
+    """A large message read a moment ago, kept open for the next piece of it; good while nothing in the mailbox has changed.
 
-    (A client that takes 100 MB in pieces of 64 KiB sends 1,600 FETCHes: two trips to a thread less each.)
+    (A client that takes 100 MB in pieces of 64 KiB sends 1,600 FETCHes: two sessions to a thread less each.)
     """
 
     newest: int
@@ -108,7 +108,7 @@ async def read(selected: "Selected", span: "list[tuple[int, int]]", want: "Want"
 
 
 def keep(selected: "Selected", newest: int, want: "Want", row: "Row", message: "StoredMessage") -> None:
-    """Keep the one letter a command read open, if it is large; `newest` is the mailbox's MODSEQ from before its row was read."""
+    """Keep the one message a command read open, if it is large; `newest` is the mailbox's MODSEQ from before its row was read."""
     if row.octets > MESSAGES_OCTETS:
         selected.kept = KeptRow(newest, want, row, message)
 

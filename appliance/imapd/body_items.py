@@ -1,6 +1,6 @@
-"""FETCH items that read the letter: BODY[...], RFC822 and its kin (RFC 9051 §6.4.5, RFC 3501 §6.4.5).
+"""FETCH items that read the message: BODY[...], RFC822 and its kin (RFC 9051 §6.4.5, RFC 3501 §6.4.5).
 
-A reading is prepared for one letter (what will be sent, or why not) and then sent: what is refused or gone is known before the first
+A reading is prepared for one message (what will be sent, or why not) and then sent: what is refused or gone is known before the first
 octet of its value is out.
 """
 
@@ -41,7 +41,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class BodyItem:
-    """One FETCH item of the letter. `sees`: telling it sets \\Seen. `check` raises MisuseError for a section the item has not."""
+    """One FETCH item of the message. `sees`: telling it sets \\Seen. `check` raises MisuseError for a section the item has not."""
 
     name: bytes
     sees: bool

@@ -23,7 +23,7 @@ WRITE_OCTETS = 64 * 2**10
 REVOKED = (b"EXPIRED", b"The password you signed in with was changed or removed.")
 """RFC 5530 §3."""
 CHUNK_S = 180
-"""How long a client may pause inside a message: what it holds of the house's receive budget is given back then."""
+"""How long a client may pause inside a message: what it holds of the server's receive budget is given back then."""
 
 
 class Connection:

@@ -1,4 +1,4 @@
-"""What a client is told when something fails: one table from the house's errors to NO, BAD and response codes.
+"""What a client is told when something fails: one table from the server's errors to NO, BAD and response codes.
 
 Codes are those of RFC 9051 §7.1 and RFC 5530 §3. SERVERBUG is not among them: what a client does is never our fault's
 name, and a fault of ours ends the session through its guard.
@@ -26,7 +26,7 @@ CODES: dict[Trouble, bytes] = {
 """Every trouble of the store is NO. READ_ONLY has none: the client was told [READ-ONLY] when it opened the mailbox."""
 
 NOT_NOW = Completion(b"NO", b"Signing in is not possible just now, try again later.", b"UNAVAILABLE")
-"""The reason is the house's own affair."""
+"""The reason is the server's own affair."""
 
 
 class SessionOver(PillarboxError):
@@ -53,7 +53,7 @@ def answer_of(error: StoreError | MisuseError | AuthError, *, creating: bool = F
 
 
 def printable(text: str) -> bytes:
-    """A sentence as response text: one line of ASCII, never empty, its first letter large (RFC 9051 §9 text)."""
+    """A sentence as response text: one line of ASCII, never empty, its first message large (RFC 9051 §9 text)."""
     line = "".join(character if " " <= character <= "~" else "?" for character in text)[:300] or "failed"
     line = line.lstrip("[") or "failed"
     return (line[0].upper() + line[1:]).encode("ascii")

@@ -1,7 +1,7 @@
 """What a command and an extension may contribute to IMAP; the registry folds them into frozen look-ups.
 
 A command or an extension is one file: grammar, handler, answer and the words it adds stand together, and one line in
-a table lists it. Nothing here runs; a clash of two contributions is found by the registry when the house starts.
+a table lists it. Nothing here runs; a clash of two contributions is found by the registry when the server starts.
 """
 
 from collections.abc import Awaitable, Callable

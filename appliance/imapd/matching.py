@@ -1,7 +1,7 @@
 """Which messages of the selected mailbox a search finds (RFC 9051 §6.4.4).
 
 The tree is compiled once. Keys about flags, dates, sizes, addresses and subject ask the row alone; only for messages they cannot decide
-the letter is read: first its header, then its body, piece by piece, stopping as soon as the answer is known. Windows are read and closed
+the message is read: first its header, then its body, piece by piece, stopping as soon as the answer is known. Windows are read and closed
 one after the other, so others run between them, and memory is bounded by a window and a piece. Answers are exact, no index is asked.
 
 FROM, TO, CC, BCC and SUBJECT look into the ENVELOPE, as RFC 9051 words them. BODY looks into the decoded text of text and message parts,
@@ -50,13 +50,13 @@ if TYPE_CHECKING:
 
 DAY_S = 86_400
 ZONE_S = 5 * DAY_S
-"""More than any zone a letter can write: +9999 is four days and four hours."""
+"""More than any zone a message can write: +9999 is four days and four hours."""
 ENVELOPE_FIELDS = ("from", "to", "cc", "bcc", "subject")
 
 Facts = Mapping[Query, bool]
-"""What the letter itself has shown: its leaves' answers."""
+"""What the message itself has shown: its leaves' answers."""
 Test = Callable[[int, Any, Facts], "bool | None"]
-"""(sequence number, row, facts) to yes, no, or None: the letter has to be read."""
+"""(sequence number, row, facts) to yes, no, or None: the message has to be read."""
 
 
 class Matches:
@@ -140,7 +140,7 @@ async def _read_messages(
 
 
 async def _asks(message: "StoredMessage", test: Test, texts: list[Query], number: int, row: "Row") -> bool:
-    """Read the letter as far as it takes to know."""
+    """Read the message as far as it takes to know."""
     body_item = MessageText(message)
     facts: dict[Query, bool] = {}
     await body_item.look_at_header(texts, facts)
@@ -270,7 +270,7 @@ def _negated(inner: Test) -> Test:
 
 
 def _sent(first: int | None, end: int | None) -> Test:
-    """The day as the letter wrote it, zone disregarded; its instant, in the row, decides all but the days beside a border."""
+    """The day as the message wrote it, zone disregarded; its instant, in the row, decides all but the days beside a border."""
     from appliance.protocol.imap.envelope_fields import parse_envelope
 
     lo, hi = -(2**63) if first is None else first, 2**63 if end is None else end

@@ -1,4 +1,4 @@
-"""One stored letter read for a search: its header, then its body part by part, in pieces (RFC 9051 §6.4.4 BODY, TEXT, HEADER).
+"""One stored message read for a search: its header, then its body part by part, in pieces (RFC 9051 §6.4.4 BODY, TEXT, HEADER).
 
 Memory is bounded by HEADER_READ_OCTETS and a piece. Stops reading when every needle is found. Raises StoreError.
 """
@@ -21,9 +21,9 @@ HEADER_READ_OCTETS = 2**20
 
 
 class Ahead:
-    """A letter read in order: a small reading brings READ_OCTETS, of which the next ones are served.
+    """A message read in order: a small reading brings READ_OCTETS, of which the next ones are served.
 
-    (Ten thousand parts of a few octets: 20,000 trips to a thread less; 6.2 s of processor became less than one.)
+    (Ten thousand parts of a few octets: 20,000 sessions to a thread less; 6.2 s of processor became less than one.)
     """
 
     __slots__ = ("_at", "_chunk", "_message")
@@ -34,7 +34,7 @@ class Ahead:
         self._chunk = b""
 
     async def read(self, offset: int, octets: int) -> bytes:
-        """As Letter.read."""
+        """As Message.read."""
         start = offset - self._at
         if not 0 <= start <= start + octets <= len(self._chunk):
             chunk = await self._message.read(offset, max(octets, READ_OCTETS))
@@ -45,7 +45,7 @@ class Ahead:
 
 
 class MessageText:
-    """Answers leaves of a search about one letter."""
+    """Answers leaves of a search about one message."""
 
     __slots__ = ("_header", "_message")
 

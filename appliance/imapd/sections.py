@@ -1,10 +1,10 @@
-"""BODY[...] of a stored letter: where a section's octets stand, and sending them piece by piece (RFC 9051 §6.4.5.1).
+"""BODY[...] of a stored message: where a section's octets stand, and sending them piece by piece (RFC 9051 §6.4.5.1).
 
 Memory is constant: a literal's size is told, then its octets follow as they are read, and a partial range reads no more than it
 names. NUL, which no plain literal may hold (RFC 9051 §4.3.1), goes out as 0x80: one octet for one, so that sizes, RFC822.SIZE and
 partial ranges stay true; the octets as they are stored come by BINARY. HEADER.FIELDS has no size of its own until its header was
 walked: what it gives is kept while it is small, else walked twice.
-Raises StoreError when the letter cannot be read to its end; a response begun by then cannot be taken back, so FETCH ends the session,
+Raises StoreError when the message cannot be read to its end; a response begun by then cannot be taken back, so FETCH ends the session,
 and nothing false is ever sent for octets.
 """
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from .session import Session
 
 CHUNK_OCTETS = 256 * 2**10
-"""Read at once: large enough that the trip to a thread does not count, small enough for constant memory."""
+"""Read at once: large enough that the session to a thread does not count, small enough for constant memory."""
 KEPT_OCTETS = 2**20
 """Made octets (selected header fields, decoded parts) kept rather than made twice."""
 
 Send = Callable[["Session"], Awaitable[None]]
-"""Sends a value that is ready: `{n}`, CRLF and the octets. Raises StoreError when the letter cannot be read to its end."""
+"""Sends a value that is ready: `{n}`, CRLF and the octets. Raises StoreError when the message cannot be read to its end."""
 Extent = tuple[int, int]
-"""From octet, up to octet of a letter, prefix included."""
+"""From octet, up to octet of a message, prefix included."""
 
 
 def locate(message: "StoredMessage", section: "Section") -> Extent | None:
-    """Where the section's octets stand; None when the letter has no such part. HEADER.FIELDS: the header they are cut from."""
+    """Where the section's octets stand; None when the message has no such part. HEADER.FIELDS: the header they are cut from."""
     if not section.part:
         if section.text.startswith(b"HEADER"):
             return 0, message.header_octets
@@ -47,7 +47,7 @@ def locate(message: "StoredMessage", section: "Section") -> Extent | None:
     if not section.text:
         return part.body_start + shift, part.end + shift
     if part.kind != MESSAGE:
-        return None  # only a letter inside the letter has a header and a text of its own
+        return None  # only a message inside the message has a header and a text of its own
     if section.text == b"TEXT":
         return part.inner_body_start + shift, part.end + shift
     return part.body_start + shift, part.inner_body_start + shift
@@ -67,7 +67,7 @@ def plain(octets: bytes) -> bytes:
 
 
 async def extent(message: "StoredMessage", start: int, end: int) -> Send:
-    """The octets from `start` to `end`; the first piece is read now, so that a letter that is gone is known before anything is sent."""
+    """The octets from `start` to `end`; the first piece is read now, so that a message that is gone is known before anything is sent."""
     chunks = SectionChunks(message, start, end)
     first = await chunks.next()
 
@@ -104,13 +104,13 @@ async def fields(message: "StoredMessage", header: Extent, section: "Section", p
 
 
 class Readable(Protocol):
-    """A stored letter, or what reads ahead in one."""
+    """A stored message, or what reads ahead in one."""
 
     async def read(self, offset: int, octets: int) -> bytes: ...
 
 
 class SectionChunks:
-    """The octets of a letter from `start` to `end`, a piece at a time."""
+    """The octets of a message from `start` to `end`, a piece at a time."""
 
     __slots__ = ("_at", "_end", "_message")
 
@@ -120,7 +120,7 @@ class SectionChunks:
         self._end = end
 
     async def next(self) -> bytes:
-        """The next piece, b"" at the end. Raises StoreError, also when the letter ends too early."""
+        """The next piece, b"" at the end. Raises StoreError, also when the message ends too early."""
         if self._at >= self._end:
             return b""
         chunk = await self._message.read(self._at, min(CHUNK_OCTETS, self._end - self._at))

@@ -84,7 +84,7 @@ class Selected:
         self.saved: Sequence[int] = ()
         """UIDs of the last SEARCH RETURN (SAVE), as RFC 5182 keeps them: those expunged since name nothing."""
         self.kept: KeptRow | None = None
-        """The letter the last FETCH read, while it is large and unchanged."""
+        """The message the last FETCH read, while it is large and unchanged."""
         self._told: dict[int, int] = {}
         """UID to MODSEQ of own changes the client knows of: `sync` passes over them."""
         self._stored: Stored | None = None

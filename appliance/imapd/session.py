@@ -86,7 +86,7 @@ class Session:
         self.login_failures = 0
         self.opened_mono = trio.current_time()
 
-    # --- the house, for commands -------------------------------------------------------------
+    # --- the server, for commands -------------------------------------------------------------
 
     @property
     def stream(self) -> "Stream":

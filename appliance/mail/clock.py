@@ -1,4 +1,4 @@
-"""The Clock port: what the house knows about time.
+"""The Clock port: what the server knows about time.
 
 A board without a clock chip wakes in 1970 and is stepped months forward later, so durations and
 deadlines use monotonic time; wall time is for people and for headers.

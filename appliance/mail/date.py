@@ -1,4 +1,4 @@
-"""Dates of letters: header dates in and out, and IMAP's date-time (RFC 5322 §3.3, §4.3; RFC 9051 §9).
+"""Dates of messages: header dates in and out, and IMAP's date-time (RFC 5322 §3.3, §4.3; RFC 9051 §9).
 
 Dates are UTC seconds since 1970. Header dates are read tolerantly; what cannot be read is None. No
 clock and no locale is asked. Two-digit years are 1970 to 2069.
@@ -20,7 +20,7 @@ _MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _USUAL = re.compile(
     rb"(?:[A-Za-z]{3}, )?([0-9]{1,2}) ([A-Za-z]{3}) ([0-9]{4}) ([0-9]{2}:[0-9]{2}:[0-9]{2}) ([+-][0-9]{4})(?: \([A-Za-z]+\))?"
 )
-"""How nearly every letter writes its date; anything else is read word by word, with the same answer."""
+"""How nearly every message writes its date; anything else is read word by word, with the same answer."""
 
 
 def parse_date(value: bytes) -> int | None:

@@ -1,4 +1,4 @@
-"""What the house knows of a letter without reading it again: made once, at arrival.
+"""What the server knows of a message without reading it again: made once, at arrival.
 
 The scanner that makes it is handed to the store as a `Describe`: octets in pieces in, facts out. The
 store calls it for SMTP, APPEND and import alike and keeps DESCRIBED_BY with every row, so that a row
@@ -12,7 +12,7 @@ from typing import Protocol
 
 @dataclass(slots=True)
 class Description:
-    """Facts of one letter in IMAP wire form; offsets count from the start of the shared body.
+    """Facts of one message in IMAP wire form; offsets count from the start of the shared body.
 
     `envelope` and `bodystructure` are ready to send (no name, no trailing space): `(...)`.
     `parts` is the packed part map of `mail.structure` (section number to octet ranges and transfer
@@ -43,7 +43,7 @@ class Description:
 
 
 class Scanner(Protocol):
-    """One letter's scanner: linear, constant memory, octets in any pieces."""
+    """One message's scanner: linear, constant memory, octets in any pieces."""
 
     def feed(self, chunk: bytes) -> None: ...
 
@@ -56,4 +56,4 @@ class Scanner(Protocol):
 
 
 Describe = Callable[[], Scanner]
-"""Makes a scanner for one letter."""
+"""Makes a scanner for one message."""

@@ -1,4 +1,4 @@
-"""The envelope of a letter: who sent it and who is to get it (RFC 5321 §2.3.1, RFC 3461)."""
+"""The envelope of a message: who sent it and who is to get it (RFC 5321 §2.3.1, RFC 3461)."""
 
 from dataclasses import dataclass, field
 from typing import TypedDict
@@ -21,7 +21,7 @@ class Options(TypedDict):
 @dataclass(slots=True)
 class Recipient:
     """One accepted RCPT TO. `people` are the local mailboxes it comes to (an alias may name several), `outside` the addresses of
-    other houses it leads to: the address itself, or an alias's targets (`forwarded`).
+    other servers it leads to: the address itself, or an alias's targets (`forwarded`).
 
     `address` is None for the bare `<postmaster>` (RFC 5321 §4.5.1). `notify` holds NEVER, or some of SUCCESS, FAILURE and
     DELAY; None when the sender did not say (RFC 3461 §4.1). `orcpt` is "type;address" decoded from xtext, or "" (§4.2).
@@ -43,7 +43,7 @@ class Envelope:
     """`sender` is None for the null path. `body` is "7BIT", "8BITMIME" or "BINARYMIME" (RFC 6152, RFC 3030).
 
     `ret` is "FULL", "HDRS" or "" (RFC 3461 §4.3), `envid` decoded from xtext (§4.4), `require_tls` RFC 8689 §2,
-    `release_at` the UTC second before which nothing leaves the house, 0 for at once (RFC 4865).
+    `release_at` the UTC second before which nothing leaves the server, 0 for at once (RFC 4865).
     """
 
     sender: Address | None
@@ -60,7 +60,7 @@ class Envelope:
         return Options(body=self.body, smtputf8=self.smtputf8, ret=self.ret, envid=self.envid, require_tls=self.require_tls)
 
     def accounts(self) -> dict[AccountId, Recipient]:
-        """Everybody the letter comes to, once each, with the first recipient that led there."""
+        """Everybody the message comes to, once each, with the first recipient that led there."""
         found: dict[AccountId, Recipient] = {}
         for recipient in self.recipients:
             for account in recipient.accounts:

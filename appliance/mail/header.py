@@ -1,4 +1,4 @@
-"""The header block of a letter or part: walk its fields, look one up, unfold, put fields in front (RFC 5322 §2.2).
+"""The header block of a message or part: walk its fields, look one up, unfold, put fields in front (RFC 5322 §2.2).
 
 Octets are never rewritten. Broken blocks are read as people's mail needs it: LF alone ends a line, a
 line without a colon is a field without a value, blanks before the colon are not part of the name, and

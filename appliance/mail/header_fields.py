@@ -1,4 +1,4 @@
-"""The fields of a letter's header that the house keeps in mind, gathered while the header streams by (RFC 5322 §3.6).
+"""The fields of a message's header that the server keeps in mind, gathered while the header streams by (RFC 5322 §3.6).
 
 Linear in the header and bounded by HEADER_OCTETS of values. Of Date, Subject, Message-ID and In-Reply-To
 the last counts, of the others every one; Received is only counted. Octets that are no field are passed over.
@@ -13,7 +13,7 @@ _COUNTED = frozenset((b"received", b"mime-version"))
 OF_A_PART = frozenset(CONTENT_FIELDS)
 """What is kept of a MIME part's header."""
 OF_A_MESSAGE = OF_A_PART | ADDRESS_FIELDS | _LAST | _COUNTED
-"""What is kept of a letter's header, the one inside a message/rfc822 part too."""
+"""What is kept of a message's header, the one inside a message/rfc822 part too."""
 
 DELIMITERS = 8
 """Lines of one header that may be compared with its boundary."""
@@ -94,7 +94,7 @@ class HeaderFieldsReader:
 
 
 def message_header_fields(octets: bytes) -> HeaderFields:
-    """The heading of header lines of ours, as the scanner reads those of a letter."""
+    """The heading of header lines of ours, as the scanner reads those of a message."""
     reader = HeaderFieldsReader(OF_A_MESSAGE)
     if octets:
         reader.take(octets)

@@ -17,4 +17,4 @@ MessageId = NewType("MessageId", int)
 BodyId = NewType("BodyId", int)
 """The octets as received, shared by every row that needs them."""
 QueueId = NewType("QueueId", int)
-"""One letter on its way to one destination."""
+"""One message on its way to one destination."""

@@ -1,6 +1,6 @@
 """The words header fields are made of: atoms, quoted strings, comments, phrases, domains (RFC 5322 §3.2, §3.4).
 
-Read the way real mail is written: octets above 127 are letters, folding is white space, and a broken
+Read the way real mail is written: octets above 127 are messages, folding is white space, and a broken
 construct ends the reading instead of raising. Every step moves forward, so reading is linear.
 """
 

@@ -3,21 +3,21 @@
 MB = 1_000_000
 """A megabyte as settings and people count it."""
 
-# --- letters ---------------------------------------------------------------------------------
+# --- messages ---------------------------------------------------------------------------------
 MESSAGE_OCTETS = 150 * 2**20
-"""Largest letter taken in by default; a 100 MB attachment in base64 fits (RFC 1870)."""
+"""Largest message taken in by default; a 100 MB attachment in base64 fits (RFC 1870)."""
 HEADER_OCTETS = 256 * 2**10
-"""Header octets the scanner describes; a letter over SMTP with a larger header is refused, 552."""
+"""Header octets the scanner describes; a message over SMTP with a larger header is refused, 552."""
 SMTP_LINE_OCTETS = 998 + 2
 """RFC 5321 §4.5.3.1.6: a text line; longer ones are kept (real mail breaks this), up to TEXT_LINE_OCTETS."""
 TEXT_LINE_OCTETS = 1 << 20
-"""A longer line inside a letter over SMTP is refused: nothing real sends it and it defeats every reader."""
+"""A longer line inside a message over SMTP is refused: nothing real sends it and it defeats every reader."""
 HOPS = 50
-"""Received fields above which a letter loops (RFC 5321 §6.3 asks for at least 100 or less with care)."""
+"""Received fields above which a message loops (RFC 5321 §6.3 asks for at least 100 or less with care)."""
 NESTING_LEVELS = 100
 """MIME levels described; deeper parts are one opaque leaf, the octets are kept whole."""
 MIME_PARTS = 10_000
-"""Parts described in one letter; the rest is one opaque leaf."""
+"""Parts described in one message; the rest is one opaque leaf."""
 
 # --- SMTP ------------------------------------------------------------------------------------
 SMTP_COMMAND_OCTETS = 2048
@@ -34,7 +34,7 @@ SMTP_COMMAND_S = 300
 SMTP_DATA_BLOCK_S = 180
 """RFC 5321 §4.5.3.2.5 gives the sender three minutes a block."""
 SMTP_MESSAGE_S = 3600
-"""Longest one letter may take from 354 to its last octet: 150 MB at 45 kB/s. Else an octet now and then holds a place for ever."""
+"""Longest one message may take from 354 to its last octet: 150 MB at 45 kB/s. Else an octet now and then holds a place for ever."""
 SMTP_LINGER_S = 5
 """How long a refused sender is read on before the connection closes, so that the refusal reaches it."""
 SMTP_ERRORS = 20
@@ -72,9 +72,9 @@ TLS_HANDSHAKE_S = 30
 CLOSE_S = 2
 """How long a closing handshake may take."""
 LOOK_S = 3
-"""How often the house looks whether a client it keeps waiting is still there; longer than a refusal is held."""
+"""How often the server looks whether a client it keeps waiting is still there; longer than a refusal is held."""
 CLOSE_DRAINING_S = 0.25
-"""The same when the house closes: clients that idle have nothing to say, and everybody waits for the last of them."""
+"""The same when the server closes: clients that idle have nothing to say, and everybody waits for the last of them."""
 
 # --- reading and writing ---------------------------------------------------------------------
 READ_OCTETS = 64 * 2**10
@@ -82,9 +82,9 @@ READ_OCTETS = 64 * 2**10
 BATCH_ROWS = 500
 """Rows of one read window; the statement is closed before anything is sent."""
 RECEIVE_BUDGET_OCTETS = 16 * 2**20
-"""Octets of letters held in memory while they are received, the whole house together."""
+"""Octets of messages held in memory while they are received, the whole server together."""
 RECEIVE_WAIT_S = 60
-"""How long a new letter waits for that budget before 452."""
+"""How long a new message waits for that budget before 452."""
 WRITER_REQUESTS = 512
 WRITER_OCTETS = 16 * 2**20
 """The writer's inbox; who comes later waits."""

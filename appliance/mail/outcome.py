@@ -21,32 +21,32 @@ class DeliveryStatus(Enum):
 
 
 class Reason(Enum):
-    """Why. The other house's own word decides between DEFERRED and FAILED where it gave one."""
+    """Why. The other server's own word decides between DEFERRED and FAILED where it gave one."""
 
-    TAKEN = "the next house took it"
-    REFUSED = "the other house refused it"
-    NOT_NOW = "the other house asked to come back later"
-    REPUTATION = "the other house does not take letters from this line"
-    UNREACHABLE = "no connection to the other house"
+    TAKEN = "the next server took it"
+    REFUSED = "the other server refused it"
+    NOT_NOW = "the other server asked to come back later"
+    REPUTATION = "the other server does not take messages from this line"
+    UNREACHABLE = "no connection to the other server"
     LOST = "the connection broke off"
-    NO_ANSWER = "the other house did not answer in time"
-    UNSURE = "the connection broke off before the last answer: the letter may arrive twice"
+    NO_ANSWER = "the other server did not answer in time"
+    UNSURE = "the connection broke off before the last answer: the message may arrive twice"
     DNS = "the name service gave no answer"
     NO_DOMAIN = "no such domain"
     NO_MAIL = "the domain takes no mail"
-    LOOP = "the way leads back to this house"
+    LOOP = "the way leads back to this server"
     TLS = "the connection could not be made safe"
     SIGN_IN = "the relay did not accept the name and password"
-    CONVERSION = "the letter cannot be put into a form the other house takes"
-    TOO_BIG = "the letter is larger than the other house takes"
-    NO_ROUTE = "no way out of the house is set"
+    CONVERSION = "the message cannot be put into a form the other server takes"
+    TOO_BIG = "the message is larger than the other server takes"
+    NO_ROUTE = "no way out of the server is set"
     EXPIRED = "it could not be delivered in time"
     CANCELLED = "it was called back"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`status` is an enhanced code such as "5.1.1"; `reply` the words of `host`, the name of the other house's server ("" when
+    """`status` is an enhanced code such as "5.1.1"; `reply` the words of `host`, the name of the other server's server ("" when
     nobody was reached); `text` one sentence of ours for people."""
 
     delivery_status: DeliveryStatus
@@ -59,8 +59,8 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class HostAttempt:
-    """One conversation with another house: where, how safe, how long. `tls` is "" or "TLSv1.3", `verified` is "", "none",
-    "certificate", "mta-sts" or "dane"; or "downgraded" for plain text with a house that spoke TLS before."""
+    """One conversation with another server: where, how safe, how long. `tls` is "" or "TLSv1.3", `verified` is "", "none",
+    "certificate", "mta-sts" or "dane"; or "downgraded" for plain text with a server that spoke TLS before."""
 
     host: str
     address: str

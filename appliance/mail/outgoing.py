@@ -1,4 +1,4 @@
-"""What one mail transaction carries to the next house: envelope, options, and the letter's octets to be read from the start."""
+"""What one mail transaction carries to the next server: envelope, options, and the message's octets to be read from the start."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -15,8 +15,8 @@ Chunks = Callable[[], AbstractAsyncContextManager[AsyncIterator[bytes]]]
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
     """`letter` is the name told to its sender. `body`, `smtputf8`, `ret`, `envid`, `require_tls` as in Envelope; each recipient's
-    address is outside the house. `author` is the domain of ours the letter is signed for, "" for none (forwarded letters). `kept` is
-    where the octets lie in the house: a body, and the lines in front of it."""
+    address is outside the server. `author` is the domain of ours the message is signed for, "" for none (forwarded messages). `kept` is
+    where the octets lie in the server: a body, and the lines in front of it."""
 
     message: str
     sender: Address | None

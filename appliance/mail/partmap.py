@@ -1,8 +1,8 @@
-"""The packed part map: where each section of a letter lies, found without scanning again (RFC 9051 §6.4.5.1).
+"""The packed part map: where each section of a message lies, found without scanning again (RFC 9051 §6.4.5.1).
 
-A few octets for a letter of one part. Records have one width, parts stand level by level and the
+A few octets for a message of one part. Records have one width, parts stand level by level and the
 children of one part side by side, so a look-up costs one step a level. A map that is cut off or
-made by another version answers None, never wrong offsets beyond its own letter.
+made by another version answers None, never wrong offsets beyond its own message.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 LEAF, MULTIPART, MESSAGE = range(3)
-"""Kinds of parts; MESSAGE is message/rfc822, whose body is a letter of its own."""
+"""Kinds of parts; MESSAGE is message/rfc822, whose body is a message of its own."""
 IDENTITY, BASE64, QUOTED_PRINTABLE, UNKNOWN = range(4)
 """Transfer encodings (RFC 2045 §6): 7bit, 8bit and binary are all IDENTITY."""
 TRANSFERS: dict[bytes, int] = {
@@ -38,9 +38,9 @@ class PartLike(Protocol):
 
 @dataclass(slots=True)
 class Part:
-    """One section. Its header (of the part, or of the letter for the root) is `header_start` to `body_start`, its body ends at `end`.
+    """One section. Its header (of the part, or of the message for the root) is `header_start` to `body_start`, its body ends at `end`.
 
-    `transfer` is its transfer encoding. For a MESSAGE the header of the letter inside starts at
+    `transfer` is its transfer encoding. For a MESSAGE the header of the message inside starts at
     `body_start` and ends at `inner_body_start`; else `inner_body_start` equals `body_start`.
     """
 
@@ -63,7 +63,7 @@ class Span:
 
 
 def pack(root: PartLike) -> bytes:
-    """The map of a letter's tree; offsets count from the start of the shared body."""
+    """The map of a message's tree; offsets count from the start of the shared body."""
     nodes: list[PartLike] = [root]
     for node in nodes:
         nodes.extend(node.children)  # grows while it runs: level by level
@@ -120,7 +120,7 @@ class _Map:
     def find(self, section: tuple[int, ...]) -> int:
         """The place of a section's part; NO_PART, or EMPTY_PART for the one part of a multipart that has none."""
         place = 0
-        message = True  # a letter that is no multipart calls its own body part 1
+        message = True  # a message that is no multipart calls its own body part 1
         for level, number in enumerate(section, 1):
             if not message and self.kind(place) == MESSAGE:
                 place, count = self.children(place)
@@ -139,7 +139,7 @@ class _Map:
 
 
 def find(parts: bytes, section: tuple[int, ...]) -> Part | None:
-    """The part a section number names, `()` being the whole letter; None when the letter has no such part."""
+    """The part a section number names, `()` being the whole message; None when the message has no such part."""
     packed = _Map(parts)
     place = packed.find(section)
     if place == EMPTY_PART:
@@ -151,7 +151,7 @@ def binary_spans(parts: bytes, section: tuple[int, ...]) -> list[Span] | None:
     """What BINARY[section] is made of, in order (RFC 9051 §6.4.5.1); None when there is no such part.
 
     A leaf is its decoded body; of a multipart or message every part inside is decoded and its header
-    says so. `section` `()` is the letter without its header.
+    says so. `section` `()` is the message without its header.
     """
     packed = _Map(parts)
     place = packed.find(section)

@@ -1,4 +1,4 @@
-"""The first words of a letter, decoded, without markup, on one line (RFC 8970 §3).
+"""The first words of a message, decoded, without markup, on one line (RFC 8970 §3).
 
 Takes the first octets of a text part and gives what they hold; a cut-off end is no error. Never raises.
 """
@@ -9,7 +9,7 @@ from .content import Content
 from .encoding import DamagedOctets, decode_parameter, decode_text, transfer_decoder
 
 PREVIEW_CHARACTERS = 200
-"""RFC 8970 §3.2 allows 256; 200 are enough for a list of letters."""
+"""RFC 8970 §3.2 allows 256; 200 are enough for a list of messages."""
 _UNSEEN = re.compile(r"<(?:style|script|head|title)\b|<!--", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 _ENTITY = re.compile(r"&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,6});")
@@ -19,7 +19,7 @@ _ENTITIES: tuple[tuple[str, str], ...] = (
     ("ndash", "–"), ("mdash", "—"), ("hellip", "…"), ("rsquo", "’"), ("lsquo", "‘"), ("ldquo", "“"), ("rdquo", "”"), ("euro", "€"),
     ("copy", "©"), ("zwnj", ""), ("shy", ""),
 )  # fmt: skip
-"""Those that letters use; the full table would take more memory than the rest of this room."""
+"""Those that messages use; the full table would take more memory than the rest of this room."""
 
 
 def preview(content: Content, transfer: int, octets: bytes) -> str:

@@ -1,7 +1,7 @@
 """The search tree as nouns: what SEARCH asks today, Sieve's rules and a web client tomorrow.
 
 A tree says what is looked for, not how: no grammar and no store here. Needles are text; whoever compares folds both sides with
-`folded`, so that all askers agree what "the same letters" means. Days are counted from 1970-01-01 (day 0).
+`folded`, so that all askers agree what "the same messages" means. Days are counted from 1970-01-01 (day 0).
 """
 
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ class Size:
 
 
 class DateKind(Enum):
-    """Which date: when the letter came in, or its own Date field."""
+    """Which date: when the message came in, or its own Date field."""
 
     ARRIVED = "arrived"
     SENT = "sent"
@@ -106,7 +106,7 @@ class HeaderHas:
 
 @dataclass(frozen=True, slots=True)
 class BodyHas:
-    """The text of the body, without the letter's own header, holds the needle."""
+    """The text of the body, without the message's own header, holds the needle."""
 
     needle: str
 
@@ -132,13 +132,13 @@ Query = (
 
 
 def folded(text: str) -> str:
-    """Text as needles are compared: compatibility forms apart, letters by case folding (much as RFC 5051 i;unicode-casemap).
+    """Text as needles are compared: compatibility forms apart, messages by case folding (much as RFC 5051 i;unicode-casemap).
 
-    An accent is a character of its own behind its letter: "CAFÉ" and "cafe" find "café", "café" does not find "cafe".
+    An accent is a character of its own behind its message: "CAFÉ" and "cafe" find "café", "café" does not find "cafe".
     """
     if text.isascii():
         return text.lower()
-    from unicodedata import normalize  # its tables are large and most letters are ASCII
+    from unicodedata import normalize  # its tables are large and most messages are ASCII
 
     return normalize("NFKD", normalize("NFKD", text).casefold())
 

@@ -1,11 +1,11 @@
-"""Sender rewriting for letters that are passed on: the next house checks the domain of who sends, so it must be ours.
+"""Sender rewriting for messages that are passed on: the next server checks the domain of who sends, so it must be ours.
 
-    SRS0=HASH=DAY=original.example=local@ours      a letter we pass on
+    SRS0=HASH=DAY=original.example=local@ours      a message we pass on
     SRS1=HASH=first.example==HASH=DAY=...@ours     one that was rewritten already by `first.example`: the chain grows no longer
 
 Rules: HASH (30 bits of HMAC-SHA256, base32) is made of everything behind it, so nobody makes up an address that we would pass a
 bounce on to; DAY (two base32 digits, days modulo 1024) ends it after DAYS days, while the clock is to be believed. Reversing
-gives the original sender, or the SRS0 address at the house that rewrote first. Pure; case of the hash does not matter, since
+gives the original sender, or the SRS0 address at the server that rewrote first. Pure; case of the hash does not matter, since
 some servers change it. The scheme is from the paper "Sender Rewriting Scheme" (2003), which is no RFC.
 """
 

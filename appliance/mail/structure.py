@@ -1,9 +1,9 @@
-"""The MIME tree of a letter as octet offsets, never copies: a scanner for octets in pieces of any size (RFC 2045, RFC 2046).
+"""The MIME tree of a message as octet offsets, never copies: a scanner for octets in pieces of any size (RFC 2045, RFC 2046).
 
 Promise: linear time, and memory bounded by HEADER_OCTETS for the header being read or the boundary being compared, DESCRIBED_OCTETS
 for all that is kept of headers, NESTING_LEVELS and MIME_PARTS for the tree. Any octets have a tree: what is too deep or too many is one
 opaque leaf, a boundary counts at the start of any line and is compared whole (RFC 2046 §5.1.1), an outer boundary ends inner parts, and
-what is left open ends with the letter. A multipart has at least one part: where no part begins in it, its whole body is one plain text,
+what is left open ends with the message. A multipart has at least one part: where no part begins in it, its whole body is one plain text,
 so that no text is in no part.
 """
 
@@ -20,7 +20,7 @@ PATTERN_OCTETS = 80
 BEHIND_BOUNDARY_OCTETS = 4
 """Octets behind a boundary that decide: two dashes and the line end."""
 DESCRIBED_OCTETS = 2 * 2**20
-"""Header values kept of one letter; parts beyond are described by their type alone."""
+"""Header values kept of one message; parts beyond are described by their type alone."""
 DOUBTFUL_LINES = 200
 """Lines that look like a boundary and are none, after which one pattern for all open boundaries pays."""
 
@@ -53,7 +53,7 @@ def begins_no_part(node: Node) -> bool:
 
 
 class StructureScanner:
-    """Feed it the octets of a letter in any pieces; `finish()` gives the root.
+    """Feed it the octets of a message in any pieces; `finish()` gives the root.
 
     `samples` are the first `sample_octets` of the first plain and the first HTML text, still encoded.
     """
@@ -65,7 +65,7 @@ class StructureScanner:
     )  # fmt: skip
 
     def __init__(self, sample_octets: int = 0) -> None:
-        self._base = 0  # octets of the letter before the piece at hand
+        self._base = 0  # octets of the message before the piece at hand
         self._held = bytearray()  # octets that wait for more
         self._starved = False
         self._lf = self._lf_at = 0  # line ends up to here, as far as anyone asks for them
@@ -103,7 +103,7 @@ class StructureScanner:
             self._held += chunk[done:]
 
     def finish(self) -> Node:
-        """Ends the letter: everything still open ends here. No more octets may come."""
+        """Ends the message: everything still open ends here. No more octets may come."""
         if self.root.end < 0:
             rest = bytes(self._held)
             end = self._base + len(rest)

@@ -1,7 +1,7 @@
 """Readable text of headers and parts, and looking for words in it: for search and preview.
 
-Octets in pieces, text out; damage is passed over, nothing raises: a search must not fail for one broken letter. Linear time, memory
-bounded by a piece and a line. Letters and needles are folded alike (`query.folded`).
+Octets in pieces, text out; damage is passed over, nothing raises: a search must not fail for one broken message. Linear time, memory
+bounded by a piece and a line. Messages and needles are folded alike (`query.folded`).
 """
 
 import re
@@ -53,7 +53,7 @@ def _places(block: bytes, wanted: bytes) -> Iterator[tuple[int, int]]:
 
 
 class PartText:
-    """One part's body: octets as they stand in the letter to text."""
+    """One part's body: octets as they stand in the message to text."""
 
     __slots__ = ("_charset", "_encoded", "_ended", "_held", "_transfer")
 

@@ -1,1 +1,1 @@
-"""Floor 1, who vouches for a letter: signatures of our own, and later the checking of others'."""
+"""Floor 1, who vouches for a message: signatures of our own, and later the checking of others'."""

@@ -1,6 +1,6 @@
 """Signatures by the libcrypto that `ssl` has loaded already, through ctypes; by `cryptography` where it cannot be reached.
 
-Loading `cryptography` into the house would cost 8 MB for two calls a letter. What OpenSSL hands out is given back in `close`, or with
+Loading `cryptography` into the server would cost 8 MB for two calls a message. What OpenSSL hands out is given back in `close`, or with
 the object. How it fails: MisuseError for a key that is none.
 """
 

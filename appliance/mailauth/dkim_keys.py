@@ -1,4 +1,4 @@
-"""Keys that sign the house's letters, and what the DNS says of them (RFC 6376 §3.6.1, RFC 8463 §4)."""
+"""Keys that sign the server's messages, and what the DNS says of them (RFC 6376 §3.6.1, RFC 8463 §4)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

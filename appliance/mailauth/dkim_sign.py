@@ -1,8 +1,8 @@
-"""Sign a letter for a domain of the house (RFC 6376 §5, RFC 8463): one DKIM-Signature for each key, all in one reading.
+"""Sign a message for a domain of the server (RFC 6376 §5, RFC 8463): one DKIM-Signature for each key, all in one reading.
 
-Rules: relaxed/relaxed, since relays fold and trim; no l=, which would let others add to the letter; t= only while the clock is
-right. The fields that make a letter what it is are signed once more than they are there, so that nobody adds a second From or
-Subject (§8.15). The header is kept up to HEADER_OCTETS, the body is only hashed. A letter without a From is not signed (§5.4).
+Rules: relaxed/relaxed, since relays fold and trim; no l=, which would let others add to the message; t= only while the clock is
+right. The fields that make a message what it is are signed once more than they are there, so that nobody adds a second From or
+Subject (§8.15). The header is kept up to HEADER_OCTETS, the body is only hashed. A message without a From is not signed (§5.4).
 """
 
 import re
@@ -30,7 +30,7 @@ NAME = b"DKIM-Signature:"
 
 
 class Signer:
-    """`keys()` gives the keys of the moment; the same serve every domain of the house."""
+    """`keys()` gives the keys of the moment; the same serve every domain of the server."""
 
     def __init__(self, keys: Callable[[], Sequence[SigningKey]], clock: Clock) -> None:
         self._keys = keys
@@ -38,7 +38,7 @@ class Signer:
         self._signings: dict[str, Signing] = {}
 
     async def sign(self, domain: str, chunks: Chunks) -> bytes:
-        """The fields to stand in front of the letter, each with CRLF; b"" when there is no key or no From. `domain` in A-labels."""
+        """The fields to stand in front of the message, each with CRLF; b"" when there is no key or no From. `domain` in A-labels."""
         keys = self._keys()
         if not keys:
             return b""

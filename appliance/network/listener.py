@@ -6,7 +6,7 @@
 | shaking hands | served · closed (deadline, fault, shed, cancelled) |
 | served | closed (its end, peer gone, drained, shed, cancelled) · failed (a fault of ours: this session only) |
 
-Promises: a fault ends its own session only; no source takes more than its share; when the house is full the
+Promises: a fault ends its own session only; no source takes more than its share; when the server is full the
 stranger who did nothing for longest makes room; out of descriptors it waits and never spins. How it fails: a
 listening socket that breaks is announced and opened again with growing pauses; SetupError at `bind`.
 """
@@ -38,7 +38,7 @@ Handler = Callable[[Stream], Awaitable[None]]
 SPARE_DESCRIPTORS = 128
 """Kept from sessions for the database, body files, journal and listeners."""
 SHED_IDLE_S = 2.0
-"""A stranger is asked to leave a full house only after this long without getting on: no round trip takes longer."""
+"""A stranger is asked to leave a full server only after this long without getting on: no round session takes longer."""
 SHED_GRACE_S = 4.0
 """To say goodbye and close; then the session is cancelled."""
 REVOKED_GRACE_S = 1.0
@@ -92,7 +92,7 @@ class _Session:
 
 
 class Listeners:
-    """All listening sockets of a house and the sessions behind them.
+    """All listening sockets of a server and the sessions behind them.
 
     `services` maps each protocol to its handler. `bind()`, then `run()`; `drain()` ends `run` in order.
     """
@@ -136,7 +136,7 @@ class Listeners:
                 if protocol not in self._services:
                     raise SetupError(f"Nobody serves {protocol}.", f"Choose from {', '.join(sorted(self._services))}.")
                 if protocol in IMPLICIT_TLS and self._tls is None:
-                    raise SetupError(f"{protocol} needs a certificate.", "Name one, or let the house make its own.")
+                    raise SetupError(f"{protocol} needs a certificate.", "Name one, or let the server make its own.")
             self._listening_sockets = [*self._handed, *open_listening_sockets(self._endpoints)]
             self._connections = min(self.options.connections, _descriptors(self.options.connections) - SPARE_DESCRIPTORS)
             if self._connections < self.options.connections:
@@ -325,7 +325,7 @@ class Listeners:
             with session.scope:
                 reason = await self._guard(stream)
             if session.scope.cancelled_caught:
-                reason = "no room" if session.shed else REVOKED if stream.revoked else "the house closed"
+                reason = "no room" if session.shed else REVOKED if stream.revoked else "the server closed"
             elif session.shed:
                 reason = "no room"
         finally:
@@ -356,7 +356,7 @@ class Listeners:
                 await stream.start_tls(self.options.handshake_s)
             await self._services[stream.protocol](stream)
         except Draining:
-            return REVOKED if stream.revoked else "the house closed"
+            return REVOKED if stream.revoked else "the server closed"
         except PeerError as e:
             return str(e)
         except BaseExceptionGroup as group:
@@ -375,7 +375,7 @@ class Listeners:
         while isinstance(first, ExceptionGroup):
             first = next((e for e in first.exceptions if not _peers(e)), first.exceptions[0])
         if isinstance(first, PeerError):
-            return "the house closed" if isinstance(first, Draining) else str(first)
+            return "the server closed" if isinstance(first, Draining) else str(first)
         told = str(first) if isinstance(first, PillarboxError) else f"{type(first).__name__}: {first}"
         self._board.publish(SessionFailed(stream.protocol, stream.peer_host, stream.who, told))
         for place in frames_of(first) or frames_of(fault):

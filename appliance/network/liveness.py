@@ -3,7 +3,7 @@
 TCP itself says nothing of a client that lost its network. On the question keepalive is set to seconds (RFC 9293 §3.8.4): a
 host that still has the connection acknowledges the probe, whatever its program does; one that has not resets it; a lost
 one is silent. `TCP_INFO` tells when the last acknowledgement came, so nothing is read from or written to the connection.
-While octets are on their way the kernel sends no probes, but then they are acknowledged within round trips, or sent again.
+While octets are on their way the kernel sends no probes, but then they are acknowledged within round sessions, or sent again.
 A client that reads nothing (window closed, our probes answered) counts as there: the deadline for sending ends it.
 """
 

@@ -75,7 +75,7 @@ def handed_listening_sockets(environment: Mapping[str, str], pid: int, known: Se
                 f"systemd handed over a socket named {name!r}.", f"Give each .socket unit FileDescriptorName= one of {', '.join(known)}."
             )
         os.set_inheritable(FIRST_HANDED + at, False)
-        handed = socket.socket(fileno=os.dup(FIRST_HANDED + at))  # the one handed over stays, for a house that begins again
+        handed = socket.socket(fileno=os.dup(FIRST_HANDED + at))  # the one handed over stays, for a server that begins again
         if handed.type != socket.SOCK_STREAM or not handed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             raise SetupError(f"The socket {name} handed over by systemd does not listen.", "Use ListenStream= and Accept=no.")
         handed.setblocking(False)

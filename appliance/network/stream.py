@@ -1,4 +1,4 @@
-"""One client's connection: octets with deadlines, TLS when asked, counts, and a word when the house closes.
+"""One client's connection: octets with deadlines, TLS when asked, counts, and a word when the server closes.
 
 Kept here: every broken pipe, reset and TLS fault is PeerGone; every deadline that passes, also while sending
 to a client that stopped reading, is PeerSlow; a session waiting for its client hears Draining. No task and no
@@ -40,7 +40,7 @@ PROGRESS_OCTETS = 512
 
 
 class Draining(PeerError):
-    """The house is closing: say so to the client and return."""
+    """The server is closing: say so to the client and return."""
 
 
 class ServedCertificate(Protocol):
@@ -69,7 +69,7 @@ class Wire(trio.abc.Stream):
     def send_now(self, data: bytes | bytearray | memoryview) -> int:
         """How many octets the socket took at once, without waiting; nobody else may be sending. Raises OSError.
 
-        (An answer nearly always fits: 2,000 letters over POP3 cost 60 ms of 340 less.)
+        (An answer nearly always fits: 2,000 messages over POP3 cost 60 ms of 340 less.)
         """
         if not isinstance(self.below, trio.SocketStream):
             return 0
@@ -142,7 +142,7 @@ class Stream:
         """Octets of the conversation, without TLS's own."""
         self.draining = False
         self.uninterrupted = False
-        """A service sets it while a letter comes in: `receive` then finishes what was begun although the house is closing."""
+        """A service sets it while a message comes in: `receive` then finishes what was begun although the server is closing."""
         self.progress_mono = trio.current_time()
         """When the client last moved the conversation on (trio's clock); trickled octets do not count."""
 
@@ -151,7 +151,7 @@ class Stream:
     async def receive(self, timeout_s: float, max_octets: int = READ_OCTETS) -> bytes:
         """The next octets, at most `max_octets`; b"" at an orderly end.
 
-        Raises PeerSlow after `timeout_s` without any, PeerGone, Draining (also at once when the house is already closing).
+        Raises PeerSlow after `timeout_s` without any, PeerGone, Draining (also at once when the server is already closing).
         """
         if self.revoked or (self.draining and not self.uninterrupted):
             raise Draining
@@ -331,7 +331,7 @@ class Stream:
     async def attend(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do what may be long in coming while the client waits, such as a sign-in that is held back.
 
-        Raises Draining when the house closes meanwhile, PeerGone when the client does (looked for every LOOK_S, so that one who
+        Raises Draining when the server closes meanwhile, PeerGone when the client does (looked for every LOOK_S, so that one who
         says all at once and closes his side gets his answer unless he is held back), and what `work` raises.
         """
         if self.draining:
@@ -373,7 +373,7 @@ class Stream:
                         work.cancel()
 
     def drain(self) -> None:
-        """The listener's word that the house closes: a waiting `receive` raises Draining now, a later one at once."""
+        """The listener's word that the server closes: a waiting `receive` raises Draining now, a later one at once."""
         self.draining = True
         if self._waiting and not self.uninterrupted:
             self._waiting.cancel()
@@ -387,7 +387,7 @@ class Stream:
         self.drain()
 
     async def wait_draining(self) -> None:
-        """Return when the house is closing."""
+        """Return when the server is closing."""
         if self.draining:
             return
         if self._drained is None:
@@ -395,7 +395,7 @@ class Stream:
         await self._drained.wait()
 
     async def aclose(self) -> None:
-        """Close in order within CLOSE_S, sooner when the house closes (at once when this task is already cancelled); never raises."""
+        """Close in order within CLOSE_S, sooner when the server closes (at once when this task is already cancelled); never raises."""
         if self._closed:
             return
         self._closed = True

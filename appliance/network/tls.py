@@ -45,7 +45,7 @@ class ServerTls:
     """What every listener asks for its context; holds the files' certificate and follows their changes.
 
     `certificate` is a PEM file, the server's own certificate first; `key` its unencrypted key (may be the same file).
-    `source` is "own" for the user's files, "house" for those the server made. `fallback` is a file of the latter kind with both,
+    `source` is "own" for the user's files, "server" for those the server made. `fallback` is a file of the latter kind with both,
     served as long as the user's files have never been usable.
     """
 
@@ -54,7 +54,7 @@ class ServerTls:
     ) -> None:
         self._files = [(certificate, key, source)]
         if fallback is not None:
-            self._files.append((fallback, fallback, "house"))
+            self._files.append((fallback, fallback, "server"))
         self._clock = clock
         self._board = board
         self._marks = self._look()
@@ -181,7 +181,7 @@ def _read(path: Path) -> str:
         with path.open("rb") as file:
             return file.read(FILE_OCTETS).decode("ascii", "replace")
     except OSError as e:
-        raise SetupError(f"{path}: {e.strerror}.", "Name a certificate file that the house may read.") from e
+        raise SetupError(f"{path}: {e.strerror}.", "Name a certificate file that the server may read.") from e
 
 
 def _no_password() -> str:
@@ -204,4 +204,4 @@ def _explain(fault: Exception, certificate: Path, key: Path) -> SetupError:
     if isinstance(fault, ValueError):
         return SetupError(f"{key}: {fault}.", "Take the password off: openssl pkey -in KEY -out KEY.")
     problem = fault.strerror if isinstance(fault, OSError) and fault.strerror else text
-    return SetupError(f"{key}: {problem}.", "Name a key file that the house may read.")
+    return SetupError(f"{key}: {problem}.", "Name a key file that the server may read.")

@@ -173,7 +173,7 @@ def _address(packed: bytes) -> str:
 
 
 def _time(tag: int, value: bytes) -> int:
-    """UTC seconds (RFC 5280 §4.1.2.5). By hand: `strptime` and `calendar` cost the idle house 0.2 MB."""
+    """UTC seconds (RFC 5280 §4.1.2.5). By hand: `strptime` and `calendar` cost the idle server 0.2 MB."""
     text = value.decode("ascii")
     if tag == UTC_TIME:
         text = ("19" if text[:2] >= "50" else "20") + text

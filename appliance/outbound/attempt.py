@@ -40,7 +40,7 @@ class Attempt:
 
     @property
     def rest(self) -> OutgoingMessage:
-        """The parcel with the recipients that are left."""
+        """The message with the recipients that are left."""
         if len(self._open) == len(self._outgoing.recipients):
             return self._outgoing
         return replace(self._outgoing, recipients=tuple(self._outgoing.recipients[number] for number in self._open))

@@ -1,7 +1,7 @@
-"""A person's letters leave under their address at the relay's provider: From and Sender are rewritten, name and all else stay.
+"""A person's messages leave under their address at the relay's provider: From and Sender are rewritten, name and all else stay.
 
 The commonest household has no domain of its own: inside it people write as anna@home.example, outside as the address their
-provider knows. Only addresses whose letters come to that person are changed, so a letter never speaks for somebody else.
+provider knows. Only addresses whose messages come to that person are changed, so a message never speaks for somebody else.
 Reply-To that names the address here is changed too: nobody outside could answer to it. The header is read up to HEADER_OCTETS; a
 field that cannot be read as addresses stays as it is.
 """
@@ -21,7 +21,7 @@ _ADDRESS = re.compile(rb'[^\s<>,;:"()@]+@[^\s<>,;:"()@]+')
 
 
 def under_address(chunks: Chunks, address: Address, is_theirs: Callable[[Address], bool]) -> Chunks:
-    """The same letter, written by `address` wherever one of the person's own addresses stood."""
+    """The same message, written by `address` wherever one of the person's own addresses stood."""
     written = encode_address(address)
 
     @asynccontextmanager
@@ -44,7 +44,7 @@ def under_address(chunks: Chunks, address: Address, is_theirs: Callable[[Address
 
 
 def rewritten(head: bytes, written: bytes, is_theirs: Callable[[Address], bool]) -> bytes:
-    """The letter's beginning with the fields changed; what stands behind the header is not looked at."""
+    """The message's beginning with the fields changed; what stands behind the header is not looked at."""
     end = header_end(head)
     changed, done = [], 0
     for field in fields(head[:end]):

@@ -1,10 +1,10 @@
-"""A letter put into a form the next server takes, losing nothing: 8-bit and binary parts encoded, header words too.
+"""A message put into a form the next server takes, losing nothing: 8-bit and binary parts encoded, header words too.
 
-| the letter has                           | and the server lacks        | what happens                                                    |
+| the message has                           | and the server lacks        | what happens                                                    |
 |------------------------------------------|-----------------------------|-----------------------------------------------------------------|
 | 8-bit text in a part                     | 8BITMIME (RFC 6152 §3)      | text becomes quoted-printable, everything else base64           |
 | NUL, a bare CR or LF in a part           | (nobody takes them)         | the same                                                        |
-| a line over 998 octets in a part         | (RFC 5321 §4.5.3.1.6)       | the same in letters of ours; in forwarded ones it stays         |
+| a line over 998 octets in a part         | (RFC 5321 §4.5.3.1.6)       | the same in messages of ours; in forwarded ones it stays         |
 | 8-bit words in a header                  | 8BITMIME                    | encoded words (RFC 2047), parameters by RFC 2231                |
 | 8-bit words in a header, SMTPUTF8        | SMTPUTF8 (RFC 6531)         | the same; domains become A-labels                               |
 | the same in ours, sent without SMTPUTF8  | (RFC 5322 has no 8 bits)    | the same; addresses that need it: SMTPUTF8, where it is offered |
@@ -15,7 +15,7 @@
 | a bare CR or LF in a header              | (nobody takes them)         | becomes a blank                                                 |
 
 Containers say "7bit" or "8bit" for what their parts now are; no octet of a part that need not change is changed. BINARYMIME is never
-used on the way out, since every letter travels by DATA. Three readings of the letter at most, one for letters that need nothing;
+used on the way out, since every message travels by DATA. Three readings of the message at most, one for messages that need nothing;
 memory: the part tree, one header, one piece.
 """
 
@@ -87,7 +87,7 @@ class Shape:
 
 
 async def shape_of(chunks: Chunks) -> Shape:
-    """The shape of a whole letter."""
+    """The shape of a whole message."""
     shape = Shape()
     async with chunks() as octets:
         async for chunk in octets:
@@ -97,7 +97,7 @@ async def shape_of(chunks: Chunks) -> Shape:
 
 
 async def convert(outgoing: OutgoingMessage, offer: Offer) -> OutgoingMessage | Outcome:
-    """The parcel as this server can take it, with `octets`, `body` and `smtputf8` to match; or why it cannot."""
+    """The message as this server can take it, with `octets`, `body` and `smtputf8` to match; or why it cannot."""
     utf8 = outgoing.smtputf8 and offer.smtputf8
     if outgoing.smtputf8 and not utf8:
         for address in (outgoing.sender, *(one.address for one in outgoing.recipients)):
@@ -132,7 +132,7 @@ def _no(status: str, text: str) -> Outcome:
 
 @dataclass(slots=True)
 class Edit:
-    """Octets from `start` to `end` of the letter: a header becomes what `header` makes of it, a body what `coder` does, or stays."""
+    """Octets from `start` to `end` of the message: a header becomes what `header` makes of it, a body what `coder` does, or stays."""
 
     start: int
     end: int
@@ -215,7 +215,7 @@ async def _converted(
 
 
 def _leaves(node: Node) -> "list[Node]":
-    """All parts without parts, in the order of the letter. Not by recursion: a tree may be deep."""
+    """All parts without parts, in the order of the message. Not by recursion: a tree may be deep."""
     found, left = [], [node]
     while left:
         one = left.pop()
@@ -438,7 +438,7 @@ CODERS: dict[int, type[Coder]] = {IDENTITY: QuotedPrintableEncoder, QUOTED_PRINT
 
 
 def _edited(chunks: Chunks, plan: ConversionPlan) -> Chunks:
-    """The letter with the plan carried out, the same octets each time."""
+    """The message with the plan carried out, the same octets each time."""
 
     @asynccontextmanager
     async def changed() -> AsyncIterator[AsyncIterator[bytes]]:

@@ -7,7 +7,7 @@
 | has one MX record of preference 0 and "."    | 5.1.10: it takes no mail (RFC 7505 §3)                                        |
 | has no MX but an address                     | itself (implicit MX)                                                          |
 | does not exist                               | 5.1.2                                                                         |
-| names this house                             | the hosts before it; 5.4.6 when there are none: the letter would go round     |
+| names this server                             | the hosts before it; 5.4.6 when there are none: the message would go round     |
 | names an address and port of ours, or :: or 0.0.0.0 | the other hosts; 5.4.6 when there are none                             |
 | names only addresses no stranger can reach   | 5.4.4, unless the settings allow private addresses (a poisoned MX; a LAN)     |
 | name service silent or failing               | 4.4.3: a wait, never a bounce                                                 |
@@ -186,7 +186,7 @@ class MailHosts:
         if trouble is not None:
             raise trouble
         if looped:
-            return _no("5.4.6", Reason.LOOP, f"The way to {domain} leads back to this house.")
+            return _no("5.4.6", Reason.LOOP, f"The way to {domain} leads back to this server.")
         if closed:
             return _no("5.4.4", Reason.NO_MAIL, f"The domain {domain} names only mail servers that nobody outside can reach.")
         return _no("5.4.4", Reason.NO_MAIL, f"The domain {domain} has no mail server that can be found.")

@@ -1,4 +1,4 @@
-"""Does the line let letters out at all? Many providers block port 25; then only a relay helps, and the house says so at once.
+"""Does the line let messages out at all? Many providers block port 25; then only a relay helps, and the server says so at once.
 
 | what was seen                                                              | port 25  |
 |----------------------------------------------------------------------------|----------|
@@ -7,10 +7,10 @@
 | the name service is silent, or this machine has no way out: no network     | unknown  |
 
 A look knocks at the servers of large providers, hears the greeting and says QUIT. A refusing greeting is one too: the port is open,
-and what the other house thinks of our address is the deliveries' to find out. Answers of the DNS may come from a cache while the
+and what the other server thinks of our address is the deliveries' to find out. Answers of the DNS may come from a cache while the
 line is down, so before "blocked" is said a name is asked for that nobody can have asked for before.
 
-| a look is made                                                              | in a house that stands on port 25 | in others |
+| a look is made                                                              | in a server that stands on port 25 | in others |
 |-----------------------------------------------------------------------------|-----------------------------------|-----------|
 | at the start, and SOON_S after one that found no network                    | yes                               | no        |
 | after FAILURES real attempts in a row that reached nobody                   | yes                               | yes       |
@@ -43,11 +43,11 @@ BLOCKED_S = 3600.0
 DAY_S = 86_400.0
 OPEN, BLOCKED, UNKNOWN = "open", "blocked", "unknown"
 
-_NONE = "No way leads out of this house: the settings forbid the direct one and name no relay."
+_NONE = "No way leads out of this server: the settings forbid the direct one and name no relay."
 _BLOCKED = "Your line's provider blocks outgoing mail (port 25), and no relay takes it instead: ask the provider to open the port."
 _SENTENCES = {
-    ("direct", OPEN): "Letters leave straight to other houses; port 25 is open.",
-    ("direct", UNKNOWN): "Letters leave straight; whether port 25 is open shows with the first.",
+    ("direct", OPEN): "Messages leave straight to other servers; port 25 is open.",
+    ("direct", UNKNOWN): "Messages leave straight; whether port 25 is open shows with the first.",
     ("direct", BLOCKED): _BLOCKED,
     ("none", OPEN): _NONE,
     ("none", UNKNOWN): _NONE,
@@ -59,7 +59,7 @@ def sentence(port_25: str, route: str) -> str:
     """For `pillarbox status`; `route` is "direct", "relay NAME" or "none"."""
     if route.startswith("relay "):
         blocked = "; the line itself lets none out (port 25 is blocked)" if port_25 == BLOCKED else ""
-        return f"Letters leave by the {route}{blocked}."
+        return f"Messages leave by the {route}{blocked}."
     return _SENTENCES[route, port_25]
 
 
@@ -134,7 +134,7 @@ class Port25Monitor:
             return UNKNOWN if no_route_out(trouble) else BLOCKED  # without a network nobody blocked anything
 
     async def run(self, *, at_start: bool) -> None:
-        """Look when there is reason to, for ever; `at_start`: this house stands on port 25 itself."""
+        """Look when there is reason to, for ever; `at_start`: this server stands on port 25 itself."""
         self._wanted = trio.Event()
         self._learned_mono = self.clock.mono_s()
         if at_start:
@@ -148,7 +148,7 @@ class Port25Monitor:
             await self.look()
 
     def _rest_s(self, stands: bool) -> float:
-        """How long what is known needs no look from now on; a house that does not stand on port 25 is left alone until it has reason."""
+        """How long what is known needs no look from now on; a server that does not stand on port 25 is left alone until it has reason."""
         if self.port_25 != BLOCKED and not stands:
             return float("inf")
         known_s = BLOCKED_S if self.port_25 == BLOCKED else SOON_S if self.port_25 == UNKNOWN else DAY_S

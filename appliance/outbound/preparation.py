@@ -1,8 +1,8 @@
-"""A letter made ready for one server: written by the author's address there, put into a form the server takes, signed last.
+"""A message made ready for one server: written by the author's address there, put into a form the server takes, signed last.
 
 Order: author (a relay that knows the person by another address), conversion (servers without 8BITMIME, BINARYMIME or SMTPUTF8), DKIM
 in front of everything, since a signature covers what arrives. A refusal to convert is an Outcome (RFC 3463: 5.6.1, 5.6.3, 5.6.7).
-What was made ready for a letter is kept for the next server of the same attempt that takes the same.
+What was made ready for a message is kept for the next server of the same attempt that takes the same.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -35,7 +35,7 @@ class Preparation:
         self._is_theirs = is_theirs
 
     async def prepare(self, outgoing: OutgoingMessage, offer: Offer, route: Route) -> OutgoingMessage | Outcome:
-        """The parcel as this server gets it, or why it cannot have it."""
+        """The message as this server gets it, or why it cannot have it."""
         signed_for = outgoing.author
         if route.author is not None and outgoing.sender is not None:
             theirs = partial(self._is_theirs, outgoing.sender)
@@ -54,7 +54,7 @@ class Preparation:
 
 
 def in_front(lines: bytes, chunks: Chunks) -> Chunks:
-    """The same letter with these lines first."""
+    """The same message with these lines first."""
 
     @asynccontextmanager
     async def more() -> AsyncIterator[AsyncIterator[bytes]]:

@@ -1,4 +1,4 @@
-"""How letters leave, as SMTP asks it at RCPT: is there a way to this address, and whose bounces does this one stand for?
+"""How messages leave, as SMTP asks it at RCPT: is there a way to this address, and whose bounces does this one stand for?
 
 The answer to "no way" comes at once and says what to set up, so that nobody finds out five days later. Look-ups are in
 memory; the name service is not asked here.
@@ -17,7 +17,7 @@ class DestinationLookup(Protocol):
     """The routes: `outbound/routing`."""
 
     def destination(self, sender: Address | None, domain: str) -> str | None:
-        """Where letters of `sender` to the A-label domain or address literal queue; None when no way leads there."""
+        """Where messages of `sender` to the A-label domain or address literal queue; None when no way leads there."""
         ...
 
     @property
@@ -35,7 +35,7 @@ class ReverseRewriting(Protocol):
 
 
 class RelayCheck:
-    """`holds`: the queue keeps letters for FUTURERELEASE, those for people of the house too."""
+    """`holds`: the queue keeps messages for FUTURERELEASE, those for people of the server too."""
 
     def __init__(self, *, destinations: DestinationLookup, rewritten: ReverseRewriting, holds: bool) -> None:
         self._destinations = destinations
@@ -43,7 +43,7 @@ class RelayCheck:
         self.holds = holds
 
     def refusal(self, sender: Address | None, address: Address) -> Reply | None:
-        """Why a letter of `sender` cannot leave for `address`; None when it can."""
+        """Why a message of `sender` cannot leave for `address`; None when it can."""
         if self._destinations.destination(sender, ascii_domain(address.domain)) is None:
             return Reply(550, "5.4.4", (self._destinations.sentence,))
         return None

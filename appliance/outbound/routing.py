@@ -1,17 +1,17 @@
-"""Which way letters take: straight to other houses, by a relay, or none; and when a letter changes from one to the other.
+"""Which way messages take: straight to other servers, by a relay, or none; and when a message changes from one to the other.
 
 The first row that fits decides:
 
 | relay of the settings          | takes                               | when                                                     |
 |--------------------------------|-------------------------------------|----------------------------------------------------------|
-| with `person`                  | letters that person sends           | always; with `address` they leave under that address     |
-| with `domains`                 | letters to these domains            | always                                                   |
+| with `person`                  | messages that person sends           | always; with `address` they leave under that address     |
+| with `domains`                 | messages to these domains            | always                                                   |
 | with neither (the first one)   | everything else                     | `direct` is "never", or the line is known to be closed   |
 | none, or `direct` first/only   | goes straight, by MX                | unless `direct` is "never" or the line is closed         |
 
-With `direct` "first" a letter goes over to the relay after `after_refusals` attempts that were turned away for where they came
+With `direct` "first" a message goes over to the relay after `after_refusals` attempts that were turned away for where they came
 from or found nobody, and at once when such a refusal was final. Relays for a person or for domains are never a fallback:
-their owners did not say so. Where no row leads out, `lane` is None and the letter is refused while its sender still listens.
+their owners did not say so. Where no row leads out, `lane` is None and the message is refused while its sender still listens.
 Pure but for the files passwords are in, which are read when a connection needs them.
 """
 
@@ -24,16 +24,16 @@ from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
 from appliance.queue.entry import QueueEntry
 
 NO_ROUTE_REFUSAL = (
-    "No way leads out of this house: name your provider's mail server in the settings, as [[relay]], or set sending.direct to first."
+    "No way leads out of this server: name your provider's mail server in the settings, as [[relay]], or set sending.direct to first."
 )
-CLOSED = "The line lets no letters out (port 25 is blocked): name your provider's mail server in the settings, as [[relay]]."
+CLOSED = "The line lets no messages out (port 25 is blocked): name your provider's mail server in the settings, as [[relay]]."
 FROM_HERE = frozenset({Reason.REPUTATION, Reason.UNREACHABLE})
 """Reasons that another line would not meet."""
 
 
 @dataclass(frozen=True, slots=True)
 class RelayRule:
-    """One relay and whose letters it takes; `person` and `address` as the settings' [[relay]]."""
+    """One relay and whose messages it takes; `person` and `address` as the settings' [[relay]]."""
 
     relay: Relay
     domains: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ class RelayRule:
 
 
 class Routes:
-    """`is_person(address, person)`: do letters to this address come to that person? `direct` is "first", "only" or "never"."""
+    """`is_person(address, person)`: do messages to this address come to that person? `direct` is "first", "only" or "never"."""
 
     def __init__(
         self, rules: Sequence[RelayRule], *, direct: str = "first", after_refusals: int = 2, is_account: Callable[[Address, str], bool]
@@ -61,7 +61,7 @@ class Routes:
         return next((rule for rule in self._rules if not rule.account and not rule.domains), None)
 
     def destination(self, sender: Address | None, domain: str) -> str | None:
-        """Where letters of `sender` to the A-label domain or address literal queue; None when no way leads there."""
+        """Where messages of `sender` to the A-label domain or address literal queue; None when no way leads there."""
         for rule in self._rules:
             if rule.account and sender is not None and self._is_account(sender, rule.account):
                 return f"@{rule.relay.name}"
@@ -74,7 +74,7 @@ class Routes:
         return None if self._direct == "never" or self.line_closed else domain
 
     def route_to(self, destination: str, sender: Address | None) -> Route:
-        """How the lane is travelled; a relay that is no longer set is `gone`."""
+        """How the destination is travelled; a relay that is no longer set is `gone`."""
         if not destination.startswith("@"):
             return Route()
         rule = self._by_name.get(destination[1:])
@@ -83,7 +83,7 @@ class Routes:
         return Route(rule.relay, rule.address if sender is not None and rule.account and self._is_account(sender, rule.account) else None)
 
     def other_destination(self, item: QueueEntry, outcomes: Sequence[Outcome], refusals: int) -> str | None:
-        """Where the letter goes on from this lane after these outcomes; None: it stays."""
+        """Where the message goes on from this destination after these outcomes; None: it stays."""
         general = self.general
         if general is None or self._direct != "first" or item.destination.startswith("@"):
             return None
@@ -94,7 +94,7 @@ class Routes:
         return f"@{general.relay.name}" if final or again else None
 
     def leads(self, destination: str) -> bool:
-        """Does the lane still lead anywhere? False for a relay that was taken out of the settings and for a closed line."""
+        """Does the destination still lead anywhere? False for a relay that was taken out of the settings and for a closed line."""
         if destination.startswith("@"):
             return destination[1:] in self._by_name
         return self._direct != "never" and not (self.line_closed and self.general is not None)
@@ -113,7 +113,7 @@ class Routes:
 
     @property
     def route(self) -> str:
-        """How most letters leave now: "direct", "relay NAME" or "none"."""
+        """How most messages leave now: "direct", "relay NAME" or "none"."""
         general = self.general
         if self._direct == "never" or self.line_closed:
             return f"relay {general.relay.name}" if general is not None and self._direct != "only" else "none"

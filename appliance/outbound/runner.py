@@ -1,9 +1,9 @@
-"""The one task group that sends what waits: it sleeps until a lane is due, travels it, and settles what became of each letter.
+"""The one task group that sends what waits: it sleeps until a destination is due, travels it, and settles what became of each message.
 
 Promise: no recipient is forgotten and none is told anything before the commit that makes it last. An outcome that cannot be
-written (a full or broken card) is kept and written again; meanwhile nobody else takes the letter.
-Fairness: a lane has at most `sessions_per_lane` connections and all lanes together `sessions`; a lane that is dead or slow
-holds only its own. A lane without a way, or whose house cannot be reached, costs one attempt for all of its letters at hand.
+written (a full or broken card) is kept and written again; meanwhile nobody else takes the message.
+Fairness: a destination has at most `sessions_per_lane` connections and all destinations together `sessions`; a destination that is dead or slow
+holds only its own. A destination without a way, or whose server cannot be reached, costs one attempt for all of its messages at hand.
 How it ends: `drain` starts nothing new; what has begun may finish until the supervisor cancels it.
 """
 
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
     from appliance.store.mailbox import Store
 
 TOGETHER = 32
-"""Letters of a lane taken from the index at once."""
+"""Messages of a destination taken from the index at once."""
 WRITE_AGAIN_S = 30.0
 STATE_S = 0.5
 """The board is told of the queue at most so often."""
 _WHOLE_DESTINATION = frozenset(
     {Reason.UNREACHABLE, Reason.DNS, Reason.NO_DOMAIN, Reason.NO_MAIL, Reason.LOOP, Reason.NO_ROUTE, Reason.SIGN_IN}
 )
-"""Reasons that say nothing about the letter: all others of the lane would meet the same."""
+"""Reasons that say nothing about the message: all others of the destination would meet the same."""
 
 
 class RouteTable(Protocol):
-    """Where lanes lead: `route.Routes`."""
+    """Where destinations lead: `route.Routes`."""
 
     def route_to(self, destination: str, sender: Address | None) -> Route: ...
     def other_destination(self, entry: QueueEntry, outcomes: Sequence[Outcome], refusals: int) -> str | None: ...
@@ -59,7 +59,7 @@ class Limits:
 
 
 class Runner:
-    """Give `carrier` and `notices` as makers: nothing of the way out is loaded before the first letter leaves."""
+    """Give `carrier` and `notices` as makers: nothing of the way out is loaded before the first message leaves."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Runner:
         self._clock = clock
         self._limits = limits or Limits()
         self._travelled: dict[str, int] = {}
-        """Connections by lane."""
+        """Connections by destination."""
         self._freed = trio.Event()
         self._changed = trio.Event()
         self._draining = trio.Event()
@@ -106,7 +106,7 @@ class Runner:
     # --- choosing --------------------------------------------------------------------------------
 
     async def _sleep(self) -> None:
-        """Until a lane with room is due, a letter came, a connection ended, or the house closes."""
+        """Until a destination with room is due, a message came, a connection ended, or the server closes."""
         moved, self._freed = self._queue.moved, trio.Event()
         if self._draining.is_set():
             return
@@ -120,7 +120,7 @@ class Runner:
             await first_of(moved, self._freed)
 
     async def _start_due(self, transport_sessions: trio.Nursery) -> None:
-        """Begin to travel every lane that is due while there is room."""
+        """Begin to travel every destination that is due while there is room."""
         while (room := self._limits.sessions - sum(self._travelled.values())) > 0 and not self._draining.is_set():
             following = self._queue.destinations.next(self._travelled)
             if following is None or following[1] > self._queue.now():
@@ -139,7 +139,7 @@ class Runner:
     # --- travelling ------------------------------------------------------------------------------
 
     async def _travel(self, destination: str, entries: deque[QueueEntry]) -> None:
-        """One connection of a lane, until its letters are all tried."""
+        """One connection of a destination, until its messages are all tried."""
         try:
             while entries:
                 route = self._routes.route_to(destination, entries[0].sender)
@@ -163,7 +163,7 @@ class Runner:
         return self._transport
 
     async def _try(self, transport_session: TransportSession, entry: QueueEntry, others: deque[QueueEntry]) -> bool:
-        """Try one letter; False when the connection is over."""
+        """Try one message; False when the connection is over."""
         self._board.publish(AttemptBegun(entry.message, entry.destination))
         self._changed.set()
         begun_mono = self._clock.mono_s()
@@ -178,7 +178,7 @@ class Runner:
         return delivery.again
 
     async def _same_for_all(self, delivery: DeliveryResult, others: deque[QueueEntry]) -> None:
-        """What the lane's letters at hand would all meet is not tried again for each."""
+        """What the destination's messages at hand would all meet is not tried again for each."""
         while others:
             entry = others.popleft()
             try:

@@ -1,4 +1,4 @@
-"""One conversation with another house's server: greeting, EHLO, TLS, then transaction after transaction (RFC 5321 §3).
+"""One conversation with another server's server: greeting, EHLO, TLS, then transaction after transaction (RFC 5321 §3).
 
 Promise: whatever the other side does, each recipient ends with one Outcome, and only the other side's own word makes it final:
 5xx fails, everything else is a wait. What was not answered after the final dot is UNSURE: it may have arrived
@@ -85,10 +85,12 @@ class SmtpClient:
         reply = await self._ask(b"STARTTLS\r\n", MAIL_S)
         if reply.code != 220:
             raise ClientEnded(
-                self._outcome(DeliveryStatus.DEFERRED, "4.7.4", Reason.TLS, "The other house offers TLS and then refuses it.", reply)
+                self._outcome(DeliveryStatus.DEFERRED, "4.7.4", Reason.TLS, "The other server offers TLS and then refuses it.", reply)
             )
         if self._reader.holds_octets or self._replies:
-            raise ClientEnded(self._outcome(DeliveryStatus.DEFERRED, "4.7.5", Reason.TLS, "Somebody spoke between us and the other house."))
+            raise ClientEnded(
+                self._outcome(DeliveryStatus.DEFERRED, "4.7.5", Reason.TLS, "Somebody spoke between us and the other server.")
+            )
         try:
             await self.stream.start_tls_as_client(context, server_hostname)
         except BadCertificate:
@@ -132,7 +134,7 @@ class SmtpClient:
         return self._outcome(DeliveryStatus.DEFERRED, "4.7.8" if reply.permanent else "4.7.0", Reason.SIGN_IN, text, reply)
 
     async def transact(self, outgoing: OutgoingMessage, octets: int, begun: Callable[[], None]) -> tuple[Outcome, ...]:
-        """One letter for all its recipients, in order. `octets` as announced; the letter is read from `parcel.pieces`."""
+        """One message for all its recipients, in order. `octets` as announced; the message is read from `parcel.pieces`."""
         found: dict[int, Outcome] = {}
         left = list(range(len(outgoing.recipients)))
         while left:
@@ -150,15 +152,15 @@ class SmtpClient:
         return tuple(found[number] for number in range(len(outgoing.recipients)))
 
     def _cannot(self, outgoing: OutgoingMessage, octets: int) -> Outcome | None:
-        """Why the letter cannot even be offered, or None."""
+        """Why the message cannot even be offered, or None."""
         if self.over:
             return self._broken()
         if self.offer.size_octets and octets > self.offer.size_octets:
-            text = f"The other house takes letters of at most {self.offer.size_octets / 1e6:.1f} MB."
+            text = f"The other server takes messages of at most {self.offer.size_octets / 1e6:.1f} MB."
             return self._outcome(DeliveryStatus.FAILED, "5.3.4", Reason.TOO_BIG, text)
         # RFC 8689 §5: a bounce goes on without REQUIRETLS where the next server does not offer it
         if outgoing.require_tls and outgoing.sender is not None and not (self.offer.requiretls and self.stream.secure):
-            text = "The sender asked for safe ways only (REQUIRETLS), and the other house does not promise one."
+            text = "The sender asked for safe ways only (REQUIRETLS), and the other server does not promise one."
             return self._outcome(DeliveryStatus.FAILED, "5.7.30", Reason.TLS, text)
         return None
 
@@ -311,13 +313,13 @@ class SmtpClient:
                 octets = await self.stream.receive(timeout_s)
                 if not octets:
                     self.over = True
-                    raise ClientEnded(self._outcome(DeliveryStatus.DEFERRED, "4.4.2", Reason.LOST, "The other house hung up."))
+                    raise ClientEnded(self._outcome(DeliveryStatus.DEFERRED, "4.4.2", Reason.LOST, "The other server hung up."))
                 self._replies += self._reader.feed(octets)
         except PeerError as trouble:
             raise self._lost(trouble) from None
         except MisuseError:
             self.over = True
-            text = "The other house does not speak as a mail server should."
+            text = "The other server does not speak as a mail server should."
             raise ClientEnded(self._outcome(DeliveryStatus.DEFERRED, "4.5.0", Reason.LOST, text)) from None
         reply = self._replies.pop(0)
         if reply.code == 421:
@@ -327,7 +329,9 @@ class SmtpClient:
     def _lost(self, trouble: PeerError) -> ClientEnded:
         self.over = True
         if isinstance(trouble, PeerSlow):
-            return ClientEnded(self._outcome(DeliveryStatus.DEFERRED, "4.4.1", Reason.NO_ANSWER, "The other house did not answer in time."))
+            return ClientEnded(
+                self._outcome(DeliveryStatus.DEFERRED, "4.4.1", Reason.NO_ANSWER, "The other server did not answer in time.")
+            )
         return ClientEnded(self._outcome(DeliveryStatus.DEFERRED, "4.4.2", Reason.LOST, "The connection broke off."))
 
     # --- outcomes --------------------------------------------------------------------------------

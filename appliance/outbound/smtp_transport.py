@@ -1,4 +1,4 @@
-"""The Carrier of the house: hosts in order or a relay, TLS as the policies want it, one connection for many letters.
+"""The Transport of the server: hosts in order or a relay, TLS as the policies want it, one connection for many messages.
 
 | what goes wrong                                | what is tried next                                                       |
 |------------------------------------------------|--------------------------------------------------------------------------|
@@ -8,12 +8,12 @@
 | 8-bit or UTF-8 refused although announced      | the same server again, in 7 bits                                         |
 | TLS is offered and breaks                      | the same address once more in plain text, unless a policy forbids it     |
 | a policy forbids this host                     | the next host; none left: a wait, and the history says why               |
-| a letter or recipient is refused               | nothing: that is an answer                                               |
+| a message or recipient is refused               | nothing: that is an answer                                               |
 | lost after the final dot                       | nothing now: it may have arrived                                         |
 
 TLS without a policy is opportunistic (RFC 7435): any certificate will do, since plain text is what it is better than. A relay is
 verified unless its settings say otherwise, and is never told a password in plain text.
-Promise: nothing but Cancelled is raised; every letter's attempt ends with an Outcome for each recipient.
+Promise: nothing but Cancelled is raised; every message's attempt ends with an Outcome for each recipient.
 """
 
 import ssl
@@ -109,8 +109,8 @@ class ByRelay:
 
 
 class SmtpTransport:
-    """`our_name` is what the house calls itself in EHLO; `port` is 25 everywhere but in tests. `policies` None: opportunistic TLS
-    only. `signer` signs for domains of ours. `is_theirs(person's sender, address)`: do letters to both come to the same person?"""
+    """`our_name` is what the server calls itself in EHLO; `port` is 25 everywhere but in tests. `policies` None: opportunistic TLS
+    only. `signer` signs for domains of ours. `is_theirs(person's sender, address)`: do messages to both come to the same person?"""
 
     def __init__(
         self,
@@ -153,7 +153,7 @@ class SmtpTransport:
 
 
 class SmtpTransportSession:
-    """A connection to one of the lane's hosts, made for the first letter and kept for the next."""
+    """A connection to one of the destination's hosts, made for the first message and kept for the next."""
 
     def __init__(self, remote: SmtpTransport, destination: str, route: Route) -> None:
         self._remote = remote
@@ -176,7 +176,7 @@ class SmtpTransportSession:
         self._host_attempts, self._unreached = [], set()
         self._is_bounce = outgoing.sender is None
         if self._route.gone:
-            text = "The relay this letter waits for is no longer in the settings."
+            text = "The relay this message waits for is no longer in the settings."
             return DeliveryResult((Outcome(DeliveryStatus.DEFERRED, "4.4.4", Reason.NO_ROUTE, text),) * len(outgoing.recipients))
         talking = self._conversation
         hosts: tuple[MailHost, ...] = ()
@@ -221,7 +221,7 @@ class SmtpTransportSession:
         self._conversation = met
 
     async def _transact(self, outgoing: OutgoingMessage, require_tls: bool, begun: Callable[[], None]) -> tuple[Outcome, ...]:
-        """The parcel for one server in the form it takes: once more in a plainer one when it does not take what it announced."""
+        """The message for one server in the form it takes: once more in a plainer one when it does not take what it announced."""
         outcomes: list[Outcome] = []
         todo = list(range(len(outgoing.recipients)))
         while True:
@@ -265,7 +265,7 @@ class SmtpTransportSession:
             await talking.stream.aclose()
 
     async def _meet(self, host: MailHost, address: str, *, require_tls: bool) -> SmtpClient | Outcome:
-        """Up to where letters may be handed over, as safe as the policies ask; once more in plain text where they let us."""
+        """Up to where messages may be handed over, as safe as the policies ask; once more in plain text where they let us."""
         demand = await self._demand(host, require_tls)
         if isinstance(demand, Outcome):
             return replace(demand, host=host.name)
@@ -362,7 +362,7 @@ class SmtpTransportSession:
             except MisuseError as trouble:
                 raise ClientEnded(_unsafe(host, f"{trouble}")) from None
         elif demand.level != "may":
-            raise ClientEnded(_unsafe(host, f"{host.name} offers no TLS, and this letter travels by TLS only", "4.7.4"))
+            raise ClientEnded(_unsafe(host, f"{host.name} offers no TLS, and this message travels by TLS only", "4.7.4"))
         if relay is not None and relay.user:
             await self._sign_in(talking, relay)
         return verified
@@ -377,7 +377,7 @@ class SmtpTransportSession:
             raise ClientEnded(Outcome(DeliveryStatus.DEFERRED, "4.7.8", Reason.SIGN_IN, str(error), talking.host)) from None
         exchange = best(talking.offer.auth, relay.user, word, token=bool(secret and secret.token))
         if exchange is None:
-            text = f"{talking.host} offers no way to sign in that this house knows ({', '.join(talking.offer.auth[:8]) or 'none'})."
+            text = f"{talking.host} offers no way to sign in that this server knows ({', '.join(talking.offer.auth[:8]) or 'none'})."
             raise ClientEnded(Outcome(DeliveryStatus.DEFERRED, "4.7.8", Reason.SIGN_IN, text, talking.host))
         await talking.sign_in(exchange)
 

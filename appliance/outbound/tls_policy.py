@@ -1,4 +1,4 @@
-"""How safe the way to another house has to be: DANE, MTA-STS, REQUIRETLS, what was seen before, or just as safe as it can be.
+"""How safe the way to another server has to be: DANE, MTA-STS, REQUIRETLS, what was seen before, or just as safe as it can be.
 
 The first row that fits decides:
 
@@ -7,7 +7,7 @@ The first row that fits decides:
 | TLSA records, securely looked up (RFC 7672)     | dane      | dane         | the next host; none: a wait                        |
 | unusable TLSA records only                      | encrypt   | dane         | the same                                           |
 | an MTA-STS policy "enforce" (RFC 8461)          | verify    | mta-sts      | the same; a host it does not name is not tried     |
-| the letter asks for it (RFC 8689)               | verify    | requiretls   | 5.7.30 where nobody vouches for the host's name    |
+| the message asks for it (RFC 8689)               | verify    | requiretls   | 5.7.30 where nobody vouches for the host's name    |
 | the domain spoke TLS in the last SEEN_S         | encrypt   | remembered   | a wait, for GIVES_IN_S; then plain text, and noted |
 | nothing                                         | may       |              | plain text                                         |
 
@@ -121,7 +121,7 @@ class TlsPolicies:
         if require_tls:
             if host.secure:
                 return TlsDemand("verify", "requiretls", make=self._make)
-            text = f"The letter may travel by safe ways only (REQUIRETLS), and nobody vouches that {host.name} takes the mail of {domain}."
+            text = f"The message may travel by safe ways only (REQUIRETLS), and nobody vouches that {host.name} takes the mail of {domain}."
             return Outcome(DeliveryStatus.FAILED, "5.7.30", Reason.TLS, text, host.name)
         if await self._spoke_tls(domain) and not self.downgraded(domain):
             return TlsDemand("encrypt", "remembered", make=self._make)

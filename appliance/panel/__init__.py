@@ -1,1 +1,1 @@
-"""Beside the house: lights, a button and a console that show the one picture and act through the Controls port; imports `status` only."""
+"""Beside the server: lights, a button and a console that show the one picture and act through the Controls port; imports `status` only."""

@@ -1,4 +1,4 @@
-"""The board's own lamps in /sys/class/leds: taken from the kernel at the first level, given back as they were.
+"""The board's own LEDs in /sys/class/leds: taken from the kernel at the first level, given back as they were.
 
 | state | what happens            | next  | written                                                       |
 |-------|-------------------------|-------|---------------------------------------------------------------|
@@ -7,11 +7,11 @@
 | taken | `close`                 | idle  | the former trigger; the former brightness when it was "none"  |
 | idle  | `close`                 | idle  | nothing                                                       |
 
-`close` does not wait, so it also works in a task that is being cancelled. These lamps know on and off only: the
-kernel takes 255 levels from lamps that have two. The kernel keeps all of this in memory: no write reaches the card.
+`close` does not wait, so it also works in a task that is being cancelled. These LEDs know on and off only: the
+kernel takes 255 levels from LEDs that have two. The kernel keeps all of this in memory: no write reaches the card.
 
-How it fails: OSError, mostly for want of permission. Known gaps: after a SIGKILL the lamp stays as it was, and the
-house then finds "none" as its trigger; the parameters of a "timer" or "pattern" trigger are not remembered.
+How it fails: OSError, mostly for want of permission. Known gaps: after a SIGKILL the LED stays as it was, and the
+server then finds "none" as its trigger; the parameters of a "timer" or "pattern" trigger are not remembered.
 """
 
 from pathlib import Path
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
 
 LEDS = Path("/sys/class/leds")
 USUAL = (("ACT", "led0"), ("PWR", "led1"))
-"""What boards call the lamp that shows their card at work, and the one for their power; led0 and led1 before Linux 6.1."""
+"""What boards call the LED that shows their card at work, and the one for their power; led0 and led1 before Linux 6.1."""
 
 
 def place_of(name: str, root: Path = LEDS) -> Path:
-    """The folder of the lamp `name`, under whichever of its names this kernel has it."""
+    """The folder of the LED `name`, under whichever of its names this kernel has it."""
     names = (name, *(other for names in USUAL if name in names for other in names))
     return next((root / one for one in names if (root / one / "trigger").exists()), root / name)
 
 
 def usual_name(name: str) -> str:
-    """One name for each lamp of USUAL."""
+    """One name for each LED of USUAL."""
     return next((names[0] for names in USUAL if name in names), name)
 
 
 def usual(root: Path = LEDS) -> tuple[str, ...]:
-    """The lamps of this board to use when nothing is set, the better one first."""
+    """The LEDs of this board to use when nothing is set, the better one first."""
     there = ([name for name in names if (root / name / "trigger").exists()] for names in USUAL)
     return tuple(names[0] for names in there if names)
 
 
 class BoardLed:
-    """The lamp `name`, or the same one under its other name in USUAL; raises OSError when there is none, or it cannot be written."""
+    """The LED `name`, or the same one under its other name in USUAL; raises OSError when there is none, or it cannot be written."""
 
     dims = False
 

@@ -3,13 +3,13 @@
 | state    | event                       | next     | action                                                      |
 |----------|-----------------------------|----------|-------------------------------------------------------------|
 | up       | pressed                     | down     |                                                             |
-| down     | released before HOLD_S      | up       | `try_now`: the queue is tried, the lamps show the state     |
-| down     | HOLD_S over                 | held     | `shut_down`: the house closes until "safe to unplug"        |
+| down     | released before HOLD_S      | up       | `try_now`: the queue is tried, the LEDs show the state     |
+| down     | HOLD_S over                 | held     | `shut_down`: the server closes until "safe to unplug"        |
 | held     | released                    | up       |                                                             |
 | power-on | released before POWER_ON_S  | up       |                                                             |
 | power-on | POWER_ON_S over             | held     | `password`: a one-time admin password on the serial console |
 
-It begins in power-on when the button is down as the house starts, else in up. A press or release counts once the
+It begins in power-on when the button is down as the server starts, else in up. A press or release counts once the
 contact has rested for DEBOUNCE_S, and from the instant it began to rest; a shorter touch is a bounce. A button that
 jams does its one action and then nothing more. Released in time but told late (a busy moment), it was released in time.
 
@@ -132,7 +132,7 @@ class ButtonStates:
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """What the house does; each may wait and may raise."""
+    """What the server does; each may wait and may raise."""
 
     try_now: Callable[[], Awaitable[object]]
     shut_down: Callable[[], Awaitable[object]]
@@ -155,7 +155,7 @@ async def run(
 
     def edge(pressed: bool) -> None:  # in a thread of gpiozero's
         edges.append((pressed, clock.mono_s()))
-        with suppress(trio.RunFinishedError):  # the house is gone, its last edge with it
+        with suppress(trio.RunFinishedError):  # the server is gone, its last edge with it
             token.run_sync_soon(bell.ring, idempotent=True)
 
     async def act(name: str) -> None:

@@ -1,6 +1,6 @@
-"""The printed card of meanings, to tape to the box: one drawing, as SVG or as PDF, from the tables the lamps play.
+"""The printed card of meanings, to tape to the box: one drawing, as SVG or as PDF, from the tables the LEDs play.
 
-A6, black on white, so that it survives any printer; each row draws its rhythm to scale, says it in words, and says
+A6, black on white, so that it survives any printer; each row draws its pattern to scale, says it in words, and says
 what it means. Text is plain ASCII and in a font every printer has.
 """
 
@@ -13,20 +13,20 @@ from .rules import GROUPS, RULES
 WIDTH_MM, HEIGHT_MM = 105.0, 148.0
 MARGIN_MM = 6.0
 BAR_MM = 24.0
-"""Length of the drawn rhythm."""
+"""Length of the drawn pattern."""
 BAR_S = 6.0
 """Time it stands for."""
 ROW_MM = 6.0
 POINTS_A_MM = 72 / 25.4
-TITLE = "Pillarbox: what the lamp says"
+TITLE = "Pillarbox: what the LED says"
 BUTTON = (
-    "Button: press = try waiting letters now, show the state.",
-    "Hold 3 s = close the house, then wait for the spark.",
+    "Button: press = try waiting messages now, show the state.",
+    "Hold 3 s = close the server, then wait for the spark.",
     "Hold while plugging in, 10 s on from the first blink = a one-time password on the cable.",
 )
 SCALE_S = (0, 2, 4, 6)
 LEGEND = "In the bars white = lit, black = dark, grey = dim; they show 6 seconds."
-NIGHT = "At night lamps are dim; one that cannot be dimmed is dark unless something needs you."
+NIGHT = "At night LEDs are dim; one that cannot be dimmed is dark unless something needs you."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """`y` is the base line, `size` the height of the letters in millimetres."""
+    """`y` is the base line, `size` the height of the messages in millimetres."""
 
     x: float
     y: float
@@ -144,7 +144,7 @@ def _scale(y: float) -> Iterator[Box | Text]:
 
 
 def _bar(pattern: Pattern, y: float) -> Iterator[Box]:
-    """The rhythm to scale: white is lit, black is dark, as the lamp is."""
+    """The pattern to scale: white is lit, black is dark, as the LED is."""
     yield Box(MARGIN_MM, y, BAR_MM, 4.4, 0.0)
     at = 0.0
     while at < BAR_S:

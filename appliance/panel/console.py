@@ -6,7 +6,7 @@
 |-----------|---------------------------------------------|----------|----------------------------------------------------------|
 | closed    | opener succeeds                             | open     | the first screen at once, locked                         |
 | closed    | opener fails                                | closed   | again after a pause that doubles, AGAIN_S at most        |
-| open      | first octet after long silence, or carrier  | open     | the screen whole: the far end may have just been plugged |
+| open      | first octet after long silence, or transport  | open     | the screen whole: the far end may have just been plugged |
 | open      | octets that are no key                      | open     | the screen whole, every NOISY_S at most                  |
 | open      | a minute, and nobody was heard for long     | open     | the screen whole: somebody may be there without a word   |
 | open      | end of stream, error                        | closed   | opened again                                             |

@@ -3,7 +3,7 @@
 | state    | key                    | next     | what happens                                                          |
 |----------|------------------------|----------|-----------------------------------------------------------------------|
 | looking  | 1..9, ?, movement      | looking  | another view, page or line                                            |
-| looking  | a view's letter        | looking  | an errand; or, if it changes something:                               |
+| looking  | a view's message        | looking  | an errand; or, if it changes something:                               |
 | looking  | the same, locked       | typing   | the admin password is asked for; then as below                        |
 | looking  | the same, open         | asked    | where it cannot be taken back; else the errand                        |
 | typing   | characters, backspace  | typing   | at most TYPED of them                                                 |
@@ -12,7 +12,7 @@
 | asked    | anything else          | looking  | nothing                                                               |
 | any      | silence of `lock_s`    | looking  | locked, typing and pages with secrets thrown away, the first screen   |
 
-An errand is work for the house; one at a time, further ones are refused in a sentence. `work` does errands and fetches
+An errand is work for the server; one at a time, further ones are refused in a sentence. `work` does errands and fetches
 lists; the console runs it. A person's question is answered only after its picture went out, so that line noise or
 pasted text answers nothing. How it fails: whatever an errand raises becomes a sentence; the dialogue goes on.
 """
@@ -33,7 +33,7 @@ from .views import make_views
 
 TYPED = 200
 ASK_S = 60.0
-"""The longest an answer of the house is waited for."""
+"""The longest an answer of the server is waited for."""
 FETCH_S = 2.0
 """Pause between two fetches of a list because something happened."""
 PAGE_LINES = 1000
@@ -235,7 +235,7 @@ class Dialogue:
             self.run(errand)
 
     def request(self, request: Request, then: Callable[[Response], None] | None = None) -> None:
-        """Ask the house for something."""
+        """Ask the server for something."""
 
         async def errand() -> None:
             (then or self.tell)(await self._controls.ask(request))
@@ -244,7 +244,7 @@ class Dialogue:
 
     def run(self, errand: Callable[[], Awaitable[None]]) -> None:
         if self._errand is not None:
-            self.message = "One moment: the house is still busy with what you asked before."
+            self.message = "One moment: the server is still busy with what you asked before."
             return
         self._errand = errand
         self._todo.set()
@@ -297,7 +297,7 @@ class Dialogue:
             await trio.lowlevel.checkpoint()
 
     async def _renew(self, view: View) -> None:
-        """Fetch a view's list; a busy house is not asked all the time."""
+        """Fetch a view's list; a busy server is not asked all the time."""
         request = view.needs
         if request is None:
             return
@@ -323,5 +323,5 @@ class Dialogue:
                 await deed()
             except Exception as fault:
                 problem, remedy = getattr(fault, "problem", ""), getattr(fault, "remedy", "")
-                return f"{problem} {remedy}".strip() or f"The house could not do that: {str(fault) or type(fault).__name__}"
-        return "The house did not answer within a minute." if scope.cancelled_caught else ""
+                return f"{problem} {remedy}".strip() or f"The server could not do that: {str(fault) or type(fault).__name__}"
+        return "The server did not answer within a minute." if scope.cancelled_caught else ""

@@ -1,12 +1,12 @@
-"""Lamps and the button at pins: gpiozero behind the Lamp and ButtonPort ports, loaded when the first pin is opened.
+"""LEDs and the button at pins: gpiozero behind the LED and ButtonPort ports, loaded when the first pin is opened.
 
-gpiozero's own blinking and holding take a thread each; only its `value` and its edges are used here, all rhythm and
+gpiozero's own blinking and holding take a thread each; only its `value` and its edges are used here, all pattern and
 all patience is ours. What lgpio, its usual driver on a board, costs in threads of its own, measured on a simulated chip:
 
 | state                                     | wake-ups a second | so                                                       |
 |-------------------------------------------|-------------------|----------------------------------------------------------|
 | any pin open                              | 50                | nothing is opened that the settings do not name          |
-| pulse width modulation, each lamp         | 50 to 150 more    | on only while a lamp is neither dark nor fully lit       |
+| pulse width modulation, each LED         | 50 to 150 more    | on only while a LED is neither dark nor fully lit       |
 | a pin listened to for edges               | 1,550 more        | the button's is looked at every POLL_S instead           |
 
 How it fails: whatever gpiozero or its drivers raise comes out of the constructors; `fitting` makes a sentence of it.
@@ -51,7 +51,7 @@ def factory_or_usual(factory: Any = None) -> Any:
 
 @contextmanager
 def _directory_of_its_own() -> Iterator[None]:
-    """lgpio goes to LG_WD when it is loaded, and takes the house along: this thread alone goes there, and comes back."""
+    """lgpio goes to LG_WD when it is loaded, and takes the server along: this thread alone goes there, and comes back."""
     from ctypes import CDLL
 
     here = os.open(".", os.O_PATH | os.O_DIRECTORY)
@@ -73,7 +73,7 @@ def _scratch() -> str:
 
 
 class Switched:
-    """A lamp that is on or off."""
+    """A LED that is on or off."""
 
     dims = False
 
@@ -91,7 +91,7 @@ class Switched:
 
 
 class Dimmed:
-    """A lamp of any brightness."""
+    """A LED of any brightness."""
 
     dims = True
 
@@ -114,7 +114,7 @@ class Dimmed:
 
 
 class Coloured:
-    """A lamp of three colours; `pins` are red, green, blue."""
+    """A LED of three colours; `pins` are red, green, blue."""
 
     dims = True
 

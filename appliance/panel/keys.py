@@ -1,4 +1,4 @@
-"""Octets from a terminal to keys: arrows, digits, letters, Enter, Esc, backspace; sequences may be split anywhere.
+"""Octets from a terminal to keys: arrows, digits, messages, Enter, Esc, backspace; sequences may be split anywhere.
 
 A key is a printable character, or one of the names below ("up", "enter", ...). NOISE stands for octets that are no key;
 many of them in a row count once a call.

@@ -1,8 +1,8 @@
-"""From the settings' words to fitted lamps: "pwm:18", "led:17 trouble", "rgb:5,6,13 inverted", "board:ACT".
+"""From the settings' words to fitted LEDs: "pwm:18", "led:17 trouble", "rgb:5,6,13 inverted", "board:ACT".
 
-KIND:PINS, then in any order "inverted" (lit when the pin is low) and what the lamp shows: "all", or groups and
+KIND:PINS, then in any order "inverted" (lit when the pin is low) and what the LED shows: "all", or groups and
 meanings with commas between. How it fails: words nobody understands are a ValueError with a sentence, for the start
-of the house; a lamp that does not answer is left out with a sentence, and the others are fitted.
+of the server; a LED that does not answer is left out with a sentence, and the others are fitted.
 """
 
 import re
@@ -23,7 +23,7 @@ MOST_LEDS = 32
 
 @dataclass(frozen=True, slots=True)
 class LedConfig:
-    """One lamp as the settings name it."""
+    """One LED as the settings name it."""
 
     kind: str
     pins: tuple[str, ...]
@@ -34,18 +34,18 @@ class LedConfig:
 
     @property
     def name(self) -> str:
-        return f"The lamp {self.kind}:{','.join(self.pins)}"
+        return f"The LED {self.kind}:{','.join(self.pins)}"
 
 
 def parse_led(words: str) -> LedConfig:
-    """One lamp; raises ValueError with a sentence."""
+    """One LED; raises ValueError with a sentence."""
     place, *rest = words.split() or [""]
     kind, _, pins = place.partition(":")
     names = tuple(pins.split(","))
     if kind not in KINDS or not all(names):
-        raise ValueError(f"{words!r} is no lamp; one is led:PIN, pwm:PIN, rgb:RED,GREEN,BLUE or board:NAME.")
+        raise ValueError(f"{words!r} is no LED; one is led:PIN, pwm:PIN, rgb:RED,GREEN,BLUE or board:NAME.")
     if len(names) != (3 if kind == "rgb" else 1):
-        raise ValueError(f"{words!r}: rgb has three pins, every other lamp one.")
+        raise ValueError(f"{words!r}: rgb has three pins, every other LED one.")
     if kind == "board" and (names[0] in (".", "..") or "/" in names[0]):
         raise ValueError(f"{words!r}: a name in /sys/class/leds, such as ACT.")
     shows = [word for word in rest if word != "inverted"]
@@ -53,16 +53,16 @@ def parse_led(words: str) -> LedConfig:
 
 
 def parse_leds(leds: Iterable[str], root: Path = LEDS) -> tuple[LedConfig, ...]:
-    """All lamps of the settings; when none is named the board's own: one for everything, its power's blinks when something needs you.
+    """All LEDs of the settings; when none is named the board's own: one for everything, its power's blinks when something needs you.
 
     Raises ValueError with a sentence.
     """
     wishes = tuple(parse_led(words) for words in leds)
     if len(wishes) > MOST_LEDS:
-        raise ValueError(f"At most {MOST_LEDS} lamps.")
+        raise ValueError(f"At most {MOST_LEDS} LEDs.")
     pins = [(wish.kind == "board", usual_name(pin) if wish.kind == "board" else pin) for wish in wishes for pin in wish.pins]
     if len(pins) != len(set(pins)):
-        raise ValueError("Two lamps have the same pin.")
+        raise ValueError("Two LEDs have the same pin.")
     own = [LedConfig("board", (name,)) for name in usual(root)]
     return wishes or (*own[:1], *(replace(spare, shows=shown_by(TROUBLE), borrowed=True) for spare in own[1:]))
 
@@ -77,12 +77,12 @@ def from_thread(say: Callable[[str], object]) -> Callable[[str], None]:
 
 
 def fit(wishes: Iterable[LedConfig], say: Callable[[str], None], *, factory: Any = None, root: Path = LEDS) -> list[ConnectedLed]:
-    """Open each lamp; slow when gpiozero is loaded for it, so not in trio's thread."""
+    """Open each LED; slow when gpiozero is loaded for it, so not in trio's thread."""
     fitted = []
     for wish in wishes:
         try:
             fitted.append(ConnectedLed(wish.name, _open(wish, factory, root), wish.shows, borrowed=wish.borrowed))
-        except Exception as fault:  # the guard around drivers of others: a lamp never disturbs mail
+        except Exception as fault:  # the guard around drivers of others: a LED never disturbs mail
             say(f"{wish.name} cannot be used and is left out: {reason_of(fault)}.")
     return fitted
 

@@ -1,7 +1,7 @@
-"""The part of the house that plays the lamps: looks at the board, lets the player play, sleeps in between.
+"""The part of the server that plays the LEDs: looks at the board, lets the player play, sleeps in between.
 
-One task. It wakes when a level changes, when something happened in the house (four times a second at most, however
-much mail comes), and every twenty seconds for what only time changes, such as the night. Without a lamp it sleeps
+One task. It wakes when a level changes, when something happened in the server (four times a second at most, however
+much mail comes), and every twenty seconds for what only time changes, such as the night. Without a LED it sleeps
 for good.
 
 | it wakes because           | it                                                         |
@@ -9,10 +9,10 @@ for good.
 | the board moved            | looks, judges by the rules, rests LOOK_S before the next   |
 | a level is due             | lets the player advance                                    |
 | a moment or the show ended | judges the picture again                                   |
-| `show` was called          | judges again: every rhythm begins anew, bright also at night |
-| it is cancelled            | gives every lamp back                                      |
+| `show` was called          | judges again: every pattern begins anew, bright also at night |
+| it is cancelled            | gives every LED back                                      |
 
-How it fails: not at all for a lamp's sake, see `lamps` and `fitting`.
+How it fails: not at all for a LED's sake, see `lamps` and `fitting`.
 """
 
 import math
@@ -35,13 +35,13 @@ LOOK_S = 0.25
 LOOK_AGAIN_S = 20.0
 """Longest time between two looks."""
 MOMENT_CYCLES = 2
-"""Rounds of its rhythm that a momentary meaning is shown: some four seconds."""
+"""Rounds of its pattern that a momentary meaning is shown: some four seconds."""
 SHOW_S = 10.0
-"""How long the lamps are bright, also at night, when the button asked."""
+"""How long the LEDs are bright, also at night, when the button asked."""
 
 
 class Clock(Protocol):
-    """What of the house's clock is needed to know the night."""
+    """What of the server's clock is needed to know the night."""
 
     def wall_s(self) -> float: ...
 
@@ -87,7 +87,7 @@ def is_night(clock: Clock, night: tuple[int, int] | None) -> bool:
 
 
 class LedDisplay:
-    """`open_lamps` is called in a thread each time the part starts; the lamps it gives are closed when it ends."""
+    """`open_lamps` is called in a thread each time the part starts; the LEDs it gives are closed when it ends."""
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class LedDisplay:
             self._wait.cancel()
 
     def shown(self) -> tuple[tuple[str, str], ...]:
-        """Each lamp's name and the meaning it shows now, "" for dark."""
+        """Each LED's name and the meaning it shows now, "" for dark."""
         return tuple((fitted.name, fitted.meaning) for fitted in self._player.leds)
 
     async def _play(self) -> None:

@@ -1,9 +1,9 @@
-"""The lamps' player: which lamp shows what, and the next instant a level changes. Pure: it is told what time it is.
+"""The LEDs' player: which LED shows what, and the next instant a level changes. Pure: it is told what time it is.
 
-All lamps that show one meaning share one rhythm, so ten blinking lamps wake the house no oftener than one. A lamp
+All LEDs that show one meaning share one pattern, so ten blinking LEDs wake the server no oftener than one. A LED
 is told a level only when it changes.
 
-How it fails: whatever a lamp raises, it is left out from then on, and one sentence says so.
+How it fails: whatever a LED raises, it is left out from then on, and one sentence says so.
 """
 
 import math
@@ -13,11 +13,11 @@ from typing import Protocol
 from .patterns import BLACK, ON_LEVEL, PATTERNS, Colour, Pattern
 
 GAMMA = 2.2
-"""The eye finds a lamp half as bright at a fifth of its light."""
+"""The eye finds a LED half as bright at a fifth of its light."""
 
 
 class Led(Protocol):
-    """One lamp; may raise anything at any time. `dims` says whether it knows more than on and off."""
+    """One LED; may raise anything at any time. `dims` says whether it knows more than on and off."""
 
     @property
     def dims(self) -> bool: ...
@@ -27,18 +27,18 @@ class Led(Protocol):
         ...
 
     def close(self) -> None:
-        """Dark, or as it was before the house had it; a lamp of the board's own may be set again afterwards."""
+        """Dark, or as it was before the server had it; a LED of the board's own may be set again afterwards."""
         ...
 
 
 def duty_of(level: float) -> float:
-    """The part of the time a lamp is lit to look so bright, 0 to 1."""
+    """The part of the time a LED is lit to look so bright, 0 to 1."""
     duty: float = min(max(level, 0.0), 1.0) ** GAMMA
     return duty
 
 
 class ConnectedLed:
-    """A lamp in its place: what it is called in sentences, and the meanings it is for.
+    """A LED in its place: what it is called in sentences, and the meanings it is for.
 
     A `borrowed` one is given back whenever it has nothing to show; others are dark then.
     """
@@ -69,7 +69,7 @@ class ConnectedLed:
 
 
 class _Cursor:
-    """One rhythm being played."""
+    """One pattern being played."""
 
     __slots__ = ("begun", "index", "next_at", "pattern")
 
@@ -105,7 +105,7 @@ class Player:
         self._night = False
 
     def show(self, held: Sequence[str], now: float, *, dim: float = 1.0) -> None:
-        """Each lamp shows the first of `held` it is for, `dim` times as bright; below 1 it is night."""
+        """Each LED shows the first of `held` it is for, `dim` times as bright; below 1 it is night."""
         self._dim, self._night = dim, dim < 1.0
         for fitted in self.leds:
             fitted.meaning = next((meaning for meaning in held if meaning in fitted.shows), "")
@@ -116,11 +116,11 @@ class Player:
         self._light(self.leds)
 
     def begin_again(self) -> None:
-        """The next `show` plays every rhythm from its beginning."""
+        """The next `show` plays every pattern from its beginning."""
         self._cursors = {}
 
     def advance(self, now: float) -> None:
-        """Bring every lamp to the level of this instant."""
+        """Bring every LED to the level of this instant."""
         moved = [meaning for meaning, cursor in self._cursors.items() if cursor.advance(now)]
         if moved:
             self._light([fitted for fitted in self.leds if fitted.meaning in moved])
@@ -131,7 +131,7 @@ class Player:
         return min((cursor.next_at for cursor in self._cursors.values()), default=math.inf)
 
     def whole_cycles_at(self, meaning: str, now: float, cycles: int) -> float:
-        """The instant `cycles` full rounds of a rhythm are over, counted from the end of the one under way."""
+        """The instant `cycles` full rounds of a pattern are over, counted from the end of the one under way."""
         period_s = self._patterns[meaning].period_s
         cursor = self._cursors.get(meaning)
         if cursor is None:
@@ -146,7 +146,7 @@ class Player:
                     fitted.rest()
                 else:
                     fitted.set(self._level(fitted, cursor), cursor.pattern.colour)
-            except Exception as fault:  # the guard around drivers of others: a lamp never disturbs mail
+            except Exception as fault:  # the guard around drivers of others: a LED never disturbs mail
                 self._say(f"{fitted.name} failed and is left out: {reason_of(fault)}.")
                 self.leds.remove(fitted)
                 close(fitted, lambda text: None)
@@ -160,7 +160,7 @@ class Player:
         return 1.0 if level >= ON_LEVEL else 0.0
 
     def close(self) -> None:
-        """Every lamp left is given back."""
+        """Every LED left is given back."""
         while self.leds:
             close(self.leds.pop(), self._say)
 
@@ -171,7 +171,7 @@ def reason_of(fault: BaseException) -> str:
 
 
 def close(fitted: ConnectedLed, say: Callable[[str], None]) -> None:
-    """Give one lamp back, whatever it says to that."""
+    """Give one LED back, whatever it says to that."""
     try:
         fitted.led.close()
     except Exception as fault:  # the guard around drivers of others

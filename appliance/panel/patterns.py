@@ -1,6 +1,6 @@
-"""The rhythms: one row a meaning, steps of level and seconds that are played over and over.
+"""The patterns: one row a meaning, steps of level and seconds that are played over and over.
 
-Kept here: every meaning is told from every other by its rhythm alone, on a lamp that knows only on and off; colour
+Kept here: every meaning is told from every other by its pattern alone, on a LED that knows only on and off; colour
 and brightness only help. Four families, so that few things need remembering:
 
 | family                            | says                                                     |
@@ -8,11 +8,11 @@ and brightness only help. Four families, so that few things need remembering:
 | mostly lit, with winks            | all is well; the number of winks says what is under way  |
 | short flashes, counted            | something needs you now; the number says what            |
 | one long flash, then short ones   | something wants looking at; the number says what         |
-| blinking, growing, shrinking      | the house is busy with itself: leave the plug in         |
+| blinking, growing, shrinking      | the server is busy with itself: leave the plug in         |
 
-A spark in the dark says that the plug may be pulled. No pattern stands still: a lamp that does is not being played.
-A wink goes down to a third where the lamp can be dimmed, out where it cannot: level 0.5 is the border between off
-and on. No rhythm flashes faster than four times a second.
+A spark in the dark says that the plug may be pulled. No pattern stands still: a LED that does is not being played.
+A wink goes down to a third where the LED can be dimmed, out where it cannot: level 0.5 is the border between off
+and on. No pattern flashes faster than four times a second.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ ORANGE: Colour = (1.0, 0.4, 0.0)
 RED: Colour = (1.0, 0.0, 0.0)
 
 ON_LEVEL = 0.5
-"""From here on a lamp that cannot be dimmed is on."""
+"""From here on a LED that cannot be dimmed is on."""
 SHORT_S = 0.2
 LONG_S = 1.0
 GAP_S = 0.3
@@ -44,7 +44,7 @@ WINK = ((0.3, 0.2),)
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """`rhythm` describes it to a person. A `quiet` one stays dark at night on lamps that cannot be dimmed."""
+    """`rhythm` describes it to a person. A `quiet` one stays dark at night on LEDs that cannot be dimmed."""
 
     meaning: str
     steps: Steps

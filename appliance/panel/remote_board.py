@@ -1,6 +1,6 @@
-"""The one picture as a program beside the house gets it: asked for through the Controls port, again and again.
+"""The one picture as a program beside the server gets it: asked for through the Controls port, again and again.
 
-Stands in for the board of `pillarbox console`. While the house does not answer, the last picture stays, with a sentence
+Stands in for the board of `pillarbox console`. While the server does not answer, the last picture stays, with a sentence
 that says so.
 """
 
@@ -32,7 +32,7 @@ from appliance.status.snapshot import (
 from .ports import ControlPort
 
 ASK_S = 1.0
-SILENT = Condition("house-silent", "critical", "The house does not answer.", "It may be stopped; this picture is the last one.")
+SILENT = Condition("house-silent", "critical", "The server does not answer.", "It may be stopped; this picture is the last one.")
 PARTS: tuple[tuple[str, type], ...] = (
     ("listeners", ListenerFacts), ("sessions", SessionFacts), ("deliveries", DeliveryFacts), ("refusals", RefusalFacts),
     ("sendings", SendingFacts), ("parts", PartFacts), ("conditions", Condition), ("logins", LoginFacts), ("queue", QueueFacts),
@@ -65,19 +65,19 @@ class RemoteBoard:
 
     @classmethod
     async def open(cls, controls: ControlPort) -> "RemoteBoard":
-        """Raises what asking raises (SetupError), and TypeError when no house runs there."""
+        """Raises what asking raises (SetupError), and TypeError when no server runs there."""
         return cls(controls, decode_snapshot((await controls.ask(Status())).facts))
 
     def snapshot(self) -> Snapshot:
         return self._picture
 
     async def changed(self, since: int) -> Snapshot:
-        """The picture as soon as its version is another than `since` (a house that was started anew counts from 0)."""
+        """The picture as soon as its version is another than `since` (a server that was started anew counts from 0)."""
         while True:
             await trio.sleep(ASK_S)
             try:
                 picture = decode_snapshot((await self._controls.ask(Status())).facts)
-            except Exception:  # the guard of a program that only watches: the house may be gone for a while
+            except Exception:  # the guard of a program that only watches: the server may be gone for a while
                 others = (c for c in self._picture.conditions if c != SILENT)
                 picture = replace(self._picture, version=-1, phase="silent", conditions=(SILENT, *others))
             before, self._picture = self._picture, picture

@@ -1,7 +1,7 @@
-"""What the lamps say: one row a meaning, most urgent first; a lamp shows the first of its meanings that holds.
+"""What the LEDs say: one row a meaning, most urgent first; a LED shows the first of its meanings that holds.
 
-Troubles are read from the conditions' keys, so lamps, console and `pillarbox status` cannot disagree. Conditions that
-ask nothing of anybody ("guessing", "session-faults") light no lamp: a lamp that always blinks is soon not looked at.
+Troubles are read from the conditions' keys, so LEDs, console and `pillarbox status` cannot disagree. Conditions that
+ask nothing of anybody ("guessing", "session-faults") light no LED: a LED that always blinks is soon not looked at.
 A momentary meaning is shown when something `happened` between two pictures, for a few seconds.
 """
 
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from appliance.status.snapshot import Snapshot
 
-SERVER, TROUBLE, MAIL = "house", "trouble", "mail"
+SERVER, TROUBLE, MAIL = "server", "trouble", "mail"
 GROUPS: tuple[tuple[str, str], ...] = (
-    (SERVER, "The house itself: leave the plug in until the spark"),
+    (SERVER, "The server itself: leave the plug in until the spark"),
     (TROUBLE, "Something needs you"),
     (MAIL, "All is well"),
 )
-"""A lamp can be for one of these alone; the words are the card's headings."""
+"""A LED can be for one of these alone; the words are the card's headings."""
 
 
 def _never(before: Snapshot, now: Snapshot) -> bool:
@@ -51,34 +51,34 @@ def _went(before: Snapshot, now: Snapshot) -> bool:
 
 
 RULES: tuple[LedRule, ...] = (
-    LedRule("recovering", SERVER, _phase("recovering"), "Power was lost: the house puts its data in order."),
-    LedRule("starting", SERVER, _phase("starting"), "The house is starting."),
+    LedRule("recovering", SERVER, _phase("recovering"), "Power was lost: the server puts its data in order."),
+    LedRule("starting", SERVER, _phase("starting"), "The server is starting."),
     LedRule("updating", SERVER, _phase("updating"), "A new version is being put in place."),
-    LedRule("closing", SERVER, _phase("draining"), "The house is closing. Wait for the spark."),
-    LedRule("safe", SERVER, _phase("stopped"), "The house is closed. The plug may be pulled."),
+    LedRule("closing", SERVER, _phase("draining"), "The server is closing. Wait for the spark."),
+    LedRule("safe", SERVER, _phase("stopped"), "The server is closed. The plug may be pulled."),
     LedRule(
         "card", TROUBLE, _condition(
             "storage-broken", "database-damaged", "bodies-missing", "storage-full", "database-mended", "storage-low", "storage-wearing",
         ),
         "The card is full or wearing out, or data is damaged.",
     ),
-    LedRule("broken", TROUBLE, _condition("listener-down", "part-down", "house-silent"), "A part of the house does not work."),
-    LedRule("stuck", TROUBLE, _condition("queue-stuck"), "Letters cannot leave and need you."),
+    LedRule("broken", TROUBLE, _condition("listener-down", "part-down", "house-silent"), "A part of the server does not work."),
+    LedRule("stuck", TROUBLE, _condition("queue-stuck"), "Messages cannot leave and need you."),
     LedRule(
         "certificate", TROUBLE, _condition(
             "certificate-over", "certificate-ending", "certificate-trouble", "certificate-names", "authority-trouble", "authority-new",
         ),
         "The certificate is ending, or a new one does not fit.",
     ),
-    LedRule("network", TROUBLE, _condition("no-network", "line-closed", "relay-down", "dns-down"), "No network, or letters cannot get out."),
+    LedRule("network", TROUBLE, _condition("no-network", "line-closed", "relay-down", "dns-down"), "No network, or messages cannot get out."),
     LedRule("clock", TROUBLE, _condition("clock"), "The clock is not set: connect the internet."),
     LedRule(
         "look", TROUBLE, _condition("sending-limited", "mailbox-full", "console-shared", "unsigned", "no-people"),
         "Something else: ask the console.",
     ),
     LedRule("arrived", MAIL, lambda s: False, "Mail just arrived.", _arrived),
-    LedRule("going", MAIL, lambda s: s.queue.trying > 0, "A letter is going out.", _went),
-    LedRule("waiting", MAIL, lambda s: s.queue.waiting > 0, "Letters wait for their next try."),
+    LedRule("going", MAIL, lambda s: s.queue.trying > 0, "A message is going out.", _went),
+    LedRule("waiting", MAIL, lambda s: s.queue.waiting > 0, "Messages wait for their next try."),
     LedRule("ready", MAIL, _phase("ready"), "Ready."),
 )  # fmt: skip
 ALL: frozenset[str] = frozenset(rule.meaning for rule in RULES)
@@ -101,6 +101,6 @@ def shown_by(words: str) -> frozenset[str]:
         of_group = {rule.meaning for rule in RULES if word in ("all", rule.group, rule.meaning)}
         if not of_group:
             known = ", ".join(["all", *(name for name, _ in GROUPS), *(rule.meaning for rule in RULES)])
-            raise ValueError(f"A lamp cannot show {word!r}; it can show {known}.")
+            raise ValueError(f"A LED cannot show {word!r}; it can show {known}.")
         found |= of_group
     return frozenset(found)

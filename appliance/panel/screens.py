@@ -157,9 +157,9 @@ def text_body(text: Sequence[str], offset: int, *, more: bool = True) -> list[Te
 
 def power(s: Snapshot) -> list[TextLine]:
     """What ending the box means, before anybody does it."""
-    q, rows = s.queue, [f"The house is {s.phase} and has run for {span(s.running_s)}.", ""]
+    q, rows = s.queue, [f"The server is {s.phase} and has run for {span(s.running_s)}.", ""]
     rows.append(f"{count(s.sessions_open, 'session')} open, {count(q.trying, 'letter')} being handed over, {q.waiting} waiting to leave.")
     rows += wrap("Nothing that was acknowledged is lost, whichever way the box ends: by these keys, or by its plug.", wide() - 1)
-    rows += ["", "s   close the house in order; the lamps say when the plug may be pulled"]
+    rows += ["", "s   close the server in order; the LEDs say when the plug may be pulled"]
     rows += ["b   close it and begin again, with new settings; mail programs come back alone"]
     return [line(row, TICK if "has run for" in row else "") for row in rows]

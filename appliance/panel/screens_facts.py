@@ -15,7 +15,7 @@ def network(s: Snapshot) -> list[TextLine]:
     """Doors with their state, the way out, and who comes in by which protocol."""
     rows = [line(row) for row in wrap(f"Addresses  {', '.join(s.box.addresses) or 'none'}", indent="           ")[:2]]
     rows += [line(row) for row in wrap(f"Way out    {s.line.sentence or 'not looked at yet'}", indent="           ")[:3]]
-    rows.append(line(f"           port 25 outwards: {s.line.port_25}; letters leave: {s.line.route}"))
+    rows.append(line(f"           port 25 outwards: {s.line.port_25}; messages leave: {s.line.route}"))
     rows += [BLANK, line(columns(("Door", 13), ("at", 29), ("open", 6), ("so far", 8), ("refused", 8), ("octets", 9)))]
     sessions = {row.protocol: row for row in s.sessions}
     told: set[str] = set()
@@ -48,11 +48,11 @@ def _guesses(s: Snapshot) -> str:
 
 
 def certificates(s: Snapshot, text: str) -> list[str]:
-    """What is served now, and what the house says about it; `text` as ShowCertificate answers."""
+    """What is served now, and what the server says about it; `text` as ShowCertificate answers."""
     served, rows = s.certificate, []
     if served.names:
         rows += wrap(f"Served now: {', '.join(served.names)}", indent="  ")
-        maker = "the house" if served.source == "house" else "somebody else"
+        maker = "the server" if served.source == "server" else "somebody else"
         rows.append(f"  until {stamp(served.not_after_at, s.utc_offset_s)}, made by {maker}")
     else:
         rows.append("No certificate is served yet.")

@@ -1,4 +1,4 @@
-"""Lists to choose a line from: the queue, letters in and out and at the door, people, domains. Pure.
+"""Lists to choose a line from: the queue, messages in and out and at the door, people, domains. Pure.
 
 An Item is one line with what is told below the list while it is chosen, and the key that acts on it. A list is one or
 more groups, each with a heading; the groups share the room, and each scrolls to its chosen line.
@@ -19,7 +19,7 @@ DETAIL = 4
 
 @dataclass(frozen=True, slots=True)
 class ListItem:
-    """`key` names it to the house; `letter` is the letter's name where there is one; `about` is a word for questions."""
+    """`key` names it to the server; `letter` is the message's name where there is one; `about` is a word for questions."""
 
     key: str
     text: str
@@ -75,7 +75,7 @@ def spare() -> int:
 def queue_groups(facts: Mapping[str, Any], s: Snapshot) -> list[ListGroup]:
     """`facts` as ListQueue answers."""
     items = []
-    for row in facts.get("letters", ()):
+    for row in facts.get("messages", ()):
         to = [str(one.get("address", "")) for one in row.get("recipients", ())]
         whom = ", ".join(to[:3]) + (f" and {len(to) - 3} more" if len(to) > 3 else "")
         held = row.get("state") == "held"
@@ -90,14 +90,14 @@ def queue_groups(facts: Mapping[str, Any], s: Snapshot) -> list[ListGroup]:
                 said = f" {one['host'] or 'They'} said: {one['reply']}" if one.get("reply") else ""
                 told += f"\n{one.get('address', '')}: {one.get('text', '')}{said}"
         text = columns((str(row.get("id", "")), 5), (state, 22), (sender, 20 + spare() // 3), ("->", 2), (whom, 0))
-        items.append(ListItem(str(row.get("id", "")), text, told, str(row.get("letter", "")), f"{row.get('letter', '')} to {whom}", held))
+        items.append(ListItem(str(row.get("id", "")), text, told, str(row.get("message", "")), f"{row.get('letter', '')} to {whom}", held))
     q = s.queue
     heading = f"{q.waiting} waiting, {q.held} held, {q.trying} being tried, {q.stuck} need you"
     return [ListGroup(heading, tuple(items), "Nothing waits to leave.")]
 
 
 def message_groups(s: Snapshot) -> list[ListGroup]:
-    """The last letters in, out, and refused at the door."""
+    """The last messages in, out, and refused at the door."""
     came = tuple(
         ListItem(
             one.message,
@@ -136,14 +136,14 @@ def message_groups(s: Snapshot) -> list[ListGroup]:
 def accounts_groups(facts: Mapping[str, Any], s: Snapshot) -> list[ListGroup]:
     """`facts` as ListPeople answers."""
     items = []
-    for row in facts.get("people", ()):
+    for row in facts.get("accounts", ()):
         limit = row.get("quota_octets")
         used = size(int(row.get("octets") or 0)) + (f" of {size(int(limit))}" if limit else "")
         address = str(row.get("address", ""))
         since = f"Lives here since {stamp(int(row['added_at']), s.utc_offset_s)}." if row.get("added_at") else ""
         items.append(ListItem(address, columns((address, 50 + spare() // 2), (used, 22)), since, about=address))
-    empty = "Nobody lives here yet: every letter is refused. Press a to add somebody."
-    return [ListGroup(count(len(items), "person", "people"), tuple(items), empty)]
+    empty = "Nobody lives here yet: every message is refused. Press a to add somebody."
+    return [ListGroup(count(len(items), "account", "accounts"), tuple(items), empty)]
 
 
 def domain_groups(facts: Mapping[str, Any]) -> list[ListGroup]:

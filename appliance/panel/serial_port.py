@@ -2,7 +2,7 @@
 
 XON/XOFF is the kernel's: a far end that says XOFF stops what we write until XON. Line noise may say XOFF too: when octets
 still come but nothing could be written for STUCK_S, the line is let go. How it fails: opening raises OSError; a port that
-is unplugged, closed or broken raises BrokenResourceError or reads as the end. Known gaps: no carrier on ports that cannot tell.
+is unplugged, closed or broken raises BrokenResourceError or reads as the end. Known gaps: no transport on ports that cannot tell.
 """
 
 import os

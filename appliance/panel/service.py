@@ -1,7 +1,7 @@
-"""The panel as the house and its commands start it: lamps, the button, the serial console, the simulator, the card.
+"""The panel as the server and its commands start it: LEDs, the button, the serial console, the simulator, the card.
 
-Every function loads what it needs when it is called, so that a box without hardware carries nothing of it. The lamps
-begin before the database opens and end last; button and console are parts of the house. The settings' words have passed
+Every function loads what it needs when it is called, so that a box without hardware carries nothing of it. The LEDs
+begin before the database opens and end last; button and console are parts of the server. The settings' words have passed
 `wrong_words`; a port or pin that does not answer never disturbs mail.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 LAST_S = 2.0
-"""What a far end that does not read may hold up the end of the house."""
+"""What a far end that does not read may hold up the end of the server."""
 
 
 def wrong_words(leds: Sequence[str], night: str, button: str) -> Iterator[tuple[str, str]]:
@@ -36,15 +36,15 @@ def wrong_words(leds: Sequence[str], night: str, button: str) -> Iterator[tuple[
     try:
         wishes = parse_leds(leds)
     except ValueError as fault:
-        yield "lamps", str(fault)
+        yield "leds", str(fault)
     else:
         for pin in {pin for wish in wishes if wish.kind != "board" for pin in wish.pins}:
             if not is_pin(pin):
-                yield "lamps", f"There is no pin {pin!r}."
+                yield "leds", f"There is no pin {pin!r}."
         if button and not is_pin(button):
             yield "button", f"There is no pin {button!r}."
         if button in {pin for wish in wishes if wish.kind != "board" for pin in wish.pins}:
-            yield "button", f"The pin {button} is a lamp's."
+            yield "button", f"The pin {button} is a LED's."
     try:
         parse_night(night)
     except ValueError as fault:
@@ -52,14 +52,14 @@ def wrong_words(leds: Sequence[str], night: str, button: str) -> Iterator[tuple[
 
 
 def has_leds(leds: Sequence[str]) -> bool:
-    """Is there anything to light: lamps of the settings, or one of the board's own?"""
+    """Is there anything to light: LEDs of the settings, or one of the board's own?"""
     return bool(leds or usual())
 
 
 def lights(
     board: "SnapshotSource", leds: Sequence[str], *, night: str, night_percent: int, clock: "ServerClock", say: "Say"
 ) -> "LedDisplay":
-    """The lamps' part, to be run around everything else."""
+    """The LEDs' part, to be run around everything else."""
     from .led_config import fit, from_thread, parse_leds
     from .led_display import LedDisplay, Options, parse_night
 
@@ -136,9 +136,9 @@ async def last_words(device: str, baud: int, text: str) -> None:
 
 
 async def on_terminal(controls: "ControlPort", *, live: bool) -> str:
-    """`pillarbox console` beside the running house; unless `live` the first screen as text, else "" when the person left.
+    """`pillarbox console` beside the running server; unless `live` the first screen as text, else "" when the person left.
 
-    Raises what asking raises. Nobody is asked for a password: whoever may ask the house at all may do all of it.
+    Raises what asking raises. Nobody is asked for a password: whoever may ask the server at all may do all of it.
     """
     from .console import on_terminal, once
     from .ports import AccessGuard, Options
@@ -160,7 +160,7 @@ async def simulated(
     asks_before_closing: bool = False,
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Lamps and button in this terminal, on mock pins; until cancelled. `asks_before_closing`: somebody else runs the server."""
+    """LEDs and button in this terminal, on mock pins; until cancelled. `asks_before_closing`: somebody else runs the server."""
     from .led_display import Options
     from .simulate import run
 
@@ -168,7 +168,7 @@ async def simulated(
 
 
 async def simulate_beside(controls: "ControlPort", clock: "ServerClock", say: "Say") -> None:
-    """`pillarbox panel --simulate`: the running house's lamps and button here, its log above them; until cancelled."""
+    """`pillarbox panel --simulate`: the running server's LEDs and button here, its log above them; until cancelled."""
     from appliance.control.requests import FlushQueue, ReadLog, ShutDown
 
     from .remote_board import RemoteBoard
@@ -183,7 +183,7 @@ async def simulate_beside(controls: "ControlPort", clock: "ServerClock", say: "S
         nursery.start_soon(partial(simulated, board, actions, clock=clock, say=say, asks_before_closing=True))
         said = 0
         while True:
-            with suppress(Exception):  # the guard of a program that only watches: a house that is gone is the lamps' to say
+            with suppress(Exception):  # the guard of a program that only watches: a server that is gone is the LEDs' to say
                 log = (await controls.ask(ReadLog(said))).facts
                 said = log["said"]
                 for line in log["lines"]:

@@ -1,11 +1,11 @@
-"""Lamps and the button for people without hardware: gpiozero's mock pins underneath, a line of the terminal on top.
+"""LEDs and the button for people without hardware: gpiozero's mock pins underneath, a line of the terminal on top.
 
 The line keeps the last row (or rows, on a narrow terminal) to itself while the log scrolls above it (a scroll region, as every
-VT100 has). The code paths are those of real pins: `fitting` opens the lamps, `lights` plays them, `button` hears the keys through a
+VT100 has). The code paths are those of real pins: `fitting` opens the LEDs, `lights` plays them, `button` hears the keys through a
 pin.
 
 Keys: b presses the button, h holds it for three seconds, which closes the server. Beside a server that somebody else runs, h asks
-first, and only y holds the button. Where the output is no terminal, or is too small, a line is written each time the lamps change
+first, and only y holds the button. Where the output is no terminal, or is too small, a line is written each time the LEDs change
 their meaning; where the input is none, there is no button.
 
 How it fails: a terminal that is gone ends the drawing, nothing else. Terminal and scroll region are put back at the
@@ -30,25 +30,25 @@ from .leds import ConnectedLed
 if TYPE_CHECKING:
     from .ports import SnapshotSource
 
-LEDS = ("pwm:18 all", "led:23 house", "led:24 trouble", "rgb:5,6,13 mail")
-"""What stands on the table when the settings name no lamp."""
+LEDS = ("pwm:18 all", "led:23 server", "led:24 trouble", "rgb:5,6,13 mail")
+"""What stands on the table when the settings name no LED."""
 BUTTON_PIN = 17
 PRESS_S = 0.2
 BRIGHTNESS = " .:oO@"
-"""A lamp from dark to lit, in signs that every terminal has."""
+"""A LED from dark to lit, in signs that every terminal has."""
 LEAST_ROWS = 5
 KEYS = "b press, h hold"
 SURE = "close the server? y/n"
 LONGEST_MEANING = 11
-"""Characters of the longest word a lamp is said to mean."""
+"""Characters of the longest word a LED is said to mean."""
 
 
 class ServerClock(Clock, ButtonClock, Protocol):
-    """Both of what lamps and button ask of the clock."""
+    """Both of what LEDs and button ask of the clock."""
 
 
 def render(levels: Sequence[tuple[str, float, str]]) -> list[str]:
-    """A few words for (what it is for, light 0 to 1, meaning) of each lamp."""
+    """A few words for (what it is for, light 0 to 1, meaning) of each LED."""
     leds = []
     for name, light, meaning in levels:
         sign = BRIGHTNESS[min(len(BRIGHTNESS) - 1, round(max(light, 0.0) ** (1 / 2.2) * (len(BRIGHTNESS) - 1)))]
@@ -189,7 +189,7 @@ async def _keys(fd: int, pin: Any, asked: Callable[[bool], None] | None) -> None
 
 @contextmanager
 def _screen(fd: int, widest: Sequence[str]) -> Iterator[Callable[[Sequence[str]], None] | None]:
-    """The last row for the lamps, or as many as `widest` takes; None when `fd` is no terminal, or one of a few rows."""
+    """The last row for the LEDs, or as many as `widest` takes; None when `fd` is no terminal, or one of a few rows."""
     if not os.isatty(fd) or os.get_terminal_size(fd).lines < LEAST_ROWS:
         yield None
         return

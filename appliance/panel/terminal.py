@@ -203,7 +203,7 @@ class PlainTerminal:
         return (out + self._typing(typed)).encode()
 
     def _typing(self, typed: str) -> str:
-        """Echo: letters added or taken at the end of the open line, or another line."""
+        """Echo: messages added or taken at the end of the open line, or another line."""
         before, self._open = self._open, typed
         if typed == before:
             return ""

@@ -1,6 +1,6 @@
 """What a screen is to a person who moves about in it: lines, keys, a chosen line; the nine are in `views`.
 
-An Action is one letter: its word on the line of keys, whether it changes something, and what it does.
+An Action is one message: its word on the line of keys, whether it changes something, and what it does.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ class KeyAction:
 
 
 class View:
-    """Lines from the snapshot alone. `needs`: what is asked of the house when it is looked at; `trouble` why it did not come."""
+    """Lines from the snapshot alone. `needs`: what is asked of the server when it is looked at; `trouble` why it did not come."""
 
     name = ""
     needs: Request | None = None

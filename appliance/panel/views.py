@@ -1,4 +1,4 @@
-"""The nine screens: what each needs from the house, and its keys. A new key is a new row in its screen's table.
+"""The nine screens: what each needs from the server, and its keys. A new key is a new row in its screen's table.
 
 What cannot be taken back asks through `Dialogue.sure`.
 """
@@ -27,7 +27,7 @@ TURNED = (
 
 def _timeline(d: "Dialogue", item: ListItem) -> None:
     if item.message:
-        d.request(controls.TrackMessage(item.message), lambda answer: d.show(f"Letter {item.message}", answer.text))
+        d.request(controls.TrackMessage(item.message), lambda answer: d.show(f"Message {item.message}", answer.text))
     else:
         d.show("Refused at the door", item.detail)
 
@@ -79,7 +79,7 @@ class QueueView(ListView):
         KeyAction("r", "retry", lambda d, item: d.request(controls.RetryMessage(item.key)), changes=True, item=True),
         KeyAction("h", "hold/go", lambda d, item: QueueView._hold(d, item), changes=True, item=True),
         KeyAction("c", "cancel", lambda d, item: QueueView._cancel(d, item), changes=True, item=True),
-        KeyAction("w", "way", lambda d, item: QueueView._reroute(d, item), changes=True, item=True),
+        KeyAction("w", "route", lambda d, item: QueueView._reroute(d, item), changes=True, item=True),
         KeyAction("f", "try all", lambda d, item: d.request(controls.FlushQueue()), changes=True),
     )
 
@@ -265,7 +265,7 @@ class PowerView(View):
         d.sure(question, lambda: d.request(request))
 
     actions = (
-        KeyAction("s", "shut down", lambda d, item: PowerView._close(d, "Close the house?", controls.ShutDown()), changes=True),
+        KeyAction("s", "shut down", lambda d, item: PowerView._close(d, "Close the server?", controls.ShutDown()), changes=True),
         KeyAction("b", "begin again", lambda d, item: PowerView._close(d, "Close it and begin again?", controls.Restart()), changes=True),
     )
 

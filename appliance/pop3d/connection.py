@@ -2,7 +2,7 @@
 
 The only file of this room that touches a stream. Answers to pipelined commands leave together (RFC 2449 §6.6), at most
 SEND_OCTETS at once. A client that is quiet for REST_S costs no buffers. How it fails: PeerGone, PeerSlow (the autologout
-of RFC 1939 §3: nothing is removed) and a drained house end the session without a word.
+of RFC 1939 §3: nothing is removed) and a drained server end the session without a word.
 """
 
 from contextlib import suppress

@@ -15,7 +15,7 @@ from appliance.store.mailbox import Mailbox, Store, StoredMessage, Want
 
 AHEAD_ROWS = 128
 AHEAD_OCTETS = 256 * 2**10
-"""Two thread hops (0.4 ms of processor) then serve 60 letters of 4 KB instead of one."""
+"""Two thread hops (0.4 ms of processor) then serve 60 messages of 4 KB instead of one."""
 LAST_UID = Uid(2**32 - 1)
 
 
@@ -85,7 +85,7 @@ class Maildrop:
         """UIDL's id: UIDVALIDITY and UID, the same in every session for ever (RFC 1939 §7). Raises MessageMissing."""
         return f"{self.uid_validity}.{self._uids[self._place(number)]}"
 
-    # --- letters ---------------------------------------------------------------------------------
+    # --- messages ---------------------------------------------------------------------------------
 
     async def message(self, number: int) -> StoredMessage:
         """The message opened for reading; one asked for in order brings the next ones along. Raises MessageMissing, StoreError."""

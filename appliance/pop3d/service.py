@@ -30,7 +30,7 @@ class Options:
 
 
 class Service:
-    """All POP3 sessions of the house."""
+    """All POP3 sessions of the server."""
 
     def __init__(self, *, store: Store, login: Login, mechanisms: Mechanisms, options: Options | None = None) -> None:
         self._store = store

@@ -2,11 +2,11 @@
 
 Promises: one session at a time holds a person's maildrop, from sign-in to the end of the session whatever ends it (RFC 1939
 §3); the lock is in memory only, and a holder whose client is lost gives it up as soon as somebody else wants it.
-Nothing is removed but by QUIT. Passwords are taken over TLS only, unless a setting allows otherwise. A letter leaves with
+Nothing is removed but by QUIT. Passwords are taken over TLS only, unless a setting allows otherwise. A message leaves with
 its own octets (`protocol.pop3.multiline` names the exceptions, and sizes are told with them), also one in UTF-8 to a client
 that never said UTF8: RFC 6856 §3 allows refusing or rewriting it, and neither helps anybody read it.
-How it fails: ERRORS is the one table from the store's troubles to answers; what breaks in the middle of a letter closes the
-connection, for no answer can be told from the letter there.
+How it fails: ERRORS is the one table from the store's troubles to answers; what breaks in the middle of a message closes the
+connection, for no answer can be told from the message there.
 """
 
 import enum
@@ -123,7 +123,7 @@ class Session:
         return Next.GO_ON
 
     def rest(self) -> None:
-        """The client is quiet: hold no letters for it."""
+        """The client is quiet: hold no messages for it."""
         if self._drop is not None:
             self._drop.rest()
 
@@ -339,7 +339,7 @@ class Session:
         return await self._send_message(message, ok("The top of it."), Top(message.header_octets, lines))
 
     async def _send_message(self, message: StoredMessage, greeting: bytes, top: Top | None) -> Next:
-        """A letter in pieces; a small one leaves with its greeting and its end at once."""
+        """A message in pieces; a small one leaves with its greeting and its end at once."""
         stuffer = DotStuffer()
         at = 0
         waiting = greeting

@@ -1,1 +1,1 @@
-"""Floor 3, what still has to leave the house."""
+"""Floor 3, what still has to leave the server."""

@@ -1,7 +1,7 @@
-"""One letter on its way to one lane: its row, its recipients, its states.
+"""One message on its way to one destination: its row, its recipients, its states.
 
-A *lane* is where letters queue together: a domain as an A-label ("example.org"), an address literal ("[192.0.2.1]"), or
-"@NAME" for the relay of that name. One letter has one row in each lane it takes; the body is stored once for all of them.
+A *destination* is where messages queue together: a domain as an A-label ("example.org"), an address literal ("[192.0.2.1]"), or
+"@NAME" for the relay of that name. One message has one row in each destination it takes; the body is stored once for all of them.
 
 | state   | kept on the card as          | leaves it by                                                              |
 |---------|------------------------------|---------------------------------------------------------------------------|
@@ -15,10 +15,10 @@ Invariants
   - A recipient is in exactly one row until an outcome other than DEFERRED is committed for it; then it is in none for ever.
   - The row's body has a holder for it: what waits cannot lose its octets.
   - Outcomes, history, the Outbox and the notice change in ONE commit; nothing about a recipient is told before it.
-  - A letter may arrive twice only where SMTP itself cannot know: when the house or the line dies between sending the final dot
+  - A message may arrive twice only where SMTP itself cannot know: when the server or the line dies between sending the final dot
     and committing the answer to it (RFC 5321 §4.5.3.2.6, RFC 1047).
-  - A letter's age is the time its own schedule made it wait (`waited_s`), never a difference of clock readings: neither a
-    stepped clock nor a house that was switched off for a month makes a letter expire.
+  - A message's age is the time its own schedule made it wait (`waited_s`), never a difference of clock readings: neither a
+    stepped clock nor a server that was switched off for a month makes a message expire.
 """
 
 import json
@@ -40,12 +40,12 @@ class LastAttempt:
     text: str = ""
     host: str = ""
     reply: str = ""
-    """The other house's own words on one line, "550 5.1.1 No such user", or ""."""
+    """The other server's own words on one line, "550 5.1.1 No such user", or ""."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueuedRecipient:
-    """One recipient of a row. `recipient.address` is outside the house."""
+    """One recipient of a row. `recipient.address` is outside the server."""
 
     recipient: Recipient
     last: LastAttempt = LastAttempt()
@@ -56,7 +56,7 @@ class QueueEntry:
     """One row. `sender` is the envelope's on the way out, `origin` the one whom notices are for; None for the null path.
 
     `accepted_at` UTC seconds; `due_at` seconds of the queue's own clock (`schedule`); `release_at` UTC second before which
-    nothing leaves, or 0. `outbox` is the place in the person's Outbox that shows the letter, if it has one.
+    nothing leaves, or 0. `outbox` is the place in the person's Outbox that shows the message, if it has one.
     """
 
     id: QueueId
@@ -113,7 +113,7 @@ def kept(options: Options) -> Kept:
 
 @dataclass(frozen=True, slots=True)
 class NewEntry:
-    """What intake asks the queue to take along: recipients that travel alike, before they are sorted into lanes."""
+    """What intake asks the queue to take along: recipients that travel alike, before they are sorted into destinations."""
 
     message: str
     sender: Address | None

@@ -1,7 +1,7 @@
-"""The queue: letters are added in the commit that accepts them and leave in the commit that settles them.
+"""The queue: messages are added in the commit that accepts them and leave in the commit that settles them.
 
-States and invariants: `item`. The clock and the intervals: `schedule`. Nothing is polled and nothing is written while letters
-wait; in memory are the lanes' next due instants, the ids being tried, and counters.
+States and invariants: `item`. The clock and the intervals: `schedule`. Nothing is polled and nothing is written while messages
+wait; in memory are the destinations' next due instants, the ids being tried, and counters.
 Fails with StoreError (FULL, BROKEN) when the card does; then nothing changed. Wrong ids and words raise SetupError.
 """
 
@@ -29,16 +29,16 @@ from .schedule import Destinations, Intervals, Ticks
 
 DAY_S = 86_400
 STUCK_S = DAY_S
-"""A letter that waited a whole day needs a person."""
+"""A message that waited a whole day needs a person."""
 LISTED = 1000
 """Rows of one list."""
-COLUMNS = """id, letter, lane, held, due_at, tries, waited_s, interval_s, refusals, told_late, accepted_at, release_at, person, sender,
+COLUMNS = """id, message, destination, held, due_at, tries, waited_s, interval_s, refusals, delay_sent, accepted_at, release_at, account, sender,
     origin, body, prefix, octets, header_octets, options, outbox_mailbox, outbox_uid, recipients"""
-COPY = """INSERT INTO queue SELECT ?1, lane, held, due_at, tries, waited_s, interval_s, refusals, told_late, recipients, letter,
-    accepted_at, release_at, person, sender, origin, body, prefix, octets, header_octets, options, outbox_mailbox, outbox_uid
+COPY = """INSERT INTO queue SELECT ?1, destination, held, due_at, tries, waited_s, interval_s, refusals, delay_sent, recipients, message,
+    accepted_at, release_at, account, sender, origin, body, prefix, octets, header_octets, options, outbox_mailbox, outbox_uid
     FROM queue WHERE id = ?2"""
 AT_ONCE = "interval_s = max(0, interval_s - max(0, due_at - :now)), due_at = :now"
-"""Tried now: what a letter then need not wait it has not waited."""
+"""Tried now: what a message then need not wait it has not waited."""
 CLOSE_S = 2
 """Instants this close are the same."""
 REHOMED = 500
@@ -68,7 +68,7 @@ class OutboxView(Protocol):
 class AttemptResult:
     """What one attempt comes to, made by `Queue.judge`: `kept` wait on, `ended` are over, each with its outcome.
 
-    `late` are those whose sender is to be told now that the letter is late. `wait_s` is the next interval, 0 when nothing waits.
+    `late` are those whose sender is to be told now that the message is late. `wait_s` is the next interval, 0 when nothing waits.
     """
 
     entry: QueueEntry
@@ -121,13 +121,13 @@ class Queue:
         self.moved = trio.Event()
 
     async def open(self) -> None:
-        """Read the lanes from the index; due instants that a clock ahead of time has left are brought near."""
+        """Read the destinations from the index; due instants that a clock ahead of time has left are brought near."""
         self._token = trio.lowlevel.current_trio_token()
         longest = int(self.intervals.longest_s) + 1
 
         def work(connection: sqlite3.Connection) -> tuple[int, list[tuple[str, int]]]:
             newest = connection.execute("SELECT at FROM history ORDER BY id DESC LIMIT 1").fetchone()
-            destinations = connection.execute("SELECT lane, min(due_at) FROM queue WHERE held = 0 GROUP BY lane").fetchall()
+            destinations = connection.execute("SELECT destination, min(due_at) FROM queue WHERE held = 0 GROUP BY destination").fetchall()
             return newest[0] if newest else 0, destinations
 
         newest, destinations = await self._database.read(work)
@@ -139,7 +139,7 @@ class Queue:
 
             def near(transaction: Transaction) -> list[tuple[str, int]]:
                 transaction.execute(f"UPDATE queue SET due_at = :now + :longest WHERE {far}", values)  # noqa: S608 - words of ours
-                return transaction.execute("SELECT lane, min(due_at) FROM queue WHERE held = 0 GROUP BY lane").fetchall()
+                return transaction.execute("SELECT destination, min(due_at) FROM queue WHERE held = 0 GROUP BY destination").fetchall()
 
             destinations = await self._database.write(near)
         for destination, due in destinations:
@@ -147,13 +147,13 @@ class Queue:
         await self.clock_set()
 
     async def clock_set(self) -> None:
-        """The wall clock is right, or was stepped: letters that wait for a day and hour (RFC 4865) are due by it anew."""
+        """The wall clock is right, or was stepped: messages that wait for a day and hour (RFC 4865) are due by it anew."""
         now, wall = int(self.now()), int(self._clock.wall_s())
         if not self._clock.trusted():
             return
 
         def wrong(connection: sqlite3.Connection) -> list[tuple[int, str, int]]:
-            rows = connection.execute("SELECT id, lane, due_at, release_at FROM queue WHERE release_at > 0 AND tries = 0").fetchall()
+            rows = connection.execute("SELECT id, destination, due_at, release_at FROM queue WHERE release_at > 0 AND tries = 0").fetchall()
             found = [(number, destination, due, now + max(0, release - wall)) for number, destination, due, release in rows]
             return [
                 (number, destination, right)
@@ -199,7 +199,7 @@ class Queue:
         new_entry: NewEntry,
         destination_of: Callable[[Recipient], str],
     ) -> list[QueueId]:
-        """Inside the commit that accepts the letter: one row for each lane its recipients take."""
+        """Inside the commit that accepts the message: one row for each destination its recipients take."""
         destinations: dict[str, list[QueuedRecipient]] = {}
         for recipient in new_entry.recipients:
             destinations.setdefault(destination_of(recipient), []).append(QueuedRecipient(recipient))
@@ -212,7 +212,7 @@ class Queue:
             outbox = self._shown(transaction, new_entry.message, new_entry.account, body, new_entry.prefix, new_entry.octets, wall)
         for number, (destination, waiting) in enumerate(destinations.items(), first):
             transaction.execute(
-                """INSERT INTO queue(id, lane, due_at, recipients, letter, accepted_at, release_at, person, sender, origin, body, prefix,
+                """INSERT INTO queue(id, destination, due_at, recipients, message, accepted_at, release_at, account, sender, origin, body, prefix,
                     octets, header_octets, options, outbox_mailbox, outbox_uid) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)""",
                 (
                     number, destination, due, encode_waiting(waiting), new_entry.message, wall, new_entry.release_at, new_entry.account,
@@ -232,23 +232,23 @@ class Queue:
     # --- out -------------------------------------------------------------------------------------
 
     async def due(self, destination: str, limit: int) -> list[QueueEntry]:
-        """Rows of the lane whose time has come and that nobody is trying, the one due first first."""
+        """Rows of the destination whose time has come and that nobody is trying, the one due first first."""
         now, most = int(self.now()), limit + len(self.trying)
         trying = set(self.trying)
         rows = await self._database.read(
             lambda connection: connection.execute(
-                f"SELECT {COLUMNS} FROM queue WHERE lane = ? AND held = 0 AND due_at <= ? ORDER BY due_at, id LIMIT ?",  # noqa: S608
+                f"SELECT {COLUMNS} FROM queue WHERE destination = ? AND held = 0 AND due_at <= ? ORDER BY due_at, id LIMIT ?",  # noqa: S608
                 (destination, now, most),
             ).fetchall()
         )
         return [_entry(row) for row in rows if row[0] not in trying][:limit]
 
     async def look(self, destination: str) -> None:
-        """Set the lane's next due instant by the index, those being tried left out."""
+        """Set the destination's next due instant by the index, those being tried left out."""
 
         def work(connection: sqlite3.Connection) -> int | None:
             rows = connection.execute(
-                "SELECT due_at, id FROM queue WHERE lane = ? AND held = 0 ORDER BY due_at LIMIT ?", (destination, len(trying) + 1)
+                "SELECT due_at, id FROM queue WHERE destination = ? AND held = 0 ORDER BY due_at LIMIT ?", (destination, len(trying) + 1)
             )
             return next((due for due, number in rows if number not in trying), None)
 
@@ -321,8 +321,8 @@ class Queue:
                 destination=settlement.destination,
             )  # fmt: skip
             transaction.execute(
-                """UPDATE queue SET lane = ?, due_at = ?, tries = tries + 1, waited_s = waited_s + interval_s, interval_s = ?,
-                    refusals = ?, told_late = told_late | ?, recipients = ? WHERE id = ?""",
+                """UPDATE queue SET destination = ?, due_at = ?, tries = tries + 1, waited_s = waited_s + interval_s, interval_s = ?,
+                    refusals = ?, delay_sent = delay_sent | ?, recipients = ? WHERE id = ?""",
                 (
                     settlement.destination, due, int(settlement.wait_s), settlement.refusals, int(bool(settlement.late)),
                     encode_waiting(settlement.kept), entry.id,
@@ -334,7 +334,7 @@ class Queue:
         self._prune_sometimes(transaction, wall)
 
     def _show(self, transaction: Transaction, entry: QueueEntry, account: AccountId) -> None:
-        """A letter that has to wait shows in its writer's Outbox; one that leaves at once never costs the card that."""
+        """A message that has to wait shows in its writer's Outbox; one that leaves at once never costs the card that."""
         outbox = self._shown(transaction, entry.message, account, entry.body, entry.prefix, entry.octets, entry.accepted_at)
         if outbox is not None:
             transaction.execute("UPDATE queue SET outbox_mailbox = ?, outbox_uid = ? WHERE id = ?", (*outbox, entry.id))
@@ -342,11 +342,11 @@ class Queue:
     def _shown(
         self, transaction: Transaction, message: str, account: AccountId, body: BodyId, prefix: bytes, octets: int, at: int
     ) -> tuple[MailboxId, Uid] | None:
-        """The letter's place in the Outbox, one for all its rows."""
+        """The message's place in the Outbox, one for all its rows."""
         if self._outbox is None:
             return None
         there = transaction.execute(
-            "SELECT outbox_mailbox, outbox_uid FROM queue WHERE letter = ? AND outbox_mailbox IS NOT NULL LIMIT 1", (message,)
+            "SELECT outbox_mailbox, outbox_uid FROM queue WHERE message = ? AND outbox_mailbox IS NOT NULL LIMIT 1", (message,)
         ).fetchone()
         if there is not None:
             return MailboxId(there[0]), Uid(there[1])
@@ -358,11 +358,11 @@ class Queue:
             history.prune(transaction, wall, self._days, self._rows)
 
     def _drop(self, transaction: Transaction, ids: Sequence[QueueId]) -> list[tuple[str, str]]:
-        """Remove rows with what hangs on them; (letter, lane) of each that was there."""
+        """Remove rows with what hangs on them; (message, destination) of each that was there."""
         gone = []
         for number in ids:
             for message, destination, body, mailbox, uid in transaction.execute(
-                "DELETE FROM queue WHERE id = ? RETURNING letter, lane, body, outbox_mailbox, outbox_uid", (number,)
+                "DELETE FROM queue WHERE id = ? RETURNING message, destination, body, outbox_mailbox, outbox_uid", (number,)
             ).fetchall():
                 gone.append((message, destination))
                 if mailbox is not None and self._outbox is not None:
@@ -375,11 +375,11 @@ class Queue:
         return gone
 
     def expunged(self, transaction: Transaction, mailbox: MailboxId, uids: Sequence[int]) -> None:
-        """Somebody took letters out of an Outbox: they are called back in the same commit, and nobody is sent a notice."""
+        """Somebody took messages out of an Outbox: they are called back in the same commit, and nobody is sent a notice."""
         wall = int(self._clock.wall_s())
         for uid in uids:
             for number, message, body in transaction.execute(
-                "DELETE FROM queue WHERE outbox_mailbox = ? AND outbox_uid = ? RETURNING id, letter, body", (mailbox, uid)
+                "DELETE FROM queue WHERE outbox_mailbox = ? AND outbox_uid = ? RETURNING id, message, body", (mailbox, uid)
             ).fetchall():
                 self._bodies.release(transaction, [(BodyId(body), 1)])
                 history.add(transaction, message, wall, "cancelled", text="It was deleted from the Outbox.", row=number)
@@ -405,20 +405,20 @@ class Queue:
         )
 
     async def find(self, word: str) -> list[QueueEntry]:
-        """Rows by number or by the letter's name (its beginning is enough when it is the only one). Raises SetupError."""
+        """Rows by number or by the message's name (its beginning is enough when it is the only one). Raises SetupError."""
 
         def work(connection: sqlite3.Connection) -> list[QueueEntry]:
-            condition, parameters = "letter >= ? AND letter < ?", (word, word + "\U0010ffff")
+            condition, parameters = "message >= ? AND message < ?", (word, word + "\U0010ffff")
             if word.isdecimal() and len(word) <= 18:
-                condition, parameters = "id = ? OR letter = ?", (word, word)
+                condition, parameters = "id = ? OR message = ?", (word, word)
             rows = connection.execute(f"SELECT {COLUMNS} FROM queue WHERE {condition} LIMIT ?", (*parameters, LISTED)).fetchall()  # noqa: S608
             return [_entry(row) for row in rows]
 
         found = await self._database.read(work) if word else []
         if not found:
-            raise SetupError(f'No letter "{word}" waits here.', "See: pillarbox queue list")
+            raise SetupError(f'No message "{word}" waits here.', "See: pillarbox queue list")
         if len({entry.message for entry in found}) > 1:
-            raise SetupError(f'Several letters begin with "{word}".', "Give more of the name. See: pillarbox queue list")
+            raise SetupError(f'Several messages begin with "{word}".', "Give more of the name. See: pillarbox queue list")
         return found
 
     async def hold(self, word: str) -> list[QueueEntry]:
@@ -431,7 +431,7 @@ class Queue:
         return await self._change(word, f"held = 0, {AT_ONCE}", "retried")
 
     async def reroute(self, word: str, destination_of: Callable[[QueueEntry, Recipient], str]) -> list[QueueEntry]:
-        """Other lanes, tried at once; the caller knows that they lead somewhere. Recipients that part get rows of their own."""
+        """Other destinations, tried at once; the caller knows that they lead somewhere. Recipients that part get rows of their own."""
         found = await self.find(word)
 
         def work(transaction: Transaction) -> None:
@@ -442,14 +442,14 @@ class Queue:
         return await self.find(found[0].message)
 
     async def rehome(self, leads: Callable[[str], bool], destination_of: Callable[[QueueEntry, Recipient], str]) -> int:
-        """Letters in lanes that lead nowhere any more take the way of today, at once; how many rows moved."""
+        """Messages in destinations that lead nowhere any more take the way of today, at once; how many rows moved."""
         moved = 0
         for destination in [destination for destination in self.destinations.names() if not leads(destination)]:
             last = 0
             while True:
                 rows = await self._database.read(
                     lambda connection, destination=destination, last=last: connection.execute(  # type: ignore[misc]
-                        f"SELECT {COLUMNS} FROM queue WHERE lane = ? AND held = 0 AND id > ? ORDER BY id LIMIT ?",  # noqa: S608
+                        f"SELECT {COLUMNS} FROM queue WHERE destination = ? AND held = 0 AND id > ? ORDER BY id LIMIT ?",  # noqa: S608
                         (destination, last, REHOMED),
                     ).fetchall()
                 )
@@ -466,7 +466,7 @@ class Queue:
         return moved
 
     def _move(self, transaction: Transaction, entry: QueueEntry, destination_of: Callable[[QueueEntry, Recipient], str]) -> bool:
-        """Sort the row's recipients into lanes anew; False when they stay where they are."""
+        """Sort the row's recipients into destinations anew; False when they stay where they are."""
         destinations: dict[str, list[QueuedRecipient]] = {}
         for waiting in entry.waiting:
             destinations.setdefault(destination_of(entry, waiting.recipient), []).append(waiting)
@@ -480,8 +480,8 @@ class Queue:
                 transaction.execute(COPY, (number, entry.id))
                 self._bodies.hold_more(transaction, entry.body)
             transaction.execute(
-                f"UPDATE queue SET lane = :lane, held = 0, {AT_ONCE}, recipients = :some WHERE id = :id",  # noqa: S608 - words of ours
-                {"lane": destination, "now": now, "some": encode_waiting(some), "id": number},
+                f"UPDATE queue SET destination = :destination, held = 0, {AT_ONCE}, recipients = :some WHERE id = :id",  # noqa: S608 - words of ours
+                {"destination": destination, "now": now, "some": encode_waiting(some), "id": number},
             )
             first = False
         wall = int(self._clock.wall_s())
@@ -522,7 +522,7 @@ class Queue:
         now = int(self.now())
 
         def work(transaction: Transaction) -> int:
-            changed = f"UPDATE queue SET {AT_ONCE} WHERE held = 0 AND due_at > :now RETURNING lane"  # noqa: S608 - words of ours
+            changed = f"UPDATE queue SET {AT_ONCE} WHERE held = 0 AND due_at > :now RETURNING destination"  # noqa: S608 - words of ours
             rows = transaction.execute(changed, {"now": now}).fetchall()
             self._soon(transaction, ((destination, float(now)) for destination in {destination for (destination,) in rows}))
             return len(rows)
@@ -530,22 +530,22 @@ class Queue:
         return await self._database.write(work)
 
     async def timeline(self, word: str) -> list[history.HistoryLine]:
-        """What became of a letter, by its name or the beginning of it. Raises SetupError."""
+        """What became of a message, by its name or the beginning of it. Raises SetupError."""
 
         def work(connection: sqlite3.Connection) -> list[history.HistoryLine]:
             if word.isdecimal() and len(word) <= 18:
-                named = connection.execute("SELECT letter FROM queue WHERE id = ?", (word,)).fetchone()
+                named = connection.execute("SELECT message FROM queue WHERE id = ?", (word,)).fetchone()
                 if named:
                     return history.timeline(connection, named[0])
             names = history.messages_like(connection, word) if word else []
             if len(names) > 1 and word not in names:
-                raise SetupError(f'Several letters begin with "{word}".', "Give more of the name.")
+                raise SetupError(f'Several messages begin with "{word}".', "Give more of the name.")
             return history.timeline(connection, word if word in names else names[0]) if names else []
 
         found = await self._database.read(work)
         if not found:
             raise SetupError(
-                f'The house knows nothing of a letter "{word}".', "Its name is in the answer to its sender and in its Received field."
+                f'The server knows nothing of a message "{word}".', "Its name is in the answer to its sender and in its Received field."
             )
         return found
 

@@ -1,12 +1,12 @@
 """When to try next, on a clock that no step of the wall clock moves.
 
-A letter waits as long again as it has waited: intervals double from `first_s` to `most_s`, each spread by a tenth, so that
-letters refused together do not come back together. It is given up after it was made to wait `give_up_s` in all, by its own
+A message waits as long again as it has waited: intervals double from `first_s` to `most_s`, each spread by a tenth, so that
+messages refused together do not come back together. It is given up after it was made to wait `give_up_s` in all, by its own
 intervals (`item`: `waited_s`); one that somebody cuts short counts as long as it was, and makes the next one no longer.
 
 The queue's clock (`Ticks`) starts at the wall clock's reading, or at the newest instant on the card where that is later (a
 board without a clock chip wakes in 1970), and from then on follows the monotonic clock. So what was due stays due in order;
-a clock stepped 300 days forward while the house runs changes nothing, and before a start makes what waited due at once.
+a clock stepped 300 days forward while the server runs changes nothing, and before a start makes what waited due at once.
 A due instant further away than the longest interval is a leftover of a clock that was ahead: at the start it is brought near.
 """
 
@@ -21,7 +21,7 @@ SPREAD = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """In seconds. `warn_s`: after so much waiting the sender is told once that the letter is late."""
+    """In seconds. `warn_s`: after so much waiting the sender is told once that the message is late."""
 
     first_s: float = 300.0
     most_s: float = 4 * 3600.0
@@ -29,7 +29,7 @@ class Intervals:
     warn_s: float = 4 * 3600.0
 
     def after(self, waited_s: float, random: Random) -> float:
-        """How long to wait after an attempt that came when the letter had waited so long."""
+        """How long to wait after an attempt that came when the message had waited so long."""
         plain = min(self.first_s + waited_s, self.most_s)
         return plain * random.uniform(1 - SPREAD, 1 + SPREAD)
 
@@ -39,7 +39,7 @@ class Intervals:
 
 
 class Ticks:
-    """The queue's clock: whole seconds that only rise while the house runs."""
+    """The queue's clock: whole seconds that only rise while the server runs."""
 
     def __init__(self, clock: Clock, newest_at: int) -> None:
         """`newest_at`: the newest instant the card knows of."""
@@ -51,7 +51,7 @@ class Ticks:
 
 
 class Destinations:
-    """The next due instant of each lane, nothing else: what is in memory of a hundred thousand waiting letters."""
+    """The next due instant of each destination, nothing else: what is in memory of a hundred thousand waiting messages."""
 
     def __init__(self) -> None:
         self._due: dict[str, float] = {}
@@ -76,6 +76,6 @@ class Destinations:
         self._due[destination] = min(due, self._due.get(destination, due))
 
     def next(self, new_entry_out: Container[str] = ()) -> tuple[str, float] | None:
-        """The lane due first, of those not left out. Linear in the lanes: a thousand of them cost 60 us."""
+        """The destination due first, of those not left out. Linear in the destinations: a thousand of them cost 60 us."""
         free = (entry for entry in self._due.items() if entry[0] not in new_entry_out)
         return min(free, key=lambda entry: entry[1], default=None)

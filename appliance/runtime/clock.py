@@ -97,7 +97,7 @@ def check_time_zone(name: str, root: Path = ZONES) -> None:
         remedy = "Write it as in Europe/Berlin (timedatectl list-timezones), or leave it out for the box's own."
         if not (root / "UTC").is_file():
             remedy = "This machine knows no zones: on Debian, apt install tzdata."
-        raise SetupError(f'There is no time zone "{name}" (house.time_zone).', remedy)
+        raise SetupError(f'There is no time zone "{name}" (server.time_zone).', remedy)
 
 
 async def watch(clock: RealClock, board: Board, set_anew: Callable[[], Awaitable[object]]) -> None:

@@ -1,11 +1,11 @@
-"""The data directory: all that must outlive the power, and the one lock that says who is the house.
+"""The data directory: all that must outlive the power, and the one lock that says who is the server.
 
-    house.db, house.db-wal   accounts, index, small bodies (database/)
+    server.db, server.db-wal   accounts, index, small bodies (database/)
     bodies/                  large bodies (store/)
     bodies/server-id         whose bodies they are: the id stands in the database too (identity)
     bodies/aside/            files no row names, for 30 days
-    certificates/            the house's authority and certificate (secret)
-    control.sock             where commands reach the running house
+    certificates/            the server's authority and certificate (secret)
+    control.sock             where commands reach the running server
     lock                     held by the kernel for whoever writes; never stale, so nobody ever has to remove it
 
 Nobody but the owner may read it: the directory is 0700 and what lies directly in it 0600 or 0700. One that is more open
@@ -33,7 +33,7 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class InUse(SetupError):
-    """Somebody else is the house of this directory."""
+    """Somebody else is the server of this directory."""
 
 
 class DataDirectory:
@@ -100,7 +100,7 @@ class DataDirectory:
 
     @property
     def ended_badly(self) -> bool:
-        """The house before was killed, or lost its power: one that ends in order takes its socket away."""
+        """The server before was killed, or lost its power: one that ends in order takes its socket away."""
         return os.access(SOCKET, os.F_OK, dir_fd=self.descriptor)
 
     def close(self) -> None:
@@ -123,7 +123,7 @@ def _tighten(path: Path, descriptor: int) -> str:
     was = os.fstat(descriptor)
     changed = False
     for entry in entries:
-        if entry.name.startswith("house.db") or entry.name in ("lock", *DIRECTORIES):
+        if entry.name.startswith("pillarbox.db") or entry.name in ("lock", *DIRECTORIES):
             changed |= _tighten_entry(entry.name, descriptor)
     if not was.st_mode & OTHERS:
         return ""  # what lay in it could not be reached

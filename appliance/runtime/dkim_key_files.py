@@ -1,4 +1,4 @@
-"""The house's signing keys: one file each in DATA/dkim, made once in a child process, readable by the house alone.
+"""The server's signing keys: one file each in DATA/dkim, made once in a child process, readable by the server alone.
 
 A file is the record to publish, a line end, and the private key in PEM; its name is the selector. Files that lie there are
 used, so keys can be brought along or changed: put a new pair beside the old one and take the old files away a week later.
@@ -63,7 +63,7 @@ class DkimFiles:
         except FileNotFoundError:
             return ()
         except OSError as error:
-            raise SetupError(f"{self._directory}: {error.strerror}.", "The house must be able to read its signing keys.") from error
+            raise SetupError(f"{self._directory}: {error.strerror}.", "The server must be able to read its signing keys.") from error
         return tuple(keys)
 
     async def _make(self) -> None:

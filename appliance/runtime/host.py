@@ -44,7 +44,7 @@ class Host:
         return 0
 
     def _today(self) -> int:
-        """Since midnight (UTC), or since the house began when that was later."""
+        """Since midnight (UTC), or since the server began when that was later."""
         written, day = self._written(), int(self._clock.wall_s()) // DAY_S
         if day != self._day:
             if self._day >= 0:

@@ -1,6 +1,6 @@
 """Is all of a data directory there, and does it belong together? Asked at every start, before anything is made or changed.
 
-    house.db missing, but message bodies, keys or certificates there   refused: they are not a new server's
+    server.db missing, but message bodies, keys or certificates there   refused: they are not a new server's
     rows name files, but the bodies directory is gone                  refused
     bodies of another server (the two ids differ)                      refused
     the database or the directory has no id                            refused when files are there and no row names one
@@ -24,7 +24,7 @@ from appliance.certificates.certificates import write_whole
 from appliance.database.database import AnyDatabase, Reads
 from appliance.mail.errors import SetupError, StoreError, Trouble
 
-DATABASE, BODIES, ID_FILE, ID_KEY = "house.db", "bodies", "server-id", "server_id"
+DATABASE, BODIES, ID_FILE, ID_KEY = "pillarbox.db", "bodies", "server-id", "server_id"
 KEPT = "kept"
 AUTHORITY_KEY = "authority_made"
 LOOKED_AT = 64
@@ -86,8 +86,8 @@ async def refuse_other_bodies(database: Reads, data: Path) -> None:
     """Raises SetupError when the bodies directory is gone or is not this database's."""
     server_id, named = await database.read(
         lambda connection: (
-            connection.execute("SELECT value FROM house WHERE key = ?", (ID_KEY,)).fetchone(),
-            connection.execute("SELECT digest FROM body WHERE digest IS NOT NULL AND holders > 0 LIMIT ?", (LOOKED_AT,)).fetchall(),
+            connection.execute("SELECT value FROM meta WHERE key = ?", (ID_KEY,)).fetchone(),
+            connection.execute("SELECT digest FROM body WHERE digest IS NOT NULL AND refcount > 0 LIMIT ?", (LOOKED_AT,)).fetchall(),
         )
     )
     kept = data / BODIES / KEPT
@@ -130,25 +130,25 @@ def _some_files(kept: Path, named: list[bytes]) -> list[bytes]:
 async def keep_id(database: AnyDatabase, data: Path) -> None:
     """Write the id where it is not yet; the bodies directory is there."""
     found = _id_in(data)
-    row = await database.read(lambda connection: connection.execute("SELECT value FROM house WHERE key = ?", (ID_KEY,)).fetchone())
+    row = await database.read(lambda connection: connection.execute("SELECT value FROM meta WHERE key = ?", (ID_KEY,)).fetchone())
     if row and found:
         return
     server_id = row[0] if row else found or uuid4().hex
     if not row:
-        await database.write(lambda transaction: transaction.execute("INSERT INTO house VALUES(?, ?)", (ID_KEY, server_id)))
+        await database.write(lambda transaction: transaction.execute("INSERT INTO meta VALUES(?, ?)", (ID_KEY, server_id)))
     await trio.to_thread.run_sync(write_whole, data / BODIES / ID_FILE, server_id.encode() + b"\n")
 
 
 async def authority_made_before(database: Reads) -> bool:
     """Did this server ever have an authority? Devices may trust it, wherever its file is now."""
-    row = await database.read(lambda connection: connection.execute("SELECT 1 FROM house WHERE key = ?", (AUTHORITY_KEY,)).fetchone())
+    row = await database.read(lambda connection: connection.execute("SELECT 1 FROM meta WHERE key = ?", (AUTHORITY_KEY,)).fetchone())
     return row is not None
 
 
 async def keep_authority_made(database: AnyDatabase) -> None:
     """Remember for `authority_made_before`; a certificates directory that is lost takes every other trace with it."""
     if not await authority_made_before(database):
-        await database.write(lambda transaction: transaction.execute("INSERT OR IGNORE INTO house VALUES(?, '1')", (AUTHORITY_KEY,)))
+        await database.write(lambda transaction: transaction.execute("INSERT OR IGNORE INTO meta VALUES(?, '1')", (AUTHORITY_KEY,)))
 
 
 def _id_in(data: Path) -> str:

@@ -1,4 +1,4 @@
-"""Starts the parts in order, starts a crashed one again, and lets the house end in order.
+"""Starts the parts in order, starts a crashed one again, and lets the server end in order.
 
 | phase    | event                          | next     | what happens                                                        |
 |----------|--------------------------------|----------|---------------------------------------------------------------------|
@@ -43,7 +43,7 @@ DRAIN_S = 20.0
 
 
 class Ending(Enum):
-    """How the house was told to end; the last word counts, so that a signal is never overruled by what was asked before it."""
+    """How the server was told to end; the last word counts, so that a signal is never overruled by what was asked before it."""
 
     SIGNAL = "signal"
     AT_THE_BOX = "at the box"
@@ -52,7 +52,7 @@ class Ending(Enum):
 
 @dataclass(slots=True)
 class Task:
-    """One part of the house.
+    """One part of the server.
 
     `run` calls `task_status.started()` once it stands and then runs until cancelled, or until `drain` has returned
     (when there is one; a part without is cancelled). `alive` answers while the part is well: the watchdog asks it.
@@ -113,7 +113,7 @@ class Supervisor:
         (self._now if self._stop.is_set() else self._stop).set()
 
     async def run(self, *, signals: bool = True, on_ready: Callable[[], object] | None = None) -> None:
-        """The whole life of the house; `on_ready` is called once every part stands."""
+        """The whole life of the server; `on_ready` is called once every part stands."""
         self._board.publish(ServerState("starting"))
         failure: Exception | None = None
         async with trio.open_nursery() as server:
@@ -190,7 +190,7 @@ class Supervisor:
                 if not running.stood:
                     running.stood = True
                     task_status.started(None)
-        except Exception as e:  # the supervisor is what stands between a crash and the house
+        except Exception as e:  # the supervisor is what stands between a crash and the server
             return _bare(e)
         finally:
             running.up = False

@@ -1,12 +1,12 @@
-"""Who a letter says it is from, and which addresses it was delivered to before: From, Sender and Delivered-To, caught while
-the letter streams by (RFC 5322 §3.6.2, RFC 9228).
+"""Who a message says it is from, and which addresses it was delivered to before: From, Sender and Delivered-To, caught while
+the message streams by (RFC 5322 §3.6.2, RFC 9228).
 
 Promise: every From and Sender field of the header is looked at, not only the first, in bounded memory and linear time
 however small the pieces. A field that cannot be read to its end as addresses makes `unreadable` true, and so do more than
 ADDRESSES of them; the one broken form that is no doubt at all, a display name without marks that part addresses before one
 `<address>`, is read. `named` holds what a reader could take for an address anywhere else: in a display name, a comment or an
 encoded word, or where a field cannot be read. Nothing here decides anything. A header over HEADER_OCTETS is not read on: such
-a letter is refused.
+a message is refused.
 """
 
 import re
@@ -25,7 +25,7 @@ from appliance.mail.limits import HEADER_OCTETS
 FIELD_OCTETS = 16 * 2**10
 """A header longer than this is read in portions; a From field that is longer is unreadable."""
 ADDRESSES = 200
-"""More authors than any letter has."""
+"""More authors than any message has."""
 _PLACEHOLDERS = frozenset({MISSING_DOMAIN, SYNTAX_ERROR})
 _NAMED = re.compile(rb"(?:\A|\n)(from|sender|delivered-to)[ \t]*:((?:[^\n]|\n[ \t])*)", re.IGNORECASE)
 _END = re.compile(rb"\n\r?\n")
@@ -38,7 +38,7 @@ _DOMAIN = re.compile(r"[\w.-]*")
 
 
 class Authors:
-    """Feed it the letter's octets; ask when the letter is complete."""
+    """Feed it the message's octets; ask when the message is complete."""
 
     __slots__ = ("_over", "_pending", "_seen_octets", "addresses", "been_at", "named", "texts", "unreadable")
 
@@ -78,7 +78,7 @@ class Authors:
             self._read_portion()
 
     def end(self) -> None:
-        """The letter is complete; it may have had no body."""
+        """The message is complete; it may have had no body."""
         if not self._over:
             self._finish(len(self._pending))
 

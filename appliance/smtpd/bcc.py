@@ -1,7 +1,7 @@
 """Take the Bcc fields out of a message that one of our users submits, while it streams by (RFC 5322 §3.6.3, RFC 6409 §8).
 
 Every recipient gets the same octets, so a Bcc field left in tells each of them who else got a copy. Clients differ: most
-remove it, some leave that to the server. Removed are Bcc and Resent-Bcc of the message's own header, whatever their letter
+remove it, some leave that to the server. Removed are Bcc and Resent-Bcc of the message's own header, whatever their message
 case, folding and blanks before the colon; headers of attached messages belong to their text and stay.
 
 This is the one exception to the rule that a body is stored exactly as received: it happens before the octets are hashed,

@@ -23,15 +23,15 @@ from .transaction import BARE, MailTransaction, TooMuch
 if TYPE_CHECKING:
     from .session import Session
 
-GO_ON = Reply(354, "", ("Go on; end the letter with a line that is a single dot.",))
+GO_ON = Reply(354, "", ("Go on; end the message with a line that is a single dot.",))
 DONE = Reply(250, "2.0.0", ("Fine.",))
 SENDER_FINE = Reply(250, "2.1.0", ("This sender is fine.",))
 RECIPIENT_FINE = Reply(250, "2.1.5", ("This recipient is fine.",))
 GOODBYE = Reply(221, "2.0.0", ("Goodbye.",))
-NO_OPINION = Reply(252, "2.1.5", ("We do not say who lives here; send the letter and see.",))
+NO_OPINION = Reply(252, "2.1.5", ("We do not say who lives here; send the message and see.",))
 NEEDS_UTF8 = Reply(553, "5.6.7", ("An address outside ASCII needs SMTPUTF8 in MAIL FROM.",))
-TOO_MANY = Reply(452, "4.5.3", ("Too many recipients for one letter; send the rest in another.",))
-NEEDS_BDAT = Reply(503, "5.5.1", ("A letter with BODY=BINARYMIME comes by BDAT, not DATA.",))
+TOO_MANY = Reply(452, "4.5.3", ("Too many recipients for one message; send the rest in another.",))
+NEEDS_BDAT = Reply(503, "5.5.1", ("A message with BODY=BINARYMIME comes by BDAT, not DATA.",))
 NO_ARGUMENT = Reply(501, "5.5.4", ("This command takes no argument.",))
 
 
@@ -236,7 +236,7 @@ async def verify(session: "Session", _: None) -> Reply:
 
 async def explain(session: "Session", _: None) -> Reply:
     session.state.proceed(Event.ASIDE)
-    return Reply(214, "2.0.0", ("This house understands:", *session.usages(), "Its owner reads letters to postmaster."))
+    return Reply(214, "2.0.0", ("This server understands:", *session.usages(), "Its owner reads messages to postmaster."))
 
 
 async def leave(session: "Session", _: None) -> None:

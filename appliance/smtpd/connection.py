@@ -90,7 +90,7 @@ class Connection:
             await self._receive(deadline - trio.current_time())
 
     async def chunk(self, timeout_s: float, most_octets: int = READ_OCTETS) -> bytes:
-        """The next octets of a letter, at least one."""
+        """The next octets of a message, at least one."""
         if self.stream.revoked:
             raise Draining
         if not self._buffer:
@@ -98,7 +98,7 @@ class Connection:
         return self._buffer.take(most_octets)
 
     def give_back(self, octets: bytes) -> None:
-        """What stood behind a letter's end belongs to the next command."""
+        """What stood behind a message's end belongs to the next command."""
         if octets:
             self._buffer.feed(octets)
 
@@ -137,7 +137,7 @@ class Connection:
             await self.flush()
 
     async def throw_away(self, what: int | DotStream, timeout_s: float) -> bool:
-        """Read and forget that many octets, or a letter up to its end, for at most `timeout_s`; was that all of it?"""
+        """Read and forget that many octets, or a message up to its end, for at most `timeout_s`; was that all of it?"""
         deadline = trio.current_time() + timeout_s
         with suppress(PeerSlow):
             while what if isinstance(what, int) else not what.done:

@@ -71,7 +71,7 @@ class Extension:
 
 
 class CommandTables:
-    """Every verb and parameter of the house, made once for each service and never changed."""
+    """Every verb and parameter of the server, made once for each service and never changed."""
 
     __slots__ = ("commands", "extensions", "mail_parameters", "recipient_parameters")
 

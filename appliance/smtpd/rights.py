@@ -1,9 +1,9 @@
 """Who may send what to whom: every refusal that is about rights (RFC 5321 §7, RFC 6409 §6.1).
 
-Rules: a stranger reaches people of this house and nobody else, however the address is dressed up, save where an alias of
-the house leads outside; a person who signed in may write to anybody. Nobody sends in another's name: not a stranger with
-one of our addresses, not one of us with another's. What can find no way out of the house is refused at once.
-An address this house made for a forwarded letter's bounces (`Ways.original`) takes bounces only: to anybody else it is
+Rules: a stranger reaches people of this server and nobody else, however the address is dressed up, save where an alias of
+the server leads outside; a person who signed in may write to anybody. Nobody sends in another's name: not a stranger with
+one of our addresses, not one of us with another's. What can find no way out of the server is refused at once.
+An address this server made for a forwarded message's bounces (`Ways.original`) takes bounces only: to anybody else it is
 nobody, so that it is no relay. Words and work are the same for every address that is refused; look-ups are in memory, so
 the time is too.
 """
@@ -24,45 +24,45 @@ if TYPE_CHECKING:
     from appliance.protocol.smtp.grammar import Path
 
 SIGN_IN_FIRST = Reply(530, "5.7.0", ("Please sign in first.",))
-NO_RELAY = Reply(550, "5.7.1", ("This house takes letters for its own people only; to send elsewhere, sign in on port 587 or 465.",))
+NO_RELAY = Reply(550, "5.7.1", ("This server takes messages for its own people only; to send elsewhere, sign in on port 587 or 465.",))
 NOBODY = Reply(550, "5.1.1", ("Nobody has this address here.",))
 NO_ROUTE = Reply(550, "5.7.1", ("An address that carries another address or a route inside is not taken here.",))
-NO_ROUTE_TEXT = Reply(550, "5.4.4", ("This house has no way to send letters to other houses.",))
-LEADS_NOWHERE = Reply(550, "5.4.4", ("This address forwards to another house, and no way leads there.",))
+NO_ROUTE_TEXT = Reply(550, "5.4.4", ("This server has no way to send messages to other servers.",))
+LEADS_NOWHERE = Reply(550, "5.4.4", ("This address forwards to another server, and no way leads there.",))
 ODD_DOMAIN = Reply(550, "5.1.2", ("This is not a domain of the Internet; look at what stands behind the @.",))
-FORGED = Reply(550, "5.7.1", ("This sender's address belongs to this house; its people sign in on port 587 or 465 to send.",))
-NOT_YOURS = Reply(553, "5.7.1", ("You cannot send with this sender address: letters to it do not come to you.",))
-NOT_YOUR_FROM = Reply(553, "5.7.1", ("The From or Sender of this letter names an address whose letters do not come to you.",))
-UNREADABLE_FROM = Reply(553, "5.7.1", ("The From or Sender of this letter cannot be read as addresses.",))
+FORGED = Reply(550, "5.7.1", ("This sender's address belongs to this server; its people sign in on port 587 or 465 to send.",))
+NOT_YOURS = Reply(553, "5.7.1", ("You cannot send with this sender address: messages to it do not come to you.",))
+NOT_YOUR_FROM = Reply(553, "5.7.1", ("The From or Sender of this message names an address whose messages do not come to you.",))
+UNREADABLE_FROM = Reply(553, "5.7.1", ("The From or Sender of this message cannot be read as addresses.",))
 
 ROUTING = frozenset("%!@")
 """Characters that once carried a route inside a local part. Such a name is refused before anything looks it up, so that no
-alias or catch-all ever makes this house look like a relay; no person here can have one."""
+alias or catch-all ever makes this server look like a relay; no person here can have one."""
 NO_INTERNET = frozenset({"localhost", "invalid", "onion", "local"})
-"""Last labels no letter can be sent to (RFC 6761, RFC 7686, RFC 6762)."""
+"""Last labels no message can be sent to (RFC 6761, RFC 7686, RFC 6762)."""
 
 
 class RemoteAddresses(Protocol):
-    """How letters leave; `app` puts the real one together."""
+    """How messages leave; `app` puts the real one together."""
 
     @property
     def holds(self) -> bool:
-        """Can a letter be held back here until its time, whoever it is for? (RFC 4865)"""
+        """Can a message be held back here until its time, whoever it is for? (RFC 4865)"""
         ...
 
     def refusal(self, sender: Address | None, address: Address) -> Reply | None:
-        """Why a letter of `sender`, a person of this house or None, cannot leave for `address`; None when it can."""
+        """Why a message of `sender`, a person of this server or None, cannot leave for `address`; None when it can."""
         ...
 
     def original(self, address: Address) -> Address | None:
-        """Whose bounces an address of this house stands for that was made when a letter was forwarded; None when it is none
+        """Whose bounces an address of this server stands for that was made when a message was forwarded; None when it is none
         of ours, too old, or altered."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class NoRemoteAddresses:
-    """A house nothing leaves."""
+    """A server nothing leaves."""
 
     holds: bool = False
 
@@ -91,7 +91,7 @@ def judge_recipient(
     directory: "Directory", relay_check: RemoteAddresses, identity: "Identity | None", sender: Address | None, path: "Path",
     here: "Resolution | None" = None,
 ) -> Recipient | Reply:  # fmt: skip
-    """Where a letter of `sender` to this path goes, or why it goes nowhere. `here`: whom an address at the server itself
+    """Where a message of `sender` to this path goes, or why it goes nowhere. `here`: whom an address at the server itself
     leads to (`own_names`), None when it is at another place."""
     address = path.address
     if address is None:
@@ -130,7 +130,7 @@ def _odd(address: Address) -> Reply | None:
 
 
 def _returned(directory: "Directory", relay_check: RemoteAddresses, address: Address) -> Recipient | None:
-    """A bounce of a letter this house forwarded goes back to whoever sent that letter."""
+    """A bounce of a message this server forwarded goes back to whoever sent that message."""
     original = relay_check.original(address)
     if original is None:
         return None
@@ -143,17 +143,17 @@ def _returned(directory: "Directory", relay_check: RemoteAddresses, address: Add
 
 
 def judge_sending(sending: "SendQuota", identity: "Identity", recipients: int, now_mono_s: float, *, take: bool) -> Reply | None:
-    """May this person send a letter to so many addresses outside now? With `take` it counts."""
+    """May this person send a message to so many addresses outside now? With `take` it counts."""
     wait_s = (sending.take if take else sending.wait_s)(identity.account, recipients, now_mono_s)
     if not wait_s:
         return None
     minutes = max(1, round(wait_s / 60))
     again = f"{minutes} minute{'s' * (minutes > 1)}" if minutes < 100 else f"{round(wait_s / 3600)} hours"
-    return Reply(450, "4.7.1", (f"You have sent as much as this house lets one person send; please try again in {again}.",))
+    return Reply(450, "4.7.1", (f"You have sent as much as this server lets one person send; please try again in {again}.",))
 
 
 def judge_authors(directory: "Directory", identity: "Identity", authors: Authors, *, others: str) -> Reply | None:
-    """May this person send a letter with these From and Sender fields? (RFC 6409 §8.1)"""
+    """May this person send a message with these From and Sender fields? (RFC 6409 §8.1)"""
     if others == "accept":
         return None
     if authors.unreadable:
@@ -170,7 +170,7 @@ def _means_a_mailbox(directory: "Directory", address: Address) -> bool:
 
 
 def claims_our_accounts(directory: "Directory", sender: Address | None, authors: Authors) -> bool:
-    """Does a stranger's letter look as if one of us had written it? True also for an address of ours in a display name."""
+    """Does a stranger's message look as if one of us had written it? True also for an address of ours in a display name."""
     if sender is not None and directory.is_local(sender.domain):
         return True
     if any(directory.is_local(address.domain) for address in (*authors.addresses, *authors.named)):

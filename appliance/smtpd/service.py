@@ -1,4 +1,4 @@
-"""SMTP's door: port 25 for strangers, 587 and 465 for the house's people, and what their sessions share.
+"""SMTP's door: port 25 for strangers, 587 and 465 for the server's people, and what their sessions share.
 
 The listener calls `handle` for each client and guards it; PeerGone may come out of it.
 """
@@ -32,7 +32,7 @@ class Options:
 
     `host_name` is the name in greetings and Received. `forged_own_sender` is "refuse", "mark" or "accept": a stranger who
     claims one of our addresses ("refuse" concerns the envelope; a From field alone is marked, since mailing lists send
-    people's own letters back to them). `others_as_sender` is "refuse" or "accept". `greet_pause_s`: how long port 25 waits
+    people's own messages back to them). `others_as_sender` is "refuse" or "accept". `greet_pause_s`: how long port 25 waits
     for those who speak before the greeting; 0 for not at all, since everybody else would wait as long.
     """
 
@@ -80,7 +80,7 @@ class Service:
         sending: "SendQuota | None" = None,
         own_addresses: Callable[[], Iterable[str]] = no_addresses,
     ) -> None:
-        """`ways` knows how letters leave the house and whose rewritten senders lead where; without it none leave. `sending`
+        """`ways` knows how messages leave the server and whose rewritten senders lead where; without it none leave. `sending`
         counts what each person sends; None for no limits. `own_addresses` are the interfaces' (`user@[address]`)."""
         options = options or Options()
         own_names = OwnNames(options.host_name, own_addresses)

@@ -2,7 +2,7 @@
 
 Promise: a session says one reply to each command, in order; it ends after QUIT, after ERRORS bad commands, after a line
 whose end is not CRLF or that belongs to another protocol (an HTTP request; nothing behind it is obeyed), when a deadline
-passes or the house closes (421, RFC 5321 §3.8), and leaves nothing of an unfinished letter behind, however it ends.
+passes or the server closes (421, RFC 5321 §3.8), and leaves nothing of an unfinished message behind, however it ends.
 Raises PeerGone when the client is gone.
 """
 
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
 UNKNOWN = Reply(500, "5.5.1", ("This command is not known here; HELP lists those that are.",))
 NO_COMMAND = Reply(500, "5.5.2", ("This is not a command; HELP lists them.",))
 LONG_LINE = Reply(500, "5.5.2", (f"The command is longer than {SMTP_COMMAND_OCTETS} octets.",))
-NOT_HERE = Reply(502, "5.5.1", ("This house does not do that.",))
+NOT_HERE = Reply(502, "5.5.1", ("This server does not do that.",))
 BAD_LINE_END = Reply(500, "5.5.2", ("A line must end in CRLF, and CR or LF stand nowhere else; goodbye.",))
 TOO_SLOW = Reply(421, "4.4.2", ("Nothing came for too long; goodbye.",))
 TOO_WRONG = Reply(421, "4.7.0", ("Too many commands went wrong; goodbye.",))
 REVOKED = Reply(421, "4.7.0", ("The password you signed in with was changed or removed; goodbye.",))
-CLOSING = Reply(421, "4.3.2", ("The house is closing for a moment; please come back.",))
+CLOSING = Reply(421, "4.3.2", ("The server is closing for a moment; please come back.",))
 EARLY = Reply(554, "5.5.1", ("You spoke before the greeting; goodbye.",))
 
 UNWANTED = frozenset({b"ETRN", b"TURN", b"SEND", b"SOML", b"SAML", b"EXPN"})
-"""Commands the world knows and this house leaves out (EXPN would name people, RFC 5321 §7.3)."""
+"""Commands the world knows and this server leaves out (EXPN would name people, RFC 5321 §7.3)."""
 SUBMISSION = frozenset({"submission", "submissions"})
 
 
@@ -86,7 +86,7 @@ class Session:
         self.protocol = stream.protocol
         self.peer = stream.peer_host
         self.submission = stream.protocol in SUBMISSION
-        """This port is for the house's own people."""
+        """This port is for the server's own people."""
         self.greeted_as = ""
         """The word after EHLO or HELO, as it came."""
         self.extended = False
@@ -236,13 +236,13 @@ class Session:
         return self._server.vocabulary.recipient_parameters.get(keyword)
 
     def sending_refusal(self, recipients: int, *, take: bool = False) -> Reply | None:
-        """Has the person who signed in sent too much to send a letter to so many outside? `take`: this one counts from now on."""
+        """Has the person who signed in sent too much to send a message to so many outside? `take`: this one counts from now on."""
         if self.identity is None or self._server.sending is None:
             return None
         return judge_sending(self._server.sending, self.identity, recipients, self.clock.mono_s(), take=take)
 
     def announce_refusal(self, reply: Reply, *, sender: str | None = None, recipient: str = "") -> None:
-        """Tell the board that a letter or one of its recipients was refused."""
+        """Tell the board that a message or one of its recipients was refused."""
         if sender is None:
             sender = str(self.transaction.envelope.sender or "") if self.transaction else ""
         self._server.board.publish(MessageRefused(self.protocol, self.peer, sender, recipient, str(reply)))

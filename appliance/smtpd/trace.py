@@ -1,4 +1,4 @@
-"""Header lines that say how a letter came: Received and what warns of it (RFC 5321 §4.4).
+"""Header lines that say how a message came: Received and what warns of it (RFC 5321 §4.4).
 
 Promise: whatever the client said, each line is well formed and its own; no octet of the client's reaches it unchecked.
 """
@@ -11,13 +11,13 @@ from appliance.mail.envelope import Recipient
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_])?|\[[A-Za-z0-9:.]{2,60}\]")
 
-WARNING = b"X-Pillarbox-Warning: The sender's name is one of this house, but nobody signed in to send this letter.\r\n"
-"""Put in front of a stranger's letter that says it is from one of us. It warns and does not refuse: a mailing list
-brings a person's own letters back with their own From."""
+WARNING = b"X-Pillarbox-Warning: The sender's name is one of this server, but nobody signed in to send this message.\r\n"
+"""Put in front of a stranger's message that says it is from one of us. It warns and does not refuse: a mailing list
+brings a person's own messages back with their own From."""
 
 FIRST_LINE = b"X-Pillarbox-First-Line:\r\n"
-"""Put in front of a letter whose first line begins with a blank. Such a line continues the field before it (RFC 5322 §2.2.3),
-and that must not be our Received: nobody adds words to what the house says of his letter. The octets stay as they came. Such letters
+"""Put in front of a message whose first line begins with a blank. Such a line continues the field before it (RFC 5322 §2.2.3),
+and that must not be our Received: nobody adds words to what the server says of his message. The octets stay as they came. Such messages
 are real (a nested message sent by itself), so they are not refused; an empty line here would make text of their header."""
 
 

@@ -1,8 +1,8 @@
-"""One mail transaction: its sender, its recipients, the letter's octets, the verdict (RFC 5321 §3.3).
+"""One mail transaction: its sender, its recipients, the message's octets, the verdict (RFC 5321 §3.3).
 
-States of the letter: not begun → `open` (room is kept for it) → octets by `take` → judged by `deliver`, or `drop`ped at any
+States of the message: not begun → `open` (room is kept for it) → octets by `take` → judged by `deliver`, or `drop`ped at any
 time. A refusal that comes up while octets still arrive is kept, the room is given back at once and the octets are thrown
-away: the reply can only be said at the letter's end. Until `deliver` returns a positive reply nothing is kept.
+away: the reply can only be said at the message's end. Until `deliver` returns a positive reply nothing is kept.
 """
 
 import os
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
 
     from .session import Session
 
-LOOP = Reply(554, "5.4.6", ("This letter has been through too many servers; it goes round in a loop.",))
-CAME_BACK = Reply(554, "5.4.6", ("This letter was forwarded from here before and has come back; it goes round in a loop.",))
-BIG_HEADER = Reply(552, "5.3.4", (f"The header of this letter is larger than {HEADER_OCTETS // 1024} KiB.",))
-LONG_LINE = Reply(554, "5.6.0", (f"A line of this letter is longer than {TEXT_LINE_OCTETS} octets.",))
-BARE = Reply(550, "5.6.0", ("A line of this letter does not end in CRLF; to keep letters from being smuggled in it, it is refused.",))
+LOOP = Reply(554, "5.4.6", ("This message has been through too many servers; it goes round in a loop.",))
+CAME_BACK = Reply(554, "5.4.6", ("This message was forwarded from here before and has come back; it goes round in a loop.",))
+BIG_HEADER = Reply(552, "5.3.4", (f"The header of this message is larger than {HEADER_OCTETS // 1024} KiB.",))
+LONG_LINE = Reply(554, "5.6.0", (f"A line of this message is longer than {TEXT_LINE_OCTETS} octets.",))
+BARE = Reply(550, "5.6.0", ("A line of this message does not end in CRLF; to keep messages from being smuggled in it, it is refused.",))
 
 
 class TooMuch(PeerError):
-    """The client goes on sending a letter that is far over its limit."""
+    """The client goes on sending a message that is far over its limit."""
 
 
 class MailTransaction:
-    """From MAIL to the reply at the letter's end."""
+    """From MAIL to the reply at the message's end."""
 
     __slots__ = (
         "_authors",
@@ -66,7 +66,7 @@ class MailTransaction:
         self._session = session
         self.envelope = envelope
         self.message = os.urandom(8).hex()
-        """The name this letter has in replies, in Received and on the board."""
+        """The name this message has in replies, in Received and on the board."""
         self.begun_mono = session.clock.mono_s()
         self.begun_at_s = trio.current_time()
         """On trio's clock, for deadlines."""
@@ -83,11 +83,11 @@ class MailTransaction:
 
     @property
     def begun(self) -> bool:
-        """Room was made for the letter."""
+        """Room was made for the message."""
         return self._place is not None or self.refusal is not None
 
     async def open(self) -> Reply | None:
-        """Make room for the letter; waits while the house has its hands full. A Reply when there is none."""
+        """Make room for the message; waits while the server has its hands full. A Reply when there is none."""
         place = self._session.intake.receive(self._limit_octets)
         try:
             self._incoming = await place.__aenter__()
@@ -98,7 +98,7 @@ class MailTransaction:
         return None
 
     async def take(self, text: bytes) -> None:
-        """Octets of the letter. Raises TooMuch when a refused letter does not end."""
+        """Octets of the message. Raises TooMuch when a refused message does not end."""
         self.octets += len(text)
         if self._incoming is not None and self.octets <= self._limit_octets:
             if self._bcc is not None:
@@ -110,7 +110,7 @@ class MailTransaction:
             await self._refuse(TOO_BIG)
         self._thrown_octets += len(text)
         if self._thrown_octets > self._limit_octets:
-            raise TooMuch("a refused letter does not end")
+            raise TooMuch("a refused message does not end")
 
     async def _write(self, incoming: "Incoming", text: bytes) -> None:
         self._authors.feed(text)
@@ -124,14 +124,14 @@ class MailTransaction:
         self.refusal = reply
 
     async def drop(self) -> None:
-        """Give the letter's room back, if it has any; what was not kept is gone. Done whole even when cancelled."""
+        """Give the message's room back, if it has any; what was not kept is gone. Done whole even when cancelled."""
         place, self._place, self._incoming = self._place, None, None
         if place is not None:
             with trio.CancelScope(shield=True):
                 await place.__aexit__(None, None, None)
 
     async def deliver(self) -> Reply:
-        """The letter is complete: judge it and keep it. A positive reply is said after the commit, never before."""
+        """The message is complete: judge it and keep it. A positive reply is said after the commit, never before."""
         incoming = self._incoming
         if incoming is None:
             reply = self.refusal or BROKEN
@@ -184,7 +184,7 @@ class MailTransaction:
             author=session.identity.address.rpartition("@")[2] if session.identity else "",
         )
         await session.intake.accept(arrival, body)
-        return Reply(250, "2.0.0", (f"The letter is kept as {self.message}.",))
+        return Reply(250, "2.0.0", (f"The message is kept as {self.message}.",))
 
     def _trace(self, description: "Description") -> bytes:
         """What every copy gets in front."""

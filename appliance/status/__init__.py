@@ -1,1 +1,1 @@
-"""Floor 1, what the house announces: one picture that lights, console, command line and metrics all read."""
+"""Floor 1, what the server announces: one picture that lights, console, command line and metrics all read."""

@@ -2,7 +2,7 @@
 
 `publish` is synchronous: it never waits, never fails and never writes to the card. It belongs to trio's thread.
 No queues: a slow reader misses pictures in between, never the last. Memory is bounded: counters, and small rings
-of recent letters, refusals and wrong passwords.
+of recent messages, refusals and wrong passwords.
 """
 
 from collections import deque
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from .snapshot import Snapshot
 
 RECENT = 20
-"""Letters, refusals and sendings remembered."""
+"""Messages, refusals and sendings remembered."""
 LIMITED = 64
 """People held back for sending too much who are named."""
 DELAYS = 64
@@ -167,7 +167,7 @@ class Board:
         """The picture now; the same object until something happened or a second passed."""
         mono = self.clock.mono_s()
         if self._picture is None or self._picture.version != self.version or mono - self._pictured_mono > STALE_S:
-            from .drawing import draw  # with its 15 dataclasses 0.4 MB, which a house that nobody asks does without
+            from .drawing import draw  # with its 15 dataclasses 0.4 MB, which a server that nobody asks does without
 
             self._picture = draw(self, mono)
             self._pictured_mono = mono

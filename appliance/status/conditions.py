@@ -58,7 +58,7 @@ def _few(s: Snapshot) -> int:
 def _card_full(s: Snapshot) -> list[str]:
     card = s.storage
     if card.trouble == "full" or (card.total_octets and card.free_octets < FULL_OCTETS):
-        return ["The card is full: new letters are put off, reading and deleting go on."]
+        return ["The card is full: new messages are put off, reading and deleting go on."]
     return []
 
 
@@ -101,7 +101,7 @@ def _certificate_ending(s: Snapshot) -> list[str]:
 def _certificate_trouble(s: Snapshot) -> list[str]:
     if not s.certificate.trouble:
         return []
-    instead = "the server shows one of its own meanwhile" if s.certificate.source == "house" else "the one before stays in use"
+    instead = "the server shows one of its own meanwhile" if s.certificate.source == "server" else "the one before stays in use"
     return [f"A certificate cannot be used, {instead}: {s.certificate.trouble.rstrip('.')}."]
 
 
@@ -111,7 +111,7 @@ def _certificate_files(s: Snapshot) -> str:
 
 def _certificate_renewal(s: Snapshot) -> str:
     """What helps depends on whose certificate is in use."""
-    if s.certificate.source == "house":
+    if s.certificate.source == "server":
         return "Run `pillarbox certificate renew`; if its authority has ended, `pillarbox certificate new-authority`."
     return "Put a renewed one in place of the file; it is taken up by itself. Or take [certificate] out of the settings."
 
@@ -133,7 +133,7 @@ def _faults(s: Snapshot) -> list[str]:
 
 
 def _nobody(s: Snapshot) -> list[str]:
-    return ["No people yet: every letter is refused."] if s.accounts_known and not s.accounts else []
+    return ["No people yet: every message is refused."] if s.accounts_known and not s.accounts else []
 
 
 def _line_closed(s: Snapshot) -> list[str]:
@@ -144,7 +144,7 @@ def _line_closed(s: Snapshot) -> list[str]:
 
 def _stuck(s: Snapshot) -> list[str]:
     n = s.queue.stuck
-    return [f"{n} {'letter needs' if n == 1 else 'letters need'} you: waiting too long, or held."] if n else []
+    return [f"{n} {'message needs' if n == 1 else 'messages need'} you: waiting too long, or held."] if n else []
 
 
 def _relay_down(s: Snapshot) -> list[str]:
@@ -229,12 +229,12 @@ ROWS: tuple[ConditionRow, ...] = (
     ConditionRow("storage-low", "warning", _card_nearly_full, "Delete mail or use a larger card soon."),
     ConditionRow("storage-wearing", "warning", _wearing, "Export the mail to a new card soon: `pillarbox export`."),
     ConditionRow("no-network", "warning", _no_network, "See that the cable is plugged in, or that the box is in the wireless network."),
-    ConditionRow("line-closed", "warning", _line_closed, "Set a relay in the settings, [[relay]]; waiting letters then leave by themselves."),
+    ConditionRow("line-closed", "warning", _line_closed, "Set a relay in the settings, [[relay]]; waiting messages then leave by themselves."),
     ConditionRow("queue-stuck", "warning", _stuck, "See which with `pillarbox queue list`."),
     ConditionRow("relay-down", "warning", _relay_down, "Look at its name, port and password in the settings; it is tried again by itself."),
     ConditionRow("dns-down", "warning", _no_name_service, "Look at the network, or name others: sending.name_servers in the settings."),
-    ConditionRow("mailbox-full", "warning", _mailbox_full, "Delete mail there, or give it more room: `pillarbox person set ADDRESS --quota-mb N`."),
-    ConditionRow("sending-limited", "warning", _limited, "If that was not this person: `pillarbox person password ADDRESS` sets a new password."),
+    ConditionRow("mailbox-full", "warning", _mailbox_full, "Delete mail there, or give it more room: `pillarbox account set ADDRESS --quota-mb N`."),
+    ConditionRow("sending-limited", "warning", _limited, "If that was not this person: `pillarbox account password ADDRESS` sets a new password."),
     ConditionRow("certificate-ending", "warning", _certificate_ending, _certificate_renewal),
     ConditionRow("certificate-trouble", "warning", _certificate_trouble, _certificate_files),
     ConditionRow("certificate-names", "warning", _found("certificate-names"), "To have a new one, which every device must then trust: "
@@ -247,13 +247,13 @@ ROWS: tuple[ConditionRow, ...] = (
     ConditionRow("console-shared", "warning", _found("console-shared"), "Stop it, a getty with `sudo systemctl disable --now "
         "serial-getty@LINE.service`, or take panel.console out of the settings."),
     ConditionRow("guessing", "warning", _guessing, "Nothing needs doing: guesses are slowed down. Long passwords are safe."),
-    ConditionRow("bodies-aside", "notice", _bodies_aside, "If mail is missing, restore the newest copy of house.db; else nothing needs doing."),
+    ConditionRow("bodies-aside", "notice", _bodies_aside, "If mail is missing, restore the newest copy of server.db; else nothing needs doing."),
     ConditionRow("clock", "notice", _clock, "Connect the box to the internet, or set the clock."),
     ConditionRow("queue-delayed", "notice", _delayed, "They are tried again by themselves. See `pillarbox queue list`."),
     ConditionRow("session-faults", "notice", _faults, "Please report the journal's lines about it."),
-    ConditionRow("no-people", "notice", _nobody, "Add somebody: `pillarbox person add ADDRESS`."),
-    ConditionRow("recovering", "notice", _phase("recovering", "Power was lost: the house puts its data in order."), "Wait a moment."),
+    ConditionRow("no-people", "notice", _nobody, "Add somebody: `pillarbox account add ADDRESS`."),
+    ConditionRow("recovering", "notice", _phase("recovering", "Power was lost: the server puts its data in order."), "Wait a moment."),
     ConditionRow("updating", "notice", _phase("updating", "A new version is being put in place."), "Leave the plug in."),
-    ConditionRow("starting", "notice", _phase("starting", "The house is starting."), "Wait a moment."),
-    ConditionRow("draining", "notice", _phase("draining", "The house is closing: sessions are being ended."), "Wait a moment."),
+    ConditionRow("starting", "notice", _phase("starting", "The server is starting."), "Wait a moment."),
+    ConditionRow("draining", "notice", _phase("draining", "The server is closing: sessions are being ended."), "Wait a moment."),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The catalogue: every event the house announces, frozen, with units in the field names.
+"""The catalogue: every event the server announces, frozen, with units in the field names.
 
 An event is a fact that happened; `Board.publish` folds it. What must not be lost is never an event.
 `protocol` is one of smtp, submission, submissions, imap, imaps, pop3, pop3s; `peer` is an address
@@ -79,7 +79,7 @@ class LoginFailed:
 
 @dataclass(frozen=True, slots=True)
 class MessageAccepted:
-    """One letter took its place in the store; of its `recipients` so many are `mailboxes` it is in now, the rest waits to leave."""
+    """One message took its place in the store; of its `recipients` so many are `mailboxes` it is in now, the rest waits to leave."""
 
     protocol: str
     peer: str
@@ -161,7 +161,7 @@ class PartRunning:
 
 @dataclass(frozen=True, slots=True)
 class CertificateState:
-    """The certificate being served: subject names, end of validity (UTC seconds), who made it ("own" or "house")."""
+    """The certificate being served: subject names, end of validity (UTC seconds), who made it ("own" or "server")."""
 
     names: tuple[str, ...]
     not_after_at: int
@@ -215,7 +215,7 @@ class AccountsState:
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """What waits to leave: destinations of letters; `stuck` of them need a person (held, or refused a whole day).
+    """What waits to leave: destinations of messages; `stuck` of them need a person (held, or refused a whole day).
 
     `oldest_s` is how long the oldest has waited; `next_s` is seconds to the next attempt, None when none is due ever.
     """
@@ -231,7 +231,7 @@ class QueueState:
 
 @dataclass(frozen=True, slots=True)
 class AttemptBegun:
-    """A conversation about one letter with the house of `domain` begins."""
+    """A conversation about one message with the server of `domain` begins."""
 
     message: str
     domain: str
@@ -239,7 +239,7 @@ class AttemptBegun:
 
 @dataclass(frozen=True, slots=True)
 class MessageSent:
-    """The next house took the letter for so many recipients; `tls` is "" for plain text."""
+    """The next server took the message for so many recipients; `tls` is "" for plain text."""
 
     message: str
     domain: str
@@ -274,7 +274,7 @@ class MessageFailed:
 
 @dataclass(frozen=True, slots=True)
 class OutboundState:
-    """The way out: `port_25` is "open", "blocked" or "unknown"; `route` is how letters leave now ("direct", "relay NAME", "none")."""
+    """The way out: `port_25` is "open", "blocked" or "unknown"; `route` is how messages leave now ("direct", "relay NAME", "none")."""
 
     port_25: str
     route: str

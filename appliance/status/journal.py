@@ -1,7 +1,7 @@
 """The journal: one line a fact to stderr, and the last few hundred lines in memory.
 
 Kept here: no line writes to the card; what others sent (names, addresses, replies) cannot start a line of its own
-or speak to a terminal; a closed, full or stopped stderr never holds up or ends the house: lines that do not fit
+or speak to a terminal; a closed, full or stopped stderr never holds up or ends the server: lines that do not fit
 are dropped and counted, and the count is told when lines fit again.
 """
 
@@ -70,8 +70,8 @@ WORDS: tuple[tuple[type, str], ...] = (
     (SessionFailed, "session failed by a fault"),
     (LoginSucceeded, "signed in"),
     (LoginFailed, "sign-in refused"),
-    (MessageAccepted, "letter accepted"),
-    (MessageRefused, "letter refused"),
+    (MessageAccepted, "message accepted"),
+    (MessageRefused, "message refused"),
     (StorageState, ""),  # a figure, not a fact
     (StorageTrouble, "storage"),
     (StorageDamage, "database"),
@@ -81,13 +81,13 @@ WORDS: tuple[tuple[type, str], ...] = (
     (CertificateState, "certificate in use"),
     (CertificateTrouble, "certificate not usable"),
     (ClockState, "clock"),
-    (ServerState, "house"),
-    (AccountsState, "people"),
+    (ServerState, "server"),
+    (AccountsState, "accounts"),
     (QueueState, ""),  # a figure, not a fact
     (AttemptBegun, ""),  # its end tells it all
-    (MessageSent, "letter sent"),
-    (MessageDelayed, "letter delayed"),
-    (MessageFailed, "letter failed"),
+    (MessageSent, "message sent"),
+    (MessageDelayed, "message delayed"),
+    (MessageFailed, "message failed"),
     (OutboundState, "way out"),
     (SendingLimited, "sending limited"),
     (HostState, ""),  # a figure, not a fact
@@ -136,7 +136,7 @@ class Journal:
     def lines(self, since: int = 0) -> list[str]:
         """The newest lines after the first `since` ever said, oldest first, those not yet written among them; each with its time."""
         self.flush()
-        new = self.said - since if since <= self.said else self.said  # a number of the house before this one
+        new = self.said - since if since <= self.said else self.said  # a number of the server before this one
         return list(self._ring)[-new:] if new else []
 
     async def run(self) -> None:

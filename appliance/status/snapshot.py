@@ -1,4 +1,4 @@
-"""One frozen picture of the house, made by the board on demand; LEDs, console, web and command line read this one.
+"""One frozen picture of the server, made by the board on demand; LEDs, console, web and command line read this one.
 
 Units are in the names; `_at` is UTC seconds, 0 when unknown.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One plain sentence about the house. `severity` is "critical", "warning" or "notice"."""
+    """One plain sentence about the server. `severity` is "critical", "warning" or "notice"."""
 
     key: str
     severity: str
@@ -67,7 +67,7 @@ class RefusalFacts:
 
 @dataclass(frozen=True, slots=True)
 class QueueFacts:
-    """Destinations of letters that wait to leave. `stuck` need a person; `oldest_at` and `next_try_at` are 0 when there is none."""
+    """Destinations of messages that wait to leave. `stuck` need a person; `oldest_at` and `next_try_at` are 0 when there is none."""
 
     waiting: int
     held: int
@@ -102,7 +102,7 @@ class DelayFacts:
 
 @dataclass(frozen=True, slots=True)
 class OutboundFacts:
-    """The way out of the house, see `LineState`; `sentence` is "" until it was looked at."""
+    """The way out of the server, see `LineState`; `sentence` is "" until it was looked at."""
 
     port_25: str
     route: str
@@ -175,7 +175,7 @@ class FoundFacts:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The house at `at`. `version` rises with every event folded in. A letter accepted has arrived when it is in a mailbox here."""
+    """The server at `at`. `version` rises with every event folded in. A message accepted has arrived when it is in a mailbox here."""
 
     version: int
     at: int

@@ -33,7 +33,7 @@ def readable(snapshot: Snapshot) -> str:
         )
     for row in s.sessions:
         lines.append(f"sessions     {row.protocol:<12} {row.open} open, {row.opened} so far, {row.refused} refused, {row.failed} failed")
-    lines.append(f"letters      {s.messages_accepted} accepted ({size(s.messages_octets)}), {s.messages_refused} refused since the start")
+    lines.append(f"messages      {s.messages_accepted} accepted ({size(s.messages_octets)}), {s.messages_refused} refused since the start")
     for message in s.deliveries[:3]:
         lines.append(f"  accepted   {local(message.at)} from {message.sender or '<>'} by {message.protocol}, {size(message.octets)}")
     for refusal in s.refusals[:3]:

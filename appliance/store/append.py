@@ -1,4 +1,4 @@
-"""One letter into several mailboxes inside one transaction; what it touches is counted in pages.
+"""One message into several mailboxes inside one transaction; what it touches is counted in pages.
 
 One delivered message writes its leaf of `message`, of `message_modseq`, of `fact`, its body and its mailbox's row, no
 more. All or nothing: a mailbox that is not there or a person without space fails the request as a whole.
@@ -19,7 +19,7 @@ from .values import Placed, Placement
 LAST_UID = 2**32 - 1
 
 COUNT = """UPDATE mailbox SET uid_next = uid_next + 1, modseq = modseq + 1, messages = messages + 1, unseen = unseen + ?,
-    deleted = deleted + ?, octets = octets + ? WHERE id = ? AND selectable RETURNING person, uid_validity, uid_next - 1, modseq"""
+    deleted = deleted + ?, octets = octets + ? WHERE id = ? AND selectable RETURNING account, uid_validity, uid_next - 1, modseq"""
 FACT = """INSERT INTO fact(id, described_by, sent_at, prefix, envelope, bodystructure, parts, preview)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
 MESSAGE = "INSERT INTO message(mailbox, uid, modseq, flags, internal_at, octets, body, fact) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"

@@ -1,4 +1,4 @@
-"""How up to 64 KiB of a letter are kept: a few forms, told by the leading octet.
+"""How up to 64 KiB of a message are kept: a few forms, told by the leading octet.
 
     | octet | form   | after it                                                                              |
     |-------|--------|---------------------------------------------------------------------------------------|
@@ -37,7 +37,7 @@ _RUN = struct.Struct("<IHH")
 
 
 def pack(raw: bytes, *, first: bool) -> bytes:
-    """One block of at most BLOCK_OCTETS; `first` when it begins the letter (its header likes the dictionary)."""
+    """One block of at most BLOCK_OCTETS; `first` when it begins the message (its header likes the dictionary)."""
     runs = _runs(raw)
     if not runs:
         return _squeeze(raw, first)

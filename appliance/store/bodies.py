@@ -4,9 +4,9 @@
     |--------------|-------------------|-------------------------|------------------------------------------------------------|
     | staged       | none (or a twin's)| in `new/`, not synced   | `finish` -> synced; abort, stop -> unlinked                 |
     | synced       | none (or a twin's)| named, durable, claimed | `hold` commits -> referenced; abort -> the writer unlinks   |
-    | referenced   | holders > 0       | named, durable          | `release` of the last holder -> unreferenced                |
-    | unreferenced | holders = 0       | named, durable          | `hold` of a twin -> referenced; the writer unlinks it       |
-    | unlinked     | holders = 0       | gone                    | `hold` of a twin, which brings its file -> referenced;      |
+    | referenced   | refcount > 0       | named, durable          | `release` of the last holder -> unreferenced                |
+    | unreferenced | refcount = 0       | named, durable          | `hold` of a twin -> referenced; the writer unlinks it       |
+    | unlinked     | refcount = 0       | gone                    | `hold` of a twin, which brings its file -> referenced;      |
     |              |                   |                         | directory synced, `forget` removes the row                  |
     | unknown      | none              | named, not of this run  | the sweep at start -> aside                                 |
     | aside        | none              | in `aside/`             | a row names it again -> referenced; ASIDE_S -> removed      |
@@ -17,7 +17,7 @@ the count to 0 (or for an arrival of this run that was given up), and only while
 power cut left between "synced" and its commit is unknown at the next start, and lies aside for 30 days.
 A body in a row of its own has no file: row and octets go in the commit that lets go of them.
 
-A body is stored once however many rows need it: `holders` counts them. In a row: at most ROW_STORED_OCTETS packed and
+A body is stored once however many rows need it: `refcount` counts them. In a row: at most ROW_STORED_OCTETS packed and
 ROW_RAW_OCTETS as received.
 
 Fails with StoreError: TOO_BIG, BUSY, FULL while receiving; GONE, BROKEN while reading.
@@ -52,7 +52,7 @@ T = TypeVar("T")
 ROW_STORED_OCTETS = 64 * 1024
 ROW_RAW_OCTETS = 2**20
 HELD_OCTETS = 2 * BLOCK_OCTETS
-"""Octets a letter gathers before they go to a thread together: a hop costs 190 us, packing a block of text 600."""
+"""Octets a message gathers before they go to a thread together: a hop costs 190 us, packing a block of text 600."""
 FREE_AT_ONCE = 64
 """Bodies a commit frees itself; of a larger expunge the rest stays unreferenced and is freed in idle time."""
 
@@ -80,7 +80,7 @@ class StagedBody:
 
 
 class Incoming:
-    """One letter being received, in constant memory."""
+    """One message being received, in constant memory."""
 
     __slots__ = (
         "_blocks", "_bodies", "_crlf", "_digest", "_held", "_held_octets", "_limit", "_scanner", "_share", "_staged", "_staging", "octets",
@@ -191,7 +191,7 @@ class Incoming:
 
 
 class Bodies:
-    """All bodies of one house. `limiter` bounds the threads that pack, sync and read files. Made by `open`."""
+    """All bodies of one server. `limiter` bounds the threads that pack, sync and read files. Made by `open`."""
 
     def __init__(self, server: AnyDatabase, directory: Path, limiter: trio.CapacityLimiter, budget: Budget | None = None) -> None:
         self._server = server
@@ -209,7 +209,7 @@ class Bodies:
     async def open(
         cls, server: AnyDatabase, directory: Path, limiter: trio.CapacityLimiter | None = None, *, budget: Budget | None = None
     ) -> "Bodies":
-        """Ready the directory; drop what was being written when the house stopped."""
+        """Ready the directory; drop what was being written when the server stopped."""
         bodies = cls(server, directory, limiter or trio.CapacityLimiter(2), budget)
         await bodies.hop(bodies.files.prepare)
         return bodies
@@ -255,7 +255,7 @@ class Bodies:
     def receive(self, limit_octets: int, describe: Describe) -> AbstractAsyncContextManager[Incoming]:
         """`async with bodies.receive(n, describe) as incoming:` an uncommitted body is given back at the end of the block.
 
-        Draws on the house's budget of octets in flight: waits up to RECEIVE_WAIT_S, then StoreError BUSY. FULL when
+        Draws on the server's budget of octets in flight: waits up to RECEIVE_WAIT_S, then StoreError BUSY. FULL when
         the card is.
         """
         return Incoming(self, limit_octets, describe())
@@ -281,13 +281,13 @@ class Bodies:
 
     def hold_more(self, transaction: Transaction, body: BodyId, refcount: int = 1) -> None:
         """`holders` more rows need a body that is there."""
-        transaction.execute("UPDATE body SET holders = holders + ? WHERE id = ?", (refcount, body))
+        transaction.execute("UPDATE body SET refcount = refcount + ? WHERE id = ?", (refcount, body))
 
     def release(self, transaction: Transaction, counts: Sequence[tuple[BodyId, int]]) -> None:
         """So many rows that needed these bodies went in this transaction."""
         freed = 0
         for body, count in counts:
-            row = transaction.execute("UPDATE body SET holders = holders - ? WHERE id = ? RETURNING holders", (count, body)).fetchall()
+            row = transaction.execute("UPDATE body SET refcount = refcount - ? WHERE id = ? RETURNING refcount", (count, body)).fetchall()
             if row and row[0][0] <= 0:
                 if freed < FREE_AT_ONCE:
                     self._free(transaction, body)
@@ -297,7 +297,7 @@ class Bodies:
 
     def free(self, transaction: Transaction, limit: int, after: int = 0) -> tuple[list[int], int]:
         """Free up to `limit` unreferenced bodies with ids above `after`: their ids, and their stored octets."""
-        sql = "SELECT id, stored_octets FROM body WHERE holders = 0 AND id > ? ORDER BY id LIMIT ?"
+        sql = "SELECT id, stored_octets FROM body WHERE refcount = 0 AND id > ? ORDER BY id LIMIT ?"
         rows = transaction.execute(sql, (after, limit)).fetchall()
         for body, _ in rows:
             self._free(transaction, body)
@@ -314,20 +314,20 @@ class Bodies:
 
     def unlinked(self, transaction: Transaction, limit: int, after: int) -> list[tuple[int, bytes]]:
         """Up to `limit` bodies with ids above `after` that nobody needs and whose files are gone."""
-        sql = "SELECT id, digest FROM body WHERE holders = 0 AND digest IS NOT NULL AND id > ? ORDER BY id LIMIT ?"
+        sql = "SELECT id, digest FROM body WHERE refcount = 0 AND digest IS NOT NULL AND id > ? ORDER BY id LIMIT ?"
         return [row for row in transaction.execute(sql, (after, limit)).fetchall() if self.files.is_gone(row[1])]
 
     def forget(self, transaction: Transaction, bodies: Sequence[tuple[int, bytes]]) -> None:
         """Remove the rows of files that are durably gone, unless a twin came meanwhile."""
         for body, digest in bodies:
             if self.files.is_gone(digest):
-                transaction.execute("DELETE FROM body WHERE id = ? AND holders = 0", (body,))
+                transaction.execute("DELETE FROM body WHERE id = ? AND refcount = 0", (body,))
 
     def _after_commit(self, transaction: Transaction, digest: bytes, call: Callable[[bytes, Callable[[], int | None]], None]) -> None:
         """Once this commit is durable, on the writer thread: `call` with the digest and what tells its row's count then."""
 
         def refcount() -> int | None:
-            row = transaction.execute("SELECT holders FROM body WHERE digest = ?", (digest,)).fetchone()
+            row = transaction.execute("SELECT refcount FROM body WHERE digest = ?", (digest,)).fetchone()
             return int(row[0]) if row else None
 
         transaction.after_commit(lambda: call(digest, refcount))

@@ -29,8 +29,8 @@ DIGEST_OCTETS = 24
 _TRAILER = struct.Struct("<QII4s")
 _MARK = b"PBX1"
 KEPT = "kept"
-"""One directory for all: letters that arrive together share its sync. (With 16 they did not: 0.05 flushes a message more with
-50 sessions; with 256 the first hundreds of letters each made a directory: a flush and 8 KB more. ext4 and f2fs hash names.)"""
+"""One directory for all: messages that arrive together share its sync. (With 16 they did not: 0.05 flushes a message more with
+50 sessions; with 256 the first hundreds of messages each made a directory: a flush and 8 KB more. ext4 and f2fs hash names.)"""
 ASIDE = "aside"
 """Where files go that no row names: the database may be the wrong one. Their modification time is 0 until a trusted clock sets it."""
 ASIDE_S = 30 * 86400
@@ -57,7 +57,7 @@ class Staging:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
     def write(self, blocks: Sequence[bytes], octets: int) -> None:
-        """Packed blocks of `octets` octets in all; every block but the letter's last stands for BLOCK_OCTETS."""
+        """Packed blocks of `octets` octets in all; every block but the message's last stands for BLOCK_OCTETS."""
         for block in blocks:
             self.lengths.append(len(block))
         self._write(b"".join(blocks))
@@ -87,7 +87,7 @@ class Staging:
 
 
 class BodyFiles:
-    """All body files of one house. `new_lock` makes locks that threads share."""
+    """All body files of one server. `new_lock` makes locks that threads share."""
 
     def __init__(self, directory: Path, new_lock: Callable[[], AbstractContextManager[object]]) -> None:
         self.directory = directory
@@ -99,7 +99,7 @@ class BodyFiles:
         self._ready = False
 
     def prepare(self) -> None:
-        """Make the directories durable and drop what was being written when the house stopped; at the first call only."""
+        """Make the directories durable and drop what was being written when the server stopped; at the first call only."""
         with self._lock:
             if not self._ready:
                 self._prepare()

@@ -1,4 +1,4 @@
-"""Bodies open for reading, and a letter: a message's own prefix and its shared body, joined.
+"""Bodies open for reading, and a message: a message's own prefix and its shared body, joined.
 
 Promise: reading a range unpacks at most one block more than was asked for; nothing is read or unpacked on the event
 loop beyond one small block. After `open` an expunge takes nothing away any more. Fails with StoreError GONE, BROKEN.
@@ -26,7 +26,7 @@ class _Bodies(Protocol):
 
 
 class RecentBlock:
-    """The block that a reader of ranges stopped in, so that the next range does not unpack it again: one for the house."""
+    """The block that a reader of ranges stopped in, so that the next range does not unpack it again: one for the server."""
 
     __slots__ = ("_key", "_octets")
 

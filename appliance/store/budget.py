@@ -1,6 +1,6 @@
-"""One budget of octets for all letters being received: who finds none left waits, and is turned away after a while.
+"""One budget of octets for all messages being received: who finds none left waits, and is turned away after a while.
 
-A letter draws in steps: FIRST on arrival, SMALL when it outgrows that, FULL when it goes to the card in blocks.
+A message draws in steps: FIRST on arrival, SMALL when it outgrows that, FULL when it goes to the card in blocks.
 FULL may use the whole budget, the steps before only three quarters of it: so those that hold a full share and need
 no more always go on, and waiting cannot lock up.
 
@@ -19,7 +19,7 @@ FULL = 384 * 1024
 
 
 class Budget:
-    """Shared by the whole house; trio thread only."""
+    """Shared by the whole server; trio thread only."""
 
     def __init__(self, octets: int = RECEIVE_BUDGET_OCTETS, wait_s: float = RECEIVE_WAIT_S) -> None:
         self._octets = octets
@@ -28,7 +28,7 @@ class Budget:
         self._waiting: list[tuple[int, int, trio.Event]] = []
 
     async def grow(self, have: int, want: int) -> None:
-        """Raise one letter's share from `have` to `want` octets."""
+        """Raise one message's share from `have` to `want` octets."""
         more = want - have
         ceiling = self._octets if want >= FULL else self._octets * 3 // 4
         if self._used + more <= ceiling:

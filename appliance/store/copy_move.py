@@ -1,7 +1,7 @@
 """COPY and MOVE of a set of messages inside one transaction (RFC 9051 §6.4.7, RFC 6851).
 
 Flags, keywords and INTERNALDATE are kept, and so is the message's identity: both rows share the fact. No octet of a
-letter is written. A move into the same mailbox gives new UIDs. A move never fails for want of space, a copy into the Trash
+message is written. A move into the same mailbox gives new UIDs. A move never fails for want of space, a copy into the Trash
 only beyond its bound (`quota`): deleting works in a full mailbox.
 """
 
@@ -52,7 +52,7 @@ def copy(
     found = transaction.execute(
         """UPDATE mailbox SET uid_next = uid_next + ?1, modseq = modseq + (?1 > 0), messages = messages + ?1, octets = octets + ?2,
             unseen = unseen + ?3, deleted = deleted + ?4 WHERE id = ?5 AND selectable
-            RETURNING person, uid_validity, uid_next, modseq, special_use, octets""",
+            RETURNING account, uid_validity, uid_next, modseq, special_use, octets""",
         (len(sources), octets, unseen or 0, deleted or 0, target),
     ).fetchall()
     if not found:
@@ -65,7 +65,9 @@ def copy(
         _place(transaction, source, target, first, modseq, condition, parameters)
         if not move:
             leaves = f"SELECT fact, count(*) AS n FROM message WHERE mailbox = ? AND {condition} GROUP BY fact"
-            transaction.execute(f"UPDATE fact SET holders = holders + n FROM ({leaves}) AS l WHERE fact.id = l.fact", (source, *parameters))
+            transaction.execute(
+                f"UPDATE fact SET refcount = refcount + n FROM ({leaves}) AS l WHERE fact.id = l.fact", (source, *parameters)
+            )
         transaction.touched(target, ModSeq(modseq))
         if move:
             bury(transaction, source, sources, condition, parameters, quota)

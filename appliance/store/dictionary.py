@@ -1,4 +1,4 @@
-"""The dictionary that the first block of a letter is compressed with: what headers and HTML mail say again and again.
+"""The dictionary that the first block of a message is compressed with: what headers and HTML mail say again and again.
 
 Most frequent words last, where references are shortest. Its octets are part of the stored form: never change
 them; a better dictionary gets a form octet of its own in `blocks`.

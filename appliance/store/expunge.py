@@ -54,7 +54,7 @@ def bury(
     stones = runs(gone)
     account, modseq, count = transaction.execute(
         """UPDATE mailbox SET modseq = modseq + 1, messages = messages - ?, octets = octets - ?, unseen = unseen - ?,
-            deleted = deleted - ?, tombstones = tombstones + ? WHERE id = ? RETURNING person, modseq, tombstones""",
+            deleted = deleted - ?, tombstones = tombstones + ? WHERE id = ? RETURNING account, modseq, tombstones""",
         (messages, octets, unseen, deleted, len(stones), mailbox),
     ).fetchall()[0]
     if len(stones) == 1:
@@ -88,13 +88,13 @@ def _release_facts(transaction: Transaction, mailbox: MailboxId, condition: str,
     new_entry = f"SELECT fact, body, count(*) AS n FROM message WHERE mailbox = ? AND {condition} GROUP BY fact"
     arguments = (mailbox, *parameters)
     facts, bodies, shared = transaction.execute(
-        f"""SELECT group_concat(CASE WHEN holders <= n THEN fact END), group_concat(CASE WHEN holders <= n THEN body END),
-            sum(holders > n) FROM ({new_entry}) JOIN fact ON fact.id = fact""",
+        f"""SELECT group_concat(CASE WHEN refcount <= n THEN fact END), group_concat(CASE WHEN refcount <= n THEN body END),
+            sum(refcount > n) FROM ({new_entry}) JOIN fact ON fact.id = fact""",
         arguments,
     ).fetchone()
     if shared:
         transaction.execute(
-            f"UPDATE fact SET holders = holders - n FROM ({new_entry}) AS l WHERE fact.id = l.fact AND holders > n", arguments
+            f"UPDATE fact SET refcount = refcount - n FROM ({new_entry}) AS l WHERE fact.id = l.fact AND refcount > n", arguments
         )
     if facts:
         transaction.execute("DELETE FROM fact WHERE id IN (SELECT value FROM json_each(?))", (listed(numbers(facts)),))

@@ -1,4 +1,4 @@
-"""Rows become letters: the bodies of a window loaded in the reading that found the rows."""
+"""Rows become messages: the bodies of a window loaded in the reading that found the rows."""
 
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from .body_readers import Body, StoredMessage
 from .values import Row, Want
 
 OPENING = Want.DATES | Want.BODY
-"""What of a row a letter is opened from."""
+"""What of a row a message is opened from."""
 
 
 def fitting(rows: Sequence[Row], octets: int) -> Sequence[Row]:

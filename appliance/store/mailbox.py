@@ -187,7 +187,7 @@ class Mailbox:
         """Octets that messages from `lo` to `hi` (a window of `rows`) grow by when POP3 sends them; most do not and are left out."""
         return await wire_sizes.growth(self._store, self.info.id, lo, hi)
 
-    # --- letters -----------------------------------------------------------------------------------------
+    # --- messages -----------------------------------------------------------------------------------------
 
     async def open_message(self, uid: Uid) -> StoredMessage:
         """Raises StoreError GONE."""
@@ -197,7 +197,7 @@ class Mailbox:
         return found[0][1]
 
     async def open_batch(self, lo: Uid, hi: Uid, limit: int, octets: int = 256 * 1024) -> list[tuple[Row, StoredMessage]]:
-        """Rows (BODY, DATES) with their letters in one reading: the first with lo <= uid <= hi that fit in `octets`, at least one."""
+        """Rows (BODY, DATES) with their messages in one reading: the first with lo <= uid <= hi that fit in `octets`, at least one."""
         number, store = self.info.id, self._store
 
         def work(connection: Any) -> tuple[list[Row], Any]:
@@ -312,7 +312,7 @@ class Store:
 
     @classmethod
     async def start(cls, database: AnyDatabase, bodies: Bodies, *, describe: Describe, quota_of: QuotaOf = lambda _: None) -> "Store":
-        """`describe` makes a letter's scanner; `quota_of` gives a person's limit in octets or None, from any thread, at once."""
+        """`describe` makes a message's scanner; `quota_of` gives a person's limit in octets or None, from any thread, at once."""
         store = cls(database, bodies, describe=describe, quota_of=quota_of)
         database.watch(store.mailbox_cache.touched)
         await database.read(store.quotas.load)
@@ -324,7 +324,7 @@ class Store:
     def receive(self, limit_octets: int) -> AbstractAsyncContextManager[Incoming]:
         """`async with store.receive(n) as incoming:` — an uncommitted body is given back at the end of the block.
 
-        Draws on the house's budget of octets in flight: waits up to RECEIVE_WAIT_S, then StoreError BUSY.
+        Draws on the server's budget of octets in flight: waits up to RECEIVE_WAIT_S, then StoreError BUSY.
         """
         return self.bodies.receive(limit_octets, self.describe)
 
@@ -339,7 +339,7 @@ class Store:
         """Put one body into several mailboxes in ONE durable commit; `also(transaction, body_id)` joins the commit (the queue).
 
         Raises FULL, OVER_QUOTA (checked for each person; nothing filed), NO_MAILBOX, TOO_MANY, NOT_ALLOWED (the Outbox).
-        With a list `passed` nobody's want of space fails the others: it gets the numbers of the filings passed over for it, before
+        With a list `passed` nobody's want of space fails the others: it gets the numbers of the placements passed over for it, before
         `also` is called.
         """
         self._expect_open(placements)
@@ -379,7 +379,7 @@ class Store:
     def file_kept(self, transaction: Any, body: BodyId, octets: int, placements: Sequence[Placement]) -> Numbers:
         """Put a body that is kept already into mailboxes, inside somebody's commit. Facts are made when it is first read.
 
-        The numbers of the filings passed over because their person has no room.
+        The numbers of the placements passed over because their person has no room.
         """
         passed = self.quotas.without_room(transaction, placements, octets)
         chosen = [one for number, one in enumerate(placements) if number not in passed]
@@ -483,10 +483,10 @@ class Store:
         as_of = snapshot(connection, number, self.mailbox_cache.peek(number))
         return mailboxes.info_of(connection, row, {number: row[6]}), as_of, row[12]
 
-    # --- letters -----------------------------------------------------------------------------------------
+    # --- messages -----------------------------------------------------------------------------------------
 
     async def messages(self, rows: Sequence[Row], octets: int) -> Messages:
-        """The first rows' letters, at least one, as many as fit in `octets`; one reading. One that is gone raises GONE when read."""
+        """The first rows' messages, at least one, as many as fit in `octets`; one reading. One that is gone raises GONE when read."""
         chosen = opening.fitting(rows, octets)
         bodies = await self.database.read(lambda connection: opening.load(connection, self.bodies, chosen, octets))
         return opening.messages(chosen, bodies)

@@ -117,7 +117,7 @@ class MailboxCache:
             known.wake(modseq)
 
     def begin_opening(self) -> None:
-        """Until `end_opening` remember what is committed: the reading may be older than the session's place on the shelf."""
+        """Until `end_opening` remember what is committed: the reading may be older than the session's place on the cache."""
         self._opening += 1
 
     def end_opening(self) -> None:

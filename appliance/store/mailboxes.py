@@ -27,7 +27,7 @@ SUBSCRIPTIONS = 2 * MAILBOXES
 DELETED_MAILBOXES = 1000
 """Names a person has deleted of which the UIDVALIDITY is remembered, the newest."""
 
-COLUMNS = "id, person, name, special_use, selectable, uid_validity, uid_next, modseq, messages, unseen, deleted, octets, recent_from"
+COLUMNS = "id, account, name, special_use, selectable, uid_validity, uid_next, modseq, messages, unseen, deleted, octets, recent_from"
 Found = tuple[Any, ...]
 """One mailbox row with COLUMNS."""
 
@@ -36,7 +36,9 @@ Found = tuple[Any, ...]
 
 
 def row_named(source: sqlite3.Connection | Transaction, account: AccountId, name: str) -> Found | None:
-    row: Found | None = source.execute(f"SELECT {COLUMNS} FROM mailbox WHERE person = ? AND name = ?", (account, known_as(name))).fetchone()
+    row: Found | None = source.execute(
+        f"SELECT {COLUMNS} FROM mailbox WHERE account = ? AND name = ?", (account, known_as(name))
+    ).fetchone()
     return row
 
 
@@ -65,8 +67,8 @@ def _recent(connection: sqlite3.Connection, row: Found, recent_from: Mapping[Mai
 
 def listed(connection: sqlite3.Connection, account: AccountId, recent_from: Mapping[MailboxId, int]) -> list[MailboxInfo]:
     """All mailboxes by name, INBOX first."""
-    subscribed = {name for (name,) in connection.execute("SELECT name FROM subscription WHERE person = ?", (account,))}
-    rows = connection.execute(f"SELECT {COLUMNS} FROM mailbox WHERE person = ? ORDER BY name", (account,)).fetchall()
+    subscribed = {name for (name,) in connection.execute("SELECT name FROM subscription WHERE account = ?", (account,))}
+    rows = connection.execute(f"SELECT {COLUMNS} FROM mailbox WHERE account = ? ORDER BY name", (account,)).fetchall()
     parents = {parent for row in rows for parent in superiors(row[2])}
     infos = [info_from(row, row[2] in subscribed, row[2] in parents, _recent(connection, row, recent_from)) for row in rows]
     infos.sort(key=lambda info: info.name != INBOX)
@@ -74,7 +76,7 @@ def listed(connection: sqlite3.Connection, account: AccountId, recent_from: Mapp
 
 
 def subscribed_names(connection: sqlite3.Connection, account: AccountId) -> list[str]:
-    return [name for (name,) in connection.execute("SELECT name FROM subscription WHERE person = ? ORDER BY name", (account,))]
+    return [name for (name,) in connection.execute("SELECT name FROM subscription WHERE account = ? ORDER BY name", (account,))]
 
 
 # --- making --------------------------------------------------------------------------------------------
@@ -83,7 +85,7 @@ def subscribed_names(connection: sqlite3.Connection, account: AccountId) -> list
 def make_row(transaction: Transaction, account: AccountId, name: str, special_use: str = "", selectable: bool = True) -> MailboxId:
     number = MailboxId(transaction.next_id("mailbox"))
     transaction.execute(
-        "INSERT INTO mailbox(id, person, name, special_use, selectable, uid_validity) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO mailbox(id, account, name, special_use, selectable, uid_validity) VALUES (?, ?, ?, ?, ?, ?)",
         (number, account, name, special_use, int(selectable), transaction.next_id("uid_validity")),
     )
     return number
@@ -113,14 +115,14 @@ def create(transaction: Transaction, account: AccountId, name: str, special_use:
 def _check_special_use(transaction: Transaction, account: AccountId, special_use: str) -> None:
     """One mailbox a use (RFC 6154 §3 lets a server refuse)."""
     if special_use not in {use for _, use in SPECIAL_USE}:
-        raise StoreError(Trouble.NOT_ALLOWED, f"{special_use} is not a use this house knows")
-    if transaction.execute("SELECT 1 FROM mailbox WHERE person = ? AND special_use = ?", (account, special_use)).fetchone():
+        raise StoreError(Trouble.NOT_ALLOWED, f"{special_use} is not a use this server knows")
+    if transaction.execute("SELECT 1 FROM mailbox WHERE account = ? AND special_use = ?", (account, special_use)).fetchone():
         raise StoreError(Trouble.NOT_ALLOWED, f"another mailbox is {special_use} already")
 
 
 def _make_superiors(transaction: Transaction, account: AccountId, name: str) -> None:
     missing = [above for above in superiors(name) if row_named(transaction, account, above) is None]
-    count = transaction.execute("SELECT count(*) FROM mailbox WHERE person = ?", (account,)).fetchone()[0]
+    count = transaction.execute("SELECT count(*) FROM mailbox WHERE account = ?", (account,)).fetchone()[0]
     if count + len(missing) + 1 > MAILBOXES:
         raise StoreError(Trouble.TOO_MANY, f"a person has at most {MAILBOXES} mailboxes")
     for above in missing:
@@ -160,30 +162,30 @@ def drop_row(transaction: Transaction, number: MailboxId) -> None:
 
 def bury(transaction: Transaction, account: AccountId, name: str, uid_validity: int) -> None:
     transaction.execute(
-        "INSERT INTO buried(person, name, uid_validity) VALUES (?, ?, ?)"
+        "INSERT INTO deleted_mailbox(account, name, uid_validity) VALUES (?, ?, ?)"
         " ON CONFLICT DO UPDATE SET uid_validity = max(uid_validity, excluded.uid_validity)",
         (account, name, uid_validity),
     )
     transaction.execute(
-        "DELETE FROM buried WHERE person = ?1 AND uid_validity <="
-        " (SELECT uid_validity FROM buried WHERE person = ?1 ORDER BY uid_validity DESC LIMIT 1 OFFSET ?2)",
+        "DELETE FROM deleted_mailbox WHERE account = ?1 AND uid_validity <="
+        " (SELECT uid_validity FROM deleted_mailbox WHERE account = ?1 ORDER BY uid_validity DESC LIMIT 1 OFFSET ?2)",
         (account, DELETED_MAILBOXES),
     )
 
 
 def _has_children(source: sqlite3.Connection | Transaction, account: AccountId, name: str) -> bool:
-    found = source.execute("SELECT 1 FROM mailbox WHERE person = ? AND name > ? AND name < ? LIMIT 1", (account, *below(name)))
+    found = source.execute("SELECT 1 FROM mailbox WHERE account = ? AND name > ? AND name < ? LIMIT 1", (account, *below(name)))
     return found.fetchone() is not None
 
 
 def ids_of(transaction: Transaction, account: AccountId) -> list[MailboxId]:
-    return [MailboxId(number) for (number,) in transaction.execute("SELECT id FROM mailbox WHERE person = ?", (account,)).fetchall()]
+    return [MailboxId(number) for (number,) in transaction.execute("SELECT id FROM mailbox WHERE account = ?", (account,)).fetchall()]
 
 
 def forget_account(transaction: Transaction, account: AccountId) -> None:
     """What a person has beside mailboxes."""
-    for table in ("subscription", "buried", "import_progress"):
-        transaction.execute(f"DELETE FROM {table} WHERE person = ?", (account,))
+    for table in ("subscription", "deleted_mailbox", "import_progress"):
+        transaction.execute(f"DELETE FROM {table} WHERE account = ?", (account,))
 
 
 # --- renaming ------------------------------------------------------------------------------------------
@@ -207,7 +209,7 @@ def rename(transaction: Transaction, row: Found, new: str) -> None:
     account, old = row[1], row[2]
     _make_superiors(transaction, account, new)
     family = transaction.execute(
-        "SELECT id, name, uid_validity FROM mailbox WHERE person = ? AND (name = ? OR name > ? AND name < ?)", (account, old, *below(old))
+        "SELECT id, name, uid_validity FROM mailbox WHERE account = ? AND (name = ? OR name > ? AND name < ?)", (account, old, *below(old))
     ).fetchall()
     for number, name, uid_validity in family:
         target = proper(new + name[len(old) :])
@@ -221,7 +223,9 @@ def rename(transaction: Transaction, row: Found, new: str) -> None:
 
 def _rise(transaction: Transaction, number: MailboxId, account: AccountId, name: str, uid_validity: int) -> None:
     """A name that once had a higher UIDVALIDITY must not see a lower one: then the mailbox takes a new one."""
-    deleted_mailbox = transaction.execute("SELECT uid_validity FROM buried WHERE person = ? AND name = ?", (account, name)).fetchone()
+    deleted_mailbox = transaction.execute(
+        "SELECT uid_validity FROM deleted_mailbox WHERE account = ? AND name = ?", (account, name)
+    ).fetchone()
     if deleted_mailbox is not None and deleted_mailbox[0] > uid_validity:
         transaction.execute("UPDATE mailbox SET uid_validity = ? WHERE id = ?", (transaction.next_id("uid_validity"), number))
         transaction.touched(number, DELETED)
@@ -236,20 +240,20 @@ def subscribe(transaction: Transaction, account: AccountId, name: str, subscribe
     Raises BAD_NAME and, unless only `when_room`, TOO_MANY.
     """
     if not subscribed:
-        transaction.execute("DELETE FROM subscription WHERE person = ? AND name = ?", (account, known_as(name.removesuffix(SEPARATOR))))
+        transaction.execute("DELETE FROM subscription WHERE account = ? AND name = ?", (account, known_as(name.removesuffix(SEPARATOR))))
         return
     name = proper(name)
     if _is_subscribed(transaction, account, name):
         return
-    if transaction.execute("SELECT count(*) FROM subscription WHERE person = ?", (account,)).fetchone()[0] >= SUBSCRIPTIONS:
+    if transaction.execute("SELECT count(*) FROM subscription WHERE account = ?", (account,)).fetchone()[0] >= SUBSCRIPTIONS:
         if when_room:
             return
         raise StoreError(Trouble.TOO_MANY, f"a person has at most {SUBSCRIPTIONS} subscriptions")
-    transaction.execute("INSERT INTO subscription(person, name) VALUES (?, ?)", (account, name))
+    transaction.execute("INSERT INTO subscription(account, name) VALUES (?, ?)", (account, name))
 
 
 def _is_subscribed(source: sqlite3.Connection | Transaction, account: AccountId, name: str) -> bool:
-    return source.execute("SELECT 1 FROM subscription WHERE person = ? AND name = ?", (account, name)).fetchone() is not None
+    return source.execute("SELECT 1 FROM subscription WHERE account = ? AND name = ?", (account, name)).fetchone() is not None
 
 
 def subscribe_alike(transaction: Transaction, account: AccountId, model: str, name: str) -> None:
@@ -264,7 +268,7 @@ def move_subscriptions(transaction: Transaction, account: AccountId, old: str, n
     RFC 9051 §6.3.6 leaves it open; clients that show subscribed mailboxes only would lose sight of what they renamed.
     A name that grew too long, or that is subscribed already, leaves one subscription or none.
     """
-    named = "person = ? AND (name = ? OR name > ? AND name < ?)"
+    named = "account = ? AND (name = ? OR name > ? AND name < ?)"
     arguments = (account, old, *below(old))
     names = [name for (name,) in transaction.execute(f"SELECT name FROM subscription WHERE {named}", arguments).fetchall()]
     transaction.execute(f"DELETE FROM subscription WHERE {named}", arguments)
@@ -273,4 +277,4 @@ def move_subscriptions(transaction: Transaction, account: AccountId, old: str, n
             target = proper(new + name[len(old) :])
         except StoreError:
             continue
-        transaction.execute("INSERT OR IGNORE INTO subscription(person, name) VALUES (?, ?)", (account, target))
+        transaction.execute("INSERT OR IGNORE INTO subscription(account, name) VALUES (?, ?)", (account, target))

@@ -1,7 +1,7 @@
-"""Maildirs, read and written: one file a letter, flags in its name, folders beside (Maildir++) or below (nested).
+"""Maildirs, read and written: one file a message, flags in its name, folders beside (Maildir++) or below (nested).
 
 Reading takes `cur` and `new` of every folder in the order of the files' base names; `tmp` is not mail. Flags are the
-letters after ":2,", or after ";2," "!2," "-2," "_2," as programs write where a file name may hold no colon (there the rest
+messages after ":2,", or after ";2," "!2," "-2," "_2," as programs write where a file name may hold no colon (there the rest
 of the name must be letters, because base names hold these characters too); small letters are keywords where
 `dovecot-keywords` names them, else passed over. The file's modification time is the time of arrival. LF becomes CRLF.
 A running server or client may rename files meanwhile: a file is found again by its base name. No link is followed
@@ -190,7 +190,7 @@ def unique(name: str) -> str:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Base name and flag letters."""
+    """Base name and flag messages."""
     if ":" in name:
         return name.partition(":")[0], name.rpartition(":2,")[2].partition(",")[0] if ":2," in name else ""
     info = _OTHER_INFO.search(name)
@@ -198,7 +198,7 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def keyword_names(folder: Folder) -> dict[str, str]:
-    """Keyword letter to name; empty without a `dovecot-keywords` file."""
+    """Keyword message to name; empty without a `dovecot-keywords` file."""
     try:
         opened = open_folder(folder.root, folder.parts)
         try:
@@ -239,7 +239,7 @@ def chunks(file: BinaryIO) -> Iterator[bytes]:
 
 
 class MaildirWriter:
-    """Letters into folders below `root`: `begin`, `write` pieces, `end`."""
+    """Messages into folders below `root`: `begin`, `write` pieces, `end`."""
 
     def __init__(self, root: Path) -> None:
         self._root = root

@@ -100,7 +100,7 @@ def places(file: BinaryIO, offset: int = 0) -> Iterator[MboxPlace]:
         file.seek(start)
         separator = line = file.readline(LINE_OCTETS)
         if not line.startswith(b"From "):
-            raise ValueError(f"no letter begins at octet {start}")
+            raise ValueError(f"no message begins at octet {start}")
         begin = start + len(line)
         while line and not line.endswith(b"\n"):  # a separator longer than any
             line = file.readline(LINE_OCTETS)
@@ -204,7 +204,7 @@ def _heads(behind: bytes) -> bool:
 
 
 def _without_blank(file: BinaryIO, begin: int, after: int) -> int:
-    """The letter's end: the blank line before `after` is the file's."""
+    """The message's end: the blank line before `after` is the file's."""
     before = min(after - begin, 4)
     file.seek(after - before)
     tail = file.read(before)
@@ -279,7 +279,7 @@ def _quoted(data: bytes) -> bytes:
 
 
 def flags_of(file: BinaryIO, place: MboxPlace) -> tuple[str, ...]:
-    """What the header says of the letter's state."""
+    """What the header says of the message's state."""
     file.seek(place.begin)
     header = file.read(min(HEADER_OCTETS, place.end - place.begin))
     for blank in (b"\n\r\n", b"\n\n"):
@@ -295,7 +295,7 @@ def flags_of(file: BinaryIO, place: MboxPlace) -> tuple[str, ...]:
 
 
 class MboxWriter:
-    """Letters to the end of one file, as mboxrd with LF: `begin`, `write` pieces, `end`."""
+    """Messages to the end of one file, as mboxrd with LF: `begin`, `write` pieces, `end`."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

@@ -17,7 +17,7 @@ AFTER_SEPARATOR = "0"
 def known_as(name: str) -> str:
     """The spelling under which a name is looked up; never fails: what has no UTF-8 form becomes a name nothing can have."""
     if not name.isascii():
-        import unicodedata  # a megabyte that a house with plain names never needs
+        import unicodedata  # a megabyte that a server with plain names never needs
 
         try:
             name.encode()

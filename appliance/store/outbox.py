@@ -1,9 +1,9 @@
-"""The Outbox: an ordinary mailbox that shows a person which of their letters still wait to leave.
+"""The Outbox: an ordinary mailbox that shows a person which of their messages still wait to leave.
 
-Only the queue puts letters in, in its own commits, and takes them out when they have left; whoever expunges one, or moves it
+Only the queue puts messages in, in its own commits, and takes them out when they have left; whoever expunges one, or moves it
 elsewhere, calls it back: the hook `called_back` is told inside the same commit. APPEND, COPY and MOVE into it, renaming and
-deleting it are refused. It is made when the first letter has to wait, and carries \\Scheduled (RFC 9979).
-A letter's facts are made when somebody first looks at it (`remaking`): most are gone before.
+deleting it are refused. It is made when the first message has to wait, and carries \\Scheduled (RFC 9979).
+A message's facts are made when somebody first looks at it (`remaking`): most are gone before.
 """
 
 import sqlite3
@@ -30,7 +30,7 @@ CalledBack = Callable[[Transaction, MailboxId, Sequence[int]], object]
 
 
 class Outboxes:
-    """All Outboxes of the house. `Store` asks it; the queue holds it as its `Outbox`."""
+    """All Outboxes of the server. `Store` asks it; the queue holds it as its `Outbox`."""
 
     def __init__(self, bodies: Bodies, quota: Quota) -> None:
         self._bodies = bodies
@@ -45,9 +45,9 @@ class Outboxes:
         return mailbox in self._ids
 
     def expect_open(self, mailbox: int) -> None:
-        """Raises NOT_ALLOWED for an Outbox: nobody but the queue puts letters in."""
+        """Raises NOT_ALLOWED for an Outbox: nobody but the queue puts messages in."""
         if mailbox in self._ids:
-            raise StoreError(Trouble.NOT_ALLOWED, "letters get into the Outbox by being sent, not by being put there")
+            raise StoreError(Trouble.NOT_ALLOWED, "messages get into the Outbox by being sent, not by being put there")
 
     def left(self, transaction: Transaction, mailbox: MailboxId, uids: Sequence[int]) -> None:
         """Somebody took these out of a mailbox: told on when it is an Outbox."""
@@ -70,14 +70,14 @@ class Outboxes:
         return filed.mailbox, filed.uid
 
     def unshow(self, transaction: Transaction, mailbox: MailboxId, uid: Uid) -> None:
-        """The letter has left, or never will."""
+        """The message has left, or never will."""
         removal.remove(transaction, mailbox, [uid], self._bodies.release, self._quota, marked=False)
 
     def _of(self, transaction: Transaction, account: AccountId) -> MailboxId | None:
         """The person's Outbox, made where it is missing; None for nobody."""
-        found = transaction.execute("SELECT id FROM mailbox WHERE person = ? AND special_use = ?", (account, USE)).fetchone()
+        found = transaction.execute("SELECT id FROM mailbox WHERE account = ? AND special_use = ?", (account, USE)).fetchone()
         if found is None:
-            if transaction.execute("SELECT 1 FROM mailbox WHERE person = ?", (account,)).fetchone() is None:
+            if transaction.execute("SELECT 1 FROM mailbox WHERE account = ?", (account,)).fetchone() is None:
                 return None
             there = mailboxes.row_named(transaction, account, NAME)
             if there is not None and there[4]:

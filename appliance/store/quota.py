@@ -1,7 +1,7 @@
 """How many octets each person's mail takes, and how many it may.
 
 The mailbox rows are the truth; this keeps their sums in memory, changed only after a commit, so that a question costs
-nothing. A limit is checked inside the transaction against the rows. Letters are counted as often as they are shown.
+nothing. A limit is checked inside the transaction against the rows. Messages are counted as often as they are shown.
 Two things pass the limit, and both have a bound, so that nobody with a full mailbox is stuck: COPY into the Trash, by which
 clients without MOVE delete (no octet is stored twice; the Trash may hold as much as the limit, or as all else together), and
 what the server itself has to tell (`Filing.beyond`).
@@ -30,7 +30,7 @@ class Quota:
         self._used: dict[AccountId, int] = {}
 
     def load(self, connection: sqlite3.Connection) -> None:
-        sums = connection.execute("SELECT person, sum(octets) FROM mailbox GROUP BY person").fetchall()
+        sums = connection.execute("SELECT account, sum(octets) FROM mailbox GROUP BY account").fetchall()
         self._used = {AccountId(account): used for account, used in sums}
 
     def of(self, account: AccountId) -> tuple[int, int | None]:
@@ -54,10 +54,10 @@ class Quota:
             transaction.after_commit(lambda: self._add(account, octets))
 
     def without_room(self, transaction: Transaction, placements: Sequence[Placement], octets: int) -> list[int]:
-        """Which of these filings (numbers) of a body of `octets` their person has no room for."""
+        """Which of these placements (numbers) of a body of `octets` their person has no room for."""
         found = []
         for number, placement in enumerate(placements):
-            row = transaction.execute("SELECT person FROM mailbox WHERE id = ?", (placement.mailbox,)).fetchone()
+            row = transaction.execute("SELECT account FROM mailbox WHERE id = ?", (placement.mailbox,)).fetchone()
             limit = self._limit_of(AccountId(row[0])) if row else None
             if limit is not None and _used(transaction, AccountId(row[0])) + octets + len(placement.prefix) > limit + placement.beyond:
                 found.append(number)
@@ -71,5 +71,5 @@ class Quota:
 
 
 def _used(transaction: Transaction, account: AccountId) -> int:
-    used: int | None = transaction.execute("SELECT sum(octets) FROM mailbox WHERE person = ?", (account,)).fetchone()[0]
+    used: int | None = transaction.execute("SELECT sum(octets) FROM mailbox WHERE account = ?", (account,)).fetchone()[0]
     return used or 0

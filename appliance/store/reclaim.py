@@ -31,8 +31,8 @@ AGAIN_S = 10.0
 ASIDE_LOOK_S = 3600.0
 """Between two looks at the files that lie aside or are missing, while there are any."""
 NAMES_AT_ONCE = 256
-NEEDED = "SELECT digest FROM body WHERE digest > ? AND holders > 0 ORDER BY digest LIMIT ?"
-STILL_NEEDED = "SELECT count(*) FROM body WHERE digest = ? AND holders > 0"
+NEEDED = "SELECT digest FROM body WHERE digest > ? AND refcount > 0 ORDER BY digest LIMIT ?"
+STILL_NEEDED = "SELECT count(*) FROM body WHERE digest = ? AND refcount > 0"
 
 
 class Reclaim:

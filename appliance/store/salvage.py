@@ -148,14 +148,14 @@ def _found(row: tuple[Any, ...], keywords: tuple[str, ...]) -> Salvaged:
 
 
 def _mailbox_at(number: int, connection: sqlite3.Connection) -> tuple[Any, ...] | None:
-    sql = "SELECT id, person, name, selectable, messages FROM mailbox NOT INDEXED WHERE id >= ? ORDER BY id LIMIT 1"
+    sql = "SELECT id, account, name, selectable, messages FROM mailbox NOT INDEXED WHERE id >= ? ORDER BY id LIMIT 1"
     row: tuple[Any, ...] | None = connection.execute(sql, (number,)).fetchone()
     return row
 
 
 def _named(connection: sqlite3.Connection, *, account: AccountId) -> list[tuple[int, str]]:
-    """From the index of UNIQUE(person, name) alone."""
-    return connection.execute("SELECT id, name FROM mailbox INDEXED BY sqlite_autoindex_mailbox_1 WHERE person = ?", (account,)).fetchall()
+    """From the index of UNIQUE(account, name) alone."""
+    return connection.execute("SELECT id, name FROM mailbox INDEXED BY sqlite_autoindex_mailbox_1 WHERE account = ?", (account,)).fetchall()
 
 
 def _uid_at(mailbox: MailboxId, uid: int, connection: sqlite3.Connection) -> tuple[Any, ...] | None:

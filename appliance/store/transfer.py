@@ -1,7 +1,7 @@
-"""The door for whole archives: letters in from mbox files and Maildirs, letters out, in constant memory.
+"""The door for whole archives: messages in from mbox files and Maildirs, messages out, in constant memory.
 
-An import says before each letter where its source stands after it, and that position is written in the commit that
-stores the letter: begun again, it goes on where it stopped, and no letter is lost or doubled by a power cut. Reading
+An import says before each message where its source stands after it, and that position is written in the commit that
+stores the message: begun again, it goes on where it stopped, and no message is lost or doubled by a power cut. Reading
 and writing the archives is plain and blocking; it belongs into a process or thread of its own.
 
 A message that cannot be read to its end is left out. When space runs out, everything that still fits is taken in first.
@@ -46,9 +46,9 @@ __all__ = (
 )  # fmt: skip
 
 IMPORTED = "Imported"
-"""Where letters go whose own mailbox has a name no mailbox can have."""
+"""Where messages go whose own mailbox has a name no mailbox can have."""
 TOGETHER = 32
-"""Letters an import may commit at once: a thirtieth of the flushes."""
+"""Messages an import may commit at once: a thirtieth of the flushes."""
 TOGETHER_OCTETS = 2**20
 NO_ROOM = (Trouble.FULL, Trouble.OVER_QUOTA)
 
@@ -57,7 +57,7 @@ NO_ROOM = (Trouble.FULL, Trouble.OVER_QUOTA)
 
 
 class ImportSession:
-    """An import under way: `take` each letter, `finish` at the end.
+    """An import under way: `take` each message, `finish` at the end.
 
     With `together` above 1 small letters gather and one commit stores them all with the last position: until then, or
     `finish`, they are not stored, and an import begun again takes them once more.
@@ -85,10 +85,10 @@ class ImportSession:
     async def begin(
         cls, database: AnyDatabase, store: Store, account: AccountId, source: str, mailbox: str = "", *, together: int = 1
     ) -> "ImportSession":
-        """`source` names where the letters come from; `mailbox` "" keeps the mailboxes of the source."""
+        """`source` names where the messages come from; `mailbox` "" keeps the mailboxes of the source."""
         row: tuple[str] | None = await database.read(
             lambda connection: connection.execute(
-                "SELECT position FROM import_progress WHERE person = ? AND source = ?", (account, source)
+                "SELECT position FROM import_progress WHERE account = ? AND source = ?", (account, source)
             ).fetchone()
         )
         return cls(database, store, account, source, mailbox, row[0] if row else "", together)
@@ -165,7 +165,7 @@ class ImportSession:
 
     def _note(self, transaction: Transaction, position: str) -> None:
         transaction.execute(
-            "INSERT INTO import_progress(person, source, position) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET position = excluded.position",
+            "INSERT INTO import_progress(account, source, position) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET position = excluded.position",
             (self._account, self._source, position),
         )
 
@@ -186,7 +186,7 @@ class ImportSession:
 
 
 def _possible(name: str) -> str:
-    """The name a letter's mailbox can have here: what no mailbox may be called goes into IMPORTED."""
+    """The name a message's mailbox can have here: what no mailbox may be called goes into IMPORTED."""
     try:
         return proper(name)
     except StoreError:
@@ -226,10 +226,10 @@ async def _each(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def export(store: Store, account: AccountId, mailbox: str = "") -> AsyncIterator[tuple[ImportedMessage, AsyncIterator[bytes]]]:
-    """A person's letters, mailbox by mailbox ("": all), as they were when their window was read; each with its pieces.
+    """A person's messages, mailbox by mailbox ("": all), as they were when their window was read; each with its pieces.
 
-    A letter that was removed meanwhile is passed over. One that cannot be read, since the database or a file is damaged, is
-    passed over and counted: after each mailbox comes a Letter with that count and no octets. Raises SetupError for a mailbox there is not.
+    A message that was removed meanwhile is passed over. One that cannot be read, since the database or a file is damaged, is
+    passed over and counted: after each mailbox comes a Message with that count and no octets. Raises SetupError for a mailbox there is not.
     """
     salvage = Salvage(store.database)
     folders = await salvage.folders(account)
@@ -267,7 +267,7 @@ async def _exported(store: Store, folder: SalvagedFolder) -> AsyncIterator[tuple
 
 
 async def _opened(store: Store, salvage: Salvage, row: Salvaged) -> tuple[Opened, bytes]:
-    """The letter and its first octets; one of several pieces is read through first, so that none is given out half. Raises GONE, BROKEN."""
+    """The message and its first octets; one of several pieces is read through first, so that none is given out half. Raises GONE, BROKEN."""
     try:
         body = await store.bodies.open_body(row.body)
     except StoreError as trouble:

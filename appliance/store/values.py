@@ -42,7 +42,7 @@ class Want(Flag):
     FACTS = auto()
     """envelope, bodystructure, sent_at"""
     BODY = auto()
-    """prefix, body, parts: what opening a letter needs"""
+    """prefix, body, parts: what opening a message needs"""
 
 
 class Row(NamedTuple):
@@ -115,7 +115,7 @@ class Copied:
 
 @dataclass(slots=True)
 class Placement:
-    """One letter's place in one mailbox. `flags` are names. `internal_at` is UTC seconds. `beyond`: octets by which it may pass
+    """One message's place in one mailbox. `flags` are names. `internal_at` is UTC seconds. `beyond`: octets by which it may pass
     the person's limit."""
 
     mailbox: MailboxId

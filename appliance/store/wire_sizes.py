@@ -1,7 +1,7 @@
 """Sizes of messages as POP3 sends them: every line ends in CRLF, so some are longer than they are stored (RFC 1939 §11).
 
 Table `body_crlf` has a row for each body that grows, made in the commit that makes the body; nearly all mail needs none.
-Bodies older than the table have numbers below `house.crlf_known_from`: they are read once, when a maildrop is opened, and
+Bodies older than the table have numbers below `meta.crlf_known_from`: they are read once, when a maildrop is opened, and
 their rows (with 0, too) are written lazily. One that cannot be read counts as stored.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CHUNK_OCTETS = 64 * 2**10
 ROWS = """SELECT uid, body, missing FROM message LEFT JOIN body_crlf ON body_crlf.id = body WHERE mailbox = ? AND uid BETWEEN ? AND ?
-    AND (missing > 0 OR missing IS NULL AND body < (SELECT ifnull(max(value), 0) FROM house WHERE key = 'crlf_known_from'))"""
+    AND (missing > 0 OR missing IS NULL AND body < (SELECT ifnull(max(value), 0) FROM meta WHERE key = 'crlf_known_from'))"""
 
 
 async def growth(store: "Store", mailbox: MailboxId, lo: Uid, hi: Uid) -> dict[Uid, int]:

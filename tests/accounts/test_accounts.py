@@ -27,7 +27,7 @@ async def test_first_account_brings_the_first_domain(family: Family) -> None:
     assert (account.id, account.quota_octets) == (1, 10**9)
     assert family.accounts.directory.domains() == ("home.example",)
     assert family.accounts.directory.quota_of(AccountId(1)) == 10**9
-    await refused(family.accounts.add_account("ben@other.example", "x"), "not a domain of this house")
+    await refused(family.accounts.add_account("ben@other.example", "x"), "not a domain of this server")
 
 
 async def test_accounts_are_refused(family: Family) -> None:
@@ -35,7 +35,7 @@ async def test_accounts_are_refused(family: Family) -> None:
     await add("anna@home.example", "x")
     await refused(add("ANNA@home.example", "x"), "already lives here")
     await refused(add("no address", "x"), "not a mail address")
-    await refused(add("x@[192.0.2.1]", "x"), "not a domain of this house")
+    await refused(add("x@[192.0.2.1]", "x"), "not a domain of this server")
     await refused(add("ben@home.example", ""), "empty")
     await refused(add("ben@home.example", "a\nb"), "control character")
     await refused(add("ben@home.example", "x" * 1025), "longer")
@@ -92,7 +92,7 @@ async def test_domains(family: Family) -> None:
     await refused(accounts.remove_domain("second.example"), "second.example has an alias: a@second.example. Remove it first")
     await accounts.remove_alias("a@second.example")
     await accounts.remove_domain("second.example")
-    await refused(accounts.remove_domain("second.example"), "not a domain of this house")
+    await refused(accounts.remove_domain("second.example"), "not a domain of this server")
 
 
 async def test_aliases(family: Family) -> None:
@@ -197,7 +197,7 @@ async def test_a_removed_account_receives_nothing_signs_nobody_in_and_comes_back
     assert directory.find_login("ben@home.example") is None and AccountId(2) not in accounts.secrets.rows
     assert [one.address for one in directory.removed()] == ["ben@home.example"]
     await refused(accounts.retire_account("ben@home.example"), "Nobody here")
-    await refused(accounts.add_account("Ben@home.example", PASSWORD), "person restore ben@home.example|Take it back with")
+    await refused(accounts.add_account("Ben@home.example", PASSWORD), "account restore ben@home.example|Take it back with")
     await refused(accounts.restore_account("anna@home.example"), "No removed account")
     await accounts.restore_account("ben@home.example")
     after = (accounts.directory.tables.accounts, accounts.directory.tables.aliases, accounts.secrets.rows)
@@ -232,7 +232,7 @@ async def test_rename_keeps_the_old_address_as_alias_and_sign_in(family: Family)
     rows = accounts.secrets.rows[AccountId(1)]
     await refused(accounts.rename_account("anna", "ben@home.example"), "already lives here")
     await refused(accounts.rename_account("anna", "us@home.example"), "is an alias already")
-    await refused(accounts.rename_account("anna", "anna@else.example"), "not a domain of this house")
+    await refused(accounts.rename_account("anna", "anna@else.example"), "not a domain of this server")
     renamed = await accounts.rename_account("anna", "Anne@home.example")
     directory = accounts.directory
     assert (renamed.id, renamed.address) == (1, "Anne@home.example")

@@ -18,7 +18,7 @@ async def test_set_and_checked(admin: Admin, family: Family) -> None:
     assert not await admin.known() and not await admin.check(PASSWORD) and not await admin.check("")
     await admin.set(PASSWORD)
     assert await admin.known() and await admin.check(PASSWORD) and not await admin.check(PASSWORD + "r")
-    stored = await family.writer.read(lambda connection: connection.execute("SELECT value FROM house WHERE key = ?", (KEY,)).fetchone())
+    stored = await family.writer.read(lambda connection: connection.execute("SELECT value FROM meta WHERE key = ?", (KEY,)).fetchone())
     assert PASSWORD.encode() not in bytes(stored[0])
 
 

@@ -36,7 +36,7 @@ def test_recipients_of_a_day() -> None:
     assert sending.take(FRED, 200, 0.0) == 0
     assert abs(sending.wait_s(FRED, 250, 0.0) - DAY_S / 2) < 1
     assert sending.take(FRED, 500, DAY_S) == 0
-    assert sending.wait_s(MARY, 501, 0.0) >= DAY_S, "more than a day's recipients never go in one letter"
+    assert sending.wait_s(MARY, 501, 0.0) >= DAY_S, "more than a day's recipients never go in one message"
 
 
 @given(st.lists(st.tuples(st.floats(0, 5000), st.integers(1, 700)), max_size=60), st.integers(1, 50), st.integers(1, 300))

@@ -38,7 +38,7 @@ async def a_server(data: Path) -> None:
             async with trio.open_nursery() as nursery:
                 for number in numbers:
                     nursery.start_soon(_put, components, staged, number, places[number % 3 == 0], chance.randbytes(300).hex())
-    for name in ("house.db-wal", "house.db-shm"):
+    for name in ("pillarbox.db-wal", "pillarbox.db-shm"):
         (data / name).unlink(missing_ok=True)
 
 
@@ -53,7 +53,7 @@ async def _put(components: object, staged: list[object], number: int, place: int
 def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     data = tmp_path_factory.mktemp("server") / "data"
     trio.run(a_server, data)
-    return (data / "house.db").read_bytes()
+    return (data / "pillarbox.db").read_bytes()
 
 
 @pytest.fixture
@@ -72,9 +72,9 @@ def ruined(whole: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def write(data: Path, octets: bytes) -> None:
-    for path in data.glob("house.db*"):
+    for path in data.glob("pillarbox.db*"):
         path.unlink()
-    (data / "house.db").write_bytes(octets)
+    (data / "pillarbox.db").write_bytes(octets)
 
 
 def owners(whole: bytes, tmp_path: Path) -> dict[str, list[int]]:
@@ -105,12 +105,12 @@ async def exported(data: Path) -> tuple[int, int]:
 
 def test_every_page_in_turn_for_commands_that_read(whole: bytes, data: Path, tmp_path: Path) -> None:
     of = {page: name for name, pages in owners(whole, tmp_path).items() for page in pages}
-    assert exported_of(data, whole) == (MESSAGES, 0) and not check(data / "house.db", []).faults
+    assert exported_of(data, whole) == (MESSAGES, 0) and not check(data / "pillarbox.db", []).faults
     for number, octets in ruined(whole):
         if of.get(number) in ("fact", "body_data") and number % 13:
             continue  # hundreds alike
         write(data, octets)
-        report = catching(lambda: check(data / "house.db", []))
+        report = catching(lambda: check(data / "pillarbox.db", []))
         outcome = catching(lambda: trio.run(exported, data))
         where = f"page {number} of {of.get(number)}: {report} {outcome}"
         if of.get(number) == "sqlite_schema":
@@ -137,7 +137,7 @@ def exported_of(data: Path, octets: bytes) -> tuple[int, int]:
     return trio.run(exported, data)
 
 
-NEEDED = ("sqlite_schema", "house", "person", "domain", "alias", "password", "mailbox", "queue", "history", "counter")
+NEEDED = ("sqlite_schema", "server", "account", "domain", "alias", "password", "mailbox", "queue", "history", "counter")
 """Tables a start reads: with one of them damaged there is a sentence."""
 
 
@@ -167,7 +167,7 @@ async def test_every_kind_of_page_in_turn_for_a_start(whole: bytes, data: Path, 
             assert name in NEEDED, (page, name, refused)
             assert refused.remedy and "damaged" in refused.problem
             if name in indexes:
-                assert not check(data / "house.db", []).faults
+                assert not check(data / "pillarbox.db", []).faults
         except StoreError:
             assert name in NEEDED, (page, name)  # in a running server `serve` makes a sentence of it
 

@@ -1,4 +1,4 @@
-"""The floors, doors and hands of the house, read from its imports.
+"""The floors, doors and hands of the server, read from its imports.
 
 1 imports point down · 2 doors · 3 a dot means my own room · 4 few hands touch the outside · 5 no module-level mutable state.
 """

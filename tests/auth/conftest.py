@@ -1,4 +1,4 @@
-"""A house with nobody in it yet."""
+"""A server with nobody in it yet."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -57,7 +57,7 @@ class Bench:
 
     @contextmanager
     def server(self, on_card: bool = False) -> Iterator[tuple[Pillarbox, Process, Card | None]]:
-        """A fresh house; on a counted card where root allows."""
+        """A fresh server; on a counted card where root allows."""
         self.count += 1
         place = self.work / f"run{self.count}"
         place.mkdir()
@@ -285,7 +285,7 @@ PARTS = ("start", "memory", "delivery", "imap", "pop3", "large", "queue", "panel
 
 def main() -> int:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("--quick", action="store_true", help="fewer letters, shorter waits")
+    words.add_argument("--quick", action="store_true", help="fewer messages, shorter waits")
     words.add_argument("--parts", default=",".join(PARTS))
     words.add_argument("--idle-minutes", type=float, default=10)
     options = words.parse_args()

@@ -1,4 +1,4 @@
-"""Lean clients: little work of their own, so that the house is what is timed."""
+"""Lean clients: little work of their own, so that the server is what is timed."""
 
 import re
 import socket
@@ -46,7 +46,7 @@ class Smtp:
         return self.expect(code)
 
     def send(self, to: str, message: bytes, number: int = 0) -> float:
-        """One letter; the seconds from the final dot to its reply."""
+        """One message; the seconds from the final dot to its reply."""
         self.ask(b"MAIL FROM:<s%d@d%d.example.net>" % (number % 1009, number % 97), b"250")
         self.ask(f"RCPT TO:<{to}>".encode(), b"250")
         self.ask(b"DATA", b"354")
@@ -63,7 +63,7 @@ class Smtp:
 
 
 def deliver(port: int, messages: Sequence[tuple[str, bytes]], sessions: int) -> list[float]:
-    """All letters over so many sessions; the latencies in seconds."""
+    """All messages over so many sessions; the latencies in seconds."""
     todo = iter(enumerate(messages))
     lock = threading.Lock()
     took: list[float] = []
@@ -161,7 +161,7 @@ class Pop3:
                 raise RuntimeError(words.split()[0])
 
     def retrieve(self, number: int) -> int:
-        """One letter; its octets on the wire."""
+        """One message; its octets on the wire."""
         self.sock.sendall(b"RETR %d\r\n" % number)
         count, tail = 0, b""
         while tail[-5:] != b"\r\n.\r\n":

@@ -1,4 +1,4 @@
-"""Seeded letters: of every ten, six of some 4 KB text, three of 30 KB with HTML, one with a 400 KB attachment.
+"""Seeded messages: of every ten, six of some 4 KB text, three of 30 KB with HTML, one with a 400 KB attachment.
 
 Prose compresses as prose does (words by their usual frequency); attachments are random, as photographs are.
 """
@@ -13,7 +13,7 @@ WORDS = (  # noqa: SIM905 - read as prose
     "new some could these two may first then do any like my now over such our man me even most made after also well many must before back "
     "through years where much your way down should because long each just state those people too mr how little good world make very year "
     "still see own work men day get here old between both life being under three never know same last another while us off might great go "
-    "come since against right came take used himself few house american use place during high without again home around small however "
+    "come since against right came take used himself few server american use place during high without again home around small however "
     "found mrs part school thought went say general once upon war left number course until always public put away something fact though "
     "water less far hand enough almost took head yet government system better set told nothing night end why called eyes find going look "
     "asked later knew point next program city business give group toward young days let room word side present given several per order"

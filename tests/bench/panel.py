@@ -1,7 +1,7 @@
-"""What the panel costs the running house: memory, CPU at rest, CPU a letter, beside a house without it; and what its line carries.
+"""What the panel costs the running server: memory, CPU at rest, CPU a message, beside a server without it; and what its line carries.
 
-Ten lamps on gpiozero's mock pins and a console on a pseudo-terminal whose far end reads. Both houses run side by side
-and take letters in turns, so that whatever else the machine does meets both.
+Ten LEDs on gpiozero's mock pins and a console on a pseudo-terminal whose far end reads. Both servers run side by side
+and take messages in turns, so that whatever else the machine does meets both.
 """
 
 import os
@@ -35,7 +35,7 @@ LATE_S = 12.0
 PINS = range(4, 14)
 CHANGES = 10
 ROUNDS, EVENTS = 21, 5000
-MESSAGE = b"From: bob@far.example\r\nTo: ada@home.example\r\nSubject: costs\r\n\r\n" + b"some words of a letter\r\n" * 180
+MESSAGE = b"From: bob@far.example\r\nTo: ada@home.example\r\nSubject: costs\r\n\r\n" + b"some words of a message\r\n" * 180
 
 
 def _reader(end: int) -> None:
@@ -47,7 +47,7 @@ def _reader(end: int) -> None:
 
 
 def panel(table: "Table", work: Path, messages: int, rest_s: float) -> None:
-    """All bars of the panel that need a whole house."""
+    """All bars of the panel that need a whole server."""
     end, side = pty.openpty()
     tty.setraw(side)
     threading.Thread(target=_reader, args=(end,), daemon=True).start()
@@ -56,7 +56,7 @@ def panel(table: "Table", work: Path, messages: int, rest_s: float) -> None:
     servers: list[Pillarbox] = []
     processes: list[Process] = []
     with ExitStack() as stack:
-        for name, words in (("without", ""), ("with", f'lamps = [{leds}]\nconsole = "{os.ttyname(side)}"')):
+        for name, words in (("without", ""), ("with", f'leds = [{leds}]\nconsole = "{os.ttyname(side)}"')):
             settings = work / f"{name}.toml"
             settings.write_text(f"[panel]\n{words}\n[limits]\nconnections_per_address = 1000\n")
             servers.append(stack.enter_context(Pillarbox(new_data(work / name), "--settings", str(settings))))
@@ -65,8 +65,8 @@ def panel(table: "Table", work: Path, messages: int, rest_s: float) -> None:
         for process in processes:
             process.settle()
         bare, full = (process.memory_kb()["Pss"] / MB for process in processes)
-        table.add("PSS without lamps and console, MB", bare)
-        table.add("the panel's PSS: ten lamps, a console, MB", full - bare, most=8)
+        table.add("PSS without LEDs and console, MB", bare)
+        table.add("the panel's PSS: ten LEDs, a console, MB", full - bare, most=8)
         ratios = []
         for pair in range(PAIRS):
             spent = [0.0, 0.0]
@@ -75,14 +75,14 @@ def panel(table: "Table", work: Path, messages: int, rest_s: float) -> None:
                 deliver(servers[which].ports["smtp"], [("ada@home.example", MESSAGE)] * messages, 4)
                 spent[which] = processes[which].cpu_s() - was
             ratios.append(spent[1] / spent[0])
-        table.add(f"CPU a letter with the panel to without, median of {PAIRS} pairs", statistics.median(ratios), most=1.03)
+        table.add(f"CPU a message with the panel to without, median of {PAIRS} pairs", statistics.median(ratios), most=1.03)
         for server in servers:
-            pillarbox("person", "remove", "ada@home.example", "--yes", data=server.data)  # nobody lives there: all ten lamps blink
-        time.sleep(LATE_S)  # what both houses still do after their last letters
+            pillarbox("account", "remove", "ada@home.example", "--yes", data=server.data)  # nobody lives there: all ten LEDs blink
+        time.sleep(LATE_S)  # what both servers still do after their last messages
         before = [process.cpu_s() for process in processes]
         time.sleep(rest_s)
         used = [100 * (process.cpu_s() - was) / rest_s for process, was in zip(processes, before, strict=True)]
-        table.add("the panel's CPU, ten lamps blinking and a console, % of a core", used[1] - used[0], most=0.5)
+        table.add("the panel's CPU, ten LEDs blinking and a console, % of a core", used[1] - used[0], most=0.5)
     os.close(end)
     os.close(side)
 
@@ -107,7 +107,7 @@ class FarEnd:
 
 
 def console(table: "Table", work: Path) -> None:
-    """What a person's line carries: the running house at a cable of 9600 baud, and what changes cost."""
+    """What a person's line carries: the running server at a cable of 9600 baud, and what changes cost."""
     settings = work / "cable.toml"
     with closing(Cable()) as cable:
         settings.write_text(f'[panel]\nconsole = "{cable.device}"\nconsole_baud = 9600\n')
@@ -123,7 +123,7 @@ def console(table: "Table", work: Path) -> None:
             for _ in range(CHANGES):
                 deliver(server.ports["smtp"], [("ada@home.example", MESSAGE)], 1)
                 changes.append(far.until_quiet())
-            table.add("a letter came: octets on the first screen, at most", max(changes), most=400)
+            table.add("a message came: octets on the first screen, at most", max(changes), most=400)
             whole = []
             for key in b"123456789?":
                 os.write(cable.end, bytes((key,)))
@@ -151,7 +151,7 @@ def publish(table: "Table") -> None:
 
 
 def deaf(table: "Table", work: Path, messages: int) -> None:
-    """A far end that never reads, and letters coming in all the while."""
+    """A far end that never reads, and messages coming in all the while."""
     end, side = pty.openpty()
     tty.setraw(side)
     took = []
@@ -163,7 +163,7 @@ def deaf(table: "Table", work: Path, messages: int) -> None:
             began = time.monotonic()
             deliver(server.ports["smtp"], [("ada@home.example", MESSAGE)] * messages, 4)
             took.append(time.monotonic() - began)
-    table.add(f"{messages} letters beside a console that never reads, s", took[1])
+    table.add(f"{messages} messages beside a console that never reads, s", took[1])
     table.add("and with no console, s", took[0])
     os.close(end)
     os.close(side)

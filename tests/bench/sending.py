@@ -1,6 +1,6 @@
-"""What it costs to send: a letter to one remote host, and a queue of a hundred thousand letters that wait.
+"""What it costs to send: a message to one remote host, and a queue of a hundred thousand messages that wait.
 
-A name server and a sink stand on loopback addresses in this process; the house is the real command.
+A name server and a sink stand on loopback addresses in this process; the server is the real command.
 """
 
 import os
@@ -30,7 +30,7 @@ def messages(table: "Table", work: Path, count: int) -> None:
         place.mkdir()
         card = Card(place) if os.geteuid() == 0 else None
         with Neighbours(card.place if card else place, more="check_line = false", accounts=("ada",)) as world:
-            limits = "[people]\nletters_per_hour = 100000\nrecipients_per_day = 1000000\n[limits]\nconnections_per_address = 1000\n"
+            limits = "[accounts]\nmessages_per_hour = 100000\nrecipients_per_day = 1000000\n[limits]\nconnections_per_address = 1000\n"
             world.write_settings(after=limits)
             sink = world.peer("far.example")
             with world.server as server:
@@ -48,23 +48,23 @@ def messages(table: "Table", work: Path, count: int) -> None:
                 start, spent = card.counts() if card else (0, 0), process.cpu_s()
                 octets = world.send_many(count, sessions)
                 world.arrived(sink, count + 1, 300)
-                world.until(lambda world=world: not world.ask("queue", "list")["letters"], 60)
+                world.until(lambda world=world: not world.ask("queue", "list")["messages"], 60)
                 process.settle()
                 name = f"sent from {sessions} session{'s' * (sessions > 1)}"
-                table.add(f"{name}: CPU ms a letter", 1000 * (process.cpu_s() - spent) / count, most=5)
+                table.add(f"{name}: CPU ms a message", 1000 * (process.cpu_s() - spent) / count, most=5)
                 if card:
                     card.sync()
                     end = card.counts()
-                    table.add(f"{name}: device flushes a letter", (end[1] - start[1]) / count, most=most)
+                    table.add(f"{name}: device flushes a message", (end[1] - start[1]) / count, most=most)
                     room = 1.1 * octets / count + 12_288
-                    table.add(f"{name}: octets written a letter", (end[0] - start[0]) / count, most=room)
+                    table.add(f"{name}: octets written a message", (end[0] - start[0]) / count, most=room)
         if card:
             card.close()
         shutil.rmtree(place, ignore_errors=True)
 
 
 def waiting(table: "Table", work: Path) -> None:
-    """A house that starts with a hundred thousand letters waiting."""
+    """A server that starts with a hundred thousand messages waiting."""
     place = work / "waiting"
     place.mkdir()
     with Neighbours(place, more="check_line = false", first=80_000, most=80_000, accounts=("ada",)) as world:
@@ -78,12 +78,12 @@ def waiting(table: "Table", work: Path) -> None:
             name = world.send("bob@far.example")
             world.arrived(sink)
             world.until(lambda: world.track(name)[-1] == "sent")
-            world.until(lambda: world.ask("queue", "list")["letters"][0]["tries"] == 1, 60)
+            world.until(lambda: world.ask("queue", "list")["messages"][0]["tries"] == 1, 60)
         fill(world.data)
         begun = time.monotonic()
         with Pillarbox(world.data, "--settings", str(world.settings)) as server:
             world.arrived(sink, 2, 60)
-            table.add(f"{WAITING} waiting: start of the command to the first letter sent, s", time.monotonic() - begun)
+            table.add(f"{WAITING} waiting: start of the command to the first message sent, s", time.monotonic() - begun)
             process = Process(server.pid)
             process.settle(20)
             table.add(f"{WAITING} waiting: memory above the empty queue, MB", process.memory_kb()["Pss"] / MB - empty, most=8)
@@ -98,17 +98,17 @@ def waiting(table: "Table", work: Path) -> None:
 
 
 def fill(data: Path) -> None:
-    """The one letter that waits, a hundred thousand times, in many lanes; one of them due now for a house that answers."""
-    with sqlite3.connect(data / "house.db") as db:
+    """The one message that waits, a hundred thousand times, in many destinations; one of them due now for a server that answers."""
+    with sqlite3.connect(data / "pillarbox.db") as db:
         columns = [row[1] for row in db.execute("PRAGMA table_info(queue)")]
-        kept = ", ".join(name for name in columns if name not in ("id", "lane", "due_at", "letter", "outbox_mailbox", "outbox_uid"))
+        kept = ", ".join(name for name in columns if name not in ("id", "destination", "due_at", "message", "outbox_mailbox", "outbox_uid"))
         (number, body) = db.execute("SELECT id, body FROM queue").fetchone()
         db.execute(
             f"""WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {WAITING})
-            INSERT INTO queue(id, lane, due_at, letter, {kept})
-            SELECT {number} + i, 'lane' || (i % {DESTINATIONS}) || '.example', due_at, 'letter' || i, {kept} FROM queue, n"""
+            INSERT INTO queue(id, destination, due_at, message, {kept})
+            SELECT {number} + i, 'destination' || (i % {DESTINATIONS}) || '.example', due_at, 'message' || i, {kept} FROM queue, n"""
         )
-        db.execute("UPDATE queue SET lane = 'far.example', due_at = 0 WHERE id = ?", (number,))
-        db.execute("UPDATE body SET holders = holders + ? WHERE id = ?", (WAITING, body))
+        db.execute("UPDATE queue SET destination = 'far.example', due_at = 0 WHERE id = ?", (number,))
+        db.execute("UPDATE body SET refcount = refcount + ? WHERE id = ?", (WAITING, body))
         db.execute("UPDATE counter SET next = next + ? WHERE name = 'queue'", (WAITING + 1000,))
     db.close()

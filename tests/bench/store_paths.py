@@ -1,6 +1,6 @@
 """What the store's hot paths cost: `python -m tests.bench.store_paths [MESSAGES]`; CPU of the whole process, the best of five.
 
-The bars stand in HOUSE.md: open of 20,000 warm 1 ms, flags of 20,000 12 ms, overview 35 ms.
+The bars stand in SERVER.md: open of 20,000 warm 1 ms, flags of 20,000 12 ms, overview 35 ms.
 """
 
 import sys
@@ -19,7 +19,7 @@ from appliance.store.mailbox import Mailbox, Mode, Placement, Store, Want
 from tests.store.server import ANN, PlainScanner
 
 PREFIX = b"Return-Path: <somebody@example.org>\r\n" * 5
-BODY = b"".join(b"Subject: line %d of an ordinary letter\r\n" % number for number in range(80))
+BODY = b"".join(b"Subject: line %d of an ordinary message\r\n" % number for number in range(80))
 LAST = Uid(2**32 - 1)
 
 
@@ -60,8 +60,8 @@ async def fill(store: Store, count: int) -> None:
     async with trio.open_nursery() as nursery:
         for _ in range(50):
             nursery.start_soon(some)
-    say("file, a letter of 3 KB, 50 at once", (time.process_time() - start) * 1000 / count)
-    print(f"{'  letters a second':44}{count / (time.perf_counter() - wall):10.0f}")
+    say("file, a message of 3 KB, 50 at once", (time.process_time() - start) * 1000 / count)
+    print(f"{'  messages a second':44}{count / (time.perf_counter() - wall):10.0f}")
 
 
 def say(what: str, ms: float) -> None:
@@ -118,7 +118,7 @@ async def changing(store: Store, box: Mailbox) -> None:
 
 async def main(count: int) -> None:
     with tempfile.TemporaryDirectory(dir=".") as directory:
-        async with await Database.open(Path(directory) / "house.db", migrate_in_child=False) as database:
+        async with await Database.open(Path(directory) / "pillarbox.db", migrate_in_child=False) as database:
             store = await Store.start(database, await Bodies.open(database, Path(directory) / "bodies"), describe=Scanner)
             await database.write(lambda transaction: store.make_mailboxes(transaction, ANN))
             await fill(store, count)

@@ -378,7 +378,7 @@ async def test_it_looks_now_and_then_and_tells_of_trouble(
 
 
 def test_making_stays_out_of_the_serving_process() -> None:
-    """`cryptography` is 8 MB: the house itself never loads it."""
+    """`cryptography` is 8 MB: the server itself never loads it."""
     import sys
 
     code = "import sys, appliance.certificates.certificates; print(any('cryptography' in name for name in sys.modules))"

@@ -49,53 +49,53 @@ def test_removing_asks_keeps_the_mail_and_is_taken_back(tmp_path: Path) -> None:
     data = new_data(tmp_path / "data", "ada", "ben")
     with Pillarbox(data, protocols=("smtp", "imap")) as server:
         deliver(server, "ben@home.example")
-        asked = pillarbox("person", "remove", "ben@home.example", data=data, check=False)
+        asked = pillarbox("account", "remove", "ben@home.example", data=data, check=False)
         assert asked.returncode == 2 and "--yes" in asked.stderr and "pillarbox export ben@home.example" in asked.stderr
         assert messages(server, "ben@home.example") == 1
-        status, shown = answered(data, "person", "remove", "ben@home.example", answer="yes")
+        status, shown = answered(data, "account", "remove", "ben@home.example", answer="yes")
         assert status == 2 and "Nothing was done" in shown
-        status, shown = answered(data, "person", "remove", "ben@home.example", answer="ben@home.example")
-        assert status == 0 and "kept for 30 days" in shown and "person restore ben@home.example" in shown
+        status, shown = answered(data, "account", "remove", "ben@home.example", answer="ben@home.example")
+        assert status == 0 and "kept for 30 days" in shown and "account restore ben@home.example" in shown
         with pytest.raises(smtplib.SMTPRecipientsRefused):
             deliver(server, "ben@home.example")
         with pytest.raises(imaplib.IMAP4.error):
             messages(server, "ben@home.example")
-        listed = json.loads(pillarbox("person", "list", "--json", data=data).stdout)
-        assert [one["address"] for one in listed["removed"]] == ["ben@home.example"] and len(listed["people"]) == 1
-        again = pillarbox("person", "add", "ben@home.example", data=data, password=PASSWORD, check=False)
-        assert again.returncode == 2 and "person restore ben@home.example" in again.stderr
-    assert "is back" in pillarbox("person", "restore", "ben@home.example", data=data).stdout
+        listed = json.loads(pillarbox("account", "list", "--json", data=data).stdout)
+        assert [one["address"] for one in listed["removed"]] == ["ben@home.example"] and len(listed["accounts"]) == 1
+        again = pillarbox("account", "add", "ben@home.example", data=data, password=PASSWORD, check=False)
+        assert again.returncode == 2 and "account restore ben@home.example" in again.stderr
+    assert "is back" in pillarbox("account", "restore", "ben@home.example", data=data).stdout
     with Pillarbox(data, protocols=("smtp", "imap")) as server:
         assert messages(server, "ben@home.example") == 1
-        assert "all their mail are gone" in pillarbox("person", "remove", "ben@home.example", "--purge", "--yes", data=data).stdout
-        assert pillarbox("person", "restore", "ben@home.example", data=data, check=False).returncode == 2
-        pillarbox("person", "add", "ben@home.example", data=data, password=PASSWORD)
+        assert "all their mail are gone" in pillarbox("account", "remove", "ben@home.example", "--purge", "--yes", data=data).stdout
+        assert pillarbox("account", "restore", "ben@home.example", data=data, check=False).returncode == 2
+        pillarbox("account", "add", "ben@home.example", data=data, password=PASSWORD)
         assert messages(server, "ben@home.example") == 0
 
 
 def test_domain_remove_does_not_recommend_to_remove_accounts(tmp_path: Path) -> None:
     data = new_data(tmp_path / "data", "ada")
     refused = pillarbox("domain", "remove", "home.example", data=data, check=False).stderr
-    assert "person rename" in refused and "person remove" not in refused
+    assert "account rename" in refused and "account remove" not in refused
 
 
 def test_set_rename_disable_and_enable(tmp_path: Path) -> None:
     data = new_data(tmp_path / "data", "ada", "ben")
     for words in (("--quota", "5"), ("--quota-mb", "7", "--name", "Ada Smith")):
-        pillarbox("person", "set", "ada@home.example", *words, data=data)
-    (row, _) = json.loads(pillarbox("person", "list", "--json", data=data).stdout)["people"]
+        pillarbox("account", "set", "ada@home.example", *words, data=data)
+    (row, _) = json.loads(pillarbox("account", "list", "--json", data=data).stdout)["accounts"]
     assert (row["name"], row["quota_octets"]) == ("Ada Smith", 7_000_000)
     for wrong in ((), ("--quota", "-1"), ("--quota", "-7"), ("--quota", "much")):
-        assert pillarbox("person", "set", "ada@home.example", *wrong, data=data, check=False).returncode == 2
+        assert pillarbox("account", "set", "ada@home.example", *wrong, data=data, check=False).returncode == 2
     with Pillarbox(data, protocols=("smtp", "imap")) as server:
         deliver(server, "ada@home.example")
-        renamed = pillarbox("person", "rename", "ada@home.example", "adele@home.example", data=data)
+        renamed = pillarbox("account", "rename", "ada@home.example", "adele@home.example", data=data)
         assert "stays as an alias" in renamed.stdout
         deliver(server, "ada@home.example")
         assert messages(server, "ada@home.example") == messages(server, "adele@home.example") == 2
         open_session = imaplib.IMAP4("127.0.0.1", server.ports["imap"])
         open_session.login("adele", PASSWORD)
-        told = pillarbox("person", "disable", "adele@home.example", "--json", data=data)
+        told = pillarbox("account", "disable", "adele@home.example", "--json", data=data)
         assert json.loads(told.stdout)["sessions_ended"] == 1
         with pytest.raises(imaplib.IMAP4.abort):
             open_session.noop()
@@ -103,15 +103,15 @@ def test_set_rename_disable_and_enable(tmp_path: Path) -> None:
         deliver(server, "adele@home.example")
         with pytest.raises(imaplib.IMAP4.error):
             messages(server, "adele@home.example")
-        assert "disabled" in pillarbox("person", "list", data=data).stdout
-        pillarbox("person", "enable", "adele@home.example", data=data)
+        assert "disabled" in pillarbox("account", "list", data=data).stdout
+        pillarbox("account", "enable", "adele@home.example", data=data)
         assert messages(server, "adele@home.example") == 3
 
 
 def test_a_new_domain_in_the_settings_changes_no_address_and_says_so(tmp_path: Path) -> None:
     data = new_data(tmp_path / "data", "ada")
     with Pillarbox(data, protocols=("imap",), domain="second.example") as server:
-        accounts = json.loads(pillarbox("person", "list", "--json", data=data).stdout)["people"]
+        accounts = json.loads(pillarbox("account", "list", "--json", data=data).stdout)["accounts"]
         assert [one["address"] for one in accounts] == ["ada@home.example"]
         assert "second.example is taken in as a further domain" in server.log.read_text()
 
@@ -127,7 +127,7 @@ def test_removing_one_target_of_a_group_says_what_is_left(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "words",
-    ["person remove nobody@home.example --yes", "person frobnicate", "alias add x", "person set ada@home.example"],
+    ["account remove nobody@home.example --yes", "person frobnicate", "alias add x", "account set ada@home.example"],
 )
 def test_failures_under_json_are_json(tmp_path: Path, words: str) -> None:
     data = new_data(tmp_path / "data", "ada")
@@ -139,7 +139,7 @@ def test_failures_under_json_are_json(tmp_path: Path, words: str) -> None:
 
 def test_settings_check_finds_what_only_shows_later(tmp_path: Path) -> None:
     file = tmp_path / "house.toml"
-    file.write_text('[house]\ndomain = "not a domain"\nhost_name = "a_b"\n[panel]\nlamps = ["led:99"]\nbutton = "left"\n')
+    file.write_text('[server]\ndomain = "not a domain"\nhost_name = "a_b"\n[panel]\nlamps = ["led:99"]\nbutton = "left"\n')
     done = pillarbox("settings", "check", str(file), "--json", check=False)
     faults = json.loads(done.stdout)["faults"]
     assert done.returncode == 2 and [one["line"] for one in faults] == [2, 3, 5, 6]
@@ -151,12 +151,12 @@ def test_settings_check_finds_what_only_shows_later(tmp_path: Path) -> None:
     assert done.returncode == 2 and "line 2: " in done.stderr and "line 8: " in done.stderr and "No such file" in done.stderr
     file.write_text(f'[certificate]\nfile = "{file}"\nkey = "{file}"\n')
     assert "are not a certificate and its key" in pillarbox("settings", "check", str(file), check=False).stderr
-    file.write_text('[house]\ndomain = "straße.example"\n[panel]\nlamps = ["led:GPIO17", "pwm:27", "board:ACT"]\nbutton = "BOARD5"\n')
+    file.write_text('[server]\ndomain = "straße.example"\n[panel]\nlamps = ["led:GPIO17", "pwm:27", "board:ACT"]\nbutton = "BOARD5"\n')
     assert json.loads(pillarbox("settings", "check", str(file), "--json").stdout)["faults"] == []
 
 
 def test_account_add_begins_no_server_by_mistake(tmp_path: Path) -> None:
-    words = [*COMMAND, "person", "add", "ada@home.example", "--password-file", "-"]
+    words = [*COMMAND, "account", "add", "ada@home.example", "--password-file", "-"]
     (tmp_path / "photos").mkdir()
 
     def add(*more: str) -> "subprocess.CompletedProcess[str]":
@@ -170,7 +170,7 @@ def test_account_add_begins_no_server_by_mistake(tmp_path: Path) -> None:
     assert sorted(one.name for one in tmp_path.iterdir()) == ["photos"]
     begun = add("--data", "data")
     assert begun.returncode == 0 and "A new server begins in" in begun.stderr
-    assert "begins" not in pillarbox("person", "add", "ben@home.example", data=tmp_path / "data", password=PASSWORD).stderr
+    assert "begins" not in pillarbox("account", "add", "ben@home.example", data=tmp_path / "data", password=PASSWORD).stderr
 
 
 WEAK = ["1234", "short-1", "password", "Password1!", "11111111", "12345678", "qwertyuiop", "abababab", "ada@home.example"]
@@ -185,7 +185,7 @@ def test_every_route_refuses_a_weak_password(tmp_path: Path, weak: str) -> None:
         check_strength(weak, "ada@home.example")
     if weak in ("1234", "password"):
         data = new_data(tmp_path / "data", "ada")
-        for words in (("person", "add", "ben@home.example"), ("person", "password", "ada@home.example"), ("admin", "password")):
+        for words in (("account", "add", "ben@home.example"), ("account", "password", "ada@home.example"), ("admin", "password")):
             done = pillarbox(*words, data=data, password=weak, check=False)
             assert done.returncode == 2 and "assword" in done.stderr, words
 
@@ -195,7 +195,7 @@ def test_a_password_typed_on_a_terminal_is_asked_twice_and_not_shown(tmp_path: P
 
     def typed(first: str, second: str) -> tuple[int, str]:
         main, side = pty.openpty()
-        words = [*COMMAND, "person", "password", "ada@home.example", "--password-file", "-", "--data", str(data)]
+        words = [*COMMAND, "account", "password", "ada@home.example", "--password-file", "-", "--data", str(data)]
         with subprocess.Popen(words, stdin=side, stdout=side, stderr=side, env=environment(), start_new_session=True) as process:
             os.close(side)
             shown, answers = b"", [(b"New password: ", first), (b"again: ", second)]
@@ -218,14 +218,14 @@ def test_a_password_typed_on_a_terminal_is_asked_twice_and_not_shown(tmp_path: P
 def test_rename_to_the_same_address(tmp_path: Path) -> None:
     """No alias is made, and none is told."""
     data = new_data(tmp_path / "data", "ada")
-    same = pillarbox("person", "rename", "ada@home.example", "ada@home.example", data=data, check=False)
+    same = pillarbox("account", "rename", "ada@home.example", "ada@home.example", data=data, check=False)
     assert same.returncode == 2 and "is the address already" in same.stderr
-    other = pillarbox("person", "rename", "ada@home.example", "Ada@home.example", data=data)
+    other = pillarbox("account", "rename", "ada@home.example", "Ada@home.example", data=data)
     assert other.stdout == "ada@home.example is written Ada@home.example now.\n"
     assert pillarbox("alias", "list", data=data).stdout == "No aliases.\n"
 
 
 def test_what_only_a_running_server_knows(tmp_path: Path) -> None:
     data = new_data(tmp_path / "data", "ada")
-    asked = pillarbox("letter", "track", "ada@home.example", "--json", data=data, check=False)
+    asked = pillarbox("message", "track", "ada@home.example", "--json", data=data, check=False)
     assert asked.returncode == 3 and json.loads(asked.stdout)["exit_status"] == 3

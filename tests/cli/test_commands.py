@@ -22,15 +22,15 @@ def test_accounts_aliases_and_domains_asleep_and_running(tmp_path: Path) -> None
     data = new_data(tmp_path / "data", "ada")
 
     def walk(name: str) -> None:
-        pillarbox("person", "add", f"{name}@home.example", data=data, password=PASSWORD)
-        accounts = json.loads(pillarbox("person", "list", "--json", data=data).stdout)["people"]
+        pillarbox("account", "add", f"{name}@home.example", data=data, password=PASSWORD)
+        accounts = json.loads(pillarbox("account", "list", "--json", data=data).stdout)["accounts"]
         assert f"{name}@home.example" in [account["address"] for account in accounts]
         pillarbox("alias", "add", f"{name}.two@home.example", f"{name}@home.example", data=data)
         assert f"{name}.two@home.example -> {name}@home.example" in pillarbox("alias", "list", data=data).stdout
         pillarbox("domain", "add", f"{name}.example", data=data)
         pillarbox("domain", "catch-all", f"{name}.example", f"{name}@home.example", data=data)
         assert f"unknown names go to {name}@home.example" in pillarbox("domain", "list", data=data).stdout
-        pillarbox("person", "password", f"{name}@home.example", data=data, password="another-Long-1")
+        pillarbox("account", "password", f"{name}@home.example", data=data, password="another-Long-1")
         assert "INBOX" in pillarbox("mailbox", "list", f"{name}@home.example", data=data).stdout
 
     walk("asleep")
@@ -38,7 +38,7 @@ def test_accounts_aliases_and_domains_asleep_and_running(tmp_path: Path) -> None
         walk("awake")
         with smtplib.SMTP("127.0.0.1", server.ports["submission"], "client.example") as smtp:
             smtp.login("awake@home.example", "another-Long-1")
-        pillarbox("person", "remove", "awake@home.example", "--yes", data=data)
+        pillarbox("account", "remove", "awake@home.example", "--yes", data=data)
         with smtplib.SMTP("127.0.0.1", server.ports["smtp"], "client.example") as smtp, pytest.raises(smtplib.SMTPRecipientsRefused):
             smtp.sendmail("b@outside.example", ["awake@home.example"], "x")
         status = json.loads(pillarbox("status", "--json", data=data).stdout)
@@ -60,16 +60,16 @@ def test_one_server_a_directory(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def a_server(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A data directory with one person, and its people as listed."""
-    data = new_data(tmp_path_factory.mktemp("house") / "data")
-    return data, pillarbox("person", "list", "--json", data=data).stdout
+    data = new_data(tmp_path_factory.mktemp("server") / "data")
+    return data, pillarbox("account", "list", "--json", data=data).stdout
 
 
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (("person", "add", "no-address", "--password-file", "/dev/null"), "password is empty"),
-        (("person", "remove", "nobody@home.example"), "nobody@home.example"),
-        (("person", "frobnicate"), 'no action "frobnicate". Choose from add, list'),
+        (("account", "add", "no-address", "--password-file", "/dev/null"), "password is empty"),
+        (("account", "remove", "nobody@home.example"), "nobody@home.example"),
+        (("account", "frobnicate"), 'no action "frobnicate". Choose from add, list'),
         (("alias", "add", "x"), "TARGET is missing."),
         (("alias", "add"), "ADDRESS and TARGET are missing."),
         (("domain", "remove", "home.example"), "home.example"),
@@ -80,7 +80,7 @@ def a_server(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         (("serve", "--settings", "/no/such/file"), "cannot be read"),
         (("import", "ada@home.example", "tests/dialogs/imap"), "no mbox file is in it"),
         (("export", "ada@home.example", "/tmp/no/such/folder", "--mailbox", "Nope"), "There is no mailbox “Nope”."),
-        (("person", "add", "x@home.example", "--quota-mb", "much"), '--quota-mb is a whole number, not "much".'),
+        (("account", "add", "x@home.example", "--quota-mb", "much"), '--quota-mb is a whole number, not "much".'),
         (("app-password", "remove", "ada@home.example", "phone"), "pillarbox app-password list ada@home.example"),
         (("stauts",), 'Did you mean "status"?'),
         (("frobnicate",), 'no command "frobnicate". Choose from'),
@@ -88,11 +88,11 @@ def a_server(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 )
 def test_wrong_words_are_a_sentence_and_change_nothing(a_server: tuple[Path, str], words: tuple[str, ...], part: str) -> None:
     data, before = a_server
-    where = {} if words in (("person", "frobnicate"), ("frobnicate",), ("stauts",)) else {"data": data}
+    where = {} if words in (("account", "frobnicate"), ("frobnicate",), ("stauts",)) else {"data": data}
     done = pillarbox(*words, check=False, **where)
     assert done.returncode == 2, done
     assert part in done.stderr and "Traceback" not in done.stderr
-    assert pillarbox("person", "list", "--json", data=data).stdout == before
+    assert pillarbox("account", "list", "--json", data=data).stdout == before
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,8 @@ def test_a_start_that_cannot_be_is_a_sentence(a_server: tuple[Path, str], words:
 
 
 def test_a_command_makes_no_server_by_mistake(tmp_path: Path) -> None:
-    done = pillarbox("person", "list", data=tmp_path / "none", check=False)
-    assert done.returncode == 2 and "There is no house" in done.stderr
+    done = pillarbox("account", "list", data=tmp_path / "none", check=False)
+    assert done.returncode == 2 and "There is no server" in done.stderr
     assert not (tmp_path / "none").exists()
 
 
@@ -151,10 +151,10 @@ def test_the_first_run_on_a_terminal(tmp_path: Path) -> None:
         line = re.search(r"printf .* \| curl .*", said)
         assert line
         subprocess.run(["sh", "-c", line[0].strip()], check=True, timeout=30, capture_output=True)
-        asking = re.search(r"How the house is: ([^\r\n]+)", said)
+        asking = re.search(r"How the server is: ([^\r\n]+)", said)
         assert asking
         status = subprocess.run(["sh", "-c", asking[1]], check=True, timeout=30, capture_output=True, text=True, cwd=ROOT).stdout
-        assert " 1 accepted" in status.replace("letters     ", "")
+        assert " 1 accepted" in status.replace("messages     ", "")
         server.send_signal(signal.SIGINT)
         assert server.wait(30) == 0
     finally:
@@ -173,5 +173,5 @@ def test_the_first_run_in_a_pipe_tells_no_password(tmp_path: Path) -> None:
     server.terminate()
     rest, log = server.communicate(timeout=30)
     assert "shown this once" not in said + rest + log
-    assert "Nobody has an address yet" in said + rest and "pillarbox person add" in said + rest
-    assert json.loads(pillarbox("person", "list", "--json", data=tmp_path / "data").stdout)["people"] == []
+    assert "Nobody has an address yet" in said + rest and "pillarbox account add" in said + rest
+    assert json.loads(pillarbox("account", "list", "--json", data=tmp_path / "data").stdout)["accounts"] == []

@@ -12,16 +12,16 @@ from tests.support.server import PASSWORD, ROOT, START_S, environment, free_port
 
 NAMES = ("trio.py", "sqlite_utils.py", "argon2.py", "dns.py", "json.py", "runpy.py", "sitecustomize.py", "cryptography/__init__.py")
 COMMANDS = (
-    ("person", "add", "ben@home.example", "--password-file", "-"),
-    ("person", "list"),
-    ("person", "password", "ada@home.example", "--password-file", "-"),
+    ("account", "add", "ben@home.example", "--password-file", "-"),
+    ("account", "list"),
+    ("account", "password", "ada@home.example", "--password-file", "-"),
     ("app-password", "list", "ada@home.example"),
     ("alias", "add", "all@home.example", "ada@home.example"),
     ("domain", "records"),
     ("certificate", "renew"),
     ("certificate", "show"),
     ("queue", "list"),
-    ("letter", "track", "x"),
+    ("message", "track", "x"),
     ("status", "--json"),
     ("check",),
     ("export", "ada@home.example", "out"),
@@ -67,7 +67,7 @@ def test_no_command_imports_from_the_folder_it_is_started_in(hostile: Path, tmp_
     script = [sys.executable, "-P", "-m", "appliance"]  # what the installed script `pillarbox` amounts to
     data = tmp_path / "data"
     serve(script, hostile, data)
-    assert run(script, hostile, "person", "add", "ada@home.example", "--password-file", "-", "--data", str(data)).returncode == 0
+    assert run(script, hostile, "account", "add", "ada@home.example", "--password-file", "-", "--data", str(data)).returncode == 0
     for words in COMMANDS:
         at = () if words[0] in ("settings", "--help", "--version") else ("--data", str(data))
         done = run(script, hostile, *words, *at)
@@ -83,7 +83,7 @@ def test_python_m_drops_the_current_folder(hostile: Path, tmp_path: Path) -> Non
     (hostile / "runpy.py").unlink()
     plain = [sys.executable, "-m", "appliance"]
     serve(plain, hostile, tmp_path / "data")
-    for words in (("person", "list"), ("domain", "records"), ("check",)):
+    for words in (("account", "list"), ("domain", "records"), ("check",)):
         assert "Traceback" not in run(plain, hostile, *words, "--data", str(tmp_path / "data")).stderr
     assert not (tmp_path / "TRACE").exists(), (tmp_path / "TRACE").read_text()
 

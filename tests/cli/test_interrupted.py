@@ -52,7 +52,7 @@ def test_the_simulator(tmp_path: Path) -> None:
         assert server.process and server.process.poll() is None, "the server that was watched goes on"
 
 
-@pytest.mark.parametrize("line", ["status", "status --check", "person list", "console", "panel --simulate"])
+@pytest.mark.parametrize("line", ["status", "status --check", "account list", "console", "panel --simulate"])
 def test_a_command_that_waits_for_an_answer(tmp_path: Path, line: str) -> None:
     words = line.split()
     with Pillarbox(new_data(tmp_path / "data"), protocols=("smtp",)) as server:

@@ -20,7 +20,7 @@ MESSAGE = b"Subject: %d\n\n" + (b"x" * 70 + b"\n") * 400
 def data(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     """A server with ada, and ben who has a megabyte."""
     made = new_data(tmp_path / "data", "ada")
-    pillarbox("person", "add", "ben@home.example", "--quota-mb", "1", data=made, password=PASSWORD)
+    pillarbox("account", "add", "ben@home.example", "--quota-mb", "1", data=made, password=PASSWORD)
     with Pillarbox(made, protocols=("imap",)) if request.param == "running" else nullcontext():
         yield made
 

@@ -41,7 +41,7 @@ def data(request: pytest.FixtureRequest, killed: Path) -> Iterator[Path]:
         place = Path(name) / "data"
         shutil.copytree(killed, place, ignore=lambda _, names: [name for name in names if name == "control.sock"])
         if request.param == "without -shm":
-            (place / "house.db-shm").unlink(missing_ok=True)
+            (place / "pillarbox.db-shm").unlink(missing_ok=True)
         (Path(name) / "out").mkdir()
         (Path(name) / "out").chmod(0o777)
         yield place
@@ -82,10 +82,10 @@ def _mount(data: Path) -> Run:
 def test_it_can_be_looked_at_and_brought_out(data: Path, storage: Callable[[Path], Run]) -> None:
     run = storage(data)
     before = {path: path.read_bytes() for path in data.rglob("*") if path.is_file()}
-    accounts, status, check = run("person", "list"), run("status"), run("check")
+    accounts, status, check = run("account", "list"), run("status"), run("check")
     assert (accounts.returncode, accounts.stderr) == (0, "") and "ada@home.example" in accounts.stdout, accounts
     assert "not running" in status.stdout and status.returncode in (0, 3), status
-    assert check.returncode == 0 and "2 letters" in check.stdout and "All is well" in check.stdout, check
+    assert check.returncode == 0 and "2 messages" in check.stdout and "All is well" in check.stdout, check
     done = run("export", "ada@home.example", str(data.parent / "out" / "mail"))
     assert done.returncode == 0 and "2 " in done.stdout, done
     for words in ("mailbox list ada@home.example", "queue list", "certificate export", "certificate show"):

@@ -44,13 +44,13 @@ def serve(data: Path) -> "subprocess.CompletedProcess[str]":
 
 
 def test_a_database_that_is_gone_stops_every_command(data: Path) -> None:
-    for path in data.glob("house.db*"):
+    for path in data.glob("pillarbox.db*"):
         path.unlink()
-    words = "house.db is missing, but message bodies and certificates are there. Put house.db and house.db-wal back"
+    words = "server.db is missing, but message bodies and certificates are there. Put server.db and server.db-wal back"
     assert words in sentence(serve(data))
-    for command in ("person list", "status", "check", f"export ada@home.example {data / 'out'}", "domain add x.example"):
+    for command in ("account list", "status", "check", f"export ada@home.example {data / 'out'}", "domain add x.example"):
         assert words in sentence(pillarbox(*command.split(), data=data, check=False)), command
-    assert not (data / "house.db").exists()
+    assert not (data / "pillarbox.db").exists()
 
 
 @pytest.mark.parametrize(
@@ -59,31 +59,31 @@ def test_a_database_that_is_gone_stops_every_command(data: Path) -> None:
     ids=["empty", "garbage"],
 )
 def test_a_database_that_is_none(data: Path, octets: bytes, words: str) -> None:
-    (data / "house.db").write_bytes(octets)
-    for done in (serve(data), *(pillarbox(*command, data=data, check=False) for command in (("person", "list"), ("check",)))):
+    (data / "pillarbox.db").write_bytes(octets)
+    for done in (serve(data), *(pillarbox(*command, data=data, check=False) for command in (("account", "list"), ("check",)))):
         assert words in sentence(done) and "version" not in done.stderr
-    assert (data / "house.db").read_bytes() == octets
+    assert (data / "pillarbox.db").read_bytes() == octets
 
 
 def test_a_database_of_an_earlier_version_is_brought_up_to_date_first(data: Path) -> None:
-    connection = sqlite3.connect(data / "house.db")
+    connection = sqlite3.connect(data / "pillarbox.db")
     connection.execute("PRAGMA application_id=0")
     connection.close()
-    assert "ada@home.example" in pillarbox("person", "list", data=data).stdout
-    assert "ada@home.example" in pillarbox("person", "list", data=data).stdout
+    assert "ada@home.example" in pillarbox("account", "list", data=data).stdout
+    assert "ada@home.example" in pillarbox("account", "list", data=data).stdout
 
 
 def test_a_ruined_page_is_a_condition_and_check_says_what_to_do(data: Path) -> None:
-    (data / "house.db-wal").unlink()
-    octets = bytearray((data / "house.db").read_bytes())
-    connection = sqlite3.connect(f"file:{data}/house.db?immutable=1", uri=True)
+    (data / "pillarbox.db-wal").unlink()
+    octets = bytearray((data / "pillarbox.db").read_bytes())
+    connection = sqlite3.connect(f"file:{data}/pillarbox.db?immutable=1", uri=True)
     pages = dict(connection.execute("SELECT name, rootpage FROM sqlite_master WHERE name IN ('fact', 'message_modseq', 'mailbox')"))
     connection.close()
 
     def ruin(name: str) -> None:
         at = (pages[name] - 1) * 1024
-        (data / "house.db").write_bytes(octets[:at] + b"\x07" * 1024 + octets[at + 1024 :])
-        for left in ("house.db-wal", "house.db-shm"):
+        (data / "pillarbox.db").write_bytes(octets[:at] + b"\x07" * 1024 + octets[at + 1024 :])
+        for left in ("pillarbox.db-wal", "pillarbox.db-shm"):
             (data / left).unlink(missing_ok=True)
 
     ruin("fact")
@@ -130,7 +130,7 @@ def test_a_refused_message_and_a_removal_are_no_damage(data: Path) -> None:
             smtp.send(large.replace("Subject", "subject").encode() * 2)
             smtp.close()  # in the middle of a large message
         assert "All is well" in pillarbox("check", data=data).stdout
-        pillarbox("person", "remove", "--yes", "ada@home.example", data=data)
+        pillarbox("account", "remove", "--yes", "ada@home.example", data=data)
         assert "All is well" in pillarbox("check", data=data).stdout
 
 
@@ -163,12 +163,12 @@ def test_what_may_not_be_read_or_written(whole: Path, as_user: tuple[Path, list[
             assert "cannot be written: Permission denied." in sentence(done)
     for mode in (0o000, 0o400):
         (place / "data").chmod(mode)
-        for words in (("check",), ("person", "list"), ("status",), ("export", "ada@home.example", str(place / "mail"))):
+        for words in (("check",), ("account", "list"), ("status",), ("export", "ada@home.example", str(place / "mail"))):
             sentence(run(*words, "--data", str(place / "data")))
     (place / "data").chmod(0o700)
     (place / "data" / "bodies" / "kept").chmod(0o000)
     assert "kept cannot be read: Permission denied." in sentence(run("check", "--data", str(place / "data")))
     (place / "data" / "bodies" / "kept").chmod(0o700)
-    (place / "data" / "house.db").chmod(0o000)
-    for words in (("check",), ("person", "list")):
+    (place / "data" / "pillarbox.db").chmod(0o000)
+    for words in (("check",), ("account", "list")):
         assert "Permission denied" in sentence(run(*words, "--data", str(place / "data")))

@@ -1,4 +1,4 @@
-"""One running house for a module of client tests, with its authority for clients that verify."""
+"""One running server for a module of client tests, with its authority for clients that verify."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Served:
             raise AttributeError(protocol) from None
 
     def messages(self, box: str = "INBOX", account: str = ADA) -> dict[int, tuple[bytes, frozenset[bytes]]]:
-        """What the house holds: {uid: (octets, flags)}."""
+        """What the server holds: {uid: (octets, flags)}."""
         with IMAPClient("127.0.0.1", self.imap, ssl=False) as imap:
             imap.login(account, PASSWORD)
             imap.select_folder(box, readonly=True)
@@ -36,7 +36,7 @@ class Served:
             return {uid: (row[b"BODY[]"], frozenset(row[b"FLAGS"]) - {b"\\Recent"}) for uid, row in found.items()}
 
     def fill(self, messages: list[bytes], box: str = "INBOX", account: str = ADA, flags: tuple[str, ...] = ()) -> list[int]:
-        """Put letters there by APPEND; their UIDs."""
+        """Put messages there by APPEND; their UIDs."""
         with IMAPClient("127.0.0.1", self.imap, ssl=False) as imap:
             imap.login(account, PASSWORD)
             for message in messages:
@@ -54,12 +54,12 @@ class Served:
 
 
 def message(number: int, text: str = "Hello.") -> bytes:
-    head = f"From: Friend <friend@elsewhere.example>\r\nTo: {ADA}\r\nSubject: Letter {number}\r\nDate: Mon, 6 Oct 2025 12:00:00 +0000\r\n"
+    head = f"From: Friend <friend@elsewhere.example>\r\nTo: {ADA}\r\nSubject: Message {number}\r\nDate: Mon, 6 Oct 2025 12:00:00 +0000\r\n"
     return f"{head}Message-ID: <{number}@elsewhere.example>\r\n\r\n{text}\r\n.leading dot\r\n\r\nend {number}\r\n".encode()
 
 
 def own_part(octets: bytes) -> bytes:
-    """A delivered letter without the lines the house put in front."""
+    """A delivered message without the lines the server put in front."""
     at = octets.find(b"From: ")
     assert octets.startswith(b"Return-Path: ")
     return octets[at:]

@@ -1,4 +1,4 @@
-"""The console in tmux, as a person sees it: the same texts as the tests' own terminal shows, and a real house run by its keys."""
+"""The console in tmux, as a person sees it: the same texts as the tests' own terminal shows, and a real server run by its keys."""
 
 import smtplib
 import sys
@@ -51,7 +51,7 @@ def test_every_screen_as_the_golden_texts_have_it(tmux: Tmux, tmp_path: Path) ->
     tmux.keys(*ADMIN, "enter")
     tmux.becomes((GOLDEN / "queue-cancel.txt").read_text())
     tmux.keys("y")
-    tmux.shows("The letter 40 is called back.")
+    tmux.shows("The message 40 is called back.")
     tmux.keys("q")
     tmux.shows("left with 0")
     before, after = ((tmp_path / name).read_text() for name in ("before", "after"))
@@ -94,20 +94,20 @@ def test_a_real_server_run_by_the_keys(tmux: Tmux, tmp_path: Path) -> None:
         assert "eve@home.example lives here now." in told
         tmux.keys("esc")
         tmux.shows("2 people")
-        assert "eve@home.example" in pillarbox("person", "list", data=data).stdout
+        assert "eve@home.example" in pillarbox("account", "list", data=data).stdout
         tmux.keys("6")
         tmux.shows("> home.example")
         tmux.keys("enter")
         tmux.shows("Records of home.example")
         tmux.keys("esc", "7")
         tmux.shows("Served now:")
-        # live: a letter from outside shows by itself
+        # live: a message from outside shows by itself
         tmux.keys("1")
         with smtplib.SMTP("127.0.0.1", server.ports["smtp"]) as smtp:
             text = b"From: friend@far.example\r\nDate: Tue, 24 Nov 2026 10:00:00 +0000\r\n\r\nHi.\r\n"
             smtp.sendmail("friend@far.example", ["ada@home.example"], text)
         tmux.shows("friend@far.example by smtp")
         server.stop()
-        tmux.shows("The house does not answer.")
+        tmux.shows("The server does not answer.")
         tmux.keys("q")
         tmux.shows("left with 0")

@@ -1,4 +1,4 @@
-"""What programs build on: imapclient's several letters at once and its changes since, aiosmtplib's ways to send octets."""
+"""What programs build on: imapclient's several messages at once and its changes since, aiosmtplib's ways to send octets."""
 
 import asyncio
 import ssl
@@ -55,7 +55,7 @@ def test_aiosmtplib_sends_octets_as_they_are(served: Served, kind: str) -> None:
     """8BITMIME: a body in UTF-8; SMTPUTF8: a header in it."""
     mine = (
         message(1, "Schöne Grüße")
-        .replace(b"Subject: Letter 1", "Subject: Grüße".encode())
+        .replace(b"Subject: Message 1", "Subject: Grüße".encode())
         .replace(b"Friend <friend@elsewhere.example>", ADA.encode())
     )
 

@@ -1,4 +1,4 @@
-"""mbsync's own books: every pair of UIDs it notes is the same letter with the same flags on both sides, and stays so."""
+"""mbsync's own books: every pair of UIDs it notes is the same message with the same flags on both sides, and stays so."""
 
 import re
 import subprocess
@@ -68,7 +68,7 @@ def test_pairs_of_uids_are_the_same_messages(served: Served, tmp_path: Path) -> 
     gone.unlink()
     run()
     second = agree(3)
-    assert second.keys() - first.keys() == {max(plain) + 1}, "the letter from here got the next UID there"
+    assert second.keys() - first.keys() == {max(plain) + 1}, "the message from here got the next UID there"
     assert first.keys() - second.keys() == {seen[0]}
     assert served.messages()[max(plain) + 1][1] == {b"\\Flagged", b"\\Seen"}
     run()

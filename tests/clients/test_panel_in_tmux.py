@@ -1,4 +1,4 @@
-"""Lamps and button for people without hardware, in tmux: beside a running house, and in `pillarbox run`."""
+"""LEDs and button for people without hardware, in tmux: beside a running server, and in `pillarbox run`."""
 
 import smtplib
 import sys
@@ -27,7 +27,7 @@ def test_beside_a_running_server(tmux: Tmux, tmp_path: Path) -> None:
         assert row.endswith("trouble: dark  (@) mail: ready  b press, h hold"), row
         deliver(server.ports["smtp"])
         tmux.shows("mail: arrived")
-        tmux.shows("letter accepted protocol=smtp")  # the log scrolls above
+        tmux.shows("message accepted protocol=smtp")  # the log scrolls above
         assert "mail: " in tmux.screen().splitlines()[29]
         tmux.shows("mail: ready")
         tmux.keys("b")  # tries the queue, and shows the state once more
@@ -37,8 +37,8 @@ def test_beside_a_running_server(tmux: Tmux, tmp_path: Path) -> None:
         tmux.shows("b press, h hold")
         tmux.keys("h")
         tmux.shows("close the server? y/n")
-        tmux.keys("y")  # three seconds: the house closes
-        assert "mail: dark" in tmux.shows("trouble: broken")  # the house that was watched is gone
+        tmux.keys("y")  # three seconds: the server closes
+        assert "mail: dark" in tmux.shows("trouble: broken")  # the server that was watched is gone
         assert server.process and server.process.wait(20) == 0
         server.start()
         tmux.shows("mail: ready")
@@ -52,11 +52,11 @@ def test_in_a_server_that_is_tried_out(tmux: Tmux, tmp_path: Path) -> None:
     tmux.start(f"{COMMAND} run --data {data} --domain home.example --listen smtp=127.0.0.1:{port}; echo ended with $?; sleep 100")
     tmux.shows("(shown this once; write it down)")
     tmux.shows("mail: ready")
-    pillarbox("person", "add", "ada@home.example", data=data, password="correct horse battery")
+    pillarbox("account", "add", "ada@home.example", data=data, password="correct horse battery")
     deliver(port)
     tmux.shows("mail: arrived")
     tmux.keys("h")
-    tmux.shows("The house is closed. The plug may be pulled.")
+    tmux.shows("The server is closed. The plug may be pulled.")
     tmux.shows("ended with 0")
 
 

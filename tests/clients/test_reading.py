@@ -98,7 +98,7 @@ def test_fetchmail_takes_and_deletes(served: Served, tmp_path: Path) -> None:
     done = subprocess.run(words, capture_output=True, timeout=60, check=False, env={**os.environ, "HOME": str(tmp_path)})
     assert done.returncode == 0, done.stdout + done.stderr
     got = (tmp_path / "got").read_bytes()
-    assert got.count(b"Subject: Letter") == 2
+    assert got.count(b"Subject: Message") == 2
     assert b"\n.leading dot\n" in got and b"..leading" not in got
     assert not served.messages()
 

@@ -1,4 +1,4 @@
-"""Programs that hand letters in: swaks, msmtp, curl, aiosmtplib."""
+"""Programs that hand messages in: swaks, msmtp, curl, aiosmtplib."""
 
 import asyncio
 import subprocess
@@ -25,7 +25,7 @@ def fresh(served: Served) -> None:
 
 
 MINE = message(1).replace(b"Friend <friend@elsewhere.example>", ADA.encode())
-"""The same letter, from one of the house: a person sends only as themselves."""
+"""The same message, from one of the server: a person sends only as themselves."""
 
 
 def swaks(served: Served, *words: str, octets: bytes = message(1)) -> "subprocess.CompletedProcess[str]":

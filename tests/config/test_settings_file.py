@@ -35,7 +35,7 @@ def test_relays_are_read_and_everything_wrong_with_them_is_told_with_its_line() 
 def test_words_of_the_panel_that_nobody_understands_have_their_line() -> None:
     told = faults('[panel]\nlamps = ["led:17", "candle:1"]\nnight = "25:00-6"\n')
     assert [line for line, _ in told] == [2, 3] and "candle:1" in told[0][1] and "22:00-06:30" in told[1][1]
-    taken = (3, '"panel.button": The pin 6 is a lamp\'s. See: pillarbox settings example')
+    taken = (3, '"panel.button": The pin 6 is a LED\'s. See: pillarbox settings example')
     assert faults('[panel]\nlamps = ["rgb:5,6,13"]\nbutton = "6"\n') == [taken]
     assert parse(b'[panel]\nlamps = "board:6"\nbutton = "6"\nnight = ""\n', "x").panel.button == "6"
 
@@ -52,7 +52,9 @@ def test_the_example_is_the_defaults_and_every_line_of_it_works_uncommented() ->
 
 
 def test_a_value_is_taken() -> None:
-    made = parse(b'[house]\ndomain = "smith.example"\n[listen]\nsmtp = "0.0.0.0:25"\npop3 = ""\nimap = ["[::]:143", "10.0.0.1:143"]\n', "x")
+    made = parse(
+        b'[server]\ndomain = "smith.example"\n[listen]\nsmtp = "0.0.0.0:25"\npop3 = ""\nimap = ["[::]:143", "10.0.0.1:143"]\n', "x"
+    )
     assert made.server.domain == "smith.example"
     assert made.listen == replace(Settings().listen, smtp=("0.0.0.0:25",), pop3=(), imap=("[::]:143", "10.0.0.1:143"))
 
@@ -60,11 +62,11 @@ def test_a_value_is_taken() -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("[house]\ndomain = smith\n", 2),
+        ("[server]\ndomain = smith\n", 2),
         ("[house\n", 1),
         ("a = 1\na = 2\n", 2),
-        ('[house]\n\ndomain = "x\n', 3),
-        ("[people]\nquota_mb = [1,\n", 2),
+        ('[server]\n\ndomain = "x\n', 3),
+        ("[accounts]\nquota_mb = [1,\n", 2),
     ],
 )
 def test_a_syntax_error_is_told_with_its_line(text: str, line: int) -> None:
@@ -75,7 +77,7 @@ def test_a_syntax_error_is_told_with_its_line(text: str, line: int) -> None:
 
 def test_all_faults_at_once_in_the_order_of_their_lines() -> None:
     told = faults(
-        '[letters]\nlargest_mb = "big"\nrecipients = 5\nrecipients_ = 1\n[peple]\nx = 1\n[people]\n'
+        '[messages]\nlargest_mb = "big"\nrecipients = 5\nrecipients_ = 1\n[peple]\nx = 1\n[accounts]\n'
         'plaintext_login = 1\nscram_for = "some"\n[certificate]\nkey = "k"\n'
     )
     assert [line for line, _ in told] == [2, 3, 4, 5, 8, 9, 11]
@@ -95,15 +97,15 @@ def test_all_faults_at_once_in_the_order_of_their_lines() -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("letters.recipients = 5\n", 1),
-        ("\n'letters' . \"recip\\u0069ents\" = 5\n", 2),
-        ('house = { domain = "a.example",\n host_name = 5 }\n' if False else 'house = { domain = "a.example", host_name = 5 }\n', 1),
-        ('# [letters]\n[listen] # x\nsmtp = [ # [a]\n  "0.0.0.0:25",\n  "nowhere", # "]"\n]\n', 5),
-        ('[house]\ndomain = """\n[letters]\nrecipients = 5\n"""\n[letters]\nrecipients = 5\n', 7),
-        ("[house]\ndomain = '''a'''\n[letters]\n\nrecipients = 5\n", 5),
-        ("[[letters]]\nrecipients = 5\n", 1),
+        ("messages.recipients = 5\n", 1),
+        ("\n'messages' . \"recip\\u0069ents\" = 5\n", 2),
+        ('server = { domain = "a.example",\n host_name = 5 }\n' if False else 'server = { domain = "a.example", host_name = 5 }\n', 1),
+        ('# [messages]\n[listen] # x\nsmtp = [ # [a]\n  "0.0.0.0:25",\n  "nowhere", # "]"\n]\n', 5),
+        ('[server]\ndomain = """\n[messages]\nrecipients = 5\n"""\n[messages]\nrecipients = 5\n', 7),
+        ("[server]\ndomain = '''a'''\n[messages]\n\nrecipients = 5\n", 5),
+        ("[[messages]]\nrecipients = 5\n", 1),
         ("recipients = 500\n", 1),
-        ("letters = 5\r\n", 1),
+        ("messages = 5\r\n", 1),
     ],
 )  # fmt: skip
 def test_the_line_is_found_again(text: str, line: int) -> None:
@@ -173,7 +175,7 @@ def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:
 
 def test_not_utf8_is_told_with_its_line() -> None:
     with pytest.raises(SettingsError) as caught:
-        parse(b"[house]\n\ndomain = '\xff'\n", "x")
+        parse(b"[server]\n\ndomain = '\xff'\n", "x")
     assert caught.value.faults[0].line == 3
 
 
@@ -193,7 +195,7 @@ def test_listen_words() -> None:
 def test_the_check_knows_what_only_this_machine_can_say(tmp_path: Path) -> None:
     """A time zone that is not there is told by the check, not first by `serve`; a file without end is not read to its end."""
     path = tmp_path / "pillarbox.toml"
-    path.write_text('[house]\ntime_zone = "Mars/Olympus"\n')
+    path.write_text('[server]\ntime_zone = "Mars/Olympus"\n')
     with pytest.raises(SettingsError, match=r"line 2: There is no time zone") as found:
         check_settings(path)
     assert [fault.line for fault in found.value.faults] == [2]

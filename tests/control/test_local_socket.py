@@ -1,4 +1,4 @@
-"""The local socket: requests, refusals, letters in both directions; a wrong caller harms nobody."""
+"""The local socket: requests, refusals, messages in both directions; a wrong caller harms nobody."""
 
 import os
 import socket
@@ -26,7 +26,7 @@ class SmallServer:
             raise SetupError(f"{request.address} is no address.", "Write NAME@DOMAIN.")
         if isinstance(request, Status):
             raise ZeroDivisionError
-        return Response("nobody", {"people": []})
+        return Response("nobody", {"accounts": []})
 
     @asynccontextmanager
     async def import_messages(self, request: Import) -> AsyncIterator["SmallServer"]:
@@ -59,7 +59,7 @@ async def server(path: Path) -> AsyncIterator[tuple[SmallServer, RemoteControl, 
 
 async def test_ask_and_be_refused_and_a_fault_in_the_server(tmp_path: Path) -> None:
     async with server(tmp_path) as (_, remote, faults):
-        assert await remote.ask(ListAccounts()) == Response("nobody", {"people": []})
+        assert await remote.ask(ListAccounts()) == Response("nobody", {"accounts": []})
         with pytest.raises(SetupError, match=r"is no address\. Write NAME@DOMAIN\."):
             await remote.ask(AddAccount("x", "secret"))
         with pytest.raises(SetupError, match="fault of its own"):
@@ -99,7 +99,7 @@ async def test_a_long_path_and_a_dead_socket_file(tmp_path: Path) -> None:
     for _ in range(2):
         async with server(deep) as (_, remote, _):
             assert (await remote.ask(ListAccounts())).text == "nobody"
-        assert not (deep / "control.sock").exists(), "a house that ends in order takes it away"
+        assert not (deep / "control.sock").exists(), "a server that ends in order takes it away"
         here = os.open(deep, os.O_RDONLY)
         with socket.socket(socket.AF_UNIX) as killed:
             killed.bind(f"/proc/self/fd/{here}/control.sock")  # as after a kill

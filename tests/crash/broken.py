@@ -1,4 +1,4 @@
-"""Deliberately broken houses: `python -m tests.crash.broken KIND serve ...`. The cuts must catch every one of them.
+"""Deliberately broken servers: `python -m tests.crash.broken KIND serve ...`. The cuts must catch every one of them.
 
 What cannot catch a broken store proves nothing about a sound one.
 """
@@ -51,7 +51,7 @@ def no_file_sync() -> None:
 def uid_from_the_highest() -> None:
     """UIDNEXT follows the highest UID still there, as a naive store computes it."""
     data = Path(sys.argv[sys.argv.index("--data") + 1])
-    with sqlite3.connect(data / "house.db") as connection:
+    with sqlite3.connect(data / "pillarbox.db") as connection:
         connection.execute(
             "CREATE TRIGGER IF NOT EXISTS naive AFTER DELETE ON message BEGIN UPDATE mailbox SET uid_next ="
             " (SELECT coalesce(max(uid), 0) + 1 FROM message WHERE mailbox = OLD.mailbox) WHERE id = OLD.mailbox; END"

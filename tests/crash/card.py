@@ -147,7 +147,7 @@ def _write(folder: Folder, target: Path, chance: random.Random, mood: str, model
         _name(names, name, what)
     for name, what in names.items():
         if name.endswith("-shm") or name in ("lock", "control.sock"):
-            continue  # memory of the running house, not of the card
+            continue  # memory of the running server, not of the card
         place = target / name
         if isinstance(what, Folder):
             place.mkdir()

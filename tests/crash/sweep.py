@@ -1,4 +1,4 @@
-"""Records one day of the house, cuts it at many instants, judges each; shared by the tests and `make crash-sweep`."""
+"""Records one day of the server, cuts it at many instants, judges each; shared by the tests and `make crash-sweep`."""
 
 import random
 import shutil

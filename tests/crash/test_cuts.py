@@ -1,4 +1,4 @@
-"""No acknowledged letter or change is lost, halved, doubled or brought back by a power cut: a thousand seeded cuts."""
+"""No acknowledged message or change is lost, halved, doubled or brought back by a power cut: a thousand seeded cuts."""
 
 import os
 from collections.abc import Iterator

@@ -33,8 +33,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> list[Event]:
 
 def test_the_database_comes_before_keys_and_certificates(recorded: list[Event]) -> None:
     names = [event.path if isinstance(event, Made) else event.new if isinstance(event, Renamed) else "" for event in recorded]
-    first = {name: names.index(name) for name in ("house.db", "bodies/server-id", "certificates/server.pem")}
-    assert sorted(first, key=lambda name: first[name]) == ["house.db", "bodies/server-id", "certificates/server.pem"]
+    first = {name: names.index(name) for name in ("pillarbox.db", "bodies/server-id", "certificates/server.pem")}
+    assert sorted(first, key=lambda name: first[name]) == ["pillarbox.db", "bodies/server-id", "certificates/server.pem"]
 
 
 def test_the_next_start_goes_on(recorded: list[Event]) -> None:
@@ -57,5 +57,5 @@ def test_the_next_start_goes_on(recorded: list[Event]) -> None:
 async def _opens(data: Path) -> None:
     async with open_components(data, Settings()) as components:
         assert await components.database.read(lambda connection: connection.execute("PRAGMA integrity_check").fetchone()) == ("ok",)
-    header = header_of(data / "house.db")
+    header = header_of(data / "pillarbox.db")
     assert header and header.is_sqlite and (data / "bodies" / "server-id").stat().st_size > 30

@@ -1,6 +1,6 @@
-"""Opens what a cut left, with the house's own code, and holds it against what had been promised by then.
+"""Opens what a cut left, with the server's own code, and holds it against what had been promised by then.
 
-Every acknowledged letter is there once, every acknowledged change holds, nothing that was only asked for is half there; UIDs,
+Every acknowledged message is there once, every acknowledged change holds, nothing that was only asked for is half there; UIDs,
 MODSEQs and UIDVALIDITY never go back or repeat; a client that follows by MODSEQ equals one that reads everything;
 `integrity_check` is ok and no row lacks its body.
 """
@@ -22,7 +22,7 @@ from .trace import Event, Said
 from .workload import ACCOUNT, BOXES, Ledger, Seen, Step
 
 Place = tuple[str, frozenset[str]]
-"""(mailbox, flags) of one copy of a letter."""
+"""(mailbox, flags) of one copy of a message."""
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class Promised:
 
 
 def find_promises(ledger: Ledger, events: list[Event]) -> Promised:
-    """When did each promise leave the house?"""
+    """When did each promise leave the server?"""
     said = [(number, event.data) for number, event in enumerate(events) if isinstance(event, Said)]
 
     def when(promise: bytes, after: int) -> int | None:
@@ -58,7 +58,7 @@ def find_promises(ledger: Ledger, events: list[Event]) -> Promised:
 
 
 def apply(places: frozenset[Place], step: Step) -> frozenset[Place]:
-    """Where a letter is after a step."""
+    """Where a message is after a step."""
     if step.kind == "deliver":
         return places | {("INBOX", frozenset())}
     if step.kind == "append":
@@ -81,7 +81,7 @@ def apply(places: frozenset[Place], step: Step) -> frozenset[Place]:
 
 
 def allowed(promised: Promised, token: str, cut: int) -> set[frozenset[Place]]:
-    """All states a letter may be in after a cut at event `cut`: what was promised, and at most what was asked next."""
+    """All states a message may be in after a cut at event `cut`: what was promised, and at most what was asked next."""
     states = {frozenset[Place]()}
     for step, instant in promised.steps:
         if step.token != token:
@@ -131,7 +131,7 @@ def _integrity(connection: sqlite3.Connection) -> str:
 
 
 async def _messages(mailbox: Mailbox, ledger: Ledger) -> list[tuple[int, str, frozenset[str]]]:
-    """(uid, token, flags) of every letter, each read whole and compared with what was sent."""
+    """(uid, token, flags) of every message, each read whole and compared with what was sent."""
     out = []
     at = Uid(1)
     while True:
@@ -141,10 +141,10 @@ async def _messages(mailbox: Mailbox, ledger: Ledger) -> list[tuple[int, str, fr
             octets = b""
             while len(octets) < message.octets:
                 chunk = await message.read(len(octets), 1 << 20)
-                assert chunk, f"letter {row.uid} of {mailbox.info.name} ends early"
+                assert chunk, f"message {row.uid} of {mailbox.info.name} ends early"
                 octets += chunk
             token = re.search(rb"X-Token: (\w+)", octets)
-            assert token, f"letter {row.uid} of {mailbox.info.name} is not one of ours"
+            assert token, f"message {row.uid} of {mailbox.info.name} is not one of ours"
             name = token[1].decode()
             assert octets.endswith(ledger.bodies[name]), f"{name} came back changed"
             system = {text for bit, text in SYSTEM_NAMES if row.flags & bit}
@@ -164,7 +164,7 @@ def _check_uids(promised: Promised, cut: int, boxes: dict[str, Mailbox], uids: d
         if at is None or at >= cut or not step.uid:
             continue
         box = _lands(step)
-        assert uids.get((box, step.uid), step.token) == step.token, f"UID {step.uid} of {box} is another letter than it was"
+        assert uids.get((box, step.uid), step.token) == step.token, f"UID {step.uid} of {box} is another message than it was"
         assert boxes[box].info.uid_next > step.uid, f"UIDNEXT of {box} went back"
     for look, at in promised.looks:
         if at < cut:

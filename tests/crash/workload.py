@@ -1,7 +1,7 @@
-"""A day in the house, small: letters in over SMTP, APPEND, flags, copies, moves, expunges, folders, POP3 deletes.
+"""A day in the server, small: messages in over SMTP, APPEND, flags, copies, moves, expunges, folders, POP3 deletes.
 
-Each letter carries a token. Everything asked is noted as a Step before it is sent; the answer's octets, as unique as a tag
-or a letter id, let the trace say at which instant the promise was given.
+Each message carries a token. Everything asked is noted as a Step before it is sent; the answer's octets, as unique as a tag
+or a message id, let the trace say at which instant the promise was given.
 """
 
 import imaplib
@@ -20,7 +20,7 @@ BOXES = ("INBOX", "Archive", "Sent")
 
 @dataclass(slots=True)
 class Step:
-    """What was asked about one letter and, once answered, the octets that promised it.
+    """What was asked about one message and, once answered, the octets that promised it.
 
     kind: deliver | append | flag | unflag | copy | move | expunge | fetch-delete. `uid` is the one told (0: none told).
     """
@@ -50,7 +50,7 @@ class Ledger:
     steps: list[Step] = field(default_factory=list)
     looks: list[Seen] = field(default_factory=list)
     bodies: dict[str, bytes] = field(default_factory=dict)
-    """Token to the letter's octets after the house's own prefix."""
+    """Token to the message's octets after the server's own prefix."""
 
     def step(self, step: Step) -> Step:
         """Note what is about to be asked (appending is one atomic step: several threads do)."""
@@ -90,7 +90,7 @@ class Workload:
     def run(self, rounds: int) -> Ledger:
         imap = imaplib.IMAP4("127.0.0.1", self.server.ports["imap"])
         imap.login(ACCOUNT, PASSWORD)
-        imap.tagpre = b"Z"  # tags unlike anything else the house says
+        imap.tagpre = b"Z"  # tags unlike anything else the server says
         imap._tag = b""
         self.imap = imap
         for n in range(rounds):
@@ -176,7 +176,7 @@ class Workload:
         return seen
 
     def change(self, box: str) -> None:
-        """One change to one letter of a mailbox."""
+        """One change to one message of a mailbox."""
         seen = self.look(box)
         if not seen.messages:
             return
@@ -208,7 +208,7 @@ class Workload:
         return 1 + sum(step.kind == "copy" for step in self.ledger.steps if step.token == token)
 
     def fetch_and_delete(self) -> None:
-        """POP3: the oldest letter of the Inbox goes at QUIT."""
+        """POP3: the oldest message of the Inbox goes at QUIT."""
         pop = poplib.POP3("127.0.0.1", self.server.ports["pop3"])
         pop.user(ACCOUNT)
         pop.pass_(PASSWORD)

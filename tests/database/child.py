@@ -25,7 +25,7 @@ def mark(line: str) -> None:
 async def one_message(database: Database, key: str) -> None:
     def work(transaction: object) -> str:
         number = transaction.next_id("message")  # type: ignore[attr-defined]
-        transaction.execute("INSERT INTO house VALUES(?, ?)", (key, number))  # type: ignore[attr-defined]
+        transaction.execute("INSERT INTO meta VALUES(?, ?)", (key, number))  # type: ignore[attr-defined]
         transaction.execute("INSERT INTO body_data VALUES(?, ?)", (number, os.urandom(700)))  # type: ignore[attr-defined]
         return f"{key} {number}"
 
@@ -44,20 +44,20 @@ async def for_ever(directory: Path, name: str) -> None:
             count += 1
             await one_message(database, f"{name}.{number}.{count}")
 
-    path = directory / "house.db"
+    path = directory / "pillarbox.db"
     async with await Database.open(path, migrate_in_child=False, ring_octets=256 * 1024) as database, trio.open_nursery() as nursery:
         for number in range(5):
             nursery.start_soon(session, number)
 
 
 async def some(directory: Path, count: str, sessions: str = "1") -> None:
-    """`count` letters by each of `sessions`, one after the other, between two marks."""
+    """`count` messages by each of `sessions`, one after the other, between two marks."""
 
     async def session(number: int) -> None:
         for at in range(int(count)):
             await one_message(database, f"s.{os.getpid()}.{number}.{at}")
 
-    async with await Database.open(directory / "house.db", migrate_in_child=False) as database:
+    async with await Database.open(directory / "pillarbox.db", migrate_in_child=False) as database:
         await one_message(database, f"first.{os.getpid()}")
         await trio.sleep(0.05)
         mark("begin")
@@ -69,12 +69,14 @@ async def some(directory: Path, count: str, sessions: str = "1") -> None:
 
 
 async def failing_sync(directory: Path) -> None:
-    """Ten letters, each waited for; the tracer makes one sync fail."""
+    """Ten messages, each waited for; the tracer makes one sync fail."""
     reports: list[str] = []
-    async with await Database.open(directory / "house.db", migrate_in_child=False, report=lambda kind, _: reports.append(kind)) as database:
+    async with await Database.open(
+        directory / "pillarbox.db", migrate_in_child=False, report=lambda kind, _: reports.append(kind)
+    ) as database:
         for number in range(10):
             await one_message(database, f"k{number}")
-        rows = await database.read(lambda connection: connection.execute("SELECT count(*) FROM house").fetchone()[0])
+        rows = await database.read(lambda connection: connection.execute("SELECT count(*) FROM meta").fetchone()[0])
         say(f"rows {rows}")
     say(f"reports {' '.join(kind or 'well' for kind in reports)}")
 

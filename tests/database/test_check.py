@@ -12,8 +12,8 @@ FAULTS = {
     "INSERT INTO message VALUES(1, 1, 1, 0, 0, 10, 1, 9)": "1 messages have no facts",
     "INSERT INTO message VALUES(9, 1, 1, 0, 0, 10, 1, 1)": "1 messages are in no mailbox",
     "INSERT INTO message VALUES(1, 7, 1, 0, 0, 10, 1, 1)": "1 mailboxes hold a UID or MODSEQ above their own counters",
-    "UPDATE fact SET holders = 2": "1 facts count their messages wrongly",
-    "UPDATE body SET holders = 0": "1 bodies are needed by more messages than they count",
+    "UPDATE fact SET refcount = 2": "1 facts count their messages wrongly",
+    "UPDATE body SET refcount = 0": "1 bodies are needed by more messages than they count",
     "DELETE FROM body_data": "1 small bodies have lost their octets",
     "INSERT INTO body_data VALUES(5, x'00')": "the octets of 1 bodies belong to nobody",
     "UPDATE mailbox SET messages = 5": "1 mailboxes count their messages wrongly",
@@ -27,7 +27,7 @@ def a_server(path: Path) -> InlineWriter:
 
     def fill(transaction: object) -> None:
         for statement in (
-            "INSERT INTO mailbox(id, person, name, uid_validity, uid_next, modseq, messages, octets) VALUES(1, 1, 'INBOX', 1, 3, 4, 1, 10)",
+            "INSERT INTO mailbox(id, account, name, uid_validity, uid_next, modseq, messages, octets) VALUES(1, 1, 'INBOX', 1, 3, 4, 1, 10)",
             "INSERT INTO message VALUES(1, 2, 4, 0, 0, 10, 1, 1)",
             "INSERT INTO fact VALUES(1, 1, 1, NULL, x'', x'', x'', x'', '')",
             "INSERT INTO body VALUES(1, 10, 2, 1, NULL)",
@@ -41,37 +41,37 @@ def a_server(path: Path) -> InlineWriter:
 
 
 def test_all_is_well(tmp_path: Path) -> None:
-    a_server(tmp_path / "house.db").close()
-    report = check(tmp_path / "house.db", [])
+    a_server(tmp_path / "pillarbox.db").close()
+    report = check(tmp_path / "pillarbox.db", [])
     assert report.faults == []
     assert report.rows["message"] == 1 and report.body_octets == 10 and report.octets > 0
 
 
 @pytest.mark.parametrize("statement", FAULTS)
 def test_each_fault_has_its_sentence(tmp_path: Path, statement: str) -> None:
-    server = a_server(tmp_path / "house.db")
+    server = a_server(tmp_path / "pillarbox.db")
     server.write_now(lambda transaction: transaction.execute(statement))
     server.close()
-    assert FAULTS[statement] in check(tmp_path / "house.db", []).faults
+    assert FAULTS[statement] in check(tmp_path / "pillarbox.db", []).faults
 
 
 def test_files_without_a_row_are_told(tmp_path: Path) -> None:
-    a_server(tmp_path / "house.db").close()
-    report = check(tmp_path / "house.db", ["00"])
+    a_server(tmp_path / "pillarbox.db").close()
+    report = check(tmp_path / "pillarbox.db", ["00"])
     assert len(report.notes) == 1 and not report.faults, "a message may be arriving, or leaving"
 
 
 def test_a_file_that_came_after_the_listing_is_not_lost(tmp_path: Path) -> None:
-    server = a_server(tmp_path / "house.db")
+    server = a_server(tmp_path / "pillarbox.db")
     server.write_now(lambda transaction: transaction.execute("INSERT INTO body VALUES(2, 1, 1, 1, x'abcd')"))
     server.close()
-    assert check(tmp_path / "house.db", [], is_there=lambda name: name == "abcd").faults == []
+    assert check(tmp_path / "pillarbox.db", [], is_there=lambda name: name == "abcd").faults == []
 
 
 def test_a_ruined_page_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "house.db"
+    path = tmp_path / "pillarbox.db"
     a_server(path).close()
-    (tmp_path / "house.db-wal").unlink()
+    (tmp_path / "pillarbox.db-wal").unlink()
     octets = bytearray(path.read_bytes())
     octets[10 * 1024 : 11 * 1024] = bytes([7]) * 1024
     path.write_bytes(octets)

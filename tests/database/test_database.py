@@ -13,19 +13,19 @@ from appliance.mail.ids import MailboxId, ModSeq
 
 
 async def opened(path: Path, **options: object) -> Database:
-    return await Database.open(path / "house.db", migrate_in_child=False, ring_octets=256 * 1024, **options)  # type: ignore[arg-type]
+    return await Database.open(path / "pillarbox.db", migrate_in_child=False, ring_octets=256 * 1024, **options)  # type: ignore[arg-type]
 
 
 def put(key: str, value: object = 1):  # type: ignore[no-untyped-def]
     def work(transaction: Transaction) -> str:
-        transaction.execute("INSERT INTO house VALUES(?, ?)", (key, value))
+        transaction.execute("INSERT INTO meta VALUES(?, ?)", (key, value))
         return key
 
     return work
 
 
 def keys(connection: sqlite3.Connection) -> list[str]:
-    return [row[0] for row in connection.execute("SELECT key FROM house ORDER BY key")]
+    return [row[0] for row in connection.execute("SELECT key FROM meta ORDER BY key")]
 
 
 async def test_what_was_written_is_read_and_is_there_after_a_restart(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ async def test_a_closed_database_says_so(tmp_path: Path) -> None:
 async def test_a_file_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
     async with await opened(tmp_path):
         pass
-    connection = sqlite3.connect(tmp_path / "house.db")
+    connection = sqlite3.connect(tmp_path / "pillarbox.db")
     connection.execute("PRAGMA user_version=9999")
     connection.close()
     with pytest.raises(SetupError, match="later Pillarbox"):
@@ -104,7 +104,7 @@ async def test_a_file_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
 
 
 async def test_a_file_that_is_no_database_is_refused_with_a_remedy(tmp_path: Path) -> None:
-    (tmp_path / "house.db").write_bytes(b"not a database at all\n" * 500)
+    (tmp_path / "pillarbox.db").write_bytes(b"not a database at all\n" * 500)
     with pytest.raises(SetupError):
         await opened(tmp_path)
 
@@ -113,13 +113,13 @@ async def test_the_schema_is_made_in_a_child_process(tmp_path: Path) -> None:
     import sys
 
     before = "sqlite_utils" in sys.modules
-    async with await Database.open(tmp_path / "house.db") as database:
+    async with await Database.open(tmp_path / "pillarbox.db") as database:
         assert await database.read(keys) == []
         assert ("sqlite_utils" in sys.modules) == before
 
 
 async def test_inline_writer_is_the_same_on_virtual_time(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
-    async with InlineWriter(tmp_path / "house.db") as database:
+    async with InlineWriter(tmp_path / "pillarbox.db") as database:
         heard: list[dict[int, int]] = []
         database.watch(lambda touched: heard.append(dict(touched)))
         assert await database.write(put("a")) == "a"

@@ -27,10 +27,10 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 def rows(directory: Path) -> dict[str, int]:
-    connection = sqlite3.connect(directory / "house.db")
+    connection = sqlite3.connect(directory / "pillarbox.db")
     try:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        return dict(connection.execute("SELECT key, value FROM house").fetchall())
+        return dict(connection.execute("SELECT key, value FROM meta").fetchall())
     finally:
         connection.close()
 
@@ -95,7 +95,7 @@ def test_a_group_shares_its_sync(tmp_path: Path) -> None:
     said, calls, _ = traced(tmp_path, "some", str(tmp_path), "20", "50")
     syncs = [call for call in calls if re.search(r"\bf(data)?sync\(", call)]
     assert said.count("kept") == 1001
-    print(f"1000 letters by 50 sessions: {len(syncs)} syncs")
+    print(f"1000 messages by 50 sessions: {len(syncs)} syncs")
     assert len(syncs) < 350
 
 
@@ -169,7 +169,7 @@ async def test_on_a_full_card_only_the_guilty_is_refused(small_card: Path) -> No
         assert outcomes.pop("huge") is Trouble.FULL
         assert len(outcomes) == 10
         assert reports[:1] == ["full"]
-        assert await database.read(lambda c: c.execute("SELECT count(*) FROM house").fetchone()[0]) == 11
+        assert await database.read(lambda c: c.execute("SELECT count(*) FROM meta").fetchone()[0]) == 11
 
 
 async def test_on_a_card_somebody_else_filled_reading_and_deleting_go_on(small_card: Path) -> None:
@@ -196,11 +196,11 @@ async def test_deleting_goes_on_though_the_log_cannot_be_worked_in(small_card: P
         assert await database.read(lambda c: c.execute("SELECT count(*) FROM body_data").fetchone()[0]) == 18
         (small_card / "filler").unlink()
         await database.write(blobs(500, 2000, 100))
-    assert sqlite3.connect(small_card / "house.db").execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert sqlite3.connect(small_card / "pillarbox.db").execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 async def test_arriving_mail_keeps_out_of_the_reserve_and_deleting_makes_room(small_card: Path) -> None:
-    async with await Database.open(small_card / "house.db", migrate_in_child=False, ring_octets=2**20, lazy_s=0.01) as database:
+    async with await Database.open(small_card / "pillarbox.db", migrate_in_child=False, ring_octets=2**20, lazy_s=0.01) as database:
         bodies = await Bodies.open(database, small_card / "bodies")
         kept = []
         with pytest.raises(StoreError) as refused:

@@ -1,4 +1,4 @@
-"""A file named house.db that is not our database is told as what it is, and not written to."""
+"""A file named server.db that is not our database is told as what it is, and not written to."""
 
 import sqlite3
 from collections.abc import Callable
@@ -57,7 +57,7 @@ KINDS: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_what_is_not_ours_is_told_and_left_alone(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / "house.db"
+    path = tmp_path / "pillarbox.db"
     make, words = KINDS[kind]
     make(path)
     before = path.read_bytes() if path.is_file() else b""
@@ -68,7 +68,7 @@ async def test_what_is_not_ours_is_told_and_left_alone(tmp_path: Path, kind: str
 
 
 def test_a_database_from_before_the_mark_is_taken_over(tmp_path: Path) -> None:
-    path = tmp_path / "house.db"
+    path = tmp_path / "pillarbox.db"
     InlineWriter(path).close()
     _sql(path, "PRAGMA application_id=0")
     assert migrations.needed(path)
@@ -83,8 +83,8 @@ def test_a_making_that_was_cut_leaves_no_half_database(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(migrations, "STEPS", (migrations.STEPS[0], ("2 fails", fails)))
     with pytest.raises(RuntimeError):
-        migrations.migrate(tmp_path / "house.db")
-    assert not (tmp_path / "house.db").exists()
+        migrations.migrate(tmp_path / "pillarbox.db")
+    assert not (tmp_path / "pillarbox.db").exists()
     monkeypatch.undo()
-    InlineWriter(tmp_path / "house.db").close()
+    InlineWriter(tmp_path / "pillarbox.db").close()
     assert not list(tmp_path.glob("*.new*"))

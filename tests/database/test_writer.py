@@ -24,7 +24,7 @@ class Plug:
     def __call__(self, transaction: Transaction) -> str:
         self.begun.set()
         self.go_on.wait(10)
-        transaction.execute("INSERT INTO house VALUES('plug', 1)")
+        transaction.execute("INSERT INTO meta VALUES('plug', 1)")
         return "plug"
 
     async def wait(self) -> None:
@@ -58,7 +58,7 @@ async def test_cancelled_before_its_group_it_leaves_no_trace_afterwards_it_commi
 async def test_lazy_ones_keep_their_place_and_ride_along(tmp_path: Path) -> None:
     def add(digit: int):  # type: ignore[no-untyped-def]
         return lambda t: t.execute(
-            "INSERT INTO house VALUES('order', ?) ON CONFLICT DO UPDATE SET value = value || excluded.value", (str(digit),)
+            "INSERT INTO meta VALUES('order', ?) ON CONFLICT DO UPDATE SET value = value || excluded.value", (str(digit),)
         )
 
     async with await opened(tmp_path, lazy_s=30) as database:
@@ -68,9 +68,9 @@ async def test_lazy_ones_keep_their_place_and_ride_along(tmp_path: Path) -> None
         assert await database.read(keys) == [], "they wait for company"
         await database.write(add(3))
         database.write_lazily(add(4))
-        assert await database.read(lambda c: c.execute("SELECT value FROM house").fetchall()) == [("123",)]
+        assert await database.read(lambda c: c.execute("SELECT value FROM meta").fetchall()) == [("123",)]
     async with await opened(tmp_path, lazy_s=0.05) as database:
-        assert await database.read(lambda c: c.execute("SELECT value FROM house").fetchall()) == [("1234",)], "the last one is not lost"
+        assert await database.read(lambda c: c.execute("SELECT value FROM meta").fetchall()) == [("1234",)], "the last one is not lost"
         told = trio.Event()
         database.watch(lambda touched: told.set())
         database.write_lazily(lambda t: t.touched(1, 1))
@@ -152,7 +152,7 @@ async def test_callbacks_of_a_request(tmp_path: Path) -> None:
 
 async def test_the_log_keeps_its_size_while_messages_arrive_and_sessions_read(tmp_path: Path) -> None:
     async with await opened(tmp_path) as database:
-        log = tmp_path / "house.db-wal"
+        log = tmp_path / "pillarbox.db-wal"
         size = log.stat().st_size
         done = 0
 
@@ -187,7 +187,7 @@ async def test_the_log_keeps_its_size_while_messages_arrive_and_sessions_read(tm
 
 async def test_a_transaction_larger_than_the_ring_is_taken_and_the_log_shrinks_back(tmp_path: Path) -> None:
     async with await opened(tmp_path) as database:
-        log = tmp_path / "house.db-wal"
+        log = tmp_path / "pillarbox.db-wal"
         size = log.stat().st_size
         await database.write(
             lambda t: t.executemany("INSERT INTO body_data VALUES(?, zeroblob(1000))", [(number,) for number in range(2000)])
@@ -199,11 +199,11 @@ async def test_a_transaction_larger_than_the_ring_is_taken_and_the_log_shrinks_b
 
 
 async def test_busy_foreign_readers_do_not_stop_the_writer(tmp_path: Path) -> None:
-    """Somebody looks at the file with the sqlite3 command: the log may grow, letters still arrive."""
+    """Somebody looks at the file with the sqlite3 command: the log may grow, messages still arrive."""
     async with await opened(tmp_path) as database:
-        foreign = sqlite3.connect(tmp_path / "house.db", isolation_level=None)
+        foreign = sqlite3.connect(tmp_path / "pillarbox.db", isolation_level=None)
         foreign.execute("BEGIN")
-        foreign.execute("SELECT count(*) FROM house").fetchall()
+        foreign.execute("SELECT count(*) FROM meta").fetchall()
         with trio.fail_after(20):
             for _ in range(300):
                 await database.write(lambda t: t.execute("INSERT INTO body_data VALUES(?, zeroblob(3000))", (t.next_id("body"),)))
@@ -211,7 +211,7 @@ async def test_busy_foreign_readers_do_not_stop_the_writer(tmp_path: Path) -> No
         foreign.close()
         for number in range(60):
             await database.write(put(f"k{number}"))
-        assert (tmp_path / "house.db-wal").stat().st_size == 256 * 1024
+        assert (tmp_path / "pillarbox.db-wal").stat().st_size == 256 * 1024
 
 
 async def test_reading_and_writing_after_the_server_closed_is_broken(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ async def test_reading_and_writing_after_the_server_closed_is_broken(tmp_path: P
             nursery.start_soon(database.write, put(f"k{number}"))
         await trio.lowlevel.checkpoint()
         nursery.start_soon(database.aclose)
-    async with await Database.open(tmp_path / "house.db") as again:
+    async with await Database.open(tmp_path / "pillarbox.db") as again:
         assert len(await again.read(keys)) == 20, "what was asked for before closing is finished"
     with pytest.raises(StoreError) as refused:
         await database.write(put("late"))

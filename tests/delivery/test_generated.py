@@ -1,4 +1,4 @@
-"""The sender told: one commit with what settles the letter, into the Inbox or out, and never more than was promised."""
+"""The sender told: one commit with what settles the message, into the Inbox or out, and never more than was promised."""
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -49,12 +49,12 @@ def tell_sender(components: Components, **changes: Any) -> DsnGenerator:
 
 
 def settling(note: str = "settled") -> Callable[[Any], object]:
-    return lambda transaction: transaction.execute("INSERT INTO house(key, value) VALUES (?, x'00')", (note,))
+    return lambda transaction: transaction.execute("INSERT INTO meta(key, value) VALUES (?, x'00')", (note,))
 
 
 async def settled(components: Components, note: str = "settled") -> bool:
     found = await components.store.database.read(
-        lambda connection: connection.execute("SELECT count(*) FROM house WHERE key = ?", (note,)).fetchone()
+        lambda connection: connection.execute("SELECT count(*) FROM meta WHERE key = ?", (note,)).fetchone()
     )
     return bool(found[0])
 
@@ -161,4 +161,4 @@ async def test_arrived_is_said_to_who_asked(components: Components) -> None:
     assert not await teller.say_arrived(subject(), [RecipientReport(Recipient(mary), DELIVERED)])
     assert await teller.say_arrived(subject(), [RecipientReport(Recipient(mary, notify=frozenset({"SUCCESS"})), DELIVERED)])
     (kept,) = await messages(components)
-    assert b"Subject: Your letter has arrived\r\n" in kept and b"Action: delivered\r\n" in kept and b"Dear friend" not in kept
+    assert b"Subject: Your message has arrived\r\n" in kept and b"Action: delivered\r\n" in kept and b"Dear friend" not in kept

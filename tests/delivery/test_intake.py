@@ -105,7 +105,7 @@ async def test_who_asked_is_told_that_it_arrived(components: Components) -> None
     assert len(await messages(components, MARY)) == 1
     notice = (await messages(components, FRED))[-1]
     assert b"Action: delivered\r\n" in notice and b"Action: expanded\r\n" in notice and notice.count(b"Final-Recipient") == 2
-    assert b"Original-Envelope-Id: mine\r\n" in notice and b"Subject: a\r\n" in notice and b"Name in this house: abc" in notice
+    assert b"Original-Envelope-Id: mine\r\n" in notice and b"Subject: a\r\n" in notice and b"Name in this server: abc" in notice
 
 
 async def test_nothing_leaves_without_a_queue(components: Components) -> None:

@@ -2,9 +2,9 @@
 
     # comment                       a rule of a standard with its section
     ! person mary@example.org       people beside fred (all have the password Blurdybloop-7); before the first line
-    ! ways                          letters can leave the house and be held back; without it neither
+    ! ways                          messages can leave the server and be held back; without it neither
     ! tls-only                      passwords are not taken in plain text
-    ! letter INBOX \\Seen            file the indented lines that follow (up to a line without indent) as fred's letter
+    ! message INBOX \\Seen            file the indented lines that follow (up to a line without indent) as fred's message
     C: a1 NOOP                      the client sends a line; `C2:` is a second session (connected when first named)
     C~: ab\\r\\n\\x00                  the client sends these octets, escapes read, no line end added
     S: a1 OK <.*>                   the server must send this line; `<...>` is a regular expression, all else is exact
@@ -66,13 +66,13 @@ def parse_dialog(text: str) -> Dialog:
 
 
 def _setting(dialog: Dialog, lines: list[str], number: int, words: list[str]) -> int:
-    if words[0] == "person":
+    if words[0] == "account":
         dialog.accounts.append(words[1])
     elif words[0] == "tls-only":
         dialog.plaintext = False
     elif words[0] == "ways":
         dialog.relay_check = True
-    elif words[0] == "letter":
+    elif words[0] == "message":
         octets = b""
         while number < len(lines) and (lines[number].startswith("    ") or (lines[number] == "" and lines[number + 1].startswith("    "))):
             octets += lines[number][4:].encode() + b"\r\n"
@@ -113,7 +113,7 @@ class Lines:
 
 
 class Player:
-    """Plays one dialog on one house."""
+    """Plays one dialog on one server."""
 
     def __init__(self, components: Components, protocol: str) -> None:
         self._components = components
@@ -155,7 +155,7 @@ class Player:
 
 
 async def play(path: Path, directory: Path) -> None:
-    """Play the dialog in the file on a fresh house."""
+    """Play the dialog in the file on a fresh server."""
     dialog = parse_dialog(await trio.Path(path).read_text())
     relay_check = SomeRemoteAddresses() if dialog.relay_check else NO_REMOTE_ADDRESSES
     async with some_components(directory, *dialog.accounts, plaintext=dialog.plaintext, relay_check=relay_check) as components:

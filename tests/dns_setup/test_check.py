@@ -51,7 +51,7 @@ async def test_all_right(server: NameServer) -> None:
     text = findings_text(list(found.values()))
     assert text.splitlines()[0] == "right    MX    home.example   10 mail.home.example"
     assert len(text.splitlines()) == len(found) + 1 and text.endswith("\nAll is published, and right.")
-    assert text.count("the key of this house") == 1 and "AAAA" not in text
+    assert text.count("the key of this server") == 1 and "AAAA" not in text
 
 
 async def test_all_missing(server: NameServer) -> None:
@@ -85,7 +85,7 @@ async def test_nothing_takes_for_ever(server: NameServer, monkeypatch: pytest.Mo
     [
         ("MX", "home.example", ["10 mx.other.example."], "wrong", "go elsewhere"),
         ("MX", "home.example", ["0 ."], "wrong", "takes no mail"),
-        ("MX", "home.example", ["10 mx.other.example.", "20 mail.home.example."], "right", "others take your letters too"),
+        ("MX", "home.example", ["10 mx.other.example.", "20 mail.home.example."], "right", "others take your messages too"),
         ("MX", "home.example", ["10 box.home.example."], "right", "leads to this box"),
         ("MX", "home.example", ["10 alias.home.example."], "wrong", "go elsewhere"),
         ("A", "mail.home.example", ["203.0.113.8"], "wrong", "seen as 203.0.113.7"),
@@ -113,17 +113,17 @@ async def test_nothing_takes_for_ever(server: NameServer, monkeypatch: pytest.Mo
         ("TXT", DKIM, [quoted(KEY.replace("DKIM1", "DKIM2"))], "wrong", "no key"),
         ("TXT", DKIM, ['"hello"'], "wrong", "no key"),
         ("TXT", DKIM, [quoted(KEY), '"v=DKIM1; p=BBBB"'], "wrong", "which counts"),
-        ("TXT", DKIM, [quoted("k=rsa;p=" + "A" * 150 + " " + "A" * 150)], "right", "the key of this house"),
+        ("TXT", DKIM, [quoted("k=rsa;p=" + "A" * 150 + " " + "A" * 150)], "right", "the key of this server"),
         ("TXT", "_dmarc.home.example", ['"v=DMARC1; p=reject; sp=none"'], "right", ""),
         ("TXT", "_dmarc.home.example", ['"v = DMARC1;p=NONE"'], "right", ""),
         ("TXT", "_dmarc.home.example", ['"v=DMARC1; sp=none"'], "wrong", "no policy"),
         ("TXT", "_dmarc.home.example", ['"v=DMARC1; p=maybe"'], "wrong", "no policy"),
-        ("TXT", "_dmarc.home.example", ['"v=dmarc1; p=none"'], "wrong", "just these letters"),
+        ("TXT", "_dmarc.home.example", ['"v=dmarc1; p=none"'], "wrong", "just these messages"),
         ("TXT", "_dmarc.home.example", ['"v=DMARC1; p=none"', '"v=DMARC1; p=reject"'], "wrong", "several"),
         ("TXT", "_dmarc.home.example", ['"v=spf1 -all"'], "missing", "Publish"),
         ("TXT", "_smtp._tls.home.example", ['"v=TLSRPTv1; rua=https://x.example/"'], "right", ""),
         ("TXT", "_smtp._tls.home.example", ['"v=TLSRPTv1;"'], "wrong", "no place"),
-        ("TXT", "_smtp._tls.home.example", ['"v=tlsrptv1; rua=mailto:a@b.example"'], "wrong", "just these letters"),
+        ("TXT", "_smtp._tls.home.example", ['"v=tlsrptv1; rua=mailto:a@b.example"'], "wrong", "just these messages"),
         ("TXT", "_smtp._tls.home.example", ['"v=TLSRPTv1; rua=mailto:a@b.example"'] * 1 + ['"v=TLSRPTv1; rua=mailto:c@d.example"'],
          "wrong", "several"),
         ("SRV", "_imaps._tcp.home.example", ["0 1 993 imap.other.example."], "wrong", "sent elsewhere"),

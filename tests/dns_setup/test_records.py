@@ -1,4 +1,4 @@
-"""What to publish: golden texts, for a house with everything and for one that knows little of itself."""
+"""What to publish: golden texts, for a server with everything and for one that knows little of itself."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,20 +14,20 @@ FACTS = DomainFacts(
 )  # fmt: skip
 
 GOLDEN = f"""\
-; letters from the world find this house
+; messages from the world find this server
 home.example.                           MX    10 mail.home.example.
 ; the name of the box leads to it
 mail.home.example.                      A     203.0.113.7
 ; the name of the box leads to it
 mail.home.example.                      AAAA  2001:db8::7
-; others believe letters that come from here
+; others believe messages that come from here
 home.example.                           TXT   \
 "v=spf1 mx ip4:203.0.113.7 ip6:2001:db8::7 include:_spf.provider.example a:smtp.relay.example ~all"
-; the signature of your letters can be checked
+; the signature of your messages can be checked
 pillarbox-rsa._domainkey.home.example.  TXT   "v=DKIM1; k=rsa; p={"A" * 237}" "{"A" * 63}"
-; the signature of your letters can be checked
+; the signature of your messages can be checked
 pillarbox-ed._domainkey.home.example.   TXT   "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
-; others know what to do with forged letters
+; others know what to do with forged messages
 _dmarc.home.example.                    TXT   "v=DMARC1; p=quarantine; rua=mailto:postmaster@home.example"
 ; others tell when safe connections to you fail
 _smtp._tls.home.example.                TXT   "v=TLSRPTv1; rua=mailto:postmaster@home.example"
@@ -49,13 +49,13 @@ _pop3._tcp.home.example.                SRV   10 1 110 mail.home.example.
 ; 7.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa. PTR mail.home.example."""
 
 LITTLE = """\
-; letters from the world find this house
+; messages from the world find this server
 home.example.         MX    10 mail.home.example.
 ; the name of the box leads to it; the line's IPv4 address is not known here, put it in, and keep it right if it changes
 ; mail.home.example. A ADDRESS
-; others believe letters that come from here
+; others believe messages that come from here
 home.example.         TXT   "v=spf1 mx ~all"
-; others know what to do with forged letters
+; others know what to do with forged messages
 _dmarc.home.example.  TXT   "v=DMARC1; p=quarantine\""""
 
 

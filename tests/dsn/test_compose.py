@@ -46,7 +46,7 @@ def chunks_of(original: bytes, size: int = 1000) -> Chunks:
 
 
 def about(original: bytes = MESSAGE, **changes: Any) -> Subject:
-    known = {"letter": "abc123", "sender": parse_address("fred@home.example"), "arrived_at": 1_790_000_000, **changes}
+    known = {"message": "abc123", "sender": parse_address("fred@home.example"), "arrived_at": 1_790_000_000, **changes}
     return Subject(octets=len(original), chunks=chunks_of(original), **known)
 
 
@@ -128,9 +128,9 @@ def test_a_failure_as_programs_read_it() -> None:
         "Last-Attempt-Date": "Mon, 21 Sep 2026 15:15:00 +0100",
     }  # fmt: skip
     text = text_of(message)
-    assert text.startswith("Your letter did not reach friend@x.example, because nobody at x.example has")
+    assert text.startswith("Your message did not reach friend@x.example, because nobody at x.example has")
     assert "550 5.1.1 Nobody here" in text and "Subject: Sommergrüße" in text
-    assert octets.index(b"Your letter did not") < octets.index(b"Final-Recipient")
+    assert octets.index(b"Your message did not") < octets.index(b"Final-Recipient")
     assert MESSAGE in octets
 
 
@@ -162,7 +162,7 @@ def test_success_comes_in_three_words() -> None:
     ]
     message = parsed(made(about(), *entries))
     assert [one["Action"] for one in blocks(message)[1:]] == ["relayed", "delivered", "expanded"]
-    assert message["Subject"] == "Your letter has arrived" and "250 2.0.0 ok" not in text_of(message)
+    assert message["Subject"] == "Your message has arrived" and "250 2.0.0 ok" not in text_of(message)
     assert "does not tell whether it reached a@x.example" in " ".join(text_of(message).split())
 
 
@@ -170,9 +170,9 @@ def test_several_with_the_gravest_first() -> None:
     entries = [entry("a@x.example", DeliveryStatus.DEFERRED, Reason.DNS, status="4.4.3"), entry("b@y.example"), entry("c@z.example")]
     message = parsed(made(about(), *entries))
     text = text_of(message)
-    assert text.startswith("Your letter did not reach 2 of its recipients")
+    assert text.startswith("Your message did not reach 2 of its recipients")
     assert text.index("a@x.example:") < text.index("b@y.example:") < text.index("c@z.example:")
-    assert message["Subject"] == "Your letter could not be delivered"
+    assert message["Subject"] == "Your message could not be delivered"
 
 
 def test_an_alias_is_named_with_what_was_written_to() -> None:
@@ -221,14 +221,14 @@ def test_a_huge_header_is_cut_between_fields() -> None:
 
 
 def test_addresses_outside_ascii() -> None:
-    """RFC 6533 §4: in UTF-8 where the letter was; in ASCII otherwise."""
+    """RFC 6533 §4: in UTF-8 where the message was; in ASCII otherwise."""
     grete = entry("grète@bücher.example", orcpt="utf-8;grète@bücher.example", reply=Reply(553, "5.6.7", ("ungültig",)), status="5.6.7")
     octets = made(about(smtputf8=True, sender=parse_address("jürgen@home.example")), grete)
     check_lines(octets)
     assert b"Final-Recipient: utf-8;gr\xc3\xa8te@b\xc3\xbccher.example\r\n" in octets
     assert b"To: <j\xc3\xbcrgen@home.example>" in octets and b"message/global-delivery-status" in octets
     octets = made(about(), grete)
-    report = octets[octets.index(b"message/delivery-status") : octets.index(b"Content-Description: Your letter")]
+    report = octets[octets.index(b"message/delivery-status") : octets.index(b"Content-Description: Your message")]
     assert report.isascii() and b"Final-Recipient: utf-8;gr\\x{E8}te@xn--bcher-kva.example\r\n" in report
     assert b"Diagnostic-Code: smtp; 553 5.6.7 ung?ltig" in report
     assert "ungültig" in text_of(parsed(octets))
@@ -239,7 +239,7 @@ def test_addresses_outside_ascii() -> None:
 def test_every_reason_makes_a_whole_notice(reason: Reason, delivery_status: DeliveryStatus) -> None:
     message = parsed(made(about(), entry(delivery_status=delivery_status, reason=reason, gives_up_at=1_790_400_000)))
     first = re.split(r"(?<=\.)\s", " ".join(text_of(message).split()))[0]
-    assert first.startswith("Your letter ") and "{" not in first
+    assert first.startswith("Your message ") and "{" not in first
 
 
 REMOTE = st.text(max_size=300) | st.text(st.sampled_from("\r\n\0 .-=:ab\u2028\x85é😀"), max_size=1500)
@@ -302,7 +302,7 @@ def test_whatever_was_said_the_notice_stands(
 
 
 def test_the_fields_are_those_of_real_bounces() -> None:
-    """Every field of ours but our own name for the letter is one that real senders' reports have; theirs that RFC 3464 wants, ours has."""
+    """Every field of ours but our own name for the message is one that real senders' reports have; theirs that RFC 3464 wants, ours has."""
     per_message: set[str] = set()
     per_recipient: set[str] = set()
     reports = 0

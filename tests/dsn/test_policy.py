@@ -65,11 +65,11 @@ def test_every_reason_has_words() -> None:
 @pytest.mark.parametrize("reason", Reason)
 def test_the_first_sentence_says_what_happened_and_what_to_do(reason: Reason) -> None:
     said = said_of_one(Outcome(DeliveryStatus.FAILED, "5.0.0", reason, ""), "friend@x.example", "x.example", "")
-    assert said == f"Your letter did not reach friend@x.example, because {BY_REASON[reason].what.format(server='x.example')}; " + (
+    assert said == f"Your message did not reach friend@x.example, because {BY_REASON[reason].what.format(server='x.example')}; " + (
         BY_REASON[reason].do.format(server="x.example") + "."
     )
     late = said_of_one(Outcome(DeliveryStatus.DEFERRED, "4.0.0", reason, ""), "friend@x.example", "x.example", "Tuesday")
-    assert late.startswith("Your letter has not reached friend@x.example yet, because ") and late.count(".example") >= 1
+    assert late.startswith("Your message has not reached friend@x.example yet, because ") and late.count(".example") >= 1
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`make fuzz`: hostile octets on each port of a running house for a while; exit status 1 when a promise broke.
+"""`make fuzz`: hostile octets on each port of a running server for a while; exit status 1 when a promise broke.
 
 python -m tests.fuzz [--seconds 60] [--seed N] [--port smtp|imap|pop3|console|sessions]
 
@@ -27,7 +27,7 @@ from .machine import WORDS, Outcome, fuzz
 ADMIN = "a good long secret"
 PORTS = (*sorted(WORDS), "console", "sessions")
 GROWTH_KB = 16 * 1024
-"""Memory a fuzzed house may gain and keep."""
+"""Memory a fuzzed server may gain and keep."""
 
 
 def run(seconds: float, seed: int, ports: Sequence[str]) -> int:
@@ -57,7 +57,7 @@ def _attack(server: Pillarbox, cable: Cable, seconds: float, seed: int, ports: S
         outcome = one(port, seconds, seed)
         print(f"{port}: {outcome.sessions} sessions, {outcome.octets} octets, {len(outcome.faults)} faults (seed {seed})")
         if outcome.worst_s:
-            print(f"{port}: a letter in and read meanwhile {outcome.worst_s:.2f} s at the worst")
+            print(f"{port}: a message in and read meanwhile {outcome.worst_s:.2f} s at the worst")
         print("\n".join(outcome.faults), end="")
         broken += len(outcome.faults)
     grown = process.memory_kb()["Rss"] - before

@@ -1,6 +1,6 @@
-"""Noise on the serial line of a running house: random octets and keys, flow control among them, from a far end that reads as it likes.
+"""Noise on the serial line of a running server: random octets and keys, flow control among them, from a far end that reads as it likes.
 
-Promise: letters go in and are listed all the while, each within PATIENCE_S; nobody without the password changes anything; and
+Promise: messages go in and are listed all the while, each within PATIENCE_S; nobody without the password changes anything; and
 whoever comes afterwards finds a console that works.
 """
 
@@ -25,7 +25,7 @@ BACK_S = 40.0
 
 
 def shake(server: Pillarbox, cable: Cable, *, seconds: float, seed: int) -> Outcome:
-    """`sessions` counts the letters, `octets` the noise; the worst wait for a letter is in `worst_s`."""
+    """`sessions` counts the messages, `octets` the noise; the worst wait for a message is in `worst_s`."""
     chance, outcome = random.Random(seed), Outcome()
     os.set_blocking(cable.end, False)
     until, message_at = time.monotonic() + seconds, 0.0
@@ -42,11 +42,11 @@ def shake(server: Pillarbox, cable: Cable, *, seconds: float, seed: int) -> Outc
             took_s = _message(server)
             outcome.worst_s = max(outcome.worst_s, took_s)
             if took_s > PATIENCE_S:
-                outcome.faults.append(f"letter {outcome.sessions} took {took_s:.1f} s (seed {seed})\n")
+                outcome.faults.append(f"message {outcome.sessions} took {took_s:.1f} s (seed {seed})\n")
         time.sleep(0.002)
     if "phase=draining" in server.log.read_text(errors="replace"):
-        outcome.faults.append(f"the house was closed by noise, without the password (seed {seed})\n")
-    if len(pillarbox("person", "list", data=server.data).stdout.splitlines()) != 1:
+        outcome.faults.append(f"the server was closed by noise, without the password (seed {seed})\n")
+    if len(pillarbox("account", "list", data=server.data).stdout.splitlines()) != 1:
         outcome.faults.append(f"noise changed who lives here, without the password (seed {seed})\n")
     if not _works(cable):
         outcome.faults.append(f"the console did not come back (seed {seed})\n")
@@ -54,7 +54,7 @@ def shake(server: Pillarbox, cable: Cable, *, seconds: float, seed: int) -> Outc
 
 
 def _message(server: Pillarbox) -> float:
-    """One letter in by SMTP and read by IMAP; the seconds."""
+    """One message in by SMTP and read by IMAP; the seconds."""
     begun, mark = time.monotonic(), b"mark %d" % time.monotonic_ns()
     with Smtp(server.ports["smtp"]) as smtp:
         assert smtp.deliver(b"Subject: noise\r\n\r\n%b\r\n" % mark).startswith(b"250")

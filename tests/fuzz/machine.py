@@ -1,4 +1,4 @@
-"""Mutated conversations for a running house, and the grammar its answers must keep."""
+"""Mutated conversations for a running server, and the grammar its answers must keep."""
 
 import random
 import re
@@ -100,12 +100,12 @@ class Outcome:
     sessions: int = 0
     octets: int = 0
     worst_s: float = 0.0
-    """The longest wait for a letter, where letters are sent all the while."""
+    """The longest wait for a message, where messages are sent all the while."""
     faults: list[str] = field(default_factory=list)
 
 
 def converse(protocol: str, port: int, lines: list[bytes]) -> tuple[bytes, bool]:
-    """Say it all, hear what comes; (what came, whether the house ended or answered in time)."""
+    """Say it all, hear what comes; (what came, whether the server ended or answered in time)."""
     with socket.create_connection(("127.0.0.1", port), timeout=SESSION_S) as sock:
         heard = bytearray()
         try:
@@ -126,7 +126,7 @@ def converse(protocol: str, port: int, lines: list[bytes]) -> tuple[bytes, bool]
 
 
 def garbled(protocol: str, heard: bytes) -> bytes:
-    """The first answer line that is none of the protocol's, or b"" (letters and literals in answers end the look)."""
+    """The first answer line that is none of the protocol's, or b"" (messages and literals in answers end the look)."""
     at = 0
     while at < len(heard):
         match = ANSWERS[protocol].match(heard, at)

@@ -40,7 +40,7 @@ MESSAGES = (
     b"=3D=\r\n=ZZ",
 )
 SETTINGS = (
-    b"[house]\ndomain = 'x.example'\n",
+    b"[server]\ndomain = 'x.example'\n",
     b"[limits]\nconnections = 10\n",
     b'listen.smtp = ["*:25"]\n',
     b"[[people]]\n",
@@ -138,16 +138,16 @@ TARGETS: dict[str, tuple[Callable[[bytes], object], str]] = {
     "smtp-data": (dots, "smtp"),
     "pop3-grammar": (lambda octets: pop3.parse_command(octets), "pop3"),
     "pop3-reader": (pop3_reader, "pop3"),
-    "structure": (structure, "letter"),
-    "header": (header_fields, "letter"),
-    "encoding": (transfer, "letter"),
-    "date": (dates, "letter"),
-    "content": (types, "letter"),
-    "addresses": (addresses.parse_address_list, "letter"),
-    "authors": (looks_like_addresses, "letter"),
-    "address": (address.parse_address, "letter"),
-    "sasl-plain": (lambda octets: Plain().step(octets), "letter"),
-    "sasl-login": (lambda octets: LoginMechanism().step(octets), "letter"),
+    "structure": (structure, "message"),
+    "header": (header_fields, "message"),
+    "encoding": (transfer, "message"),
+    "date": (dates, "message"),
+    "content": (types, "message"),
+    "addresses": (addresses.parse_address_list, "message"),
+    "authors": (looks_like_addresses, "message"),
+    "address": (address.parse_address, "message"),
+    "sasl-plain": (lambda octets: Plain().step(octets), "message"),
+    "sasl-login": (lambda octets: LoginMechanism().step(octets), "message"),
     "settings": (lambda octets: settings_file.parse(octets, "settings.toml"), "settings"),
 }
 
@@ -171,7 +171,7 @@ def mutated(known: list[bytes], chance: random.Random) -> bytes:
 @pytest.mark.parametrize("name", TARGETS)
 def test_any_octets(name: str) -> None:
     target, kind = TARGETS[name]
-    known = list({"letter": MESSAGES, "settings": SETTINGS}.get(kind) or seeds(kind))
+    known = list({"message": MESSAGES, "settings": SETTINGS}.get(kind) or seeds(kind))
     words = {"imap-search": b"SEARCH", "imap-fetch": b"FETCH"}.get(name, b"")
     known = [line for line in known if words in line]
     seed = int(os.environ.get("PILLARBOX_SEED", "0")) or random.randrange(2**30)

@@ -27,7 +27,7 @@ async def append(client: Client, *messages: bytes, mailbox: bytes = b"INBOX") ->
 
 
 async def test_octets_come_back_as_they_were(tmp_path: Path) -> None:
-    """Also what no letter should hold: NUL, bare CR and LF, no header at all, octets that look like commands.
+    """Also what no message should hold: NUL, bare CR and LF, no header at all, octets that look like commands.
 
     NUL has no place in a plain literal (RFC 9051 §4.3.1) and comes as 0x80 there; BINARY gives the octets as they are stored.
     """
@@ -99,7 +99,7 @@ async def test_all_or_none_is_filed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 async def test_a_large_message_passes_in_little_memory(tmp_path: Path) -> None:
-    """Nothing here holds the letter: 24 MB pass while Python's own memory grows by less than 4 MB."""
+    """Nothing here holds the message: 24 MB pass while Python's own memory grows by less than 4 MB."""
     async with some_components(tmp_path, imap=Options(message_octets=2**26)) as components:
         one, other = trio.socket.socketpair()  # with back-pressure, which streams in memory lack
         components.nursery.start_soon(serve, components, Stream(trio.SocketStream(one), "imap"))

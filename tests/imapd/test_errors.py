@@ -1,4 +1,4 @@
-"""Every error has an answer, and none blames the house for what a client did."""
+"""Every error has an answer, and none blames the server for what a client did."""
 
 import re
 

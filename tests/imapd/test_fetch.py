@@ -39,7 +39,7 @@ def items_of(response: bytes) -> Sections:
     return found
 
 
-# --- a letter and its sections, made together ------------------------------------------------
+# --- a message and its sections, made together ------------------------------------------------
 
 
 @dataclass
@@ -76,7 +76,7 @@ def multipart(parts: list[Made], depth: int) -> Made:
 
 
 def enclosed(inner: Made) -> Made:
-    """A message/rfc822 part: its sections are those of the letter inside."""
+    """A message/rfc822 part: its sections are those of the message inside."""
     made = Made(b"Content-Type: message/rfc822\r\n\r\n", b"Subject: inner\r\n" + inner.header + inner.body, is_message=True)
     made.texts = {b"HEADER": b"Subject: inner\r\n" + inner.header, b"TEXT": inner.body}
     if inner.sections:
@@ -136,7 +136,7 @@ async def compare_one(client: Client, number: int, made: Made, partial: tuple[in
     assert told[b"BODY[HEADER.FIELDS (%b)]" % names] == fields.feed(header) + fields.finish()
 
 
-# --- large letters ---------------------------------------------------------------------------
+# --- large messages ---------------------------------------------------------------------------
 
 LARGE_OCTETS = 24 * 2**20
 

@@ -18,7 +18,7 @@ from .picture import ok
 
 DAY_S = 86_400
 DAY = 19_700
-"""Days of the letters begin here."""
+"""Days of the messages begin here."""
 
 
 @dataclass

@@ -42,7 +42,7 @@ def _date(header: bytes) -> bytes:
 
 RULES = (
     Rule(
-        "a letter without a date that can be read was sent on no day, so no SENT key finds it (Dovecot: it was sent in 1970)",
+        "a message without a date that can be read was sent on no day, so no SENT key finds it (Dovecot: it was sent in 1970)",
         lambda command, header, body: "SENT" in command and parse_date(_date(header)) is None,
     ),
     Rule(
@@ -69,7 +69,7 @@ RULES = (
             and (begins_no_part(header + body) or re.search(rb'; ?; ?boundary=|boundary="[^"]{80,}"', header) is not None)
         ),
     ),
-    Rule("letters are compared by case folding, ß as ss (Dovecot: by title case)", lambda command, header, body: "GRÜSSE" in command),
+    Rule("messages are compared by case folding, ß as ss (Dovecot: by title case)", lambda command, header, body: "GRÜSSE" in command),
     Rule(
         "an encoded word that is not base64 stays as it is written (Dovecot drops what it cannot read)",
         lambda command, header, body: '"=?"' in command and b"?B?!!!" in header,

@@ -114,7 +114,7 @@ async def play(steps: list[tuple[str, int, int, object]]) -> None:
 
 
 def held_back(components: Components) -> None:
-    """Lazy changes wait for the next durable commit, as in the real house; the rooms' own writer commits them at once."""
+    """Lazy changes wait for the next durable commit, as in the real server; the rooms' own writer commits them at once."""
     writer = components.family.writer
     lazily, durably, waiting = writer.write_lazily, writer.write, []
 

@@ -1,4 +1,4 @@
-"""A running house for each module of promises; a fault in any session fails the test during which it happened."""
+"""A running server for each module of promises; a fault in any session fails the test during which it happened."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from tests.support.wire import faults
 
 @pytest.fixture(scope="module")
 def a_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pillarbox]:
-    with Pillarbox(new_data(tmp_path_factory.mktemp("house") / "data", "ada", "mary")) as server:
+    with Pillarbox(new_data(tmp_path_factory.mktemp("server") / "data", "ada", "mary")) as server:
         yield server
 
 
@@ -19,7 +19,7 @@ def a_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pillarbox]:
 def server(a_server: Pillarbox) -> Iterator[Pillarbox]:
     before = len(faults(a_server.log))
     yield a_server
-    assert a_server.process is not None and a_server.process.poll() is None, "the house ended"
+    assert a_server.process is not None and a_server.process.poll() is None, "the server ended"
     assert not faults(a_server.log)[before:]
 
 

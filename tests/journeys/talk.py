@@ -1,4 +1,4 @@
-"""Raw conversations with a running house, pipelined: the letters are many, the client must cost little."""
+"""Raw conversations with a running server, pipelined: the messages are many, the client must cost little."""
 
 import re
 import socket
@@ -10,9 +10,9 @@ from tests.support.server import PASSWORD
 
 PATIENCE_S = 60
 _MARK = re.compile(rb"~?\{([0-9]+)\}\r\n$")
-_KEPT = re.compile(rb"250 2\.0\.0 The letter is kept as ([0-9a-f]+)\.\r\n")
+_KEPT = re.compile(rb"250 2\.0\.0 The message is kept as ([0-9a-f]+)\.\r\n")
 WINDOW = 50
-"""Letters asked for at once over POP3: their commands always fit the sockets' buffers."""
+"""Messages asked for at once over POP3: their commands always fit the sockets' buffers."""
 
 
 class Line:
@@ -80,13 +80,13 @@ class Sender(Line):
 
 
 def kept_as(reply: bytes) -> bytes:
-    """The name the house gave the letter, b"" when it refused."""
+    """The name the server gave the message, b"" when it refused."""
     found = _KEPT.fullmatch(reply)
     return found[1] if found else b""
 
 
 def send_all(port: int, to: str, messages: Sequence[bytes], route: Callable[[Sender, str, bytes], bytes], sessions: int = 8) -> list[bytes]:
-    """All letters in several sessions at once; the reply to each. A session the server closes is opened anew."""
+    """All messages in several sessions at once; the reply to each. A session the server closes is opened anew."""
     replies = [b""] * len(messages)
     left: Iterator[int] = iter(range(len(messages)))
     hand = threading.Lock()
@@ -167,7 +167,7 @@ class Reader(Line):
         return uids
 
     def bodies(self, mailbox: str) -> dict[int, bytes]:
-        """Every letter's octets by its UID; RFC822.SIZE says the same as BODY[]."""
+        """Every message's octets by its UID; RFC822.SIZE says the same as BODY[]."""
         self.ok(b"EXAMINE " + mailbox.encode())
         self._tag += 1
         self.say(b"t%d UID FETCH 1:* (UID RFC822.SIZE BODY.PEEK[])\r\n" % self._tag)
@@ -199,7 +199,7 @@ def expanded(run: bytes) -> range:
 
 
 def fetched(port: int, address: str) -> list[bytes]:
-    """Every letter of the maildrop by RETR, in order; LIST says the size of each."""
+    """Every message of the maildrop by RETR, in order; LIST says the size of each."""
     messages = []
     with Line(port) as line:
         line.line()

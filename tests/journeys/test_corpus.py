@@ -1,6 +1,6 @@
-"""Every letter in by every door and out by every door with the same octets: the project's own, and the shared corpus.
+"""Every message in by every door and out by every door with the same octets: the project's own, and the shared corpus.
 
-In: DATA, BDAT, APPEND, and `import` of an mbox file and of a Maildir. Out: BODY[], RETR and `export`. The house is the
+In: DATA, BDAT, APPEND, and `import` of an mbox file and of a Maildir. Out: BODY[], RETR and `export`. The server is the
 real command, one for all. What SMTP must refuse is told by predicates on the octets, each with the words the sender hears.
 """
 
@@ -31,14 +31,14 @@ FORMS: dict[str, tuple[str, ...]] = {
     "corpus-mbox": (),
     "corpus-maildir": ("mbox",),
 }
-"""The archives that export writes; both where nothing else is said. Each real letter leaves in both, not each time."""
+"""The archives that export writes; both where nothing else is said. Each real message leaves in both, not each time."""
 APPENDED_TOGETHER = 200
 PREFIX = re.compile(
     rb"Return-Path: <>\r\nDelivered-To: (\S+)\r\n"
     rb"Received: from client\.example\.net \(\[127\.0\.0\.1\]\)\r\n by \S+ with ESMTP\r\n id ([0-9a-f]+)\r\n for <\S+>;\r\n [^\r\n]+\r\n"
     rb"(?:X-Pillarbox-First-Line:\r\n(?=[ \t]))?"
 )
-"""What the house puts before a stranger's letter."""
+"""What the server puts before a stranger's message."""
 BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 RECEIVED = re.compile(rb"(?im)^received[ \t]*:")
 CORPUS_LEAST = 4448
@@ -61,7 +61,7 @@ def header_of(message: bytes) -> bytes:
 
 
 class Refusal(NamedTuple):
-    """Over SMTP letters with this property are refused in these words."""
+    """Over SMTP messages with this property are refused in these words."""
 
     applies: Callable[[bytes], bool]
     reply: bytes
@@ -70,14 +70,14 @@ class Refusal(NamedTuple):
 REFUSALS = (
     Refusal(
         lambda message: BARE.search(message) is not None,
-        b"550 5.6.0 A line of this letter does not end in CRLF; to keep letters from being smuggled in it, it is refused.",
+        b"550 5.6.0 A line of this message does not end in CRLF; to keep messages from being smuggled in it, it is refused.",
     ),
-    Refusal(lambda message: len(header_of(message)) > HEADER_OCTETS, b"552 5.3.4 The header of this letter is larger than"),
+    Refusal(lambda message: len(header_of(message)) > HEADER_OCTETS, b"552 5.3.4 The header of this message is larger than"),
     Refusal(
         lambda message: len(RECEIVED.findall(header_of(message))) > HOPS,
-        b"554 5.4.6 This letter has been through too many servers; it goes round in a loop.",
+        b"554 5.4.6 This message has been through too many servers; it goes round in a loop.",
     ),
-    Refusal(lambda message: max(map(len, message.split(b"\r\n"))) > TEXT_LINE_OCTETS, b"554 5.6.0 A line of this letter is longer than"),
+    Refusal(lambda message: max(map(len, message.split(b"\r\n"))) > TEXT_LINE_OCTETS, b"554 5.6.0 A line of this message is longer than"),
 )
 
 
@@ -95,19 +95,19 @@ def with_crlf(message: bytes) -> bytes:
     return re.sub(rb"(?<!\r)\n", b"\r\n", message)
 
 
-# --- the house and its letters -----------------------------------------------------------------------------------
+# --- the server and its messages -----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pillarbox]:
-    data = tmp_path_factory.mktemp("house") / "data"
+    data = tmp_path_factory.mktemp("server") / "data"
     trio.run(accounts, data)
     with Pillarbox(data, protocols=("smtp", "imap", "pop3"), domain=DOMAIN) as server:
         yield server
 
 
 async def accounts(data: Path) -> None:
-    """One for each way in, so that nobody's letters mix."""
+    """One for each way in, so that nobody's messages mix."""
     async with offline(data) as admin_api:
         for kind in KINDS:
             for route in RELAY_CHECK:
@@ -145,7 +145,7 @@ def told(capsys: pytest.CaptureFixture[str], kind: str, corpus_messages: list[by
     yield
     if kind == "corpus":
         with capsys.disabled():
-            print(f" [{len(corpus_messages)} letters, {time.monotonic() - start:.1f} s]", end="")
+            print(f" [{len(corpus_messages)} messages, {time.monotonic() - start:.1f} s]", end="")
 
 
 # --- out by every door -------------------------------------------------------------------------------------------
@@ -187,12 +187,12 @@ def in_literal(message: bytes) -> bytes:
 
 
 def ended_lf(message: bytes) -> bytes:
-    """An mbox file cannot say it either; a CR that ends the letter then belongs to the line's end."""
+    """An mbox file cannot say it either; a CR that ends the message then belongs to the line's end."""
     return message if message.endswith(b"\n") or not message else message + b"\n"
 
 
 def split_mbox(octets: bytes) -> list[bytes]:
-    """The letters of an mboxrd file whose separators are the house's own (any other "From " line is quoted in it)."""
+    """The messages of an mboxrd file whose separators are the server's own (any other "From " line is quoted in it)."""
     parts = re.split(rb"(?m)^From mboxrd@pillarbox [^\n]*\n", octets)
     assert parts.pop(0) == b""
     assert all(part.endswith(b"\n") for part in parts)
@@ -205,7 +205,7 @@ def same(got: Sequence[bytes], wanted: Sequence[bytes]) -> None:
         if one != other:
             at = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
             part = slice(max(0, at - 40), at + 40)
-            raise AssertionError(f"letter {number} differs at {at}: {one[part]!r}, not {other[part]!r}")
+            raise AssertionError(f"message {number} differs at {at}: {one[part]!r}, not {other[part]!r}")
 
 
 # --- in by every door --------------------------------------------------------------------------------------------

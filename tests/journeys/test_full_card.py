@@ -66,7 +66,7 @@ def test_a_full_card(card: Path) -> None:
                     break
             except smtplib.SMTPResponseException:
                 pass
-            assert time.monotonic() < deadline, "there is room, and still no letter is taken"
+            assert time.monotonic() < deadline, "there is room, and still no message is taken"
             time.sleep(1)
         assert imap.select()[1] == [b"1"]
         imap.logout()

@@ -18,7 +18,7 @@ BODY = b"Subject: %b\r\n\r\n" + (b"y" * 70 + b"\r\n") * 100
 def world(tmp_path: Path) -> Iterator[Neighbours]:
     """Ada has room, Carl a megabyte and 2 kB of it left; both are the family."""
     with Neighbours(tmp_path) as world:
-        pillarbox("person", "add", "carl@home.example", "--quota-mb", "1", data=world.data, password=PASSWORD)
+        pillarbox("account", "add", "carl@home.example", "--quota-mb", "1", data=world.data, password=PASSWORD)
         for who in ("ada", "carl"):
             pillarbox("alias", "add", "family@home.example", f"{who}@home.example", data=world.data)
         with world.server:
@@ -63,10 +63,10 @@ def test_the_one_with_room_has_it_at_once_and_the_other_when_there_is_room(world
     with Smtp(world.server.ports["smtp"]) as smtp:
         assert smtp.deliver(BODY % b"for both", *to).startswith(b"250")
     assert b"Subject: for both" in subjects(world, "ada") and not subjects(world, "carl")
-    world.until(lambda: any("mailbox is full" in str(row) for row in world.ask("queue", "list")["letters"]))
+    world.until(lambda: any("mailbox is full" in str(row) for row in world.ask("queue", "list")["messages"]))
     make_room(world)
     world.until(lambda: b"Subject: for both" in subjects(world, "carl"))
-    world.until(lambda: world.ask("queue", "list")["letters"] == [])
+    world.until(lambda: world.ask("queue", "list")["messages"] == [])
     assert subjects(world, "ada").count(b"Subject: for both") == 1
     assert b"Delivered-To: carl@home.example" in subjects(world, "carl")
 
@@ -79,7 +79,7 @@ def test_what_is_known_at_rcpt_is_refused_there_alone(world: Neighbours) -> None
         assert smtp.ask(b"RCPT TO:<family@home.example>").startswith(b"250"), "a group with somebody who has room"
     with Smtp(world.server.ports["smtp"]) as smtp:
         assert smtp.deliver(BODY % b"alone", b"carl@home.example").startswith(b"452 4.2.2")
-    assert not subjects(world, "carl") and world.ask("queue", "list")["letters"] == []
+    assert not subjects(world, "carl") and world.ask("queue", "list")["messages"] == []
 
 
 def test_the_owner_of_a_full_mailbox_hears_what_failed(world: Neighbours) -> None:

@@ -1,4 +1,4 @@
-"""The running house at its panel: a serial line with a person at its far end, lamps and a button on mock pins."""
+"""The running server at its panel: a serial line with a person at its far end, LEDs and a button on mock pins."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ from tests.support.wire import Smtp
 
 
 def with_panel(place: Path, monkeypatch: pytest.MonkeyPatch, more: str) -> Pillarbox:
-    """A house of Ada's with this `[panel]`, on gpiozero's mock pins."""
+    """A server of Ada's with this `[panel]`, on gpiozero's mock pins."""
     monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "mock")
     monkeypatch.setenv("GPIOZERO_MOCK_PIN_CLASS", "mockpwmpin")
     settings = place / "settings.toml"
@@ -58,7 +58,7 @@ def test_the_cable_shows_the_box_and_changes_it_with_the_password(tmp_path: Path
         cable.until("Password (nothing")
         cable.type("correct horse battery\r")
         cable.until("bob@home.example")
-        assert "bob@home.example" in pillarbox("person", "list", data=server.data).stdout
+        assert "bob@home.example" in pillarbox("account", "list", data=server.data).stdout
         assert "secret" not in server.log.read_text()
 
 
@@ -68,7 +68,7 @@ def test_the_power_key_closes_the_server_and_the_leds_stay(tmp_path: Path, monke
         cable.type("9s")
         cable.until("(y/n)")
         cable.type("y")
-        cable.until("The house is closed. The plug may be pulled.")
+        cable.until("The server is closed. The plug may be pulled.")
         logged(server, "The plug may be pulled")
         assert "is not running" in pillarbox("status", data=server.data, check=False).stdout, "the lock is given back"
         assert server.stop() == 0
@@ -78,20 +78,20 @@ def test_the_power_key_closes_the_server_and_the_leds_stay(tmp_path: Path, monke
 
 
 def test_a_power_cut_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with with_panel(tmp_path, monkeypatch, 'lamps = ["led:18"]\nbutton = "17"') as server:
-        pillarbox("person", "add", "bob@home.example", data=server.data, password="correct horse battery")
+    with with_panel(tmp_path, monkeypatch, 'leds = ["led:18"]\nbutton = "17"') as server:
+        pillarbox("account", "add", "bob@home.example", data=server.data, password="correct horse battery")
         os.kill(server.pid, signal.SIGKILL)
         server.kill()
         server.start()
-        assert "house phase=recovering" in server.log.read_text()
+        assert "server phase=recovering" in server.log.read_text()
 
 
 def test_a_new_version_that_takes_over_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = with_panel(tmp_path, monkeypatch, 'lamps = ["led:18"]')
-    for file in server.data.glob("house.db*"):
+    server = with_panel(tmp_path, monkeypatch, 'leds = ["led:18"]')
+    for file in server.data.glob("pillarbox.db*"):
         file.unlink()
     monkeypatch.setattr(migrations, "STEPS", migrations.STEPS[:1])
-    migrations.migrate(server.data / "house.db")  # as the first Pillarbox left it
+    migrations.migrate(server.data / "pillarbox.db")  # as the first Pillarbox left it
     with server:
         said = server.log.read_text()
         assert said.index("phase=updating") < said.index("phase=starting") < said.index("phase=ready")
@@ -135,7 +135,7 @@ def test_listening_sockets_that_systemd_holds_go_on_to_the_server_that_begins_ag
     with Pillarbox(new_data(tmp_path / "data"), protocols=("imap",), command=command) as server:
         for _ in range(2):
             trio.run(RemoteControl(server.data).ask, Restart())
-            for _ in range(20):  # told 421 by the house that closes, served by the one that opens, never refused
+            for _ in range(20):  # told 421 by the server that closes, served by the one that opens, never refused
                 with suppress(smtplib.SMTPException), smtplib.SMTP("127.0.0.1", port, timeout=SECONDS) as talk:
                     if talk.noop()[0] == 250:
                         break
@@ -152,7 +152,7 @@ def test_listening_sockets_that_systemd_holds_go_on_to_the_server_that_begins_ag
 
 def test_pins_and_ports_that_are_not_there_disturb_no_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pins that some board may have and this one has not. A word that is no pin on any is a mistake in the settings, and told at once."""
-    panel = 'lamps = ["led:GPIO53", "pwm:J8:1", "board:NONE"]\nbutton = "BOARD6"\nconsole = "/dev/none"'
+    panel = 'leds = ["led:GPIO53", "pwm:J8:1", "board:NONE"]\nbutton = "BOARD6"\nconsole = "/dev/none"'
     with with_panel(tmp_path, monkeypatch, panel) as server:
         for name in ("board:NONE", "led:GPIO53", "pwm:J8:1", "pin BOARD6"):
             logged(server, f"{name} cannot be used")
@@ -174,7 +174,7 @@ def test_without_hardware_nothing_of_it_is_loaded(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    ("panel", "word"), [('lamps = ["candle:1"]', "candle:1"), ('lamps = ["led:WRONG"]', "WRONG"), ('button = "NONE"', "NONE")]
+    ("panel", "word"), [('leds = ["candle:1"]', "candle:1"), ('leds = ["led:WRONG"]', "WRONG"), ('button = "NONE"', "NONE")]
 )
 def test_words_nobody_understands_are_said_before_anything_opens(tmp_path: Path, panel: str, word: str) -> None:
     settings = tmp_path / "settings.toml"
@@ -189,7 +189,7 @@ def test_the_console_through_a_pipe_and_the_card(tmp_path: Path) -> None:
     with Pillarbox(data):
         shown = pillarbox("console", data=data).stdout
         assert "Overview" in shown and "Queue     empty" in shown and "written today" in shown
-        assert "No message was refused" in pillarbox("letter", "track", data=data).stdout
+        assert "No message was refused" in pillarbox("message", "track", data=data).stdout
         assert "Password: " in on_terminal("admin", "password", data=data)
     pillarbox("panel", "--card", str(tmp_path / "card.pdf"))
     assert (tmp_path / "card.pdf").read_bytes().startswith(b"%PDF")

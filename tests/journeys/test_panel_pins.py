@@ -1,4 +1,4 @@
-"""The running house at its pins: a real press of the button does what it says, and the lamp's edges alone tell how the house is."""
+"""The running server at its pins: a real press of the button does what it says, and the LED's edges alone tell how the server is."""
 
 import os
 import signal
@@ -47,7 +47,7 @@ def test_a_press_tries_waiting_messages_and_the_led_tells(tmp_path: Path, wire: 
                 wire.press(BUTTON)
                 time.sleep(FINGER_S)
                 wire.release(BUTTON)
-                world.until(lambda: world.ask("queue", "list")["letters"] == [] or world.track(name).count("delayed") == 2)
+                world.until(lambda: world.ask("queue", "list")["messages"] == [] or world.track(name).count("delayed") == 2)
             assert world.arrived(far)[0].recipients == ["bob@far.example"]
             wire.shows(LED, read, "ready")
 

@@ -33,7 +33,7 @@
 | a crashed part is started again | system/test_supervisor.py::test_a_crash_is_started_again_with_growing_pauses |
 | fuzz | journeys/test_promises_hostile.py::test_random_octets_on_every_port, fuzz/test_ports.py::test_hostile_octets_on_every_port |
 
-Not here yet: compression bombs, DNS and the queue, which this house does not speak so far.
+Not here yet: compression bombs, DNS and the queue, which this server does not speak so far.
 """
 
 # ruff: noqa: E501

@@ -22,7 +22,7 @@ BACK_S = 5.0
 
 
 def names_in(server: Pillarbox) -> Counter[str]:
-    """How often each letter is in Ada's INBOX, by its name; every one whole."""
+    """How often each message is in Ada's INBOX, by its name; every one whole."""
     with Imap(server.ports["imap"], select="INBOX") as imap:
         found: Counter[str] = Counter()
         for response in imap.ok(b"UID FETCH 1:* (UID BODY.PEEK[])"):
@@ -30,7 +30,7 @@ def names_in(server: Pillarbox) -> Counter[str]:
                 continue
             octets = response.partition(b"}\r\n")[2].removesuffix(b")")
             told = re.search(rb"\r\nSubject: (\S+)\r\n", octets)
-            assert told and octets.endswith(b"\r\n" + told[1] * 50 + b"\r\n"), f"half a letter: {octets[:300]!r}"
+            assert told and octets.endswith(b"\r\n" + told[1] * 50 + b"\r\n"), f"half a message: {octets[:300]!r}"
             found[told[1].decode()] += 1
         return found
 
@@ -40,7 +40,7 @@ def whole(name: str) -> bytes:
 
 
 class Sender(threading.Thread):
-    """Hands in letters one after the other until the connection breaks; remembers which were acknowledged."""
+    """Hands in messages one after the other until the connection breaks; remembers which were acknowledged."""
 
     def __init__(self, server: Pillarbox, route: str, number: int) -> None:
         super().__init__(daemon=True)
@@ -103,7 +103,7 @@ def test_killed_while_messages_come_in(tmp_path: Path) -> None:
             found = names_in(server)
             assert not [name for name in acknowledged if found[name] != 1], "acknowledged, but not there exactly once"
             assert not [name for name, count in found.items() if count > 1]
-        tell("back after SIGKILL, 5 s", f"{slowest:.2f} s, {len(acknowledged)} letters acknowledged, none lost")
+        tell("back after SIGKILL, 5 s", f"{slowest:.2f} s, {len(acknowledged)} messages acknowledged, none lost")
         assert slowest < 10 * BACK_S
         assert not faults(server.log)
     finally:
@@ -111,7 +111,7 @@ def test_killed_while_messages_come_in(tmp_path: Path) -> None:
 
 
 def test_killed_in_the_middle_of_one_message(tmp_path: Path) -> None:
-    """Large letters of which a part has come by DATA, BDAT and APPEND: none of it shows afterwards, and none of it stays on the card."""
+    """Large messages of which a part has come by DATA, BDAT and APPEND: none of it shows afterwards, and none of it stays on the card."""
     server = Pillarbox(new_data(tmp_path / "data")).start()
     try:
         chunk = b"x" * 70 + b"\r\n"
@@ -131,13 +131,13 @@ def test_killed_in_the_middle_of_one_message(tmp_path: Path) -> None:
         assert names_in(server) == Counter(["next"])
         files = [path for path in (server.data / "bodies").rglob("*") if path.is_file() and path.stat().st_size]
         left = [path for path in files if path.name != "server-id"]
-        assert not left, f"what is left of letters that never were: {left}"
+        assert not left, f"what is left of messages that never were: {left}"
     finally:
         server.stop()
 
 
 def test_stopped_in_order(tmp_path: Path) -> None:
-    """SIGTERM: nobody new, the idle are told, the letter under way is taken, the exit is 0."""
+    """SIGTERM: nobody new, the idle are told, the message under way is taken, the exit is 0."""
     server = Pillarbox(new_data(tmp_path / "data")).start()
     with Imap(server.ports["imap"], select="INBOX") as idle, Imap(server.ports["imap"]) as quiet, Smtp(server.ports["smtp"]) as busy:
         tag = idle.start(b"IDLE")
@@ -159,7 +159,7 @@ def test_stopped_in_order(tmp_path: Path) -> None:
         since = time.monotonic()
         status = server.stop()
         other.join(30)
-        tell("orderly end with a letter under way", f"{time.monotonic() - since:.2f} s")
+        tell("orderly end with a message under way", f"{time.monotonic() - since:.2f} s")
     assert status == 0
     assert b"* BYE" in said[0] and tag not in said[0]
     assert b"* BYE" in said[1]

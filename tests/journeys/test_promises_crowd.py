@@ -35,7 +35,7 @@ def many_files() -> Iterator[None]:
 
 
 def served_s(server: Pillarbox, name: str) -> float:
-    """How long a family member takes for a letter's whole way: in by SMTP, out by IMAP and POP3."""
+    """How long a family member takes for a message's whole way: in by SMTP, out by IMAP and POP3."""
     since = time.monotonic()
     with Smtp(server.ports["smtp"]) as smtp:
         assert smtp.deliver(message(name)).startswith(b"250")
@@ -81,7 +81,7 @@ def test_five_hundred_at_once(server: Pillarbox) -> None:
 
 
 def test_slow_senders_of_messages(server: Pillarbox) -> None:
-    """50 letters that trickle in (slowloris inside DATA and inside a literal) hold up nobody and cost no memory to speak of."""
+    """50 messages that trickle in (slowloris inside DATA and inside a literal) hold up nobody and cost no memory to speak of."""
     before = memory_octets(server.pid)
     smtp = [Smtp(server.ports["smtp"], source=source(number)) for number in range(25)]
     imap = [Imap(server.ports["imap"]) for _ in range(25)]
@@ -100,13 +100,13 @@ def test_slow_senders_of_messages(server: Pillarbox) -> None:
     finally:
         for each in (*smtp, *imap):
             each.close()
-    tell("served while 50 letters trickle in, 5 s", f"{took:.2f} s, memory +{growth / MIB:.1f} MiB")
+    tell("served while 50 messages trickle in, 5 s", f"{took:.2f} s, memory +{growth / MIB:.1f} MiB")
     assert took < 10 * SERVED_S
     assert growth < GROWTH_OCTETS
 
 
 def test_clients_that_never_read(server: Pillarbox) -> None:
-    """Ten sessions ask for 40 MiB each and read none of it: the house holds little of it and serves on."""
+    """Ten sessions ask for 40 MiB each and read none of it: the server holds little of it and serves on."""
     with Imap(server.ports["imap"]) as imap:
         imap.ok(b"CREATE Large")
         line = b"x" * 70 + b"\r\n"
@@ -157,10 +157,10 @@ def test_pipelined_commands_nobody_reads_the_answers_of(server: Pillarbox) -> No
 
 
 def test_a_client_that_stops_reading_does_not_hold_the_log(server: Pillarbox) -> None:
-    """The write-ahead log keeps its first size while 20,000 letters arrive and a client stands still inside FETCH 1:*."""
+    """The write-ahead log keeps its first size while 20,000 messages arrive and a client stands still inside FETCH 1:*."""
 
     def log_octets() -> int:
-        return (server.data / "house.db-wal").stat().st_size
+        return (server.data / "pillarbox.db-wal").stat().st_size
 
     with Imap(server.ports["imap"]) as imap:
         imap.ok(b"CREATE Still")
@@ -179,12 +179,12 @@ def test_a_client_that_stops_reading_does_not_hold_the_log(server: Pillarbox) ->
                 most = max(most, log_octets())
             took = time.monotonic() - since
             assert sum(1 for _ in still.socket.recv(1000)), "the client that stood still was thrown out"
-    tell("20,000 letters past a client standing still in FETCH", f"{took:.1f} s, log {first / MIB:.2f} -> {most / MIB:.2f} MiB")
+    tell("20,000 messages past a client standing still in FETCH", f"{took:.1f} s, log {first / MIB:.2f} -> {most / MIB:.2f} MiB")
     assert most == first
 
 
 def test_out_of_descriptors(tmp_path: Path) -> None:
-    """No descriptor is left: who is there is served, the house does not spin, and newcomers are served once there are some again."""
+    """No descriptor is left: who is there is served, the server does not spin, and newcomers are served once there are some again."""
     with Pillarbox(new_data(tmp_path / "data")) as server:
         with Imap(server.ports["imap"], select="INBOX") as inside:
             used = max(int(name) for name in os.listdir(f"/proc/{server.pid}/fd"))

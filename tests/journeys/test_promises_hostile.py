@@ -1,4 +1,4 @@
-"""Hostile octets against the running house: bombs, braces, endless lines and names get a clear answer; all costs stay bounded."""
+"""Hostile octets against the running server: bombs, braces, endless lines and names get a clear answer; all costs stay bounded."""
 
 import os
 import random
@@ -42,7 +42,7 @@ def many_parameters(count: int) -> bytes:
 BOMBS = {
     "10,000 parts": many_parts(10_000),
     "500 levels of multipart": many_levels(500),
-    "500 letters in letters": messages_in_messages(500),
+    "500 messages in messages": messages_in_messages(500),
     "10,000 parameters (RFC 2231)": many_parameters(10_000),
     "a header of 200 KB": HEAD + b"X-Long: " + b"x" * 900 + b"\r\n" + b"X-Many: y\r\n" * 18_000 + b"\r\nx\r\n",
 }
@@ -60,7 +60,7 @@ QUESTIONS = (
 
 
 class Spent:
-    """Processor time and memory of the house during a block, told and judged."""
+    """Processor time and memory of the server during a block, told and judged."""
 
     def __init__(self, server: Pillarbox, what: str) -> None:
         self.server, self.what = server, what
@@ -145,7 +145,7 @@ def test_too_much_of_a_header_is_refused(server: Pillarbox, what: str) -> None:
 
 def test_four_gib_are_refused_before_they_are_asked_for(server: Pillarbox) -> None:
     """Synchronising: NO [TOOBIG] or a 552 and no continuation; non-synchronising: the end. Nothing is allocated."""
-    with Spent(server, "announced letters of 4 GiB"):
+    with Spent(server, "announced messages of 4 GiB"):
         with Imap(server.ports["imap"]) as imap:
             assert imap.run(b"APPEND INBOX {%d}" % FOUR_GIB)[1].startswith(b"NO [TOOBIG]")
             assert imap.run(b"APPEND INBOX {99999999999999999999999}")[1].startswith((b"BAD", b"NO [TOOBIG]"))
@@ -246,7 +246,7 @@ def test_names_reach_nothing_of_others(server: Pillarbox) -> None:
             assert b"secret" not in b"\n".join(ada.run(b"SELECT INBOX")[0] + ada.run(b"UID FETCH 1:* (ENVELOPE)")[0])
         assert sorted(mary.ok(b'LIST "" "*"')) == before
         assert any(b"MESSAGES 1" in line for line in mary.ok(b"STATUS Private (MESSAGES)"))
-    assert {path for path in server.data.rglob("*") if "bodies" not in path.parts} <= files | {server.data / "house.db-journal"}
+    assert {path for path in server.data.rglob("*") if "bodies" not in path.parts} <= files | {server.data / "pillarbox.db-journal"}
 
 
 def test_random_octets_on_every_port(server: Pillarbox) -> None:

@@ -1,4 +1,4 @@
-"""Strangers, guessers and a broken journal against the running house: no relay, nobody told apart, nobody locked out, no silence."""
+"""Strangers, guessers and a broken journal against the running server: no relay, nobody told apart, nobody locked out, no silence."""
 
 import fcntl
 import os
@@ -154,7 +154,7 @@ def _serve(data: Path, stderr: int | None, *, close: bool = False) -> tuple["sub
 
 @pytest.mark.parametrize("how", ["nobody reads", "reader gone", "closed", "full card"])
 def test_the_journal_never_stops_the_server(tmp_path: Path, how: str) -> None:
-    """stderr is a full pipe, a broken pipe, closed, or a file on a full card: letters go in and out as ever."""
+    """stderr is a full pipe, a broken pipe, closed, or a file on a full card: messages go in and out as ever."""
     data = new_data(tmp_path / "data")
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_OCTETS)

@@ -33,9 +33,9 @@ def commands() -> list[str]:
 
 def words_of(command: str, place: Path) -> list[str]:
     """A line of the table with a family's own names in it."""
-    name = "guest" if command.startswith(("person add", "person re")) else "ada"
+    name = "guest" if command.startswith(("account add", "person re")) else "ada"
     line = command.replace("NAME@", f"{name}@").replace("DOMAIN", "smith.example")
-    if command.startswith("person remove"):
+    if command.startswith("account remove"):
         line += " --yes"  # it asks first
     return [str(place / word) if word in ("old.mbox", "folder") else word for word in line.split()]
 
@@ -44,7 +44,7 @@ def test_the_three_steps_and_every_command_of_the_table(tmp_path: Path) -> None:
     settings, data = tmp_path / "pillarbox.toml", tmp_path / "pillarbox"
     settings.write_text(pillarbox("settings", "example").stdout)
     pillarbox("settings", "check", str(settings))
-    assert "Password: " in on_terminal("person", "add", "ada@smith.example", data=data)
+    assert "Password: " in on_terminal("account", "add", "ada@smith.example", data=data)
     (tmp_path / "old.mbox").write_bytes(b"From x Tue Jan  2 10:11:13 2024\n" + MESSAGE)
     with Pillarbox(data, "--settings", str(settings), domain="smith.example"):
         listed = commands()
@@ -52,7 +52,7 @@ def test_the_three_steps_and_every_command_of_the_table(tmp_path: Path) -> None:
         for command in listed:
             words = words_of(command, tmp_path)
             if words == ["check"]:
-                continue  # it wants the house asleep or says so: below
+                continue  # it wants the server asleep or says so: below
             on_terminal(*words, data=data)
     assert pillarbox("check", data=data).returncode == 0
     kept = [path.read_bytes() for path in (tmp_path / "folder").rglob("*") if path.is_file() and b"of old" in path.read_bytes()]
@@ -152,7 +152,7 @@ def test_the_family_s_commands(place: Place) -> None:
                 done = subprocess.run(f"{line} --prefix {place.root}/prefix", shell=True, capture_output=True, text=True, check=False)
                 assert done.returncode == 0 and "pillarbox:x:" in (place.root / "prefix/etc/passwd").read_text(), done
             continue
-        if "person add" in line:
+        if "account add" in line:
             shown = in_terminal(place.words(here), environ=place.environment(), cwd=place.root)
             assert "Password: " in shown, shown
         elif " serve " in line:
@@ -260,7 +260,7 @@ def test_the_table_of_settings_is_what_can_be_set() -> None:
 def test_settings_reach_the_server(tmp_path: Path) -> None:
     """One of each kind, from the file to what a client hears."""
     settings = tmp_path / "pillarbox.toml"
-    settings.write_text("[smtp]\nsign_in_on_25 = true\ngreet_pause_s = 1\n[letters]\nlargest_mb = 2\nrecipients = 123\n")
+    settings.write_text("[smtp]\nsign_in_on_25 = true\ngreet_pause_s = 1\n[messages]\nlargest_mb = 2\nrecipients = 123\n")
     with Pillarbox(new_data(tmp_path / "data"), "--settings", str(settings), protocols=("smtp",)) as server:
         since = time.monotonic()
         with Smtp(server.ports["smtp"]) as smtp:

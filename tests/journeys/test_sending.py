@@ -1,4 +1,4 @@
-"""Letters that leave: straight, by a relay, late, never, called back; with real sockets and another house that does as it is told."""
+"""Messages that leave: straight, by a relay, late, never, called back; with real sockets and another server that does as it is told."""
 
 import time
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def world(tmp_path: Path) -> Iterator[Neighbours]:
 
 
 def notices(world: Neighbours, who: str = "ada@home.example") -> list[bytes]:
-    """The letters in the Inbox."""
+    """The messages in the Inbox."""
     with Imap(world.server.ports["imap"], who, select="INBOX") as imap:
         return imap.ok(b"FETCH 1:* BODY.PEEK[]") if exists(imap) else []
 
@@ -37,7 +37,7 @@ def test_a_message_leaves_straight_and_the_timeline_tells_it(world: Neighbours) 
         assert taken.sender == "ada@home.example" and taken.recipients == ["bob@far.example"]
         assert b"Subject: hello" in taken.octets and b"Return-Path" not in taken.octets
         world.until(lambda: world.track(name) == ["accepted", "sent"])
-        text = pillarbox("letter", "track", name, data=world.data).stdout
+        text = pillarbox("message", "track", name, data=world.data).stdout
         assert "bob@far.example has it" in text and "mx1.far.example" in text
         assert pillarbox("queue", "list", data=world.data).stdout.strip() == "Nothing waits to leave."
 
@@ -74,7 +74,7 @@ def test_the_outbox_shows_what_waits_and_deleting_calls_it_back(world: Neighbour
             imap.ok(rb"STORE 1 +FLAGS (\Deleted)")
             imap.ok(b"EXPUNGE")
         assert world.track(name) == ["accepted", "delayed", "cancelled"]
-        assert world.ask("queue", "list")["letters"] == [] and not notices(world)
+        assert world.ask("queue", "list")["messages"] == [] and not notices(world)
 
 
 def test_a_message_leaves_the_outbox_when_it_leaves(world: Neighbours) -> None:
@@ -82,7 +82,7 @@ def test_a_message_leaves_the_outbox_when_it_leaves(world: Neighbours) -> None:
     with world.server:
         world.send("bob@far.example")
         world.arrived(far)
-        world.until(lambda: world.ask("queue", "list")["letters"] == [])
+        world.until(lambda: world.ask("queue", "list")["messages"] == [])
         with Imap(world.server.ports["imap"]) as imap:
             assert any(b"MESSAGES 0" in row for row in imap.ok(b"STATUS Outbox (MESSAGES)"))
 
@@ -93,10 +93,10 @@ def test_admin_api_on_the_queue(world: Neighbours) -> None:
     with world.server:
         name = world.send("bob@far.example")
         world.until(lambda: world.track(name)[-1] == "delayed")
-        (row,) = world.ask("queue", "list")["letters"]
-        assert row["letter"] == name and row["tries"] == 1 and row["recipients"][0]["reply"].startswith("451")
+        (row,) = world.ask("queue", "list")["messages"]
+        assert row["message"] == name and row["tries"] == 1 and row["recipients"][0]["reply"].startswith("451")
         assert "held" in pillarbox("queue", "hold", name[:6], data=world.data).stdout
-        assert world.ask("queue", "show", str(row["id"]))["letters"][0]["state"] == "held"
+        assert world.ask("queue", "show", str(row["id"]))["messages"][0]["state"] == "held"
         unknown = pillarbox("queue", "reroute", name, "nowhere", data=world.data, check=False)
         assert unknown.returncode == 2 and "Choose from direct" in unknown.stderr
         assert pillarbox("queue", "cancel", "zzz", data=world.data, check=False).returncode == 2
@@ -151,7 +151,7 @@ def test_waiting_messages_take_the_route_that_was_set_meanwhile(world: Neighbour
 
 def test_a_account_with_an_address_outside_writes_from_it_there_and_from_home_here(world: Neighbours) -> None:
     relay = world.peer("provider.example")
-    hers = 'person = "ada@home.example"\naddress = "ada.lovelace@provider.example"\n'
+    hers = 'account = "ada@home.example"\naddress = "ada.lovelace@provider.example"\n'
     world.write_settings(more='direct = "never"', after=RELAY.format(port=world.port, security="none") + hers)
     with world.server:
         world.send("bob@far.example", "ben@home.example", subject="from me")
@@ -181,7 +181,7 @@ def test_a_message_with_an_hour_waits_for_it_in_the_server_and_outside(world: Ne
         assert not far.messages and not notices(world, "ben@home.example")
         with Imap(world.server.ports["imap"]) as imap:
             assert any(b"MESSAGES 1" in row for row in imap.ok(b"STATUS Outbox (MESSAGES)"))
-        assert {row["lane"] for row in world.ask("queue", "list")["letters"]} == {"far.example", "."}
+        assert {row["destination"] for row in world.ask("queue", "list")["messages"]} == {"far.example", "."}
         world.arrived(far)
         world.until(lambda: any(b"at eight" in row for row in notices(world, "ben@home.example")))
         assert sorted(world.track(name)) == ["accepted", "accepted", "sent", "sent"]
@@ -209,7 +209,7 @@ security = "{security}"
 any_certificate = true
 user = "ada@provider.example"
 {secret}
-person = "ada@home.example"
+account = "ada@home.example"
 address = "ada@provider.example"
 """
 
@@ -237,7 +237,7 @@ def test_a_provider_that_wants_a_password(tmp_path: Path, security: str) -> None
         with world.server:
             name = world.send("bob@provider.example", subject="not signed in")
             world.until(lambda: world.track(name)[-1] == "delayed")
-            (row,) = world.ask("queue", "list")["letters"]
+            (row,) = world.ask("queue", "list")["messages"]
             assert row["recipients"][0]["reason"] == "SIGN_IN" and "does not accept" in row["recipients"][0]["text"]
             assert "wrong" not in world.server.log.read_text()
 
@@ -247,7 +247,7 @@ def test_a_provider_that_wants_a_password(tmp_path: Path, security: str) -> None
     [("greeting", "220 hi"), ("EHLO", "250 mx"), ("MAIL", "250 ok"), ("RCPT", "250 ok"), ("DATA", "354 go"), ("LETTER", "250 ok")],
 )
 def test_killed_at_every_step_of_an_attempt_it_arrives_all_the_same(world: Neighbours, step: str, usual: str) -> None:
-    """Twice only where SMTP itself cannot know: the letter was whole and its answer did not come (RFC 1047)."""
+    """Twice only where SMTP itself cannot know: the message was whole and its answer did not come (RFC 1047)."""
     far = world.peer("far.example", script={step: [SILENT, usual]})
     with world.server:
         name = world.send("bob@far.example", subject=f"killed at {step}")

@@ -81,7 +81,7 @@ def test_a_new_password_and_a_removed_account(server: Pillarbox) -> None:
     with server:
         phone = app_password(server, "phone")
         with imap_with(server, PASSWORD) as own, imap_with(server, phone) as by_phone, signed_in(server, PASSWORD) as smtp:
-            done = pillarbox("person", "password", ADA, "--json", data=server.data, password="Another-Horse-8\n")
+            done = pillarbox("account", "password", ADA, "--json", data=server.data, password="Another-Horse-8\n")
             assert json.loads(done.stdout)["sessions_ended"] == 2
             assert b"* BYE [EXPIRED] " in own.rest() and smtp.rest().startswith(b"421 ")
             by_phone.ok(b"NOOP")

@@ -33,7 +33,7 @@ def test_exit_statuses(tmp_path: Path) -> None:
     asleep = check(data)
     assert asleep.returncode == 3 and "not running" in asleep.stdout
     for nowhere in (check(tmp_path / "nowhere"), pillarbox("status", data=tmp_path / "nowhere", check=False)):
-        assert nowhere.returncode == 3 and "no house at" in nowhere.stderr
+        assert nowhere.returncode == 3 and "no server at" in nowhere.stderr
     assert not (tmp_path / "nowhere").exists()
     with Pillarbox(data):
         well = check(data)
@@ -81,8 +81,8 @@ def test_a_name_service_that_is_dead_is_told_at_once(tmp_path: Path) -> None:
 
 def test_a_full_mailbox_is_told(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    pillarbox("person", "add", "ada@home.example", "--quota-mb", "1", data=data, password="long-Password-1")
-    pillarbox("person", "add", "ben@home.example", data=data, password="long-Password-1")
+    pillarbox("account", "add", "ada@home.example", "--quota-mb", "1", data=data, password="long-Password-1")
+    pillarbox("account", "add", "ben@home.example", data=data, password="long-Password-1")
     with Pillarbox(data, protocols=("smtp",)) as server, Smtp(server.ports["smtp"]) as smtp:
         smtp.ask(b"EHLO client.example")
         replies = [send(smtp, b"x" * 70 + b"\r\n", 4000) for _ in range(5)]

@@ -1,4 +1,4 @@
-"""SIGTERM: sessions that idle and sign-ins that are held back do not keep the house; nor does a sign-in outlive its client."""
+"""SIGTERM: sessions that idle and sign-ins that are held back do not keep the server; nor does a sign-in outlive its client."""
 
 import json
 import signal
@@ -33,7 +33,7 @@ def opened(server: Pillarbox, protocol: str, *words: bytes) -> socket.socket:
 
 
 def sessions(server: Pillarbox) -> int:
-    """How many connections the house has open."""
+    """How many connections the server has open."""
     shown = json.loads(pillarbox("status", "--json", data=server.data).stdout)
     return sum(row["open"] for row in shown["sessions"])
 

@@ -42,7 +42,7 @@ class Rule:
 
 
 def _empty_encoded_inside(message: Message, described: Description) -> bool:
-    """A letter inside the letter holds a part with a body of no octets that is said to be encoded."""
+    """A message inside the message holds a part with a body of no octets that is said to be encoded."""
     for row in message.expected.get("parts", ()):
         section = tuple(map(int, row["section"].split(".")))
         if row["type"] == "message/rfc822" and any(

@@ -1,4 +1,4 @@
-"""The first words of a letter, of plain text and of HTML."""
+"""The first words of a message, of plain text and of HTML."""
 
 import pytest
 from hypothesis import given

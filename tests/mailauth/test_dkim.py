@@ -1,4 +1,4 @@
-"""Signatures of the house: canonical forms by the RFC's examples, every signature checked by a foreign library."""
+"""Signatures of the server: canonical forms by the RFC's examples, every signature checked by a foreign library."""
 
 import random
 import time
@@ -169,8 +169,8 @@ async def test_what_a_signature_costs(keys: tuple[SigningKey, ...]) -> None:
     for _ in range(50):
         await signer.sign("home.example", message)
     took_ms = (time.process_time() - begun) * 20
-    tell("two signatures of a letter of 5 KB", f"{took_ms:.2f} ms of CPU" + " (bar 4 ms)")
-    body, begun = b"Some ordinary words of a letter, with  two blanks now and then.\r\n" * 16_000, time.process_time()
+    tell("two signatures of a message of 5 KB", f"{took_ms:.2f} ms of CPU" + " (bar 4 ms)")
+    body, begun = b"Some ordinary words of a message, with  two blanks now and then.\r\n" * 16_000, time.process_time()
     body_hash(body, list(range(0, len(body), 65_536)))
     tell("body hash", f"{len(body) / 1e6 / (time.process_time() - begun):.0f} MB/s" + " (bar 30 MB/s)")
     assert took_ms < 40

@@ -371,7 +371,7 @@ async def test_draining_tells_waits_and_cancels() -> None:
             with pytest.raises(OSError):
                 await trio.open_tcp_stream(LOOPBACK, port)
         await until(lambda: rig.listeners.sessions == 0)
-    assert {event.reason for event in rig.told(SessionClosed)} == {"", "the house closed"}
+    assert {event.reason for event in rig.told(SessionClosed)} == {"", "the server closed"}
 
 
 async def test_run_returns_after_draining() -> None:

@@ -32,7 +32,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> TestCertificates:
 
 def server_tls(made: TestCertificates, clock: Clock | None = None) -> ServerTls:
     clock = clock or HandClock()
-    return ServerTls(made.server, made.server, clock=clock, board=Board(clock), source="house")
+    return ServerTls(made.server, made.server, clock=clock, board=Board(clock), source="server")
 
 
 async def tls_pair(
@@ -359,7 +359,7 @@ def test_files_that_are_not_usable_at_the_start_are_told_and_the_fallback_is_ser
         ServerTls(certificate, key, clock=clock, board=board)
     tls = ServerTls(certificate, key, clock=clock, board=board, fallback=other.server)
     fallback, own = (parse_certificate(one.server.read_text()).der for one in (other, made))
-    assert tls.current().facts.der == fallback and (tls.source, tls.file) == ("house", other.server)
+    assert tls.current().facts.der == fallback and (tls.source, tls.file) == ("server", other.server)
     (told,) = board.snapshot().conditions
     assert told.key == "certificate-trouble" and str(tmp_path / "own") in told.sentence and "one of its own" in told.sentence
     assert not tls.reload() and tls.current().facts.der == fallback

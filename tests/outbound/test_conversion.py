@@ -1,4 +1,4 @@
-"""Letters made fit for lesser servers: every part still says what it said, octet for octet, to a foreign library."""
+"""Messages made fit for lesser servers: every part still says what it said, octet for octet, to a foreign library."""
 
 import email
 import random
@@ -222,4 +222,4 @@ async def test_real_messages_say_the_same_to_a_foreign_library() -> None:
         assert b"\r" not in bare and b"\n" not in bare
         before, after = said(message), said(out)
         changed += before != after
-    assert changed <= 25, f"{changed} letters read differently"
+    assert changed <= 25, f"{changed} messages read differently"

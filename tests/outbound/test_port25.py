@@ -179,17 +179,17 @@ async def test_when_it_looks_in_a_server_that_stands_there(autojump_clock: MockC
 
 
 SENTENCES = (
-    ("open", "direct", "Letters leave straight to other houses; port 25 is open."),
-    ("unknown", "direct", "Letters leave straight; whether port 25 is open shows with the first."),
+    ("open", "direct", "Messages leave straight to other servers; port 25 is open."),
+    ("unknown", "direct", "Messages leave straight; whether port 25 is open shows with the first."),
     ("blocked", "direct",
      "Your line's provider blocks outgoing mail (port 25), and no relay takes it instead: ask the provider to open the port."),
-    ("open", "none", "No way leads out of this house: the settings forbid the direct one and name no relay."),
-    ("unknown", "none", "No way leads out of this house: the settings forbid the direct one and name no relay."),
+    ("open", "none", "No way leads out of this server: the settings forbid the direct one and name no relay."),
+    ("unknown", "none", "No way leads out of this server: the settings forbid the direct one and name no relay."),
     ("blocked", "none",
      "Your line's provider blocks outgoing mail (port 25), and no relay takes it instead: ask the provider to open the port."),
-    ("open", "relay post", "Letters leave by the relay post."),
-    ("unknown", "relay post", "Letters leave by the relay post."),
-    ("blocked", "relay post", "Letters leave by the relay post; the line itself lets none out (port 25 is blocked)."),
+    ("open", "relay post", "Messages leave by the relay post."),
+    ("unknown", "relay post", "Messages leave by the relay post."),
+    ("blocked", "relay post", "Messages leave by the relay post; the line itself lets none out (port 25 is blocked)."),
 )  # fmt: skip
 
 

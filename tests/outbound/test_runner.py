@@ -1,4 +1,4 @@
-"""The runner on virtual time: a real queue and store, a carrier that does as it is told."""
+"""The runner on virtual time: a real queue and store, a transport that does as it is told."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -26,12 +26,12 @@ from appliance.status import events
 from tests.queue.test_queue import LATER, NEVER, SENT, accept
 from tests.support.services import Components, some_components
 
-UNREACHABLE = Outcome(DeliveryStatus.DEFERRED, "4.4.1", Reason.UNREACHABLE, "No connection to the other house.")
+UNREACHABLE = Outcome(DeliveryStatus.DEFERRED, "4.4.1", Reason.UNREACHABLE, "No connection to the other server.")
 Answer = Callable[[str, OutgoingMessage], Any]
 
 
 class Scripted:
-    """A Carrier: `answers[lane](letter)` is an Outcome or a coroutine that gives one; counts trips and parcels."""
+    """A Transport: `answers[destination](message)` is an Outcome or a coroutine that gives one; counts sessions and messages."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Callable[[str], Any]] = {}

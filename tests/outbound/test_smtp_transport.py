@@ -1,4 +1,4 @@
-"""Trips over real sockets: hosts in order, TLS that works, breaks or is not there, letters one after another."""
+"""Sessions over real sockets: hosts in order, TLS that works, breaks or is not there, messages one after another."""
 
 import ssl
 from collections.abc import Iterator

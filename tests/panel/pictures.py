@@ -1,4 +1,4 @@
-"""Pictures of the house to be put on the board, one for each meaning."""
+"""Pictures of the server to be put on the board, one for each meaning."""
 
 from dataclasses import replace
 from typing import Any
@@ -19,7 +19,7 @@ def calm() -> Snapshot:
 
 
 def picture(meaning: str) -> Snapshot:
-    """One in which this meaning is the most urgent; "arrived" is calm after `calm`, one letter later."""
+    """One in which this meaning is the most urgent; "arrived" is calm after `calm`, one message later."""
     phases = {"recovering": "recovering", "updating": "updating", "starting": "starting", "closing": "draining", "safe": "stopped"}
     keys = {
         "card": "storage-full", "broken": "part-down", "stuck": "queue-stuck", "certificate": "certificate-over",

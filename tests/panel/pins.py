@@ -1,4 +1,4 @@
-"""Mock pins on the virtual clock, and an eye that reads the rhythm from their recorded edges alone."""
+"""Mock pins on the virtual clock, and an eye that reads the pattern from their recorded edges alone."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -39,7 +39,7 @@ def runs_of(pin: Any, border: float) -> Runs:
 
 
 def timing_of(pattern: Pattern) -> Runs:
-    """A pattern as a lamp of on and off plays it, once around."""
+    """A pattern as a LED of on and off plays it, once around."""
     spans: list[list[Any]] = []
     for level, seconds in pattern.steps:
         if spans and spans[-1][0] == (level >= 0.5):
@@ -52,7 +52,7 @@ def timing_of(pattern: Pattern) -> Runs:
 
 
 def read(runs: Sequence[tuple[bool, float]], tolerance: float = 0.2) -> list[str]:
-    """Every meaning whose rhythm these runs could be, begun anywhere in it, each length right within `tolerance`."""
+    """Every meaning whose pattern these runs could be, begun anywhere in it, each length right within `tolerance`."""
     return [p.meaning for p in PATTERNS if any(_fits(runs, turn, tolerance) for turn in _turns(timing_of(p)))]
 
 

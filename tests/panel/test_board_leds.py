@@ -1,4 +1,4 @@
-"""The board's own lamps, in a made-up /sys/class/leds: taken, played, given back."""
+"""The board's own LEDs, in a made-up /sys/class/leds: taken, played, given back."""
 
 from pathlib import Path
 
@@ -166,10 +166,10 @@ async def test_a_led_that_vanishes_is_said_once(tmp_path: Path, autojump_clock: 
         await trio.sleep(60)
         nursery.cancel_scope.cancel()
     assert len(said) == 1
-    assert said[0].startswith("The lamp board:ACT failed and is left out: [Errno 2]")
+    assert said[0].startswith("The LED board:ACT failed and is left out: [Errno 2]")
 
 
 def test_no_such_led_is_a_sentence(tmp_path: Path) -> None:
     said: list[str] = []
     assert fit(parse_leds(("board:NONE",), tmp_path), said.append, root=tmp_path) == []
-    assert said[0].startswith("The lamp board:NONE cannot be used and is left out: [Errno 2]")
+    assert said[0].startswith("The LED board:NONE cannot be used and is left out: [Errno 2]")

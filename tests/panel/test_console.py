@@ -90,7 +90,7 @@ ORDINARY = (
     e.MessageDelayed("M7B0", "slow.example", 1, "mx.slow.example said: 450 4.2.0 greylisted, please come back in five minutes", 900.0),
     e.QueueState(3, 1, 0, 1, 2, 7200.0, 900.0),
     e.StorageState(12_000_000_000, 31_000_000_000, 2_140_000_000),
-    e.OutboundState("open", "direct", "Port 25 is open outwards; letters leave by themselves."),
+    e.OutboundState("open", "direct", "Port 25 is open outwards; messages leave by themselves."),
 )
 
 
@@ -311,7 +311,7 @@ async def test_wrong_passwords_are_remembered_over_replugging(autojump_clock: Mo
 
 
 async def test_a_flood_is_listened_to_in_measure() -> None:
-    """Real time: a far end that never stops takes no more than its share, and the house's other tasks go on."""
+    """Real time: a far end that never stops takes no more than its share, and the server's other tasks go on."""
     async with attended() as far:
         rng = random.Random(4)
         turns = 0

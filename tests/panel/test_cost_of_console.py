@@ -55,7 +55,7 @@ trio.run(main)
 def test_memory_and_cpu_of_a_console_on_a_serial_port() -> None:
     done = subprocess.run([sys.executable, "-c", MEASURE], check=True, capture_output=True, text=True, env=environment(), cwd=ROOT)
     memory_kb, share = done.stdout.split()
-    figure = f"{int(memory_kb) / 1024:.1f} MB PSS of 8 MB; {float(share):.2%} of a core at a letter a second, of 0.5 %"
+    figure = f"{int(memory_kb) / 1024:.1f} MB PSS of 8 MB; {float(share):.2%} of a core at a message a second, of 0.5 %"
     tell("console on a serial port", figure)
     assert int(memory_kb) <= 8 * 1024
     assert float(share) <= 0.05

@@ -36,8 +36,8 @@ async def cost_of(leds: int, phase: str) -> float:
 
 async def test_ten_leds_blinking() -> None:
     quick, calm = await cost_of(10, "recovering"), await cost_of(10, "ready")
-    tell("ten lamps, the quickest rhythm", f"{quick:.3%} of a core (with a console at most {BAR:.1%})")
-    tell("ten lamps, ready", f"{calm:.3%} of a core")
+    tell("ten LEDs, the quickest pattern", f"{quick:.3%} of a core (with a console at most {BAR:.1%})")
+    tell("ten LEDs, ready", f"{calm:.3%} of a core")
     assert quick < 10 * BAR
 
 
@@ -51,14 +51,14 @@ before = pss()
 from appliance.panel import lights, button, fitting
 tables = pss()
 from gpiozero.pins.mock import MockFactory, MockPWMPin
-lamps = fitting.fit([fitting.parse_lamp(f"pwm:{n}") for n in range(4, 14)], print, factory=MockFactory(pin_class=MockPWMPin))
-print(tables - before, pss() - before, len(lamps))
+leds = fitting.fit([fitting.parse_lamp(f"pwm:{n}") for n in range(4, 14)], print, factory=MockFactory(pin_class=MockPWMPin))
+print(tables - before, pss() - before, len(LEDs))
 """
 
 
 def test_memory_of_ten_leds() -> None:
     found = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
     tables, pins, leds = map(int, found.stdout.split())
-    tell("lamps at pins, gpiozero loaded", f"{pins / 1024:.1f} MB PSS, of it our own {tables / 1024:.1f} (with a console at most 8)")
+    tell("LEDs at pins, gpiozero loaded", f"{pins / 1024:.1f} MB PSS, of it our own {tables / 1024:.1f} (with a console at most 8)")
     assert leds == 10
     assert pins < 8 * 1024

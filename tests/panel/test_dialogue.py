@@ -99,7 +99,7 @@ async def test_looking_is_open_to_whoever_is_there() -> None:
         for route, word in (
             (("1",), "Queue     3 waiting"),
             (("2", "enter"), "accepted from ada@home.example"),
-            (("3", "enter"), "The letter K3F7"),
+            (("3", "enter"), "The message K3F7"),
             (("4",), "ben@home.example"),
             (("5",), "CLOSED: the address is in use"),
             (("6", "enter"), "v=spf1"),
@@ -214,7 +214,7 @@ async def test_a_fault_or_silence_of_the_server_ends_nothing(autojump_clock: obj
             return await super().ask(request)
 
     async with at_desk(UNLOCKED, server=Broken()) as desk:
-        assert "The house could not do that: lost" in await desk.keys("2", "h")
+        assert "The server could not do that: lost" in await desk.keys("2", "h")
         assert "One moment" in await desk.keys("r")
         assert "still busy" in await desk.keys("f")
         await trio.sleep(61)
@@ -242,7 +242,7 @@ async def test_a_list_follows_what_happens_without_asking_all_the_time(autojump_
 
 async def test_power_asks_once() -> None:
     async with at_desk(UNLOCKED) as desk:
-        assert "Close the house?" in await desk.keys("9", "s")
+        assert "Close the server?" in await desk.keys("9", "s")
         await desk.keys("n", "b", "n")
         assert desk.server.changes() == []
         await desk.keys("s", "y")

@@ -1,6 +1,6 @@
-"""Lamps and button on a GPIO chip the kernel simulates (gpio-sim), with the real lgpio under gpiozero: `make test-gpio`.
+"""LEDs and button on a GPIO chip the kernel simulates (gpio-sim), with the real lgpio under gpiozero: `make test-gpio`.
 
-What a lamp does is read from the simulator's own files, and a finger on the button is written there. Skipped where the
+What a LED does is read from the simulator's own files, and a finger on the button is written there. Skipped where the
 kernel has no simulator, which is nearly everywhere.
 """
 
@@ -44,9 +44,9 @@ TAKEN = 17
 CLOSE = 0.08
 """How far a measured part of the time may be off: this is no machine of real time, and may be a busy one."""
 TOLERANCE = 0.3
-"""The same for the lengths of a rhythm."""
+"""The same for the lengths of a pattern."""
 BUCKET_S = 0.01
-"""One pulse of a dimmed lamp; a rhythm is read from the light of as long."""
+"""One pulse of a dimmed LED; a pattern is read from the light of as long."""
 BEGUN = 5
 """So many pulses later a new level is reached."""
 
@@ -116,7 +116,7 @@ def chip() -> Iterator[Chip]:
 
 @pytest.fixture(scope="module")
 def factory(chip: Chip, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The one the house finds; told which Raspberry Pi this is and which chip, so that no chip of the machine's own is touched."""
+    """The one the server finds; told which Raspberry Pi this is and which chip, so that no chip of the machine's own is touched."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("lgpio"))
         patch.setattr(LocalPiFactory, "_get_revision", lambda self: PI_4B)
@@ -227,9 +227,9 @@ def test_a_line_of_somebody_else_is_left_out_and_the_others_are_fitted(chip: Chi
         for led in fitted:
             stack.callback(led.led.close)
             led.set(1.0, WHITE)
-        assert [led.name for led in fitted] == ["The lamp led:5", "The lamp pwm:6", "The lamp led:19"]
+        assert [led.name for led in fitted] == ["The LED led:5", "The LED pwm:6", "The LED led:19"]
         assert [chip.value(line) for line in (5, 6, 19)] == [1, 1, 0]
-    assert said == [f"The lamp {words} cannot be used and is left out: GPIO busy." for words in taken]
+    assert said == [f"The LED {words} cannot be used and is left out: GPIO busy." for words in taken]
     with pytest.raises(Exception, match="GPIO busy"):
         PinButton(TAKEN, factory=factory)
 

@@ -1,4 +1,4 @@
-"""The settings' words for lamps, pins that fail, and what is never loaded."""
+"""The settings' words for LEDs, pins that fail, and what is never loaded."""
 
 import subprocess
 import sys
@@ -33,8 +33,8 @@ def test_words(words: str, wish: LedConfig) -> None:
 
 @pytest.mark.parametrize(
     ("words", "why"),
-    [("", "is no lamp"), ("17", "is no lamp"), ("led:", "is no lamp"), ("neon:4", "is no lamp"), ("rgb:1,2", "three pins"),
-     ("rgb:1,,3", "is no lamp"), ("led:1,2", "three pins"), ("led:4 soon", "can show"),
+    [("", "is no LED"), ("17", "is no LED"), ("led:", "is no LED"), ("neon:4", "is no LED"), ("rgb:1,2", "three pins"),
+     ("rgb:1,,3", "is no LED"), ("led:1,2", "three pins"), ("led:4 soon", "can show"),
      ("board:../../etc", "a name in"), ("board:..", "a name in")],
 )  # fmt: skip
 def test_words_nobody_understands(words: str, why: str) -> None:
@@ -75,7 +75,7 @@ def test_a_pin_that_fails_is_one_sentence_and_the_others_are_fitted() -> None:
     said: list[str] = []
     wishes = [parse_led(words) for words in ("led:99", "pwm:4", "led:5", "led:6", "led:5 safe")]
     fitted = fit(wishes, said.append, factory=MockFactory(pin_class=MockPin))  # these know no PWM
-    assert [led.name for led in fitted] == ["The lamp led:5", "The lamp led:6"]
+    assert [led.name for led in fitted] == ["The LED led:5", "The LED led:6"]
     assert len(said) == 3
     assert all(" cannot be used and is left out: " in sentence for sentence in said)
 
@@ -88,7 +88,7 @@ def test_a_machine_without_pins_is_a_sentence(monkeypatch: pytest.MonkeyPatch, c
     monkeypatch.setattr(Device, "_default_pin_factory", staticmethod(nothing))
     said: list[str] = []
     assert fit([parse_led("led:4")], said.append) == []
-    assert said == ["The lamp led:4 cannot be used and is left out: Unable to load any default pin factory."]
+    assert said == ["The LED led:4 cannot be used and is left out: Unable to load any default pin factory."]
     assert capfd.readouterr() == ("", "")
 
 
@@ -97,9 +97,9 @@ import sys
 from pathlib import Path
 from appliance.panel.fitting import fit, parse_lamps
 from appliance.panel import lights, button, rules, board_leds, gpio
-lamps = fit(parse_lamps((), Path(sys.argv[1])), print, root=Path(sys.argv[1]))
-for lamp in lamps: lamp.set(1.0, (1.0, 1.0, 1.0))
-print(len(lamps), *sorted(name for name in sys.modules if name.partition(".")[0] in ("gpiozero", "colorzero", "lgpio", "html", "termios")))
+leds = fit(parse_lamps((), Path(sys.argv[1])), print, root=Path(sys.argv[1]))
+for LED in LEDs: LED.set(1.0, (1.0, 1.0, 1.0))
+print(len(LEDs), *sorted(name for name in sys.modules if name.partition(".")[0] in ("gpiozero", "colorzero", "lgpio", "html", "termios")))
 """
 
 

@@ -1,4 +1,4 @@
-"""The lamps on gpiozero's mock pins and the virtual clock: what is seen on the pins is what the house is."""
+"""The LEDs on gpiozero's mock pins and the virtual clock: what is seen on the pins is what the server is."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ STEADY = [pattern.meaning for pattern in PATTERNS if pattern.meaning != "arrived
 
 
 class Glass:
-    """A lamp that remembers; fails at the level numbered `fails`."""
+    """A LED that remembers; fails at the level numbered `fails`."""
 
     def __init__(self, *, dims: bool = True, fails: int = -1) -> None:
         self.dims = dims
@@ -93,7 +93,7 @@ async def test_mail_just_arrived_is_a_moment(kind: str, autojump_clock: MockCloc
         begun = len(factory.pin(5).states)
         board.publish(MESSAGE)
         await trio.sleep(1e-3)
-        assert playing.shown() == (("The lamp " + kind + ":5", "arrived"),)
+        assert playing.shown() == (("The LED " + kind + ":5", "arrived"),)
         await trio.sleep(4.3)
         assert playing.shown()[0][1] == "ready"
         pin = factory.pin(5)
@@ -115,7 +115,7 @@ async def test_ten_thousand_messages_are_a_few_looks(autojump_clock: MockClock) 
 
 
 async def test_without_a_change_it_sleeps(autojump_clock: MockClock) -> None:
-    """A dark lamp wakes nothing but the look every twenty seconds; the ready one twice in five seconds."""
+    """A dark LED wakes nothing but the look every twenty seconds; the ready one twice in five seconds."""
     board, glass = Pictures(calm()), Glass()
     async with trio.open_nursery() as nursery:
         await play(nursery, board, [ConnectedLed("lamp", glass, frozenset({"card"}))])
@@ -141,11 +141,11 @@ async def test_a_failing_led_is_left_out_and_the_others_go_on(autojump_clock: Mo
     bad, good, said = Glass(fails=3), Glass(), []
     async with trio.open_nursery() as nursery:
         await play(
-            nursery, Pictures(picture("recovering")), [ConnectedLed("The lamp led:4", bad, ALL), ConnectedLed("g", good, ALL)], said=said
+            nursery, Pictures(picture("recovering")), [ConnectedLed("The LED led:4", bad, ALL), ConnectedLed("g", good, ALL)], said=said
         )
         await trio.sleep(10)
         nursery.cancel_scope.cancel()
-    assert said == ["The lamp led:4 failed and is left out: no such pin."]
+    assert said == ["The LED led:4 failed and is left out: no such pin."]
     assert (len(bad.levels), bad.closed, good.closed) == (3, 1, 1)
     assert len(good.levels) > 40
 

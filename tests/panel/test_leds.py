@@ -17,7 +17,7 @@ def test_one_timing_for_all_leds_that_show_it() -> None:
     player.show(("card", "ready"), 0.0)
     assert player.next_at == pytest.approx(0.2)
     player.show(("ready",), 1.0)
-    assert player.next_at == pytest.approx(4.8)  # b's rhythm goes on, a has joined it
+    assert player.next_at == pytest.approx(4.8)  # b's pattern goes on, a has joined it
     player.advance(4.81)
     assert [led.levels[-1] for led in leds] == [0.3, 0.3]
 

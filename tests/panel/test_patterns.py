@@ -1,4 +1,4 @@
-"""Every meaning is told from every other by its rhythm alone."""
+"""Every meaning is told from every other by its pattern alone."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The picture asked for through the Controls port is the board's own; a house that is gone leaves its last one, and says so."""
+"""The picture asked for through the Controls port is the board's own; a server that is gone leaves its last one, and says so."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Pictures of the house to meanings, in order of urgency."""
+"""Pictures of the server to meanings, in order of urgency."""
 
 import pytest
 
@@ -26,7 +26,7 @@ from tests.support.clock import HandClock
 MESSAGE = MessageAccepted("smtp", "192.0.2.1", "a@other.example", 1, 900, 0.1, "l1")
 SENT = MessageSent("l2", "other.example", "mx.other.example", 1, 900, "TLSv1.3", 0.2)
 SILENT = {"bodies-aside", "recovering", "updating", "guessing", "session-faults", "queue-delayed", "starting", "draining"}
-"""Conditions no trouble lamp is lit for: nobody needs to do anything, or the phase says it."""
+"""Conditions no trouble LED is lit for: nobody needs to do anything, or the phase says it."""
 
 
 def board(*events: Event, trusted: bool = True) -> Board:
@@ -50,7 +50,7 @@ def board(*events: Event, trusted: bool = True) -> Board:
         ((ListenerDown("smtp", "::", 25, "in use"),), "broken"),
         ((QueueState(3, 0, 0, 1, 1, 90000.0, 60.0),), "stuck"),
         ((CertificateState(("smith.example",), 1_796_083_200 + 86400, "own"),), "certificate"),
-        ((OutboundState("blocked", "none", "Letters cannot get out."),), "network"),
+        ((OutboundState("blocked", "none", "Messages cannot get out."),), "network"),
         ((SendingLimited("a@smith.example", limited=True),), "look"),
         ((AccountsState(0, ()),), "look"),
         ((QueueState(1, 0, 1, 0, 1, 1.0, None),), "going"),
@@ -81,7 +81,7 @@ def test_every_condition_that_matters_lights_a_led() -> None:
     """A new row of conditions needs a place in the rules, or in SILENT."""
     read_here = {key for rule in RULES for key in _keys(rule.holds)}
     for row in ROWS:
-        assert row.key in read_here or row.key in SILENT, f"no lamp says {row.key}"
+        assert row.key in read_here or row.key in SILENT, f"no LED says {row.key}"
     assert read_here - {row.key for row in ROWS} <= {SERVER_SILENT.key}
 
 
@@ -95,5 +95,5 @@ def test_what_a_led_is_for() -> None:
     assert shown_by("mail") == {"arrived", "going", "waiting", "ready"}
     assert shown_by("trouble,safe") >= {"card", "safe"}
     assert frozenset().union(*(shown_by(name) for name, _ in GROUPS)) == ALL
-    with pytest.raises(ValueError, match="it can show all, house"):
+    with pytest.raises(ValueError, match="it can show all, server"):
         shown_by("nonsense")

@@ -146,9 +146,9 @@ SCREENS = [
     ("queue", ("2", "down", "down")),
     ("queue-timeline", ("2", "enter")),
     ("queue-cancel", ("2", "c", *"open sesame", "enter")),
-    ("letters", ("3",)),
+    ("messages", ("3",)),
     ("letters-refused", ("3", *["down"] * 11)),
-    ("people", ("4", "down")),
+    ("accounts", ("4", "down")),
     ("people-add", ("4", "a", *"open sesame", "enter", *"eve@home.example", "enter", "enter")),
     ("password", ("4", "p", *"open")),
     ("network", ("5",)),
@@ -232,7 +232,7 @@ def test_a_list_always_fits_and_shows_its_chosen_line(sizes: list[int], selected
 def test_facts_of_another_version_do_no_harm() -> None:
     s = busy_board().snapshot()
     assert queue_groups({}, s)[0].items == ()
-    assert queue_groups({"letters": [{}]}, s)[0].items[0].key == ""
+    assert queue_groups({"messages": [{}]}, s)[0].items[0].key == ""
 
 
 def test_many_conditions_are_counted_and_told_by_one_key() -> None:

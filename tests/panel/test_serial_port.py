@@ -35,7 +35,7 @@ BOUND_S = 20
 
 @dataclass(slots=True)
 class Cable:
-    """`device` is the house's end; `far` the person's."""
+    """`device` is the server's end; `far` the person's."""
 
     device: str
     far: str
@@ -44,7 +44,7 @@ class Cable:
 @pytest.fixture
 def socat(tmp_path: Path) -> Iterator[Cable]:
     """Two ptys with socat between them."""
-    ends = [tmp_path / "house", tmp_path / "far"]
+    ends = [tmp_path / "server", tmp_path / "far"]
     words = [f"pty,rawer,link={end}" for end in ends]
     process = subprocess.Popen([program("socat"), *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + BOUND_S
@@ -216,7 +216,7 @@ async def test_unplugged_and_plugged_in_again(tmp_path: Path) -> None:
 
 
 async def test_a_far_end_that_never_reads_holds_up_nothing() -> None:
-    """10,000 letters arrive; publishing them costs what it always costs, and the kernel's buffer gets no old pictures."""
+    """10,000 messages arrive; publishing them costs what it always costs, and the kernel's buffer gets no old pictures."""
     main, side = pty.openpty()
     tty.setraw(main)
     server = Attending(os.ttyname(side), busy_board(), UNLOCKED)
@@ -238,7 +238,7 @@ async def test_a_far_end_that_never_reads_holds_up_nothing() -> None:
                         await trio.lowlevel.checkpoint()
                 took[name].append(time.perf_counter() - start)
         figure = f"{min(took['with']) * 1e3:.1f} ms, {min(took['without']) * 1e3:.1f} ms without"
-        tell("1,000 letters published beside a deaf serial port", figure)
+        tell("1,000 messages published beside a deaf serial port", figure)
         assert min(took["with"]) < 1.5 * min(took["without"]) + 0.005
         screen = Vt100Screen()
         await read_wire(main, screen, "s999@far.example")

@@ -1,4 +1,4 @@
-"""Lamps and button in a terminal: real pty, gpiozero's mock pins, the same lights and button as everywhere."""
+"""LEDs and button in a terminal: real pty, gpiozero's mock pins, the same lights and button as everywhere."""
 
 import os
 import pty
@@ -38,13 +38,13 @@ class Server:
         actions = Actions(self.act, self.close, self.act)
         return partial(
             run, self.board, actions, Options(), clock=RealClock(), say=self.said.append, fd_in=fd_in, fd_out=fd_out,  # type: ignore[arg-type]
-            leds=("led:4 house,ready", "pwm:5 trouble"),
+            leds=("led:4 server,ready", "pwm:5 trouble"),
         )  # fmt: skip
 
 
 @pytest.fixture
 def terminal() -> Iterator[tuple[int, int]]:
-    """The person's end and the house's end."""
+    """The person's end and the server's end."""
     near, far = pty.openpty()
     termios.tcsetwinsize(far, (24, 100))
     os.set_blocking(near, False)
@@ -68,7 +68,7 @@ async def test_in_a_terminal(terminal: tuple[int, int]) -> None:
     server, former = Server(), termios.tcgetattr(far)
     async with trio.open_nursery() as nursery:
         await nursery.start(server.part(far, far))
-        first = await until(near, r"house,ready: ready")
+        first = await until(near, r"server,ready: ready")
         assert "\x1b[1;23r" in first
         assert "\x1b[24;1H\x1b[2K" in first
         assert "trouble: dark" in first
@@ -89,10 +89,10 @@ async def test_without_a_terminal_a_line_for_each_meaning() -> None:
     server = Server()
     async with trio.open_nursery() as nursery:
         await nursery.start(server.part(read, write))
-        assert "house,ready: ready" in await until(read, "\n")
+        assert "server,ready: ready" in await until(read, "\n")
         server.board.publish(ServerState("starting"))
         line = await until(read, "\n")
-        assert "house,ready: starting" in line
+        assert "server,ready: starting" in line
         assert "\x1b" not in line
         nursery.cancel_scope.cancel()
     os.close(read)
@@ -121,8 +121,8 @@ async def test_a_terminal_that_is_stopped_holds_up_nothing(terminal: tuple[int, 
     ("levels", "line"),
     [
         ([], []),
-        ([("house", 1.0, "ready")], ["(@) house: ready"]),
-        ([("house", 0.0, ""), ("trouble", 0.05, "card")], ["( ) house: dark", "(.) trouble: card"]),
+        ([("server", 1.0, "ready")], ["(@) server: ready"]),
+        ([("server", 0.0, ""), ("trouble", 0.05, "card")], ["( ) server: dark", "(.) trouble: card"]),
     ],
 )
 def test_the_words_of_leds(levels: list[tuple[str, float, str]], line: list[str]) -> None:
@@ -130,7 +130,7 @@ def test_the_words_of_leds(levels: list[tuple[str, float, str]], line: list[str]
 
 
 def test_rows_cut_no_word_that_has_room() -> None:
-    words = ["(@) all: certificate", "(@) house: recovering", "(@) trouble: certificate", "(@) mail: waiting", KEYS]
+    words = ["(@) all: certificate", "(@) server: recovering", "(@) trouble: certificate", "(@) mail: waiting", KEYS]
     for columns in (40, 60, 79, 100, 200):
         rows = in_rows(words, columns)
         assert "  ".join(rows).split() == "  ".join(words).split() and max(map(len, rows)) <= columns
@@ -148,7 +148,7 @@ async def test_eighty_columns_show_every_led_and_the_keys() -> None:
         shown = await until(near, r"all: ready(?s:.*)" + re.escape(KEYS))
         assert "\x1b[1;22r" in shown, "two rows are kept from the log"
         row = dict(re.findall(r"\x1b\[(23|24);1H\x1b\[2K([^\x1b]*)", shown))
-        for word in ("all: ready", "house: dark", "trouble: dark", "mail: ready", KEYS):
+        for word in ("all: ready", "server: dark", "trouble: dark", "mail: ready", KEYS):
             assert word in row["23"] + row["24"], row
         assert max(map(len, row.values())) < 80
         nursery.cancel_scope.cancel()

@@ -62,7 +62,7 @@ def test_a_full_screen_of_bars_keeps_to_the_bound() -> None:
 
 def test_a_list_that_moves_by_one_is_scrolled() -> None:
     terminal, screen = Vt100(), Vt100Screen()
-    rows = [f"12:{n:02d} letter {n} from somebody@far.example to ada@home.example, 12 kB" for n in range(40)]
+    rows = [f"12:{n:02d} message {n} from somebody@far.example to ada@home.example, 12 kB" for n in range(40)]
     shown(terminal, screen, picture("title", *rows[10:30], "", "", "keys"))
     assert shown(terminal, screen, picture("title", *rows[9:29], "", "", "keys")) < 120
     assert shown(terminal, screen, picture("title", *rows[11:31], "", "", "keys")) < 220

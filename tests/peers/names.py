@@ -1,6 +1,6 @@
 """The name service of the small Internet: bind, with the test's own zones, one of them signed, and a validating resolver.
 
-`Names` serves everything that exists; what does not is NXDOMAIN, and a domain named as broken is SERVFAIL. The house asks the
+`Names` serves everything that exists; what does not is NXDOMAIN, and a domain named as broken is SERVFAIL. The server asks the
 validator on its own loopback, whose trust anchors are the signed zones' keys: there is no signed root in so small a world.
 """
 

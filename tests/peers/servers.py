@@ -1,6 +1,6 @@
 """Real mail servers on hosts of the small Internet: set up, started, and what they took in.
 
-Each takes letters for its domain on port 25 with STARTTLS, knows the person `bob`, and sends on behalf of its own people.
+Each takes messages for its domain on port 25 with STARTTLS, knows the person `bob`, and sends on behalf of its own people.
 """
 
 from collections.abc import Callable
@@ -24,8 +24,8 @@ class Server:
         return [path.read_bytes() for path in sorted(found, key=lambda path: path.stat().st_mtime_ns)]
 
     def message_with(self, words: bytes, most_s: float = 30.0) -> bytes:
-        """Wait for the letter that holds these words."""
-        wait_for(lambda: any(words in one for one in self.messages()), f"{self.host.name} got no letter with {words!r}", most_s=most_s)
+        """Wait for the message that holds these words."""
+        wait_for(lambda: any(words in one for one in self.messages()), f"{self.host.name} got no message with {words!r}", most_s=most_s)
         return next(one for one in self.messages() if words in one)
 
     def send(self, sender: str, recipient: str, message: bytes) -> None:
@@ -182,7 +182,7 @@ match from local for any action "out"
 
 def opensmtpd(host: Host, domain: str, name_server: str) -> Server:
     """Debian 12's OpenSMTPD offers STARTTLS and then breaks every handshake (its RSA engine and OpenSSL 3 do not agree): a real
-    house whose TLS is broken."""
+    server whose TLS is broken."""
     host.boot([unpacked("opensmtpd")], name_server)
     accounts(host)
     name = f"mx.{domain}"

@@ -121,7 +121,7 @@ async def test_a_client_that_is_there_keeps_it(hosts: dict[str, Host], tmp_path:
         laptop = await world.client("laptop")
         begun = trio.current_time()
         assert await laptop.sign_in() == b"-ERR [IN-USE] Another session has this maildrop open."
-        assert trio.current_time() - begun < 5  # two round trips of a probe, no patience of seconds
+        assert trio.current_time() - begun < 5  # two round sessions of a probe, no patience of seconds
         assert (await phone.say(b"RETR 4")).startswith(b"+OK")  # and reads no further
         await laptop.say(b"USER fred@example.org")
         assert (await laptop.say(b"PASS Blurdybloop-7")).startswith(b"-ERR [IN-USE]")

@@ -1,4 +1,4 @@
-"""Letters find their way through a real name service to real mail servers of other houses, and back to nobody's harm."""
+"""Messages find their way through a real name service to real mail servers of other servers, and back to nobody's harm."""
 
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -42,7 +42,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     program("named", "bind9")
     program("dig", "bind9-dnsutils")
     with Internet() as internet:
-        names, pillarbox_server = Names(internet.host("dns"), tmp_path_factory.mktemp("names")), internet.host("house")
+        names, pillarbox_server = Names(internet.host("dns"), tmp_path_factory.mktemp("names")), internet.host("server")
         names.zone("exim.example", signed=True)
         names.zone("sick.example", broken=True)
         names.point("mail.home.example", pillarbox_server)
@@ -179,10 +179,10 @@ def test_the_running_server_writes_to_all_of_them(world: World, tmp_path: Path) 
             smtp.sign_in("ada@home.example", PASSWORD)
             for line in ("MAIL FROM:<ada@home.example>", *(f"RCPT TO:<{one}>" for one in to), "DATA"):
                 assert smtp.ask(line.encode())[:1] in b"23"
-            smtp.send(message_about("from the house") + b".\r\n")
+            smtp.send(message_about("from the server") + b".\r\n")
             name = smtp.reply().split()[-1].rstrip(b".").decode()
         for server in world.servers.values():
-            kept = server.message_with(b"from the house")
+            kept = server.message_with(b"from the server")
             assert kept.count(b"DKIM-Signature:") == 2, kept[:600]
 
         def bounced() -> bool:
@@ -190,5 +190,5 @@ def test_the_running_server_writes_to_all_of_them(world: World, tmp_path: Path) 
                 return any(b"stranger@exim.example" in row for row in imap.run(b"FETCH 1:* BODY.PEEK[]")[0])
 
         assert eventually(bounced)
-        told = pillarbox("letter", "track", name, data=data).stdout
+        told = pillarbox("message", "track", name, data=data).stdout
         assert "verified by dane" in told and told.count("has it") == 3 and "no TLS" in told, told

@@ -27,7 +27,7 @@ SMALL = b"Subject: small\r\n\r\nbody\r\n"
 
 
 def message(number: int, octets: int = 0) -> bytes:
-    return b"Subject: letter %d\r\n\r\n.first line\r\n" % number + (b"%08d.\r\n.\r\n" % number) * (octets // 14)
+    return b"Subject: message %d\r\n\r\n.first line\r\n" % number + (b"%08d.\r\n.\r\n" % number) * (octets // 14)
 
 
 async def flags(components: Components) -> dict[int, int]:

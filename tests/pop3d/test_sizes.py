@@ -75,7 +75,7 @@ async def test_messages_older_than_the_table(tmp_path: Path, times: int) -> None
         def forget(transaction: object) -> None:
             execute = transaction.execute  # type: ignore[attr-defined]
             execute("DELETE FROM body_crlf")
-            execute("INSERT INTO house SELECT 'crlf_known_from', next FROM counter WHERE name = 'body'")
+            execute("INSERT INTO meta SELECT 'crlf_known_from', next FROM counter WHERE name = 'body'")
 
         await components.store.database.write(forget)
         for _ in range(times):

@@ -24,7 +24,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> TestCertificates:
 
 def server_tls(certificates: TestCertificates) -> ServerTls:
     clock = TrioClock()
-    return ServerTls(certificates.server, certificates.server, clock=clock, board=Board(clock), source="house")
+    return ServerTls(certificates.server, certificates.server, clock=clock, board=Board(clock), source="server")
 
 
 async def secured(client: PopClient, certificates: TestCertificates) -> "PopClient":

@@ -30,7 +30,7 @@ from tests.support.services import Components, some_components
 
 SENDER = Address("fred", "example.org")
 INTERVALS = Intervals(first_s=300, most_s=3600, give_up_s=20_000, warn_s=3000)
-SENT = Outcome(DeliveryStatus.RELAYED, "2.0.0", Reason.TAKEN, "The next house took it.", "mx.far.example", Reply.of(250, "2.0.0", "ok"))
+SENT = Outcome(DeliveryStatus.RELAYED, "2.0.0", Reason.TAKEN, "The next server took it.", "mx.far.example", Reply.of(250, "2.0.0", "ok"))
 LATER = Outcome(
     DeliveryStatus.DEFERRED, "4.2.0", Reason.NOT_NOW, "Come back later.", "mx.far.example", Reply.of(450, "4.2.0", "greylisted")
 )
@@ -148,7 +148,7 @@ async def test_late_once_then_given_up_by_its_own_waiting_not_by_the_clock(tmp_p
             await components.family.writer.write(lambda transaction, made=settlement: queue.settle(transaction, made))  # type: ignore[misc]
             await trio.lowlevel.checkpoint()
         assert len(late) == 1 and ended.delivery_status is DeliveryStatus.FAILED and ended.reason is Reason.EXPIRED and tries > 8
-        assert str(ended.reply) == "450 4.2.0 greylisted", "the other house's last words stay"
+        assert str(ended.reply) == "450 4.2.0 greylisted", "the other server's last words stay"
         assert [line.what for line in await queue.timeline("abc")][-1] == "expired"
 
 
@@ -227,7 +227,7 @@ def test_every_recipient_ends_exactly_once(seed: int) -> None:
 
 
 async def play(seed: int) -> None:
-    """Random letters, outcomes, hands, restarts; at the end everything is made to leave."""
+    """Random messages, outcomes, hands, restarts; at the end everything is made to leave."""
     random = Random(seed)
     with tempfile.TemporaryDirectory() as place:
         async with opened(Path(place)) as (components, queue):

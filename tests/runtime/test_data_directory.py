@@ -1,4 +1,4 @@
-"""One lock decides who is the house; it is never stale."""
+"""One lock decides who is the server; it is never stale."""
 
 import os
 import signal
@@ -48,12 +48,12 @@ def test_a_too_open_directory_is_tightened_and_told_once(tmp_path: Path) -> None
     place = tmp_path / "data"
     (place / "bodies").mkdir(parents=True, mode=0o755)
     place.chmod(0o755)
-    (place / "house.db-wal").write_bytes(b"")
-    (place / "house.db-wal").chmod(0o644)
+    (place / "pillarbox.db-wal").write_bytes(b"")
+    (place / "pillarbox.db-wal").chmod(0o644)
     (place / "house.toml").write_text("")
     with DataDirectory.open(place) as directory:
         assert "now only its owner can" in directory.tightened
-    assert [mode(one) for one in (place, place / "bodies", place / "house.db-wal")] == [0o700, 0o700, 0o600]
+    assert [mode(one) for one in (place, place / "bodies", place / "pillarbox.db-wal")] == [0o700, 0o700, 0o600]
     with DataDirectory.open(place) as directory:
         assert not directory.tightened
 
@@ -61,13 +61,13 @@ def test_a_too_open_directory_is_tightened_and_told_once(tmp_path: Path) -> None
 def test_a_shared_place_keeps_its_mode_but_its_mail_is_private(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     tmp_path.chmod(0o755)
-    (tmp_path / "house.db").write_bytes(b"")
-    (tmp_path / "house.db").chmod(0o644)
+    (tmp_path / "pillarbox.db").write_bytes(b"")
+    (tmp_path / "pillarbox.db").chmod(0o644)
     (tmp_path / "dkim").symlink_to(tmp_path / "elsewhere")
     before = mode(tmp_path / "elsewhere")
     with DataDirectory.open(tmp_path) as directory:
         assert "directory of its own" in directory.tightened
-    assert (mode(tmp_path), mode(tmp_path / "house.db"), mode(tmp_path / "elsewhere")) == (0o755, 0o600, before)
+    assert (mode(tmp_path), mode(tmp_path / "pillarbox.db"), mode(tmp_path / "elsewhere")) == (0o755, 0o600, before)
 
 
 def mode(path: Path) -> int:
@@ -80,10 +80,12 @@ def test_nothing_the_server_or_a_command_writes_can_be_read_by_others(tmp_path: 
     try:
         data.mkdir()
         with Pillarbox(data, protocols=("imap",)) as server:
-            pillarbox("person", "add", "ada@home.example", data=data, password=PASSWORD)
+            pillarbox("account", "add", "ada@home.example", data=data, password=PASSWORD)
             pillarbox("domain", "records", data=data)
             written = [path for path in data.rglob("*") if not path.is_symlink()]
-            assert {"house.db", "house.db-wal", "house.db-shm", "control.sock", "lock", "server.pem"} <= {path.name for path in written}
+            assert {"pillarbox.db", "pillarbox.db-wal", "pillarbox.db-shm", "control.sock", "lock", "server.pem"} <= {
+                path.name for path in written
+            }
             assert [path for path in (data, *written) if mode(path) & 0o077] == []
             assert server.log.read_text().count("now only its owner can") == 1
         (tmp_path / "old.mbox").write_bytes(b"From x Mon Jan  1 00:00:00 2024\nSubject: x\n\nx\n")
@@ -99,7 +101,7 @@ def test_nothing_the_server_or_a_command_writes_can_be_read_by_others(tmp_path: 
 
 def test_a_command_tells_that_it_tightened_the_directory(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    words = [*COMMAND, "person", "add", "ada@home.example", "--password-file", "-", "--data", str(tmp_path)]
+    words = [*COMMAND, "account", "add", "ada@home.example", "--password-file", "-", "--data", str(tmp_path)]
     done = [subprocess.run(words, input=PASSWORD, capture_output=True, text=True, env=environment(), check=False) for _ in range(2)]
     assert "now only its owner can" in done[0].stderr
     assert "now only" not in done[1].stderr

@@ -47,7 +47,7 @@ def tree(data: Path) -> dict[str, bytes]:
 
 
 def _no_database(data: Path) -> None:
-    for path in data.glob("house.db*"):
+    for path in data.glob("pillarbox.db*"):
         path.unlink()
 
 
@@ -76,7 +76,7 @@ def _only_signing_keys(data: Path) -> None:
 def _only_the_log(data: Path) -> None:
     _only_certificates(data)
     shutil.rmtree(data / "certificates")
-    (data / "house.db-wal").write_bytes(bytes.fromhex("377f0682") + bytes(5000))
+    (data / "pillarbox.db-wal").write_bytes(bytes.fromhex("377f0682") + bytes(5000))
 
 
 def _no_bodies(data: Path) -> None:
@@ -104,8 +104,8 @@ def _unknown_files(data: Path) -> None:
 
 def _without_an_id_in_the_database(data: Path) -> None:
     """As a backup that an earlier version made."""
-    with closing(sqlite3.connect(data / "house.db")) as database, database:
-        assert database.execute("DELETE FROM house WHERE key = 'server_id'").rowcount == 1
+    with closing(sqlite3.connect(data / "pillarbox.db")) as database, database:
+        assert database.execute("DELETE FROM meta WHERE key = 'server_id'").rowcount == 1
 
 
 def _unknown_files_beside_an_earlier_database(data: Path) -> None:
@@ -115,12 +115,12 @@ def _unknown_files_beside_an_earlier_database(data: Path) -> None:
 
 
 REFUSED: dict[Callable[[Path], None], str] = {
-    _no_database: "house.db is missing, but message bodies and certificates are there.",
-    _only_certificates: "house.db is missing, but certificates are there.",
-    _only_bodies: "house.db is missing, but message bodies are there.",
-    _only_an_id: "house.db is missing, but message bodies are there.",
-    _only_signing_keys: "house.db is missing, but signing keys are there.",
-    _only_the_log: "house.db is missing, but its last changes are there (house.db-wal).",
+    _no_database: "server.db is missing, but message bodies and certificates are there.",
+    _only_certificates: "server.db is missing, but certificates are there.",
+    _only_bodies: "server.db is missing, but message bodies are there.",
+    _only_an_id: "server.db is missing, but message bodies are there.",
+    _only_signing_keys: "server.db is missing, but signing keys are there.",
+    _only_the_log: "server.db is missing, but its last changes are there (server.db-wal).",
     _no_bodies: "bodies is missing, and messages need its files.",
     _emptied_bodies: "bodies is missing, and messages need its files.",
     _no_kept: "bodies is missing, and messages need its files.",
@@ -133,15 +133,15 @@ REFUSED: dict[Callable[[Path], None], str] = {
 @pytest.mark.parametrize("harm", REFUSED, ids=lambda harm: harm.__name__.strip("_"))
 async def test_a_part_is_not_taken_for_a_new_server(data: Path, harm: Callable[[Path], None]) -> None:
     harm(data)
-    there = (data / "house.db").exists()
-    before = {name: octets for name, octets in tree(data).items() if not name.startswith("house.db")}
+    there = (data / "pillarbox.db").exists()
+    before = {name: octets for name, octets in tree(data).items() if not name.startswith("pillarbox.db")}
     with pytest.raises(SetupError) as refused:
         async with open_components(data, Settings()):
             pass
     assert REFUSED[harm] in refused.value.problem and refused.value.remedy.endswith(".")
-    after = {name: octets for name, octets in tree(data).items() if not name.startswith("house.db")}
+    after = {name: octets for name, octets in tree(data).items() if not name.startswith("pillarbox.db")}
     assert after == before, "nothing was changed"
-    assert (data / "house.db").exists() is there
+    assert (data / "pillarbox.db").exists() is there
 
 
 async def test_an_id_that_is_missing_is_written_again(data: Path) -> None:

@@ -35,7 +35,7 @@ def data(place: Path) -> Path:
     made = place / "data"
     made.mkdir(mode=0o700)
     os.chown(made, UID, UID)
-    pillarbox("person", "add", "ada@home.example", data=made, password=PASSWORD)
+    pillarbox("account", "add", "ada@home.example", data=made, password=PASSWORD)
     return made
 
 
@@ -105,9 +105,9 @@ def test_an_owner_who_cannot_reach_the_directory_is_a_sentence(place: Path) -> N
     (place / "closed" / "data").mkdir(parents=True)
     (place / "closed").chmod(0o700)
     os.chown(place / "closed" / "data", UID, UID)
-    for words in (("person", "add", "ada@home.example"), ("import", "ada@home.example", "/dev/null"), ("serve",)):
-        (place / "closed" / "data" / "house.db").touch()
-        password = PASSWORD if words[0] == "person" else None
+    for words in (("account", "add", "ada@home.example"), ("import", "ada@home.example", "/dev/null"), ("serve",)):
+        (place / "closed" / "data" / "pillarbox.db").touch()
+        password = PASSWORD if words[0] == "account" else None
         done = pillarbox(*words, data=place / "closed" / "data", check=False, password=password)
         assert done.returncode == 2 and "may not use" in done.stderr and "Traceback" not in done.stderr, done
 

@@ -54,7 +54,7 @@ class Rig:
         return [event for event in self.events if isinstance(event, PartCrashed)]
 
     async def run(self, after_s: float = 1.0, then: Callable[[], object] | None = None) -> None:
-        """Run the house, stop it after a while."""
+        """Run the server, stop it after a while."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.run_only)
             await trio.sleep(after_s)

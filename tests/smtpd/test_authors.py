@@ -1,4 +1,4 @@
-"""From and Sender caught while a letter streams by: all of them, however it is cut, in bounded memory."""
+"""From and Sender caught while a message streams by: all of them, however it is cut, in bounded memory."""
 
 import time
 
@@ -105,7 +105,7 @@ def test_any_octets_however_cut(octets: bytes, place: int) -> None:
     ],
 )
 def test_where_it_has_been(header: bytes, been_at: set[bytes]) -> None:
-    """What ends loops of forwarding; it says nothing about who wrote the letter."""
+    """What ends loops of forwarding; it says nothing about who wrote the message."""
     for chunks in ([header], [header[at : at + 7] for at in range(0, len(header), 7)]):
         authors = read(*chunks)
         assert {one for one in authors.been_at if b"@" in one} == been_at

@@ -37,7 +37,7 @@ def envelopes(components: Components, monkeypatch: pytest.MonkeyPatch) -> list[E
 async def test_requiretls_is_for_private_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """RFC 8689 §4.1: announced inside TLS only, and taken there."""
     certificates, clock = make_certificates(tmp_path), TrioClock()
-    tls = ServerTls(certificates.server, certificates.server, clock=clock, board=Board(clock), source="house")
+    tls = ServerTls(certificates.server, certificates.server, clock=clock, board=Board(clock), source="server")
     async with some_components(tmp_path, tls=tls) as components:
         seen = envelopes(components, monkeypatch)
         plain = Client(components.connect("smtp"))

@@ -1,4 +1,4 @@
-"""This house is no relay: strangers reach its own people only, however an address is dressed up (RFC 5321 §7.1, PROMISES)."""
+"""This server is no relay: strangers reach its own people only, however an address is dressed up (RFC 5321 §7.1, PROMISES)."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -43,7 +43,7 @@ FORMS = (
     f"fred@x{OURS}",
     f"fred@mail.{OURS}",
     "fred@exarnple.org",
-    "fred@examplе.org",  # a Cyrillic letter
+    "fred@examplе.org",  # a Cyrillic message
     f"fred@{OURS}\x00.{OUT}",
     f"fred@{OURS} @{OUT}",
     f"fred+{OUT}!user@{OURS}",
@@ -61,7 +61,7 @@ async def components(tmp_path: Path) -> AsyncIterator[Components]:
 
 @pytest.mark.parametrize("catch_all", [False, True])
 async def test_every_form_from_every_sender(components: Components, catch_all: bool) -> None:
-    """With a catch-all too: what carries a route is not caught. Names without one then are, and stay in the house."""
+    """With a catch-all too: what carries a route is not caught. Names without one then are, and stay in the server."""
     assert len(FORMS) >= 32
     if catch_all:
         await components.family.accounts.set_catch_all(OURS, "mary@example.org")

@@ -1,4 +1,4 @@
-"""Recipients outside the house: who may write to whom, where aliases lead, what comes back, and how much is too much."""
+"""Recipients outside the server: who may write to whom, where aliases lead, what comes back, and how much is too much."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -37,7 +37,7 @@ async def components(tmp_path: Path) -> AsyncIterator[Components]:
 def judge(components: Components, to: str, sender: Address | None = STRANGER, *, signed_in: bool = False) -> Recipient | Reply:
     identity: Any = None
     if signed_in:
-        identity = type("Identity", (), {"person": components.account(), "address": str(FRED)})()
+        identity = type("Identity", (), {"account": components.account(), "address": str(FRED)})()
     path = parse_forward_path(f"TO:<{to}>".encode())
     assert isinstance(path, ForwardPath)
     return judge_recipient(components.family.accounts.directory, SomeRemoteAddresses(), identity, sender, path)
@@ -115,6 +115,6 @@ async def test_a_account_sends_so_much_and_no_more(tmp_path: Path) -> None:
         assert said == [(components.account(), True)]
         assert sending.take(components.account(), 4, components.family.clock.mono_s()) == 0
         reply = await client.data(b"From: fred@example.org\r\n\r\nspam\r\n")
-        assert (reply.code, reply.status) == (450, "4.7.1"), "counted at the letter's end, however many sessions there are"
+        assert (reply.code, reply.status) == (450, "4.7.1"), "counted at the message's end, however many sessions there are"
         await client.envelope("fred@example.org", "mary@example.org")
         assert (await client.data(b"From: fred@example.org\r\n\r\nhi\r\n")).code == 250

@@ -49,7 +49,7 @@ def heard(components: Components, kind: type[Any]) -> list[Any]:
     return [event for event in components.family.board.heard if isinstance(event, kind)]
 
 
-# --- letters -----------------------------------------------------------------------------------
+# --- messages -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", ["data", "chunks", "one octet a chunk"])
@@ -107,7 +107,7 @@ async def test_a_large_message_in_chunks(components: Components) -> None:
 
 
 async def test_pipelined_commands_are_answered_with_one_send(components: Components) -> None:
-    """RFC 2920 §3.2; what follows the letter's end is the next group."""
+    """RFC 2920 §3.2; what follows the message's end is the next group."""
     client = await a_client(components)
     reads = client.reads
     reply = await client.ask(f"MAIL FROM:<{STRANGER}>", f"RCPT TO:<{FRED}>", "RCPT TO:<nobody@example.org>", f"RCPT TO:<{MARY}>", "DATA")
@@ -137,7 +137,7 @@ async def test_what_a_client_aborts_leaves_nothing(components: Components) -> No
 
 
 async def test_return_path_inside_a_message_stays_below_ours(components: Components) -> None:
-    """RFC 5321 §4.4: the final server may remove it; this one keeps letters as they came."""
+    """RFC 5321 §4.4: the final server may remove it; this one keeps messages as they came."""
     client = await a_client(components)
     await client.envelope(STRANGER, FRED)
     await client.data(b"Return-Path: <forged@example.org>\r\n\r\nx\r\n")
@@ -271,7 +271,7 @@ async def test_one_command_an_octet_at_a_time(tmp_path: Path, autojump_clock: Mo
 
 
 async def test_one_message_a_line_at_a_time(tmp_path: Path, autojump_clock: MockClock) -> None:
-    """Steady and hopelessly slow: the whole letter has a deadline too."""
+    """Steady and hopelessly slow: the whole message has a deadline too."""
     async with some_components(tmp_path) as components:
         client = await a_client(components)
         await client.envelope(STRANGER, FRED)
@@ -292,7 +292,7 @@ async def test_one_message_a_line_at_a_time(tmp_path: Path, autojump_clock: Mock
 
 
 async def test_the_server_closes(components: Components) -> None:
-    """Who waits hears 421; a letter that is coming in is taken to its end first."""
+    """Who waits hears 421; a message that is coming in is taken to its end first."""
     waiting, sending = await a_client(components), await a_client(components)
     await sending.envelope(STRANGER, FRED)
     assert (await sending.ask("DATA")).code == 354

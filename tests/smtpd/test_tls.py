@@ -29,7 +29,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> TestCertificates:
 @pytest.fixture
 async def tls(certificates: TestCertificates) -> ServerTls:
     clock = TrioClock()
-    return ServerTls(certificates.server, certificates.server, clock=clock, board=Board(clock), source="house")
+    return ServerTls(certificates.server, certificates.server, clock=clock, board=Board(clock), source="server")
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ async def test_starttls_forgets_everything(components: Components, certificates:
 
 
 async def test_a_transaction_does_not_survive_starttls(components: Components, certificates: TestCertificates) -> None:
-    """STARTTLS is refused in the middle of a letter; behind RSET nothing of the letter is left."""
+    """STARTTLS is refused in the middle of a message; behind RSET nothing of the message is left."""
     plain = Client(components.connect("smtp"))
     await plain.greet()
     await plain.envelope("a@outside.example", FRED)

@@ -146,7 +146,7 @@ def test_trouble_comes_and_goes() -> None:
     board.publish(e.PartCrashed("control", "KeyError", 2.0))
     s = board.snapshot()
     assert (s.certificate.trouble, s.storage.trouble, s.parts[0].crashes, s.parts[0].restart_in_s) == ("no such file", "broken", 2, 2.0)
-    board.publish(e.CertificateState(("box.local",), 2_000_000_000, "house"))
+    board.publish(e.CertificateState(("box.local",), 2_000_000_000, "server"))
     board.publish(e.StorageTrouble("", ""))
     board.publish(e.PartRunning("control"))
     s = board.snapshot()
@@ -161,7 +161,7 @@ def full_board() -> Board:
     board.publish(message(1))
     board.publish(e.MessageRefused("smtp", "p", "", "c@d.example", "550 no"))
     board.publish(e.StorageState(10**9, 32 * 10**9, 10**6))
-    board.publish(e.CertificateState(("box.local",), 1_900_000_000, "house"))
+    board.publish(e.CertificateState(("box.local",), 1_900_000_000, "server"))
     board.publish(e.AccountsState(2, ("home.example",)))
     board.publish(e.PartRunning("control"))
     board.publish(e.ServerState("ready"))
@@ -172,7 +172,7 @@ def test_json_says_all_of_it() -> None:
     s = full_board().snapshot()
     back = json.loads(json.dumps(encode_snapshot(s)))
     assert back["listeners"][1] == {"protocol": "imaps", "host": "::", "port": 993, "reason": "in use"}
-    assert back["people"] == 2 and back["deliveries"][0]["octets"] == 1001
+    assert back["accounts"] == 2 and back["deliveries"][0]["octets"] == 1001
     assert back["conditions"][0]["severity"] == "critical"
     assert set(back) == set(type(s).__dataclass_fields__)
 

@@ -49,7 +49,7 @@ CASES: tuple[tuple[str, Callable[[Board], None], str], ...] = (
     ("storage-wearing", publish(e.StorageState(20 * GB, 32 * GB, 0, worn_percent=90)), "90 %"),
     ("no-network", publish(e.HostState("box", (), 1, None, 0)), "no address"),
     ("line-closed", publish(e.OutboundState("blocked", "none", "Port 25 is blocked and no relay is set.")), "Port 25 is blocked"),
-    ("queue-stuck", publish(e.QueueState(3, 1, 0, 2, 3, 90_000.0, 60.0)), "2 letters need you"),
+    ("queue-stuck", publish(e.QueueState(3, 1, 0, 2, 3, 90_000.0, 60.0)), "2 messages need you"),
     ("relay-down", delayed("@provider", "unreachable", "No connection."), "The relay provider takes no messages: No connection."),
     ("relay-down", delayed("@provider", "sign_in", "535 no"), "The relay provider takes no messages: 535 no."),
     ("dns-down", delayed("x.example", "dns", "Nobody answered."), "no answer for x.example: Nobody answered."),
@@ -80,7 +80,7 @@ def board_in_order() -> tuple[Board, HandClock]:
     board.publish(e.ServerState("ready"))
     board.publish(e.AccountsState(1, ("home.example",)))
     board.publish(e.StorageState(20 * GB, 32 * GB, 0))
-    board.publish(e.CertificateState(("box.local",), NOW + 300 * DAY_S, "house"))
+    board.publish(e.CertificateState(("box.local",), NOW + 300 * DAY_S, "server"))
     board.publish(e.ListenerUp("imaps", "::", 993))
     return board, clock
 
@@ -130,7 +130,7 @@ def test_what_a_part_found_goes_when_it_says_so() -> None:
     assert not board.snapshot().conditions
 
 
-@pytest.mark.parametrize(("source", "helps"), [("house", "certificate renew"), ("own", "in place of the file")])
+@pytest.mark.parametrize(("source", "helps"), [("server", "certificate renew"), ("own", "in place of the file")])
 def test_the_remedy_of_an_ending_certificate_is_one_that_can_help(source: str, helps: str) -> None:
     for days in (-1, 5):
         board, _clock = board_in_order()

@@ -38,7 +38,7 @@ def test_who_what_how_many_how_long() -> None:
     journal.note(StorageState(1, 2, 3))
     journal.flush()
     assert read(reading).splitlines() == [
-        "letter accepted protocol=smtp peer=192.0.2.7 sender=eve@example.net recipients=2 octets=4123 took=0.012s letter=42 mailboxes=1",
+        "message accepted protocol=smtp peer=192.0.2.7 sender=eve@example.net recipients=2 octets=4123 took=0.012s message=42 mailboxes=1",
         "session closed protocol=smtp peer=192.0.2.7 octets_in=5000 octets_out=300 took=1.500s",
     ]
 
@@ -85,7 +85,7 @@ def test_the_ring_keeps_the_newest() -> None:
     assert [line.split()[-1] for line in journal.lines(3 * LINES - 2)] == [str(3 * LINES - 2), str(3 * LINES - 1)]
     assert journal.lines()[0].startswith("20"), "each has its time, also where what is written has none"
     assert len(journal.lines()) == LINES and journal.said == 3 * LINES
-    assert journal.lines(3 * LINES) == [] and len(journal.lines(4 * LINES)) == LINES, "a number of another house"
+    assert journal.lines(3 * LINES) == [] and len(journal.lines(4 * LINES)) == LINES, "a number of another server"
 
 
 def test_a_full_pipe_drops_counts_and_tells() -> None:
@@ -134,7 +134,7 @@ async def test_a_burst_shares_its_system_calls_and_the_end_is_written() -> None:
         await trio.testing.wait_all_tasks_blocked()
         journal.note(ServerState("ready"))
         await trio.testing.wait_all_tasks_blocked()
-        assert read(reading) == "house phase=ready\n"
+        assert read(reading) == "server phase=ready\n"
         for n in range(200):
             journal.say(f"line {n}")
         await trio.testing.wait_all_tasks_blocked()

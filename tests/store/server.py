@@ -43,7 +43,7 @@ async def a_server(
     accounts: bool = True,
     scanner: type[PlainScanner] = PlainScanner,
 ) -> AsyncIterator[Store]:
-    async with await Database.open(directory / "house.db", migrate_in_child=False, lazy_s=0.02) as database:
+    async with await Database.open(directory / "pillarbox.db", migrate_in_child=False, lazy_s=0.02) as database:
         store = await Store.start(database, await Bodies.open(database, directory / "bodies"), describe=scanner, quota_of=quota)
         if accounts and not await store.list(ANN):
             await database.write(lambda transaction: (store.make_mailboxes(transaction, ANN), store.make_mailboxes(transaction, BEN)))

@@ -21,7 +21,7 @@ from tests.support.waiting import until
 from .server import PlainScanner
 
 LIMIT = 200 * 2**20
-TEXT = b"Subject: hello\r\n\r\n" + b"Some words in a letter.\r\n" * 40
+TEXT = b"Subject: hello\r\n\r\n" + b"Some words in a message.\r\n" * 40
 NOISE = random.Random(1)
 
 
@@ -31,7 +31,7 @@ def attachment(octets: int) -> bytes:
 
 @asynccontextmanager
 async def a_place(directory: Path) -> AsyncIterator[tuple[Database, Bodies]]:
-    async with await Database.open(directory / "house.db", migrate_in_child=False, lazy_s=0.01) as database:
+    async with await Database.open(directory / "pillarbox.db", migrate_in_child=False, lazy_s=0.01) as database:
         yield database, await Bodies.open(database, directory / "bodies")
 
 
@@ -170,8 +170,8 @@ async def test_no_file_is_removed_because_a_table_is_empty(tmp_path: Path) -> No
     photos = [attachment(100_000) for _ in range(3)]
     async with a_place(tmp_path) as (database, bodies):
         numbers = [await keep(database, bodies, photo) for photo in photos]
-    (tmp_path / "house.db").rename(tmp_path / "right.db")
-    (tmp_path / "house.db-wal").rename(tmp_path / "right.db-wal")
+    (tmp_path / "pillarbox.db").rename(tmp_path / "right.db")
+    (tmp_path / "pillarbox.db-wal").rename(tmp_path / "right.db-wal")
     clock = HandClock(trusted=False)
     told: list[int] = []
     async with a_place(tmp_path) as (database, bodies):
@@ -188,8 +188,8 @@ async def test_no_file_is_removed_because_a_table_is_empty(tmp_path: Path) -> No
         clock.forward(40 * 86400)
         await reclaim.look_aside()
         assert files(tmp_path / "bodies" / "aside") == names, "time passed by a clock nobody trusts"
-    for name in ("house.db", "house.db-wal"):
-        (tmp_path / name.replace("house", "right")).replace(tmp_path / name)
+    for name in ("pillarbox.db", "pillarbox.db-wal"):
+        (tmp_path / name.replace("server", "right")).replace(tmp_path / name)
     async with a_place(tmp_path) as (database, bodies):
         assert [await whole(bodies, number) for number in numbers] == photos
         await Reclaim(database, bodies, clock, octets_a_s=float("inf")).sweep()
@@ -235,7 +235,7 @@ async def test_the_row_of_a_file_goes_after_its_file(tmp_path: Path) -> None:
         photo = await keep(database, bodies, attachment(100_000))
         await drop(database, bodies, photo)
         await database.write(lambda transaction: None)
-        rows = await database.read(lambda connection: connection.execute("SELECT holders FROM body").fetchall())
+        rows = await database.read(lambda connection: connection.execute("SELECT refcount FROM body").fetchall())
         assert rows == [(0,)] and not files(tmp_path)
         await Reclaim(database, bodies, HandClock(), octets_a_s=float("inf")).free_all()
         assert await database.read(lambda connection: connection.execute("SELECT count(*) FROM body").fetchone()) == (0,)
@@ -368,7 +368,7 @@ async def test_a_full_share_never_waits_for_those_who_wait(autojump_clock: trio.
 
 
 async def test_inline_server_keeps_bodies_too(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
-    async with InlineWriter(tmp_path / "house.db") as database:
+    async with InlineWriter(tmp_path / "pillarbox.db") as database:
         bodies = await Bodies.open(database, tmp_path / "bodies")
         async with bodies.receive(LIMIT, PlainScanner) as incoming:
             await incoming.write(TEXT)

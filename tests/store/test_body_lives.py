@@ -53,11 +53,11 @@ class Arrival:
 
 
 class Life:
-    """One house's bodies; each method is something that may happen at any time, `pick` chooses among what is there."""
+    """One server's bodies; each method is something that may happen at any time, `pick` chooses among what is there."""
 
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp())
-        self.server = _Server(self.directory / "house.db")
+        self.server = _Server(self.directory / "pillarbox.db")
         self.bodies = Bodies(self.server, self.directory / "bodies", trio.CapacityLimiter(1))  # type: ignore[arg-type]
         self.afterwards: list[Callable[[], None]] = []
         self.seen: list[bytes] = []
@@ -112,15 +112,15 @@ class Life:
     # --- going -----------------------------------------------------------------------------------------
 
     def rows(self) -> list[tuple[int, bytes, int]]:
-        return self.server.inner.read_now(lambda connection: connection.execute("SELECT id, digest, holders FROM body").fetchall())
+        return self.server.inner.read_now(lambda connection: connection.execute("SELECT id, digest, refcount FROM body").fetchall())
 
     def _release(self, pick: int, *, later: bool = False, fails: bool = False) -> None:
         def work(transaction: Transaction) -> None:
-            rows = transaction.execute("SELECT id FROM body WHERE holders > 0 ORDER BY id").fetchall()
+            rows = transaction.execute("SELECT id FROM body WHERE refcount > 0 ORDER BY id").fetchall()
             if rows:
                 number = BodyId(rows[pick % len(rows)][0])
                 if later:
-                    transaction.execute("UPDATE body SET holders = holders - 1 WHERE id = ?", (number,))
+                    transaction.execute("UPDATE body SET refcount = refcount - 1 WHERE id = ?", (number,))
                 else:
                     self.bodies.release(transaction, [(number, 1)])
             if fails:

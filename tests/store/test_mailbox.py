@@ -27,7 +27,7 @@ async def trouble_of(call: object) -> Trouble:
     return refused.value.trouble
 
 
-# --- filing ----------------------------------------------------------------------------------------------------
+# --- placement ----------------------------------------------------------------------------------------------------
 
 
 async def test_one_message_for_two_accounts(tmp_path: Path) -> None:

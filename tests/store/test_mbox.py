@@ -170,9 +170,9 @@ def test_nothing_in_it(octets: bytes) -> None:
 
 def test_no_mbox() -> None:
     assert not is_mbox(io.BytesIO(b"Subject: x\n"))
-    with pytest.raises(ValueError, match="no letter begins"):
+    with pytest.raises(ValueError, match="no message begins"):
         messages(b"Subject: x\n")
-    with pytest.raises(ValueError, match="no letter begins at octet 3"):
+    with pytest.raises(ValueError, match="no message begins at octet 3"):
         list(places(io.BytesIO(b"From -\nA: 1\n"), 3))
 
 

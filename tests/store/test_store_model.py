@@ -306,10 +306,10 @@ class Run:
 
 def check_refcount(connection: sqlite3.Connection) -> None:
     for query in (
-        "SELECT count(*) FROM fact LEFT JOIN (SELECT fact, count(*) AS n FROM message GROUP BY fact) ON fact = id WHERE holders IS NOT n",
+        "SELECT count(*) FROM fact LEFT JOIN (SELECT fact, count(*) AS n FROM message GROUP BY fact) ON fact = id WHERE refcount IS NOT n",
         "SELECT count(*) FROM message WHERE fact NOT IN (SELECT id FROM fact) OR body NOT IN (SELECT id FROM body)",
         "SELECT count(*) FROM body LEFT JOIN (SELECT body, count(DISTINCT fact) AS n FROM message GROUP BY body) ON body = id"
-        " WHERE holders <> coalesce(n, 0)",
+        " WHERE refcount <> coalesce(n, 0)",
         "SELECT count(*) FROM message WHERE mailbox NOT IN (SELECT id FROM mailbox)",
         "SELECT count(*) FROM expunged WHERE mailbox NOT IN (SELECT id FROM mailbox)",
         "SELECT count(*) FROM mailbox WHERE tombstones <> (SELECT count(*) FROM expunged WHERE mailbox = id)",

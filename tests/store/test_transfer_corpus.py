@@ -28,7 +28,7 @@ async def test_in_and_out_again(tmp_path: Path, kind: str) -> None:
     every = [message.octets for message in messages()]
     source, target = tmp_path / "source", tmp_path / "target"
     write(kind, source, every)
-    async with await Database.open(tmp_path / "house.db", migrate_in_child=False) as database:
+    async with await Database.open(tmp_path / "pillarbox.db", migrate_in_child=False) as database:
         store = await Store.start(database, await Bodies.open(database, tmp_path / "bodies"), describe=make_describe)
         await database.write(lambda transaction: store.make_mailboxes(transaction, ANN))
         counts = [told async for told in import_into(store, ANN, source, "Corpus")]

@@ -81,7 +81,7 @@ class Family:
 
 @contextmanager
 def a_family(directory: Path, *, scram_for_all: bool = True, failure_s: float = 2.0) -> Iterator[Family]:
-    """A house with nobody in it. SCRAM's iterations are the least RFC 7677 §4 allows, to save the tests' time."""
+    """A server with nobody in it. SCRAM's iterations are the least RFC 7677 §4 allows, to save the tests' time."""
     writer = InlineWriter(directory / "people.db")
     threads, clock = Counted(), TrioClock()
     passwords = Passwords(threads, scram_for_all=scram_for_all)

@@ -1,4 +1,4 @@
-"""What the console's tests stand on: a board with a day's events, a house's answers, and the box's figures."""
+"""What the console's tests stand on: a board with a day's events, a server's answers, and the box's figures."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ UNLOCKED = AccessGuard(None)
 
 
 def busy_board(clock: HandClock | None = None) -> Board:
-    """A house in the middle of its day."""
+    """A server in the middle of its day."""
     clock = clock or HandClock()
     board = Board(clock)
     publish = board.publish
@@ -33,8 +33,8 @@ def busy_board(clock: HandClock | None = None) -> Board:
         e.ListenerDown("pop3s", "0.0.0.0", 995, "the address is in use"),
         BOX,
         e.StorageState(12_100_000_000, 31_000_000_000, 2_040_000_000),
-        e.CertificateState(("mail.home.example",), int(clock.wall_s()) + 90 * 86_400, "house"),
-        e.OutboundState("blocked", "relay friend", "Port 25 is closed outwards; letters leave by the relay friend."),
+        e.CertificateState(("mail.home.example",), int(clock.wall_s()) + 90 * 86_400, "server"),
+        e.OutboundState("blocked", "relay friend", "Port 25 is closed outwards; messages leave by the relay friend."),
         e.SessionOpened("imaps", "192.168.1.20"),
         e.SessionOpened("imaps", "192.168.1.21"),
         e.SessionOpened("smtp", "192.0.2.7"),
@@ -58,8 +58,8 @@ def queue_rows(count: int = 3, at: int = 1_796_076_000) -> list[dict[str, Any]]:
     return [
         {
             "id": 40 + n,
-            "letter": f"M7A{n}",
-            "lane": "slow.example",
+            "message": f"M7A{n}",
+            "destination": "slow.example",
             "state": "held" if n == 1 else "waiting",
             "sender": "ada@home.example",
             "recipients": [
@@ -101,10 +101,10 @@ class ServerAnswers:
         self.asked.append(request)
         match request:
             case controls.ListQueue():
-                return Response("", {"letters": self.rows})
+                return Response("", {"messages": self.rows})
             case controls.ListAccounts():
                 rows = [{"address": one, "octets": 3_400_000, "quota_octets": 10**9, "added_at": 1_790_000_000} for one in self.accounts]
-                return Response("", {"people": rows})
+                return Response("", {"accounts": rows})
             case controls.ListDomains():
                 return Response("", {"domains": [{"name": "home.example", "catch_all": None}]})
             case controls.ReadLog(since):
@@ -114,7 +114,7 @@ class ServerAnswers:
             case controls.ShowCertificate():
                 return Response("The certificate of mail.home.example\nSHA-256 AB:CD:EF", {"text": ""})
             case controls.TrackMessage(word):
-                return Response(f"The letter {word}:\n2026-12-01 00:01:00 UTC  accepted from ada@home.example for bob@slow.example", {})
+                return Response(f"The message {word}:\n2026-12-01 00:01:00 UTC  accepted from ada@home.example for bob@slow.example", {})
             case controls.AddAccount(address, password):
                 if "@" not in address:
                     raise SetupError(f'"{address}" is no address.', "Write it as NAME@DOMAIN.")
@@ -126,12 +126,12 @@ class ServerAnswers:
                 return Response(f"{address} has a new password.", {})
             case controls.CancelMessage(word):
                 self.rows = [row for row in self.rows if str(row["id"]) != word]
-                return Response(f"The letter {word} is called back.", {})
+                return Response(f"The message {word} is called back.", {})
         return Response("Done.", {})
 
 
 class AdminOf:
-    """A house's admin password, and one for one use."""
+    """A server's admin password, and one for one use."""
 
     def __init__(self, password: str = ADMIN, one_time: str = "") -> None:
         self.password, self.one_time = password, one_time

@@ -1,4 +1,4 @@
-"""`python -m tests.support.console_program [DATA]`: the console on this terminal, of a running house or of a made-up one."""
+"""`python -m tests.support.console_program [DATA]`: the console on this terminal, of a running server or of a made-up one."""
 
 import sys
 from pathlib import Path

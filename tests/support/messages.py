@@ -1,4 +1,4 @@
-"""The project's own letters, one for each way through the scanner, so that a lone clone tests them all. CRLF throughout."""
+"""The project's own messages, one for each way through the scanner, so that a lone clone tests them all. CRLF throughout."""
 
 from base64 import encodebytes
 
@@ -12,7 +12,7 @@ PLAIN = wire("""
 Received: from mx.example.org by mail.example.net; Tue, 2 Jan 2024 10:11:13 +0100
 From: Alice Example <alice@example.org>
 To: "Bob \\"the Builder\\" Example" <bob@example.net>, carol@example.net (Carol)
-Subject: A plain letter
+Subject: A plain message
 Date: Tue, 02 Jan 2024 10:11:12 +0100
 Message-ID: <plain@example.org>
 

@@ -1,7 +1,7 @@
-"""A house among neighbours on loopback addresses: a name server, scripted mail servers with one port, and the real command.
+"""A server among neighbours on loopback addresses: a name server, scripted mail servers with one port, and the real command.
 
-`with Neighbours(place) as world:` — `world.peer("far.example", ...)` is another house, `world.house` runs with short intervals,
-`world.send(...)` hands in a letter as Ada does.
+`with Neighbours(place) as world:` — `world.peer("far.example", ...)` is another server, `world.house` runs with short intervals,
+`world.send(...)` hands in a message as Ada does.
 """
 
 import json
@@ -76,7 +76,7 @@ class Neighbours:
             await self._over.wait()
 
     def peer(self, domain: str, **words: Any) -> Peer:
-        """Another house for the domain, with an address of its own."""
+        """Another server for the domain, with an address of its own."""
         address = f"127.0.1.{len(self._peers) + 1}"
         peer = Peer(host=address, port=self.port, **words)
         peer.__enter__()
@@ -87,7 +87,7 @@ class Neighbours:
         return peer
 
     def send(self, *to: str, subject: str = "hello", sender: str = "ada", mail: str = "", rcpt: str = "", body: str = "words") -> str:
-        """Hand in a letter as one of the people; the name the house gave it. `mail` and `rcpt` are further parameters."""
+        """Hand in a message as one of the people; the name the server gave it. `mail` and `rcpt` are further parameters."""
         reply = self.hand_in(*to, subject=subject, sender=sender, mail=mail, rcpt=rcpt, body=body)
         assert reply.startswith("250"), reply
         return reply.split()[-1].rstrip(".")
@@ -106,9 +106,9 @@ class Neighbours:
             return smtp.reply().decode().strip()
 
     def send_many(self, count: int, sessions: int, to: str = "bob@far.example", octets: int = 4000) -> int:
-        """So many letters to one address, from so many sessions at once; octets of all of them."""
+        """So many messages to one address, from so many sessions at once; octets of all of them."""
         me = f"{self._accounts[0]}@{self._domain}"
-        text = f"From: {me}\r\nTo: {to}\r\nSubject: many\r\n\r\n".encode() + b"some words of a letter\r\n" * (octets // 24)
+        text = f"From: {me}\r\nTo: {to}\r\nSubject: many\r\n\r\n".encode() + b"some words of a message\r\n" * (octets // 24)
         faults: list[BaseException] = []
 
         def work(number: int) -> None:
@@ -137,16 +137,16 @@ class Neighbours:
         return json.loads(pillarbox(*words, "--json", data=self.data).stdout)
 
     def track(self, message: str) -> list[str]:
-        """What happened to a letter: the kinds of its lines."""
-        return [line["what"] for line in self.ask("letter", "track", message)["lines"]]
+        """What happened to a message: the kinds of its lines."""
+        return [line["what"] for line in self.ask("message", "track", message)["lines"]]
 
     @staticmethod
     def arrived(peer: Peer, count: int = 1, patience_s: float = 15.0) -> list[Taken]:
-        """The letters the peer has once there are so many."""
+        """The messages the peer has once there are so many."""
         deadline = time.monotonic() + patience_s
         while len(peer.messages) < count and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert len(peer.messages) >= count, f"{len(peer.messages)} letters of {count}; {peer.said}"
+        assert len(peer.messages) >= count, f"{len(peer.messages)} messages of {count}; {peer.said}"
         return peer.messages
 
     def until(self, holds: Any, patience_s: float = 15.0) -> None:

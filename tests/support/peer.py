@@ -2,7 +2,7 @@
 
 `script[step]` is what is said at a step instead of the usual: a reply, several (the last stays), DROP, SILENT, or ENDLESS. Steps
 are greeting, EHLO, HELO, STARTTLS, HANDSHAKE, MAIL, RCPT, DATA, BODY (said after the first line of the message, and closed without
-reading on), LETTER (the reply to the final dot), RSET, QUIT; a step may be narrowed to one recipient: "RCPT bob@far.example". A reply
+reading on), MESSAGE (the reply to the final dot), RSET, QUIT; a step may be narrowed to one recipient: "RCPT bob@far.example". A reply
 that begins with 421 closes the connection when `closes` says so. Runs in a thread; what it was given is in `letters`.
 """
 

@@ -1,4 +1,4 @@
-"""Ways out of the house for tests of SMTP: every domain is reached but blocked.example; two addresses of ours stand for others'."""
+"""Ways out of the server for tests of SMTP: every domain is reached but blocked.example; two addresses of ours stand for others'."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""A running house for tests: the real command in a process of its own, on free ports of the loopback."""
+"""A running server for tests: the real command in a process of its own, on free ports of the loopback."""
 
 import os
 import pty
@@ -67,12 +67,12 @@ def in_terminal(arguments: list[str], *, environ: dict[str, str], cwd: Path) -> 
 def new_data(place: Path, *accounts: str, domain: str = "home.example") -> Path:
     """A data directory with people in it, each with PASSWORD."""
     for name in accounts or ("ada",):
-        pillarbox("person", "add", f"{name}@{domain}", data=place, password=PASSWORD)
+        pillarbox("account", "add", f"{name}@{domain}", data=place, password=PASSWORD)
     return place
 
 
 class Pillarbox:
-    """`with House(data) as house:` — house.ports["imap"] and so on. Plain-text login is on unless told otherwise."""
+    """`with Server(data) as server:` — server.ports["imap"] and so on. Plain-text login is on unless told otherwise."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class Pillarbox:
             more = os.read(self.process.stdout.fileno(), 4096) if readable else b""
             if not more:
                 self.kill()
-                raise AssertionError(f"the house did not get ready: {said.decode()}\n{self.log.read_text()[-4000:]}")
+                raise AssertionError(f"the server did not get ready: {said.decode()}\n{self.log.read_text()[-4000:]}")
             said += more
         return self
 

@@ -1,4 +1,4 @@
-"""The house's rooms in this process: real store, accounts and servers over memory streams, on any clock, committing inline.
+"""The server's rooms in this process: real store, accounts and servers over memory streams, on any clock, committing inline.
 
 `async with some_rooms(directory) as rooms:` has the people named, each with their mailboxes; `rooms.connect("imap")`
 starts one session of the protocol's real Service and gives the client's end.
@@ -49,7 +49,7 @@ class Components:
     async def deliver(
         self, octets: bytes, mailbox: str = "INBOX", *, address: str = ACCOUNTS[0], flags: tuple[str, ...] = (), at: int = 1_700_000_000
     ) -> Placed:
-        """File a letter as delivery would."""
+        """File a message as delivery would."""
         info = await self.store.find(self.account(address), mailbox)
         async with self.store.receive(2**27) as incoming:
             await incoming.write(octets)
@@ -121,7 +121,7 @@ async def some_components(
     directory: Path, *accounts: str, plaintext: bool = True, tls: Any = None, quota_octets: int | None = None, **options: Any
 ) -> AsyncIterator[Components]:
     """`plaintext`: passwords are taken without TLS. `options`: a Service's Options by family, as `imap=Options(...)`; SMTP's
-    `ways` out of the house and `sending` limits."""
+    `ways` out of the server and `sending` limits."""
     from appliance.store.bodies import Bodies
 
     with a_family(directory, failure_s=0.0) as family:

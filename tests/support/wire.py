@@ -1,6 +1,6 @@
-"""Plain blocking clients over real sockets, for tests of the running house, and what the kernel says of its process.
+"""Plain blocking clients over real sockets, for tests of the running server, and what the kernel says of its process.
 
-Any address of 127/8 may be the `source`: the house counts each as somebody else.
+Any address of 127/8 may be the `source`: the server counts each as somebody else.
 """
 
 import os
@@ -46,7 +46,7 @@ class Wire:
         self.socket.sendall(octets)
 
     def try_send(self, octets: bytes) -> bool:
-        """False when the house closed before it took all."""
+        """False when the server closed before it took all."""
         try:
             self.socket.sendall(octets)
         except (BrokenPipeError, ConnectionResetError):
@@ -75,7 +75,7 @@ class Wire:
         have = len(self.held)
         while have < count:
             more = self.socket.recv(2**18)
-            assert more, "the house closed in the middle"
+            assert more, "the server closed in the middle"
             parts.append(more)
             have += len(more)
         whole = b"".join(parts)
@@ -124,7 +124,7 @@ class Smtp(Wire):
         return self.ask(b"DATA")
 
     def deliver(self, message: bytes, *recipients: bytes) -> bytes:
-        """The last reply. The letter has no line that begins with a dot."""
+        """The last reply. The message has no line that begins with a dot."""
         reply = self.begin(*(recipients or (b"ada@home.example",)))
         if not reply.startswith(b"354"):
             return reply
@@ -223,7 +223,7 @@ def eventually(holds: "object", patience_s: float = 20.0, every_s: float = 0.05)
 
 
 def message(name: str, body: bytes = b"Hello.\r\n") -> bytes:
-    """A plain letter whose Message-ID is told by `name`."""
+    """A plain message whose Message-ID is told by `name`."""
     return (
         b"From: Someone <someone@elsewhere.example>\r\nTo: ada@home.example\r\nSubject: " + name.encode() + b"\r\n"
         b"Message-ID: <" + name.encode() + b"@elsewhere.example>\r\nDate: Tue, 1 Jul 2025 10:00:00 +0000\r\n\r\n" + body

@@ -1,4 +1,4 @@
-"""The test's end of the wire to a running house's pins: presses the button, watches the lamps. See `wired/wired_pins.py`."""
+"""The test's end of the wire to a running server's pins: presses the button, watches the LEDs. See `wired/wired_pins.py`."""
 
 import socket
 import threading
@@ -14,11 +14,11 @@ from .server import ROOT
 WIRED = ROOT / "tests" / "support" / "wired"
 SECONDS = 30.0
 Reader = Callable[[Sequence[tuple[bool, float]]], list[str]]
-"""From whole spans to every meaning whose rhythm they could be."""
+"""From whole spans to every meaning whose pattern they could be."""
 
 
 class PinWire:
-    """One wire, plugged in anew by each start of the house; `seen` is (pin, level, monotonic seconds)."""
+    """One wire, plugged in anew by each start of the server; `seen` is (pin, level, monotonic seconds)."""
 
     def __init__(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seen: list[tuple[str, float, float]] = []
@@ -35,7 +35,7 @@ class PinWire:
         self._monkeypatch = monkeypatch
 
     def hold_from_the_start(self, pin: str) -> None:
-        """The next start of the house finds the pin pressed."""
+        """The next start of the server finds the pin pressed."""
         self._monkeypatch.setenv("PILLARBOX_WIRE_HELD", pin)
 
     def press(self, pin: str) -> None:
@@ -46,18 +46,18 @@ class PinWire:
 
     def _drive(self, pin: str, level: int) -> None:
         with self._moved:
-            assert self._moved.wait_for(lambda: self._far is not None, SECONDS), "no house opened a pin"
+            assert self._moved.wait_for(lambda: self._far is not None, SECONDS), "no server opened a pin"
             assert self._far
             self._far.sendall(f"{pin} {level}\n".encode())
 
     def spans(self, pin: str, since: float) -> list[tuple[bool, float]]:
-        """(lit, seconds) of a lamp that knows on and off; whole spans only, the first begins after `since`."""
+        """(lit, seconds) of a LED that knows on and off; whole spans only, the first begins after `since`."""
         with self._moved:
             edges = [(level >= 0.5, at) for name, level, at in self.seen if name == pin and at >= since]
         return [(lit, later - at) for (lit, at), (_, later) in pairwise(edges)]
 
     def shows(self, pin: str, read: Reader, meaning: str) -> None:
-        """Wait until the last of what the lamp does from now on can be this meaning, and nothing else."""
+        """Wait until the last of what the LED does from now on can be this meaning, and nothing else."""
         since, deadline = time.monotonic(), time.monotonic() + SECONDS
         while not any(read(spans[first:]) == [meaning] for spans in (self.spans(pin, since),) for first in range(len(spans))):
             assert time.monotonic() < deadline, f"not {meaning}: {self.spans(pin, since)}"

@@ -62,7 +62,7 @@ def read_options(tokens: "Tokens") -> tuple[tuple[str, ...], int | None]:
 
 async def append(session: "Session", message: Message, uid: bool) -> Completion:
     stream = session.stream
-    stream.uninterrupted = True  # a closing house takes the letter that is under way
+    stream.uninterrupted = True  # a closing server takes the message that is under way
     try:
         async with AsyncExitStack() as stack:
             return await _Append(session, stack).run(message)

@@ -1,7 +1,7 @@
 """FETCH and UID FETCH (RFC 9051 §6.4.5, RFC 3501 §6.4.5; CHANGEDSINCE: RFC 7162 §3.1.4).
 
 The list of items is compiled once for the command: columns of the row (a whole window told at once, see `columns`) and readings of
-the letter (one after the other, streamed, see `sections`). \\Seen set by reading is lazy and shown at once; with CONDSTORE it is
+the message (one after the other, streamed, see `sections`). \\Seen set by reading is lazy and shown at once; with CONDSTORE it is
 durable before it is told, because then its MODSEQ is told.
 
 Messages that another session expunged meanwhile have no response, or one with all their octets: never one with a part of them or
@@ -125,7 +125,7 @@ def _changed(batch: Batch, since: int) -> Batch:
 
 
 async def _read_messages(session: "Session", selected: "Selected", plan: FetchPlan, span: Span, batch: Batch) -> tuple[int, Refusal]:
-    """Tell the rows of one window with their letters: how many messages were gone, and why a part could not be told."""
+    """Tell the rows of one window with their messages: how many messages were gone, and why a part could not be told."""
     wanted = len(batch.rows)
     seen: Seen = {}
     if plan.sees and not selected.read_only:

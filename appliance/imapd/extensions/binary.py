@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Decoded:
-    """The decoded octets of some spans of a letter, a piece at a time. Raises DamagedOctets, StoreError."""
+    """The decoded octets of some spans of a message, a piece at a time. Raises DamagedOctets, StoreError."""
 
     __slots__ = ("_chunks", "_decoder", "_message", "_spans")
 
@@ -112,7 +112,7 @@ async def _send(session: "Session", message: "StoredMessage", spans: list[Span],
 
 
 def _spans(message: "StoredMessage", part: tuple[int, ...]) -> list[Span] | None:
-    """What BINARY[part] is made of; BINARY[] is the letter with its header."""
+    """What BINARY[part] is made of; BINARY[] is the message with its header."""
     spans = binary_spans(message.parts, part)
     if part or spans is None:
         return spans

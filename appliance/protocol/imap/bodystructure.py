@@ -1,8 +1,8 @@
-"""BODYSTRUCTURE and BODY in wire form, and the house's Describe, which makes them once, at arrival (RFC 9051 §7.5.2).
+"""BODYSTRUCTURE and BODY in wire form, and the server's Describe, which makes them once, at arrival (RFC 9051 §7.5.2).
 
-A letter is described in one pass: linear time, constant memory, octets in pieces of any size; the same
-octets have the same answer however they are cut. Nothing is refused here, whoever takes letters in
-looks at the facts. Broken letters have an answer too.
+A message is described in one pass: linear time, constant memory, octets in pieces of any size; the same
+octets have the same answer however they are cut. Nothing is refused here, whoever takes messages in
+looks at the facts. Broken messages have an answer too.
 """
 
 import re
@@ -30,7 +30,7 @@ _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|\{([0-9]+)\}\r\n|[()]|[^()"{ ]+|
 
 
 def make_describe() -> Scanner:
-    """A scanner for one letter; its `longest_line_octets` is at least 998, which every line may have (RFC 5322 §2.1.1)."""
+    """A scanner for one message; its `longest_line_octets` is at least 998, which every line may have (RFC 5322 §2.1.1)."""
     return _Describer()
 
 
@@ -169,7 +169,7 @@ def _inside(node: Node) -> bytes:
 
 
 def _is_simple(node: Node) -> bool:
-    """The commonest letter, plain ASCII text, has one form however it is written."""
+    """The commonest message, plain ASCII text, has one form however it is written."""
     content = node.content
     return (
         node.kind == LEAF

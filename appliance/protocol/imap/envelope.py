@@ -1,6 +1,6 @@
 """Strings and ENVELOPE in wire form (RFC 9051 §4.3, §7.5.2).
 
-Names and values are sent as the letter wrote them; encoded words stay encoded. A string that no quoted
+Names and values are sent as the message wrote them; encoded words stay encoded. A string that no quoted
 string can hold is a literal. A missing address part has a placeholder, so every header has an answer.
 """
 
@@ -45,7 +45,7 @@ def text(value: bytes) -> bytes:
 
 
 def envelope(header_fields: HeaderFields) -> bytes:
-    """ENVELOPE of a letter. Addresses of a repeated field follow one another; of other fields the last counts."""
+    """ENVELOPE of a message. Addresses of a repeated field follow one another; of other fields the last counts."""
     sender_of_all = _addresses(header_fields.get(b"from"))
     subject = header_fields.get(b"subject")
     return b"(%b %b %b %b %b %b %b %b %b %b)" % (

@@ -1,6 +1,6 @@
 """A stored ENVELOPE read back into its strings: what SEARCH, SORT and the web ask of it (RFC 9051 §7.5.2).
 
-The pair of `envelope.envelope`. Linear, no recursion. What is no envelope raises MisuseError; the house wrote it itself.
+The pair of `envelope.envelope`. Linear, no recursion. What is no envelope raises MisuseError; the server wrote it itself.
 """
 
 import re

@@ -15,7 +15,7 @@ ATTRIBUTES = 100
 FIELDS = 200
 """Names in one HEADER.FIELDS list."""
 SECTION_LEVELS = 100
-"""Numbers in a section: as deep as letters are described (mail.limits.NESTING_LEVELS)."""
+"""Numbers in a section: as deep as messages are described (mail.limits.NESTING_LEVELS)."""
 
 MACROS: tuple[tuple[bytes, tuple[bytes, ...]], ...] = (
     (b"ALL", (b"FLAGS", b"INTERNALDATE", b"RFC822.SIZE", b"ENVELOPE")),

@@ -160,9 +160,9 @@ def charset_named(name: bytes) -> str:
     try:
         found = codecs.lookup(name.decode("ascii"))
     except (LookupError, ValueError):
-        raise BadCharset("the house does not know that charset") from None
+        raise BadCharset("the server does not know that charset") from None
     if found.name in NOT_CHARSETS or not found._is_text_encoding:
-        raise BadCharset("the house does not know that charset")
+        raise BadCharset("the server does not know that charset")
     return found.name
 
 

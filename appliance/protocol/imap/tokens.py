@@ -54,7 +54,7 @@ class Tokens:
         return self._at >= len(self._text)
 
     def accept(self, octets: bytes) -> bool:
-        """Step over `octets` if they come next; letters count in either case."""
+        """Step over `octets` if they come next; messages count in either case."""
         end = self._at + len(octets)
         if self._text[self._at : end].upper() != octets.upper():
             return False

@@ -1,10 +1,10 @@
-"""Multi-line responses: a letter made ready for the wire, in bulk (RFC 1939 §3).
+"""Multi-line responses: a message made ready for the wire, in bulk (RFC 1939 §3).
 
-Promises: a letter whose lines end in CRLF leaves with its own octets, a dot doubled at the start of a line; a bare CR
+Promises: a message whose lines end in CRLF leaves with its own octets, a dot doubled at the start of a line; a bare CR
 stays as it is; a bare LF, which no line may hold, becomes CRLF, so that a lone dot behind it can never end the response;
-a letter without a last CRLF gets one. NUL goes out as it is, unlike in IMAP's plain literals: RFC 1939 §3 forbids no octet in a
+a message without a last CRLF gets one. NUL goes out as it is, unlike in IMAP's plain literals: RFC 1939 §3 forbids no octet in a
 multi-line response, and POP3 has no other form that could bring it, so a client that keeps the message would keep a changed one. How
-the letter is cut into pieces makes no difference.
+the message is cut into pieces makes no difference.
 """
 
 import re
@@ -40,13 +40,13 @@ class DotStuffer:
 
 
 def encode_multiline(octets: bytes) -> bytes:
-    """A whole letter at once."""
+    """A whole message at once."""
     stuffer = DotStuffer()
     return stuffer.feed(octets) + stuffer.finish()
 
 
 class Top:
-    """Cuts a letter after its header and a number of lines (RFC 1939 §7, TOP); line ends are LF, with or without CR."""
+    """Cuts a message after its header and a number of lines (RFC 1939 §7, TOP); line ends are LF, with or without CR."""
 
     __slots__ = ("_header_octets", "_lines")
 

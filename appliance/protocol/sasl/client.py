@@ -1,4 +1,4 @@
-"""The client's side of SASL, for servers that take our letters: PLAIN, LOGIN, SCRAM-SHA-256 and XOAUTH2 (RFC 4616, RFC 5802, RFC 7677).
+"""The client's side of SASL, for servers that take our messages: PLAIN, LOGIN, SCRAM-SHA-256 and XOAUTH2 (RFC 4616, RFC 5802, RFC 7677).
 
 `best` chooses: a token goes by XOAUTH2; a password by SCRAM first, which never shows it and makes the server prove that it knows it
 too, then PLAIN, then LOGIN. An exchange gives the first response (None where the server speaks first) and answers challenges;

@@ -5,7 +5,7 @@ A mechanism never learns whether a person exists: it asks by its step and is tol
 | step            | what the caller does                                                                |
 |-----------------|-------------------------------------------------------------------------------------|
 | Challenge       | send `octets`, call `step` with the client's response                               |
-| CheckPassword   | check name and password with the house; the exchange is over                        |
+| CheckPassword   | check name and password with the server; the exchange is over                        |
 | WantSecret      | look the name up (a stranger gets a decoy) and call `secret`                        |
 | CheckProof      | when this try is due, call `verify`, then go on with the step `verdict` returns     |
 | Proved          | the client holds key number `key` of the secret; the exchange is over               |

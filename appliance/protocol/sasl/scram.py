@@ -5,7 +5,7 @@ Promises: the proof is compared in constant time against every key of the name; 
 octet for octet; a client that could bind but was told we cannot ("y", RFC 5802 §6) is refused, for somebody between
 us took the -PLUS away; `tls-unique` is never taken (RFC 9266 §1: broken without the extended master secret).
 A failed exchange ends at once: RFC 5802 §5.1 lets a server leave the server-final-message (`e=...`) out, which is one round
-trip less, and many clients that get it say nothing more, so that both sides wait. Why it failed is in `Failed.reason`.
+session less, and many clients that get it say nothing more, so that both sides wait. Why it failed is in `Failed.reason`.
 Names and passwords are prepared by whoever keeps them; here they are UTF-8 as the client sent them.
 """
 

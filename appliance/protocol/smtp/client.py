@@ -5,8 +5,8 @@
 | greeting   | nothing                                      | 220 -> greeted; anything else ends the conversation         |
 | greeted    | EHLO, after 5xx HELO                         | 250 -> ready; else over                                     |
 | ready      | STARTTLS, AUTH, a transaction's group, QUIT  | 220 to STARTTLS -> greeted, what was offered is forgotten   |
-| group      | MAIL, RCPT..., DATA                          | 354 -> letter; no recipient accepted -> ready               |
-| letter     | the letter and its end                       | one reply for all recipients -> ready                       |
+| group      | MAIL, RCPT..., DATA                          | 354 -> message; no recipient accepted -> ready               |
+| message     | the message and its end                       | one reply for all recipients -> ready                       |
 
 A group leaves in one piece where PIPELINING is offered, else command by command (RFC 2920 §3.1); after STARTTLS EHLO is said
 again (RFC 3207 §4.2).
@@ -105,7 +105,7 @@ def parse_offer(reply: Reply) -> Offer:
 
 
 def encode_mail(outgoing: OutgoingMessage, offer: Offer, octets: int) -> bytes:
-    """MAIL FROM with the parameters the server understands; `octets` is the letter's size as it will travel."""
+    """MAIL FROM with the parameters the server understands; `octets` is the message's size as it will travel."""
     parts = [b"MAIL FROM:<", encode_address(outgoing.sender) if outgoing.sender else b"", b">"]
     if offer.size:
         parts.append(b" SIZE=%d" % octets)
@@ -136,7 +136,7 @@ def encode_rcpt(recipient: Recipient, offer: Offer, *, smtputf8: bool = False) -
 
 
 def group(outgoing: OutgoingMessage, offer: Offer, octets: int, recipients: Sequence[Recipient]) -> list[bytes]:
-    """The commands of a transaction up to the letter, in order."""
+    """The commands of a transaction up to the message, in order."""
     rcpt = [encode_rcpt(one, offer, smtputf8=outgoing.smtputf8) for one in recipients]
     return [encode_mail(outgoing, offer, octets), *rcpt, b"DATA\r\n"]
 

@@ -1,11 +1,11 @@
-r"""The octets of a letter as DATA and BDAT carry them, in bulk (RFC 5321 §4.1.1.4, §4.5.2; RFC 3030 §2).
+r"""The octets of a message as DATA and BDAT carry them, in bulk (RFC 5321 §4.1.1.4, §4.5.2; RFC 3030 §2).
 
-Promise: a letter over DATA ends at CRLF "." CRLF and nowhere else, and what stands behind it is the next command.
+Promise: a message over DATA ends at CRLF "." CRLF and nowhere else, and what stands behind it is the next command.
 Policy: a CR without LF or an LF without CR is not a line end and not text: whoever sends one is refused with 5xx and
 the connection is closed. Servers that took LF "." LF (or CR "." CR, LF "." CR LF ...) for the end let one sender put a
-second letter, with an envelope of its own, inside the first, past the relay that checked it (SMTP smuggling:
+second message, with an envelope of its own, inside the first, past the relay that checked it (SMTP smuggling:
 CVE-2023-51764, -51765, -51766 and kin). Mending the line ends would hide the difference between two servers' views;
-reading on would run the smuggled commands. So the letter ends and the connection with it, on every port.
+reading on would run the smuggled commands. So the message ends and the connection with it, on every port.
 BDAT counts octets and cannot be smuggled into us, but what it carries is sent on by others: the same rule holds there,
 except for BODY=BINARYMIME, where CR and LF are octets like any other.
 NUL is kept: RFC 5321 §4.1.1.4 allows every ASCII character in mail data and real mail has it.
@@ -20,10 +20,10 @@ _HELD = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
 
 
 class DotStream:
-    """One letter over DATA: stuffed octets in, the letter's octets out.
+    """One message over DATA: stuffed octets in, the message's octets out.
 
     `done` once the end was met: `rest` is then what came behind it. `bare` once a bare CR or LF was met before the end:
-    what `feed` returns from then on is worth nothing, but the end is still found (to read a refused letter away).
+    what `feed` returns from then on is worth nothing, but the end is still found (to read a refused message away).
     """
 
     __slots__ = ("_held", "_virtual", "bare", "done", "rest")
@@ -36,7 +36,7 @@ class DotStream:
         self.rest = b""
 
     def feed(self, chunk: bytes) -> bytes:
-        """The letter's octets that are certain now, dots unstuffed; b"" is possible. Not to be called when `done`."""
+        """The message's octets that are certain now, dots unstuffed; b"" is possible. Not to be called when `done`."""
         octets = self._held + chunk
         end = octets.find(_END) if b"." in octets else -1
         if end >= 0:
@@ -59,7 +59,7 @@ class DotStream:
 
 
 class LineEnds:
-    """Watches octets that come without stuffing (BDAT) for a bare CR or LF, over all chunks of one letter."""
+    """Watches octets that come without stuffing (BDAT) for a bare CR or LF, over all chunks of one message."""
 
     __slots__ = ("_after_cr", "bare")
 
@@ -79,13 +79,13 @@ class LineEnds:
             self.bare = True
 
     def end(self) -> None:
-        """The letter is over: a CR at its very end stays alone."""
+        """The message is over: a CR at its very end stays alone."""
         if self._after_cr:
             self.bare = True
 
 
 def stuff(message: bytes) -> bytes:
-    """What a client sends after DATA for a letter with CRLF line ends (RFC 5321 §4.5.2): dots doubled, the end added."""
+    """What a client sends after DATA for a message with CRLF line ends (RFC 5321 §4.5.2): dots doubled, the end added."""
     stuffed = message.replace(b"\r\n.", b"\r\n..")
     if stuffed[:1] == b".":
         stuffed = b"." + stuffed

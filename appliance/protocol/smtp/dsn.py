@@ -98,7 +98,7 @@ def encode_envid(envid: str) -> bytes:
 
 
 def encode_orcpt(orcpt: str, *, utf8: bool) -> bytes:
-    """The value of an ORCPT parameter. `utf8`: the next house speaks SMTPUTF8 and the letter uses it (RFC 6533 §3)."""
+    """The value of an ORCPT parameter. `utf8`: the next server speaks SMTPUTF8 and the message uses it (RFC 6533 §3)."""
     kind, _, address = orcpt.partition(";")
     if kind.lower() != "utf-8":
         return kind.encode("ascii", "replace") + b";" + encode_xtext(address.encode("ascii", "replace"))

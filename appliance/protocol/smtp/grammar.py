@@ -69,7 +69,7 @@ def parse_forward_path(argument: bytes) -> Path:
     if path.lower() == b"postmaster":
         return Path(None, parameters, postmaster=True)
     if not path:
-        raise MisuseError("a letter cannot go to the empty path")
+        raise MisuseError("a message cannot go to the empty path")
     return Path(parse_address(path), parameters)
 
 

@@ -6,7 +6,7 @@
 | READY      | MAIL → SENDER · AUTH → SIGNING · STARTTLS → HANDSHAKE                                                |
 | SENDER     | RCPT → RECIPIENTS                                                                                    |
 | RECIPIENTS | RCPT · DATA → TEXT · BDAT → CHUNKS                                                                   |
-| TEXT       | the letter's octets up to CRLF.CRLF; OVER → READY                                                    |
+| TEXT       | the message's octets up to CRLF.CRLF; OVER → READY                                                    |
 | CHUNKS     | BDAT; OVER (last chunk judged, or a chunk refused) → READY                                           |
 | SIGNING    | SASL challenges and responses; OVER → READY                                                          |
 | HANDSHAKE  | TLS; OVER → GREETED, everything said before is forgotten (RFC 3207 §4.2)                             |
@@ -56,11 +56,11 @@ _G, _R, _S, _RC, _C = State.GREETED, State.READY, State.SENDER, State.RECIPIENTS
 _WAITING = (_G, _R, _S, _RC, _C)
 
 _EHLO_FIRST = Reply(503, "5.5.1", ("Say EHLO first.",))
-_MAIL_FIRST = Reply(503, "5.5.1", ("Say who sends the letter first: MAIL FROM.",))
-_RCPT_FIRST = Reply(503, "5.5.1", ("There is nobody to get this letter: RCPT TO comes first.",))
-_ONE_MESSAGE = Reply(503, "5.5.1", ("A letter is already under way; RSET drops it.",))
-_CHUNKED = Reply(503, "5.5.1", ("The letter is coming in chunks: go on with BDAT, or drop it with RSET.",))
-_NOT_NOW = Reply(503, "5.5.1", ("Not in the middle of a letter; RSET drops it.",))
+_MAIL_FIRST = Reply(503, "5.5.1", ("Say who sends the message first: MAIL FROM.",))
+_RCPT_FIRST = Reply(503, "5.5.1", ("There is nobody to get this message: RCPT TO comes first.",))
+_ONE_MESSAGE = Reply(503, "5.5.1", ("A message is already under way; RSET drops it.",))
+_CHUNKED = Reply(503, "5.5.1", ("The message is coming in chunks: go on with BDAT, or drop it with RSET.",))
+_NOT_NOW = Reply(503, "5.5.1", ("Not in the middle of a message; RSET drops it.",))
 
 NEXT: dict[tuple[State, Event], State] = {
     **{(state, Event.EHLO): _R for state in _WAITING},

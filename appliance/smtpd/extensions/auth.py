@@ -1,4 +1,4 @@
-"""AUTH: signing in (RFC 4954), by whatever mechanisms the house's table offers on this line.
+"""AUTH: signing in (RFC 4954), by whatever mechanisms the server's table offers on this line.
 
 Offered on submission ports; on port 25 only when a setting asks for it, since strangers have nothing to sign in with and
 guessers would try there first. SMTP's part is base64, the line limit, "*" to give up and one reply at the end.

@@ -1,4 +1,4 @@
-"""BINARYMIME: letters whose CR and LF are octets like any other, by BDAT only (RFC 3030 §3). BODY is read in `eightbitmime`."""
+"""BINARYMIME: messages whose CR and LF are octets like any other, by BDAT only (RFC 3030 §3). BODY is read in `eightbitmime`."""
 
 from ..extension import Extension
 

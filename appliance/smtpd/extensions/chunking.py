@@ -1,4 +1,4 @@
-"""CHUNKING: a letter in counted pieces, BDAT (RFC 3030 §2).
+"""CHUNKING: a message in counted pieces, BDAT (RFC 3030 §2).
 
 Every BDAT is answered once its octets were read, also a refused one: what a client sends behind BDAT is never taken for
 commands. When nobody can tell how many octets follow, or they are too many to read away, the session ends. A refused
@@ -87,7 +87,7 @@ async def _take_chunk(session: "Session", transaction: MailTransaction, octets: 
 
 
 async def _over(session: "Session", reply: Reply) -> Reply | None:
-    """The letter is kept or refused; either way the transaction is."""
+    """The message is kept or refused; either way the transaction is."""
     if session.state.open:
         session.state.proceed(Event.OVER)
     await session.end_transaction()

@@ -1,4 +1,4 @@
-"""DSN: what the sender wants to be told, of whom, and with how much of the letter (RFC 3461, RFC 6533).
+"""DSN: what the sender wants to be told, of whom, and with how much of the message (RFC 3461, RFC 6533).
 
 Values are read in `protocol/smtp/dsn`; what is told is decided in `dsn/policy`.
 """

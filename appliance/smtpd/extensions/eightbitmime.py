@@ -1,6 +1,6 @@
-"""8BITMIME: letters with octets above 127 (RFC 6152), and the BODY parameter it shares with BINARYMIME (RFC 3030 §3).
+"""8BITMIME: messages with octets above 127 (RFC 6152), and the BODY parameter it shares with BINARYMIME (RFC 3030 §3).
 
-Octets are kept as they come, whatever BODY says; it only matters when a letter is sent on.
+Octets are kept as they come, whatever BODY says; it only matters when a message is sent on.
 """
 
 from typing import TYPE_CHECKING

@@ -1,7 +1,7 @@
-"""FUTURERELEASE: a letter handed in now and sent later (RFC 4865).
+"""FUTURERELEASE: a message handed in now and sent later (RFC 4865).
 
 Rules: on submission ports, for people who signed in (§2); at most MOST_S ahead; HOLDFOR or HOLDUNTIL, never both (§4);
-HOLDUNTIL is a date and time of RFC 3339. While the house is not sure of the time neither is taken, with a reply that
+HOLDUNTIL is a date and time of RFC 3339. While the server is not sure of the time neither is taken, with a reply that
 asks to try again: a promise counted from a wrong clock would be broken as soon as the clock is set.
 """
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from ..session import Session
 
 MOST_S = 366 * 86400
-"""A birthday letter a year ahead."""
+"""A birthday message a year ahead."""
 LATE_S = 120
 """A moment that has just passed means now; mail programs' clocks are not ours."""
 
-SIGN_IN = Reply(530, "5.7.0", ("Letters are held back for people of this house only; please sign in first.",))
-NOT_HERE = Reply(555, "5.5.4", ("This house does not hold letters back.",))
+SIGN_IN = Reply(530, "5.7.0", ("Messages are held back for people of this server only; please sign in first.",))
+NOT_HERE = Reply(555, "5.5.4", ("This server does not hold messages back.",))
 NO_TIME = Reply(451, "4.3.0", (
-    "This house is not sure of the time yet, so it cannot hold a letter back; send it without a time, or try again in a few minutes.",
+    "This server is not sure of the time yet, so it cannot hold a message back; send it without a time, or try again in a few minutes.",
 ))  # fmt: skip
 BOTH = Reply(501, "5.5.4", ("Say HOLDFOR or HOLDUNTIL, not both.",))
 NOT_SECONDS = Reply(501, "5.5.4", ("HOLDFOR is a number of seconds from 1 to 999999999.",))
 NOT_A_DATE = Reply(501, "5.5.4", ("HOLDUNTIL is a date and time like 2027-01-31T08:00:00Z.",))
 PASSED = Reply(501, "5.5.4", ("The time of HOLDUNTIL has passed already.",))
-TOO_FAR = Reply(501, "5.5.4", (f"A letter is held back for at most {MOST_S // 86400} days.",))
+TOO_FAR = Reply(501, "5.5.4", (f"A message is held back for at most {MOST_S // 86400} days.",))
 
 _SECONDS = re.compile(rb"[0-9]{1,9}")
 _DATE = re.compile(
@@ -106,7 +106,7 @@ def hold_until(session: "Session", envelope: Envelope, value: bytes | None) -> R
 
 
 def keyword(session: "Session") -> str:
-    """The longest interval and the last moment (RFC 4865 §3); nothing while the house is not sure of the time.
+    """The longest interval and the last moment (RFC 4865 §3); nothing while the server is not sure of the time.
 
     Said before signing in as well: a mail program asks once, before it signs in.
     """

@@ -1,6 +1,6 @@
-"""REQUIRETLS: a letter that travels by verified TLS only, or comes back (RFC 8689).
+"""REQUIRETLS: a message that travels by verified TLS only, or comes back (RFC 8689).
 
-Announced and taken on a private line only (§4.1); a letter for people of this house is at its end here and just kept.
+Announced and taken on a private line only (§4.1); a message for people of this server is at its end here and just kept.
 """
 
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..session import Session
 
 NO_VALUE = Reply(501, "5.5.4", ("REQUIRETLS has no value.",))
-NOT_PRIVATE = Reply(530, "5.7.10", ("A letter that must travel by TLS cannot come in without it: STARTTLS first.",))
+NOT_PRIVATE = Reply(530, "5.7.10", ("A message that must travel by TLS cannot come in without it: STARTTLS first.",))
 
 
 def take(session: "Session", envelope: Envelope, value: bytes | None) -> Reply | None:

@@ -1,4 +1,4 @@
-"""SIZE: a letter that is too large is refused before its octets travel (RFC 1870)."""
+"""SIZE: a message that is too large is refused before its octets travel (RFC 1870)."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The house's Describe over our own letters: wire answers written down here, the same in any pieces; and what hostile letters cost."""
+"""The server's Describe over our own messages: wire answers written down here, the same in any pieces; and what hostile messages cost."""
 
 import time
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ NOBODY = b'((NIL NIL "MISSING_MAILBOX" "MISSING_DOMAIN"))'
 TEXT_WITHOUT_OCTETS = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0 NIL NIL NIL NIL)'
 
 ENVELOPES: dict[str, bytes] = {
-    "plain": b'("Tue, 02 Jan 2024 10:11:12 +0100" "A plain letter" '
+    "plain": b'("Tue, 02 Jan 2024 10:11:12 +0100" "A plain message" '
     + b" ".join([NAMED] * 3)
     + b' (({25}\r\nBob "the Builder" Example NIL "bob" "example.net")("Carol" NIL "carol" "example.net"))'
     b' NIL NIL NIL "<plain@example.org>")',
@@ -164,7 +164,7 @@ def test_body_of_anything_else_is_what_it_was(wire: bytes) -> None:
 
 
 def test_the_server_s_own_fields_are_part_of_the_message() -> None:
-    prefix = b"Return-Path: <a@b>\r\nReceived: from x\r\n\tby y\r\nDate: Tue, 02 Jan 2024 00:00:00 +0000\r\nMessage-ID: <ours@house>\r\n"
+    prefix = b"Return-Path: <a@b>\r\nReceived: from x\r\n\tby y\r\nDate: Tue, 02 Jan 2024 00:00:00 +0000\r\nMessage-ID: <ours@server>\r\n"
     scanner = make_describe()
     scanner.feed(messages.FORWARDED)
     alone, together = scanner.finish(), scanner.finish(prefix)
@@ -227,7 +227,7 @@ def test_a_plain_message_s_map_is_a_few_octets() -> None:
     assert len(describe(messages.PLAIN).parts) <= 8
 
 
-# --- what hostile letters cost: PROMISES.md bids 5 s of CPU at most, ten times what is asserted is far away ---------------
+# --- what hostile messages cost: PROMISES.md bids 5 s of CPU at most, ten times what is asserted is far away ---------------
 
 MIME = b"MIME-Version: 1.0\r\n"
 MULTIPART_B = MIME + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"

@@ -1,4 +1,4 @@
-"""The grammar of FETCH: RFC examples, round trips, what is refused."""
+"""The grammar of FETCH: RFC examples, round sessions, what is refused."""
 
 import pytest
 from hypothesis import given

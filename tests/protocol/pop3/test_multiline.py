@@ -1,4 +1,4 @@
-"""A letter on the wire comes back with its own octets, however it was cut into pieces."""
+"""A message on the wire comes back with its own octets, however it was cut into pieces."""
 
 import re
 
@@ -30,7 +30,7 @@ def read_multiline(wire: bytes) -> bytes:
 
 
 def lines_of(octets: bytes) -> bytes:
-    """What must arrive: the letter, bare LF as CRLF, with a last line end."""
+    """What must arrive: the message, bare LF as CRLF, with a last line end."""
     octets = re.sub(rb"(?<!\r)\n", b"\r\n", octets)
     return octets if not octets or octets.endswith(b"\r\n") else octets + b"\r\n"
 

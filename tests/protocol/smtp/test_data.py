@@ -1,4 +1,4 @@
-"""The octets of a letter over DATA and BDAT: equal to a naive reader, however they are cut."""
+"""The octets of a message over DATA and BDAT: equal to a naive reader, however they are cut."""
 
 from itertools import pairwise
 
@@ -10,7 +10,7 @@ from appliance.protocol.smtp.data import DotStream, LineEnds, stuff
 
 
 def naive(stream: bytes) -> tuple[bytes, bytes, bool] | None:
-    """RFC 5321 §4.5.2 line by line: (letter, what is behind it, a bare CR or LF before the end), or None when it does not end."""
+    """RFC 5321 §4.5.2 line by line: (message, what is behind it, a bare CR or LF before the end), or None when it does not end."""
     message, at = b"", 0
     while True:
         end = stream.find(b"\r\n", at)
@@ -75,13 +75,13 @@ SMUGGLED = (
 
 @pytest.mark.parametrize("false_end", SMUGGLED)
 def test_only_crlf_dot_crlf_ends(false_end: bytes) -> None:
-    inner = b"letter one" + false_end + b"MAIL FROM:<boss@home.example>\r\nRCPT TO:<ada@home.example>\r\nDATA\r\nletter two"
+    inner = b"message one" + false_end + b"MAIL FROM:<boss@home.example>\r\nRCPT TO:<ada@home.example>\r\nDATA\r\nletter two"
     for chunks in ([inner + b"\r\n.\r\n"], [bytes([octet]) for octet in inner + b"\r\n.\r\n"]):
         found = run(chunks)
         assert found is not None
         message, rest, bare = found
         assert rest == b""
-        assert bare or message.endswith(b"letter two\r\n")
+        assert bare or message.endswith(b"message two\r\n")
         assert bare == (b"\x00" not in false_end)
 
 
