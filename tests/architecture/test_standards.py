@@ -1,4 +1,4 @@
-"""Every standard the code cites is in tests/standards.toml, with the rooms that keep it, and the README's table comes from there."""
+"""Every standard the code cites is in tests/standards.toml, with the packages that implement it; the README's table comes from there."""
 
 import re
 import tomllib
@@ -10,18 +10,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS: list[dict[str, Any]] = tomllib.loads((ROOT / "tests/standards.toml").read_text(encoding="utf-8"))["rfc"]
-AREAS = ("SMTP", "Sending", "IMAP", "POP3", "Signing in", "Letters", "Store")
+AREAS = ("SMTP", "Sending", "IMAP", "POP3", "Signing in", "Messages", "Store")
 CITATION = re.compile(r"RFC (\d+)(?: §([A-Za-z\d.]+))?")
 SECTION = re.compile(r"(?:[1-9]\d*|[A-H])(?:\.\d+)*")
 
 
 def cited() -> dict[int, set[str]]:
-    """RFC number to the rooms that name it."""
+    """RFC number to the packages that cite it."""
     found: dict[int, set[str]] = defaultdict(set)
     for path in (ROOT / "appliance").rglob("*.py"):
-        room = path.relative_to(ROOT / "appliance").parts[0].removesuffix(".py")
+        package = path.relative_to(ROOT / "appliance").parts[0].removesuffix(".py")
         for number, _ in CITATION.findall(path.read_text(encoding="utf-8")):
-            found[int(number)].add(room)
+            found[int(number)].add(package)
     return found
 
 
@@ -29,7 +29,7 @@ CITED = cited()
 
 
 def table() -> str:
-    """The README's: what is kept, area by area."""
+    """The README's table: what is kept, area by area."""
     lines = ["| area | kept | in part |", "|---|---|---|"]
     for area in AREAS:
         by = {kept: [row for row in ROWS if row["area"] == area and row["kept"] == kept] for kept in ("full", "partial")}
@@ -51,8 +51,8 @@ def test_every_citation_resolves() -> None:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: str(row["number"]))
 def test_each_row_is_kept_where_it_says(row: dict[str, Any]) -> None:
     assert row["kept"] in ("full", "partial", "none", "cited") and row["area"] in AREAS and row["title"]
-    named, citing = set(row["rooms"]), CITED[row["number"]]
-    assert named, f"RFC {row['number']} has no room"
+    named, citing = set(row["packages"]), CITED[row["number"]]
+    assert named, f"RFC {row['number']} has no package"
     assert named <= citing, f"RFC {row['number']} is not cited in {sorted(named - citing)}, but in {sorted(citing)}"
 
 

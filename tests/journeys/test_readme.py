@@ -33,7 +33,7 @@ def commands() -> list[str]:
 
 def words_of(command: str, place: Path) -> list[str]:
     """A line of the table with a family's own names in it."""
-    name = "guest" if command.startswith(("account add", "person re")) else "ada"
+    name = "guest" if command.startswith(("account add", "account re")) else "ada"
     line = command.replace("NAME@", f"{name}@").replace("DOMAIN", "smith.example")
     if command.startswith("account remove"):
         line += " --yes"  # it asks first
@@ -197,12 +197,12 @@ def test_the_unit_starts_what_the_commands_made() -> None:
 
 def test_with_only_the_unit_s_right_an_ordinary_user_binds_the_real_ports(tmp_path: Path) -> None:
     if os.geteuid() or not shutil.which("capsh"):
-        pytest.skip("lending a capability needs root and capsh")
+        pytest.skip("giving a capability needs root and capsh")
     for capability, expected in (("", 2), ("cap_net_bind_service", 0)):
-        lent = [f"--inh={capability}", "--user=nobody", f"--addamb={capability}"] if capability else ["--user=nobody"]
+        given = [f"--inh={capability}", "--user=nobody", f"--addamb={capability}"] if capability else ["--user=nobody"]
         code = "import socket; s = socket.socket(); s.bind(('127.0.0.77', 993))"
         keep = ["--keep=1"] if capability else []
-        words = ["capsh", *keep, *lent, "--", "-c", f'{sys.executable} -c "{code}"']
+        words = ["capsh", *keep, *given, "--", "-c", f'{sys.executable} -c "{code}"']
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         start = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
         assert bool(done.returncode) == bool(expected and start > 993), done
