@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.figures import TOLD
+from tests.support.figures import REPORTED
 
 TESTS = Path(__file__).parent
 KINDS = ("corpus", "crash", "clients", "fuzz", "journeys", "peers", "sessions", "rest")
@@ -47,7 +47,7 @@ class TimeTable:
                 self.slow.append((took_s, item.nodeid))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        for figure in TOLD:
+        for figure in REPORTED:
             terminalreporter.write_line(figure)
         told = ", ".join(f"{kind} {self.took_s[kind]:.0f} s" for kind in KINDS if kind in self.took_s)
         terminalreporter.write_line(f"time: {told}; {sum(self.took_s.values()):.0f} s of {ALL_S} s")

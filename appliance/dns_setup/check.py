@@ -176,12 +176,12 @@ async def _spf(q: _Question) -> DnsFinding:
     try:
         for stranger in STRANGERS:
             spf = Spf(q.names)
-            if await spf.ask(q.facts.domain, stranger) is SpfResult.PASS:
+            if await spf.check_host(q.facts.domain, stranger) is SpfResult.PASS:
                 return q.wrong("It lets everybody send in your name; end it with ~all.")
             seen |= spf.seen
         unsure = False
         for address in await q.own_addresses():
-            says = await Spf(q.names).ask(q.facts.domain, address)
+            says = await Spf(q.names).check_host(q.facts.domain, address)
             if says is SpfResult.NO:
                 known = address in q.facts.addresses
                 term = f"ip{6 if ':' in address else 4}:{address}" if known else f"a:{q.facts.host_name}"
@@ -214,7 +214,7 @@ async def _lets(q: _Question, term: str, seen: set[str]) -> bool:
             return True
     else:
         return term.lower() in q.found.lower().split()
-    return all([await Spf(q.names).ask(q.facts.domain, address) is not SpfResult.NO for address in addresses])
+    return all([await Spf(q.names).check_host(q.facts.domain, address) is not SpfResult.NO for address in addresses])
 
 
 def _tags(text: str) -> dict[str, str]:

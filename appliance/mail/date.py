@@ -148,12 +148,6 @@ def civil(days: int) -> tuple[int, int, int]:
     return year_of_era + era * 400 + (month < 2), month, day_of_year - (153 * shifted + 2) // 5 + 1
 
 
-def format_zone(offset_s: int) -> bytes:
-    """`+hhmm` for seconds east of UTC."""
-    hours, minutes = divmod(abs(offset_s) // 60, 60)
-    return b"%b%02d%02d" % (b"-" if offset_s < 0 else b"+", hours, minutes)
-
-
 def encode_date(at: float, offset_s: int = 0) -> str:
     """A date-time for Date and Received fields, shown `offset_s` east of UTC (RFC 5322 §3.3)."""
     days, seconds = divmod(int(at) + offset_s, 86400)

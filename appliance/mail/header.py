@@ -76,13 +76,3 @@ def select(block: bytes, names: frozenset[bytes], *, leave_out: bool = False) ->
         kept.append(b"\r\n")
     kept.append(b"\r\n")
     return b"".join(kept)
-
-
-def field_line(name: bytes, value: bytes) -> bytes:
-    """One header line of ours, unfolded. The caller keeps line ends out of `value`; they are turned to blanks here all the same."""
-    return name + b": " + value.replace(b"\r", b" ").replace(b"\n", b" ") + b"\r\n"
-
-
-def prepend(lines: list[bytes], octets: bytes) -> bytes:
-    """`octets` with header lines of ours in front and nothing else changed."""
-    return b"".join(lines) + octets

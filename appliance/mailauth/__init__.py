@@ -1,1 +1,1 @@
-"""Floor 1, who vouches for a message: signatures of our own, and later the checking of others'."""
+"""Message authentication: DKIM signing and SPF evaluation; DNS is handed in through a port (layer 1)."""

@@ -1,7 +1,7 @@
-"""Signatures by the libcrypto that `ssl` has loaded already, through ctypes; by `cryptography` where it cannot be reached.
+"""RSA and Ed25519 signatures with the libcrypto that `ssl` has loaded already, through ctypes; with `cryptography` where that fails.
 
-Loading `cryptography` into the server would cost 8 MB for two calls a message. What OpenSSL hands out is given back in `close`, or with
-the object. How it fails: MisuseError for a key that is none.
+Loading `cryptography` into the server would cost 8 MB for two calls a message. OpenSSL's objects are freed after each call, the key with
+its `Signing`. Raises MisuseError for a PEM text that is not a private key.
 """
 
 from collections.abc import Callable
@@ -18,23 +18,23 @@ class Signing:
         self.sign: Callable[[bytes], bytes]
         library = _library()
         if library is None:
-            self.sign = _by_package(pem, rsa=rsa)
+            self.sign = _sign_with_package(pem, rsa=rsa)
         else:
             self._library = library
             self._key = self._load(pem)
-            self.sign = self._by_library
+            self.sign = self._sign_with_library
 
     def _load(self, pem: bytes) -> Any:
         library = self._library
         source = library.BIO_new_mem_buf(pem, len(pem))
-        # the last word would be the password: without it OpenSSL asks on the terminal
+        # the last argument is the passphrase: without one OpenSSL prompts on the terminal
         key = library.PEM_read_bio_PrivateKey(source, None, None, b"")
         library.BIO_free(source)
         if not key:
-            raise MisuseError("this is no private key")
+            raise MisuseError("this is not a private key")
         return key
 
-    def _by_library(self, octets: bytes) -> bytes:
+    def _sign_with_library(self, octets: bytes) -> bytes:
         import ctypes
 
         library = self._library
@@ -58,14 +58,14 @@ class Signing:
 
 
 def _library() -> Any:
-    """libcrypto with its functions' shapes; None where this Python hides it."""
+    """libcrypto with the prototypes of its functions; None where this Python does not expose it."""
     try:
         import _ssl
         import ctypes
 
-        library = ctypes.CDLL(_ssl.__file__)  # the search goes on in what it is linked with
+        library = ctypes.CDLL(_ssl.__file__)  # symbols are looked up in its dependencies too
         pointer, size = ctypes.c_void_p, ctypes.c_size_t
-        shapes: tuple[tuple[str, Any, list[Any]], ...] = (
+        prototypes: tuple[tuple[str, Any, list[Any]], ...] = (
             ("BIO_new_mem_buf", pointer, [ctypes.c_char_p, ctypes.c_int]),
             ("BIO_free", ctypes.c_int, [pointer]),
             ("PEM_read_bio_PrivateKey", pointer, [pointer, pointer, pointer, ctypes.c_char_p]),
@@ -76,7 +76,7 @@ def _library() -> Any:
             ("EVP_DigestSignInit", ctypes.c_int, [pointer, pointer, pointer, pointer, pointer]),
             ("EVP_DigestSign", ctypes.c_int, [pointer, ctypes.c_char_p, pointer, ctypes.c_char_p, size]),
         )
-        for name, result, arguments in shapes:
+        for name, result, arguments in prototypes:
             function = getattr(library, name)
             function.restype, function.argtypes = result, arguments
     except (ImportError, OSError, AttributeError):
@@ -84,14 +84,14 @@ def _library() -> Any:
     return library
 
 
-def _by_package(pem: bytes, *, rsa: bool) -> Callable[[bytes], bytes]:
+def _sign_with_package(pem: bytes, *, rsa: bool) -> Callable[[bytes], bytes]:
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import padding
 
     try:
         key: Any = serialization.load_pem_private_key(pem, None)
     except (ValueError, TypeError):
-        raise MisuseError("this is no private key") from None
+        raise MisuseError("this is not a private key") from None
     if rsa:
         return lambda octets: bytes(key.sign(octets, padding.PKCS1v15(), hashes.SHA256()))
     return lambda octets: bytes(key.sign(octets))

@@ -1,7 +1,7 @@
-"""The relaxed canonical forms of DKIM (RFC 6376 §3.4): a header field on one line, and a body's hash in constant memory.
+"""DKIM relaxed canonicalization (RFC 6376 §3.4) of header fields, and of a body as a hash in constant memory.
 
-`BodyHash` takes the body in any pieces; the digest is the same however it is cut. White space at a line's end and empty lines at
-the body's end are left out, runs of it become one blank. Only CRLF ends a line, as on the wire. Pure; nothing fails.
+`BodyHash` takes the body in chunks of any size; the digest does not depend on them. White space at line ends and empty lines at the
+body's end are left out, a run of white space becomes one space. Only CRLF ends a line, as on the wire. Pure; never raises.
 """
 
 import re
@@ -9,56 +9,56 @@ from hashlib import sha256
 
 _RUN = re.compile(rb"[ \t]{2,}|\t")
 HOLD_OCTETS = 64 * 2**10
-"""Of a line without end, so much is kept before its beginning is hashed."""
+"""Octets of one line that are buffered before its beginning is hashed."""
 
 
 def header_field(name: bytes, value: bytes) -> bytes:
-    """A field in relaxed form, with its CRLF (§3.4.2). `value` as it stands behind the colon, folds and all."""
+    """A field in relaxed form, with its CRLF (§3.4.2). `value`: everything after the colon, with its folding."""
     text = b" ".join(value.replace(b"\r", b"").replace(b"\n", b"").replace(b"\t", b" ").split(b" "))
     return name.strip(b" \t").lower() + b":" + _RUN.sub(b" ", text).strip(b" ") + b"\r\n"
 
 
 class BodyHash:
-    """SHA-256 of a body in relaxed form (§3.4.4): `feed` pieces, then `digest` once."""
+    """SHA-256 of a body in relaxed form (§3.4.4): `feed` chunks, then `digest` once."""
 
     def __init__(self) -> None:
         self._hash = sha256()
         self._rest = b""
         self._lines = 0
-        """Line ends held back: they count only when something follows."""
-        self._begun = False
+        """Line ends not hashed yet: trailing empty lines do not count."""
+        self._not_empty = False
 
     def feed(self, chunk: bytes) -> None:
         octets = self._rest + chunk
         cut = octets.rfind(b"\r\n") + 2
         if cut > 1:
-            self._whole(octets[:cut])
+            self._hash_lines(octets[:cut])
             self._rest = octets[cut:]
             return
         self._rest = octets
         if len(octets) > HOLD_OCTETS:
-            half = len(octets.rstrip(b" \t\r"))  # linear; a regular expression tries every run of blanks from each of its octets
-            self._text(_relaxed(octets[:half]))
-            # a run of blanks without end becomes one, a CR may still begin a line end
+            half = len(octets.rstrip(b" \t\r"))  # linear; a regular expression would retry from each octet of a run of spaces
+            self._hash_text(_relaxed(octets[:half]))
+            # an endless run of spaces becomes one; a CR may still be the start of a CRLF
             self._rest = _RUN.sub(b" ", octets[half:])
 
-    def _whole(self, octets: bytes) -> None:
-        """Lines, each with its end."""
+    def _hash_lines(self, octets: bytes) -> None:
+        """Complete lines, each with its CRLF."""
         text = _relaxed(octets).replace(b" \r\n", b"\r\n")
         end = len(text)
         while text.endswith(b"\r\n", 0, end):
             end -= 2
-        self._text(text[:end])
+        self._hash_text(text[:end])
         self._lines += (len(text) - end) // 2
 
-    def _text(self, text: bytes) -> None:
+    def _hash_text(self, text: bytes) -> None:
         if text:
             self._hash.update(b"\r\n" * self._lines + text)
-            self._lines, self._begun = 0, True
+            self._lines, self._not_empty = 0, True
 
     def digest(self) -> bytes:
-        self._text(_relaxed(self._rest).rstrip(b" "))
-        if self._begun:
+        self._hash_text(_relaxed(self._rest).rstrip(b" "))
+        if self._not_empty:
             self._hash.update(b"\r\n")
         return self._hash.digest()
 

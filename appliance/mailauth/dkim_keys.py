@@ -1,4 +1,4 @@
-"""Keys that sign the server's messages, and what the DNS says of them (RFC 6376 §3.6.1, RFC 8463 §4)."""
+"""DKIM signing keys and the TXT records that publish them (RFC 6376 §3.6.1, RFC 8463 §4)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """`algorithm` is "rsa-sha256" or "ed25519-sha256"; `record` the TXT value to publish at SELECTOR._domainkey.DOMAIN; `pem` the
-    private key, PKCS #8."""
+    """`algorithm` is "rsa-sha256" or "ed25519-sha256"; `record` is the TXT value to publish at SELECTOR._domainkey.DOMAIN; `pem` is
+    the private key, PKCS #8."""
 
     selector: str
     algorithm: str

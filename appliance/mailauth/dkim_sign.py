@@ -1,8 +1,8 @@
-"""Sign a message for a domain of the server (RFC 6376 §5, RFC 8463): one DKIM-Signature for each key, all in one reading.
+"""DKIM signing for the server's own domains (RFC 6376 §5, RFC 8463): one DKIM-Signature for each key, in one pass over the message.
 
-Rules: relaxed/relaxed, since relays fold and trim; no l=, which would let others add to the message; t= only while the clock is
-right. The fields that make a message what it is are signed once more than they are there, so that nobody adds a second From or
-Subject (§8.15). The header is kept up to HEADER_OCTETS, the body is only hashed. A message without a From is not signed (§5.4).
+Canonicalization is relaxed/relaxed, since relays fold and trim; no l=, which would let others append to the message; t= only while
+the clock is trusted. OVERSIGNED fields are listed once more than they occur, so that nobody can add a second From or Subject (§8.15).
+The header is buffered up to 2 * HEADER_OCTETS, the body is only hashed. A message without a From is not signed (§5.4).
 """
 
 import re
@@ -19,18 +19,18 @@ from .crypto import Signing
 from .dkim_canonical import BodyHash, header_field
 from .dkim_keys import SigningKey
 
-ALWAYS = (b"From", b"Reply-To", b"Subject", b"Date", b"To", b"Cc")
-"""Signed once more than they occur."""
-WHERE_THERE = (
+OVERSIGNED = (b"From", b"Reply-To", b"Subject", b"Date", b"To", b"Cc")
+"""Listed in h= once more than they occur."""
+SIGNED_WHERE_PRESENT = (
     b"Sender", b"Message-ID", b"In-Reply-To", b"References", b"MIME-Version", b"Content-Type", b"Content-Transfer-Encoding",
     b"List-Id", b"List-Post", b"List-Help", b"List-Subscribe", b"List-Unsubscribe", b"List-Unsubscribe-Post", b"List-Archive",
 )  # fmt: skip
 LINE_CHARACTERS = 76
-NAME = b"DKIM-Signature:"
+FIELD_NAME = b"DKIM-Signature:"
 
 
 class Signer:
-    """`keys()` gives the keys of the moment; the same serve every domain of the server."""
+    """`keys()` returns the current keys; every domain of the server uses the same ones."""
 
     def __init__(self, keys: Callable[[], Sequence[SigningKey]], clock: Clock) -> None:
         self._keys = keys
@@ -38,7 +38,7 @@ class Signer:
         self._signings: dict[str, Signing] = {}
 
     async def sign(self, domain: str, chunks: Chunks) -> bytes:
-        """The fields to stand in front of the message, each with CRLF; b"" when there is no key or no From. `domain` in A-labels."""
+        """The DKIM-Signature fields to prepend, each with CRLF; b"" without a key or a From. `domain` in A-labels."""
         keys = self._keys()
         if not keys:
             return b""
@@ -57,49 +57,49 @@ class Signer:
                     return b""
         at = int(self._clock.wall_s()) if self._clock.trusted() else None
         found = list(fields(head[: header_end(head)]))
-        if not any(one.name.lower() == b"from" for one in found):
+        if not any(field.name.lower() == b"from" for field in found):
             return b""
         digest = body.digest()
         return b"".join(self._field(key, domain, head, found, digest, at) for key in keys)
 
     def _field(self, key: SigningKey, domain: str, head: bytes, found: Sequence[Field], digest: bytes, at: int | None) -> bytes:
-        chosen = _chosen(found)
+        chosen = _signed_fields(found)
         names = ":".join(name.decode() for name, _ in chosen)
-        stamp = f" t={at};" if at is not None else ""
+        timestamp = f" t={at};" if at is not None else ""
         tags = (
-            f"v=1; a={key.algorithm}; c=relaxed/relaxed; d={domain}; s={key.selector};{stamp}"
+            f"v=1; a={key.algorithm}; c=relaxed/relaxed; d={domain}; s={key.selector};{timestamp}"
             f" h={names}; bh={b64encode(digest).decode()}; b="
         )
         value = _folded(tags).encode()
-        said = b"".join(header_field(one.name, head[one.value_start : one.end]) for _, one in chosen if one is not None)
-        said += header_field(b"DKIM-Signature", value).removesuffix(b"\r\n")
+        signed = b"".join(header_field(one.name, head[one.value_start : one.end]) for _, one in chosen if one is not None)
+        signed += header_field(b"DKIM-Signature", value).removesuffix(b"\r\n")
         if key.selector not in self._signings:
             self._signings[key.selector] = Signing(key.pem, rsa=key.algorithm.startswith("rsa"))
         signing = self._signings[key.selector]
-        signature = b64encode(signing.sign(said if key.algorithm.startswith("rsa") else sha256(said).digest())).decode()
+        signature = b64encode(signing.sign(signed if key.algorithm.startswith("rsa") else sha256(signed).digest())).decode()
         lines = [signature[start : start + 72] for start in range(0, len(signature), 72)]
-        return NAME + value + b"\r\n " + "\r\n ".join(lines).encode() + b"\r\n"
+        return FIELD_NAME + value + b"\r\n " + "\r\n ".join(lines).encode() + b"\r\n"
 
 
-def _chosen(found: Iterable[Field]) -> list[tuple[bytes, Field | None]]:
-    """The fields signed, each name's last one first (§5.4.2), and None for each that must not be added."""
-    there: dict[bytes, list[Field]] = {}
+def _signed_fields(found: Iterable[Field]) -> list[tuple[bytes, Field | None]]:
+    """The fields to sign, of each name the last occurrence first (§5.4.2); None where h= lists one occurrence too many."""
+    by_name: dict[bytes, list[Field]] = {}
     for one in found:
-        there.setdefault(one.name.lower(), []).append(one)
+        by_name.setdefault(one.name.lower(), []).append(one)
     chosen: list[tuple[bytes, Field | None]] = []
-    for name in (*ALWAYS, *WHERE_THERE):
-        chosen += [(name, one) for one in reversed(there.get(name.lower(), ()))]
-        if name in ALWAYS:
+    for name in (*OVERSIGNED, *SIGNED_WHERE_PRESENT):
+        chosen += [(name, one) for one in reversed(by_name.get(name.lower(), ()))]
+        if name in OVERSIGNED:
             chosen.append((name, None))
     return chosen
 
 
 def _folded(tags: str) -> str:
-    """On lines of LINE_CHARACTERS, broken where blanks or colons allow it (§3.2: white space is ignored there)."""
+    """The tag list folded to lines of LINE_CHARACTERS at spaces and colons (§3.2: white space is ignored there)."""
     lines: list[str] = []
     line = ""
     for word in re.findall(r"[^ :]+[ :]*|[ :]+", tags):
-        if line and len(line) + len(word.rstrip()) > LINE_CHARACTERS - (0 if lines else len(NAME)):
+        if line and len(line) + len(word.rstrip()) > LINE_CHARACTERS - (0 if lines else len(FIELD_NAME)):
             lines.append(line.rstrip(" "))
             line = ""
         line += word

@@ -11,7 +11,6 @@ from pathlib import Path
 
 DIALOGS = Path(__file__).resolve().parents[1] / "dialogs"
 
-# ruff: noqa: E501
 WORDS: dict[str, tuple[bytes, ...]] = {
     "smtp": (
         b"EHLO x\r\n", b"HELO x\r\n", b"MAIL FROM:<a@b.example>\r\n", b"MAIL FROM:<>\r\n", b"RCPT TO:<ada@home.example>\r\n", b"DATA\r\n",

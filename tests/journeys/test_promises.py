@@ -36,7 +36,6 @@
 Not here yet: compression bombs, DNS and the queue, which this server does not speak so far.
 """
 
-# ruff: noqa: E501
 import re
 from pathlib import Path
 

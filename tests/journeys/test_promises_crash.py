@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.figures import tell
+from tests.support.figures import report_figure
 from tests.support.server import Pillarbox, new_data
 from tests.support.wire import Imap, Smtp, faults, message
 
@@ -103,7 +103,7 @@ def test_killed_while_messages_come_in(tmp_path: Path) -> None:
             found = names_in(server)
             assert not [name for name in acknowledged if found[name] != 1], "acknowledged, but not there exactly once"
             assert not [name for name, count in found.items() if count > 1]
-        tell("back after SIGKILL, 5 s", f"{slowest:.2f} s, {len(acknowledged)} messages acknowledged, none lost")
+        report_figure("back after SIGKILL, 5 s", f"{slowest:.2f} s, {len(acknowledged)} messages acknowledged, none lost")
         assert slowest < 10 * BACK_S
         assert not faults(server.log)
     finally:
@@ -159,7 +159,7 @@ def test_stopped_in_order(tmp_path: Path) -> None:
         since = time.monotonic()
         status = server.stop()
         other.join(30)
-        tell("orderly end with a message under way", f"{time.monotonic() - since:.2f} s")
+        report_figure("orderly end with a message under way", f"{time.monotonic() - since:.2f} s")
     assert status == 0
     assert b"* BYE" in said[0] and tag not in said[0]
     assert b"* BYE" in said[1]

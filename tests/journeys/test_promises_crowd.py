@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.figures import tell
+from tests.support.figures import report_figure
 from tests.support.server import Pillarbox, new_data
 from tests.support.wire import Imap, Pop3, Smtp, Wire, cpu_s, eventually, memory_octets, message
 
@@ -74,8 +74,8 @@ def test_five_hundred_at_once(server: Pillarbox) -> None:
         trickling.join()
         for one in crowd:
             one.close()
-    tell("served among 500 connections, 100 of them slow, 5 s", f"{took:.2f} s")
-    tell("memory grown by 500 connections, 48 MiB", f"{growth / MIB:.1f} MiB")
+    report_figure("served among 500 connections, 100 of them slow, 5 s", f"{took:.2f} s")
+    report_figure("memory grown by 500 connections, 48 MiB", f"{growth / MIB:.1f} MiB")
     assert took < 10 * SERVED_S
     assert growth < GROWTH_OCTETS
 
@@ -100,7 +100,7 @@ def test_slow_senders_of_messages(server: Pillarbox) -> None:
     finally:
         for each in (*smtp, *imap):
             each.close()
-    tell("served while 50 messages trickle in, 5 s", f"{took:.2f} s, memory +{growth / MIB:.1f} MiB")
+    report_figure("served while 50 messages trickle in, 5 s", f"{took:.2f} s, memory +{growth / MIB:.1f} MiB")
     assert took < 10 * SERVED_S
     assert growth < GROWTH_OCTETS
 
@@ -126,7 +126,7 @@ def test_clients_that_never_read(server: Pillarbox) -> None:
         for one in stuck:
             one.close()
         popping.close()
-    tell("served while ten clients do not read 40 MiB each, 5 s", f"{took:.2f} s, memory +{growth / MIB:.1f} MiB")
+    report_figure("served while ten clients do not read 40 MiB each, 5 s", f"{took:.2f} s, memory +{growth / MIB:.1f} MiB")
     assert took < 10 * SERVED_S
     assert growth < GROWTH_OCTETS
 
@@ -151,7 +151,7 @@ def test_pipelined_commands_nobody_reads_the_answers_of(server: Pillarbox) -> No
     finally:
         for one in pushing:
             one.close()
-    tell("served while twelve clients push commands and read nothing, 5 s", f"{took:.2f} s, memory +{growth / MIB:.1f} MiB")
+    report_figure("served while twelve clients push commands and read nothing, 5 s", f"{took:.2f} s, memory +{growth / MIB:.1f} MiB")
     assert took < 10 * SERVED_S
     assert growth < GROWTH_OCTETS
 
@@ -179,7 +179,7 @@ def test_a_client_that_stops_reading_does_not_hold_the_log(server: Pillarbox) ->
                 most = max(most, log_octets())
             took = time.monotonic() - since
             assert sum(1 for _ in still.socket.recv(1000)), "the client that stood still was thrown out"
-    tell("20,000 messages past a client standing still in FETCH", f"{took:.1f} s, log {first / MIB:.2f} -> {most / MIB:.2f} MiB")
+    report_figure("20,000 messages past a client standing still in FETCH", f"{took:.1f} s, log {first / MIB:.2f} -> {most / MIB:.2f} MiB")
     assert most == first
 
 
@@ -200,6 +200,6 @@ def test_out_of_descriptors(tmp_path: Path) -> None:
                 one.close()
             assert inside.append(message("kept")).startswith(b"OK")
             took = served_s(server, "afterwards")
-        tell("processor used while out of descriptors", f"{100 * spent:.1f} % of one, then served within {took:.2f} s")
+        report_figure("processor used while out of descriptors", f"{100 * spent:.1f} % of one, then served within {took:.2f} s")
         assert spent < 0.5
         assert took < 10 * SERVED_S

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.support.figures import tell
+from tests.support.figures import report_figure
 from tests.support.server import PASSWORD, Pillarbox
 from tests.support.wire import Imap, Pop3, Smtp, Wire, cpu_s, memory_octets, message
 
@@ -74,7 +74,7 @@ class Spent:
         cpu = cpu_s(self.server.pid) - self.cpu
         growth = memory_octets(self.server.pid) - self.memory
         if cpu > CPU_S / 10 or growth > GROWTH_OCTETS / 10:
-            tell(f"{self.what}, 5 s of processor, 48 MiB", f"{cpu:.2f} s, {growth / MIB:+.1f} MiB")
+            report_figure(f"{self.what}, 5 s of processor, 48 MiB", f"{cpu:.2f} s, {growth / MIB:+.1f} MiB")
         assert cpu < 10 * CPU_S
         assert growth < GROWTH_OCTETS
 
@@ -102,7 +102,7 @@ class Meanwhile:
         self.asking.join()
         self.imap.close()
         if self.slowest_s > 0.3:
-            tell(f"others held up by {self.what}", f"{self.slowest_s:.2f} s")
+            report_figure(f"others held up by {self.what}", f"{self.slowest_s:.2f} s")
         assert self.slowest_s < 5.0
 
 
@@ -263,7 +263,7 @@ def test_random_octets_on_every_port(server: Pillarbox) -> None:
                 wire.try_send(b"\r\n" * 100)
         since = time.monotonic()
         with Imap(server.ports["imap"], select="INBOX"), Pop3(server.ports["pop3"]), Smtp(server.ports["smtp"]):
-            tell("served after random octets", f"{time.monotonic() - since:.2f} s")
+            report_figure("served after random octets", f"{time.monotonic() - since:.2f} s")
 
 
 @pytest.mark.parametrize("port", ["smtp", "submission", "imap", "pop3"])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.figures import tell
+from tests.support.figures import report_figure
 from tests.support.server import COMMAND, ROOT, Pillarbox, environment, free_ports, new_data
 from tests.support.wire import Imap, Pop3, Smtp, Wire, eventually, message
 
@@ -75,7 +75,7 @@ def test_times_do_not_tell_accounts_apart(server: Pillarbox) -> None:
     with ThreadPoolExecutor(10) as ten:
         all_s = list(ten.map(seconds, 5 * (KNOWN, UNKNOWN), range(10)))
     took = {KNOWN: statistics.median(all_s[::2]), UNKNOWN: statistics.median(all_s[1::2])}
-    tell("a wrong password for somebody known and unknown", f"{took[KNOWN]:.3f} s, {took[UNKNOWN]:.3f} s")
+    report_figure("a wrong password for somebody known and unknown", f"{took[KNOWN]:.3f} s, {took[UNKNOWN]:.3f} s")
     assert 0.5 < took[KNOWN] / took[UNKNOWN] < 2
 
 
@@ -109,7 +109,7 @@ def test_guessing_is_slow_and_the_owner_is_not_locked_out(server: Pillarbox) -> 
         one.join()
     for each in wires:
         each.close()
-    tell("guesses answered in 6 s of 30 from one address, 10 a minute; the owner meanwhile", f"{len(answered)}; {took:.2f} s")
+    report_figure("guesses answered in 6 s of 30 from one address, 10 a minute; the owner meanwhile", f"{len(answered)}; {took:.2f} s")
     assert all(said.startswith(b"t1 NO") for said in answered)
     assert 5 <= len(answered) <= 15
     assert took < 10

@@ -244,7 +244,7 @@ def test_a_provider_that_wants_a_password(tmp_path: Path, security: str) -> None
 
 @pytest.mark.parametrize(
     ("step", "usual"),
-    [("greeting", "220 hi"), ("EHLO", "250 mx"), ("MAIL", "250 ok"), ("RCPT", "250 ok"), ("DATA", "354 go"), ("LETTER", "250 ok")],
+    [("greeting", "220 hi"), ("EHLO", "250 mx"), ("MAIL", "250 ok"), ("RCPT", "250 ok"), ("DATA", "354 go"), ("MESSAGE", "250 ok")],
 )
 def test_killed_at_every_step_of_an_attempt_it_arrives_all_the_same(world: Neighbours, step: str, usual: str) -> None:
     """Twice only where SMTP itself cannot know: the message was whole and its answer did not come (RFC 1047)."""
@@ -256,12 +256,12 @@ def test_killed_at_every_step_of_an_attempt_it_arrives_all_the_same(world: Neigh
         world.server.kill()
     with world.server:
         world.until(lambda: world.track(name)[-1] == "sent", 30)
-    assert 1 <= len(far.messages) <= (2 if step == "LETTER" else 1)
+    assert 1 <= len(far.messages) <= (2 if step == "MESSAGE" else 1)
     assert world.track(name).count("accepted") == 1
 
 
 def _said(step: str) -> str:
-    return "DATA" if step == "LETTER" else step
+    return "DATA" if step == "MESSAGE" else step
 
 
 def test_the_network_check_knocks_at_listening_sockets_relays_and_the_line(world: Neighbours) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.mail.limits import LOOK_S
-from tests.support.figures import tell
+from tests.support.figures import report_figure
 from tests.support.server import PASSWORD, Pillarbox, new_data, pillarbox
 
 STOP_S = 0.5
@@ -53,7 +53,7 @@ def test_idle_sessions_end_with_a_word(server: Pillarbox) -> None:
         "pop3": opened(server, "pop3", b"CAPA\r\n"),
     }
     took_s = stop(server)
-    tell("SIGTERM with idle sessions", f"{took_s:.2f} s of {STOP_S} s")
+    report_figure("SIGTERM with idle sessions", f"{took_s:.2f} s of {STOP_S} s")
     assert took_s < 10 * STOP_S
     assert b"421 " in clients["smtp"].recv(4096) and b"* BYE" in clients["imap"].recv(4096)
 
@@ -82,13 +82,13 @@ def test_a_sign_in_held_back_ends_with_its_client(server: Pillarbox) -> None:
     began = time.monotonic()
     while sessions(server):
         assert time.monotonic() - began < 10 * LOOK_S
-    tell("held-back sign-ins of clients that left end within", f"{time.monotonic() - began:.1f} s of {LOOK_S} s")
+    report_figure("held-back sign-ins of clients that left end within", f"{time.monotonic() - began:.1f} s of {LOOK_S} s")
     stop(server)
 
 
 def test_a_sign_in_held_back_ends_with_the_server(server: Pillarbox) -> None:
     guessers = guessing(server)
     took_s = stop(server)
-    tell("SIGTERM with sign-ins held back", f"{took_s:.2f} s of {STOP_S} s")
+    report_figure("SIGTERM with sign-ins held back", f"{took_s:.2f} s of {STOP_S} s")
     assert took_s < 10 * STOP_S
     assert guessers

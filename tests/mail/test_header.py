@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.mail.header import Field, field_line, fields, header_end, prepend, select, unfold, value, values
+from appliance.mail.header import Field, fields, header_end, select, unfold, value, values
 
 BLOCK = b"Received: one\r\n\tfolded\r\nSubject : odd blank\r\nno colon here\r\nSUBJECT: second\r\n: nameless\r\n\r\nBody: no field\r\n"
 
@@ -60,11 +60,3 @@ def test_selected_fields_stand_as_they_were() -> None:
     assert select(BLOCK, frozenset((b"received", b"nothing"))) == b"Received: one\r\n\tfolded\r\n\r\n"
     assert select(BLOCK, frozenset((b"received", b"subject", b"")), leave_out=True) == b"no colon here\r\n\r\n"
     assert select(b"A: b", frozenset((b"a",))) == b"A: b\r\n\r\n"
-
-
-def test_a_field_of_ours_stays_one_line() -> None:
-    assert field_line(b"X-Note", b"a\r\nBcc: b") == b"X-Note: a  Bcc: b\r\n"
-
-
-def test_prepending_rewrites_nothing() -> None:
-    assert prepend([b"A: 1\r\n", b"B: 2\r\n"], BLOCK) == b"A: 1\r\nB: 2\r\n" + BLOCK

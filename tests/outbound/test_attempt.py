@@ -62,8 +62,8 @@ def apart(*addresses: str) -> tuple[MailHost, ...]:
 REFUSED = [
     {"greeting": "554 5.7.1 Client blocked using zen.spamhaus.org"}, {"greeting": "554 No SMTP service here"},
     {"EHLO": "550 go away", "HELO": "550 go away"}, {"MAIL": "550 Access denied"}, {"MAIL": NO_PTR}, {"RCPT": NO_PTR},
-    {"RCPT": "450 4.7.25 Client host rejected: cannot find your hostname"}, {"DATA": NO_PTR}, {"LETTER": NO_PTR},
-    {"RCPT": "550 5.7.1 your network is on our block list"}, {"LETTER": "450 4.7.25 no PTR"},
+    {"RCPT": "450 4.7.25 Client host rejected: cannot find your hostname"}, {"DATA": NO_PTR}, {"MESSAGE": NO_PTR},
+    {"RCPT": "550 5.7.1 your network is on our block list"}, {"MESSAGE": "450 4.7.25 no PTR"},
 ]  # fmt: skip
 
 
@@ -105,7 +105,7 @@ async def test_an_unreachable_other_family_makes_it_a_wait() -> None:
 
 
 @pytest.mark.parametrize("said", ["550 5.7.1 message content rejected", "550 5.1.1 no such user", "451 4.7.1 greylisted"])
-@pytest.mark.parametrize("step", ["RCPT", "LETTER"])
+@pytest.mark.parametrize("step", ["RCPT", "MESSAGE"])
 async def test_an_answer_about_the_message_is_asked_for_once(step: str, said: str) -> None:
     port = free_ports(1)[0]
     with Peer(host="::1", port=port, script={step: said}), Peer(port=port) as four:
@@ -146,7 +146,7 @@ async def test_many_addresses_of_one_family_leave_room_for_the_other() -> None:
     assert delivery.outcomes[0].delivery_status is DeliveryStatus.RELAYED and six.connections == 1
 
 
-CLOSING = [("greeting", False), ("EHLO", True), ("MAIL", True), ("RCPT", True), ("DATA", True), ("LETTER", True), ("MAIL", False)]
+CLOSING = [("greeting", False), ("EHLO", True), ("MAIL", True), ("RCPT", True), ("DATA", True), ("MESSAGE", True), ("MAIL", False)]
 
 
 @pytest.mark.parametrize("offer", [("PIPELINING",), ()])
@@ -277,7 +277,7 @@ FORMS = ["554 5.6.1 8-bit not accepted", "550 5.6.3 conversion required", "554 8
 
 @pytest.mark.parametrize("said", FORMS)
 async def test_eight_bits_that_were_announced_and_refused_go_in_seven(said: str) -> None:
-    with Peer(offer=("8BITMIME",), script={"LETTER": [said, "250 2.0.0 ok"]}) as peer:
+    with Peer(offer=("8BITMIME",), script={"MESSAGE": [said, "250 2.0.0 ok"]}) as peer:
         first, second = a_outgoing(message=EIGHT, body="8BITMIME"), a_outgoing("eve", message=EIGHT, body="8BITMIME")
         deliveries, _ = await travel(peer.port, first, second, hosts=apart("127.0.0.1"))
     assert [one.outcomes[0].delivery_status for one in deliveries] == [DeliveryStatus.RELAYED] * 2 and peer.connections == 1
@@ -301,7 +301,7 @@ async def test_a_signed_message_is_refused_in_the_servers_words() -> None:
         + "Grüße\r\n".encode()
         + b"\r\n--b\r\nContent-Type: application/pgp-signature\r\n\r\nx\r\n--b--\r\n"
     )
-    with Peer(offer=("8BITMIME",), script={"LETTER": "554 5.6.1 8-bit not accepted"}) as peer:
+    with Peer(offer=("8BITMIME",), script={"MESSAGE": "554 5.6.1 8-bit not accepted"}) as peer:
         (delivery,), _ = await travel(peer.port, a_outgoing(message=signed, body="8BITMIME"), hosts=apart("127.0.0.1"))
     assert (
         delivery.outcomes[0].delivery_status is DeliveryStatus.FAILED and str(delivery.outcomes[0].reply) == "554 5.6.1 8-bit not accepted"

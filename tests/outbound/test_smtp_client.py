@@ -81,7 +81,7 @@ async def test_each_recipient_has_its_own_end(pipelining: bool) -> None:
     assert [one.recipients for one in peer.messages] == [["bob@far.example"]]
 
 
-STEPS = ("greeting", "EHLO", "MAIL", "RCPT", "DATA", "LETTER")
+STEPS = ("greeting", "EHLO", "MAIL", "RCPT", "DATA", "MESSAGE")
 
 
 @pytest.mark.parametrize("pipelining", [True, False])
@@ -100,7 +100,7 @@ async def test_every_step_may_go_wrong(step: str, said: str, pipelining: bool) -
         and not peer.messages
     )
     if said in (DROP, SILENT):
-        assert outcome.reason is (Reason.UNSURE if step == "LETTER" else Reason.LOST if said == DROP else Reason.NO_ANSWER)
+        assert outcome.reason is (Reason.UNSURE if step == "MESSAGE" else Reason.LOST if said == DROP else Reason.NO_ANSWER)
 
 
 @pytest.mark.parametrize("said", ["hello there", ENDLESS, "250", "\x00\x00", "999 what"])

@@ -179,7 +179,7 @@ async def test_nobody_at_all_is_a_wait_with_the_last_word() -> None:
 
 async def test_lost_after_the_final_dot_is_tried_nowhere_else() -> None:
     port = free_ports(1)[0]
-    with Peer(host="127.0.0.2", port=port, script={"LETTER": DROP}), Peer(host="127.0.0.3", port=port) as other:
+    with Peer(host="127.0.0.2", port=port, script={"MESSAGE": DROP}), Peer(host="127.0.0.3", port=port) as other:
         (delivery,) = await travel(Found("127.0.0.2", "127.0.0.3"), port, a_outgoing())
     assert delivery.outcomes[0].reason is Reason.UNSURE and not other.messages
 
@@ -191,7 +191,7 @@ async def test_what_finding_the_hosts_said_is_the_outcome() -> None:
 
 
 async def test_a_connection_that_ended_is_made_anew_for_the_next_message() -> None:
-    with Peer(script={"LETTER": ["421 4.3.2 closing", "250 2.0.0 ok"]}) as peer:
+    with Peer(script={"MESSAGE": ["421 4.3.2 closing", "250 2.0.0 ok"]}) as peer:
         first, second = await travel(Found("127.0.0.1"), peer.port, a_outgoing("bob"), a_outgoing("eve"))
     assert first.outcomes[0].delivery_status is DeliveryStatus.DEFERRED and not first.again
     assert second.outcomes[0].delivery_status is DeliveryStatus.RELAYED and peer.connections == 2

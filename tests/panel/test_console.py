@@ -20,7 +20,7 @@ from appliance.status import events as e
 from appliance.status.board import Board
 from tests.support.clock import HandClock
 from tests.support.console import UNLOCKED, ServerAnswers, busy_board, locked
-from tests.support.figures import tell
+from tests.support.figures import report_figure
 from tests.support.vt100 import Vt100Screen
 
 ORDINARY_OCTETS = 400
@@ -65,14 +65,14 @@ async def test_the_first_screen_stands_at_once_and_changes_are_small(autojump_cl
         assert "mail.home.example  Overview" in far.screen.text() and "Queue     3 waiting, 1 held" in far.screen.text()
         assert first <= FULL_OCTETS
         assert first / OCTETS_PER_S_AT_9600 <= 3
-        tell("console, first screen", f"{first} octets, {first / OCTETS_PER_S_AT_9600:.1f} s at 9600 baud")
+        report_figure("console, first screen", f"{first} octets, {first / OCTETS_PER_S_AT_9600:.1f} s at 9600 baud")
         worst = 0
         for event in ORDINARY:
             far.board.publish(event)
             sent = await far.reads()
             assert sent <= ORDINARY_OCTETS, (event, sent)
             worst = max(worst, sent)
-        tell("console, an ordinary change on the first screen", f"at most {worst} octets of {ORDINARY_OCTETS}")
+        report_figure("console, an ordinary change on the first screen", f"at most {worst} octets of {ORDINARY_OCTETS}")
 
 
 ORDINARY = (
@@ -106,7 +106,7 @@ async def test_an_ordinary_change_is_small_on_every_screen(number: int, autojump
             sent = await far.reads()
             assert sent <= ORDINARY_OCTETS, (event, sent)
             worst = max(worst, sent)
-        tell(f"console, screen {number}", f"opened by {opened} octets, an ordinary change at most {worst}")
+        report_figure(f"console, screen {number}", f"opened by {opened} octets, an ordinary change at most {worst}")
 
 
 async def test_a_slow_far_end_gets_the_newest_picture(autojump_clock: MockClock) -> None:
@@ -152,7 +152,7 @@ async def test_publishing_costs_the_same_with_a_far_end_that_never_reads() -> No
             alone.append(publish(bare, 10_000))
             attended_s.append(publish(far.board, 10_000))
             await trio.lowlevel.checkpoint()
-    tell("publish with a console that never reads", f"{min(attended_s) * 1e6:.2f} us an event, {min(alone) * 1e6:.2f} without")
+    report_figure("publish with a console that never reads", f"{min(attended_s) * 1e6:.2f} us an event, {min(alone) * 1e6:.2f} without")
     assert min(attended_s) < 20e-6  # ten times the promise: this machine is shared
     assert min(attended_s) < 2 * min(alone) + 1e-6
 
@@ -335,7 +335,7 @@ async def test_a_flood_is_listened_to_in_measure() -> None:
                     turns += 1
                 took = (time.process_time() - cpu) / (time.monotonic() - start)
                 nursery.cancel_scope.cancel()
-        tell("console, CPU under line noise without end", f"{took:.0%} of a core, the noise's own making among it")
+        report_figure("console, CPU under line noise without end", f"{took:.0%} of a core, the noise's own making among it")
 
 
 @settings(max_examples=40, deadline=None)

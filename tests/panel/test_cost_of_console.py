@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.support.figures import tell
+from tests.support.figures import report_figure
 from tests.support.server import ROOT, environment
 
 MEASURE = """
@@ -56,6 +56,6 @@ def test_memory_and_cpu_of_a_console_on_a_serial_port() -> None:
     done = subprocess.run([sys.executable, "-c", MEASURE], check=True, capture_output=True, text=True, env=environment(), cwd=ROOT)
     memory_kb, share = done.stdout.split()
     figure = f"{int(memory_kb) / 1024:.1f} MB PSS of 8 MB; {float(share):.2%} of a core at a message a second, of 0.5 %"
-    tell("console on a serial port", figure)
+    report_figure("console on a serial port", figure)
     assert int(memory_kb) <= 8 * 1024
     assert float(share) <= 0.05

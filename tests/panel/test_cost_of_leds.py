@@ -12,7 +12,7 @@ from appliance.panel.led_display import LedDisplay, Options
 from appliance.runtime.clock import RealClock
 from appliance.status.board import Board
 from appliance.status.events import ServerState
-from tests.support.figures import tell
+from tests.support.figures import report_figure
 
 SECONDS = 3.0
 BAR = 0.005
@@ -36,8 +36,8 @@ async def cost_of(leds: int, phase: str) -> float:
 
 async def test_ten_leds_blinking() -> None:
     quick, calm = await cost_of(10, "recovering"), await cost_of(10, "ready")
-    tell("ten LEDs, the quickest pattern", f"{quick:.3%} of a core (with a console at most {BAR:.1%})")
-    tell("ten LEDs, ready", f"{calm:.3%} of a core")
+    report_figure("ten LEDs, the quickest pattern", f"{quick:.3%} of a core (with a console at most {BAR:.1%})")
+    report_figure("ten LEDs, ready", f"{calm:.3%} of a core")
     assert quick < 10 * BAR
 
 
@@ -59,6 +59,6 @@ print(tables - before, pss() - before, len(LEDs))
 def test_memory_of_ten_leds() -> None:
     found = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
     tables, pins, leds = map(int, found.stdout.split())
-    tell("LEDs at pins, gpiozero loaded", f"{pins / 1024:.1f} MB PSS, of it our own {tables / 1024:.1f} (with a console at most 8)")
+    report_figure("LEDs at pins, gpiozero loaded", f"{pins / 1024:.1f} MB PSS, of it our own {tables / 1024:.1f} (with a console at most 8)")
     assert leds == 10
     assert pins < 8 * 1024

@@ -26,7 +26,7 @@ from appliance.panel.serial_port import SerialPort, open_serial
 from appliance.status import events as e
 from appliance.status.board import Board
 from tests.support.console import UNLOCKED, ServerAnswers, busy_board, locked
-from tests.support.figures import tell
+from tests.support.figures import report_figure
 from tests.support.needs import program
 from tests.support.vt100 import Vt100Screen
 
@@ -132,7 +132,7 @@ async def test_at_9600_baud_the_first_screen_stands_within_3_seconds() -> None:
                     await trio.sleep_until(due)
                     os.write(main, b"\x11")
         took = trio.current_time() - start
-        tell("console, first screen at 960 octets a second", f"{took:.1f} s of 3 s, {screen.seen} octets")
+        report_figure("console, first screen at 960 octets a second", f"{took:.1f} s of 3 s, {screen.seen} octets")
         assert screen.seen / 960 <= 3
         assert took <= 3 * 2  # the machine is shared; the promise is in the octets
         nursery.cancel_scope.cancel()
@@ -238,7 +238,7 @@ async def test_a_far_end_that_never_reads_holds_up_nothing() -> None:
                         await trio.lowlevel.checkpoint()
                 took[name].append(time.perf_counter() - start)
         figure = f"{min(took['with']) * 1e3:.1f} ms, {min(took['without']) * 1e3:.1f} ms without"
-        tell("1,000 messages published beside a deaf serial port", figure)
+        report_figure("1,000 messages published beside a deaf serial port", figure)
         assert min(took["with"]) < 1.5 * min(took["without"]) + 0.005
         screen = Vt100Screen()
         await read_wire(main, screen, "s999@far.example")

@@ -1,9 +1,9 @@
-"""Figures a test measured, told after the run: wall-clock promises are asserted at ten times their figure and printed here."""
+"""Figures measured by tests, printed in the summary of the run: time limits are asserted at ten times their figure and reported here."""
 
-TOLD: list[str] = []
+REPORTED: list[str] = []
 
 
-def tell(promise: str, figure: str) -> None:
+def report_figure(promise: str, figure: str) -> None:
     """One line of the summary."""
-    TOLD.append(f"{promise}: {figure}")
+    REPORTED.append(f"{promise}: {figure}")
     print(f"{promise}: {figure}")

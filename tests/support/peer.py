@@ -1,9 +1,9 @@
-"""A mail server on a real socket that does as the test says: refuses, delays, breaks off, speaks nonsense, at any step.
+"""A scripted SMTP server on a real socket: refuses, delays, breaks off or answers nonsense at any step.
 
-`script[step]` is what is said at a step instead of the usual: a reply, several (the last stays), DROP, SILENT, or ENDLESS. Steps
+`script[step]` is the reply at a step instead of the usual one: one reply, several (the last is repeated), DROP, SILENT, or ENDLESS. Steps
 are greeting, EHLO, HELO, STARTTLS, HANDSHAKE, MAIL, RCPT, DATA, BODY (said after the first line of the message, and closed without
 reading on), MESSAGE (the reply to the final dot), RSET, QUIT; a step may be narrowed to one recipient: "RCPT bob@far.example". A reply
-that begins with 421 closes the connection when `closes` says so. Runs in a thread; what it was given is in `letters`.
+that begins with 421 closes the connection when `closes` says so. Runs in a thread; the messages it accepted are in `messages`.
 """
 
 import socket
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 DROP, SILENT, ENDLESS = "<drop>", "<silent>", "<endless>"
 USUAL = {
     "greeting": "220 mx.far.example ESMTP", "HELO": "250 mx.far.example", "STARTTLS": "220 go ahead", "MAIL": "250 2.1.0 ok",
-    "RCPT": "250 2.1.5 ok", "DATA": "354 go ahead", "LETTER": "250 2.0.0 queued as 1", "RSET": "250 ok", "QUIT": "221 bye",
+    "RCPT": "250 2.1.5 ok", "DATA": "354 go ahead", "MESSAGE": "250 2.0.0 queued as 1", "RSET": "250 ok", "QUIT": "221 bye",
 }  # fmt: skip
 
 
@@ -173,7 +173,7 @@ class _Session:
                 self._file.close()  # with octets unread: the kernel answers what follows with a reset
                 raise EOFError
             lines.append(line[1:] if line.startswith(b".") else line)
-        said = self._peer.answer("LETTER")
+        said = self._peer.answer("MESSAGE")
         if said.startswith("2") and recipients:
             self._peer.messages.append(Taken(sender, list(recipients), b"".join(lines), self._tls))
         self.speak(said)

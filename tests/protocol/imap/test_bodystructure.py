@@ -170,7 +170,7 @@ def test_the_server_s_own_fields_are_part_of_the_message() -> None:
     alone, together = scanner.finish(), scanner.finish(prefix)
     assert (
         together.envelope
-        == b'("Tue, 02 Jan 2024 00:00:00 +0000" ' + alone.envelope.removeprefix(b"(NIL ").removesuffix(b"NIL)") + b'"<ours@house>")'
+        == b'("Tue, 02 Jan 2024 00:00:00 +0000" ' + alone.envelope.removeprefix(b"(NIL ").removesuffix(b"NIL)") + b'"<ours@server>")'
     )
     assert (alone.has_date, alone.has_message_id, alone.has_from, alone.hops) == (False, False, True, 0)
     assert (together.has_date, together.has_message_id, together.has_from, together.hops) == (True, True, True, 1)
