@@ -66,7 +66,7 @@ class Accounts:
 
         Addresses come from their index, which tells them where the table itself cannot be read.
         """
-        rows = reads.execute("SELECT id, address FROM account INDEXED BY sqlite_autoindex_person_1 ORDER BY address")
+        rows = reads.execute("SELECT id, address FROM account INDEXED BY sqlite_autoindex_account_1 ORDER BY address")
         self._show(tables_of_accounts((number, address, None, 0, "", 0, None) for number, address in rows), Secrets())
 
     # --- people ----------------------------------------------------------------------------------

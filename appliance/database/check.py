@@ -18,11 +18,11 @@ from . import migrations
 from .connection import is_damage, open_alone
 from .mending import damaged_indexes
 
-_COUNTS = ("account", "mailbox", "message", "fact", "expunged", "body", "body_data")
+_COUNTS = ("account", "mailbox", "message", "message_data", "expunged", "body", "body_data")
 _RULES: tuple[tuple[str, str], ...] = (
     (
         "{n} messages have no facts",
-        "SELECT count(*) FROM message m WHERE NOT EXISTS (SELECT 1 FROM fact f WHERE f.id = m.fact)",
+        "SELECT count(*) FROM message m WHERE NOT EXISTS (SELECT 1 FROM message_data f WHERE f.id = m.message_data)",
     ),
     (
         "{n} messages have no body",
@@ -30,12 +30,12 @@ _RULES: tuple[tuple[str, str], ...] = (
     ),
     (
         "{n} facts count their messages wrongly",
-        """SELECT count(*) FROM fact f LEFT JOIN (SELECT fact, count(*) AS n FROM message GROUP BY fact) m ON m.fact = f.id
+        """SELECT count(*) FROM message_data f LEFT JOIN (SELECT message_data, count(*) AS n FROM message GROUP BY message_data) m ON m.message_data = f.id
            WHERE f.refcount <> coalesce(m.n, 0)""",
     ),
     (
         "{n} bodies are needed by more messages than they count",
-        """SELECT count(*) FROM body b JOIN (SELECT body, sum(n) AS n FROM (SELECT body, count(DISTINCT fact) AS n FROM message
+        """SELECT count(*) FROM body b JOIN (SELECT body, sum(n) AS n FROM (SELECT body, count(DISTINCT message_data) AS n FROM message
            GROUP BY body UNION ALL SELECT body, count(*) FROM queue GROUP BY body) GROUP BY body) m ON m.body = b.id
            WHERE m.n > b.refcount""",
     ),
@@ -71,7 +71,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     ),
     (
         "{n} UIDs are both there and expunged",
-        """SELECT count(*) FROM expunged e JOIN message m ON m.mailbox = e.mailbox AND m.uid BETWEEN e.uid AND e.last""",
+        """SELECT count(*) FROM expunged e JOIN message m ON m.mailbox = e.mailbox AND m.uid BETWEEN e.first_uid AND e.last_uid""",
     ),
 )
 """What must never be, each with the count of its cases."""
@@ -81,7 +81,7 @@ _PLACES = {
     "account": "the list of accounts",
     "mailbox": "the list of mailboxes",
     "message": "the list of messages",
-    "fact": "the descriptions of messages",
+    "message_data": "the descriptions of messages",
     "body": "the list of message bodies",
     "body_data": "the bodies of messages",
     "expunged": "the list of expunged messages",

@@ -37,8 +37,8 @@ SPILL_OCTETS = 4 * 2**20
 FRAME_HEADER_OCTETS = 24
 LOG_HEADER_OCTETS = 32
 HEADER_OCTETS = 100
-APPLICATION = 0x50425831
-"""`application_id` of our files ("PBX1"): tells them from other programs' databases."""
+APPLICATION = 0x50424F58
+"""`application_id` of our files ("PBOX"): tells them from other programs' databases."""
 STATEMENTS = 96
 """Compiled statements kept by each connection."""
 

@@ -1,4 +1,4 @@
-"""Numbered steps from an empty file to today's tables, each one transaction, resumable.
+"""Migrations: numbered steps from an empty file to today's tables, each one transaction, resumable.
 
 `PRAGMA user_version` says which steps a file has had; whoever opens it compares that number first and comes here
 only when there is work, because sqlite-utils costs 14 MB of memory. The serving process therefore runs this file
@@ -7,7 +7,8 @@ as a child: `python -m appliance.database.migrations PATH`.
 A new database is made beside its place and renamed when all of it is durable: after a power cut there is a whole file
 of that name or none. So an empty or foreign file of that name is never ours, and nothing is written into it.
 
-Fails with SetupError when the file is no database, belongs to another program or was written by a later Pillarbox.
+Fails with SetupError when the file is no database, belongs to another program, or was written by a later Pillarbox or by one
+from before the first release.
 """
 
 import os
@@ -20,51 +21,29 @@ from typing import Any
 from appliance.mail.errors import SetupError
 
 from .connection import APPLICATION, PAGE_OCTETS, header_of, is_damage, log_is_blank, log_of, sync_directory
-from .schema import ACCOUNT_STATES, CRLF_TABLES, PASSWORD_COLUMNS, POLICY_TABLES, QUEUE_TABLES, ROWS, TABLES
+from .schema import STEP_1
 
 
-def _first_tables(db: Any) -> None:
-    for statement in TABLES + ROWS:
-        db.execute(statement)
+def _statements(*statements: str) -> Callable[[Any], None]:
+    def step(db: Any) -> None:
+        for statement in statements:
+            db.execute(statement)
+
+    return step
 
 
-def _queue(db: Any) -> None:
-    for statement in QUEUE_TABLES:
-        db.execute(statement)
+STEPS: tuple[tuple[str, Callable[[Any], None]], ...] = (("1 first release", _statements(*STEP_1)),)
+"""Name and step. Never change a step that has been released; add the next number below it.
 
-
-def _policies(db: Any) -> None:
-    for statement in POLICY_TABLES:
-        db.execute(statement)
-
-
-def _crlf(db: Any) -> None:
-    for statement in CRLF_TABLES:
-        db.execute(statement)
-
-
-def _password_columns(db: Any) -> None:
-    for statement in PASSWORD_COLUMNS:
-        db.execute(statement)
-
-
-def _account_states(db: Any) -> None:
-    for statement in ACCOUNT_STATES:
-        db.execute(statement)
-
-
-STEPS: tuple[tuple[str, Callable[[Any], None]], ...] = (
-    ("1 first tables", _first_tables),
-    ("2 queue", _queue),
-    ("3 policies", _policies),
-    ("4 sizes in CRLF", _crlf),
-    ("5 last use of passwords", _password_columns),
-    ("6 states of accounts", _account_states),
-)
-"""Name and step. Never change a step that has been shipped; add the next number below it."""
+A step makes new tables and adds columns with a default, which rewrites no row: a start stays short however much mail there is.
+Old rows are filled by a background task afterwards (`store/redescription`)."""
 
 VERSION = len(STEPS)
 
+BEFORE_RELEASE = 0x50425831
+"""`application_id` ("PBX1") of files that development versions made, whose tables had other names."""
+BEFORE_RELEASE_NAME = "house.db"
+"""What those versions called the file."""
 RESTORE = "Put the right file back, from a backup if need be; to begin anew, name an empty directory with --data."
 
 
@@ -76,16 +55,17 @@ def needed(path: Path) -> bool:
         reason = "it is a directory" if isinstance(error, IsADirectoryError) else error.strerror
         raise SetupError(f"{path} cannot be used as the database: {reason}.", RESTORE) from error
     if header is None:
+        refuse_before_release(path)
         if not log_is_blank(path):
             raise SetupError(f"{path} is missing, but its last changes are there ({log_of(path).name}).", RESTORE)
         return True
     if not header.is_sqlite:
         what = "is empty: it is no database" if not header.octets else "is no database, or its beginning is damaged"
         raise SetupError(f"{path} {what}.", RESTORE)
+    if header.application == BEFORE_RELEASE:
+        raise _before_release(path)
     if header.application != APPLICATION:
-        if header.application or not _has_our_tables(path):
-            raise SetupError(f"{path} is the database of another program.", RESTORE)
-        return True
+        raise SetupError(f"{path} is the database of another program.", RESTORE)
     if header.version > VERSION:
         raise SetupError(
             f"{path} was written by a later Pillarbox (tables of version {header.version}, this one knows {VERSION}).",
@@ -101,16 +81,19 @@ def refusal(path: Path, trouble: Exception) -> SetupError:
     return SetupError(f"{path} cannot be opened: {trouble}.", "See that the storage is not full, or restore a backup.")
 
 
-def _has_our_tables(path: Path) -> bool:
-    """For files made before they carried APPLICATION."""
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-    try:
-        rows = connection.execute("SELECT name FROM sqlite_master WHERE name IN ('meta', 'counter', 'mailbox', 'message')").fetchall()
-    except sqlite3.Error as trouble:
-        raise SetupError(f"{path} is damaged and cannot be opened: {trouble}.", RESTORE) from trouble
-    finally:
-        connection.close()
-    return len(rows) == 4
+def refuse_before_release(path: Path) -> None:
+    """Raises SetupError when a development version's database stands where `path` is missing."""
+    old = path.with_name(BEFORE_RELEASE_NAME)
+    if old.exists():
+        raise _before_release(old)
+
+
+def _before_release(path: Path) -> SetupError:
+    return SetupError(
+        f"{path} was written by a version of Pillarbox from before its first release, and this one cannot read it.",
+        "With that version, save all mail: `pillarbox export --all TARGET`. Then start this one with an empty directory (--data),"
+        " add the accounts, and bring the mail in: `pillarbox import`. The file was not changed.",
+    )
 
 
 def is_outdated(path: Path) -> bool:
@@ -119,13 +102,11 @@ def is_outdated(path: Path) -> bool:
         header = header_of(path)
     except OSError:
         return False
-    if header is None or not header.is_sqlite or not header.version:
-        return False
-    return header.version < VERSION or header.application != APPLICATION
+    return header is not None and header.application == APPLICATION and 0 < header.version < VERSION
 
 
 def migrate(path: Path, page_octets: int = PAGE_OCTETS) -> None:
-    """Bring the file up to VERSION in this process; page size and encoding of a new file are settled here for good."""
+    """Bring the file up to VERSION in this process; page size and encoding of a new file are fixed here for good."""
     if path.exists():
         _apply_steps(path, page_octets)
         return

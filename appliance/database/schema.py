@@ -1,58 +1,72 @@
-"""All tables in one place, in plain SQL for SQLite 3.40 and later.
+"""The tables, as the text of each step that made them, in plain SQL for SQLite 3.40 and later.
 
-Rules kept here: hot rows are small (a flag change rewrites `message` alone, `fact` never changes), ids come
-from durable counters and never from SQLite's rowid, and every statement can be read by whoever opens the
-file with the sqlite3 command. Steps that change a table that has been shipped go into `migrations`.
+`STEP_1` is what the first release made: frozen, never changed. A later change is a step of its own below it (see
+`migrations`): new tables, and new columns with a default; rows are filled by a background task, never at start.
+
+Rules kept here: rows that change often are small (a flag change rewrites `message` alone; `message_data` is written once),
+ids come from durable counters (`counter`) and never from SQLite's rowid, a column that refers to a row has the name of its
+table, `_at` is UTC seconds, and whoever opens the file with the sqlite3 command can read every statement.
 """
 
-TABLES: tuple[str, ...] = (
+STEP_1: tuple[str, ...] = (
     # --- the server -------------------------------------------------------------------------------------
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID",
-    # `next`: the first id nobody may have been given; ids below it are used up or skipped
+    # `next`: the first number that nothing can have been given; those below it are used or skipped
     "CREATE TABLE counter(name TEXT PRIMARY KEY, next INTEGER NOT NULL) WITHOUT ROWID",
-    # --- people ----------------------------------------------------------------------------------------
+    # --- accounts --------------------------------------------------------------------------------------
     "CREATE TABLE domain(name TEXT PRIMARY KEY, catch_all TEXT)",
-    "CREATE TABLE account(id INTEGER PRIMARY KEY, address TEXT NOT NULL UNIQUE, quota_octets INTEGER, added_at INTEGER NOT NULL)",
+    # `name` is shown to people; a `disabled` account receives and cannot sign in; a removed one keeps its rows until it is purged
+    """CREATE TABLE account(id INTEGER PRIMARY KEY, address TEXT NOT NULL UNIQUE, name TEXT NOT NULL DEFAULT '',
+        quota_octets INTEGER, added_at INTEGER NOT NULL, disabled INTEGER NOT NULL DEFAULT 0, removed_at INTEGER)""",
     "CREATE TABLE alias(address TEXT, target TEXT, PRIMARY KEY(address, target)) WITHOUT ROWID",
+    # the account's own password has no label, an app password has one; `used_from` is the client's address
     """CREATE TABLE password(id INTEGER PRIMARY KEY, account INTEGER NOT NULL, label TEXT NOT NULL DEFAULT '',
         argon2 TEXT, scram_salt BLOB, scram_iterations INTEGER, scram_stored BLOB, scram_server BLOB,
-        set_at INTEGER, used_at INTEGER)""",
+        set_at INTEGER, used_at INTEGER, used_from TEXT NOT NULL DEFAULT '', used_protocol TEXT NOT NULL DEFAULT '')""",
     "CREATE INDEX password_account ON password(account)",
     # --- mailboxes -------------------------------------------------------------------------------------
+    # `messages` to `octets` sum up the mailbox's rows in `message`; UIDs from `recent_from` on were shown to no session as \Recent;
+    # `expunged_runs` counts the rows in `expunged`, of which those up to MODSEQ `expunged_horizon` have been dropped
     """CREATE TABLE mailbox(id INTEGER PRIMARY KEY, account INTEGER NOT NULL, name TEXT NOT NULL,
         special_use TEXT NOT NULL DEFAULT '', selectable INTEGER NOT NULL DEFAULT 1,
         uid_validity INTEGER NOT NULL, uid_next INTEGER NOT NULL DEFAULT 1, modseq INTEGER NOT NULL DEFAULT 1,
         messages INTEGER NOT NULL DEFAULT 0, unseen INTEGER NOT NULL DEFAULT 0, deleted INTEGER NOT NULL DEFAULT 0,
         octets INTEGER NOT NULL DEFAULT 0, recent_from INTEGER NOT NULL DEFAULT 1,
-        horizon INTEGER NOT NULL DEFAULT 0, tombstones INTEGER NOT NULL DEFAULT 0, UNIQUE(account, name))""",
-    # the highest UIDVALIDITY a name had before its mailbox was deleted or renamed away
+        expunged_horizon INTEGER NOT NULL DEFAULT 0, expunged_runs INTEGER NOT NULL DEFAULT 0, UNIQUE(account, name))""",
+    # the highest UIDVALIDITY a name had before its mailbox was deleted or renamed
     "CREATE TABLE deleted_mailbox(account INTEGER, name TEXT, uid_validity INTEGER NOT NULL, PRIMARY KEY(account, name)) WITHOUT ROWID",
     "CREATE TABLE subscription(account INTEGER, name TEXT, PRIMARY KEY(account, name)) WITHOUT ROWID",
+    # the name of flag bit KEYWORD_SHIFT + `bit` in one mailbox
     "CREATE TABLE keyword(mailbox INTEGER, bit INTEGER, name TEXT NOT NULL, PRIMARY KEY(mailbox, bit)) WITHOUT ROWID",
     # --- messages --------------------------------------------------------------------------------------
+    # a message in a mailbox: the small row that changes with its flags
     """CREATE TABLE message(mailbox INTEGER, uid INTEGER, modseq INTEGER NOT NULL, flags INTEGER NOT NULL,
-        internal_at INTEGER NOT NULL, octets INTEGER NOT NULL, body INTEGER NOT NULL, fact INTEGER NOT NULL,
+        internal_at INTEGER NOT NULL, octets INTEGER NOT NULL, body INTEGER NOT NULL, message_data INTEGER NOT NULL,
         PRIMARY KEY(mailbox, uid)) WITHOUT ROWID""",
     "CREATE INDEX message_modseq ON message(mailbox, modseq)",
-    # cold and ready to send; its id is the MessageId; `holders` counts the message rows that share it (copies)
-    """CREATE TABLE fact(id INTEGER PRIMARY KEY, refcount INTEGER NOT NULL DEFAULT 1, described_by INTEGER NOT NULL,
+    # what copies of a message share, ready to send; its id is the message's identity (MessageId); `refcount` counts the rows in
+    # `message` that share it; `described_by` is the version of the scanner that made `sent_at` to `preview`
+    """CREATE TABLE message_data(id INTEGER PRIMARY KEY, refcount INTEGER NOT NULL DEFAULT 1, described_by INTEGER NOT NULL,
         sent_at INTEGER, prefix BLOB NOT NULL, envelope BLOB NOT NULL, bodystructure BLOB NOT NULL, parts BLOB NOT NULL,
         preview TEXT NOT NULL DEFAULT '')""",
-    # one row is a run of consecutive UIDs, `uid` to `last`; below `mailbox.horizon` runs have been dropped
-    "CREATE TABLE expunged(mailbox INTEGER, modseq INTEGER, uid INTEGER, last INTEGER, PRIMARY KEY(mailbox, modseq, uid)) WITHOUT ROWID",
+    # one row is a run of consecutive UIDs that were expunged together
+    """CREATE TABLE expunged(mailbox INTEGER, modseq INTEGER, first_uid INTEGER, last_uid INTEGER NOT NULL,
+        PRIMARY KEY(mailbox, modseq, first_uid)) WITHOUT ROWID""",
     # --- bodies ----------------------------------------------------------------------------------------
-    # `holders` counts the fact and queue rows that need the octets; `digest` names the file, NULL when the octets are in `body_data`
+    # `refcount` counts the rows of `message_data` and `queue` that need the octets; `digest` names the file, NULL when the octets are
+    # in `body_data`
     """CREATE TABLE body(id INTEGER PRIMARY KEY, octets INTEGER NOT NULL, stored_octets INTEGER NOT NULL,
         refcount INTEGER NOT NULL, digest BLOB)""",
     "CREATE UNIQUE INDEX body_digest ON body(digest) WHERE digest IS NOT NULL",
     "CREATE INDEX body_unreferenced ON body(id) WHERE refcount = 0",
     "CREATE TABLE body_data(id INTEGER PRIMARY KEY, data BLOB NOT NULL)",
-    # --- comings and goings ----------------------------------------------------------------------------
+    # bodies that grow when every line ends in CRLF, and by how many octets (store/wire_sizes)
+    "CREATE TABLE body_crlf(id INTEGER PRIMARY KEY, missing_octets INTEGER NOT NULL)",
+    "CREATE TRIGGER body_crlf_delete AFTER DELETE ON body BEGIN DELETE FROM body_crlf WHERE id = OLD.id; END",
+    # where an interrupted import goes on
     "CREATE TABLE import_progress(account INTEGER, source TEXT, position TEXT, PRIMARY KEY(account, source)) WITHOUT ROWID",
-)
-
-QUEUE_TABLES: tuple[str, ...] = (
-    # one message in one destination: see queue/entry. `recipients` is JSON: what is asked for each, and what the last attempt said
+    # --- queue -----------------------------------------------------------------------------------------
+    # one message to one destination (queue/entry); `recipients` is JSON: options of each, and the last reply
     """CREATE TABLE queue(id INTEGER PRIMARY KEY, destination TEXT NOT NULL, held INTEGER NOT NULL DEFAULT 0, due_at INTEGER NOT NULL,
         tries INTEGER NOT NULL DEFAULT 0, waited_s INTEGER NOT NULL DEFAULT 0, interval_s INTEGER NOT NULL DEFAULT 0,
         refusals INTEGER NOT NULL DEFAULT 0, delay_sent INTEGER NOT NULL DEFAULT 0, recipients TEXT NOT NULL, message TEXT NOT NULL,
@@ -62,41 +76,17 @@ QUEUE_TABLES: tuple[str, ...] = (
     "CREATE INDEX queue_due ON queue(destination, due_at) WHERE held = 0",
     "CREATE INDEX queue_message ON queue(message)",
     "CREATE INDEX queue_outbox ON queue(outbox_mailbox, outbox_uid) WHERE outbox_mailbox IS NOT NULL",
-    # what became of each message, for people; its id rises, so the oldest have the lowest
-    "CREATE TABLE history(id INTEGER PRIMARY KEY, message TEXT NOT NULL, at INTEGER NOT NULL, what TEXT NOT NULL, facts TEXT NOT NULL)",
+    # what became of each queued message (queue/history); the id rises, so the oldest rows have the lowest
+    """CREATE TABLE history(id INTEGER PRIMARY KEY, message TEXT NOT NULL, at INTEGER NOT NULL, event TEXT NOT NULL,
+        details TEXT NOT NULL)""",
     "CREATE INDEX history_message ON history(message)",
+    # --- TLS of other servers ---------------------------------------------------------------------------
     # which domains spoke TLS before, so that a downgrade is noticed
     "CREATE TABLE tls_memory(domain TEXT PRIMARY KEY, seen_at INTEGER NOT NULL, tls TEXT NOT NULL) WITHOUT ROWID",
-)
-
-CRLF_TABLES: tuple[str, ...] = (
-    # bodies that grow when every line ends in CRLF, and by how many octets: see store/wire_sizes
-    "CREATE TABLE body_crlf(id INTEGER PRIMARY KEY, missing INTEGER NOT NULL)",
-    "CREATE TRIGGER body_crlf_gone AFTER DELETE ON body BEGIN DELETE FROM body_crlf WHERE id = OLD.id; END",
-    # bodies below this number are older than the table
-    "INSERT INTO meta SELECT 'crlf_known_from', next FROM counter WHERE name = 'body'",
-)
-
-PASSWORD_COLUMNS: tuple[str, ...] = (
-    # where a password was last used from, and by which protocol
-    "ALTER TABLE password ADD COLUMN used_from TEXT NOT NULL DEFAULT ''",
-    "ALTER TABLE password ADD COLUMN used_protocol TEXT NOT NULL DEFAULT ''",
-)
-
-POLICY_TABLES: tuple[str, ...] = (
-    # what domains publish about their mail servers, believed until `until_at`
-    "CREATE TABLE sts_policy(domain TEXT PRIMARY KEY, id TEXT NOT NULL, policy BLOB NOT NULL, until_at INTEGER NOT NULL) WITHOUT ROWID",
-)
-
-ACCOUNT_STATES: tuple[str, ...] = (
-    # a display name; `disabled` accounts receive and cannot sign in; removed ones keep their rows until they are purged
-    "ALTER TABLE account ADD COLUMN name TEXT NOT NULL DEFAULT ''",
-    "ALTER TABLE account ADD COLUMN disabled INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE account ADD COLUMN removed_at INTEGER",
-)
-
-ROWS: tuple[str, ...] = (
-    # UIDVALIDITY (32 bits) begins at a random place, so that a card set up anew is not taken for the old one
+    # MTA-STS policies (RFC 8461) that other domains publish
+    """CREATE TABLE mta_sts_policy(domain TEXT PRIMARY KEY, id TEXT NOT NULL, policy BLOB NOT NULL, expires_at INTEGER NOT NULL)
+        WITHOUT ROWID""",
+    # --- rows ------------------------------------------------------------------------------------------
+    # UIDVALIDITY (32 bits) begins at a random number, so that a new server on the same storage is not taken for the old one
     "INSERT INTO counter VALUES('uid_validity', abs(random() % 1073741824) + 1)",
 )
-"""What a new server starts with."""

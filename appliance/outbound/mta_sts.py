@@ -117,7 +117,7 @@ def fetcher(names: Resolver, context: Callable[[], ssl.SSLContext], port: int = 
 
 
 class Policies:
-    """The policies believed at the moment, in the table sts_policy."""
+    """The policies believed at the moment, in the table mta_sts_policy."""
 
     def __init__(self, *, names: Resolver, database: AnyDatabase, clock: Clock, fetch: Fetch) -> None:
         self._names = names
@@ -170,17 +170,17 @@ def _parsed(octets: bytes) -> Policy | None:
 
 def _load(domain: str, connection: Any) -> tuple[str, bytes, int] | None:
     row: tuple[str, bytes, int] | None = connection.execute(
-        "SELECT id, policy, until_at FROM sts_policy WHERE domain = ?", (domain,)
+        "SELECT id, policy, expires_at FROM mta_sts_policy WHERE domain = ?", (domain,)
     ).fetchone()
     return row
 
 
 def _keep(domain: str, name: str, octets: bytes, until: int, transaction: Transaction) -> None:
     transaction.execute(
-        "INSERT INTO sts_policy VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET id = excluded.id, policy = excluded.policy,"
-        " until_at = excluded.until_at",
+        "INSERT INTO mta_sts_policy VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET id = excluded.id, policy = excluded.policy,"
+        " expires_at = excluded.expires_at",
         (domain, name, octets, until),
     )
     transaction.execute(
-        "DELETE FROM sts_policy WHERE domain IN (SELECT domain FROM sts_policy ORDER BY until_at DESC LIMIT -1 OFFSET ?)", (POLICIES,)
+        "DELETE FROM mta_sts_policy WHERE domain IN (SELECT domain FROM mta_sts_policy ORDER BY expires_at DESC LIMIT -1 OFFSET ?)", (POLICIES,)
     )

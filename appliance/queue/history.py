@@ -32,7 +32,7 @@ def add(transaction: Transaction, message: str, at: int, what: str, **facts: Any
     told = {key: value for key, value in facts.items() if value not in (None, "", [], ())}
     kept = {key: value[:TEXT_CHARACTERS] if isinstance(value, str) else value for key, value in told.items()}
     transaction.execute(
-        "INSERT INTO history(id, message, at, what, facts) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO history(id, message, at, event, details) VALUES (?, ?, ?, ?, ?)",
         (transaction.next_id("history"), message, at, what, json.dumps(kept, ensure_ascii=False, separators=(",", ":"))),
     )
 
@@ -49,7 +49,7 @@ def prune(transaction: Transaction, now: int, most_days: int, most_rows: int) ->
 
 def timeline(connection: sqlite3.Connection, message: str) -> list[HistoryLine]:
     """Every line about the message, oldest first."""
-    rows = connection.execute("SELECT message, at, what, facts FROM history WHERE message = ? ORDER BY id", (message,))
+    rows = connection.execute("SELECT message, at, event, details FROM history WHERE message = ? ORDER BY id", (message,))
     return [HistoryLine(name, at, what, json.loads(facts)) for name, at, what, facts in rows]
 
 

@@ -22,6 +22,7 @@ import trio
 
 from appliance.certificates.certificates import write_whole
 from appliance.database.database import AnyDatabase, Reads
+from appliance.database.migrations import refuse_before_release
 from appliance.mail.errors import SetupError, StoreError, Trouble
 
 DATABASE, BODIES, ID_FILE, ID_KEY = "pillarbox.db", "bodies", "server-id", "server_id"
@@ -73,6 +74,7 @@ def refuse_lost_database(data: Path) -> None:
     """Raises SetupError when the database is gone and something it belongs to is not."""
     if database_is_there(data):
         return
+    refuse_before_release(data / DATABASE)
     left = [what for what, places in MADE_LATER if any(next(data.glob(place), None) for place in places)]
     if left:
         there = left[0] if len(left) == 1 else f"{', '.join(left[:-1])} and {left[-1]}"

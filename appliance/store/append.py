@@ -20,9 +20,9 @@ LAST_UID = 2**32 - 1
 
 COUNT = """UPDATE mailbox SET uid_next = uid_next + 1, modseq = modseq + 1, messages = messages + 1, unseen = unseen + ?,
     deleted = deleted + ?, octets = octets + ? WHERE id = ? AND selectable RETURNING account, uid_validity, uid_next - 1, modseq"""
-FACT = """INSERT INTO fact(id, described_by, sent_at, prefix, envelope, bodystructure, parts, preview)
+FACT = """INSERT INTO message_data(id, described_by, sent_at, prefix, envelope, bodystructure, parts, preview)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
-MESSAGE = "INSERT INTO message(mailbox, uid, modseq, flags, internal_at, octets, body, fact) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+MESSAGE = "INSERT INTO message(mailbox, uid, modseq, flags, internal_at, octets, body, message_data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 def file(

@@ -39,7 +39,7 @@ def changes_since(connection: sqlite3.Connection, mailbox: MailboxId, since: Mod
     if since < horizon:
         gone = holes(_uids(connection, mailbox), uid_next)
     else:
-        stones = connection.execute("SELECT uid, last FROM expunged WHERE mailbox = ? AND modseq > ?", (mailbox, since)).fetchall()
+        stones = connection.execute("SELECT first_uid, last_uid FROM expunged WHERE mailbox = ? AND modseq > ?", (mailbox, since)).fetchall()
         stones.sort()
         gone = array("I", [uid for first, last in stones for uid in range(first, last + 1)])
     return Changes(modseq, uid_next, flags, gone, keywords_of(connection, mailbox))  # type: ignore[arg-type]
@@ -102,7 +102,7 @@ def unseen_after(base: UidSnapshot, changes: Changes) -> int | None:
 
 def _head(connection: sqlite3.Connection, mailbox: MailboxId) -> tuple[ModSeq, Uid, ModSeq]:
     found: tuple[ModSeq, Uid, ModSeq] | None = connection.execute(
-        "SELECT modseq, uid_next, horizon FROM mailbox WHERE id = ? AND selectable", (mailbox,)
+        "SELECT modseq, uid_next, expunged_horizon FROM mailbox WHERE id = ? AND selectable", (mailbox,)
     ).fetchone()
     if found is None:
         raise StoreError(Trouble.NO_MAILBOX)

@@ -1,6 +1,6 @@
 """COPY and MOVE of a set of messages inside one transaction (RFC 9051 §6.4.7, RFC 6851).
 
-Flags, keywords and INTERNALDATE are kept, and so is the message's identity: both rows share the fact. No octet of a
+Flags, keywords and INTERNALDATE are kept, and so is the message's identity: both rows share the message_data. No octet of a
 message is written. A move into the same mailbox gives new UIDs. A move never fails for want of space, a copy into the Trash
 only beyond its bound (`quota`): deleting works in a full mailbox.
 """
@@ -64,9 +64,9 @@ def copy(
     if sources:
         _place(transaction, source, target, first, modseq, condition, parameters)
         if not move:
-            leaves = f"SELECT fact, count(*) AS n FROM message WHERE mailbox = ? AND {condition} GROUP BY fact"
+            leaves = f"SELECT message_data, count(*) AS n FROM message WHERE mailbox = ? AND {condition} GROUP BY message_data"
             transaction.execute(
-                f"UPDATE fact SET refcount = refcount + n FROM ({leaves}) AS l WHERE fact.id = l.fact", (source, *parameters)
+                f"UPDATE message_data SET refcount = refcount + n FROM ({leaves}) AS l WHERE message_data.id = l.message_data", (source, *parameters)
             )
         transaction.touched(target, ModSeq(modseq))
         if move:
@@ -88,8 +88,8 @@ def _place(
         used |= combination
     flags = translated(transaction, source, target, used)
     transaction.execute(
-        f"""INSERT INTO message(mailbox, uid, modseq, flags, internal_at, octets, body, fact)
-            SELECT ?, ? + row_number() OVER (ORDER BY uid), ?, {flags}, internal_at, octets, body, fact
+        f"""INSERT INTO message(mailbox, uid, modseq, flags, internal_at, octets, body, message_data)
+            SELECT ?, ? + row_number() OVER (ORDER BY uid), ?, {flags}, internal_at, octets, body, message_data
             FROM message WHERE mailbox = ? AND {condition} ORDER BY uid""",
         (target, first - 1, modseq, *arguments),
     )

@@ -3,7 +3,7 @@
 An expunge leaves tombstones as runs of UIDs, the newest KEPT of a mailbox. `horizon` is the MODSEQ up to which they
 were dropped: who asks for changes since before it is answered with every UID that is not there, which is right for
 whoever removes what he holds of them (QRESYNC will say the same as VANISHED (EARLIER), RFC 7162 §3.2.5.2).
-A fact leaves with its last message, a body is given back to `Bodies` with its last fact.
+A message_data leaves with its last message, a body is given back to `Bodies` with its last message_data.
 """
 
 # ruff: noqa: S608 - conditions and columns are words of ours, values are always parameters
@@ -54,15 +54,15 @@ def bury(
     stones = runs(gone)
     account, modseq, count = transaction.execute(
         """UPDATE mailbox SET modseq = modseq + 1, messages = messages - ?, octets = octets - ?, unseen = unseen - ?,
-            deleted = deleted - ?, tombstones = tombstones + ? WHERE id = ? RETURNING account, modseq, tombstones""",
+            deleted = deleted - ?, expunged_runs = expunged_runs + ? WHERE id = ? RETURNING account, modseq, expunged_runs""",
         (messages, octets, unseen, deleted, len(stones), mailbox),
     ).fetchall()[0]
     if len(stones) == 1:
-        transaction.execute("INSERT INTO expunged(mailbox, modseq, uid, last) VALUES (?, ?, ?, ?)", (mailbox, modseq, *stones[0]))
+        transaction.execute("INSERT INTO expunged(mailbox, modseq, first_uid, last_uid) VALUES (?, ?, ?, ?)", (mailbox, modseq, *stones[0]))
     else:
         pairs = f"[{','.join([f'[{first},{last}]' for first, last in stones])}]"
         transaction.execute(
-            "INSERT INTO expunged(mailbox, modseq, uid, last) SELECT ?, ?, value ->> 0, value ->> 1 FROM json_each(?)",
+            "INSERT INTO expunged(mailbox, modseq, first_uid, last_uid) SELECT ?, ?, value ->> 0, value ->> 1 FROM json_each(?)",
             (mailbox, modseq, pairs),
         )
     if count > KEPT + SLACK:
@@ -80,22 +80,23 @@ def _drop_old(transaction: Transaction, mailbox: MailboxId, newest: int) -> None
     horizon = min(horizon, newest - 1)
     transaction.execute("DELETE FROM expunged WHERE mailbox = ? AND modseq <= ?", (mailbox, horizon))
     transaction.execute(
-        "UPDATE mailbox SET horizon = ?2, tombstones = (SELECT count(*) FROM expunged WHERE mailbox = ?1) WHERE id = ?1", (mailbox, horizon)
+        "UPDATE mailbox SET expunged_horizon = ?2, expunged_runs = (SELECT count(*) FROM expunged WHERE mailbox = ?1) WHERE id = ?1",
+        (mailbox, horizon),
     )
 
 
 def _release_facts(transaction: Transaction, mailbox: MailboxId, condition: str, parameters: Sequence[int | str], release: Release) -> None:
-    new_entry = f"SELECT fact, body, count(*) AS n FROM message WHERE mailbox = ? AND {condition} GROUP BY fact"
+    new_entry = f"SELECT message_data, body, count(*) AS n FROM message WHERE mailbox = ? AND {condition} GROUP BY message_data"
     arguments = (mailbox, *parameters)
     facts, bodies, shared = transaction.execute(
-        f"""SELECT group_concat(CASE WHEN refcount <= n THEN fact END), group_concat(CASE WHEN refcount <= n THEN body END),
-            sum(refcount > n) FROM ({new_entry}) JOIN fact ON fact.id = fact""",
+        f"""SELECT group_concat(CASE WHEN refcount <= n THEN message_data END), group_concat(CASE WHEN refcount <= n THEN body END),
+            sum(refcount > n) FROM ({new_entry}) JOIN message_data ON message_data.id = message_data""",
         arguments,
     ).fetchone()
     if shared:
         transaction.execute(
-            f"UPDATE fact SET refcount = refcount - n FROM ({new_entry}) AS l WHERE fact.id = l.fact AND refcount > n", arguments
+            f"UPDATE message_data SET refcount = refcount - n FROM ({new_entry}) AS l WHERE message_data.id = l.message_data AND refcount > n", arguments
         )
     if facts:
-        transaction.execute("DELETE FROM fact WHERE id IN (SELECT value FROM json_each(?))", (listed(numbers(facts)),))
+        transaction.execute("DELETE FROM message_data WHERE id IN (SELECT value FROM json_each(?))", (listed(numbers(facts)),))
         release(transaction, [(BodyId(body), refcount) for body, refcount in Counter(numbers(bodies)).items()])

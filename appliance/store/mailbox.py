@@ -185,7 +185,8 @@ class Mailbox:
 
     async def growth(self, lo: Uid, hi: Uid) -> dict[Uid, int]:
         """Octets that messages from `lo` to `hi` (a window of `rows`) grow by when POP3 sends them; most do not and are left out."""
-        return await wire_sizes.growth(self._store, self.info.id, lo, hi)
+        number = self.info.id
+        return await self._store.database.read(lambda connection: wire_sizes.growth(connection, number, lo, hi))
 
     # --- messages -----------------------------------------------------------------------------------------
 

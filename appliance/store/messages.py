@@ -51,11 +51,11 @@ def columns(want: Want) -> tuple[str, tuple[Any, ...]]:
     """SELECT and FROM that read a Row's first fields in order, and what its others are filled with."""
     facts, body = Want.FACTS in want, Want.BODY in want
     if not facts and not body:
-        words, count = ("uid, flags, modseq, internal_at, octets, fact", 6) if Want.DATES in want else ("uid, flags, modseq", 3)
+        words, count = ("uid, flags, modseq, internal_at, octets, message_data", 6) if Want.DATES in want else ("uid, flags, modseq", 3)
         return f"SELECT {words} FROM message", EMPTY[count:]
-    words = "uid, flags, modseq, internal_at, octets, fact, "
+    words = "uid, flags, modseq, internal_at, octets, message_data, "
     words += ("envelope, bodystructure" if facts else "x'', x''") + ", sent_at, described_by"
-    return f"SELECT {words}{', prefix, body, parts' if body else ''} FROM message JOIN fact ON fact.id = fact", EMPTY[13 if body else 10 :]
+    return f"SELECT {words}{', prefix, body, parts' if body else ''} FROM message JOIN message_data ON message_data.id = message_data", EMPTY[13 if body else 10 :]
 
 
 def among(uids: Sequence[int]) -> tuple[str, tuple[int | str, ...]]:

@@ -1,6 +1,6 @@
 """Rows that an older scanner described are described anew: in the background all of them, at once only what a reader needs at once.
 
-The octets are read again from the body in pieces. A fact row says which scanner described it (`fact.described_by`), so a run that was
+The octets are read again from the body in pieces. A message_data row says which scanner described it (`fact.described_by`), so a run that was
 cut off anywhere goes on with what is left; the counter `described_by` says of which scanner all rows are known to be, so that a start
 with nothing to do reads one row.
 
@@ -44,7 +44,7 @@ OCTETS_A_S = 2 * 2**20
 """Octets a second read from bodies: 20,000 messages of 5 kB take a minute, and a small board has 19 of 20 parts of its time for others."""
 AGAIN_S = 60.0
 """After storage that was full or could not be read."""
-UPDATE = """UPDATE fact SET described_by = ?, sent_at = ?, envelope = ?, bodystructure = ?, parts = ?, preview = ?
+UPDATE = """UPDATE message_data SET described_by = ?, sent_at = ?, envelope = ?, bodystructure = ?, parts = ?, preview = ?
     WHERE id = ? AND described_by = ?"""
 _COUNTER = "described_by"
 _OCTETS, _DESCRIBED_BY = map(Row._fields.index, ("octets", "described_by"))
@@ -192,9 +192,9 @@ class Redescription:
 
 
 def _next_rows(connection: sqlite3.Connection, place: tuple[int, int]) -> list[tuple[int, int, int, int]]:
-    """(mailbox, uid, fact, described_by) of the messages behind a place, in order."""
+    """(mailbox, uid, message_data, described_by) of the messages behind a place, in order."""
     return connection.execute(
-        "SELECT mailbox, uid, fact, described_by FROM message JOIN fact ON fact.id = fact"
+        "SELECT mailbox, uid, message_data, described_by FROM message JOIN message_data ON message_data.id = message_data"
         " WHERE (mailbox, uid) > (?, ?) ORDER BY mailbox, uid LIMIT ?",
         (*place, LOOK_ROWS),
     ).fetchall()

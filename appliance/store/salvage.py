@@ -22,7 +22,7 @@ from .keywords import keywords_of
 
 WINDOW = 100
 HIGHEST = 2**32
-WHOLE = "uid, flags, internal_at, body, prefix FROM message JOIN fact ON fact.id = fact"
+WHOLE = "uid, flags, internal_at, body, prefix FROM message JOIN message_data ON message_data.id = message_data"
 T = TypeVar("T")
 
 

@@ -77,7 +77,7 @@ def test_a_ruined_page_is_a_condition_and_check_says_what_to_do(data: Path) -> N
     (data / "pillarbox.db-wal").unlink()
     octets = bytearray((data / "pillarbox.db").read_bytes())
     connection = sqlite3.connect(f"file:{data}/pillarbox.db?immutable=1", uri=True)
-    pages = dict(connection.execute("SELECT name, rootpage FROM sqlite_master WHERE name IN ('fact', 'message_modseq', 'mailbox')"))
+    pages = dict(connection.execute("SELECT name, rootpage FROM sqlite_master WHERE name IN ('message_data', 'message_modseq', 'mailbox')"))
     connection.close()
 
     def ruin(name: str) -> None:
@@ -86,7 +86,7 @@ def test_a_ruined_page_is_a_condition_and_check_says_what_to_do(data: Path) -> N
         for left in ("pillarbox.db-wal", "pillarbox.db-shm"):
             (data / left).unlink(missing_ok=True)
 
-    ruin("fact")
+    ruin("message_data")
     done = pillarbox("check", data=data, check=False)
     assert done.returncode == 1 and "DAMAGED: the descriptions of messages cannot be read in places." in done.stdout, done
     assert "1 messages can be read, 0 cannot." in done.stdout and "pillarbox export --all TARGET" in done.stdout

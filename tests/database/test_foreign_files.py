@@ -1,4 +1,4 @@
-"""A file named server.db that is not our database is told as what it is, and not written to."""
+"""A file named pillarbox.db that is not our database is told as what it is, and not written to."""
 
 import sqlite3
 from collections.abc import Callable
@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from appliance.database import migrations
-from appliance.database.connection import APPLICATION, header_of
 from appliance.database.database import Database, InlineWriter
 from appliance.mail.errors import SetupError
 
@@ -67,14 +66,23 @@ async def test_what_is_not_ours_is_told_and_left_alone(tmp_path: Path, kind: str
     assert (path.read_bytes() if path.is_file() else b"") == before
 
 
-def test_a_database_from_before_the_mark_is_taken_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 6])
+def test_a_database_from_before_the_first_release_is_refused(tmp_path: Path, version: int) -> None:
     path = tmp_path / "pillarbox.db"
-    InlineWriter(path).close()
-    _sql(path, "PRAGMA application_id=0")
-    assert migrations.needed(path)
-    InlineWriter(path).close()
-    header = header_of(path)
-    assert header and header.application == APPLICATION and not migrations.needed(path)
+    _sql(path, "CREATE TABLE person(id)", f"PRAGMA application_id={0x50425831}", f"PRAGMA user_version={version}")
+    before = path.read_bytes()
+    with pytest.raises(SetupError) as refused:
+        migrations.needed(path)
+    assert "pillarbox export" in refused.value.remedy and "pillarbox import" in refused.value.remedy
+    assert path.read_bytes() == before and not migrations.is_outdated(path)
+
+
+def test_a_directory_from_before_the_first_release_is_refused(tmp_path: Path) -> None:
+    """Its database had another name, so that of today is missing."""
+    _sql(tmp_path / migrations.BEFORE_RELEASE_NAME, "CREATE TABLE person(id)")
+    with pytest.raises(SetupError, match="before its first release"):
+        migrations.needed(tmp_path / "pillarbox.db")
+    assert not (tmp_path / "pillarbox.db").exists()
 
 
 def test_a_making_that_was_cut_leaves_no_half_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,7 +92,7 @@ async def test_facts_made_anew_or_no_response(tmp_path: Path, item: bytes) -> No
     async with some_components(tmp_path) as components:
         client, other = await three(components)
         whole = await ok(client, b"FETCH 1:3 " + item)
-        forget = "UPDATE fact SET described_by = 0, envelope = x'', bodystructure = x'', parts = x''"
+        forget = "UPDATE message_data SET described_by = 0, envelope = x'', bodystructure = x'', parts = x''"
         await components.family.writer.write(lambda transaction: transaction.execute(forget))
         after_reading(components, 1, lambda: other.remove([Uid(2)]))
         told, tagged = await client.command(b"FETCH 1:3 " + item)

@@ -14,7 +14,6 @@ import trio
 
 from appliance.control.local_socket import RemoteControl
 from appliance.control.requests import Restart
-from appliance.database import migrations
 from tests.support.cable import SECONDS, Cable
 from tests.support.server import Pillarbox, free_ports, new_data, on_terminal, pillarbox
 from tests.support.wire import Smtp
@@ -84,20 +83,6 @@ def test_a_power_cut_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         server.kill()
         server.start()
         assert "server phase=recovering" in server.log.read_text()
-
-
-def test_a_new_version_that_takes_over_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = with_panel(tmp_path, monkeypatch, 'leds = ["led:18"]')
-    for file in server.data.glob("pillarbox.db*"):
-        file.unlink()
-    monkeypatch.setattr(migrations, "STEPS", migrations.STEPS[:1])
-    migrations.migrate(server.data / "pillarbox.db")  # as the first Pillarbox left it
-    with server:
-        said = server.log.read_text()
-        assert said.index("phase=updating") < said.index("phase=starting") < said.index("phase=ready")
-        server.stop()
-        server.start()
-        assert server.log.read_text().count("phase=updating") == 1
 
 
 def test_the_server_begins_again_with_new_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cable: Cable) -> None:

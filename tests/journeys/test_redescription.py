@@ -34,7 +34,7 @@ def test_old_rows_are_described_anew_behind_the_clients(tmp_path: Path) -> None:
         assert len(today) == MESSAGES and b'"text" "html"' in today[0] and b'("Ann [Home]" NIL "ann" "x.example")' in today[0]
         server.kill()
     with sqlite3.connect(data / "pillarbox.db") as database:
-        changed = database.execute("UPDATE fact SET described_by = 1, envelope = ?, bodystructure = ?", (b"(old)", b'("" "")'))
+        changed = database.execute("UPDATE message_data SET described_by = 1, envelope = ?, bodystructure = ?", (b"(old)", b'("" "")'))
         assert changed.rowcount >= MESSAGES
         database.execute("UPDATE counter SET next = 1 WHERE name = 'described_by'")
     database.close()

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,25 +62,6 @@ async def test_messages_of_every_kind(tmp_path: Path) -> None:
         for octets in MESSAGES:
             await components.deliver(octets)
         await _check(components, len(MESSAGES))
-
-
-@pytest.mark.parametrize("times", [1, 2])
-async def test_messages_older_than_the_table(tmp_path: Path, times: int) -> None:
-    """They are read once; the second time the sizes are in the table."""
-    async with some_components(tmp_path) as components:
-        for octets in MESSAGES:
-            await components.deliver(octets)
-
-        def forget(transaction: object) -> None:
-            execute = transaction.execute  # type: ignore[attr-defined]
-            execute("DELETE FROM body_crlf")
-            execute("INSERT INTO meta SELECT 'crlf_known_from', next FROM counter WHERE name = 'body'")
-
-        await components.store.database.write(forget)
-        for _ in range(times):
-            await _check(components, len(MESSAGES))
-        rows = await components.store.database.read(lambda connection: connection.execute("SELECT count(*) FROM body_crlf").fetchone()[0])
-        assert rows == len(MESSAGES)
 
 
 async def test_the_table_forgets_what_is_gone(tmp_path: Path) -> None:

@@ -296,7 +296,7 @@ async def test_an_expunge_leaves_few_tombstones(tmp_path: Path) -> None:
         await box.remove([Uid(uid) for uid in (1, 2, 3, 7, 8, 10)])
 
         def stones(connection: sqlite3.Connection) -> list[tuple[int, int]]:
-            return connection.execute("SELECT uid, last FROM expunged ORDER BY uid").fetchall()
+            return connection.execute("SELECT first_uid, last_uid FROM expunged ORDER BY first_uid").fetchall()
 
         assert await store.database.read(stones) == [(1, 3), (7, 8), (10, 10)]
         assert list((await box.changes(box.modseq)).expunged) == [1, 2, 3, 7, 8, 10]
@@ -316,7 +316,7 @@ async def test_facts_of_an_older_scanner_are_made_anew(tmp_path: Path) -> None:
         assert [row[6] for row in (await box.named_rows(*EVERY, Want.FACTS, 500, box.modseq))[0]] == [b"(2 300020)", b"(2 23)"]
         assert [row.envelope for row in await box.rows(*EVERY, Want.FACTS)] == [b"(2 300020)", b"(2 23)"]
         await store.database.write(lambda transaction: None)  # what waited lazily goes with it
-        kept = await store.database.read(lambda connection: connection.execute("SELECT envelope, described_by FROM fact").fetchall())
+        kept = await store.database.read(lambda connection: connection.execute("SELECT envelope, described_by FROM message_data").fetchall())
         assert kept == [(b"(2 300020)", 2), (b"(2 23)", 2)]
         box.close()
 
@@ -523,7 +523,7 @@ async def test_a_account_goes(tmp_path: Path) -> None:
 
 def left_of(connection: sqlite3.Connection) -> tuple[int, ...]:
     counts: tuple[int, ...] = connection.execute(
-        "SELECT (SELECT count(*) FROM message), (SELECT count(*) FROM fact), (SELECT count(*) FROM body), (SELECT count(*) FROM keyword)"
+        "SELECT (SELECT count(*) FROM message), (SELECT count(*) FROM message_data), (SELECT count(*) FROM body), (SELECT count(*) FROM keyword)"
     ).fetchone()
     return counts
 

@@ -57,7 +57,7 @@ async def facts_of(box: Mailbox) -> list[tuple[Any, ...]]:
 
 async def described_by(store: Store) -> list[int]:
     def work(connection: sqlite3.Connection) -> list[int]:
-        return [row[0] for row in connection.execute("SELECT described_by FROM fact ORDER BY id")]
+        return [row[0] for row in connection.execute("SELECT described_by FROM message_data ORDER BY id")]
 
     return await store.database.read(work)
 
@@ -75,7 +75,7 @@ async def test_a_reading_of_many_describes_none(old: Path) -> None:
 
 async def test_rows_without_facts_are_described_in_any_reading(old: Path) -> None:
     async with a_server(old, scanner=CountingScanner) as store:
-        newest = "UPDATE fact SET described_by = 0 WHERE id IN (SELECT max(id) FROM fact)"
+        newest = "UPDATE message_data SET described_by = 0 WHERE id IN (SELECT max(id) FROM message_data)"
         await store.database.write(lambda transaction: transaction.execute(newest))
         box = await store.open(ANN, "INBOX")
         rows = await facts_of(box)

@@ -306,13 +306,13 @@ class Run:
 
 def check_refcount(connection: sqlite3.Connection) -> None:
     for query in (
-        "SELECT count(*) FROM fact LEFT JOIN (SELECT fact, count(*) AS n FROM message GROUP BY fact) ON fact = id WHERE refcount IS NOT n",
-        "SELECT count(*) FROM message WHERE fact NOT IN (SELECT id FROM fact) OR body NOT IN (SELECT id FROM body)",
-        "SELECT count(*) FROM body LEFT JOIN (SELECT body, count(DISTINCT fact) AS n FROM message GROUP BY body) ON body = id"
+        "SELECT count(*) FROM message_data LEFT JOIN (SELECT message_data, count(*) AS n FROM message GROUP BY message_data) ON message_data = id WHERE refcount IS NOT n",
+        "SELECT count(*) FROM message WHERE message_data NOT IN (SELECT id FROM message_data) OR body NOT IN (SELECT id FROM body)",
+        "SELECT count(*) FROM body LEFT JOIN (SELECT body, count(DISTINCT message_data) AS n FROM message GROUP BY body) ON body = id"
         " WHERE refcount <> coalesce(n, 0)",
         "SELECT count(*) FROM message WHERE mailbox NOT IN (SELECT id FROM mailbox)",
         "SELECT count(*) FROM expunged WHERE mailbox NOT IN (SELECT id FROM mailbox)",
-        "SELECT count(*) FROM mailbox WHERE tombstones <> (SELECT count(*) FROM expunged WHERE mailbox = id)",
+        "SELECT count(*) FROM mailbox WHERE expunged_runs <> (SELECT count(*) FROM expunged WHERE mailbox = id)",
     ):
         assert connection.execute(query).fetchone() == (0,), query
 
