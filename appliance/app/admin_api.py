@@ -366,7 +366,7 @@ class AdminApi:
 
     async def read_log(self, request: controls.ReadLog) -> Response:
         lines = self._journal.lines(request.since)
-        return Response("\n".join(lines), {"lines": lines, "said": self._journal.said})
+        return Response("\n".join(lines), {"lines": lines, "count": self._journal.count})
 
     async def set_admin_password(self, request: controls.SetAdminPassword) -> Response:
         password, facts = _given_or_made(request.password)

@@ -305,7 +305,7 @@ class Outbound:
 
 def unsigned(problem: str) -> ConditionFound:
     """The condition that messages leave unsigned; `problem` "" when they are signed."""
-    return ConditionFound("unsigned", (f"Messages leave unsigned: {problem}",) if problem else ())
+    return ConditionFound("dkim-unsigned", (f"Messages leave unsigned: {problem}",) if problem else ())
 
 
 class DkimSigning:

@@ -55,7 +55,7 @@ def at(listening_socket: ListenerFacts) -> PortProbe:
     return partial(
         knock,
         listening_socket.protocol,
-        listening_socket.where,
+        listening_socket.address,
         LOOPBACK.get(listening_socket.host, listening_socket.host),
         listening_socket.port,
         tls=tls,

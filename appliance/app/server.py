@@ -46,8 +46,8 @@ from appliance.runtime.supervisor import Ending, Supervisor, Task
 from appliance.status.board import Board
 from appliance.status.events import (
     AccountsState,
-    BodiesAside,
     ConditionFound,
+    OrphanedBodies,
     ServerState,
     StorageDamage,
     StorageState,
@@ -153,7 +153,7 @@ async def open_components(data: Path, settings: Settings, outside: Basics | None
     def report(kind: str, text: str) -> None:
         if kind == "lazy":
             journal.say(text)
-        elif kind in ("damaged", "mended"):
+        elif kind in ("damaged", "repaired"):
             board.publish(StorageDamage(kind, text))
         else:
             board.publish(StorageTrouble(kind, text))
@@ -321,7 +321,7 @@ async def _opened_server(components: Components, panel: Panel, welcome: bool) ->
 
     reclaim = Reclaim(
         components.database, components.bodies, components.clock,
-        told=lambda files: components.board.publish(BodiesAside(files)), missing=lambda files: components.board.publish(bodies_missing(files)),
+        told=lambda files: components.board.publish(OrphanedBodies(files)), missing=lambda files: components.board.publish(bodies_missing(files)),
     )  # fmt: skip
     parts = [
         Task("clock", _standing(lambda: clocks.watch(components.clock, components.board, clock_set))),  # type: ignore[arg-type]

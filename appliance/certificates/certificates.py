@@ -9,7 +9,7 @@ address. Making needs `cryptography` (8 MB), so a child process does it: `python
 |---------------------|------------|--------------------------------------------------------------------------------------|
 | none                | none       | both are made                                                                        |
 | usable              | any        | it stays; the server certificate names what the authority may vouch for, no more    |
-| missing or unusable | usable     | nothing is made, the server certificate is served to its end ("authority-trouble")   |
+| missing or unusable | usable     | nothing is made, the server certificate is served to its end ("authority-error")   |
 | missing or unusable | unusable   | both are made, the unusable file is kept aside ("authority-new")                     |
 | missing, but made once before | missing | both are made, and devices must trust the new one ("authority-new")          |
 
@@ -270,7 +270,7 @@ class OwnCertificates:
         anew = "The authority that signs the server certificate is new: devices refuse this server until they trust it."
         found = {
             "certificate-names": (names,) if left_out else (),
-            "authority-trouble": self._authority_trouble(authority, server) if used else (),
+            "authority-error": self._authority_trouble(authority, server) if used else (),
             "authority-new": (anew,) if used and (self._directory / UNTRUSTED).exists() else (),
         }
         for key, sentences in found.items():

@@ -33,7 +33,7 @@ REOPEN_S = 1.0
 
 Report = Callable[[str, str], None]
 """`report(kind, text)`: "full" and "broken" when that state begins, "" when writing works again, "lazy" for a lazy request
-that failed, "damaged" for the first page that cannot be read, "mended" when damaged indexes were made anew."""
+that failed, "damaged" for the first page that cannot be read, "repaired" when damaged indexes were rebuilt."""
 
 
 class _Readers(Protocol):
@@ -118,7 +118,7 @@ class Engine:
         self._mend_next_mono = now + MEND_AGAIN_S
         mended = mend_indexes(self._connection)
         if mended:
-            self._report("mended", f"made anew: {', '.join(mended)}")
+            self._report("repaired", f"rebuilt: {', '.join(mended)}")
 
     def tidy(self) -> None:
         """After the waiters were told: make room in the log, or throw a broken connection away."""

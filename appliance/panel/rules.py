@@ -1,7 +1,7 @@
 """What the LEDs say: one row a meaning, most urgent first; a LED shows the first of its meanings that holds.
 
 Troubles are read from the conditions' keys, so LEDs, console and `pillarbox status` cannot disagree. Conditions that
-ask nothing of anybody ("guessing", "session-faults") light no LED: a LED that always blinks is soon not looked at.
+ask nothing of anybody ("password-guessing", "session-failed") light no LED: a LED that always blinks is soon not looked at.
 A momentary meaning is shown when something `happened` between two pictures, for a few seconds.
 """
 
@@ -58,22 +58,22 @@ RULES: tuple[LedRule, ...] = (
     LedRule("safe", SERVER, _phase("stopped"), "The server is closed. The plug may be pulled."),
     LedRule(
         "card", TROUBLE, _condition(
-            "storage-broken", "database-damaged", "bodies-missing", "storage-full", "database-mended", "storage-low", "storage-wearing",
+            "storage-error", "database-damaged", "bodies-missing", "storage-full", "database-repaired", "storage-low", "storage-worn",
         ),
         "The card is full or wearing out, or data is damaged.",
     ),
-    LedRule("broken", TROUBLE, _condition("listener-down", "part-down", "house-silent"), "A part of the server does not work."),
+    LedRule("broken", TROUBLE, _condition("listener-down", "task-down", "server-silent"), "A part of the server does not work."),
     LedRule("stuck", TROUBLE, _condition("queue-stuck"), "Messages cannot leave and need you."),
     LedRule(
         "certificate", TROUBLE, _condition(
-            "certificate-over", "certificate-ending", "certificate-trouble", "certificate-names", "authority-trouble", "authority-new",
+            "certificate-expired", "certificate-expiring", "certificate-error", "certificate-names", "authority-error", "authority-new",
         ),
         "The certificate is ending, or a new one does not fit.",
     ),
-    LedRule("network", TROUBLE, _condition("no-network", "line-closed", "relay-down", "dns-down"), "No network, or messages cannot get out."),
-    LedRule("clock", TROUBLE, _condition("clock"), "The clock is not set: connect the internet."),
+    LedRule("network", TROUBLE, _condition("no-network", "outbound-blocked", "relay-down", "dns-down"), "No network, or messages cannot get out."),
+    LedRule("clock", TROUBLE, _condition("clock-not-set"), "The clock is not set: connect the internet."),
     LedRule(
-        "look", TROUBLE, _condition("sending-limited", "mailbox-full", "console-shared", "unsigned", "no-people"),
+        "look", TROUBLE, _condition("sending-limited", "mailbox-full", "console-shared", "dkim-unsigned", "no-accounts"),
         "Something else: ask the console.",
     ),
     LedRule("arrived", MAIL, lambda s: False, "Mail just arrived.", _arrived),

@@ -48,7 +48,7 @@ def frame(name: str, body: Sequence[TextLine], s: Snapshot, *, rights: str, mess
     """A whole picture; `typing` puts the cursor behind the message, whose end then counts more than its beginning."""
     now = strftime("%a %d %b %H:%M", gmtime(max(0, s.at + s.utc_offset_s)))
     right = f"{rights}  {now} {zone(s.utc_offset_s)}"
-    left = fit(f"{s.box.host or 'Pillarbox'}  {name}", wide() - len(right) - 2)
+    left = fit(f"{s.host.name or 'Pillarbox'}  {name}", wide() - len(right) - 2)
     shown = [line(left.ljust(wide() - len(right)) + right, TITLE), *body[: room()]]
     shown += [BLANK] * (tall() - 3 - len(shown))
     cursor = None
@@ -88,12 +88,12 @@ def watched(s: Snapshot) -> list[TextLine]:
         ("Storage", f"{space}{worn}; {card.trouble_text or 'it can be written'}"),
         ("Ports", f"{len(s.listeners) - len(down)} open, {len(down)} closed"),
         ("Certificate", f"{until}; its names, its authority, the files of your own"),
-        ("Network", ", ".join(s.box.addresses) or "no address"),
-        ("Way out", s.line.sentence or "not looked at yet"),
+        ("Network", ", ".join(s.host.addresses) or "no address"),
+        ("Way out", s.outbound.sentence or "not looked at yet"),
         ("Queue", f"{s.queue.waiting} waiting, {s.queue.held} held; relays, name service, other servers: {len(s.delays)} of them late"),
         ("Mailboxes", f"{count(s.accounts, 'account')}; whether one is full, or sends unusually much"),
         ("Passwords", f"{s.logins.failed_lately} wrong ones in ten minutes"),
-        ("Program", f"{count(len(s.parts), 'part')} running, {count(sum(row.failed for row in s.sessions), 'session')} ended by a fault"),
+        ("Program", f"{count(len(s.tasks), 'part')} running, {count(sum(row.failed for row in s.sessions), 'session')} ended by a fault"),
         ("Clock", "set" if s.clock_trusted else "not set yet"),
         ("Console", "whether another program uses its line"),
     )
@@ -105,7 +105,7 @@ def overview(s: Snapshot, notice: str = "") -> list[TextLine]:
     """The first screen. A larger one than a VT100's has more of what needs attention, then more of the last messages, told in full."""
     extra = room() - BODY
     most, recent = HEALTH + extra // 2, RECENT + max(0, extra - 1) // 4
-    shown = [line(f"{s.phase.capitalize()}   {', '.join(s.box.addresses) or 'no address'}")]
+    shown = [line(f"{s.phase.capitalize()}   {', '.join(s.host.addresses) or 'no address'}")]
     said = [line(notice, STRONG)] if notice else []
     said += health(s, most - len(said))
     shown += said + [BLANK] * (HEALTH - len(said)) + [BLANK]
@@ -115,17 +115,17 @@ def overview(s: Snapshot, notice: str = "") -> list[TextLine]:
         waits += f", {q.trying} being tried"
     if q.oldest_at:
         waits += f"; oldest since {when(q.oldest_at, s)}"
-    if q.next_try_at:
-        waits += f"; next try {when(q.next_try_at, s)}"
+    if q.next_attempt_at:
+        waits += f"; next try {when(q.next_attempt_at, s)}"
     shown.append(line(f"Queue     {waits if q.waiting or q.held else 'empty'}"))
-    shown += [line(row) for row in wrap(f"Way out   {s.line.sentence or 'not looked at yet'}", indent=" " * 10)[: 1 + (extra > 0)]]
+    shown += [line(row) for row in wrap(f"Way out   {s.outbound.sentence or 'not looked at yet'}", indent=" " * 10)[: 1 + (extra > 0)]]
     shown.append(line(f"Sessions  {_sessions(s)}"))
     came = f"{count(s.messages_accepted, 'letter')}, {size(s.messages_octets)}"
     shown.append(line(f"In        {came}; {s.messages_refused} refused at the door"))
-    shown += _few([f"  {when(one.at, s):>11}  {one.sender or '<>'} by {one.protocol}, {size(one.octets)}" for one in s.deliveries], recent)
+    shown += _few([f"  {when(one.at, s):>11}  {one.sender or '<>'} by {one.protocol}, {size(one.octets)}" for one in s.arrivals], recent)
     shown.append(line(f"Out       {count(s.messages_sent, 'recipient')} reached, {s.messages_failed} given up"))
-    shown += _few([f"  {when(one.at, s):>11}  {one.what} to {one.domain}: {one.text}" for one in s.sendings], recent)
-    card, box = s.storage, s.box
+    shown += _few([f"  {when(one.at, s):>11}  {one.outcome} to {one.destination}: {one.text}" for one in s.attempts], recent)
+    card, box = s.storage, s.host
     space = f"{size(card.free_octets)} of {size(card.total_octets)} free, mail {size(card.mail_octets)}"
     space = space if card.total_octets else "not looked at yet"
     shown.append(line(f"Card      {space}; {size(box.written_octets_today)} written today"))

@@ -13,9 +13,9 @@ SIDE = 40
 
 def network(s: Snapshot) -> list[TextLine]:
     """Doors with their state, the way out, and who comes in by which protocol."""
-    rows = [line(row) for row in wrap(f"Addresses  {', '.join(s.box.addresses) or 'none'}", indent="           ")[:2]]
-    rows += [line(row) for row in wrap(f"Way out    {s.line.sentence or 'not looked at yet'}", indent="           ")[:3]]
-    rows.append(line(f"           port 25 outwards: {s.line.port_25}; messages leave: {s.line.route}"))
+    rows = [line(row) for row in wrap(f"Addresses  {', '.join(s.host.addresses) or 'none'}", indent="           ")[:2]]
+    rows += [line(row) for row in wrap(f"Way out    {s.outbound.sentence or 'not looked at yet'}", indent="           ")[:3]]
+    rows.append(line(f"           port 25 outwards: {s.outbound.port_25}; messages leave: {s.outbound.route}"))
     rows += [BLANK, line(columns(("Door", 13), ("at", 29), ("open", 6), ("so far", 8), ("refused", 8), ("octets", 9)))]
     sessions = {row.protocol: row for row in s.sessions}
     told: set[str] = set()
@@ -24,21 +24,21 @@ def network(s: Snapshot) -> list[TextLine]:
         if listening_socket.reason:
             rows.append(
                 line(
-                    columns((listening_socket.protocol, 13), (listening_socket.where, 29), (f"CLOSED: {listening_socket.reason}", 0)),
+                    columns((listening_socket.protocol, 13), (listening_socket.address, 29), (f"CLOSED: {listening_socket.reason}", 0)),
                     STRONG,
                 )
             )
         elif facts is None or listening_socket.protocol in told:  # counted once, at the protocol's first door
-            rows.append(line(columns((listening_socket.protocol, 13), (listening_socket.where, 29), ("-" if facts is None else '"', 6))))
+            rows.append(line(columns((listening_socket.protocol, 13), (listening_socket.address, 29), ("-" if facts is None else '"', 6))))
         else:
             moved = size(facts.octets_in + facts.octets_out)
             cells = (str(facts.open), 6), (str(facts.opened), 8), (str(facts.refused), 8), (moved, 9)
-            rows.append(line(columns((listening_socket.protocol, 13), (listening_socket.where, 29), *cells)))
+            rows.append(line(columns((listening_socket.protocol, 13), (listening_socket.address, 29), *cells)))
             told.add(listening_socket.protocol)
     if not s.listeners:
         rows.append(line("No door is open."))
     rows += [BLANK, line(f"Signing in: {count(s.logins.succeeded, 'time')}, {count(s.logins.failed, 'wrong password')}{_guesses(s)}")]
-    rows += [line(f"Held back for sending unusually much: {who}", STRONG) for who in s.limited]
+    rows += [line(f"Held back for sending unusually much: {who}", STRONG) for who in s.send_limited]
     return rows
 
 

@@ -106,16 +106,16 @@ def message_groups(s: Snapshot) -> list[ListGroup]:
             f"{size(one.octets)}, stored in {one.duration_s:.2f} s.",
             one.message,
         )
-        for one in s.deliveries
+        for one in s.arrivals
     )
     left = tuple(
         ListItem(
-            f"{one.message} {one.domain}",
-            columns((when(one.at, s), 11), (one.what, 7), (one.domain, 22 + spare() // 4), (one.text, 0)),
-            f"{one.message} {one.what} to {one.domain}, {count(one.recipients, 'recipient')}: {one.text}",
+            f"{one.message} {one.destination}",
+            columns((when(one.at, s), 11), (one.outcome, 7), (one.destination, 22 + spare() // 4), (one.text, 0)),
+            f"{one.message} {one.outcome} to {one.destination}, {count(one.recipients, 'recipient')}: {one.text}",
             one.message,
         )
-        for one in s.sendings
+        for one in s.attempts
     )
     refused = tuple(
         ListItem(

@@ -52,7 +52,7 @@ class QueueView(ListView):
 
     def watched(self, s: Snapshot) -> object:
         q = s.queue
-        newest = s.sendings[0] if s.sendings else None
+        newest = s.attempts[0] if s.attempts else None
         return q.waiting, q.held, q.trying, q.stuck, s.messages_sent, s.messages_failed, newest
 
     def groups(self, s: Snapshot) -> list[ListGroup]:

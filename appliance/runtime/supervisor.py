@@ -5,7 +5,7 @@
 | starting | every part stands              | ready    | HouseState, READY=1, watchdog beats begin                           |
 | starting | a part fails before it stood   | stopped  | the others are cancelled, last first; its error is raised           |
 | starting | SIGTERM, SIGINT                | draining | as from ready, with the parts that stand                            |
-| ready    | a part crashes or just returns | ready    | PartCrashed; again after a pause that doubles; PartRunning          |
+| ready    | a part crashes or just returns | ready    | TaskCrashed; again after a pause that doubles; TaskRunning          |
 | ready    | SIGTERM, SIGINT, `stop()`      | draining | STOPPING=1, or RELOADING=1 before it begins again (sd_notify(3));   |
 |          |                                |          | each part drained and ended, the one started last first             |
 | ready    | SIGHUP                         | ready    | `on_hangup` (certificates are read again)                           |
@@ -27,7 +27,7 @@ import trio
 
 from appliance.mail.errors import PillarboxError
 from appliance.status.board import Board
-from appliance.status.events import PartCrashed, PartRunning, ServerState
+from appliance.status.events import ServerState, TaskCrashed, TaskRunning
 from appliance.status.journal import frames_of
 
 from .notify import Notifier
@@ -186,7 +186,7 @@ class Supervisor:
             async with trio.open_nursery() as nursery:
                 await nursery.start(running.part.run)
                 running.up = True
-                self._board.publish(PartRunning(running.part.name))
+                self._board.publish(TaskRunning(running.part.name))
                 if not running.stood:
                     running.stood = True
                     task_status.started(None)
@@ -200,7 +200,7 @@ class Supervisor:
         told = "it ended on its own"
         if fault is not None:
             told = str(fault) if isinstance(fault, PillarboxError) else f"{type(fault).__name__}: {fault}"
-        self._board.publish(PartCrashed(name, told, wait_s))
+        self._board.publish(TaskCrashed(name, told, wait_s))
         if fault is not None:
             for place in frames_of(fault):
                 self._say(place)

@@ -1,1 +1,1 @@
-"""Floor 1, what the server announces: one picture that lights, console, command line and metrics all read."""
+"""The status of the server: events folded into a board, one snapshot that LEDs, console, web, command line and metrics read, and the journal."""

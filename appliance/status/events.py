@@ -1,22 +1,43 @@
-"""The catalogue: every event the server announces, frozen, with units in the field names.
+"""Events: the facts that parts of the server publish, frozen, with units in the field names.
 
-An event is a fact that happened; `Board.publish` folds it. What must not be lost is never an event.
-`protocol` is one of smtp, submission, submissions, imap, imaps, pop3, pop3s; `peer` is an address
-without port; `who` is a person's address or "" when nobody signed in.
+`Board.publish` folds an event into the board; the journal writes a line about it. What must not be lost is a row in the
+database, never an event. A new event is a class here: it states its own words for the journal, and needs code in
+`board_state` only where it changes more than the latest state of its kind.
+
+`protocol` is one of smtp, submission, submissions, imap, imaps, pop3, pop3s; `peer` is an address without port; `user` is
+the address of the account that signed in, or "". `destination` is a domain, "@NAME" for a relay, or "." for mailboxes of this
+server.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True)
-class ListenerUp:
+class Event:
+    """`journal` begins the event's line in the journal; "" writes none."""
+
+    journal: ClassVar[str] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StateEvent(Event):
+    """The newest one says how things are; the board keeps it. Without arguments it is the state before anything is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerUp(Event):
+    journal = "listening"
     protocol: str
     host: str
     port: int
 
 
 @dataclass(frozen=True, slots=True)
-class ListenerDown:
+class ListenerDown(Event):
+    """`reason` is "" when the listener was closed on purpose."""
+
+    journal = "not listening"
     protocol: str
     host: str
     port: int
@@ -24,18 +45,21 @@ class ListenerDown:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionOpened:
+class SessionOpened(Event):
+    """No line in the journal: the one of SessionClosed says all of it."""
+
     protocol: str
     peer: str
 
 
 @dataclass(frozen=True, slots=True)
-class SessionClosed:
+class SessionClosed(Event):
     """`reason` is "" for an orderly end."""
 
+    journal = "session closed"
     protocol: str
     peer: str
-    who: str
+    user: str
     octets_in: int
     octets_out: int
     duration_s: float
@@ -43,34 +67,38 @@ class SessionClosed:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionRefused:
+class SessionRefused(Event):
+    journal = "session refused"
     protocol: str
     peer: str
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class SessionFailed:
-    """A fault of ours ended one session; the others go on."""
+class SessionFailed(Event):
+    """An exception of the server's own ended one session; the others go on."""
 
+    journal = "session failed"
     protocol: str
     peer: str
-    who: str
+    user: str
     fault: str
 
 
 @dataclass(frozen=True, slots=True)
-class LoginSucceeded:
+class LoginSucceeded(Event):
+    journal = "signed in"
     protocol: str
     peer: str
-    who: str
+    user: str
     mechanism: str
 
 
 @dataclass(frozen=True, slots=True)
-class LoginFailed:
-    """`name` is what was tried, shortened and cleaned for printing."""
+class LoginFailed(Event):
+    """`name` is the name that was tried, shortened and cleaned for printing."""
 
+    journal = "sign-in refused"
     protocol: str
     peer: str
     name: str
@@ -78,9 +106,10 @@ class LoginFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class MessageAccepted:
-    """One message took its place in the store; of its `recipients` so many are `mailboxes` it is in now, the rest waits to leave."""
+class MessageAccepted(Event):
+    """A message was committed. `message` is its id; `mailboxes` of its `recipients` are local and have it already, the rest is queued."""
 
+    journal = "message accepted"
     protocol: str
     peer: str
     sender: str
@@ -92,7 +121,10 @@ class MessageAccepted:
 
 
 @dataclass(frozen=True, slots=True)
-class MessageRefused:
+class MessageRefused(Event):
+    """`recipient` is "" when the message was refused before any was named."""
+
+    journal = "message refused"
     protocol: str
     peer: str
     sender: str
@@ -101,88 +133,98 @@ class MessageRefused:
 
 
 @dataclass(frozen=True, slots=True)
-class StorageState:
-    """Free and total octets of the card, octets of all mail as received; how much of its life the card says is used up."""
+class StorageState(StateEvent):
+    """Free and total octets of the storage, octets of all mail as received, and how much of its life the storage reports as used (0: unknown)."""
 
-    free_octets: int
-    total_octets: int
-    mail_octets: int
+    free_octets: int = 0
+    total_octets: int = 0
+    mail_octets: int = 0
     worn_percent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class HostState:
-    """The box itself: its name, the addresses by which others reach it (none without a network), resident memory of this process.
+class StorageTrouble(StateEvent):
+    """The database writer met full or failing storage: `kind` is "full" or "broken"; "" when writing works again."""
 
-    `temperature_c` is None where it is not measured; what was written to the card counts from midnight (UTC), or from the start.
+    journal = "storage"
+    kind: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageDamage(Event):
+    """A part of the database cannot be read (`kind` "damaged"), or a damaged index was rebuilt ("repaired")."""
+
+    journal = "database"
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrphanedBodies(StateEvent):
+    """So many body files have no row in the database and were set aside; they are removed after 30 days."""
+
+    journal = "body files without a row"
+    files: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HostState(StateEvent):
+    """The host: its name ("" before it was looked at), the addresses by which others reach it (none without a network), resident memory of this process.
+
+    `temperature_c` is None where it is not measured; `written_octets_today` counts from midnight (UTC), or from the start.
     """
 
-    host: str
-    addresses: tuple[str, ...]
-    memory_octets: int
-    temperature_c: float | None
-    written_octets_today: int
+    name: str = ""
+    addresses: tuple[str, ...] = ()
+    memory_octets: int = 0
+    temperature_c: float | None = None
+    written_octets_today: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class StorageTrouble:
-    """The writer met a full or failing card; `kind` is "full" or "broken"; "" when writing works again."""
+class TaskCrashed(Event):
+    """A task of the supervisor ended with an exception and is started again in `restart_in_s`."""
 
-    kind: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class StorageDamage:
-    """A part of the database cannot be read (`kind` "damaged"), or a damaged index was made anew ("mended")."""
-
-    kind: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class BodiesAside:
-    """So many body files are named by no row of the database and lie aside; they are removed after 30 days."""
-
-    files: int
-
-
-@dataclass(frozen=True, slots=True)
-class PartCrashed:
-    part: str
+    journal = "task crashed"
+    task: str
     fault: str
     restart_in_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class PartRunning:
-    part: str
+class TaskRunning(Event):
+    journal = "task running"
+    task: str
 
 
 @dataclass(frozen=True, slots=True)
-class CertificateState:
-    """The certificate being served: subject names, end of validity (UTC seconds), who made it ("own" or "server")."""
+class CertificateState(StateEvent):
+    """The certificate in use: subject names, end of validity (UTC seconds), who issued it: "own" (files of the user's) or "server"."""
 
-    names: tuple[str, ...]
-    not_after_at: int
-    source: str
+    journal = "certificate in use"
+    names: tuple[str, ...] = ()
+    not_after_at: int = 0
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class CertificateTrouble:
-    """`remedy` is "" where only looking at the files helps."""
+class CertificateTrouble(StateEvent):
+    """A certificate cannot be used; `remedy` is "" where only looking at the files helps. A CertificateState ends it."""
 
-    reason: str
+    journal = "certificate not usable"
+    reason: str = ""
     remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class ConditionFound:
+class ConditionFound(Event):
     """What a part of the server found out about itself: the `sentences` of the condition `key` that hold now, () for none.
 
-    `key` is a row of `conditions.ROWS` that is found by `_found`.
+    `key` is a row of `conditions.ROWS` made with `_found`.
     """
 
+    journal = "condition"
     key: str
     sentences: tuple[str, ...]
 
@@ -194,55 +236,65 @@ def bodies_missing(files: int) -> ConditionFound:
 
 
 @dataclass(frozen=True, slots=True)
-class ClockState:
-    trusted: bool
+class ClockState(StateEvent):
+    """`step_s` is by how much the wall clock was set just now; 0 when it was not."""
+
+    journal = "clock"
+    trusted: bool = False
     step_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class ServerState:
+class ServerState(StateEvent):
     """`phase` is "recovering" (after a power cut), "updating" (a new version takes over the data), "starting", "ready", "draining"
     or "stopped" (nothing is open any more)."""
 
-    phase: str
+    journal = "server"
+    phase: str = "starting"
 
 
 @dataclass(frozen=True, slots=True)
-class AccountsState:
-    accounts: int
-    domains: tuple[str, ...]
+class AccountsState(StateEvent):
+    journal = "accounts"
+    accounts: int = 0
+    domains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class QueueState:
-    """What waits to leave: destinations of messages; `stuck` of them need a person (held, or refused a whole day).
+class QueueCounts(StateEvent):
+    """Queue entries, one for each destination of a message: all that wait, those held, those with an attempt under way, and the
+    `stuck` ones, which need the user (held, or delayed for a whole day)."""
 
-    `oldest_s` is how long the oldest has waited; `next_s` is seconds to the next attempt, None when none is due ever.
-    """
-
-    waiting: int
-    held: int
-    trying: int
-    stuck: int
-    destinations: int
-    oldest_s: float
-    next_s: float | None
+    waiting: int = 0
+    held: int = 0
+    trying: int = 0
+    stuck: int = 0
+    destinations: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class AttemptBegun:
-    """A conversation about one message with the server of `domain` begins."""
+class QueueState(QueueCounts):
+    """`oldest_s` is how long the oldest has waited; `next_s` is seconds to the next attempt, None when none is due ever."""
+
+    oldest_s: float = 0.0
+    next_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptBegun(Event):
+    """A delivery attempt begins. No line in the journal: its outcome is one."""
 
     message: str
-    domain: str
+    destination: str
 
 
 @dataclass(frozen=True, slots=True)
-class MessageSent:
-    """The next server took the message for so many recipients; `tls` is "" for plain text."""
+class MessageSent(Event):
+    """The next hop took the message for so many recipients; `tls` is "" for plain text."""
 
+    journal = "message sent"
     message: str
-    domain: str
+    destination: str
     host: str
     recipients: int
     octets: int
@@ -251,73 +303,44 @@ class MessageSent:
 
 
 @dataclass(frozen=True, slots=True)
-class MessageDelayed:
-    """It will be tried again in `again_s`; `reason` is a sentence, `cause` the name of a `mail.outcome.Reason` in lower case."""
+class MessageDelayed(Event):
+    """The next attempt is in `retry_s`; `reason` is a sentence, `cause` the name of a `mail.outcome.Reason` in lower case."""
 
+    journal = "message delayed"
     message: str
-    domain: str
+    destination: str
     recipients: int
     reason: str
-    again_s: float
+    retry_s: float
     cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class MessageFailed:
-    """Given up; the sender is told. `reason` is a sentence."""
+class MessageFailed(Event):
+    """Given up; the sender gets a DSN. `reason` is a sentence."""
 
+    journal = "message failed"
     message: str
-    domain: str
+    destination: str
     recipients: int
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class OutboundState:
-    """The way out: `port_25` is "open", "blocked" or "unknown"; `route` is how messages leave now ("direct", "relay NAME", "none")."""
+class OutboundState(StateEvent):
+    """Outbound connectivity: `port_25` is "open", "blocked" or "unknown"; `route` is how messages leave ("direct", "relay NAME", "none");
+    `sentence` is "" before it was looked at."""
 
-    port_25: str
-    route: str
-    sentence: str
+    journal = "outbound"
+    port_25: str = "unknown"
+    route: str = "direct"
+    sentence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class SendingLimited:
-    """A person has sent more than allowed; `limited` False when they may send again."""
+class SendingLimited(Event):
+    """An account has sent more than its send quota; `limited` False when it may send again."""
 
-    who: str
+    journal = "sending limited"
+    account: str
     limited: bool
-
-
-Event = (
-    ListenerUp
-    | ListenerDown
-    | SessionOpened
-    | SessionClosed
-    | SessionRefused
-    | SessionFailed
-    | LoginSucceeded
-    | LoginFailed
-    | MessageAccepted
-    | MessageRefused
-    | StorageState
-    | StorageTrouble
-    | PartCrashed
-    | PartRunning
-    | CertificateState
-    | CertificateTrouble
-    | ClockState
-    | ServerState
-    | AccountsState
-    | QueueState
-    | AttemptBegun
-    | MessageSent
-    | MessageDelayed
-    | MessageFailed
-    | OutboundState
-    | SendingLimited
-    | HostState
-    | ConditionFound
-    | BodiesAside
-    | StorageDamage
-)

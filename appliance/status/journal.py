@@ -1,8 +1,8 @@
-"""The journal: one line a fact to stderr, and the last few hundred lines in memory.
+"""The journal: one line for each event to stderr, and the last few hundred lines in memory.
 
-Kept here: no line writes to the card; what others sent (names, addresses, replies) cannot start a line of its own
-or speak to a terminal; a closed, full or stopped stderr never holds up or ends the server: lines that do not fit
-are dropped and counted, and the count is told when lines fit again.
+An event's line is its class's `journal` words and its fields as NAME=VALUE. Invariants: no line writes to storage; what others
+sent (names, addresses, replies) cannot start a line of its own or control a terminal; a closed, full or stopped stderr never
+blocks or ends the server: lines that do not fit are dropped and counted, and the count is written when lines fit again.
 """
 
 import os
@@ -16,88 +16,22 @@ import trio
 
 from appliance.mail.clock import Clock
 
-from .events import (
-    AccountsState,
-    AttemptBegun,
-    BodiesAside,
-    CertificateState,
-    CertificateTrouble,
-    ClockState,
-    ConditionFound,
-    Event,
-    HostState,
-    ListenerDown,
-    ListenerUp,
-    LoginFailed,
-    LoginSucceeded,
-    MessageAccepted,
-    MessageDelayed,
-    MessageFailed,
-    MessageRefused,
-    MessageSent,
-    OutboundState,
-    PartCrashed,
-    PartRunning,
-    QueueState,
-    SendingLimited,
-    ServerState,
-    SessionClosed,
-    SessionFailed,
-    SessionOpened,
-    SessionRefused,
-    StorageDamage,
-    StorageState,
-    StorageTrouble,
-)
+from .events import Event
 
 LINES = 300
-"""Lines kept in memory, some 60 KB."""
+"""Lines kept in memory, some 60 kB."""
 PENDING = 2000
-"""Facts that may wait to be written; beyond it the oldest is dropped."""
+"""Events and lines that may wait to be written; beyond it the oldest is dropped."""
 FRAMES = 6
-"""Places of a fault that are told: enough to find it."""
+"""Stack frames of a fault that are written: enough to find it."""
 FIELD_CHARS = 200
 LINE_CHARS = 2000
 CHUNK_OCTETS = 4096 - 64
-"""PIPE_BUF is what poll says will fit into a pipe without blocking; the rest is for telling how many were lost."""
-
-WORDS: tuple[tuple[type, str], ...] = (
-    (ListenerUp, "listening"),
-    (ListenerDown, "not listening"),
-    (SessionOpened, ""),  # SessionClosed tells it all in one line
-    (SessionClosed, "session closed"),
-    (SessionRefused, "session refused"),
-    (SessionFailed, "session failed by a fault"),
-    (LoginSucceeded, "signed in"),
-    (LoginFailed, "sign-in refused"),
-    (MessageAccepted, "message accepted"),
-    (MessageRefused, "message refused"),
-    (StorageState, ""),  # a figure, not a fact
-    (StorageTrouble, "storage"),
-    (StorageDamage, "database"),
-    (BodiesAside, "body files set aside"),
-    (PartCrashed, "part crashed"),
-    (PartRunning, "part running"),
-    (CertificateState, "certificate in use"),
-    (CertificateTrouble, "certificate not usable"),
-    (ClockState, "clock"),
-    (ServerState, "server"),
-    (AccountsState, "accounts"),
-    (QueueState, ""),  # a figure, not a fact
-    (AttemptBegun, ""),  # its end tells it all
-    (MessageSent, "message sent"),
-    (MessageDelayed, "message delayed"),
-    (MessageFailed, "message failed"),
-    (OutboundState, "way out"),
-    (SendingLimited, "sending limited"),
-    (HostState, ""),  # a figure, not a fact
-    (ConditionFound, "condition"),
-)
-"""What each event is called; "" leaves no line."""
+"""PIPE_BUF is what poll says will fit into a pipe without blocking; the rest is for the count of lost lines."""
 
 
 class Journal:
-    """Facts in by `note` and `say`; lines out by `flush`, which `run` calls when there is something.
+    """Events and text in by `note` and `say`; lines out by `flush`, which `run` calls when there is something.
 
     `fd` is where lines go; `stamped` puts the time in front (systemd's journal has its own).
     """
@@ -106,16 +40,15 @@ class Journal:
         self._clock = clock
         self._fd = fd
         self._stamped = stamped
-        self._words = dict(WORDS)
         self._pending: deque[tuple[float, Event | str]] = deque()
         self._ring: deque[str] = deque(maxlen=LINES)
         self._wake: trio.Event | None = None
         self.quiet = False
-        """What is said is kept for `lines` and not written."""
-        self.said = 0
-        """Lines ever, counted for whoever reads on where they stopped."""
+        """Lines are kept for `lines` and not written."""
+        self.count = 0
+        """Lines since the start, so that a reader can go on where it stopped."""
         self.dropped = 0
-        """Lines lost since the last one that told of it."""
+        """Lines lost since the last line that reported it."""
 
     def note(self, event: Event) -> None:
         """Remember an event for the next flush: the board's `feed`."""
@@ -125,22 +58,22 @@ class Journal:
         """One line of plain text; a traceback's lines are given one by one."""
         self._add(text)
 
-    def _add(self, fact: Event | str) -> None:
+    def _add(self, entry: Event | str) -> None:
         if len(self._pending) >= PENDING:
             self._pending.popleft()
             self.dropped += 1
-        self._pending.append((self._clock.wall_s(), fact))
+        self._pending.append((self._clock.wall_s(), entry))
         if self._wake is not None:
             self._wake.set()
 
     def lines(self, since: int = 0) -> list[str]:
-        """The newest lines after the first `since` ever said, oldest first, those not yet written among them; each with its time."""
+        """The lines in memory after the first `since` ones, oldest first, those not yet written among them; each with its time."""
         self.flush()
-        new = self.said - since if since <= self.said else self.said  # a number of the server before this one
+        new = self.count - since if since <= self.count else self.count  # a count of the server process before this one
         return list(self._ring)[-new:] if new else []
 
     async def run(self) -> None:
-        """Write whatever comes until cancelled, then what is left; several facts of one moment share a system call."""
+        """Write whatever comes until cancelled, then what is left; several lines of one moment share a system call."""
         try:
             while True:
                 if not self._pending:
@@ -154,17 +87,17 @@ class Journal:
             self.flush()
 
     def flush(self) -> None:
-        """Write all that waits, or drop and count it; never blocks, never raises."""
+        """Write everything that is pending, or drop and count it; never blocks, never raises."""
         chunk: list[bytes] = []
         octets = 0
         while self._pending:
-            at, fact = self._pending.popleft()
-            text = clean(fact if isinstance(fact, str) else self._sentence(fact), LINE_CHARS)
+            at, entry = self._pending.popleft()
+            text = clean(entry if isinstance(entry, str) else self._line(entry), LINE_CHARS)
             if not text:
                 continue
             line = strftime("%Y-%m-%dT%H:%M:%SZ ", gmtime(max(0, int(at)))) + text
             self._ring.append(line)
-            self.said += 1
+            self.count += 1
             if self.quiet:
                 continue
             raw = (line if self._stamped else text).encode("utf-8", "backslashreplace") + b"\n"
@@ -195,26 +128,25 @@ class Journal:
         found = poll.poll(0)
         return bool(found) and not found[0][1] & (select.POLLNVAL | select.POLLERR)
 
-    def _sentence(self, event: Event) -> str:
-        words = self._words.get(type(event), type(event).__name__)
-        if not words:
+    def _line(self, event: Event) -> str:
+        if not event.journal:
             return ""
-        told = [words]
+        words = [event.journal]
         for field in fields(event):
             value = getattr(event, field.name)
             if value == "" or value == ():
                 continue
             if field.name == "duration_s":
-                told.append(f"took={value:.3f}s")
+                words.append(f"took={value:.3f}s")
             elif isinstance(value, float):
-                told.append(f"{field.name}={value:.1f}")
+                words.append(f"{field.name}={value:.1f}")
             else:
-                told.append(f"{field.name}={_field(','.join(value) if isinstance(value, tuple) else str(value))}")
-        return " ".join(told)
+                words.append(f"{field.name}={_field(','.join(value) if isinstance(value, tuple) else str(value))}")
+        return " ".join(words)
 
 
 def frames_of(fault: BaseException) -> list[str]:
-    """The innermost places of a fault, one line each; of the first leaf in exception groups."""
+    """The innermost stack frames of an exception, one line each; of the first leaf in exception groups."""
     trace = fault.__traceback__
     while isinstance(fault, BaseExceptionGroup):
         fault = fault.exceptions[0]
@@ -223,7 +155,7 @@ def frames_of(fault: BaseException) -> list[str]:
 
 
 def clean(text: str, chars: int = FIELD_CHARS) -> str:
-    """`text` on one line, at most `chars` characters: what a terminal would obey, or nobody could see, is escaped."""
+    """`text` on one line, at most `chars` characters: control and invisible characters are escaped."""
     if len(text) > chars:
         text = text[: chars - 1] + "…"
     if text.isprintable():

@@ -1,9 +1,22 @@
-"""One frozen picture of the server, made by the board on demand; LEDs, console, web and command line read this one.
+"""One frozen snapshot of the server, built from the board on demand; LEDs, console, web, command line and metrics read this one.
 
-Units are in the names; `_at` is UTC seconds, 0 when unknown.
+Its fields are the keys of `pillarbox status --json`, which scripts rely on. A field whose type is a StateEvent is filled
+with the newest of them; rows derived from an event inherit its fields: a new field of such an event is a new fact here without
+more code. Units are in the names; `_at` is UTC seconds, 0 when unknown.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from .events import (
+    CertificateState,
+    ConditionFound,
+    HostState,
+    MessageAccepted,
+    MessageRefused,
+    OutboundState,
+    QueueCounts,
+    StorageState,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +31,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class ListenerFacts:
-    """`reason` is "" while it stands."""
+    """`reason` is "" while it is open."""
 
     protocol: str
     host: str
@@ -26,7 +39,7 @@ class ListenerFacts:
     reason: str
 
     @property
-    def where(self) -> str:
+    def address(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
@@ -43,75 +56,51 @@ class SessionFacts:
     octets_out: int
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryFacts:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrivalFacts(MessageAccepted):
+    """A message that was accepted."""
+
     at: int
-    protocol: str
-    peer: str
-    sender: str
-    recipients: int
-    octets: int
-    duration_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusalFacts(MessageRefused):
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueFacts(QueueCounts):
+    """`oldest_at` and `next_attempt_at` are 0 when there is none."""
+
+    oldest_at: int = 0
+    next_attempt_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFacts:
+    """The end of a delivery attempt: `outcome` is "sent", "delayed" or "failed"; `text` the next hop and its TLS, or the reason."""
+
+    at: int
+    outcome: str
     message: str
-
-
-@dataclass(frozen=True, slots=True)
-class RefusalFacts:
-    at: int
-    protocol: str
-    peer: str
-    sender: str
-    recipient: str
-    reply: str
-
-
-@dataclass(frozen=True, slots=True)
-class QueueFacts:
-    """Destinations of messages that wait to leave. `stuck` need a person; `oldest_at` and `next_try_at` are 0 when there is none."""
-
-    waiting: int
-    held: int
-    trying: int
-    stuck: int
-    destinations: int
-    oldest_at: int
-    next_try_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class SendingFacts:
-    """One end of an attempt: `what` is "sent", "delayed" or "failed"; `text` the host and its TLS, or the reason."""
-
-    at: int
-    what: str
-    message: str
-    domain: str
+    destination: str
     recipients: int
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class DelayFacts:
-    """A destination ("@NAME" for a relay, "." for mailboxes here) whose attempts have ended with a delay for `since_s` seconds."""
+    """A destination whose attempts have ended with a delay for `since_s` seconds."""
 
-    domain: str
+    destination: str
     cause: str
     reason: str
     since_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class OutboundFacts:
-    """The way out of the server, see `LineState`; `sentence` is "" until it was looked at."""
-
-    port_25: str
-    route: str
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
 class LoginFacts:
-    """`failed_lately` counts wrong passwords of the last ten minutes, from `peers_lately` addresses."""
+    """`failed_lately` counts failed logins of the last ten minutes, from `peers_lately` addresses."""
 
     succeeded: int
     failed: int
@@ -119,63 +108,39 @@ class LoginFacts:
     peers_lately: int
 
 
-@dataclass(frozen=True, slots=True)
-class StorageFacts:
-    """`trouble` is "", "full" or "broken"; `worn_percent` is 0 where the card does not say."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageFacts(StorageState):
+    """`trouble` is "", "full" or "broken"."""
 
-    free_octets: int
-    total_octets: int
-    mail_octets: int
-    trouble: str
-    trouble_text: str
-    worn_percent: int = 0
-    bodies_aside: int = 0
-    """Body files no row of the database names."""
+    trouble: str = ""
+    trouble_text: str = ""
+    orphaned_bodies: int = 0
+    """Body files without a row in the database."""
     damage: tuple[tuple[str, str], ...] = ()
-    """"damaged" (a part of the database cannot be read) and "mended" (an index was made anew), each with what SQLite said first."""
+    """"damaged" (a part of the database cannot be read) and "repaired" (an index was rebuilt), each with what SQLite said first."""
 
 
-@dataclass(frozen=True, slots=True)
-class CertificateFacts:
-    names: tuple[str, ...]
-    not_after_at: int
-    source: str
-    trouble: str
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateFacts(CertificateState):
+    """`trouble` says why a newer certificate cannot be used; "" when there is none."""
+
+    trouble: str = ""
     remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class HostFacts:
-    """The box itself, see `BoxState`; `host` is "" until it was looked at."""
+class TaskFacts:
+    """`fault` is "" while the task runs."""
 
-    host: str
-    addresses: tuple[str, ...]
-    memory_octets: int
-    temperature_c: float | None
-    written_octets_today: int
-
-
-@dataclass(frozen=True, slots=True)
-class PartFacts:
-    """`fault` is "" while the part runs."""
-
-    part: str
+    task: str
     fault: str
     crashes: int
     restart_in_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class FoundFacts:
-    """The sentences of one condition that a part of the server found out, see `ConditionFound`."""
-
-    key: str
-    sentences: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The server at `at`. `version` rises with every event folded in. A message accepted has arrived when it is in a mailbox here."""
+    """The server at `at`. `version` rises with every event. A message has arrived when it is in a mailbox of this server."""
 
     version: int
     at: int
@@ -193,23 +158,23 @@ class Snapshot:
     messages_arrived: int
     messages_refused: int
     messages_octets: int
-    deliveries: tuple[DeliveryFacts, ...]
+    arrivals: tuple[ArrivalFacts, ...]
     refusals: tuple[RefusalFacts, ...]
     queue: QueueFacts
     messages_sent: int
     messages_failed: int
-    sendings: tuple[SendingFacts, ...]
-    line: OutboundFacts
-    limited: tuple[str, ...]
+    attempts: tuple[AttemptFacts, ...]
+    delays: tuple[DelayFacts, ...]
+    send_limited: tuple[str, ...]
     storage: StorageFacts
     certificate: CertificateFacts
-    parts: tuple[PartFacts, ...]
-    box: HostFacts
-    utc_offset_s: int = 0
-    """The box's own time zone, as of `at`."""
-    found: tuple[FoundFacts, ...] = ()
-    delays: tuple[DelayFacts, ...] = ()
+    tasks: tuple[TaskFacts, ...]
+    utc_offset_s: int
+    """The host's own time zone, as of `at`."""
+    conditions_found: tuple[ConditionFound, ...]
     conditions: tuple[Condition, ...] = ()
+    outbound: OutboundState = field(default_factory=OutboundState)
+    host: HostState = field(default_factory=HostState)
 
     @property
     def sessions_open(self) -> int:

@@ -1,9 +1,9 @@
-"""A snapshot as short text for people and as what JSON can say, for `pillarbox status`."""
+"""A snapshot as short text and as JSON values, for `pillarbox status`, and back; instants and sizes for people."""
 
 from time import gmtime, localtime, strftime
 from typing import Any
 
-from .plain import encode_plain
+from .plain import decode_plain, encode_plain
 from .snapshot import Snapshot
 
 
@@ -13,54 +13,64 @@ def encode_snapshot(snapshot: Snapshot) -> dict[str, Any]:
     return plain
 
 
+def decode_snapshot(facts: dict[str, Any], kind: type[Snapshot] = Snapshot) -> Snapshot:
+    """The inverse of `encode_snapshot`; what this version does not know is left out. Raises TypeError when something is missing."""
+    snapshot: Snapshot = decode_plain(kind, facts)
+    return snapshot
+
+
 def readable(snapshot: Snapshot) -> str:
     """Some twenty lines: what needs attention first, then the facts. Ends with a line end."""
     s = snapshot
-    lines = []
+    lines = [f"{c.severity.upper()}: {c.sentence} {c.remedy}" for c in s.conditions] or ["All is well."]
+    lines.append(f"state        {s.phase}, running for {_span(s.running_s)}")
+    lines.append(f"accounts     {s.accounts} at {', '.join(s.domains) or 'no domain'}")
+    for row in s.listeners:
+        lines.append(f"listening    {row.protocol:<12} {row.address}{f'  DOWN: {row.reason}' if row.reason else ''}")
+    for one in s.sessions:
+        lines.append(f"sessions     {one.protocol:<12} {one.open} open, {one.opened} so far, {one.refused} refused, {one.failed} failed")
+    lines += _messages(s)
+    lines.append(f"signing in   {s.logins.succeeded} times, {s.logins.failed} wrong passwords")
+    return "\n".join([*lines, *_host(s)]) + "\n"
+
+
+def _messages(s: Snapshot) -> list[str]:
+    """In, waiting and out, with the newest few of each."""
 
     def local(at: int) -> str:
         return stamp(at, s.utc_offset_s)
 
-    for c in s.conditions:
-        lines.append(f"{c.severity.upper()}: {c.sentence} {c.remedy}")
-    if not s.conditions:
-        lines.append("All is well.")
-    lines.append(f"state        {s.phase}, running for {_span(s.running_s)}")
-    lines.append(f"people       {s.accounts} at {', '.join(s.domains) or 'no domain'}")
-    for listening_socket in s.listeners:
-        lines.append(
-            f"listening    {listening_socket.protocol:<12} {listening_socket.where}{f'  DOWN: {listening_socket.reason}' if listening_socket.reason else ''}"
-        )
-    for row in s.sessions:
-        lines.append(f"sessions     {row.protocol:<12} {row.open} open, {row.opened} so far, {row.refused} refused, {row.failed} failed")
-    lines.append(f"messages      {s.messages_accepted} accepted ({size(s.messages_octets)}), {s.messages_refused} refused since the start")
-    for message in s.deliveries[:3]:
+    lines = [f"messages     {s.messages_accepted} accepted ({size(s.messages_octets)}), {s.messages_refused} refused since the start"]
+    for message in s.arrivals[:3]:
         lines.append(f"  accepted   {local(message.at)} from {message.sender or '<>'} by {message.protocol}, {size(message.octets)}")
     for refusal in s.refusals[:3]:
-        to = f" to {refusal.recipient}" if refusal.recipient else ""  # refused before anybody was named
+        to = f" to {refusal.recipient}" if refusal.recipient else ""
         lines.append(f"  refused    {local(refusal.at)} from {refusal.sender or '<>'}{to}: {refusal.reply}")
-    if s.line.sentence:
-        lines.append(f"way out      {s.line.sentence}")
+    if s.outbound.sentence:
+        lines.append(f"outbound     {s.outbound.sentence}")
     if s.queue.waiting or s.queue.held:
-        soon = f", next try {local(s.queue.next_try_at)}" if s.queue.next_try_at else ""
+        soon = f", next try {local(s.queue.next_attempt_at)}" if s.queue.next_attempt_at else ""
         lines.append(f"queue        {s.queue.waiting} waiting, {s.queue.held} held, oldest since {local(s.queue.oldest_at)}{soon}")
     if s.messages_sent or s.messages_failed:
         lines.append(f"sent         {s.messages_sent} recipients, {s.messages_failed} failed since the start")
-    for one in s.sendings[:3]:
-        lines.append(f"  {one.what:<10} {local(one.at)} {one.message} to {one.domain}: {one.text}")
-    lines.append(f"signing in   {s.logins.succeeded} times, {s.logins.failed} wrong passwords")
-    card, box = s.storage, s.box
-    if card.total_octets:
-        space = f"{size(card.free_octets)} of {size(card.total_octets)} free, mail {size(card.mail_octets)}"
-        lines.append(f"card         {space}, {size(box.written_octets_today)} written today")
-    if box.host:
-        heat = f", {box.temperature_c:.0f} C" if box.temperature_c is not None else ""
-        lines.append(f"box          {box.host} at {', '.join(box.addresses) or 'no address'}, memory {size(box.memory_octets)}{heat}")
-    if s.certificate.names:
-        served = s.certificate
-        lines.append(f"certificate  {', '.join(served.names[:4])}, until {local(served.not_after_at)}, made by {served.source}")
-    lines.append(f"clock        {'set' if s.clock_trusted else 'not set yet'}")
-    return "\n".join(lines) + "\n"
+    for one in s.attempts[:3]:
+        lines.append(f"  {one.outcome:<10} {local(one.at)} {one.message} to {one.destination}: {one.text}")
+    return lines
+
+
+def _host(s: Snapshot) -> list[str]:
+    """Storage, host, certificate and clock."""
+    lines = []
+    storage, host, served = s.storage, s.host, s.certificate
+    if storage.total_octets:
+        space = f"{size(storage.free_octets)} of {size(storage.total_octets)} free, mail {size(storage.mail_octets)}"
+        lines.append(f"storage      {space}, {size(host.written_octets_today)} written today")
+    if host.name:
+        heat = f", {host.temperature_c:.0f} C" if host.temperature_c is not None else ""
+        lines.append(f"host         {host.name} at {', '.join(host.addresses) or 'no address'}, memory {size(host.memory_octets)}{heat}")
+    if served.names:
+        lines.append(f"certificate  {', '.join(served.names[:4])}, until {stamp(served.not_after_at, s.utc_offset_s)}, issued by {served.source}")
+    return [*lines, f"clock        {'set' if s.clock_trusted else 'not set yet'}"]
 
 
 def stamp(at: int, utc_offset_s: int | None = None) -> str:
@@ -86,7 +96,7 @@ def size(octets: int) -> str:
     for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if octets >= unit:
             return f"{octets / unit:.1f} {name}"
-    return f"{octets} octets"
+    return f"{octets} bytes"
 
 
 def _span(seconds: float) -> str:

@@ -158,7 +158,7 @@ async def test_every_kind_of_page_in_turn_for_a_start(whole: bytes, data: Path, 
                 await components.database.write(lambda transaction: None)
                 found = {condition.key for condition in components.board.snapshot().conditions}
                 if name in indexes:
-                    assert "database-mended" in found and "database-damaged" not in found, (page, name, found)
+                    assert "database-repaired" in found and "database-damaged" not in found, (page, name, found)
                     for mailbox in ("INBOX", "Archive"):
                         (await components.store.open(components.accounts.directory.accounts()[0].id, mailbox)).close()
                 else:

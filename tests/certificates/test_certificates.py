@@ -318,18 +318,18 @@ async def test_an_authority_that_cannot_sign_is_a_condition_and_stays(tmp_path: 
     good = (tmp_path / AUTHORITY).read_text()
     (tmp_path / AUTHORITY).write_text("rust")
     clock.forward(300 * DAY_S)
-    assert not await keeper.own.ensure() and "cannot be read" in found(keeper.events)["authority-trouble"]
+    assert not await keeper.own.ensure() and "cannot be read" in found(keeper.events)["authority-error"]
     with pytest.raises(SetupError, match="cannot be read") as told:
         await keeper.own.ensure(force=True)
     assert "new-authority" in told.value.remedy
     (tmp_path / AUTHORITY).write_text(good)
     assert await keeper.own.ensure() and not found(keeper.events)
     clock.forward(3250 * DAY_S)
-    assert await keeper.own.ensure() and "ends on" in found(keeper.events)["authority-trouble"]
+    assert await keeper.own.ensure() and "ends on" in found(keeper.events)["authority-error"]
     clock.forward(100 * DAY_S)
     assert not await keeper.own.ensure(), "no better one can be made until its authority ends"
     clock.forward(100 * DAY_S)
-    assert not await keeper.own.ensure() and "has ended" in found(keeper.events)["authority-trouble"]
+    assert not await keeper.own.ensure() and "has ended" in found(keeper.events)["authority-error"]
 
 
 async def test_a_step_of_the_clock_has_the_dates_looked_at(tmp_path: Path, autojump_clock: trio.abc.Clock) -> None:

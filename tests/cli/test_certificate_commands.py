@@ -81,7 +81,7 @@ def test_a_certificate_of_ones_own_that_is_not_usable_keeps_no_server_shut(tmp_p
     certificate.write_text(pem[pem.index("-----BEGIN CERTIFICATE") :])
     key.write_text(make_certificates(tmp_path / "other").server.read_text())
     with Pillarbox(data, "--certificate", str(certificate), "--key", str(key), protocols=("imaps",)) as pillarbox_server:
-        told = conditions(data)["certificate-trouble"]
+        told = conditions(data)["certificate-error"]
         assert "own.key is not the key of" in told and "one of its own" in told
         assert "is not the key of" in pillarbox_server.log.read_text()
         served(pillarbox_server.ports["imaps"], pillarbox("certificate", "export", data=data).stdout)
@@ -90,7 +90,7 @@ def test_a_certificate_of_ones_own_that_is_not_usable_keeps_no_server_shut(tmp_p
         shown = pillarbox("certificate", "show", data=data).stdout
         assert str(certificate) in shown and "authority" not in shown
         fingerprint = ssl.PEM_cert_to_DER_cert(pem[pem.index("-----BEGIN CERTIFICATE") :])
-        assert served(pillarbox_server.ports["imaps"], own.authority_pem) == fingerprint and "certificate-trouble" not in conditions(data)
+        assert served(pillarbox_server.ports["imaps"], own.authority_pem) == fingerprint and "certificate-error" not in conditions(data)
         done = pillarbox("certificate", "renew", data=data, check=False)
         assert done.returncode == 2 and str(certificate) in done.stderr and "taken up by itself" in done.stderr
     assert "not running" in pillarbox("certificate", "show", data=data).stdout

@@ -100,7 +100,7 @@ def test_a_ruined_page_is_a_condition_and_check_says_what_to_do(data: Path) -> N
     done = pillarbox("check", data=data, check=False)
     assert done.returncode == 1 and "an index of the list of messages is damaged" in done.stdout and "start the server again" in done.stdout
     with Pillarbox(data, protocols=("smtp",)):
-        assert "database-mended" in until_condition(data)
+        assert "database-repaired" in until_condition(data)
     assert pillarbox("check", data=data, check=False).returncode == 0
     ruin("mailbox")
     assert "is damaged: a part that the start needs cannot be read. Restore" in sentence(serve(data))

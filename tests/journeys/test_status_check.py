@@ -76,7 +76,7 @@ def test_a_name_service_that_is_dead_is_told_at_once(tmp_path: Path) -> None:
         with world.server:
             world.send("bob@far.example")
             world.until(lambda: "dns-down" in keys(world.data))
-            assert "The name service gives no answer for far.example" in check(world.data).stdout
+            assert "DNS gives no answer for far.example" in check(world.data).stdout
 
 
 def test_a_full_mailbox_is_told(tmp_path: Path) -> None:

@@ -361,7 +361,7 @@ def test_files_that_are_not_usable_at_the_start_are_told_and_the_fallback_is_ser
     fallback, own = (parse_certificate(one.server.read_text()).der for one in (other, made))
     assert tls.current().facts.der == fallback and (tls.source, tls.file) == ("server", other.server)
     (told,) = board.snapshot().conditions
-    assert told.key == "certificate-trouble" and str(tmp_path / "own") in told.sentence and "one of its own" in told.sentence
+    assert told.key == "certificate-error" and str(tmp_path / "own") in told.sentence and "one of its own" in told.sentence
     assert not tls.reload() and tls.current().facts.der == fallback
     other.server.write_bytes(make_certificates(tmp_path / "renewed").server.read_bytes())  # the fallback is renewed meanwhile
     clock.forward(CHECK_S)
@@ -373,4 +373,4 @@ def test_files_that_are_not_usable_at_the_start_are_told_and_the_fallback_is_ser
     assert tls.current().facts.der == own and tls.source == "own" and not board.snapshot().conditions
     key.write_text("")  # once they were usable, the ones before stay
     clock.forward(CHECK_S)
-    assert tls.current().facts.der == own and board.snapshot().conditions[0].key == "certificate-trouble"
+    assert tls.current().facts.der == own and board.snapshot().conditions[0].key == "certificate-error"

@@ -22,8 +22,8 @@ def picture(meaning: str) -> Snapshot:
     """One in which this meaning is the most urgent; "arrived" is calm after `calm`, one message later."""
     phases = {"recovering": "recovering", "updating": "updating", "starting": "starting", "closing": "draining", "safe": "stopped"}
     keys = {
-        "card": "storage-full", "broken": "part-down", "stuck": "queue-stuck", "certificate": "certificate-over",
-        "network": "line-closed", "clock": "clock", "look": "no-people",
+        "card": "storage-full", "broken": "task-down", "stuck": "queue-stuck", "certificate": "certificate-expired",
+        "network": "outbound-blocked", "clock": "clock", "look": "no-accounts",
     }  # fmt: skip
     changes: dict[str, Any] = {}
     if meaning in phases:

@@ -7,10 +7,10 @@ from trio.testing import MockClock
 
 from appliance.control.requests import Request, Response
 from appliance.mail.errors import SetupError
-from appliance.panel.remote_board import SILENT, RemoteBoard, decode_snapshot
+from appliance.panel.remote_board import SILENT, RemoteBoard
 from appliance.status import events as e
 from appliance.status.board import Board
-from appliance.status.text import encode_snapshot
+from appliance.status.text import decode_snapshot, encode_snapshot
 from tests.support.console import busy_board
 
 
@@ -44,10 +44,10 @@ async def test_changes_are_seen_and_the_end_too(autojump_clock: MockClock) -> No
         await asked.changed(version)
     assert waited.cancelled_caught and far.asked <= 12
     far.board.publish(e.MessageAccepted("smtp", "192.0.2.1", "new@far.example", 1, 1000, 0.01, "N"))
-    assert (await asked.changed(version)).deliveries[0].sender == "new@far.example"
+    assert (await asked.changed(version)).arrivals[0].sender == "new@far.example"
     far.there = False
     gone = await asked.changed(version + 1)
-    assert gone.conditions[0] == SILENT and gone.deliveries[0].sender == "new@far.example"
+    assert gone.conditions[0] == SILENT and gone.arrivals[0].sender == "new@far.example"
     with trio.move_on_after(10) as waited:
         await asked.changed(gone.version)
     assert waited.cancelled_caught

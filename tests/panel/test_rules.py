@@ -25,7 +25,7 @@ from tests.support.clock import HandClock
 
 MESSAGE = MessageAccepted("smtp", "192.0.2.1", "a@other.example", 1, 900, 0.1, "l1")
 SENT = MessageSent("l2", "other.example", "mx.other.example", 1, 900, "TLSv1.3", 0.2)
-SILENT = {"bodies-aside", "recovering", "updating", "guessing", "session-faults", "queue-delayed", "starting", "draining"}
+SILENT = {"bodies-orphaned", "recovering", "updating", "password-guessing", "session-failed", "queue-delayed", "starting", "draining"}
 """Conditions no trouble LED is lit for: nobody needs to do anything, or the phase says it."""
 
 

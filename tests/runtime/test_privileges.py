@@ -122,7 +122,7 @@ def test_unreadable_signing_keys_are_a_condition(data: Path) -> None:
     with subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()) as process:
         assert process.stdout and process.stderr and process.stdout.readline().startswith("ready")
         said = b""
-        while b"unsigned" not in said:
+        while b"dkim-unsigned" not in said:
             assert select.select([process.stderr], [], [], START_S)[0], said
             said += os.read(process.stderr.fileno(), 4096)
         asked = pillarbox("status", "--json", data=data, check=False)

@@ -16,7 +16,7 @@ from appliance.mail.errors import SetupError
 from appliance.runtime.notify import Notifier
 from appliance.runtime.supervisor import Ending, Supervisor, Task
 from appliance.status.board import Board
-from appliance.status.events import Event, PartCrashed, PartRunning, ServerState
+from appliance.status.events import Event, ServerState, TaskCrashed, TaskRunning
 from tests.support.clock import HandClock
 
 
@@ -50,8 +50,8 @@ class Rig:
         return [event.phase for event in self.events if isinstance(event, ServerState)]
 
     @property
-    def crashes(self) -> list[PartCrashed]:
-        return [event for event in self.events if isinstance(event, PartCrashed)]
+    def crashes(self) -> list[TaskCrashed]:
+        return [event for event in self.events if isinstance(event, TaskCrashed)]
 
     async def run(self, after_s: float = 1.0, then: Callable[[], object] | None = None) -> None:
         """Run the server, stop it after a while."""
@@ -119,10 +119,10 @@ async def test_a_crash_is_started_again_with_growing_pauses(autojump_clock: trio
     await rig.run(400)
     pauses = [later - earlier - 0.1 for earlier, later in pairwise(at)]
     assert pauses[:8] == pytest.approx([0.5, 1, 2, 4, 8, 16, 32, 60]) and max(pauses) == pytest.approx(60)
-    assert rig.crashes[0] == PartCrashed("weak", "KeyError: 'lost'", 0.5)
+    assert rig.crashes[0] == TaskCrashed("weak", "KeyError: 'lost'", 0.5)
     assert any("in fall" in said for said in rig.said)
     assert rig.did.count("steady starts") == 1
-    assert sum(event == PartRunning("weak") for event in rig.events) == len(at)
+    assert sum(event == TaskRunning("weak") for event in rig.events) == len(at)
 
 
 async def test_jitter_stretches_a_pause(autojump_clock: trio.abc.Clock) -> None:
@@ -158,7 +158,7 @@ async def test_returning_is_a_crash_unless_it_is_done_once(autojump_clock: trio.
     rig.build(rig.part("once", finish, ends=True), rig.part("server", finish))
     await rig.run(5)
     assert rig.did.count("once starts") == 1 and rig.did.count("server starts") > 1
-    assert {crash.part for crash in rig.crashes} == {"server"} and rig.crashes[0].fault == "it ended on its own"
+    assert {crash.task for crash in rig.crashes} == {"server"} and rig.crashes[0].fault == "it ended on its own"
 
 
 async def test_a_start_that_fails_later_is_only_a_crash(autojump_clock: trio.abc.Clock) -> None:
@@ -207,7 +207,7 @@ async def test_a_drain_that_fails_is_a_cancel(autojump_clock: trio.abc.Clock) ->
 
     rig.build(rig.part("server", drain=drain))
     await rig.run()
-    assert rig.phases[-1] == "draining" and rig.crashes[0].part == "server"
+    assert rig.phases[-1] == "draining" and rig.crashes[0].task == "server"
 
 
 async def test_the_second_stop_is_at_once(autojump_clock: trio.abc.Clock) -> None:

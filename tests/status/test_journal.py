@@ -84,7 +84,7 @@ def test_the_ring_keeps_the_newest() -> None:
         journal.say(str(n))
     assert [line.split()[-1] for line in journal.lines(3 * LINES - 2)] == [str(3 * LINES - 2), str(3 * LINES - 1)]
     assert journal.lines()[0].startswith("20"), "each has its time, also where what is written has none"
-    assert len(journal.lines()) == LINES and journal.said == 3 * LINES
+    assert len(journal.lines()) == LINES and journal.count == 3 * LINES
     assert journal.lines(3 * LINES) == [] and len(journal.lines(4 * LINES)) == LINES, "a number of another server"
 
 

@@ -108,7 +108,7 @@ class ServerAnswers:
             case controls.ListDomains():
                 return Response("", {"domains": [{"name": "home.example", "catch_all": None}]})
             case controls.ReadLog(since):
-                return Response("", {"lines": list(self.log[since:]), "said": len(self.log)})
+                return Response("", {"lines": list(self.log[since:]), "count": len(self.log)})
             case controls.DomainRecords(name):
                 return Response(f'{name}. MX 10 mail.{name}.\n{name}. TXT "v=spf1 mx -all"', {})
             case controls.ShowCertificate():
