@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from appliance.accounts.accounts import UNCHANGED
 from appliance.control import requests as controls
 from appliance.control.requests import Response
+from appliance.mail.archive import ImportedMessage
 from appliance.mail.errors import NotRunningError, SetupError, StoreError
 from appliance.mail.limits import MB
 from appliance.runtime.supervisor import Ending
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from appliance.queue.entry import QueueEntry
     from appliance.status.board import Board
     from appliance.status.journal import Journal
-    from appliance.store.mailbox import Store
+    from appliance.store.store import Store
     from appliance.store.transfer import ImportSession
 
     from .outbound import Outbound
@@ -288,7 +289,7 @@ class AdminApi:
         finally:
             await session.aclose()
 
-    def export_messages(self, request: controls.Export) -> AsyncIterator[tuple[controls.ImportedMessage, AsyncIterator[bytes]]]:
+    def export_messages(self, request: controls.Export) -> AsyncIterator[tuple[ImportedMessage, AsyncIterator[bytes]]]:
         """A person's messages, mailbox by mailbox."""
         from appliance.store.transfer import export
 

@@ -24,7 +24,7 @@ from appliance.runtime.data_directory import DataDirectory
 from appliance.runtime.host import Host
 from appliance.runtime.identity import BODIES, DATABASE, damaged, refuse_lost_database, refuse_other_bodies
 from appliance.store.bodies import Bodies
-from appliance.store.mailbox import Store
+from appliance.store.store import Store
 
 from .outbound import Outbound
 from .server import HASHES_AT_ONCE, POOL_THREADS, Basics, Components, admin_api_of, limited

@@ -56,9 +56,9 @@ from appliance.status.events import (
 )
 from appliance.status.journal import Journal
 from appliance.store.bodies import Bodies
-from appliance.store.mailbox import Store
 from appliance.store.reclaim import Reclaim
 from appliance.store.redescription import Redescription
+from appliance.store.store import Store
 
 from .listeners import certificate_of, listeners_of, sending_of
 from .outbound import Outbound

@@ -14,7 +14,8 @@ from typing import Any, BinaryIO
 from uuid import uuid4
 
 from appliance.control.local_socket import counted
-from appliance.control.requests import Control, Export, Import, ImportedMessage, ListAccounts, Request, Response
+from appliance.control.requests import Control, Export, Import, ListAccounts, Request, Response
+from appliance.mail.archive import ImportedMessage
 from appliance.mail.errors import SetupError
 from appliance.store.transfer import ExportNames, MaildirWriter, MboxWriter, PassedOver, mailboxes_of, messages_of
 

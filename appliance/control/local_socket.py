@@ -31,9 +31,10 @@ from appliance.mail.errors import MisuseError, PeerGone, PillarboxError, SetupEr
 from appliance.runtime.data_directory import SOCKET
 
 if TYPE_CHECKING:
+    from appliance.mail.archive import ImportedMessage
     from appliance.runtime.data_directory import DataDirectory
 
-    from .requests import Control, Export, Import, ImportedMessage, Request, Response
+    from .requests import Control, Export, Import, Request, Response
 
 LINE_OCTETS = 64 * 2**10
 CHUNK_OCTETS = 64 * 2**10
@@ -291,7 +292,7 @@ def _messages(count: int) -> str:
 
 
 def _message(words: dict[str, Any]) -> "ImportedMessage":
-    from .requests import ImportedMessage
+    from appliance.mail.archive import ImportedMessage
 
     try:
         mailbox, flags, at, position = words["mailbox"], words["flags"], words["internal_at"], words["position"]

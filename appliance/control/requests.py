@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Protocol
 
+from appliance.mail.archive import ImportedMessage
 from appliance.mail.errors import SetupError
 
 
@@ -295,18 +296,6 @@ class Response:
 
     text: str
     facts: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class ImportedMessage:
-    """One message on its way in or out: its mailbox, flag names, UTC seconds of arrival, and where its source stands after it."""
-
-    mailbox: str
-    flags: tuple[str, ...]
-    internal_at: int
-    position: str = ""
-    unreadable: int = 0
-    """Above 0: no message, but so many of `mailbox` that could not be read and were passed over ("": mailboxes)."""
 
 
 class ImportSink(Protocol):

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from appliance.mail.ids import BodyId
 from appliance.mail.limits import READ_OCTETS
 from appliance.mail.outgoing import Chunks
-from appliance.store.mailbox import Store
+from appliance.store.store import Store
 
 
 def chunks_of(store: Store, body: BodyId, prefix: bytes = b"") -> Chunks:

@@ -17,7 +17,7 @@ from appliance.mail.errors import StoreError
 from appliance.mail.ids import AccountId
 from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
 from appliance.mail.outgoing import OutgoingMessage
-from appliance.store.mailbox import Store
+from appliance.store.store import Store
 
 from .final_delivery import file_copies
 from .plan import DELIVERED

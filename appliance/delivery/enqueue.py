@@ -17,7 +17,7 @@ from appliance.mail.srs import rewrite
 from appliance.outbound.routing import Routes
 from appliance.queue.entry import NewEntry, QueueEntry, kept
 from appliance.queue.queue import Queue
-from appliance.store.mailbox import StagedBody
+from appliance.store.bodies import StagedBody
 
 from .delayed import SERVER
 from .intake import Arrival

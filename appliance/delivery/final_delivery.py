@@ -9,7 +9,8 @@ Each person gets one copy however many recipients led to them. Everything goes i
 
 from appliance.mail.address import encode_address
 from appliance.mail.envelope import Envelope, written
-from appliance.store.mailbox import Placement, Store
+from appliance.store.store import Store
+from appliance.store.values import Placement
 
 
 async def file_copies(store: Store, envelope: Envelope, trace: bytes, at: int) -> list[Placement]:

@@ -25,7 +25,9 @@ from appliance.mail.clock import Clock
 from appliance.mail.envelope import Recipient
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import AccountId, BodyId
-from appliance.store.mailbox import Placement, StagedBody, Store
+from appliance.store.bodies import StagedBody
+from appliance.store.store import Store
+from appliance.store.values import Placement
 
 from .plan import NEVER, OutboundGroup
 

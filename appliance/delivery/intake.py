@@ -21,7 +21,9 @@ from appliance.mail.envelope import Envelope, Recipient
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import AccountId, BodyId
 from appliance.status.events import MessageAccepted
-from appliance.store.mailbox import Incoming, Placed, Placement, StagedBody, Store
+from appliance.store.bodies import Incoming, StagedBody
+from appliance.store.store import Store
+from appliance.store.values import Placed, Placement
 
 from .final_delivery import file_copies
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, cast
 
 from appliance.mail.ids import Uid
 from appliance.mail.limits import BATCH_ROWS
-from appliance.store.mailbox import Row, Want
+from appliance.store.values import Row, Want
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.sequence import Ranges
-    from appliance.store.mailbox import StoredMessage
+    from appliance.store.body_readers import StoredMessage
 
     from .selected import Selected
 

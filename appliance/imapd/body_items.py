@@ -15,7 +15,7 @@ from appliance.protocol.imap.fetch import Attribute, Section, label
 from .sections import Send, cut, extent, fields, locate
 
 if TYPE_CHECKING:
-    from appliance.store.mailbox import StoredMessage
+    from appliance.store.body_readers import StoredMessage
 
     from .session import Session
 

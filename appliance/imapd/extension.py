@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
-    from appliance.store.mailbox import MailboxInfo
+    from appliance.store.values import MailboxInfo
 
     from .session import Session
 

@@ -38,13 +38,14 @@ from appliance.mail.query import (
     leaves,
 )
 from appliance.protocol.imap.sequence import Ranges, contains, normal, places_of_numbers, places_of_uids
-from appliance.store.mailbox import Want
+from appliance.store.values import Want
 
 from .batches import ENVELOPE, INTERNAL_AT, OCTETS, SENT_AT, open_messages, read, spans
 from .message_text import MessageText
 
 if TYPE_CHECKING:
-    from appliance.store.mailbox import Row, StoredMessage
+    from appliance.store.body_readers import StoredMessage
+    from appliance.store.values import Row
 
     from .selected import Selected
 

@@ -14,7 +14,7 @@ from appliance.mail.text import Needles, PartText, field_texts, header_text, tex
 from .sections import SectionChunks
 
 if TYPE_CHECKING:
-    from appliance.store.mailbox import StoredMessage
+    from appliance.store.body_readers import StoredMessage
 
 HEADER_READ_OCTETS = 2**20
 """Of a header, or a part's header, so much is searched: four times what any real one has."""

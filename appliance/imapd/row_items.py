@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from appliance.mail.date import encode_internal_date
-from appliance.store.mailbox import Row, Want
+from appliance.store.values import Row, Want
 
 from .batches import BODYSTRUCTURE, INTERNAL_AT, Batch
 

@@ -17,7 +17,7 @@ from appliance.protocol.imap.fields import Fields
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.fetch import Section
-    from appliance.store.mailbox import StoredMessage
+    from appliance.store.body_readers import StoredMessage
 
     from .session import Session
 

@@ -18,11 +18,13 @@ from appliance.mail.errors import MisuseError
 from appliance.mail.flags import KEYWORD_SHIFT, KEYWORDS_PER_MAILBOX, SEEN, SYSTEM_MASK, SYSTEM_NAMES
 from appliance.mail.limits import BATCH_ROWS
 from appliance.protocol.imap.sequence import Ranges, contains, largest, parse_set, places_of_numbers, places_of_uids
-from appliance.store.mailbox import Mode, SequenceView
+from appliance.store.values import Mode
+from appliance.store.view import SequenceView
 
 if TYPE_CHECKING:
     from appliance.mail.ids import ModSeq, Uid
-    from appliance.store.mailbox import FlagsResult, Mailbox, Row
+    from appliance.store.mailbox import Mailbox
+    from appliance.store.values import FlagsResult, Row
 
     from .batches import KeptRow
     from .session import Session

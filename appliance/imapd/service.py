@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from appliance.auth.mechanisms import Mechanisms
     from appliance.mail.clock import Clock
     from appliance.network.stream import Stream
-    from appliance.store.mailbox import Store
+    from appliance.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from appliance.mail.clock import Clock
     from appliance.mail.ids import AccountId
     from appliance.network.stream import Stream
-    from appliance.store.mailbox import Store
+    from appliance.store.store import Store
 
     from .registry import Registry
     from .selected import Selected

@@ -28,7 +28,7 @@ from appliance.queue.queue import AttemptResult, Queue
 from appliance.status.events import AttemptBegun, Event, MessageDelayed, MessageFailed, MessageSent, QueueState
 
 if TYPE_CHECKING:
-    from appliance.store.mailbox import Store
+    from appliance.store.store import Store
 
 TOGETHER = 32
 """Messages of a destination taken from the index at once."""

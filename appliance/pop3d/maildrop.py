@@ -11,7 +11,10 @@ from typing import Final
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import INBOX, SEEN
 from appliance.mail.ids import AccountId, Uid
-from appliance.store.mailbox import Mailbox, Store, StoredMessage, Want
+from appliance.store.body_readers import StoredMessage
+from appliance.store.mailbox import Mailbox
+from appliance.store.store import Store
+from appliance.store.values import Want
 
 AHEAD_ROWS = 128
 AHEAD_OCTETS = 256 * 2**10

@@ -12,7 +12,7 @@ from appliance.auth.mechanisms import Mechanisms
 from appliance.mail.ids import AccountId
 from appliance.mail.limits import POP3_IDLE_S
 from appliance.network.stream import Stream
-from appliance.store.mailbox import Store
+from appliance.store.store import Store
 
 from .connection import Connection
 from .session import Session

@@ -29,7 +29,8 @@ from appliance.network.stream import Stream
 from appliance.protocol.pop3.grammar import Command, err, ok, parse_number, parse_text
 from appliance.protocol.pop3.multiline import END, DotStuffer, Top
 from appliance.protocol.pop3.server import CommandReceived, Pop3ServerState, State
-from appliance.store.mailbox import Store, StoredMessage
+from appliance.store.body_readers import StoredMessage
+from appliance.store.store import Store
 
 from .maildrop import Maildrop, MessageMissing
 

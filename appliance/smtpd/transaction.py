@@ -27,7 +27,7 @@ from .trace import FIRST_LINE, WARNING, protocol_word, received
 
 if TYPE_CHECKING:
     from appliance.mail.description import Description
-    from appliance.store.mailbox import Incoming, StagedBody
+    from appliance.store.bodies import Incoming, StagedBody
 
     from .session import Session
 

@@ -25,7 +25,7 @@ FACT = """INSERT INTO message_data(id, described_by, sent_at, prefix, envelope, 
 MESSAGE = "INSERT INTO message(mailbox, uid, modseq, flags, internal_at, octets, body, message_data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
-def file(
+def append(
     transaction: Transaction,
     body: BodyId,
     octets: int,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
-from appliance.control.requests import ImportedMessage
+from appliance.mail.archive import ImportedMessage
 from appliance.mail.errors import SetupError
 from appliance.mail.limits import MB, MESSAGE_OCTETS
 

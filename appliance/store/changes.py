@@ -1,7 +1,7 @@
 """What happened in a mailbox since a MODSEQ, and snapshots of its UIDs that all its sessions share.
 
 One reading answers CONDSTORE, IDLE and NOOP alike (RFC 7162 §3.1). A snapshot is never changed: `advanced` makes the
-next one from the last and the changes between, and from the rows when the tombstones do not reach back far enough.
+next one from the last and the changes between, and from the rows when the tombuid_runs do not reach back far enough.
 Raises StoreError NO_MAILBOX when the mailbox is gone.
 """
 
@@ -39,9 +39,11 @@ def changes_since(connection: sqlite3.Connection, mailbox: MailboxId, since: Mod
     if since < horizon:
         gone = holes(_uids(connection, mailbox), uid_next)
     else:
-        stones = connection.execute("SELECT first_uid, last_uid FROM expunged WHERE mailbox = ? AND modseq > ?", (mailbox, since)).fetchall()
-        stones.sort()
-        gone = array("I", [uid for first, last in stones for uid in range(first, last + 1)])
+        uid_runs = connection.execute(
+            "SELECT first_uid, last_uid FROM expunged WHERE mailbox = ? AND modseq > ?", (mailbox, since)
+        ).fetchall()
+        uid_runs.sort()
+        gone = array("I", [uid for first, last in uid_runs for uid in range(first, last + 1)])
     return Changes(modseq, uid_next, flags, gone, keywords_of(connection, mailbox))  # type: ignore[arg-type]
 
 

@@ -15,7 +15,7 @@ from appliance.mail.flags import KEYWORD_SHIFT
 from appliance.mail.ids import AccountId, MailboxId, ModSeq, Uid, UidValidity
 
 from .append import LAST_UID
-from .expunge import bury
+from .expunge import expunge_rows
 from .keywords import translated
 from .messages import among, numbers, uids_where
 from .quota import Quota
@@ -66,11 +66,12 @@ def copy(
         if not move:
             leaves = f"SELECT message_data, count(*) AS n FROM message WHERE mailbox = ? AND {condition} GROUP BY message_data"
             transaction.execute(
-                f"UPDATE message_data SET refcount = refcount + n FROM ({leaves}) AS l WHERE message_data.id = l.message_data", (source, *parameters)
+                f"UPDATE message_data SET refcount = refcount + n FROM ({leaves}) AS l WHERE message_data.id = l.message_data",
+                (source, *parameters),
             )
         transaction.touched(target, ModSeq(modseq))
         if move:
-            bury(transaction, source, sources, condition, parameters, quota)
+            expunge_rows(transaction, source, sources, condition, parameters, quota)
         quota.took(transaction, AccountId(account), octets, trash=there if special_use == TRASH else -1, checked=not move)
     return Copied(UidValidity(uid_validity), [Uid(uid) for uid in sources], [Uid(uid) for uid in range(first, uid_next)])
 

@@ -1,6 +1,6 @@
 """Messages leave: expunge, POP3's deletes, a mailbox deleted; inside one transaction.
 
-An expunge leaves tombstones as runs of UIDs, the newest KEPT of a mailbox. `horizon` is the MODSEQ up to which they
+An expunge leaves tombuid_runs as runs of UIDs, the newest KEPT of a mailbox. `horizon` is the MODSEQ up to which they
 were dropped: who asks for changes since before it is answered with every UID that is not there, which is right for
 whoever removes what he holds of them (QRESYNC will say the same as VANISHED (EARLIER), RFC 7162 §3.2.5.2).
 A message_data leaves with its last message, a body is given back to `Bodies` with its last message_data.
@@ -19,7 +19,7 @@ from .quota import Quota
 from .view import runs
 
 KEPT = 10_000
-"""Runs of tombstones kept a mailbox; 20 octets each."""
+"""Runs of tombuid_runs kept a mailbox; 20 octets each."""
 SLACK = 2_000
 """Dropped in batches of this many, so that few expunges pay for it."""
 
@@ -27,7 +27,7 @@ Release = Callable[[Transaction, Sequence[tuple[BodyId, int]]], None]
 """Gives back that many holders of each body."""
 
 
-def remove(
+def expunge(
     transaction: Transaction, mailbox: MailboxId, uids: Sequence[int] | None, release: Release, quota: Quota, *, marked: bool
 ) -> list[int]:
     """Take messages out: of `uids` or of all, only those with \\Deleted when `marked`. The UIDs removed, ascending."""
@@ -38,29 +38,31 @@ def remove(
     if gone:
         condition, parameters = among(gone)
         _release_facts(transaction, mailbox, condition, parameters, release)
-        bury(transaction, mailbox, gone, condition, parameters, quota)
+        expunge_rows(transaction, mailbox, gone, condition, parameters, quota)
     return gone
 
 
-def bury(
+def expunge_rows(
     transaction: Transaction, mailbox: MailboxId, gone: Sequence[int], condition: str, parameters: Sequence[int | str], quota: Quota
 ) -> ModSeq:
-    """Drop the message rows, count them out, leave tombstones. Facts and bodies are the caller's matter."""
+    """Drop the message rows, count them out, leave tombuid_runs. Facts and bodies are the caller's matter."""
     messages, octets, unseen, deleted = transaction.execute(
         "SELECT count(*), sum(octets), sum(flags & 1 = 0), sum(flags & 8 <> 0) FROM message WHERE mailbox = ? AND " + condition,
         (mailbox, *parameters),
     ).fetchone()
     transaction.execute("DELETE FROM message WHERE mailbox = ? AND " + condition, (mailbox, *parameters))
-    stones = runs(gone)
+    uid_runs = runs(gone)
     account, modseq, count = transaction.execute(
         """UPDATE mailbox SET modseq = modseq + 1, messages = messages - ?, octets = octets - ?, unseen = unseen - ?,
             deleted = deleted - ?, expunged_runs = expunged_runs + ? WHERE id = ? RETURNING account, modseq, expunged_runs""",
-        (messages, octets, unseen, deleted, len(stones), mailbox),
+        (messages, octets, unseen, deleted, len(uid_runs), mailbox),
     ).fetchall()[0]
-    if len(stones) == 1:
-        transaction.execute("INSERT INTO expunged(mailbox, modseq, first_uid, last_uid) VALUES (?, ?, ?, ?)", (mailbox, modseq, *stones[0]))
+    if len(uid_runs) == 1:
+        transaction.execute(
+            "INSERT INTO expunged(mailbox, modseq, first_uid, last_uid) VALUES (?, ?, ?, ?)", (mailbox, modseq, *uid_runs[0])
+        )
     else:
-        pairs = f"[{','.join([f'[{first},{last}]' for first, last in stones])}]"
+        pairs = f"[{','.join([f'[{first},{last}]' for first, last in uid_runs])}]"
         transaction.execute(
             "INSERT INTO expunged(mailbox, modseq, first_uid, last_uid) SELECT ?, ?, value ->> 0, value ->> 1 FROM json_each(?)",
             (mailbox, modseq, pairs),
@@ -95,7 +97,8 @@ def _release_facts(transaction: Transaction, mailbox: MailboxId, condition: str,
     ).fetchone()
     if shared:
         transaction.execute(
-            f"UPDATE message_data SET refcount = refcount - n FROM ({new_entry}) AS l WHERE message_data.id = l.message_data AND refcount > n", arguments
+            f"UPDATE message_data SET refcount = refcount - n FROM ({new_entry}) AS l WHERE message_data.id = l.message_data AND refcount > n",
+            arguments,
         )
     if facts:
         transaction.execute("DELETE FROM message_data WHERE id IN (SELECT value FROM json_each(?))", (listed(numbers(facts)),))

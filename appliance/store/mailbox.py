@@ -1,63 +1,28 @@
-"""The narrow door: Store and Mailbox, all that servers may hold of mail.
+"""One mailbox as one session has it open: rows, changes, messages, flags, copy, move and expunge.
 
 Every change takes a new MODSEQ and is durable when its call returns, `see` excepted. No cursor and no transaction
-outlives a call. Everything raises StoreError with its `Trouble`, BROKEN when the card fails; nothing here knows a
+outlives a call. Everything raises StoreError with its `Trouble`, BROKEN when storage fails; nothing here knows a
 protocol. Mailbox names are str with "/" between levels; INBOX is matched without regard to case and always so spelled.
 """
 
 from array import array
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from appliance.database.database import AnyDatabase
 from appliance.database.writer import Transaction
-from appliance.mail.description import Describe
 from appliance.mail.errors import StoreError, Trouble
-from appliance.mail.flags import INBOX, KEYWORDS_PER_MAILBOX
-from appliance.mail.ids import AccountId, BodyId, MailboxId, ModSeq, Uid
+from appliance.mail.flags import KEYWORDS_PER_MAILBOX
+from appliance.mail.ids import MailboxId, ModSeq, Uid
 
-from . import append as placement
-from . import copy_move as copies
-from . import expunge as removal
-from . import flag_changes as marks
-from . import loading as opening
-from . import mailboxes, messages, wire_sizes
-from .bodies import Bodies, Incoming, StagedBody
+from . import copy_move, expunge, flag_changes, loading, mailboxes, messages, wire_sizes
+from .base import StoreBase
 from .body_readers import StoredMessage
-from .changes import UidSnapshot, changes_since, snapshot
+from .changes import UidSnapshot, changes_since
 from .keywords import keywords_of, unused
 from .loading import OPENING
-from .mailbox_cache import CachedMailbox, MailboxCache
-from .outbox import UNSEEN_YET, Outboxes
-from .quota import Quota, QuotaOf
+from .mailbox_cache import CachedMailbox
 from .redescription import old_ones, remade
-from .values import Changes, Copied, FlagsResult, MailboxInfo, Mode, Placed, Placement, Row, Want
-from .view import SequenceView
-
-__all__ = (
-    "Changes",
-    "Copied",
-    "FlagsResult",
-    "Incoming",
-    "Mailbox",
-    "MailboxInfo",
-    "Mode",
-    "Placed",
-    "Placement",
-    "Row",
-    "SequenceView",
-    "StagedBody",
-    "Store",
-    "StoredMessage",
-    "Want",
-)  # fmt: skip
-
-# `Store.list` hides the built-in name inside the class
-Names = list[str]
-Messages = list[StoredMessage]
-Numbers = list[int]
+from .values import Changes, Copied, FlagsResult, MailboxInfo, Mode, Row, Want
 
 
 class Mailbox:
@@ -65,7 +30,7 @@ class Mailbox:
 
     __slots__ = ("_known", "_store", "first_unseen", "info", "keywords", "modseq", "read_only", "recent", "uids")
 
-    def __init__(self, store: "Store", known: CachedMailbox, info: MailboxInfo, as_of: UidSnapshot, *, read_only: bool) -> None:
+    def __init__(self, store: StoreBase, known: CachedMailbox, info: MailboxInfo, as_of: UidSnapshot, *, read_only: bool) -> None:
         self._store = store
         self._known: CachedMailbox | None = known
         self.info = info
@@ -202,12 +167,12 @@ class Mailbox:
         number, store = self.info.id, self._store
 
         def work(connection: Any) -> tuple[list[Row], Any]:
-            rows = opening.fitting(messages.batch(connection, number, lo, hi, OPENING, limit), octets)
-            return list(rows), opening.load(connection, store.bodies, rows, octets)
+            rows = loading.fitting(messages.batch(connection, number, lo, hi, OPENING, limit), octets)
+            return list(rows), loading.load(connection, store.bodies, rows, octets)
 
         rows, bodies = await store.database.read(work)
         rows = await remade(store, number, rows, OPENING)
-        return list(zip(rows, opening.messages(rows, bodies), strict=True))
+        return list(zip(rows, loading.messages(rows, bodies), strict=True))
 
     async def open_row(self, row: Row) -> StoredMessage:
         """The same from a Row read with Want.BODY | Want.DATES (saves a look-up); small bodies are read at once."""
@@ -225,14 +190,16 @@ class Mailbox:
         """Durable when it returns. Raises READ_ONLY, NO_MAILBOX, TOO_MANY when the mailbox has no room for another keyword."""
         number, flags = self._writable(), tuple(names)
         return await self._store.database.write(
-            lambda transaction: marks.set_flags(transaction, number, uids, mode, flags, unchanged_since)
+            lambda transaction: flag_changes.set_flags(transaction, number, uids, mode, flags, unchanged_since)
         )
 
     def see(self, uids: Sequence[Uid]) -> None:
         """\\Seen by reading: lazy, nobody waits, done when the next commit is (CARD rule 6). Nothing in a read-only mailbox."""
         if uids and not self.read_only:
             number, seen = self.info.id, tuple(uids)
-            self._store.database.write_lazily(lambda transaction: marks.set_flags(transaction, number, seen, Mode.ADD, ("\\Seen",), None))
+            self._store.database.write_lazily(
+                lambda transaction: flag_changes.set_flags(transaction, number, seen, Mode.ADD, ("\\Seen",), None)
+            )
 
     async def copy(self, uids: Sequence[Uid], target: str, *, complete: bool = False) -> Copied:
         """All that are there or nothing; flags, keywords and INTERNALDATE kept (RFC 9051 §6.4.7).
@@ -254,7 +221,7 @@ class Mailbox:
             if row is None or not row[4]:
                 raise StoreError(Trouble.NO_MAILBOX)
             store.outboxes.expect_open(row[0])
-            copied = copies.copy(transaction, number, uids, MailboxId(row[0]), quota, move=move, complete=complete)
+            copied = copy_move.copy(transaction, number, uids, MailboxId(row[0]), quota, move=move, complete=complete)
             if move:
                 store.outboxes.left(transaction, number, copied.sources)
             return copied
@@ -273,7 +240,7 @@ class Mailbox:
         number, store = self._writable(), self._store
 
         def work(transaction: Transaction) -> list[int]:
-            gone = removal.remove(transaction, number, uids, store.bodies.release, store.quotas, marked=marked)
+            gone = expunge.expunge(transaction, number, uids, store.bodies.release, store.quotas, marked=marked)
             store.outboxes.left(transaction, number, gone)
             return gone
 
@@ -296,220 +263,3 @@ class Mailbox:
         if self.read_only:
             raise StoreError(Trouble.READ_ONLY)
         return self.info.id
-
-
-class Store:
-    """All mail of all people. Made by `Store.start`; holds no thread and no file of its own."""
-
-    def __init__(self, database: AnyDatabase, bodies: Bodies, *, describe: Describe, quota_of: QuotaOf) -> None:
-        self.database = database
-        self.bodies = bodies
-        self.describe = describe
-        self.described_by = describe().finish().described_by
-        self.mailbox_cache = MailboxCache()
-        self.quotas = Quota(quota_of)
-        self.outboxes = Outboxes(bodies, self.quotas)
-        self._inboxes: dict[AccountId, MailboxId] = {}
-
-    @classmethod
-    async def start(cls, database: AnyDatabase, bodies: Bodies, *, describe: Describe, quota_of: QuotaOf = lambda _: None) -> "Store":
-        """`describe` makes a message's scanner; `quota_of` gives a person's limit in octets or None, from any thread, at once."""
-        store = cls(database, bodies, describe=describe, quota_of=quota_of)
-        database.watch(store.mailbox_cache.touched)
-        await database.read(store.quotas.load)
-        await database.read(store.outboxes.load)
-        return store
-
-    # --- arrival -----------------------------------------------------------------------------------------
-
-    def receive(self, limit_octets: int) -> AbstractAsyncContextManager[Incoming]:
-        """`async with store.receive(n) as incoming:` — an uncommitted body is given back at the end of the block.
-
-        Draws on the server's budget of octets in flight: waits up to RECEIVE_WAIT_S, then StoreError BUSY.
-        """
-        return self.bodies.receive(limit_octets, self.describe)
-
-    async def file(
-        self,
-        body: StagedBody,
-        placements: Sequence[Placement],
-        also: "Callable[[Any, BodyId], object] | None" = None,
-        *,
-        passed: "Numbers | None" = None,
-    ) -> list[Placed]:
-        """Put one body into several mailboxes in ONE durable commit; `also(transaction, body_id)` joins the commit (the queue).
-
-        Raises FULL, OVER_QUOTA (checked for each person; nothing filed), NO_MAILBOX, TOO_MANY, NOT_ALLOWED (the Outbox).
-        With a list `passed` nobody's want of space fails the others: it gets the numbers of the placements passed over for it, before
-        `also` is called.
-        """
-        self._expect_open(placements)
-        described = {prefix: body.describe(prefix) for prefix in {placement.prefix for placement in placements}}
-
-        def work(transaction: Transaction) -> list[Placed]:
-            chosen = placements
-            if passed is not None:
-                passed[:] = self.quotas.without_room(transaction, placements, body.octets)
-                chosen = [one for number, one in enumerate(placements) if number not in passed]
-            number = self.bodies.hold(transaction, body, len(chosen))
-            filed = placement.file(transaction, number, body.octets, chosen, described.__getitem__, self.quotas)
-            if also is not None:
-                also(transaction, number)
-            return filed
-
-        return await self.database.write(work, octets=body.stored_octets)
-
-    async def file_all(
-        self, messages: Sequence[tuple[StagedBody, Placement]], also: "Callable[[Any], object] | None" = None
-    ) -> list[Placed]:
-        """Several bodies, each into one mailbox, in ONE durable commit or not at all; `also(transaction)` joins it. Raises as `file`."""
-        self._expect_open([place for _, place in messages])
-        described = [{place.prefix: body.describe(place.prefix)} for body, place in messages]
-
-        def work(transaction: Transaction) -> list[Placed]:
-            filed = []
-            for (body, place), facts in zip(messages, described, strict=True):
-                number = self.bodies.hold(transaction, body, 1)
-                filed += placement.file(transaction, number, body.octets, [place], facts.__getitem__, self.quotas)
-            if also is not None:
-                also(transaction)
-            return filed
-
-        return await self.database.write(work, octets=sum(body.stored_octets for body, _ in messages))
-
-    def file_kept(self, transaction: Any, body: BodyId, octets: int, placements: Sequence[Placement]) -> Numbers:
-        """Put a body that is kept already into mailboxes, inside somebody's commit. Facts are made when it is first read.
-
-        The numbers of the placements passed over because their person has no room.
-        """
-        passed = self.quotas.without_room(transaction, placements, octets)
-        chosen = [one for number, one in enumerate(placements) if number not in passed]
-        self.bodies.hold_more(transaction, body, len(chosen))
-        placement.file(transaction, body, octets, chosen, lambda _: UNSEEN_YET, self.quotas)
-        return passed
-
-    def _expect_open(self, placements: Sequence[Placement]) -> None:
-        for one in placements:
-            self.outboxes.expect_open(one.mailbox)
-
-    async def inbox_of(self, account: AccountId) -> MailboxId:
-        """Cached in memory; the mailboxes of a new person are made with the person. Raises NO_MAILBOX."""
-        number = self._inboxes.get(account)
-        if number is None:
-            number = self._inboxes[account] = (await self.find(account, INBOX)).id
-        return number
-
-    # --- the tree ----------------------------------------------------------------------------------------
-
-    async def list(self, account: AccountId) -> list[MailboxInfo]:
-        """All mailboxes of a person by name, INBOX first."""
-        recent_from = self.mailbox_cache.recent_from()
-        return await self.database.read(lambda connection: mailboxes.listed(connection, account, recent_from))
-
-    async def subscriptions(self, account: AccountId) -> Names:
-        """Subscribed names, whether or not the mailbox exists (RFC 9051 §6.3.7)."""
-        return await self.database.read(lambda connection: mailboxes.subscribed_names(connection, account))
-
-    async def find(self, account: AccountId, name: str) -> MailboxInfo:
-        """STATUS's facts, at the cost of a row. Raises NO_MAILBOX."""
-        recent_from = self.mailbox_cache.recent_from()
-
-        def work(connection: Any) -> MailboxInfo:
-            row = mailboxes.row_named(connection, account, name)
-            if row is None:
-                raise StoreError(Trouble.NO_MAILBOX)
-            return mailboxes.info_of(connection, row, recent_from)
-
-        return await self.database.read(work)
-
-    async def create(self, account: AccountId, name: str, special_use: str = "") -> MailboxInfo:
-        """Missing superiors are made as well. Raises EXISTS, BAD_NAME, TOO_MANY, NOT_ALLOWED (a special use unknown or taken)."""
-        await self.database.write(lambda transaction: mailboxes.create(transaction, account, name, special_use))
-        return await self.find(account, name.removesuffix("/"))
-
-    async def delete(self, account: AccountId, name: str) -> None:
-        """Raises NO_MAILBOX, NOT_ALLOWED (INBOX; a \\Noselect name with children). With children the name stays, not selectable."""
-
-        def work(transaction: Transaction) -> None:
-            row = mailboxes.deletable(transaction, account, name)
-            self._expect_movable(row[0])
-            removal.remove(transaction, MailboxId(row[0]), None, self.bodies.release, self.quotas, marked=False)
-            mailboxes.forget(transaction, row)
-
-        await self.database.write(work)
-
-    async def rename(self, account: AccountId, old: str, new: str) -> None:
-        """Children follow. INBOX's messages move and INBOX stays, empty (RFC 9051 §6.3.6).
-
-        Subscriptions follow; INBOX stays subscribed, and where it is, what takes its messages becomes so.
-        Raises NO_MAILBOX, EXISTS, BAD_NAME, TOO_MANY, NOT_ALLOWED (below itself).
-        """
-
-        def work(transaction: Transaction) -> None:
-            row, name = mailboxes.renamable(transaction, account, old, new)
-            self._expect_movable(row[0])
-            if row[2] == INBOX:
-                target = mailboxes.create(transaction, account, name)
-                mailboxes.subscribe_alike(transaction, account, INBOX, name)
-                copies.copy(transaction, MailboxId(row[0]), None, target, self.quotas, move=True)
-            else:
-                mailboxes.rename(transaction, row, name)
-
-        await self.database.write(work)
-
-    def _expect_movable(self, mailbox: int) -> None:
-        if mailbox in self.outboxes:
-            raise StoreError(Trouble.NOT_ALLOWED, "the Outbox stays where it is")
-
-    async def subscribe(self, account: AccountId, name: str, subscribed: bool) -> None:
-        """Raises BAD_NAME, TOO_MANY."""
-        await self.database.write(lambda transaction: mailboxes.subscribe(transaction, account, name, subscribed))
-
-    async def open(self, account: AccountId, name: str, *, read_only: bool = False) -> Mailbox:
-        """Raises NO_MAILBOX (also for names that cannot be selected)."""
-        self.mailbox_cache.begin_opening()
-        try:
-            info, as_of, recent_from = await self.database.read(lambda connection: self._opened(connection, account, name))
-            known = self.mailbox_cache.hold(info.id, as_of, recent_from)
-        finally:
-            self.mailbox_cache.end_opening()
-        info.recent = len(as_of.uids) - bisect_left(as_of.uids, known.recent_from)
-        return Mailbox(self, known, info, as_of, read_only=read_only)
-
-    def _opened(self, connection: Any, account: AccountId, name: str) -> tuple[MailboxInfo, UidSnapshot, int]:
-        row = mailboxes.row_named(connection, account, name)
-        if row is None or not row[4]:
-            raise StoreError(Trouble.NO_MAILBOX)
-        number = MailboxId(row[0])
-        as_of = snapshot(connection, number, self.mailbox_cache.peek(number))
-        return mailboxes.info_of(connection, row, {number: row[6]}), as_of, row[12]
-
-    # --- messages -----------------------------------------------------------------------------------------
-
-    async def messages(self, rows: Sequence[Row], octets: int) -> Messages:
-        """The first rows' messages, at least one, as many as fit in `octets`; one reading. One that is gone raises GONE when read."""
-        chosen = opening.fitting(rows, octets)
-        bodies = await self.database.read(lambda connection: opening.load(connection, self.bodies, chosen, octets))
-        return opening.messages(chosen, bodies)
-
-    # --- people ------------------------------------------------------------------------------------------
-
-    def quota(self, account: AccountId) -> tuple[int, int | None]:
-        """(octets used, limit or None), from memory, as of the last commit or the one before."""
-        return self.quotas.of(account)
-
-    def make_mailboxes(self, transaction: Any, account: AccountId) -> None:
-        """INBOX and the special-use mailboxes, subscribed: joins the commit that adds a person."""
-        mailboxes.make_first(transaction, account)
-
-    def remove_mailboxes(self, transaction: Any, account: AccountId) -> None:
-        """All of a person's mail: joins the commit that removes a person."""
-        for number in mailboxes.ids_of(transaction, account):
-            removal.remove(transaction, number, None, self.bodies.release, self.quotas, marked=False)
-            mailboxes.drop_row(transaction, number)
-        mailboxes.forget_account(transaction, account)
-        transaction.after_commit(lambda: self._forget(account))
-
-    def _forget(self, account: AccountId) -> None:
-        self._inboxes.pop(account, None)
-        self.quotas.forget(account)

@@ -147,7 +147,7 @@ def deletable(transaction: Transaction, account: AccountId, name: str) -> Found:
 def forget(transaction: Transaction, row: Found) -> None:
     """Drop an emptied mailbox's own rows; with children below, the name stays as one that cannot be selected (RFC 9051 §6.3.5)."""
     number, account, name = row[0], row[1], row[2]
-    bury(transaction, account, name, row[5])
+    keep_uid_validity(transaction, account, name, row[5])
     drop_row(transaction, number)
     if _has_children(transaction, account, name):
         make_row(transaction, account, name, selectable=False)
@@ -160,7 +160,7 @@ def drop_row(transaction: Transaction, number: MailboxId) -> None:
     transaction.touched(number, DELETED)
 
 
-def bury(transaction: Transaction, account: AccountId, name: str, uid_validity: int) -> None:
+def keep_uid_validity(transaction: Transaction, account: AccountId, name: str, uid_validity: int) -> None:
     transaction.execute(
         "INSERT INTO deleted_mailbox(account, name, uid_validity) VALUES (?, ?, ?)"
         " ON CONFLICT DO UPDATE SET uid_validity = max(uid_validity, excluded.uid_validity)",
@@ -215,7 +215,7 @@ def rename(transaction: Transaction, row: Found, new: str) -> None:
         target = proper(new + name[len(old) :])
         if row_named(transaction, account, target) is not None:
             raise StoreError(Trouble.EXISTS)
-        bury(transaction, account, name, uid_validity)
+        keep_uid_validity(transaction, account, name, uid_validity)
         transaction.execute("UPDATE mailbox SET name = ? WHERE id = ?", (target, number))
         _rise(transaction, number, account, target, uid_validity)
     move_subscriptions(transaction, account, old, new)

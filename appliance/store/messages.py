@@ -55,7 +55,10 @@ def columns(want: Want) -> tuple[str, tuple[Any, ...]]:
         return f"SELECT {words} FROM message", EMPTY[count:]
     words = "uid, flags, modseq, internal_at, octets, message_data, "
     words += ("envelope, bodystructure" if facts else "x'', x''") + ", sent_at, described_by"
-    return f"SELECT {words}{', prefix, body, parts' if body else ''} FROM message JOIN message_data ON message_data.id = message_data", EMPTY[13 if body else 10 :]
+    return (
+        f"SELECT {words}{', prefix, body, parts' if body else ''} FROM message JOIN message_data ON message_data.id = message_data",
+        EMPTY[13 if body else 10 :],
+    )
 
 
 def among(uids: Sequence[int]) -> tuple[str, tuple[int | str, ...]]:

@@ -14,9 +14,7 @@ from appliance.mail.description import Description
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import AccountId, BodyId, MailboxId, Uid
 
-from . import append as placement
-from . import expunge as removal
-from . import mailboxes
+from . import append, expunge, mailboxes
 from .bodies import Bodies
 from .quota import Quota
 from .values import Placement
@@ -66,12 +64,12 @@ class Outboxes:
             return None
         self._bodies.hold_more(transaction, body)
         place = Placement(mailbox, prefix, ("\\Seen",), at)
-        (filed,) = placement.file(transaction, body, octets - len(prefix), [place], lambda _: UNSEEN_YET, self._quota)
+        (filed,) = append.append(transaction, body, octets - len(prefix), [place], lambda _: UNSEEN_YET, self._quota)
         return filed.mailbox, filed.uid
 
     def unshow(self, transaction: Transaction, mailbox: MailboxId, uid: Uid) -> None:
         """The message has left, or never will."""
-        removal.remove(transaction, mailbox, [uid], self._bodies.release, self._quota, marked=False)
+        expunge.expunge(transaction, mailbox, [uid], self._bodies.release, self._quota, marked=False)
 
     def _of(self, transaction: Transaction, account: AccountId) -> MailboxId | None:
         """The person's Outbox, made where it is missing; None for nobody."""

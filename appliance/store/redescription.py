@@ -14,7 +14,7 @@ that is full or cannot be read now is tried again later, a body that is broken i
 import math
 import sqlite3
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import trio
 
@@ -23,14 +23,12 @@ from appliance.mail.description import Description
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import MailboxId
 
+from .base import StoreBase
 from .body_readers import StoredMessage
 from .loading import OPENING
 from .messages import batch
 from .outbox import UNSEEN_YET
 from .values import Row, Want
-
-if TYPE_CHECKING:
-    from .mailbox import Store
 
 CHUNK_OCTETS = 64 * 2**10
 AT_ONCE = 16
@@ -50,7 +48,7 @@ _COUNTER = "described_by"
 _OCTETS, _DESCRIBED_BY = map(Row._fields.index, ("octets", "described_by"))
 
 
-def old_ones(store: "Store", rows: Sequence[Any]) -> list[Any]:
+def old_ones(store: StoreBase, rows: Sequence[Any]) -> list[Any]:
     """Of rows, or raw rows with facts, those that a reading must not be answered from as they stand."""
     today = store.described_by
     old = [row for row in rows if row[_DESCRIBED_BY] != today]
@@ -59,7 +57,7 @@ def old_ones(store: "Store", rows: Sequence[Any]) -> list[Any]:
     return [row for row in old if row[_DESCRIBED_BY] == UNSEEN_YET.described_by]
 
 
-async def remade(store: "Store", mailbox: MailboxId, rows: list[Row], want: Want) -> list[Row]:
+async def remade(store: StoreBase, mailbox: MailboxId, rows: list[Row], want: Want) -> list[Row]:
     """The same rows with facts of today's scanner, where they are few or have none; costs nothing when they are today's.
 
     A row that was expunged before its message was read again is left out: it may have no facts at all to answer from.
@@ -71,7 +69,7 @@ async def remade(store: "Store", mailbox: MailboxId, rows: list[Row], want: Want
     return [row for row in described if row is not None]
 
 
-async def _remade(store: "Store", mailbox: MailboxId, row: Row, want: Want) -> Row | None:
+async def _remade(store: StoreBase, mailbox: MailboxId, row: Row, want: Want) -> Row | None:
     facts = await _described(store, mailbox, row.uid)
     if facts is None:
         return None
@@ -88,7 +86,7 @@ def _values(facts: Description, message: int, before: int) -> tuple[Any, ...]:
     return (facts.described_by, facts.sent_at, facts.envelope, facts.bodystructure, facts.parts, facts.preview, message, before)
 
 
-async def _described(store: "Store", mailbox: MailboxId, uid: int) -> Description | None:
+async def _described(store: StoreBase, mailbox: MailboxId, uid: int) -> Description | None:
     """What today's scanner says of a message; None when it was expunged meanwhile."""
     found = await store.database.read(lambda connection: batch(connection, mailbox, uid, uid, OPENING, 1))
     if not found:
@@ -101,7 +99,7 @@ async def _described(store: "Store", mailbox: MailboxId, uid: int) -> Descriptio
         return None
 
 
-async def _describe(store: "Store", message: StoredMessage) -> Description:
+async def _describe(store: StoreBase, message: StoredMessage) -> Description:
     scanner = store.describe()
     await message.open()
     at = len(message.prefix)
@@ -116,7 +114,7 @@ async def _describe(store: "Store", message: StoredMessage) -> Description:
 class Redescription:
     """The background run; the one of its kind in a process. `run` is a part of the server that stands until it is cancelled."""
 
-    def __init__(self, store: "Store", *, octets_a_s: float = OCTETS_A_S) -> None:
+    def __init__(self, store: StoreBase, *, octets_a_s: float = OCTETS_A_S) -> None:
         self._store = store
         self._octets_a_s = octets_a_s
 

@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
-from appliance.control.requests import ImportedMessage
 from appliance.database.database import AnyDatabase
 from appliance.database.writer import Transaction
+from appliance.mail.archive import ImportedMessage
 from appliance.mail.errors import SetupError, StoreError, Trouble
 from appliance.mail.flags import KEYWORD_SHIFT, SYSTEM_NAMES
 from appliance.mail.ids import AccountId, MailboxId
@@ -23,15 +23,16 @@ from appliance.mail.limits import MESSAGE_OCTETS, READ_OCTETS
 
 from .archive_files import PassedOver
 from .archives import mailboxes_of, messages_of
-from .body_readers import whole_in_row
+from .bodies import StagedBody
+from .body_readers import StoredMessage, whole_in_row
 from .export_names import ExportNames
-from .mailbox import Placement, StagedBody, Store
-from .mailbox import StoredMessage as Opened
 from .mailboxes import create, row_named, subscribe
 from .maildir import MaildirWriter
 from .mbox import MboxWriter
 from .names import known_as, proper
 from .salvage import Salvage, Salvaged, SalvagedFolder
+from .store import Store
+from .values import Placement
 
 __all__ = (
     "ExportNames",
@@ -266,7 +267,7 @@ async def _exported(store: Store, folder: SalvagedFolder) -> AsyncIterator[tuple
         yield ImportedMessage(folder.name, (), 0, unreadable=lost), _no_chunks()
 
 
-async def _opened(store: Store, salvage: Salvage, row: Salvaged) -> tuple[Opened, bytes]:
+async def _opened(store: Store, salvage: Salvage, row: Salvaged) -> tuple[StoredMessage, bytes]:
     """The message and its first octets; one of several pieces is read through first, so that none is given out half. Raises GONE, BROKEN."""
     try:
         body = await store.bodies.open_body(row.body)
@@ -275,7 +276,7 @@ async def _opened(store: Store, salvage: Salvage, row: Salvaged) -> tuple[Opened
         if stored is None:
             raise
         body = whole_in_row(stored)
-    opened = Opened(row.prefix, b"", 0, body)
+    opened = StoredMessage(row.prefix, b"", 0, body)
     head = await opened.read(0, READ_OCTETS)
     at = len(head)
     while at < opened.octets:
@@ -291,7 +292,7 @@ async def _no_chunks() -> AsyncIterator[bytes]:
     yield b""
 
 
-async def _chunks(opened: Opened, head: bytes) -> AsyncIterator[bytes]:
+async def _chunks(opened: StoredMessage, head: bytes) -> AsyncIterator[bytes]:
     at = len(head)
     yield head
     while at < opened.octets:

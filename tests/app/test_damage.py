@@ -19,7 +19,7 @@ from appliance.control.requests import Export, ListAccounts, Status
 from appliance.database.check import check
 from appliance.database.scrub import scrub_once
 from appliance.mail.errors import SetupError, StoreError
-from appliance.store.mailbox import Placement
+from appliance.store.values import Placement
 
 ADA = "ada@home.example"
 PAGE = 1024

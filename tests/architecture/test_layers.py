@@ -53,7 +53,7 @@ PUBLIC: dict[str, set[str]] = {
     "runtime": {"clock", "data_directory", "dkim_key_files", "host", "memory", "notify", "supervisor"},
     "smtpd": {"service"},
     "status": {"board", "events", "journal", "plain", "snapshot", "text"},
-    "store": {"bodies", "mailbox", "reclaim", "transfer"},
+    "store": {"bodies", "body_readers", "mailbox", "reclaim", "redescription", "store", "transfer", "values", "view"},
 }  # fmt: skip
 """What may be imported from outside each package. `mail` and `protocol` are values and grammars: all of them is public."""
 

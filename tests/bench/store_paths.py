@@ -15,7 +15,9 @@ import trio
 from appliance.database.database import Database
 from appliance.mail.ids import Uid
 from appliance.store.bodies import Bodies
-from appliance.store.mailbox import Mailbox, Mode, Placement, Store, Want
+from appliance.store.mailbox import Mailbox
+from appliance.store.store import Store
+from appliance.store.values import Mode, Placement, Want
 from tests.store.server import ANN, PlainScanner
 
 PREFIX = b"Return-Path: <somebody@example.org>\r\n" * 5

@@ -10,7 +10,8 @@ import pytest
 import trio
 
 from appliance.control.local_socket import ControlServer, NotRunning, RemoteControl, import_stopped
-from appliance.control.requests import AddAccount, Export, Import, ImportedMessage, ListAccounts, Request, Response, Status
+from appliance.control.requests import AddAccount, Export, Import, ListAccounts, Request, Response, Status
+from appliance.mail.archive import ImportedMessage
 from appliance.mail.errors import SetupError, StoreError, Trouble
 from appliance.runtime.data_directory import DataDirectory
 

@@ -16,7 +16,8 @@ from appliance.app.server import open_components
 from appliance.config.settings import Settings
 from appliance.mail.flags import KEYWORD_SHIFT, SYSTEM_NAMES
 from appliance.mail.ids import ModSeq, Uid
-from appliance.store.mailbox import Mailbox, Placement, Want
+from appliance.store.mailbox import Mailbox
+from appliance.store.values import Placement, Want
 
 from .trace import Event, Said
 from .workload import ACCOUNT, BOXES, Ledger, Seen, Step
@@ -185,7 +186,7 @@ async def _check_followers(promised: Promised, cut: int, boxes: dict[str, Mailbo
 
 
 async def _file(store: object, mailbox: Mailbox) -> int:
-    from appliance.store.mailbox import Store
+    from appliance.store.store import Store
 
     assert isinstance(store, Store)
     async with store.receive(1000) as incoming:

@@ -13,7 +13,8 @@ from appliance.mail.envelope import Envelope, Recipient
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import AccountId, BodyId
 from appliance.status.events import MessageAccepted
-from appliance.store.mailbox import Placed, StagedBody
+from appliance.store.bodies import StagedBody
+from appliance.store.values import Placed
 from tests.smtpd.test_session import messages
 from tests.support.services import Components, some_components
 

@@ -77,9 +77,9 @@ async def test_a_store_that_fails_on_the_route(tmp_path: Path, monkeypatch: pyte
 
 
 async def test_all_or_none_is_filed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from appliance.store import append as placement
+    from appliance.store import append as store_append
 
-    real, calls = placement.file, []
+    real, calls = store_append.append, []
 
     def second_fails(*arguments: object) -> object:
         calls.append(arguments)
@@ -90,7 +90,7 @@ async def test_all_or_none_is_filed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     async with some_components(tmp_path) as components:
         client = await signed_in(components)
         with monkeypatch.context() as patch:
-            patch.setattr(placement, "file", second_fails)
+            patch.setattr(store_append, "append", second_fails)
             assert (await append(client, MESSAGE, MESSAGE * 2, MESSAGE)).startswith(b"NO [OVERQUOTA]")
         assert len(calls) == 2
         assert await messages(components) == b"0"

@@ -145,7 +145,7 @@ async def large(components: Components) -> bytes:
     info = await components.store.find(components.account(), "INBOX")
     line = b"0123456789abcdef" * 4 + b"\r\n"
     head = b"Subject: large\r\n\r\n"
-    from appliance.store.mailbox import Placement
+    from appliance.store.values import Placement
 
     async with components.store.receive(2**27) as incoming:
         await incoming.write(head)

@@ -9,7 +9,8 @@ import pytest
 
 from appliance.mail.ids import Uid
 from appliance.store.body_readers import FileBody
-from appliance.store.mailbox import Mailbox, Mode
+from appliance.store.mailbox import Mailbox
+from appliance.store.values import Mode
 from tests.support.services import Components, some_components
 
 from .client import Client, signed_in

@@ -5,7 +5,7 @@ from typing import Any
 
 from appliance.imapd.selected import FLAG_TEXTS, FlagTexts, Selected
 from appliance.mail.flags import DELETED, KEYWORD_SHIFT, SEEN
-from appliance.store.mailbox import Mode
+from appliance.store.values import Mode
 from tests.support.services import Components, some_components
 
 
@@ -129,7 +129,7 @@ async def test_recent_belongs_to_the_first_session(tmp_path: Path) -> None:
 
 
 def _flags() -> Any:
-    from appliance.store.mailbox import Want
+    from appliance.store.values import Want
 
     return Want.FLAGS
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.mail.flags import KEYWORDS_PER_MAILBOX
-from appliance.store.mailbox import Mode
+from appliance.store.values import Mode
 from tests.support.services import some_components
 
 from .client import signed_in

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from appliance.mail.flags import KEYWORD_SHIFT, SYSTEM_NAMES
-from appliance.store.mailbox import Want
+from appliance.store.values import Want
 from tests.support.services import Components, some_components
 
 from .client import Client, signed_in

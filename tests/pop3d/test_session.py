@@ -17,7 +17,8 @@ from appliance.mail.flags import SEEN
 from appliance.pop3d.maildrop import AHEAD_ROWS, Maildrop
 from appliance.pop3d.service import Options
 from appliance.protocol.pop3.server import Pop3ServerState
-from appliance.store.mailbox import Mailbox, Want
+from appliance.store.mailbox import Mailbox
+from appliance.store.values import Want
 from tests.auth.scram_client import ScramClient
 from tests.support.services import Components, some_components
 
@@ -198,7 +199,7 @@ async def test_a_store_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             assert (await client.sign_in()).startswith(b"+OK")
             await client.stream.send_all(b"RETR 2\r\n")
             assert await client.line() == b"+OK %d octets" % len(message(2, 200_000))
-            monkeypatch.setattr("appliance.store.mailbox.Letter.read", broken)
+            monkeypatch.setattr("appliance.store.body_readers.StoredMessage.read", broken)
             with pytest.raises(EOFError):
                 await client.body()
 

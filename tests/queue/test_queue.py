@@ -24,7 +24,7 @@ from appliance.mail.reply import Reply
 from appliance.queue.entry import NewEntry, QueuedRecipient, QueueEntry, encode_waiting, parse_waiting
 from appliance.queue.queue import Queue
 from appliance.queue.schedule import Intervals
-from appliance.store.mailbox import Placement
+from appliance.store.values import Placement
 from tests.support.clock import HandClock
 from tests.support.services import Components, some_components
 

@@ -15,7 +15,7 @@ from appliance.app.server import open_components
 from appliance.config.settings import Settings
 from appliance.mail.errors import SetupError
 from appliance.status.conditions import conditions_of
-from appliance.store.mailbox import Placement
+from appliance.store.values import Placement
 
 
 async def a_server(data: Path) -> None:

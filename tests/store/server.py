@@ -8,7 +8,8 @@ from appliance.database.database import Database
 from appliance.mail.description import Description
 from appliance.mail.ids import AccountId
 from appliance.store.bodies import Bodies
-from appliance.store.mailbox import Placed, Placement, Store
+from appliance.store.store import Store
+from appliance.store.values import Placed, Placement
 
 ANN, BEN = AccountId(1), AccountId(2)
 

@@ -189,7 +189,7 @@ async def test_no_file_is_removed_because_a_table_is_empty(tmp_path: Path) -> No
         await reclaim.look_aside()
         assert files(tmp_path / "bodies" / "aside") == names, "time passed by a clock nobody trusts"
     for name in ("pillarbox.db", "pillarbox.db-wal"):
-        (tmp_path / name.replace("server", "right")).replace(tmp_path / name)
+        (tmp_path / name.replace("pillarbox", "right")).replace(tmp_path / name)
     async with a_place(tmp_path) as (database, bodies):
         assert [await whole(bodies, number) for number in numbers] == photos
         await Reclaim(database, bodies, clock, octets_a_s=float("inf")).sweep()

@@ -11,9 +11,9 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import KEYWORDS_PER_MAILBOX
 from appliance.mail.ids import MailboxId, ModSeq, Uid
 from appliance.mail.limits import MAILBOX_LEVELS, MAILBOX_NAME_OCTETS
-from appliance.store import expunge as removal
-from appliance.store import mailboxes
-from appliance.store.mailbox import Mode, Placement, Store, Want
+from appliance.store import expunge, mailboxes
+from appliance.store.store import Store
+from appliance.store.values import Mode, Placement, Want
 from tests.support.waiting import until
 
 from .server import ANN, BEN, LaterScanner, a_server, deliver, put
@@ -265,8 +265,8 @@ async def test_keywords_keep_their_names_across_mailboxes(tmp_path: Path) -> Non
 
 
 async def test_below_the_horizon_every_hole_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(removal, "KEPT", 3)
-    monkeypatch.setattr(removal, "SLACK", 1)
+    monkeypatch.setattr(expunge, "KEPT", 3)
+    monkeypatch.setattr(expunge, "SLACK", 1)
     async with a_server(tmp_path) as store:
         for _ in range(30):
             await deliver(store)
@@ -316,7 +316,9 @@ async def test_facts_of_an_older_scanner_are_made_anew(tmp_path: Path) -> None:
         assert [row[6] for row in (await box.named_rows(*EVERY, Want.FACTS, 500, box.modseq))[0]] == [b"(2 300020)", b"(2 23)"]
         assert [row.envelope for row in await box.rows(*EVERY, Want.FACTS)] == [b"(2 300020)", b"(2 23)"]
         await store.database.write(lambda transaction: None)  # what waited lazily goes with it
-        kept = await store.database.read(lambda connection: connection.execute("SELECT envelope, described_by FROM message_data").fetchall())
+        kept = await store.database.read(
+            lambda connection: connection.execute("SELECT envelope, described_by FROM message_data").fetchall()
+        )
         assert kept == [(b"(2 300020)", 2), (b"(2 23)", 2)]
         box.close()
 

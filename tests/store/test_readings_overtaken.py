@@ -9,9 +9,12 @@ import trio
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import ModSeq, Uid
 from appliance.store import mailbox_cache as mailbox_cache_module
-from appliance.store.mailbox import Mailbox, Mode, SequenceView, Store, Want
+from appliance.store.mailbox import Mailbox
 from appliance.store.salvage import Salvaged
+from appliance.store.store import Store
 from appliance.store.transfer import export, import_into
+from appliance.store.values import Mode, Want
+from appliance.store.view import SequenceView
 
 from .server import ANN, a_server, deliver
 

@@ -10,8 +10,10 @@ import trio
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import Uid
 from appliance.store import redescription as remaking
-from appliance.store.mailbox import Mailbox, Placement, Store, Want
+from appliance.store.mailbox import Mailbox
 from appliance.store.redescription import AT_ONCE, BATCH, Redescription, _next_rows
+from appliance.store.store import Store
+from appliance.store.values import Placement, Want
 
 from .server import ANN, LaterScanner, a_server, deliver, put
 

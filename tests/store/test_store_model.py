@@ -16,8 +16,11 @@ from hypothesis import strategies as st
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import KEYWORD_SHIFT, SYSTEM_NAMES
 from appliance.mail.ids import ModSeq, Uid
-from appliance.store import expunge as removal
-from appliance.store.mailbox import Mailbox, Mode, Placement, SequenceView, Store, Want
+from appliance.store import expunge
+from appliance.store.mailbox import Mailbox
+from appliance.store.store import Store
+from appliance.store.values import Mode, Placement, Want
+from appliance.store.view import SequenceView
 
 from .server import ANN, a_server, put
 
@@ -370,6 +373,6 @@ def test_the_store_is_what_the_model_says(seed: int, length: int) -> None:
 @given(st.integers(0, 2**32), st.integers(1, 120))
 def test_the_same_with_few_tombstones(seed: int, length: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(removal, "KEPT", 2)
-        patch.setattr(removal, "SLACK", 1)
+        patch.setattr(expunge, "KEPT", 2)
+        patch.setattr(expunge, "SLACK", 1)
         trio.run(run, plan_of(seed, length))

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control.requests import ImportedMessage
+from appliance.mail.archive import ImportedMessage
 from appliance.mail.errors import SetupError, StoreError, Trouble
-from appliance.store.mailbox import Store, Want
 from appliance.store.maildir import MaildirWriter, files, folders
 from appliance.store.mbox import MboxWriter
+from appliance.store.store import Store
 from appliance.store.transfer import IMPORTED, ImportSession, export, import_into, messages_of
+from appliance.store.values import Want
 
 from .server import ANN, a_server, deliver
 

@@ -7,7 +7,7 @@ import pytest
 from appliance.database.database import Database
 from appliance.protocol.imap.bodystructure import make_describe
 from appliance.store.bodies import Bodies
-from appliance.store.mailbox import Store
+from appliance.store.store import Store
 from appliance.store.transfer import MaildirWriter, MboxWriter, export, import_into, messages_of
 from tests.support.corpus import messages
 

@@ -17,7 +17,8 @@ from appliance.mail.errors import PeerError
 from appliance.mail.ids import AccountId
 from appliance.network.stream import Stream
 from appliance.protocol.imap.bodystructure import make_describe
-from appliance.store.mailbox import Placed, Placement, Store
+from appliance.store.store import Store
+from appliance.store.values import Placed, Placement
 
 from .accounts import Family, a_family
 from .streams import ClientStream, stream_pair

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from appliance.mail.errors import MisuseError, StoreError, Trouble
 from appliance.protocol.imap import encode
 from appliance.protocol.imap.server import Message, Refused, Rest
-from appliance.store.mailbox import Placement
+from appliance.store.values import Placement
 
 from ..connection import CHUNK_S
 from ..errors import answer_of
@@ -21,8 +21,9 @@ from .store import checked
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
-    from appliance.store.mailbox import Incoming as Arrival
-    from appliance.store.mailbox import MailboxInfo, StagedBody
+    from appliance.store.bodies import Incoming as Arrival
+    from appliance.store.bodies import StagedBody
+    from appliance.store.values import MailboxInfo
 
     from ..session import Session
 

@@ -15,7 +15,7 @@ from ..extension import Command, Completion, State, no, ok
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
-    from appliance.store.mailbox import Copied
+    from appliance.store.values import Copied
 
     from ..session import Session
 

@@ -17,7 +17,7 @@ from appliance.mail.errors import MisuseError, StoreError, Trouble
 from appliance.mail.flags import SEEN
 from appliance.mail.limits import BATCH_ROWS
 from appliance.protocol.imap.fetch import Attribute, Fetch, parse_fetch
-from appliance.store.mailbox import Mode, Want
+from appliance.store.values import Mode, Want
 
 from ..batches import Batch, keep, open_messages, read, spans
 from ..body_items import BODY_ITEMS, BodyItem, Refusal
@@ -26,7 +26,8 @@ from ..extension import Command, Completion, SequenceNumbers, State, no, ok
 from ..row_items import COLUMNS, FLAGS, MODSEQ, UID, RowItem, lines
 
 if TYPE_CHECKING:
-    from appliance.store.mailbox import Row, StoredMessage
+    from appliance.store.body_readers import StoredMessage
+    from appliance.store.values import Row
 
     from ..selected import Selected
     from ..session import Session

@@ -20,7 +20,7 @@ from .mailboxes import read_name
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
-    from appliance.store.mailbox import MailboxInfo
+    from appliance.store.values import MailboxInfo
 
     from ..session import Session
 

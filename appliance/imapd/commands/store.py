@@ -13,7 +13,7 @@ from appliance.mail.errors import MisuseError
 from appliance.mail.flags import SYSTEM_NAMES
 from appliance.protocol.imap.fetch import parse_modifiers
 from appliance.protocol.imap.sequence import encode_set
-from appliance.store.mailbox import FlagsResult, Mode
+from appliance.store.values import FlagsResult, Mode
 
 from ..extension import Command, Completion, SequenceNumbers, State, no, ok
 

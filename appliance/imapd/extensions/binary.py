@@ -17,7 +17,7 @@ from ..extension import Extension
 from ..sections import KEPT_OCTETS, SectionChunks, cut
 
 if TYPE_CHECKING:
-    from appliance.store.mailbox import StoredMessage
+    from appliance.store.body_readers import StoredMessage
 
     from ..session import Session
 

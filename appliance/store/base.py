@@ -1,0 +1,33 @@
+"""What the store and every open mailbox work with: database, bodies, scanner, cache, quota, Outbox."""
+
+from collections.abc import Sequence
+
+from appliance.database.database import AnyDatabase
+from appliance.mail.description import Describe
+
+from . import loading
+from .bodies import Bodies
+from .body_readers import StoredMessage
+from .mailbox_cache import MailboxCache
+from .outbox import Outboxes
+from .quota import Quota, QuotaOf
+from .values import Row
+
+
+class StoreBase:
+    """The parts of one server's store. `Store` adds what servers ask of it."""
+
+    def __init__(self, database: AnyDatabase, bodies: Bodies, *, describe: Describe, quota_of: QuotaOf) -> None:
+        self.database = database
+        self.bodies = bodies
+        self.describe = describe
+        self.described_by = describe().finish().described_by
+        self.mailbox_cache = MailboxCache()
+        self.quotas = Quota(quota_of)
+        self.outboxes = Outboxes(bodies, self.quotas)
+
+    async def messages(self, rows: Sequence[Row], octets: int) -> list[StoredMessage]:
+        """The messages of the first rows, at least one, as many as fit in `octets`, in one read. One that is gone raises GONE when read."""
+        chosen = loading.fitting(rows, octets)
+        bodies = await self.database.read(lambda connection: loading.load(connection, self.bodies, chosen, octets))
+        return loading.messages(chosen, bodies)
