@@ -276,7 +276,7 @@ class AdminApi:
     @asynccontextmanager
     async def import_messages(self, request: controls.Import) -> AsyncIterator["ImportSession"]:
         """Messages into a person's mailboxes, each counted in the commit that stores it."""
-        from appliance.control.local_socket import import_stopped
+        from appliance.control.import_result import import_stopped
         from appliance.store.transfer import TOGETHER, ImportSession
 
         account: AccountId = self.account(request.address).id

@@ -27,7 +27,7 @@ from appliance.accounts.passwords import Passwords
 from appliance.accounts.states import KEPT_DAYS
 from appliance.certificates.certificates import OwnCertificates, WantedCertificate, host_addresses, wanted
 from appliance.config.settings import Settings
-from appliance.control.local_socket import ControlServer
+from appliance.control.local_socket import ControlServer, is_left_behind
 from appliance.database.database import Database
 from appliance.database.migrations import is_outdated
 from appliance.database.scrub import scrub
@@ -162,7 +162,7 @@ async def open_components(data: Path, settings: Settings, outside: Basics | None
         if directory.tightened:
             journal.say(directory.tightened)
         refuse_lost_database(data)
-        if directory.ended_badly:
+        if is_left_behind(directory.descriptor):
             board.publish(ServerState("recovering"))
         if is_outdated(data / "pillarbox.db"):
             board.publish(ServerState("updating"))
@@ -310,7 +310,7 @@ async def _opened_server(components: Components, panel: Panel, welcome: bool) ->
     def stop(ending: Ending) -> None:
         supervisor.stop(ending)
 
-    control = ControlServer(components.directory, admin_api, components.journal.say)
+    control = ControlServer(components.directory.descriptor, admin_api, components.journal.say)
 
     async def clock_set() -> None:
         components.certificates.look_again()

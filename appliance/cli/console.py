@@ -8,7 +8,7 @@ from typing import Any
 import trio
 
 import appliance.panel.service as service
-from appliance.control.local_socket import NotRunning, RemoteControl
+from appliance.control.client import NotRunning, RemoteControl
 from appliance.mail.errors import SetupError
 from appliance.runtime.clock import RealClock
 

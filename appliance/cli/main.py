@@ -19,7 +19,7 @@ import trio
 from appliance.config.settings import example
 from appliance.config.settings_file import SettingsError, check_settings
 from appliance.control import requests as controls
-from appliance.control.local_socket import NotRunning, RemoteControl
+from appliance.control.client import NotRunning, RemoteControl
 from appliance.database.migrations import is_outdated
 from appliance.mail.errors import NotRunningError, PillarboxError, SetupError
 from appliance.runtime.identity import DATABASE, database_is_there, refuse_lost_database

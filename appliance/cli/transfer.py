@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import uuid4
 
-from appliance.control.local_socket import counted
+from appliance.control.import_result import import_response
 from appliance.control.requests import Control, Export, Import, ListAccounts, Request, Response
 from appliance.mail.archive import ImportedMessage
 from appliance.mail.errors import SetupError
@@ -39,7 +39,7 @@ async def import_messages(words: Any, server: TransferApi) -> int:
             else:
                 left_out += 1
             _progress(taken + left_out, "read")
-    answer = counted(taken, left_out)
+    answer = import_response(taken, left_out)
     text = answer.text
     if passed.count:
         text += f" {passed.count} passed over, because they cannot be read or are no message files. The first: {passed.first}."

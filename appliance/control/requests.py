@@ -1,27 +1,26 @@
-"""The Controls port: what a person may ask of the server, as frozen requests and one kind of answer.
+"""The admin API as a port: requests and responses as frozen values, and the protocol `Control`.
 
-Command line, panel and web hold nothing else of the server; `appliance.app.admin_api` is the one implementation. A request that
-cannot be done raises SetupError with a sentence and a remedy, and has changed nothing. Import and export are
-conversations: messages stream through, one after another.
+Command line, panel and web use nothing else of the server; `appliance.app.admin_api` is the one implementation. A request that
+cannot be done raises SetupError with a sentence and a remedy, and has changed nothing. Import and export are streams of
+messages, one after another. `codec` carries every value here over the local socket.
 """
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from appliance.mail.archive import ImportedMessage
-from appliance.mail.errors import SetupError
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The one picture, as `pillarbox status` shows it."""
+    """The snapshot, as `pillarbox status` shows it."""
 
 
 @dataclass(frozen=True, slots=True)
 class AddAccount:
-    """`password` "" has one generated and told in the answer. `quota_mb` 0 is the server's default."""
+    """`password` "": one is generated and is in the response. `quota_mb` 0 is the server's default."""
 
     address: str
     password: str = field(default="", repr=False)
@@ -30,7 +29,7 @@ class AddAccount:
 
 @dataclass(frozen=True, slots=True)
 class RemoveAccount:
-    """The mail is kept for a month, and `RestorePerson` takes all back; with `purge` it is erased at once."""
+    """The mail is kept for a month and `RestoreAccount` brings all of it back; with `purge` it is erased at once."""
 
     address: str
     purge: bool = False
@@ -43,7 +42,7 @@ class RestoreAccount:
 
 @dataclass(frozen=True, slots=True)
 class SetAccount:
-    """`quota_mb` -1 leaves the quota as it is, 0 is the server's default. `name` counts only when `named`; "" is none."""
+    """`quota_mb` -1 leaves the quota as it is, 0 is the server's default. `name` is the display name; it is changed only when `named`, "" is none."""
 
     address: str
     quota_mb: int = -1
@@ -61,7 +60,7 @@ class RenameAccount:
 
 @dataclass(frozen=True, slots=True)
 class DisableAccount:
-    """Messages arrive; nobody signs in."""
+    """Messages arrive; nobody can sign in."""
 
     address: str
 
@@ -84,7 +83,7 @@ class SetPassword:
 
 @dataclass(frozen=True, slots=True)
 class AddAppPassword:
-    """The password is generated and told once."""
+    """The password is generated; only the response has it."""
 
     address: str
     label: str
@@ -165,17 +164,17 @@ class RenewCertificate:
 
 @dataclass(frozen=True, slots=True)
 class NewAuthority:
-    """A new authority and a server certificate of it; whoever asks has made sure that every device may have to trust it anew."""
+    """A new authority and a server certificate of it. The caller has confirmed that every device must then trust the new authority."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListQueue:
-    """Everything that waits to leave, the oldest first."""
+    """Every queue entry, the oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShowMessage:
-    """`word` is a row's number or a message's name, or enough of its beginning; so everywhere below."""
+    """`word` is the number of a queue entry or a message id, or enough of its beginning; so in all requests below."""
 
     word: str
 
@@ -210,48 +209,48 @@ class CancelMessage:
 
 @dataclass(frozen=True, slots=True)
 class FlushQueue:
-    """Try everything that waits now."""
+    """Try every waiting entry now."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadLog:
-    """The newest lines of the log in memory, oldest first; `since` is what the answer before called `said`."""
+    """The newest lines of the journal in memory, oldest first; `since` is the `count` of the previous response."""
 
     since: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class SetAdminPassword:
-    """What the serial console asks before it changes anything; "" has one generated and told in the answer."""
+    """The password that the serial console requires before it changes anything; "": one is generated and is in the response."""
 
     password: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ShutDown:
-    """Close the server in order; with LEDs, it then stays to show that the plug may be pulled."""
+    """Shut down in order; with LEDs, the process then stays to show that the plug may be pulled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """Close the server in order and start it again, with what its settings say by then."""
+    """Shut down in order and start again with the settings as they are then."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckNetwork:
-    """Knock at every door of the server, and look whether messages get out. Takes up to a minute."""
+    """Connect to every listener of the server and check outbound connectivity. Takes up to a minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackMessage:
-    """What became of a message, also long after it left; an address, or "", asks for messages refused at the door lately."""
+    """The history of a message, also long after it left. An address, or "", lists the messages refused during SMTP lately."""
 
     word: str
 
 
 @dataclass(frozen=True, slots=True)
 class DomainRecords:
-    """What to publish in the DNS; `name` "" is the first domain."""
+    """The DNS records to publish; `name` "" is the first domain."""
 
     name: str = ""
 
@@ -264,7 +263,7 @@ class DomainCheck:
 @dataclass(frozen=True, slots=True)
 class Import:
     """Messages come in as a stream, each counted in the commit that stores it; `source` names where they come from,
-    so that the same import, begun again, goes on where it stopped. `mailbox` "" keeps the mailboxes of the source."""
+    so that the same import, started again, resumes where it stopped. `mailbox` "" keeps the mailboxes of the source."""
 
     address: str
     source: str
@@ -298,47 +297,35 @@ class Response:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request was not done and what to do; `failed`: the request was right and the server could not do it."""
+
+    problem: str
+    remedy: str = ""
+    failed: bool = False
+
+
 class ImportSink(Protocol):
     """An import under way."""
 
     position: str
-    """Where to go on: "" at the beginning."""
+    """Where to resume: "" at the beginning."""
 
     async def make(self, mailboxes: Iterable[str]) -> None:
-        """Make the source's mailboxes, those without a message as well; to be called once, first."""
+        """Create the source's mailboxes, those without a message as well; to be called once, first."""
         ...
 
     async def take(self, message: ImportedMessage, chunks: AsyncIterator[bytes]) -> bool:
-        """Store one message with its position; False when it was refused and left out (too large, for one)."""
+        """Store one message with its position; False when it was skipped (too large, for example)."""
         ...
 
 
 class Control(Protocol):
-    """What the running server, or a server opened for one command, can be asked."""
+    """The running server, or one opened for a single command."""
 
     async def ask(self, request: Request) -> Response: ...
 
     def import_messages(self, request: Import) -> AbstractAsyncContextManager[ImportSink]: ...
 
     def export_messages(self, request: Export) -> AsyncIterator[tuple[ImportedMessage, AsyncIterator[bytes]]]: ...
-
-
-def encode_request(request: Request) -> dict[str, Any]:
-    """As a JSON object."""
-    return {"ask": type(request).__name__, **asdict(request)}
-
-
-def decode_request(words: dict[str, Any]) -> Request:
-    """The request of a JSON object; raises SetupError for one this server does not know."""
-    kinds = {kind.__name__: kind for kind in REQUESTS}
-    kind = kinds.get(words.get("ask", ""))
-    if kind is None:
-        raise SetupError("The running server does not know this command.", "It may be of another version: restart it.")
-    names = {one.name: one.type for one in fields(kind)}
-    given = {key: value for key, value in words.items() if key != "ask"}
-    if not given.keys() <= names.keys() or not all(
-        type(value).__name__ == getattr(names[key], "__name__", names[key]) for key, value in given.items()
-    ):
-        raise SetupError("The running server does not understand this command.", "It may be of another version: restart it.")
-    request: Request = kind(**given)
-    return request

@@ -26,7 +26,6 @@ from types import TracebackType
 
 from appliance.mail.errors import SetupError
 
-SOCKET = "control.sock"
 DIRECTORIES = ("bodies", "certificates", "dkim")
 READ_ONLY = "Failing cards become so: take the mail out with `pillarbox export --all TARGET`, then mount it to be written, or replace it."
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -97,11 +96,6 @@ class DataDirectory:
         with suppress(OSError):
             directory.tightened = _tighten(path, descriptor)
         return directory
-
-    @property
-    def ended_badly(self) -> bool:
-        """The server before was killed, or lost its power: one that ends in order takes its socket away."""
-        return os.access(SOCKET, os.F_OK, dir_fd=self.descriptor)
 
     def close(self) -> None:
         if self._lock >= 0:

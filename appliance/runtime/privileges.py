@@ -25,7 +25,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 import trio
 
-from appliance.control.local_socket import ControlStream, RemoteControl, answer_caller
+from appliance.control.client import RemoteControl
+from appliance.control.exchange import answer_caller
+from appliance.control.requests import Refusal
+from appliance.control.stream import ControlStream
 from appliance.mail.errors import MisuseError, PeerGone, SetupError
 from appliance.network.sockets import FIRST_HANDED, Endpoint, open_listening_sockets
 
@@ -166,7 +169,7 @@ async def _answer_requests(data: Path, offline: Offline, calling: socket.socket)
                     while True:
                         await answer_caller(line, controls, await line.receive())
             except SetupError as error:
-                await line.send({"problem": error.problem, "remedy": error.remedy})
+                await line.send(Refusal(error.problem, error.remedy))
 
 
 class LentControls(RemoteControl):

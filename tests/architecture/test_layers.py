@@ -38,7 +38,7 @@ PUBLIC: dict[str, set[str]] = {
     "certificates": {"certificates"},
     "cli": {"main", "serve"},
     "config": {"settings", "settings_file"},
-    "control": {"local_socket", "requests"},
+    "control": {"client", "exchange", "import_result", "local_socket", "requests", "stream"},
     "database": {"check", "database", "group", "migrations", "writer"},
     "delivery": {"body_chunks", "delayed", "enqueue", "generated", "intake", "plan", "route", "transport"},
     "dns_setup": {"check", "records"},

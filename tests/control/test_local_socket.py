@@ -1,26 +1,28 @@
-"""The local socket: requests, refusals, messages in both directions; a wrong caller harms nobody."""
+"""The local socket: requests, refusals, messages in both directions; a broken client affects no other."""
 
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import trio
 
-from appliance.control.local_socket import ControlServer, NotRunning, RemoteControl, import_stopped
+from appliance.control.client import NotRunning, RemoteControl
+from appliance.control.import_result import import_stopped
+from appliance.control.local_socket import ControlServer, is_left_behind
 from appliance.control.requests import AddAccount, Export, Import, ListAccounts, Request, Response, Status
 from appliance.mail.archive import ImportedMessage
 from appliance.mail.errors import SetupError, StoreError, Trouble
-from appliance.runtime.data_directory import DataDirectory
 
 
 class SmallServer:
-    """A Controls implementation of a few lines: what the socket carries is what is tested."""
+    """A `Control` of a few lines: the tests are about what the socket carries."""
 
     def __init__(self) -> None:
         self.messages: list[tuple[ImportedMessage, bytes]] = []
+        self.made: list[str] = []
 
     async def ask(self, request: Request) -> Response:
         if isinstance(request, AddAccount):
@@ -34,6 +36,9 @@ class SmallServer:
         yield self
 
     position = "17"
+
+    async def make(self, mailboxes: Iterable[str]) -> None:
+        self.made += mailboxes
 
     async def take(self, message: ImportedMessage, chunks: AsyncIterator[bytes]) -> bool:
         self.messages.append((message, b"".join([chunk async for chunk in chunks])))
@@ -51,19 +56,22 @@ class SmallServer:
 @asynccontextmanager
 async def server(path: Path) -> AsyncIterator[tuple[SmallServer, RemoteControl, list[str]]]:
     small, faults = SmallServer(), []
-    with DataDirectory.open(path) as directory:
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
         async with trio.open_nursery() as nursery:
             await nursery.start(ControlServer(directory, lambda: small, faults.append).run)
             yield small, RemoteControl(path), faults
             nursery.cancel_scope.cancel()
+    finally:
+        os.close(directory)
 
 
-async def test_ask_and_be_refused_and_a_fault_in_the_server(tmp_path: Path) -> None:
+async def test_a_response_a_refusal_and_an_error_in_the_server(tmp_path: Path) -> None:
     async with server(tmp_path) as (_, remote, faults):
         assert await remote.ask(ListAccounts()) == Response("nobody", {"accounts": []})
         with pytest.raises(SetupError, match=r"is no address\. Write NAME@DOMAIN\."):
             await remote.ask(AddAccount("x", "secret"))
-        with pytest.raises(SetupError, match="fault of its own"):
+        with pytest.raises(SetupError, match="error in the server"):
             await remote.ask(Status())
         assert faults and "ZeroDivisionError" in faults[0]
         assert (tmp_path / "control.sock").stat().st_mode & 0o777 == 0o600
@@ -87,6 +95,9 @@ async def test_messages_in_and_out(tmp_path: Path) -> None:
     async with server(tmp_path) as (small, remote, _):
         async with remote.import_messages(Import("a@b", "x")) as intake:
             assert intake.position == "17"
+            names = [f"Folder {n}" for n in range(20)]
+            await intake.make(names)
+            assert small.made == names
             assert await intake.take(first, chunks())
             assert not await intake.take(ImportedMessage("Sent", (), 0, "2"), none())
         assert [octets for _, octets in small.messages] == [octets, b""]
@@ -100,10 +111,11 @@ async def test_a_long_path_and_a_dead_socket_file(tmp_path: Path) -> None:
     for _ in range(2):
         async with server(deep) as (_, remote, _):
             assert (await remote.ask(ListAccounts())).text == "nobody"
-        assert not (deep / "control.sock").exists(), "a server that ends in order takes it away"
+        assert not (deep / "control.sock").exists(), "a server that ends in order removes it"
         here = os.open(deep, os.O_RDONLY)
         with socket.socket(socket.AF_UNIX) as killed:
             killed.bind(f"/proc/self/fd/{here}/control.sock")  # as after a kill
+        assert is_left_behind(here)
         os.close(here)
 
 
@@ -113,12 +125,13 @@ async def test_a_long_path_and_a_dead_socket_file(tmp_path: Path) -> None:
         b"\n",
         b"{}\n",
         b"[1]\n",
-        b'{"ask":"AddPerson","address":5}\n',
-        b'{"ask":"Import","address":"a","source":"s"}\n9999999\n',
+        b'{"type":"AddAccount","address":5}\n',
+        b'{"type":"Import","address":"a","source":"s"}\n{"type":"ImportedMessage","mailbox":"m"}\n',
+        b'{"type":"Import","address":"a","source":"s"}\n9999999\n',
         b"x" * 100_000,
     ],
 )
-async def test_wrong_words_end_one_call_only(tmp_path: Path, words: bytes) -> None:
+async def test_broken_requests_end_one_connection_only(tmp_path: Path, words: bytes) -> None:
     async with server(tmp_path) as (_, remote, _):
         raw = socket.socket(socket.AF_UNIX)
         raw.connect(str(tmp_path / "control.sock"))

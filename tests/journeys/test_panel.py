@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from appliance.control.local_socket import RemoteControl
+from appliance.control.client import RemoteControl
 from appliance.control.requests import Restart
 from tests.support.cable import SECONDS, Cable
 from tests.support.server import Pillarbox, free_ports, new_data, on_terminal, pillarbox

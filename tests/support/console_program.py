@@ -5,7 +5,7 @@ from pathlib import Path
 
 import trio
 
-from appliance.control.local_socket import RemoteControl
+from appliance.control.client import RemoteControl
 from appliance.panel.console import on_terminal
 from appliance.panel.ports import Options
 from appliance.panel.remote_board import RemoteBoard
