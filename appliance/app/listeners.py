@@ -98,7 +98,7 @@ def listeners_of(components: "Components", tls: ServerTls, sending: SendQuota, o
 
     def smtp() -> "Handler":
         from appliance.delivery.intake import Intake
-        from appliance.smtpd.service import Options, Service
+        from appliance.smtpd.service import Options, Service, SmtpContext
 
         options = Options(
             host_name=components.host_name(),
@@ -109,7 +109,7 @@ def listeners_of(components: "Components", tls: ServerTls, sending: SendQuota, o
             sign_in_on_25=settings.smtp.sign_in_on_25,
             greet_pause_s=settings.smtp.greet_pause_s,
         )
-        return Service(
+        context = SmtpContext(
             intake=Intake(store=components.store, board=board, clock=clock, notices=outbound.notices, outward=outbound.outward),
             directory=components.accounts.directory,
             mechanisms=auth()[1],
@@ -119,7 +119,8 @@ def listeners_of(components: "Components", tls: ServerTls, sending: SendQuota, o
             relay_check=outbound.relay_check,
             sending=sending,
             own_addresses=host_addresses,
-        ).handle
+        )
+        return Service(context).handle
 
     def imap() -> "Handler":
         from appliance.imapd.service import Options, Service

@@ -19,7 +19,7 @@ from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
 from appliance.mail.outgoing import OutgoingMessage
 from appliance.mail.reply import Reply
 from appliance.network.certificate_fault import BadCertificate
-from appliance.protocol.pop3.multiline import DotStuffer
+from appliance.protocol.dot_stuffing import DotStuffer
 from appliance.protocol.smtp.client import Offer, ReplyReader, group, parse_offer, tidied
 
 from .refusal import Step, refusal, too_many

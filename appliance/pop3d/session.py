@@ -26,8 +26,9 @@ from appliance.mail.ids import AccountId
 from appliance.mail.limits import READ_OCTETS
 from appliance.network import liveness
 from appliance.network.stream import Stream
+from appliance.protocol.dot_stuffing import END, DotStuffer
 from appliance.protocol.pop3.grammar import Command, err, ok, parse_number, parse_text
-from appliance.protocol.pop3.multiline import END, DotStuffer, Top
+from appliance.protocol.pop3.multiline import Top
 from appliance.protocol.pop3.server import CommandReceived, Pop3ServerState, State
 from appliance.store.body_readers import StoredMessage
 from appliance.store.store import Store

@@ -1,1 +1,1 @@
-"""Floor 5, SMTP on 25, 587 and 465."""
+"""SMTP server: ports 25, 587 and 465."""

@@ -1,12 +1,11 @@
-"""Who a message says it is from, and which addresses it was delivered to before: From, Sender and Delivered-To, caught while
-the message streams by (RFC 5322 §3.6.2, RFC 9228).
+"""The From, Sender and Delivered-To addresses of a message, scanned while it streams in (RFC 5322 §3.6.2, RFC 9228).
 
-Promise: every From and Sender field of the header is looked at, not only the first, in bounded memory and linear time
-however small the pieces. A field that cannot be read to its end as addresses makes `unreadable` true, and so do more than
-ADDRESSES of them; the one broken form that is no doubt at all, a display name without marks that part addresses before one
-`<address>`, is read. `named` holds what a reader could take for an address anywhere else: in a display name, a comment or an
-encoded word, or where a field cannot be read. Nothing here decides anything. A header over HEADER_OCTETS is not read on: such
-a message is refused.
+Invariant: every From and Sender field of the header is looked at, not only the first, in bounded memory and linear time
+however small the chunks. A field that cannot be read to its end as addresses makes `unreadable` true, and so do more than
+ADDRESSES of them; the one malformed form that is unambiguous, a display name without characters that separate addresses before
+one `<address>`, is read. `named` holds what a reader could take for an address anywhere else: in a display name, a comment or an
+encoded word, or where a field cannot be read. Nothing here decides anything (`rights` does). A header over HEADER_OCTETS is not
+read further: such a message is refused.
 """
 
 import re
@@ -30,7 +29,7 @@ _PLACEHOLDERS = frozenset({MISSING_DOMAIN, SYNTAX_ERROR})
 _NAMED = re.compile(rb"(?:\A|\n)(from|sender|delivered-to)[ \t]*:((?:[^\n]|\n[ \t])*)", re.IGNORECASE)
 _END = re.compile(rb"\n\r?\n")
 _ONE_PLAIN_NAME = re.compile(rb"[^\"(<>,;:\\\x00-\x08\x0a-\x1f\x7f]*(<[^ \t\"()<>,;:\\\x00-\x1f\x7f]+@[^ \t\"()<>,;:\\@\x00-\x1f\x7f]+>)")
-"""A display name in which nothing but an "@" or a bracket is amiss, and the one address it belongs to."""
+"""A display name in which nothing but an "@" or a bracket is wrong, and the one address it belongs to."""
 _AROUND_AT = re.compile(r"(?<!\s)\s*@\s*")
 _TOKEN = re.compile(r'[^\s<>()\[\]\\,;:"]+')
 _QUOTED_LOCAL = re.compile(r'"([^"]{1,255})"@([^\s<>()\[\]\\,;:"@]+)')
@@ -38,7 +37,7 @@ _DOMAIN = re.compile(r"[\w.-]*")
 
 
 class Authors:
-    """Feed it the message's octets; ask when the message is complete."""
+    """Feed it the message's octets; the results are valid after `end`."""
 
     __slots__ = ("_over", "_pending", "_seen_octets", "addresses", "been_at", "named", "texts", "unreadable")
 
@@ -51,7 +50,7 @@ class Authors:
         self.named: set[Address] = set()
         """What else looks like an address in those fields; the local part may be empty."""
         self.texts: list[bytes] = []
-        """The fields as written, lower case, for a look at what a person will see."""
+        """The fields as written, lower case: what a reader will see."""
         self.unreadable = False
         self.been_at: set[bytes] = set()
         """The Delivered-To fields as written, lower case."""
@@ -60,7 +59,7 @@ class Authors:
         if self._over:
             return
         if not self._seen_octets and (end := header_end(chunk)) < len(chunk):
-            self._over = True  # the usual case: the whole header in the first piece
+            self._over = True  # the usual case: the whole header in the first chunk
             self._read(chunk[:end])
             return
         pending = self._pending
@@ -88,7 +87,7 @@ class Authors:
         self._pending = bytearray()
 
     def _read_portion(self) -> None:
-        """Look at all fields but the last, which may go on in the next piece."""
+        """Read all fields but the last, which may go on in the next chunk."""
         pending = self._pending
         cut = pending.rfind(b"\n", 0, -2) + 1
         while cut and pending[cut] in b" \t":
@@ -154,7 +153,7 @@ def _address(listed: ListedAddress) -> Address | None:
 
 
 def looks_like_addresses(value: bytes) -> list[Address] | None:
-    """What somebody who sees the field could take for addresses: words with an "@", encoded words decoded, wide characters narrowed.
+    """What a reader of the field could take for addresses: words with an "@", encoded words decoded, full-width characters narrowed.
 
     None for more than 4 * ADDRESSES of them, the same one counted again.
     """
@@ -164,7 +163,7 @@ def looks_like_addresses(value: bytes) -> list[Address] | None:
         seen += [(found[1], found[2]) for found in islice(_QUOTED_LOCAL.finditer(text), 4 * ADDRESSES)]
         for token in _TOKEN.finditer(text):
             parts = token[0].split("@")
-            if parts[0] or text[token.start() - 1 : token.start()] != '"':  # else its local part stands in quotes
+            if parts[0] or text[token.start() - 1 : token.start()] != '"':  # else its local part is quoted
                 seen += pairwise(parts)
             if len(seen) > 4 * ADDRESSES:
                 return None

@@ -1,9 +1,7 @@
 """The core commands, each as *check* and *proceed* (RFC 5321 §4.1.1), and the table of them.
 
-RFC 5321 §4.3.2 says which replies a command may get. Grammar faults are 501, wrong rights 5xx 5.7.x, no space 4xx.
+RFC 5321 §4.3.2 says which replies a command may get. Syntax errors are 501, missing rights 5xx 5.7.x, no space 4xx.
 """
-
-from typing import TYPE_CHECKING
 
 import trio
 
@@ -15,20 +13,17 @@ from appliance.protocol.smtp.data import DotStream
 from appliance.protocol.smtp.grammar import ParameterMisuse, Path, parse_forward_path, parse_greeting_name, parse_reverse_path
 from appliance.protocol.smtp.server import Event
 
-from .extension import Command
+from .extension import Command, SmtpSession
 from .rights import SIGN_IN_FIRST, judge_recipient, judge_sender
 from .store_replies import NO_ROOM
 from .transaction import BARE, MailTransaction, TooMuch
 
-if TYPE_CHECKING:
-    from .session import Session
-
-GO_ON = Reply(354, "", ("Go on; end the message with a line that is a single dot.",))
+START_DATA = Reply(354, "", ("Go on; end the message with a line that is a single dot.",))
 DONE = Reply(250, "2.0.0", ("Fine.",))
 SENDER_FINE = Reply(250, "2.1.0", ("This sender is fine.",))
 RECIPIENT_FINE = Reply(250, "2.1.5", ("This recipient is fine.",))
 GOODBYE = Reply(221, "2.0.0", ("Goodbye.",))
-NO_OPINION = Reply(252, "2.1.5", ("We do not say who lives here; send the message and see.",))
+NO_OPINION = Reply(252, "2.1.5", ("This server does not list its accounts; send the message and see.",))
 NEEDS_UTF8 = Reply(553, "5.6.7", ("An address outside ASCII needs SMTPUTF8 in MAIL FROM.",))
 TOO_MANY = Reply(452, "4.5.3", ("Too many recipients for one message; send the rest in another.",))
 NEEDS_BDAT = Reply(503, "5.5.1", ("A message with BODY=BINARYMIME comes by BDAT, not DATA.",))
@@ -36,7 +31,7 @@ NO_ARGUMENT = Reply(501, "5.5.4", ("This command takes no argument.",))
 
 
 def misuse(problem: MisuseError, status: str = "5.5.4") -> Reply:
-    """The reply to a grammar fault, in the grammar's own words."""
+    """The reply to a syntax error, with the parser's sentence."""
     text = str(problem)
     return Reply(501, status, (text[:1].upper() + text[1:] + ".",))
 
@@ -44,24 +39,24 @@ def misuse(problem: MisuseError, status: str = "5.5.4") -> Reply:
 # --- EHLO, HELO --------------------------------------------------------------------------------
 
 
-def check_greeting(session: "Session", argument: bytes) -> str | Reply:
+def check_greeting(session: SmtpSession, argument: bytes) -> str | Reply:
     try:
         return parse_greeting_name(argument)
     except MisuseError as problem:
         return misuse(problem)
 
 
-async def greet_extended(session: "Session", name: str) -> Reply:
+async def greet_extended(session: SmtpSession, name: str) -> Reply:
     await _greet(session, name, extended=True)
-    return Reply(250, "", (f"{session.options.host_name} is glad to hear from you", *session.offered_words()))
+    return Reply(250, "", (f"{session.options.host_name} is glad to hear from you", *session.tables.offered(session)))
 
 
-async def greet_plainly(session: "Session", name: str) -> Reply:
+async def greet_plainly(session: SmtpSession, name: str) -> Reply:
     await _greet(session, name, extended=False)
     return Reply(250, "", (f"{session.options.host_name} is glad to hear from you",))
 
 
-async def _greet(session: "Session", name: str, *, extended: bool) -> None:
+async def _greet(session: SmtpSession, name: str, *, extended: bool) -> None:
     await session.end_transaction()
     session.greeted_as = name
     session.extended = extended
@@ -71,7 +66,7 @@ async def _greet(session: "Session", name: str, *, extended: bool) -> None:
 # --- MAIL, RCPT --------------------------------------------------------------------------------
 
 
-def check_mail(session: "Session", argument: bytes) -> Envelope | Reply:
+def check_mail(session: SmtpSession, argument: bytes) -> Envelope | Reply:
     if session.submission and session.identity is None:
         return SIGN_IN_FIRST
     try:
@@ -80,7 +75,7 @@ def check_mail(session: "Session", argument: bytes) -> Envelope | Reply:
         return misuse(problem, "5.5.4" if isinstance(problem, ParameterMisuse) else "5.1.7")
     envelope = Envelope(path.address)
     for keyword, value in path.parameters.items():
-        parameter = session.mail_parameter(keyword)
+        parameter = session.tables.mail_parameters.get(keyword)
         if parameter is None:
             return Reply(555, "5.5.4", (f"The parameter {keyword.decode()} is not known here.",))
         refusal = parameter.take(session, envelope, value)
@@ -98,13 +93,13 @@ def check_mail(session: "Session", argument: bytes) -> Envelope | Reply:
     return envelope
 
 
-async def begin(session: "Session", envelope: Envelope) -> Reply:
+async def begin(session: SmtpSession, envelope: Envelope) -> Reply:
     session.transaction = MailTransaction(session, envelope)
     session.state.proceed(Event.MAIL)
     return SENDER_FINE
 
 
-def check_rcpt(session: "Session", argument: bytes) -> Recipient | Reply:
+def check_rcpt(session: SmtpSession, argument: bytes) -> Recipient | Reply:
     transaction = session.transaction
     assert transaction is not None  # noqa: S101 - the state table lets RCPT through only after MAIL
     envelope = transaction.envelope
@@ -112,12 +107,12 @@ def check_rcpt(session: "Session", argument: bytes) -> Recipient | Reply:
         path = parse_forward_path(argument)
     except MisuseError as problem:
         return misuse(problem, "5.5.4" if isinstance(problem, ParameterMisuse) else "5.1.3")
-    asked = Recipient(path.address)
+    requested = Recipient(path.address)
     for keyword, value in path.parameters.items():
-        parameter = session.recipient_parameter(keyword)
+        parameter = session.tables.recipient_parameters.get(keyword)
         if parameter is None:
             return Reply(555, "5.5.4", (f"The parameter {keyword.decode()} is not known here.",))
-        refusal = parameter.take(session, envelope, asked, value)
+        refusal = parameter.take(session, envelope, requested, value)
         if refusal is not None:
             return refusal
     if not argument.isascii() and not envelope.smtputf8:
@@ -128,17 +123,17 @@ def check_rcpt(session: "Session", argument: bytes) -> Recipient | Reply:
     if isinstance(judged, Reply):
         session.announce_refusal(judged, recipient=str(path.address or "postmaster"))
         return judged
-    judged.notify, judged.orcpt = asked.notify, asked.orcpt
+    judged.notify, judged.orcpt = requested.notify, requested.orcpt
     return judged
 
 
-def _judge_recipient(session: "Session", path: Path, envelope: Envelope) -> Recipient | Reply:
+def _judge_recipient(session: SmtpSession, path: Path, envelope: Envelope) -> Recipient | Reply:
     judged = judge_recipient(
         session.directory, session.relay_check, session.identity, envelope.sender, path, session.at_this_server(path.address)
     )
     if isinstance(judged, Recipient):
         octets = envelope.declared_octets or 0
-        # of a group, whoever has room gets the message and for the rest it waits: nobody waits for somebody else's mailbox
+        # of a group, accounts with room get the message and for the rest it waits: no account waits for another's mailbox
         if judged.accounts and not judged.outside and not any(session.intake.has_room(account, octets) for account in judged.accounts):
             return NO_ROOM
         outside = sum(len(recipient.outside) for recipient in envelope.recipients) + len(judged.outside)
@@ -149,7 +144,7 @@ def _judge_recipient(session: "Session", path: Path, envelope: Envelope) -> Reci
     return judged
 
 
-async def add_recipient(session: "Session", recipient: Recipient) -> Reply:
+async def add_recipient(session: SmtpSession, recipient: Recipient) -> Reply:
     assert session.transaction is not None  # noqa: S101
     recipients = session.transaction.envelope.recipients
     if recipient not in recipients[-RECENT:]:
@@ -159,21 +154,21 @@ async def add_recipient(session: "Session", recipient: Recipient) -> Reply:
 
 
 RECENT = 16
-"""A recipient named again right away is not noted twice; farther apart it is, and still gets one copy."""
+"""A recipient repeated within so many is kept once; farther apart it is kept twice, and still gets one copy."""
 
 
 # --- DATA --------------------------------------------------------------------------------------
 
 
-def check_data(session: "Session", argument: bytes) -> MailTransaction | Reply:
+def check_data(session: SmtpSession, argument: bytes) -> MailTransaction | Reply:
     assert session.transaction is not None  # noqa: S101
     if argument:
         return NO_ARGUMENT
     return NEEDS_BDAT if session.transaction.envelope.body == "BINARYMIME" else session.transaction
 
 
-async def take_message(session: "Session", transaction: MailTransaction) -> Reply | None:
-    """Octets up to CRLF.CRLF, then the verdict."""
+async def take_message(session: SmtpSession, transaction: MailTransaction) -> Reply | None:
+    """Octets up to CRLF.CRLF, then the reply to the message."""
     connection = session.connection
     session.state.proceed(Event.DATA)
     connection.stream.uninterrupted = True
@@ -181,7 +176,7 @@ async def take_message(session: "Session", transaction: MailTransaction) -> Repl
     if reply is not None:
         session.announce_refusal(reply)
     else:
-        connection.say(GO_ON)
+        connection.say(START_DATA)
         dots = DotStream()
         deadline = transaction.begun_at_s + session.options.message_s
         while not dots.done:
@@ -206,40 +201,40 @@ async def take_message(session: "Session", transaction: MailTransaction) -> Repl
 # --- the rest ----------------------------------------------------------------------------------
 
 
-def check_nothing(session: "Session", argument: bytes) -> Reply | None:
+def check_nothing(session: SmtpSession, argument: bytes) -> Reply | None:
     return NO_ARGUMENT if argument else None
 
 
-def check_anything(session: "Session", argument: bytes) -> None:
+def check_anything(session: SmtpSession, argument: bytes) -> None:
     return None
 
 
-def check_something(session: "Session", argument: bytes) -> Reply | None:
+def check_something(session: SmtpSession, argument: bytes) -> Reply | None:
     return None if argument else Reply(501, "5.5.4", ("Say what you would like to know.",))
 
 
-async def reset(session: "Session", _: None) -> Reply:
+async def reset(session: SmtpSession, _: None) -> Reply:
     await session.end_transaction()
     session.state.proceed(Event.RSET)
     return DONE
 
 
-async def do_nothing(session: "Session", _: None) -> Reply:
+async def do_nothing(session: SmtpSession, _: None) -> Reply:
     session.state.proceed(Event.ASIDE)
     return DONE
 
 
-async def verify(session: "Session", _: None) -> Reply:
+async def verify(session: SmtpSession, _: None) -> Reply:
     session.state.proceed(Event.ASIDE)
     return NO_OPINION
 
 
-async def explain(session: "Session", _: None) -> Reply:
+async def explain(session: SmtpSession, _: None) -> Reply:
     session.state.proceed(Event.ASIDE)
-    return Reply(214, "2.0.0", ("This server understands:", *session.usages(), "Its owner reads messages to postmaster."))
+    return Reply(214, "2.0.0", ("This server understands:", *session.tables.usages(), "Its owner reads messages to postmaster."))
 
 
-async def leave(session: "Session", _: None) -> None:
+async def leave(session: SmtpSession, _: None) -> None:
     session.connection.say(GOODBYE)
     session.hang_up()
 

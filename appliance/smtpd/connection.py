@@ -1,35 +1,31 @@
-"""The only file of SMTP that touches a stream: command lines and pieces in, replies out.
+"""The only file of the SMTP server that touches a stream: command lines and chunks in, replies out.
 
-Replies gather until the client is waited for, so commands that came together are answered together (RFC 2920 §3.2).
+Replies gather until the client is waited for, so pipelined commands are answered with one send (RFC 2920 §3.2).
 Line ends are CRLF and nothing else (RFC 5321 §2.3.8): BrokenLine for a line with a bare CR or LF, after which nothing the
-client says can be trusted. ForeignClient for one that speaks HTTP or the like (`protocol.foreign`).
+client sends can be trusted. ForeignClient for one that speaks HTTP or the like (`protocol.foreign`).
 Memory: one read of the stream, one command line, the replies to it.
-Fails with PeerGone (also at the end of octets), PeerSlow, Draining; Overlong for a line over its limit, which is read away.
+Fails with PeerGone (also at the end of the stream), PeerSlow, Draining; Overlong for a line over its limit, which is discarded.
 """
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import trio
 
 from appliance.mail.errors import PeerError, PeerGone, PeerSlow
 from appliance.mail.limits import AUTH_LINE_OCTETS, CLOSE_S, READ_OCTETS
 from appliance.mail.reply import Reply
-from appliance.network.stream import Draining
+from appliance.network.stream import Draining, Stream
 from appliance.protocol.foreign import foreign_protocol, is_tls, words_for
 from appliance.protocol.framing import Overlong, ReceiveBuffer
 from appliance.protocol.smtp.data import DotStream
 from appliance.protocol.smtp.replies import encode_reply
 
-if TYPE_CHECKING:
-    from appliance.network.stream import Stream
-
 REPLIES_OCTETS = 4096
-"""Replies that gathered beyond this leave before the next command is looked at, which also gives other sessions a turn."""
+"""Replies beyond this leave before the next command is looked at, which also gives other sessions a turn."""
 REQUEST_OCTETS = 128
-"""Of a line that is too long: enough to see an HTTP request's method."""
+"""Looked at of a line that is too long: enough to see an HTTP request's method."""
 THROWN_AWAY_OCTETS = 64 * 2**10
-"""How much of an endless line is read away before the session ends."""
+"""How much of an endless line is discarded before the session ends."""
 
 
 class BrokenLine(PeerError):
@@ -45,7 +41,7 @@ class Connection:
 
     __slots__ = ("_buffer", "_replies", "_replies_octets", "stream")
 
-    def __init__(self, stream: "Stream") -> None:
+    def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self._buffer = ReceiveBuffer()
         self._replies: list[bytes] = []
@@ -98,20 +94,20 @@ class Connection:
         return self._buffer.take(most_octets)
 
     def give_back(self, octets: bytes) -> None:
-        """What stood behind a message's end belongs to the next command."""
+        """Octets after a message's end belong to the next command."""
         if octets:
             self._buffer.feed(octets)
 
     @property
     def holds_octets(self) -> bool:
-        """The client has said more than was read so far."""
+        """The client has sent more than was consumed so far."""
         return len(self._buffer) > 0
 
     async def _receive(self, timeout_s: float) -> None:
         await self.flush()
         octets = await self.stream.receive(max(timeout_s, 0))
         if not octets:
-            raise PeerGone("the client hung up")
+            raise PeerGone("the client closed the connection")
         self._buffer.feed(octets)
 
     # --- out ---------------------------------------------------------------------------------
@@ -131,13 +127,13 @@ class Connection:
             await self.stream.send(octets)
 
     async def say_last(self, reply: Reply) -> None:
-        """The last words, if the client still takes them. Never raises PeerError."""
+        """The last reply, if the client still takes it. Never raises PeerError."""
         self.say(reply)
         with suppress(PeerError), trio.move_on_after(CLOSE_S):
             await self.flush()
 
     async def throw_away(self, what: int | DotStream, timeout_s: float) -> bool:
-        """Read and forget that many octets, or a message up to its end, for at most `timeout_s`; was that all of it?"""
+        """Discard that many octets, or a message up to its end, for at most `timeout_s`; True when that was all of it."""
         deadline = trio.current_time() + timeout_s
         with suppress(PeerSlow):
             while what if isinstance(what, int) else not what.done:
@@ -152,7 +148,7 @@ class Connection:
     # --- TLS ---------------------------------------------------------------------------------
 
     async def start_tls(self) -> None:
-        """Turn TLS on after the reply left; nothing said in plain text remains. Raises PeerGone, PeerSlow."""
+        """Turn TLS on after the reply left; nothing received in plain text remains. Raises PeerGone, PeerSlow."""
         await self.flush()
         self._buffer.clear()
         await self.stream.start_tls()

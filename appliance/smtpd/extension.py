@@ -1,35 +1,63 @@
-"""What a command and an ESMTP extension may contribute; `Vocabulary` folds the tables into look-ups.
+"""The contract between a session and its commands and extensions: what they may use of it, and how they are declared.
 
 A command is two functions. *check* reads the argument and says whether the command may be carried out as things stand: it
 changes nothing and cannot wait; a Reply it returns is the refusal. *proceed* carries out what check returned.
-A word two contributors claim is a fault of ours: SetupError at start.
+`CommandTables` folds the core commands and the extensions into look-ups; a verb or parameter declared twice is a fault of
+ours: SetupError at start. Nothing here imports a command, an extension or the session.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from appliance.accounts.directory import Resolution
+from appliance.auth.identity import Identity
+from appliance.auth.mechanisms import Mechanisms
+from appliance.mail.address import Address
 from appliance.mail.envelope import Envelope, Recipient
 from appliance.mail.errors import SetupError
 from appliance.mail.reply import Reply
-from appliance.protocol.smtp.server import Event
+from appliance.protocol.smtp.data import DotStream
+from appliance.protocol.smtp.server import Event, SmtpServerState
 
-if TYPE_CHECKING:
-    from .session import Session
+from .rights import RemoteAddresses
+from .transaction import MailTransaction, TransactionSession
+
+
+class SmtpSession(TransactionSession, Protocol):
+    """What commands and extensions may use of a session."""
+
+    relay_check: RemoteAddresses
+    mechanisms: Mechanisms
+    state: SmtpServerState
+    submission: bool
+    """This port is for the server's own users: 587 or 465."""
+    transaction: MailTransaction | None
+
+    @property
+    def tables(self) -> "CommandTables": ...
+    def hang_up(self) -> None: ...
+    async def goodbye(self, reply: Reply) -> None: ...
+    async def refuse_and_close(self, reply: Reply, rest: int | DotStream) -> None: ...
+    async def read_away(self, octets: int | None) -> None: ...
+    async def end_transaction(self) -> None: ...
+    async def forget(self) -> None: ...
+    def sign_in(self, identity: Identity) -> bool: ...
+    def at_this_server(self, address: Address | None) -> Resolution | None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
     """One verb. `check(session, argument)` gives a refusal or whatever `proceed(session, it)` wants.
 
-    `octets_follow`: how many octets the client sends behind the command without waiting (BDAT); None when that cannot be
-    known. They are read away when the command is refused.
+    `octets_follow`: how many octets the client sends after the command without waiting (BDAT); None when that cannot be
+    known. They are read and discarded when the command is refused.
     """
 
     verb: bytes
     event: Event
-    check: "Callable[[Session, bytes], Any]"
-    proceed: "Callable[[Session, Any], Awaitable[Reply | None]]"
+    check: Callable[[SmtpSession, bytes], Any]
+    proceed: Callable[[SmtpSession, Any], Awaitable[Reply | None]]
     usage: str
     octets_follow: Callable[[bytes], int | None] | None = None
 
@@ -39,7 +67,7 @@ class Parameter:
     """One ESMTP parameter of MAIL FROM. `take` writes it into the envelope being made, or refuses."""
 
     keyword: bytes
-    take: "Callable[[Session, Envelope, bytes | None], Reply | None]"
+    take: Callable[[SmtpSession, Envelope, bytes | None], Reply | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +76,10 @@ class RecipientParameter:
     is that of the transaction and not to be changed."""
 
     keyword: bytes
-    take: "Callable[[Session, Envelope, Recipient, bytes | None], Reply | None]"
+    take: Callable[[SmtpSession, Envelope, Recipient, bytes | None], Reply | None]
 
 
-def never(session: "Session") -> str:
+def never(session: SmtpSession) -> str:
     return ""
 
 
@@ -59,12 +87,12 @@ def never(session: "Session") -> str:
 class Extension:
     """One ESMTP extension in one file: the file exports EXTENSION, the table lists it.
 
-    `keyword(session)` is its line in the answer to EHLO as of now, "" when it is not offered on this line.
+    `keyword(session)` is its line in the reply to EHLO as of now, "" when it is not offered on this connection.
     """
 
     name: str
     rfc: str
-    keyword: "Callable[[Session], str]" = never
+    keyword: Callable[[SmtpSession], str] = never
     commands: tuple[Command, ...] = ()
     mail_parameters: tuple[Parameter, ...] = ()
     recipient_parameters: tuple[RecipientParameter, ...] = ()
@@ -93,6 +121,10 @@ class CommandTables:
                 raise SetupError(f"Two parameters of RCPT are called {one.keyword.decode()}.")
             self.recipient_parameters[one.keyword] = one
 
-    def offered(self, session: "Session") -> list[str]:
+    def offered(self, session: SmtpSession) -> list[str]:
         """The lines EHLO lists."""
         return [word for extension in self.extensions if (word := extension.keyword(session))]
+
+    def usages(self) -> tuple[str, ...]:
+        """The lines HELP lists."""
+        return tuple(command.usage for command in self.commands.values())

@@ -1,6 +1,6 @@
-"""What a message of our own people gets that it lacks: Date and Message-ID (RFC 6409 §8.2, §8.3).
+"""Header fields a submitted message lacks: Date and Message-ID (RFC 6409 §8.2, §8.3).
 
-The octets of the message stay as they were handed in; what is added stands in front, above the message's own header.
+The octets of the message stay as they were submitted; the new fields stand in front, above the message's own header.
 """
 
 from appliance.mail.date import encode_date

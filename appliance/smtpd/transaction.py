@@ -1,38 +1,39 @@
-"""One mail transaction: its sender, its recipients, the message's octets, the verdict (RFC 5321 §3.3).
+"""One mail transaction: envelope, message octets, verdict, delivery (RFC 5321 §3.3).
 
-States of the message: not begun → `open` (room is kept for it) → octets by `take` → judged by `deliver`, or `drop`ped at any
-time. A refusal that comes up while octets still arrive is kept, the room is given back at once and the octets are thrown
-away: the reply can only be said at the message's end. Until `deliver` returns a positive reply nothing is kept.
+States of the message: not begun → `open` (space is reserved) → octets by `take` → judged by `deliver`, or `drop`ped at any
+time. A refusal that comes up while octets still arrive is kept, the space is released at once and the octets are discarded:
+the reply can only be sent at the message's end. Until `deliver` returns a positive reply nothing is kept.
 """
 
 import os
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import trio
 
-from appliance.delivery.intake import Arrival
+from appliance.accounts.directory import Directory
+from appliance.auth.identity import Identity
+from appliance.delivery.intake import Arrival, Intake
+from appliance.mail.clock import Clock
+from appliance.mail.description import Description
 from appliance.mail.envelope import Envelope, written
 from appliance.mail.errors import PeerError, StoreError
 from appliance.mail.limits import HEADER_OCTETS, HOPS, TEXT_LINE_OCTETS
 from appliance.mail.reply import Reply
 from appliance.protocol.smtp.data import LineEnds
+from appliance.store.bodies import Incoming, StagedBody
 
 from .authors import Authors
 from .bcc import BccRemover
+from .connection import Connection
+from .options import Options
 from .rights import claims_our_accounts, judge_authors
 from .store_replies import BROKEN, TOO_BIG, answer_for
 from .submission import missing_fields
-from .trace import FIRST_LINE, WARNING, protocol_word, received
+from .trace import FIRST_LINE, WARNING, Received, encode_received, protocol_word
 
-if TYPE_CHECKING:
-    from appliance.mail.description import Description
-    from appliance.store.bodies import Incoming, StagedBody
-
-    from .session import Session
-
-LOOP = Reply(554, "5.4.6", ("This message has been through too many servers; it goes round in a loop.",))
-CAME_BACK = Reply(554, "5.4.6", ("This message was forwarded from here before and has come back; it goes round in a loop.",))
+LOOP = Reply(554, "5.4.6", ("This message has been through too many servers; it is in a mail loop.",))
+CAME_BACK = Reply(554, "5.4.6", ("This message was forwarded from here before and has come back; it is in a mail loop.",))
 BIG_HEADER = Reply(552, "5.3.4", (f"The header of this message is larger than {HEADER_OCTETS // 1024} KiB.",))
 LONG_LINE = Reply(554, "5.6.0", (f"A line of this message is longer than {TEXT_LINE_OCTETS} octets.",))
 BARE = Reply(550, "5.6.0", ("A line of this message does not end in CRLF; to keep messages from being smuggled in it, it is refused.",))
@@ -42,17 +43,35 @@ class TooMuch(PeerError):
     """The client goes on sending a message that is far over its limit."""
 
 
+class TransactionSession(Protocol):
+    """What a transaction may use of its session."""
+
+    clock: Clock
+    intake: Intake
+    directory: Directory
+    options: Options
+    connection: Connection
+    identity: Identity | None
+    protocol: str
+    peer: str
+    greeted_as: str
+    extended: bool
+
+    def sending_refusal(self, recipients: int, *, take: bool = False) -> Reply | None: ...
+    def announce_refusal(self, reply: Reply, *, sender: str | None = None, recipient: str = "") -> None: ...
+
+
 class MailTransaction:
     """From MAIL to the reply at the message's end."""
 
     __slots__ = (
         "_authors",
         "_bcc",
+        "_discarded_octets",
         "_incoming",
         "_limit_octets",
-        "_place",
+        "_reservation",
         "_session",
-        "_thrown_octets",
         "begun_at_s",
         "begun_mono",
         "envelope",
@@ -62,11 +81,11 @@ class MailTransaction:
         "refusal",
     )  # fmt: skip
 
-    def __init__(self, session: "Session", envelope: Envelope) -> None:
+    def __init__(self, session: TransactionSession, envelope: Envelope) -> None:
         self._session = session
         self.envelope = envelope
         self.message = os.urandom(8).hex()
-        """The name this message has in replies, in Received and on the board."""
+        """The id of this message in replies, in Received and in events."""
         self.begun_mono = session.clock.mono_s()
         self.begun_at_s = trio.current_time()
         """On trio's clock, for deadlines."""
@@ -75,26 +94,26 @@ class MailTransaction:
         self.refusal: Reply | None = None
         self._authors = Authors()
         self._bcc = BccRemover() if session.identity is not None else None
-        """For submitted messages only: a stranger's message is kept exactly as received."""
-        self._place: AbstractAsyncContextManager[Incoming] | None = None
+        """For submitted messages only: any other is kept exactly as received."""
+        self._reservation: AbstractAsyncContextManager[Incoming] | None = None
         self._incoming: Incoming | None = None
         self._limit_octets = session.options.message_octets
-        self._thrown_octets = 0
+        self._discarded_octets = 0
 
     @property
     def begun(self) -> bool:
-        """Room was made for the message."""
-        return self._place is not None or self.refusal is not None
+        """Space was reserved for the message, or refused."""
+        return self._reservation is not None or self.refusal is not None
 
     async def open(self) -> Reply | None:
-        """Make room for the message; waits while the server has its hands full. A Reply when there is none."""
-        place = self._session.intake.receive(self._limit_octets)
+        """Reserve space for the message; waits while too many messages come in at once. A Reply when there is none."""
+        reservation = self._session.intake.receive(self._limit_octets)
         try:
-            self._incoming = await place.__aenter__()
+            self._incoming = await reservation.__aenter__()
         except StoreError as error:
             self.refusal = answer_for(error)
             return self.refusal
-        self._place = place
+        self._reservation = reservation
         return None
 
     async def take(self, text: bytes) -> None:
@@ -108,11 +127,11 @@ class MailTransaction:
             return
         if self.refusal is None:
             await self._refuse(TOO_BIG)
-        self._thrown_octets += len(text)
-        if self._thrown_octets > self._limit_octets:
+        self._discarded_octets += len(text)
+        if self._discarded_octets > self._limit_octets:
             raise TooMuch("a refused message does not end")
 
-    async def _write(self, incoming: "Incoming", text: bytes) -> None:
+    async def _write(self, incoming: Incoming, text: bytes) -> None:
         self._authors.feed(text)
         try:
             await incoming.write(text)
@@ -124,14 +143,14 @@ class MailTransaction:
         self.refusal = reply
 
     async def drop(self) -> None:
-        """Give the message's room back, if it has any; what was not kept is gone. Done whole even when cancelled."""
-        place, self._place, self._incoming = self._place, None, None
-        if place is not None:
+        """Release the message's space, if it has any; what was not committed is gone. Completes even when cancelled."""
+        reservation, self._reservation, self._incoming = self._reservation, None, None
+        if reservation is not None:
             with trio.CancelScope(shield=True):
-                await place.__aexit__(None, None, None)
+                await reservation.__aexit__(None, None, None)
 
     async def deliver(self) -> Reply:
-        """The message is complete: judge it and keep it. A positive reply is said after the commit, never before."""
+        """The message is complete: judge it and commit it. A positive reply is returned after the commit, never before."""
         incoming = self._incoming
         if incoming is None:
             reply = self.refusal or BROKEN
@@ -151,7 +170,7 @@ class MailTransaction:
             self._session.announce_refusal(reply, recipient=", ".join(str(r) for r in self.envelope.recipients[:3]))
         return reply
 
-    def _judge(self, description: "Description") -> Reply | None:
+    def _judge(self, description: Description) -> Reply | None:
         session = self._session
         if description.header_octets > HEADER_OCTETS or (self._bcc is not None and self._bcc.oversized):
             return BIG_HEADER
@@ -171,7 +190,7 @@ class MailTransaction:
             refusal = session.sending_refusal(outside, take=True)
         return refusal
 
-    async def _keep(self, body: "StagedBody") -> Reply:
+    async def _keep(self, body: StagedBody) -> Reply:
         session = self._session
         arrival = Arrival(
             message=self.message,
@@ -186,15 +205,15 @@ class MailTransaction:
         await session.intake.accept(arrival, body)
         return Reply(250, "2.0.0", (f"The message is kept as {self.message}.",))
 
-    def _trace(self, description: "Description") -> bytes:
-        """What every copy gets in front."""
-        trace = self._words_of_ours(description)
+    def _trace(self, description: Description) -> bytes:
+        """The header fields every copy gets in front."""
+        trace = self._trace_fields(description)
         return trace + FIRST_LINE if description.begins_folded else trace
 
-    def _words_of_ours(self, description: "Description") -> bytes:
+    def _trace_fields(self, description: Description) -> bytes:
         session, stream, envelope = self._session, self._session.connection.stream, self.envelope
         at, offset_s = int(session.clock.wall_s()), session.clock.utc_offset_s()
-        trace = received(
+        facts = Received(
             greeted_as=session.greeted_as,
             peer=session.peer,
             host=session.options.host_name,
@@ -207,6 +226,7 @@ class MailTransaction:
             at=at,
             offset_s=offset_s,
         )
+        trace = encode_received(facts)
         if session.identity is not None:
             return trace + missing_fields(description, message=self.message, host=session.options.host_name, at=at, offset_s=offset_s)
         if session.options.forged_own_sender != "accept" and claims_our_accounts(session.directory, envelope.sender, self._authors):

@@ -1,10 +1,10 @@
-"""Conversations written down: the grammar of `tests/dialogs/*/*.txt` and their player.
+"""Protocol dialogs: the grammar of `tests/dialogs/*/*.txt` and their player.
 
     # comment                       a rule of a standard with its section
-    ! person mary@example.org       people beside fred (all have the password Blurdybloop-7); before the first line
-    ! ways                          messages can leave the server and be held back; without it neither
+    ! account mary@example.org      accounts beside fred (all have the password Blurdybloop-7); before the first line
+    ! relay-check                   messages can be sent to other servers and be held; without it neither
     ! tls-only                      passwords are not taken in plain text
-    ! message INBOX \\Seen            file the indented lines that follow (up to a line without indent) as fred's message
+    ! message INBOX \\Seen            append the indented lines that follow (up to a line without indent) to the mailbox
     C: a1 NOOP                      the client sends a line; `C2:` is a second session (connected when first named)
     C~: ab\\r\\n\\x00                  the client sends these octets, escapes read, no line end added
     S: a1 OK <.*>                   the server must send this line; `<...>` is a regular expression, all else is exact
@@ -70,7 +70,7 @@ def _setting(dialog: Dialog, lines: list[str], number: int, words: list[str]) ->
         dialog.accounts.append(words[1])
     elif words[0] == "tls-only":
         dialog.plaintext = False
-    elif words[0] == "ways":
+    elif words[0] == "relay-check":
         dialog.relay_check = True
     elif words[0] == "message":
         octets = b""

@@ -5,8 +5,8 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
-from appliance.protocol.smtp.data import stuff
 from tests.support.server import PASSWORD
+from tests.support.smtp import stuff
 
 PATIENCE_S = 60
 _MARK = re.compile(rb"~?\{([0-9]+)\}\r\n$")

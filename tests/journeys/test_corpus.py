@@ -16,10 +16,10 @@ import trio
 from appliance.app.server import offline
 from appliance.control.requests import AddAccount
 from appliance.mail.limits import HEADER_OCTETS, HOPS, TEXT_LINE_OCTETS
-from appliance.protocol.smtp.data import stuff
 from tests.support.corpus import messages, need_corpus
 from tests.support.messages import MESSAGES
 from tests.support.server import PASSWORD, Pillarbox, pillarbox
+from tests.support.smtp import stuff
 
 from .talk import Reader, Sender, fetched, kept_as, send_all
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.mail.crlf import MissingCrlf
-from appliance.protocol.pop3.multiline import DotStuffer
+from appliance.protocol.dot_stuffing import DotStuffer
 from tests.support.services import Components, some_components
 
 from .pop_client import PopClient

@@ -8,7 +8,7 @@ import trio
 from appliance.delivery.intake import Arrival, Intake
 from appliance.mail.envelope import Envelope
 from appliance.network.tls import ServerTls
-from appliance.smtpd.extensions.futurerelease import encode_moment, parse_moment
+from appliance.smtpd.extensions.futurerelease import encode_date_time, parse_date_time
 from appliance.status.board import Board
 from tests.support.accounts import TrioClock
 from tests.support.certificates import make_certificates
@@ -96,6 +96,6 @@ async def test_no_promise_from_a_clock_nobody_set(tmp_path: Path, parameter: str
 )  # fmt: skip
 def test_moments(text: str, at: "int | None") -> None:
     """RFC 3339 §5.6."""
-    assert parse_moment(text.encode()) == at
+    assert parse_date_time(text.encode()) == at
     if at is not None:
-        assert parse_moment(encode_moment(at).encode()) == at
+        assert parse_date_time(encode_date_time(at).encode()) == at

@@ -12,7 +12,7 @@ from appliance.mail.envelope import Recipient
 from appliance.mail.reply import Reply
 from appliance.protocol.smtp.grammar import Path as ForwardPath
 from appliance.protocol.smtp.grammar import parse_forward_path
-from appliance.smtpd.rights import LEADS_NOWHERE, NO_RELAY, NO_ROUTE, NOBODY, ODD_DOMAIN, judge_recipient
+from appliance.smtpd.rights import LEADS_NOWHERE, NO_RELAY, NO_SUCH_DOMAIN, NOBODY, ROUTED_ADDRESS, judge_recipient
 from appliance.smtpd.service import Options
 from tests.support.routes import BOUNCE, FRED, SET_A_RELAY, STRANGER, SomeRemoteAddresses
 from tests.support.services import Components, some_components
@@ -53,7 +53,7 @@ async def test_accounts_write_to_the_world_and_strangers_do_not(components: Comp
 
 @pytest.mark.parametrize("domain", ["localhost", "x.localhost", "intranet", "192.0.2.1", "x.invalid", "printer.local", "abc.onion"])
 async def test_domains_nobody_can_reach(components: Components, domain: str) -> None:
-    assert judge(components, f"x@{domain}", FRED, signed_in=True) is ODD_DOMAIN
+    assert judge(components, f"x@{domain}", FRED, signed_in=True) is NO_SUCH_DOMAIN
 
 
 @pytest.mark.parametrize("signed_in", [False, True])
@@ -64,7 +64,7 @@ async def test_aliases_lead_out_for_everybody(components: Components, signed_in:
     found = judge(components, "all@example.org", None)
     assert isinstance(found, Recipient) and found.accounts == (components.account(),) and len(found.outside) == 2 and found.forwarded
     assert judge(components, "stuck@example.org", sender, signed_in=signed_in) is LEADS_NOWHERE
-    assert judge(components, "cousin%x.example@example.org", sender, signed_in=signed_in) is NO_ROUTE
+    assert judge(components, "cousin%x.example@example.org", sender, signed_in=signed_in) is ROUTED_ADDRESS
 
 
 @pytest.mark.parametrize("catch_all", [False, True])

@@ -1,4 +1,4 @@
-"""Header lines of ours are well formed whatever the client said (RFC 5321 §4.4)."""
+"""Trace header fields are well formed whatever the client sent (RFC 5321 §4.4)."""
 
 import re
 
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
-from appliance.smtpd.trace import WARNING, address_literal, protocol_word, received
+from appliance.smtpd.trace import WARNING, Received, address_literal, encode_received, protocol_word
 
 
 def test_protocol_words() -> None:
@@ -26,7 +26,7 @@ def test_literals() -> None:
 
 
 def field(name: str, recipient: Recipient | None = None) -> bytes:
-    return received(
+    facts = Received(
         greeted_as=name,
         peer="192.0.2.7",
         host="mail.example.org",
@@ -37,6 +37,7 @@ def field(name: str, recipient: Recipient | None = None) -> bytes:
         at=0,
         offset_s=3600,
     )
+    return encode_received(facts)
 
 
 def test_a_whole_field() -> None:

@@ -1,6 +1,6 @@
-"""The server's rooms in this process: real store, accounts and servers over memory streams, on any clock, committing inline.
+"""The server's components in this process: real store, accounts and services over memory streams, on any clock, committing inline.
 
-`async with some_rooms(directory) as rooms:` has the people named, each with their mailboxes; `rooms.connect("imap")`
+`async with some_components(directory) as components:` has the accounts named, each with its mailboxes; `components.connect("imap")`
 starts one session of the protocol's real Service and gives the client's end.
 """
 
@@ -50,7 +50,7 @@ class Components:
     async def deliver(
         self, octets: bytes, mailbox: str = "INBOX", *, address: str = ACCOUNTS[0], flags: tuple[str, ...] = (), at: int = 1_700_000_000
     ) -> Placed:
-        """File a message as delivery would."""
+        """Append a message as local delivery would."""
         info = await self.store.find(self.account(address), mailbox)
         async with self.store.receive(2**27) as incoming:
             await incoming.write(octets)
@@ -98,20 +98,21 @@ def _pop3(components: Components, options: Any) -> Any:
 def _smtp(components: Components, options: Any) -> Any:
     from appliance.delivery.intake import Intake
     from appliance.smtpd.rights import NO_REMOTE_ADDRESSES
-    from appliance.smtpd.service import Options, Service
+    from appliance.smtpd.service import Options, Service, SmtpContext
 
     board: Any = components.family.board
-    return Service(
+    context = SmtpContext(
         intake=Intake(store=components.store, board=board, clock=components.family.clock),
         directory=components.family.accounts.directory,
         mechanisms=components.mechanisms,
         board=board,
         clock=components.family.clock,
         options=options or Options(host_name="mail.example.org"),
-        relay_check=components.options.get("ways", NO_REMOTE_ADDRESSES),
+        relay_check=components.options.get("relay_check", NO_REMOTE_ADDRESSES),
         sending=components.options.get("sending"),
         own_addresses=components.options.get("own_addresses", lambda: ()),
     )
+    return Service(context)
 
 
 _SERVICES = {"imap": _imap, "pop3": _pop3, "smtp": _smtp}
@@ -122,7 +123,7 @@ async def some_components(
     directory: Path, *accounts: str, plaintext: bool = True, tls: Any = None, quota_octets: int | None = None, **options: Any
 ) -> AsyncIterator[Components]:
     """`plaintext`: passwords are taken without TLS. `options`: a Service's Options by family, as `imap=Options(...)`; SMTP's
-    `ways` out of the server and `sending` limits."""
+    `relay_check`, `sending` quota and `own_addresses` of the interfaces."""
     from appliance.store.bodies import Bodies
 
     with a_family(directory, failure_s=0.0) as family:

@@ -1,42 +1,42 @@
-r"""The octets of a message as DATA and BDAT carry them, in bulk (RFC 5321 §4.1.1.4, §4.5.2; RFC 3030 §2).
+r"""Receiving message octets over DATA and BDAT: dot-unstuffing and line-end checks (RFC 5321 §4.1.1.4, §4.5.2; RFC 3030 §2).
 
-Promise: a message over DATA ends at CRLF "." CRLF and nowhere else, and what stands behind it is the next command.
+Invariant: a message over DATA ends at CRLF "." CRLF and nowhere else, and what follows is the next command.
 Policy: a CR without LF or an LF without CR is not a line end and not text: whoever sends one is refused with 5xx and
 the connection is closed. Servers that took LF "." LF (or CR "." CR, LF "." CR LF ...) for the end let one sender put a
 second message, with an envelope of its own, inside the first, past the relay that checked it (SMTP smuggling:
-CVE-2023-51764, -51765, -51766 and kin). Mending the line ends would hide the difference between two servers' views;
+CVE-2023-51764, -51765, -51766 and others). Repairing the line ends would hide the difference between two servers' views;
 reading on would run the smuggled commands. So the message ends and the connection with it, on every port.
-BDAT counts octets and cannot be smuggled into us, but what it carries is sent on by others: the same rule holds there,
+BDAT counts octets and cannot be smuggled into us, but what it carries may be relayed by others: the same rule holds there,
 except for BODY=BINARYMIME, where CR and LF are octets like any other.
 NUL is kept: RFC 5321 §4.1.1.4 allows every ASCII character in mail data and real mail has it.
 
-Pieces may be cut anywhere; memory is one piece and at most four octets. `bytes.find`, `count` and `replace` do the work
-(230 MiB/s on 64 KiB pieces of text, bare CR and LF watched; CPython 3.11 on x86-64); nothing here looks at lines.
+Chunks may be cut anywhere; memory is one chunk and at most four octets. `bytes.find`, `count` and `replace` do the work
+(230 MiB/s on 64 KiB chunks of text, bare CR and LF watched; CPython 3.11 on x86-64); nothing here looks at lines.
 """
 
 _END = b"\r\n.\r\n"
 _HELD = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
-"""Ends of a piece that only the next piece explains, longest first."""
+"""Ends of a chunk that only the next chunk decides, longest first."""
 
 
 class DotStream:
     """One message over DATA: stuffed octets in, the message's octets out.
 
-    `done` once the end was met: `rest` is then what came behind it. `bare` once a bare CR or LF was met before the end:
-    what `feed` returns from then on is worth nothing, but the end is still found (to read a refused message away).
+    `done` once the end was found: `rest` is then what came after it. `bare` once a bare CR or LF was found before the end:
+    what `feed` returns from then on is meaningless, but the end is still found (to discard a refused message).
     """
 
     __slots__ = ("_held", "_virtual", "bare", "done", "rest")
 
     def __init__(self) -> None:
-        self._held = b"\r\n"  # 354's line end: the first line may already be the lone dot
+        self._held = b"\r\n"  # the line end of the 354 reply: the first line may already be the lone dot
         self._virtual = 2
         self.bare = False
         self.done = False
         self.rest = b""
 
     def feed(self, chunk: bytes) -> bytes:
-        """The message's octets that are certain now, dots unstuffed; b"" is possible. Not to be called when `done`."""
+        """The message's octets decided so far, dots unstuffed; b"" is possible. Not to be called when `done`."""
         octets = self._held + chunk
         end = octets.find(_END) if b"." in octets else -1
         if end >= 0:
@@ -59,7 +59,7 @@ class DotStream:
 
 
 class LineEnds:
-    """Watches octets that come without stuffing (BDAT) for a bare CR or LF, over all chunks of one message."""
+    """Finds a bare CR or LF in octets that come without dot-stuffing (BDAT), over all chunks of one message."""
 
     __slots__ = ("_after_cr", "bare")
 
@@ -79,14 +79,6 @@ class LineEnds:
             self.bare = True
 
     def end(self) -> None:
-        """The message is over: a CR at its very end stays alone."""
+        """The message is complete: a CR at its very end is bare."""
         if self._after_cr:
             self.bare = True
-
-
-def stuff(message: bytes) -> bytes:
-    """What a client sends after DATA for a message with CRLF line ends (RFC 5321 §4.5.2): dots doubled, the end added."""
-    stuffed = message.replace(b"\r\n.", b"\r\n..")
-    if stuffed[:1] == b".":
-        stuffed = b"." + stuffed
-    return stuffed + (b".\r\n" if stuffed[-2:] == b"\r\n" or not stuffed else b"\r\n.\r\n")

@@ -1,7 +1,7 @@
-"""AUTH: signing in (RFC 4954), by whatever mechanisms the server's table offers on this line.
+"""AUTH: signing in (RFC 4954), by the mechanisms `auth.mechanisms` offers on this connection.
 
-Offered on submission ports; on port 25 only when a setting asks for it, since strangers have nothing to sign in with and
-guessers would try there first. SMTP's part is base64, the line limit, "*" to give up and one reply at the end.
+Offered on submission ports; on port 25 only when a setting asks for it, since other servers have nothing to sign in with and
+password guessers would try there first. SMTP's part is base64, the line limit, "*" to give up and one reply at the end.
 """
 
 from binascii import Error as Base64Error
@@ -18,22 +18,21 @@ from appliance.protocol.smtp.grammar import decode_xtext
 from appliance.protocol.smtp.server import Event
 
 from ..commands import misuse
-from ..extension import Command, Extension, Parameter
+from ..extension import Command, Extension, Parameter, SmtpSession
 
 if TYPE_CHECKING:
     from appliance.auth.identity import Identity
     from appliance.auth.mechanisms import Exchange
 
-    from ..session import Session
 
 SIGNED_IN = Reply(235, "2.7.0", ("You are signed in.",))
 WRONG = Reply(535, "5.7.8", ("Name or password is wrong.",))
 ALREADY = Reply(503, "5.5.1", ("You are signed in already.",))
 NOT_ON_THIS_PORT = Reply(502, "5.5.1", ("Nobody signs in on this port; use port 587 or 465.",))
-NEEDS_TLS = Reply(538, "5.7.11", ("Signing in needs a private line: STARTTLS first, or port 465.",))
-UNKNOWN_MECHANISM = Reply(504, "5.5.4", ("This way of signing in is not offered here.",))
-NO_MECHANISM = Reply(501, "5.5.4", ("Say which way you want to sign in.",))
-GAVE_UP = Reply(501, "5.7.0", ("You gave up signing in.",))
+NEEDS_TLS = Reply(538, "5.7.11", ("Signing in needs TLS: STARTTLS first, or port 465.",))
+UNKNOWN_MECHANISM = Reply(504, "5.5.4", ("This mechanism is not offered here.",))
+NO_MECHANISM = Reply(501, "5.5.4", ("Name a mechanism to sign in with.",))
+GAVE_UP = Reply(501, "5.7.0", ("Signing in was cancelled.",))
 NOT_BASE64 = Reply(501, "5.5.2", ("This is not base64.",))
 LINE_TOO_LONG = Reply(500, "5.5.6", (f"A line of signing in is longer than {AUTH_LINE_OCTETS} octets.",))
 NOT_NOW = Reply(454, "4.7.0", ("Passwords cannot be checked just now; please try again in a moment.",))
@@ -47,14 +46,14 @@ def decode(text: bytes) -> bytes:
         raise MisuseError("this is not base64") from None
 
 
-def offered(session: "Session") -> tuple[str, ...]:
+def offered(session: SmtpSession) -> tuple[str, ...]:
     if not (session.submission or session.options.sign_in_on_25):
         return ()
     stream = session.connection.stream
     return session.mechanisms.offered(stream.secure, stream.channel_binding())
 
 
-def check(session: "Session", argument: bytes) -> "tuple[Exchange, bytes | None] | Reply":
+def check(session: SmtpSession, argument: bytes) -> "tuple[Exchange, bytes | None] | Reply":
     if session.identity is not None:
         return ALREADY
     if not (session.submission or session.options.sign_in_on_25):
@@ -80,7 +79,7 @@ def check(session: "Session", argument: bytes) -> "tuple[Exchange, bytes | None]
         return NOT_BASE64
 
 
-async def proceed(session: "Session", begun: "tuple[Exchange, bytes | None]") -> Reply:
+async def proceed(session: SmtpSession, begun: "tuple[Exchange, bytes | None]") -> Reply:
     session.state.proceed(Event.AUTH)
     outcome = await _converse(session, *begun)
     session.state.proceed(Event.OVER)
@@ -89,7 +88,7 @@ async def proceed(session: "Session", begun: "tuple[Exchange, bytes | None]") ->
     return SIGNED_IN if session.sign_in(outcome) else WRONG
 
 
-async def _converse(session: "Session", exchange: "Exchange", response: bytes | None) -> "Identity | Reply":
+async def _converse(session: SmtpSession, exchange: "Exchange", response: bytes | None) -> "Identity | Reply":
     """Challenges and responses to the end of the exchange."""
     while True:
         try:
@@ -113,8 +112,8 @@ async def _converse(session: "Session", exchange: "Exchange", response: bytes | 
             return NOT_BASE64
 
 
-def take_author(session: "Session", envelope: Envelope, value: bytes | None) -> Reply | None:
-    """AUTH=address on MAIL: read and not believed (RFC 4954 §5)."""
+def take_author(session: SmtpSession, envelope: Envelope, value: bytes | None) -> Reply | None:
+    """AUTH=address on MAIL: parsed and ignored (RFC 4954 §5)."""
     try:
         decode_xtext(value or b"")
     except MisuseError as problem:
@@ -122,7 +121,7 @@ def take_author(session: "Session", envelope: Envelope, value: bytes | None) -> 
     return None
 
 
-def keyword(session: "Session") -> str:
+def keyword(session: SmtpSession) -> str:
     names = offered(session) if session.identity is None else ()
     return "AUTH " + " ".join(names) if names else ""
 

@@ -1,12 +1,11 @@
-"""CHUNKING: a message in counted pieces, BDAT (RFC 3030 §2).
+"""CHUNKING: a message in counted chunks, BDAT (RFC 3030 §2).
 
-Every BDAT is answered once its octets were read, also a refused one: what a client sends behind BDAT is never taken for
-commands. When nobody can tell how many octets follow, or they are too many to read away, the session ends. A refused
+Every BDAT is answered once its octets were read, also a refused one: what a client sends after BDAT is never taken for
+commands. When the number of octets is unknown, or too large to discard, the session ends. A refused
 chunk ends the transaction; chunks after it get 503 until the next MAIL.
 """
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import trio
 
@@ -17,12 +16,9 @@ from appliance.protocol.smtp.grammar import parse_chunk
 from appliance.protocol.smtp.server import Event
 
 from ..commands import misuse
-from ..extension import Command, Extension
+from ..extension import Command, Extension, SmtpSession
 from ..store_replies import TOO_BIG
 from ..transaction import BARE, MailTransaction
-
-if TYPE_CHECKING:
-    from ..session import Session
 
 
 def octets_follow(argument: bytes) -> int | None:
@@ -31,7 +27,7 @@ def octets_follow(argument: bytes) -> int | None:
     return None
 
 
-def check(session: "Session", argument: bytes) -> tuple[int, bool] | Reply:
+def check(session: SmtpSession, argument: bytes) -> tuple[int, bool] | Reply:
     assert session.transaction is not None  # noqa: S101 - the state table lets BDAT through only after RCPT
     try:
         octets, last = parse_chunk(argument)
@@ -40,7 +36,7 @@ def check(session: "Session", argument: bytes) -> tuple[int, bool] | Reply:
     return octets, last
 
 
-async def proceed(session: "Session", chunk: tuple[int, bool]) -> Reply | None:
+async def proceed(session: SmtpSession, chunk: tuple[int, bool]) -> Reply | None:
     octets, last = chunk
     transaction = session.transaction
     assert transaction is not None  # noqa: S101
@@ -63,7 +59,7 @@ async def proceed(session: "Session", chunk: tuple[int, bool]) -> Reply | None:
     return Reply(250, "2.0.0", (f"{octets} octets taken.",))
 
 
-async def _take_chunk(session: "Session", transaction: MailTransaction, octets: int, *, last: bool) -> bool:
+async def _take_chunk(session: SmtpSession, transaction: MailTransaction, octets: int, *, last: bool) -> bool:
     """Read the chunk; False when a bare CR or LF in it ended the session."""
     connection, line_ends = session.connection, transaction.line_ends
     binary = transaction.envelope.body == "BINARYMIME"
@@ -86,8 +82,8 @@ async def _take_chunk(session: "Session", transaction: MailTransaction, octets: 
     return True
 
 
-async def _over(session: "Session", reply: Reply) -> Reply | None:
-    """The message is kept or refused; either way the transaction is."""
+async def _over(session: SmtpSession, reply: Reply) -> Reply | None:
+    """The message is kept or refused; either way the transaction is over."""
     if session.state.open:
         session.state.proceed(Event.OVER)
     await session.end_transaction()

@@ -1,9 +1,7 @@
-"""DSN: what the sender wants to be told, of whom, and with how much of the message (RFC 3461, RFC 6533).
+"""DSN: the parameters RET, ENVID, NOTIFY and ORCPT (RFC 3461, RFC 6533).
 
-Values are read in `protocol/smtp/dsn`; what is told is decided in `dsn/policy`.
+Values are parsed in `protocol/smtp/dsn`; which DSNs are sent is decided in `dsn/policy`.
 """
-
-from typing import TYPE_CHECKING
 
 from appliance.mail.envelope import Envelope, Recipient
 from appliance.mail.errors import MisuseError
@@ -11,13 +9,10 @@ from appliance.mail.reply import Reply
 from appliance.protocol.smtp.dsn import parse_envid, parse_notify, parse_orcpt, parse_ret
 
 from ..commands import misuse
-from ..extension import Extension, Parameter, RecipientParameter
-
-if TYPE_CHECKING:
-    from ..session import Session
+from ..extension import Extension, Parameter, RecipientParameter, SmtpSession
 
 
-def take_ret(session: "Session", envelope: Envelope, value: bytes | None) -> Reply | None:
+def take_ret(session: SmtpSession, envelope: Envelope, value: bytes | None) -> Reply | None:
     try:
         envelope.ret = parse_ret(value)
     except MisuseError as problem:
@@ -25,7 +20,7 @@ def take_ret(session: "Session", envelope: Envelope, value: bytes | None) -> Rep
     return None
 
 
-def take_envid(session: "Session", envelope: Envelope, value: bytes | None) -> Reply | None:
+def take_envid(session: SmtpSession, envelope: Envelope, value: bytes | None) -> Reply | None:
     try:
         envelope.envid = parse_envid(value)
     except MisuseError as problem:
@@ -33,7 +28,7 @@ def take_envid(session: "Session", envelope: Envelope, value: bytes | None) -> R
     return None
 
 
-def take_notify(session: "Session", envelope: Envelope, recipient: Recipient, value: bytes | None) -> Reply | None:
+def take_notify(session: SmtpSession, envelope: Envelope, recipient: Recipient, value: bytes | None) -> Reply | None:
     try:
         recipient.notify = parse_notify(value)
     except MisuseError as problem:
@@ -41,7 +36,7 @@ def take_notify(session: "Session", envelope: Envelope, recipient: Recipient, va
     return None
 
 
-def take_orcpt(session: "Session", envelope: Envelope, recipient: Recipient, value: bytes | None) -> Reply | None:
+def take_orcpt(session: SmtpSession, envelope: Envelope, recipient: Recipient, value: bytes | None) -> Reply | None:
     try:
         recipient.orcpt = parse_orcpt(value, utf8=envelope.smtputf8)
     except MisuseError as problem:

@@ -1,37 +1,33 @@
-"""FUTURERELEASE: a message handed in now and sent later (RFC 4865).
+"""FUTURERELEASE: a message submitted now and sent later (RFC 4865).
 
-Rules: on submission ports, for people who signed in (§2); at most MOST_S ahead; HOLDFOR or HOLDUNTIL, never both (§4);
-HOLDUNTIL is a date and time of RFC 3339. While the server is not sure of the time neither is taken, with a reply that
-asks to try again: a promise counted from a wrong clock would be broken as soon as the clock is set.
+Rules: on submission ports, for authenticated users (§2); at most MOST_S ahead; HOLDFOR or HOLDUNTIL, never both (§4);
+HOLDUNTIL is a date and time of RFC 3339. While the clock is not trusted neither is taken, with a temporary refusal: a release
+time counted from a wrong clock would be missed as soon as the clock is set.
 """
 
 import re
-from typing import TYPE_CHECKING
 
 from appliance.mail.date import civil, days_of
 from appliance.mail.envelope import Envelope
 from appliance.mail.reply import Reply
 
-from ..extension import Extension, Parameter
-
-if TYPE_CHECKING:
-    from ..session import Session
+from ..extension import Extension, Parameter, SmtpSession
 
 MOST_S = 366 * 86400
 """A birthday message a year ahead."""
 LATE_S = 120
-"""A moment that has just passed means now; mail programs' clocks are not ours."""
+"""A release time that has just passed means now; mail programs' clocks are not ours."""
 
-SIGN_IN = Reply(530, "5.7.0", ("Messages are held back for people of this server only; please sign in first.",))
-NOT_HERE = Reply(555, "5.5.4", ("This server does not hold messages back.",))
+SIGN_IN = Reply(530, "5.7.0", ("Messages are held for users of this server only; please sign in first.",))
+NOT_HERE = Reply(555, "5.5.4", ("This server does not hold messages.",))
 NO_TIME = Reply(451, "4.3.0", (
-    "This server is not sure of the time yet, so it cannot hold a message back; send it without a time, or try again in a few minutes.",
+    "This server is not sure of the time yet, so it cannot hold a message; send it without a release time, or try again in a few minutes.",
 ))  # fmt: skip
 BOTH = Reply(501, "5.5.4", ("Say HOLDFOR or HOLDUNTIL, not both.",))
 NOT_SECONDS = Reply(501, "5.5.4", ("HOLDFOR is a number of seconds from 1 to 999999999.",))
 NOT_A_DATE = Reply(501, "5.5.4", ("HOLDUNTIL is a date and time like 2027-01-31T08:00:00Z.",))
 PASSED = Reply(501, "5.5.4", ("The time of HOLDUNTIL has passed already.",))
-TOO_FAR = Reply(501, "5.5.4", (f"A message is held back for at most {MOST_S // 86400} days.",))
+TOO_FAR = Reply(501, "5.5.4", (f"A message is held for at most {MOST_S // 86400} days.",))
 
 _SECONDS = re.compile(rb"[0-9]{1,9}")
 _DATE = re.compile(
@@ -39,8 +35,8 @@ _DATE = re.compile(
 )
 
 
-def parse_moment(value: bytes) -> int | None:
-    """The UTC second of an RFC 3339 §5.6 date-time; None when there is no such moment. Years 1970 to 9999."""
+def parse_date_time(value: bytes) -> int | None:
+    """The UTC second of an RFC 3339 §5.6 date-time; None when there is no such time. Years 1970 to 9999."""
     found = _DATE.fullmatch(value)
     if not found:
         return None
@@ -59,14 +55,14 @@ def parse_moment(value: bytes) -> int | None:
     return days * 86400 + hour * 3600 + minute * 60 + second - east_s
 
 
-def encode_moment(at: int) -> str:
-    """A UTC second as RFC 3339 writes it."""
+def encode_date_time(at: int) -> str:
+    """A UTC second as an RFC 3339 date-time."""
     days, second = divmod(at, 86400)
     year, month, day = civil(days)
     return f"{year:04d}-{month + 1:02d}-{day:02d}T{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}Z"
 
 
-def refusal(session: "Session", envelope: Envelope) -> Reply | None:
+def refusal(session: SmtpSession, envelope: Envelope) -> Reply | None:
     if not session.submission or session.identity is None:
         return SIGN_IN
     if not session.relay_check.holds:
@@ -76,7 +72,7 @@ def refusal(session: "Session", envelope: Envelope) -> Reply | None:
     return BOTH if envelope.release_at else None
 
 
-def hold_for(session: "Session", envelope: Envelope, value: bytes | None) -> Reply | None:
+def hold_for(session: SmtpSession, envelope: Envelope, value: bytes | None) -> Reply | None:
     refused = refusal(session, envelope)
     if refused is not None:
         return refused
@@ -89,11 +85,11 @@ def hold_for(session: "Session", envelope: Envelope, value: bytes | None) -> Rep
     return None
 
 
-def hold_until(session: "Session", envelope: Envelope, value: bytes | None) -> Reply | None:
+def hold_until(session: SmtpSession, envelope: Envelope, value: bytes | None) -> Reply | None:
     refused = refusal(session, envelope)
     if refused is not None:
         return refused
-    at = parse_moment(value or b"")
+    at = parse_date_time(value or b"")
     if at is None:
         return NOT_A_DATE
     now = int(session.clock.wall_s())
@@ -105,14 +101,14 @@ def hold_until(session: "Session", envelope: Envelope, value: bytes | None) -> R
     return None
 
 
-def keyword(session: "Session") -> str:
-    """The longest interval and the last moment (RFC 4865 §3); nothing while the server is not sure of the time.
+def keyword(session: SmtpSession) -> str:
+    """The longest interval and the latest date-time (RFC 4865 §3); nothing while the clock is not trusted.
 
-    Said before signing in as well: a mail program asks once, before it signs in.
+    Listed before authentication as well: a mail program sends EHLO once, before it signs in.
     """
     if not session.submission or not session.relay_check.holds or not session.clock.trusted():
         return ""
-    return f"FUTURERELEASE {MOST_S} {encode_moment(int(session.clock.wall_s()) + MOST_S)}"
+    return f"FUTURERELEASE {MOST_S} {encode_date_time(int(session.clock.wall_s()) + MOST_S)}"
 
 
 EXTENSION = Extension(

@@ -1,4 +1,4 @@
-"""LIMITS: how many recipients one message may have, said beforehand (RFC 9422)."""
+"""LIMITS: announces how many recipients one message may have (RFC 9422)."""
 
 from ..extension import Extension
 

@@ -1,4 +1,4 @@
-"""PIPELINING: commands may come in groups (RFC 2920). `connection` answers a group with one send."""
+"""PIPELINING: commands may come in groups (RFC 2920); `connection` answers a group with one send."""
 
 from ..extension import Extension
 

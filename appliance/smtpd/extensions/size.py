@@ -1,22 +1,17 @@
 """SIZE: a message that is too large is refused before its octets travel (RFC 1870)."""
 
-from typing import TYPE_CHECKING
-
 from appliance.mail.envelope import Envelope
 from appliance.mail.reply import Reply
 
-from ..extension import Extension, Parameter
+from ..extension import Extension, Parameter, SmtpSession
 from ..store_replies import TOO_BIG
-
-if TYPE_CHECKING:
-    from ..session import Session
 
 DIGITS = 20
 """RFC 1870 §6."""
 NOT_A_NUMBER = Reply(501, "5.5.4", ("SIZE is a number of octets.",))
 
 
-def take(session: "Session", envelope: Envelope, value: bytes | None) -> Reply | None:
+def take(session: SmtpSession, envelope: Envelope, value: bytes | None) -> Reply | None:
     if value is None or not value.isdigit() or len(value) > DIGITS:
         return NOT_A_NUMBER
     envelope.declared_octets = int(value)

@@ -1,19 +1,14 @@
 """SMTPUTF8: addresses and headers in UTF-8 (RFC 6531). Without the parameter an address outside ASCII is refused (§3.5)."""
 
-from typing import TYPE_CHECKING
-
 from appliance.mail.envelope import Envelope
 from appliance.mail.reply import Reply
 
-from ..extension import Extension, Parameter
-
-if TYPE_CHECKING:
-    from ..session import Session
+from ..extension import Extension, Parameter, SmtpSession
 
 NO_VALUE = Reply(501, "5.5.4", ("SMTPUTF8 has no value.",))
 
 
-def take(session: "Session", envelope: Envelope, value: bytes | None) -> Reply | None:
+def take(session: SmtpSession, envelope: Envelope, value: bytes | None) -> Reply | None:
     if value is not None:
         return NO_VALUE
     envelope.smtputf8 = True

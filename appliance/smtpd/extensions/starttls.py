@@ -1,27 +1,22 @@
-"""STARTTLS: the line becomes private, and everything said before is forgotten (RFC 3207).
+"""STARTTLS: TLS is turned on, and everything sent before is forgotten (RFC 3207).
 
-Promise: octets that came behind STARTTLS in plain text are never taken for something said in private: they are dropped
-and the connection is closed (the injection of CVE-2011-0411 and kin).
+Invariant: plain-text octets after STARTTLS are never taken for something sent inside TLS: they are dropped and the
+connection is closed (the command injection of CVE-2011-0411 and its like).
 """
-
-from typing import TYPE_CHECKING
 
 from appliance.mail.reply import Reply
 from appliance.protocol.smtp.server import Event
 
 from ..commands import NO_ARGUMENT
-from ..extension import Command, Extension
-
-if TYPE_CHECKING:
-    from ..session import Session
+from ..extension import Command, Extension, SmtpSession
 
 READY = Reply(220, "2.0.0", ("Ready for TLS.",))
-ALREADY = Reply(503, "5.5.1", ("This line is private already.",))
-NO_TLS = Reply(502, "5.5.1", ("This line has no TLS to offer.",))
-INJECTED = Reply(554, "5.5.0", ("Something came behind STARTTLS that was not private; goodbye.",))
+ALREADY = Reply(503, "5.5.1", ("TLS is on already.",))
+NO_TLS = Reply(502, "5.5.1", ("This server has no TLS to offer here.",))
+INJECTED = Reply(554, "5.5.0", ("Something came after STARTTLS before TLS was on; goodbye.",))
 
 
-def check(session: "Session", argument: bytes) -> Reply | None:
+def check(session: SmtpSession, argument: bytes) -> Reply | None:
     if argument:
         return NO_ARGUMENT
     stream = session.connection.stream
@@ -30,7 +25,7 @@ def check(session: "Session", argument: bytes) -> Reply | None:
     return None if stream.can_start_tls else NO_TLS
 
 
-async def proceed(session: "Session", _: None) -> Reply | None:
+async def proceed(session: SmtpSession, _: None) -> Reply | None:
     if session.connection.holds_octets:
         await session.goodbye(INJECTED)
         return None

@@ -5,7 +5,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.protocol.pop3.multiline import DotStuffer, Top, encode_multiline
+from appliance.protocol.dot_stuffing import DotStuffer, dot_stuffed
+from appliance.protocol.pop3.multiline import Top
 
 atoms = [b"\r\n", b"\n", b"\r", b".", b"..", b"a", b"\r\n.", b"\r\n.\r\n", b"\0", b"\xff"]
 texts = st.lists(st.sampled_from(atoms), max_size=30).map(b"".join)
@@ -39,14 +40,14 @@ def lines_of(octets: bytes) -> bytes:
 def test_chunks_make_no_difference(octets: bytes, places: list[int]) -> None:
     stuffer = DotStuffer()
     wire = b"".join(map(stuffer.feed, cut(octets, places))) + stuffer.finish()
-    assert wire == encode_multiline(octets)
+    assert wire == dot_stuffed(octets)
     assert read_multiline(wire) == lines_of(octets)
 
 
 @given(texts)
 def test_no_client_sees_an_early_end(octets: bytes) -> None:
     """Also one that takes a bare LF for a line end."""
-    wire = encode_multiline(octets)
+    wire = dot_stuffed(octets)
     assert b"\n" not in wire.replace(b"\r\n", b"")
     assert re.split(rb"\r?\n", wire).index(b".") == wire.count(b"\n") - 1
 
@@ -58,10 +59,10 @@ def test_nul_is_an_octet_like_others() -> None:
 
 
 def test_own_octets() -> None:
-    assert encode_multiline(b"") == b".\r\n"
-    assert encode_multiline(b".\r\n") == b"..\r\n.\r\n"
-    assert encode_multiline(b"a\rb\r\r\n.\r\n") == b"a\rb\r\r\n..\r\n.\r\n"
-    assert encode_multiline(b"a\r") == b"a\r\r\n.\r\n"
+    assert dot_stuffed(b"") == b".\r\n"
+    assert dot_stuffed(b".\r\n") == b"..\r\n.\r\n"
+    assert dot_stuffed(b"a\rb\r\r\n.\r\n") == b"a\rb\r\r\n..\r\n.\r\n"
+    assert dot_stuffed(b"a\r") == b"a\r\r\n.\r\n"
 
 
 @given(texts, st.integers(0, 12), st.lists(st.integers(0, 1000), max_size=8))

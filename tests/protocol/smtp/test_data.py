@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.protocol.smtp.data import DotStream, LineEnds, stuff
+from appliance.protocol.smtp.data import DotStream, LineEnds
+from tests.support.smtp import stuff
 
 
 def naive(stream: bytes) -> tuple[bytes, bytes, bool] | None:
-    """RFC 5321 §4.5.2 line by line: (message, what is behind it, a bare CR or LF before the end), or None when it does not end."""
+    """RFC 5321 §4.5.2 line by line: (message, what follows it, a bare CR or LF before the end), or None when it does not end."""
     message, at = b"", 0
     while True:
         end = stream.find(b"\r\n", at)
@@ -75,7 +76,7 @@ SMUGGLED = (
 
 @pytest.mark.parametrize("false_end", SMUGGLED)
 def test_only_crlf_dot_crlf_ends(false_end: bytes) -> None:
-    inner = b"message one" + false_end + b"MAIL FROM:<boss@home.example>\r\nRCPT TO:<ada@home.example>\r\nDATA\r\nletter two"
+    inner = b"message one" + false_end + b"MAIL FROM:<boss@home.example>\r\nRCPT TO:<ada@home.example>\r\nDATA\r\nmessage two"
     for chunks in ([inner + b"\r\n.\r\n"], [bytes([octet]) for octet in inner + b"\r\n.\r\n"]):
         found = run(chunks)
         assert found is not None

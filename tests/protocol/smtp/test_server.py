@@ -1,4 +1,4 @@
-"""The conversation's table: every state with every event is a step, a refusal or cannot happen, and it is said which."""
+"""The state table of the SMTP server: every state with every event is a step, a refusal or impossible."""
 
 import pytest
 
@@ -42,7 +42,7 @@ def walk(*events: Event) -> State:
     return conversation.state
 
 
-def test_relay_check_through() -> None:
+def test_transitions() -> None:
     e = Event
     assert walk(e.EHLO, e.MAIL, e.RCPT, e.RCPT, e.DATA, e.OVER, e.MAIL) is State.SENDER
     assert walk(e.EHLO, e.MAIL, e.RCPT, e.BDAT, e.ASIDE, e.BDAT, e.OVER) is State.READY
