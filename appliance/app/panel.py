@@ -44,7 +44,7 @@ class Panel:
         self._lights: LedDisplay | None = None
         if self._simulated or not service.has_leds(settings.leds):
             return
-        self._lights = service.lights(
+        self._lights = service.leds_task(
             outside.board,
             settings.leds,
             night=settings.night,
@@ -66,7 +66,7 @@ class Panel:
     async def farewell(self, *, stays: bool) -> None:
         """The cable is told that all is closed; where the server `stays`, the LEDs say so too until a signal ends the process."""
         if self._settings.console:
-            await service.last_words(self._settings.console, self._settings.console_baud, CLOSED)
+            await service.send_last_line(self._settings.console, self._settings.console_baud, CLOSED)
         if stays:
             self._outside.journal.say(CLOSED)
         if stays and self._lights is not None:
@@ -83,7 +83,7 @@ class Panel:
             found.append(Task("simulated panel", run))
         if settings.button:
             hear = partial(
-                service.hear_button,
+                service.watch_button,
                 settings.button,
                 self._actions(components, admin_api),
                 pull_up=settings.button_pull_up,

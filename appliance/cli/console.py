@@ -35,7 +35,7 @@ def panel(words: Any) -> int:
         if path.suffix.lower() not in (".pdf", ".svg"):
             raise SetupError(f"{path} is no name of a card.", "Let it end in .pdf or .svg.")
         try:
-            service.draw_card(path)
+            service.write_led_card(path)
         except OSError as error:
             raise SetupError(f"{path} cannot be written: {error.strerror}.", "Choose another place.") from error
         print(f"Written to {path}. Print it and tape it to the box.")

@@ -1,1 +1,1 @@
-"""Beside the server: lights, a button and a console that show the one picture and act through the Controls port; imports `status` only."""
+"""LEDs, a button and a serial console: they show the snapshot of `status` and act through `control`; nothing else is imported."""

@@ -1,23 +1,23 @@
-"""The one button: what a press means, as a table, and the task that waits for it.
+"""The button: what a press means, as a state table, and the task that waits for it.
 
 | state    | event                       | next     | action                                                      |
 |----------|-----------------------------|----------|-------------------------------------------------------------|
 | up       | pressed                     | down     |                                                             |
-| down     | released before HOLD_S      | up       | `try_now`: the queue is tried, the LEDs show the state     |
-| down     | HOLD_S over                 | held     | `shut_down`: the server closes until "safe to unplug"        |
+| down     | released before HOLD_S      | up       | `try_now`: the queue is flushed, the LEDs show the state    |
+| down     | HOLD_S over                 | held     | `shut_down`: the server stops until "safe to unplug"        |
 | held     | released                    | up       |                                                             |
 | power-on | released before POWER_ON_S  | up       |                                                             |
 | power-on | POWER_ON_S over             | held     | `password`: a one-time admin password on the serial console |
 
 It begins in power-on when the button is down as the server starts, else in up. A press or release counts once the
 contact has rested for DEBOUNCE_S, and from the instant it began to rest; a shorter touch is a bounce. A button that
-jams does its one action and then nothing more. Released in time but told late (a busy moment), it was released in time.
+is stuck does its one action and then nothing more. A release in time that is processed late (a busy loop) counts as in time.
 
-Closing the server by mistake is worse than closing it late. So a hold is what was looked at: while the button is down its level
-is read every LOOK_S and once more before an action of patience, and a pause of more than GAP_S in looking (a busy loop) begins
-the hold anew. A release whose edge was lost is seen by the next look.
+Stopping the server by mistake is worse than stopping it late. So a hold is only what was observed: while the button is down its
+level is read every LOOK_S and once more before an action of a hold, and a pause of more than GAP_S between readings (a busy loop)
+restarts the hold. A release whose edge was lost is seen by the next reading.
 
-How it fails: an action that raises is one sentence; a button that cannot be heard is given up by whoever opens it.
+Failures: an action that raises is one log line; a pin that cannot be opened is the opener's business (`service`).
 """
 
 from collections import deque
@@ -36,7 +36,7 @@ POWER_ON_S = 10.0
 LOOK_S = 0.1
 GAP_S = 1.0
 EDGES = 64
-"""Edges remembered until the task comes to them; a noisy wire loses its oldest, never its last."""
+"""Edges queued for the task; a noisy wire loses its oldest, never its last."""
 
 UP, DOWN, HELD, POWER_ON = "up", "down", "held", "power-on"
 TRY_NOW, SHUT_DOWN, PASSWORD = "try_now", "shut_down", "password"
@@ -45,7 +45,7 @@ TRY_NOW, SHUT_DOWN, PASSWORD = "try_now", "shut_down", "password"
 class ButtonPort(Protocol):
     @property
     def poll_s(self) -> float:
-        """How often to look whether it is pressed; 0 where edges are told."""
+        """How often to read whether it is pressed; 0 where `listen` reports edges."""
         ...
 
     def pressed(self) -> bool: ...
@@ -62,54 +62,54 @@ class Clock(Protocol):
 
 
 class ButtonStates:
-    """The table; instants are monotonic seconds. `wait_until` is when to call `time` next, None for not before an edge."""
+    """The state table; instants are monotonic seconds. `wait_until` is when to call `time` next, None for not before an edge."""
 
     def __init__(self, *, pressed: bool, mono: float) -> None:
         self.state = POWER_ON if pressed else UP
         self._since = mono
         """When the state began."""
-        self._unseen_until = mono
+        self._missed_until = mono
         self._raw = self._level = pressed
-        self._rests_since = mono
+        self._stable_since = mono
 
     @property
     def is_down(self) -> bool:
-        """Its patience is being measured: it has to be looked at."""
+        """A hold is being measured: the level has to be read."""
         return self.state in (DOWN, POWER_ON)
 
-    def unseen(self, mono: float) -> None:
-        """Nobody looked until `mono`: what it did before counts for no hold."""
-        self._unseen_until = mono
+    def missed(self, mono: float) -> None:
+        """The level was not read until `mono`: no hold counts from before."""
+        self._missed_until = mono
 
     def edge(self, pressed: bool, mono: float) -> list[str]:
         """The contact changed at `mono`; the actions to take."""
-        actions = self._settle(mono)
+        actions = self._debounce(mono)
         if pressed != self._raw:
-            self._raw, self._rests_since = pressed, mono
+            self._raw, self._stable_since = pressed, mono
         return actions
 
     def time(self, mono: float) -> list[str]:
         """It is `mono`, and the contact is as the last edge said; the actions to take."""
-        return self._settle(mono) + ([] if self._raw != self._level else self._patience(mono))
+        return self._debounce(mono) + ([] if self._raw != self._level else self._held(mono))
 
-    def _settle(self, mono: float) -> list[str]:
-        """A contact that has rested until `mono` counts."""
-        if self._raw == self._level or mono < self._rests_since + DEBOUNCE_S:
+    def _debounce(self, mono: float) -> list[str]:
+        """A level that has been stable for DEBOUNCE_S until `mono` counts."""
+        if self._raw == self._level or mono < self._stable_since + DEBOUNCE_S:
             return []
         self._level = self._raw
-        return self._pressed(self._rests_since) if self._level else self._released()
+        return self._pressed(self._stable_since) if self._level else self._released()
 
     @property
     def wait_until(self) -> float | None:
         if self._raw != self._level:
-            return self._rests_since + DEBOUNCE_S
+            return self._stable_since + DEBOUNCE_S
         if self.state in (DOWN, POWER_ON):
             return self._held_since + (HOLD_S if self.state == DOWN else POWER_ON_S)
         return None
 
     @property
     def _held_since(self) -> float:
-        return max(self._since, self._unseen_until)
+        return max(self._since, self._missed_until)
 
     def _pressed(self, mono: float) -> list[str]:
         self.state, self._since = DOWN, mono
@@ -119,8 +119,8 @@ class ButtonStates:
         was, self.state = self.state, UP
         return [TRY_NOW] if was == DOWN else []
 
-    def _patience(self, mono: float) -> list[str]:
-        """What being held until `mono` has come to."""
+    def _held(self, mono: float) -> list[str]:
+        """The action of a hold that lasted until `mono`."""
         if self.state == DOWN and mono >= self._held_since + HOLD_S:
             self.state = HELD
             return [SHUT_DOWN]
@@ -147,22 +147,22 @@ async def run(
     say: Callable[[str], None],
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Until cancelled; `port` is closed at the end. An action still under way is not begun again."""
+    """Until cancelled; `port` is closed at the end. An action that is still running is not started again."""
     token = trio.lowlevel.current_trio_token()
     edges: deque[tuple[bool, float]] = deque(maxlen=EDGES)
-    bell = _Wakeup()
+    wakeup = _Wakeup()
     acting: set[str] = set()
 
     def edge(pressed: bool) -> None:  # in a thread of gpiozero's
         edges.append((pressed, clock.mono_s()))
-        with suppress(trio.RunFinishedError):  # the server is gone, its last edge with it
-            token.run_sync_soon(bell.ring, idempotent=True)
+        with suppress(trio.RunFinishedError):  # the event loop has ended
+            token.run_sync_soon(wakeup.set, idempotent=True)
 
     async def act(name: str) -> None:
         try:
             await getattr(actions, name)()
-        except Exception as fault:  # the guard around what the button sets off: the next press is heard again
-            say(f"What the button asked for failed: {reason_of(fault)}.")
+        except Exception as fault:  # whatever the action raises: the next press must work
+            say(f"The action of the button failed: {reason_of(fault)}.")
         finally:
             acting.discard(name)
 
@@ -177,13 +177,13 @@ async def run(
                 until = states.wait_until
                 wait_s = max(0.0, until - clock.mono_s()) if until is not None else float("inf")
                 with trio.move_on_after(min(wait_s, port.poll_s or wait_s, LOOK_S if states.is_down else wait_s)):
-                    await bell.heard()
+                    await wakeup.wait()
                 level, now = port.pressed(), clock.mono_s()
                 found: list[str] = []
                 while edges:
                     found += states.edge(*edges.popleft())
                 if now - looked > GAP_S:
-                    states.unseen(now)
+                    states.missed(now)
                 looked = now
                 if port.poll_s or states.is_down:
                     found += states.edge(level, now)
@@ -197,16 +197,16 @@ async def run(
 
 
 class _Wakeup:
-    """Rung in trio's thread, heard by one task."""
+    """Set in trio's thread, waited for by one task."""
 
     __slots__ = ("_event",)
 
     def __init__(self) -> None:
         self._event = trio.Event()
 
-    def ring(self) -> None:
+    def set(self) -> None:
         self._event.set()
 
-    async def heard(self) -> None:
+    async def wait(self) -> None:
         await self._event.wait()
         self._event = trio.Event()

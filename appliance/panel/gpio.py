@@ -1,15 +1,15 @@
-"""LEDs and the button at pins: gpiozero behind the LED and ButtonPort ports, loaded when the first pin is opened.
+"""LEDs and the button on GPIO pins: gpiozero behind the ports Led and ButtonPort, loaded when the first pin is opened.
 
-gpiozero's own blinking and holding take a thread each; only its `value` and its edges are used here, all pattern and
-all patience is ours. What lgpio, its usual driver on a board, costs in threads of its own, measured on a simulated chip:
+gpiozero's own blinking and holding take a thread each; only its `value` and its edges are used here, patterns and hold times
+are ours. What lgpio, its usual driver on a board, costs in threads of its own, measured on a simulated chip:
 
-| state                                     | wake-ups a second | so                                                       |
+| state                                     | wake-ups a second | therefore                                                |
 |-------------------------------------------|-------------------|----------------------------------------------------------|
 | any pin open                              | 50                | nothing is opened that the settings do not name          |
-| pulse width modulation, each LED         | 50 to 150 more    | on only while a LED is neither dark nor fully lit       |
-| a pin listened to for edges               | 1,550 more        | the button's is looked at every POLL_S instead           |
+| pulse width modulation, each LED          | 50 to 150 more    | on only while a LED is neither dark nor fully lit        |
+| a pin with edge detection                 | 1,550 more        | the button's is polled every POLL_S instead              |
 
-How it fails: whatever gpiozero or its drivers raise comes out of the constructors; `fitting` makes a sentence of it.
+Failure: whatever gpiozero or its drivers raise comes out of the constructors; `led_config` makes a log line of it.
 Known gap: after a SIGKILL pins stay as they were until the kernel gives them back.
 """
 
@@ -24,34 +24,34 @@ from .patterns import Colour
 
 PWM_HZ = 100.0
 LEAST_DUTY = 0.01
-"""gpiozero hands lgpio whole percents: less than one would be dark."""
+"""gpiozero passes lgpio whole percents: less than one would be dark."""
 POLL_S = 0.08
-"""The shortest press of a finger; a third of a percent of a core, where listening costs lgpio three."""
+"""The shortest press of a finger; a third of a percent of a core, where edge detection costs lgpio three."""
 CLONE_FS = 0x200
-"""What of itself a thread shares no longer: its working directory (unshare(2)); needs no right."""
+"""The thread no longer shares its working directory (unshare(2)); needs no privilege."""
 
 Pin = int | str
-"""A number of the processor's own (BCM), or a name as "BOARD11" or "GPIO17"."""
+"""A number of the processor (BCM), or a name such as "BOARD11" or "GPIO17"."""
 
 
-def factory_or_usual(factory: Any = None) -> Any:
-    """The pin factory given, or the machine's. Slow: a third of a second on a small board."""
+def factory_or_default(factory: Any = None) -> Any:
+    """The pin factory given, or that of the host. Slow: a third of a second on a small board."""
     if factory is not None:
         return factory
-    # lgpio leaves a pipe in its working directory, which for a service is one it may not write, or the card
+    # lgpio leaves a pipe in its working directory, which a service may not write, or which is on the SD card
     os.environ.setdefault("LG_WD", _scratch())
     from gpiozero import Device  # type: ignore[import-untyped]
 
     if Device.pin_factory is None:
-        with _directory_of_its_own(), warnings.catch_warnings():
+        with _own_working_directory(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # each driver that is not there is one warning on stderr
             Device.ensure_pin_factory()
     return Device.pin_factory
 
 
 @contextmanager
-def _directory_of_its_own() -> Iterator[None]:
-    """lgpio goes to LG_WD when it is loaded, and takes the server along: this thread alone goes there, and comes back."""
+def _own_working_directory() -> Iterator[None]:
+    """lgpio changes the working directory to LG_WD when it is loaded: only this thread goes there, and comes back."""
     from ctypes import CDLL
 
     here = os.open(".", os.O_PATH | os.O_DIRECTORY)
@@ -78,7 +78,7 @@ class Switched:
     dims = False
 
     def __init__(self, pin: Pin, *, inverted: bool = False, factory: Any = None) -> None:
-        factory = factory_or_usual(factory)
+        factory = factory_or_default(factory)
         from gpiozero import LED
 
         self._led = LED(pin, active_high=not inverted, pin_factory=factory)
@@ -96,7 +96,7 @@ class Dimmed:
     dims = True
 
     def __init__(self, pin: Pin, *, inverted: bool = False, factory: Any = None) -> None:
-        factory = factory_or_usual(factory)
+        factory = factory_or_default(factory)
         from gpiozero import PWMLED
 
         self._led = PWMLED(pin, active_high=not inverted, frequency=PWM_HZ, pin_factory=factory)
@@ -135,18 +135,18 @@ class PinButton:
     """A button between a pin and ground, or between a pin and 3.3 V when `pull_up` is False."""
 
     def __init__(self, pin: Pin, *, pull_up: bool = True, factory: Any = None) -> None:
-        factory = factory_or_usual(factory)
+        factory = factory_or_default(factory)
         from gpiozero import DigitalInputDevice, InputDevice
 
-        dear = type(factory).__module__ == "gpiozero.pins.lgpio"
-        self.poll_s = POLL_S if dear else 0.0
-        self._input = (InputDevice if dear else DigitalInputDevice)(pin, pull_up=pull_up, pin_factory=factory)
+        is_lgpio = type(factory).__module__ == "gpiozero.pins.lgpio"
+        self.poll_s = POLL_S if is_lgpio else 0.0
+        self._input = (InputDevice if is_lgpio else DigitalInputDevice)(pin, pull_up=pull_up, pin_factory=factory)
 
     def pressed(self) -> bool:
         return bool(self._input.value)
 
     def listen(self, edge: Callable[[bool], None]) -> None:
-        """`edge(pressed)` is called at each change, from a thread of gpiozero's; not where `poll_s` says to look."""
+        """`edge(pressed)` is called at each change, from a thread of gpiozero's; not used where `poll_s` is above 0."""
         self._input.when_activated = lambda: edge(True)
         self._input.when_deactivated = lambda: edge(False)
 

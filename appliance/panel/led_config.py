@@ -1,8 +1,8 @@
-"""From the settings' words to fitted LEDs: "pwm:18", "led:17 trouble", "rgb:5,6,13 inverted", "board:ACT".
+"""The LEDs of the settings, parsed and opened: "pwm:18", "led:17 trouble", "rgb:5,6,13 inverted", "board:ACT".
 
 KIND:PINS, then in any order "inverted" (lit when the pin is low) and what the LED shows: "all", or groups and
-meanings with commas between. How it fails: words nobody understands are a ValueError with a sentence, for the start
-of the server; a LED that does not answer is left out with a sentence, and the others are fitted.
+meanings with commas between. Failures: a syntax error is a ValueError with a sentence, found when the settings are read;
+a LED that cannot be opened is left out with a log line, and the others are opened.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Any
 
 import trio
 
-from .board_leds import LEDS, BoardLed, usual, usual_name
+from .board_leds import LEDS, BoardLed, canonical_name, default_leds
 from .leds import ConnectedLed, Led, reason_of
 from .rules import ALL, TROUBLE, shown_by
 
@@ -53,22 +53,22 @@ def parse_led(words: str) -> LedConfig:
 
 
 def parse_leds(leds: Iterable[str], root: Path = LEDS) -> tuple[LedConfig, ...]:
-    """All LEDs of the settings; when none is named the board's own: one for everything, its power's blinks when something needs you.
+    """All LEDs of the settings; when none is named the board's own: one for everything, and the power LED blinks when something needs you.
 
     Raises ValueError with a sentence.
     """
-    wishes = tuple(parse_led(words) for words in leds)
-    if len(wishes) > MOST_LEDS:
+    configs = tuple(parse_led(words) for words in leds)
+    if len(configs) > MOST_LEDS:
         raise ValueError(f"At most {MOST_LEDS} LEDs.")
-    pins = [(wish.kind == "board", usual_name(pin) if wish.kind == "board" else pin) for wish in wishes for pin in wish.pins]
+    pins = [(config.kind == "board", canonical_name(pin) if config.kind == "board" else pin) for config in configs for pin in config.pins]
     if len(pins) != len(set(pins)):
         raise ValueError("Two LEDs have the same pin.")
-    own = [LedConfig("board", (name,)) for name in usual(root)]
-    return wishes or (*own[:1], *(replace(spare, shows=shown_by(TROUBLE), borrowed=True) for spare in own[1:]))
+    own = [LedConfig("board", (name,)) for name in default_leds(root)]
+    return configs or (*own[:1], *(replace(spare, shows=shown_by(TROUBLE), borrowed=True) for spare in own[1:]))
 
 
 def from_thread(say: Callable[[str], object]) -> Callable[[str], None]:
-    """`say` for whoever works in a thread of trio's."""
+    """`say`, callable from one of trio's threads."""
 
     def said(text: str) -> None:
         trio.from_thread.run_sync(say, text)
@@ -76,26 +76,26 @@ def from_thread(say: Callable[[str], object]) -> Callable[[str], None]:
     return said
 
 
-def fit(wishes: Iterable[LedConfig], say: Callable[[str], None], *, factory: Any = None, root: Path = LEDS) -> list[ConnectedLed]:
-    """Open each LED; slow when gpiozero is loaded for it, so not in trio's thread."""
-    fitted = []
-    for wish in wishes:
+def open_leds(configs: Iterable[LedConfig], say: Callable[[str], None], *, factory: Any = None, root: Path = LEDS) -> list[ConnectedLed]:
+    """Open each LED; slow when gpiozero is loaded for it, so call it in a thread."""
+    opened = []
+    for config in configs:
         try:
-            fitted.append(ConnectedLed(wish.name, _open(wish, factory, root), wish.shows, borrowed=wish.borrowed))
-        except Exception as fault:  # the guard around drivers of others: a LED never disturbs mail
-            say(f"{wish.name} cannot be used and is left out: {reason_of(fault)}.")
-    return fitted
+            opened.append(ConnectedLed(config.name, _open(config, factory, root), config.shows, borrowed=config.borrowed))
+        except Exception as fault:  # any driver may raise anything: a LED must never affect mail
+            say(f"{config.name} cannot be used and is left out: {reason_of(fault)}.")
+    return opened
 
 
-def _open(wish: LedConfig, factory: Any, root: Path) -> Led:
-    if wish.kind == "board":
-        return BoardLed(wish.pins[0], root)
+def _open(config: LedConfig, factory: Any, root: Path) -> Led:
+    if config.kind == "board":
+        return BoardLed(config.pins[0], root)
     from .gpio import Coloured, Dimmed, Switched
 
-    pins = [pin_of(name) for name in wish.pins]
-    if wish.kind == "rgb":
-        return Coloured((pins[0], pins[1], pins[2]), inverted=wish.inverted, factory=factory)
-    return (Dimmed if wish.kind == "pwm" else Switched)(pins[0], inverted=wish.inverted, factory=factory)
+    pins = [pin_of(name) for name in config.pins]
+    if config.kind == "rgb":
+        return Coloured((pins[0], pins[1], pins[2]), inverted=config.inverted, factory=factory)
+    return (Dimmed if config.kind == "pwm" else Switched)(pins[0], inverted=config.inverted, factory=factory)
 
 
 def pin_of(name: str) -> int | str:
@@ -104,10 +104,10 @@ def pin_of(name: str) -> int | str:
 
 
 PINS = ((r"(?:GPIO|BCM)?(\d{1,2})", 0, 53), (r"(?:BOARD|J8:)(\d{1,2})", 1, 40), (r"WPI(\d{1,2})", 0, 31))
-"""How gpiozero lets a pin be called: the chip's number (54 of them, 28 on the header), the header's, or wiringPi's."""
+"""gpiozero's names of pins: the chip's number (54 of them, 28 on the header), the header's, or wiringPi's."""
 
 
 def is_pin(text: str) -> bool:
-    """Can there be such a pin on a board?"""
+    """Whether a board can have such a pin."""
     found = [(re.fullmatch(pattern, text.upper(), re.ASCII), least, most) for pattern, least, most in PINS]
     return any(one is not None and least <= int(one[1]) <= most for one, least, most in found)

@@ -1,18 +1,17 @@
-"""The part of the server that plays the LEDs: looks at the board, lets the player play, sleeps in between.
+"""The task that drives the LEDs: reads the board, applies the rules, advances the patterns, sleeps in between.
 
-One task. It wakes when a level changes, when something happened in the server (four times a second at most, however
-much mail comes), and every twenty seconds for what only time changes, such as the night. Without a LED it sleeps
-for good.
+It wakes when a level changes, when something happened in the server (four times a second at most, however much mail
+comes), and every twenty seconds for what only time changes, such as the night. Without a LED it sleeps forever.
 
-| it wakes because           | it                                                         |
-|----------------------------|------------------------------------------------------------|
-| the board moved            | looks, judges by the rules, rests LOOK_S before the next   |
-| a level is due             | lets the player advance                                    |
-| a moment or the show ended | judges the picture again                                   |
-| `show` was called          | judges again: every pattern begins anew, bright also at night |
-| it is cancelled            | gives every LED back                                      |
+| it wakes because                    | it                                                                    |
+|-------------------------------------|-----------------------------------------------------------------------|
+| the board changed                   | takes a snapshot, applies the rules, waits LOOK_S before the next     |
+| a level is due                      | advances the patterns                                                 |
+| a momentary meaning or `show` ended | applies the rules again                                               |
+| `show` was called                   | applies the rules again: every pattern restarts, bright also at night |
+| it is cancelled                     | gives every LED back                                                  |
 
-How it fails: not at all for a LED's sake, see `lamps` and `fitting`.
+Failure: never because of a LED, see `leds` and `led_config`.
 """
 
 import math
@@ -31,17 +30,17 @@ if TYPE_CHECKING:
     from .ports import SnapshotSource
 
 LOOK_S = 0.25
-"""Shortest time between two looks at the board."""
+"""Shortest time between two snapshots."""
 LOOK_AGAIN_S = 20.0
-"""Longest time between two looks."""
+"""Longest time between two snapshots."""
 MOMENT_CYCLES = 2
-"""Rounds of its pattern that a momentary meaning is shown: some four seconds."""
+"""How many rounds of its pattern a momentary meaning is shown: some four seconds."""
 SHOW_S = 10.0
-"""How long the LEDs are bright, also at night, when the button asked."""
+"""How long the LEDs are bright, also at night, after a press of the button."""
 
 
 class Clock(Protocol):
-    """What of the server's clock is needed to know the night."""
+    """As much of the server's clock as is needed to know the night."""
 
     def wall_s(self) -> float: ...
 
@@ -78,7 +77,7 @@ def _minutes(words: str) -> int:
 
 
 def is_night(clock: Clock, night: tuple[int, int] | None) -> bool:
-    """Never while nobody knows what time it is."""
+    """Never while the clock is not set."""
     if night is None or not clock.trusted():
         return False
     now = int((clock.wall_s() + clock.utc_offset_s()) // 60) % 1440
@@ -87,7 +86,7 @@ def is_night(clock: Clock, night: tuple[int, int] | None) -> bool:
 
 
 class LedDisplay:
-    """`open_lamps` is called in a thread each time the part starts; the LEDs it gives are closed when it ends."""
+    """`open_leds` is called in a thread each time the task starts; the LEDs it returns are closed when it ends."""
 
     def __init__(
         self,
@@ -114,32 +113,32 @@ class LedDisplay:
 
     async def run(self, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled."""
-        fitted = list(await trio.to_thread.run_sync(self._open))
-        self._player = player = Player(fitted, self._say)
+        connected = list(await trio.to_thread.run_sync(self._open))
+        self._player = player = Player(connected, self._say)
         try:
             task_status.started()
-            if not fitted:
+            if not connected:
                 await trio.sleep_forever()
             await self._play()
         finally:
-            for led in fitted:
+            for led in connected:
                 if led in player.leds:
                     close(led, self._say)
 
     def show(self) -> None:
         """Show the state once more, from the beginning and as bright as by day."""
         self._bright_until = trio.current_time() + SHOW_S
-        self._player.begin_again()
+        self._player.restart()
         self._again = True
         if self._wait is not None:
             self._wait.cancel()
 
     def shown(self) -> tuple[tuple[str, str], ...]:
         """Each LED's name and the meaning it shows now, "" for dark."""
-        return tuple((fitted.name, fitted.meaning) for fitted in self._player.leds)
+        return tuple((led.name, led.meaning) for led in self._player.leds)
 
     async def _play(self) -> None:
-        picture = self._look()
+        snapshot = self._look()
         while True:
             resting = trio.current_time() < self._looked + LOOK_S
             deadline = min(self._player.next_at, self._ends_at(), self._looked + (LOOK_S if resting else LOOK_AGAIN_S))
@@ -147,29 +146,29 @@ class LedDisplay:
             with trio.CancelScope(deadline=deadline) as self._wait:
                 if resting:
                     await trio.sleep_forever()
-                picture = await self._board.changed(picture.version)
+                snapshot = await self._board.changed(snapshot.version)
                 moved = True
             self._wait = None
             now = trio.current_time()
             if moved or self._again or now >= self._ends_at() or now >= self._looked + LOOK_AGAIN_S:
-                picture = self._look()
+                snapshot = self._look()
             else:
                 self._player.advance(now)
 
     def _look(self) -> "Snapshot":
-        """Judge the picture of now, and what happened since the one before."""
-        picture, now = self._board.snapshot(), trio.current_time()
+        """Apply the rules to the snapshot of now, and to what happened since the one before."""
+        snapshot, now = self._board.snapshot(), trio.current_time()
         self._looked, self._again = now, False
         self._moments = {meaning: until for meaning, until in self._moments.items() if until > now}
-        for meaning in moments(self._seen or picture, picture):
+        for meaning in moments(self._seen or snapshot, snapshot):
             self._moments[meaning] = self._player.whole_cycles_at(meaning, now, MOMENT_CYCLES)
-        self._seen = picture
-        holding = meanings_of(picture)
+        self._seen = snapshot
+        holding = meanings_of(snapshot)
         held = [rule.meaning for rule in RULES if rule.meaning in holding or rule.meaning in self._moments]
         if now >= self._bright_until:
             self._bright_until = math.inf
         self._player.show(held, now, dim=self._dim(now))
-        return picture
+        return snapshot
 
     def _dim(self, now: float) -> float:
         if now < self._bright_until < math.inf or not is_night(self._clock, self._options.night):
@@ -177,5 +176,5 @@ class LedDisplay:
         return self._options.night_level
 
     def _ends_at(self) -> float:
-        """When a moment, or the show, is over."""
+        """When a momentary meaning, or the bright show, is over."""
         return min((*self._moments.values(), self._bright_until))

@@ -1,9 +1,9 @@
-"""The LEDs' player: which LED shows what, and the next instant a level changes. Pure: it is told what time it is.
+"""Playing patterns on LEDs: which LED shows what, and the next instant a level changes. Pure: the time is an argument.
 
-All LEDs that show one meaning share one pattern, so ten blinking LEDs wake the server no oftener than one. A LED
-is told a level only when it changes.
+All LEDs that show one meaning share one pattern, so ten blinking LEDs wake the server no more often than one. A LED
+is set only when its level changes.
 
-How it fails: whatever a LED raises, it is left out from then on, and one sentence says so.
+Failure: whatever a LED raises, it is left out from then on, and one log line says so.
 """
 
 import math
@@ -13,11 +13,11 @@ from typing import Protocol
 from .patterns import BLACK, ON_LEVEL, PATTERNS, Colour, Pattern
 
 GAMMA = 2.2
-"""The eye finds a LED half as bright at a fifth of its light."""
+"""To the eye a LED is half as bright at a fifth of its light."""
 
 
 class Led(Protocol):
-    """One LED; may raise anything at any time. `dims` says whether it knows more than on and off."""
+    """One LED; may raise anything at any time. `dims` says whether it has more levels than on and off."""
 
     @property
     def dims(self) -> bool: ...
@@ -32,18 +32,18 @@ class Led(Protocol):
 
 
 def duty_of(level: float) -> float:
-    """The part of the time a LED is lit to look so bright, 0 to 1."""
+    """The PWM duty cycle, 0 to 1, at which a LED looks so bright."""
     duty: float = min(max(level, 0.0), 1.0) ** GAMMA
     return duty
 
 
 class ConnectedLed:
-    """A LED in its place: what it is called in sentences, and the meanings it is for.
+    """A LED with its name in log lines and the meanings it is for.
 
-    A `borrowed` one is given back whenever it has nothing to show; others are dark then.
+    A `borrowed` one is given back to the kernel whenever it has nothing to show; others are dark then.
     """
 
-    __slots__ = ("_told", "borrowed", "led", "meaning", "name", "shows")
+    __slots__ = ("_last", "borrowed", "led", "meaning", "name", "shows")
 
     def __init__(self, name: str, led: Led, shows: frozenset[str], *, borrowed: bool = False) -> None:
         self.name = name
@@ -52,20 +52,20 @@ class ConnectedLed:
         self.borrowed = borrowed
         self.meaning = ""
         """What it shows now; "" is dark."""
-        self._told: tuple[float, Colour] | None = None
+        self._last: tuple[float, Colour] | None = None
 
     def set(self, level: float, colour: Colour) -> None:
-        if self._told != (level, colour):
+        if self._last != (level, colour):
             self.led.set(level, colour)
-            self._told = (level, colour)
+            self._last = (level, colour)
 
     def rest(self) -> None:
         """Nothing to show."""
         if not self.borrowed:
             self.set(0.0, BLACK)
-        elif self._told is not None:
+        elif self._last is not None:
             self.led.close()
-            self._told = None
+            self._last = None
 
 
 class _Cursor:
@@ -80,11 +80,11 @@ class _Cursor:
         self.next_at = now + pattern.steps[0][1]
 
     def advance(self, now: float) -> bool:
-        """To the step that `now` falls into; whether it is another one."""
+        """Go to the step that `now` falls into; whether it is another one."""
         if now < self.next_at:
             return False
         steps = self.pattern.steps
-        if now - self.next_at >= self.pattern.period_s:  # the machine slept, or was too busy: begin again
+        if now - self.next_at >= self.pattern.period_s:  # the host was suspended or too busy: restart the pattern
             self.begun, self.index, self.next_at = now, 0, now + steps[0][1]
             return True
         while self.next_at <= now:
@@ -94,7 +94,7 @@ class _Cursor:
 
 
 class Player:
-    """Plays on `lamps`; `show` says what holds, `advance` moves on, `next_at` is when to call it again."""
+    """Plays on `leds`; `show` sets the meanings that hold, `advance` moves on, `next_at` is when to call it again."""
 
     def __init__(self, leds: Sequence[ConnectedLed], say: Callable[[str], None], patterns: Iterable[Pattern] = PATTERNS) -> None:
         self.leds = list(leds)
@@ -107,15 +107,15 @@ class Player:
     def show(self, held: Sequence[str], now: float, *, dim: float = 1.0) -> None:
         """Each LED shows the first of `held` it is for, `dim` times as bright; below 1 it is night."""
         self._dim, self._night = dim, dim < 1.0
-        for fitted in self.leds:
-            fitted.meaning = next((meaning for meaning in held if meaning in fitted.shows), "")
-        wanted = {fitted.meaning for fitted in self.leds if fitted.meaning}
+        for connected in self.leds:
+            connected.meaning = next((meaning for meaning in held if meaning in connected.shows), "")
+        wanted = {connected.meaning for connected in self.leds if connected.meaning}
         self._cursors = {meaning: self._cursors.get(meaning) or _Cursor(self._patterns[meaning], now) for meaning in wanted}
         for cursor in self._cursors.values():
             cursor.advance(now)
         self._light(self.leds)
 
-    def begin_again(self) -> None:
+    def restart(self) -> None:
         """The next `show` plays every pattern from its beginning."""
         self._cursors = {}
 
@@ -123,7 +123,7 @@ class Player:
         """Bring every LED to the level of this instant."""
         moved = [meaning for meaning, cursor in self._cursors.items() if cursor.advance(now)]
         if moved:
-            self._light([fitted for fitted in self.leds if fitted.meaning in moved])
+            self._light([connected for connected in self.leds if connected.meaning in moved])
 
     @property
     def next_at(self) -> float:
@@ -131,7 +131,7 @@ class Player:
         return min((cursor.next_at for cursor in self._cursors.values()), default=math.inf)
 
     def whole_cycles_at(self, meaning: str, now: float, cycles: int) -> float:
-        """The instant `cycles` full rounds of a pattern are over, counted from the end of the one under way."""
+        """The instant `cycles` full rounds of a pattern are over, counted from the end of the current one."""
         period_s = self._patterns[meaning].period_s
         cursor = self._cursors.get(meaning)
         if cursor is None:
@@ -139,21 +139,21 @@ class Player:
         return cursor.begun + (math.ceil((now - cursor.begun) / period_s - 1e-6) + cycles) * period_s
 
     def _light(self, leds: Sequence[ConnectedLed]) -> None:
-        for fitted in tuple(leds):
-            cursor = self._cursors.get(fitted.meaning)
+        for connected in tuple(leds):
+            cursor = self._cursors.get(connected.meaning)
             try:
                 if cursor is None:
-                    fitted.rest()
+                    connected.rest()
                 else:
-                    fitted.set(self._level(fitted, cursor), cursor.pattern.colour)
-            except Exception as fault:  # the guard around drivers of others: a LED never disturbs mail
-                self._say(f"{fitted.name} failed and is left out: {reason_of(fault)}.")
-                self.leds.remove(fitted)
-                close(fitted, lambda text: None)
+                    connected.set(self._level(connected, cursor), cursor.pattern.colour)
+            except Exception as fault:  # any driver may raise anything: a LED must never affect mail
+                self._say(f"{connected.name} failed and is left out: {reason_of(fault)}.")
+                self.leds.remove(connected)
+                close(connected, lambda text: None)
 
-    def _level(self, fitted: ConnectedLed, cursor: _Cursor) -> float:
+    def _level(self, connected: ConnectedLed, cursor: _Cursor) -> float:
         level = cursor.pattern.steps[cursor.index][0]
-        if fitted.led.dims:
+        if connected.led.dims:
             return level * self._dim
         if self._night and cursor.pattern.quiet:
             return 0.0
@@ -166,13 +166,13 @@ class Player:
 
 
 def reason_of(fault: BaseException) -> str:
-    """What a driver said, without quotes around it or the stop at its end; its name when it said nothing."""
+    """The text of an exception without quotes around it or the full stop at its end; its class name when it has none."""
     return str(fault).strip(" '\"\n").rstrip(".!") or type(fault).__name__
 
 
-def close(fitted: ConnectedLed, say: Callable[[str], None]) -> None:
-    """Give one LED back, whatever it says to that."""
+def close(connected: ConnectedLed, say: Callable[[str], None]) -> None:
+    """Give one LED back, whatever it raises."""
     try:
-        fitted.led.close()
-    except Exception as fault:  # the guard around drivers of others
-        say(f"{fitted.name} could not be given back: {reason_of(fault)}.")
+        connected.led.close()
+    except Exception as fault:  # any driver may raise anything
+        say(f"{connected.name} could not be given back: {reason_of(fault)}.")

@@ -1,16 +1,16 @@
-"""The patterns: one row a meaning, steps of level and seconds that are played over and over.
+"""The LED patterns: one row for each meaning, steps of level and seconds that are repeated.
 
-Kept here: every meaning is told from every other by its pattern alone, on a LED that knows only on and off; colour
-and brightness only help. Four families, so that few things need remembering:
+Invariant: every meaning differs from every other by its pattern alone, on a LED that can only be on and off; colour
+and brightness only help. Four families, so that there is little to remember:
 
 | family                            | says                                                     |
 |-----------------------------------|----------------------------------------------------------|
-| mostly lit, with winks            | all is well; the number of winks says what is under way  |
+| mostly lit, with winks            | all is well; the number of winks says what is going on   |
 | short flashes, counted            | something needs you now; the number says what            |
-| one long flash, then short ones   | something wants looking at; the number says what         |
-| blinking, growing, shrinking      | the server is busy with itself: leave the plug in         |
+| one long flash, then short ones   | something should be looked at; the number says what      |
+| blinking, growing, shrinking      | the server starts, updates or stops: leave the plug in   |
 
-A spark in the dark says that the plug may be pulled. No pattern stands still: a LED that does is not being played.
+A short flash every 5 seconds says that the plug may be pulled. No pattern is constant: a constant LED is not driven by the server.
 A wink goes down to a third where the LED can be dimmed, out where it cannot: level 0.5 is the border between off
 and on. No pattern flashes faster than four times a second.
 """
@@ -32,7 +32,7 @@ ORANGE: Colour = (1.0, 0.4, 0.0)
 RED: Colour = (1.0, 0.0, 0.0)
 
 ON_LEVEL = 0.5
-"""From here on a LED that cannot be dimmed is on."""
+"""From this level on a LED that cannot be dimmed is on."""
 SHORT_S = 0.2
 LONG_S = 1.0
 GAP_S = 0.3
@@ -44,7 +44,7 @@ WINK = ((0.3, 0.2),)
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """`rhythm` describes it to a person. A `quiet` one stays dark at night on LEDs that cannot be dimmed."""
+    """`timing` describes it in words. A `quiet` one stays dark at night on LEDs that cannot be dimmed."""
 
     meaning: str
     steps: Steps
@@ -66,7 +66,7 @@ def flashes(*seconds: float, pause_s: float = PAUSE_S) -> Steps:
 
 
 def winks(count: int, lit_s: float) -> Steps:
-    """Lit, then so many winks close together."""
+    """Lit, then so many short dips close together."""
     return ((1.0, lit_s), *WINK, *(((1.0, GAP_S), *WINK) * (count - 1)))
 
 
@@ -82,17 +82,17 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern("recovering", ((1.0, 0.2), (0.0, 0.2)), "blinks quickly and evenly", YELLOW),
     Pattern("starting", ((1.0, 1.0), (0.0, 1.0)), "blinks slowly and evenly", WHITE),
     Pattern("updating", flashes(0.2, 0.6, 1.4, pause_s=1.0), "three flashes, each longer", WHITE),
-    Pattern("closing", flashes(1.4, 0.6, 0.2, pause_s=1.0), "three flashes, each shorter", WHITE),
-    Pattern("safe", ((1.0, 0.1), (0.0, 4.9)), "dark, a spark every 5 seconds", BLUE),
-    Pattern("card", short(2), "2 short flashes", RED),
+    Pattern("stopping", flashes(1.4, 0.6, 0.2, pause_s=1.0), "three flashes, each shorter", WHITE),
+    Pattern("safe", ((1.0, 0.1), (0.0, 4.9)), "dark, a short flash every 5 seconds", BLUE),
+    Pattern("storage", short(2), "2 short flashes", RED),
     Pattern("broken", short(3), "3 short flashes", RED),
     Pattern("stuck", short(4), "4 short flashes", RED),
     Pattern("certificate", long_and_short(1), "1 long flash, 1 short", ORANGE),
     Pattern("network", long_and_short(2), "1 long flash, 2 short", ORANGE),
     Pattern("clock", long_and_short(3), "1 long flash, 3 short", ORANGE),
-    Pattern("look", long_and_short(4), "1 long flash, 4 short", ORANGE),
+    Pattern("other", long_and_short(4), "1 long flash, 4 short", ORANGE),
     Pattern("arrived", (*((1.0, 0.125), (0.0, 0.125)) * 4, (1.0, 1.0), (0.0, 0.125)), "flutters, then shines", CYAN, quiet=True),
-    Pattern("going", winks(3, 1.6), "lit, 3 winks", GREEN, quiet=True),
+    Pattern("sending", winks(3, 1.6), "lit, 3 winks", GREEN, quiet=True),
     Pattern("waiting", winks(2, 3.4), "lit, 2 winks", GREEN, quiet=True),
     Pattern("ready", winks(1, 4.8), "lit, 1 wink every 5 seconds", GREEN, quiet=True),
 )

@@ -1,8 +1,8 @@
-"""What the LEDs say: one row a meaning, most urgent first; a LED shows the first of its meanings that holds.
+"""What the LEDs show: one row for each meaning, most urgent first; a LED shows the first of its meanings that holds.
 
-Troubles are read from the conditions' keys, so LEDs, console and `pillarbox status` cannot disagree. Conditions that
-ask nothing of anybody ("password-guessing", "session-failed") light no LED: a LED that always blinks is soon not looked at.
-A momentary meaning is shown when something `happened` between two pictures, for a few seconds.
+Problems are read from the conditions' keys, so LEDs, console and `pillarbox status` cannot disagree. Conditions that
+need no action ("password-guessing", "session-failed") light no LED: a LED that always blinks is soon ignored.
+A momentary meaning is shown for a few seconds when something `happened` between two snapshots.
 """
 
 from collections.abc import Callable
@@ -12,11 +12,11 @@ from appliance.status.snapshot import Snapshot
 
 SERVER, TROUBLE, MAIL = "server", "trouble", "mail"
 GROUPS: tuple[tuple[str, str], ...] = (
-    (SERVER, "The server itself: leave the plug in until the spark"),
+    (SERVER, "The server itself: leave the plug in until it is safe"),
     (TROUBLE, "Something needs you"),
     (MAIL, "All is well"),
 )
-"""A LED can be for one of these alone; the words are the card's headings."""
+"""A LED can be limited to one of these; the texts are the headings of the printed card."""
 
 
 def _never(before: Snapshot, now: Snapshot) -> bool:
@@ -25,7 +25,7 @@ def _never(before: Snapshot, now: Snapshot) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class LedRule:
-    """`sentence` says on the card what is so and what to do."""
+    """`sentence` is for the printed card: what is the matter and what to do."""
 
     meaning: str
     group: str
@@ -46,21 +46,21 @@ def _arrived(before: Snapshot, now: Snapshot) -> bool:
     return now.messages_arrived > before.messages_arrived
 
 
-def _went(before: Snapshot, now: Snapshot) -> bool:
+def _sent(before: Snapshot, now: Snapshot) -> bool:
     return before.queue.trying > 0 or now.messages_sent > before.messages_sent
 
 
 RULES: tuple[LedRule, ...] = (
-    LedRule("recovering", SERVER, _phase("recovering"), "Power was lost: the server puts its data in order."),
+    LedRule("recovering", SERVER, _phase("recovering"), "Power was lost: the server checks its data."),
     LedRule("starting", SERVER, _phase("starting"), "The server is starting."),
-    LedRule("updating", SERVER, _phase("updating"), "A new version is being put in place."),
-    LedRule("closing", SERVER, _phase("draining"), "The server is closing. Wait for the spark."),
-    LedRule("safe", SERVER, _phase("stopped"), "The server is closed. The plug may be pulled."),
+    LedRule("updating", SERVER, _phase("updating"), "A new version is being installed."),
+    LedRule("stopping", SERVER, _phase("draining"), "The server is stopping. Wait until it is safe."),
+    LedRule("safe", SERVER, _phase("stopped"), "The server has stopped. The plug may be pulled."),
     LedRule(
-        "card", TROUBLE, _condition(
+        "storage", TROUBLE, _condition(
             "storage-error", "database-damaged", "bodies-missing", "storage-full", "database-repaired", "storage-low", "storage-worn",
         ),
-        "The card is full or wearing out, or data is damaged.",
+        "Storage is full or wearing out, or data is damaged.",
     ),
     LedRule("broken", TROUBLE, _condition("listener-down", "task-down", "server-silent"), "A part of the server does not work."),
     LedRule("stuck", TROUBLE, _condition("queue-stuck"), "Messages cannot leave and need you."),
@@ -68,16 +68,16 @@ RULES: tuple[LedRule, ...] = (
         "certificate", TROUBLE, _condition(
             "certificate-expired", "certificate-expiring", "certificate-error", "certificate-names", "authority-error", "authority-new",
         ),
-        "The certificate is ending, or a new one does not fit.",
+        "The certificate expires soon, or a new one does not fit.",
     ),
     LedRule("network", TROUBLE, _condition("no-network", "outbound-blocked", "relay-down", "dns-down"), "No network, or messages cannot get out."),
     LedRule("clock", TROUBLE, _condition("clock-not-set"), "The clock is not set: connect the internet."),
     LedRule(
-        "look", TROUBLE, _condition("sending-limited", "mailbox-full", "console-shared", "dkim-unsigned", "no-accounts"),
-        "Something else: ask the console.",
+        "other", TROUBLE, _condition("sending-limited", "mailbox-full", "console-shared", "dkim-unsigned", "no-accounts"),
+        "Something else: look at the console.",
     ),
     LedRule("arrived", MAIL, lambda s: False, "Mail just arrived.", _arrived),
-    LedRule("going", MAIL, lambda s: s.queue.trying > 0, "A message is going out.", _went),
+    LedRule("sending", MAIL, lambda s: s.queue.trying > 0, "A message is being sent.", _sent),
     LedRule("waiting", MAIL, lambda s: s.queue.waiting > 0, "Messages wait for their next try."),
     LedRule("ready", MAIL, _phase("ready"), "Ready."),
 )  # fmt: skip
@@ -90,7 +90,7 @@ def meanings_of(s: Snapshot) -> tuple[str, ...]:
 
 
 def moments(before: Snapshot, now: Snapshot) -> tuple[str, ...]:
-    """What happened between two pictures and is worth a few seconds."""
+    """What happened between two snapshots and is shown for a few seconds."""
     return tuple(rule.meaning for rule in RULES if rule.happened(before, now))
 
 

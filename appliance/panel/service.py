@@ -1,8 +1,8 @@
-"""The panel as the server and its commands start it: LEDs, the button, the serial console, the simulator, the card.
+"""The panel as the server and its commands start it: LEDs, the button, the serial console, the simulator, the printed card.
 
-Every function loads what it needs when it is called, so that a box without hardware carries nothing of it. The LEDs
-begin before the database opens and end last; button and console are parts of the server. The settings' words have passed
-`wrong_words`; a port or pin that does not answer never disturbs mail.
+Every function imports what it needs when it is called, so that a server without hardware loads nothing of it. The LEDs
+start before the database opens and end last; button and console are tasks of the server. The settings have passed
+`wrong_words`; a port or pin that cannot be used never affects mail.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from .board_leds import usual
+from .board_leds import default_leds
 
 if TYPE_CHECKING:
     from .button import Actions
@@ -25,25 +25,25 @@ if TYPE_CHECKING:
 
 
 LAST_S = 2.0
-"""What a far end that does not read may hold up the end of the server."""
+"""How long a console that does not read may delay the end of the server."""
 
 
 def wrong_words(leds: Sequence[str], night: str, button: str) -> Iterator[tuple[str, str]]:
-    """(the setting, a sentence) of every word in them that nobody understands."""
+    """(the setting, a sentence) for everything in them that is no valid value."""
     from .led_config import is_pin, parse_leds
     from .led_display import parse_night
 
     try:
-        wishes = parse_leds(leds)
+        configs = parse_leds(leds)
     except ValueError as fault:
         yield "leds", str(fault)
     else:
-        for pin in {pin for wish in wishes if wish.kind != "board" for pin in wish.pins}:
+        for pin in {pin for config in configs if config.kind != "board" for pin in config.pins}:
             if not is_pin(pin):
                 yield "leds", f"There is no pin {pin!r}."
         if button and not is_pin(button):
             yield "button", f"There is no pin {button!r}."
-        if button in {pin for wish in wishes if wish.kind != "board" for pin in wish.pins}:
+        if button in {pin for config in configs if config.kind != "board" for pin in config.pins}:
             yield "button", f"The pin {button} is a LED's."
     try:
         parse_night(night)
@@ -52,19 +52,19 @@ def wrong_words(leds: Sequence[str], night: str, button: str) -> Iterator[tuple[
 
 
 def has_leds(leds: Sequence[str]) -> bool:
-    """Is there anything to light: LEDs of the settings, or one of the board's own?"""
-    return bool(leds or usual())
+    """Whether there are LEDs, of the settings or of the board."""
+    return bool(leds or default_leds())
 
 
-def lights(
+def leds_task(
     board: "SnapshotSource", leds: Sequence[str], *, night: str, night_percent: int, clock: "ServerClock", say: "Say"
 ) -> "LedDisplay":
-    """The LEDs' part, to be run around everything else."""
-    from .led_config import fit, from_thread, parse_leds
+    """The task of the LEDs, to be run around everything else."""
+    from .led_config import from_thread, open_leds, parse_leds
     from .led_display import LedDisplay, Options, parse_night
 
-    open_leds = partial(fit, parse_leds(leds), from_thread(say))
-    return LedDisplay(board, open_leds, Options(parse_night(night), night_percent / 100), clock=clock, say=say)
+    opener = partial(open_leds, parse_leds(leds), from_thread(say))
+    return LedDisplay(board, opener, Options(parse_night(night), night_percent / 100), clock=clock, say=say)
 
 
 def actions_of(
@@ -76,7 +76,7 @@ def actions_of(
     return Actions(try_now, shut_down, password)
 
 
-async def hear_button(
+async def watch_button(
     pin: str,
     actions: "Actions",
     *,
@@ -85,7 +85,7 @@ async def hear_button(
     say: "Say",
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """The button's part. A pin that cannot be used is said once, and there is no button then."""
+    """The task of the button. Where the pin cannot be used a log line says so, and there is no button."""
     from .button import run
     from .led_config import pin_of
     from .leds import reason_of
@@ -97,7 +97,7 @@ async def hear_button(
 
     try:
         port = await trio.to_thread.run_sync(opened)
-    except Exception as fault:  # the guard around drivers of others: a button never disturbs mail
+    except Exception as fault:  # any driver may raise anything: a button must never affect mail
         say(f"The button at pin {pin} cannot be used and is left out: {reason_of(fault)}.")
         task_status.started()
         await trio.sleep_forever()
@@ -109,45 +109,45 @@ async def console(
     device: str,
     baud: int,
     board: "SnapshotSource",
-    controls: "ControlPort",
+    control: "ControlPort",
     admin: "AdminPasswordPort | None",
     *,
     say: "Say",
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """The serial console's part; without an `admin` nobody is asked for a password. Ten bits of the line carry an octet."""
+    """The task of the serial console; without an `admin` no password is required. Ten bits on the line carry an octet."""
     from .console import run
     from .ports import AccessGuard, Options
     from .serial_port import open_serial
 
     options = Options(octets_per_s=baud / 10)
-    await run(lambda: open_serial(device, baud), board, controls, options, AccessGuard(admin), say=say, task_status=task_status)
+    await run(lambda: open_serial(device, baud), board, control, options, AccessGuard(admin), say=say, task_status=task_status)
 
 
-async def last_words(device: str, baud: int, text: str) -> None:
-    """A line for whoever is at the far end; whatever the port says to that, it does not take longer than LAST_S."""
+async def send_last_line(device: str, baud: int, text: str) -> None:
+    """Send a last line to the console; whatever the port does, it takes no longer than LAST_S."""
     from .serial_port import open_serial
 
     octets = f"\r\n\r\n{text}\r\n".encode()
     with suppress(OSError, trio.BrokenResourceError), trio.move_on_after(LAST_S):
         async with await open_serial(device, baud) as port:
             await port.send_all(octets)
-            await trio.sleep(10 * len(octets) / baud)  # closing throws away what the line has not carried yet
+            await trio.sleep(10 * len(octets) / baud)  # closing discards what was not transmitted yet
 
 
-async def on_terminal(controls: "ControlPort", *, live: bool) -> str:
-    """`pillarbox console` beside the running server; unless `live` the first screen as text, else "" when the person left.
+async def on_terminal(control: "ControlPort", *, live: bool) -> str:
+    """`pillarbox console` beside the running server; unless `live` the first screen as text, else "" when the user left.
 
-    Raises what asking raises. Nobody is asked for a password: whoever may ask the server at all may do all of it.
+    Raises what requests raise. No password is required: whoever may send requests to the server may send all of them.
     """
     from .console import on_terminal, once
     from .ports import AccessGuard, Options
     from .remote_board import RemoteBoard
 
-    board = await RemoteBoard.open(controls)
+    board = await RemoteBoard.open(control)
     if not live:
         return once(board.snapshot())
-    await on_terminal(board, controls, Options(), AccessGuard(None))
+    await on_terminal(board, control, Options(), AccessGuard(None))
     return ""
 
 
@@ -157,42 +157,43 @@ async def simulated(
     *,
     clock: "ServerClock",
     say: "Say",
-    asks_before_closing: bool = False,
+    confirm_shutdown: bool = False,
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """LEDs and button in this terminal, on mock pins; until cancelled. `asks_before_closing`: somebody else runs the server."""
+    """LEDs and button in this terminal, on mock pins; until cancelled. `confirm_shutdown`: the server runs elsewhere."""
     from .led_display import Options
-    from .simulate import run
+    from .simulate import SimulatorOptions, run
 
-    await run(board, actions, Options(), clock=clock, say=say, asks_before_closing=asks_before_closing, task_status=task_status)
+    simulator = SimulatorOptions(confirm_shutdown=confirm_shutdown)
+    await run(board, actions, Options(), simulator, clock=clock, say=say, task_status=task_status)
 
 
-async def simulate_beside(controls: "ControlPort", clock: "ServerClock", say: "Say") -> None:
-    """`pillarbox panel --simulate`: the running server's LEDs and button here, its log above them; until cancelled."""
+async def simulate_beside(control: "ControlPort", clock: "ServerClock", say: "Say") -> None:
+    """`pillarbox panel --simulate`: LEDs and button of the running server, its journal above them; until cancelled."""
     from appliance.control.requests import FlushQueue, ReadLog, ShutDown
 
     from .remote_board import RemoteBoard
 
-    board = await RemoteBoard.open(controls)
+    board = await RemoteBoard.open(control)
 
     async def password() -> None:
-        say("A one-time password is for the serial console of a box; here: pillarbox admin password.")
+        say("A one-time password is for the serial console; here: pillarbox admin password.")
 
-    actions = actions_of(lambda: controls.ask(FlushQueue()), lambda: controls.ask(ShutDown()), password)
+    actions = actions_of(lambda: control.ask(FlushQueue()), lambda: control.ask(ShutDown()), password)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(partial(simulated, board, actions, clock=clock, say=say, asks_before_closing=True))
-        said = 0
+        nursery.start_soon(partial(simulated, board, actions, clock=clock, say=say, confirm_shutdown=True))
+        count = 0
         while True:
-            with suppress(Exception):  # the guard of a program that only watches: a server that is gone is the LEDs' to say
-                log = (await controls.ask(ReadLog(said))).facts
-                said = log["said"]
+            with suppress(Exception):  # the guard of a program that only watches: the LEDs show that the server is gone
+                log = (await control.ask(ReadLog(count))).facts
+                count = log["count"]
                 for line in log["lines"]:
                     say(line)
             await trio.sleep(1)
 
 
-def draw_card(path: Path) -> None:
-    """The card of meanings as PDF, or as SVG where the name ends so. Raises OSError."""
-    from . import card
+def write_led_card(path: Path) -> None:
+    """The printed card of LED patterns as PDF, or as SVG where the name ends so. Raises OSError."""
+    from . import led_card
 
-    path.write_bytes(card.svg().encode() if path.suffix.lower() == ".svg" else card.pdf())
+    path.write_bytes(led_card.svg().encode() if path.suffix.lower() == ".svg" else led_card.pdf())

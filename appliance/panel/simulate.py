@@ -1,29 +1,31 @@
-"""LEDs and the button for people without hardware: gpiozero's mock pins underneath, a line of the terminal on top.
+"""LEDs and the button without hardware: gpiozero's mock pins below, a line of the terminal above.
 
 The line keeps the last row (or rows, on a narrow terminal) to itself while the log scrolls above it (a scroll region, as every
-VT100 has). The code paths are those of real pins: `fitting` opens the LEDs, `lights` plays them, `button` hears the keys through a
-pin.
+VT100 has). The code paths are those of real pins: `led_config` opens the LEDs, `led_display` drives them, `button` reads the keys
+through a pin.
 
-Keys: b presses the button, h holds it for three seconds, which closes the server. Beside a server that somebody else runs, h asks
-first, and only y holds the button. Where the output is no terminal, or is too small, a line is written each time the LEDs change
-their meaning; where the input is none, there is no button.
+Keys: b presses the button, h holds it for three seconds, which stops the server. With `confirm_shutdown` (the server runs
+elsewhere) h asks first, and only y holds the button. Where the output is no terminal, or is too small, a line is written each
+time the LEDs change their meaning; where the input is none, there is no button.
 
-How it fails: a terminal that is gone ends the drawing, nothing else. Terminal and scroll region are put back at the
-end, also when cancelled.
+Failure: a terminal that is gone ends the drawing, nothing else. Terminal and scroll region are restored at the end, also
+when cancelled.
 """
 
 import os
 import select
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
 from .button import HOLD_S, Actions
 from .button import Clock as ButtonClock
-from .button import run as hear
-from .led_config import fit, from_thread, parse_leds
+from .button import run as watch_button
+from .led_config import from_thread, open_leds, parse_leds
 from .led_display import Clock, LedDisplay, Options
 from .leds import ConnectedLed
 
@@ -31,24 +33,24 @@ if TYPE_CHECKING:
     from .ports import SnapshotSource
 
 LEDS = ("pwm:18 all", "led:23 server", "led:24 trouble", "rgb:5,6,13 mail")
-"""What stands on the table when the settings name no LED."""
+"""The LEDs when the settings name none."""
 BUTTON_PIN = 17
 PRESS_S = 0.2
 BRIGHTNESS = " .:oO@"
-"""A LED from dark to lit, in signs that every terminal has."""
+"""A LED from dark to lit, in characters that every terminal has."""
 LEAST_ROWS = 5
 KEYS = "b press, h hold"
-SURE = "close the server? y/n"
+CONFIRM = "stop the server? y/n"
 LONGEST_MEANING = 11
-"""Characters of the longest word a LED is said to mean."""
+"""Characters of the longest meaning."""
 
 
 class ServerClock(Clock, ButtonClock, Protocol):
-    """Both of what LEDs and button ask of the clock."""
+    """What LEDs and button need of the clock."""
 
 
 def render(levels: Sequence[tuple[str, float, str]]) -> list[str]:
-    """A few words for (what it is for, light 0 to 1, meaning) of each LED."""
+    """A few words for (label, light 0 to 1, meaning) of each LED."""
     leds = []
     for name, light, meaning in levels:
         sign = BRIGHTNESS[min(len(BRIGHTNESS) - 1, round(max(light, 0.0) ** (1 / 2.2) * (len(BRIGHTNESS) - 1)))]
@@ -67,81 +69,114 @@ def in_rows(words: Sequence[str], columns: int) -> list[str]:
     return rows
 
 
+@dataclass(frozen=True, slots=True)
+class SimulatorOptions:
+    """`leds` as in the settings, LEDS when empty; `fd_in` and `fd_out` are the terminal."""
+
+    leds: Sequence[str] = ()
+    confirm_shutdown: bool = False
+    fd_in: int = 0
+    fd_out: int = 2
+
+
 async def run(
     board: "SnapshotSource",
     actions: Actions,
     options: Options,
+    simulator: SimulatorOptions,
     *,
     clock: ServerClock,
     say: Callable[[str], None],
-    leds: Sequence[str] = (),
-    asks_before_closing: bool = False,
-    fd_in: int = 0,
-    fd_out: int = 2,
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Until cancelled; `actions.try_now` also shows the state once more. `lamps` as in the settings."""
-    moved = [trio.Event()]
-    factory = await trio.to_thread.run_sync(lambda: _table(lambda: moved[0].set()))
-    words = [each for each in leds if not each.startswith("board:")] or LEDS
-    wishes = parse_leds(words)
-    labels = {wish.name: each.partition(" ")[2] or each for wish, each in zip(wishes, words, strict=True)}
-    fitted: list[ConnectedLed] = []
-
-    def open_leds() -> list[ConnectedLed]:
-        fitted[:] = fit(wishes, from_thread(say), factory=factory)
-        return fitted
-
-    lights = LedDisplay(board, open_leds, options, clock=clock, say=say)
+    """Until cancelled; `actions.try_now` also shows the state once more."""
+    moved = _Moved()
+    factory = await trio.to_thread.run_sync(_mock_factory, moved.set)
+    table = _LedTable(simulator.leds, factory)
+    display = LedDisplay(board, partial(table.open, say), options, clock=clock, say=say)
 
     async def try_now() -> None:
-        lights.show()
+        display.show()
         await actions.try_now()
-
-    def line() -> list[str]:
-        shown = dict(lights.shown())
-        pins = {wish.name: [factory.pin(_number(pin)) for pin in wish.pins] for wish in wishes}
-        return render([(labels[each.name], max(float(pin.state) for pin in pins[each.name]), shown.get(each.name, "")) for each in fitted])
 
     from .gpio import PinButton
 
     port = PinButton(BUTTON_PIN, factory=factory)
-    widest = [f"(@) {name}: {'x' * LONGEST_MEANING}" for name in labels.values()]
-    keys = [KEYS] if os.isatty(fd_in) else []
-    question = SURE if asks_before_closing else ""
+    pressed = Actions(try_now, actions.shut_down, actions.password)
+    has_keys = os.isatty(simulator.fd_in)
+    keys = [KEYS] if has_keys else []
+    widest = max(KEYS, CONFIRM if simulator.confirm_shutdown else "", key=len)
 
-    def asked(open_question: bool) -> None:
-        if keys:
-            keys[0] = SURE if open_question else KEYS
-        moved[0].set()
+    def ask(question: bool) -> None:
+        keys[:] = [CONFIRM if question else KEYS]
+        moved.set()
 
-    with _screen(fd_out, [*widest, *(max(word, question, key=len) for word in keys)]) as draw:
+    with _screen(simulator.fd_out, [*table.widest(), *([widest] if has_keys else [])]) as draw:
         async with trio.open_nursery() as nursery:
-            await nursery.start(lights.run)
-            await nursery.start(lambda task_status: _hear(port, actions, try_now, clock, say, task_status))
-            if os.isatty(fd_in):
-                nursery.start_soon(_keys, fd_in, factory.pin(BUTTON_PIN), asked if asks_before_closing else None)
+            await nursery.start(display.run)
+            await nursery.start(partial(watch_button, port, pressed, clock=clock, say=say))
+            if has_keys:
+                nursery.start_soon(_keys, simulator.fd_in, factory.pin(BUTTON_PIN), ask if simulator.confirm_shutdown else None)
             task_status.started()
-            told: tuple[Any, ...] = ()
+            shown: tuple[Any, ...] = ()
             while True:
                 with suppress(OSError):
                     if draw is not None:
-                        draw([*line(), *keys])
-                    elif lights.shown() != told and _ready(fd_out):
-                        told = lights.shown()
-                        os.write(fd_out, ("  ".join(line()) + "\n").encode())
-                await moved[0].wait()
-                moved[0] = trio.Event()
+                        draw([*table.words(display), *keys])
+                    elif display.shown() != shown and _ready(simulator.fd_out):
+                        shown = display.shown()
+                        os.write(simulator.fd_out, ("  ".join(table.words(display)) + "\n").encode())
+                await moved.wait()
 
 
-def _table(moved: Callable[[], None]) -> Any:
-    """Mock pins that tell when one changes; slow, for gpiozero is loaded."""
+class _Moved:
+    """A pin or a question changed; waited for by one task."""
+
+    def __init__(self) -> None:
+        self._event = trio.Event()
+
+    def set(self) -> None:
+        self._event.set()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+        self._event = trio.Event()
+
+
+class _LedTable:
+    """The simulated LEDs: their settings, their pins, and what they show in words."""
+
+    def __init__(self, leds: Sequence[str], factory: Any) -> None:
+        words = [each for each in leds if not each.startswith("board:")] or LEDS
+        self._factory = factory
+        self._configs = parse_leds(words)
+        self._labels = {config.name: each.partition(" ")[2] or each for config, each in zip(self._configs, words, strict=True)}
+        self._connected: list[ConnectedLed] = []
+
+    def open(self, say: Callable[[str], None]) -> list[ConnectedLed]:
+        self._connected = open_leds(self._configs, from_thread(say), factory=self._factory)
+        return self._connected
+
+    def widest(self) -> list[str]:
+        """The words at their longest."""
+        return [f"(@) {label}: {'x' * LONGEST_MEANING}" for label in self._labels.values()]
+
+    def words(self, display: LedDisplay) -> list[str]:
+        meanings = dict(display.shown())
+        pins = {config.name: [self._factory.pin(_number(pin)) for pin in config.pins] for config in self._configs}
+        return render(
+            [(self._labels[led.name], max(float(pin.state) for pin in pins[led.name]), meanings.get(led.name, "")) for led in self._connected]
+        )
+
+
+def _mock_factory(moved: Callable[[], None]) -> Any:
+    """Mock pins that call `moved` when one changes; slow, since gpiozero is loaded."""
     from gpiozero.pins.mock import MockFactory, MockPWMPin  # type: ignore[import-untyped]
 
     class ShownPin(MockPWMPin):  # type: ignore[misc]
         def _change_state(self, value: Any) -> bool:
             changed = bool(super()._change_state(value))
-            self.states.clear()  # kept for tests by the mock, without end
+            self.states.clear()  # the mock keeps them for tests, without limit
             if changed and self.function == "output":
                 moved()
             return changed
@@ -153,13 +188,8 @@ def _number(pin: str) -> int | str:
     return int(pin) if pin.isdigit() else pin
 
 
-async def _hear(port: Any, actions: Actions, try_now: Any, clock: ButtonClock, say: Any, task_status: Any) -> None:
-    whole = Actions(try_now, actions.shut_down, actions.password)
-    await hear(port, whole, clock=clock, say=say, task_status=task_status)
-
-
-async def _keys(fd: int, pin: Any, asked: Callable[[bool], None] | None) -> None:
-    """The keys of the terminal move the button's pin; with `asked` h does so only after y, and `asked` is told of the question."""
+async def _keys(fd: int, pin: Any, ask: Callable[[bool], None] | None) -> None:
+    """The keys of the terminal move the button's pin; with `ask` h does so only after y, and `ask` shows or ends the question."""
     import termios
     import tty
 
@@ -173,10 +203,10 @@ async def _keys(fd: int, pin: Any, asked: Callable[[bool], None] | None) -> None
             if not keys:
                 return
             for key in keys.decode("ascii", "ignore"):
-                if asked is not None and (open_question or key == "h"):
+                if ask is not None and (open_question or key == "h"):
                     key = "h" if open_question and key in "yY" else "?"
                     open_question = key == "?" and not open_question
-                    asked(open_question)
+                    ask(open_question)
                 if key in "bh":
                     pin.drive_low()
                     await trio.sleep(PRESS_S if key == "b" else HOLD_S + PRESS_S)
@@ -200,14 +230,14 @@ def _screen(fd: int, widest: Sequence[str]) -> Iterator[Callable[[Sequence[str]]
         columns, last = now = os.get_terminal_size(fd)
         tall = min(len(in_rows(widest, columns - 1)), last - LEAST_ROWS + 1)
         up = "\x1b[A" * tall
-        fence = f"{chr(10) * tall}\x1b7\x1b[1;{last - tall}r\x1b8{up}" if now != size else ""  # at first, and when the window changed
+        region = f"{chr(10) * tall}\x1b7\x1b[1;{last - tall}r\x1b8{up}" if now != size else ""  # at first, and when the terminal was resized
         if not _ready(fd):
             return  # the next change draws again
         size = now
         shown = in_rows(words, columns - 1)[:tall]
         shown = [""] * (tall - len(shown)) + shown
         rows = "".join(f"\x1b[{last - tall + 1 + at};1H\x1b[2K{row}" for at, row in enumerate(shown))
-        os.write(fd, f"{fence}\x1b7{rows}\x1b8".encode())
+        os.write(fd, f"{region}\x1b7{rows}\x1b8".encode())
 
     try:
         yield draw
@@ -220,5 +250,5 @@ def _screen(fd: int, widest: Sequence[str]) -> Iterator[Callable[[Sequence[str]]
 
 
 def _ready(fd: int) -> bool:
-    """The terminal takes octets now: nobody stopped it with ^S."""
+    """The terminal takes octets now: it was not stopped with ^S."""
     return bool(select.select((), (fd,), (), 0)[1])

@@ -37,7 +37,7 @@ def logged(server: Pillarbox, words: str, times: int = 1) -> None:
 
 
 def test_the_cable_shows_the_box_and_changes_it_with_the_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cable: Cable) -> None:
-    with with_panel(tmp_path, monkeypatch, f'console = "{cable.device}"\nlamps = ["pwm:18 all", "rgb:5,6,13 mail"]') as server:
+    with with_panel(tmp_path, monkeypatch, f'console = "{cable.device}"\nleds = ["pwm:18 all", "rgb:5,6,13 mail"]') as server:
         cable.until("9 Power")
         cable.type("4a")
         cable.until("Admin password:")
@@ -62,7 +62,7 @@ def test_the_cable_shows_the_box_and_changes_it_with_the_password(tmp_path: Path
 
 
 def test_the_power_key_closes_the_server_and_the_leds_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cable: Cable) -> None:
-    with with_panel(tmp_path, monkeypatch, f'console = "{cable.device}"\nconsole_password = false\nlamps = ["led:18"]') as server:
+    with with_panel(tmp_path, monkeypatch, f'console = "{cable.device}"\nconsole_password = false\nleds = ["led:18"]') as server:
         cable.until("9 Power")
         cable.type("9s")
         cable.until("(y/n)")

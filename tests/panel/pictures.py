@@ -1,4 +1,4 @@
-"""Pictures of the server to be put on the board, one for each meaning."""
+"""Snapshots of the server, one for each meaning of the LEDs."""
 
 from dataclasses import replace
 from typing import Any
@@ -19,11 +19,11 @@ def calm() -> Snapshot:
 
 
 def picture(meaning: str) -> Snapshot:
-    """One in which this meaning is the most urgent; "arrived" is calm after `calm`, one message later."""
-    phases = {"recovering": "recovering", "updating": "updating", "starting": "starting", "closing": "draining", "safe": "stopped"}
+    """A snapshot in which this meaning is the most urgent; "arrived" is calm after `calm`, one message later."""
+    phases = {"recovering": "recovering", "updating": "updating", "starting": "starting", "stopping": "draining", "safe": "stopped"}
     keys = {
-        "card": "storage-full", "broken": "task-down", "stuck": "queue-stuck", "certificate": "certificate-expired",
-        "network": "outbound-blocked", "clock": "clock", "look": "no-accounts",
+        "storage": "storage-full", "broken": "task-down", "stuck": "queue-stuck", "certificate": "certificate-expired",
+        "network": "outbound-blocked", "clock": "clock-not-set", "other": "no-accounts",
     }  # fmt: skip
     changes: dict[str, Any] = {}
     if meaning in phases:
@@ -31,14 +31,14 @@ def picture(meaning: str) -> Snapshot:
     if meaning in keys:
         changes["conditions"] = (Condition(keys[meaning], "warning", "So.", "Do."),)
     if meaning == "arrived":
-        changes["letters_arrived"] = 1
-    if meaning in ("going", "waiting"):
-        changes["queue"] = replace(calm().queue, waiting=1, trying=int(meaning == "going"))
+        changes["messages_arrived"] = 1
+    if meaning in ("sending", "waiting"):
+        changes["queue"] = replace(calm().queue, waiting=1, trying=int(meaning == "sending"))
     return replace(calm(), **changes)
 
 
 class Pictures:
-    """A board that shows what it was told to."""
+    """A board with given snapshots."""
 
     def __init__(self, first: Snapshot) -> None:
         self._now = first

@@ -1,4 +1,4 @@
-"""The board's own LEDs, in a made-up /sys/class/leds: taken, played, given back."""
+"""The board's own LEDs, in a simulated /sys/class/leds: taken over, driven, given back."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from appliance.panel.board_leds import BoardLed, trigger_of, usual
-from appliance.panel.led_config import LedConfig, fit, parse_leds
+from appliance.panel.board_leds import BoardLed, default_leds, trigger_of
+from appliance.panel.led_config import LedConfig, open_leds, parse_leds
 from appliance.panel.led_display import LedDisplay, Options
 from appliance.panel.rules import ALL, shown_by
 from tests.support.clock import HandClock
@@ -46,12 +46,12 @@ def test_taken_at_the_first_level_and_given_back(tmp_path: Path) -> None:
 def test_a_led_is_found_under_the_other_name_of_older_and_newer_kernels(tmp_path: Path, asked: str, there: str) -> None:
     place = made(tmp_path, there)
     made(tmp_path, "unrelated")
-    (led,) = fit(parse_leds([f"board:{asked}"], tmp_path), pytest.fail, root=tmp_path)
+    (led,) = open_leds(parse_leds([f"board:{asked}"], tmp_path), pytest.fail, root=tmp_path)
     led.led.set(1.0, WHITE)
     assert facts(place) == ("none", "255")
 
 
-def test_its_own_name_counts_first_and_one_that_is_nowhere_is_said(tmp_path: Path) -> None:
+def test_its_own_name_counts_first_and_a_missing_one_is_an_error(tmp_path: Path) -> None:
     own, other = made(tmp_path, "led0"), made(tmp_path, "ACT")
     BoardLed("led0", tmp_path).set(1.0, WHITE)
     assert facts(own)[0] == "none" and facts(other)[0] != "none"
@@ -64,7 +64,7 @@ def test_two_names_of_one_led_are_one_led() -> None:
         parse_leds(["board:led0 mail", "board:ACT trouble"])
 
 
-def test_never_played_nothing_written(tmp_path: Path) -> None:
+def test_never_set_nothing_written(tmp_path: Path) -> None:
     place = made(tmp_path)
     before = facts(place)
     BoardLed("ACT", tmp_path).close()
@@ -85,36 +85,36 @@ def test_the_trigger_in_brackets(line: str, word: str) -> None:
     assert trigger_of(line) == word
 
 
-def test_the_usual_led_of_a_board(tmp_path: Path) -> None:
-    assert usual(tmp_path) == ()
+def test_the_default_led_of_a_board(tmp_path: Path) -> None:
+    assert default_leds(tmp_path) == ()
     made(tmp_path, "input3::capslock")
-    assert usual(tmp_path) == () == parse_leds((), tmp_path)
+    assert default_leds(tmp_path) == () == parse_leds((), tmp_path)
     made(tmp_path, "PWR")
-    assert usual(tmp_path) == ("PWR",)
+    assert default_leds(tmp_path) == ("PWR",)
     (only,) = parse_leds((), tmp_path)
     assert only.shows == ALL and not only.borrowed
     made(tmp_path, "led0")
-    assert usual(tmp_path) == ("led0", "PWR")
+    assert default_leds(tmp_path) == ("led0", "PWR")
     first, power = parse_leds((), tmp_path)
     assert first == LedConfig("board", ("led0",)) and power == LedConfig("board", ("PWR",), shown_by("trouble"), borrowed=True)
 
 
-async def test_the_power_s_led_is_the_kernel_s_until_something_needs_somebody(tmp_path: Path, autojump_clock: MockClock) -> None:
+async def test_the_power_led_is_the_kernel_s_until_something_needs_the_user(tmp_path: Path, autojump_clock: MockClock) -> None:
     act, power = made(tmp_path), made(tmp_path, "PWR", "none mmc0 [default-on]", "1")
     as_it_was, said = facts(power), list[str]()
     pictures = Pictures(picture("ready"))
-    lights = LedDisplay(
+    display = LedDisplay(
         pictures,  # type: ignore[arg-type]
-        lambda: fit(parse_leds((), tmp_path), said.append, root=tmp_path),
+        lambda: open_leds(parse_leds((), tmp_path), said.append, root=tmp_path),
         Options(),
         clock=HandClock(),
         say=said.append,
     )
     async with trio.open_nursery() as nursery:
-        await nursery.start(lights.run)
+        await nursery.start(display.run)
         await trio.sleep(20)
         assert facts(act)[0] == "none" and facts(power) == as_it_was
-        pictures.put(picture("card"))
+        pictures.put(picture("storage"))
         seen = set()
         for _ in range(100):
             await trio.sleep(0.1)
@@ -123,7 +123,7 @@ async def test_the_power_s_led_is_the_kernel_s_until_something_needs_somebody(tm
         pictures.put(picture("ready"))
         await trio.sleep(1)
         assert facts(power)[0] == "default-on"
-        pictures.put(picture("card"))
+        pictures.put(picture("storage"))
         await trio.sleep(5)
         assert facts(power)[0] == "none"
         nursery.cancel_scope.cancel()
@@ -131,19 +131,19 @@ async def test_the_power_s_led_is_the_kernel_s_until_something_needs_somebody(tm
 
 
 @pytest.mark.parametrize("how", ["cancelled", "crashed"])
-async def test_given_back_however_the_part_ends(how: str, tmp_path: Path, autojump_clock: MockClock) -> None:
+async def test_given_back_however_the_task_ends(how: str, tmp_path: Path, autojump_clock: MockClock) -> None:
     place = made(tmp_path)
     said: list[str] = []
-    lights = LedDisplay(
+    display = LedDisplay(
         Pictures(picture("starting")),  # type: ignore[arg-type]
-        lambda: fit(parse_leds((), tmp_path), said.append, root=tmp_path),
+        lambda: open_leds(parse_leds((), tmp_path), said.append, root=tmp_path),
         Options(),
         clock=HandClock(),
         say=said.append,
     )
     with pytest.raises(ExceptionGroup) if how == "crashed" else trio.CancelScope():
         async with trio.open_nursery() as nursery:
-            await nursery.start(lights.run)
+            await nursery.start(display.run)
             assert facts(place) == ("none", "255")
             await trio.sleep(1.5)
             assert facts(place) == ("none", "0")
@@ -154,12 +154,12 @@ async def test_given_back_however_the_part_ends(how: str, tmp_path: Path, autoju
     assert said == []
 
 
-async def test_a_led_that_vanishes_is_said_once(tmp_path: Path, autojump_clock: MockClock) -> None:
+async def test_a_led_that_vanishes_is_logged_once(tmp_path: Path, autojump_clock: MockClock) -> None:
     place, said = made(tmp_path), []
-    fitted = fit(parse_leds(("board:ACT",), tmp_path), said.append, root=tmp_path)
-    lights = LedDisplay(Pictures(picture("starting")), lambda: fitted, Options(), clock=HandClock(), say=said.append)  # type: ignore[arg-type]
+    connected = open_leds(parse_leds(("board:ACT",), tmp_path), said.append, root=tmp_path)
+    display = LedDisplay(Pictures(picture("starting")), lambda: connected, Options(), clock=HandClock(), say=said.append)  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
-        await nursery.start(lights.run)
+        await nursery.start(display.run)
         for file in list(place.iterdir()):
             file.unlink()
         place.rmdir()
@@ -169,7 +169,7 @@ async def test_a_led_that_vanishes_is_said_once(tmp_path: Path, autojump_clock: 
     assert said[0].startswith("The LED board:ACT failed and is left out: [Errno 2]")
 
 
-def test_no_such_led_is_a_sentence(tmp_path: Path) -> None:
+def test_a_missing_led_is_one_log_line(tmp_path: Path) -> None:
     said: list[str] = []
-    assert fit(parse_leds(("board:NONE",), tmp_path), said.append, root=tmp_path) == []
+    assert open_leds(parse_leds(("board:NONE",), tmp_path), said.append, root=tmp_path) == []
     assert said[0].startswith("The LED board:NONE cannot be used and is left out: [Errno 2]")

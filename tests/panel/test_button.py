@@ -177,7 +177,7 @@ class Wire:
         self.closed = True
 
 
-async def test_an_action_that_fails_is_said_and_the_next_is_heard(autojump_clock: MockClock) -> None:
+async def test_an_action_that_fails_is_logged_and_the_next_press_works(autojump_clock: MockClock) -> None:
     wire, server = Wire(), Server()
     server.fault = OSError("the queue is asleep.")
     async with trio.open_nursery() as nursery:
@@ -191,7 +191,7 @@ async def test_an_action_that_fails_is_said_and_the_next_is_heard(autojump_clock
             await trio.sleep(0.2)
         nursery.cancel_scope.cancel()
     assert [name for name, _ in server.done] == ["try_now", "try_now"]
-    assert server.said == ["What the button asked for failed: the queue is asleep."] * 2
+    assert server.said == ["The action of the button failed: the queue is asleep."] * 2
     assert wire.closed
 
 

@@ -7,7 +7,7 @@ import time
 import trio
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 
-from appliance.panel.led_config import fit, parse_led
+from appliance.panel.led_config import open_leds, parse_led
 from appliance.panel.led_display import LedDisplay, Options
 from appliance.runtime.clock import RealClock
 from appliance.status.board import Board
@@ -22,10 +22,10 @@ BAR = 0.005
 async def cost_of(leds: int, phase: str) -> float:
     board = Board(RealClock())
     board.publish(ServerState(phase))
-    fitted = fit([parse_led(f"pwm:{pin}") for pin in range(4, 4 + leds)], print, factory=MockFactory(pin_class=MockPWMPin))
-    lights = LedDisplay(board, lambda: fitted, Options(), clock=RealClock(), say=print)
+    connected = open_leds([parse_led(f"pwm:{pin}") for pin in range(4, 4 + leds)], print, factory=MockFactory(pin_class=MockPWMPin))
+    display = LedDisplay(board, lambda: connected, Options(), clock=RealClock(), say=print)
     async with trio.open_nursery() as nursery:
-        await nursery.start(lights.run)
+        await nursery.start(display.run)
         await trio.sleep(0.5)
         before, began = time.process_time(), time.monotonic()
         await trio.sleep(SECONDS)
@@ -46,13 +46,13 @@ import gc, sys
 def pss():
     gc.collect()
     return next(int(line.split()[1]) for line in open("/proc/self/smaps_rollup") if line.startswith("Pss:"))
-import appliance.app, appliance.status.drawing
+import appliance.app.server, appliance.status.snapshot_builder
 before = pss()
-from appliance.panel import lights, button, fitting
+from appliance.panel import led_display, button, led_config
 tables = pss()
 from gpiozero.pins.mock import MockFactory, MockPWMPin
-leds = fitting.fit([fitting.parse_lamp(f"pwm:{n}") for n in range(4, 14)], print, factory=MockFactory(pin_class=MockPWMPin))
-print(tables - before, pss() - before, len(LEDs))
+leds = led_config.open_leds([led_config.parse_led(f"pwm:{n}") for n in range(4, 14)], print, factory=MockFactory(pin_class=MockPWMPin))
+print(tables - before, pss() - before, len(leds))
 """
 
 

@@ -23,8 +23,8 @@ from gpiozero import Device
 from gpiozero.pins.local import LocalPiFactory
 
 from appliance.panel.button import HOLD_S, Actions, run
-from appliance.panel.gpio import POLL_S, Coloured, Dimmed, PinButton, Switched, factory_or_usual
-from appliance.panel.led_config import fit, parse_led
+from appliance.panel.gpio import POLL_S, Coloured, Dimmed, PinButton, Switched, factory_or_default
+from appliance.panel.led_config import open_leds, parse_led
 from appliance.panel.led_display import LOOK_S, LedDisplay, Options
 from appliance.panel.leds import duty_of
 from appliance.panel.patterns import ORANGE, PATTERNS, WHITE
@@ -124,7 +124,7 @@ def factory(chip: Chip, tmp_path_factory: pytest.TempPathFactory) -> Iterator[An
         from gpiozero.pins.lgpio import LGPIOFactory
 
         patch.setattr(LGPIOFactory.__init__, "__defaults__", (chip.number,))
-        made = factory_or_usual()
+        made = factory_or_default()
         assert isinstance(made, LGPIOFactory)
         yield made
         made.close()
@@ -223,11 +223,11 @@ def test_a_line_of_somebody_else_is_left_out_and_the_others_are_fitted(chip: Chi
     said: list[str] = []
     taken = (f"led:{TAKEN}", f"pwm:{TAKEN}", f"rgb:19,20,{TAKEN}")
     with ExitStack() as stack:
-        fitted = fit([parse_led(words) for words in (*taken, "led:5", "pwm:6", "led:19 inverted")], said.append, factory=factory)
-        for led in fitted:
+        connected = open_leds([parse_led(words) for words in (*taken, "led:5", "pwm:6", "led:19 inverted")], said.append, factory=factory)
+        for led in connected:
             stack.callback(led.led.close)
             led.set(1.0, WHITE)
-        assert [led.name for led in fitted] == ["The LED led:5", "The LED pwm:6", "The LED led:19"]
+        assert [led.name for led in connected] == ["The LED led:5", "The LED pwm:6", "The LED led:19"]
         assert [chip.value(line) for line in (5, 6, 19)] == [1, 1, 0]
     assert said == [f"The LED {words} cannot be used and is left out: GPIO busy." for words in taken]
     with pytest.raises(Exception, match="GPIO busy"):
@@ -242,19 +242,19 @@ def pin_like(lit: list[float]) -> Any:
 async def test_the_leds_tell_what_the_server_is(chip: Chip, factory: Any) -> None:
     said: list[str] = []
     board = Board(HandClock())
-    wishes = [parse_led(words) for words in ("led:5 inverted", "pwm:6")]
-    lights = LedDisplay(board, lambda: fit(wishes, said.append, factory=factory), Options(), clock=HandClock(), say=said.append)
+    configs = [parse_led(words) for words in ("led:5 inverted", "pwm:6")]
+    display = LedDisplay(board, lambda: open_leds(configs, said.append, factory=factory), Options(), clock=HandClock(), say=said.append)
     async with trio.open_nursery() as nursery:
-        await nursery.start(lights.run)
+        await nursery.start(display.run)
         for meaning, event in (
             ("starting", AccountsState(1, ("smith.example",))),
             ("ready", ServerState("ready")),
-            ("card", StorageTrouble("full", "The card is full.")),
-            ("closing", ServerState("draining")),
+            ("storage", StorageTrouble("full", "The card is full.")),
+            ("stopping", ServerState("draining")),
         ):
             board.publish(event)
             await trio.sleep(2 * LOOK_S)
-            assert {shown for _, shown in lights.shown()} == {meaning}
+            assert {shown for _, shown in display.shown()} == {meaning}
             pattern = next(p for p in PATTERNS if p.meaning == meaning)
             switched, dimmed = await trio.to_thread.run_sync(chip.high, [5, 6], 1 + 2 * pattern.period_s)
             assert read(runs_of(pin_like([1 - part for part in switched]), 0.5), TOLERANCE) == [meaning]
@@ -268,10 +268,10 @@ async def test_the_leds_tell_what_the_server_is(chip: Chip, factory: Any) -> Non
 LOADING = """
 import os, sys, threading
 from contextlib import suppress
-from appliance.panel.gpio import factory_or_usual
+from appliance.panel.gpio import factory_or_default
 def load():
     with suppress(Exception):  # no Raspberry Pi
-        factory_or_usual()
+        factory_or_default()
 (thread := threading.Thread(target=load)).start()
 seen = {os.getcwd()}
 while thread.is_alive():

@@ -1,4 +1,4 @@
-"""The settings' words for LEDs, pins that fail, and what is never loaded."""
+"""LEDs of the settings, pins that fail, and what is never loaded."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from gpiozero import Device
 from gpiozero.exc import BadPinFactory
 from gpiozero.pins.mock import MockFactory, MockPin, MockPWMPin
 
-from appliance.panel.led_config import LedConfig, fit, parse_led, parse_leds
+from appliance.panel.led_config import LedConfig, open_leds, parse_led, parse_leds
 from appliance.panel.leds import duty_of
 from appliance.panel.rules import ALL
 
@@ -18,7 +18,7 @@ RED = (1.0, 0.0, 0.5)
 
 
 @pytest.mark.parametrize(
-    ("words", "wish"),
+    ("words", "config"),
     [
         ("led:17", LedConfig("led", ("17",))),
         ("pwm:GPIO18 inverted", LedConfig("pwm", ("GPIO18",), ALL, inverted=True)),
@@ -27,8 +27,8 @@ RED = (1.0, 0.0, 0.5)
         ("board:ACT all", LedConfig("board", ("ACT",))),
     ],
 )
-def test_words(words: str, wish: LedConfig) -> None:
-    assert parse_led(words) == wish
+def test_words(words: str, config: LedConfig) -> None:
+    assert parse_led(words) == config
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_words(words: str, wish: LedConfig) -> None:
      ("rgb:1,,3", "is no LED"), ("led:1,2", "three pins"), ("led:4 soon", "can show"),
      ("board:../../etc", "a name in"), ("board:..", "a name in")],
 )  # fmt: skip
-def test_words_nobody_understands(words: str, why: str) -> None:
+def test_invalid_words(words: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         parse_led(words)
 
@@ -53,41 +53,41 @@ def test_all_leds_of_the_settings(tmp_path: Path) -> None:
 
 def test_levels_at_the_pins() -> None:
     factory = MockFactory(pin_class=MockPWMPin)
-    pwm, inverted, rgb = fit([parse_led(words) for words in ("pwm:4", "pwm:5 inverted", "rgb:6,7,8")], print, factory=factory)
-    for fitted in (pwm, inverted, rgb):
-        fitted.set(0.5, RED)
+    pwm, inverted, rgb = open_leds([parse_led(words) for words in ("pwm:4", "pwm:5 inverted", "rgb:6,7,8")], print, factory=factory)
+    for connected in (pwm, inverted, rgb):
+        connected.set(0.5, RED)
     assert factory.pin(4).state == pytest.approx(duty_of(0.5))
     assert factory.pin(5).state == pytest.approx(1 - duty_of(0.5))
     assert [factory.pin(n).state for n in (6, 7, 8)] == pytest.approx([duty_of(0.5), 0, duty_of(0.25)])
     assert factory.pin(4).frequency == 100
-    for fitted, on in ((pwm, 1.0), (inverted, 0.0)):
-        fitted.set(1.0, RED)
-        pin = factory.pin(4 if fitted is pwm else 5)
+    for connected, on in ((pwm, 1.0), (inverted, 0.0)):
+        connected.set(1.0, RED)
+        pin = factory.pin(4 if connected is pwm else 5)
         assert (pin.state, pin.frequency) == (on, None)  # no pulses while nothing is dimmed
-        fitted.set(0.0, RED)
+        connected.set(0.0, RED)
         assert (pin.state, pin.frequency) == (1 - on, None)
-    for fitted in (pwm, inverted, rgb):
-        fitted.led.close()
+    for connected in (pwm, inverted, rgb):
+        connected.led.close()
     assert factory.pin(4).function == "input"
 
 
-def test_a_pin_that_fails_is_one_sentence_and_the_others_are_fitted() -> None:
+def test_a_pin_that_fails_is_one_log_line_and_the_others_are_opened() -> None:
     said: list[str] = []
-    wishes = [parse_led(words) for words in ("led:99", "pwm:4", "led:5", "led:6", "led:5 safe")]
-    fitted = fit(wishes, said.append, factory=MockFactory(pin_class=MockPin))  # these know no PWM
-    assert [led.name for led in fitted] == ["The LED led:5", "The LED led:6"]
+    configs = [parse_led(words) for words in ("led:99", "pwm:4", "led:5", "led:6", "led:5 safe")]
+    connected = open_leds(configs, said.append, factory=MockFactory(pin_class=MockPin))  # these know no PWM
+    assert [led.name for led in connected] == ["The LED led:5", "The LED led:6"]
     assert len(said) == 3
     assert all(" cannot be used and is left out: " in sentence for sentence in said)
 
 
-def test_a_machine_without_pins_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+def test_a_host_without_pins_is_one_log_line(monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
     def nothing() -> None:
         raise BadPinFactory("Unable to load any default pin factory!")
 
     monkeypatch.setattr(Device, "pin_factory", None)
     monkeypatch.setattr(Device, "_default_pin_factory", staticmethod(nothing))
     said: list[str] = []
-    assert fit([parse_led("led:4")], said.append) == []
+    assert open_leds([parse_led("led:4")], said.append) == []
     assert said == ["The LED led:4 cannot be used and is left out: Unable to load any default pin factory."]
     assert capfd.readouterr() == ("", "")
 
@@ -95,11 +95,11 @@ def test_a_machine_without_pins_is_a_sentence(monkeypatch: pytest.MonkeyPatch, c
 LOADED = """
 import sys
 from pathlib import Path
-from appliance.panel.fitting import fit, parse_lamps
-from appliance.panel import lights, button, rules, board_leds, gpio
-leds = fit(parse_lamps((), Path(sys.argv[1])), print, root=Path(sys.argv[1]))
-for LED in LEDs: LED.set(1.0, (1.0, 1.0, 1.0))
-print(len(LEDs), *sorted(name for name in sys.modules if name.partition(".")[0] in ("gpiozero", "colorzero", "lgpio", "html", "termios")))
+from appliance.panel.led_config import open_leds, parse_leds
+from appliance.panel import led_display, button, rules, board_leds, gpio
+leds = open_leds(parse_leds((), Path(sys.argv[1])), print, root=Path(sys.argv[1]))
+for one in leds: one.set(1.0, (1.0, 1.0, 1.0))
+print(len(leds), *sorted(name for name in sys.modules if name.partition(".")[0] in ("gpiozero", "colorzero", "lgpio", "html", "termios")))
 """
 
 

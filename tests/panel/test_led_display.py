@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from appliance.panel.led_config import fit, parse_led
+from appliance.panel.led_config import open_leds, parse_led
 from appliance.panel.led_display import LOOK_AGAIN_S, LedDisplay, Options, is_night, parse_night
 from appliance.panel.leds import ConnectedLed
 from appliance.panel.patterns import PATTERNS, Colour
@@ -24,7 +24,7 @@ NIGHT = Options(night=(0, 360))
 STEADY = [pattern.meaning for pattern in PATTERNS if pattern.meaning != "arrived"]
 
 
-class Glass:
+class RecordedLed:
     """A LED that remembers; fails at the level numbered `fails`."""
 
     def __init__(self, *, dims: bool = True, fails: int = -1) -> None:
@@ -44,13 +44,13 @@ class Glass:
         self.closed += 1
 
 
-def lights(board: Any, leds: list[ConnectedLed], options: Options | None = None, said: list[str] | None = None) -> LedDisplay:
-    told = said if said is not None else []
-    return LedDisplay(board, lambda: leds, options or Options(), clock=HandClock(), say=told.append)
+def display_of(board: Any, leds: list[ConnectedLed], options: Options | None = None, said: list[str] | None = None) -> LedDisplay:
+    lines = said if said is not None else []
+    return LedDisplay(board, lambda: leds, options or Options(), clock=HandClock(), say=lines.append)
 
 
 async def play(nursery: trio.Nursery, *args: Any, **named: Any) -> LedDisplay:
-    made = lights(*args, **named)
+    made = display_of(*args, **named)
     await nursery.start(made.run)
     return made
 
@@ -58,15 +58,15 @@ async def play(nursery: trio.Nursery, *args: Any, **named: Any) -> LedDisplay:
 @pytest.mark.parametrize("options", [Options(), NIGHT], ids=["day", "night"])
 @pytest.mark.parametrize("kind", ["led", "pwm", "rgb"])
 @pytest.mark.parametrize("meaning", STEADY)
-async def test_the_pins_tell_the_meaning(
+async def test_the_pins_show_the_meaning(
     meaning: str, kind: str, options: Options, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     factory = virtual_pins(monkeypatch, pwm=kind != "led")
     said: list[str] = []
-    fitted = fit([parse_led("rgb:5,6,13" if kind == "rgb" else f"{kind}:5")], said.append, factory=factory)
+    connected = open_leds([parse_led("rgb:5,6,13" if kind == "rgb" else f"{kind}:5")], said.append, factory=factory)
     pattern = next(p for p in PATTERNS if p.meaning == meaning)
     async with trio.open_nursery() as nursery:
-        await play(nursery, Pictures(picture(meaning)), fitted, options, said)
+        await play(nursery, Pictures(picture(meaning)), connected, options, said)
         await trio.sleep(0.77 + 4 * pattern.period_s)
         nursery.cancel_scope.cancel()
     assert said == []
@@ -84,11 +84,11 @@ async def test_the_pins_tell_the_meaning(
 @pytest.mark.parametrize("kind", ["led", "pwm"])
 async def test_mail_just_arrived_is_a_moment(kind: str, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
     factory = virtual_pins(monkeypatch, pwm=kind == "pwm")
-    fitted = fit([parse_led(f"{kind}:5")], print, factory=factory)
+    connected = open_leds([parse_led(f"{kind}:5")], print, factory=factory)
     board = Board(HandClock())
     board.publish(ServerState("ready"))
     async with trio.open_nursery() as nursery:
-        playing = await play(nursery, board, fitted)
+        playing = await play(nursery, board, connected)
         await trio.sleep(3.3)
         begun = len(factory.pin(5).states)
         board.publish(MESSAGE)
@@ -103,10 +103,10 @@ async def test_mail_just_arrived_is_a_moment(kind: str, autojump_clock: MockCloc
         nursery.cancel_scope.cancel()
 
 
-async def test_ten_thousand_messages_are_a_few_looks(autojump_clock: MockClock) -> None:
+async def test_a_thousand_messages_are_a_few_snapshots(autojump_clock: MockClock) -> None:
     board = Pictures(calm())
     async with trio.open_nursery() as nursery:
-        await play(nursery, board, [ConnectedLed("lamp", Glass(), ALL)])
+        await play(nursery, board, [ConnectedLed("led", RecordedLed(), ALL)])
         for _ in range(1000):
             board.put(picture("arrived"))
             await trio.sleep(0.01)
@@ -115,30 +115,30 @@ async def test_ten_thousand_messages_are_a_few_looks(autojump_clock: MockClock) 
 
 
 async def test_without_a_change_it_sleeps(autojump_clock: MockClock) -> None:
-    """A dark LED wakes nothing but the look every twenty seconds; the ready one twice in five seconds."""
-    board, glass = Pictures(calm()), Glass()
+    """A dark LED wakes the task only every twenty seconds; the ready one twice in five seconds."""
+    board, led = Pictures(calm()), RecordedLed()
     async with trio.open_nursery() as nursery:
-        await play(nursery, board, [ConnectedLed("lamp", glass, frozenset({"card"}))])
+        await play(nursery, board, [ConnectedLed("led", led, frozenset({"storage"}))])
         await trio.sleep(10 * LOOK_AGAIN_S)
         nursery.cancel_scope.cancel()
-    assert glass.levels == [0.0]
+    assert led.levels == [0.0]
     assert board.looks <= 12
 
 
 async def test_leds_for_parts_of_the_server(autojump_clock: MockClock) -> None:
-    both = [ConnectedLed("t", Glass(), frozenset({"card", "stuck"})), ConnectedLed("m", Glass(), frozenset({"waiting", "ready"}))]
+    both = [ConnectedLed("t", RecordedLed(), frozenset({"storage", "stuck"})), ConnectedLed("m", RecordedLed(), frozenset({"waiting", "ready"}))]
     board = Pictures(calm())
     async with trio.open_nursery() as nursery:
         playing = await play(nursery, board, both)
         assert playing.shown() == (("t", ""), ("m", "ready"))
-        board.put(picture("card"))
+        board.put(picture("storage"))
         await trio.sleep(1)
-        assert playing.shown() == (("t", "card"), ("m", "ready"))
+        assert playing.shown() == (("t", "storage"), ("m", "ready"))
         nursery.cancel_scope.cancel()
 
 
 async def test_a_failing_led_is_left_out_and_the_others_go_on(autojump_clock: MockClock) -> None:
-    bad, good, said = Glass(fails=3), Glass(), []
+    bad, good, said = RecordedLed(fails=3), RecordedLed(), []
     async with trio.open_nursery() as nursery:
         await play(
             nursery, Pictures(picture("recovering")), [ConnectedLed("The LED led:4", bad, ALL), ConnectedLed("g", good, ALL)], said=said
@@ -150,7 +150,7 @@ async def test_a_failing_led_is_left_out_and_the_others_go_on(autojump_clock: Mo
     assert len(good.levels) > 40
 
 
-async def test_no_led_at_all_sleeps_for_good(autojump_clock: MockClock) -> None:
+async def test_without_leds_it_sleeps_forever(autojump_clock: MockClock) -> None:
     board = Pictures(calm())
     async with trio.open_nursery() as nursery:
         await play(nursery, board, [])
@@ -159,8 +159,8 @@ async def test_no_led_at_all_sleeps_for_good(autojump_clock: MockClock) -> None:
     assert board.looks == 0
 
 
-async def test_leds_that_cannot_be_closed_are_said(autojump_clock: MockClock) -> None:
-    class Stuck(Glass):
+async def test_leds_that_cannot_be_closed_are_logged(autojump_clock: MockClock) -> None:
+    class Stuck(RecordedLed):
         def close(self) -> None:
             raise RuntimeError
 
@@ -172,7 +172,7 @@ async def test_leds_that_cannot_be_closed_are_said(autojump_clock: MockClock) ->
 
 
 async def test_the_night_dims_and_the_button_shows_it_bright(autojump_clock: MockClock) -> None:
-    dimming, plain = Glass(), Glass(dims=False)
+    dimming, plain = RecordedLed(), RecordedLed(dims=False)
     async with trio.open_nursery() as nursery:
         playing = await play(nursery, Pictures(calm()), [ConnectedLed("d", dimming, ALL), ConnectedLed("p", plain, ALL)], NIGHT)
         await trio.sleep(11)
@@ -190,18 +190,18 @@ async def test_the_night_dims_and_the_button_shows_it_bright(autojump_clock: Moc
 
 
 async def test_the_night_begins_while_nothing_happens(autojump_clock: MockClock) -> None:
-    clock, glass = HandClock(), Glass()
+    clock, led = HandClock(), RecordedLed()
     clock.forward(-1)
-    made = LedDisplay(Pictures(calm()), lambda: [ConnectedLed("g", glass, ALL)], NIGHT, clock=clock, say=print)  # type: ignore[arg-type]
+    made = LedDisplay(Pictures(calm()), lambda: [ConnectedLed("g", led, ALL)], NIGHT, clock=clock, say=print)  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
         await nursery.start(made.run)
         await trio.sleep(6)
-        assert max(glass.levels) == 1.0
+        assert max(led.levels) == 1.0
         clock.forward(2)
         await trio.sleep(LOOK_AGAIN_S)
-        glass.levels.clear()
+        led.levels.clear()
         await trio.sleep(20)
-        assert max(glass.levels) == 0.25
+        assert max(led.levels) == 0.25
         nursery.cancel_scope.cancel()
 
 
@@ -229,11 +229,11 @@ def test_when_it_is_night(hour: float, night: str, is_one: bool) -> None:
     assert not is_night(clock, parse_night(night))
 
 
-async def test_a_part_started_again_opens_its_leds_again(autojump_clock: MockClock) -> None:
-    opened: list[Glass] = []
+async def test_a_task_started_again_opens_its_leds_again(autojump_clock: MockClock) -> None:
+    opened: list[RecordedLed] = []
 
     def open_leds() -> list[ConnectedLed]:
-        opened.append(Glass())
+        opened.append(RecordedLed())
         return [ConnectedLed("g", opened[-1], ALL)]
 
     made = LedDisplay(Pictures(calm()), open_leds, Options(), clock=HandClock(), say=print)  # type: ignore[arg-type]
@@ -241,4 +241,4 @@ async def test_a_part_started_again_opens_its_leds_again(autojump_clock: MockClo
         async with trio.open_nursery() as nursery:
             await nursery.start(made.run)
             nursery.cancel_scope.cancel()
-    assert [glass.closed for glass in opened] == [1, 1]
+    assert [led.closed for led in opened] == [1, 1]

@@ -42,18 +42,18 @@ def board(*events: Event, trusted: bool = True) -> Board:
         ((), "ready"),
         ((ServerState("recovering"),), "recovering"),
         ((ServerState("starting"),), "starting"),
-        ((ServerState("draining"), StorageTrouble("full", "")), "closing"),
+        ((ServerState("draining"), StorageTrouble("full", "")), "stopping"),
         ((ServerState("stopped"), StorageTrouble("full", "")), "safe"),
-        ((StorageTrouble("broken", "I/O error"),), "card"),
-        ((StorageTrouble("full", ""), QueueState(3, 0, 0, 1, 1, 9.0, 1.0)), "card"),
-        ((StorageState(10**8, 32 * 10**9, 0),), "card"),
+        ((StorageTrouble("broken", "I/O error"),), "storage"),
+        ((StorageTrouble("full", ""), QueueState(3, 0, 0, 1, 1, 9.0, 1.0)), "storage"),
+        ((StorageState(10**8, 32 * 10**9, 0),), "storage"),
         ((ListenerDown("smtp", "::", 25, "in use"),), "broken"),
         ((QueueState(3, 0, 0, 1, 1, 90000.0, 60.0),), "stuck"),
         ((CertificateState(("smith.example",), 1_796_083_200 + 86400, "own"),), "certificate"),
         ((OutboundState("blocked", "none", "Messages cannot get out."),), "network"),
-        ((SendingLimited("a@smith.example", limited=True),), "look"),
-        ((AccountsState(0, ()),), "look"),
-        ((QueueState(1, 0, 1, 0, 1, 1.0, None),), "going"),
+        ((SendingLimited("a@smith.example", limited=True),), "other"),
+        ((AccountsState(0, ()),), "other"),
+        ((QueueState(1, 0, 1, 0, 1, 1.0, None),), "sending"),
         ((QueueState(1, 0, 0, 0, 1, 1.0, 60.0),), "waiting"),
     ],
 )
@@ -74,7 +74,7 @@ def test_moments() -> None:
     assert moments(before, after) == ("arrived",)
     server.publish(AttemptBegun("l2", "other.example"))
     server.publish(SENT)
-    assert moments(after, server.snapshot()) == ("going",)
+    assert moments(after, server.snapshot()) == ("sending",)
 
 
 def test_every_condition_that_matters_lights_a_led() -> None:
@@ -92,8 +92,8 @@ def _keys(holds: object) -> tuple[str, ...]:
 
 def test_what_a_led_is_for() -> None:
     assert shown_by("all") == ALL
-    assert shown_by("mail") == {"arrived", "going", "waiting", "ready"}
-    assert shown_by("trouble,safe") >= {"card", "safe"}
+    assert shown_by("mail") == {"arrived", "sending", "waiting", "ready"}
+    assert shown_by("trouble,safe") >= {"storage", "safe"}
     assert frozenset().union(*(shown_by(name) for name, _ in GROUPS)) == ALL
     with pytest.raises(ValueError, match="it can show all, server"):
         shown_by("nonsense")

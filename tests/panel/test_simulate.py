@@ -1,4 +1,4 @@
-"""LEDs and button in a terminal: real pty, gpiozero's mock pins, the same lights and button as everywhere."""
+"""LEDs and button in a terminal: a real pty, gpiozero's mock pins, the same code as for real pins."""
 
 import os
 import pty
@@ -13,7 +13,7 @@ import trio
 
 from appliance.panel.button import Actions
 from appliance.panel.led_display import Options
-from appliance.panel.simulate import KEYS, SURE, in_rows, render, run
+from appliance.panel.simulate import CONFIRM, KEYS, SimulatorOptions, in_rows, render, run
 from appliance.runtime.clock import RealClock
 from appliance.status.board import Board
 from appliance.status.events import ServerState, StorageTrouble
@@ -34,17 +34,17 @@ class Server:
         self.closings += 1
         self.closed.set()
 
-    def part(self, fd_in: int, fd_out: int) -> Any:
+    def task(
+        self, fd_in: int, fd_out: int, leds: tuple[str, ...] = ("led:4 server,ready", "pwm:5 trouble"), *, confirm_shutdown: bool = False
+    ) -> Any:
         actions = Actions(self.act, self.close, self.act)
-        return partial(
-            run, self.board, actions, Options(), clock=RealClock(), say=self.said.append, fd_in=fd_in, fd_out=fd_out,  # type: ignore[arg-type]
-            leds=("led:4 server,ready", "pwm:5 trouble"),
-        )  # fmt: skip
+        simulator = SimulatorOptions(leds, confirm_shutdown, fd_in, fd_out)
+        return partial(run, self.board, actions, Options(), simulator, clock=RealClock(), say=self.said.append)
 
 
 @pytest.fixture
 def terminal() -> Iterator[tuple[int, int]]:
-    """The person's end and the server's end."""
+    """The user's end and the server's end."""
     near, far = pty.openpty()
     termios.tcsetwinsize(far, (24, 100))
     os.set_blocking(near, False)
@@ -54,7 +54,7 @@ def terminal() -> Iterator[tuple[int, int]]:
 
 
 async def until(near: int, words: str) -> str:
-    """What came, once `words` are in it."""
+    """What was received, once `words` are in it."""
     got = ""
     with trio.fail_after(10):
         while not re.search(words, got):
@@ -67,14 +67,14 @@ async def test_in_a_terminal(terminal: tuple[int, int]) -> None:
     near, far = terminal
     server, former = Server(), termios.tcgetattr(far)
     async with trio.open_nursery() as nursery:
-        await nursery.start(server.part(far, far))
+        await nursery.start(server.task(far, far))
         first = await until(near, r"server,ready: ready")
         assert "\x1b[1;23r" in first
         assert "\x1b[24;1H\x1b[2K" in first
         assert "trouble: dark" in first
         server.board.publish(StorageTrouble("full", ""))
-        await until(near, r"\(@\) trouble: card")
-        await until(near, r"\( \) trouble: card")
+        await until(near, r"\(@\) trouble: storage")
+        await until(near, r"\( \) trouble: storage")
         os.write(near, b"xb")
         with trio.fail_after(10):
             await server.tried.wait()
@@ -88,7 +88,7 @@ async def test_without_a_terminal_a_line_for_each_meaning() -> None:
     read, write = os.pipe()
     server = Server()
     async with trio.open_nursery() as nursery:
-        await nursery.start(server.part(read, write))
+        await nursery.start(server.task(read, write))
         assert "server,ready: ready" in await until(read, "\n")
         server.board.publish(ServerState("starting"))
         line = await until(read, "\n")
@@ -99,21 +99,21 @@ async def test_without_a_terminal_a_line_for_each_meaning() -> None:
     os.close(write)
 
 
-async def test_a_terminal_that_is_stopped_holds_up_nothing(terminal: tuple[int, int]) -> None:
+async def test_a_stopped_terminal_blocks_nothing(terminal: tuple[int, int]) -> None:
     near, far = terminal
     server = Server()
     async with trio.open_nursery() as nursery:
-        await nursery.start(server.part(far, far))
+        await nursery.start(server.task(far, far))
         await until(near, "ready")
         os.set_blocking(far, False)
         with pytest.raises(BlockingIOError):
             while True:
                 os.write(far, b"." * 4096)
-        os.set_blocking(far, True)  # from now on whoever writes without asking waits for ever
+        os.set_blocking(far, True)  # from now on a write without polling blocks forever
         with trio.fail_after(5):
             for phase in ("starting", "draining", "stopped"):
                 server.board.publish(ServerState(phase))
-                await trio.sleep(0.3)  # three looks of the lights
+                await trio.sleep(0.3)  # three snapshots of the display
         nursery.cancel_scope.cancel()
 
 
@@ -122,7 +122,7 @@ async def test_a_terminal_that_is_stopped_holds_up_nothing(terminal: tuple[int, 
     [
         ([], []),
         ([("server", 1.0, "ready")], ["(@) server: ready"]),
-        ([("server", 0.0, ""), ("trouble", 0.05, "card")], ["( ) server: dark", "(.) trouble: card"]),
+        ([("server", 0.0, ""), ("trouble", 0.05, "storage")], ["( ) server: dark", "(.) trouble: storage"]),
     ],
 )
 def test_the_words_of_leds(levels: list[tuple[str, float, str]], line: list[str]) -> None:
@@ -142,11 +142,11 @@ async def test_eighty_columns_show_every_led_and_the_keys() -> None:
     termios.tcsetwinsize(far, (24, 80))
     os.set_blocking(near, False)
     server = Server()
-    part = partial(server.part(far, far), leds=())
+    task = server.task(far, far, ())
     async with trio.open_nursery() as nursery:
-        await nursery.start(part)
+        await nursery.start(task)
         shown = await until(near, r"all: ready(?s:.*)" + re.escape(KEYS))
-        assert "\x1b[1;22r" in shown, "two rows are kept from the log"
+        assert "\x1b[1;22r" in shown, "two rows are reserved"
         row = dict(re.findall(r"\x1b\[(23|24);1H\x1b\[2K([^\x1b]*)", shown))
         for word in ("all: ready", "server: dark", "trouble: dark", "mail: ready", KEYS):
             assert word in row["23"] + row["24"], row
@@ -156,18 +156,18 @@ async def test_eighty_columns_show_every_led_and_the_keys() -> None:
     os.close(far)
 
 
-async def test_beside_a_server_of_somebody_else_closing_is_asked_for(terminal: tuple[int, int]) -> None:
+async def test_stopping_a_server_that_runs_elsewhere_is_confirmed(terminal: tuple[int, int]) -> None:
     near, far = terminal
     server = Server()
     async with trio.open_nursery() as nursery:
-        await nursery.start(partial(server.part(far, far), asks_before_closing=True))
+        await nursery.start(server.task(far, far, confirm_shutdown=True))
         for refusal in (b"n", b"b", b"h", b"x"):
             await until(near, re.escape(KEYS))
             os.write(near, b"h")
-            await until(near, re.escape(SURE))
+            await until(near, re.escape(CONFIRM))
             os.write(near, refusal)
         await until(near, re.escape(KEYS))
-        os.write(near, b"y")  # nothing was asked
+        os.write(near, b"y")  # no question is open
         os.write(near, b"hy")
         with trio.fail_after(10):
             await server.closed.wait()

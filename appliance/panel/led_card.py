@@ -1,7 +1,7 @@
-"""The printed card of meanings, to tape to the box: one drawing, as SVG or as PDF, from the tables the LEDs play.
+"""The printed card of LED patterns, to tape to the box: one drawing, as SVG or as PDF, from the tables the LEDs play.
 
-A6, black on white, so that it survives any printer; each row draws its pattern to scale, says it in words, and says
-what it means. Text is plain ASCII and in a font every printer has.
+A6, black on white, so that any printer can print it; each row has its pattern to scale and in words, and its meaning.
+Text is plain ASCII and in a font every printer has.
 """
 
 from collections.abc import Iterator
@@ -21,8 +21,8 @@ POINTS_A_MM = 72 / 25.4
 TITLE = "Pillarbox: what the LED says"
 BUTTON = (
     "Button: press = try waiting messages now, show the state.",
-    "Hold 3 s = close the server, then wait for the spark.",
-    "Hold while plugging in, 10 s on from the first blink = a one-time password on the cable.",
+    "Hold 3 s = stop the server, then wait until it is safe.",
+    "Hold while plugging in, 10 s on from the first blink = one-time console password.",
 )
 SCALE_S = (0, 2, 4, 6)
 LEGEND = "In the bars white = lit, black = dark, grey = dim; they show 6 seconds."
@@ -42,7 +42,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """`y` is the base line, `size` the height of the messages in millimetres."""
+    """`y` is the base line, `size` the font size in millimetres."""
 
     x: float
     y: float

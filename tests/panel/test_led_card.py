@@ -3,7 +3,7 @@
 import re
 from xml.etree import ElementTree
 
-from appliance.panel.card import BAR_MM, BAR_S, HEIGHT_MM, MARGIN_MM, WIDTH_MM, Box, Text, drawing, pdf, svg
+from appliance.panel.led_card import BAR_MM, BAR_S, HEIGHT_MM, MARGIN_MM, WIDTH_MM, Box, Text, drawing, pdf, svg
 from appliance.panel.patterns import PATTERNS
 from appliance.panel.rules import RULES
 
