@@ -1,7 +1,7 @@
-"""`python -m appliance` and the command `pillarbox`: hands the rooms of floor 7 to the words of floor 6.
+"""Entry point of `pillarbox` and `python -m appliance`: parses `serve` and `run` itself, passes every other command to `cli`.
 
 `python -m` puts the current folder first in the module path (without -P). It is taken out before anything else is
-imported: a folder somebody else may write to must not lend its `trio.py` to a command, least of all to root's.
+imported: a folder that others can write to must not supply a `trio.py` to a command, least of all to one of root's.
 """
 
 import sys
@@ -26,7 +26,7 @@ PRIVATE = 0o077
 
 
 def main(arguments: "Sequence[str] | None" = None) -> int:
-    """Run one command; the exit status. Ctrl-C ends it without a word wherever it is, while modules are loaded too."""
+    """Run one command; the exit status. Ctrl-C ends it without a traceback at any point, while modules load too."""
     try:
         return _run(arguments)
     except KeyboardInterrupt:
@@ -62,7 +62,7 @@ def _offline(data: "Path", reading: bool) -> "Any":
 
 
 def _serve(parse: "Callable[[], Any]") -> int:
-    """Settings from the words of `serve` or `run`, then the server."""
+    """The command line of `serve` or `run`, its settings, then the server."""
     from appliance.app.process import become_the_server
     from appliance.mail.errors import SetupError
 
@@ -70,39 +70,31 @@ def _serve(parse: "Callable[[], Any]") -> int:
         words = parse()
         settings = settings_of(words)
         if os.geteuid() == 0:
-            _give_up_root(words, settings)
+            from appliance.app.low_ports import give_up_root
+
+            give_up_root(words.data, settings)
         return become_the_server(words.data, settings, welcome=words.special == "run")
     except SetupError as error:
         print(f"pillarbox: {error}", file=sys.stderr)
         return 2
 
 
-def _give_up_root(words: "Any", settings: "Settings") -> None:
-    """Bind the low ports, then be whom the data directory belongs to, when that is somebody else."""
-    from appliance.app.listeners import endpoints
-    from appliance.runtime import privileges
-
-    owner = privileges.other_owner(words.data)
-    if owner is not None:
-        privileges.expect_usable(owner, words.data)
-        privileges.bind_as_root(endpoints(settings))
-        privileges.become(owner)
-
-
 def settings_of(words: "Any") -> "Settings":
+    """The settings file with the options of the command line over it. Raises SetupError."""
     from dataclasses import replace
     from pathlib import Path
 
-    from appliance.config.settings import PROTOCOLS, ListenSettings, Settings
+    from appliance.config.settings import LISTEN_SECTION, Settings
     from appliance.config.settings_file import parse_listen, read
     from appliance.mail.errors import SetupError
+    from appliance.mail.protocols import PROTOCOL_NAMES
 
     settings = read(Path(words.settings)) if words.settings else Settings()
     if words.domain:
         settings = replace(settings, server=replace(settings.server, domain=words.domain))
     if words.listen:
-        silent = dict.fromkeys(PROTOCOLS, ())
-        settings = replace(settings, listen=ListenSettings(**{**silent, **parse_listen(words.listen)}))
+        none = dict.fromkeys(PROTOCOL_NAMES, ())
+        settings = replace(settings, listen=LISTEN_SECTION(**{**none, **parse_listen(words.listen)}))
     if words.plaintext_login:
         settings = replace(settings, accounts=replace(settings.accounts, plaintext_login=True))
     if bool(words.certificate) != bool(words.key):

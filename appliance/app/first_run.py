@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from appliance.control.requests import AddAccount, Control, ListAccounts, ListDomains
+from appliance.mail.protocols import PROTOCOLS
 from appliance.network.sockets import Endpoint
 
 FALLBACK_DOMAIN = "home.arpa"
@@ -69,9 +70,10 @@ def guide(told: FirstAccount, bound: Sequence[Endpoint], data: Path, out: TextIO
     else:
         say(f"  password   as set; a new one: {_command()} account password {told.address} --data {data}\n")
     say("\nIn a mail program (user name: the whole address):\n\n")
-    for protocol, text in (("imaps", "read, IMAP"), ("pop3s", "fetch, POP3"), ("submissions", "send, SMTP")):
-        if protocol in ports:
-            say(f"  {text:<12}{_host(ports[protocol].host):<16} port {ports[protocol].port:<6} security SSL/TLS\n")
+    for row in PROTOCOLS:
+        if row.guide and row.name in ports:
+            host, port = _host(ports[row.name].host), ports[row.name].port
+            say(f"  {row.guide:<12}{host:<16} port {port:<6} security {'SSL/TLS' if row.implicit_tls else 'STARTTLS'}\n")
     say(f"\nThe certificate is the server's own; to trust it: {_command()} certificate export --data {data} --out pillarbox.pem\n")
     if "smtp" in ports and told.address:
         place = ports["smtp"]

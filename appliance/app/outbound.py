@@ -1,7 +1,7 @@
-"""The way out, put together: routes, queue, runner, notices, and what carries messages; part of the composition root.
+"""Outbound mail put together: routes, queue, runner, DSN generator, and the transports the runner hands messages to.
 
-What only a message on its way needs (name service, TLS policies, signatures, SMTP's client side) is loaded when the first one
-leaves: a server that only receives pays nothing for it.
+What only an outgoing message needs (resolver, TLS policies, DKIM signer, SMTP client) is loaded when the first one is sent: a
+server that only receives pays nothing for it.
 """
 
 import os
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from appliance.certificates.certificates import host_addresses
-from appliance.config.settings import PROTOCOLS
+from appliance.config.settings_file import host_and_port
 from appliance.delivery.delayed import DelayedDelivery, Transports
 from appliance.delivery.enqueue import Enqueue, Rewriting
 from appliance.delivery.route import Relay, Secret
 from appliance.mail.address import Address, ascii_domain, parse_address
 from appliance.mail.errors import MisuseError, SetupError
 from appliance.mail.outcome import Outcome
+from appliance.mail.protocols import GREETINGS, PROTOCOLS
 from appliance.outbound.port25 import Port25Monitor, sentence
 from appliance.outbound.relay_check import RelayCheck
 from appliance.outbound.routing import RelayRule, Routes
@@ -27,6 +27,7 @@ from appliance.outbound.runner import Limits, Runner
 from appliance.queue.queue import Queue
 from appliance.queue.schedule import Intervals
 from appliance.runtime.dkim_key_files import DkimFiles
+from appliance.runtime.host import host_addresses
 from appliance.status.events import ConditionFound, OutboundState
 
 if TYPE_CHECKING:
@@ -44,22 +45,22 @@ if TYPE_CHECKING:
     from appliance.queue.entry import QueueEntry
     from appliance.status.board import Board
 
+    from .components import Components
     from .port_check import PortFinding, PortProbe
-    from .server import Components
 
-USUAL = {2525: 25, 2587: 587, 2465: 465, 2143: 143, 2993: 993, 2110: 110, 2995: 995}
-"""The ports of a server tried out without rights, and what the world knows the service by."""
-USUAL_PORTS = {"tls": 465, "starttls": 587, "none": 25}
+STANDARD_PORTS = {row.trial_port: row.port for row in PROTOCOLS}
+"""The default ports of a server tried out without rights, and the standard ports that other programs use."""
+RELAY_PORTS = {"tls": 465, "starttls": 587, "none": 25}
 SRS_SECRET = "srs_secret"  # noqa: S105 - the name of a row
 SECRET_OCTETS = 32
 LONGEST_SECRET = 8192
-
+"""Octets of a password or access token that are read."""
 SIGNING_LOOK_S = 60.0
-"""How often unreadable signing keys are looked at again; keys that were read once are not."""
+"""How often unreadable signing keys are tried again; keys that were read once are not."""
 
 
 class Outbound:
-    """Made by `open`; `run` and `drain` are the supervisor's, the rest is for intake, SMTP and the hands."""
+    """Made by `open`; `run` and `drain` are the supervisor's, the rest is for intake, SMTP and the admin API."""
 
     def __init__(self, components: "Components", secret: bytes) -> None:
         self._components = components
@@ -87,11 +88,11 @@ class Outbound:
         )
         self.listening: Callable[[], Iterable[tuple[str, int]]] = tuple
         """The addresses and ports of this server's listeners; the composition root sets it."""
-        self._line_moved = trio.Event()
+        self._port25_changed = trio.Event()
         self.dkim = DkimFiles(components.directory.path / "dkim", say=components.journal.say)
         self._resolver: Resolver | None = None
         self._hosts: MailHosts | None = None
-        self.line = Port25Monitor(self.hosts, components.clock, self._line_changed, port=settings.port)
+        self.port25 = Port25Monitor(self.hosts, components.clock, self._note_port25, port=settings.port)
         self._notices: DsnGenerator | None = None
         self.runner = Runner(
             queue=self.queue,
@@ -106,7 +107,7 @@ class Outbound:
 
     @classmethod
     async def open(cls, components: "Components", *, moving: bool = True) -> "Outbound":
-        """With the queue read; `moving`: messages that waited for ways that are no more take those of today."""
+        """With the queue read. `moving`: entries whose route is no longer configured are routed again."""
         outbound = cls(components, await _secret(components))
         await outbound.queue.open()
         if moving:
@@ -114,21 +115,21 @@ class Outbound:
         return outbound
 
     async def run(self, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
-        """For ever; begins anew after a crash."""
+        """For ever; can be run again after a crash."""
         task_status.started()
-        self._tell_line()
+        self._publish_port25()
         async with trio.open_nursery() as nursery:
             if self._components.settings.sending.check_line and self._components.settings.sending.direct != "never":
-                stands_for_real = any(where.endswith(":25") for where in self._components.settings.listen.smtp)
-                nursery.start_soon(partial(self.line.run, at_start=stands_for_real))
-            nursery.start_soon(self._rehome_when_asked)
+                on_25 = any(where.endswith(":25") for where in self._components.settings.listen.addresses("smtp"))
+                nursery.start_soon(partial(self.port25.run, at_start=on_25))
+            nursery.start_soon(self._rehome_on_change)
             if self._components.settings.sending.sign:
                 nursery.start_soon(self._watch_signing)
             await self.runner.run()
             nursery.cancel_scope.cancel()
 
     async def _watch_signing(self) -> None:
-        """Keys that cannot be read are a condition from the start, not only when a message has left unsigned."""
+        """Keys that cannot be read are a condition from the start, not only once a message was sent unsigned."""
         said = ""
         while True:
             problem = await self.dkim.trouble()
@@ -139,20 +140,20 @@ class Outbound:
     async def drain(self) -> None:
         self.runner.drain()
 
-    # --- hands -----------------------------------------------------------------------------------
+    # --- for the admin API -----------------------------------------------------------------------
 
-    def due_at(self, item: "QueueEntry") -> int:
-        """When a row is tried next, as a wall clock shows it; 0 for one that is held."""
-        return 0 if item.held else int(self._components.clock.wall_s() + max(0.0, item.due_at - self.queue.now()))
+    def due_at(self, entry: "QueueEntry") -> int:
+        """When an entry is tried next, UTC seconds; 0 for one that is held."""
+        return 0 if entry.held else int(self._components.clock.wall_s() + max(0.0, entry.due_at - self.queue.now()))
 
     def destination_by(self, route: str) -> "Callable[[QueueEntry, Recipient], str]":
-        """Sorts recipients into destinations of a route somebody named. Raises SetupError."""
+        """The destination of each recipient over the route `route`: "direct" or a relay's name. Raises SetupError."""
         if route == "direct":
-            return lambda item, recipient: ascii_domain(recipient.address.domain) if recipient.address else item.destination
+            return lambda entry, recipient: ascii_domain(recipient.address.domain) if recipient.address else entry.destination
         if route not in self.routes.names():
             known = ", ".join(("direct", *self.routes.names()))
             raise SetupError(f'There is no relay "{route}".', f"Choose from {known}; relays are named in the settings, [[relay]].")
-        return lambda item, recipient: f"@{route}"
+        return lambda entry, recipient: f"@{route}"
 
     async def about(self, name: str) -> "DnsFacts":
         """What is to be published for a domain; "" is the first one. Raises SetupError."""
@@ -166,64 +167,64 @@ class Outbound:
             known = ", ".join(components.domains) or "none yet"
             raise SetupError(f'"{name}" is not a domain of this server ({known}).', "To have it: pillarbox domain add NAME")
         listen, wire = components.settings.listen, ascii_domain(domain)
-        services = [(protocol, int(places[0].rpartition(":")[2])) for protocol in PROTOCOLS if (places := getattr(listen, protocol))]
+        services = [(row.name, host_and_port(found[0])[1]) for row in PROTOCOLS if (found := listen.addresses(row.name))]
         return DomainFacts(
             domain=wire,
             host_name=ascii_domain(components.host_name()),
             addresses=tuple(address for address in host_addresses() if is_global(address)),
-            services=tuple((protocol, USUAL.get(port, port)) for protocol, port in services),
+            services=tuple((protocol, STANDARD_PORTS.get(port, port)) for protocol, port in services),
             dkim=tuple(records(await self.dkim.ensure())) if components.settings.sending.sign else (),
             relays=tuple(one.spf for one in components.settings.relay if one.spf),
             postmaster=f"postmaster@{wire}",
         )
 
-    def in_words(self, route: str) -> str:
-        return "straight to the other server" if route == "direct" else f"by the relay {route}"
+    def route_text(self, route: str) -> str:
+        return "directly to the other server" if route == "direct" else f"by the relay {route}"
 
-    # --- the line --------------------------------------------------------------------------------
+    # --- outbound connectivity -------------------------------------------------------------------
 
-    def looks(self) -> "list[PortProbe]":
-        """The way out, to be looked at now: each relay, and the line itself."""
-        return [*(partial(self._look_at_relay, relay) for relay in self.routes.relays()), self._look_at_line]
+    def probes(self) -> "list[PortProbe]":
+        """Probes of outbound connectivity: each relay, and port 25 of servers on the internet."""
+        return [*(partial(self._probe_relay, relay) for relay in self.routes.relays()), self._probe_port25]
 
-    async def _look_at_relay(self, relay: Relay) -> "PortFinding":
-        from .port_check import PortFinding, knock
+    async def _probe_relay(self, relay: Relay) -> "PortFinding":
+        from .port_check import PortFinding, probe
 
         where, hosts = f"{relay.name}, {relay.host}:{relay.port}", await self.hosts().relay(relay.host, relay.port)
         if isinstance(hosts, Outcome):
             return PortFinding("relay", where, "closed", hosts.text)
-        return await knock("relay", where, hosts[0].addresses[0], relay.port, tls=relay.security == "tls", says=b"220")
+        return await probe("relay", where, hosts[0].addresses[0], relay.port, tls=relay.security == "tls", greeting=GREETINGS["smtp"])
 
-    async def _look_at_line(self) -> "PortFinding":
-        """Knocks outside only where messages may leave straight."""
+    async def _probe_port25(self) -> "PortFinding":
+        """Connects to the outside only where messages may be sent directly."""
         from .port_check import PortFinding
 
         settings = self._components.settings.sending
-        port_25 = await self.line.look() if settings.check_line and settings.direct != "never" else self.line.port_25
+        port_25 = await self.port25.look() if settings.check_line and settings.direct != "never" else self.port25.port_25
         state = "closed" if port_25 == "blocked" else port_25
-        return PortFinding("way out", "", state, sentence(port_25, self.routes.route))
+        return PortFinding("outbound", "", state, sentence(port_25, self.routes.route))
 
-    def _line_changed(self, port_25: str) -> None:
+    def _note_port25(self, port_25: str) -> None:
         was, self.routes.line_closed = self.routes.line_closed, port_25 == "blocked"
-        self._tell_line()
+        self._publish_port25()
         if was != self.routes.line_closed:
-            self._line_moved.set()
+            self._port25_changed.set()
 
-    def _tell_line(self) -> None:
-        port_25, route = self.line.port_25, self.routes.route
+    def _publish_port25(self) -> None:
+        port_25, route = self.port25.port_25, self.routes.route
         self._components.board.publish(OutboundState(port_25, route, sentence(port_25, route)))
 
-    async def _rehome_when_asked(self) -> None:
-        """Messages that wait take the way that works as soon as it is known which one does."""
+    async def _rehome_on_change(self) -> None:
+        """Queue entries are routed again as soon as it is known that port 25 is, or is no longer, blocked."""
         while True:
-            await self._line_moved.wait()
-            self._line_moved = trio.Event()
+            await self._port25_changed.wait()
+            self._port25_changed = trio.Event()
             await self.queue.rehome(self.routes.leads, self.outward.destination_of)
             if not self.routes.line_closed:
                 await self.queue.flush()
 
     def notices(self) -> "DsnGenerator":
-        """Who tells senders what became of their messages; one for the server, so that its limits hold."""
+        """The one DSN generator of the server, so that its limits hold."""
         if self._notices is None:
             from appliance.delivery.generated import DsnGenerator
 
@@ -240,7 +241,7 @@ class Outbound:
         return self._notices
 
     def resolver(self) -> "Resolver":
-        """The name service, asked by everybody who needs it."""
+        """The one DNS resolver of the server, with its cache."""
         if self._resolver is None:
             from appliance.network.resolver import Resolver, servers_of
 
@@ -252,7 +253,7 @@ class Outbound:
         return self._resolver
 
     def hosts(self) -> "MailHosts":
-        """Who takes the mail of a domain."""
+        """The mail hosts (MX) of a domain."""
         if self._hosts is None:
             from appliance.outbound.mx import MailHosts
 
@@ -297,19 +298,19 @@ class Outbound:
             clock=components.clock,
             port=settings.port,
             is_theirs=is_theirs,
-            reached=self.line.met,
+            reached=self.port25.met,
             policies=TlsPolicies(names=names, database=components.database, clock=components.clock, policies=policies, port=settings.port),
             signer=DkimSigning(self.dkim, Signer(lambda: self.dkim.keys, components.clock), components.board) if settings.sign else None,
         )
 
 
 def unsigned(problem: str) -> ConditionFound:
-    """The condition that messages leave unsigned; `problem` "" when they are signed."""
-    return ConditionFound("dkim-unsigned", (f"Messages leave unsigned: {problem}",) if problem else ())
+    """The condition that messages are sent unsigned; `problem` "" when they are signed."""
+    return ConditionFound("dkim-unsigned", (f"Messages are sent unsigned: {problem}",) if problem else ())
 
 
 class DkimSigning:
-    """Signs with the server's keys, made for the first message; one that cannot be signed leaves all the same, and the board says so."""
+    """Signs with the server's keys, made for the first message; a message that cannot be signed is sent unsigned, and the board shows it."""
 
     def __init__(self, files: DkimFiles, signer: "Signer", board: "Board") -> None:
         self._files = files
@@ -318,7 +319,7 @@ class DkimSigning:
         self._problem = ""
 
     async def sign(self, domain: str, chunks: "Chunks") -> bytes:
-        """See `preparing.Signs`."""
+        """A DKIM-Signature for the message; b"" when it cannot be signed."""
         signature, problem = b"", ""
         try:
             await self._files.ensure()
@@ -347,18 +348,18 @@ def _rule(one: "RelaySettings") -> RelayRule:
             with Path(file).open("rb") as given:
                 return given.readline(LONGEST_SECRET).rstrip(b"\r\n").decode()
         except (OSError, UnicodeDecodeError) as error:
-            raise SetupError(f"The password file {file} of the relay {one.name} cannot be read.", "Look at its name and rights.") from error
+            raise SetupError(f"The password file {file} of the relay {one.name} cannot be read.", "Check its name and permissions.") from error
 
     read: Callable[[], str] = from_file if file else lambda: one.password
     secret = Secret(read, token=bool(one.token_file)) if one.user else None
-    port = one.port or USUAL_PORTS[one.security]
+    port = one.port or RELAY_PORTS[one.security]
     relay = Relay(one.name, one.host, port, one.security, one.user, secret, one.any_certificate)
     domains = tuple(f".{ascii_domain(name[1:])}" if name[0] == "." else ascii_domain(name) for name in map(str.lower, one.domains))
     return RelayRule(relay, domains, one.account, parse_address(one.address) if one.address else None)
 
 
 def is_global(address: str) -> bool:
-    """Can the world reach it?"""
+    """Is it an address that the internet can reach?"""
     from ipaddress import ip_address
 
     return ip_address(address).is_global
@@ -370,7 +371,7 @@ def _server(text: str) -> tuple[str, int]:
 
 
 async def _secret(components: "Components") -> bytes:
-    """What rewritten senders are signed with; made once in a server's life."""
+    """The key of rewritten senders (SRS); made once in a server's life."""
 
     def look(connection: object) -> bytes | None:
         row = connection.execute("SELECT value FROM meta WHERE key = ?", (SRS_SECRET,)).fetchone()  # type: ignore[attr-defined]

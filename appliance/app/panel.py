@@ -1,14 +1,14 @@
-"""The panel's place in the server: which of it the settings ask for, and what it is lent.
+"""LEDs, button and serial console in the server: which parts the settings ask for, and what each is passed.
 
 | settings                       | what runs                                                    |
 |--------------------------------|--------------------------------------------------------------|
-| LEDs, or a board with a LED  | LEDs, from before the database opens until the process ends |
+| LEDs, or a board with a LED    | LEDs, from before the database opens until the process ends |
 | a button                       | the part "button"                                            |
 | a console                      | the part "console"                                           |
-| none, tried out on a terminal  | LEDs and button drawn in it, on mock pins                   |
+| none, tried out on a terminal  | LEDs and button drawn on it, on mock pins                    |
 | none                           | nothing, and nothing is loaded                               |
 
-How it fails: with a line of the log, and a panel that does without. The settings' words were looked at when the file was read.
+How it fails: with a log line, and without the part that failed. The settings were checked when the file was read.
 """
 
 import signal
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from appliance.panel.led_display import LedDisplay
 
     from .admin_api import AdminApi
-    from .server import Basics, Components
+    from .components import Basics, Components
 
 
 CLOSED = "The server is closed. The plug may be pulled."
@@ -54,17 +54,17 @@ class Panel:
         )
 
     async def lights(self) -> None:
-        """Until cancelled; nothing that happens to a LED leaves this."""
+        """Run the LEDs until cancelled; no error of theirs leaves this."""
         if self._lights is not None:
             try:
                 async with trio.open_nursery() as nursery:
                     await nursery.start(self._lights.run)
                     keep_for_good()
-            except Exception as fault:  # the guard around LEDs: mail goes on in the dark
-                self._outside.journal.say(f"The LEDs are given up: {fault!r}")
+            except Exception as fault:  # whatever fails in a LED driver, mail goes on
+                self._outside.journal.say(f"The LEDs failed and stay off: {fault!r}")
 
     async def farewell(self, *, stays: bool) -> None:
-        """The cable is told that all is closed; where the server `stays`, the LEDs say so too until a signal ends the process."""
+        """Say on the console that the server has shut down; where it `stays`, the LEDs show it until a signal ends the process."""
         if self._settings.console:
             await service.send_last_line(self._settings.console, self._settings.console_baud, CLOSED)
         if stays:
@@ -75,7 +75,7 @@ class Panel:
                     return
 
     def parts(self, components: "Components", admin_api: "Callable[[], AdminApi]") -> list[Task]:
-        """What runs while the server is open."""
+        """The parts that run while the server is open."""
         settings, clock, say = self._settings, self._outside.clock, self._outside.journal.say
         found = []
         if self._simulated:

@@ -1,7 +1,7 @@
-"""Is somebody there? Knocks as a mail program would, TLS where the door begins so, and hears the greeting.
+"""`pillarbox network check`: connects to each listener and relay as a mail program would, and reads the greeting.
 
-What only the world can tell is said, not guessed: whether a router lets it in. How it fails: a door that does not answer is
-a finding with the reason.
+Whether the internet reaches port 25 through the router can only be tested from outside: the answer says so and does not guess.
+How it fails: a port that does not answer is a finding with the reason.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,17 +11,16 @@ from functools import partial
 import trio
 
 from appliance.mail.errors import PeerError
+from appliance.mail.protocols import GREETINGS, protocol
 from appliance.network.dial import hear_greeting
 from appliance.status.snapshot import ListenerFacts
 
 PATIENCE_S = 35.0
 """Above the longest pause before a greeting that the settings allow."""
-GREETINGS = {"smtp": b"220", "submission": b"220", "submissions": b"220", "imap": b"* ", "imaps": b"* ", "pop3": b"+OK", "pop3s": b"+OK"}
-TLS_FIRST = ("submissions", "imaps", "pop3s")
-LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not listened at
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
 OUTSIDE = (
-    "Whether the world comes in to port 25 only the world can tell: write to yourself from an address elsewhere. "
-    "If nothing arrives, have the router forward port 25 to this box."
+    "Whether the internet reaches port 25 here can only be tested from outside: send yourself a message from another address. "
+    "If nothing arrives, have the router forward port 25 to this machine."
 )
 
 
@@ -38,45 +37,37 @@ class PortFinding:
 PortProbe = Callable[[], Awaitable[PortFinding]]
 
 
-async def knock(what: str, where: str, address: str, port: int, *, tls: bool, says: bytes) -> PortFinding:
-    """One server: open when it greets with `says`."""
+async def probe(what: str, where: str, address: str, port: int, *, tls: bool, greeting: bytes) -> PortFinding:
+    """Connect to one server: "open" when its greeting begins with `greeting`."""
     try:
-        greeting = await hear_greeting(address, port, timeout_s=PATIENCE_S, tls=tls)
+        heard = await hear_greeting(address, port, timeout_s=PATIENCE_S, tls=tls)
     except PeerError as trouble:
         return PortFinding(what, where, "closed", f"{trouble}.")
-    if not greeting.startswith(says):
-        return PortFinding(what, where, "closed", "It does not greet as it should.")
+    if not heard.startswith(greeting):
+        return PortFinding(what, where, "closed", "Its greeting is not that of this protocol.")
     return PortFinding(what, where, "open")
 
 
-def at(listening_socket: ListenerFacts) -> PortProbe:
-    """Knocks at a door of the server."""
-    says, tls = GREETINGS[listening_socket.protocol], listening_socket.protocol in TLS_FIRST
-    return partial(
-        knock,
-        listening_socket.protocol,
-        listening_socket.address,
-        LOOPBACK.get(listening_socket.host, listening_socket.host),
-        listening_socket.port,
-        tls=tls,
-        says=says,
-    )
+def listener_probe(listener: ListenerFacts) -> PortProbe:
+    """A probe of one of the server's own listeners."""
+    row, host = protocol(listener.protocol), LOOPBACK.get(listener.host, listener.host)
+    return partial(probe, row.name, listener.address, host, listener.port, tls=row.implicit_tls, greeting=GREETINGS[row.service])
 
 
-async def check(looks: Sequence[PortProbe]) -> list[PortFinding]:
+async def check(probes: Sequence[PortProbe]) -> list[PortFinding]:
     """All at once: a silent server holds up none of the others. In their order."""
     found: dict[int, PortFinding] = {}
 
-    async def one(number: int, look: PortProbe) -> None:
-        found[number] = await look()
+    async def one(number: int, run: PortProbe) -> None:
+        found[number] = await run()
 
     async with trio.open_nursery() as nursery:
-        for number, look in enumerate(looks):
-            nursery.start_soon(one, number, look)
-    return [found[number] for number in range(len(looks))]
+        for number, run in enumerate(probes):
+            nursery.start_soon(one, number, run)
+    return [found[number] for number in range(len(probes))]
 
 
 def findings_text(findings: Sequence[PortFinding]) -> str:
-    """For people, a line each."""
+    """A line for each finding."""
     rows = [f"{one.state:<8} {one.what:<12} {one.where}   {one.text}".rstrip() for one in findings]
     return "\n".join((*rows, "", OUTSIDE))

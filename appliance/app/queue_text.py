@@ -1,4 +1,4 @@
-"""The queue in words: lists, one message, and the timeline of a message, for people and for programs."""
+"""The queue as text and JSON: the list, one message, and the timeline of a message."""
 
 from collections.abc import Callable, Sequence
 from time import localtime, strftime
@@ -12,7 +12,7 @@ from appliance.status.snapshot import RefusalFacts
 from appliance.status.text import zone
 
 DueAt = Callable[[QueueEntry], int]
-"""When an item is tried next, UTC seconds; 0 for never."""
+"""When an entry is tried next, UTC seconds; 0 for never."""
 
 
 def facts_of(entry: QueueEntry, due_at: int) -> dict[str, Any]:
@@ -49,9 +49,9 @@ def listed(entries: Sequence[QueueEntry], due_at: DueAt) -> Response:
     lines = []
     for row in rows:
         to = ", ".join(one["address"] for one in row["recipients"][:3]) + (" ..." if len(row["recipients"]) > 3 else "")
-        lines.append(f"{row['id']:>5}  {row['letter']}  {row['sender'] or '<>'} -> {to}")
+        lines.append(f"{row['id']:>5}  {row['message']}  {row['sender'] or '<>'} -> {to}")
         lines.append(f"       {_state(row)}{_why(row)}")
-    return Response("\n".join(lines) or "Nothing waits to leave.", {"messages": rows})
+    return Response("\n".join(lines) or "The queue is empty.", {"messages": rows})
 
 
 def _state(row: dict[str, Any]) -> str:
@@ -72,18 +72,18 @@ def shown(entries: Sequence[QueueEntry], due_at: DueAt) -> Response:
     rows = [facts_of(entry, due_at(entry)) for entry in entries]
     first = rows[0]
     lines = [
-        f"message    {first['letter']}",
+        f"message   {first['message']}",
         f"from      {first['sender'] or '<>'}",
         f"size      {first['octets']:,} octets",
         f"accepted  {when(first['accepted_at'])}",
     ]
     for row in rows:
-        lines.append(f"row {row['id']}  {route_text(row['lane'])}, {_state(row)}")
+        lines.append(f"row {row['id']}  {route_text(row['destination'])}, {_state(row)}")
         for one in row["recipients"]:
             lines.append(f"  to {one['address']}" + (f": {one['text']}" if one["text"] else ""))
             if one["reply"]:
-                lines.append(f"     {one['host']} said: {one['reply']}")
-    lines.append(f"All that happened: pillarbox message track {first['letter']}")
+                lines.append(f"     {one['host']} replied: {one['reply']}")
+    lines.append(f"All that happened: pillarbox message track {first['message']}")
     return Response("\n".join(lines), {"messages": rows})
 
 
@@ -98,7 +98,7 @@ def route_text(destination: str) -> str:
     )
 
 
-def told(lines: Sequence[HistoryLine]) -> Response:
+def timeline(lines: Sequence[HistoryLine]) -> Response:
     """`pillarbox message track`: the whole timeline."""
     message = lines[0].message
     facts = [{"at": line.at, "what": line.what, **line.facts} for line in lines]
@@ -124,7 +124,7 @@ def refused(refusals: Sequence[RefusalFacts], address: str, since_at: int) -> Re
 
 
 def _to_whom(row: dict[str, Any]) -> str:
-    """Nobody, where the refusal came before a recipient was named."""
+    """The recipient; "" where the refusal came before one was named."""
     return f" to {row['recipient']}" if row["recipient"] else ""
 
 
@@ -140,15 +140,15 @@ def _accepted(line: HistoryLine) -> str:
 
 
 def _sent(line: HistoryLine) -> str:
-    return f"{_to(line)} has it: {line.facts.get('text', '')}"
+    return f"sent to {_to(line)}: {line.facts.get('text', '')}"
 
 
 def _delayed(line: HistoryLine) -> str:
-    return f"{_to(line)} has to wait: {line.facts.get('text', '')} Tried again in {span(line.facts.get('again_s', 0))}."
+    return f"delayed for {_to(line)}: {line.facts.get('text', '')} Tried again in {span(line.facts.get('again_s', 0))}."
 
 
 def _failed(line: HistoryLine) -> str:
-    return f"{_to(line)} did not get it: {line.facts.get('text', '')}"
+    return f"failed for {_to(line)}: {line.facts.get('text', '')}"
 
 
 def _other(line: HistoryLine) -> str:
@@ -158,15 +158,15 @@ def _other(line: HistoryLine) -> str:
 
 
 def _details(line: HistoryLine) -> list[str]:
-    """Who was met, how safely, and what they said."""
+    """Which servers were reached, how securely, and what they replied."""
     found = []
     for host, address, port, tls, cipher, verified, took_s in line.facts.get("met", ()):
         safe = f"{tls} {cipher}, verified by {verified}" if tls and verified not in ("", "none") else f"{tls} {cipher}" if tls else "no TLS"
         if verified == "downgraded":
-            safe = "no TLS any more, though it spoke TLS before"
-        found.append(f"met {host} [{address}]:{port}, {safe}, {took_s:g} s")
+            safe = "no TLS this time, though it offered TLS before"
+        found.append(f"reached {host} [{address}]:{port}, {safe}, {took_s:g} s")
     if line.facts.get("reply"):
-        found.append(f"{line.facts.get('host') or 'they'} said: {line.facts['reply']}")
+        found.append(f"{line.facts.get('host') or 'The server'} replied: {line.facts['reply']}")
     return found
 
 
@@ -176,13 +176,13 @@ _SENTENCES: dict[str, Callable[[HistoryLine], str]] = {
 
 
 def when(at: int) -> str:
-    """An instant as the box's clock shows it."""
+    """An instant in the server's time zone, to the second; "-" for none."""
     local = localtime(at)
     return f"{strftime('%Y-%m-%d %H:%M:%S', local)} {zone(local.tm_gmtoff)}" if at else "-"
 
 
 def span(seconds: float) -> str:
-    """A length of time in words."""
+    """A duration in words, in its largest unit."""
     for unit_s, name in ((86_400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= unit_s:
             count = round(seconds / unit_s)

@@ -1,7 +1,7 @@
-"""A data directory opened by one command that only looks: nothing in it is made or written; part of the composition root.
+"""A data directory opened by one command that changes nothing: no file in it is made or written.
 
-Works on read-only storage and past damage: what stands only in the write-ahead log is seen (see `database.connection`),
-and a part that cannot be read does not keep the others from being shown.
+Works on read-only storage and past damage: what stands only in the write-ahead log is seen (`database/read_only`), and a
+part that cannot be read does not keep the others from being shown.
 How it fails: SetupError for a directory that cannot be opened, or whose accounts cannot be read.
 """
 
@@ -13,45 +13,41 @@ from typing import TYPE_CHECKING, cast
 import trio
 
 from appliance.accounts.accounts import Accounts
-from appliance.accounts.admin_password import Admin
 from appliance.accounts.passwords import Passwords
-from appliance.certificates.certificates import OwnCertificates
 from appliance.config.settings import Settings
 from appliance.database.read_only import ReadOnlyDatabase
 from appliance.mail.errors import SetupError, StoreError
 from appliance.protocol.imap.bodystructure import make_describe
 from appliance.runtime.data_directory import DataDirectory
-from appliance.runtime.host import Host
 from appliance.runtime.identity import BODIES, DATABASE, damaged, refuse_lost_database, refuse_other_bodies
 from appliance.store.bodies import Bodies
 from appliance.store.store import Store
 
+from .admin_api import AdminApi
+from .components import HASHES_AT_ONCE, POOL_THREADS, Basics, Components, assembled, limited, quota_lookup
 from .outbound import Outbound
-from .server import HASHES_AT_ONCE, POOL_THREADS, Basics, Components, admin_api_of, limited
 
 if TYPE_CHECKING:
     from appliance.control.requests import Control
     from appliance.database.database import Database
-    from appliance.mail.ids import AccountId
 
 
 @asynccontextmanager
 async def reading(data: Path) -> AsyncIterator["Control"]:
-    """The hands of a server that nobody runs, for a command that changes nothing. Raises SetupError (InUse)."""
+    """The admin API of a data directory that no server runs on, for a command that changes nothing. Raises SetupError (InUse)."""
     with DataDirectory.open_to_read(data) as directory:
         refuse_lost_database(data)
         async with await ReadOnlyDatabase.open(data / DATABASE) as found:
-            database = cast("Database", found)
-            components = await _components(directory, database, Basics.make())
+            components = await _components(directory, cast("Database", found), Basics.make())
             outbound = Outbound(components, b"")
             with suppress(StoreError, SetupError):  # only the commands about the queue need it
                 await outbound.queue.open()
-            yield admin_api_of(components, outbound, running=False)
+            yield AdminApi(components, outbound)
 
 
-async def _components(directory: DataDirectory, database: "Database", around: Basics) -> Components:
-    data, clock = directory.path, around.clock
-    accounts = Accounts(database, Passwords(limited(HASHES_AT_ONCE)), clock)
+async def _components(directory: DataDirectory, database: "Database", basics: Basics) -> Components:
+    data = directory.path
+    accounts = Accounts(database, Passwords(limited(HASHES_AT_ONCE)), basics.clock)
     try:
         await database.read(accounts.read)
     except StoreError:
@@ -61,21 +57,8 @@ async def _components(directory: DataDirectory, database: "Database", around: Ba
             raise damaged(data / DATABASE) from trouble
     with suppress(StoreError):
         await refuse_other_bodies(database, data)
-
-    def quota_of(account: "AccountId") -> int | None:
-        found = accounts.directory.account(account)
-        return found.quota_octets if found else None
-
     bodies = Bodies(database, data / BODIES, trio.CapacityLimiter(POOL_THREADS))
-    store = Store(database, bodies, describe=make_describe, quota_of=quota_of)
+    store = Store(database, bodies, describe=make_describe, quota_of=quota_lookup(accounts, None))
     with suppress(StoreError):
         await database.read(store.quotas.load)
-    board, journal = around.board, around.journal
-    certificates = OwnCertificates(
-        data / "certificates", clock=clock, board=board, say=journal.say, want=lambda: components.wanted_certificate()
-    )
-    components = Components(
-        directory, clock, board, journal, database, accounts, store, bodies, certificates, Settings(),
-        Admin(database, limited(HASHES_AT_ONCE)), Host(data, clock),
-    )  # fmt: skip
-    return components
+    return assembled(directory, database, Settings(), basics, accounts, store, bodies)

@@ -5,6 +5,8 @@ it nor the server certificate can be used any more. See the table in `certificat
 """
 
 import ipaddress
+import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,9 +15,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from appliance.runtime.atomic_file import sync_directory, write_whole
 from appliance.runtime.clock import BUILT_AT
 
-from .certificates import (
+from .contents import (
     AUTHORITY,
     AUTHORITY_DAYS,
     FORMER,
@@ -24,10 +27,9 @@ from .certificates import (
     SERVER_DAYS,
     UNTRUSTED,
     WantedCertificate,
+    not_before_at,
     read_authority,
-    sync_directory,
     vouched,
-    write_whole,
 )
 
 Pair = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
@@ -145,3 +147,20 @@ def _read(path: Path) -> Pair | None:
     except (OSError, ValueError, TypeError):
         return None
     return (certificate, key) if isinstance(key, ec.EllipticCurvePrivateKey) else None
+
+
+def main(words: Sequence[str]) -> int:
+    """The child: DIRECTORY NOW TRUSTED NEW-AUTHORITY NAMES ADDRESSES PERMITTED, lists joined by commas; 0, or a sentence on stderr."""
+    directory, now_at, trusted, anew, *lists = words
+    names, addresses, permitted = (tuple(filter(None, part.split(","))) for part in lists)
+    want, sure = WantedCertificate(names, addresses, permitted), trusted == "1"
+    try:
+        print(make(Path(directory), want, not_before_at(int(now_at), sure), trusted=sure, new_authority=anew == "1"))
+    except (OSError, ValueError) as e:
+        print(e, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,1 +1,1 @@
-"""Floor 6, the words a person types."""
+"""The commands of `pillarbox`: parsing, questions, output; requests go to the running server or a data directory."""

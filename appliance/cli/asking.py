@@ -1,7 +1,7 @@
-"""What a command asks on the terminal before it goes on: a question, or a password.
+"""Prompts of a command on the terminal: a confirmation, or a password.
 
-Questions go to stderr, so that stdout stays the answer's. Nothing is asked where nobody can answer: a program that runs a
-command gets a sentence and exit status 2, never a prompt that waits for ever.
+Prompts go to stderr; stdout is for the answer. Without a terminal nothing is prompted for: a program that runs a command gets a
+sentence and exit status 2, never a prompt that waits for ever.
 """
 
 import getpass
@@ -12,9 +12,9 @@ from appliance.mail.errors import SetupError
 
 
 def make_sure(question: str, typed: str = "yes") -> None:
-    """Ask; raises SetupError unless the answer is `typed`, upper or lower case."""
+    """Ask for confirmation; raises SetupError unless the answer is `typed`, upper or lower case."""
     if not sys.stdin.isatty():
-        raise SetupError(f"{question} Nothing was done.", "To do it without being asked, add --yes.")
+        raise SetupError(f"{question} Nothing was done.", "To do it without a question, add --yes.")
     what = "yes" if typed == "yes" else f"the address {typed}"
     print(f"{question} Type {what} to go on: ", end="", file=sys.stderr, flush=True)
     given = sys.stdin.readline().strip().lower()
@@ -34,6 +34,7 @@ def password_of(file: str | None) -> str:
 
 
 def expect_terminal() -> None:
+    """Raises SetupError where a generated password could not be shown on a terminal."""
     if not sys.stdout.isatty():
         raise SetupError("A generated password is shown on a terminal only, never in a file or log.", "Give one with --password-file.")
 
@@ -59,4 +60,4 @@ def _read(file: str) -> str:
     except OSError as error:
         raise SetupError(f"The password file {file} cannot be read: {error.strerror}.", "Check its name.") from error
     except UnicodeDecodeError as error:
-        raise SetupError("The password is not UTF-8 text.", "Write it in another way.") from error
+        raise SetupError("The password is not UTF-8 text.", "Save the file as UTF-8.") from error

@@ -1,6 +1,6 @@
-"""`pillarbox check`: is all that is stored whole? Reads only, in this process, whether or not the server runs.
+"""`pillarbox check`: verifies everything stored. Reads only, in this process, whether or not the server runs.
 
-Exit status: 0 all is well, 1 something is damaged, 2 there is nothing to check or it may not be read.
+Exit status: 0 no damage, 1 something is damaged, 2 there is nothing to check or it cannot be read.
 """
 
 import json
@@ -19,11 +19,11 @@ from appliance.mail.limits import MB
 from appliance.runtime.identity import BODIES, DATABASE, KEPT, database_is_there, refuse_lost_database
 
 Server = Callable[[Request], AbstractAsyncContextManager[Control]]
-INDEXES_ONLY = "What to do: start the server again; it makes damaged indexes anew."
+INDEXES_ONLY = "What to do: restart the server; it rebuilds damaged indexes."
 REMEDY = """What to do:
-  1. Bring out what can be read: pillarbox export --all TARGET (the rest is passed over and counted).
-  2. Put a backup of the data directory in its place; or begin anew in an empty one and import what came out.
-  3. Think of a new card or disk: this one has lost data."""
+  1. Save what can be read: pillarbox export --all TARGET (the rest is skipped and counted).
+  2. Restore the data directory from a backup; or start with an empty one and import what was saved.
+  3. Consider a new SD card or disk: this one has lost data."""
 
 
 def check(words: Any, server: Server) -> int:
@@ -42,7 +42,7 @@ def check(words: Any, server: Server) -> int:
     if words.json:
         print(json.dumps(_facts(report, readable), indent=2))
     else:
-        print(_told(report, readable))
+        print(_text(report, readable))
     return 1 if report.faults else 0
 
 
@@ -53,11 +53,11 @@ def _facts(report: Report, readable: tuple[int, int] | None) -> dict[str, Any]:
     return {**facts, "body_octets": report.body_octets, "stored_octets": report.stored_octets}
 
 
-def _told(report: Report, readable: tuple[int, int] | None) -> str:
+def _text(report: Report, readable: tuple[int, int] | None) -> str:
     count, mailboxes = report.rows.get("message", 0), report.rows.get("mailbox", 0)
     lines = [f"{count:,} message{'s' * (count != 1)} in {mailboxes} mailboxes, {report.body_octets / MB:,.1f} MB of mail"]
     if count or not report.faults:
-        lines.append(f"kept in {report.stored_octets / MB:,.1f} MB; the database has {report.octets / MB:,.1f} MB")
+        lines.append(f"stored in {report.stored_octets / MB:,.1f} MB; the database has {report.octets / MB:,.1f} MB")
     else:
         lines = ["The messages cannot be counted."]
     lines += [f"Note: {note}." for note in report.notes]
@@ -70,7 +70,7 @@ def _told(report: Report, readable: tuple[int, int] | None) -> str:
 
 
 async def _readable(server: Server) -> tuple[int, int] | None:
-    """How many messages an export would bring out, and how many not; None when no account can be read."""
+    """How many messages an export could read, and how many not; None when no account can be read."""
     good = lost = 0
     try:
         async with server(Export("")) as admin_api:

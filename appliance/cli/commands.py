@@ -1,4 +1,4 @@
-"""The words of the command: what can be typed, and the request each makes.
+"""The table of commands: words, arguments and options of each, and the request it makes.
 
 One row a command; help, parsing and requests follow from the rows.
 """
@@ -22,23 +22,23 @@ class CommandRow:
     request: Callable[[Any], controls.Request]
     password: bool = False
     question: str = ""
-    """What is asked before it is done, unless --yes is given; may name arguments, as in {address}."""
+    """The confirmation that is asked for unless --yes is given; may name arguments, as in {address}."""
     typed: str = ""
-    """The argument that is to be typed again; "" for a plain yes."""
+    """The argument to be typed as confirmation; "" for a plain yes."""
     options: tuple[tuple[str, dict[str, Any]], ...] = ()
-    """(words separated by "|", keywords of `add_argument`)."""
+    """(flags separated by "|", keyword arguments of `add_argument`)."""
 
 
 ROWS: tuple[CommandRow, ...] = (
-    CommandRow(("account", "add"), "add a person; without a password file one is generated", ("address",),
+    CommandRow(("account", "add"), "add an account; without --password-file a password is generated", ("address",),
         lambda o: controls.AddAccount(o.address, o.password, o.quota_mb), password=True),
-    CommandRow(("account", "list"), "everybody, with the space they use", (), lambda o: controls.ListAccounts()),
-    CommandRow(("account", "remove"), "remove an account; its mail is kept for 30 days, and `account restore` takes all back", ("address",),
+    CommandRow(("account", "list"), "list the accounts, with the space they use", (), lambda o: controls.ListAccounts()),
+    CommandRow(("account", "remove"), "remove an account; its mail is kept for 30 days, `account restore` brings it back", ("address",),
         lambda o: controls.RemoveAccount(o.address, o.purge), typed="address",
-        question="This removes {address}: nothing arrives there and nobody signs in any more. "
+        question="This removes {address}: no messages arrive there and nobody can sign in. "
         "To keep a copy of the mail: pillarbox export {address} FOLDER.",
         options=(("--purge", {"action": "store_true", "help": "erase all mail at once, for good"}),)),
-    CommandRow(("account", "restore"), "take a removed account back, with its mail and passwords", ("address",),
+    CommandRow(("account", "restore"), "bring a removed account back, with its mail and passwords", ("address",),
         lambda o: controls.RestoreAccount(o.address)),
     CommandRow(("account", "set"), "change the quota or the name of an account", ("address",),
         lambda o: controls.SetAccount(o.address, -1 if o.quota_mb is None else o.quota_mb, o.name or "", o.name is not None),
@@ -48,72 +48,72 @@ ROWS: tuple[CommandRow, ...] = (
         )),
     CommandRow(("account", "rename"), "give an account another address; the old one stays as an alias", ("address", "new"),
         lambda o: controls.RenameAccount(o.address, o.new)),
-    CommandRow(("account", "disable"), "let nobody sign in; messages go on arriving", ("address",), lambda o: controls.DisableAccount(o.address)),
+    CommandRow(("account", "disable"), "let nobody sign in; messages still arrive", ("address",), lambda o: controls.DisableAccount(o.address)),
     CommandRow(("account", "enable"), "let a disabled account sign in again", ("address",), lambda o: controls.EnableAccount(o.address)),
     CommandRow(("account", "password"), "set a new password", ("address",), lambda o: controls.SetPassword(o.address, o.password), password=True),
-    CommandRow(("app-password", "add"), "a password of its own for one program", ("address", "label"),
+    CommandRow(("app-password", "add"), "add a password for one phone or program", ("address", "label"),
         lambda o: controls.AddAppPassword(o.address, o.label)),
-    CommandRow(("app-password", "list"), "a person's app passwords", ("address",), lambda o: controls.ListAppPasswords(o.address)),
-    CommandRow(("app-password", "remove"), "take a program's password back", ("address", "label"),
+    CommandRow(("app-password", "list"), "list the app passwords of an account, and when each was last used", ("address",), lambda o: controls.ListAppPasswords(o.address)),
+    CommandRow(("app-password", "remove"), "remove an app password", ("address", "label"),
         lambda o: controls.RemoveAppPassword(o.address, o.label)),
-    CommandRow(("alias", "add"), "messages to ADDRESS go to TARGET; several targets make a group", ("address", "target"),
+    CommandRow(("alias", "add"), "deliver messages for ADDRESS to TARGET; several targets make a group", ("address", "target"),
         lambda o: controls.AddAlias(o.address, o.target)),
-    CommandRow(("alias", "list"), "all aliases", (), lambda o: controls.ListAliases()),
+    CommandRow(("alias", "list"), "list all aliases", (), lambda o: controls.ListAliases()),
     CommandRow(("alias", "remove"), "remove an alias, or one target of it", ("address", "[target]"),
         lambda o: controls.RemoveAlias(o.address, o.target or "")),
-    CommandRow(("domain", "add"), "take messages for a domain", ("name",), lambda o: controls.AddDomain(o.name)),
-    CommandRow(("domain", "list"), "the server's domains", (), lambda o: controls.ListDomains()),
-    CommandRow(("domain", "remove"), "take no more messages for a domain", ("name",), lambda o: controls.RemoveDomain(o.name)),
-    CommandRow(("domain", "records"), "what to publish in the DNS for a domain", ("[name]",), lambda o: controls.DomainRecords(o.name or "")),
-    CommandRow(("domain", "check"), "whether it is published, and right", ("[name]",), lambda o: controls.DomainCheck(o.name or "")),
-    CommandRow(("domain", "catch-all"), "messages to unknown names go to ADDRESS; none to refuse them", ("name", "[address]"),
+    CommandRow(("domain", "add"), "accept messages for a domain", ("name",), lambda o: controls.AddDomain(o.name)),
+    CommandRow(("domain", "list"), "list the domains", (), lambda o: controls.ListDomains()),
+    CommandRow(("domain", "remove"), "accept no more messages for a domain", ("name",), lambda o: controls.RemoveDomain(o.name)),
+    CommandRow(("domain", "records"), "show the DNS records to publish for a domain", ("[name]",), lambda o: controls.DomainRecords(o.name or "")),
+    CommandRow(("domain", "check"), "check the published DNS records of a domain", ("[name]",), lambda o: controls.DomainCheck(o.name or "")),
+    CommandRow(("domain", "catch-all"), "deliver messages for unknown names to ADDRESS; without ADDRESS refuse them", ("name", "[address]"),
         lambda o: controls.SetCatchAll(o.name, o.address or "")),
-    CommandRow(("mailbox", "list"), "a person's mailboxes", ("address",), lambda o: controls.ListMailboxes(o.address)),
-    CommandRow(("certificate", "show"), "the certificate being used", (), lambda o: controls.ShowCertificate()),
-    CommandRow(("certificate", "renew"), "make a new certificate now; devices go on trusting it", (), lambda o: controls.RenewCertificate()),
+    CommandRow(("mailbox", "list"), "list the mailboxes of an account", ("address",), lambda o: controls.ListMailboxes(o.address)),
+    CommandRow(("certificate", "show"), "show the certificate in use", (), lambda o: controls.ShowCertificate()),
+    CommandRow(("certificate", "renew"), "make a new certificate now; devices keep trusting it", (), lambda o: controls.RenewCertificate()),
     CommandRow(("certificate", "new-authority"), "make a new authority, which every device must then trust", (),
         lambda o: controls.NewAuthority(),
         question="Every phone and computer refuses this server until it trusts the new authority. Make a new one?"),
-    CommandRow(("queue", "list"), "every message that waits to leave", (), lambda o: controls.ListQueue()),
-    CommandRow(("queue", "show"), "one of them, with all that is known", ("message",), lambda o: controls.ShowMessage(o.message)),
-    CommandRow(("queue", "retry"), "try it now", ("message",), lambda o: controls.RetryMessage(o.message)),
-    CommandRow(("queue", "hold"), "keep it back until it is released", ("message",), lambda o: controls.HoldMessage(o.message)),
-    CommandRow(("queue", "release"), "let it go on", ("message",), lambda o: controls.ReleaseMessage(o.message)),
-    CommandRow(("queue", "reroute"), "send it another way: ROUTE is direct or a relay's name", ("message", "route"),
+    CommandRow(("queue", "list"), "list the messages in the queue", (), lambda o: controls.ListQueue()),
+    CommandRow(("queue", "show"), "show one message in the queue in full", ("message",), lambda o: controls.ShowMessage(o.message)),
+    CommandRow(("queue", "retry"), "try to send a message now", ("message",), lambda o: controls.RetryMessage(o.message)),
+    CommandRow(("queue", "hold"), "hold a message until it is released", ("message",), lambda o: controls.HoldMessage(o.message)),
+    CommandRow(("queue", "release"), "release a held message", ("message",), lambda o: controls.ReleaseMessage(o.message)),
+    CommandRow(("queue", "reroute"), "send a message by another route: ROUTE is direct or a relay's name", ("message", "route"),
         lambda o: controls.RerouteMessage(o.message, o.route)),
-    CommandRow(("queue", "cancel"), "call it back", ("message",), lambda o: controls.CancelMessage(o.message)),
-    CommandRow(("queue", "flush"), "try everything that waits now", (), lambda o: controls.FlushQueue()),
-    CommandRow(("message", "track"), "what became of a message, step by step; an address or nothing: messages refused at the door",
-        ("[letter]",), lambda o: controls.TrackMessage(o.message or "")),
-    CommandRow(("admin", "password"), "set what the serial console asks before it changes anything", (),
+    CommandRow(("queue", "cancel"), "cancel a message: it is not sent", ("message",), lambda o: controls.CancelMessage(o.message)),
+    CommandRow(("queue", "flush"), "try to send every message in the queue now", (), lambda o: controls.FlushQueue()),
+    CommandRow(("message", "track"), "show what became of a message, step by step; with an address or nothing: messages that were refused",
+        ("[message]",), lambda o: controls.TrackMessage(o.message or "")),
+    CommandRow(("admin", "password"), "set the password that the serial console asks for before it changes anything", (),
         lambda o: controls.SetAdminPassword(o.password), password=True),
-    CommandRow(("network", "check"), "knock at every door of the server, and look whether messages get out", (), lambda o: controls.CheckNetwork()),
-    CommandRow(("status",), "how the server is", (), lambda o: controls.Status()),
+    CommandRow(("network", "check"), "connect to every listener and relay, and check outbound connectivity", (), lambda o: controls.CheckNetwork()),
+    CommandRow(("status",), "show the state of the server", (), lambda o: controls.Status()),
 )  # fmt: skip
 
 
-CHECK_HELP = "only what needs attention; exit status 0 all is well, 1 a warning, 2 critical, 3 not running"
+CHECK_HELP = "show only what needs attention; exit status 0 all is well, 1 a warning, 2 critical, 3 not running"
 
 EXIT_HELP = (
-    "Exit status: 0 done; 1 it could not be done now; 2 wrong input or settings, nothing was changed; 3 no server is running. "
+    "Exit status: 0 done; 1 failed, try again later; 2 wrong input or settings, nothing was changed; 3 no server is running. "
     "With --json a failure is an object on standard output: error, remedy, exit_status."
 )
 
 NOUNS = {
-    "account": "the people of the server",
-    "app-password": "a password of its own for one phone or program",
-    "alias": "other names for people, and groups",
-    "domain": "the domains the server takes messages for",
-    "mailbox": "a person's mailboxes",
-    "queue": "messages that wait to leave the server",
-    "message": "what became of messages",
-    "certificate": "what phones and computers know the server by",
-    "network": "the doors of the server, and the way out",
+    "account": "accounts and their passwords",
+    "app-password": "passwords for single phones or programs",
+    "alias": "further addresses of accounts, and groups",
+    "domain": "the domains the server accepts messages for",
+    "mailbox": "the mailboxes of an account",
+    "queue": "outgoing messages that are not sent yet",
+    "message": "the history of messages",
+    "certificate": "the certificate that phones and computers trust",
+    "network": "listeners and outbound connectivity",
     "admin": "the admin password of the serial console",
     "panel": "LEDs and button",
     "settings": "the settings file",
 }
-"""What each group of commands is about."""
+"""The help of each group of commands."""
 
 
 def parser() -> Parser:
@@ -121,7 +121,7 @@ def parser() -> Parser:
     where = Parser(add_help=False)
     where.add_argument("--data", metavar="DIR", default=None, help=DATA_HELP)
     common = Parser(add_help=False, parents=[where])
-    common.add_argument("--json", action="store_true", help="answer for programs")
+    common.add_argument("--json", action="store_true", help="print JSON, for programs")
     top = Parser(prog="pillarbox", description="The mail server for a home.", epilog=EXIT_HELP)
     top.add_argument("--version", action="store_true", help="say which version this is")
     verbs = top.add_subparsers(dest="verb", metavar="COMMAND", parser_class=Parser)
@@ -146,50 +146,50 @@ def parser() -> Parser:
         for flags, keywords in row.options:
             made.add_argument(*flags.split("|"), **keywords)
         if row.question:
-            made.add_argument("--yes", action="store_true", help="do not ask first")
+            made.add_argument("--yes", action="store_true", help="do not ask for confirmation")
         if row.password:
-            made.add_argument("--password-file", metavar="FILE", help="its first line is the password; - reads standard input")
+            made.add_argument("--password-file", metavar="FILE", help="a file whose first line is the password; - for standard input")
         if row.words == ("account", "add"):
             made.add_argument("--quota-mb", type=int, default=0, metavar="N", help="space in MB; 0 for the server's default")
         made.set_defaults(row=row)
     export = groups["certificate"].add_parser(
-        "export", help="the server's authority, for devices to trust", description="Writes the authority in PEM form.", parents=[common]
+        "export", help="write the server's authority, for devices to trust", description="Writes the authority in PEM form.", parents=[common]
     )
     export.add_argument("--out", metavar="FILE", default="-", help="where to write (default: standard output)")
     export.set_defaults(special="certificate export")
-    console = verbs.add_parser("console", help="the whole box on this terminal, live; through a pipe its first screen", parents=[where])
+    console = verbs.add_parser("console", help="the serial console's screens on this terminal; through a pipe only the first", parents=[where])
     console.set_defaults(special="console")
-    panel = verbs.add_parser("panel", help=f"{NOUNS['panel']}: in this terminal, or what they mean as a card", parents=[where])
-    panel.add_argument("--simulate", action="store_true", help="show LEDs and button here, beside the log of the running server")
-    panel.add_argument("--card", metavar="FILE", default="", help="write the card of meanings, to print: FILE.pdf or FILE.svg")
+    panel = verbs.add_parser("panel", help=f"{NOUNS['panel']}: on this terminal, or their meanings as a card", parents=[where])
+    panel.add_argument("--simulate", action="store_true", help="show LEDs and button of the running server on this terminal")
+    panel.add_argument("--card", metavar="FILE", default="", help="write the card of LED meanings, to print: FILE.pdf or FILE.svg")
     panel.set_defaults(special="panel")
-    said = "read all that is stored and say what is wrong"
-    status = "Exit status: 0 all is well, 1 something is damaged, 2 there is nothing to check or it may not be read."
+    said = "verify everything stored and report damage"
+    status = "Exit status: 0 no damage, 1 something is damaged, 2 there is nothing to check or it cannot be read."
     look = verbs.add_parser("check", help=said, description=f"{said.capitalize()}. {status}", parents=[common])
     look.set_defaults(special="check")
     _moving(verbs, common)
     group = verbs.add_parser("settings", help=f"{NOUNS['settings']}: example, check", description="The settings file.")
     settings = group.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
-    settings.add_parser("example", help="a commented settings file with every default").set_defaults(special="settings example")
-    check = settings.add_parser("check", help="say all that is wrong in a settings file")
+    settings.add_parser("example", help="print a commented settings file with every default").set_defaults(special="settings example")
+    check = settings.add_parser("check", help="report every fault of a settings file")
     check.add_argument("file", metavar="FILE")
-    check.add_argument("--json", action="store_true", help="answer for programs")
+    check.add_argument("--json", action="store_true", help="print JSON, for programs")
     check.set_defaults(special="settings check")
     return top
 
 
 def _moving(verbs: Any, common: Parser) -> None:
-    take = verbs.add_parser("import", help="bring in messages from an mbox file or a Maildir", parents=[common])
+    take = verbs.add_parser("import", help="import messages from an mbox file or a Maildir", parents=[common])
     take.add_argument("address", metavar="ADDRESS")
     take.add_argument("source", metavar="SOURCE", help="an mbox file or a Maildir directory")
     where = "put all of them here (default: the source's own folders, or one named like the file)"
     take.add_argument("--mailbox", default="", metavar="NAME", help=where)
-    take.add_argument("--again", action="store_true", help="begin anew although this source was imported before")
+    take.add_argument("--again", action="store_true", help="start from the beginning although this source was imported before")
     take.set_defaults(special="import")
-    give = verbs.add_parser("export", help="write messages out as mbox files or a Maildir", parents=[common])
-    give.add_argument("address", metavar="ADDRESS", nargs="?", help="whose mail; nobody's with --all")
-    give.add_argument("target", metavar="TARGET", nargs="?", help="a directory that is made, or an mbox file with --mailbox")
-    give.add_argument("--all", action="store_true", help="everybody's mail, a directory below TARGET for each address")
-    give.add_argument("--mailbox", default="", metavar="NAME", help="only this mailbox")
-    give.add_argument("--form", choices=("maildir", "mbox"), default="maildir", help="the form written (default: maildir)")
+    give = verbs.add_parser("export", help="export messages as mbox files or a Maildir", parents=[common])
+    give.add_argument("address", metavar="ADDRESS", nargs="?", help="the account; left out with --all")
+    give.add_argument("target", metavar="TARGET", nargs="?", help="a new directory, or a new mbox file with --mailbox and --form mbox")
+    give.add_argument("--all", action="store_true", help="all accounts, each in a directory below TARGET")
+    give.add_argument("--mailbox", default="", metavar="NAME", help="export only this mailbox")
+    give.add_argument("--form", choices=("maildir", "mbox"), default="maildir", help="the format (default: maildir)")
     give.set_defaults(special="export")

@@ -1,4 +1,4 @@
-"""`pillarbox console` and `pillarbox panel`: the box on this terminal."""
+"""`pillarbox console` and `pillarbox panel`: the serial console's screens, and LEDs and button, on this terminal."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ from appliance.runtime.clock import RealClock
 
 
 def console(words: Any) -> int:
-    """Live on a terminal, one screen of plain lines anywhere else; the exit status."""
+    """Live on a terminal, one screen as plain text anywhere else; the exit status."""
     live = sys.stdin.isatty() and sys.stdout.isatty()
     try:
         print(trio.run(_console, words.data, live), end="")
@@ -33,7 +33,7 @@ def panel(words: Any) -> int:
     if words.card:
         path = Path(words.card)
         if path.suffix.lower() not in (".pdf", ".svg"):
-            raise SetupError(f"{path} is no name of a card.", "Let it end in .pdf or .svg.")
+            raise SetupError(f"{path} is neither PDF nor SVG.", "Give a name that ends in .pdf or .svg.")
         try:
             service.write_led_card(path)
         except OSError as error:

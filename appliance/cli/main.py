@@ -1,8 +1,8 @@
-"""Parse words, do what they ask, print for people or as JSON.
+"""The commands except `serve` and `run`: parse, ask the server, print text or JSON.
 
 A command speaks to the running server over its local socket; when none runs it opens the data directory itself, under
-the lock that keeps two writers apart. Exit status: 0 done, 1 the server could not, 2 wrong input, 3 not running; those of
-`status --check` are its own: 0 well, 1 warning, 2 critical, 3 not running or no answer.
+the lock that keeps two writers apart. Exit status: 0 done, 1 failed, 2 wrong input, 3 not running; `status --check` has
+its own: 0 all is well, 1 warning, 2 critical, 3 not running or no answer.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from appliance.config.settings import example
-from appliance.config.settings_file import SettingsError, check_settings
+from appliance.config.settings_file import SettingsError
 from appliance.control import requests as controls
 from appliance.control.client import NotRunning, RemoteControl
 from appliance.database.migrations import is_outdated
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 Offline = Callable[[Path, bool], "AbstractAsyncContextManager[controls.Control]"]
-"""Open a data directory that nobody runs on; True: for a request that changes nothing."""
+"""Open a data directory that no server runs on; True: for a request that changes nothing."""
 
-READING = (
+READ_ONLY = (
     controls.Status, controls.ListAccounts, controls.ListAppPasswords, controls.ListAliases, controls.ListDomains, controls.ListMailboxes,
     controls.ListQueue, controls.ShowMessage, controls.TrackMessage, controls.ShowCertificate, controls.ExportCertificate, controls.Export,
 )  # fmt: skip
@@ -42,18 +42,18 @@ READING = (
 
 SEVERITIES = {"warning": 1, "critical": 2}
 NOT_RUNNING = 3
-"""Exit statuses of `status --check`; what is only a notice is 0."""
+"""Exit statuses of `status --check`; a condition of any other severity counts as 0."""
 STATUS_S = 20.0
-"""A server that says nothing about itself for so long does not work."""
+"""A server that has not answered for so long does not work."""
 
-MAKING = (controls.AddAccount, controls.AddDomain)
-"""Requests that may make a data directory where there is none."""
+CREATING = (controls.AddAccount, controls.AddDomain)
+"""Requests that may create a data directory."""
 
 OWN_NAMES = ("lock", "control.sock", "bodies", "certificates", "dkim", "lost+found", "pillarbox.db-wal", "pillarbox.db-shm")
-"""What may lie in a directory without a database: what the start of a server judges by itself, and the file system's own."""
+"""What a directory without a database may hold: what the start of a server checks by itself, and the file system's own."""
 
 KEEPS_ROOT = ("import", "export")
-"""Commands that read or write an archive with the caller's rights; the data directory is its owner's all the same."""
+"""Commands that read or write an archive with the caller's rights; the data directory is opened as its owner all the same."""
 
 
 def main(arguments: list[str], *, version: str, offline: Offline) -> int:
@@ -82,8 +82,8 @@ def main(arguments: list[str], *, version: str, offline: Offline) -> int:
             become_owner(words.data)
         return _run(words, offline)
     except SetupError as error:
-        asleep = checking or isinstance(error, NotRunningError) or (words.verb == "status" and isinstance(error, NotRunning))
-        return _failed(error, NOT_RUNNING if asleep else 2, as_json=as_json)
+        not_running = checking or isinstance(error, NotRunningError) or (words.verb == "status" and isinstance(error, NotRunning))
+        return _failed(error, NOT_RUNNING if not_running else 2, as_json=as_json)
     except PillarboxError as error:
         return _failed(error, NOT_RUNNING if checking else 1, as_json=as_json)
     except BrokenPipeError:
@@ -108,8 +108,10 @@ def _run(words: Any, offline: Offline) -> int:
         print(example(), end="")
         return 0
     if special == "settings check":
+        from .settings_check import check_settings
+
         check_settings(Path(words.file))
-        print(json.dumps({"file": words.file, "faults": []}, indent=2) if words.json else f"{words.file} is right.")
+        print(json.dumps({"file": words.file, "faults": []}, indent=2) if words.json else f"{words.file} has no faults.")
         return 0
     if special in ("import", "export"):
         return _move(words, offline)
@@ -133,17 +135,18 @@ def _run(words: Any, offline: Offline) -> int:
 
 
 def _move(words: Any, offline: Offline) -> int:
-    from appliance.runtime.privileges import admin_api_as_owner, other_owner
+    from appliance.runtime.privileges import other_owner
 
+    from .owner_process import control_as_owner
     from .transfer import export_messages, import_messages
 
     run = import_messages if words.special == "import" else export_messages
     owner = other_owner(words.data)
-    if owner is None or RemoteControl(words.data).present() or not (words.data / "pillarbox.db").exists():
+    if owner is None or RemoteControl(words.data).present() or not (words.data / DATABASE).exists():
         return trio.run(run, words, lambda request: _server(words.data, request, offline))
     only_reading = words.special == "export" and not is_outdated(words.data / DATABASE)
-    with admin_api_as_owner(words.data, owner, lambda data: offline(data, only_reading)) as controls:
-        return trio.run(run, words, lambda request: controls.lent())
+    with control_as_owner(words.data, owner, lambda data: offline(data, only_reading)) as control:
+        return trio.run(run, words, lambda request: control.opened())
 
 
 def _request(words: Any, offline: Offline) -> int:
@@ -152,12 +155,12 @@ def _request(words: Any, offline: Offline) -> int:
     if words.row.password:
         words.password = password_of(words.password_file)
     request = words.row.request(words)
-    fresh = isinstance(request, MAKING) and _is_new(words)
+    fresh = isinstance(request, CREATING) and _is_new(words)
     if isinstance(request, controls.AddAppPassword):
         expect_terminal()
     answer = _ask(words.data, request, offline)
     if fresh:
-        print(f"A new server begins in {words.data.resolve()}.", file=sys.stderr)
+        print(f"Created a new data directory: {words.data.resolve()}", file=sys.stderr)
     if getattr(words, "check", False):
         return _checked(answer.facts, as_json=words.json)
     if words.json:
@@ -168,20 +171,20 @@ def _request(words: Any, offline: Offline) -> int:
 
 
 def _is_new(words: Any) -> bool:
-    """Would this request begin a new server? Raises SetupError where that is more likely a mistake in the folder."""
+    """Would this request create a data directory? Raises SetupError where the wrong directory is more likely."""
     data: Path = words.data
-    if (data / "pillarbox.db").exists():
+    if (data / DATABASE).exists():
         return False
     if not words.named:
-        remedy = f"Name the data directory with --data; to begin a new server here: --data {data}."
-        raise SetupError(f"There is no server in the folder {data.resolve()}.", remedy)
+        remedy = f"Name the data directory with --data; to create a new one here: --data {data}."
+        raise SetupError(f"There is no server in the directory {data.resolve()}.", remedy)
     try:
         names = [one.name for one in data.iterdir()]
     except OSError:
         return True
     others = [name for name in names if not name.startswith(".") and name not in OWN_NAMES and not name.endswith(".toml")]
     if others:
-        what = f"There is no server in {data.resolve()}, and the folder holds other things, such as {sorted(others)[0]}."
+        what = f"There is no server in {data.resolve()}, and the directory holds other files, such as {sorted(others)[0]}."
         raise SetupError(what, "Name the server's data directory, or an empty one for a new server.")
     return True
 
@@ -208,20 +211,20 @@ def _ask(data: Path, request: controls.Request, offline: Offline) -> controls.Re
         with trio.move_on_after(patience_s):
             async with _server(data, request, offline) as server:
                 return await server.ask(request)
-        raise PillarboxError(f"The server has not answered for {STATUS_S:.0f} seconds. Look at its log, or start it again.")
+        raise PillarboxError(f"The server has not answered for {STATUS_S:.0f} seconds. Check its log, or restart it.")
 
     return trio.run(ask)
 
 
 @asynccontextmanager
 async def _server(data: Path, request: controls.Request, offline: Offline) -> "AsyncIterator[controls.Control]":
-    """Whoever can answer: the running server, or this process for a moment."""
+    """The running server, or the data directory opened by this process."""
     remote = RemoteControl(data)
     if remote.present():
         yield remote
-    elif isinstance(request, MAKING) or database_is_there(data):
+    elif isinstance(request, CREATING) or database_is_there(data):
         # an earlier version's database is brought up to date first, which writes
-        async with offline(data, isinstance(request, READING) and not is_outdated(data / DATABASE)) as server:
+        async with offline(data, isinstance(request, READ_ONLY) and not is_outdated(data / DATABASE)) as server:
             yield server
     else:
         refuse_lost_database(data)

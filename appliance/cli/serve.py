@@ -1,4 +1,4 @@
-"""The words of `serve` and `run`, apart from all others: a server's start loads nothing it does not need."""
+"""Command lines of `serve` and `run`, apart from the other commands: a server's start loads nothing it does not need."""
 
 import argparse
 import os
@@ -9,17 +9,17 @@ from typing import Any, NoReturn
 from appliance.mail.errors import SetupError
 
 DATA_HELP = "the data directory (default: ./data, or $PILLARBOX_DATA)"
-SERVING = (("serve", "be the mail server, in the foreground"), ("run", "try the server here: serve, with a first person made"))
+SERVING = (("serve", "run the mail server in the foreground"), ("run", "try the server: serve, with a first account made and a guide printed"))
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, with the remedy: raises SetupError."""
+    """Raises SetupError with a sentence and a remedy where argparse would print usage and exit."""
 
     def error(self, message: str) -> NoReturn:
-        raise SetupError(_in_words(message), f"See: {self.prog} --help")
+        raise SetupError(_sentence(message), f"See: {self.prog} --help")
 
 
-def _in_words(message: str) -> str:
+def _sentence(message: str) -> str:
     """argparse's message as a sentence or two."""
     if choice := re.fullmatch(r"argument (\S+): invalid choice: (.*) \(choose from (.*)\)", message):
         what, said, known = choice[1], choice[2].strip("'"), re.findall(r"[\w-]+", choice[3])
@@ -41,16 +41,16 @@ def add_serving(verbs: Any) -> None:
         one = verbs.add_parser(name, help=text, description=text)
         one.add_argument("--data", metavar="DIR", default=None, help=DATA_HELP)
         one.add_argument("--settings", metavar="FILE", help="a settings file (see: pillarbox settings example)")
-        one.add_argument("--domain", metavar="NAME", default="", help="the domain of the family's addresses")
-        one.add_argument("--listen", metavar="PROTOCOL=HOST:PORT", action="append", default=[], help="listen here only; may be repeated")
-        one.add_argument("--certificate", metavar="FILE", default="", help="a certificate of your own (PEM)")
-        one.add_argument("--key", metavar="FILE", default="", help="its private key (PEM)")
-        one.add_argument("--plaintext-login", action="store_true", help="let programs sign in without TLS")
+        one.add_argument("--domain", metavar="NAME", default="", help="the domain of the accounts' addresses")
+        one.add_argument("--listen", metavar="NAME=HOST:PORT", action="append", default=[], help="listen only here; may be repeated; NAME is smtp, submission, submissions, imap, imaps, pop3 or pop3s")
+        one.add_argument("--certificate", metavar="FILE", default="", help="a certificate of your own (PEM file)")
+        one.add_argument("--key", metavar="FILE", default="", help="its private key (PEM file)")
+        one.add_argument("--plaintext-login", action="store_true", help="allow sign-in without TLS")
         one.set_defaults(special=name)
 
 
 def parse_serving(arguments: list[str]) -> Any:
-    """The words of a command line that begins with `serve` or `run`."""
+    """A command line that begins with `serve` or `run`, parsed. Raises SetupError."""
     top = Parser(prog="pillarbox")
     add_serving(top.add_subparsers(dest="verb", metavar="COMMAND", parser_class=Parser))
     words = top.parse_args(arguments)
@@ -64,5 +64,5 @@ def data_of(given: str | None) -> Path:
 
 
 def is_named(given: str | None) -> bool:
-    """Did somebody say which data directory is meant?"""
+    """Was the data directory given, by option or environment?"""
     return bool(given or os.environ.get("PILLARBOX_DATA"))

@@ -1,7 +1,7 @@
-"""Whole archives in and out: `pillarbox import` and `pillarbox export`, in constant memory.
+"""`pillarbox import` and `pillarbox export`: mbox files and Maildirs of any size, in constant memory.
 
-The archive is read and written here, with the caller's rights; messages travel to and from the server one by one. An import
-that was interrupted goes on where it stopped; an export never writes over anything.
+The archive is read and written here, with the caller's rights; messages go to and from the server one by one. An interrupted
+import continues where it stopped; an export never overwrites anything.
 """
 
 import json
@@ -20,8 +20,9 @@ from appliance.mail.errors import SetupError
 from appliance.store.transfer import ExportNames, MaildirWriter, MboxWriter, PassedOver, mailboxes_of, messages_of
 
 TransferApi = Callable[[Request], AbstractAsyncContextManager[Control]]
-"""Whoever can answer a request: the running server, or this process."""
-TELL_EVERY = 100
+"""Opens the running server, or the data directory in this process."""
+PROGRESS_EVERY = 100
+"""Messages between two lines of progress."""
 
 
 async def import_messages(words: Any, server: TransferApi) -> int:
@@ -31,8 +32,8 @@ async def import_messages(words: Any, server: TransferApi) -> int:
     passed = PassedOver()
     taken = left_out = 0
     async with server(request) as admin_api, admin_api.import_messages(request) as intake:
-        goes_on = bool(intake.position)
-        await intake.make([] if goes_on else mailboxes_of(source))
+        continues = bool(intake.position)
+        await intake.make([] if continues else mailboxes_of(source))
         for message, chunks in messages_of(source, intake.position, passed=passed):
             if await intake.take(message, _each(chunks)):
                 taken += 1
@@ -42,15 +43,15 @@ async def import_messages(words: Any, server: TransferApi) -> int:
     answer = import_response(taken, left_out)
     text = answer.text
     if passed.count:
-        text += f" {passed.count} passed over, because they cannot be read or are no message files. The first: {passed.first}."
-    if goes_on:
-        text += " It went on where an earlier import of the same source ended; --again begins anew."
-    return _told(words, Response(text, {**answer.facts, "passed_over": passed.count, "first_passed_over": passed.first}))
+        text += f" {passed.count} skipped, because they cannot be read or are no message files. The first: {passed.first}."
+    if continues:
+        text += " It continued where an earlier import of the same source ended; --again starts from the beginning."
+    return _printed(words, Response(text, {**answer.facts, "passed_over": passed.count, "first_passed_over": passed.first}))
 
 
 async def export_messages(words: Any, server: TransferApi) -> int:
     """`export`: the exit status."""
-    address, target = _whose(words)
+    address, target = _account_and_target(words)
     exports = ExportNames("")
     count = lost = 0
     try:
@@ -68,14 +69,14 @@ async def export_messages(words: Any, server: TransferApi) -> int:
     text = f"{count} message{'s' * (count != 1)}" + (f" of {len(addresses)} account{'s' * (len(addresses) != 1)}" if words.all else "")
     text += f" exported to {target}."
     if lost:
-        text += f" {lost} could not be read and {'was' if lost == 1 else 'were'} passed over: the storage is damaged. See: pillarbox check"
+        text += f" {lost} could not be read and {'was' if lost == 1 else 'were'} skipped: the storage is damaged. See: pillarbox check"
     facts = {"exported": count, **({"unreadable": lost} if lost else {}), **({"addresses": addresses} if words.all else {})}
-    _told(words, Response(text, facts))
+    _printed(words, Response(text, facts))
     return 1 if lost else 0
 
 
 async def _export_messages(admin_api: Control, request: Export, target: Path, form: str) -> tuple[int, int]:
-    """One account's messages: how many were written, and how many could not be read."""
+    """Export one account: how many messages were written, and how many could not be read."""
     count = lost = 0
     with ExitStack() as files:
         writer = _Maildir(target) if form == "maildir" else _Mboxes(target, files, one=bool(request.mailbox))
@@ -83,7 +84,7 @@ async def _export_messages(admin_api: Control, request: Export, target: Path, fo
             if message.unreadable:
                 lost += message.unreadable
                 async for _ in chunks:
-                    pass  # the end mark of its octets
+                    pass  # nothing follows for a message that cannot be read
                 continue
             writer.begin(message)
             async for chunk in chunks:
@@ -94,13 +95,13 @@ async def _export_messages(admin_api: Control, request: Export, target: Path, fo
     return count, lost
 
 
-def _whose(words: Any) -> tuple[str, Path]:
+def _account_and_target(words: Any) -> tuple[str, Path]:
     """Address ("" for all) and target."""
     remedy = "See: pillarbox export --help"
     if words.all and words.mailbox:
-        raise SetupError("--all takes every mailbox, --mailbox one of them.", remedy)
+        raise SetupError("--all exports every mailbox, --mailbox only one.", remedy)
     if words.all and words.target:
-        raise SetupError("--all takes everybody's mail: name no address, only the TARGET.", remedy)
+        raise SetupError("--all exports every account: give no address, only the TARGET.", remedy)
     target = words.address if words.all else words.target
     if not target:
         raise SetupError("TARGET is missing." if words.all or words.address else "ADDRESS and TARGET are missing.", remedy)
@@ -114,18 +115,18 @@ def _source(words: Any) -> tuple[Path, str]:
         source.lstat()
         name = str(source.resolve())
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise SetupError(f"{source} is not there.", "Name an mbox file or a Maildir folder.") from error
+        raise SetupError(f"{source} does not exist.", "Name an mbox file or a Maildir directory.") from error
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links that lead in a circle; ValueError: a NUL in the name
         reason = getattr(error, "strerror", error)
-        raise SetupError(f"{source} cannot be read: {reason}.", "See that it is there and may be read.") from error
+        raise SetupError(f"{source} cannot be read: {reason}.", "Check its name and permissions.") from error
     return source, name + (f" again {uuid4().hex}" if words.again else "")
 
 
 def _expect_new(target: Path) -> None:
     if os.geteuid() == 0 and target.is_dir() and target.stat().st_uid != 0:
-        raise SetupError(f"{target} belongs to somebody else, who could redirect what root writes there.", "Name a new folder.")
+        raise SetupError(f"{target} belongs to another user, who could redirect what root writes there.", "Name a new directory.")
     if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
-        raise SetupError(f"{target} exists already.", "Name a new file or folder: an export never writes over anything.")
+        raise SetupError(f"{target} exists already.", "Name a new file or directory: an export never overwrites anything.")
 
 
 class _Maildir:
@@ -139,7 +140,7 @@ class _Maildir:
 
 
 class _Mboxes:
-    """One mbox file, or a folder with one for each mailbox ("a/b" becomes a/b.mbox)."""
+    """One mbox file, or a directory with one for each mailbox ("a/b" becomes a/b.mbox)."""
 
     def __init__(self, target: Path, files: ExitStack, *, one: bool) -> None:
         self._target = target
@@ -178,12 +179,12 @@ async def _each(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def _progress(count: int, done: str) -> None:
-    if count % TELL_EVERY == 0 and sys.stderr.isatty():
+    if count % PROGRESS_EVERY == 0 and sys.stderr.isatty():
         sys.stderr.write(f"\r{count:,} messages {done} ...")
         sys.stderr.flush()
 
 
-def _told(words: Any, answer: Response) -> int:
+def _printed(words: Any, answer: Response) -> int:
     if sys.stderr.isatty():
         sys.stderr.write("\r\033[K")
     print(json.dumps(answer.facts, indent=2) if words.json else answer.text)

@@ -4,11 +4,11 @@ The settings file, its errors, its commented example and the README's table all 
 to add a setting, add a field. Nobody but `app` reads this file; each room gets what it needs handed over.
 """
 
-from dataclasses import Field, dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import Field, dataclass, field, fields, make_dataclass
 from typing import Any
 
-PROTOCOLS = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s")
-"""The names a listener can have, in the order they are started and shown."""
+from appliance.mail.protocols import PROTOCOLS, ProtocolRow
 
 
 def setting(
@@ -36,15 +36,23 @@ class ServerSettings:
 
 @dataclass(frozen=True, slots=True)
 class ListenSettings:
-    """Where the server answers: "HOST:PORT", several in a list, or "" for not at all."""
+    """Where the server listens: "HOST:PORT", several in a list, or "" for not at all."""
 
-    smtp: tuple[str, ...] = setting(("127.0.0.1:2525",), "Mail from strangers (the world expects port 25).")
-    submission: tuple[str, ...] = setting(("127.0.0.1:2587",), "Mail programs hand in messages, STARTTLS (usual port 587).")
-    submissions: tuple[str, ...] = setting(("127.0.0.1:2465",), "Mail programs hand in messages, TLS from the start (usual port 465).")
-    imap: tuple[str, ...] = setting(("127.0.0.1:2143",), "Mail programs read, STARTTLS (usual port 143).")
-    imaps: tuple[str, ...] = setting(("127.0.0.1:2993",), "Mail programs read, TLS from the start (usual port 993).")
-    pop3: tuple[str, ...] = setting(("127.0.0.1:2110",), "Mail programs fetch, STARTTLS (usual port 110).")
-    pop3s: tuple[str, ...] = setting(("127.0.0.1:2995",), "Mail programs fetch, TLS from the start (usual port 995).")
+    def addresses(self, protocol: str) -> tuple[str, ...]:
+        """The addresses of one protocol, each "HOST:PORT"."""
+        found: tuple[str, ...] = getattr(self, protocol)
+        return found
+
+
+def listen_section(protocols: Sequence[ProtocolRow]) -> type[ListenSettings]:
+    """The section [listen]: a field for each row of the table of protocols."""
+    columns = [(row.name, tuple[str, ...], setting((f"127.0.0.1:{row.trial_port}",), row.text)) for row in protocols]
+    made = make_dataclass("ListenSection", columns, bases=(ListenSettings,), frozen=True, slots=True)
+    made.__doc__ = ListenSettings.__doc__
+    return made
+
+
+LISTEN_SECTION = listen_section(PROTOCOLS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +197,7 @@ class Settings:
     """All settings; the defaults serve."""
 
     server: ServerSettings = field(default_factory=ServerSettings)
-    listen: ListenSettings = field(default_factory=ListenSettings)
+    listen: ListenSettings = field(default_factory=LISTEN_SECTION)
     messages: MessageSettings = field(default_factory=MessageSettings)
     smtp: SmtpSettings = field(default_factory=SmtpSettings)
     accounts: AccountSettings = field(default_factory=AccountSettings)

@@ -13,9 +13,11 @@ from typing import Any
 
 from appliance.mail.address import parse_domain
 from appliance.mail.errors import MisuseError, SetupError
+from appliance.mail.protocols import PROTOCOL_NAMES
 
+from .panel_rules import panel_faults
 from .relay_rules import relay_faults
-from .settings import PROTOCOLS, CertificateSettings, ServerSettings, Settings, arrays, default_of, explained, sections
+from .settings import CertificateSettings, ServerSettings, Settings, arrays, default_of, explained, sections
 from .settings_lines import Path as KeyPath
 from .settings_lines import lines_of
 
@@ -131,9 +133,7 @@ def _check(tree: dict[str, Any], lines: dict[KeyPath, int], name: str) -> Settin
     for number, key, problem, remedy in relay_faults(made.get("relay", ())):
         faults.append(Fault(lines.get(("relay", number, key), lines.get(("relay", number), 0)), f'"relay.{key}" {problem}', remedy))
     if panel := made.get("panel"):
-        from appliance.panel.service import wrong_words
-
-        for key, sentence in wrong_words(panel.leds, panel.night, panel.button):
+        for key, sentence in panel_faults(panel.leds, panel.night, panel.button):
             faults.append(Fault(lines.get(("panel", key), 0), f'"panel.{key}": {sentence}', "See: pillarbox settings example"))
     if faults:
         raise SettingsError(name, tuple(sorted(faults, key=lambda fault: fault.line)))
@@ -149,54 +149,6 @@ def _name_faults(server: ServerSettings | None) -> Iterator[tuple[str, str]]:
             bad = True
         if bad:
             yield key, f"is {_shown(value)}, which is no domain name."
-
-
-def check_settings(path: Path) -> Settings:
-    """`read`, and whether the files that the settings name can be read now; `serve` can do without some. Raises SettingsError."""
-    from appliance.runtime.clock import check_time_zone
-
-    settings = read(path)
-    lines = lines_of(path.read_text(encoding="utf-8"))
-    own = settings.certificate
-    named: list[tuple[KeyPath, str]] = [(("certificate", "file"), own.file), (("certificate", "key"), own.key)]
-    for number, relay in enumerate(settings.relay):
-        named += [(("relay", number, key), getattr(relay, key)) for key in ("password_file", "token_file")]
-    faults = []
-    for where, name in named:
-        if name and (reason := _unreadable(Path(name))):
-            problem = f'"{where[0]}.{where[-1]}" names {name}: {reason}.'
-            faults.append(Fault(lines.get(where, 0), problem, "Check the name, and who may read it."))
-    if own.file and not faults and not _belong_together(own):
-        problem = f"{own.file} and {own.key} are not a certificate and its key."
-        faults.append(Fault(lines.get(("certificate", "file"), 0), problem, "Name PEM files that belong together, without a pass phrase."))
-    try:
-        check_time_zone(settings.server.time_zone)
-    except SetupError as error:
-        faults.append(Fault(lines.get(("server", "time_zone"), 0), error.problem, error.remedy))
-    if faults:
-        raise SettingsError(str(path), tuple(faults))
-    return settings
-
-
-def _belong_together(own: CertificateSettings) -> bool:
-    import ssl  # only where there is a certificate of one's own
-
-    from appliance.network.tls_end import require_close_notify
-
-    try:
-        require_close_notify(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)).load_cert_chain(own.file, own.key, password=lambda: "")
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def _unreadable(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            file.read(1)
-    except OSError as error:
-        return (error.strerror or str(error)).rstrip(".")
-    return ""
 
 
 def _array(name: str, cls: Any, tables: Any, lines: dict[KeyPath, int], faults: list[Fault]) -> tuple[Any, ...]:
@@ -223,8 +175,8 @@ def _section(name: str, cls: Any, table: dict[str, Any], lines: dict[KeyPath, in
             good[key] = tuple([value] if isinstance(value, str) else value) if value else ()
             if (name, key) == ("sending", "name_servers") and not all(map(_is_server, good[key])):
                 faults.append(Fault(line, f'"{name}.{key}" is no address.', 'Write "192.0.2.53", or "192.0.2.53#5353" with a port.'))
-            for n, place in enumerate(good[key]):
-                wrong = place_fault(place) if name == "listen" else ""
+            for n, address in enumerate(good[key]):
+                wrong = address_fault(address) if name == "listen" else ""
                 if wrong:
                     faults.append(
                         Fault(
@@ -269,20 +221,20 @@ def _is_server(text: str) -> bool:
     return not port or (port.isascii() and port.isdecimal() and 0 < int(port) < 65_536)
 
 
-def place_fault(place: str) -> str:
+def address_fault(address: str) -> str:
     """What is wrong with a "HOST:PORT", or "" ."""
-    host, colon, port = place.rpartition(":")
+    host, colon, port = address.rpartition(":")
     if not colon or not host:
-        return f'says "{place}", which has no host and port.'
+        return f'says "{address}", which has no host and port.'
     if not port.isascii() or not port.isdigit() or int(port) > 65535:
-        return f'says "{place}", whose port is not a number up to 65535.'
+        return f'says "{address}", whose port is not a number up to 65535.'
     if host.count(":") and not (host.startswith("[") and host.endswith("]")):
-        return f'says "{place}": an IPv6 address stands in square brackets.'
+        return f'says "{address}": an IPv6 address stands in square brackets.'
     return ""
 
 
-def place(text: str) -> tuple[str, int]:
-    """(host, port) of a "HOST:PORT" that `place_fault` found right."""
+def host_and_port(text: str) -> tuple[str, int]:
+    """(host, port) of a "HOST:PORT" that `address_fault` accepts."""
     host, _, port = text.rpartition(":")
     return host.strip("[]"), int(port)
 
@@ -292,9 +244,9 @@ def parse_listen(words: list[str]) -> dict[str, tuple[str, ...]]:
     out: dict[str, tuple[str, ...]] = {}
     for word in words:
         protocol, equals, where = word.partition("=")
-        if not equals or protocol not in PROTOCOLS:
-            raise SetupError(f'"--listen {word}" names no protocol.', f"Write PROTOCOL=HOST:PORT with one of: {', '.join(PROTOCOLS)}.")
-        wrong = place_fault(where)
+        if not equals or protocol not in PROTOCOL_NAMES:
+            raise SetupError(f'"--listen {word}" names no protocol.', f"Write PROTOCOL=HOST:PORT with one of: {', '.join(PROTOCOL_NAMES)}.")
+        wrong = address_fault(where)
         if wrong:
             raise SetupError(f'"--listen {protocol}" {wrong}', "Write PROTOCOL=HOST:PORT, for example imaps=0.0.0.0:993.")
         out[protocol] = (*out.get(protocol, ()), where)

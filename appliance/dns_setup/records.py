@@ -18,13 +18,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from appliance.mail.protocols import PROTOCOLS, ProtocolRow
+
 TXT_OCTETS = 255
 """RFC 1035 §3.3: one string of a TXT record; longer values are several."""
-SERVICES: tuple[tuple[str, str], ...] = (
-    ("submissions", "_submissions"), ("submission", "_submission"), ("imaps", "_imaps"), ("imap", "_imap"), ("pop3s", "_pop3s"),
-    ("pop3", "_pop3"),
-)  # fmt: skip
-"""Protocol and the SRV label that finds it."""
 OPEN_ADDRESS = "ADDRESS"
 """Stands in a zone line for an address that is not known here; such a line is a comment."""
 
@@ -67,7 +64,7 @@ def relay_term(written: str) -> str:
     return written if ":" in written or "=" in written or "." not in written else f"a:{written}"
 
 
-def records(facts: DomainFacts) -> list[Record]:
+def records(facts: DomainFacts, protocols: Sequence[ProtocolRow] = PROTOCOLS) -> list[Record]:
     """What to publish, in the order to do it."""
     running, host, domain = dict(facts.services), facts.host_name, facts.domain
     out: list[Record] = []
@@ -89,11 +86,12 @@ def records(facts: DomainFacts) -> list[Record]:
     if facts.postmaster and "smtp" in running:
         value = f"v=TLSRPTv1; rua={_mailto(facts.postmaster)}"
         out.append(Record(f"_smtp._tls.{domain}", "TXT", value, "others tell when safe connections to you fail", needed=False))
-    for protocol, label in SERVICES:
-        if protocol in running:
-            plain = "" if protocol.endswith("s") else " (with STARTTLS)"
-            value = f"{0 if protocol.endswith('s') else 10} 1 {running[protocol]} {host}."
-            out.append(Record(f"{label}._tcp.{domain}", "SRV", value, f"mail programs set themselves up{plain}", needed=False))
+    services = tuple(dict.fromkeys(row.service for row in protocols))
+    for row in sorted(protocols, key=lambda row: (services.index(row.service), not row.implicit_tls)):
+        if row.srv and row.name in running:
+            plain = "" if row.implicit_tls else " (with STARTTLS)"
+            value = f"{0 if row.implicit_tls else 10} 1 {running[row.name]} {host}."
+            out.append(Record(f"{row.srv}._tcp.{domain}", "SRV", value, f"mail programs set themselves up{plain}", needed=False))
     why = "others ask who is behind the address; only your provider can set this"
     for address in facts.addresses:
         out.append(Record(ip_address(address).reverse_pointer, "PTR", f"{host}.", why, needed=not facts.relays))

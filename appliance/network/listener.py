@@ -24,12 +24,13 @@ import trio
 from appliance.mail.errors import PeerError, PillarboxError, SetupError
 from appliance.mail.ids import AccountId
 from appliance.mail.limits import CONNECTIONS, CONNECTIONS_PER_ADDRESS, TLS_HANDSHAKE_S
+from appliance.mail.protocols import IMPLICIT_TLS
 from appliance.status.board import Board
 from appliance.status.events import ListenerDown, ListenerUp, SessionClosed, SessionFailed, SessionOpened, SessionRefused
 from appliance.status.journal import frames_of
 
 from .ratelimit import Buckets, is_loopback, source_of, subnet_of
-from .sockets import IMPLICIT_TLS, Endpoint, ListeningSocket, open_listening_sockets, reopen
+from .sockets import Endpoint, ListeningSocket, open_listening_sockets, reopen
 from .stream import Draining, Stream, TlsSource
 
 Handler = Callable[[Stream], Awaitable[None]]

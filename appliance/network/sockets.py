@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from appliance.mail.address import ascii_domain
 from appliance.mail.errors import SetupError
+from appliance.mail.protocols import PROTOCOL_NAMES
 
 BACKLOG = 512
 """Connections the kernel holds until they are accepted: a burst of a few hundred must not be lost."""
@@ -18,8 +19,6 @@ KEEPALIVE_IDLE_S, KEEPALIVE_EVERY_S, KEEPALIVE_TRIES = 600, 60, 5
 """A phone that vanished is noticed in 15 minutes; asking more often wakes its radio for nothing."""
 FIRST_HANDED = 3
 """systemd's SD_LISTEN_FDS_START."""
-PROTOCOLS = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s")
-IMPLICIT_TLS = ("submissions", "imaps", "pop3s")
 ANYWHERE = ("", "*")
 
 
@@ -61,7 +60,7 @@ def reopen(listening_socket: ListeningSocket) -> ListeningSocket:
     )
 
 
-def handed_listening_sockets(environment: Mapping[str, str], pid: int, known: Sequence[str] = PROTOCOLS) -> list[ListeningSocket]:
+def handed_listening_sockets(environment: Mapping[str, str], pid: int, known: Sequence[str] = PROTOCOL_NAMES) -> list[ListeningSocket]:
     """Sockets of LISTEN_FDS whose LISTEN_FDNAMES name their protocol; [] when none are for this process (sd_listen_fds(3))."""
     if environment.get("LISTEN_PID") != str(pid) or not environment.get("LISTEN_FDS", "").isdigit():
         return []

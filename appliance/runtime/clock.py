@@ -9,18 +9,15 @@ The kernel's own word (adjtimex) is not asked: it needs ctypes, and it says "not
 and virtual machines whose host keeps the time. Known gap: a chipless board with chrony is trusted from BUILT_AT on.
 """
 
-import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import trio
 
-from appliance.mail.errors import SetupError
 from appliance.status.board import Board
 from appliance.status.events import ClockState
 
-ZONES = Path("/usr/share/zoneinfo")
 BUILT_AT = 1_793_491_200
 """1 November 2026: no clock that is right can be before this."""
 LOOK_S = 2.0
@@ -78,26 +75,6 @@ class RealClock:
             except OSError:
                 self._chip = False
         return self._chip
-
-
-def set_time_zone(name: str, root: Path = ZONES) -> None:
-    """Local time of this whole process is that of the zone `name` from now on; "" leaves the machine's. Raises SetupError."""
-    if not name:
-        return
-    check_time_zone(name, root)
-    os.environ["TZ"] = name
-    time.tzset()
-
-
-def check_time_zone(name: str, root: Path = ZONES) -> None:
-    """Raises SetupError when this machine knows no zone `name`; "" is the machine's own."""
-    if not name:
-        return
-    if name.startswith("/") or ".." in name.split("/") or not (root / name).is_file():
-        remedy = "Write it as in Europe/Berlin (timedatectl list-timezones), or leave it out for the box's own."
-        if not (root / "UTC").is_file():
-            remedy = "This machine knows no zones: on Debian, apt install tzdata."
-        raise SetupError(f'There is no time zone "{name}" (server.time_zone).', remedy)
 
 
 async def watch(clock: RealClock, board: Board, set_anew: Callable[[], Awaitable[object]]) -> None:

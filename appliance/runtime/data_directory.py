@@ -1,6 +1,6 @@
 """The data directory: all that must outlive the power, and the one lock that says who is the server.
 
-    server.db, server.db-wal   accounts, index, small bodies (database/)
+    pillarbox.db, pillarbox.db-wal   accounts, index, small bodies (database/)
     bodies/                  large bodies (store/)
     bodies/server-id         whose bodies they are: the id stands in the database too (identity)
     bodies/aside/            files no row names, for 30 days

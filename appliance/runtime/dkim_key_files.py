@@ -11,9 +11,10 @@ from pathlib import Path
 
 import trio
 
-from appliance.certificates.certificates import write_whole
 from appliance.mail.errors import SetupError
 from appliance.mailauth.dkim_keys import SigningKey
+
+from .atomic_file import write_whole
 
 LONGEST_OCTETS = 16_384
 SELECTORS = (("pillarbox-rsa", "rsa-sha256"), ("pillarbox-ed", "ed25519-sha256"))

@@ -3,18 +3,39 @@
 All of it is read from /proc and /sys, which costs no write. What a machine does not tell is 0, or None where 0 would be a figure.
 """
 
+import fcntl
 import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from appliance.certificates.certificates import host_addresses
 from appliance.mail.clock import Clock
 from appliance.status.events import HostState
 
 DAY_S = 86_400
 SECTOR_OCTETS = 512
 PAGE_OCTETS = os.sysconf("SC_PAGE_SIZE")
+
+
+def host_addresses() -> list[str]:
+    """Addresses of this machine's interfaces; [] where they cannot be read."""
+    found = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        for _index, name in socket.if_nameindex():
+            try:
+                answer = fcntl.ioctl(asking, 0x8915, name.encode()[:15].ljust(256, b"\0"))  # SIOCGIFADDR
+                found.append(socket.inet_ntoa(answer[20:24]))
+            except OSError:
+                continue
+    try:
+        rows = Path("/proc/net/if_inet6").read_text().splitlines()
+    except OSError:
+        rows = []
+    for row in rows:
+        address = socket.inet_ntop(socket.AF_INET6, bytes.fromhex(row[:32]))
+        if not address.startswith("fe80:"):  # needs a zone, which no certificate can name
+            found.append(address)
+    return found
 
 
 class Host:

@@ -1,6 +1,6 @@
 """Is all of a data directory there, and does it belong together? Asked at every start, before anything is made or changed.
 
-    server.db missing, but message bodies, keys or certificates there   refused: they are not a new server's
+    pillarbox.db missing, but message bodies, keys or certificates there   refused: they are not a new server's
     rows name files, but the bodies directory is gone                  refused
     bodies of another server (the two ids differ)                      refused
     the database or the directory has no id                            refused when files are there and no row names one
@@ -20,10 +20,11 @@ from uuid import uuid4
 
 import trio
 
-from appliance.certificates.certificates import write_whole
 from appliance.database.database import AnyDatabase, Reads
 from appliance.database.migrations import refuse_before_release
 from appliance.mail.errors import SetupError, StoreError, Trouble
+
+from .atomic_file import write_whole
 
 DATABASE, BODIES, ID_FILE, ID_KEY = "pillarbox.db", "bodies", "server-id", "server_id"
 KEPT = "kept"

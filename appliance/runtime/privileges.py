@@ -1,44 +1,24 @@
-"""Root's rights given up: a command or server on another user's data directory becomes that user first.
+"""Giving up root's rights: a command or server on another user's data directory becomes that user first.
 
     started as    data directory of    what happens
-    root          somebody else        groups, gid and uid become the owner's, HOME and USER follow; for good
+    root          another user         groups, gid and uid become the owner's, HOME and USER follow; for good
     root          root, or none yet    stays root
     a user        anybody              stays that user; the kernel decides what it may open
 
-Files that root would make there (database, keys, certificates) could not be read by the server afterwards. `import` and
-`export` keep root for the archive outside: a child process becomes the owner and holds the data directory, the two
-speak over a socket pair in the form of the control socket. Nothing is ever given away by chown.
-`bind_as_root` opens the ports below 1024 first and hands them on as systemd would (sd_listen_fds(3)).
+Files that root made there (database, keys, certificates) could not be read by the server afterwards. Nothing is given
+away by chown. Ports below 1024 are bound before (`app/low_ports`); `import` and `export` keep root for the archive
+outside (`cli/owner_process`).
 How it fails: SetupError when the owner could not run this program or reach the directory; then nothing has changed.
 """
 
-import fcntl
 import os
 import pwd
-import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
 
-import trio
-
-from appliance.control.client import RemoteControl
-from appliance.control.exchange import answer_caller
-from appliance.control.requests import Refusal
-from appliance.control.stream import ControlStream
-from appliance.mail.errors import MisuseError, PeerGone, SetupError
-from appliance.network.sockets import FIRST_HANDED, Endpoint, open_listening_sockets
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from appliance.control.requests import Control
-
-PRIVILEGED_PORTS = 1024
-Offline = Callable[[Path], "AbstractAsyncContextManager[Control]"]
+from appliance.mail.errors import SetupError
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,85 +83,3 @@ def expect_usable(owner: Owner, data: Path) -> None:
         what = f"{data} belongs to {owner.name}, who may not use {needed[code - 1][0]}."
         raise SetupError(what, f"Put it where {owner.name} may read it, such as below /opt or /srv, or give the directory to root.")
     raise SetupError(f"{data} belongs to {owner.name}, whom this process cannot become.", f"Run it as {owner.name}: sudo -u {owner.name}.")
-
-
-def bind_as_root(endpoints: Sequence[Endpoint]) -> None:
-    """Listen on the ports below 1024 and hand the sockets to the program this process becomes by exec. Raises SetupError."""
-    opened = open_listening_sockets([one for one in endpoints if 0 < one.port < PRIVILEGED_PORTS])
-    if not opened:
-        return
-    pid = str(os.getpid())
-    handed = int(os.environ["LISTEN_FDS"]) if os.environ.get("LISTEN_PID") == pid else 0
-    names = os.environ.get("LISTEN_FDNAMES", "").split(":") if handed else []
-    first = FIRST_HANDED + handed
-    # First out of the way, then to the places: a place may be held by another of these sockets.
-    copies = [fcntl.fcntl(listening_socket.socket.detach(), fcntl.F_DUPFD_CLOEXEC, first + len(opened)) for listening_socket in opened]
-    for at, copy in enumerate(copies, first):
-        os.dup2(copy, at, inheritable=True)
-        os.close(copy)
-    for at in range(FIRST_HANDED, first):
-        os.set_inheritable(at, True)
-    names = [*names[:handed], *(listening_socket.endpoint.protocol for listening_socket in opened)]
-    os.environ.update(LISTEN_PID=pid, LISTEN_FDS=str(first - FIRST_HANDED + len(opened)), LISTEN_FDNAMES=":".join(names))
-
-
-# --- import and export --------------------------------------------------------------------------
-
-
-@contextmanager
-def admin_api_as_owner(data: Path, owner: Owner, offline: Offline) -> "Iterator[LentControls]":
-    """The data directory in the hands of a child that has become its owner. Begin this outside trio."""
-    expect_usable(owner, data)
-    ours, theirs = socket.socketpair()
-    child = os.fork()
-    if not child:
-        ours.close()
-        _be_the_admin_api(data, owner, offline, theirs)
-    theirs.close()
-    try:
-        yield LentControls(data, ours)
-    finally:
-        ours.close()
-        os.waitpid(child, 0)
-
-
-def _be_the_admin_api(data: Path, owner: Owner, offline: Offline, calling: socket.socket) -> NoReturn:
-    """The child: never returns into the command it was forked from."""
-    code = 1
-    try:
-        become(owner)
-        trio.run(_answer_requests, data, offline, calling)
-        code = 0
-    except BaseException as fault:
-        if not isinstance(fault, KeyboardInterrupt):
-            os.write(2, f"pillarbox: the data directory could not be used: {fault!r}\n".encode("utf-8", "replace"))
-    finally:
-        os._exit(code)
-
-
-async def _answer_requests(data: Path, offline: Offline, calling: socket.socket) -> None:
-    calling.setblocking(False)
-    async with trio.SocketStream(trio.socket.from_stdlib_socket(calling)) as stream:
-        line = ControlStream(stream)
-        with suppress(PeerGone, MisuseError):
-            try:
-                async with offline(data) as controls:
-                    while True:
-                        await answer_caller(line, controls, await line.receive())
-            except SetupError as error:
-                await line.send(Refusal(error.problem, error.remedy))
-
-
-class LentControls(RemoteControl):
-    """The same at the other end of the socket pair; one request after another."""
-
-    def __init__(self, data: Path, calling: socket.socket) -> None:
-        super().__init__(data)
-        self._calling = calling
-
-    def _connect(self) -> socket.socket:
-        return self._calling.dup()
-
-    @asynccontextmanager
-    async def lent(self) -> "AsyncIterator[LentControls]":
-        yield self

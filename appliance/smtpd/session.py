@@ -19,6 +19,7 @@ from appliance.mail.address import Address
 from appliance.mail.clock import Clock
 from appliance.mail.errors import MisuseError, PeerError, PeerSlow
 from appliance.mail.limits import SMTP_COMMAND_OCTETS, SMTP_LINGER_S
+from appliance.mail.protocols import PROTOCOLS
 from appliance.mail.reply import Reply
 from appliance.network.stream import Draining, Stream
 from appliance.protocol.foreign import is_header_field, words_for
@@ -49,7 +50,7 @@ EARLY = Reply(554, "5.5.1", ("You sent something before the greeting; goodbye.",
 
 UNWANTED = frozenset({b"ETRN", b"TURN", b"SEND", b"SOML", b"SAML", b"EXPN"})
 """Commands of the standards that this server leaves out (EXPN would list accounts, RFC 5321 §7.3)."""
-SUBMISSION = frozenset({"submission", "submissions"})
+SUBMISSION = frozenset(row.name for row in PROTOCOLS if row.service == "smtp" and row.sign_in == "always")
 
 
 @dataclass(frozen=True, slots=True)

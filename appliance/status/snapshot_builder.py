@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any, TypeVar, get_type_hints
 
+from appliance.mail.protocols import PROTOCOL_NAMES
+
 from .board_state import Attempt, BoardState
 from .conditions import conditions_of
 from .events import (
@@ -34,8 +36,6 @@ from .snapshot import (
     TaskFacts,
 )
 
-PROTOCOLS = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s")
-"""The order in which sessions and listeners are shown."""
 LATELY_S = 600
 OVERDUE_S = 600.0
 """So long after its next attempt was due a delay says nothing any more: the message was cancelled, or takes another route."""
@@ -89,7 +89,7 @@ def derive(kind: Callable[..., Row], source: Any, **more: Any) -> Row:
 def _in_order(rows: dict[Any, Any], protocol: Callable[[Any], str]) -> list[tuple[Any, Any]]:
     def place(item: tuple[Any, Any]) -> int:
         name = protocol(item[0])
-        return PROTOCOLS.index(name) if name in PROTOCOLS else len(PROTOCOLS)
+        return PROTOCOL_NAMES.index(name) if name in PROTOCOL_NAMES else len(PROTOCOL_NAMES)
 
     return sorted(rows.items(), key=place)
 

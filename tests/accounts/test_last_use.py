@@ -3,7 +3,7 @@
 import pytest
 
 from appliance.accounts.accounts import USED_EVERY_S
-from appliance.app.admin_api import last_use
+from appliance.app.admin_accounts import last_use
 from appliance.mail.ids import AccountId
 from appliance.status.text import stamp
 from tests.support.accounts import Family

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import trio
 
+from appliance.app.components import Basics, open_components
 from appliance.app.outbound import Outbound
 from appliance.app.read_only import reading
-from appliance.app.server import Basics, open_components
 from appliance.config.settings import Settings
 from appliance.control.requests import Export, ListAccounts, Status
 from appliance.database.check import check

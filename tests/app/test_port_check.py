@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from appliance.app import port_check as listening_socket_check
-from appliance.app.port_check import OUTSIDE, at, check, findings_text
+from appliance.app import port_check
+from appliance.app.port_check import OUTSIDE, check, findings_text, listener_probe
 from appliance.status.snapshot import ListenerFacts
 from tests.support.certificates import make_certificates
 from tests.support.server import free_ports
@@ -44,7 +44,7 @@ async def listening_socket(nursery: trio.Nursery, protocol: str, talk: Talk, tls
 
 
 async def test_every_kind_of_listening_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listening_socket_check, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(port_check, "PATIENCE_S", 1.0)
     certificate = make_certificates(tmp_path).server
     async with trio.open_nursery() as nursery:
         listening_sockets = [
@@ -57,7 +57,7 @@ async def test_every_kind_of_listening_socket(tmp_path: Path, monkeypatch: pytes
             await listening_socket(nursery, "smtp", says(b"")),
         ]
         with trio.fail_after(10):
-            found = await check([at(one) for one in listening_sockets])
+            found = await check([listener_probe(one) for one in listening_sockets])
         nursery.cancel_scope.cancel()
     assert [one.state for one in found] == ["open", "open", "closed", "closed", "closed", "closed", "closed"]
     text = findings_text(found).splitlines()
@@ -69,6 +69,6 @@ async def test_a_listening_socket_at_every_address_is_knocked_at_here() -> None:
     async with trio.open_nursery() as nursery:
         (listener,) = await nursery.start(partial(trio.serve_tcp, says(b"220 box\r\n"), 0, host="0.0.0.0"))
         port = listener.socket.getsockname()[1]
-        (found,) = await check([at(ListenerFacts("smtp", "0.0.0.0", port, ""))])
+        (found,) = await check([listener_probe(ListenerFacts("smtp", "0.0.0.0", port, ""))])
         nursery.cancel_scope.cancel()
     assert found.state == "open" and found.where == f"0.0.0.0:{port}"

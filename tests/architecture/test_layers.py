@@ -32,14 +32,14 @@ BESIDE: dict[str, set[str]] = {"panel": {"status", "control"}}
 """Packages beside the layers, and all they may import."""
 MAY_IMPORT_PANEL = {"app", "cli"}
 PUBLIC: dict[str, set[str]] = {
-    "accounts": {"accounts", "admin_password", "directory", "domains", "passwords", "send_quota", "throttle"},
-    "app": {"server", "process"},
+    "accounts": {"accounts", "admin_password", "directory", "domains", "passwords", "send_quota", "states", "throttle"},
+    "app": {"low_ports", "process", "read_only", "server"},
     "auth": {"identity", "login", "mechanisms"},
-    "certificates": {"certificates"},
+    "certificates": {"certificates", "contents"},
     "cli": {"main", "serve"},
-    "config": {"settings", "settings_file"},
+    "config": {"settings", "settings_file", "settings_lines", "time_zone"},
     "control": {"client", "exchange", "import_result", "local_socket", "requests", "stream"},
-    "database": {"check", "database", "group", "migrations", "writer"},
+    "database": {"check", "database", "group", "migrations", "read_only", "scrub", "writer"},
     "delivery": {"body_chunks", "delayed", "enqueue", "generated", "intake", "plan", "route", "transport"},
     "dns_setup": {"check", "records"},
     "dsn": {"compose", "policy", "report"},
@@ -50,7 +50,9 @@ PUBLIC: dict[str, set[str]] = {
     "panel": {"button", "led_display", "service"},
     "pop3d": {"service"},
     "queue": {"entry", "history", "queue", "schedule"},
-    "runtime": {"clock", "data_directory", "dkim_key_files", "host", "memory", "notify", "supervisor"},
+    "runtime": {
+        "atomic_file", "clock", "data_directory", "dkim_key_files", "host", "identity", "memory", "notify", "privileges", "serial_line", "supervisor",
+    },
     "smtpd": {"service"},
     "status": {"board", "events", "journal", "plain", "snapshot", "text"},
     "store": {"bodies", "body_readers", "mailbox", "reclaim", "redescription", "store", "transfer", "values", "view"},

@@ -13,28 +13,25 @@ from pathlib import Path
 import pytest
 import trio
 
-from appliance.certificates.certificates import (
+from appliance.certificates.certificates import LOOK_S, OwnCertificates, export, show
+from appliance.certificates.contents import (
     AUTHORITY,
     DAY_S,
     FORMER,
-    LOOK_S,
     SERVER,
     UNTRUSTED,
-    OwnCertificates,
     WantedCertificate,
     due,
-    export,
-    host_addresses,
     is_private,
     not_before_at,
-    show,
     wanted,
-    write_whole,
 )
 from appliance.certificates.maker import make, make_server
 from appliance.mail.errors import SetupError
 from appliance.network.x509 import CertificateDetails, parse_certificate
+from appliance.runtime.atomic_file import write_whole
 from appliance.runtime.clock import BUILT_AT
+from appliance.runtime.host import host_addresses
 from appliance.status.board import Board
 from appliance.status.events import CertificateTrouble, ConditionFound, Event
 from tests.support.certificates import STRICT, TestCertificates, make_certificates

@@ -46,7 +46,7 @@ def serve(data: Path) -> "subprocess.CompletedProcess[str]":
 def test_a_database_that_is_gone_stops_every_command(data: Path) -> None:
     for path in data.glob("pillarbox.db*"):
         path.unlink()
-    words = "server.db is missing, but message bodies and certificates are there. Put server.db and server.db-wal back"
+    words = "pillarbox.db is missing, but message bodies and certificates are there. Put pillarbox.db and pillarbox.db-wal back"
     assert words in sentence(serve(data))
     for command in ("account list", "status", "check", f"export ada@home.example {data / 'out'}", "domain add x.example"):
         assert words in sentence(pillarbox(*command.split(), data=data, check=False)), command

@@ -81,7 +81,7 @@ def test_a_real_server_run_by_the_keys(tmux: Tmux, tmp_path: Path) -> None:
         tmux.keys("c")
         tmux.shows("It will not be sent. (y/n)")
         tmux.keys("y")
-        tmux.shows("is called back")
+        tmux.shows("is cancelled")
         tmux.shows("Nothing waits to leave.")
         tmux.keys("4")
         tmux.shows("> ada@home.example")
@@ -91,7 +91,7 @@ def test_a_real_server_run_by_the_keys(tmux: Tmux, tmp_path: Path) -> None:
         tmux.shows("Password (nothing: one is made):")
         tmux.keys("enter")
         told = tmux.shows("Password: ")
-        assert "eve@home.example lives here now." in told
+        assert "eve@home.example was added." in told
         tmux.keys("esc")
         tmux.shows("2 people")
         assert "eve@home.example" in pillarbox("account", "list", data=data).stdout

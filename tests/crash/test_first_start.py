@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 import pytest
 import trio
 
-from appliance.app.server import open_components
+from appliance.app.components import open_components
 from appliance.config.settings import Settings
 from appliance.database.connection import header_of
 from tests.support.needs import program

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import trio
 
-from appliance.app.server import open_components
+from appliance.app.components import open_components
 from appliance.config.settings import Settings
 from appliance.mail.flags import KEYWORD_SHIFT, SYSTEM_NAMES
 from appliance.mail.ids import ModSeq, Uid

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.config.settings import PROTOCOLS, ListenSettings, arrays, default_of, explained, sections
+from appliance.config.settings import LISTEN_SECTION, arrays, default_of, explained, sections
+from appliance.mail.protocols import PROTOCOLS
 from tests.support.server import COMMAND, ROOT, Pillarbox, environment, free_ports, in_terminal, new_data, on_terminal, pillarbox
 from tests.support.wire import Smtp
 
@@ -272,5 +273,5 @@ def test_settings_reach_the_server(tmp_path: Path) -> None:
 def test_the_ports_of_the_table_are_the_defaults() -> None:
     table = README.split("| what | server | port | security |")[1].split("\n\n")[0]
     ports = set(re.findall(r"\| (\d{4}) \|", table))
-    defaults = {where.rpartition(":")[2] for protocol in PROTOCOLS for where in getattr(ListenSettings(), protocol)}
+    defaults = {where.rpartition(":")[2] for row in PROTOCOLS for where in LISTEN_SECTION().addresses(row.name)}
     assert ports and ports <= defaults

@@ -39,7 +39,7 @@ def test_a_message_leaves_straight_and_the_timeline_tells_it(world: Neighbours) 
         world.until(lambda: world.track(name) == ["accepted", "sent"])
         text = pillarbox("message", "track", name, data=world.data).stdout
         assert "bob@far.example has it" in text and "mx1.far.example" in text
-        assert pillarbox("queue", "list", data=world.data).stdout.strip() == "Nothing waits to leave."
+        assert pillarbox("queue", "list", data=world.data).stdout.strip() == "The queue is empty."
 
 
 def test_greylisted_then_accepted(world: Neighbours) -> None:
@@ -264,16 +264,16 @@ def _said(step: str) -> str:
     return "DATA" if step == "MESSAGE" else step
 
 
-def test_the_network_check_knocks_at_listening_sockets_relays_and_the_line(world: Neighbours) -> None:
+def test_the_network_check_probes_listeners_relays_and_outbound_connectivity(world: Neighbours) -> None:
     world.peer("provider.example")
     world.peer("gmail.com")  # one of those the line is tried with
     closed = RELAY.format(port=world.port, security="tls").replace("provider", "gone").replace("127.0.1.1", "127.0.1.99")
     world.write_settings(after=RELAY.format(port=world.port, security="none") + closed + 'domains = ["gone.example"]\n')
     with world.server:
         found = world.ask("network", "check")["findings"]
-        assert {one["what"] for one in found if one["state"] == "open"} == {*world.server.ports, "relay", "way out"}
+        assert {one["what"] for one in found if one["state"] == "open"} == {*world.server.ports, "relay", "outbound"}
         (gone,) = [one for one in found if one["state"] == "closed"]
         assert "gone, 127.0.1.99" in gone["where"] and "refused" in gone["text"]
         text = pillarbox("network", "check", data=world.data).stdout
-        assert "open     way out" in text and "only the world can tell" in text
+        assert "open     outbound" in text and "tested from outside" in text
     assert pillarbox("network", "check", data=world.data, check=False).returncode == 2, "nobody is at home"

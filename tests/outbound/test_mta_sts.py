@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from appliance.certificates.certificates import wanted
+from appliance.certificates.contents import wanted
 from appliance.mail.errors import LookupTrouble, MisuseError, PeerError, PeerGone
 from appliance.network import https, resolver
 from appliance.network.https import get

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import trio
 
+from appliance.config.time_zone import set_time_zone
 from appliance.mail.errors import SetupError
-from appliance.runtime.clock import BUILT_AT, LOOK_S, RealClock, set_time_zone, watch
+from appliance.runtime.clock import BUILT_AT, LOOK_S, RealClock, watch
 from appliance.status.board import Board
 from appliance.status.events import ClockState, Event
 
@@ -111,7 +112,7 @@ def test_a_time_zone_by_name(tmp_path: Path) -> None:
     if not Path("/usr/share/zoneinfo/Asia/Kolkata").exists():
         pytest.skip("no tzdata")
     code = (
-        "from appliance.system.clock import RealClock, set_time_zone; set_time_zone('Asia/Kolkata'); print(RealClock().utc_offset_s());"
+        "from appliance.config.time_zone import set_time_zone; from appliance.runtime.clock import RealClock; set_time_zone('Asia/Kolkata'); print(RealClock().utc_offset_s());"
         "set_time_zone(''); print(RealClock().utc_offset_s())"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == ["19800", "19800"]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import trio
 
+from appliance.app.components import open_components
 from appliance.app.listeners import certificate_of
-from appliance.app.server import open_components
 from appliance.config.settings import Settings
 from appliance.mail.errors import SetupError
 from appliance.status.conditions import conditions_of
@@ -115,12 +115,12 @@ def _unknown_files_beside_an_earlier_database(data: Path) -> None:
 
 
 REFUSED: dict[Callable[[Path], None], str] = {
-    _no_database: "server.db is missing, but message bodies and certificates are there.",
-    _only_certificates: "server.db is missing, but certificates are there.",
-    _only_bodies: "server.db is missing, but message bodies are there.",
-    _only_an_id: "server.db is missing, but message bodies are there.",
-    _only_signing_keys: "server.db is missing, but signing keys are there.",
-    _only_the_log: "server.db is missing, but its last changes are there (server.db-wal).",
+    _no_database: "pillarbox.db is missing, but message bodies and certificates are there.",
+    _only_certificates: "pillarbox.db is missing, but certificates are there.",
+    _only_bodies: "pillarbox.db is missing, but message bodies are there.",
+    _only_an_id: "pillarbox.db is missing, but message bodies are there.",
+    _only_signing_keys: "pillarbox.db is missing, but signing keys are there.",
+    _only_the_log: "pillarbox.db is missing, but its last changes are there (pillarbox.db-wal).",
     _no_bodies: "bodies is missing, and messages need its files.",
     _emptied_bodies: "bodies is missing, and messages need its files.",
     _no_kept: "bodies is missing, and messages need its files.",

@@ -70,7 +70,7 @@ def test_root_does_not_export_into_a_folder_of_somebody_else(data: Path, place: 
     (place / "out").mkdir()
     os.chown(place / "out", UID, UID)
     done = pillarbox("export", "ada@home.example", str(place / "out"), data=data, check=False)
-    assert done.returncode == 2 and "belongs to somebody else" in done.stderr and not any((place / "out").iterdir())
+    assert done.returncode == 2 and "belongs to another user" in done.stderr and not any((place / "out").iterdir())
 
 
 def test_serve_binds_low_ports_and_becomes_the_owner(data: Path) -> None:
@@ -128,7 +128,7 @@ def test_unreadable_signing_keys_are_a_condition(data: Path) -> None:
         asked = pillarbox("status", "--json", data=data, check=False)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=START_S)
-    told = [str(one) for one in json.loads(asked.stdout)["conditions"] if "Messages leave unsigned" in str(one)]
+    told = [str(one) for one in json.loads(asked.stdout)["conditions"] if "sent unsigned" in str(one)]
     assert len(told) == 1 and "Permission denied" in told[0]
 
 

@@ -10,7 +10,7 @@ from appliance.app.server import nearly_full
 
 @pytest.mark.parametrize(
     ("used", "limit", "words"),
-    [(94, 100, ""), (95, 100, "nearly full"), (100, 100, "is full: new messages are put off"), (180, 100, "is full"), (10**9, None, "")],
+    [(94, 100, ""), (95, 100, "nearly full"), (100, 100, "is full: new messages are deferred"), (180, 100, "is full"), (10**9, None, "")],
 )
 def test_a_mailbox_by_its_use(used: int, limit: int | None, words: str) -> None:
     listed = (SimpleNamespace(id=1, address="ann@home.example"),)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from appliance.certificates.certificates import WantedCertificate, export, wanted
+from appliance.certificates.certificates import export
+from appliance.certificates.contents import WantedCertificate, wanted
 from appliance.certificates.maker import make
 
 STRICT = ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN

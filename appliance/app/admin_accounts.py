@@ -1,0 +1,176 @@
+"""Admin requests about accounts, their passwords and mailboxes."""
+
+from typing import Any
+
+from appliance.accounts.accounts import UNCHANGED
+from appliance.accounts.states import KEPT_DAYS
+from appliance.control import requests as controls
+from appliance.control.requests import Response
+from appliance.mail.errors import SetupError
+from appliance.mail.limits import MB
+from appliance.mail.protocols import service_name
+from appliance.status.text import stamp
+
+from .admin_request import Answers, Running, account_of, counted, given_or_generated, shown_once
+from .components import Components
+
+
+class AccountRequests:
+    """Answers what is asked about accounts; a refusal is SetupError, and then nothing has changed."""
+
+    def __init__(self, components: Components, running: Running | None = None) -> None:
+        self._accounts = components.accounts
+        self._store = components.store
+        self._running = running
+
+    def answers(self) -> Answers:
+        return (
+            (controls.AddAccount, self.add_account),
+            (controls.RemoveAccount, self.remove_account),
+            (controls.RestoreAccount, self.restore_account),
+            (controls.SetAccount, self.set_account),
+            (controls.RenameAccount, self.rename_account),
+            (controls.DisableAccount, self.disable_account),
+            (controls.EnableAccount, self.enable_account),
+            (controls.ListAccounts, self.list_accounts),
+            (controls.SetPassword, self.set_password),
+            (controls.AddAppPassword, self.add_app_password),
+            (controls.RemoveAppPassword, self.remove_app_password),
+            (controls.ListAppPasswords, self.list_app_passwords),
+            (controls.ListMailboxes, self.list_mailboxes),
+        )
+
+    async def add_account(self, request: controls.AddAccount) -> Response:
+        password, made = given_or_generated(request.password, request.address)
+        quota = request.quota_mb * MB or None
+        account = await self._accounts.add_account(request.address, password, quota_octets=quota, also=self._store.make_mailboxes)
+        facts = {"address": account.address, **made}
+        return Response(f"{account.address} was added." + shown_once(facts), facts)
+
+    async def remove_account(self, request: controls.RemoveAccount) -> Response:
+        if request.purge:
+            account = await self._accounts.remove_account(request.address, also=self._store.remove_mailboxes)
+            facts = {"address": account.address, "purged": True, **self._sessions_ended()}
+            return Response(f"{account.address} and all its mail are erased." + _ended(facts), facts)
+        account = await self._accounts.retire_account(request.address)
+        text = f"{account.address} was removed. Its mail is kept for {KEPT_DAYS} days; to bring all of it back: pillarbox account restore "
+        facts = {"address": account.address, "purged": False, "kept_days": KEPT_DAYS, **self._sessions_ended()}
+        return Response(text + account.address + _ended(facts), facts)
+
+    async def restore_account(self, request: controls.RestoreAccount) -> Response:
+        account = await self._accounts.restore_account(request.address)
+        return Response(f"{account.address} is back, with its mail and passwords.", {"address": account.address})
+
+    async def set_account(self, request: controls.SetAccount) -> Response:
+        if request.quota_mb == -1 and not request.named:
+            raise SetupError("Nothing was asked for.", "Give --quota-mb N or --name TEXT.")
+        quota = UNCHANGED if request.quota_mb == -1 else request.quota_mb * MB or None
+        account = await self._accounts.set_account(request.address, quota_octets=quota, name=request.name if request.named else None)
+        used, limit = self._store.quota(account.id)
+        called = f" ({account.name})" if account.name else ""
+        text = f"{account.address}{called}: " + (f"{limit / MB:,.0f} MB of space." if limit else "no limit.")
+        if limit and used > limit:
+            text += f" The mail there has {used / MB:,.1f} MB: all of it stays, and nothing more arrives until there is room."
+        return Response(text, {"address": account.address, "name": account.name, "quota_octets": limit})
+
+    async def rename_account(self, request: controls.RenameAccount) -> Response:
+        before = account_of(self._accounts, request.address).address
+        account = await self._accounts.rename_account(before, request.new)
+        if before == account.address:
+            raise SetupError(f"{before} is the address already.", "Name another one.")
+        if before.casefold() == account.address.casefold():
+            return Response(f"{before} is written {account.address} now.", {"address": account.address, "former": before})
+        text = (
+            f"{before} is {account.address} now. The old address stays as an alias: mail to it arrives, and programs can sign in with it."
+        )
+        return Response(text, {"address": account.address, "former": before})
+
+    async def disable_account(self, request: controls.DisableAccount) -> Response:
+        account = await self._accounts.set_disabled(request.address, True)
+        text = f"Nobody can sign in as {account.address} now; messages still arrive. To undo this: pillarbox account enable "
+        facts = {"address": account.address, "disabled": True, **self._sessions_ended()}
+        return Response(text + account.address + _ended(facts), facts)
+
+    async def enable_account(self, request: controls.EnableAccount) -> Response:
+        account = await self._accounts.set_disabled(request.address, False)
+        return Response(f"{account.address} can sign in again.", {"address": account.address, "disabled": False})
+
+    async def list_accounts(self, request: controls.ListAccounts) -> Response:
+        rows, lines = [], []
+        accounts = self._accounts.directory.accounts()
+        width = max((len(account.address) for account in accounts), default=0)
+        for account in accounts:
+            used, limit = self._store.quota(account.id)
+            facts = {
+                "octets": used,
+                "quota_octets": limit,
+                "added_at": account.added_at,
+                "name": account.name,
+                "disabled": account.disabled,
+            }
+            rows.append({"address": account.address, **facts})
+            space = f"{used / MB:,.1f} MB" + (f" of {limit / MB:,.0f} MB" if limit else "")
+            notes = [*filter(None, (account.name, "disabled: nobody can sign in" if account.disabled else ""))]
+            lines.append("  ".join((f"{account.address:<{width}}", space, *notes)))
+        if not lines:
+            lines.append("There are no accounts yet. Add the first with: pillarbox account add NAME@DOMAIN")
+        removed = [{"address": one.address, "removed_at": one.removed_at} for one in self._accounts.directory.removed()]
+        lines += [f"{row['address']}  removed; to bring it back: pillarbox account restore {row['address']}" for row in removed]
+        return Response("\n".join(lines), {"accounts": rows, "removed": removed})
+
+    async def set_password(self, request: controls.SetPassword) -> Response:
+        password, made = given_or_generated(request.password, request.address)
+        account = await self._accounts.set_password(request.address, password)
+        facts = {"address": account.address, **made, **self._sessions_ended()}
+        return Response(f"{account.address} has a new password." + _ended(facts) + shown_once(facts), facts)
+
+    async def add_app_password(self, request: controls.AddAppPassword) -> Response:
+        account = account_of(self._accounts, request.address)
+        password = await self._accounts.add_app_password(account.address, request.label)
+        facts = {"address": account.address, "label": request.label, "password": password}
+        return Response(f'{account.address} has a password for "{request.label}".' + shown_once(facts), facts)
+
+    async def remove_app_password(self, request: controls.RemoveAppPassword) -> Response:
+        await self._accounts.remove_app_password(request.address, request.label)
+        facts = {"label": request.label, **self._sessions_ended()}
+        return Response(f'The password for "{request.label}" was removed.' + _ended(facts), facts)
+
+    async def list_app_passwords(self, request: controls.ListAppPasswords) -> Response:
+        passwords = self._accounts.app_passwords(request.address)
+        rows = [
+            {
+                "label": row.label, "set_at": row.set_at, "used_at": row.used_at, "used_from": row.used_from,
+                "used_protocol": row.used_protocol,
+            } for row in passwords
+        ]  # fmt: skip
+        width = max((len(row.label) for row in passwords), default=0)
+        lines = [f"{row.label:<{width}}  {last_use(row.used_at, row.used_from, row.used_protocol)}" for row in passwords]
+        return Response("\n".join(lines) or "No app passwords.", {"app_passwords": rows})
+
+    async def list_mailboxes(self, request: controls.ListMailboxes) -> Response:
+        rows = [
+            {"name": box.name, "messages": box.messages, "unseen": box.unseen, "octets": box.octets}
+            for box in await self._store.list(account_of(self._accounts, request.address).id)
+        ]
+        width = max(len(str(row["name"])) for row in rows)
+        lines = [f"{row['name']:<{width}}  {row['messages']} message{'s' * (row['messages'] != 1)}, {row['unseen']} unread" for row in rows]
+        return Response("\n".join(lines), {"mailboxes": rows})
+
+    def _sessions_ended(self) -> dict[str, int]:
+        """Call right after a change of accounts or passwords: sessions signed in with what is gone end now."""
+        return {"sessions_ended": self._running.end_sessions() if self._running is not None else 0}
+
+
+def _ended(facts: dict[str, Any]) -> str:
+    """How many sessions a change ended, in a sentence; "" for none."""
+    ended = facts["sessions_ended"]
+    return f" {counted(ended, 'open session was', 'open sessions were')} signed out." if ended else ""
+
+
+def last_use(used_at: int | None, used_from: str, used_protocol: str) -> str:
+    """When, from where and by which service a password was last used, for people."""
+    if used_at is None:
+        return "never used"
+    where = f" from {used_from}" if used_from else ""
+    how = f" by {service_name(used_protocol)}" if used_protocol else ""
+    return f"last used {stamp(used_at)}{where}{how}"

@@ -1,0 +1,84 @@
+"""Admin requests about domains and aliases, and what a domain is to publish in the DNS."""
+
+from appliance.control import requests as controls
+from appliance.control.requests import Response
+
+from .admin_certificates import names_left_out
+from .admin_request import Answers
+from .components import Components
+from .outbound import Outbound
+
+
+class DomainRequests:
+    """Answers what is asked about domains and aliases; a refusal is SetupError, and then nothing has changed."""
+
+    def __init__(self, components: Components, outbound: Outbound) -> None:
+        self._components = components
+        self._outbound = outbound
+
+    def answers(self) -> Answers:
+        return (
+            (controls.AddAlias, self.add_alias),
+            (controls.RemoveAlias, self.remove_alias),
+            (controls.ListAliases, self.list_aliases),
+            (controls.AddDomain, self.add_domain),
+            (controls.RemoveDomain, self.remove_domain),
+            (controls.ListDomains, self.list_domains),
+            (controls.SetCatchAll, self.set_catch_all),
+            (controls.DomainRecords, self.domain_records),
+            (controls.DomainCheck, self.domain_check),
+        )
+
+    async def add_alias(self, request: controls.AddAlias) -> Response:
+        await self._components.accounts.add_alias(request.address, request.target)
+        return Response(f"Messages to {request.address} go to {request.target}.", {"address": request.address, "target": request.target})
+
+    async def remove_alias(self, request: controls.RemoveAlias) -> Response:
+        left = await self._components.accounts.remove_alias(request.address, request.target or None)
+        text = f"Messages to {request.address} go to {', '.join(left)} only." if left else f"The alias {request.address} is gone."
+        return Response(text, {"address": request.address, "targets": list(left)})
+
+    async def list_aliases(self, request: controls.ListAliases) -> Response:
+        rows = [{"address": alias, "targets": list(targets)} for alias, targets in self._components.accounts.directory.aliases()]
+        return Response("\n".join(f"{row['address']} -> {', '.join(row['targets'])}" for row in rows) or "No aliases.", {"aliases": rows})
+
+    async def add_domain(self, request: controls.AddDomain) -> Response:
+        name = await self._components.accounts.add_domain(request.name)
+        self._components.certificates.look_again()
+        return Response(f"The server takes messages for {name} now." + names_left_out(self._components.certificates), {"name": name})
+
+    async def remove_domain(self, request: controls.RemoveDomain) -> Response:
+        await self._components.accounts.remove_domain(request.name)
+        self._components.certificates.look_again()
+        return Response(f"The server takes no more messages for {request.name}.", {"name": request.name})
+
+    async def list_domains(self, request: controls.ListDomains) -> Response:
+        directory = self._components.accounts.directory
+        rows = [{"name": name, "catch_all": directory.catch_all(name)} for name in directory.domains()]
+        lines = [row["name"] + (f" (unknown names go to {row['catch_all']})" if row["catch_all"] else "") for row in rows]
+        return Response("\n".join(lines) or "No domain yet: the first account brings one.", {"domains": rows})
+
+    async def set_catch_all(self, request: controls.SetCatchAll) -> Response:
+        await self._components.accounts.set_catch_all(request.name, request.address or None)
+        what = f"go to {request.address}" if request.address else "are refused"
+        return Response(f"Messages to unknown names at {request.name} {what}.", {"name": request.name, "catch_all": request.address})
+
+    async def domain_records(self, request: controls.DomainRecords) -> Response:
+        from appliance.dns_setup.records import records, zone_text
+
+        facts = await self._outbound.about(request.name)
+        found = records(facts)
+        rows = [{"name": one.name, "kind": one.kind, "value": one.value, "why": one.why} for one in found]
+        text = f"; for {facts.domain}, to be published where its name servers are managed\n{zone_text(found)}"
+        return Response(text, {"domain": facts.domain, "records": rows})
+
+    async def domain_check(self, request: controls.DomainCheck) -> Response:
+        from appliance.dns_setup.check import check, findings_text
+
+        facts = await self._outbound.about(request.name)
+        found = await check(facts, self._outbound.resolver())
+        rows = [
+            {"name": one.record.name, "kind": one.record.kind, "state": one.state, "found": one.found, "advice": one.advice}
+            for one in found
+        ]
+        return Response(findings_text(found), {"domain": facts.domain, "findings": rows})

@@ -1,0 +1,53 @@
+"""What the handlers of admin requests share: the running server as they need it, and sentences about counts and passwords."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from appliance.accounts.passwords import check_strength, generate
+from appliance.control.requests import Response
+from appliance.mail.errors import SetupError
+from appliance.runtime.supervisor import Ending
+
+if TYPE_CHECKING:
+    from appliance.accounts.accounts import Accounts
+    from appliance.accounts.directory import Account
+    from appliance.network.tls import ServerTls
+
+Answers = tuple[tuple[type, Callable[[Any], Awaitable[Response]]], ...]
+"""(type of a request, what answers it)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What only a running server has. `end_sessions` ends the sessions whose account or password is gone; how many."""
+
+    tls: "ServerTls"
+    stop: Callable[[Ending], None]
+    end_sessions: Callable[[], int]
+
+
+def account_of(accounts: "Accounts", address: str) -> "Account":
+    """The account of an address. Raises SetupError."""
+    found = accounts.directory.find_login(address)
+    if found is None:
+        raise SetupError(f'There is no account "{address}".', "See: pillarbox account list")
+    return found
+
+
+def counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+def given_or_generated(given: str, name: str = "") -> tuple[str, dict[str, Any]]:
+    """(the password to set, {"password": ...} when it was generated here). `name`: whose it is. Raises SetupError for a weak one."""
+    if given:
+        check_strength(given, name)
+        return given, {}
+    made = generate()
+    return made, {"password": made}
+
+
+def shown_once(facts: dict[str, Any]) -> str:
+    """The line that shows a generated password; "" without one."""
+    return f"\nPassword: {facts['password']}   (shown this once; keep it)" if "password" in facts else ""

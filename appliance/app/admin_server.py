@@ -1,0 +1,82 @@
+"""Admin requests about the server itself: status, log, admin password, network, shutting down."""
+
+from dataclasses import asdict
+
+from appliance.control import requests as controls
+from appliance.control.requests import Response
+from appliance.database.check import looks_damaged
+from appliance.mail.errors import SetupError, StoreError
+from appliance.runtime.supervisor import Ending
+from appliance.status.text import encode_snapshot, readable
+
+from .admin_request import Answers, Running, counted, given_or_generated, shown_once
+from .components import Components
+from .outbound import Outbound
+from .port_check import check, findings_text, listener_probe
+
+
+class ServerRequests:
+    """Answers what is asked about the server. `running` None: the data directory is open for one command only."""
+
+    def __init__(self, components: Components, outbound: Outbound, running: Running | None = None) -> None:
+        self._components = components
+        self._outbound = outbound
+        self._running = running
+        self._board = components.board if running is not None else None
+
+    def answers(self) -> Answers:
+        return (
+            (controls.Status, self.status),
+            (controls.ReadLog, self.read_log),
+            (controls.SetAdminPassword, self.set_admin_password),
+            (controls.ShutDown, self.shut_down),
+            (controls.Restart, self.restart),
+            (controls.CheckNetwork, self.check_network),
+        )
+
+    async def status(self, request: controls.Status) -> Response:
+        if self._board is None:
+            accounts = self._components.accounts.directory.accounts()
+            count = counted(len(accounts), "account", "accounts")
+            text = f"Pillarbox is not running on {self._components.directory.path}. It has {count}. Start it with: pillarbox serve"
+            damaged = await self._is_damaged()
+            if damaged:
+                text = f"CRITICAL: The database is damaged. For details and what to do: pillarbox check\n{text}"
+            facts = {"accounts": len(accounts), "domains": list(self._components.accounts.directory.domains())}
+            return Response(text, {"running": False, **facts, **({"damaged": True} if damaged else {})})
+        snapshot = self._board.snapshot()
+        return Response(readable(snapshot).rstrip("\n"), {"running": True, **encode_snapshot(snapshot)})
+
+    async def _is_damaged(self) -> bool:
+        try:
+            return await self._components.database.read(looks_damaged)
+        except StoreError:
+            return True
+
+    async def read_log(self, request: controls.ReadLog) -> Response:
+        lines = self._components.journal.lines(request.since)
+        return Response("\n".join(lines), {"lines": lines, "count": self._components.journal.count})
+
+    async def set_admin_password(self, request: controls.SetAdminPassword) -> Response:
+        password, facts = given_or_generated(request.password)
+        await self._components.admin.set(password)
+        return Response("The serial console asks for this admin password now." + shown_once(facts), facts)
+
+    def _close(self, ending: Ending) -> None:
+        if self._running is None:
+            raise SetupError("No server is running.", "Start it with: pillarbox serve")
+        self._running.stop(ending)
+
+    async def shut_down(self, request: controls.ShutDown) -> Response:
+        self._close(Ending.AT_THE_BOX)
+        return Response("The server is shutting down. Wait until the LEDs say that the plug may be pulled.")
+
+    async def restart(self, request: controls.Restart) -> Response:
+        self._close(Ending.AGAIN)
+        return Response("The server restarts; it is back in a moment.")
+
+    async def check_network(self, request: controls.CheckNetwork) -> Response:
+        if self._board is None:
+            raise SetupError("No server is running.", "Start it with: pillarbox serve")
+        found = await check([*map(listener_probe, self._board.snapshot().listeners), *self._outbound.probes()])
+        return Response(findings_text(found), {"findings": [asdict(one) for one in found]})

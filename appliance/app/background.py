@@ -1,0 +1,68 @@
+"""What the server looks at now and then while it runs: storage and host, nearly full mailboxes, removed accounts.
+
+Looking writes nothing; only the mail of accounts removed long ago is erased.
+"""
+
+import os
+
+import trio
+
+from appliance.accounts.states import KEPT_DAYS
+from appliance.mail.limits import MB
+from appliance.runtime.serial_line import others_on, sentences
+from appliance.status.events import ConditionFound, StorageState
+
+from .components import Components
+
+FULL_PERCENT = 95
+"""From here on an account is said to be nearly full."""
+FULL_NAMED = 20
+"""Most accounts that are named."""
+PURGE_LOOK_S = 3600.0
+"""How often removed accounts are looked at; nothing is read from storage or written while none is due."""
+HOST_LOOK_S = 60.0
+"""How often free space and the host are looked at."""
+
+
+def nearly_full(components: Components) -> tuple[str, ...]:
+    """A sentence for each account that has used FULL_PERCENT of its space; FULL_NAMED at most."""
+    found = []
+    for account in components.accounts.directory.accounts():
+        used, limit = components.store.quota(account.id)
+        if limit and used >= limit:
+            found.append(f"The mailbox of {account.address} is full: new messages are deferred, bounces still arrive.")
+        elif limit and used * 100 >= limit * FULL_PERCENT:
+            found.append(f"The mailbox of {account.address} is nearly full: {used / MB:,.1f} of {limit / MB:,.1f} MB are used.")
+    return tuple(found[:FULL_NAMED])
+
+
+async def purge_removed(components: Components) -> None:
+    """Erase the mail of accounts that were removed long enough ago."""
+    while True:
+        for account in await components.accounts.purge_expired(components.store.remove_mailboxes):
+            components.journal.say(f"{account.address} was removed {KEPT_DAYS} days ago: the mail is erased now.")
+        await trio.sleep(PURGE_LOOK_S)
+
+
+async def watch_host(components: Components) -> None:
+    """Publish the free space and the state of the host, for ever."""
+    addresses: tuple[str, ...] | None = None
+    full: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+    console = components.settings.panel.console
+    while True:
+        space = os.statvfs(components.directory.descriptor)
+        mail = sum(components.store.quota(account.id)[0] for account in components.accounts.directory.accounts())
+        free, total = space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize
+        components.board.publish(StorageState(free, total, mail, components.host.worn_percent()))
+        if full != (full := nearly_full(components)):
+            components.board.publish(ConditionFound("mailbox-full", full))
+        if console:
+            others = sentences(console, await trio.to_thread.run_sync(others_on, console))
+            if shared != (shared := others):
+                components.board.publish(ConditionFound("console-shared", shared))
+        host = components.host.look()
+        components.board.publish(host)
+        if addresses != (addresses := host.addresses):
+            components.journal.say(f"The box is at {', '.join(addresses)}." if addresses else "The box has no address: no network.")
+        await trio.sleep(HOST_LOOK_S)

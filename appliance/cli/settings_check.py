@@ -1,0 +1,54 @@
+"""`pillarbox settings check`: the settings file, and whether the files that it names can be used now."""
+
+import ssl
+from pathlib import Path
+
+from appliance.config.settings import CertificateSettings, Settings
+from appliance.config.settings_file import Fault, SettingsError, read
+from appliance.config.settings_lines import Path as KeyPath
+from appliance.config.settings_lines import lines_of
+from appliance.config.time_zone import check_time_zone
+from appliance.mail.errors import SetupError
+from appliance.network.tls_end import require_close_notify
+
+
+def check_settings(path: Path) -> Settings:
+    """`read`, and whether the files that the settings name can be read now; `serve` can do without some. Raises SettingsError."""
+    settings = read(path)
+    lines = lines_of(path.read_text(encoding="utf-8"))
+    own = settings.certificate
+    named: list[tuple[KeyPath, str]] = [(("certificate", "file"), own.file), (("certificate", "key"), own.key)]
+    for number, relay in enumerate(settings.relay):
+        named += [(("relay", number, key), getattr(relay, key)) for key in ("password_file", "token_file")]
+    faults = []
+    for where, name in named:
+        if name and (reason := _unreadable(Path(name))):
+            problem = f'"{where[0]}.{where[-1]}" names {name}: {reason}.'
+            faults.append(Fault(lines.get(where, 0), problem, "Check the name, and who may read it."))
+    if own.file and not faults and not _belong_together(own):
+        problem = f"{own.file} and {own.key} are not a certificate and its key."
+        faults.append(Fault(lines.get(("certificate", "file"), 0), problem, "Name PEM files that belong together, without a pass phrase."))
+    try:
+        check_time_zone(settings.server.time_zone)
+    except SetupError as error:
+        faults.append(Fault(lines.get(("server", "time_zone"), 0), error.problem, error.remedy))
+    if faults:
+        raise SettingsError(str(path), tuple(faults))
+    return settings
+
+
+def _belong_together(own: CertificateSettings) -> bool:
+    try:
+        require_close_notify(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)).load_cert_chain(own.file, own.key, password=lambda: "")
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _unreadable(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        return (error.strerror or str(error)).rstrip(".")
+    return ""

@@ -1,0 +1,84 @@
+"""Faults of the [panel] section beyond the form of each value: LEDs, pins, the night; and the table of words it may use.
+
+The panel reads the same words when it starts; a test holds that it accepts exactly what passes here.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+KINDS = ("led", "pwm", "rgb", "board")
+"""A LED on a pin, one that can be dimmed, one of three colours, or one of the board's own in /sys/class/leds."""
+BOARD_NAMES = (("ACT", "led0"), ("PWR", "led1"))
+"""Two names of one LED: the kernel's before Linux 6.1 stands second."""
+GROUPS = ("all", "server", "trouble", "mail")
+MEANINGS = (
+    "recovering", "starting", "updating", "closing", "safe", "card", "broken", "stuck", "certificate", "network", "clock", "look",
+    "arrived", "going", "waiting", "ready",
+)  # fmt: skip
+"""What one LED may show."""
+PINS = ((r"(?:GPIO|BCM)?(\d{1,2})", 0, 53), (r"(?:BOARD|J8:)(\d{1,2})", 1, 40), (r"WPI(\d{1,2})", 0, 31))
+"""How a pin may be named: by the chip's number (54 of them, 28 on the header), by the header's, or by wiringPi's."""
+MOST_LEDS = 32
+
+
+def panel_faults(leds: Sequence[str], night: str, button: str) -> Iterator[tuple[str, str]]:
+    """(setting, sentence) for each fault."""
+    pins: list[tuple[bool, str]] = []
+    for led in leds:
+        problem, found = _led(led)
+        if problem:
+            yield "leds", problem
+        pins += found
+    if len(leds) > MOST_LEDS:
+        yield "leds", f"At most {MOST_LEDS} LEDs."
+    if len(pins) != len(set(pins)):
+        yield "leds", "Two LEDs have the same pin."
+    used = [pin for is_board, pin in pins if not is_board]
+    for pin in dict.fromkeys(pin for pin in used if not is_pin(pin)):
+        yield "leds", f"There is no pin {pin!r}."
+    if button and not is_pin(button):
+        yield "button", f"There is no pin {button!r}."
+    if button in used:
+        yield "button", f"The pin {button} is a LED's."
+    if night and not _is_night(night):
+        yield "night", f"{night!r} is no night; one is written 22:00-06:30."
+
+
+def _led(text: str) -> tuple[str, list[tuple[bool, str]]]:
+    """(what is wrong with one LED, or ""; its pins, each with whether it is the name of a board LED)."""
+    place, *rest = text.split() or [""]
+    kind, _, listed = place.partition(":")
+    names = listed.split(",")
+    if kind not in KINDS or not all(names):
+        return f"{text!r} is no LED; one is led:PIN, pwm:PIN, rgb:RED,GREEN,BLUE or board:NAME.", []
+    if len(names) != (3 if kind == "rgb" else 1):
+        return f"{text!r}: rgb has three pins, every other LED one.", []
+    if kind == "board" and (names[0] in (".", "..") or "/" in names[0]):
+        return f"{text!r}: a name in /sys/class/leds, such as ACT.", []
+    for word in ",".join(one for one in rest if one != "inverted").split(",") if set(rest) - {"inverted"} else ():
+        if word not in (*GROUPS, *MEANINGS):
+            return f"A LED cannot show {word!r}; it can show {', '.join((*GROUPS, *MEANINGS))}.", []
+    return "", [(kind == "board", _board_name(name) if kind == "board" else name) for name in names]
+
+
+def _board_name(name: str) -> str:
+    return next((names[0] for names in BOARD_NAMES if name in names), name)
+
+
+def is_pin(text: str) -> bool:
+    """Can there be such a pin on a board?"""
+    found = [(re.fullmatch(pattern, text.upper(), re.ASCII), least, most) for pattern, least, most in PINS]
+    return any(one is not None and least <= int(one[1]) <= most for one, least, most in found)
+
+
+def _is_night(text: str) -> bool:
+    begin, _, end = text.partition("-")
+    return _is_time(begin) and _is_time(end)
+
+
+def _is_time(text: str) -> bool:
+    hour, _, minute = text.strip().partition(":")
+    try:
+        return int(hour) in range(24) and int(minute) in range(60)
+    except ValueError:
+        return False
