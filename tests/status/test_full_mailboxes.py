@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from appliance.app.server import nearly_full
+from appliance.app.background import nearly_full
 
 
 @pytest.mark.parametrize(
