@@ -15,11 +15,12 @@ from appliance.mail.ids import Uid
 from appliance.mail.limits import BATCH_ROWS
 from appliance.store.values import Row, Want
 
+from .selected import KeptRow, Selected
+
 if TYPE_CHECKING:
     from appliance.protocol.imap.sequence import Ranges
     from appliance.store.body_readers import StoredMessage
 
-    from .selected import Selected
 
 GAP_ROWS = 64
 """Longest run of unwanted rows that is read over."""
@@ -63,20 +64,7 @@ def spans(places: "Ranges", rows: int = BATCH_ROWS, gap: int = GAP_ROWS) -> "Ite
         yield gathered
 
 
-@dataclass(frozen=True, slots=True)
-class KeptRow:
-    """A large message read a moment ago, kept open for the next piece of it; good while nothing in the mailbox has changed.
-
-    (A client that takes 100 MB in pieces of 64 KiB sends 1,600 FETCHes: two sessions to a thread less each.)
-    """
-
-    newest: int
-    want: "Want"
-    row: "Row"
-    message: "StoredMessage"
-
-
-async def read(selected: "Selected", span: "list[tuple[int, int]]", want: "Want") -> Batch:
+async def read(selected: Selected, span: "list[tuple[int, int]]", want: "Want") -> Batch:
     """The rows of one span; without Want.BODY they are plain tuples, a Row's first fields. Raises StoreError."""
     start, end = span[0][0], span[-1][1]
     uids = selected.view.uids[start:end]
@@ -107,13 +95,13 @@ async def read(selected: "Selected", span: "list[tuple[int, int]]", want: "Want"
     return Batch(numbers, found, wanted - len(found), names, newest)
 
 
-def keep(selected: "Selected", newest: int, want: "Want", row: "Row", message: "StoredMessage") -> None:
+def keep(selected: Selected, newest: int, want: "Want", row: "Row", message: "StoredMessage") -> None:
     """Keep the one message a command read open, if it is large; `newest` is the mailbox's MODSEQ from before its row was read."""
     if row.octets > MESSAGES_OCTETS:
         selected.kept = KeptRow(newest, want, row, message)
 
 
-async def open_messages(selected: "Selected", rows: "Sequence[Row]") -> "list[StoredMessage]":
+async def open_messages(selected: Selected, rows: "Sequence[Row]") -> "list[StoredMessage]":
     """Letters of the first rows, at least one, as many as are read in one go. `open` of one that is gone raises StoreError GONE."""
     kept = selected.kept
     if kept is not None and kept.row.uid == rows[0].uid:

@@ -17,7 +17,7 @@ from .sections import Send, cut, extent, fields, locate
 if TYPE_CHECKING:
     from appliance.store.body_readers import StoredMessage
 
-    from .session import Session
+    from .client import ImapClient
 
 
 class Refusal(Enum):
@@ -64,9 +64,9 @@ async def _section(message: "StoredMessage", name: bytes, asked: Section, partia
     return Prepared(name, await extent(message, found[0] + start, found[0] + end))
 
 
-async def nil(session: "Session") -> None:
+async def nil(client: "ImapClient") -> None:
     """The value of a part that is not there."""
-    await session.send(b"NIL")
+    await client.send(b"NIL")
 
 
 def _old(name: bytes, asked: Section, sees: bool) -> BodyItem:

@@ -7,7 +7,7 @@ name, and a fault of ours ends the session through its guard.
 from appliance.mail.errors import AuthError, MisuseError, PillarboxError, StoreError, Trouble
 from appliance.protocol.imap.mailbox_name import NotAName
 
-from .extension import Completion
+from .completion import Completion
 
 CODES: dict[Trouble, bytes] = {
     Trouble.NO_MAILBOX: b"NONEXISTENT",

@@ -5,12 +5,9 @@ mistake in the tables: building the registry raises ValueError, so the server do
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .extension import Command, Extension, SelectParameter, StatusItem
-
-if TYPE_CHECKING:
-    from .session import Session
+from .contract import Command, Extension, SelectParameter, Session, StatusItem
 
 
 class Registry:
@@ -31,7 +28,7 @@ class Registry:
         self.search_keys: dict[bytes, Any] = _by_name(key for e in self.extensions for key in e.search_keys)
         self.enable = frozenset(word for e in self.extensions for word in e.enable)
 
-    def capability(self, session: "Session") -> bytes:
+    def capability(self, session: Session) -> bytes:
         """The words of CAPABILITY as of now, IMAP4rev1 first (RFC 9051 §7.2.2)."""
         words = [b"IMAP4rev1"]
         for extension in self.extensions:

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from appliance.protocol.imap.fetch import Section
     from appliance.store.body_readers import StoredMessage
 
-    from .session import Session
+    from .client import ImapClient
 
 CHUNK_OCTETS = 256 * 2**10
 """Read at once: large enough that the session to a thread does not count, small enough for constant memory."""
 KEPT_OCTETS = 2**20
 """Made octets (selected header fields, decoded parts) kept rather than made twice."""
 
-Send = Callable[["Session"], Awaitable[None]]
+Send = Callable[["ImapClient"], Awaitable[None]]
 """Sends a value that is ready: `{n}`, CRLF and the octets. Raises StoreError when the message cannot be read to its end."""
 Extent = tuple[int, int]
 """From octet, up to octet of a message, prefix included."""
@@ -71,10 +71,10 @@ async def extent(message: "StoredMessage", start: int, end: int) -> Send:
     chunks = SectionChunks(message, start, end)
     first = await chunks.next()
 
-    async def send(session: "Session") -> None:
-        await session.send(b"{%d}\r\n" % (end - start), plain(first))
+    async def send(client: "ImapClient") -> None:
+        await client.send(b"{%d}\r\n" % (end - start), plain(first))
         while chunk := await chunks.next():
-            await session.send(plain(chunk))
+            await client.send(plain(chunk))
 
     return send
 
@@ -90,14 +90,14 @@ async def fields(message: "StoredMessage", header: Extent, section: "Section", p
             kept.append(chunk)
     start, end = cut(size, partial)
 
-    async def send_kept(session: "Session") -> None:
-        await session.send(b"{%d}\r\n" % (end - start), plain(b"".join(kept)[start:end]))
+    async def send_kept(client: "ImapClient") -> None:
+        await client.send(b"{%d}\r\n" % (end - start), plain(b"".join(kept)[start:end]))
 
-    async def send_again(session: "Session") -> None:
-        await session.send(b"{%d}\r\n" % (end - start))
+    async def send_again(client: "ImapClient") -> None:
+        await client.send(b"{%d}\r\n" % (end - start))
         chosen, at = Chosen(message, header, section), 0
         while (chunk := await chosen.next()) is not None:
-            await session.send(plain(chunk[max(start - at, 0) : max(end - at, 0)]))
+            await client.send(plain(chunk[max(start - at, 0) : max(end - at, 0)]))
             at += len(chunk)
 
     return send_kept if size <= KEPT_OCTETS else send_again

@@ -7,6 +7,7 @@ this session alone, through the listener's guard.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,10 @@ from appliance.protocol.imap.server import Command as CommandRead
 from appliance.protocol.imap.server import Message, Refused, Rest
 from appliance.protocol.imap.tokens import Tokens
 
+from .completion import Completion, bad
 from .connection import Connection
+from .contract import Command, SequenceNumbers, State
 from .errors import SessionOver, answer_of
-from .extension import Command, Completion, SequenceNumbers, State, bad
 
 if TYPE_CHECKING:
     from appliance.auth.identity import Identity
@@ -30,9 +32,9 @@ if TYPE_CHECKING:
     from appliance.network.stream import Stream
     from appliance.store.store import Store
 
+    from .options import Options
     from .registry import Registry
     from .selected import Selected
-    from .service import ImapContext, Options
 
 
 class Happening(Enum):
@@ -54,11 +56,24 @@ MOVES: dict[tuple[State, Happening], State] = {
 }
 
 
-class Session:
-    """What commands hold of one client. `enabled`: words of ENABLE in upper case."""
+@dataclass(frozen=True, slots=True)
+class ImapContext:
+    """What all sessions of the service share."""
+
+    store: "Store"
+    login: "Login"
+    mechanisms: "Mechanisms"
+    board: Any
+    clock: "Clock"
+    options: "Options"
+    registry: "Registry"
+
+
+class ImapSession:
+    """One client's session: `contract.Session` for its commands. `enabled`: words of ENABLE in upper case."""
 
     __slots__ = (
-        "after_answer",
+        "after_completion",
         "connection",
         "enabled",
         "errors",
@@ -66,19 +81,19 @@ class Session:
         "login_failures",
         "opened_mono",
         "selected",
-        "server",
+        "context",
         "state",
         "tag",
     )  # fmt: skip
 
-    def __init__(self, server: "ImapContext", stream: "Stream") -> None:
-        self.server = server
-        self.connection = Connection(stream, server.registry.streamed)
+    def __init__(self, context: ImapContext, stream: "Stream") -> None:
+        self.context = context
+        self.connection = Connection(stream, context.registry.streamed)
         self.state = State.NOT_AUTHENTICATED
         self.identity: Identity | None = None
         self.selected: Selected | None = None
         self.enabled: set[bytes] = set()
-        self.after_answer: Callable[[], Awaitable[None]] | None = None
+        self.after_completion: Callable[[], Awaitable[None]] | None = None
         """What a command wants done once its tagged answer has left: STARTTLS's handshake."""
         self.tag = b""
         """Of the command that runs: ESEARCH answers name it (RFC 4731 §2)."""
@@ -94,31 +109,27 @@ class Session:
 
     @property
     def store(self) -> "Store":
-        return self.server.store
+        return self.context.store
 
     @property
     def login(self) -> "Login":
-        return self.server.login
+        return self.context.login
 
     @property
     def mechanisms(self) -> "Mechanisms":
-        return self.server.mechanisms
+        return self.context.mechanisms
 
     @property
     def clock(self) -> "Clock":
-        return self.server.clock
+        return self.context.clock
 
     @property
     def options(self) -> "Options":
-        return self.server.options
+        return self.context.options
 
     @property
     def registry(self) -> "Registry":
-        return self.server.registry
-
-    @property
-    def board(self) -> Any:
-        return self.server.board
+        return self.context.registry
 
     @property
     def account(self) -> "AccountId":
@@ -168,6 +179,14 @@ class Session:
             selected.close()
             self.move(Happening.DESELECTED)
 
+    def log_out(self) -> None:
+        self.move(Happening.ENDED)
+
+    def forget(self) -> None:
+        """What the client said before TLS counts for nothing (RFC 9051 §6.2.1)."""
+        self.enabled.clear()
+        self.errors = 0
+
     async def enable(self, word: bytes) -> None:
         """Switch an extension on (RFC 5161): the one way in, for ENABLE and for each command that implies it (RFC 7162 §3.1)."""
         if word in self.enabled:
@@ -204,9 +223,9 @@ class Session:
         assert not isinstance(event, Rest), "APPEND reads its command to the end"  # noqa: S101
         answer = Completion(event.word, event.text, event.code) if isinstance(event, Refused) else await self._obey(event)
         self.answer(event.tag, answer)
-        if self.after_answer is not None:
+        if self.after_completion is not None:
             await self.flush()
-            what, self.after_answer = self.after_answer, None
+            what, self.after_completion = self.after_completion, None
             await what()
         if answer.word == b"BAD":
             self.errors += 1
@@ -232,7 +251,7 @@ class Session:
                 command = self.registry.commands.get(event.name)
             refusal = self._objection(command)
             if command is None or refusal is not None:
-                return await self._turn_down(event, refusal or bad(b"No such command."))
+                return await self._refuse_event(event, refusal or bad(b"No such command."))
             if isinstance(event, Message):
                 answer = await command.run(self, event, uid)
             else:
@@ -252,12 +271,12 @@ class Session:
             return bad(b"Sign in first.")
         return bad(b"Select a mailbox first." if State.SELECTED in command.states else b"You are signed in already.")
 
-    async def _turn_down(self, event: CommandRead | Message, answer: Completion) -> Completion:
+    async def _refuse_event(self, event: CommandRead | Message, answer: Completion) -> Completion:
         if isinstance(event, Message):
-            await self.turn_down(event, answer)
+            await self.refuse(event, answer)
         return answer
 
-    async def turn_down(self, message: Message, answer: Completion) -> None:
+    async def refuse(self, message: Message, answer: Completion) -> None:
         """Refuse a message; where its octets are too many to be thrown away the answer is said before BYE."""
         try:
             await self.connection.refuse(message)

@@ -8,7 +8,7 @@ import appliance.imapd.commands as commands
 import appliance.imapd.extensions as extensions
 from appliance.imapd.commands.basic import noop, nothing
 from appliance.imapd.commands.table import CORE
-from appliance.imapd.extension import Command, Extension, State
+from appliance.imapd.contract import Command, Extension, State
 from appliance.imapd.extensions.table import EXTENSIONS
 from appliance.imapd.registry import Registry
 

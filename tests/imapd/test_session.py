@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from appliance.imapd.commands.table import CORE
-from appliance.imapd.extension import State
+from appliance.imapd.contract import State
 from appliance.imapd.extensions.table import EXTENSIONS
 from appliance.imapd.registry import Registry
 from appliance.imapd.service import Options

@@ -14,9 +14,10 @@ from appliance.protocol.imap import encode
 from appliance.protocol.imap.server import Message, Refused, Rest
 from appliance.store.values import Placement
 
+from ..completion import Completion, no, ok
 from ..connection import CHUNK_S
+from ..contract import Command, State
 from ..errors import answer_of
-from ..extension import Command, Completion, State, no, ok
 from .store import checked
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from appliance.store.bodies import StagedBody
     from appliance.store.values import MailboxInfo
 
-    from ..session import Session
+    from ..contract import Session
 
 MESSAGES = 1000
 """Messages of one APPEND: each holds a staged body until all are filed."""
@@ -87,17 +88,17 @@ class _Append:
             target = await self._target(message.tokens.mailbox())
         except (StoreError, MisuseError) as error:
             answer = answer_of(error, creating=True)
-            await self.session.turn_down(message, answer)
+            await self.session.refuse(message, answer)
             return answer
         while True:
             if not message.octets:
-                await self.session.turn_down(message, CALLED_OFF)
+                await self.session.refuse(message, CALLED_OFF)
                 return CALLED_OFF
             try:
                 flags, at, incoming = await self._prepare(message)
             except (StoreError, MisuseError) as error:
                 answer = answer_of(error)
-                await self.session.turn_down(message, answer)
+                await self.session.refuse(message, answer)
                 return answer
             if message.synchronising:
                 self.session.queue(b"+ Go on.\r\n")
@@ -107,7 +108,7 @@ class _Append:
                 return Completion(event.word, event.text, event.code)
             if failure is not None:
                 if isinstance(event, Message):
-                    await self.session.turn_down(event, answer_of(failure))
+                    await self.session.refuse(event, answer_of(failure))
                 return answer_of(failure)
             if isinstance(event, Message):
                 message = event

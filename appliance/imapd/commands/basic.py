@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from appliance.auth.identity import Identity
 from appliance.mail.limits import LOGIN_NAME_OCTETS, PASSWORD_OCTETS
 
+from ..completion import Completion, bad, no, ok
+from ..contract import Command, State
 from ..errors import SessionOver
-from ..extension import Command, Completion, State, bad, no, ok
-from ..session import Happening
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
 
-    from ..session import Session
+    from ..contract import Session
 
 WRONG = no(b"The name or the password is wrong.", b"AUTHENTICATIONFAILED")
 """The same words for every reason (RFC 5530 §3)."""
@@ -40,7 +40,7 @@ async def noop(session: "Session", arguments: None, uid: bool) -> Completion:
 async def logout(session: "Session", arguments: None, uid: bool) -> Completion:
     session.deselect()
     session.queue(b"* BYE Until next time.\r\n")
-    session.move(Happening.ENDED)
+    session.log_out()
     return ok(b"LOGOUT completed.")
 
 
@@ -56,9 +56,8 @@ async def starttls(session: "Session", arguments: None, uid: bool) -> Completion
         return no(b"This server has no certificate to show.", b"UNAVAILABLE")
     if session.connection.reader.pending():
         raise SessionOver(b"CLIENTBUG", b"Nothing may be sent behind STARTTLS before TLS is on.")
-    session.enabled.clear()
-    session.errors = 0
-    session.after_answer = stream.start_tls
+    session.forget()
+    session.after_completion = stream.start_tls
     return ok(b"Begin TLS now.")
 
 

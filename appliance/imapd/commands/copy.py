@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 from appliance.mail.errors import StoreError, Trouble
 from appliance.protocol.imap.sequence import encode_set
 
+from ..completion import Completion, no, ok
+from ..contract import Command, State
 from ..errors import answer_of
-from ..extension import Command, Completion, State, no, ok
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
     from appliance.store.values import Copied
 
-    from ..session import Session
+    from ..contract import Session
 
 GONE = no(b"Some of the messages have been expunged by another session, nothing was copied.", b"EXPUNGEISSUED")
 

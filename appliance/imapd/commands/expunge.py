@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING
 
 from appliance.mail.errors import MisuseError
 
-from ..extension import Command, Completion, State, no, ok
+from ..completion import Completion, no, ok
+from ..contract import Command, State
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
 
-    from ..session import Session
+    from ..contract import Session
 
 
 def parse_expunge(tokens: "Tokens") -> bytes | None:

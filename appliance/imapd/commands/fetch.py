@@ -21,16 +21,17 @@ from appliance.store.values import Mode, Want
 
 from ..batches import Batch, keep, open_messages, read, spans
 from ..body_items import BODY_ITEMS, BodyItem, Refusal
+from ..completion import Completion, no, ok
+from ..contract import Command, SequenceNumbers, State
 from ..errors import SessionOver
-from ..extension import Command, Completion, SequenceNumbers, State, no, ok
 from ..row_items import COLUMNS, FLAGS, MODSEQ, UID, RowItem, lines
 
 if TYPE_CHECKING:
     from appliance.store.body_readers import StoredMessage
     from appliance.store.values import Row
 
+    from ..contract import Session
     from ..selected import Selected
-    from ..session import Session
 
 CHANGES_ASKED = 1000
 """CHANGEDSINCE at most so many changes back asks the store what changed; further back every row is read and compared."""

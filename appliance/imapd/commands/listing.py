@@ -15,14 +15,15 @@ from appliance.mail.flags import INBOX
 from appliance.protocol.imap import encode
 from appliance.protocol.imap.mailbox_name import SEPARATOR, Patterns
 
-from ..extension import Command, Completion, State, StatusItem, no, ok
+from ..completion import Completion, no, ok
+from ..contract import Command, State, StatusItem
 from .mailboxes import read_name
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
     from appliance.store.values import MailboxInfo
 
-    from ..session import Session
+    from ..contract import Session
 
 PATTERN_CHARACTERS = 4000
 """Of all patterns of one LIST, each with the reference: they cost each name a step a character and 64 of these."""

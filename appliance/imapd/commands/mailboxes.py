@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from appliance.mail.flags import SPECIAL_USE
 from appliance.protocol.imap.mailbox_name import SEPARATOR, flaw
 
+from ..completion import Completion, no, ok
+from ..contract import Command, State
 from ..errors import printable
-from ..extension import Command, Completion, State, no, ok
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
 
-    from ..session import Session
+    from ..contract import Session
 
 USES = {attribute.upper().encode(): attribute for _, attribute in SPECIAL_USE}
 

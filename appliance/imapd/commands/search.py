@@ -12,13 +12,14 @@ from appliance.mail.query import ChangedSince, leaves
 from appliance.protocol.imap.search import KEYS, BadCharset, Search, parse_search
 from appliance.protocol.imap.sequence import encode_set
 
-from ..extension import Command, Completion, SequenceNumbers, State, bad, no, ok
+from ..completion import Completion, bad, no, ok
+from ..contract import Command, SequenceNumbers, State
 from ..matching import Matches, matching
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
 
-    from ..session import Session
+    from ..contract import Session
 
 OPTIONS = (b"MIN", b"MAX", b"ALL", b"COUNT", b"SAVE")
 
@@ -26,7 +27,7 @@ OPTIONS = (b"MIN", b"MAX", b"ALL", b"COUNT", b"SAVE")
 async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
-    keys = {key.name: key for key in KEYS} | session.registry.search_keys
+    keys = {key.name: key for key in KEYS} | dict(session.registry.search_keys)
     try:
         search = parse_search(tokens, keys, utf8=b"UTF8=ACCEPT" in session.enabled)
     except BadCharset as problem:

@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING, Any
 from appliance.mail.errors import MisuseError
 from appliance.protocol.imap.mailbox_name import NotAName
 
-from ..extension import Command, Completion, State, ok
+from ..completion import Completion, ok
+from ..contract import Command, State
+from ..selected import Selected
 from .basic import noop, nothing
 from .mailboxes import read_name
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
 
-    from ..session import Session
+    from ..contract import Session
 
     Arguments = tuple[str | NotAName, Tokens | None]
 
@@ -46,8 +48,6 @@ def read_parameters(session: "Session", tokens: "Tokens | None") -> list[tuple[A
 
 async def open_mailbox(session: "Session", arguments: "Arguments", read_only: bool) -> None:
     """The mailbox selected before is left first, also when the new one cannot be opened (RFC 9051 §6.3.2)."""
-    from ..selected import Selected
-
     name, rest = arguments
     parameters = read_parameters(session, rest)
     if session.selected is not None:

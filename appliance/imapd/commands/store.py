@@ -15,14 +15,15 @@ from appliance.protocol.imap.fetch import parse_modifiers
 from appliance.protocol.imap.sequence import encode_set
 from appliance.store.values import FlagsResult, Mode
 
-from ..extension import Command, Completion, SequenceNumbers, State, no, ok
+from ..completion import Completion, no, ok
+from ..contract import Command, SequenceNumbers, State
 
 if TYPE_CHECKING:
     from appliance.mail.ids import ModSeq
     from appliance.protocol.imap.tokens import Tokens
 
+    from ..contract import Session
     from ..selected import Selected
-    from ..session import Session
 
 MODES: dict[bytes, Mode] = {b"FLAGS": Mode.REPLACE, b"+FLAGS": Mode.ADD, b"-FLAGS": Mode.REMOVE}
 KNOWN = frozenset(name.lower() for _, name in SYSTEM_NAMES)

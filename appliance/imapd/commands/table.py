@@ -1,6 +1,6 @@
 """The ordered list of IMAP's core commands: one line a file."""
 
-from ..extension import Command
+from ..contract import Command
 from .append import COMMANDS as APPEND
 from .basic import COMMANDS as BASIC
 from .copy import COMMANDS as COPY

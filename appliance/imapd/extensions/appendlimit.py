@@ -1,6 +1,6 @@
 """APPENDLIMIT: the largest message APPEND takes (RFC 7889); the same for every mailbox."""
 
-from ..extension import Extension, StatusItem
+from ..contract import Extension, StatusItem
 
 EXTENSION = Extension(
     name="APPENDLIMIT",

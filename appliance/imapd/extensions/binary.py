@@ -13,13 +13,13 @@ from appliance.mail.partmap import UNKNOWN, Span, binary_spans
 from appliance.protocol.imap.fetch import Attribute, label
 
 from ..body_items import BodyItem, Prepared, Refusal, nil, only_parts
-from ..extension import Extension
+from ..contract import Extension
 from ..sections import KEPT_OCTETS, SectionChunks, cut
 
 if TYPE_CHECKING:
     from appliance.store.body_readers import StoredMessage
 
-    from ..session import Session
+    from ..client import ImapClient
 
 
 class Decoded:
@@ -99,7 +99,7 @@ async def _prepare(message: "StoredMessage", attribute: Attribute) -> Prepared |
     return Prepared(name, lambda session: _send(session, message, spans, measured, start, end))
 
 
-async def _send(session: "Session", message: "StoredMessage", spans: list[Span], measured: Measured, start: int, end: int) -> None:
+async def _send(session: "ImapClient", message: "StoredMessage", spans: list[Span], measured: Measured, start: int, end: int) -> None:
     mark = b"~{%d}\r\n" if measured.nul else b"{%d}\r\n"
     await session.send(mark % (end - start))
     if measured.kept is not None:
@@ -127,7 +127,7 @@ def _whole_parts(attribute: Attribute) -> None:
         raise MisuseError("BINARY.SIZE takes no range of octets")
 
 
-async def zero(session: "Session") -> None:
+async def zero(session: "ImapClient") -> None:
     """The size of a part that is not there: the grammar knows a number alone (RFC 9051 §9 msg-att-static), and it has no octets."""
     await session.send(b"0")
 

@@ -1,5 +1,5 @@
 """CHILDREN: \\HasChildren and \\HasNoChildren in LIST (RFC 3348); LIST always tells them."""
 
-from ..extension import Extension
+from ..contract import Extension
 
 EXTENSION = Extension(name="CHILDREN", rfc="RFC 3348", capability=lambda session: (b"CHILDREN",))

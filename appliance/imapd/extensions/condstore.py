@@ -8,7 +8,7 @@ its change is committed.
 from appliance.mail.query import ChangedSince, Query
 from appliance.protocol.imap.search import SearchKey, SearchTokens
 
-from ..extension import Extension, SelectParameter, StatusItem
+from ..contract import Extension, SelectParameter, StatusItem
 from ..row_items import MODSEQ, RowItem
 
 WORD = b"CONDSTORE"

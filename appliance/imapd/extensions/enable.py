@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from ..extension import Command, Completion, Extension, State, ok
+from ..completion import Completion, ok
+from ..contract import Command, Extension, State
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
 
-    from ..session import Session
+    from ..contract import Session
 
 
 def read_enable(tokens: "Tokens") -> list[bytes]:

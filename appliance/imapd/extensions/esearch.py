@@ -3,7 +3,7 @@
 The options stand with SEARCH, where IMAP4rev2 has them as well (RFC 9051 §6.4.4).
 """
 
-from ..extension import Extension
+from ..contract import Extension
 
 EXTENSION = Extension(
     name="ESEARCH",

@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING
 
 from appliance.mail.errors import MisuseError
 
-from ..extension import Command, Completion, Extension, State, ok
+from ..completion import Completion, ok
+from ..contract import Command, Extension, State
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
 
-    from ..session import Session
+    from ..contract import Session
 
 FIELDS = 30
 """RFC 2971 §3.3."""

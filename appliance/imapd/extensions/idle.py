@@ -10,12 +10,13 @@ import trio
 from appliance.mail.errors import PillarboxError, StoreError
 
 from ..commands.basic import nothing
+from ..completion import Completion, bad, ok
+from ..contract import Command, Extension, State
 from ..errors import SessionOver, answer_of
-from ..extension import Command, Completion, Extension, State, bad, ok
 
 if TYPE_CHECKING:
+    from ..contract import Session
     from ..selected import Selected
-    from ..session import Session
 
 
 async def idle(session: "Session", arguments: None, uid: bool) -> Completion:

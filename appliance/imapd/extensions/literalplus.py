@@ -3,6 +3,6 @@
 The framing knows them; LITERAL- would promise less and is not announced.
 """
 
-from ..extension import Extension
+from ..contract import Extension
 
 EXTENSION = Extension(name="LITERAL+", rfc="RFC 7888", capability=lambda session: (b"LITERAL+",))

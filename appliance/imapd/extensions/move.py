@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from appliance.mail.errors import StoreError
 
 from ..commands.copy import by_number, copy_uid, parse_copy
+from ..completion import Completion, no, ok
+from ..contract import Command, Extension, State
 from ..errors import answer_of
-from ..extension import Command, Completion, Extension, State, no, ok
 
 if TYPE_CHECKING:
-    from ..session import Session
+    from ..contract import Session
 
 
 async def run(session: "Session", arguments: tuple[bytes, str], uid: bool) -> Completion:

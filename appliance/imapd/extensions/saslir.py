@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from ..extension import Extension, State
+from ..contract import Extension, State
 
 if TYPE_CHECKING:
-    from ..session import Session
+    from ..contract import Session
 
 
 def capability(session: "Session") -> tuple[bytes, ...]:

@@ -3,6 +3,6 @@
 LIST always tells; CREATE takes `(USE (\\Sent))`.
 """
 
-from ..extension import Extension
+from ..contract import Extension
 
 EXTENSION = Extension(name="SPECIAL-USE", rfc="RFC 6154", capability=lambda session: (b"SPECIAL-USE", b"CREATE-SPECIAL-USE"))

@@ -1,6 +1,6 @@
 """STATUS=SIZE: the octets of a mailbox (RFC 8438)."""
 
-from ..extension import Extension, StatusItem
+from ..contract import Extension, StatusItem
 
 EXTENSION = Extension(
     name="STATUS=SIZE",

@@ -1,6 +1,6 @@
 """The ordered list of IMAP extensions: one line each; CAPABILITY follows this order."""
 
-from ..extension import Extension
+from ..contract import Extension
 from .appendlimit import EXTENSION as APPENDLIMIT
 from .binary import EXTENSION as BINARY
 from .children import EXTENSION as CHILDREN

@@ -1,6 +1,6 @@
 """UIDPLUS: UID EXPUNGE and the UIDs of what APPEND and COPY made (RFC 4315); they stand with their commands."""
 
-from ..extension import Extension
+from ..contract import Extension
 
 EXTENSION = Extension(
     name="UIDPLUS",

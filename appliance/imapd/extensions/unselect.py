@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING
 
 from ..commands.basic import nothing
-from ..extension import Command, Completion, Extension, State, ok
+from ..completion import Completion, ok
+from ..contract import Command, Extension, State
 
 if TYPE_CHECKING:
-    from ..session import Session
+    from ..contract import Session
 
 
 async def unselect(session: "Session", arguments: None, uid: bool) -> Completion:

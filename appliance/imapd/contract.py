@@ -1,0 +1,223 @@
+"""The contract of IMAP's session with its commands and extensions.
+
+A command or an extension is one file: grammar, handler, responses and the words it adds stand together, and one line in a table lists
+it. It receives a `Session`, the protocol class below, and uses nothing else of a session; `session.py` implements it and imports
+neither commands nor extensions: `service.py` gives it their tables, folded into look-ups (`registry.py`). So imports point one way:
+values and FETCH items, then this file, then commands and extensions, then the service.
+
+Nothing here runs; two contributions of one name are found by the registry when the server starts.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, Flag, auto
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .completion import Completion
+
+if TYPE_CHECKING:
+    from appliance.auth.identity import Identity
+    from appliance.auth.login import Login
+    from appliance.auth.mechanisms import Mechanisms
+    from appliance.mail.clock import Clock
+    from appliance.mail.ids import AccountId
+    from appliance.network.stream import Stream
+    from appliance.protocol.imap.server import Message
+    from appliance.protocol.imap.tokens import Tokens
+    from appliance.store.store import Store
+    from appliance.store.values import MailboxInfo
+
+    from .connection import Connection
+    from .options import Options
+    from .selected import Selected
+
+
+class State(Flag):
+    """States a command is allowed in (RFC 9051 §3)."""
+
+    NOT_AUTHENTICATED = auto()
+    AUTHENTICATED = auto()
+    SELECTED = auto()
+    SIGNED_IN = AUTHENTICATED | SELECTED
+    ANY = NOT_AUTHENTICATED | AUTHENTICATED | SELECTED
+    LOGOUT = 8
+
+
+class SequenceNumbers(Enum):
+    """May untagged EXPUNGE be sent while the command runs? (RFC 9051 §7.5.1: not during FETCH, STORE, SEARCH)."""
+
+    MAY_MOVE = "may move"
+    MUST_STAY = "must stay"
+
+
+class Session(Protocol):
+    """What a command may use of the session it runs in.
+
+    One command runs at a time. A handler may raise MisuseError (BAD), StoreError (NO with the response code of `errors.CODES`),
+    AuthError (NO [UNAVAILABLE]) and SessionOver (BYE); PeerGone and PeerSlow pass through it. Anything else ends the session.
+    """
+
+    selected: "Selected | None"
+    """The selected mailbox; never None in a command that is allowed in State.SELECTED only."""
+    enabled: set[bytes]
+    """Words of ENABLE in upper case; changed by `enable` alone."""
+    after_completion: Callable[[], Awaitable[None]] | None
+    """Called once, when the tagged response of this command has been sent: STARTTLS's handshake."""
+    login_failures: int
+
+    # --- the client ---------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State: ...
+    @property
+    def tag(self) -> bytes:
+        """Tag of the command that runs: ESEARCH responses name it (RFC 4731 §2)."""
+        ...
+
+    @property
+    def connection(self) -> "Connection":
+        """For commands that read more than their own line: APPEND, AUTHENTICATE, IDLE."""
+        ...
+
+    @property
+    def stream(self) -> "Stream": ...
+    @property
+    def account(self) -> "AccountId":
+        """The account signed in to; RuntimeError before that."""
+        ...
+
+    @property
+    def utf8(self) -> bool:
+        """Mailbox names are UTF-8 on the wire (RFC 9051 §5.1, RFC 6855 §3)."""
+        ...
+
+    # --- the server ---------------------------------------------------------------------------
+
+    @property
+    def store(self) -> "Store": ...
+    @property
+    def login(self) -> "Login": ...
+    @property
+    def mechanisms(self) -> "Mechanisms": ...
+    @property
+    def clock(self) -> "Clock": ...
+    @property
+    def options(self) -> "Options": ...
+    @property
+    def registry(self) -> "Tables": ...
+
+    # --- output -------------------------------------------------------------------------------
+
+    async def send(self, *parts: bytes) -> None:
+        """Untagged output with its CRLF, in parts; waits while the client reads slowly. Raises PeerGone, PeerSlow."""
+
+    def queue(self, *parts: bytes) -> None:
+        """Small untagged output that is sent with the next flush."""
+
+    async def flush(self) -> None:
+        """Send what is queued. Raises PeerGone, PeerSlow."""
+
+    async def refuse(self, message: "Message", completion: Completion) -> None:
+        """Read a refused message to its end; where that is too much, answer `completion` and raise SessionOver."""
+
+    # --- state --------------------------------------------------------------------------------
+
+    def signed_in(self, identity: "Identity") -> None:
+        """To State.AUTHENTICATED, as `identity`."""
+
+    def select(self, selected: "Selected") -> None:
+        """To State.SELECTED; the session closes `selected` in the end."""
+
+    def deselect(self) -> None:
+        """Close the selected mailbox, if there is one, and return to State.AUTHENTICATED; nothing is expunged."""
+
+    def log_out(self) -> None:
+        """To State.LOGOUT: the session ends after the tagged response."""
+
+    def forget(self) -> None:
+        """Drop what the client said before TLS was on (RFC 9051 §6.2.1)."""
+
+    async def enable(self, word: bytes) -> None:
+        """Switch an extension on (RFC 5161), for ENABLE and for each command that implies it (RFC 7162 §3.1). Once only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: its argument grammar, its handler, where it is allowed.
+
+    `parse(tokens)` reads the arguments up to the end of the command and returns whatever `run` wants (MisuseError
+    becomes BAD). `run(session, arguments, uid)`: `uid` is True for the `UID X` form, which exists when `uid_form`.
+    `streamed`: literals after its first argument are not collected; `run` starts at the first of them and reads them
+    chunk by chunk (APPEND). The session syncs the selected mailbox after `run`, before the tagged response.
+    """
+
+    name: bytes
+    states: State
+    parse: "Callable[[Tokens], Any]"
+    run: "Callable[[Session, Any, bool], Awaitable[Completion]]"
+    seqs: SequenceNumbers = SequenceNumbers.MAY_MOVE
+    uid_form: bool = False
+    rfc: str = ""
+    streamed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StatusItem:
+    """One item of STATUS and of LIST's RETURN (STATUS): `value` gives its number as sent.
+
+    `enables`: word of ENABLE that requesting the item implies (RFC 7162 §3.1: HIGHESTMODSEQ enables CONDSTORE).
+    """
+
+    name: bytes
+    value: "Callable[[Session, MailboxInfo], int]"
+    enables: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class SelectParameter:
+    """One parameter of SELECT and EXAMINE (RFC 4466 §2.1): `parse` reads what follows its name, `apply` is called
+    before `Selected.open`, which reads from the session what it needs."""
+
+    name: bytes
+    apply: "Callable[[Session, Any], Awaitable[None]]"
+    parse: "Callable[[Tokens], Any]" = lambda tokens: None
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """One IMAP extension in one file: the file exports `EXTENSION`, the table lists it.
+
+    `capability(session)` gives its words for CAPABILITY as of now, so that LOGINDISABLED, AUTH= and the
+    like follow the session's state. `fetch_items` and `search_keys` are any objects with a `name`; the registry
+    folds them by it (`registry.fetch_items[b"BINARY"]`). `enable`: words ENABLE takes, upper case.
+    """
+
+    name: str
+    rfc: str
+    capability: "Callable[[Session], tuple[bytes, ...]]"
+    commands: tuple[Command, ...] = ()
+    enable: tuple[bytes, ...] = ()
+    fetch_items: tuple[Any, ...] = ()
+    search_keys: tuple[Any, ...] = ()
+    status_items: tuple[StatusItem, ...] = ()
+    select_parameters: tuple[SelectParameter, ...] = ()
+    response_codes: tuple[bytes, ...] = ()
+
+
+class Tables(Protocol):
+    """All contributions by upper-case name; `registry.Registry` makes them once, and they never change."""
+
+    @property
+    def enable(self) -> frozenset[bytes]: ...
+    @property
+    def fetch_items(self) -> Mapping[bytes, Any]: ...
+    @property
+    def search_keys(self) -> Mapping[bytes, Any]: ...
+    @property
+    def status_items(self) -> Mapping[bytes, StatusItem]: ...
+    @property
+    def select_parameters(self) -> Mapping[bytes, SelectParameter]: ...
+
+    def capability(self, session: Session) -> bytes:
+        """The words of CAPABILITY as of now, IMAP4rev1 first (RFC 9051 §7.2.2)."""
+        ...
