@@ -1,8 +1,8 @@
-"""Messages of the selected mailbox read a window at a time, numbered as the client was told.
+"""Rows of the selected mailbox, read in batches and numbered as the client knows them.
 
-No reading is open while anything is sent (CARD rule 4): a window is read, closed, answered. A set with holes is read in spans that
-bridge short gaps, because a row read for nothing costs a hundredth of another session to the reading thread. Rows the client has not
-been told of are passed over; wanted ones that are gone are counted, what that means is the command's to say.
+No read transaction is open while anything is sent: a batch is read, closed, then sent. A set with holes is read in spans that
+bridge short gaps, because reading an unwanted row costs a hundredth of another hop to the reader thread. Rows the client does not
+know of yet are skipped; requested ones that are gone are counted, and the command decides what that means.
 """
 
 from array import array
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 
 
 GAP_ROWS = 64
-"""Longest run of unwanted rows that is read over."""
+"""Longest run of unwanted rows that is read rather than skipped."""
 MESSAGES_OCTETS = 256 * 2**10
-"""Messages read at once, and so held by one FETCH or SEARCH."""
+"""Octets of messages read at once, and so held by one FETCH or SEARCH."""
 
 INTERNAL_AT, OCTETS, ENVELOPE, BODYSTRUCTURE, SENT_AT = map(
     Row._fields.index, ("internal_at", "octets", "envelope", "bodystructure", "sent_at")
 )
-"""Places in a row; `uid`, `flags` and `modseq` are 0, 1 and 2."""
+"""Indexes in a row; `uid`, `flags` and `modseq` are 0, 1 and 2."""
 _UID_OF = itemgetter(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows the client knows, with their sequence numbers; `missing` wanted messages are no longer there.
+    """Rows the client knows, with their sequence numbers; `missing` requested messages are no longer there.
 
-    `keywords` are the names of the rows' bits, of the same reading; None: those the client was told last. `newest` is the mailbox's
-    MODSEQ from before the reading.
+    `keywords` names the rows' keyword bits, from the same read transaction; None: as last sent to the client. `newest` is the
+    mailbox's MODSEQ from before the read.
     """
 
     numbers: Sequence[int]
@@ -96,13 +96,13 @@ async def read(selected: Selected, span: "list[tuple[int, int]]", want: "Want") 
 
 
 def keep(selected: Selected, newest: int, want: "Want", row: "Row", message: "StoredMessage") -> None:
-    """Keep the one message a command read open, if it is large; `newest` is the mailbox's MODSEQ from before its row was read."""
+    """Keep the only message of a command open, if it is large; `newest` is the mailbox's MODSEQ from before its row was read."""
     if row.octets > MESSAGES_OCTETS:
         selected.kept = KeptRow(newest, want, row, message)
 
 
 async def open_messages(selected: Selected, rows: "Sequence[Row]") -> "list[StoredMessage]":
-    """Letters of the first rows, at least one, as many as are read in one go. `open` of one that is gone raises StoreError GONE."""
+    """Messages of the first rows: at least one, as many as MESSAGES_OCTETS allows. `open` of an expunged one raises StoreError GONE."""
     kept = selected.kept
     if kept is not None and kept.row.uid == rows[0].uid:
         return [kept.message]

@@ -1,7 +1,7 @@
-"""FETCH items that read the message: BODY[...], RFC822 and its kin (RFC 9051 §6.4.5, RFC 3501 §6.4.5).
+"""FETCH items that read the message: BODY[...], RFC822 and its variants (RFC 9051 §6.4.5, RFC 3501 §6.4.5).
 
-A reading is prepared for one message (what will be sent, or why not) and then sent: what is refused or gone is known before the first
-octet of its value is out.
+An item is prepared for one message (what will be sent, or why not) and then sent: a refusal or an expunged message is known before
+the first octet of the value is sent.
 """
 
 from collections.abc import Awaitable, Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Refusal(Enum):
-    """Why a part could not be told: the response code of the tagged NO (RFC 3516 §4.3, RFC 9051 §7.1). NONE is false."""
+    """Why a part cannot be sent: the response code of the tagged NO (RFC 3516 §4.3, RFC 9051 §7.1). NONE is false."""
 
     NONE = b""
     UNKNOWN_CTE = b"UNKNOWN-CTE"
@@ -33,7 +33,7 @@ class Refusal(Enum):
 
 @dataclass(slots=True)
 class Prepared:
-    """`label` goes out with a space behind it, then `send` sends the value."""
+    """`label`, with its trailing space, is sent first, then `send` sends the value."""
 
     label: bytes
     send: Send
@@ -41,7 +41,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class BodyItem:
-    """One FETCH item of the message. `sees`: telling it sets \\Seen. `check` raises MisuseError for a section the item has not."""
+    """One FETCH item of the message. `sees`: fetching it sets \\Seen. `check` raises MisuseError for a section the item does not have."""
 
     name: bytes
     sees: bool
@@ -69,8 +69,8 @@ async def nil(client: "ImapClient") -> None:
     await client.send(b"NIL")
 
 
-def _old(name: bytes, asked: Section, sees: bool) -> BodyItem:
-    """RFC822 and kin: a section under an old name (RFC 3501 §6.4.5)."""
+def _rfc822(name: bytes, asked: Section, sees: bool) -> BodyItem:
+    """RFC822 and its variants: a section under an old name (RFC 3501 §6.4.5)."""
 
     async def prepare(message: "StoredMessage", attribute: Attribute) -> Prepared:
         return await _section(message, name + b" ", asked)
@@ -87,8 +87,8 @@ def only_parts(attribute: Attribute) -> None:
 BODY_ITEMS: tuple[BodyItem, ...] = (
     BodyItem(b"BODY[]", True, section),
     BodyItem(b"BODY.PEEK[]", False, section),
-    _old(b"RFC822", Section(), True),
-    _old(b"RFC822.HEADER", Section((), b"HEADER"), False),
-    _old(b"RFC822.TEXT", Section((), b"TEXT"), True),
+    _rfc822(b"RFC822", Section(), True),
+    _rfc822(b"RFC822.HEADER", Section((), b"HEADER"), False),
+    _rfc822(b"RFC822.TEXT", Section((), b"TEXT"), True),
 )
 """RFC 3501 §6.4.5; BINARY is an extension of its own."""

@@ -1,8 +1,8 @@
-"""The only file of IMAP that touches a stream: octets to the reader, events to the session, answers out.
+"""The connection of one IMAP session: octets from the stream to the reader, events to the session, responses out.
 
-Output is a list of parts that is written when 64 KiB have gathered or when the client is waited for, so answers to
-pipelined commands leave together and a large literal is never copied. At rest no buffer is held.
-Fails with PeerGone, PeerSlow (a client that stopped reading) and SessionOver (say BYE: idle, draining, too large).
+The only file of IMAP that touches a stream. Output is a list of parts that is written when WRITE_OCTETS have gathered or before
+waiting for the client, so responses to pipelined commands are sent together and a large literal is never copied. An idle connection
+holds no buffer. Fails with PeerGone, PeerSlow (a client that stopped reading) and SessionOver (send BYE: idle, draining, too large).
 """
 
 from typing import TYPE_CHECKING
@@ -23,11 +23,11 @@ WRITE_OCTETS = 64 * 2**10
 REVOKED = (b"EXPIRED", b"The password you signed in with was changed or removed.")
 """RFC 5530 §3."""
 CHUNK_S = 180
-"""How long a client may pause inside a message: what it holds of the server's receive budget is given back then."""
+"""Read timeout inside a message: it bounds how long a stalled client holds part of the server's receive budget."""
 
 
 class Connection:
-    """One client's octets both ways. One task reads; while it waits in IDLE another may write."""
+    """One client's octets in both directions. One task reads; while it waits in IDLE another may write."""
 
     __slots__ = ("_parts", "_parts_octets", "reader", "stream")
 
@@ -40,7 +40,7 @@ class Connection:
     # --- in ----------------------------------------------------------------------------------
 
     async def event(self, timeout_s: float) -> Command | Message | Rest | Refused:
-        """What the client says next; all of it must come within `timeout_s`."""
+        """The next event; all its octets must arrive within `timeout_s`."""
         deadline = trio.current_time() + timeout_s
         while True:
             if self.stream.revoked:  # nothing more is done, not even what the buffer holds
@@ -50,19 +50,19 @@ class Connection:
                 await self.flush()
                 await self._receive(deadline - trio.current_time())
             elif isinstance(event, Continue):
-                self.queue(b"+ Go on.\r\n")
+                self.queue(b"+ Ready.\r\n")
             elif isinstance(event, Fatal):
                 raise SessionOver(event.code, event.text)
             else:
                 return event
 
     async def line(self, timeout_s: float) -> bytes:
-        """A line of AUTHENTICATE or IDLE, between `reader.converse` and `reader.resume`."""
+        """A line of AUTHENTICATE or IDLE, between `reader.begin_exchange` and `reader.end_exchange`."""
         deadline = trio.current_time() + timeout_s
         await self.flush()
         while True:
             try:
-                line = self.reader.talk_line()
+                line = self.reader.exchange_line()
             except MisuseError as problem:
                 raise SessionOver(b"TOOBIG", b"The line is too long.") from problem
             if line is not None:
@@ -79,7 +79,7 @@ class Connection:
         return chunk
 
     async def refuse(self, message: Message) -> None:
-        """Read a refused message's command to its end, throwing it away. Raises SessionOver when that is too much."""
+        """Read a refused message's command to its end and discard it. Raises SessionOver when that is too much."""
         if not self.reader.refuse(message):
             await self.event(CHUNK_S)
 
@@ -87,19 +87,19 @@ class Connection:
         try:
             octets = await self.stream.receive(max(timeout_s, 0))
         except PeerSlow as slow:
-            raise SessionOver(b"", b"Autologout: nothing came for too long.") from slow
+            raise SessionOver(b"", b"Autologout: no command for too long.") from slow
         except Draining as draining:
             if self.stream.revoked:
                 raise SessionOver(*REVOKED) from draining
-            raise SessionOver(b"UNAVAILABLE", b"The server is closing, come back in a minute.") from draining
+            raise SessionOver(b"UNAVAILABLE", b"The server is shutting down, try again in a minute.") from draining
         if not octets:
-            raise PeerGone("the client hung up")
+            raise PeerGone("the client closed the connection")
         self.reader.feed(octets)
 
     # --- out ---------------------------------------------------------------------------------
 
     def queue(self, *parts: bytes) -> None:
-        """Add small octets to what leaves with the next flush."""
+        """Add small octets to the next flush."""
         self._parts += parts
         self._parts_octets += sum(map(len, parts))
 
@@ -122,7 +122,7 @@ class Connection:
                 await self.stream.send_parts(parts)
 
     async def say_bye(self, octets: bytes) -> None:
-        """The last words, if the client still takes them."""
+        """Send BYE, if the client still reads; at most CLOSE_S."""
         self.queue(octets)
         with trio.move_on_after(CLOSE_S):
             await self.flush()

@@ -1,7 +1,7 @@
-"""What a client is told when something fails: one table from the server's errors to NO, BAD and response codes.
+"""How errors are answered: one table from the server's errors to NO, BAD and response codes.
 
-Codes are those of RFC 9051 §7.1 and RFC 5530 §3. SERVERBUG is not among them: what a client does is never our fault's
-name, and a fault of ours ends the session through its guard.
+Codes are those of RFC 9051 §7.1 and RFC 5530 §3. SERVERBUG is not among them: nothing a client does is a bug of the server, and an
+unexpected exception ends the session through the listener's guard.
 """
 
 from appliance.mail.errors import AuthError, MisuseError, PillarboxError, StoreError, Trouble
@@ -23,14 +23,14 @@ CODES: dict[Trouble, bytes] = {
     Trouble.BUSY: b"UNAVAILABLE",
     Trouble.BROKEN: b"UNAVAILABLE",
 }
-"""Every trouble of the store is NO. READ_ONLY has none: the client was told [READ-ONLY] when it opened the mailbox."""
+"""Every trouble of the store is NO. READ_ONLY has no code: [READ-ONLY] was sent when the mailbox was selected."""
 
 NOT_NOW = Completion(b"NO", b"Signing in is not possible just now, try again later.", b"UNAVAILABLE")
-"""The reason is the server's own affair."""
+"""The reason stays in the log."""
 
 
 class SessionOver(PillarboxError):
-    """The session ends with `* BYE`; `code` without brackets, `text` for the person."""
+    """The session ends with `* BYE`; `code` without brackets, `text` for the user."""
 
     def __init__(self, code: bytes, text: bytes) -> None:
         super().__init__(text.decode("ascii", "replace"))
@@ -39,7 +39,7 @@ class SessionOver(PillarboxError):
 
 
 def answer_of(error: StoreError | MisuseError | AuthError, *, creating: bool = False) -> Completion:
-    """The tagged answer of an error. `creating`: the client may make the missing mailbox and try again (RFC 9051 §6.3.12)."""
+    """The tagged response for an error. `creating`: the client may make the missing mailbox and try again (RFC 9051 §6.3.12)."""
     text = printable(str(error))
     if isinstance(error, NotAName):
         return Completion(b"NO", text, CODES[Trouble.BAD_NAME])
@@ -53,7 +53,7 @@ def answer_of(error: StoreError | MisuseError | AuthError, *, creating: bool = F
 
 
 def printable(text: str) -> bytes:
-    """A sentence as response text: one line of ASCII, never empty, its first message large (RFC 9051 §9 text)."""
+    """A sentence as response text: one line of ASCII, never empty, beginning with a capital (RFC 9051 §9 text)."""
     line = "".join(character if " " <= character <= "~" else "?" for character in text)[:300] or "failed"
     line = line.lstrip("[") or "failed"
     return (line[0].upper() + line[1:]).encode("ascii")

@@ -1,11 +1,12 @@
-"""Which messages of the selected mailbox a search finds (RFC 9051 §6.4.4).
+"""Which messages of the selected mailbox match a search (RFC 9051 §6.4.4).
 
-The tree is compiled once. Keys about flags, dates, sizes, addresses and subject ask the row alone; only for messages they cannot decide
-the message is read: first its header, then its body, piece by piece, stopping as soon as the answer is known. Windows are read and closed
-one after the other, so others run between them, and memory is bounded by a window and a piece. Answers are exact, no index is asked.
+The query is compiled once. Keys about flags, dates, sizes, addresses and subject are decided by the row alone; only where they leave the
+result open the message is read: first its header, then its body, chunk by chunk, stopping as soon as the result is known. Batches are
+read and closed one after the other, so other sessions run between them, and memory is bounded by a batch and a chunk. Results are exact;
+no index is used.
 
-FROM, TO, CC, BCC and SUBJECT look into the ENVELOPE, as RFC 9051 words them. BODY looks into the decoded text of text and message parts,
-TEXT into all headers as well, those of parts included; neither looks into pictures or between the parts.
+FROM, TO, CC, BCC and SUBJECT match the ENVELOPE, as RFC 9051 words them. BODY matches the decoded text of text and message parts,
+TEXT all headers as well, those of parts included; neither matches images or octets between the parts.
 """
 
 from array import array
@@ -51,17 +52,17 @@ if TYPE_CHECKING:
 
 DAY_S = 86_400
 ZONE_S = 5 * DAY_S
-"""More than any zone a message can write: +9999 is four days and four hours."""
+"""More than any zone offset a message can have: +9999 is four days and four hours."""
 ENVELOPE_FIELDS = ("from", "to", "cc", "bcc", "subject")
 
 Facts = Mapping[Query, bool]
-"""What the message itself has shown: its leaves' answers."""
+"""Results of the leaves for which the message was read."""
 Test = Callable[[int, Any, Facts], "bool | None"]
-"""(sequence number, row, facts) to yes, no, or None: the message has to be read."""
+"""(sequence number, row, facts) to True, False, or None: the message has to be read."""
 
 
 class Matches:
-    """What a search found: ascending, the three side by side. `missing` messages were expunged before they could be looked at."""
+    """Result of a search: three parallel arrays, ascending. `missing` messages were expunged before they could be examined."""
 
     __slots__ = ("missing", "modseqs", "numbers", "uids")
 
@@ -80,7 +81,7 @@ class Matches:
 async def matching(selected: "Selected", query: Query) -> Matches:
     """Search all messages the client knows. Raises StoreError.
 
-    A keyword is looked for under the bit it has in the reading of the row's window.
+    A keyword is matched by the bit it has in the read transaction of the row's batch.
     """
     found = Matches()
     places = _places(selected, query)
@@ -89,10 +90,10 @@ async def matching(selected: "Selected", query: Query) -> Matches:
             found.numbers.extend(range(start + 1, end + 1))
             found.uids.extend(selected.view.uids[start:end])
         return found
-    asked = leaves(query)
-    texts = [leaf for leaf in asked if _reads_message(leaf)]
+    all_leaves = leaves(query)
+    texts = [leaf for leaf in all_leaves if _reads_message(leaf)]
     want = Want.FLAGS
-    for leaf in asked:
+    for leaf in all_leaves:
         want |= _wants(leaf)
     if texts:
         want |= Want.BODY | Want.DATES
@@ -123,7 +124,7 @@ async def matching(selected: "Selected", query: Query) -> Matches:
 async def _read_messages(
     selected: "Selected", test: Test, texts: list[Query], open_ones: "list[tuple[int, Row]]", results: "dict[int, Row]"
 ) -> int:
-    """How many of the messages were expunged before they could be read; they are not found."""
+    """Returns how many of the messages were expunged before they could be read; they do not match."""
     at = missing = 0
     while at < len(open_ones):
         for message in await open_messages(selected, [row for _, row in open_ones[at:]]):
@@ -131,7 +132,7 @@ async def _read_messages(
             at += 1
             try:
                 await message.open()
-                if await _asks(message, test, texts, number, row):
+                if await _message_matches(message, test, texts, number, row):
                     results[number] = row
             except StoreError as error:
                 if error.trouble is not Trouble.GONE:
@@ -140,20 +141,20 @@ async def _read_messages(
     return missing
 
 
-async def _asks(message: "StoredMessage", test: Test, texts: list[Query], number: int, row: "Row") -> bool:
-    """Read the message as far as it takes to know."""
-    body_item = MessageText(message)
+async def _message_matches(message: "StoredMessage", test: Test, texts: list[Query], number: int, row: "Row") -> bool:
+    """Read the message as far as needed for the result."""
+    text = MessageText(message)
     facts: dict[Query, bool] = {}
-    await body_item.look_at_header(texts, facts)
+    await text.read_header(texts, facts)
     answer = test(number, row, facts)
     if answer is None:
-        await body_item.look_at_body(texts, facts)
+        await text.read_body(texts, facts)
         answer = test(number, row, facts)
     return bool(answer)
 
 
 def _places(selected: "Selected", query: Query) -> Ranges:
-    """Where to look: a set that must hold narrows it, the rest of the tree is asked there."""
+    """Where to search: a set that must hold narrows it; the rest of the query is evaluated there."""
     for term in query.terms if isinstance(query, And) else (query,):
         if isinstance(term, Identified):
             return places_of_uids(term.ranges, selected.view.uids)
@@ -165,7 +166,7 @@ def _places(selected: "Selected", query: Query) -> Ranges:
 
 
 def _reads_message(leaf: Query) -> bool:
-    """A field that only has to be there may be there without words, which ENVELOPE does not show."""
+    """A field that only has to exist may be empty, which ENVELOPE does not show."""
     return isinstance(leaf, BodyHas | TextHas) or (isinstance(leaf, HeaderHas) and (leaf.field not in ENVELOPE_FIELDS or not leaf.needle))
 
 
@@ -176,7 +177,7 @@ def _wants(leaf: Query) -> Want:
 
 
 class _Compiler:
-    """A tree to one Test; a Test for each node, made once."""
+    """A query to one Test, with a Test for each node."""
 
     __slots__ = ("_keywords", "_selected")
 
@@ -271,7 +272,7 @@ def _negated(inner: Test) -> Test:
 
 
 def _sent(first: int | None, end: int | None) -> Test:
-    """The day as the message wrote it, zone disregarded; its instant, in the row, decides all but the days beside a border."""
+    """The day as the Date field has it, zone disregarded; the instant in the row decides all but the days next to a bound."""
     from appliance.protocol.imap.envelope_fields import parse_envelope
 
     lo, hi = -(2**63) if first is None else first, 2**63 if end is None else end
@@ -291,7 +292,7 @@ def _sent(first: int | None, end: int | None) -> Test:
 
 
 def _in_envelope(field: str, needle: str) -> Test:
-    """The address field or the subject holds the needle."""
+    """The address field or the subject contains the needle."""
     from appliance.mail.encoding import decode_words
     from appliance.protocol.imap.envelope_fields import ADDRESS_FIELDS, address_text, parse_envelope
 
@@ -301,7 +302,7 @@ def _in_envelope(field: str, needle: str) -> Test:
     def test(number: int, row: Any, facts: Facts) -> bool:
         wire: bytes = row[ENVELOPE]
         if word and wire.isascii() and b"=?" not in wire and word not in wire.lower():
-            return False  # nine of ten: nothing is encoded, so the word would stand there as it is
+            return False  # nine of ten messages: nothing is encoded, so the word would appear literally
         envelope = parse_envelope(wire)
         addresses = envelope.addresses[place] if place >= 0 else ()
         octets = address_text(addresses) if addresses else envelope.subject if place < 0 else None

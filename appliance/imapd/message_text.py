@@ -1,6 +1,6 @@
-"""One stored message read for a search: its header, then its body part by part, in pieces (RFC 9051 §6.4.4 BODY, TEXT, HEADER).
+"""One stored message read for a search: its header, then its body part by part, in chunks (RFC 9051 §6.4.4 BODY, TEXT, HEADER).
 
-Memory is bounded by HEADER_READ_OCTETS and a piece. Stops reading when every needle is found. Raises StoreError.
+Memory is bounded by HEADER_READ_OCTETS and a chunk. Stops reading when every needle is found. Raises StoreError.
 """
 
 from collections.abc import Iterable
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from appliance.store.body_readers import StoredMessage
 
 HEADER_READ_OCTETS = 2**20
-"""Of a header, or a part's header, so much is searched: four times what any real one has."""
+"""Of a message's or part's header, so much is searched: four times the largest real one."""
 
 
 class Ahead:
-    """A message read in order: a small reading brings READ_OCTETS, of which the next ones are served.
+    """Read-ahead over a message read in order: a small read fetches READ_OCTETS, from which the next ones are served.
 
-    (Ten thousand parts of a few octets: 20,000 sessions to a thread less; 6.2 s of processor became less than one.)
+    (Ten thousand parts of a few octets: 20,000 fewer hops to a thread; 6.2 s of CPU became less than one.)
     """
 
     __slots__ = ("_at", "_chunk", "_message")
@@ -34,7 +34,7 @@ class Ahead:
         self._chunk = b""
 
     async def read(self, offset: int, octets: int) -> bytes:
-        """As Message.read."""
+        """As StoredMessage.read."""
         start = offset - self._at
         if not 0 <= start <= start + octets <= len(self._chunk):
             chunk = await self._message.read(offset, max(octets, READ_OCTETS))
@@ -45,7 +45,7 @@ class Ahead:
 
 
 class MessageText:
-    """Answers leaves of a search about one message."""
+    """Evaluates leaves of a search on one message."""
 
     __slots__ = ("_header", "_message")
 
@@ -53,8 +53,8 @@ class MessageText:
         self._message = message
         self._header = b""
 
-    async def look_at_header(self, leaves: Iterable[Query], facts: dict[Query, bool]) -> None:
-        """Answer HeaderHas, and TextHas where the header already holds the needle."""
+    async def read_header(self, leaves: Iterable[Query], facts: dict[Query, bool]) -> None:
+        """Decide HeaderHas, and TextHas where the header already holds the needle."""
         self._header = await self._message.read(0, min(self._message.header_octets, HEADER_READ_OCTETS))
         text = ""
         for leaf in leaves:
@@ -66,8 +66,8 @@ class MessageText:
                 if folded(leaf.needle) in text:
                     facts[leaf] = True
 
-    async def look_at_body(self, leaves: Iterable[Query], facts: dict[Query, bool]) -> None:
-        """Answer what the header left open."""
+    async def read_body(self, leaves: Iterable[Query], facts: dict[Query, bool]) -> None:
+        """Decide what the header left open."""
         asked = {leaf: folded(leaf.needle) for leaf in leaves if isinstance(leaf, BodyHas | TextHas) and leaf not in facts}
         bodies = Needles([needle for leaf, needle in asked.items() if isinstance(leaf, BodyHas)])
         texts = Needles([needle for leaf, needle in asked.items() if isinstance(leaf, TextHas)])
@@ -76,7 +76,7 @@ class MessageText:
             facts[leaf] = needle in (bodies if isinstance(leaf, BodyHas) else texts).found
 
     async def _read_body(self, bodies: Needles, texts: Needles) -> None:
-        """Headers of parts are shown to `texts` alone: BODY matches no header field (RFC 9051 §6.4.4)."""
+        """Headers of parts are searched for `texts` only: BODY matches no header field (RFC 9051 §6.4.4)."""
         message, shift = Ahead(self._message), len(self._message.prefix)
         charset = text_charset(self._header)
         for span in binary_spans(self._message.parts, ()) or ():

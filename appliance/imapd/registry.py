@@ -1,6 +1,6 @@
-"""The tables of commands and extensions folded into look-ups; CAPABILITY computed from them.
+"""The tables of commands and extensions, folded into look-ups by name; CAPABILITY computed from them.
 
-Made once by the service and shared by all sessions, never changed afterwards. Two contributions of one name are a
+Built once by the service and shared by all sessions, never changed afterwards. Two contributions of one name are a
 mistake in the tables: building the registry raises ValueError, so the server does not start with one of them hidden.
 """
 

@@ -1,11 +1,11 @@
-"""BODY[...] of a stored message: where a section's octets stand, and sending them piece by piece (RFC 9051 §6.4.5.1).
+"""BODY[...] of a stored message: the extent of a section, and sending it chunk by chunk (RFC 9051 §6.4.5.1).
 
-Memory is constant: a literal's size is told, then its octets follow as they are read, and a partial range reads no more than it
-names. NUL, which no plain literal may hold (RFC 9051 §4.3.1), goes out as 0x80: one octet for one, so that sizes, RFC822.SIZE and
-partial ranges stay true; the octets as they are stored come by BINARY. HEADER.FIELDS has no size of its own until its header was
-walked: what it gives is kept while it is small, else walked twice.
-Raises StoreError when the message cannot be read to its end; a response begun by then cannot be taken back, so FETCH ends the session,
-and nothing false is ever sent for octets.
+Memory is constant: a literal's size is sent, then its octets as they are read, and a partial range reads no more than it
+names. NUL, which no plain literal may contain (RFC 9051 §4.3.1), is sent as 0x80: one octet for one, so that sizes, RFC822.SIZE and
+partial ranges stay correct; BINARY sends the octets as stored. The size of HEADER.FIELDS is unknown until its header was
+scanned: the selected fields are kept while they are small, else scanned twice.
+Raises StoreError when the message cannot be read to its end; a response begun by then cannot be taken back, so FETCH ends the session
+rather than send wrong octets.
 """
 
 from collections.abc import Awaitable, Callable
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from .client import ImapClient
 
 CHUNK_OCTETS = 256 * 2**10
-"""Read at once: large enough that the session to a thread does not count, small enough for constant memory."""
+"""Read at once: large enough that the hop to a thread does not count, small enough for constant memory."""
 KEPT_OCTETS = 2**20
-"""Made octets (selected header fields, decoded parts) kept rather than made twice."""
+"""Computed octets (selected header fields, decoded parts) up to this size are kept rather than computed twice."""
 
 Send = Callable[["ImapClient"], Awaitable[None]]
-"""Sends a value that is ready: `{n}`, CRLF and the octets. Raises StoreError when the message cannot be read to its end."""
+"""Sends a prepared value: `{n}`, CRLF and the octets. Raises StoreError when the message cannot be read to its end."""
 Extent = tuple[int, int]
-"""From octet, up to octet of a message, prefix included."""
+"""Half-open range of octets of a message, prefix included."""
 
 
 def locate(message: "StoredMessage", section: "Section") -> Extent | None:
-    """Where the section's octets stand; None when the message has no such part. HEADER.FIELDS: the header they are cut from."""
+    """The extent of a section; None when the message has no such part. HEADER.FIELDS: the header the fields are selected from."""
     if not section.part:
         if section.text.startswith(b"HEADER"):
             return 0, message.header_octets
@@ -47,14 +47,14 @@ def locate(message: "StoredMessage", section: "Section") -> Extent | None:
     if not section.text:
         return part.body_start + shift, part.end + shift
     if part.kind != MESSAGE:
-        return None  # only a message inside the message has a header and a text of its own
+        return None  # only an enclosed message has HEADER and TEXT
     if section.text == b"TEXT":
         return part.inner_body_start + shift, part.end + shift
     return part.body_start + shift, part.inner_body_start + shift
 
 
 def cut(size: int, partial: Extent | None) -> Extent:
-    """The octets of a section of so many that `<first.count>` names; none behind its end (RFC 9051 §6.4.5)."""
+    """The range `<first.count>` of a section of `size` octets; empty beyond its end (RFC 9051 §6.4.5)."""
     if partial is None:
         return 0, size
     first = min(partial[0], size)
@@ -62,12 +62,12 @@ def cut(size: int, partial: Extent | None) -> Extent:
 
 
 def plain(octets: bytes) -> bytes:
-    """The octets as a plain literal may hold them; the same object when none is NUL."""
+    """The octets as a plain literal may contain them; the same object when none is NUL."""
     return octets.replace(b"\0", b"\x80") if b"\0" in octets else octets
 
 
 async def extent(message: "StoredMessage", start: int, end: int) -> Send:
-    """The octets from `start` to `end`; the first piece is read now, so that a message that is gone is known before anything is sent."""
+    """The octets from `start` to `end`; the first chunk is read now, so that an expunged message is detected before anything is sent."""
     chunks = SectionChunks(message, start, end)
     first = await chunks.next()
 
@@ -83,8 +83,8 @@ async def fields(message: "StoredMessage", header: Extent, section: "Section", p
     """HEADER.FIELDS or HEADER.FIELDS.NOT of the header at `header`."""
     kept: list[bytes] = []
     size = 0
-    chosen = Chosen(message, header, section)
-    while (chunk := await chosen.next()) is not None:
+    selected = SelectedFields(message, header, section)
+    while (chunk := await selected.next()) is not None:
         size += len(chunk)
         if size <= KEPT_OCTETS:
             kept.append(chunk)
@@ -95,8 +95,8 @@ async def fields(message: "StoredMessage", header: Extent, section: "Section", p
 
     async def send_again(client: "ImapClient") -> None:
         await client.send(b"{%d}\r\n" % (end - start))
-        chosen, at = Chosen(message, header, section), 0
-        while (chunk := await chosen.next()) is not None:
+        selected, at = SelectedFields(message, header, section), 0
+        while (chunk := await selected.next()) is not None:
             await client.send(plain(chunk[max(start - at, 0) : max(end - at, 0)]))
             at += len(chunk)
 
@@ -104,13 +104,13 @@ async def fields(message: "StoredMessage", header: Extent, section: "Section", p
 
 
 class Readable(Protocol):
-    """A stored message, or what reads ahead in one."""
+    """A stored message, or a read-ahead of one."""
 
     async def read(self, offset: int, octets: int) -> bytes: ...
 
 
 class SectionChunks:
-    """The octets of a message from `start` to `end`, a piece at a time."""
+    """The octets of a message from `start` to `end`, a chunk at a time."""
 
     __slots__ = ("_at", "_end", "_message")
 
@@ -120,7 +120,7 @@ class SectionChunks:
         self._end = end
 
     async def next(self) -> bytes:
-        """The next piece, b"" at the end. Raises StoreError, also when the message ends too early."""
+        """The next chunk, b"" at the end. Raises StoreError, also when the message ends too early."""
         if self._at >= self._end:
             return b""
         chunk = await self._message.read(self._at, min(CHUNK_OCTETS, self._end - self._at))
@@ -130,8 +130,8 @@ class SectionChunks:
         return chunk
 
 
-class Chosen:
-    """The fields a section chooses from a header, a piece at a time."""
+class SelectedFields:
+    """The fields a section selects from a header, a chunk at a time."""
 
     __slots__ = ("_chunks", "_fields")
 
@@ -140,7 +140,7 @@ class Chosen:
         self._fields = Fields(section.fields, others=section.text.endswith(b".NOT"))
 
     async def next(self) -> bytes | None:
-        """The next piece, which may be empty; None at the end."""
+        """The next chunk, which may be empty; None at the end."""
         if self._chunks is None:
             return None
         chunk = await self._chunks.next()

@@ -1,13 +1,14 @@
-"""The selected mailbox: what this client has been told of it, and telling it the rest (RFC 9051 §7.3, §7.4, §7.5; RFC 7162 §3.2).
+"""The selected mailbox of a session: what the client knows of it, and sending it the rest (RFC 9051 §7.3, §7.4, §7.5; RFC 7162 §3.2).
 
-The promise: a client that follows the untagged responses alone holds, after each tagged answer, the mailbox as committed, save
-messages whose EXPUNGE may not be said yet (RFC 9051 §7.5.1). Nothing is queued for anybody: `sync` pulls all that happened since the
-MODSEQ told last. What this session changed itself and has told (or kept silent) is not told again. A message's flags are told once in
-a sync and as they were last: what STORE made of them, or what another session made of them afterwards.
-A row's keyword bits are named by the names of the row's own reading: FLAGS is told anew before a row whose names the client lacks.
+Invariant: a client that follows the untagged responses alone has, after each tagged response, the mailbox as committed, except for
+messages whose EXPUNGE may not be sent yet (RFC 9051 §7.5.1). Nothing is queued for a session: `sync` pulls all changes since the
+MODSEQ the client knows. What this session changed itself and has sent (or kept silent) is not sent again. A message's flags are sent
+once in a sync and in their latest state: as STORE left them, or as another session changed them afterwards.
+A row's keyword bits are named by the names from the row's own read transaction: FLAGS is sent again before a row whose names the
+client lacks.
 
-\\Seen set by reading is lazy (CARD rule 6): until it is committed it lives here and is shown to this client alone, without a MODSEQ.
-Fails with the store's StoreError. Memory: the store's shared array of UIDs, sets of what is pending.
+\\Seen set by FETCH is lazy, to save writes: until it is committed it is kept here and shown to this client alone, without a MODSEQ.
+Fails with the store's StoreError. Memory: the store's shared array of UIDs, and sets of what is pending.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,13 +31,13 @@ if TYPE_CHECKING:
     from .client import ImapClient
 
 FLAG_TEXTS = 4096
-"""Texts of flag combinations kept; a mailbox has a few dozen."""
+"""Encoded combinations of flags kept; a mailbox has a few dozen."""
 RECENT_RANGES = 32
-"""Runs of \\Recent messages kept apart: \\Recent is a hint (RFC 9051 dropped it), not worth a growing list."""
+"""Most separate ranges of \\Recent messages: \\Recent is a hint (RFC 9051 dropped it), not worth a growing list."""
 
 
 class FlagTexts(dict[int, bytes]):
-    """A message's flags as `(\\Seen work)`, made once for each combination; bits without a name yet are told by the next sync."""
+    """Flags encoded as `(\\Seen work)`, once for each combination; bits without a name yet are sent by the next sync."""
 
     __slots__ = ("_always", "_keywords")
 
@@ -57,9 +58,9 @@ class FlagTexts(dict[int, bytes]):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A STORE of this session that is committed and not told yet. `changed`: UID to flags and MODSEQ as the STORE left them.
+    """A STORE of this session that is committed and not sent yet. `changed`: UID to flags and MODSEQ as the STORE left them.
 
-    `quiet`: UIDs whose flags need not be told, because the client knows what they were before. `uid`: told with UID.
+    `quiet`: UIDs whose flags need not be sent, because the client knows what they were before. `uid`: sent with UID.
     """
 
     changed: dict[int, tuple[int, int]]
@@ -70,9 +71,9 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class KeptRow:
-    """A large message read a moment ago, kept open for the next piece of it; good while nothing in the mailbox has changed.
+    """The large message fetched last, kept open for the next partial FETCH of it; valid while nothing in the mailbox has changed.
 
-    (A client that takes 100 MB in pieces of 64 KiB sends 1,600 FETCHes: two sessions to a thread less each.)
+    (A client that fetches 100 MB in ranges of 64 KiB sends 1,600 FETCHes: two hops to a thread less each.)
     """
 
     newest: int
@@ -82,10 +83,21 @@ class KeptRow:
 
 
 class Selected:
-    """One session's hold of its mailbox; made by `open`, ended by `close`."""
+    """One session's selected mailbox; made by `open`, ended by `close`."""
 
     __slots__ = (
-        "_missing", "_seeing", "_stored", "_told", "kept", "keywords", "mailbox", "recent", "recent_texts", "saved", "texts", "view",
+        "_lazy_seen",
+        "_missing",
+        "_sent",
+        "_stored",
+        "kept",
+        "keywords",
+        "mailbox",
+        "recent",
+        "recent_texts",
+        "saved",
+        "texts",
+        "view",
     )  # fmt: skip
 
     def __init__(self, mailbox: "Mailbox") -> None:
@@ -97,20 +109,20 @@ class Selected:
         self.recent = RecentUids()
         self.recent.add(mailbox.recent)
         self.saved: Sequence[int] = ()
-        """UIDs of the last SEARCH RETURN (SAVE), as RFC 5182 keeps them: those expunged since name nothing."""
+        """UIDs of the last SEARCH RETURN (SAVE) (RFC 5182); those expunged since name nothing."""
         self.kept: KeptRow | None = None
-        """The message the last FETCH read, while it is large and unchanged."""
-        self._told: dict[int, int] = {}
-        """UID to MODSEQ of own changes the client knows of: `sync` passes over them."""
+        """The message of the last FETCH, while it is large and the mailbox unchanged."""
+        self._sent: dict[int, int] = {}
+        """UID to MODSEQ of this session's changes the client knows of: `sync` skips them."""
         self._stored: Stored | None = None
         self._missing = False
-        self._seeing: dict[int, int] = {}
-        """UID to the flags told, of messages whose lazy \\Seen is not yet known to be committed."""
-        self._name(mailbox.keywords)
+        self._lazy_seen: dict[int, int] = {}
+        """UID to the flags sent, of messages whose lazy \\Seen is not yet known to be committed."""
+        self._set_keywords(mailbox.keywords)
 
     @classmethod
     async def open(cls, client: "ImapClient", mailbox: "Mailbox") -> "Selected":
-        """Take the mailbox and tell what SELECT must tell (RFC 9051 §6.3.2, RFC 3501 §6.3.1, RFC 7162 §3.1.2.1)."""
+        """Take over the mailbox and send the untagged responses of SELECT (RFC 9051 §6.3.2, RFC 3501 §6.3.1, RFC 7162 §3.1.2.1)."""
         self = cls(mailbox)
         view, info = self.view, mailbox.info
         lines = [self._flags_line(), b"* %d EXISTS\r\n" % len(view)]
@@ -129,11 +141,11 @@ class Selected:
     def close(self) -> None:
         self.mailbox.close()
 
-    # --- what others ask ---------------------------------------------------------------------
+    # --- queries ----------------------------------------------------------------------------
 
     @property
     def modseq(self) -> "ModSeq":
-        """How far the client knows: what `mailbox.wait` takes."""
+        """The latest change the client knows: what `mailbox.wait` takes."""
         return self.view.modseq
 
     @property
@@ -141,9 +153,9 @@ class Selected:
         return self.mailbox.read_only
 
     def places(self, raw: bytes, uid: bool) -> Ranges:
-        """Where the messages of a set stand in the view, as half-open ranges of places; `$` is the saved result (RFC 5182).
+        """The messages of a set as half-open ranges of positions in the view, from 0; `$` is the saved result (RFC 5182).
 
-        Raises MisuseError for what is no set, and for sequence numbers nobody was told of (RFC 9051 §9 seq-number).
+        Raises MisuseError for what is no set, and for sequence numbers beyond EXISTS (RFC 9051 §9 seq-number).
         """
         if raw == b"$":
             return places_of_uids(tuple((kept, kept) for kept in self.saved), self.view.uids)
@@ -152,16 +164,16 @@ class Selected:
             return places_of_uids(ranges, self.view.uids)
         messages = len(self.view)
         if not messages or largest(ranges) > messages:
-            raise MisuseError("the set names messages that are not there")
+            raise MisuseError("the set names messages that do not exist")
         return places_of_numbers(ranges, messages)
 
     def uids_at(self, places: Ranges) -> "list[Uid]":
-        """The UIDs at those places, ascending."""
+        """The UIDs at those positions, ascending."""
         uids = self.view.uids
         return [uid for start, end in places for uid in uids[start:end]]  # type: ignore[misc]
 
     async def changed_since(self, places: Ranges, since: int) -> Ranges:
-        """Of those places the ones whose messages changed after MODSEQ `since` or are gone, asked of the store at once."""
+        """Of those positions the ones whose messages changed after MODSEQ `since` or are gone, in one query."""
         changes = await self.mailbox.changes(since)  # type: ignore[arg-type]
         uids = self.view.gone.union([row[0] for row in changes.flags])
         if changes.expunged:
@@ -172,22 +184,22 @@ class Selected:
 
     async def begin_condstore(self, client: "ImapClient") -> None:
         """From now on flags are told with their MODSEQ; first how far the client knows (RFC 7162 §3.1). `Session.enable` calls it."""
-        if self._seeing and not self.read_only:
+        if self._lazy_seen and not self.read_only:
             await self.mailbox.set_flags((), Mode.ADD, ())  # commits what is lazy: else \Seen would be told with an old MODSEQ
-        self._seeing = dict.fromkeys(self._seeing, -1)  # their MODSEQ is still to be heard
+        self._lazy_seen = dict.fromkeys(self._lazy_seen, -1)  # their MODSEQ is still to be heard
         await client.send(b"* OK [HIGHESTMODSEQ %d] The latest change told.\r\n" % max(self.view.modseq, 1))
 
     # --- flags as this session shows them ------------------------------------------------------
 
     def flags_of(self, row: "Row") -> int:
         """The row's flags with \\Seen not yet committed."""
-        return row[1] | SEEN if row[0] in self._seeing else row[1]
+        return row[1] | SEEN if row[0] in self._lazy_seen else row[1]
 
     def flag_texts_of(self, rows: "Sequence[Row]") -> Iterable[bytes]:
-        """The flags of rows about to be told: a window's column, so no row costs a call while nothing is special."""
+        """Encoded flags of rows about to be sent: a column of the batch, so no row costs a call in the common case."""
         texts, recent = self.texts, self.recent
-        if self._seeing:
-            return [self.flag_text(row[0], self._show(row)) for row in rows]
+        if self._lazy_seen:
+            return [self.flag_text(row[0], self._shown(row)) for row in rows]
         some = recent.among(rows)
         if some is None:
             return [(self.recent_texts if row[0] in recent else texts)[row[1]] for row in rows]
@@ -195,54 +207,54 @@ class Selected:
             texts = self.recent_texts
         return [texts[row[1]] for row in rows]
 
-    def _show(self, row: "Row") -> int:
+    def _shown(self, row: "Row") -> int:
         """The flags as this session shows them; remembered when they differ from the store's."""
         uid, flags = row[:2]
-        if uid in self._seeing:
-            self._seeing[uid] = flags = flags | SEEN
+        if uid in self._lazy_seen:
+            self._lazy_seen[uid] = flags = flags | SEEN
         return flags
 
     def flag_text(self, uid: int, flags: int) -> bytes:
         return (self.recent_texts if uid in self.recent else self.texts)[flags]
 
-    def seeing(self, rows: "Iterable[Row]") -> None:
-        """These rows are about to be told with \\Seen, which the store has been asked to set in its own time."""
+    def show_seen(self, rows: "Iterable[Row]") -> None:
+        """These rows are about to be sent with \\Seen, which the store will set lazily."""
         for row in rows:
-            self._seeing[row.uid] = row.flags | SEEN
+            self._lazy_seen[row.uid] = row.flags | SEEN
 
-    def told(self, uid: int, modseq: int) -> None:
-        """The client knows the message's flags as of `modseq` (or asked for silence): `sync` need not say them."""
-        self._told[uid] = modseq
-        self._seeing.pop(uid, None)
+    def sent(self, uid: int, modseq: int) -> None:
+        """The client knows the message's flags as of `modseq` (or asked for .SILENT): `sync` need not send them."""
+        self._sent[uid] = modseq
+        self._lazy_seen.pop(uid, None)
 
-    def missed(self) -> None:
-        """Messages the client knows were not there: the next sync reads afresh and so hears of their EXPUNGE."""
+    def note_missing(self) -> None:
+        """Messages the client knows were missing: the next sync reads uncached changes and so finds their EXPUNGE."""
         self._missing = True
 
     def stored(self, result: "FlagsResult", *, silent: bool, uid: bool) -> None:
-        """A STORE is committed: the next sync tells it.
+        """A STORE is committed: the next sync sends it.
 
-        `silent` holds for a message only when the client knows what its flags were: a change from outside between is told, and then
-        the whole result, whichever of the two the client takes up first (RFC 3501 §6.4.6, RFC 9051 §6.4.6).
+        `silent` holds for a message only when the client knows what its flags were: after a change by another session in between the
+        whole result is sent, whichever of the two the client processes first (RFC 3501 §6.4.6, RFC 9051 §6.4.6).
         """
         quiet = set()
         if silent:
             for (number, _, _), (flags, modseq) in zip(result.changed, result.before, strict=True):
-                if modseq <= self.view.modseq or self._seeing.get(number) == flags:
+                if modseq <= self.view.modseq or self._lazy_seen.get(number) == flags:
                     quiet.add(number)
         changed = {int(number): (flags, int(modseq)) for number, flags, modseq in result.changed}
         self._stored = Stored(changed, frozenset(quiet), result.keywords, uid)
 
-    async def name(self, client: "ImapClient", keywords: "tuple[str, ...] | None") -> None:
-        """Rows read with these names are about to be told: tell FLAGS first when the client has others (RFC 9051 §7.3.5)."""
+    async def send_keyword_names(self, client: "ImapClient", keywords: "tuple[str, ...] | None") -> None:
+        """Rows with these keyword names are about to be sent: send FLAGS first when the client has others (RFC 9051 §7.3.5)."""
         if keywords is not None and keywords != self.keywords:
-            self._name(keywords)
+            self._set_keywords(keywords)
             await client.send(self._flags_line(), await self._permanent_flags_line())
 
-    # --- telling -------------------------------------------------------------------------------
+    # --- sync ----------------------------------------------------------------------------------
 
     async def sync(self, client: "ImapClient", may_expunge: bool) -> None:
-        """Tell all that happened since the last time; EXPUNGE only when `may_expunge` (RFC 9051 §7.5.1).
+        """Send all changes since the last time; EXPUNGE only when `may_expunge` (RFC 9051 §7.5.1).
 
         Costs nothing when nothing happened. Raises StoreError (NO_MAILBOX when the mailbox was deleted).
         """
@@ -253,43 +265,43 @@ class Selected:
             changes = await self.mailbox.changes(view.modseq, fresh=self._missing)
             self._missing = False
             changed = view.apply(changes)
-            await self.name(client, changes.keywords)
+            await self.send_keyword_names(client, changes.keywords)
         grown = len(view) > known
         if may_expunge and view.gone:
-            await self._tell_expunged(client)
+            await self._send_expunged(client)
         if grown:
             self.recent.add(self.mailbox.claim_recent(view.uid_next))
             await client.send(b"* %d EXISTS\r\n" % len(view))
             if not _revision_2(client):
                 await client.send(b"* %d RECENT\r\n" % self.recent.count(view))
         if changed or self._stored is not None:
-            await self._tell_flags(client, changed, next_known)
-        self._told.clear()
+            await self._send_flags(client, changed, next_known)
+        self._sent.clear()
         view.share(*self.mailbox.shared())
 
-    async def _tell_expunged(self, client: "ImapClient") -> None:
-        """`* n EXPUNGE`, each number as of the moment it is said (RFC 9051 §7.5.1)."""
+    async def _send_expunged(self, client: "ImapClient") -> None:
+        """`* n EXPUNGE`, each number as of the moment it is sent (RFC 9051 §7.5.1)."""
         gone = self.view.gone
-        for uid in gone & self._seeing.keys():
-            del self._seeing[uid]
+        for uid in gone & self._lazy_seen.keys():
+            del self._lazy_seen[uid]
         numbers = self.view.expunge()
         for start in range(0, len(numbers), BATCH_ROWS):
             await client.send(b"".join([b"* %d EXPUNGE\r\n" % number for number in numbers[start : start + BATCH_ROWS]]))
 
-    async def _tell_flags(self, client: "ImapClient", changed: "Sequence[tuple[Uid, int, ModSeq]]", next_known: int) -> None:
+    async def _send_flags(self, client: "ImapClient", changed: "Sequence[tuple[Uid, int, ModSeq]]", next_known: int) -> None:
         """`* n FETCH` of messages the client knows, whose flags this session's STORE or another session changed."""
         condstore = b"CONDSTORE" in client.enabled
         own, self._stored = self._stored, None
         lines: list[bytes] = []
         for uid, flags, modseq in self._with_own(own, changed) if own is not None else changed:
             if uid >= next_known:
-                break  # new: EXISTS tells of them, the client asks for what it wants
+                break  # new: EXISTS announces them, the client fetches what it wants
             number = self.view.seq_of(uid)
             if own is not None and uid in own.changed:
-                self._seeing.pop(uid, None)
+                self._lazy_seen.pop(uid, None)
                 if number:
                     lines.append(self._stored_line(own, number, (uid, flags, modseq), condstore=condstore))
-            elif self._told.get(uid) != modseq and self._seeing.pop(uid, -1) != flags and number:
+            elif self._sent.get(uid) != modseq and self._lazy_seen.pop(uid, -1) != flags and number:
                 lines.append(self.flags_line(number, uid, flags, modseq if condstore else 0))
             if len(lines) >= BATCH_ROWS:
                 await client.send(b"".join(lines))
@@ -297,15 +309,15 @@ class Selected:
         await client.send(b"".join(lines))
 
     def _with_own(self, own: Stored, changed: "Sequence[tuple[Uid, int, ModSeq]]") -> "list[tuple[Uid, int, ModSeq]]":
-        """All that is to be told after a STORE, ascending: its own result, or what came after it, each message once."""
+        """All that is to be sent after a STORE, ascending: its own result, or later changes, each message once."""
         latest: dict[Any, tuple[int, Any]] = {uid: (flags, modseq) for uid, (flags, modseq) in own.changed.items()}
-        if own.keywords != self.keywords[: len(own.keywords)]:  # messages still there carry no bit that has another name by now
+        if own.keywords != self.keywords[: len(own.keywords)]:  # messages that still exist carry no bit that has been renamed
             latest.update((uid, (latest[uid][0] & SYSTEM_MASK, latest[uid][1])) for uid in self.view.gone.intersection(latest))
         latest.update((uid, (flags, modseq)) for uid, flags, modseq in changed)
         return [(uid, *latest[uid]) for uid in sorted(latest)]
 
     def _stored_line(self, own: Stored, number: int, row: tuple[int, int, int], *, condstore: bool) -> bytes:
-        """The untagged FETCH of a message of a STORE: of a quiet one its MODSEQ alone, and only to who asked for those."""
+        """The untagged FETCH of a stored message: of a quiet one its MODSEQ alone, and only with CONDSTORE."""
         uid, flags, modseq = row
         quiet = uid in own.quiet and modseq == own.changed[uid][1]
         if quiet and not condstore:
@@ -324,9 +336,9 @@ class Selected:
             return b"* %d FETCH (UID %d FLAGS %b MODSEQ (%d))\r\n" % (number, uid, text, modseq)
         return b"* %d FETCH (UID %d FLAGS %b)\r\n" % (number, uid, text)
 
-    def _name(self, keywords: tuple[str, ...]) -> None:
-        if self._seeing and self.keywords != keywords[: len(self.keywords)]:
-            self._seeing = dict.fromkeys(self._seeing, -1)  # a bit has another name: the flags told are not to be compared by bits
+    def _set_keywords(self, keywords: tuple[str, ...]) -> None:
+        if self._lazy_seen and self.keywords != keywords[: len(self.keywords)]:
+            self._lazy_seen = dict.fromkeys(self._lazy_seen, -1)  # a bit has another name: the flags sent cannot be compared by bits
         self.keywords = keywords
         self.texts = FlagTexts(keywords)
         self.recent_texts = FlagTexts(keywords, b"\\Recent")
@@ -346,7 +358,7 @@ class Selected:
 
 
 class RecentUids:
-    """UIDs that are \\Recent to this session (RFC 3501 §2.3.2): ranges as they came, numbers of no message among them."""
+    """UIDs that are \\Recent to this session (RFC 3501 §2.3.2), as claimed ranges; they may include UIDs of no message."""
 
     __slots__ = ("_ranges",)
 
@@ -357,7 +369,7 @@ class RecentUids:
         return any(uid in some for some in self._ranges)
 
     def among(self, rows: "Sequence[Row]") -> bool | None:
-        """Whether all of ascending rows are recent (True) or none (False); None: each must be asked."""
+        """Whether all of the ascending rows are recent (True) or none (False); None: each has to be checked."""
         if not self._ranges or not rows or rows[-1][0] < min(map(min, self._ranges)):
             return False
         first, last = rows[0][0], rows[-1][0]
@@ -367,11 +379,11 @@ class RecentUids:
         """How many messages of the view are recent."""
         ranges = [some for some in self._ranges if isinstance(some, range)]
         others = [some for some in self._ranges if not isinstance(some, range)]
-        told = sum([len(view.between(some.start, some.stop - 1)) for some in ranges])
-        return told + sum([1 for some in others for uid in some if view.seq_of(uid)])
+        counted = sum([len(view.between(some.start, some.stop - 1)) for some in ranges])
+        return counted + sum([1 for some in others for uid in some if view.seq_of(uid)])
 
     def add(self, uids: "frozenset[int] | range") -> None:
-        """Those claimed for this session; neighbours are joined, and the oldest give way when another session's lie between too often."""
+        """Add UIDs claimed for this session; adjacent ranges are joined, and beyond RECENT_RANGES the oldest are dropped."""
         if not uids:
             return
         last = self._ranges[-1] if self._ranges else None
@@ -383,5 +395,5 @@ class RecentUids:
 
 
 def _revision_2(client: "ImapClient") -> bool:
-    """IMAP4rev2 knows no \\Recent and no [UNSEEN] (RFC 9051, appendix E)."""
+    """IMAP4rev2 has no \\Recent and no [UNSEEN] (RFC 9051, appendix E)."""
     return b"IMAP4REV2" in client.enabled

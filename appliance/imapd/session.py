@@ -1,8 +1,8 @@
-"""One IMAP client from greeting to goodbye: which command is allowed when, and what it is answered.
+"""One IMAP session from greeting to logout: which command is allowed in which state, and how it is answered.
 
-MOVES is the flow of RFC 9051 §3. Commands run strictly one after the other, so pipelined ones can never be ambiguous
-(RFC 9051 §5.5). Changes made elsewhere are told before each tagged answer, EXPUNGE only where sequence numbers may
-move (RFC 9051 §7.5.1). Refusals are Answers; errors become Answers in one place (`errors.py`); a fault of ours ends
+TRANSITIONS is the state diagram of RFC 9051 §3. Commands run strictly one after the other, so pipelined ones are never ambiguous
+(RFC 9051 §5.5). Changes made by other sessions are sent before each tagged response, EXPUNGE only where sequence numbers may
+change (RFC 9051 §7.5.1). Refusals are Completions; errors become Completions in one place (`errors.py`); an unexpected exception ends
 this session alone, through the listener's guard.
 """
 
@@ -37,22 +37,22 @@ if TYPE_CHECKING:
     from .selected import Selected
 
 
-class Happening(Enum):
-    """What moves a session from one state to another."""
+class SessionEvent(Enum):
+    """What takes a session from one state to another."""
 
     SIGNED_IN = "LOGIN or AUTHENTICATE succeeded"
     SELECTED = "SELECT or EXAMINE succeeded"
     DESELECTED = "CLOSE, UNSELECT, or a SELECT that failed"
-    ENDED = "LOGOUT, BYE or the connection is gone"
+    ENDED = "LOGOUT, BYE or the end of the connection"
 
 
-MOVES: dict[tuple[State, Happening], State] = {
-    (State.NOT_AUTHENTICATED, Happening.SIGNED_IN): State.AUTHENTICATED,
-    (State.NOT_AUTHENTICATED, Happening.ENDED): State.LOGOUT,
-    (State.AUTHENTICATED, Happening.SELECTED): State.SELECTED,
-    (State.AUTHENTICATED, Happening.ENDED): State.LOGOUT,
-    (State.SELECTED, Happening.DESELECTED): State.AUTHENTICATED,
-    (State.SELECTED, Happening.ENDED): State.LOGOUT,
+TRANSITIONS: dict[tuple[State, SessionEvent], State] = {
+    (State.NOT_AUTHENTICATED, SessionEvent.SIGNED_IN): State.AUTHENTICATED,
+    (State.NOT_AUTHENTICATED, SessionEvent.ENDED): State.LOGOUT,
+    (State.AUTHENTICATED, SessionEvent.SELECTED): State.SELECTED,
+    (State.AUTHENTICATED, SessionEvent.ENDED): State.LOGOUT,
+    (State.SELECTED, SessionEvent.DESELECTED): State.AUTHENTICATED,
+    (State.SELECTED, SessionEvent.ENDED): State.LOGOUT,
 }
 
 
@@ -75,13 +75,13 @@ class ImapSession:
     __slots__ = (
         "after_completion",
         "connection",
+        "context",
         "enabled",
         "errors",
         "identity",
         "login_failures",
         "opened_mono",
         "selected",
-        "context",
         "state",
         "tag",
     )  # fmt: skip
@@ -94,9 +94,9 @@ class ImapSession:
         self.selected: Selected | None = None
         self.enabled: set[bytes] = set()
         self.after_completion: Callable[[], Awaitable[None]] | None = None
-        """What a command wants done once its tagged answer has left: STARTTLS's handshake."""
+        """Called once, when the tagged response of this command has been sent: STARTTLS's handshake."""
         self.tag = b""
-        """Of the command that runs: ESEARCH answers name it (RFC 4731 §2)."""
+        """Tag of the command that runs: ESEARCH responses name it (RFC 4731 §2)."""
         self.errors = 0
         self.login_failures = 0
         self.opened_mono = trio.current_time()
@@ -133,24 +133,24 @@ class ImapSession:
 
     @property
     def account(self) -> "AccountId":
-        """Who signed in; only commands of signed-in states ask."""
+        """The account signed in to."""
         if self.identity is None:
-            raise RuntimeError("nobody is signed in")
+            raise RuntimeError("the session is not signed in")
         return self.identity.account
 
     @property
     def utf8(self) -> bool:
-        """Mailbox names go as UTF-8 to this client (RFC 9051 §5.1, RFC 6855 §3)."""
+        """Mailbox names are UTF-8 on the wire (RFC 9051 §5.1, RFC 6855 §3)."""
         return self.connection.reader.utf8
 
     # --- output ------------------------------------------------------------------------------
 
     async def send(self, *parts: bytes) -> None:
-        """Untagged output with its CRLF, in parts; waits when the client reads slowly."""
+        """Untagged output with its CRLF, in parts; waits while the client reads slowly."""
         await self.connection.send(*parts)
 
     def queue(self, *parts: bytes) -> None:
-        """Small untagged output that leaves with the next flush."""
+        """Small untagged output that is sent with the next flush."""
         self.connection.queue(*parts)
 
     async def flush(self) -> None:
@@ -158,29 +158,29 @@ class ImapSession:
 
     # --- states ------------------------------------------------------------------------------
 
-    def move(self, happening: Happening) -> None:
-        self.state = MOVES[self.state, happening]
+    def move(self, event: SessionEvent) -> None:
+        self.state = TRANSITIONS[self.state, event]
 
     def signed_in(self, identity: "Identity") -> None:
         self.identity = identity
         self.stream.who = identity.address
         self.stream.login = (identity.account, identity.password)
         self.connection.reader.signed_in = True
-        self.move(Happening.SIGNED_IN)
+        self.move(SessionEvent.SIGNED_IN)
 
     def select(self, selected: "Selected") -> None:
         self.selected = selected
-        self.move(Happening.SELECTED)
+        self.move(SessionEvent.SELECTED)
 
     def deselect(self) -> None:
-        """Give the selected mailbox back, if there is one; nothing is expunged."""
+        """Close the selected mailbox, if there is one; nothing is expunged."""
         if self.selected is not None:
             selected, self.selected = self.selected, None
             selected.close()
-            self.move(Happening.DESELECTED)
+            self.move(SessionEvent.DESELECTED)
 
     def log_out(self) -> None:
-        self.move(Happening.ENDED)
+        self.move(SessionEvent.ENDED)
 
     def forget(self) -> None:
         """What the client said before TLS counts for nothing (RFC 9051 §6.2.1)."""
@@ -188,7 +188,7 @@ class ImapSession:
         self.errors = 0
 
     async def enable(self, word: bytes) -> None:
-        """Switch an extension on (RFC 5161): the one way in, for ENABLE and for each command that implies it (RFC 7162 §3.1)."""
+        """Switch an extension on (RFC 5161), for ENABLE and for each command that implies it (RFC 7162 §3.1)."""
         if word in self.enabled:
             return
         self.enabled.add(word)
@@ -197,14 +197,14 @@ class ImapSession:
         if word == b"CONDSTORE" and self.selected is not None:
             await self.selected.begin_condstore(self)
 
-    # --- the conversation --------------------------------------------------------------------
+    # --- commands and responses ------------------------------------------------------------------
 
     async def run(self) -> None:
-        """From greeting to goodbye. Raises PeerGone and PeerSlow when the client breaks off."""
+        """From greeting to logout. Raises PeerGone and PeerSlow when the connection breaks or the client stops reading."""
         try:
             self.queue(b"* OK [CAPABILITY ", self.registry.capability(self), b"] ", self.options.host.encode(), b" Pillarbox ready.\r\n")
             while self.state is not State.LOGOUT:
-                await self._react(await self.connection.event(self._patience_s()))
+                await self._handle(await self.connection.event(self._timeout_s()))
             await self.flush()
         except SessionOver as over:
             code = b"[" + over.code + b"] " if over.code else b""
@@ -213,33 +213,33 @@ class ImapSession:
             self.deselect()
             self.state = State.LOGOUT
 
-    def _patience_s(self) -> float:
-        """How long the next command may take to come: autologout (RFC 9051 §5.4)."""
+    def _timeout_s(self) -> float:
+        """How long to wait for the next command: autologout (RFC 9051 §5.4)."""
         if self.state is State.NOT_AUTHENTICATED:
             return self.opened_mono + self.options.before_login_s - trio.current_time()
         return self.options.idle_s
 
-    async def _react(self, event: CommandRead | Message | Rest | Refused) -> None:
+    async def _handle(self, event: CommandRead | Message | Rest | Refused) -> None:
         assert not isinstance(event, Rest), "APPEND reads its command to the end"  # noqa: S101
-        answer = Completion(event.word, event.text, event.code) if isinstance(event, Refused) else await self._obey(event)
-        self.answer(event.tag, answer)
+        completion = Completion(event.word, event.text, event.code) if isinstance(event, Refused) else await self._run_command(event)
+        self.complete(event.tag, completion)
         if self.after_completion is not None:
             await self.flush()
-            what, self.after_completion = self.after_completion, None
-            await what()
-        if answer.word == b"BAD":
+            callback, self.after_completion = self.after_completion, None
+            await callback()
+        if completion.word == b"BAD":
             self.errors += 1
             if self.errors >= self.options.errors:
                 raise SessionOver(b"", b"Too many errors.")
         else:
             self.errors = 0
 
-    def answer(self, tag: bytes, answer: Completion) -> None:
-        """Queue a tagged answer."""
-        code = b" [" + answer.code + b"] " if answer.code else b" "
-        self.queue(tag + b" " + answer.word + code + answer.text + b"\r\n")
+    def complete(self, tag: bytes, completion: Completion) -> None:
+        """Queue a tagged response."""
+        code = b" [" + completion.code + b"] " if completion.code else b" "
+        self.queue(tag + b" " + completion.word + code + completion.text + b"\r\n")
 
-    async def _obey(self, event: CommandRead | Message) -> Completion:
+    async def _run_command(self, event: CommandRead | Message) -> Completion:
         tokens, uid = event.tokens, False
         self.tag = event.tag
         try:
@@ -249,39 +249,39 @@ class ImapSession:
                 command = self.registry.uid_commands.get(tokens.keyword())
             else:
                 command = self.registry.commands.get(event.name)
-            refusal = self._objection(command)
+            refusal = self._refusal(command)
             if command is None or refusal is not None:
                 return await self._refuse_event(event, refusal or bad(b"No such command."))
             if isinstance(event, Message):
-                answer = await command.run(self, event, uid)
+                completion = await command.run(self, event, uid)
             else:
-                answer = await self._call(command, tokens, uid)
+                completion = await self._call(command, tokens, uid)
         except (MisuseError, StoreError, AuthError) as error:
-            answer = answer_of(error)
-        if self.selected is not None and answer.word != b"BAD":
+            completion = answer_of(error)
+        if self.selected is not None and completion.word != b"BAD":
             await self._sync(uid or command is None or command.seqs is SequenceNumbers.MAY_MOVE)
-        return answer
+        return completion
 
-    def _objection(self, command: Command | None) -> Completion | None:
+    def _refusal(self, command: Command | None) -> Completion | None:
         if command is None:
             return bad(b"No such command.")
         if self.state in command.states:
             return None
         if self.state is State.NOT_AUTHENTICATED:
             return bad(b"Sign in first.")
-        return bad(b"Select a mailbox first." if State.SELECTED in command.states else b"You are signed in already.")
+        return bad(b"Select a mailbox first." if State.SELECTED in command.states else b"You are already signed in.")
 
-    async def _refuse_event(self, event: CommandRead | Message, answer: Completion) -> Completion:
+    async def _refuse_event(self, event: CommandRead | Message, completion: Completion) -> Completion:
         if isinstance(event, Message):
-            await self.refuse(event, answer)
-        return answer
+            await self.refuse(event, completion)
+        return completion
 
-    async def refuse(self, message: Message, answer: Completion) -> None:
-        """Refuse a message; where its octets are too many to be thrown away the answer is said before BYE."""
+    async def refuse(self, message: Message, completion: Completion) -> None:
+        """Read a refused message to its end; where its octets are too many to be discarded, `completion` is sent before BYE."""
         try:
             await self.connection.refuse(message)
         except SessionOver:
-            self.answer(message.tag, answer)
+            self.complete(message.tag, completion)
             raise
 
     async def _call(self, command: Command, tokens: Tokens, uid: bool) -> Completion:
@@ -290,7 +290,7 @@ class ImapSession:
         return await command.run(self, arguments, uid)
 
     async def _sync(self, may_expunge: bool) -> None:
-        """Tell what changed in the selected mailbox."""
+        """Send what changed in the selected mailbox."""
         if self.selected is None:
             return
         try:

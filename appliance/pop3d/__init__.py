@@ -1,1 +1,1 @@
-"""Floor 5, POP3 on 110 and 995."""
+"""The POP3 server, on 110 and 995."""

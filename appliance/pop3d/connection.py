@@ -1,8 +1,8 @@
-"""The stream pump of one POP3 session: octets in, events to the session, gathered answers out.
+"""The connection of one POP3 session: octets in, events to the session, collected responses out.
 
-The only file of this room that touches a stream. Answers to pipelined commands leave together (RFC 2449 §6.6), at most
-SEND_OCTETS at once. A client that is quiet for REST_S costs no buffers. How it fails: PeerGone, PeerSlow (the autologout
-of RFC 1939 §3: nothing is removed) and a drained server end the session without a word.
+The only file of this package that touches a stream. Responses to pipelined commands are sent together (RFC 2449 §6.6), at most
+SEND_OCTETS at once. A client that is idle for IDLE_BUFFERS_S costs no buffers. Failures: PeerGone, PeerSlow (the autologout
+of RFC 1939 §3: nothing is deleted) and a draining server end the session without a response.
 """
 
 from contextlib import suppress
@@ -18,52 +18,53 @@ from appliance.protocol.pop3.server import Endless, Foreign, Misuse, Pop3ServerS
 from .session import Next, Session
 
 SEND_OCTETS = 64 * 2**10
-REST_S = 5.0
+IDLE_BUFFERS_S = 5.0
+"""Read-ahead messages are kept so long for an idle client."""
 
 
 class Connection:
-    """`idle_s`: how long a client who signed in may be quiet; `before_login_s`: how long it may take until then in all;
-    `errors`: wrong commands in a row that end the session."""
+    """`idle_s`: autologout after sign-in; `before_login_s`: all waiting until then together; `errors`: wrong commands in a row that
+    end the session."""
 
     def __init__(self, stream: Stream, *, idle_s: float, before_login_s: float, errors: int) -> None:
-        self.conversation = Pop3ServerState()
+        self.protocol = Pop3ServerState()
         self._stream = stream
         self._idle_s = idle_s
-        self._patience_s = before_login_s
+        self._before_login_s = before_login_s
         self._errors = errors
         self._parts: list[bytes] = []
         self._octets = 0
 
     async def write(self, octets: bytes) -> None:
-        """Take an answer; sent when enough has gathered, or when there is nothing left to answer."""
+        """Collect a response; sent when SEND_OCTETS have gathered, or when no complete command is left."""
         self._parts.append(octets)
         self._octets += len(octets)
         if self._octets >= SEND_OCTETS:
             await self._flush()
 
     async def run(self, session: Session) -> None:
-        """The whole conversation."""
+        """From greeting to the end of the session."""
         try:
-            await self._converse(session)
+            await self._run(session)
         except Draining:
             if self._stream.revoked:
                 with suppress(PeerError), trio.move_on_after(CLOSE_S):
                     await self.write(err("The password you signed in with was changed or removed.", "AUTH"))
                     await self._flush()
 
-    async def _converse(self, session: Session) -> None:
+    async def _run(self, session: Session) -> None:
         await self._stream.send(b"+OK Pillarbox\r\n")
         wrong = 0
         while True:
-            if self._stream.revoked:  # nothing more is done, not even what the buffer holds
+            if self._stream.revoked:  # nothing more is executed, not even commands already received
                 raise Draining
-            event = self.conversation.next_event()
+            event = self.protocol.next_event()
             if event is None:
                 await self._flush()
                 octets = await self._receive(session)
                 if not octets:
                     return
-                self.conversation.receive(octets)
+                self.protocol.receive(octets)
                 continue
             if isinstance(event, Misuse):
                 await self.write(err(event.text))
@@ -71,7 +72,7 @@ class Connection:
                 if wrong < self._errors:
                     continue
             if isinstance(event, Misuse | Endless):
-                await self.write(err("That is enough."))
+                await self.write(err("Too many errors."))
                 await self._flush()
                 return
             if isinstance(event, Foreign):
@@ -79,13 +80,13 @@ class Connection:
                 await self._flush()
                 return
             wrong = 0
-            after = await session.act(event)
-            if after is Next.CLOSE:
+            next_step = await session.handle(event)
+            if next_step is Next.CLOSE:
                 await self._flush()
                 return
-            if after is Next.START_TLS:
+            if next_step is Next.START_TLS:
                 await self._flush()
-                self.conversation.forget()
+                self.protocol.discard_buffer()
                 await self._stream.start_tls()
 
     async def _flush(self) -> None:
@@ -94,14 +95,14 @@ class Connection:
             await self._stream.send(parts[0] if len(parts) == 1 else b"".join(parts))
 
     async def _receive(self, session: Session) -> bytes:
-        """What the client says next; before signing in its silences add up."""
-        if self.conversation.state is State.TRANSACTION:
+        """More octets; before sign-in the waiting times add up."""
+        if self.protocol.state is State.TRANSACTION:
             try:
-                return await self._stream.receive(min(REST_S, self._idle_s))
+                return await self._stream.receive(min(IDLE_BUFFERS_S, self._idle_s))
             except PeerSlow:
-                session.rest()
-                return await self._stream.receive(max(0.0, self._idle_s - REST_S))
+                session.release_buffers()
+                return await self._stream.receive(max(0.0, self._idle_s - IDLE_BUFFERS_S))
         begun = trio.current_time()
-        octets = await self._stream.receive(self._patience_s)
-        self._patience_s -= trio.current_time() - begun
+        octets = await self._stream.receive(self._before_login_s)
+        self._before_login_s -= trio.current_time() - begun
         return octets

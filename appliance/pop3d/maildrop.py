@@ -1,8 +1,8 @@
-"""The maildrop: one person's Inbox as it was at sign-in, for one session (RFC 1939 §5).
+"""The maildrop: one account's INBOX as it was at sign-in, for one session (RFC 1939 §5).
 
-States of a message: there -> marked by DELE -> there again by RSET, or removed by `update`, which is one commit for all
-marked ones and happens at QUIT only. Numbers never move; a message another session removed meanwhile answers GONE.
-Memory: 4 octets of UID, 8 of size and a few marks a message, and while a client retrieves in order what `letter` read ahead.
+States of a message: present -> marked as deleted by DELE -> present again by RSET, or expunged by `update`, which is one commit for all
+marked ones and happens at QUIT only. Message numbers never change; one expunged by another session meanwhile raises StoreError GONE.
+Memory for each message: 4 octets of UID, 8 of size and 3 flags; and what `message` read ahead while a client retrieves in order.
 """
 
 from array import array
@@ -18,7 +18,7 @@ from appliance.store.values import Want
 
 AHEAD_ROWS = 128
 AHEAD_OCTETS = 256 * 2**10
-"""Two thread hops (0.4 ms of processor) then serve 60 messages of 4 KB instead of one."""
+"""Two hops to a thread (0.4 ms of CPU) then serve 60 messages of 4 KB instead of one."""
 LAST_UID = Uid(2**32 - 1)
 
 
@@ -42,7 +42,7 @@ class Maildrop:
 
     @classmethod
     async def open(cls, store: Store, account: AccountId) -> "Maildrop":
-        """Read the Inbox's numbers and sizes. Raises StoreError."""
+        """Read the UIDs and sizes of INBOX. Raises StoreError."""
         mailbox = await store.open(account, INBOX)
         drop = cls(mailbox)
         try:
@@ -64,20 +64,20 @@ class Maildrop:
         self._fetched = bytearray(len(self._uids))
         self._marked = bytearray(len(self._uids))
 
-    # --- facts -----------------------------------------------------------------------------------
+    # --- sizes -----------------------------------------------------------------------------------
 
     @property
     def messages(self) -> int:
-        """Messages that are not marked."""
+        """Count of messages not marked as deleted."""
         return len(self._marked) - self._marked.count(1)
 
     @property
     def octets(self) -> int:
-        """Octets of messages that are not marked, as RETR sends them (RFC 1939 §11)."""
+        """Total size of messages not marked as deleted, as RETR sends them (RFC 1939 §11)."""
         return sum(self._octets) - sum(octets for octets, marked in zip(self._octets, self._marked, strict=True) if marked)
 
     def numbers(self) -> list[int]:
-        """Numbers of messages that are not marked."""
+        """Numbers of messages not marked as deleted."""
         return [number for number, marked in enumerate(self._marked, 1) if not marked]
 
     def octets_of(self, number: int) -> int:
@@ -85,28 +85,28 @@ class Maildrop:
         return self._octets[self._place(number)]
 
     def unique_id(self, number: int) -> str:
-        """UIDL's id: UIDVALIDITY and UID, the same in every session for ever (RFC 1939 §7). Raises MessageMissing."""
+        """UIDL's id: UIDVALIDITY and UID, the same in every session (RFC 1939 §7). Raises MessageMissing."""
         return f"{self.uid_validity}.{self._uids[self._place(number)]}"
 
     # --- messages ---------------------------------------------------------------------------------
 
     async def message(self, number: int) -> StoredMessage:
-        """The message opened for reading; one asked for in order brings the next ones along. Raises MessageMissing, StoreError."""
+        """The message opened for reading; when requested in order, the next ones are read ahead. Raises MessageMissing, StoreError."""
         uid = self._uids[self._place(number)]
         in_order, self._latest = number == self._latest + 1, number
         message = self._ahead.pop(uid, None)
         if message is not None:
             return message
         self._ahead.clear()
-        rows = await self._mailbox.rows(Uid(uid), LAST_UID, Want.BODY | Want.DATES, self._window(number) if in_order else 1)
+        rows = await self._mailbox.rows(Uid(uid), LAST_UID, Want.BODY | Want.DATES, self._read_ahead_rows(number) if in_order else 1)
         if not rows or rows[0].uid != uid:
             raise StoreError(Trouble.GONE)
         messages = await self._mailbox.open_rows(rows, AHEAD_OCTETS)
         self._ahead = {row.uid: ahead for row, ahead in zip(rows[1:], messages[1:], strict=False)}
         return messages[0]
 
-    def _window(self, number: int) -> int:
-        """How many messages from `number` on fit into what is read ahead."""
+    def _read_ahead_rows(self, number: int) -> int:
+        """How many messages from `number` on fit into AHEAD_OCTETS; at least one."""
         room = AHEAD_OCTETS
         count = 0
         for octets in self._octets[number - 1 : number - 1 + AHEAD_ROWS]:
@@ -117,25 +117,25 @@ class Maildrop:
         return max(1, count)
 
     def fetched(self, number: int) -> None:
-        """The client has got the whole message."""
+        """The whole message has been sent."""
         self._fetched[number - 1] = 1
 
-    def rest(self) -> None:
-        """The client is thinking: hold nothing for it."""
+    def release_buffers(self) -> None:
+        """The client is idle: drop what was read ahead."""
         self._ahead.clear()
 
-    # --- the end ---------------------------------------------------------------------------------
+    # --- deletion --------------------------------------------------------------------------------
 
     def mark(self, number: int) -> None:
-        """Raises MessageMissing, also when it is marked already."""
+        """Mark as deleted. Raises MessageMissing, also when it is already marked."""
         self._marked[self._place(number)] = 1
 
     def reset(self) -> None:
-        """Take all marks off."""
+        """Unmark all messages."""
         self._marked = bytearray(len(self._marked))
 
     async def update(self) -> int:
-        """Remove the marked messages in one commit; how many. Raises StoreError, and then none is removed."""
+        """Expunge the marked messages in one commit and return their count. Raises StoreError, and then none is expunged."""
         gone = [Uid(uid) for uid, marked in zip(self._uids, self._marked, strict=True) if marked]
         if gone:
             await self._mailbox.remove(gone)
@@ -145,7 +145,7 @@ class Maildrop:
         return len(gone)
 
     def see_fetched(self) -> None:
-        """\\Seen for what was fetched and stays: lazily, once a session, as other servers do by default."""
+        """Set \\Seen on retrieved messages that stay: lazily, once per session, as other servers do by default."""
         news = [
             Uid(uid) for uid, fetched, unseen in zip(self._uids, self._fetched, self._unseen, strict=True) if fetched and unseen
         ]  # fmt: skip

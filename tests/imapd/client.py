@@ -1,4 +1,4 @@
-"""A small IMAP client for the tests of this room: whole responses, literals included."""
+"""A small IMAP client for the tests of this package: whole responses, literals included."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What a client knows of a mailbox from responses alone."""
+"""A model of a mailbox, built from responses alone."""
 
 import re
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ async def ok(client: Client, command: bytes) -> list[bytes]:
 
 @dataclass
 class Picture:
-    """UIDs by number (0 where not told), flags and MODSEQ by UID."""
+    """UIDs by number (0 where unknown), flags and MODSEQ by UID."""
 
     uids: list[int] = field(default_factory=list)
     flags: dict[int, frozenset[bytes]] = field(default_factory=dict)
@@ -32,16 +32,16 @@ class Picture:
                 continue
             number = int(words[1])
             if words[2] == b"EXISTS":
-                assert number >= len(self.uids), "EXISTS never takes messages away"
+                assert number >= len(self.uids), "EXISTS never shrinks the mailbox"
                 self.uids += [0] * (number - len(self.uids))
             elif words[2] == b"EXPUNGE":
-                assert 1 <= number <= len(self.uids), "EXPUNGE of a number nobody has"
+                assert 1 <= number <= len(self.uids), "EXPUNGE of a number that does not exist"
                 del self.uids[number - 1]
             elif words[2] == b"FETCH":
                 self._fetched(number, words[3])
 
     def _fetched(self, number: int, items: bytes) -> None:
-        assert 1 <= number <= len(self.uids), "FETCH of a number nobody has"
+        assert 1 <= number <= len(self.uids), "FETCH of a number that does not exist"
         uid = _UID.search(items)
         if uid:
             assert self.uids[number - 1] in (0, int(uid[1])), "a number changed its UID"
@@ -53,6 +53,6 @@ class Picture:
             self.modseqs[known] = int(modseq[1])
 
     def messages(self) -> dict[int, frozenset[bytes]]:
-        assert 0 not in self.uids, "messages nobody was told the UID of"
+        assert 0 not in self.uids, "messages without a known UID"
         assert self.uids == sorted(set(self.uids))
         return {uid: self.flags[uid] for uid in self.uids}

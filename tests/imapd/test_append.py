@@ -1,4 +1,4 @@
-"""APPEND: streamed, all or nothing, refused before its octets are asked for where that is possible."""
+"""APPEND: streamed, all or nothing, refused before its octets are requested where possible."""
 
 import tracemalloc
 from contextlib import suppress
@@ -27,9 +27,9 @@ async def append(client: Client, *messages: bytes, mailbox: bytes = b"INBOX") ->
 
 
 async def test_octets_come_back_as_they_were(tmp_path: Path) -> None:
-    """Also what no message should hold: NUL, bare CR and LF, no header at all, octets that look like commands.
+    """Also what no message should contain: NUL, bare CR and LF, no header at all, octets that look like commands.
 
-    NUL has no place in a plain literal (RFC 9051 §4.3.1) and comes as 0x80 there; BINARY gives the octets as they are stored.
+    A plain literal cannot contain NUL (RFC 9051 §4.3.1), which is sent as 0x80; BINARY sends the octets as stored.
     """
     messages = (MESSAGE, b"\0\r\n", b"a\nb\rc", b"x LOGOUT\r\n", b"{5}\r\n", bytes(range(256)) * 300)
     async with some_components(tmp_path) as components:
@@ -44,11 +44,11 @@ async def test_octets_come_back_as_they_were(tmp_path: Path) -> None:
             assert untagged[0].endswith(b"{%d}\r\n%s)" % (len(message), message))
 
 
-@pytest.mark.parametrize("mark", [b"", b"+"])
-async def test_over_quota(mark: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("plus", [b"", b"+"])
+async def test_over_quota(plus: bytes, tmp_path: Path) -> None:
     async with some_components(tmp_path, quota_octets=1000) as components:
         client = await signed_in(components)
-        await client.send(b"x APPEND INBOX {2000%s}\r\n" % mark + (b"y" * 2000 + b"\r\n" if mark else b""))
+        await client.send(b"x APPEND INBOX {2000%s}\r\n" % plus + (b"y" * 2000 + b"\r\n" if plus else b""))
         untagged, answer = await client.until_tag(b"x")
         assert answer.startswith(b"NO [OVERQUOTA] ")
         assert not untagged  # no continuation
@@ -57,8 +57,8 @@ async def test_over_quota(mark: bytes, tmp_path: Path) -> None:
         assert await messages(components) == b"1"
 
 
-async def test_a_store_that_fails_on_the_route(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rest of the octets is read and thrown away; what follows is a command again; nothing was filed."""
+async def test_a_store_that_fails_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The remaining octets are read and discarded; what follows is a command again; nothing was stored."""
     from appliance.store.bodies import Incoming
 
     async with some_components(tmp_path) as components:
@@ -76,7 +76,7 @@ async def test_a_store_that_fails_on_the_route(tmp_path: Path, monkeypatch: pyte
         assert await messages(components) == b"0"
 
 
-async def test_all_or_none_is_filed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_all_or_none_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from appliance.store import append as store_append
 
     real, calls = store_append.append, []
@@ -99,7 +99,7 @@ async def test_all_or_none_is_filed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 async def test_a_large_message_passes_in_little_memory(tmp_path: Path) -> None:
-    """Nothing here holds the message: 24 MB pass while Python's own memory grows by less than 4 MB."""
+    """The message is never held in memory: 24 MB pass while Python's own memory grows by less than 4 MB."""
     async with some_components(tmp_path, imap=Options(message_octets=2**26)) as components:
         one, other = trio.socket.socketpair()  # with back-pressure, which streams in memory lack
         components.nursery.start_soon(serve, components, Stream(trio.SocketStream(one), "imap"))
@@ -108,7 +108,7 @@ async def test_a_large_message_passes_in_little_memory(tmp_path: Path) -> None:
         chunks = ((b"0123456789abcdef" * 4)[:-2] + b"\r\n") * 1024
         count = 24 * 16
         await client.send(b"x APPEND INBOX {%d}\r\n" % (len(chunks) * count))
-        assert await client.response() == b"+ Go on."
+        assert await client.response() == b"+ Ready."
         tracemalloc.start()
         before = tracemalloc.get_traced_memory()[0]
         for _ in range(count):

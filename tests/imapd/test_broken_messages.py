@@ -1,4 +1,4 @@
-"""Messages that break the rules of their format, as ENVELOPE, BODYSTRUCTURE, sections, BINARY and SEARCH tell them: all alike."""
+"""Malformed messages in ENVELOPE, BODYSTRUCTURE, sections, BINARY and SEARCH: all agree."""
 
 from pathlib import Path
 
@@ -29,10 +29,10 @@ async def test_an_address_behind_a_broken_name_is_told_and_found(tmp_path: Path,
     async with some_components(tmp_path) as components:
         await components.deliver(header + b"\r\n\r\nx\r\n")
         client = await signed_in(components, b"INBOX")
-        (told,) = await ok(client, b"FETCH 1 ENVELOPE")
+        (sent,) = await ok(client, b"FETCH 1 ENVELOPE")
         for address in addresses:
             mailbox, _, domain = address.partition(b"@")
-            assert b'NIL "%b" "%b")' % (mailbox, domain) in told
+            assert b'NIL "%b" "%b")' % (mailbox, domain) in sent
             assert await found(client, b"TO " + address) == [b"1"]
 
 
@@ -59,9 +59,9 @@ async def test_type_and_encoding_are_the_same_to_everybody(tmp_path: Path, field
         await components.deliver(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" + part + b"--b--\r\n")
         client = await signed_in(components, b"INBOX")
         for number in (b"1", b"2"):
-            (told,) = await ok(client, b"FETCH %b (BODYSTRUCTURE BINARY.SIZE[1] BINARY.PEEK[1])" % number)
-            assert kind in told and b'NIL NIL "base64"' in told.replace(b"BASE64", b"base64")
-            assert b"BINARY.SIZE[1] 12" in told and b"hidden words" in told
+            (sent,) = await ok(client, b"FETCH %b (BODYSTRUCTURE BINARY.SIZE[1] BINARY.PEEK[1])" % number)
+            assert kind in sent and b'NIL NIL "base64"' in sent.replace(b"BASE64", b"base64")
+            assert b"BINARY.SIZE[1] 12" in sent and b"hidden words" in sent
         assert await found(client, b'BODY "hidden words"') == [b"1", b"2"]
 
 
@@ -70,8 +70,8 @@ async def test_without_mime_nothing_is_decoded_by_anybody(tmp_path: Path) -> Non
     async with some_components(tmp_path) as components:
         await components.deliver(b"Content-Transfer-Encoding: base64\r\n\r\naGlkZGVuIHdvcmRz\r\n")
         client = await signed_in(components, b"INBOX")
-        (told,) = await ok(client, b"FETCH 1 (BODYSTRUCTURE BINARY.PEEK[1])")
-        assert b'"7bit" 18' in told and b"aGlkZGVuIHdvcmRz" in told
+        (sent,) = await ok(client, b"FETCH 1 (BODYSTRUCTURE BINARY.PEEK[1])")
+        assert b'"7bit" 18' in sent and b"aGlkZGVuIHdvcmRz" in sent
         assert await found(client, b"BODY hidden") == []
         assert await found(client, b"BODY aGlkZGVuIHdvcmRz") == [b"1"]
 
@@ -86,10 +86,10 @@ async def test_a_multipart_in_which_no_part_begins_is_one_text(tmp_path: Path, p
     async with some_components(tmp_path) as components:
         await components.deliver(b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed" + parameter + b"\r\n\r\n" + body)
         client = await signed_in(components, b"INBOX")
-        (told,) = await ok(client, b"FETCH 1 (BODYSTRUCTURE BODY.PEEK[1] BINARY.SIZE[1])")
-        assert b'(("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" %d 3 NIL NIL NIL NIL) "mixed"' % len(body) in told
-        assert b"BODY[1] {%d}\r\n%b" % (len(body), body) in told
-        assert b"BINARY.SIZE[1] %d" % len(body) in told
+        (sent,) = await ok(client, b"FETCH 1 (BODYSTRUCTURE BODY.PEEK[1] BINARY.SIZE[1])")
+        assert b'(("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" %d 3 NIL NIL NIL NIL) "mixed"' % len(body) in sent
+        assert b"BODY[1] {%d}\r\n%b" % (len(body), body) in sent
+        assert b"BINARY.SIZE[1] %d" % len(body) in sent
         assert await found(client, b"BODY behind") == [b"1"]
 
 
@@ -100,9 +100,9 @@ async def test_a_first_delimiter_in_the_header_loses_no_text(tmp_path: Path) -> 
     async with some_components(tmp_path) as components:
         await components.deliver(head + first + b"\r\n--b\r\n\r\nseen\r\n--b--\r\n")
         client = await signed_in(components, b"INBOX")
-        (told,) = await ok(client, b"FETCH 1 (BODY BINARY.PEEK[1] BODY.PEEK[2])")
-        assert b'(("text" "html" ("charset" "us-ascii") NIL NIL "base64" 16 0)("text" "plain"' in told
-        assert b"hidden words" in told and b"BODY[2] {4}\r\nseen" in told
+        (sent,) = await ok(client, b"FETCH 1 (BODY BINARY.PEEK[1] BODY.PEEK[2])")
+        assert b'(("text" "html" ("charset" "us-ascii") NIL NIL "base64" 16 0)("text" "plain"' in sent
+        assert b"hidden words" in sent and b"BODY[2] {4}\r\nseen" in sent
         assert await found(client, b'BODY "hidden words"') == [b"1"]
 
 
@@ -129,21 +129,21 @@ NUL_TEXT = b"--b\r\n" + NUL_PART + b"d\0e\0\r\n--b\r\nContent-Transfer-Encoding:
         (b"BODY.PEEK[1]<1.2>", b"\0e"),
     ],
 )
-async def test_nul_is_told_as_one_other_octet_in_every_plain_form(tmp_path: Path, item: bytes, octets: bytes) -> None:
-    """RFC 9051 §4.3.1; sizes and ranges count it as stored, and BINARY tells it as it is (RFC 3516 §4.2)."""
+async def test_nul_is_sent_as_one_other_octet_in_every_plain_form(tmp_path: Path, item: bytes, octets: bytes) -> None:
+    """RFC 9051 §4.3.1; sizes and ranges count it as stored, and BINARY sends it as it is (RFC 3516 §4.2)."""
     async with some_components(tmp_path) as components:
         await components.deliver(NUL_HEADER + NUL_TEXT)
         client = await signed_in(components, b"INBOX")
-        told = b"".join(await ok(client, b"FETCH 1 (RFC822.SIZE %b)" % item))
-        assert b"RFC822.SIZE %d" % len(NUL_HEADER + NUL_TEXT) in told
-        assert b" {%d}\r\n%b)" % (len(octets), octets.replace(b"\0", b"\x80")) in told
+        sent = b"".join(await ok(client, b"FETCH 1 (RFC822.SIZE %b)" % item))
+        assert b"RFC822.SIZE %d" % len(NUL_HEADER + NUL_TEXT) in sent
+        assert b" {%d}\r\n%b)" % (len(octets), octets.replace(b"\0", b"\x80")) in sent
 
 
-async def test_binary_tells_nul_as_it_is(tmp_path: Path) -> None:
+async def test_binary_sends_nul_as_it_is(tmp_path: Path) -> None:
     async with some_components(tmp_path) as components:
         await components.deliver(NUL_HEADER + NUL_TEXT)
         client = await signed_in(components, b"INBOX")
-        told = b"".join(await ok(client, b"FETCH 1 (BINARY.PEEK[1] BINARY.SIZE[2] BINARY.PEEK[2] BINARY.PEEK[2]<1.1>)"))
-        assert b"BINARY[1] ~{4}\r\nd\0e\0 BINARY.SIZE[2] 3 BINARY[2] ~{3}\r\n\0a\0 BINARY[2]<1> ~{1}\r\na)" in told
-        told = b"".join(await ok(client, b"FETCH 1 BINARY.PEEK[]"))
-        assert b"~{" in told and NUL_HEADER in told and b"d\0e\0" in told
+        sent = b"".join(await ok(client, b"FETCH 1 (BINARY.PEEK[1] BINARY.SIZE[2] BINARY.PEEK[2] BINARY.PEEK[2]<1.1>)"))
+        assert b"BINARY[1] ~{4}\r\nd\0e\0 BINARY.SIZE[2] 3 BINARY[2] ~{3}\r\n\0a\0 BINARY[2]<1> ~{1}\r\na)" in sent
+        sent = b"".join(await ok(client, b"FETCH 1 BINARY.PEEK[]"))
+        assert b"~{" in sent and NUL_HEADER in sent and b"d\0e\0" in sent

@@ -1,4 +1,4 @@
-"""Every error has an answer, and none blames the server for what a client did."""
+"""Every error has a response, and none is SERVERBUG."""
 
 import re
 
@@ -12,19 +12,19 @@ KNOWN = {b"", b"NONEXISTENT", b"ALREADYEXISTS", b"CANNOT", b"EXPUNGEISSUED", b"O
 
 
 @pytest.mark.parametrize("trouble", Trouble)
-def test_every_trouble_has_an_answer(trouble: Trouble) -> None:
+def test_every_trouble_has_a_response(trouble: Trouble) -> None:
     answer = answer_of(StoreError(trouble))
     assert answer.word == b"NO"
     assert answer.code in KNOWN
     assert re.fullmatch(rb"[ -~]+", answer.text) and not answer.text.startswith(b"[")
 
 
-def test_the_table_names_no_more_than_there_is() -> None:
+def test_the_table_is_complete() -> None:
     assert set(CODES) == set(Trouble)
     assert b"SERVERBUG" not in CODES.values()
 
 
-def test_words_of_the_others() -> None:
+def test_other_errors() -> None:
     assert answer_of(MisuseError("wrong")).word == b"BAD"
     assert answer_of(AuthError("no passwords today")).code == b"UNAVAILABLE"
     assert answer_of(StoreError(Trouble.NO_MAILBOX), creating=True).code == b"TRYCREATE"

@@ -1,4 +1,4 @@
-"""FETCH against a plain slicer, in pieces, with others changing things meanwhile, and within bounds."""
+"""FETCH against a plain slicer, in chunks, with others changing things meanwhile, and within bounds."""
 
 import re
 import tempfile
@@ -126,14 +126,14 @@ async def compare_one(client: Client, number: int, made: Made, partial: tuple[in
     for start in range(0, len(sections), 40):
         some = sections[start : start + 40]
         asked = b" ".join(b"BODY.PEEK[%b] BODY.PEEK[%b]<%d.%d>" % (name, name, first, count) for name in some)
-        told = items_of((await ok(client, b"FETCH %d (%b)" % (number, asked)))[0])
+        sent = items_of((await ok(client, b"FETCH %d (%b)" % (number, asked)))[0])
         for name in some:
             whole = wanted[name]
-            assert told[b"BODY[%b]" % name] == whole, name
-            assert told[b"BODY[%b]<%d>" % (name, first)] == (None if whole is None else whole[first : first + count])
+            assert sent[b"BODY[%b]" % name] == whole, name
+            assert sent[b"BODY[%b]<%d>" % (name, first)] == (None if whole is None else whole[first : first + count])
     fields = Fields(names.split())
-    told = items_of((await ok(client, b"FETCH %d BODY.PEEK[HEADER.FIELDS (%b)]" % (number, names)))[0])
-    assert told[b"BODY[HEADER.FIELDS (%b)]" % names] == fields.feed(header) + fields.finish()
+    sent = items_of((await ok(client, b"FETCH %d BODY.PEEK[HEADER.FIELDS (%b)]" % (number, names)))[0])
+    assert sent[b"BODY[HEADER.FIELDS (%b)]" % names] == fields.feed(header) + fields.finish()
 
 
 # --- large messages ---------------------------------------------------------------------------
@@ -156,7 +156,7 @@ async def large(components: Components) -> bytes:
 
 
 async def drained(client: Client, command: bytes) -> int:
-    """Octets of the answer, read and thrown away."""
+    """Octets of the response, read and discarded."""
     await client.send(b"big %b\r\n" % command)
     total, tail = 0, b""
     while b"big OK" not in tail:
@@ -195,15 +195,15 @@ async def test_chunks_of_a_large_message_join_to_the_whole(tmp_path: Path) -> No
         at, size = 0, 2**16
         expected = line * (size // len(line) + 2)
         while True:
-            told = items_of((await ok(client, b"UID FETCH 1 BODY.PEEK[TEXT]<%d.%d>" % (at, size)))[0])
-            chunk = told[b"BODY[TEXT]<%d>" % at] or b""
+            sent = items_of((await ok(client, b"UID FETCH 1 BODY.PEEK[TEXT]<%d.%d>" % (at, size)))[0])
+            chunk = sent[b"BODY[TEXT]<%d>" % at] or b""
             assert chunk == expected[at % len(line) :][: len(chunk)]
             at += len(chunk)
             if len(chunk) < size:
                 break
         assert at == LARGE_OCTETS // (len(line) * 1000) * len(line) * 1000
         chunks_s = time.process_time() - started
-        print(f"whole {whole_s * 1000:.0f} ms, in pieces {chunks_s * 1000:.0f} ms")
+        print(f"whole {whole_s * 1000:.0f} ms, in chunks {chunks_s * 1000:.0f} ms")
         assert chunks_s < 5 * whole_s + 1
 
 
@@ -271,11 +271,11 @@ async def test_hostile_fetches_cost_little(tmp_path: Path) -> None:
         ):
             _, tagged = await client.command(b"FETCH 1 " + command)
             assert tagged.startswith(b"BAD")
-        assert time.process_time() - started < 10, "ten times what it costs"
+        assert time.process_time() - started < 10, "ten times the measured cost"
 
 
 async def test_a_header_bomb_is_cut_in_constant_memory(tmp_path: Path) -> None:
-    """8 MiB of fields: HEADER.FIELDS of them all is told piece by piece."""
+    """8 MiB of fields: HEADER.FIELDS of them all is sent piece by piece."""
     async with some_components(tmp_path) as components:
         bomb = b"From: a@example.org\r\n" * (8 * 2**20 // 21)
         await components.deliver(bomb + b"\r\nbody\r\n")
@@ -294,5 +294,5 @@ async def test_messages_without_header_or_body(tmp_path: Path, octets: bytes) ->
     async with some_components(tmp_path) as components:
         await components.deliver(octets)
         client = await signed_in(components, b"INBOX")
-        told = items_of((await ok(client, b"FETCH 1 (BODY.PEEK[] BODY.PEEK[HEADER] BODY.PEEK[TEXT] BODY.PEEK[1])"))[0])
-        assert told[b"BODY[]"] == octets == (told[b"BODY[HEADER]"] or b"") + (told[b"BODY[TEXT]"] or b"")
+        sent = items_of((await ok(client, b"FETCH 1 (BODY.PEEK[] BODY.PEEK[HEADER] BODY.PEEK[TEXT] BODY.PEEK[1])"))[0])
+        assert sent[b"BODY[]"] == octets == (sent[b"BODY[HEADER]"] or b"") + (sent[b"BODY[TEXT]"] or b"")

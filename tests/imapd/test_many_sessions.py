@@ -1,4 +1,4 @@
-"""Ten sessions on one mailbox of a running server, every answer checked against each session's own model; seeded, a minute in all.
+"""Ten sessions on one mailbox of a running server, every response checked against each session's model; seeded, a minute in all.
 
 `make fuzz` runs the same for ten minutes. The interleavings these found are forced one by one in `test_overtaken`."""
 
@@ -20,7 +20,7 @@ SEED = int(os.environ.get("PILLARBOX_SEED", "20260"))
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mix", MIXES)
-async def test_every_session_is_told_the_truth(tmp_path: Path, mix: str) -> None:
+async def test_every_session_sees_the_committed_state(tmp_path: Path, mix: str) -> None:
     data = new_data(tmp_path / "data")
     with Pillarbox(data) as server:
         result = await play(server.ports["imap"], seed=SEED, seconds=SECONDS, mix=MIXES[mix])
@@ -30,7 +30,7 @@ async def test_every_session_is_told_the_truth(tmp_path: Path, mix: str) -> None
 
 
 def kept(data: Path) -> dict[int, tuple[Flags, int]]:
-    """The inbox as the stopped server left it."""
+    """INBOX as the stopped server left it."""
     [path] = data.glob("*.db")
     connection = sqlite3.connect(path)
     try:

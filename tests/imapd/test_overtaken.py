@@ -1,4 +1,4 @@
-"""Forced interleavings: another session expunges or marks between two steps of one command (RFC 2180 §4, RFC 9051 §6.4.6, §7.5.1)."""
+"""Forced interleavings: another session expunges or changes flags between two steps of one command (RFC 2180 §4, RFC 9051 §6.4.6, §7.5.1)."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -27,8 +27,8 @@ SECTIONS = (
 Meanwhile = Callable[[], Awaitable[object]]
 
 
-def after_reading(components: Components, number: int, meanwhile: Meanwhile) -> None:
-    """`meanwhile` happens once, after so many readings of the database from now."""
+def after_read(components: Components, number: int, meanwhile: Meanwhile) -> None:
+    """Call `meanwhile` once, after so many reads of the database from now."""
     writer = components.family.writer
     plain = writer.read
 
@@ -45,7 +45,7 @@ def after_reading(components: Components, number: int, meanwhile: Meanwhile) -> 
 
 
 def around_write(components: Components, *, before: Meanwhile | None = None, after: Meanwhile | None = None) -> None:
-    """The next durable change happens between the two."""
+    """The next durable change happens between `before` and `after`."""
     writer = components.family.writer
     plain = writer.write
 
@@ -77,36 +77,36 @@ async def test_octets_of_the_message_or_no_response(tmp_path: Path, item: bytes)
     async with some_components(tmp_path) as components:
         client, other = await three(components)
         whole = await ok(client, b"FETCH 1:3 " + item)
-        after_reading(components, 1, lambda: other.remove([Uid(2)]))
-        told, tagged = await client.command(b"FETCH 1:3 " + item)
-        assert [line for line in told if b" FETCH " in line] == [whole[0], whole[2]]
+        after_read(components, 1, lambda: other.remove([Uid(2)]))
+        sent, tagged = await client.command(b"FETCH 1:3 " + item)
+        assert [line for line in sent if b" FETCH " in line] == [whole[0], whole[2]]
         assert tagged.startswith(b"NO [EXPUNGEISSUED] ") and b"have been expunged" in tagged
         assert await ok(client, b"NOOP") == [b"* 2 EXPUNGE"]
-        after_reading(components, 1, lambda: other.remove([Uid(3)]))
-        told = await ok(client, b"UID FETCH 3 " + item)
-        assert told == [b"* 2 EXPUNGE"], "a UID that is not there is no error (RFC 9051 §6.4.9)"
+        after_read(components, 1, lambda: other.remove([Uid(3)]))
+        sent = await ok(client, b"UID FETCH 3 " + item)
+        assert sent == [b"* 2 EXPUNGE"], "a UID that is not there is no error (RFC 9051 §6.4.9)"
 
 
 @pytest.mark.parametrize("item", [b"ENVELOPE", b"BODYSTRUCTURE", b"BODY", b"(UID ENVELOPE BODY.PEEK[])", b"BODY.PEEK[HEADER]"])
-async def test_facts_made_anew_or_no_response(tmp_path: Path, item: bytes) -> None:
-    """A row without facts of today's scanner is described in a second reading; the message is gone by then."""
+async def test_redescribed_facts_or_no_response(tmp_path: Path, item: bytes) -> None:
+    """A row described by an older scanner is described again in a second read; the message is gone by then."""
     async with some_components(tmp_path) as components:
         client, other = await three(components)
         whole = await ok(client, b"FETCH 1:3 " + item)
         forget = "UPDATE message_data SET described_by = 0, envelope = x'', bodystructure = x'', parts = x''"
         await components.family.writer.write(lambda transaction: transaction.execute(forget))
-        after_reading(components, 1, lambda: other.remove([Uid(2)]))
-        told, tagged = await client.command(b"FETCH 1:3 " + item)
-        assert told == [whole[0], whole[2]]
+        after_read(components, 1, lambda: other.remove([Uid(2)]))
+        sent, tagged = await client.command(b"FETCH 1:3 " + item)
+        assert sent == [whole[0], whole[2]]
         assert tagged.startswith(b"NO [EXPUNGEISSUED]")
         await components.family.writer.write(lambda transaction: transaction.execute(forget))
-        after_reading(components, 2, lambda: other.remove([Uid(3)]))
-        told = await ok(client, b"UID FETCH 3 " + item)
-        assert told[-2:] == [b"* 2 EXPUNGE", b"* 2 EXPUNGE"] and told[:-2] in ([], [whole[2]]), "whichever reading it was"
+        after_read(components, 2, lambda: other.remove([Uid(3)]))
+        sent = await ok(client, b"UID FETCH 3 " + item)
+        assert sent[-2:] == [b"* 2 EXPUNGE", b"* 2 EXPUNGE"] and sent[:-2] in ([], [whole[2]]), "whichever read it was"
 
 
 @pytest.mark.parametrize("item", [b"BODY.PEEK[]", b"BODY.PEEK[HEADER]", b"BODY.PEEK[]<0.10>", b"BINARY.SIZE[]", b"BODY.PEEK[]<9999999.1>"])
-async def test_a_large_message_in_its_file_is_whole_or_not_told(tmp_path: Path, item: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_large_message_in_its_file_is_complete_or_not_sent(tmp_path: Path, item: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Expunged before its file is opened: no response. Afterwards: all its octets, though its name is gone."""
     octets = b"Subject: large\r\n\r\n" + b"".join(b"%064d\r\n" % (number * 7919**9 % 10**60) for number in range(80_000))
     async with some_components(tmp_path) as components:
@@ -128,24 +128,24 @@ async def test_a_large_message_in_its_file_is_whole_or_not_told(tmp_path: Path, 
             await other.remove([Uid(2)])
 
         monkeypatch.setattr(FileBody, "open", late)
-        told, tagged = await client.command(b"FETCH 1:2 " + item)
+        sent, tagged = await client.command(b"FETCH 1:2 " + item)
         assert whole != second
-        assert [line for line in told if b" FETCH " in line] == [second]
+        assert [line for line in sent if b" FETCH " in line] == [second]
         assert tagged.startswith(b"NO [EXPUNGEISSUED]")
         assert await ok(client, b"NOOP") == [b"* 1 EXPUNGE", b"* 1 EXPUNGE"]
 
 
-async def test_seen_by_reading_with_condstore_tells_one_reading(tmp_path: Path) -> None:
-    """\\Seen is committed, then another session marks, then the rows are told: as they are then, and never back."""
+async def test_seen_by_fetch_with_condstore_is_of_one_read_transaction(tmp_path: Path) -> None:
+    """\\Seen is committed, then another session changes flags, then the rows are sent: in the latest state, never an older one."""
     async with some_components(tmp_path) as components:
         await components.deliver(MESSAGE % 1)
         client = await signed_in(components)
         await ok(client, b"SELECT INBOX (CONDSTORE)")
         other = await components.store.open(components.account(), "INBOX")
         around_write(components, after=lambda: other.set_flags([Uid(1)], Mode.ADD, ("new", "\\Flagged")))
-        told = await ok(client, b"FETCH 1 BODY[TEXT]<0.2>")
-        assert told[0].startswith(b"* FLAGS (") and b"new" in told[0], "the names come before the row (RFC 9051 §7.3.5)"
-        [line] = [line for line in told if b" FETCH " in line]
+        sent = await ok(client, b"FETCH 1 BODY[TEXT]<0.2>")
+        assert sent[0].startswith(b"* FLAGS (") and b"new" in sent[0], "the names come before the row (RFC 9051 §7.3.5)"
+        [line] = [line for line in sent if b" FETCH " in line]
         assert line.startswith(b"* 1 FETCH (FLAGS (\\Flagged \\Seen new \\Recent) MODSEQ (4) BODY[TEXT]<0> {2}")
 
 
@@ -155,18 +155,18 @@ async def test_seen_by_reading_with_condstore_tells_one_reading(tmp_path: Path) 
 @pytest.mark.parametrize("form", [b"", b"UID "])
 @pytest.mark.parametrize("silent", [b"", b".SILENT"])
 @pytest.mark.parametrize("condstore", [b"", b" (CONDSTORE)"])
-async def test_what_is_told_last_is_what_is(tmp_path: Path, form: bytes, silent: bytes, condstore: bytes) -> None:
-    """Another session marks right after this one's STORE is committed and before it is told."""
+async def test_the_last_flags_sent_are_the_committed_ones(tmp_path: Path, form: bytes, silent: bytes, condstore: bytes) -> None:
+    """Another session changes flags right after this one's STORE is committed and before it is sent."""
     async with some_components(tmp_path) as components:
         client, other = await three(components)
         await ok(client, b"SELECT INBOX" + condstore)
         picture = Picture([1, 2, 3])
         around_write(components, after=lambda: other.set_flags([Uid(1)], Mode.REMOVE, ("\\Answered", "\\Seen")))
-        told = await ok(client, form + b"STORE 1:2 +FLAGS%b (\\Answered)" % silent)
-        modseqs = [int(found[1]) for line in told if line.startswith(b"* 1 ") and (found := re.search(rb"MODSEQ \((\d+)\)", line))]
+        sent = await ok(client, form + b"STORE 1:2 +FLAGS%b (\\Answered)" % silent)
+        modseqs = [int(found[1]) for line in sent if line.startswith(b"* 1 ") and (found := re.search(rb"MODSEQ \((\d+)\)", line))]
         assert modseqs == sorted(modseqs) and len(modseqs) == bool(condstore)
-        picture.feed(told)
-        assert picture.flags[1] == frozenset(), "what the other session made of it"
+        picture.feed(sent)
+        assert picture.flags[1] == frozenset(), "as the other session left it"
         if not silent:
             assert picture.flags[2] == {b"\\Answered", b"\\Seen"}
         assert not any(b" FETCH " in line for line in await ok(client, b"NOOP"))
@@ -174,8 +174,8 @@ async def test_what_is_told_last_is_what_is(tmp_path: Path, form: bytes, silent:
 
 @pytest.mark.parametrize("item", [b"+FLAGS.SILENT (\\Answered)", b"FLAGS.SILENT (\\Answered \\Flagged \\Seen)"])
 @pytest.mark.parametrize("when", ["before the command", "before the change"])
-async def test_silence_after_a_change_from_outside(tmp_path: Path, when: str, item: bytes) -> None:
-    """RFC 3501 §6.4.6: the change from outside is told, and as the flags are then, own change included; the others stay silent."""
+async def test_silent_after_a_change_by_another_session(tmp_path: Path, when: str, item: bytes) -> None:
+    """RFC 3501 §6.4.6: a change by another session is sent, with the own change included; the other messages stay silent."""
     async with some_components(tmp_path) as components:
         client, other = await three(components)
 
@@ -195,8 +195,8 @@ async def test_store_by_number_of_what_is_gone(tmp_path: Path) -> None:
     async with some_components(tmp_path) as components:
         client, other = await three(components)
         await other.remove([Uid(2)])
-        told, tagged = await client.command(b"STORE 1:2 +FLAGS (\\Flagged)")
-        assert told == [b"* 1 FETCH (FLAGS (\\Flagged \\Seen \\Recent))"]
+        sent, tagged = await client.command(b"STORE 1:2 +FLAGS (\\Flagged)")
+        assert sent == [b"* 1 FETCH (FLAGS (\\Flagged \\Seen \\Recent))"]
         assert tagged.startswith(b"NO [EXPUNGEISSUED] ") and b"have been deleted" in tagged
         _, tagged = await client.command(b"STORE 1:3 (UNCHANGEDSINCE 4) FLAGS ()")
         assert tagged.startswith(b"NO [MODIFIED 1] ") and b"have been deleted" in tagged
@@ -207,27 +207,27 @@ async def test_store_by_number_of_what_is_gone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", [b"SEEN", b"ALL", b"TEXT words", b"HEADER X-None {0+}\r\n", b"RETURN (COUNT) SMALLER 9999", b"1:3"])
-async def test_search_says_that_it_left_something_out(tmp_path: Path, key: bytes) -> None:
-    """RFC 5530 §3: OK [EXPUNGEISSUED], whether the message went before the command or while its rows were read."""
+async def test_search_reports_that_messages_were_missing(tmp_path: Path, key: bytes) -> None:
+    """RFC 5530 §3: OK [EXPUNGEISSUED], whether the message was expunged before the command or while its rows were read."""
     async with some_components(tmp_path) as components:
         client, other = await three(components)
         assert (await client.command(b"SEARCH " + key))[1].startswith(b"OK Searched")
         await other.remove([Uid(1)])
-        told, tagged = await client.command(b"SEARCH " + key)
-        assert tagged.startswith(b"OK [EXPUNGEISSUED]") and len(told) == 1
+        sent, tagged = await client.command(b"SEARCH " + key)
+        assert tagged.startswith(b"OK [EXPUNGEISSUED]") and len(sent) == 1
         assert await ok(client, b"NOOP") == [b"* 1 EXPUNGE"]
         assert (await client.command(b"SEARCH SEEN"))[1].startswith(b"OK Searched")
 
 
-async def test_search_of_octets_that_go_meanwhile(tmp_path: Path) -> None:
+async def test_search_of_a_body_that_is_expunged_meanwhile(tmp_path: Path) -> None:
     async with some_components(tmp_path) as components:
         client, other = await three(components)
-        after_reading(components, 1, lambda: other.remove([Uid(2)]))
-        told, tagged = await client.command(b"SEARCH TEXT words")
-        assert (told, tagged[:19]) == ([b"* SEARCH 1 3"], b"OK [EXPUNGEISSUED] ")
-        after_reading(components, 1, lambda: other.remove([Uid(3)]))
-        told, tagged = await client.command(b"UID SEARCH TEXT words")
-        assert told == [b"* SEARCH 1", b"* 2 EXPUNGE", b"* 2 EXPUNGE"]
+        after_read(components, 1, lambda: other.remove([Uid(2)]))
+        sent, tagged = await client.command(b"SEARCH TEXT words")
+        assert (sent, tagged[:19]) == ([b"* SEARCH 1 3"], b"OK [EXPUNGEISSUED] ")
+        after_read(components, 1, lambda: other.remove([Uid(3)]))
+        sent, tagged = await client.command(b"UID SEARCH TEXT words")
+        assert sent == [b"* SEARCH 1", b"* 2 EXPUNGE", b"* 2 EXPUNGE"]
 
 
 # --- COPY and MOVE -------------------------------------------------------------------------------------------------
@@ -236,45 +236,45 @@ async def test_search_of_octets_that_go_meanwhile(tmp_path: Path) -> None:
 @pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("messages", [b"1", b"1:3", b"3,1", b"*:1"])
 async def test_copy_by_number_is_complete_or_nothing(tmp_path: Path, messages: bytes, known: bool) -> None:
-    """RFC 9051 §6.4.7, RFC 2180 §4.4.1; `known`: the server has noticed before, and may not have said so (RFC 9051 §7.5.1)."""
+    """RFC 9051 §6.4.7, RFC 2180 §4.4.1; `known`: the server has noticed before, and may not have sent EXPUNGE (RFC 9051 §7.5.1)."""
     async with some_components(tmp_path) as components:
         client, other = await three(components)
         await other.remove([Uid(1)])
         if known:
             await client.command(b"FETCH 1:3 FLAGS")
-        told, tagged = await client.command(b"COPY %b Archive" % messages)
+        sent, tagged = await client.command(b"COPY %b Archive" % messages)
         assert tagged.startswith(b"NO [EXPUNGEISSUED] ") and b"have been expunged" in tagged
-        assert told == [b"* 1 EXPUNGE"]
+        assert sent == [b"* 1 EXPUNGE"]
         archive = await components.store.find(components.account(), "Archive")
         assert (archive.messages, archive.uid_next) == (0, 1)
         assert (await client.command(b"COPY 1:2 Archive"))[1].endswith(b" 2:3 1:2] Copied.")
 
 
 @pytest.mark.parametrize("command", [b"UID COPY 1:3 Archive", b"COPY $ Archive", b"UID MOVE 1:3 Archive", b"MOVE $ Archive"])
-async def test_sets_of_uids_name_what_is_there(tmp_path: Path, command: bytes) -> None:
+async def test_sets_of_uids_name_what_exists(tmp_path: Path, command: bytes) -> None:
     """RFC 9051 §6.4.9; a saved result loses what is expunged (RFC 5182 §2.1)."""
     async with some_components(tmp_path) as components:
         client, other = await three(components)
         await ok(client, b"UID SEARCH RETURN (SAVE) ALL")
         await other.remove([Uid(2)])
-        told, tagged = await client.command(command)
-        assert tagged.startswith(b"OK ") and re.search(rb"COPYUID \d+ 1,3 1:2", told[0] + tagged)
+        sent, tagged = await client.command(command)
+        assert tagged.startswith(b"OK ") and re.search(rb"COPYUID \d+ 1,3 1:2", sent[0] + tagged)
         assert (await components.store.find(components.account(), "Archive")).messages == 2
         await other.remove([Uid(1), Uid(3)])
         assert (await client.command(command.replace(b"1:3", b"1,3")))[1].startswith(b"OK ")
 
 
 async def test_move_by_number_moves_the_rest(tmp_path: Path) -> None:
-    """RFC 6851 §3.3: each message is moved or unaffected, also when the answer is NO."""
+    """RFC 6851 §3.3: each message is moved or unaffected, also with NO."""
     async with some_components(tmp_path) as components:
         client, other = await three(components)
         await other.remove([Uid(2)])
-        told, tagged = await client.command(b"MOVE 1:2 Archive")
-        assert re.fullmatch(rb"\* OK \[COPYUID \d+ 1 1\] Moved\.", told[0]) and told[1:] == [b"* 1 EXPUNGE", b"* 1 EXPUNGE"]
+        sent, tagged = await client.command(b"MOVE 1:2 Archive")
+        assert re.fullmatch(rb"\* OK \[COPYUID \d+ 1 1\] Moved\.", sent[0]) and sent[1:] == [b"* 1 EXPUNGE", b"* 1 EXPUNGE"]
         assert tagged.startswith(b"NO [EXPUNGEISSUED] ") and b"have been expunged" in tagged
         await other.remove([Uid(3)])
-        told, tagged = await client.command(b"MOVE 1 Archive")
-        assert told == [b"* 1 EXPUNGE"] and tagged.startswith(b"NO [EXPUNGEISSUED] ")
+        sent, tagged = await client.command(b"MOVE 1 Archive")
+        assert sent == [b"* 1 EXPUNGE"] and tagged.startswith(b"NO [EXPUNGEISSUED] ")
         assert (await components.store.find(components.account(), "Archive")).messages == 1
 
 
@@ -290,27 +290,27 @@ async def test_move_by_number_moves_the_rest(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 async def test_each_route_to_condstore_tells_what_was_lazy_with_its_modseq(tmp_path: Path, route: bytes) -> None:
-    """\\Seen by reading was told without MODSEQ and is not committed yet: who asks for MODSEQs from now on must still get its own."""
+    """\\Seen by reading was sent without MODSEQ and is not committed yet: who asks for MODSEQs from now on must still get its own."""
     async with some_components(tmp_path) as components:
         for number in range(3):
             await components.deliver(MESSAGE % number)
         held_back(components)
         client = await signed_in(components, b"INBOX")
         assert (await ok(client, b"FETCH 1 BODY[TEXT]<0.2>"))[0].startswith(b"* 1 FETCH (FLAGS (\\Seen \\Recent) BODY")
-        told, tagged = await client.command(route)
+        sent, tagged = await client.command(route)
         assert tagged.startswith(b"OK")
-        assert b"* OK [HIGHESTMODSEQ 4] The latest change told." in told
-        assert b"* 1 FETCH (UID 1 FLAGS (\\Seen \\Recent) MODSEQ (5))" in told
-        assert not any(b"MODSEQ (2)" in line and b"Seen" in line for line in told), "a MODSEQ from before the change"
-        assert (await client.command(route))[0].count(b"* OK [HIGHESTMODSEQ 5] The latest change told.") == 0, "said once"
+        assert b"* OK [HIGHESTMODSEQ 4] The latest change sent." in sent
+        assert b"* 1 FETCH (UID 1 FLAGS (\\Seen \\Recent) MODSEQ (5))" in sent
+        assert not any(b"MODSEQ (2)" in line and b"Seen" in line for line in sent), "a MODSEQ from before the change"
+        assert (await client.command(route))[0].count(b"* OK [HIGHESTMODSEQ 5] The latest change sent.") == 0, "said once"
 
 
 async def test_select_with_condstore_begins_anew(tmp_path: Path) -> None:
     async with some_components(tmp_path) as components:
         await components.deliver(MESSAGE % 1)
         client = await signed_in(components, b"INBOX")
-        told = await ok(client, b"SELECT INBOX (CONDSTORE)")
-        assert sum(b"HIGHESTMODSEQ" in line for line in told) == 1
+        sent = await ok(client, b"SELECT INBOX (CONDSTORE)")
+        assert sum(b"HIGHESTMODSEQ" in line for line in sent) == 1
         assert await ok(client, b"STORE 1 +FLAGS.SILENT (\\Flagged)") == [b"* 1 FETCH (MODSEQ (3))"]
 
 
@@ -324,8 +324,8 @@ async def all_named(components: Components, client: Client) -> None:
     await ok(client, b"STORE 1 FLAGS.SILENT (\\Seen)")
 
 
-def new_name(told: list[bytes]) -> None:
-    assert told[0].startswith(b"* FLAGS (") and b" new" in told[0] and b" k0 " not in told[0]
+def new_name(sent: list[bytes]) -> None:
+    assert sent[0].startswith(b"* FLAGS (") and b" new" in sent[0] and b" k0 " not in sent[0]
 
 
 @pytest.mark.parametrize("command", [b"FETCH 1:3 FLAGS", b"UID FETCH 2 (FLAGS BODY.PEEK[1])", b"FETCH 2 BODY[1]", b"SEARCH SEEN"])
@@ -342,18 +342,18 @@ async def test_flags_is_told_before_a_bit_means_something_else(tmp_path: Path, c
         if when == "before":
             await reuse()
         else:
-            after_reading(components, 1, reuse)
-        told = await ok(client, command) + await ok(client, b"NOOP")
-        fetched = [line for line in told if b" FETCH " in line]
+            after_read(components, 1, reuse)
+        sent = await ok(client, command) + await ok(client, b"NOOP")
+        fetched = [line for line in sent if b" FETCH " in line]
         assert not any(b"k0" in line for line in fetched)
-        first = next(place for place, line in enumerate(told) if line.startswith(b"* 2 FETCH") and b"new" in line)
-        assert any(line.startswith(b"* FLAGS ") for line in told[:first])
-        new_name([line for line in told if line.startswith(b"* FLAGS ")])
+        first = next(place for place, line in enumerate(sent) if line.startswith(b"* 2 FETCH") and b"new" in line)
+        assert any(line.startswith(b"* FLAGS ") for line in sent[:first])
+        new_name([line for line in sent if line.startswith(b"* FLAGS ")])
 
 
 @pytest.mark.parametrize("key", [b"KEYWORD k0", b"KEYWORD new", b"UNKEYWORD k0"])
 async def test_search_takes_a_bit_for_what_it_means_in_the_row(tmp_path: Path, key: bytes) -> None:
-    """The names this session was told are older than the rows it searches."""
+    """The names this session was sent are older than the rows it searches."""
     async with some_components(tmp_path) as components:
         client, other = await three(components)
         await all_named(components, client)
@@ -363,7 +363,7 @@ async def test_search_takes_a_bit_for_what_it_means_in_the_row(tmp_path: Path, k
 
 
 async def test_flags_told_are_not_taken_for_the_same_bits_under_another_name(tmp_path: Path) -> None:
-    """k0 was told with a lazy \\Seen; the bit is taken off, renamed and set again: the same number, not the same flags."""
+    """k0 was sent with a lazy \\Seen; the bit is taken off, renamed and set again: the same number, not the same flags."""
     async with some_components(tmp_path) as components:
         await components.deliver(MESSAGE % 1)
         client, other = await signed_in(components, b"INBOX"), await components.store.open(components.account(), "INBOX")
@@ -377,9 +377,9 @@ async def test_flags_told_are_not_taken_for_the_same_bits_under_another_name(tmp
 
         assert b"FLAGS (\\Seen k0 \\Recent)" in (await ok(client, b"FETCH 1 BODY[1]"))[0]
         await overtaken()
-        told = await ok(client, b"NOOP")
-        new_name(told)
-        assert told[-1] == b"* 1 FETCH (UID 1 FLAGS (\\Seen new \\Recent))"
+        sent = await ok(client, b"NOOP")
+        new_name(sent)
+        assert sent[-1] == b"* 1 FETCH (UID 1 FLAGS (\\Seen new \\Recent))"
 
 
 async def test_a_message_goes_without_the_keyword_there_is_no_room_for(tmp_path: Path) -> None:
@@ -389,8 +389,8 @@ async def test_a_message_goes_without_the_keyword_there_is_no_room_for(tmp_path:
         await all_named(components, client)
         await ok(client, b"STORE 1 FLAGS.SILENT (%b)" % b" ".join(b"k%d" % number for number in range(57)))
         assert b"\\*" not in (await ok(client, b"SELECT INBOX"))[1], "PERMANENTFLAGS"
-        told, tagged = await client.command(b"STORE 2 +FLAGS (new)")
-        assert (told, tagged[:11]) == ([], b"NO [LIMIT] ")
+        sent, tagged = await client.command(b"STORE 2 +FLAGS (new)")
+        assert (sent, tagged[:11]) == ([], b"NO [LIMIT] ")
         await ok(client, b"APPEND INBOX (new k5 \\Flagged) {2+}\r\n\r\n")
         assert (await ok(client, b"FETCH 4 FLAGS"))[0].startswith(b"* 4 FETCH (FLAGS (\\Flagged k5")
         await ok(client, b"APPEND Archive (new) {2+}\r\n\r\n")

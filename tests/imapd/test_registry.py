@@ -1,4 +1,4 @@
-"""The tables fold into look-ups without clashes; CAPABILITY is what the tables say."""
+"""The tables fold into look-ups without duplicates; CAPABILITY follows the tables."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from appliance.imapd.registry import Registry
 NOOP = Command(b"NOOP", State.ANY, nothing, noop)
 
 
-def test_the_tables_have_no_clash() -> None:
+def test_the_tables_have_no_duplicates() -> None:
     registry = Registry(CORE, EXTENSIONS)
     assert {b"APPEND"} <= registry.streamed
     for name, command in registry.commands.items():
@@ -23,14 +23,14 @@ def test_the_tables_have_no_clash() -> None:
         assert command.rfc.startswith("RFC "), name
 
 
-def test_a_clash_is_found() -> None:
+def test_a_duplicate_is_found() -> None:
     with pytest.raises(ValueError, match="NOOP"):
         Registry((NOOP,), (Extension("X", "RFC 0", lambda session: (), commands=(NOOP,)),))
 
 
 @pytest.mark.parametrize(("package", "table"), [(commands, CORE), (extensions, EXTENSIONS)])
 def test_every_file_is_listed(package: object, table: tuple[object, ...]) -> None:
-    """One line in the table a file: a forgotten line is found here."""
+    """One line in the table for each file: a missing line is found here."""
     folder = Path(package.__path__[0])  # type: ignore[attr-defined]
     files = {path.stem for path in folder.glob("*.py")} - {"__init__", "table"}
     text = (folder / "table.py").read_text()
@@ -38,7 +38,7 @@ def test_every_file_is_listed(package: object, table: tuple[object, ...]) -> Non
     assert table
 
 
-def test_extensions_say_what_they_are() -> None:
+def test_extensions_name_their_rfc() -> None:
     for extension in EXTENSIONS:
         assert extension.rfc.startswith("RFC "), extension.name
     assert len({extension.name for extension in EXTENSIONS}) == len(EXTENSIONS)

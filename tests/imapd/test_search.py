@@ -1,4 +1,4 @@
-"""SEARCH against a naive reading of the same keys; bounds of hostile searches; searches while others change things."""
+"""SEARCH against a naive evaluation of the same keys; bounds of hostile searches; concurrent searches."""
 
 import tempfile
 import time
@@ -52,7 +52,7 @@ for sample in SAMPLES:
     sample.octets = len(sample.message())
 
 Key = tuple[bytes, Callable[[Sample], bool]]
-"""The words of a key, and what they mean."""
+"""The text of a key, and its predicate."""
 
 
 def _flag(word: bytes, name: str) -> list[Key]:
@@ -117,7 +117,7 @@ KEYS: "st.SearchStrategy[Key]" = st.recursive(
     max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 )
 @given(st.lists(KEYS, min_size=60, max_size=90))
-def test_searches_find_what_their_words_mean(keys: list[Key]) -> None:
+def test_searches_match_a_naive_evaluation(keys: list[Key]) -> None:
     trio.run(compare, keys)
 
 
@@ -132,7 +132,7 @@ async def compare(keys: list[Key]) -> None:
                 assert [int(word) for word in found.split()[2:]] == [one.number for one in SAMPLES if means(one)], words
 
 
-async def test_hostile_searches_are_refused_or_cost_little(tmp_path: Path) -> None:
+async def test_hostile_searches_are_refused_or_cheap(tmp_path: Path) -> None:
     async with some_components(tmp_path) as components:
         for number in range(200):
             await components.deliver(b"Subject: %d\r\n\r\n%b" % (number, b"ab" * 2000))
@@ -164,4 +164,4 @@ async def test_others_are_served_during_a_long_search(tmp_path: Path) -> None:
             for _ in range(5):
                 await ok(other, b"NOOP")
                 answered.append(b"noop")
-        assert answered[0] == b"noop", "another session was answered while the search went on"
+        assert answered[0] == b"noop", "another session was answered during the search"

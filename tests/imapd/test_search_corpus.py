@@ -1,4 +1,4 @@
-"""UID SEARCH on nine mailboxes of real mail, beside what Dovecot 2.3.19 answered; every difference is a rule with its reason."""
+"""UID SEARCH on nine mailboxes of real mail, compared with Dovecot 2.3.19; every difference is a rule with its reason."""
 
 import json
 import re
@@ -30,7 +30,7 @@ EXCUSED_MOST = 0.02
 
 
 class Rule(NamedTuple):
-    """Why ours differs for a message: `covers(command, header, body)`."""
+    """Why our result differs for a message: `covers(command, header, body)`."""
 
     reason: str
     covers: Callable[[str, bytes, bytes], bool]
@@ -127,7 +127,7 @@ def command_of(recorded: str) -> bytes:
 
 
 async def answers(place: Path, ids: list[str], octets: dict[str, bytes], commands: list[str]) -> dict[str, set[int]]:
-    """What we find, by command."""
+    """Our results by command."""
     async with some_components(place) as components:
         for key in ids:
             await components.deliver(octets[key])

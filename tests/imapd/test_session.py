@@ -1,4 +1,4 @@
-"""A session's states, its patience, its goodbye, and what it does with hostile octets."""
+"""States, timeouts and end of a session, and hostile input."""
 
 import random
 import re
@@ -14,7 +14,7 @@ from appliance.imapd.contract import State
 from appliance.imapd.extensions.table import EXTENSIONS
 from appliance.imapd.registry import Registry
 from appliance.imapd.service import Options
-from appliance.imapd.session import MOVES, Happening
+from appliance.imapd.session import TRANSITIONS, SessionEvent
 from appliance.mail.flags import INBOX
 from tests.support.services import PASSWORD, some_components
 
@@ -25,18 +25,18 @@ MESSAGE = b"Subject: hello\r\nFrom: a@example.org\r\n\r\nGood day.\r\n"
 STATES = (State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED, State.LOGOUT)
 
 
-def test_every_state_and_happening_is_decided() -> None:
-    """What MOVES does not name raises; what it names stays within the states; every state but LOGOUT can end."""
+def test_the_transition_table_is_complete() -> None:
+    """Every transition leads to a known state; every state but LOGOUT can end; all are reachable."""
     for state in STATES:
-        for happening in Happening:
-            after = MOVES.get((state, happening))
+        for event in SessionEvent:
+            after = TRANSITIONS.get((state, event))
             assert after is None or after in STATES
         if state is not State.LOGOUT:
-            assert MOVES[state, Happening.ENDED] is State.LOGOUT
-    assert not any(before is State.LOGOUT for before, _ in MOVES)
+            assert TRANSITIONS[state, SessionEvent.ENDED] is State.LOGOUT
+    assert not any(before is State.LOGOUT for before, _ in TRANSITIONS)
     reached = {State.NOT_AUTHENTICATED}
     for _ in STATES:
-        reached |= {after for (before, _), after in MOVES.items() if before in reached}
+        reached |= {after for (before, _), after in TRANSITIONS.items() if before in reached}
     assert reached == set(STATES)
 
 
@@ -83,7 +83,7 @@ async def test_bad_commands_in_a_row_end_the_session(tmp_path: Path) -> None:
         assert await client.response() is None
 
 
-async def test_guesses_in_a_row_end_the_session(tmp_path: Path) -> None:
+async def test_failed_logins_in_a_row_end_the_session(tmp_path: Path) -> None:
     async with some_components(tmp_path, imap=Options(login_failures=2)) as components:
         client = await greeted(components)
         assert (await client.command(b"LOGIN fred@example.org wrong1"))[1].startswith(b"NO [AUTHENTICATIONFAILED]")
@@ -92,7 +92,7 @@ async def test_guesses_in_a_row_end_the_session(tmp_path: Path) -> None:
         assert await client.response() is None
 
 
-async def test_who_does_not_sign_in_is_let_go(tmp_path: Path, autojump_clock: MockClock) -> None:
+async def test_a_client_that_does_not_sign_in_is_disconnected(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with some_components(tmp_path, imap=Options(before_login_s=60)) as components:
         client = await greeted(components)
         await client.command(b"NOOP")
@@ -118,7 +118,7 @@ async def test_autologout(idle: bool, tmp_path: Path, autojump_clock: MockClock)
 
 
 @pytest.mark.parametrize("idle", [False, True])
-async def test_a_closing_server_says_so(idle: bool, tmp_path: Path) -> None:
+async def test_a_draining_server_sends_bye(idle: bool, tmp_path: Path) -> None:
     async with some_components(tmp_path) as components:
         client = await signed_in(components, b"INBOX")
         if idle:
@@ -130,18 +130,18 @@ async def test_a_closing_server_says_so(idle: bool, tmp_path: Path) -> None:
         assert await client.response() is None
 
 
-async def test_a_closing_server_takes_the_message_under_route(tmp_path: Path) -> None:
+async def test_a_draining_server_accepts_the_message_being_sent(tmp_path: Path) -> None:
     async with some_components(tmp_path) as components:
         client = await signed_in(components)
         await client.send(b"x APPEND INBOX {%d}\r\n" % len(MESSAGE))
-        assert await client.response() == b"+ Go on."
+        assert await client.response() == b"+ Ready."
         components.streams[0].drain()
         await client.send(MESSAGE + b"\r\n")
         assert (await client.until_tag(b"x"))[1].startswith(b"OK [APPENDUID")
         assert (await client.response() or b"").startswith(b"* BYE [UNAVAILABLE]")
 
 
-async def test_a_client_that_hangs_up_leaves_nothing_behind(tmp_path: Path) -> None:
+async def test_a_client_that_disconnects_leaves_nothing_behind(tmp_path: Path) -> None:
     async with some_components(tmp_path) as components:
         for sent in (b"x APPEND INBOX {1000+}\r\nSubject: half", b"x IDLE\r\n", b"x AUTHENTICATE PLAIN\r\n", b"x LOGIN {3+}\r\na", b""):
             client = await signed_in(components, b"INBOX")
@@ -170,7 +170,7 @@ async def test_starttls(tmp_path: Path) -> None:
         assert (await client.command(b"LOGIN fred@example.org " + PASSWORD.encode()))[1].startswith(b"OK")
 
 
-async def test_plain_octets_behind_starttls_are_never_commands(tmp_path: Path) -> None:
+async def test_plain_text_after_starttls_is_never_a_command(tmp_path: Path) -> None:
     tls = make(tmp_path)
     async with some_components(tmp_path, plaintext=False, tls=tls.server) as components:
         client = await greeted(components)
@@ -197,7 +197,7 @@ async def test_changes_reach_a_pipelining_client_in_order(tmp_path: Path) -> Non
         assert (await client.until_tag(b"d")) == ([], b"OK NOOP completed.")
 
 
-async def test_idle_hears_delivery_flags_and_expunge_at_once(tmp_path: Path) -> None:
+async def test_idle_sends_delivery_flags_and_expunge_at_once(tmp_path: Path) -> None:
     async with some_components(tmp_path) as components:
         await components.deliver(MESSAGE)
         client, other = await signed_in(components, b"INBOX"), await signed_in(components, b"INBOX")
@@ -225,8 +225,8 @@ WORDS = [
 
 
 @pytest.mark.parametrize("seed", range(12))
-async def test_hostile_octets_get_answers_and_nothing_else(seed: int, tmp_path: Path) -> None:
-    """Random and half-right octets: well-formed responses, no fault of ours, and the next client is served."""
+async def test_hostile_octets_get_responses_and_nothing_else(seed: int, tmp_path: Path) -> None:
+    """Random and half-valid octets: well-formed responses, no exception, and the next client is served."""
     chance = random.Random(seed)
     async with some_components(tmp_path, imap=Options(errors=10**9)) as components:
         await components.deliver(MESSAGE)

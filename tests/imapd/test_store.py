@@ -1,4 +1,4 @@
-"""STORE where somebody else comes between, and its bounds."""
+"""STORE concurrent with another session, and its bounds."""
 
 import time
 from pathlib import Path
@@ -12,8 +12,8 @@ from .client import signed_in
 from .picture import ok
 
 
-async def test_silence_is_broken_when_somebody_came_between(tmp_path: Path) -> None:
-    """Another session's \\Flagged lands between this one's last news and its own change: the client must hear of it."""
+async def test_silent_sends_a_concurrent_change(tmp_path: Path) -> None:
+    """Another session's \\Flagged is committed between this session's last sync and its own change: the client must be sent it."""
     async with some_components(tmp_path) as components:
         await components.deliver(b"\r\n")
         client = await signed_in(components, b"INBOX")
@@ -51,7 +51,7 @@ async def test_bad_flags_change_nothing(tmp_path: Path) -> None:
         for flags in (b"(\\Nosuch)", b"(" + b"k" * 300 + b")", b"(a b", b"a)", b"(%)", b"", b"({1}\r\na)"):
             _, tagged = await client.command(b"STORE 1 FLAGS " + flags)
             assert tagged.startswith(b"BAD"), flags
-        assert await ok(client, b"STORE 1 FLAGS (\\Recent)") == [b"* 1 FETCH (FLAGS (\\Recent))"], "RFC 3501 §2.3.2: nobody's to change"
+        assert await ok(client, b"STORE 1 FLAGS (\\Recent)") == [b"* 1 FETCH (FLAGS (\\Recent))"], "RFC 3501 §2.3.2: cannot be changed"
 
 
 async def test_many_at_once(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ async def test_many_at_once(tmp_path: Path) -> None:
         assert len(await ok(two, b"NOOP")) == 602
         assert await ok(one, b"STORE 1:599 +FLAGS.SILENT (\\Deleted)") == []
         assert len(await ok(one, b"EXPUNGE")) == 599
-        heard = await ok(two, b"NOOP")
-        assert sum(line.endswith(b"EXPUNGE") for line in heard) == 599
+        received = await ok(two, b"NOOP")
+        assert sum(line.endswith(b"EXPUNGE") for line in received) == 599
         assert await ok(two, b"FETCH 1:* UID") == [b"* 1 FETCH (UID 600)"]
         assert time.process_time() - started < 10

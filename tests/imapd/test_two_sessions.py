@@ -1,4 +1,4 @@
-"""Two sessions and a delivery change one mailbox at random; each client, fed with responses alone, ends with the store's picture."""
+"""Two sessions and deliveries change one mailbox at random; each client's model, from responses alone, equals the store."""
 
 import tempfile
 from pathlib import Path
@@ -81,7 +81,7 @@ async def step(components: Components, clients: list[tuple[Client, Picture]], wh
 
 
 def silently(before: frozenset[bytes], item: bytes, flag: bytes) -> frozenset[bytes]:
-    """What a client makes of its own .SILENT: the change, on top of whatever it was told meanwhile."""
+    """What a client makes of its own .SILENT: the change, on top of whatever it was sent meanwhile."""
     if item.startswith(b"+"):
         return before | {flag}
     return before - {flag} if item.startswith(b"-") else frozenset({flag})

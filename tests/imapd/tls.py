@@ -1,4 +1,4 @@
-"""TLS for the tests of this room: a certificate of the server's own authority and a client that trusts it."""
+"""TLS for the tests of this package: a certificate of the server's own authority and a client that trusts it."""
 
 import ssl
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A plain POP3 client over a trio stream, for tests: counts octets exactly and takes nothing on trust."""
+"""A plain POP3 client over a trio stream, for tests: counts octets exactly and asserts the format."""
 
 from types import TracebackType
 
@@ -8,7 +8,7 @@ PASSWORD = "Blurdybloop-7"
 
 
 class PopClient:
-    """`async with` closes it; every answer must come within `patience_s`."""
+    """`async with` closes it; every response must come within `patience_s`."""
 
     def __init__(self, stream: trio.abc.Stream, patience_s: float = 20) -> None:
         self.stream = stream
@@ -30,27 +30,27 @@ class PopClient:
         del self._held[: end + 2]
         return line
 
-    async def say(self, command: bytes) -> bytes:
-        """A command and the first line of its answer."""
+    async def command(self, command: bytes) -> bytes:
+        """A command and the first line of its response."""
         await self.stream.send_all(command + b"\r\n")
         return await self.line()
 
     async def body(self) -> bytes:
-        """The rest of a multi-line answer, unstuffed (RFC 1939 §3)."""
+        """The rest of a multi-line response, unstuffed (RFC 1939 §3)."""
         lines = []
         while (line := await self.line()) != b".":
             lines.append(line[1:] if line.startswith(b".") else line)
         return b"".join(line + b"\r\n" for line in lines)
 
     async def retrieve(self, number: int) -> bytes:
-        first = await self.say(b"RETR %d" % number)
+        first = await self.command(b"RETR %d" % number)
         assert first.startswith(b"+OK"), first
         return await self.body()
 
     async def sign_in(self, name: bytes = b"fred@example.org", password: str = PASSWORD) -> bytes:
         assert (await self.line()).startswith(b"+OK")
-        assert (await self.say(b"USER " + name)).startswith(b"+OK")
-        return await self.say(b"PASS " + password.encode())
+        assert (await self.command(b"USER " + name)).startswith(b"+OK")
+        return await self.command(b"PASS " + password.encode())
 
     async def __aenter__(self) -> "PopClient":
         return self

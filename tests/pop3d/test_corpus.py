@@ -1,4 +1,4 @@
-"""Every message of the corpus comes out of RETR with its own octets, and out of LIST with the size of what RETR sends."""
+"""RETR sends every message of the corpus unchanged, and LIST gives the size of what RETR sends."""
 
 import re
 from pathlib import Path
@@ -33,7 +33,7 @@ async def test_same_octets(tmp_path: Path) -> None:
                 await components.deliver(octets)
             async with PopClient(components.connect("pop3"), patience_s=60) as client:
                 assert await client.sign_in() == b"+OK Welcome, %d messages." % len(batch)
-                await client.say(b"LIST")
+                await client.command(b"LIST")
                 sizes = [int(line.split()[1]) for line in (await client.body()).splitlines()]
                 wholes = [as_sent(octets) for _, octets in batch]
                 assert sizes == [len(whole) for whole in wholes]
@@ -44,7 +44,7 @@ async def test_same_octets(tmp_path: Path) -> None:
                         assert (await client.line()).startswith(b"+OK")
                         assert await client.body() == whole, name
                         assert (await client.line()).startswith(b"+OK")
-                assert await client.say(b"QUIT") == b"+OK Goodbye, %d deleted." % len(batch)
+                assert await client.command(b"QUIT") == b"+OK Goodbye, %d deleted." % len(batch)
 
         for message in messages():
             batch.append((message.id, message.octets))

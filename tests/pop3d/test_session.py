@@ -46,12 +46,12 @@ async def test_many_messages_of_all_sizes(tmp_path: Path) -> None:
             await components.deliver(octets)
         async with PopClient(components.connect("pop3")) as client:
             assert await client.sign_in() == b"+OK Welcome, %d messages." % len(messages)
-            await client.say(b"LIST")
+            await client.command(b"LIST")
             assert (await client.body()).split() == [b"%d" % n for i, octets in enumerate(messages, 1) for n in (i, len(octets))]
             for number in (*range(1, len(messages) + 1), 3, 1, 2, 24, 23):
                 assert await client.retrieve(number) == messages[number - 1]
             for number, lines in ((5, 3), (4, 0), (6, 5000)):
-                assert (await client.say(b"TOP %d %d" % (number, lines))).startswith(b"+OK")
+                assert (await client.command(b"TOP %d %d" % (number, lines))).startswith(b"+OK")
                 whole = messages[number - 1].split(b"\r\n")
                 assert await client.body() == b"".join(line + b"\r\n" for line in whole[: 2 + lines] if whole.index(line) < len(whole) - 1)
 
@@ -86,7 +86,7 @@ async def test_odd_messages(tmp_path: Path, stored: bytes, arrives: bytes) -> No
         await components.deliver(SMALL)
         async with PopClient(components.connect("pop3")) as client:
             await client.sign_in()
-            assert await client.say(b"LIST 1") == b"+OK 1 %d" % len(arrives)
+            assert await client.command(b"LIST 1") == b"+OK 1 %d" % len(arrives)
             assert await client.retrieve(1) == arrives
             assert await client.retrieve(2) == SMALL
 
@@ -97,19 +97,19 @@ async def test_only_quit_deletes(tmp_path: Path) -> None:
             await components.deliver(SMALL)
         async with PopClient(components.connect("pop3")) as client:
             await client.sign_in()
-            await client.say(b"DELE 1")
-            await client.say(b"DELE 3")
+            await client.command(b"DELE 1")
+            await client.command(b"DELE 3")
         await trio.testing.wait_all_tasks_blocked()
         assert set(await flags(components)) == {1, 2, 3}
         async with PopClient(components.connect("pop3")) as client:
             assert await client.sign_in() == b"+OK Welcome, 3 messages."
-            first = (await client.say(b"UIDL 2")).split()[2]
-            await client.say(b"DELE 1")
-            assert await client.say(b"QUIT") == b"+OK Goodbye, 1 deleted."
+            first = (await client.command(b"UIDL 2")).split()[2]
+            await client.command(b"DELE 1")
+            assert await client.command(b"QUIT") == b"+OK Goodbye, 1 deleted."
         assert set(await flags(components)) == {2, 3}
         async with PopClient(components.connect("pop3")) as client:
             await client.sign_in()
-            assert (await client.say(b"UIDL 1")).split()[2] == first
+            assert (await client.command(b"UIDL 1")).split()[2] == first
 
 
 async def test_retrieved_is_seen_and_listed_is_not(tmp_path: Path) -> None:
@@ -123,10 +123,10 @@ async def test_retrieved_is_seen_and_listed_is_not(tmp_path: Path) -> None:
                 await client.sign_in()
                 await client.retrieve(1)
                 await client.retrieve(3)
-                await client.say(b"TOP 2 1")
+                await client.command(b"TOP 2 1")
                 await client.body()
-                await client.say(b"DELE 3")
-                await client.say(b"QUIT")
+                await client.command(b"DELE 3")
+                await client.command(b"QUIT")
             assert await flags(components) == {1: SEEN if mark_seen else 0, 2: 0, 4: 0}
 
 
@@ -140,16 +140,16 @@ async def test_the_maildrop_is_a_snapshot(tmp_path: Path) -> None:
             other = await components.store.open(components.account(), "INBOX")
             await other.remove([2])
             other.close()
-            assert await client.say(b"STAT") == b"+OK 3 %d" % sum(len(message(number)) for number in range(3))
-            assert await client.say(b"RETR 2") == b"-ERR The message is no longer there."
+            assert await client.command(b"STAT") == b"+OK 3 %d" % sum(len(message(number)) for number in range(3))
+            assert await client.command(b"RETR 2") == b"-ERR The message no longer exists."
             assert await client.retrieve(3) == message(2)
-            assert await client.say(b"RETR 4") == b"-ERR There is no message 4."
-            await client.say(b"DELE 2")
-            assert await client.say(b"QUIT") == b"+OK Goodbye, 1 deleted."
+            assert await client.command(b"RETR 4") == b"-ERR There is no message 4."
+            await client.command(b"DELE 2")
+            assert await client.command(b"QUIT") == b"+OK Goodbye, 1 deleted."
         assert set(await flags(components)) == {1, 3, 4}
 
 
-@pytest.mark.parametrize("ending", ["quit", "hang up", "break", "drain"])
+@pytest.mark.parametrize("ending", ["quit", "disconnect", "break", "drain"])
 async def test_the_lock_ends_with_the_session(tmp_path: Path, ending: str) -> None:
     async with some_components(tmp_path) as components:
         await components.deliver(SMALL)
@@ -159,8 +159,8 @@ async def test_the_lock_ends_with_the_session(tmp_path: Path, ending: str) -> No
             assert (await second.sign_in()).startswith(b"-ERR [IN-USE]")
             assert (await other.sign_in(b"mary@example.org")).startswith(b"+OK")
             if ending == "quit":
-                await first.say(b"QUIT")
-            elif ending == "hang up":
+                await first.command(b"QUIT")
+            elif ending == "disconnect":
                 await first.stream.aclose()
             elif ending == "break":
                 await first.stream.send_all(b"RETR 1\r\nRETR")
@@ -168,8 +168,8 @@ async def test_the_lock_ends_with_the_session(tmp_path: Path, ending: str) -> No
             else:
                 components.streams[0].drain()
             await trio.testing.wait_all_tasks_blocked()
-            await second.say(b"USER fred")
-            assert (await second.say(b"PASS " + PASSWORD.encode())).startswith(b"+OK")
+            await second.command(b"USER fred")
+            assert (await second.command(b"PASS " + PASSWORD.encode())).startswith(b"+OK")
 
 
 async def test_a_store_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,12 +184,12 @@ async def test_a_store_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             await client.sign_in()
             with monkeypatch.context() as patch:
                 patch.setattr(Mailbox, "rows", broken)
-                assert (await client.say(b"RETR 1")).startswith(b"-ERR [SYS/TEMP]")
+                assert (await client.command(b"RETR 1")).startswith(b"-ERR [SYS/TEMP]")
             assert await client.retrieve(1) == SMALL
             with monkeypatch.context() as patch:
                 patch.setattr(Mailbox, "remove", broken)
-                await client.say(b"DELE 1")
-                assert (await client.say(b"QUIT")).startswith(b"-ERR [SYS/TEMP] Nothing was deleted.")
+                await client.command(b"DELE 1")
+                assert (await client.command(b"QUIT")).startswith(b"-ERR [SYS/TEMP] Nothing was deleted.")
         assert set(await flags(components)) == {1, 2}
         with monkeypatch.context() as patch:
             patch.setattr(Mailbox, "rows", broken)
@@ -211,16 +211,16 @@ async def test_autologout(tmp_path: Path, autojump_clock: MockClock) -> None:
             await slow.line()
             for _ in range(5):
                 await trio.sleep(11)
-                await slow.say(b"NOOP")
+                await slow.command(b"NOOP")
             await trio.sleep(11)
             with pytest.raises(EOFError):
                 await slow.line()
         async with PopClient(components.connect("pop3"), patience_s=10_000) as client:
             await client.sign_in()
-            await client.say(b"DELE 1")
+            await client.command(b"DELE 1")
             for _ in range(3):
                 await trio.sleep(599)
-                assert await client.say(b"NOOP") == b"+OK"
+                assert await client.command(b"NOOP") == b"+OK"
             begun = trio.current_time()
             with pytest.raises(EOFError):
                 await client.line()
@@ -228,7 +228,7 @@ async def test_autologout(tmp_path: Path, autojump_clock: MockClock) -> None:
         assert set(await flags(components)) == {1}
 
 
-async def test_a_session_at_rest_holds_no_messages(tmp_path: Path, autojump_clock: MockClock) -> None:
+async def test_an_idle_session_holds_no_messages(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with some_components(tmp_path) as components:
         for number in range(20):
             await components.deliver(message(number, 4000))
@@ -247,10 +247,10 @@ async def test_scram(tmp_path: Path) -> None:
     async with some_components(tmp_path) as components, PopClient(components.connect("pop3")) as client:
         await client.line()
         scram = ScramClient("fred", PASSWORD)
-        first = await client.say(b"AUTH SCRAM-SHA-256 " + b64encode(scram.first()))
-        final = await client.say(b64encode(scram.final(b64decode(first[2:]))))
+        first = await client.command(b"AUTH SCRAM-SHA-256 " + b64encode(scram.first()))
+        final = await client.command(b64encode(scram.final(b64decode(first[2:]))))
         assert scram.proves(b64decode(final[2:]))
-        assert (await client.say(b"")).startswith(b"+OK Welcome")
+        assert (await client.command(b"")).startswith(b"+OK Welcome")
         assert components.streams[0].who == "fred@example.org"
 
 
@@ -271,7 +271,7 @@ chunks_of = st.one_of(st.binary(max_size=80), st.sampled_from([command + b"\r\n"
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(chunks_of, max_size=12))
-def test_random_octets_get_answers(chunks: list[bytes]) -> None:
+def test_random_octets_get_responses(chunks: list[bytes]) -> None:
     async def main() -> None:
         with tempfile.TemporaryDirectory() as directory:
             async with some_components(Path(directory), "fred@example.org") as components, PopClient(components.connect("pop3")) as client:

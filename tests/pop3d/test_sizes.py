@@ -1,4 +1,4 @@
-"""STAT, LIST and RETR tell the octets that RETR sends: every line ends in CRLF (RFC 1939 §11)."""
+"""STAT, LIST and RETR report the octets that RETR sends: every line ends in CRLF (RFC 1939 §11)."""
 
 from pathlib import Path
 
@@ -19,14 +19,14 @@ MESSAGES = [
 
 
 def unstuffed(octets: bytes) -> bytes:
-    """What a client makes of a whole answer."""
+    """A response as a client decodes it."""
     assert octets.endswith(b"\r\n.\r\n") or octets == b".\r\n"
     text = b"\r\n" + octets[: -len(b".\r\n")]
     return text.replace(b"\r\n.", b"\r\n")[2:]
 
 
 @given(st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b".", b"a", b"bc\r\n", b"\n.", b""]), max_size=20), st.integers(1, 7))
-def test_the_count_is_what_the_answer_has(parts: list[bytes], size: int) -> None:
+def test_the_count_matches_the_response(parts: list[bytes], size: int) -> None:
     octets = b"".join(parts)
     crlf, stuffer = MissingCrlf(), DotStuffer()
     sent = b""
@@ -42,19 +42,19 @@ async def _check(components: Components, count: int) -> None:
         await client.sign_in()
         total = 0
         for number in range(1, count + 1):
-            told = int((await client.say(b"LIST %d" % number)).split()[2])
-            first = await client.say(b"RETR %d" % number)
-            assert first == b"+OK %d octets" % told
-            assert len(await client.body()) == told, number
-            total += told
-        assert await client.say(b"STAT") == b"+OK %d %d" % (count, total)
-        await client.say(b"DELE 2")
-        second = int((await client.say(b"LIST 3")).split()[2])
-        await client.say(b"LIST")
+            listed = int((await client.command(b"LIST %d" % number)).split()[2])
+            first = await client.command(b"RETR %d" % number)
+            assert first == b"+OK %d octets" % listed
+            assert len(await client.body()) == listed, number
+            total += listed
+        assert await client.command(b"STAT") == b"+OK %d %d" % (count, total)
+        await client.command(b"DELE 2")
+        second = int((await client.command(b"LIST 3")).split()[2])
+        await client.command(b"LIST")
         rows = [tuple(map(int, row.split())) for row in (await client.body()).splitlines()]
         assert len(rows) == count - 1 and rows[1] == (3, second)
-        assert await client.say(b"STAT") == b"+OK %d %d" % (count - 1, sum(octets for _, octets in rows))
-        await client.say(b"RSET")
+        assert await client.command(b"STAT") == b"+OK %d %d" % (count - 1, sum(octets for _, octets in rows))
+        await client.command(b"RSET")
 
 
 async def test_messages_of_every_kind(tmp_path: Path) -> None:
@@ -64,15 +64,15 @@ async def test_messages_of_every_kind(tmp_path: Path) -> None:
         await _check(components, len(MESSAGES))
 
 
-async def test_the_table_forgets_what_is_gone(tmp_path: Path) -> None:
+async def test_rows_of_expunged_messages_are_deleted(tmp_path: Path) -> None:
     async with some_components(tmp_path) as components:
         for octets in MESSAGES[:5]:
             await components.deliver(octets)
         async with PopClient(components.connect("pop3")) as client:
             await client.sign_in()
             for number in range(1, 6):
-                await client.say(b"DELE %d" % number)
-            assert (await client.say(b"QUIT")).startswith(b"+OK")
+                await client.command(b"DELE %d" % number)
+            assert (await client.command(b"QUIT")).startswith(b"+OK")
         assert (
             await components.store.database.read(lambda connection: connection.execute("SELECT count(*) FROM body_crlf").fetchone()[0]) == 0
         )

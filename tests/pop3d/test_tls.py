@@ -1,4 +1,4 @@
-"""POP3 over TLS: STLS, passwords behind it, SCRAM bound to the certificate, and what is sent before the handshake."""
+"""POP3 over TLS: STLS, passwords after it, SCRAM with channel binding, and what is sent before the handshake."""
 
 import ssl
 from base64 import b64decode, b64encode
@@ -37,16 +37,16 @@ async def test_stls_and_channel_binding(tmp_path: Path, certificates: TestCertif
     async with some_components(tmp_path, plaintext=False, tls=server_tls(certificates)) as components:
         plain = PopClient(components.connect("pop3"))
         await plain.line()
-        assert (await plain.say(b"CAPA")).startswith(b"+OK")
+        assert (await plain.command(b"CAPA")).startswith(b"+OK")
         before = (await plain.body()).split(b"\r\n")
         assert b"STLS" in before
         assert b"USER" not in before
         assert not [word for word in before if word.startswith(b"SASL")]
-        assert (await plain.say(b"USER fred")).startswith(b"-ERR")
-        assert (await plain.say(b"STLS")).startswith(b"+OK")
+        assert (await plain.command(b"USER fred")).startswith(b"-ERR")
+        assert (await plain.command(b"STLS")).startswith(b"+OK")
         client = await secured(plain, certificates)
-        assert (await client.say(b"STLS")).startswith(b"-ERR")
-        assert (await client.say(b"CAPA")).startswith(b"+OK")
+        assert (await client.command(b"STLS")).startswith(b"-ERR")
+        assert (await client.command(b"CAPA")).startswith(b"+OK")
         after = (await client.body()).split(b"\r\n")
         assert b"STLS" not in after
         plus = b"SCRAM-SHA-256-PLUS " if "tls-exporter" in ssl.CHANNEL_BINDING_TYPES else b""
@@ -55,23 +55,23 @@ async def test_stls_and_channel_binding(tmp_path: Path, certificates: TestCertif
         binding = components.streams[0].channel_binding()["tls-server-end-point"]
         for data in (b"another", binding):
             scram = ScramClient("fred", PASSWORD, header=header, binding=data)
-            first = await client.say(b"AUTH SCRAM-SHA-256-PLUS " + b64encode(scram.first()))
-            final = await client.say(b64encode(scram.final(b64decode(first[2:]))))
+            first = await client.command(b"AUTH SCRAM-SHA-256-PLUS " + b64encode(scram.first()))
+            final = await client.command(b64encode(scram.final(b64decode(first[2:]))))
             if data != binding:
                 assert final.startswith(b"-ERR [AUTH]")
         assert scram.proves(b64decode(final[2:]))
-        assert (await client.say(b"")).startswith(b"+OK Welcome")
+        assert (await client.command(b"")).startswith(b"+OK Welcome")
 
 
-async def test_what_came_before_tls_counts_for_nothing(tmp_path: Path, certificates: TestCertificates) -> None:
-    """Octets sent behind STLS are gone or break the handshake; a name given before is forgotten (RFC 2595 §4)."""
+async def test_what_came_before_tls_is_forgotten(tmp_path: Path, certificates: TestCertificates) -> None:
+    """Octets sent after STLS are discarded or break the handshake; a name given before is forgotten (RFC 2595 §4)."""
     async with some_components(tmp_path, tls=server_tls(certificates)) as components:
         plain = PopClient(components.connect("pop3"))
         await plain.line()
-        await plain.say(b"USER fred")
+        await plain.command(b"USER fred")
         await plain.stream.send_all(b"STLS\r\nUSER mallory\r\nPASS guess\r\nCAPA\r\n")
         assert (await plain.line()).startswith(b"+OK Begin")
         client = await secured(plain, certificates)
-        assert (await client.say(b"PASS " + PASSWORD.encode())) == b"-ERR USER comes first."
-        assert (await client.say(b"NOOP")) == b"+OK"
+        assert (await client.command(b"PASS " + PASSWORD.encode())) == b"-ERR USER comes first."
+        assert (await client.command(b"NOOP")) == b"+OK"
         assert components.family.board.heard == []

@@ -1,1 +1,1 @@
-"""IMAP's core commands: grammar, handler and answer of each in one file."""
+"""Core commands of IMAP, a few related ones in each file."""

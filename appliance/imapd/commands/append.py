@@ -1,8 +1,8 @@
 """APPEND, with several messages at once (RFC 9051 §6.3.12, RFC 3502, RFC 4315 §3, RFC 7889).
 
-A message goes into the store in pieces, as it comes; none is held here. What can be refused is refused before its
-octets are asked for. All messages of one APPEND are filed together or none is, and the tagged OK follows the commit.
-A message of no octets calls the command off (RFC 3502 §6.3.11): NO.
+A message goes into the store in chunks, as it is received; none is held here. What can be refused is refused before the
+continuation request. All messages of one APPEND are stored in one commit or none is, and the tagged OK follows the commit.
+A message of no octets cancels the command (RFC 3502 §6.3.11): NO.
 """
 
 from contextlib import AsyncExitStack
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from ..contract import Session
 
 MESSAGES = 1000
-"""Messages of one APPEND: each holds a staged body until all are filed."""
+"""Messages of one APPEND: each holds a staged body until all are stored."""
 
-CALLED_OFF = no(b"A message without octets calls APPEND off: nothing was filed.")
+CANCELLED = no(b"A message without octets cancels APPEND: nothing was stored.")
 
 
 @dataclass(slots=True)
 class Received:
-    """One message whose octets are all in."""
+    """One message, completely received."""
 
     flags: tuple[str, ...]
     internal_at: int
@@ -64,7 +64,7 @@ def read_options(tokens: "Tokens") -> tuple[tuple[str, ...], int | None]:
 
 async def append(session: "Session", message: Message, uid: bool) -> Completion:
     stream = session.stream
-    stream.uninterrupted = True  # a closing server takes the message that is under way
+    stream.uninterrupted = True  # a server that shuts down still accepts the message being sent
     try:
         async with AsyncExitStack() as stack:
             return await _Append(session, stack).run(message)
@@ -73,7 +73,7 @@ async def append(session: "Session", message: Message, uid: bool) -> Completion:
 
 
 class _Append:
-    """One APPEND under way."""
+    """One APPEND in progress."""
 
     def __init__(self, session: "Session", stack: AsyncExitStack) -> None:
         self.session = session
@@ -92,8 +92,8 @@ class _Append:
             return answer
         while True:
             if not message.octets:
-                await self.session.refuse(message, CALLED_OFF)
-                return CALLED_OFF
+                await self.session.refuse(message, CANCELLED)
+                return CANCELLED
             try:
                 flags, at, incoming = await self._prepare(message)
             except (StoreError, MisuseError) as error:
@@ -101,7 +101,7 @@ class _Append:
                 await self.session.refuse(message, answer)
                 return answer
             if message.synchronising:
-                self.session.queue(b"+ Go on.\r\n")
+                self.session.queue(b"+ Ready.\r\n")
             failure = await self._receive(incoming, flags, at)
             event = await connection.event(CHUNK_S)
             if isinstance(event, Refused):
@@ -115,7 +115,7 @@ class _Append:
                 continue
             assert isinstance(event, Rest)  # noqa: S101
             event.tokens.end()
-            return await self._file(target)
+            return await self._commit(target)
 
     async def _target(self, name: str) -> "MailboxInfo":
         info = await self.session.store.find(self.session.account, name)
@@ -124,7 +124,7 @@ class _Append:
         return info
 
     async def _prepare(self, message: Message) -> "tuple[tuple[str, ...], int, Arrival]":
-        """What is said of the message, and a place to receive it. Raises before any of its octets is asked for."""
+        """The message's options, and a body to receive it into. Raises before any of its octets is requested."""
         message.tokens.space()
         while message.tokens.accept(b" "):  # imapclient 3.0 puts two spaces before the second message
             pass
@@ -143,7 +143,7 @@ class _Append:
         return flags, int(self.session.clock.wall_s()) if at is None else at, incoming
 
     async def _receive(self, incoming: "Arrival", flags: tuple[str, ...], at: int) -> StoreError | None:
-        """Read all octets of the message, also when the store fails on the way: what follows them is a command again."""
+        """Read all octets of the message, also when the store fails meanwhile: what follows them is a command again."""
         failure: StoreError | None = None
         while chunk := await self.session.connection.chunk():
             if failure is None:
@@ -158,7 +158,7 @@ class _Append:
                 failure = error
         return failure
 
-    async def _file(self, target: "MailboxInfo") -> Completion:
+    async def _commit(self, target: "MailboxInfo") -> Completion:
         store = self.session.store
         pairs = [(one.body, Placement(target.id, b"", one.flags, one.internal_at)) for one in self.messages]
         try:

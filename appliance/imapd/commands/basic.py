@@ -1,6 +1,6 @@
 """CAPABILITY, NOOP, LOGOUT, STARTTLS, LOGIN, AUTHENTICATE (RFC 9051 §6.1, §6.2).
 
-Octets that came in plain text behind STARTTLS are never read as commands: the session ends instead.
+Octets received in plain text after STARTTLS are never read as commands: the session ends instead (RFC 9051 §6.2.1).
 """
 
 from binascii import Error as Base64Error
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..contract import Session
 
 WRONG = no(b"The name or the password is wrong.", b"AUTHENTICATIONFAILED")
-"""The same words for every reason (RFC 5530 §3)."""
+"""The same text for every reason (RFC 5530 §3)."""
 
 
 def nothing(tokens: "Tokens") -> None:
@@ -39,7 +39,7 @@ async def noop(session: "Session", arguments: None, uid: bool) -> Completion:
 
 async def logout(session: "Session", arguments: None, uid: bool) -> Completion:
     session.deselect()
-    session.queue(b"* BYE Until next time.\r\n")
+    session.queue(b"* BYE Goodbye.\r\n")
     session.log_out()
     return ok(b"LOGOUT completed.")
 
@@ -48,14 +48,14 @@ async def logout(session: "Session", arguments: None, uid: bool) -> Completion:
 
 
 async def starttls(session: "Session", arguments: None, uid: bool) -> Completion:
-    """The tagged OK leaves in plain text and TLS starts; what was said before counts for nothing (RFC 9051 §6.2.1)."""
+    """The tagged OK is sent in plain text and TLS starts; what the client said before is forgotten (RFC 9051 §6.2.1)."""
     stream = session.stream
     if stream.secure:
-        return bad(b"TLS is on already.")
+        return bad(b"TLS is already on.")
     if not stream.can_start_tls:
-        return no(b"This server has no certificate to show.", b"UNAVAILABLE")
+        return no(b"This server has no certificate.", b"UNAVAILABLE")
     if session.connection.reader.pending():
-        raise SessionOver(b"CLIENTBUG", b"Nothing may be sent behind STARTTLS before TLS is on.")
+        raise SessionOver(b"CLIENTBUG", b"Nothing may be sent after STARTTLS before TLS is on.")
     session.forget()
     session.after_completion = stream.start_tls
     return ok(b"Begin TLS now.")
@@ -89,8 +89,8 @@ async def login(session: "Session", arguments: tuple[bytes, bytes], uid: bool) -
 
 
 def succeeded(session: "Session", identity: Identity) -> Completion:
-    """The answer carries what may be done now (RFC 9051 §6.2.3)."""
-    if not session.login.is_current(identity):  # changed or removed while it was checked
+    """The completion carries the capabilities after sign-in (RFC 9051 §6.2.3)."""
+    if not session.login.is_current(identity):  # the account or password was changed or removed meanwhile
         return failed(session)
     session.signed_in(identity)
     return ok(b"Signed in.", b"CAPABILITY " + session.registry.capability(session))
@@ -116,7 +116,7 @@ def read_authenticate(tokens: "Tokens") -> tuple[str, bytes | None]:
 
 
 async def authenticate(session: "Session", arguments: tuple[str, bytes | None], uid: bool) -> Completion:
-    """RFC 9051 §6.2.2; each server challenge is `+` and base64, `*` from the client ends it."""
+    """RFC 9051 §6.2.2; each server challenge is `+` and base64, `*` from the client cancels."""
     mechanism, initial = arguments
     stream = session.stream
     exchange = session.mechanisms.start(
@@ -124,7 +124,7 @@ async def authenticate(session: "Session", arguments: tuple[str, bytes | None], 
     )
     if exchange is None:
         if session.mechanisms.plaintext_allowed(stream.secure):
-            return no(b"No such mechanism here.", b"CANNOT")
+            return no(b"No such mechanism.", b"CANNOT")
         return no(b"Turn TLS on first.", b"PRIVACYREQUIRED")
     response: bytes | None = None
     if initial is not None:
@@ -132,27 +132,27 @@ async def authenticate(session: "Session", arguments: tuple[str, bytes | None], 
         if response is None:
             return bad(b"The initial response is not base64.")
     reader = session.connection.reader
-    reader.converse()
+    reader.begin_exchange()
     try:
         if response is None and exchange.client_first:
-            response = await _ask(session, b"")
+            response = await _challenge(session, b"")
             if response is None:
-                return bad(b"AUTHENTICATE was called off.")
+                return bad(b"AUTHENTICATE was cancelled.")
         while True:
             outcome = await stream.attend(partial(exchange.step, response))
             if isinstance(outcome, Identity):
                 return succeeded(session, outcome)
             if outcome is None:
                 return failed(session)
-            response = await _ask(session, outcome)
+            response = await _challenge(session, outcome)
             if response is None:
-                return bad(b"AUTHENTICATE was called off.")
+                return bad(b"AUTHENTICATE was cancelled.")
     finally:
-        reader.settle()
+        reader.end_exchange()
 
 
-async def _ask(session: "Session", challenge: bytes) -> bytes | None:
-    """The client's answer to a challenge; None when it gives up or does not speak base64."""
+async def _challenge(session: "Session", challenge: bytes) -> bytes | None:
+    """The client's response to a challenge; None when it cancels or does not send base64."""
     session.queue(b"+ ", b2a_base64(challenge, newline=False), b"\r\n")
     line = await session.connection.line(session.options.before_login_s)
     return None if line == b"*" else decoded(line)

@@ -1,8 +1,8 @@
 """COPY and UID COPY (RFC 9051 §6.4.7), with COPYUID (RFC 4315 §3). All or nothing, durable before it is answered.
 
-A target that is not there is never made: NO [TRYCREATE]. A set of numbers that names a message another session expunged copies nothing
-and ends with NO [EXPUNGEISSUED] (RFC 9051 §6.4.7, RFC 2180 §4.4.1): OK would promise all of them. A set of UIDs, and `$`, which keeps
-UIDs (RFC 5182 §2.1), names nothing where a message is gone: those are not copied and not in COPYUID.
+A target mailbox that does not exist is never created: NO [TRYCREATE]. A set of sequence numbers that names a message another session
+expunged copies nothing and ends with NO [EXPUNGEISSUED] (RFC 9051 §6.4.7, RFC 2180 §4.4.1): OK would promise all of them. A set of UIDs, and
+`$`, which keeps UIDs (RFC 5182 §2.1), names nothing where a message is gone: those are not copied and not in COPYUID.
 """
 
 from typing import TYPE_CHECKING
@@ -46,7 +46,7 @@ async def run(session: "Session", arguments: tuple[bytes, str], uid: bool) -> Co
 
 
 def by_number(messages: bytes, uid: bool) -> bool:
-    """Whether the set names messages by number: each of them then has to be there."""
+    """Whether the set consists of sequence numbers: each of them then has to exist."""
     return not uid and messages != b"$"
 
 

@@ -1,4 +1,4 @@
-"""EXPUNGE and UID EXPUNGE (RFC 9051 §6.4.3, §6.4.9). Durable before it is answered; `sync` tells who is gone."""
+"""EXPUNGE and UID EXPUNGE (RFC 9051 §6.4.3, §6.4.9). Durable before it is answered; `sync` sends the untagged responses."""
 
 from typing import TYPE_CHECKING
 
@@ -19,13 +19,13 @@ def parse_expunge(tokens: "Tokens") -> bytes | None:
 
 
 async def run(session: "Session", messages: bytes | None, uid: bool) -> Completion:
-    """Remove what carries \\Deleted, of the set only when one is given, and tell it; HIGHESTMODSEQ to who follows MODSEQs."""
+    """Expunge messages with \\Deleted, of the set only when one is given; HIGHESTMODSEQ in the completion with CONDSTORE."""
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
     if uid != (messages is not None):
         raise MisuseError("EXPUNGE takes no set, UID EXPUNGE takes one")
     if selected.read_only:
-        return no(b"The mailbox is open for reading only.")
+        return no(b"The mailbox is read-only.")
     uids = None if messages is None else selected.uids_at(selected.places(messages, True))
     gone = await selected.mailbox.expunge(uids) if uids is None or uids else []
     await selected.sync(session, True)

@@ -1,13 +1,13 @@
 """FETCH and UID FETCH (RFC 9051 §6.4.5, RFC 3501 §6.4.5; CHANGEDSINCE: RFC 7162 §3.1.4).
 
-The list of items is compiled once for the command: columns of the row (a whole window told at once, see `columns`) and readings of
-the message (one after the other, streamed, see `sections`). \\Seen set by reading is lazy and shown at once; with CONDSTORE it is
-durable before it is told, because then its MODSEQ is told.
+The list of items is compiled once for the command: items of the row (a whole batch sent at once, see `row_items`) and items that read
+the message (one after the other, streamed, see `body_items`). \\Seen set by FETCH is lazy and shown at once; with CONDSTORE it is
+durable before it is sent, because then its MODSEQ is sent.
 
-Messages that another session expunged meanwhile have no response, or one with all their octets: never one with a part of them or
-none. FETCH by number then ends with NO [EXPUNGEISSUED] (RFC 2180 §4.1.2, RFC 5530 §3), because OK would say that all was told and
-EXPUNGE may not be said yet; UID FETCH ends with OK, for a UID that is not there is no error (RFC 9051 §6.4.9) and its EXPUNGE is
-said just before.
+Messages that another session expunged meanwhile have no response, or one with all their octets, never a partial one.
+FETCH by number then ends with NO [EXPUNGEISSUED] (RFC 2180 §4.1.2, RFC 5530 §3), because OK would mean that all was sent and
+EXPUNGE may not be sent yet; UID FETCH ends with OK, since a UID that does not exist is no error (RFC 9051 §6.4.9), and the EXPUNGE is
+sent just before.
 """
 
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ from ..body_items import BODY_ITEMS, BodyItem, Refusal
 from ..completion import Completion, no, ok
 from ..contract import Command, SequenceNumbers, State
 from ..errors import SessionOver
-from ..row_items import COLUMNS, FLAGS, MODSEQ, UID, RowItem, lines
+from ..row_items import FLAGS, MODSEQ, ROW_ITEMS, UID, RowItem, lines
 
 if TYPE_CHECKING:
     from appliance.store.body_readers import StoredMessage
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from ..contract import Session
     from ..selected import Selected
 
-CHANGES_ASKED = 1000
-"""CHANGEDSINCE at most so many changes back asks the store what changed; further back every row is read and compared."""
+CHANGES_QUERIED = 1000
+"""CHANGEDSINCE up to so many changes back queries the changed messages; further back every row is read and compared."""
 Span = list[tuple[int, int]]
 Seen = dict[int, "Row"]
 FLAG_BATCH_ROWS = 2000
-"""A window of nothing but flags: as many octets as 500 rows of everything else."""
+"""Rows in a batch of nothing but flags: as many octets as 500 rows of everything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,10 @@ class FetchPlan:
 
 
 def compile_plan(session: "Session", fetch: Fetch, uid: bool) -> FetchPlan:
-    """Raises MisuseError for an item or a modifier nobody offers."""
+    """Raises MisuseError for an unknown item or modifier."""
     row_items: list[RowItem] = [UID] if uid else []
     body_items: list[tuple[Attribute, BodyItem]] = []
-    offered: dict[bytes, Any] = {item.name: item for item in COLUMNS} | {item.name: item for item in BODY_ITEMS}
+    offered: dict[bytes, Any] = {item.name: item for item in ROW_ITEMS} | {item.name: item for item in BODY_ITEMS}
     offered |= session.registry.fetch_items
     for attribute in fetch.attributes:
         item = offered.get(attribute.name)
@@ -94,7 +94,7 @@ async def run(session: "Session", fetch: Fetch, uid: bool) -> Completion:
     for column in plan.row_items:
         if column.enables:
             await session.enable(column.enables)
-    if plan.since is not None and selected.modseq - plan.since < CHANGES_ASKED:
+    if plan.since is not None and selected.modseq - plan.since < CHANGES_QUERIED:
         places = await selected.changed_since(places, plan.since)
     missing, refusal = 0, Refusal.NONE
     rows = FLAG_BATCH_ROWS if plan.want == Want.FLAGS else BATCH_ROWS
@@ -105,7 +105,7 @@ async def run(session: "Session", fetch: Fetch, uid: bool) -> Completion:
             batch = _changed(batch, plan.since)
         if not batch.rows:
             continue
-        await selected.name(session, batch.keywords)
+        await selected.send_keyword_names(session, batch.keywords)
         if plan.body_items:
             gone, refused = await _read_messages(session, selected, plan, span, batch)
             missing += gone
@@ -113,7 +113,7 @@ async def run(session: "Session", fetch: Fetch, uid: bool) -> Completion:
         else:
             await session.send(b"".join(lines(selected, plan.row_items, batch, b")\r\n")))
     if missing:
-        selected.missed()
+        selected.note_missing()
     if refusal is not Refusal.NONE:
         return no(b"Some parts could not be decoded.", refusal.value)
     if missing and not uid:
@@ -127,29 +127,29 @@ def _changed(batch: Batch, since: int) -> Batch:
 
 
 async def _read_messages(session: "Session", selected: "Selected", plan: FetchPlan, span: Span, batch: Batch) -> tuple[int, Refusal]:
-    """Tell the rows of one window with their messages: how many messages were gone, and why a part could not be told."""
+    """Send the rows of one batch with their messages. Returns how many messages were gone, and why a part could not be sent."""
     wanted = len(batch.rows)
     seen: Seen = {}
     if plan.sees and not selected.read_only:
-        batch, seen = await _see(session, selected, plan, span, batch)
+        batch, seen = await _set_seen(session, selected, plan, span, batch)
     as_read = batch.rows
     rows = [seen.get(row.uid, row) for row in as_read]
     row_items = plan.row_items
     heads = lines(selected, row_items, replace(batch, rows=rows), b" " if row_items else b"")
-    tells_flags = FLAGS in row_items
+    has_flags = FLAGS in row_items
     refusal = Refusal.NONE
     at, gone = 0, wanted - len(rows)
     while at < len(rows):
         for message in await open_messages(selected, rows[at:]):
             row, head = rows[at], heads[at]
             at += 1
-            if row.uid in seen and not tells_flags:
+            if row.uid in seen and not has_flags:
                 head += b"FLAGS %b " % selected.flag_text(row.uid, row.flags)
                 if b"CONDSTORE" in session.enabled and not any(column.name == MODSEQ.name for column in row_items):
                     head += b"MODSEQ (%d) " % row.modseq
             try:
                 await message.open()
-                refused = await _tell(session, plan, head, message)
+                refused = await _send_message(session, plan, head, message)
             except StoreError as error:
                 if error.trouble is not Trouble.GONE:
                     raise
@@ -161,10 +161,10 @@ async def _read_messages(session: "Session", selected: "Selected", plan: FetchPl
     return gone, refusal
 
 
-async def _tell(session: "Session", plan: FetchPlan, head: bytes, message: "StoredMessage") -> Refusal:
-    """One response: `head` ends in a space or an open parenthesis, each reading that works follows.
+async def _send_message(session: "Session", plan: FetchPlan, head: bytes, message: "StoredMessage") -> Refusal:
+    """One response: `head` ends in a space or an open parenthesis, each item that can be read follows.
 
-    Raises StoreError while nothing of the response is out; once it is begun it cannot be taken back, and the session ends.
+    Raises StoreError while nothing of the response is sent; once it is begun it cannot be taken back, and the session ends.
     """
     refusal = Refusal.NONE
     begun = False
@@ -188,10 +188,10 @@ async def _tell(session: "Session", plan: FetchPlan, head: bytes, message: "Stor
     return refusal
 
 
-async def _see(session: "Session", selected: "Selected", plan: FetchPlan, span: Span, batch: Batch) -> tuple[Batch, Seen]:
-    """Set \\Seen on what is about to be read: the window to tell, and of the messages whose flags that changed the rows to tell.
+async def _set_seen(session: "Session", selected: "Selected", plan: FetchPlan, span: Span, batch: Batch) -> tuple[Batch, Seen]:
+    """Set \\Seen on what is about to be sent. Returns the batch to send, and the new rows of messages whose flags that changed.
 
-    With CONDSTORE the rows are read once more after the commit: flags, MODSEQ and the keywords' names are then of one reading.
+    With CONDSTORE the rows are read once more after the commit: flags, MODSEQ and keyword names are then of one read transaction.
     """
     unseen = [row for row in batch.rows if not selected.flags_of(row) & SEEN]
     if not unseen:
@@ -199,16 +199,16 @@ async def _see(session: "Session", selected: "Selected", plan: FetchPlan, span: 
     uids = [row.uid for row in unseen]
     if b"CONDSTORE" not in session.enabled:
         selected.mailbox.see(uids)
-        selected.seeing(unseen)
+        selected.show_seen(unseen)
         return batch, {row.uid: row._replace(flags=row.flags | SEEN) for row in unseen}
     await selected.mailbox.set_flags(uids, Mode.ADD, ("\\Seen",))
     again = await read(selected, span, plan.want)
-    await selected.name(session, again.keywords)
+    await selected.send_keyword_names(session, again.keywords)
     wanted, changed = {row.uid for row in batch.rows}, set(uids)
     there = [(number, row) for number, row in zip(again.numbers, again.rows, strict=True) if row.uid in wanted]
     seen: Seen = {row.uid: row for _, row in there if row.uid in changed}
     for uid, row in seen.items():
-        selected.told(uid, row.modseq)
+        selected.sent(uid, row.modseq)
     return replace(again, numbers=[number for number, _ in there], rows=[row for _, row in there]), seen
 
 

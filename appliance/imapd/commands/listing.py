@@ -1,7 +1,7 @@
 """LIST, LSUB and STATUS (RFC 9051 §6.3.9, §6.3.11; RFC 3501 §6.3.9; RFC 5258, 5819, 6154).
 
-Everything is answered from one reading of the person's mailboxes; patterns cost linear time (`mailbox_name.Pattern`).
-Options that are not known are BAD, as RFC 5258 §3 bids.
+Everything is answered from one read of the account's mailboxes; patterns take linear time (`mailbox_name.Patterns`).
+Unknown options are BAD (RFC 5258 §3).
 """
 
 from collections.abc import AsyncIterator, Iterable
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from ..contract import Session
 
 PATTERN_CHARACTERS = 4000
-"""Of all patterns of one LIST, each with the reference: they cost each name a step a character and 64 of these."""
+"""Of all patterns of one LIST, each with the reference: matching costs each name one step per character and 64 of these."""
 SELECTION = (b"SUBSCRIBED", b"REMOTE", b"RECURSIVEMATCH", b"SPECIAL-USE")
 RETURN = (b"SUBSCRIBED", b"CHILDREN", b"SPECIAL-USE")
-NAMES_A_TURN = 200
-"""Names matched before other sessions get their turn."""
+NAMES_PER_TURN = 200
+"""Names matched between checkpoints, at which other sessions run."""
 
 STATUS_ITEMS: tuple[StatusItem, ...] = (
     StatusItem(b"MESSAGES", lambda session, info: info.messages),
@@ -40,13 +40,13 @@ STATUS_ITEMS: tuple[StatusItem, ...] = (
     StatusItem(b"UNSEEN", lambda session, info: info.unseen),
     StatusItem(b"DELETED", lambda session, info: info.deleted),
 )
-"""Those of the base protocol; extensions add theirs (SIZE, APPENDLIMIT, HIGHESTMODSEQ)."""
+"""Those of the base protocol; extensions add SIZE, APPENDLIMIT, HIGHESTMODSEQ."""
 _BASE_ITEMS = {item.name: item for item in STATUS_ITEMS}
 
 
 @dataclass(slots=True)
 class Listing:
-    """What one LIST asks for."""
+    """The arguments of one LIST."""
 
     reference: str
     patterns: list[str]
@@ -58,7 +58,7 @@ class Listing:
 
 @dataclass(slots=True)
 class ListEntry:
-    """A name with what is known of it: `info` is None when nothing of that name exists."""
+    """A name and its mailbox: `info` is None when no mailbox of that name exists."""
 
     name: str
     info: "MailboxInfo | None"
@@ -72,25 +72,25 @@ class ListEntry:
 def read_list(tokens: "Tokens") -> Listing:
     """RFC 5258 §6: `LIST [(selection)] reference pattern|(patterns) [RETURN (options)]`."""
     tokens.space()
-    asked = Listing("", [])
+    request = Listing("", [])
     if tokens.peek() == b"(":
-        asked.extended = True
-        asked.selection = set(tokens.list_of(lambda: _option(tokens, SELECTION)))
+        request.extended = True
+        request.selection = set(tokens.list_of(lambda: _option(tokens, SELECTION)))
         tokens.space()
     reference = tokens.reference()
     tokens.space()
     if tokens.peek() == b"(":
-        asked.extended = True
+        request.extended = True
         patterns = tokens.list_of(tokens.pattern)
     else:
         patterns = [tokens.pattern()]
-    _take(asked, reference, patterns)
+    _take(request, reference, patterns)
     if tokens.accept(b" RETURN "):
-        asked.extended = True
-        tokens.list_of(lambda: _read_return(tokens, asked))
-    if b"RECURSIVEMATCH" in asked.selection and not asked.selection & {b"SUBSCRIBED", b"SPECIAL-USE"}:
+        request.extended = True
+        tokens.list_of(lambda: _read_return(tokens, request))
+    if b"RECURSIVEMATCH" in request.selection and not request.selection & {b"SUBSCRIBED", b"SPECIAL-USE"}:
         raise MisuseError("RECURSIVEMATCH needs another selection option beside it.")
-    return asked
+    return request
 
 
 def _option(tokens: "Tokens", known: tuple[bytes, ...]) -> bytes:
@@ -100,13 +100,13 @@ def _option(tokens: "Tokens", known: tuple[bytes, ...]) -> bytes:
     return option
 
 
-def _read_return(tokens: "Tokens", asked: Listing) -> None:
+def _read_return(tokens: "Tokens", request: Listing) -> None:
     option = _option(tokens, (*RETURN, b"STATUS"))
     if option == b"STATUS":
         tokens.space()
-        asked.status = read_items(tokens)
+        request.status = read_items(tokens)
     else:
-        asked.wanted.add(option)
+        request.wanted.add(option)
 
 
 def read_items(tokens: "Tokens") -> list[bytes]:
@@ -118,21 +118,21 @@ def read_items(tokens: "Tokens") -> list[bytes]:
 
 def read_lsub(tokens: "Tokens") -> Listing:
     tokens.space()
-    asked = Listing("", [])
+    request = Listing("", [])
     reference = tokens.reference()
     tokens.space()
-    _take(asked, reference, [tokens.pattern()])
-    return asked
+    _take(request, reference, [tokens.pattern()])
+    return request
 
 
-def _take(asked: Listing, reference: str | None, patterns: list[str | None]) -> None:
-    """What can match a name; a pattern or reference that is no name's matches none, which is no mistake (RFC 9051 §6.3.9)."""
+def _take(request: Listing, reference: str | None, patterns: list[str | None]) -> None:
+    """Set reference and patterns; one that no mailbox name can match matches none, which is no error (RFC 9051 §6.3.9)."""
     if not patterns:
         raise MisuseError("LIST needs a pattern.")
     if reference is not None:
-        asked.reference = reference
-        asked.patterns = [pattern for pattern in patterns if pattern is not None]
-    if sum(len(asked.reference) + len(pattern) for pattern in asked.patterns) > PATTERN_CHARACTERS:
+        request.reference = reference
+        request.patterns = [pattern for pattern in patterns if pattern is not None]
+    if sum(len(request.reference) + len(pattern) for pattern in request.patterns) > PATTERN_CHARACTERS:
         raise MisuseError("LIST's patterns are too long.")
 
 
@@ -145,44 +145,44 @@ def read_status(tokens: "Tokens") -> tuple[str, list[bytes]]:
 # --- LIST ------------------------------------------------------------------------------------
 
 
-async def list_mailboxes(session: "Session", asked: Listing, uid: bool) -> Completion:
-    items = await find_items(session, asked.status)
-    if not asked.extended and asked.patterns == [""]:
+async def list_mailboxes(session: "Session", request: Listing, uid: bool) -> Completion:
+    items = await find_items(session, request.status)
+    if not request.extended and request.patterns == [""]:
         session.queue(b'* LIST (\\Noselect) "/" ""\r\n')
         return ok(b"LIST completed.")
-    entries = await _entries(session, asked)
-    matching = [entry async for entry in _matching(entries, asked)]
-    above, needed = _told_above(entries, matching, asked)
+    entries = await _entries(session, request)
+    matching = [entry async for entry in _matching(entries, request)]
+    above, needed = _unmatched_parents(entries, matching, request)
     for entry in matching:
-        chosen = _selected(entry, asked.selection)
+        chosen = _selected(entry, request.selection)
         below = entry.name in (above if chosen else needed)
         if chosen or below:
-            await session.send(_list_line(session, entry, asked, below))
+            await session.send(_list_line(session, entry, request, below))
             if items and chosen and entry.info is not None and entry.info.selectable:
                 await session.send(status_line(session, entry.info, items))
     return ok(b"LIST completed.")
 
 
-def _told_above(entries: list[ListEntry], matching: list[ListEntry], asked: Listing) -> tuple[frozenset[str], frozenset[str]]:
-    """RECURSIVEMATCH: the names that have something selected below, and of those the ones below which some is not told itself.
+def _unmatched_parents(entries: list[ListEntry], matching: list[ListEntry], request: Listing) -> tuple[frozenset[str], frozenset[str]]:
+    """RECURSIVEMATCH: the names with selected descendants, and of those the ones with some descendant that is not listed itself.
 
-    A name that is not selected is told for the latter alone: where all below it is told, it says nothing new (RFC 9051 §6.3.9.1).
+    A name that is not selected is listed for the latter only: where all descendants are listed, it adds nothing (RFC 9051 §6.3.9.1).
     """
-    if b"RECURSIVEMATCH" not in asked.selection:
+    if b"RECURSIVEMATCH" not in request.selection:
         return frozenset(), frozenset()
-    chosen = {entry.name for entry in entries if _selected(entry, asked.selection)}
+    chosen = {entry.name for entry in entries if _selected(entry, request.selection)}
     return _parents(chosen), _parents(chosen.difference(entry.name for entry in matching))
 
 
-async def _entries(session: "Session", asked: Listing) -> list[ListEntry]:
-    """The names LIST can speak of: mailboxes, and subscribed names that are none."""
+async def _entries(session: "Session", request: Listing) -> list[ListEntry]:
+    """The names LIST can return: mailboxes, their superior names, and subscribed names without a mailbox."""
     infos = await session.store.list(session.account)
     entries = [ListEntry(info.name, info, info.subscribed, info.has_children) for info in infos]
-    if b"SUBSCRIBED" in asked.selection or b"SUBSCRIBED" in asked.wanted:
+    if b"SUBSCRIBED" in request.selection or b"SUBSCRIBED" in request.wanted:
         subscribed: set[str] = set(await session.store.subscriptions(session.account))
         for entry in entries:
             entry.subscribed = entry.name in subscribed
-        if b"SUBSCRIBED" in asked.selection:
+        if b"SUBSCRIBED" in request.selection:
             entries += [ListEntry(name, None, True, False) for name in sorted(subscribed.difference(info.name for info in infos))]
     have = {entry.name for entry in entries}
     for name in sorted(_parents(have)):
@@ -205,7 +205,7 @@ def _parents(names: Iterable[str]) -> frozenset[str]:
 
 
 def _selected(entry: ListEntry, selection: set[bytes]) -> bool:
-    """Does the name meet the selection options (RFC 5258 §3.1)? Without one, every name that exists or has children."""
+    """Whether the name meets the selection options (RFC 5258 §3.1)? Without one, every name that exists or has children."""
     if b"SUBSCRIBED" in selection and not entry.subscribed:
         return False
     if b"SPECIAL-USE" in selection:
@@ -213,30 +213,30 @@ def _selected(entry: ListEntry, selection: set[bytes]) -> bool:
     return entry.info is not None or entry.subscribed or (not selection & {b"SUBSCRIBED"} and entry.has_children)
 
 
-async def _matching(entries: list[ListEntry], asked: Listing) -> AsyncIterator[ListEntry]:
-    """Entries that match a pattern, with a pause now and then: a family has thousands of names at most, others wait."""
-    patterns = Patterns(asked.reference + pattern for pattern in asked.patterns)
+async def _matching(entries: list[ListEntry], request: Listing) -> AsyncIterator[ListEntry]:
+    """Entries that match a pattern, with a checkpoint every NAMES_PER_TURN, so that other sessions are not delayed."""
+    patterns = Patterns(request.reference + pattern for pattern in request.patterns)
     for number, entry in enumerate(entries, 1):
-        if number % NAMES_A_TURN == 0:
+        if number % NAMES_PER_TURN == 0:
             await trio.lowlevel.checkpoint()
         if patterns.match(entry.name):
             yield entry
 
 
-def _list_line(session: "Session", entry: ListEntry, asked: Listing, below: bool) -> bytes:
+def _list_line(session: "Session", entry: ListEntry, request: Listing, below: bool) -> bytes:
     attributes: list[bytes] = []
     if entry.info is None:
-        attributes.append(b"\\NonExistent" if asked.extended else b"\\Noselect")
+        attributes.append(b"\\NonExistent" if request.extended else b"\\Noselect")
     elif not entry.info.selectable:
         attributes.append(b"\\Noselect")
     attributes.append(b"\\HasChildren" if entry.has_children else b"\\HasNoChildren")
     if entry.info is not None and entry.info.special_use:
         attributes.append(entry.info.special_use.encode("ascii"))
-    if entry.subscribed and (b"SUBSCRIBED" in asked.wanted or b"SUBSCRIBED" in asked.selection):
+    if entry.subscribed and (b"SUBSCRIBED" in request.wanted or b"SUBSCRIBED" in request.selection):
         attributes.append(b"\\Subscribed")
     info = b""
     if below:
-        criteria = [word for word in (b"SUBSCRIBED", b"SPECIAL-USE") if word in asked.selection]
+        criteria = [word for word in (b"SUBSCRIBED", b"SPECIAL-USE") if word in request.selection]
         info = b' ("CHILDINFO" ' + encode.listed(b'"' + word + b'"' for word in criteria) + b")"
     return b"* LIST " + encode.listed(attributes) + b' "/" ' + encode.mailbox(entry.name, session.utf8) + info + b"\r\n"
 
@@ -244,11 +244,11 @@ def _list_line(session: "Session", entry: ListEntry, asked: Listing, below: bool
 # --- LSUB ------------------------------------------------------------------------------------
 
 
-async def lsub(session: "Session", asked: Listing, uid: bool) -> Completion:
+async def lsub(session: "Session", request: Listing, uid: bool) -> Completion:
     """Subscribed names; a superior of one comes with \\Noselect when `%` stops at it (RFC 3501 §6.3.9)."""
     subscribed: set[str] = set(await session.store.subscriptions(session.account))
-    pattern = Patterns(asked.reference + pattern for pattern in asked.patterns)
-    names = subscribed | _parents(subscribed) if any("%" in pattern for pattern in asked.patterns) else subscribed
+    pattern = Patterns(request.reference + pattern for pattern in request.patterns)
+    names = subscribed | _parents(subscribed) if any("%" in pattern for pattern in request.patterns) else subscribed
     for name in sorted(names, key=lambda name: (name != INBOX, name)):
         if pattern.match(name):
             attributes = b"()" if name in subscribed else b"(\\Noselect)"
@@ -260,7 +260,7 @@ async def lsub(session: "Session", asked: Listing, uid: bool) -> Completion:
 
 
 async def find_items(session: "Session", names: list[bytes]) -> list[StatusItem]:
-    """The items of that names; asking for one may switch its extension on. Raises MisuseError."""
+    """The items of these names; requesting one may enable its extension. Raises MisuseError."""
     found = []
     for name in names:
         item = _BASE_ITEMS.get(name) or session.registry.status_items.get(name)

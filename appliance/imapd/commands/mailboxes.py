@@ -1,6 +1,6 @@
 """CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 9051 §6.3.4 to §6.3.8; RFC 6154 §3).
 
-A name that no mailbox can have is refused before the store is asked, and nothing is made of it.
+A name that no mailbox can have is refused before the store is called.
 """
 
 from typing import TYPE_CHECKING
@@ -45,7 +45,7 @@ def read_create(tokens: "Tokens") -> tuple[str, list[bytes]]:
 
 
 async def create(session: "Session", arguments: tuple[str, list[bytes]], uid: bool) -> Completion:
-    """A trailing separator only says that children will follow (RFC 9051 §6.3.4)."""
+    """A trailing separator only announces that children will follow (RFC 9051 §6.3.4)."""
     name, uses = arguments
     if len(name) > 1 and name.endswith(SEPARATOR):
         name = name[:-1]
@@ -53,13 +53,13 @@ async def create(session: "Session", arguments: tuple[str, list[bytes]], uid: bo
     if refusal is not None:
         return refusal
     if len(uses) > 1 or any(use not in USES for use in uses):
-        return no(b"A mailbox has one of the uses " + b" ".join(word.encode() for word in USES.values()) + b".", b"USEATTR")
+        return no(b"A mailbox has one of the special uses " + b" ".join(word.encode() for word in USES.values()) + b".", b"USEATTR")
     if not uses:
         await session.store.create(session.account, name)
         return ok(b"CREATE completed.")
     use = USES[uses[0]]
     if any(info.special_use == use for info in await session.store.list(session.account)):
-        return no(b"Another mailbox has that use.", b"USEATTR")
+        return no(b"Another mailbox has that special use.", b"USEATTR")
     await session.store.create(session.account, name, use)
     return ok(b"CREATE completed.")
 
@@ -68,7 +68,7 @@ async def create(session: "Session", arguments: tuple[str, list[bytes]], uid: bo
 
 
 async def delete(session: "Session", name: str, uid: bool) -> Completion:
-    """The mailbox this session has selected is left first: nobody reads a mailbox that is gone."""
+    """A mailbox this session has selected is deselected, with [CLOSED]."""
     if session.selected is not None:
         here = session.selected.mailbox.info
         info = await session.store.find(session.account, name)

@@ -1,9 +1,9 @@
 """SEARCH and UID SEARCH, with RETURN (RFC 9051 §6.4.4, RFC 4731, RFC 5182; MODSEQ: RFC 7162 §3.1.5, §3.1.10).
 
-The plain answer is one SEARCH line; with RETURN, or to an IMAP4rev2 client, one ESEARCH. A charset nobody here knows is
-NO [BADCHARSET]. A saved result is kept as UIDs, so it stays right whatever is expunged. Messages that another session expunged are
-left out; while their EXPUNGE may not be said the answer is OK [EXPUNGEISSUED] (RFC 5530 §3, RFC 2180 §4.3), so that the client knows
-to ask with NOOP. UID SEARCH says their EXPUNGE before its answer.
+The plain response is one SEARCH line; with RETURN, or with IMAP4rev2 enabled, one ESEARCH. An unknown charset is
+NO [BADCHARSET]. A saved result is kept as UIDs, so it stays correct whatever is expunged. Messages that another session expunged are
+left out; while their EXPUNGE may not be sent the completion is OK [EXPUNGEISSUED] (RFC 5530 §3, RFC 2180 §4.3), so that the client
+knows to send NOOP. UID SEARCH sends their EXPUNGE before its completion.
 """
 
 from typing import TYPE_CHECKING
@@ -41,7 +41,7 @@ async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
     if modseq:
         await session.enable(b"CONDSTORE")
     if b"SAVE" in options:
-        selected.saved = ()  # what fails saves nothing (RFC 5182 §2.1)
+        selected.saved = ()  # a failed SEARCH empties the saved result (RFC 5182 §2.1)
     found = await matching(selected, search.query)
     if b"SAVE" in options:
         selected.saved = _saved(found, options)
@@ -53,7 +53,7 @@ async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
     elif options != (b"SAVE",):
         await session.send(_esearch(session.tag, found, options, uid, modseq))
     if found.missing:
-        selected.missed()
+        selected.note_missing()
     await selected.sync(session, uid)
     return ok(b"Searched.", b"EXPUNGEISSUED") if found.missing or selected.view.gone else ok(b"Searched.")
 
@@ -73,12 +73,12 @@ def _esearch(tag: bytes, found: Matches, options: tuple[bytes, ...], uid: bool, 
         elif numbers and option in (b"MIN", b"MAX"):
             words.append(b"%b %d" % (option, numbers[0] if option == b"MIN" else numbers[-1]))
     if modseq and found.modseqs:
-        words.append(b"MODSEQ %d" % max([found.modseqs[place] for place in _told(found, options)]))
+        words.append(b"MODSEQ %d" % max([found.modseqs[place] for place in _reported(found, options)]))
     return b" ".join(words) + b"\r\n"
 
 
-def _told(found: Matches, options: tuple[bytes, ...]) -> "range | list[int]":
-    """Places of the messages an answer speaks of: MIN and MAX alone speak of those two only (RFC 7162 §3.1.10, RFC 5182 §2.4)."""
+def _reported(found: Matches, options: tuple[bytes, ...]) -> "range | list[int]":
+    """Indexes of the messages a response reports: MIN and MAX alone report those two only (RFC 7162 §3.1.10, RFC 5182 §2.4)."""
     ends = [place for place, option in ((0, b"MIN"), (-1, b"MAX")) if option in options]
     if not ends or b"ALL" in options or b"COUNT" in options:
         return range(len(found.uids))
@@ -86,7 +86,7 @@ def _told(found: Matches, options: tuple[bytes, ...]) -> "range | list[int]":
 
 
 def _saved(found: Matches, options: tuple[bytes, ...]) -> list[int]:
-    return sorted({found.uids[place] for place in _told(found, options)}) if found.uids else []
+    return sorted({found.uids[place] for place in _reported(found, options)}) if found.uids else []
 
 
 COMMANDS = (

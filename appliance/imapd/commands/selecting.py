@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def read_select(tokens: "Tokens") -> "Arguments":
-    """`name` or `name (parameters)`; the parameters are read when the session is at hand, which knows the extensions."""
+    """`name` or `name (parameters)`; the parameters are parsed by `read_parameters`, which has the extensions' table."""
     try:
         name: str | NotAName = read_name(tokens)
     except NotAName as error:
-        name = error  # the command is a SELECT all the same, and leaves the mailbox selected before
+        name = error  # still a SELECT: it deselects the mailbox selected before
     return name, tokens.fork() if tokens.accept(b" ") else None
 
 
@@ -42,12 +42,12 @@ def read_parameters(session: "Session", tokens: "Tokens | None") -> list[tuple[A
     found = tokens.list_of(one)
     tokens.end()
     if not found or len({parameter.name for parameter, _ in found}) < len(found):
-        raise MisuseError("SELECT's parameters are named once each.")
+        raise MisuseError("Each parameter of SELECT is given once.")
     return found
 
 
 async def open_mailbox(session: "Session", arguments: "Arguments", read_only: bool) -> None:
-    """The mailbox selected before is left first, also when the new one cannot be opened (RFC 9051 §6.3.2)."""
+    """The mailbox selected before is closed first, also when the new one cannot be opened (RFC 9051 §6.3.2)."""
     name, rest = arguments
     parameters = read_parameters(session, rest)
     if session.selected is not None:
@@ -76,7 +76,7 @@ async def examine(session: "Session", arguments: "Arguments", uid: bool) -> Comp
 
 
 async def close(session: "Session", arguments: None, uid: bool) -> Completion:
-    """Messages marked \\Deleted go without a word, unless the mailbox was opened for reading (RFC 9051 §6.4.1)."""
+    """Messages with \\Deleted are expunged without untagged responses, unless the mailbox is read-only (RFC 9051 §6.4.1)."""
     selected = session.selected
     if selected is not None and not selected.read_only:
         await selected.mailbox.expunge()

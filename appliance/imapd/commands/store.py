@@ -1,9 +1,9 @@
 """STORE and UID STORE (RFC 9051 §6.4.6; UNCHANGEDSINCE and MODSEQ: RFC 7162 §3.1.3).
 
-Durable before it is answered. The result is told by the session's sync, in one reading with what other sessions changed before and
-after: each message once and as it is now, so that no client keeps an older state for good. .SILENT is silent about a message only when
-the client knew its flags and nobody changed them since.
-Messages that are gone meanwhile: STORE by number ends with NO [EXPUNGEISSUED] (RFC 2180 §4.2.1), UID STORE passes over them.
+Durable before it is answered. The result is sent by the session's sync, together with what other sessions changed before and
+after: each message once and in its current state, so that no client keeps an outdated state. .SILENT is silent about a message only
+when the client knew its flags and no other session changed them since.
+Messages expunged meanwhile: STORE by number ends with NO [EXPUNGEISSUED] (RFC 2180 §4.2.1), UID STORE skips them.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MODES: dict[bytes, Mode] = {b"FLAGS": Mode.REPLACE, b"+FLAGS": Mode.ADD, b"-FLAGS": Mode.REMOVE}
 KNOWN = frozenset(name.lower() for _, name in SYSTEM_NAMES)
 KEYWORD_OCTETS = 255
-"""Longest keyword: names people and programs make are far shorter."""
+"""Longest keyword; real ones are far shorter."""
 GONE = b"Some of the messages have been deleted by another session."
 
 
@@ -66,7 +66,7 @@ def parse_store(tokens: "Tokens") -> StoreCommand:
 
 
 def checked(flags: list[str]) -> tuple[str, ...]:
-    """The flags a client may store; \\Recent is nobody's to change and passed over (RFC 3501 §2.3.2). Raises MisuseError."""
+    """The flags a client may store; \\Recent cannot be changed and is skipped (RFC 3501 §2.3.2). Raises MisuseError."""
     for flag in flags:
         if (flag.startswith("\\") and flag.lower() not in KNOWN and flag.lower() != "\\recent") or len(flag) > KEYWORD_OCTETS:
             raise MisuseError(f"there is no flag {flag[:40]}")
@@ -77,7 +77,7 @@ async def run(session: "Session", store: StoreCommand, uid: bool) -> Completion:
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
     if selected.read_only:
-        return no(b"The mailbox is open for reading only.")
+        return no(b"The mailbox is read-only.")
     uids = selected.uids_at(selected.places(store.messages, uid))
     if store.unchanged_since is not None:
         await session.enable(b"CONDSTORE")
@@ -90,7 +90,7 @@ async def run(session: "Session", store: StoreCommand, uid: bool) -> Completion:
 
 
 def _answer(selected: "Selected", result: FlagsResult, uid: bool) -> Completion:
-    """An answer has room for one code: where some were refused and some are gone it is MODIFIED, with NO (RFC 7162 §3.1.3)."""
+    """A completion has room for one code: where some were refused and some are gone it is MODIFIED, with NO (RFC 7162 §3.1.3)."""
     gone = bool(result.gone) and not uid
     if result.modified:
         failed = sorted(result.modified) if uid else [selected.view.seq_of(number) for number in sorted(result.modified)]

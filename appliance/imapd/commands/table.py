@@ -1,4 +1,4 @@
-"""The ordered list of IMAP's core commands: one line a file."""
+"""The ordered list of IMAP's core commands: one line for each file."""
 
 from ..contract import Command
 from .append import COMMANDS as APPEND

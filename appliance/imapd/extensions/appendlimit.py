@@ -1,4 +1,4 @@
-"""APPENDLIMIT: the largest message APPEND takes (RFC 7889); the same for every mailbox."""
+"""APPENDLIMIT: the largest message APPEND accepts (RFC 7889); the same for every mailbox."""
 
 from ..contract import Extension, StatusItem
 

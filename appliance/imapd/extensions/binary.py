@@ -1,6 +1,6 @@
-"""BINARY: parts without their transfer encoding (RFC 3516, RFC 9051 §6.4.5). APPEND's literal8 stands with APPEND.
+"""BINARY: parts without their transfer encoding (RFC 3516, RFC 9051 §6.4.5). APPEND's literal8 is part of APPEND.
 
-A part's size must be told before its octets, so it is decoded once to count; a small one is kept, a large one decoded again while it
+A part's size is sent before its octets, so it is decoded once to count; a small one is kept, a large one decoded again while it
 is sent: constant memory. What cannot be decoded leaves its item out of the response and ends FETCH with NO [UNKNOWN-CTE] or, where the
 octets are damaged, NO [PARSE]; the session and the other messages go on.
 """
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from ..client import ImapClient
 
 
-class Decoded:
-    """The decoded octets of some spans of a message, a piece at a time. Raises DamagedOctets, StoreError."""
+class DecodedPart:
+    """The decoded octets of some spans of a message, a chunk at a time. Raises DamagedOctets, StoreError."""
 
     __slots__ = ("_chunks", "_decoder", "_message", "_spans")
 
@@ -34,7 +34,7 @@ class Decoded:
         self._decoder = transfer_decoder(0)
 
     async def next(self) -> bytes | None:
-        """The next piece, which may be empty; None at the end."""
+        """The next chunk, which may be empty; None at the end."""
         if self._chunks is None:
             span = next(self._spans, None)
             if span is None:
@@ -53,15 +53,15 @@ class Decoded:
 
 
 async def _whole(chunks: SectionChunks) -> bytes:
-    """A part's header: bounded, for the scanner takes no larger one for a header."""
+    """A part's header; its size is bounded by the scanner."""
     listed: list[bytes] = []
     while chunk := await chunks.next():
         listed.append(chunk)
     return b"".join(listed)
 
 
-class Measured:
-    """What decoding a part came to: its size, whether it holds NUL, and its octets while they are few."""
+class MeasuredPart:
+    """A decoded part: its size, whether it contains NUL, and its octets while they are few."""
 
     __slots__ = ("kept", "nul", "size")
 
@@ -70,7 +70,7 @@ class Measured:
         self.nul = False
         self.kept: list[bytes] | None = []
 
-    async def measure(self, decoded: Decoded) -> None:
+    async def measure(self, decoded: DecodedPart) -> None:
         while (chunk := await decoded.next()) is not None:
             self.size += len(chunk)
             self.nul = self.nul or b"\0" in chunk
@@ -88,9 +88,9 @@ async def _prepare(message: "StoredMessage", attribute: Attribute) -> Prepared |
         return Prepared(name, zero if attribute.name == b"BINARY.SIZE[]" else nil)
     if any(span.transfer == UNKNOWN for span in spans):
         return Refusal.UNKNOWN_CTE
-    measured = Measured()
+    measured = MeasuredPart()
     try:
-        await measured.measure(Decoded(message, spans))
+        await measured.measure(DecodedPart(message, spans))
     except DamagedOctets:
         return Refusal.PARSE
     if attribute.name == b"BINARY.SIZE[]":
@@ -99,20 +99,20 @@ async def _prepare(message: "StoredMessage", attribute: Attribute) -> Prepared |
     return Prepared(name, lambda session: _send(session, message, spans, measured, start, end))
 
 
-async def _send(session: "ImapClient", message: "StoredMessage", spans: list[Span], measured: Measured, start: int, end: int) -> None:
-    mark = b"~{%d}\r\n" if measured.nul else b"{%d}\r\n"
-    await session.send(mark % (end - start))
+async def _send(session: "ImapClient", message: "StoredMessage", spans: list[Span], measured: MeasuredPart, start: int, end: int) -> None:
+    announcement = b"~{%d}\r\n" if measured.nul else b"{%d}\r\n"
+    await session.send(announcement % (end - start))
     if measured.kept is not None:
         await session.send(b"".join(measured.kept)[start:end])
         return
-    decoded, at = Decoded(message, spans), 0
+    decoded, at = DecodedPart(message, spans), 0
     while at < end and (chunk := await decoded.next()) is not None:
         await session.send(chunk[max(start - at, 0) : max(end - at, 0)])
         at += len(chunk)
 
 
 def _spans(message: "StoredMessage", part: tuple[int, ...]) -> list[Span] | None:
-    """What BINARY[part] is made of; BINARY[] is the message with its header."""
+    """The spans of BINARY[part]; BINARY[] is the message with its header."""
     spans = binary_spans(message.parts, part)
     if part or spans is None:
         return spans
@@ -121,14 +121,14 @@ def _spans(message: "StoredMessage", part: tuple[int, ...]) -> list[Span] | None
 
 
 def _whole_parts(attribute: Attribute) -> None:
-    """BINARY.SIZE is of a part, never of a piece of one (RFC 9051 §9 fetch-att)."""
+    """BINARY.SIZE is of a whole part, never of a range of one (RFC 9051 §9 fetch-att)."""
     only_parts(attribute)
     if attribute.partial is not None:
         raise MisuseError("BINARY.SIZE takes no range of octets")
 
 
 async def zero(session: "ImapClient") -> None:
-    """The size of a part that is not there: the grammar knows a number alone (RFC 9051 §9 msg-att-static), and it has no octets."""
+    """The size of a part that does not exist: the grammar allows a number only (RFC 9051 §9 msg-att-static)."""
     await session.send(b"0")
 
 

@@ -1,4 +1,4 @@
-"""CHILDREN: \\HasChildren and \\HasNoChildren in LIST (RFC 3348); LIST always tells them."""
+"""CHILDREN: \\HasChildren and \\HasNoChildren in LIST (RFC 3348); LIST always sends them."""
 
 from ..contract import Extension
 

@@ -1,4 +1,4 @@
-"""ENABLE: the client says which extensions it is ready for (RFC 5161)."""
+"""ENABLE: the client switches extensions on (RFC 5161)."""
 
 from typing import TYPE_CHECKING
 
@@ -20,10 +20,10 @@ def read_enable(tokens: "Tokens") -> list[bytes]:
 
 
 async def enable(session: "Session", words: list[bytes], uid: bool) -> Completion:
-    """Unknown words are passed over; the answer names what is newly on (RFC 5161 §3.2)."""
-    fresh = [word for word in dict.fromkeys(words) if word in session.registry.enable and word not in session.enabled]
-    session.queue(b" ".join((b"* ENABLED", *fresh)) + b"\r\n")
-    for word in fresh:
+    """Unknown words are ignored; ENABLED names what is newly enabled (RFC 5161 §3.2)."""
+    newly = [word for word in dict.fromkeys(words) if word in session.registry.enable and word not in session.enabled]
+    session.queue(b" ".join((b"* ENABLED", *newly)) + b"\r\n")
+    for word in newly:
         await session.enable(word)
     return ok(b"ENABLE completed.")
 

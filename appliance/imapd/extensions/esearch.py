@@ -1,6 +1,6 @@
-"""ESEARCH: SEARCH's answer as a set, its ends or its count; SEARCHRES: a result kept as `$` (RFC 4731, RFC 5182).
+"""ESEARCH: SEARCH's result as a set, its minimum, maximum or count; SEARCHRES: a result kept as `$` (RFC 4731, RFC 5182).
 
-The options stand with SEARCH, where IMAP4rev2 has them as well (RFC 9051 §6.4.4).
+The options are implemented with SEARCH, where IMAP4rev2 has them as well (RFC 9051 §6.4.4).
 """
 
 from ..contract import Extension

@@ -1,4 +1,4 @@
-"""ID: who is speaking (RFC 2971). What the client says of itself is read, bounded and forgotten."""
+"""ID: name of the implementation (RFC 2971). What the client sends is read within bounds and ignored."""
 
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ def read_id(tokens: "Tokens") -> None:
         return
     words = tokens.list_of(tokens.nstring)
     if len(words) % 2 or len(words) > 2 * FIELDS or None in words[::2]:
-        raise MisuseError("ID takes up to thirty pairs of a field and its value.")
+        raise MisuseError("ID takes up to thirty pairs of a field and a value.")
 
 
 async def identify(session: "Session", arguments: None, uid: bool) -> Completion:

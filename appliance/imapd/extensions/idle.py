@@ -1,6 +1,6 @@
-"""IDLE: changes are told as they happen (RFC 2177).
+"""IDLE: changes are sent as they happen (RFC 2177).
 
-The session waits on the mailbox and on the client at once: no polling, no timer but the autologout.
+The session waits for the mailbox and for the client concurrently: no polling, no timer but autologout.
 """
 
 from typing import TYPE_CHECKING
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 async def idle(session: "Session", arguments: None, uid: bool) -> Completion:
     session.queue(b"+ Idling.\r\n")
     reader = session.connection.reader
-    reader.converse()
+    reader.begin_exchange()
     try:
         line = await _until_done(session)
     finally:
-        reader.settle()
+        reader.end_exchange()
     return ok(b"IDLE completed.") if line.upper() == b"DONE" else bad(b"IDLE ends with DONE.")
 
 
 async def _until_done(session: "Session") -> bytes:
-    """The client's next line, while changes of the selected mailbox are told."""
+    """The client's next line, while changes of the selected mailbox are sent."""
     await session.flush()
     if session.selected is None:
         return await session.connection.line(session.options.idle_s)
@@ -39,7 +39,7 @@ async def _until_done(session: "Session") -> bytes:
     line = b""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch.run)
-        with watch.body_item:
+        with watch.line_scope:
             try:
                 line = await session.connection.line(session.options.idle_s)
             except PillarboxError as trouble:
@@ -51,17 +51,17 @@ async def _until_done(session: "Session") -> bytes:
 
 
 class _Watch:
-    """Tells changes until it is stopped: only while it waits, never with half an answer written."""
+    """Sends changes until it is stopped; `stop` takes effect only while it waits, never within a response."""
 
-    __slots__ = ("_selected", "_session", "_stopped", "_waiting", "body_item", "trouble")
+    __slots__ = ("_selected", "_session", "_stopped", "_waiting", "line_scope", "trouble")
 
     def __init__(self, session: "Session", selected: "Selected") -> None:
         self._session = session
         self._selected = selected
         self._stopped = False
         self._waiting: trio.CancelScope | None = None
-        self.body_item = trio.CancelScope()
-        """Around the client's line: left when telling failed."""
+        self.line_scope = trio.CancelScope()
+        """Around reading the client's line; cancelled when sending failed."""
         self.trouble: PillarboxError | None = None
 
     async def run(self) -> None:
@@ -79,7 +79,7 @@ class _Watch:
 
     def _fail(self, trouble: PillarboxError) -> None:
         self.trouble = trouble
-        self.body_item.cancel()
+        self.line_scope.cancel()
 
     def stop(self) -> None:
         self._stopped = True

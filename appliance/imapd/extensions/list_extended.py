@@ -1,4 +1,4 @@
-"""LIST-EXTENDED: selection and return options of LIST (RFC 5258). Grammar and answer are LIST's own."""
+"""LIST-EXTENDED: selection and return options of LIST (RFC 5258). Implemented with LIST."""
 
 from ..contract import Extension
 

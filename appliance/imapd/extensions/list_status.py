@@ -1,4 +1,4 @@
-"""LIST-STATUS: STATUS of each name in LIST's answer (RFC 5819). Grammar and answer are LIST's own."""
+"""LIST-STATUS: STATUS of each listed mailbox (RFC 5819). Implemented with LIST."""
 
 from ..contract import Extension
 

@@ -1,6 +1,6 @@
-"""LITERAL+: literals sent without waiting (RFC 7888).
+"""LITERAL+: non-synchronising literals of any size (RFC 7888).
 
-The framing knows them; LITERAL- would promise less and is not announced.
+Implemented by `protocol.imap.server`; LITERAL-, which allows less, is not announced.
 """
 
 from ..contract import Extension

@@ -1,8 +1,8 @@
-"""MOVE and UID MOVE: one commit takes messages from one mailbox to another (RFC 6851).
+"""MOVE and UID MOVE: messages move to another mailbox in one commit (RFC 6851).
 
-COPYUID is told before the EXPUNGEs (RFC 6851 §4.3), which the session's sync tells. All that are there move, or none does.
-Where a set of numbers names messages that another session expunged, the rest moves and the answer is NO [EXPUNGEISSUED]: each message
-is either moved or unaffected, also when the answer is NO (RFC 6851 §3.3).
+COPYUID is sent before the EXPUNGEs (RFC 6851 §4.3), which sync sends. All messages that exist move, or none does.
+Where a set of sequence numbers names messages that another session expunged, the rest moves and the completion is
+NO [EXPUNGEISSUED]: each message is either moved or unaffected, also with NO (RFC 6851 §3.3).
 """
 
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ async def run(session: "Session", arguments: tuple[bytes, str], uid: bool) -> Co
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
     if selected.read_only:
-        return no(b"The mailbox is open for reading only.")
+        return no(b"The mailbox is read-only.")
     messages, target = arguments
     uids = selected.uids_at(selected.places(messages, uid))
     if not uids:

@@ -1,4 +1,4 @@
-"""MULTIAPPEND: several messages in one APPEND, all or none (RFC 3502). Grammar and answer are APPEND's own."""
+"""MULTIAPPEND: several messages in one APPEND, all or none (RFC 3502). Implemented with APPEND."""
 
 from ..contract import Extension
 

@@ -1,4 +1,4 @@
-"""NAMESPACE: all mailboxes are the person's own (RFC 2342)."""
+"""NAMESPACE: all mailboxes are in the personal namespace (RFC 2342)."""
 
 from typing import TYPE_CHECKING
 

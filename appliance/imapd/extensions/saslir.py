@@ -1,4 +1,4 @@
-"""SASL-IR: the first response in AUTHENTICATE itself (RFC 4959); and the words that say how to sign in."""
+"""SASL-IR: the initial response in AUTHENTICATE (RFC 4959); and the capabilities that say how to sign in."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def capability(session: "Session") -> tuple[bytes, ...]:
-    """How to sign in on this line as it is now; nothing once somebody did (RFC 9051 §6.1.1, §6.2)."""
+    """How to sign in over this connection in its present state; nothing once signed in (RFC 9051 §6.1.1, §6.2)."""
     if session.state is not State.NOT_AUTHENTICATED:
         return ()
     stream = session.stream

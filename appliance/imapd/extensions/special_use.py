@@ -1,6 +1,6 @@
-"""SPECIAL-USE and CREATE-SPECIAL-USE: which mailbox holds drafts, sent, junk (RFC 6154).
+"""SPECIAL-USE and CREATE-SPECIAL-USE: which mailbox is for drafts, sent mail, junk (RFC 6154).
 
-LIST always tells; CREATE takes `(USE (\\Sent))`.
+LIST always sends the attributes; CREATE takes `(USE (\\Sent))`.
 """
 
 from ..contract import Extension

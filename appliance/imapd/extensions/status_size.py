@@ -1,4 +1,4 @@
-"""STATUS=SIZE: the octets of a mailbox (RFC 8438)."""
+"""STATUS=SIZE: the size of a mailbox in octets (RFC 8438)."""
 
 from ..contract import Extension, StatusItem
 

@@ -1,4 +1,4 @@
-"""The ordered list of IMAP extensions: one line each; CAPABILITY follows this order."""
+"""The ordered list of IMAP extensions: one line for each file; CAPABILITY follows this order."""
 
 from ..contract import Extension
 from .appendlimit import EXTENSION as APPENDLIMIT

@@ -1,4 +1,4 @@
-"""UIDPLUS: UID EXPUNGE and the UIDs of what APPEND and COPY made (RFC 4315); they stand with their commands."""
+"""UIDPLUS: UID EXPUNGE, and the UIDs of appended and copied messages (RFC 4315). Implemented with EXPUNGE, APPEND and COPY."""
 
 from ..contract import Extension
 

@@ -1,4 +1,4 @@
-"""UNSELECT: leave a mailbox without expunging (RFC 3691)."""
+"""UNSELECT: deselect a mailbox without expunging (RFC 3691)."""
 
 from typing import TYPE_CHECKING
 

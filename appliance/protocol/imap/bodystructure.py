@@ -1,8 +1,8 @@
-"""BODYSTRUCTURE and BODY in wire form, and the server's Describe, which makes them once, at arrival (RFC 9051 §7.5.2).
+"""BODYSTRUCTURE and BODY in wire form, and the scanner that makes them once, at arrival (RFC 9051 §7.5.2).
 
-A message is described in one pass: linear time, constant memory, octets in pieces of any size; the same
-octets have the same answer however they are cut. Nothing is refused here, whoever takes messages in
-looks at the facts. Broken messages have an answer too.
+A message is described in one pass: linear time, constant memory, octets in chunks of any size; the same
+octets have the same description however they are cut. Nothing is refused here: intake decides by the
+description. Malformed messages have a description too.
 """
 
 import re
@@ -19,29 +19,29 @@ from appliance.mail.structure import Node, StructureScanner
 from .envelope import envelope, nstring, string
 
 DESCRIBED_BY = 3
-"""Rises when the answer for the same octets changes: rows of an older scanner are then made anew."""
+"""Incremented when the description of the same octets changes: rows of an older scanner are then described again."""
 SAMPLE_OCTETS = 4096
 """Octets of a text from which its preview is made."""
 _LINE_OCTETS = SMTP_LINE_OCTETS - 2
 _DEFAULT_CHARSET = b'"charset" "us-ascii"'
-_OUTSIDE = frozenset((b"received",))
-"""Fields of a heading that ENVELOPE does not tell."""
+_NOT_IN_ENVELOPE = frozenset((b"received",))
+"""Header fields that ENVELOPE does not depend on."""
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|\{([0-9]+)\}\r\n|[()]|[^()"{ ]+| ')
 
 
 def make_describe() -> Scanner:
     """A scanner for one message; its `longest_line_octets` is at least 998, which every line may have (RFC 5322 §2.1.1)."""
-    return _Describer()
+    return _MessageScanner()
 
 
-class _Describer:
+class _MessageScanner:
     __slots__ = ("_after_cr", "_bare", "_eight_bit", "_folded", "_line", "_longest", "_made", "_nul", "_octets", "_structure")
 
     def __init__(self) -> None:
         self._structure = StructureScanner(SAMPLE_OCTETS)
         self._octets = 0
         self._longest = _LINE_OCTETS
-        self._line = 0  # octets of the line at hand that earlier pieces brought
+        self._line = 0  # octets of the current line in earlier chunks
         self._after_cr = False
         self._bare = False
         self._nul = False
@@ -62,14 +62,14 @@ class _Describer:
             self._structure.feed(chunk)
 
     def _has_bare(self, chunk: bytes) -> bool:
-        """A CR without LF or a LF without CR; what ends the piece is judged with the next."""
+        """A CR without LF or a LF without CR; a CR that ends the chunk is decided by the next."""
         if self._after_cr != (chunk[0] == 10):
             return True
         alone = len(chunk) - len(chunk.translate(None, b"\r\n")) - 2 * chunk.count(b"\r\n")
         return alone != self._after_cr + (chunk[-1] == 13)
 
     def _measure_lines(self, chunk: bytes) -> None:
-        """Finds lines longer than the longest so far; all others are passed over a window at a time."""
+        """Finds lines longer than the longest so far; all others are skipped a window of that length at a time."""
         start = -self._line
         while True:
             reach = max(start + self._longest + 2, 0)
@@ -87,9 +87,9 @@ class _Describer:
         if self._made is None:
             self._made = pack(root), bodystructure(root), self._preview(), envelope(root.header_fields)
         parts, structure, text, written = self._made
-        ours = message_header_fields(prefix)
-        header_fields = _merged(ours, root.header_fields) if ours else root.header_fields
-        if not ours.keys() <= _OUTSIDE:
+        own = message_header_fields(prefix)
+        header_fields = _merged(own, root.header_fields) if own else root.header_fields
+        if not own.keys() <= _NOT_IN_ENVELOPE:
             written = envelope(header_fields)
         dates = header_fields.get(b"date")
         return Description(
@@ -113,7 +113,7 @@ class _Describer:
         )
 
     def _preview(self) -> str:
-        """Of the plain text; where there is none that says anything, of the HTML, else of a multipart in which no part begins."""
+        """Of the plain text; where that is empty, of the HTML, else of a multipart in which no part begins."""
         ranked = sorted(self._structure.samples, key=lambda sample: _rank(sample[0]))
         leaves = [(node if node.kind == LEAF else node.children[0], octets) for node, octets in ranked]
         return next(filter(None, (preview(node.content, node.transfer, bytes(octets)) for node, octets in leaves)), "")
@@ -126,14 +126,14 @@ def _rank(node: Node) -> int:
 
 
 def _merged(prefix: HeaderFields, message: HeaderFields) -> HeaderFields:
-    """The fields of both as one header has them: ours stand first."""
+    """The fields of both as one header: those of the prefix, which the server added, come first."""
     together = ADDRESS_FIELDS | {b"received"}
     merged = {name: values + message.get(name, []) if name in together else message.get(name, values) for name, values in prefix.items()}
     return message | merged
 
 
 def bodystructure(node: Node) -> bytes:
-    """BODYSTRUCTURE of a part and all inside it."""
+    """BODYSTRUCTURE of a part and all its parts."""
     return b"(" + _inside(node) + b")"
 
 
@@ -169,7 +169,7 @@ def _inside(node: Node) -> bytes:
 
 
 def _is_simple(node: Node) -> bool:
-    """The commonest message, plain ASCII text, has one form however it is written."""
+    """The most common message, plain ASCII text, has one form however its header states it."""
     content = node.content
     return (
         node.kind == LEAF
@@ -199,7 +199,7 @@ def _extension(content: Content) -> bytes:
 
 
 def body_of(bodystructure: bytes) -> bytes:
-    """BODY, the form without extension data, from BODYSTRUCTURE as this room makes it; anything else comes back as it is."""
+    """BODY, the form without extension data, from BODYSTRUCTURE as made here; anything else is returned unchanged."""
     out: list[bytes] = []
     try:
         _copy_body(bodystructure, 0, out)
@@ -209,7 +209,7 @@ def body_of(bodystructure: bytes) -> bytes:
 
 
 def _copy_body(wire: bytes, at: int, out: list[bytes]) -> int:
-    """Copies one part's list that starts at `at` up to its extension data; the octet behind the list."""
+    """Copies one part's list that starts at `at` up to its extension data; returns the index after the list."""
     start = at + 1
     if wire[start : start + 1] == b"(":
         out.append(b"(")
@@ -235,7 +235,7 @@ def _copy_body(wire: bytes, at: int, out: list[bytes]) -> int:
 
 
 def _copy_items(wire: bytes, at: int, count: int, out: list[bytes]) -> int:
-    """Copies so many items, each with the octet before it; the octet behind the last."""
+    """Copies `count` items, each with the octet before it; returns the index after the last."""
     start = at
     for _ in range(count):
         at = _item_end(wire, at + 1)
@@ -244,7 +244,7 @@ def _copy_items(wire: bytes, at: int, count: int, out: list[bytes]) -> int:
 
 
 def _item_end(wire: bytes, at: int) -> int:
-    """The octet behind one string, number, NIL or list."""
+    """The index after one string, number, NIL or list."""
     level = 0
     while found := _TOKEN.match(wire, at):
         at = found.end()

@@ -1,7 +1,7 @@
 """Words of an IMAP response: atoms, quoted strings, literals (RFC 3501 §9, RFC 9051 §9).
 
-Every function gives octets that are right whatever was put in: what a quoted string cannot hold becomes a literal.
-Large literals are never made here: they go out as parts of their own behind `literal_mark`.
+Every function gives valid syntax for any input: what a quoted string cannot contain becomes a literal.
+Large literals are not made here: they are sent as separate parts after `literal_header`.
 """
 
 import re
@@ -16,10 +16,10 @@ QUOTED_OCTETS = 1024
 
 
 def string(octets: bytes, utf8: bool = False) -> bytes:
-    """A quoted string, or a literal when it must be one. `utf8`: this client takes UTF-8 in quoted strings."""
+    """A quoted string, or a literal when it must be one. `utf8`: the client accepts UTF-8 in quoted strings."""
     if (len(octets) <= QUOTED_OCTETS and _QUOTABLE.fullmatch(octets)) or (utf8 and _is_utf8(octets)):
         return b'"' + octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
-    return literal_mark(len(octets)) + octets
+    return literal_header(len(octets)) + octets
 
 
 def _is_utf8(octets: bytes) -> bool:
@@ -37,21 +37,21 @@ def nstring(octets: bytes | None) -> bytes:
 
 
 def astring(octets: bytes) -> bytes:
-    """An atom where one will do; NIL and the empty string are quoted."""
+    """An atom where possible; NIL and the empty string are quoted."""
     if _ATOM.fullmatch(octets) and octets.upper() != b"NIL":
         return octets
     return string(octets)
 
 
 def mailbox(name: str, utf8: bool = False) -> bytes:
-    """A mailbox's name, quoted when it is more than a word (RFC 9051 §5.1)."""
+    """A mailbox name, quoted where it is no atom (RFC 9051 §5.1)."""
     octets = wire_name(name, utf8)
     if _ATOM.fullmatch(octets) and b"]" not in octets and octets.upper() != b"NIL":
         return octets
     return string(octets, utf8)
 
 
-def literal_mark(octets: int, binary: bool = False) -> bytes:
+def literal_header(octets: int, binary: bool = False) -> bytes:
     """`{n}` and its CRLF, `~{n}` for literal8 (RFC 3516 §4.4)."""
     return b"%s{%d}\r\n" % (b"~" if binary else b"", octets)
 
@@ -61,7 +61,7 @@ def listed(words: Iterable[bytes]) -> bytes:
 
 
 def number_set(numbers: Iterable[int]) -> bytes:
-    """Numbers as a set in the order given, neighbours joined: 3,4,5,9 is `3:5,9` (RFC 9051 §9 sequence-set)."""
+    """Numbers as a set in the order given, consecutive ones joined: 3,4,5,9 is `3:5,9` (RFC 9051 §9 sequence-set)."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][1] + 1:

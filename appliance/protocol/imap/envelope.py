@@ -1,7 +1,7 @@
 """Strings and ENVELOPE in wire form (RFC 9051 §4.3, §7.5.2).
 
-Names and values are sent as the message wrote them; encoded words stay encoded. A string that no quoted
-string can hold is a literal. A missing address part has a placeholder, so every header has an answer.
+Names and values are sent as they are in the message; encoded words stay encoded. What a quoted string cannot
+contain is a literal. A missing address part has a placeholder, so every header has an ENVELOPE.
 """
 
 import re
@@ -13,9 +13,9 @@ from appliance.mail.header_fields import HeaderFields
 _PLAIN = re.compile(rb'[^"\\\r\n\x80-\xff]*')
 _ESCAPED = re.compile(rb'["\\]')
 _LINE_END = re.compile(rb"[\r\n](?=[^ \t\r\n])")
-_BLANKS = re.compile(rb"[ \t\r\n]+")
+_WHITE_SPACE = re.compile(rb"[ \t\r\n]+")
 _QUOTED_SPECIALS = 4
-"""More quotes and backslashes than this make a literal shorter than a quoted string."""
+"""With more quotes and backslashes than this a literal is shorter than a quoted string."""
 
 
 def string(value: bytes) -> bytes:
@@ -28,7 +28,7 @@ def string(value: bytes) -> bytes:
 
 
 def nstring(value: bytes | None) -> bytes:
-    """NIL or a string on one line: a line end goes, and leaves a blank where words would touch."""
+    """NIL or a string on one line: a line end is removed, and becomes a space between words."""
     if value is None:
         return b"NIL"
     if b"\n" in value or b"\r" in value:
@@ -37,15 +37,15 @@ def nstring(value: bytes | None) -> bytes:
 
 
 def text(value: bytes) -> bytes:
-    """Words for people: runs of blanks are one, outer blanks go. What had to be changed or quoted is a literal."""
+    """Display text: runs of white space become one space, outer white space is removed. What had to be changed or quoted is a literal."""
     if _PLAIN.fullmatch(value) and b"  " not in value and b"\t" not in value and value.strip(b" ") == value:
         return b'"' + value + b'"'
-    value = _BLANKS.sub(b" ", value).strip(b" ")
+    value = _WHITE_SPACE.sub(b" ", value).strip(b" ")
     return b"{%d}\r\n%b" % (len(value), value) if value else b'""'
 
 
 def envelope(header_fields: HeaderFields) -> bytes:
-    """ENVELOPE of a message. Addresses of a repeated field follow one another; of other fields the last counts."""
+    """ENVELOPE of a message. Addresses of a repeated field follow one another; of other fields the last one is used."""
     sender_of_all = _addresses(header_fields.get(b"from"))
     subject = header_fields.get(b"subject")
     return b"(%b %b %b %b %b %b %b %b %b %b)" % (

@@ -1,6 +1,6 @@
-"""A stored ENVELOPE read back into its strings: what SEARCH, SORT and the web ask of it (RFC 9051 §7.5.2).
+"""A stored ENVELOPE parsed into its strings, for SEARCH, SORT and the web (RFC 9051 §7.5.2).
 
-The pair of `envelope.envelope`. Linear, no recursion. What is no envelope raises MisuseError; the server wrote it itself.
+The inverse of `envelope.envelope`. Linear, no recursion. Anything else raises MisuseError; stored ones were written by the server.
 """
 
 import re
@@ -77,7 +77,7 @@ def _string(value: object) -> bytes | None:
 
 
 def address_text(addresses: tuple[EnvelopeAddress, ...]) -> bytes:
-    """Addresses as a person would write them: `name <mailbox@host>, group: a@b;`."""
+    """Addresses as a user would write them: `name <mailbox@host>, group: a@b;`."""
     words: list[bytes] = []
     for name, route, mailbox, host in addresses:
         if host is None:

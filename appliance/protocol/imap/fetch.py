@@ -1,7 +1,7 @@
-"""What FETCH may be asked for: attributes, sections, partial ranges, modifiers (RFC 3501 §6.4.5, RFC 9051 §6.4.5, RFC 4466 §2.4).
+"""The arguments of FETCH: attributes, sections, partial ranges, modifiers (RFC 3501 §6.4.5, RFC 9051 §6.4.5, RFC 4466 §2.4).
 
-The grammar is open: an attribute is a word with or without `[section]` and `<first.count>`, and whoever answers it decides whether
-the word means something. Repeats are answered once. Raises MisuseError; linear in the command's octets.
+The grammar is open: an attribute is a word with or without `[section]` and `<first.count>`, and the command decides whether
+it exists. Repeated attributes count once. Raises MisuseError; linear in the command's octets.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from appliance.mail.errors import MisuseError
 from .tokens import NUMBER64_MOST, Tokens
 
 ATTRIBUTES = 100
-"""Different attributes of one FETCH: each costs work for every message; mail programs ask for a dozen."""
+"""Different attributes of one FETCH: each costs work for every message; clients request a dozen."""
 FIELDS = 200
 """Names in one HEADER.FIELDS list."""
 SECTION_LEVELS = 100
@@ -28,7 +28,7 @@ TEXTS = (b"HEADER.FIELDS.NOT", b"HEADER.FIELDS", b"HEADER", b"TEXT", b"MIME")
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """`part` numbers, then `text`: b"" or one of TEXTS; `fields` as the client spelled them."""
+    """`part` numbers, then `text`: b"" or one of TEXTS; `fields` as the client wrote them."""
 
     part: tuple[int, ...] = ()
     text: bytes = b""
@@ -37,7 +37,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """`name` in upper case, with `[]` behind it when it has a section; `partial` is (first octet, count of octets)."""
+    """`name` in upper case, with `[]` appended when it has a section; `partial` is (first octet, count of octets)."""
 
     name: bytes
     section: Section | None = None
@@ -108,7 +108,7 @@ def parse_attribute(tokens: Tokens) -> Attribute:
 
 
 def parse_section(tokens: Tokens) -> Section:
-    """What stands between the brackets (RFC 9051 §9 section-spec); MIME needs part numbers before it."""
+    """The text between the brackets (RFC 9051 §9 section-spec); MIME needs part numbers before it."""
     part: list[int] = []
     while tokens.peek().isdigit():
         if len(part) == SECTION_LEVELS:
@@ -135,12 +135,12 @@ def parse_section(tokens: Tokens) -> Section:
 
 
 def _is_field_name(name: bytes) -> bool:
-    """RFC 5322 §2.2: printable ASCII, no colon. (Whatever passes can be told back as an atom or a quoted string.)"""
+    """RFC 5322 §2.2: printable ASCII, no colon. (What passes can be sent back as an atom or a quoted string.)"""
     return bool(name) and name.isascii() and name.decode("ascii").isprintable() and b":" not in name and b" " not in name
 
 
 def encode_section(section: Section) -> bytes:
-    """The pair of `parse_section`."""
+    """The inverse of `parse_section`."""
     words = [b"%d" % number for number in section.part]
     if section.text:
         words.append(section.text)
@@ -155,7 +155,7 @@ def _field(name: bytes) -> bytes:
 
 
 def encode_attribute(attribute: Attribute) -> bytes:
-    """The pair of `parse_attribute`."""
+    """The inverse of `parse_attribute`."""
     if attribute.section is None:
         return attribute.name
     partial = b"<%d.%d>" % attribute.partial if attribute.partial else b""
@@ -163,7 +163,7 @@ def encode_attribute(attribute: Attribute) -> bytes:
 
 
 def label(attribute: Attribute) -> bytes:
-    """How the answer names the attribute: without PEEK, a partial range by its first octet alone (RFC 9051 §7.5.2)."""
+    """The attribute's name in the response: without PEEK, a partial range by its first octet alone (RFC 9051 §7.5.2)."""
     if attribute.section is None:
         return attribute.name
     name = attribute.name[:-2].removesuffix(b".PEEK")

@@ -1,18 +1,18 @@
-"""HEADER.FIELDS and HEADER.FIELDS.NOT: the fields asked for, cut out of a header as it streams by (RFC 9051 §6.4.5.1).
+"""HEADER.FIELDS and HEADER.FIELDS.NOT: the requested fields of a header, selected as it is read (RFC 9051 §6.4.5.1).
 
-Octets in pieces of any size, octets out unchanged and in order. A field runs from its name to the last of its folded lines; a line
-that is no field counts as one nobody named. The blank line that ends the header is always kept. Linear time, constant memory, never
+Octets in chunks of any size, octets out unchanged and in order. A field runs from its name to the last of its folded lines; a line
+that is no field counts as an unnamed one. The blank line that ends the header is always kept. Linear time, constant memory, never
 fails.
 """
 
 from collections.abc import Iterable
 
 NAME_OCTETS = 1024
-"""A name not ended by a colon within so many octets is nobody's."""
+"""A name without a colon within so many octets matches none."""
 
 
 class Fields:
-    """Feed header octets, take the kept ones; `finish` gives what was held back."""
+    """Feed header octets, get the selected ones; `finish` gives what was held back."""
 
     __slots__ = ("_held", "_inside", "_keep", "_keeping", "_names")
 
@@ -22,9 +22,9 @@ class Fields:
         self._keep = not others
         self._keeping = others
         self._held = b""
-        """The start of a line whose fate needs more octets."""
+        """The start of a line that needs more octets to be decided."""
         self._inside = False
-        """The line's fate is known and its end has not come."""
+        """The line is decided and its end has not been fed."""
 
     def feed(self, chunk: bytes) -> bytes:
         data = self._held + chunk if self._held else chunk
@@ -36,7 +36,7 @@ class Fields:
                 break
             line = data[at : end or size]
             if not self._inside:
-                self._judge(line)
+                self._decide(line)
             if self._keeping:
                 kept.append(line)
             self._inside = not end
@@ -45,16 +45,16 @@ class Fields:
         return b"".join(kept)
 
     def finish(self) -> bytes:
-        """The last line, when it had no end."""
+        """The last line, when it has no line end."""
         held, self._held = self._held, b""
         if not held:
             return b""
-        self._judge(held)
+        self._decide(held)
         return held if self._keeping else b""
 
-    def _judge(self, line: bytes) -> None:
+    def _decide(self, line: bytes) -> None:
         if line[:1] in (b" ", b"\t"):
-            return  # folded: goes with its field
+            return  # folded: belongs to its field
         if line in (b"\r\n", b"\n"):
             self._keeping = True
             return

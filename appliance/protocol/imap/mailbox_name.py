@@ -1,7 +1,7 @@
 """Mailbox names on the wire: modified UTF-7, UTF-8, and LIST's wildcards.
 
-Strict: a name that is not the one right modified UTF-7 spelling of itself (RFC 3501 §5.1.3) is refused, so two
-spellings never mean one mailbox. Matching a pattern takes time linear in the name; no backtracking.
+Strict: a name that is not the canonical modified UTF-7 encoding of itself (RFC 3501 §5.1.3) is refused, so two
+encodings never mean one mailbox. Matching a pattern takes time linear in the name; no backtracking.
 Fails with MisuseError, whose text may be shown to the client.
 """
 
@@ -17,7 +17,7 @@ SEPARATOR = "/"
 
 
 class NotAName(MisuseError):
-    """A string that the grammar allows and that is no mailbox's name: the answer is NO, for the command was read (RFC 9051 §7.1.3)."""
+    """A string that the grammar allows and that is no mailbox name: answered NO, not BAD (RFC 9051 §7.1.3)."""
 
 
 def encode_name(name: str) -> bytes:
@@ -45,7 +45,7 @@ def _shifted(foreign: list[str]) -> bytes:
 
 
 def decode_name(octets: bytes) -> str:
-    """The name of its modified UTF-7 spelling; NotAName unless it is the canonical one, MisuseError for octets outside ASCII."""
+    """The name in modified UTF-7 decoded; NotAName unless the encoding is canonical, MisuseError for octets outside ASCII."""
     if not octets.isascii() or b"&" not in octets:
         if not octets.isascii():
             raise MisuseError("A mailbox name is modified UTF-7: octets outside ASCII are not allowed here.")
@@ -96,7 +96,7 @@ def parse_name(octets: bytes, utf8: bool = False) -> str:
 
 
 def wire_name(name: str, utf8: bool = False) -> bytes:
-    """A name as this client reads it, not yet quoted."""
+    """A name encoded for this client, not yet quoted."""
     return name.encode() if utf8 else encode_name(name)
 
 
@@ -108,9 +108,9 @@ def fold_inbox(name: str) -> str:
 
 
 def flaw(name: str) -> str:
-    """Why no mailbox may be made of this name, or "" if one may.
+    """Why no mailbox may be created with this name, or "" if one may.
 
-    Wildcards would make a mailbox that LIST cannot name, "." and ".." mean places to other programs.
+    Wildcards would make a mailbox that LIST cannot name; "." and ".." are directories to other programs.
     """
     if not name:
         return "A mailbox needs a name."
@@ -156,7 +156,7 @@ class Patterns:
             place += 1
 
     def match(self, name: str) -> bool:
-        """Does any of the patterns match? INBOX is matched in any case."""
+        """Whether any of the patterns matches; INBOX matches in any case."""
         if "*" in self._texts or name in self._texts or self._run(name):
             return True
         return name == INBOX and Patterns(text.upper() for text in self._texts)._run(name)
@@ -173,7 +173,7 @@ class Patterns:
 
 
 def _collapse(text: str) -> str:
-    """Neighbouring wildcards made one, so that no two stand side by side: `**`, `*%` and `%*` are `*`, `%%` is `%`."""
+    """Adjacent wildcards joined, so that no two stand side by side: `**`, `*%` and `%*` are `*`, `%%` is `%`."""
     out: list[str] = []
     for character in text:
         if character in "*%" and out and out[-1] in "*%":

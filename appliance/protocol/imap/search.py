@@ -1,7 +1,7 @@
-"""SEARCH's keys to a query tree, and its RETURN options (RFC 3501 §6.4.4, RFC 9051 §6.4.4, RFC 4731 §3).
+"""The arguments of SEARCH: keys to a query tree, and RETURN options (RFC 3501 §6.4.4, RFC 9051 §6.4.4, RFC 4731 §3).
 
 Each key is one row of KEYS; an extension brings its own rows. Nesting and the number of keys are bounded, time is linear in the
-command's octets. Raises MisuseError, and BadCharset for words in a charset nobody here knows.
+command's octets. Raises MisuseError, and BadCharset for an unknown charset.
 """
 
 import codecs
@@ -36,13 +36,13 @@ from .tokens import NUMBER64_MOST, Tokens
 DEPTH = 50
 """Nesting of NOT, OR and parentheses."""
 KEYS_OF_ONE_SEARCH = 500
-"""Each key is asked of every message; the longest real ones (all senders of an address book) stay below a hundred."""
+"""Each key is evaluated on every message; the longest real searches (all senders of an address book) stay below a hundred."""
 NOT_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-8-sig"})
-"""Python's text codecs that are no charsets of mail."""
+"""Python's text codecs that are not charsets of mail."""
 
 
 class BadCharset(MisuseError):
-    """NO [BADCHARSET]: words in a charset we do not know (RFC 9051 §6.4.4)."""
+    """NO [BADCHARSET]: an unknown charset (RFC 9051 §6.4.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +127,10 @@ def parse_search(tokens: Tokens, keys: "Mapping[bytes, SearchKey]", *, utf8: boo
     """The arguments of SEARCH to the end of the command; `utf8`: no CHARSET may be named (RFC 6855 §3)."""
     options = parse_options(tokens)
     tokens.space()
-    charset = "utf-8"  # US-ASCII when the client says nothing; UTF-8 holds it, and clients forget to say so
+    charset = "utf-8"  # the default is US-ASCII; UTF-8 contains it, and clients forget to name it
     if tokens.accept(b"CHARSET "):
         if utf8:
-            raise tokens.misuse("CHARSET is not said once UTF8 is enabled")
+            raise tokens.misuse("CHARSET is not allowed once UTF8 is enabled")
         charset = charset_named(tokens.astring())
         tokens.space()
     words = SearchTokens(tokens, keys, charset)
@@ -160,9 +160,9 @@ def charset_named(name: bytes) -> str:
     try:
         found = codecs.lookup(name.decode("ascii"))
     except (LookupError, ValueError):
-        raise BadCharset("the server does not know that charset") from None
+        raise BadCharset("The charset is not supported.") from None
     if found.name in NOT_CHARSETS or not found._is_text_encoding:
-        raise BadCharset("the server does not know that charset")
+        raise BadCharset("The charset is not supported.")
     return found.name
 
 
@@ -256,4 +256,4 @@ KEYS: tuple[SearchKey, ...] = (
     SearchKey(b"NOT", _not),
     SearchKey(b"OR", _or),
 )
-"""RFC 3501 §6.4.4 (RECENT, OLD and NEW are gone from RFC 9051, old clients ask them)."""
+"""RFC 3501 §6.4.4 (RECENT, OLD and NEW are gone from RFC 9051, old clients use them)."""

@@ -1,7 +1,7 @@
-"""Sequence sets and UID sets: parsed, told, resolved against a mailbox (RFC 9051 §9, sequence-set).
+"""Sequence sets and UID sets: parsed, encoded, resolved against a mailbox (RFC 9051 §9, sequence-set).
 
-A set is held as ranges, never as numbers: `1:4294967295` costs one tuple. Time is linear in the set's octets (and n log n in
-its ranges where they come unsorted). Anything that is not a set raises MisuseError.
+A set is kept as ranges, never as numbers: `1:4294967295` costs one tuple. Time is linear in the set's octets (and n log n in
+its ranges where they come unsorted). Anything else raises MisuseError.
 """
 
 from array import array
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from appliance.mail.errors import MisuseError
 
 Ranges = tuple[tuple[int, int], ...]
-"""Ranges with both ends inside. As parsed: in the order said, STAR not yet resolved; as normal: ascending, apart, lo <= hi."""
+"""Ranges with both ends inclusive. As parsed: in the order given, STAR not yet resolved; as normal: ascending, disjoint, lo <= hi."""
 
 STAR = 0
 """`*`, the largest number in use: no number in a set is 0."""
@@ -19,7 +19,7 @@ LARGEST = 2**32 - 1
 
 
 def parse_set(raw: bytes) -> Ranges:
-    """`1:3,7,9:*` as said; STAR stands for `*`. Raises MisuseError."""
+    """`1:3,7,9:*` in the order given; STAR stands for `*`. Raises MisuseError."""
     try:
         return tuple([_range(item) for item in raw.split(b",")])
     except ValueError:
@@ -41,12 +41,12 @@ def _number(digits: bytes) -> int:
 
 
 def largest(ranges: Ranges) -> int:
-    """The largest number said, `*` aside; 0 when only `*` was."""
+    """The largest number in the set except `*`; 0 when there is only `*`."""
     return max(max(ends) for ends in ranges)
 
 
 def normal(ranges: Iterable[tuple[int, int]], star: int) -> Ranges:
-    """Ascending and disjoint, neighbours joined; `*` is `star` (0: nothing there, ranges that name `*` alone vanish)."""
+    """Ascending and disjoint, adjacent ranges joined; `*` is `star` (0: empty mailbox, ranges of `*` alone vanish)."""
     turned = []
     for lo, hi in ranges:
         lo, hi = lo or star, hi or star
@@ -66,15 +66,15 @@ def normal(ranges: Iterable[tuple[int, int]], star: int) -> Ranges:
 
 
 def contains(ranges: Ranges, number: int) -> bool:
-    """Whether normal `ranges` hold `number`: a binary search."""
+    """Whether normal `ranges` contain `number`: a binary search."""
     place = bisect_right(ranges, (number, LARGEST + 1)) - 1
     return place >= 0 and number <= ranges[place][1]
 
 
 def places_of_uids(ranges: Ranges, uids: "array[int] | Sequence[int]") -> Ranges:
-    """Where in ascending `uids` the UIDs of the set stand, as normal half-open ranges of places (from 0).
+    """The positions (from 0) in ascending `uids` of the UIDs in the set, as normal half-open ranges.
 
-    `*` is the last UID (RFC 9051 §6.4.9: `559:*` holds the last UID even when that is smaller than 559).
+    `*` is the last UID (RFC 9051 §6.4.9: `559:*` contains the last UID even when that is smaller than 559).
     """
     star = uids[-1] if uids else 0
     places: list[tuple[int, int]] = []
@@ -90,17 +90,17 @@ def places_of_uids(ranges: Ranges, uids: "array[int] | Sequence[int]") -> Ranges
 
 
 def places_of_numbers(ranges: Ranges, messages: int) -> Ranges:
-    """The same for sequence numbers of a mailbox with so many messages; numbers beyond it name nothing."""
+    """The same for sequence numbers of a mailbox with so many messages; larger numbers are ignored."""
     return tuple([(lo - 1, min(hi, messages)) for lo, hi in normal(ranges, messages) if lo <= messages])
 
 
 def encode_set(numbers: Iterable[int]) -> bytes:
-    """Numbers in the order given as a set, runs that rise by one as ranges: [1, 2, 3, 7] is `1:3,7`. Empty: b""."""
+    """Numbers in the order given as a set, consecutive ones as ranges: [1, 2, 3, 7] is `1:3,7`. Empty: b""."""
     return encode_ranges(ranges_of(numbers))
 
 
 def ranges_of(numbers: Iterable[int]) -> Ranges:
-    """Numbers in the order given, runs that rise by one joined."""
+    """Numbers in the order given, consecutive ones joined."""
     ranges: list[tuple[int, int]] = []
     start = end = -1
     for number in numbers:
@@ -116,7 +116,7 @@ def ranges_of(numbers: Iterable[int]) -> Ranges:
 
 
 def encode_ranges(ranges: Iterable[tuple[int, int]]) -> bytes:
-    """The pair of `parse_set`."""
+    """The inverse of `parse_set`."""
     return b",".join([_end(lo) if lo == hi else b"%b:%b" % (_end(lo), _end(hi)) for lo, hi in ranges])
 
 

@@ -1,17 +1,17 @@
 """Command framing of an IMAP server: octets in, events out (RFC 3501 §2.2, §4.3, §7.5; RFC 7888; RFC 3516 §4.4).
 
-PHASES and MOVES below are the whole conversation on the level of octets. Promises: at most IMAP_COMMAND_OCTETS are
+Phase and TRANSITIONS below are the whole state machine on the level of octets. Invariants: at most IMAP_COMMAND_OCTETS are
 held for one command (far less before login), a synchronising literal that is too large is refused before its octets
-are asked for, a non-synchronising one is thrown away up to LITERAL_THROWN_AWAY_OCTETS and ends the conversation
-beyond that, so that octets of a literal are never taken for a command. Messages are streamed, never collected.
+are requested, a non-synchronising one is discarded up to LITERAL_THROWN_AWAY_OCTETS and ends the session
+beyond that, so that octets of a literal are never read as a command. Messages are streamed, never collected.
 
-A line ends with CRLF; a bare LF is taken as well, because neither CR nor LF can be part of a line (RFC 9051 §4.3), so
-no valid command changes its meaning and a person at a terminal is understood. A bare CR is a syntax error.
+A line ends with CRLF; a bare LF is accepted as well, because neither CR nor LF can be part of a line (RFC 9051 §4.3), so
+no valid command changes its meaning and typing in a terminal works. A bare CR is a syntax error.
 
-Before login a line of another protocol (an HTTP request, a TLS hello) ends the conversation: nothing behind it is obeyed.
+Before login a line of another protocol (an HTTP request, a TLS ClientHello) ends the session: nothing after it is executed.
 
-Fails with events, not exceptions: `Refused` (answer BAD or NO and go on) and `Fatal` (say BYE). Calling a method in a
-phase that does not allow it is our own mistake and raises RuntimeError.
+Fails with events, not exceptions: `Refused` (answer BAD or NO and go on) and `Fatal` (send BYE). Calling a method in a
+phase that does not allow it is a bug of the caller and raises RuntimeError.
 """
 
 import re
@@ -37,35 +37,35 @@ class Phase(Enum):
 
     TEXT = "a line of a command: its first, or what follows a literal"
     LITERAL = "octets of a literal that is collected"
-    OFFERED = "none yet: a message is announced, its command decides"
-    MESSAGE = "octets of a message, read piece by piece"
-    SKIP = "octets of a refused literal, thrown away"
-    TALK = "lines of AUTHENTICATE or IDLE"
+    OFFERED = "none yet: a message is announced, the command accepts or refuses it"
+    MESSAGE = "octets of a message, read chunk by chunk"
+    SKIP = "octets of a refused literal, discarded"
+    EXCHANGE = "lines of AUTHENTICATE or IDLE"
     ENDED = "nothing more is read"
 
 
 class Step(Enum):
-    """What happens."""
+    """What causes a transition."""
 
     LINE = auto()  # a line without a literal: the command is complete
     KEEP = auto()  # a literal to collect is announced
     OFFER = auto()  # a literal to stream is announced
     REFUSE = auto()  # a synchronising literal is refused: the command ends here
-    DISCARD = auto()  # a non-synchronising literal is refused: its octets come all the same
+    DISCARD = auto()  # a non-synchronising literal is refused: its octets are sent all the same
     ACCEPT = auto()  # the command wants the message
-    FILLED = auto()  # the announced octets are all in
-    CONVERSE = auto()  # a command takes the lines that follow
-    RESUME = auto()  # and gives them back
-    OVERFLOW = auto()  # more than we are willing to read, or octets of another protocol
+    FILLED = auto()  # the announced octets are complete
+    BEGIN_EXCHANGE = auto()  # the command reads the following lines itself
+    END_EXCHANGE = auto()  # commands follow again
+    OVERFLOW = auto()  # more than is read, or octets of another protocol
 
 
-MOVES: dict[tuple[Phase, Step], Phase] = {
+TRANSITIONS: dict[tuple[Phase, Step], Phase] = {
     (Phase.TEXT, Step.LINE): Phase.TEXT,
     (Phase.TEXT, Step.KEEP): Phase.LITERAL,
     (Phase.TEXT, Step.OFFER): Phase.OFFERED,
     (Phase.TEXT, Step.REFUSE): Phase.TEXT,
     (Phase.TEXT, Step.DISCARD): Phase.SKIP,
-    (Phase.TEXT, Step.CONVERSE): Phase.TALK,
+    (Phase.TEXT, Step.BEGIN_EXCHANGE): Phase.EXCHANGE,
     (Phase.TEXT, Step.OVERFLOW): Phase.ENDED,
     (Phase.LITERAL, Step.FILLED): Phase.TEXT,
     (Phase.OFFERED, Step.ACCEPT): Phase.MESSAGE,
@@ -74,22 +74,21 @@ MOVES: dict[tuple[Phase, Step], Phase] = {
     (Phase.OFFERED, Step.OVERFLOW): Phase.ENDED,
     (Phase.MESSAGE, Step.FILLED): Phase.TEXT,
     (Phase.SKIP, Step.FILLED): Phase.TEXT,
-    (Phase.TALK, Step.RESUME): Phase.TEXT,
-    (Phase.TALK, Step.OVERFLOW): Phase.ENDED,
+    (Phase.EXCHANGE, Step.END_EXCHANGE): Phase.TEXT,
+    (Phase.EXCHANGE, Step.OVERFLOW): Phase.ENDED,
 }
 
-TAG_OCTETS = 255
 _FIRST_LINE = re.compile(rb'([^\x00-\x20(){%*"\\+\x7f-\xff]{1,255}) ([A-Za-z0-9.-]{1,40})(?= |$)')
 _TAG = re.compile(rb'([^\x00-\x20(){%*"\\+\x7f-\xff]{1,255})(?: |$)')
 _ANNOUNCED = re.compile(rb"(~?)\{([0-9]+)(\+?)\}\Z")
 _ENDLESS = 2**64
 _LITERAL_COST_OCTETS = 64
-"""What a literal costs beside its octets, so that many empty ones are bounded too."""
+"""Added to a literal's octets, so that many empty ones are bounded too."""
 
 
 @dataclass(slots=True)
 class Command:
-    """A complete command; `tokens` stand behind its name."""
+    """A complete command; `tokens` follow its name."""
 
     tag: bytes
     name: bytes
@@ -100,7 +99,7 @@ class Command:
 class Message:
     """A streamed literal is announced: `accept` or `refuse` it.
 
-    `tokens` are the words since the command's name or the last message. `synchronising`: the client waits for `+`.
+    `tokens` are those since the command's name or the last message. `synchronising`: the client waits for `+`.
     """
 
     tag: bytes
@@ -113,14 +112,14 @@ class Message:
 
 @dataclass(slots=True)
 class Rest:
-    """What followed the last message: the command is complete."""
+    """The end of a command with messages: what followed the last one."""
 
     tokens: Tokens
 
 
 @dataclass(slots=True)
 class Refused:
-    """A command was read to its end and is answered so; `tag` is `*` when none could be read."""
+    """A command was read to its end and is answered with this; `tag` is `*` when none could be read."""
 
     tag: bytes
     word: bytes
@@ -135,7 +134,7 @@ class Continue:
 
 @dataclass(slots=True)
 class Fatal:
-    """Say BYE and close."""
+    """Send BYE and close."""
 
     code: bytes
     text: bytes
@@ -143,17 +142,17 @@ class Fatal:
 
 @dataclass(slots=True)
 class NeedMore:
-    """Nothing is complete: feed what the stream gives."""
+    """Nothing is complete: feed more octets."""
 
 
 Event = Command | Message | Rest | Refused | Continue | Fatal | NeedMore
 NEED_MORE = NeedMore()
 CONTINUE = Continue()
-TOO_MUCH = Fatal(b"TOOBIG", b"More octets than this server reads.")
+TOO_MUCH = Fatal(b"TOOBIG", b"The command is too large.")
 
 
 class ImapReader:
-    """The octets of one client as commands. `streamed`: names of commands whose literals after the first argument are messages."""
+    """Splits the octets of one client into commands. `streamed`: names of commands whose literals after the first argument are messages."""
 
     __slots__ = ("_buffer", "_fatal", "_literals", "_name", "_octets", "_refused", "_remaining", "_skipped", "_streamed", "_streaming",
                  "_tag", "_text", "phase", "signed_in", "utf8")  # fmt: skip
@@ -178,7 +177,7 @@ class ImapReader:
 
     def _go(self, step: Step) -> None:
         try:
-            self.phase = MOVES[self.phase, step]
+            self.phase = TRANSITIONS[self.phase, step]
         except KeyError:
             raise RuntimeError(f"{step.name} cannot happen in phase {self.phase.name}") from None
 
@@ -288,7 +287,7 @@ class ImapReader:
             self._text, self._literals = [], []
             return event
         if self._refused is None:
-            self._judge(octets)
+            self._check_size(octets)
         if self._refused is None:
             self._go(Step.KEEP)
             self._text += (line, b"\r\n")
@@ -308,15 +307,15 @@ class ImapReader:
             return False
         return self._streaming or bool(self._text) or bool(line[:start].strip(b" "))
 
-    def _judge(self, octets: int) -> None:
-        """Is there room for a literal of that many octets?"""
+    def _check_size(self, octets: int) -> None:
+        """Refuse the command if a literal of that many octets is too large."""
         if not self.signed_in and octets > LITERAL_BEFORE_LOGIN_OCTETS:
             self._refuse(b"NO", b"TOOBIG", b"Sign in first: the literal is too large.")
         elif self._octets + octets > (IMAP_COMMAND_OCTETS if self.signed_in else 2 * AUTH_LINE_OCTETS):
             self._refuse(b"NO", b"TOOBIG", b"The command is too large.")
 
     def _refuse(self, word: bytes, code: bytes, text: bytes) -> None:
-        """This command will be answered so at its end; what is held of it is dropped now."""
+        """Answer the command with this at its end; what is held of it is dropped now."""
         self._refused = self._refused or Refused(self._tag, word, code, text)
         self._text, self._literals = [], []
 
@@ -347,11 +346,11 @@ class ImapReader:
     # --- messages ----------------------------------------------------------------------------
 
     def accept(self) -> None:
-        """The message that `next` announced is wanted: its octets come by `piece`."""
+        """Accept the message that `next` announced: read its octets with `chunk`."""
         self._go(Step.ACCEPT)
 
     def chunk(self) -> bytes | None:
-        """Octets of the message, b"" when all were given, None when some are missing."""
+        """Octets of the message, b"" at its end, None when more must be fed."""
         if self.phase is not Phase.MESSAGE:
             raise RuntimeError(f"phase {self.phase.name} has no message")
         if not self._remaining:
@@ -362,7 +361,7 @@ class ImapReader:
         return octets or None
 
     def refuse(self, message: Message) -> bool:
-        """The message is not wanted. True: the command ended here. False: call `next` until it gives Refused or Fatal."""
+        """Refuse the message. True: the command ended here. False: call `next` until it gives Refused or Fatal."""
         if message.synchronising:
             self._go(Step.REFUSE)
             self._reset()
@@ -373,14 +372,14 @@ class ImapReader:
 
     # --- AUTHENTICATE, IDLE ------------------------------------------------------------------
 
-    def converse(self) -> None:
-        """The lines that follow belong to the command that runs."""
-        self._go(Step.CONVERSE)
+    def begin_exchange(self) -> None:
+        """The following lines belong to the command that runs."""
+        self._go(Step.BEGIN_EXCHANGE)
 
-    def talk_line(self, limit_octets: int = AUTH_LINE_OCTETS) -> bytes | None:
-        """One of them without its line end, or None when it is not complete. Raises MisuseError: then say BYE."""
-        if self.phase is not Phase.TALK:
-            raise RuntimeError(f"phase {self.phase.name} has no conversation")
+    def exchange_line(self, limit_octets: int = AUTH_LINE_OCTETS) -> bytes | None:
+        """One of them without its line end, or None when it is not complete. Raises MisuseError when it is too long: then send BYE."""
+        if self.phase is not Phase.EXCHANGE:
+            raise RuntimeError(f"phase {self.phase.name} has no exchange")
         try:
             line = self._buffer.line(limit_octets)
         except Overlong:
@@ -391,11 +390,7 @@ class ImapReader:
             return None
         return line[:-2] if line.endswith(b"\r\n") else line[:-1]
 
-    def resume(self) -> None:
-        """The conversation is over: commands follow."""
-        self._go(Step.RESUME)
-
-    def settle(self) -> None:
-        """`resume` from whatever became of the conversation: for a `finally`."""
-        if self.phase is Phase.TALK:
-            self.resume()
+    def end_exchange(self) -> None:
+        """Commands follow again; nothing to do when the exchange has ended already, so it fits a `finally`."""
+        if self.phase is Phase.EXCHANGE:
+            self._go(Step.END_EXCHANGE)

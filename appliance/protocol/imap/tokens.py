@@ -1,10 +1,10 @@
-"""The words of one IMAP command: atoms, strings, numbers, literals, lists (RFC 3501 §9, RFC 9051 §9).
+"""The tokens of one IMAP command: atoms, strings, numbers, literals, lists (RFC 3501 §9, RFC 9051 §9).
 
-`Tokens` walks over a whole command: the text of its lines, where each literal's announcement `{n}` keeps its CRLF as
-the mark, and the literals beside it in order. Each octet is looked at a bounded number of times. Everything that
-breaks the grammar raises MisuseError, which the session answers with BAD.
+`Tokens` walks over a whole command: the text of its lines, in which `{n}` and its CRLF stand for a literal, and the literals
+in order. Each octet is examined a bounded number of times. Everything that breaks the grammar raises MisuseError, which the
+session answers with BAD.
 
-Eight-bit octets are let through in quoted strings (passwords, search words); names of mailboxes are checked apart.
+Eight-bit octets are allowed in quoted strings (passwords, search strings); mailbox names are checked separately.
 """
 
 import re
@@ -33,7 +33,7 @@ _QUOTED = re.compile(rb'(?:[^"\\\r\n\x00]|\\["\\])*')
 
 
 class Tokens:
-    """One command's arguments. `utf8`: the client enabled UTF-8, so names of mailboxes are UTF-8 (RFC 9051 §5.1)."""
+    """One command's arguments. `utf8`: the client enabled UTF-8, so mailbox names are UTF-8 (RFC 9051 §5.1)."""
 
     __slots__ = ("_at", "_literal", "_literals", "_text", "utf8")
 
@@ -50,11 +50,8 @@ class Tokens:
         """The next octet, or b"" at the end."""
         return self._text[self._at : self._at + 1]
 
-    def at_end(self) -> bool:
-        return self._at >= len(self._text)
-
     def accept(self, octets: bytes) -> bool:
-        """Step over `octets` if they come next; messages count in either case."""
+        """Consume `octets` if they come next, in any case of their characters."""
         end = self._at + len(octets)
         if self._text[self._at : end].upper() != octets.upper():
             return False
@@ -73,17 +70,17 @@ class Tokens:
     def end(self) -> None:
         """The command must end here."""
         if self._at < len(self._text):
-            raise self.misuse("more words than the command takes")
+            raise self.misuse("too many arguments")
 
     def fork(self) -> "Tokens":
-        """What is left, as Tokens of its own, for a grammar only the session knows; these here are at their end."""
+        """The remaining tokens, for a grammar that needs the session; this one is at its end afterwards."""
         rest = Tokens(self._text, self._literals, self._at, self.utf8)
         rest._literal = self._literal
         self._at = len(self._text)
         return rest
 
     def rest(self) -> bytes:
-        """All octets left, as they are."""
+        """All remaining octets, unparsed."""
         octets = self._text[self._at :]
         self._at = len(self._text)
         return octets
@@ -91,7 +88,7 @@ class Tokens:
     def misuse(self, what: str) -> MisuseError:
         return MisuseError(f"Syntax error at octet {self._at + 1}: {what}.")
 
-    # --- words -------------------------------------------------------------------------------
+    # --- atoms -------------------------------------------------------------------------------
 
     def atom(self) -> bytes:
         return self._match(_ATOM, "expected an atom")
@@ -129,7 +126,7 @@ class Tokens:
         quoted = self._text[self._at : self._at + 28]
         at = parse_internal_date(quoted[1:-1]) if quoted[:1] == quoted[27:] == b'"' else None
         if at is None:
-            raise self.misuse("there is no such date and time")
+            raise self.misuse("no such date and time")
         self._at += 28
         return at
 
@@ -159,25 +156,25 @@ class Tokens:
             return self._quoted()
         if octet == b"{":
             return self._take_literal()
-        return self._match(_ASTRING, "expected a word or a string")
+        return self._match(_ASTRING, "expected an atom or a string")
 
     def literal8(self) -> bytes:
-        """`~{n}` and its octets, NUL among them (RFC 3516 §4.4); a plain literal or quoted string is taken as well."""
+        """`~{n}` and its octets, which may include NUL (RFC 3516 §4.4); a plain literal or quoted string is accepted as well."""
         if self._text[self._at : self._at + 1] == b"~":
             return self._take_literal()
         return self.string()
 
     def mailbox(self) -> str:
-        """A mailbox's name, decoded, INBOX folded. Raises NotAName for a string that is well written but names no mailbox."""
+        """A mailbox name, decoded, INBOX in upper case. Raises NotAName for valid syntax that no mailbox can be named."""
         return parse_name(self.astring(), self.utf8)
 
     def pattern(self) -> str | None:
-        """LIST's pattern: as a mailbox's name, and an atom may hold `*` and `%`. None for one that is no name's and so matches none."""
+        """LIST's pattern: as a mailbox name, and an atom may contain `*` and `%`. None for one that can match no name."""
         octet = self._text[self._at : self._at + 1]
         return self._readable(self.string() if octet in (b'"', b"{") else self._match(_PATTERN, "expected a pattern"))
 
     def reference(self) -> str | None:
-        """LIST's reference, what stands before each pattern; None as `pattern`."""
+        """LIST's reference, the prefix of each pattern; None as for `pattern`."""
         return self._readable(self.astring())
 
     def _readable(self, octets: bytes) -> str | None:
@@ -189,7 +186,7 @@ class Tokens:
     # --- lists -------------------------------------------------------------------------------
 
     def list_of(self, read: Callable[[], T]) -> list[T]:
-        """`(` what `read` reads, with single spaces between, `)`; may be empty."""
+        """`(` items read by `read`, separated by single spaces, `)`; may be empty."""
         self.expect(b"(")
         found: list[T] = []
         if self.accept(b")"):

@@ -1,8 +1,8 @@
 """POP3's command lines and response lines (RFC 1939 §3, RFC 2449 §4).
 
-`parse_command` takes one line without its end; MisuseError carries a sentence for the client. Keywords are matched
-without regard to case; arguments are separated by one space; USER and PASS take the rest of the line as it is, for
-a password may hold spaces (RFC 1939 §7).
+`parse_command` takes one line without its end; MisuseError carries the text for the client. Keywords are matched
+without regard to case; arguments are separated by one space; USER and PASS take the rest of the line as it is, since
+a password may contain spaces (RFC 1939 §7).
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ NUMBER_DIGITS = 10
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`verb` in upper case; arguments never empty. They may be secrets, so no repr shows them."""
+    """`verb` in upper case; arguments are never empty. They may be secrets, so repr omits them."""
 
     verb: bytes
     arguments: tuple[bytes, ...] = field(default=(), repr=False)
@@ -27,9 +27,9 @@ def parse_command(line: bytes) -> Command:
     verb, space, rest = line.partition(b" ")
     verb = verb.upper()
     if not verb.isalnum() or len(verb) > KEYWORD_OCTETS:
-        raise MisuseError("This is not a command.")
+        raise MisuseError("Not a command.")
     if b"\0" in rest:
-        raise MisuseError("A command cannot hold NUL.")
+        raise MisuseError("A command cannot contain NUL.")
     if not space:
         return Command(verb)
     if verb in WHOLE_LINE:
@@ -38,14 +38,14 @@ def parse_command(line: bytes) -> Command:
     if arguments == (b"",):
         return Command(verb)
     if b"" in arguments:
-        raise MisuseError("One space stands between arguments.")
+        raise MisuseError("Arguments are separated by one space.")
     return Command(verb, arguments)
 
 
 def parse_number(octets: bytes) -> int:
     """A message number or a count of lines. Raises MisuseError."""
     if not octets.isdigit() or len(octets) > NUMBER_DIGITS:
-        raise MisuseError("A number is needed here.")
+        raise MisuseError("A number is required.")
     return int(octets)
 
 

@@ -1,7 +1,7 @@
 """TOP: a message cut after its header and some body lines (RFC 1939 §7); dot-stuffing is in `protocol.dot_stuffing`.
 
 NUL is sent as it is, unlike in IMAP's plain literals: RFC 1939 §3 forbids no octet in a multi-line response, and POP3 has no
-other form that could carry it, so a client that keeps the message would keep a changed one.
+other form that could send it, so a client that keeps the message would keep a changed one.
 """
 
 
@@ -16,11 +16,11 @@ class Top:
 
     @property
     def done(self) -> bool:
-        """Nothing that follows is wanted."""
+        """Nothing more is needed."""
         return not self._header_octets and not self._lines
 
     def feed(self, chunk: bytes) -> bytes:
-        """What of `chunk` is still wanted."""
+        """The part of `chunk` that is still needed."""
         header, body = chunk[: self._header_octets], chunk[self._header_octets :]
         self._header_octets -= len(header)
         if not body or not self._lines:

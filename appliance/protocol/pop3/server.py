@@ -1,17 +1,17 @@
-"""The server's side of a POP3 conversation as a state table (RFC 1939 §3, RFC 5034 §4).
+"""The server's side of a POP3 session as a state table (RFC 1939 §3, RFC 5034 §4).
 
-| state         | may come                                                        | leads to                                     |
+| state         | commands                                                        | leads to                                     |
 |---------------|-----------------------------------------------------------------|----------------------------------------------|
-| AUTHORIZATION | USER PASS AUTH STLS UTF8 CAPA NOOP QUIT                         | EXCHANGE by AUTH, TRANSACTION by a sign-in   |
+| AUTHORIZATION | USER PASS AUTH STLS UTF8 CAPA NOOP QUIT                         | EXCHANGE by AUTH, TRANSACTION by sign-in     |
 | EXCHANGE      | one line of base64, or "*"                                      | AUTHORIZATION or TRANSACTION                 |
 | TRANSACTION   | STAT LIST UIDL RETR TOP DELE RSET NOOP CAPA QUIT                | UPDATE by QUIT                               |
 | UPDATE        | nothing                                                         |                                              |
 
-Octets in, events out, nothing else: `Line` is a whole line to act on, `Misuse` one to answer with -ERR. Lines may be
-pipelined (RFC 2449 §6.6). A line over its limit is one Misuse, thrown away as it comes; one that goes on beyond
-THROWN_AWAY_OCTETS is `Endless`: close. A line of another protocol (an HTTP request, a TLS hello) is `Foreign`: close, and
-nothing behind it is obeyed. A bare LF ends a line too, as every server has it.
-APOP is no verb here: it needs the password itself kept on the card, and MD5 (RFC 1939 §13 calls for both).
+Octets in, events out, nothing else: `Command` and `SaslResponse` are lines to act on, `Misuse` one to answer with -ERR. Lines may be
+pipelined (RFC 2449 §6.6). A line over its limit is one Misuse, discarded as it is received; one longer than
+DISCARDED_OCTETS is `Endless`: close. A line of another protocol (an HTTP request, a TLS ClientHello) is `Foreign`: close, and
+nothing after it is executed. A bare LF ends a line too, as in other servers.
+APOP is not implemented: it needs the stored plain-text password, and MD5 (RFC 1939 §7, §13).
 """
 
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ from appliance.mail.limits import AUTH_LINE_OCTETS, POP3_LINE_OCTETS
 from ..foreign import foreign_protocol, is_tls, words_for
 from .grammar import Command, parse_command
 
-THROWN_AWAY_OCTETS = 64 * 2**10
+DISCARDED_OCTETS = 64 * 2**10
 
 
 class State(Flag):
@@ -38,7 +38,7 @@ _BOTH = State.AUTHORIZATION | State.TRANSACTION
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A row of the table: where a command may come and how many arguments it takes."""
+    """A row of the table: the states a command is allowed in and how many arguments it takes."""
 
     name: bytes
     states: State
@@ -68,8 +68,8 @@ _TABLE = {verb.name: verb for verb in VERBS}
 
 
 @dataclass(frozen=True, slots=True)
-class CommandReceived:
-    """A client's answer within EXCHANGE, its line end removed."""
+class SaslResponse:
+    """A client's response in EXCHANGE, its line end removed."""
 
     octets: bytes = field(repr=False)
 
@@ -93,27 +93,27 @@ class Foreign:
     text: str
 
 
-Event = Command | CommandReceived | Misuse | Endless | Foreign
+Event = Command | SaslResponse | Misuse | Endless | Foreign
 
 
 class Pop3ServerState:
-    """What has come and what it means now. The caller moves `state`: only it knows whether a sign-in worked."""
+    """The received octets as events. The caller sets `state`: only it knows whether a sign-in succeeded."""
 
-    __slots__ = ("_buffer", "_looked_at", "_thrown_away", "state")
+    __slots__ = ("_buffer", "_discarded", "_searched", "state")
 
     def __init__(self) -> None:
         self.state = State.AUTHORIZATION
         self._buffer = bytearray()
-        self._looked_at = 0
-        self._thrown_away = 0
+        self._searched = 0
+        self._discarded = 0
 
     def receive(self, octets: bytes) -> None:
         self._buffer += octets
 
-    def forget(self) -> None:
-        """Throw away what came before TLS: it may be somebody else's (RFC 2595 §4)."""
+    def discard_buffer(self) -> None:
+        """Discard what was received before TLS: an attacker may have sent it (RFC 2595 §4)."""
         self._buffer.clear()
-        self._looked_at = self._thrown_away = 0
+        self._searched = self._discarded = 0
 
     @property
     def line_octets(self) -> int:
@@ -121,15 +121,15 @@ class Pop3ServerState:
         return POP3_LINE_OCTETS if self.state is State.TRANSACTION else AUTH_LINE_OCTETS
 
     def next_event(self) -> Event | None:
-        """What the next whole line means; None when more octets are needed."""
-        end = self._buffer.find(b"\n", self._looked_at)
+        """The event of the next complete line; None when more octets are needed."""
+        end = self._buffer.find(b"\n", self._searched)
         if end < 0:
             return self._unfinished()
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
-        self._looked_at = 0
-        if self._thrown_away:
-            self._thrown_away = 0
+        self._searched = 0
+        if self._discarded:
+            self._discarded = 0
             return Misuse("The line is too long.")
         if foreign := foreign_protocol(line):
             return Foreign(words_for(foreign))
@@ -138,31 +138,31 @@ class Pop3ServerState:
         return self._read(line.removesuffix(b"\r"))
 
     def _unfinished(self) -> Event | None:
-        self._looked_at = len(self._buffer)
-        if not self._thrown_away and is_tls(bytes(self._buffer[:2])):
+        self._searched = len(self._buffer)
+        if not self._discarded and is_tls(bytes(self._buffer[:2])):
             return Foreign(words_for("TLS"))
-        if not self._thrown_away and self._looked_at > self.line_octets and foreign_protocol(bytes(self._buffer)):
+        if not self._discarded and self._searched > self.line_octets and foreign_protocol(bytes(self._buffer)):
             return Foreign(words_for("HTTP"))
-        if self._thrown_away or self._looked_at > self.line_octets:
-            self._thrown_away += self._looked_at
+        if self._discarded or self._searched > self.line_octets:
+            self._discarded += self._searched
             self._buffer.clear()
-            self._looked_at = 0
-            if self._thrown_away > THROWN_AWAY_OCTETS:
+            self._searched = 0
+            if self._discarded > DISCARDED_OCTETS:
                 return Endless()
         return None
 
     def _read(self, line: bytes) -> Event:
         if self.state is State.EXCHANGE:
-            return CommandReceived(line)
+            return SaslResponse(line)
         try:
             command = parse_command(line)
         except MisuseError as e:
             return Misuse(str(e))
         verb = _TABLE.get(command.verb)
         if verb is None:
-            return Misuse("There is no such command here.")
+            return Misuse("No such command.")
         if not verb.states & self.state:
-            return Misuse("Sign in first." if self.state is State.AUTHORIZATION else "Not after signing in.")
+            return Misuse("Sign in first." if self.state is State.AUTHORIZATION else "Not allowed after signing in.")
         if not verb.least <= len(command.arguments) <= verb.most:
             return Misuse("Wrong number of arguments.")
         return command

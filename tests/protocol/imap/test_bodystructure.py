@@ -1,4 +1,4 @@
-"""The server's Describe over our own messages: wire answers written down here, the same in any pieces; and what hostile messages cost."""
+"""The scanner over our own messages: expected wire forms, the same in any chunks; and the cost of hostile messages."""
 
 import time
 from collections.abc import Iterator
@@ -227,7 +227,7 @@ def test_a_plain_message_s_map_is_a_few_octets() -> None:
     assert len(describe(messages.PLAIN).parts) <= 8
 
 
-# --- what hostile messages cost: PROMISES.md bids 5 s of CPU at most, ten times what is asserted is far away ---------------
+# --- what hostile messages cost: 5 s of CPU at most ---------------
 
 MIME = b"MIME-Version: 1.0\r\n"
 MULTIPART_B = MIME + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"

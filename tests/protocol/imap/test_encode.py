@@ -1,4 +1,4 @@
-"""Words of a response: right whatever was put in."""
+"""Encoding of responses: valid for any input."""
 
 import re
 
@@ -22,7 +22,7 @@ def test_forms() -> None:
     assert encode.mailbox("a b]") == b'"a b]"'
     assert encode.mailbox("Entwürfe") == b"Entw&APw-rfe"
     assert encode.mailbox("Entwürfe", utf8=True) == '"Entwürfe"'.encode()
-    assert encode.literal_mark(5, binary=True) == b"~{5}\r\n"
+    assert encode.literal_header(5, binary=True) == b"~{5}\r\n"
     assert encode.listed([b"a", b"b"]) == b"(a b)"
 
 

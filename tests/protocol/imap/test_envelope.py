@@ -62,7 +62,7 @@ def test_an_nstring_is_one_line(value: bytes | None, written: bytes) -> None:
         (b"", b'""'),
     ],
 )
-def test_words_for_accounts_have_single_blanks(value: bytes, written: bytes) -> None:
+def test_display_text_has_single_spaces(value: bytes, written: bytes) -> None:
     assert text(value) == written
 
 

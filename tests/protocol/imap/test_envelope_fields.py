@@ -1,4 +1,4 @@
-"""A stored ENVELOPE comes back as the strings it was made of."""
+"""A stored ENVELOPE is parsed into the strings it was made of."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The grammar of FETCH: RFC examples, round sessions, what is refused."""
+"""The grammar of FETCH: RFC examples, encoding and parsing back, what is refused."""
 
 import pytest
 from hypothesis import given
@@ -27,7 +27,7 @@ def test_macros_stand_alone() -> None:
     assert attributes(b"all") == [b"FLAGS", b"INTERNALDATE", b"RFC822.SIZE", b"ENVELOPE"]
     assert attributes(b"FAST") == [b"FLAGS", b"INTERNALDATE", b"RFC822.SIZE"]
     assert attributes(b"FULL")[-1] == b"BODY"
-    assert attributes(b"(ALL)") == [b"ALL"], "no macro in a list: whoever answers ALL refuses it"
+    assert attributes(b"(ALL)") == [b"ALL"], "no macro in a list: the command refuses ALL"
 
 
 def test_modifiers() -> None:
@@ -36,7 +36,7 @@ def test_modifiers() -> None:
     assert parse_fetch(Tokens(b" 1:* FLAGS (VANISHED CHANGEDSINCE 1)")).modifiers == ((b"VANISHED", None), (b"CHANGEDSINCE", 1))
 
 
-def test_repeats_are_answered_once() -> None:
+def test_repeated_attributes_count_once() -> None:
     assert attributes(b"(UID uid UID FLAGS UID)") == [b"UID", b"FLAGS"]
 
 
@@ -102,7 +102,7 @@ PARTIALS = st.none() | st.tuples(st.integers(0, 2**63 - 1), st.integers(1, 2**63
 
 
 @given(st.builds(Attribute, st.sampled_from([b"BODY[]", b"BODY.PEEK[]", b"BINARY[]"]), SECTIONS, PARTIALS))
-def test_round_transport_session(attribute: Attribute) -> None:
+def test_what_is_encoded_is_parsed_back(attribute: Attribute) -> None:
     tokens = Tokens(encode_attribute(attribute))
     assert parse_attribute(tokens) == attribute
     tokens.end()

@@ -1,4 +1,4 @@
-"""HEADER.FIELDS: any cutting into pieces gives what a plain slicer gives."""
+"""HEADER.FIELDS: any division into chunks gives what a plain slicer gives."""
 
 import re
 import time

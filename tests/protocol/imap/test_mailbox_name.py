@@ -1,4 +1,4 @@
-"""Mailbox names: one spelling each, patterns in linear time."""
+"""Mailbox names: one encoding each, patterns in linear time."""
 
 import re
 import time
@@ -28,7 +28,7 @@ def test_names_come_back(name: str) -> None:
 
 
 @given(st.binary(max_size=30))
-def test_what_is_taken_is_the_one_spelling(octets: bytes) -> None:
+def test_what_is_accepted_is_canonical(octets: bytes) -> None:
     try:
         name = decode_name(octets)
     except MisuseError:
@@ -53,9 +53,9 @@ def test_what_is_taken_is_the_one_spelling(octets: bytes) -> None:
         b"a\tb",
     ],
 )
-def test_bad_spellings_are_refused(octets: bytes) -> None:
+def test_invalid_encodings_are_refused(octets: bytes) -> None:
     if octets == b"&AAA-":
-        assert flaw(decode_name(octets))  # well spelt, yet no name
+        assert flaw(decode_name(octets))  # validly encoded, yet no name
         return
     with pytest.raises(MisuseError):
         decode_name(octets)
@@ -91,12 +91,12 @@ def test_inbox_is_one_name() -> None:
         "a\u2028b",
     ],
 )
-def test_names_nobody_can_make(name: str) -> None:
+def test_names_that_cannot_be_created(name: str) -> None:
     assert flaw(name)
 
 
 @pytest.mark.parametrize("name", ["Sent", "a/b", "Entwürfe", "日本語", "a.b", "...", "~peter", "INBOX/x", "a b"])
-def test_names_anybody_can_make(name: str) -> None:
+def test_names_that_can_be_created(name: str) -> None:
     assert not flaw(name)
 
 

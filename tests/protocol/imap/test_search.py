@@ -152,7 +152,7 @@ def test_depth_and_number_are_bounded_and_cheap() -> None:
 
 
 @given(st.integers(-25_000, 100_000))
-def test_days_round_transport_session(day: int) -> None:
+def test_days_are_parsed_back(day: int) -> None:
     assert parse_day(encode_day(day).lstrip()) == day
 
 

@@ -1,4 +1,4 @@
-"""Command framing: a table without gaps, the same commands however the octets come, bounded on hostile ones."""
+"""Command framing: a complete table, the same commands for any division of the octets, bounded on hostile ones."""
 
 from itertools import pairwise
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.mail.limits import IMAP_COMMAND_OCTETS, IMAP_LINE_OCTETS, LITERAL_THROWN_AWAY_OCTETS
-from appliance.protocol.imap.server import MOVES, Command, Continue, Fatal, ImapReader, Message, NeedMore, Phase, Refused, Rest, Step
+from appliance.protocol.imap.server import TRANSITIONS, Command, Continue, Fatal, ImapReader, Message, NeedMore, Phase, Refused, Rest, Step
 
 STREAMED = frozenset({b"APPEND"})
 
@@ -19,7 +19,7 @@ def reader(signed_in: bool = True) -> ImapReader:
 
 
 def events(made: ImapReader, *chunks: bytes) -> list[object]:
-    """All events of the pieces; messages are taken, as APPEND would."""
+    """All events of the chunks; messages are accepted, as APPEND would."""
     found: list[object] = []
     for chunk in chunks:
         made.feed(chunk)
@@ -61,16 +61,16 @@ def shown(found: list[object]) -> list[object]:
 
 
 def test_every_phase_and_step_is_decided() -> None:
-    """What the table does not name cannot happen: the reader says so loudly."""
-    assert {phase for phase, _ in MOVES} == set(Phase) - {Phase.ENDED}
-    assert {step for _, step in MOVES} == set(Step)
+    """A step the table does not name raises RuntimeError."""
+    assert {phase for phase, _ in TRANSITIONS} == set(Phase) - {Phase.ENDED}
+    assert {step for _, step in TRANSITIONS} == set(Step)
     for phase in Phase:
         for step in Step:
             made = reader()
             made.phase = phase
-            if (phase, step) in MOVES:
+            if (phase, step) in TRANSITIONS:
                 made._go(step)
-                assert made.phase is MOVES[phase, step]
+                assert made.phase is TRANSITIONS[phase, step]
             else:
                 with pytest.raises(RuntimeError):
                     made._go(step)
@@ -79,7 +79,7 @@ def test_every_phase_and_step_is_decided() -> None:
 def test_every_phase_is_reached_and_left() -> None:
     reached, edge = {Phase.TEXT}, {Phase.TEXT}
     while edge:
-        edge = {after for (before, _), after in MOVES.items() if before in edge} - reached
+        edge = {after for (before, _), after in TRANSITIONS.items() if before in edge} - reached
         reached |= edge
     assert reached == set(Phase)
 
@@ -121,14 +121,14 @@ def test_an_oversize_synchronising_literal_ends_its_command() -> None:
         assert found == [(b"a", b"NO", b"TOOBIG"), (b"b", b"NOOP", b"", [])]
 
 
-def test_an_oversize_non_synchronising_literal_is_thrown_away() -> None:
+def test_an_oversize_non_synchronising_literal_is_discarded() -> None:
     octets = LITERAL_THROWN_AWAY_OCTETS
     found = shown(events(reader(False), b"a LOGIN {%d+}\r\n" % octets, b"x" * octets, b" {1}\r\nb NOOP\r\n"))
     assert found == [(b"a", b"NO", b"TOOBIG"), (b"b", b"NOOP", b"", [])]
 
 
 @pytest.mark.parametrize("octets", [LITERAL_THROWN_AWAY_OCTETS + 1, 4294967295, 10**40])
-def test_beyond_that_the_conversation_ends(octets: int) -> None:
+def test_beyond_that_the_session_ends(octets: int) -> None:
     found = events(reader(False), b"a LOGIN {%d+}\r\n" % octets, b"x" * 100 + b"\r\nb NOOP\r\n")
     assert shown(found) == ["Fatal"]
     assert found[0].code == b"TOOBIG"
@@ -201,16 +201,16 @@ def test_an_endless_line() -> None:
     assert made.pending() == 0
 
 
-def test_a_conversation_of_lines() -> None:
+def test_an_exchange_of_lines() -> None:
     made = reader(False)
     assert shown(events(made, b"a AUTHENTICATE PLAIN\r\n")) == [(b"a", b"AUTHENTICATE", b" PLAIN", [])]
-    made.converse()
+    made.begin_exchange()
     made.feed(b"AGZy")
-    assert made.talk_line() is None
+    assert made.exchange_line() is None
     made.feed(b"ZWQ=\r\n*\nb NOOP\r\n")
-    assert made.talk_line() == b"AGZyZWQ="
-    assert made.talk_line() == b"*"
-    made.resume()
+    assert made.exchange_line() == b"AGZyZWQ="
+    assert made.exchange_line() == b"*"
+    made.end_exchange()
     assert shown(events(made, b"")) == [(b"b", b"NOOP", b"", [])]
 
 

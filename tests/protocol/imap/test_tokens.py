@@ -1,4 +1,4 @@
-"""The words of a command."""
+"""The tokens of a command."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""A message on the wire comes back with its own octets, however it was cut into pieces."""
+"""A message on the wire is decoded to its own octets, however it was divided into chunks."""
 
 import re
 
@@ -13,13 +13,13 @@ texts = st.lists(st.sampled_from(atoms), max_size=30).map(b"".join)
 
 
 def cut(octets: bytes, places: list[int]) -> list[bytes]:
-    """`octets` in pieces; some of them may be empty."""
+    """`octets` in chunks; some of them may be empty."""
     ends = sorted(place % (len(octets) + 1) for place in places)
     return [octets[start:end] for start, end in zip([0, *ends], [*ends, len(octets)], strict=True)]
 
 
 def read_multiline(wire: bytes) -> bytes:
-    """What a client makes of it: lines end in CRLF only, the lone dot ends the response (RFC 1939 §3)."""
+    """The message as a client decodes it: lines end in CRLF only, the lone dot ends the response (RFC 1939 §3)."""
     octets = b""
     while True:
         line, end, wire = wire.partition(b"\r\n")
@@ -31,7 +31,7 @@ def read_multiline(wire: bytes) -> bytes:
 
 
 def lines_of(octets: bytes) -> bytes:
-    """What must arrive: the message, bare LF as CRLF, with a last line end."""
+    """The expected message, bare LF as CRLF, with a last line end."""
     octets = re.sub(rb"(?<!\r)\n", b"\r\n", octets)
     return octets if not octets or octets.endswith(b"\r\n") else octets + b"\r\n"
 
@@ -46,14 +46,14 @@ def test_chunks_make_no_difference(octets: bytes, places: list[int]) -> None:
 
 @given(texts)
 def test_no_client_sees_an_early_end(octets: bytes) -> None:
-    """Also one that takes a bare LF for a line end."""
+    """Also one that accepts a bare LF as a line end."""
     wire = dot_stuffed(octets)
     assert b"\n" not in wire.replace(b"\r\n", b"")
     assert re.split(rb"\r?\n", wire).index(b".") == wire.count(b"\n") - 1
 
 
 def test_nul_is_an_octet_like_others() -> None:
-    """RFC 1939 §3 forbids none, and there is no other form in which it could come."""
+    """RFC 1939 §3 forbids no octet, and there is no other form that could send it."""
     stuffer = DotStuffer()
     assert stuffer.feed(b"a\0b\r\n\0\r\n") + stuffer.finish() == b"a\0b\r\n\0\r\n.\r\n"
 

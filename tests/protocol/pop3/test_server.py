@@ -1,4 +1,4 @@
-"""The conversation's table: every state with every verb, lines of any length, any octets."""
+"""The state table: every state with every verb, lines of any length, any octets."""
 
 import pytest
 from hypothesis import given
@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 
 from appliance.mail.errors import MisuseError, Trouble
 from appliance.mail.limits import AUTH_LINE_OCTETS, POP3_LINE_OCTETS
-from appliance.pop3d.session import _ACTS, ERRORS
+from appliance.pop3d.session import _HANDLERS, ERRORS
 from appliance.protocol.pop3.grammar import Command, err, ok, parse_command, parse_number
-from appliance.protocol.pop3.server import THROWN_AWAY_OCTETS, VERBS, CommandReceived, Endless, Misuse, Pop3ServerState, State
+from appliance.protocol.pop3.server import DISCARDED_OCTETS, VERBS, Endless, Misuse, Pop3ServerState, SaslResponse, State
 
 
-def events(conversation: Pop3ServerState) -> list[object]:
+def events(protocol: Pop3ServerState) -> list[object]:
     out = []
-    while (event := conversation.next_event()) is not None:
+    while (event := protocol.next_event()) is not None:
         out.append(event)
         if isinstance(event, Endless):
             break
@@ -23,13 +23,13 @@ def events(conversation: Pop3ServerState) -> list[object]:
 @pytest.mark.parametrize("state", list(State))
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name.decode())
 def test_every_state_and_verb(state: State, verb: object) -> None:
-    conversation = Pop3ServerState()
-    conversation.state = state
+    protocol = Pop3ServerState()
+    protocol.state = state
     line = b" ".join([verb.name.lower(), *[b"1"] * verb.least])
-    conversation.receive(line + b"\r\n")
-    (event,) = events(conversation)
+    protocol.receive(line + b"\r\n")
+    (event,) = events(protocol)
     if state is State.EXCHANGE:
-        assert event == CommandReceived(line)
+        assert event == SaslResponse(line)
     elif verb.states & state:
         assert event == Command(verb.name, (b"1",) * verb.least)
     else:
@@ -37,7 +37,7 @@ def test_every_state_and_verb(state: State, verb: object) -> None:
 
 
 def test_the_tables_are_complete() -> None:
-    assert set(_ACTS) == {verb.name for verb in VERBS}
+    assert set(_HANDLERS) == {verb.name for verb in VERBS}
     assert set(ERRORS) == set(Trouble)
 
 
@@ -58,33 +58,33 @@ def test_answers() -> None:
     assert (ok(), ok("so"), err("no"), err("no", "AUTH")) == (b"+OK\r\n", b"+OK so\r\n", b"-ERR no\r\n", b"-ERR [AUTH] no\r\n")
 
 
-def test_long_lines_are_thrown_away_once() -> None:
-    conversation = Pop3ServerState()
-    conversation.state = State.TRANSACTION
-    conversation.receive(b"NOOP " + b"x" * POP3_LINE_OCTETS)
-    assert events(conversation) == []
-    conversation.receive(b"y" * 1000 + b"\r\nNOOP\r\n")
-    assert events(conversation) == [Misuse("The line is too long."), Command(b"NOOP")]
-    conversation.receive(b"NOOP " + b"x" * POP3_LINE_OCTETS + b"\r\nNOOP\r\n")
-    assert events(conversation) == [Misuse("The line is too long."), Command(b"NOOP")]
+def test_long_lines_are_discarded_once() -> None:
+    protocol = Pop3ServerState()
+    protocol.state = State.TRANSACTION
+    protocol.receive(b"NOOP " + b"x" * POP3_LINE_OCTETS)
+    assert events(protocol) == []
+    protocol.receive(b"y" * 1000 + b"\r\nNOOP\r\n")
+    assert events(protocol) == [Misuse("The line is too long."), Command(b"NOOP")]
+    protocol.receive(b"NOOP " + b"x" * POP3_LINE_OCTETS + b"\r\nNOOP\r\n")
+    assert events(protocol) == [Misuse("The line is too long."), Command(b"NOOP")]
 
 
 def test_endless_lines_are_endless() -> None:
-    conversation = Pop3ServerState()
-    for _ in range(THROWN_AWAY_OCTETS // 4096 + 1):
-        conversation.receive(b"x" * 4096)
-        found = events(conversation)
-        assert len(conversation._buffer) <= AUTH_LINE_OCTETS + 4096
+    protocol = Pop3ServerState()
+    for _ in range(DISCARDED_OCTETS // 4096 + 1):
+        protocol.receive(b"x" * 4096)
+        found = events(protocol)
+        assert len(protocol._buffer) <= AUTH_LINE_OCTETS + 4096
     assert found == [Endless()]
 
 
 def test_what_came_before_tls_is_forgotten() -> None:
-    conversation = Pop3ServerState()
-    conversation.receive(b"STLS\r\nUSER mallory\r\nPA")
-    assert conversation.next_event() == Command(b"STLS")
-    conversation.forget()
-    conversation.receive(b"CAPA\r\n")
-    assert events(conversation) == [Command(b"CAPA")]
+    protocol = Pop3ServerState()
+    protocol.receive(b"STLS\r\nUSER mallory\r\nPA")
+    assert protocol.next_event() == Command(b"STLS")
+    protocol.discard_buffer()
+    protocol.receive(b"CAPA\r\n")
+    assert events(protocol) == [Command(b"CAPA")]
 
 
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=5), st.sampled_from(list(State)))
