@@ -187,7 +187,7 @@ class Selected:
         if self._lazy_seen and not self.read_only:
             await self.mailbox.set_flags((), Mode.ADD, ())  # commits what is lazy: else \Seen would be told with an old MODSEQ
         self._lazy_seen = dict.fromkeys(self._lazy_seen, -1)  # their MODSEQ is still to be heard
-        await client.send(b"* OK [HIGHESTMODSEQ %d] The latest change told.\r\n" % max(self.view.modseq, 1))
+        await client.send(b"* OK [HIGHESTMODSEQ %d] The latest change sent.\r\n" % max(self.view.modseq, 1))
 
     # --- flags as this session shows them ------------------------------------------------------
 

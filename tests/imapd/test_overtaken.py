@@ -289,7 +289,7 @@ async def test_move_by_number_moves_the_rest(tmp_path: Path) -> None:
         b"STORE 3 (UNCHANGEDSINCE 1) +FLAGS (\\Flagged)", b"UID STORE 99 (UNCHANGEDSINCE 1) +FLAGS (\\Flagged)",
     ],
 )  # fmt: skip
-async def test_each_route_to_condstore_tells_what_was_lazy_with_its_modseq(tmp_path: Path, route: bytes) -> None:
+async def test_each_command_that_enables_condstore_sends_lazy_seen_with_its_modseq(tmp_path: Path, route: bytes) -> None:
     """\\Seen by reading was sent without MODSEQ and is not committed yet: who asks for MODSEQs from now on must still get its own."""
     async with some_components(tmp_path) as components:
         for number in range(3):
