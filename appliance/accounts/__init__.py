@@ -1,1 +1,1 @@
-"""Floor 2, people, domains, aliases and their secrets."""
+"""Accounts, domains, aliases, passwords, login throttle and send quota."""

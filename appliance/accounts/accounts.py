@@ -1,10 +1,10 @@
-"""Accounts: the door through which people, domains, aliases and passwords change.
+"""Accounts: every change to accounts, domains, aliases and passwords.
 
-Promises: one change is one commit; every refusal is a SetupError with a sentence and a remedy, and changes nothing.
-What the server answers from memory (`directory`, `secrets`) is swapped right after the commit, before whoever asked goes
-on; a change once begun is carried through to there, also when they are cancelled. Each change is checked against the
-tables inside its own transaction: two at the same time cannot both take a name.
-How it fails: SetupError; StoreError from the writer (full or failing card).
+Invariants: one change is one commit; every refusal is a SetupError with a sentence and a remedy, and changes nothing.
+The snapshots in memory (`directory`, `secrets`) are swapped right after the commit, before the caller resumes; a change once
+begun is completed up to the swap, also when the caller is cancelled. Each change is checked against the tables inside its own
+transaction: two at the same time cannot both take a name.
+How it fails: SetupError; StoreError from the writer (full or failing storage).
 """
 
 from collections.abc import Callable
@@ -27,10 +27,10 @@ from .domains import expect_account, expect_domain, expect_empty, expect_free, r
 from .passwords import SALT_ROW, PasswordRow, Passwords, Remembered, Secrets, Verifiers, generate, read_secrets, salt_for
 
 APP_PASSWORDS = 32
-"""App passwords of one person: more than anybody has devices; SCRAM compares with each of them."""
+"""App passwords of one account: more than a user has devices; SCRAM compares with each of them."""
 LABEL_CHARACTERS = 60
 USED_EVERY_S = 3600
-"""The database learns at most hourly that a password is in use; memory knows each time."""
+"""The last use of a password is written at most hourly; memory has each one."""
 
 UNCHANGED = -1
 """A quota that stays as it is."""
@@ -41,7 +41,7 @@ Also = Callable[[Transaction, AccountId], object]
 
 
 class Accounts:
-    """Everybody and everything they are called. `directory` answers from memory; the methods change it.
+    """All accounts and their addresses. `directory` answers from memory; the methods change it.
 
     `changed` is called on the event loop after each change that was waited for.
     """
@@ -55,30 +55,30 @@ class Accounts:
         self.directory = Directory()
         self.secrets = Secrets()
         self.remembered = Remembered()
-        """Passwords found right lately; a changed or removed one is dropped with the commit."""
+        """Passwords verified lately; a changed or removed one is dropped with the commit."""
 
     def read(self, reads: Executes) -> None:
         """Fill the memory at start, from any connection."""
-        self._show(read_tables(reads), read_secrets(reads))
+        self._publish(read_tables(reads), read_secrets(reads))
 
     def read_names(self, reads: Executes) -> None:
-        """The same without passwords, aliases and domains: the less is read, the less damage matters. For commands that only look.
+        """`read` without passwords, aliases and domains: the less is read, the less a damaged database matters. For read-only commands.
 
-        Addresses come from their index, which tells them where the table itself cannot be read.
+        Addresses come from their index, which works where the table itself cannot be read.
         """
         rows = reads.execute("SELECT id, address FROM account INDEXED BY sqlite_autoindex_account_1 ORDER BY address")
-        self._show(tables_of_accounts((number, address, None, 0, "", 0, None) for number, address in rows), Secrets())
+        self._publish(tables_of_accounts((number, address, None, 0, "", 0, None) for number, address in rows), Secrets())
 
-    # --- people ----------------------------------------------------------------------------------
+    # --- accounts --------------------------------------------------------------------------------
 
     async def add_account(self, address: str, password: str, *, quota_octets: int | None = None, also: Also | None = None) -> Account:
-        """A new person; the very first one brings the server its first domain.
+        """A new account; the very first one adds its domain as well.
 
-        `also(transaction, person)` joins the commit: `store.make_mailboxes`. `quota_octets` None: no limit of their own.
+        `also(transaction, account)` joins the commit: `store.make_mailboxes`. `quota_octets` None: no limit.
         """
         wanted = read_address(address)
         _check_quota(quota_octets)
-        self._expect_room(self.directory.tables, wanted)  # asked before the slow hashing, and again inside the transaction
+        self._expect_room(self.directory.tables, wanted)  # checked before the slow hashing, and again inside the transaction
         verifiers = await self._make(password, wanted)
 
         def add(transaction: Transaction, tables: Tables) -> Account:
@@ -99,7 +99,7 @@ class Accounts:
         return await self._change(add)
 
     async def retire_account(self, address: str) -> Account:
-        """Nothing arrives and nobody signs in any more; everything is kept, and `restore_person` takes it back."""
+        """Nothing is delivered and sign-in is refused from now on; everything is kept, and `restore_account` takes it back."""
         now = int(self._clock.wall_s())
         return await self._change(lambda transaction, tables: states.retire(transaction, tables, address, now))
 
@@ -120,7 +120,7 @@ class Accounts:
         return await self._change(remove)
 
     async def purge_expired(self, also: Also) -> list[Account]:
-        """Erase the accounts that were removed KEPT_DAYS ago; nothing while the clock is not to be trusted."""
+        """Erase the accounts that were removed KEPT_DAYS ago; nothing while the clock is not trusted."""
         now = int(self._clock.wall_s())
         if not self._clock.trusted() or not states.expired(self.directory.removed(), now):
             return []
@@ -158,14 +158,10 @@ class Accounts:
 
         return await self._change(change)
 
-    async def set_quota(self, address: str, quota_octets: int | None) -> Account:
-        """A new limit; None for none."""
-        return await self.set_account(address, quota_octets=quota_octets)
-
     # --- passwords -------------------------------------------------------------------------------
 
     async def set_password(self, address: str, password: str) -> Account:
-        """Replace a person's own password; app passwords stay."""
+        """Replace the account's own password; app passwords stay."""
         known = expect_account(self.directory.tables, address)
         verifiers = await self._make(password, split_address(known.address))
 
@@ -178,7 +174,7 @@ class Accounts:
         return await self._change(change)
 
     async def add_app_password(self, address: str, label: str) -> str:
-        """A generated password for one device or program; shown once, here, and never again."""
+        """A generated password for one device or program; returned once, here, and never again."""
         known = expect_account(self.directory.tables, address)
         label = _read_label(label)
         password = generate()
@@ -211,12 +207,12 @@ class Accounts:
         await self._change(remove)
 
     def app_passwords(self, address: str) -> tuple[PasswordRow, ...]:
-        """A person's app passwords, oldest first: label, set_at, used_at. Raises SetupError for nobody."""
+        """An account's app passwords, oldest first: label, set_at, used_at. Raises SetupError for an unknown address."""
         account = expect_account(self.directory.tables, address)
         return tuple(row for row in self.secrets.rows.get(account.id, ()) if row.label)
 
     def mark_used(self, row: PasswordRow, peer: str = "", protocol: str = "") -> None:
-        """Note that a password is in use: written lazily and at most hourly; not while the clock is not to be trusted."""
+        """Record that a password was used: written lazily and at most hourly; not while the clock is not trusted."""
         now = int(self._clock.wall_s())
         if not self._clock.trusted():
             return
@@ -227,11 +223,11 @@ class Accounts:
             self._writes.write_lazily(lambda transaction: transaction.execute(update, (now, peer, protocol, row.id)))
 
     def is_current(self, account: AccountId, password: int) -> bool:
-        """May a session go on that this person opened with this password (its row's number)? No once either is gone."""
+        """May a session go on that signed in to this account with this password (its row's number)? No once either is gone."""
         return account in self.directory.tables.accounts and any(row.id == password for row in self.secrets.rows.get(account, ()))
 
     async def renew_verifiers(self, row: PasswordRow, password: str) -> None:
-        """The password was just proved right and its stored form is of an older kind or setting: write it anew, lazily."""
+        """The password was just verified and its stored form is of an older kind or setting: write it anew, lazily."""
         account = self.directory.account(row.account)
         if account is None:
             return
@@ -253,12 +249,12 @@ class Accounts:
         return await self._change(add)
 
     async def ensure_domain(self, domain: str) -> str:
-        """The same for starting up: nothing is written when the server has it."""
+        """`add_domain` for starting up: nothing is written when the server has it."""
         name = read_domain(domain)
         return name if self.directory.is_local(name) else await self.add_domain(name)
 
     async def remove_domain(self, domain: str) -> None:
-        """Refused while people or aliases stand there."""
+        """Refused while accounts or aliases have addresses there."""
         name = read_domain(domain)
 
         def remove(transaction: Transaction, tables: Tables) -> None:
@@ -269,14 +265,14 @@ class Accounts:
         await self._change(remove)
 
     async def set_catch_all(self, domain: str, address: str | None) -> None:
-        """Who gets what nobody else gets at `domain`: a person or alias of the server; None for nobody."""
+        """The catch-all of `domain`: an account or alias of the server that gets what matches no other address; None for none."""
         name = read_domain(domain)
         target = None if address is None else read_address(address)
 
         def change(transaction: Transaction, tables: Tables) -> None:
             expect_domain(tables, name)
             if target is not None and key_of(target) not in tables.resolved:
-                raise SetupError(f"{target} is neither a person nor an alias of this server.", "Add the person or the alias first.")
+                raise SetupError(f"{target} is neither an account nor an alias of this server.", "Add the account or the alias first.")
             transaction.execute("UPDATE domain SET catch_all = ? WHERE name = ?", (None if target is None else str(target), name))
 
         await self._change(change)
@@ -285,34 +281,34 @@ class Accounts:
 
     async def add_alias(self, alias: str, target: str) -> None:
         """Messages to `alias` also go to `target`, in the server or outside; several targets make a group."""
-        name, goal = read_address(alias), read_address(target)
+        name, end = read_address(alias), read_address(target)
 
         def add(transaction: Transaction, tables: Tables) -> None:
             expect_domain(tables, name.domain)
-            key, goal_key = key_of(name), key_of(goal)
+            key, target_key = key_of(name), key_of(end)
             if key in tables.by_address:
-                raise SetupError(f"{name} is a person's address.", "Choose another name for the alias.")
-            if goal_key in map(key_of, map(split_address, tables.aliases.get(key, ()))):
-                raise SetupError(f"{name} leads to {goal} already.", "There is nothing to do.")
-            if goal.domain in tables.domains and not Directory(tables).resolve(goal).known and goal_key != key:
-                raise SetupError(f"Nobody here has the address {goal}.", "Add the person first, or check the spelling.")
-            if leads_back(key, goal_key, lambda asked: targets_of(tables, asked)):
-                raise SetupError(f"{goal} leads back to {name}, so messages would go in circles.", "Choose another target.")
-            transaction.execute("INSERT INTO alias(address, target) VALUES (?, ?)", (_written(transaction, key, name), str(goal)))
+                raise SetupError(f"{name} is the address of an account.", "Choose another name for the alias.")
+            if target_key in map(key_of, map(split_address, tables.aliases.get(key, ()))):
+                raise SetupError(f"{name} leads to {end} already.", "There is nothing to do.")
+            if end.domain in tables.domains and not Directory(tables).resolve(end).known and target_key != key:
+                raise SetupError(f"There is no address {end} here.", "Add the account first, or check the spelling.")
+            if leads_back(key, target_key, lambda key: targets_of(tables, key)):
+                raise SetupError(f"{end} leads back to {name}, so messages would go in circles.", "Choose another target.")
+            transaction.execute("INSERT INTO alias(address, target) VALUES (?, ?)", (_written(transaction, key, name), str(end)))
 
         await self._change(add)
 
     async def remove_alias(self, alias: str, target: str | None = None) -> tuple[str, ...]:
         """Remove one target of an alias, or the alias altogether; the targets that are left."""
         key = key_of(read_address(alias))
-        goal = None if target is None else key_of(read_address(target))
+        target_key = None if target is None else key_of(read_address(target))
 
         def remove(transaction: Transaction, tables: Tables) -> tuple[str, ...]:
             if key not in tables.aliases:
                 raise SetupError(f"There is no alias {alias}.", "See what there is: pillarbox alias list")
             gone = 0
             for written, leads_to in transaction.execute("SELECT address, target FROM alias").fetchall():
-                if key_of(split_address(written)) == key and goal in (None, key_of(split_address(leads_to))):
+                if key_of(split_address(written)) == key and target_key in (None, key_of(split_address(leads_to))):
                     transaction.execute("DELETE FROM alias WHERE address = ? AND target = ?", (written, leads_to))
                     gone += 1
             if not gone:
@@ -321,29 +317,29 @@ class Accounts:
                 for domain, catch_all in tables.domains.items():
                     if catch_all and key_of(split_address(catch_all)) == key:
                         transaction.execute("UPDATE domain SET catch_all = NULL WHERE name = ?", (domain,))
-            return tuple(one for one in tables.aliases[key] if goal is not None and key_of(split_address(one)) != goal)
+            return tuple(one for one in tables.aliases[key] if target_key is not None and key_of(split_address(one)) != target_key)
 
         return await self._change(remove)
 
     # --- one change ------------------------------------------------------------------------------
 
     async def _change(self, work: Callable[[Transaction, Tables], T]) -> T:
-        """`work(transaction, tables)` as one commit; the new picture is shown when it is durable."""
+        """`work(transaction, tables)` as one commit; the new snapshot is published when it is durable."""
 
         def run(transaction: Transaction) -> tuple[T, Tables, Secrets]:
             result = work(transaction, read_tables(transaction))
             version = next(self._versions)
             return result, read_tables(transaction, version), read_secrets(transaction, version, self.secrets.salt_secret)
 
-        with trio.CancelScope(shield=True):  # a commit nobody saw would leave the memory behind the card
+        with trio.CancelScope(shield=True):  # a commit without the swap would leave the memory behind the database
             result, tables, secrets = await self._writes.write(run)
-        self._show(tables, secrets)
+        self._publish(tables, secrets)
         if self._changed is not None:
             self._changed()
         return result
 
-    def _show(self, tables: Tables, secrets: Secrets) -> None:
-        """Swap in a newer picture; waiters of one group resume in any order."""
+    def _publish(self, tables: Tables, secrets: Secrets) -> None:
+        """Swap in a newer snapshot; waiters of one group commit resume in any order."""
         if secrets.version >= self.secrets.version:
             known = {row.id: row for rows in self.secrets.rows.values() for row in rows}
             for row in (row for rows in secrets.rows.values() for row in rows):
@@ -388,7 +384,7 @@ def _update_verifiers(transaction: Transaction, number: int, verifiers: Verifier
 
 
 def _written(transaction: Transaction, key: str, name: Address) -> str:
-    """An alias with several targets is spelled as when it was first added."""
+    """An alias with several targets is spelled as it was first added."""
     for (written,) in transaction.execute("SELECT DISTINCT address FROM alias"):
         if key_of(split_address(written)) == key:
             return str(written)
@@ -398,7 +394,7 @@ def _written(transaction: Transaction, key: str, name: Address) -> str:
 def _read_label(label: str) -> str:
     label = label.strip()
     if not label or len(label) > LABEL_CHARACTERS or not label.isprintable():
-        raise SetupError("An app password needs a name.", f"Give 1 to {LABEL_CHARACTERS} messages, such as “Anna's phone”.")
+        raise SetupError("An app password needs a name.", f"Give 1 to {LABEL_CHARACTERS} characters, such as “Anna's phone”.")
     return label
 
 

@@ -1,7 +1,7 @@
-"""The admin password: what the serial console asks before it changes anything.
+"""The admin password: the serial console asks for it before it changes anything.
 
-One for the server, kept like a person's (argon2id), beside a one-time password that lives in memory only and is used up
-by its first use. Whoever runs commands on the box needs neither: the kernel says who they are.
+One for the server, stored like an account's (argon2id), beside a one-time password that is in memory only and expires with
+its first use. Commands run on the machine need neither: the kernel gives the user id of the local socket's peer.
 """
 
 import hmac
@@ -24,10 +24,10 @@ class Admin:
         self._database = database
         self._in_thread = in_thread
         self.one_time = ""
-        """The one-time password nobody has used yet, to be shown where only somebody at the box sees it; "" for none."""
+        """The unused one-time password, to be shown only on the box itself; "" for none."""
 
     async def set(self, password: str) -> None:
-        """Raises SetupError when nobody could type it; then nothing has changed."""
+        """Raises SetupError when it cannot be typed; then nothing has changed."""
         check_new(password)
         slow = await self._in_thread(lambda: hash_slowly(prepare(password)))
 
@@ -38,7 +38,7 @@ class Admin:
         self.one_time = ""
 
     async def check(self, password: str) -> bool:
-        """Is it the admin password, or the one-time password nobody has used yet?"""
+        """Is it the admin password, or the unused one-time password?"""
         prepared = prepare(password)
         if self.one_time and hmac.compare_digest(prepared, prepare(self.one_time)):
             self.one_time = ""
@@ -47,11 +47,11 @@ class Admin:
         return bool(stored) and await self._in_thread(lambda: fits_slowly(stored, prepared))
 
     async def known(self) -> bool:
-        """Is there any password that could be right?"""
+        """Is any admin password set?"""
         return bool(self.one_time or await self._database.read(_stored))
 
     def make_one_time(self) -> None:
-        """A new one; the one before is worth nothing any more."""
+        """Make a new one-time password; the one before is void."""
         self.one_time = generate()
 
 

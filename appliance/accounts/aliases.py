@@ -1,7 +1,7 @@
-"""Aliases: one address that stands for others, in the server or outside.
+"""Alias expansion: one address that stands for others, on this server or outside.
 
 Rules: an address is expanded once however often it turns up, so chains and groups may cross and loops end;
-at most EXPANSIONS addresses come out of one. Pure; the rows are written by `people.Accounts`.
+at most EXPANSIONS addresses come out of one. Pure; the rows are written by `accounts.Accounts`.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def expand(start: str, targets_of: Callable[[str], tuple[str, ...]]) -> list[str
 
 
 def leads_back(alias: str, target: str, targets_of: Callable[[str], tuple[str, ...]]) -> bool:
-    """Would an alias to `target` close a loop? True when `target` already reaches `alias`."""
+    """Would an alias to `target` close a loop? True when `target` already leads to `alias`."""
     met, waiting = {target}, [target]
     while waiting:
         address = waiting.pop()

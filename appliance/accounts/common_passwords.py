@@ -1,6 +1,6 @@
-"""Passwords that are found in every list of stolen ones, in small letters; digits and marks at the end do not save them.
+"""Passwords found in every list of leaked ones, in lower case; digits and punctuation at the end do not make them better.
 
-Kept short on purpose: guesses at the server are slowed down to some ten a minute, so only what is tried first matters.
+Kept short on purpose: the throttle allows some ten guesses a minute, so only what is tried first matters.
 """
 
 COMMON = frozenset(

@@ -1,11 +1,11 @@
-"""The directory: every person, domain and alias of the server in memory, and where an address leads.
+"""The directory: every account, domain and alias of the server in memory, and address resolution.
 
-Promise: looking an address up costs a dict look-up or two and never waits; what it answers is one commit's
-picture, whole. A change swaps in a new picture after its commit (`Accounts` does it); nobody edits the old one.
-The order of meaning: a person or alias of exactly that name, the name without its +tag, the domain's
-catch-all, and for postmaster and abuse the first person (RFC 5321 §4.5.1, RFC 2142 §4).
+Invariant: resolving an address costs a dict look-up or two and never waits; the answer is of one commit's snapshot, whole.
+A change swaps in a new snapshot after its commit (`Accounts` does it); the old one is never edited.
+The order of resolution: an account or alias of exactly that name, the name without its +tag, the domain's
+catch-all, and for postmaster and abuse the first account (RFC 5321 §4.5.1, RFC 2142 §4).
 Addresses are compared without regard to case: RFC 5321 §2.4 lets the receiving server decide, and this one never
-has two people who differ in case only.
+has two accounts that differ in case only.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,7 +30,7 @@ class Executes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One who lives here. `address` as written when added; `quota_octets` None means no limit; `added_at` UTC seconds."""
+    """One account. `address` as written when added; `quota_octets` None means no limit; `added_at` UTC seconds."""
 
     id: AccountId
     address: str
@@ -45,7 +45,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """Where an address leads: `people` of the server and addresses `outside`. Not `known`: answer 550 5.1.1."""
+    """Where an address leads: `accounts` of the server and addresses `outside`. Not `known`: the reply is 550 5.1.1."""
 
     accounts: tuple[AccountId, ...] = ()
     outside: tuple[Address, ...] = ()
@@ -84,7 +84,7 @@ def untagged(key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """One commit's picture. Keys of addresses are folded; `domains` holds the catch-all address or ""."""
+    """One commit's snapshot. Keys of addresses are folded; `domains` holds the catch-all address or ""."""
 
     version: int = 0
     domains: dict[str, str] = field(default_factory=dict)
@@ -94,11 +94,11 @@ class Tables:
     aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
     resolved: dict[str, Resolution] = field(default_factory=dict)
     removed: dict[str, Account] = field(default_factory=dict)
-    """Removed accounts whose mail is still kept: nothing is delivered there and nobody signs in."""
+    """Removed accounts whose mail is still kept: nothing is delivered there and sign-in is refused."""
 
 
 def read_tables(reads: Executes, version: int = 0) -> Tables:
-    """Read everything (a family's worth) and work out once where every name leads."""
+    """Read everything (as many as a household has) and resolve every name once."""
     domains = {name: catch_all or "" for name, catch_all in reads.execute("SELECT name, catch_all FROM domain ORDER BY rowid")}
     rows = reads.execute("SELECT id, address, quota_octets, added_at, name, disabled, removed_at FROM account ORDER BY id")
     aliases: dict[str, tuple[str, ...]] = {}
@@ -114,7 +114,7 @@ def tables_of_accounts(
     aliases: dict[str, tuple[str, ...]] | None = None,
     version: int = 0,
 ) -> Tables:
-    """From rows of `person` and what lies beside them."""
+    """From rows of `account`, domains and aliases."""
     aliases = aliases or {}
     accounts: dict[AccountId, Account] = {}
     by_address: dict[str, AccountId] = {}
@@ -165,7 +165,7 @@ def _follow(tables: Tables, alias: str) -> Resolution:
 
 
 class Directory:
-    """All people, domains and aliases (a family's worth), in memory."""
+    """All accounts, domains and aliases (as many as a household has), in memory."""
 
     def __init__(self, tables: Tables | None = None) -> None:
         self._tables = tables or Tables()
@@ -175,7 +175,7 @@ class Directory:
         return self._tables
 
     def swap(self, tables: Tables) -> None:
-        """Show another commit's picture; `Accounts` sees to their order."""
+        """Take another commit's snapshot; `Accounts` sees to their order."""
         self._tables = tables
 
     def is_local(self, domain: str) -> bool:
@@ -183,7 +183,7 @@ class Directory:
         return domain in self._tables.domains
 
     def resolve(self, address: Address) -> Resolution:
-        """Where a message to `address` goes. Ask `is_local` first: an address outside is not `known` here."""
+        """Where a message to `address` goes. Check `is_local` first: an address outside is not `known` here."""
         tables = self._tables
         key = key_of(address)
         found = tables.resolved.get(key)
@@ -204,7 +204,7 @@ class Directory:
         return UNKNOWN
 
     def resolve_here(self, local: str) -> Resolution:
-        """A local part at the server itself, without a domain: the first domain where it is a person or alias; no catch-all."""
+        """A local part at the server itself, without a domain: the first domain where it is an account or alias; no catch-all."""
         for domain in self._tables.domains:
             key = key_of(Address(local, domain))
             found = self._tables.resolved.get(key) or self._tables.resolved.get(untagged(key))
@@ -217,7 +217,7 @@ class Directory:
         return self.postmaster() if fold(local) in SERVER_NAMES else UNKNOWN
 
     def postmaster(self) -> Resolution:
-        """Who reads the bare `postmaster` (RFC 5321 §4.5.1): the primary domain's postmaster, else the first person."""
+        """Where the bare `postmaster` leads (RFC 5321 §4.5.1): the primary domain's postmaster, else the first account."""
         tables = self._tables
         for domain in tables.domains:
             found = tables.resolved.get(f"postmaster@{domain}")
@@ -232,17 +232,17 @@ class Directory:
         return self._tables.accounts.get(account)
 
     def own_address(self, account: AccountId) -> Address | None:
-        """The address that leads to this person alone; None for nobody."""
+        """The account's own address; None when there is no such account."""
         found = self._tables.accounts.get(account)
         return split_address(found.address) if found else None
 
     def quota_of(self, account: AccountId) -> int | None:
-        """The person's own limit in octets; None for no limit or nobody."""
+        """The account's own limit in octets; None for no limit or no such account."""
         found = self._tables.accounts.get(account)
         return found.quota_octets if found else None
 
     def accounts(self) -> tuple[Account, ...]:
-        """Everybody, the first person first."""
+        """All accounts, the first one first."""
         return tuple(self._tables.accounts.values())
 
     def domains(self) -> tuple[str, ...]:
@@ -250,7 +250,7 @@ class Directory:
         return tuple(self._tables.domains)
 
     def catch_all(self, domain: str) -> str:
-        """The address that gets what nobody else gets at `domain`, or ""."""
+        """The address that gets what matches no other address at `domain`, or ""."""
         return self._tables.domains.get(domain, "")
 
     def aliases(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -258,13 +258,13 @@ class Directory:
         return tuple(self._tables.aliases.items())
 
     def may_send_as(self, account: AccountId, address: Address) -> bool:
-        """May this person write this From or MAIL FROM? Yes for every address whose messages reach them."""
+        """May this account use this From or MAIL FROM? Yes for every address whose messages are delivered to it."""
         return account in self.resolve(address).accounts
 
     def find_login(self, name: str) -> Account | None:
-        """Who signs in as `name`: the full address, or the local part alone where only one person has it.
+        """The account that signs in as `name`: the full address, or the local part alone where only one account has it.
 
-        An alias that leads to one account alone serves too: after a rename, programs go on with the old address.
+        An alias that leads to one account alone serves too: after a rename, clients go on with the old address.
         """
         tables = self._tables
         local, at, domain = name.rpartition("@")

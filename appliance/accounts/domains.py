@@ -1,4 +1,4 @@
-"""The server's domains, and addresses as people type them: read, checked, refused with a remedy.
+"""Domains and addresses as typed by an administrator: parsed, checked, refused with a remedy.
 
 Rules: a domain or address is refused before anything is written; what is kept is the one form all others are
 compared in (`mail.address`). How it fails: SetupError.
@@ -24,7 +24,7 @@ def read_domain(text: str) -> str:
 
 
 def read_address(text: str) -> Address:
-    """An address as somebody typed it. Raises SetupError."""
+    """An address as typed. Raises SetupError."""
     try:
         return parse_address(text.strip())
     except MisuseError as e:
@@ -39,29 +39,31 @@ def expect_domain(tables: Tables, domain: str) -> None:
 
 
 def expect_account(tables: Tables, text: str) -> Account:
-    """The person of that address, or of that local part where only one has it. Raises SetupError."""
+    """The account of that address, or of that local part where only one has it. Raises SetupError."""
     account = tables.by_address.get(key_of(read_address(text))) if "@" in text else tables.by_local.get(fold(text.strip()))
     if account is None:
-        raise SetupError(f"Nobody here has the address {text}.", "See who lives here: pillarbox account list")
+        raise SetupError(f"There is no account {text} here.", "See the accounts: pillarbox account list")
     return tables.accounts[account]
 
 
 def expect_free(tables: Tables, address: Address) -> None:
-    """Raises SetupError when a person or an alias has the address."""
+    """Raises SetupError when an account or an alias has the address."""
     key = key_of(address)
     if key in tables.removed:
-        what = f"{address} was removed and their mail is still kept."
+        what = f"{address} was removed and its mail is still kept."
         raise SetupError(
             what, f"Take it back with: pillarbox account restore {address}. Or erase it first: account remove {address} --purge"
         )
     if key in tables.by_address:
-        raise SetupError(f"{address} already lives here.", "Choose another address, or change the password: pillarbox account password")
+        raise SetupError(
+            f"There is an account {address} already.", "Choose another address, or change the password: pillarbox account password"
+        )
     if key in tables.aliases:
         raise SetupError(f"{address} is an alias already.", f"Remove it first: pillarbox alias remove {address}")
 
 
 def expect_empty(tables: Tables, domain: str) -> None:
-    """Raises SetupError while people or aliases stand in the domain."""
+    """Raises SetupError while accounts or aliases are in the domain."""
     ending = f"@{domain}"
 
     def there(keys: Iterable[str]) -> list[str]:

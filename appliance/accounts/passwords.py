@@ -1,18 +1,18 @@
-"""Passwords: the verifiers kept of them, checking one, and making one up.
+"""Passwords: their stored verifiers, checking one, and generating one.
 
 Rules:
-  - A person's own password is kept as argon2id (scrypt where argon2 cannot be loaded; the stored form says which) and,
+  - An account's own password is kept as argon2id (scrypt where argon2 cannot be loaded; the stored form says which) and,
     unless the setting keeps it for app passwords only, as SCRAM-SHA-256 keys (RFC 5802 §3, RFC 7677).
   - A generated app password is kept as SCRAM keys alone: 99 random bits need no slow hash, and one PBKDF2 then finds
     which of many app passwords was typed, however many there are.
-  - So every check costs one slow hash and one PBKDF2, for strangers (a decoy), for one app password and for thirty.
-  - SCRAM salts come from a secret of the server and the name's local part, for strangers and people alike: asking for
-    a salt tells nothing, today or after a change of password (RFC 5802 §9 asks for the same from both).
+  - So every check costs one slow hash and one PBKDF2, for unknown names (a decoy), for one app password and for thirty.
+  - SCRAM salts come from a secret of the server and the name's local part, for unknown and known names alike: a
+    salt reveals nothing, today or after a change of password (RFC 5802 §9 asks for the same from both).
   - ASCII is taken as typed. Other text goes through SASLprep (RFC 4013), as SCRAM's clients do it (RFC 5802 §5.1), but
     code points newer than its Unicode 3.2 are allowed; text it forbids is taken in NFC (RFC 8265 §4.2.2).
-  - Generated passwords are taken without their dashes, with blanks and in capitals, in SCRAM too (`forms`).
+  - Generated passwords are accepted without their dashes, with blanks and in upper case, in SCRAM too (`forms`).
   - Verifiers and passwords never show in a repr, a log or an error; all comparisons are in constant time.
-How it fails: SetupError for a password nobody may have; AuthError when a stored form needs a library that is missing.
+How it fails: SetupError for a password that cannot be used; AuthError when a stored form needs a library that is missing.
 """
 
 import hmac
@@ -47,13 +47,13 @@ KEY_OCTETS = 32
 LEAST_CHARACTERS = 8
 """NIST SP 800-63B §5.1.1.2 asks for as many; no rule about kinds of characters, which it advises against."""
 REMEMBERED = 512
-"""Verified passwords remembered; a family has fewer than fifty."""
+"""Verified passwords remembered; a household has fewer than fifty."""
 ALPHABET = b"abcdefghjkmnpqrstuvwxyz23456789"
-"""No i l 1, no o 0: nothing to mistake when it is read from one screen and typed on another."""
-GROUPS, GROUP_MESSAGES = 5, 4
-"""20 messages of 31: 99 bits."""
+"""No i l 1, no o 0: nothing to confuse when it is read from one screen and typed on another."""
+GROUPS, GROUP_CHARACTERS = 5, 4
+"""20 characters of 31: 99 bits."""
 SALT_ROW = "scram-salt"
-"""Its row in the table `house`."""
+"""The key of the salt secret in the table `meta`."""
 
 
 class InThread(Protocol):
@@ -81,7 +81,7 @@ class ScramKeys:
 
 @dataclass(frozen=True, slots=True)
 class Verifiers:
-    """What is written down of one password; `slow` is argon2id or scrypt in PHC form, or None."""
+    """The stored form of one password; `slow` is argon2id or scrypt in PHC form, or None."""
 
     slow: str | None = field(repr=False)
     scram: ScramKeys | None = field(repr=False)
@@ -89,7 +89,7 @@ class Verifiers:
 
 @dataclass(slots=True)
 class PasswordRow:
-    """One password of a person. `label` "" is their own, others are app passwords. `used_at`: UTC seconds of its last use,
+    """One password of an account. `label` "" is its own, others are app passwords. `used_at`: UTC seconds of its last use,
     from the address `used_from`, by `used_protocol`; `noted_at` is what the database has of it."""
 
     id: int
@@ -105,16 +105,16 @@ class PasswordRow:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """One commit's picture of all passwords, in memory."""
+    """One commit's snapshot of all passwords, in memory."""
 
     version: int = 0
     rows: dict[AccountId, tuple[PasswordRow, ...]] = field(default_factory=dict, repr=False)
     salt_secret: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
-    """Written down with the first person; until then this process's own serves strangers."""
+    """Stored with the first account; until then this process's own serves unknown names."""
 
 
 def read_secrets(reads: Executes, version: int = 0, passing_secret: bytes = b"") -> Secrets:
-    """All of it; `passing_secret` serves as long as none was written."""
+    """All passwords; `passing_secret` is used as long as none was stored."""
     rows: dict[AccountId, tuple[PasswordRow, ...]] = {}
     for number, owner, label, slow, salt, iterations, stored, server, set_at, used_at, used_from, used_protocol in reads.execute(
         "SELECT id, account, label, argon2, scram_salt, scram_iterations, scram_stored, scram_server, set_at,"
@@ -140,13 +140,13 @@ def prepare(password: str) -> bytes:
     import stringprep as tables  # 1 MB with its database, which an ASCII server never needs
     import unicodedata
 
-    mapped = "".join(" " if tables.in_table_c12(message) else message for message in password if not tables.in_table_b1(message))
+    mapped = "".join(" " if tables.in_table_c12(character) else character for character in password if not tables.in_table_b1(character))
     prepared = unicodedata.normalize("NFKC", mapped)
     forbidden = (
         tables.in_table_c12, tables.in_table_c21_c22, tables.in_table_c3, tables.in_table_c4, tables.in_table_c5,
         tables.in_table_c6, tables.in_table_c7, tables.in_table_c8, tables.in_table_c9,
     )  # fmt: skip
-    allowed = bool(prepared) and not any(test(message) for message in prepared for test in forbidden)
+    allowed = bool(prepared) and not any(test(character) for character in prepared for test in forbidden)
     if allowed and any(map(tables.in_table_d1, prepared)):  # RFC 3454 §6
         ends_well = tables.in_table_d1(prepared[0]) and tables.in_table_d1(prepared[-1])
         allowed = ends_well and not any(map(tables.in_table_d2, prepared))
@@ -156,18 +156,18 @@ def prepare(password: str) -> bytes:
 
 
 def _generated_form(typed: str) -> str:
-    """What `generate` would have written of it: small letters in groups with dashes; "" when it cannot be one of those."""
-    messages = typed.replace("-", "").replace(" ", "").lower()
-    if len(messages) != GROUPS * GROUP_MESSAGES or not messages.isascii() or not set(messages.encode()).issubset(ALPHABET):
+    """The form `generate` returns: lower case in groups with dashes; "" when it is not a generated password."""
+    bare = typed.replace("-", "").replace(" ", "").lower()
+    if len(bare) != GROUPS * GROUP_CHARACTERS or not bare.isascii() or not set(bare.encode()).issubset(ALPHABET):
         return ""
-    return "-".join([messages[at : at + GROUP_MESSAGES] for at in range(0, len(messages), GROUP_MESSAGES)])
+    return "-".join([bare[at : at + GROUP_CHARACTERS] for at in range(0, len(bare), GROUP_CHARACTERS)])
 
 
 def forms(password: str) -> tuple[bytes, ...]:
     """What a SCRAM client may hash of the password, the octets of `prepare` first.
 
-    The server never sees what is typed, so it cannot mend it: of a generated password it keeps a key for each way in which
-    people type it, without dashes, in capitals, or with the one capital that phones put in front.
+    The server never sees what is typed, so it cannot normalise it: of a generated password it keeps a key for each form in which
+    it is typed, without dashes, in upper case, or with the one capital that phones put in front.
     """
     first = prepare(password)
     written = _generated_form(password)
@@ -178,7 +178,7 @@ def forms(password: str) -> tuple[bytes, ...]:
 
 
 def check_strength(password: str, name: str = "") -> None:
-    """The rule for passwords that people choose. Raises SetupError with the reason. `name`: whose it is to be."""
+    """The rule for chosen passwords. Raises SetupError with the reason. `name`: the address it is for."""
     from .common_passwords import COMMON
 
     remedy = f"Take {LEAST_CHARACTERS} characters or more that nobody would guess; four words in a row are easy to keep in mind."
@@ -186,7 +186,7 @@ def check_strength(password: str, name: str = "") -> None:
     if len(password) < LEAST_CHARACTERS:
         raise SetupError(f"The password has fewer than {LEAST_CHARACTERS} characters.", remedy)
     if plain in COMMON or plain.rstrip("0123456789!.?") in COMMON:
-        raise SetupError("Many people have this password, so it is tried first.", remedy)
+        raise SetupError("Many people use this password, so it is tried first.", remedy)
     if len(set(plain)) < 4 or plain in _ROWS:
         raise SetupError("The password is one character or row of keys again and again.", remedy)
     if name and plain in (fold(name), fold(name.partition("@")[0])):
@@ -194,28 +194,28 @@ def check_strength(password: str, name: str = "") -> None:
 
 
 def check_new(password: str) -> None:
-    """Raises SetupError when nobody could sign in with it."""
+    """Raises SetupError when it could not be used to sign in."""
     remedy = "Choose another password."
     if not password:
         raise SetupError("The password is empty.", remedy)
     if len(password.encode("utf-8", "surrogatepass")) > PASSWORD_OCTETS:
         raise SetupError(f"The password is longer than {PASSWORD_OCTETS} octets.", remedy)
-    if any(message < " " or message == "\x7f" or "\ud800" <= message <= "\udfff" for message in password):
+    if any(character < " " or character == "\x7f" or "\ud800" <= character <= "\udfff" for character in password):
         raise SetupError("The password has a control character in it, such as a line end.", remedy)
 
 
 _ROWS = "01234567890123456789 98765432109876543210 abcdefghijklmnopqrstuvwxyz qwertyuiopasdfghjklzxcvbnm qwertzuiopasdfghjklyxcvbnm"
-"""What a short row of keys would be a part of."""
+"""Sequences of neighbouring keys or digits."""
 
 
 def generate() -> str:
-    """A password for typing once: groups of letters and digits that cannot be mistaken for each other, 99 bits."""
-    messages: list[str] = []
-    while len(messages) < GROUPS * GROUP_MESSAGES:
+    """A password for typing once: groups of letters and digits that are not confused with each other, 99 bits."""
+    characters: list[str] = []
+    while len(characters) < GROUPS * GROUP_CHARACTERS:
         octet = os.urandom(1)[0]
-        if octet < 256 - 256 % len(ALPHABET):  # else some messages would come more often
-            messages.append(chr(ALPHABET[octet % len(ALPHABET)]))
-    return "-".join("".join(messages[at : at + GROUP_MESSAGES]) for at in range(0, len(messages), GROUP_MESSAGES))
+        if octet < 256 - 256 % len(ALPHABET):  # else some characters would come more often
+            characters.append(chr(ALPHABET[octet % len(ALPHABET)]))
+    return "-".join("".join(characters[at : at + GROUP_CHARACTERS]) for at in range(0, len(characters), GROUP_CHARACTERS))
 
 
 # --- hashing (in a thread) -------------------------------------------------------------------
@@ -235,7 +235,7 @@ def hash_slowly(prepared: bytes) -> str:
 
 
 def fits_slowly(stored: str, prepared: bytes) -> bool:
-    """Is it the password of the stored form? Raises AuthError when this cannot be found out."""
+    """Is it the password of the stored form? Raises AuthError when it cannot be checked."""
     if stored.startswith("$scrypt$"):
         _, _, cost, salt, key = stored.split("$")
         log_n, r, p = (int(chunk.partition("=")[2]) for chunk in cost.split(","))
@@ -262,7 +262,7 @@ def make_scram(prepared: bytes, salt: bytes, iterations: int = SCRAM_ITERATIONS)
 
 
 class Passwords:
-    """Makes and checks verifiers, one or two at a time in a thread. Holds the decoy that strangers are checked against."""
+    """Makes and checks verifiers, one or two at a time in a thread. Holds the decoy that unknown names are checked against."""
 
     def __init__(self, in_thread: InThread, *, scram_for_all: bool = True) -> None:
         self._in_thread = in_thread
@@ -275,21 +275,21 @@ class Passwords:
         check_new(password)
         return await self._in_thread(lambda: self._make(forms(password), salt, generated))
 
-    def _make(self, relay_check: Sequence[bytes], salt: bytes, generated: bool) -> Verifiers:
+    def _make(self, typed_forms: Sequence[bytes], salt: bytes, generated: bool) -> Verifiers:
         scram = None
         if generated or self.scram_for_all:
-            made = [make_scram(one, salt, self.scram_iterations) for one in relay_check]
+            made = [make_scram(one, salt, self.scram_iterations) for one in typed_forms]
             stored, server = b"".join([one.stored for one in made]), b"".join([one.server for one in made])
             scram = ScramKeys(salt, self.scram_iterations, stored, server)
-        return Verifiers(None if generated else hash_slowly(relay_check[0]), scram)
+        return Verifiers(None if generated else hash_slowly(typed_forms[0]), scram)
 
     def outdated(self, row: PasswordRow) -> bool:
-        """Is the stored form another than `make` would give today? Ask after a check, which has loaded what it needs."""
+        """Is the stored form another than `make` would give today? Call it after a check, which has loaded what it needs."""
         slow = row.verifiers.slow
         return slow is not None and (not slow.startswith(_kind(self._decoy)) or (row.verifiers.scram is not None) != self.scram_for_all)
 
     async def find(self, rows: Sequence[PasswordRow], password: str, salt: bytes) -> PasswordRow | None:
-        """Which of a person's passwords it is; () for a stranger. Costs the same whatever the answer. Raises AuthError."""
+        """Which of an account's passwords it is; `rows` () for an unknown name. Costs the same whatever the answer. Raises AuthError."""
         return await self._in_thread(lambda: self._find(rows, prepare(password), salt))
 
     def _find(self, rows: Sequence[PasswordRow], prepared: bytes, salt: bytes) -> PasswordRow | None:
@@ -321,7 +321,7 @@ def _kind(slow: str) -> str:
 
 def salt_for(secret: bytes, name: str) -> bytes:
     """The SCRAM salt of a login name, known or not: by its local part alone, so that the short and the full form,
-    whose domain a stranger might be probing for, give the same."""
+    whose domain a client might be probing for, give the same."""
     local = name.rpartition("@")[0] or name
     return hmac.digest(secret, b"scram-salt " + fold(local).encode("utf-8", "surrogatepass"), "sha256")[:SALT_OCTETS]
 
@@ -329,7 +329,7 @@ def salt_for(secret: bytes, name: str) -> bytes:
 class Remembered:
     """Passwords that were verified, as keyed hashes under a key of this process: the next sign-in costs microseconds.
 
-    An entry names the password's row; a changed or removed password has another row or none, so it is forgotten by itself.
+    An entry names the password's row; a changed or removed password has another row or none, so its entry no longer matches.
     """
 
     def __init__(self, most: int = REMEMBERED) -> None:
@@ -362,6 +362,6 @@ class Remembered:
         return len(self._rows)
 
     def _hash(self, account: AccountId, password: str) -> bytes:
-        said = blake2b(password.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16)
-        said.update(b"\0%d" % account)
-        return said.digest()
+        hashed = blake2b(password.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16)
+        hashed.update(b"\0%d" % account)
+        return hashed.digest()

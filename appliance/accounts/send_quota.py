@@ -1,17 +1,17 @@
-"""How much each person may send outside, so that a stolen password does not become a spam source.
+"""The send quota: how much each account may send outside, so that a stolen password does not become a spam source.
 
-Two buckets a person that refill evenly: messages of an hour and recipients of a day, counting only what leaves the server.
-Whoever has used up either waits until there is room again; nobody has to be released by hand, and family messages are
-never held up. A message counts once, when it is accepted, with all its recipients outside.
+Two token buckets an account that refill evenly: messages of an hour and recipients of a day, counting only what leaves the
+server. An account over either limit waits until there is room again; no limit has to be lifted by hand, and messages within
+the server are never held up. A message counts once, when it is accepted, with all its recipients outside.
 
 | state   | how it gets there                          | how it ends                                            |
 |---------|--------------------------------------------|--------------------------------------------------------|
-| free    | at first, and always but for a few         | a message is turned away                                |
-| limited | a message was turned away                   | by itself, once half an hour's messages fit in again    |
+| free    | at first                                   | a message is refused                                   |
+| limited | a message was refused                      | by itself, once half an hour's messages fit in again   |
 
-Promise: in any hour at most twice `messages_per_hour` messages and in any day at most twice `recipients_per_day` recipients
-(a full bucket and what refills meanwhile). Pure but for `run`, which only says when a limit ended. RAM only: a restart
-fills the buckets, and whoever stole a password cannot restart the server. At most PEOPLE people are remembered.
+Invariant: in any hour at most twice `messages_per_hour` messages and in any day at most twice `recipients_per_day` recipients
+(a full bucket and what refills meanwhile). Pure but for `run`, which only reports when a limit ended. RAM only: a restart
+fills the buckets, and whoever stole a password cannot restart the server. At most ACCOUNTS accounts are remembered.
 """
 
 from collections import OrderedDict
@@ -29,7 +29,7 @@ CLOCK_S = 0.001
 
 
 class Bucket:
-    """Holds `most`, refills evenly within `span_s`. `used` decays; kept as one number and its time."""
+    """A token bucket: holds `most`, refills evenly within `span_s`. `used` decays; kept as one number and its time."""
 
     __slots__ = ("_at", "_most", "_rate", "_used")
 
@@ -53,7 +53,7 @@ class Bucket:
 
 
 class SendQuota:
-    """See above. `say(person, limited)` is called when a person reaches a limit and when it ended."""
+    """See above. `say(account, limited)` is called when an account reaches a limit and when it ended."""
 
     def __init__(self, *, messages_per_hour: int, recipients_per_day: int, say: Callable[[AccountId, bool], object]) -> None:
         self._messages = messages_per_hour
@@ -61,7 +61,7 @@ class SendQuota:
         self._say = say
         self._accounts: OrderedDict[AccountId, tuple[Bucket, Bucket]] = OrderedDict()
         self._limited: dict[AccountId, float] = {}
-        """Until when, in the clock's monotonic seconds; as few as there are people."""
+        """Until when, in the clock's monotonic seconds; at most as many as there are accounts."""
         self._changed = trio.Event()
 
     def wait_s(self, account: AccountId, recipients: int, now: float) -> float:
@@ -75,7 +75,7 @@ class SendQuota:
         return wait_s
 
     def take(self, account: AccountId, recipients: int, now: float) -> float:
-        """The same, and when it may go it counts."""
+        """`wait_s`, and when the message may go it counts."""
         wait_s = self.wait_s(account, recipients, now)
         if not wait_s:
             messages, many = self._of(account, now)
@@ -104,7 +104,7 @@ class SendQuota:
             self._changed.set()
 
     def release(self, now: float) -> float | None:
-        """End the limits that are over; how long until the next one is, None when nobody is limited."""
+        """End the limits that are over; how long until the next one is, None when no account is limited."""
         for account, until in tuple(self._limited.items()):
             if until <= now:
                 del self._limited[account]
@@ -112,7 +112,7 @@ class SendQuota:
         return min(self._limited.values()) - now if self._limited else None
 
     async def run(self, mono_s: Callable[[], float]) -> None:
-        """Say when limits end, for ever; sleeps while nobody is limited."""
+        """Report when limits end, for ever; sleeps while no account is limited."""
         while True:
             wait_s = self.release(mono_s())
             self._changed = trio.Event()

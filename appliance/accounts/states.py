@@ -1,4 +1,4 @@
-"""What becomes of an account after it was added, as work inside one transaction; `people.Accounts` gives each its commit.
+"""The states of an account, each change as work inside one transaction; `accounts.Accounts` commits it.
 
     state      receives   signs in   how it gets there            where to
     active     yes        yes        account add, enable, restore  disabled, removed
@@ -7,7 +7,7 @@
     gone       -          -          purge, or KEPT_S later       nothing is left
 
 Removing keeps every row: mail, passwords, aliases that lead there. So restoring is one column, and the address is not
-given to anybody else meanwhile. Days are counted by the caller, and only while the clock is trusted.
+given to another account meanwhile. Days are counted by the caller, and only while the clock is trusted.
 How it fails: SetupError, and then nothing has changed.
 """
 
@@ -24,7 +24,7 @@ from .domains import expect_account, expect_domain, expect_free, read_address
 KEPT_DAYS = 30
 """How long the mail of a removed account is kept."""
 KEPT_S = KEPT_DAYS * 86_400
-NAME_MESSAGES = 100
+NAME_CHARACTERS = 100
 
 Transaction = Any
 
@@ -54,7 +54,7 @@ def restore(transaction: Transaction, tables: Tables, address: str) -> Account:
 
 
 def erase(transaction: Transaction, tables: Tables, account: Account) -> None:
-    """Every row of an account but its mail: passwords, its place in aliases and as a catch-all."""
+    """Delete every row of an account but its mail: passwords, and where it is the target of aliases and catch-alls."""
     key = key_of(split_address(account.address))
     for alias, target in transaction.execute("SELECT address, target FROM alias").fetchall():
         if key_of(split_address(target)) == key:
@@ -78,7 +78,7 @@ def rename(transaction: Transaction, tables: Tables, old: str, new: Address) -> 
         else:
             expect_free(tables, new)
     transaction.execute("UPDATE account SET address = ? WHERE id = ?", (str(new), account.id))
-    _lead(transaction, tables, key_of(was), new)
+    _redirect(transaction, tables, key_of(was), new)
     if not same:
         transaction.execute("INSERT INTO alias(address, target) VALUES (?, ?)", (str(was), str(new)))
     return replace(account, address=str(new))
@@ -90,7 +90,7 @@ def _drop_alias(transaction: Transaction, key: str) -> None:
             transaction.execute("DELETE FROM alias WHERE address = ? AND target = ?", (alias, target))
 
 
-def _lead(transaction: Transaction, tables: Tables, key: str, new: Address) -> None:
+def _redirect(transaction: Transaction, tables: Tables, key: str, new: Address) -> None:
     """Aliases and catch-alls that lead to `key` lead to `new`."""
     for alias, target in transaction.execute("SELECT address, target FROM alias").fetchall():
         if key_of(split_address(target)) == key:
@@ -111,8 +111,8 @@ def set_disabled(transaction: Transaction, tables: Tables, address: str, disable
 def read_name(text: str) -> str:
     """A display name. Raises SetupError."""
     name = text.strip()
-    if len(name) > NAME_MESSAGES or not name.isprintable():
-        raise SetupError("This name cannot be used.", f"Write at most {NAME_MESSAGES} messages on one line.")
+    if len(name) > NAME_CHARACTERS or not name.isprintable():
+        raise SetupError("This name cannot be used.", f"Write at most {NAME_CHARACTERS} characters on one line.")
     return name
 
 

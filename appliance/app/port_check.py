@@ -12,7 +12,7 @@ import trio
 
 from appliance.mail.errors import PeerError
 from appliance.mail.protocols import GREETINGS, protocol
-from appliance.network.dial import hear_greeting
+from appliance.network.dial import read_greeting
 from appliance.status.snapshot import ListenerFacts
 
 PATIENCE_S = 35.0
@@ -40,7 +40,7 @@ PortProbe = Callable[[], Awaitable[PortFinding]]
 async def probe(what: str, where: str, address: str, port: int, *, tls: bool, greeting: bytes) -> PortFinding:
     """Connect to one server: "open" when its greeting begins with `greeting`."""
     try:
-        heard = await hear_greeting(address, port, timeout_s=PATIENCE_S, tls=tls)
+        heard = await read_greeting(address, port, timeout_s=PATIENCE_S, tls=tls)
     except PeerError as trouble:
         return PortFinding(what, where, "closed", f"{trouble}.")
     if not heard.startswith(greeting):

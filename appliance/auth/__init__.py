@@ -1,1 +1,1 @@
-"""Floor 3, who is on the line: one place for every server."""
+"""Authentication for every server: login checks and SASL exchanges."""

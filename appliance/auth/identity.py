@@ -1,4 +1,4 @@
-"""Who is on the line: the one thing a server holds of a person who signed in."""
+"""The authenticated identity of a session."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ from appliance.mail.ids import AccountId
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A person who proved who they are. `address` as the server writes it; `app_password` is the label of the
+    """The account a client authenticated as. `address` as the server writes it; `app_password` is the label of the
     app password that was used, "" for the main password; `password` the number of its row, which no later password has."""
 
     account: AccountId

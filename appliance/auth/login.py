@@ -1,10 +1,10 @@
-"""Signing in: check what was said, at the pace the throttle allows, and announce the outcome.
+"""Login checks: names and passwords, throttled, with an event for each outcome.
 
-A try goes: the same password under way already? wait for that answer -> known to be wrong? fail -> a try left in the
-destination? else wait, at most LOGIN_S, then fail unchecked -> remembered as right? else check the verifiers in a thread.
-Promises: known and unknown names go the same way, at the same cost, to the same answer; every failure is held for
+Order of a try: the same password being checked already? wait for that result -> known to be wrong? fail -> a try left in the
+throttle's bucket? else wait, at most LOGIN_S, then fail unchecked -> remembered as right? else check the verifiers in a thread.
+Invariants: known and unknown names take the same path, at the same cost, to the same answer; every failure is held for
 FAILURE_S; a right password seen before costs microseconds; forty connections that start at once with one password cost
-one check. What a client that hangs up has begun stays counted.
+one check. A try of a client that disconnects meanwhile stays counted.
 How it fails: None is a refusal; AuthError when passwords cannot be checked at all just now (a temporary fault).
 """
 
@@ -29,13 +29,13 @@ from appliance.status.events import Event, LoginFailed, LoginSucceeded
 from .identity import Identity
 
 FAILURE_S = 2.0
-"""How long a refusal is held: a person hardly notices, a program in a loop cannot spin."""
+"""How long a refusal is held: a user hardly notices, a program in a loop cannot spin."""
 SHOWN_CHARACTERS = 64
-"""Of a name that was tried, in announcements."""
+"""Characters of a tried name in events."""
 
 
 class Publisher(Protocol):
-    """The Board."""
+    """Where events go: the Board."""
 
     def publish(self, event: Event) -> None: ...
 
@@ -51,7 +51,7 @@ class LoginAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A name that SCRAM was begun with: `rows[n]` is the password of key n; the keys beyond are decoys."""
+    """The account a SCRAM exchange may be for: `rows[n]` is the password of key n; the keys beyond are decoys."""
 
     name: str
     account: Account | None
@@ -70,17 +70,17 @@ class Login:
         self._failure_s = failure_s
         self._remembered = accounts.remembered
         self._in_flight: dict[int, trio.Event] = {}
-        self._given_back = trio.Event()
+        self._try_returned = trio.Event()
         self._decoy_key = (urandom(32), urandom(32))
 
     # --- passwords -------------------------------------------------------------------------------
 
     async def check(self, name: str, password: str, *, peer: str, protocol: str, mechanism: str) -> Identity | None:
-        """Who it is, or None. Announced and throttled here. Raises AuthError."""
+        """The identity, or None for a refusal. Throttled and published here. Raises AuthError."""
         return await self.check_password(name, password, LoginAttempt(peer, protocol, mechanism))
 
     async def check_password(self, name: str, password: str, attempt: LoginAttempt) -> Identity | None:
-        """`check` for an exchange."""
+        """`check` with its circumstances as one value."""
         if not _possible(name, LOGIN_NAME_OCTETS) or not _possible(password, PASSWORD_OCTETS):
             await self._refuse(name, attempt)
             return None
@@ -108,7 +108,7 @@ class Login:
     async def _judge(
         self, trying: Try, account: Account | None, rows: tuple[PasswordRow, ...], password: str, digest: int
     ) -> PasswordRow | None:
-        """The password's row, when its turn has come and it fits."""
+        """The password's row, when the try is admitted and the password fits."""
         if not await self._admitted(trying):
             return None
         row = self._remembered.find(rows, password)
@@ -132,7 +132,7 @@ class Login:
     # --- SCRAM -----------------------------------------------------------------------------------
 
     def candidate(self, name: str) -> Candidate:
-        """What SCRAM goes on with. A stranger's looks like a person's: same salt rule, as many keys to compare with."""
+        """What SCRAM goes on with. An unknown name's looks like an account's: same salt rule, as many keys to compare with."""
         account, _ = self._look_up(name)
         secrets = self._accounts.secrets
         for_all = self._accounts.passwords.scram_for_all
@@ -140,7 +140,7 @@ class Login:
         salt, iterations = salt_for(secrets.salt_secret, name), self._accounts.passwords.scram_iterations
         keys: list[tuple[bytes, bytes]] = []
         chosen: list[PasswordRow] = []
-        for row in reversed(rows):  # the newest says which salt; all of a person's have one unless the server's secret was lost
+        for row in reversed(rows):  # the newest decides the salt; all of an account's have one unless the server's secret was lost
             scram = row.verifiers.scram
             assert scram is not None  # noqa: S101 - chosen above
             if not chosen:
@@ -149,13 +149,13 @@ class Login:
                 for pair in scram.pairs():
                     chosen.append(row)
                     keys.append(pair)
-        held = [[row.verifiers.scram for row in some if row.verifiers.scram] for some in secrets.rows.values()]
-        most = max((sum(len(scram.pairs()) for scram in some) for some in held), default=1)
+        stored = [[row.verifiers.scram for row in some if row.verifiers.scram] for some in secrets.rows.values()]
+        most = max((sum(len(scram.pairs()) for scram in some) for some in stored), default=1)
         keys += [self._decoy_key] * (most - len(keys))
         return Candidate(name, account, tuple(chosen), ScramSecret(salt, iterations, tuple(keys)))
 
     async def check_proof(self, candidate: Candidate, verify: Callable[[], int | None], attempt: LoginAttempt) -> Identity | None:
-        """Let the mechanism compare the proof when its turn has come. `welcome` follows when the exchange ends well."""
+        """Let the mechanism compare the proof when the try is admitted. `welcome` follows when the exchange succeeds."""
         _, throttle_name = self._look_up(candidate.name)
         trying = self._throttle.start(throttle_name, source_of(attempt.peer))
         if not await self._admitted(trying):
@@ -170,13 +170,13 @@ class Login:
         return self._identity(candidate.account, candidate.rows[key], attempt)
 
     def welcome(self, identity: Identity, attempt: LoginAttempt) -> None:
-        """Announce a sign-in."""
+        """Publish a successful login."""
         self._board.publish(LoginSucceeded(attempt.protocol, attempt.peer, identity.address, attempt.mechanism))
 
-    # --- the pace --------------------------------------------------------------------------------
+    # --- throttling ------------------------------------------------------------------------------
 
     async def _admitted(self, trying: Try) -> bool:
-        """Wait for a try in the destination; False when there was none within LOGIN_S."""
+        """Wait for a try in the throttle's bucket; False when there was none within LOGIN_S."""
         give_up = self._clock.mono_s() + LOGIN_S
         while True:
             now = self._clock.mono_s()
@@ -186,27 +186,27 @@ class Login:
             if now >= give_up:
                 return False
             with trio.move_on_after(min(wait_s, give_up - now)):
-                await self._given_back.wait()
+                await self._try_returned.wait()
         slowed_s = self._throttle.admit(trying, now)
         if slowed_s > 0.0:
             await trio.sleep(slowed_s)
         return True
 
     def _right(self, trying: Try) -> None:
-        """The try goes back to its destination, and whoever waits there looks again."""
+        """The try is returned to its bucket, and waiting tries look again."""
         self._throttle.right(trying)
-        self._given_back.set()
-        self._given_back = trio.Event()
+        self._try_returned.set()
+        self._try_returned = trio.Event()
 
     async def _refuse(self, name: str, attempt: LoginAttempt) -> None:
-        shown = "".join(message if message.isprintable() else "?" for message in name[:SHOWN_CHARACTERS])
+        shown = "".join(character if character.isprintable() else "?" for character in name[:SHOWN_CHARACTERS])
         self._board.publish(LoginFailed(attempt.protocol, attempt.peer, shown, attempt.mechanism))
         await trio.sleep(self._failure_s)
 
     # --- names -----------------------------------------------------------------------------------
 
     def _look_up(self, name: str) -> tuple[Account | None, str]:
-        """Who it may be, and the name the throttle counts under: one for all spellings, strangers' alike."""
+        """The account, if any, and the name the throttle counts under: one for all spellings, of unknown names as well."""
         directory = self._accounts.directory
         account = directory.find_login(name)
         throttle_name = fold(account.address if account else name)
@@ -219,7 +219,7 @@ class Login:
         return Identity(account.id, account.address, row.label, row.id)
 
     def is_current(self, identity: Identity) -> bool:
-        """Is the password this sign-in was made with still one of the account's? Ask, without waiting, right before use."""
+        """Is the password of this login still one of the account's? To be checked, without waiting, right before use."""
         return self._accounts.is_current(identity.account, identity.password)
 
 

@@ -1,1 +1,1 @@
-"""Floor 2, listeners, streams and TLS."""
+"""Listeners, streams, TLS, resolver, rate limits and dialing."""

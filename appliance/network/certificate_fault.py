@@ -1,6 +1,6 @@
-"""Why a server's certificate was refused, as a sentence for people: the name asked for and those found, dates and our clock, the chain.
+"""Why a server's certificate failed verification, as a sentence: expected and found names, dates and our clock, the chain.
 
-What the certificate says comes from a stranger: it is shown without control characters, cut to SHOWN characters. Pure.
+The text of a certificate is untrusted: it is shown without control characters, cut to SHOWN characters. Pure.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from .x509 import CertificateDetails, parse_der
 
 SHOWN = 100
 NAMES = 5
-"""Names of a certificate that are told."""
+"""Names of a certificate that are shown."""
 NOT_YET, EXPIRED = 9, 10
 SELF_SIGNED = 18
 NO_AUTHORITY = frozenset({2, 19, 20, 21})
@@ -21,7 +21,7 @@ OTHER_NAME = frozenset({62, 64})
 
 
 class BadCertificate(PeerGone):
-    """The certificate did not hold. `code` and `reason` are OpenSSL's, `chain` what the server showed, in DER, its own first."""
+    """The certificate failed verification. `code` and `reason` are OpenSSL's, `chain` what the server sent, in DER, its own first."""
 
     def __init__(self, code: int, reason: str, chain: Sequence[bytes]) -> None:
         super().__init__(f"the certificate was refused: {reason}")
@@ -31,7 +31,7 @@ class BadCertificate(PeerGone):
 
 
 def explain(fault: BadCertificate, host: str, now_at: float) -> str:
-    """One sentence; `host` is the name that was asked for, `now_at` the clock that judged (UTC seconds)."""
+    """One sentence; `host` is the expected name, `now_at` the time of verification (UTC seconds)."""
     whose = f"The certificate of {host}"
     try:
         chain = [parse_der(der) for der in fault.chain]
@@ -41,7 +41,7 @@ def explain(fault: BadCertificate, host: str, now_at: float) -> str:
         return f"{whose} was refused: {shown(fault.reason)}."
     own, clock = chain[0], f"this machine's clock says {_moment(now_at)}"
     if fault.code in OTHER_NAME:
-        return f"{whose} is for other names: asked for {host}, found {found_names(own)}."
+        return f"{whose} is for other names: expected {host}, found {found_names(own)}."
     if fault.code == EXPIRED:
         late = next((one for one in chain if one.not_after_at < now_at), own)
         return f"{whose}{_part(late, own)} expired on {_moment(late.not_after_at)}; {clock}."
@@ -57,7 +57,7 @@ def explain(fault: BadCertificate, host: str, now_at: float) -> str:
 
 
 def found_names(facts: CertificateDetails) -> str:
-    """The names in a certificate, for people; its common name does not count (RFC 9525 §2)."""
+    """The names in a certificate, for display; its common name does not count (RFC 9525 §2)."""
     if not facts.names:
         return f'none (its common name "{shown(facts.subject)}" does not count)' if facts.subject else "none"
     more = f" and {len(facts.names) - NAMES} more" if len(facts.names) > NAMES else ""

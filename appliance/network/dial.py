@@ -1,4 +1,4 @@
-"""Connections of our own to servers of others. Raises PeerGone, PeerSlow."""
+"""Outgoing TCP connections. Raises PeerGone, PeerSlow."""
 
 import errno
 import ssl
@@ -11,14 +11,14 @@ from .stream import Stream
 from .tls_end import require_close_notify
 
 GREETING_OCTETS = 512
-NO_ROUTE_TEXT = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
-"""What this machine says when it has no network of that address family."""
+NO_ROUTE_ERRNOS = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+"""Errors of a host that has no network of that address family."""
 
 
 def no_route_out(trouble: PeerError) -> bool:
-    """Did this machine itself have no way to the address that could not be dialled?"""
+    """Did this host itself have no route to the address that could not be dialled?"""
     cause = trouble.__context__
-    return isinstance(cause, OSError) and cause.errno in NO_ROUTE_TEXT
+    return isinstance(cause, OSError) and cause.errno in NO_ROUTE_ERRNOS
 
 
 async def dial(address: str, port: int, *, timeout_s: float, protocol: str = "smtp") -> Stream:
@@ -46,17 +46,17 @@ async def dial(address: str, port: int, *, timeout_s: float, protocol: str = "sm
 
 
 def any_certificate() -> ssl.SSLContext:
-    """TLS 1.2 at least, with whoever answers (RFC 7435 §3)."""
+    """A TLS client context without verification: opportunistic TLS, 1.2 at least (RFC 7435 §3)."""
     context = require_close_notify(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
 
 
-async def hear_greeting(address: str, port: int, *, timeout_s: float, tls: bool = False) -> bytes:
-    """What the server says first, at least four octets; b"" when it closes without a word. `tls`: it begins with TLS.
+async def read_greeting(address: str, port: int, *, timeout_s: float, tls: bool = False) -> bytes:
+    """The server's greeting, at least four octets; b"" when it closes without one. `tls`: implicit TLS.
 
-    For looking whether somebody is there: any certificate will do.
+    For a probe whether a server is there: the certificate is not verified.
     """
     deadline = trio.current_time() + timeout_s
     stream = await dial(address, port, timeout_s=timeout_s)

@@ -1,6 +1,6 @@
-"""One small document over HTTPS, as MTA-STS policies are published: GET, no redirects, everything bounded (RFC 9112, RFC 8461 §3.3).
+"""HTTPS GET of one small document, such as an MTA-STS policy: no redirects, everything bounded (RFC 9112, RFC 8461 §3.3).
 
-How it fails: PeerError or MisuseError with a sentence; what was read until then is thrown away.
+How it fails: PeerError or MisuseError with a sentence; what was read until then is discarded.
 """
 
 import ssl
@@ -11,21 +11,22 @@ import trio
 from appliance.mail.errors import MisuseError, PeerError, PeerGone
 
 from .dial import dial
+from .stream import Stream
 
 CONNECT_S = 10.0
-"""For one address: one that is silent leaves time for the others."""
+"""For one address: a silent one leaves time for the others."""
 HEAD_OCTETS = 16 * 2**10
 CHUNKS = 1000
 
 
-class Ended(PeerGone):
-    """The server has ended the connection in order."""
+class ResponseEnded(PeerGone):
+    """The server has closed the connection in order."""
 
 
 async def get(
     host: str, path: str, addresses: Sequence[str], context: ssl.SSLContext, *, port: int = 443, most_octets: int, timeout_s: float
 ) -> tuple[str, bytes]:
-    """(media type, body) of a 200 answer of `host` at the first address that answers. The certificate must be the host's."""
+    """(media type, body) of a 200 response of `host` from the first address that answers. The certificate must be the host's."""
     trouble: PeerError = PeerGone(f"{host} has no address")
     with trio.move_on_after(timeout_s):
         for address in addresses:
@@ -47,7 +48,7 @@ async def _get(
         octets = b""
         while b"\r\n\r\n" not in octets:
             if len(octets) > HEAD_OCTETS:
-                raise MisuseError(f"{host} answers with an endless header")
+                raise MisuseError(f"{host} sends an endless header")
             octets += await _more(stream, timeout_s)
         head, _, body = octets.partition(b"\r\n\r\n")
         fields = _fields(head, host)
@@ -55,26 +56,26 @@ async def _get(
         length = fields.get("content-length", "")
         while not _complete(body, chunked, length):
             if len(body) > most_octets:
-                raise MisuseError(f"{host} answers with more than {most_octets} octets")
+                raise MisuseError(f"{host} sends more than {most_octets} octets")
             try:
                 body += await _more(stream, timeout_s)
-            except Ended:
+            except ResponseEnded:
                 if chunked or length:
                     raise
-                break  # without a length the orderly end of TLS is the end; a cut connection is none (RFC 9112 §9.8)
+                break  # without a length close_notify ends the body; a cut connection does not (RFC 9112 §9.8)
         body = _dechunked(body) if chunked else body[: int(length)] if length.isdecimal() else body
         if len(body) > most_octets:
-            raise MisuseError(f"{host} answers with more than {most_octets} octets")
+            raise MisuseError(f"{host} sends more than {most_octets} octets")
         return fields.get("content-type", "").partition(";")[0].strip().lower(), body
     finally:
         with trio.move_on_after(1, shield=True):
             await stream.aclose()
 
 
-async def _more(stream: "object", timeout_s: float) -> bytes:
-    octets: bytes = await stream.receive(timeout_s)  # type: ignore[attr-defined]
+async def _more(stream: Stream, timeout_s: float) -> bytes:
+    octets = await stream.receive(timeout_s)
     if not octets:
-        raise Ended("the connection ended")
+        raise ResponseEnded("the connection ended")
     return octets
 
 
@@ -99,7 +100,7 @@ def _dechunked(body: bytes) -> bytes:
         try:
             size = int(line.partition(b";")[0], 16)
         except ValueError:
-            raise MisuseError("the answer's chunks make no sense") from None
+            raise MisuseError("the chunks of the response are malformed") from None
         if not found or size < 0:
             break
         if not size:
@@ -107,4 +108,4 @@ def _dechunked(body: bytes) -> bytes:
         at += len(line) + 2
         out += body[at : at + size]
         at += size + 2
-    raise MisuseError("the answer's chunks do not end")
+    raise MisuseError("the chunks of the response do not end")

@@ -1,14 +1,14 @@
-"""The listeners: accept, admit or turn away politely, guard each session, and let them end in order.
+"""The listeners: accept, admit or refuse connections, guard each session, and drain them in order.
 
 | a session is | goes on to |
 |---|---|
-| accepted | refused (one sentence, closed) · shaking hands (implicit TLS) · served |
-| shaking hands | served · closed (deadline, fault, shed, cancelled) |
-| served | closed (its end, peer gone, drained, shed, cancelled) · failed (a fault of ours: this session only) |
+| accepted | refused (one sentence, closed) · handshake (implicit TLS) · served |
+| handshake | served · closed (deadline, fault, shed, cancelled) |
+| served | closed (its end, peer gone, drained, shed, cancelled) · failed (an exception: this session only) |
 
-Promises: a fault ends its own session only; no source takes more than its share; when the server is full the
-stranger who did nothing for longest makes room; out of descriptors it waits and never spins. How it fails: a
-listening socket that breaks is announced and opened again with growing pauses; SetupError at `bind`.
+Invariants: a fault ends its own session only; no source takes more than its share; when the server is full the
+unauthenticated session that was idle for longest is shed; out of descriptors it waits and never spins. How it fails: a
+listening socket that breaks is published and opened again with growing pauses; SetupError at `bind`.
 """
 
 import errno
@@ -39,13 +39,13 @@ Handler = Callable[[Stream], Awaitable[None]]
 SPARE_DESCRIPTORS = 128
 """Kept from sessions for the database, body files, journal and listeners."""
 SHED_IDLE_S = 2.0
-"""A stranger is asked to leave a full server only after this long without getting on: no round session takes longer."""
+"""An unauthenticated session of a full server is shed only after this long without progress: no round trip takes longer."""
 SHED_GRACE_S = 4.0
-"""To say goodbye and close; then the session is cancelled."""
+"""To send a last reply and close; then the session is cancelled."""
 REVOKED_GRACE_S = 1.0
-"""For a session whose password is gone: to finish the command at hand and say goodbye; then it is cancelled."""
+"""For a session whose password is gone: to finish the current command and send a last reply; then it is cancelled."""
 SHED_AT_ONCE = 64
-"""Sessions that may be leaving while newcomers already take their places."""
+"""Sessions that may be closing while new ones already take their places."""
 STARVED_S = (0.1, 1.6)
 """First and longest pause after accept found no descriptor or memory."""
 REOPEN_S = (1.0, 60.0)
@@ -63,7 +63,7 @@ REFUSALS: tuple[tuple[str, str], ...] = (
     ("imap", "* BYE {}\r\n"),  # RFC 9051 §7.1.5
     ("pop3", "-ERR [SYS/TEMP] {}\r\n"),  # RFC 3206
 )
-"""Words of a refusal; an implicit TLS port just closes, since a handshake is what a flood wants."""
+"""The refusal of each protocol; an implicit TLS port just closes, since a handshake is what a flood wants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Options:
     sources_per_s: float = 10.0
     source_burst: int = 200
     spare_loopback: bool = True
-    """Programs on the box itself may connect as often as they like; the caps hold for them too."""
+    """Programs on this host may connect as often as they like; the limits of open connections hold for them too."""
     handshake_s: float = TLS_HANDSHAKE_S
     drain_s: float = 10.0
 
@@ -119,7 +119,7 @@ class Listeners:
         self._listening_sockets: list[ListeningSocket] = []
         self._sessions: set[_Session] = set()
         self._by_source: dict[bytes, int] = {}
-        self._new_entry = 0
+        self._shedding = 0
         self._connections = self.options.connections
         self._sources = Buckets(self.options.sources_per_s, self.options.source_burst)
         self._subnets = Buckets(4 * self.options.sources_per_s, 4 * self.options.source_burst)
@@ -135,7 +135,7 @@ class Listeners:
             wanted = {e.protocol for e in self._endpoints} | {d.endpoint.protocol for d in self._handed}
             for protocol in sorted(wanted):
                 if protocol not in self._services:
-                    raise SetupError(f"Nobody serves {protocol}.", f"Choose from {', '.join(sorted(self._services))}.")
+                    raise SetupError(f"No service speaks {protocol}.", f"Choose from {', '.join(sorted(self._services))}.")
                 if protocol in IMPLICIT_TLS and self._tls is None:
                     raise SetupError(f"{protocol} needs a certificate.", "Name one, or let the server make its own.")
             self._listening_sockets = [*self._handed, *open_listening_sockets(self._endpoints)]
@@ -180,7 +180,7 @@ class Listeners:
             self._close()
 
     async def drain(self) -> None:
-        """Accept nobody, tell every session, wait `drain_s` for them, then cancel those left."""
+        """Stop accepting, signal every session, wait `drain_s` for them, then cancel those left."""
         self._draining = True
         self._accepting.cancel()
         self._close()
@@ -213,7 +213,7 @@ class Listeners:
         self._listening_sockets = []
 
     async def _keep_open(self, at: int, nursery: trio.Nursery) -> None:
-        """Accept at one door for ever; a socket that breaks is opened again."""
+        """Accept at one listening socket for ever; one that breaks is opened again."""
         pause_s = REOPEN_S[0]
         while True:
             listening_socket = self._listening_sockets[at]
@@ -259,7 +259,7 @@ class Listeners:
             source = source_of(peer[0])
             reason = self._refusal(peer[0], source)
             if reason:
-                self._turn_away(accepted, protocol, peer[0], reason)
+                self._refuse(accepted, protocol, peer[0], reason)
                 continue
             local = accepted.getsockname()
             stream = Stream(trio.SocketStream(accepted), protocol, peer=peer, local=(_plain(local[0]), local[1]), tls=self._tls)
@@ -269,7 +269,7 @@ class Listeners:
             nursery.start_soon(self._serve, session)
 
     def _refusal(self, host: str, source: bytes) -> str:
-        """Why this newcomer cannot stay; "" when it can (somebody may have been asked to leave for it)."""
+        """Why this new connection is refused; "" when it is not (another session may have been shed for it)."""
         if not (self.options.spare_loopback and is_loopback(host)):
             now = trio.current_time()
             if not self._sources.take(source, now) or not self._subnets.take(subnet_of(host), now):
@@ -277,35 +277,35 @@ class Listeners:
         crowded = self._by_source.get(source, 0) - self.options.connections_per_source >= 0
         if crowded and not self._make_room(source):
             return "Too many connections from your address."
-        full = len(self._sessions) - self._new_entry >= self._connections
-        if (full and not self._make_room(None)) or self._new_entry > SHED_AT_ONCE:
+        full = len(self._sessions) - self._shedding >= self._connections
+        if (full and not self._make_room(None)) or self._shedding > SHED_AT_ONCE:
             return "Too many connections, try again later."
         return ""
 
     def _make_room(self, source: bytes | None) -> bool:
-        """Ask the stranger (of `source`) to leave who did nothing for longest; False when nobody is idle."""
+        """Shed the unauthenticated session (of `source`) that was idle for longest; False when none is idle."""
         before = trio.current_time() - SHED_IDLE_S
         found: _Session | None = None
-        new_entry = 0
+        shedding = 0
         for session in self._sessions:
             if source is not None and session.source != source:
                 continue
             if session.shed:
-                new_entry += 1
+                shedding += 1
             elif not session.stream.who and session.stream.progress_mono < before:
                 before, found = session.stream.progress_mono, session
-        if source is not None and self._by_source.get(source, 0) - new_entry < self.options.connections_per_source:
+        if source is not None and self._by_source.get(source, 0) - shedding < self.options.connections_per_source:
             return True
         if found is None:
             return False
         found.shed = True
-        self._new_entry += 1
+        self._shedding += 1
         found.stream.drain()
         found.scope.deadline = trio.current_time() + SHED_GRACE_S
         return True
 
-    def _turn_away(self, accepted: "trio.socket.SocketType", protocol: str, host: str, reason: str) -> None:
-        """One sentence if it fits into the socket at once, then close; costs no task and no wait."""
+    def _refuse(self, accepted: "trio.socket.SocketType", protocol: str, host: str, reason: str) -> None:
+        """Send one sentence if it fits into the socket at once, then close; costs no task and no wait."""
         self._board.publish(SessionRefused(protocol, host, reason))
         words = dict(REFUSALS).get(protocol)
         with suppress(OSError):
@@ -317,7 +317,7 @@ class Listeners:
     # --- one session ----------------------------------------------------------------------------
 
     async def _serve(self, session: _Session) -> None:
-        """The guard: whatever happens in a session ends this session only."""
+        """Run one session: whatever happens in it ends this session only."""
         stream = session.stream
         since = trio.current_time()
         self._board.publish(SessionOpened(stream.protocol, stream.peer_host))
@@ -339,7 +339,7 @@ class Listeners:
 
     def _forget(self, session: _Session) -> None:
         self._sessions.discard(session)
-        self._new_entry -= session.shed
+        self._shedding -= session.shed
         left = self._by_source[session.source] - 1
         if left:
             self._by_source[session.source] = left
@@ -371,21 +371,21 @@ class Listeners:
         return ""
 
     def _judge(self, stream: Stream, fault: Exception) -> str:
-        """A peer's end inside exception groups, or a fault of ours: announced, its traceback to the journal."""
+        """A peer's end inside exception groups, or a bug: published, its traceback to the journal."""
         first = fault
         while isinstance(first, ExceptionGroup):
             first = next((e for e in first.exceptions if not _peers(e)), first.exceptions[0])
         if isinstance(first, PeerError):
             return "the server closed" if isinstance(first, Draining) else str(first)
-        told = str(first) if isinstance(first, PillarboxError) else f"{type(first).__name__}: {first}"
-        self._board.publish(SessionFailed(stream.protocol, stream.peer_host, stream.who, told))
+        fault_text = str(first) if isinstance(first, PillarboxError) else f"{type(first).__name__}: {first}"
+        self._board.publish(SessionFailed(stream.protocol, stream.peer_host, stream.who, fault_text))
         for place in frames_of(first) or frames_of(fault):
             self._say(place)
-        return "a fault of ours"
+        return "internal error"
 
 
 def _peers(fault: BaseException) -> bool:
-    """Nothing in it but peers who left."""
+    """Nothing in it but PeerError."""
     if isinstance(fault, BaseExceptionGroup):
         return all(_peers(e) for e in fault.exceptions)
     return isinstance(fault, PeerError)

@@ -1,9 +1,9 @@
-"""Is the client of an open TCP connection still there? Asked when somebody else waits for what its session holds.
+"""Whether the client of an open TCP connection is still there; checked when another session waits for a lock it holds.
 
-TCP itself says nothing of a client that lost its network. On the question keepalive is set to seconds (RFC 9293 §3.8.4): a
+TCP itself does not notice a client that lost its network. For the check keepalive is set to seconds (RFC 9293 §3.8.4): a
 host that still has the connection acknowledges the probe, whatever its program does; one that has not resets it; a lost
 one is silent. `TCP_INFO` tells when the last acknowledgement came, so nothing is read from or written to the connection.
-While octets are on their way the kernel sends no probes, but then they are acknowledged within round sessions, or sent again.
+While octets are in flight the kernel sends no probes, but then they are acknowledged within a round trip, or sent again.
 A client that reads nothing (window closed, our probes answered) counts as there: the deadline for sending ends it.
 """
 
@@ -13,24 +13,24 @@ from socket import IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, TCP_INFO, TCP_KEEPCNT,
 
 import trio
 
-ASK_S = 8.0
+PROBE_S = 8.0
 """How long silence must last to mean that the client is lost; below the 15 s in which a maildrop is to be free again."""
 LOOK_EVERY_S = 0.05
 PROBE_IDLE_S, PROBE_EVERY_S, PROBE_TRIES = 1, 2, 10
-"""One second is the least the kernel takes. More tries than fit into ASK_S: the end is decided here."""
+"""One second is the least the kernel takes. More tries than fit into PROBE_S: the deadline here decides."""
 MARGIN_MS = 20
 """The kernel's clock of acknowledgements is coarse (4 ms, 10 ms)."""
 HUNG_UP = frozenset({7, 8})
-"""TCP_CLOSE and TCP_CLOSE_WAIT in tcp_info: closed, reset or timed out; the client has said goodbye."""
+"""TCP_CLOSE and TCP_CLOSE_WAIT in tcp_info: closed, reset or timed out; the client has sent FIN."""
 _INFO_OCTETS = 148
 _U32_FROM = 8
 _UNACKED, _LAST_ACK = 4, 12
-"""Places of tcpi_unacked and tcpi_last_ack_recv (in ms) among the 32-bit fields behind the first eight octets."""
+"""Indexes of tcpi_unacked and tcpi_last_ack_recv (in ms) among the 32-bit fields after the first eight octets."""
 _NOT_SENT_AT = 144
 
 
-async def answers(sock: "trio.socket.SocketType", within_s: float = ASK_S) -> bool:
-    """Does the other host still have this connection? True as soon as it shows, False when it is gone or silent for `within_s`."""
+async def answers(sock: "trio.socket.SocketType", within_s: float = PROBE_S) -> bool:
+    """Does the other host still have this connection? True as soon as it acknowledges, False when it is gone or silent for `within_s`."""
     before = _keepalive(sock)
     if before is None:
         return False
@@ -51,7 +51,7 @@ async def answers(sock: "trio.socket.SocketType", within_s: float = ASK_S) -> bo
 
 
 def _keepalive(sock: "trio.socket.SocketType") -> tuple[int, int, int] | None:
-    """Set it to seconds; what it was before. None when the socket is closed."""
+    """Set keepalive to seconds; returns the values before. None when the socket is closed."""
     try:
         before = tuple(sock.getsockopt(IPPROTO_TCP, option) for option in (TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT))
         sock.setsockopt(SOL_SOCKET, SO_KEEPALIVE, 1)
@@ -85,6 +85,6 @@ def _acknowledged_ms(info: bytes) -> int:
 
 
 def _window_closed(info: bytes) -> bool:
-    """Octets wait that the client has no room for, and no probe of its window is unanswered."""
+    """Unsent octets wait for the client's receive window, and no window probe is unanswered."""
     waiting = len(info) >= _INFO_OCTETS and struct.unpack_from("=I", info, _NOT_SENT_AT)[0] > 0
     return waiting and not _field(info, _UNACKED) and not info[3]

@@ -1,7 +1,7 @@
-"""How often one source may come: token buckets by address and by subnet, in bounded memory.
+"""Rate limits of new connections: token buckets by address and by subnet, in bounded memory.
 
 A bucket is one number (the instant at which it would be full again: the generic cell rate algorithm). When the
-table is full the source that came least lately is forgotten, so under a flood of addresses it errs towards serving.
+table is full the source least recently seen is forgotten, so under a flood of addresses it errs towards serving.
 """
 
 import socket
@@ -12,7 +12,7 @@ KEPT = 4096
 
 
 class Buckets:
-    """Each key may come `burst` times at once and then `per_s` times a second."""
+    """Each key has `burst` tokens at once and then `per_s` a second."""
 
     __slots__ = ("_full_at", "_interval_s", "_kept", "_slack_s")
 
@@ -36,19 +36,19 @@ class Buckets:
 
 
 def source_of(host: str) -> bytes:
-    """Whose connection this counts as: an IPv4 address, or the /64 of an IPv6 address (one household)."""
+    """What counts as one source: an IPv4 address, or the /64 of an IPv6 address (one household)."""
     packed = _packed(host)
     return packed if len(packed) == 4 else packed[:8]
 
 
 def subnet_of(host: str) -> bytes:
-    """The neighbourhood: IPv4 /24, IPv6 /48; never equal to any `source_of`."""
+    """The subnet: IPv4 /24, IPv6 /48; never equal to any `source_of`."""
     packed = _packed(host)
     return packed[:3] if len(packed) == 4 else packed[:6]
 
 
 def is_loopback(host: str) -> bool:
-    """A program on this very box."""
+    """A program on this host."""
     packed = _packed(host)
     return packed[:1] == b"\x7f" if len(packed) == 4 else packed == bytes(15) + b"\x01"
 
@@ -61,5 +61,5 @@ def _packed(host: str) -> bytes:
     try:
         packed = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
     except OSError:
-        return host.encode("utf-8", "replace")[:4].ljust(4, b"\0")  # no address at all: one bucket for its like
+        return host.encode("utf-8", "replace")[:4].ljust(4, b"\0")  # no address at all: one bucket for all such
     return packed[12:] if packed[:12] == bytes(10) + b"\xff\xff" else packed

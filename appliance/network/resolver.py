@@ -1,10 +1,10 @@
-"""Questions to the name service, behind one door: a small cache, several servers, the word "nobody answered" apart from "no".
+"""The DNS resolver: a small cache, several servers, and temporary failures kept apart from negative answers.
 
-Promise: an answer is what a name server said, kept no longer than its TTL; silence, SERVFAIL and the like are LookupTrouble, never
-a "no" (RFC 5321 §5.1: a temporary error of the DNS is a wait). `secure` is the AD bit of a resolver that the settings or its
-place on this machine's loopback make trustworthy (RFC 6840 §5.8), and only while the clock is right: signatures have dates.
-A CNAME is followed as far as the answer holds it (RFC 1034 §3.6.2). Truncated answers are asked for again over TCP.
-Names are asked for in A-labels of IDNA 2008 (RFC 5891 §5). dnspython is loaded with the first question.
+Invariant: an answer is what a name server sent, kept no longer than its TTL; silence, SERVFAIL and the like are LookupTrouble, never
+a negative answer (RFC 5321 §5.1: a temporary DNS error means retry). `secure` is the AD bit of a resolver that the settings or its
+place on the loopback interface make trustworthy (RFC 6840 §5.8), and only while the clock is right: signatures have dates.
+A CNAME is followed as far as the answer holds it (RFC 1034 §3.6.2). Truncated answers are queried again over TCP.
+Names are queried in A-labels of IDNA 2008 (RFC 5891 §5). dnspython is loaded with the first query.
 Bounded: CACHED answers, the one used longest ago goes first.
 """
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CACHED = 2000
 LONGEST_S = 86_400.0
-"""An answer is believed so long at most, whatever its TTL."""
-LONGEST_NO_S = 900.0
-"""RFC 2308 §5: a "no" is kept shorter; somebody may just be setting the name up."""
+"""The longest an answer is cached, whatever its TTL."""
+LONGEST_NEGATIVE_S = 900.0
+"""RFC 2308 §5: a negative answer is cached shorter; the name may just be being set up."""
 PATIENCE_S = (2.0, 5.0)
 """For one server, in the first round and in the second."""
 AT_ONCE = 50
-"""Questions under way."""
+"""Queries in flight."""
 SERVERS = 8
 
 
@@ -60,12 +60,12 @@ class DnsAnswer(Generic[T]):
 class Mx:
     preference: int
     name: str
-    """Lower case, without the last dot; "" for the root, which says that no mail is taken (RFC 7505)."""
+    """Lower case, without the last dot; "" for the root, a null MX: no mail is accepted (RFC 7505)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Srv:
-    """RFC 2782; weights are for those who have several."""
+    """RFC 2782; weights are not used."""
 
     priority: int
     port: int
@@ -83,7 +83,7 @@ class Tlsa:
 
 
 def servers_of(resolv_conf: Path) -> tuple[tuple[str, int], ...]:
-    """The name servers this machine uses, resolv.conf(5); this machine itself when it names none."""
+    """The name servers this host uses, resolv.conf(5); the host itself when it names none."""
     try:
         lines = resolv_conf.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -93,43 +93,43 @@ def servers_of(resolv_conf: Path) -> tuple[tuple[str, int], ...]:
 
 
 class Resolver:
-    """`servers`: addresses and ports, asked in order. `trusted`: their AD bit counts although they are not on the loopback."""
+    """`servers`: addresses and ports, queried in order. `trusted`: their AD bit counts although they are not on the loopback."""
 
     def __init__(self, servers: Sequence[tuple[str, int]], clock: Clock, *, trusted: bool = False) -> None:
         self._servers = tuple(servers)[:SERVERS]
         self._clock = clock
         self._trusted = trusted or all(ipaddress.ip_address(host.partition("%")[0]).is_loopback for host, _ in self._servers)
         self._cache: OrderedDict[tuple[str, str], tuple[float, DnsAnswer[Any]]] = OrderedDict()
-        self._room = trio.CapacityLimiter(AT_ONCE)
+        self._limit = trio.CapacityLimiter(AT_ONCE)
 
     async def mx(self, name: str) -> DnsAnswer[Mx]:
         """Raises LookupTrouble, like all of them."""
-        return await self._ask(name, "MX", lambda one: Mx(one.preference, _plain(one.exchange)))
+        return await self._look_up(name, "MX", lambda one: Mx(one.preference, _plain(one.exchange)))
 
     async def a(self, name: str) -> DnsAnswer[str]:
-        return await self._ask(name, "A", lambda one: str(one.address))
+        return await self._look_up(name, "A", lambda one: str(one.address))
 
     async def aaaa(self, name: str) -> DnsAnswer[str]:
-        return await self._ask(name, "AAAA", lambda one: str(one.address))
+        return await self._look_up(name, "AAAA", lambda one: str(one.address))
 
     async def txt(self, name: str) -> DnsAnswer[bytes]:
         """Each record's strings joined (RFC 7208 §3.3)."""
-        return await self._ask(name, "TXT", lambda one: b"".join(one.strings))
+        return await self._look_up(name, "TXT", lambda one: b"".join(one.strings))
 
     async def tlsa(self, name: str) -> DnsAnswer[Tlsa]:
-        return await self._ask(name, "TLSA", lambda one: Tlsa(one.usage, one.selector, one.mtype, bytes(one.cert)))
+        return await self._look_up(name, "TLSA", lambda one: Tlsa(one.usage, one.selector, one.mtype, bytes(one.cert)))
 
     async def cname(self, name: str) -> DnsAnswer[str]:
-        return await self._ask(name, "CNAME", lambda one: _plain(one.target))
+        return await self._look_up(name, "CNAME", lambda one: _plain(one.target))
 
     async def srv(self, name: str) -> DnsAnswer[Srv]:
-        return await self._ask(name, "SRV", lambda one: Srv(one.priority, one.port, _plain(one.target)))
+        return await self._look_up(name, "SRV", lambda one: Srv(one.priority, one.port, _plain(one.target)))
 
     async def ptr(self, address: str) -> DnsAnswer[str]:
         """The names of an address."""
-        return await self._ask(ipaddress.ip_address(address).reverse_pointer, "PTR", lambda one: _plain(one.target))
+        return await self._look_up(ipaddress.ip_address(address).reverse_pointer, "PTR", lambda one: _plain(one.target))
 
-    async def _ask(self, name: str, kind: str, read: Callable[[Any], T]) -> DnsAnswer[T]:
+    async def _look_up(self, name: str, kind: str, read: Callable[[Any], T]) -> DnsAnswer[T]:
         try:
             key = (ascii_domain(name.lower().rstrip(".")), kind)
         except UnicodeError:
@@ -138,8 +138,8 @@ class Resolver:
         if kept is not None and kept[0] > self._clock.mono_s():
             self._cache.move_to_end(key)
             return kept[1]
-        async with self._room:
-            response = await self._question(*key)
+        async with self._limit:
+            response = await self._query(*key)
         answer, ttl_s = self._read(response, read)
         self._cache[key] = (self._clock.mono_s() + ttl_s, answer)
         self._cache.move_to_end(key)
@@ -147,8 +147,8 @@ class Resolver:
             self._cache.popitem(last=False)
         return answer
 
-    async def _question(self, name: str, kind: str) -> "dns.message.Message":
-        """The first answer of any server that is one."""
+    async def _query(self, name: str, kind: str) -> "dns.message.Message":
+        """The first usable response of any server."""
         import dns.asyncquery
         import dns.exception
         import dns.flags
@@ -161,7 +161,7 @@ class Resolver:
         except (dns.exception.DNSException, UnicodeError):
             raise LookupTrouble(f"{name!a} is no name that can be looked up") from None
         query.flags |= dns.flags.AD
-        said = "nobody answered"
+        failure = "no server answered"
         for patience_s in PATIENCE_S:
             for host, port in self._servers:
                 query.id = random.SystemRandom().randrange(65_536)
@@ -171,11 +171,11 @@ class Resolver:
                     continue
                 if response.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
                     return response
-                said = f"{host} said {dns.rcode.to_text(response.rcode())}"
-        raise LookupTrouble(f"the name service gave no answer about {name}: {said}")
+                failure = f"{host} answered {dns.rcode.to_text(response.rcode())}"
+        raise LookupTrouble(f"no DNS answer for {name}: {failure}")
 
     def _read(self, response: "dns.message.Message", read: Callable[[Any], T]) -> tuple[DnsAnswer[T], float]:
-        """The answer and how long it may be kept."""
+        """The answer and how long it may be cached."""
         import dns.exception
         import dns.flags
         import dns.message
@@ -183,23 +183,23 @@ class Resolver:
 
         secure = bool(response.flags & dns.flags.AD) and self._trusted and self._clock.trusted()
         if not isinstance(response, dns.message.QueryMessage):
-            raise LookupTrouble("the name service answered something else")
+            raise LookupTrouble("the DNS answer is to another query")
         try:
             chain = response.resolve_chaining()
         except dns.exception.DNSException as trouble:
-            raise LookupTrouble(f"the answer of the name service makes no sense: {trouble}") from None
+            raise LookupTrouble(f"the DNS answer is malformed: {trouble}") from None
         if chain.answer is not None:
             canonical = _plain(chain.canonical_name) if chain.cnames else ""
             values = tuple(read(one) for one in chain.answer)
             return DnsAnswer(values, Found.YES, secure, canonical), min(float(chain.minimum_ttl), LONGEST_S)
         found = Found.NO_NAME if response.rcode() == dns.rcode.NXDOMAIN else Found.NO_DATA
         soa = any(rrset.rdtype == 6 for rrset in response.authority)
-        return DnsAnswer((), found, secure), min(float(chain.minimum_ttl), LONGEST_NO_S) if soa else 0.0
+        return DnsAnswer((), found, secure), min(float(chain.minimum_ttl), LONGEST_NEGATIVE_S) if soa else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Of one name in A-labels, IPv6 first. `secure`: every answer that came was. `canonical` as in Answer."""
+    """Of one name in A-labels, IPv6 first. `secure`: every answer that came was. `canonical` as in DnsAnswer."""
 
     name: str
     values: tuple[str, ...]
@@ -208,21 +208,21 @@ class Addresses:
 
 
 class AddressNames(Protocol):
-    """Who answers about addresses: a Resolver."""
+    """The port for address look-ups: a Resolver."""
 
     async def a(self, name: str) -> DnsAnswer[str]: ...
     async def aaaa(self, name: str) -> DnsAnswer[str]: ...
 
 
 async def addresses_of(names: AddressNames, name: str) -> Addresses:
-    """The IPv6 and the IPv4 addresses of a name, asked for at once. One question without an answer takes nothing from what the other
-    brought; raises LookupTrouble when neither brought an address and one had no answer: then nobody knows."""
+    """The IPv6 and the IPv4 addresses of a name, queried at once. One failed query takes nothing from what the other
+    found; raises LookupTrouble when no address was found and a query failed."""
     answers: dict[str, DnsAnswer[str]] = {}
     troubles: list[LookupTrouble] = []
 
-    async def ask(kind: str, question: Callable[[str], Awaitable[DnsAnswer[str]]]) -> None:
+    async def ask(kind: str, query: Callable[[str], Awaitable[DnsAnswer[str]]]) -> None:
         try:
-            answers[kind] = await question(name)
+            answers[kind] = await query(name)
         except LookupTrouble as trouble:
             troubles.append(trouble)
 

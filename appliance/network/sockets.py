@@ -16,7 +16,7 @@ from appliance.mail.protocols import PROTOCOL_NAMES
 BACKLOG = 512
 """Connections the kernel holds until they are accepted: a burst of a few hundred must not be lost."""
 KEEPALIVE_IDLE_S, KEEPALIVE_EVERY_S, KEEPALIVE_TRIES = 600, 60, 5
-"""A phone that vanished is noticed in 15 minutes; asking more often wakes its radio for nothing."""
+"""A phone that vanished is noticed in 15 minutes; probing more often wakes its radio for nothing."""
 FIRST_HANDED = 3
 """systemd's SD_LISTEN_FDS_START."""
 ANYWHERE = ("", "*")
@@ -74,7 +74,9 @@ def handed_listening_sockets(environment: Mapping[str, str], pid: int, known: Se
                 f"systemd handed over a socket named {name!r}.", f"Give each .socket unit FileDescriptorName= one of {', '.join(known)}."
             )
         os.set_inheritable(FIRST_HANDED + at, False)
-        handed = socket.socket(fileno=os.dup(FIRST_HANDED + at))  # the one handed over stays, for a server that begins again
+        handed = socket.socket(
+            fileno=os.dup(FIRST_HANDED + at)
+        )  # the inherited descriptor stays open, for a server that executes itself again
         if handed.type != socket.SOCK_STREAM or not handed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             raise SetupError(f"The socket {name} handed over by systemd does not listen.", "Use ListenStream= and Accept=no.")
         handed.setblocking(False)
@@ -91,7 +93,7 @@ def not_handed(endpoints: Sequence[Endpoint], handed: Sequence[ListeningSocket])
 
 
 def keep_handed(environment: Mapping[str, str], pid: int) -> None:
-    """systemd's sockets go on to the program that takes this process's place."""
+    """Let systemd's sockets survive an exec of this process."""
     if environment.get("LISTEN_PID") == str(pid):
         for at in range(int(environment["LISTEN_FDS"])):
             os.set_inheritable(FIRST_HANDED + at, True)
@@ -107,7 +109,7 @@ def _open(endpoint: Endpoint) -> list[ListeningSocket]:
                 raise
         port = listening_sockets[0].endpoint.port if listening_sockets else endpoint.port
         try:
-            listening_sockets.append(_bind(endpoint, socket.AF_INET, ("0.0.0.0", port)))  # noqa: S104  (asked for)
+            listening_sockets.append(_bind(endpoint, socket.AF_INET, ("0.0.0.0", port)))  # noqa: S104  (as configured)
         except SetupError as e:
             if not listening_sockets or not _no_such_family(e):
                 for listening_socket in listening_sockets:
@@ -158,7 +160,7 @@ def _bind(endpoint: Endpoint, family: int, address: tuple[str, int]) -> Listenin
 
 
 def _keep_alive(listening: socket.socket) -> None:
-    """Set on the listening socket: Linux hands these to every accepted one, which saves four system calls each."""
+    """Set on the listening socket: accepted sockets inherit these options on Linux, which saves four system calls each."""
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)

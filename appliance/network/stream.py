@@ -1,9 +1,9 @@
-"""One client's connection: octets with deadlines, TLS when asked, counts, and a word when the server closes.
+"""One client's connection: octets with deadlines, TLS, counters, and a signal when the server drains.
 
-Kept here: every broken pipe, reset and TLS fault is PeerGone; every deadline that passes, also while sending
-to a client that stopped reading, is PeerSlow; a session waiting for its client hears Draining. No task and no
+Invariants: every broken pipe, reset and TLS fault is PeerGone; every deadline that passes, also while sending
+to a client that stopped reading, is PeerSlow; a session waiting for its client gets Draining. No task and no
 buffer belongs to a connection at rest; `receive` may be cancelled without losing an octet.
-How it fails: after a failed or cancelled `send` the connection says nothing more (PeerGone), since half a
+How it fails: after a failed or cancelled `send` nothing more is sent (PeerGone), since half a
 reply may be out.
 """
 
@@ -26,21 +26,25 @@ from .certificate_fault import BadCertificate
 T = TypeVar("T")
 
 SEND_S = 300
-"""How long one piece may take to leave: as long as SMTP gives a client (RFC 5321 §4.5.3.2.7)."""
+"""How long one chunk may take to be sent: as long as SMTP gives a client (RFC 5321 §4.5.3.2.7)."""
 CHUNK_OCTETS = 64 * 2**10
-"""A piece of a larger send without TLS; each has its own deadline, so slow and steady is served."""
+"""A chunk of a larger send without TLS; each has its own deadline, so slow and steady is served."""
 TLS_CHUNK_OCTETS = 16 * 2**10
-"""One TLS record (RFC 8446 §5.1). OpenSSL's buffers never shrink: a larger piece would stay resident for good."""
+"""One TLS record (RFC 8446 §5.1). OpenSSL's buffers never shrink: a larger chunk would stay resident for good."""
 SMALL_OCTETS = 16 * 2**10
 """Parts below this are joined before they are sent: copying is cheaper than a system call."""
 LINGER_OCTETS = 256 * 2**10
-"""Thrown away after our goodbye, so that closing does not reset the connection and swallow the goodbye."""
+"""Discarded after the last reply, so that closing does not reset the connection and lose that reply."""
 PROGRESS_OCTETS = 512
 """Octets received at once that count as progress; a client that trickles makes none."""
 
 
+STILL_THERE_S = liveness.PROBE_S
+"""The longest time `Stream.still_there` takes."""
+
+
 class Draining(PeerError):
-    """The server is closing: say so to the client and return."""
+    """The server is draining: tell the client and return."""
 
 
 class ServedCertificate(Protocol):
@@ -52,13 +56,13 @@ class ServedCertificate(Protocol):
 
 
 class TlsSource(Protocol):
-    """Where a connection finds the certificate of the moment: `tls.ServerTls`."""
+    """Where a connection gets the current certificate: `tls.ServerTls`."""
 
     def current(self) -> ServedCertificate: ...
 
 
 class Wire(trio.abc.Stream):
-    """The socket below TLS: small reads and a close that lets the last words arrive."""
+    """The socket below TLS: small reads and a close that lets the last reply arrive."""
 
     __slots__ = ("below", "read_octets")
 
@@ -67,9 +71,9 @@ class Wire(trio.abc.Stream):
         self.read_octets = READ_OCTETS
 
     def send_now(self, data: bytes | bytearray | memoryview) -> int:
-        """How many octets the socket took at once, without waiting; nobody else may be sending. Raises OSError.
+        """How many octets the socket took at once, without waiting; no other task may be sending. Raises OSError.
 
-        (An answer nearly always fits: 2,000 messages over POP3 cost 60 ms of 340 less.)
+        (A response nearly always fits: 2,000 messages over POP3 cost 60 ms of 340 less.)
         """
         if not isinstance(self.below, trio.SocketStream):
             return 0
@@ -88,7 +92,7 @@ class Wire(trio.abc.Stream):
         await self.below.wait_send_all_might_not_block()
 
     async def aclose(self) -> None:
-        """Say that we are done, then wait until the client is; the caller bounds the time."""
+        """Shut down our direction, then wait for the client's; the caller bounds the time."""
         try:
             await self.below.send_eof()
             left = LINGER_OCTETS
@@ -132,19 +136,19 @@ class Stream:
         self.peer_host, self.peer_port = peer
         self.local_host, self.local_port = local
         self.who = ""
-        """The person's address, set by the service at sign-in."""
+        """The account's address, set by the service at sign-in."""
         self.login: tuple[AccountId, int] | None = None
         """Account and password (their numbers) this session signed in with, set by the service."""
         self.revoked = False
         """The password of `login` is gone: the session does nothing more and ends."""
         self.octets_in = 0
         self.octets_out = 0
-        """Octets of the conversation, without TLS's own."""
+        """Octets of the protocol, without TLS's own."""
         self.draining = False
         self.uninterrupted = False
-        """A service sets it while a message comes in: `receive` then finishes what was begun although the server is closing."""
+        """A service sets it while a message comes in: `receive` then goes on although the server is draining."""
         self.progress_mono = trio.current_time()
-        """When the client last moved the conversation on (trio's clock); trickled octets do not count."""
+        """When the client last made progress (trio's clock); trickled octets do not count."""
 
     # --- octets ---------------------------------------------------------------------------------
 
@@ -175,7 +179,7 @@ class Stream:
         raise PeerSlow(f"nothing came for {timeout_s:g} s")
 
     async def send(self, data: bytes | bytearray | memoryview, timeout_s: float = SEND_S) -> None:
-        """Send all of it, each piece within `timeout_s`. Raises PeerGone, PeerSlow."""
+        """Send all of it, each chunk within `timeout_s`. Raises PeerGone, PeerSlow."""
         chunk_octets = TLS_CHUNK_OCTETS if self._tls else CHUNK_OCTETS
         if len(data) <= chunk_octets:
             await self._send(data, timeout_s)
@@ -188,7 +192,7 @@ class Stream:
     async def _send(self, chunk: bytes | bytearray | memoryview, timeout_s: float) -> None:
         if self._broken:
             raise PeerGone("connection lost before")
-        self._broken = True  # until all of it went: half a piece can never be mended
+        self._broken = True  # until all of it went: half a chunk can never be completed
         if self._tls is None:
             await trio.lowlevel.checkpoint_if_cancelled()
             try:
@@ -253,10 +257,10 @@ class Stream:
         return cipher[0] if cipher else ""
 
     async def start_tls(self, timeout_s: float = TLS_HANDSHAKE_S) -> None:
-        """Turn TLS on with the certificate of the moment; the caller's buffer of plain octets must be empty.
+        """Turn TLS on with the current certificate; the caller's buffer of plain octets must be empty.
 
         Raises MisuseError when TLS is on already or this listener has none, PeerGone when the handshake fails
-        (plain octets sent behind STARTTLS make it fail), PeerSlow, Draining.
+        (plain octets sent after STARTTLS make it fail), PeerSlow, Draining.
         """
         if self._tls:
             raise MisuseError("TLS is already on.")
@@ -269,7 +273,7 @@ class Stream:
         tls = trio.SSLStream(self._wire, served.context, server_side=True)
         with trio.move_on_after(timeout_s) as scope:
             self._waiting = scope
-            self._broken = True  # a handshake that ends half way leaves nothing to talk over
+            self._broken = True  # a handshake that ends half way leaves no usable connection
             try:
                 await tls.do_handshake()
             except (trio.BrokenResourceError, trio.ClosedResourceError) as e:
@@ -286,7 +290,7 @@ class Stream:
         raise PeerSlow(f"no TLS handshake within {timeout_s:g} s")
 
     async def start_tls_as_client(self, context: ssl.SSLContext, server_hostname: str, timeout_s: float = TLS_HANDSHAKE_S) -> None:
-        """Turn TLS on towards a server; the caller holds no plain octets that came before. Where the context verifies names, they are
+        """Turn TLS on as a client; the caller holds no plain octets that came before. Where the context verifies names, they are
         those of the certificate's subjectAltName, never its common name (RFC 9525 §2). Raises BadCertificate, PeerGone, PeerSlow."""
         context.hostname_checks_common_name = False
         self._wire.read_octets = TLS_CHUNK_OCTETS
@@ -306,13 +310,8 @@ class Stream:
         raise PeerSlow(f"no TLS handshake within {timeout_s:g} s")
 
     @property
-    def peer_certificate(self) -> bytes:
-        """The other end's certificate in DER, b"" when it showed none."""
-        return (self._tls.getpeercert(binary_form=True) or b"") if self._tls else b""
-
-    @property
     def peer_chain(self) -> tuple[bytes, ...]:
-        """The certificates the other end showed, in DER, its own first; () without TLS."""
+        """The certificates the other end sent, in DER, its own first; () without TLS."""
         return _chain_of(self._tls) if self._tls else ()
 
     def channel_binding(self) -> dict[str, bytes]:
@@ -329,10 +328,10 @@ class Stream:
     # --- the end --------------------------------------------------------------------------------
 
     async def attend(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do what may be long in coming while the client waits, such as a sign-in that is held back.
+        """Run what may take long while the client waits, such as a throttled sign-in.
 
-        Raises Draining when the server closes meanwhile, PeerGone when the client does (looked for every LOOK_S, so that one who
-        says all at once and closes his side gets his answer unless he is held back), and what `work` raises.
+        Raises Draining when the server closes meanwhile, PeerGone when the client does (checked every LOOK_S, so that one that
+        sends all at once and half-closes gets its answer unless it is throttled), and what `work` raises.
         """
         if self.draining:
             raise Draining
@@ -354,10 +353,10 @@ class Stream:
             return answer[0]
         if self.draining:
             raise Draining
-        raise PeerGone("left while it waited")
+        raise PeerGone("the client closed while it waited")
 
     async def still_there(self) -> bool:
-        """Does the client's host still have this connection? Takes seconds when it is silent (`liveness`); yes where it is no TCP."""
+        """Does the client's host still have this connection? Takes seconds when it is silent (`liveness`); True where it is no TCP."""
         below = self._wire.below
         if self._closed or not isinstance(below, trio.SocketStream) or below.socket.family not in (AF_INET, AF_INET6):
             return not self._closed
@@ -373,7 +372,7 @@ class Stream:
                         work.cancel()
 
     def drain(self) -> None:
-        """The listener's word that the server closes: a waiting `receive` raises Draining now, a later one at once."""
+        """The listener's signal that the server is draining: a waiting `receive` raises Draining now, a later one at once."""
         self.draining = True
         if self._waiting and not self.uninterrupted:
             self._waiting.cancel()
@@ -407,7 +406,7 @@ class Stream:
 
 
 def _chain_of(tls: "trio.SSLStream[Wire]") -> tuple[bytes, ...]:
-    """What the other end showed, also when the handshake ended because of it."""
+    """The certificates the other end sent, also when the handshake failed because of them."""
     below: Any = tls._ssl_object  # trio passes everything on but this
     below = below if hasattr(below, "get_unverified_chain") else below._sslobj  # public since Python 3.13
     chain = below.get_unverified_chain() or ()
@@ -418,7 +417,7 @@ def _cause(fault: BaseException) -> str:
     """The plain reason below trio's wrapper, such as "WRONG_VERSION_NUMBER" or "Connection reset by peer"."""
     cause = fault.__cause__
     if isinstance(cause, ssl.SSLError):
-        return cause.reason or "closed without TLS's goodbye"
+        return cause.reason or "closed without close_notify"
     if isinstance(cause, OSError):
         return cause.strerror or type(cause).__name__
     return "closed"

@@ -1,8 +1,8 @@
-"""The server's side of TLS: one context for the certificate of the moment, made anew when its files change.
+"""TLS of the listeners: one context for the current certificate, made anew when its files change.
 
-Kept here: TLS 1.2 at least, forward secrecy and authenticated ciphers only, no session tickets; a connection keeps
+Invariants: TLS 1.2 at least, forward secrecy and authenticated ciphers only, no session tickets; a connection keeps
 the context it began with, so its channel binding stays that of the certificate it was served; a bad new file leaves
-the old certificate in use and is announced. Files that are not usable when the server starts are announced too: until they are,
+the old certificate in use and is published. Files that are not usable when the server starts are published too: until they are,
 the `fallback` is served. How it fails: SetupError with a remedy when there is nothing to serve.
 """
 
@@ -21,13 +21,13 @@ from .tls_end import require_close_notify
 from .x509 import CertificateDetails, parse_certificate
 
 CHECK_S = 5.0
-"""The files are looked at at most this often, and only when somebody connects."""
+"""The files are checked at most this often, and only when a client connects."""
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """TLS 1.2's; 1.3 has none to choose. Every mail program of the last ten years has these."""
 CACHED_SESSIONS = 256
 """OpenSSL keeps resumable TLS 1.2 sessions in the context and Python cannot say no: a fresh context forgets them."""
 FILE_OCTETS = 256 * 2**10
-"""More is no certificate file."""
+"""A larger file is no certificate."""
 
 
 class CertificateInUse:
@@ -42,7 +42,7 @@ class CertificateInUse:
 
 
 class ServerTls:
-    """What every listener asks for its context; holds the files' certificate and follows their changes.
+    """The certificate and context of every listener; follows changes of the files.
 
     `certificate` is a PEM file, the server's own certificate first; `key` its unencrypted key (may be the same file).
     `source` is "own" for the user's files, "server" for those the server made. `fallback` is a file of the latter kind with both,
@@ -57,7 +57,7 @@ class ServerTls:
             self._files.append((fallback, fallback, "server"))
         self._clock = clock
         self._board = board
-        self._marks = self._look()
+        self._stamps = self._read_stamps()
         self._checked_mono = clock.mono_s()
         self._handshakes = 0
         self._trouble: SetupError | None = None
@@ -80,7 +80,7 @@ class ServerTls:
         now = self._clock.mono_s()
         if now - self._checked_mono >= CHECK_S:
             self._checked_mono = now
-            if self._look() != self._marks:
+            if self._read_stamps() != self._stamps:
                 self.reload()
         if not self._handshakes % CACHED_SESSIONS and self._served.context.session_stats()["number"] >= CACHED_SESSIONS:
             self.reload()
@@ -89,10 +89,10 @@ class ServerTls:
     def reload(self) -> bool:
         """Read the files again; False, and the old certificate stays, when they are not usable."""
         before, troubled, self._trouble = self._served, str(self._trouble or ""), None
-        self._marks = self._look()
-        asked = self._files if self.source != self._files[0][2] else self._files[:1]
+        self._stamps = self._read_stamps()
+        candidates = self._files if self.source != self._files[0][2] else self._files[:1]
         try:
-            self._served, self.source = self._first_usable(asked)
+            self._served, self.source = self._first_usable(candidates)
         except SetupError as e:
             self._trouble = e
             if str(e) != troubled:
@@ -120,14 +120,14 @@ class ServerTls:
         if self._trouble is not None:
             self._board.publish(CertificateTrouble(self._trouble.problem, self._trouble.remedy))
 
-    def _look(self) -> tuple[tuple[int, int, int], ...]:
-        """What shows whether one of the files has changed."""
-        return tuple(mark for certificate, key, _source in self._files for mark in _marks(certificate, key))
+    def _read_stamps(self) -> tuple[tuple[int, int, int], ...]:
+        """Time, size and inode of the files: they show a change."""
+        return tuple(stamp for certificate, key, _source in self._files for stamp in _stamps(certificate, key))
 
     def _load(self, certificate: Path, key: Path) -> CertificateInUse:
-        """Read certificate and key as they belong together; what changes while it is read is read again."""
+        """Read certificate and key as a pair; what changes while it is read is read again."""
         for _attempt in range(3):
-            marks = _marks(certificate, key)
+            stamps = _stamps(certificate, key)
             pem = _read(certificate)
             context = server_context()
             fault: Exception | None = None
@@ -135,7 +135,7 @@ class ServerTls:
                 context.load_cert_chain(certificate, key, password=_no_password)
             except (OSError, ValueError) as e:  # ssl.SSLError is an OSError
                 fault = e
-            if _marks(certificate, key) != marks:
+            if _stamps(certificate, key) != stamps:
                 continue
             if fault:
                 raise _explain(fault, certificate, key)
@@ -146,15 +146,15 @@ class ServerTls:
         raise SetupError(f"{certificate} keeps changing.", "Try again when it is written.")
 
 
-def _marks(*paths: Path) -> tuple[tuple[int, int, int], ...]:
-    marks = []
+def _stamps(*paths: Path) -> tuple[tuple[int, int, int], ...]:
+    stamps = []
     for path in paths:
         try:
             info = os.stat(path)  # noqa: PTH116  (Path.stat costs three times as much)
-            marks.append((info.st_mtime_ns, info.st_size, info.st_ino))
+            stamps.append((info.st_mtime_ns, info.st_size, info.st_ino))
         except OSError:
-            marks.append((0, 0, 0))
-    return tuple(marks)
+            stamps.append((0, 0, 0))
+    return tuple(stamps)
 
 
 def usable(both: Path) -> bool:
@@ -185,7 +185,7 @@ def _read(path: Path) -> str:
 
 
 def _no_password() -> str:
-    """OpenSSL would ask on the terminal."""
+    """Instead of OpenSSL's prompt on the terminal."""
     raise ValueError("the key is encrypted")
 
 

@@ -1,8 +1,8 @@
-"""A cut TLS connection is told from an orderly end, on every Python.
+"""TLS truncation is an error, on every Python version.
 
-TLS ends with close_notify (RFC 8446 §6.1); an end of TCP without it may be anybody's work, and what came before may be
-only the beginning. CPython before 3.11.4 and 3.12 sets OP_IGNORE_UNEXPECTED_EOF in every context it makes where OpenSSL
-has it, so that both look alike. Every context of ours, of servers and clients, goes through `require_close_notify`.
+TLS ends with close_notify (RFC 8446 §6.1); an end of TCP without it may be an attack, and what came before may be
+truncated. CPython before 3.11.4 and 3.12 sets OP_IGNORE_UNEXPECTED_EOF in every context it makes where OpenSSL
+has it, so that both look the same. Every context made here, of servers and clients, goes through `require_close_notify`.
 """
 
 import ssl

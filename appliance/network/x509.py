@@ -1,6 +1,6 @@
-"""The few facts of a certificate that a server needs, read from its DER with nothing but slices.
+"""The few facts of an X.509 certificate that the server needs, parsed from its DER with nothing but slices.
 
-Our own certificate files are read, and of strangers' certificates the key (`public_key_of`). How it fails: MisuseError for anything that is
+Our own certificate files are parsed, and of other servers' certificates the key (`public_key_of`). How it fails: MisuseError for anything that is
 not a certificate. Known gap: names other than DNS names and IP addresses are not listed.
 """
 
@@ -48,7 +48,7 @@ BMP_STRING = 0x1E
 @dataclass(frozen=True, slots=True)
 class CertificateDetails:
     """`names`: DNS names and IP addresses as text. `end_point` is b"" where RFC 5929 defines none (Ed25519). `subject` and `issuer`:
-    the common name, or else the organisation, of the server and of who signed; "" where there is neither."""
+    the common name, or else the organisation, of the subject and of the issuer; "" where there is neither."""
 
     der: bytes
     names: tuple[str, ...]
@@ -60,7 +60,7 @@ class CertificateDetails:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the certificate as people compare it: pairs of hex digits and colons."""
+        """SHA-256 of the certificate as it is displayed: pairs of hex digits and colons."""
         return hashlib.sha256(self.der).digest().hex(":").upper()
 
 
@@ -104,7 +104,7 @@ def _named(name: bytes) -> str:
 
 
 def permitted_names(der: bytes) -> tuple[str, ...] | None:
-    """The DNS names a certificate authority may vouch for, with all below them (RFC 5280 §4.2.1.10); None without such a limit.
+    """The DNS names a certificate authority may sign for, with all below them (RFC 5280 §4.2.1.10); None without such a limit.
 
     Raises MisuseError.
     """

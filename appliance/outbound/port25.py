@@ -30,7 +30,7 @@ import trio
 from appliance.mail.clock import Clock
 from appliance.mail.errors import PeerError
 from appliance.mail.outcome import Outcome, Reason
-from appliance.network.dial import hear_greeting, no_route_out
+from appliance.network.dial import read_greeting, no_route_out
 
 from .mx import MailHost
 
@@ -128,7 +128,7 @@ class Port25Monitor:
     async def _hear(self, address: str) -> str:
         """OPEN when something greets there, UNKNOWN when this machine cannot even try."""
         try:
-            greeting = await hear_greeting(address, self.port, timeout_s=PATIENCE_S)
+            greeting = await read_greeting(address, self.port, timeout_s=PATIENCE_S)
             return OPEN if greeting[:3].isdigit() and greeting[3] in b" -\r" else BLOCKED
         except PeerError as trouble:
             return UNKNOWN if no_route_out(trouble) else BLOCKED  # without a network nobody blocked anything

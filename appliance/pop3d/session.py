@@ -25,8 +25,7 @@ from appliance.auth.mechanisms import Exchange, Mechanisms
 from appliance.mail.errors import AuthError, MisuseError, StoreError, Trouble
 from appliance.mail.ids import AccountId
 from appliance.mail.limits import READ_OCTETS
-from appliance.network import liveness
-from appliance.network.stream import Stream
+from appliance.network.stream import STILL_THERE_S, Stream
 from appliance.protocol.dot_stuffing import END, DotStuffer
 from appliance.protocol.pop3.grammar import Command, err, ok, parse_number, parse_text
 from appliance.protocol.pop3.multiline import Top
@@ -145,7 +144,7 @@ class Session:
         done (RFC 1939 §6), and the maildrop is unlocked right after.
         """
         alive = False
-        with trio.move_on_after(liveness.ASK_S + UPDATE_S):
+        with trio.move_on_after(STILL_THERE_S + UPDATE_S):
             if self._protocol.state is not State.UPDATE:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._watch_unlocked, nursery.cancel_scope)

@@ -1,4 +1,4 @@
-"""A server with nobody in it yet."""
+"""A server without accounts."""
 
 from collections.abc import Iterator
 from pathlib import Path

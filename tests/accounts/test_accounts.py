@@ -1,4 +1,4 @@
-"""Changes to people, passwords, domains and aliases: whole or not at all, refused with a sentence."""
+"""Changes to accounts, passwords, domains and aliases: whole or not at all, refused with a sentence."""
 
 from collections.abc import Awaitable, Callable
 
@@ -33,7 +33,7 @@ async def test_first_account_brings_the_first_domain(family: Family) -> None:
 async def test_accounts_are_refused(family: Family) -> None:
     add = family.accounts.add_account
     await add("anna@home.example", "x")
-    await refused(add("ANNA@home.example", "x"), "already lives here")
+    await refused(add("ANNA@home.example", "x"), "There is an account")
     await refused(add("no address", "x"), "not a mail address")
     await refused(add("x@[192.0.2.1]", "x"), "not a domain of this server")
     await refused(add("ben@home.example", ""), "empty")
@@ -62,7 +62,7 @@ async def test_also_joins_the_commit(family: Family) -> None:
     assert await family.writer.read(lambda reads: list(reads.execute("SELECT * FROM password"))) == []
 
 
-async def test_removing_a_account_takes_everything_along(family: Family) -> None:
+async def test_removing_an_account_removes_all_its_rows(family: Family) -> None:
     accounts = family.accounts
     for name in ("anna", "ben"):
         await accounts.add_account(f"{name}@home.example", "x")
@@ -75,7 +75,7 @@ async def test_removing_a_account_takes_everything_along(family: Family) -> None
     assert not accounts.directory.resolve(parse_address("us@home.example")).known
     assert accounts.directory.catch_all("home.example") == ""
     assert AccountId(2) not in accounts.secrets.rows
-    await refused(accounts.remove_account("ben@home.example"), "Nobody here")
+    await refused(accounts.remove_account("ben@home.example"), "There is no a")
     assert (await accounts.add_account("ben@home.example", "x")).id == 3
 
 
@@ -100,9 +100,9 @@ async def test_aliases(family: Family) -> None:
     await accounts.add_account("anna@home.example", "x")
     await accounts.add_alias("a@home.example", "anna@home.example")
     await refused(accounts.add_alias("A@home.example", "ANNA@home.example"), "already")
-    await refused(accounts.add_alias("anna@home.example", "x@elsewhere.example"), "person's address")
+    await refused(accounts.add_alias("anna@home.example", "x@elsewhere.example"), "address of an account")
     await refused(accounts.add_alias("x@elsewhere.example", "anna@home.example"), "not a domain")
-    await refused(accounts.add_alias("b@home.example", "nobody@home.example"), "Nobody here")
+    await refused(accounts.add_alias("b@home.example", "nobody@home.example"), "There is no a")
     await refused(accounts.add_alias("b@home.example", "b@home.example"), "circles")
     await accounts.add_alias("b@home.example", "a@home.example")
     await refused(accounts.add_alias("a@home.example", "b@home.example"), "circles")
@@ -141,11 +141,11 @@ async def test_a_new_password_has_a_new_row(family: Family) -> None:
     await accounts.set_password("anna@home.example", "y")
     (after,) = accounts.secrets.rows[AccountId(1)]
     assert after.id > before.id
-    await refused(accounts.set_password("ben@home.example", "y"), "Nobody here")
+    await refused(accounts.set_password("ben@home.example", "y"), "There is no a")
 
 
-async def test_memory_follows_the_card_also_when_the_asker_is_cancelled(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cancel comes when the commit is done and its waiter not yet awake."""
+async def test_memory_follows_the_database_also_when_the_caller_is_cancelled(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cancel comes after the commit and before its waiter resumes."""
     await family.accounts.add_account("anna@home.example", "x")
     with trio.CancelScope() as gone:
 
@@ -161,7 +161,7 @@ async def test_memory_follows_the_card_also_when_the_asker_is_cancelled(family: 
     assert family.accounts.directory.resolve(parse_address("a@home.example")).known
 
 
-async def test_use_is_noted_daily_and_only_by_a_trusted_clock(family: Family) -> None:
+async def test_use_is_written_hourly_and_only_by_a_trusted_clock(family: Family) -> None:
     accounts, clock = family.accounts, family.clock
     await accounts.add_account("anna@home.example", "x")
     (row,) = accounts.secrets.rows[AccountId(1)]
@@ -182,7 +182,7 @@ async def test_use_is_noted_daily_and_only_by_a_trusted_clock(family: Family) ->
     assert await noted() == first + 25 * 3600
 
 
-async def test_a_removed_account_receives_nothing_signs_nobody_in_and_comes_back_whole(family: Family) -> None:
+async def test_a_removed_account_receives_nothing_cannot_sign_in_and_is_restored_whole(family: Family) -> None:
     accounts = family.accounts
     await accounts.add_account("anna@home.example", PASSWORD)
     await accounts.add_account("ben@home.example", PASSWORD)
@@ -196,7 +196,7 @@ async def test_a_removed_account_receives_nothing_signs_nobody_in_and_comes_back
         assert not directory.resolve(parse_address(f"{name}@home.example")).known
     assert directory.find_login("ben@home.example") is None and AccountId(2) not in accounts.secrets.rows
     assert [one.address for one in directory.removed()] == ["ben@home.example"]
-    await refused(accounts.retire_account("ben@home.example"), "Nobody here")
+    await refused(accounts.retire_account("ben@home.example"), "There is no a")
     await refused(accounts.add_account("Ben@home.example", PASSWORD), "account restore ben@home.example|Take it back with")
     await refused(accounts.restore_account("anna@home.example"), "No removed account")
     await accounts.restore_account("ben@home.example")
@@ -230,7 +230,7 @@ async def test_rename_keeps_the_old_address_as_alias_and_sign_in(family: Family)
     await accounts.add_alias("us@home.example", "ben@home.example")
     await accounts.set_catch_all("home.example", "anna@home.example")
     rows = accounts.secrets.rows[AccountId(1)]
-    await refused(accounts.rename_account("anna", "ben@home.example"), "already lives here")
+    await refused(accounts.rename_account("anna", "ben@home.example"), "There is an account")
     await refused(accounts.rename_account("anna", "us@home.example"), "is an alias already")
     await refused(accounts.rename_account("anna", "anna@else.example"), "not a domain of this server")
     renamed = await accounts.rename_account("anna", "Anne@home.example")
@@ -253,7 +253,7 @@ async def test_rename_keeps_the_old_address_as_alias_and_sign_in(family: Family)
     assert "anna@home.example" not in dict(accounts.directory.aliases())
 
 
-async def test_a_disabled_account_receives_and_signs_nobody_in(family: Family) -> None:
+async def test_a_disabled_account_receives_and_cannot_sign_in(family: Family) -> None:
     accounts = family.accounts
     await accounts.add_account("anna@home.example", PASSWORD)
     await accounts.set_disabled("anna", True)

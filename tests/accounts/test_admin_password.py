@@ -1,4 +1,4 @@
-"""The admin password: set, checked, never kept in plain; the one-time password opens once."""
+"""The admin password: set, checked, never stored in plain text; the one-time password is accepted once."""
 
 import pytest
 
@@ -22,19 +22,19 @@ async def test_set_and_checked(admin: Admin, family: Family) -> None:
     assert PASSWORD.encode() not in bytes(stored[0])
 
 
-async def test_one_that_nobody_could_type_changes_nothing(admin: Admin) -> None:
+async def test_one_that_cannot_be_typed_changes_nothing(admin: Admin) -> None:
     await admin.set(PASSWORD)
     with pytest.raises(SetupError):
         await admin.set("a line\nend")
     assert await admin.check(PASSWORD)
 
 
-async def test_the_one_time_password_opens_once(admin: Admin) -> None:
+async def test_the_one_time_password_is_accepted_once(admin: Admin) -> None:
     admin.make_one_time()
     first = admin.one_time
     assert first and await admin.known() and not await admin.check("guess")
     admin.make_one_time()
-    assert not await admin.check(first), "the one before is worth nothing any more"
+    assert not await admin.check(first), "the one before is void"
     assert await admin.check(admin.one_time)
     assert admin.one_time == "" and not await admin.check("") and not await admin.known()
 

@@ -1,4 +1,4 @@
-"""Where addresses lead, and who may write them."""
+"""Where addresses lead, and which accounts may send as them."""
 
 import pytest
 

@@ -28,7 +28,7 @@ async def test_each_use_is_known_and_hourly_written(family: Family) -> None:
         assert (row.used_from, row.used_protocol) == (peer, protocol)
         noted = written(family)[1]
         assert noted[1:] == (("192.0.2.1", "imaps") if protocol == "pop3s" else (peer, protocol))
-    await family.accounts.add_app_password(ANNA, "tablet")  # another commit's picture: what memory knows better stays
+    await family.accounts.add_app_password(ANNA, "tablet")  # another commit's snapshot: what is newer in memory stays
     (row, other) = family.accounts.app_passwords(ANNA)
     assert (row.used_from, row.used_protocol) == ("192.0.2.3", "submission") and other.used_at is None
 

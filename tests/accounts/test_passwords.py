@@ -1,4 +1,4 @@
-"""Verifiers fit their password and nothing else, cost the same for strangers, and show nothing."""
+"""Verifiers fit their password and nothing else, cost the same for unknown names, and show nothing."""
 
 import math
 import sys
@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.accounts import passwords as room
+from appliance.accounts import passwords as module
 from appliance.accounts.passwords import (
     ALPHABET,
-    GROUP_MESSAGES,
+    GROUP_CHARACTERS,
     GROUPS,
     PasswordRow,
     Passwords,
@@ -76,18 +76,18 @@ async def test_find_among_many_costs_one_hash_of_each_kind(monkeypatch: pytest.M
     await passwords.find((), "warm up", SALT)
     slow: list[bytes] = []
     quick: list[bytes] = []
-    real_slow, real_quick = room.fits_slowly, room.make_scram
+    real_slow, real_quick = module.fits_slowly, module.make_scram
 
     def counted_slow(stored: str, prepared: bytes) -> bool:
         slow.append(prepared)
         return real_slow(stored, prepared)
 
-    def counted_quick(prepared: bytes, salt: bytes, iterations: int = 4096) -> room.ScramKeys:
+    def counted_quick(prepared: bytes, salt: bytes, iterations: int = 4096) -> module.ScramKeys:
         quick.append(prepared)
         return real_quick(prepared, salt, iterations)
 
-    monkeypatch.setattr(room, "fits_slowly", counted_slow)
-    monkeypatch.setattr(room, "make_scram", counted_quick)
+    monkeypatch.setattr(module, "fits_slowly", counted_slow)
+    monkeypatch.setattr(module, "make_scram", counted_quick)
     tries = [((main, *apps), "main", main), ((main, *apps), "app 4", apps[2]), ((main,), "wrong", None), ((), "anything", None)]
     for count, (rows, password, expected) in enumerate(tries, 1):
         assert await passwords.find(rows, password, SALT) is expected
@@ -110,27 +110,27 @@ def test_preparing() -> None:
 @given(st.text(min_size=1, max_size=20))
 def test_preparing_is_stable_and_blind_to_composition(text: str) -> None:
     assert prepare(text)
-    if not any(0xD800 <= ord(message) <= 0xDFFF for message in text):
+    if not any(0xD800 <= ord(character) <= 0xDFFF for character in text):
         assert prepare(unicodedata.normalize("NFD", text)) == prepare(unicodedata.normalize("NFC", text))
 
 
 def test_generated_passwords() -> None:
     made = {generate() for _ in range(200)}
     assert len(made) == 200
-    assert GROUPS * GROUP_MESSAGES * math.log2(len(ALPHABET)) >= 80
+    assert GROUPS * GROUP_CHARACTERS * math.log2(len(ALPHABET)) >= 80
     assert not set("iIlL1oO0") & set("".join(made))
-    assert all([len(group) for group in one.split("-")] == [GROUP_MESSAGES] * GROUPS for one in made)
+    assert all([len(group) for group in one.split("-")] == [GROUP_CHARACTERS] * GROUPS for one in made)
     assert set("".join(made)) - {"-"} == set(ALPHABET.decode())
 
 
 @pytest.mark.parametrize("password", ["", "a\0b", "a\r\n", "x" * 1025, "\udc80"])
-async def test_what_nobody_can_have(password: str) -> None:
+async def test_what_cannot_be_a_password(password: str) -> None:
     with pytest.raises(SetupError) as caught:
         await Passwords(Counted()).make(password, SALT)
     assert password not in str(caught.value) or not password
 
 
-def test_salts_tell_nothing() -> None:
+def test_salts_reveal_nothing() -> None:
     secret = b"s" * 32
     assert salt_for(secret, "Anna@home.example") == salt_for(secret, "anna") == salt_for(secret, "anna@elsewhere.example")
     assert salt_for(secret, "anna") != salt_for(secret, "ben")

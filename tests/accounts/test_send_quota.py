@@ -1,4 +1,4 @@
-"""What each person may send: two buckets, a state that ends by itself, virtual time (the table in accounts/send_quota)."""
+"""The send quota: two buckets, a limit that ends by itself, virtual time (the table in accounts/send_quota)."""
 
 import trio
 from hypothesis import given
@@ -21,7 +21,7 @@ def test_a_hundred_messages_then_a_wait_then_more() -> None:
     assert all(sending.take(FRED, 1, 1000.0) == 0 for _ in range(100))
     wait_s = sending.take(FRED, 1, 1000.0)
     assert 30 < wait_s < 40 and said == [(FRED, True)] and sending.limited() == (FRED,)
-    assert sending.take(MARY, 1, 1000.0) == 0, "one person's limit is nobody else's"
+    assert sending.take(MARY, 1, 1000.0) == 0, "one account's limit is no other's"
     assert sending.take(FRED, 1, 1000.0 + wait_s) == 0
     assert sending.take(FRED, 1, 1000.0 + wait_s) > 0 and said == [(FRED, True)], "said once"
     assert sending.release(1000.0 + wait_s) is not None
@@ -45,12 +45,12 @@ def test_never_more_than_twice_the_limit_within_the_span(steps: list[tuple[float
     now, sent = 0.0, []
     for passed, many in steps:
         now += passed
-        asked = sending.wait_s(FRED, many, now)
+        wait_s = sending.wait_s(FRED, many, now)
         if sending.take(FRED, many, now) == 0:
-            assert asked == 0
+            assert wait_s == 0
             sent.append((now, many))
         else:
-            assert asked > 0
+            assert wait_s > 0
     for start, _ in sent:
         assert sum(1 for at, _ in sent if start <= at < start + HOUR_S) <= 2 * messages
         assert sum(many for at, many in sent if start <= at < start + DAY_S) <= 2 * recipients

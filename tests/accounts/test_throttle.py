@@ -1,4 +1,4 @@
-"""Guessing is slow, the family is not: all on a clock of the test's own."""
+"""Guessing is slow, real users are not slowed: on a clock of the test's own."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.accounts.throttle import ACCOUNT_CAP_S, ACCOUNTS_KEPT, FAMILIAR_KEPT, POOLS, POOLS_KEPT, TRIES, WRONG_KEPT, Throttle
+from appliance.accounts.throttle import ACCOUNT_CAP_S, ACCOUNTS_KEPT, BUCKETS, BUCKETS_KEPT, FAMILIAR_KEPT, TRIES, WRONG_KEPT, Throttle
 
 HOME, STRANGER = "192.0.2.7", "203.0.113.9"
 
@@ -45,11 +45,11 @@ def test_ten_a_minute_from_one_source_over_many_names(throttle: Throttle) -> Non
     assert TRIES * 10 <= made <= TRIES * 11
 
 
-def test_nobody_is_held_up_without_failures(throttle: Throttle) -> None:
-    assert all(sign_in(throttle, f"person{number % 9}@h", HOME, now) == 0 for number, now in enumerate(ticks(60)))
+def test_no_try_is_delayed_without_failures(throttle: Throttle) -> None:
+    assert all(sign_in(throttle, f"name{number % 9}@h", HOME, now) == 0 for number, now in enumerate(ticks(60)))
 
 
-def test_a_familiar_pair_is_never_held_up_by_others(throttle: Throttle) -> None:
+def test_a_familiar_pair_is_never_delayed_by_others(throttle: Throttle) -> None:
     sign_in(throttle, "anna@h", HOME, 999)
     for number, now in enumerate(ticks(120)):
         for account in ("anna@h", "ben@h", f"name{number}@h"):
@@ -66,17 +66,17 @@ def test_a_familiar_pair_is_itself_held_to_ten_a_minute(throttle: Throttle) -> N
     assert TRIES * 10 <= made <= TRIES * 11
 
 
-def test_one_accounts_guesses_leave_destinations_to_the_rest_of_the_family(throttle: Throttle) -> None:
+def test_one_accounts_guesses_leave_buckets_to_the_other_accounts(throttle: Throttle) -> None:
     sign_in(throttle, "anna@h", HOME, 999)
     while guess(throttle, "ben@h", HOME, 1000):
         pass
     waits = [throttle.wait_s(throttle.start(f"child{number}@h", HOME.encode()), 1000) for number in range(60)]
     assert waits.count(0.0) > len(waits) // 2
     made = sum(guess(throttle, f"name{number}@h", HOME, 1000) for number in range(1000))
-    assert made < POOLS * TRIES
+    assert made < BUCKETS * TRIES
 
 
-def test_the_whole_world_slows_an_account_up_to_a_cap(throttle: Throttle) -> None:
+def test_guesses_from_everywhere_slow_an_account_up_to_a_cap(throttle: Throttle) -> None:
     delays = []
     for number in range(300):
         peer = f"198.51.{number // 200}.{number % 200}"
@@ -115,7 +115,7 @@ def test_memory_is_bounded(throttle: Throttle) -> None:
         sign_in(throttle, f"name{number}@h", f"10.0.{number // 250}.{number % 250}", 1000)
         guess(throttle, f"name{number}@h", f"10.1.{number // 250}.{number % 250}", 1000)
         throttle.remember_wrong(number)
-    assert throttle.sizes() == (POOLS_KEPT, ACCOUNTS_KEPT, FAMILIAR_KEPT, WRONG_KEPT)
+    assert throttle.sizes() == (BUCKETS_KEPT, ACCOUNTS_KEPT, FAMILIAR_KEPT, WRONG_KEPT)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.booleans(), st.floats(0, 30)), max_size=60))

@@ -23,9 +23,9 @@ class ScramClient:
         salted = pbkdf2_hmac("sha256", self._password, b64decode(fields[b"s"]), int(fields[b"i"]))
         client_key = hmac.digest(salted, b"Client Key", "sha256")
         without_proof = b"c=" + b64encode(self._header + self._binding) + b",r=" + fields[b"r"]
-        said = b",".join((self._bare, server_first, without_proof))
-        proof = bytes(a ^ b for a, b in zip(client_key, hmac.digest(sha256(client_key).digest(), said, "sha256"), strict=True))
-        self._signature = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), said, "sha256")
+        auth_message = b",".join((self._bare, server_first, without_proof))
+        proof = bytes(a ^ b for a, b in zip(client_key, hmac.digest(sha256(client_key).digest(), auth_message, "sha256"), strict=True))
+        self._signature = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), auth_message, "sha256")
         return without_proof + b",p=" + b64encode(proof)
 
     def proves(self, server_final: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""A password that is changed while it is being checked signs nobody in, on any server."""
+"""A password that is changed while it is being checked is refused, on every server."""
 
 from base64 import b64encode
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ SERVERS = {
 
 
 @pytest.mark.parametrize("protocol", SERVERS)
-async def test_it_signs_nobody_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str) -> None:
+async def test_it_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str) -> None:
     command, refused, fine = SERVERS[protocol]
     async with some_components(tmp_path) as components:
         accounts = components.family.accounts
@@ -29,7 +29,7 @@ async def test_it_signs_nobody_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         async def find_slowly(rows: Sequence[PasswordRow], password: str, salt: bytes) -> PasswordRow | None:
             found = await find(rows, password, salt)
             await accounts.set_password(ACCOUNTS[0], "Another-8")
-            await accounts.set_password(ACCOUNTS[0], PASSWORD)  # the same words again, and yet another password
+            await accounts.set_password(ACCOUNTS[0], PASSWORD)  # the same text again, and yet another password
             return found
 
         with monkeypatch.context() as patch:

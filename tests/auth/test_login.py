@@ -1,4 +1,4 @@
-"""Signing in, on virtual time: who gets in, how long it takes, what is announced."""
+"""Login checks on virtual time: outcomes, durations, events."""
 
 import pytest
 import trio
@@ -97,7 +97,7 @@ async def test_about_ten_guesses_a_minute_however_many_connections(server: Famil
     async def guesser(number: int) -> None:
         with trio.move_on_after(600):
             for guess in range(1000):
-                with trio.move_on_after(5):  # it hangs up and comes again
+                with trio.move_on_after(5):  # it disconnects and reconnects
                     await check(server, f"name {guess}", f"guess {number} {guess}", STRANGER)
 
     async with trio.open_nursery() as nursery:
@@ -166,7 +166,7 @@ async def test_a_storm_of_one_password_is_one_check(server: Family, autojump_clo
     }
 
 
-async def test_whoever_waits_in_a_destination_goes_on_when_a_try_is_given_back(server: Family, autojump_clock: MockClock) -> None:
+async def test_a_waiting_try_goes_on_when_another_is_returned_to_its_bucket(server: Family, autojump_clock: MockClock) -> None:
     async with trio.open_nursery() as nursery:
         for number in range(9):
             nursery.start_soon(check, server, f"name {number}", "x", STRANGER)
@@ -205,9 +205,9 @@ async def test_older_verifiers_are_written_anew(server: Family, autojump_clock: 
     assert server.threads.runs == 2
 
 
-async def test_nothing_secret_is_held_in_the_open(server: Family, autojump_clock: MockClock) -> None:
+async def test_nothing_secret_is_kept_in_plain_text(server: Family, autojump_clock: MockClock) -> None:
     await check(server, "anna", "right")
     await check(server, "anna", "a wrong one")
-    held = repr([vars(server.login), vars(server.throttle), vars(server.login._remembered), server.board.heard, server.accounts.secrets])
-    assert "right" not in held
-    assert "a wrong one" not in held
+    kept = repr([vars(server.login), vars(server.throttle), vars(server.login._remembered), server.board.heard, server.accounts.secrets])
+    assert "right" not in kept
+    assert "a wrong one" not in kept

@@ -1,4 +1,4 @@
-"""What is offered where, and whole exchanges against real people."""
+"""What is offered where, and whole exchanges against real accounts."""
 
 import pytest
 import trio
@@ -88,7 +88,7 @@ async def test_scram_with_channel_binding(server: Family) -> None:
     assert outcome == ANNA
 
 
-async def test_somebody_between_is_found_out(server: Family) -> None:
+async def test_a_man_in_the_middle_is_detected(server: Family) -> None:
     header = b"p=tls-server-end-point,,"
     messages, outcome = await scram(start(server, "SCRAM-SHA-256-PLUS"), "anna", "right", header, b"another certificate")
     assert (messages[1:], outcome) == ([], None)
@@ -116,8 +116,8 @@ async def test_scram_for_app_passwords_only(server: Family, autojump_clock: Mock
     assert (messages[1:], outcome) == ([], None)
 
 
-async def test_strangers_look_like_accounts(server: Family, autojump_clock: MockClock) -> None:
-    """Equal words, equal time, a salt that stays."""
+async def test_unknown_names_look_like_accounts(server: Family, autojump_clock: MockClock) -> None:
+    """Equal messages, equal time, a constant salt."""
     seen = []
     for name in ("anna", "nobody"):
         begun = trio.current_time()
@@ -141,7 +141,7 @@ async def test_an_exchange_ends(server: Family, autojump_clock: MockClock) -> No
     assert server.board.heard == []
 
 
-async def test_a_generated_password_works_in_every_form_accounts_type(server: Family) -> None:
+async def test_a_generated_password_works_in_every_typed_form(server: Family) -> None:
     """Without dashes, in capitals, with a phone's first capital: in SCRAM, and with blanks too where the server sees what is typed."""
     app = await server.accounts.add_app_password("anna", "phone")
     await server.accounts.set_password("anna", own := generate())

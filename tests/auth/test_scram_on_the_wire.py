@@ -1,4 +1,4 @@
-"""SCRAM on the three servers: whatever ends an exchange badly is answered at once, and the session goes on (RFC 5802 §5.1)."""
+"""SCRAM on the three servers: every failure of an exchange is answered at once, and the session goes on (RFC 5802 §5.1)."""
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable
@@ -20,7 +20,7 @@ SERVERS = {
 
 
 class Wire:
-    """Lines both ways; a challenge comes without its mark, from base64."""
+    """Lines both ways; a challenge comes without its prefix, decoded from base64."""
 
     def __init__(self, stream: ClientStream) -> None:
         self._stream = stream
@@ -37,8 +37,8 @@ class Wire:
 
     async def challenge(self) -> bytes:
         line = await self.line()
-        mark, _, octets = line.partition(b" ")
-        assert mark in (b"+", b"334"), line
+        prefix, _, octets = line.partition(b" ")
+        assert prefix in (b"+", b"334"), line
         return b64decode(octets)
 
     async def say(self, octets: bytes) -> None:
@@ -64,7 +64,7 @@ FINALS: list[tuple[str, str, Callable[[ScramClient, bytes], bytes]]] = [
     ("another nonce", "refused", lambda client, said: b64encode(client.final(said).replace(b"r=client", b"r=cliend"))),
     ("another binding", "refused", lambda client, said: b64encode(client.final(said).replace(b"c=biws", b"c=eSws"))),
     ("first again", "refused", lambda client, said: b64encode(client.first())),
-    ("given up", "misused", lambda client, said: b"*"),
+    ("cancelled", "misused", lambda client, said: b"*"),
     ("no base64", "misused", lambda client, said: b"%%%"),
 ]
 
@@ -99,8 +99,8 @@ async def test_a_bad_first_message(tmp_path: Path, protocol: str, first: bytes) 
 
 
 @pytest.mark.parametrize("protocol", SERVERS)
-async def test_words_after_the_success(tmp_path: Path, protocol: str) -> None:
-    """The server's last message wants an empty answer; a client that says more is not signed in."""
+async def test_octets_after_the_success(tmp_path: Path, protocol: str) -> None:
+    """The server's last message expects an empty response; a client that sends more is not signed in."""
     begin, refused = SERVERS[protocol][:2]
     async with some_components(tmp_path) as components:
         wire = await Wire(components.connect(protocol)).greeted(protocol)

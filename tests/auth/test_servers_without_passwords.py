@@ -1,4 +1,4 @@
-"""When passwords cannot be checked at all just now, every server says so: no refusal, no end, and no reason for strangers."""
+"""When passwords cannot be checked just now, every server sends a temporary error: no refusal, no close, and no details."""
 
 from base64 import b64encode
 from collections.abc import AsyncIterator

@@ -31,7 +31,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> TestCertificates:
 
 
 class Rig:
-    """Listeners with all they announced."""
+    """Listeners, with the events they published."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Rig:
         handed: Any = (),
     ) -> None:
         self.events: list[Event] = []
-        self.said: list[str] = []
+        self.logged: list[str] = []
         clock = HandClock()
         self.board = Board(clock, self.events.append)
         tls = ServerTls(made.server, made.server, clock=clock, board=self.board) if made else None
@@ -51,10 +51,10 @@ class Rig:
         services = dict.fromkeys((*names, *(d.endpoint.protocol for d in handed)), handler)
         self.listeners = Listeners(
             [Endpoint(name, host, 0) for name in names],
-            services, board=self.board, say=self.said.append, tls=tls, options=options, handed=handed,
+            services, board=self.board, say=self.logged.append, tls=tls, options=options, handed=handed,
         )  # fmt: skip
 
-    def told(self, kind: type) -> list[Any]:
+    def events_of(self, kind: type) -> list[Any]:
         return [event for event in self.events if type(event) is kind]
 
     @asynccontextmanager
@@ -84,7 +84,7 @@ async def line(client: trio.abc.ReceiveStream) -> bytes:
 
 
 async def greet(stream: Stream) -> None:
-    """A little server: greets, answers lines, signs in at LOGIN, fails at BOOM."""
+    """A small server: greets, answers lines, signs in at LOGIN, fails at BOOM."""
     await stream.send(b"220 here\r\n")
     try:
         while data := await stream.receive(60):
@@ -109,13 +109,13 @@ async def test_a_session_from_greeting_to_end() -> None:
         assert await line(client) == b"250 ok\r\n"
         assert rig.listeners.sessions == 1
         await client.aclose()
-        await until(lambda: rig.told(SessionClosed))
+        await until(lambda: rig.events_of(SessionClosed))
         assert rig.listeners.sessions == 0
-    (up,) = rig.told(ListenerUp)
+    (up,) = rig.events_of(ListenerUp)
     assert up.protocol == "smtp" and up.port > 0
-    assert rig.told(SessionOpened) == [SessionOpened("smtp", LOOPBACK)]
-    (closed,) = rig.told(SessionClosed)
-    assert (closed.who, closed.octets_in, closed.octets_out, closed.reason) == ("ada@example.test", 7, 18, "")
+    assert rig.events_of(SessionOpened) == [SessionOpened("smtp", LOOPBACK)]
+    (closed,) = rig.events_of(SessionClosed)
+    assert (closed.user, closed.octets_in, closed.octets_out, closed.reason) == ("ada@example.test", 7, 18, "")
 
 
 @pytest.mark.parametrize(("word", "fault"), [(b"BOOM", "ZeroDivisionError"), (b"GROUP", "KeyError")])
@@ -128,13 +128,13 @@ async def test_a_fault_ends_its_own_session_only(word: bytes, fault: str) -> Non
         await victim.aclose()
         await bystander.send_all(b"NOOP\r\n")
         assert await line(bystander) == b"250 ok\r\n"
-        await until(lambda: rig.told(SessionClosed))
+        await until(lambda: rig.events_of(SessionClosed))
         again = await rig.connect()
         assert await line(again) == b"220 here\r\n"
-    (failed,) = rig.told(SessionFailed)
+    (failed,) = rig.events_of(SessionFailed)
     assert fault in failed.fault
-    assert any("test_listener.py" in said and "in greet" in said for said in rig.said)
-    assert rig.told(SessionClosed)[0].reason == "a fault of ours"
+    assert any("test_listener.py" in said and "in greet" in said for said in rig.logged)
+    assert rig.events_of(SessionClosed)[0].reason == "internal error"
 
 
 async def test_a_peer_that_left_is_no_fault_even_in_groups() -> None:
@@ -144,9 +144,9 @@ async def test_a_peer_that_left_is_no_fault_even_in_groups() -> None:
         await client.send_all(b"LEFT\r\n")
         await line(client)
         await client.aclose()
-        await until(lambda: rig.told(SessionClosed))
-    assert not rig.told(SessionFailed)
-    assert rig.told(SessionClosed)[0].reason == "left"
+        await until(lambda: rig.events_of(SessionClosed))
+    assert not rig.events_of(SessionFailed)
+    assert rig.events_of(SessionClosed)[0].reason == "left"
 
 
 async def test_a_fault_while_the_server_stops_stays_inside() -> None:
@@ -162,7 +162,7 @@ async def test_a_fault_while_the_server_stops_stays_inside() -> None:
     async with Rig(stubborn).running() as rig:
         client = await rig.connect()
         await line(client)
-    assert rig.told(SessionFailed)
+    assert rig.events_of(SessionFailed)
 
 
 async def test_implicit_tls(made: TestCertificates) -> None:
@@ -174,26 +174,26 @@ async def test_implicit_tls(made: TestCertificates) -> None:
         await junk.send_all(b"GET / HTTP/1.0\r\n\r\n")
         await line(junk)
         await junk.aclose()
-        await until(lambda: rig.told(SessionClosed))
-    assert not rig.told(SessionFailed)
+        await until(lambda: rig.events_of(SessionClosed))
+    assert not rig.events_of(SessionFailed)
 
 
-async def test_a_client_that_never_shakes_admin_api_is_closed(made: TestCertificates) -> None:
-    """Nobody is to be in time here, so the deadline may be short on a machine of any speed."""
+async def test_a_client_that_never_starts_its_handshake_is_closed(made: TestCertificates) -> None:
+    """No client is to be in time here, so the deadline may be short on a machine of any speed."""
     rig = Rig(greet, "imaps", made=made, options=Options(handshake_s=0.2))
     async with rig.running():
         silent = await rig.connect("imaps")
         assert await silent.receive_some() == b""
         await silent.aclose()
-        await until(lambda: rig.told(SessionClosed))
-        assert "handshake" in rig.told(SessionClosed)[0].reason
-    assert not rig.told(SessionFailed)
+        await until(lambda: rig.events_of(SessionClosed))
+        assert "handshake" in rig.events_of(SessionClosed)[0].reason
+    assert not rig.events_of(SessionFailed)
 
 
 @pytest.mark.parametrize(
     ("protocol", "words"), [("smtp", b"421 "), ("submission", b"421 "), ("imap", b"* BYE "), ("pop3", b"-ERR "), ("imaps", b"")]
 )
-async def test_too_many_of_one_address_are_told_so(protocol: str, words: bytes, made: TestCertificates) -> None:
+async def test_too_many_of_one_address_are_refused_with_a_reply(protocol: str, words: bytes, made: TestCertificates) -> None:
     rig = Rig(greet, protocol, made=made, options=Options(connections_per_source=3))
     async with rig.running():
         kept = [await rig.connect(protocol) for _ in range(3)]
@@ -209,10 +209,10 @@ async def test_too_many_of_one_address_are_told_so(protocol: str, words: bytes, 
         await until(lambda: rig.listeners.sessions == 4)
         await trio.aclose_forcefully(again)
         await trio.aclose_forcefully(other)
-    assert len(rig.told(SessionRefused)) == 1
+    assert len(rig.events_of(SessionRefused)) == 1
 
 
-async def test_forty_at_once_from_one_address_are_welcome() -> None:
+async def test_forty_at_once_from_one_address_are_served() -> None:
     async with Rig(greet).running() as rig:
         clients = [await rig.connect() for _ in range(40)]
         assert [await line(client) for client in clients] == [b"220 here\r\n"] * 40
@@ -230,7 +230,7 @@ async def test_a_source_that_comes_too_often_waits() -> None:
         assert (await line(await rig.connect(source="127.0.0.9")))[:3] == b"220"
 
 
-async def test_a_full_server_asks_idle_strangers_to_leave_and_keeps_its_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_server_sheds_idle_clients_and_keeps_authenticated_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener_file, "SHED_IDLE_S", 1000.0)
     async with Rig(greet, options=Options(connections=3)).running() as rig:
         account, slow, quick = [await rig.connect(source=f"127.0.0.{n}") for n in (1, 2, 3)]
@@ -239,8 +239,8 @@ async def test_a_full_server_asks_idle_strangers_to_leave_and_keeps_its_accounts
         await account.send_all(b"LOGIN\r\n")
         await line(account)
         refused = await rig.connect(source="127.0.0.4")
-        assert (await line(refused)).startswith(b"421")  # nobody is idle yet
-        monkeypatch.setattr(listener_file, "SHED_IDLE_S", 0.0)  # now everybody is, quick for longest
+        assert (await line(refused)).startswith(b"421")  # none is idle yet
+        monkeypatch.setattr(listener_file, "SHED_IDLE_S", 0.0)  # now all are, quick for longest
         await slow.send_all(b"x")  # a trickle is answered below, so it is progress; silence is not
         await line(slow)
         newcomer = await rig.connect(source="127.0.0.5")
@@ -249,11 +249,11 @@ async def test_a_full_server_asks_idle_strangers_to_leave_and_keeps_its_accounts
         await account.send_all(b"NOOP\r\n")
         assert await line(account) == b"250 ok\r\n"
         await quick.aclose()
-        await until(lambda: rig.told(SessionClosed))
-        assert rig.told(SessionClosed)[0].reason == "no room"
+        await until(lambda: rig.events_of(SessionClosed))
+        assert rig.events_of(SessionClosed)[0].reason == "no room"
 
 
-async def test_trickled_octets_do_not_keep_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_trickled_octets_do_not_keep_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
     """Slowloris: an octet now and then, never a whole line."""
 
     read = 0
@@ -284,7 +284,7 @@ async def test_trickled_octets_do_not_keep_a_place(monkeypatch: pytest.MonkeyPat
 
 
 async def test_a_flood_leaves_a_real_client_served(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Five hundred at once and a hundred slow ones from one address, nobody says a word: another is served in five seconds."""
+    """Five hundred at once and a hundred slow ones from one address, all silent: another client is served in five seconds."""
     async with Rig(greet).running() as rig:
         flood: list[trio.SocketStream] = []
 
@@ -307,12 +307,12 @@ async def test_a_flood_leaves_a_real_client_served(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("fault", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS])
 async def test_out_of_descriptors_it_waits_and_serves_later(fault: int, monkeypatch: pytest.MonkeyPatch) -> None:
     real = type(trio.socket.socket()).accept
-    asked = 0
+    calls = 0
     starved = True
 
     async def accept(self: Any) -> Any:
-        nonlocal asked
-        asked += 1
+        nonlocal calls
+        calls += 1
         if starved:
             await trio.lowlevel.checkpoint()
             raise OSError(fault, os.strerror(fault))
@@ -321,11 +321,11 @@ async def test_out_of_descriptors_it_waits_and_serves_later(fault: int, monkeypa
     monkeypatch.setattr(type(trio.socket.socket()), "accept", accept)
     async with Rig(greet).running() as rig:
         await trio.sleep(0.8)
-        assert asked <= 8  # not a spin
-        await until(lambda: asked >= 2)
+        assert calls <= 8  # not a spin
+        await until(lambda: calls >= 2)
         starved = False
         assert await line(await rig.connect()) == b"220 here\r\n"
-    assert not rig.told(ListenerDown) or not rig.told(ListenerDown)[0].reason
+    assert not rig.events_of(ListenerDown) or not rig.events_of(ListenerDown)[0].reason
 
 
 async def test_a_broken_socket_is_announced_and_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -342,21 +342,21 @@ async def test_a_broken_socket_is_announced_and_opened_again(monkeypatch: pytest
     monkeypatch.setattr(type(trio.socket.socket()), "accept", accept)
     async with Rig(greet).running() as rig:
         port = rig.listeners.port("smtp")
-        await until(lambda: len(rig.told(ListenerUp)) == 2)
+        await until(lambda: len(rig.events_of(ListenerUp)) == 2)
         assert rig.listeners.port("smtp") == port
         assert await line(await rig.connect()) == b"220 here\r\n"
-        assert rig.told(ListenerDown)[0].reason == "broken"
+        assert rig.events_of(ListenerDown)[0].reason == "broken"
         assert not rig.board.snapshot().listeners[0].reason
 
 
-async def test_draining_tells_waits_and_cancels() -> None:
-    async def deaf(stream: Stream) -> None:
+async def test_draining_signals_waits_and_cancels() -> None:
+    async def stubborn(stream: Stream) -> None:
         if stream.protocol == "pop3":
             await stream.send(b"+OK here\r\n")
             await trio.sleep_forever()
         await greet(stream)
 
-    rig = Rig(deaf, "smtp", "pop3", options=Options(drain_s=2))
+    rig = Rig(stubborn, "smtp", "pop3", options=Options(drain_s=2))
     async with rig.running():
         polite, stuck = await rig.connect("smtp"), await rig.connect("pop3")
         await line(polite), await line(stuck)
@@ -371,7 +371,7 @@ async def test_draining_tells_waits_and_cancels() -> None:
             with pytest.raises(OSError):
                 await trio.open_tcp_stream(LOOPBACK, port)
         await until(lambda: rig.listeners.sessions == 0)
-    assert {event.reason for event in rig.told(SessionClosed)} == {"", "the server closed"}
+    assert {event.reason for event in rig.events_of(SessionClosed)} == {"", "the server closed"}
 
 
 async def test_run_returns_after_draining() -> None:
@@ -406,9 +406,9 @@ def test_anywhere_means_both_families() -> None:
             listening_socket.socket.close()
 
 
-def test_what_nobody_serves_is_refused() -> None:
+def test_a_protocol_without_a_service_is_refused() -> None:
     board = Board(HandClock())
-    with pytest.raises(SetupError, match="Nobody serves imap"):
+    with pytest.raises(SetupError, match="No service speaks imap"):
         Listeners([Endpoint("imap", LOOPBACK, 0)], {"smtp": greet}, board=board, say=print).bind()
     with pytest.raises(SetupError, match="needs a certificate"):
         Listeners([Endpoint("imaps", LOOPBACK, 0)], {"imaps": greet}, board=board, say=print).bind()
@@ -419,11 +419,11 @@ import os, socket, sys
 sys.path.insert(0, os.getcwd())
 a, b = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
 os.dup2(a.fileno(), 13); os.dup2(b.fileno(), 14); os.dup2(13, 3); os.dup2(14, 4)
-from appliance.network.sockets import handed_doors
-doors = handed_doors({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2", "LISTEN_FDNAMES": sys.argv[1]}, os.getpid())
+from appliance.network.sockets import handed_listening_sockets
+handed = handed_listening_sockets({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2", "LISTEN_FDNAMES": sys.argv[1]}, os.getpid())
 ports = {a.getsockname()[1], b.getsockname()[1]}
-for door in doors:
-    print(door.endpoint.protocol, door.endpoint.port in ports, os.get_inheritable(door.socket.fileno()), door.handed)
+for one in handed:
+    print(one.endpoint.protocol, one.endpoint.port in ports, os.get_inheritable(one.socket.fileno()), one.handed)
 sys.stdout.flush()
 os._exit(0)
 """

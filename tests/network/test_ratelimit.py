@@ -1,4 +1,4 @@
-"""network/ratelimit: bursts, refill, bounded memory, and who counts as one source."""
+"""network/ratelimit: bursts, refill, bounded memory, and what counts as one source."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Real questions to a real name server on the loopback."""
+"""The resolver against a real name server on the loopback."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -55,7 +55,7 @@ async def test_no_name_no_data_and_silence_are_three_things(server: NameServer) 
             await ask.mx(name)
 
 
-async def test_kept_for_its_ttl_also_when_it_is_no(server: NameServer) -> None:
+async def test_cached_for_its_ttl_negative_answers_too(server: NameServer) -> None:
     clock = HandClock()
     server.add("far.example", "A", "192.0.2.1")
     ask = a_resolver(server, clock)
@@ -80,7 +80,7 @@ async def test_the_cache_is_bounded(server: NameServer, monkeypatch: pytest.Monk
     assert len(ask._cache) == 5
 
 
-async def test_truncated_is_asked_again_over_tcp_and_cname_is_followed(server: NameServer) -> None:
+async def test_truncated_is_queried_again_over_tcp_and_cname_is_followed(server: NameServer) -> None:
     server.add("long.example", "A", *[f"192.0.2.{n}" for n in range(1, 200)])
     server.truncated.add("long.example")
     server.add("other.example", "CNAME", "real.example.")
@@ -96,7 +96,7 @@ async def test_the_next_server_answers_for_a_dead_one(server: NameServer) -> Non
     assert (await ask.a("far.example")).values == ("192.0.2.1",)
 
 
-async def test_the_ad_bit_counts_only_from_whom_is_trusted_and_with_a_right_clock(server: NameServer) -> None:
+async def test_the_ad_bit_counts_only_from_trusted_servers_and_with_a_trusted_clock(server: NameServer) -> None:
     server.validated = True
     server.add("far.example", "A", "192.0.2.1")
     assert (await a_resolver(server).a("far.example")).secure
@@ -107,14 +107,14 @@ async def test_the_ad_bit_counts_only_from_whom_is_trusted_and_with_a_right_cloc
     assert not (await a_resolver(server, trusted=True).a("far.example")).secure
 
 
-def test_servers_of_this_machine(tmp_path: Path) -> None:
+def test_servers_of_this_host(tmp_path: Path) -> None:
     conf = tmp_path / "resolv.conf"
     conf.write_text("# x\nsearch home\nnameserver 192.0.2.1\nnameserver\nnameserver 2001:db8::1 \n")
     assert servers_of(conf) == (("192.0.2.1", 53), ("2001:db8::1", 53))
     assert servers_of(tmp_path / "none") == (("127.0.0.1", 53),)
 
 
-async def test_names_are_asked_for_by_idna_2008(server: NameServer) -> None:
+async def test_names_are_queried_by_idna_2008(server: NameServer) -> None:
     server.add("xn--strae-oqa.example", "A", "192.0.2.1")
     server.add("strasse.example", "A", "192.0.2.66")
     ask = a_resolver(server)

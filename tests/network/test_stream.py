@@ -20,7 +20,7 @@ async def test_octets_pass_and_are_counted() -> None:
     assert await stream.receive(5) == b""
 
 
-async def test_a_silent_client_is_slow_and_can_still_be_told(autojump_clock: trio.abc.Clock) -> None:
+async def test_a_silent_client_is_slow_and_can_still_get_a_reply(autojump_clock: trio.abc.Clock) -> None:
     stream, client = stream_pair()
     with pytest.raises(PeerSlow):
         await stream.receive(300)
@@ -29,7 +29,7 @@ async def test_a_silent_client_is_slow_and_can_still_be_told(autojump_clock: tri
     assert await client.receive_some() == b"421 too slow\r\n"
 
 
-async def test_a_client_that_hung_up_is_gone() -> None:
+async def test_a_client_that_closed_is_gone() -> None:
     stream, client = stream_pair()
     await client.aclose()
     with pytest.raises(PeerGone):
@@ -39,7 +39,7 @@ async def test_a_client_that_hung_up_is_gone() -> None:
     await stream.aclose()
 
 
-async def test_a_waiting_session_hears_draining() -> None:
+async def test_a_waiting_session_gets_draining() -> None:
     stream, client = stream_pair()
 
     async def drain() -> None:
@@ -58,7 +58,7 @@ async def test_a_waiting_session_hears_draining() -> None:
     assert await client.receive_some() == b"421 closing\r\n"
 
 
-async def test_a_message_under_route_is_finished_while_draining() -> None:
+async def test_a_message_in_transfer_is_finished_while_draining() -> None:
     stream, client = stream_pair()
     stream.uninterrupted = True
 
@@ -179,7 +179,7 @@ async def test_a_socket_client_that_stops_reading_is_slow() -> None:
     await listeners[0].aclose()
 
 
-async def test_the_goodbye_survives_octets_nobody_read() -> None:
+async def test_the_last_reply_survives_unread_octets() -> None:
     """Closing with unread octets resets a TCP connection, and a reset may swallow the reply before it."""
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listeners[0].socket.getsockname()[1]
@@ -242,13 +242,13 @@ async def test_work_attended_ends_with_the_server() -> None:
 
 @pytest.mark.parametrize("unread", [b"", b"b NOOP\r\n"])
 async def test_work_attended_ends_with_its_client(unread: bytes, autojump_clock: trio.abc.Clock) -> None:
-    """What the client still said does not hide that it left."""
+    """Unread octets do not hide that the client closed."""
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     client = await trio.open_tcp_stream("127.0.0.1", listeners[0].socket.getsockname()[1])
     stream = Stream(await listeners[0].accept(), "imap")
     with trio.move_on_after(60) as patient:
         await stream.attend(trio.sleep_forever)
-    assert patient.cancelled_caught, "who is there is waited for"
+    assert patient.cancelled_caught, "a client that is there is waited for"
     if unread:
         await client.send_all(unread)
     await client.aclose()

@@ -1,4 +1,4 @@
-"""network/tls and stream over TLS: handshakes, reload, channel binding, and what bad files are told."""
+"""network/tls and stream over TLS: handshakes, reload, channel binding, and the errors of bad files."""
 
 import ssl
 from collections.abc import Callable
@@ -47,7 +47,7 @@ async def tls_pair(
 
 
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-async def test_a_conversation_over_tls(made: TestCertificates, newest: ssl.TLSVersion) -> None:
+async def test_octets_over_tls(made: TestCertificates, newest: ssl.TLSVersion) -> None:
     stream, client = await tls_pair(made, server_tls(made), newest=newest)
     assert stream.secure and not stream.can_start_tls
     assert stream.tls_version == {ssl.TLSVersion.TLSv1_2: "TLSv1.2", ssl.TLSVersion.TLSv1_3: "TLSv1.3"}[newest]
@@ -110,7 +110,7 @@ async def test_changed_files_are_served_to_new_connections_only(tmp_path: Path) 
     before = old.channel_binding()["tls-server-end-point"]
     make_certificates(tmp_path)
     same, _ = await tls_pair(made, tls)
-    assert same.channel_binding()["tls-server-end-point"] == before  # not looked at yet
+    assert same.channel_binding()["tls-server-end-point"] == before  # not checked yet
     clock.forward(CHECK_S)
     new, new_client = await tls_pair(made, tls)
     after = new.channel_binding()["tls-server-end-point"]
@@ -135,7 +135,7 @@ async def test_a_bad_new_file_leaves_the_old_in_use_and_is_announced(tmp_path: P
     version = board.version
     clock.forward(CHECK_S)
     tls.current()
-    assert board.version == version  # told once
+    assert board.version == version  # published once
     made.server.write_bytes(good)
     clock.forward(CHECK_S)
     tls.current()
@@ -143,7 +143,7 @@ async def test_a_bad_new_file_leaves_the_old_in_use_and_is_announced(tmp_path: P
 
 
 async def test_octets_that_are_no_handshake_end_it(made: TestCertificates) -> None:
-    """STARTTLS injection: plain octets behind STARTTLS are never taken for the client's commands."""
+    """STARTTLS injection: plain octets after STARTTLS are never taken for the client's commands."""
     stream, client = stream_pair("smtp", tls=server_tls(made))
     await client.send_all(b"RSET\r\nMAIL FROM:<evil@example.net>\r\n" * 20)
     with pytest.raises(PeerGone, match="TLS"):
@@ -209,7 +209,7 @@ def relay_context(security: str, **words: Any) -> ssl.SSLContext:
 
 
 def test_every_context_is_made_so() -> None:
-    """Whoever makes a context says so, too."""
+    """Every file that makes a context calls `require_close_notify`."""
     for path in Path(appliance.__file__).parent.rglob("*.py"):
         source = path.read_text(encoding="utf-8")
         if "ssl.SSLContext(" in source or "create_default_context(" in source:
@@ -346,9 +346,7 @@ def _spoil(kind: str, certificate: Path, key: Path, made: TestCertificates, othe
 @pytest.mark.parametrize(
     "kind", ["wrong key", "empty certificate", "empty key", "no certificate", "no key", "a directory", "encrypted key"]
 )
-def test_files_that_are_not_usable_at_the_start_are_told_and_the_fallback_is_served(
-    made: TestCertificates, tmp_path: Path, kind: str
-) -> None:
+def test_unusable_files_at_the_start_are_published_and_the_fallback_is_served(made: TestCertificates, tmp_path: Path, kind: str) -> None:
     other = make_certificates(tmp_path / "other")
     certificate, key = tmp_path / "own.pem", tmp_path / "own.key"
     _spoil(kind, certificate, key, made, other)

@@ -1,4 +1,4 @@
-"""Whatever is said, in whatever order: replies in order, an orderly end, no fault."""
+"""Any input in any order: replies in order, an orderly end, no exception."""
 
 import pytest
 import trio

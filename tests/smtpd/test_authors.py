@@ -1,4 +1,4 @@
-"""From and Sender caught while a message streams by: all of them, however it is cut, in bounded memory."""
+"""From and Sender scanned while a message streams in: all of them, however it is cut, in bounded memory."""
 
 import time
 
@@ -46,7 +46,7 @@ def test_what_cannot_be_read(value: bytes) -> None:
     assert read(b"From: " + value + b"\r\n\r\n").unreadable
 
 
-def test_behind_a_long_header() -> None:
+def test_after_a_long_header() -> None:
     header = b"X: y\r\n" * 20_000 + b"From: a@b.example\r\n" + b"X: y\r\n" * 20_000 + b"Sender: c@d.example\r\n\r\n"
     for octets in (10, 1000, 65536, 2**20):
         chunks = [header[at : at + octets] for at in range(0, len(header), octets)]
@@ -82,7 +82,7 @@ def test_an_endless_field_is_not_kept() -> None:
     assert "c@d.example" in [str(address) for address in authors.addresses]
 
 
-def test_a_header_that_ends_behind_an_endless_field() -> None:
+def test_a_header_that_ends_after_an_endless_field() -> None:
     field = b"X: " + b"y" * 2 * FIELD_OCTETS + b"\r\n"
     for cut in range(len(field) - 3, len(field) + 1):
         assert addresses(field[:cut], field[cut:] + b"\r", b"\nFrom: body@b.example\r\n") == []
@@ -104,8 +104,8 @@ def test_any_octets_however_cut(octets: bytes, place: int) -> None:
         (b"Delivered-To: " + b"x" * 3 * FIELD_OCTETS + b"\r\nDelivered-To: a@b.example\r\n\r\n", {b"a@b.example"}),
     ],
 )
-def test_where_it_has_been(header: bytes, been_at: set[bytes]) -> None:
-    """What ends loops of forwarding; it says nothing about who wrote the message."""
+def test_delivered_to(header: bytes, been_at: set[bytes]) -> None:
+    """It ends forwarding loops; it says nothing about the author."""
     for chunks in ([header], [header[at : at + 7] for at in range(0, len(header), 7)]):
         authors = read(*chunks)
         assert {one for one in authors.been_at if b"@" in one} == been_at

@@ -1,4 +1,4 @@
-"""Bcc fields of submitted messages: removed from what everybody gets, and nothing else is (RFC 5322 §3.6.3)."""
+"""Bcc fields of submitted messages: removed from every copy, and nothing else is (RFC 5322 §3.6.3)."""
 
 from base64 import b64encode
 from pathlib import Path
@@ -104,7 +104,7 @@ async def test_submitted_messages(tmp_path: Path, how: str) -> None:
 
 
 async def test_a_header_without_end_is_refused(tmp_path: Path) -> None:
-    """Nothing is looked at beyond the limit, so nothing may be kept: one of the fields behind it could be a Bcc."""
+    """Nothing is looked at beyond the limit, so nothing may be kept: a field after it could be a Bcc."""
     remover = BccRemover()
     for _ in range(HEADER_OCTETS // 6 + 1):
         remover.feed(b"bcc: x")
@@ -117,7 +117,7 @@ async def test_a_header_without_end_is_refused(tmp_path: Path) -> None:
         assert (reply.code, reply.status) == (552, "5.3.4")
 
 
-async def test_a_stranger_keeps_every_octet(tmp_path: Path) -> None:
+async def test_an_unauthenticated_message_keeps_every_octet(tmp_path: Path) -> None:
     async with some_components(tmp_path) as components:
         client = Client(components.connect("smtp"))
         await client.greet()

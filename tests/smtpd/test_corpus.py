@@ -44,15 +44,15 @@ async def test_chasquids_sessions(tmp_path: Path) -> None:
 async def test_chasquids_addresses(tmp_path: Path) -> None:
     folder = need_corpus() / "smtp" / "fuzz-chasquid"
     async with some_components(tmp_path, smtp=Options(errors=10_000)) as components:
-        said = b"EHLO x\r\n"
+        commands = b"EHLO x\r\n"
         count = 0
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 for row in path.read_text(encoding="utf-8").splitlines():
                     if row.startswith("string(") and (name := go_string(row[len("string(") : -1])) and not set(name) & set(b"\r\n"):
-                        said += b"MAIL FROM:<%b> SMTPUTF8\r\nRSET\r\nMAIL FROM:<> SMTPUTF8\r\nRCPT TO:<%b>\r\nRSET\r\n" % (name, name)
+                        commands += b"MAIL FROM:<%b> SMTPUTF8\r\nRSET\r\nMAIL FROM:<> SMTPUTF8\r\nRCPT TO:<%b>\r\nRSET\r\n" % (name, name)
                         count += 1
-        codes = await conversation(components.connect("smtp"), said + b"QUIT\r\n")
+        codes = await conversation(components.connect("smtp"), commands + b"QUIT\r\n")
         assert count > 15 and len(codes) == 2 + 5 * count + 1 and codes[-1] == 221
 
 

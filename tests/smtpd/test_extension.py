@@ -11,15 +11,15 @@ from appliance.smtpd.session import UNWANTED
 
 
 def test_every_event_of_a_client_has_a_command() -> None:
-    vocabulary = CommandTables(CORE, EXTENSIONS)
-    assert {command.event for command in vocabulary.commands.values()} == set(Event) - {Event.OVER, Event.CLOSE}
-    assert not vocabulary.commands.keys() & UNWANTED
+    tables = CommandTables(CORE, EXTENSIONS)
+    assert {command.event for command in tables.commands.values()} == set(Event) - {Event.OVER, Event.CLOSE}
+    assert not tables.commands.keys() & UNWANTED
     dsn, later, private = {b"RET", b"ENVID"}, {b"HOLDFOR", b"HOLDUNTIL"}, {b"REQUIRETLS"}
-    assert vocabulary.mail_parameters.keys() == {b"SIZE", b"BODY", b"SMTPUTF8", b"AUTH"} | dsn | later | private
-    assert vocabulary.recipient_parameters.keys() == {b"NOTIFY", b"ORCPT"}
+    assert tables.mail_parameters.keys() == {b"SIZE", b"BODY", b"SMTPUTF8", b"AUTH"} | dsn | later | private
+    assert tables.recipient_parameters.keys() == {b"NOTIFY", b"ORCPT"}
 
 
-def test_words_are_claimed_once() -> None:
+def test_words_are_declared_once() -> None:
     twice = Extension("twice", "RFC 0", commands=(CORE[0],))
     with pytest.raises(SetupError, match="EHLO"):
         CommandTables(CORE, [twice])
@@ -35,6 +35,6 @@ def test_words_are_claimed_once() -> None:
         CommandTables((), of_recipients)
 
 
-def test_extensions_say_where_they_come_from() -> None:
+def test_extensions_name_their_rfc() -> None:
     assert all(extension.rfc.startswith("RFC ") for extension in EXTENSIONS)
     assert len({extension.name for extension in EXTENSIONS}) == len(EXTENSIONS)

@@ -1,4 +1,4 @@
-"""This server is no relay: strangers reach its own people only, however an address is dressed up (RFC 5321 §7.1, PROMISES)."""
+"""This server is no open relay: unauthenticated clients reach local accounts only, whatever the form of the address (RFC 5321 §7.1)."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -43,7 +43,7 @@ FORMS = (
     f"fred@x{OURS}",
     f"fred@mail.{OURS}",
     "fred@exarnple.org",
-    "fred@examplе.org",  # a Cyrillic message
+    "fred@examplе.org",  # a Cyrillic character
     f"fred@{OURS}\x00.{OUT}",
     f"fred@{OURS} @{OUT}",
     f"fred+{OUT}!user@{OURS}",

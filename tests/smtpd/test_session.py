@@ -1,4 +1,4 @@
-"""Whole conversations over memory streams, on the real store: what is said, what is kept, what is left behind."""
+"""Whole sessions over memory streams, on the real store: replies, stored messages, and cleanup."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -45,7 +45,7 @@ async def messages(components: Components, address: str = FRED, mailbox: str = "
     return found
 
 
-def heard(components: Components, kind: type[Any]) -> list[Any]:
+def published(components: Components, kind: type[Any]) -> list[Any]:
     return [event for event in components.family.board.heard if isinstance(event, kind)]
 
 
@@ -72,12 +72,12 @@ async def test_a_message_for_two_is_kept_as_it_came(components: Components, how:
         assert lines[2] == b"Received: from client.example ([192.0.2.7])"
         assert lines[3:5] == [b" by mail.example.org with ESMTP", f" id {name};".encode()]
         assert len(lines) == 7 and lines[6] == b""
-    (event,) = heard(components, MessageAccepted)
+    (event,) = published(components, MessageAccepted)
     assert (event.protocol, event.peer, event.sender) == ("smtp", "192.0.2.7", STRANGER)
     assert (event.recipients, event.octets, event.message) == (2, len(MESSAGE), name)
 
 
-async def test_for_is_said_with_one_recipient_only(components: Components) -> None:
+async def test_the_for_clause_with_one_recipient_only(components: Components) -> None:
     client = await a_client(components)
     await client.envelope("", "fred+x@example.org")
     assert (await client.data(b"\r\n")).code == 250
@@ -133,7 +133,7 @@ async def test_what_a_client_aborts_leaves_nothing(components: Components) -> No
     assert [(await client.reply()).code for _ in range(3)] == [250, 250, 503]
     await client.ask("QUIT")
     assert await messages(components) == []
-    assert not heard(components, MessageAccepted)
+    assert not published(components, MessageAccepted)
 
 
 async def test_return_path_inside_a_message_stays_below_ours(components: Components) -> None:
@@ -168,7 +168,7 @@ async def test_messages_over_the_limit(tmp_path: Path) -> None:
             await client.stream.send_all(b".\r\n")
         assert await client.closed()
         assert len(await messages(components)) == 1
-        assert {event.reply[:3] for event in heard(components, MessageRefused)} == {"552"}
+        assert {event.reply[:3] for event in published(components, MessageRefused)} == {"552"}
 
 
 async def test_hops_headers_and_lines(components: Components) -> None:
@@ -218,7 +218,7 @@ async def test_twenty_errors_end_a_session(components: Components) -> None:
     assert await client.closed()
 
 
-async def test_guessing_recipients_ends_a_strangers_session(components: Components) -> None:
+async def test_guessing_recipients_ends_an_unauthenticated_session(components: Components) -> None:
     client = await a_client(components)
     await client.ask(f"MAIL FROM:<{STRANGER}>")
     await client.say(*[f"RCPT TO:<guess{n}@example.org>" for n in range(40)])
@@ -271,7 +271,7 @@ async def test_one_command_an_octet_at_a_time(tmp_path: Path, autojump_clock: Mo
 
 
 async def test_one_message_a_line_at_a_time(tmp_path: Path, autojump_clock: MockClock) -> None:
-    """Steady and hopelessly slow: the whole message has a deadline too."""
+    """Steady but too slow: the whole message has a deadline too."""
     async with some_components(tmp_path) as components:
         client = await a_client(components)
         await client.envelope(STRANGER, FRED)
@@ -291,8 +291,8 @@ async def test_one_message_a_line_at_a_time(tmp_path: Path, autojump_clock: Mock
         assert await messages(components) == []
 
 
-async def test_the_server_closes(components: Components) -> None:
-    """Who waits hears 421; a message that is coming in is taken to its end first."""
+async def test_draining(components: Components) -> None:
+    """Waiting sessions get 421; a message that is coming in is received to its end first."""
     waiting, sending = await a_client(components), await a_client(components)
     await sending.envelope(STRANGER, FRED)
     assert (await sending.ask("DATA")).code == 354
@@ -309,7 +309,7 @@ async def test_the_server_closes(components: Components) -> None:
     assert len(await messages(components)) == 1
 
 
-async def test_early_talkers(tmp_path: Path, autojump_clock: MockClock) -> None:
+async def test_clients_that_send_before_the_greeting(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with some_components(tmp_path, smtp=Options(greet_pause_s=2)) as components:
         client = Client(components.connect("smtp"))
         await client.say("EHLO spam.example")
@@ -319,7 +319,7 @@ async def test_early_talkers(tmp_path: Path, autojump_clock: MockClock) -> None:
         assert (await patient.ask("NOOP")).code == 250
 
 
-# --- the store's troubles ------------------------------------------------------------------------
+# --- store errors ------------------------------------------------------------------------
 
 
 TROUBLES = (
@@ -334,8 +334,8 @@ TROUBLES = (
 
 @pytest.mark.parametrize("where", ["receive", "write", "finish", "file"])
 @pytest.mark.parametrize("route", ["data", "chunks"])
-async def test_the_stores_troubles(components: Components, monkeypatch: pytest.MonkeyPatch, where: str, route: str) -> None:
-    """Whatever the store says and whenever: one reply, nothing kept, and the session goes on."""
+async def test_store_errors(components: Components, monkeypatch: pytest.MonkeyPatch, where: str, route: str) -> None:
+    """Any store error at any time: one reply, nothing kept, and the session goes on."""
     client = await a_client(components)
     async with components.store.receive(1000) as incoming:
         kind = type(incoming)
@@ -353,14 +353,14 @@ async def test_the_stores_troubles(components: Components, monkeypatch: pytest.M
             reply = await (client.data(MESSAGE) if route == "data" else client.chunks(MESSAGE[:9], MESSAGE[9:]))
         assert (reply.code, reply.status) == (code, status)
         assert (await client.ask("BDAT 0 LAST")).code == 503
-    assert len(heard(components, MessageRefused)) == len(TROUBLES)
+    assert len(published(components, MessageRefused)) == len(TROUBLES)
     assert await messages(components) == []
     await client.envelope(STRANGER, FRED)
     assert (await client.data(MESSAGE)).code == 250
     assert len(await messages(components)) == 1
 
 
-async def test_no_room_is_said_at_rcpt(tmp_path: Path) -> None:
+async def test_a_full_mailbox_is_refused_at_rcpt(tmp_path: Path) -> None:
     async with some_components(tmp_path, quota_octets=2000) as components:
         client = await a_client(components)
         assert (await client.ask(f"MAIL FROM:<{STRANGER}> SIZE=3000")).code == 250
@@ -413,14 +413,14 @@ CLAIMS = (
 
 
 @pytest.mark.parametrize("setting", ["refuse", "mark", "accept"])
-async def test_strangers_with_our_names(tmp_path: Path, setting: str) -> None:
+async def test_unauthenticated_clients_with_our_addresses(tmp_path: Path, setting: str) -> None:
     async with some_components(tmp_path, smtp=Options(forged_own_sender=setting)) as components:
         client = await a_client(components)
         for envelope, header, outcome in (claim[1:] for claim in CLAIMS if claim[0] == setting):
             reply = await client.ask(f"MAIL FROM:<{envelope}>")
             if outcome == "refused":
                 assert (reply.code, reply.status) == (550, "5.7.1")
-                assert heard(components, MessageRefused)[-1].sender == envelope
+                assert published(components, MessageRefused)[-1].sender == envelope
                 continue
             await client.ask(f"RCPT TO:<{FRED}>")
             assert (await client.data(f"Subject: a\r\nFrom: {header}\r\n\r\nx\r\n".encode())).code == 250
@@ -466,7 +466,7 @@ HEADERS = (
     ("refuse", "From: fred@example.org\r\nSender: boss@outside.example", "5.7.1"),
     ("refuse", "From: fred", "5.7.1"),
     ("refuse", "From: <fred@example.org", "5.7.1"),
-    # one plain name before one address is read, whatever marks the name holds
+    # one plain name before one address is read, whatever characters the name holds
     ("refuse", "From: Fred [Home] <fred@example.org>", "2.0.0"),
     ("refuse", "From: fred@example.org <fred@example.org>", "2.0.0"),
     ("refuse", "From: Fred @ Home <fred@example.org>", "2.0.0"),
@@ -495,7 +495,7 @@ HEADERS = (
 
 
 @pytest.mark.parametrize("setting", ["refuse", "accept"])
-async def test_who_may_be_from(tmp_path: Path, setting: str) -> None:
+async def test_allowed_authors(tmp_path: Path, setting: str) -> None:
     async with some_components(tmp_path, smtp=Options(others_as_sender=setting)) as components:
         await components.family.accounts.add_alias("all@example.org", FRED)
         client = await signed_in(components)

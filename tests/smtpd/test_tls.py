@@ -1,4 +1,4 @@
-"""SMTP over TLS: STARTTLS forgets what was said, injected octets are never commands, SCRAM bound to the certificate."""
+"""SMTP over TLS: STARTTLS forgets what was sent before, injected octets are never commands, SCRAM bound to the certificate."""
 
 import ssl
 from base64 import b64decode, b64encode
@@ -72,7 +72,7 @@ async def test_starttls_forgets_everything(components: Components, certificates:
 
 
 async def test_a_transaction_does_not_survive_starttls(components: Components, certificates: TestCertificates) -> None:
-    """STARTTLS is refused in the middle of a message; behind RSET nothing of the message is left."""
+    """STARTTLS is refused in the middle of a message; after RSET nothing of the message is left."""
     plain = Client(components.connect("smtp"))
     await plain.greet()
     await plain.envelope("a@outside.example", FRED)
@@ -82,8 +82,8 @@ async def test_a_transaction_does_not_survive_starttls(components: Components, c
     assert (await client.ask("EHLO x", "DATA")).code == 503
 
 
-async def test_plain_octets_behind_starttls(components: Components, certificates: TestCertificates) -> None:
-    """CVE-2011-0411 and kin: in one piece with STARTTLS, or on their own before the handshake."""
+async def test_plain_octets_after_starttls(components: Components, certificates: TestCertificates) -> None:
+    """CVE-2011-0411 and its like: in one chunk with STARTTLS, or on their own before the handshake."""
     client = Client(components.connect("submission"))
     await client.greet()
     reply = await client.ask("STARTTLS\r\nEHLO injected\r\nMAIL FROM:<x@y.example>")
@@ -100,7 +100,7 @@ async def test_plain_octets_behind_starttls(components: Components, certificates
 @pytest.mark.parametrize("plus", [False, True])
 @pytest.mark.parametrize("initial", [False, True])
 async def test_scram(components: Components, certificates: TestCertificates, tls: ServerTls, plus: bool, initial: bool) -> None:
-    """RFC 5802, RFC 7677; the server's last word travels as a challenge (RFC 4954 §4)."""
+    """RFC 5802, RFC 7677; the server's final message is sent as a challenge (RFC 4954 §4)."""
     plain = Client(components.connect("submission"))
     await plain.greet()
     await plain.ask("STARTTLS")

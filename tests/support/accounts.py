@@ -1,4 +1,4 @@
-"""Accounts on a real database that commits inline, and what signing in needs around them."""
+"""Accounts on a real database that commits inline, and what login checks need around them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,7 +43,7 @@ class TrioClock:
 
 
 class Listener:
-    """A board that keeps what it hears."""
+    """A board that keeps the published events."""
 
     def __init__(self) -> None:
         self.heard: list[Event] = []
@@ -81,7 +81,7 @@ class Family:
 
 @contextmanager
 def a_family(directory: Path, *, scram_for_all: bool = True, failure_s: float = 2.0) -> Iterator[Family]:
-    """A server with nobody in it. SCRAM's iterations are the least RFC 7677 §4 allows, to save the tests' time."""
+    """A server without accounts. SCRAM's iterations are the least RFC 7677 §4 allows, to save the tests' time."""
     writer = InlineWriter(directory / "people.db")
     threads, clock = Counted(), TrioClock()
     passwords = Passwords(threads, scram_for_all=scram_for_all)

@@ -1,4 +1,4 @@
-"""Ways out of the server for tests of SMTP: every domain is reached but blocked.example; two addresses of ours stand for others'."""
+"""Remote addresses for tests of SMTP: every domain is reached but blocked.example; two addresses of ours are rewritten senders."""
 
 from dataclasses import dataclass
 

@@ -1,8 +1,8 @@
-"""The client's side of SASL, for servers that take our messages: PLAIN, LOGIN, SCRAM-SHA-256 and XOAUTH2 (RFC 4616, RFC 5802, RFC 7677).
+"""SASL as a client, for relays: PLAIN, LOGIN, SCRAM-SHA-256 and XOAUTH2 (RFC 4616, RFC 5802, RFC 7677).
 
-`best` chooses: a token goes by XOAUTH2; a password by SCRAM first, which never shows it and makes the server prove that it knows it
+`best` chooses: a token goes by XOAUTH2; a password by SCRAM first, which never sends it and makes the server prove that it knows it
 too, then PLAIN, then LOGIN. An exchange gives the first response (None where the server speaks first) and answers challenges;
-whatever the server says that makes no sense raises MisuseError. Pure; the caller sees to it that the line is private.
+a malformed challenge raises MisuseError. Pure; the caller makes sure that TLS is on.
 Known gap: no channel binding (SCRAM-SHA-256-PLUS); names and passwords are sent as the settings have them.
 """
 
@@ -17,7 +17,7 @@ from typing import Protocol
 from appliance.mail.errors import MisuseError
 
 MOST_ITERATIONS = 1_000_000
-"""A server that asks for more wants our processor, not our password."""
+"""A server that asks for more would only cost processor time."""
 
 
 class ClientExchange(Protocol):
@@ -28,7 +28,7 @@ class ClientExchange(Protocol):
     def first(self) -> bytes | None: ...
     def answer(self, challenge: bytes) -> bytes: ...
     def satisfied(self) -> bool:
-        """Once the server says that we are in: has it kept its side?"""
+        """Once the server reports success: has it proved itself, where the mechanism asks for that?"""
         ...
 
 
@@ -45,7 +45,7 @@ class ClientPlain:
 
     def answer(self, challenge: bytes) -> bytes:
         if challenge:
-            raise MisuseError("the server asks more than PLAIN has to say")
+            raise MisuseError("the server sent a challenge that PLAIN does not have")
         return self._message
 
     def satisfied(self) -> bool:
@@ -53,7 +53,7 @@ class ClientPlain:
 
 
 class ClientLogin:
-    """The old form without a standard: name, then password, whatever the challenges say."""
+    """LOGIN, never standardised: name, then password, whatever the challenges are."""
 
     mechanism = "LOGIN"
 
@@ -65,7 +65,7 @@ class ClientLogin:
 
     def answer(self, challenge: bytes) -> bytes:
         if not self._left:
-            raise MisuseError("the server asks more than LOGIN has to say")
+            raise MisuseError("the server sent a challenge that LOGIN does not have")
         return self._left.pop()
 
     def satisfied(self) -> bool:
@@ -73,7 +73,7 @@ class ClientLogin:
 
 
 class XOAuth2:
-    """A token of the provider in place of a password; a challenge is the provider's refusal, and wants an empty answer."""
+    """A token of the provider in place of a password; a challenge is the provider's refusal, and expects an empty response."""
 
     mechanism = "XOAUTH2"
 
@@ -115,15 +115,15 @@ class ClientScram:
         try:
             salt, iterations = b64decode(fields[b"s"], validate=True), int(fields[b"i"])
         except (KeyError, ValueError, Base64Error):
-            raise MisuseError("the server's SCRAM message makes no sense") from None
+            raise MisuseError("the server's SCRAM message is malformed") from None
         if not nonce.startswith(self._nonce) or len(nonce) == len(self._nonce) or not 1 <= iterations <= MOST_ITERATIONS:
-            raise MisuseError("the server's SCRAM message is not an answer to ours")
+            raise MisuseError("the server's SCRAM message does not match ours")
         salted = pbkdf2_hmac("sha256", self._password, salt, iterations)
         key = hmac.digest(salted, b"Client Key", "sha256")
         without_proof = b"c=biws,r=" + nonce
-        said = b",".join((self._bare, challenge, without_proof))
-        proof = bytes(a ^ b for a, b in zip(key, hmac.digest(sha256(key).digest(), said, "sha256"), strict=True))
-        self._signature = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), said, "sha256")
+        auth_message = b",".join((self._bare, challenge, without_proof))
+        proof = bytes(a ^ b for a, b in zip(key, hmac.digest(sha256(key).digest(), auth_message, "sha256"), strict=True))
+        self._signature = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), auth_message, "sha256")
         return without_proof + b",p=" + b64encode(proof)
 
     def _verdict(self, challenge: bytes) -> bytes:
@@ -140,7 +140,7 @@ class ClientScram:
 
 
 def best(offered: Sequence[str], user: str, secret: str, *, token: bool) -> ClientExchange | None:
-    """The safest exchange both sides know; None when there is none. `offered` in upper case."""
+    """The strongest exchange both sides support; None when there is none. `offered` in upper case."""
     if token:
         return XOAuth2(user, secret) if "XOAUTH2" in offered else None
     kinds: tuple[type[ClientScram] | type[ClientPlain] | type[ClientLogin], ...] = (ClientScram, ClientPlain, ClientLogin)

@@ -1,6 +1,6 @@
-"""LOGIN: name, then password, each asked for (never standardised; draft-murchison-sasl-login), for old clients.
+"""LOGIN: name, then password, each with a challenge (never standardised; draft-murchison-sasl-login), for old clients.
 
-States: name asked -> password asked -> over. An initial response is taken as the name, as Outlook sends it.
+States: waiting for the name -> waiting for the password -> over. An initial response is taken as the name, as Outlook sends it.
 """
 
 from .mechanism import Challenge, CheckPassword, Failed, PasswordMechanism, Step, read_name, read_password

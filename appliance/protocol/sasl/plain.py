@@ -1,6 +1,6 @@
 """PLAIN: authorization identity, name and password in one response (RFC 4616).
 
-An authorization identity other than the name itself is refused: nobody acts for somebody else here.
+An authorization identity other than the name itself is refused: no account acts for another here.
 """
 
 from .mechanism import Challenge, CheckPassword, Failed, PasswordMechanism, Step, read_name, read_password
@@ -12,12 +12,12 @@ class Plain(PasswordMechanism):
     def step(self, response: bytes | None) -> Step:
         if response is None:
             return Challenge(b"")
-        chunks = response.split(b"\0", 3)
-        if len(chunks) != 3:
+        fields = response.split(b"\0", 3)
+        if len(fields) != 3:
             return Failed("PLAIN response is not three fields")
-        acting_for, name, password = chunks[0], read_name(chunks[1]), read_password(chunks[2])
+        authzid, name, password = fields[0], read_name(fields[1]), read_password(fields[2])
         if name is None or password is None:
             return Failed("PLAIN name or password is empty, too long or not UTF-8")
-        if acting_for and acting_for != chunks[1]:
-            return Failed("PLAIN asks to act for somebody else")
+        if authzid and authzid != fields[1]:
+            return Failed("PLAIN asks to act for another account")
         return CheckPassword(name, password)

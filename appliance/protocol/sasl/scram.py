@@ -1,12 +1,12 @@
-"""SCRAM-SHA-256 and SCRAM-SHA-256-PLUS, the server's side (RFC 5802, RFC 7677, RFC 5929).
+"""SCRAM-SHA-256 and SCRAM-SHA-256-PLUS as a server (RFC 5802, RFC 7677, RFC 5929).
 
-States: FIRST -> SECRET -> FINAL -> PROOF -> VERDICT -> OUTCOME -> OVER; `_TURNS` is the table. A message in another state fails.
-Promises: the proof is compared in constant time against every key of the name; channel binding data is compared
-octet for octet; a client that could bind but was told we cannot ("y", RFC 5802 §6) is refused, for somebody between
-us took the -PLUS away; `tls-unique` is never taken (RFC 9266 §1: broken without the extended master secret).
+States: FIRST -> SECRET -> FINAL -> PROOF -> VERDICT -> OUTCOME -> OVER; `_STEPS` is the table. A message in another state fails.
+Invariants: the proof is compared in constant time against every key of the name; channel binding data is compared
+octet for octet; a client that could bind but saw no -PLUS offered ("y", RFC 5802 §6) is refused where it was, for somebody in
+between removed it; `tls-unique` is never taken (RFC 9266 §1: broken without the extended master secret).
 A failed exchange ends at once: RFC 5802 §5.1 lets a server leave the server-final-message (`e=...`) out, which is one round
-session less, and many clients that get it say nothing more, so that both sides wait. Why it failed is in `Failed.reason`.
-Names and passwords are prepared by whoever keeps them; here they are UTF-8 as the client sent them.
+trip less, and many clients that get it send nothing more, so that both sides wait. Why it failed is in `Failed.reason`.
+Names and passwords are prepared by `accounts`; here they are UTF-8 as the client sent them.
 """
 
 import hmac
@@ -69,10 +69,10 @@ class Scram:
     def step(self, response: bytes | None) -> Step:
         if self._state is State.FIRST and response is None:
             return Challenge(b"")
-        turn = _TURNS.get(self._state)
-        if turn is None or response is None or len(response) > MESSAGE_OCTETS:
+        read = _STEPS.get(self._state)
+        if read is None or response is None or len(response) > MESSAGE_OCTETS:
             return self._fail("SCRAM message out of turn or too long")
-        return turn(self, response)
+        return read(self, response)
 
     def secret(self, secret: ScramSecret) -> Step:
         """server-first-message (RFC 5802 §7)."""
@@ -89,11 +89,11 @@ class Scram:
         if self._state is not State.PROOF or self._secret is None:
             return None
         self._state = State.VERDICT
-        said = b",".join((self._first_bare, self._server_first, self._without_proof))
+        auth_message = b",".join((self._first_bare, self._server_first, self._without_proof))
         for number, (stored_key, server_key) in enumerate(self._secret.keys):
-            client_key = _xor(self._proof, hmac.digest(stored_key, said, "sha256"))
+            client_key = _xor(self._proof, hmac.digest(stored_key, auth_message, "sha256"))
             if hmac.compare_digest(sha256(client_key).digest(), stored_key):
-                self._key, self._signature = number, hmac.digest(server_key, said, "sha256")
+                self._key, self._signature = number, hmac.digest(server_key, auth_message, "sha256")
         return self._key if self._signature else None
 
     def verdict(self) -> Step:
@@ -105,14 +105,14 @@ class Scram:
         self._state = State.OUTCOME
         return Challenge(b"v=" + b2a_base64(self._signature, newline=False))
 
-    # --- turns -----------------------------------------------------------------------------------
+    # --- client messages -----------------------------------------------------------------------------------
 
     def _first(self, message: bytes) -> Step:
         """client-first-message: gs2-header, name, nonce (RFC 5802 §7)."""
         fields = message.split(b",", 2)
         if len(fields) < 3:
             return self._fail("SCRAM message has no GS2 header")
-        flag, acting_for, bare = fields
+        flag, authzid, bare = fields
         refusal = self._check_binding(flag)
         if refusal:
             return self._refuse(refusal)
@@ -127,7 +127,7 @@ class Scram:
             return self._refuse("invalid-username-encoding")
         if not nonce or not _printable(nonce):
             return self._refuse("other-error")
-        if acting_for and acting_for != b"a=" + attributes[0][2:]:
+        if authzid and authzid != b"a=" + attributes[0][2:]:
             return self._refuse("other-error")
         self._gs2_header = message[: len(message) - len(bare)]
         self._first_bare = bare
@@ -136,7 +136,7 @@ class Scram:
         return WantSecret(name)
 
     def _check_binding(self, flag: bytes) -> str:
-        """The gs2-cbind-flag (RFC 5802 §6); "" when it may go on, else the word for what is wrong."""
+        """The gs2-cbind-flag (RFC 5802 §6); "" when it may go on, else the server-error-value."""
         if flag.startswith(b"p="):
             kind = flag[2:].decode("latin-1")
             if not self._plus:
@@ -153,9 +153,9 @@ class Scram:
 
     def _final(self, message: bytes) -> Step:
         """client-final-message: channel binding, nonce, proof at the end (RFC 5802 §7)."""
-        without_proof, mark, proof = message.rpartition(b",p=")
+        without_proof, separator, proof = message.rpartition(b",p=")
         attributes = without_proof.split(b",")
-        if not mark or len(attributes) < 2 or not attributes[0].startswith(b"c=") or not attributes[1].startswith(b"r="):
+        if not separator or len(attributes) < 2 or not attributes[0].startswith(b"c=") or not attributes[1].startswith(b"r="):
             return self._refuse("other-error")
         bound, proved = _read_base64(attributes[0][2:]), _read_base64(proof)
         if bound is None or proved is None or len(proved) != sha256().digest_size:
@@ -169,7 +169,7 @@ class Scram:
         return CheckProof()
 
     def _outcome(self, message: bytes) -> Step:
-        """The client has seen the server-final-message and says nothing more (RFC 4422 §3.6)."""
+        """The client has seen the server-final-message and its response is empty (RFC 4422 §3.6)."""
         self._state = State.OVER
         return Failed("SCRAM client went on after the end") if message else Proved(self._key)
 
@@ -182,17 +182,11 @@ class Scram:
         return Failed(reason)
 
 
-_TURNS: dict[State, Callable[[Scram, bytes], Step]] = {
+_STEPS: dict[State, Callable[[Scram, bytes], Step]] = {
     State.FIRST: Scram._first,
     State.FINAL: Scram._final,
     State.OUTCOME: Scram._outcome,
 }
-
-
-def derive_keys(salted_password: bytes) -> tuple[bytes, bytes]:
-    """(StoredKey, ServerKey) of a SaltedPassword (RFC 5802 §3)."""
-    client_key = hmac.digest(salted_password, b"Client Key", "sha256")
-    return sha256(client_key).digest(), hmac.digest(salted_password, b"Server Key", "sha256")
 
 
 def _xor(left: bytes, right: bytes) -> bytes:

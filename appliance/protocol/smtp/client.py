@@ -1,17 +1,17 @@
-"""The client's side of SMTP: replies read from octets, what the server offers, and the commands of one transaction (RFC 5321 §4).
+"""SMTP as a client: replies parsed from octets, the server's extensions, and the commands of one transaction (RFC 5321 §4).
 
-| state      | what may be said                             | what the reply leads to                                     |
+| state      | what may be sent                             | what the reply leads to                                     |
 |------------|----------------------------------------------|-------------------------------------------------------------|
-| greeting   | nothing                                      | 220 -> greeted; anything else ends the conversation         |
+| greeting   | nothing                                      | 220 -> greeted; anything else ends the session              |
 | greeted    | EHLO, after 5xx HELO                         | 250 -> ready; else over                                     |
-| ready      | STARTTLS, AUTH, a transaction's group, QUIT  | 220 to STARTTLS -> greeted, what was offered is forgotten   |
-| group      | MAIL, RCPT..., DATA                          | 354 -> message; no recipient accepted -> ready               |
-| message     | the message and its end                       | one reply for all recipients -> ready                       |
+| ready      | STARTTLS, AUTH, a transaction's group, QUIT  | 220 to STARTTLS -> greeted, the offer is forgotten          |
+| group      | MAIL, RCPT..., DATA                          | 354 -> message; no recipient accepted -> ready              |
+| message    | the message and its end                      | one reply for all recipients -> ready                       |
 
-A group leaves in one piece where PIPELINING is offered, else command by command (RFC 2920 §3.1); after STARTTLS EHLO is said
+A group is sent at once where PIPELINING is offered, else command by command (RFC 2920 §3.1); after STARTTLS EHLO is sent
 again (RFC 3207 §4.2).
-A server may say anything: a reply has at most REPLY_LINES lines and REPLY_OCTETS octets, in all; more, or what is no reply,
-raises MisuseError, and the conversation is over. Pure: octets in, values out.
+A server may send anything: a reply has at most REPLY_LINES lines and REPLY_OCTETS octets, in all; more, or what is no reply,
+raises MisuseError, and the session is over. Pure: octets in, values out.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ LINE_OCTETS = 4096
 
 
 class ReplyReader:
-    """Replies out of octets in any pieces; those that wait are bounded by what one reading brings."""
+    """Replies out of octets in any chunks; unparsed octets are bounded by one read."""
 
     def __init__(self) -> None:
         self._octets = b""
@@ -61,13 +61,13 @@ class ReplyReader:
 
     @property
     def holds_octets(self) -> bool:
-        """Something was said that is not a whole reply yet; before a handshake that is an attack (RFC 3207 §6)."""
+        """Octets came that are not a whole reply yet; before a TLS handshake that is an attack (RFC 3207 §6)."""
         return bool(self._octets or self._lines)
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a server's EHLO reply offers; all off after HELO. `size_octets` 0: no limit told; `auth` mechanisms in upper case."""
+    """What a server's EHLO reply offers; all off after HELO. `size_octets` 0: no limit announced; `auth` mechanisms in upper case."""
 
     pipelining: bool = False
     starttls: bool = False
@@ -105,7 +105,7 @@ def parse_offer(reply: Reply) -> Offer:
 
 
 def encode_mail(outgoing: OutgoingMessage, offer: Offer, octets: int) -> bytes:
-    """MAIL FROM with the parameters the server understands; `octets` is the message's size as it will travel."""
+    """MAIL FROM with the parameters the server offers; `octets` is the message's size as it will be sent."""
     parts = [b"MAIL FROM:<", encode_address(outgoing.sender) if outgoing.sender else b"", b">"]
     if offer.size:
         parts.append(b" SIZE=%d" % octets)
@@ -124,7 +124,7 @@ def encode_mail(outgoing: OutgoingMessage, offer: Offer, octets: int) -> bytes:
 
 
 def encode_rcpt(recipient: Recipient, offer: Offer, *, smtputf8: bool = False) -> bytes:
-    """RCPT TO, with what its sender asked to be told where the server speaks DSN (RFC 3461 §5.2.1)."""
+    """RCPT TO, with the sender's DSN parameters where the server offers DSN (RFC 3461 §5.2.1)."""
     address = recipient.address or Address("postmaster", "")
     parts = [b"RCPT TO:<", encode_address(address), b">"]
     if offer.dsn:
@@ -142,7 +142,7 @@ def group(outgoing: OutgoingMessage, offer: Offer, octets: int, recipients: Sequ
 
 
 def tidied(reply: Reply, most_characters: int = 1000) -> Reply:
-    """The server's words as they may be shown and kept: no control characters, not endless."""
+    """A reply of another server as it may be shown and stored: no control characters, bounded length."""
     lines = []
     left = most_characters
     for line in reply.lines:

@@ -1,6 +1,6 @@
-"""The values of DSN's parameters, read and written: NOTIFY, ORCPT, RET, ENVID (RFC 3461 §4, RFC 6533 §3).
+"""The values of the DSN parameters, parsed and encoded: NOTIFY, ORCPT, RET, ENVID (RFC 3461 §4, RFC 6533 §3).
 
-What is read has no control character in it, so it can be written into a header or a command as it is. Everything is
+A parsed value has no control character in it, so it can be written into a header or a command as it is. Everything is
 linear and bounded. Fails with MisuseError; its sentence may be shown to the client.
 """
 
@@ -11,9 +11,9 @@ from appliance.mail.errors import MisuseError
 from .grammar import decode_xtext, encode_xtext
 
 ENVID_OCTETS = 100
-"""RFC 3461 §4.4, as it travels."""
+"""RFC 3461 §4.4, as encoded."""
 ORCPT_OCTETS = 500
-"""RFC 3461 §4.2, as it travels."""
+"""RFC 3461 §4.2, as encoded."""
 NOTIFY_WORDS = frozenset({"SUCCESS", "FAILURE", "DELAY"})
 NEVER = frozenset({"NEVER"})
 
@@ -44,7 +44,7 @@ def parse_ret(value: bytes | None) -> str:
 
 
 def parse_envid(value: bytes | None) -> str:
-    """The envelope's name, out of its xtext (RFC 3461 §4.4)."""
+    """The envelope id, out of its xtext (RFC 3461 §4.4)."""
     if not value:
         raise MisuseError("ENVID has no value")
     if len(value) > ENVID_OCTETS:
@@ -56,7 +56,7 @@ def parse_envid(value: bytes | None) -> str:
 
 
 def parse_orcpt(value: bytes | None, *, utf8: bool) -> str:
-    """`type;address`, out of its xtext, or of the forms of RFC 6533 §3 for the type utf-8. `utf8`: SMTPUTF8 was said."""
+    """`type;address`, out of its xtext, or of the forms of RFC 6533 §3 for the type utf-8. `utf8`: MAIL FROM had SMTPUTF8."""
     kind, semicolon, rest = (value or b"").partition(b";")
     if not semicolon or not rest or not _TYPE.fullmatch(kind):
         raise MisuseError("ORCPT is a type of address, a semicolon and the address")
@@ -98,7 +98,7 @@ def encode_envid(envid: str) -> bytes:
 
 
 def encode_orcpt(orcpt: str, *, utf8: bool) -> bytes:
-    """The value of an ORCPT parameter. `utf8`: the next server speaks SMTPUTF8 and the message uses it (RFC 6533 §3)."""
+    """The value of an ORCPT parameter. `utf8`: the next server offers SMTPUTF8 and the message uses it (RFC 6533 §3)."""
     kind, _, address = orcpt.partition(";")
     if kind.lower() != "utf-8":
         return kind.encode("ascii", "replace") + b";" + encode_xtext(address.encode("ascii", "replace"))

@@ -1,9 +1,9 @@
-"""Command lines of SMTP: verbs, paths and ESMTP parameters (RFC 5321 §4.1.1, §4.1.2).
+"""SMTP command lines: verbs, paths and ESMTP parameters (RFC 5321 §4.1.1, §4.1.2).
 
-Strict where looseness moves mail to the wrong place (paths, parameters, line ends), loose where old programs
-slip and nothing depends on it: a space after the colon, a path without angle brackets, any word after EHLO.
+Strict where leniency would send mail to the wrong place (paths, parameters, line ends), lenient where old programs
+are sloppy and nothing depends on it: a space after the colon, a path without angle brackets, any word after EHLO.
 A source route (`<@a,@b:user@c>`) is read and ignored, as RFC 5321 §4.1.2 (A-d-l), §3.3 and appendix C ask: a server must
-accept the form and should ignore it. Only the mailbox behind the colon counts, so a route opens no way to other hosts.
+accept the form and should ignore it. Only the mailbox behind the colon counts, so a route never makes this server a relay.
 Linear in the line. Fails with MisuseError; its sentence may be shown to the client.
 """
 
@@ -27,7 +27,7 @@ PARAMETERS = 16
 
 
 class ParameterMisuse(MisuseError):
-    """The address may be fine; what stands behind it is not."""
+    """A parameter after the path is wrong; the address may be fine."""
 
 
 @dataclass(slots=True)
@@ -82,7 +82,7 @@ def _cut_path(argument: bytes, keyword: bytes) -> tuple[bytes, dict[bytes, bytes
         end = _closing_bracket(rest)
         path, rest = rest[1:end], rest[end + 1 :]
         if rest and rest[:1] not in b" \t":
-            raise MisuseError("something stands right behind the closing >")
+            raise MisuseError("something follows the closing > without a space")
     else:
         path, _, rest = rest.partition(b" ")
         if not path:
@@ -138,7 +138,7 @@ def parse_parameters(octets: bytes) -> dict[bytes, bytes | None]:
 
 
 def parse_greeting_name(argument: bytes) -> str:
-    """The word after EHLO or HELO, taken as it comes: RFC 5321 §4.1.4 forbids refusing a client for a wrong name.
+    """The word after EHLO or HELO, accepted as it is: RFC 5321 §4.1.4 forbids refusing a client for a wrong name.
 
     Raises MisuseError when there is none; what follows the first word is dropped.
     """
@@ -153,7 +153,7 @@ def parse_chunk(argument: bytes) -> tuple[int, bool]:
     size, _, last = argument.partition(b" ")
     last = last.strip().upper()
     if not _DIGITS.fullmatch(size) or last not in (b"", b"LAST"):
-        raise MisuseError("write BDAT, a number of octets, and LAST behind the last one")
+        raise MisuseError("write BDAT, a number of octets, and LAST with the last chunk")
     return int(size), last == b"LAST"
 
 

@@ -1,6 +1,6 @@
 """SMTP replies on the wire (RFC 5321 §4.2, enhanced status codes RFC 2034 §4).
 
-Promise: what goes out is one well-formed reply however its text was made: no line carries CR, LF or a control
+Invariant: what is encoded is one well-formed reply whatever its text: no line carries CR, LF or a control
 character, none is over 512 octets (RFC 5321 §4.5.3.1.5). Parsing fails with MisuseError.
 """
 
@@ -10,7 +10,7 @@ from appliance.mail.errors import MisuseError
 from appliance.mail.reply import Reply
 
 REPLY_LINE_OCTETS = 512
-_UNSPEAKABLE = re.compile(rb"[\x00-\x1f\x7f]")
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _REPLY_LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(?:([245]\.[0-9]{1,3}\.[0-9]{1,3})(?: |$))?(.*))?", re.DOTALL)
 
 
@@ -22,11 +22,11 @@ def encode_reply(reply: Reply) -> bytes:
     return b"".join(_line(reply.code, b" " if at == last else b"-", reply.status, text) for at, text in enumerate(reply.lines))
 
 
-def _line(code: int, mark: bytes, status: str, text: str) -> bytes:
+def _line(code: int, separator: bytes, status: str, text: str) -> bytes:
     octets = (f"{status} {text}" if status else text).encode("utf-8", "replace")
-    if not octets.isascii() or _UNSPEAKABLE.search(octets):
-        octets = _UNSPEAKABLE.sub(b"?", octets)
-    line = b"%d%b%b\r\n" % (code, mark, octets)
+    if not octets.isascii() or _CONTROL.search(octets):
+        octets = _CONTROL.sub(b"?", octets)
+    line = b"%d%b%b\r\n" % (code, separator, octets)
     if len(line) > REPLY_LINE_OCTETS:
         line = line[: REPLY_LINE_OCTETS - 2].decode("utf-8", "ignore").encode() + b"\r\n"
     return line

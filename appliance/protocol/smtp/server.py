@@ -1,21 +1,21 @@
-"""The server's side of an SMTP conversation as a state table (RFC 5321 §3, §4.1.4; RFC 3030, 3207, 4954).
+"""The SMTP server's state table (RFC 5321 §3, §4.1.4; RFC 3030, 3207, 4954).
 
-| state      | goes on by                                                                                          |
+| state      | events                                                                                              |
 |------------|-----------------------------------------------------------------------------------------------------|
 | GREETED    | EHLO, HELO → READY · STARTTLS → HANDSHAKE                                                            |
-| READY      | MAIL → SENDER · AUTH → SIGNING · STARTTLS → HANDSHAKE                                                |
+| READY      | MAIL → SENDER · AUTH → AUTHENTICATING · STARTTLS → HANDSHAKE                                                |
 | SENDER     | RCPT → RECIPIENTS                                                                                    |
 | RECIPIENTS | RCPT · DATA → TEXT · BDAT → CHUNKS                                                                   |
 | TEXT       | the message's octets up to CRLF.CRLF; OVER → READY                                                    |
 | CHUNKS     | BDAT; OVER (last chunk judged, or a chunk refused) → READY                                           |
-| SIGNING    | SASL challenges and responses; OVER → READY                                                          |
-| HANDSHAKE  | TLS; OVER → GREETED, everything said before is forgotten (RFC 3207 §4.2)                             |
+| AUTHENTICATING | SASL challenges and responses; OVER → READY                                                          |
+| HANDSHAKE  | TLS; OVER → GREETED, everything sent before is forgotten (RFC 3207 §4.2)                             |
 | CLOSED     | nothing                                                                                              |
 
 RSET, EHLO and HELO lead from every state that waits for commands to READY (RSET leaves GREETED as it is); VRFY, EXPN, HELP
 and NOOP stay; QUIT and CLOSE (a fault, a deadline, the peer gone) lead to CLOSED from everywhere they can happen.
 A command is *checked* against the state first, which changes nothing, and moves it on only once it was carried out:
-a refused MAIL leaves READY as it was. A pair in neither table is a fault of ours and raises KeyError.
+a refused MAIL leaves READY as it was. A pair in neither table is a bug and raises KeyError.
 """
 
 from enum import Enum
@@ -30,13 +30,13 @@ class State(Enum):
     RECIPIENTS = "recipients"
     TEXT = "text"
     CHUNKS = "chunks"
-    SIGNING = "signing"
+    AUTHENTICATING = "authenticating"
     HANDSHAKE = "handshake"
     CLOSED = "closed"
 
 
 class Event(Enum):
-    """A client's command, OVER when what a state was for has ended, CLOSE when the conversation has."""
+    """A client's command, OVER when what a state was for has ended, CLOSE when the session has."""
 
     EHLO = "EHLO"
     MAIL = "MAIL"
@@ -55,10 +55,10 @@ class Event(Enum):
 _G, _R, _S, _RC, _C = State.GREETED, State.READY, State.SENDER, State.RECIPIENTS, State.CHUNKS
 _WAITING = (_G, _R, _S, _RC, _C)
 
-_EHLO_FIRST = Reply(503, "5.5.1", ("Say EHLO first.",))
-_MAIL_FIRST = Reply(503, "5.5.1", ("Say who sends the message first: MAIL FROM.",))
-_RCPT_FIRST = Reply(503, "5.5.1", ("There is nobody to get this message: RCPT TO comes first.",))
-_ONE_MESSAGE = Reply(503, "5.5.1", ("A message is already under way; RSET drops it.",))
+_EHLO_FIRST = Reply(503, "5.5.1", ("Send EHLO first.",))
+_MAIL_FIRST = Reply(503, "5.5.1", ("Name the sender of the message first: MAIL FROM.",))
+_RCPT_FIRST = Reply(503, "5.5.1", ("This message has no recipient yet: RCPT TO comes first.",))
+_ONE_MESSAGE = Reply(503, "5.5.1", ("A message has been begun already; RSET drops it.",))
 _CHUNKED = Reply(503, "5.5.1", ("The message is coming in chunks: go on with BDAT, or drop it with RSET.",))
 _NOT_NOW = Reply(503, "5.5.1", ("Not in the middle of a message; RSET drops it.",))
 
@@ -75,15 +75,15 @@ NEXT: dict[tuple[State, Event], State] = {
     (_RC, Event.DATA): State.TEXT,
     (_RC, Event.BDAT): _C,
     (_C, Event.BDAT): _C,
-    (_R, Event.AUTH): State.SIGNING,
+    (_R, Event.AUTH): State.AUTHENTICATING,
     (_G, Event.STARTTLS): State.HANDSHAKE,
     (_R, Event.STARTTLS): State.HANDSHAKE,
     (State.TEXT, Event.OVER): _R,
     (_C, Event.OVER): _R,
-    (State.SIGNING, Event.OVER): _R,
+    (State.AUTHENTICATING, Event.OVER): _R,
     (State.HANDSHAKE, Event.OVER): _G,
 }
-"""Where a command that was carried out leads."""
+"""The state after a command that was carried out."""
 
 REFUSALS: dict[tuple[State, Event], Reply] = {
     **{(_G, event): _EHLO_FIRST for event in (Event.MAIL, Event.RCPT, Event.DATA, Event.BDAT, Event.AUTH)},
@@ -99,11 +99,11 @@ REFUSALS: dict[tuple[State, Event], Reply] = {
     (_C, Event.DATA): _CHUNKED,
     **{(state, event): _NOT_NOW for state in (_S, _RC, _C) for event in (Event.AUTH, Event.STARTTLS)},
 }
-"""What a command gets that comes at the wrong time; it changes nothing."""
+"""The reply to a command that comes at the wrong time; it changes nothing."""
 
 
 class SmtpServerState:
-    """Where one conversation stands."""
+    """The state of one session."""
 
     __slots__ = ("state",)
 

@@ -1,4 +1,4 @@
-"""The client's side of SASL: the RFC's example, servers that make no sense, and the choice of the safest."""
+"""SASL as a client: the RFC's example, malformed challenges, and the choice of the strongest mechanism."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def test_the_example_of_rfc_7677() -> None:
         SERVER.replace(b"4096", b"99999999"), SERVER.replace(b"W22Z", b"!!!!"), SERVER.replace(b"i=4096", b"i=many"),
     ],
 )  # fmt: skip
-def test_a_server_that_makes_no_sense(challenge: bytes) -> None:
+def test_malformed_challenges(challenge: bytes) -> None:
     exchange = scram()
     exchange.first()
     with pytest.raises(MisuseError):
@@ -64,6 +64,6 @@ def test_plain_login_and_tokens() -> None:
         (("CRAM-MD5", "GSSAPI"), False, ""), (("PLAIN", "XOAUTH2"), True, "XOAUTH2"), (("PLAIN",), True, ""),
     ],
 )  # fmt: skip
-def test_the_safest_both_know(offered: tuple[str, ...], token: bool, mechanism: str) -> None:
+def test_the_strongest_both_support(offered: tuple[str, ...], token: bool, mechanism: str) -> None:
     found = best(offered, "me", "x", token=token)
     assert (found.mechanism if found else "") == mechanism

@@ -1,4 +1,4 @@
-"""PLAIN and LOGIN: what they read, and everything they refuse."""
+"""PLAIN and LOGIN: what they accept, and everything they refuse."""
 
 import pytest
 from hypothesis import given
@@ -11,10 +11,10 @@ from appliance.protocol.sasl.plain import Plain
 
 def test_plain_of_rfc_4616() -> None:
     assert Plain().step(b"\0tim\0tanstaaftanstaaf") == CheckPassword("tim", "tanstaaftanstaaf")
-    assert isinstance(Plain().step(b"Ursel\0Kurt\0xipj3plmq"), Failed)  # §4: acting for somebody else
+    assert isinstance(Plain().step(b"Ursel\0Kurt\0xipj3plmq"), Failed)  # §4: acting for another account
 
 
-def test_plain_without_an_initial_response_asks_for_nothing() -> None:
+def test_plain_without_an_initial_response_sends_an_empty_challenge() -> None:
     mechanism = Plain()
     assert mechanism.step(None) == Challenge(b"")
     assert mechanism.step("anna\0anna\0pässword".encode()) == CheckPassword("anna", "pässword")

@@ -33,8 +33,8 @@ def client_final(server_first: bytes, first_bare: bytes, binding: bytes, passwor
     salted = pbkdf2_hmac("sha256", password, SALT, int(fields[b"i"]))
     client_key = hmac.digest(salted, b"Client Key", "sha256")
     without_proof = b"c=" + b64encode(binding) + b",r=" + fields[b"r"]
-    said = b",".join((first_bare, server_first, without_proof))
-    signature = hmac.digest(sha256(client_key).digest(), said, "sha256")
+    auth_message = b",".join((first_bare, server_first, without_proof))
+    signature = hmac.digest(sha256(client_key).digest(), auth_message, "sha256")
     proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
     return without_proof + b",p=" + b64encode(proof)
 

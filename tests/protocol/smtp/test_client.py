@@ -1,4 +1,4 @@
-"""The client's side of SMTP: replies in any pieces, offers, commands that our own grammar reads back."""
+"""SMTP as a client: replies in any chunks, offers, commands that our own grammar parses."""
 
 import pytest
 from hypothesis import given
@@ -25,7 +25,7 @@ def no_chunks() -> object:
     raise AssertionError("nothing is read")
 
 
-def a_outgoing(**words: object) -> OutgoingMessage:
+def an_outgoing(**words: object) -> OutgoingMessage:
     return OutgoingMessage("abc", Address("ada", "home.example"), (), 100, no_chunks, **words)  # type: ignore[arg-type]
 
 
@@ -70,8 +70,8 @@ def test_an_offer_is_read() -> None:
     assert parse_offer(Reply.of(250, "", "mx", "SIZE " + "9" * 50, "", " ")).size_octets == 0
 
 
-def test_parameters_are_said_only_to_whom_they_mean_something() -> None:
-    outgoing = a_outgoing(body="8BITMIME", smtputf8=True, ret="HDRS", envid="a+b=c", require_tls=True)
+def test_parameters_are_sent_only_where_the_server_offers_them() -> None:
+    outgoing = an_outgoing(body="8BITMIME", smtputf8=True, ret="HDRS", envid="a+b=c", require_tls=True)
     assert encode_mail(outgoing, Offer(), 100) == b"MAIL FROM:<ada@home.example>\r\n"
     said = encode_mail(outgoing, ALL, 123)
     assert said.startswith(b"MAIL FROM:<ada@home.example> SIZE=123 BODY=8BITMIME SMTPUTF8 REQUIRETLS RET=HDRS ENVID=")
@@ -84,7 +84,7 @@ def test_parameters_are_said_only_to_whom_they_mean_something() -> None:
     st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=30),
     st.none() | st.just(frozenset({"NEVER"})) | st.frozensets(st.sampled_from(["SUCCESS", "FAILURE", "DELAY"]), min_size=1),
 )
-def test_our_own_grammar_reads_what_is_said(local: str, notify: frozenset[str] | None) -> None:
+def test_our_own_grammar_parses_what_is_sent(local: str, notify: frozenset[str] | None) -> None:
     address = Address(local, "far.example")
     recipient = Recipient(address, outside=(address,), notify=notify, orcpt=f"rfc822;{local}@elsewhere.example")
     said = encode_rcpt(recipient, ALL)
@@ -98,9 +98,9 @@ def test_our_own_grammar_reads_what_is_said(local: str, notify: frozenset[str] |
 
 def test_a_group_is_in_order() -> None:
     recipients = [Recipient(Address(name, "far.example")) for name in ("bob", "eve")]
-    assert [command.split(b" ")[0].strip() for command in group(a_outgoing(), ALL, 5, recipients)] == [b"MAIL", b"RCPT", b"RCPT", b"DATA"]
+    assert [command.split(b" ")[0].strip() for command in group(an_outgoing(), ALL, 5, recipients)] == [b"MAIL", b"RCPT", b"RCPT", b"DATA"]
 
 
-def test_words_of_others_are_tidied() -> None:
+def test_replies_of_other_servers_are_tidied() -> None:
     shown = tidied(Reply.of(550, "5.1.1", "no\x1b[31m such\x00 user\t", "x" * 5000))
     assert shown.lines[0] == "no [31m such  user" and sum(map(len, shown.lines)) <= 1000 and shown.code == 550

@@ -1,4 +1,4 @@
-"""DSN's values: read, refused, and written so that the next server reads the same (RFC 3461 §4, RFC 6533 §3)."""
+"""Values of DSN parameters: parsed, refused, and encoded so that the next server parses the same (RFC 3461 §4, RFC 6533 §3)."""
 
 import pytest
 from hypothesis import given

@@ -139,7 +139,7 @@ def test_any_octets_are_read_or_misuse(octets: bytes) -> None:
 
 @pytest.mark.corpus
 def test_flanker_addresses() -> None:
-    """Valid ones are taken and invalid ones refused, apart from what is a header's business: names, comments, folding."""
+    """Valid ones are taken and invalid ones refused, apart from what only a header has: names, comments, folding."""
     folder = need_corpus() / "addresses" / "flanker"
 
     def rows(name: str) -> list[str]:

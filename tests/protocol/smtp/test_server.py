@@ -18,7 +18,7 @@ def test_every_state_with_every_event(state: State, event: Event) -> None:
     if event is Event.CLOSE:
         possible = True
     elif event is Event.OVER:
-        possible = state in {State.TEXT, State.CHUNKS, State.SIGNING, State.HANDSHAKE}
+        possible = state in {State.TEXT, State.CHUNKS, State.AUTHENTICATING, State.HANDSHAKE}
     else:
         possible = state in WAITING
     assert (step or refusal is not None) == possible
