@@ -30,7 +30,7 @@ import trio
 from appliance.mail.clock import Clock
 from appliance.mail.errors import PeerError
 from appliance.mail.outcome import Outcome, Reason
-from appliance.network.dial import read_greeting, no_route_out
+from appliance.network.dial import no_route_out, read_greeting
 
 from .mx import MailHost
 
