@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.panel.pins import read
+from tests.panel.pins import read_in_real_time
 from tests.support.cable import Cable
 from tests.support.neighbours import Neighbours
 from tests.support.server import Pillarbox, new_data, pillarbox
@@ -39,24 +39,24 @@ def test_a_press_tries_waiting_messages_and_the_led_tells(tmp_path: Path, wire: 
     with Neighbours(tmp_path, first=3600, most=3600, after=PANEL) as world:
         far = world.peer("far.example", script={"MAIL": ["451 4.3.0 not now", "451 4.3.0 not yet", "250 ok"]})
         with world.server:
-            wire.shows(LED, read, "ready")
+            wire.shows(LED, read_in_real_time, "ready")
             name = world.send("bob@far.example")
             world.until(lambda: world.track(name) == ["accepted", "delayed"])
-            wire.shows(LED, read, "waiting")
+            wire.shows(LED, read_in_real_time, "waiting")
             for _ in range(2):
                 wire.press(BUTTON)
                 time.sleep(FINGER_S)
                 wire.release(BUTTON)
                 world.until(lambda: world.ask("queue", "list")["messages"] == [] or world.track(name).count("delayed") == 2)
             assert world.arrived(far)[0].recipients == ["bob@far.example"]
-            wire.shows(LED, read, "ready")
+            wire.shows(LED, read_in_real_time, "ready")
 
 
 def test_three_seconds_close_the_server_and_the_led_says_when_the_plug_may_be_pulled(tmp_path: Path, wire: PinWire) -> None:
     with server(tmp_path) as running:
         wire.press(BUTTON)
         time.sleep(HELD_S)
-        wire.shows(LED, read, "safe")
+        wire.shows(LED, read_in_real_time, "safe")
         wire.release(BUTTON)
         assert "is not running" in pillarbox("status", data=running.data, check=False).stdout
         os.kill(running.pid, signal.SIGTERM)
