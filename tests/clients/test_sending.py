@@ -10,7 +10,7 @@ import pytest
 from tests.support.needs import program
 from tests.support.server import PASSWORD
 
-from .conftest import ADA, BEN, Served, message, own_part
+from .conftest import ADA, BEN, HOST, Served, message, own_part
 
 
 def only(served: Served, account: str = ADA) -> bytes:
@@ -115,7 +115,7 @@ def test_aiosmtplib_in_utf8_with_an_attachment(served: Served) -> None:
     message.set_boundary("between")
 
     async def send() -> None:
-        smtp = aiosmtplib.SMTP(hostname="localhost", port=served.submission, start_tls=True, cert_bundle=str(served.authority))
+        smtp = aiosmtplib.SMTP(hostname=HOST, port=served.submission, start_tls=True, cert_bundle=str(served.authority))
         async with smtp:
             await smtp.login(ADA, PASSWORD)
             assert smtp.supports_extension("smtputf8")
