@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from appliance.network.sockets import Endpoint, ListeningSocket, not_handed
+from tests.support.needs import usable_by
 from tests.support.server import COMMAND, PASSWORD, START_S, environment, free_ports, pillarbox
 
 UID = 65534
@@ -22,7 +23,8 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A directory every user can reach, unlike pytest's own."""
+    """A directory every user can reach, unlike pytest's own; and user 65534 can reach the checkout."""
+    usable_by(UID)
     found = Path(tempfile.mkdtemp())
     found.chmod(0o755)
     yield found
