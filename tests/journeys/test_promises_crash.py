@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.figures import report_figure
 from tests.support.server import Pillarbox, new_data
-from tests.support.wire import Imap, Smtp, faults, message
+from tests.support.wire import Imap, Smtp, eventually, faults, message
 
 BACK_S = 5.0
 """Promise 2."""
@@ -91,14 +91,14 @@ def test_killed_while_messages_come_in(tmp_path: Path) -> None:
             senders = [Sender(server, route, number + 10 * round_) for number in range(3) for route in ("smtp", "imap")]
             for sender in senders:
                 sender.start()
-            time.sleep(0.4 + 0.5 * chance.random())
+            assert eventually(lambda running=senders: any(sender.acknowledged for sender in running)), "nothing was under way"
+            time.sleep(0.5 * chance.random())
             server.kill()
             for sender in senders:
                 sender.join(30)
                 acknowledged += sender.acknowledged
                 assert all(uid > top for uid in sender.uids), "a UID was given twice"
             top = max([top, *(uid for sender in senders for uid in sender.uids)])
-            assert any(sender.acknowledged for sender in senders), "nothing was under way"
             slowest = max(slowest, restarted(server))
             found = names_in(server)
             assert not [name for name in acknowledged if found[name] != 1], "acknowledged, but not there exactly once"

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-from tests.support.house import COMMAND, environment
+from tests.support.server import COMMAND, environment
 
 
 def missing(what: str, remedy: str = "") -> NoReturn:
