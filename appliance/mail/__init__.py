@@ -1,1 +1,1 @@
-"""Floor 0, the nouns: pure values and scanners; imports nothing of ours."""
+"""Values and scanners of Internet messages: pure, imports no other package (layer 0)."""

@@ -1,9 +1,8 @@
-"""Mailbox addresses: what stands between the angle brackets (RFC 5321 §4.1.2, RFC 6531 §3.3).
+"""Email addresses as SMTP writes them: `local-part@domain` (RFC 5321 §4.1.2, RFC 6531 §3.3).
 
-Two spellings of one mailbox give equal domains: quoting is undone, domains are lower case, A-labels become
-U-labels (RFC 5891 §5). What is not an address raises MisuseError with a sentence for whoever sent it; a dot
-at the end of a domain, comments and white space are no part of the grammar and are refused.
-Known gap: labels that only IDNA 2003 allowed (emoji) are no domains here.
+One normal form: quoting is removed, domains are lower case, A-labels become U-labels (RFC 5891 §5). Anything else raises
+MisuseError with a text for the sender; a trailing dot in the domain, comments and white space are not part of the grammar.
+Known gap: labels that only IDNA 2003 allowed (emoji) are refused.
 """
 
 import re
@@ -21,12 +20,12 @@ _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}")
 _IPV6 = re.compile(r"IPv6:[0-9A-Fa-f:.]{2,45}", re.IGNORECASE)
 _UNWRITABLE = re.compile(r"[\u2028\u2029\ufeff\ufff0-\uffff]")
-"""Line and paragraph separators, the byte order mark and non-characters: nobody types them, readers stumble over them."""
+"""Line and paragraph separators, the byte order mark and non-characters: refused, since many programs mishandle them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """`local` as written with quoting removed; `domain` lower case, A-labels turned to U-labels, no trailing dot.
+    """`local` with quoting removed; `domain` in lower case, A-labels converted to U-labels, no trailing dot.
 
     A domain literal keeps its brackets: `[192.0.2.1]`, `[ipv6:2001:db8::1]`.
     """
@@ -39,12 +38,12 @@ class Address:
 
     @property
     def ascii_local(self) -> bool:
-        """True when the address has a form for those who do not speak SMTPUTF8 (the domain always has one)."""
+        """True when the address can be sent without SMTPUTF8 (the domain always can)."""
         return self.local.isascii()
 
 
 def parse_address(written: bytes | str) -> Address:
-    """One mailbox, nothing around it: `local@domain`. Linear. Raises MisuseError (RFC 5321 §4.1.2)."""
+    """One address without brackets: `local@domain` (RFC 5321 §4.1.2). Linear. Raises MisuseError."""
     if isinstance(written, bytes):
         try:
             written = written.decode()
@@ -54,35 +53,35 @@ def parse_address(written: bytes | str) -> Address:
     if end == len(written):
         raise MisuseError("the address has no @ and domain")
     if written[end] != "@":
-        raise MisuseError(f"the character {written[end]!a} cannot stand in an address outside quotes")
+        raise MisuseError(f"the character {written[end]!a} is not allowed in an address outside quotes")
     return Address(local, parse_domain(written[end + 1 :]))
 
 
 def parse_local(text: str) -> tuple[str, int]:
-    """The local part at the start of `text` without its quoting, and where it ends."""
+    """The local part at the start of `text` with quoting removed, and the index behind it."""
     found = _QUOTED.match(text)
     if found:
         local = _PAIR.sub(r"\1", found[1])
         if not local:
             raise MisuseError("the address has nothing before the @")
         if not _QUOTED_TEXT.fullmatch(local):
-            raise MisuseError("the address has a control character in it")
+            raise MisuseError("the address has a control character in its local part")
     else:
         found = _DOT_STRING.match(text)
         if not found:
             raise MisuseError("the address has nothing before the @" if text[:1] in ("", "@") else "this is not an address")
         local = found[0]
         if local[0] == "." or local[-1] == "." or ".." in local:
-            raise MisuseError("the address has a dot too many before the @")
+            raise MisuseError("the address has a misplaced dot before the @")
     if len(local) > LOCAL_PART_OCTETS or len(local.encode()) > LOCAL_PART_OCTETS:
         raise MisuseError(f"the address has more than {LOCAL_PART_OCTETS} octets before the @")
     if not local.isascii() and _UNWRITABLE.search(local):
-        raise MisuseError("the address has a character in it that cannot be written")
+        raise MisuseError("the address has a Unicode character that is not allowed")
     return local, found.end()
 
 
 def parse_domain(text: str) -> str:
-    """A domain or domain literal in the one form it is compared in. Raises MisuseError."""
+    """A domain or address literal in normal form. Raises MisuseError."""
     if not text:
         raise MisuseError("the address has no domain after the @")
     if text[0] == "[":
@@ -98,14 +97,14 @@ def parse_domain(text: str) -> str:
 
 
 def _to_unicode(text: str) -> str:
-    import idna  # trio loads it anyway, but its tables grow with use
+    import idna  # trio loads it anyway, but its tables grow in memory with use
 
-    if len(text) > DOMAIN_OCTETS:  # before the tables see it: their work grows with the length of a label
+    if len(text) > DOMAIN_OCTETS:  # checked first: idna takes more than linear time in the length of a label
         raise MisuseError("this is not a domain name")
     try:
         wire = idna.encode(text, uts46=True)
         if wire.endswith(b"."):
-            raise MisuseError("a domain name in an address has no dot at its end")
+            raise MisuseError("a domain name in an address must not end with a dot")
         return idna.decode(wire)
     except (idna.IDNAError, UnicodeError):
         raise MisuseError("this is not a domain name") from None
@@ -121,7 +120,7 @@ def ascii_domain(domain: str) -> str:
 
 
 def encode_address(address: Address) -> bytes:
-    """The address as SMTP and trace headers write it: quoted where it must be, in ASCII wherever that is possible.
+    """The address as SMTP and trace header fields write it: quoted where necessary, in ASCII where possible.
 
     A non-ASCII local part has only the UTF-8 form (RFC 6531 §3.3); its domain then stays in U-labels.
     """

@@ -1,11 +1,11 @@
-"""Address lists that break the grammar, read for display and SEARCH: no address is lost for a mistake beside it (RFC 5322 §3.4, §4.4).
+"""Error recovery for malformed address lists, for display and SEARCH: an error loses no address beside it (RFC 5322 §3.4, §4.4).
 
-Promise: reading never gives up. An entry that follows the grammar is read by the grammar (`addresses`); of any other, what stands in
-angle brackets is the address and what stands before them the display name; without brackets every word with an "@" inside is an
-address. After a broken entry reading goes on at the next comma, semicolon or bracket. A quotation mark, parenthesis or bracket that is
-never closed is an ordinary character.
-Not for rights: a display name may look like an address, so whoever decides by addresses must use the strict reader.
-Linear: octets that the grammar read in vain are not read by it again, every pattern stops at the next mark of its kind.
+Never raises, reads to the end. An entry that follows the grammar is parsed by the grammar (`addresses`); in any other, the text in angle
+brackets is the address and the text before them the display name; without brackets every word that contains "@" is an address. After a
+malformed entry parsing resumes at the next comma, semicolon or bracket. A quotation mark, parenthesis or bracket that is never closed is
+an ordinary character.
+Not for access decisions: a display name may look like an address, so authorization must use the strict parser.
+Linear: octets on which the grammar failed are not parsed by it again, and every pattern stops at the next delimiter of its kind.
 """
 
 import re
@@ -13,9 +13,9 @@ import re
 from .addresses import GROUP_END, MISSING_DOMAIN, MISSING_MAILBOX, ListedAddress, is_complete, parse_mailbox
 from .lexical import FieldReader
 
-_MARK = re.compile(rb'["(<,;]|=\?')
+_DELIMITER = re.compile(rb'["(<,;]|=\?')
 _ENCODED = re.compile(rb"=\?[^? \t\r\n]{1,80}\?[bBqQ]\?[^? \t\r\n]*\?=")
-"""An encoded word; against RFC 2047 §5 (3) some programs leave commas and brackets in it as they are."""
+"""An encoded word; some programs leave commas and brackets unencoded in it, contrary to RFC 2047 §5 (3)."""
 _QUOTED = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
 _PAIR = re.compile(rb"\\(.)", re.DOTALL)
 _COMMENT = re.compile(rb"\([^()<>]*\)")
@@ -37,7 +37,7 @@ _PATTERNS = {40: _COMMENT, 60: _ANGLE, 61: _ENCODED}
 
 
 class _Recovery:
-    __slots__ = ("_data", "_doubtful", "_end", "_found", "_in_group", "_pos", "_quotes_close", "_strict_from")
+    __slots__ = ("_data", "_end", "_found", "_in_group", "_partial", "_pos", "_quotes_close", "_strict_from")
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -45,8 +45,8 @@ class _Recovery:
         self._pos = 0
         self._found: list[ListedAddress] = []
         self._in_group = False
-        self._strict_from = 0  # before this the grammar has read in vain
-        self._doubtful: ListedAddress | None = None  # the entry at hand as far as the grammar could read it
+        self._strict_from = 0  # before this offset the grammar has failed already
+        self._partial: ListedAddress | None = None  # the current entry as far as the grammar could parse it
         self._quotes_close = True
 
     def run(self) -> list[ListedAddress]:
@@ -58,7 +58,7 @@ class _Recovery:
                 self._pos += 1
                 self._end_group()
             elif not self._by_grammar():
-                self._by_marks()
+                self._by_delimiters()
         self._end_group()
         return self._found
 
@@ -68,8 +68,8 @@ class _Recovery:
             self._found.append(GROUP_END)
 
     def _by_grammar(self) -> bool:
-        """Take the start of a group, or one entry that follows the grammar up to a separator."""
-        self._doubtful = None
+        """Parse the start of a group, or one entry that follows the grammar up to a separator; False otherwise."""
+        self._partial = None
         encoded = _ENCODED.match(self._data, self._pos)
         if self._pos < self._strict_from or (encoded is not None and not _ATOM_TEXT.fullmatch(encoded[0])):
             return False
@@ -90,17 +90,17 @@ class _Recovery:
                 self._found.append(entry)
                 self._pos = reader.pos
                 return True
-            self._doubtful = entry
+            self._partial = entry
         self._strict_from = max(furthest, reader.pos)
         return False
 
-    def _by_marks(self) -> None:
-        """Take what stands up to the next `<...>` or separator."""
+    def _by_delimiters(self) -> None:
+        """Parse everything up to the next `<...>` or separator as one malformed entry."""
         data, start = self._data, self._pos
         text: list[bytes] = []
         plain = at = start
-        while mark := _MARK.search(data, at):
-            at = mark.start()
+        while delimiter := _DELIMITER.search(data, at):
+            at = delimiter.start()
             octet = data[at]
             if octet in b",;":
                 break
@@ -114,7 +114,7 @@ class _Recovery:
                 text.append(_PAIR.sub(rb"\1", found[1]))
             elif octet == 60:
                 self._angle(b" ".join(b"".join(text).split()).strip(b'"<> '), found)
-                self._pos = _TAIL.match(data, at).end() if self._ends_behind(at) else at  # type: ignore[union-attr]
+                self._pos = _TAIL.match(data, at).end() if self._separator_follows(at) else at  # type: ignore[union-attr]
                 return
         else:
             at = self._end
@@ -122,13 +122,13 @@ class _Recovery:
         text.append(data[plain:at])
         self._words(b"".join(text))
 
-    def _ends_behind(self, at: int) -> bool:
-        """Does nothing that may be another address follow before the next separator?"""
+    def _separator_follows(self, at: int) -> bool:
+        """Does a separator or the end follow `at` before anything that may be another address?"""
         tail = _TAIL.match(self._data, at).end()  # type: ignore[union-attr]
         return tail >= self._end or self._data[tail] in b",;"
 
     def _quoted(self, at: int) -> re.Match[bytes] | None:
-        """The quoted string at `at`; None where the mark only looks like the start of one."""
+        """The quoted string at `at`; None where the quotation mark does not start one."""
         if not self._quotes_close or (at and self._data[at - 1] not in _WORD_STARTS_AFTER):
             return None
         found = _QUOTED.match(self._data, at)
@@ -139,21 +139,21 @@ class _Recovery:
         return found
 
     def _angle(self, name: bytes, found: re.Match[bytes]) -> None:
-        """`<...>` behind a name: one address by the grammar, else every one that a comma parts."""
+        """`<...>` after a display name: one address by the grammar, else one for each part between commas."""
         reader = FieldReader(found[0])
         entry = parse_mailbox(reader)
         if is_complete(entry) and reader.pos >= reader.end:
             self._found.append(entry._replace(name=name or None))
             return
-        listed = [self._crude(part) for part in found[1].replace(b";", b",").split(b",") if part.strip()]
+        listed = [self._split_at_last_at(part) for part in found[1].replace(b";", b",").split(b",") if part.strip()]
         if not listed:
-            listed = [self._doubtful or ListedAddress(None, None, MISSING_MAILBOX, MISSING_DOMAIN)]
+            listed = [self._partial or ListedAddress(None, None, MISSING_MAILBOX, MISSING_DOMAIN)]
         self._found.append(listed[0]._replace(name=name or None))
         self._found += listed[1:]
 
     @staticmethod
-    def _crude(inside: bytes) -> ListedAddress:
-        """The last "@" parts mailbox and domain, whatever they hold."""
+    def _split_at_last_at(inside: bytes) -> ListedAddress:
+        """Local part and domain, separated at the last "@", whatever they contain."""
         if b"@" not in inside:
             return ListedAddress(None, None, b" ".join(inside.split()), MISSING_DOMAIN)
         inside = b"".join(inside.split()).strip(b"'\"")
@@ -163,18 +163,18 @@ class _Recovery:
         return ListedAddress(None, None, mailbox or MISSING_MAILBOX, domain or MISSING_DOMAIN)
 
     def _words(self, text: bytes) -> None:
-        """An entry without brackets: every word with an "@" inside is an address, the words before it are its name."""
+        """An entry without brackets: every word that contains "@" is an address, the words before it are its display name."""
         name: list[bytes] = []
-        some = False
+        has_address = False
         for word in _WORD.findall(text):
             bare = word[7:] if word[:7].lower() == b"mailto:" else word
             mailbox, _, domain = bare.strip(b"':").rpartition(b"@")
             if mailbox and domain:
                 self._found.append(ListedAddress(b" ".join(name).strip(b'"<> ') or None, None, mailbox, domain))
                 name.clear()
-                some = True
+                has_address = True
             else:
                 name.append(word)
-        if name and not some:
-            nobody = ListedAddress(b" ".join(text.split()).strip(b'"<> ') or None, None, MISSING_MAILBOX, MISSING_DOMAIN)
-            self._found.append(self._doubtful or nobody)
+        if name and not has_address:
+            name_only = ListedAddress(b" ".join(text.split()).strip(b'"<> ') or None, None, MISSING_MAILBOX, MISSING_DOMAIN)
+            self._found.append(self._partial or name_only)

@@ -1,8 +1,8 @@
-"""Address lists of header fields: mailboxes and groups (RFC 5322 §3.4, §4.4).
+"""Address lists in header fields: mailboxes and groups (RFC 5322 §3.4, §4.4).
 
-Two readers. `read_address_list` follows the grammar and stops where a list can no longer be followed, and says so: for whoever decides
-by addresses. `parse_address_list` is for display and SEARCH and never gives up (`address_recovery`). What is broken stays visible: a
-missing local part or domain gets a placeholder no real address has. Linear in the value.
+Two parsers. `read_address_list` is strict: it follows the grammar, stops at the first error and reports that, for decisions based on
+addresses. `parse_address_list` is lenient, for display and SEARCH, and recovers from every error (`address_recovery`). A missing local
+part or domain gets a placeholder that no real address has. Linear in the value.
 """
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ _PLACEHOLDERS = frozenset((MISSING_DOMAIN, SYNTAX_ERROR))
 
 
 class ListedAddress(NamedTuple):
-    """One entry as RFC 9051 §7.5.2 names the parts; a group starts with only `mailbox` set and ends with nothing set."""
+    """One address structure of ENVELOPE (RFC 9051 §7.5.2); a group starts with only `mailbox` set and ends with nothing set."""
 
     name: bytes | None
     route: bytes | None
@@ -29,7 +29,7 @@ GROUP_END = ListedAddress(None, None, None, None)
 
 
 def parse_address_list(value: bytes) -> list[ListedAddress]:
-    """The entries of an unfolded or folded address list, groups flattened; empty when there are none. Loses no address."""
+    """The entries of a folded or unfolded address list, groups flattened; empty when there are none. Never raises, loses no address."""
     found, complete = read_address_list(value)
     if complete and (b"@" not in value or all(map(is_complete, found))):
         return found
@@ -39,12 +39,12 @@ def parse_address_list(value: bytes) -> list[ListedAddress]:
 
 
 def is_complete(entry: ListedAddress) -> bool:
-    """Has the entry both parts of an address, or is it the start or end of a group?"""
+    """True for an entry with local part and domain, and for the start or end of a group."""
     return entry.mailbox != MISSING_MAILBOX and entry.domain not in _PLACEHOLDERS
 
 
 def read_address_list(value: bytes) -> tuple[list[ListedAddress], bool]:
-    """The entries, and whether the value was read to its end; what stands behind the place where reading stopped is not among them."""
+    """The entries up to the first error, and whether the whole value was parsed."""
     reader = FieldReader(value)
     found: list[ListedAddress] = []
     if not reader.skip() or reader.pos >= reader.end:
@@ -60,7 +60,7 @@ def read_address_list(value: bytes) -> tuple[list[ListedAddress], bool]:
 
 
 def _address(reader: FieldReader, found: list[ListedAddress]) -> bool:
-    """A mailbox or a group; True while a comma may follow."""
+    """Parse a mailbox or a group; True while a comma may follow."""
     start = reader.pos
     words: list[bytes] = []
     readable = reader.phrase(words)
@@ -76,7 +76,7 @@ def _address(reader: FieldReader, found: list[ListedAddress]) -> bool:
 
 
 def parse_mailbox(reader: FieldReader) -> ListedAddress:
-    """One mailbox, or what can be read of one; `reader` stands behind it."""
+    """One mailbox, or as much of one as can be parsed; `reader` is behind it then."""
     start = reader.pos
     words: list[bytes] = []
     if reader.phrase(words) and reader.next() == 60:
@@ -154,7 +154,7 @@ def _local(reader: FieldReader) -> bytes | None:
 
 
 def _addr_spec(reader: FieldReader) -> ListedAddress:
-    """local `@` domain without angle brackets; the last comment serves as name. A lone word is a name or a mailbox."""
+    """local `@` domain without angle brackets; the last comment serves as display name. A single word is a name or a local part."""
     name = mailbox = domain = None
     words: list[bytes] = []
     reader.comment = b""

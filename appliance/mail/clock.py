@@ -1,7 +1,7 @@
-"""The Clock port: what the server knows about time.
+"""The Clock port: wall clock and monotonic time.
 
-A board without a clock chip wakes in 1970 and is stepped months forward later, so durations and
-deadlines use monotonic time; wall time is for people and for headers.
+A board without a real-time clock starts in 1970 and is stepped by NTP later, so durations and
+deadlines use monotonic time; wall time is for display, rows and header fields.
 """
 
 from typing import Protocol
@@ -13,11 +13,11 @@ class Clock(Protocol):
         ...
 
     def mono_s(self) -> float:
-        """Seconds that only rise; no meaning across a restart."""
+        """Monotonic seconds; not comparable across a restart."""
         ...
 
     def trusted(self) -> bool:
-        """True once the wall clock is known to be right."""
+        """True once the wall clock is known to be synchronized."""
         ...
 
     def utc_offset_s(self) -> int:

@@ -1,9 +1,8 @@
 """The Content- fields that describe a MIME part: type, parameters, disposition, language (RFC 2045 §5, RFC 2183, RFC 2231, RFC 3282).
 
-The one reader of these fields: BODYSTRUCTURE, BINARY, SEARCH and previews all ask it, so that no two of them take the same octets for
-different things. It is lenient: what mail programs get wrong is read as it was meant. Of a field that stands more than once the first
-counts that can be read. Parameters split over several pieces are joined but not decoded, as clients decode them themselves. Linear in
-the value.
+The only parser of these fields: BODYSTRUCTURE, BINARY, SEARCH and previews all use it, so that all interpret the same octets alike.
+Lenient: common errors of mail programs are parsed as they were meant. Of a repeated field the first that can be parsed counts.
+Continued parameters (RFC 2231 §3) are joined but not decoded, since clients decode them themselves. Linear in the value.
 """
 
 import re
@@ -23,15 +22,15 @@ _OTHER_SPELLINGS: dict[bytes, bytes] = {
 }  # fmt: skip
 _UNCLOSED = re.compile(rb"[^;\r\n]*")
 _LOOSE_VALUE = re.compile(rb'(?:[^; \t\r\n"(),]|,(?=[^; \t\r\n]))*')
-"""A value without quotes; mail programs forget them around octets that need them."""
+"""An unquoted value; mail programs omit the quotes where they are needed."""
 _NAMES = frozenset((b"name", b"filename"))
-"""Parameters in which blanks are meant even without quotes."""
+"""Parameters whose unquoted value may contain spaces."""
 _ANOTHER_WORD = re.compile(rb'[ \t\r\n]+[^; \t\r\n"(=]+(?=[; \t\r\n]|\Z)')
 
 
 @dataclass(slots=True)
 class Content:
-    """What the Content- fields of one part say; None or empty where they say nothing. Octets as written, folds and all."""
+    """The Content- fields of one part; None or empty where absent. Octets as written, folding included."""
 
     type: bytes | None = None
     subtype: bytes | None = None
@@ -59,16 +58,16 @@ CONTENT_FIELDS: tuple[bytes, ...] = (
 )  # fmt: skip
 
 
-_WORDS_ALONE: tuple[tuple[bytes, tuple[bytes, bytes]], ...] = (
+_TYPE_WITHOUT_SUBTYPE: tuple[tuple[bytes, tuple[bytes, bytes]], ...] = (
     (b"text", (b"text", b"plain")), (b"html", (b"text", b"html")), (b"multipart", (b"multipart", b"mixed")),
     (b"message", _OCTETS), (b"image", _OCTETS), (b"audio", _OCTETS), (b"video", _OCTETS), (b"application", _OCTETS), (b"font", _OCTETS),
     (b"model", _OCTETS),
 )  # fmt: skip
-"""What a type without a subtype stands for: RFC 2046 §5.1.3 for multipart; of the others no subtype can be guessed (§4.5.1)."""
+"""Default for a type without a subtype: RFC 2046 §5.1.3 for multipart; octet-stream where no subtype can be guessed (§4.5.1)."""
 
 
 def read_content(found: Mapping[bytes, list[bytes]]) -> Content:
-    """What the values of CONTENT_FIELDS (lower-case names, in the order they came) say; of a repeated field the first that can be read."""
+    """Parse the values of CONTENT_FIELDS (by lower-case name, in order); of a repeated field the first that can be parsed counts."""
     content = Content()
     for name, values in found.items():
         if name == b"content-type":
@@ -95,12 +94,12 @@ def read_content(found: Mapping[bytes, list[bytes]]) -> Content:
 
 
 def _first_text(values: Sequence[bytes]) -> bytes:
-    """The first that is not empty; empty where all are."""
+    """The first value that is not empty; the first one where all are."""
     return next((value for value in values if value.strip()), values[0])
 
 
 def _read_type(content: Content, values: Sequence[bytes]) -> None:
-    """The first that names a type; where none does, the parameters of the first (RFC 2045 §5.2: text/plain; a file is no text)."""
+    """The first value with a type; without one, the parameters of the first (RFC 2045 §5.2: text/plain, or octet-stream for a file)."""
     for value in values:
         kind, parameters = parse_content_type(value)
         if kind is not None:
@@ -110,15 +109,15 @@ def _read_type(content: Content, values: Sequence[bytes]) -> None:
 
 
 def first_encoding(values: Iterable[bytes]) -> bytes | None:
-    """The first that holds a word; None where none does."""
+    """The first value that names an encoding; None without one."""
     return next(filter(None, map(parse_encoding, values)), None)
 
 
 def parse_content_type(value: bytes) -> tuple[tuple[bytes, bytes] | None, Parameters]:
     """Type and subtype as written, and the parameters (RFC 2045 §5.1).
 
-    Lenient: the semicolon before a parameter may be missing, quotes may stand around the type, and a type alone has the commonest
-    subtype. None for what names no type at all.
+    Lenient: the semicolon before a parameter may be missing, the type may be quoted, and a type without a subtype gets a default.
+    None in place of type and subtype when there is no type.
     """
     reader = FieldReader(value)
     if reader.skip() and reader.next() == 34:
@@ -133,16 +132,16 @@ def parse_content_type(value: bytes) -> tuple[tuple[bytes, bytes] | None, Parame
         reader.token(subtype)
         if subtype[0]:
             return (kind[0], subtype[0]), _parameters(reader)
-    named = None if reader.next() == 61 else next((known for word, known in _WORDS_ALONE if word == kind[0].lower()), None)
+    named = None if reader.next() == 61 else next((default for name, default in _TYPE_WITHOUT_SUBTYPE if name == kind[0].lower()), None)
     if named is None:
         reader.pos = start
     return named, _parameters(reader)
 
 
 def parse_disposition(value: bytes) -> tuple[bytes, Parameters] | None:
-    """The disposition as written and its parameters; None when there is no telling (RFC 2183 §2).
+    """The disposition as written and its parameters; None when there is neither (RFC 2183 §2).
 
-    Lenient as `parse_content_type`; parameters without a disposition belong to an attachment (RFC 2183 §2.8).
+    Lenient as `parse_content_type`; parameters without a disposition mean attachment (RFC 2183 §2.8).
     """
     reader = FieldReader(value)
     word: list[bytes] = []
@@ -160,7 +159,7 @@ def parse_disposition(value: bytes) -> tuple[bytes, Parameters] | None:
 def parse_encoding(value: bytes) -> bytes | None:
     """The first word of a Content-Transfer-Encoding field, whatever follows it; None without one (RFC 2045 §6.1).
 
-    As written, save an encoding that every reader knows in another spelling: it is told in its own.
+    As written, except that common misspellings are replaced by the registered name.
     """
     reader = FieldReader(value)
     word: list[bytes] = []
@@ -187,7 +186,7 @@ def parse_languages(value: bytes) -> list[bytes]:
 
 
 def _parameters(reader: FieldReader) -> Parameters:
-    """Plain parameters in their order, then those of RFC 2231 joined, by name."""
+    """Plain parameters in their order, then the continued ones of RFC 2231 joined, sorted by name."""
     plain: Parameters = []
     chunks: list[tuple[bytes, int, bool, bytes]] = []
     for name, value in _each_parameter(reader):
@@ -205,7 +204,7 @@ def _parameters(reader: FieldReader) -> Parameters:
 
 
 def _each_parameter(reader: FieldReader) -> Iterator[tuple[bytes, bytes]]:
-    """Each name `=` value that can be read; what is none is passed over a word at a time, so no semicolon is needed."""
+    """Each name `=` value that can be parsed; anything else is skipped one token at a time, so no semicolon is needed."""
     while reader.skip() and reader.pos < reader.end:
         start = reader.pos
         name: list[bytes] = []
@@ -220,9 +219,10 @@ def _each_parameter(reader: FieldReader) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _parameter_value(reader: FieldReader, name: bytes) -> bytes | None:
-    """The value that is ahead; None when it is broken.
+    """The value at the current position; None when it is malformed.
 
-    A quote that is never closed ends with its line or at a semicolon. Half a boundary would cut at lines that are none: it has no value.
+    An unclosed quoted string ends with its line or at a semicolon; as `boundary` it has no value, since half a boundary would match
+    lines that are not delimiters.
     """
     if not reader.skip():
         return None
@@ -255,12 +255,12 @@ def _chunk(name: bytes, star: int, value: bytes) -> tuple[bytes, int, bool, byte
 
 
 def _joined(group: list[tuple[bytes, int, bool, bytes]]) -> Parameters:
-    """The pieces of one name as one parameter (RFC 2231 §3); as they came when one is missing."""
+    """The chunks of one continued parameter joined (RFC 2231 §3); unchanged when one is missing."""
     if any(number != place for place, (_, number, _, _) in enumerate(group)):
         return [(b"%s*%d%s" % (name, number, b"*" if extended else b""), value) for name, number, extended, value in group]
     if not any(extended for _, _, extended, _ in group):
         return [(group[0][0], b"".join(value for _, _, _, value in group))]
-    # One piece is percent-encoded, so the plain ones must be as well.
+    # One chunk is percent-encoded, so the plain ones must be as well.
     start = b"" if group[0][2] else b"''"
     values = (value if extended else value.replace(b"%", b"%25") for _, _, extended, value in group)
     return [(group[0][0] + b"*", start + b"".join(values))]

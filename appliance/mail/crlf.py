@@ -1,10 +1,10 @@
-"""How many octets a message grows by when every line ends in CRLF: what POP3's RETR adds (RFC 1939 §11)."""
+"""Count the octets that converting a message's line ends to CRLF adds, as for POP3's RETR (RFC 1939 §11)."""
 
 
 class MissingCrlf:
-    """Feed it a message in pieces of any size. Linear; holds one octet.
+    """Counts over a message fed in chunks of any size. Linear; keeps one octet.
 
-    Each LF without CR becomes CRLF (+1); a last line without any end gets one (+2). A bare CR stays as it is.
+    Each LF without CR becomes CRLF (+1); a last line without line end gets one (+2). A bare CR stays as it is.
     """
 
     __slots__ = ("_bare", "_last")

@@ -1,7 +1,7 @@
-"""Dates of messages: header dates in and out, and IMAP's date-time (RFC 5322 §3.3, §4.3; RFC 9051 §9).
+"""Parse and encode Date header fields and IMAP's date-time (RFC 5322 §3.3, §4.3; RFC 9051 §9).
 
-Dates are UTC seconds since 1970. Header dates are read tolerantly; what cannot be read is None. No
-clock and no locale is asked. Two-digit years are 1970 to 2069.
+Dates are UTC seconds since 1970. Header dates are parsed leniently; None when one cannot be parsed. Uses
+neither clock nor locale. Two-digit years are 1970 to 2069.
 """
 
 import re
@@ -20,20 +20,20 @@ _MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _USUAL = re.compile(
     rb"(?:[A-Za-z]{3}, )?([0-9]{1,2}) ([A-Za-z]{3}) ([0-9]{4}) ([0-9]{2}:[0-9]{2}:[0-9]{2}) ([+-][0-9]{4})(?: \([A-Za-z]+\))?"
 )
-"""How nearly every message writes its date; anything else is read word by word, with the same answer."""
+"""The form of nearly every message; anything else is parsed word by word, with the same result."""
 
 
 def parse_date(value: bytes) -> int | None:
-    """The instant a Date field names; None when it names none."""
+    """The instant of a Date field; None when it cannot be parsed."""
     zoned = parse_zoned(value)
     return None if zoned is None else zoned[0]
 
 
 def parse_zoned(value: bytes) -> tuple[int, int] | None:
-    """The instant a Date field names and the seconds east of UTC it was written at; None when it names none.
+    """The instant of a Date field and its zone in seconds east of UTC; None when it cannot be parsed.
 
-    Takes the forms of RFC 5322 §4.3 and the usual mistakes: no zone or an unknown one is UTC, dots in
-    the time, asctime() order, a day of the month that the month does not have.
+    Accepts the forms of RFC 5322 §4.3 and common errors: no zone or an unknown one is UTC, dots in the time, asctime() order, a day of
+    the month that the month does not have.
     """
     usual = _USUAL.fullmatch(value)
     words = list(usual.groups()) if usual else _words(value)
@@ -121,17 +121,17 @@ def _zone(word: bytes) -> int:
     return next((minutes for name, minutes in _NAMED_ZONES if name == lower), 0)
 
 
-def _military(letter: int) -> int:
-    """A to M without J are 1 to 12 hours east, N to Y 1 to 12 west (RFC 822 §5.1 had them the wrong way round)."""
-    if letter < 9:
-        return (letter + 1) * 60
-    if letter < 13:
-        return letter * 60 if letter > 9 else 0
-    return (12 - letter) * 60 if letter < 25 else 0
+def _military(index: int) -> int:
+    """Military zones by index from A = 0: A to M without J are 1 to 12 h east, N to Y 1 to 12 h west (RFC 822 §5.1 had the sign wrong)."""
+    if index < 9:
+        return (index + 1) * 60
+    if index < 13:
+        return index * 60 if index > 9 else 0
+    return (12 - index) * 60 if index < 25 else 0
 
 
 def days_of(year: int, month: int, day: int) -> int:
-    """Days from 1970 to a day of the Gregorian calendar; `month` counts from 0, days beyond the month run on."""
+    """Days from 1970 to a day of the Gregorian calendar; `month` counts from 0, a day beyond the month is in the next."""
     shifted = year - (month < 2)
     era, year_of_era = divmod(shifted, 400)
     day_of_year = (153 * ((month + 10) % 12) + 2) // 5 + day - 1
@@ -164,8 +164,7 @@ def _encode_zone(offset_s: int) -> str:
 def encode_internal_date(at: int, days: dict[int, bytes]) -> bytes:
     """IMAP's date-time in UTC, `17-Jul-1996 02:44:25 +0000` without its quotes (RFC 9051 §9).
 
-    A hot path: `days` is the caller's memory of the days written so far, which a mailbox has few of;
-    0.6 µs a call with it.
+    A hot path: `days` is the caller's cache of encoded days, of which a mailbox has few; 0.6 µs a call with it.
     """
     day, second = divmod(at, 86400)
     text = days.get(day)
@@ -175,16 +174,16 @@ def encode_internal_date(at: int, days: dict[int, bytes]) -> bytes:
 
 
 def encode_day(days: int) -> bytes:
-    """IMAP's date of a day counted from 1970, `17-Jul-1996`, a blank before a single digit."""
+    """IMAP's date of a day counted from 1970, `17-Jul-1996`, a space before a single digit."""
     year, month, day = civil(days)
     return b"%2d-%b-%04d" % (day, MONTHS[month], year)
 
 
 def parse_internal_date(value: bytes) -> int | None:
-    """IMAP's date-time without its quotes to UTC seconds; None when it is none (RFC 9051 §9, strict apart from letter case).
+    """UTC seconds of IMAP's date-time without its quotes; None when it is malformed (RFC 9051 §9, strict but for upper and lower case).
 
-    The day is one the month of that year has, the zone less than a day from UTC, and the instant has a year of four digits in UTC as
-    well, so that it can be told again. A leap second, which our seconds do not count, is the second before it.
+    The day must exist in that month and year, the zone be less than a day from UTC, and the instant have a year of four digits in UTC
+    as well, so that it can be encoded again. A leap second, which UTC seconds do not count, becomes the second before it.
     """
     if len(value) != 26 or (value[2:3] + value[6:7] + value[11:12] + value[20:21]) != b"--  ":
         return None
@@ -207,7 +206,7 @@ _FIRST_INSTANT, _END_OF_INSTANTS = days_of(1, 0, 1) * 86400, days_of(10_000, 0, 
 
 
 def parse_day(value: bytes) -> int | None:
-    """IMAP's date, `1-Feb-1994`, as days counted from 1970; None when it is none (RFC 9051 §9)."""
+    """Days since 1970 of IMAP's date, `1-Feb-1994`; None when it is malformed (RFC 9051 §9)."""
     day, _, rest = value.partition(b"-")
     month, _, year = rest.partition(b"-")
     number, long_year = _number(day, 2), _number(year, 4)

@@ -1,8 +1,7 @@
-"""What the server knows of a message without reading it again: made once, at arrival.
+"""The description of a message: the facts that are stored with its row, made in one pass at arrival.
 
-The scanner that makes it is handed to the store as a `Describe`: octets in pieces in, facts out. The
-store calls it for SMTP, APPEND and import alike and keeps DESCRIBED_BY with every row, so that a row
-of an older scanner is made anew on reading.
+The store gets the scanner as a `Describe` and uses it for SMTP, APPEND and import alike. It keeps
+`described_by` with every row, so that rows of an older scanner can be described again.
 """
 
 from collections.abc import Callable
@@ -12,13 +11,13 @@ from typing import Protocol
 
 @dataclass(slots=True)
 class Description:
-    """Facts of one message in IMAP wire form; offsets count from the start of the shared body.
+    """Facts of one message, partly in IMAP wire form; offsets count from the start of the stored body.
 
     `envelope` and `bodystructure` are ready to send (no name, no trailing space): `(...)`.
-    `parts` is the packed part map of `mail.structure` (section number to octet ranges and transfer
+    `parts` is the packed part map of `mail.partmap` (section number to octet ranges and transfer
     encoding). `header_octets` counts up to and including the blank line. `sent_at` is the Date
     header in UTC seconds, or None. `hops` counts Received fields. `preview` is UTF-8 text of at
-    most 200 characters, without line ends. `longest_line_octets` leaves the CRLF out.
+    most 200 characters, without line ends. `longest_line_octets` is without the CRLF.
     """
 
     octets: int
@@ -37,20 +36,20 @@ class Description:
     nul: bool
     eight_bit: bool
     begins_folded: bool
-    """The first line begins with a space or tab: it would continue whatever field stands in front of it."""
+    """The first line begins with a space or tab: it would continue any header field put in front of it."""
     described_by: int
-    """Version of the scanner; rises when the answer for the same octets changes."""
+    """Version of the scanner; incremented when the description of the same octets changes."""
 
 
 class Scanner(Protocol):
-    """One message's scanner: linear, constant memory, octets in any pieces."""
+    """The scanner of one message: linear, constant memory, chunks of any size."""
 
     def feed(self, chunk: bytes) -> None: ...
 
     def finish(self, prefix: bytes = b"") -> Description:
         """The facts of `prefix + body`; `octets`, `header_octets` and part offsets stay those of the body alone.
 
-        May be asked several times with different prefixes after the last `feed`.
+        May be called several times with different prefixes after the last `feed`.
         """
         ...
 

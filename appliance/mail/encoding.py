@@ -1,8 +1,8 @@
-"""What encodings hide: transfer encodings, encoded words, encoded parameters (RFC 2045 §6, RFC 2047, RFC 2231).
+"""Decode transfer encodings, encoded words and encoded parameters (RFC 2045 §6, RFC 2047, RFC 2231).
 
-Transfer decoders take octets in pieces, run in linear time and hold back at most one line's tail; octets
-that are damaged end in DamagedOctets, because half an attachment looks like a whole one. Words for people
-are decoded as far as they go and never raise.
+Transfer decoders take chunks of any size, run in linear time and buffer at most the tail of one line; invalid
+octets raise DamagedOctets, because half an attachment looks like a whole one. Header text for display is
+decoded as far as possible and never raises.
 """
 
 import re
@@ -19,34 +19,34 @@ _WORD = re.compile(r"=\?([!#-'*+\-0-9A-Z^-~]{1,80})\?([bBqQ])\?([^? \t\r\n]*)\?=
 _BETWEEN_WORDS = re.compile(r"\?=[ \t\r\n]+=\?")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _TEXT_HELD_OCTETS = 64 * 2**10
-"""A quoted-printable line is decoded at once up to this, longer ones in pieces."""
+"""A quoted-printable line is decoded at once up to this, a longer one in chunks."""
 _BLANKS_HELD = 76
-"""RFC 2045 §6.7 (1) ends lines at 76; more blanks than this in a row belong to no text."""
+"""RFC 2045 §6.7 (5) limits lines to 76; more white space than this in a row is not text."""
 _NOT_CHARSETS = frozenset(("idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined"))
 _CHARSETS: tuple[tuple[str, str], ...] = (
     ("us-ascii", "utf-8"), ("ascii", "utf-8"), ("utf8", "utf-8"), ("utf-8", "utf-8"),
     ("iso-8859-1", "cp1252"), ("latin1", "cp1252"), ("gb2312", "gb18030"), ("gbk", "gb18030"), ("ks_c_5601-1987", "cp949"),
     ("shift_jis", "cp932"), ("iso-8859-8-i", "iso-8859-8"),
 )  # fmt: skip
-"""Charsets that mail names where it means a larger one."""
+"""Charset names in mail, and the superset that is meant."""
 
 
 class DamagedOctets(MisuseError):
-    """The octets are not what their transfer encoding says."""
+    """The octets are not valid in their transfer encoding."""
 
 
 class TransferDecoder(Protocol):
     def feed(self, chunk: bytes) -> bytes:
-        """What can be decoded so far; DamagedOctets at the first octet that makes no sense."""
+        """What can be decoded so far; raises DamagedOctets at the first invalid octet."""
         ...
 
     def finish(self) -> bytes:
-        """The rest; DamagedOctets when the octets stop short."""
+        """The rest; raises DamagedOctets when the encoded text is incomplete."""
         ...
 
 
 def transfer_decoder(transfer: int) -> TransferDecoder | None:
-    """A decoder for a transfer encoding of the part map; None for an encoding nobody knows (NO [UNKNOWN-CTE], RFC 9051 §7.1)."""
+    """A decoder for a transfer encoding of the part map; None for an unknown encoding (NO [UNKNOWN-CTE], RFC 9051 §7.1)."""
     if transfer == IDENTITY:
         return _Identity()
     if transfer == BASE64:
@@ -65,7 +65,7 @@ class _Identity:
 
 
 class _Base64:
-    """RFC 2045 §6.8: blanks and line ends anywhere, padding at the end only, nothing else."""
+    """RFC 2045 §6.8: white space and line ends anywhere, padding at the end only, nothing else."""
 
     def __init__(self) -> None:
         self._held = b""
@@ -75,7 +75,7 @@ class _Base64:
         octets = self._held + chunk.translate(None, b" \t\r\n")
         if self._ended:
             if octets:
-                raise DamagedOctets("there is something behind the base64 padding")
+                raise DamagedOctets("there are octets after the base64 padding")
             return b""
         padding = octets.find(b"=")
         if padding < 0:
@@ -87,7 +87,7 @@ class _Base64:
             else:
                 self._ended = True
                 if len(octets) > size:
-                    raise DamagedOctets("there is something behind the base64 padding")
+                    raise DamagedOctets("there are octets after the base64 padding")
         self._held = octets[size:]
         try:
             return a2b_base64(octets[:size], strict_mode=True) if size else b""
@@ -96,12 +96,12 @@ class _Base64:
 
     def finish(self) -> bytes:
         if self._held:
-            raise DamagedOctets("base64 stops short")
+            raise DamagedOctets("the base64 text is incomplete")
         return b""
 
 
 class _QuotedPrintable:
-    """RFC 2045 §6.7: blanks at line ends go, every line end comes out as CRLF, a lone CR or a half escape is damage."""
+    """RFC 2045 §6.7: trailing white space is removed, every line end becomes CRLF, a bare CR or half an escape raises."""
 
     def __init__(self) -> None:
         self._held = bytearray()
@@ -120,11 +120,11 @@ class _QuotedPrintable:
         self._held.clear()
         if not rest:
             return b""
-        # "=" as the very last octet: the soft line break whose line end went to the boundary.
+        # "=" as the last octet: a soft line break whose line end belongs to the boundary.
         return self._decode(rest + b"\n")[: None if rest.endswith(b"=") else -2]
 
     def _part_of_line(self) -> bytes:
-        """Takes what is sure from an endless line: not the blanks or the escape at its tail."""
+        """Decodes the beginning of a very long line: not the white space or the escape at its end, which may go on."""
         text = bytes(self._held).rstrip(b" \t\r")
         if len(self._held) - len(text) > _BLANKS_HELD:
             del self._held[len(text) + _BLANKS_HELD :]
@@ -135,7 +135,7 @@ class _QuotedPrintable:
         return self._decode(text + b"\n")[:-2]
 
     def _decode(self, lines: bytes) -> bytes:
-        """Whole lines, each with its LF."""
+        """Complete lines, each with its LF."""
         out: list[bytes] = []
         for line in lines.split(b"\n")[:-1]:
             line = line.removesuffix(b"\r").rstrip(b" \t")
@@ -145,17 +145,17 @@ class _QuotedPrintable:
                 out.append(line)
                 out.append(b"\r\n")
         if any(b"\r" in line for line in out if line != b"\r\n"):
-            raise DamagedOctets("a CR alone in quoted-printable")
+            raise DamagedOctets("a bare CR in quoted-printable")
         text = b"".join(out)
         if b"=" not in text:
             return text
         if _BAD_ESCAPE.search(text):
-            raise DamagedOctets("a half escape in quoted-printable")
+            raise DamagedOctets("an invalid escape in quoted-printable")
         return a2b_qp(text)
 
 
 def header_as_binary(block: bytes, transfer: int) -> bytes:
-    """A part's header block as BINARY shows it: where the body is decoded from `transfer` it says so (RFC 9051 §6.4.5.1)."""
+    """A part's header block as BINARY returns it: Content-Transfer-Encoding is binary where the body is decoded (RFC 9051 §6.4.5.1)."""
     from .header import select
 
     if transfer not in (BASE64, QUOTED_PRINTABLE):
@@ -165,7 +165,7 @@ def header_as_binary(block: bytes, transfer: int) -> bytes:
 
 
 def decode_text(octets: bytes, charset: str) -> str:
-    """Text in a charset as mail names it; what cannot be read is U+FFFD, an unknown charset is read as UTF-8."""
+    """Text decoded from a charset as mail names it; invalid octets become U+FFFD, an unknown charset is read as UTF-8."""
     name = charset.strip().lower()
     name = next((real for alias, real in _CHARSETS if alias == name), name)
     try:
@@ -176,14 +176,14 @@ def decode_text(octets: bytes, charset: str) -> str:
 
 
 def decode_words(value: bytes) -> str:
-    """A header value for people: encoded words decoded, blanks between two of them gone (RFC 2047 §6.2); raw octets are read as UTF-8."""
+    """A header value for display: encoded words decoded, white space between two of them removed (RFC 2047 §6.2); raw octets are UTF-8."""
     if b"=?" not in value:
         return value.decode("utf-8", "replace")
-    text = value.decode("utf-8", "surrogateescape")  # raw octets inside a Q word are of the word's charset
+    text = value.decode("utf-8", "surrogateescape")  # raw octets inside a Q word are in the word's charset
     text = _BETWEEN_WORDS.sub("?==?", text)
     chunks: list[str] = []
     at = 0
-    pending: tuple[str, bytes] | None = None  # neighbours of one charset are joined first: a character may be split
+    pending: tuple[str, bytes] | None = None  # adjacent words of one charset are joined first: a character may be split between them
     for found in _WORD.finditer(text):
         charset = found[1].partition("*")[0].lower()  # RFC 2231 §5: a language may follow
         octets = _word_octets(found[2], found[3])
@@ -214,7 +214,7 @@ def _word_octets(encoding: str, encoded: str) -> bytes | None:
 
 
 def decode_parameter(parameters: list[tuple[bytes, bytes]], name: bytes) -> str | None:
-    """The parameter of that lower-case name for people: RFC 2231 first, then plain, encoded words decoded against RFC 2047 §5."""
+    """The parameter of that lower-case name for display: RFC 2231 first, then plain with encoded words decoded (contrary to RFC 2047 §5)."""
     plain: str | None = None
     for key, value in parameters:
         key = key.lower()

@@ -1,17 +1,17 @@
-"""The root of the error taxonomy: surprises are exceptions, expected refusals are values.
+"""Exceptions of the whole program; expected refusals are values instead (Reply, Verdict, Outcome).
 
-No error knows a wire: each server has one table from these to its own answers.
+None of them is specific to a protocol: each server has one table from these to its own replies.
 """
 
 from enum import Enum
 
 
 class PillarboxError(Exception):
-    """Whatever one of ours raises on purpose."""
+    """Base of every exception raised on purpose."""
 
 
 class PeerError(PillarboxError):
-    """The other end broke the conversation: gone, too slow, or not speaking the protocol."""
+    """The peer failed: disconnected, too slow, or not speaking the protocol."""
 
 
 class PeerGone(PeerError):
@@ -19,15 +19,15 @@ class PeerGone(PeerError):
 
 
 class PeerSlow(PeerError):
-    """A deadline of the conversation passed."""
+    """A timeout of the session expired."""
 
 
 class MisuseError(PillarboxError):
-    """Octets that break a grammar or a limit; the text may be shown to whoever sent them."""
+    """Input that violates a grammar or a limit; the text may be sent to the client."""
 
 
 class Trouble(Enum):
-    """Why the store could not do what was asked."""
+    """Why the store refused or failed."""
 
     NO_MAILBOX = "no such mailbox"
     EXISTS = "a mailbox of that name exists"
@@ -44,7 +44,7 @@ class Trouble(Enum):
 
 
 class StoreError(PillarboxError):
-    """The store refuses or fails; `trouble` says which way."""
+    """The store refused or failed; `trouble` says why."""
 
     def __init__(self, trouble: Trouble, text: str = "") -> None:
         super().__init__(text or trouble.value)
@@ -52,15 +52,15 @@ class StoreError(PillarboxError):
 
 
 class AuthError(PillarboxError):
-    """Signing in went wrong in a way that is not a plain refusal."""
+    """Authentication could not be completed, for a reason other than wrong credentials."""
 
 
 class LookupTrouble(PillarboxError):
-    """The name service gave no usable answer; asking again later may help."""
+    """The DNS gave no usable answer; a later query may succeed."""
 
 
 class SetupError(PillarboxError):
-    """Wrong settings, files or words; `remedy` says what to do about it."""
+    """Wrong settings, files or arguments; `remedy` says what to do about it."""
 
     def __init__(self, problem: str, remedy: str = "") -> None:
         super().__init__(problem)
@@ -72,4 +72,4 @@ class SetupError(PillarboxError):
 
 
 class NotRunningError(SetupError):
-    """Only a running server could answer this."""
+    """The request needs a running server."""

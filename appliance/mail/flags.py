@@ -1,7 +1,7 @@
 """Message flags and mailbox attributes as values (RFC 9051 §2.3.2, RFC 6154).
 
-In the store a message's flags are one integer: five bits for the system flags below, the bits from
-KEYWORD_SHIFT on for the mailbox's own keywords in the order they first appeared there.
+The store keeps a message's flags as one integer: five bits for the system flags below, the bits from
+KEYWORD_SHIFT on for the mailbox's keywords in the order they first appeared there.
 """
 
 SEEN = 1
@@ -12,7 +12,7 @@ DRAFT = 16
 SYSTEM_MASK = 31
 KEYWORD_SHIFT = 5
 KEYWORDS_PER_MAILBOX = 57
-"""SQLite's integers have 63 usable bits; five are the system flags and one stays free."""
+"""SQLite's integers have 63 usable bits; five are the system flags and one stays unused."""
 
 SYSTEM_NAMES: tuple[tuple[int, str], ...] = (
     (ANSWERED, "\\Answered"),
@@ -30,11 +30,11 @@ SPECIAL_USE: tuple[tuple[str, str], ...] = (
     ("Trash", "\\Trash"),
     ("Archive", "\\Archive"),
 )
-"""The mailboxes every person has beside the Inbox, subscribed from the start: (name, attribute)."""
+"""Mailboxes that every account has besides INBOX, subscribed from the start: (name, attribute)."""
 
 
 def bits_of(names: "list[str] | tuple[str, ...]") -> tuple[int, tuple[str, ...]]:
-    """System bits and the keywords (in order, without repeats, case kept) of flag names."""
+    """System flag bits, and the keywords (in order, without duplicates, case preserved), of flag names."""
     system, keywords, seen = 0, [], set()
     table = {name.lower(): bit for bit, name in SYSTEM_NAMES}
     for name in names:

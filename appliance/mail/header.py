@@ -1,8 +1,8 @@
-"""The header block of a message or part: walk its fields, look one up, unfold, put fields in front (RFC 5322 §2.2).
+"""The header block of a message or part: iterate over its fields, look one up, unfold, select (RFC 5322 §2.2).
 
-Octets are never rewritten. Broken blocks are read as people's mail needs it: LF alone ends a line, a
-line without a colon is a field without a value, blanks before the colon are not part of the name, and
-only an empty line ends the block. Every function is linear and none raises on any octets.
+Octets are never rewritten. Malformed blocks are parsed leniently: LF alone ends a line, a line without a
+colon is a field without a value, white space before the colon is not part of the name, and only an empty
+line ends the block. Every function is linear and none raises on any octets.
 """
 
 import re
@@ -14,7 +14,7 @@ _END = re.compile(rb"\n\r?\n")
 
 
 class Field(NamedTuple):
-    """One field: `name` as written; `start` to `end` are its octets, the last line end included; its value starts at `value_start`."""
+    """One field: `name` as written; its octets are `start` to `end`, the last line end included; its value starts at `value_start`."""
 
     name: bytes
     start: int
@@ -23,7 +23,7 @@ class Field(NamedTuple):
 
 
 def header_end(octets: bytes) -> int:
-    """Octets of the header block, the empty line included; the whole length when there is no empty line."""
+    """Length of the header block, the empty line included; the whole length when there is no empty line."""
     if octets.startswith(b"\n"):
         return 1
     if octets.startswith(b"\r\n"):
@@ -33,7 +33,7 @@ def header_end(octets: bytes) -> int:
 
 
 def fields(block: bytes) -> Iterator[Field]:
-    """The fields of a header block in their order; what follows an empty line is not looked at."""
+    """The fields of a header block in order, up to the first empty line."""
     start, size = 0, len(block)
     while start < size:
         line_end = stop = block.find(b"\n", start) + 1 or size
@@ -50,12 +50,12 @@ def fields(block: bytes) -> Iterator[Field]:
 
 
 def unfold(raw: bytes) -> bytes:
-    """A field's value on one line: folds lose their line end only, outer blanks and the last line end go (RFC 5322 §2.2.3)."""
+    """A field's value unfolded: line ends are removed, and white space at both ends (RFC 5322 §2.2.3)."""
     return _FOLD.sub(b"", raw).strip(b" \t\r\n")
 
 
 def values(block: bytes, name: bytes) -> list[bytes]:
-    """The unfolded values of every field of that name, letter case ignored."""
+    """The unfolded values of every field of that name (case-insensitive)."""
     wanted = name.lower()
     return [unfold(block[field.value_start : field.end]) for field in fields(block) if field.name.lower() == wanted]
 
@@ -70,7 +70,7 @@ def value(block: bytes, name: bytes) -> bytes | None:
 
 
 def select(block: bytes, names: frozenset[bytes], *, leave_out: bool = False) -> bytes:
-    """The fields with (or without) these lower-case names as they stand, and the empty line: HEADER.FIELDS (RFC 9051 §6.4.5.2)."""
+    """The unchanged fields with (or without) these lower-case names, and the empty line: HEADER.FIELDS (RFC 9051 §6.4.5.2)."""
     kept = [block[field.start : field.end] for field in fields(block) if (field.name.lower() in names) != leave_out]
     if kept and not kept[-1].endswith(b"\n"):
         kept.append(b"\r\n")

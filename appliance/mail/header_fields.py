@@ -1,7 +1,7 @@
-"""The fields of a message's header that the server keeps in mind, gathered while the header streams by (RFC 5322 §3.6).
+"""Collect the header fields that describe a message or MIME part while its header is received (RFC 5322 §3.6).
 
 Linear in the header and bounded by HEADER_OCTETS of values. Of Date, Subject, Message-ID and In-Reply-To
-the last counts, of the others every one; Received is only counted. Octets that are no field are passed over.
+the last occurrence counts, of the others every one; Received is only counted. Lines that are not fields are skipped.
 """
 
 from .content import CONTENT_FIELDS, read_content
@@ -11,21 +11,21 @@ ADDRESS_FIELDS = frozenset((b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc
 _LAST = frozenset((b"date", b"subject", b"message-id", b"in-reply-to"))
 _COUNTED = frozenset((b"received", b"mime-version"))
 OF_A_PART = frozenset(CONTENT_FIELDS)
-"""What is kept of a MIME part's header."""
+"""Fields collected from a MIME part's header."""
 OF_A_MESSAGE = OF_A_PART | ADDRESS_FIELDS | _LAST | _COUNTED
-"""What is kept of a message's header, the one inside a message/rfc822 part too."""
+"""Fields collected from a message's header, also of one inside a message/rfc822 part."""
 
 DELIMITERS = 8
-"""Lines of one header that may be compared with its boundary."""
+"""Lines of one header that are compared with its boundary, at most."""
 
 HeaderFields = dict[bytes, list[bytes]]
-"""Values by lower-case name in their order; folds end in LF alone."""
+"""Values by lower-case name in order; folded lines are joined with LF."""
 
 
 class HeaderFieldsReader:
-    """Gathers the values of the wanted fields from header lines that come in pieces. Keeps at most HEADER_OCTETS of them.
+    """Collects the values of the wanted fields from header lines fed in chunks. Keeps at most HEADER_OCTETS of them.
 
-    `first_part` holds the fields behind a delimiter of the header's own boundary, where the blank line before the first part is missing.
+    `first_part` has the fields after a delimiter inside the header, where the empty line before the first part is missing.
     """
 
     __slots__ = ("_delimiters", "_lines", "_wanted", "first_part", "found", "kept")
@@ -39,7 +39,7 @@ class HeaderFieldsReader:
         self._delimiters = DELIMITERS if wanted else 0
 
     def take(self, octets: bytes) -> None:
-        """Whole lines, of which HEADER_OCTETS count; the first line of all starts a field even when it starts with a blank."""
+        """Add complete lines, of which HEADER_OCTETS count; the very first line starts a field even when it begins with white space."""
         if octets.endswith(b"\n"):
             octets = octets[: -2 if octets.endswith(b"\r\n") else -1]
         lines = self._lines
@@ -86,7 +86,7 @@ class HeaderFieldsReader:
             self.first_part._delimiters = 0
 
     def header_fields(self) -> HeaderFields:
-        """What was found; NUL, which no IMAP string can hold, has become 0x80."""
+        """The collected values; NUL, which an IMAP string cannot contain, becomes 0x80."""
         return {
             name: [(b"\n".join(lines) if len(lines) > 1 else lines[0] if lines else b"").replace(b"\0", b"\x80") for lines in values]
             for name, values in self.found.items()
@@ -94,7 +94,7 @@ class HeaderFieldsReader:
 
 
 def message_header_fields(octets: bytes) -> HeaderFields:
-    """The heading of header lines of ours, as the scanner reads those of a message."""
+    """The fields of header lines that the server adds, collected like those of a message."""
     reader = HeaderFieldsReader(OF_A_MESSAGE)
     if octets:
         reader.take(octets)

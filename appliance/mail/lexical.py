@@ -1,7 +1,7 @@
-"""The words header fields are made of: atoms, quoted strings, comments, phrases, domains (RFC 5322 §3.2, §3.4).
+"""Lexical tokens of header fields: atoms, quoted strings, comments, phrases, domains (RFC 5322 §3.2, §3.4).
 
-Read the way real mail is written: octets above 127 are messages, folding is white space, and a broken
-construct ends the reading instead of raising. Every step moves forward, so reading is linear.
+Lenient as real mail requires: octets above 127 are atom characters, folding is white space, and a malformed
+token ends the parsing instead of raising. Every step moves forward, so parsing is linear.
 """
 
 import re
@@ -11,19 +11,19 @@ _ATOM = re.compile(rb"[!#-'*+\-/-9=?A-Z^-~\x80-\xff]*")
 _ATOM_OR_DOT = re.compile(rb"[!#-'*+\--9=?A-Z^-~\x80-\xff]*")
 _TOKEN = re.compile(rb"[!#-'*+\-.0-9A-Z^-~\x80-\xff]*")
 """RFC 2045 §5.1's token: no "/", "?" or "="."""
-_COMMENT_MARK = re.compile(rb"[()\\]")
-_QUOTE_MARK = re.compile(rb'["\\\n]')
-_LITERAL_MARK = re.compile(rb"[\]\\]")
+_COMMENT_DELIMITER = re.compile(rb"[()\\]")
+_QUOTE_DELIMITER = re.compile(rb'["\\\n]')
+_LITERAL_DELIMITER = re.compile(rb"[\]\\]")
 
 _ATEXT = frozenset(b"!#$%&'*+-/=?^_`{|}~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" + bytes(range(128, 256)))
 _PHRASE_GOES_ON = _ATEXT | frozenset(b'".')
 
 
 class FieldReader:
-    """One pass over a field's value. Reading methods add what they read to `out` and answer False when it is broken.
+    """One pass over a field's value. Parsing methods append tokens to `out` and return False when the input is malformed.
 
-    `pos` reaches `end` when nothing is left; after False it stands where reading failed. `comment`
-    is the text of the last comment passed, quoted pairs resolved.
+    `pos` reaches `end` when nothing is left; after False it is where parsing failed. `comment`
+    is the text of the last comment skipped, quoted pairs resolved.
     """
 
     __slots__ = ("comment", "data", "end", "pos")
@@ -35,11 +35,11 @@ class FieldReader:
         self.comment = b""
 
     def next(self) -> int:
-        """The octet ahead, -1 at the end."""
+        """The octet at the current position, -1 at the end."""
         return self.data[self.pos] if self.pos < self.end else -1
 
     def skip(self) -> bool:
-        """Passes white space and comments (CFWS); False when a comment is never closed."""
+        """Skip white space and comments (CFWS); False when a comment is not closed."""
         data, end = self.data, self.end
         while self.pos < end:
             octet = data[self.pos]
@@ -57,8 +57,8 @@ class FieldReader:
         pos = start
         text: list[bytes] = []
         self.comment = b""
-        while mark := _COMMENT_MARK.search(self.data, pos):
-            at = mark.start()
+        while found := _COMMENT_DELIMITER.search(self.data, pos):
+            at = found.start()
             pos = at + 1
             octet = self.data[at]
             if octet == 40:
@@ -78,11 +78,11 @@ class FieldReader:
         return False
 
     def atom(self, out: list[bytes]) -> bool:
-        """One atom and the CFWS after it; False without one."""
+        """An atom and the CFWS after it; False without one."""
         return self._run(_ATOM, out, empty=False)
 
     def token(self, out: list[bytes]) -> bool:
-        """One MIME token, perhaps empty, and the CFWS after it (RFC 2045 §5.1)."""
+        """A MIME token, possibly empty, and the CFWS after it (RFC 2045 §5.1)."""
         return self._run(_TOKEN, out, empty=True)
 
     def _run(self, pattern: re.Pattern[bytes], out: list[bytes], *, empty: bool) -> bool:
@@ -108,7 +108,7 @@ class FieldReader:
                 return False
 
     def local_part(self, out: list[bytes]) -> bool:
-        """Atoms and dots in any order, no blanks after a dot: what mail has before the "@" (RFC 5322 §3.4.1, dots not checked)."""
+        """A local part: atoms and dots in any order, no white space after a dot (RFC 5322 §3.4.1, positions of dots not checked)."""
         good = False
         while True:
             while self.next() == 46:
@@ -124,12 +124,12 @@ class FieldReader:
                 return True
 
     def quoted(self, out: list[bytes]) -> bool:
-        """A quoted string, quotes and folding removed, and the CFWS after it; False when it is never closed."""
+        """A quoted string, quotes and folding removed, and the CFWS after it; False when it is not closed."""
         data = self.data
         self.pos += 1
         start = pos = self.pos
-        while mark := _QUOTE_MARK.search(data, pos):
-            at = mark.start()
+        while found := _QUOTE_DELIMITER.search(data, pos):
+            at = found.start()
             octet = data[at]
             pos = at + 1
             if octet == 34:
@@ -149,7 +149,7 @@ class FieldReader:
         return False
 
     def phrase(self, out: list[bytes]) -> bool:
-        """Words with one blank between them, dots allowed (RFC 5322 §4.1); perhaps empty. False when broken or at the end already."""
+        """Words with one space between them, dots allowed (RFC 5322 §4.1); possibly empty. False when malformed or at the end."""
         if self.pos >= self.end or self.data[self.pos] == 46:
             return False
         while True:
@@ -161,16 +161,16 @@ class FieldReader:
             out.append(b" ")
 
     def domain(self, out: list[bytes]) -> bool:
-        """The domain behind the "@" that is ahead: a dot-atom or an address literal (RFC 5322 §3.4.1)."""
+        """The domain after the "@" at the current position: a dot-atom or an address literal (RFC 5322 §3.4.1)."""
         self.pos += 1
         if not self.skip() or self.pos >= self.end:
             return False
         if self.data[self.pos] != 91:
             return self.dot_atom(out)
         pos = self.pos
-        while mark := _LITERAL_MARK.search(self.data, pos):
-            pos = mark.end()
-            if self.data[mark.start()] == 93:
+        while found := _LITERAL_DELIMITER.search(self.data, pos):
+            pos = found.end()
+            if self.data[found.start()] == 93:
                 out.append(self.data[self.pos : pos])
                 self.pos = pos
                 return self.skip()

@@ -1,8 +1,8 @@
-"""The packed part map: where each section of a message lies, found without scanning again (RFC 9051 §6.4.5.1).
+"""The packed part map: offsets of every section of a message, so that it need not be scanned again (RFC 9051 §6.4.5.1).
 
-A few octets for a message of one part. Records have one width, parts stand level by level and the
-children of one part side by side, so a look-up costs one step a level. A map that is cut off or
-made by another version answers None, never wrong offsets beyond its own message.
+A few octets for a message of one part. Records have a fixed width; parts are in breadth-first order with the
+children of a part adjacent, so a lookup takes one step a level. A truncated map or one of another version gives
+None, never offsets outside the message.
 """
 
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ TRANSFERS: dict[bytes, int] = {
 NO_PART, EMPTY_PART = -1, -2
 _VERSION = 1
 _LINKS = 4
-"""Octets for the place of the first child and the number of children."""
+"""Octets of the first child's index and the number of children."""
 
 
 class PartLike(Protocol):
-    """What the map is packed from."""
+    """A node of the MIME tree that the map is packed from."""
 
     header_start: int
     body_start: int
@@ -40,7 +40,7 @@ class PartLike(Protocol):
 class Part:
     """One section. Its header (of the part, or of the message for the root) is `header_start` to `body_start`, its body ends at `end`.
 
-    `transfer` is its transfer encoding. For a MESSAGE the header of the message inside starts at
+    `transfer` is its transfer encoding. For a MESSAGE the header of the enclosed message starts at
     `body_start` and ends at `inner_body_start`; else `inner_body_start` equals `body_start`.
     """
 
@@ -54,7 +54,7 @@ class Part:
 
 @dataclass(slots=True)
 class Span:
-    """A run of octets and what BINARY makes of them: `header` with its transfer encoding replaced, or a body decoded from `transfer`."""
+    """A range of octets and its conversion for BINARY: a `header` with its encoding replaced, or a body decoded from `transfer`."""
 
     start: int
     end: int
@@ -63,10 +63,10 @@ class Span:
 
 
 def pack(root: PartLike) -> bytes:
-    """The map of a message's tree; offsets count from the start of the shared body."""
+    """The map of a message's MIME tree; offsets count from the start of the stored body."""
     nodes: list[PartLike] = [root]
     for node in nodes:
-        nodes.extend(node.children)  # grows while it runs: level by level
+        nodes.extend(node.children)  # grows while iterated: breadth-first
     width = max(1, (root.end.bit_length() + 7) // 8)
     packed = bytearray((_VERSION << 4 | width,))
     links = _LINKS if len(nodes) > 1 else 0
@@ -82,7 +82,7 @@ def pack(root: PartLike) -> bytes:
 
 
 class _Map:
-    """Record access; the place of a record is its number level by level."""
+    """Access to the records by breadth-first index."""
 
     __slots__ = ("linked", "octets", "record", "width")
 
@@ -92,83 +92,83 @@ class _Map:
         self.linked = len(octets) > 2 + 3 * self.width
         self.record = 1 + 3 * self.width + (_LINKS if self.linked else 0)
 
-    def part(self, place: int) -> Part | None:
-        start = 1 + place * self.record
-        if not self.width or place < 0 or start + self.record > len(self.octets):
+    def part(self, index: int) -> Part | None:
+        start = 1 + index * self.record
+        if not self.width or index < 0 or start + self.record > len(self.octets):
             return None
         flags = self.octets[start]
         header, body, end = (self._number(start + 1 + n * self.width, self.width) for n in range(3))
         part = Part(header, body, end, flags & 3, flags >> 2, body)
         if part.kind == MESSAGE:
-            child, count = self.children(place)
-            if count and child > place and (inner := self.part(child)):
+            child, count = self.children(index)
+            if count and child > index and (inner := self.part(child)):
                 part.inner_body_start = inner.body_start
         return part
 
-    def kind(self, place: int) -> int:
-        start = 1 + place * self.record
+    def kind(self, index: int) -> int:
+        start = 1 + index * self.record
         return self.octets[start] & 3 if start < len(self.octets) else LEAF
 
-    def children(self, place: int) -> tuple[int, int]:
-        """Place of the first child and how many there are."""
-        start = 1 + (place + 1) * self.record - _LINKS
+    def children(self, index: int) -> tuple[int, int]:
+        """Index of the first child and the number of children."""
+        start = 1 + (index + 1) * self.record - _LINKS
         return (self._number(start, 2), self._number(start + 2, 2)) if self.linked else (0, 0)
 
     def _number(self, start: int, width: int) -> int:
         return int.from_bytes(self.octets[start : start + width], "big")
 
     def find(self, section: tuple[int, ...]) -> int:
-        """The place of a section's part; NO_PART, or EMPTY_PART for the one part of a multipart that has none."""
-        place = 0
-        message = True  # a message that is no multipart calls its own body part 1
+        """The index of a section's part; NO_PART, or EMPTY_PART for part 1 of a multipart without parts."""
+        index = 0
+        message = True  # the body of a message that is not a multipart is its part 1
         for level, number in enumerate(section, 1):
-            if not message and self.kind(place) == MESSAGE:
-                place, count = self.children(place)
+            if not message and self.kind(index) == MESSAGE:
+                index, count = self.children(index)
                 if not count:
                     return NO_PART
                 message = True
-            if self.kind(place) == MULTIPART:
-                first, count = self.children(place)
+            if self.kind(index) == MULTIPART:
+                first, count = self.children(index)
                 if not 1 <= number <= count:
                     return EMPTY_PART if number == 1 and not count and level == len(section) else NO_PART
-                place = first + number - 1
+                index = first + number - 1
             elif not message or number != 1:
                 return NO_PART
             message = False
-        return place
+        return index
 
 
 def find(parts: bytes, section: tuple[int, ...]) -> Part | None:
-    """The part a section number names, `()` being the whole message; None when the message has no such part."""
+    """The part with a section number, `()` for the whole message; None when the message has no such part."""
     packed = _Map(parts)
-    place = packed.find(section)
-    if place == EMPTY_PART:
+    index = packed.find(section)
+    if index == EMPTY_PART:
         return Part(0, 0, 0, LEAF, IDENTITY, 0)
-    return packed.part(place)
+    return packed.part(index)
 
 
 def binary_spans(parts: bytes, section: tuple[int, ...]) -> list[Span] | None:
-    """What BINARY[section] is made of, in order (RFC 9051 §6.4.5.1); None when there is no such part.
+    """The spans that make up BINARY[section], in order (RFC 9051 §6.4.5.1); None when there is no such part.
 
-    A leaf is its decoded body; of a multipart or message every part inside is decoded and its header
-    says so. `section` `()` is the message without its header.
+    A leaf is its decoded body; in a multipart or message every part is decoded and its header
+    changed accordingly. `section` `()` is the message without its header.
     """
     packed = _Map(parts)
-    place = packed.find(section)
-    if place == EMPTY_PART:
+    index = packed.find(section)
+    if index == EMPTY_PART:
         return []
-    part = packed.part(place)
+    part = packed.part(index)
     if part is None:
         return None
     spans: list[Span] = []
-    if part.kind == LEAF or not packed.children(place)[1]:
+    if part.kind == LEAF or not packed.children(index)[1]:
         return [Span(part.body_start, part.end, part.transfer)]
     done = part.body_start
-    stack = [(place, iter(range(*_run(packed.children(place)))), part.end)]
+    stack = [(index, iter(range(*_run(packed.children(index)))), part.end)]
     while stack:
         _, rest, end = stack[-1]
-        place = next(rest, -1)
-        child = packed.part(place)
+        index = next(rest, -1)
+        child = packed.part(index)
         if child is None:
             _plain(spans, done, end)
             done = end
@@ -177,9 +177,9 @@ def binary_spans(parts: bytes, section: tuple[int, ...]) -> list[Span] | None:
         _plain(spans, done, child.header_start)
         spans.append(Span(child.header_start, child.body_start, child.transfer, header=True))
         done = child.body_start
-        first, count = packed.children(place)
-        if child.kind != LEAF and count and first > place:
-            stack.append((place, iter(range(first, first + count)), child.end))
+        first, count = packed.children(index)
+        if child.kind != LEAF and count and first > index:
+            stack.append((index, iter(range(first, first + count)), child.end))
         else:
             spans.append(Span(done, child.end, child.transfer))
             done = child.end

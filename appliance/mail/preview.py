@@ -1,6 +1,6 @@
-"""The first words of a message, decoded, without markup, on one line (RFC 8970 §3).
+"""Preview of a message: its first words, decoded, without markup, on one line (RFC 8970 §3).
 
-Takes the first octets of a text part and gives what they hold; a cut-off end is no error. Never raises.
+Made from the first octets of a text part; a truncated end is not an error. Never raises.
 """
 
 import re
@@ -9,7 +9,7 @@ from .content import Content
 from .encoding import DamagedOctets, decode_parameter, decode_text, transfer_decoder
 
 PREVIEW_CHARACTERS = 200
-"""RFC 8970 §3.2 allows 256; 200 are enough for a list of messages."""
+"""RFC 8970 §3.2 allows 256; 200 are enough for a message list."""
 _UNSEEN = re.compile(r"<(?:style|script|head|title)\b|<!--", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 _ENTITY = re.compile(r"&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,6});")
@@ -19,11 +19,11 @@ _ENTITIES: tuple[tuple[str, str], ...] = (
     ("ndash", "–"), ("mdash", "—"), ("hellip", "…"), ("rsquo", "’"), ("lsquo", "‘"), ("ldquo", "“"), ("rdquo", "”"), ("euro", "€"),
     ("copy", "©"), ("zwnj", ""), ("shy", ""),
 )  # fmt: skip
-"""Those that messages use; the full table would take more memory than the rest of this room."""
+"""Those common in mail; the full table would take more memory than the rest of this package."""
 
 
 def preview(content: Content, transfer: int, octets: bytes) -> str:
-    """At most PREVIEW_CHARACTERS of the text that starts with `octets`, quoted lines left out, any run of blanks as one blank."""
+    """At most PREVIEW_CHARACTERS of the text that starts with `octets`, quoted lines left out, every run of white space as one space."""
     text = decode_text(_decoded(transfer, octets), decode_parameter(content.parameters, b"charset") or "utf-8")
     if (content.subtype or b"").lower() == b"html":
         text = without_markup(text)
@@ -34,7 +34,7 @@ def preview(content: Content, transfer: int, octets: bytes) -> str:
 
 
 def without_markup(text: str) -> str:
-    """HTML as plain words: tags, comments, styles and scripts gone, entities resolved, a tag cut off at the end dropped."""
+    """HTML as plain text: tags, comments, styles and scripts removed, entities resolved, an incomplete tag at the end dropped."""
     lower = text.lower() if text.isascii() else text
     chunks: list[str] = []
     at = 0
@@ -59,7 +59,7 @@ def _entity(name: str) -> str:
 
 
 def _decoded(transfer: int, octets: bytes) -> bytes:
-    """What the start of an encoded text holds; damage ends it, an unknown encoding hides all of it."""
+    """The decoded start of a text; ends at the first invalid octet, empty for an unknown encoding."""
     decoder = transfer_decoder(transfer)
     if decoder is None:
         return b""

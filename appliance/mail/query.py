@@ -1,7 +1,7 @@
-"""The search tree as nouns: what SEARCH asks today, Sieve's rules and a web client tomorrow.
+"""Search query tree, independent of IMAP's grammar and of the store.
 
-A tree says what is looked for, not how: no grammar and no store here. Needles are text; whoever compares folds both sides with
-`folded`, so that all askers agree what "the same messages" means. Days are counted from 1970-01-01 (day 0).
+Needles are text; the matcher folds both sides with `folded`, so that all users compare text alike. Days are counted from
+1970-01-01 (day 0).
 """
 
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from enum import Enum
 
 @dataclass(frozen=True, slots=True)
 class Everything:
-    """Every message."""
+    """Matches every message."""
 
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """All of `terms`; without terms: every message."""
+    """Matches when all `terms` do; without terms: every message."""
 
     terms: "tuple[Query, ...]"
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    """Any of `terms`; without terms: no message."""
+    """Matches when any of `terms` does; without terms: no message."""
 
     terms: "tuple[Query, ...]"
 
@@ -34,7 +34,7 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class Flagged:
-    """Carries all system flags of the bits `system` (mail.flags), or the keyword of that name when one is given."""
+    """Has all system flags in the bits `system` (mail.flags), or the keyword of that name when one is given."""
 
     system: int = 0
     keyword: str = ""
@@ -42,7 +42,7 @@ class Flagged:
 
 @dataclass(frozen=True, slots=True)
 class RecentFlag:
-    """\\Recent to the session that asks (RFC 3501 §2.3.2)."""
+    """\\Recent in the searching session (RFC 3501 §2.3.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,14 @@ class Numbered:
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """UIDs, ranges likewise."""
+    """UIDs; ranges as in Numbered."""
 
     ranges: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """The result a session kept of an earlier search (RFC 5182)."""
+    """The saved result of an earlier search, `$` (RFC 5182)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Size:
 
 
 class DateKind(Enum):
-    """Which date: when the message came in, or its own Date field."""
+    """Internal date or Date field."""
 
     ARRIVED = "arrived"
     SENT = "sent"
@@ -90,7 +90,7 @@ class Dated:
 
 @dataclass(frozen=True, slots=True)
 class Aged:
-    """Came in at most `younger_s` (or at least `older_s`) seconds ago (RFC 5032)."""
+    """Arrived at most `younger_s` (or at least `older_s`) seconds ago (RFC 5032)."""
 
     younger_s: int | None = None
     older_s: int | None = None
@@ -98,7 +98,7 @@ class Aged:
 
 @dataclass(frozen=True, slots=True)
 class HeaderHas:
-    """A field of that name (lower case) is there and holds the needle; "" asks only for the field."""
+    """A field of that name (lower case) exists and contains the needle; "" matches any value."""
 
     field: str
     needle: str
@@ -106,14 +106,14 @@ class HeaderHas:
 
 @dataclass(frozen=True, slots=True)
 class BodyHas:
-    """The text of the body, without the message's own header, holds the needle."""
+    """The text of the body, without the message's header, contains the needle."""
 
     needle: str
 
 
 @dataclass(frozen=True, slots=True)
 class TextHas:
-    """Header or body hold the needle."""
+    """Header or body contains the needle."""
 
     needle: str
 
@@ -132,26 +132,26 @@ Query = (
 
 
 def folded(text: str) -> str:
-    """Text as needles are compared: compatibility forms apart, messages by case folding (much as RFC 5051 i;unicode-casemap).
+    """Text folded for comparison: compatibility decomposition and case folding (much as RFC 5051 i;unicode-casemap).
 
-    An accent is a character of its own behind its message: "CAFÉ" and "cafe" find "café", "café" does not find "cafe".
+    An accent becomes a combining character after its base: "CAFÉ" and "cafe" match "café", "café" does not match "cafe".
     """
     if text.isascii():
         return text.lower()
-    from unicodedata import normalize  # its tables are large and most messages are ASCII
+    from unicodedata import normalize  # its tables are large and most text is ASCII
 
     return normalize("NFKD", normalize("NFKD", text).casefold())
 
 
 def terms_of(query: Query) -> "tuple[Query, ...]":
-    """A node's children, so that a walk needs no case for each noun."""
+    """A node's children, so that a traversal needs no case for each class."""
     if isinstance(query, And | Or):
         return query.terms
     return (query.term,) if isinstance(query, Not) else ()
 
 
 def leaves(query: Query) -> "list[Query]":
-    """All nodes without children, left to right, found without recursion."""
+    """All nodes without children, left to right, without recursion."""
     found: list[Query] = []
     todo = [query]
     while todo:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One reply: three-digit code, enhanced status such as "5.1.1" or "" and its lines of text (no CRLF)."""
+    """One reply: three-digit code, enhanced status code such as "5.1.1" or "", and its lines of text (no CRLF)."""
 
     code: int
     status: str
@@ -28,6 +28,6 @@ class Reply:
         return self.code >= 500
 
     def __str__(self) -> str:
-        """On one line, for the journal and the board."""
+        """On one line, for log and status."""
         text = " ".join(self.lines)
         return f"{self.code} {self.status} {text}" if self.status else f"{self.code} {text}"

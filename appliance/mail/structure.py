@@ -1,10 +1,10 @@
-"""The MIME tree of a message as octet offsets, never copies: a scanner for octets in pieces of any size (RFC 2045, RFC 2046).
+"""Incremental MIME parser: the tree of a message as octet offsets, for chunks of any size (RFC 2045, RFC 2046).
 
-Promise: linear time, and memory bounded by HEADER_OCTETS for the header being read or the boundary being compared, DESCRIBED_OCTETS
-for all that is kept of headers, NESTING_LEVELS and MIME_PARTS for the tree. Any octets have a tree: what is too deep or too many is one
-opaque leaf, a boundary counts at the start of any line and is compared whole (RFC 2046 §5.1.1), an outer boundary ends inner parts, and
-what is left open ends with the message. A multipart has at least one part: where no part begins in it, its whole body is one plain text,
-so that no text is in no part.
+Linear time; memory is bounded by HEADER_OCTETS for the header being parsed or the boundary being compared, DESCRIBED_OCTETS for all
+header values kept, NESTING_LEVELS and MIME_PARTS for the tree. Any octets have a tree: parts beyond these limits are one opaque leaf, a
+boundary counts at the start of any line and is compared whole (RFC 2046 §5.1.1), an outer boundary ends inner parts, and parts still open
+end with the message. A multipart has at least one part: where no part begins in it, its whole body is one plain text, so that all text
+belongs to a part.
 """
 
 import re
@@ -16,13 +16,13 @@ from .limits import HEADER_OCTETS, MIME_PARTS, NESTING_LEVELS
 from .partmap import IDENTITY, LEAF, MESSAGE, MULTIPART, TRANSFERS, UNKNOWN
 
 PATTERN_OCTETS = 80
-"""Octets of a boundary by which lines are picked out to be compared; RFC 2046 §5.1.1 allows 70, but longer ones are met."""
-BEHIND_BOUNDARY_OCTETS = 4
-"""Octets behind a boundary that decide: two dashes and the line end."""
+"""Octets of a boundary by which candidate lines are found; RFC 2046 §5.1.1 allows 70, but longer ones occur."""
+AFTER_BOUNDARY_OCTETS = 4
+"""Octets needed after a boundary: two hyphens and the line end."""
 DESCRIBED_OCTETS = 2 * 2**20
-"""Header values kept of one message; parts beyond are described by their type alone."""
-DOUBTFUL_LINES = 200
-"""Lines that look like a boundary and are none, after which one pattern for all open boundaries pays."""
+"""Header values kept of one message; further parts are described by type and transfer encoding only."""
+FALSE_CANDIDATES = 200
+"""Lines that begin with two hyphens and are not boundaries, after which one pattern for all open boundaries is faster."""
 
 
 _HEADER, _BODY, _BOUNDARY_LINE, _TO_END = range(4)
@@ -30,7 +30,7 @@ _HEADER, _BODY, _BOUNDARY_LINE, _TO_END = range(4)
 
 @dataclass(slots=True)
 class Node:
-    """One part. Its header is `header_start` to `body_start`, its body ends at `end`; `lines` counts line ends of text and of messages."""
+    """One part. Its header is `header_start` to `body_start`, its body ends at `end`; `lines`: line ends of text and message parts."""
 
     parent: "Node | None"
     depth: int
@@ -47,40 +47,40 @@ class Node:
 
 
 def begins_no_part(node: Node) -> bool:
-    """Is it a multipart whose only part is its whole body, because no part begins in it?"""
+    """True for a multipart whose only part is its whole body, because no part begins in it."""
     first = node.children[0] if node.children else node
     return node.kind == MULTIPART and len(node.children) < 2 and first.header_start == first.body_start == node.body_start
 
 
 class StructureScanner:
-    """Feed it the octets of a message in any pieces; `finish()` gives the root.
+    """Parses a message fed in chunks; `finish()` returns the root.
 
     `samples` are the first `sample_octets` of the first plain and the first HTML text, still encoded.
     """
 
     __slots__ = (
-        "_base", "_counting", "_doubtful", "_first", "_fresh", "_held", "_kept", "_lf", "_lf_at", "_long_line", "_messages", "_newline",
-        "_node", "_open", "_parts", "_pattern", "_reach", "_reader", "_room", "_sample_octets", "_stack", "_starved", "_state",
+        "_base", "_counting", "_false_candidates", "_first", "_fresh", "_held", "_kept", "_lf", "_lf_at", "_long_line", "_messages",
+        "_newline", "_node", "_open", "_parts", "_pattern", "_reach", "_reader", "_room", "_sample_octets", "_stack", "_starved", "_state",
         "root", "samples",
     )  # fmt: skip
 
     def __init__(self, sample_octets: int = 0) -> None:
-        self._base = 0  # octets of the message before the piece at hand
-        self._held = bytearray()  # octets that wait for more
+        self._base = 0  # octets of the message before the current chunk
+        self._held = bytearray()  # octets that are incomplete without more
         self._starved = False
-        self._lf = self._lf_at = 0  # line ends up to here, as far as anyone asks for them
+        self._lf = self._lf_at = 0  # line ends counted, and up to which offset
         self._counting = False
         self._messages = 0
         self._stack: list[tuple[bytes, Node]] = []  # open boundaries, the innermost last
         self._open: tuple[bytes, ...] = ()  # the boundaries alone
-        self._reach = 0  # octets behind the two dashes that decide whether a line is an open boundary
+        self._reach = 0  # octets after the two hyphens that decide whether a line is an open boundary
         self._pattern: re.Pattern[bytes] | None = None
-        self._doubtful = 0
-        self._first: HeaderFields | None = None  # of a first part whose delimiter stands in the multipart's own header
-        self._fresh = False  # the piece at hand starts a line of the body
+        self._false_candidates = 0
+        self._first: HeaderFields | None = None  # of a first part whose delimiter is in the multipart's own header
+        self._fresh = False  # the current chunk starts at the beginning of a body line
         self._parts = 0
         self._kept = 0
-        self._long_line = False  # in a header line longer than is kept
+        self._long_line = False  # in a header line longer than HEADER_OCTETS
         self._sample_octets = sample_octets
         self._room = 0
         self.samples: list[tuple[Node, bytearray]] = []
@@ -88,7 +88,7 @@ class StructureScanner:
         self._open_header(self.root, OF_A_MESSAGE)
 
     def feed(self, chunk: bytes) -> None:
-        """The next octets. What is held back is at most one header line or the start of a boundary line."""
+        """Parse the next octets. Buffers at most one header line or the start of a boundary line."""
         if self._held:
             self._held += chunk
             needed = HEADER_OCTETS if self._state == _HEADER else self._reach if self._state == _BODY else 0
@@ -103,7 +103,7 @@ class StructureScanner:
             self._held += chunk[done:]
 
     def finish(self) -> Node:
-        """Ends the message: everything still open ends here. No more octets may come."""
+        """End of the message: ends all open parts. `feed` may not be called again."""
         if self.root.end < 0:
             rest = bytes(self._held)
             end = self._base + len(rest)
@@ -117,7 +117,7 @@ class StructureScanner:
     # --- octets, state by state --------------------------------------------------------------
 
     def _run(self, chunk: bytes, *, final: bool) -> int:
-        """Works until the piece is used up or starved of more; octets used."""
+        """Parse until the chunk is used up or more octets are needed; returns the octets used."""
         at = 0
         while at < len(chunk) and not self._starved:
             if self._state == _HEADER:
@@ -196,18 +196,18 @@ class StructureScanner:
                     return self._at_boundary(chunk, at + 2, index, self._base + at)
             self._fresh = False
         start = at
-        while (mark := self._candidate(chunk, start)) >= 0:
-            line = mark + 3
+        while (candidate := self._candidate(chunk, start)) >= 0:
+            line = candidate + 3
             if not final and size - line < self._reach and chunk.find(b"\n", line) < 0:
                 break
             index = self._matching(chunk, line)
             if index >= 0:
-                end = mark - 1 if mark > at and chunk[mark - 1] == 13 else mark
+                end = candidate - 1 if candidate > at and chunk[candidate - 1] == 13 else candidate
                 self._leaf(chunk, at, end)
                 self._count(chunk, self._base + end)
                 return self._at_boundary(chunk, line, index, self._base + end)
-            self._doubtful += 1
-            start = mark + 1
+            self._false_candidates += 1
+            start = candidate + 1
         stop = size
         if not final:
             tail = chunk.rfind(b"\n", max(at, size - self._reach - 3))
@@ -219,7 +219,7 @@ class StructureScanner:
         return self._leaf(chunk, at, stop)
 
     def _boundary_line(self, chunk: bytes, at: int) -> int:
-        """The rest of a boundary line; behind it a part begins, or the epilogue."""
+        """The rest of a boundary line; a part or the epilogue begins after it."""
         at = chunk.find(b"\n", at) + 1
         if not at:
             return len(chunk)
@@ -243,7 +243,7 @@ class StructureScanner:
         """The next line end before something that may be an open boundary; -1 without one."""
         if len(self._stack) == 1:
             return chunk.find(b"\n--" + self._stack[0][0], start)
-        if self._doubtful < DOUBTFUL_LINES:
+        if self._false_candidates < FALSE_CANDIDATES:
             return chunk.find(b"\n--", start)
         if self._pattern is None:
             starts = {boundary[:PATTERN_OCTETS] for boundary, _ in self._stack}
@@ -252,7 +252,7 @@ class StructureScanner:
         return found.start() if found else -1
 
     def _matching(self, chunk: bytes, start: int) -> int:
-        """Which open boundary the line behind its dashes is: the longest it begins with, of equals the innermost; -1 for none."""
+        """Index of the open boundary that the line after `--` begins with, the longest one, of equal ones the innermost; -1 for none."""
         stop = chunk.find(b"\n", start, start + self._reach + 2)
         if stop < 0:
             stop = start + self._reach
@@ -271,20 +271,20 @@ class StructureScanner:
         return best
 
     def _at_boundary(self, chunk: bytes, line: int, index: int, end: int) -> int:
-        """Ends every part inside the boundary's own at `end`."""
+        """End all parts inside the multipart of the boundary at `end`."""
         boundary, node = self._stack[index]
         self._close(node, end)
-        behind = line + len(boundary)
-        last = chunk.startswith(b"--", behind)
+        after = line + len(boundary)
+        last = chunk.startswith(b"--", after)
         if not last and self._first is not None and not node.children:
-            self._headless_part(node, self._first, end)
+            self._add_first_part(node, self._first, end)
         self._first = None
         self._cut_stack(index if last else index + 1)
         self._state = _BOUNDARY_LINE
-        return behind
+        return after
 
-    def _headless_part(self, parent: Node, header_fields: HeaderFields, end: int) -> None:
-        """The first part of a multipart in whose header its delimiter stands; without it that text would be in no part."""
+    def _add_first_part(self, parent: Node, header_fields: HeaderFields, end: int) -> None:
+        """Add the first part of a multipart whose header contains its delimiter; otherwise that text would not belong to any part."""
         node = Node(parent, parent.depth + 1, parent.body_start, parent.body_start, end, parent.lines + self._lf)
         self._describe(node, header_fields, deep=True)
         parent.children.append(node)
@@ -298,16 +298,16 @@ class StructureScanner:
 
     def _stack_changed(self) -> None:
         self._open = tuple([boundary for boundary, _ in self._stack])
-        self._reach = max([len(boundary) for boundary, _ in self._stack], default=0) + BEHIND_BOUNDARY_OCTETS
+        self._reach = max([len(boundary) for boundary, _ in self._stack], default=0) + AFTER_BOUNDARY_OCTETS
         self._pattern = None
-        self._doubtful = 0
+        self._false_candidates = 0
 
     # --- parts -------------------------------------------------------------------------------
 
     def _open_part(self, start: int) -> None:
         parent = self._node
         if self.samples and self.samples[-1][0] is parent:
-            self.samples.pop()  # it was the preamble
+            self.samples.pop()  # that was the preamble
         node = Node(parent, parent.depth + 1, start)
         parent.children.append(node)
         self._open_header(node, OF_A_MESSAGE if parent.kind == MESSAGE else OF_A_PART)
@@ -321,7 +321,7 @@ class StructureScanner:
         self._state = _HEADER
 
     def _end_header(self, end: int, *, blank_line: bool, cut: bool = False) -> None:
-        """The header of the part at hand is complete at `end`. `cut`: a boundary stands where its body would be."""
+        """The header of the current part ends at `end`. `cut`: by a boundary, so that there is no body."""
         node = self._node
         node.body_start = end
         header_fields = self._reader.header_fields()
@@ -355,7 +355,7 @@ class StructureScanner:
         self._to_body()
 
     def _describe(self, node: Node, header_fields: HeaderFields, deep: bool) -> None:
-        """Kind, content and heading of a part, from its header and from where it stands."""
+        """Set kind, content and header fields of a part, from its header and its parent."""
         in_multipart = node.parent is not None and node.parent.kind == MULTIPART
         if not in_multipart:
             node.header_fields = header_fields
@@ -381,7 +381,7 @@ class StructureScanner:
             content.type, content.subtype = b"application", b"octet-stream"
 
     def _sample(self, node: Node) -> None:
-        """Starts to keep the first octets of the first plain and the first HTML text, and of the first multipart while no part begins."""
+        """Begin a sample for the first plain and the first HTML text, and for the first multipart until a part begins in it."""
         sort = MULTIPART if node.kind == MULTIPART else _text_subtype(node)
         if sort in (MULTIPART, b"plain", b"html") and all(sort not in (seen.kind, _text_subtype(seen)) for seen, _ in self.samples):
             self.samples.append((node, bytearray()))
@@ -392,7 +392,7 @@ class StructureScanner:
         self._fresh = True
 
     def _close(self, until: Node | None, end: int) -> None:
-        """Ends the part at hand and its parents up to `until`, which stays open."""
+        """End the current part and its parents up to `until`, which stays open."""
         node: Node | None = self._node
         while node is not None and node is not until:
             if node.kind == MESSAGE:
@@ -409,7 +409,7 @@ class StructureScanner:
         self._room = 0
 
     def _count(self, chunk: bytes, until: int) -> None:
-        """Counts line ends up to the offset, which lies in the piece at hand."""
+        """Count line ends up to an offset in the current chunk."""
         if until > self._lf_at:
             if self._counting:
                 self._lf += chunk.count(b"\n", self._lf_at - self._base, until - self._base)
@@ -417,7 +417,7 @@ class StructureScanner:
 
 
 def _text_subtype(node: Node) -> bytes:
-    """The subtype of a text, empty for what is none."""
+    """The subtype of a text part, empty for any other."""
     return (node.content.subtype or b"plain").lower() if node.kind == LEAF and node.content.is_text() else b""
 
 

@@ -1,7 +1,7 @@
-"""Readable text of headers and parts, and looking for words in it: for search and preview.
+"""Decoded text of headers and body parts, and substring search in it, for SEARCH.
 
-Octets in pieces, text out; damage is passed over, nothing raises: a search must not fail for one broken message. Linear time, memory
-bounded by a piece and a line. Messages and needles are folded alike (`query.folded`).
+Takes chunks of octets, returns text; invalid octets are skipped and nothing raises: one malformed message must not fail a search. Linear
+time, memory bounded by a chunk and a line. Text and needles are folded alike (`query.folded`).
 """
 
 import re
@@ -16,25 +16,27 @@ from .partmap import BASE64, QUOTED_PRINTABLE
 from .query import folded
 
 HELD_OCTETS = 64 * 2**10
-"""A line longer than this is read in pieces; a character may be lost where it is cut."""
+"""A line longer than this is decoded in chunks; a character may be lost between them."""
 _FOLD = re.compile(rb"\n[ \t]+")
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
 
 
 def header_text(block: bytes) -> str:
-    """A header block for people: a field a line, unfolded, encoded words decoded."""
+    """A header block as text: one field a line, unfolded, encoded words decoded."""
     return decode_words(_FOLD.sub(b" ", block.replace(b"\r\n", b"\n")))
 
 
 def field_texts(block: bytes, name: str) -> list[str]:
-    """The values of every field of that lower-case name, for people."""
+    """The decoded values of every field of that lower-case name."""
     wanted = name.encode("utf-8", "replace")
-    return [header_text(block[start:end]).strip() for start, end in _places(block, wanted)]
+    return [header_text(block[start:end]).strip() for start, end in _value_ranges(block, wanted)]
 
 
 def text_charset(block: bytes) -> str | None:
-    """The charset of the part with that header (RFC 2045 §5.2: no type is text); None when its body is nothing to read words in."""
-    found = {name: [unfold(block[start:end]) for start, end in _places(block, name)] for name in (b"content-type", b"content-disposition")}
+    """The charset of the part with that header (RFC 2045 §5.2: text by default); None when its body is not text."""
+    found = {
+        name: [unfold(block[start:end]) for start, end in _value_ranges(block, name)] for name in (b"content-type", b"content-disposition")
+    }
     content = read_content({name: values for name, values in found.items() if values})
     if content.type is not None and content.type.lower() not in (b"text", b"message"):
         return None
@@ -42,8 +44,8 @@ def text_charset(block: bytes) -> str | None:
     return "utf-8" if charset is None else charset.decode("ascii", "replace")
 
 
-def _places(block: bytes, wanted: bytes) -> Iterator[tuple[int, int]]:
-    """Where the values of the fields of a lower-case name stand; fields before the first of them are not walked."""
+def _value_ranges(block: bytes, wanted: bytes) -> Iterator[tuple[int, int]]:
+    """Offsets of the values of the fields of a lower-case name; fields before the first match are skipped by one search."""
     first = re.search(rb"^" + re.escape(wanted) + rb"[ \t]*:", block, re.IGNORECASE | re.MULTILINE)
     if first is not None:
         shift = first.start()
@@ -53,7 +55,7 @@ def _places(block: bytes, wanted: bytes) -> Iterator[tuple[int, int]]:
 
 
 class PartText:
-    """One part's body: octets as they stand in the message to text."""
+    """Decoder of one part's body, from the octets in the message to text."""
 
     __slots__ = ("_charset", "_encoded", "_ended", "_held", "_transfer")
 
@@ -66,7 +68,7 @@ class PartText:
         self._ended = False
 
     def feed(self, chunk: bytes) -> str:
-        """The text of whole lines so far."""
+        """The text of the complete lines so far."""
         octets = self._held + self._decoded(chunk)
         end = octets.rfind(b"\n") + 1
         if not end and len(octets) > HELD_OCTETS:
@@ -116,12 +118,12 @@ def _unbase64(octets: bytes) -> bytes:
 
 
 class Needles:
-    """Which of some needles a text holds that comes in pieces; `reset` where one text ends and the next begins."""
+    """Searches text fed in chunks for several needles; `reset` between one text and the next."""
 
     __slots__ = ("_overlap", "_tail", "found", "missing")
 
     def __init__(self, needles: Iterable[str]) -> None:
-        """Needles already folded; the empty one is found at once."""
+        """`needles` are folded already; the empty one matches at once."""
         self.missing = set(needles)
         self.found = self.missing & {""}
         self.missing -= self.found

@@ -1,1 +1,1 @@
-"""Floor 1, grammars and conversation state tables: octets in, events out, no I/O."""
+"""Grammars and state machines of the protocols, sans I/O: octets in, events out (layer 1)."""

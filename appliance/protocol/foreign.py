@@ -1,32 +1,32 @@
 """Recognise clients that speak another protocol on a mail port: HTTP, RTSP, SIP, SSH, or TLS on a plain port.
 
 A web page can make a browser send any request, with any header lines and body, to any port (cross-protocol request
-forgery). The request line is a wrong command to a mail server, but mail commands hidden in the header or body would be
-obeyed next. So a server that recognises such a client says a permanent error and closes; RFC 5321 §7.8 leaves room for
-such defence. Pure functions over the first octets of a command; linear in the line, and no octets are kept.
+forgery). The request line is an invalid command to a mail server, but mail commands hidden in the header or body would be
+executed next. So a server that recognises such a client sends a permanent error and closes; RFC 5321 §7.8 permits
+such defences. Pure functions of the first octets of a command; linear in the line, no state.
 """
 
 import re
 
 TLS_HELLOS = (b"\x16\x03", b"\x80")
-"""First octets of a TLS record with a handshake message (RFC 8446 §5.1) and of an SSL 2.0 ClientHello: no command begins so."""
+"""First octets of a TLS record with a handshake message (RFC 8446 §5.1) and of an SSL 2.0 ClientHello: no command begins with them."""
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PRI"})
 """Request methods (RFC 9110 §9.3, RFC 5789) and the first word of HTTP/2's preface (RFC 9113 §3.4)."""
 _REQUEST = re.compile(rb"(?:\A|[ \t])(HTTP|RTSP|SIP)/[0-9][0-9.]*[ \t\r\n]*\Z")
 """The end of a request line (RFC 9112 §3)."""
 _FIRST_WORD = re.compile(rb"(SSH(?=-[0-9]+\.[0-9]+-)|(?:HTTP|RTSP|SIP)(?=/[0-9]))")
-"""SSH's first line (RFC 4253 §4.2) or the status line of an answer."""
+"""SSH's identification string (RFC 4253 §4.2) or the status line of a response."""
 _FIELD = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:")
 _TARGET = re.compile(rb"[^A-Za-z0-9.-]")
 
 
 def is_tls(octets: bytes) -> bool:
-    """Does a command begin with a TLS handshake? Give at least the first two octets when there are as many."""
+    """True when the octets begin a TLS handshake. Pass at least the first two octets if that many have arrived."""
     return octets.startswith(TLS_HELLOS)
 
 
 def foreign_protocol(line: bytes) -> str:
-    """The protocol this command line belongs to, "" when it may be a mail command.
+    """The protocol that this command line belongs to, "" when it may be a mail command.
 
     For servers whose commands begin with a verb (SMTP, POP3), where no verb is an HTTP method.
     """
@@ -48,15 +48,15 @@ def foreign_tagged(line: bytes) -> str:
 
 
 def is_header_field(line: bytes) -> bool:
-    """Is it a header line of a request or message (`Host: x`)? No SMTP command has a colon right behind its verb.
+    """True for a header field of a request or message (`Host: x`): no SMTP command has a colon right after its verb.
 
-    Before EHLO this catches requests with a method nobody knows; later it may be a message sent after a refused DATA.
+    Before EHLO this catches requests with an unknown method; later it may be a message sent although DATA was refused.
     """
     return _FIELD.match(line) is not None
 
 
 def words_for(protocol: str) -> str:
-    """What the client is told."""
+    """The error text sent to the client."""
     if protocol == "TLS":
-        return "This port begins without TLS, and you began with it. Goodbye."
-    return f"This is {protocol}, and here is a mail server. Goodbye."
+        return "This port starts without TLS, but you started a TLS handshake. Goodbye."
+    return f"This is a mail server, but you speak {protocol}. Goodbye."

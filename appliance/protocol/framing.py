@@ -1,9 +1,9 @@
-"""A bounded receive buffer: lines, literals, exact counts.
+"""Receive buffer: lines, literals and exact octet counts.
 
-Every octet is looked at once: the search for a line's end goes on where it stopped, and taking octets moves an offset.
-A piece that came whole is handed on without copying. Once empty the buffer holds nothing, so a session at rest costs
-an object of three words. Bounded by its callers: `line` refuses a line over its limit, and nobody feeds more
-while what is asked for is complete. Fails with Overlong.
+Every octet is examined once: the search for a line end resumes where it stopped, and taking octets moves an offset.
+A chunk taken whole is passed on without copying. An empty buffer holds no octets, so that an idle session costs an
+object of three words. Callers keep it bounded: `line` refuses a line over its limit, and they feed no more while
+a complete line or literal is in it. Raises Overlong.
 """
 
 from appliance.mail.errors import MisuseError
@@ -27,7 +27,7 @@ class ReceiveBuffer:
         return len(self._data) - self._at
 
     def feed(self, octets: bytes) -> None:
-        """Add what the stream gave."""
+        """Append octets received from the stream."""
         if self._at >= len(self._data):
             self._data, self._at, self._searched = octets, 0, 0
             return
@@ -38,7 +38,7 @@ class ReceiveBuffer:
         self._data += octets
 
     def line(self, limit_octets: int) -> bytes | None:
-        """The next line with its line end (CRLF or a bare LF: the caller judges), or None when it is not complete.
+        """The next line with its line end (CRLF or a bare LF: the caller decides), or None when it is incomplete.
 
         `limit_octets` counts the line end. Raises Overlong.
         """
@@ -53,23 +53,23 @@ class ReceiveBuffer:
         return self._use(end - self._at)
 
     def peek(self, octets: int) -> bytes:
-        """The next octets, at most so many, left where they are."""
+        """Up to that many octets, without removing them."""
         return bytes(self._data[self._at : self._at + octets])
 
     def exactly(self, octets: int) -> bytes | None:
-        """That many octets, or None when not all of them are here."""
+        """That many octets, or None while fewer are in the buffer."""
         return self._use(octets) if len(self) >= octets else None
 
     def take(self, most_octets: int) -> bytes:
-        """What is here, up to `most_octets`; b"" when nothing is."""
+        """The octets in the buffer, up to `most_octets`; b"" when it is empty."""
         return self._use(min(most_octets, len(self)))
 
     def skip(self, most_octets: int) -> int:
-        """Throw away up to that many octets; how many went."""
+        """Discard up to that many octets; returns how many."""
         return len(self._use(min(most_octets, len(self))))
 
     def clear(self) -> None:
-        """Forget everything (what came in plain text before a TLS handshake)."""
+        """Discard everything (plaintext received before a TLS handshake)."""
         self._data, self._at, self._searched = b"", 0, 0
 
     def _use(self, octets: int) -> bytes:
@@ -80,7 +80,7 @@ class ReceiveBuffer:
             return bytes(data) if start == 0 else bytes(memoryview(data)[start:])
         if isinstance(data, bytearray):
             taken = bytes(memoryview(data)[:end])
-            del data[:end]  # moves the start of the array, not its octets
+            del data[:end]  # moves the start of the bytearray, not its octets
             self._searched = 0
             return taken
         self._at = self._searched = end

@@ -2,7 +2,7 @@
 
 Phase and TRANSITIONS below are the whole state machine on the level of octets. Invariants: at most IMAP_COMMAND_OCTETS are
 held for one command (far less before login), a synchronising literal that is too large is refused before its octets
-are requested, a non-synchronising one is discarded up to LITERAL_THROWN_AWAY_OCTETS and ends the session
+are requested, a non-synchronising one is discarded up to LITERAL_DISCARD_OCTETS and ends the session
 beyond that, so that octets of a literal are never read as a command. Messages are streamed, never collected.
 
 A line ends with CRLF; a bare LF is accepted as well, because neither CR nor LF can be part of a line (RFC 9051 §4.3), so
@@ -24,7 +24,7 @@ from appliance.mail.limits import (
     IMAP_COMMAND_OCTETS,
     IMAP_LINE_OCTETS,
     LITERAL_BEFORE_LOGIN_OCTETS,
-    LITERAL_THROWN_AWAY_OCTETS,
+    LITERAL_DISCARD_OCTETS,
 )
 
 from ..foreign import foreign_tagged, is_tls, words_for
@@ -220,7 +220,7 @@ class ImapReader:
             self._foreign("TLS")
             return None
         try:
-            line = self._buffer.line(max(2 * soft, LITERAL_THROWN_AWAY_OCTETS))
+            line = self._buffer.line(max(2 * soft, LITERAL_DISCARD_OCTETS))
         except Overlong:
             self._buffer.clear()
             self._go(Step.OVERFLOW)
@@ -321,7 +321,7 @@ class ImapReader:
 
     def _discard(self, octets: int) -> None:
         self._skipped += octets + _LITERAL_COST_OCTETS
-        if self._skipped > LITERAL_THROWN_AWAY_OCTETS + _LITERAL_COST_OCTETS:
+        if self._skipped > LITERAL_DISCARD_OCTETS + _LITERAL_COST_OCTETS:
             self._buffer.clear()
             self._go(Step.OVERFLOW)
         else:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.mail.limits import IMAP_COMMAND_OCTETS, IMAP_LINE_OCTETS, LITERAL_THROWN_AWAY_OCTETS
+from appliance.mail.limits import IMAP_COMMAND_OCTETS, IMAP_LINE_OCTETS, LITERAL_DISCARD_OCTETS
 from appliance.protocol.imap.server import TRANSITIONS, Command, Continue, Fatal, ImapReader, Message, NeedMore, Phase, Refused, Rest, Step
 
 STREAMED = frozenset({b"APPEND"})
@@ -122,12 +122,12 @@ def test_an_oversize_synchronising_literal_ends_its_command() -> None:
 
 
 def test_an_oversize_non_synchronising_literal_is_discarded() -> None:
-    octets = LITERAL_THROWN_AWAY_OCTETS
+    octets = LITERAL_DISCARD_OCTETS
     found = shown(events(reader(False), b"a LOGIN {%d+}\r\n" % octets, b"x" * octets, b" {1}\r\nb NOOP\r\n"))
     assert found == [(b"a", b"NO", b"TOOBIG"), (b"b", b"NOOP", b"", [])]
 
 
-@pytest.mark.parametrize("octets", [LITERAL_THROWN_AWAY_OCTETS + 1, 4294967295, 10**40])
+@pytest.mark.parametrize("octets", [LITERAL_DISCARD_OCTETS + 1, 4294967295, 10**40])
 def test_beyond_that_the_session_ends(octets: int) -> None:
     found = events(reader(False), b"a LOGIN {%d+}\r\n" % octets, b"x" * 100 + b"\r\nb NOOP\r\n")
     assert shown(found) == ["Fatal"]

@@ -8,14 +8,14 @@ from appliance.mail.errors import MisuseError, Trouble
 from appliance.mail.limits import AUTH_LINE_OCTETS, POP3_LINE_OCTETS
 from appliance.pop3d.session import _HANDLERS, ERRORS
 from appliance.protocol.pop3.grammar import Command, err, ok, parse_command, parse_number
-from appliance.protocol.pop3.server import DISCARDED_OCTETS, VERBS, Endless, Misuse, Pop3ServerState, SaslResponse, State
+from appliance.protocol.pop3.server import DISCARDED_OCTETS, VERBS, Endless, Foreign, Misuse, Pop3ServerState, SaslResponse, State
 
 
 def events(protocol: Pop3ServerState) -> list[object]:
     out = []
     while (event := protocol.next_event()) is not None:
         out.append(event)
-        if isinstance(event, Endless):
+        if isinstance(event, Endless | Foreign):  # the session ends here
             break
     return out
 
@@ -98,5 +98,7 @@ def test_chunks_make_no_difference(octets: bytes, places: list[int], state: Stat
     for start, end in zip([0, *ends], [*ends, len(octets)], strict=True):
         chunks.receive(octets[start:end])
         found += events(chunks)
+        if found and isinstance(found[-1], Foreign):
+            break
     assert found == expected
-    assert len(expected) == octets.count(b"\n")
+    assert len(expected) == octets.count(b"\n") or isinstance(expected[-1], Foreign)
