@@ -214,7 +214,7 @@ def _word_octets(encoding: str, encoded: str) -> bytes | None:
 
 
 def decode_parameter(parameters: list[tuple[bytes, bytes]], name: bytes) -> str | None:
-    """The parameter of that lower-case name for display: RFC 2231 first, then plain with encoded words decoded (contrary to RFC 2047 §5)."""
+    """The parameter of that lower-case name for display: RFC 2231 first, then plain with encoded words decoded (despite RFC 2047 §5)."""
     plain: str | None = None
     for key, value in parameters:
         key = key.lower()
