@@ -1,4 +1,4 @@
-"""Mailbox addresses: one spelling inside, every lawful spelling outside."""
+"""Email addresses: parsed to one normal form, encoded validly."""
 
 import pytest
 from hypothesis import given
@@ -26,7 +26,7 @@ from appliance.mail.errors import MisuseError
         ("bob@under_scope", "bob", "under_scope"),
     ],
 )
-def test_spellings(written: str, local: str, domain: str) -> None:
+def test_parsing_gives_the_normal_form(written: str, local: str, domain: str) -> None:
     assert parse_address(written) == parse_address(written.encode()) == Address(local, domain)
 
 
@@ -42,17 +42,17 @@ def test_spellings(written: str, local: str, domain: str) -> None:
         "x" * 256 + "@b", "a@" + "b." * 200 + "c", "a@" + "ü" * 300, "a@" + "b" * 64,
     ],
 )  # fmt: skip
-def test_what_is_no_address(written: str) -> None:
+def test_invalid_addresses_are_refused(written: str) -> None:
     with pytest.raises(MisuseError):
         parse_address(written)
 
 
-def test_octets_that_are_not_utf8() -> None:
+def test_octets_that_are_not_utf8_are_refused() -> None:
     with pytest.raises(MisuseError, match="UTF-8"):
         parse_address(b"\xff@example.com")
 
 
-def test_written_forms() -> None:
+def test_encoded_forms() -> None:
     assert encode_address(Address("alice", "bücher.example")) == b"alice@xn--bcher-kva.example"
     assert encode_address(Address("élise", "bücher.example")) == "élise@bücher.example".encode()
     assert encode_address(Address('a"b c', "example.com")) == rb'"a\"b c"@example.com'
@@ -65,13 +65,13 @@ LOCALS = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_ca
 
 
 @given(LOCALS)
-def test_round_transport_session(local: str) -> None:
+def test_parse_and_encode_round_trip(local: str) -> None:
     address = Address(local, "example.com")
     assert parse_address(encode_address(address)) == address
 
 
 @given(st.binary(max_size=300))
-def test_any_octets_are_an_address_or_misuse(octets: bytes) -> None:
+def test_any_octets_are_parsed_or_raise_misuse_error(octets: bytes) -> None:
     try:
         address = parse_address(octets)
     except MisuseError:

@@ -1,4 +1,4 @@
-"""Address lists as mail writes them: names, comments, routes, groups, and what is broken about them."""
+"""Address lists: names, comments, routes, groups, and recovery from malformed ones."""
 
 import time
 
@@ -33,7 +33,7 @@ MISSING = (b"MISSING_MAILBOX", b"MISSING_DOMAIN")
         (b"none:; , a@b", [(None, None, b"none", None), GROUP_END, (None, None, b"a", b"b")]),
     ],
 )
-def test_what_is_sound(value: bytes, listed: list[tuple[bytes | None, ...]]) -> None:
+def test_valid_lists(value: bytes, listed: list[tuple[bytes | None, ...]]) -> None:
     assert parse_address_list(value) == listed
     assert read_address_list(value)[1]
 
@@ -61,7 +61,7 @@ def test_what_is_sound(value: bytes, listed: list[tuple[bytes | None, ...]]) -> 
         (b"a@b c@d", [(None, None, b"a", b"b")]),
     ],
 )
-def test_what_is_broken_shows_where_reading_by_the_grammar_stops(value: bytes, listed: list[tuple[bytes | None, ...]]) -> None:
+def test_the_strict_parser_shows_where_it_stops(value: bytes, listed: list[tuple[bytes | None, ...]]) -> None:
     assert read_address_list(value)[0] == listed
 
 
@@ -96,11 +96,11 @@ def test_what_is_broken_shows_where_reading_by_the_grammar_stops(value: bytes, l
         (b"<> , c@d", [(None, b"MISSING_MAILBOX@MISSING_DOMAIN"), (None, b"c@d")]),
     ],
 )
-def test_no_address_is_lost_for_a_mistake_beside_it(value: bytes, listed: list[tuple[bytes | None, bytes]]) -> None:
+def test_recovery_loses_no_address_beside_an_error(value: bytes, listed: list[tuple[bytes | None, bytes]]) -> None:
     assert [(entry.name, b"%b@%b" % (entry.mailbox, entry.domain)) for entry in parse_address_list(value)] == listed
 
 
-def test_a_broken_name_in_a_group() -> None:
+def test_a_malformed_name_in_a_group() -> None:
     team, member, other, end, outside = parse_address_list(b"team: Ann [H] <f@x>, z@x; b@c [")
     assert (team, end) == ((None, None, b"team", None), GROUP_END)
     assert [entry.mailbox for entry in (member, other, outside)] == [b"f", b"z", b"b"]
@@ -113,7 +113,7 @@ def test_a_broken_name_in_a_group() -> None:
         (b"a@b",), (b"=?u?q?",), (b"=?u?q?,?=",), (b"(",), (b"((a)",), (b"[a@b] ", b"<c@d>"), (b'x"', b"y, "),
     ],
 )  # fmt: skip
-def test_reading_what_is_broken_is_linear(words: tuple[bytes, ...]) -> None:
+def test_recovery_is_linear(words: tuple[bytes, ...]) -> None:
     value = b"".join(words) * (HEADER_OCTETS // len(b"".join(words))) + b"]>)"
     started = time.process_time()
     parse_address_list(value)
@@ -123,14 +123,14 @@ def test_reading_what_is_broken_is_linear(words: tuple[bytes, ...]) -> None:
 @pytest.mark.parametrize(
     ("value", "whole"), [(b"a@b, c@d", True), (b"a@b,", True), (b"a@b c@d", False), (b"a@b; c@d", False), (b"(open", False)]
 )
-def test_it_is_told_whether_all_was_read(value: bytes, whole: bool) -> None:
+def test_the_strict_parser_reports_whether_it_reached_the_end(value: bytes, whole: bool) -> None:
     assert read_address_list(value)[1] is whole
 
 
 @given(
     st.lists(st.sampled_from([b"a", b"@", b"<", b">", b",", b":", b";", b'"', b"(", b")", b"\\", b".", b"[", b"]", b" ", b"\n", b"\xff"]))
 )
-def test_any_octets_have_an_answer(words: list[bytes]) -> None:
+def test_any_octets_are_parsed(words: list[bytes]) -> None:
     for entry in parse_address_list(b"".join(words)) + read_address_list(b"".join(words))[0]:
         assert isinstance(entry, ListedAddress)
         assert (entry.domain is None) == (entry.mailbox is None or entry[1:] == (None, entry.mailbox, None))

@@ -1,4 +1,4 @@
-"""Content- fields: types, parameters in pieces, dispositions, languages, and which of repeated fields counts."""
+"""Content- fields: types, continued parameters, dispositions, languages, and which of repeated fields counts."""
 
 import time
 
@@ -68,7 +68,7 @@ def test_content_type(value: bytes, kind: bytes, subtype: bytes, parameters: lis
         (b"x/y; =b; a=c", (b"x", b"y"), [(b"a", b"c")]),
     ],
 )
-def test_what_mail_programs_get_wrong(value: bytes, kind: tuple[bytes, bytes] | None, parameters: list[tuple[bytes, bytes]]) -> None:
+def test_common_errors_of_mail_programs(value: bytes, kind: tuple[bytes, bytes] | None, parameters: list[tuple[bytes, bytes]]) -> None:
     assert parse_content_type(value) == (kind, parameters)
 
 
@@ -83,7 +83,7 @@ def test_what_mail_programs_get_wrong(value: bytes, kind: tuple[bytes, bytes] | 
         ({b"content-disposition": [b"attachment"]}, (None, None)),
     ],
 )
-def test_what_names_no_type_is_text_or_a_file(fields: dict[bytes, list[bytes]], kind: tuple[bytes | None, bytes | None]) -> None:
+def test_default_type_is_text_or_octet_stream_for_a_file(fields: dict[bytes, list[bytes]], kind: tuple[bytes | None, bytes | None]) -> None:
     content = read_content(fields)
     assert (content.type, content.subtype) == kind
 
@@ -101,7 +101,7 @@ def test_what_names_no_type_is_text_or_a_file(fields: dict[bytes, list[bytes]], 
         (b"x/y; n*00000000000000000000=a", [(b"n", b"a")]),
     ],
 )
-def test_parameters_in_chunks_are_joined_not_decoded(value: bytes, parameters: list[tuple[bytes, bytes]]) -> None:
+def test_continued_parameters_are_joined_not_decoded(value: bytes, parameters: list[tuple[bytes, bytes]]) -> None:
     assert parse_content_type(value)[1] == parameters
 
 
@@ -128,7 +128,7 @@ def test_encoding(value: bytes, encoding: bytes | None) -> None:
 
 
 @pytest.mark.parametrize("word", [b'"', b'"\\', b"a=(", b"a ", b"a=b ", b"name=a b ", b"=", b"(a)", b'a="b', b"a,", b"(", b";", b"a*1=b;"])
-def test_reading_is_linear(word: bytes) -> None:
+def test_parsing_is_linear(word: bytes) -> None:
     started = time.process_time()
     parse_content_type(b"x/y; name=" + word * (HEADER_OCTETS // len(word)))
     assert time.process_time() - started < 5, "quadratic work on 256 KiB takes minutes"
@@ -141,7 +141,7 @@ def test_languages(value: bytes, tags: list[bytes]) -> None:
     assert parse_languages(value) == tags
 
 
-def test_of_repeated_fields_the_first_that_can_be_read_counts() -> None:
+def test_of_repeated_fields_the_first_that_can_be_parsed_counts() -> None:
     content = read_content(
         {
             b"content-type": [b"text/plain", b"text/html"],

@@ -1,6 +1,6 @@
-"""Every message of the shared corpus against the answers Dovecot 2.3.19 gave: ENVELOPE, BODY, BODYSTRUCTURE, sizes, sections, BINARY.
+"""Every message of the shared corpus compared with the responses of Dovecot 2.3.19: ENVELOPE, BODY, BODYSTRUCTURE, sizes, sections, BINARY.
 
-A difference is excused only by a rule: what must hold of the message, why, and how many messages differ
+A difference is excused only by a rule: a condition on the message, the reason, and how many messages differ
 for it. All rules together excuse at most 2.5 %, and a rule that excuses none fails.
 """
 
@@ -33,7 +33,7 @@ PREVIEWS_ALIKE = 3959
 
 @dataclass(frozen=True)
 class Rule:
-    """A deliberate difference. `covers` looks at octets and structure only; `excuses` messages differ for it."""
+    """A deliberate difference. `covers` depends on octets and structure only; `excuses` messages differ because of it."""
 
     name: str
     reason: str
@@ -42,7 +42,7 @@ class Rule:
 
 
 def _empty_encoded_inside(message: Message, described: Description) -> bool:
-    """A message inside the message holds a part with a body of no octets that is said to be encoded."""
+    """An enclosed message has a part with an empty body and a transfer encoding."""
     for row in message.expected.get("parts", ()):
         section = tuple(map(int, row["section"].split(".")))
         if row["type"] == "message/rfc822" and any(
@@ -56,7 +56,7 @@ _ADDRESS_FIELD = re.compile(rb"(?:\A|\n)(?:from|sender|reply-to|to|cc|bcc)[ \t]*
 
 
 def _broken_addresses(message: Message, _: Description) -> bool:
-    """An address field, or what stands like one in a message inside, that the grammar cannot read."""
+    """An address field, also of an enclosed message, that does not follow the grammar."""
     values = [found[1].strip() for found in _ADDRESS_FIELD.finditer(message.octets)]
     return any(read_address_list(value)[0] != parse_address_list(value) for value in values)
 
@@ -191,7 +191,7 @@ def wire(answer: str) -> bytes:
 
 
 def differences(message: Message, described: Description) -> Iterator[str]:
-    """What Dovecot answered otherwise, a word each."""
+    """The name of each response in which Dovecot differs."""
     octets, row = message.octets, message.expected
     if "append" in row:
         yield "append"
@@ -230,11 +230,11 @@ def _part_differences(octets: bytes, described: Description, section: tuple[int,
             yield f"BINARY {row['section']}"
     elif "UNKNOWN-CTE" in row["binary_error"] and decoded is not None:
         yield f"BINARY {row['section']} should be unknown"
-    # Where Dovecot finds damage or leaves the session, NO [UNKNOWN-CTE] and the octets are both good answers.
+    # Where Dovecot reports an error or closes the session, NO [UNKNOWN-CTE] and the octets are both correct.
 
 
 def binary(octets: bytes, described: Description, section: tuple[int, ...]) -> bytes | None:
-    """BINARY[section] put together from its spans; None where the answer is NO [UNKNOWN-CTE]."""
+    """BINARY[section] assembled from its spans; None where the response is NO [UNKNOWN-CTE]."""
     out: list[bytes] = []
     for span in binary_spans(described.parts, section) or []:
         chunk = octets[span.start : span.end]
@@ -245,7 +245,7 @@ def binary(octets: bytes, described: Description, section: tuple[int, ...]) -> b
         if decoder is None:
             return None
         try:
-            # in two pieces: what is held back between them must not matter
+            # in two chunks: what is buffered between them must not matter
             out += [decoder.feed(chunk[: len(chunk) // 2]), decoder.feed(chunk[len(chunk) // 2 :]), decoder.finish()]
         except DamagedOctets:
             return None
@@ -280,13 +280,13 @@ def comparison() -> Comparison:
     return result
 
 
-def test_every_answer_is_dovecot_s_or_excused_by_a_rule(comparison: Comparison) -> None:
+def test_every_response_equals_dovecot_s_or_is_excused_by_a_rule(comparison: Comparison) -> None:
     assert comparison.compared == MESSAGES
     assert comparison.unexplained == {}
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_a_rule_excuses_what_it_says(comparison: Comparison, rule: Rule) -> None:
+def test_a_rule_excuses_only_its_differences(comparison: Comparison, rule: Rule) -> None:
     assert rule.excuses > 0
     assert len(comparison.excused.get(rule.name, ())) == rule.excuses
 
@@ -295,21 +295,21 @@ def test_all_rules_together_excuse_few(comparison: Comparison) -> None:
     assert len(set().union(*comparison.excused.values())) <= EXCUSED_AT_MOST
 
 
-def test_chunks_of_any_size_have_the_same_answer(comparison: Comparison) -> None:
+def test_chunks_make_no_difference(comparison: Comparison) -> None:
     assert comparison.chunks_differ == []
 
 
-def test_previews_are_mostly_alike(comparison: Comparison) -> None:
+def test_most_previews_equal_dovecot_s(comparison: Comparison) -> None:
     assert comparison.previews_alike >= PREVIEWS_ALIKE
 
 
 def as_dovecot_stores(octets: bytes) -> bytes:
-    """What README says Dovecot makes of octets that it does not keep."""
+    """Octets changed as Dovecot stores them."""
     return octets.replace(b"\r\r\n", b"\r\n").removesuffix(b"\r").replace(b"\0", b"\x80")
 
 
-def test_what_dovecot_changes_is_all_that_differs() -> None:
-    """Excused messages, changed as Dovecot changes them, have its answers, decoded NUL aside; save where another rule holds."""
+def test_only_octets_that_dovecot_changes_differ() -> None:
+    """Excused messages, changed as Dovecot stores them, give its responses, except for decoded NUL and where another rule holds."""
     changed = 0
     for message in messages():
         stored = as_dovecot_stores(message.octets)
@@ -322,7 +322,7 @@ def test_what_dovecot_changes_is_all_that_differs() -> None:
     assert changed == 14
 
 
-def test_decoded_subjects_are_those_of_two_libraries() -> None:
+def test_decoded_subjects_equal_those_of_two_libraries() -> None:
     facts = {row["id"]: row["subject"] for name in ("facts", "facts-bulk") for row in expected(name) if row.get("subject") is not None}
     compared = 0
     for message in messages():
@@ -332,7 +332,7 @@ def test_decoded_subjects_are_those_of_two_libraries() -> None:
     assert compared >= len(facts) * 99 // 100
 
 
-def test_dates_in_a_folder_of_real_mail_are_read() -> None:
+def test_dates_in_a_folder_of_real_mail_are_parsed() -> None:
     """Dovecot sorts the list folder by date exactly as the instants read here do."""
     order = next(
         row
@@ -348,7 +348,7 @@ def test_dates_in_a_folder_of_real_mail_are_read() -> None:
     assert [int(uid) for uid in order["result"].split()] == sorted(range(1, len(instants) + 1), key=lambda uid: (instants[uid - 1], uid))
 
 
-def test_section_numbers_that_are_not_there() -> None:
+def test_missing_section_numbers() -> None:
     for message in messages():
         if message.expected.get("parts_total") == 1:
             described = described_at_once(message.octets)

@@ -1,4 +1,4 @@
-"""Dates: what mail writes, what IMAP writes, there and back."""
+"""Dates of header fields and of IMAP: parsed, encoded, round trips."""
 
 from datetime import UTC, datetime
 
@@ -65,7 +65,7 @@ def test_header_dates(value: bytes, at: int | None) -> None:
     assert parse_date(value) == at
 
 
-def test_a_date_s_own_zone_is_told() -> None:
+def test_the_zone_of_a_date_is_returned() -> None:
     assert parse_zoned(b"2 Jan 2024 12:11:12 +0200") == (AT, 7200)
     assert parse_zoned(b"2 Jan 2024 05:11:12 EST") == (AT, -18_000)
 
@@ -76,29 +76,29 @@ def test_any_octets_are_a_date_or_none(value: bytes) -> None:
 
 
 @given(INSTANTS, st.integers(-14 * 60, 14 * 60))
-def test_header_dates_there_and_back(at: int, minutes: int) -> None:
+def test_header_date_round_trip(at: int, minutes: int) -> None:
     written = encode_date(at, minutes * 60)
     year = int(written.split()[3])
     assert parse_date(written.encode()) == (at if year >= 1900 else None)
 
 
-def test_header_dates_as_the_rfc_writes_them() -> None:
+def test_header_date_format() -> None:
     assert encode_date(AT) == "Tue, 02 Jan 2024 10:11:12 +0000"
     assert encode_date(AT + 0.9, -12_600) == "Tue, 02 Jan 2024 06:41:12 -0330"
 
 
 @given(INSTANTS)
-def test_internal_dates_there_and_back(at: int) -> None:
+def test_internal_date_round_trip(at: int) -> None:
     assert parse_internal_date(encode_internal_date(at, {})) == at
 
 
 @given(INSTANTS)
-def test_the_calendar_is_the_usual_one(at: int) -> None:
+def test_the_calendar_equals_python_s(at: int) -> None:
     usual = datetime.fromtimestamp(at, UTC)
     assert civil(at // 86400) == (usual.year, usual.month - 1, usual.day)
 
 
-def test_internal_dates_remember_days() -> None:
+def test_internal_date_cache_of_days() -> None:
     days: dict[int, bytes] = {}
     assert encode_internal_date(AT, days) == b" 2-Jan-2024 10:11:12 +0000"
     assert encode_internal_date(AT + 1, days) == b" 2-Jan-2024 10:11:13 +0000"
@@ -144,7 +144,7 @@ def test_internal_dates_remember_days() -> None:
         (b"", None),
     ],
 )
-def test_internal_dates_are_read_strictly(value: bytes, at: int | None) -> None:
+def test_internal_dates_are_parsed_strictly(value: bytes, at: int | None) -> None:
     assert parse_internal_date(value) == at
 
 
@@ -152,10 +152,10 @@ def test_internal_dates_are_read_strictly(value: bytes, at: int | None) -> None:
     ("value", "day"),
     [(b"2-Jan-2024", AT // 86400), (b"02-JAN-2024", AT // 86400), (b"2-Jan-24", None), (b"Jan", None), (b"0-Jan-2024", None)],
 )
-def test_days_of_search(value: bytes, day: int | None) -> None:
+def test_search_dates(value: bytes, day: int | None) -> None:
     assert parse_day(value) == day
 
 
 @given(st.integers(-700_000, 2_900_000))
-def test_days_there_and_back(day: int) -> None:
+def test_search_date_round_trip(day: int) -> None:
     assert parse_day(encode_day(day).strip()) == day

@@ -1,4 +1,4 @@
-"""Transfer decoders in pieces, damage, encoded words, encoded parameters."""
+"""Transfer decoders fed in chunks, invalid octets, encoded words, encoded parameters."""
 
 from base64 import encodebytes
 from quopri import encodestring
@@ -19,12 +19,12 @@ def decode(transfer: int, octets: bytes, size: int = 1 << 30) -> bytes:
 
 
 @given(st.binary(), st.integers(1, 100))
-def test_base64_comes_out_as_it_went_in(octets: bytes, size: int) -> None:
+def test_base64_round_trip(octets: bytes, size: int) -> None:
     assert decode(BASE64, encodebytes(octets).replace(b"\n", b"\r\n"), size) == octets
 
 
 @given(st.binary(max_size=300), st.integers(1, 50))
-def test_quoted_printable_comes_out_as_it_went_in(octets: bytes, size: int) -> None:
+def test_quoted_printable_round_trip(octets: bytes, size: int) -> None:
     text = octets.replace(b"\r", b"").replace(b"\n", b"")
     assert decode(QUOTED_PRINTABLE, encodestring(text, quotetabs=True).replace(b"\n", b"\r\n"), size) == text
 
@@ -97,11 +97,11 @@ def test_an_endless_line_of_quoted_printable_is_decoded_in_chunks() -> None:
     assert b"".join(decoded) + decoder.finish() == b"Ab" * 100_000
 
 
-def test_endless_blanks_are_not_kept() -> None:
+def test_endless_white_space_is_not_buffered() -> None:
     assert decode(QUOTED_PRINTABLE, b"a" + b" " * 1_000_000 + b"\r\n", 65_536) == b"a\r\n"
 
 
-def test_a_decoded_part_s_header_says_binary() -> None:
+def test_the_header_of_a_decoded_part_says_binary() -> None:
     block = b"Content-Type: text/plain\r\nContent-Transfer-Encoding: BASE64\r\nX: y\r\n\r\n"
     assert header_as_binary(block, BASE64) == b"Content-Type: text/plain\r\nX: y\r\nContent-Transfer-Encoding: binary\r\n\r\n"
     assert header_as_binary(block, IDENTITY) == block
@@ -129,7 +129,7 @@ def test_encoded_words(value: bytes, words: str) -> None:
 
 
 @given(st.lists(st.sampled_from([b"=?", b"?=", b"utf-8", b"?q?", b"?B?", b"=", b"A", b" ", b"\xe9", b"_"])))
-def test_any_words_can_be_decoded(chunks: list[bytes]) -> None:
+def test_decoding_words_never_raises(chunks: list[bytes]) -> None:
     decode_words(b"".join(chunks)).encode("utf-8")
 
 
@@ -145,10 +145,10 @@ def test_any_words_can_be_decoded(chunks: list[bytes]) -> None:
         ([(b"name", b"x")], None),
     ],
 )
-def test_parameters_for_accounts(parameters: list[tuple[bytes, bytes]], name: str | None) -> None:
+def test_parameters_for_display(parameters: list[tuple[bytes, bytes]], name: str | None) -> None:
     assert decode_parameter(parameters, b"filename") == name
 
 
 @pytest.mark.parametrize("charset", ["", "\0", "x" * 500, "utf-8\0", "rot13", "base64", "idna", "unicode_escape", "ütf"])
-def test_no_charset_name_does_harm(charset: str) -> None:
+def test_any_charset_name_is_accepted(charset: str) -> None:
     assert decode_text(b"\\u0041=41", charset) == "\\u0041=41"

@@ -1,4 +1,4 @@
-"""Header blocks: where they end, their fields, folds, selection; broken blocks have an answer too."""
+"""Header blocks: where they end, their fields, folding, selection; malformed blocks too."""
 
 import pytest
 from hypothesis import given
@@ -42,7 +42,7 @@ def test_fields_cover_the_block_up_to_its_end(words: list[bytes]) -> None:
     assert at == len(block) or block[at:].startswith((b"\n", b"\r\n"))
 
 
-def test_looking_up_ignores_message_case_and_blanks_before_the_colon() -> None:
+def test_lookup_ignores_case_and_white_space_before_the_colon() -> None:
     assert values(BLOCK, b"subject") == [b"odd blank", b"second"]
     assert value(BLOCK, b"Received") == b"one\tfolded"
     assert value(BLOCK, b"body") is None
@@ -52,11 +52,11 @@ def test_looking_up_ignores_message_case_and_blanks_before_the_colon() -> None:
     ("raw", "line"),
     [(b" a\r\n b\r\n", b"a b"), (b"a\n\tb", b"a\tb"), (b" \r\n", b""), (b"a\rb\r\n", b"a\rb")],
 )
-def test_unfolding_takes_line_ends_only(raw: bytes, line: bytes) -> None:
+def test_unfolding_removes_line_ends_only(raw: bytes, line: bytes) -> None:
     assert unfold(raw) == line
 
 
-def test_selected_fields_stand_as_they_were() -> None:
+def test_selected_fields_are_unchanged() -> None:
     assert select(BLOCK, frozenset((b"received", b"nothing"))) == b"Received: one\r\n\tfolded\r\n\r\n"
     assert select(BLOCK, frozenset((b"received", b"subject", b"")), leave_out=True) == b"no colon here\r\n\r\n"
     assert select(b"A: b", frozenset((b"a",))) == b"A: b\r\n\r\n"

@@ -1,4 +1,4 @@
-"""The packed part map: sections found, spans of BINARY, small maps, and maps that are no maps."""
+"""The packed part map: section lookup, spans of BINARY, size, and invalid maps."""
 
 from itertools import pairwise
 
@@ -57,12 +57,12 @@ def test_sections(octets: bytes, section: tuple[int, ...], start: bytes) -> None
         (messages.NO_PARTS, (1, 1)),
     ],
 )
-def test_sections_that_are_not_there(octets: bytes, section: tuple[int, ...]) -> None:
+def test_missing_sections(octets: bytes, section: tuple[int, ...]) -> None:
     assert find(parts_of(octets), section) is None
     assert binary_spans(parts_of(octets), section) is None
 
 
-def test_what_a_part_says() -> None:
+def test_fields_of_a_part() -> None:
     octets = messages.FORWARDED
     message = find(parts_of(octets), (2,))
     assert message is not None
@@ -77,7 +77,7 @@ def test_what_a_part_says() -> None:
     assert (whole.kind, whole.end) == (MULTIPART, len(octets))
 
 
-def test_a_multipart_without_parts_has_its_body_for_part() -> None:
+def test_the_part_of_a_multipart_without_parts_is_its_body() -> None:
     octets = messages.NO_PARTS
     parts = parts_of(octets)
     whole = find(parts, ())
@@ -88,13 +88,13 @@ def test_a_multipart_without_parts_has_its_body_for_part() -> None:
 
 
 def test_a_map_of_a_multipart_without_parts_has_one_empty_part() -> None:
-    """As scanners before version 2 packed it."""
+    """As packed by scanners before version 2."""
     root = Node(None, 0, 0, 10, 20, kind=MULTIPART)
     assert find(pack(root), (1,)) == Part(0, 0, 0, LEAF, IDENTITY, 0)
     assert binary_spans(pack(root), (1,)) == []
 
 
-def test_spans_of_a_leaf_and_of_a_message_inside() -> None:
+def test_spans_of_a_leaf_and_of_an_enclosed_message() -> None:
     octets = messages.FORWARDED
     parts = parts_of(octets)
     leaf = find(parts, (2, 1))
@@ -115,19 +115,19 @@ def test_maps_are_small() -> None:
     assert len(parts_of(messages.MIXED)) == 1 + 6 * 11
 
 
-def test_the_base64_part_of_a_mixed_message_is_marked() -> None:
+def test_the_base64_part_of_a_mixed_message_has_its_encoding() -> None:
     part = find(parts_of(messages.MIXED), (2,))
     assert part is not None
     assert part.transfer == BASE64
 
 
 @given(st.binary(max_size=200), st.lists(st.integers(0, 70_000), max_size=5))
-def test_octets_that_are_no_map_name_no_part_or_some_part(octets: bytes, section: list[int]) -> None:
+def test_any_octets_as_a_map_do_not_raise(octets: bytes, section: list[int]) -> None:
     found = find(octets, tuple(section))
     assert found is None or isinstance(found, Part)
 
 
 @given(st.integers(0, 80), st.lists(st.integers(1, 3), max_size=4))
-def test_a_map_cut_off_names_nothing_outside_the_message(size: int, section: list[int]) -> None:
+def test_a_truncated_map_has_no_offsets_outside_the_message(size: int, section: list[int]) -> None:
     found = find(parts_of(messages.FORWARDED)[:size], tuple(section))
     assert found is None or 0 <= found.header_start <= found.body_start <= found.end <= len(messages.FORWARDED)

@@ -1,4 +1,4 @@
-"""The first words of a message, of plain text and of HTML."""
+"""Previews of plain text and HTML."""
 
 import pytest
 from hypothesis import given
@@ -30,7 +30,7 @@ def test_plain_text(transfer: int, octets: bytes, words: str) -> None:
     assert preview(TEXT, transfer, octets) == words
 
 
-def test_a_charset_is_heeded() -> None:
+def test_the_charset_is_used() -> None:
     assert preview(Content(parameters=[(b"Charset", b"iso-8859-1")]), IDENTITY, b"caf\xe9") == "café"
 
 
@@ -51,10 +51,10 @@ def test_html(markup: str, words: str) -> None:
     assert preview(HTML, IDENTITY, markup.encode()) == words
 
 
-def test_it_ends_at_its_length() -> None:
+def test_length_limit() -> None:
     assert len(preview(TEXT, IDENTITY, b"word " * 1000)) <= PREVIEW_CHARACTERS
 
 
 @given(st.text(st.sampled_from("<>&#x;ab -!scriptSTYLE/\n")))
-def test_any_markup_has_words(markup: str) -> None:
+def test_any_markup_is_accepted(markup: str) -> None:
     assert len(without_markup(markup)) <= 2 * len(markup)

@@ -1,4 +1,4 @@
-"""The tree and its offsets: what a boundary ends, where headers stop, what is held while octets stream by."""
+"""The MIME tree and its offsets: what a boundary ends, where headers end, what is buffered."""
 
 import time
 
@@ -21,7 +21,7 @@ def scan(octets: bytes, size: int = 1 << 30) -> Node:
 
 
 def bodies(octets: bytes, node: Node | None = None) -> list[bytes]:
-    """The bodies of all leaves in order."""
+    """Bodies of all leaves in order."""
     node = node or scan(octets)
     if node.kind == LEAF:
         return [octets[node.body_start : node.end]]
@@ -86,7 +86,7 @@ def test_boundaries(boundary: bytes, body: bytes, parts: list[bytes], size: int)
 
 @pytest.mark.parametrize("size", [1, 7, 1 << 30])
 def test_lines_of_a_multipart_without_parts(size: int) -> None:
-    """Each child counts all lines of its body, those behind a last delimiter too."""
+    """Each child counts all lines of its body, those after the closing delimiter too."""
     outer = HEAD % b"o" + b"p\r\n--o\r\nContent-Type: multipart/x; boundary=i\r\n\r\na\r\nb\r\n--i--\r\nc\r\n\r\n--o--\r\nd\r\n"
     (inner,) = scan(outer, size).children
     (text,) = inner.children
@@ -118,7 +118,7 @@ def test_a_boundary_inside_a_header_ends_it_without_its_line_end() -> None:
     assert second.children[0].header_start == second.children[0].end == second.body_start
 
 
-def test_many_doubtful_lines_find_the_same_boundaries() -> None:
+def test_boundaries_among_many_false_candidates() -> None:
     doubtful = b"--no\r\n" * 1000
     octets = (
         HEAD % b"one" + b"--one\r\nContent-Type: multipart/mixed; boundary=two\r\n\r\n" + doubtful + b"--two\r\n\r\nx\r\n--two--\r\n--one--"
@@ -126,7 +126,7 @@ def test_many_doubtful_lines_find_the_same_boundaries() -> None:
     assert bodies(octets) == bodies(octets.replace(doubtful, b"")) == [b"x"]
 
 
-def test_what_is_held_back_is_small() -> None:
+def test_little_is_buffered() -> None:
     scanner = StructureScanner()
     scanner.feed(HEAD % b"b" + b"--b\r\n\r\n")
     for _ in range(100):
@@ -138,7 +138,7 @@ def test_what_is_held_back_is_small() -> None:
         assert len(scanner._held) <= HEADER_OCTETS
 
 
-def test_without_mime_version_or_type_content_fields_mean_nothing() -> None:
+def test_content_fields_without_mime_version_and_type_are_ignored() -> None:
     node = scan(messages.NOT_MIME)
     assert node.content.description is None
     assert node.content.encoding is None

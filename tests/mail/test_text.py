@@ -1,4 +1,4 @@
-"""Readable text: any cutting into pieces gives the same words; damage is passed over."""
+"""Decoded text: any chunks give the same text; invalid octets are skipped."""
 
 import base64
 import quopri
@@ -31,7 +31,7 @@ def read(octets: bytes, transfer: int, charset: str, chunks: list[int]) -> str:
 
 
 @given(TEXTS, CHUNKS, st.sampled_from([IDENTITY, BASE64, QUOTED_PRINTABLE, UNKNOWN]))
-def test_chunks_do_not_matter(text: str, chunks: list[int], transfer: int) -> None:
+def test_chunks_make_no_difference(text: str, chunks: list[int], transfer: int) -> None:
     assert read(encoded(text.encode(), transfer), transfer, "utf-8", chunks) == text
 
 
@@ -41,7 +41,7 @@ def test_chunks_do_not_matter(text: str, chunks: list[int], transfer: int) -> No
     st.sampled_from([IDENTITY, BASE64, QUOTED_PRINTABLE]),
     st.sampled_from(["utf-8", "iso-2022-jp", "koi8-r", "x-none"]),
 )
-def test_any_octets_have_a_text(octets: bytes, chunks: list[int], transfer: int, charset: str) -> None:
+def test_any_octets_are_decoded(octets: bytes, chunks: list[int], transfer: int, charset: str) -> None:
     read(octets, transfer, charset, chunks)
 
 
@@ -63,7 +63,7 @@ def test_charsets() -> None:
         (b"Content-Type: broken\r\n", "utf-8"),
     ],
 )  # fmt: skip
-def test_what_is_text(header: bytes, charset: str | None) -> None:
+def test_charset_of_text_parts(header: bytes, charset: str | None) -> None:
     found = text_charset(header)
     assert found == charset or (header.endswith(b"broken\r\n") and found is None)
 
@@ -97,7 +97,7 @@ def test_no_match_across_a_reset() -> None:
     assert not looking.found
 
 
-def test_hostile_text_costs_little() -> None:
+def test_hostile_text_takes_linear_time() -> None:
     started = time.process_time()
     read(b"a" * 4_000_000, QUOTED_PRINTABLE, "utf-8", [65536] * 60)
     read(b"=" * 2_000_000, BASE64, "utf-8", [65536] * 30)

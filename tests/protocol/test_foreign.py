@@ -1,4 +1,4 @@
-"""Requests of other protocols are told from mail commands."""
+"""Requests of other protocols are distinguished from mail commands."""
 
 import pytest
 
@@ -20,12 +20,12 @@ TAGGED = [
 
 
 @pytest.mark.parametrize(("line", "name"), REQUESTS)
-def test_requests(line: bytes, name: str) -> None:
+def test_requests_of_other_protocols(line: bytes, name: str) -> None:
     assert foreign_protocol(line) == foreign_tagged(line) == name
 
 
 @pytest.mark.parametrize("line", VERBS)
-def test_mail_commands(line: bytes) -> None:
+def test_mail_commands_are_not_foreign(line: bytes) -> None:
     assert foreign_protocol(line + b"\r\n") == "" and not is_header_field(line)
 
 
@@ -38,5 +38,5 @@ def test_header_fields() -> None:
     assert is_header_field(b"Host: localhost:25") and is_header_field(b"X-Y:z") and not is_header_field(b"MAIL FROM:<>")
 
 
-def test_half_a_hello_is_none() -> None:
+def test_one_octet_is_not_recognised_as_tls() -> None:
     assert not is_tls(b"\x16") and not is_tls(b"") and is_tls(b"\x16\x03")

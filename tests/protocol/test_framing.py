@@ -1,4 +1,4 @@
-"""The receive buffer: the same lines and counts however the octets come, in linear time, nothing held at rest."""
+"""The receive buffer: lines and counts do not depend on chunks, linear time, nothing held when empty."""
 
 import sys
 import time
@@ -41,7 +41,7 @@ def test_counts_do_not_depend_on_the_chunks(data: bytes, counts: list[int], cuts
     assert found + buffer.take(10_000) == data
 
 
-def test_a_line_over_its_limit_is_refused_whole_or_not() -> None:
+def test_a_line_over_its_limit_is_refused_complete_or_not() -> None:
     buffer = ReceiveBuffer()
     buffer.feed(b"x" * 9)
     assert buffer.line(10) is None
