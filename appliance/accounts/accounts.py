@@ -22,7 +22,7 @@ from appliance.mail.ids import AccountId
 
 from . import states
 from .aliases import leads_back
-from .directory import Account, Directory, Executes, Tables, key_of, read_tables, split_address, tables_of_accounts, targets_of
+from .directory import Account, Directory, DirectoryTables, Executes, key_of, read_tables, split_address, tables_of_accounts, targets_of
 from .domains import expect_account, expect_domain, expect_empty, expect_free, read_address, read_domain
 from .passwords import SALT_ROW, PasswordRow, Passwords, Remembered, Secrets, Verifiers, generate, read_secrets, salt_for
 
@@ -81,7 +81,7 @@ class Accounts:
         self._expect_room(self.directory.tables, wanted)  # checked before the slow hashing, and again inside the transaction
         verifiers = await self._make(password, wanted)
 
-        def add(transaction: Transaction, tables: Tables) -> Account:
+        def add(transaction: Transaction, tables: DirectoryTables) -> Account:
             self._expect_room(tables, wanted)
             if not tables.domains:
                 transaction.execute("INSERT INTO domain(name) VALUES (?)", (wanted.domain,))
@@ -109,7 +109,7 @@ class Accounts:
     async def remove_account(self, address: str, *, also: Also | None = None) -> Account:
         """Erase an account, removed before or not, for good. `also`: `store.remove_mailboxes`."""
 
-        def remove(transaction: Transaction, tables: Tables) -> Account:
+        def remove(transaction: Transaction, tables: DirectoryTables) -> Account:
             removed = tables.removed.get(key_of(read_address(address))) if "@" in address else None
             account = removed or expect_account(tables, address)
             states.erase(transaction, tables, account)
@@ -125,7 +125,7 @@ class Accounts:
         if not self._clock.trusted() or not states.expired(self.directory.removed(), now):
             return []
 
-        def purge(transaction: Transaction, tables: Tables) -> list[Account]:
+        def purge(transaction: Transaction, tables: DirectoryTables) -> list[Account]:
             gone = states.expired(tuple(tables.removed.values()), now)
             for account in gone:
                 states.erase(transaction, tables, account)
@@ -149,7 +149,7 @@ class Accounts:
             _check_quota(quota_octets)
         wanted = None if name is None else states.read_name(name)
 
-        def change(transaction: Transaction, tables: Tables) -> Account:
+        def change(transaction: Transaction, tables: DirectoryTables) -> Account:
             account = expect_account(tables, address)
             quota = account.quota_octets if quota_octets == UNCHANGED else quota_octets
             shown = account.name if wanted is None else wanted
@@ -165,7 +165,7 @@ class Accounts:
         known = expect_account(self.directory.tables, address)
         verifiers = await self._make(password, split_address(known.address))
 
-        def change(transaction: Transaction, tables: Tables) -> Account:
+        def change(transaction: Transaction, tables: DirectoryTables) -> Account:
             account = expect_account(tables, known.address)
             transaction.execute("DELETE FROM password WHERE account = ? AND label = ''", (account.id,))
             self._insert_password(transaction, account.id, "", verifiers)
@@ -180,7 +180,7 @@ class Accounts:
         password = generate()
         verifiers = await self._make(password, split_address(known.address), generated=True)
 
-        def add(transaction: Transaction, tables: Tables) -> None:
+        def add(transaction: Transaction, tables: DirectoryTables) -> None:
             account = expect_account(tables, known.address)
             labels = [kept for _, kept in _app_passwords(transaction, account.id)]
             if label.casefold() in map(str.casefold, labels):
@@ -195,7 +195,7 @@ class Accounts:
     async def remove_app_password(self, address: str, label: str) -> None:
         wanted = _read_label(label)
 
-        def remove(transaction: Transaction, tables: Tables) -> None:
+        def remove(transaction: Transaction, tables: DirectoryTables) -> None:
             account = expect_account(tables, address)
             for number, kept in _app_passwords(transaction, account.id):
                 if kept.casefold() == wanted.casefold():
@@ -240,7 +240,7 @@ class Accounts:
         """Returns the domain as the server writes it. Refused when the server has it already."""
         name = read_domain(domain)
 
-        def add(transaction: Transaction, tables: Tables) -> str:
+        def add(transaction: Transaction, tables: DirectoryTables) -> str:
             if name in tables.domains:
                 raise SetupError(f"{name} is a domain of this server already.", "There is nothing to do.")
             transaction.execute("INSERT INTO domain(name) VALUES (?)", (name,))
@@ -257,7 +257,7 @@ class Accounts:
         """Refused while accounts or aliases have addresses there."""
         name = read_domain(domain)
 
-        def remove(transaction: Transaction, tables: Tables) -> None:
+        def remove(transaction: Transaction, tables: DirectoryTables) -> None:
             expect_domain(tables, name)
             expect_empty(tables, name)
             transaction.execute("DELETE FROM domain WHERE name = ?", (name,))
@@ -269,7 +269,7 @@ class Accounts:
         name = read_domain(domain)
         target = None if address is None else read_address(address)
 
-        def change(transaction: Transaction, tables: Tables) -> None:
+        def change(transaction: Transaction, tables: DirectoryTables) -> None:
             expect_domain(tables, name)
             if target is not None and key_of(target) not in tables.resolved:
                 raise SetupError(f"{target} is neither an account nor an alias of this server.", "Add the account or the alias first.")
@@ -283,7 +283,7 @@ class Accounts:
         """Messages to `alias` also go to `target`, in the server or outside; several targets make a group."""
         name, end = read_address(alias), read_address(target)
 
-        def add(transaction: Transaction, tables: Tables) -> None:
+        def add(transaction: Transaction, tables: DirectoryTables) -> None:
             expect_domain(tables, name.domain)
             key, target_key = key_of(name), key_of(end)
             if key in tables.by_address:
@@ -303,7 +303,7 @@ class Accounts:
         key = key_of(read_address(alias))
         target_key = None if target is None else key_of(read_address(target))
 
-        def remove(transaction: Transaction, tables: Tables) -> tuple[str, ...]:
+        def remove(transaction: Transaction, tables: DirectoryTables) -> tuple[str, ...]:
             if key not in tables.aliases:
                 raise SetupError(f"There is no alias {alias}.", "See what there is: pillarbox alias list")
             gone = 0
@@ -323,10 +323,10 @@ class Accounts:
 
     # --- one change ------------------------------------------------------------------------------
 
-    async def _change(self, work: Callable[[Transaction, Tables], T]) -> T:
+    async def _change(self, work: Callable[[Transaction, DirectoryTables], T]) -> T:
         """`work(transaction, tables)` as one commit; the new snapshot is published when it is durable."""
 
-        def run(transaction: Transaction) -> tuple[T, Tables, Secrets]:
+        def run(transaction: Transaction) -> tuple[T, DirectoryTables, Secrets]:
             result = work(transaction, read_tables(transaction))
             version = next(self._versions)
             return result, read_tables(transaction, version), read_secrets(transaction, version, self.secrets.salt_secret)
@@ -338,7 +338,7 @@ class Accounts:
             self._changed()
         return result
 
-    def _publish(self, tables: Tables, secrets: Secrets) -> None:
+    def _publish(self, tables: DirectoryTables, secrets: Secrets) -> None:
         """Swap in a newer snapshot; waiters of one group commit resume in any order."""
         if secrets.version >= self.secrets.version:
             known = {row.id: row for rows in self.secrets.rows.values() for row in rows}
@@ -351,7 +351,7 @@ class Accounts:
             self.remembered.keep_only({row.id for rows in secrets.rows.values() for row in rows})
             self.directory.swap(tables)
 
-    def _expect_room(self, tables: Tables, wanted: Address) -> None:
+    def _expect_room(self, tables: DirectoryTables, wanted: Address) -> None:
         if tables.domains:
             expect_domain(tables, wanted.domain)
         else:

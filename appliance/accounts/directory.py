@@ -40,7 +40,7 @@ class Account:
     disabled: bool = False
     """Receives messages and cannot sign in."""
     removed_at: int | None = None
-    """UTC seconds; such an account is in `Tables.removed` only."""
+    """UTC seconds; such an account is in `DirectoryTables.removed` only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def untagged(key: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Tables:
+class DirectoryTables:
     """One commit's snapshot. Keys of addresses are folded; `domains` holds the catch-all address or ""."""
 
     version: int = 0
@@ -97,7 +97,7 @@ class Tables:
     """Removed accounts whose mail is still kept: nothing is delivered there and sign-in is refused."""
 
 
-def read_tables(reads: Executes, version: int = 0) -> Tables:
+def read_tables(reads: Executes, version: int = 0) -> DirectoryTables:
     """Read everything (as many as a household has) and resolve every name once."""
     domains = {name: catch_all or "" for name, catch_all in reads.execute("SELECT name, catch_all FROM domain ORDER BY rowid")}
     rows = reads.execute("SELECT id, address, quota_octets, added_at, name, disabled, removed_at FROM account ORDER BY id")
@@ -113,7 +113,7 @@ def tables_of_accounts(
     domains: dict[str, str] | None = None,
     aliases: dict[str, tuple[str, ...]] | None = None,
     version: int = 0,
-) -> Tables:
+) -> DirectoryTables:
     """From rows of `account`, domains and aliases."""
     aliases = aliases or {}
     accounts: dict[AccountId, Account] = {}
@@ -131,7 +131,7 @@ def tables_of_accounts(
         by_address[key_of(address)] = account
         local = fold(address.local)
         by_local[local] = None if local in by_local else account
-    tables = Tables(version, domains or {}, accounts, by_address, by_local, aliases, {}, removed)
+    tables = DirectoryTables(version, domains or {}, accounts, by_address, by_local, aliases, {}, removed)
     for key, account in by_address.items():
         tables.resolved[key] = Resolution((account,), (), True)
     for key in aliases:
@@ -140,7 +140,7 @@ def tables_of_accounts(
     return tables
 
 
-def targets_of(tables: Tables, key: str) -> tuple[str, ...]:
+def targets_of(tables: DirectoryTables, key: str) -> tuple[str, ...]:
     """The keys an alias leads to, its +tag aside; () for what is no alias."""
     if key in tables.by_address:
         return ()
@@ -148,7 +148,7 @@ def targets_of(tables: Tables, key: str) -> tuple[str, ...]:
     return tuple(key_of(split_address(target)) for target in targets)
 
 
-def _follow(tables: Tables, alias: str) -> Resolution:
+def _follow(tables: DirectoryTables, alias: str) -> Resolution:
     """Where an alias leads in the end; targets that no longer exist are left out."""
     written = {key_of(split_address(target)): target for targets in tables.aliases.values() for target in targets}
     accounts: dict[AccountId, None] = {}
@@ -167,14 +167,14 @@ def _follow(tables: Tables, alias: str) -> Resolution:
 class Directory:
     """All accounts, domains and aliases (as many as a household has), in memory."""
 
-    def __init__(self, tables: Tables | None = None) -> None:
-        self._tables = tables or Tables()
+    def __init__(self, tables: DirectoryTables | None = None) -> None:
+        self._tables = tables or DirectoryTables()
 
     @property
-    def tables(self) -> Tables:
+    def tables(self) -> DirectoryTables:
         return self._tables
 
-    def swap(self, tables: Tables) -> None:
+    def swap(self, tables: DirectoryTables) -> None:
         """Take another commit's snapshot; `Accounts` sees to their order."""
         self._tables = tables
 

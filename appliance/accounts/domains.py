@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from appliance.mail.address import Address, parse_address, parse_domain
 from appliance.mail.errors import MisuseError, SetupError
 
-from .directory import Account, Tables, fold, key_of
+from .directory import Account, DirectoryTables, fold, key_of
 
 
 def read_domain(text: str) -> str:
@@ -31,14 +31,14 @@ def read_address(text: str) -> Address:
         raise SetupError(f"“{text}” is not a mail address: {e}.", "Write it like anna@example.org.") from None
 
 
-def expect_domain(tables: Tables, domain: str) -> None:
+def expect_domain(tables: DirectoryTables, domain: str) -> None:
     """Raises SetupError when it is not one of the server's."""
     if domain not in tables.domains:
         known = ", ".join(tables.domains) or "none yet"
         raise SetupError(f"{domain} is not a domain of this server ({known}).", f"To have it: pillarbox domain add {domain}")
 
 
-def expect_account(tables: Tables, text: str) -> Account:
+def expect_account(tables: DirectoryTables, text: str) -> Account:
     """The account of that address, or of that local part where only one has it. Raises SetupError."""
     account = tables.by_address.get(key_of(read_address(text))) if "@" in text else tables.by_local.get(fold(text.strip()))
     if account is None:
@@ -46,7 +46,7 @@ def expect_account(tables: Tables, text: str) -> Account:
     return tables.accounts[account]
 
 
-def expect_free(tables: Tables, address: Address) -> None:
+def expect_free(tables: DirectoryTables, address: Address) -> None:
     """Raises SetupError when an account or an alias has the address."""
     key = key_of(address)
     if key in tables.removed:
@@ -62,7 +62,7 @@ def expect_free(tables: Tables, address: Address) -> None:
         raise SetupError(f"{address} is an alias already.", f"Remove it first: pillarbox alias remove {address}")
 
 
-def expect_empty(tables: Tables, domain: str) -> None:
+def expect_empty(tables: DirectoryTables, domain: str) -> None:
     """Raises SetupError while accounts or aliases are in the domain."""
     ending = f"@{domain}"
 

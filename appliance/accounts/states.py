@@ -18,7 +18,7 @@ from typing import Any
 from appliance.mail.address import Address
 from appliance.mail.errors import SetupError
 
-from .directory import Account, Tables, key_of, split_address
+from .directory import Account, DirectoryTables, key_of, split_address
 from .domains import expect_account, expect_domain, expect_free, read_address
 
 KEPT_DAYS = 30
@@ -29,7 +29,7 @@ NAME_CHARACTERS = 100
 Transaction = Any
 
 
-def expect_removed(tables: Tables, text: str) -> Account:
+def expect_removed(tables: DirectoryTables, text: str) -> Account:
     """The removed account of that address. Raises SetupError."""
     found = tables.removed.get(key_of(read_address(text)))
     if found is None:
@@ -37,13 +37,13 @@ def expect_removed(tables: Tables, text: str) -> Account:
     return found
 
 
-def retire(transaction: Transaction, tables: Tables, address: str, at: int) -> Account:
+def retire(transaction: Transaction, tables: DirectoryTables, address: str, at: int) -> Account:
     account = expect_account(tables, address)
     transaction.execute("UPDATE account SET removed_at = ? WHERE id = ?", (at, account.id))
     return replace(account, removed_at=at)
 
 
-def restore(transaction: Transaction, tables: Tables, address: str) -> Account:
+def restore(transaction: Transaction, tables: DirectoryTables, address: str) -> Account:
     account = expect_removed(tables, address)
     expect_domain(tables, split_address(account.address).domain)
     if key_of(split_address(account.address)) in tables.aliases:
@@ -53,7 +53,7 @@ def restore(transaction: Transaction, tables: Tables, address: str) -> Account:
     return replace(account, removed_at=None)
 
 
-def erase(transaction: Transaction, tables: Tables, account: Account) -> None:
+def erase(transaction: Transaction, tables: DirectoryTables, account: Account) -> None:
     """Delete every row of an account but its mail: passwords, and where it is the target of aliases and catch-alls."""
     key = key_of(split_address(account.address))
     for alias, target in transaction.execute("SELECT address, target FROM alias").fetchall():
@@ -66,7 +66,7 @@ def erase(transaction: Transaction, tables: Tables, account: Account) -> None:
     transaction.execute("DELETE FROM account WHERE id = ?", (account.id,))
 
 
-def rename(transaction: Transaction, tables: Tables, old: str, new: Address) -> Account:
+def rename(transaction: Transaction, tables: DirectoryTables, old: str, new: Address) -> Account:
     """Another address; the old one becomes an alias that leads to it, and what led to the old one leads to the new."""
     account = expect_account(tables, old)
     was, key = split_address(account.address), key_of(new)
@@ -90,7 +90,7 @@ def _drop_alias(transaction: Transaction, key: str) -> None:
             transaction.execute("DELETE FROM alias WHERE address = ? AND target = ?", (alias, target))
 
 
-def _redirect(transaction: Transaction, tables: Tables, key: str, new: Address) -> None:
+def _redirect(transaction: Transaction, tables: DirectoryTables, key: str, new: Address) -> None:
     """Aliases and catch-alls that lead to `key` lead to `new`."""
     for alias, target in transaction.execute("SELECT address, target FROM alias").fetchall():
         if key_of(split_address(target)) == key:
@@ -100,7 +100,7 @@ def _redirect(transaction: Transaction, tables: Tables, key: str, new: Address) 
             transaction.execute("UPDATE domain SET catch_all = ? WHERE name = ?", (str(new), domain))
 
 
-def set_disabled(transaction: Transaction, tables: Tables, address: str, disabled: bool) -> Account:
+def set_disabled(transaction: Transaction, tables: DirectoryTables, address: str, disabled: bool) -> Account:
     account = expect_account(tables, address)
     if account.disabled == disabled:
         raise SetupError(f"{account.address} is {'disabled' if disabled else 'enabled'} already.", "There is nothing to do.")

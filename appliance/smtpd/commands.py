@@ -11,7 +11,7 @@ from appliance.mail.limits import SMTP_DATA_BLOCK_S
 from appliance.mail.reply import Reply
 from appliance.protocol.smtp.data import DotStream
 from appliance.protocol.smtp.grammar import ParameterMisuse, Path, parse_forward_path, parse_greeting_name, parse_reverse_path
-from appliance.protocol.smtp.server import Event
+from appliance.protocol.smtp.server import SmtpEvent
 
 from .extension import Command, SmtpSession
 from .rights import SIGN_IN_FIRST, judge_recipient, judge_sender
@@ -60,7 +60,7 @@ async def _greet(session: SmtpSession, name: str, *, extended: bool) -> None:
     await session.end_transaction()
     session.greeted_as = name
     session.extended = extended
-    session.state.proceed(Event.EHLO)
+    session.state.proceed(SmtpEvent.EHLO)
 
 
 # --- MAIL, RCPT --------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ def check_mail(session: SmtpSession, argument: bytes) -> Envelope | Reply:
 
 async def begin(session: SmtpSession, envelope: Envelope) -> Reply:
     session.transaction = MailTransaction(session, envelope)
-    session.state.proceed(Event.MAIL)
+    session.state.proceed(SmtpEvent.MAIL)
     return SENDER_FINE
 
 
@@ -149,7 +149,7 @@ async def add_recipient(session: SmtpSession, recipient: Recipient) -> Reply:
     recipients = session.transaction.envelope.recipients
     if recipient not in recipients[-RECENT:]:
         recipients.append(recipient)
-    session.state.proceed(Event.RCPT)
+    session.state.proceed(SmtpEvent.RCPT)
     return RECIPIENT_FINE
 
 
@@ -170,7 +170,7 @@ def check_data(session: SmtpSession, argument: bytes) -> MailTransaction | Reply
 async def take_message(session: SmtpSession, transaction: MailTransaction) -> Reply | None:
     """Octets up to CRLF.CRLF, then the reply to the message."""
     connection = session.connection
-    session.state.proceed(Event.DATA)
+    session.state.proceed(SmtpEvent.DATA)
     connection.stream.uninterrupted = True
     reply = await transaction.open()
     if reply is not None:
@@ -193,7 +193,7 @@ async def take_message(session: SmtpSession, transaction: MailTransaction) -> Re
                     return None
         connection.give_back(dots.rest)
         reply = await transaction.deliver()
-    session.state.proceed(Event.OVER)
+    session.state.proceed(SmtpEvent.OVER)
     await session.end_transaction()
     return reply
 
@@ -215,22 +215,22 @@ def check_something(session: SmtpSession, argument: bytes) -> Reply | None:
 
 async def reset(session: SmtpSession, _: None) -> Reply:
     await session.end_transaction()
-    session.state.proceed(Event.RSET)
+    session.state.proceed(SmtpEvent.RSET)
     return DONE
 
 
 async def do_nothing(session: SmtpSession, _: None) -> Reply:
-    session.state.proceed(Event.ASIDE)
+    session.state.proceed(SmtpEvent.ASIDE)
     return DONE
 
 
 async def verify(session: SmtpSession, _: None) -> Reply:
-    session.state.proceed(Event.ASIDE)
+    session.state.proceed(SmtpEvent.ASIDE)
     return NO_OPINION
 
 
 async def explain(session: SmtpSession, _: None) -> Reply:
-    session.state.proceed(Event.ASIDE)
+    session.state.proceed(SmtpEvent.ASIDE)
     return Reply(214, "2.0.0", ("This server understands:", *session.tables.usages(), "Its owner reads messages to postmaster."))
 
 
@@ -240,14 +240,14 @@ async def leave(session: SmtpSession, _: None) -> None:
 
 
 CORE: tuple[Command, ...] = (
-    Command(b"EHLO", Event.EHLO, check_greeting, greet_extended, "EHLO your-host-name"),
-    Command(b"HELO", Event.EHLO, check_greeting, greet_plainly, "HELO your-host-name"),
-    Command(b"MAIL", Event.MAIL, check_mail, begin, "MAIL FROM:<sender> [parameters]"),
-    Command(b"RCPT", Event.RCPT, check_rcpt, add_recipient, "RCPT TO:<recipient>"),
-    Command(b"DATA", Event.DATA, check_data, take_message, "DATA"),
-    Command(b"RSET", Event.RSET, check_nothing, reset, "RSET"),
-    Command(b"VRFY", Event.ASIDE, check_something, verify, "VRFY name"),
-    Command(b"NOOP", Event.ASIDE, check_anything, do_nothing, "NOOP"),
-    Command(b"HELP", Event.ASIDE, check_anything, explain, "HELP"),
-    Command(b"QUIT", Event.QUIT, check_nothing, leave, "QUIT"),
+    Command(b"EHLO", SmtpEvent.EHLO, check_greeting, greet_extended, "EHLO your-host-name"),
+    Command(b"HELO", SmtpEvent.EHLO, check_greeting, greet_plainly, "HELO your-host-name"),
+    Command(b"MAIL", SmtpEvent.MAIL, check_mail, begin, "MAIL FROM:<sender> [parameters]"),
+    Command(b"RCPT", SmtpEvent.RCPT, check_rcpt, add_recipient, "RCPT TO:<recipient>"),
+    Command(b"DATA", SmtpEvent.DATA, check_data, take_message, "DATA"),
+    Command(b"RSET", SmtpEvent.RSET, check_nothing, reset, "RSET"),
+    Command(b"VRFY", SmtpEvent.ASIDE, check_something, verify, "VRFY name"),
+    Command(b"NOOP", SmtpEvent.ASIDE, check_anything, do_nothing, "NOOP"),
+    Command(b"HELP", SmtpEvent.ASIDE, check_anything, explain, "HELP"),
+    Command(b"QUIT", SmtpEvent.QUIT, check_nothing, leave, "QUIT"),
 )

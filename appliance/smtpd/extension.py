@@ -18,7 +18,7 @@ from appliance.mail.envelope import Envelope, Recipient
 from appliance.mail.errors import SetupError
 from appliance.mail.reply import Reply
 from appliance.protocol.smtp.data import DotStream
-from appliance.protocol.smtp.server import Event, SmtpServerState
+from appliance.protocol.smtp.server import SmtpEvent, SmtpServerState
 
 from .rights import RemoteAddresses
 from .transaction import MailTransaction, TransactionSession
@@ -55,7 +55,7 @@ class Command:
     """
 
     verb: bytes
-    event: Event
+    event: SmtpEvent
     check: Callable[[SmtpSession, bytes], Any]
     proceed: Callable[[SmtpSession, Any], Awaitable[Reply | None]]
     usage: str

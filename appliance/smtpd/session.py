@@ -26,7 +26,7 @@ from appliance.protocol.foreign import is_header_field, words_for
 from appliance.protocol.framing import Overlong
 from appliance.protocol.smtp.data import DotStream
 from appliance.protocol.smtp.grammar import CommandLine, parse_command
-from appliance.protocol.smtp.server import Event, SmtpServerState, State
+from appliance.protocol.smtp.server import SmtpEvent, SmtpServerState, State
 from appliance.status.board import Board
 from appliance.status.events import MessageRefused
 
@@ -170,7 +170,7 @@ class Session:
             return
         reply = await self._carry_out(command, received)
         if reply is not None:
-            self.answer(reply, counts=reply.permanent and not (command.event is Event.RCPT and self.identity is not None))
+            self.answer(reply, counts=reply.permanent and not (command.event is SmtpEvent.RCPT and self.identity is not None))
 
     async def _carry_out(self, command: Command, received: CommandLine) -> Reply | None:
         refusal = self.state.check(command.event)
@@ -196,7 +196,7 @@ class Session:
         """End the session once the replies have left."""
         self._closing = True
         if self.state.open:
-            self.state.proceed(Event.CLOSE)
+            self.state.proceed(SmtpEvent.CLOSE)
 
     async def goodbye(self, reply: Reply) -> None:
         """Send the last reply and end the session."""

@@ -37,7 +37,7 @@ def protocol_word(*, extended: bool, utf8: bool, secure: bool, signed_in: bool) 
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedField:
     """The facts of one Received field. `greeted_as`: the EHLO name, `peer` the client's IP address, `host` our name, `word`
     from `protocol_word`, `tls` version and cipher or "", `message` its id, `recipient` only when there is just one, `at` UTC
     seconds."""
@@ -53,7 +53,7 @@ class Received:
     offset_s: int
 
 
-def encode_received(facts: Received) -> bytes:
+def encode_received(facts: ReceivedField) -> bytes:
     """One Received field with its line end (RFC 5321 §4.4)."""
     literal = address_literal(facts.peer)
     name = facts.greeted_as if _PLAIN_NAME.fullmatch(facts.greeted_as) else literal

@@ -30,7 +30,7 @@ from .options import Options
 from .rights import claims_our_accounts, judge_authors
 from .store_replies import BROKEN, TOO_BIG, answer_for
 from .submission import missing_fields
-from .trace import FIRST_LINE, WARNING, Received, encode_received, protocol_word
+from .trace import FIRST_LINE, WARNING, ReceivedField, encode_received, protocol_word
 
 LOOP = Reply(554, "5.4.6", ("This message has been through too many servers; it is in a mail loop.",))
 CAME_BACK = Reply(554, "5.4.6", ("This message was forwarded from here before and has come back; it is in a mail loop.",))
@@ -213,7 +213,7 @@ class MailTransaction:
     def _trace_fields(self, description: Description) -> bytes:
         session, stream, envelope = self._session, self._session.connection.stream, self.envelope
         at, offset_s = int(session.clock.wall_s()), session.clock.utc_offset_s()
-        facts = Received(
+        facts = ReceivedField(
             greeted_as=session.greeted_as,
             peer=session.peer,
             host=session.options.host_name,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from appliance.accounts.directory import Account, Directory, Resolution, Tables, _follow, read_tables, untagged
+from appliance.accounts.directory import Account, Directory, DirectoryTables, Resolution, _follow, read_tables, untagged
 from appliance.mail.address import Address, parse_address
 from appliance.mail.ids import AccountId
 from tests.support.accounts import Family
@@ -97,7 +97,7 @@ async def test_other_scripts_fold(family: Family) -> None:
 
 
 def test_a_loop_written_by_hand_ends() -> None:
-    tables = Tables(domains={"h": ""}, aliases={"a@h": ("b@h", "c@h"), "b@h": ("a@h",)}, accounts={}, by_address={}, by_local={})
+    tables = DirectoryTables(domains={"h": ""}, aliases={"a@h": ("b@h", "c@h"), "b@h": ("a@h",)}, accounts={}, by_address={}, by_local={})
     assert _follow(tables, "a@h") == Resolution((), (), False)
 
 

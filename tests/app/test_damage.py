@@ -78,7 +78,7 @@ def write(data: Path, octets: bytes) -> None:
 
 
 def owners(whole: bytes, tmp_path: Path) -> dict[str, list[int]]:
-    """Tables and indexes to their pages, by SQLite's own count of them."""
+    """DirectoryTables and indexes to their pages, by SQLite's own count of them."""
     (tmp_path / "look.db").write_bytes(whole)
     connection = sqlite3.connect(f"file:{tmp_path}/look.db?immutable=1", uri=True)
     try:
@@ -138,7 +138,7 @@ def exported_of(data: Path, octets: bytes) -> tuple[int, int]:
 
 
 NEEDED = ("sqlite_schema", "server", "account", "domain", "alias", "password", "mailbox", "queue", "history", "counter")
-"""Tables a start reads: with one of them damaged there is a sentence."""
+"""DirectoryTables a start reads: with one of them damaged there is a sentence."""
 
 
 async def test_every_kind_of_page_in_turn_for_a_start(whole: bytes, data: Path, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ PUBLIC: dict[str, set[str]] = {
     "dsn": {"compose", "policy", "report"},
     "imapd": {"service"},
     "mailauth": {"dkim_keys", "dkim_sign", "spf"},
-    "network": {"addresses", "dial", "https", "listener", "ratelimit", "resolver", "sockets", "stream", "tls", "tls_end", "x509"},
+    "network": {"addresses", "certificate_fault", "dial", "https", "listener", "ratelimit", "resolver", "sockets", "stream", "tls", "tls_end", "x509"},
     "outbound": {"mta_sts", "mx", "port25", "relay_check", "routing", "runner", "smtp_transport", "tls_policy"},
     "panel": {"button", "led_display", "service"},
     "pop3d": {"service"},

@@ -3,7 +3,7 @@
 import pytest
 
 from appliance.mail.errors import SetupError
-from appliance.protocol.smtp.server import Event
+from appliance.protocol.smtp.server import SmtpEvent
 from appliance.smtpd.commands import CORE
 from appliance.smtpd.extension import CommandTables, Extension, Parameter, RecipientParameter
 from appliance.smtpd.extensions.table import EXTENSIONS
@@ -12,7 +12,7 @@ from appliance.smtpd.session import UNWANTED
 
 def test_every_event_of_a_client_has_a_command() -> None:
     tables = CommandTables(CORE, EXTENSIONS)
-    assert {command.event for command in tables.commands.values()} == set(Event) - {Event.OVER, Event.CLOSE}
+    assert {command.event for command in tables.commands.values()} == set(SmtpEvent) - {SmtpEvent.OVER, SmtpEvent.CLOSE}
     assert not tables.commands.keys() & UNWANTED
     dsn, later, private = {b"RET", b"ENVID"}, {b"HOLDFOR", b"HOLDUNTIL"}, {b"REQUIRETLS"}
     assert tables.mail_parameters.keys() == {b"SIZE", b"BODY", b"SMTPUTF8", b"AUTH"} | dsn | later | private

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
-from appliance.smtpd.trace import WARNING, Received, address_literal, encode_received, protocol_word
+from appliance.smtpd.trace import WARNING, ReceivedField, address_literal, encode_received, protocol_word
 
 
 def test_protocol_words() -> None:
@@ -26,7 +26,7 @@ def test_literals() -> None:
 
 
 def field(name: str, recipient: Recipient | None = None) -> bytes:
-    facts = Received(
+    facts = ReceivedField(
         greeted_as=name,
         peer="192.0.2.7",
         host="mail.example.org",

@@ -4,8 +4,8 @@ States: FIRST -> SECRET -> FINAL -> PROOF -> VERDICT -> OUTCOME -> OVER; `_STEPS
 Invariants: the proof is compared in constant time against every key of the name; channel binding data is compared
 octet for octet; a client that could bind but saw no -PLUS offered ("y", RFC 5802 §6) is refused where it was, for somebody in
 between removed it; `tls-unique` is never taken (RFC 9266 §1: broken without the extended master secret).
-A failed exchange ends at once: RFC 5802 §5.1 lets a server leave the server-final-message (`e=...`) out, which is one round
-trip less, and many clients that get it send nothing more, so that both sides wait. Why it failed is in `Failed.reason`.
+A failed exchange ends at once: RFC 5802 §5.1 lets a server leave the server-final-message (`e=...`) out, which saves one
+round trip, and many clients that get it send nothing more, so that both sides wait. Why it failed is in `Failed.reason`.
 Names and passwords are prepared by `accounts`; here they are UTF-8 as the client sent them.
 """
 

@@ -35,7 +35,7 @@ class State(Enum):
     CLOSED = "closed"
 
 
-class Event(Enum):
+class SmtpEvent(Enum):
     """A client's command, OVER when what a state was for has ended, CLOSE when the session has."""
 
     EHLO = "EHLO"
@@ -62,42 +62,42 @@ _ONE_MESSAGE = Reply(503, "5.5.1", ("A message has been begun already; RSET drop
 _CHUNKED = Reply(503, "5.5.1", ("The message is coming in chunks: go on with BDAT, or drop it with RSET.",))
 _NOT_NOW = Reply(503, "5.5.1", ("Not in the middle of a message; RSET drops it.",))
 
-NEXT: dict[tuple[State, Event], State] = {
-    **{(state, Event.EHLO): _R for state in _WAITING},
-    **{(state, Event.RSET): _R for state in _WAITING if state is not _G},
-    (_G, Event.RSET): _G,
-    **{(state, Event.ASIDE): state for state in _WAITING},
-    **{(state, Event.QUIT): State.CLOSED for state in _WAITING},
-    **{(state, Event.CLOSE): State.CLOSED for state in State},
-    (_R, Event.MAIL): _S,
-    (_S, Event.RCPT): _RC,
-    (_RC, Event.RCPT): _RC,
-    (_RC, Event.DATA): State.TEXT,
-    (_RC, Event.BDAT): _C,
-    (_C, Event.BDAT): _C,
-    (_R, Event.AUTH): State.AUTHENTICATING,
-    (_G, Event.STARTTLS): State.HANDSHAKE,
-    (_R, Event.STARTTLS): State.HANDSHAKE,
-    (State.TEXT, Event.OVER): _R,
-    (_C, Event.OVER): _R,
-    (State.AUTHENTICATING, Event.OVER): _R,
-    (State.HANDSHAKE, Event.OVER): _G,
+NEXT: dict[tuple[State, SmtpEvent], State] = {
+    **{(state, SmtpEvent.EHLO): _R for state in _WAITING},
+    **{(state, SmtpEvent.RSET): _R for state in _WAITING if state is not _G},
+    (_G, SmtpEvent.RSET): _G,
+    **{(state, SmtpEvent.ASIDE): state for state in _WAITING},
+    **{(state, SmtpEvent.QUIT): State.CLOSED for state in _WAITING},
+    **{(state, SmtpEvent.CLOSE): State.CLOSED for state in State},
+    (_R, SmtpEvent.MAIL): _S,
+    (_S, SmtpEvent.RCPT): _RC,
+    (_RC, SmtpEvent.RCPT): _RC,
+    (_RC, SmtpEvent.DATA): State.TEXT,
+    (_RC, SmtpEvent.BDAT): _C,
+    (_C, SmtpEvent.BDAT): _C,
+    (_R, SmtpEvent.AUTH): State.AUTHENTICATING,
+    (_G, SmtpEvent.STARTTLS): State.HANDSHAKE,
+    (_R, SmtpEvent.STARTTLS): State.HANDSHAKE,
+    (State.TEXT, SmtpEvent.OVER): _R,
+    (_C, SmtpEvent.OVER): _R,
+    (State.AUTHENTICATING, SmtpEvent.OVER): _R,
+    (State.HANDSHAKE, SmtpEvent.OVER): _G,
 }
 """The state after a command that was carried out."""
 
-REFUSALS: dict[tuple[State, Event], Reply] = {
-    **{(_G, event): _EHLO_FIRST for event in (Event.MAIL, Event.RCPT, Event.DATA, Event.BDAT, Event.AUTH)},
-    (_R, Event.RCPT): _MAIL_FIRST,
-    (_R, Event.DATA): _MAIL_FIRST,
-    (_R, Event.BDAT): _MAIL_FIRST,
-    (_S, Event.MAIL): _ONE_MESSAGE,
-    (_S, Event.DATA): _RCPT_FIRST,
-    (_S, Event.BDAT): _RCPT_FIRST,
-    (_RC, Event.MAIL): _ONE_MESSAGE,
-    (_C, Event.MAIL): _CHUNKED,
-    (_C, Event.RCPT): _CHUNKED,
-    (_C, Event.DATA): _CHUNKED,
-    **{(state, event): _NOT_NOW for state in (_S, _RC, _C) for event in (Event.AUTH, Event.STARTTLS)},
+REFUSALS: dict[tuple[State, SmtpEvent], Reply] = {
+    **{(_G, event): _EHLO_FIRST for event in (SmtpEvent.MAIL, SmtpEvent.RCPT, SmtpEvent.DATA, SmtpEvent.BDAT, SmtpEvent.AUTH)},
+    (_R, SmtpEvent.RCPT): _MAIL_FIRST,
+    (_R, SmtpEvent.DATA): _MAIL_FIRST,
+    (_R, SmtpEvent.BDAT): _MAIL_FIRST,
+    (_S, SmtpEvent.MAIL): _ONE_MESSAGE,
+    (_S, SmtpEvent.DATA): _RCPT_FIRST,
+    (_S, SmtpEvent.BDAT): _RCPT_FIRST,
+    (_RC, SmtpEvent.MAIL): _ONE_MESSAGE,
+    (_C, SmtpEvent.MAIL): _CHUNKED,
+    (_C, SmtpEvent.RCPT): _CHUNKED,
+    (_C, SmtpEvent.DATA): _CHUNKED,
+    **{(state, event): _NOT_NOW for state in (_S, _RC, _C) for event in (SmtpEvent.AUTH, SmtpEvent.STARTTLS)},
 }
 """The reply to a command that comes at the wrong time; it changes nothing."""
 
@@ -110,11 +110,11 @@ class SmtpServerState:
     def __init__(self) -> None:
         self.state = State.GREETED
 
-    def check(self, event: Event) -> Reply | None:
+    def check(self, event: SmtpEvent) -> Reply | None:
         """The refusal of a command that comes at the wrong time, or None."""
         return REFUSALS.get((self.state, event))
 
-    def proceed(self, event: Event) -> State:
+    def proceed(self, event: SmtpEvent) -> State:
         """The command was carried out, or what the state was for is over: go on."""
         self.state = NEXT[self.state, event]
         return self.state

@@ -15,7 +15,7 @@ from appliance.mail.limits import AUTH_LINE_OCTETS
 from appliance.mail.reply import Reply
 from appliance.protocol.framing import Overlong
 from appliance.protocol.smtp.grammar import decode_xtext
-from appliance.protocol.smtp.server import Event
+from appliance.protocol.smtp.server import SmtpEvent
 
 from ..commands import misuse
 from ..extension import Command, Extension, Parameter, SmtpSession
@@ -80,9 +80,9 @@ def check(session: SmtpSession, argument: bytes) -> "tuple[Exchange, bytes | Non
 
 
 async def proceed(session: SmtpSession, begun: "tuple[Exchange, bytes | None]") -> Reply:
-    session.state.proceed(Event.AUTH)
+    session.state.proceed(SmtpEvent.AUTH)
     outcome = await _converse(session, *begun)
-    session.state.proceed(Event.OVER)
+    session.state.proceed(SmtpEvent.OVER)
     if isinstance(outcome, Reply):
         return outcome
     return SIGNED_IN if session.sign_in(outcome) else WRONG
@@ -130,6 +130,6 @@ EXTENSION = Extension(
     "AUTH",
     "RFC 4954",
     keyword=keyword,
-    commands=(Command(b"AUTH", Event.AUTH, check, proceed, "AUTH mechanism [initial-response]"),),
+    commands=(Command(b"AUTH", SmtpEvent.AUTH, check, proceed, "AUTH mechanism [initial-response]"),),
     mail_parameters=(Parameter(b"AUTH", take_author),),
 )

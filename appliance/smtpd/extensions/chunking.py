@@ -13,7 +13,7 @@ from appliance.mail.errors import MisuseError
 from appliance.mail.limits import READ_OCTETS, SMTP_DATA_BLOCK_S
 from appliance.mail.reply import Reply
 from appliance.protocol.smtp.grammar import parse_chunk
-from appliance.protocol.smtp.server import Event
+from appliance.protocol.smtp.server import SmtpEvent
 
 from ..commands import misuse
 from ..extension import Command, Extension, SmtpSession
@@ -40,7 +40,7 @@ async def proceed(session: SmtpSession, chunk: tuple[int, bool]) -> Reply | None
     octets, last = chunk
     transaction = session.transaction
     assert transaction is not None  # noqa: S101
-    session.state.proceed(Event.BDAT)
+    session.state.proceed(SmtpEvent.BDAT)
     session.connection.stream.uninterrupted = True
     refusal = TOO_BIG if transaction.octets + octets > session.options.message_octets else None
     if refusal is None and not transaction.begun:
@@ -85,7 +85,7 @@ async def _take_chunk(session: SmtpSession, transaction: MailTransaction, octets
 async def _over(session: SmtpSession, reply: Reply) -> Reply | None:
     """The message is kept or refused; either way the transaction is over."""
     if session.state.open:
-        session.state.proceed(Event.OVER)
+        session.state.proceed(SmtpEvent.OVER)
     await session.end_transaction()
     return reply
 
@@ -94,5 +94,5 @@ EXTENSION = Extension(
     "CHUNKING",
     "RFC 3030",
     keyword=lambda session: "CHUNKING",
-    commands=(Command(b"BDAT", Event.BDAT, check, proceed, "BDAT octets [LAST]", octets_follow=octets_follow),),
+    commands=(Command(b"BDAT", SmtpEvent.BDAT, check, proceed, "BDAT octets [LAST]", octets_follow=octets_follow),),
 )

@@ -5,7 +5,7 @@ connection is closed (the command injection of CVE-2011-0411 and its like).
 """
 
 from appliance.mail.reply import Reply
-from appliance.protocol.smtp.server import Event
+from appliance.protocol.smtp.server import SmtpEvent
 
 from ..commands import NO_ARGUMENT
 from ..extension import Command, Extension, SmtpSession
@@ -29,11 +29,11 @@ async def proceed(session: SmtpSession, _: None) -> Reply | None:
     if session.connection.holds_octets:
         await session.goodbye(INJECTED)
         return None
-    session.state.proceed(Event.STARTTLS)
+    session.state.proceed(SmtpEvent.STARTTLS)
     session.connection.say(READY)
     await session.connection.start_tls()
     await session.forget()
-    session.state.proceed(Event.OVER)
+    session.state.proceed(SmtpEvent.OVER)
     return None
 
 
@@ -41,5 +41,5 @@ EXTENSION = Extension(
     "STARTTLS",
     "RFC 3207",
     keyword=lambda session: "STARTTLS" if session.connection.stream.can_start_tls else "",
-    commands=(Command(b"STARTTLS", Event.STARTTLS, check, proceed, "STARTTLS"),),
+    commands=(Command(b"STARTTLS", SmtpEvent.STARTTLS, check, proceed, "STARTTLS"),),
 )

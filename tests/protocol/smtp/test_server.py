@@ -2,22 +2,22 @@
 
 import pytest
 
-from appliance.protocol.smtp.server import NEXT, REFUSALS, Event, SmtpServerState, State
+from appliance.protocol.smtp.server import NEXT, REFUSALS, SmtpEvent, SmtpServerState, State
 
 WAITING = {State.GREETED, State.READY, State.SENDER, State.RECIPIENTS, State.CHUNKS}
 """States in which the client gives commands."""
 
 
 @pytest.mark.parametrize("state", State)
-@pytest.mark.parametrize("event", Event)
-def test_every_state_with_every_event(state: State, event: Event) -> None:
+@pytest.mark.parametrize("event", SmtpEvent)
+def test_every_state_with_every_event(state: State, event: SmtpEvent) -> None:
     conversation = SmtpServerState()
     conversation.state = state
     refusal = conversation.check(event)
     step = (state, event) in NEXT
-    if event is Event.CLOSE:
+    if event is SmtpEvent.CLOSE:
         possible = True
-    elif event is Event.OVER:
+    elif event is SmtpEvent.OVER:
         possible = state in {State.TEXT, State.CHUNKS, State.AUTHENTICATING, State.HANDSHAKE}
     else:
         possible = state in WAITING
@@ -34,7 +34,7 @@ def test_every_state_with_every_event(state: State, event: Event) -> None:
             conversation.proceed(event)
 
 
-def walk(*events: Event) -> State:
+def walk(*events: SmtpEvent) -> State:
     conversation = SmtpServerState()
     for event in events:
         assert conversation.check(event) is None, event
@@ -43,7 +43,7 @@ def walk(*events: Event) -> State:
 
 
 def test_transitions() -> None:
-    e = Event
+    e = SmtpEvent
     assert walk(e.EHLO, e.MAIL, e.RCPT, e.RCPT, e.DATA, e.OVER, e.MAIL) is State.SENDER
     assert walk(e.EHLO, e.MAIL, e.RCPT, e.BDAT, e.ASIDE, e.BDAT, e.OVER) is State.READY
     assert walk(e.EHLO, e.STARTTLS, e.OVER, e.EHLO, e.AUTH, e.OVER, e.MAIL, e.RSET) is State.READY
