@@ -1,19 +1,19 @@
-"""The console: one far end over a byte stream, from the first picture to its going; and the terminal of `pillarbox console`.
+"""The console: one session over a byte stream, from the first picture to its end; the task of the serial console; the terminal of `pillarbox console`.
 
-`run` is what the supervisor keeps: it opens the port, attends to whoever is there, and opens it again when it went.
+`run` is the supervisor's task: it opens the serial port, serves the session, and opens the port again when it ended.
 
-| the port  | event                                       | next     | what happens                                             |
-|-----------|---------------------------------------------|----------|----------------------------------------------------------|
-| closed    | opener succeeds                             | open     | the first screen at once, locked                         |
-| closed    | opener fails                                | closed   | again after a pause that doubles, AGAIN_S at most        |
-| open      | first octet after long silence, or transport  | open     | the screen whole: the far end may have just been plugged |
-| open      | octets that are no key                      | open     | the screen whole, every NOISY_S at most                  |
-| open      | a minute, and nobody was heard for long     | open     | the screen whole: somebody may be there without a word   |
-| open      | end of stream, error                        | closed   | opened again                                             |
+| the port  | event                                   | next     | what happens                                                  |
+|-----------|-----------------------------------------|----------|---------------------------------------------------------------|
+| closed    | opener succeeds                         | open     | the first screen at once, locked                              |
+| closed    | opener fails                            | closed   | again after a pause that doubles, REOPEN_S at most            |
+| open      | first octet after SILENT_S, or DCD rose | open     | the whole screen: the terminal may have just been connected   |
+| open      | octets that are no key                  | open     | the whole screen, every NOISY_S at most                       |
+| open      | every minute after SILENT_S             | open     | the whole screen: somebody may look without pressing a key    |
+| open      | end of stream, error                    | closed   | opened again                                                  |
 
-Nothing queues: the painter draws the newest picture when the stream took the last one whole; while the far end does not
-read, nothing is drawn at all. What the line carries in a second is not sent faster, so that the kernel's buffer holds no
-old pictures. How it fails: errors of the port close it; nothing else comes out of `run`.
+Nothing queues: the newest picture is drawn when the stream has taken the last one whole; while the terminal does not
+read, nothing is drawn at all. Output is paced at the speed of the line, so that the kernel's buffer holds no old pictures.
+Failures: errors of the port close it; nothing else comes out of `run`.
 """
 
 import os
@@ -28,46 +28,44 @@ from appliance.status.snapshot import Snapshot
 from .dialogue import Dialogue
 from .keys import NOISE, Keys
 from .ports import AccessGuard, ControlPort, Options, SnapshotSource
-from .screens import NAMES, frame, overview
-from .screens_text import HEIGHT, SCREEN, WIDTH, Screen
+from .screens import NAMES, FrameText, frame, overview
+from .screens_text import HEIGHT, VT100, WIDTH, size_of
 from .terminal import PlainTerminal, Terminal, Vt100
 
 ESC_S = 0.3
 """Silence after an ESC that makes it the Esc key; at 9600 baud a sequence takes 3 ms, over a network perhaps 200."""
 CALM_S = 0.5
-"""Pause between pictures drawn because something happened; keys do not wait for it."""
+"""Shortest time between pictures drawn because something happened; keys do not wait for it."""
 READ_OCTETS = 256
 HEARD_OCTETS_PER_S = 20_000.0
-"""What is listened to of a far end that never stops; more than the fastest line of 115,200 baud."""
+"""How fast input is read at most; more than the fastest line of 115,200 baud."""
 SILENT_S = 300.0
-"""After so long without an octet the far end may be another one."""
+"""After so long without an octet it may be another terminal."""
 NOISY_S = 10.0
-CARRIER_DETECT_S = 1.0
-AGAIN_S = (0.5, 10.0)
+DCD_S = 1.0
+REOPEN_S = (0.5, 10.0)
 """First and longest pause before the port is opened again."""
-STOOD_S = 5.0
-"""A port that stood so long begins again with the first pause."""
+STABLE_S = 5.0
+"""After a port was open so long the pauses start with the first again."""
 
 
 class ConsoleSession:
-    """One far end, as long as its stream lives."""
+    """One terminal, as long as its stream is open."""
 
     def __init__(
-        self, stream: trio.abc.Stream, board: SnapshotSource, controls: ControlPort, options: Options, keeper: AccessGuard
+        self, stream: trio.abc.Stream, board: SnapshotSource, control: ControlPort, options: Options, access: AccessGuard
     ) -> None:
         self._stream = stream
         self._board = board
         self._options = options
         self._wake = trio.Event()
-        self.screen = Screen()
-        """How large the far end is; who knows resizes it and calls `anew`."""
-        self.dialogue = Dialogue(board, controls, options, keeper, touched=self.touch)
-        self._terminal = self._made()
-        self._heard = self._cleaned = float("-inf")
+        self.dialogue = Dialogue(board, control, options, access, touched=self.touch)
+        self._terminal = self._new_terminal()
+        self._heard = self._redrawn_at = float("-inf")
         self._scope = trio.CancelScope()
         self.octets_out = self.pictures = 0
 
-    def _made(self) -> Terminal:
+    def _new_terminal(self) -> Terminal:
         kind = PlainTerminal if self.dialogue.plain else Vt100
         return kind(utf8=self._options.utf8)
 
@@ -75,20 +73,18 @@ class ConsoleSession:
         self._wake.set()
 
     async def run(self) -> None:
-        """Until the stream ends or the person leaves."""
-        SCREEN.set(self.screen)  # for this task and those it starts
+        """Until the stream ends or the user leaves."""
         self.touch()
         with self._scope:
             async with trio.open_nursery() as nursery:
-                for task in (self.dialogue.work, self._paint, self._watch, self._minutes, self._carrier_detect):
+                for task in (self.dialogue.work, self._paint, self._watch, self._minutes, self._watch_dcd):
                     nursery.start_soon(task)
                 with suppress(trio.BrokenResourceError, trio.ClosedResourceError):  # unplugged: the same as its end
                     await self._read()
                 nursery.cancel_scope.cancel()
 
     async def leave(self) -> None:
-        """A person's terminal is given back as it was."""
-        SCREEN.set(self.screen)
+        """Restore the terminal."""
         with trio.move_on_after(1):
             await self._stream.send_all(self._terminal.leave())
 
@@ -114,13 +110,18 @@ class ConsoleSession:
             self.dialogue.repaint = False
             before = b"" if isinstance(self._terminal, PlainTerminal) == self.dialogue.plain else self._terminal.leave()
             if before:
-                self._terminal = self._made()
+                self._terminal = self._new_terminal()
             self._terminal.forget()
             return before + self._terminal.render(self.dialogue.picture())
         return self._terminal.render(self.dialogue.picture())
 
-    def anew(self) -> None:
-        """Who knows what is shown now: the next picture goes out whole."""
+    def resize(self, columns: int, rows: int) -> None:
+        """The terminal has so many columns and rows; it is drawn whole."""
+        self.dialogue.screen = size_of(columns, rows)
+        self.redraw()
+
+    def redraw(self) -> None:
+        """What the terminal shows is unknown: the next picture is sent whole."""
         self._terminal.forget()
         self.touch()
 
@@ -137,11 +138,11 @@ class ConsoleSession:
                 pressed = keys.feed(octets)
             now = trio.current_time()
             if octets and now - self._heard > SILENT_S:
-                self.anew()
+                self.redraw()
             self._heard = now
-            if NOISE in pressed and now - self._cleaned > NOISY_S:
-                self._cleaned = now
-                self.anew()
+            if NOISE in pressed and now - self._redrawn_at > NOISY_S:
+                self._redrawn_at = now
+                self.redraw()
             for key in pressed:
                 self.dialogue.press(key)
             await trio.sleep(len(octets) / HEARD_OCTETS_PER_S)
@@ -156,22 +157,22 @@ class ConsoleSession:
     async def _minutes(self) -> None:
         while True:
             await trio.sleep(60 - self._board.snapshot().at % 60 + 0.1)
-            self.dialogue.quiet()
-            if trio.current_time() - self._heard > SILENT_S and not self._options.leaves and not self.dialogue.plain:
-                self.anew()
+            self.dialogue.check_idle()
+            if trio.current_time() - self._heard > SILENT_S and not self._options.can_quit and not self.dialogue.plain:
+                self.redraw()
             self.touch()
 
-    async def _carrier_detect(self) -> None:
-        """Where the port can tell that a cable was plugged in, whoever did it sees the screen, and nobody's rights outlive the cable."""
-        carrier_detect: Callable[[], bool | None] | None = getattr(self._stream, "carrier_detect", None)
-        if carrier_detect is None:
+    async def _watch_dcd(self) -> None:
+        """Where the port has DCD, a terminal that is connected gets the whole screen, and one that is disconnected is locked."""
+        dcd: Callable[[], bool | None] | None = getattr(self._stream, "dcd", None)
+        if dcd is None:
             return
-        was = carrier_detect()
+        was = dcd()
         while True:
-            await trio.sleep(CARRIER_DETECT_S)
-            now = carrier_detect()
+            await trio.sleep(DCD_S)
+            now = dcd()
             if now and was is False:
-                self.anew()
+                self.redraw()
             elif now is False and was:
                 self.dialogue.away()
             was = now
@@ -180,16 +181,16 @@ class ConsoleSession:
 async def run(
     port_opener: Callable[[], Awaitable[trio.abc.Stream]],
     board: SnapshotSource,
-    controls: ControlPort,
+    control: ControlPort,
     options: Options,
-    keeper: AccessGuard,
+    access: AccessGuard,
     *,
     say: Callable[[str], object] = lambda text: None,
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """The part the supervisor runs: until cancelled. `say` is told in a sentence when the port goes and comes."""
+    """The task of the serial console, until cancelled. `say` gets a sentence when the port goes and comes back."""
     task_status.started()
-    pause_s, said = AGAIN_S[0], ""
+    pause_s, reported = REOPEN_S[0], ""
     while True:
         opened_mono = trio.current_time()
         trouble = "it was closed"
@@ -198,39 +199,39 @@ async def run(
         except OSError as error:
             trouble = str(error)
         else:
-            if said:
-                say("The console's port is there again.")
-                said = ""
+            if reported:
+                say("The serial port of the console is back.")
+                reported = ""
             try:
-                await ConsoleSession(stream, board, controls, options, keeper).run()
+                await ConsoleSession(stream, board, control, options, access).run()
             finally:
                 await trio.aclose_forcefully(stream)
-            if trio.current_time() - opened_mono > STOOD_S:
-                pause_s = AGAIN_S[0]
-        if trouble != said:
-            say(f"The console's port is not there ({trouble}); it is looked for again and again.")
-            said = trouble
+            if trio.current_time() - opened_mono > STABLE_S:
+                pause_s = REOPEN_S[0]
+        if trouble != reported:
+            say(f"The serial port of the console cannot be used ({trouble}); it is tried again and again.")
+            reported = trouble
         await trio.sleep(pause_s)
-        pause_s = min(pause_s * 2, AGAIN_S[1])
+        pause_s = min(pause_s * 2, REOPEN_S[1])
 
 
-# --- a person's own terminal --------------------------------------------------------------------
+# --- the terminal of `pillarbox console` ----------------------------------------------------------
 
 
-def suits(options: Options, environment: Mapping[str, str], size: tuple[int, int] = (0, 0)) -> Options:
-    """The options for a terminal as its environment tells: UTF-8 or not, commands or not; `size` is columns and rows, 0 for unknown."""
-    tongue = next((value for name in ("LC_ALL", "LC_CTYPE", "LANG") if (value := environment.get(name, ""))), "")
+def terminal_options(options: Options, environment: Mapping[str, str], size: tuple[int, int] = (0, 0)) -> Options:
+    """The options for a terminal by its environment: UTF-8 or not, commands or not; `size` is columns and rows, 0 for unknown."""
+    locale = next((value for name in ("LC_ALL", "LC_CTYPE", "LANG") if (value := environment.get(name, ""))), "")
     small = 0 < size[0] <= WIDTH or 0 < size[1] < HEIGHT
     plain = small or environment.get("TERM", "") in ("", "dumb", "unknown")
-    utf8 = tongue.upper().replace("-", "").endswith("UTF8")
-    return replace(options, leaves=True, utf8=utf8, plain=options.plain or plain, octets_per_s=1e6)
+    utf8 = locale.upper().replace("-", "").endswith("UTF8")
+    return replace(options, can_quit=True, utf8=utf8, plain=options.plain or plain, octets_per_s=1e6)
 
 
 async def on_terminal(
     board: SnapshotSource,
-    controls: ControlPort,
+    control: ControlPort,
     options: Options,
-    keeper: AccessGuard,
+    access: AccessGuard,
     *,
     descriptor: int = 0,
     environment: Mapping[str, str] = os.environ,
@@ -242,7 +243,7 @@ async def on_terminal(
     import signal
     import termios
 
-    # a description of its own: O_NONBLOCK must not spread to the shell, which shares the one we were given
+    # an open file description of our own: O_NONBLOCK must not affect the shell, which shares the given one
     opened = os.open(os.ttyname(descriptor), os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     try:
         before = termios.tcgetattr(opened)
@@ -255,8 +256,8 @@ async def on_terminal(
         os.close(opened)
         raise
     stream = trio.lowlevel.FdStream(opened)
-    attendance = ConsoleSession(stream, board, controls, suits(options, environment, os.get_terminal_size(opened)), keeper)
-    attendance.screen.resize(*os.get_terminal_size(opened))
+    session = ConsoleSession(stream, board, control, terminal_options(options, environment, os.get_terminal_size(opened)), access)
+    session.resize(*os.get_terminal_size(opened))
     try:
         termios.tcsetattr(opened, termios.TCSANOW, raw)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH) as signals:
@@ -264,21 +265,20 @@ async def on_terminal(
 
                 async def ended() -> None:
                     async for one in signals:
-                        if one == signal.SIGWINCH:  # the window has another size, and what it likes in it
-                            attendance.screen.resize(*os.get_terminal_size(opened))
-                            attendance.anew()
+                        if one == signal.SIGWINCH:
+                            session.resize(*os.get_terminal_size(opened))
                         else:
                             nursery.cancel_scope.cancel()
 
                 nursery.start_soon(ended)
-                await attendance.run()
+                await session.run()
                 nursery.cancel_scope.cancel()
     finally:
         try:
             with trio.CancelScope(shield=True):
-                await attendance.leave()
+                await session.leave()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass  # the terminal is gone: nothing to give back
+            pass  # the terminal is gone: nothing to restore
         finally:
             with suppress(termios.error):
                 termios.tcsetattr(opened, termios.TCSANOW, before)
@@ -287,5 +287,5 @@ async def on_terminal(
 
 def once(s: Snapshot) -> str:
     """The first screen as plain lines, for a pipe. Ends with a line end."""
-    picture = frame(NAMES[0], overview(s), s, rights="", message="", hint="")
+    picture = frame(NAMES[0], overview(s, VT100), s, VT100, FrameText())
     return "\n".join(row.text.rstrip() for row in picture.lines[:-3]) + "\n"

@@ -1,7 +1,7 @@
-"""Octets from a terminal to keys: arrows, digits, messages, Enter, Esc, backspace; sequences may be split anywhere.
+"""Octets from a terminal to keys: arrows, digits, characters, Enter, Esc, backspace; sequences may be split anywhere.
 
 A key is a printable character, or one of the names below ("up", "enter", ...). NOISE stands for octets that are no key;
-many of them in a row count once a call.
+many of them in one call are reported once.
 
 | state  | octet                | next   | key                                                        |
 |--------|----------------------|--------|------------------------------------------------------------|
@@ -12,14 +12,14 @@ many of them in a row count once a call.
 | escape | [                    | csi    |                                                            |
 | escape | O                    | ss3    |                                                            |
 | escape | ESC                  | escape | esc (the one before)                                       |
-| escape | other                | ground | esc, and the octet counts by itself                        |
+| escape | other                | ground | esc, and the octet is read in ground                          |
 | escape | silence (`idle`)     | ground | esc                                                        |
 | csi    | 20..3F               | csi    | collected, LONGEST at most; beyond that the sequence is noise |
 | csi    | [ first              | linux  | a function key of the Linux console: one more octet        |
 | csi    | 40..7E               | ground | its name, or noise                                         |
-| any    | C0 within a sequence | ground | the sequence is noise, the octet counts by itself          |
+| any    | C0 within a sequence | ground | the sequence is noise, the octet is read in ground            |
 
-How it fails: it does not. Memory: at most LONGEST octets of an unfinished sequence and 3 of a character.
+It cannot fail. Memory: at most LONGEST octets of an unfinished sequence and 3 of a character.
 """
 
 import codecs
@@ -39,7 +39,7 @@ KEYPAD = {chr(ord("p") + digit): str(digit) for digit in range(10)}
 
 
 class Keys:
-    """One terminal's stream of keys."""
+    """The keys of one terminal."""
 
     def __init__(self) -> None:
         self._state = "ground"
@@ -49,7 +49,7 @@ class Keys:
 
     @property
     def waiting(self) -> bool:
-        """A sequence has begun: call `idle` when nothing follows for a moment."""
+        """A sequence is incomplete: call `idle` when nothing follows for a moment."""
         return self._state != "ground"
 
     def idle(self) -> list[str]:
@@ -61,7 +61,7 @@ class Keys:
         """The keys these octets finish; never raises."""
         found: list[str] = []
         for octet in octets:
-            if self._state == "escape" and octet not in b"\x1b[O":  # somebody quick: Esc, then another key
+            if self._state == "escape" and octet not in b"\x1b[O":  # typed quickly: Esc, then another key
                 self._state = "ground"
                 found.append("esc")
             key = self._take(octet)
@@ -121,6 +121,6 @@ class Keys:
 
 
 def moved(key: str, page: int, everything: int) -> int | None:
-    """How far a movement key goes; None for any other key."""
+    """By how many lines a movement key moves; None for any other key."""
     far = (("page up", -page), ("page down", page), ("home", -everything), ("end", everything))
     return next((step for name, step in (("up", -1), ("k", -1), ("down", 1), ("j", 1), *far) if name == key), None)

@@ -1,4 +1,4 @@
-"""What the console is lent: pictures, Controls, options, who may change something; and its memory of wrong passwords."""
+"""What the console is given: snapshots, the admin API, options, and the access guard, which remembers wrong passwords."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,7 +13,7 @@ WRONG_S = (1.0, 60.0)
 
 
 class SnapshotSource(Protocol):
-    """The board, or whatever else knows the one picture."""
+    """The board, or the one of another process."""
 
     def snapshot(self) -> Snapshot: ...
 
@@ -21,42 +21,42 @@ class SnapshotSource(Protocol):
 
 
 class ControlPort(Protocol):
-    """As much of the Controls port as the console uses."""
+    """As much of `Control` as the panel uses."""
 
     async def ask(self, request: Request) -> Response: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`lock_s`: silence after which the password is asked again. `plain`: lines for a terminal without commands.
+    """`lock_s`: idle time after which the password is required again. `plain`: lines for a terminal without commands.
 
-    `leaves`: q ends the console. `octets_per_s`: what the line carries.
+    `can_quit`: q ends the console. `octets_per_s`: the speed of the line.
     """
 
     lock_s: float = 300.0
     plain: bool = False
     utf8: bool = False
-    leaves: bool = False
+    can_quit: bool = False
     octets_per_s: float = 11_520.0
 
 
 class AdminPasswordPort(Protocol):
-    """Who knows the admin password."""
+    """Checks the admin password."""
 
     async def known(self) -> bool:
-        """Is there any password that could be right?"""
+        """Whether a password is set at all."""
         ...
 
     async def check(self, password: str) -> bool: ...
 
     @property
     def one_time(self) -> str:
-        """A password that opens once, for whoever stands at the box to read; "" when there is none."""
+        """A password for one use, shown on the first screen; "" when there is none."""
         ...
 
 
 class AccessGuard:
-    """Who may change something at one port; without an `admin` whoever is there. Remembers wrong passwords over all dialogues."""
+    """Who may change something at one port; without an `admin` everybody. Remembers wrong passwords across dialogues."""
 
     def __init__(self, admin: AdminPasswordPort | None) -> None:
         self._admin = admin
@@ -64,7 +64,7 @@ class AccessGuard:
         self._again_mono = 0.0
 
     @property
-    def asks(self) -> bool:
+    def requires_password(self) -> bool:
         return self._admin is not None
 
     @property
@@ -79,7 +79,7 @@ class AccessGuard:
         return max(0.0, self._again_mono - trio.current_time())
 
     async def refusal(self, password: str) -> str:
-        """Why `password` does not open, in a sentence; "" when it does."""
+        """Why `password` is not accepted, in a sentence; "" when it is."""
         if self._admin is None:
             return ""
         if not await self._admin.known():

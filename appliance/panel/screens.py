@@ -1,69 +1,80 @@
-"""The screens: a snapshot and the box's own figures to lines of text, the frame around them, and the first screen. Pure.
+"""The screens: a snapshot to lines of text, the frame around them, the first screen and the power screen. Pure.
 
-line 0         the box's name, the screen's, what the person may do, the clock
+line 0         the host's name, the screen's, whether it is unlocked, the clock
 lines 1..20    the body; more of it, and longer lines, on a larger terminal
-line 21        what was just said, or the question being asked, or what is being typed
-line 22, 23    the keys of this screen, and the screens' own
+line 21        the last response, or a question, or what is being typed
+line 22, 23    the keys of this screen, and those of the screens
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import gmtime, strftime
 
 from appliance.status.snapshot import Condition, Snapshot
 from appliance.status.text import size, stamp, zone
 
-from .screens_text import BLANK, BODY, KEYS, STRONG, TICK, TITLE, Picture, TextLine, count, fit, line, room, span, tall, when, wide, wrap
+from .screens_text import BLANK, BODY, KEYS, STRONG, TICK, TITLE, Picture, ScreenSize, TextLine, count, fit, line, sized, span, when, wrap
 
 HEALTH = 4
 """Lines of the first screen for what needs attention; key h shows all of it."""
 RECENT = 3
-NAMES = ("Overview", "Queue", "Letters", "People", "Network", "Domain", "Certs", "Logs", "Power")
+NAMES = ("Overview", "Queue", "Mail", "Accounts", "Network", "Domain", "Certs", "Logs", "Power")
 TABS = " ".join(f"{number} {name}" for number, name in enumerate(NAMES, 1))
-MARKS = (("critical", "!!"), ("warning", "! "), ("notice", "- "))
+SEVERITY_SIGNS = (("critical", "!!"), ("warning", "! "), ("notice", "- "))
 
 HELP = """\
-The whole box in one window. It shows itself anew whenever something happens.
+The whole server on one screen, updated whenever something happens.
 
 1 to 9        the screens named on the last line
-Up, Down      choose a line (j, k do the same); Page Up, Page Down, Home, End
-Enter         more about the chosen line
+Up, Down      select a line (j, k do the same); Page Up, Page Down, Home, End
+Enter         more about the selected line
 Esc           back (so does backspace); q leaves, and locks
-h             on the first screen: everything that needs you, and what helps
-others        as the line above the last says: each screen has its own
+h             on the first screen: everything that needs you, and what to do
+others        as the line above the last one says: each screen has its own
 
-Looking is open to whoever stands at the box. Changing something asks for the
-admin password, and asks again after some minutes without a key or when the
-cable was out. What cannot be taken back asks once more: y does it, any other
-key leaves everything as it was.
+Anybody at the serial line may look. Changing something asks for the admin
+password, and asks again after some minutes without a key or when the cable
+was unplugged. What cannot be undone asks once more: y does it, any other key
+leaves everything as it was.
 
 Ctrl-L        draw the screen again
-t             plain lines and back, for terminals that know no commands
+t             plain lines and back, for terminals without cursor control
 
-A VT100 or its kin of 80 by 24 is right: screen, minicom, tio, PuTTY, with
-XON/XOFF. Times are the box's own, the log's (with a Z) are UTC."""
+Use a VT100 or compatible terminal of 80 by 24: screen, minicom, tio, PuTTY,
+with XON/XOFF. Times are local, those of the log (with a Z) are UTC."""
 
 
-def frame(name: str, body: Sequence[TextLine], s: Snapshot, *, rights: str, message: str, hint: str, typing: bool = False) -> Picture:
-    """A whole picture; `typing` puts the cursor behind the message, whose end then counts more than its beginning."""
+@dataclass(frozen=True, slots=True)
+class FrameText:
+    """The texts around a screen's body; `typing`: the message is being typed."""
+
+    rights: str = ""
+    message: str = ""
+    hint: str = ""
+    typing: bool = False
+
+
+def frame(name: str, body: Sequence[TextLine], s: Snapshot, screen: ScreenSize, around: FrameText) -> Picture:
+    """A whole picture; `typing` puts the cursor behind the message, whose end then matters more than its beginning."""
+    message = around.message
     now = strftime("%a %d %b %H:%M", gmtime(max(0, s.at + s.utc_offset_s)))
-    right = f"{rights}  {now} {zone(s.utc_offset_s)}"
-    left = fit(f"{s.host.name or 'Pillarbox'}  {name}", wide() - len(right) - 2)
-    shown = [line(left.ljust(wide() - len(right)) + right, TITLE), *body[: room()]]
-    shown += [BLANK] * (tall() - 3 - len(shown))
+    right = f"{around.rights}  {now} {zone(s.utc_offset_s)}"
+    left = fit(f"{s.host.name or 'Pillarbox'}  {name}", screen.columns - len(right) - 2)
+    shown = [line(left.ljust(screen.columns - len(right)) + right, TITLE), *body[: screen.room]]
+    shown += [BLANK] * (screen.rows - 3 - len(shown))
     cursor = None
-    if typing:
-        message = message if len(message) < wide() else ".." + message[-(wide() - 3) :]
-        cursor = (tall() - 3, len(message))
-    shown += [line(message, STRONG), line(hint), line(TABS, KEYS)]
-    return Picture(tuple(shown), name, cursor)
+    if around.typing:
+        message = message if len(message) < screen.columns else ".." + message[-(screen.columns - 3) :]
+        cursor = (screen.rows - 3, len(message))
+    shown += [line(message, STRONG), line(around.hint), line(TABS, KEYS)]
+    return Picture(tuple(sized(row, screen) for row in shown), name, cursor, screen)
 
 
-def _told(one: Condition) -> list[str]:
-    return wrap(f"{dict(MARKS).get(one.severity, '- ')} {one.sentence} {one.remedy}", indent="   ")
+def _wrapped(one: Condition, screen: ScreenSize) -> list[str]:
+    return wrap(f"{dict(SEVERITY_SIGNS).get(one.severity, '- ')} {one.sentence} {one.remedy}", screen.columns, "   ")
 
 
-def health(s: Snapshot, most: int = 1000) -> list[TextLine]:
+def health(s: Snapshot, screen: ScreenSize, most: int = 1000) -> list[TextLine]:
     """What needs attention, worst first, in at most `most` lines; one whose remedy has no room keeps its sentence."""
     if not s.conditions:
         return [line("All is well.")]
@@ -71,95 +82,105 @@ def health(s: Snapshot, most: int = 1000) -> list[TextLine]:
     for at, one in enumerate(s.conditions):
         left = len(s.conditions) - at
         free = most - len(shown) - (left > 1)
-        rows = next((rows for rows in (_told(one), _told(replace(one, remedy=""))) if len(rows) <= free), None)
+        rows = next((rows for rows in (_wrapped(one, screen), _wrapped(replace(one, remedy=""), screen)) if len(rows) <= free), None)
         if rows is None:
             return [*shown, line(f"   and {left} more: press h")]
         shown += [line(row, STRONG if one.severity != "notice" else "") for row in rows]
     return shown
 
 
-def watched(s: Snapshot) -> list[TextLine]:
-    """All that is looked at, and how it is: what a page about health says when nothing is wrong."""
-    card, served, down = s.storage, s.certificate, [row for row in s.listeners if row.reason]
-    space = f"{size(card.free_octets)} of {size(card.total_octets)} free" if card.total_octets else "not looked at yet"
-    worn = f"; {card.worn_percent} % worn" if card.worn_percent else ""
+def watched(s: Snapshot, screen: ScreenSize) -> list[TextLine]:
+    """Everything that is monitored and its state, for the page about health when nothing is wrong."""
+    storage, served, down = s.storage, s.certificate, [row for row in s.listeners if row.reason]
+    space = f"{size(storage.free_octets)} of {size(storage.total_octets)} free" if storage.total_octets else "not checked yet"
+    worn = f"; {storage.worn_percent} % worn" if storage.worn_percent else ""
     until = f"until {stamp(served.not_after_at, s.utc_offset_s)}" if served.not_after_at else "none yet"
     rows = (
-        ("Storage", f"{space}{worn}; {card.trouble_text or 'it can be written'}"),
+        ("Storage", f"{space}{worn}; {storage.trouble_text or 'it can be written'}"),
         ("Ports", f"{len(s.listeners) - len(down)} open, {len(down)} closed"),
-        ("Certificate", f"{until}; its names, its authority, the files of your own"),
+        ("Certificate", f"{until}; its names, its authority, your own files"),
         ("Network", ", ".join(s.host.addresses) or "no address"),
-        ("Way out", s.outbound.sentence or "not looked at yet"),
-        ("Queue", f"{s.queue.waiting} waiting, {s.queue.held} held; relays, name service, other servers: {len(s.delays)} of them late"),
+        ("Outbound", s.outbound.sentence or "not checked yet"),
+        ("Queue", f"{s.queue.waiting} waiting, {s.queue.held} held; relays, DNS, other servers: {len(s.delays)} of them delayed"),
         ("Mailboxes", f"{count(s.accounts, 'account')}; whether one is full, or sends unusually much"),
-        ("Passwords", f"{s.logins.failed_lately} wrong ones in ten minutes"),
-        ("Program", f"{count(len(s.tasks), 'part')} running, {count(sum(row.failed for row in s.sessions), 'session')} ended by a fault"),
+        ("Passwords", f"{s.logins.failed_lately} wrong in ten minutes"),
+        ("Program", f"{count(len(s.tasks), 'task')} running, {count(sum(row.failed for row in s.sessions), 'session')} ended by an error"),
         ("Clock", "set" if s.clock_trusted else "not set yet"),
         ("Console", "whether another program uses its line"),
     )
-    told = [row for title, text in rows for row in wrap(f"  {title:<13}{text}", indent=" " * 15)]
-    return [BLANK, line("Watched all the time:"), *map(line, told)]
+    wrapped = [row for title, text in rows for row in wrap(f"  {title:<13}{text}", screen.columns, " " * 15)]
+    return [BLANK, line("Monitored all the time:"), *map(line, wrapped)]
 
 
-def overview(s: Snapshot, notice: str = "") -> list[TextLine]:
-    """The first screen. A larger one than a VT100's has more of what needs attention, then more of the last messages, told in full."""
-    extra = room() - BODY
+def overview(s: Snapshot, screen: ScreenSize, notice: str = "") -> list[TextLine]:
+    """The first screen. A larger one than a VT100's has more of what needs attention, then more of the last messages, uncut."""
+    extra = screen.room - BODY
     most, recent = HEALTH + extra // 2, RECENT + max(0, extra - 1) // 4
     shown = [line(f"{s.phase.capitalize()}   {', '.join(s.host.addresses) or 'no address'}")]
-    said = [line(notice, STRONG)] if notice else []
-    said += health(s, most - len(said))
-    shown += said + [BLANK] * (HEALTH - len(said)) + [BLANK]
-    q = s.queue
-    waits = f"{q.waiting} waiting, {q.held} held"
-    if q.trying:
-        waits += f", {q.trying} being tried"
-    if q.oldest_at:
-        waits += f"; oldest since {when(q.oldest_at, s)}"
-    if q.next_attempt_at:
-        waits += f"; next try {when(q.next_attempt_at, s)}"
-    shown.append(line(f"Queue     {waits if q.waiting or q.held else 'empty'}"))
-    shown += [line(row) for row in wrap(f"Way out   {s.outbound.sentence or 'not looked at yet'}", indent=" " * 10)[: 1 + (extra > 0)]]
+    attention = [line(notice, STRONG)] if notice else []
+    attention += health(s, screen, most - len(attention))
+    shown += attention + [BLANK] * (HEALTH - len(attention)) + [BLANK]
+    shown.append(line(f"Queue     {_queue(s)}"))
+    outbound = wrap(f"Outbound  {s.outbound.sentence or 'not checked yet'}", screen.columns, " " * 10)
+    shown += [line(row) for row in outbound[: 1 + (extra > 0)]]
     shown.append(line(f"Sessions  {_sessions(s)}"))
-    came = f"{count(s.messages_accepted, 'letter')}, {size(s.messages_octets)}"
-    shown.append(line(f"In        {came}; {s.messages_refused} refused at the door"))
-    shown += _few([f"  {when(one.at, s):>11}  {one.sender or '<>'} by {one.protocol}, {size(one.octets)}" for one in s.arrivals], recent)
-    shown.append(line(f"Out       {count(s.messages_sent, 'recipient')} reached, {s.messages_failed} given up"))
-    shown += _few([f"  {when(one.at, s):>11}  {one.outcome} to {one.destination}: {one.text}" for one in s.attempts], recent)
-    card, box = s.storage, s.host
-    space = f"{size(card.free_octets)} of {size(card.total_octets)} free, mail {size(card.mail_octets)}"
-    space = space if card.total_octets else "not looked at yet"
-    shown.append(line(f"Card      {space}; {size(box.written_octets_today)} written today"))
-    heat = f"; {box.temperature_c:.0f} C" if box.temperature_c is not None else ""
-    shown.append(line(f"Box       memory {size(box.memory_octets)}{heat}; running for {span(s.running_s)}", TICK))
-    shown.append(line(f"Clock     {stamp(s.at, s.utc_offset_s)}, {'set' if s.clock_trusted else 'not set yet'}", TICK))
-    return shown
+    shown.append(line(f"In        {count(s.messages_accepted, 'message')}, {size(s.messages_octets)}; {s.messages_refused} refused"))
+    arrived = [f"  {when(one.at, s):>11}  {one.sender or '<>'} by {one.protocol}, {size(one.octets)}" for one in s.arrivals]
+    shown += _few(arrived, recent, screen)
+    shown.append(line(f"Out       {count(s.messages_sent, 'recipient')} reached, {s.messages_failed} failed"))
+    shown += _few([f"  {when(one.at, s):>11}  {one.outcome} to {one.destination}: {one.text}" for one in s.attempts], recent, screen)
+    return [*shown, *_host(s)]
 
 
-def _few(rows: list[str], most: int) -> list[TextLine]:
-    """So many lines; a row that is too long goes on in the next where there is room for more than RECENT."""
-    told = rows[:RECENT] if most == RECENT else [part for row in rows for part in wrap(row, indent=" " * 15)][:most]
-    return [line(row) for row in told] + [BLANK] * (RECENT - len(told))
+def _queue(s: Snapshot) -> str:
+    q = s.queue
+    text = f"{q.waiting} waiting, {q.held} held"
+    if q.trying:
+        text += f", {q.trying} being tried"
+    if q.oldest_at:
+        text += f"; oldest since {when(q.oldest_at, s)}"
+    if q.next_attempt_at:
+        text += f"; next try {when(q.next_attempt_at, s)}"
+    return text if q.waiting or q.held else "empty"
 
 
 def _sessions(s: Snapshot) -> str:
     busy = ", ".join(f"{row.protocol} {row.open}" for row in s.sessions if row.open)
-    told = f"{s.sessions_open} open" + (f" ({busy})" if busy else "")
-    return f"{told}, {sum(row.opened for row in s.sessions)} so far; {count(s.logins.failed, 'wrong password')}"
+    text = f"{s.sessions_open} open" + (f" ({busy})" if busy else "")
+    return f"{text}, {sum(row.opened for row in s.sessions)} so far; {count(s.logins.failed, 'wrong password')}"
 
 
-def text_body(text: Sequence[str], offset: int, *, more: bool = True) -> list[TextLine]:
-    """A page of ready lines from `offset` on; says when there are more."""
-    shown = [line(row) for row in text[offset : offset + room()]]
-    if more and offset + room() < len(text):
-        shown[-1] = line(f"   -- {count(len(text) - offset - room() + 1, 'line')} more: Down --")
+def _host(s: Snapshot) -> list[TextLine]:
+    storage, host = s.storage, s.host
+    space = f"{size(storage.free_octets)} of {size(storage.total_octets)} free, mail {size(storage.mail_octets)}"
+    space = space if storage.total_octets else "not checked yet"
+    heat = f"; {host.temperature_c:.0f} C" if host.temperature_c is not None else ""
+    return [
+        line(f"Storage   {space}; {size(host.written_octets_today)} written today"),
+        line(f"Host      memory {size(host.memory_octets)}{heat}; running for {span(s.running_s)}", TICK),
+        line(f"Clock     {stamp(s.at, s.utc_offset_s)}, {'set' if s.clock_trusted else 'not set yet'}", TICK),
+    ]
+
+
+def _few(rows: list[str], most: int, screen: ScreenSize) -> list[TextLine]:
+    """So many lines; a row that is too long continues in the next where there is room for more than RECENT."""
+    wrapped = rows[:RECENT] if most == RECENT else [part for row in rows for part in wrap(row, screen.columns, " " * 15)][:most]
+    return [line(row) for row in wrapped] + [BLANK] * (RECENT - len(wrapped))
+
+
+def text_body(text: Sequence[str], offset: int, screen: ScreenSize) -> list[TextLine]:
+    """A page of ready lines from `offset` on, and how many more there are."""
+    shown = [line(row) for row in text[offset : offset + screen.room]]
+    if offset + screen.room < len(text):
+        shown[-1] = line(f"   -- {count(len(text) - offset - screen.room + 1, 'line')} more: Down --")
     return shown
 
 
-def power(s: Snapshot) -> list[TextLine]:
-    """What ending the box means, before anybody does it."""
+def power(s: Snapshot, screen: ScreenSize) -> list[TextLine]:
+    """What stopping the server means, before it is done."""
     q, rows = s.queue, [f"The server is {s.phase} and has run for {span(s.running_s)}.", ""]
-    rows.append(f"{count(s.sessions_open, 'session')} open, {count(q.trying, 'letter')} being handed over, {q.waiting} waiting to leave.")
-    rows += wrap("Nothing that was acknowledged is lost, whichever way the box ends: by these keys, or by its plug.", wide() - 1)
-    rows += ["", "s   close the server in order; the LEDs say when the plug may be pulled"]
-    rows += ["b   close it and begin again, with new settings; mail programs come back alone"]
+    rows.append(f"{count(s.sessions_open, 'session')} open, {count(q.trying, 'message')} being sent, {q.waiting} waiting.")
+    rows += wrap("No accepted message is lost, however the server ends: by these keys, or by pulling the plug.", screen.columns - 1)
+    rows += ["", "s   stop the server in order; the LEDs show when the plug may be pulled"]
+    rows += ["b   stop it and start again with new settings; mail programs reconnect"]
     return [line(row, TICK if "has run for" in row else "") for row in rows]

@@ -1,44 +1,45 @@
-"""Screens that only tell: network and ports, certificates, the log. Pure."""
+"""Screens without a list to choose from: network and listeners, certificates, the log. Pure."""
 
 from collections.abc import Sequence
 
 from appliance.status.snapshot import Snapshot
 from appliance.status.text import size, stamp
 
-from .screens_text import BLANK, STRONG, TextLine, clean, columns, count, line, room, wrap
+from .screens_text import BLANK, STRONG, ScreenSize, TextLine, clean, columns, count, line, wrap
 
 SIDE = 40
 """Columns a long line of the log moves by."""
 
 
-def network(s: Snapshot) -> list[TextLine]:
-    """Doors with their state, the way out, and who comes in by which protocol."""
-    rows = [line(row) for row in wrap(f"Addresses  {', '.join(s.host.addresses) or 'none'}", indent="           ")[:2]]
-    rows += [line(row) for row in wrap(f"Way out    {s.outbound.sentence or 'not looked at yet'}", indent="           ")[:3]]
+def network(s: Snapshot, screen: ScreenSize) -> list[TextLine]:
+    """Outbound connectivity, listeners with their state and sessions, logins."""
+    width = screen.columns
+    rows = [line(row) for row in wrap(f"Addresses  {', '.join(s.host.addresses) or 'none'}", width, " " * 11)[:2]]
+    rows += [line(row) for row in wrap(f"Outbound   {s.outbound.sentence or 'not checked yet'}", width, " " * 11)[:3]]
     rows.append(line(f"           port 25 outwards: {s.outbound.port_25}; messages leave: {s.outbound.route}"))
-    rows += [BLANK, line(columns(("Door", 13), ("at", 29), ("open", 6), ("so far", 8), ("refused", 8), ("octets", 9)))]
+    rows += [BLANK, line(columns(("Listener", 13), ("address", 29), ("open", 6), ("so far", 8), ("refused", 8), ("octets", 9)))]
     sessions = {row.protocol: row for row in s.sessions}
-    told: set[str] = set()
-    for listening_socket in s.listeners:
-        facts = sessions.get(listening_socket.protocol)
-        if listening_socket.reason:
+    counted: set[str] = set()
+    for listener in s.listeners:
+        facts = sessions.get(listener.protocol)
+        if listener.reason:
             rows.append(
                 line(
-                    columns((listening_socket.protocol, 13), (listening_socket.address, 29), (f"CLOSED: {listening_socket.reason}", 0)),
+                    columns((listener.protocol, 13), (listener.address, 29), (f"CLOSED: {listener.reason}", 0)),
                     STRONG,
                 )
             )
-        elif facts is None or listening_socket.protocol in told:  # counted once, at the protocol's first door
-            rows.append(line(columns((listening_socket.protocol, 13), (listening_socket.address, 29), ("-" if facts is None else '"', 6))))
+        elif facts is None or listener.protocol in counted:  # once, at the protocol's first listener
+            rows.append(line(columns((listener.protocol, 13), (listener.address, 29), ("-" if facts is None else '"', 6))))
         else:
             moved = size(facts.octets_in + facts.octets_out)
             cells = (str(facts.open), 6), (str(facts.opened), 8), (str(facts.refused), 8), (moved, 9)
-            rows.append(line(columns((listening_socket.protocol, 13), (listening_socket.address, 29), *cells)))
-            told.add(listening_socket.protocol)
+            rows.append(line(columns((listener.protocol, 13), (listener.address, 29), *cells)))
+            counted.add(listener.protocol)
     if not s.listeners:
-        rows.append(line("No door is open."))
+        rows.append(line("There are no listeners."))
     rows += [BLANK, line(f"Signing in: {count(s.logins.succeeded, 'time')}, {count(s.logins.failed, 'wrong password')}{_guesses(s)}")]
-    rows += [line(f"Held back for sending unusually much: {who}", STRONG) for who in s.send_limited]
+    rows += [line(f"May not send for a while, after unusually much: {account}", STRONG) for account in s.send_limited]
     return rows
 
 
@@ -47,22 +48,22 @@ def _guesses(s: Snapshot) -> str:
     return f", {lately} of them lately, from {count(s.logins.peers_lately, 'address', 'addresses')}" if lately else ""
 
 
-def certificates(s: Snapshot, text: str) -> list[str]:
-    """What is served now, and what the server says about it; `text` as ShowCertificate answers."""
+def certificates(s: Snapshot, text: str, screen: ScreenSize) -> list[str]:
+    """The certificate in use and `text`, the response to ShowCertificate."""
     served, rows = s.certificate, []
     if served.names:
-        rows += wrap(f"Served now: {', '.join(served.names)}", indent="  ")
-        maker = "the server" if served.source == "server" else "somebody else"
-        rows.append(f"  until {stamp(served.not_after_at, s.utc_offset_s)}, made by {maker}")
+        rows += wrap(f"In use: {', '.join(served.names)}", screen.columns, "  ")
+        issuer = "the server" if served.source == "server" else "another authority"
+        rows.append(f"  until {stamp(served.not_after_at, s.utc_offset_s)}, issued by {issuer}")
     else:
-        rows.append("No certificate is served yet.")
+        rows.append("There is no certificate yet.")
     if served.trouble:
-        rows += wrap(f"A newer one could not be used: {served.trouble}", indent="  ")
-    return [*rows, "", *(row for part in text.splitlines() for row in wrap(part, indent="    "))]
+        rows += wrap(f"A newer one could not be used: {served.trouble}", screen.columns, "  ")
+    return [*rows, "", *(row for part in text.splitlines() for row in wrap(part, screen.columns, "    "))]
 
 
-def logs(lines: Sequence[str], back: int, side: int) -> list[TextLine]:
+def logs(lines: Sequence[str], back: int, side: int, screen: ScreenSize) -> list[TextLine]:
     """The newest lines below, `back` lines up from there, from column `side` on."""
-    end = max(min(room(), len(lines)), len(lines) - back)
-    shown = [line(clean(one)[side:]) for one in lines[max(0, end - room()) : end]]
-    return shown or [line("Nothing has been said yet.")]
+    end = max(min(screen.room, len(lines)), len(lines) - back)
+    shown = [line(clean(one)[side:]) for one in lines[max(0, end - screen.room) : end]]
+    return shown or [line("The journal is empty.")]

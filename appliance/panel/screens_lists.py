@@ -1,7 +1,7 @@
-"""Lists to choose a line from: the queue, messages in and out and at the door, people, domains. Pure.
+"""Lists to select a line from: the queue, messages in, out and refused, accounts, domains. Pure.
 
-An Item is one line with what is told below the list while it is chosen, and the key that acts on it. A list is one or
-more groups, each with a heading; the groups share the room, and each scrolls to its chosen line.
+A ListItem is one line, with details that are shown below the list while it is selected, and the key that names it to the server.
+A list is one or more groups, each with a heading; the groups share the rows, and each scrolls to its selected line.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,15 +11,15 @@ from typing import Any
 from appliance.status.snapshot import Snapshot
 from appliance.status.text import size, stamp
 
-from .screens_text import BLANK, BODY, SELECTED, WIDTH, TextLine, columns, count, line, room, when, wide, wrap
+from .screens_text import BLANK, BODY, SELECTED, ScreenSize, TextLine, columns, count, line, when, wrap
 
 DETAIL = 4
-"""Lines of a VT100 below a list about the chosen item, an empty one among them."""
+"""Lines of a VT100 below a list for the selected item, an empty one among them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListItem:
-    """`key` names it to the server; `letter` is the message's name where there is one; `about` is a word for questions."""
+    """`key` names it to the server; `message` is the message id where there is one; `about` names it in questions."""
 
     key: str
     text: str
@@ -40,10 +40,10 @@ def items_of(groups: Sequence[ListGroup]) -> list[ListItem]:
     return [item for group in groups for item in group.items]
 
 
-def list_body(groups: Sequence[ListGroup], selected: int) -> list[TextLine]:
-    """The groups in the lines there are, the item number `selected` of all marked and told in full below."""
-    below = DETAIL + (room() - BODY) // 3
-    left = room() - below - len(groups)
+def list_body(groups: Sequence[ListGroup], selected: int, screen: ScreenSize) -> list[TextLine]:
+    """The groups in the rows there are; the item number `selected` of all is marked, its details stand below."""
+    below = DETAIL + (screen.room - BODY) // 3
+    left = screen.room - below - len(groups)
     shown: list[TextLine] = []
     before = 0
     for at, group in enumerate(groups):
@@ -59,21 +59,16 @@ def list_body(groups: Sequence[ListGroup], selected: int) -> list[TextLine]:
             for i, item in enumerate(group.items[first : first + share])
         ]
         if not rows and group.empty:
-            rows = [line(f"  {row}") for row in wrap(group.empty, wide() - 4)[:share]]
+            rows = [line(f"  {row}") for row in wrap(group.empty, screen.columns - 4)[:share]]
         shown += rows + [BLANK] * (share - len(rows))
         before += len(group.items)
     every = items_of(groups)
-    detail = wrap(every[selected].detail, indent="  ")[: below - 1] if 0 <= selected < len(every) and every[selected].detail else []
+    detail = wrap(every[selected].detail, screen.columns, "  ")[: below - 1] if 0 <= selected < len(every) and every[selected].detail else []
     return [*shown, BLANK, *map(line, detail)]
 
 
-def spare() -> int:
-    """Columns beyond a VT100's."""
-    return wide() - WIDTH
-
-
-def queue_groups(facts: Mapping[str, Any], s: Snapshot) -> list[ListGroup]:
-    """`facts` as ListQueue answers."""
+def queue_groups(facts: Mapping[str, Any], s: Snapshot, screen: ScreenSize) -> list[ListGroup]:
+    """`facts` of the response to ListQueue."""
     items = []
     for row in facts.get("messages", ()):
         to = [str(one.get("address", "")) for one in row.get("recipients", ())]
@@ -84,24 +79,24 @@ def queue_groups(facts: Mapping[str, Any], s: Snapshot) -> list[ListGroup]:
         state = "held" if held else f"tried {tries}, next {due}" if tries else f"due {due}"
         sender = str(row.get("sender") or "<>")
         since = stamp(int(row.get("accepted_at") or 0), s.utc_offset_s)
-        told = f"{row.get('letter', '')} from {sender}, {size(int(row.get('octets') or 0))}, here since {since}."
+        detail = f"{row.get('message', '')} from {sender}, {size(int(row.get('octets') or 0))}, here since {since}."
         for one in row.get("recipients", ()):
             if one.get("text") or one.get("reply"):
-                said = f" {one['host'] or 'They'} said: {one['reply']}" if one.get("reply") else ""
-                told += f"\n{one.get('address', '')}: {one.get('text', '')}{said}"
-        text = columns((str(row.get("id", "")), 5), (state, 22), (sender, 20 + spare() // 3), ("->", 2), (whom, 0))
-        items.append(ListItem(str(row.get("id", "")), text, told, str(row.get("message", "")), f"{row.get('letter', '')} to {whom}", held))
+                said = f" {one['host'] or 'The next hop'} said: {one['reply']}" if one.get("reply") else ""
+                detail += f"\n{one.get('address', '')}: {one.get('text', '')}{said}"
+        text = columns((str(row.get("id", "")), 5), (state, 22), (sender, 20 + screen.extra_columns // 3), ("->", 2), (whom, 0))
+        items.append(ListItem(str(row.get("id", "")), text, detail, str(row.get("message", "")), f"{row.get('message', '')} to {whom}", held))
     q = s.queue
     heading = f"{q.waiting} waiting, {q.held} held, {q.trying} being tried, {q.stuck} need you"
     return [ListGroup(heading, tuple(items), "Nothing waits to leave.")]
 
 
-def message_groups(s: Snapshot) -> list[ListGroup]:
-    """The last messages in, out, and refused at the door."""
+def message_groups(s: Snapshot, screen: ScreenSize) -> list[ListGroup]:
+    """The last messages in, out, and refused."""
     came = tuple(
         ListItem(
             one.message,
-            columns((when(one.at, s), 11), (one.sender or "<>", 39 + spare()), (one.protocol, 11), (size(one.octets), 9)),
+            columns((when(one.at, s), 11), (one.sender or "<>", 39 + screen.extra_columns), (one.protocol, 11), (size(one.octets), 9)),
             f"{one.message} from {one.sender or '<>'} at {one.peer} by {one.protocol}, for {count(one.recipients, 'recipient')}, "
             f"{size(one.octets)}, stored in {one.duration_s:.2f} s.",
             one.message,
@@ -111,7 +106,7 @@ def message_groups(s: Snapshot) -> list[ListGroup]:
     left = tuple(
         ListItem(
             f"{one.message} {one.destination}",
-            columns((when(one.at, s), 11), (one.outcome, 7), (one.destination, 22 + spare() // 4), (one.text, 0)),
+            columns((when(one.at, s), 11), (one.outcome, 7), (one.destination, 22 + screen.extra_columns // 4), (one.text, 0)),
             f"{one.message} {one.outcome} to {one.destination}, {count(one.recipients, 'recipient')}: {one.text}",
             one.message,
         )
@@ -120,7 +115,7 @@ def message_groups(s: Snapshot) -> list[ListGroup]:
     refused = tuple(
         ListItem(
             f"{one.at} {one.recipient}",
-            columns((when(one.at, s), 11), (one.sender or "<>", 22 + spare() // 4), (one.recipient, 20 + spare() // 4), (one.reply, 0)),
+            columns((when(one.at, s), 11), (one.sender or "<>", 22 + screen.extra_columns // 4), (one.recipient, 20 + screen.extra_columns // 4), (one.reply, 0)),
             f"{stamp(one.at, s.utc_offset_s)}, {one.peer} by {one.protocol}: "
             f"from {one.sender or '<>'}{f' to {one.recipient}' if one.recipient else ''}: {one.reply}",
         )
@@ -128,29 +123,29 @@ def message_groups(s: Snapshot) -> list[ListGroup]:
     )
     return [
         ListGroup(f"In: {s.messages_accepted} since the start", came, "None yet."),
-        ListGroup(f"Out: {count(s.messages_sent, 'recipient')} reached, {s.messages_failed} given up", left, "None yet."),
-        ListGroup(f"Refused at the door: {s.messages_refused}", refused, "None yet."),
+        ListGroup(f"Out: {count(s.messages_sent, 'recipient')} reached, {s.messages_failed} failed", left, "None yet."),
+        ListGroup(f"Refused: {s.messages_refused}", refused, "None yet."),
     ]
 
 
-def accounts_groups(facts: Mapping[str, Any], s: Snapshot) -> list[ListGroup]:
-    """`facts` as ListPeople answers."""
+def accounts_groups(facts: Mapping[str, Any], s: Snapshot, screen: ScreenSize) -> list[ListGroup]:
+    """`facts` of the response to ListAccounts."""
     items = []
     for row in facts.get("accounts", ()):
         limit = row.get("quota_octets")
         used = size(int(row.get("octets") or 0)) + (f" of {size(int(limit))}" if limit else "")
         address = str(row.get("address", ""))
-        since = f"Lives here since {stamp(int(row['added_at']), s.utc_offset_s)}." if row.get("added_at") else ""
-        items.append(ListItem(address, columns((address, 50 + spare() // 2), (used, 22)), since, about=address))
-    empty = "Nobody lives here yet: every message is refused. Press a to add somebody."
+        since = f"Added {stamp(int(row['added_at']), s.utc_offset_s)}." if row.get("added_at") else ""
+        items.append(ListItem(address, columns((address, 50 + screen.extra_columns // 2), (used, 22)), since, about=address))
+    empty = "There are no accounts yet: every message is refused. Press a to add one."
     return [ListGroup(count(len(items), "account", "accounts"), tuple(items), empty)]
 
 
-def domain_groups(facts: Mapping[str, Any]) -> list[ListGroup]:
-    """`facts` as ListDomains answers."""
+def domain_groups(facts: Mapping[str, Any], screen: ScreenSize) -> list[ListGroup]:
+    """`facts` of the response to ListDomains."""
     items = []
     for row in facts.get("domains", ()):
         name, others = str(row.get("name", "")), str(row.get("catch_all") or "")
-        text = columns((name, 40 + spare() // 3), (f"unknown names go to {others}" if others else "", 0))
-        items.append(ListItem(name, text, "Enter shows what to publish in the DNS; c looks whether it is there.", about=name))
-    return [ListGroup(count(len(items), "domain"), tuple(items), "No domain yet: the first person brings theirs.")]
+        text = columns((name, 40 + screen.extra_columns // 3), (f"unknown names go to {others}" if others else "", 0))
+        items.append(ListItem(name, text, "Enter shows what to publish in the DNS; c checks whether it is there.", about=name))
+    return [ListGroup(count(len(items), "domain"), tuple(items), "No domain yet: it comes with the first account.")]

@@ -1,15 +1,14 @@
-"""The words and measures all screens share: a line, a picture, cut and wrapped text, sizes and instants for people.
+"""What all screens share: the size of a screen, lines and pictures, wrapped and cut text, instants and sizes for people.
 
-Everything foreign (addresses, reasons, replies) passes `clean` before it becomes a line: what a terminal would obey is
-shown escaped. Instants are the box's local time and shown as instants, not as "5 minutes ago": a picture stays the same while nothing
+Everything foreign (addresses, reasons, replies) passes `clean` before it becomes a line: control characters are shown
+escaped. Instants are the host's local time and shown as instants, not as "5 minutes ago": a picture stays the same while nothing
 happens.
 
-A serial line has 80 columns and 24 rows; a terminal of its own may have more. Its size is the `Screen` of the context: each far
-end sets its own for its tasks, and the screens ask `wide`, `tall` and `room` instead of being handed it through every call.
+A serial line has 80 columns and 24 rows; a terminal of `pillarbox console` may have more. Screens get the size as an argument;
+`frame` in `screens` cuts and pads the lines to it.
 """
 
 import re
-from contextvars import ContextVar
 from dataclasses import dataclass
 from time import gmtime, strftime
 from typing import NamedTuple
@@ -28,43 +27,39 @@ LONGEST = 4000
 """Characters of one foreign text that are looked at."""
 
 NORMAL, TITLE, SELECTED, STRONG, TICK, KEYS = "", "title", "selected", "strong", "tick", "keys"
-"""Styles of a line. TICK is normal text whose changes nobody needs to be told of (a clock)."""
+"""Styles of a line. TICK is normal text whose changes are not worth reporting (a clock)."""
+BARS = (TITLE, SELECTED, KEYS)
+"""Styles whose lines are filled up to the full width."""
 
 
-@dataclass(slots=True)
-class Screen:
+@dataclass(frozen=True, slots=True)
+class ScreenSize:
     """Columns and rows that can be used; never less than a VT100's."""
 
     columns: int = WIDTH
     rows: int = HEIGHT
 
-    def resize(self, columns: int, rows: int) -> None:
-        """To a terminal of so many columns and rows; 0 for unknown."""
-        self.columns = min(max(columns - 1, WIDTH), MOST[0])
-        self.rows = min(max(rows, HEIGHT), MOST[1])
+    @property
+    def room(self) -> int:
+        """Rows between the title and the message; BODY on a VT100."""
+        return self.rows - (HEIGHT - BODY)
+
+    @property
+    def extra_columns(self) -> int:
+        """Columns beyond a VT100's."""
+        return self.columns - WIDTH
 
 
-VT100 = Screen()
-SCREEN: ContextVar[Screen] = ContextVar("screen", default=VT100)
+def size_of(columns: int, rows: int) -> ScreenSize:
+    """For a terminal of so many columns and rows; 0 for unknown."""
+    return ScreenSize(min(max(columns - 1, WIDTH), MOST[0]), min(max(rows, HEIGHT), MOST[1]))
 
 
-def wide() -> int:
-    """Columns of this far end."""
-    return SCREEN.get().columns
-
-
-def tall() -> int:
-    """Its rows."""
-    return SCREEN.get().rows
-
-
-def room() -> int:
-    """Rows between the title and the message; BODY on a VT100."""
-    return tall() - (HEIGHT - BODY)
+VT100 = ScreenSize()
 
 
 class TextLine(NamedTuple):
-    """One line of a screen, at most `wide` printable characters."""
+    """One line of a screen, printable characters only."""
 
     text: str
     style: str = NORMAL
@@ -74,41 +69,46 @@ BLANK = TextLine("")
 
 
 class Picture(NamedTuple):
-    """As many lines as the far end is tall; `screen` names what is shown; `cursor` is (row, column) from 0 where typing goes, or None."""
+    """As many lines as the terminal has rows; `screen` names what is shown; `cursor` is (row, column) from 0 where text is typed, or None."""
 
     lines: tuple[TextLine, ...]
     screen: str
     cursor: tuple[int, int] | None = None
+    size: ScreenSize = VT100
 
 
 def clean(text: str) -> str:
-    """`text` without anything a terminal would obey, on one line."""
+    """`text` without control characters, on one line."""
     return escaped(text[:LONGEST], LONGEST)
 
 
-def fit(text: str, width: int = 0) -> str:
-    """`text` cleaned and cut to `width` characters (0: the whole line); ".." says that it was cut."""
-    text, width = clean(text), width or wide()
+def fit(text: str, width: int) -> str:
+    """`text` cleaned and cut to `width` characters; ".." says that it was cut."""
+    text = clean(text)
     return text if len(text) <= width else text[: max(0, width - 2)] + ".."[:width]
 
 
 def line(text: str, style: str = NORMAL) -> TextLine:
-    """A whole line; the styles seen as bars are filled up to the full width."""
-    text = fit(text)
-    return TextLine(text.ljust(wide()) if style in (TITLE, SELECTED, KEYS) else text.rstrip(), style)
+    """A line of any length."""
+    return TextLine(clean(text), style)
+
+
+def sized(one: TextLine, size: ScreenSize) -> TextLine:
+    """The line cut to the screen; the styles seen as bars are filled up to its width."""
+    text = fit(one.text, size.columns)
+    return TextLine(text.ljust(size.columns) if one.style in BARS else text.rstrip(), one.style)
 
 
 PAIRS = re.compile("(?:[0-9A-Fa-f]{2}:){3}")
 """A fingerprint: octets as pairs of hex digits with colons between."""
 
 
-def wrap(text: str, width: int = 0, indent: str = "") -> list[str]:
-    """`text` in lines of at most `width` characters (0: whole lines), broken at spaces where there are any; line ends in it stay.
+def wrap(text: str, width: int, indent: str = "") -> list[str]:
+    """`text` in lines of at most `width` characters, broken at spaces where there are any; line ends in it stay.
 
     A fingerprint is broken between octets only.
     """
     rows: list[str] = []
-    width = width or wide()
     for part in text[:LONGEST].splitlines() or [""]:
         left, lead = clean(part.expandtabs(4)).rstrip(), ""
         while True:
@@ -135,7 +135,7 @@ def columns(*cells: tuple[str, int]) -> str:
 
 
 def when(at: int, s: Snapshot) -> str:
-    """ "14:03" as the box's clock shows it, or the day too when it is another one; "-" when there is none."""
+    """ "14:03" in the host's time zone, or the day too when it is another one; "-" when there is none."""
     if not at:
         return "-"
     local, now = at + s.utc_offset_s, s.at + s.utc_offset_s

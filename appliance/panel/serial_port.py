@@ -1,8 +1,8 @@
-"""A serial port as a byte stream: pyserial opens and sets it in a thread; reading and writing wait on its descriptor, no thread.
+"""A serial port as a byte stream: pyserial opens and configures it in a thread; reading and writing wait on its descriptor, no thread.
 
-XON/XOFF is the kernel's: a far end that says XOFF stops what we write until XON. Line noise may say XOFF too: when octets
-still come but nothing could be written for STUCK_S, the line is let go. How it fails: opening raises OSError; a port that
-is unplugged, closed or broken raises BrokenResourceError or reads as the end. Known gaps: no transport on ports that cannot tell.
+XON/XOFF is done by the kernel: an XOFF of the peer stops output until XON. Line noise may be an XOFF too: when input
+still comes but nothing could be written for STUCK_S, output is restarted. Failures: opening raises OSError; a port that
+is unplugged, closed or broken raises BrokenResourceError or reads as the end. Known gap: no DCD where the port has none.
 """
 
 import os
@@ -41,8 +41,8 @@ class SerialPort(trio.abc.Stream):
         self._stuck_since: float | None = None
         self._closed = False
 
-    def carrier_detect(self) -> bool | None:
-        """Whether somebody's cable is there; None where the port cannot tell."""
+    def dcd(self) -> bool | None:
+        """The signal DCD: whether a terminal is connected; None where the port cannot tell."""
         try:
             return bool(self._serial.cd)
         except (OSError, TypeError):  # a pty, a gadget, or gone
@@ -94,7 +94,7 @@ class SerialPort(trio.abc.Stream):
         return b""
 
     def _unstick(self) -> None:
-        """Somebody types, and sees nothing: take back an XOFF that was noise. Setting the mode anew restarts the line."""
+        """Input arrives while output is stopped: undo an XOFF that was noise. Setting the mode again restarts output."""
         if self._stuck_since is not None and trio.current_time() - self._stuck_since > STUCK_S:
             self._stuck_since = None
             with suppress(OSError, termios.error):
@@ -107,7 +107,7 @@ class SerialPort(trio.abc.Stream):
         return self._descriptor
 
     async def aclose(self) -> None:
-        """What was not sent yet is thrown away: closing a stopped line would wait for it."""
+        """Output not sent yet is discarded: closing a stopped line would wait for it."""
         if not self._closed:
             self._closed = True
             trio.lowlevel.notify_closing(self._descriptor)
@@ -133,5 +133,5 @@ def _opened(device: str, speed: int) -> Device:
 
 
 async def open_serial(device: str, speed: int = 115_200) -> SerialPort:
-    """Open `device` at `speed` baud, eight bits, no parity, for us alone. Raises OSError."""
+    """Open `device` at `speed` baud, eight bits, no parity, exclusively. Raises OSError."""
     return SerialPort(await trio.to_thread.run_sync(_opened, device, speed, abandon_on_cancel=False))

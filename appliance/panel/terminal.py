@@ -1,15 +1,15 @@
-"""A picture to a terminal's octets: only what changed, for VT100 and its kin; plain lines for a terminal that knows nothing.
+"""A picture to a terminal's octets: only what changed, for a VT100 and compatible ones; plain lines for a terminal without commands.
 
-Promises: no octet that a terminal would obey ever comes from a picture's text (the last gate, after the screens' own
+Invariants: no control character ever comes from a picture's text (the last check, after the screens' own
 cleaning). An ASCII terminal gets at most FULL_OCTETS for a picture from nothing, and never more than that for a change.
 Used: cursor position, erase, SGR 1 and 7, scrolling regions with index and reverse index, all of them the VT100's own.
-How it fails: it does not. Known gap: a terminal smaller than 80x24 at a cable's end shows rubbish until t is pressed there.
+It cannot fail. Known gap: a terminal smaller than 80x24 on the serial line shows garbage until t is pressed there.
 """
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from .screens_text import BLANK, KEYS, NORMAL, SELECTED, STRONG, TICK, TITLE, Picture, TextLine, tall, wide
+from .screens_text import BLANK, KEYS, NORMAL, SELECTED, STRONG, TICK, TITLE, VT100, Picture, ScreenSize, TextLine
 
 FULL_OCTETS = 2400
 GAP = 6
@@ -24,14 +24,14 @@ _TYPOGRAPHY = str.maketrans({"…": ".", "–": "-", "—": "-", "‘": "'", "�
 
 
 class Terminal(Protocol):
-    """What a far end is drawn with."""
+    """Draws pictures on one terminal."""
 
     def render(self, picture: Picture) -> bytes:
-        """The octets that turn what the far end shows into `picture`; b"" when it shows it."""
+        """The octets that turn what the terminal shows into `picture`; b"" when it shows it already."""
         ...
 
     def forget(self) -> None:
-        """Who knows what it shows now: the next picture is sent whole."""
+        """What the terminal shows is unknown: the next picture is sent whole."""
         ...
 
     def leave(self) -> bytes:
@@ -39,10 +39,10 @@ class Terminal(Protocol):
         ...
 
 
-def _safe(text: str, *, utf8: bool) -> str:
-    """One column a character, nothing a terminal obeys."""
+def _safe(text: str, columns: int, *, utf8: bool) -> str:
+    """One column for each character, no control characters."""
     if text.isascii() and text.isprintable():
-        return text[: wide()]
+        return text[:columns]
     if utf8:
         from unicodedata import combining, east_asian_width
 
@@ -51,13 +51,13 @@ def _safe(text: str, *, utf8: bool) -> str:
                 return "?"
             return c if c.isascii() or east_asian_width(c) not in "WF" else "?"
 
-        return "".join(map(shown, text[: wide()]))
-    return "".join(c if " " <= c <= "~" else "?" for c in text.translate(_TYPOGRAPHY)[: wide()])
+        return "".join(map(shown, text[:columns]))
+    return "".join(c if " " <= c <= "~" else "?" for c in text.translate(_TYPOGRAPHY)[:columns])
 
 
 def _safe_lines(picture: Picture, *, utf8: bool) -> list[TextLine]:
-    lines = [TextLine(_safe(text, utf8=utf8), style) for text, style in picture.lines[: tall()]]
-    return lines + [BLANK] * (tall() - len(lines))
+    lines = [TextLine(_safe(text, picture.size.columns, utf8=utf8), style) for text, style in picture.lines[: picture.size.rows]]
+    return lines + [BLANK] * (picture.size.rows - len(lines))
 
 
 def _at(row: int, column: int) -> str:
@@ -65,10 +65,11 @@ def _at(row: int, column: int) -> str:
 
 
 class Vt100:
-    """Knows what the far end shows, and sends the difference."""
+    """Remembers what the terminal shows and sends the difference."""
 
     def __init__(self, *, utf8: bool = False) -> None:
         self._utf8 = utf8
+        self._size: ScreenSize = VT100
         self._shown: list[TextLine] | None = None
         self._cursor = (-1, -1)
 
@@ -77,11 +78,12 @@ class Vt100:
 
     def leave(self) -> bytes:
         self._shown = None
-        return b"\x1b[r\x1b[m" + _at(tall() - 1, 0).encode() + b"\r\n"
+        return b"\x1b[r\x1b[m" + _at(self._size.rows - 1, 0).encode() + b"\r\n"
 
     def render(self, picture: Picture) -> bytes:
         lines = _safe_lines(picture, utf8=self._utf8)
-        cursor = picture.cursor or (tall() - 1, 0)
+        self._size = picture.size
+        cursor = picture.cursor or (picture.size.rows - 1, 0)
         if self._shown is None or len(self._shown) != len(lines):
             out = self._whole(lines)
         elif self._shown == lines:
@@ -94,7 +96,7 @@ class Vt100:
         return out.encode()
 
     def _whole(self, lines: Sequence[TextLine]) -> str:
-        """Everything from nothing; also takes back what line noise may have done to the character set and the margins."""
+        """Everything from nothing; also resets what line noise may have done to the character set and the margins."""
         return "\x0f\x1b(B\x1b[m\x1b[r\x1b[2J\x1b[H" + "\r\n".join(_styled(text.rstrip() if not _SGR[s] else text, s) for text, s in lines)
 
     def _changes(self, old: list[TextLine], new: list[TextLine]) -> str:
@@ -169,14 +171,14 @@ def _scroll(old: list[TextLine], new: list[TextLine]) -> str:
 
 
 class PlainTerminal:
-    """Lines one after another, for a terminal without any commands: a new screen whole, then lines that are new."""
+    """Lines one after another, for a terminal without commands: a new screen whole, then new lines only."""
 
     def __init__(self, *, utf8: bool = False) -> None:
         self._utf8 = utf8
         self._shown: list[TextLine] | None = None
         self._screen = ""
         self._open = ""
-        """What stands on the line being typed on; "" when it is a fresh one."""
+        """The text of the line being typed on; "" when it is empty."""
 
     def forget(self) -> None:
         self._shown = None
@@ -189,21 +191,21 @@ class PlainTerminal:
         lines = _safe_lines(picture, utf8=self._utf8)
         typed = lines[picture.cursor[0]].text if picture.cursor else ""
         if self._shown is None or self._screen != picture.screen:
-            told = [text.rstrip() for text, _ in lines]
-            while told and not told[-1]:
-                told.pop()
+            new = [text.rstrip() for text, _ in lines]
+            while new and not new[-1]:
+                new.pop()
         else:
-            told = self._news(self._shown, lines)
-        told = [text for text in told if not typed or text != typed.rstrip()]
+            new = self._news(self._shown, lines)
+        new = [text for text in new if not typed or text != typed.rstrip()]
         self._shown, self._screen = lines, picture.screen
         out = ""
-        if told:
-            out = ("\r\n" if self._open else "") + "\r\n".join(told) + "\r\n"
+        if new:
+            out = ("\r\n" if self._open else "") + "\r\n".join(new) + "\r\n"
             self._open = ""
         return (out + self._typing(typed)).encode()
 
     def _typing(self, typed: str) -> str:
-        """Echo: messages added or taken at the end of the open line, or another line."""
+        """Echo: characters added or removed at the end of the open line, or another line."""
         before, self._open = self._open, typed
         if typed == before:
             return ""
@@ -214,7 +216,7 @@ class PlainTerminal:
         return ("\r\n" if before else "") + typed
 
     def _news(self, old: list[TextLine], new: list[TextLine]) -> list[str]:
-        """Lines not there before; one that only moved, ticked or lost its mark is no news."""
+        """Lines that were not there before; one that only moved, ticked or lost its selection is not new."""
         known = {line.text.lstrip("> ").rstrip() for line in old}
         marked = {line for line in old if line.style == SELECTED}
         return [

@@ -1,131 +1,127 @@
 """The nine screens: what each needs from the server, and its keys. A new key is a new row in its screen's table.
 
-What cannot be taken back asks through `Dialogue.sure`.
+What cannot be undone asks through `Interaction.confirm`.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from appliance.control import requests as controls
+from appliance.control import requests
 from appliance.control.requests import Response
 from appliance.status.snapshot import Snapshot
 
 from . import screens, screens_facts, screens_lists
 from .screens_lists import ListGroup, ListItem
-from .screens_text import TextLine, line, room
-from .view import KeyAction, ListView, ScrollView, View
+from .screens_text import BODY, ScreenSize, TextLine, line
+from .view import Interaction, KeyAction, ListView, ScrollView, View
 
-if TYPE_CHECKING:
-    from .dialogue import Dialogue
-
-TURNED = (
+REVERSED = (
     ("up", "down"), ("down", "up"), ("page up", "page down"), ("page down", "page up"), ("home", "end"), ("end", "home"),
     ("k", "j"), ("j", "k"),
 )  # fmt: skip
-"""A log is looked at from its end."""
+"""The offset in a log counts from its end."""
 
 
-def _timeline(d: "Dialogue", item: ListItem) -> None:
+def _history(d: Interaction, item: ListItem) -> None:
     if item.message:
-        d.request(controls.TrackMessage(item.message), lambda answer: d.show(f"Message {item.message}", answer.text))
+        d.request(requests.TrackMessage(item.message), lambda response: d.show(f"Message {item.message}", response.text))
     else:
-        d.show("Refused at the door", item.detail)
+        d.show("Refused", item.detail)
 
 
 class OverviewView(View):
     name = screens.NAMES[0]
 
-    def body(self, s: Snapshot, d: "Dialogue") -> list[TextLine]:
-        return screens.overview(s, d.keeper.notice)
+    def body(self, s: Snapshot, d: Interaction) -> list[TextLine]:
+        return screens.overview(s, d.screen, d.notice)
 
     @staticmethod
-    def _health(d: "Dialogue", item: object) -> None:
+    def _health(d: Interaction, item: object) -> None:
         s = d.board.snapshot()
-        d.show("Health", "\n".join(row.text for row in [*screens.health(s), *screens.watched(s)]))
+        d.show("Health", "\n".join(row.text for row in [*screens.health(s, d.screen), *screens.watched(s, d.screen)]))
 
     actions = (KeyAction("h", "all that needs you", lambda d, item: OverviewView._health(d, item)),)
 
 
 class QueueView(ListView):
     name = screens.NAMES[1]
-    needs = controls.ListQueue()
+    needs = requests.ListQueue()
 
     def watched(self, s: Snapshot) -> object:
         q = s.queue
         newest = s.attempts[0] if s.attempts else None
         return q.waiting, q.held, q.trying, q.stuck, s.messages_sent, s.messages_failed, newest
 
-    def groups(self, s: Snapshot) -> list[ListGroup]:
-        return screens_lists.queue_groups(self.answer.facts if self.answer else {}, s)
+    def groups(self, s: Snapshot, screen: ScreenSize) -> list[ListGroup]:
+        return screens_lists.queue_groups(self.response.facts if self.response else {}, s, screen)
 
     @staticmethod
-    def _hold(d: "Dialogue", item: ListItem) -> None:
-        d.request(controls.ReleaseMessage(item.key) if item.held else controls.HoldMessage(item.key))
+    def _hold(d: Interaction, item: ListItem) -> None:
+        d.request(requests.ReleaseMessage(item.key) if item.held else requests.HoldMessage(item.key))
 
     @staticmethod
-    def _cancel(d: "Dialogue", item: ListItem) -> None:
-        d.sure(f"Call back {item.about}? It will not be sent.", lambda: d.request(controls.CancelMessage(item.key)))
+    def _cancel(d: Interaction, item: ListItem) -> None:
+        d.confirm(f"Cancel {item.about}? It will not be sent.", lambda: d.request(requests.CancelMessage(item.key)))
 
     @staticmethod
-    def _reroute(d: "Dialogue", item: ListItem) -> None:
+    def _reroute(d: Interaction, item: ListItem) -> None:
         def then(route: str) -> None:
             if route.strip():
-                d.request(controls.RerouteMessage(item.key, route.strip()))
+                d.request(requests.RerouteMessage(item.key, route.strip()))
 
-        d.ask('Send it another way ("direct", or a relay\'s name):', then)
+        d.ask('New route ("direct", or a relay\'s name):', then)
 
     actions = (
-        KeyAction("enter", "timeline", _timeline, item=True),
-        KeyAction("r", "retry", lambda d, item: d.request(controls.RetryMessage(item.key)), changes=True, item=True),
+        KeyAction("enter", "history", _history, item=True),
+        KeyAction("r", "retry", lambda d, item: d.request(requests.RetryMessage(item.key)), changes=True, item=True),
         KeyAction("h", "hold/go", lambda d, item: QueueView._hold(d, item), changes=True, item=True),
         KeyAction("c", "cancel", lambda d, item: QueueView._cancel(d, item), changes=True, item=True),
         KeyAction("w", "route", lambda d, item: QueueView._reroute(d, item), changes=True, item=True),
-        KeyAction("f", "try all", lambda d, item: d.request(controls.FlushQueue()), changes=True),
+        KeyAction("f", "flush", lambda d, item: d.request(requests.FlushQueue()), changes=True),
     )
 
 
 class MessagesView(ListView):
     name = screens.NAMES[2]
 
-    def groups(self, s: Snapshot) -> list[ListGroup]:
-        return screens_lists.message_groups(s)
+    def groups(self, s: Snapshot, screen: ScreenSize) -> list[ListGroup]:
+        return screens_lists.message_groups(s, screen)
 
-    actions = (KeyAction("enter", "what became of it", _timeline, item=True),)
+    actions = (KeyAction("enter", "history", _history, item=True),)
 
 
 class AccountsView(ListView):
     name = screens.NAMES[3]
-    needs = controls.ListAccounts()
+    needs = requests.ListAccounts()
 
     def watched(self, s: Snapshot) -> object:
         return s.accounts, s.domains
 
-    def groups(self, s: Snapshot) -> list[ListGroup]:
-        return screens_lists.accounts_groups(self.answer.facts if self.answer else {}, s)
+    def groups(self, s: Snapshot, screen: ScreenSize) -> list[ListGroup]:
+        return screens_lists.accounts_groups(self.response.facts if self.response else {}, s, screen)
 
     @staticmethod
-    def _add(d: "Dialogue", item: object) -> None:
+    def _add(d: Interaction, item: object) -> None:
         def then(address: str) -> None:
             if address.strip():
-                ask_password(lambda password: d.request(controls.AddAccount(address.strip(), password)))
+                ask_password(lambda password: d.request(requests.AddAccount(address.strip(), password)))
 
         def ask_password(use: Callable[[str], None]) -> None:
-            d.ask("Password (nothing: one is made):", use, hidden=True)
+            d.ask("Password (empty: one is generated):", use, hidden=True)
 
-        d.ask("Address of the new person:", then)
+        d.ask("Address of the new account:", then)
 
     @staticmethod
-    def _password(d: "Dialogue", item: ListItem) -> None:
+    def _password(d: Interaction, item: ListItem) -> None:
         def then(password: str) -> None:
-            d.sure(f"Give {item.key} this password? The old one ends.", lambda: d.request(controls.SetPassword(item.key, password)))
+            d.confirm(f"Set this password for {item.key}? The old one ends.", lambda: d.request(requests.SetPassword(item.key, password)))
 
-        d.ask(f"New password for {item.key} (nothing: one is made):", then, hidden=True)
+        d.ask(f"New password for {item.key} (empty: one is generated):", then, hidden=True)
 
     @staticmethod
-    def _app(d: "Dialogue", item: ListItem) -> None:
+    def _app(d: Interaction, item: ListItem) -> None:
         def then(label: str) -> None:
             if label.strip():
-                d.request(controls.AddAppPassword(item.key, label.strip()))
+                d.request(requests.AddAppPassword(item.key, label.strip()))
 
         d.ask("What is it for (phone, laptop, ...):", then)
 
@@ -139,43 +135,43 @@ class AccountsView(ListView):
 class NetworkView(ScrollView):
     name = screens.NAMES[4]
 
-    def length(self, d: "Dialogue") -> int:
-        return len(screens_facts.network(d.board.snapshot()))
+    def length(self, d: Interaction) -> int:
+        return len(screens_facts.network(d.board.snapshot(), d.screen))
 
-    def body(self, s: Snapshot, d: "Dialogue") -> list[TextLine]:
-        rows = screens_facts.network(s)
-        return rows[min(self.offset, max(0, len(rows) - room())) :]
+    def body(self, s: Snapshot, d: Interaction) -> list[TextLine]:
+        rows = screens_facts.network(s, d.screen)
+        return rows[min(self.offset, max(0, len(rows) - d.screen.room)) :]
 
     actions = (
         KeyAction(
             "c",
-            "check the doors and the way out",
-            lambda d, item: d.request(controls.CheckNetwork(), lambda answer: d.show("Check of the network", answer.text)),
+            "check listeners and outbound",
+            lambda d, item: d.request(requests.CheckNetwork(), lambda response: d.show("Check of the network", response.text)),
         ),
     )
 
 
 class DomainView(ListView):
     name = screens.NAMES[5]
-    needs = controls.ListDomains()
+    needs = requests.ListDomains()
 
     def watched(self, s: Snapshot) -> object:
         return s.domains
 
-    def groups(self, s: Snapshot) -> list[ListGroup]:
-        return screens_lists.domain_groups(self.answer.facts if self.answer else {})
+    def groups(self, s: Snapshot, screen: ScreenSize) -> list[ListGroup]:
+        return screens_lists.domain_groups(self.response.facts if self.response else {}, screen)
 
     actions = (
         KeyAction(
             "enter",
             "records to publish",
-            lambda d, item: d.request(controls.DomainRecords(item.key), lambda answer: d.show(f"Records of {item.key}", answer.text)),
+            lambda d, item: d.request(requests.DomainRecords(item.key), lambda response: d.show(f"Records of {item.key}", response.text)),
             item=True,
         ),
         KeyAction(
             "c",
             "check them",
-            lambda d, item: d.request(controls.DomainCheck(item.key), lambda answer: d.show(f"Check of {item.key}", answer.text)),
+            lambda d, item: d.request(requests.DomainCheck(item.key), lambda response: d.show(f"Check of {item.key}", response.text)),
             item=True,
         ),
     )
@@ -183,45 +179,46 @@ class DomainView(ListView):
 
 class CertificatesView(ScrollView):
     name = screens.NAMES[6]
-    needs = controls.ShowCertificate()
+    needs = requests.ShowCertificate()
 
     def watched(self, s: Snapshot) -> object:
         return s.certificate
 
-    def _lines(self, s: Snapshot) -> list[str]:
-        return screens_facts.certificates(s, self.wanting or (self.answer.text if self.answer else ""))
+    def _lines(self, s: Snapshot, screen: ScreenSize) -> list[str]:
+        return screens_facts.certificates(s, self.missing or (self.response.text if self.response else ""), screen)
 
-    def length(self, d: "Dialogue") -> int:
-        return len(self._lines(d.board.snapshot()))
+    def length(self, d: Interaction) -> int:
+        return len(self._lines(d.board.snapshot(), d.screen))
 
-    def body(self, s: Snapshot, d: "Dialogue") -> list[TextLine]:
-        return screens.text_body(self._lines(s), self.offset)
-
-    @staticmethod
-    def _renew(d: "Dialogue", item: object) -> None:
-        d.sure("Make a new certificate now? Devices go on trusting it.", lambda: d.request(controls.RenewCertificate()))
+    def body(self, s: Snapshot, d: Interaction) -> list[TextLine]:
+        return screens.text_body(self._lines(s, d.screen), self.offset, d.screen)
 
     @staticmethod
-    def _new_authority(d: "Dialogue", item: object) -> None:
-        d.sure("Every device must then trust the new authority. Make it?", lambda: d.request(controls.NewAuthority()))
+    def _renew(d: Interaction, item: object) -> None:
+        d.confirm("Make a new certificate now? Devices continue to trust it.", lambda: d.request(requests.RenewCertificate()))
+
+    @staticmethod
+    def _new_authority(d: Interaction, item: object) -> None:
+        d.confirm("Every device must then trust the new authority. Make it?", lambda: d.request(requests.NewAuthority()))
 
     actions = (
-        KeyAction("e", "authority for devices", lambda d, item: d.request(controls.ExportCertificate())),
+        KeyAction("e", "authority for devices", lambda d, item: d.request(requests.ExportCertificate())),
         KeyAction("n", "new certificate", lambda d, item: CertificatesView._renew(d, item), changes=True),
         KeyAction("a", "new authority", lambda d, item: CertificatesView._new_authority(d, item), changes=True),
     )
 
 
 class LogsView(ScrollView):
-    """`offset` counts lines up from the newest; a log that grows while somebody looks back stays where they look."""
+    """`offset` counts lines up from the newest; a log that grows while an older part is shown does not move."""
 
     name = screens.NAMES[7]
-    needs = controls.ReadLog()
+    needs = requests.ReadLog()
 
     def __init__(self) -> None:
         super().__init__()
         self.side = 0
         self._lines: list[str] = []
+        self._room = BODY
 
     def watched(self, s: Snapshot) -> object:
         return s.version
@@ -229,44 +226,45 @@ class LogsView(ScrollView):
     def enter(self) -> None:
         self.offset = self.side = 0
 
-    def length(self, d: "Dialogue") -> int:
+    def length(self, d: Interaction) -> int:
         return len(self._lines)
 
-    def take(self, answer: Response) -> None:
-        super().take(answer)
-        before, self._lines = self._lines, list(answer.facts.get("lines", ()))
+    def received(self, response: Response) -> None:
+        super().received(response)
+        before, self._lines = self._lines, list(response.facts.get("lines", ()))
         if self.offset and before and before[-1] in self._lines:
             new = self._lines[::-1].index(before[-1])
-            self.offset = min(self.offset + new, max(0, len(self._lines) - room()))
+            self.offset = min(self.offset + new, max(0, len(self._lines) - self._room))
 
-    def body(self, s: Snapshot, d: "Dialogue") -> list[TextLine]:
-        if self.wanting:
-            return [line(self.wanting)]
-        return screens_facts.logs(self._lines, self.offset, self.side)
+    def body(self, s: Snapshot, d: Interaction) -> list[TextLine]:
+        if self.missing:
+            return [line(self.missing)]
+        self._room = d.screen.room
+        return screens_facts.logs(self._lines, self.offset, self.side, d.screen)
 
-    def press(self, d: "Dialogue", key: str) -> bool:
+    def press(self, d: Interaction, key: str) -> bool:
         if key in ("left", "right"):
             self.side = min(max(0, self.side + (screens_facts.SIDE if key == "right" else -screens_facts.SIDE)), 400)
             return True
-        return super().press(d, next((other for one, other in TURNED if one == key), key))
+        return super().press(d, next((other for one, other in REVERSED if one == key), key))
 
-    def hint(self, d: "Dialogue") -> str:
-        return "Up Down older, newer  Left Right along the lines  End newest  ? help"
+    def hint(self, d: Interaction) -> str:
+        return "Up Down older, newer  Left Right scroll sideways  End newest  ? help"
 
 
 class PowerView(View):
     name = screens.NAMES[8]
 
-    def body(self, s: Snapshot, d: "Dialogue") -> list[TextLine]:
-        return screens.power(s)
+    def body(self, s: Snapshot, d: Interaction) -> list[TextLine]:
+        return screens.power(s, d.screen)
 
     @staticmethod
-    def _close(d: "Dialogue", question: str, request: controls.Request) -> None:
-        d.sure(question, lambda: d.request(request))
+    def _stop(d: Interaction, question: str, request: requests.Request) -> None:
+        d.confirm(question, lambda: d.request(request))
 
     actions = (
-        KeyAction("s", "shut down", lambda d, item: PowerView._close(d, "Close the server?", controls.ShutDown()), changes=True),
-        KeyAction("b", "begin again", lambda d, item: PowerView._close(d, "Close it and begin again?", controls.Restart()), changes=True),
+        KeyAction("s", "shut down", lambda d, item: PowerView._stop(d, "Stop the server?", requests.ShutDown()), changes=True),
+        KeyAction("b", "restart", lambda d, item: PowerView._stop(d, "Stop it and start again?", requests.Restart()), changes=True),
     )
 
 

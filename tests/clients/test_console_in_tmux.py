@@ -13,7 +13,7 @@ from tests.support.server import PASSWORD, ROOT, Pillarbox, new_data, pillarbox
 from tests.support.tmux import Tmux
 
 pytestmark = pytest.mark.clients
-FETCHED = ("Clock", "> 40", "> 00", "> ada", "Door", "> home", "SHA", "Z session", "has run")
+FETCHED = ("Clock", "> 40", "> 00", "> ada", "Listener", "> home", "SHA", "Z session", "has run")
 """What each screen shows when all of it is there."""
 
 
@@ -86,21 +86,21 @@ def test_a_real_server_run_by_the_keys(tmux: Tmux, tmp_path: Path) -> None:
         tmux.keys("4")
         tmux.shows("> ada@home.example")
         tmux.keys("a")
-        tmux.shows("Address of the new person:")
+        tmux.shows("Address of the new account:")
         tmux.keys("eve@home.example", "enter")
-        tmux.shows("Password (nothing: one is made):")
+        tmux.shows("Password (empty: one is generated):")
         tmux.keys("enter")
         told = tmux.shows("Password: ")
         assert "eve@home.example was added." in told
         tmux.keys("esc")
-        tmux.shows("2 people")
+        tmux.shows("2 accounts")
         assert "eve@home.example" in pillarbox("account", "list", data=data).stdout
         tmux.keys("6")
         tmux.shows("> home.example")
         tmux.keys("enter")
         tmux.shows("Records of home.example")
         tmux.keys("esc", "7")
-        tmux.shows("Served now:")
+        tmux.shows("In use:")
         # live: a message from outside shows by itself
         tmux.keys("1")
         with smtplib.SMTP("127.0.0.1", server.ports["smtp"]) as smtp:

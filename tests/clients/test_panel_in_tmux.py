@@ -32,11 +32,11 @@ def test_beside_a_running_server(tmux: Tmux, tmp_path: Path) -> None:
         tmux.shows("mail: ready")
         tmux.keys("b")  # tries the queue, and shows the state once more
         tmux.keys("h")
-        tmux.shows("close the server? y/n")
+        tmux.shows("stop the server? y/n")
         tmux.keys("n")
         tmux.shows("b press, h hold")
         tmux.keys("h")
-        tmux.shows("close the server? y/n")
+        tmux.shows("stop the server? y/n")
         tmux.keys("y")  # three seconds: the server closes
         assert "mail: dark" in tmux.shows("trouble: broken")  # the server that was watched is gone
         assert server.process and server.process.wait(20) == 0

@@ -1,4 +1,4 @@
-"""A far end over a stream: the first screen at once, few octets for a change, the newest picture for a slow reader, noise, replugging."""
+"""A terminal over a stream: the first screen at once, few octets for a change, the newest picture for a slow reader, noise, replugging."""
 
 import random
 import time
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from appliance.control import requests as controls
-from appliance.panel.console import AGAIN_S, ConsoleSession, once, run, suits
+from appliance.panel.console import REOPEN_S, ConsoleSession, once, run, terminal_options
 from appliance.panel.ports import AccessGuard, Options
 from appliance.panel.terminal import FULL_OCTETS
 from appliance.status import events as e
@@ -30,10 +30,10 @@ OCTETS_PER_S_AT_9600 = 960
 class FarEnd:
     """A person with a terminal at the other end."""
 
-    def __init__(self, board: Board, options: Options, keeper: AccessGuard) -> None:
+    def __init__(self, board: Board, options: Options, access: AccessGuard) -> None:
         self.board, self.server, self.screen = board, ServerAnswers(), Vt100Screen()
         self.near, self.wire = memory_stream_pair()
-        self.attendance = ConsoleSession(self.near, board, self.server, options, keeper)
+        self.attendance = ConsoleSession(self.near, board, self.server, options, access)
 
     async def reads(self) -> int:
         """Take what has come; the octets."""
@@ -51,8 +51,8 @@ class FarEnd:
 
 
 @asynccontextmanager
-async def attended(options: Options | None = None, keeper: AccessGuard | None = None) -> AsyncIterator[FarEnd]:
-    far = FarEnd(busy_board(), options or Options(), keeper or locked())
+async def attended(options: Options | None = None, access: AccessGuard | None = None) -> AsyncIterator[FarEnd]:
+    far = FarEnd(busy_board(), options or Options(), access or locked())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(far.attendance.run)
         yield far
@@ -194,7 +194,7 @@ class WithTransport(trio.abc.Stream):
     def __init__(self, inner: trio.abc.Stream) -> None:
         self.inner, self.there = inner, True
 
-    def carrier_detect(self) -> bool:
+    def dcd(self) -> bool:
         return self.there
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -254,7 +254,7 @@ async def test_plain_lines_for_a_terminal_without_commands(autojump_clock: MockC
         await far.wire.send_all(b"2")
         assert "bob0@slow.example" in await heard()
         await far.wire.send_all(b"c")
-        assert (await heard()).endswith("Call back M7A0 to bob0@slow.example? It will not be sent. (y/n)\r\n")
+        assert (await heard()).endswith("Cancel M7A0 to bob0@slow.example? It will not be sent. (y/n)\r\n")
         await far.wire.send_all(b"y")
         assert "called back" in await heard()
         assert far.server.changes() == [controls.CancelMessage("40")]
@@ -284,22 +284,22 @@ async def test_the_port_is_opened_again_and_again(autojump_clock: MockClock) -> 
         await trio.sleep(60)
         assert len(wires) == 2
         pauses = [round(b - a, 1) for a, b in pairwise(tried[1:])]
-        assert pauses == [1.0, 2.0, 4.0, 8.0, AGAIN_S[1]]
+        assert pauses == [1.0, 2.0, 4.0, 8.0, REOPEN_S[1]]
         screen = Vt100Screen()
         with trio.move_on_after(1):
             while True:
                 screen.feed(await wires[1].receive_some())
         assert "Overview" in screen.text()
-        assert [line for line in said if "there again" in line] and len(said) <= 4
+        assert [line for line in said if "is back" in line] and len(said) <= 4
         nursery.cancel_scope.cancel()
 
 
 async def test_wrong_passwords_are_remembered_over_replugging(autojump_clock: MockClock) -> None:
-    keeper = locked()
+    access = locked()
     for wait in (False, True):
         near, wire = memory_stream_pair()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(ConsoleSession(near, busy_board(), ServerAnswers(), Options(), keeper).run)
+            nursery.start_soon(ConsoleSession(near, busy_board(), ServerAnswers(), Options(), access).run)
             screen = Vt100Screen()
             for octets in (b"2", b"r") if wait else (b"2", b"r", b"wrong\r"):
                 await wire.send_all(octets)
@@ -311,7 +311,7 @@ async def test_wrong_passwords_are_remembered_over_replugging(autojump_clock: Mo
 
 
 async def test_a_flood_is_listened_to_in_measure() -> None:
-    """Real time: a far end that never stops takes no more than its share, and the server's other tasks go on."""
+    """Real time: a terminal that never stops takes no more than its share, and the server's other tasks go on."""
     async with attended() as far:
         rng = random.Random(4)
         turns = 0
@@ -356,12 +356,12 @@ def test_line_noise_never_ends_it_and_changes_nothing(chunks: list[bytes]) -> No
 
 
 def test_a_terminal_is_known_by_its_environment() -> None:
-    assert suits(Options(), {"TERM": "xterm-256color", "LANG": "de_DE.UTF-8"}).utf8
-    assert not suits(Options(), {"TERM": "vt100", "LC_ALL": "C", "LANG": "de_DE.UTF-8"}).utf8
-    assert suits(Options(), {"TERM": "dumb"}).plain and suits(Options(), {}).plain
-    assert not suits(Options(), {"TERM": "linux"}).plain and suits(Options(), {"TERM": "linux"}).leaves
+    assert terminal_options(Options(), {"TERM": "xterm-256color", "LANG": "de_DE.UTF-8"}).utf8
+    assert not terminal_options(Options(), {"TERM": "vt100", "LC_ALL": "C", "LANG": "de_DE.UTF-8"}).utf8
+    assert terminal_options(Options(), {"TERM": "dumb"}).plain and terminal_options(Options(), {}).plain
+    assert not terminal_options(Options(), {"TERM": "linux"}).plain and terminal_options(Options(), {"TERM": "linux"}).can_quit
     for size, plain in (((80, 24), False), ((132, 50), False), ((0, 0), False), ((79, 24), True), ((80, 23), True)):
-        assert suits(Options(), {"TERM": "linux"}, size).plain is plain
+        assert terminal_options(Options(), {"TERM": "linux"}, size).plain is plain
 
 
 def test_one_picture_for_a_pipe() -> None:
@@ -371,7 +371,7 @@ def test_one_picture_for_a_pipe() -> None:
 
 async def test_the_clock_ticks_without_events(autojump_clock: MockClock) -> None:
     clock = HandClock()
-    far = FarEnd(busy_board(clock), Options(leaves=True), locked())
+    far = FarEnd(busy_board(clock), Options(can_quit=True), locked())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(far.attendance.run)
         await far.reads()

@@ -1,4 +1,4 @@
-"""What a console costs on a serial port: memory and time, told; bars asserted with room for a shared machine."""
+"""The cost of a console on a serial port: memory and CPU time, reported; the asserted limits leave room for a shared machine."""
 
 import subprocess
 import sys
@@ -10,21 +10,21 @@ MEASURE = """
 import os, pty, re, time, tty
 from pathlib import Path
 import trio
-import appliance.app
-from tests.support.console import HouseAnswers, busy_board, locked
+import appliance.app.server
+from tests.support.console import ServerAnswers, busy_board, locked
 from appliance.status import events as e
 
 def pss_kb():
     return int(re.search(r"^Pss:\\s+(\\d+)", Path("/proc/self/smaps_rollup").read_text(), re.M)[1])
 
 async def main():
-    board, answers = busy_board(), HouseAnswers()
+    board, answers = busy_board(), ServerAnswers()
     board.snapshot()
     main, side = pty.openpty()
     tty.setraw(main)
     before = pss_kb()
     from appliance.panel.console import run
-    from appliance.panel.lent import Options
+    from appliance.panel.ports import Options
     from appliance.panel.serial_port import open_serial
 
     async def read():
@@ -43,7 +43,7 @@ async def main():
         await trio.sleep(1)
         start, cpu = time.monotonic(), time.process_time()
         for n in range(4):
-            board.publish(e.LetterAccepted("smtp", "192.0.2.1", f"s{n}@far.example", 1, 1000, 0.1, "K"))
+            board.publish(e.MessageAccepted("smtp", "192.0.2.1", f"s{n}@far.example", 1, 1000, 0.1, "K"))
             await trio.sleep(1)
         print(memory, (time.process_time() - cpu) / (time.monotonic() - start))
         nursery.cancel_scope.cancel()

@@ -23,9 +23,9 @@ from tests.support.vt100 import Vt100Screen
 class Desk:
     """A dialogue with somebody who reads every picture."""
 
-    def __init__(self, keeper: AccessGuard, server: ServerAnswers) -> None:
-        self.board, self.server, self.keeper = busy_board(), server, keeper
-        self.dialogue = Dialogue(self.board, server, Options(), keeper, touched=lambda: None)
+    def __init__(self, access: AccessGuard, server: ServerAnswers) -> None:
+        self.board, self.server, self.access = busy_board(), server, access
+        self.dialogue = Dialogue(self.board, server, Options(), access, touched=lambda: None)
 
     async def keys(self, *keys: str) -> str:
         for key in keys:
@@ -44,8 +44,8 @@ class Desk:
 
 
 @asynccontextmanager
-async def at_desk(keeper: AccessGuard | None = None, server: ServerAnswers | None = None) -> AsyncIterator[Desk]:
-    desk = Desk(keeper or locked(), server or ServerAnswers())
+async def at_desk(access: AccessGuard | None = None, server: ServerAnswers | None = None) -> AsyncIterator[Desk]:
+    desk = Desk(access or locked(), server or ServerAnswers())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(desk.dialogue.work)
         yield desk
@@ -118,8 +118,8 @@ async def test_looking_is_open_to_whoever_is_there() -> None:
 @pytest.mark.parametrize("answer", ["n", "enter", "esc", "c", " ", "1"])
 async def test_any_other_answer_leaves_it_as_it_was(answer: str) -> None:
     async with at_desk(UNLOCKED) as desk:
-        assert "Call back M7A0" in await desk.keys("2", "c")
-        assert "Left as it was." in await desk.keys(answer)
+        assert "Cancel M7A0" in await desk.keys("2", "c")
+        assert "Nothing was changed." in await desk.keys(answer)
         assert desk.server.changes() == []
 
 
@@ -132,7 +132,7 @@ async def test_a_question_nobody_has_seen_is_not_answered() -> None:
             desk.dialogue.press("y")
         await wait_all_tasks_blocked()
         assert desk.server.changes() == []
-        assert "Call back" in await desk.text()
+        assert "Cancel M7A0" in await desk.text()
         await desk.keys("y")
         assert desk.server.changes() == [controls.CancelMessage("40")]
 
@@ -149,8 +149,8 @@ async def test_a_wrong_password_costs_time(autojump_clock: object) -> None:
         await desk.keys("r", *PASSWORD)
         assert desk.server.changes() == [controls.RetryMessage("40")]
         for _ in range(40):
-            refusal = await desk.keeper.refusal("wrong")
-        assert "next try in 60 s" in refusal and desk.keeper.wait_s == 60
+            refusal = await desk.access.refusal("wrong")
+        assert "next try in 60 s" in refusal and desk.access.wait_s == 60
 
 
 async def test_no_password_set_says_so() -> None:
@@ -174,7 +174,7 @@ async def test_rights_end_with_silence_and_with_new_entry(autojump_clock: object
         await trio.sleep(200)
         assert "unlocked" in await desk.keys("down")
         await trio.sleep(301)
-        desk.dialogue.quiet()
+        desk.dialogue.check_idle()
         text = await desk.text()
         assert "read only" in text and "Overview" in text
         assert "unlocked" in await desk.keys("2", "r", *PASSWORD)
@@ -187,7 +187,7 @@ async def test_a_secret_is_shown_once_and_not_for_long(autojump_clock: object) -
         await desk.keys("4", "a", *"eve@home.example", "enter")
         assert "maple-otter-seven" in await desk.keys("enter")
         await trio.sleep(301)
-        desk.dialogue.quiet()
+        desk.dialogue.check_idle()
         assert "maple-otter-seven" not in await desk.text()
 
 
@@ -242,7 +242,7 @@ async def test_a_list_follows_what_happens_without_asking_all_the_time(autojump_
 
 async def test_power_asks_once() -> None:
     async with at_desk(UNLOCKED) as desk:
-        assert "Close the server?" in await desk.keys("9", "s")
+        assert "Stop the server?" in await desk.keys("9", "s")
         await desk.keys("n", "b", "n")
         assert desk.server.changes() == []
         await desk.keys("s", "y")

@@ -15,7 +15,7 @@ from appliance.panel.dialogue import Dialogue
 from appliance.panel.ports import Options
 from appliance.panel.screens import NAMES, health, overview
 from appliance.panel.screens_lists import ListGroup, ListItem, list_body, queue_groups
-from appliance.panel.screens_text import BODY, HEIGHT, SCREEN, WIDTH, Screen, fit, wrap
+from appliance.panel.screens_text import BODY, HEIGHT, VT100, WIDTH, fit, size_of, sized, wrap
 from appliance.panel.terminal import FULL_OCTETS, Vt100
 from appliance.status import events as e
 from appliance.status.board import Board
@@ -36,7 +36,7 @@ def compare(name: str, text: str) -> None:
 
 
 async def screen_after(board: Board, *keys: str) -> tuple[str, int]:
-    """The far end's screen after keys, and the octets of its last picture from nothing."""
+    """The terminal's screen after keys, and the octets of its last picture from nothing."""
     dialogue = Dialogue(board, ServerAnswers(), Options(), locked(), touched=lambda: None)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(dialogue.work)
@@ -54,21 +54,16 @@ async def screen_after(board: Board, *keys: str) -> tuple[str, int]:
 
 async def on_a_terminal(columns: int, rows: int, board: Board, answers: ServerAnswers, *keys: str) -> list[str]:
     """The lines of a larger terminal after keys."""
-    own = Screen()
-    own.resize(columns, rows)
-    token = SCREEN.set(own)
-    try:
-        dialogue = Dialogue(board, answers, Options(), locked(), touched=lambda: None)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(dialogue.work)
-            for key in keys:
-                dialogue.press(key)
-                dialogue.picture()
-                await wait_all_tasks_blocked()
-            octets = Vt100().render(dialogue.picture())
-            nursery.cancel_scope.cancel()
-    finally:
-        SCREEN.reset(token)
+    dialogue = Dialogue(board, answers, Options(), locked(), touched=lambda: None)
+    dialogue.screen = size_of(columns, rows)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(dialogue.work)
+        for key in keys:
+            dialogue.press(key)
+            dialogue.picture()
+            await wait_all_tasks_blocked()
+        octets = Vt100().render(dialogue.picture())
+        nursery.cancel_scope.cancel()
     screen = Vt100Screen(columns, rows)
     screen.feed(octets)
     return screen.lines()
@@ -88,15 +83,15 @@ async def test_a_larger_terminal_is_used(columns: int, rows: int) -> None:
     lines = await on_a_terminal(columns, rows, board, answers, "8")
     assert len([row for row in lines if "session closed" in row]) == rows - 4, "the log fills the screen"
     everything = " ".join(" ".join(await on_a_terminal(columns, rows, board, answers, *"3", *["down"] * 8)).split())
-    assert LONG in everything, "the chosen line is told in full"
+    assert LONG in everything, "the selected line has its details"
 
 
 async def test_reasons_are_not_cut_beside_empty_space() -> None:
     board, answers = busy_board(), ServerAnswers()
     board.publish(e.MessageDelayed("M7A9", "slow.example", 1, LONG, 900.0))
     lines = await on_a_terminal(120, 40, board, answers, "1")
-    told = " ".join(" ".join(lines).split())
-    assert LONG in told and "See which with `pillarbox queue list`." in told and "more: press h" not in told
+    text = " ".join(" ".join(lines).split())
+    assert LONG in text and "See which with `pillarbox queue list`." in text and "more: press h" not in text
     answers.rows[0]["recipients"][0] |= {"text": LONG, "reply": ""}
     assert LONG in " ".join(" ".join(await on_a_terminal(120, 40, board, answers, "2")).split())
 
@@ -112,7 +107,7 @@ async def test_fingerprints_break_between_octets(autojump_clock: object) -> None
     assert wrap("x" * 50, 20) == ["x" * 20, "x" * 20, "x" * 10], "other words without a space break where the line ends"
 
 
-async def test_health_lists_what_is_watched_when_all_is_well() -> None:
+async def test_health_lists_what_is_monitored_when_all_is_well() -> None:
     board = Board(HandClock())
     board.publish(e.ServerState("ready"))
     board.publish(e.AccountsState(1, ("home.example",)))
@@ -122,7 +117,7 @@ async def test_health_lists_what_is_watched_when_all_is_well() -> None:
         assert f"  {word} " in text
 
 
-async def test_times_are_those_of_the_box() -> None:
+async def test_times_are_in_the_time_zone_of_the_host() -> None:
     class Kolkata(HandClock):
         def utc_offset_s(self) -> int:
             return 19_800
@@ -144,12 +139,12 @@ def test_the_names_of_zones(offset: int, name: str) -> None:
 SCREENS = [
     ("overview", ("1",)),
     ("queue", ("2", "down", "down")),
-    ("queue-timeline", ("2", "enter")),
+    ("queue-history", ("2", "enter")),
     ("queue-cancel", ("2", "c", *"open sesame", "enter")),
-    ("messages", ("3",)),
-    ("letters-refused", ("3", *["down"] * 11)),
+    ("mail", ("3",)),
+    ("mail-refused", ("3", *["down"] * 11)),
     ("accounts", ("4", "down")),
-    ("people-add", ("4", "a", *"open sesame", "enter", *"eve@home.example", "enter", "enter")),
+    ("accounts-add", ("4", "a", *"open sesame", "enter", *"eve@home.example", "enter", "enter")),
     ("password", ("4", "p", *"open")),
     ("network", ("5",)),
     ("domain", ("6",)),
@@ -201,7 +196,7 @@ async def test_nothing_foreign_reaches_the_terminal() -> None:
     board.publish(e.OutboundState("open", HOSTILE, HOSTILE))
     board.publish(e.SendingLimited(HOSTILE, True))
     for keys in (("1",), ("h",), ("3",), ("3", "enter"), ("5",), ("7",)):
-        text, _ = await screen_after(board, *keys)  # the interpreter fails on anything a terminal obeys beyond our own
+        text, _ = await screen_after(board, *keys)  # the test terminal fails on any control sequence that is not our own
         assert "mine\x07" not in text
 
 
@@ -219,11 +214,11 @@ def test_wrapping_loses_no_word() -> None:
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=3), st.integers(0, 120))
-def test_a_list_always_fits_and_shows_its_chosen_line(sizes: list[int], selected: int) -> None:
+def test_a_list_always_fits_and_shows_its_selected_line(sizes: list[int], selected: int) -> None:
     items = [tuple(ListItem(f"{at}.{n}", f"item {at}.{n}", "detail " * 60) for n in range(size)) for at, size in enumerate(sizes)]
     groups = [ListGroup(f"g{at}", some) for at, some in enumerate(items)]
     everything = [item for group in groups for item in group.items]
-    rows = list_body(groups, selected)
+    rows = [sized(row, VT100) for row in list_body(groups, selected, VT100)]
     assert len(rows) <= BODY and all(len(row.text) <= WIDTH for row in rows)
     if selected < len(everything):
         assert any(row.text.startswith(f"> {everything[selected].text} ") for row in rows)
@@ -231,13 +226,13 @@ def test_a_list_always_fits_and_shows_its_chosen_line(sizes: list[int], selected
 
 def test_facts_of_another_version_do_no_harm() -> None:
     s = busy_board().snapshot()
-    assert queue_groups({}, s)[0].items == ()
-    assert queue_groups({"messages": [{}]}, s)[0].items[0].key == ""
+    assert queue_groups({}, s, VT100)[0].items == ()
+    assert queue_groups({"messages": [{}]}, s, VT100)[0].items[0].key == ""
 
 
-def test_many_conditions_are_counted_and_told_by_one_key() -> None:
+def test_many_conditions_are_counted_and_listed_by_one_key() -> None:
     s = busy_board().snapshot()
     many = replace(s, conditions=tuple(replace(s.conditions[0], key=str(n)) for n in range(9)))
-    rows = health(many, 4)
+    rows = health(many, VT100, 4)
     assert len(rows) <= 4 and "more" in rows[-1].text
-    assert len(overview(many, "one-time admin password: x")) <= BODY < HEIGHT
+    assert len(overview(many, VT100, "one-time admin password: x")) <= BODY < HEIGHT

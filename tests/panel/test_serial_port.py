@@ -1,4 +1,4 @@
-"""Real pyserial at both ends of a pty pair, and of socat's: first screen at 960 octets a second, XON/XOFF, unplugging, a deaf far end."""
+"""Real pyserial at both ends of a pty pair, and of socat's: first screen at 960 octets a second, XON/XOFF, unplugging, a terminal that does not read."""
 
 import os
 import pty
@@ -56,11 +56,11 @@ def socat(tmp_path: Path) -> Iterator[Cable]:
     process.wait(10)
 
 
-class Attending:
-    """The console's part on a device, in this test's nursery."""
+class ServedConsole:
+    """The task of the console on a device, in the nursery of the test."""
 
-    def __init__(self, device: str, board: Board, keeper: AccessGuard | None = None, speed: int = 115_200) -> None:
-        self.device, self.board, self.keeper, self.speed = device, board, keeper or locked(), speed
+    def __init__(self, device: str, board: Board, access: AccessGuard | None = None, speed: int = 115_200) -> None:
+        self.device, self.board, self.access, self.speed = device, board, access or locked(), speed
         self.server = ServerAnswers()
         self.said: list[str] = []
         self.moved = trio.Event()
@@ -75,14 +75,14 @@ class Attending:
         self.said.append(text)
         self.moved.set()
 
-    async def told(self, words: str) -> None:
-        """Wait until the last thing said has these words."""
+    async def logged(self, words: str) -> None:
+        """Wait until the last log line has these words."""
         while not self.said or words not in self.said[-1]:
             self.moved = trio.Event()
             await self.moved.wait()
 
     async def run(self) -> None:
-        await console.run(self.opener, self.board, self.server, Options(octets_per_s=self.speed / 10), self.keeper, say=self.say)
+        await console.run(self.opener, self.board, self.server, Options(octets_per_s=self.speed / 10), self.access, say=self.say)
 
 
 async def reads(far: Serial, screen: Vt100Screen, text: str) -> None:
@@ -94,7 +94,7 @@ async def reads(far: Serial, screen: Vt100Screen, text: str) -> None:
 
 
 async def test_first_screen_keys_and_changes_over_pyserial_and_socat(socat: Cable) -> None:
-    server = Attending(socat.device, busy_board(), UNLOCKED)
+    server = ServedConsole(socat.device, busy_board(), UNLOCKED)
     screen = Vt100Screen()
     with Serial(socat.far, 115_200, timeout=0) as far:
         async with trio.open_nursery() as nursery:
@@ -107,17 +107,17 @@ async def test_first_screen_keys_and_changes_over_pyserial_and_socat(socat: Cabl
             far.write(b"\x1b[B")
             await reads(far, screen, "> 41 ")
             far.write(b"c")
-            await reads(far, screen, "Call back M7A1")
+            await reads(far, screen, "Cancel M7A1")
             far.write(b"y")
             await reads(far, screen, "called back")
             nursery.cancel_scope.cancel()
 
 
 async def test_at_9600_baud_the_first_screen_stands_within_3_seconds() -> None:
-    """A pty has no baud rate: the far end takes 960 octets a second, and says XOFF while it has a full buffer of 64."""
+    """A pty has no baud rate: the terminal takes 960 octets a second, and says XOFF while it has a full buffer of 64."""
     main, side = pty.openpty()
     tty.setraw(main)
-    server = Attending(os.ttyname(side), busy_board(), speed=9600)
+    server = ServedConsole(os.ttyname(side), busy_board(), speed=9600)
     screen = Vt100Screen()
     async with trio.open_nursery() as nursery:
         start = trio.current_time()
@@ -143,7 +143,7 @@ async def test_at_9600_baud_the_first_screen_stands_within_3_seconds() -> None:
 async def test_xoff_stops_it_and_xon_brings_the_newest_picture() -> None:
     main, side = pty.openpty()
     tty.setraw(main)
-    server = Attending(os.ttyname(side), busy_board(), UNLOCKED)
+    server = ServedConsole(os.ttyname(side), busy_board(), UNLOCKED)
     screen = Vt100Screen()
     with os.fdopen(main, "r+b", buffering=0) as wire:
         async with trio.open_nursery() as nursery:
@@ -169,11 +169,11 @@ async def read_wire(descriptor: int, screen: Vt100Screen, text: str) -> None:
             screen.feed(os.read(descriptor, 4096))
 
 
-async def test_an_xoff_that_was_noise_is_taken_back_when_somebody_types(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_xoff_that_was_noise_is_undone_by_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("appliance.panel.serial_port.STUCK_S", 0.2)
     main, side = pty.openpty()
     tty.setraw(main)
-    server = Attending(os.ttyname(side), busy_board(), UNLOCKED)
+    server = ServedConsole(os.ttyname(side), busy_board(), UNLOCKED)
     screen = Vt100Screen()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(server.run)
@@ -182,7 +182,7 @@ async def test_an_xoff_that_was_noise_is_taken_back_when_somebody_types(monkeypa
         os.write(main, b"5")
         await trio.sleep(0.5)
         with trio.fail_after(BOUND_S):
-            while "Door          at" not in screen.text():
+            while "Listener      address" not in screen.text():
                 os.write(main, b"\x0c")
                 with trio.move_on_after(0.3):
                     await trio.lowlevel.wait_readable(main)
@@ -194,7 +194,7 @@ async def test_an_xoff_that_was_noise_is_taken_back_when_somebody_types(monkeypa
 
 async def test_unplugged_and_plugged_in_again(tmp_path: Path) -> None:
     device = tmp_path / "cable"
-    server = Attending(str(device), busy_board())
+    server = ServedConsole(str(device), busy_board())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(server.run)
         for time_ in (1, 2, 3):
@@ -210,16 +210,16 @@ async def test_unplugged_and_plugged_in_again(tmp_path: Path) -> None:
             os.close(side)
             os.close(main)  # hangs up the other side, as a pulled adapter does
             with trio.fail_after(BOUND_S):
-                await server.told("is not there")
+                await server.logged("cannot be used")
         nursery.cancel_scope.cancel()
     assert len(server.said) <= 9, server.said
 
 
-async def test_a_far_end_that_never_reads_holds_up_nothing() -> None:
+async def test_a_terminal_that_never_reads_blocks_nothing() -> None:
     """10,000 messages arrive; publishing them costs what it always costs, and the kernel's buffer gets no old pictures."""
     main, side = pty.openpty()
     tty.setraw(main)
-    server = Attending(os.ttyname(side), busy_board(), UNLOCKED)
+    server = ServedConsole(os.ttyname(side), busy_board(), UNLOCKED)
     bare = busy_board()
     took: dict[str, list[float]] = {"with": [], "without": []}
     async with trio.open_nursery() as nursery:
@@ -268,7 +268,7 @@ async def test_the_device_is_ours_alone_and_at_its_speed() -> None:
     async with await open_serial(os.ttyname(side), 9600) as port:
         mode = termios.tcgetattr(side)
         assert mode[4] == mode[5] == termios.B9600 and mode[0] & termios.IXON and mode[0] & termios.IXOFF
-        assert port.carrier_detect() is None
+        assert port.dcd() is None
         with pytest.raises(OSError, match="lock"):
             await open_serial(os.ttyname(side))
         threads = threading.active_count()
@@ -298,7 +298,7 @@ async def test_noise_on_the_line_leaves_a_console_that_works(monkeypatch: pytest
     seconds = float(os.environ.get("PILLARBOX_NOISE_S", "3"))
     main, side = pty.openpty()
     tty.setraw(main)
-    server = Attending(os.ttyname(side), busy_board())
+    server = ServedConsole(os.ttyname(side), busy_board())
     rng = random.Random(11)
     os.set_blocking(main, False)
     async with trio.open_nursery() as nursery:

@@ -1,4 +1,4 @@
-"""Pictures to octets: the far end always shows the picture, in few octets, and obeys nothing that was in a text."""
+"""Pictures to octets: the terminal always shows the picture, in few octets, and obeys nothing that was in a text."""
 
 import random
 
@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.panel.screens_text import BLANK, HEIGHT, KEYS, SELECTED, STRONG, TICK, TITLE, WIDTH, Picture, TextLine, line
+from appliance.panel.screens_text import BLANK, HEIGHT, KEYS, SELECTED, STRONG, TICK, TITLE, VT100, WIDTH, Picture, TextLine, line, sized
 from appliance.panel.terminal import FULL_OCTETS, PlainTerminal, Vt100
 from tests.support.vt100 import Vt100Screen
 
 
 def picture(*texts: str, screen: str = "one", cursor: tuple[int, int] | None = None) -> Picture:
-    return Picture(tuple(map(line, texts)) + (BLANK,) * (HEIGHT - len(texts)), screen, cursor)
+    return Picture(tuple(sized(line(text), VT100) for text in texts) + (BLANK,) * (HEIGHT - len(texts)), screen, cursor)
 
 
 def shown(terminal: Vt100, screen: Vt100Screen, wanted: Picture) -> int:
@@ -90,7 +90,7 @@ def test_no_text_commands_the_terminal(kind: type[Vt100] | type[PlainTerminal], 
 
 @given(st.text())
 def test_no_text_at_all_commands_an_ascii_terminal(text: str) -> None:
-    cleaned = line(text)
+    cleaned = sized(line(text), VT100)
     assert len(cleaned.text) <= WIDTH and cleaned.text.isprintable()
     Vt100Screen().feed(Vt100().render(Picture((cleaned, TextLine(text)), "x")))
     assert b"\x1b" not in PlainTerminal().render(Picture((cleaned, TextLine(text)), "x"))
