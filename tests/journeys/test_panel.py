@@ -52,7 +52,7 @@ def test_the_cable_shows_the_box_and_changes_it_with_the_password(tmp_path: Path
         cable.type("a")
         cable.until("Admin password:")
         cable.type("a good long secret\r")
-        cable.until("Address of the new person:")
+        cable.until("Address of the new account:")
         cable.type("bob@home.example\r")
         cable.until("Password (nothing")
         cable.type("correct horse battery\r")
@@ -91,7 +91,7 @@ def test_the_server_begins_again_with_new_settings(tmp_path: Path, monkeypatch: 
         cable.until("9 Power")
         (tmp_path / "settings.toml").write_text(f'[panel]\nconsole = "{cable.device}"\n')
         cable.type("9b")
-        cable.until("Close it and begin again? (y/n)")
+        cable.until("Stop it and start again? (y/n)")
         cable.type("y")
         cable.until("read only")  # the new settings ask for the password
         assert server.pid == pid and server.process and server.process.poll() is None

@@ -15,7 +15,7 @@ from tests.support.server import Pillarbox, new_data, pillarbox
 from tests.support.wire_to_pins import PinWire
 
 BUTTON, LED = "GPIO17", "GPIO18"
-PANEL = '[panel]\nlamps = ["led:18"]\nbutton = "17"\n'
+PANEL = '[panel]\nleds = ["led:18"]\nbutton = "17"\n'
 FINGER_S = 0.5
 """Longer than a finger needs: a busy machine may hand on both edges at once, which is a bounce."""
 HELD_S = 3.2
@@ -75,7 +75,7 @@ def test_ten_seconds_at_power_on_show_a_password_on_the_cable_for_one_use(tmp_pa
         cable.type("4a")
         cable.until("Admin password:")
         cable.type(password + "\r")
-        cable.until("Address of the new person:")
+        cable.until("Address of the new account:")
         cable.type("bob@home.example\r")
         cable.until("Password (nothing")
         cable.type("correct horse battery\r")
