@@ -9,7 +9,6 @@ import trio
 
 from appliance.accounts.states import KEPT_DAYS
 from appliance.mail.limits import MB
-from appliance.runtime.serial_line import others_on, sentences
 from appliance.status.events import ConditionFound, StorageState
 
 from .components import Components
@@ -58,6 +57,8 @@ async def watch_host(components: Components) -> None:
         if full != (full := nearly_full(components)):
             components.board.publish(ConditionFound("mailbox-full", full))
         if console:
+            from appliance.runtime.serial_line import others_on, sentences
+
             others = sentences(console, await trio.to_thread.run_sync(others_on, console))
             if shared != (shared := others):
                 components.board.publish(ConditionFound("console-shared", shared))

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from appliance.accounts.send_quota import SendQuota
-from appliance.config.settings import Settings
-from appliance.config.settings_file import host_and_port
+from appliance.config.settings import Settings, host_and_port
 from appliance.mail.errors import SetupError, StoreError
 from appliance.mail.limits import MB
 from appliance.mail.protocols import PROTOCOLS

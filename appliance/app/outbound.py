@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from appliance.config.settings_file import host_and_port
+from appliance.config.settings import host_and_port
 from appliance.delivery.delayed import DelayedDelivery, Transports
 from appliance.delivery.enqueue import Enqueue, Rewriting
 from appliance.delivery.route import Relay, Secret

@@ -209,6 +209,12 @@ class Settings:
     relay: tuple[RelaySettings, ...] = ()
 
 
+def host_and_port(text: str) -> tuple[str, int]:
+    """(host, port) of a "HOST:PORT" that `settings_file.address_fault` accepts."""
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
 def arrays() -> tuple[tuple[str, Any], ...]:
     """(name, dataclass) of each array of tables, `[[name]]`."""
     return (("relay", RelaySettings),)

@@ -233,12 +233,6 @@ def address_fault(address: str) -> str:
     return ""
 
 
-def host_and_port(text: str) -> tuple[str, int]:
-    """(host, port) of a "HOST:PORT" that `address_fault` accepts."""
-    host, _, port = text.rpartition(":")
-    return host.strip("[]"), int(port)
-
-
 def parse_listen(words: list[str]) -> dict[str, tuple[str, ...]]:
     """`PROTOCOL=HOST:PORT` words of a command line; raises SetupError naming the first that is wrong."""
     out: dict[str, tuple[str, ...]] = {}

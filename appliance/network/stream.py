@@ -21,7 +21,6 @@ from appliance.mail.ids import AccountId
 from appliance.mail.limits import CLOSE_DRAINING_S, CLOSE_S, LOOK_S, READ_OCTETS, TLS_HANDSHAKE_S
 
 from . import liveness
-from .certificate_fault import BadCertificate
 
 T = TypeVar("T")
 
@@ -302,6 +301,8 @@ class Stream:
             except (trio.BrokenResourceError, trio.ClosedResourceError) as e:
                 cause = e.__cause__
                 if isinstance(cause, ssl.SSLCertVerificationError):
+                    from .certificate_fault import BadCertificate
+
                     raise BadCertificate(cause.verify_code, cause.verify_message, _chain_of(tls)) from None
                 raise PeerGone(f"TLS handshake failed: {_cause(e)}") from None
             self._broken = False

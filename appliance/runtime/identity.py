@@ -12,11 +12,11 @@ first, its id next, then the directory's, and keys and certificates after them: 
 How it fails: SetupError with the way out; nothing was changed.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from uuid import uuid4
 
 import trio
 
@@ -136,7 +136,7 @@ async def keep_id(database: AnyDatabase, data: Path) -> None:
     row = await database.read(lambda connection: connection.execute("SELECT value FROM meta WHERE key = ?", (ID_KEY,)).fetchone())
     if row and found:
         return
-    server_id = row[0] if row else found or uuid4().hex
+    server_id = row[0] if row else found or os.urandom(16).hex()
     if not row:
         await database.write(lambda transaction: transaction.execute("INSERT INTO meta VALUES(?, ?)", (ID_KEY, server_id)))
     await trio.to_thread.run_sync(write_whole, data / BODIES / ID_FILE, server_id.encode() + b"\n")
