@@ -75,9 +75,9 @@ class Outbound:
             components.database,
             components.bodies,
             components.clock,
-            intervals=Intervals(settings.retry_first_s, settings.retry_most_s, settings.give_up_s, settings.delay_notice_s),
+            intervals=Intervals(settings.retry_first_s, settings.retry_most_s, settings.give_up_s, settings.delay_notification_s),
             history_days=settings.history_days,
-            history_rows=settings.history_lines,
+            history_rows=settings.history_entries,
             outbox=components.store.outboxes,
         )
         components.store.outboxes.called_back = self.queue.expunged
@@ -119,7 +119,7 @@ class Outbound:
         task_status.started()
         self._publish_port25()
         async with trio.open_nursery() as nursery:
-            if self._components.settings.sending.check_line and self._components.settings.sending.direct != "never":
+            if self._components.settings.sending.check_port_25 and self._components.settings.sending.direct != "never":
                 on_25 = any(where.endswith(":25") for where in self._components.settings.listen.addresses("smtp"))
                 nursery.start_soon(partial(self.port25.run, at_start=on_25))
             nursery.start_soon(self._rehome_on_change)
@@ -200,7 +200,7 @@ class Outbound:
         from .port_check import PortFinding
 
         settings = self._components.settings.sending
-        port_25 = await self.port25.look() if settings.check_line and settings.direct != "never" else self.port25.port_25
+        port_25 = await self.port25.look() if settings.check_port_25 and settings.direct != "never" else self.port25.port_25
         state = "closed" if port_25 == "blocked" else port_25
         return PortFinding("outbound", "", state, sentence(port_25, self.routes.route))
 

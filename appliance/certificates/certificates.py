@@ -1,20 +1,20 @@
 """The server's own certificates: a local authority that devices trust once, and the server certificate it signs.
 
-Promises: the authority can only vouch for this server (critical name constraints: local names, the served domains,
-private addresses); keys are 0600, and each file (key and certificate in one) appears whole or not at all; the server
-certificate lives at most 397 days and is made anew when a third of its life is left or the box has a new name or
+Guarantees: the authority can only certify this server (critical name constraints: local names, the served domains,
+private addresses); keys are 0600, and each file (key and certificate in one) is written atomically; the server
+certificate lives at most 397 days and is renewed when a third of its life is left or the host has a new name or
 address. Making needs `cryptography` (8 MB), so a child process does it: `python -m appliance.certificates.maker`.
 
 | authority.pem       | server.pem | what happens, unless a new authority is asked for                                    |
 |---------------------|------------|--------------------------------------------------------------------------------------|
 | none                | none       | both are made                                                                        |
-| usable              | any        | it stays; the server certificate names what the authority may vouch for, no more    |
-| missing or unusable | usable     | nothing is made, the server certificate is served to its end ("authority-error")   |
-| missing or unusable | unusable   | both are made, the unusable file is kept aside ("authority-new")                     |
+| usable              | any        | it stays; the server certificate names what the authority can certify, no more       |
+| missing or unusable | usable     | nothing is made, the server certificate is served until it expires ("authority-error") |
+| missing or unusable | unusable   | both are made, the unusable file is kept as FORMER ("authority-new")                |
 | missing, but made once before | missing | both are made, and devices must trust the new one ("authority-new")          |
 
 Every device must trust a new authority by hand, so only `ensure(new_authority=True)` replaces a usable one. Names that it
-cannot vouch for are left out of the server certificate and told ("certificate-names").
+cannot certify are left out of the server certificate and reported ("certificate-names").
 How it fails: SetupError on the first run, CertificateTrouble later; the certificate in use stays.
 """
 
@@ -32,7 +32,7 @@ from appliance.network.x509 import BEGIN, END, CertificateDetails
 from appliance.status.board import Board
 from appliance.status.events import CertificateTrouble, ConditionFound
 
-from .contents import AUTHORITY, DAY_S, SERVER, UNTRUSTED, Authority, WantedCertificate, details_of, due, read_authority, text_of, vouched
+from .contents import AUTHORITY, DAY_S, SERVER, UNTRUSTED, Authority, WantedCertificate, certified, details_of, due, read_authority, text_of
 
 LOOK_S = 3600.0
 """How often names, addresses and dates are checked."""
@@ -43,7 +43,7 @@ ENDING_S = 180 * DAY_S
 
 
 class OwnCertificates:
-    """Keeps `directory`/server.pem good. `want` tells the names and addresses of the moment."""
+    """Keeps `directory`/server.pem valid. `want` returns the names and addresses of the moment."""
 
     def __init__(
         self, directory: Path, *, clock: Clock, board: Board, say: Callable[[str], None], want: Callable[[], WantedCertificate]
@@ -53,10 +53,10 @@ class OwnCertificates:
         self._board = board
         self._say = say
         self._want = want
-        self._told: dict[str, tuple[str, ...]] = {}
+        self._published: dict[str, tuple[str, ...]] = {}
         self._look_again = trio.Event()
         self.made_before = False
-        """The database says that there was an authority (runtime/identity): one made now is not the first."""
+        """There was an authority before, by the database (runtime/identity): one made now is not the first."""
         self.server = directory / SERVER
         """Key and certificate in one file: certificate and key of `ServerTls`."""
         self.in_use: Callable[[], bool] = lambda: True
@@ -71,14 +71,14 @@ class OwnCertificates:
         now_at, trusted = int(self._clock.wall_s()), self._clock.trusted()
         why = self._why(authority, server, force=force, new_authority=new_authority)
         if not why:
-            self._tell()
+            self._publish()
             return False
         if not new_authority and (trouble := self._authority_trouble(authority, server, stops_signing=True)):
-            self._tell()
+            self._publish()
             if not force:
                 return False
             raise SetupError(trouble[0], "Put it back from a backup, or run `pillarbox certificate new-authority`.")
-        want = self._want() if new_authority else vouched(self._want(), authority)[0]
+        want = self._want() if new_authority else certified(self._want(), authority)[0]
         lists = [",".join(part) for part in (want.names, want.addresses, want.permitted)]
         words = [str(self._directory), str(now_at), str(int(trusted)), str(int(new_authority)), *lists]
         done = await trio.run_process(
@@ -89,42 +89,42 @@ class OwnCertificates:
         )
         if done.returncode:
             last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no reason given"]
-            raise SetupError(f"No certificate could be made: {last[0]}.", f"Look at {self._directory}, or name a certificate of your own.")
+            raise SetupError(f"No certificate could be made: {last[0]}.", f"Check {self._directory}, or name a certificate of your own.")
         if authority is None and self.made_before:
             (self._directory / UNTRUSTED).touch(mode=0o600)
         self._say(f"server certificate made, since {why}; {done.stdout.decode('utf-8', 'replace').strip()}")
-        self._tell()
+        self._publish()
         return True
 
     def _why(self, authority: Authority | None, server: CertificateDetails | None, *, force: bool, new_authority: bool) -> str:
         if new_authority:
-            return "a new authority was asked for"
+            return "a new authority was requested"
         if force:
-            return "it was asked for"
+            return "it was requested"
         ends_at = authority.facts.not_after_at if authority else sys.maxsize
-        want = vouched(self._want(), authority)[0]
+        want = certified(self._want(), authority)[0]
         return due(server, want, int(self._clock.wall_s()), self._clock.trusted(), authority_ends_at=ends_at)
 
     def left_out(self) -> tuple[str, ...]:
         """Names the server certificate should have and its authority cannot vouch for; () while these are not in use."""
         if not self.in_use():
             return ()
-        return vouched(self._want(), read_authority(text_of(self._directory / AUTHORITY)))[1]
+        return certified(self._want(), read_authority(text_of(self._directory / AUTHORITY)))[1]
 
     def exported(self) -> None:
-        """Somebody has the authority's certificate now, to install it on devices."""
-        with suppress(OSError):  # read-only storage: what was exported is right all the same
+        """The authority's certificate was exported, to be installed on devices."""
+        with suppress(OSError):  # read-only storage: the export is right all the same
             (self._directory / UNTRUSTED).unlink(missing_ok=True)
-        self._tell()
+        self._publish()
 
     def look_again(self) -> None:
-        """Names, or the clock, may have changed: look now."""
+        """Names, or the clock, may have changed: check now."""
         self._look_again.set()
 
     def _authority_trouble(
         self, authority: Authority | None, server: CertificateDetails | None, *, stops_signing: bool = False
     ) -> tuple[str, ...]:
-        """What is wrong with the authority, in sentences; `stops_signing` leaves out what is only near."""
+        """What is wrong with the authority, in sentences; `stops_signing` leaves out what does not yet prevent signing."""
         if authority is None:
             unreadable = f"The authority {self._directory / AUTHORITY} cannot be read; without it no certificate can be renewed."
             return (unreadable,) if server else ()
@@ -132,19 +132,19 @@ class OwnCertificates:
             return ()
         now_at, facts = self._clock.wall_s(), authority.facts
         if now_at >= facts.not_after_at:
-            return ("The authority that devices trust has ended: they refuse this server.",)
+            return ("The authority that devices trust has expired: they refuse this server.",)
         if now_at < facts.not_before_at - DAY_S and not stops_signing:
-            return ("The authority that devices trust begins in the future, so they refuse this server.",)
+            return ("The authority that devices trust is not valid yet, so they refuse this server.",)
         if now_at > facts.not_after_at - ENDING_S and not stops_signing:
             return (f"The authority that devices trust ends on {_day(facts.not_after_at)}.",)
         return ()
 
-    def _tell(self) -> None:
-        """Publish what holds now as conditions, each when it changes."""
+    def _publish(self) -> None:
+        """Publish the conditions that hold now, each when it changes."""
         authority, server = read_authority(text_of(self._directory / AUTHORITY)), details_of(self.server)
         used = self.in_use()
         left_out = self.left_out()
-        names = f"The server certificate does not name {', '.join(left_out)}: the authority that devices trust was made without."
+        names = f"The server certificate does not name {', '.join(left_out)}: the authority that devices trust was made without them."
         anew = "The authority that signs the server certificate is new: devices refuse this server until they trust it."
         found = {
             "certificate-names": (names,) if left_out else (),
@@ -152,19 +152,19 @@ class OwnCertificates:
             "authority-new": (anew,) if used and (self._directory / UNTRUSTED).exists() else (),
         }
         for key, sentences in found.items():
-            if self._told.get(key, ()) != sentences:
-                self._told[key] = sentences
+            if self._published.get(key, ()) != sentences:
+                self._published[key] = sentences
                 self._board.publish(ConditionFound(key, sentences))
 
     async def run(self, changed: Callable[[], object], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Look now and then for ever; `changed` is called after a new one was made (`ServerTls.reload`)."""
+        """Check at intervals, for ever; `changed` is called after a new one was made (`ServerTls.reload`)."""
         task_status.started()
         while True:
             with trio.move_on_after(LOOK_S if self._clock.trusted() else LOOK_UNTRUSTED_S):
                 await self._look_again.wait()
             self._look_again = trio.Event()
             if not self.in_use():
-                self._tell()
+                self._publish()
                 continue
             try:
                 if await self.ensure():
@@ -174,7 +174,7 @@ class OwnCertificates:
 
 
 def show(directory: Path) -> str:
-    """Names, dates and fingerprints for people. Raises SetupError when there are none."""
+    """Names, dates and fingerprints of both certificates as text. Raises SetupError when there are none."""
     lines = []
     for title, name in (("server certificate", SERVER), ("authority to trust", AUTHORITY)):
         facts = details_of(directory / name)
@@ -185,7 +185,7 @@ def show(directory: Path) -> str:
 
 
 def describe(title: str, facts: CertificateDetails) -> list[str]:
-    """One certificate in lines for people."""
+    """One certificate as lines of text."""
     lines = [title]
     if facts.names:
         lines.append(f"  names        {', '.join(facts.names)}")

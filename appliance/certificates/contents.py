@@ -33,7 +33,7 @@ PRIVATE = (
 
 @dataclass(frozen=True, slots=True)
 class WantedCertificate:
-    """What the server certificate is to name, and what else the authority may ever vouch for."""
+    """What the server certificate is to name, and what else the authority may ever certify."""
 
     names: tuple[str, ...]
     addresses: tuple[str, ...]
@@ -41,7 +41,7 @@ class WantedCertificate:
 
 
 def wanted(host: str, domains: Sequence[str], addresses: Sequence[str]) -> WantedCertificate:
-    """Names of the box `host` and of the served `domains`; only private addresses stay (the authority has no others)."""
+    """Names of the host `host` and of the served `domains`; only private addresses stay (the authority has no others)."""
     host = _ascii(host)
     short = host.partition(".")[0]
     hosts = [name for name in (f"{short}.local", short, host) if _is_name(name)]
@@ -71,12 +71,12 @@ def is_private(address: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """What is known of the authority without its key; `permitted` None: it may vouch for every name."""
+    """What is known of the authority without its key; `permitted` None: it may certify every name."""
 
     facts: CertificateDetails
     permitted: tuple[str, ...] | None
 
-    def vouches(self, name: str) -> bool:
+    def certifies(self, name: str) -> bool:
         """May it sign a certificate with this DNS name? (RFC 5280 §4.2.1.10)"""
         return self.permitted is None or any(name == root or name.endswith(f".{root}") for root in self.permitted)
 
@@ -90,11 +90,11 @@ def read_authority(pem: str) -> Authority | None:
         return None
 
 
-def vouched(want: WantedCertificate, authority: Authority | None) -> tuple[WantedCertificate, tuple[str, ...]]:
-    """What the server certificate can name, and the names left out. An authority that is still to be made vouches for all."""
+def certified(want: WantedCertificate, authority: Authority | None) -> tuple[WantedCertificate, tuple[str, ...]]:
+    """What the server certificate can name, and the names left out. An authority that is still to be made certifies all."""
     if authority is None:
         return want, ()
-    kept = tuple(filter(authority.vouches, want.names))
+    kept = tuple(filter(authority.certifies, want.names))
     return replace(want, names=kept), tuple(name for name in want.names if name not in kept)
 
 

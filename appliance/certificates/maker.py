@@ -1,7 +1,7 @@
-"""Makes authority and server certificate with `cryptography`; only the child process of `certificates` imports it.
+"""Makes authority and server certificate with `cryptography` (X.509, RFC 5280); runs as a child process of `certificates`.
 
-A new authority must be trusted anew by every device: it is made when there is none, when one is asked for, and when neither
-it nor the server certificate can be used any more. See the table in `certificates`.
+Every device must trust a new authority again: one is made when there is none, when it is requested, and when neither it nor the
+server certificate can be used any more. See the table in `certificates`.
 """
 
 import ipaddress
@@ -27,9 +27,9 @@ from .contents import (
     SERVER_DAYS,
     UNTRUSTED,
     WantedCertificate,
+    certified,
     not_before_at,
     read_authority,
-    vouched,
 )
 
 Pair = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
@@ -55,15 +55,15 @@ def make(directory: Path, want: WantedCertificate, not_before_at: int, *, truste
         _keep_former(directory)
         write_whole(directory / AUTHORITY, _pem(authority))
     elif trusted and authority[0].not_valid_after_utc <= not_before:
-        raise ValueError("the authority has ended")
-    want, _left_out = vouched(want, read_authority((directory / AUTHORITY).read_text()))
+        raise ValueError("the authority has expired")
+    want, _left_out = certified(want, read_authority((directory / AUTHORITY).read_text()))
     not_before = max(not_before, authority[0].not_valid_before_utc)  # the clock may have been set back a little
     write_whole(directory / SERVER, _pem(make_server(want, not_before, authority)))
     return said
 
 
 def _keep_former(directory: Path) -> None:
-    """An authority that is replaced stays aside, and a mark says that devices do not know the new one."""
+    """An authority that is replaced stays aside, and UNTRUSTED says that devices do not know the new one."""
     former = directory / AUTHORITY
     if not former.exists() and not (directory / SERVER).exists():
         return
@@ -149,9 +149,9 @@ def _read(path: Path) -> Pair | None:
     return (certificate, key) if isinstance(key, ec.EllipticCurvePrivateKey) else None
 
 
-def main(words: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """The child: DIRECTORY NOW TRUSTED NEW-AUTHORITY NAMES ADDRESSES PERMITTED, lists joined by commas; 0, or a sentence on stderr."""
-    directory, now_at, trusted, anew, *lists = words
+    directory, now_at, trusted, anew, *lists = arguments
     names, addresses, permitted = (tuple(filter(None, part.split(","))) for part in lists)
     want, sure = WantedCertificate(names, addresses, permitted), trusted == "1"
     try:

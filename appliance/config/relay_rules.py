@@ -1,4 +1,4 @@
-"""What is wrong with the relays of a settings file beyond the form of each value: every rule a row, told at once."""
+"""Faults of the [[relay]] tables beyond the form of each value: one row a rule, all reported together."""
 
 from collections.abc import Callable, Iterator, Sequence
 from ipaddress import ip_address
@@ -53,16 +53,16 @@ def _is_domain(text: str) -> bool:
 
 Rule = tuple[str, Callable[[RelaySettings], bool], str, str]
 RULES: tuple[Rule, ...] = (
-    ("name", _name, "must be a short name.", 'Use small letters, digits and dashes, such as "provider".'),
-    ("host", _host, "must name the relay's server.", 'Write a name like "smtp.provider.example" or an address.'),
+    ("name", _name, "must be a short name.", 'Use a-z, 0-9 and hyphens, such as "provider".'),
+    ("host", _host, "must be the relay's host name or address.", 'Write a name like "smtp.provider.example" or an address.'),
     ("user", lambda r: bool(r.user) and not _secrets(r), "is set, but no password.", "Set password, password_file or token_file."),
     ("user", lambda r: not r.user and bool(_secrets(r)), "is missing.", "A password needs the name it belongs to."),
     ("password", lambda r: _secrets(r) > 1, "is given more than once.", "Keep one of password, password_file and token_file."),
-    ("security", lambda r: r.security == "none" and bool(r.user), "is none: all could read the password.", "Use tls or starttls."),
+    ("security", lambda r: r.security == "none" and bool(r.user), "is none: the password could be read on the network.", "Use tls or starttls."),
     ("account", lambda r: bool(r.account) and not _is_address(r.account), "is no address.", 'Write it like "anna@example.org".'),
     ("address", lambda r: bool(r.address) and not _is_address(r.address), "is no address.", 'Write it like "anna@provider.example".'),
-    ("address", lambda r: bool(r.address) and not r.account, "is whose?", 'Name the account of the meta: account = "anna@example.org".'),
-    ("domains", lambda r: not all(map(_is_domain, r.domains)), "holds what is no domain.", 'Write "example.org" or ".example.org".'),
+    ("address", lambda r: bool(r.address) and not r.account, "belongs to no account.", 'Name the account here: account = "anna@example.org".'),
+    ("domains", lambda r: not all(map(_is_domain, r.domains)), "has an entry that is no domain.", 'Write "example.org" or ".example.org".'),
 )
 
 

@@ -1,7 +1,7 @@
 """Read the settings file, check it against the settings' own fields, and explain what is wrong.
 
-A text that is not TOML is one fault with its line; otherwise every wrong setting is told at once, each with the line of
-its key, what is wrong and the remedy. Nothing is guessed and nothing half-right is taken: any fault means no settings.
+A text that is not TOML is one fault with its line; otherwise all wrong settings are reported together, each with the line of
+its key, what is wrong and the remedy. Nothing is guessed and nothing is taken in part: any fault means no settings.
 """
 
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ class SettingsError(SetupError):
 
 
 def read(path: Path) -> Settings:
-    """The settings of a file; raises SettingsError, or SetupError when there is no reading it."""
+    """The settings of a file; raises SettingsError, or SetupError when it cannot be read."""
     try:
         with path.open("rb") as file:
             raw = file.read(LARGEST_OCTETS + 1)  # a device has no end
@@ -152,9 +152,9 @@ def _name_faults(server: ServerSettings | None) -> Iterator[tuple[str, str]]:
 
 
 def _array(name: str, cls: Any, tables: Any, lines: dict[KeyPath, int], faults: list[Fault]) -> tuple[Any, ...]:
-    """What stands below each [[name]]."""
+    """The tables below each [[name]]."""
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        faults.append(Fault(lines.get((name,), 0), f'"{name}" can stand several times.', f"Write [[{name}]] on a line of its own."))
+        faults.append(Fault(lines.get((name,), 0), f'"{name}" is a list of tables.', f"Write [[{name}]] on a line of its own."))
         return ()
     return tuple(_section(name, cls, table, lines, faults, number) for number, table in enumerate(tables))
 
@@ -173,8 +173,8 @@ def _section(name: str, cls: Any, table: dict[str, Any], lines: dict[KeyPath, in
             faults.append(Fault(line, f'"{name}.{key}" {fault[0]}', fault[1]))
         elif isinstance(default_of(known[key]), tuple):
             good[key] = tuple([value] if isinstance(value, str) else value) if value else ()
-            if (name, key) == ("sending", "name_servers") and not all(map(_is_server, good[key])):
-                faults.append(Fault(line, f'"{name}.{key}" is no address.', 'Write "192.0.2.53", or "192.0.2.53#5353" with a port.'))
+            if (name, key) == ("sending", "name_servers") and not all(map(_is_dns_server, good[key])):
+                faults.append(Fault(line, f'"{name}.{key}" has an entry that is no address.', 'Write "192.0.2.53", or "192.0.2.53#5353" with a port.'))
             for n, address in enumerate(good[key]):
                 wrong = address_fault(address) if name == "listen" else ""
                 if wrong:
@@ -208,11 +208,11 @@ def _fault(one: "Field[Any]", value: Any) -> tuple[str, str] | None:
     if most is not None and value > most:
         return f"is {value}.", f"The most is {most}."
     if isinstance(value, str) and any(ord(c) < 32 for c in value):
-        return "holds control characters.", "Use plain text."
+        return "has control characters.", "Use plain text."
     return None
 
 
-def _is_server(text: str) -> bool:
+def _is_dns_server(text: str) -> bool:
     address, _, port = text.partition("#")
     try:
         ip_address(address)
@@ -222,7 +222,7 @@ def _is_server(text: str) -> bool:
 
 
 def address_fault(address: str) -> str:
-    """What is wrong with a "HOST:PORT", or "" ."""
+    """What is wrong with a "HOST:PORT"; "" when nothing is."""
     host, colon, port = address.rpartition(":")
     if not colon or not host:
         return f'says "{address}", which has no host and port.'
@@ -234,15 +234,15 @@ def address_fault(address: str) -> str:
 
 
 def parse_listen(words: list[str]) -> dict[str, tuple[str, ...]]:
-    """`PROTOCOL=HOST:PORT` words of a command line; raises SetupError naming the first that is wrong."""
+    """The values of `--listen`, each `NAME=HOST:PORT`; raises SetupError for the first that is wrong."""
     out: dict[str, tuple[str, ...]] = {}
     for word in words:
         protocol, equals, where = word.partition("=")
         if not equals or protocol not in PROTOCOL_NAMES:
-            raise SetupError(f'"--listen {word}" names no protocol.', f"Write PROTOCOL=HOST:PORT with one of: {', '.join(PROTOCOL_NAMES)}.")
+            raise SetupError(f'"--listen {word}" names no protocol.', f"Write NAME=HOST:PORT with one of: {', '.join(PROTOCOL_NAMES)}.")
         wrong = address_fault(where)
         if wrong:
-            raise SetupError(f'"--listen {protocol}" {wrong}', "Write PROTOCOL=HOST:PORT, for example imaps=0.0.0.0:993.")
+            raise SetupError(f'"--listen {protocol}" {wrong}', "Write NAME=HOST:PORT, for example imaps=0.0.0.0:993.")
         out[protocol] = (*out.get(protocol, ()), where)
     return out
 

@@ -1,7 +1,7 @@
-"""On which line of a TOML text does each key stand?
+"""The line numbers of the keys in a TOML text.
 
-The standard reader gives values without places, and an error without its line helps nobody, so this scanner walks
-a text that the standard reader has already accepted and notes where each key begins: tables, dotted keys, arrays of
+`tomllib` gives values without positions, and an error needs its line, so this scanner goes through a text that `tomllib` has
+already accepted and records where each key begins: tables, dotted keys, arrays of
 tables and inline tables alike. It keeps no values. On a text that is not TOML its answer means nothing.
 """
 
@@ -48,13 +48,13 @@ class _Walk:
     def string(self) -> str:
         """The string that begins here, any of the four kinds; escapes decoded for keys' sake."""
         quote = self.text[self.at]
-        mark = quote * 3 if self.peek(quote * 3) else quote
-        self.at += len(mark)
+        delimiter = quote * 3 if self.peek(quote * 3) else quote
+        self.at += len(delimiter)
         out: list[str] = []
         while self.at < len(self.text):
-            if self.peek(mark):
-                self.at += len(mark)
-                while len(mark) == 3 and self.peek(quote):  # up to two quotes may touch the closing three
+            if self.peek(delimiter):
+                self.at += len(delimiter)
+                while len(delimiter) == 3 and self.peek(quote):  # up to two quotes may touch the closing three
                     self.at += 1
                 return "".join(out)
             here = self.text[self.at]
@@ -105,7 +105,7 @@ class _Walk:
         self.value(path)
 
     def value(self, path: Path) -> None:
-        """Walk over one value; what is inside notes its own lines. Depth is bounded by the standard reader before us."""
+        """Walk over one value; what is inside notes its own lines. `tomllib` has bounded the depth."""
         self.skip(False)
         if self.peek("["):
             self.at += 1

@@ -1,17 +1,17 @@
-"""Is what a domain should publish there, and right? Asked of the name service, judged by what it means.
+"""Checks a domain's published DNS records against those advised by `records`: by meaning, not by text.
 
 | record      | wrong                                                                                                  |
 |-------------|--------------------------------------------------------------------------------------------------------|
-| MX          | none leads to the box; one says "no mail" (RFC 7505); it names an alias (RFC 2181 §10.3)               |
-| A, AAAA     | the box's address is not among them; without one known, none that the world can reach                  |
-| TXT, SPF    | two; not to be evaluated (`spf`); lets everybody send; does not let the box or one of its relays       |
+| MX          | none names this server; one says "no mail" (RFC 7505); it names an alias (RFC 2181 §10.3)               |
+| A, AAAA     | this server's address is not among them; without a known one, none that is public                    |
+| TXT, SPF    | two; not to be evaluated (`spf`); allows everybody; does not allow this server or one of its relays    |
 | DKIM        | several; another key; none, which withdraws it (RFC 6376 §3.6.1, §3.6.2.2)                             |
-| DMARC       | several; no policy; a version nobody reads (RFC 7489 §6.3); a parent domain's counts, §6.6.3           |
-| TLS-RPT     | several; no place to report to (RFC 8460 §3)                                                           |
+| DMARC       | several; no policy; an unknown version (RFC 7489 §6.3); a parent domain's counts, §6.6.3           |
+| TLS-RPT     | several; no address for reports (RFC 8460 §3)                                                           |
 | SRV         | another host or port; "." (RFC 2782)                                                                   |
-| PTR         | another name, or one that does not lead back                                                           |
+| PTR         | another name, or one that does not resolve back                                                           |
 
-All records are looked up at the same time, each within PATIENCE_S; silence is "unknown". What strangers publish is shown without
+All records are looked up at the same time, each within PATIENCE_S; no answer is "unknown". Published texts are shown without
 control characters. Known gap: a parent's DMARC policy is taken from the nearest record above, without the list of public suffixes.
 """
 
@@ -28,11 +28,11 @@ from appliance.network.resolver import DnsAnswer, Resolver, addresses_of
 from .records import DomainFacts, Record, records, relay_term
 
 PATIENCE_S = 30.0
-"""For one record with all that hangs on it."""
+"""For one record with all lookups it needs."""
 SHOWN = 1000
 """Characters of a published text that are kept."""
-STRANGERS = ("198.18.0.1", "2001:2::1")
-"""Addresses kept for measuring networks: no mail server is there, so no record should let them send."""
+UNRELATED = ("198.18.0.1", "2001:2::1")
+"""Addresses reserved for benchmarks of networks: no mail server has them, so no record should allow them."""
 PARENTS = 4
 
 
@@ -55,9 +55,9 @@ async def check(facts: DomainFacts, names: Resolver) -> list[DnsFinding]:
         judge = _judge_of(record)
         try:
             with trio.fail_after(PATIENCE_S):
-                findings[number] = await judge(_Question(facts, record, names))
+                findings[number] = await judge(_Check(facts, record, names))
         except (LookupTrouble, trio.TooSlowError) as trouble:
-            said = shown(str(trouble)) or "the answers of the name service took too long"
+            said = shown(str(trouble)) or "the DNS server took too long to answer"
             findings[number] = DnsFinding(record, "unknown", "", f"{said[:1].upper()}{said[1:]}; try again later.")
 
     async with trio.open_nursery() as nursery:
@@ -67,7 +67,7 @@ async def check(facts: DomainFacts, names: Resolver) -> list[DnsFinding]:
 
 
 def findings_text(findings: Sequence[DnsFinding]) -> str:
-    """For people: what is right in a line each, the rest with what to do; the last line sums up."""
+    """A line for each finding, with what to do where it is not right; the last line sums up."""
     lines = []
     for one in findings:
         lines.append(f"{one.state:<8} {one.record.kind:<5} {one.record.name}" + (f"   {one.found[:80]}" if one.found else ""))
@@ -78,16 +78,16 @@ def findings_text(findings: Sequence[DnsFinding]) -> str:
     unknown = sum(one.state == "unknown" for one in findings)
     counts = ((must, "to do"), (could, "good to have"), (unknown, "unknown"))
     last = ", ".join(f"{count} {what}" for count, what in counts if count)
-    return "\n".join((*lines, f"{last}." if last else "All is published, and right."))
+    return "\n".join((*lines, f"{last}." if last else "All records are published and right."))
 
 
 def shown(text: str) -> str:
-    """A stranger's text as a terminal may have it."""
+    """A published text without control characters, SHOWN characters at most."""
     return "".join(c if c.isprintable() else "?" for c in text[:SHOWN])
 
 
 @dataclass(slots=True)
-class _Question:
+class _Check:
     facts: DomainFacts
     record: Record
     names: Resolver
@@ -111,12 +111,12 @@ class _Question:
         return (await addresses_of(self.names, name)).values
 
     async def own_addresses(self) -> tuple[str, ...]:
-        """The box's; where they (or only the IPv4 one, behind a router) are not known, those its name leads to."""
+        """This server's addresses; where they (or only the IPv4 one, behind a router) are not known, those of its host name."""
         known = self.facts.addresses
         if known and not all(":" in address for address in known):
             return known
-        there = await self.addresses(self.facts.host_name) if not known else (await self.names.a(self.facts.host_name)).values
-        return known + tuple(address for address in there if ip_address(address).is_global)
+        published = await self.addresses(self.facts.host_name) if not known else (await self.names.a(self.facts.host_name)).values
+        return known + tuple(address for address in published if ip_address(address).is_global)
 
     async def texts(self, begins: str) -> list[str]:
         """The TXT records that begin so, however it is written; white space before and within the start does not count."""
@@ -127,7 +127,7 @@ class _Question:
         return texts
 
 
-async def _mx(q: _Question) -> DnsFinding:
+async def _mx(q: _Check) -> DnsFinding:
     answer = await q.names.mx(q.record.name)
     host = q.facts.host_name
     if not answer.values:
@@ -136,7 +136,7 @@ async def _mx(q: _Question) -> DnsFinding:
     if any(not one.name for one in answer.values):
         return q.wrong("This says that the domain takes no mail (RFC 7505); publish the record of this server in its place.")
     named = [one.name for one in answer.values]
-    others = " (others take your messages too)" if len(named) > 1 else ""
+    others = " (other servers take your messages too)" if len(named) > 1 else ""
     if host in named:
         if (await q.names.cname(host)).values:
             return q.wrong(f"{host} is an alias (CNAME), which an MX may not name (RFC 2181 §10.3); give it an address.")
@@ -144,27 +144,27 @@ async def _mx(q: _Question) -> DnsFinding:
     own = await q.own_addresses()
     for name in named[:PARENTS]:
         if not (await q.names.cname(name)).values and set(await q.addresses(name)) & set(own):
-            return q.right(others + " (leads to this box)")
-    return q.wrong(f"Messages go elsewhere: let one of them name {host}.")
+            return q.right(others + " (it is this server)")
+    return q.wrong(f"Mail goes to other servers: one MX must name {host}.")
 
 
-async def _address(q: _Question) -> DnsFinding:
+async def _address(q: _Check) -> DnsFinding:
     answer = await (q.names.aaaa if q.record.kind == "AAAA" else q.names.a)(q.record.name)
     if not answer.values:
         missing = q.missing()
         if q.record.value:
             return missing
-        return replace(missing, advice=f"Publish an A record for {q.record.name} with the line's IPv4 address; your router shows it.")
+        return replace(missing, advice=f"Publish an A record for {q.record.name} with your public IPv4 address; your router shows it.")
     q.found = ", ".join(answer.values)
     if q.record.value:
         there = q.record.value in answer.values
-        return q.right() if there else q.wrong(f"The name leads elsewhere; the box is seen as {q.record.value}.")
+        return q.right() if there else q.wrong(f"The name has another address; this server's is {q.record.value}.")
     if not any(ip_address(address).is_global for address in answer.values):
-        return q.wrong("The world cannot reach this address; publish the one your router shows.")
+        return q.wrong("The internet cannot reach this address; publish the one your router shows.")
     return q.right()
 
 
-async def _spf(q: _Question) -> DnsFinding:
+async def _spf(q: _Check) -> DnsFinding:
     answer = await q.names.txt(q.record.name)
     ours = spf_texts(answer.values)
     q.found = "; ".join(map(shown, ours))
@@ -174,10 +174,10 @@ async def _spf(q: _Question) -> DnsFinding:
         return q.wrong("There are several SPF records, so none counts (RFC 7208 §4.5); keep one.")
     seen: set[str] = set()
     try:
-        for stranger in STRANGERS:
+        for stranger in UNRELATED:
             spf = Spf(q.names)
             if await spf.check_host(q.facts.domain, stranger) is SpfResult.PASS:
-                return q.wrong("It lets everybody send in your name; end it with ~all.")
+                return q.wrong("It allows everybody to send for your domain; end it with ~all.")
             seen |= spf.seen
         unsure = False
         for address in await q.own_addresses():
@@ -185,20 +185,20 @@ async def _spf(q: _Question) -> DnsFinding:
             if says is SpfResult.NO:
                 known = address in q.facts.addresses
                 term = f"ip{6 if ':' in address else 4}:{address}" if known else f"a:{q.facts.host_name}"
-                return q.wrong(f"It does not let {address} send, which is this box: add {term}.")
+                return q.wrong(f"It does not allow {address}, which is this server: add {term}.")
             unsure = unsure or says is SpfResult.UNSURE
         for term in map(relay_term, q.facts.relays):
             if not await _lets(q, term, seen):
-                return q.wrong(f"It does not let your relay send: add {term}.")
+                return q.wrong(f"It does not allow your relay: add {term}.")
     except MisuseError as fault:
-        return q.wrong(f"Nobody can follow it: {shown(str(fault))} (RFC 7208 §4.6); take that out, or publish: {q.record.zone_value}")
+        return q.wrong(f"It cannot be evaluated: {shown(str(fault))} (RFC 7208 §4.6); take that out, or publish: {q.record.zone_value}")
     if unsure:
-        return q.unknown("It uses macros or ptr, which are not followed here: whether it lets this box send cannot be told.")
+        return q.unknown("It uses macros or ptr, which are not evaluated here: whether it allows this server is unknown.")
     return q.right()
 
 
-async def _lets(q: _Question, term: str, seen: set[str]) -> bool:
-    """Does the record let the relay send that a term stands for? `seen` are the domains it draws on."""
+async def _lets(q: _Check, term: str, seen: set[str]) -> bool:
+    """Does the record allow the relay of an SPF term? `seen` are the domains that the record includes."""
     word, _, value = term.lower().partition(":")
     if word == "include":
         return value.rstrip(".") in seen
@@ -227,12 +227,12 @@ def _tags(text: str) -> dict[str, str]:
     return tags
 
 
-async def _dkim(q: _Question) -> DnsFinding:
+async def _dkim(q: _Check) -> DnsFinding:
     texts = await q.texts("")
     if not texts:
         return q.missing()
     if len(texts) > 1:
-        return q.wrong("There are several records, and nobody knows which counts; keep the one of this server.")
+        return q.wrong("There are several records, and it is undefined which counts; keep the one of this server.")
     there, ours = _tags(texts[0]), _tags(q.record.value)
     if "p" not in there or there.get("v", "DKIM1") != "DKIM1":
         return q.wrong("This is no key; publish the key of this server.")
@@ -244,14 +244,14 @@ async def _dkim(q: _Question) -> DnsFinding:
     return DnsFinding(q.record, "right", "the key of this server", "")
 
 
-async def _dmarc(q: _Question) -> DnsFinding:
+async def _dmarc(q: _Check) -> DnsFinding:
     texts = await q.texts("v=DMARC1")
     domain = q.record.name.removeprefix("_dmarc.")
     for _ in range(PARENTS):
         if texts or domain.count(".") < 2:
             break
         domain = domain.partition(".")[2]
-        above = _Question(q.facts, replace(q.record, name=f"_dmarc.{domain}"), q.names)
+        above = _Check(q.facts, replace(q.record, name=f"_dmarc.{domain}"), q.names)
         if len(found := await above.texts("v=DMARC1")) == 1 and _tags(found[0]).get("p"):
             return DnsFinding(q.record, "right", f"that of {domain}: {found[0]}", "")
     if not texts:
@@ -260,26 +260,26 @@ async def _dmarc(q: _Question) -> DnsFinding:
         return q.wrong("There are several, so none counts; keep one.")
     tags = _tags(texts[0])
     if tags.get("v") != "DMARC1" or not texts[0].startswith("v"):
-        return q.wrong("It must begin with v=DMARC1; in just these messages.")
+        return q.wrong("It must begin with exactly: v=DMARC1;")
     if tags.get("p", "").lower() not in ("none", "quarantine", "reject"):
         return q.wrong("It names no policy: p=none, p=quarantine or p=reject.")
     return q.right()
 
 
-async def _tls_reports(q: _Question) -> DnsFinding:
+async def _tls_reports(q: _Check) -> DnsFinding:
     texts = await q.texts("v=TLSRPTv1")
     if not texts:
         return q.missing()
     if len(texts) > 1:
         return q.wrong("There are several, so none counts; keep one.")
     if not texts[0].startswith("v=TLSRPTv1"):
-        return q.wrong("It must begin with v=TLSRPTv1; in just these messages.")
+        return q.wrong("It must begin with exactly: v=TLSRPTv1;")
     if not _tags(texts[0]).get("rua", "").lower().startswith(("mailto:", "https:")):
-        return q.wrong("It names no place to report to: rua=mailto:ADDRESS.")
+        return q.wrong("It has no address for reports: rua=mailto:ADDRESS.")
     return q.right()
 
 
-async def _srv(q: _Question) -> DnsFinding:
+async def _srv(q: _Check) -> DnsFinding:
     answer = await q.names.srv(q.record.name)
     if not answer.values:
         return q.missing()
@@ -289,25 +289,25 @@ async def _srv(q: _Question) -> DnsFinding:
         return q.right()
     if all(not one.target for one in answer.values):
         return q.wrong(f"This says that there is no such service here; it should name {host} and port {port}.")
-    return q.wrong(f"Mail programs are sent elsewhere; it should name {host} and port {port}.")
+    return q.wrong(f"It names another server; it should name {host} and port {port}.")
 
 
-async def _ptr(q: _Question) -> DnsFinding:
+async def _ptr(q: _Check) -> DnsFinding:
     address = next(one for one in q.facts.addresses if ip_address(one).reverse_pointer == q.record.name)
     host = q.facts.host_name
     answer: DnsAnswer[str] = await q.names.ptr(address)
-    advice = f"Ask your provider to set the reverse name of {address} to {host}; else send by a relay."
+    advice = f"Ask your provider to set the reverse name of {address} to {host}; otherwise send through a relay."
     q.found = ", ".join(answer.values)
     if not answer.values:
         return replace(q.missing(), advice=advice)
     if host not in answer.values:
         return q.wrong(advice)
     if address not in await q.addresses(host):
-        return q.wrong(f"The name does not lead back: let {host} have the address {address}.")
+        return q.wrong(f"The name does not resolve back: {host} needs the address {address}.")
     return q.right()
 
 
-_Judge = Callable[[_Question], Awaitable[DnsFinding]]
+_Judge = Callable[[_Check], Awaitable[DnsFinding]]
 _KINDS: tuple[tuple[str, _Judge], ...] = (
     ("MX", _mx), ("A", _address), ("AAAA", _address), ("SRV", _srv), ("PTR", _ptr), ("TXT", _spf),
 )  # fmt: skip

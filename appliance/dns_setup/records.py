@@ -1,17 +1,17 @@
-"""What to publish in the DNS for a domain of the meta: advice, pure.
+"""The DNS records to publish for a domain of this server: advice, pure.
 
 | record                    | for                                        | needed                                         |
 |---------------------------|--------------------------------------------|------------------------------------------------|
-| MX                        | letters from the world find the meta      | where SMTP answers                             |
-| A, AAAA                   | the name leads to the box                  | yes; ADDRESS stands for one not known here     |
-| TXT, SPF                  | others believe letters from here           | yes (RFC 7208)                                 |
-| TXT SELECTOR._domainkey   | signatures can be checked                  | where letters are signed (RFC 6376 §3.6.2)     |
-| TXT _dmarc                | others know what forged letters deserve    | yes (RFC 7489 §6.3)                            |
-| TXT _smtp._tls            | others tell of broken TLS                  | good to have (RFC 8460 §3)                     |
-| SRV _imaps._tcp and such  | mail programs find everything themselves   | good to have (RFC 6186, RFC 8314 §5.1)         |
-| PTR                       | others ask who is behind the address       | for letters that go straight; the provider's   |
+| MX                        | mail from the internet reaches the server  | where SMTP listens                             |
+| A, AAAA                   | the host name has an address               | yes; ADDRESS stands for one not known here     |
+| TXT, SPF                  | this server may send for the domain        | yes (RFC 7208)                                 |
+| TXT SELECTOR._domainkey   | signatures can be checked                  | where messages are signed (RFC 6376 §3.6.2)    |
+| TXT _dmarc                | what receivers do with forged messages     | yes (RFC 7489 §6.3)                            |
+| TXT _smtp._tls            | reports about failed TLS                   | good to have (RFC 8460 §3)                     |
+| SRV _imaps._tcp and such  | mail programs configure themselves         | good to have (RFC 6186, RFC 8314 §5.1)         |
+| PTR                       | receivers look up the sending address      | for direct sending; set by the provider        |
 
-Only what serves something that runs is asked for. Left out: MTA-STS, for which no web server shows a policy; CAA.
+Only what a running service needs is advised. Left out: MTA-STS, for which no web server shows a policy; CAA.
 """
 
 from collections.abc import Sequence
@@ -23,12 +23,12 @@ from appliance.mail.protocols import PROTOCOLS, ProtocolRow
 TXT_OCTETS = 255
 """RFC 1035 §3.3: one string of a TXT record; longer values are several."""
 OPEN_ADDRESS = "ADDRESS"
-"""Stands in a zone line for an address that is not known here; such a line is a comment."""
+"""Placeholder for an address that is not known here; such a zone line is a comment."""
 
 
 @dataclass(frozen=True, slots=True)
 class DomainFacts:
-    """What the server is. `addresses` are those the world sees, () when unknown; `services` (protocol, port) that answer;
+    """What the server is. `addresses` are the public ones, () when unknown; `services` (protocol, port) that listen;
     `dkim` (selector, value); `relays` SPF terms of relays such as "include:_spf.provider.example", or their host names."""
 
     domain: str
@@ -69,39 +69,39 @@ def records(facts: DomainFacts, protocols: Sequence[ProtocolRow] = PROTOCOLS) ->
     running, host, domain = dict(facts.services), facts.host_name, facts.domain
     out: list[Record] = []
     if "smtp" in running:
-        out.append(Record(domain, "MX", f"10 {host}.", "messages from the world find this server"))
+        out.append(Record(domain, "MX", f"10 {host}.", "mail from the internet reaches this server"))
     if all(":" in address for address in facts.addresses):
-        why = "the name of the box leads to it; the line's IPv4 address is not known here, put it in, and keep it right if it changes"
+        why = "the host name needs an address; your public IPv4 address is not known here: fill it in, and update it when it changes"
         out.append(Record(host, "A", "", why, needed=not facts.addresses))
     for address in facts.addresses:
-        out.append(Record(host, "AAAA" if ":" in address else "A", address, "the name of the box leads to it"))
+        out.append(Record(host, "AAAA" if ":" in address else "A", address, "the host name needs an address"))
     terms = ["mx"] if "smtp" in running else []
     terms += [f"ip{6 if ':' in address else 4}:{address}" for address in facts.addresses] or ([f"a:{host}"] if not terms else [])
     value = " ".join(("v=spf1", *terms, *map(relay_term, facts.relays), "~all"))
-    out.append(Record(domain, "TXT", value, "others believe messages that come from here"))
+    out.append(Record(domain, "TXT", value, "other servers accept mail of this domain from here"))
     for selector, value in facts.dkim:
-        out.append(Record(f"{selector}._domainkey.{domain}", "TXT", value, "the signature of your messages can be checked"))
+        out.append(Record(f"{selector}._domainkey.{domain}", "TXT", value, "other servers can verify the signatures of your messages"))
     reports = f"; rua={_mailto(facts.postmaster)}" if facts.postmaster else ""
-    out.append(Record(f"_dmarc.{domain}", "TXT", f"v=DMARC1; p=quarantine{reports}", "others know what to do with forged messages"))
+    out.append(Record(f"_dmarc.{domain}", "TXT", f"v=DMARC1; p=quarantine{reports}", "other servers know what to do with forged messages"))
     if facts.postmaster and "smtp" in running:
         value = f"v=TLSRPTv1; rua={_mailto(facts.postmaster)}"
-        out.append(Record(f"_smtp._tls.{domain}", "TXT", value, "others tell when safe connections to you fail", needed=False))
+        out.append(Record(f"_smtp._tls.{domain}", "TXT", value, "other servers report failed TLS connections to you", needed=False))
     services = tuple(dict.fromkeys(row.service for row in protocols))
     for row in sorted(protocols, key=lambda row: (services.index(row.service), not row.implicit_tls)):
         if row.srv and row.name in running:
             plain = "" if row.implicit_tls else " (with STARTTLS)"
             value = f"{0 if row.implicit_tls else 10} 1 {running[row.name]} {host}."
-            out.append(Record(f"{row.srv}._tcp.{domain}", "SRV", value, f"mail programs set themselves up{plain}", needed=False))
-    why = "others ask who is behind the address; only your provider can set this"
+            out.append(Record(f"{row.srv}._tcp.{domain}", "SRV", value, f"mail programs configure themselves{plain}", needed=False))
+    why = "other servers check the name of your address; only your provider can set this"
     for address in facts.addresses:
         out.append(Record(ip_address(address).reverse_pointer, "PTR", f"{host}.", why, needed=not facts.relays))
     return out
 
 
 def _mailto(address: str) -> str:
-    """RFC 7489 §6.4, RFC 8460 §3: what separates stands for itself in no other way."""
-    for mark in "%,!;":
-        address = address.replace(mark, f"%{ord(mark):02X}")
+    """RFC 7489 §6.4, RFC 8460 §3: separators in the address are percent-encoded."""
+    for separator in "%,!;":
+        address = address.replace(separator, f"%{ord(separator):02X}")
     return f"mailto:{address}"
 
 

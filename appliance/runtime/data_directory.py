@@ -1,19 +1,19 @@
-"""The data directory: all that must outlive the power, and the one lock that says who is the server.
+"""The data directory: all persistent state, and the lock that makes one process its only writer.
 
     pillarbox.db, pillarbox.db-wal   accounts, index, small bodies (database/)
     bodies/                  large bodies (store/)
     bodies/server-id         whose bodies they are: the id stands in the database too (identity)
-    bodies/aside/            files no row names, for 30 days
+    bodies/aside/            orphaned files, kept for 30 days
     certificates/            the server's authority and certificate (secret)
     control.sock             where commands reach the running server
-    lock                     held by the kernel for whoever writes; never stale, so nobody ever has to remove it
+    lock                     held by the kernel for whoever writes; never stale: it needs no cleaning up
 
-Nobody but the owner may read it: the directory is 0700 and what lies directly in it 0600 or 0700. One that is more open
-(made by somebody else, or by an earlier version) is tightened when it is opened, and a sentence says so. A directory that
-holds other directories too is a shared place: it keeps its mode, the server's own files in it are tightened all the same.
+Only the owner may read it: the directory is 0700 and its entries 0600 or 0700. A more open one (made by hand, or by an earlier
+version) is tightened when it is opened, and a sentence says so. A directory with other subdirectories too is a shared one: it
+keeps its mode, the server's own files in it are tightened all the same.
 
-Two writers on one database are two truths. `DataDirectory.open` takes the lock or raises SetupError; the kernel gives
-it back when the process ends, however it ends.
+Two writers would corrupt the database. `DataDirectory.open` takes the lock or raises SetupError; the kernel releases it when
+the process ends, however it ends.
 """
 
 import errno
@@ -27,12 +27,12 @@ from types import TracebackType
 from appliance.mail.errors import SetupError
 
 DIRECTORIES = ("bodies", "certificates", "dkim")
-READ_ONLY = "Failing cards become so: take the mail out with `pillarbox export --all TARGET`, then mount it to be written, or replace it."
+READ_ONLY = "Failing SD cards become read-only: save the mail with `pillarbox export --all TARGET`, then remount or replace the card."
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class InUse(SetupError):
-    """Somebody else is the server of this directory."""
+    """Another process holds the lock of this directory."""
 
 
 class DataDirectory:
@@ -43,7 +43,7 @@ class DataDirectory:
         self.descriptor = descriptor
         self._lock = lock
         self.tightened = ""
-        """The sentence to tell when the directory was open to other users; "" when it was not."""
+        """A sentence when the directory was open to other users; "" when it was not."""
 
     @classmethod
     def open(cls, path: Path) -> "DataDirectory":
@@ -65,7 +65,7 @@ class DataDirectory:
         except OSError as error:
             os.close(lock)
             os.close(descriptor)
-            raise InUse(f"Another Pillarbox is at work on {path}.", "Stop it first, or name another directory with --data.") from error
+            raise InUse(f"Another Pillarbox process uses {path}.", "Stop it first, or name another directory with --data.") from error
         directory = cls(path, descriptor, lock)
         directory.tightened = _tighten(path, descriptor)
         return directory
@@ -74,7 +74,7 @@ class DataDirectory:
     def open_to_read(cls, path: Path) -> "DataDirectory":
         """For a command that writes nothing: nothing is made, and read-only storage will do. Raises InUse, SetupError.
 
-        Several may read at once; a server that starts meanwhile is told that the directory is in use.
+        Several may read at once; a server that starts meanwhile gets InUse.
         """
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -84,11 +84,11 @@ class DataDirectory:
             lock = os.open("lock", os.O_RDONLY | os.O_CLOEXEC, dir_fd=descriptor)
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except FileNotFoundError:
-            lock = -1  # no server has been here since this copy was made
+            lock = -1  # a copy that no server has opened yet
         except BlockingIOError as error:
             os.close(lock)
             os.close(descriptor)
-            raise InUse(f"Another Pillarbox is at work on {path}.", "Stop it first, or name another directory with --data.") from error
+            raise InUse(f"Another Pillarbox process uses {path}.", "Stop it first, or name another directory with --data.") from error
         except OSError as error:
             os.close(descriptor)
             raise SetupError(f"{path / 'lock'} cannot be read: {error.strerror}.", "Use sudo.") from error
@@ -110,7 +110,7 @@ class DataDirectory:
 
 
 def _tighten(path: Path, descriptor: int) -> str:
-    """Take other users' rights away where there are any; the sentence to tell, or ""."""
+    """Remove other users' permissions; a sentence when there were any, else ""."""
     with os.scandir(descriptor) as found:
         entries = list(found)
     others = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False) and entry.name not in (*DIRECTORIES, "lost+found")]
@@ -120,12 +120,12 @@ def _tighten(path: Path, descriptor: int) -> str:
         if entry.name.startswith("pillarbox.db") or entry.name in ("lock", *DIRECTORIES):
             changed |= _tighten_entry(entry.name, descriptor)
     if not was.st_mode & OTHERS:
-        return ""  # what lay in it could not be reached
+        return ""  # nothing in it could be reached
     if others or was.st_mode & stat.S_ISVTX or was.st_uid != os.geteuid():
-        told = f"Other users may look into {path}; its own mail files are private. Give the server a directory of its own."
-        return told if changed else ""
+        sentence = f"Other users can read {path}; the mail files in it are private now. Give the server a directory of its own."
+        return sentence if changed else ""
     os.fchmod(descriptor, stat.S_IMODE(was.st_mode) & ~OTHERS)
-    return f"Other users could look into {path}; now only its owner can."
+    return f"Other users could read {path}; now only its owner can."
 
 
 def _tighten_entry(name: str, directory: int) -> bool:

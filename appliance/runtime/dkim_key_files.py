@@ -1,8 +1,8 @@
-"""The server's signing keys: one file each in DATA/dkim, made once in a child process, readable by the server alone.
+"""DKIM signing keys: one file each in DATA/dkim, generated once in a child process, readable by the server alone.
 
-A file is the record to publish, a line end, and the private key in PEM; its name is the selector. Files that lie there are
-used, so keys can be brought along or changed: put a new pair beside the old one and take the old files away a week later.
-How it fails: SetupError with the remedy; messages then leave unsigned, and a condition says so (unsigned).
+A file is the record to publish, a line end, and the private key in PEM; its name is the selector. Files found there are
+used, so keys can be copied from another server or rotated: add a new pair and remove the old files a week later.
+How it fails: SetupError with the remedy; messages are then sent unsigned, and the condition "dkim-unsigned" says so.
 """
 
 import sys
@@ -42,7 +42,7 @@ class DkimFiles:
         return self.keys
 
     async def trouble(self) -> str:
-        """Why messages could not be signed now; "" when they can, or when there are no keys yet. Makes nothing."""
+        """Why messages could not be signed now; "" when they can, or when there are no keys yet. Generates nothing."""
         try:
             if not self.keys:
                 await trio.to_thread.run_sync(self._read)
@@ -53,13 +53,13 @@ class DkimFiles:
     def _read(self) -> tuple[SigningKey, ...]:
         keys = []
         try:
-            names = [path.name for path in self._directory.iterdir()]  # glob would take what may not be read for empty
+            names = [path.name for path in self._directory.iterdir()]  # glob would treat an unreadable directory as empty
             for path in [self._directory / name for name in sorted(names, reverse=True) if name.endswith(".pem") and name[0] != "."]:
                 with path.open("rb") as file:
                     record, _, pem = file.read(LONGEST_OCTETS).partition(b"\n")
                 kind = next((algorithm for word, algorithm in KINDS.items() if word.encode() in record), "")
                 if not kind or b"PRIVATE KEY" not in pem:
-                    raise SetupError(f"{path} is no signing key.", "Take it away; a new one is made at the next start.")
+                    raise SetupError(f"{path} is no signing key.", "Remove it; a new one is made at the next start.")
                 keys.append(SigningKey(path.stem, kind, record.decode("ascii", "replace"), pem))
         except FileNotFoundError:
             return ()

@@ -1,6 +1,6 @@
-"""The box itself, for the one picture: name, addresses, memory, temperature, what was written to the card today, its wear.
+"""Facts about the host for the status board: name, addresses, memory, temperature, octets written to storage today, its wear.
 
-All of it is read from /proc and /sys, which costs no write. What a machine does not tell is 0, or None where 0 would be a figure.
+All of it is read from /proc and /sys, which writes nothing. What a machine does not report is 0, or None where 0 is a value.
 """
 
 import fcntl
@@ -39,7 +39,7 @@ def host_addresses() -> list[str]:
 
 
 class Host:
-    """`root` is where /proc and /sys are; what was written counts from here on."""
+    """`root` is where /proc and /sys are; octets written are counted from now on."""
 
     def __init__(self, data: Path, clock: Clock, *, root: Path = Path("/"), addresses: Callable[[], list[str]] = host_addresses) -> None:
         self._clock = clock
@@ -56,7 +56,7 @@ class Host:
         return HostState(socket.gethostname(), addresses, self._memory(), self._temperature(), self._today())
 
     def worn_percent(self) -> int:
-        """How much of its life the card says is used up (eMMC, JESD84-B51 §7.4: steps of ten); 0 where it does not say."""
+        """How much of its life the storage reports as used up (eMMC, JESD84-B51 §7.4: steps of ten); 0 where it does not."""
         for place in (self._device, self._device.resolve().parent):
             try:
                 return max(10 * int(word, 16) for word in (place / "device/life_time").read_text().split())
@@ -65,7 +65,7 @@ class Host:
         return 0
 
     def _today(self) -> int:
-        """Since midnight (UTC), or since the server began when that was later."""
+        """Octets written since midnight (UTC), or since the server started when that was later."""
         written, day = self._written(), int(self._clock.wall_s()) // DAY_S
         if day != self._day:
             if self._day >= 0:
@@ -74,7 +74,7 @@ class Host:
         return max(0, written - self._written_before)
 
     def _written(self) -> int:
-        """Octets ever written to the card, by anybody; where its device is hidden, by this process."""
+        """Octets ever written to the storage device, by any process; where the device is hidden, by this one."""
         try:
             return int((self._device / "stat").read_text().split()[6]) * SECTOR_OCTETS
         except (OSError, ValueError, IndexError):

@@ -1,4 +1,4 @@
-"""Is all of a data directory there, and does it belong together? Asked at every start, before anything is made or changed.
+"""Whether a data directory is complete and its parts belong together: checked at every start, before anything is changed.
 
     pillarbox.db missing, but message bodies, keys or certificates there   refused: they are not a new server's
     rows name files, but the bodies directory is gone                  refused
@@ -6,10 +6,10 @@
     the database or the directory has no id                            refused when files are there and no row names one
     none of it there                                                   a new server
 
-The id stands in the database (table `house`) and in `bodies/server-id`. A database of an earlier version has none, and may
+The id stands in the database (table `meta`) and in `bodies/server-id`. A database of an earlier version has none, and may
 come back from a backup beside a directory that got one since: the files decide then. A first start commits the database
 first, its id next, then the directory's, and keys and certificates after them: cut at any point, the next start goes on.
-How it fails: SetupError with the way out; nothing was changed.
+How it fails: SetupError with a remedy; nothing was changed.
 """
 
 import os
@@ -30,28 +30,28 @@ DATABASE, BODIES, ID_FILE, ID_KEY = "pillarbox.db", "bodies", "server-id", "serv
 KEPT = "kept"
 AUTHORITY_KEY = "authority_made"
 LOOKED_AT = 64
-"""Names of body files compared when one of the two ids is missing."""
+"""Most names of body files compared when one of the two ids is missing."""
 MADE_LATER = (
     ("message bodies", (f"{BODIES}/{KEPT}/*", f"{BODIES}/aside/*", f"{BODIES}/{ID_FILE}")),
     ("certificates", ("certificates/*.pem",)),
     ("signing keys", ("dkim/*.pem",)),
 )
-"""What exists only after a database was committed, and where it lies."""
-ANEW = "to begin anew, name an empty directory with --data."
+"""What exists only after a database was committed, and its places."""
+ANEW = "to start over, name an empty directory with --data."
 
 
 def damaged(database: Path) -> SetupError:
-    """For a start that met a part of the database which cannot be read."""
+    """The error of a start that cannot read a part of the database."""
     return SetupError(
         f"The database {database} is damaged: a part that the start needs cannot be read.",
-        "Restore the data directory from a backup. Without one: `pillarbox export --all TARGET` brings out what can be read,"
-        f" `pillarbox import` takes it in again; {ANEW}",
+        "Restore the data directory from a backup. Without one: `pillarbox export --all TARGET` saves what can be read,"
+        f" `pillarbox import` brings it back; {ANEW}",
     )
 
 
 @contextmanager
 def needed_to_start(data: Path) -> Iterator[None]:
-    """What is read inside cannot be done without. Raises SetupError when the database is damaged there."""
+    """Around reads that a start needs: raises SetupError when the database is damaged there."""
     try:
         yield
     except StoreError as trouble:
@@ -61,7 +61,7 @@ def needed_to_start(data: Path) -> Iterator[None]:
 
 
 def database_is_there(data: Path) -> bool:
-    """Raises SetupError for a directory this user may not look into."""
+    """Is there a database? Raises SetupError for a directory this user cannot read."""
     try:
         (data / DATABASE).lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -107,20 +107,20 @@ async def refuse_other_bodies(database: Reads, data: Path) -> None:
     if strange:
         raise SetupError(
             f"{data / BODIES} belongs to another server than {data / DATABASE}.",
-            f"Put the two that belong together in one place, from a backup if need be; {ANEW}",
+            f"Restore the two that belong together, from a backup if need be; {ANEW}",
         )
 
 
 async def _strange_files(database: Reads, kept: Path, named: list[bytes]) -> bool:
-    """One id is missing: there are files, and neither do rows name them nor are those there that rows name."""
+    """For a missing id: there are files, no row names them, and none of the files that rows name is there."""
     there = _some_files(kept, named)
-    marks = ",".join("?" * len(there))
-    sql = f"SELECT 1 FROM body WHERE digest IN ({marks}) LIMIT 1"  # noqa: S608 only question marks
+    placeholders = ",".join("?" * len(there))
+    sql = f"SELECT 1 FROM body WHERE digest IN ({placeholders}) LIMIT 1"  # noqa: S608 only question marks
     return bool(there) and await database.read(lambda connection: connection.execute(sql, there).fetchone()) is None
 
 
 def _some_files(kept: Path, named: list[bytes]) -> list[bytes]:
-    """The first of the files there are; [] when one that a row names is among all of them."""
+    """Digests of the first files found; [] when any file that a row names exists."""
     if not kept.is_dir() or any((kept / digest.hex()).exists() for digest in named):
         return []
     there = []
@@ -131,7 +131,7 @@ def _some_files(kept: Path, named: list[bytes]) -> list[bytes]:
 
 
 async def keep_id(database: AnyDatabase, data: Path) -> None:
-    """Write the id where it is not yet; the bodies directory is there."""
+    """Write the id where it is missing; the bodies directory exists."""
     found = _id_in(data)
     row = await database.read(lambda connection: connection.execute("SELECT value FROM meta WHERE key = ?", (ID_KEY,)).fetchone())
     if row and found:
@@ -143,13 +143,13 @@ async def keep_id(database: AnyDatabase, data: Path) -> None:
 
 
 async def authority_made_before(database: Reads) -> bool:
-    """Did this server ever have an authority? Devices may trust it, wherever its file is now."""
+    """Did this server ever have a certificate authority? Devices may trust it, even if its file is gone."""
     row = await database.read(lambda connection: connection.execute("SELECT 1 FROM meta WHERE key = ?", (AUTHORITY_KEY,)).fetchone())
     return row is not None
 
 
 async def keep_authority_made(database: AnyDatabase) -> None:
-    """Remember for `authority_made_before`; a certificates directory that is lost takes every other trace with it."""
+    """Record it for `authority_made_before`; a lost certificates directory leaves no other trace."""
     if not await authority_made_before(database):
         await database.write(lambda transaction: transaction.execute("INSERT OR IGNORE INTO meta VALUES(?, '1')", (AUTHORITY_KEY,)))
 

@@ -1,13 +1,13 @@
-"""What the garbage collector need not look at."""
+"""Keeps long-lived objects out of the garbage collector's rounds."""
 
 import gc
 
 
 def keep_for_good() -> None:
-    """Everything that stands now stays until the end: the collector leaves it alone.
+    """Freeze every object that exists now: the collector does not visit it again (gc.freeze).
 
-    Its full rounds look at every object there is. Measured with ten LEDs: loading gpiozero made each message 15 % dearer
-    without this, and not measurably with it.
+    Full collections visit every object. Measured with ten LEDs: loading gpiozero made each message 15 % slower without this,
+    and not measurably with it.
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""Words to systemd over NOTIFY_SOCKET (sd_notify(3)): READY=1, STOPPING=1, WATCHDOG=1. Silent without systemd; never fails."""
+"""Notifications to systemd over NOTIFY_SOCKET (sd_notify(3)): READY=1, STOPPING=1, WATCHDOG=1. Silent without systemd; never fails."""
 
 import socket
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ class Notifier:
         self.watchdog_s = int(microseconds) / 1e6 if self._address and microseconds.isdigit() else 0.0
         """How often systemd wants WATCHDOG=1, at least; 0: not at all."""
 
-    def tell(self, state: str) -> None:
+    def notify(self, state: str) -> None:
         """One assignment a line, such as "READY=1"; dropped when systemd does not listen."""
         if not self._address:
             return
-        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as words:
-            words.sendto(state.encode("utf-8", "replace"), self._address)
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
+            sender.sendto(state.encode("utf-8", "replace"), self._address)

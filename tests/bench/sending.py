@@ -29,7 +29,7 @@ def messages(table: "Table", work: Path, count: int) -> None:
         place = work / f"send{sessions}"
         place.mkdir()
         card = Card(place) if os.geteuid() == 0 else None
-        with Neighbours(card.place if card else place, more="check_line = false", accounts=("ada",)) as world:
+        with Neighbours(card.place if card else place, more="check_port_25 = false", accounts=("ada",)) as world:
             limits = "[accounts]\nmessages_per_hour = 100000\nrecipients_per_day = 1000000\n[limits]\nconnections_per_address = 1000\n"
             world.write_settings(after=limits)
             sink = world.peer("far.example")
@@ -67,7 +67,7 @@ def waiting(table: "Table", work: Path) -> None:
     """A server that starts with a hundred thousand messages waiting."""
     place = work / "waiting"
     place.mkdir()
-    with Neighbours(place, more="check_line = false", first=80_000, most=80_000, accounts=("ada",)) as world:
+    with Neighbours(place, more="check_port_25 = false", first=80_000, most=80_000, accounts=("ada",)) as world:
         sink = world.peer("far.example")
         with world.server as server:
             process = Process(server.pid)

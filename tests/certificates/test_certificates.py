@@ -219,7 +219,7 @@ def test_the_authority_stays_whatever_is_wanted(tmp_path: Path) -> None:
     authority = parse_certificate(export(tmp_path))
     assert authority.fingerprint == first and "mail.sub.example.test" in server.names
     assert server.not_after_at == authority.not_after_at, "it ends with its authority at the latest"
-    with pytest.raises(ValueError, match="has ended"):
+    with pytest.raises(ValueError, match="has expired"):
         make(tmp_path, WANT, now + 3700 * DAY_S, trusted=True)
     assert not (tmp_path / UNTRUSTED).exists()
 
@@ -326,7 +326,7 @@ async def test_an_authority_that_cannot_sign_is_a_condition_and_stays(tmp_path: 
     clock.forward(100 * DAY_S)
     assert not await keeper.own.ensure(), "no better one can be made until its authority ends"
     clock.forward(100 * DAY_S)
-    assert not await keeper.own.ensure() and "has ended" in found(keeper.events)["authority-error"]
+    assert not await keeper.own.ensure() and "has expired" in found(keeper.events)["authority-error"]
 
 
 async def test_a_step_of_the_clock_has_the_dates_looked_at(tmp_path: Path, autojump_clock: trio.abc.Clock) -> None:

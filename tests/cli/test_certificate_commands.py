@@ -92,7 +92,7 @@ def test_a_certificate_of_ones_own_that_is_not_usable_keeps_no_server_shut(tmp_p
         fingerprint = ssl.PEM_cert_to_DER_cert(pem[pem.index("-----BEGIN CERTIFICATE") :])
         assert served(pillarbox_server.ports["imaps"], own.authority_pem) == fingerprint and "certificate-error" not in conditions(data)
         done = pillarbox("certificate", "renew", data=data, check=False)
-        assert done.returncode == 2 and str(certificate) in done.stderr and "taken up by itself" in done.stderr
+        assert done.returncode == 2 and str(certificate) in done.stderr and "without a restart" in done.stderr
     assert "not running" in pillarbox("certificate", "show", data=data).stdout
 
 

@@ -29,7 +29,7 @@ def test_relays_are_read_and_everything_wrong_with_them_is_told_with_its_line() 
         '[sending]\nname_servers = "x"\ndirect = "maybe"\n'
     )
     assert [line for line, _ in told] == [2, 3, 4, 8, 11, 13, 15, 16, 18, 19], told
-    assert faults("relay = 3\n")[0][1].startswith('"relay" can stand several times.')
+    assert faults("relay = 3\n")[0][1].startswith('"relay" is a list of tables.')
 
 
 def test_a_panel_setting_that_is_not_understood_has_its_line() -> None:

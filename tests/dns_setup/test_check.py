@@ -50,7 +50,7 @@ async def test_all_right(server: NameServer) -> None:
     assert [one.record for one in found.values()] == records(FACTS), "in their order"
     text = findings_text(list(found.values()))
     assert text.splitlines()[0] == "right    MX    home.example   10 mail.home.example"
-    assert len(text.splitlines()) == len(found) + 1 and text.endswith("\nAll is published, and right.")
+    assert len(text.splitlines()) == len(found) + 1 and text.endswith("\nAll records are published and right.")
     assert text.count("the key of this server") == 1 and "AAAA" not in text
 
 
@@ -77,18 +77,18 @@ async def test_silence_is_unknown(server: NameServer) -> None:
 async def test_nothing_takes_for_ever(server: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dns_check, "PATIENCE_S", 0.2)
     server.silent.add("_dmarc.home.example")
-    assert (await findings(server))["TXT _dmarc.home.example"].advice.startswith("The answers of the name service took too long;")
+    assert (await findings(server))["TXT _dmarc.home.example"].advice.startswith("The DNS server took too long to answer;")
 
 
 @pytest.mark.parametrize(
     ("kind", "name", "values", "state", "says"),
     [
-        ("MX", "home.example", ["10 mx.other.example."], "wrong", "go elsewhere"),
+        ("MX", "home.example", ["10 mx.other.example."], "wrong", "goes to other servers"),
         ("MX", "home.example", ["0 ."], "wrong", "takes no mail"),
-        ("MX", "home.example", ["10 mx.other.example.", "20 mail.home.example."], "right", "others take your messages too"),
-        ("MX", "home.example", ["10 box.home.example."], "right", "leads to this box"),
-        ("MX", "home.example", ["10 alias.home.example."], "wrong", "go elsewhere"),
-        ("A", "mail.home.example", ["203.0.113.8"], "wrong", "seen as 203.0.113.7"),
+        ("MX", "home.example", ["10 mx.other.example.", "20 mail.home.example."], "right", "other servers take your messages too"),
+        ("MX", "home.example", ["10 box.home.example."], "right", "it is this server"),
+        ("MX", "home.example", ["10 alias.home.example."], "wrong", "goes to other servers"),
+        ("A", "mail.home.example", ["203.0.113.8"], "wrong", "this server's is 203.0.113.7"),
         ("A", "mail.home.example", ["203.0.113.8", "203.0.113.7"], "right", "203.0.113.7"),
         ("TXT", "home.example", ['"v=spf1 -all"'], "wrong", "add ip4:203.0.113.7"),
         ("TXT", "home.example", ['"v=spf1 ip4:203.0.113.0/28 -all"'], "wrong", f"add {RELAY}"),
@@ -118,15 +118,15 @@ async def test_nothing_takes_for_ever(server: NameServer, monkeypatch: pytest.Mo
         ("TXT", "_dmarc.home.example", ['"v = DMARC1;p=NONE"'], "right", ""),
         ("TXT", "_dmarc.home.example", ['"v=DMARC1; sp=none"'], "wrong", "no policy"),
         ("TXT", "_dmarc.home.example", ['"v=DMARC1; p=maybe"'], "wrong", "no policy"),
-        ("TXT", "_dmarc.home.example", ['"v=dmarc1; p=none"'], "wrong", "just these messages"),
+        ("TXT", "_dmarc.home.example", ['"v=dmarc1; p=none"'], "wrong", "begin with exactly"),
         ("TXT", "_dmarc.home.example", ['"v=DMARC1; p=none"', '"v=DMARC1; p=reject"'], "wrong", "several"),
         ("TXT", "_dmarc.home.example", ['"v=spf1 -all"'], "missing", "Publish"),
         ("TXT", "_smtp._tls.home.example", ['"v=TLSRPTv1; rua=https://x.example/"'], "right", ""),
-        ("TXT", "_smtp._tls.home.example", ['"v=TLSRPTv1;"'], "wrong", "no place"),
-        ("TXT", "_smtp._tls.home.example", ['"v=tlsrptv1; rua=mailto:a@b.example"'], "wrong", "just these messages"),
+        ("TXT", "_smtp._tls.home.example", ['"v=TLSRPTv1;"'], "wrong", "no address"),
+        ("TXT", "_smtp._tls.home.example", ['"v=tlsrptv1; rua=mailto:a@b.example"'], "wrong", "begin with exactly"),
         ("TXT", "_smtp._tls.home.example", ['"v=TLSRPTv1; rua=mailto:a@b.example"'] * 1 + ['"v=TLSRPTv1; rua=mailto:c@d.example"'],
          "wrong", "several"),
-        ("SRV", "_imaps._tcp.home.example", ["0 1 993 imap.other.example."], "wrong", "sent elsewhere"),
+        ("SRV", "_imaps._tcp.home.example", ["0 1 993 imap.other.example."], "wrong", "names another server"),
         ("SRV", "_imaps._tcp.home.example", ["0 1 9930 mail.home.example."], "wrong", "port 993"),
         ("SRV", "_imaps._tcp.home.example", ["0 0 0 ."], "wrong", "no such service"),
         ("SRV", "_imaps._tcp.home.example", ["5 1 993 mail.home.example.", "9 1 993 imap.other.example."], "right", ""),
@@ -151,7 +151,7 @@ async def test_an_mx_that_names_an_alias(server: NameServer) -> None:
 async def test_a_reverse_name_that_does_not_lead_back(server: NameServer) -> None:
     server.records["mail.home.example", "A"] = ["203.0.113.8"]
     one = (await findings(server))[f"PTR {PTR}"]
-    assert one.state == "wrong" and "does not lead back" in one.advice
+    assert one.state == "wrong" and "does not resolve back" in one.advice
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ async def test_a_server_that_does_not_know_its_address(server: NameServer) -> No
     assert {one.state for one in found.values()} == {"right"} and not any(one.record.kind == "PTR" for one in found.values())
     server.records["home.example", "TXT"] = ['"v=spf1 ip4:203.0.113.7 ~all"']
     advice = (await findings(server, facts))["TXT home.example"].advice
-    assert "does not let 9.9.9.9 send, which is this box: add a:mail.home.example." in advice
+    assert "does not allow 9.9.9.9, which is this server: add a:mail.home.example." in advice
     del server.records["mail.home.example", "A"]
     one = (await findings(server, facts))["A mail.home.example"]
     assert one.state == "missing" and "your router shows it" in one.advice
@@ -197,7 +197,7 @@ async def test_behind_a_router_with_ipv6(server: NameServer) -> None:
     server.records["home.example", "TXT"] = ['"v=spf1 ip6:2001:db8::7 ~all"']
     found = await findings(server, facts)
     assert found["A mail.home.example"].state == found["AAAA mail.home.example"].state == "right"
-    assert "does not let 9.9.9.9 send" in found["TXT home.example"].advice
+    assert "does not allow 9.9.9.9" in found["TXT home.example"].advice
 
 
 async def test_a_policy_from_above(server: NameServer) -> None:

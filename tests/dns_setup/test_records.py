@@ -14,48 +14,48 @@ FACTS = DomainFacts(
 )  # fmt: skip
 
 GOLDEN = f"""\
-; messages from the world find this server
+; mail from the internet reaches this server
 home.example.                           MX    10 mail.home.example.
-; the name of the box leads to it
+; the host name needs an address
 mail.home.example.                      A     203.0.113.7
-; the name of the box leads to it
+; the host name needs an address
 mail.home.example.                      AAAA  2001:db8::7
-; others believe messages that come from here
+; other servers accept mail of this domain from here
 home.example.                           TXT   \
 "v=spf1 mx ip4:203.0.113.7 ip6:2001:db8::7 include:_spf.provider.example a:smtp.relay.example ~all"
-; the signature of your messages can be checked
+; other servers can verify the signatures of your messages
 pillarbox-rsa._domainkey.home.example.  TXT   "v=DKIM1; k=rsa; p={"A" * 237}" "{"A" * 63}"
-; the signature of your messages can be checked
+; other servers can verify the signatures of your messages
 pillarbox-ed._domainkey.home.example.   TXT   "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
-; others know what to do with forged messages
+; other servers know what to do with forged messages
 _dmarc.home.example.                    TXT   "v=DMARC1; p=quarantine; rua=mailto:postmaster@home.example"
-; others tell when safe connections to you fail
+; other servers report failed TLS connections to you
 _smtp._tls.home.example.                TXT   "v=TLSRPTv1; rua=mailto:postmaster@home.example"
-; mail programs set themselves up
+; mail programs configure themselves
 _submissions._tcp.home.example.         SRV   0 1 465 mail.home.example.
-; mail programs set themselves up (with STARTTLS)
+; mail programs configure themselves (with STARTTLS)
 _submission._tcp.home.example.          SRV   10 1 587 mail.home.example.
-; mail programs set themselves up
+; mail programs configure themselves
 _imaps._tcp.home.example.               SRV   0 1 993 mail.home.example.
-; mail programs set themselves up (with STARTTLS)
+; mail programs configure themselves (with STARTTLS)
 _imap._tcp.home.example.                SRV   10 1 143 mail.home.example.
-; mail programs set themselves up
+; mail programs configure themselves
 _pop3s._tcp.home.example.               SRV   0 1 995 mail.home.example.
-; mail programs set themselves up (with STARTTLS)
+; mail programs configure themselves (with STARTTLS)
 _pop3._tcp.home.example.                SRV   10 1 110 mail.home.example.
-; others ask who is behind the address; only your provider can set this
+; other servers check the name of your address; only your provider can set this
 ; 7.113.0.203.in-addr.arpa. PTR mail.home.example.
-; others ask who is behind the address; only your provider can set this
+; other servers check the name of your address; only your provider can set this
 ; 7.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa. PTR mail.home.example."""
 
 LITTLE = """\
-; messages from the world find this server
+; mail from the internet reaches this server
 home.example.         MX    10 mail.home.example.
-; the name of the box leads to it; the line's IPv4 address is not known here, put it in, and keep it right if it changes
+; the host name needs an address; your public IPv4 address is not known here: fill it in, and update it when it changes
 ; mail.home.example. A ADDRESS
-; others believe messages that come from here
+; other servers accept mail of this domain from here
 home.example.         TXT   "v=spf1 mx ~all"
-; others know what to do with forged messages
+; other servers know what to do with forged messages
 _dmarc.home.example.  TXT   "v=DMARC1; p=quarantine\""""
 
 

@@ -172,7 +172,7 @@ def test_the_running_server_writes_to_all_of_them(world: World, tmp_path: Path) 
     """The real command in its own place of the small Internet: DANE, opportunistic TLS, plain text after broken TLS, a bounce."""
     data = new_data(tmp_path / "data")
     settings = tmp_path / "pillarbox.toml"
-    settings.write_text('[sending]\nname_servers = "127.0.0.1"\nretry_first_s = 1\nretry_most_s = 2\ncheck_line = false\n')
+    settings.write_text('[sending]\nname_servers = "127.0.0.1"\nretry_first_s = 1\nretry_most_s = 2\ncheck_port_25 = false\n')
     to = ("bob@postfix.example", "bob@exim.example", "bob@opensmtpd.example", "stranger@exim.example")
     with inside(world.pillarbox_server.space), Pillarbox(data, "--settings", str(settings)) as pillarbox_server:
         with Smtp(pillarbox_server.ports["submission"]) as smtp:

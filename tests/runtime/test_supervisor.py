@@ -339,9 +339,9 @@ async def test_an_answer_that_is_an_error_is_none(manager: "tuple[socket.socket,
 
 
 def test_without_systemd_nothing_happens(tmp_path: Path) -> None:
-    Notifier({}).tell("READY=1")
+    Notifier({}).notify("READY=1")
     gone = Notifier({"NOTIFY_SOCKET": str(tmp_path / "nobody"), "WATCHDOG_USEC": "x"})
-    gone.tell("READY=1")
+    gone.notify("READY=1")
     assert (gone.watchdog_s, Notifier({"WATCHDOG_USEC": "5000000"}).watchdog_s) == (0.0, 0.0)
 
 
