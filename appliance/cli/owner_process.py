@@ -16,7 +16,7 @@ import trio
 
 from appliance.control.client import RemoteControl
 from appliance.control.exchange import answer_caller
-from appliance.control.requests import Control, Refusal
+from appliance.control.requests import Control, RequestRefused
 from appliance.control.stream import ControlStream
 from appliance.mail.errors import MisuseError, PeerGone, SetupError
 from appliance.runtime.privileges import Owner, become, expect_usable
@@ -66,7 +66,7 @@ async def _answer_requests(data: Path, offline: Offline, connection: socket.sock
                     while True:
                         await answer_caller(channel, control, await channel.receive())
             except SetupError as error:
-                await channel.send(Refusal(error.problem, error.remedy))
+                await channel.send(RequestRefused(error.problem, error.remedy))
 
 
 class OwnerControl(RemoteControl):

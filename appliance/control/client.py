@@ -14,7 +14,7 @@ from appliance.mail.errors import PeerGone, PillarboxError, SetupError
 
 from .codec import ImportBegun, ImportEnded, MailboxesMade, MakeMailboxes, MessageTaken, decode_value
 from .local_socket import socket_path
-from .requests import Export, Import, Refusal, Request, Response
+from .requests import Export, Import, Request, RequestRefused, Response
 from .stream import ControlStream
 
 NAMES_TOGETHER = 8
@@ -44,9 +44,9 @@ class _RemoteImportSink:
 
 
 async def _receive(stream: ControlStream, *kinds: type) -> Any:
-    """The next value of one of `kinds`; a Refusal is raised as SetupError, or as PillarboxError when the server failed."""
-    value = decode_value(await stream.receive(), Refusal, *kinds)
-    if not isinstance(value, Refusal):
+    """The next value of one of `kinds`; a RequestRefused is raised as SetupError, or as PillarboxError when the server failed."""
+    value = decode_value(await stream.receive(), RequestRefused, *kinds)
+    if not isinstance(value, RequestRefused):
         return value
     if value.failed:
         raise PillarboxError(value.problem)

@@ -11,7 +11,7 @@ from appliance.mail.archive import ImportedMessage
 from appliance.mail.errors import MisuseError, SetupError
 from appliance.status.plain import decode_plain, encode_plain
 
-from .requests import REQUESTS, Refusal, Request, Response
+from .requests import REQUESTS, Request, RequestRefused, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class ImportEnded:
     """Client: there are no more messages."""
 
 
-Value = Request | Response | Refusal | ImportedMessage | ImportBegun | MakeMailboxes | MailboxesMade | MessageTaken | ImportEnded
+Value = Request | Response | RequestRefused | ImportedMessage | ImportBegun | MakeMailboxes | MailboxesMade | MessageTaken | ImportEnded
 
 
 def encode_value(value: Value) -> dict[str, Any]:

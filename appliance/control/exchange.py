@@ -1,7 +1,7 @@
 """What crosses a control connection, the server's side: one request, then its answer.
 
     request   one JSON line, a request of `requests`
-    answer    a Response or a Refusal, one line
+    answer    a Response or a RequestRefused, one line
     import    after the request the server sends ImportBegun; then for each message the client sends an ImportedMessage and its
               octets (see `stream`) and the server answers MessageTaken; MakeMailboxes is answered by MailboxesMade; ImportEnded
               ends it and the answer follows
@@ -19,7 +19,7 @@ from appliance.mail.errors import MisuseError, PeerGone, PillarboxError, SetupEr
 
 from .codec import ImportBegun, ImportEnded, MailboxesMade, MakeMailboxes, MessageTaken, decode_request, decode_value
 from .import_result import import_response
-from .requests import Control, Export, Import, Refusal, Response
+from .requests import Control, Export, Import, RequestRefused, Response
 from .stream import ControlStream
 
 SILENCE_S = 60
@@ -27,7 +27,7 @@ SILENCE_S = 60
 
 async def answer_caller(stream: ControlStream, control: Control, words: dict[str, Any]) -> None:
     """Do one request, as received, and send the answer. Raises PeerGone, MisuseError."""
-    answer: Response | Refusal
+    answer: Response | RequestRefused
     try:
         request = decode_request(words)
         if isinstance(request, Import):
@@ -37,11 +37,11 @@ async def answer_caller(stream: ControlStream, control: Control, words: dict[str
         else:
             answer = await control.ask(request)
     except SetupError as error:
-        answer = Refusal(error.problem, error.remedy)
+        answer = RequestRefused(error.problem, error.remedy)
     except (PeerGone, MisuseError):
         raise
     except PillarboxError as error:
-        answer = Refusal(f"{error}.".replace("..", "."), failed=True)
+        answer = RequestRefused(f"{error}.".replace("..", "."), failed=True)
     await stream.send(answer)
 
 

@@ -77,14 +77,14 @@ class ControlServer:
 
     async def _serve(self, stream: trio.SocketStream) -> None:
         from .exchange import answer_caller
-        from .requests import Refusal
+        from .requests import RequestRefused
         from .stream import ControlStream
 
         control_stream = ControlStream(stream)
         async with stream:
             try:
                 if not self._allowed(stream):
-                    await control_stream.send(Refusal("Only the server's own user may do this.", "Use sudo."))
+                    await control_stream.send(RequestRefused("Only the server's own user may do this.", "Use sudo."))
                     return
                 with trio.fail_after(SILENCE_S):
                     words = await control_stream.receive()
@@ -95,7 +95,7 @@ class ControlServer:
                 self._fault(f"a command on the local socket failed: {error!r}")
                 with trio.move_on_after(1):
                     try:
-                        await control_stream.send(Refusal("The command failed because of an error in the server.", "The journal has the details."))
+                        await control_stream.send(RequestRefused("The command failed because of an error in the server.", "The journal has the details."))
                     except PeerGone:
                         return
 

@@ -298,7 +298,7 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RequestRefused:
     """Why a request was not done and what to do; `failed`: the request was right and the server could not do it."""
 
     problem: str

@@ -8,7 +8,7 @@ import pytest
 
 from appliance.control import codec
 from appliance.control.codec import decode_request, decode_value, encode_value
-from appliance.control.requests import REQUESTS, AddAccount, Refusal, Response, Status
+from appliance.control.requests import REQUESTS, AddAccount, RequestRefused, Response, Status
 from appliance.mail.archive import ImportedMessage
 from appliance.mail.errors import MisuseError, SetupError
 
@@ -55,8 +55,8 @@ def test_defaults_fill_what_is_missing() -> None:
 
 def test_only_the_expected_kinds_are_taken() -> None:
     with pytest.raises(MisuseError):
-        decode_value(encode_value(Response("done")), Refusal, ImportedMessage)
-    assert decode_value(encode_value(Refusal("No.", "Try.")), Refusal) == Refusal("No.", "Try.")
+        decode_value(encode_value(Response("done")), RequestRefused, ImportedMessage)
+    assert decode_value(encode_value(RequestRefused("No.", "Try.")), RequestRefused) == RequestRefused("No.", "Try.")
 
 
 def test_passwords_are_not_printed() -> None:

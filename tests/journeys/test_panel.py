@@ -54,7 +54,7 @@ def test_the_cable_shows_the_box_and_changes_it_with_the_password(tmp_path: Path
         cable.type("a good long secret\r")
         cable.until("Address of the new account:")
         cable.type("bob@home.example\r")
-        cable.until("Password (nothing")
+        cable.until("Password (empty")
         cable.type("correct horse battery\r")
         cable.until("bob@home.example")
         assert "bob@home.example" in pillarbox("account", "list", data=server.data).stdout

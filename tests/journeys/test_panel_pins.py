@@ -77,7 +77,7 @@ def test_ten_seconds_at_power_on_show_a_password_on_the_cable_for_one_use(tmp_pa
         cable.type(password + "\r")
         cable.until("Address of the new account:")
         cable.type("bob@home.example\r")
-        cable.until("Password (nothing")
+        cable.until("Password (empty")
         cable.type("correct horse battery\r")
         cable.until("bob@home.example")
         cable.type("q4a")  # q locks
