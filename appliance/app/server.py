@@ -176,7 +176,7 @@ class OpenServer:
         components, publish = self._components, self._components.board.publish
         return Reclaim(
             components.database, components.bodies, components.clock,
-            told=lambda files: publish(OrphanedBodies(files)), missing=lambda files: publish(bodies_missing(files)),
+            report_aside=lambda files: publish(OrphanedBodies(files)), report_missing=lambda files: publish(bodies_missing(files)),
         )  # fmt: skip
 
     def _make_admin_api(self) -> "AdminApi":

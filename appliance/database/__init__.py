@@ -1,1 +1,1 @@
-"""Floor 1, SQLite's home: one writer thread, group commit, windows of reading."""
+"""SQLite: one writer thread with group commit, read connections, schema, migrations, check."""

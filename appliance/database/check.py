@@ -1,8 +1,8 @@
-"""Is the database whole, and do its rows agree with each other? Reads only; used by tests and the command line.
+"""Check the database: SQLite's integrity check, and whether rows agree with each other. Reads only; for tests and commands.
 
-Run it while the server is stopped or in a process of its own: it reads every page. `faults` are sentences for people;
-none means well. A part that cannot be read is a fault, and the look at the others goes on. What a running server is in
-the middle of (a body file before its commit, or on its way out) is no fault. Fails with SetupError, StoreError BROKEN.
+Run it while the server is stopped or in a process of its own: it reads every page. `faults` are sentences for users;
+none means that all is well. A part that cannot be read is a fault, and the others are checked all the same. What a running
+server is in the middle of (a body file before its commit, or about to be unlinked) is no fault. Fails with SetupError, StoreError BROKEN.
 """
 
 import re
@@ -21,7 +21,7 @@ from .mending import damaged_indexes
 _COUNTS = ("account", "mailbox", "message", "message_data", "expunged", "body", "body_data")
 _RULES: tuple[tuple[str, str], ...] = (
     (
-        "{n} messages have no facts",
+        "{n} messages have lost their descriptions",
         "SELECT count(*) FROM message m WHERE NOT EXISTS (SELECT 1 FROM message_data f WHERE f.id = m.message_data)",
     ),
     (
@@ -29,7 +29,7 @@ _RULES: tuple[tuple[str, str], ...] = (
         "SELECT count(*) FROM message m WHERE NOT EXISTS (SELECT 1 FROM body b WHERE b.id = m.body AND b.refcount > 0)",
     ),
     (
-        "{n} facts count their messages wrongly",
+        "{n} descriptions count their messages wrongly",
         """SELECT count(*) FROM message_data f LEFT JOIN (SELECT message_data, count(*) AS n FROM message GROUP BY message_data) m ON m.message_data = f.id
            WHERE f.refcount <> coalesce(m.n, 0)""",
     ),
@@ -40,11 +40,11 @@ _RULES: tuple[tuple[str, str], ...] = (
            WHERE m.n > b.refcount""",
     ),
     (
-        "{n} messages that wait to leave have lost their octets",
+        "{n} queued messages have lost their octets",
         "SELECT count(*) FROM queue q WHERE NOT EXISTS (SELECT 1 FROM body b WHERE b.id = q.body)",
     ),
     (
-        "{n} messages that wait to leave have nobody they go to",
+        "{n} queued messages have no recipients",
         "SELECT count(*) FROM queue WHERE json_array_length(recipients) = 0",
     ),
     (
@@ -52,7 +52,7 @@ _RULES: tuple[tuple[str, str], ...] = (
         "SELECT count(*) FROM body b WHERE digest IS NULL AND NOT EXISTS (SELECT 1 FROM body_data d WHERE d.id = b.id)",
     ),
     (
-        "the octets of {n} bodies belong to nobody",
+        "the octets of {n} bodies belong to no message",
         "SELECT count(*) FROM body_data d WHERE NOT EXISTS (SELECT 1 FROM body b WHERE b.id = d.id)",
     ),
     (
@@ -91,9 +91,9 @@ _PLACES = {
     "alias": "the aliases",
     "domain": "the list of domains",
 }
-"""What a table holds, for people."""
+"""What a table holds, in words for users."""
 QUICK_OCTETS = 64 * 2**20
-"""What a command looks through in passing: a second or two on a slow card."""
+"""What a command checks in passing: a second or two on a slow SD card."""
 LINES = 200
 """Of what SQLite says: it goes on for each cell of a ruined page."""
 
@@ -108,14 +108,14 @@ class Report:
     rows: dict[str, int] = field(default_factory=dict)
     body_octets: int = 0
     stored_octets: int = 0
-    unheld_bodies: int = 0
+    unreferenced_bodies: int = 0
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    """Worth telling, and no damage."""
+    """Worth a line in the report, and no damage."""
     details: list[str] = field(default_factory=list)
     """What SQLite said, word for word."""
     only_indexes: bool = False
-    """Nothing is damaged but indexes, which the next start makes anew."""
+    """Nothing is damaged but indexes, which the next start rebuilds."""
 
 
 def looks_damaged(connection: sqlite3.Connection) -> bool:
@@ -153,7 +153,7 @@ def check(path: Path, file_names: Iterable[str] | None = None, *, is_there: Call
 
 
 def _opened(path: Path) -> tuple[sqlite3.Connection, bool]:
-    """A connection, and whether it takes no heed of a server: where there is no `-shm` none runs, or storage is read-only."""
+    """A connection, and whether it ignores a running server: where there is no `-shm` none runs, or storage is read-only."""
     if path.with_name(path.name + "-shm").exists():
         try:
             return _beside_a_server(path), False
@@ -197,7 +197,7 @@ def _check(connection: sqlite3.Connection, path: Path, names: set[str] | None, i
     report.rows = {table: tried(f"SELECT count(*) FROM {table}") for table in _COUNTS}  # noqa: S608 our own names
     report.body_octets = tried("SELECT sum(octets) FROM body")
     report.stored_octets = tried("SELECT sum(stored_octets) FROM body")
-    report.unheld_bodies = tried("SELECT count(*) FROM body WHERE refcount = 0")
+    report.unreferenced_bodies = tried("SELECT count(*) FROM body WHERE refcount = 0")
     for sentence, sql in _RULES:
         if count := tried(sql):
             report.faults.append(sentence.format(n=count))
@@ -223,7 +223,7 @@ def _ask_sqlite(connection: sqlite3.Connection, report: Report) -> None:
     report.details += lines
     unused = [line for line in lines if line.endswith("never used")]
     if unused:
-        report.notes.append(f"{len(unused)} pages of the database are not used: an index was made anew")
+        report.notes.append(f"{len(unused)} pages of the database are not used: an index was rebuilt")
         lines = [line for line in lines if line not in unused]
     if not lines:
         return
@@ -279,4 +279,4 @@ def _compare_files(connection: sqlite3.Connection, there: set[str], report: Repo
         report.faults.append(f"{count} large bodies have lost their files")
         report.only_indexes = False
     if left := len(there - {row[0].hex() for row in rows}):
-        report.notes.append(f"{left} body files are named by no row: on their way in or out, or moved aside by the next start")
+        report.notes.append(f"{left} body files are named by no row: being received or removed, or moved aside by the next start")

@@ -1,4 +1,4 @@
-"""Open SQLite for a card: pragmas, and the write-ahead log as a ring.
+"""Open SQLite connections for an SD card: pragmas, and a write-ahead log of fixed size that is reused as a ring.
 
 The ring: SQLite deletes its log when the last connection closes and lets it grow again with every commit, which
 costs a journal entry of the file system each time. So a zero-filled log of the ring's size is written and synced
@@ -13,10 +13,10 @@ them, 1 / 50 sessions):
 - ring 4 MiB: 1.10 / 0.86 octets, 1.22 / 0.29 flushes a message; 2 MiB 1.12 / 0.89 and 1.25 / 0.37 (more checkpoints),
   for 2 % less space. It is worked in when half full, so that a commit always fits behind a slow query.
 - synchronous=FULL: NORMAL loses acknowledged commits. One fdatasync a commit, counted with strace; nothing changes size.
-- powersafe overwrite (SQLite's default): with psow=0 a small commit writes 23 KB instead of 6. So a card that ruins the
+- powersafe overwrite (SQLite's default): with psow=0 a small commit writes 23 KB instead of 6. So an SD card that ruins the
   whole 4 KiB block around an interrupted write may lose a neighbouring acknowledged commit; 512-octet tears lose none.
 - auto_vacuum NONE: its map pages are written with every new page; large bodies are files and give their space back.
-- secure_delete OFF (Debian compiles it on): zeros would be written over every freed page, a second time the card's wear.
+- secure_delete OFF (Debian compiles it on): zeros would be written over every freed page, twice the wear of the card.
 - cache_size 768 KiB for the writer, 256 KiB a reader; cache_spill at 4 MiB, so that a usual group goes to the log once.
 - locking_mode stays NORMAL: EXCLUSIVE would save fcntl calls (5 of 14 us a commit without its sync) and shut the readers out.
 """

@@ -21,7 +21,7 @@ from appliance.mail.ids import MailboxId, ModSeq
 from appliance.mail.limits import LAZY_S
 
 from . import migrations
-from .connection import PAGE_OCTETS, READER_CACHE_KIB, RING_OCTETS
+from .connection import READER_CACHE_KIB, RING_OCTETS
 from .engine import Engine, Report
 from .group import Request, Transaction
 from .readers import Readers, query
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Reads(Protocol):
-    """What rooms above hold of the readers."""
+    """What packages above use of the readers."""
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run a short query in one snapshot on a reader thread. Raises StoreError BROKEN."""
@@ -44,21 +44,21 @@ class AnyDatabase(Reads, Writes, Protocol):
     def watch(self, call: Watch) -> None: ...
 
     def new_lock(self) -> AbstractContextManager[bool]:
-        """A lock that threads share; threads belong to this room, their locks come from here too."""
+        """A lock that threads share: threads belong to this package, and their locks come from it too."""
         ...
 
     def room_octets(self) -> int:
-        """What the card and the database's own free pages hold for more mail."""
+        """Octets free for more mail: on the file system and in the database's own free pages."""
         ...
 
 
 def _silent(kind: str, text: str) -> None:
-    """Nobody listens."""
+    """For callers that want no reports."""
 
 
-def _prepare(path: Path, page_octets: int, *, in_child: bool) -> None:
+def _prepare(path: Path, *, in_child: bool) -> None:
     if migrations.needed(path):
-        (migrations.migrate_in_child if in_child else migrations.migrate)(path, page_octets)
+        (migrations.migrate_in_child if in_child else migrations.migrate)(path)
 
 
 class Database:
@@ -85,14 +85,13 @@ class Database:
         path: Path,
         *,
         ring_octets: int = RING_OCTETS,
-        page_octets: int = PAGE_OCTETS,
         readers: int = 2,
         lazy_s: float = LAZY_S,
         report: Report = _silent,
         migrate_in_child: bool = True,
         mend: bool = False,
     ) -> "Database":
-        """`report` runs on the trio thread; `mend`: look at all indexes and make damaged ones anew.
+        """`report` runs on the trio thread; `mend`: check all indexes and rebuild damaged ones.
 
         The caller holds the lock on the data directory. Raises SetupError.
         """
@@ -100,7 +99,7 @@ class Database:
         database._token = trio.lowlevel.current_trio_token()
 
         def work() -> None:
-            _prepare(path, page_octets, in_child=migrate_in_child)
+            _prepare(path, in_child=migrate_in_child)
             try:
                 database.engine.open()
             except (sqlite3.Error, OSError) as trouble:
@@ -133,7 +132,7 @@ class InlineWriter:
     """Database for tests on virtual time: commits and reads happen at once on the calling thread."""
 
     def __init__(self, path: Path, *, report: Report = _silent, ring_octets: int = 256 * 1024) -> None:
-        _prepare(path, PAGE_OCTETS, in_child=False)
+        _prepare(path, in_child=False)
         self.path = path
         self._report = report
         self._watchers: list[Watch] = []

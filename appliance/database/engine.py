@@ -1,11 +1,11 @@
 """The writing side of one database: the connection, its log and what happens around a commit; no threads, no trio.
 
-Promises: a group is durable when `run` returns; the log is worked into the database only after the waiters were
-told (`tidy`) and keeps its first size; after a failed sync the connection is thrown away, the log rewritten from
+Promises: a group is durable when `run` returns; the log is checkpointed into the database only after the waiting
+tasks were resumed (`tidy`) and keeps its first size; after a failed sync the connection is thrown away, the log rewritten from
 its acknowledged frames to fresh pages, and the database opened again through SQLite's recovery.
 
-On a full card half the ring is still free for deletes, also while it cannot be worked in. Known gap: when somebody else
-takes the whole reserve while new pages wait in the log, and that half is used up by deletes of small letters alone (hundreds
+On full storage half the ring is still free for deletes, also while it cannot be checkpointed. Known gap: when another program
+takes the whole reserve while new pages wait in the log, and that half is used up by deletes of small messages alone (hundreds
 of commits), deleting stops with FULL until some space is given back.
 
 POSIX drops a process's locks on a file when any descriptor of it is closed: nothing here opens and closes the
@@ -58,12 +58,12 @@ class Engine:
         self._saved_log: bytes | None = None
         self._next_try_mono = 0.0
         self._trouble = ""
-        self._damage_met = self._damage_told = False
+        self._damage_met = self._damage_reported = False
         self._mend_next_mono = float("-inf")
         self._checkpoint_at = ring_octets // 2
         self.checkpoints = 0
         self.reusable_octets = 0
-        """Pages of the database that deleting gave back and arriving mail can take, as last counted (when the card is low)."""
+        """Pages of the database that deleting gave back and arriving mail can take, as last counted (when storage is low)."""
 
     def open(self) -> None:
         """Raises sqlite3.Error, OSError."""
@@ -100,17 +100,17 @@ class Engine:
         if self._group.ruined:
             self._say("broken", self._group.ruined)
         elif self._group.met_full:
-            self._say("full", "the card is full")
+            self._say("full", "the storage is full")
 
     def met_damage(self, error: BaseException) -> None:
-        """A page could not be read, here or by a reader (on its thread): told once, and the indexes are looked at in the next `tidy`."""
+        """A page could not be read, here or by a reader (on its thread): reported once, and the indexes are checked in the next `tidy`."""
         self._damage_met = True
-        if not self._damage_told:
-            self._damage_told = True
+        if not self._damage_reported:
+            self._damage_reported = True
             self._report("damaged", str(error))
 
     def mend(self) -> None:
-        """Make damaged indexes anew; at most once in MEND_AGAIN_S. Never raises: what cannot be mended is told when it is read."""
+        """Rebuild damaged indexes; at most once in MEND_AGAIN_S. Never raises: what cannot be mended is reported when it is read."""
         self._damage_met = False
         now = time.monotonic()
         if self._connection is None or now < self._mend_next_mono:
@@ -121,7 +121,7 @@ class Engine:
             self._report("repaired", f"rebuilt: {', '.join(mended)}")
 
     def tidy(self) -> None:
-        """After the waiters were told: make room in the log, or throw a broken connection away."""
+        """After the waiting tasks were resumed: make room in the log, or throw a broken connection away."""
         if self._connection is None:
             return
         if self._damage_met:
@@ -143,7 +143,7 @@ class Engine:
             self.checkpoint()
 
     def checkpoint(self) -> None:
-        """Work the log into the database; the next commit then begins the log anew, in place."""
+        """Checkpoint the log into the database; the next commit then begins the log anew, in place."""
         if self._connection is None:
             return
         self.checkpoints += 1
@@ -154,13 +154,13 @@ class Engine:
             with self._readers.gate():
                 if done < frames:
                     _, frames, done = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            # a foreign reader (somebody's sqlite3 command) holds it: the log grows, and not every commit tries again
+            # a foreign reader (a user's sqlite3 command) holds it: the log grows, and not every commit tries again
             self._checkpoint_at = self._ring_octets // 2 if done >= frames else self._ring.octets() + self._ring_octets // 8
         except sqlite3.Error as error:
             self._say("full" if "full" in str(error) else "broken", str(error))
 
     def room_octets(self) -> int:
-        """What the card and the database's own free pages hold for more mail; any thread may ask."""
+        """Octets free for more mail, on the file system and in the database's own free pages; from any thread."""
         return self._free_octets() + self.reusable_octets
 
     def _reusable(self, connection: sqlite3.Connection) -> int:
@@ -206,7 +206,7 @@ class Engine:
         return True
 
     def close(self) -> None:
-        """Work the log in, close the writer first and the readers after it: the log stays for the next start."""
+        """Checkpoint, close the writer first and the readers after it: the log stays for the next start."""
         if self._connection is None:
             return
         if not self._group.ruined:

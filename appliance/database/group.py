@@ -1,12 +1,12 @@
 """Run a group of requests as one transaction: the part of the writer that knows neither threads nor trio.
 
-What becomes of a request:
+What happens to a request:
 
     | what happens                                      | this request            | the others of its group   |
     |---------------------------------------------------|-------------------------|---------------------------|
     | its work raises                                   | undone, raises that     | unharmed                  |
     | SQLite ends the transaction (full, I/O, memory)   | FULL or BROKEN          | repeated, one commit each |
-    | the commit finds the card full                    | repeated alone          | repeated alone            |
+    | the commit finds storage full                    | repeated alone          | repeated alone            |
     | the commit or its sync fails                      | BROKEN                  | BROKEN, database reopened |
 
 Work may therefore run more than once; only its last run counts. A failed sync is never tried again on the same
@@ -25,7 +25,7 @@ IDS_AT_ONCE = 256
 
 
 class Request:
-    """One piece of work on its way to the card and back."""
+    """One unit of work for the writer: what to run, and its result or error."""
 
     __slots__ = ("after_commit", "after_rollback", "begun", "error", "lazy", "octets", "result", "task", "touched", "withdrawn", "work")
 
@@ -88,7 +88,7 @@ class Transaction:
         self._connection.executemany(sql, rows)
 
     def next_id(self, name: str, count: int = 1) -> int:
-        """First of `count` fresh ids of the durable counter `name` (message, body, mailbox, person, ...); never repeats."""
+        """First of `count` fresh ids of the durable counter `name` (message, body, mailbox, account, ...); never repeats."""
         return self._counters.take(self._connection, name, count, self._reserved)
 
     def touched(self, mailbox: MailboxId, modseq: ModSeq) -> None:
@@ -98,7 +98,7 @@ class Transaction:
             seen[mailbox] = modseq
 
     def after_commit(self, call: Callable[[], None]) -> None:
-        """Run on the writer thread once the group is durable and its waiters are told; not on roll-back."""
+        """Run on the writer thread once the group is durable and the waiting tasks are resumed; not on roll-back."""
         self._request.after_commit.append(call)
 
     def after_rollback(self, call: Callable[[], None]) -> None:
@@ -133,7 +133,7 @@ class _TransactionEnded(Exception):
 
 
 class Group:
-    """One connection's way of running groups."""
+    """Runs groups on one connection."""
 
     def __init__(self, connection: sqlite3.Connection, counters: Counters) -> None:
         self._connection = connection
@@ -221,7 +221,7 @@ class Group:
 
     def _roll_back(self, cause: Exception) -> None:
         if code_of(cause) == sqlite3.SQLITE_IOERR and not self.ruined:
-            self.ruined = f"the card failed: {cause}" if not _only_reading(cause) else ""
+            self.ruined = f"storage failed: {cause}" if not _only_reading(cause) else ""
         try:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")

@@ -1,7 +1,7 @@
-"""Damaged indexes made anew: an index holds nothing that its table does not.
+"""Rebuild damaged indexes: an index holds nothing that its table does not.
 
 Every index is walked from end to end (in order, its pages alone: 25 octets a message for the largest), and one that cannot
-be is made again from its table. Used by the writer's thread when a server starts and after a page could not be read.
+be is rebuilt from its table. Used by the writer's thread when a server starts and after a page could not be read.
 Not found this way: an index page that is whole but old; `pillarbox check` compares indexes with tables.
 """
 
@@ -15,7 +15,7 @@ FRESH = "pillarbox_fresh_index"
 
 
 def mend_indexes(connection: sqlite3.Connection) -> list[str]:
-    """The names of those made anew. Never raises sqlite3.Error: one whose table is damaged too stays as it is."""
+    """The names of those that were rebuilt. Never raises sqlite3.Error: one whose table is damaged too stays as it is."""
     found = damaged_indexes(connection)
     return [name for name, table, where in found if _made_again(connection, name) or _replaced(connection, name, table, where)]
 

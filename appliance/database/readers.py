@@ -1,10 +1,10 @@
 """Read connections: a few threads, each with a read-only connection, run short queries.
 
 A query sees one snapshot and ends before its result is handed out: no cursor and no transaction outlives it, so
-that no slow client can keep the log from being reused. It must be a window of bounded size (say 500 rows).
+that no slow client can keep the log from being reused. It reads a batch of bounded size (500 rows, say).
 The writer stops all queries for an instant (`gate`) when it needs the log empty of readers.
 
-Fails with StoreError BROKEN when the card or the file cannot be read.
+Fails with StoreError BROKEN when the storage or the file cannot be read.
 """
 
 import queue
@@ -68,17 +68,17 @@ class Readers:
     def __init__(self, path: Path, threads: int, cache_kib: int) -> None:
         self._path = path
         self._cache_kib = cache_kib
-        self._desks = [_ReaderThread() for _ in range(threads)]
+        self._slots = [_ReaderThread() for _ in range(threads)]
         self._threads: list[threading.Thread] = []
         self._inbox: queue.SimpleQueue[_Query | None] = queue.SimpleQueue()
         self._claim = threading.Lock()
         self._done: deque[_Query] = deque()
-        self._told = False
+        self._resuming = False
         self._in_flight = 0
         self._token: trio.lowlevel.TrioToken
         self._open = False
         self.damaged: Callable[[sqlite3.Error], None] = lambda _: None
-        """Told, on a reader's thread, of a page that cannot be read."""
+        """Called, on a reader's thread, with the error when a page cannot be read."""
 
     def start(self) -> None:
         """On the trio thread, after `open_first`."""
@@ -91,9 +91,9 @@ class Readers:
             raise StoreError(Trouble.BROKEN, "the database is closed")
         request = _Query(work, trio.lowlevel.current_task())
         self._in_flight += 1
-        if self._in_flight > len(self._threads) < len(self._desks):
-            desk = self._desks[len(self._threads)]
-            thread = threading.Thread(target=self._run, args=(desk,), name=f"database-reader-{len(self._threads)}", daemon=True)
+        if self._in_flight > len(self._threads) < len(self._slots):
+            slot = self._slots[len(self._threads)]
+            thread = threading.Thread(target=self._run, args=(slot,), name=f"database-reader-{len(self._threads)}", daemon=True)
             self._threads.append(thread)
             thread.start()
         self._inbox.put(request)
@@ -109,39 +109,39 @@ class Readers:
         result: T = await trio.lowlevel.wait_task_rescheduled(abort)
         return result
 
-    def _run(self, desk: _ReaderThread) -> None:
+    def _run(self, slot: _ReaderThread) -> None:
         while (request := self._inbox.get()) is not None:
             with self._claim:
                 if request.withdrawn:
                     continue
                 request.begun = True
-            request.outcome = outcome.capture(self._answer, desk, request.work)
+            request.outcome = outcome.capture(self._answer, slot, request.work)
             self._done.append(request)
-            if not self._told:
-                self._told = True
+            if not self._resuming:
+                self._resuming = True
                 try:
-                    self._token.run_sync_soon(self._tell)
+                    self._token.run_sync_soon(self._resume)
                 except trio.RunFinishedError:
                     return
 
-    def _answer(self, desk: _ReaderThread, work: Callable[[sqlite3.Connection], Any]) -> Any:
-        with desk.lock:
-            if desk.connection is None:
+    def _answer(self, slot: _ReaderThread, work: Callable[[sqlite3.Connection], Any]) -> Any:
+        with slot.lock:
+            if slot.connection is None:
                 if not self._open:
                     raise StoreError(Trouble.BROKEN, "the database is closed")
                 try:
-                    desk.connection = open_reader(self._path, self._cache_kib)
+                    slot.connection = open_reader(self._path, self._cache_kib)
                 except sqlite3.Error as error:
                     raise StoreError(Trouble.BROKEN, f"reading failed: {error}") from error
             try:
-                return query(desk.connection, work)
+                return query(slot.connection, work)
             except StoreError as error:
                 if is_damage(error.__cause__):
                     self.damaged(error.__cause__)
                 raise
 
-    def _tell(self) -> None:
-        self._told = False
+    def _resume(self) -> None:
+        self._resuming = False
         while self._done:
             request = self._done.popleft()
             self._in_flight -= 1
@@ -150,33 +150,33 @@ class Readers:
     @contextmanager
     def gate(self) -> Iterator[None]:
         """No query runs inside the block (called by the writer thread)."""
-        for desk in self._desks:
-            desk.lock.acquire()
+        for slot in self._slots:
+            slot.lock.acquire()
         try:
             yield
         finally:
-            for desk in self._desks:
-                desk.lock.release()
+            for slot in self._slots:
+                slot.lock.release()
 
     def open_first(self) -> None:
         """One read-only connection must be open whenever the writer's closes: it keeps SQLite from taking that for the last
         close, which would work the log into the database and delete it. Inside the gate or before `start`."""
-        if self._desks[0].connection is None:
-            self._desks[0].connection = open_reader(self._path, self._cache_kib)
+        if self._slots[0].connection is None:
+            self._slots[0].connection = open_reader(self._path, self._cache_kib)
 
     def first(self) -> sqlite3.Connection:
         """The first connection, for queries on the calling thread."""
         self.open_first()
-        connection = self._desks[0].connection
+        connection = self._slots[0].connection
         assert connection is not None  # noqa: S101 open_first saw to it
         return connection
 
     def close_connections(self) -> None:
         """Inside the gate, after the writer's connection closed; later queries open their own again."""
-        for desk in self._desks:
-            if desk.connection is not None:
-                desk.connection.close()
-                desk.connection = None
+        for slot in self._slots:
+            if slot.connection is not None:
+                slot.connection.close()
+                slot.connection = None
 
     def stop(self) -> None:
         """End the threads; blocks until the queries under way are done."""

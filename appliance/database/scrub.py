@@ -1,6 +1,6 @@
-"""Reads all of the database now and then, slowly, so that a page that cannot be read any more is noticed before it is missed.
+"""Scrub: read the whole database once a day, slowly, so that a page that can no longer be read is found before it is needed.
 
-Windows of rows through a reader, closed at once: no snapshot is held and nothing is written. What cannot be read is told
+Batches of rows through a reader, closed at once: no snapshot is held and nothing is written. What cannot be read is reported
 by the readers (`Readers.damaged`); the scrub goes on with the next table.
 """
 
@@ -47,7 +47,7 @@ async def scrub_once(database: Reads) -> None:
         after: tuple[Any, ...] = ()
         while True:
             try:
-                count, after, octets = await database.read(partial(_window, table=table, after=after))
+                count, after, octets = await database.read(partial(_batch, table=table, after=after))
             except StoreError:
                 break
             if count < table.rows:
@@ -66,7 +66,7 @@ def _tables(connection: sqlite3.Connection) -> list[_Table]:
     return found
 
 
-def _window(connection: sqlite3.Connection, *, table: _Table, after: tuple[Any, ...]) -> tuple[int, tuple[Any, ...], int]:
+def _batch(connection: sqlite3.Connection, *, table: _Table, after: tuple[Any, ...]) -> tuple[int, tuple[Any, ...], int]:
     """How many rows were read, the key of the last, and their octets or so."""
     key = ", ".join(table.key)
     where = f" WHERE ({key}) > ({', '.join('?' * len(after))})" if after else ""

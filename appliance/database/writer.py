@@ -2,10 +2,10 @@
 
 Promises: a request is durable when `write` returns; groups commit in the order requests came, lazy ones among
 them; a group costs one sync and one wake-up of the event loop, however many wait; the inbox is bounded in requests
-and octets and who comes later waits in a line, without polling; a request withdrawn before its group began leaves
+and octets and later requests wait their turn, without polling; a request withdrawn before its group began leaves
 no trace; the writer stops last and finishes what it was given.
 
-Fails with StoreError FULL for the request that met a full card, BROKEN when a commit failed (see `group`).
+Fails with StoreError FULL for the request that met full storage, BROKEN when a commit failed (see `group`).
 """
 
 import queue
@@ -36,24 +36,24 @@ LINGER_S = 0.007
 50 sessions on a fast disk, flushes a message: 0.69 without, 0.44 with 2 ms, 0.36 with 4 ms, 0.28 with 7 ms, and no fewer
 messages a second with any of them."""
 LAZY_REQUESTS = 8192
-"""Lazy requests under way; more are turned away (and reported): a card that hangs must not fill the memory."""
+"""Lazy requests under way; more are turned away (and reported): storage that hangs must not fill the memory."""
 
 
 class Writes(Protocol):
-    """What rooms above hold of the writer (the real one, or one for tests that commits inline)."""
+    """What packages above use of the writer (the real one, or one for tests that commits inline)."""
 
     async def write(self, work: Callable[[Transaction], T], *, octets: int = 0) -> T:
         """Run `work` in the next group; return its result after the commit is durable.
 
         Raises what `work` raised (its savepoint rolled back, the group unharmed), StoreError FULL when this
-        request met a full card, StoreError BROKEN when the commit failed. Cancelled before its group began,
+        request met full storage, StoreError BROKEN when the commit failed. Cancelled before its group began,
         the request leaves no trace; afterwards it commits whether or not anyone waits. `work` runs on the writer
         thread and may run again after others' trouble: it must not change anything but the database.
         """
         ...
 
     def write_lazily(self, work: Callable[[Transaction], object]) -> None:
-        """Run `work` with the next durable commit or within LAZY_S, in order; nobody waits; failure is journalled."""
+        """Run `work` with the next durable commit or within LAZY_S, in order; the caller does not wait; failure is journalled."""
         ...
 
 
@@ -71,8 +71,8 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="database-writer", daemon=True)
         self._token: trio.lowlevel.TrioToken
         self._open = False
-        # on the trio thread only: what is in the inbox or being written, and who waits to get there
-        self._line: deque[Request] = deque()
+        # on the trio thread only: what is in the inbox or being written, and which requests wait to get there
+        self._waiting: deque[Request] = deque()
         self._requests = 0
         self._octets = 0
         self._lazy = 0
@@ -97,8 +97,8 @@ class Writer:
             raise StoreError(Trouble.BROKEN, "the database is closed")
         await trio.lowlevel.checkpoint_if_cancelled()
         request = Request(work, octets, task=trio.lowlevel.current_task())
-        if self._line or not self._has_room(request):
-            self._line.append(request)
+        if self._waiting or not self._has_room(request):
+            self._waiting.append(request)
         else:
             self._admit(request)
 
@@ -107,8 +107,8 @@ class Writer:
                 if request.begun:
                     return trio.lowlevel.Abort.FAILED
                 request.withdrawn = True
-            if request in self._line:
-                self._line.remove(request)
+            if request in self._waiting:
+                self._waiting.remove(request)
             return trio.lowlevel.Abort.SUCCEEDED
 
         result: T = await trio.lowlevel.wait_task_rescheduled(abort)
@@ -127,12 +127,12 @@ class Writer:
         if not self._open:
             return
         with trio.CancelScope(shield=True):
-            while self._line:
+            while self._waiting:
                 await self.write(lambda _: None)
             self._open = False
             self._inbox.put(None)
             await trio.to_thread.run_sync(self._thread.join)
-            self._tell()
+            self._resume()
 
     def _has_room(self, request: Request) -> bool:
         if not self._requests:
@@ -144,8 +144,8 @@ class Writer:
         self._octets += request.octets
         self._inbox.put(request)
 
-    def _tell(self) -> None:
-        """On the trio thread: watchers first, then room for those in line, then the waiters."""
+    def _resume(self) -> None:
+        """On the trio thread: watchers first, then room for waiting requests, then the tasks whose requests are done."""
         while self._finished:
             group = self._finished.popleft()
             touched: dict[MailboxId, ModSeq] = {}
@@ -162,8 +162,8 @@ class Writer:
             if touched:
                 for call in self._watchers:
                     call(touched)
-            while self._line and self._has_room(self._line[0]):
-                self._admit(self._line.popleft())
+            while self._waiting and self._has_room(self._waiting[0]):
+                self._admit(self._waiting.popleft())
             for request in group:
                 if request.withdrawn:
                     continue
@@ -221,7 +221,7 @@ class Writer:
             self._engine.run(wanted)
         self._finished.append(group)
         try:
-            self._token.run_sync_soon(self._tell)
+            self._token.run_sync_soon(self._resume)
         except trio.RunFinishedError:
             return
         for request in wanted:

@@ -1,1 +1,1 @@
-"""Floor 2, mailboxes and messages; knows no protocol."""
+"""Mailboxes, messages, bodies, quota, import and export; knows no protocol."""

@@ -2,7 +2,7 @@
 
 Each message comes with the position its archive stands at after it, so that an import can go on there. Reading is
 plain and blocking. What cannot be read is passed over and counted; no symbolic link is followed (archive_files).
-Raises SetupError for a source that is no archive, cannot be read at all, or has changed since the position was told.
+Raises SetupError for a source that is no archive, cannot be read at all, or has changed since the position was noted.
 """
 
 import os
@@ -25,9 +25,9 @@ TOO_LARGE = f"it is larger than {MESSAGE_OCTETS // MB} MB"
 
 
 def messages_of(path: Path, position: str = "", mailbox: str = "", passed: PassedOver | None = None) -> Source:
-    """The messages beyond `position`, each with the place it has in `mailbox` or in its own, and its pieces.
+    """The messages beyond `position`, each with the place it has in `mailbox` or in its own, and its chunks.
 
-    The pieces are to be read before the next message is asked for; they raise OSError when the file cannot be read on.
+    The chunks are to be read before the next message is asked for; they raise OSError when the file cannot be read on.
     What was passed over is counted in `passed`.
     """
     passed = passed if passed is not None else PassedOver()
@@ -46,7 +46,7 @@ def messages_of(path: Path, position: str = "", mailbox: str = "", passed: Passe
 
 
 def mailboxes_of(path: Path) -> list[str]:
-    """The mailboxes an archive has, also those without a message; mbox archives tell theirs with the messages alone."""
+    """The mailboxes an archive has, also those without a message; those of mbox archives are known by their messages alone."""
     given = _opened(path)
     is_folder = stat.S_ISDIR(os.fstat(given).st_mode)
     os.close(given)
@@ -101,7 +101,7 @@ def _below(parts: tuple[str, ...]) -> str:
 
 def _mailbox(parts: tuple[str, ...]) -> str:
     levels = [unescaped(printable(part).removesuffix(".sbd").removesuffix(".mbox")) for part in parts]
-    if len(levels) > 1 and levels[-1] == "mbox":  # Apple's way: a folder NAME.mbox with a file mbox
+    if len(levels) > 1 and levels[-1] == "mbox":  # Apple Mail: a folder NAME.mbox with a file mbox
         levels.pop()
     return "/".join(levels)
 

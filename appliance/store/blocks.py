@@ -1,4 +1,4 @@
-"""How up to 64 KiB of a message are kept: a few forms, told by the leading octet.
+"""Compressed blocks of up to 64 KiB of a message: a few forms, identified by the leading octet.
 
     | octet | form   | after it                                                                              |
     |-------|--------|---------------------------------------------------------------------------------------|

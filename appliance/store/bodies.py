@@ -1,10 +1,10 @@
-"""One door for the octets of letters: small ones in a row, large ones in a file; both exactly as received.
+"""Bodies: the octets of messages, small ones in a row, large ones in a file; both exactly as received.
 
     | state        | row in `body`     | file                    | leaves it by                                               |
     |--------------|-------------------|-------------------------|------------------------------------------------------------|
     | staged       | none (or a twin's)| in `new/`, not synced   | `finish` -> synced; abort, stop -> unlinked                 |
     | synced       | none (or a twin's)| named, durable, claimed | `hold` commits -> referenced; abort -> the writer unlinks   |
-    | referenced   | refcount > 0       | named, durable          | `release` of the last holder -> unreferenced                |
+    | referenced   | refcount > 0       | named, durable          | `release` of the last reference -> unreferenced             |
     | unreferenced | refcount = 0       | named, durable          | `hold` of a twin -> referenced; the writer unlinks it       |
     | unlinked     | refcount = 0       | gone                    | `hold` of a twin, which brings its file -> referenced;      |
     |              |                   |                         | directory synced, `forget` removes the row                  |
@@ -75,7 +75,7 @@ class StagedBody:
         self.description = scanner.finish()
 
     def describe(self, prefix: bytes) -> Description:
-        """The facts of prefix + body (RFC822.SIZE is len(prefix) + octets)."""
+        """The description of prefix + body (RFC822.SIZE is len(prefix) + octets)."""
         return self._scanner.finish(prefix) if prefix else self.description
 
 
@@ -202,7 +202,7 @@ class Bodies:
         self._placing = trio.Lock()
         self._to_place: list[tuple[Staging, bytes]] = []
         self._faults: dict[Staging, OSError | None] = {}
-        self.unheld = False
+        self.left_unreferenced = False
         """A commit left unreferenced bodies behind: `reclaim` has work."""
 
     @classmethod
@@ -215,7 +215,7 @@ class Bodies:
         return bodies
 
     async def hop(self, call: Callable[..., T], *arguments: Any) -> T:
-        """Run in a thread of the pool; the card's errors become StoreErrors."""
+        """Run in a thread of the pool; errors of storage become StoreErrors."""
         try:
             return await trio.to_thread.run_sync(call, *arguments, limiter=self._limiter)
         except OSError as error:
@@ -256,14 +256,14 @@ class Bodies:
         """`async with bodies.receive(n, describe) as incoming:` an uncommitted body is given back at the end of the block.
 
         Draws on the server's budget of octets in flight: waits up to RECEIVE_WAIT_S, then StoreError BUSY. FULL when
-        the card is.
+        storage is.
         """
         return Incoming(self, limit_octets, describe())
 
     # --- on the writer thread --------------------------------------------------------------------------
 
     def hold(self, transaction: Transaction, staged: StagedBody, refcount: int = 1) -> BodyId:
-        """`holders` more rows need this body: inserts it, or finds its twin."""
+        """`refcount` more rows need this body: inserts it, or finds its twin (a body with the same octets)."""
         if staged.digest:
             found = transaction.execute("SELECT id FROM body WHERE digest = ?", (staged.digest,)).fetchone()
             if found:
@@ -280,7 +280,7 @@ class Bodies:
         return body
 
     def hold_more(self, transaction: Transaction, body: BodyId, refcount: int = 1) -> None:
-        """`holders` more rows need a body that is there."""
+        """`refcount` more rows need a body that is there."""
         transaction.execute("UPDATE body SET refcount = refcount + ? WHERE id = ?", (refcount, body))
 
     def release(self, transaction: Transaction, counts: Sequence[tuple[BodyId, int]]) -> None:
@@ -293,7 +293,7 @@ class Bodies:
                     self._free(transaction, body)
                 freed += 1
         if freed > FREE_AT_ONCE:
-            self.unheld = True
+            self.left_unreferenced = True
 
     def free(self, transaction: Transaction, limit: int, after: int = 0) -> tuple[list[int], int]:
         """Free up to `limit` unreferenced bodies with ids above `after`: their ids, and their stored octets."""
@@ -310,10 +310,10 @@ class Bodies:
             transaction.execute("DELETE FROM body_data WHERE id = ?", (body,))
         else:
             self.unlink_later(transaction, digest)
-            self.unheld = True
+            self.left_unreferenced = True
 
     def unlinked(self, transaction: Transaction, limit: int, after: int) -> list[tuple[int, bytes]]:
-        """Up to `limit` bodies with ids above `after` that nobody needs and whose files are gone."""
+        """Up to `limit` bodies with ids above `after` with no reference whose files are gone."""
         sql = "SELECT id, digest FROM body WHERE refcount = 0 AND digest IS NOT NULL AND id > ? ORDER BY id LIMIT ?"
         return [row for row in transaction.execute(sql, (after, limit)).fetchall() if self.files.is_gone(row[1])]
 
@@ -324,7 +324,7 @@ class Bodies:
                 transaction.execute("DELETE FROM body WHERE id = ? AND refcount = 0", (body,))
 
     def _after_commit(self, transaction: Transaction, digest: bytes, call: Callable[[bytes, Callable[[], int | None]], None]) -> None:
-        """Once this commit is durable, on the writer thread: `call` with the digest and what tells its row's count then."""
+        """Once this commit is durable, on the writer thread: `call` with the digest and a function that gives its row's refcount then."""
 
         def refcount() -> int | None:
             row = transaction.execute("SELECT refcount FROM body WHERE digest = ?", (digest,)).fetchone()

@@ -5,11 +5,11 @@ hex digits of a BLAKE2b digest of the octets as received.
 
 Promises: when `place` returns, the file and its name survive a power cut. A file that a row names is never
 replaced by one that is not durable yet. A name is removed only while no arrival has it claimed, and only where a row
-says that nobody needs it (count 0) or this process made the file itself for an arrival that was given up. A file no row
+says that nothing needs it (refcount 0) or this process made the file itself for an arrival that was given up. A file no row
 names is moved aside (`set_aside`), stays readable there, and is removed after ASIDE_S of a trusted clock.
 Everything here blocks: it runs in threads.
 
-Fails with StoreError FULL when the card is full, BROKEN for other faults of the card or a damaged file.
+Fails with StoreError FULL when storage is full, BROKEN for other faults of storage or a damaged file.
 """
 
 import errno
@@ -184,7 +184,7 @@ class BodyFiles:
     def unlink_unless(self, digest: bytes, refcount: Callable[[], int | None]) -> None:
         """On the writer thread, outside a transaction: remove the file unless it is claimed or needed.
 
-        `holders` is the count of the row that names it, None without a row: then only what this process made is removed.
+        `refcount` gives the count of the row that names it, None without a row: then only what this process made is removed.
         """
         with self._lock:
             if digest in self._claims:

@@ -1,4 +1,4 @@
-"""Bodies open for reading, and a message: a message's own prefix and its shared body, joined.
+"""Readers: a body open for reading, and a stored message, which is its own prefix and its shared body joined.
 
 Promise: reading a range unpacks at most one block more than was asked for; nothing is read or unpacked on the event
 loop beyond one small block. After `open` an expunge takes nothing away any more. Fails with StoreError GONE, BROKEN.
@@ -90,7 +90,7 @@ class GoneBody(Body):
 
 
 class LaterBody(Body):
-    """A row whose octets did not fit into the window; read when they are asked for."""
+    """A row whose octets did not fit into the read batch; read when they are asked for."""
 
     __slots__ = ("_bodies", "_body", "_id")
 
@@ -192,7 +192,7 @@ def body_in_row(octets: int, data: bytes, bodies: _Bodies) -> Body:
 
 
 def whole_in_row(data: bytes) -> Body:
-    """The same where nothing tells how many octets it has; at most 1 MiB in memory. Raises BROKEN."""
+    """The same where its size is unknown; at most 1 MiB in memory. Raises BROKEN."""
     try:
         packed = split_many(data)
         return WholeBody(unpack(data) if packed is None else b"".join(map(unpack, packed)))

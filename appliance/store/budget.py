@@ -1,6 +1,6 @@
-"""One budget of octets for all messages being received: who finds none left waits, and is turned away after a while.
+"""One budget of octets for all messages being received: a message that finds none left waits, and is refused after a while.
 
-A message draws in steps: FIRST on arrival, SMALL when it outgrows that, FULL when it goes to the card in blocks.
+A message draws in steps: FIRST on arrival, SMALL when it outgrows that, FULL when it goes to storage in blocks.
 FULL may use the whole budget, the steps before only three quarters of it: so those that hold a full share and need
 no more always go on, and waiting cannot lock up.
 
@@ -15,7 +15,7 @@ from appliance.mail.limits import RECEIVE_BUDGET_OCTETS, RECEIVE_WAIT_S
 FIRST = 8 * 1024
 SMALL = 80 * 1024
 FULL = 384 * 1024
-"""Two blocks held and one piece on top, two blocks packed, and the compressor."""
+"""Two blocks held and one chunk on top, two blocks packed, and the compressor."""
 
 
 class Budget:

@@ -1,7 +1,7 @@
 """What happened in a mailbox since a MODSEQ, and snapshots of its UIDs that all its sessions share.
 
 One reading answers CONDSTORE, IDLE and NOOP alike (RFC 7162 §3.1). A snapshot is never changed: `advanced` makes the
-next one from the last and the changes between, and from the rows when the tombuid_runs do not reach back far enough.
+next one from the last and the changes between, and from the rows when the runs of expunged UIDs do not reach back far enough.
 Raises StoreError NO_MAILBOX when the mailbox is gone.
 """
 
@@ -89,7 +89,7 @@ def advanced(base: UidSnapshot, changes: Changes, first_unseen: int) -> UidSnaps
 
 
 def unseen_after(base: UidSnapshot, changes: Changes) -> int | None:
-    """The first unseen UID after the changes, None when only the rows can tell."""
+    """The first unseen UID after the changes, None when the rows must be read."""
     first = base.first_unseen
     unseen = next((row[0] for row in changes.flags if not row[1] & SEEN), 0)
     if unseen and (not first or unseen <= first):

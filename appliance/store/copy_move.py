@@ -1,6 +1,6 @@
 """COPY and MOVE of a set of messages inside one transaction (RFC 9051 §6.4.7, RFC 6851).
 
-Flags, keywords and INTERNALDATE are kept, and so is the message's identity: both rows share the message_data. No octet of a
+Flags, keywords and INTERNALDATE are kept, and so is the message's identity: both rows share their `message_data`. No octet of a
 message is written. A move into the same mailbox gives new UIDs. A move never fails for want of space, a copy into the Trash
 only beyond its bound (`quota`): deleting works in a full mailbox.
 """
@@ -64,9 +64,9 @@ def copy(
     if sources:
         _place(transaction, source, target, first, modseq, condition, parameters)
         if not move:
-            leaves = f"SELECT message_data, count(*) AS n FROM message WHERE mailbox = ? AND {condition} GROUP BY message_data"
+            counts = f"SELECT message_data, count(*) AS n FROM message WHERE mailbox = ? AND {condition} GROUP BY message_data"
             transaction.execute(
-                f"UPDATE message_data SET refcount = refcount + n FROM ({leaves}) AS l WHERE message_data.id = l.message_data",
+                f"UPDATE message_data SET refcount = refcount + n FROM ({counts}) AS l WHERE message_data.id = l.message_data",
                 (source, *parameters),
             )
         transaction.touched(target, ModSeq(modseq))

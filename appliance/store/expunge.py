@@ -1,9 +1,9 @@
-"""Messages leave: expunge, POP3's deletes, a mailbox deleted; inside one transaction.
+"""Expunge: messages removed by EXPUNGE, by POP3's DELE or with their mailbox; inside one transaction.
 
-An expunge leaves tombuid_runs as runs of UIDs, the newest KEPT of a mailbox. `horizon` is the MODSEQ up to which they
-were dropped: who asks for changes since before it is answered with every UID that is not there, which is right for
-whoever removes what he holds of them (QRESYNC will say the same as VANISHED (EARLIER), RFC 7162 §3.2.5.2).
-A message_data leaves with its last message, a body is given back to `Bodies` with its last message_data.
+Expunged UIDs are kept as runs (table `expunged`), the newest KEPT of a mailbox. `expunged_horizon` is the MODSEQ up to which
+runs were dropped: a request for changes since an earlier one is answered with every UID that is not there, which is right for
+a client that removes those it knows (VANISHED (EARLIER) of QRESYNC may say the same, RFC 7162 §3.2.5.2).
+A row of `message_data` goes with its last message, and `Bodies` gets a body's reference back with it.
 """
 
 # ruff: noqa: S608 - conditions and columns are words of ours, values are always parameters
@@ -19,25 +19,25 @@ from .quota import Quota
 from .view import runs
 
 KEPT = 10_000
-"""Runs of tombuid_runs kept a mailbox; 20 octets each."""
+"""Runs of expunged UIDs kept in a mailbox; 20 octets each."""
 SLACK = 2_000
 """Dropped in batches of this many, so that few expunges pay for it."""
 
 Release = Callable[[Transaction, Sequence[tuple[BodyId, int]]], None]
-"""Gives back that many holders of each body."""
+"""Gives back that many references of each body."""
 
 
 def expunge(
     transaction: Transaction, mailbox: MailboxId, uids: Sequence[int] | None, release: Release, quota: Quota, *, marked: bool
 ) -> list[int]:
-    """Take messages out: of `uids` or of all, only those with \\Deleted when `marked`. The UIDs removed, ascending."""
+    """Expunge messages: of `uids` or of all, only those with \\Deleted when `marked`. The UIDs removed, ascending."""
     condition, parameters = among(uids) if uids is not None else ("uid > 0", ())
     if marked:
         condition += " AND flags & 8"
     gone = uids_where(transaction, mailbox, condition, parameters)
     if gone:
         condition, parameters = among(gone)
-        _release_facts(transaction, mailbox, condition, parameters, release)
+        _release_data(transaction, mailbox, condition, parameters, release)
         expunge_rows(transaction, mailbox, gone, condition, parameters, quota)
     return gone
 
@@ -45,7 +45,7 @@ def expunge(
 def expunge_rows(
     transaction: Transaction, mailbox: MailboxId, gone: Sequence[int], condition: str, parameters: Sequence[int | str], quota: Quota
 ) -> ModSeq:
-    """Drop the message rows, count them out, leave tombuid_runs. Facts and bodies are the caller's matter."""
+    """Delete the rows of `message`, subtract them from the mailbox, keep their UIDs. `message_data` and bodies are the caller's."""
     messages, octets, unseen, deleted = transaction.execute(
         "SELECT count(*), sum(octets), sum(flags & 1 = 0), sum(flags & 8 <> 0) FROM message WHERE mailbox = ? AND " + condition,
         (mailbox, *parameters),
@@ -75,7 +75,7 @@ def expunge_rows(
 
 
 def _drop_old(transaction: Transaction, mailbox: MailboxId, newest: int) -> None:
-    """Keep the newest KEPT and, whatever their number, those of the newest MODSEQ: sessions have yet to hear of them."""
+    """Keep the newest KEPT and, whatever their number, those of the newest MODSEQ: sessions do not know of them yet."""
     horizon = transaction.execute(
         "SELECT modseq FROM expunged WHERE mailbox = ? ORDER BY modseq DESC LIMIT 1 OFFSET ?", (mailbox, KEPT)
     ).fetchone()[0]
@@ -87,19 +87,19 @@ def _drop_old(transaction: Transaction, mailbox: MailboxId, newest: int) -> None
     )
 
 
-def _release_facts(transaction: Transaction, mailbox: MailboxId, condition: str, parameters: Sequence[int | str], release: Release) -> None:
-    new_entry = f"SELECT message_data, body, count(*) AS n FROM message WHERE mailbox = ? AND {condition} GROUP BY message_data"
+def _release_data(transaction: Transaction, mailbox: MailboxId, condition: str, parameters: Sequence[int | str], release: Release) -> None:
+    shared_by = f"SELECT message_data, body, count(*) AS n FROM message WHERE mailbox = ? AND {condition} GROUP BY message_data"
     arguments = (mailbox, *parameters)
-    facts, bodies, shared = transaction.execute(
+    data, bodies, shared = transaction.execute(
         f"""SELECT group_concat(CASE WHEN refcount <= n THEN message_data END), group_concat(CASE WHEN refcount <= n THEN body END),
-            sum(refcount > n) FROM ({new_entry}) JOIN message_data ON message_data.id = message_data""",
+            sum(refcount > n) FROM ({shared_by}) JOIN message_data ON message_data.id = message_data""",
         arguments,
     ).fetchone()
     if shared:
         transaction.execute(
-            f"UPDATE message_data SET refcount = refcount - n FROM ({new_entry}) AS l WHERE message_data.id = l.message_data AND refcount > n",
+            f"UPDATE message_data SET refcount = refcount - n FROM ({shared_by}) AS l WHERE message_data.id = l.message_data AND refcount > n",
             arguments,
         )
-    if facts:
-        transaction.execute("DELETE FROM message_data WHERE id IN (SELECT value FROM json_each(?))", (listed(numbers(facts)),))
+    if data:
+        transaction.execute("DELETE FROM message_data WHERE id IN (SELECT value FROM json_each(?))", (listed(numbers(data)),))
         release(transaction, [(BodyId(body), refcount) for body, refcount in Counter(numbers(bodies)).items()])

@@ -39,7 +39,7 @@ def bits_known(transaction: Transaction, mailbox: MailboxId, names: tuple[str, .
 def bits_for(transaction: Transaction, mailbox: MailboxId, names: tuple[str, ...], *, spare: bool = False) -> int:
     """The flags integer of flag names in this mailbox, where unknown keywords are made.
 
-    One without room raises TOO_MANY, a too long one TOO_BIG; `spare` leaves both out: a message is worth more than its keyword.
+    One without room raises TOO_MANY, a too long one TOO_BIG; `spare` leaves both out: losing a keyword is better than refusing the message.
     """
     bits, wanted = bits_of(names)
     return bits | _integer(place for place in _places(transaction, mailbox, wanted, spare=spare) if place is not None) if wanted else bits

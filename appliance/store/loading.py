@@ -1,4 +1,4 @@
-"""Rows become messages: the bodies of a window loaded in the reading that found the rows."""
+"""Load messages: the bodies of a batch of rows, read in the snapshot that found the rows."""
 
 import sqlite3
 from collections.abc import Mapping, Sequence

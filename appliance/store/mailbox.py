@@ -48,9 +48,9 @@ class Mailbox:
     # --- reading -----------------------------------------------------------------------------------------
 
     async def rows(self, lo: Uid, hi: Uid, want: Want, limit: int = 500) -> list[Row]:
-        """One read window: up to `limit` rows with lo <= uid <= hi, ascending, of the state now.
+        """One read batch: up to `limit` rows with lo <= uid <= hi, ascending, of the state now.
 
-        Messages a session has not heard of yet may show: the caller skips UIDs outside its view. Ask again from
+        Messages a session does not know of yet may be among them: the caller skips UIDs outside its view. Ask again from
         the last UID + 1 until the list comes back empty.
         """
         number = self.info.id
@@ -66,7 +66,7 @@ class Mailbox:
             lo = Uid(rows[-1].uid + 1)  # as in `named_rows`
 
     async def some_rows(self, uids: Sequence[Uid], want: Want) -> list[Row]:
-        """The rows of these UIDs that are there, ascending, in one window; at most a few hundred UIDs a call."""
+        """The rows of these UIDs that are there, ascending, in one batch; at most a few hundred UIDs a call."""
         number = self.info.id
         rows = await self._store.database.read(lambda connection: messages.some(connection, number, uids, want))
         return await remade(self._store, number, rows, want) if want & (Want.FACTS | Want.BODY) else rows
@@ -93,7 +93,7 @@ class Mailbox:
 
         while True:
             rows, names, newest = await self._store.database.read(work)
-            self._held().wake(newest)  # no answer older than what is told now may follow it
+            self._held().wake(newest)  # no older answer may follow this one
             if Want.BODY not in want and (Want.FACTS not in want or not old_ones(self._store, rows)):
                 return rows, names
             described = await remade(self._store, number, messages.filled(rows, messages.columns(want)[1]), want)
@@ -135,7 +135,7 @@ class Mailbox:
         return known.snapshot.uids, known.snapshot.modseq
 
     def claim_recent(self, uid_next: int) -> range:
-        """UIDs below `uid_next` no read-write session was told of as \\Recent; from now on they are this one's."""
+        """UIDs below `uid_next` that were \\Recent in no read-write session; from now on they are this one's."""
         known = self._held()
         recent = range(known.recent_from, uid_next)
         if recent and not self.read_only:
@@ -149,7 +149,7 @@ class Mailbox:
         return recent
 
     async def growth(self, lo: Uid, hi: Uid) -> dict[Uid, int]:
-        """Octets that messages from `lo` to `hi` (a window of `rows`) grow by when POP3 sends them; most do not and are left out."""
+        """Octets that messages from `lo` to `hi` (a batch of `rows`) grow by when POP3 sends them; most do not and are left out."""
         number = self.info.id
         return await self._store.database.read(lambda connection: wire_sizes.growth(connection, number, lo, hi))
 
@@ -179,7 +179,7 @@ class Mailbox:
         return (await self.open_rows([row], 0))[0]
 
     async def open_rows(self, rows: Sequence[Row], octets: int = 256 * 1024) -> list[StoredMessage]:
-        """Letters of the first rows, as many as fit in `octets` (at least one), read in one go: FETCH and RETR in bulk."""
+        """The messages of the first rows, as many as fit in `octets` (at least one), in one read: FETCH and RETR in bulk."""
         return await self._store.messages(rows, octets)
 
     # --- changing ----------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ class Mailbox:
         )
 
     def see(self, uids: Sequence[Uid]) -> None:
-        """\\Seen by reading: lazy, nobody waits, done when the next commit is (CARD rule 6). Nothing in a read-only mailbox."""
+        """\\Seen by reading: lazy: it joins the next commit, and no caller waits (storage writes are spent like money). Nothing in a read-only mailbox."""
         if uids and not self.read_only:
             number, seen = self.info.id, tuple(uids)
             self._store.database.write_lazily(
@@ -246,10 +246,10 @@ class Mailbox:
 
         return [Uid(uid) for uid in await store.database.write(work)]
 
-    # --- the session's share -----------------------------------------------------------------------------
+    # --- closing -----------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Give back this session's share; a second time does nothing."""
+        """Give up this session's reference to the cached mailbox; a second call does nothing."""
         known, self._known = self._known, None
         if known is not None:
             self._store.mailbox_cache.give_back(known)

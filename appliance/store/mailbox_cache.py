@@ -1,4 +1,4 @@
-"""What this process knows of mailboxes without reading: the newest committed MODSEQ, who waits for it, shared snapshots.
+"""Cache of mailboxes: the newest committed MODSEQ, the sessions that wait for it, shared snapshots of UIDs.
 
 A mailbox is known while a session holds it; afterwards its snapshot stays while there is room (SNAPSHOT_OCTETS), the
 one used longest ago leaves first. Lives in the loop's thread; the readers' threads only look up a snapshot.
@@ -16,7 +16,7 @@ from .mailboxes import DELETED
 from .values import Changes
 
 SNAPSHOT_OCTETS = 512 * 2**10
-"""Snapshots nobody holds: 130,000 messages."""
+"""Snapshots that no session holds: 130,000 messages."""
 
 
 class CachedMailbox:
@@ -29,7 +29,7 @@ class CachedMailbox:
         self.snapshot = snapshot
         self.newest = snapshot.modseq
         self.recent_from = recent_from
-        """UIDs from here on were told as \\Recent to nobody."""
+        """UIDs from here on were \\Recent in no session."""
         self.sessions = 0
         self.gone = False
         self.changed = trio.Event()
@@ -100,7 +100,7 @@ class MailboxCache:
         return known.snapshot if known is not None else None
 
     def recent_from(self) -> dict[MailboxId, int]:
-        """What is known better than on the card, where it is written lazily."""
+        """What is newer here than on storage, where it is written lazily."""
         return {number: known.recent_from for number, known in self._known.items()}
 
     def touched(self, changes: Mapping[MailboxId, ModSeq]) -> None:
@@ -117,7 +117,7 @@ class MailboxCache:
             known.wake(modseq)
 
     def begin_opening(self) -> None:
-        """Until `end_opening` remember what is committed: the reading may be older than the session's place on the cache."""
+        """Until `end_opening` remember what is committed: the snapshot read may be older than the session's entry in the cache."""
         self._opening += 1
 
     def end_opening(self) -> None:
@@ -126,7 +126,7 @@ class MailboxCache:
             self._meanwhile = {}
 
     def hold(self, number: MailboxId, snapshot: UidSnapshot, recent_from: int) -> CachedMailbox:
-        """A session takes its share, inside begin_opening and end_opening."""
+        """A session takes a reference, inside begin_opening and end_opening."""
         known = self._known.pop(number, None)
         meanwhile = self._meanwhile.get(number, ModSeq(0))
         if known is None:

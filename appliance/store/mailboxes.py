@@ -1,8 +1,8 @@
-"""The mailbox tree: making, deleting, renaming, subscribing, listing (RFC 9051 §6.3).
+"""The mailbox tree: create, delete, rename, subscribe, list (RFC 9051 §6.3).
 
 Every function runs inside one transaction or one reading. A mailbox that is made, or made again, takes its id and
 UIDVALIDITY from durable counters; a name never goes back to a lower UIDVALIDITY than it had (RFC 9051 §2.3.1.1):
-`buried` remembers what left it. A deleted mailbox with children becomes a row that cannot be selected.
+`deleted_mailbox` keeps the highest one of a name that was deleted or renamed. A deleted mailbox with children becomes a row that cannot be selected.
 """
 
 # ruff: noqa: S608 - conditions and columns are words of ours, values are always parameters
@@ -25,7 +25,7 @@ DELETED = ModSeq(2**63 - 1)
 SUBSCRIPTIONS = 2 * MAILBOXES
 """Names outlive their mailboxes (RFC 9051 §6.3.8), so there may be more; still bounded."""
 DELETED_MAILBOXES = 1000
-"""Names a person has deleted of which the UIDVALIDITY is remembered, the newest."""
+"""Names of an account that were deleted or renamed of which the UIDVALIDITY is kept, the newest."""
 
 COLUMNS = "id, account, name, special_use, selectable, uid_validity, uid_next, modseq, messages, unseen, deleted, octets, recent_from"
 Found = tuple[Any, ...]
@@ -43,7 +43,7 @@ def row_named(source: sqlite3.Connection | Transaction, account: AccountId, name
 
 
 def info_of(connection: sqlite3.Connection, row: Found, recent_from: Mapping[MailboxId, int]) -> MailboxInfo:
-    """The row with what lies beside it; `recent_from` is what this process knows better than the card."""
+    """The row and what other tables add; `recent_from` is what is newer in memory than on storage."""
     account, name = row[1], row[2]
     subscribed = _is_subscribed(connection, account, name)
     return info_from(row, subscribed, _has_children(connection, account, name), _recent(connection, row, recent_from))
@@ -79,7 +79,7 @@ def subscribed_names(connection: sqlite3.Connection, account: AccountId) -> list
     return [name for (name,) in connection.execute("SELECT name FROM subscription WHERE account = ? ORDER BY name", (account,))]
 
 
-# --- making --------------------------------------------------------------------------------------------
+# --- create --------------------------------------------------------------------------------------------
 
 
 def make_row(transaction: Transaction, account: AccountId, name: str, special_use: str = "", selectable: bool = True) -> MailboxId:
@@ -124,12 +124,12 @@ def _make_superiors(transaction: Transaction, account: AccountId, name: str) -> 
     missing = [above for above in superiors(name) if row_named(transaction, account, above) is None]
     count = transaction.execute("SELECT count(*) FROM mailbox WHERE account = ?", (account,)).fetchone()[0]
     if count + len(missing) + 1 > MAILBOXES:
-        raise StoreError(Trouble.TOO_MANY, f"a person has at most {MAILBOXES} mailboxes")
+        raise StoreError(Trouble.TOO_MANY, f"an account has at most {MAILBOXES} mailboxes")
     for above in missing:
         make_row(transaction, account, above)
 
 
-# --- taking away ---------------------------------------------------------------------------------------
+# --- delete ---------------------------------------------------------------------------------------
 
 
 def deletable(transaction: Transaction, account: AccountId, name: str) -> Found:
@@ -183,12 +183,12 @@ def ids_of(transaction: Transaction, account: AccountId) -> list[MailboxId]:
 
 
 def forget_account(transaction: Transaction, account: AccountId) -> None:
-    """What a person has beside mailboxes."""
+    """What an account has beside mailboxes."""
     for table in ("subscription", "deleted_mailbox", "import_progress"):
         transaction.execute(f"DELETE FROM {table} WHERE account = ?", (account,))
 
 
-# --- renaming ------------------------------------------------------------------------------------------
+# --- rename ------------------------------------------------------------------------------------------
 
 
 def renamable(transaction: Transaction, account: AccountId, old: str, new: str) -> tuple[Found, str]:
@@ -231,7 +231,7 @@ def _rise(transaction: Transaction, number: MailboxId, account: AccountId, name:
         transaction.touched(number, DELETED)
 
 
-# --- subscribing ---------------------------------------------------------------------------------------
+# --- subscribe ---------------------------------------------------------------------------------------
 
 
 def subscribe(transaction: Transaction, account: AccountId, name: str, subscribed: bool, *, when_room: bool = False) -> None:
@@ -248,7 +248,7 @@ def subscribe(transaction: Transaction, account: AccountId, name: str, subscribe
     if transaction.execute("SELECT count(*) FROM subscription WHERE account = ?", (account,)).fetchone()[0] >= SUBSCRIPTIONS:
         if when_room:
             return
-        raise StoreError(Trouble.TOO_MANY, f"a person has at most {SUBSCRIPTIONS} subscriptions")
+        raise StoreError(Trouble.TOO_MANY, f"an account has at most {SUBSCRIPTIONS} subscriptions")
     transaction.execute("INSERT INTO subscription(account, name) VALUES (?, ?)", (account, name))
 
 

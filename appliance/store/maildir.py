@@ -1,8 +1,8 @@
 """Maildirs, read and written: one file a message, flags in its name, folders beside (Maildir++) or below (nested).
 
 Reading takes `cur` and `new` of every folder in the order of the files' base names; `tmp` is not mail. Flags are the
-messages after ":2,", or after ";2," "!2," "-2," "_2," as programs write where a file name may hold no colon (there the rest
-of the name must be letters, because base names hold these characters too); small letters are keywords where
+characters after ":2,", or after ";2," "!2," "-2," "_2," as programs write where a file name may hold no colon (there the rest
+of the name must be ASCII alphabetic, because base names hold these characters too); lower-case ones are keywords where
 `dovecot-keywords` names them, else passed over. The file's modification time is the time of arrival. LF becomes CRLF.
 A running server or client may rename files meanwhile: a file is found again by its base name. No link is followed
 (archive_files); what cannot be read is passed over and counted. Folder names of Maildir++ are in modified UTF-7, levels
@@ -27,7 +27,7 @@ from .archive_files import FOLDER, LEVELS, PassedOver, open_file, open_folder, p
 from .export_names import fitting, marked
 from .mbox import CHUNK_OCTETS, with_crlf, with_lf
 
-MESSAGES: tuple[tuple[str, str], ...] = (
+FLAG_CHARACTERS: tuple[tuple[str, str], ...] = (
     ("D", "\\Draft"), ("F", "\\Flagged"), ("P", "$Forwarded"), ("R", "\\Answered"), ("S", "\\Seen"), ("T", "\\Deleted"),
 )  # fmt: skip
 """In the order they stand in a name."""
@@ -190,7 +190,7 @@ def unique(name: str) -> str:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Base name and flag messages."""
+    """Base name and flag characters."""
     if ":" in name:
         return name.partition(":")[0], name.rpartition(":2,")[2].partition(",")[0] if ":2," in name else ""
     info = _OTHER_INFO.search(name)
@@ -198,7 +198,7 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def keyword_names(folder: Folder) -> dict[str, str]:
-    """Keyword message to name; empty without a `dovecot-keywords` file."""
+    """Keyword character to name; empty without a `dovecot-keywords` file."""
     try:
         opened = open_folder(folder.root, folder.parts)
         try:
@@ -220,8 +220,8 @@ def keyword_names(folder: Folder) -> dict[str, str]:
 
 
 def flags_of(name: str, keywords: dict[str, str]) -> tuple[str, ...]:
-    table = {**dict(MESSAGES), **keywords}
-    return tuple([table[message] for message in _split(name)[1] if message in table])
+    table = {**dict(FLAG_CHARACTERS), **keywords}
+    return tuple([table[character] for character in _split(name)[1] if character in table])
 
 
 def chunks(file: BinaryIO) -> Iterator[bytes]:
@@ -239,7 +239,7 @@ def chunks(file: BinaryIO) -> Iterator[bytes]:
 
 
 class MaildirWriter:
-    """Messages into folders below `root`: `begin`, `write` pieces, `end`."""
+    """Messages into folders below `root`: `begin`, `write` chunks, `end`."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -257,7 +257,7 @@ class MaildirWriter:
             self._keywords[self._folders[mailbox]] = []
         self._folder = self._folders[mailbox]
         self._count += 1
-        self._name = f"{internal_at}.{self._count:08d}.pillarbox:2,{self._messages(flags)}"
+        self._name = f"{internal_at}.{self._count:08d}.pillarbox:2,{self._flag_characters(flags)}"
         self._rest = b""
         self._file = (self._folder / "tmp" / self._name).open("xb")
         self._internal_at = internal_at
@@ -290,10 +290,10 @@ class MaildirWriter:
         os.utime(path, (self._internal_at, self._internal_at))
         path.rename(self._folder / "cur" / self._name)
 
-    def _messages(self, flags: tuple[str, ...]) -> str:
-        system = "".join([message for message, flag in MESSAGES if flag in flags])
+    def _flag_characters(self, flags: tuple[str, ...]) -> str:
+        system = "".join([character for character, flag in FLAG_CHARACTERS if flag in flags])
         own = self._keywords[self._folder]
-        standard = {flag for _, flag in MESSAGES}
+        standard = {flag for _, flag in FLAG_CHARACTERS}
         fresh = [flag for flag in flags if flag not in standard and flag[:1] != "\\" and flag not in own]
         if fresh and len(own) < len(KEYWORD_CHARACTERS):
             own += fresh[: len(KEYWORD_CHARACTERS) - len(own)]

@@ -10,7 +10,7 @@ Reading. A line that begins "From " ends a message only where there is evidence 
   without a blank line before it
   - it has a date, or begins "From -", and such a header follows.
   The line of a git patch ("From", a hash, "Mon Sep 17 00:00:00 2001": git-format-patch) separates only in a file that
-  begins with such a line, which is a patch series; in every other mbox it is a patch in somebody's message.
+  begins with such a line, which is a patch series; in every other mbox it is a patch quoted in a message.
 `Content-Length` (mboxcl, mboxcl2) is believed only where it ends exactly at a separator or at the file's end: then the
 lines inside separate nothing. Wrong or repeated lengths are passed over.
 The blank line before a separator, or at the very end, belongs to neither message. In a body one ">" leaves each line of
@@ -89,7 +89,7 @@ def is_mbox(file: BinaryIO) -> bool:
 
 
 def places(file: BinaryIO, offset: int = 0) -> Iterator[MboxPlace]:
-    """The messages from `offset` on, which is 0 or an `after` told before. Raises ValueError when no message begins there."""
+    """The messages from `offset` on, which is 0 or an `after` returned before. Raises ValueError when no message begins there."""
     file.seek(0, 2)
     size = file.tell()
     first = _first(file, size)
@@ -233,7 +233,7 @@ def chunks(file: BinaryIO, place: MboxPlace) -> Iterator[bytes]:
         at += len(chunk)
         data = rest + chunk
         last = at >= place.end or not chunk
-        cut = len(data) if last else data.rfind(b"\n") + 1 or len(data) - 1  # a lone CR must not end a piece
+        cut = len(data) if last else data.rfind(b"\n") + 1 or len(data) - 1  # a lone CR must not end a chunk
         data, rest = data[:cut], data[cut:]
         head = b""
         if header:
@@ -247,7 +247,7 @@ def chunks(file: BinaryIO, place: MboxPlace) -> Iterator[bytes]:
 
 
 def _body_of(data: bytes, inside: bool) -> int:
-    """Where the body begins in a piece of the header; its end when the header goes on."""
+    """Where the body begins in a chunk of the header; its end when the header goes on."""
     blank = _BLANK_LINE.search(data, data.find(b"\n") + 1 if inside and b"\n" in data else len(data) if inside else 0)
     return blank.end() if blank else len(data)
 
@@ -290,12 +290,12 @@ def flags_of(file: BinaryIO, place: MboxPlace) -> tuple[str, ...]:
             number = int(value, 16) if re.fullmatch(rb"[0-9A-Fa-f]{4}", value) else 0
             flags |= {flag for bit, flag in _MOZILLA if number & bit}
         else:
-            flags |= {flag for message, flag in _STATUS_FLAGS if message in value}
+            flags |= {flag for character, flag in _STATUS_FLAGS if character in value}
     return tuple(sorted(flags))
 
 
 class MboxWriter:
-    """Messages to the end of one file, as mboxrd with LF: `begin`, `write` pieces, `end`."""
+    """Messages to the end of one file, as mboxrd with LF: `begin`, `write` chunks, `end`."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

@@ -1,7 +1,7 @@
-"""Index rows: UID, flags, dates, sizes and the facts ready to send, read in windows.
+"""Message rows: UID, flags, dates, sizes and the wire forms ready to send, read in batches.
 
 Every function runs inside one reading and closes what it opened. Sets of UIDs go to SQLite as one parameter and long
-answers come back in one row: a statement that is stepped row by row hands the interpreter lock back and forth each time.
+answers come back in one row: a statement that is stepped row by row passes the interpreter lock back and forth each time.
 """
 
 # ruff: noqa: S608 - conditions and columns are words of ours, values are always parameters
@@ -21,7 +21,7 @@ EMPTY = Row(Uid(0), 0, ModSeq(0))
 
 
 def flag_rows(connection: sqlite3.Connection, mailbox: MailboxId, lo: int, hi: int, limit: int) -> list[tuple[Uid, int, ModSeq]]:
-    """(uid, flags, modseq): 20,000 cost 10 ms in windows of 500."""
+    """(uid, flags, modseq): 20,000 cost 10 ms in batches of 500."""
     return connection.execute("SELECT uid, flags, modseq FROM message WHERE " + WHERE, (mailbox, lo, hi, limit)).fetchall()
 
 

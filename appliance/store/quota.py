@@ -1,10 +1,10 @@
-"""How many octets each person's mail takes, and how many it may.
+"""Quota: how many octets each account's mail takes, and its limit.
 
 The mailbox rows are the truth; this keeps their sums in memory, changed only after a commit, so that a question costs
 nothing. A limit is checked inside the transaction against the rows. Messages are counted as often as they are shown.
-Two things pass the limit, and both have a bound, so that nobody with a full mailbox is stuck: COPY into the Trash, by which
+Two things pass the limit, and both have a bound, so that a user with a full mailbox is not stuck: COPY into the Trash, by which
 clients without MOVE delete (no octet is stored twice; the Trash may hold as much as the limit, or as all else together), and
-what the server itself has to tell (`Filing.beyond`).
+what the server itself has to send (`Placement.beyond`).
 """
 
 import sqlite3
@@ -19,7 +19,7 @@ from .values import Placement
 TRASH_FULL = "the mailbox and its Trash are full; reading, moving and deleting still work, so empty the Trash first"
 
 QuotaOf = Callable[[AccountId], int | None]
-"""A person's limit in octets, None for none; called from the loop and from the writer's thread."""
+"""An account's limit in octets, None for none; called from the loop and from the writer's thread."""
 
 
 class Quota:
@@ -40,10 +40,10 @@ class Quota:
     def took(
         self, transaction: Transaction, account: AccountId, octets: int, *, beyond: int = 0, trash: int = -1, checked: bool = True
     ) -> None:
-        """The transaction has added `octets` (negative: has freed) to the person's mailbox rows. Raises OVER_QUOTA.
+        """The transaction has added `octets` (negative: has freed) to the account's mailbox rows. Raises OVER_QUOTA.
 
         `beyond`: so far above the limit this may go. `trash`: the octets of the Trash they were copied into, -1 for another
-        mailbox. `checked` False: they were taken from another mailbox of the person in this transaction.
+        mailbox. `checked` False: they were taken from another mailbox of the account in this transaction.
         """
         limit = self._limit_of(account) if octets > 0 and checked else None
         if limit is not None:
@@ -54,7 +54,7 @@ class Quota:
             transaction.after_commit(lambda: self._add(account, octets))
 
     def without_room(self, transaction: Transaction, placements: Sequence[Placement], octets: int) -> list[int]:
-        """Which of these placements (numbers) of a body of `octets` their person has no room for."""
+        """Which of these placements (numbers) of a body of `octets` would pass their account's limit."""
         found = []
         for number, placement in enumerate(placements):
             row = transaction.execute("SELECT account FROM mailbox WHERE id = ?", (placement.mailbox,)).fetchone()

@@ -1,11 +1,11 @@
-"""Give back the space of bodies nobody needs, and move aside files no row names; behind the listeners, in idle time.
+"""Reclaim the space of bodies without a reference, and move aside files no row names; in the background.
 
 At start one sweep compares names and rows: a file without a row goes aside, one that lies aside and is named again comes
-back. Then whatever a commit left behind is freed, within a budget of octets written to the card. Stopping half way loses
+back. Then whatever a commit left behind is freed, within a budget of octets written to storage. Stopping half way loses
 nothing: unreferenced bodies are found again by their rows, files without a row by the next sweep. Messages whose file is
 gone are counted after the sweep, and again while there are any.
 
-Fails quietly: a card that cannot be read or written now is tried again later; other errors end the task.
+Fails quietly: storage that cannot be read or written now is tried again later; other errors end the task.
 """
 
 import math
@@ -36,7 +36,8 @@ STILL_NEEDED = "SELECT count(*) FROM body WHERE digest = ? AND refcount > 0"
 
 
 class Reclaim:
-    """`told` hears how many files lie aside, `missing` how many that messages need are gone; at start and when that changes."""
+    """`report_aside` is called with how many files lie aside, `report_missing` with how many that messages need are gone; at start and
+    when that changes."""
 
     def __init__(
         self,
@@ -44,15 +45,15 @@ class Reclaim:
         bodies: Bodies,
         clock: Clock,
         *,
-        told: Callable[[int], object] = lambda _: None,
-        missing: Callable[[int], object] = lambda _: None,
+        report_aside: Callable[[int], object] = lambda _: None,
+        report_missing: Callable[[int], object] = lambda _: None,
         octets_a_s: float = OCTETS_A_S,
     ) -> None:
         self._server = server
         self._bodies = bodies
         self._clock = clock
-        self._told = told
-        self._tell_missing = missing
+        self._report_aside = report_aside
+        self._report_missing = report_missing
         self._octets_a_s = octets_a_s
         self._aside = 0
         self._missing = 0
@@ -60,7 +61,7 @@ class Reclaim:
 
     async def run(self) -> None:
         """For ever: sweep once, then free whenever a commit left bodies behind."""
-        self._bodies.unheld = True
+        self._bodies.left_unreferenced = True
         swept = False
         while True:
             try:
@@ -68,14 +69,14 @@ class Reclaim:
                     await self.sweep()
                     await self.look_missing()
                     swept = True
-                if self._bodies.unheld:
-                    self._bodies.unheld = False
+                if self._bodies.left_unreferenced:
+                    self._bodies.left_unreferenced = False
                     await self.free_all()
                 if (self._aside or self._missing) and self._clock.mono_s() - self._looked_mono > ASIDE_LOOK_S:
                     await self.look_aside()
                     await self.look_missing()
             except StoreError:
-                self._bodies.unheld = True
+                self._bodies.left_unreferenced = True
             await trio.sleep(AGAIN_S)
 
     async def free_all(self) -> int:
@@ -127,7 +128,7 @@ class Reclaim:
         count = await self._bodies.hop(self._bodies.files.count_aside, now_s)
         if count != self._aside:
             self._aside = count
-            self._told(count)
+            self._report_aside(count)
 
     async def look_missing(self) -> int:
         """Count the files that rows name and that are nowhere; one that is freed meanwhile is not missed."""
@@ -141,7 +142,7 @@ class Reclaim:
             last = digests[-1]
         if count != self._missing:
             self._missing = count
-            self._tell_missing(count)
+            self._report_missing(count)
         return count
 
     def _gone(self, digests: Sequence[bytes]) -> list[bytes]:

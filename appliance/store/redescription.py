@@ -1,13 +1,13 @@
-"""Rows that an older scanner described are described anew: in the background all of them, at once only what a reader needs at once.
+"""Re-description: rows made by an older scanner are described anew, all of them in the background, at once only what a reader needs.
 
-The octets are read again from the body in pieces. A message_data row says which scanner described it (`fact.described_by`), so a run that was
+The octets are read again from the body in chunks. `message_data.described_by` says which scanner described a row, so a run that was
 cut off anywhere goes on with what is left; the counter `described_by` says of which scanner all rows are known to be, so that a start
 with nothing to do reads one row.
 
-Promises: a reading makes at most AT_ONCE rows anew, of AT_ONCE_OCTETS together; else it is answered from the older facts, which are
-sound, only less good. Rows nobody has described yet have no facts and are always made at once. A description is written only to the
+Promises: a reading makes at most AT_ONCE rows anew, of AT_ONCE_OCTETS together; else it is answered from the older description, which is
+sound, only less good. Rows without a description (see `outbox`) are always described at once. A description is written only to the
 row it was made for, still as old as it was then: a message that is expunged or moved meanwhile is left alone.
-The background run holds one message's pieces in memory, commits BATCH rows at a time and keeps to OCTETS_A_S. It fails quietly: storage
+The background run holds one message's chunks in memory, commits BATCH rows at a time and keeps to OCTETS_A_S. It fails quietly: storage
 that is full or cannot be read now is tried again later, a body that is broken is passed over; other errors end the task.
 """
 
@@ -49,7 +49,7 @@ _OCTETS, _DESCRIBED_BY = map(Row._fields.index, ("octets", "described_by"))
 
 
 def old_ones(store: StoreBase, rows: Sequence[Any]) -> list[Any]:
-    """Of rows, or raw rows with facts, those that a reading must not be answered from as they stand."""
+    """Of rows, or raw rows with Want.FACTS, those that a reading must not be answered from as they stand."""
     today = store.described_by
     old = [row for row in rows if row[_DESCRIBED_BY] != today]
     if len(old) <= AT_ONCE and sum([row[_OCTETS] for row in old]) <= AT_ONCE_OCTETS:
@@ -58,9 +58,9 @@ def old_ones(store: StoreBase, rows: Sequence[Any]) -> list[Any]:
 
 
 async def remade(store: StoreBase, mailbox: MailboxId, rows: list[Row], want: Want) -> list[Row]:
-    """The same rows with facts of today's scanner, where they are few or have none; costs nothing when they are today's.
+    """The same rows with descriptions of today's scanner, where they are few or have none; costs nothing when they are today's.
 
-    A row that was expunged before its message was read again is left out: it may have no facts at all to answer from.
+    A row that was expunged before its message was read again is left out: it may have no description at all to answer from.
     """
     old = {row.uid for row in old_ones(store, rows)}
     if not old:
@@ -70,20 +70,20 @@ async def remade(store: StoreBase, mailbox: MailboxId, rows: list[Row], want: Wa
 
 
 async def _remade(store: StoreBase, mailbox: MailboxId, row: Row, want: Want) -> Row | None:
-    facts = await _described(store, mailbox, row.uid)
-    if facts is None:
+    found = await _described(store, mailbox, row.uid)
+    if found is None:
         return None
-    values = _values(facts, row.message, row.described_by)
+    values = _values(found, row.message, row.described_by)
     store.database.write_lazily(lambda transaction: transaction.execute(UPDATE, values))
-    row = row._replace(sent_at=facts.sent_at, described_by=facts.described_by)
+    row = row._replace(sent_at=found.sent_at, described_by=found.described_by)
     if Want.FACTS in want:
-        row = row._replace(envelope=facts.envelope, bodystructure=facts.bodystructure)
-    return row._replace(parts=facts.parts) if Want.BODY in want else row
+        row = row._replace(envelope=found.envelope, bodystructure=found.bodystructure)
+    return row._replace(parts=found.parts) if Want.BODY in want else row
 
 
-def _values(facts: Description, message: int, before: int) -> tuple[Any, ...]:
+def _values(found: Description, message: int, before: int) -> tuple[Any, ...]:
     """The parameters of UPDATE; `before` is the scanner that described the row until now."""
-    return (facts.described_by, facts.sent_at, facts.envelope, facts.bodystructure, facts.parts, facts.preview, message, before)
+    return (found.described_by, found.sent_at, found.envelope, found.bodystructure, found.parts, found.preview, message, before)
 
 
 async def _described(store: StoreBase, mailbox: MailboxId, uid: int) -> Description | None:
@@ -170,15 +170,15 @@ class Redescription:
         octets = left = 0
         for mailbox, uid, message, before in rows:
             try:
-                facts = await _described(self._store, MailboxId(mailbox), uid)
+                found = await _described(self._store, MailboxId(mailbox), uid)
             except StoreError as error:
                 if error.trouble is not Trouble.BROKEN:
                     raise
                 left += 1
                 continue
-            if facts is not None:
-                values.append(_values(facts, message, before))
-                octets += facts.octets
+            if found is not None:
+                values.append(_values(found, message, before))
+                octets += found.octets
 
         def work(transaction: Transaction) -> int:
             return sum(transaction.execute(UPDATE, one).rowcount for one in values)

@@ -1,8 +1,8 @@
-"""Messages of a mailbox in the order of their UIDs, past what cannot be read: for export.
+"""Salvage: a mailbox's messages in the order of their UIDs, past what cannot be read; for export.
 
-One ruined page of the database ends a query for hundreds of rows. Here a window that cannot be read is read again row by
+One ruined page of the database ends a query for hundreds of rows. Here a batch that cannot be read is read again row by
 row; where not even the next UID can be found, the nearest one above that can be is searched for by halving: the rows
-between are on the ruined page, and lost. Facts that cannot be read cost a message its own prefix (Return-Path,
+between are on the ruined page, and lost. A row of `message_data` that cannot be read costs a message its own prefix (Return-Path,
 Received), not its body. Keywords and rows come from one reading. Indexes are used only where a table cannot be
 read.
 """
@@ -20,7 +20,7 @@ from appliance.mail.ids import AccountId, BodyId, MailboxId
 
 from .keywords import keywords_of
 
-WINDOW = 100
+BATCH_ROWS = 100
 HIGHEST = 2**32
 WHOLE = "uid, flags, internal_at, body, prefix FROM message JOIN message_data ON message_data.id = message_data"
 T = TypeVar("T")
@@ -40,7 +40,7 @@ class Salvaged:
 
 @dataclass(frozen=True, slots=True)
 class SalvagedFolder:
-    """A mailbox; `messages` as its row tells it, 0 where the row cannot be read."""
+    """A mailbox; `messages` as its row says, 0 where the row cannot be read."""
 
     id: MailboxId
     name: str
@@ -48,14 +48,14 @@ class SalvagedFolder:
 
 
 class Salvage:
-    """One person's mail, read past damage. `damaged`: something could not be read so far."""
+    """One account's mail, read past damage. `damaged`: something could not be read so far."""
 
     def __init__(self, database: Reads) -> None:
         self._database = database
         self.damaged = False
 
     async def folders(self, account: AccountId) -> list[SalvagedFolder]:
-        """The selectable mailboxes, by name, INBOX first; those whose rows cannot be read as the index of names tells them.
+        """The selectable mailboxes, by name, INBOX first; those whose rows cannot be read as the index of names has them.
 
         `damaged` afterwards: some may be missing.
         """
@@ -74,7 +74,7 @@ class Salvage:
     async def rows(self, mailbox: MailboxId) -> AsyncIterator[list[Salvaged]]:
         """All that can be read, in batches."""
         lo = 1
-        while batch := await self._window(mailbox, lo):
+        while batch := await self._batch(mailbox, lo):
             yield batch
             lo = batch[-1].uid + 1
 
@@ -86,14 +86,14 @@ class Salvage:
         """The stored octets of a body in the database whose row in `body` cannot be read; None when it is not there."""
         return await self._tried(partial(_stored, body=body))
 
-    async def _window(self, mailbox: MailboxId, lo: int) -> list[Salvaged]:
+    async def _batch(self, mailbox: MailboxId, lo: int) -> list[Salvaged]:
         try:
-            return await self._database.read(partial(_window, mailbox=mailbox, lo=lo))
+            return await self._database.read(partial(_batch, mailbox=mailbox, lo=lo))
         except StoreError as trouble:
             self._note(trouble)
         found: list[Salvaged] = []
         keywords = await self._tried(partial(_keywords, mailbox=mailbox)) or ()
-        while len(found) < WINDOW and (row := await self._next(partial(_uid_at, mailbox), lo)) is not None:
+        while len(found) < BATCH_ROWS and (row := await self._next(partial(_uid_at, mailbox), lo)) is not None:
             for work in (_whole, _bare):
                 one = await self._tried(partial(work, mailbox=mailbox, uid=row[0]))
                 if one is not None:
@@ -164,9 +164,9 @@ def _uid_at(mailbox: MailboxId, uid: int, connection: sqlite3.Connection) -> tup
     return row
 
 
-def _window(connection: sqlite3.Connection, *, mailbox: MailboxId, lo: int) -> list[Salvaged]:
+def _batch(connection: sqlite3.Connection, *, mailbox: MailboxId, lo: int) -> list[Salvaged]:
     sql = f"SELECT {WHOLE} WHERE mailbox = ? AND uid >= ? ORDER BY uid LIMIT ?"
-    found = connection.execute(sql, (mailbox, lo, WINDOW)).fetchall()
+    found = connection.execute(sql, (mailbox, lo, BATCH_ROWS)).fetchall()
     keywords = keywords_of(connection, mailbox)
     return [_found(row, keywords) for row in found]
 
@@ -186,7 +186,7 @@ def _whole(connection: sqlite3.Connection, *, mailbox: MailboxId, uid: int) -> t
 
 
 def _bare(connection: sqlite3.Connection, *, mailbox: MailboxId, uid: int) -> tuple[Any, ...] | None:
-    """Without what stands in `fact`."""
+    """Without what stands in `message_data`."""
     sql = "SELECT uid, flags, internal_at, body, x'' FROM message WHERE mailbox = ? AND uid = ?"
     row: tuple[Any, ...] | None = connection.execute(sql, (mailbox, uid)).fetchone()
     return row

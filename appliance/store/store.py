@@ -32,7 +32,7 @@ Numbers = list[int]
 
 
 class Store(StoreBase):
-    """All mail of all people. Made by `Store.start`; holds no thread and no file of its own."""
+    """The mail of all accounts. Made by `Store.start`; holds no thread and no file of its own."""
 
     def __init__(self, database: AnyDatabase, bodies: Bodies, *, describe: Describe, quota_of: QuotaOf) -> None:
         super().__init__(database, bodies, describe=describe, quota_of=quota_of)
@@ -40,7 +40,7 @@ class Store(StoreBase):
 
     @classmethod
     async def start(cls, database: AnyDatabase, bodies: Bodies, *, describe: Describe, quota_of: QuotaOf = lambda _: None) -> "Store":
-        """`describe` makes a message's scanner; `quota_of` gives a person's limit in octets or None, from any thread, at once."""
+        """`describe` makes a message's scanner; `quota_of` gives an account's limit in octets or None, from any thread, at once."""
         store = cls(database, bodies, describe=describe, quota_of=quota_of)
         database.watch(store.mailbox_cache.touched)
         await database.read(store.quotas.load)
@@ -66,9 +66,9 @@ class Store(StoreBase):
     ) -> list[Placed]:
         """Put one body into several mailboxes in ONE durable commit; `also(transaction, body_id)` joins the commit (the queue).
 
-        Raises FULL, OVER_QUOTA (checked for each person; nothing filed), NO_MAILBOX, TOO_MANY, NOT_ALLOWED (the Outbox).
-        With a list `passed` nobody's want of space fails the others: it gets the numbers of the placements passed over for it, before
-        `also` is called.
+        Raises FULL, OVER_QUOTA (checked for each account; nothing is stored), NO_MAILBOX, TOO_MANY, NOT_ALLOWED (the Outbox).
+        With a list `passed` an account over its quota does not fail the others: the list gets the numbers of the placements passed over,
+        before `also` is called.
         """
         self._expect_open(placements)
         described = {prefix: body.describe(prefix) for prefix in {placement.prefix for placement in placements}}
@@ -79,10 +79,10 @@ class Store(StoreBase):
                 passed[:] = self.quotas.without_room(transaction, placements, body.octets)
                 chosen = [one for number, one in enumerate(placements) if number not in passed]
             number = self.bodies.hold(transaction, body, len(chosen))
-            filed = append.append(transaction, number, body.octets, chosen, described.__getitem__, self.quotas)
+            placed = append.append(transaction, number, body.octets, chosen, described.__getitem__, self.quotas)
             if also is not None:
                 also(transaction, number)
-            return filed
+            return placed
 
         return await self.database.write(work, octets=body.stored_octets)
 
@@ -94,20 +94,20 @@ class Store(StoreBase):
         described = [{place.prefix: body.describe(place.prefix)} for body, place in messages]
 
         def work(transaction: Transaction) -> list[Placed]:
-            filed = []
-            for (body, place), facts in zip(messages, described, strict=True):
+            placed = []
+            for (body, place), description in zip(messages, described, strict=True):
                 number = self.bodies.hold(transaction, body, 1)
-                filed += append.append(transaction, number, body.octets, [place], facts.__getitem__, self.quotas)
+                placed += append.append(transaction, number, body.octets, [place], description.__getitem__, self.quotas)
             if also is not None:
                 also(transaction)
-            return filed
+            return placed
 
         return await self.database.write(work, octets=sum(body.stored_octets for body, _ in messages))
 
     def file_kept(self, transaction: Any, body: BodyId, octets: int, placements: Sequence[Placement]) -> Numbers:
-        """Put a body that is kept already into mailboxes, inside somebody's commit. Facts are made when it is first read.
+        """Put a body that is kept already into mailboxes, inside the caller's commit. The description is made when it is first read.
 
-        The numbers of the placements passed over because their person has no room.
+        The numbers of the placements passed over because their account has no room.
         """
         passed = self.quotas.without_room(transaction, placements, octets)
         chosen = [one for number, one in enumerate(placements) if number not in passed]
@@ -120,7 +120,7 @@ class Store(StoreBase):
             self.outboxes.expect_open(one.mailbox)
 
     async def inbox_of(self, account: AccountId) -> MailboxId:
-        """Cached in memory; the mailboxes of a new person are made with the person. Raises NO_MAILBOX."""
+        """Cached in memory; the mailboxes of a new account are made with it. Raises NO_MAILBOX."""
         number = self._inboxes.get(account)
         if number is None:
             number = self._inboxes[account] = (await self.find(account, INBOX)).id
@@ -129,7 +129,7 @@ class Store(StoreBase):
     # --- the tree ----------------------------------------------------------------------------------------
 
     async def list(self, account: AccountId) -> list[MailboxInfo]:
-        """All mailboxes of a person by name, INBOX first."""
+        """All mailboxes of an account by name, INBOX first."""
         recent_from = self.mailbox_cache.recent_from()
         return await self.database.read(lambda connection: mailboxes.listed(connection, account, recent_from))
 
@@ -138,7 +138,7 @@ class Store(StoreBase):
         return await self.database.read(lambda connection: mailboxes.subscribed_names(connection, account))
 
     async def find(self, account: AccountId, name: str) -> MailboxInfo:
-        """STATUS's facts, at the cost of a row. Raises NO_MAILBOX."""
+        """What STATUS reports, at the cost of a row. Raises NO_MAILBOX."""
         recent_from = self.mailbox_cache.recent_from()
 
         def work(connection: Any) -> MailboxInfo:
@@ -211,18 +211,18 @@ class Store(StoreBase):
         as_of = snapshot(connection, number, self.mailbox_cache.peek(number))
         return mailboxes.info_of(connection, row, {number: row[6]}), as_of, row[12]
 
-    # --- people ------------------------------------------------------------------------------------------
+    # --- accounts ------------------------------------------------------------------------------------------
 
     def quota(self, account: AccountId) -> tuple[int, int | None]:
         """(octets used, limit or None), from memory, as of the last commit or the one before."""
         return self.quotas.of(account)
 
     def make_mailboxes(self, transaction: Any, account: AccountId) -> None:
-        """INBOX and the special-use mailboxes, subscribed: joins the commit that adds a person."""
+        """INBOX and the special-use mailboxes, subscribed: joins the commit that adds an account."""
         mailboxes.make_first(transaction, account)
 
     def remove_mailboxes(self, transaction: Any, account: AccountId) -> None:
-        """All of a person's mail: joins the commit that removes a person."""
+        """All of an account's mail: joins the commit that removes the account."""
         for number in mailboxes.ids_of(transaction, account):
             expunge.expunge(transaction, number, None, self.bodies.release, self.quotas, marked=False)
             mailboxes.drop_row(transaction, number)

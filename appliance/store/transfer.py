@@ -1,4 +1,4 @@
-"""The door for whole archives: messages in from mbox files and Maildirs, messages out, in constant memory.
+"""Import and export of whole archives: messages in from mbox files and Maildirs, messages out, in constant memory.
 
 An import says before each message where its source stands after it, and that position is written in the commit that
 stores the message: begun again, it goes on where it stopped, and no message is lost or doubled by a power cut. Reading
@@ -60,7 +60,7 @@ NO_ROOM = (Trouble.FULL, Trouble.OVER_QUOTA)
 class ImportSession:
     """An import under way: `take` each message, `finish` at the end.
 
-    With `together` above 1 small letters gather and one commit stores them all with the last position: until then, or
+    With `together` above 1 small messages gather and one commit stores them all with the last position: until then, or
     `finish`, they are not stored, and an import begun again takes them once more.
     """
 
@@ -197,11 +197,11 @@ def _possible(name: str) -> str:
 async def import_into(
     store: Store, account: AccountId, path: Path, mailbox: str = "", *, source: str = "", together: int = TOGETHER
 ) -> AsyncIterator[tuple[int, int]]:
-    """Bring in an archive; tells (messages taken, messages left out or passed over) after each. Blocks the loop while it reads."""
+    """Bring in an archive; yields (messages taken, messages left out or passed over) after each. Blocks the loop while it reads."""
     session = await ImportSession.begin(store.database, store, account, source or str(path), mailbox, together=together)
     passed = PassedOver()
     taken = left_out = 0
-    told = (0, 0)
+    reported = (0, 0)
     try:
         await session.make(mailboxes_of(path))
         for message, chunks in messages_of(path, session.position, passed=passed):
@@ -209,10 +209,10 @@ async def import_into(
                 taken += 1
             else:
                 left_out += 1
-            told = (taken, left_out + passed.count)
-            yield told
+            reported = (taken, left_out + passed.count)
+            yield reported
         await session.finish()
-        if told != (taken, left_out + passed.count):
+        if reported != (taken, left_out + passed.count):
             yield taken, left_out + passed.count
     finally:
         await session.aclose()
@@ -227,7 +227,7 @@ async def _each(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def export(store: Store, account: AccountId, mailbox: str = "") -> AsyncIterator[tuple[ImportedMessage, AsyncIterator[bytes]]]:
-    """A person's messages, mailbox by mailbox ("": all), as they were when their window was read; each with its pieces.
+    """An account's messages, mailbox by mailbox ("": all), as they were when their batch was read; each with its chunks.
 
     A message that was removed meanwhile is passed over. One that cannot be read, since the database or a file is damaged, is
     passed over and counted: after each mailbox comes a Message with that count and no octets. Raises SetupError for a mailbox there is not.
@@ -268,7 +268,7 @@ async def _exported(store: Store, folder: SalvagedFolder) -> AsyncIterator[tuple
 
 
 async def _opened(store: Store, salvage: Salvage, row: Salvaged) -> tuple[StoredMessage, bytes]:
-    """The message and its first octets; one of several pieces is read through first, so that none is given out half. Raises GONE, BROKEN."""
+    """The message and its first octets; one of several chunks is read through first, so that none is yielded half. Raises GONE, BROKEN."""
     try:
         body = await store.bodies.open_body(row.body)
     except StoreError as trouble:

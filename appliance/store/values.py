@@ -1,6 +1,6 @@
-"""What the store hands out: plain values that name no protocol.
+"""Values of the store: mailbox and message rows, changes, results of STORE, COPY and append; they name no protocol.
 
-Servers import them from `mailbox`, the door. Names of mailboxes are str with "/" between levels.
+Names of mailboxes are str with "/" between levels.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class MailboxInfo:
 
 
 class Want(Flag):
-    """Column groups of a Row, so that a window reads no more than it must."""
+    """Column groups of a Row, so that a batch reads no more than it must."""
 
     FLAGS = auto()
     """flags, modseq (always there)"""
@@ -46,10 +46,10 @@ class Want(Flag):
 
 
 class Row(NamedTuple):
-    """One message as read in one window; fields outside the `Want` asked for are empty.
+    """One message as read in one batch; fields outside the `Want` asked for are empty.
 
     `octets` is RFC822.SIZE: prefix and body. `internal_at` and `sent_at` are UTC seconds. The order of the fields follows
-    Want, so that a window reads no column in vain and the rest is filled up (20,000 rows with facts: 58 ms, not 75).
+    Want, so that a batch reads no column in vain and the rest is filled up (20,000 rows with facts: 58 ms, not 75).
     """
 
     uid: Uid
@@ -62,7 +62,7 @@ class Row(NamedTuple):
     bodystructure: bytes = b""
     sent_at: int | None = None
     described_by: int = 0
-    """Version of the scanner that made the facts."""
+    """Version of the scanner that described the message."""
     prefix: bytes = b""
     body: BodyId = BodyId(0)
     parts: bytes = b""
@@ -73,8 +73,8 @@ class Changes:
     """All that happened in a mailbox after `since`, up to and including `modseq`; ascending UIDs.
 
     `flags`: (uid, flags, modseq) of messages that existed at `since` and changed, and of new ones.
-    `expunged`: UIDs gone; when `since` is older than the tombstones kept, every UID below `uid_next` that is not there
-    (RFC 7162 §3.2.5.2 allows that), so whoever removes what he holds of them is right. `uid_next` of the same instant.
+    `expunged`: UIDs gone; when `since` is older than the runs of expunged UIDs kept, every UID below `uid_next` that is not there
+    (RFC 7162 §3.2.5.2 allows that), so a session that removes those it knows is right. `uid_next` of the same instant.
     `keywords` is the mailbox's table of that instant. Shared by sessions: not to be changed in place.
     """
 
@@ -106,7 +106,7 @@ class FlagsResult:
 
 @dataclass(slots=True)
 class Copied:
-    """COPYUID's facts (RFC 4315 §3): sources and copies pair up in order."""
+    """What COPYUID reports (RFC 4315 §3): sources and copies pair up in order."""
 
     uid_validity: UidValidity
     sources: list[Uid]
@@ -116,7 +116,7 @@ class Copied:
 @dataclass(slots=True)
 class Placement:
     """One message's place in one mailbox. `flags` are names. `internal_at` is UTC seconds. `beyond`: octets by which it may pass
-    the person's limit."""
+    the account's limit."""
 
     mailbox: MailboxId
     prefix: bytes

@@ -1,7 +1,7 @@
 """One session's numbered view of a mailbox: message sequence numbers over ascending UIDs (RFC 9051 §2.3.1.2).
 
-A number, once told, stays until the session says EXPUNGE: `apply` takes in what happened, `expunge` gives the numbers
-to tell. The UIDs are the store's shared array until they differ from it; then the view has its own copy and gives it
+A number that was sent stays until the session sends EXPUNGE: `apply` takes in what happened, `expunge` gives the numbers
+to send. The UIDs are the store's shared array until they differ from it; then the view has its own copy and gives it
 back through `share`. Pure: no I/O, never fails.
 """
 
@@ -24,7 +24,7 @@ class SequenceView:
         self.modseq = modseq
         self.uid_next = uid_next
         self.gone: set[int] = set()
-        """UIDs no longer in the mailbox whose EXPUNGE has not been said."""
+        """UIDs no longer in the mailbox whose EXPUNGE has not been sent."""
         self._own = False
 
     def __len__(self) -> int:
@@ -60,10 +60,10 @@ class SequenceView:
         return changes.flags
 
     def expunge(self) -> list[int]:
-        """The numbers to tell, in the order to tell them: each counts as if those before it had left. The view forgets them."""
+        """The numbers to send, in their order: each counts as if those before it had left. The view forgets them."""
         if not self.gone:
             return []
-        numbers = [self.seq_of(uid) - told for told, uid in enumerate(sorted(self.gone))]
+        numbers = [self.seq_of(uid) - before for before, uid in enumerate(sorted(self.gone))]
         self.uids, self._own = without(self.uids, self.gone), True
         self.gone = set()
         return numbers
@@ -80,11 +80,11 @@ FEW = 32
 
 def without(uids: "array[int]", gone: "Iterable[int]") -> "array[int]":
     """A new ascending array less `gone`, whether or not they are in it."""
-    new_entry = gone if isinstance(gone, (set, frozenset)) else set(gone)
-    if len(new_entry) > FEW:
-        return array("I", [uid for uid in uids if uid not in new_entry])
+    removed = gone if isinstance(gone, (set, frozenset)) else set(gone)
+    if len(removed) > FEW:
+        return array("I", [uid for uid in uids if uid not in removed])
     rest = uids[:]
-    for uid in new_entry:
+    for uid in removed:
         at = bisect_left(rest, uid)
         if at < len(rest) and rest[at] == uid:
             del rest[at]

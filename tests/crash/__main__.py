@@ -1,4 +1,4 @@
-"""`make crash-sweep`: power cuts beyond the thousand of the gate, in both models of a card.
+"""`make crash-sweep`: power cuts beyond the thousand of the gate, in both models of storage.
 
     python -m tests.crash [--all | --cuts N] [--seed N] [--rounds N]
 
@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .card import Model
+from .storage import Model
 from .sweep import cut_points, record_day, sweep
 from .trace import Said
 

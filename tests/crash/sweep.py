@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.support.server import Pillarbox, new_data
 
-from .card import Card, Model
+from .storage import Model, Storage
 from .trace import Event, Said, events, record_words
 from .verdict import Promised, find_promises, judge_now
 from .workload import Ledger, Workload
@@ -50,16 +50,16 @@ def cut_points(recorded: list[Event], count: int, seed: int) -> list[int]:
 
 def judge_cuts(recording: Recording, cuts: list[int], work: Path, model: Model, seed: int) -> list[str]:
     """What was broken, one sentence for each bad cut."""
-    card = Card(recording.start)
+    storage = Storage(recording.start)
     faults = []
     fed = 0
     for number, cut in enumerate(cuts):
         while fed < cut:
-            card.feed(recording.events[fed])
+            storage.feed(recording.events[fed])
             fed += 1
         place = work / f"cut-{number}"
         place.mkdir(parents=True)
-        card.cut(place, random.Random(f"{seed}/{number}"), model)
+        storage.cut(place, random.Random(f"{seed}/{number}"), model)
         try:
             judge_now(place, recording.promised, cut)
         except AssertionError as fault:

@@ -10,7 +10,7 @@ import pytest
 from tests.support.needs import program
 
 from .broken import KINDS
-from .card import Model
+from .storage import Model
 from .sweep import Recording, cut_points, record_day, sweep
 
 CUTS = 1000

@@ -13,7 +13,7 @@ from appliance.database.connection import header_of
 from tests.support.needs import program
 from tests.support.server import Pillarbox
 
-from .card import Card, Model
+from .storage import Model, Storage
 from .trace import Event, Made, Renamed, Said, events, record_words
 
 CUTS = 40
@@ -43,14 +43,14 @@ def test_the_next_start_goes_on(recorded: list[Event]) -> None:
     chance = random.Random(11)
     cuts = sorted(chance.choices(names, k=CUTS // 2) + chance.choices(numbers, k=CUTS // 2))
     with TemporaryDirectory(prefix="pillarbox-") as place:
-        card, fed = Card(Path(place)), 0
+        storage, fed = Storage(Path(place)), 0
         for number, cut in enumerate(cuts):
             while fed < cut:
-                card.feed(recorded[fed])
+                storage.feed(recorded[fed])
                 fed += 1
             left = Path(place) / str(number)
             left.mkdir()
-            card.cut(left, random.Random(number), Model.TEARS)
+            storage.cut(left, random.Random(number), Model.TEARS)
             trio.run(_opens, left)
 
 

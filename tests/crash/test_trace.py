@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .card import Card, Model
+from .storage import Model, Storage
 from .trace import Event, Made, Renamed, Said, Synced, Wrote, events, record_words
 
 INSERT = """
@@ -56,17 +56,17 @@ def test_names_and_offsets_and_renames(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("model", list(Model))
-def test_the_card_keeps_what_was_synced_and_can_lose_what_was_not(tmp_path: Path, model: Model) -> None:
+def test_storage_keeps_what_was_synced_and_can_lose_what_was_not(tmp_path: Path, model: Model) -> None:
     (tmp_path / "start").mkdir()
-    card = Card(tmp_path / "start")
+    storage = Storage(tmp_path / "start")
     script: list[Event] = [Made("a"), Wrote("a", 0, b"x" * 8192), Synced("a", 2), Synced("", 3), Wrote("a", 8192, b"y" * 8192)]
     for event in script:
-        card.feed(event)
+        storage.feed(event)
     outcomes = set()
     for seed in range(60):
         target = tmp_path / str(seed)
         target.mkdir()
-        card.cut(target, random.Random(seed), model)
+        storage.cut(target, random.Random(seed), model)
         octets = (target / "a").read_bytes()
         assert octets[:8192] == b"x" * 8192
         outcomes.add(octets[8192:])
@@ -76,13 +76,13 @@ def test_the_card_keeps_what_was_synced_and_can_lose_what_was_not(tmp_path: Path
 
 def test_a_name_not_synced_can_be_lost(tmp_path: Path) -> None:
     (tmp_path / "start").mkdir()
-    card = Card(tmp_path / "start")
+    storage = Storage(tmp_path / "start")
     for event in (Made("a"), Wrote("a", 0, b"x"), Synced("a", 2)):
-        card.feed(event)
+        storage.feed(event)
     seen = set()
     for seed in range(30):
         target = tmp_path / str(seed)
         target.mkdir()
-        card.cut(target, random.Random(seed), Model.TEARS)
+        storage.cut(target, random.Random(seed), Model.TEARS)
         seen.add((target / "a").exists())
     assert seen == {True, False}

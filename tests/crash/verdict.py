@@ -47,7 +47,7 @@ def find_promises(ledger: Ledger, events: list[Event]) -> Promised:
     steps: list[tuple[Step, int | None]] = []
     last = 0
     for step in ledger.steps:
-        # a POP3 answer is no one's in particular: it comes after what this client was told before
+        # a POP3 answer is no one's in particular: it comes after what this client was sent before
         instant = when(step.promise, last if step.promise.startswith(b"+OK") else 0)
         if step.promise and instant is None:
             raise AssertionError(f"the trace lacks the promise of {step}")
@@ -101,7 +101,7 @@ async def judge(data: Path, promised: Promised, cut: int) -> None:
     """Raises AssertionError with what was broken."""
     async with open_components(data, Settings()) as components:
         account = components.accounts.directory.find_login(ACCOUNT)
-        assert account, "the person is gone"
+        assert account, "the account is gone"
         assert await components.database.read(_integrity) == "ok"
         boxes = {box: await components.store.open(account.id, box) for box in BOXES}
         places: dict[str, list[Place]] = {}
@@ -122,8 +122,8 @@ async def judge(data: Path, promised: Promised, cut: int) -> None:
         await _check_followers(promised, cut, boxes, uids)
         for name, mailbox in boxes.items():
             fresh = await _file(components.store, mailbox)
-            told = [step.uid for step, at in promised.steps if at is not None and at < cut and _lands(step) == name and step.uid]
-            assert fresh > max(told, default=0), f"UID {fresh} of {name} was given out before"
+            reported = [step.uid for step, at in promised.steps if at is not None and at < cut and _lands(step) == name and step.uid]
+            assert fresh > max(reported, default=0), f"UID {fresh} of {name} was given out before"
             mailbox.close()
 
 

@@ -22,7 +22,7 @@ BOXES = ("INBOX", "Archive", "Sent")
 class Step:
     """What was asked about one message and, once answered, the octets that promised it.
 
-    kind: deliver | append | flag | unflag | copy | move | expunge | fetch-delete. `uid` is the one told (0: none told).
+    kind: deliver | append | flag | unflag | copy | move | expunge | fetch-delete. `uid` is the one reported (0: none).
     """
 
     token: str
@@ -35,7 +35,7 @@ class Step:
 
 @dataclass(slots=True)
 class Seen:
-    """One full look at a mailbox as a client kept it: MODSEQ told, {uid: (token, flags)}."""
+    """One full look at a mailbox as a client kept it: MODSEQ sent, {uid: (token, flags)}."""
 
     box: str
     validity: int

@@ -9,10 +9,10 @@ from appliance.database.database import InlineWriter
 
 FAULTS = {
     "INSERT INTO message VALUES(1, 1, 1, 0, 0, 10, 9, 1)": "1 messages have no body",
-    "INSERT INTO message VALUES(1, 1, 1, 0, 0, 10, 1, 9)": "1 messages have no facts",
+    "INSERT INTO message VALUES(1, 1, 1, 0, 0, 10, 1, 9)": "1 messages have lost their descriptions",
     "INSERT INTO message VALUES(9, 1, 1, 0, 0, 10, 1, 1)": "1 messages are in no mailbox",
     "INSERT INTO message VALUES(1, 7, 1, 0, 0, 10, 1, 1)": "1 mailboxes hold a UID or MODSEQ above their own counters",
-    "UPDATE message_data SET refcount = 2": "1 facts count their messages wrongly",
+    "UPDATE message_data SET refcount = 2": "1 descriptions count their messages wrongly",
     "UPDATE body SET refcount = 0": "1 bodies are needed by more messages than they count",
     "DELETE FROM body_data": "1 small bodies have lost their octets",
     "INSERT INTO body_data VALUES(5, x'00')": "the octets of 1 bodies belong to nobody",
@@ -55,7 +55,7 @@ def test_each_fault_has_its_sentence(tmp_path: Path, statement: str) -> None:
     assert FAULTS[statement] in check(tmp_path / "pillarbox.db", []).faults
 
 
-def test_files_without_a_row_are_told(tmp_path: Path) -> None:
+def test_files_without_a_row_are_reported(tmp_path: Path) -> None:
     a_server(tmp_path / "pillarbox.db").close()
     report = check(tmp_path / "pillarbox.db", ["00"])
     assert len(report.notes) == 1 and not report.faults, "a message may be arriving, or leaving"
@@ -68,7 +68,7 @@ def test_a_file_that_came_after_the_listing_is_not_lost(tmp_path: Path) -> None:
     assert check(tmp_path / "pillarbox.db", [], is_there=lambda name: name == "abcd").faults == []
 
 
-def test_a_ruined_page_is_told(tmp_path: Path) -> None:
+def test_a_ruined_page_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "pillarbox.db"
     a_server(path).close()
     (tmp_path / "pillarbox.db-wal").unlink()

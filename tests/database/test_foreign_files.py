@@ -1,4 +1,4 @@
-"""A file named pillarbox.db that is not our database is told as what it is, and not written to."""
+"""A file named pillarbox.db that is not our database is reported as what it is, and not written to."""
 
 import sqlite3
 from collections.abc import Callable
@@ -55,7 +55,7 @@ KINDS: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_what_is_not_ours_is_told_and_left_alone(tmp_path: Path, kind: str) -> None:
+async def test_what_is_not_ours_is_reported_and_left_alone(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "pillarbox.db"
     make, words = KINDS[kind]
     make(path)

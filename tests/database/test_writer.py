@@ -71,11 +71,11 @@ async def test_lazy_ones_keep_their_place_and_ride_along(tmp_path: Path) -> None
         assert await database.read(lambda c: c.execute("SELECT value FROM meta").fetchall()) == [("123",)]
     async with await opened(tmp_path, lazy_s=0.05) as database:
         assert await database.read(lambda c: c.execute("SELECT value FROM meta").fetchall()) == [("1234",)], "the last one is not lost"
-        told = trio.Event()
-        database.watch(lambda touched: told.set())
+        reported = trio.Event()
+        database.watch(lambda touched: reported.set())
         database.write_lazily(lambda t: t.touched(1, 1))
         with trio.fail_after(5):
-            await told.wait()
+            await reported.wait()
 
 
 async def test_a_lazy_failure_is_reported(tmp_path: Path) -> None:

@@ -208,7 +208,7 @@ def test_names_that_are_no_text_keep_their_place(root: Path) -> None:
     assert len(taken(root, positions[1])[0]) == 1
 
 
-def test_mailboxes_without_a_message_are_told(root: Path, secret: Path) -> None:
+def test_mailboxes_without_a_message_are_reported(root: Path, secret: Path) -> None:
     (root / ".Empty.Sub" / "cur").mkdir(parents=True)
     (root / ".NoMaildir").mkdir()
     (root / ".Linked").symlink_to(secret.parent)

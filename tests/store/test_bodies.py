@@ -173,7 +173,7 @@ async def test_no_file_is_removed_because_a_table_is_empty(tmp_path: Path) -> No
     (tmp_path / "pillarbox.db").rename(tmp_path / "right.db")
     (tmp_path / "pillarbox.db-wal").rename(tmp_path / "right.db-wal")
     clock = HandClock(trusted=False)
-    told: list[int] = []
+    reported: list[int] = []
     async with a_place(tmp_path) as (database, bodies):
         names = files(tmp_path / "bodies" / "kept")
         with pytest.raises(ValueError):
@@ -182,9 +182,9 @@ async def test_no_file_is_removed_because_a_table_is_empty(tmp_path: Path) -> No
                 await incoming.finish()
                 raise ValueError
         await database.write(lambda transaction: None)
-        reclaim = Reclaim(database, bodies, clock, told=told.append, octets_a_s=float("inf"))
+        reclaim = Reclaim(database, bodies, clock, report_aside=reported.append, octets_a_s=float("inf"))
         await reclaim.sweep()
-        assert files(tmp_path / "bodies" / "aside") == names and told == [3]
+        assert files(tmp_path / "bodies" / "aside") == names and reported == [3]
         clock.forward(40 * 86400)
         await reclaim.look_aside()
         assert files(tmp_path / "bodies" / "aside") == names, "time passed by a clock nobody trusts"
@@ -198,21 +198,21 @@ async def test_no_file_is_removed_because_a_table_is_empty(tmp_path: Path) -> No
 
 
 async def test_files_that_messages_need_and_that_are_gone_are_counted(tmp_path: Path) -> None:
-    told: list[int] = []
+    reported: list[int] = []
     async with a_place(tmp_path) as (database, bodies):
         numbers = [await keep(database, bodies, attachment(100_000 + n)) for n in range(3)]
-        reclaim = Reclaim(database, bodies, HandClock(), missing=told.append, octets_a_s=float("inf"))
-        assert await reclaim.look_missing() == 0 and told == []
+        reclaim = Reclaim(database, bodies, HandClock(), report_missing=reported.append, octets_a_s=float("inf"))
+        assert await reclaim.look_missing() == 0 and reported == []
         first, second, third = sorted((tmp_path / "bodies" / "kept").iterdir())
         first.rename(tmp_path / "lost")
         second.unlink()
-        assert await reclaim.look_missing() == 2 and told == [2]
+        assert await reclaim.look_missing() == 2 and reported == [2]
         (tmp_path / "bodies" / "aside").mkdir(exist_ok=True)
         (tmp_path / "lost").rename(tmp_path / "bodies" / "aside" / first.name)
         assert await reclaim.look_missing() == 1, "what lies aside can be read"
         third.unlink()
         await database.write(lambda transaction: bodies.release(transaction, [(number, 1) for number in numbers]))
-        assert await reclaim.look_missing() == 0 and told == [2, 1, 0], "nobody needs them"
+        assert await reclaim.look_missing() == 0 and reported == [2, 1, 0], "nothing needs them"
 
 
 async def test_what_lies_aside_is_removed_after_30_days_of_a_trusted_clock(tmp_path: Path) -> None:
@@ -220,14 +220,14 @@ async def test_what_lies_aside_is_removed_after_30_days_of_a_trusted_clock(tmp_p
         stray = tmp_path / "bodies" / "kept" / ("ab" * 24)
         stray.write_bytes(b"nobody's")
         clock = HandClock()
-        told: list[int] = []
-        reclaim = Reclaim(database, bodies, clock, told=told.append, octets_a_s=float("inf"))
+        reported: list[int] = []
+        reclaim = Reclaim(database, bodies, clock, report_aside=reported.append, octets_a_s=float("inf"))
         await reclaim.sweep()
         for days, left in ((29, 1), (2, 0)):
             clock.forward(days * 86400)
             await reclaim.look_aside()
             assert len(files(tmp_path / "bodies" / "aside")) == left
-        assert told == [1, 0]
+        assert reported == [1, 0]
 
 
 async def test_the_row_of_a_file_goes_after_its_file(tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ async def test_a_large_expunge_leaves_the_rest_to_reclaim(tmp_path: Path) -> Non
         many.append(await keep(database, bodies, photo + b"2"))
         await database.write(lambda transaction: bodies.release(transaction, [(body, 1) for body in many]))
         count = await database.read(lambda connection: connection.execute("SELECT count(*) FROM body").fetchone()[0])
-        assert count == 152 - 64 and bodies.unheld
+        assert count == 152 - 64 and bodies.left_unreferenced
         again = await keep(database, bodies, photo)
         assert again == many[150], "a twin takes an unreferenced body back"
         assert await Reclaim(database, bodies, HandClock(), octets_a_s=float("inf")).free_all() == 152 - 64 - 1
@@ -291,7 +291,7 @@ async def test_ranges_of_a_large_body_unpack_each_block_once(tmp_path: Path, mon
         assert unpacked <= len(photo) // 65_536 + 2
 
 
-async def test_damage_is_told_as_broken(tmp_path: Path) -> None:
+async def test_damage_is_reported_as_broken(tmp_path: Path) -> None:
     async with a_place(tmp_path) as (database, bodies):
         body = await keep(database, bodies, attachment(200_000))
         [name] = files(tmp_path)

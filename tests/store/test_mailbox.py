@@ -98,13 +98,13 @@ async def test_waiting_wakes_at_once_and_costs_one_reading(tmp_path: Path) -> No
             body_items += 1
             return await read(work)  # type: ignore[arg-type]
 
-        told = []
+        reported = []
 
         async def idle(number: int) -> None:
             box = boxes[number]
             await box.wait(box.modseq)
             changes = await box.changes(box.modseq)
-            told.append((changes.modseq, [row[0] for row in changes.flags]))
+            reported.append((changes.modseq, [row[0] for row in changes.flags]))
 
         async with trio.open_nursery() as nursery:
             for number in range(50):
@@ -114,7 +114,7 @@ async def test_waiting_wakes_at_once_and_costs_one_reading(tmp_path: Path) -> No
             with trio.fail_after(5):
                 filed = (await put(store, Placement(boxes[0].info.id, b"")))[0]
                 assert boxes[0].newest() == filed.modseq  # known the moment the write returns
-        assert told == [(filed.modseq, [filed.uid])] * 50
+        assert reported == [(filed.modseq, [filed.uid])] * 50
         assert body_items == 1
         assert [list(one) for one in {id(box.shared()[0]): box.shared()[0] for box in boxes}.values()] == [[1]]
         for box in boxes:
@@ -264,7 +264,7 @@ async def test_keywords_keep_their_names_across_mailboxes(tmp_path: Path) -> Non
 # --- changes -----------------------------------------------------------------------------------------------------
 
 
-async def test_below_the_horizon_every_hole_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_below_the_horizon_every_hole_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expunge, "KEPT", 3)
     monkeypatch.setattr(expunge, "SLACK", 1)
     async with a_server(tmp_path) as store:

@@ -118,8 +118,8 @@ def test_a_word_separates_where_the_file_begins_so() -> None:
 
 def test_a_separator_without_a_blank_line_needs_a_real_header() -> None:
     assert messages(ONE + b"A: 1\n\nx\n" + TWO + b"Received: 2\n") == [b"A: 1\r\n\r\nx\r\n", b"Received: 2\r\n"]
-    told = b"A: 1\n\nHe wrote\n" + TWO + b"note: this is no header\n"
-    assert messages(ONE + told) == [lines(told)]
+    reported = b"A: 1\n\nHe wrote\n" + TWO + b"note: this is no header\n"
+    assert messages(ONE + reported) == [lines(reported)]
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
@@ -236,12 +236,12 @@ def test_offsets_of_real_files(name: str, dos: bool) -> None:
     data = (corpus() / f"mbox/mimekit/{name}.mbox.txt").read_bytes()
     if dos:
         data = data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-    told = json.loads((corpus() / f"mbox/mimekit/{name}.{'dos' if dos else 'unix'}-offsets.json").read_text())
+    reported = json.loads((corpus() / f"mbox/mimekit/{name}.{'dos' if dos else 'unix'}-offsets.json").read_text())
     found = list(places(io.BytesIO(data)))
-    assert [place.begin for place in found] == [one["beginOffset"] for one in told]
+    assert [place.begin for place in found] == [one["beginOffset"] for one in reported]
     # MimeKit takes the line end before a separator away even where no blank line stands there
     newline = 2 if dos else 1
-    for place, one in zip(found, told, strict=True):
+    for place, one in zip(found, reported, strict=True):
         assert place.end in (one["endOffset"], one["endOffset"] + newline, one["endOffset"] - newline)
 
 

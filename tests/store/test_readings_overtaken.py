@@ -97,7 +97,7 @@ async def test_a_snapshot_newer_than_the_reading_is_no_base(tmp_path: Path, monk
 
 
 async def test_a_row_newer_than_this_process_heard_of_is_followed_by_news_as_new(tmp_path: Path) -> None:
-    """A reading may see a commit before the event loop is told of it: what is told next must not be older."""
+    """A reading may see a commit before the event loop knows of it: what is sent next must not be older."""
     async with a_server(tmp_path) as store:
         await deliver(store)
         box, other = await store.open(ANN, "INBOX"), await store.open(ANN, "INBOX")
@@ -164,8 +164,8 @@ async def test_export_names_keywords_as_of_its_rows(tmp_path: Path, monkeypatch:
             return result
 
         monkeypatch.setattr(store.database, "read", read)
-        told = [message.flags async for message, _ in export(store, ANN, "INBOX")]
-        assert (told, reads) == ([("k0",)], 1)
+        reported = [message.flags async for message, _ in export(store, ANN, "INBOX")]
+        assert (reported, reads) == ([("k0",)], 1)
         other.close()
 
 

@@ -68,12 +68,12 @@ class Run:
         self.store, self.model = store, model
         self.session: Mailbox
         self.view: SequenceView
-        self.told: list[int] = []
+        self.reported: list[int] = []
 
     async def begin(self) -> None:
         self.session = await self.store.open(ANN, "INBOX")
         self.view = SequenceView(self.session.uids, self.session.modseq, self.session.info.uid_next)
-        self.told = list(self.session.uids)
+        self.reported = list(self.session.uids)
 
     def pick(self, name: str, which: int) -> list[Uid]:
         """Some UIDs, such as are not there among them."""
@@ -262,15 +262,15 @@ class Run:
         box.clients[which % 2] = (changes.modseq, held)
 
     async def look(self, name: str, other: str, which: int, words: tuple[str, ...]) -> None:
-        """The session that keeps INBOX open is told and must hold what is there."""
+        """The session that keeps INBOX open gets the changes and must hold what is there."""
         await trio.testing.wait_all_tasks_blocked(0.001)
         if self.session.newest() > self.view.modseq:
             flags = self.view.apply(await self.session.changes(self.view.modseq))
-            self.told += [row[0] for row in flags if row[0] > max(self.told, default=0) and row[0] in set(self.view.uids)]
+            self.reported += [row[0] for row in flags if row[0] > max(self.reported, default=0) and row[0] in set(self.view.uids)]
         for number in self.view.expunge():
-            del self.told[number - 1]
+            del self.reported[number - 1]
         self.view.share(*self.session.shared())
-        assert list(self.view.uids) == sorted(self.model.boxes["INBOX"].messages) == self.told
+        assert list(self.view.uids) == sorted(self.model.boxes["INBOX"].messages) == self.reported
 
     async def changes_of(self, name: str, since: int) -> tuple[Any, tuple[str, ...]]:
         mailbox = await self.open(name)

@@ -59,8 +59,8 @@ async def each(octets: bytes) -> AsyncIterator[bytes]:
 async def test_in_and_out_again(tmp_path: Path, make: object) -> None:
     source = make(tmp_path / "archive", MESSAGES)  # type: ignore[operator]
     async with a_server(tmp_path) as store:
-        told = [counts async for counts in import_into(store, ANN, source, "Old/Mail")]
-        assert told[-1] == (20, 0)
+        reported = [counts async for counts in import_into(store, ANN, source, "Old/Mail")]
+        assert reported[-1] == (20, 0)
         assert await octets_of(store, "Old/Mail") == MESSAGES
         out = [(message, b"".join([chunk async for chunk in chunks])) async for message, chunks in export(store, ANN, "Old/Mail")]
         assert [octets for _, octets in out] == MESSAGES
@@ -98,7 +98,7 @@ async def test_position_and_message_are_one_commit(tmp_path: Path) -> None:
         assert await octets_of(store) == [b"A: 1\r\n\r\n"]
 
 
-async def test_what_fits_of_a_batch_is_taken_before_a_full_mailbox_is_told(tmp_path: Path) -> None:
+async def test_what_fits_of_a_batch_is_taken_before_a_full_mailbox_is_reported(tmp_path: Path) -> None:
     source = a_maildir(tmp_path / "archive", [b"A: %d\r\n\r\n" % number + b"x" * 93 for number in range(9)])
     async with a_server(tmp_path, quota=lambda _: 350) as store:
         session = await ImportSession.begin(store.database, store, ANN, "here", together=100)
@@ -142,8 +142,8 @@ async def test_too_large_is_left_out_and_not_tried_again(tmp_path: Path, monkeyp
     monkeypatch.setattr("appliance.store.transfer.MESSAGE_OCTETS", 1000)
     source = an_mbox(tmp_path / "archive.mbox", [MESSAGES[0], b"A: b\r\n" * 1000, MESSAGES[1]])
     async with a_server(tmp_path) as store:
-        told = [counts async for counts in import_into(store, ANN, source, "Old", together=4)]
-        assert told == [(1, 0), (1, 1), (2, 1)]
+        reported = [counts async for counts in import_into(store, ANN, source, "Old", together=4)]
+        assert reported == [(1, 0), (1, 1), (2, 1)]
         assert await octets_of(store, "Old") == MESSAGES[:2]
 
 
@@ -213,8 +213,8 @@ async def test_a_name_no_mailbox_can_have(tmp_path: Path) -> None:
 
 
 def test_sources_that_cannot_be_read(tmp_path: Path) -> None:
-    (tmp_path / "letter.eml").write_bytes(b"Subject: x\n\n")
-    for name, position in (("nothing", ""), ("letter.eml", "")):
+    (tmp_path / "message.eml").write_bytes(b"Subject: x\n\n")
+    for name, position in (("nothing", ""), ("message.eml", "")):
         with pytest.raises(SetupError):
             read(tmp_path / name, position)
     path = an_mbox(tmp_path / "a.mbox", MESSAGES[:2])

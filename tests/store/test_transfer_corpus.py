@@ -31,7 +31,7 @@ async def test_in_and_out_again(tmp_path: Path, kind: str) -> None:
     async with await Database.open(tmp_path / "pillarbox.db", migrate_in_child=False) as database:
         store = await Store.start(database, await Bodies.open(database, tmp_path / "bodies"), describe=make_describe)
         await database.write(lambda transaction: store.make_mailboxes(transaction, ANN))
-        counts = [told async for told in import_into(store, ANN, source, "Corpus")]
+        counts = [reported async for reported in import_into(store, ANN, source, "Corpus")]
         assert counts[-1] == (len(every), 0)
         out = [b"".join([chunk async for chunk in chunks]) async for _, chunks in export(store, ANN, "Corpus")]
     expected = every if kind == "maildir" else [in_mbox(octets) for octets in every]

@@ -25,7 +25,7 @@ def test_numbers_and_uids() -> None:
             view.uid_of(wrong)
 
 
-def test_expunge_numbers_count_down_as_they_are_told() -> None:
+def test_expunge_numbers_count_down_as_they_are_sent() -> None:
     view = SequenceView(array("I", [1, 2, 3, 4, 5]), ModSeq(1), 6)
     view.apply(changed(2, 6, expunged=[1, 3, 5]))
     assert len(view) == 5
@@ -69,8 +69,8 @@ def test_a_client_follows(steps: list[tuple[int, set[int], bool]]) -> None:
         gone = [u for u in truth if u in leave]
         truth = [u for u in truth + new if u not in leave]
         stay, go = [u for u in new if u not in leave], [u for u in new if u in leave]
-        told = view.apply(changed(modseq, uid_next, flags=stay, expunged=gone + go))
-        client += [row[0] for row in told]
+        reported = view.apply(changed(modseq, uid_next, flags=stay, expunged=gone + go))
+        client += [row[0] for row in reported]
         if may_expunge:
             for number in view.expunge():
                 del client[number - 1]

@@ -160,7 +160,7 @@ class Life:
     # --- the writer ------------------------------------------------------------------------------------
 
     def commit(self, pick: int) -> None:
-        """A group is durable, its waiters are told at once; what follows the commit runs in `settle`, before the next group."""
+        """A group is durable, its waiting tasks are resumed at once; what follows the commit runs in `settle`, before the next group."""
         self.settle(0)
         count = 1 + pick % 4
         group, self.server.waiting = self.server.waiting[:count], self.server.waiting[count:]

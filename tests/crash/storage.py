@@ -1,4 +1,4 @@
-"""Two models of a card that loses power, fed with a recorded trace.
+"""Two models of an SD card that loses power, fed with a recorded trace.
 
 Durable is what a sync covered: a file's octets by a sync of the file, a name by a sync of its directory. The rest is
 pending, and at a cut anything may have become of it: each 512-octet sector of each pending write kept or not, in any
@@ -28,7 +28,7 @@ class File:
     pending: list[tuple[int, Wrote | Resized]] = field(default_factory=list)
 
     def settle(self, before: int) -> None:
-        """What happened before event number `before` is on the card."""
+        """What happened before event number `before` is on storage."""
         keep = []
         for number, change in self.pending:
             if number < before:
@@ -79,8 +79,8 @@ def _apply(octets: bytearray, change: Wrote | Resized) -> None:
         octets[change.at : change.at + len(change.data)] = change.data
 
 
-class Card:
-    """A directory on a card, fed with events; `cut` writes out what a power cut now could leave."""
+class Storage:
+    """A directory on storage, fed with events; `cut` writes out what a power cut now could leave."""
 
     def __init__(self, start: Path) -> None:
         self.top = _load(start)
@@ -147,7 +147,7 @@ def _write(folder: Folder, target: Path, chance: random.Random, mood: str, model
         _name(names, name, what)
     for name, what in names.items():
         if name.endswith("-shm") or name in ("lock", "control.sock"):
-            continue  # memory of the running server, not of the card
+            continue  # memory of the running server, not of storage
         place = target / name
         if isinstance(what, Folder):
             place.mkdir()
