@@ -25,16 +25,21 @@ STEP_1: tuple[str, ...] = (
         set_at INTEGER, used_at INTEGER, used_from TEXT NOT NULL DEFAULT '', used_protocol TEXT NOT NULL DEFAULT '')""",
     "CREATE INDEX password_account ON password(account)",
     # --- mailboxes -------------------------------------------------------------------------------------
+    # MODSEQs are the account's (store/modseq): `modseq` of the last change in the mailbox, `created_modseq` of its creation,
+    # `changed_modseq` of the last change of the mailbox itself: creation, name, special use, subscription
     # `messages` to `octets` sum up the mailbox's rows in `message`; UIDs from `recent_from` on were shown to no session as \Recent;
     # `expunged_runs` counts the rows in `expunged`, of which those up to MODSEQ `expunged_horizon` have been dropped
     """CREATE TABLE mailbox(id INTEGER PRIMARY KEY, account INTEGER NOT NULL, name TEXT NOT NULL,
         special_use TEXT NOT NULL DEFAULT '', selectable INTEGER NOT NULL DEFAULT 1,
         uid_validity INTEGER NOT NULL, uid_next INTEGER NOT NULL DEFAULT 1, modseq INTEGER NOT NULL DEFAULT 1,
+        created_modseq INTEGER NOT NULL DEFAULT 1, changed_modseq INTEGER NOT NULL DEFAULT 1,
         messages INTEGER NOT NULL DEFAULT 0, unseen INTEGER NOT NULL DEFAULT 0, deleted INTEGER NOT NULL DEFAULT 0,
         octets INTEGER NOT NULL DEFAULT 0, recent_from INTEGER NOT NULL DEFAULT 1,
         expunged_horizon INTEGER NOT NULL DEFAULT 0, expunged_runs INTEGER NOT NULL DEFAULT 0, UNIQUE(account, name))""",
+    # which mailboxes were deleted, and the MODSEQ of that; the newest of each account
+    "CREATE TABLE deleted_mailbox(account INTEGER, modseq INTEGER, mailbox INTEGER, PRIMARY KEY(account, modseq, mailbox)) WITHOUT ROWID",
     # the highest UIDVALIDITY a name had before its mailbox was deleted or renamed
-    "CREATE TABLE deleted_mailbox(account INTEGER, name TEXT, uid_validity INTEGER NOT NULL, PRIMARY KEY(account, name)) WITHOUT ROWID",
+    "CREATE TABLE used_uid_validity(account INTEGER, name TEXT, uid_validity INTEGER NOT NULL, PRIMARY KEY(account, name)) WITHOUT ROWID",
     "CREATE TABLE subscription(account INTEGER, name TEXT, PRIMARY KEY(account, name)) WITHOUT ROWID",
     # the name of flag bit KEYWORD_SHIFT + `bit` in one mailbox
     "CREATE TABLE keyword(mailbox INTEGER, bit INTEGER, name TEXT NOT NULL, PRIMARY KEY(mailbox, bit)) WITHOUT ROWID",
@@ -45,10 +50,15 @@ STEP_1: tuple[str, ...] = (
         PRIMARY KEY(mailbox, uid)) WITHOUT ROWID""",
     "CREATE INDEX message_modseq ON message(mailbox, modseq)",
     # what copies of a message share, ready to send; its id is the message's identity (MessageId); `refcount` counts the rows in
-    # `message` that share it; `described_by` is the version of the scanner that made `sent_at` to `preview`
-    """CREATE TABLE message_data(id INTEGER PRIMARY KEY, refcount INTEGER NOT NULL DEFAULT 1, described_by INTEGER NOT NULL,
-        sent_at INTEGER, prefix BLOB NOT NULL, envelope BLOB NOT NULL, bodystructure BLOB NOT NULL, parts BLOB NOT NULL,
+    # `message` that share it; `created_modseq` is that of its first append. `thread` is the id of the thread's first message, set once;
+    # `root_hash` is set where a thread begins with a reply to a message that is not here (store/threads). `described_by` is the version
+    # of the scanner that made `message_id_hash`, `subject_hash`, `reference_ids` (References and In-Reply-To), and `sent_at` to `preview`
+    """CREATE TABLE message_data(id INTEGER PRIMARY KEY, account INTEGER NOT NULL, refcount INTEGER NOT NULL DEFAULT 1,
+        created_modseq INTEGER NOT NULL, thread INTEGER NOT NULL, message_id_hash INTEGER, root_hash INTEGER,
+        subject_hash INTEGER NOT NULL, reference_ids TEXT NOT NULL DEFAULT '', described_by INTEGER NOT NULL, sent_at INTEGER, prefix BLOB NOT NULL, envelope BLOB NOT NULL, bodystructure BLOB NOT NULL, parts BLOB NOT NULL,
         preview TEXT NOT NULL DEFAULT '')""",
+    "CREATE INDEX message_data_message_id ON message_data(message_id_hash) WHERE message_id_hash IS NOT NULL",
+    "CREATE INDEX message_data_root ON message_data(root_hash) WHERE root_hash IS NOT NULL",
     # one row is a run of consecutive UIDs that were expunged together
     """CREATE TABLE expunged(mailbox INTEGER, modseq INTEGER, first_uid INTEGER, last_uid INTEGER NOT NULL,
         PRIMARY KEY(mailbox, modseq, first_uid)) WITHOUT ROWID""",

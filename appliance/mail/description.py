@@ -5,8 +5,10 @@ The store gets the scanner as a `Describe` and uses it for SMTP, APPEND and impo
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from .threads import ThreadKeys
 
 
 @dataclass(slots=True)
@@ -39,6 +41,8 @@ class Description:
     """The first line begins with a space or tab: it would continue any header field put in front of it."""
     described_by: int
     """Version of the scanner; incremented when the description of the same octets changes."""
+    thread: ThreadKeys = field(default_factory=ThreadKeys)
+    """The ids and the base subject by which messages form threads."""
 
 
 class Scanner(Protocol):

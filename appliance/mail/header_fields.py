@@ -1,14 +1,14 @@
 """Collect the header fields that describe a message or MIME part while its header is received (RFC 5322 §3.6).
 
-Linear in the header and bounded by HEADER_OCTETS of values. Of Date, Subject, Message-ID and In-Reply-To
-the last occurrence counts, of the others every one; Received is only counted. Lines that are not fields are skipped.
+Linear in the header and bounded by HEADER_OCTETS of values. Of Date, Subject, Message-ID, In-Reply-To and
+References the last occurrence counts, of the others every one; Received is only counted. Lines that are not fields are skipped.
 """
 
 from .content import CONTENT_FIELDS, read_content
 from .limits import HEADER_OCTETS
 
 ADDRESS_FIELDS = frozenset((b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc"))
-_LAST = frozenset((b"date", b"subject", b"message-id", b"in-reply-to"))
+_LAST = frozenset((b"date", b"subject", b"message-id", b"in-reply-to", b"references"))
 _COUNTED = frozenset((b"received", b"mime-version"))
 OF_A_PART = frozenset(CONTENT_FIELDS)
 """Fields collected from a MIME part's header."""

@@ -1,7 +1,7 @@
 """Append: one message into several mailboxes inside one transaction; what it changes is counted in pages.
 
-One delivered message writes its leaf of `message`, of `message_modseq`, of `message_data`, its body and its mailbox's row, no
-more. All or nothing: a mailbox that is not there or an account over its quota fails the request as a whole.
+One delivered message writes its leaf of `message`, of `message_modseq`, of `message_data` and of the index of its
+Message-ID, its body and its mailbox's row, no more. All or nothing: a mailbox that is not there or an account over its quota fails the request as a whole.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,18 +10,20 @@ from appliance.database.writer import Transaction
 from appliance.mail.description import Description
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import DELETED, SEEN
-from appliance.mail.ids import AccountId, BodyId, MessageId, ModSeq, Uid, UidValidity
+from appliance.mail.ids import AccountId, BodyId, MailboxId, MessageId, ModSeq, Uid, UidValidity
 
 from .keywords import bits_for
+from .modseq import next_modseq
 from .quota import Quota
+from .threads import thread_columns
 from .values import Placed, Placement
 
 LAST_UID = 2**32 - 1
 
-COUNT = """UPDATE mailbox SET uid_next = uid_next + 1, modseq = modseq + 1, messages = messages + 1, unseen = unseen + ?,
-    deleted = deleted + ?, octets = octets + ? WHERE id = ? AND selectable RETURNING account, uid_validity, uid_next - 1, modseq"""
-MESSAGE_DATA = """INSERT INTO message_data(id, described_by, sent_at, prefix, envelope, bodystructure, parts, preview)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
+COUNT = """UPDATE mailbox SET uid_next = uid_next + 1, modseq = ?, messages = messages + 1, unseen = unseen + ?,
+    deleted = deleted + ?, octets = octets + ? WHERE id = ? RETURNING uid_validity, uid_next - 1"""
+MESSAGE_DATA = """INSERT INTO message_data(id, account, created_modseq, thread, message_id_hash, root_hash, subject_hash, reference_ids,
+    described_by, sent_at, prefix, envelope, bodystructure, parts, preview) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 MESSAGE = "INSERT INTO message(mailbox, uid, modseq, flags, internal_at, octets, body, message_data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -37,21 +39,33 @@ def append(
     placed = []
     first = transaction.next_id("message", len(placements)) if placements else 0
     for message, placement in enumerate(placements, first):
+        account = _account_of(transaction, placement.mailbox)
         flags = bits_for(transaction, placement.mailbox, placement.flags, spare=True)
         size = octets + len(placement.prefix)
-        found = transaction.execute(COUNT, (int(not flags & SEEN), int(bool(flags & DELETED)), size, placement.mailbox)).fetchall()
-        if not found:
-            raise StoreError(Trouble.NO_MAILBOX)
-        account, uid_validity, uid, modseq = found[0]
+        modseq = next_modseq(transaction, account)
+        counted = (modseq, int(not flags & SEEN), int(bool(flags & DELETED)), size, placement.mailbox)
+        uid_validity, uid = transaction.execute(COUNT, counted).fetchall()[0]
         if uid > LAST_UID:
             raise StoreError(Trouble.TOO_MANY, "the mailbox has used up its UIDs")
         description = describe(placement.prefix)
-        transaction.execute(
-            MESSAGE_DATA,
-            (message, description.described_by, description.sent_at, placement.prefix, description.envelope, description.bodystructure, description.parts, description.preview),
-        )
+        _insert_data(transaction, account, MessageId(message), modseq, placement.prefix, description)
         transaction.execute(MESSAGE, (placement.mailbox, uid, modseq, flags, placement.internal_at, size, body, message))
-        quota.took(transaction, AccountId(account), size, beyond=placement.beyond)
-        transaction.touched(placement.mailbox, ModSeq(modseq))
-        placed.append(Placed(placement.mailbox, UidValidity(uid_validity), Uid(uid), ModSeq(modseq), MessageId(message)))
+        quota.took(transaction, account, size, beyond=placement.beyond)
+        transaction.touched(placement.mailbox, modseq)
+        placed.append(Placed(placement.mailbox, UidValidity(uid_validity), Uid(uid), modseq, MessageId(message)))
     return placed
+
+
+def _account_of(transaction: Transaction, mailbox: MailboxId) -> AccountId:
+    found = transaction.execute("SELECT account FROM mailbox WHERE id = ? AND selectable", (mailbox,)).fetchone()
+    if found is None:
+        raise StoreError(Trouble.NO_MAILBOX)
+    return AccountId(found[0])
+
+
+def _insert_data(
+    transaction: Transaction, account: AccountId, message: MessageId, modseq: ModSeq, prefix: bytes, description: Description
+) -> None:
+    thread = thread_columns(transaction, account, message, description.thread)
+    made = (description.described_by, description.sent_at, prefix, description.envelope, description.bodystructure, description.parts)
+    transaction.execute(MESSAGE_DATA, (message, account, modseq, *thread, *made, description.preview))

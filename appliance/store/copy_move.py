@@ -18,6 +18,7 @@ from .append import LAST_UID
 from .expunge import expunge_rows
 from .keywords import translated
 from .messages import among, numbers, uids_where
+from .modseq import next_modseq
 from .quota import Quota
 from .values import Copied
 
@@ -38,8 +39,10 @@ def copy(
 
     Raises NO_MAILBOX (either), OVER_QUOTA, TOO_MANY (UIDs). A keyword the target has no room for is left out.
     """
-    if transaction.execute("SELECT 1 FROM mailbox WHERE id = ? AND selectable", (source,)).fetchone() is None:
+    of = transaction.execute("SELECT account FROM mailbox WHERE id = ? AND selectable", (source,)).fetchone()
+    if of is None:
         raise StoreError(Trouble.NO_MAILBOX)
+    account = of[0]
     condition, parameters = among(uids) if uids is not None else ("uid > 0", ())
     sources = uids_where(transaction, source, condition, parameters)
     if complete and uids is not None and len(sources) < len(set(uids)):
@@ -49,15 +52,16 @@ def copy(
         f"SELECT coalesce(sum(octets), 0), sum(flags & 1 = 0), sum(flags & 8 <> 0) FROM message WHERE mailbox = ? AND {condition}",
         (source, *parameters),
     ).fetchone()
+    modseq = next_modseq(transaction, account) if sources else ModSeq(0)
     found = transaction.execute(
-        """UPDATE mailbox SET uid_next = uid_next + ?1, modseq = modseq + (?1 > 0), messages = messages + ?1, octets = octets + ?2,
+        """UPDATE mailbox SET uid_next = uid_next + ?1, modseq = max(modseq, ?6), messages = messages + ?1, octets = octets + ?2,
             unseen = unseen + ?3, deleted = deleted + ?4 WHERE id = ?5 AND selectable
-            RETURNING account, uid_validity, uid_next, modseq, special_use, octets""",
-        (len(sources), octets, unseen or 0, deleted or 0, target),
+            RETURNING account, uid_validity, uid_next, special_use, octets""",
+        (len(sources), octets, unseen or 0, deleted or 0, target, modseq),
     ).fetchall()
     if not found:
         raise StoreError(Trouble.NO_MAILBOX)
-    account, uid_validity, uid_next, modseq, special_use, there = found[0]
+    account, uid_validity, uid_next, special_use, there = found[0]
     first = uid_next - len(sources)
     if uid_next - 1 > LAST_UID:
         raise StoreError(Trouble.TOO_MANY, "the mailbox has used up its UIDs")
@@ -69,7 +73,7 @@ def copy(
                 f"UPDATE message_data SET refcount = refcount + n FROM ({counts}) AS l WHERE message_data.id = l.message_data",
                 (source, *parameters),
             )
-        transaction.touched(target, ModSeq(modseq))
+        transaction.touched(target, modseq)
         if move:
             expunge_rows(transaction, source, sources, condition, parameters, quota)
         quota.took(transaction, AccountId(account), octets, trash=there if special_use == TRASH else -1, checked=not move)
@@ -77,7 +81,7 @@ def copy(
 
 
 def _place(
-    transaction: Transaction, source: MailboxId, target: MailboxId, first: int, modseq: int, condition: str, parameters: Sequence[int | str]
+    transaction: Transaction, source: MailboxId, target: MailboxId, first: int, modseq: ModSeq, condition: str, parameters: Sequence[int | str]
 ) -> None:
     arguments = (source, *parameters)
     combinations = transaction.execute(

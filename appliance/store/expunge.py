@@ -15,6 +15,7 @@ from appliance.database.writer import Transaction
 from appliance.mail.ids import AccountId, BodyId, MailboxId, ModSeq
 
 from .messages import among, listed, numbers, uids_where
+from .modseq import next_modseq
 from .quota import Quota
 from .view import runs
 
@@ -52,10 +53,12 @@ def expunge_rows(
     ).fetchone()
     transaction.execute("DELETE FROM message WHERE mailbox = ? AND " + condition, (mailbox, *parameters))
     uid_runs = runs(gone)
-    account, modseq, count = transaction.execute(
-        """UPDATE mailbox SET modseq = modseq + 1, messages = messages - ?, octets = octets - ?, unseen = unseen - ?,
-            deleted = deleted - ?, expunged_runs = expunged_runs + ? WHERE id = ? RETURNING account, modseq, expunged_runs""",
-        (messages, octets, unseen, deleted, len(uid_runs), mailbox),
+    account = transaction.execute("SELECT account FROM mailbox WHERE id = ?", (mailbox,)).fetchone()[0]
+    modseq = next_modseq(transaction, account)
+    (count,) = transaction.execute(
+        """UPDATE mailbox SET modseq = ?, messages = messages - ?, octets = octets - ?, unseen = unseen - ?,
+            deleted = deleted - ?, expunged_runs = expunged_runs + ? WHERE id = ? RETURNING expunged_runs""",
+        (modseq, messages, octets, unseen, deleted, len(uid_runs), mailbox),
     ).fetchall()[0]
     if len(uid_runs) == 1:
         transaction.execute(
@@ -70,8 +73,8 @@ def expunge_rows(
     if count > KEPT + SLACK:
         _drop_old(transaction, mailbox, modseq)
     quota.took(transaction, AccountId(account), -octets)
-    transaction.touched(mailbox, ModSeq(modseq))
-    return ModSeq(modseq)
+    transaction.touched(mailbox, modseq)
+    return modseq
 
 
 def _drop_old(transaction: Transaction, mailbox: MailboxId, newest: int) -> None:

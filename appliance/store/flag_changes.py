@@ -15,6 +15,7 @@ from appliance.mail.ids import MailboxId, ModSeq, Uid
 
 from .keywords import bits_for, bits_known, keywords_of
 from .messages import among, numbers
+from .modseq import next_modseq
 from .values import FlagsResult, Mode
 
 AFTER = {Mode.ADD: "flags | ?", Mode.REMOVE: "flags & ~?", Mode.REPLACE: "?"}
@@ -24,7 +25,7 @@ def set_flags(
     transaction: Transaction, mailbox: MailboxId, uids: Sequence[int], mode: Mode, names: tuple[str, ...], unchanged_since: ModSeq | None
 ) -> FlagsResult:
     """Raises NO_MAILBOX, TOO_MANY (keywords)."""
-    head = transaction.execute("SELECT modseq FROM mailbox WHERE id = ? AND selectable", (mailbox,)).fetchone()
+    head = transaction.execute("SELECT account FROM mailbox WHERE id = ? AND selectable", (mailbox,)).fetchone()
     if head is None:
         raise StoreError(Trouble.NO_MAILBOX)
     there, flags, modseqs = _read(transaction, mailbox, uids)
@@ -38,8 +39,9 @@ def set_flags(
     else:
         after = [flag | bits for flag in flags] if mode is Mode.ADD else [flag & ~bits for flag in flags]
     differs = [renamed or old != new for old, new in zip(flags, after, strict=True)]
-    newest = ModSeq(head[0] + 1)
+    newest = ModSeq(0)
     if any(differs):
+        newest = next_modseq(transaction, head[0])
         unseen = sum(map(_without_seen, after)) - sum(map(_without_seen, flags))
         deleted = sum(map(_with_deleted, after)) - sum(map(_with_deleted, flags))
         condition, parameters = among(list(compress(there, differs)))

@@ -2,7 +2,7 @@
 
 Every function runs inside one transaction or one reading. A mailbox that is made, or made again, takes its id and
 UIDVALIDITY from durable counters; a name never goes back to a lower UIDVALIDITY than it had (RFC 9051 §2.3.1.1):
-`deleted_mailbox` keeps the highest one of a name that was deleted or renamed. A deleted mailbox with children becomes a row that cannot be selected.
+`used_uid_validity` keeps the highest one of a name that was deleted or renamed. A deleted mailbox with children becomes a row that cannot be selected.
 """
 
 # ruff: noqa: S608 - conditions and columns are words of ours, values are always parameters
@@ -17,14 +17,17 @@ from appliance.mail.flags import INBOX, SPECIAL_USE
 from appliance.mail.ids import AccountId, MailboxId, ModSeq, Uid, UidValidity
 from appliance.mail.limits import MAILBOXES
 
+from .modseq import account_modseq, counter_of, next_modseq
 from .names import SEPARATOR, below, known_as, proper, superiors
-from .values import MailboxInfo
+from .values import MailboxChanges, MailboxInfo
 
 DELETED = ModSeq(2**63 - 1)
 """Announced as a mailbox's MODSEQ when it is gone; no mailbox lives to reach it."""
 SUBSCRIPTIONS = 2 * MAILBOXES
 """Names outlive their mailboxes (RFC 9051 §6.3.8), so there may be more; still bounded."""
 DELETED_MAILBOXES = 1000
+"""Deletions of an account that are kept, the newest: 20 octets each."""
+USED_UID_VALIDITIES = 1000
 """Names of an account that were deleted or renamed of which the UIDVALIDITY is kept, the newest."""
 
 COLUMNS = "id, account, name, special_use, selectable, uid_validity, uid_next, modseq, messages, unseen, deleted, octets, recent_from"
@@ -79,23 +82,47 @@ def subscribed_names(connection: sqlite3.Connection, account: AccountId) -> list
     return [name for (name,) in connection.execute("SELECT name FROM subscription WHERE account = ? ORDER BY name", (account,))]
 
 
+def changed_since(connection: sqlite3.Connection, account: AccountId, since: ModSeq) -> MailboxChanges | None:
+    """Which mailboxes were created, changed in themselves, or deleted after `since`; None when deletions are kept back to a later one."""
+    dropped = connection.execute(
+        "SELECT modseq FROM deleted_mailbox WHERE account = ? ORDER BY modseq DESC LIMIT 1 OFFSET ?", (account, DELETED_MAILBOXES - 1)
+    ).fetchone()
+    if dropped is not None and since < dropped[0]:
+        return None
+    rows = connection.execute(
+        "SELECT id, created_modseq > ?2 FROM mailbox WHERE account = ?1 AND changed_modseq > ?2 ORDER BY changed_modseq, id", (account, since)
+    ).fetchall()
+    deleted = connection.execute("SELECT mailbox FROM deleted_mailbox WHERE account = ? AND modseq > ? ORDER BY modseq", (account, since))
+    return MailboxChanges(
+        account_modseq(connection, account),
+        tuple(MailboxId(number) for number, created in rows if created),
+        tuple(MailboxId(number) for number, created in rows if not created),
+        tuple(MailboxId(number) for (number,) in deleted),
+    )
+
+
 # --- create --------------------------------------------------------------------------------------------
 
 
-def make_row(transaction: Transaction, account: AccountId, name: str, special_use: str = "", selectable: bool = True) -> MailboxId:
-    number = MailboxId(transaction.next_id("mailbox"))
+def make_row(
+    transaction: Transaction, account: AccountId, name: str, special_use: str = "", *, selectable: bool = True, modseq: ModSeq | None = None
+) -> MailboxId:
+    """`modseq`: of a change that makes several mailboxes; else each takes its own."""
+    number, modseq = MailboxId(transaction.next_id("mailbox")), modseq or next_modseq(transaction, account)
     transaction.execute(
-        "INSERT INTO mailbox(id, account, name, special_use, selectable, uid_validity) VALUES (?, ?, ?, ?, ?, ?)",
-        (number, account, name, special_use, int(selectable), transaction.next_id("uid_validity")),
+        """INSERT INTO mailbox(id, account, name, special_use, selectable, uid_validity, modseq, created_modseq, changed_modseq)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?7)""",
+        (number, account, name, special_use, int(selectable), transaction.next_id("uid_validity"), modseq),
     )
     return number
 
 
 def make_first(transaction: Transaction, account: AccountId) -> None:
-    """INBOX and the special-use mailboxes, subscribed (Thunderbird shows only subscribed ones)."""
+    """INBOX and the special-use mailboxes, subscribed (Thunderbird shows only subscribed ones): one change, the account's first."""
+    modseq = next_modseq(transaction, account)
     for name, special_use in ((INBOX, ""), *SPECIAL_USE):
-        make_row(transaction, account, name, special_use)
-        subscribe(transaction, account, name, True)
+        make_row(transaction, account, name, special_use, modseq=modseq)
+        transaction.execute("INSERT INTO subscription(account, name) VALUES (?, ?)", (account, name))
 
 
 def create(transaction: Transaction, account: AccountId, name: str, special_use: str = "") -> MailboxId:
@@ -107,7 +134,7 @@ def create(transaction: Transaction, account: AccountId, name: str, special_use:
     if special_use:
         _check_special_use(transaction, account, special_use)
     if there is not None:
-        transaction.execute("DELETE FROM mailbox WHERE id = ?", (there[0],))
+        replace(transaction, account, there[0])
     _make_superiors(transaction, account, name)
     return make_row(transaction, account, name, special_use)
 
@@ -149,6 +176,7 @@ def forget(transaction: Transaction, row: Found) -> None:
     number, account, name = row[0], row[1], row[2]
     keep_uid_validity(transaction, account, name, row[5])
     drop_row(transaction, number)
+    keep_deletion(transaction, account, number)
     if _has_children(transaction, account, name):
         make_row(transaction, account, name, selectable=False)
 
@@ -160,16 +188,32 @@ def drop_row(transaction: Transaction, number: MailboxId) -> None:
     transaction.touched(number, DELETED)
 
 
+def replace(transaction: Transaction, account: AccountId, number: MailboxId) -> None:
+    """Delete the row of a name that cannot be selected; a mailbox of that name follows."""
+    transaction.execute("DELETE FROM mailbox WHERE id = ?", (number,))
+    keep_deletion(transaction, account, number)
+
+
+def keep_deletion(transaction: Transaction, account: AccountId, number: MailboxId) -> None:
+    """Note that the mailbox is deleted, with a MODSEQ of its own; the newest DELETED_MAILBOXES of an account are kept."""
+    transaction.execute("INSERT INTO deleted_mailbox VALUES (?, ?, ?)", (account, next_modseq(transaction, account), number))
+    transaction.execute(
+        "DELETE FROM deleted_mailbox WHERE account = ?1 AND modseq <="
+        " (SELECT modseq FROM deleted_mailbox WHERE account = ?1 ORDER BY modseq DESC LIMIT 1 OFFSET ?2)",
+        (account, DELETED_MAILBOXES),
+    )
+
+
 def keep_uid_validity(transaction: Transaction, account: AccountId, name: str, uid_validity: int) -> None:
     transaction.execute(
-        "INSERT INTO deleted_mailbox(account, name, uid_validity) VALUES (?, ?, ?)"
+        "INSERT INTO used_uid_validity(account, name, uid_validity) VALUES (?, ?, ?)"
         " ON CONFLICT DO UPDATE SET uid_validity = max(uid_validity, excluded.uid_validity)",
         (account, name, uid_validity),
     )
     transaction.execute(
-        "DELETE FROM deleted_mailbox WHERE account = ?1 AND uid_validity <="
-        " (SELECT uid_validity FROM deleted_mailbox WHERE account = ?1 ORDER BY uid_validity DESC LIMIT 1 OFFSET ?2)",
-        (account, DELETED_MAILBOXES),
+        "DELETE FROM used_uid_validity WHERE account = ?1 AND uid_validity <="
+        " (SELECT uid_validity FROM used_uid_validity WHERE account = ?1 ORDER BY uid_validity DESC LIMIT 1 OFFSET ?2)",
+        (account, USED_UID_VALIDITIES),
     )
 
 
@@ -184,8 +228,9 @@ def ids_of(transaction: Transaction, account: AccountId) -> list[MailboxId]:
 
 def forget_account(transaction: Transaction, account: AccountId) -> None:
     """What an account has beside mailboxes."""
-    for table in ("subscription", "deleted_mailbox", "import_progress"):
+    for table in ("subscription", "used_uid_validity", "deleted_mailbox", "import_progress"):
         transaction.execute(f"DELETE FROM {table} WHERE account = ?", (account,))
+    transaction.execute("DELETE FROM counter WHERE name = ?", (counter_of(account),))
 
 
 # --- rename ------------------------------------------------------------------------------------------
@@ -208,6 +253,7 @@ def rename(transaction: Transaction, row: Found, new: str) -> None:
     """Give a mailbox and all below it their new names; ids, messages and MODSEQs stay, subscriptions follow (RFC 9051 §6.3.6)."""
     account, old = row[1], row[2]
     _make_superiors(transaction, account, new)
+    modseq = next_modseq(transaction, account)
     family = transaction.execute(
         "SELECT id, name, uid_validity FROM mailbox WHERE account = ? AND (name = ? OR name > ? AND name < ?)", (account, old, *below(old))
     ).fetchall()
@@ -216,17 +262,17 @@ def rename(transaction: Transaction, row: Found, new: str) -> None:
         if row_named(transaction, account, target) is not None:
             raise StoreError(Trouble.EXISTS)
         keep_uid_validity(transaction, account, name, uid_validity)
-        transaction.execute("UPDATE mailbox SET name = ? WHERE id = ?", (target, number))
+        transaction.execute("UPDATE mailbox SET name = ?, changed_modseq = ? WHERE id = ?", (target, modseq, number))
         _rise(transaction, number, account, target, uid_validity)
     move_subscriptions(transaction, account, old, new)
 
 
 def _rise(transaction: Transaction, number: MailboxId, account: AccountId, name: str, uid_validity: int) -> None:
     """A name that once had a higher UIDVALIDITY must not see a lower one: then the mailbox takes a new one."""
-    deleted_mailbox = transaction.execute(
-        "SELECT uid_validity FROM deleted_mailbox WHERE account = ? AND name = ?", (account, name)
+    used_uid_validity = transaction.execute(
+        "SELECT uid_validity FROM used_uid_validity WHERE account = ? AND name = ?", (account, name)
     ).fetchone()
-    if deleted_mailbox is not None and deleted_mailbox[0] > uid_validity:
+    if used_uid_validity is not None and used_uid_validity[0] > uid_validity:
         transaction.execute("UPDATE mailbox SET uid_validity = ? WHERE id = ?", (transaction.next_id("uid_validity"), number))
         transaction.touched(number, DELETED)
 
@@ -240,7 +286,9 @@ def subscribe(transaction: Transaction, account: AccountId, name: str, subscribe
     Raises BAD_NAME and, unless only `when_room`, TOO_MANY.
     """
     if not subscribed:
-        transaction.execute("DELETE FROM subscription WHERE account = ? AND name = ?", (account, known_as(name.removesuffix(SEPARATOR))))
+        known = known_as(name.removesuffix(SEPARATOR))
+        if transaction.execute("DELETE FROM subscription WHERE account = ? AND name = ?", (account, known)).rowcount:
+            _changed(transaction, account, known)
         return
     name = proper(name)
     if _is_subscribed(transaction, account, name):
@@ -250,6 +298,13 @@ def subscribe(transaction: Transaction, account: AccountId, name: str, subscribe
             return
         raise StoreError(Trouble.TOO_MANY, f"an account has at most {SUBSCRIPTIONS} subscriptions")
     transaction.execute("INSERT INTO subscription(account, name) VALUES (?, ?)", (account, name))
+    _changed(transaction, account, name)
+
+
+def _changed(transaction: Transaction, account: AccountId, name: str) -> None:
+    """The mailbox of that name, where there is one, was subscribed or unsubscribed: a change of the mailbox with a MODSEQ."""
+    modseq = next_modseq(transaction, account)
+    transaction.execute("UPDATE mailbox SET changed_modseq = ? WHERE account = ? AND name = ?", (modseq, account, name))
 
 
 def _is_subscribed(source: sqlite3.Connection | Transaction, account: AccountId, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The Outbox: an ordinary mailbox that shows a person which of their messages still wait to leave.
+"""The Outbox: an ordinary mailbox that shows a user which of their messages are still queued.
 
 Only the queue puts messages in, in its own commits, and takes them out when they have left; whoever expunges one, or moves it
 elsewhere, calls it back: the hook `called_back` is told inside the same commit. APPEND, COPY and MOVE into it, renaming and
@@ -16,6 +16,7 @@ from appliance.mail.ids import AccountId, BodyId, MailboxId, Uid
 
 from . import append, expunge, mailboxes
 from .bodies import Bodies
+from .modseq import next_modseq
 from .quota import Quota
 from .values import Placement
 
@@ -79,11 +80,13 @@ class Outboxes:
                 return None
             there = mailboxes.row_named(transaction, account, NAME)
             if there is not None and there[4]:
-                transaction.execute("UPDATE mailbox SET special_use = ? WHERE id = ?", (USE, there[0]))
+                transaction.execute(
+                    "UPDATE mailbox SET special_use = ?, changed_modseq = ? WHERE id = ?", (USE, next_modseq(transaction, account), there[0])
+                )
                 found = there
             else:
                 if there is not None:
-                    transaction.execute("DELETE FROM mailbox WHERE id = ?", (there[0],))
+                    mailboxes.replace(transaction, account, there[0])
                 found = (mailboxes.make_row(transaction, account, NAME, USE),)
                 mailboxes.subscribe(transaction, account, NAME, True)
         self._ids.add(found[0])

@@ -15,7 +15,7 @@ from appliance.database.writer import Transaction
 from appliance.mail.description import Describe
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import INBOX
-from appliance.mail.ids import AccountId, BodyId, MailboxId
+from appliance.mail.ids import AccountId, BodyId, MailboxId, ModSeq
 
 from . import append, copy_move, expunge, mailboxes
 from .base import StoreBase
@@ -24,7 +24,7 @@ from .changes import UidSnapshot, snapshot
 from .mailbox import Mailbox
 from .outbox import UNSEEN_YET
 from .quota import QuotaOf
-from .values import MailboxInfo, Placed, Placement
+from .values import MailboxChanges, MailboxInfo, Placed, Placement
 
 # `Store.list` hides the built-in name inside the class
 Names = list[str]
@@ -136,6 +136,10 @@ class Store(StoreBase):
     async def subscriptions(self, account: AccountId) -> Names:
         """Subscribed names, whether or not the mailbox exists (RFC 9051 §6.3.7)."""
         return await self.database.read(lambda connection: mailboxes.subscribed_names(connection, account))
+
+    async def mailbox_changes(self, account: AccountId, since: ModSeq) -> MailboxChanges | None:
+        """Which mailboxes were created, renamed or (un)subscribed, or deleted after `since`; None when that is too long ago to know."""
+        return await self.database.read(lambda connection: mailboxes.changed_since(connection, account, since))
 
     async def find(self, account: AccountId, name: str) -> MailboxInfo:
         """What STATUS reports, at the cost of a row. Raises NO_MAILBOX."""

@@ -85,6 +85,16 @@ class Changes:
     keywords: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class MailboxChanges:
+    """Changes of an account's mailboxes themselves up to MODSEQ `modseq`. One that was created and deleted since is in `deleted` alone."""
+
+    modseq: ModSeq
+    created: tuple[MailboxId, ...]
+    changed: tuple[MailboxId, ...]
+    deleted: tuple[MailboxId, ...]
+
+
 class Mode(Enum):
     ADD = "add"
     REMOVE = "remove"

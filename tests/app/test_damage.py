@@ -172,4 +172,4 @@ async def test_every_kind_of_page_in_turn_for_a_start(whole: bytes, data: Path, 
             assert name in NEEDED, (page, name)  # in a running server `serve` makes a sentence of it
 
 
-INDEXES = ("message_modseq", "body_digest", "body_unreferenced", "password_account", "queue_due", "queue_message", "queue_outbox", "history_letter")
+INDEXES = ("message_modseq", "message_data_message_id", "message_data_root", "body_digest", "body_unreferenced", "password_account", "queue_due", "queue_message", "queue_outbox", "history_message")

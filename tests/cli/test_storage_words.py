@@ -65,14 +65,6 @@ def test_a_database_that_is_none(data: Path, octets: bytes, words: str) -> None:
     assert (data / "pillarbox.db").read_bytes() == octets
 
 
-def test_a_database_of_an_earlier_version_is_brought_up_to_date_first(data: Path) -> None:
-    connection = sqlite3.connect(data / "pillarbox.db")
-    connection.execute("PRAGMA application_id=0")
-    connection.close()
-    assert "ada@home.example" in pillarbox("account", "list", data=data).stdout
-    assert "ada@home.example" in pillarbox("account", "list", data=data).stdout
-
-
 def test_a_ruined_page_is_a_condition_and_check_says_what_to_do(data: Path) -> None:
     (data / "pillarbox.db-wal").unlink()
     octets = bytearray((data / "pillarbox.db").read_bytes())

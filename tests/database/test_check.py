@@ -15,7 +15,7 @@ FAULTS = {
     "UPDATE message_data SET refcount = 2": "1 descriptions count their messages wrongly",
     "UPDATE body SET refcount = 0": "1 bodies are needed by more messages than they count",
     "DELETE FROM body_data": "1 small bodies have lost their octets",
-    "INSERT INTO body_data VALUES(5, x'00')": "the octets of 1 bodies belong to nobody",
+    "INSERT INTO body_data VALUES(5, x'00')": "the octets of 1 bodies belong to no message",
     "UPDATE mailbox SET messages = 5": "1 mailboxes count their messages wrongly",
     "INSERT INTO expunged VALUES(1, 1, 1, 3)": "1 UIDs are both there and expunged",
     "INSERT INTO body VALUES(2, 1, 1, 1, x'abcd')": "1 large bodies have lost their files",
@@ -29,7 +29,7 @@ def a_server(path: Path) -> InlineWriter:
         for statement in (
             "INSERT INTO mailbox(id, account, name, uid_validity, uid_next, modseq, messages, octets) VALUES(1, 1, 'INBOX', 1, 3, 4, 1, 10)",
             "INSERT INTO message VALUES(1, 2, 4, 0, 0, 10, 1, 1)",
-            "INSERT INTO message_data VALUES(1, 1, 1, NULL, x'', x'', x'', x'', '')",
+            "INSERT INTO message_data VALUES(1, 1, 1, 1, 1, NULL, NULL, 0, '', 1, NULL, x'', x'', x'', x'', '')",
             "INSERT INTO body VALUES(1, 10, 2, 1, NULL)",
             "INSERT INTO body_data VALUES(1, x'0000')",
             "INSERT INTO expunged VALUES(1, 3, 1, 1)",

@@ -86,7 +86,7 @@ async def test_a_lazy_failure_is_reported(tmp_path: Path) -> None:
         assert [kind for kind, _ in reports] == ["lazy"]
 
 
-async def test_who_comes_late_waits_in_line_and_nobody_is_lost(tmp_path: Path) -> None:
+async def test_late_requests_wait_their_turn_and_none_is_lost(tmp_path: Path) -> None:
     async with await opened(tmp_path) as database:
         plug = Plug()
         order: list[int] = []
@@ -101,7 +101,7 @@ async def test_who_comes_late_waits_in_line_and_nobody_is_lost(tmp_path: Path) -
             for number in range(40):
                 nursery.start_soon(one, number)
             await trio.testing.wait_all_tasks_blocked()
-            assert len(database.writer._line) > 30, "16 MiB are in the inbox, the others wait"
+            assert len(database.writer._waiting) > 30, "16 MiB are in the inbox, the others wait"
             plug.go_on.set()
         assert sorted(order) == list(range(40))
 

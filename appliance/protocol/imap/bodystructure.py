@@ -15,6 +15,7 @@ from appliance.mail.limits import SMTP_LINE_OCTETS
 from appliance.mail.partmap import LEAF, MESSAGE, MULTIPART, pack
 from appliance.mail.preview import preview
 from appliance.mail.structure import Node, StructureScanner
+from appliance.mail.threads import ThreadKeys, thread_keys
 
 from .envelope import envelope, nstring, string
 
@@ -47,7 +48,7 @@ class _MessageScanner:
         self._nul = False
         self._eight_bit = False
         self._folded = False
-        self._made: tuple[bytes, bytes, str, bytes] | None = None
+        self._made: tuple[bytes, bytes, str, bytes, ThreadKeys] | None = None
 
     def feed(self, chunk: bytes) -> None:
         if chunk:
@@ -85,12 +86,12 @@ class _MessageScanner:
     def finish(self, prefix: bytes = b"") -> Description:
         root = self._structure.finish()
         if self._made is None:
-            self._made = pack(root), bodystructure(root), self._preview(), envelope(root.header_fields)
-        parts, structure, text, written = self._made
+            self._made = pack(root), bodystructure(root), self._preview(), envelope(root.header_fields), thread_keys(root.header_fields)
+        parts, structure, text, written, thread = self._made
         own = message_header_fields(prefix)
         header_fields = _merged(own, root.header_fields) if own else root.header_fields
         if not own.keys() <= _NOT_IN_ENVELOPE:
-            written = envelope(header_fields)
+            written, thread = envelope(header_fields), thread_keys(header_fields)
         dates = header_fields.get(b"date")
         return Description(
             octets=self._octets,
@@ -110,6 +111,7 @@ class _MessageScanner:
             eight_bit=self._eight_bit,
             begins_folded=self._folded,
             described_by=DESCRIBED_BY,
+            thread=thread,
         )
 
     def _preview(self) -> str:
