@@ -137,7 +137,7 @@ def exported_of(data: Path, octets: bytes) -> tuple[int, int]:
     return trio.run(exported, data)
 
 
-NEEDED = ("sqlite_schema", "server", "account", "domain", "alias", "password", "mailbox", "queue", "history", "counter")
+NEEDED = ("sqlite_schema", "meta", "account", "domain", "alias", "password", "mailbox", "queue", "history", "counter")
 """DirectoryTables a start reads: with one of them damaged there is a sentence."""
 
 
