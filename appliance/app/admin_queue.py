@@ -32,33 +32,33 @@ class QueueRequests:
         )
 
     async def list_queue(self, request: controls.ListQueue) -> Response:
-        return listed(await self._outbound.queue.listed(), self._outbound.due_at)
+        return listed(await self._outbound.queue_admin.entries(), self._outbound.due_at)
 
     async def show_message(self, request: controls.ShowMessage) -> Response:
-        return shown(await self._outbound.queue.find(request.word), self._outbound.due_at)
+        return shown(await self._outbound.queue_admin.find(request.word), self._outbound.due_at)
 
     async def retry_message(self, request: controls.RetryMessage) -> Response:
-        return self._did("is tried now", await self._outbound.queue.retry(request.word))
+        return self._did("is tried now", await self._outbound.queue_admin.retry(request.word))
 
     async def hold_message(self, request: controls.HoldMessage) -> Response:
-        return self._did("is held; to release it: pillarbox queue release", await self._outbound.queue.hold(request.word))
+        return self._did("is held; to release it: pillarbox queue release", await self._outbound.queue_admin.hold(request.word))
 
     async def release_message(self, request: controls.ReleaseMessage) -> Response:
-        return self._did("is released", await self._outbound.queue.release(request.word))
+        return self._did("is released", await self._outbound.queue_admin.release(request.word))
 
     async def reroute_message(self, request: controls.RerouteMessage) -> Response:
         destination_of = self._outbound.destination_by(request.route)
-        return self._did(f"now goes {self._outbound.route_text(request.route)}", await self._outbound.queue.reroute(request.word, destination_of))
+        return self._did(f"now goes {self._outbound.route_text(request.route)}", await self._outbound.queue_admin.reroute(request.word, destination_of))
 
     async def cancel_message(self, request: controls.CancelMessage) -> Response:
-        return self._did("is cancelled: it is not sent", await self._outbound.queue.cancel(request.word))
+        return self._did("is cancelled: it is not sent", await self._outbound.queue_admin.cancel(request.word))
 
     def _did(self, what: str, entries: list[QueueEntry]) -> Response:
         message = entries[0].message
         return Response(f"The message {message} {what}.", {"messages": [facts_of(entry, self._outbound.due_at(entry)) for entry in entries]})
 
     async def flush_queue(self, request: controls.FlushQueue) -> Response:
-        rows = await self._outbound.queue.flush()
+        rows = await self._outbound.queue_admin.flush()
         return Response(f"{counted(rows, 'destination is', 'destinations are')} tried now.", {"rows": rows})
 
     async def track_message(self, request: controls.TrackMessage) -> Response:
@@ -67,4 +67,4 @@ class QueueRequests:
                 raise NotRunningError("No server is running, so none has refused a message.", "Start it with: pillarbox serve")
             snapshot = self._board.snapshot()
             return refused(snapshot.refusals, request.word, int(snapshot.at - snapshot.running_s))
-        return timeline(await self._outbound.queue.timeline(request.word))
+        return timeline(await self._outbound.queue_admin.timeline(request.word))

@@ -13,17 +13,22 @@ from typing import TYPE_CHECKING
 import trio
 
 from appliance.config.settings import host_and_port
-from appliance.delivery.delayed import DelayedDelivery, Transports
-from appliance.delivery.enqueue import Enqueue, Rewriting
+from appliance.delivery.enqueuer import Enqueuer
+from appliance.delivery.local_transport import LocalTransport, TransportSwitch
 from appliance.delivery.route import Relay, Secret
+from appliance.delivery.sender_rewriting import SenderRewriting
 from appliance.mail.address import Address, ascii_domain, parse_address
 from appliance.mail.errors import MisuseError, SetupError
 from appliance.mail.outcome import Outcome
 from appliance.mail.protocols import GREETINGS, PROTOCOLS
-from appliance.outbound.port25 import Port25Monitor, sentence
+from appliance.outbound.port25 import Port25Monitor, describe
+from appliance.outbound.queue_state import QueueStatePublisher
+from appliance.outbound.recorder import OutcomeRecorder
 from appliance.outbound.relay_check import RelayCheck
 from appliance.outbound.routing import RelayRule, Routes
 from appliance.outbound.runner import Limits, Runner
+from appliance.queue.admin import QueueAdmin
+from appliance.queue.history import HistoryLimits
 from appliance.queue.queue import Queue
 from appliance.queue.schedule import Intervals
 from appliance.runtime.dkim_key_files import DkimFiles
@@ -76,15 +81,15 @@ class Outbound:
             components.bodies,
             components.clock,
             intervals=Intervals(settings.retry_first_s, settings.retry_most_s, settings.give_up_s, settings.delay_notification_s),
-            history_days=settings.history_days,
-            history_rows=settings.history_entries,
+            keep=HistoryLimits(settings.history_days, settings.history_entries),
             outbox=components.store.outboxes,
         )
+        self.queue_admin = QueueAdmin(self.queue)
         components.store.outboxes.called_back = self.queue.expunged
-        rewriting = Rewriting(secret, components.clock)
-        self.relay_check = RelayCheck(destinations=self.routes, rewritten=rewriting, holds=True)
-        self.outward = Enqueue(
-            queue=self.queue, routes=self.routes, rewriting=rewriting, is_local=directory.is_local, address_of=directory.own_address
+        rewriting = SenderRewriting(secret, components.clock)
+        self.relay_check = RelayCheck(routes=self.routes, rewriting=rewriting, holds=True)
+        self.enqueuer = Enqueuer(
+            queue=self.queue, routes=self.routes, rewrite=rewriting.rewrite, is_local=directory.is_local, address_of=directory.own_address
         )
         self.listening: Callable[[], Iterable[tuple[str, int]]] = tuple
         """The addresses and ports of this server's listeners; the composition root sets it."""
@@ -93,15 +98,22 @@ class Outbound:
         self._resolver: Resolver | None = None
         self._hosts: MailHosts | None = None
         self.port25 = Port25Monitor(self.hosts, components.clock, self._note_port25, port=settings.port)
-        self._notices: DsnGenerator | None = None
-        self.runner = Runner(
+        self._dsn: DsnGenerator | None = None
+        recorder = OutcomeRecorder(
             queue=self.queue,
-            routes=self.routes,
-            transport=lambda: Transports(self._home, self._remote),
-            notices=self.notices,
+            other_destination=self.routes.other_destination,
+            dsn=self.dsn,
             store=components.store,
             board=components.board,
             clock=components.clock,
+        )
+        self.runner = Runner(
+            queue=self.queue,
+            routes=self.routes,
+            transport=lambda: TransportSwitch(self._local, self._remote),
+            recorder=recorder,
+            state=QueueStatePublisher(self.queue, components.board, components.clock),
+            store=components.store,
             limits=Limits(settings.sessions, settings.sessions_per_domain),
         )
 
@@ -111,7 +123,7 @@ class Outbound:
         outbound = cls(components, await _secret(components))
         await outbound.queue.open()
         if moving:
-            await outbound.queue.rehome(outbound.routes.leads, outbound.outward.destination_of)
+            await outbound.queue_admin.reassign_destinations(outbound.routes.is_routable, outbound.enqueuer.destination_of)
         return outbound
 
     async def run(self, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
@@ -122,7 +134,7 @@ class Outbound:
             if self._components.settings.sending.check_port_25 and self._components.settings.sending.direct != "never":
                 on_25 = any(where.endswith(":25") for where in self._components.settings.listen.addresses("smtp"))
                 nursery.start_soon(partial(self.port25.run, at_start=on_25))
-            nursery.start_soon(self._rehome_on_change)
+            nursery.start_soon(self._reassign_on_change)
             if self._components.settings.sending.sign:
                 nursery.start_soon(self._watch_signing)
             await self.runner.run()
@@ -200,45 +212,45 @@ class Outbound:
         from .port_check import PortFinding
 
         settings = self._components.settings.sending
-        port_25 = await self.port25.look() if settings.check_port_25 and settings.direct != "never" else self.port25.port_25
+        port_25 = await self.port25.probe() if settings.check_port_25 and settings.direct != "never" else self.port25.port_25
         state = "closed" if port_25 == "blocked" else port_25
-        return PortFinding("outbound", "", state, sentence(port_25, self.routes.route))
+        return PortFinding("outbound", "", state, describe(port_25, self.routes.route))
 
     def _note_port25(self, port_25: str) -> None:
-        was, self.routes.line_closed = self.routes.line_closed, port_25 == "blocked"
+        was, self.routes.port25_blocked = self.routes.port25_blocked, port_25 == "blocked"
         self._publish_port25()
-        if was != self.routes.line_closed:
+        if was != self.routes.port25_blocked:
             self._port25_changed.set()
 
     def _publish_port25(self) -> None:
         port_25, route = self.port25.port_25, self.routes.route
-        self._components.board.publish(OutboundState(port_25, route, sentence(port_25, route)))
+        self._components.board.publish(OutboundState(port_25, route, describe(port_25, route)))
 
-    async def _rehome_on_change(self) -> None:
+    async def _reassign_on_change(self) -> None:
         """Queue entries are routed again as soon as it is known that port 25 is, or is no longer, blocked."""
         while True:
             await self._port25_changed.wait()
             self._port25_changed = trio.Event()
-            await self.queue.rehome(self.routes.leads, self.outward.destination_of)
-            if not self.routes.line_closed:
-                await self.queue.flush()
+            await self.queue_admin.reassign_destinations(self.routes.is_routable, self.enqueuer.destination_of)
+            if not self.routes.port25_blocked:
+                await self.queue_admin.flush()
 
-    def notices(self) -> "DsnGenerator":
+    def dsn(self) -> "DsnGenerator":
         """The one DSN generator of the server, so that its limits hold."""
-        if self._notices is None:
+        if self._dsn is None:
             from appliance.delivery.generated import DsnGenerator
 
             components = self._components
-            self._notices = DsnGenerator(
+            self._dsn = DsnGenerator(
                 store=components.store,
                 directory=components.accounts.directory,
                 clock=components.clock,
                 host_name=components.host_name(),
-                leave=self.outward.notice,
+                enqueue=self.enqueuer.add_dsn,
                 has_route=self.relay_check.has_route,
                 original=self.relay_check.original,
             )
-        return self._notices
+        return self._dsn
 
     def resolver(self) -> "Resolver":
         """The one DNS resolver of the server, with its cache."""
@@ -255,52 +267,55 @@ class Outbound:
     def hosts(self) -> "MailHosts":
         """The mail hosts (MX) of a domain."""
         if self._hosts is None:
-            from appliance.outbound.mx import MailHosts
+            from appliance.outbound.mx import MailHosts, OwnHost
 
             components = self._components
             self._hosts = MailHosts(
                 self.resolver(),
                 components.clock,
-                own_names=lambda: (components.host_name(), *components.domains),
-                own_addresses=lambda: ("127.0.0.1", "::1", *host_addresses()),
-                listening=lambda: self.listening(),
+                OwnHost(
+                    names=lambda: (components.host_name(), *components.domains),
+                    addresses=lambda: ("127.0.0.1", "::1", *host_addresses()),
+                    listening=lambda: self.listening(),
+                ),
                 port=components.settings.sending.port,
                 private=components.settings.sending.private_addresses,
             )
         return self._hosts
 
-    def _home(self) -> "Transport":
+    def _local(self) -> "Transport":
         components = self._components
-        return DelayedDelivery(
-            store=components.store, directory=components.accounts.directory, clock=components.clock, wait=self.outward.wait_on
+        return LocalTransport(
+            store=components.store, directory=components.accounts.directory, clock=components.clock, wait=self.enqueuer.wait_on
         )
 
     def _remote(self) -> "Transport":
         from appliance.mailauth.dkim_sign import Signer
-        from appliance.outbound.mta_sts import Policies, fetcher
+        from appliance.outbound.mta_sts import StsPolicies, fetcher
+        from appliance.outbound.preparation import Preparation
         from appliance.outbound.smtp_transport import SmtpTransport
         from appliance.outbound.tls_policy import TlsPolicies, make_context
 
         components, settings, directory = self._components, self._components.settings.sending, self._components.accounts.directory
 
         names = self.resolver()
-        policies = Policies(
+        policies = StsPolicies(
             names=names, database=components.database, clock=components.clock, fetch=fetcher(names, lambda: make_context("verify"))
         )
 
-        def is_theirs(sender: Address, address: Address) -> bool:
+        def same_account(sender: Address, address: Address) -> bool:
             accounts = directory.resolve(sender).accounts if directory.is_local(sender.domain) else ()
             return directory.is_local(address.domain) and any(account in accounts for account in directory.resolve(address).accounts)
 
+        signer = DkimSigning(self.dkim, Signer(lambda: self.dkim.keys, components.clock), components.board) if settings.sign else None
         return SmtpTransport(
             hosts=self.hosts(),
             our_name=lambda: ascii_domain(components.host_name()),
             clock=components.clock,
             port=settings.port,
-            is_theirs=is_theirs,
-            reached=self.port25.met,
+            reached=self.port25.record_attempt,
             policies=TlsPolicies(names=names, database=components.database, clock=components.clock, policies=policies, port=settings.port),
-            signer=DkimSigning(self.dkim, Signer(lambda: self.dkim.keys, components.clock), components.board) if settings.sign else None,
+            preparation=Preparation(signer, same_account),
         )
 
 

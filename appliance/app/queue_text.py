@@ -143,12 +143,12 @@ def _sent(line: HistoryLine) -> str:
     return f"sent to {_to(line)}: {line.facts.get('text', '')}"
 
 
-def _delayed(line: HistoryLine) -> str:
-    return f"delayed for {_to(line)}: {line.facts.get('text', '')} Tried again in {span(line.facts.get('again_s', 0))}."
+def _deferred(line: HistoryLine) -> str:
+    return f"deferred for {_to(line)}: {line.facts.get('text', '')} Tried again in {span(line.facts.get('again_s', 0))}."
 
 
-def _failed(line: HistoryLine) -> str:
-    return f"failed for {_to(line)}: {line.facts.get('text', '')}"
+def _bounced(line: HistoryLine) -> str:
+    return f"not delivered to {_to(line)}: {line.facts.get('text', '')}"
 
 
 def _other(line: HistoryLine) -> str:
@@ -171,7 +171,7 @@ def _details(line: HistoryLine) -> list[str]:
 
 
 _SENTENCES: dict[str, Callable[[HistoryLine], str]] = {
-    "accepted": _accepted, "sent": _sent, "delayed": _delayed, "failed": _failed, "expired": _failed,
+    "accepted": _accepted, "sent": _sent, "deferred": _deferred, "bounced": _bounced, "expired": _bounced,
 }  # fmt: skip
 
 

@@ -1,1 +1,1 @@
-"""Floor 4, the one door in for messages."""
+"""Delivery: plan, intake, final delivery into mailboxes, and the DSNs this server generates. Layer 5."""

@@ -1,6 +1,6 @@
-"""A kept message's octets, to be read from the start as often as somebody needs them: `Pieces` over the store.
+"""The octets of a stored message as `Chunks`: readable from the start as often as needed.
 
-Memory: one piece. Fails with StoreError GONE when the message was removed meanwhile, BROKEN when the card fails.
+Memory: one chunk. Fails with StoreError GONE when the body was deleted meanwhile, BROKEN when the storage fails.
 """
 
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ from appliance.store.store import Store
 
 
 def chunks_of(store: Store, body: BodyId, prefix: bytes = b"") -> Chunks:
-    """The prefix and the body, in pieces of at most READ_OCTETS (and the prefix's own)."""
+    """The prefix as one chunk, then the body in chunks of at most READ_OCTETS."""
 
     @asynccontextmanager
     async def chunks() -> AsyncIterator[AsyncIterator[bytes]]:

@@ -1,14 +1,15 @@
-"""How a destination is travelled: straight to the servers its domain names, or by way of a relay that takes our messages."""
+"""The route to a destination: directly to the MX hosts of its domain, or through a relay (smarthost); and the ports to find it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from appliance.mail.address import Address
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """What signs in: `read` gives the password or token of the moment and may raise SetupError; `token` is for XOAUTH2."""
+    """A relay's credential: `read` gives the current password or token and may raise SetupError; `token` is for XOAUTH2."""
 
     read: Callable[[], str]
     token: bool = False
@@ -16,8 +17,8 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """A smarthost of the settings. `security` is "tls" (from the start), "starttls" or "none". `user` "" where the relay knows us
-    by our address. `any_certificate`: it is not verified."""
+    """A smarthost of the settings. `security` is "tls" (implicit TLS), "starttls" or "none". `user` is "" where the relay needs no
+    sign-in. `any_certificate`: its certificate is not verified."""
 
     name: str
     host: str
@@ -30,9 +31,17 @@ class Relay:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`relay` None: straight, by MX. `author`: the person's own address at the relay's provider; envelope sender and From are
-    rewritten to it outside the server. `gone`: the destination was a relay's that is no longer set."""
+    """`relay` None: directly, by MX. `author`: the account's own address at the relay's provider, to which envelope sender and From are
+    rewritten. `gone`: the destination is a relay that is not in the settings any more."""
 
     relay: Relay | None = None
     author: Address | None = None
     gone: bool = False
+
+
+class DestinationFinder(Protocol):
+    """Finds where a recipient queues: `outbound/routing`."""
+
+    def destination(self, sender: Address | None, domain: str) -> str | None:
+        """The destination of messages from `sender` to the A-label domain or address literal; None without a route."""
+        ...

@@ -1,6 +1,6 @@
-"""What the runner asks of whoever carries messages: a session down one destination, message after message on one connection.
+"""The transport interface: a session with one destination, in which the runner delivers one message after another.
 
-`remote.Remote` is the Transport of the server; tests have their own.
+Implemented by `outbound.smtp_transport` and, for local delivery of queued messages, by `local_transport`.
 """
 
 from collections.abc import Callable
@@ -16,27 +16,30 @@ from .route import Route
 
 @dataclass(frozen=True, slots=True)
 class DeliveryResult:
-    """What became of one message: an outcome for each of its recipients, in order, and every server met or tried on the way.
+    """The result for one message: an outcome for each of its recipients, in order, and every host that was tried.
 
-    `also(transaction)` joins the commit that settles the outcomes. `again`: the connection still stands. `passed_on`: the next
-    server announced DSN and took over the promise to tell (RFC 3461 §5.2.2).
+    `also(transaction)` joins the commit that records the outcomes. `reusable`: the session can take another message.
+    `dsn_relayed`: the next server announced DSN and took over the duty to report (RFC 3461 §5.2.2).
     """
 
     outcomes: tuple[Outcome, ...]
     host_attempts: tuple[HostAttempt, ...] = ()
-    again: bool = False
-    passed_on: bool = False
+    reusable: bool = False
+    dsn_relayed: bool = False
     also: Callable[[Any], object] | None = None
 
 
 class TransportSession(Protocol):
-    async def deliver(self, outgoing: OutgoingMessage, begun: Callable[[], None]) -> DeliveryResult:
-        """Hand one message over. Raises nothing but Cancelled: whatever goes wrong is an Outcome. `begun()` is called right before
-        the final dot leaves; from then until this returns nobody can know whether the message arrived (`queue/entry`)."""
+    """One session with a destination."""
+
+    async def deliver(self, outgoing: OutgoingMessage) -> DeliveryResult:
+        """Deliver one message. Raises nothing but Cancelled: every failure is an Outcome."""
         ...
 
 
 class Transport(Protocol):
-    def transport_session(self, destination: str, route: Route) -> AbstractAsyncContextManager[TransportSession]:
-        """Nothing is connected before the first message; the end of the block says goodbye. Raises nothing but Cancelled."""
+    """Makes sessions."""
+
+    def session(self, destination: str, route: Route) -> AbstractAsyncContextManager[TransportSession]:
+        """Nothing is connected before the first message; the end of the block ends the session. Raises nothing but Cancelled."""
         ...

@@ -1,1 +1,1 @@
-"""Delivery status notifications: policy, text and composition; pure."""
+"""Delivery status notifications: policy, text, composition. Pure. Layer 4."""

@@ -1,6 +1,7 @@
-"""What a notice is about: the message, what became of each recipient, and the port by which the runner has people told.
+"""What a DSN is about: the message, the outcome of each recipient, and the port through which the runner has DSNs generated.
 
-A notice is a message from the server to the sender of another message: it failed, it is late, it arrived (RFC 3461, RFC 3464).
+A DSN (delivery status notification) is a message from the server to the sender of another message: it failed, it is delayed, it
+was delivered (RFC 3461, RFC 3464).
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from appliance.mail.outgoing import Chunks
 
 
 class Kind(Enum):
-    """What a notice says, the gravest first: one about several recipients is called after the gravest of them."""
+    """What a DSN reports, the most severe first: one about several recipients is named after the most severe of them."""
 
     FAILURE = "failed"
     DELAY = "delayed"
@@ -24,9 +25,9 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The message a notice is about. `letter` is the name told to its sender, `sender` the one the envelope named when it came in
-    (one rewritten for forwarding is undone; None is never told anything), `ret`, `envid`, `body`, `smtputf8` and `require_tls`
-    as in Envelope, `octets` and `header_octets` (0: not known) of what `pieces` reads, `arrived_at` UTC seconds."""
+    """The message a DSN is about. `message` is its id, `sender` the envelope sender it came in with (one rewritten for forwarding is
+    undone; None never gets a DSN), `ret`, `envid`, `body`, `smtputf8` and `require_tls` as in Envelope, `octets` and
+    `header_octets` (0: not known) of what `chunks` reads, `arrived_at` UTC seconds."""
 
     message: str
     sender: Address | None
@@ -43,32 +44,40 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class RecipientReport:
-    """What became of one recipient: `recipient` as in the envelope, `outside` holding the one address this is about.
+    """The outcome of one recipient.
 
-    `attempted_at` is when it was last tried, in UTC seconds, 0 for never. `gives_up_at` until when it will be tried (a delay),
-    0 when nobody knows. `passed_on`: the next server speaks DSN and took over the promise to tell (RFC 3461 §5.2.2).
+    `attempted_at` is the last attempt in UTC seconds, 0 for none. `gives_up_at`: until when it is retried (a delay), 0 when not
+    known. `dsn_relayed`: the next server announced DSN and took over the duty to report (RFC 3461 §5.2.2).
     """
 
     recipient: Recipient
     outcome: Outcome
     attempted_at: int = 0
     gives_up_at: int = 0
-    passed_on: bool = False
+    dsn_relayed: bool = False
 
 
-Settle = Callable[[Any], object]
-"""`settle(transaction)`: the queue's own changes, made inside the commit that files the notice. It may run again."""
+Record = Callable[[Any], object]
+"""`record(transaction)`: the queue's own changes, made inside the commit that stores the DSN. It may be called again."""
 
 
 class DsnSender(Protocol):
-    """Who tells the sender. `delivery/generated.py` implements it."""
+    """Generates DSNs: `delivery/generated`."""
 
-    async def tell(self, subject: Subject, entries: Sequence[RecipientReport], settle: Settle) -> bool:
-        """ONE durable commit: `settle` and, where the rules ask for one, the notice about these entries. True when one was due.
+    async def send(self, subject: Subject, reports: Sequence[RecipientReport], record: Record) -> bool:
+        """ONE durable commit: `record` and, where the policy asks for one, the DSN about these reports. True when one was due.
 
-        Entries that nobody wants to hear of (NOTIFY=NEVER, success not asked for) are passed over; the caller decides only
-        *when* a delay is told, by handing in DEFERRED entries then. Where the sender has no room for the notice or is nobody,
-        `settle` is committed all the same: the queue never hangs on a notice. Raises StoreError FULL, BUSY or BROKEN when the
-        server cannot write just now; nothing was changed then, and the caller comes back later.
+        Reports the sender did not ask for (NOTIFY=NEVER, success not requested) are left out; the caller decides only *when* a
+        delay is reported, by passing DEFERRED reports then. Where the DSN cannot be delivered, `record` is committed all the
+        same: the queue never waits for a DSN. Raises StoreError FULL, BUSY or BROKEN when nothing can be written now; nothing
+        was changed then, and the caller retries.
         """
+        ...
+
+
+class SuccessReporter(Protocol):
+    """Sends success DSNs for messages that were just stored: `delivery/generated`."""
+
+    async def report_success(self, subject: Subject, reports: Sequence[RecipientReport]) -> bool:
+        """One commit with the DSN; False, and no work, when none was requested. Raises StoreError as `DsnSender.send`."""
         ...

@@ -1,4 +1,4 @@
-"""The envelope of a message: who sent it and who is to get it (RFC 5321 §2.3.1, RFC 3461)."""
+"""The envelope of a message: sender, recipients and their ESMTP options (RFC 5321 §2.3.1, RFC 3461)."""
 
 from dataclasses import dataclass, field
 from typing import TypedDict
@@ -8,8 +8,7 @@ from .ids import AccountId
 
 
 class Options(TypedDict):
-    """What the sender asked of a whole message, under the names that `Envelope`, `Parcel` and `Subject` give it: handed on
-    whole, as `Parcel(..., **item.options())`, so that no copy can forget one. Each recipient carries its own options."""
+    """The ESMTP options of a whole message, under the names that `Envelope`, `OutgoingMessage` and `Subject` give them."""
 
     body: str
     smtputf8: bool
@@ -20,11 +19,11 @@ class Options(TypedDict):
 
 @dataclass(slots=True)
 class Recipient:
-    """One accepted RCPT TO. `people` are the local mailboxes it comes to (an alias may name several), `outside` the addresses of
-    other servers it leads to: the address itself, or an alias's targets (`forwarded`).
+    """One accepted RCPT TO. `accounts` are the local accounts it is delivered to (an alias may name several), `outside` the addresses
+    on other servers it is relayed to: the address itself, or the targets of an alias (`forwarded`).
 
     `address` is None for the bare `<postmaster>` (RFC 5321 §4.5.1). `notify` holds NEVER, or some of SUCCESS, FAILURE and
-    DELAY; None when the sender did not say (RFC 3461 §4.1). `orcpt` is "type;address" decoded from xtext, or "" (§4.2).
+    DELAY; None without the parameter (RFC 3461 §4.1). `orcpt` is "type;address" decoded from xtext, or "" (§4.2).
     """
 
     address: Address | None
@@ -40,10 +39,10 @@ class Recipient:
 
 @dataclass(slots=True)
 class Envelope:
-    """`sender` is None for the null path. `body` is "7BIT", "8BITMIME" or "BINARYMIME" (RFC 6152, RFC 3030).
+    """`sender` is None for the null reverse-path. `body` is "7BIT", "8BITMIME" or "BINARYMIME" (RFC 6152, RFC 3030).
 
     `ret` is "FULL", "HDRS" or "" (RFC 3461 §4.3), `envid` decoded from xtext (§4.4), `require_tls` RFC 8689 §2,
-    `release_at` the UTC second before which nothing leaves the server, 0 for at once (RFC 4865).
+    `release_at` the UTC second before which the message is not delivered, 0 for at once (RFC 4865).
     """
 
     sender: Address | None
@@ -60,7 +59,7 @@ class Envelope:
         return Options(body=self.body, smtputf8=self.smtputf8, ret=self.ret, envid=self.envid, require_tls=self.require_tls)
 
     def accounts(self) -> dict[AccountId, Recipient]:
-        """Everybody the message comes to, once each, with the first recipient that led there."""
+        """The local accounts the message is delivered to, once each, with the first recipient that named them."""
         found: dict[AccountId, Recipient] = {}
         for recipient in self.recipients:
             for account in recipient.accounts:
@@ -68,6 +67,6 @@ class Envelope:
         return found
 
 
-def written(recipient: Recipient) -> bytes:
-    """The address as Delivered-To and notices name it."""
+def encode_recipient(recipient: Recipient) -> bytes:
+    """The recipient's address as Delivered-To names it."""
     return encode_address(recipient.address) if recipient.address else b"postmaster"

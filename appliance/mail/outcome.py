@@ -1,7 +1,7 @@
-"""What became of one recipient in one attempt, as values (RFC 3464 §2.3.3, RFC 3463).
+"""The outcome of a delivery attempt for one recipient, as values (RFC 3464 §2.3.3, RFC 3463).
 
-Every way an attempt can end is one Outcome; nothing about a recipient is ever an exception. `Reason` is the table from which
-the queue decides (wait, give up, take another route) and notices choose their sentence.
+However an attempt ends for a recipient, it is an Outcome, never an exception. By `Reason` the queue decides (defer, bounce, take
+another route) and a DSN chooses its sentence.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from enum import Enum
 from .reply import Reply
 
 
-class DeliveryStatus(Enum):
-    """The action field of a delivery status; `DEFERRED` is the only one that keeps a recipient in the queue."""
+class DsnAction(Enum):
+    """The Action field of a DSN (RFC 3464 §2.3.3); a DEFERRED recipient stays in the queue, all others leave it."""
 
     RELAYED = "relayed"
     DELIVERED = "delivered"
@@ -21,35 +21,34 @@ class DeliveryStatus(Enum):
 
 
 class Reason(Enum):
-    """Why. The other server's own word decides between DEFERRED and FAILED where it gave one."""
+    """Why an attempt ended so. Where the other server replied, its reply code decides between DEFERRED and FAILED."""
 
-    TAKEN = "the next server took it"
+    ACCEPTED = "the next server accepted it"
     REFUSED = "the other server refused it"
     NOT_NOW = "the other server asked to come back later"
-    REPUTATION = "the other server does not take messages from this line"
+    REPUTATION = "the other server does not accept mail from this address"
     UNREACHABLE = "no connection to the other server"
     LOST = "the connection broke off"
     NO_ANSWER = "the other server did not answer in time"
     UNSURE = "the connection broke off before the last answer: the message may arrive twice"
-    DNS = "the name service gave no answer"
+    DNS = "the DNS gave no answer"
     NO_DOMAIN = "no such domain"
     NO_MAIL = "the domain takes no mail"
-    LOOP = "the way leads back to this server"
-    TLS = "the connection could not be made safe"
-    SIGN_IN = "the relay did not accept the name and password"
-    CONVERSION = "the message cannot be put into a form the other server takes"
-    TOO_BIG = "the message is larger than the other server takes"
-    NO_ROUTE = "no way out of the server is set"
+    LOOP = "the route leads back to this server"
+    TLS = "no secure connection could be made"
+    SIGN_IN = "the relay did not accept the user name and password"
+    CONVERSION = "the message cannot be converted to a form the other server accepts"
+    TOO_BIG = "the message is larger than the other server accepts"
+    NO_ROUTE = "no route for outgoing mail is set"
     EXPIRED = "it could not be delivered in time"
-    CANCELLED = "it was called back"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`status` is an enhanced code such as "5.1.1"; `reply` the words of `host`, the name of the other server's server ("" when
-    nobody was reached); `text` one sentence of ours for people."""
+    """`status` is an enhanced status code such as "5.1.1" (RFC 3463); `host` the name of the server that replied ("" when none was
+    reached) and `reply` its reply; `text` one sentence of ours for users."""
 
-    delivery_status: DeliveryStatus
+    action: DsnAction
     status: str
     reason: Reason
     text: str
@@ -59,8 +58,8 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class HostAttempt:
-    """One conversation with another server: where, how safe, how long. `tls` is "" or "TLSv1.3", `verified` is "", "none",
-    "certificate", "mta-sts" or "dane"; or "downgraded" for plain text with a server that spoke TLS before."""
+    """One connection to a host, or one that failed. `tls` is "" or "TLSv1.3"; `verified` is "", "none", "certificate", "mta-sts" or
+    "dane", or "downgraded" for plain text with a server that spoke TLS before."""
 
     host: str
     address: str

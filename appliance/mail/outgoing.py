@@ -1,4 +1,4 @@
-"""What one mail transaction carries to the next server: envelope, options, and the message's octets to be read from the start."""
+"""A message to be relayed to the next server: envelope, options, and its octets, readable from the start as often as needed."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -9,14 +9,14 @@ from .envelope import Options, Recipient
 from .ids import BodyId
 
 Chunks = Callable[[], AbstractAsyncContextManager[AsyncIterator[bytes]]]
-"""`async with pieces() as octets: async for piece in octets`: the same octets each time, in pieces of at most 64 KiB."""
+"""`async with chunks() as octets: async for chunk in octets`: the same octets each time, in chunks of at most 64 KiB."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """`letter` is the name told to its sender. `body`, `smtputf8`, `ret`, `envid`, `require_tls` as in Envelope; each recipient's
-    address is outside the server. `author` is the domain of ours the message is signed for, "" for none (forwarded messages). `kept` is
-    where the octets lie in the server: a body, and the lines in front of it."""
+    """`message` is the message's id, as its sender got it in the 250 reply. `body`, `smtputf8`, `ret`, `envid`, `require_tls` as in
+    Envelope. `author` is the local domain the message is DKIM-signed for, "" for none (forwarded messages). `stored` is where the
+    octets are in the store: a body, and the header lines in front of it."""
 
     message: str
     sender: Address | None
@@ -29,7 +29,7 @@ class OutgoingMessage:
     envid: str = ""
     require_tls: bool = False
     author: str = ""
-    kept: tuple[BodyId, bytes] | None = None
+    stored: tuple[BodyId, bytes] | None = None
 
     def options(self) -> Options:
         return Options(body=self.body, smtputf8=self.smtputf8, ret=self.ret, envid=self.envid, require_tls=self.require_tls)

@@ -1,12 +1,12 @@
-"""Sender rewriting for messages that are passed on: the next server checks the domain of who sends, so it must be ours.
+"""Sender Rewriting Scheme (SRS) for forwarded messages: the next server checks SPF of the sender's domain, so it must be ours.
 
-    SRS0=HASH=DAY=original.example=local@ours      a message we pass on
+    SRS0=HASH=DAY=original.example=local@ours      a message we forward
     SRS1=HASH=first.example==HASH=DAY=...@ours     one that was rewritten already by `first.example`: the chain grows no longer
 
-Rules: HASH (30 bits of HMAC-SHA256, base32) is made of everything behind it, so nobody makes up an address that we would pass a
-bounce on to; DAY (two base32 digits, days modulo 1024) ends it after DAYS days, while the clock is to be believed. Reversing
-gives the original sender, or the SRS0 address at the server that rewrote first. Pure; case of the hash does not matter, since
-some servers change it. The scheme is from the paper "Sender Rewriting Scheme" (2003), which is no RFC.
+Rules: HASH (30 bits of HMAC-SHA256, base32) covers everything behind it, so nobody can forge an address to which we would forward a
+bounce; DAY (two base32 digits, days modulo 1024) makes it expire after DAYS days, while the clock is trusted. Reversing gives the
+original sender, or the SRS0 address at the server that rewrote first. Pure; the hash is compared without case, since some servers
+change it. The scheme is from the paper "Sender SenderRewriting Scheme" (2003), which is no RFC.
 """
 
 import base64
@@ -18,7 +18,7 @@ from .errors import MisuseError
 from .limits import LOCAL_PART_OCTETS
 
 DAYS = 21
-"""A bounce may come so late: five days of trying, and a queue behind the queue."""
+"""How late a bounce may come: five days of retries at the next server, and another queue behind it."""
 _DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _CYCLE = 1024
 _HASH_CHARACTERS = 6
@@ -41,7 +41,7 @@ def rewrite(sender: Address, domain: str, *, secret: bytes, day: int) -> Address
 
 
 def reverse(address: Address, *, secret: bytes, day: int | None) -> Address | None:
-    """Whose bounce this is, or None when we did not make the address or it is too old. `day` None: the clock is not to be believed."""
+    """The address a bounce is forwarded to; None when we did not make this one or it has expired. `day` None: the clock is not trusted."""
     prefix, rest = address.local[:5].upper(), address.local[5:]
     given, _, body = rest.partition("=")
     if prefix not in ("SRS0=", "SRS1=") or not hmac.compare_digest(given.upper().encode(), _hash(secret, body).encode()):
@@ -59,7 +59,7 @@ def reverse(address: Address, *, secret: bytes, day: int | None) -> Address | No
 
 
 def _fresh(stamp: str, day: int | None) -> bool:
-    if len(stamp) != 2 or any(message not in _DIGITS for message in stamp):
+    if len(stamp) != 2 or any(digit not in _DIGITS for digit in stamp):
         return False
     made = _DIGITS.index(stamp[0]) * 32 + _DIGITS.index(stamp[1])
     return day is None or (day - made) % _CYCLE <= DAYS

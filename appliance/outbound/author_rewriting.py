@@ -1,9 +1,9 @@
-"""A person's messages leave under their address at the relay's provider: From and Sender are rewritten, name and all else stay.
+"""Rewrite From, Sender and Reply-To to the account's address at the relay's provider; display names and all else stay.
 
-The commonest household has no domain of its own: inside it people write as anna@home.example, outside as the address their
-provider knows. Only addresses whose messages come to that person are changed, so a message never speaks for somebody else.
-Reply-To that names the address here is changed too: nobody outside could answer to it. The header is read up to HEADER_OCTETS; a
-field that cannot be read as addresses stays as it is.
+Most families have no domain of their own: at home they write as anna@home.example, and to others as the address their provider
+knows. Only addresses that are delivered to the sending account are changed, so that no other author is replaced. Reply-To is
+included because nobody outside could answer to a local address. The header is read up to HEADER_OCTETS; a field that does not
+parse as addresses is left unchanged.
 """
 
 import re
@@ -20,9 +20,9 @@ FIELDS = frozenset({b"from", b"sender", b"reply-to"})
 _ADDRESS = re.compile(rb'[^\s<>,;:"()@]+@[^\s<>,;:"()@]+')
 
 
-def under_address(chunks: Chunks, address: Address, is_theirs: Callable[[Address], bool]) -> Chunks:
-    """The same message, written by `address` wherever one of the person's own addresses stood."""
-    written = encode_address(address)
+def rewrite_author(chunks: Chunks, address: Address, same_account: Callable[[Address], bool]) -> Chunks:
+    """The same message with `address` in place of the account's own addresses in FIELDS; `is_own(address)` recognizes those."""
+    replacement = encode_address(address)
 
     @asynccontextmanager
     async def changed() -> AsyncIterator[AsyncIterator[bytes]]:
@@ -34,7 +34,7 @@ def under_address(chunks: Chunks, address: Address, is_theirs: Callable[[Address
                     head += chunk
                     if b"\r\n\r\n" in head or len(head) > HEADER_OCTETS:
                         break
-                yield rewritten(head, written, is_theirs)
+                yield rewrite_header(head, replacement, same_account)
                 async for chunk in octets:
                     yield chunk
 
@@ -43,22 +43,22 @@ def under_address(chunks: Chunks, address: Address, is_theirs: Callable[[Address
     return changed
 
 
-def rewritten(head: bytes, written: bytes, is_theirs: Callable[[Address], bool]) -> bytes:
-    """The message's beginning with the fields changed; what stands behind the header is not looked at."""
+def rewrite_header(head: bytes, replacement: bytes, same_account: Callable[[Address], bool]) -> bytes:
+    """The start of a message with the fields rewrite_header; anything after the header is left unchanged."""
     end = header_end(head)
     changed, done = [], 0
     for field in fields(head[:end]):
         raw, done = head[field.start : field.end], field.end
-        changed.append(_field(raw, written, is_theirs) if field.name.lower() in FIELDS else raw)
+        changed.append(_field(raw, replacement, same_account) if field.name.lower() in FIELDS else raw)
     return b"".join(changed) + head[done:]
 
 
-def _field(field: bytes, written: bytes, is_theirs: Callable[[Address], bool]) -> bytes:
-    return _ADDRESS.sub(lambda found: written if _theirs(found[0], is_theirs) else found[0], field)
+def _field(field: bytes, replacement: bytes, same_account: Callable[[Address], bool]) -> bytes:
+    return _ADDRESS.sub(lambda found: replacement if _is_own(found[0], same_account) else found[0], field)
 
 
-def _theirs(text: bytes, is_theirs: Callable[[Address], bool]) -> bool:
+def _is_own(text: bytes, same_account: Callable[[Address], bool]) -> bool:
     try:
-        return is_theirs(parse_address(text))
+        return same_account(parse_address(text))
     except MisuseError:
         return False

@@ -1,12 +1,12 @@
-"""DANE: certificates vouched for by DNSSEC in place of authorities (RFC 7672, RFC 6698, RFC 7671).
+"""DANE for SMTP: certificates authenticated by TLSA records under DNSSEC (RFC 7672, RFC 6698, RFC 7671).
 
-| TLSA records of the host (securely looked up) | what it demands                                                              |
+| TLSA records of the host (DNSSEC-validated)   | requirement                                                                  |
 |-----------------------------------------------|------------------------------------------------------------------------------|
-| none                                          | nothing (RFC 7672 §2.2)                                                      |
-| some usable                                   | one must match: 3 the server's own key or certificate, 2 one of its authority |
-| all unusable (usage 0 or 1, unknown words)    | TLS, with any certificate (RFC 7672 §2.2)                                    |
+| none                                          | none (RFC 7672 §2.2)                                                         |
+| some usable                                   | one must match: usage 3 the server's own key or certificate, 2 its authority  |
+| all unusable (usage 0 or 1, unknown values)   | TLS, with any certificate (RFC 7672 §2.2)                                    |
 
-Usage 3 looks at nothing but the match: no name, no dates (RFC 7672 §3.1.1). Usage 2 wants signatures from the server's
+Usage 3 checks nothing but the match: no name, no dates (RFC 7672 §3.1.1). Usage 2 requires signatures from the server's
 certificate up to the one that matches, its dates, and the host's or the domain's name in it (§3.1.2, §3.2.2). Pure.
 """
 
@@ -22,11 +22,11 @@ from appliance.network.x509 import parse_der, public_key_of
 
 HASHES = {0: None, 1: "sha256", 2: "sha512"}
 CHAIN = 10
-"""Certificates of a chain that are looked at."""
+"""Certificates of a chain that are examined."""
 
 
 def usable(records: Sequence[Tlsa]) -> tuple[Tlsa, ...]:
-    """Those an SMTP client can go by (RFC 7672 §3.1)."""
+    """The records an SMTP client can use (RFC 7672 §3.1)."""
     lengths = {0: None, 1: 32, 2: 64}
     return tuple(
         one
@@ -35,8 +35,8 @@ def usable(records: Sequence[Tlsa]) -> tuple[Tlsa, ...]:
     )
 
 
-def fits(record: Tlsa, der: bytes) -> bool:
-    """Is this certificate the one, or of the key, the record names? (RFC 6698 §2.1)"""
+def record_matches(record: Tlsa, der: bytes) -> bool:
+    """Does the record match this certificate or its key? (RFC 6698 §2.1)"""
     try:
         octets = der if record.selector == 0 else public_key_of(der)
     except MisuseError:
@@ -46,21 +46,21 @@ def fits(record: Tlsa, der: bytes) -> bool:
 
 
 def verify(records: Sequence[Tlsa], chain: Sequence[bytes], names: Sequence[str], now_at: float) -> bool:
-    """Does the chain (the server's own first) meet one of the usable records? `names`: the host's and the domain's."""
+    """Does the chain (the server's own first) match one of the usable records? `names`: the host's and the domain's."""
     if not chain:
         return False
-    if any(one.usage == 3 and fits(one, chain[0]) for one in records):
+    if any(one.usage == 3 and record_matches(one, chain[0]) for one in records):
         return True
     anchors = [one for one in records if one.usage == 2]
     return bool(anchors) and _by_authority(anchors, chain[:CHAIN], names, now_at)
 
 
 def fault(records: Sequence[Tlsa], chain: Sequence[bytes], names: Sequence[str], now_at: float) -> str:
-    """Why a chain does not meet its records, for people; after `verify` said so."""
+    """Why the chain matches no record, in a clause for a person to read. Call after `verify` returned False."""
     try:
         own = parse_der(chain[0])
     except (IndexError, MisuseError):
-        return "it showed none that can be read"
+        return "it showed none that can be parsed"
     if not any(one.usage == 2 for one in records):
         key = hashlib.sha256(public_key_of(own.der)).hexdigest()
         return f"none of its {len(records)} TLSA records names the key it showed (SHA-256 {key[:16]}...)"
@@ -70,7 +70,7 @@ def fault(records: Sequence[Tlsa], chain: Sequence[bytes], names: Sequence[str],
 
 
 def _by_authority(anchors: Sequence[Tlsa], chain: Sequence[bytes], names: Sequence[str], now_at: float) -> bool:
-    """Signatures up to an anchor. `cryptography` is loaded here only: few domains name authorities."""
+    """Verify signatures up to a trust anchor. `cryptography` is loaded here only: few domains publish usage 2."""
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature
 
@@ -85,11 +85,11 @@ def _by_authority(anchors: Sequence[Tlsa], chain: Sequence[bytes], names: Sequen
             if not below.not_valid_before_utc <= now <= below.not_valid_after_utc:
                 return False
             der = below.public_bytes(_der())
-            if below is not certificates[0] and any(fits(one, der) for one in anchors):
+            if below is not certificates[0] and any(record_matches(one, der) for one in anchors):
                 return True
             above = next((one for one in certificates[1:] if one is not below and _issued(below, one, InvalidSignature)), None)
             if above is None:
-                return any(fits(one, der) for one in anchors)
+                return any(record_matches(one, der) for one in anchors)
             below = above
     except (ValueError, TypeError):
         return False
@@ -111,7 +111,7 @@ def _issued(below: Any, above: Any, invalid: type[Exception]) -> bool:
 
 
 def _named(certificate: Any, names: Sequence[str]) -> bool:
-    """One of the names stands in the certificate, a "*" for one label (RFC 7672 §3.2.3)."""
+    """Is one of the names in the certificate? "*" stands for one label (RFC 7672 §3.2.3)."""
     from cryptography import x509
 
     try:

@@ -1,13 +1,13 @@
-"""A header in ASCII: 8-bit words as encoded words (RFC 2047), parameters by RFC 2231, domains in A-labels.
+"""Encode a header in ASCII: 8-bit words as encoded words (RFC 2047), parameters by RFC 2231, domains as A-labels.
 
 | field                              | 8-bit octets become                                                                        |
 |------------------------------------|--------------------------------------------------------------------------------------------|
-| addresses (ADDRESSES)              | a domain: A-labels; names and comments: encoded words; before the @: a fault, nothing fits |
+| addresses (ADDRESSES)              | a domain: A-labels; names and comments: encoded words; before the @: a fault, no encoding exists |
 | Content-Type, Content-Disposition  | parameters: name*=charset''..., in sections where long; elsewhere encoded words            |
 | all others                         | runs of words that hold some: encoded words                                                |
 
-Octets that are no UTF-8 are named by the charset of the message's text when it is one of CHARSETS and can say them, else
-unknown-8bit. Linear in the header's octets. Pure.
+Octets that are not UTF-8 are labelled with the charset of the message's text when it is one of CHARSETS and can decode them, else
+with unknown-8bit. Linear in the header's octets. Pure.
 """
 
 import re
@@ -27,12 +27,12 @@ ADDRESSES = frozenset(
 PARAMETERS = frozenset({b"content-type", b"content-disposition"})
 CHARSETS = re.compile(r"iso-8859-\d{1,2}|windows-125\d|koi8-[ru]|latin-?1", re.IGNORECASE)
 WORD_OCTETS = 39
-"""Of an encoded word: it then fits a line of 76 behind "Subject: "."""
+"""Octets in one encoded word: it then fits a line of 76 after "Subject: "."""
 LINE = 76
-"""RFC 2047 §2: a line with an encoded word is no longer."""
+"""RFC 2047 §2: the longest line with an encoded word."""
 SECTION = 60
 """Characters of a parameter's section (RFC 2231 §3)."""
-# words are looked at from their beginning only, and never twice: headers may be large
+# possessive quantifiers: each word is scanned once from its start, since headers may be large
 _ADDRESS = re.compile(rb'(?<![^\s<>,;:"()@])([^\s<>,;:"()@]++)@([^\s<>,;:"()@]++)')
 _QUOTED_LOCAL = re.compile(rb'"((?:[^"\\]|\\.)*)"[ \t]*@')
 _PARAMETER = re.compile(rb'(?<![A-Za-z0-9_-])([A-Za-z0-9_-]++)(\*?)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))')
@@ -43,20 +43,20 @@ _FOLD = re.compile(rb"[ \t]+(?==\?)")
 _ESCAPED = re.compile(rb"%..|[^%]")
 
 
-def charset_said(root: Node) -> str:
+def declared_charset(root: Node) -> str:
     """The charset of a message's first part that names one, if it is one of CHARSETS."""
     nodes = [root]
     while nodes:
         node = nodes.pop()
-        said = (node.content.parameter(b"charset") or b"").decode("ascii", "replace")
-        if said:
-            return said.lower() if CHARSETS.fullmatch(said) else ""
+        named = (node.content.parameter(b"charset") or b"").decode("ascii", "replace")
+        if named:
+            return named.lower() if CHARSETS.fullmatch(named) else ""
         nodes += reversed(node.children)
     return ""
 
 
-def in_words(faults: list[str], fallback: str, block: bytes) -> bytes:
-    """The header in ASCII; addresses that have no such form are told in `faults`. `fallback` names octets that are no UTF-8."""
+def encode_header(faults: list[str], fallback: str, block: bytes) -> bytes:
+    """The header in ASCII; addresses that have no such form are added to `faults`. `fallback`: the charset of octets that are not UTF-8."""
     if block.isascii():
         return block
     out, done = [], 0
@@ -73,7 +73,7 @@ def in_words(faults: list[str], fallback: str, block: bytes) -> bytes:
         elif name in PARAMETERS:
             value = _PARAMETER.sub(partial(_parameter, fallback), value)
         value = _runs(_WORD, value, words)
-        out.append(_narrow(head.decode("ascii", "replace").encode("ascii", "replace") + value))
+        out.append(_fold_before_encoded_words(head.decode("ascii", "replace").encode("ascii", "replace") + value))
     return b"".join(out) + block[done:]
 
 
@@ -82,12 +82,12 @@ def _addresses(value: bytes, faults: list[str], words: Callable[[bytes], bytes])
         if not found[1].isascii():
             faults.append(found[0].decode("utf-8", "replace"))
     value = _ADDRESS.sub(partial(_address, faults), value)
-    # RFC 2047 §5 (3): blanks on both sides of an encoded word in a phrase
+    # RFC 2047 §5 (3): whitespace on both sides of an encoded word in a phrase
     return _CLOSE.sub(b" ", _runs(_TOKEN, value, lambda text: words(_unquoted(text))))
 
 
 def _runs(token: "re.Pattern[bytes]", value: bytes, words: Callable[[bytes], bytes]) -> bytes:
-    """Neighbouring tokens that are not ASCII become encoded words together, the blanks between them too."""
+    """Adjacent tokens that are not ASCII become encoded words together, with the whitespace between them."""
     out: list[bytes] = []
     run, gap = b"", b""
     for text in token.findall(value):
@@ -121,7 +121,7 @@ def _parameter(fallback: str, found: "re.Match[bytes]") -> bytes:
     value = re.sub(rb"\\(.)", rb"\1", found[3]) if found[3] is not None else found[4]
     if value.isascii():
         return found[0]
-    if found[2]:  # it is written so already, but for some octets
+    if found[2]:  # already in RFC 2231 form, with some octets unescaped
         return found[1] + b"*=" + b"".join(b"%c" % one if one < 0x80 else b"%%%02X" % one for one in value)
     escaped = b"".join(b"%c" % one if one < 0x80 and chr(one).isalnum() else b"%%%02X" % one for one in value)
     charset = charset_of(value, fallback) + b"''"
@@ -149,7 +149,7 @@ def charset_of(text: bytes, fallback: str = "") -> bytes:
 
 
 def encoded_words(text: bytes, fallback: str = "") -> bytes:
-    """The text as encoded words of at most 75 octets (RFC 2047 §2), each whole characters, on lines of their own."""
+    """The text as encoded words of at most 75 octets (RFC 2047 §2), split between characters, each on a line of its own."""
     text = re.sub(rb"[ \t]*\r\n[ \t]*", b" ", text)
     charset = charset_of(text, fallback)
     words = []
@@ -162,7 +162,7 @@ def encoded_words(text: bytes, fallback: str = "") -> bytes:
     return b"\r\n ".join(words)
 
 
-def _narrow(field: bytes) -> bytes:
-    """Lines that are too long for their encoded words are folded in front of them."""
+def _fold_before_encoded_words(field: bytes) -> bytes:
+    """Fold lines with encoded words that are over LINE characters before those words."""
     lines = field.split(b"\r\n")
     return b"\r\n".join([_FOLD.sub(b"\r\n ", line) if len(line) > LINE and b"=?" in line else line for line in lines])

@@ -1,10 +1,10 @@
-"""MTA-STS: domains that say which hosts take their mail and that these speak verified TLS (RFC 8461).
+"""MTA-STS: policies by which domains name their MX hosts and require verified TLS (RFC 8461).
 
 Rules: a TXT record announces a policy and its id (§3.1); the policy is fetched by HTTPS with a verified certificate (§3.3) when the
-id is new, and believed until its max_age is over, also when the record or the fetch fails meanwhile (§3.2, §5.1). "enforce" binds,
+id is new, and valid until its max_age is over, also when the record or the fetch fails meanwhile (§3.2, §5.1). "enforce" binds,
 "testing" and "none" do not. A host pattern's "*" stands for exactly one label (§4.1).
 Known gap: no report is sent to domains that ask for one (RFC 8460).
-Kept on the card, lazily; at most POLICIES, those that end first go. How it fails: not at all, for whoever asks: no policy is None.
+Stored in the database by lazy writes; at most POLICIES, those that expire first are deleted. Failures are no policy: `of` returns None.
 """
 
 import re
@@ -31,14 +31,14 @@ HOSTS = 100
 POLICIES = 1000
 FRESH = 100
 AGAIN_S = 300.0
-"""A fetch that failed is tried again after so long (§3.3 suggests to wait)."""
+"""Wait before a failed fetch is tried again (§3.3)."""
 _ID = re.compile(r"[A-Za-z0-9]{1,32}")
 _PATTERN = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?")
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """`mode` is "enforce", "testing" or "none"; `hosts` patterns in lower case; `max_age_s` seconds it may be believed."""
+class StsPolicy:
+    """`mode` is "enforce", "testing" or "none"; `hosts` patterns in lower case; `max_age_s` seconds it is valid."""
 
     mode: str
     hosts: tuple[str, ...]
@@ -59,8 +59,8 @@ def parse_record(values: tuple[bytes, ...]) -> str | None:
     return name if _ID.fullmatch(name) else None
 
 
-def parse_policy(octets: bytes) -> Policy:
-    """A policy's text (§3.2); unknown fields are passed over, of repeated ones but `mx` the first counts. Raises MisuseError."""
+def parse_policy(octets: bytes) -> StsPolicy:
+    """A policy's text (§3.2); unknown fields are ignored; of repeated fields other than `mx` the first counts. Raises MisuseError."""
     try:
         lines = octets.decode("utf-8").replace("\r\n", "\n").split("\n")
     except UnicodeDecodeError:
@@ -83,14 +83,14 @@ def parse_policy(octets: bytes) -> Policy:
     if mode not in ("enforce", "testing", "none"):
         raise MisuseError("the policy has no known mode")
     if not age.isascii() or not age.isdecimal() or len(age) > 10:
-        raise MisuseError("the policy does not say how long it may be believed")
+        raise MisuseError("the policy does not say how long it is valid")
     if len(hosts) > HOSTS or not all(map(_PATTERN.fullmatch, hosts)) or (not hosts and mode != "none"):
-        raise MisuseError("the policy names no hosts, or such as cannot be")
-    return Policy(mode, tuple(hosts), min(int(age), LONGEST_S))
+        raise MisuseError("the policy names no hosts or invalid ones")
+    return StsPolicy(mode, tuple(hosts), min(int(age), LONGEST_S))
 
 
 def matches(pattern: str, host: str) -> bool:
-    """Does the pattern name this host? (§4.1)"""
+    """Does the host match the pattern? (§4.1)"""
     host = host.lower().rstrip(".")
     if not pattern.startswith("*."):
         return pattern == host
@@ -103,7 +103,7 @@ Fetch = Callable[[str], Awaitable[tuple[str, bytes]]]
 
 
 def fetcher(names: Resolver, context: Callable[[], ssl.SSLContext], port: int = 443) -> Fetch:
-    """Fetches by HTTPS; `context` is asked for when the first policy is fetched."""
+    """A Fetch by HTTPS; `context` is called when the first policy is fetched."""
     made: list[ssl.SSLContext] = []
 
     async def fetch(domain: str) -> tuple[str, bytes]:
@@ -116,8 +116,8 @@ def fetcher(names: Resolver, context: Callable[[], ssl.SSLContext], port: int = 
     return fetch
 
 
-class Policies:
-    """The policies believed at the moment, in the table mta_sts_policy."""
+class StsPolicies:
+    """The policies that are valid now, in the table mta_sts_policy."""
 
     def __init__(self, *, names: Resolver, database: AnyDatabase, clock: Clock, fetch: Fetch) -> None:
         self._names = names
@@ -126,10 +126,10 @@ class Policies:
         self._fetch = fetch
         self._tried: dict[str, float] = {}
         self._fresh: dict[str, tuple[str, bytes, int]] = {}
-        """Fetched in this run: the card hears of them a little later."""
+        """Fetched in this run and perhaps not written yet."""
 
-    async def of(self, domain: str) -> Policy | None:
-        """The policy to keep to for a domain in A-labels, or None. Asks the name service, now and then the domain's web server."""
+    async def of(self, domain: str) -> StsPolicy | None:
+        """The policy of a domain in A-labels, or None. Queries the DNS, and the domain's web server when the id is new."""
         row = self._fresh.get(domain) or await self._database.read(partial(_load, domain))
         if row is not None and self._clock.trusted() and row[2] <= self._clock.wall_s():
             row = None
@@ -161,7 +161,7 @@ class Policies:
         return policy
 
 
-def _parsed(octets: bytes) -> Policy | None:
+def _parsed(octets: bytes) -> StsPolicy | None:
     try:
         return parse_policy(octets)
     except MisuseError:

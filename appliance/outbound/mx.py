@@ -1,21 +1,21 @@
-"""Which hosts take a domain's mail, in the order to try them (RFC 5321 §5.1).
+"""MX lookup: which hosts accept a domain's mail, in the order to try them (RFC 5321 §5.1).
 
 | the domain                                   | answer                                                                        |
 |----------------------------------------------|-------------------------------------------------------------------------------|
 | an address literal                           | that address                                                                  |
 | has MX records                               | their hosts by preference, equals in random order, addresses of each          |
-| has one MX record of preference 0 and "."    | 5.1.10: it takes no mail (RFC 7505 §3)                                        |
+| has one MX record of preference 0 and "."    | 5.1.10: null MX, it accepts no mail (RFC 7505 §3)                             |
 | has no MX but an address                     | itself (implicit MX)                                                          |
 | does not exist                               | 5.1.2                                                                         |
-| names this server                             | the hosts before it; 5.4.6 when there are none: the message would go round     |
+| names this server                            | the hosts before it; 5.4.6 when there are none: a mail loop                    |
 | names an address and port of ours, or :: or 0.0.0.0 | the other hosts; 5.4.6 when there are none                             |
-| names only addresses no stranger can reach   | 5.4.4, unless the settings allow private addresses (a poisoned MX; a LAN)     |
-| name service silent or failing               | 4.4.3: a wait, never a bounce                                                 |
+| names only private addresses                 | 5.4.4, unless the settings allow private addresses (a poisoned MX; a LAN)     |
+| DNS silent or failing                        | 4.4.3: deferred, never bounced                                                |
 | one of AAAA and A has no answer              | the addresses of the other; none there: 4.4.3                                 |
-| (a relay) names a listener of ours           | 4.4.4: a wait, the settings have to change                                    |
+| (a relay) names a listener of ours           | 4.4.4: deferred, the settings have to change                                  |
 
 IPv6 addresses come first and are left out for V6_REST_S after one could not be reached while an IPv4 address could. An address family
-that a host refused, while it took the other one, is left out for that host for REFUSED_REST_S (`refused`).
+a host refused while it accepted the other is left out for that host for REFUSED_REST_S (`refused`).
 """
 
 from collections import OrderedDict
@@ -28,12 +28,12 @@ from typing import Protocol
 from appliance.mail.address import ascii_domain
 from appliance.mail.clock import Clock
 from appliance.mail.errors import LookupTrouble
-from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
+from appliance.mail.outcome import DsnAction, Outcome, Reason
 from appliance.network.addresses import answers, dialled, family_of, is_public, is_unspecified, judged
 from appliance.network.resolver import Addresses, DnsAnswer, Found, Mx, addresses_of
 
 HOSTS = 10
-"""Hosts of one domain that are looked up (RFC 5321 §5.1 asks for at least two)."""
+"""Hosts of one domain whose addresses are looked up (RFC 5321 §5.1 requires at least two)."""
 ADDRESSES = 8
 """Addresses of one host that are tried."""
 V6_REST_S = 1800.0
@@ -43,7 +43,7 @@ REMEMBERED = 1000
 """Hosts whose refusals are remembered."""
 
 
-class Names(Protocol):
+class MxResolver(Protocol):
     """`network.resolver.Resolver`."""
 
     async def mx(self, name: str) -> DnsAnswer[Mx]: ...
@@ -54,8 +54,8 @@ class Names(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MailHost:
-    """`secure`: the MX answer and those of this host's addresses that came were all validated (RFC 7672 §2.2.1). `expanded`: the name
-    at the end of its CNAMEs, when it has some and all are secure. `alias`: it is not secure, but its first CNAME is (§2.2.2)."""
+    """`secure`: the MX answer and the answers with this host's addresses were all DNSSEC-validated (RFC 7672 §2.2.1). `expanded`: the
+    name at the end of its CNAMEs, when it has some and all are secure. `alias`: it is not secure, but its first CNAME is (§2.2.2)."""
 
     name: str
     preference: int
@@ -65,46 +65,50 @@ class MailHost:
     alias: bool = False
 
 
-class HostPlace(Enum):
-    """Whose an address is."""
+class AddressKind(Enum):
+    """What an address found for a domain is to this server."""
 
-    THERE = "another server's, as far as can be seen"
-    OURS = "an address of this machine"
-    HERE = "no address of a host, or one that leads back to this machine"
-    CLOSED = "one that nobody outside reaches"
+    REMOTE = "another host's, as far as can be seen"
+    OWN = "an address of this machine"
+    LOOP = "unspecified, loopback, or where a listener of this server answers"
+    PRIVATE = "not reachable from the internet"
 
 
 def _no(status: str, reason: Reason, text: str) -> Outcome:
-    return Outcome(DeliveryStatus.DEFERRED if status[0] == "4" else DeliveryStatus.FAILED, status, reason, text)
+    return Outcome(DsnAction.DEFERRED if status[0] == "4" else DsnAction.FAILED, status, reason, text)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnHost:
+    """What this server is known by, asked at each lookup: its names, its addresses, and where its listeners answer (address, port)."""
+
+    names: Callable[[], Iterable[str]] = tuple
+    addresses: Callable[[], Iterable[str]] = tuple
+    listening: Callable[[], Iterable[tuple[str, int]]] = tuple
 
 
 class MailHosts:
-    """`own_names` and `own_addresses` say who this server is, `listening` where its listeners answer (address and port), `port` the port
-    mail is sent to; `private` allows addresses of private networks."""
+    """MX lookups that never lead back to this server. `port`: the port mail is sent to; `private` allows private addresses."""
 
     def __init__(
         self,
-        names: Names,
+        resolver: MxResolver,
         clock: Clock,
+        own: OwnHost,
         *,
-        own_names: Callable[[], Iterable[str]],
-        own_addresses: Callable[[], Iterable[str]],
-        listening: Callable[[], Iterable[tuple[str, int]]] = tuple,
         port: int = 25,
         private: bool = False,
         random: Random | None = None,
     ) -> None:
-        self._names = names
+        self._resolver = resolver
         self._clock = clock
-        self._own_names = own_names
-        self._own_addresses = own_addresses
-        self._listening = listening
+        self._own = own
         self._port = port
         self._private = private
         self._random = random or Random()  # noqa: S311 - spreads load, hides nothing
         self._v6_again_mono = float("-inf")
         self._refused: OrderedDict[tuple[str, int], float] = OrderedDict()
-        """By host and address family: until when it is left out."""
+        """By host and address family: until when it is left out, monotonic seconds."""
 
     async def find(self, domain: str) -> tuple[MailHost, ...] | Outcome:
         """The hosts to try, at least one, or why there is none. `domain` in A- or U-labels, or an address literal."""
@@ -112,30 +116,30 @@ class MailHosts:
             return self._literal(domain)
         name = ascii_domain(domain)
         try:
-            answer = await self._names.mx(name)
+            answer = await self._resolver.mx(name)
             if answer.found is Found.NO_NAME:
                 return _no("5.1.2", Reason.NO_DOMAIN, f"There is no domain {domain}.")
             if len(answer.values) == 1 and not answer.values[0].name:
-                return _no("5.1.10", Reason.NO_MAIL, f"The domain {domain} takes no mail.")
+                return _no("5.1.10", Reason.NO_MAIL, f"The domain {domain} accepts no mail.")
             records = [one for one in answer.values if one.name] or [Mx(0, name)]
             return await self._hosts(domain, records, answer.secure)
         except LookupTrouble as trouble:
             return _no("4.4.3", Reason.DNS, f"{str(trouble)[:1].upper()}{str(trouble)[1:]}.")
 
     async def relay(self, name: str, port: int) -> tuple[MailHost, ...] | Outcome:
-        """The relay of that name or address, in the form `find` gives; its addresses may be private ones, and other programs of
-        this machine may be meant. Where our own listeners answer, there is no relay: messages wait for better settings."""
+        """The relay of that name or address, as `find` returns it; its addresses may be private, and it may be another program on
+        this machine. A relay where our own listeners answer is refused: messages are deferred until the settings change."""
         found = None
         try:
             try:
                 addresses: tuple[str, ...] = (dialled(name),)
             except ValueError:
-                found = await addresses_of(self._names, ascii_domain(name))
+                found = await addresses_of(self._resolver, ascii_domain(name))
                 addresses = tuple(map(dialled, found.values))
         except LookupTrouble as trouble:
             return _no("4.4.3", Reason.DNS, f"{str(trouble)[:1].upper()}{str(trouble)[1:]}.")
         if not addresses:
-            return _no("4.4.4", Reason.NO_ROUTE, f"The relay {name} of the settings has no address; look at its name.")
+            return _no("4.4.4", Reason.NO_ROUTE, f"The relay {name} of the settings has no address; check its name.")
         if any(self._listens(address, port) for address in addresses):
             text = f"The relay {name} of the settings is this server itself (port {port}); name your provider's mail server there."
             return _no("4.4.4", Reason.NO_ROUTE, text)
@@ -145,39 +149,39 @@ class MailHosts:
 
     def _listens(self, address: str, port: int) -> bool:
         """Does a listener of ours answer at this address and port?"""
-        own = is_unspecified(address) or judged(address) in {judged(one) for one in self._own_addresses()}
-        for host, listening in self._listening():
+        own = is_unspecified(address) or judged(address) in {judged(one) for one in self._own.addresses()}
+        for host, listening in self._own.listening():
             if listening == port and (answers(host, address) or (own and is_unspecified(host))):
                 return True
             if listening == port and is_unspecified(address) and judged(host).is_loopback:
-                return True  # the kernel dials the loopback address instead
+                return True  # the kernel connects to the loopback address instead
         return False
 
     async def _hosts(self, domain: str, records: list[Mx], secure: bool) -> tuple[MailHost, ...] | Outcome:
         self._random.shuffle(records)
         records.sort(key=lambda one: one.preference)
-        ours = {ascii_domain(own.lower().rstrip(".")) for own in self._own_names()}
+        ours = {ascii_domain(own.lower().rstrip(".")) for own in self._own.names()}
         mine = min((one.preference for one in records if one.name in ours), default=None)
         hosts: list[MailHost] = []
-        looped, closed, trouble = mine is not None, False, None
+        looped, private, trouble = mine is not None, False, None
         for record in records[:HOSTS]:
             if mine is not None and record.preference >= mine:
                 break
             try:
-                found = await addresses_of(self._names, record.name)
+                found = await addresses_of(self._resolver, record.name)
                 alias = secure and not found.secure and await self._is_secure_alias(found)
             except LookupTrouble as fault:
                 trouble = fault
                 continue
             if not found.values:
                 continue
-            places = {address: self._place(address) for address in map(dialled, found.values)}
-            if HostPlace.OURS in places.values():
+            kinds = {address: self._kind(address) for address in map(dialled, found.values)}
+            if AddressKind.OWN in kinds.values():
                 looped = True
-                break  # this server by another name: whatever comes behind it is no better (RFC 5321 §5.1)
-            reachable = tuple(address for address, place in places.items() if place is HostPlace.THERE)
-            looped = looped or HostPlace.HERE in places.values()
-            closed = closed or HostPlace.CLOSED in places.values()
+                break  # this server by another name: less preferred hosts must not be tried (RFC 5321 §5.1)
+            reachable = tuple(address for address, kind in kinds.items() if kind is AddressKind.REMOTE)
+            looped = looped or AddressKind.LOOP in kinds.values()
+            private = private or AddressKind.PRIVATE in kinds.values()
             if reachable:
                 ordered, safe = self._ordered(record.name, reachable), secure and found.secure
                 hosts.append(MailHost(record.name, record.preference, ordered, safe, found.canonical if safe else "", alias))
@@ -186,41 +190,41 @@ class MailHosts:
         if trouble is not None:
             raise trouble
         if looped:
-            return _no("5.4.6", Reason.LOOP, f"The way to {domain} leads back to this server.")
-        if closed:
-            return _no("5.4.4", Reason.NO_MAIL, f"The domain {domain} names only mail servers that nobody outside can reach.")
+            return _no("5.4.6", Reason.LOOP, f"The route to {domain} leads back to this server.")
+        if private:
+            return _no("5.4.4", Reason.NO_MAIL, f"The domain {domain} names only mail servers that cannot be reached from the internet.")
         return _no("5.4.4", Reason.NO_MAIL, f"The domain {domain} has no mail server that can be found.")
 
     async def _is_secure_alias(self, found: Addresses) -> bool:
         """Is a host whose addresses are not secure itself a secure alias of another name? (RFC 7672 §2.2.2) Raises LookupTrouble."""
         if not found.canonical:
             return False
-        answer = await self._names.cname(found.name)
+        answer = await self._resolver.cname(found.name)
         return answer.secure and answer.found is Found.YES
 
     def _ordered(self, name: str, addresses: tuple[str, ...]) -> tuple[str, ...]:
-        """At most ADDRESSES, IPv6 first, both families where there are both and neither is left out."""
-        six = [address for address in addresses if family_of(address) == 6]
-        four = [address for address in addresses if family_of(address) == 4]
-        self._random.shuffle(six)
-        self._random.shuffle(four)
+        """At most ADDRESSES of them, IPv6 first, of both families unless one is left out."""
+        v6 = [address for address in addresses if family_of(address) == 6]
+        v4 = [address for address in addresses if family_of(address) == 4]
+        self._random.shuffle(v6)
+        self._random.shuffle(v4)
         now = self._clock.mono_s()
         out = {family: self._refused.get((name, family), now) > now for family in (4, 6)}
-        if six and four and out[4] != out[6]:
-            six, four = ([], four) if out[6] else (six, [])
-        elif four and now < self._v6_again_mono:
-            six = []
-        return (*six[: max(ADDRESSES // 2, ADDRESSES - len(four))], *four)[:ADDRESSES]
+        if v6 and v4 and out[4] != out[6]:
+            v6, v4 = ([], v4) if out[6] else (v6, [])
+        elif v4 and now < self._v6_again_mono:
+            v6 = []
+        return (*v6[: max(ADDRESSES // 2, ADDRESSES - len(v4))], *v4)[:ADDRESSES]
 
     def refused(self, name: str, family: int) -> None:
-        """The host refuses connections of ours from this address family (4 or 6), and took the other: leave it out for a while."""
+        """The host refused us over this address family (4 or 6) and accepted the other: leave it out for REFUSED_REST_S."""
         self._refused[name, family] = self._clock.mono_s() + REFUSED_REST_S
         self._refused.move_to_end((name, family))
         if len(self._refused) > REMEMBERED:
             self._refused.popitem(last=False)
 
     def v6_failed(self) -> None:
-        """An IPv6 address could not be reached and an IPv4 address of the same host could: leave IPv6 out for a while."""
+        """An IPv6 address could not be reached and an IPv4 address of the same host could: leave IPv6 out for V6_REST_S."""
         self._v6_again_mono = self._clock.mono_s() + V6_REST_S
 
     def _literal(self, domain: str) -> tuple[MailHost, ...] | Outcome:
@@ -228,20 +232,20 @@ class MailHosts:
         try:
             address = dialled(text[5:] if text[:5].lower() == "ipv6:" else text)
         except ValueError:
-            return _no("5.1.3", Reason.NO_DOMAIN, f"{domain} is no address of a mail server.")
-        place = self._place(address)
-        if place in (HostPlace.OURS, HostPlace.HERE):
+            return _no("5.1.3", Reason.NO_DOMAIN, f"{domain} is not a valid address literal.")
+        kind = self._kind(address)
+        if kind in (AddressKind.OWN, AddressKind.LOOP):
             return _no("5.4.6", Reason.LOOP, f"The route to {domain} leads back to this server.")
-        if place is HostPlace.CLOSED:
-            return _no("5.4.4", Reason.NO_MAIL, f"Nobody outside can reach {domain}.")
+        if kind is AddressKind.PRIVATE:
+            return _no("5.4.4", Reason.NO_MAIL, f"{domain} cannot be reached from the internet.")
         return (MailHost(domain, 0, (address,)),)
 
-    def _place(self, address: str) -> HostPlace:
-        here, own = judged(address), {judged(one) for one in self._own_addresses()}
+    def _kind(self, address: str) -> AddressKind:
+        here, own = judged(address), {judged(one) for one in self._own.addresses()}
         if here in own and not here.is_loopback:
-            return HostPlace.OURS
+            return AddressKind.OWN
         if here in own or is_unspecified(address):
-            return HostPlace.HERE
-        if any(port == self._port and answers(host, address) for host, port in self._listening()):
-            return HostPlace.HERE
-        return HostPlace.THERE if self._private or is_public(address) else HostPlace.CLOSED
+            return AddressKind.LOOP
+        if any(port == self._port and answers(host, address) for host, port in self._own.listening()):
+            return AddressKind.LOOP
+        return AddressKind.REMOTE if self._private or is_public(address) else AddressKind.PRIVATE

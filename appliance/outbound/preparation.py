@@ -1,8 +1,8 @@
-"""A message made ready for one server: written by the author's address there, put into a form the server takes, signed last.
+"""Prepare a message for one server: rewrite its author, convert it, sign it.
 
-Order: author (a relay that knows the person by another address), conversion (servers without 8BITMIME, BINARYMIME or SMTPUTF8), DKIM
-in front of everything, since a signature covers what arrives. A refusal to convert is an Outcome (RFC 3463: 5.6.1, 5.6.3, 5.6.7).
-What was made ready for a message is kept for the next server of the same attempt that takes the same.
+In this order: the author (for a relay that knows the account by another address), conversion (for servers without 8BITMIME or
+SMTPUTF8), and DKIM last, since a signature covers the message as it arrives. A message that cannot be converted is an Outcome
+(RFC 3463: 5.6.1, 5.6.3, 5.6.7).
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -17,29 +17,33 @@ from appliance.mail.outcome import Outcome
 from appliance.mail.outgoing import Chunks, OutgoingMessage
 from appliance.protocol.smtp.client import Offer
 
-from .author_rewriting import under_address
+from .author_rewriting import rewrite_author
 from .conversion import convert
 
 
-class Signing_(Protocol):
+class MessageSigner(Protocol):
     """`mailauth.dkim_sign.Signer`."""
 
-    async def sign(self, domain: str, chunks: Chunks) -> bytes: ...
+    async def sign(self, domain: str, chunks: Chunks) -> bytes:
+        """The DKIM-Signature fields to prepend, or b""."""
+        ...
 
 
 class Preparation:
-    """See above. `signer` None: nothing is signed."""
+    """`signer` None: nothing is signed. `same_account(sender, address)`: are both delivered to the same account?"""
 
-    def __init__(self, signer: Signing_ | None, is_theirs: Callable[[Address, Address], bool]) -> None:
+    def __init__(
+        self, signer: MessageSigner | None = None, same_account: Callable[[Address, Address], bool] = lambda sender, address: sender == address
+    ) -> None:
         self._signer = signer
-        self._is_theirs = is_theirs
+        self._same_account = same_account
 
     async def prepare(self, outgoing: OutgoingMessage, offer: Offer, route: Route) -> OutgoingMessage | Outcome:
-        """The message as this server gets it, or why it cannot have it."""
+        """The message as it is sent to this server, or why it cannot be."""
         signed_for = outgoing.author
         if route.author is not None and outgoing.sender is not None:
-            theirs = partial(self._is_theirs, outgoing.sender)
-            chunks = under_address(outgoing.chunks, route.author, theirs)
+            is_own = partial(self._same_account, outgoing.sender)
+            chunks = rewrite_author(outgoing.chunks, route.author, is_own)
             outgoing = replace(outgoing, sender=route.author, chunks=chunks)
             signed_for = ""
         made = await convert(outgoing, offer)
@@ -49,12 +53,12 @@ class Preparation:
         if self._signer is not None and signed_for:
             signature = await self._signer.sign(ascii_domain(signed_for), outgoing.chunks)
             if signature:
-                outgoing = replace(outgoing, chunks=in_front(signature, outgoing.chunks), octets=outgoing.octets + len(signature))
+                outgoing = replace(outgoing, chunks=prepend(signature, outgoing.chunks), octets=outgoing.octets + len(signature))
         return outgoing
 
 
-def in_front(lines: bytes, chunks: Chunks) -> Chunks:
-    """The same message with these lines first."""
+def prepend(lines: bytes, chunks: Chunks) -> Chunks:
+    """The same message with these lines prepended."""
 
     @asynccontextmanager
     async def more() -> AsyncIterator[AsyncIterator[bytes]]:

@@ -1,22 +1,22 @@
-"""What a refusal of another server is about: our connection, the message, one mailbox, or how many recipients at once.
+"""Classify a negative reply: is it about our address, the message, one mailbox, or the number of recipients?
 
-| where it was said            | what counts as being about our connection (Reason.REPUTATION)                                 |
+| reply to                     | counts as being about our address (Reason.REPUTATION)                                         |
 |------------------------------|------------------------------------------------------------------------------------------------|
 | greeting, EHLO               | every 5xx but those about the server itself or the protocol (x.3, x.5): nothing else is known |
 | MAIL                         | 5xx without a status, x.0 and x.7, unless the words are about the sender or a parameter       |
 | RCPT                         | the codes in ORIGIN; words in _ORIGIN; in a 5xx also those in _BLOCKED, unless about the user |
 | DATA, the final dot          | the codes in ORIGIN; words in _ORIGIN                                                         |
 
-A refusal about our connection is no answer about the message: `remote` asks over the other address family, then the route
-decides about the relay. Greylisting is a wait whatever else it says.
+A refusal about our address says nothing about the message: `smtp_transport` tries the other address family, then `routing` decides
+about the relay. Greylisting is a deferral whatever else the reply says.
 
-| refusal                                        | is told as                                                                   |
+| refusal                                        | outcome                                                                      |
 |------------------------------------------------|------------------------------------------------------------------------------|
 | x.2.2, or 452/552 with words about a quota     | the mailbox is full (REFUSED or NOT_NOW, status x.2.2)                       |
 | 5.3.4, 5.2.3, 552 to MAIL or the message       | the message is too large                                                     |
 | x.5.3, 452/552 to RCPT without a status        | too many recipients: the rest goes in the next transaction (`too_many`);     |
-|                                                | a 552 that says so is a wait, whoever is left (RFC 5321 §4.5.3.1.10)         |
-| x.6.1 to x.6.5, words about 8 bits             | this form is not taken: tried in 7 bits where the server had announced 8     |
+|                                                | a 552 that says so is a deferral (RFC 5321 §4.5.3.1.10)                      |
+| x.6.1 to x.6.5, words about 8 bits             | this form is not accepted: tried in 7 bits where the server announced 8      |
 
 Codes: RFC 5321 §4.2 and §4.5.3.1.10, RFC 3463 §3, RFC 7372 §3. Pure.
 """
@@ -25,13 +25,13 @@ import re
 from dataclasses import replace
 from enum import Enum
 
-from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
+from appliance.mail.outcome import DsnAction, Outcome, Reason
 from appliance.mail.reply import Reply
 from appliance.protocol.smtp.client import Offer, tidied
 
 
 class Step(Enum):
-    """Where in a conversation a reply came."""
+    """The step of an SMTP session a reply belongs to."""
 
     CONNECT = "greeting or EHLO"
     MAIL = "MAIL"
@@ -68,26 +68,26 @@ _ADDRESSES = frozenset({"6.7", "6.8", "6.9"})
 
 
 def refusal(reply: Reply, step: Step, host: str) -> Outcome:
-    """The outcome of a reply that is not positive: 5xx is final, everything else a wait (RFC 5321 §4.2.1)."""
-    final = reply.permanent and not (reply.code == 552 and step is Step.RCPT and _says_many(reply))  # RFC 5321 §4.5.3.1.10
+    """The outcome of a reply that is not positive: 5xx is final, everything else deferred (RFC 5321 §4.2.1)."""
+    final = reply.permanent and not (reply.code == 552 and step is Step.RCPT and _is_recipient_limit(reply))  # RFC 5321 §4.5.3.1.10
     status = reply.status if reply.status[:1] == ("5" if final else "4") else "5.0.0" if final else "4.0.0"
     words, detail = " ".join(reply.lines), status[2:]
     if is_origin(reply, detail, words, step):
-        reason, text = Reason.REPUTATION, f"{host} does not take mail from this connection's address."
+        reason, text = Reason.REPUTATION, f"{host} does not accept mail from this server's internet address."
     elif detail == "2.2" or (detail == "0.0" and reply.code in (452, 552) and _FULL.search(words)):
         status = f"{status[0]}.2.2"
         reason, text = (Reason.REFUSED if final else Reason.NOT_NOW), f"{host} says that the mailbox is full."
     elif final and _is_large(reply, detail, words, step):
-        reason, text = Reason.TOO_BIG, f"The message is larger than {host} takes."
+        reason, text = Reason.TOO_BIG, f"The message is larger than {host} accepts."
     elif final:
         reason, text = Reason.REFUSED, f"{host} refused it."
     else:
-        reason, text = Reason.NOT_NOW, f"{host} asked to come back later."
-    return Outcome(DeliveryStatus.FAILED if final else DeliveryStatus.DEFERRED, status, reason, text, host, tidied(reply))
+        reason, text = Reason.NOT_NOW, f"{host} asked to try again later."
+    return Outcome(DsnAction.FAILED if final else DsnAction.DEFERRED, status, reason, text, host, tidied(reply))
 
 
 def is_origin(reply: Reply, detail: str, words: str, step: Step) -> bool:
-    """Is the refusal about where we come from? `detail` is the status without its class."""
+    """Is the refusal about our address? `detail` is the status without its class, `words` the reply's text."""
     if _GREYLIST.search(words):
         return False
     subject = detail.partition(".")[0]
@@ -103,7 +103,7 @@ def is_origin(reply: Reply, detail: str, words: str, step: Step) -> bool:
 
 
 def is_final_origin(outcome: Outcome) -> bool:
-    """Does a final refusal at the greeting say itself that it is about us? A bare 554 does not: it may be gone tomorrow (RFC 5321 §3.1)."""
+    """Does a final refusal at the greeting name our address as the reason? A bare 554 does not: it may be gone tomorrow (RFC 5321 §3.1)."""
     words = " ".join(outcome.reply.lines) if outcome.reply is not None else ""
     return outcome.reason is Reason.REPUTATION and (outcome.status[2:4] == "7." or bool(_ORIGIN.search(words) or _BLOCKED.search(words)))
 
@@ -115,21 +115,21 @@ def _is_large(reply: Reply, detail: str, words: str, step: Step) -> bool:
 
 
 def too_many(reply: Reply) -> bool:
-    """Does a refusal of RCPT say that the transaction has enough recipients? (RFC 5321 §4.5.3.1.10: 452, from old servers 552)"""
-    if _says_many(reply):
+    """Does a refusal of RCPT mean that the transaction has too many recipients? (RFC 5321 §4.5.3.1.10: 452, from old servers 552)"""
+    if _is_recipient_limit(reply):
         return True
     words = " ".join(reply.lines)
     return reply.code in (452, 552) and reply.status[2:] in ("", "0.0") and not _FULL.search(words) and not _LARGE.search(words)
 
 
-def _says_many(reply: Reply) -> bool:
+def _is_recipient_limit(reply: Reply) -> bool:
     return reply.status[1:] == ".5.3" or bool(_MANY.search(" ".join(reply.lines)))
 
 
-def plainer(offer: Offer, outcome: Outcome, *, eight: bool, utf8: bool) -> Offer | None:
-    """What to take the server for after it refused a form it had announced; None when the refusal is an answer. `eight`, `utf8`: the
-    message went with 8-bit octets, with SMTPUTF8."""
-    if outcome.reply is None or outcome.delivery_status not in (DeliveryStatus.FAILED, DeliveryStatus.DEFERRED):
+def reduced_offer(offer: Offer, outcome: Outcome, *, eight: bool, utf8: bool) -> Offer | None:
+    """The offer without the extension whose use the server refused although it announced it; None when the refusal is about something
+    else. `eight`, `utf8`: the message was sent with 8-bit octets, with SMTPUTF8."""
+    if outcome.reply is None or outcome.action not in (DsnAction.FAILED, DsnAction.DEFERRED):
         return None
     detail, words = outcome.status[2:], " ".join(outcome.reply.lines)
     if utf8 and offer.smtputf8 and (detail in _ADDRESSES or "SMTPUTF8" in words.upper()):

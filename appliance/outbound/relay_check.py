@@ -1,59 +1,56 @@
-"""How messages leave, as SMTP asks it at RCPT: is there a way to this address, and whose bounces does this one stand for?
+"""What SMTP checks at RCPT: is there a route to this address, and is it a rewritten sender whose bounces are forwarded?
 
-The answer to "no way" comes at once and says what to set up, so that nobody finds out five days later. Look-ups are in
-memory; the name service is not asked here.
+An address without a route is refused at once with what to set up, rather than bounced after five days. Lookups are in memory; the
+DNS is not queried here.
 """
 
 from typing import Protocol
 
+from appliance.delivery.route import DestinationFinder
 from appliance.mail.address import Address, ascii_domain
 from appliance.mail.reply import Reply
 
 REWRITTEN = ("srs0", "srs1")
-"""How the local part of a rewritten sender begins; asked first, since working a signature out costs more."""
+"""Prefixes of a rewritten local part; checked first, since verifying the hash costs more."""
 
 
-class DestinationLookup(Protocol):
+class RelayRoutes(DestinationFinder, Protocol):
     """The routes: `outbound/routing`."""
 
-    def destination(self, sender: Address | None, domain: str) -> str | None:
-        """Where messages of `sender` to the A-label domain or address literal queue; None when no way leads there."""
-        ...
-
     @property
-    def sentence(self) -> str:
-        """What a person must set up where no way leads out."""
+    def refusal_text(self) -> str:
+        """What to set up where there is no route."""
         ...
 
 
-class ReverseRewriting(Protocol):
-    """Senders rewritten for forwarding."""
+class ReverseRewriter(Protocol):
+    """Undoes sender rewriting: `delivery.sender_rewriting`."""
 
     def reverse(self, address: Address) -> Address | None:
-        """Whose bounces an address of ours stands for; None when it is altered, too old or none of ours."""
+        """The sender whose bounces this address receives; None when it is forged, expired or not rewritten."""
         ...
 
 
 class RelayCheck:
-    """`holds`: the queue keeps messages for FUTURERELEASE, those for people of the server too."""
+    """`holds`: the queue holds messages for FUTURERELEASE, those to local accounts too."""
 
-    def __init__(self, *, destinations: DestinationLookup, rewritten: ReverseRewriting, holds: bool) -> None:
-        self._destinations = destinations
-        self._rewritten = rewritten
+    def __init__(self, *, routes: RelayRoutes, rewriting: ReverseRewriter, holds: bool) -> None:
+        self._routes = routes
+        self._rewriting = rewriting
         self.holds = holds
 
     def refusal(self, sender: Address | None, address: Address) -> Reply | None:
-        """Why a message of `sender` cannot leave for `address`; None when it can."""
-        if self._destinations.destination(sender, ascii_domain(address.domain)) is None:
-            return Reply(550, "5.4.4", (self._destinations.sentence,))
+        """Why a message from `sender` cannot be relayed to `address`; None when it can."""
+        if self._routes.destination(sender, ascii_domain(address.domain)) is None:
+            return Reply(550, "5.4.4", (self._routes.refusal_text,))
         return None
 
     def has_route(self, address: Address) -> bool:
-        """The same for a notice, which has no sender."""
+        """The same for a DSN, which has no sender."""
         return self.refusal(None, address) is None
 
     def original(self, address: Address) -> Address | None:
-        """Whose bounces this address stands for; None for every address that was not rewritten here."""
+        """The sender whose bounces this address receives; None for every address that was not rewritten here."""
         if not address.local[:4].lower().startswith(REWRITTEN):
             return None
-        return self._rewritten.reverse(address)
+        return self._rewriting.reverse(address)

@@ -1,18 +1,18 @@
-"""Which way messages take: straight to other servers, by a relay, or none; and when a message changes from one to the other.
+"""Routing: directly to other servers, through a relay, or nowhere; and when a message changes from one to the other.
 
-The first row that fits decides:
+The first row that applies decides:
 
 | relay of the settings          | takes                               | when                                                     |
 |--------------------------------|-------------------------------------|----------------------------------------------------------|
-| with `person`                  | messages that person sends           | always; with `address` they leave under that address     |
+| with `account`                 | messages that account sends         | always; with `address` they are sent under that address  |
 | with `domains`                 | messages to these domains            | always                                                   |
-| with neither (the first one)   | everything else                     | `direct` is "never", or the line is known to be closed   |
-| none, or `direct` first/only   | goes straight, by MX                | unless `direct` is "never" or the line is closed         |
+| with neither (the first one)   | everything else                     | `direct` is "never", or port 25 is known to be blocked   |
+| none, or `direct` first/only   | everything else, directly by MX     | unless `direct` is "never" or port 25 is blocked         |
 
-With `direct` "first" a message goes over to the relay after `after_refusals` attempts that were turned away for where they came
-from or found nobody, and at once when such a refusal was final. Relays for a person or for domains are never a fallback:
-their owners did not say so. Where no row leads out, `lane` is None and the message is refused while its sender still listens.
-Pure but for the files passwords are in, which are read when a connection needs them.
+With `direct` "first" a message moves to the relay after `after_refusals` attempts that were refused because of this server's
+address or reached no host, and at once when such a refusal was final. Relays of an account or of domains are never a fallback: the
+settings did not say so. Where no row applies, `destination` is None and SMTP refuses the recipient. Pure but for the files passwords
+are in, which are read when a connection needs them.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,20 +20,22 @@ from dataclasses import dataclass
 
 from appliance.delivery.route import Relay, Route
 from appliance.mail.address import Address
-from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
+from appliance.mail.outcome import DsnAction, Outcome, Reason
 from appliance.queue.entry import QueueEntry
 
-NO_ROUTE_REFUSAL = (
-    "No way leads out of this server: name your provider's mail server in the settings, as [[relay]], or set sending.direct to first."
+NO_ROUTE = (
+    "This server cannot send messages out: name your provider's mail server in the settings, as [[relay]], or set sending.direct to first."
 )
-CLOSED = "The line lets no messages out (port 25 is blocked): name your provider's mail server in the settings, as [[relay]]."
-FROM_HERE = frozenset({Reason.REPUTATION, Reason.UNREACHABLE})
-"""Reasons that another line would not meet."""
+PORT25_BLOCKED = (
+    "Your internet provider blocks outgoing mail (port 25): name your provider's mail server in the settings, as [[relay]]."
+)
+ABOUT_ADDRESS = frozenset({Reason.REPUTATION, Reason.UNREACHABLE})
+"""Reasons a relay would not meet."""
 
 
 @dataclass(frozen=True, slots=True)
 class RelayRule:
-    """One relay and whose messages it takes; `person` and `address` as the settings' [[relay]]."""
+    """One relay and which messages go through it; `account` and `address` as in the settings' [[relay]]."""
 
     relay: Relay
     domains: tuple[str, ...] = ()
@@ -42,7 +44,7 @@ class RelayRule:
 
 
 class Routes:
-    """`is_person(address, person)`: do messages to this address come to that person? `direct` is "first", "only" or "never"."""
+    """`is_account(address, account)`: is this an address of that account? `direct` is "first", "only" or "never"."""
 
     def __init__(
         self, rules: Sequence[RelayRule], *, direct: str = "first", after_refusals: int = 2, is_account: Callable[[Address, str], bool]
@@ -52,29 +54,29 @@ class Routes:
         self._direct = direct
         self._after = after_refusals
         self._is_account = is_account
-        self.line_closed = False
-        """What the line check found; `app` sets it."""
+        self.port25_blocked = False
+        """What `port25` found; `app` sets it."""
 
     @property
-    def general(self) -> RelayRule | None:
-        """The relay for everybody and everything, if there is one."""
+    def default_relay(self) -> RelayRule | None:
+        """The relay for all accounts and domains, if there is one."""
         return next((rule for rule in self._rules if not rule.account and not rule.domains), None)
 
     def destination(self, sender: Address | None, domain: str) -> str | None:
-        """Where messages of `sender` to the A-label domain or address literal queue; None when no way leads there."""
+        """See `DestinationFinder`."""
         for rule in self._rules:
             if rule.account and sender is not None and self._is_account(sender, rule.account):
                 return f"@{rule.relay.name}"
         for rule in self._rules:
             if not rule.account and any(_covers(pattern, domain) for pattern in rule.domains):
                 return f"@{rule.relay.name}"
-        general = self.general
-        if general is not None and self._direct != "only" and (self._direct == "never" or self.line_closed):
-            return f"@{general.relay.name}"
-        return None if self._direct == "never" or self.line_closed else domain
+        default = self.default_relay
+        if default is not None and self._direct != "only" and (self._direct == "never" or self.port25_blocked):
+            return f"@{default.relay.name}"
+        return None if self._direct == "never" or self.port25_blocked else domain
 
     def route_to(self, destination: str, sender: Address | None) -> Route:
-        """How the destination is travelled; a relay that is no longer set is `gone`."""
+        """The route to the destination; a relay that is not in the settings any more is `gone`."""
         if not destination.startswith("@"):
             return Route()
         rule = self._by_name.get(destination[1:])
@@ -82,22 +84,22 @@ class Routes:
             return Route(gone=True)
         return Route(rule.relay, rule.address if sender is not None and rule.account and self._is_account(sender, rule.account) else None)
 
-    def other_destination(self, item: QueueEntry, outcomes: Sequence[Outcome], refusals: int) -> str | None:
-        """Where the message goes on from this destination after these outcomes; None: it stays."""
-        general = self.general
-        if general is None or self._direct != "first" or item.destination.startswith("@"):
+    def other_destination(self, entry: QueueEntry, outcomes: Sequence[Outcome], refusals: int) -> str | None:
+        """The relay to continue with after these outcomes; None: the message stays. See `queue.attempt_result`."""
+        default = self.default_relay
+        if default is None or self._direct != "first" or entry.destination.startswith("@"):
             return None
-        final = any(one.delivery_status is DeliveryStatus.FAILED and one.reason is Reason.REPUTATION for one in outcomes)
+        final = any(one.action is DsnAction.FAILED and one.reason is Reason.REPUTATION for one in outcomes)
         again = refusals >= self._after and any(
-            one.delivery_status is DeliveryStatus.DEFERRED and one.reason in FROM_HERE for one in outcomes
+            one.action is DsnAction.DEFERRED and one.reason in ABOUT_ADDRESS for one in outcomes
         )
-        return f"@{general.relay.name}" if final or again else None
+        return f"@{default.relay.name}" if final or again else None
 
-    def leads(self, destination: str) -> bool:
-        """Does the destination still lead anywhere? False for a relay that was taken out of the settings and for a closed line."""
+    def is_routable(self, destination: str) -> bool:
+        """Can the destination still be reached? False for a relay that was removed and for direct delivery that is off or blocked."""
         if destination.startswith("@"):
             return destination[1:] in self._by_name
-        return self._direct != "never" and not (self.line_closed and self.general is not None)
+        return self._direct != "never" and not (self.port25_blocked and self.default_relay is not None)
 
     def names(self) -> tuple[str, ...]:
         """The relays' names."""
@@ -107,16 +109,16 @@ class Routes:
         return tuple(rule.relay for rule in self._by_name.values())
 
     @property
-    def sentence(self) -> str:
-        """What a person must set up where no way leads out."""
-        return CLOSED if self.line_closed and self._direct != "never" else NO_ROUTE_REFUSAL
+    def refusal_text(self) -> str:
+        """What to set up where there is no route."""
+        return PORT25_BLOCKED if self.port25_blocked and self._direct != "never" else NO_ROUTE
 
     @property
     def route(self) -> str:
-        """How most messages leave now: "direct", "relay NAME" or "none"."""
-        general = self.general
-        if self._direct == "never" or self.line_closed:
-            return f"relay {general.relay.name}" if general is not None and self._direct != "only" else "none"
+        """How most messages are sent now: "direct", "relay NAME" or "none"."""
+        default = self.default_relay
+        if self._direct == "never" or self.port25_blocked:
+            return f"relay {default.relay.name}" if default is not None and self._direct != "only" else "none"
         return "direct"
 
 

@@ -1,19 +1,19 @@
-"""The Transport of the server: hosts in order or a relay, TLS as the policies want it, one connection for many messages.
+"""The SMTP transport: MX hosts in order or a relay, TLS as the policy requires, one connection for many messages.
 
-| what goes wrong                                | what is tried next                                                       |
+| failure                                        | what is tried next                                                       |
 |------------------------------------------------|--------------------------------------------------------------------------|
 | no connection, a refusing greeting, a lost one | the next address, then the next host (RFC 5321 §5.1)                     |
-| 421 at any step                                | the same, for whoever is not settled (RFC 5321 §5.1, §4.2.1)             |
-| a refusal of where we come from                | the other address family, then what the route says (`attempt`, `route`)  |
+| 421 at any step                                | the same, for recipients without an outcome (RFC 5321 §5.1, §4.2.1)      |
+| a refusal because of our address               | the other address family, then another route (`attempt`, `routing`)      |
 | 8-bit or UTF-8 refused although announced      | the same server again, in 7 bits                                         |
-| TLS is offered and breaks                      | the same address once more in plain text, unless a policy forbids it     |
-| a policy forbids this host                     | the next host; none left: a wait, and the history says why               |
-| a message or recipient is refused               | nothing: that is an answer                                               |
-| lost after the final dot                       | nothing now: it may have arrived                                         |
+| TLS is offered and fails                       | the same address once more in plain text, unless a policy forbids it     |
+| a policy forbids this host                     | the next host; none left: deferred, and the history says why             |
+| a message or recipient is refused              | nothing: the outcome is final or deferred by the reply                   |
+| lost after the final dot                       | nothing in this attempt: it may have arrived                             |
 
-TLS without a policy is opportunistic (RFC 7435): any certificate will do, since plain text is what it is better than. A relay is
-verified unless its settings say otherwise, and is never told a password in plain text.
-Promise: nothing but Cancelled is raised; every message's attempt ends with an Outcome for each recipient.
+TLS without a policy is opportunistic (RFC 7435): any certificate is accepted, since the alternative is plain text. A relay's
+certificate is verified unless its settings say otherwise, and no password is sent to it in plain text.
+Promise: nothing but Cancelled is raised; every attempt ends with an Outcome for each recipient.
 """
 
 import ssl
@@ -26,10 +26,9 @@ import trio
 
 from appliance.delivery.route import Relay, Route
 from appliance.delivery.transport import DeliveryResult
-from appliance.mail.address import Address
 from appliance.mail.clock import Clock
 from appliance.mail.errors import MisuseError, PeerError, PeerSlow, SetupError
-from appliance.mail.outcome import DeliveryStatus, HostAttempt, Outcome, Reason
+from appliance.mail.outcome import DsnAction, HostAttempt, Outcome, Reason
 from appliance.mail.outgoing import OutgoingMessage
 from appliance.network.addresses import family_of, other_family
 from appliance.network.certificate_fault import BadCertificate, explain
@@ -38,12 +37,12 @@ from appliance.network.tls_end import require_close_notify
 
 from .attempt import Attempt
 from .mx import MailHost
-from .preparation import Preparation, Signing_
-from .refusal import is_final_origin, plainer
+from .preparation import Preparation
+from .refusal import is_final_origin, reduced_offer
 from .smtp_client import ClientEnded, SmtpClient
 
 CONNECT_S = 30.0
-"""For one address: RFC 5321 names no figure, and nobody real answers later."""
+"""For one address. RFC 5321 names no figure; working servers answer sooner."""
 GOODBYE_S = 5.0
 
 
@@ -56,8 +55,8 @@ class HostFinder(Protocol):
     def refused(self, name: str, family: int) -> None: ...
 
 
-class TlsRequirement(Protocol):
-    """What TLS has to be towards one host: `tls_policy.Demand`."""
+class HostTls(Protocol):
+    """The TLS policy towards one host: `tls_policy.TlsPolicy`."""
 
     @property
     def level(self) -> str:
@@ -71,14 +70,14 @@ class TlsRequirement(Protocol):
 class TlsPolicySource(Protocol):
     """`tls_policy.TlsPolicies`."""
 
-    async def demand(self, domain: str, host: MailHost, *, require_tls: bool) -> TlsRequirement | Outcome: ...
-    async def met(self, domain: str, host: str, tls: str, verified: str) -> None: ...
-    def missed(self, domain: str) -> None: ...
+    async def policy_for(self, domain: str, host: MailHost, *, require_tls: bool) -> HostTls | Outcome: ...
+    async def record_session(self, domain: str, host: str, tls: str, verified: str) -> None: ...
+    def record_failure(self, domain: str) -> None: ...
     def downgraded(self, domain: str) -> bool: ...
 
 
-class Opportunistic:
-    """The Demand where nobody demands anything."""
+class OpportunisticTls:
+    """The policy where none is published: any certificate, or none."""
 
     level = "may"
 
@@ -92,8 +91,8 @@ class Opportunistic:
         return "none"
 
 
-class ByRelay:
-    """The Demand of a relay: its own name, vouched for by an authority this machine knows."""
+class RelayTls:
+    """The policy of a relay: its own name in a certificate from a CA this machine trusts."""
 
     def __init__(self, relay: Relay) -> None:
         self.level = "may" if relay.security == "none" else "verify"
@@ -109,8 +108,8 @@ class ByRelay:
 
 
 class SmtpTransport:
-    """`our_name` is what the server calls itself in EHLO; `port` is 25 everywhere but in tests. `policies` None: opportunistic TLS
-    only. `signer` signs for domains of ours. `is_theirs(person's sender, address)`: do messages to both come to the same person?"""
+    """`our_name` is the server's name in EHLO; `port` is 25 everywhere but in tests. `policies` None: opportunistic TLS only.
+    `reached(bool)` is called with whether another server's port 25 could be reached."""
 
     def __init__(
         self,
@@ -120,280 +119,278 @@ class SmtpTransport:
         clock: Clock,
         port: int = 25,
         policies: TlsPolicySource | None = None,
-        signer: Signing_ | None = None,
-        is_theirs: Callable[[Address, Address], bool] = lambda sender, address: sender == address,
+        preparation: Preparation | None = None,
         reached: Callable[[bool], object] = lambda reached: None,
     ) -> None:
-        """`reached` hears whether a stranger's port 25 could be reached."""
         self.hosts = hosts
         self.our_name = our_name
         self.clock = clock
         self.port = port
         self.policies = policies
-        self.opportunistic = Opportunistic()
-        self.preparing = Preparation(signer, is_theirs)
+        self.opportunistic = OpportunisticTls()
+        self.preparation = preparation or Preparation()
         self.reached = reached
-        self._relays: dict[str, ByRelay] = {}
+        self._relays: dict[str, RelayTls] = {}
 
     @asynccontextmanager
-    async def transport_session(self, destination: str, route: Route) -> AsyncIterator["SmtpTransportSession"]:
-        """See `trip.Carrier`."""
-        transport_session = SmtpTransportSession(self, destination, route)
+    async def session(self, destination: str, route: Route) -> AsyncIterator["SmtpTransportSession"]:
+        """See `Transport`."""
+        session = SmtpTransportSession(self, destination, route)
         try:
-            yield transport_session
+            yield session
         finally:
             with trio.move_on_after(GOODBYE_S, shield=True):
-                await transport_session.end()
+                await session.end()
 
-    def demand_of(self, relay: Relay) -> ByRelay:
-        """Made once for each relay: the authorities this machine knows take a megabyte."""
+    def relay_policy(self, relay: Relay) -> RelayTls:
+        """Made once for each relay: the CA certificates of this machine take a megabyte."""
         if relay.name not in self._relays:
-            self._relays[relay.name] = ByRelay(relay)
+            self._relays[relay.name] = RelayTls(relay)
         return self._relays[relay.name]
 
 
 class SmtpTransportSession:
-    """A connection to one of the destination's hosts, made for the first message and kept for the next."""
+    """A session with one of the destination's hosts, opened for the first message and reused for the next."""
 
-    def __init__(self, remote: SmtpTransport, destination: str, route: Route) -> None:
-        self._remote = remote
+    def __init__(self, transport: SmtpTransport, destination: str, route: Route) -> None:
+        self._transport = transport
         self._destination = destination
         self._route = route
-        self._conversation: SmtpClient | None = None
+        self._client: SmtpClient | None = None
         self._target: tuple[MailHost, str] = (MailHost("", 0, ()), "")
-        """Whom the connection leads to, or led to last."""
+        """Host and address of the connection, or of the last one."""
         self._host_attempts: list[HostAttempt] = []
         self._unreached: set[int] = set()
         """Address families of which an address could not be reached in this attempt."""
         self._routed = True
-        self._safe = False
-        """The connection met what REQUIRETLS asks for: verified by more than opportunity."""
+        self._verified = False
+        """The connection satisfies REQUIRETLS: TLS with a verified server."""
         self._is_bounce = False
-        """The message at hand has the null sender: REQUIRETLS is asked for, but its lack loses no bounce (RFC 8689 §5)."""
+        """The message has the null sender: REQUIRETLS is requested, but a bounce is not lost for its lack (RFC 8689 §5)."""
 
-    async def deliver(self, outgoing: OutgoingMessage, begun: Callable[[], None]) -> DeliveryResult:
-        """See `trip.Trip`."""
+    async def deliver(self, outgoing: OutgoingMessage) -> DeliveryResult:
+        """See `TransportSession`."""
         self._host_attempts, self._unreached = [], set()
         self._is_bounce = outgoing.sender is None
         if self._route.gone:
-            text = "The relay this message waits for is no longer in the settings."
-            return DeliveryResult((Outcome(DeliveryStatus.DEFERRED, "4.4.4", Reason.NO_ROUTE, text),) * len(outgoing.recipients))
-        talking = self._conversation
+            text = "The relay this message is queued for is not in the settings any more."
+            return DeliveryResult((Outcome(DsnAction.DEFERRED, "4.4.4", Reason.NO_ROUTE, text),) * len(outgoing.recipients))
+        client = self._client
         hosts: tuple[MailHost, ...] = ()
-        if talking is not None and (talking.over or (outgoing.require_tls and not self._safe)):
+        if client is not None and (client.closed or (outgoing.require_tls and not self._verified)):
             await self.end()
-            talking = None
-        if talking is None:
+            client = None
+        if client is None:
             found = await self._hosts()
             if isinstance(found, Outcome):
                 return DeliveryResult((found,) * len(outgoing.recipients))
             hosts = found
-        return await self._attempt(Attempt(outgoing, hosts), outgoing.require_tls, begun)
+        return await self._attempt(Attempt(outgoing, hosts), outgoing.require_tls)
 
-    async def _attempt(self, attempt: Attempt, require_tls: bool, begun: Callable[[], None]) -> DeliveryResult:
-        """Ask one server after another until nobody is left, or nobody to ask."""
-        last = Outcome(DeliveryStatus.DEFERRED, "4.4.1", Reason.UNREACHABLE, "No connection to the other server.")
+    async def _attempt(self, attempt: Attempt, require_tls: bool) -> DeliveryResult:
+        """Try one host after another until every recipient has an outcome, or no host is left."""
+        last = Outcome(DsnAction.DEFERRED, "4.4.1", Reason.UNREACHABLE, "No connection to the other server.")
         dsn: list[bool] = []
-        while self._conversation is not None or attempt.targets:
-            if self._conversation is None:
-                await self._turn_to(attempt, require_tls)
+        while self._client is not None or attempt.targets:
+            if self._client is None:
+                await self._connect_next(attempt, require_tls)
                 continue
-            outcomes, target = await self._transact(attempt.rest, require_tls, begun), self._target
-            talking = self._conversation
-            dsn.append(talking.offer.dsn)
-            for name in attempt.answered(*target, outcomes, over=talking.over):
-                self._remote.hosts.refused(name, other_family(family_of(target[1])))
+            outcomes, target = await self._transact(attempt.rest, require_tls), self._target
+            client = self._client
+            dsn.append(client.offer.dsn)
+            for name in attempt.answered(*target, outcomes, over=client.closed):
+                self._transport.hosts.refused(name, other_family(family_of(target[1])))
             if not attempt.goes_on:
-                return DeliveryResult(attempt.outcomes(last), tuple(self._host_attempts), again=not talking.over, passed_on=all(dsn))
+                return DeliveryResult(attempt.outcomes(last), tuple(self._host_attempts), reusable=not client.closed, dsn_relayed=all(dsn))
             await self.end()
-        return DeliveryResult(attempt.outcomes(last), tuple(self._host_attempts), passed_on=bool(dsn) and all(dsn))
+        return DeliveryResult(attempt.outcomes(last), tuple(self._host_attempts), dsn_relayed=bool(dsn) and all(dsn))
 
-    async def _turn_to(self, attempt: Attempt, require_tls: bool) -> None:
+    async def _connect_next(self, attempt: Attempt, require_tls: bool) -> None:
         """Connect to the attempt's next address."""
         self._target = attempt.targets.pop(0)
         self._routed = True
-        met = await self._meet(*self._target, require_tls=require_tls)
-        if isinstance(met, Outcome):
-            attempt.no_connection(*self._target, met, routed=self._routed)
-            if met.reason is Reason.SIGN_IN:
+        connected = await self._connect_by_policy(*self._target, require_tls=require_tls)
+        if isinstance(connected, Outcome):
+            attempt.no_connection(*self._target, connected, routed=self._routed)
+            if connected.reason is Reason.SIGN_IN:
                 attempt.targets = []
             return
-        self._conversation = met
+        self._client = connected
 
-    async def _transact(self, outgoing: OutgoingMessage, require_tls: bool, begun: Callable[[], None]) -> tuple[Outcome, ...]:
-        """The message for one server in the form it takes: once more in a plainer one when it does not take what it announced."""
+    async def _transact(self, outgoing: OutgoingMessage, require_tls: bool) -> tuple[Outcome, ...]:
+        """Send the message in the form the server accepts; once more in a reduced form when it refuses what it had announced."""
         outcomes: list[Outcome] = []
         todo = list(range(len(outgoing.recipients)))
         while True:
-            talking = self._conversation
-            assert talking is not None  # noqa: S101 - made before
-            ready = await self._remote.preparing.prepare(outgoing, talking.offer, self._route)
+            client = self._client
+            assert client is not None  # noqa: S101 - connected before
+            ready = await self._transport.preparation.prepare(outgoing, client.offer, self._route)
             if isinstance(ready, Outcome):
-                return tuple(outcomes) or (replace(ready, host=talking.host),) * len(outgoing.recipients)
+                return tuple(outcomes) or (replace(ready, host=client.host),) * len(outgoing.recipients)
             some = replace(ready, recipients=tuple(ready.recipients[number] for number in todo))
-            got = await talking.transact(some, ready.octets, begun)
-            outcomes = outcomes or list(got)
-            for number, outcome in zip(todo, got, strict=True):
+            replies = await client.transact(some)
+            outcomes = outcomes or list(replies)
+            for number, outcome in zip(todo, replies, strict=True):
                 outcomes[number] = outcome
-            offers = {number: plainer(talking.offer, outcomes[number], eight=ready.body != "7BIT", utf8=ready.smtputf8) for number in todo}
+            offers = {number: reduced_offer(client.offer, outcomes[number], eight=ready.body != "7BIT", utf8=ready.smtputf8) for number in todo}
             todo = [number for number in todo if offers[number] is not None]
             offer = next((offers[number] for number in todo), None)
-            if offer is None or (talking.over and not await self._again(require_tls)):
+            if offer is None or (client.closed and not await self._reconnect(require_tls)):
                 return tuple(outcomes)
-            if self._conversation is not None:
-                self._conversation.offer = offer
+            if self._client is not None:
+                self._client.offer = offer
 
-    async def _again(self, require_tls: bool) -> bool:
-        """Connect to the same server once more; False, and the ended conversation stays, when that does not work."""
-        met = await self._meet(*self._target, require_tls=require_tls)
-        if isinstance(met, Outcome):
+    async def _reconnect(self, require_tls: bool) -> bool:
+        """Connect to the same server once more; False, and the closed client stays, when that fails."""
+        connected = await self._connect_by_policy(*self._target, require_tls=require_tls)
+        if isinstance(connected, Outcome):
             return False
-        ended, self._conversation = self._conversation, met
+        ended, self._client = self._client, connected
         if ended is not None:
             await ended.stream.aclose()
         return True
 
     async def _hosts(self) -> tuple[MailHost, ...] | Outcome:
         relay = self._route.relay
-        return await (self._remote.hosts.find(self._destination) if relay is None else self._remote.hosts.relay(relay.host, relay.port))
+        return await (self._transport.hosts.find(self._destination) if relay is None else self._transport.hosts.relay(relay.host, relay.port))
 
     async def end(self) -> None:
-        """Say good-bye, if anybody still listens."""
-        talking, self._conversation = self._conversation, None
-        if talking is not None:
-            await talking.quit()
-            await talking.stream.aclose()
+        """QUIT and close the connection, if there is one."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.quit()
+            await client.stream.aclose()
 
-    async def _meet(self, host: MailHost, address: str, *, require_tls: bool) -> SmtpClient | Outcome:
-        """Up to where messages may be handed over, as safe as the policies ask; once more in plain text where they let us."""
-        demand = await self._demand(host, require_tls)
-        if isinstance(demand, Outcome):
-            return replace(demand, host=host.name)
-        met = await self._connect(host, address, demand, tls=True)
-        if isinstance(met, Outcome) and met.reason is Reason.TLS and require_tls and self._is_bounce:
-            usual = await self._demand(host, require_tls=False)
+    async def _connect_by_policy(self, host: MailHost, address: str, *, require_tls: bool) -> SmtpClient | Outcome:
+        """Connect as the TLS policy requires; once more in plain text where the policy allows it."""
+        policy = await self._policy_for(host, require_tls)
+        if isinstance(policy, Outcome):
+            return replace(policy, host=host.name)
+        connected = await self._connect(host, address, policy, tls=True)
+        if isinstance(connected, Outcome) and connected.reason is Reason.TLS and require_tls and self._is_bounce:
+            usual = await self._policy_for(host, require_tls=False)
             if isinstance(usual, Outcome):
                 return replace(usual, host=host.name)
-            if usual.level != demand.level:
-                demand = usual
-                met = await self._connect(host, address, demand, tls=True)
-        if isinstance(met, Outcome) and met.reason is Reason.TLS:
-            if self._route.relay is None and self._remote.policies is not None:
-                self._remote.policies.missed(self._destination)
-            if demand.level == "may":
-                met = await self._connect(host, address, demand, tls=False)
-        if isinstance(met, SmtpClient):
-            self._safe = demand.level in ("verify", "dane")
+            if usual.level != policy.level:
+                policy = usual
+                connected = await self._connect(host, address, policy, tls=True)
+        if isinstance(connected, Outcome) and connected.reason is Reason.TLS:
+            if self._route.relay is None and self._transport.policies is not None:
+                self._transport.policies.record_failure(self._destination)
+            if policy.level == "may":
+                connected = await self._connect(host, address, policy, tls=False)
+        if isinstance(connected, SmtpClient):
+            self._verified = policy.level in ("verify", "dane")
             if family_of(address) == 4 and 6 in self._unreached:
-                self._remote.hosts.v6_failed()
-        return met
+                self._transport.hosts.v6_failed()
+        return connected
 
-    async def _demand(self, host: MailHost, require_tls: bool) -> TlsRequirement | Outcome:
+    async def _policy_for(self, host: MailHost, require_tls: bool) -> HostTls | Outcome:
         if self._route.relay is not None:
-            return self._remote.demand_of(self._route.relay)
-        if self._remote.policies is None:
-            return self._remote.opportunistic
-        demand = await self._remote.policies.demand(self._destination, host, require_tls=require_tls)
-        if isinstance(demand, Outcome) and demand.delivery_status is DeliveryStatus.FAILED and require_tls and self._is_bounce:
-            return await self._remote.policies.demand(self._destination, host, require_tls=False)
-        return demand
+            return self._transport.relay_policy(self._route.relay)
+        if self._transport.policies is None:
+            return self._transport.opportunistic
+        policy = await self._transport.policies.policy_for(self._destination, host, require_tls=require_tls)
+        if isinstance(policy, Outcome) and policy.action is DsnAction.FAILED and require_tls and self._is_bounce:
+            return await self._transport.policies.policy_for(self._destination, host, require_tls=False)
+        return policy
 
-    async def _connect(self, host: MailHost, address: str, demand: TlsRequirement, *, tls: bool) -> SmtpClient | Outcome:
-        remote, relay, begun_mono = self._remote, self._route.relay, self._remote.clock.mono_s()
-        port = relay.port if relay is not None else remote.port
-        talking: SmtpClient | None = None
+    async def _connect(self, host: MailHost, address: str, policy: HostTls, *, tls: bool) -> SmtpClient | Outcome:
+        transport, relay, begun_mono = self._transport, self._route.relay, self._transport.clock.mono_s()
+        port = relay.port if relay is not None else transport.port
+        client: SmtpClient | None = None
         done, verified = False, ""
         try:
             stream = await dial(address, port, timeout_s=CONNECT_S)
-            talking = SmtpClient(stream, host.name)
+            client = SmtpClient(stream, host.name)
             if relay is None:
-                remote.reached(True)
-            verified = await self._open(talking, host, demand, tls=tls)
+                transport.reached(True)
+            verified = await self._open(client, host, policy, tls=tls)
             if (
                 relay is None
-                and remote.policies is not None
-                and not talking.stream.secure
-                and remote.policies.downgraded(self._destination)
+                and transport.policies is not None
+                and not client.stream.secure
+                and transport.policies.downgraded(self._destination)
             ):
                 verified = "downgraded"
-            if relay is None and remote.policies is not None:
-                await remote.policies.met(self._destination, host.name, talking.stream.tls_version, verified)
+            if relay is None and transport.policies is not None:
+                await transport.policies.record_session(self._destination, host.name, client.stream.tls_version, verified)
             done = True
         except ClientEnded as end:
-            return self._wait(end.outcome)
+            return _defer_bare_refusal(end.outcome)
         except BadCertificate as fault:
-            return _unsafe(host, explain(fault, _tls_name(host.name), remote.clock.wall_s()))
+            return _tls_failure(host, explain(fault, _tls_name(host.name), transport.clock.wall_s()))
         except PeerError as trouble:
-            if talking is not None:  # TLS from the start
+            if client is not None:  # implicit TLS failed
                 text = f"{host.name}: {trouble}."
-                return Outcome(DeliveryStatus.DEFERRED, "4.7.5", Reason.TLS, text, host.name)
+                return Outcome(DsnAction.DEFERRED, "4.7.5", Reason.TLS, text, host.name)
             if relay is None:
-                remote.reached(False)
+                transport.reached(False)
             self._unreached.add(family_of(address))
             self._routed = not no_route_out(trouble)
             text = f"{host.name} could not be reached."
             slow = isinstance(trouble, PeerSlow)
             return Outcome(
-                DeliveryStatus.DEFERRED, "4.4.1", Reason.UNREACHABLE, text if not slow else f"{host.name} did not answer.", host.name
+                DsnAction.DEFERRED, "4.4.1", Reason.UNREACHABLE, text if not slow else f"{host.name} did not answer.", host.name
             )
         finally:
-            took_s = remote.clock.mono_s() - begun_mono
-            secure = talking.stream if talking is not None and talking.stream.secure else None
+            took_s = transport.clock.mono_s() - begun_mono
+            secure = client.stream if client is not None and client.stream.secure else None
             version, cipher = (secure.tls_version, secure.tls_cipher) if secure else ("", "")
             self._host_attempts.append(HostAttempt(host.name, address, port, version, cipher, verified, took_s))
-            if talking is not None and not done:
+            if client is not None and not done:
                 with trio.move_on_after(GOODBYE_S, shield=True), suppress(PeerError):
-                    await talking.stream.aclose()
-        return talking
+                    await client.stream.aclose()
+        return client
 
-    async def _open(self, talking: SmtpClient, host: MailHost, demand: TlsRequirement, *, tls: bool) -> str:
-        """Greeting, TLS, signing in; how the server was verified. Raises Ended, PeerError."""
-        relay, ours, name = self._route.relay, self._remote.our_name(), _tls_name(host.name)
+    async def _open(self, client: SmtpClient, host: MailHost, policy: HostTls, *, tls: bool) -> str:
+        """Greeting, TLS, AUTH; how the server was verified. Raises ClientEnded, PeerError."""
+        relay, ours, name = self._route.relay, self._transport.our_name(), _tls_name(host.name)
         if relay is not None and relay.security == "tls":
-            await talking.stream.start_tls_as_client(demand.context(), name)
-        await talking.open(ours)
-        wanted = tls and talking.offer.starttls and not talking.stream.secure and (relay is None or relay.security == "starttls")
+            await client.stream.start_tls_as_client(policy.context(), name)
+        await client.open(ours)
+        wanted = tls and client.offer.starttls and not client.stream.secure and (relay is None or relay.security == "starttls")
         if wanted:
-            await talking.start_tls(demand.context(), name, ours)
+            await client.start_tls(policy.context(), name, ours)
         verified = ""
-        if talking.stream.secure:
+        if client.stream.secure:
             try:
-                verified = demand.check(talking.stream.peer_chain, host.name)
+                verified = policy.check(client.stream.peer_chain, host.name)
             except MisuseError as trouble:
-                raise ClientEnded(_unsafe(host, f"{trouble}")) from None
-        elif demand.level != "may":
-            raise ClientEnded(_unsafe(host, f"{host.name} offers no TLS, and this message travels by TLS only", "4.7.4"))
+                raise ClientEnded(_tls_failure(host, f"{trouble}")) from None
+        elif policy.level != "may":
+            raise ClientEnded(_tls_failure(host, f"{host.name} offers no TLS, which this message requires", "4.7.4"))
         if relay is not None and relay.user:
-            await self._sign_in(talking, relay)
+            await self._sign_in(client, relay)
         return verified
 
-    async def _sign_in(self, talking: SmtpClient, relay: Relay) -> None:
+    async def _sign_in(self, client: SmtpClient, relay: Relay) -> None:
         from appliance.protocol.sasl.client import best
 
         secret = relay.secret
         try:
-            word = secret.read() if secret else ""
+            password = secret.read() if secret else ""
         except SetupError as error:
-            raise ClientEnded(Outcome(DeliveryStatus.DEFERRED, "4.7.8", Reason.SIGN_IN, str(error), talking.host)) from None
-        exchange = best(talking.offer.auth, relay.user, word, token=bool(secret and secret.token))
+            raise ClientEnded(Outcome(DsnAction.DEFERRED, "4.7.8", Reason.SIGN_IN, str(error), client.host)) from None
+        exchange = best(client.offer.auth, relay.user, password, token=bool(secret and secret.token))
         if exchange is None:
-            text = f"{talking.host} offers no way to sign in that this server knows ({', '.join(talking.offer.auth[:8]) or 'none'})."
-            raise ClientEnded(Outcome(DeliveryStatus.DEFERRED, "4.7.8", Reason.SIGN_IN, text, talking.host))
-        await talking.sign_in(exchange)
+            text = f"{client.host} offers no sign-in mechanism that this server knows ({', '.join(client.offer.auth[:8]) or 'none'})."
+            raise ClientEnded(Outcome(DsnAction.DEFERRED, "4.7.8", Reason.SIGN_IN, text, client.host))
+        await client.sign_in(exchange)
 
-    @staticmethod
-    def _wait(outcome: Outcome) -> Outcome:
-        """A server that refuses everybody at the greeting may not do so tomorrow (RFC 5321 §3.1: 554 says nothing about a message)."""
-        if outcome.delivery_status is DeliveryStatus.FAILED and not is_final_origin(outcome):
-            return replace(outcome, delivery_status=DeliveryStatus.DEFERRED, status="4" + outcome.status[1:])
-        return outcome
+
+def _defer_bare_refusal(outcome: Outcome) -> Outcome:
+    """A server that refuses every client at the greeting may accept tomorrow (RFC 5321 §3.1: 554 is not about the message)."""
+    if outcome.action is DsnAction.FAILED and not is_final_origin(outcome):
+        return replace(outcome, action=DsnAction.DEFERRED, status="4" + outcome.status[1:])
+    return outcome
 
 
 def _tls_name(name: str) -> str:
-    """The name to ask a certificate for: of an address literal the address."""
+    """The name to verify a certificate for: of an address literal the address."""
     literal = name.strip("[]")
     return literal[5:] if name.startswith("[") and literal[:5].lower() == "ipv6:" else literal
 
 
-def _unsafe(host: MailHost, text: str, status: str = "4.7.5") -> Outcome:
-    return Outcome(DeliveryStatus.DEFERRED, status, Reason.TLS, f"{text[:1].upper()}{text[1:].rstrip('.')}.", host.name)
+def _tls_failure(host: MailHost, text: str, status: str = "4.7.5") -> Outcome:
+    return Outcome(DsnAction.DEFERRED, status, Reason.TLS, f"{text[:1].upper()}{text[1:].rstrip('.')}.", host.name)

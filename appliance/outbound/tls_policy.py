@@ -1,18 +1,18 @@
-"""How safe the way to another server has to be: DANE, MTA-STS, REQUIRETLS, what was seen before, or just as safe as it can be.
+"""The TLS policy towards one host: DANE, MTA-STS, REQUIRETLS, TLS used before, or opportunistic TLS.
 
-The first row that fits decides:
+The first row that applies decides; the levels are those of Postfix:
 
-| what is known                                   | level     | why          | when it is not met                                 |
+| what is known                                   | level     | source       | when it is not met                                 |
 |-------------------------------------------------|-----------|--------------|----------------------------------------------------|
-| TLSA records, securely looked up (RFC 7672)     | dane      | dane         | the next host; none: a wait                        |
+| TLSA records, DNSSEC-validated (RFC 7672)       | dane      | dane         | the next host; none left: deferred                 |
 | unusable TLSA records only                      | encrypt   | dane         | the same                                           |
 | an MTA-STS policy "enforce" (RFC 8461)          | verify    | mta-sts      | the same; a host it does not name is not tried     |
-| the message asks for it (RFC 8689)               | verify    | requiretls   | 5.7.30 where nobody vouches for the host's name    |
-| the domain spoke TLS in the last SEEN_S         | encrypt   | remembered   | a wait, for GIVES_IN_S; then plain text, and noted |
+| REQUIRETLS on the message (RFC 8689)            | verify    | requiretls   | 5.7.30 where the host's name is not authenticated  |
+| the domain used TLS in the last SEEN_S          | encrypt   | remembered   | deferred for GIVES_IN_S; then plain text, noted    |
 | nothing                                         | may       |              | plain text                                         |
 
-Looking up TLSA of a secure zone must not fail silently: no answer is a wait (RFC 7672 §2.1.1). Insecure zones are not asked.
-Remembering costs the card one lazy row a domain in RENEWED_S. In memory: REMEMBERED domains.
+A lookup of TLSA in a signed zone must not fail silently: no answer is deferred (RFC 7672 §2.1.1). Unsigned zones are not queried.
+Remembering TLS costs one lazy row for a domain in RENEWED_S. In memory: REMEMBERED domains.
 """
 
 import ssl
@@ -26,12 +26,12 @@ from appliance.database.database import AnyDatabase
 from appliance.database.writer import Transaction
 from appliance.mail.clock import Clock
 from appliance.mail.errors import LookupTrouble, MisuseError
-from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
+from appliance.mail.outcome import DsnAction, Outcome, Reason
 from appliance.network.resolver import Resolver, Tlsa
 from appliance.network.tls_end import require_close_notify
 
 from . import dane
-from .mta_sts import Policies, matches
+from .mta_sts import StsPolicies, matches
 from .mx import MailHost
 
 DAY_S = 86_400
@@ -42,7 +42,7 @@ REMEMBERED = 1000
 
 
 def make_context(level: str) -> ssl.SSLContext:
-    """A context: "verify" trusts the authorities this machine knows, the others nobody and everybody."""
+    """A client context: "verify" checks name and chain with the CA certificates of this machine, other levels check nothing."""
     if level == "verify":
         context = ssl.create_default_context()
     else:
@@ -53,34 +53,34 @@ def make_context(level: str) -> ssl.SSLContext:
 
 
 @dataclass(frozen=True, slots=True)
-class TlsDemand:
-    """See the table. `names` are the host's and the domain's, `records` the usable TLSA records."""
+class TlsPolicy:
+    """`level` and `source` as in the table above; `names` are the host's and the domain's, `records` the usable TLSA records."""
 
     level: str
-    why: str = ""
+    source: str = ""
     names: tuple[str, ...] = ()
     records: tuple[Tlsa, ...] = ()
     now_at: float = 0.0
     make: Callable[[str], ssl.SSLContext] = make_context
 
     def context(self) -> ssl.SSLContext:
-        """TLS 1.2 at least; verifies by itself only at level "verify"."""
+        """TLS 1.2 at least; the context itself verifies only at level "verify"."""
         return self.make("verify" if self.level == "verify" else "any")
 
     def check(self, chain: Sequence[bytes], host: str) -> str:
-        """How the server proved itself, for the history: "dane", "mta-sts", "certificate" or "none". Raises MisuseError."""
+        """How the server was authenticated, for the history: "dane", "mta-sts", "certificate" or "none". Raises MisuseError."""
         if self.level == "dane":
             if not dane.verify(self.records, chain, self.names, self.now_at):
-                why = dane.fault(self.records, chain, self.names, self.now_at)
-                raise MisuseError(f"the certificate of {host} is not the one its domain published (DANE): {why}")
+                reason = dane.fault(self.records, chain, self.names, self.now_at)
+                raise MisuseError(f"the certificate of {host} is not the one its domain published (DANE): {reason}")
             return "dane"
         if self.level == "verify":
-            return "mta-sts" if self.why == "mta-sts" else "certificate"
+            return "mta-sts" if self.source == "mta-sts" else "certificate"
         return "none"
 
 
 class TlsPolicies:
-    """The Policies of `remote`."""
+    """The TlsPolicySource of `smtp_transport`."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class TlsPolicies:
         names: Resolver,
         database: AnyDatabase,
         clock: Clock,
-        policies: Policies,
+        policies: StsPolicies,
         port: int = 25,
         make: Callable[[str], ssl.SSLContext] = make_context,
     ) -> None:
@@ -97,39 +97,39 @@ class TlsPolicies:
         self._clock = clock
         self._policies = policies
         self._port = port
-        self._make = cache(make)  # the authorities of a machine take milliseconds to read
+        self._make = cache(make)  # the CA certificates of a machine take milliseconds to read
         self._seen: OrderedDict[str, int] = OrderedDict()
-        """When each domain was written down as speaking TLS; 0 for one that was not."""
+        """When each domain was last recorded as using TLS; 0 for never."""
         self._refused: OrderedDict[str, float] = OrderedDict()
 
-    async def demand(self, domain: str, host: MailHost, *, require_tls: bool) -> TlsDemand | Outcome:
-        """What this host of the domain has to show, or why it must not be used now."""
+    async def policy_for(self, domain: str, host: MailHost, *, require_tls: bool) -> TlsPolicy | Outcome:
+        """The policy for this host of the domain, or why it must not be used now."""
         try:
-            by_dane = await self._dane(domain, host)
+            dane_policy = await self._dane(domain, host)
         except LookupTrouble as trouble:
             return Outcome(
-                DeliveryStatus.DEFERRED, "4.7.5", Reason.DNS, f"The keys of {host.name} could not be looked up: {trouble}.", host.name
+                DsnAction.DEFERRED, "4.7.5", Reason.DNS, f"The keys of {host.name} could not be looked up: {trouble}.", host.name
             )
-        if by_dane is not None and (by_dane.level == "dane" or not require_tls):
-            return by_dane
+        if dane_policy is not None and (dane_policy.level == "dane" or not require_tls):
+            return dane_policy
         policy = await self._policies.of(domain) if not domain.startswith("[") else None
         if policy is not None and policy.mode == "enforce":
             if not any(matches(pattern, host.name) for pattern in policy.hosts):
-                text = f"{domain} says that {host.name} does not take its mail (MTA-STS)."
-                return Outcome(DeliveryStatus.DEFERRED, "4.7.5", Reason.TLS, text, host.name)
-            return TlsDemand("verify", "mta-sts", make=self._make)
+                text = f"{host.name} is not named in the MTA-STS policy of {domain}."
+                return Outcome(DsnAction.DEFERRED, "4.7.5", Reason.TLS, text, host.name)
+            return TlsPolicy("verify", "mta-sts", make=self._make)
         if require_tls:
             if host.secure:
-                return TlsDemand("verify", "requiretls", make=self._make)
-            text = f"The message may travel by safe ways only (REQUIRETLS), and nobody vouches that {host.name} takes the mail of {domain}."
-            return Outcome(DeliveryStatus.FAILED, "5.7.30", Reason.TLS, text, host.name)
+                return TlsPolicy("verify", "requiretls", make=self._make)
+            text = f"The message requires TLS (REQUIRETLS), and neither DNSSEC nor MTA-STS confirms that {host.name} is a mail server of {domain}."
+            return Outcome(DsnAction.FAILED, "5.7.30", Reason.TLS, text, host.name)
         if await self._spoke_tls(domain) and not self.downgraded(domain):
-            return TlsDemand("encrypt", "remembered", make=self._make)
-        return TlsDemand("may", make=self._make)
+            return TlsPolicy("encrypt", "remembered", make=self._make)
+        return TlsPolicy("may", make=self._make)
 
-    async def _dane(self, domain: str, host: MailHost) -> TlsDemand | None:
-        """What the host's TLSA records demand: those at the end of its CNAMEs, and only where there are none those at its own name
-        (RFC 7672 §2.2.2). None where there are none, or no way to trust them."""
+    async def _dane(self, domain: str, host: MailHost) -> TlsPolicy | None:
+        """The policy of the host's TLSA records: those at the end of its CNAMEs, and only where there are none those at its own name
+        (RFC 7672 §2.2.2). None where there are none or they are not DNSSEC-validated."""
         if not (host.secure or host.alias) or host.name.startswith("["):
             return None
         for base in (host.expanded, host.name) if host.expanded else (host.name,):
@@ -138,9 +138,9 @@ class TlsPolicies:
                 continue
             records = dane.usable(answer.values)
             if not records:
-                return TlsDemand("encrypt", "dane", make=self._make)
+                return TlsPolicy("encrypt", "dane", make=self._make)
             names = tuple(dict.fromkeys((base, host.name, domain)))
-            return TlsDemand("dane", "dane", names, records, self._clock.wall_s(), self._make)
+            return TlsPolicy("dane", "dane", names, records, self._clock.wall_s(), self._make)
         return None
 
     async def _spoke_tls(self, domain: str) -> bool:
@@ -149,8 +149,8 @@ class TlsPolicies:
         seen = self._seen[domain]
         return bool(seen) and (not self._clock.trusted() or self._clock.wall_s() - seen < SEEN_S)
 
-    async def met(self, domain: str, host: str, tls: str, verified: str) -> None:
-        """A conversation came about: `tls` is its version or ""."""
+    async def record_session(self, domain: str, host: str, tls: str, verified: str) -> None:
+        """An SMTP session was opened: `tls` is its TLS version or ""."""
         if not tls:
             return
         self._refused.pop(domain, None)
@@ -160,13 +160,13 @@ class TlsPolicies:
             self._remember(self._seen, domain, now)
             self._database.write_lazily(partial(_keep, domain, now, tls))
 
-    def missed(self, domain: str) -> None:
-        """TLS was offered no more, or broke."""
+    def record_failure(self, domain: str) -> None:
+        """TLS was not offered any more, or failed."""
         if domain not in self._refused:
             self._remember(self._refused, domain, self._clock.mono_s())
 
     def downgraded(self, domain: str) -> bool:
-        """The domain spoke TLS once and has refused it for so long that plain text is let pass."""
+        """The domain used TLS before and has failed to for GIVES_IN_S: plain text is allowed now."""
         since = self._refused.get(domain)
         return since is not None and self._clock.mono_s() - since >= GIVES_IN_S
 

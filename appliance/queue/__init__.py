@@ -1,1 +1,1 @@
-"""Floor 3, what still has to leave the server."""
+"""The outbound queue: entries, retry schedule, delivery history. Layer 3."""

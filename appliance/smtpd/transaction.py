@@ -16,7 +16,7 @@ from appliance.auth.identity import Identity
 from appliance.delivery.intake import Arrival, Intake
 from appliance.mail.clock import Clock
 from appliance.mail.description import Description
-from appliance.mail.envelope import Envelope, written
+from appliance.mail.envelope import Envelope, encode_recipient
 from appliance.mail.errors import PeerError, StoreError
 from appliance.mail.limits import HEADER_OCTETS, HOPS, TEXT_LINE_OCTETS
 from appliance.mail.reply import Reply
@@ -179,7 +179,7 @@ class MailTransaction:
         if description.longest_line_octets > TEXT_LINE_OCTETS and self.envelope.body != "BINARYMIME":
             return LONG_LINE
         if self._authors.been_at and any(
-            recipient.forwarded and written(recipient).lower() in self._authors.been_at for recipient in self.envelope.recipients
+            recipient.forwarded and encode_recipient(recipient).lower() in self._authors.been_at for recipient in self.envelope.recipients
         ):
             return CAME_BACK
         if session.identity is None:

@@ -1,4 +1,4 @@
-"""The one door in: one commit for everybody, or nothing for anybody."""
+"""Intake: one commit for all recipients, or none."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ async def components(tmp_path: Path) -> AsyncIterator[Components]:
         yield components
 
 
-def listening_socket(components: Components) -> Intake:
+def make_intake(components: Components) -> Intake:
     return Intake(store=components.store, board=components.family.board, clock=components.family.clock)  # type: ignore[arg-type]
 
 
@@ -47,11 +47,11 @@ async def kept(components: Components, address: str) -> list[bytes]:
     return [await (await inbox.open_message(uid)).read(0, 4096) for uid in inbox.uids]
 
 
-async def test_each_gets_one_copy_with_their_own_address_in_front(components: Components) -> None:
+async def test_each_account_gets_one_copy_with_its_own_delivered_to(components: Components) -> None:
     fred, mary = components.account(FRED), components.account(MARY)
     both = Recipient(Address("all", "example.org"), (fred, mary))
     secret = Recipient(Address("mary+x", "example.org"), (mary,))
-    filed = await take(listening_socket(components), to(secret, both, both, sender=Address("a b", "bücher.example")))
+    filed = await take(make_intake(components), to(secret, both, both, sender=Address("a b", "bücher.example")))
     assert len(filed) == 2 and len({one.message for one in filed}) == 2
     path = b'Return-Path: <"a b"@xn--bcher-kva.example>\r\n'
     assert await kept(components, FRED) == [path + b"Delivered-To: all@example.org\r\nReceived: x\r\n" + MESSAGE]
@@ -61,14 +61,14 @@ async def test_each_gets_one_copy_with_their_own_address_in_front(components: Co
 
 
 async def test_the_bare_postmaster_and_the_null_path(components: Components) -> None:
-    await take(listening_socket(components), to(Recipient(None, (components.account(FRED),))))
+    await take(make_intake(components), to(Recipient(None, (components.account(FRED),))))
     assert await kept(components, FRED) == [b"Return-Path: <>\r\nDelivered-To: postmaster\r\nReceived: x\r\n" + MESSAGE]
 
 
-async def test_nothing_for_anybody_when_one_cannot(components: Components) -> None:
+async def test_one_missing_mailbox_stores_nothing(components: Components) -> None:
     nobody = Recipient(Address("x", "example.org"), (AccountId(999),))
     with pytest.raises(StoreError) as fault:
-        await take(listening_socket(components), to(Recipient(Address("fred", "example.org"), (components.account(FRED),)), nobody))
+        await take(make_intake(components), to(Recipient(Address("fred", "example.org"), (components.account(FRED),)), nobody))
     assert fault.value.trouble is Trouble.NO_MAILBOX
     assert await kept(components, FRED) == []
     assert not [event for event in components.family.board.heard if isinstance(event, MessageAccepted)]
@@ -76,18 +76,18 @@ async def test_nothing_for_anybody_when_one_cannot(components: Components) -> No
 
 async def test_room(tmp_path: Path) -> None:
     async with some_components(tmp_path, quota_octets=100) as components:
-        intake, fred = listening_socket(components), components.account(FRED)
+        intake, fred = make_intake(components), components.account(FRED)
         assert intake.has_room(fred, 0) and intake.has_room(fred, 100) and not intake.has_room(fred, 101)
     (tmp_path / "unlimited").mkdir()
     async with some_components(tmp_path / "unlimited") as components:
-        assert listening_socket(components).has_room(components.account(FRED), 10**12)
+        assert make_intake(components).has_room(components.account(FRED), 10**12)
 
 
-async def test_who_asked_is_told_that_it_arrived(components: Components) -> None:
-    """RFC 3461 §4.1, §5.2.7.3: delivered to one, expanded to several; nobody is told who did not ask."""
+async def test_success_dsns(components: Components) -> None:
+    """RFC 3461 §4.1, §5.2.7.3: delivered to one, expanded to several; none where not requested."""
     family = components.family
-    teller = DsnGenerator(store=components.store, directory=family.accounts.directory, clock=family.clock, host_name="mail.example.org")
-    intake = Intake(store=components.store, board=family.board, clock=family.clock, notices=lambda: teller)  # type: ignore[arg-type]
+    generator = DsnGenerator(store=components.store, directory=family.accounts.directory, clock=family.clock, host_name="mail.example.org")
+    intake = Intake(store=components.store, board=family.board, clock=family.clock, dsn=lambda: generator)  # type: ignore[arg-type]
     fred, mary = components.account(FRED), components.account(MARY)
     asked = frozenset({"SUCCESS"})
     envelope = Envelope(
@@ -106,10 +106,10 @@ async def test_who_asked_is_told_that_it_arrived(components: Components) -> None
     assert len(await messages(components, MARY)) == 1
     notice = (await messages(components, FRED))[-1]
     assert b"Action: delivered\r\n" in notice and b"Action: expanded\r\n" in notice and notice.count(b"Final-Recipient") == 2
-    assert b"Original-Envelope-Id: mine\r\n" in notice and b"Subject: a\r\n" in notice and b"Name in this server: abc" in notice
+    assert b"Original-Envelope-Id: mine\r\n" in notice and b"Subject: a\r\n" in notice and b"Message name on this server: abc" in notice
 
 
-async def test_nothing_leaves_without_a_queue(components: Components) -> None:
+async def test_nothing_is_relayed_without_a_queue(components: Components) -> None:
     outside = Address("friend", "x.example")
     envelope = Envelope(
         None, [Recipient(outside, outside=(outside,)), Recipient(Address("fred", "example.org"), (components.account(FRED),))]
@@ -125,19 +125,19 @@ async def test_nothing_leaves_without_a_queue(components: Components) -> None:
 # --- mailboxes without room ------------------------------------------------------------------------------------
 
 
-class Outward:
-    """What leaves and what waits is noted."""
+class FakeQueue:
+    """An OutboundQueue that keeps what is relayed and what waits for room."""
 
     def __init__(self) -> None:
-        self.left: list[str] = []
-        self.waits: list[tuple[AccountId, Recipient]] = []
+        self.relayed: list[str] = []
+        self.waiting_for_room: list[tuple[AccountId, Recipient]] = []
 
     def new_entry(self, arrival: Arrival, body: StagedBody, *, held: bool) -> Callable[[Any, BodyId], object] | None:
         outside = [str(address) for one in arrival.envelope.recipients for address in one.outside]
-        return (lambda transaction, number: self.left.extend(outside)) if outside else None
+        return (lambda transaction, number: self.relayed.extend(outside)) if outside else None
 
     def waiting(self, arrival: Arrival, body: StagedBody, full: Sequence[tuple[AccountId, Recipient]]) -> Callable[[Any, BodyId], object]:
-        return lambda transaction, number: self.waits.extend(full)
+        return lambda transaction, number: self.waiting_for_room.extend(full)
 
 
 @pytest.fixture
@@ -148,35 +148,35 @@ async def one_full(tmp_path: Path) -> AsyncIterator[Components]:
         yield components
 
 
-async def test_one_full_mailbox_does_not_make_the_others_wait(one_full: Components) -> None:
-    outward, (fred, mary) = Outward(), (one_full.account(FRED), one_full.account(MARY))
-    intake = Intake(store=one_full.store, board=one_full.family.board, clock=one_full.family.clock, outward=outward)  # type: ignore[arg-type]
+async def test_a_full_mailbox_does_not_delay_the_others(one_full: Components) -> None:
+    queue, (fred, mary) = FakeQueue(), (one_full.account(FRED), one_full.account(MARY))
+    intake = Intake(store=one_full.store, board=one_full.family.board, clock=one_full.family.clock, queue=queue)  # type: ignore[arg-type]
     to_fred, to_mary = Recipient(Address("fred", "example.org"), (fred,)), Recipient(Address("mary", "example.org"), (mary,))
     assert len(await take(intake, to(to_fred, to_mary))) == 1
     assert len(await kept(one_full, MARY)) == 1 and len(await kept(one_full, FRED)) == 1
-    assert outward.waits == [(fred, to_fred)]
+    assert queue.waiting_for_room == [(fred, to_fred)]
     (event,) = [event for event in one_full.family.board.heard if isinstance(event, MessageAccepted)]
     assert (event.recipients, event.mailboxes) == (2, 1)
 
 
 async def test_of_a_group_only_the_full_one_waits(one_full: Components) -> None:
-    outward, (fred, mary) = Outward(), (one_full.account(FRED), one_full.account(MARY))
-    intake = Intake(store=one_full.store, board=one_full.family.board, clock=one_full.family.clock, outward=outward)  # type: ignore[arg-type]
+    queue, (fred, mary) = FakeQueue(), (one_full.account(FRED), one_full.account(MARY))
+    intake = Intake(store=one_full.store, board=one_full.family.board, clock=one_full.family.clock, queue=queue)  # type: ignore[arg-type]
     await take(intake, to(Recipient(Address("all", "example.org"), (fred, mary))))
-    assert len(await kept(one_full, MARY)) == 1 and [account for account, _ in outward.waits] == [fred]
+    assert len(await kept(one_full, MARY)) == 1 and [account for account, _ in queue.waiting_for_room] == [fred]
 
 
-async def test_where_nobody_has_room_the_client_keeps_the_message(one_full: Components) -> None:
-    outward = Outward()
-    intake = Intake(store=one_full.store, board=one_full.family.board, clock=one_full.family.clock, outward=outward)  # type: ignore[arg-type]
+async def test_when_all_mailboxes_are_full_the_client_keeps_the_message(one_full: Components) -> None:
+    queue = FakeQueue()
+    intake = Intake(store=one_full.store, board=one_full.family.board, clock=one_full.family.clock, queue=queue)  # type: ignore[arg-type]
     with pytest.raises(StoreError) as refused:
         await take(intake, to(Recipient(Address("fred", "example.org"), (one_full.account(FRED),))))
-    assert refused.value.trouble is Trouble.OVER_QUOTA and not outward.waits and len(await kept(one_full, FRED)) == 1
+    assert refused.value.trouble is Trouble.OVER_QUOTA and not queue.waiting_for_room and len(await kept(one_full, FRED)) == 1
 
 
-async def test_what_leaves_does_not_wait_for_a_full_mailbox(one_full: Components) -> None:
-    outward, outside = Outward(), Address("friend", "x.example")
-    intake = Intake(store=one_full.store, board=one_full.family.board, clock=one_full.family.clock, outward=outward)  # type: ignore[arg-type]
+async def test_relaying_does_not_wait_for_a_full_mailbox(one_full: Components) -> None:
+    queue, outside = FakeQueue(), Address("friend", "x.example")
+    intake = Intake(store=one_full.store, board=one_full.family.board, clock=one_full.family.clock, queue=queue)  # type: ignore[arg-type]
     fred = Recipient(Address("fred", "example.org"), (one_full.account(FRED),))
     assert await take(intake, to(fred, Recipient(outside, outside=(outside,)))) == []
-    assert outward.left == ["friend@x.example"] and outward.waits == [(one_full.account(FRED), fred)]
+    assert queue.relayed == ["friend@x.example"] and queue.waiting_for_room == [(one_full.account(FRED), fred)]

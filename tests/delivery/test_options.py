@@ -10,7 +10,7 @@ from appliance.dsn.report import Subject
 from appliance.mail.envelope import Envelope, Options
 from appliance.mail.outgoing import OutgoingMessage
 from appliance.queue.entry import Kept, NewEntry, QueueEntry, kept
-from appliance.queue.queue import _encode_options, _entry
+from appliance.queue.rows import encode_options, parse_row
 from tests.dsn.test_compose import about
 
 CHOSEN: dict[str, Any] = {"body": "8BITMIME", "smtputf8": True, "ret": "FULL", "envid": "mine", "require_tls": True}
@@ -19,7 +19,7 @@ CHOSEN: dict[str, Any] = {"body": "8BITMIME", "smtputf8": True, "ret": "FULL", "
 @pytest.mark.parametrize(
     ("transport", "names"), [(Envelope, Options), (OutgoingMessage, Options), (Subject, Options), (QueueEntry, Kept), (NewEntry, Kept)]
 )
-def test_every_transport_has_every_option(transport: Any, names: Any) -> None:
+def test_every_value_has_every_option(transport: Any, names: Any) -> None:
     assert names.__annotations__.keys() <= {one.name for one in fields(transport)}
 
 
@@ -28,8 +28,8 @@ def test_every_option_goes_through_a_row_of_the_queue_and_comes_out() -> None:
     envelope = Envelope(None, **CHOSEN)
     assert envelope.options() == CHOSEN
     new_entry = NewEntry("abc", None, None, (), b"", 5, 5, **kept(envelope.options()))
-    row = (1, "abc", "x.example", 0, 0, 0, 0, 0, 0, 0, 0, 0, None, None, None, 1, b"", 5, 5, _encode_options(new_entry), None, None, "[]")
-    assert _entry(row).options() == CHOSEN
+    row = (1, "abc", "x.example", 0, 0, 0, 0, 0, 0, 0, 0, 0, None, None, None, 1, b"", 5, 5, encode_options(new_entry), None, None, "[]")
+    assert parse_row(row).options() == CHOSEN
 
 
 @pytest.mark.parametrize("ret", ["", "FULL", "HDRS"])

@@ -1,8 +1,8 @@
-"""What leaves and how: the table of delivery/plan, loops of aliases aside, and what expansions tell (RFC 3461 §5.2.7)."""
+"""What is relayed and how: the table of delivery/plan, and the reports of expansions (RFC 3461 §5.2.7)."""
 
 import pytest
 
-from appliance.delivery.plan import DELIVERED, EXPANDED, arrived, groups
+from appliance.delivery.plan import DELIVERED, EXPANDED, groups, success_reports
 from appliance.mail.address import Address, parse_address
 from appliance.mail.envelope import Envelope, Recipient
 from appliance.mail.ids import AccountId
@@ -25,22 +25,22 @@ def direct(address: Address, **asked: object) -> Recipient:
     return Recipient(address, outside=(address,), **asked)  # type: ignore[arg-type]
 
 
-def test_a_account_writes_outside() -> None:
+def test_an_account_writes_to_remote_recipients() -> None:
     envelope = Envelope(FRED, [direct(ANNA), Recipient(FRED, (AccountId(1),)), direct(BOB), direct(ANNA)])
     assert leave(envelope, OURS) == [("fred@home.example", ["anna@x.example", "bob@y.example"], TRACE, OURS)]
 
 
-def test_nothing_leaves_when_all_live_here() -> None:
+def test_nothing_is_relayed_for_local_recipients() -> None:
     assert leave(Envelope(STRANGER, [Recipient(FRED, (AccountId(1),))])) == []
 
 
-def test_a_stranger_is_forwarded_under_a_name_of_ours() -> None:
+def test_a_remote_sender_is_rewritten_when_forwarded() -> None:
     envelope = Envelope(STRANGER, [Recipient(LIST, (AccountId(1),), (ANNA, BOB), forwarded=True)])
     wanted = "SRS0=x=far.example=smith@home.example"
     assert leave(envelope) == [(wanted, ["anna@x.example", "bob@y.example"], b"Delivered-To: list@home.example\r\n" + TRACE, "")]
 
 
-def test_a_account_is_forwarded_as_they_are() -> None:
+def test_an_account_is_forwarded_without_rewriting() -> None:
     envelope = Envelope(FRED, [direct(BOB), Recipient(LIST, (), (ANNA,), forwarded=True)])
     assert leave(envelope, OURS) == [
         ("fred@home.example", ["bob@y.example"], TRACE, OURS),
@@ -48,13 +48,13 @@ def test_a_account_is_forwarded_as_they_are() -> None:
     ]
 
 
-def test_no_sender_stays_no_sender() -> None:
+def test_the_null_sender_stays_null() -> None:
     envelope = Envelope(None, [Recipient(LIST, (), (ANNA,), forwarded=True)])
     assert leave(envelope)[0][0] == "" and leave(envelope)[0][3] == ""
     assert leave(envelope, OURS)[0][3] == OURS
 
 
-def test_an_outside_sender_of_ours_is_not_signed_for() -> None:
+def test_a_remote_sender_domain_is_not_signed() -> None:
     assert leave(Envelope(STRANGER, [direct(ANNA)]), OURS)[0][3] == ""
 
 
@@ -68,7 +68,7 @@ ALL = frozenset({"SUCCESS", "FAILURE", "DELAY"})
 
 
 @pytest.mark.parametrize("notify", [None, frozenset({"NEVER"}), ALL, frozenset({"SUCCESS"}), frozenset({"FAILURE"})])
-def test_what_was_asked_goes_along(notify: "frozenset[str] | None") -> None:
+def test_notify_and_orcpt_are_relayed(notify: "frozenset[str] | None") -> None:
     """RFC 3461 §5.2.7.2, §5.2.7.3."""
     assert sent_on(direct(ANNA, notify=notify)) == [("anna@x.example", notify, "")]
     assert sent_on(direct(ANNA, notify=notify, orcpt="rfc822;a@b")) == [("anna@x.example", notify, "rfc822;a@b")]
@@ -79,11 +79,11 @@ def test_what_was_asked_goes_along(notify: "frozenset[str] | None") -> None:
         assert all((asked, orcpt) == (rest, "rfc822;list@home.example") for _, asked, orcpt in sent_on(many))
 
 
-def test_what_is_known_at_once() -> None:
+def test_success_reports() -> None:
     here, both, out = Recipient(FRED, (AccountId(1),)), Recipient(LIST, (AccountId(1),), (ANNA,), True), direct(BOB)
     group, forward = Recipient(LIST, (AccountId(1), AccountId(2))), Recipient(LIST, (), (ANNA,), True)
-    told = arrived(Envelope(FRED, [here, both, out, group, forward]))
-    assert [(entry.recipient, entry.outcome) for entry in told] == [(here, DELIVERED), (both, EXPANDED), (group, EXPANDED)]
+    reports = success_reports(Envelope(FRED, [here, both, out, group, forward]))
+    assert [(report.recipient, report.outcome) for report in reports] == [(here, DELIVERED), (both, EXPANDED), (group, EXPANDED)]
 
 
 def test_an_alias_outside_ascii_is_named_as_utf8() -> None:

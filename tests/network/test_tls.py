@@ -16,7 +16,7 @@ from appliance.network.dial import any_certificate
 from appliance.network.stream import Draining, Stream
 from appliance.network.tls import CHECK_S, ServerTls, server_context
 from appliance.network.x509 import parse_certificate
-from appliance.outbound.smtp_transport import ByRelay
+from appliance.outbound.smtp_transport import RelayTls
 from appliance.outbound.tls_policy import make_context
 from appliance.status.board import Board
 from appliance.status.events import ServerState
@@ -205,7 +205,7 @@ def test_no_context_takes_a_cut_connection_for_an_end(make: Callable[[], ssl.SSL
 
 
 def relay_context(security: str, **words: Any) -> ssl.SSLContext:
-    return ByRelay(Relay("r", "relay.example", 465, security=security, **words)).context()
+    return RelayTls(Relay("r", "relay.example", 465, security=security, **words)).context()
 
 
 def test_every_context_is_made_so() -> None:

@@ -13,16 +13,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from appliance.delivery.route import Relay, Route
-from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
+from appliance.mail.outcome import DsnAction, Outcome, Reason
 from appliance.network.resolver import Tlsa
 from appliance.outbound import smtp_client as client
 from appliance.outbound.mx import MailHost
 from appliance.outbound.smtp_transport import SmtpTransport
-from appliance.outbound.tls_policy import TlsDemand
+from appliance.outbound.tls_policy import TlsPolicy
 from tests.support.clock import HandClock
 from tests.support.peer import Peer
 
-from .test_smtp_client import a_outgoing
+from .test_smtp_client import message_to
 from .test_smtp_transport import Found
 
 NOW = datetime.now(UTC)
@@ -61,14 +61,14 @@ STAMP = "%Y-%m-%d"
 
 
 class Demands:
-    def __init__(self, demand: TlsDemand) -> None:
+    def __init__(self, demand: TlsPolicy) -> None:
         self._demand = demand
 
-    async def demand(self, domain: str, host: MailHost, *, require_tls: bool) -> TlsDemand | Outcome:
+    async def policy_for(self, domain: str, host: MailHost, *, require_tls: bool) -> TlsPolicy | Outcome:
         return self._demand
 
-    async def met(self, domain: str, host: str, tls: str, verified: str) -> None: ...
-    def missed(self, domain: str) -> None: ...
+    async def record_session(self, domain: str, host: str, tls: str, verified: str) -> None: ...
+    def record_failure(self, domain: str) -> None: ...
     def downgraded(self, domain: str) -> bool:
         return False
 
@@ -83,15 +83,15 @@ def trusting() -> ssl.SSLContext:
     return ssl.create_default_context(cadata=ROOT.pem.decode())
 
 
-async def sent_to(context: ssl.SSLContext, demand: TlsDemand, host: str = HOST) -> tuple[Outcome, int]:
+async def sent_to(context: ssl.SSLContext, demand: TlsPolicy, host: str = HOST) -> tuple[Outcome, int]:
     clock = HandClock()
     clock.step(datetime.now(UTC).timestamp() - clock.wall_s())
     found = Found()
     found.hosts = (MailHost(host, 1, ("127.0.0.1",)),)
     with Peer(context=context) as peer:
         transport = SmtpTransport(hosts=found, our_name=lambda: "home.example", clock=clock, port=peer.port, policies=Demands(demand))
-        async with transport.transport_session("far.example", Route()) as transport_session:
-            delivery = await transport_session.deliver(a_outgoing(), lambda: None)
+        async with transport.session("far.example", Route()) as session:
+            delivery = await session.deliver(message_to())
         return delivery.outcomes[0], len(peer.messages)
 
 
@@ -114,8 +114,8 @@ def told(day: int) -> str:
     ],
 )
 async def test_the_reason_is_told(made: Made, more: Sequence[Made], words: tuple[str, ...], tmp_path: Path) -> None:
-    outcome, messages = await sent_to(made.serving(tmp_path, *more), TlsDemand("verify", "mta-sts", make=lambda level: trusting()))
-    assert (outcome.delivery_status, outcome.reason, outcome.status) == (DeliveryStatus.DEFERRED, Reason.TLS, "4.7.5") and not messages
+    outcome, messages = await sent_to(made.serving(tmp_path, *more), TlsPolicy("verify", "mta-sts", make=lambda level: trusting()))
+    assert (outcome.action, outcome.reason, outcome.status) == (DsnAction.DEFERRED, Reason.TLS, "4.7.5") and not messages
     assert outcome.text.startswith("The certificate of mx.far.example") and outcome.text.endswith(".") and outcome.text.count("\n") == 0
     for word in words:
         assert word in outcome.text
@@ -123,8 +123,8 @@ async def test_the_reason_is_told(made: Made, more: Sequence[Made], words: tuple
 
 @pytest.mark.parametrize("names", [(HOST,), ("*.far.example",), ("other.example", HOST)])
 async def test_a_good_one_is_taken(names: tuple[str, ...], tmp_path: Path) -> None:
-    outcome, messages = await sent_to(Made("x", *names, issuer=ROOT).serving(tmp_path), TlsDemand("verify", make=lambda _: trusting()))
-    assert outcome.delivery_status is DeliveryStatus.RELAYED and messages == 1
+    outcome, messages = await sent_to(Made("x", *names, issuer=ROOT).serving(tmp_path), TlsPolicy("verify", make=lambda _: trusting()))
+    assert outcome.action is DsnAction.RELAYED and messages == 1
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ async def test_dane_says_why(usage: int, names: tuple[str, ...], days: tuple[int
     record = Tlsa(usage, 1, 1, b"\1" * 32)
     make = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     make.check_hostname, make.verify_mode = False, ssl.CERT_NONE
-    demand = TlsDemand("dane", "dane", (HOST, "far.example"), (record,), datetime.now(UTC).timestamp(), lambda level: make)
+    demand = TlsPolicy("dane", "dane", (HOST, "far.example"), (record,), datetime.now(UTC).timestamp(), lambda level: make)
     outcome, messages = await sent_to(Made("x", *names, issuer=ROOT, days=days).serving(tmp_path), demand)
     assert outcome.reason is Reason.TLS and not messages
     for word in words:
@@ -161,7 +161,7 @@ async def test_a_relay_with_only_a_common_name_is_refused(
     context = Made(HOST, *names, issuer=ROOT).serving(tmp_path)
     with Peer(context=context, implicit_tls=security == "tls") as peer:
         transport = SmtpTransport(hosts=Relays(), our_name=lambda: "home.example", clock=HandClock())
-        async with transport.transport_session("@r", Route(Relay("r", HOST, peer.port, security))) as transport_session:
-            (outcome,) = (await transport_session.deliver(a_outgoing(), lambda: None)).outcomes
+        async with transport.session("@r", Route(Relay("r", HOST, peer.port, security))) as session:
+            (outcome,) = (await session.deliver(message_to())).outcomes
         assert len(peer.messages) == bool(names)
-    assert (outcome.delivery_status is DeliveryStatus.RELAYED) == bool(names) and ("common name" in outcome.text) != bool(names)
+    assert (outcome.action is DsnAction.RELAYED) == bool(names) and ("common name" in outcome.text) != bool(names)

@@ -16,7 +16,10 @@ from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
 from appliance.mail.outcome import Outcome
 from appliance.mail.outgoing import Chunks, OutgoingMessage
-from appliance.outbound.conversion import Shape, convert, encoded_words, quoted_line, shape_of
+from appliance.outbound.body_encoders import quoted_line
+from appliance.outbound.conversion import convert
+from appliance.outbound.header_words import encoded_words
+from appliance.outbound.octet_facts import OctetFacts, scan_octets
 from appliance.protocol.smtp.client import Offer
 from tests.support.corpus import messages
 
@@ -35,14 +38,14 @@ def chunks_of(message: bytes, size: int = 50) -> Chunks:
     return chunks
 
 
-def a_outgoing(message: bytes, size: int = 50, to: str = "bob", **words: Any) -> OutgoingMessage:
+def message_to(message: bytes, size: int = 50, to: str = "bob", **words: Any) -> OutgoingMessage:
     words = {"author": "home.example", **words}
     recipients = (Recipient(Address(to, "far.example")),)
     return OutgoingMessage("abc", Address("ada", "home.example"), recipients, len(message), chunks_of(message, size), **words)
 
 
 async def made(message: bytes, offer: Offer = PLAIN, size: int = 50, **words: Any) -> bytes:
-    outgoing = await convert(a_outgoing(message, size, **words), offer)
+    outgoing = await convert(message_to(message, size, **words), offer)
     assert isinstance(outgoing, OutgoingMessage), outgoing
     async with outgoing.chunks() as octets:
         out = b"".join([chunk async for chunk in octets])
@@ -52,7 +55,7 @@ async def made(message: bytes, offer: Offer = PLAIN, size: int = 50, **words: An
 
 
 async def refused(message: bytes, offer: Offer = PLAIN, **words: Any) -> str:
-    found = await convert(a_outgoing(message, **words), offer)
+    found = await convert(message_to(message, **words), offer)
     assert isinstance(found, Outcome)
     return found.status
 
@@ -157,7 +160,7 @@ async def test_addresses_without_another_form() -> None:
     message = "From: jürgen@home.example\r\n\r\nx\r\n".encode()
     assert await refused(message, EIGHT, smtputf8=True) == "5.6.7"
     assert await refused(b"From: x@y.example\r\n\r\nx\r\n", EIGHT, to="bøb", smtputf8=True) == "5.6.7"
-    kept = await convert(a_outgoing(message, smtputf8=True), Offer(eightbitmime=True, smtputf8=True))
+    kept = await convert(message_to(message, smtputf8=True), Offer(eightbitmime=True, smtputf8=True))
     assert isinstance(kept, OutgoingMessage) and kept.smtputf8
     assert await made("Subject: grün\r\nFrom: a@b.example\r\n\r\nx\r\n".encode(), EIGHT), "broken headers pass where they can"
 
@@ -197,13 +200,13 @@ def test_encoded_words_are_whole_characters(text: str) -> None:
 @given(st.lists(st.sampled_from([b"a", b"\r\n", b"\r", b"\n", b"\xe4", b"\0", b"x" * 998, b"y"]), max_size=12), st.integers(1, 9))
 async def test_the_shape_however_it_is_cut(parts: list[bytes], size: int) -> None:
     message = b"".join(parts)
-    shape = await shape_of(chunks_of(message, size))
+    facts = await scan_octets(chunks_of(message, size))
     bare = message.replace(b"\r\n", b"")
-    assert shape.eight is (not message.isascii()) and shape.nul is (b"\0" in message)
-    assert shape.bare is (b"\r" in bare or b"\n" in bare)
-    if not shape.bare:
-        assert shape.long is any(len(line) > 998 for line in message.split(b"\r\n"))
-    assert isinstance(shape, Shape)
+    assert facts.eight is (not message.isascii()) and facts.nul is (b"\0" in message)
+    assert facts.bare is (b"\r" in bare or b"\n" in bare)
+    if not facts.bare:
+        assert facts.long is any(len(line) > 998 for line in message.split(b"\r\n"))
+    assert isinstance(facts, OctetFacts)
 
 
 @pytest.mark.corpus
@@ -212,7 +215,7 @@ async def test_real_messages_say_the_same_to_a_foreign_library() -> None:
     eight = [message for message in corpus_messages if not message.isascii()]
     changed = 0
     for message in random.Random(5).sample(eight, min(250, len(eight))):
-        found = await convert(a_outgoing(message, 4096), PLAIN)
+        found = await convert(message_to(message, 4096), PLAIN)
         if isinstance(found, Outcome):
             assert found.status in ("5.6.1", "5.6.3", "5.6.7")
             continue

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from appliance.network.resolver import Tlsa
-from appliance.outbound.dane import fits, usable, verify
+from appliance.outbound.dane import record_matches, usable, verify
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 NAMES = ("mx.far.example", "far.example")
@@ -61,7 +61,7 @@ def held(records: list[Tlsa], *chain: bytes, names: tuple[str, ...] = NAMES, day
 @pytest.mark.parametrize("matching", [0, 1, 2])
 def test_every_usable_record_fits_its_own_certificate_and_no_other(selector: int, matching: int) -> None:
     end, authority = tlsa(3, selector, matching, LEAF), tlsa(2, selector, matching, ROOT)
-    assert fits(end, LEAF.der) and not fits(end, OTHER.der)
+    assert record_matches(end, LEAF.der) and not record_matches(end, OTHER.der)
     assert held([end], *CHAIN) and not held([end], OTHER.der)
     assert held([authority], *CHAIN) and not held([authority], OTHER.der, ROOT.der)
     assert not held([tlsa(3, selector, matching, MIDDLE)], *CHAIN), "usage 3 is about the server's own"

@@ -8,15 +8,15 @@ from email.header import decode_header
 
 import pytest
 
-from appliance.mail.outcome import DeliveryStatus, Outcome
+from appliance.mail.outcome import DsnAction, Outcome
 from appliance.mail.outgoing import OutgoingMessage
 from appliance.outbound.conversion import convert
 from appliance.protocol.smtp.client import Offer
 from tests.support.peer import Peer
 
 from .test_attempt import apart, travel
-from .test_conversion import a_outgoing
-from .test_smtp_client import a_outgoing as an_outbound
+from .test_conversion import message_to
+from .test_smtp_client import message_to as an_outbound
 
 EIGHT, BOTH = Offer(eightbitmime=True), Offer(eightbitmime=True, smtputf8=True)
 BODY = "\r\nGrüße im Text\r\n".encode()
@@ -24,7 +24,7 @@ RAW = "From: Jürgen <ada@home.example>\r\nSubject: Grüße\r\n".encode() + BODY
 
 
 async def sent(message: bytes, offer: Offer = EIGHT, **words: object) -> tuple[bytes, OutgoingMessage]:
-    outgoing = await convert(a_outgoing(message, **words), offer)
+    outgoing = await convert(message_to(message, **words), offer)
     assert isinstance(outgoing, OutgoingMessage), outgoing
     async with outgoing.chunks() as octets:
         out = b"".join([chunk async for chunk in octets])
@@ -118,7 +118,7 @@ async def test_an_address_that_has_no_other_form_goes_with_smtputf8_or_not_at_al
     out, outgoing = await sent(message, BOTH)
     assert out == message and outgoing.smtputf8
     for offer in (EIGHT, Offer()):
-        found = await convert(a_outgoing(message), offer)
+        found = await convert(message_to(message), offer)
         assert isinstance(found, Outcome) and found.status == "5.6.7"
 
 
@@ -147,7 +147,7 @@ async def test_what_was_sent_with_smtputf8_stays_so_where_it_can() -> None:
 async def test_what_travels(offer: tuple[str, ...], author: str) -> None:
     with Peer(offer=offer) as peer:
         (delivery,), _ = await travel(peer.port, an_outbound(message=RAW, author=author), hosts=apart("127.0.0.1"))
-    assert delivery.outcomes[0].delivery_status is DeliveryStatus.RELAYED
+    assert delivery.outcomes[0].action is DsnAction.RELAYED
     (taken,), (mail,) = peer.messages, [line for line in peer.said if line.startswith("MAIL")]
     assert header(taken.octets).isascii() or "SMTPUTF8" in mail or (not author and "SMTPUTF8" not in offer)
     assert ("SMTPUTF8" in mail) == ("SMTPUTF8" in offer and not author)
@@ -161,7 +161,7 @@ async def test_huge_headers_take_little_time() -> None:
     )  # fmt: skip
     for field in fields:
         message = field + b"\r\nFrom: a@b.example\r\n\r\nx\r\n"
-        outgoing = a_outgoing(message, 65_536)
+        outgoing = message_to(message, 65_536)
         begun = time.process_time()
         await convert(replace(outgoing, smtputf8=True, author=""), EIGHT)
         assert time.process_time() - begun < 1

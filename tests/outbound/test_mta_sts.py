@@ -16,7 +16,7 @@ from appliance.network import https, resolver
 from appliance.network.https import get
 from appliance.network.resolver import DnsAnswer, Found
 from appliance.network.tls_end import require_close_notify
-from appliance.outbound.mta_sts import LONGEST_S, PATH, Policies, Policy, fetcher, matches, parse_policy, parse_record
+from appliance.outbound.mta_sts import LONGEST_S, PATH, StsPolicies, StsPolicy, fetcher, matches, parse_policy, parse_record
 from tests.support.accounts import a_family
 from tests.support.certificates import TestCertificates, make_certificates
 from tests.support.clock import HandClock
@@ -44,15 +44,15 @@ def test_records(values: tuple[bytes, ...], name: str | None) -> None:
 @pytest.mark.parametrize(
     ("text", "policy"),
     [
-        (ENFORCE, Policy("enforce", ("mail.far.example", "*.mx.far.example"), 604_800)),
-        (ENFORCE.replace(b"\r\n", b"\n"), Policy("enforce", ("mail.far.example", "*.mx.far.example"), 604_800)),
-        (ENFORCE + b"x-new: y\r\n\r\n", Policy("enforce", ("mail.far.example", "*.mx.far.example"), 604_800)),
-        (b"version:STSv1\nmode:none\nmax_age:1", Policy("none", (), 1)),
-        (b"version: STSv1\nmode: testing\nmx: A.Example.\nmax_age: 9999999999", Policy("testing", ("a.example",), LONGEST_S)),
-        (b"version: STSv1\nmode: none\nmode: enforce\nmax_age: 1", Policy("none", (), 1)),
+        (ENFORCE, StsPolicy("enforce", ("mail.far.example", "*.mx.far.example"), 604_800)),
+        (ENFORCE.replace(b"\r\n", b"\n"), StsPolicy("enforce", ("mail.far.example", "*.mx.far.example"), 604_800)),
+        (ENFORCE + b"x-new: y\r\n\r\n", StsPolicy("enforce", ("mail.far.example", "*.mx.far.example"), 604_800)),
+        (b"version:STSv1\nmode:none\nmax_age:1", StsPolicy("none", (), 1)),
+        (b"version: STSv1\nmode: testing\nmx: A.Example.\nmax_age: 9999999999", StsPolicy("testing", ("a.example",), LONGEST_S)),
+        (b"version: STSv1\nmode: none\nmode: enforce\nmax_age: 1", StsPolicy("none", (), 1)),
     ],
 )
-def test_policies(text: bytes, policy: Policy) -> None:
+def test_policies(text: bytes, policy: StsPolicy) -> None:
     assert parse_policy(text) == policy
 
 
@@ -103,8 +103,8 @@ class World:
         self.fetched = 0
         self.policies = self.anew()
 
-    def anew(self) -> Policies:
-        self.policies = Policies(names=self.names, database=self.database, clock=self.clock, fetch=self.fetch)  # type: ignore[arg-type]
+    def anew(self) -> StsPolicies:
+        self.policies = StsPolicies(names=self.names, database=self.database, clock=self.clock, fetch=self.fetch)  # type: ignore[arg-type]
         return self.policies
 
     async def fetch(self, domain: str) -> tuple[str, bytes]:

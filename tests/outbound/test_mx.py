@@ -6,10 +6,10 @@ from random import Random
 import dns.rcode
 import pytest
 
-from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
+from appliance.mail.outcome import DsnAction, Outcome, Reason
 from appliance.network import resolver as module
 from appliance.network.resolver import Resolver
-from appliance.outbound.mx import MailHost, MailHosts
+from appliance.outbound.mx import MailHost, MailHosts, OwnHost
 from tests.support.clock import HandClock
 from tests.support.names import NameServer, a_name_server
 
@@ -49,8 +49,8 @@ def filled(server: NameServer) -> NameServer:
 def hosts_of(server: NameServer, *, private: bool = False, clock: HandClock | None = None, seed: int = 1) -> MailHosts:
     clock = clock or HandClock()
     return MailHosts(
-        Resolver([("127.0.0.1", server.port)], clock), clock, own_names=lambda: ("mail.home.example", "home.example"),
-        own_addresses=lambda: ("8.8.4.4",), private=private, random=Random(seed),
+        Resolver([("127.0.0.1", server.port)], clock), clock,
+        OwnHost(lambda: ("mail.home.example", "home.example"), lambda: ("8.8.4.4",)), private=private, random=Random(seed),
     )  # fmt: skip
 
 
@@ -102,7 +102,7 @@ async def test_every_row(domain: str, names: list[str], status: str) -> None:
         assert isinstance(found, tuple) and [host.name for host in found] == names
     else:
         assert isinstance(found, Outcome) and found.status == status and found.text.endswith(".")
-        assert found.delivery_status is (DeliveryStatus.DEFERRED if status.startswith("4") else DeliveryStatus.FAILED)
+        assert found.action is (DsnAction.DEFERRED if status.startswith("4") else DsnAction.FAILED)
         assert (found.reason is Reason.LOOP) == (status == "5.4.6")
 
 
@@ -144,8 +144,8 @@ async def test_private_addresses_do_not_let_a_message_come_back(address: str, ou
         server.add("mx.far.example", kind, address)
         clock = HandClock()
         hosts = MailHosts(
-            Resolver([("127.0.0.1", server.port)], clock), clock, own_names=tuple, own_addresses=lambda: OWN, private=True,
-            listening=lambda: LISTENING, port=25,
+            Resolver([("127.0.0.1", server.port)], clock), clock, OwnHost(addresses=lambda: OWN, listening=lambda: LISTENING),
+            private=True, port=25,
         )  # fmt: skip
         literal = f"[ipv6:{address}]" if ":" in address else f"[{address}]"
         for domain in ("far.example", literal):
@@ -162,7 +162,7 @@ async def test_an_own_name_outside_ascii_is_known_in_a_labels() -> None:
         server.add("mail.xn--strae-oqa.example", "A", "9.9.9.9")
         clock = HandClock()
         hosts = MailHosts(
-            Resolver([("127.0.0.1", server.port)], clock), clock, own_names=lambda: ("mail.straße.example",), own_addresses=tuple
+            Resolver([("127.0.0.1", server.port)], clock), clock, OwnHost(lambda: ("mail.straße.example",))
         )
         found = await hosts.find("far.example")
     assert isinstance(found, Outcome) and found.reason is Reason.LOOP
@@ -171,8 +171,8 @@ async def test_an_own_name_outside_ascii_is_known_in_a_labels() -> None:
 async def test_a_listener_at_another_port_is_not_ourselves() -> None:
     clock = HandClock()
     hosts = MailHosts(
-        Resolver([("127.0.0.1", 1)], clock), clock, own_names=tuple, own_addresses=tuple, private=True,
-        listening=lambda: (("127.0.0.9", 587), ("::", 2525)), port=25,
+        Resolver([("127.0.0.1", 1)], clock), clock, OwnHost(listening=lambda: (("127.0.0.9", 587), ("::", 2525))),
+        private=True, port=25,
     )  # fmt: skip
     assert isinstance(await hosts.find("[127.0.0.9]"), tuple)
 
@@ -193,12 +193,12 @@ async def test_a_relay_that_is_a_listener_of_ours_is_a_wait(name: str, port: int
         server.add("lan.example", "A", "192.168.1.7")
         clock = HandClock()
         hosts = MailHosts(
-            Resolver([("127.0.0.1", server.port)], clock), clock, own_names=tuple, own_addresses=lambda: OWN,
-            listening=lambda: (("::", 2525), ("127.0.0.1", 2587), ("192.168.1.9", 465)), port=25,
+            Resolver([("127.0.0.1", server.port)], clock), clock,
+            OwnHost(addresses=lambda: OWN, listening=lambda: (("::", 2525), ("127.0.0.1", 2587), ("192.168.1.9", 465))), port=25,
         )  # fmt: skip
         found = await hosts.relay(name, port)
     if ours:
-        assert isinstance(found, Outcome) and (found.delivery_status, found.reason) == (DeliveryStatus.DEFERRED, Reason.NO_ROUTE)
+        assert isinstance(found, Outcome) and (found.action, found.reason) == (DsnAction.DEFERRED, Reason.NO_ROUTE)
         assert "this server itself" in found.text
     else:
         assert isinstance(found, tuple)
@@ -247,7 +247,7 @@ async def test_nothing_and_no_answer_is_a_wait(how: str) -> None:
     async with a_name_server() as server:
         spoil(filled(server), "plain.example A", how)
         for found in (await hosts_of(server).find("plain.example"), await hosts_of(server).relay("plain.example", 587)):
-            assert isinstance(found, Outcome) and (found.delivery_status, found.status) == (DeliveryStatus.DEFERRED, "4.4.3")
+            assert isinstance(found, Outcome) and (found.action, found.status) == (DsnAction.DEFERRED, "4.4.3")
 
 
 async def test_an_answer_that_is_not_secure_is_not_made_so_by_a_missing_one() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from appliance.mail.outcome import DeliveryStatus, Reason
-from appliance.outbound.refusal import Step, plainer, refusal, too_many
+from appliance.mail.outcome import DsnAction, Reason
+from appliance.outbound.refusal import Step, reduced_offer, refusal, too_many
 from appliance.protocol.smtp.client import Offer
 from appliance.protocol.smtp.replies import parse_reply
 
@@ -64,8 +64,8 @@ def parsed(said: str):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize(("step", "said"), ABOUT_US)
 def test_a_refusal_of_where_we_come_from(step: Step, said: str) -> None:
     outcome = refusal(parsed(said), step, "mx.far.example")
-    assert outcome.reason is Reason.REPUTATION and outcome.delivery_status is (
-        DeliveryStatus.FAILED if said[0] == "5" else DeliveryStatus.DEFERRED
+    assert outcome.reason is Reason.REPUTATION and outcome.action is (
+        DsnAction.FAILED if said[0] == "5" else DsnAction.DEFERRED
     )
 
 
@@ -112,16 +112,16 @@ def test_too_many_recipients(said: str, many: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "delivery_status"),
+    ("said", "action"),
     [
-        ("552 too many recipients", DeliveryStatus.DEFERRED), ("552 5.5.3 enough", DeliveryStatus.DEFERRED), ("452 4.5.3 too many recipients", DeliveryStatus.DEFERRED),
-        ("550 5.5.3 too many recipients", DeliveryStatus.FAILED), ("552 5.2.2 mailbox full", DeliveryStatus.FAILED), ("552 no more", DeliveryStatus.FAILED),
+        ("552 too many recipients", DsnAction.DEFERRED), ("552 5.5.3 enough", DsnAction.DEFERRED), ("452 4.5.3 too many recipients", DsnAction.DEFERRED),
+        ("550 5.5.3 too many recipients", DsnAction.FAILED), ("552 5.2.2 mailbox full", DsnAction.FAILED), ("552 no more", DsnAction.FAILED),
     ],
 )  # fmt: skip
-def test_552_for_too_many_recipients_is_a_wait(said: str, delivery_status: DeliveryStatus) -> None:
+def test_552_for_too_many_recipients_is_a_wait(said: str, action: DsnAction) -> None:
     """RFC 5321 §4.5.3.1.10: old servers say 552 where 452 is meant."""
     outcome = refusal(parsed(said), Step.RCPT, "mx.far.example")
-    assert outcome.delivery_status is delivery_status and outcome.status[0] == ("4" if delivery_status is DeliveryStatus.DEFERRED else "5")
+    assert outcome.action is action and outcome.status[0] == ("4" if action is DsnAction.DEFERRED else "5")
 
 
 @pytest.mark.parametrize(
@@ -139,5 +139,5 @@ def test_552_for_too_many_recipients_is_a_wait(said: str, delivery_status: Deliv
     ],
 )
 def test_a_form_that_was_announced_and_is_not_taken(said: str, eight: bool, utf8: bool, left: tuple[bool, bool] | None) -> None:
-    offer = plainer(Offer(eightbitmime=True, smtputf8=True), refusal(parsed(said), Step.MESSAGE, "mx"), eight=eight, utf8=utf8)
+    offer = reduced_offer(Offer(eightbitmime=True, smtputf8=True), refusal(parsed(said), Step.MESSAGE, "mx"), eight=eight, utf8=utf8)
     assert (offer and (offer.eightbitmime, offer.smtputf8)) == left

@@ -1,4 +1,4 @@
-"""The runner on virtual time: a real queue and store, a transport that does as it is told."""
+"""The runner on virtual time: a real queue and store, and a scripted transport."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -13,20 +13,23 @@ from trio.testing import MockClock
 
 from appliance.delivery.route import Route
 from appliance.delivery.transport import DeliveryResult
-from appliance.dsn.report import RecipientReport, Settle, Subject
+from appliance.dsn.report import RecipientReport, Record, Subject
 from appliance.mail.address import Address
 from appliance.mail.errors import StoreError, Trouble
-from appliance.mail.outcome import DeliveryStatus, HostAttempt, Outcome, Reason
+from appliance.mail.outcome import DsnAction, HostAttempt, Outcome, Reason
 from appliance.mail.outgoing import OutgoingMessage
+from appliance.outbound.queue_state import QueueStatePublisher
+from appliance.outbound.recorder import OutcomeRecorder
 from appliance.outbound.runner import Limits, Runner
-from appliance.queue.entry import QueueEntry
+from appliance.queue.admin import QueueAdmin
+from appliance.queue.attempt_result import stay
 from appliance.queue.queue import Queue
 from appliance.queue.schedule import Intervals
 from appliance.status import events
 from tests.queue.test_queue import LATER, NEVER, SENT, accept
 from tests.support.services import Components, some_components
 
-UNREACHABLE = Outcome(DeliveryStatus.DEFERRED, "4.4.1", Reason.UNREACHABLE, "No connection to the other server.")
+UNREACHABLE = Outcome(DsnAction.DEFERRED, "4.4.1", Reason.UNREACHABLE, "No connection to the other server.")
 Answer = Callable[[str, OutgoingMessage], Any]
 
 
@@ -35,65 +38,61 @@ class Scripted:
 
     def __init__(self) -> None:
         self.answers: dict[str, Callable[[str], Any]] = {}
-        self.transport_sessions: Counter[str] = Counter()
+        self.sessions: Counter[str] = Counter()
         self.open: Counter[str] = Counter()
         self.most: Counter[str] = Counter()
         self.outgoing_messages: list[tuple[str, str, bytes]] = []
         self.taken_at: dict[str, float] = {}
 
     @asynccontextmanager
-    async def transport_session(self, destination: str, route: Route) -> AsyncIterator["Scripted.Trip"]:
-        self.transport_sessions[destination] += 1
+    async def session(self, destination: str, route: Route) -> AsyncIterator["Scripted.Session"]:
+        self.sessions[destination] += 1
         self.open[destination] += 1
         self.most[destination] = max(self.most[destination], self.open[destination])
         self.most[""] = max(self.most[""], sum(self.open.values()))
         try:
-            yield Scripted.TransportSession(self, destination)
+            yield Scripted.Session(self, destination)
         finally:
             self.open[destination] -= 1
 
-    class TransportSession:
+    class Session:
         def __init__(self, transport: "Scripted", destination: str) -> None:
             self._transport, self._destination = transport, destination
 
-        async def deliver(self, outgoing: OutgoingMessage, begun: Callable[[], None]) -> DeliveryResult:
+        async def deliver(self, outgoing: OutgoingMessage) -> DeliveryResult:
             transport = self._transport
             async with outgoing.chunks() as chunks:
                 octets = b"".join([chunk async for chunk in chunks])
             transport.outgoing_messages.append((self._destination, outgoing.message, octets))
             answer = transport.answers.get(self._destination, lambda message: SENT)(outgoing.message)
             outcome = answer if isinstance(answer, Outcome) else await answer
-            begun()
             if outcome is SENT:
                 transport.taken_at[outgoing.message] = trio.current_time()
             host_attempt = HostAttempt("mx", "192.0.2.1", 25, "", "", "", 0.1)
             return DeliveryResult(
-                tuple(outcome for _ in outgoing.recipients), (host_attempt,), again=outcome.reason is not Reason.UNREACHABLE
+                tuple(outcome for _ in outgoing.recipients), (host_attempt,), reusable=outcome.reason is not Reason.UNREACHABLE
             )
 
 
-class Told:
-    """Notices that keep what was told, and commit."""
+class DsnLog:
+    """A DsnSender that commits and keeps the reports."""
 
     def __init__(self, components: Components) -> None:
         self._components = components
-        self.entries: list[tuple[str, RecipientReport]] = []
+        self.reports: list[tuple[str, RecipientReport]] = []
         self.troubles: list[Trouble] = []
 
-    async def tell(self, subject: Subject, entries: Sequence[RecipientReport], settle: Settle) -> bool:
+    async def send(self, subject: Subject, reports: Sequence[RecipientReport], record: Record) -> bool:
         if self.troubles:
             raise StoreError(self.troubles.pop())
-        await self._components.family.writer.write(lambda transaction: settle(transaction))
-        self.entries += [(subject.message, entry) for entry in entries]
-        return bool(entries)
+        await self._components.family.writer.write(lambda transaction: record(transaction))
+        self.reports += [(subject.message, report) for report in reports]
+        return bool(reports)
 
 
-class Straight:
+class Direct:
     def route_to(self, destination: str, sender: Address | None) -> Route:
         return Route()
-
-    def other_destination(self, entry: QueueEntry, outcomes: Sequence[Outcome], refusals: int) -> str | None:
-        return None
 
 
 class Board:
@@ -110,17 +109,21 @@ class World:
         self.queue = Queue(
             components.family.writer, components.store.bodies, components.family.clock, intervals=intervals, random=Random(1)
         )
-        self.transport, self.told, self.board = Scripted(), Told(components), Board()
+        self.transport, self.dsn, self.board = Scripted(), DsnLog(components), Board()
+        clock = components.family.clock
+        recorder = OutcomeRecorder(
+            queue=self.queue, other_destination=stay, dsn=lambda: self.dsn, store=components.store, board=self.board, clock=clock,
+        )  # fmt: skip
         self.runner = Runner(
-            queue=self.queue, routes=Straight(), transport=lambda: self.transport, notices=lambda: self.told, store=components.store,
-            board=self.board, clock=components.family.clock, limits=limits,
+            queue=self.queue, routes=Direct(), transport=lambda: self.transport, recorder=recorder,
+            state=QueueStatePublisher(self.queue, self.board, clock), store=components.store, limits=limits,
         )  # fmt: skip
 
     async def accept(self, message: str, *names: str) -> None:
         await accept(self.components, self.queue, message, *names)
 
     async def empty(self) -> None:
-        while await self.queue.listed(1):  # noqa: ASYNC110 - virtual time
+        while await QueueAdmin(self.queue).entries(1):  # noqa: ASYNC110 - virtual time
             await trio.sleep(1)
 
     def heard(self, kind: type) -> list[Any]:
@@ -150,7 +153,7 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def test_a_message_leaves_whole_and_everybody_hears(place: Path, autojump_clock: MockClock) -> None:
+async def test_a_message_is_sent_whole_and_events_are_published(place: Path, autojump_clock: MockClock) -> None:
     async with a_world(place) as world:
         await world.accept("abc", "bob@far.example", "eve@far.example", "joe@other.example")
         await world.empty()
@@ -162,7 +165,7 @@ async def test_a_message_leaves_whole_and_everybody_hears(place: Path, autojump_
         assert (state.waiting, state.trying, state.destinations, state.next_s) == (0, 0, 0, None)
 
 
-async def test_greylisted_waits_and_comes_through(place: Path, autojump_clock: MockClock) -> None:
+async def test_a_greylisted_message_is_retried_and_sent(place: Path, autojump_clock: MockClock) -> None:
     async with a_world(place) as world:
         tries: list[float] = []
 
@@ -177,47 +180,47 @@ async def test_greylisted_waits_and_comes_through(place: Path, autojump_clock: M
         assert [event.reason for event in world.heard(events.MessageDelayed)] == [LATER.text] * 2
 
 
-async def test_late_once_then_given_up_and_told(place: Path, autojump_clock: MockClock) -> None:
+async def test_one_delay_dsn_then_expiry_with_a_failure_dsn(place: Path, autojump_clock: MockClock) -> None:
     async with a_world(place) as world:
         world.transport.answers["far.example"] = lambda message: LATER
         await world.accept("abc", "bob@far.example")
         await world.empty()
-        told = [(entry.outcome.delivery_status, entry.outcome.reason) for _, entry in world.told.entries]
-        assert told == [(DeliveryStatus.DEFERRED, Reason.NOT_NOW), (DeliveryStatus.FAILED, Reason.EXPIRED)]
+        told = [(report.outcome.action, report.outcome.reason) for _, report in world.dsn.reports]
+        assert told == [(DsnAction.DEFERRED, Reason.NOT_NOW), (DsnAction.FAILED, Reason.EXPIRED)]
         assert len(world.heard(events.MessageFailed)) == 1
 
 
-async def test_refused_is_told_at_once(place: Path, autojump_clock: MockClock) -> None:
+async def test_a_refusal_is_reported_at_once(place: Path, autojump_clock: MockClock) -> None:
     async with a_world(place) as world:
         world.transport.answers["far.example"] = lambda message: NEVER
         await world.accept("abc", "bob@far.example")
         await world.empty()
-        assert [(message, entry.outcome) for message, entry in world.told.entries] == [("abc", NEVER)]
+        assert [(message, report.outcome) for message, report in world.dsn.reports] == [("abc", NEVER)]
 
 
-async def test_one_connection_carries_many_messages_and_a_destination_has_few(place: Path, autojump_clock: MockClock) -> None:
+async def test_connections_are_reused_and_few_for_each_destination(place: Path, autojump_clock: MockClock) -> None:
     messages = [(f"l{number}", "bob@far.example") for number in range(60)]
     async with a_world(place, before=messages) as world:
         await world.empty()
         assert (
             len(world.transport.outgoing_messages) == 60
-            and world.transport.transport_sessions["far.example"] <= 8
+            and world.transport.sessions["far.example"] <= 8
             and world.transport.most["far.example"] <= 4
         )
 
 
-async def test_a_dead_destination_is_met_once_for_all_its_messages(place: Path, autojump_clock: MockClock) -> None:
+async def test_a_dead_destination_is_tried_once_for_all_its_messages(place: Path, autojump_clock: MockClock) -> None:
     messages = [(f"l{number}", "bob@dead.example") for number in range(20)]
     async with a_world(place, before=messages, limits=Limits(sessions_per_destination=1)) as world:
         world.transport.answers["dead.example"] = lambda message: UNREACHABLE
         await trio.sleep(10)
         assert len(world.transport.outgoing_messages) == 1
-        rows = await world.queue.listed()
-        assert [row.tries for row in rows] == [1] * 20 and not world.queue.trying
+        rows = await QueueAdmin(world.queue).entries()
+        assert [row.tries for row in rows] == [1] * 20 and not world.queue.active
 
 
-async def test_dead_and_slow_servers_delay_nobody_else(place: Path, autojump_clock: MockClock) -> None:
-    """One dead and one that answers after ten minutes among fifty: the others leave as fast as without them."""
+async def test_dead_and_slow_servers_delay_no_other_destination(place: Path, autojump_clock: MockClock) -> None:
+    """One dead and one that answers after ten minutes among fifty: the others are sent as fast as without them."""
     names = [f"h{number}.example" for number in range(50)]
     messages = [(f"{name}-{number}", f"bob@{name}") for number in range(3) for name in names]
     took = []
@@ -250,13 +253,13 @@ async def test_dead_and_slow_servers_delay_nobody_else(place: Path, autojump_clo
 
 async def test_an_outcome_that_cannot_be_written_is_written_later_and_nothing_is_sent_twice(place: Path, autojump_clock: MockClock) -> None:
     async with a_world(place) as world:
-        world.told.troubles = [Trouble.FULL, Trouble.BROKEN]
+        world.dsn.troubles = [Trouble.FULL, Trouble.BROKEN]
         await world.accept("abc", "bob@far.example")
         await world.empty()
         assert len(world.transport.outgoing_messages) == 1
 
 
-async def test_draining_ends_what_has_begun_and_begins_nothing(place: Path, autojump_clock: MockClock) -> None:
+async def test_drain_finishes_what_has_begun_and_starts_nothing(place: Path, autojump_clock: MockClock) -> None:
     async with a_world(place) as world:
 
         async def slow() -> Outcome:
@@ -270,7 +273,7 @@ async def test_draining_ends_what_has_begun_and_begins_nothing(place: Path, auto
         await world.accept("def", "joe@other.example")
         await trio.sleep(60)
         assert [message for _, message, _ in world.transport.outgoing_messages] == ["abc"]
-        assert [row.message for row in await world.queue.listed()] == ["def"]
+        assert [row.message for row in await QueueAdmin(world.queue).entries()] == ["def"]
 
 
 async def test_nothing_is_done_while_nothing_is_due(place: Path, autojump_clock: MockClock) -> None:

@@ -9,7 +9,7 @@ import trio
 from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
 from appliance.mail.errors import PeerError
-from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
+from appliance.mail.outcome import DsnAction, Outcome, Reason
 from appliance.mail.outgoing import OutgoingMessage
 from appliance.network.dial import dial
 from appliance.outbound import smtp_client as module
@@ -20,7 +20,7 @@ from tests.support.server import free_ports
 MESSAGE = b"From: ada@home.example\r\nSubject: dots\r\n\r\n.\r\n..two\r\nwords\r\n"
 
 
-def a_outgoing(*names: str, message: bytes = MESSAGE, **words: object) -> OutgoingMessage:
+def message_to(*names: str, message: bytes = MESSAGE, **words: object) -> OutgoingMessage:
     @asynccontextmanager
     async def chunks() -> AsyncIterator[AsyncIterator[bytes]]:
         async def each() -> AsyncIterator[bytes]:
@@ -41,7 +41,7 @@ async def talk(peer: Peer, *outgoing_messages: OutgoingMessage) -> list[Outcome]
     try:
         await client.open("home.example")
         for outgoing in outgoing_messages:
-            outcomes += await client.transact(outgoing, outgoing.octets, lambda: None)
+            outcomes += await client.transact(outgoing)
         await client.quit()
     except ClientEnded as end:
         outcomes += [end.outcome] * sum(len(outgoing.recipients) for outgoing in outgoing_messages)
@@ -59,8 +59,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("offer", [("PIPELINING", "8BITMIME"), ("8BITMIME",), ()])
 async def test_messages_arrive_as_they_were_on_one_connection(offer: tuple[str, ...]) -> None:
     with Peer(offer=offer) as peer:
-        outcomes = await talk(peer, a_outgoing("bob", "eve"), a_outgoing("joe"))
-    assert [one.delivery_status for one in outcomes] == [DeliveryStatus.RELAYED] * 3 and peer.connections == 1
+        outcomes = await talk(peer, message_to("bob", "eve"), message_to("joe"))
+    assert [one.action for one in outcomes] == [DsnAction.RELAYED] * 3 and peer.connections == 1
     assert [(one.sender, one.recipients, one.octets) for one in peer.messages] == [
         ("ada@home.example", ["bob@far.example", "eve@far.example"], MESSAGE), ("ada@home.example", ["joe@far.example"], MESSAGE)
     ]  # fmt: skip
@@ -71,11 +71,11 @@ async def test_messages_arrive_as_they_were_on_one_connection(offer: tuple[str, 
 async def test_each_recipient_has_its_own_end(pipelining: bool) -> None:
     script: dict[str, str | list[str]] = {"RCPT eve@far.example": "550 5.1.1 no such user", "RCPT joe@far.example": "451 4.7.1 greylisted"}
     with Peer(offer=("PIPELINING",) if pipelining else (), script=script) as peer:
-        bob, eve, joe = await talk(peer, a_outgoing("bob", "eve", "joe"))
-    assert (bob.delivery_status, eve.delivery_status, joe.delivery_status) == (
-        DeliveryStatus.RELAYED,
-        DeliveryStatus.FAILED,
-        DeliveryStatus.DEFERRED,
+        bob, eve, joe = await talk(peer, message_to("bob", "eve", "joe"))
+    assert (bob.action, eve.action, joe.action) == (
+        DsnAction.RELAYED,
+        DsnAction.FAILED,
+        DsnAction.DEFERRED,
     )
     assert (eve.status, eve.reason, joe.status, joe.reason) == ("5.1.1", Reason.REFUSED, "4.7.1", Reason.NOT_NOW)
     assert [one.recipients for one in peer.messages] == [["bob@far.example"]]
@@ -88,38 +88,38 @@ STEPS = ("greeting", "EHLO", "MAIL", "RCPT", "DATA", "MESSAGE")
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("said", ["450 4.2.0 later", "550 5.0.0 never", DROP, SILENT, "421 4.3.2 closing"])
 async def test_every_step_may_go_wrong(step: str, said: str, pipelining: bool) -> None:
-    delivery_status = DeliveryStatus.FAILED if said.startswith("550") else DeliveryStatus.DEFERRED
+    action = DsnAction.FAILED if said.startswith("550") else DsnAction.DEFERRED
     script: dict[str, str | list[str]] = {step: said}
     if step == "EHLO":
         script["HELO"] = said
     with Peer(offer=("PIPELINING",) if pipelining else (), script=script) as peer:
-        (outcome,) = await talk(peer, a_outgoing())
+        (outcome,) = await talk(peer, message_to())
     assert (
-        outcome.delivery_status is delivery_status
-        and outcome.status[0] == ("5" if delivery_status is DeliveryStatus.FAILED else "4")
+        outcome.action is action
+        and outcome.status[0] == ("5" if action is DsnAction.FAILED else "4")
         and not peer.messages
     )
     if said in (DROP, SILENT):
         assert outcome.reason is (Reason.UNSURE if step == "MESSAGE" else Reason.LOST if said == DROP else Reason.NO_ANSWER)
 
 
-@pytest.mark.parametrize("said", ["hello there", ENDLESS, "250", "\x00\x00", "999 what"])
+@pytest.mark.parametrize("said", ["ehlo there", ENDLESS, "250", "\x00\x00", "999 what"])
 async def test_nonsense_is_a_wait(said: str) -> None:
     with Peer(script={"MAIL": said}) as peer:
-        (outcome,) = await talk(peer, a_outgoing())
-    assert outcome.delivery_status is DeliveryStatus.DEFERRED or said == "250"
+        (outcome,) = await talk(peer, message_to())
+    assert outcome.action is DsnAction.DEFERRED or said == "250"
 
 
 async def test_after_a_refusal_the_connection_serves_the_next_message() -> None:
     with Peer(script={"RCPT bob@far.example": "550 5.1.1 nobody"}) as peer:
-        bob, eve = await talk(peer, a_outgoing("bob"), a_outgoing("eve"))
-    assert (bob.delivery_status, eve.delivery_status) == (DeliveryStatus.FAILED, DeliveryStatus.RELAYED) and len(peer.messages) == 1
+        bob, eve = await talk(peer, message_to("bob"), message_to("eve"))
+    assert (bob.action, eve.action) == (DsnAction.FAILED, DsnAction.RELAYED) and len(peer.messages) == 1
 
 
 async def test_ehlo_unknown_helo_does() -> None:
     with Peer(script={"EHLO": "500 5.5.1 what?"}) as peer:
-        (outcome,) = await talk(peer, a_outgoing())
-    assert outcome.delivery_status is DeliveryStatus.RELAYED and "HELO home.example" in peer.said
+        (outcome,) = await talk(peer, message_to())
+    assert outcome.action is DsnAction.RELAYED and "HELO home.example" in peer.said
 
 
 @pytest.mark.parametrize(
@@ -133,8 +133,8 @@ async def test_what_the_other_server_cannot_take_is_not_offered(
     words: dict[str, object], offer: tuple[str, ...], status: str, reason: Reason
 ) -> None:
     with Peer(offer=offer) as peer:
-        (outcome,) = await talk(peer, a_outgoing(**words))
-    assert (outcome.status, outcome.reason, outcome.delivery_status) == (status, reason, DeliveryStatus.FAILED)
+        (outcome,) = await talk(peer, message_to(**words))
+    assert (outcome.status, outcome.reason, outcome.action) == (status, reason, DsnAction.FAILED)
     assert not any(line.startswith("MAIL") for line in peer.said)
 
 
@@ -143,14 +143,14 @@ async def test_what_the_other_server_cannot_take_is_not_offered(
 )
 async def test_a_bad_name_is_told_from_a_bad_message(said: str) -> None:
     with Peer(script={"greeting": said}) as peer:
-        (outcome,) = await talk(peer, a_outgoing())
+        (outcome,) = await talk(peer, message_to())
     assert outcome.reason is Reason.REPUTATION
 
 
 async def test_many_recipients_go_in_groups() -> None:
     with Peer() as peer:
-        outcomes = await talk(peer, a_outgoing(*[f"u{number}" for number in range(250)]))
-    assert len(outcomes) == 250 and {one.delivery_status for one in outcomes} == {DeliveryStatus.RELAYED}
+        outcomes = await talk(peer, message_to(*[f"u{number}" for number in range(250)]))
+    assert len(outcomes) == 250 and {one.action for one in outcomes} == {DsnAction.RELAYED}
     assert [len(one.recipients) for one in peer.messages] == [100, 100, 50]
 
 
@@ -180,10 +180,10 @@ async def test_a_foreign_server_takes_it() -> None:
         stream = await dial("127.0.0.1", controller.port, timeout_s=5)
         client = SmtpClient(stream, "foreign")
         await client.open("home.example")
-        (outcome,) = await client.transact(a_outgoing(), len(MESSAGE), lambda: None)
+        (outcome,) = await client.transact(message_to())
         await client.quit()
         await stream.aclose()
     finally:
         controller.stop()
     (envelope,) = keeps.envelopes
-    assert outcome.delivery_status is DeliveryStatus.RELAYED and envelope.content == MESSAGE and envelope.rcpt_tos == ["bob@far.example"]  # type: ignore[attr-defined]
+    assert outcome.action is DsnAction.RELAYED and envelope.content == MESSAGE and envelope.rcpt_tos == ["bob@far.example"]  # type: ignore[attr-defined]

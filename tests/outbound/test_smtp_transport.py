@@ -9,19 +9,19 @@ import pytest
 
 from appliance.delivery.route import Route
 from appliance.delivery.transport import DeliveryResult
-from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
+from appliance.mail.outcome import DsnAction, Outcome, Reason
 from appliance.mail.outgoing import OutgoingMessage
 from appliance.outbound import smtp_client as client
 from appliance.outbound import smtp_transport as module
 from appliance.outbound.mx import MailHost
 from appliance.outbound.smtp_transport import SmtpTransport
-from appliance.outbound.tls_policy import TlsDemand
+from appliance.outbound.tls_policy import TlsPolicy
 from tests.support.certificates import make_certificates
 from tests.support.clock import HandClock
 from tests.support.peer import DROP, SILENT, Peer
 from tests.support.server import free_ports
 
-from .test_smtp_client import MESSAGE, a_outgoing
+from .test_smtp_client import MESSAGE, message_to
 
 
 class Found:
@@ -60,14 +60,14 @@ def server_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ssl.SSLCont
 
 async def travel(found: Found, port: int, *outgoing_messages: OutgoingMessage) -> list[DeliveryResult]:
     transport = SmtpTransport(hosts=found, our_name=lambda: "home.example", clock=HandClock(), port=port)
-    async with transport.transport_session("far.example", Route()) as transport_session:
-        return [await transport_session.deliver(outgoing, lambda: None) for outgoing in outgoing_messages]
+    async with transport.session("far.example", Route()) as session:
+        return [await session.deliver(outgoing) for outgoing in outgoing_messages]
 
 
 async def test_messages_share_a_connection_with_tls(server_tls: ssl.SSLContext) -> None:
     with Peer(context=server_tls) as peer:
-        first, second = await travel(Found("127.0.0.1"), peer.port, a_outgoing("bob"), a_outgoing("eve"))
-    assert [one.outcomes[0].delivery_status for one in (first, second)] == [DeliveryStatus.RELAYED] * 2 and first.again and first.passed_on
+        first, second = await travel(Found("127.0.0.1"), peer.port, message_to("bob"), message_to("eve"))
+    assert [one.outcomes[0].action for one in (first, second)] == [DsnAction.RELAYED] * 2 and first.reusable and first.dsn_relayed
     assert peer.connections == 1 and all(message.tls and message.octets == MESSAGE for message in peer.messages)
     (host_attempt,) = first.host_attempts
     assert (host_attempt.host, host_attempt.tls, host_attempt.verified) == ("mx1.far.example", "TLSv1.3", "none") and host_attempt.cipher
@@ -77,17 +77,17 @@ async def test_messages_share_a_connection_with_tls(server_tls: ssl.SSLContext) 
 @pytest.mark.parametrize("script", [{"HANDSHAKE": DROP}, {"STARTTLS": "454 4.7.0 not now"}, {"STARTTLS": DROP}])
 async def test_broken_tls_is_plain_text_the_second_time(script: dict[str, str | list[str]]) -> None:
     with Peer(script=script) as peer:
-        (delivery,) = await travel(Found("127.0.0.1"), peer.port, a_outgoing())
+        (delivery,) = await travel(Found("127.0.0.1"), peer.port, message_to())
     if script.get("STARTTLS") == DROP:
-        assert delivery.outcomes[0].delivery_status is DeliveryStatus.DEFERRED, "a lost connection says nothing about TLS"
+        assert delivery.outcomes[0].action is DsnAction.DEFERRED, "a lost connection says nothing about TLS"
         return
-    assert delivery.outcomes[0].delivery_status is DeliveryStatus.RELAYED and peer.connections == 2 and not peer.messages[0].tls
+    assert delivery.outcomes[0].action is DsnAction.RELAYED and peer.connections == 2 and not peer.messages[0].tls
     assert [host_attempt.tls for host_attempt in delivery.host_attempts] == ["", ""]
 
 
 async def test_a_message_for_safe_relay_check_only_never_goes_in_plain_text() -> None:
     with Peer(offer=("REQUIRETLS",), script={"HANDSHAKE": DROP}) as peer:
-        (delivery,) = await travel(Found("127.0.0.1"), peer.port, a_outgoing(require_tls=True))
+        (delivery,) = await travel(Found("127.0.0.1"), peer.port, message_to(require_tls=True))
     assert delivery.outcomes[0].reason is Reason.TLS and not peer.messages
 
 
@@ -98,13 +98,13 @@ class Remembers:
         self.level = level
         self.missed_domains: list[str] = []
 
-    async def demand(self, domain: str, host: MailHost, *, require_tls: bool) -> TlsDemand:
-        return TlsDemand(self.level, "remembered" if self.level == "encrypt" else "")
+    async def policy_for(self, domain: str, host: MailHost, *, require_tls: bool) -> TlsPolicy:
+        return TlsPolicy(self.level, "remembered" if self.level == "encrypt" else "")
 
-    async def met(self, domain: str, host: str, tls: str, verified: str) -> None:
+    async def record_session(self, domain: str, host: str, tls: str, verified: str) -> None:
         pass
 
-    def missed(self, domain: str) -> None:
+    def record_failure(self, domain: str) -> None:
         self.missed_domains.append(domain)
 
     def downgraded(self, domain: str) -> bool:
@@ -114,39 +114,39 @@ class Remembers:
 @pytest.mark.parametrize(("offer", "script"), [((), {}), (("REQUIRETLS",), {"HANDSHAKE": DROP})])
 async def test_a_bounce_is_not_lost_for_want_of_requiretls(offer: tuple[str, ...], script: dict[str, str | list[str]]) -> None:
     with Peer(offer=offer, script=script) as peer:
-        (delivery,) = await travel(Found("127.0.0.1"), peer.port, replace(a_outgoing(require_tls=True), sender=None))
-    assert delivery.outcomes[0].delivery_status is DeliveryStatus.RELAYED and len(peer.messages) == 1
+        (delivery,) = await travel(Found("127.0.0.1"), peer.port, replace(message_to(require_tls=True), sender=None))
+    assert delivery.outcomes[0].action is DsnAction.RELAYED and len(peer.messages) == 1
 
 
 class Strict(Remembers):
     """Policies of a domain for which nobody vouches: REQUIRETLS fails, or its certificate does."""
 
-    def __init__(self, strict: TlsDemand | Outcome) -> None:
+    def __init__(self, strict: TlsPolicy | Outcome) -> None:
         super().__init__("may")
         self.strict = strict
 
-    async def demand(self, domain: str, host: MailHost, *, require_tls: bool) -> TlsDemand | Outcome:  # type: ignore[override]
-        return self.strict if require_tls else TlsDemand("encrypt")
+    async def policy_for(self, domain: str, host: MailHost, *, require_tls: bool) -> TlsPolicy | Outcome:  # type: ignore[override]
+        return self.strict if require_tls else TlsPolicy("encrypt")
 
 
 @pytest.mark.parametrize(
     "strict",
-    [Outcome(DeliveryStatus.FAILED, "5.7.30", Reason.TLS, "nobody vouches"), TlsDemand("verify", "requiretls")],
+    [Outcome(DsnAction.FAILED, "5.7.30", Reason.TLS, "nobody vouches"), TlsPolicy("verify", "requiretls")],
     ids=["failed", "unverified"],
 )
 @pytest.mark.parametrize("bounce", [True, False])
-async def test_requiretls_where_nobody_vouches(server_tls: ssl.SSLContext, strict: TlsDemand | Outcome, bounce: bool) -> None:
+async def test_requiretls_where_nobody_vouches(server_tls: ssl.SSLContext, strict: TlsPolicy | Outcome, bounce: bool) -> None:
     """RFC 8689 §5: a bounce then goes as any message does, with the option where it is offered; others stay."""
     with Peer(context=server_tls, offer=("REQUIRETLS",)) as peer:
         policies = Strict(strict)
         transport = SmtpTransport(
             hosts=Found("127.0.0.1"), our_name=lambda: "home.example", clock=HandClock(), port=peer.port, policies=policies
         )
-        outgoing = a_outgoing(require_tls=True)
-        async with transport.transport_session("far.example", Route()) as transport_session:
-            delivery = await transport_session.deliver(replace(outgoing, sender=None) if bounce else outgoing, lambda: None)
+        outgoing = message_to(require_tls=True)
+        async with transport.session("far.example", Route()) as session:
+            delivery = await session.deliver(replace(outgoing, sender=None) if bounce else outgoing)
     assert (
-        (delivery.outcomes[0].delivery_status is DeliveryStatus.RELAYED)
+        (delivery.outcomes[0].action is DsnAction.RELAYED)
         == bounce
         == any("MAIL FROM:<> REQUIRETLS" in line for line in peer.said)
     )
@@ -162,8 +162,8 @@ async def test_the_next_host_is_tried_after_a_dead_a_silent_and_a_refusing_one()
         Peer(host="127.0.0.5", port=port) as good,
     ):
         found = Found("127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5")
-        (delivery,) = await travel(found, port, a_outgoing())
-    assert delivery.outcomes[0].delivery_status is DeliveryStatus.RELAYED and delivery.outcomes[0].host == "mx5.far.example"
+        (delivery,) = await travel(found, port, message_to())
+    assert delivery.outcomes[0].action is DsnAction.RELAYED and delivery.outcomes[0].host == "mx5.far.example"
     assert [one.connections for one in (silent, refusing, breaking, good)] == [1, 1, 1, 1] and len(good.messages) == 1
     assert [host_attempt.address for host_attempt in delivery.host_attempts] == [f"127.0.0.{number}" for number in range(1, 6)]
 
@@ -171,37 +171,37 @@ async def test_the_next_host_is_tried_after_a_dead_a_silent_and_a_refusing_one()
 async def test_nobody_at_all_is_a_wait_with_the_last_word() -> None:
     port = free_ports(1)[0]
     with Peer(host="127.0.0.3", port=port, script={"greeting": "554 5.3.2 not today"}):
-        (delivery,) = await travel(Found("127.0.0.2", "127.0.0.3"), port, a_outgoing("bob", "eve"))
-    assert [one.delivery_status for one in delivery.outcomes] == [DeliveryStatus.DEFERRED] * 2 and delivery.outcomes[0].status == "4.3.2"
-    (delivery,) = await travel(Found("127.0.0.2"), port, a_outgoing())
+        (delivery,) = await travel(Found("127.0.0.2", "127.0.0.3"), port, message_to("bob", "eve"))
+    assert [one.action for one in delivery.outcomes] == [DsnAction.DEFERRED] * 2 and delivery.outcomes[0].status == "4.3.2"
+    (delivery,) = await travel(Found("127.0.0.2"), port, message_to())
     assert delivery.outcomes[0].reason is Reason.UNREACHABLE
 
 
 async def test_lost_after_the_final_dot_is_tried_nowhere_else() -> None:
     port = free_ports(1)[0]
     with Peer(host="127.0.0.2", port=port, script={"MESSAGE": DROP}), Peer(host="127.0.0.3", port=port) as other:
-        (delivery,) = await travel(Found("127.0.0.2", "127.0.0.3"), port, a_outgoing())
+        (delivery,) = await travel(Found("127.0.0.2", "127.0.0.3"), port, message_to())
     assert delivery.outcomes[0].reason is Reason.UNSURE and not other.messages
 
 
 async def test_what_finding_the_hosts_said_is_the_outcome() -> None:
-    gone = Outcome(DeliveryStatus.FAILED, "5.1.2", Reason.NO_DOMAIN, "There is no domain far.example.")
-    (delivery,) = await travel(Found(outcome=gone), 25, a_outgoing("bob", "eve"))
-    assert delivery.outcomes == (gone, gone) and not delivery.again
+    gone = Outcome(DsnAction.FAILED, "5.1.2", Reason.NO_DOMAIN, "There is no domain far.example.")
+    (delivery,) = await travel(Found(outcome=gone), 25, message_to("bob", "eve"))
+    assert delivery.outcomes == (gone, gone) and not delivery.reusable
 
 
 async def test_a_connection_that_ended_is_made_anew_for_the_next_message() -> None:
     with Peer(script={"MESSAGE": ["421 4.3.2 closing", "250 2.0.0 ok"]}) as peer:
-        first, second = await travel(Found("127.0.0.1"), peer.port, a_outgoing("bob"), a_outgoing("eve"))
-    assert first.outcomes[0].delivery_status is DeliveryStatus.DEFERRED and not first.again
-    assert second.outcomes[0].delivery_status is DeliveryStatus.RELAYED and peer.connections == 2
+        first, second = await travel(Found("127.0.0.1"), peer.port, message_to("bob"), message_to("eve"))
+    assert first.outcomes[0].action is DsnAction.DEFERRED and not first.reusable
+    assert second.outcomes[0].action is DsnAction.RELAYED and peer.connections == 2
 
 
 async def test_ipv6_that_does_not_work_is_remembered(tmp_path: Path) -> None:
     with Peer() as peer:
         found = Found("::1", "127.0.0.1")
-        (delivery,) = await travel(found, peer.port, a_outgoing())
-    assert delivery.outcomes[0].delivery_status is DeliveryStatus.RELAYED and found.v6_failures == 1
+        (delivery,) = await travel(found, peer.port, message_to())
+    assert delivery.outcomes[0].action is DsnAction.RELAYED and found.v6_failures == 1
 
 
 @pytest.mark.parametrize("level", ["encrypt", "may"])
@@ -211,12 +211,12 @@ async def test_a_server_that_speaks_tls_no_more_is_waited_for_and_then_noted(lev
         transport = SmtpTransport(
             hosts=Found("127.0.0.1"), our_name=lambda: "home.example", clock=HandClock(), port=peer.port, policies=policies
         )
-        async with transport.transport_session("far.example", Route()) as transport_session:
-            delivery = await transport_session.deliver(a_outgoing(), lambda: None)
+        async with transport.session("far.example", Route()) as session:
+            delivery = await session.deliver(message_to())
     if level == "encrypt":
-        assert delivery.outcomes[0].delivery_status is DeliveryStatus.DEFERRED and delivery.outcomes[0].reason is Reason.TLS
+        assert delivery.outcomes[0].action is DsnAction.DEFERRED and delivery.outcomes[0].reason is Reason.TLS
         assert policies.missed_domains == ["far.example"] and not peer.messages
     else:
-        assert delivery.outcomes[0].delivery_status is DeliveryStatus.RELAYED and [one.verified for one in delivery.host_attempts] == [
+        assert delivery.outcomes[0].action is DsnAction.RELAYED and [one.verified for one in delivery.host_attempts] == [
             "downgraded"
         ]

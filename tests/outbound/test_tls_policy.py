@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from appliance.mail.errors import LookupTrouble, MisuseError
-from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
+from appliance.mail.outcome import DsnAction, Outcome, Reason
 from appliance.network.resolver import DnsAnswer, Found, Tlsa
-from appliance.outbound.mta_sts import Policy
+from appliance.outbound.mta_sts import StsPolicy
 from appliance.outbound.mx import MailHost
-from appliance.outbound.tls_policy import GIVES_IN_S, SEEN_S, TlsDemand, TlsPolicies
+from appliance.outbound.tls_policy import GIVES_IN_S, SEEN_S, TlsPolicies, TlsPolicy
 from tests.support.accounts import a_family
 from tests.support.clock import HandClock
 
@@ -21,7 +21,7 @@ from .test_dane import CHAIN, LEAF, OTHER, tlsa
 
 HOST = MailHost("mx.far.example", 10, ("192.0.2.1",), secure=True)
 OPEN = MailHost("mx.far.example", 10, ("192.0.2.1",))
-ENFORCE = Policy("enforce", ("mx.far.example",), 1000)
+ENFORCE = StsPolicy("enforce", ("mx.far.example",), 1000)
 
 
 @dataclass
@@ -30,7 +30,7 @@ class World:
     records: tuple[Tlsa, ...] = ()
     secure: bool = True
     silent: bool = False
-    policy: Policy | None = None
+    policy: StsPolicy | None = None
     clock: HandClock = field(default_factory=HandClock)
 
     def __post_init__(self) -> None:
@@ -49,17 +49,17 @@ class World:
             raise LookupTrouble("silence")
         return DnsAnswer(self.records, Found.YES if self.records else Found.NO_DATA, self.secure)
 
-    async def of(self, domain: str) -> Policy | None:
+    async def of(self, domain: str) -> StsPolicy | None:
         return self.policy
 
-    async def demand(self, host: MailHost = HOST, *, require_tls: bool = False) -> TlsDemand | Outcome:
-        return await self.policies.demand("far.example", host, require_tls=require_tls)
+    async def policy_for(self, host: MailHost = HOST, *, require_tls: bool = False) -> TlsPolicy | Outcome:
+        return await self.policies.policy_for("far.example", host, require_tls=require_tls)
 
     async def level(self, host: MailHost = HOST, *, require_tls: bool = False) -> str:
-        found = await self.demand(host, require_tls=require_tls)
+        found = await self.policy_for(host, require_tls=require_tls)
         if isinstance(found, Outcome):
-            return f"{found.delivery_status.value} {found.status}"
-        return f"{found.level} {found.why}".strip()
+            return f"{found.action.value} {found.status}"
+        return f"{found.level} {found.source}".strip()
 
 
 @pytest.fixture
@@ -87,12 +87,12 @@ GOOD, USELESS = tlsa(3, 1, 1, LEAF), tlsa(1, 1, 1, LEAF)
         ({"silent": True}, OPEN, False, "may"),
         ({"policy": ENFORCE}, OPEN, False, "verify mta-sts"),
         ({"policy": ENFORCE}, OPEN, True, "verify mta-sts"),
-        ({"policy": Policy("enforce", ("other.example",), 9)}, OPEN, False, "delayed 4.7.5"),
-        ({"policy": Policy("testing", ("other.example",), 9)}, OPEN, False, "may"),
-        ({"policy": Policy("none", (), 9)}, OPEN, False, "may"),
+        ({"policy": StsPolicy("enforce", ("other.example",), 9)}, OPEN, False, "delayed 4.7.5"),
+        ({"policy": StsPolicy("testing", ("other.example",), 9)}, OPEN, False, "may"),
+        ({"policy": StsPolicy("none", (), 9)}, OPEN, False, "may"),
         ({}, HOST, True, "verify requiretls"),
         ({}, OPEN, True, "failed 5.7.30"),
-        ({"policy": Policy("testing", ("mx.far.example",), 9)}, OPEN, True, "failed 5.7.30"),
+        ({"policy": StsPolicy("testing", ("mx.far.example",), 9)}, OPEN, True, "failed 5.7.30"),
     ],
 )
 async def test_the_table(world: World, words: dict[str, Any], host: MailHost, require_tls: bool, level: str) -> None:
@@ -102,32 +102,32 @@ async def test_the_table(world: World, words: dict[str, Any], host: MailHost, re
 
 
 async def test_how_a_server_proves_itself(world: World) -> None:
-    assert TlsDemand("may").check((), "mx") == "none" and TlsDemand("encrypt", "remembered").check(CHAIN, "mx") == "none"
-    assert TlsDemand("verify", "mta-sts").check(CHAIN, "mx") == "mta-sts"
-    assert TlsDemand("verify", "requiretls").check(CHAIN, "mx") == "certificate"
+    assert TlsPolicy("may").check((), "mx") == "none" and TlsPolicy("encrypt", "remembered").check(CHAIN, "mx") == "none"
+    assert TlsPolicy("verify", "mta-sts").check(CHAIN, "mx") == "mta-sts"
+    assert TlsPolicy("verify", "requiretls").check(CHAIN, "mx") == "certificate"
     world.records = (GOOD,)
-    found = await world.demand()
-    assert isinstance(found, TlsDemand) and found.check(CHAIN, "mx.far.example") == "dane"
+    found = await world.policy_for()
+    assert isinstance(found, TlsPolicy) and found.check(CHAIN, "mx.far.example") == "dane"
     with pytest.raises(MisuseError, match="DANE"):
         found.check((OTHER.der,), "mx.far.example")
-    assert TlsDemand("verify").context().verify_mode is ssl.CERT_REQUIRED and TlsDemand("verify").context().check_hostname
-    assert TlsDemand("dane").context().verify_mode is ssl.CERT_NONE and TlsDemand("may").context().minimum_version is ssl.TLSVersion.TLSv1_2
+    assert TlsPolicy("verify").context().verify_mode is ssl.CERT_REQUIRED and TlsPolicy("verify").context().check_hostname
+    assert TlsPolicy("dane").context().verify_mode is ssl.CERT_NONE and TlsPolicy("may").context().minimum_version is ssl.TLSVersion.TLSv1_2
 
 
 async def test_who_spoke_tls_is_held_to_it_for_a_while(world: World) -> None:
     assert await world.level(OPEN) == "may"
-    await world.policies.met("far.example", "mx.far.example", "", "")
+    await world.policies.record_session("far.example", "mx.far.example", "", "")
     assert await world.level(OPEN) == "may", "plain text is nothing to remember"
-    await world.policies.met("far.example", "mx.far.example", "TLSv1.3", "none")
+    await world.policies.record_session("far.example", "mx.far.example", "TLSv1.3", "none")
     assert await world.level(OPEN) == "encrypt remembered"
     world.anew()
     assert await world.level(OPEN) == "encrypt remembered", "the card remembers"
-    world.policies.missed("far.example")
+    world.policies.record_failure("far.example")
     world.clock.forward(GIVES_IN_S - 1)
     assert await world.level(OPEN) == "encrypt remembered" and not world.policies.downgraded("far.example")
     world.clock.forward(1)
     assert await world.level(OPEN) == "may" and world.policies.downgraded("far.example")
-    await world.policies.met("far.example", "mx.far.example", "TLSv1.3", "none")
+    await world.policies.record_session("far.example", "mx.far.example", "TLSv1.3", "none")
     assert await world.level(OPEN) == "encrypt remembered"
     world.clock.forward(SEEN_S)
     assert await world.level(OPEN) == "may"
@@ -137,18 +137,18 @@ async def test_remembering_costs_one_write_a_month(world: World) -> None:
     written: list[object] = []
     keep, world.database.write_lazily = world.database.write_lazily, written.append
     for day in range(60):
-        await world.policies.met("far.example", "mx.far.example", "TLSv1.3", "none")
+        await world.policies.record_session("far.example", "mx.far.example", "TLSv1.3", "none")
         world.clock.forward(86_400)
         assert len(written) <= 1 + day // 30
     world.database.write_lazily = keep
 
 
 async def test_the_reason_for_accounts(world: World) -> None:
-    world.policy = Policy("enforce", ("other.example",), 9)
-    found = await world.demand(OPEN)
+    world.policy = StsPolicy("enforce", ("other.example",), 9)
+    found = await world.policy_for(OPEN)
     assert (
         isinstance(found, Outcome)
-        and found.delivery_status is DeliveryStatus.DEFERRED
+        and found.action is DsnAction.DEFERRED
         and found.reason is Reason.TLS
         and "MTA-STS" in found.text
     )
@@ -184,5 +184,5 @@ async def test_records_of_aliases(
         return DnsAnswer(records, Found.YES if records else Found.NO_DATA, secure)
 
     world.tlsa = ask  # type: ignore[method-assign]
-    found = await world.demand(host)
-    assert isinstance(found, TlsDemand) and (found.level, questions, found.names) == (level, asked, names)
+    found = await world.policy_for(host)
+    assert isinstance(found, TlsPolicy) and (found.level, questions, found.names) == (level, asked, names)

@@ -12,12 +12,12 @@ import trio
 
 from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
-from appliance.mail.outcome import DeliveryStatus, Outcome, Reason
+from appliance.mail.outcome import DsnAction, Outcome, Reason
 from appliance.mail.outgoing import OutgoingMessage
 from appliance.network.dial import dial
 from appliance.network.resolver import Resolver
 from appliance.network.x509 import public_key_of
-from appliance.outbound.mx import MailHosts
+from appliance.outbound.mx import MailHosts, OwnHost
 from appliance.outbound.smtp_client import ClientEnded, SmtpClient
 from tests.support.clock import HandClock
 from tests.support.needs import missing, program
@@ -68,11 +68,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def hosts(pillarbox_server: Host) -> MailHosts:
     clock = HandClock()
     return MailHosts(
-        Resolver([("127.0.0.1", 53)], clock), clock, own_names=lambda: ("mail.home.example",), own_addresses=lambda: (pillarbox_server.v4,)
+        Resolver([("127.0.0.1", 53)], clock), clock, OwnHost(lambda: ("mail.home.example",), lambda: (pillarbox_server.v4,))
     )
 
 
-def a_outgoing(message: bytes, *recipients: str) -> OutgoingMessage:
+def message_to(message: bytes, *recipients: str) -> OutgoingMessage:
     @asynccontextmanager
     async def chunks() -> AsyncIterator[AsyncIterator[bytes]]:
         async def each() -> AsyncIterator[bytes]:
@@ -97,7 +97,7 @@ async def carry(pillarbox_server: Host, outgoing: OutgoingMessage, *, tls: bool)
             context = ssl.create_default_context()
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             await conversation.start_tls(context, found[0].name, "mail.home.example")
-        outcomes = await conversation.transact(outgoing, outgoing.octets, lambda: None)
+        outcomes = await conversation.transact(outgoing)
         await conversation.quit()
         return outcomes, stream.tls_version
     finally:
@@ -113,33 +113,33 @@ def message_about(words: str) -> bytes:
 def test_a_message_reaches_a_real_server_over_tls(world: World, name: str) -> None:
     message = message_about(f"for {name}")
     with inside(world.pillarbox_server.space):
-        outcomes, tls = trio.run(lambda: carry(world.pillarbox_server, a_outgoing(message, f"bob@{name}.example"), tls=True))
-    assert [one.delivery_status for one in outcomes] == [DeliveryStatus.RELAYED] and tls == "TLSv1.3", outcomes
+        outcomes, tls = trio.run(lambda: carry(world.pillarbox_server, message_to(message, f"bob@{name}.example"), tls=True))
+    assert [one.action for one in outcomes] == [DsnAction.RELAYED] and tls == "TLSv1.3", outcomes
     kept = world.servers[name].message_with(f"for {name}".encode())
     assert kept.replace(b"\r\n", b"\n").endswith(message.replace(b"\r\n", b"\n"))
 
 
 def test_a_server_whose_tls_is_broken_takes_it_in_plain_text(world: World) -> None:
     message = message_about("for opensmtpd")
-    outgoing = a_outgoing(message, "bob@opensmtpd.example")
+    outgoing = message_to(message, "bob@opensmtpd.example")
     with inside(world.pillarbox_server.space):
         with pytest.raises(ClientEnded) as end:
             trio.run(lambda: carry(world.pillarbox_server, outgoing, tls=True))
-        assert end.value.outcome.reason is Reason.TLS and end.value.outcome.delivery_status is DeliveryStatus.DEFERRED
+        assert end.value.outcome.reason is Reason.TLS and end.value.outcome.action is DsnAction.DEFERRED
         outcomes, tls = trio.run(lambda: carry(world.pillarbox_server, outgoing, tls=False))
-    assert outcomes[0].delivery_status is DeliveryStatus.RELAYED and tls == "", outcomes
+    assert outcomes[0].action is DsnAction.RELAYED and tls == "", outcomes
     assert world.servers["opensmtpd"].message_with(b"for opensmtpd").replace(b"\r\n", b"\n").endswith(message.replace(b"\r\n", b"\n"))
 
 
 def test_each_recipient_hears_the_real_server_s_own_words(world: World) -> None:
-    outgoing = a_outgoing(message_about("for some"), "bob@exim.example", "full@exim.example", "later@exim.example", "stranger@exim.example")
+    outgoing = message_to(message_about("for some"), "bob@exim.example", "full@exim.example", "later@exim.example", "stranger@exim.example")
     with inside(world.pillarbox_server.space):
         outcomes, _ = trio.run(lambda: carry(world.pillarbox_server, outgoing, tls=True))
-    assert [one.delivery_status for one in outcomes] == [
-        DeliveryStatus.RELAYED,
-        DeliveryStatus.FAILED,
-        DeliveryStatus.DEFERRED,
-        DeliveryStatus.FAILED,
+    assert [one.action for one in outcomes] == [
+        DsnAction.RELAYED,
+        DsnAction.FAILED,
+        DsnAction.DEFERRED,
+        DsnAction.FAILED,
     ]
     assert "Mailbox full" in str(outcomes[1].reply) and "Come back later" in str(outcomes[2].reply)
     assert world.servers["exim"].message_with(b"for some")

@@ -1,4 +1,4 @@
-"""The queue on a real store that commits inline: every recipient ends exactly once, whatever happens in between."""
+"""The queue on a real store that commits inline: every recipient gets exactly one final outcome, whatever happens in between."""
 
 import tempfile
 from collections.abc import AsyncIterator
@@ -19,10 +19,12 @@ from appliance.database.check import check
 from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
 from appliance.mail.errors import SetupError
-from appliance.mail.outcome import DeliveryStatus, HostAttempt, Outcome, Reason
+from appliance.mail.outcome import DsnAction, HostAttempt, Outcome, Reason
 from appliance.mail.reply import Reply
-from appliance.queue.entry import NewEntry, QueuedRecipient, QueueEntry, encode_waiting, parse_waiting
+from appliance.queue.admin import QueueAdmin
+from appliance.queue.entry import NewEntry, QueuedRecipient, QueueEntry
 from appliance.queue.queue import Queue
+from appliance.queue.rows import encode_recipients, parse_recipients
 from appliance.queue.schedule import Intervals
 from appliance.store.values import Placement
 from tests.support.clock import HandClock
@@ -30,11 +32,11 @@ from tests.support.services import Components, some_components
 
 SENDER = Address("fred", "example.org")
 INTERVALS = Intervals(first_s=300, most_s=3600, give_up_s=20_000, warn_s=3000)
-SENT = Outcome(DeliveryStatus.RELAYED, "2.0.0", Reason.TAKEN, "The next server took it.", "mx.far.example", Reply.of(250, "2.0.0", "ok"))
+SENT = Outcome(DsnAction.RELAYED, "2.0.0", Reason.ACCEPTED, "The next server took it.", "mx.far.example", Reply.of(250, "2.0.0", "ok"))
 LATER = Outcome(
-    DeliveryStatus.DEFERRED, "4.2.0", Reason.NOT_NOW, "Come back later.", "mx.far.example", Reply.of(450, "4.2.0", "greylisted")
+    DsnAction.DEFERRED, "4.2.0", Reason.NOT_NOW, "Come back later.", "mx.far.example", Reply.of(450, "4.2.0", "greylisted")
 )
-NEVER = Outcome(DeliveryStatus.FAILED, "5.1.1", Reason.REFUSED, "Nobody there.", "mx.far.example", Reply.of(550, "5.1.1", "no such user"))
+NEVER = Outcome(DsnAction.FAILED, "5.1.1", Reason.REFUSED, "Nobody there.", "mx.far.example", Reply.of(550, "5.1.1", "no such user"))
 HOST_ATTEMPT = HostAttempt("mx.far.example", "192.0.2.9", 25, "TLSv1.3", "X", "none", 0.5)
 
 
@@ -48,7 +50,7 @@ def to(*names: str) -> tuple[Recipient, ...]:
 
 
 async def accept(components: Components, queue: Queue, message: str, *names: str, here: bool = False, release_at: int = 0) -> None:
-    """As intake does: one commit."""
+    """Queue a message as intake does, in one commit."""
     recipients = to(*names)
     new_entry = NewEntry(message, SENDER, SENDER, recipients, b"Received: x\r\n", 30, 20, components.account(), release_at=release_at)
     async with components.store.receive(10_000) as incoming:
@@ -63,8 +65,8 @@ async def accept(components: Components, queue: Queue, message: str, *names: str
 
 
 async def attempt(components: Components, queue: Queue, entry: QueueEntry, *outcomes: Outcome) -> None:
-    settlement = queue.judge(entry, outcomes, (HOST_ATTEMPT,))
-    await components.family.writer.write(lambda transaction: queue.settle(transaction, settlement))
+    result = queue.evaluate(entry, outcomes, (HOST_ATTEMPT,))
+    await components.family.writer.write(lambda transaction: queue.record(transaction, result))
     await trio.lowlevel.checkpoint()
 
 
@@ -85,7 +87,7 @@ async def bodies(components: Components) -> int:
     return await components.family.writer.read(lambda connection: connection.execute("SELECT count(*) FROM body").fetchone()[0])
 
 
-async def test_one_body_one_row_a_destination_and_the_body_goes_with_the_last(tmp_path: Path) -> None:
+async def test_one_body_a_row_for_each_destination_and_the_last_releases_the_body(tmp_path: Path) -> None:
     async with opened(tmp_path) as (components, queue):
         await accept(components, queue, "abc", "bob@far.example", "eve@far.example", "joe@other.example")
         assert await bodies(components) == 1 and len(queue.destinations) == 2
@@ -96,22 +98,22 @@ async def test_one_body_one_row_a_destination_and_the_body_goes_with_the_last(tm
         assert await bodies(components) == 1 and not faults(components)
         await attempt(components, queue, other, SENT)
         assert await bodies(components) == 0 and not faults(components)
-        await queue.look("far.example")
-        assert await queue.listed() == []
-        lines = await queue.timeline("abc")
-        assert [line.what for line in lines] == ["accepted", "sent", "failed", "sent"]
+        await queue.refresh("far.example")
+        assert await QueueAdmin(queue).entries() == []
+        lines = await QueueAdmin(queue).timeline("abc")
+        assert [line.what for line in lines] == ["accepted", "sent", "bounced", "sent"]
         assert lines[2].facts["reply"] == "550 5.1.1 no such user"
         assert lines[1].facts["met"][0][:4] == ["mx.far.example", "192.0.2.9", 25, "TLSv1.3"]
 
 
-async def test_partly_deferred_waits_for_those_alone_and_longer_each_time(tmp_path: Path) -> None:
+async def test_only_deferred_recipients_are_retried_and_the_interval_grows(tmp_path: Path) -> None:
     async with opened(tmp_path) as (components, queue):
         clock: Any = components.family.clock
         await accept(components, queue, "abc", "bob@far.example", "eve@far.example")
         (entry,) = await queue.due("far.example", 10)
         await attempt(components, queue, entry, LATER, SENT)
         assert await queue.due("far.example", 10) == []
-        await queue.look("far.example")
+        await queue.refresh("far.example")
         found = queue.destinations.next()
         assert found is not None and 250 < found[1] - queue.now() < 350
         waited = []
@@ -122,11 +124,11 @@ async def test_partly_deferred_waits_for_those_alone_and_longer_each_time(tmp_pa
             (entry,) = await queue.due(destination, 10)
             assert [one.last.reply for one in entry.waiting] == ["450 4.2.0 greylisted"]
             await attempt(components, queue, entry, LATER)
-            await queue.look(destination)
+            await queue.refresh(destination)
         assert all(later > earlier * 1.4 for earlier, later in pairwise(waited[:4]))
 
 
-async def test_late_once_then_given_up_by_its_own_waiting_not_by_the_clock(tmp_path: Path) -> None:
+async def test_one_delay_dsn_then_expiry_by_its_own_intervals_not_by_the_clock(tmp_path: Path) -> None:
     async with opened(tmp_path) as (components, queue):
         clock: Any = components.family.clock
         await accept(components, queue, "abc", "bob@far.example")
@@ -141,15 +143,15 @@ async def test_late_once_then_given_up_by_its_own_waiting_not_by_the_clock(tmp_p
                 clock.forward(max(1.0, destination[1] - queue.now() + 1))
                 continue
             tries += 1
-            settlement = queue.judge(entries[0], [LATER], ())
-            late += settlement.late
-            if settlement.ended:
-                ended = settlement.ended[0][1]
-            await components.family.writer.write(lambda transaction, made=settlement: queue.settle(transaction, made))  # type: ignore[misc]
+            result = queue.evaluate(entries[0], [LATER], ())
+            late += result.delayed
+            if result.final:
+                ended = result.final[0][1]
+            await components.family.writer.write(lambda transaction, made=result: queue.record(transaction, made))  # type: ignore[misc]
             await trio.lowlevel.checkpoint()
-        assert len(late) == 1 and ended.delivery_status is DeliveryStatus.FAILED and ended.reason is Reason.EXPIRED and tries > 8
-        assert str(ended.reply) == "450 4.2.0 greylisted", "the other server's last words stay"
-        assert [line.what for line in await queue.timeline("abc")][-1] == "expired"
+        assert len(late) == 1 and ended.action is DsnAction.FAILED and ended.reason is Reason.EXPIRED and tries > 8
+        assert str(ended.reply) == "450 4.2.0 greylisted", "the other server's last reply is kept"
+        assert [line.what for line in await QueueAdmin(queue).timeline("abc")][-1] == "expired"
 
 
 async def test_a_server_that_was_off_for_a_year_expires_nothing(tmp_path: Path) -> None:
@@ -162,7 +164,7 @@ async def test_a_server_that_was_off_for_a_year_expires_nothing(tmp_path: Path) 
         again = a_queue(components)
         await again.open()
         (entry,) = await again.due("far.example", 10)
-        assert again.judge(entry, [LATER], ()).kept
+        assert again.evaluate(entry, [LATER], ()).deferred
         clock.step(-20_000 * 86_400)
         past = a_queue(components)
         await past.open()
@@ -170,37 +172,37 @@ async def test_a_server_that_was_off_for_a_year_expires_nothing(tmp_path: Path) 
         assert found is not None and found[1] - past.now() <= INTERVALS.longest_s
 
 
-async def test_admin_api_hold_release_retry_reroute_cancel_flush(tmp_path: Path) -> None:
+async def test_hold_release_retry_reroute_cancel_flush(tmp_path: Path) -> None:
     async with opened(tmp_path) as (components, queue):
         await accept(components, queue, "abc1", "bob@far.example")
         await accept(components, queue, "abd2", "joe@other.example")
         (entry,) = await queue.due("far.example", 10)
         await attempt(components, queue, entry, LATER)
-        assert (await queue.hold("abc"))[0].held and await queue.due("far.example", 10) == []
-        counts = await queue.counts()
+        assert (await QueueAdmin(queue).hold("abc"))[0].held and await queue.due("far.example", 10) == []
+        counts = await QueueAdmin(queue).counts()
         assert (counts.waiting, counts.held, counts.stuck) == (1, 1, 1)
-        assert not (await queue.release("abc"))[0].held and len(await queue.due("far.example", 10)) == 1
-        await attempt(components, queue, (await queue.find("abc"))[0], LATER)
-        assert await queue.flush() == 1 and len(await queue.due("far.example", 10)) == 1
-        assert (await queue.reroute("abc", lambda entry, recipient: "@relay"))[0].destination == "@relay"
-        await queue.cancel(str(entry.id))
-        assert [one.message for one in await queue.listed()] == ["abd2"] and not faults(components)
-        assert [line.what for line in await queue.timeline("abc1")][-1] == "cancelled"
+        assert not (await QueueAdmin(queue).release("abc"))[0].held and len(await queue.due("far.example", 10)) == 1
+        await attempt(components, queue, (await QueueAdmin(queue).find("abc"))[0], LATER)
+        assert await QueueAdmin(queue).flush() == 1 and len(await queue.due("far.example", 10)) == 1
+        assert (await QueueAdmin(queue).reroute("abc", lambda entry, recipient: "@relay"))[0].destination == "@relay"
+        await QueueAdmin(queue).cancel(str(entry.id))
+        assert [one.message for one in await QueueAdmin(queue).entries()] == ["abd2"] and not faults(components)
+        assert [line.what for line in await QueueAdmin(queue).timeline("abc1")][-1] == "cancelled"
         for wrong in ("", "zzz", "99", "ab"):
             with pytest.raises(SetupError):
-                await queue.find(wrong if wrong != "ab" else "zz")
+                await QueueAdmin(queue).find(wrong if wrong != "ab" else "zz")
 
 
-async def test_what_is_called_back_during_its_attempt_leaves_no_row(tmp_path: Path) -> None:
+async def test_a_message_cancelled_during_its_attempt_has_no_row(tmp_path: Path) -> None:
     async with opened(tmp_path) as (components, queue):
         await accept(components, queue, "abc", "bob@far.example")
         (entry,) = await queue.due("far.example", 10)
-        await queue.cancel("abc")
+        await QueueAdmin(queue).cancel("abc")
         await attempt(components, queue, entry, LATER)
-        assert await queue.listed() == [] and not faults(components) and await bodies(components) == 0
+        assert await QueueAdmin(queue).entries() == [] and not faults(components) and await bodies(components) == 0
 
 
-async def test_a_message_held_for_later_is_not_due_before(tmp_path: Path) -> None:
+async def test_a_message_with_a_release_time_is_not_due_before(tmp_path: Path) -> None:
     async with opened(tmp_path) as (components, queue):
         clock: Any = components.family.clock
         await accept(components, queue, "abc", "bob@far.example", release_at=int(clock.wall_s()) + 7200)
@@ -215,19 +217,19 @@ NOTIFY = st.none() | st.frozensets(st.sampled_from(["SUCCESS", "FAILURE", "DELAY
 
 
 @given(st.lists(st.tuples(ADDRESSES, NOTIFY, st.text(max_size=20)), max_size=5))
-def test_recipients_come_back_as_they_were(rows: list[tuple[Address, frozenset[str] | None, str]]) -> None:
+def test_recipients_survive_a_round_trip(rows: list[tuple[Address, frozenset[str] | None, str]]) -> None:
     waiting = tuple(QueuedRecipient(Recipient(address, outside=(address,), notify=notify, orcpt=orcpt)) for address, notify, orcpt in rows)
-    assert parse_waiting(encode_waiting(waiting)) == waiting
+    assert parse_recipients(encode_recipients(waiting)) == waiting
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32))
-def test_every_recipient_ends_exactly_once(seed: int) -> None:
+def test_every_recipient_gets_exactly_one_final_outcome(seed: int) -> None:
     trio.run(play, seed)
 
 
 async def play(seed: int) -> None:
-    """Random messages, outcomes, hands, restarts; at the end everything is made to leave."""
+    """Random messages, outcomes, admin operations, restarts; at the end no outcome is deferred any more."""
     random = Random(seed)
     with tempfile.TemporaryDirectory() as place:
         async with opened(Path(place)) as (components, queue):
@@ -245,31 +247,31 @@ async def play(seed: int) -> None:
                     await queue.open()
                 elif what < 0.2:
                     clock.step(random.choice([-1, 1]) * random.randint(0, 10**8))
-                elif what < 0.25 and (entries := await queue.listed()):
+                elif what < 0.25 and (entries := await QueueAdmin(queue).entries()):
                     entry = random.choice(entries)
-                    await random.choice([queue.hold, queue.release, queue.retry])(str(entry.id))
-                elif what < 0.3 and (entries := await queue.listed()):
+                    await random.choice([QueueAdmin(queue).hold, QueueAdmin(queue).release, QueueAdmin(queue).retry])(str(entry.id))
+                elif what < 0.3 and (entries := await QueueAdmin(queue).entries()):
                     entry = random.choice(entries)
-                    await queue.cancel(str(entry.id))
+                    await QueueAdmin(queue).cancel(str(entry.id))
                     over += [(entry.message, str(one.recipient.address)) for one in entry.waiting]
                 elif found := queue.destinations.next():
                     clock.forward(max(0.0, found[1] - queue.now()) + 1)
                     for entry in await queue.due(found[0], random.randint(1, 3)):
                         last = step > 60
                         outcomes = [random.choice([SENT, NEVER] if last else [SENT, LATER, LATER, NEVER]) for _ in entry.waiting]
-                        settlement = queue.judge(entry, outcomes, ())
+                        result = queue.evaluate(entry, outcomes, ())
                         if random.random() < 0.1:
-                            continue  # the power went before the commit
-                        await components.family.writer.write(lambda transaction, made=settlement, of=queue: of.settle(transaction, made))  # type: ignore[misc]
-                        over += [(entry.message, str(waiting.recipient.address)) for waiting, _ in settlement.ended]
+                            continue  # power loss before the commit
+                        await components.family.writer.write(lambda transaction, made=result, of=queue: of.record(transaction, made))  # type: ignore[misc]
+                        over += [(entry.message, str(waiting.recipient.address)) for waiting, _ in result.final]
                         await trio.lowlevel.checkpoint()
-                    await queue.look(found[0])
-            still = [(entry.message, str(one.recipient.address)) for entry in await queue.listed() for one in entry.waiting]
-            assert sorted(still + over) == sorted(open_), "each recipient waits or is over, once"
+                    await queue.refresh(found[0])
+            still = [(entry.message, str(one.recipient.address)) for entry in await QueueAdmin(queue).entries() for one in entry.waiting]
+            assert sorted(still + over) == sorted(open_), "each recipient is queued or final, once"
             assert not faults(components)
 
 
-async def test_what_comes_while_a_destination_is_looked_at_is_not_overlooked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_message_queued_while_a_destination_is_refreshed_is_not_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened(tmp_path) as (components, queue):
         await accept(components, queue, "abc", "bob@far.example")
         (entry,) = await queue.due("far.example", 10)
@@ -279,18 +281,18 @@ async def test_what_comes_while_a_destination_is_looked_at_is_not_overlooked(tmp
         async def overtaken(work: Any) -> Any:
             found = await reads(work)
             monkeypatch.undo()
-            await queue.flush()
+            await QueueAdmin(queue).flush()
             await trio.testing.wait_all_tasks_blocked()
             return found
 
         monkeypatch.setattr(components.family.writer, "read", overtaken)
-        await queue.look("far.example")
+        await queue.refresh("far.example")
         following = queue.destinations.next()
         assert following is not None and following[1] <= queue.now()
 
 
-@pytest.mark.parametrize("hand", ["flush", "retry"])
-async def test_an_impatient_account_brings_no_message_back_early_and_none_later(hand: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("operation", ["flush", "retry"])
+async def test_frequent_retries_make_no_message_expire_early_or_wait_longer(operation: str, tmp_path: Path) -> None:
     async with opened(tmp_path) as (components, queue):
         await accept(components, queue, "abc", "bob@far.example")
         clock: HandClock = components.family.clock  # type: ignore[assignment]
@@ -298,10 +300,10 @@ async def test_an_impatient_account_brings_no_message_back_early_and_none_later(
             (entry,) = await queue.due("far.example", 10)
             await attempt(components, queue, entry, LATER)
             clock.forward(10)
-            await (queue.flush() if hand == "flush" else queue.retry("abc"))
+            await (QueueAdmin(queue).flush() if operation == "flush" else QueueAdmin(queue).retry("abc"))
             await trio.lowlevel.checkpoint()
         (entry,) = await queue.due("far.example", 10)
         assert entry.tries == 200 and 1900 <= entry.waited_s + entry.interval_s <= 2000
-        settlement = queue.judge(entry, (LATER,), (HOST_ATTEMPT,))
-        assert settlement.kept and not settlement.ended
-        assert 0.9 * 2200 <= settlement.wait_s <= 1.1 * 2300, "as long again as it has waited"
+        result = queue.evaluate(entry, (LATER,), (HOST_ATTEMPT,))
+        assert result.deferred and not result.final
+        assert 0.9 * 2200 <= result.wait_s <= 1.1 * 2300, "as long as it has waited in all"

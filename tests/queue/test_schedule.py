@@ -3,7 +3,7 @@
 from itertools import pairwise
 from random import Random
 
-from appliance.queue.schedule import SPREAD, Destinations, Intervals, Ticks
+from appliance.queue.schedule import SPREAD, Destinations, Intervals, QueueClock
 from tests.support.clock import HandClock
 
 
@@ -20,7 +20,7 @@ def test_intervals_grow_to_the_longest_and_are_spread() -> None:
 
 def test_the_clock_follows_running_time_only() -> None:
     clock = HandClock()
-    ticks = Ticks(clock, 0)
+    ticks = QueueClock(clock, 0)
     before = ticks.now()
     clock.step(300 * 86_400)
     assert ticks.now() == before
@@ -31,15 +31,15 @@ def test_the_clock_follows_running_time_only() -> None:
 def test_a_board_that_wakes_in_1970_goes_on_where_the_card_stopped() -> None:
     clock = HandClock()
     clock.step(-clock.wall_s())
-    assert Ticks(clock, 1_800_000_000).now() == 1_800_000_000
+    assert QueueClock(clock, 1_800_000_000).now() == 1_800_000_000
 
 
 def test_destinations_know_who_is_next() -> None:
     destinations = Destinations()
     assert destinations.next() is None
-    destinations.know("b.example", 20.0)
-    destinations.know("a.example", 10.0)
-    destinations.sooner("b.example", 30.0)
+    destinations.set_due("b.example", 20.0)
+    destinations.set_due("a.example", 10.0)
+    destinations.advance("b.example", 30.0)
     assert destinations.next() == ("a.example", 10.0) and destinations.next({"a.example"}) == ("b.example", 20.0)
-    destinations.know("a.example", None)
+    destinations.set_due("a.example", None)
     assert len(destinations) == 1 and destinations.next() == ("b.example", 20.0)

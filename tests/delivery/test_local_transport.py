@@ -1,4 +1,4 @@
-"""Delivery here from the queue: whoever has room gets the message, for the others it waits on."""
+"""Local delivery from the queue: accounts with room get the message, for the others it stays queued."""
 
 from pathlib import Path
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from appliance.delivery.body_chunks import chunks_of
-from appliance.delivery.delayed import SERVER, DelayedDelivery
+from appliance.delivery.local_transport import LOCAL, LocalTransport
 from appliance.delivery.route import Route
 from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
-from appliance.mail.outcome import DeliveryStatus
+from appliance.mail.outcome import DsnAction
 from appliance.mail.outgoing import OutgoingMessage
 from tests.smtpd.test_session import messages
 from tests.support.services import Components, some_components
@@ -19,7 +19,7 @@ FRED, MARY = "fred@example.org", "mary@example.org"
 ALL = Address("all", "example.org")
 
 
-async def deliver(components: Components, address: Address, fill: bytes = b"") -> tuple[DeliveryStatus, list[str]]:
+async def deliver(components: Components, address: Address, fill: bytes = b"") -> tuple[DsnAction, list[str]]:
     """Deliver a message that Mary has already; Fred's mailbox is filled just before the commit."""
     await components.deliver(b"Subject: a\r\n\r\n" + b"b" * 200, address=MARY)
     newest = "SELECT id FROM body ORDER BY id DESC LIMIT 1"
@@ -29,31 +29,31 @@ async def deliver(components: Components, address: Address, fill: bytes = b"") -
     def wait(transaction: Any, outgoing: OutgoingMessage, full: Any) -> None:
         waits.extend(str(components.family.accounts.directory.own_address(account)) for account, _ in full)
 
-    home = DelayedDelivery(store=components.store, directory=components.family.accounts.directory, clock=components.family.clock, wait=wait)
-    outgoing = OutgoingMessage("abc", None, (Recipient(address),), 214, chunks_of(components.store, body), kept=(body, b""))
-    async with home.transport_session(SERVER, Route()) as transport_session:
-        delivery = await transport_session.deliver(outgoing, lambda: None)
+    transport = LocalTransport(store=components.store, directory=components.family.accounts.directory, clock=components.family.clock, wait=wait)
+    outgoing = OutgoingMessage("abc", None, (Recipient(address),), 214, chunks_of(components.store, body), stored=(body, b""))
+    async with transport.session(LOCAL, Route()) as session:
+        delivery = await session.deliver(outgoing)
     if fill:
         await components.deliver(fill, address=FRED)
     if delivery.also is not None:
         await components.store.database.write(delivery.also)
-    return delivery.outcomes[0].delivery_status, waits
+    return delivery.outcomes[0].action, waits
 
 
 @pytest.mark.parametrize("early", [True, False], ids=["full before", "full at the commit"])
-async def test_of_several_behind_an_address_the_full_one_waits_alone(tmp_path: Path, early: bool) -> None:
+async def test_of_several_accounts_only_the_full_one_waits(tmp_path: Path, early: bool) -> None:
     async with some_components(tmp_path, quota_octets=1000) as components:
         if early:
             await components.deliver(b"x" * 900, address=FRED)
         for who in (FRED, MARY):
             await components.family.accounts.add_alias(str(ALL), who)
-        delivery_status, waits = await deliver(components, ALL, b"" if early else b"x" * 900)
-        assert delivery_status is DeliveryStatus.DELIVERED and waits == [FRED]
+        action, waits = await deliver(components, ALL, b"" if early else b"x" * 900)
+        assert action is DsnAction.DELIVERED and waits == [FRED]
         assert len(await messages(components, MARY)) == 2 and len(await messages(components, FRED)) == 1
 
 
-async def test_the_only_one_waits_for_room(tmp_path: Path) -> None:
+async def test_a_single_full_account_is_deferred(tmp_path: Path) -> None:
     async with some_components(tmp_path, quota_octets=1000) as components:
         await components.deliver(b"x" * 900, address=FRED)
-        assert await deliver(components, Address("fred", "example.org")) == (DeliveryStatus.DEFERRED, [])
-        assert await deliver(components, Address("mary", "example.org")) == (DeliveryStatus.DELIVERED, [])
+        assert await deliver(components, Address("fred", "example.org")) == (DsnAction.DEFERRED, [])
+        assert await deliver(components, Address("mary", "example.org")) == (DsnAction.DELIVERED, [])

@@ -1,7 +1,7 @@
-"""From intake and notices into the queue: what of a message leaves becomes rows of the queue in the commit that keeps the message.
+"""Enqueue: what of a message is relayed or delivered later becomes queue rows, in the commit that stores the message.
 
-A message with an hour (FUTURERELEASE, RFC 4865) waits whole: its recipients outside in their destinations, those of the server in the destination
-SERVER, from which `held` delivers when the hour has come. So does what found a mailbox full, until it has room.
+A message with a release time (FUTURERELEASE, RFC 4865) is queued whole: remote recipients for their destinations, local ones for the
+destination LOCAL, from which `local_transport` delivers at the release time. A message for a full mailbox is queued there as well.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,62 +9,42 @@ from typing import Any
 
 from appliance.dsn.report import Subject
 from appliance.mail.address import Address, ascii_domain
-from appliance.mail.clock import Clock
 from appliance.mail.envelope import Recipient
 from appliance.mail.ids import AccountId, BodyId
 from appliance.mail.outgoing import OutgoingMessage
-from appliance.mail.srs import rewrite
-from appliance.outbound.routing import Routes
 from appliance.queue.entry import NewEntry, QueueEntry, kept
 from appliance.queue.queue import Queue
 from appliance.store.bodies import StagedBody
 
-from .delayed import SERVER
 from .intake import Arrival
-from .plan import NEVER, SUCCESS, OutboundGroup, groups, original_recipient, several
-
-DAY_S = 86_400
-
-
-class Rewriting:
-    """Senders of forwarded messages, rewritten with the server's secret (`mail/srs`); the Rewritten of `ways`."""
-
-    def __init__(self, secret: bytes, clock: Clock) -> None:
-        self._secret = secret
-        self._clock = clock
-
-    def rewrite(self, sender: Address, domain: str) -> Address:
-        return rewrite(sender, domain, secret=self._secret, day=int(self._clock.wall_s()) // DAY_S)
-
-    def reverse(self, address: Address) -> Address | None:
-        from appliance.mail.srs import reverse
-
-        return reverse(address, secret=self._secret, day=int(self._clock.wall_s()) // DAY_S if self._clock.trusted() else None)
+from .local_transport import LOCAL
+from .plan import NEVER, SUCCESS, OutboundGroup, Rewrite, groups, original_recipient, several
+from .route import DestinationFinder
 
 
-class Enqueue:
-    """The queue behind `intake` and `notices`."""
+class Enqueuer:
+    """The OutboundQueue of `intake` and the DsnQueue of `generated`."""
 
     def __init__(
         self,
         *,
         queue: Queue,
-        routes: Routes,
-        rewriting: Rewriting,
+        routes: DestinationFinder,
+        rewrite: Rewrite,
         is_local: Callable[[str], bool],
         address_of: Callable[[AccountId], Address | None] = lambda account: None,
     ) -> None:
-        """`address_of` is a person's own address, which leads to nobody else."""
+        """`address_of(account)`: the account's own address, which is delivered to no other."""
         self._queue = queue
         self._address_of = address_of
         self._routes = routes
-        self._rewriting = rewriting
+        self._rewrite = rewrite
         self._is_local = is_local
 
     def new_entry(self, arrival: Arrival, body: StagedBody, *, held: bool) -> Callable[[Any, BodyId], object] | None:
-        """See `intake.Outward`."""
+        """See `intake.OutboundQueue`."""
         envelope = arrival.envelope
-        parts = groups(envelope, trace=arrival.trace, author=arrival.author, is_local=self._is_local, rewrite=self._rewriting.rewrite)
+        parts = groups(envelope, trace=arrival.trace, author=arrival.author, is_local=self._is_local, rewrite=self._rewrite)
         here = tuple(one for one in envelope.recipients if one.accounts) if held else ()
         if here:
             parts += (OutboundGroup(envelope.sender, here, arrival.trace),)
@@ -79,14 +59,14 @@ class Enqueue:
         return add
 
     def waiting(self, arrival: Arrival, body: StagedBody, full: Sequence[tuple[AccountId, Recipient]]) -> Callable[[Any, BodyId], object]:
-        """See `intake.Outward`. One who shares the recipient with others waits under an address of their own: the others have it."""
+        """See `intake.OutboundQueue`. An account that shares its recipient with others is queued by its own address: the others have it."""
         part = self._part(arrival, body, OutboundGroup(arrival.envelope.sender, self._members(full), arrival.trace), 0)
-        return lambda transaction, number: self._queue.add(transaction, number, part, lambda recipient: SERVER)
+        return lambda transaction, number: self._queue.add(transaction, number, part, lambda recipient: LOCAL)
 
     def wait_on(self, transaction: Any, outgoing: OutgoingMessage, full: Sequence[tuple[AccountId, Recipient]]) -> None:
-        """See `held.Wait`."""
-        assert outgoing.kept is not None  # noqa: S101 - the runner says where its messages lie
-        body, prefix = outgoing.kept
+        """See `local_transport.Wait`."""
+        assert outgoing.stored is not None  # noqa: S101 - the runner says where its messages lie
+        body, prefix = outgoing.stored
         new_entry = NewEntry(
             message=outgoing.message,
             sender=outgoing.sender,
@@ -97,13 +77,13 @@ class Enqueue:
             header_octets=0,
             **kept(outgoing.options()),
         )
-        self._queue.add(transaction, body, new_entry, lambda recipient: SERVER)
+        self._queue.add(transaction, body, new_entry, lambda recipient: LOCAL)
 
     def _members(self, full: Sequence[tuple[AccountId, Recipient]]) -> tuple[Recipient, ...]:
         return tuple(one if not several(one) else self._member(account, one) for account, one in full)
 
     def _member(self, account: AccountId, recipient: Recipient) -> Recipient:
-        """One of several behind a recipient; that it was passed on to them is told when the message is kept (`leaving.arrived`)."""
+        """One of several accounts of a recipient; "expanded" is reported when the message is stored (`plan.success_reports`)."""
         notify = None if recipient.notify is None else recipient.notify - SUCCESS or NEVER
         orcpt = recipient.orcpt or (original_recipient(recipient.address) if recipient.address else "")
         return Recipient(self._address_of(account), (account,), forwarded=True, notify=notify, orcpt=orcpt)
@@ -124,8 +104,8 @@ class Enqueue:
             release_at=release_at,
         )
 
-    def notice(self, transaction: Any, body: BodyId, message: str, group: OutboundGroup, staged: StagedBody, about: Subject) -> None:
-        """See `notices.Outward`: a notice for somebody outside leaves with the null sender."""
+    def add_dsn(self, transaction: Any, body: BodyId, message: str, group: OutboundGroup, staged: StagedBody, about: Subject) -> None:
+        """See `generated.DsnQueue`: a DSN is sent with the null sender."""
         new_entry = NewEntry(
             message=message,
             sender=group.sender,
@@ -141,13 +121,13 @@ class Enqueue:
         self._queue.add(transaction, body, new_entry, lambda recipient: self.destination(None, recipient))
 
     def destination(self, sender: Address | None, recipient: Recipient) -> str:
-        """Where a recipient queues. One for whom no way leads out any more waits in its own domain's destination, and says so there."""
+        """Where a recipient queues. One without a route queues for its own domain, where the attempt reports it."""
         address = recipient.address
         if address is None or self._is_local(address.domain):
-            return SERVER
+            return LOCAL
         domain = ascii_domain(address.domain)
         return self._routes.destination(sender, domain) or domain
 
     def destination_of(self, entry: QueueEntry, recipient: Recipient) -> str:
-        """The same for a row that waits already."""
+        """The same for a queued row."""
         return self.destination(entry.sender, recipient)
