@@ -1,4 +1,4 @@
-"""The console in tmux, as a person sees it: the same texts as the tests' own terminal shows, and a real server run by its keys."""
+"""The console in tmux, as a user sees it: the same texts as the tests' own terminal shows, and a real server run by its keys."""
 
 import smtplib
 import sys
@@ -51,7 +51,7 @@ def test_every_screen_as_the_golden_texts_have_it(tmux: Tmux, tmp_path: Path) ->
     tmux.keys(*ADMIN, "enter")
     tmux.becomes((GOLDEN / "queue-cancel.txt").read_text())
     tmux.keys("y")
-    tmux.shows("The message 40 is called back.")
+    tmux.shows("The message 40 is cancelled.")
     tmux.keys("q")
     tmux.shows("left with 0")
     before, after = ((tmp_path / name).read_text() for name in ("before", "after"))
@@ -90,8 +90,8 @@ def test_a_real_server_run_by_the_keys(tmux: Tmux, tmp_path: Path) -> None:
         tmux.keys("eve@home.example", "enter")
         tmux.shows("Password (empty: one is generated):")
         tmux.keys("enter")
-        told = tmux.shows("Password: ")
-        assert "eve@home.example was added." in told
+        shown = tmux.shows("Password: ")
+        assert "eve@home.example was added." in shown
         tmux.keys("esc")
         tmux.shows("2 accounts")
         assert "eve@home.example" in pillarbox("account", "list", data=data).stdout

@@ -1,4 +1,4 @@
-"""LEDs and button for people without hardware, in tmux: beside a running server, and in `pillarbox run`."""
+"""LEDs and button without hardware, in tmux: beside a running server, and in `pillarbox run`."""
 
 import smtplib
 import sys
@@ -69,4 +69,4 @@ def test_a_server_that_is_tried_out_ends_with_its_terminal(tmux: Tmux, tmp_path:
     for _ in range(100):
         if "is not running" in pillarbox("status", data=data, check=False).stdout:
             return
-    pytest.fail("it runs without anybody knowing")
+    pytest.fail("the server still runs")

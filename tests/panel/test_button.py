@@ -1,4 +1,4 @@
-"""The button's table, row by row, and the task that waits for it."""
+"""The button's state table, row by row, and the task that waits for it."""
 
 import threading
 from collections.abc import Callable
@@ -20,7 +20,7 @@ PRESS, RELEASE, TIME = True, False, None
 
 
 def played(pressed: bool, *events: tuple[bool | None, float]) -> tuple[str, list[tuple[str, float]]]:
-    """The state after these, and each action with when it was taken."""
+    """The state after these events, and each action with its instant."""
     states = ButtonStates(pressed=pressed, mono=0.0)
     actions: list[tuple[str, float]] = []
     for event, mono in events:
@@ -55,7 +55,7 @@ def played(pressed: bool, *events: tuple[bool | None, float]) -> tuple[str, list
         ),
         (False, [(PRESS, 1), (TIME, 1.03), (RELEASE, 2), (PRESS, 2.01), (TIME, 4)], "held", [("shut_down", 4)]),
         (True, [(RELEASE, 4), (PRESS, 4.01), (TIME, 10)], "held", [("password", 10)]),
-        # told late, and told twice
+        # reported late, and reported twice
         (False, [(PRESS, 1), (RELEASE, 1.5), (TIME, 60)], "up", [("try_now", 60)]),
         (False, [(PRESS, 1), (PRESS, 1.01), (RELEASE, 1.5), (RELEASE, 1.52), (TIME, 1.53)], "up", [("try_now", 1.53)]),
         (False, [(RELEASE, 1), (TIME, 5)], "up", []),
@@ -196,7 +196,7 @@ async def test_an_action_that_fails_is_logged_and_the_next_press_works(autojump_
 
 
 class Finger(Wire):
-    """A port whose level is what the test says; `lost` edges are told to nobody."""
+    """A port whose level is what the test says; `lost` edges are not reported."""
 
     def __init__(self, poll_s: float) -> None:
         super().__init__()
@@ -224,7 +224,7 @@ def stall(autojump_clock: MockClock, seconds: float) -> None:
 @pytest.mark.parametrize("seen_first", [True, False])
 @pytest.mark.parametrize("lost", [True, False])
 @pytest.mark.parametrize("stalled_s", [0.0, 3.1, 60.0])
-async def test_a_tap_closes_nothing_whatever_the_loop_does(
+async def test_a_tap_stops_nothing_whatever_the_loop_does(
     poll_s: float, seen_first: bool, lost: bool, stalled_s: float, autojump_clock: MockClock
 ) -> None:
     port, server = Finger(poll_s), Server()
@@ -243,7 +243,7 @@ async def test_a_tap_closes_nothing_whatever_the_loop_does(
 
 
 @pytest.mark.parametrize("poll_s", [0.0, POLL_S])
-async def test_a_hold_with_a_gap_begins_anew_and_still_closes(poll_s: float, autojump_clock: MockClock) -> None:
+async def test_a_hold_with_a_gap_restarts_and_still_stops(poll_s: float, autojump_clock: MockClock) -> None:
     port, server = Finger(poll_s), Server()
     async with trio.open_nursery() as nursery:
         await nursery.start(hearing(port, server))
@@ -273,7 +273,7 @@ async def test_a_release_in_the_middle_of_a_hold_is_seen_without_its_edge(poll_s
 
 
 @pytest.mark.parametrize("poll_s", [0.0, POLL_S])
-async def test_power_on_is_no_hold_while_nobody_looks(poll_s: float, autojump_clock: MockClock) -> None:
+async def test_power_on_is_no_hold_while_the_level_is_not_read(poll_s: float, autojump_clock: MockClock) -> None:
     port, server = Finger(poll_s), Server()
     port.level = True
     async with trio.open_nursery() as nursery:
@@ -304,7 +304,7 @@ async def test_a_noisy_wire_is_bounded_and_its_last_edge_counts(autojump_clock: 
 async def test_edges_come_from_a_thread_and_after_the_end_do_nothing() -> None:
     wire, done = Wire(), trio.Event()
 
-    async def tell() -> None:
+    async def act() -> None:
         done.set()
 
     class Still:
@@ -319,7 +319,7 @@ async def test_edges_come_from_a_thread_and_after_the_end_do_nothing() -> None:
             wire.edge(pressed)
 
     async with trio.open_nursery() as nursery:
-        await nursery.start(lambda task_status: run(wire, Actions(tell, tell, tell), clock=Still(), say=print, task_status=task_status))
+        await nursery.start(lambda task_status: run(wire, Actions(act, act, act), clock=Still(), say=print, task_status=task_status))
         thread = threading.Thread(target=other_thread)
         thread.start()
         with trio.fail_after(5):

@@ -1,4 +1,4 @@
-"""A terminal over a stream: the first screen at once, few octets for a change, the newest picture for a slow reader, noise, replugging."""
+"""A terminal over a stream: the first screen at once, few octets for a change, the newest picture for a slow reader, noise, reconnecting."""
 
 import random
 import time
@@ -27,16 +27,16 @@ ORDINARY_OCTETS = 400
 OCTETS_PER_S_AT_9600 = 960
 
 
-class FarEnd:
-    """A person with a terminal at the other end."""
+class Far:
+    """A terminal at the other end of the stream."""
 
     def __init__(self, board: Board, options: Options, access: AccessGuard) -> None:
         self.board, self.server, self.screen = board, ServerAnswers(), Vt100Screen()
         self.near, self.wire = memory_stream_pair()
-        self.attendance = ConsoleSession(self.near, board, self.server, options, access)
+        self.session = ConsoleSession(self.near, board, self.server, options, access)
 
     async def reads(self) -> int:
-        """Take what has come; the octets."""
+        """Read what was sent; how many octets."""
         await wait_all_tasks_blocked()
         before = self.screen.seen
         with trio.move_on_after(1.0):  # virtual: longer than the console's own pauses
@@ -51,16 +51,16 @@ class FarEnd:
 
 
 @asynccontextmanager
-async def attended(options: Options | None = None, access: AccessGuard | None = None) -> AsyncIterator[FarEnd]:
-    far = FarEnd(busy_board(), options or Options(), access or locked())
+async def console_session(options: Options | None = None, access: AccessGuard | None = None) -> AsyncIterator[Far]:
+    far = Far(busy_board(), options or Options(), access or locked())
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(far.attendance.run)
+        nursery.start_soon(far.session.run)
         yield far
         nursery.cancel_scope.cancel()
 
 
 async def test_the_first_screen_stands_at_once_and_changes_are_small(autojump_clock: MockClock) -> None:
-    async with attended() as far:
+    async with console_session() as far:
         first = await far.reads()
         assert "mail.home.example  Overview" in far.screen.text() and "Queue     3 waiting, 1 held" in far.screen.text()
         assert first <= FULL_OCTETS
@@ -96,7 +96,7 @@ ORDINARY = (
 
 @pytest.mark.parametrize("number", range(1, 10))
 async def test_an_ordinary_change_is_small_on_every_screen(number: int, autojump_clock: MockClock) -> None:
-    async with attended() as far:
+    async with console_session() as far:
         await far.reads()
         opened = await far.wire.send_all(b"%d" % number) or await far.reads()
         assert opened <= FULL_OCTETS
@@ -111,7 +111,7 @@ async def test_an_ordinary_change_is_small_on_every_screen(number: int, autojump
 
 async def test_a_slow_far_end_gets_the_newest_picture(autojump_clock: MockClock) -> None:
     """Nothing queues: while it does not read nothing is drawn, and then what it gets is what is now."""
-    async with attended() as far:
+    async with console_session() as far:
         await far.reads()
         assert isinstance(far.near, trio.StapledStream)
         stuck = trio.Event()
@@ -122,16 +122,16 @@ async def test_a_slow_far_end_gets_the_newest_picture(autojump_clock: MockClock)
             await pump()
 
         far.near.send_stream.send_all_hook = hook  # type: ignore[attr-defined]
-        pictures = far.attendance.pictures
+        pictures = far.session.pictures
         for n in range(10_000):
             far.board.publish(e.MessageAccepted("smtp", "192.0.2.1", f"s{n}@far.example", 1, 1000, 0.01, f"N{n}"))
             if n % 1000 == 0:
                 await trio.sleep(1)
-        assert far.attendance.pictures == pictures
+        assert far.session.pictures == pictures
         stuck.set()
         octets = await far.reads()
         assert "s9999@far.example" in far.screen.text() and "s9998@far.example" in far.screen.text()
-        assert far.attendance.pictures <= pictures + 3
+        assert far.session.pictures <= pictures + 3
         assert octets <= 3 * FULL_OCTETS
 
 
@@ -146,7 +146,7 @@ async def test_publishing_costs_the_same_with_a_far_end_that_never_reads() -> No
         return (time.perf_counter() - start) / count
 
     alone, attended_s = [], []
-    async with attended() as far:
+    async with console_session() as far:
         bare = busy_board()
         for _ in range(15):
             alone.append(publish(bare, 10_000))
@@ -158,7 +158,7 @@ async def test_publishing_costs_the_same_with_a_far_end_that_never_reads() -> No
 
 
 async def test_split_sequences_and_the_esc_key(autojump_clock: MockClock) -> None:
-    async with attended() as far:
+    async with console_session() as far:
         await far.reads()
         await far.types(b"2")
         for octet in b"\x1b[B":
@@ -169,13 +169,13 @@ async def test_split_sequences_and_the_esc_key(autojump_clock: MockClock) -> Non
 
 
 async def test_any_key_after_silence_and_noise_bring_the_whole_screen(autojump_clock: MockClock) -> None:
-    async with attended() as far:
+    async with console_session() as far:
         await far.reads()
         far.screen = Vt100Screen()  # another terminal was plugged in
         assert "Queue     3 waiting" in await far.types(b"\r")
         far.screen = Vt100Screen()
         await far.types(b"\r")
-        assert "Queue" not in far.screen.text()  # somebody is there: only changes
+        assert "Queue" not in far.screen.text()  # somebody typed lately: only changes
         await trio.sleep(400)
         far.screen = Vt100Screen()
         assert "Queue     3 waiting" in await far.types(b"x")
@@ -189,7 +189,7 @@ async def test_any_key_after_silence_and_noise_bring_the_whole_screen(autojump_c
 
 
 class WithTransport(trio.abc.Stream):
-    """A port that can tell whether a cable is there."""
+    """A port with DCD."""
 
     def __init__(self, inner: trio.abc.Stream) -> None:
         self.inner, self.there = inner, True
@@ -237,7 +237,7 @@ async def test_the_cable_s_transport_shows_the_screen_and_takes_the_rights(autoj
 
 
 async def test_plain_lines_for_a_terminal_without_commands(autojump_clock: MockClock) -> None:
-    async with attended(Options(plain=True), UNLOCKED) as far:
+    async with console_session(Options(plain=True), UNLOCKED) as far:
 
         async def heard() -> str:
             got = b""
@@ -256,7 +256,7 @@ async def test_plain_lines_for_a_terminal_without_commands(autojump_clock: MockC
         await far.wire.send_all(b"c")
         assert (await heard()).endswith("Cancel M7A0 to bob0@slow.example? It will not be sent. (y/n)\r\n")
         await far.wire.send_all(b"y")
-        assert "called back" in await heard()
+        assert "is cancelled" in await heard()
         assert far.server.changes() == [controls.CancelMessage("40")]
         await far.wire.send_all(b"t")
         assert "\x1b[2J" in await heard()
@@ -294,7 +294,7 @@ async def test_the_port_is_opened_again_and_again(autojump_clock: MockClock) -> 
         nursery.cancel_scope.cancel()
 
 
-async def test_wrong_passwords_are_remembered_over_replugging(autojump_clock: MockClock) -> None:
+async def test_wrong_passwords_are_remembered_across_connections(autojump_clock: MockClock) -> None:
     access = locked()
     for wait in (False, True):
         near, wire = memory_stream_pair()
@@ -310,9 +310,9 @@ async def test_wrong_passwords_are_remembered_over_replugging(autojump_clock: Mo
             nursery.cancel_scope.cancel()
 
 
-async def test_a_flood_is_listened_to_in_measure() -> None:
+async def test_a_flood_of_input_is_read_at_a_limited_rate() -> None:
     """Real time: a terminal that never stops takes no more than its share, and the server's other tasks go on."""
-    async with attended() as far:
+    async with console_session() as far:
         rng = random.Random(4)
         turns = 0
         with trio.fail_after(30):
@@ -342,7 +342,7 @@ async def test_a_flood_is_listened_to_in_measure() -> None:
 @given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from([b"2c", b"y", b"4a", b"\r", b"\x1b[", b"A", b"9s"])), max_size=40))
 def test_line_noise_never_ends_it_and_changes_nothing(chunks: list[bytes]) -> None:
     async def body() -> None:
-        async with attended() as far:
+        async with console_session() as far:
             for chunk in chunks:
                 if chunk:
                     await far.wire.send_all(chunk)
@@ -371,9 +371,9 @@ def test_one_picture_for_a_pipe() -> None:
 
 async def test_the_clock_ticks_without_events(autojump_clock: MockClock) -> None:
     clock = HandClock()
-    far = FarEnd(busy_board(clock), Options(can_quit=True), locked())
+    far = Far(busy_board(clock), Options(can_quit=True), locked())
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(far.attendance.run)
+        nursery.start_soon(far.session.run)
         await far.reads()
         clock.forward(60)
         await trio.sleep(61)
@@ -381,5 +381,5 @@ async def test_the_clock_ticks_without_events(autojump_clock: MockClock) -> None
         assert "00:11 UTC" in far.screen.text() and 0 < sent < 100
         await far.wire.send_all(b"q")
         await trio.sleep(1)
-        assert far.attendance.dialogue.left
+        assert far.session.dialogue.left
         nursery.cancel_scope.cancel()

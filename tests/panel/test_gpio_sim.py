@@ -40,7 +40,7 @@ if not (SIMULATOR.is_dir() and os.access(SIMULATOR, os.W_OK) and find_spec("lgpi
 
 PI_4B = 0xC03111
 TAKEN = 17
-"""The line somebody else has, as a driver of the kernel's would."""
+"""A line that another program holds, as a kernel driver would."""
 CLOSE = 0.08
 """How far a measured part of the time may be off: this is no machine of real time, and may be a busy one."""
 TOLERANCE = 0.3
@@ -116,7 +116,7 @@ def chip() -> Iterator[Chip]:
 
 @pytest.fixture(scope="module")
 def factory(chip: Chip, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The one the server finds; told which Raspberry Pi this is and which chip, so that no chip of the machine's own is touched."""
+    """The one the server finds; with a fixed board revision and chip, so that no chip of the host itself is touched."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("lgpio"))
         patch.setattr(LocalPiFactory, "_get_revision", lambda self: PI_4B)
@@ -133,7 +133,7 @@ def factory(chip: Chip, tmp_path_factory: pytest.TempPathFactory) -> Iterator[An
 @pytest.mark.parametrize("inverted", [False, True])
 def test_switched(chip: Chip, factory: Any, inverted: bool) -> None:
     with closing(Switched(5, inverted=inverted, factory=factory)) as led:
-        assert chip.value(5) == inverted  # dark until told
+        assert chip.value(5) == inverted  # dark until it is set
         for level in (1.0, 0.0, 0.3, 0.0):
             led.set(level, WHITE)
             assert chip.value(5) == (level > 0) ^ inverted
@@ -195,8 +195,8 @@ class Real:
 
 
 async def test_the_button_is_pressed_and_held(chip: Chip, factory: Any) -> None:
-    told, heard = trio.open_memory_channel[str](10)
-    actions = Actions(*(partial(told.send, name) for name in ("try_now", "shut_down", "password")))
+    sent, received = trio.open_memory_channel[str](10)
+    actions = Actions(*(partial(sent.send, name) for name in ("try_now", "shut_down", "password")))
     said: list[str] = []
     port = PinButton(22, factory=factory)
     async with trio.open_nursery() as nursery:
@@ -206,20 +206,20 @@ async def test_the_button_is_pressed_and_held(chip: Chip, factory: Any) -> None:
                 chip.pull(22, level)
             await trio.sleep(0.3)
             chip.pull(22, 1)
-            assert await heard.receive() == "try_now"
+            assert await received.receive() == "try_now"
             begun = time.monotonic()
             chip.pull(22, 0)
-            assert await heard.receive() == "shut_down"
+            assert await received.receive() == "shut_down"
             assert HOLD_S <= time.monotonic() - begun < HOLD_S + 1
             chip.pull(22, 1)
             await trio.sleep(0.3)
         nursery.cancel_scope.cancel()
-    assert heard.statistics().current_buffer_used == 0
+    assert received.statistics().current_buffer_used == 0
     assert said == []
     assert chip.given_back(22)
 
 
-def test_a_line_of_somebody_else_is_left_out_and_the_others_are_fitted(chip: Chip, factory: Any) -> None:
+def test_a_line_held_by_another_program_is_left_out_and_the_others_are_opened(chip: Chip, factory: Any) -> None:
     said: list[str] = []
     taken = (f"led:{TAKEN}", f"pwm:{TAKEN}", f"rgb:19,20,{TAKEN}")
     with ExitStack() as stack:
@@ -239,7 +239,7 @@ def pin_like(lit: list[float]) -> Any:
     return SimpleNamespace(states=[SimpleNamespace(state=part, timestamp=BUCKET_S) for part in [*lit, 0.0]])
 
 
-async def test_the_leds_tell_what_the_server_is(chip: Chip, factory: Any) -> None:
+async def test_the_leds_show_the_state_of_the_server(chip: Chip, factory: Any) -> None:
     said: list[str] = []
     board = Board(HandClock())
     configs = [parse_led(words) for words in ("led:5 inverted", "pwm:6")]

@@ -1,4 +1,4 @@
-"""Octets to keys: every key a person has, split anywhere; noise never raises and never grows."""
+"""Octets to keys: every key of a keyboard, split anywhere; noise never raises, memory is bounded."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The console on a person's own terminal: raw while it runs, as it was afterwards, however it ends."""
+"""The console on the user's terminal: raw while it runs, restored afterwards, however it ends."""
 
 import os
 import pty

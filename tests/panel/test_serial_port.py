@@ -35,7 +35,7 @@ BOUND_S = 20
 
 @dataclass(slots=True)
 class Cable:
-    """`device` is the server's end; `far` the person's."""
+    """`device` is the server's end; `far` the terminal's."""
 
     device: str
     far: str
@@ -109,7 +109,7 @@ async def test_first_screen_keys_and_changes_over_pyserial_and_socat(socat: Cabl
             far.write(b"c")
             await reads(far, screen, "Cancel M7A1")
             far.write(b"y")
-            await reads(far, screen, "called back")
+            await reads(far, screen, "is cancelled")
             nursery.cancel_scope.cancel()
 
 
@@ -293,7 +293,7 @@ def test_without_a_device_nothing_of_pyserial_is_loaded() -> None:
 
 
 async def test_noise_on_the_line_leaves_a_console_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Random octets and keys, XOFF among them, for PILLARBOX_NOISE_S seconds (3; ten minutes by hand); then a person comes."""
+    """Random octets and keys, XOFF among them, for PILLARBOX_NOISE_S seconds (3; ten minutes by hand); then a user comes."""
     monkeypatch.setattr("appliance.panel.serial_port.STUCK_S", 0.3)
     seconds = float(os.environ.get("PILLARBOX_NOISE_S", "3"))
     main, side = pty.openpty()

@@ -96,7 +96,7 @@ def test_no_text_at_all_commands_an_ascii_terminal(text: str) -> None:
     assert b"\x1b" not in PlainTerminal().render(Picture((cleaned, TextLine(text)), "x"))
 
 
-def test_plain_lines_tell_what_is_new_once() -> None:
+def test_plain_lines_report_what_is_new_once() -> None:
     plain = PlainTerminal()
     clock = TextLine("Clock 12:00", TICK)
     first = Picture((line("title", TITLE), line("a"), clock, line("> b", SELECTED), line("  c")), "one")

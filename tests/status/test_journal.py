@@ -1,4 +1,4 @@
-"""status/journal: one line a fact, nothing forged, nothing blocked, nothing lost without being counted."""
+"""status/journal: one line for each event, nothing forged, nothing blocked, nothing lost without being counted."""
 
 import fcntl
 import os
@@ -30,7 +30,7 @@ def read(fd: int) -> str:
     return got.decode()
 
 
-def test_who_what_how_many_how_long() -> None:
+def test_an_event_s_fields_are_in_its_line() -> None:
     journal, reading, _ = pipe_journal()
     journal.note(SessionOpened("smtp", "192.0.2.7"))
     journal.note(MessageAccepted("smtp", "192.0.2.7", "eve@example.net", 2, 4123, 0.0123, "42"))
@@ -65,11 +65,11 @@ def test_no_text_makes_a_second_line_or_moves_a_terminal(text: str) -> None:
 
 def test_a_field_cannot_forge_another() -> None:
     journal, reading, _ = pipe_journal()
-    journal.note(LoginFailed("imap", "192.0.2.7", 'ada" mechanism=PLAIN\r\nsigned in who=root', "LOGIN"))
+    journal.note(LoginFailed("imap", "192.0.2.7", 'ada" mechanism=PLAIN\r\nsigned in user=root', "LOGIN"))
     journal.flush()
     said = read(reading)
     assert said.count("\n") == 1
-    assert '\\" mechanism=PLAIN\\x0d\\x0asigned in who=root"' in said and said.endswith("mechanism=LOGIN\n")
+    assert '\\" mechanism=PLAIN\\x0d\\x0asigned in user=root"' in said and said.endswith("mechanism=LOGIN\n")
 
 
 def test_clean() -> None:
@@ -88,7 +88,7 @@ def test_the_ring_keeps_the_newest() -> None:
     assert journal.lines(3 * LINES) == [] and len(journal.lines(4 * LINES)) == LINES, "a number of another server"
 
 
-def test_a_full_pipe_drops_counts_and_tells() -> None:
+def test_a_full_pipe_drops_and_counts_lines() -> None:
     journal, reading, writing = pipe_journal()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
     start = time.monotonic()
@@ -119,10 +119,10 @@ def test_a_closed_stderr_never_fails() -> None:
     reading, writing = os.pipe()
     journal = Journal(HandClock(), fd=writing)
     os.close(reading)
-    journal.say("nobody reads")
+    journal.say("closed pipe")
     journal.flush()
     os.close(writing)
-    journal.say("nobody is there")
+    journal.say("closed descriptor")
     journal.flush()
     assert journal.dropped == 2 and len(journal.lines()) == 2
 
@@ -144,14 +144,14 @@ async def test_a_burst_shares_its_system_calls_and_the_end_is_written() -> None:
     assert read(reading) == "last words\n"
 
 
-def test_what_waits_is_bounded() -> None:
+def test_pending_lines_are_bounded() -> None:
     journal, _reading, _ = pipe_journal()
     for n in range(PENDING + 100):
         journal.say(str(n))
     assert journal.dropped == 100
 
 
-def test_places_of_a_fault_also_inside_groups() -> None:
+def test_frames_of_an_exception_also_inside_groups() -> None:
     def fail() -> None:
         raise KeyError("x")
 
@@ -166,9 +166,9 @@ def test_places_of_a_fault_also_inside_groups() -> None:
 def test_a_quiet_one_remembers_and_writes_nothing() -> None:
     journal, reading, _ = pipe_journal()
     journal.quiet = True
-    journal.say("behind the curtain")
+    journal.say("kept in memory")
     assert len(journal.lines()) == 1
     journal.quiet = False
-    journal.say("before it")
+    journal.say("written")
     journal.flush()
-    assert read(reading).splitlines() == ["before it"] and len(journal.lines()) == 2
+    assert read(reading).splitlines() == ["written"] and len(journal.lines()) == 2

@@ -1,4 +1,4 @@
-"""A person at the far end of a serial line, which is a pty."""
+"""The user's end of a serial line, which is a pty."""
 
 import os
 import pty
@@ -11,7 +11,7 @@ SECONDS = 20.0
 
 
 class Cable:
-    """The far end of a serial line."""
+    """A terminal on a serial line."""
 
     def __init__(self) -> None:
         self.end, self._side = pty.openpty()

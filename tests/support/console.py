@@ -1,4 +1,4 @@
-"""What the console's tests stand on: a board with a day's events, a server's answers, and the box's figures."""
+"""For the console tests: a board with the events of a day, and the responses of a server."""
 
 from typing import Any
 
@@ -84,7 +84,7 @@ def queue_rows(count: int = 3, at: int = 1_796_076_000) -> list[dict[str, Any]]:
 
 
 class ServerAnswers:
-    """The Controls port's answers in their real form; what was asked is in `asked`."""
+    """Responses in the form of the admin API; the requests are in `asked`."""
 
     def __init__(self) -> None:
         self.asked: list[Request] = []
@@ -119,14 +119,14 @@ class ServerAnswers:
                 if "@" not in address:
                     raise SetupError(f'"{address}" is no address.', "Write it as NAME@DOMAIN.")
                 self.accounts.append(address)
-                told = {} if password else {"password": "maple-otter-seven"}
-                said = "\nPassword: maple-otter-seven   (shown this once; keep it)" if told else ""
-                return Response(f"{address} lives here now.{said}", told)
+                facts = {} if password else {"password": "maple-otter-seven"}
+                said = "\nPassword: maple-otter-seven   (shown this once; keep it)" if facts else ""
+                return Response(f"{address} was added.{said}", facts)
             case controls.SetPassword(address):
                 return Response(f"{address} has a new password.", {})
             case controls.CancelMessage(word):
                 self.rows = [row for row in self.rows if str(row["id"]) != word]
-                return Response(f"The message {word} is called back.", {})
+                return Response(f"The message {word} is cancelled.", {})
         return Response("Done.", {})
 
 

@@ -1,4 +1,4 @@
-"""A terminal with a person at it: tmux runs the program, keys go in, the screen is read."""
+"""A terminal run by tmux: it runs the program, takes keys, and its screen is read."""
 
 import itertools
 import os
@@ -25,7 +25,7 @@ class Tmux:
         return subprocess.run([*self._words, *words], capture_output=True, text=True, timeout=20, check=False, env=about).stdout
 
     def start(self, command: str) -> None:
-        """A shell's command."""
+        """Run a shell command in it."""
         self.run("new-session", "-d", *self._size, command)
 
     def keys(self, *keys: str) -> None:

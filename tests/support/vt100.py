@@ -1,4 +1,4 @@
-"""A VT100 as far as the console uses one: what 80 by 24 cells hold after some octets. Anything else it meets is an error."""
+"""A VT100 as far as the console uses one: what 80 by 24 cells hold after some octets. Any other control sequence is an error."""
 
 import re
 
