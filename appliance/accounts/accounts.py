@@ -32,6 +32,8 @@ LABEL_CHARACTERS = 60
 USED_EVERY_S = 3600
 """The last use of a password is written at most hourly; memory has each one."""
 
+NO_PASSWORD = 0
+"""In place of a password's row number, for a session that signed in by another credential."""
 UNCHANGED = -1
 """A quota that stays as it is."""
 
@@ -223,8 +225,14 @@ class Accounts:
             self._writes.write_lazily(lambda transaction: transaction.execute(update, (now, peer, protocol, row.id)))
 
     def is_current(self, account: AccountId, password: int) -> bool:
-        """May a session go on that signed in to this account with this password (its row's number)? No once either is gone."""
-        return account in self.directory.tables.accounts and any(row.id == password for row in self.secrets.rows.get(account, ()))
+        """May a session go on that signed in to this account with this password (its row's number)? No once either is gone.
+
+        With NO_PASSWORD: while the account can sign in.
+        """
+        found = self.directory.account(account)
+        if found is None or found.disabled:
+            return False
+        return password == NO_PASSWORD or any(row.id == password for row in self.secrets.rows.get(account, ()))
 
     async def renew_verifiers(self, row: PasswordRow, password: str) -> None:
         """The password was just verified and its stored form is of an older kind or setting: write it anew, lazily."""

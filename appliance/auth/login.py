@@ -8,7 +8,7 @@ one check. A try of a client that disconnects meanwhile stays counted.
 How it fails: None is a refusal; AuthError when passwords cannot be checked at all just now (a temporary fault).
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from os import urandom
 from typing import Protocol
@@ -168,6 +168,29 @@ class Login:
             return None
         self._right(trying)
         return self._identity(candidate.account, candidate.rows[key], attempt)
+
+    # --- credentials that are no passwords --------------------------------------------------------
+
+    async def check_credential(self, name: str, verify: Callable[[], Awaitable[str | None]], attempt: LoginAttempt) -> Identity | None:
+        """Let a verifier check a credential when the try is admitted; it gives the login name the credential is for. `name` is what the
+        client claims: another account's credential is refused. `welcome` follows when the exchange succeeds. Raises AuthError."""
+        account, throttle_name = self._look_up(name)
+        trying = self._throttle.start(throttle_name, source_of(attempt.peer))
+        if not await self._admitted(trying):
+            await self._refuse(name, attempt)
+            return None
+        try:
+            verified_name = await verify()
+        except AuthError:
+            self._throttle.withdrawn(trying)
+            raise
+        verified = self._accounts.directory.find_login(verified_name) if verified_name else None
+        if verified is None or verified.disabled or (name and account != verified):
+            self._throttle.wrong(trying, self._clock.mono_s())
+            await self._refuse(name, attempt)
+            return None
+        self._right(trying)
+        return Identity(verified.id, verified.address)
 
     def welcome(self, identity: Identity, attempt: LoginAttempt) -> None:
         """Publish a successful login."""

@@ -9,11 +9,12 @@ from contextlib import suppress
 
 import trio
 
-from appliance.mail.errors import PeerError, PeerSlow
+from appliance.mail.errors import PeerError, PeerGone, PeerSlow
 from appliance.mail.limits import CLOSE_S
 from appliance.network.stream import Draining, Stream
-from appliance.protocol.pop3.grammar import err
-from appliance.protocol.pop3.server import Endless, Foreign, Misuse, Pop3ServerState, State
+from appliance.protocol.framing import Overlong
+from appliance.protocol.pop3.grammar import Command, err
+from appliance.protocol.pop3.server import Endless, Foreign, Misuse, Pop3ServerState, SaslResponse, State
 
 from .session import Next, Session
 
@@ -79,6 +80,7 @@ class Connection:
                 await self.write(err(event.text))
                 await self._flush()
                 return
+            assert isinstance(event, Command)  # noqa: S101 - `ask` reads the responses of an exchange
             wrong = 0
             next_step = await session.handle(event)
             if next_step is Next.CLOSE:
@@ -88,6 +90,27 @@ class Connection:
                 await self._flush()
                 self.protocol.discard_buffer()
                 await self._stream.start_tls()
+
+    async def ask(self, challenge: bytes) -> bytes:
+        """Send a SASL challenge, already in base64; the client's response line (RFC 5034 §4). Raises Overlong, PeerError."""
+        await self.write(b"+ " + challenge + b"\r\n")
+        self.protocol.state = State.EXCHANGE
+        try:
+            while (event := self.protocol.next_event()) is None:
+                await self._flush()
+                octets = await self._receive_before_login()
+                if not octets:
+                    raise PeerGone("the client closed the connection")
+                self.protocol.receive(octets)
+        finally:
+            self.protocol.state = State.AUTHORIZATION
+        if isinstance(event, SaslResponse):
+            return event.octets
+        if isinstance(event, Misuse):
+            raise Overlong
+        await self.write(err(event.text if isinstance(event, Foreign) else "Too many errors."))
+        await self._flush()
+        raise PeerGone("no SASL response came")
 
     async def _flush(self) -> None:
         parts, self._parts, self._octets = self._parts, [], 0
@@ -102,6 +125,9 @@ class Connection:
             except PeerSlow:
                 session.release_buffers()
                 return await self._stream.receive(max(0.0, self._idle_s - IDLE_BUFFERS_S))
+        return await self._receive_before_login()
+
+    async def _receive_before_login(self) -> bytes:
         begun = trio.current_time()
         octets = await self._stream.receive(self._before_login_s)
         self._before_login_s -= trio.current_time() - begun

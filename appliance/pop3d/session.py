@@ -10,18 +10,18 @@ connection, since a response could not be distinguished from the message.
 """
 
 import enum
-from binascii import Error as Base64Error
-from binascii import a2b_base64, b2a_base64
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import trio
 
+from appliance.auth.connection_info import ConnectionInfo
+from appliance.auth.exchange import SaslFailure
 from appliance.auth.identity import Identity
 from appliance.auth.login import Login
-from appliance.auth.mechanisms import Exchange, Mechanisms
+from appliance.auth.mechanisms import Mechanisms
 from appliance.mail.errors import AuthError, MisuseError, StoreError, Trouble
 from appliance.mail.ids import AccountId
 from appliance.mail.limits import READ_OCTETS
@@ -29,11 +29,13 @@ from appliance.network.stream import STILL_THERE_S, Stream
 from appliance.protocol.dot_stuffing import END, DotStuffer
 from appliance.protocol.pop3.grammar import Command, err, ok, parse_number, parse_text
 from appliance.protocol.pop3.multiline import Top
-from appliance.protocol.pop3.server import Pop3ServerState, SaslResponse, State
+from appliance.protocol.pop3.server import Pop3ServerState, State
 from appliance.store.body_readers import StoredMessage
 from appliance.store.store import Store
 
 from .maildrop import Maildrop, MessageMissing
+
+T = TypeVar("T")
 
 UPDATE_S = 4.0
 """How long a new session waits for one that is expunging messages at its QUIT."""
@@ -58,6 +60,18 @@ TLS_FIRST = "Passwords are accepted over TLS only: send STLS first."
 REFUSED = "The name or the password is wrong."
 
 
+NOT_NOW = err("Signing in is not possible just now, try again later.", "SYS/TEMP")
+FAILURES: dict[SaslFailure, bytes] = {
+    SaslFailure.NO_MECHANISM: err("No such mechanism."),
+    SaslFailure.NEEDS_TLS: err(TLS_FIRST),
+    SaslFailure.REFUSED: err(REFUSED, "AUTH"),
+    SaslFailure.CANCELLED: err("AUTH was cancelled."),
+    SaslFailure.NOT_BASE64: err("The response is not base64."),
+    SaslFailure.TOO_LONG: err("The line is too long."),
+    SaslFailure.UNAVAILABLE: NOT_NOW,
+}
+
+
 class Next(enum.Enum):
     """What the connection does after a response."""
 
@@ -70,6 +84,20 @@ class Output(Protocol):
     """Takes responses, collects and sends them."""
 
     async def write(self, octets: bytes) -> None: ...
+    async def ask(self, challenge: bytes) -> bytes:
+        """Send a SASL challenge; the client's response line. Raises Overlong, PeerError."""
+        ...
+
+
+class Channel:
+    """The connection as `auth.exchange` uses it (RFC 5034 §4)."""
+
+    def __init__(self, stream: Stream, output: Output) -> None:
+        self.ask = output.ask
+        self._stream = stream
+
+    async def attend(self, work: Callable[[], Awaitable[T]]) -> T:
+        return await self._stream.attend(work)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +124,12 @@ class Session:
         self._unlocked = trio.Event()
         """Set when this session no longer has a maildrop locked."""
         self._name = ""
-        self._exchange: Exchange | None = None
         self._identity: Identity | None = None
         self._drop: Maildrop | None = None
 
-    async def handle(self, event: Command | SaslResponse) -> Next:
+    async def handle(self, event: Command) -> Next:
         """Execute a command and respond."""
         try:
-            if isinstance(event, SaslResponse):
-                return await self._continue_exchange(event.octets)
             if event.verb != b"PASS":
                 name, self._name = self._name, ""
                 if event.verb in (b"CAPA", b"NOOP", b"UTF8"):
@@ -116,8 +141,7 @@ class Session:
             code, text = ERRORS[e.trouble]
             await self._respond(err(text, code))
         except AuthError:
-            self._protocol.state, self._exchange = State.AUTHORIZATION, None
-            await self._respond(err("Signing in is not possible just now, try again later.", "SYS/TEMP"))
+            await self._respond(NOT_NOW)
         return Next.GO_ON
 
     def release_buffers(self) -> None:
@@ -199,7 +223,7 @@ class Session:
     # --- AUTHORIZATION ---------------------------------------------------------------------------
 
     def _offered(self) -> tuple[str, ...]:
-        return self._context.mechanisms.offered(self._stream.secure, self._stream.channel_binding())
+        return self._context.mechanisms.offered(ConnectionInfo.of(self._stream))
 
     async def _stls(self, _: tuple[bytes, ...]) -> Next:
         if not self._stream.can_start_tls:
@@ -235,33 +259,12 @@ class Session:
         if not arguments:
             await self._respond(ok("Mechanisms follow.") + "".join(f"{name}\r\n" for name in self._offered()).encode() + END)
             return Next.GO_ON
-        self._exchange = self._context.mechanisms.start(
-            arguments[0].decode("latin-1"),
-            peer=self._stream.peer_host,
-            protocol=self._stream.protocol,
-            secure=self._stream.secure,
-            channel_binding=self._stream.channel_binding(),
-        )
-        if self._exchange is None:
-            raise MisuseError("No such mechanism.")
-        if len(arguments) < 2:
-            return await self._step(None)
-        return await self._step(b"" if arguments[1] == b"=" else _decode(arguments[1]))
-
-    async def _continue_exchange(self, line: bytes) -> Next:
-        self._protocol.state = State.AUTHORIZATION
-        if line == b"*":
-            raise MisuseError("AUTH was cancelled.")
-        return await self._step(_decode(line))
-
-    async def _step(self, response: bytes | None) -> Next:
-        assert self._exchange is not None  # noqa: S101 - called during an exchange only
-        outcome = await self._stream.attend(partial(self._exchange.step, response))
-        if isinstance(outcome, bytes):
-            self._protocol.state = State.EXCHANGE
-            await self._respond(b"+ " + b2a_base64(outcome, newline=False) + b"\r\n")
+        mechanism, initial = arguments[0].decode("latin-1"), arguments[1] if len(arguments) > 1 else None
+        connection = ConnectionInfo.of(self._stream)
+        outcome = await self._context.mechanisms.authenticate(mechanism, initial, connection, Channel(self._stream, self._output))
+        if isinstance(outcome, SaslFailure):
+            await self._respond(FAILURES[outcome])
             return Next.GO_ON
-        self._exchange = None
         return await self._enter(outcome)
 
     async def _enter(self, identity: Identity | None) -> Next:
@@ -366,13 +369,6 @@ class Session:
         self._open.reset()
         await self._respond(ok(f"{self._open.messages} messages"))
         return Next.GO_ON
-
-
-def _decode(octets: bytes) -> bytes:
-    try:
-        return a2b_base64(octets, strict_mode=True)
-    except Base64Error:
-        raise MisuseError("Not base64.") from None
 
 
 _HANDLERS: dict[bytes, Callable[[Session, tuple[bytes, ...]], Awaitable[Next]]] = {

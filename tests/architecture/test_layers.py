@@ -34,7 +34,7 @@ MAY_IMPORT_PANEL = {"app", "cli"}
 PUBLIC: dict[str, set[str]] = {
     "accounts": {"accounts", "admin_password", "directory", "domains", "passwords", "send_quota", "states", "throttle"},
     "app": {"low_ports", "process", "read_only", "server"},
-    "auth": {"identity", "login", "mechanisms"},
+    "auth": {"connection_info", "exchange", "identity", "login", "mechanisms"},
     "certificates": {"certificates", "contents"},
     "cli": {"main", "serve"},
     "config": {"settings", "settings_file", "settings_lines", "time_zone"},

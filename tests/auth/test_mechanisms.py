@@ -5,9 +5,11 @@ import trio
 from trio.testing import MockClock
 
 from appliance.accounts.passwords import generate
+from appliance.auth.connection_info import ConnectionInfo
+from appliance.auth.exchange import MAX_STEPS, Exchange, SaslFailure
 from appliance.auth.identity import Identity
 from appliance.auth.login import FAILURE_S
-from appliance.auth.mechanisms import MAX_STEPS, Exchange, Mechanisms
+from appliance.auth.mechanisms import Mechanisms
 from appliance.mail.ids import AccountId
 from appliance.status.events import LoginFailed, LoginSucceeded
 from tests.support.accounts import Family
@@ -26,12 +28,13 @@ async def server(family: Family) -> Family:
     return family
 
 
+def connected(secure: bool = True, binding: dict[str, bytes] | None = None) -> ConnectionInfo:
+    return ConnectionInfo("pop3", "192.0.2.7", secure, BINDING if binding is None else binding)
+
+
 def start(server: Family, name: str, *, binding: dict[str, bytes] | None = None) -> Exchange:
-    exchange = server.mechanisms.start(
-        name, peer="192.0.2.7", protocol="pop3", secure=True, channel_binding=BINDING if binding is None else binding
-    )
-    assert exchange is not None
-    assert exchange.client_first
+    exchange = server.mechanisms.start(name, connected(binding=binding))
+    assert isinstance(exchange, Exchange)
     return exchange
 
 
@@ -53,17 +56,21 @@ async def scram(
 
 
 async def test_offers(server: Family) -> None:
-    assert server.mechanisms.offered(True, {**BINDING, "tls-exporter": b"x" * 32}) == ALL
-    assert server.mechanisms.offered(True, BINDING) == ALL[1:]  # clients would use a type this TLS does not have
-    assert server.mechanisms.offered(True, {}) == ALL[1:]
-    assert server.mechanisms.offered(True, {"tls-unique": b"u"}) == ALL[1:]
-    assert server.mechanisms.offered(False, {}) == ()
+    def offered(mechanisms: Mechanisms, secure: bool, binding: dict[str, bytes]) -> tuple[str, ...]:
+        return mechanisms.offered(connected(secure, binding))
+
+    assert offered(server.mechanisms, True, {**BINDING, "tls-exporter": b"x" * 32}) == ALL
+    assert offered(server.mechanisms, True, BINDING) == ALL[1:]  # clients would use a type this TLS does not have
+    assert offered(server.mechanisms, True, {}) == ALL[1:]
+    assert offered(server.mechanisms, True, {"tls-unique": b"u"}) == ALL[1:]
+    assert offered(server.mechanisms, False, {}) == ()
     assert not server.mechanisms.plaintext_allowed(False)
     open_server = Mechanisms(server.login, plaintext_login=True)
     assert open_server.plaintext_allowed(False)
-    assert open_server.offered(False, {}) == ALL[1:]
-    for name, secure, binding in (("PLAIN", False, {}), ("SCRAM-SHA-256-PLUS", True, {}), ("CRAM-MD5", True, BINDING), ("", True, BINDING)):
-        assert server.mechanisms.start(name, peer="", protocol="imap", secure=secure, channel_binding=binding) is None
+    assert offered(open_server, False, {}) == ALL[1:]
+    assert server.mechanisms.start("PLAIN", connected(False, {})) is SaslFailure.NEEDS_TLS
+    for name, binding in (("SCRAM-SHA-256-PLUS", {}), ("CRAM-MD5", BINDING), ("", BINDING)):
+        assert server.mechanisms.start(name, connected(True, binding)) is SaslFailure.NO_MECHANISM
 
 
 async def test_plain_and_login(server: Family) -> None:

@@ -3,22 +3,25 @@
 Octets received in plain text after STARTTLS are never read as commands: the session ends instead (RFC 9051 §6.2.1).
 """
 
-from binascii import Error as Base64Error
-from binascii import a2b_base64, b2a_base64
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from appliance.auth.connection_info import ConnectionInfo
+from appliance.auth.exchange import SaslFailure
 from appliance.auth.identity import Identity
 from appliance.mail.limits import LOGIN_NAME_OCTETS, PASSWORD_OCTETS
 
 from ..completion import Completion, bad, no, ok
 from ..contract import Command, State
-from ..errors import SessionOver
+from ..errors import NOT_NOW, SessionOver
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
 
     from ..contract import Session
+
+T = TypeVar("T")
 
 WRONG = no(b"The name or the password is wrong.", b"AUTHENTICATIONFAILED")
 """The same text for every reason (RFC 5530 §3)."""
@@ -115,54 +118,43 @@ def read_authenticate(tokens: "Tokens") -> tuple[str, bytes | None]:
     return mechanism, tokens.rest()
 
 
+FAILURES: dict[SaslFailure, Completion] = {
+    SaslFailure.NO_MECHANISM: no(b"No such mechanism here.", b"CANNOT"),
+    SaslFailure.NEEDS_TLS: no(b"Turn TLS on first.", b"PRIVACYREQUIRED"),
+    SaslFailure.CANCELLED: bad(b"AUTHENTICATE was cancelled."),
+    SaslFailure.NOT_BASE64: bad(b"The response is not base64."),
+    SaslFailure.TOO_LONG: bad(b"The response is too long."),
+    SaslFailure.UNAVAILABLE: NOT_NOW,
+}
+"""REFUSED counts as a failed login."""
+
+
+class Channel:
+    """Each challenge is `+` and base64, each response a line (RFC 9051 §6.2.2)."""
+
+    def __init__(self, session: "Session") -> None:
+        self._session = session
+
+    async def ask(self, challenge: bytes) -> bytes:
+        self._session.queue(b"+ ", challenge, b"\r\n")
+        return await self._session.connection.line(self._session.options.before_login_s)
+
+    async def attend(self, work: Callable[[], Awaitable[T]]) -> T:
+        return await self._session.stream.attend(work)
+
+
 async def authenticate(session: "Session", arguments: tuple[str, bytes | None], uid: bool) -> Completion:
-    """RFC 9051 §6.2.2; each server challenge is `+` and base64, `*` from the client cancels."""
+    """RFC 9051 §6.2.2, with the initial response of RFC 4959; the exchange is that of `auth.exchange`."""
     mechanism, initial = arguments
-    stream = session.stream
-    exchange = session.mechanisms.start(
-        mechanism, peer=stream.peer_host, protocol=stream.protocol, secure=stream.secure, channel_binding=stream.channel_binding()
-    )
-    if exchange is None:
-        if session.mechanisms.plaintext_allowed(stream.secure):
-            return no(b"No such mechanism.", b"CANNOT")
-        return no(b"Turn TLS on first.", b"PRIVACYREQUIRED")
-    response: bytes | None = None
-    if initial is not None:
-        response = b"" if initial == b"=" else decoded(initial)
-        if response is None:
-            return bad(b"The initial response is not base64.")
     reader = session.connection.reader
     reader.begin_exchange()
     try:
-        if response is None and exchange.client_first:
-            response = await _challenge(session, b"")
-            if response is None:
-                return bad(b"AUTHENTICATE was cancelled.")
-        while True:
-            outcome = await stream.attend(partial(exchange.step, response))
-            if isinstance(outcome, Identity):
-                return succeeded(session, outcome)
-            if outcome is None:
-                return failed(session)
-            response = await _challenge(session, outcome)
-            if response is None:
-                return bad(b"AUTHENTICATE was cancelled.")
+        outcome = await session.mechanisms.authenticate(mechanism, initial, ConnectionInfo.of(session.stream), Channel(session))
     finally:
         reader.end_exchange()
-
-
-async def _challenge(session: "Session", challenge: bytes) -> bytes | None:
-    """The client's response to a challenge; None when it cancels or does not send base64."""
-    session.queue(b"+ ", b2a_base64(challenge, newline=False), b"\r\n")
-    line = await session.connection.line(session.options.before_login_s)
-    return None if line == b"*" else decoded(line)
-
-
-def decoded(octets: bytes) -> bytes | None:
-    try:
-        return a2b_base64(octets, strict_mode=True) if octets else b""
-    except Base64Error:
-        return None
+    if isinstance(outcome, SaslFailure):
+        return failed(session) if outcome is SaslFailure.REFUSED else FAILURES[outcome]
+    return succeeded(session, outcome)
 
 
 COMMANDS = (

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from appliance.auth.connection_info import ConnectionInfo
+
 from ..contract import Extension, State
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ def capability(session: "Session") -> tuple[bytes, ...]:
         words.append(b"STARTTLS")
     if not session.mechanisms.plaintext_allowed(stream.secure):
         words.append(b"LOGINDISABLED")
-    words += (b"AUTH=" + name.encode("ascii") for name in session.mechanisms.offered(stream.secure, stream.channel_binding()))
+    words += (b"AUTH=" + name.encode("ascii") for name in session.mechanisms.offered(ConnectionInfo.of(stream)))
     return tuple(words)
 
 

@@ -3,10 +3,10 @@
 States: waiting for the name -> waiting for the password -> over. An initial response is taken as the name, as Outlook sends it.
 """
 
-from .mechanism import Challenge, CheckPassword, Failed, PasswordMechanism, Step, read_name, read_password
+from .mechanism import Challenge, CheckPassword, Failed, StepsUnused, Step, read_name, read_password
 
 
-class LoginMechanism(PasswordMechanism):
+class LoginMechanism(StepsUnused):
     """The prompts are the ones every client expects, "Username:" and "Password:"."""
 
     def __init__(self) -> None:

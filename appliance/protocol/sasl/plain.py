@@ -3,10 +3,10 @@
 An authorization identity other than the name itself is refused: no account acts for another here.
 """
 
-from .mechanism import Challenge, CheckPassword, Failed, PasswordMechanism, Step, read_name, read_password
+from .mechanism import Challenge, CheckPassword, Failed, StepsUnused, Step, read_name, read_password
 
 
-class Plain(PasswordMechanism):
+class Plain(StepsUnused):
     """`[authzid] NUL authcid NUL passwd` (RFC 4616 §2)."""
 
     def step(self, response: bytes | None) -> Step:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from hashlib import sha256
 
-from .mechanism import Challenge, CheckProof, Failed, Proved, ScramSecret, Step, WantSecret, read_name
+from .mechanism import Challenge, CheckProof, Failed, Proved, ScramSecret, Step, StepsUnused, WantSecret, read_name
 
 MESSAGE_OCTETS = 4096
 """A client's message: a name of 320 octets, a nonce, channel binding data; real ones stay under 600."""
@@ -41,11 +41,9 @@ def fresh_nonce() -> bytes:
     return b2a_base64(os.urandom(NONCE_OCTETS), newline=False)
 
 
-class Scram:
+class Scram(StepsUnused):
     """One exchange. `channel_binding` maps types to data of the connection; `plus` is the -PLUS form;
     `plus_offered` says whether the client was offered it."""
-
-    client_first = True
 
     def __init__(
         self, *, plus: bool, plus_offered: bool, channel_binding: dict[str, bytes], nonce: Callable[[], bytes] = fresh_nonce
