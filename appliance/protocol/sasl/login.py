@@ -3,7 +3,7 @@
 States: waiting for the name -> waiting for the password -> over. An initial response is taken as the name, as Outlook sends it.
 """
 
-from .mechanism import Challenge, CheckPassword, Failed, StepsUnused, Step, read_name, read_password
+from .mechanism import Challenge, CheckPassword, Failed, Step, StepsUnused, read_name, read_password
 
 
 class LoginMechanism(StepsUnused):

@@ -3,7 +3,7 @@
 An authorization identity other than the name itself is refused: no account acts for another here.
 """
 
-from .mechanism import Challenge, CheckPassword, Failed, StepsUnused, Step, read_name, read_password
+from .mechanism import Challenge, CheckPassword, Failed, Step, StepsUnused, read_name, read_password
 
 
 class Plain(StepsUnused):
