@@ -1,6 +1,6 @@
-"""What every test shares: the time table, and how a missing program is told.
+"""Hooks for all tests: times by kind in the summary, figures reported by tests, SIGINT.
 
-With PILLARBOX_REQUIRE_ALL set (the gate sets it) what is missing fails; without it, it is skipped and said.
+With PILLARBOX_REQUIRE_ALL set a test whose program is missing fails; without it, it is skipped with a reason (`tests/support/needs`).
 """
 
 import signal
@@ -16,9 +16,9 @@ from tests.support.figures import REPORTED
 TESTS = Path(__file__).parent
 KINDS = ("corpus", "crash", "clients", "fuzz", "journeys", "peers", "sessions", "rest")
 ALL_S = 720
-"""Seconds all tests together take at most on two cores that do nothing else."""
+"""Seconds that all tests together may take on two otherwise idle cores."""
 ONE_S = 20.0
-"""And each of them; what takes longer is told by name."""
+"""The same for one test; slower ones are listed by name."""
 
 
 def kind_of(item: pytest.Item) -> str:
@@ -26,8 +26,8 @@ def kind_of(item: pytest.Item) -> str:
         return "corpus"
     if item.path.name == "test_many_sessions.py":
         return "sessions"
-    room = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
-    return room if room in KINDS else "rest"
+    directory = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
+    return directory if directory in KINDS else "rest"
 
 
 class TimeTable:
@@ -49,13 +49,13 @@ class TimeTable:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         for figure in REPORTED:
             terminalreporter.write_line(figure)
-        told = ", ".join(f"{kind} {self.took_s[kind]:.0f} s" for kind in KINDS if kind in self.took_s)
-        terminalreporter.write_line(f"time: {told}; {sum(self.took_s.values()):.0f} s of {ALL_S} s")
+        times = ", ".join(f"{kind} {self.took_s[kind]:.0f} s" for kind in KINDS if kind in self.took_s)
+        terminalreporter.write_line(f"time: {times}; {sum(self.took_s.values()):.0f} s of {ALL_S} s")
         for took_s, name in sorted(self.slow, reverse=True):
             terminalreporter.write_line(f"over {ONE_S:.0f} s: {name} took {took_s:.0f} s")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts `make test &` so, and every child would inherit it
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts `make test &` like this, and every child would inherit it
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(TimeTable(), "time-table")

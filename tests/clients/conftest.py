@@ -23,7 +23,7 @@ def _host() -> str:
 
 
 HOST = _host()
-"""The server's certificate vouches for both; a bare root without /etc/hosts knows only the address."""
+"""The server's certificate is valid for both; a bare root without /etc/hosts resolves only the address."""
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Served:
             raise AttributeError(protocol) from None
 
     def messages(self, box: str = "INBOX", account: str = ADA) -> dict[int, tuple[bytes, frozenset[bytes]]]:
-        """What the server holds: {uid: (octets, flags)}."""
+        """The messages on the server: {uid: (octets, flags)}."""
         with IMAPClient("127.0.0.1", self.imap, ssl=False) as imap:
             imap.login(account, PASSWORD)
             imap.select_folder(box, readonly=True)
@@ -49,7 +49,7 @@ class Served:
             return {uid: (row[b"BODY[]"], frozenset(row[b"FLAGS"]) - {b"\\Recent"}) for uid, row in found.items()}
 
     def fill(self, messages: list[bytes], box: str = "INBOX", account: str = ADA, flags: tuple[str, ...] = ()) -> list[int]:
-        """Put messages there by APPEND; their UIDs."""
+        """APPEND messages; their UIDs."""
         with IMAPClient("127.0.0.1", self.imap, ssl=False) as imap:
             imap.login(account, PASSWORD)
             for message in messages:
@@ -72,7 +72,7 @@ def message(number: int, text: str = "Hello.") -> bytes:
 
 
 def own_part(octets: bytes) -> bytes:
-    """A delivered message without the lines the server put in front."""
+    """A delivered message without the trace fields that the server prepended."""
     at = octets.find(b"From: ")
     assert octets.startswith(b"Return-Path: ")
     return octets[at:]

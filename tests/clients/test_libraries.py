@@ -1,4 +1,4 @@
-"""What programs build on: imapclient's several messages at once and its changes since, aiosmtplib's ways to send octets."""
+"""Client libraries: MULTIAPPEND, CHANGEDSINCE and MOVE of imapclient, sending with aiosmtplib."""
 
 import asyncio
 import ssl
@@ -18,7 +18,7 @@ def fresh(served: Served) -> None:
     served.empty(account=BEN)
 
 
-def test_imapclient_appends_several_at_once_and_asks_for_changes(served: Served) -> None:
+def test_imapclient_multiappend_and_changedsince(served: Served) -> None:
     context = ssl.create_default_context(cafile=str(served.authority))
     with IMAPClient(HOST, served.imaps, ssl_context=context) as imap:
         imap.login(ADA, PASSWORD)
@@ -36,7 +36,7 @@ def test_imapclient_appends_several_at_once_and_asks_for_changes(served: Served)
         assert served.messages()[uids[1]] == (message(2), frozenset({b"\\Answered"}))
 
 
-def test_imapclient_moves_and_keeps_octets_and_flags(served: Served) -> None:
+def test_imapclient_move_keeps_octets_and_flags(served: Served) -> None:
     served.empty("Archive")
     with IMAPClient(HOST, served.imaps, ssl_context=ssl.create_default_context(cafile=str(served.authority))) as imap:
         imap.login(ADA, PASSWORD)
@@ -45,13 +45,13 @@ def test_imapclient_moves_and_keeps_octets_and_flags(served: Served) -> None:
         imap.select_folder("INBOX")
         imap.move([uids[0]], "Archive")
         assert list(served.messages()) == [uids[1]]
-        marks = frozenset({b"\\Flagged", b"$Label1"})
-        assert list(served.messages("Archive").values()) == [(message(1), marks)]
-        assert served.messages()[uids[1]] == (message(2), marks)
+        flags = frozenset({b"\\Flagged", b"$Label1"})
+        assert list(served.messages("Archive").values()) == [(message(1), flags)]
+        assert served.messages()[uids[1]] == (message(2), flags)
 
 
 @pytest.mark.parametrize("kind", ["submission", "submissions"])
-def test_aiosmtplib_sends_octets_as_they_are(served: Served, kind: str) -> None:
+def test_aiosmtplib_sends_octets_unchanged(served: Served, kind: str) -> None:
     """8BITMIME: a body in UTF-8; SMTPUTF8: a header in it."""
     mine = (
         message(1, "Schöne Grüße")
@@ -73,7 +73,7 @@ def test_aiosmtplib_sends_octets_as_they_are(served: Served, kind: str) -> None:
     assert b"with UTF8SMTPSA" in octets
 
 
-def test_aiosmtplib_does_not_sign_in_with_a_wrong_authority_or_password(served: Served) -> None:
+def test_aiosmtplib_fails_with_a_wrong_authority_or_password(served: Served) -> None:
     async def send(cert_bundle: str | None, password: str) -> None:
         async with aiosmtplib.SMTP(hostname=HOST, port=served.submissions, use_tls=True, cert_bundle=cert_bundle) as smtp:
             await smtp.login(ADA, password)

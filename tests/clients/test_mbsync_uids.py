@@ -1,4 +1,4 @@
-"""mbsync's own books: every pair of UIDs it notes is the same message with the same flags on both sides, and stays so."""
+"""mbsync's state file: every pair of UIDs is the same message with the same flags on both sides, and stays so."""
 
 import re
 import subprocess
@@ -24,13 +24,13 @@ def near_by_uid(folder: Path) -> dict[int, tuple[bytes, frozenset[bytes]]]:
     for path in [*(folder / "cur").iterdir(), *(folder / "new").iterdir()]:
         uid = re.search(r",U=(\d+)", path.name)
         assert uid, path.name
-        flags = frozenset(FLAGS[mark] for mark in path.name.partition(":2,")[2])
+        flags = frozenset(FLAGS[flag] for flag in path.name.partition(":2,")[2])
         found[int(uid[1])] = (path.read_bytes().replace(b"\n", b"\r\n"), flags)
     return found
 
 
 def pairs(folder: Path) -> dict[int, int]:
-    """UID there to UID here, as mbsync wrote it down."""
+    """Server UID to local UID, from mbsync's state file."""
     _, _, rows = (folder / ".mbsyncstate").read_text().partition("\n\n")
     return {int(row.split()[0]): int(row.split()[1]) for row in rows.splitlines()}
 
@@ -57,7 +57,7 @@ def test_pairs_of_uids_are_the_same_messages(served: Served, tmp_path: Path) -> 
         assert set(noted) == set(there) and set(noted.values()) == set(here)
         for far_uid, near_uid in noted.items():
             assert there[far_uid][1] == here[near_uid][1]
-            assert without_mark(there[far_uid][0]) == without_mark(here[near_uid][0])
+            assert without_tuid(there[far_uid][0]) == without_tuid(here[near_uid][0])
         return noted
 
     run()
@@ -68,13 +68,13 @@ def test_pairs_of_uids_are_the_same_messages(served: Served, tmp_path: Path) -> 
     gone.unlink()
     run()
     second = agree(3)
-    assert second.keys() - first.keys() == {max(plain) + 1}, "the message from here got the next UID there"
+    assert second.keys() - first.keys() == {max(plain) + 1}, "the local message got the next UID on the server"
     assert first.keys() - second.keys() == {seen[0]}
     assert served.messages()[max(plain) + 1][1] == {b"\\Flagged", b"\\Seen"}
     run()
     assert agree(3) == second
 
 
-def without_mark(octets: bytes) -> bytes:
-    """mbsync marks what it hands in with a field of its own."""
+def without_tuid(octets: bytes) -> bytes:
+    """mbsync adds a field of its own to the messages it appends."""
     return re.sub(rb"(?m)^X-TUID: [^\r\n]*\r\n", b"", octets)

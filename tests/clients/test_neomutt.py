@@ -1,4 +1,4 @@
-"""neomutt in a terminal: read, flag, delete and send, as a person at the keys would, with its own choice of TLS and sign-in."""
+"""neomutt in a terminal: read, flag, delete and send by keystrokes, with its default TLS and authentication."""
 
 import shutil
 import time
@@ -38,7 +38,7 @@ def test_read_flag_delete_and_send(served: Served, tmux: Tmux, tmp_path: Path) -
     tmux.keys("3", "enter", "d")
     tmux.keys("$")
     deadline = time.monotonic() + BOUND_S
-    while len(there := served.messages()) != 2 or not any(b"\\Flagged" in marks for _, marks in there.values()):
+    while len(there := served.messages()) != 2 or not any(b"\\Flagged" in flags for _, flags in there.values()):
         assert time.monotonic() < deadline, there
         time.sleep(0.1)
     flags = dict(there.values())

@@ -1,4 +1,4 @@
-"""Programs that read and fetch: curl, imapclient, fetchmail, mpop."""
+"""IMAP and POP3 clients: curl, imapclient, fetchmail, mpop."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ def test_curl_reads_searches_and_uploads(served: Served, scheme: str, tmp_path: 
     base = f"{scheme}://localhost:{getattr(served, scheme)}"
     assert curl(served, f"{base}/INBOX;UID={first}") == message(1)
     assert curl(served, f"{base}/INBOX;UID={second};SECTION=TEXT") == message(2).partition(b"\r\n\r\n")[2]
-    assert curl(served, f"{base}/INBOX?SUBJECT%20%22Letter%202%22").strip() == b"* SEARCH 2"
+    assert curl(served, f"{base}/INBOX?SUBJECT%20%22Message%202%22").strip() == b"* SEARCH 2"
     (tmp_path / "up").write_bytes(message(3))
     curl(served, f"{base}/Archive", "-T", str(tmp_path / "up"))
     assert [octets for octets, _ in served.messages("Archive").values()][-1] == message(3)
@@ -55,8 +55,8 @@ def test_imapclient_and_the_changes_of_another_session(served: Served) -> None:
             imap.login(ADA, PASSWORD)
         assert {flags[-1] for flags, _, name in one.list_folders() if name == "Sent"} == {b"\\Sent"}
         assert {name for _, _, name in one.list_sub_folders()} >= {"INBOX", "Drafts", "Sent", "Junk", "Trash", "Archive"}
-        told = one.select_folder("INBOX")
-        assert told[b"HIGHESTMODSEQ"]
+        selected = one.select_folder("INBOX")
+        assert selected[b"HIGHESTMODSEQ"]
         one.idle()
         uids = served.fill([message(1), message(2)])
         seen = []
@@ -76,7 +76,7 @@ def test_imapclient_and_the_changes_of_another_session(served: Served) -> None:
         two.delete_folder("Räume/Bäume")
 
 
-def test_fetchmail_takes_and_deletes(served: Served, tmp_path: Path) -> None:
+def test_fetchmail_fetches_and_deletes(served: Served, tmp_path: Path) -> None:
     served.fill([message(1), message(2)])
     rc = tmp_path / "rc"
     rc.write_text(
@@ -103,7 +103,7 @@ def test_fetchmail_takes_and_deletes(served: Served, tmp_path: Path) -> None:
     assert not served.messages()
 
 
-def test_mpop_keeps_and_fetches_only_what_is_new(served: Served, tmp_path: Path) -> None:
+def test_mpop_keeps_messages_and_fetches_new_ones_only(served: Served, tmp_path: Path) -> None:
     served.fill([message(1), message(2)])
     (tmp_path / "box").mkdir()
     for kind in ("cur", "new", "tmp"):

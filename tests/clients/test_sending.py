@@ -1,4 +1,4 @@
-"""Programs that hand messages in: swaks, msmtp, curl, aiosmtplib."""
+"""SMTP clients: swaks, msmtp, curl, aiosmtplib."""
 
 import asyncio
 import subprocess
@@ -25,7 +25,7 @@ def fresh(served: Served) -> None:
 
 
 MINE = message(1).replace(b"Friend <friend@elsewhere.example>", ADA.encode())
-"""The same message, from one of the server: a person sends only as themselves."""
+"""The same message from an own address: an account may send only as itself."""
 
 
 def swaks(served: Served, *words: str, octets: bytes = message(1)) -> "subprocess.CompletedProcess[str]":
@@ -42,14 +42,14 @@ def swaks(served: Served, *words: str, octets: bytes = message(1)) -> "subproces
     return subprocess.run([*base, *words], capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_swaks_as_a_stranger(served: Served) -> None:
+def test_swaks_unauthenticated(served: Served) -> None:
     done = swaks(served, "--port", str(served.smtp), "--from", "friend@elsewhere.example", "--to", ADA)
     assert done.returncode == 0, done.stdout + done.stderr
     assert own_part(only(served)) == message(1)
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
-def test_swaks_signs_in_over_starttls(served: Served, mechanism: str) -> None:
+def test_swaks_authenticates_over_starttls(served: Served, mechanism: str) -> None:
     words = ("--tls", "--auth", mechanism, "--auth-user", ADA, "--auth-password", PASSWORD, "--from", ADA, "--to", BEN)
     done = swaks(served, "--port", str(served.submission), *words, octets=MINE)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -58,14 +58,14 @@ def test_swaks_signs_in_over_starttls(served: Served, mechanism: str) -> None:
     assert own_part(octets) == MINE
 
 
-def test_swaks_may_not_send_as_somebody_else(served: Served) -> None:
+def test_swaks_may_not_send_as_another_account(served: Served) -> None:
     words = ("--tls", "--auth", "PLAIN", "--auth-user", ADA, "--auth-password", PASSWORD, "--from", ADA, "--to", BEN)
     done = swaks(served, "--port", str(served.submission), *words)
     assert "553 5.7.1" in done.stdout
     assert not served.messages(account=BEN)
 
 
-def test_swaks_is_refused_an_unknown_account_and_relay(served: Served) -> None:
+def test_swaks_is_refused_unknown_recipients_and_relaying(served: Served) -> None:
     for to in ("nobody@home.example", "someone@outside.example"):
         done = swaks(served, "--port", str(served.smtp), "--from", "friend@elsewhere.example", "--to", to)
         assert done.returncode == 24, done.stdout
@@ -75,7 +75,7 @@ def test_swaks_is_refused_an_unknown_account_and_relay(served: Served) -> None:
 
 @pytest.mark.parametrize("auth", ["plain", "login", "scram-sha-256"])
 @pytest.mark.parametrize("kind", ["submission", "submissions"])
-def test_msmtp_verifies_and_signs_in(served: Served, auth: str, kind: str) -> None:
+def test_msmtp_verifies_the_certificate_and_authenticates(served: Served, auth: str, kind: str) -> None:
     words = [program("msmtp"), "--host=localhost", f"--port={getattr(served, kind)}", f"--auth={auth}", f"--user={ADA}", "--tls=on"]
     words += [f"--tls-starttls={'on' if kind == 'submission' else 'off'}", f"--tls-trust-file={served.authority}"]
     words += [f"--passwordeval=echo {PASSWORD}", f"--from={ADA}", BEN]

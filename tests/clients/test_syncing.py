@@ -1,4 +1,4 @@
-"""Programs that keep a copy in step, both ways: mbsync and offlineimap."""
+"""Two-way synchronization: mbsync and offlineimap."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ def fresh(served: Served) -> None:
 
 
 def copies(folder: Path) -> dict[bytes, str]:
-    """{octets with CRLF, without the client's own marks: Maildir flags} of a Maildir folder."""
+    """{octets with CRLF, without the client's own fields: Maildir flags} of a Maildir folder."""
     out = {}
     for kind in ("cur", "new"):
         for path in (folder / kind).iterdir():
@@ -39,7 +39,7 @@ def change_there(served: Served, uids: list[int]) -> None:
         imap.append("INBOX", message(9))
 
 
-def test_mbsync_both_relay_check(served: Served, tmp_path: Path) -> None:
+def test_mbsync_both_directions(served: Served, tmp_path: Path) -> None:
     mbsync = program("mbsync", "isync")
     uids = served.fill([message(n) for n in range(1, 6)])
     near = tmp_path / "near"
@@ -60,8 +60,8 @@ def test_mbsync_both_relay_check(served: Served, tmp_path: Path) -> None:
     assert set(copies(near / "INBOX")) == {message(n) for n in range(1, 6)}
     change_there(served, uids)
     mine, gone = (
-        next(path for kind in ("cur", "new") for path in (near / "INBOX" / kind).iterdir() if mark in path.read_bytes())
-        for mark in (b"end 3", b"end 4")
+        next(path for kind in ("cur", "new") for path in (near / "INBOX" / kind).iterdir() if text in path.read_bytes())
+        for text in (b"end 3", b"end 4")
     )
     mine.rename(near / "INBOX" / "cur" / (mine.name.partition(":2,")[0] + ":2,RS"))
     gone.unlink()
@@ -81,7 +81,7 @@ def test_mbsync_both_relay_check(served: Served, tmp_path: Path) -> None:
     assert (served.messages(), copies(near / "INBOX")) == before
 
 
-def test_offlineimap_both_relay_check(served: Served, tmp_path: Path) -> None:
+def test_offlineimap_both_directions(served: Served, tmp_path: Path) -> None:
     offlineimap = program("offlineimap", "offlineimap3")
     uids = served.fill([message(n) for n in range(1, 5)])
     rc = tmp_path / "rc"

@@ -1,6 +1,5 @@
-"""Deliberately broken servers: `python -m tests.crash.broken KIND serve ...`. The cuts must catch every one of them.
-
-What cannot catch a broken store proves nothing about a sound one.
+"""Deliberately broken servers: `python -m tests.crash.broken KIND serve ...`. The simulated power cuts must
+catch every one of them: a test that cannot catch a broken store proves nothing about a correct one.
 """
 
 import sqlite3
@@ -14,10 +13,10 @@ def _pragma(setting: str) -> None:
     """Every writing connection gets another `synchronous`."""
     from appliance.database import engine
 
-    sound = engine.open_writer
+    original = engine.open_writer
 
     def broken(*arguments: Any, **named: Any) -> sqlite3.Connection:
-        connection = sound(*arguments, **named)
+        connection = original(*arguments, **named)
         connection.execute(f"PRAGMA synchronous={setting}")
         return connection
 
@@ -25,7 +24,7 @@ def _pragma(setting: str) -> None:
 
 
 def acknowledge_before_sync() -> None:
-    """Nothing is synced before (or after) the answer."""
+    """Nothing is synced before (or after) the reply."""
     _pragma("OFF")
 
 

@@ -1,4 +1,4 @@
-"""No acknowledged message or change is lost, halved, doubled or brought back by a power cut: a thousand seeded cuts."""
+"""No acknowledged message or change is lost, truncated, duplicated or undone by a power cut: a thousand seeded cuts."""
 
 import os
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from .sweep import Recording, cut_points, record_day, sweep
 
 CUTS = 1000
 PARTS = 5
-"""Tests they are shared among, so that none takes long."""
+"""Tests that they are divided among, so that none takes long."""
 SEED = int(os.environ.get("PILLARBOX_SEED", "20251006"))
 
 
@@ -27,7 +27,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """Cuts are written out thousands of times: in memory where there is some."""
+    """A directory for thousands of written states: in memory where possible."""
     with TemporaryDirectory(prefix="pillarbox-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as name:
         yield Path(name)
 
@@ -41,7 +41,7 @@ def test_a_thousand_cuts_with_torn_sectors(recording: Recording, place: Path, pa
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_a_broken_store_is_caught(kind: str, tmp_path: Path, place: Path) -> None:
-    """Each of these keeps every test that cuts no power; the same judgement must find it out."""
+    """Each of these passes every test without power cuts; the checks after a cut must find it."""
     program("strace")
     recording = record_day(tmp_path / "day", seed=SEED, rounds=8, broken=kind)
     faults = sweep(recording, cut_points(recording.events, 160, SEED), place / kind, Model.TEARS, SEED)

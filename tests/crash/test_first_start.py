@@ -1,4 +1,4 @@
-"""A power cut in the very first start: whatever it left, the next start makes a server of it."""
+"""A power cut during the very first start: the next start completes it from any state."""
 
 import random
 from pathlib import Path
@@ -21,7 +21,7 @@ CUTS = 40
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> list[Event]:
-    """All that a first start does to its empty data directory, certificates and all."""
+    """All changes of a first start to its empty data directory, certificates included."""
     program("strace")
     work = tmp_path_factory.mktemp("first")
     (work / "data").mkdir()
@@ -37,7 +37,7 @@ def test_the_database_comes_before_keys_and_certificates(recorded: list[Event]) 
     assert sorted(first, key=lambda name: first[name]) == ["pillarbox.db", "bodies/server-id", "certificates/server.pem"]
 
 
-def test_the_next_start_goes_on(recorded: list[Event]) -> None:
+def test_the_next_start_completes_it(recorded: list[Event]) -> None:
     numbers = [number for number, event in enumerate(recorded) if not isinstance(event, Said)]
     names = [number for number in numbers if isinstance(recorded[number], Made | Renamed)]
     chance = random.Random(11)

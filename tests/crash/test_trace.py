@@ -1,4 +1,4 @@
-"""The recorder sees what it must see: every write and sync of a program, SQLite's own among them."""
+"""The recorder records every write and sync of a program, SQLite's included."""
 
 import random
 import sqlite3
@@ -27,7 +27,7 @@ def run(code: str, place: Path, trace: Path) -> list[Event]:
     return events(trace, place)
 
 
-def test_a_bare_insert_is_recorded_with_its_sync_before_what_is_said(tmp_path: Path) -> None:
+def test_an_insert_is_recorded_with_its_sync_before_the_reply(tmp_path: Path) -> None:
     place = tmp_path / "d"
     place.mkdir()
     sqlite3.connect(place / "t.db").close()

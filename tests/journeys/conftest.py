@@ -1,4 +1,4 @@
-"""A running server for each module of promises; a fault in any session fails the test during which it happened."""
+"""Fixtures: one running server for each module; an internal error in any session fails the test during which it happened."""
 
 from collections.abc import Iterator
 

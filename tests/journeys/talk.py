@@ -1,4 +1,4 @@
-"""Raw conversations with a running server, pipelined: the messages are many, the client must cost little."""
+"""Raw, pipelining SMTP, IMAP and POP3 clients for many messages: cheap for the client."""
 
 import re
 import socket
@@ -9,13 +9,13 @@ from tests.support.server import PASSWORD
 from tests.support.smtp import stuff
 
 PATIENCE_S = 60
-_MARK = re.compile(rb"~?\{([0-9]+)\}\r\n$")
-_KEPT = re.compile(rb"250 2\.0\.0 The message is kept as ([0-9a-f]+)\.\r\n")
-WINDOW = 50
-"""Messages asked for at once over POP3: their commands always fit the sockets' buffers."""
+_LITERAL = re.compile(rb"~?\{([0-9]+)\}\r\n$")
+_ACCEPTED = re.compile(rb"250 2\.0\.0 The message is kept as ([0-9a-f]+)\.\r\n")
+PIPELINED = 50
+"""RETR commands pipelined at once: they always fit the sockets' buffers."""
 
 
-class Line:
+class RawConnection:
     """A connection that reads lines and counted octets."""
 
     def __init__(self, port: int) -> None:
@@ -23,7 +23,7 @@ class Line:
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.file = self.sock.makefile("rb", 2**18)
 
-    def __enter__(self) -> "Line":
+    def __enter__(self) -> "RawConnection":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -47,7 +47,7 @@ class Line:
 # --- SMTP ----------------------------------------------------------------------------------------------------
 
 
-class Sender(Line):
+class Sender(RawConnection):
     """One SMTP session."""
 
     def __init__(self, port: int) -> None:
@@ -63,7 +63,7 @@ class Sender(Line):
         return line
 
     def data(self, to: str, message: bytes) -> bytes:
-        """What the server says to it."""
+        """Send one message with DATA; the reply to it."""
         self.say(b"MAIL FROM:<> BODY=8BITMIME\r\nRCPT TO:<%b>\r\nDATA\r\n" % to.encode())
         for code in (b"250", b"250", b"354"):
             assert (got := self.reply()).startswith(code), got
@@ -71,6 +71,7 @@ class Sender(Line):
         return self.reply()
 
     def bdat(self, to: str, message: bytes, body: bytes = b"8BITMIME") -> bytes:
+        """The same with BDAT."""
         self.say(
             b"MAIL FROM:<> BODY=%b\r\nRCPT TO:<%b>\r\nBDAT %d LAST\r\n%b" % (body, to.encode(), len(message), message),
         )
@@ -79,31 +80,31 @@ class Sender(Line):
         return self.reply()
 
 
-def kept_as(reply: bytes) -> bytes:
-    """The name the server gave the message, b"" when it refused."""
-    found = _KEPT.fullmatch(reply)
+def queue_id_of(reply: bytes) -> bytes:
+    """The id that the server gave the message, b"" when it refused."""
+    found = _ACCEPTED.fullmatch(reply)
     return found[1] if found else b""
 
 
-def send_all(port: int, to: str, messages: Sequence[bytes], route: Callable[[Sender, str, bytes], bytes], sessions: int = 8) -> list[bytes]:
-    """All messages in several sessions at once; the reply to each. A session the server closes is opened anew."""
+def send_all(port: int, to: str, messages: Sequence[bytes], send: Callable[[Sender, str, bytes], bytes], sessions: int = 8) -> list[bytes]:
+    """All messages in several concurrent sessions; the reply to each. A session that the server closes is replaced."""
     replies = [b""] * len(messages)
     left: Iterator[int] = iter(range(len(messages)))
-    hand = threading.Lock()
+    lock = threading.Lock()
     faults: list[BaseException] = []
 
     def work() -> None:
         sender: Sender | None = None
         try:
             while not faults:
-                with hand:
+                with lock:
                     number = next(left, None)
                 if number is None:
                     break
                 sender = sender or Sender(port)
-                replies[number] = route(sender, to, messages[number])
+                replies[number] = send(sender, to, messages[number])
                 if b" 5.6.0 " in replies[number] and b"CRLF" in replies[number]:
-                    assert sender.file.read() == b"", "after a bare CR or LF nothing is taken for a command"
+                    assert sender.file.read() == b"", "after a bare CR or LF nothing more is executed as a command"
                     sender.sock.close()
                     sender = None
             if sender is not None:
@@ -126,7 +127,7 @@ def send_all(port: int, to: str, messages: Sequence[bytes], route: Callable[[Sen
 # --- IMAP ----------------------------------------------------------------------------------------------------
 
 
-class Reader(Line):
+class Reader(RawConnection):
     """One IMAP session, signed in."""
 
     def __init__(self, port: int, address: str) -> None:
@@ -136,38 +137,38 @@ class Reader(Line):
         self.ok(f"LOGIN {address} {PASSWORD}".encode())
 
     def ok(self, command: bytes) -> list[bytes]:
-        """The untagged responses, whole, and last the tagged one."""
+        """The untagged responses and, last, the tagged one, which must be OK."""
         self._tag += 1
         self.say(b"t%d %b\r\n" % (self._tag, command))
-        return self.answers()
+        return self.responses()
 
-    def answers(self) -> list[bytes]:
+    def responses(self) -> list[bytes]:
         tag = b"t%d " % self._tag
         got = []
         while True:
             parts = [self.line()]
-            while mark := _MARK.search(parts[-1]):
-                parts += [self.octets(int(mark[1])), self.line()]
+            while literal := _LITERAL.search(parts[-1]):
+                parts += [self.octets(int(literal[1])), self.line()]
             got.append(b"".join(parts))
             if got[-1].startswith(tag):
                 assert got[-1].startswith(tag + b"OK"), got[-1]
                 return got
 
     def append(self, mailbox: str, messages: Sequence[bytes]) -> list[int]:
-        """All of them by one MULTIAPPEND with LITERAL+; their UIDs."""
+        """Append all messages with one MULTIAPPEND and LITERAL+; their UIDs."""
         self._tag += 1
         parts = [b"t%d APPEND %b" % (self._tag, mailbox.encode())]
         for message in messages:
             parts += [b" ~{%d+}\r\n" % len(message) if b"\0" in message else b" {%d+}\r\n" % len(message), message]
         self.say(b"".join([*parts, b"\r\n"]))
-        found = re.search(rb"\[APPENDUID \d+ ([\d:,]+)\]", self.answers()[-1])
+        found = re.search(rb"\[APPENDUID \d+ ([\d:,]+)\]", self.responses()[-1])
         assert found
         uids = [uid for run in found[1].split(b",") for uid in expanded(run)]
         assert len(uids) == len(messages)
         return uids
 
     def bodies(self, mailbox: str) -> dict[int, bytes]:
-        """Every message's octets by its UID; RFC822.SIZE says the same as BODY[]."""
+        """Octets of every message by UID; checks that RFC822.SIZE equals the length of BODY[]."""
         self.ok(b"EXAMINE " + mailbox.encode())
         self._tag += 1
         self.say(b"t%d UID FETCH 1:* (UID RFC822.SIZE BODY.PEEK[])\r\n" % self._tag)
@@ -178,8 +179,8 @@ class Reader(Line):
             uid = re.search(rb"UID ([0-9]+)", line)
             size = re.search(rb"RFC822\.SIZE ([0-9]+)", line)
             assert uid and size, line
-            if mark := _MARK.search(line):
-                octets = self.octets(int(mark[1]))
+            if literal := _LITERAL.search(line):
+                octets = self.octets(int(literal[1]))
                 assert self.line() == b")\r\n"
             else:
                 assert b'BODY[] ""' in line, line
@@ -199,33 +200,33 @@ def expanded(run: bytes) -> range:
 
 
 def fetched(port: int, address: str) -> list[bytes]:
-    """Every message of the maildrop by RETR, in order; LIST says the size of each."""
+    """Every message of the maildrop by RETR, in order; checks the sizes of LIST."""
     messages = []
-    with Line(port) as line:
-        line.line()
-        line.say(f"USER {address}\r\nPASS {PASSWORD}\r\nLIST\r\n".encode())
+    with RawConnection(port) as connection:
+        connection.line()
+        connection.say(f"USER {address}\r\nPASS {PASSWORD}\r\nLIST\r\n".encode())
         for _ in range(3):
-            assert (said := line.line()).startswith(b"+OK"), said
+            assert (said := connection.line()).startswith(b"+OK"), said
         sizes = []
-        while (row := line.line()) != b".\r\n":
+        while (row := connection.line()) != b".\r\n":
             sizes.append(int(row.split()[1]))
-        for first in range(1, len(sizes) + 1, WINDOW):
-            numbers = range(first, min(first + WINDOW, len(sizes) + 1))
-            line.say(b"".join([b"RETR %d\r\n" % number for number in numbers]))
+        for first in range(1, len(sizes) + 1, PIPELINED):
+            numbers = range(first, min(first + PIPELINED, len(sizes) + 1))
+            connection.say(b"".join([b"RETR %d\r\n" % number for number in numbers]))
             for _ in numbers:
-                messages.append(_one(line))
+                messages.append(_one(connection))
         assert len(messages) == len(sizes)
-        line.say(b"QUIT\r\n")
-        assert line.line().startswith(b"+OK")
+        connection.say(b"QUIT\r\n")
+        assert connection.line().startswith(b"+OK")
     for size, message in zip(sizes, messages, strict=True):
-        grown = 2 * message.count(b"\r\n")  # at most: what stood for a line end without being one
-        assert size <= len(message) <= size + grown, "LIST and RETR agree, mended line ends aside"
+        grown = 2 * message.count(b"\r\n")  # at most: bare CR and LF become CRLF
+        assert size <= len(message) <= size + grown, "LIST and RETR agree, except for converted line ends"
     return messages
 
 
-def _one(line: Line) -> bytes:
-    assert (said := line.line()).startswith(b"+OK"), said
+def _one(connection: RawConnection) -> bytes:
+    assert (said := connection.line()).startswith(b"+OK"), said
     rows = []
-    while (row := line.line()) != b".\r\n":
+    while (row := connection.line()) != b".\r\n":
         rows.append(row[1:] if row[:1] == b"." else row)
     return b"".join(rows)

@@ -1,7 +1,7 @@
-"""Every message in by every door and out by every door with the same octets: the project's own, and the shared corpus.
+"""Every message through every way in and out arrives with the same octets: the project's own messages, and the shared corpus.
 
 In: DATA, BDAT, APPEND, and `import` of an mbox file and of a Maildir. Out: BODY[], RETR and `export`. The server is the
-real command, one for all. What SMTP must refuse is told by predicates on the octets, each with the words the sender hears.
+real command, one for all tests. What SMTP must refuse is given by predicates on the octets, each with its reply.
 """
 
 import re
@@ -21,24 +21,24 @@ from tests.support.messages import MESSAGES
 from tests.support.server import PASSWORD, Pillarbox, pillarbox
 from tests.support.smtp import stuff
 
-from .talk import Reader, Sender, fetched, kept_as, send_all
+from .talk import Reader, Sender, fetched, queue_id_of, send_all
 
 DOMAIN = "octets.example"
-RELAY_CHECK = ("data", "bdat", "append", "mbox", "maildir")
+ROUTES_IN = ("data", "bdat", "append", "mbox", "maildir")
 FORMS: dict[str, tuple[str, ...]] = {
     "corpus-data": ("mbox",),
     "corpus-bdat": ("maildir",),
     "corpus-mbox": (),
     "corpus-maildir": ("mbox",),
 }
-"""The archives that export writes; both where nothing else is said. Each real message leaves in both, not each time."""
+"""The archive formats that export writes; both by default. Each real message is exported in both, but not by every test."""
 APPENDED_TOGETHER = 200
 PREFIX = re.compile(
     rb"Return-Path: <>\r\nDelivered-To: (\S+)\r\n"
     rb"Received: from client\.example\.net \(\[127\.0\.0\.1\]\)\r\n by \S+ with ESMTP\r\n id ([0-9a-f]+)\r\n for <\S+>;\r\n [^\r\n]+\r\n"
     rb"(?:X-Pillarbox-First-Line:\r\n(?=[ \t]))?"
 )
-"""What the server puts before a stranger's message."""
+"""Trace fields that the server prepends to an incoming message."""
 BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 RECEIVED = re.compile(rb"(?im)^received[ \t]*:")
 CORPUS_LEAST = 4448
@@ -61,7 +61,7 @@ def header_of(message: bytes) -> bytes:
 
 
 class Refusal(NamedTuple):
-    """Over SMTP messages with this property are refused in these words."""
+    """Over SMTP messages with this property are refused with this reply."""
 
     applies: Callable[[bytes], bool]
     reply: bytes
@@ -86,12 +86,12 @@ def refusal_of(message: bytes) -> Refusal | None:
 
 
 def ended(message: bytes) -> bytes:
-    """DATA cannot say that the last line has no end."""
+    """DATA cannot express that the last line has no line end."""
     return message if message.endswith(b"\r\n") or not message else message + b"\r\n"
 
 
 def with_crlf(message: bytes) -> bytes:
-    """What a file of lines makes of it: in an archive an LF is a line end, and a CR before it belongs to it."""
+    """In an archive an LF is a line end, and a CR before it belongs to it."""
     return re.sub(rb"(?<!\r)\n", b"\r\n", message)
 
 
@@ -107,10 +107,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pillarbox]:
 
 
 async def accounts(data: Path) -> None:
-    """One for each way in, so that nobody's messages mix."""
+    """One account for each kind and way in, so that messages do not mix."""
     async with offline(data) as admin_api:
         for kind in KINDS:
-            for route in RELAY_CHECK:
+            for route in ROUTES_IN:
                 await admin_api.ask(AddAccount(f"{kind}-{route}@{DOMAIN}", PASSWORD))
 
 
@@ -120,9 +120,9 @@ def own_messages() -> list[bytes]:
 
 def corpus_messages() -> list[bytes]:
     need_corpus()
-    corpus_messages = [message.octets for message in messages()]
-    assert len(corpus_messages) >= CORPUS_LEAST
-    return corpus_messages
+    found = [message.octets for message in messages()]
+    assert len(found) >= CORPUS_LEAST
+    return found
 
 
 KINDS = {"own": own_messages, "corpus": corpus_messages}
@@ -134,25 +134,25 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def corpus_messages(kind: str) -> list[bytes]:
+def originals(kind: str) -> list[bytes]:
     return KINDS[kind]()
 
 
 @pytest.fixture
-def told(capsys: pytest.CaptureFixture[str], kind: str, corpus_messages: list[bytes]) -> Iterator[None]:
-    """The figures of a corpus run are printed."""
+def reported(capsys: pytest.CaptureFixture[str], kind: str, originals: list[bytes]) -> Iterator[None]:
+    """Print the figures of a corpus run."""
     start = time.monotonic()
     yield
     if kind == "corpus":
         with capsys.disabled():
-            print(f" [{len(corpus_messages)} messages, {time.monotonic() - start:.1f} s]", end="")
+            print(f" [{len(originals)} messages, {time.monotonic() - start:.1f} s]", end="")
 
 
-# --- out by every door -------------------------------------------------------------------------------------------
+# --- every way out ------------------------------------------------------------------------------------------------
 
 
-def taken_out(server: Pillarbox, account: str, place: Path) -> dict[str, list[bytes]]:
-    """The letters of the person's INBOX by each door, in the order of their UIDs."""
+def read_back(server: Pillarbox, account: str, place: Path) -> dict[str, list[bytes]]:
+    """The messages of the account's INBOX by BODY[], RETR and export, in the order of their UIDs."""
     address = f"{account}@{DOMAIN}"
     with Reader(server.ports["imap"], address) as reader:
         by_uid = reader.bodies("INBOX")
@@ -172,7 +172,7 @@ def exported(path: Path) -> list[bytes]:
 
 
 def compare_all(out: dict[str, list[bytes]], wanted: Sequence[bytes]) -> None:
-    """`wanted` in the order of the UIDs. POP3 is made of lines, so an LF that stands alone comes as CRLF; archives have LF for CRLF."""
+    """`wanted` in the order of the UIDs. POP3 transfers lines, so a bare LF becomes CRLF; archives have LF for CRLF."""
     same(out["BODY[]"], [in_literal(message) for message in wanted])
     same(out["RETR"], [ended(with_crlf(message)) for message in wanted])
     if "maildir" in out:
@@ -182,12 +182,12 @@ def compare_all(out: dict[str, list[bytes]], wanted: Sequence[bytes]) -> None:
 
 
 def in_literal(message: bytes) -> bytes:
-    """A plain literal of IMAP holds no NUL: 0x80 stands for it (RFC 9051 §4.3.1); every other way out tells the octet itself."""
+    """A plain IMAP literal cannot contain NUL: 0x80 replaces it (RFC 9051 §4.3.1); every other way out has the octet itself."""
     return message.replace(b"\0", b"\x80")
 
 
 def ended_lf(message: bytes) -> bytes:
-    """An mbox file cannot say it either; a CR that ends the message then belongs to the line's end."""
+    """An mbox file cannot express it either; a CR at the end of the message then belongs to the line end."""
     return message if message.endswith(b"\n") or not message else message + b"\n"
 
 
@@ -208,57 +208,57 @@ def same(got: Sequence[bytes], wanted: Sequence[bytes]) -> None:
             raise AssertionError(f"message {number} differs at {at}: {one[part]!r}, not {other[part]!r}")
 
 
-# --- in by every door --------------------------------------------------------------------------------------------
+# --- every way in -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("route", ["data", "bdat"])
-def test_smtp(server: Pillarbox, kind: str, corpus_messages: list[bytes], route: str, tmp_path: Path, told: None) -> None:
+def test_smtp(server: Pillarbox, kind: str, originals: list[bytes], route: str, tmp_path: Path, reported: None) -> None:
     account = f"{kind}-{route}"
-    replies = send_all(server.ports["smtp"], f"{account}@{DOMAIN}", corpus_messages, Sender.data if route == "data" else Sender.bdat)
+    replies = send_all(server.ports["smtp"], f"{account}@{DOMAIN}", originals, Sender.data if route == "data" else Sender.bdat)
     names: dict[bytes, bytes] = {}
     refused = 0
-    for message, reply in zip(corpus_messages, replies, strict=True):
+    for message, reply in zip(originals, replies, strict=True):
         refusal = refusal_of(ended(message) if route == "data" else message)
         if refusal is None:
-            name = kept_as(reply)
+            name = queue_id_of(reply)
             assert name, (reply, message[:200])
             names[name] = ended(message) if route == "data" else message
         else:
             refused += 1
             assert reply.startswith(refusal.reply), (refusal.reply, reply)
-    assert refused and len(names) == len(corpus_messages) - refused
-    out = taken_out(server, account, tmp_path)
+    assert refused and len(names) == len(originals) - refused
+    out = read_back(server, account, tmp_path)
     wanted = []
     for whole in out["BODY[]"]:
         prefix = PREFIX.match(whole)
         assert prefix, whole[:500]
         assert prefix[1].decode() == f"{account}@{DOMAIN}"
         wanted.append(prefix[0] + names.pop(prefix[2]))
-    assert not names, "acknowledged and not there"
+    assert not names, "accepted and not in the mailbox"
     compare_all(out, wanted)
 
 
-def test_append(server: Pillarbox, kind: str, corpus_messages: list[bytes], tmp_path: Path, told: None) -> None:
+def test_append(server: Pillarbox, kind: str, originals: list[bytes], tmp_path: Path, reported: None) -> None:
     account = f"{kind}-append"
-    corpus_messages = [message for message in corpus_messages if message]  # a message without octets calls APPEND off (RFC 3502 §6.3.11)
+    originals = [message for message in originals if message]  # an empty message cancels APPEND (RFC 3502 §6.3.11)
     with Reader(server.ports["imap"], f"{account}@{DOMAIN}") as reader:
         uids: list[int] = []
-        for first in range(0, len(corpus_messages), APPENDED_TOGETHER):
-            uids += reader.append("INBOX", corpus_messages[first : first + APPENDED_TOGETHER])
+        for first in range(0, len(originals), APPENDED_TOGETHER):
+            uids += reader.append("INBOX", originals[first : first + APPENDED_TOGETHER])
         assert uids == sorted(set(uids))
         assert list(reader.bodies("INBOX")) == uids
-    compare_all(taken_out(server, account, tmp_path), corpus_messages)
+    compare_all(read_back(server, account, tmp_path), originals)
 
 
-def test_import_mbox(server: Pillarbox, kind: str, corpus_messages: list[bytes], tmp_path: Path, told: None) -> None:
-    """As other programs write it: mboxrd with LF. Only behind our own separators are header lines unquoted."""
+def test_import_mbox(server: Pillarbox, kind: str, originals: list[bytes], tmp_path: Path, reported: None) -> None:
+    """As other programs write it: mboxrd with LF. Header lines are unquoted only after the server's own separators."""
     account = f"{kind}-mbox"
     with (tmp_path / "old.mbox").open("wb") as file:
-        for message in corpus_messages:
+        for message in originals:
             text = re.sub(rb"(?<!\r)\r\n", b"\n", ended_lf(message))
             file.write(b"From someone@example.org Tue Jan  2 10:11:13 2024\n" + re.sub(rb"(?m)^(>*From )", rb">\1", text) + b"\n")
-    imported(server, account, tmp_path / "old.mbox", len(corpus_messages))
-    compare_all(taken_out(server, account, tmp_path), [with_quoted_header(with_crlf(ended_lf(message))) for message in corpus_messages])
+    imported(server, account, tmp_path / "old.mbox", len(originals))
+    compare_all(read_back(server, account, tmp_path), [with_quoted_header(with_crlf(ended_lf(message))) for message in originals])
 
 
 def with_quoted_header(message: bytes) -> bytes:
@@ -267,37 +267,37 @@ def with_quoted_header(message: bytes) -> bytes:
     return re.sub(rb"(?m)^(>*From )", rb">\1", message[:body]) + message[body:]
 
 
-def test_import_maildir(server: Pillarbox, kind: str, corpus_messages: list[bytes], tmp_path: Path, told: None) -> None:
+def test_import_maildir(server: Pillarbox, kind: str, originals: list[bytes], tmp_path: Path, reported: None) -> None:
     account = f"{kind}-maildir"
     for part in ("cur", "new", "tmp"):
         (tmp_path / "old" / part).mkdir(parents=True)
-    for number, message in enumerate(corpus_messages):
+    for number, message in enumerate(originals):
         (tmp_path / "old" / "cur" / f"{1700000000 + number}.M{number:06d}.old:2,S").write_bytes(message)
-    imported(server, account, tmp_path / "old", len(corpus_messages))
-    compare_all(taken_out(server, account, tmp_path), [with_crlf(message) for message in corpus_messages])
-    imported(server, account, tmp_path / "mbox", len(corpus_messages), "Back")
+    imported(server, account, tmp_path / "old", len(originals))
+    compare_all(read_back(server, account, tmp_path), [with_crlf(message) for message in originals])
+    imported(server, account, tmp_path / "mbox", len(originals), "Back")
     with Reader(server.ports["imap"], f"{account}@{DOMAIN}") as reader:
-        same(list(reader.bodies("Back").values()), [in_literal(with_crlf(ended_lf(message))) for message in corpus_messages])
+        same(list(reader.bodies("Back").values()), [in_literal(with_crlf(ended_lf(message))) for message in originals])
 
 
 def imported(server: Pillarbox, account: str, source: Path, count: int, mailbox: str = "INBOX") -> None:
     words = ("import", f"{account}@{DOMAIN}", str(source), "--mailbox", mailbox)
     assert f"{count:,}".replace(",", "") in pillarbox(*words, data=server.data).stdout.replace(",", "")
     again = pillarbox(*words, data=server.data).stdout
-    assert "went on where an earlier import" in again, "an import done twice doubles nothing"
+    assert "went on where an earlier import" in again, "a repeated import duplicates nothing"
 
 
 def test_binarymime_may_have_bare_line_ends(server: Pillarbox) -> None:
-    """BODY=BINARYMIME by BDAT is the one way in over SMTP where CR and LF are octets like any other (RFC 3030 §3)."""
+    """Only with BODY=BINARYMIME and BDAT are CR and LF octets like any other over SMTP (RFC 3030 §3)."""
     message = b"From: a@example.org\nSubject: unix\r\n\r\none\ntwo\rthree\0\n.\n"
     with Sender(server.ports["smtp"]) as sender:
-        assert kept_as(sender.bdat(f"own-maildir@{DOMAIN}", message, b"BINARYMIME"))
+        assert queue_id_of(sender.bdat(f"own-maildir@{DOMAIN}", message, b"BINARYMIME"))
     with Reader(server.ports["imap"], f"own-maildir@{DOMAIN}") as reader:
         assert list(reader.bodies("INBOX").values())[-1].endswith(in_literal(message))
 
 
-def test_what_the_client_stuffs_is_what_comes_out() -> None:
-    """The tests' own stuffing is not the server's opinion: plain examples of RFC 5321 §4.5.2."""
+def test_dot_stuffing_of_the_test_client() -> None:
+    """Checked by examples of RFC 5321 §4.5.2, independently of the server."""
     assert stuff(b".\r\na\r\n..b\r\n") == b"..\r\na\r\n...b\r\n.\r\n"
     assert stuff(b"no end") == b"no end\r\n.\r\n"
     assert stuff(b"") == b".\r\n"

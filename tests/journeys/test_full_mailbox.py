@@ -1,4 +1,4 @@
-"""A full mailbox on a running server: nobody else waits for it, its owner can delete and is told what failed."""
+"""A mailbox over quota on a running server: other recipients are not delayed, its owner can delete and still gets bounces."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +11,12 @@ from tests.support.wire import Imap, Smtp
 
 MB = 1_000_000
 BODY = b"Subject: %b\r\n\r\n" + (b"y" * 70 + b"\r\n") * 100
-"""More than a full mailbox has left."""
+"""Larger than what is left of the full quota."""
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[Neighbours]:
-    """Ada has room, Carl a megabyte and 2 kB of it left; both are the family."""
+    """Ada has no quota, Carl has 1 MB with 2 kB left; both are in the alias family@."""
     with Neighbours(tmp_path) as world:
         pillarbox("account", "add", "carl@home.example", "--quota-mb", "1", data=world.data, password=PASSWORD)
         for who in ("ada", "carl"):
@@ -46,7 +46,7 @@ def subjects(world: Neighbours, who: str) -> list[bytes]:
 
 
 def make_room(world: Neighbours) -> None:
-    """As a client without MOVE does it: COPY to Trash, STORE, EXPUNGE; then the Trash is emptied."""
+    """As a client without MOVE does: COPY to Trash, STORE, EXPUNGE; then empty Trash."""
     with Imap(world.server.ports["imap"], "carl@home.example", select="Archive") as imap:
         full = imap.run(b"COPY 1 Drafts")[1]
         assert b"NO [OVERQUOTA]" in full and b"copying to Trash" in full
@@ -59,7 +59,7 @@ def make_room(world: Neighbours) -> None:
 
 
 @pytest.mark.parametrize("to", [(b"ada@home.example", b"carl@home.example"), (b"family@home.example",)], ids=["two", "group"])
-def test_the_one_with_room_has_it_at_once_and_the_other_when_there_is_room(world: Neighbours, to: tuple[bytes, ...]) -> None:
+def test_delivery_to_the_full_mailbox_is_delayed_and_to_the_other_is_not(world: Neighbours, to: tuple[bytes, ...]) -> None:
     with Smtp(world.server.ports["smtp"]) as smtp:
         assert smtp.deliver(BODY % b"for both", *to).startswith(b"250")
     assert b"Subject: for both" in subjects(world, "ada") and not subjects(world, "carl")
@@ -71,25 +71,25 @@ def test_the_one_with_room_has_it_at_once_and_the_other_when_there_is_room(world
     assert b"Delivered-To: carl@home.example" in subjects(world, "carl")
 
 
-def test_what_is_known_at_rcpt_is_refused_there_alone(world: Neighbours) -> None:
+def test_over_quota_is_refused_at_rcpt_for_that_recipient_only(world: Neighbours) -> None:
     with Smtp(world.server.ports["smtp"]) as smtp:
         assert smtp.ask(b"MAIL FROM:<s@elsewhere.example> SIZE=9000").startswith(b"250")
         assert smtp.ask(b"RCPT TO:<carl@home.example>").startswith(b"452 4.2.2")
         assert smtp.ask(b"RCPT TO:<ada@home.example>").startswith(b"250")
-        assert smtp.ask(b"RCPT TO:<family@home.example>").startswith(b"250"), "a group with somebody who has room"
+        assert smtp.ask(b"RCPT TO:<family@home.example>").startswith(b"250"), "an alias with a member who has space"
     with Smtp(world.server.ports["smtp"]) as smtp:
         assert smtp.deliver(BODY % b"alone", b"carl@home.example").startswith(b"452 4.2.2")
     assert not subjects(world, "carl") and world.ask("queue", "list")["messages"] == []
 
 
-def test_the_owner_of_a_full_mailbox_hears_what_failed(world: Neighbours) -> None:
+def test_the_owner_of_a_full_mailbox_still_gets_bounces(world: Neighbours) -> None:
     world.peer("far.example", script={"RCPT": "550 5.1.1 no such user here"})
     world.send("nobody@far.example", sender="carl")
     world.until(lambda: any(b"Subject: " in line for line in subjects(world, "carl")))
 
 
-def test_a_message_that_waits_for_room_arrives_whole(world: Neighbours) -> None:
-    """The queue is then the last to hold its octets: they must outlive the row that goes when they are delivered."""
+def test_a_message_delayed_over_quota_arrives_complete(world: Neighbours) -> None:
+    """The queue entry then has the last reference to the body: the body must outlive the entry when it is delivered."""
     with Smtp(world.server.ports["smtp"]) as smtp:
         assert smtp.deliver(BODY % b"small", b"ada@home.example", b"carl@home.example").startswith(b"250")
     with Imap(world.server.ports["imap"], "ada@home.example", select="INBOX") as imap:

@@ -1,4 +1,4 @@
-"""A home whose domain is outside ASCII: its own name goes out in A-labels (RFC 5321 §2.3.5, RFC 5322 §3.6.4)."""
+"""An internationalized own domain: the server names itself in A-labels (RFC 5321 §2.3.5, RFC 5322 §3.6.4)."""
 
 import re
 import socket
@@ -10,8 +10,8 @@ from tests.support.wire import PASSWORD, Smtp
 HOST = b"mail.xn--strae-oqa.example"
 
 
-def test_greetings_and_fields_of_ours_are_ascii(tmp_path: Path) -> None:
-    """A Message-ID that is not ASCII becomes an encoded word on the way out, and no reply finds its message any more."""
+def test_greetings_and_added_header_fields_are_ascii(tmp_path: Path) -> None:
+    """A non-ASCII Message-ID would become an encoded word when sent, and replies would no longer refer to the message."""
     with Neighbours(tmp_path, domain="straße.example") as world:
         far = world.peer("far.example", offer=("8BITMIME",))
         with world.server:

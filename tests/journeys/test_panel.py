@@ -1,4 +1,4 @@
-"""The running server at its panel: a serial line with a person at its far end, LEDs and a button on mock pins."""
+"""The running server with a panel: a serial console driven by the test, LEDs and a button on mock pins."""
 
 import os
 import signal
@@ -29,14 +29,16 @@ def with_panel(place: Path, monkeypatch: pytest.MonkeyPatch, more: str) -> Pilla
 
 
 def logged(server: Pillarbox, words: str, times: int = 1) -> None:
-    """Wait until the log says it."""
+    """Wait until the log contains `words`."""
     deadline = time.monotonic() + SECONDS
     while server.log.read_text().count(words) < times:
         assert time.monotonic() < deadline, f"{words!r} was not said: {server.log.read_text()}"
         time.sleep(0.05)
 
 
-def test_the_cable_shows_the_box_and_changes_it_with_the_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cable: Cable) -> None:
+def test_the_console_shows_status_and_adds_an_account_with_the_admin_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cable: Cable
+) -> None:
     with with_panel(tmp_path, monkeypatch, f'console = "{cable.device}"\nleds = ["pwm:18 all", "rgb:5,6,13 mail"]') as server:
         cable.until("9 Power")
         cable.type("4a")
@@ -61,7 +63,7 @@ def test_the_cable_shows_the_box_and_changes_it_with_the_password(tmp_path: Path
         assert "secret" not in server.log.read_text()
 
 
-def test_the_power_key_closes_the_server_and_the_leds_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cable: Cable) -> None:
+def test_the_power_key_stops_the_server_and_the_leds_stay_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cable: Cable) -> None:
     with with_panel(tmp_path, monkeypatch, f'console = "{cable.device}"\nconsole_password = false\nleds = ["led:18"]') as server:
         cable.until("9 Power")
         cable.type("9s")
@@ -69,14 +71,14 @@ def test_the_power_key_closes_the_server_and_the_leds_stay(tmp_path: Path, monke
         cable.type("y")
         cable.until("The server is closed. The plug may be pulled.")
         logged(server, "The plug may be pulled")
-        assert "is not running" in pillarbox("status", data=server.data, check=False).stdout, "the lock is given back"
+        assert "is not running" in pillarbox("status", data=server.data, check=False).stdout, "the data directory is unlocked"
         assert server.stop() == 0
         before = len(server.log.read_text())
         server.start()
-        assert "recovering" not in server.log.read_text()[before:], "it ended in order"
+        assert "recovering" not in server.log.read_text()[before:], "it was stopped cleanly"
 
 
-def test_a_power_cut_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recovery_after_a_crash_is_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with with_panel(tmp_path, monkeypatch, 'leds = ["led:18"]\nbutton = "17"') as server:
         pillarbox("account", "add", "bob@home.example", data=server.data, password="correct horse battery")
         os.kill(server.pid, signal.SIGKILL)
@@ -85,7 +87,7 @@ def test_a_power_cut_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert "server phase=recovering" in server.log.read_text()
 
 
-def test_the_server_begins_again_with_new_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cable: Cable) -> None:
+def test_the_server_restarts_in_place_with_new_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cable: Cable) -> None:
     with with_panel(tmp_path, monkeypatch, f'console = "{cable.device}"\nconsole_password = false') as server:
         pid = server.pid
         cable.until("9 Power")
@@ -102,41 +104,39 @@ def test_the_server_begins_again_with_new_settings(tmp_path: Path, monkeypatch: 
 
 AS_SYSTEMD = """
 import os, socket, sys
-door = socket.create_server(("127.0.0.1", int(sys.argv[1])))
-os.dup2(os.dup2(door.fileno(), 9), 3)
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+os.dup2(os.dup2(listener.fileno(), 9), 3)
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="smtp")
 os.execv(sys.executable, [sys.executable, "-m", "appliance", *sys.argv[2:]])
 """
 
 
-def test_listening_sockets_that_systemd_holds_go_on_to_the_server_that_begins_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sockets_passed_by_systemd_survive_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (port,) = free_ports(1)
-    told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    told.bind(str(tmp_path / "notify"))
+    notifications = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notifications.bind(str(tmp_path / "notify"))
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     command = [sys.executable, "-c", AS_SYSTEMD, str(port)]
     with Pillarbox(new_data(tmp_path / "data"), protocols=("imap",), command=command) as server:
         for _ in range(2):
             trio.run(RemoteControl(server.data).ask, Restart())
-            for _ in range(20):  # told 421 by the server that closes, served by the one that opens, never refused
+            for _ in range(20):  # 421 from the server that stops, served by the one that starts, never refused
                 with suppress(smtplib.SMTPException), smtplib.SMTP("127.0.0.1", port, timeout=SECONDS) as talk:
                     if talk.noop()[0] == 250:
                         break
             else:
-                pytest.fail("nobody is served any more")
+                pytest.fail("no connection is served any more")
         logged(server, "phase=stopped", times=2)
         logged(server, "phase=ready", times=3)
         assert server.process and server.process.poll() is None
         assert server.stop() == 0
-    heard = [told.recv(100).decode() for _ in range(6)]
-    told.close()
-    assert heard == ["READY=1", "RELOADING=1", "READY=1", "RELOADING=1", "READY=1", "STOPPING=1"], "no end in between"
+    heard = [notifications.recv(100).decode() for _ in range(6)]
+    notifications.close()
+    assert heard == ["READY=1", "RELOADING=1", "READY=1", "RELOADING=1", "READY=1", "STOPPING=1"], "no STOPPING in between"
 
 
-def test_pins_and_ports_that_are_not_there_disturb_no_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pins that some board may have and this one has not. A word that is no pin on any is a mistake in the settings, and told at once."""
+def test_missing_pins_and_ports_do_not_stop_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pins that this board lacks are logged. A name that is no pin on any board is an error in the settings (below)."""
     panel = 'leds = ["led:GPIO53", "pwm:J8:1", "board:NONE"]\nbutton = "BOARD6"\nconsole = "/dev/none"'
     with with_panel(tmp_path, monkeypatch, panel) as server:
         for name in ("board:NONE", "led:GPIO53", "pwm:J8:1", "pin BOARD6"):
@@ -147,7 +147,7 @@ def test_pins_and_ports_that_are_not_there_disturb_no_mail(tmp_path: Path, monke
         assert "cannot be used" not in pillarbox("status", data=server.data).stdout
 
 
-def test_without_hardware_nothing_of_it_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_panel_its_modules_are_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")  # one line on stderr for each module
     with Pillarbox(new_data(tmp_path / "data")) as server, Smtp(server.ports["smtp"]) as smtp:
         assert smtp.deliver(b"Subject: hello\r\n\r\nwords\r\n").startswith(b"250")
@@ -155,20 +155,20 @@ def test_without_hardware_nothing_of_it_is_loaded(tmp_path: Path, monkeypatch: p
     assert "appliance.smtpd.session" in loaded
     of_panel = {name for name in loaded if name.partition(".")[0] in ("gpiozero", "colorzero", "lgpio", "serial")}
     of_panel |= {name for name in loaded if name.startswith("appliance.panel.")}
-    assert of_panel == {"appliance.panel.service", "appliance.panel.board_leds"}, "only what looks whether there is any"
+    assert of_panel == {"appliance.panel.service", "appliance.panel.board_leds"}, "only the modules that check whether there is one"
 
 
 @pytest.mark.parametrize(
     ("panel", "word"), [('leds = ["candle:1"]', "candle:1"), ('leds = ["led:WRONG"]', "WRONG"), ('button = "NONE"', "NONE")]
 )
-def test_words_nobody_understands_are_said_before_anything_opens(tmp_path: Path, panel: str, word: str) -> None:
+def test_unknown_words_in_settings_are_reported_before_anything_starts(tmp_path: Path, panel: str, word: str) -> None:
     settings = tmp_path / "settings.toml"
     settings.write_text(f"[panel]\n{panel}\n")
     done = pillarbox("serve", "--settings", str(settings), data=tmp_path / "data", check=False)
     assert done.returncode == 2 and word in done.stderr and not (tmp_path / "data").exists()
 
 
-def test_the_console_through_a_pipe_and_the_card(tmp_path: Path) -> None:
+def test_the_console_through_a_pipe_and_the_printed_card(tmp_path: Path) -> None:
     data = new_data(tmp_path / "data")
     assert pillarbox("console", data=data, check=False).returncode == 3
     with Pillarbox(data):

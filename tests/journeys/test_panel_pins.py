@@ -1,4 +1,4 @@
-"""The running server at its pins: a real press of the button does what it says, and the LED's edges alone tell how the server is."""
+"""The running server on simulated pins: button presses act, and the LED's edges show the state of the server."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from tests.support.wire_to_pins import PinWire
 BUTTON, LED = "GPIO17", "GPIO18"
 PANEL = '[panel]\nleds = ["led:18"]\nbutton = "17"\n'
 FINGER_S = 0.5
-"""Longer than a finger needs: a busy machine may hand on both edges at once, which is a bounce."""
+"""Long enough on a busy machine, where both edges may arrive at once and be taken for contact bounce."""
 HELD_S = 3.2
 POWER_ON_S = 10.0
 
@@ -35,7 +35,7 @@ def server(place: Path, more: str = "") -> Pillarbox:
     return Pillarbox(new_data(place / "data"), "--settings", str(settings))
 
 
-def test_a_press_tries_waiting_messages_and_the_led_tells(tmp_path: Path, wire: PinWire) -> None:
+def test_a_press_retries_the_queue_and_the_led_shows_it(tmp_path: Path, wire: PinWire) -> None:
     with Neighbours(tmp_path, first=3600, most=3600, after=PANEL) as world:
         far = world.peer("far.example", script={"MAIL": ["451 4.3.0 not now", "451 4.3.0 not yet", "250 ok"]})
         with world.server:
@@ -52,7 +52,7 @@ def test_a_press_tries_waiting_messages_and_the_led_tells(tmp_path: Path, wire: 
             wire.shows(LED, read_in_real_time, "ready")
 
 
-def test_three_seconds_close_the_server_and_the_led_says_when_the_plug_may_be_pulled(tmp_path: Path, wire: PinWire) -> None:
+def test_holding_three_seconds_stops_the_server_and_the_led_shows_when_it_is_safe(tmp_path: Path, wire: PinWire) -> None:
     with server(tmp_path) as running:
         wire.press(BUTTON)
         time.sleep(HELD_S)
@@ -63,7 +63,7 @@ def test_three_seconds_close_the_server_and_the_led_says_when_the_plug_may_be_pu
         assert running.process and running.process.wait(10) == 0
 
 
-def test_ten_seconds_at_power_on_show_a_password_on_the_cable_for_one_use(tmp_path: Path, wire: PinWire, cable: Cable) -> None:
+def test_holding_ten_seconds_at_power_on_shows_a_one_time_password_on_the_console(tmp_path: Path, wire: PinWire, cable: Cable) -> None:
     wire.hold_from_the_start(BUTTON)
     with server(tmp_path, f'console = "{cable.device}"\n') as running:
         began = time.monotonic()

@@ -1,6 +1,6 @@
-"""The process is killed or told to stop in the middle of things: nothing acknowledged is lost, doubled or halved, and it is back soon.
+"""The process is killed or stopped during transfers: nothing acknowledged is lost, duplicated or truncated, and it is back soon.
 
-Power cuts, where the card forgets as well, are judged in `tests/crash`; here the kernel keeps what was written.
+Power cuts, where storage loses writes as well, are tested in `tests/crash`; here the kernel keeps what was written.
 """
 
 import random
@@ -22,16 +22,16 @@ BACK_S = 5.0
 
 
 def names_in(server: Pillarbox) -> Counter[str]:
-    """How often each message is in Ada's INBOX, by its name; every one whole."""
+    """How often each message is in Ada's INBOX, by its name; checks that each is complete."""
     with Imap(server.ports["imap"], select="INBOX") as imap:
         found: Counter[str] = Counter()
         for response in imap.ok(b"UID FETCH 1:* (UID BODY.PEEK[])"):
             if b"BODY[]" not in response:
                 continue
             octets = response.partition(b"}\r\n")[2].removesuffix(b")")
-            told = re.search(rb"\r\nSubject: (\S+)\r\n", octets)
-            assert told and octets.endswith(b"\r\n" + told[1] * 50 + b"\r\n"), f"half a message: {octets[:300]!r}"
-            found[told[1].decode()] += 1
+            subject = re.search(rb"\r\nSubject: (\S+)\r\n", octets)
+            assert subject and octets.endswith(b"\r\n" + subject[1] * 50 + b"\r\n"), f"half a message: {octets[:300]!r}"
+            found[subject[1].decode()] += 1
         return found
 
 
@@ -40,7 +40,7 @@ def whole(name: str) -> bytes:
 
 
 class Sender(threading.Thread):
-    """Hands in messages one after the other until the connection breaks; remembers which were acknowledged."""
+    """Sends or appends messages one after the other until the connection breaks; records which were acknowledged."""
 
     def __init__(self, server: Pillarbox, route: str, number: int) -> None:
         super().__init__(daemon=True)
@@ -80,7 +80,7 @@ def restarted(server: Pillarbox) -> float:
     return time.monotonic() - since
 
 
-def test_killed_while_messages_come_in(tmp_path: Path) -> None:
+def test_killed_while_receiving(tmp_path: Path) -> None:
     """SIGKILL at any moment of DATA, APPEND and their commits, several times over."""
     server = Pillarbox(new_data(tmp_path / "data")).start()
     chance = random.Random(1)
@@ -91,7 +91,7 @@ def test_killed_while_messages_come_in(tmp_path: Path) -> None:
             senders = [Sender(server, route, number + 10 * round_) for number in range(3) for route in ("smtp", "imap")]
             for sender in senders:
                 sender.start()
-            assert eventually(lambda running=senders: any(sender.acknowledged for sender in running)), "nothing was under way"
+            assert eventually(lambda running=senders: any(sender.acknowledged for sender in running)), "nothing was being transferred"
             time.sleep(0.5 * chance.random())
             server.kill()
             for sender in senders:
@@ -110,8 +110,8 @@ def test_killed_while_messages_come_in(tmp_path: Path) -> None:
         server.stop()
 
 
-def test_killed_in_the_middle_of_one_message(tmp_path: Path) -> None:
-    """Large messages of which a part has come by DATA, BDAT and APPEND: none of it shows afterwards, and none of it stays on the card."""
+def test_killed_during_a_message(tmp_path: Path) -> None:
+    """Large messages partly received by DATA, BDAT and APPEND: afterwards they are in no mailbox and leave no files."""
     server = Pillarbox(new_data(tmp_path / "data")).start()
     try:
         chunk = b"x" * 70 + b"\r\n"
@@ -131,13 +131,13 @@ def test_killed_in_the_middle_of_one_message(tmp_path: Path) -> None:
         assert names_in(server) == Counter(["next"])
         files = [path for path in (server.data / "bodies").rglob("*") if path.is_file() and path.stat().st_size]
         left = [path for path in files if path.name != "server-id"]
-        assert not left, f"what is left of messages that never were: {left}"
+        assert not left, f"files of messages that were never accepted: {left}"
     finally:
         server.stop()
 
 
-def test_stopped_in_order(tmp_path: Path) -> None:
-    """SIGTERM: nobody new, the idle are told, the message under way is taken, the exit is 0."""
+def test_sigterm_finishes_the_message_in_progress(tmp_path: Path) -> None:
+    """SIGTERM: no new connections, idle clients get BYE, the message in progress is accepted, exit status 0."""
     server = Pillarbox(new_data(tmp_path / "data")).start()
     with Imap(server.ports["imap"], select="INBOX") as idle, Imap(server.ports["imap"]) as quiet, Smtp(server.ports["smtp"]) as busy:
         tag = idle.start(b"IDLE")
@@ -159,7 +159,7 @@ def test_stopped_in_order(tmp_path: Path) -> None:
         since = time.monotonic()
         status = server.stop()
         other.join(30)
-        report_figure("orderly end with a message under way", f"{time.monotonic() - since:.2f} s")
+        report_figure("SIGTERM with a message in progress", f"{time.monotonic() - since:.2f} s")
     assert status == 0
     assert b"* BYE" in said[0] and tag not in said[0]
     assert b"* BYE" in said[1]

@@ -1,4 +1,4 @@
-"""Many, slow and unreading clients, and no descriptors left: everybody else is served, memory and processor stay bounded."""
+"""Many, slow and non-reading clients, and no file descriptors left: other clients are served, memory and CPU stay bounded."""
 
 import contextlib
 import os
@@ -27,7 +27,7 @@ PORTS = ("smtp", "submission", "imap", "pop3")
 
 @pytest.fixture(autouse=True)
 def many_files() -> Iterator[None]:
-    """This process holds the other ends of all connections."""
+    """This process has the other ends of all connections."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
     yield
@@ -35,7 +35,7 @@ def many_files() -> Iterator[None]:
 
 
 def served_s(server: Pillarbox, name: str) -> float:
-    """How long a family member takes for a message's whole way: in by SMTP, out by IMAP and POP3."""
+    """Seconds to send a message by SMTP and read it by IMAP and POP3."""
     since = time.monotonic()
     with Smtp(server.ports["smtp"]) as smtp:
         assert smtp.deliver(message(name)).startswith(b"250")
@@ -50,8 +50,8 @@ def source(number: int) -> str:
     return f"127.0.{1 + number // 50}.{1 + number % 50}"
 
 
-def test_five_hundred_at_once(server: Pillarbox) -> None:
-    """400 that say nothing and 100 that send an octet now and then, from ten neighbourhoods."""
+def test_five_hundred_connections(server: Pillarbox) -> None:
+    """400 silent connections and 100 that send an octet now and then, from ten networks."""
     served_s(server, "before")
     before = memory_octets(server.pid)
     crowd = [Wire(server.ports[PORTS[number % 4]], source=source(number)) for number in range(CONNECTIONS)]
@@ -66,7 +66,7 @@ def test_five_hundred_at_once(server: Pillarbox) -> None:
     trickling = threading.Thread(target=trickle)
     trickling.start()
     try:
-        assert eventually(lambda: sum(1 for _ in Path(f"/proc/{server.pid}/fd").iterdir()) > CONNECTIONS), "not all of them came in"
+        assert eventually(lambda: sum(1 for _ in Path(f"/proc/{server.pid}/fd").iterdir()) > CONNECTIONS), "not all of them were accepted"
         took = max(served_s(server, f"meanwhile-{number}") for number in range(3))
         growth = memory_octets(server.pid) - before
     finally:
@@ -80,8 +80,8 @@ def test_five_hundred_at_once(server: Pillarbox) -> None:
     assert growth < GROWTH_OCTETS
 
 
-def test_slow_senders_of_messages(server: Pillarbox) -> None:
-    """50 messages that trickle in (slowloris inside DATA and inside a literal) hold up nobody and cost no memory to speak of."""
+def test_slow_senders(server: Pillarbox) -> None:
+    """50 messages that trickle in (slowloris in DATA and in a literal) delay nobody else and take little memory."""
     before = memory_octets(server.pid)
     smtp = [Smtp(server.ports["smtp"], source=source(number)) for number in range(25)]
     imap = [Imap(server.ports["imap"]) for _ in range(25)]
@@ -95,7 +95,7 @@ def test_slow_senders_of_messages(server: Pillarbox) -> None:
             for each in (*smtp, *imap):
                 each.send(b"x")
             time.sleep(0.1)
-        took = served_s(server, "during-slow-letters")
+        took = served_s(server, "during-slow-messages")
         growth = memory_octets(server.pid) - before
     finally:
         for each in (*smtp, *imap):
@@ -106,7 +106,7 @@ def test_slow_senders_of_messages(server: Pillarbox) -> None:
 
 
 def test_clients_that_never_read(server: Pillarbox) -> None:
-    """Ten sessions ask for 40 MiB each and read none of it: the server holds little of it and serves on."""
+    """Ten sessions request 40 MiB each and read none of it: the server buffers little and serves others."""
     with Imap(server.ports["imap"]) as imap:
         imap.ok(b"CREATE Large")
         line = b"x" * 70 + b"\r\n"
@@ -131,8 +131,8 @@ def test_clients_that_never_read(server: Pillarbox) -> None:
     assert growth < GROWTH_OCTETS
 
 
-def test_pipelined_commands_nobody_reads_the_answers_of(server: Pillarbox) -> None:
-    """Back-pressure: who sends commands for ever and reads nothing is not read for ever."""
+def test_pipelining_clients_that_read_no_responses(server: Pillarbox) -> None:
+    """Back-pressure: the server stops reading from a client that sends commands and reads no responses."""
     before = memory_octets(server.pid)
     pushing = [Wire(server.ports[port], source=source(number)) for number, port in enumerate(PORTS * 3)]
     words = {"imap": b"a CAPABILITY\r\n", "pop3": b"CAPA\r\n", "smtp": b"EHLO x\r\n", "submission": b"EHLO x\r\n"}
@@ -144,8 +144,8 @@ def test_pipelined_commands_nobody_reads_the_answers_of(server: Pillarbox) -> No
                 pushing[number].socket.send(words[PORTS[number % 4]] * 5000)
 
     try:
-        with ThreadPoolExecutor(len(pushing)) as all_at_once:
-            list(all_at_once.map(push, range(len(pushing))))
+        with ThreadPoolExecutor(len(pushing)) as executor:
+            list(executor.map(push, range(len(pushing))))
         growth = memory_octets(server.pid) - before
         took = served_s(server, "during-pushers")
     finally:
@@ -156,10 +156,10 @@ def test_pipelined_commands_nobody_reads_the_answers_of(server: Pillarbox) -> No
     assert growth < GROWTH_OCTETS
 
 
-def test_a_client_that_stops_reading_does_not_hold_the_log(server: Pillarbox) -> None:
-    """The write-ahead log keeps its first size while 20,000 messages arrive and a client stands still inside FETCH 1:*."""
+def test_a_client_that_stops_reading_does_not_grow_the_wal(server: Pillarbox) -> None:
+    """The write-ahead log does not grow while 20,000 messages arrive and a client has stopped reading inside FETCH 1:*."""
 
-    def log_octets() -> int:
+    def wal_octets() -> int:
         return (server.data / "pillarbox.db-wal").stat().st_size
 
     with Imap(server.ports["imap"]) as imap:
@@ -167,7 +167,7 @@ def test_a_client_that_stops_reading_does_not_hold_the_log(server: Pillarbox) ->
         for _ in range(4):
             some = [message(f"still-{number}", b"x" * 1000 + b"\r\n") for number in range(500)]
             assert imap.append(*some, mailbox=b"Still").startswith(b"OK")
-        first = log_octets()
+        first = wal_octets()
         with Imap(server.ports["imap"], select="Still") as still:
             still.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             still.start(b"FETCH 1:* (UID FLAGS ENVELOPE BODYSTRUCTURE BODY.PEEK[])")
@@ -176,15 +176,17 @@ def test_a_client_that_stops_reading_does_not_hold_the_log(server: Pillarbox) ->
             for batch in range(40):
                 said = imap.append(*[message(f"arriving-{batch}-{number}") for number in range(500)], mailbox=b"Still")
                 assert said.startswith(b"OK"), said
-                most = max(most, log_octets())
+                most = max(most, wal_octets())
             took = time.monotonic() - since
-            assert sum(1 for _ in still.socket.recv(1000)), "the client that stood still was thrown out"
-    report_figure("20,000 messages past a client standing still in FETCH", f"{took:.1f} s, log {first / MIB:.2f} -> {most / MIB:.2f} MiB")
+            assert sum(1 for _ in still.socket.recv(1000)), "the client that stopped reading was disconnected"
+    report_figure(
+        "20,000 messages while a client has stopped reading in FETCH", f"{took:.1f} s, log {first / MIB:.2f} -> {most / MIB:.2f} MiB"
+    )
     assert most == first
 
 
-def test_out_of_descriptors(tmp_path: Path) -> None:
-    """No descriptor is left: who is there is served, the server does not spin, and newcomers are served once there are some again."""
+def test_out_of_file_descriptors(tmp_path: Path) -> None:
+    """No descriptor is left: connected clients are served, the server does not spin, and new clients are served once some are free."""
     with Pillarbox(new_data(tmp_path / "data")) as server:
         with Imap(server.ports["imap"], select="INBOX") as inside:
             used = max(int(name) for name in os.listdir(f"/proc/{server.pid}/fd"))

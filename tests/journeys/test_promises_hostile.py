@@ -1,4 +1,4 @@
-"""Hostile octets against the running server: bombs, braces, endless lines and names get a clear answer; all costs stay bounded."""
+"""Hostile input to the running server: bombs, nesting, endless lines and names get a clear reply; all costs stay bounded."""
 
 import os
 import random
@@ -52,7 +52,7 @@ TOO_MUCH = {
     "one line of 8 MB": HEAD + b"\r\n" + b"x" * 8 * MIB + b"\r\n",
     "100 hops": b"Received: from a by b; Tue, 1 Jul 2025 10:00:00 +0000\r\n" * 100 + HEAD + b"\r\nx\r\n",
 }
-QUESTIONS = (
+COMMANDS = (
     b"UID FETCH * (ENVELOPE BODYSTRUCTURE RFC822.SIZE)",
     b"UID FETCH * (BODY[1] BODY[1.1.1.1] BODY[HEADER.FIELDS (SUBJECT)] BODY[9999.MIME])",
     b"UID SEARCH TEXT innermost",
@@ -60,7 +60,7 @@ QUESTIONS = (
 
 
 class Spent:
-    """Processor time and memory of the server during a block, told and judged."""
+    """Measures and checks CPU time and memory of the server during a block."""
 
     def __init__(self, server: Pillarbox, what: str) -> None:
         self.server, self.what = server, what
@@ -80,7 +80,7 @@ class Spent:
 
 
 class Meanwhile:
-    """Another session during a block: how long its answers take at most, judged by promise 3."""
+    """Another session during a block: checks how long its responses take at most, by promise 3."""
 
     def __init__(self, server: Pillarbox, what: str) -> None:
         self.imap, self.what = Imap(server.ports["imap"]), what
@@ -102,13 +102,13 @@ class Meanwhile:
         self.asking.join()
         self.imap.close()
         if self.slowest_s > 0.3:
-            report_figure(f"others held up by {self.what}", f"{self.slowest_s:.2f} s")
+            report_figure(f"others delayed by {self.what}", f"{self.slowest_s:.2f} s")
         assert self.slowest_s < 5.0
 
 
 @pytest.mark.parametrize("what", BOMBS)
-def test_bombs_are_kept_whole(server: Pillarbox, what: str) -> None:
-    """Taken in by SMTP and APPEND, described up to a depth, and given back octet for octet."""
+def test_mime_bombs_are_stored_unchanged(server: Pillarbox, what: str) -> None:
+    """Accepted by SMTP and APPEND, described up to a depth, and returned octet for octet."""
     octets = BOMBS[what]
     with Imap(server.ports["imap"]) as imap:
         imap.ok(b"CREATE " + (box := b"Bombs-%d" % list(BOMBS).index(what)))
@@ -118,16 +118,16 @@ def test_bombs_are_kept_whole(server: Pillarbox, what: str) -> None:
             assert imap.append(octets, mailbox=box).startswith(b"OK")
         for name in (b"INBOX", box):
             imap.ok(b"SELECT " + name)
-            for question in QUESTIONS if name == box else QUESTIONS[:2]:
-                with Spent(server, f"{what}: {question[:16].decode()}"), Meanwhile(server, what):
-                    imap.ok(question)
+            for command in COMMANDS if name == box else COMMANDS[:2]:
+                with Spent(server, f"{what}: {command[:16].decode()}"), Meanwhile(server, what):
+                    imap.ok(command)
             whole = next(line for line in imap.ok(b"UID FETCH * BODY.PEEK[]") if b"BODY[]" in line)
             assert octets in whole
 
 
 @pytest.mark.parametrize("what", TOO_MUCH)
-def test_too_much_of_a_header_is_refused(server: Pillarbox, what: str) -> None:
-    """Over SMTP a 5xx that says why; APPEND keeps what its owner puts there, and reading it costs little."""
+def test_excessive_headers_are_refused(server: Pillarbox, what: str) -> None:
+    """Over SMTP a 5xx with a reason; APPEND accepts them, and reading them costs little."""
     octets = TOO_MUCH[what]
     with Spent(server, what):
         with Smtp(server.ports["smtp"]) as smtp:
@@ -139,12 +139,12 @@ def test_too_much_of_a_header_is_refused(server: Pillarbox, what: str) -> None:
             assert said.startswith((b"OK", b"NO")), said
             if said.startswith(b"OK"):
                 imap.ok(b"SELECT " + box)
-                for question in QUESTIONS:
-                    imap.ok(question)
+                for command in COMMANDS:
+                    imap.ok(command)
 
 
-def test_four_gib_are_refused_before_they_are_asked_for(server: Pillarbox) -> None:
-    """Synchronising: NO [TOOBIG] or a 552 and no continuation; non-synchronising: the end. Nothing is allocated."""
+def test_four_gib_are_refused_before_the_continuation(server: Pillarbox) -> None:
+    """Synchronizing: NO [TOOBIG] or a 552 and no continuation; non-synchronizing: BYE. Nothing is allocated."""
     with Spent(server, "announced messages of 4 GiB"):
         with Imap(server.ports["imap"]) as imap:
             assert imap.run(b"APPEND INBOX {%d}" % FOUR_GIB)[1].startswith(b"NO [TOOBIG]")
@@ -161,13 +161,13 @@ def test_four_gib_are_refused_before_they_are_asked_for(server: Pillarbox) -> No
             assert smtp.ask(b"BDAT %d LAST" % FOUR_GIB).startswith(b"5")
 
 
-@pytest.mark.parametrize("mark", [b"{%d}", b"{%d+}", b"{5000}", b"{5000+}", b"{1025}"])
-def test_literals_before_login(server: Pillarbox, mark: bytes) -> None:
+@pytest.mark.parametrize("literal", [b"{%d}", b"{%d+}", b"{5000}", b"{5000+}", b"{1025}"])
+def test_literals_before_login(server: Pillarbox, literal: bytes) -> None:
     """At most 1 KiB, whichever way it is announced."""
-    mark = mark % FOUR_GIB if b"%d" in mark else mark
+    literal = literal % FOUR_GIB if b"%d" in literal else literal
     with Imap(server.ports["imap"], "") as imap:
-        imap.send(b"a LOGIN " + mark + b"\r\n")
-        if b"+" in mark:
+        imap.send(b"a LOGIN " + literal + b"\r\n")
+        if b"+" in literal:
             imap.try_send(b"x" * 5000 + b" {3+}\r\nabc\r\n")
         said = imap.line()
         assert not said.startswith(b"+"), said
@@ -176,7 +176,7 @@ def test_literals_before_login(server: Pillarbox, mark: bytes) -> None:
 
 @pytest.mark.parametrize("port", ["smtp", "submission", "imap", "pop3", "submissions", "imaps", "pop3s"])
 def test_endless_lines(server: Pillarbox, port: str) -> None:
-    """A line that never ends is answered and ended, not collected."""
+    """A line that never ends gets a reply or closes the connection; it is not buffered."""
     with Spent(server, f"an endless line on {port}"), Wire(server.ports[port], tls=port.endswith("s")) as wire:
         went = 0
         try:
@@ -185,7 +185,7 @@ def test_endless_lines(server: Pillarbox, port: str) -> None:
                 went += 1
         except OSError:
             pass
-        if went == 1024:  # read and thrown away: then there is an answer
+        if went == 1024:  # read and discarded: then there is a reply
             wire.send(b"\r\n")
         assert wire.line(), "not even a greeting"
 
@@ -204,8 +204,8 @@ NESTED = (
 
 
 @pytest.mark.parametrize("command", NESTED, ids=lambda command: command[:12].decode())
-def test_braces_and_depth(server: Pillarbox, command: bytes) -> None:
-    """CVE-2026-42006 and its kin: a plain answer after bounded work, and the session goes on."""
+def test_deeply_nested_commands(server: Pillarbox, command: bytes) -> None:
+    """CVE-2026-42006 and similar: a reply after bounded work, and the session continues."""
     with Spent(server, f"depth {command[:12].decode()!r}"), Imap(server.ports["imap"], select="INBOX") as imap:
         assert imap.run(command)[1].startswith((b"BAD", b"NO", b"OK"))
         imap.ok(b"NOOP")
@@ -218,8 +218,8 @@ NAMES = (
 )  # fmt: skip
 
 
-def test_names_reach_nothing_of_others(server: Pillarbox) -> None:
-    """Traversal, NUL, broken UTF-7 and other people's mailboxes: whatever is made is the person's own, and only a name."""
+def test_mailbox_names_give_no_access_to_other_accounts(server: Pillarbox) -> None:
+    """Path traversal, NUL, invalid UTF-7 and other accounts' mailboxes: whatever is created is in the own account, and only a name."""
     files = {path for path in server.data.rglob("*") if "bodies" not in path.parts}
     with Imap(server.ports["imap"], "mary@home.example") as mary:
         mary.ok(b"CREATE Private")
@@ -241,8 +241,8 @@ def test_names_reach_nothing_of_others(server: Pillarbox) -> None:
             ):
                 said = ada.run(command)[1]
                 assert said.startswith((b"NO", b"BAD")), (command, said)
-            told = b"\n".join(ada.ok(b'LIST "" "*"') + ada.ok(b'LIST "" "../*"') + ada.ok(b'LSUB "" "*"'))
-            assert b"Private" not in told
+            listed = b"\n".join(ada.ok(b'LIST "" "*"') + ada.ok(b'LIST "" "../*"') + ada.ok(b'LSUB "" "*"'))
+            assert b"Private" not in listed
             assert b"secret" not in b"\n".join(ada.run(b"SELECT INBOX")[0] + ada.run(b"UID FETCH 1:* (ENVELOPE)")[0])
         assert sorted(mary.ok(b'LIST "" "*"')) == before
         assert any(b"MESSAGES 1" in line for line in mary.ok(b"STATUS Private (MESSAGES)"))
@@ -250,7 +250,7 @@ def test_names_reach_nothing_of_others(server: Pillarbox) -> None:
 
 
 def test_random_octets_on_every_port(server: Pillarbox) -> None:
-    """Any octets, TLS ports with and without a handshake: an end in time and everybody else is served. `tests/fuzz` does it longer."""
+    """Any octets, TLS ports with and without a handshake: the connection ends in time and others are served. `tests/fuzz` runs longer."""
     seed = int(os.environ.get("PILLARBOX_SEED", "0")) or random.randrange(2**30)
     print(f"PILLARBOX_SEED={seed}")
     chance = random.Random(seed)
@@ -267,8 +267,8 @@ def test_random_octets_on_every_port(server: Pillarbox) -> None:
 
 
 @pytest.mark.parametrize("port", ["smtp", "submission", "imap", "pop3"])
-def test_what_comes_with_starttls_is_no_command_inside_it(server: Pillarbox, port: str) -> None:
-    """Plain commands in one packet with STARTTLS are never answered inside TLS."""
+def test_commands_pipelined_with_starttls_are_not_executed(server: Pillarbox, port: str) -> None:
+    """Plaintext commands in one packet with STARTTLS get no response inside TLS."""
     start, injected = {
         "imap": (b"a STARTTLS\r\n", b"b LOGIN ada@home.example %b\r\nc CAPABILITY\r\n" % PASSWORD.encode()),
         "pop3": (b"STLS\r\n", b"CAPA\r\n"),
@@ -284,6 +284,6 @@ def test_what_comes_with_starttls_is_no_command_inside_it(server: Pillarbox, por
             wire.send({"imap": b"z NOOP\r\n", "pop3": b"NOOP\r\n"}.get(port, b"RSET\r\n"))
             inside = wire.rest()
         except OSError:
-            return  # it closed the connection: as good
+            return  # it closed the connection: correct as well
         assert not inside.startswith((b"b ", b"c ", b"* CAP")), inside
         assert inside.count(b"\n") <= 1, inside

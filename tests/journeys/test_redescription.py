@@ -1,4 +1,4 @@
-"""A server after an update whose scanner reads messages better: old rows are described anew behind its clients, also after a crash."""
+"""After an update with a new scanner version, old rows are described again in the background, also after a crash."""
 
 import imaplib
 import sqlite3
@@ -8,22 +8,22 @@ from pathlib import Path
 from tests.support.server import PASSWORD, Pillarbox, new_data
 
 MESSAGES = 40
-"""More than one reading describes itself."""
+"""More than one FETCH describes on its own."""
 PATIENCE_S = 15
 MESSAGE = b"From: Ann [Home] <ann@x.example>\r\nContent-Type: text/html charset=utf-8\r\n\r\n<p>%d\r\n"
 
 
 def overview(server: Pillarbox) -> list[bytes]:
-    """What a client is told of all messages at once."""
+    """ENVELOPE and BODYSTRUCTURE of all messages as a client gets them."""
     client = imaplib.IMAP4("127.0.0.1", server.ports["imap"])
     client.login("ada@home.example", PASSWORD)
     client.select("INBOX", readonly=True)
-    told = client.fetch("1:*", "(ENVELOPE BODYSTRUCTURE)")[1]
+    fetched = client.fetch("1:*", "(ENVELOPE BODYSTRUCTURE)")[1]
     client.logout()
-    return [line if isinstance(line, bytes) else b" ".join(line) for line in told if line is not None]
+    return [line if isinstance(line, bytes) else b" ".join(line) for line in fetched if line is not None]
 
 
-def test_old_rows_are_described_anew_behind_the_clients(tmp_path: Path) -> None:
+def test_old_rows_are_described_again_in_the_background(tmp_path: Path) -> None:
     data = new_data(tmp_path / "data")
     with Pillarbox(data) as server:
         client = imaplib.IMAP4("127.0.0.1", server.ports["imap"])
@@ -40,5 +40,5 @@ def test_old_rows_are_described_anew_behind_the_clients(tmp_path: Path) -> None:
     database.close()
     with Pillarbox(data) as server:
         deadline = time.monotonic() + PATIENCE_S
-        while overview(server) != today:  # each round is a client's own
+        while overview(server) != today:  # each round is a new session
             assert time.monotonic() < deadline, "old rows stay old"

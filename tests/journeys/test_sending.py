@@ -1,4 +1,4 @@
-"""Messages that leave: straight, by a relay, late, never, called back; with real sockets and another server that does as it is told."""
+"""Outbound mail over real sockets and scripted servers: direct, by a relay, deferred, bounced, cancelled."""
 
 import time
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ def world(tmp_path: Path) -> Iterator[Neighbours]:
         yield world
 
 
-def notices(world: Neighbours, who: str = "ada@home.example") -> list[bytes]:
-    """The messages in the Inbox."""
+def inbox(world: Neighbours, who: str = "ada@home.example") -> list[bytes]:
+    """The messages in INBOX."""
     with Imap(world.server.ports["imap"], who, select="INBOX") as imap:
         return imap.ok(b"FETCH 1:* BODY.PEEK[]") if exists(imap) else []
 
@@ -29,7 +29,7 @@ def exists(imap: Imap) -> int:
     return int(line.split(b"MESSAGES ")[1].split(b")")[0])
 
 
-def test_a_message_leaves_straight_and_the_timeline_tells_it(world: Neighbours) -> None:
+def test_direct_delivery_and_its_history(world: Neighbours) -> None:
     far = world.peer("far.example")
     with world.server:
         name = world.send("bob@far.example")
@@ -42,7 +42,7 @@ def test_a_message_leaves_straight_and_the_timeline_tells_it(world: Neighbours) 
         assert pillarbox("queue", "list", data=world.data).stdout.strip() == "The queue is empty."
 
 
-def test_greylisted_then_accepted(world: Neighbours) -> None:
+def test_greylisting(world: Neighbours) -> None:
     far = world.peer("far.example", script={"RCPT": ["451 4.7.1 greylisted, come back", "250 2.1.5 ok"]})
     with world.server:
         name = world.send("bob@far.example")
@@ -50,16 +50,16 @@ def test_greylisted_then_accepted(world: Neighbours) -> None:
         world.until(lambda: world.track(name) == ["accepted", "delayed", "sent"])
 
 
-def test_a_refused_recipient_comes_back_with_the_reason(world: Neighbours) -> None:
+def test_a_refused_recipient_is_bounced_with_the_reason(world: Neighbours) -> None:
     far = world.peer("far.example", script={"RCPT nobody@far.example": "550 5.1.1 no such user here"})
     with world.server:
         name = world.send("nobody@far.example", "bob@far.example")
         assert world.arrived(far)[0].recipients == ["bob@far.example"]
-        world.until(lambda: any(b"no such user here" in row for row in notices(world)))
+        world.until(lambda: any(b"no such user here" in row for row in inbox(world)))
         assert sorted(world.track(name)) == ["accepted", "failed", "sent"]
 
 
-def test_the_outbox_shows_what_waits_and_deleting_calls_it_back(world: Neighbours) -> None:
+def test_the_outbox_lists_the_queue_and_expunge_cancels(world: Neighbours) -> None:
     world.peer("far.example", script={"MAIL": "451 4.3.0 not now"})
     world.write_settings(first=3600, most=3600)
     with world.server:
@@ -74,10 +74,10 @@ def test_the_outbox_shows_what_waits_and_deleting_calls_it_back(world: Neighbour
             imap.ok(rb"STORE 1 +FLAGS (\Deleted)")
             imap.ok(b"EXPUNGE")
         assert world.track(name) == ["accepted", "delayed", "cancelled"]
-        assert world.ask("queue", "list")["messages"] == [] and not notices(world)
+        assert world.ask("queue", "list")["messages"] == [] and not inbox(world)
 
 
-def test_a_message_leaves_the_outbox_when_it_leaves(world: Neighbours) -> None:
+def test_a_sent_message_disappears_from_the_outbox(world: Neighbours) -> None:
     far = world.peer("far.example", script={"MAIL": ["451 4.3.0 not now", "250 ok"]})
     with world.server:
         world.send("bob@far.example")
@@ -87,7 +87,7 @@ def test_a_message_leaves_the_outbox_when_it_leaves(world: Neighbours) -> None:
             assert any(b"MESSAGES 0" in row for row in imap.ok(b"STATUS Outbox (MESSAGES)"))
 
 
-def test_admin_api_on_the_queue(world: Neighbours) -> None:
+def test_queue_commands(world: Neighbours) -> None:
     far = world.peer("far.example", script={"MAIL": ["451 4.3.0 not now", "250 ok"]})
     world.write_settings(first=3600, most=3600)
     with world.server:
@@ -114,7 +114,7 @@ any_certificate = true
 """
 
 
-def test_everything_by_a_relay_when_nothing_goes_straight(tmp_path: Path) -> None:
+def test_everything_by_a_relay_when_direct_delivery_is_off(tmp_path: Path) -> None:
     with Neighbours(tmp_path, more='direct = "never"') as world:
         relay = world.peer("provider.example")
         world.write_settings(after=RELAY.format(port=world.port, security="none"))
@@ -125,11 +125,11 @@ def test_everything_by_a_relay_when_nothing_goes_straight(tmp_path: Path) -> Non
 
 def test_without_any_route_out_the_message_is_refused_at_once(tmp_path: Path) -> None:
     with Neighbours(tmp_path, more='direct = "never"') as world, world.server:
-        reply = world.hand_in("bob@far.example")
+        reply = world.submit("bob@far.example")
         assert reply.startswith("550 5.4.4") and "[[relay]]" in reply
 
 
-def test_refused_for_where_it_comes_from_goes_by_the_relay(world: Neighbours) -> None:
+def test_a_refusal_for_the_ip_address_falls_back_to_the_relay(world: Neighbours) -> None:
     relay = world.peer("provider.example")
     far = world.peer("far.example", script={"MAIL": "550 5.7.1 blocked using a blocklist, dynamic address"})
     world.write_settings(after=RELAY.format(port=world.port, security="none"))
@@ -138,7 +138,7 @@ def test_refused_for_where_it_comes_from_goes_by_the_relay(world: Neighbours) ->
         assert world.arrived(relay)[0].recipients == ["bob@far.example"] and not far.messages
 
 
-def test_waiting_messages_take_the_route_that_was_set_meanwhile(world: Neighbours) -> None:
+def test_deferred_messages_take_a_newly_set_route(world: Neighbours) -> None:
     relay = world.peer("provider.example")
     world.names.silent.add("far.example")
     world.write_settings(first=3600, most=3600)
@@ -149,7 +149,7 @@ def test_waiting_messages_take_the_route_that_was_set_meanwhile(world: Neighbour
         assert len(world.arrived(relay)[0].recipients) == 2
 
 
-def test_a_account_with_an_address_outside_writes_from_it_there_and_from_home_here(world: Neighbours) -> None:
+def test_an_external_address_is_used_for_remote_recipients_only(world: Neighbours) -> None:
     relay = world.peer("provider.example")
     hers = 'account = "ada@home.example"\naddress = "ada.lovelace@provider.example"\n'
     world.write_settings(more='direct = "never"', after=RELAY.format(port=world.port, security="none") + hers)
@@ -158,11 +158,11 @@ def test_a_account_with_an_address_outside_writes_from_it_there_and_from_home_he
         (taken,) = world.arrived(relay)
         assert taken.sender == "ada.lovelace@provider.example" and taken.recipients == ["bob@far.example"]
         assert b"From: ada.lovelace@provider.example" in taken.octets
-        assert any(b"From: ada@home.example" in row for row in notices(world, "ben@home.example"))
-        assert world.hand_in("bob@far.example", sender="ben").startswith("550 5.4.4"), "ben has no way of his own"
+        assert any(b"From: ada@home.example" in row for row in inbox(world, "ben@home.example"))
+        assert world.submit("bob@far.example", sender="ben").startswith("550 5.4.4"), "ben has no relay of his own"
 
 
-def test_aliases_that_lead_outside_carry_a_sender_of_ours(world: Neighbours) -> None:
+def test_forwarding_aliases_rewrite_the_sender(world: Neighbours) -> None:
     far = world.peer("far.example")
     with world.server:
         pillarbox("alias", "add", "club@home.example", "bob@far.example", data=world.data)
@@ -174,22 +174,22 @@ def test_aliases_that_lead_outside_carry_a_sender_of_ours(world: Neighbours) -> 
     assert far.messages
 
 
-def test_a_message_with_an_hour_waits_for_it_in_the_server_and_outside(world: Neighbours) -> None:
+def test_holdfor_delays_local_and_remote_delivery(world: Neighbours) -> None:
     far = world.peer("far.example")
     with world.server:
         name = world.send("bob@far.example", "ben@home.example", subject="at eight", mail=" HOLDFOR=3")
-        assert not far.messages and not notices(world, "ben@home.example")
+        assert not far.messages and not inbox(world, "ben@home.example")
         with Imap(world.server.ports["imap"]) as imap:
             assert any(b"MESSAGES 1" in row for row in imap.ok(b"STATUS Outbox (MESSAGES)"))
         assert {row["destination"] for row in world.ask("queue", "list")["messages"]} == {"far.example", "."}
         world.arrived(far)
-        world.until(lambda: any(b"at eight" in row for row in notices(world, "ben@home.example")))
+        world.until(lambda: any(b"at eight" in row for row in inbox(world, "ben@home.example")))
         assert sorted(world.track(name)) == ["accepted", "accepted", "sent", "sent"]
         with Imap(world.server.ports["imap"]) as imap:
             assert any(b"MESSAGES 0" in row for row in imap.ok(b"STATUS Outbox (MESSAGES)"))
 
 
-def test_killed_between_acceptance_and_attempt_it_still_leaves_once(world: Neighbours) -> None:
+def test_killed_between_acceptance_and_attempt_it_is_sent_once(world: Neighbours) -> None:
     far = world.peer("far.example", script={"greeting": ["421 4.3.2 later", "220 hello"]})
     with world.server:
         name = world.send("bob@far.example")
@@ -215,7 +215,7 @@ address = "ada@provider.example"
 
 
 @pytest.mark.parametrize("security", ["tls", "starttls"])
-def test_a_provider_that_wants_a_password(tmp_path: Path, security: str) -> None:
+def test_a_relay_with_authentication(tmp_path: Path, security: str) -> None:
     """Another Pillarbox is the provider: TLS, SCRAM-SHA-256, and its own rules about senders."""
     (tmp_path / "provider").mkdir()
     (tmp_path / "home").mkdir()
@@ -229,9 +229,9 @@ def test_a_provider_that_wants_a_password(tmp_path: Path, security: str) -> None
         world.write_settings(after=SIGNED_IN.format(**words, secret=f'password_file = "{tmp_path / "secret"}"'))
         with world.server:
             name = world.send("bob@provider.example", subject="signed in")
-            provider.until(lambda: any(b"signed in" in row for row in notices(provider, "bob@provider.example")))
+            provider.until(lambda: any(b"signed in" in row for row in inbox(provider, "bob@provider.example")))
             world.until(lambda: world.track(name)[-1] == "sent")
-            (kept,) = [row for row in notices(provider, "bob@provider.example") if b"signed in" in row]
+            (kept,) = [row for row in inbox(provider, "bob@provider.example") if b"signed in" in row]
             assert b"From: ada@provider.example" in kept
         (tmp_path / "secret").write_text("wrong\n")
         with world.server:
@@ -246,13 +246,13 @@ def test_a_provider_that_wants_a_password(tmp_path: Path, security: str) -> None
     ("step", "usual"),
     [("greeting", "220 hi"), ("EHLO", "250 mx"), ("MAIL", "250 ok"), ("RCPT", "250 ok"), ("DATA", "354 go"), ("MESSAGE", "250 ok")],
 )
-def test_killed_at_every_step_of_an_attempt_it_arrives_all_the_same(world: Neighbours, step: str, usual: str) -> None:
-    """Twice only where SMTP itself cannot know: the message was whole and its answer did not come (RFC 1047)."""
+def test_killed_at_every_step_of_an_attempt_it_is_still_delivered(world: Neighbours, step: str, usual: str) -> None:
+    """Twice only where SMTP itself cannot know: the message was complete and the reply did not arrive (RFC 1047)."""
     far = world.peer("far.example", script={step: [SILENT, usual]})
     with world.server:
         name = world.send("bob@far.example", subject=f"killed at {step}")
         world.until(lambda: far.connections and (step in ("greeting", "EHLO") or any(one.startswith(_said(step)) for one in far.said)))
-        time.sleep(0.2)  # so that the step is surely waited for; sooner would be another step
+        time.sleep(0.2)  # so that the server is certainly waiting at this step
         world.server.kill()
     with world.server:
         world.until(lambda: world.track(name)[-1] == "sent", 30)
@@ -266,7 +266,7 @@ def _said(step: str) -> str:
 
 def test_the_network_check_probes_listeners_relays_and_outbound_connectivity(world: Neighbours) -> None:
     world.peer("provider.example")
-    world.peer("gmail.com")  # one of those the line is tried with
+    world.peer("gmail.com")  # one of the hosts that outbound connectivity is probed with
     closed = RELAY.format(port=world.port, security="tls").replace("provider", "gone").replace("127.0.1.1", "127.0.1.99")
     world.write_settings(after=RELAY.format(port=world.port, security="none") + closed + 'domains = ["gone.example"]\n')
     with world.server:
@@ -276,4 +276,4 @@ def test_the_network_check_probes_listeners_relays_and_outbound_connectivity(wor
         assert "gone, 127.0.1.99" in gone["where"] and "refused" in gone["text"]
         text = pillarbox("network", "check", data=world.data).stdout
         assert "open     outbound" in text and "tested from outside" in text
-    assert pillarbox("network", "check", data=world.data, check=False).returncode == 2, "nobody is at home"
+    assert pillarbox("network", "check", data=world.data, check=False).returncode == 2, "the server is not running"

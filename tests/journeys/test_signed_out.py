@@ -1,4 +1,4 @@
-"""A password that is changed or removed ends the sessions it opened, on all servers, and the command says how many."""
+"""Changing or removing a password ends the sessions that used it, on all servers, and the command reports how many."""
 
 import json
 import re
@@ -43,8 +43,8 @@ def signed_in(server: Pillarbox, password: str) -> Smtp:
     return smtp
 
 
-def test_a_removed_app_password(server: Pillarbox) -> None:
-    """Sessions at rest, in IDLE, within a message and with deletes pending; those of other passwords and people stay."""
+def test_removing_an_app_password_ends_its_sessions(server: Pillarbox) -> None:
+    """Idle sessions, in IDLE, during DATA and with deletions pending; sessions of other passwords and accounts stay."""
     with server:
         phone = app_password(server, "phone")
         assert "never used" in pillarbox("app-password", "list", ADA, data=server.data).stdout
@@ -77,7 +77,7 @@ def test_a_removed_app_password(server: Pillarbox) -> None:
             assert b"* 0 EXISTS" in mary.ok(b"SELECT INBOX")
 
 
-def test_a_new_password_and_a_removed_account(server: Pillarbox) -> None:
+def test_a_new_password_ends_the_sessions_of_the_old_one(server: Pillarbox) -> None:
     with server:
         phone = app_password(server, "phone")
         with imap_with(server, PASSWORD) as own, imap_with(server, phone) as by_phone, signed_in(server, PASSWORD) as smtp:
@@ -87,8 +87,8 @@ def test_a_new_password_and_a_removed_account(server: Pillarbox) -> None:
             by_phone.ok(b"NOOP")
 
 
-def test_what_was_sent_ahead_is_not_obeyed(server: Pillarbox) -> None:
-    """Pipelined commands behind a long answer: the session ends within a second, and the rest of them is dropped."""
+def test_pipelined_commands_are_not_executed_after_sign_out(server: Pillarbox) -> None:
+    """Pipelined commands after a long response: the session ends within a second, and the remaining ones are dropped."""
     with server:
         phone = app_password(server, "phone")
         with imap_with(server, phone) as imap, Imap(server.ports["imap"]) as own:

@@ -1,4 +1,4 @@
-"""`pillarbox status --check` and what it tells of mail that cannot go on, with real sockets."""
+"""`pillarbox status --check` and its conditions about mail that cannot be delivered, with real sockets."""
 
 import json
 import subprocess
@@ -30,8 +30,8 @@ def keys(data: Path) -> set[str]:
 def test_exit_statuses(tmp_path: Path) -> None:
     data = new_data(tmp_path / "data")
     assert pillarbox("status", data=data, check=False).returncode == 3
-    asleep = check(data)
-    assert asleep.returncode == 3 and "not running" in asleep.stdout
+    stopped = check(data)
+    assert stopped.returncode == 3 and "not running" in stopped.stdout
     for nowhere in (check(tmp_path / "nowhere"), pillarbox("status", data=tmp_path / "nowhere", check=False)):
         assert nowhere.returncode == 3 and "no server at" in nowhere.stderr
     assert not (tmp_path / "nowhere").exists()
@@ -41,10 +41,10 @@ def test_exit_statuses(tmp_path: Path) -> None:
         assert pillarbox("status", data=data).returncode == 0
         pillarbox("domain", "add", "other.example", data=data)
         warned = check(data)
-        while not warned.returncode:  # the certificates are looked at in a moment
+        while not warned.returncode:  # the certificates are checked shortly after
             warned = check(data)
         assert warned.returncode == 1 and warned.stdout.startswith("WARNING: ") and "other.example" in warned.stdout
-        assert pillarbox("status", data=data).returncode == 0, "plain status tells that it was answered"
+        assert pillarbox("status", data=data).returncode == 0, "plain status only reports that the server answered"
 
 
 def test_a_critical_condition_is_two(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_critical_condition_is_two(tmp_path: Path) -> None:
     own = tmp_path / "own.pem"
     from tests.support.certificates import make_certificates
 
-    make_certificates(tmp_path / "made", not_before_at=1_700_000_000)  # it ended long ago
+    make_certificates(tmp_path / "made", not_before_at=1_700_000_000)  # expired long ago
     own.write_text((tmp_path / "made" / "server.pem").read_text())
     with Pillarbox(data, "--certificate", str(own), "--key", str(own), protocols=("imaps",)):
         done = check(data)
@@ -60,7 +60,7 @@ def test_a_critical_condition_is_two(tmp_path: Path) -> None:
         assert "in place of the file" in done.stdout and pillarbox("status", data=data).returncode == 0
 
 
-def test_a_relay_that_cannot_be_reached_is_told_at_once(tmp_path: Path) -> None:
+def test_an_unreachable_relay_is_reported_at_once(tmp_path: Path) -> None:
     with Neighbours(tmp_path, more='direct = "never"') as world:
         world.write_settings(after=RELAY.format(port=free_ports(1)[0]))
         with world.server:
@@ -69,7 +69,7 @@ def test_a_relay_that_cannot_be_reached_is_told_at_once(tmp_path: Path) -> None:
             assert check(world.data).returncode == 1 and "The relay provider takes no messages" in check(world.data).stdout
 
 
-def test_a_name_service_that_is_dead_is_told_at_once(tmp_path: Path) -> None:
+def test_a_dead_dns_server_is_reported_at_once(tmp_path: Path) -> None:
     with Neighbours(tmp_path) as world:
         dead = free_ports(1)[0]
         world.settings.write_text(world.settings.read_text().replace(f"#{world.names.port}", f"#{dead}"))
@@ -79,7 +79,7 @@ def test_a_name_service_that_is_dead_is_told_at_once(tmp_path: Path) -> None:
             assert "DNS gives no answer for far.example" in check(world.data).stdout
 
 
-def test_a_full_mailbox_is_told(tmp_path: Path) -> None:
+def test_a_full_mailbox_is_reported(tmp_path: Path) -> None:
     data = tmp_path / "data"
     pillarbox("account", "add", "ada@home.example", "--quota-mb", "1", data=data, password="long-Password-1")
     pillarbox("account", "add", "ben@home.example", data=data, password="long-Password-1")

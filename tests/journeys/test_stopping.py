@@ -1,4 +1,4 @@
-"""SIGTERM: sessions that idle and sign-ins that are held back do not keep the server; nor does a sign-in outlive its client."""
+"""SIGTERM: idle sessions and delayed logins do not delay the shutdown; a delayed login ends with its client."""
 
 import json
 import signal
@@ -23,7 +23,7 @@ def server(tmp_path: Path) -> Iterator[Pillarbox]:
 
 
 def opened(server: Pillarbox, protocol: str, *words: bytes) -> socket.socket:
-    """A client that said these words and got an answer to each; it never hangs up by itself."""
+    """A client that sent these lines and got a reply to each; it never disconnects."""
     client = socket.create_connection(("127.0.0.1", server.ports[protocol]), timeout=10)
     client.recv(4096)
     for word in words:
@@ -46,7 +46,7 @@ def stop(server: Pillarbox) -> float:
     return time.monotonic() - began
 
 
-def test_idle_sessions_end_with_a_word(server: Pillarbox) -> None:
+def test_idle_sessions_get_a_last_reply(server: Pillarbox) -> None:
     clients = {
         "smtp": opened(server, "smtp", b"EHLO a.example\r\n"),
         "imap": opened(server, "imap", b"a LOGIN ada@home.example %b\r\n" % PASSWORD.encode(), b"b SELECT INBOX\r\n", b"c IDLE\r\n"),
@@ -59,7 +59,7 @@ def test_idle_sessions_end_with_a_word(server: Pillarbox) -> None:
 
 
 def guessing(server: Pillarbox) -> list[socket.socket]:
-    """Guessers of which some were refused and the others are held back."""
+    """Clients with wrong passwords, of which some were refused and the others are delayed."""
     guessers = []
     for number in range(14):
         guesser = socket.create_connection(("127.0.0.1", server.ports["imap"]), timeout=10)
@@ -74,21 +74,21 @@ def guessing(server: Pillarbox) -> list[socket.socket]:
     return guessers
 
 
-def test_a_sign_in_held_back_ends_with_its_client(server: Pillarbox) -> None:
+def test_a_delayed_login_ends_with_its_client(server: Pillarbox) -> None:
     guessers = guessing(server)
-    assert sessions(server) > 1, "some are held back"
+    assert sessions(server) > 1, "some are delayed"
     for guesser in guessers:
         guesser.close()
     began = time.monotonic()
     while sessions(server):
         assert time.monotonic() - began < 10 * LOOK_S
-    report_figure("held-back sign-ins of clients that left end within", f"{time.monotonic() - began:.1f} s of {LOOK_S} s")
+    report_figure("delayed logins of disconnected clients end within", f"{time.monotonic() - began:.1f} s of {LOOK_S} s")
     stop(server)
 
 
-def test_a_sign_in_held_back_ends_with_the_server(server: Pillarbox) -> None:
+def test_a_delayed_login_ends_with_the_server(server: Pillarbox) -> None:
     guessers = guessing(server)
     took_s = stop(server)
-    report_figure("SIGTERM with sign-ins held back", f"{took_s:.2f} s of {STOP_S} s")
+    report_figure("SIGTERM with delayed logins", f"{took_s:.2f} s of {STOP_S} s")
     assert took_s < 10 * STOP_S
     assert guessers

@@ -54,7 +54,7 @@ class Listener:
 
 @dataclass
 class Counted:
-    """Runs a thread's work on the spot and counts it; virtual time and threads do not mix."""
+    """Runs a thread's work inline and counts it; virtual time and threads do not mix."""
 
     runs: int = 0
 
@@ -82,7 +82,7 @@ class Family:
 @contextmanager
 def a_family(directory: Path, *, scram_for_all: bool = True, failure_s: float = 2.0) -> Iterator[Family]:
     """A server without accounts. SCRAM's iterations are the least RFC 7677 §4 allows, to save the tests' time."""
-    writer = InlineWriter(directory / "people.db")
+    writer = InlineWriter(directory / "accounts.db")
     threads, clock = Counted(), TrioClock()
     passwords = Passwords(threads, scram_for_all=scram_for_all)
     passwords.scram_iterations = 4096

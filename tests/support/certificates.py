@@ -10,7 +10,7 @@ from appliance.certificates.contents import WantedCertificate, wanted
 from appliance.certificates.maker import make
 
 STRICT = ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
-"""What Python 3.13 asks of certificates by default."""
+"""The default verification flags of Python 3.13."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class TestCertificates:
 
 
 def make_certificates(directory: Path, want: WantedCertificate | None = None, not_before_at: int | None = None) -> TestCertificates:
-    """Made by the server's own maker for box.local, example.test and the loopback addresses; begins an hour ago."""
+    """Made by the server's own maker for box.local, example.test and the loopback addresses; valid from an hour ago."""
     begin = int(datetime.now(UTC).timestamp()) - 3600 if not_before_at is None else not_before_at
     make(directory, want or wanted("box", ["example.test"], []), begin, trusted=True)
     return TestCertificates(directory, directory / "server.pem", export(directory))

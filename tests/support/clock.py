@@ -1,4 +1,4 @@
-"""A clock moved by hand, for whatever holds the Clock port."""
+"""A manually advanced clock for the Clock port."""
 
 
 class HandClock:
@@ -15,7 +15,7 @@ class HandClock:
         self.mono += seconds
 
     def step(self, seconds: float) -> None:
-        """The wall clock is set."""
+        """The wall clock is stepped."""
         self.now_s += seconds
 
     def wall_s(self) -> float:

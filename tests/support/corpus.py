@@ -1,6 +1,6 @@
-"""The shared corpus of real and broken messages, where it is there: `../shared/corpus` beside the checkout or `$PILLARBOX_CORPUS`.
+"""The shared corpus of real and malformed messages, where present: `../shared/corpus` beside the checkout or `$PILLARBOX_CORPUS`.
 
-Every line end comes out as CRLF, the way its README asks; a bare CR stays.
+Every line end is converted to CRLF, as its README requires; a bare CR stays.
 """
 
 import json
@@ -29,10 +29,10 @@ def folder() -> Path | None:
 
 
 def need_corpus() -> Path:
-    """The folder, or a skip that says what is not tested."""
+    """The directory, or a skip that says what is not tested."""
     path = folder()
     if path is None:
-        pytest.skip("the shared corpus is not here (set PILLARBOX_CORPUS): 4,448 real messages are not compared")
+        pytest.skip("the shared corpus is missing (set PILLARBOX_CORPUS): 4,448 real messages are not compared")
     return path
 
 

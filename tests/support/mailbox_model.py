@@ -1,4 +1,4 @@
-"""What an IMAP client holds of a mailbox from responses alone, checked answer by answer, and what all clients together know to be true."""
+"""Model of a mailbox built from IMAP responses alone, checked response by response, and the truth that all clients share."""
 
 import random
 import re
@@ -17,7 +17,7 @@ TOKEN = re.compile(rb"X-Token: (\S+)\r\n", re.IGNORECASE)
 
 
 class Wrong(AssertionError):
-    """An answer that is false."""
+    """A response that is wrong."""
 
 
 def expect(truth: bool, *words: object) -> None:
@@ -98,7 +98,7 @@ class Message:
         }  # fmt: skip
 
     def section(self, name: bytes) -> Any:
-        """The value of a FETCH item; partial ones are told with what was asked for in `name` (`BODY[]<5.10>`)."""
+        """The value of a FETCH item; a partial one is named as requested (`BODY[]<5.10>`)."""
         whole, _, part = name.partition(b"<")
         if not part:
             return self.sections[whole]
@@ -107,7 +107,7 @@ class Message:
 
 
 class World:
-    """What is true of all clients' mailboxes: the message behind each UID, and a message's flags at each MODSEQ."""
+    """The truth shared by all clients: the message of each UID, and a message's flags at each MODSEQ."""
 
     def __init__(self) -> None:
         self.messages: dict[tuple[str, int], Message] = {}
@@ -119,28 +119,28 @@ class World:
 
     def copied(self, sources: Iterable[int], mailbox: str, copies: Iterable[int]) -> None:
         for source, copy in zip(sources, copies, strict=True):
-            expect(("INBOX", source) in self.messages, "a copy of a message nobody was told of:", source)
+            expect(("INBOX", source) in self.messages, "a copy of an unknown message:", source)
             self.placed(mailbox, copy, self.messages["INBOX", source])
 
     def says(self, uid: int, name: bytes, value: Any) -> None:
-        """Somebody was told these octets for an item of this UID; who appended it may not have had its answer yet."""
+        """A client got these octets for an item of this UID; the client that appended it may not have its response yet."""
         message = self.messages.get(("INBOX", uid))
         if message is None:
             self.unproved.append((uid, name, value))
             return
         true = message.section(name)
-        expect(value == true, f"UID {uid} {name!r}: {str(value)[:60]} told, true is {str(true)[:60]}")
+        expect(value == true, f"UID {uid} {name!r}: {str(value)[:60]} received, expected {str(true)[:60]}")
 
     def prove(self) -> None:
-        """At the end: what was told before its message had a name."""
+        """At the end: check what was received before its message was known."""
         unproved, self.unproved = self.unproved, []
         for uid, name, value in unproved:
             self.says(uid, name, value)
-        expect(not self.unproved, "octets of messages nobody put there:", self.unproved[:3])
+        expect(not self.unproved, "octets of unknown messages:", self.unproved[:3])
 
     def flagged(self, uid: int, modseq: int, flags: Flags) -> None:
         known = self.flags.setdefault((uid, modseq), flags)
-        expect(known == flags, f"UID {uid} at MODSEQ {modseq} is told as {sorted(known)} and as {sorted(flags)}")
+        expect(known == flags, f"UID {uid} at MODSEQ {modseq} is reported as {sorted(known)} and as {sorted(flags)}")
 
 
 # --- one client's mailbox --------------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ class World:
 
 @dataclass
 class Heard:
-    """What one command's responses said, by UID."""
+    """The data in the responses to one command, by UID."""
 
     fetched: dict[int, Fetched] = field(default_factory=dict)
     expunged: set[int] = field(default_factory=set)
@@ -157,7 +157,7 @@ class Heard:
 
 
 class Model:
-    """UIDs by number (0 where not told), flags and MODSEQ by UID."""
+    """UIDs by sequence number (0 where unknown), flags and MODSEQ by UID."""
 
     def __init__(self, world: World, *, condstore: bool) -> None:
         self.world = world
@@ -202,12 +202,12 @@ class Model:
             self.uids += [0] * (number - len(self.uids))
         elif what == b"EXPUNGE":
             expect(may_expunge, "EXPUNGE where numbers must stay (RFC 9051 §7.5.1)")
-            expect(1 <= number <= len(self.uids), "EXPUNGE of a number nobody has:", number, len(self.uids))
+            expect(1 <= number <= len(self.uids), "EXPUNGE of an unknown number:", number, len(self.uids))
             uid = self.uids.pop(number - 1)
             heard.expunged.add(uid)
             self.flags.pop(uid, None)
         elif what == b"FETCH":
-            expect(1 <= number <= len(self.uids), "FETCH of a number nobody has:", number, len(self.uids))
+            expect(1 <= number <= len(self.uids), "FETCH of an unknown number:", number, len(self.uids))
             self._fetched(number, parse_items(rest), heard, items)
 
     def _fetched(self, number: int, told: Fetched, heard: Heard, items: Iterable[bytes]) -> None:
@@ -225,7 +225,7 @@ class Model:
             self.modseqs[uid] = modseq
         if flags is not None and modseq:
             self.world.flagged(uid, modseq, flags)
-        for item in items:  # as asked; the response names a partial by its first octet only
+        for item in items:  # as requested; the response names a partial by its first octet only
             name = item.replace(b".PEEK", b"")
             shown = re.sub(rb"<(\d+)\.\d+>$", rb"<\1>", name)
             if shown in told:
@@ -233,5 +233,5 @@ class Model:
         heard.fetched.setdefault(uid, {}).update(told)
 
     def known(self) -> dict[int, Flags]:
-        expect(0 not in self.uids, "messages nobody was told the UID of")
+        expect(0 not in self.uids, "messages without a known UID")
         return {uid: self.flags[uid] for uid in self.uids}

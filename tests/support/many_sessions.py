@@ -1,7 +1,7 @@
-"""Many IMAP sessions on one mailbox over real sockets, each with a model of it; every answer is checked against the model at once.
+"""Many IMAP sessions on one mailbox over real sockets, each with a model of it; every response is checked against the model at once.
 
-`play` runs them for a while, then lets them come to rest: what each session knows, those in IDLE without asking, must equal what the
-server tells a new session. The commands follow from the seed, their interleaving is the server's. Raises Wrong with the session's
+`play` runs them for a while, then lets them settle: the state of each session, in IDLE without further commands, must equal what the
+server sends to a new session. The commands follow from the seed, their interleaving is the server's. Raises Wrong with the session's
 last commands.
 """
 
@@ -57,7 +57,7 @@ class Shared:
     world: World
     mix: Mix
     names: dict[str, bytes]
-    """The mailbox all select (INBOX here) and the one messages are moved to (Archive here), as the server knows them."""
+    """Server names of the mailbox that all select (INBOX here) and of the one messages are moved to (Archive here)."""
     commands: int = 0
     tokens: int = 0
     ended: bool = False
@@ -65,7 +65,7 @@ class Shared:
 
 
 class Slow(trio.abc.HalfCloseableStream):
-    """A stream that takes a little at a time."""
+    """A stream that reads a little at a time."""
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self.inner = stream
@@ -88,7 +88,7 @@ class Slow(trio.abc.HalfCloseableStream):
 
 
 class Player:
-    """One session: it says a command, checks the answer and keeps its model."""
+    """One session: sends commands, checks the responses and updates its model."""
 
     def __init__(self, shared: Shared, number: int, seed: int, client: Client) -> None:
         self.shared = shared
@@ -99,14 +99,14 @@ class Player:
         self.log: deque[str] = deque(maxlen=25)
         self.read_only = False
         self.owed: set[int] = set()
-        """UIDs the server said were expunged, whose EXPUNGE is still to be told."""
+        """UIDs that the server reported as expunged without having sent EXPUNGE yet."""
 
     # --- commands ----------------------------------------------------------------------------
 
     async def say(
         self, text: bytes, *, may_expunge: bool = True, items: Iterable[bytes] = (), before: Callable[[], None] = lambda: None
     ) -> tuple[Heard, bytes]:
-        """One command: what it made the client hear, and its tagged answer. `before`: what the client makes of its own command first."""
+        """One command: the data of its responses, and its tagged response. `before`: the client's own changes to its model."""
         self.log.append(f"C {text[:200]!r}")
         untagged, tagged = await self.client.command(text)
         self.log += [f"S {line[:160]!r}" for line in untagged[-8:]] + [f"S {tagged[:160]!r}"]
@@ -115,7 +115,7 @@ class Player:
         heard = self.model.feed(untagged, may_expunge=may_expunge, items=items)
         self.owed -= heard.expunged
         if may_expunge:
-            expect(not self.owed, "EXPUNGE is not told of messages said to be gone:", self.owed)
+            expect(not self.owed, "no EXPUNGE for messages reported as gone:", self.owed)
         if b"[HIGHESTMODSEQ " in tagged:
             self.model.at_modseq(int(tagged.split(b"HIGHESTMODSEQ ")[1].split(b"]")[0]))
         return heard, tagged
@@ -134,7 +134,7 @@ class Player:
         await self.look()
 
     async def look(self) -> None:
-        """Ask for what EXISTS told of: until every message has its UID and flags."""
+        """FETCH the messages announced by EXISTS, until every message has its UID and flags."""
         what = b"(UID FLAGS MODSEQ)" if self.model.condstore else b"(UID FLAGS)"
         while 0 in self.model.uids:
             first = self.model.uids.index(0) + 1
@@ -231,7 +231,7 @@ class Player:
         if tagged.startswith(b"OK") or uid:
             later = {one for one in chosen if before[one] > since}
             missing = {one for one in later if one not in heard.fetched} - heard.expunged
-            expect(tagged.startswith(b"OK") and not missing, tagged, "changed since", since, "and not told:", missing)
+            expect(tagged.startswith(b"OK") and not missing, tagged, "changed since", since, "and not reported:", missing)
         else:
             expect(tagged.startswith(b"NO [EXPUNGEISSUED]"), tagged)
 
@@ -253,7 +253,7 @@ class Player:
 
         heard, tagged = await self.say(text, may_expunge=uid, before=apply)
         if tagged.startswith(b"NO [LIMIT]"):
-            expect(self.shared.mix.keywords > 57, "no room for a keyword among a few")
+            expect(self.shared.mix.keywords > 57, "keyword limit reached with few keywords")
             self.undo(set(chosen), old, heard)
             return
         modified = self.modified(tagged, uid)
@@ -265,14 +265,14 @@ class Player:
         if self.model.condstore:
             words = [*words, b"MODSEQ"]
         expect(tagged.startswith((b"OK", b"NO [EXPUNGEISSUED]", b"NO [MODIFIED")), tagged)
-        if words:  # else silence: who is gone is told by EXPUNGE alone
+        if words:  # otherwise silent: expunged messages are reported by EXPUNGE alone
             rest = [one for one in chosen if one not in modified]
             if modified and tagged.startswith(b"NO"):
                 tagged = b"NO [EXPUNGEISSUED]"
             self.complete(rest, heard, tagged, uid, lambda told: set(words) <= told.keys())
 
     def undo(self, uids: set[int], old: dict[int, Flags], heard: Heard) -> None:
-        """What was not stored after all, save what the server told of it."""
+        """Undo what was not stored, except where the server sent flags."""
         for one in uids:
             if b"FLAGS" not in heard.fetched.get(one, {}) and one in self.model.flags:
                 self.model.flags[one] = old[one]
@@ -302,10 +302,10 @@ class Player:
         found = set(heard.searched or ()) if uid else {numbers[number - 1] for number in heard.searched or ()}
         steady = {one for one in numbers if b"FLAGS" not in heard.fetched.get(one, {})}
         true = {one for one in steady if flag in before[one]}
-        expect(found <= set(numbers), "found what nobody has:", found - set(numbers))
+        expect(found <= set(numbers), "found unknown messages:", found - set(numbers))
         differ = (true ^ found & steady) - heard.expunged
-        if differ:  # left out, or found with flags nobody tells any more: gone in either case
-            expect(b"[EXPUNGEISSUED]" in tagged, key, "tells of", found, "not of", true, "and says", tagged)
+        if differ:  # missing, or found with outdated flags: expunged in either case
+            expect(b"[EXPUNGEISSUED]" in tagged, key, "finds", found, "not of", true, "and says", tagged)
             self.owed |= differ
 
     async def do_copy(self) -> None:
@@ -320,7 +320,7 @@ class Player:
         heard, tagged = await self.say(b"%b%b %b %b" % (form, word, written, self.shared.names[target]))
         code = re.search(rb"\[COPYUID \d+ ([\d:,]+) ([\d:,]+)\]", tagged + heard.copy_uid)
         sources, copies = (numbers_of(code[1]), numbers_of(code[2])) if code else ([], [])
-        expect(set(sources) <= set(chosen), "copied what was not asked for")
+        expect(set(sources) <= set(chosen), "copied messages outside the set")
         self.shared.world.copied(sources, target, copies)
         gone = set(chosen) - set(sources)
         if word == b"COPY" and tagged.startswith(b"NO [EXPUNGEISSUED]"):
@@ -448,12 +448,12 @@ async def play(port: int, *, seed: int, seconds: float, mix: Mix, mailbox: str =
 
 
 async def watched(player: Player, work: Callable[[], Any]) -> None:
-    """A false answer comes with what was said before it."""
+    """Add the last commands and responses to a wrong response."""
     try:
         await work()
     except Exception as error:
-        told = "\n".join(player.log)
-        raise Wrong(f"session {player.number} (condstore {player.model.condstore}): {error!r}\n{told}") from error
+        transcript = "\n".join(player.log)
+        raise Wrong(f"session {player.number} (condstore {player.model.condstore}): {error!r}\n{transcript}") from error
 
 
 async def rest(shared: Shared, port: int, seed: int) -> Result:

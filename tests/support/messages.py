@@ -1,10 +1,10 @@
-"""The project's own messages, one for each way through the scanner, so that a lone clone tests them all. CRLF throughout."""
+"""The project's own test messages, one for each path through the scanner, for clones without the shared corpus. CRLF throughout."""
 
 from base64 import encodebytes
 
 
 def wire(text: str) -> bytes:
-    """UTF-8 with CRLF line ends; the first line end, which only makes the source readable, goes."""
+    """UTF-8 with CRLF line ends; the first line end, which only makes the source readable, is removed."""
     return text.removeprefix("\n").encode().replace(b"\n", b"\r\n")
 
 

@@ -1,7 +1,7 @@
-"""A server among neighbours on loopback addresses: a name server, scripted mail servers with one port, and the real command.
+"""The real command with a DNS server and scripted mail servers on loopback addresses, all on one port.
 
-`with Neighbours(place) as world:` — `world.peer("far.example", ...)` is another server, `world.house` runs with short intervals,
-`world.send(...)` hands in a message as Ada does.
+`with Neighbours(place) as world:` — `world.peer("far.example", ...)` is another mail server, `world.server` runs with short retry
+intervals, `world.send(...)` submits a message as Ada.
 """
 
 import json
@@ -31,7 +31,7 @@ delay_notice_s = {late}
 
 
 class Neighbours:
-    """`more` are further lines of the settings below [sending], `after` whole sections behind it."""
+    """`more`: further lines of the section [sending]; `after`: further sections."""
 
     def __init__(
         self, place: Path, *, first: int = 1, most: int = 2, give_up: int = 3600, late: int = 1800, more: str = "", after: str = "",
@@ -76,7 +76,7 @@ class Neighbours:
             await self._over.wait()
 
     def peer(self, domain: str, **words: Any) -> Peer:
-        """Another server for the domain, with an address of its own."""
+        """Another mail server for the domain, with its own address."""
         address = f"127.0.1.{len(self._peers) + 1}"
         peer = Peer(host=address, port=self.port, **words)
         peer.__enter__()
@@ -87,13 +87,13 @@ class Neighbours:
         return peer
 
     def send(self, *to: str, subject: str = "hello", sender: str = "ada", mail: str = "", rcpt: str = "", body: str = "words") -> str:
-        """Hand in a message as one of the people; the name the server gave it. `mail` and `rcpt` are further parameters."""
-        reply = self.hand_in(*to, subject=subject, sender=sender, mail=mail, rcpt=rcpt, body=body)
+        """Submit a message as one of the accounts; the id that the server gave it. `mail` and `rcpt` are further parameters."""
+        reply = self.submit(*to, subject=subject, sender=sender, mail=mail, rcpt=rcpt, body=body)
         assert reply.startswith("250"), reply
         return reply.split()[-1].rstrip(".")
 
-    def hand_in(self, *to: str, subject: str = "hello", sender: str = "ada", mail: str = "", rcpt: str = "", body: str = "words") -> str:
-        """The same; the last reply."""
+    def submit(self, *to: str, subject: str = "hello", sender: str = "ada", mail: str = "", rcpt: str = "", body: str = "words") -> str:
+        """The same; returns the last reply."""
         me = f"{sender}@{self._domain}"
         with Smtp(self.server.ports["submission"]) as smtp:
             smtp.sign_in(me, PASSWORD)
@@ -106,7 +106,7 @@ class Neighbours:
             return smtp.reply().decode().strip()
 
     def send_many(self, count: int, sessions: int, to: str = "bob@far.example", octets: int = 4000) -> int:
-        """So many messages to one address, from so many sessions at once; octets of all of them."""
+        """`count` messages to one address from several concurrent sessions; octets of all of them."""
         me = f"{self._accounts[0]}@{self._domain}"
         text = f"From: {me}\r\nTo: {to}\r\nSubject: many\r\n\r\n".encode() + b"some words of a message\r\n" * (octets // 24)
         faults: list[BaseException] = []
@@ -133,16 +133,16 @@ class Neighbours:
         return count * len(text)
 
     def ask(self, *words: str) -> Any:
-        """A command's answer for programs."""
+        """The JSON output of a command."""
         return json.loads(pillarbox(*words, "--json", data=self.data).stdout)
 
     def track(self, message: str) -> list[str]:
-        """What happened to a message: the kinds of its lines."""
+        """The kinds of the history lines of a message."""
         return [line["what"] for line in self.ask("message", "track", message)["lines"]]
 
     @staticmethod
     def arrived(peer: Peer, count: int = 1, patience_s: float = 15.0) -> list[Taken]:
-        """The messages the peer has once there are so many."""
+        """The messages of the peer once there are `count`."""
         deadline = time.monotonic() + patience_s
         while len(peer.messages) < count and time.monotonic() < deadline:
             time.sleep(0.02)

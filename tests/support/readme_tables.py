@@ -1,4 +1,4 @@
-"""Write the README's tables of standards and settings anew, from what the tests compare them with: `make tables`."""
+"""Regenerate the README's tables of standards and settings: `make tables`."""
 
 import re
 

@@ -17,7 +17,7 @@ START_S = 30
 
 
 def environment() -> dict[str, str]:
-    """Of the commands the tests run. They keep the code they compiled: some hundred of them start."""
+    """The environment of commands run by tests. Compiled code is cached, since some hundred processes start."""
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "TZ": "UTC", "PYTHONDONTWRITEBYTECODE": ""}
 
@@ -31,7 +31,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def pillarbox(*words: str, data: Path | None = None, password: str | None = None, check: bool = True) -> "subprocess.CompletedProcess[str]":
-    """Run one command to its end."""
+    """Run one command and wait for it."""
     arguments = [*COMMAND, *words]
     if data is not None:
         arguments += ["--data", str(data)]
@@ -44,12 +44,12 @@ def pillarbox(*words: str, data: Path | None = None, password: str | None = None
 
 
 def on_terminal(*words: str, data: Path) -> str:
-    """Run one command as a user does, on a terminal; what it shows."""
+    """Run one command on a terminal; its output."""
     return in_terminal([*COMMAND, *words, "--data", str(data)], environ=environment(), cwd=ROOT)
 
 
 def in_terminal(arguments: list[str], *, environ: dict[str, str], cwd: Path) -> str:
-    """The same for any program; it has to end well."""
+    """The same for any program; its exit status must be 0."""
     main, side = pty.openpty()
     process = subprocess.Popen(arguments, stdin=side, stdout=side, stderr=side, env=environ, cwd=cwd)
     os.close(side)
@@ -57,7 +57,7 @@ def in_terminal(arguments: list[str], *, environ: dict[str, str], cwd: Path) -> 
     try:
         while select.select([main], [], [], 60)[0] and (chunk := os.read(main, 4096)):
             shown += chunk
-    except OSError:  # the other side is closed
+    except OSError:  # the other end is closed
         pass
     os.close(main)
     assert process.wait(60) == 0, f"{' '.join(arguments)}: {shown.decode()}"
@@ -65,14 +65,14 @@ def in_terminal(arguments: list[str], *, environ: dict[str, str], cwd: Path) -> 
 
 
 def new_data(place: Path, *accounts: str, domain: str = "home.example") -> Path:
-    """A data directory with people in it, each with PASSWORD."""
+    """A data directory with accounts, each with PASSWORD."""
     for name in accounts or ("ada",):
         pillarbox("account", "add", f"{name}@{domain}", data=place, password=PASSWORD)
     return place
 
 
 class Pillarbox:
-    """`with Server(data) as server:` — server.ports["imap"] and so on. Plain-text login is on unless told otherwise."""
+    """`with Pillarbox(data) as server:` — server.ports["imap"] and so on. Plain-text login is allowed by default."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class Pillarbox:
             more = os.read(self.process.stdout.fileno(), 4096) if readable else b""
             if not more:
                 self.kill()
-                raise AssertionError(f"the server did not get ready: {said.decode()}\n{self.log.read_text()[-4000:]}")
+                raise AssertionError(f"the server did not become ready: {said.decode()}\n{self.log.read_text()[-4000:]}")
             said += more
         return self
 
@@ -123,7 +123,7 @@ class Pillarbox:
         return int(children[0])
 
     def stop(self) -> int:
-        """Ask it to end (SIGTERM), wait; the exit status."""
+        """Send SIGTERM and wait; the exit status."""
         assert self.process
         os.kill(self.pid, signal.SIGTERM)
         try:

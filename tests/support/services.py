@@ -25,12 +25,12 @@ from .streams import ClientStream, stream_pair
 
 ACCOUNTS = ("fred@example.org", "mary@example.org")
 PASSWORD = "Blurdybloop-7"
-"""Everybody's."""
+"""Of all accounts."""
 
 
 @dataclass
 class Components:
-    """What the tests of servers hold. `options` by protocol family ("imap", "smtp", "pop3") replace a Service's own."""
+    """Components for tests of servers. `options` by protocol family ("imap", "smtp", "pop3") replace a Service's own."""
 
     family: Family
     store: Store
@@ -63,7 +63,7 @@ class Components:
         return self.services[family]
 
     def connect(self, protocol: str = "imap", *, peer: str = "192.0.2.7") -> ClientStream:
-        """A new session; its end is awaited by the block."""
+        """A new session; it ends with the block."""
         family = "smtp" if protocol.startswith("subm") else protocol.removesuffix("s")
         service = self.service(family)
         stream, client = stream_pair(protocol, peer=(peer, 40_000), tls=self.tls)
@@ -74,7 +74,7 @@ class Components:
 
 
 async def _serve(service: Any, stream: Stream) -> None:
-    """What the listener does with a session, save that faults of ours fail the test."""
+    """Run a session as the listener does, but let internal errors fail the test."""
     with suppress(PeerError):
         await service.handle(stream)
     await stream.aclose()
@@ -135,6 +135,6 @@ async def some_components(
         async with trio.open_nursery() as nursery:
             components = Components(family, store, nursery, mechanisms, options, tls)
             yield components
-            for client in components.clients:  # else a server's close waits for them
+            for client in components.clients:  # otherwise closing a server waits for them
                 await trio.aclose_forcefully(client)
             nursery.cancel_scope.cancel()

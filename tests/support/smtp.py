@@ -22,7 +22,7 @@ def stuff(message: bytes) -> bytes:
 
 
 class Client:
-    """`say` sends, `reply` reads one reply; `ask` does both. `reads` counts how often octets came."""
+    """`say` sends, `reply` reads one reply; `ask` does both. `reads` counts reads that returned octets."""
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self.stream = stream

@@ -1,6 +1,6 @@
-"""Plain blocking clients over real sockets, for tests of the running server, and what the kernel says of its process.
+"""Blocking clients over real sockets for tests of the running server, and figures of its process from /proc.
 
-Any address of 127/8 may be the `source`: the server counts each as somebody else.
+Any address of 127/8 may be the `source`: the server counts each as another client.
 """
 
 import os
@@ -19,7 +19,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Wire:
-    """A connection: octets out, lines in. Waiting longer than `patience_s` raises TimeoutError."""
+    """A connection that sends octets and reads lines. Waiting longer than `patience_s` raises TimeoutError."""
 
     def __init__(self, port: int, *, source: str = "127.0.0.1", patience_s: float = PATIENCE_S, tls: bool = False) -> None:
         self.socket: socket.socket = socket.create_connection(("127.0.0.1", port), patience_s, (source, 0))
@@ -28,7 +28,7 @@ class Wire:
         self.held = b""
 
     def start_tls(self) -> None:
-        """The certificate is not looked at: other tests do."""
+        """Without verification: other tests verify."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         self.socket = context.wrap_socket(self.socket)
@@ -46,7 +46,7 @@ class Wire:
         self.socket.sendall(octets)
 
     def try_send(self, octets: bytes) -> bool:
-        """False when the server closed before it took all."""
+        """False when the server closed before it read everything."""
         try:
             self.socket.sendall(octets)
         except (BrokenPipeError, ConnectionResetError):
@@ -147,8 +147,8 @@ class Imap(Wire):
     def response(self) -> bytes:
         """One response, its literals in place; b"" at the end."""
         parts = [self.line()]
-        while mark := _LITERAL.search(parts[-1]):
-            parts += [self.octets(int(mark[1])), self.line()]
+        while literal := _LITERAL.search(parts[-1]):
+            parts += [self.octets(int(literal[1])), self.line()]
         return b"".join(parts)
 
     def start(self, command: bytes, end: bytes = b"\r\n") -> bytes:
@@ -175,7 +175,7 @@ class Imap(Wire):
         return untagged
 
     def append(self, *messages: bytes, mailbox: bytes = b"INBOX") -> bytes:
-        """Several at once are one MULTIAPPEND; what follows the tag."""
+        """Several messages are one MULTIAPPEND; what follows the tag."""
         parts = [b"APPEND " + mailbox]
         for message in messages:
             parts += [b" {%d+}\r\n" % len(message), message]
@@ -199,11 +199,11 @@ class Pop3(Wire):
 
 
 def memory_octets(pid: int) -> int:
-    """Resident memory of the process that is its own share (PSS)."""
+    """Proportional set size (PSS) of the process."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
-    raise AssertionError("the kernel does not tell PSS")
+    raise AssertionError("the kernel does not report PSS")
 
 
 def cpu_s(pid: int) -> float:
@@ -223,7 +223,7 @@ def eventually(holds: "object", patience_s: float = 20.0, every_s: float = 0.05)
 
 
 def message(name: str, body: bytes = b"Hello.\r\n") -> bytes:
-    """A plain message whose Message-ID is told by `name`."""
+    """A plain message with `name` in Subject and Message-ID."""
     return (
         b"From: Someone <someone@elsewhere.example>\r\nTo: ada@home.example\r\nSubject: " + name.encode() + b"\r\n"
         b"Message-ID: <" + name.encode() + b"@elsewhere.example>\r\nDate: Tue, 1 Jul 2025 10:00:00 +0000\r\n\r\n" + body
@@ -234,6 +234,6 @@ FAULTS = ("session failed by a fault", "part crashed", "Traceback")
 
 
 def faults(log: Path) -> list[str]:
-    """Lines of the journal that tell of a fault of ours."""
+    """Log lines of internal errors, with the lines after them."""
     lines = log.read_text(errors="replace").splitlines()
     return ["\n".join(lines[at : at + 8]) for at, line in enumerate(lines) if any(fault in line for fault in FAULTS)]

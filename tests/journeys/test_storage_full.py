@@ -1,4 +1,4 @@
-"""A full card: 452 4.3.1 and NO, reading and deleting go on, nothing acknowledged is lost, and mail flows again when there is room."""
+"""Storage full: 452 4.3.1 and NO, reading and deleting still work, nothing acknowledged is lost, mail is accepted again once there is space."""
 
 import imaplib
 import smtplib
@@ -16,9 +16,9 @@ ACCOUNT = "ada@home.example"
 
 
 @pytest.fixture
-def card(tmp_path: Path) -> Iterator[Path]:
+def small_storage(tmp_path: Path) -> Iterator[Path]:
     needs.root()
-    place = tmp_path / "card"
+    place = tmp_path / "storage"
     place.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(place)], check=True)
     yield place
@@ -34,9 +34,9 @@ def send(server: Pillarbox, number: int) -> tuple[int, bytes]:
         return smtp.data(f"From: b@outside.example\r\nSubject: {number}\r\n\r\n{text}\r\n".encode())
 
 
-def test_a_full_card(card: Path) -> None:
-    data = new_data(card / "data")
-    with Pillarbox(data, protocols=("smtp", "imap"), log=card.parent / "log") as server:
+def test_storage_full(small_storage: Path) -> None:
+    data = new_data(small_storage / "data")
+    with Pillarbox(data, protocols=("smtp", "imap"), log=small_storage.parent / "log") as server:
         kept = 0
         while True:
             try:
@@ -46,7 +46,7 @@ def test_a_full_card(card: Path) -> None:
             if code != 250:
                 break
             kept += 1
-            assert kept < 2000, "the card never filled"
+            assert kept < 2000, "storage never filled"
         assert code == 452 and b"4.3.1" in said, (code, said)
         assert kept > 20
         imap = imaplib.IMAP4("127.0.0.1", server.ports["imap"])
@@ -66,11 +66,11 @@ def test_a_full_card(card: Path) -> None:
                     break
             except smtplib.SMTPResponseException:
                 pass
-            assert time.monotonic() < deadline, "there is room, and still no message is taken"
+            assert time.monotonic() < deadline, "there is space, and still no message is accepted"
             time.sleep(1)
         assert imap.select()[1] == [b"1"]
         imap.logout()
-    with Pillarbox(data, protocols=("imap",), log=card.parent / "log") as server:
+    with Pillarbox(data, protocols=("imap",), log=small_storage.parent / "log") as server:
         imap = imaplib.IMAP4("127.0.0.1", server.ports["imap"])
         imap.login(ACCOUNT, PASSWORD)
         assert imap.select()[1] == [b"1"]

@@ -1,4 +1,4 @@
-"""Strangers, guessers and a broken journal against the running server: no relay, nobody told apart, nobody locked out, no silence."""
+"""The running server against relaying, account enumeration and password guessing, and with an unwritable log."""
 
 import fcntl
 import os
@@ -29,23 +29,23 @@ PIPE_OCTETS = 4096
 
 
 @pytest.mark.parametrize("sender", [b"", b"a@elsewhere.example", b"postmaster@[127.0.0.1]", b"x@localhost"])
-def test_nobody_relays(server: Pillarbox, sender: bytes) -> None:
-    """`tests/smtpd/test_relay.py` has all 32 forms and 6 senders; here the doors of the real command, 25 and submission."""
+def test_open_relay(server: Pillarbox, sender: bytes) -> None:
+    """`tests/smtpd/test_relay.py` has all 32 forms and 6 senders; here the smtp and submission ports of the real command."""
     with Smtp(server.ports["smtp"]) as smtp:
         for number, form in enumerate(RELAYS):
             if number % 8 == 0:
                 smtp.ask(b"RSET")
                 assert smtp.ask(b"MAIL FROM:<%b>" % sender).startswith(b"250")
             said = smtp.ask(b"RCPT TO:" + form)
-            if not said:  # who guesses is let go
+            if not said:  # disconnected for guessing
                 return
             assert said[:1] == b"5" or said.startswith(b"421"), (form, said)
     with Smtp(server.ports["submission"]) as smtp:
         assert smtp.ask(b"MAIL FROM:<%b>" % sender).startswith(b"530 5.7.0")
 
 
-def test_words_do_not_tell_accounts_apart(server: Pillarbox) -> None:
-    """Signing in, VRFY and EXPN: the same words for who is here and who is not."""
+def test_replies_do_not_reveal_accounts(server: Pillarbox) -> None:
+    """Login, VRFY and EXPN: the same replies for existing and unknown addresses."""
 
     def words(name: bytes, number: int) -> list[bytes]:
         said = []
@@ -63,8 +63,8 @@ def test_words_do_not_tell_accounts_apart(server: Pillarbox) -> None:
     assert known == unknown
 
 
-def test_times_do_not_tell_accounts_apart(server: Pillarbox) -> None:
-    """Five wrong passwords each, each from an address of its own."""
+def test_login_times_do_not_reveal_accounts(server: Pillarbox) -> None:
+    """Five wrong passwords for each, from different addresses."""
 
     def seconds(name: bytes, number: int) -> float:
         with Imap(server.ports["imap"], "", source=f"127.0.8.{number}") as imap:
@@ -75,12 +75,12 @@ def test_times_do_not_tell_accounts_apart(server: Pillarbox) -> None:
     with ThreadPoolExecutor(10) as ten:
         all_s = list(ten.map(seconds, 5 * (KNOWN, UNKNOWN), range(10)))
     took = {KNOWN: statistics.median(all_s[::2]), UNKNOWN: statistics.median(all_s[1::2])}
-    report_figure("a wrong password for somebody known and unknown", f"{took[KNOWN]:.3f} s, {took[UNKNOWN]:.3f} s")
+    report_figure("a wrong password for an existing and an unknown account", f"{took[KNOWN]:.3f} s, {took[UNKNOWN]:.3f} s")
     assert 0.5 < took[KNOWN] / took[UNKNOWN] < 2
 
 
 def test_guessing_is_slow_and_the_owner_is_not_locked_out(server: Pillarbox) -> None:
-    """One source tries on many connections at once: about ten tries are answered, the owner signs in at home at once."""
+    """One source guesses on many connections at once: about ten get a response, the owner logs in without delay."""
     with Imap(server.ports["imap"], source="127.0.0.1"):
         pass
     answered: list[bytes] = []
@@ -115,8 +115,8 @@ def test_guessing_is_slow_and_the_owner_is_not_locked_out(server: Pillarbox) -> 
     assert took < 10
 
 
-def test_what_a_smuggler_sends_is_one_message(server: Pillarbox) -> None:
-    """Every line end that is none before and behind the dot (`tests/dialogs/smtp/smuggling.txt` has the words), over the real socket."""
+def test_smtp_smuggling(server: Pillarbox) -> None:
+    """Every non-standard line end before and after the dot (`tests/dialogs/smtp/smuggling.txt` has the replies), over a real socket."""
     for before in (b"\n", b"\r", b"\r\n"):
         for behind in (b"\n", b"\r", b"\r\n", b"\r\r\n", b"\0\r\n"):
             if (before, behind) == (b"\r\n", b"\r\n"):
@@ -141,32 +141,32 @@ def _serve(data: Path, stderr: int | None, *, close: bool = False) -> tuple["sub
         words = ["sh", "-c", 'exec "$@" 2>&-', "sh", *words]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=stderr, stdin=subprocess.DEVNULL, env=environment(), cwd=ROOT)
 
-    def stands() -> bool:
+    def listens() -> bool:
         try:
             socket.create_connection(("127.0.0.1", ports["smtp"]), 1).close()
         except OSError:
             return False
         return True
 
-    assert eventually(stands, 30), process.poll()
+    assert eventually(listens, 30), process.poll()
     return process, ports
 
 
-@pytest.mark.parametrize("how", ["nobody reads", "reader gone", "closed", "full card"])
-def test_the_journal_never_stops_the_server(tmp_path: Path, how: str) -> None:
-    """stderr is a full pipe, a broken pipe, closed, or a file on a full card: messages go in and out as ever."""
+@pytest.mark.parametrize("how", ["pipe not read", "reader gone", "closed", "storage full"])
+def test_the_log_never_stops_the_server(tmp_path: Path, how: str) -> None:
+    """stderr is a full pipe, a broken pipe, closed, or a file on full storage: mail is received and read as usual."""
     data = new_data(tmp_path / "data")
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_OCTETS)
     if how == "reader gone":
         os.close(reading)
-    if how == "full card":
+    if how == "storage full":
         os.dup2(os.open("/dev/full", os.O_WRONLY), writing)
     process, ports = _serve(data, writing, close=how == "closed")
     os.close(writing)
     try:
         with Smtp(ports["smtp"]) as smtp:
-            for number in range(100):  # some 180 octets of journal each: four times what the pipe holds
+            for number in range(100):  # some 180 octets of log each: four times the capacity of the pipe
                 assert smtp.deliver(message(f"n{number}")).startswith(b"250")
         for _ in range(50):
             Wire(ports["imap"]).close()
