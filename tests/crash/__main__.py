@@ -2,8 +2,8 @@
 
     python -m tests.crash [--all | --cuts N] [--seed N] [--rounds N]
 
-TEARS (512-octet tears that keep neighbours) must break nothing: exit status 1 otherwise. RUINS (a whole 4 KiB block of garbage) is
-what no log without powersafe overwrite survives at every instant; its figure is printed, not judged.
+TEARS (torn writes of 512 octets) must break nothing: exit status 1 otherwise. RUINS (a whole 4 KiB block of garbage) is
+what no log without powersafe overwrite survives at every instant; its figure is printed, not checked.
 """
 
 import argparse

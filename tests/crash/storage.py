@@ -1,9 +1,9 @@
 """Two models of an SD card that loses power, fed with a recorded trace.
 
 Durable is what a sync covered: a file's octets by a sync of the file, a name by a sync of its directory. The rest is
-pending, and at a cut anything may have become of it: each 512-octet sector of each pending write kept or not, in any
-order (model TEARS, neighbours untouched); pending names kept up to some point. Model RUINS besides fills one whole
-4 KiB block that a pending write touched with garbage, neighbours and all.
+pending, and a cut may leave any part of it: each 512-octet sector of each pending write kept or not, in any order
+(model TEARS, neighbouring sectors intact); pending names kept up to some point. Model RUINS also fills one whole
+4 KiB block that a pending write touched with garbage.
 """
 
 import random
@@ -18,7 +18,7 @@ BLOCK = 4096
 
 
 class Model(Enum):
-    TEARS = "512-octet tears that keep neighbours"
+    TEARS = "torn writes of 512 octets"
     RUINS = "a ruined 4 KiB block"
 
 
@@ -27,8 +27,8 @@ class File:
     octets: bytearray = field(default_factory=bytearray)
     pending: list[tuple[int, Wrote | Resized]] = field(default_factory=list)
 
-    def settle(self, before: int) -> None:
-        """What happened before event number `before` is on storage."""
+    def sync(self, before: int) -> None:
+        """Changes before event number `before` become durable."""
         keep = []
         for number, change in self.pending:
             if number < before:
@@ -44,7 +44,7 @@ class Folder:
     pending: list[tuple[int, str, "File | Folder | None"]] = field(default_factory=list)
     """(event number, name, what it names from then on or None)."""
 
-    def settle(self, before: int) -> None:
+    def sync(self, before: int) -> None:
         keep = []
         for number, name, what in self.pending:
             if number < before:
@@ -93,7 +93,7 @@ class Storage:
         if isinstance(event, Synced):
             found = self._find(event.path)
             if found is not None:
-                found.settle(event.covers)
+                found.sync(event.covers)
             return
         if isinstance(event, Renamed):
             moved = self._find(event.old)
@@ -126,8 +126,8 @@ class Storage:
 
     def cut(self, target: Path, chance: random.Random, model: Model) -> None:
         """Write one possible state after a cut into an empty directory."""
-        mood = chance.choice(("nothing", "everything", "some", "some", "torn", "torn"))
-        _write(self.top, target, chance, mood, model)
+        outcome = chance.choice(("nothing", "everything", "some", "some", "torn", "torn"))
+        _write(self.top, target, chance, outcome, model)
 
 
 def _load(path: Path) -> Folder:
@@ -140,9 +140,9 @@ def _load(path: Path) -> Folder:
     return folder
 
 
-def _write(folder: Folder, target: Path, chance: random.Random, mood: str, model: Model) -> None:
+def _write(folder: Folder, target: Path, chance: random.Random, outcome: str, model: Model) -> None:
     names = dict(folder.names)
-    kept = {"nothing": 0, "everything": len(folder.pending)}.get(mood, chance.randint(0, len(folder.pending)))
+    kept = {"nothing": 0, "everything": len(folder.pending)}.get(outcome, chance.randint(0, len(folder.pending)))
     for _, name, what in folder.pending[:kept]:
         _name(names, name, what)
     for name, what in names.items():
@@ -151,21 +151,21 @@ def _write(folder: Folder, target: Path, chance: random.Random, mood: str, model
         place = target / name
         if isinstance(what, Folder):
             place.mkdir()
-            _write(what, place, chance, mood, model)
+            _write(what, place, chance, outcome, model)
         else:
-            place.write_bytes(_after_cut(what, chance, mood, model))
+            place.write_bytes(_after_cut(what, chance, outcome, model))
 
 
-def _after_cut(file: File, chance: random.Random, mood: str, model: Model) -> bytes | bytearray:
+def _after_cut(file: File, chance: random.Random, outcome: str, model: Model) -> bytes | bytearray:
     if not file.pending:
         return file.octets
     octets = bytearray(file.octets)
     changes = [change for _, change in file.pending]
-    if mood in ("some", "torn"):
+    if outcome in ("some", "torn"):
         changes = [change for change in changes if chance.random() < 0.6]
-    if mood != "nothing":
+    if outcome != "nothing":
         for change in changes:
-            if mood == "torn" and isinstance(change, Wrote):
+            if outcome == "torn" and isinstance(change, Wrote):
                 for at in range(0, len(change.data), SECTOR):
                     if chance.random() < 0.5:
                         _apply(octets, Wrote(change.path, change.at + at, change.data[at : at + SECTOR]))

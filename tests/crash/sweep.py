@@ -1,4 +1,4 @@
-"""Records one day of the server, cuts it at many instants, judges each; shared by the tests and `make crash-sweep`."""
+"""Records a run of the server, simulates power cuts at many instants and checks each; used by the tests and `make crash-sweep`."""
 
 import random
 import shutil
@@ -29,7 +29,7 @@ def record_day(work: Path, *, seed: int = 1, rounds: int = 12, broken: str = "")
     """Run the workload against the real command, or a deliberately broken one, under the recorder."""
     data = new_data(work / "data")
     with Pillarbox(data):
-        pass  # the first start makes certificates; the second, recorded one has nothing to make
+        pass  # the first start creates certificates; the second one, which is recorded, creates nothing
     start = work / "start"
     shutil.copytree(data, start, ignore=shutil.ignore_patterns("control.sock", "lock"))
     trace = work / "trace"
@@ -49,7 +49,7 @@ def cut_points(recorded: list[Event], count: int, seed: int) -> list[int]:
 
 
 def judge_cuts(recording: Recording, cuts: list[int], work: Path, model: Model, seed: int) -> list[str]:
-    """What was broken, one sentence for each bad cut."""
+    """The broken promises, one sentence for each failed cut."""
     storage = Storage(recording.start)
     faults = []
     fed = 0
@@ -71,7 +71,7 @@ def judge_cuts(recording: Recording, cuts: list[int], work: Path, model: Model, 
 
 
 def sweep(recording: Recording, cuts: list[int], work: Path, model: Model, seed: int) -> list[str]:
-    """The same on all processors."""
+    """The same in WORKERS processes."""
     parts = [cuts[n::WORKERS] for n in range(WORKERS)]
     with ProcessPoolExecutor(WORKERS) as pool:
         jobs = [pool.submit(judge_cuts, recording, part, work / str(n), model, seed + n) for n, part in enumerate(parts)]

@@ -1,4 +1,4 @@
-"""Opens what a cut left, with the server's own code, and holds it against what had been promised by then.
+"""Opens the state left by a cut with the server's own code and compares it with what had been acknowledged by then.
 
 Every acknowledged message is there once, every acknowledged change holds, nothing that was only asked for is half there; UIDs,
 MODSEQs and UIDVALIDITY never go back or repeat; a client that follows by MODSEQ equals one that reads everything;
@@ -36,7 +36,7 @@ class Promised:
 
 
 def find_promises(ledger: Ledger, events: list[Event]) -> Promised:
-    """When did each promise leave the server?"""
+    """The instant at which each promise was sent."""
     said = [(number, event.data) for number, event in enumerate(events) if isinstance(event, Said)]
 
     def when(promise: bytes, after: int) -> int | None:
@@ -59,7 +59,7 @@ def find_promises(ledger: Ledger, events: list[Event]) -> Promised:
 
 
 def apply(places: frozenset[Place], step: Step) -> frozenset[Place]:
-    """Where a message is after a step."""
+    """The copies of a message after a step."""
     if step.kind == "deliver":
         return places | {("INBOX", frozenset())}
     if step.kind == "append":
@@ -82,7 +82,7 @@ def apply(places: frozenset[Place], step: Step) -> frozenset[Place]:
 
 
 def allowed(promised: Promised, token: str, cut: int) -> set[frozenset[Place]]:
-    """All states a message may be in after a cut at event `cut`: what was promised, and at most what was asked next."""
+    """All states a message may have after a cut at event `cut`: what was promised, and at most the next request done."""
     states = {frozenset[Place]()}
     for step, instant in promised.steps:
         if step.token != token:
@@ -98,7 +98,7 @@ def allowed(promised: Promised, token: str, cut: int) -> set[frozenset[Place]]:
 
 
 async def judge(data: Path, promised: Promised, cut: int) -> None:
-    """Raises AssertionError with what was broken."""
+    """Raises AssertionError with the broken promise."""
     async with open_components(data, Settings()) as components:
         account = components.accounts.directory.find_login(ACCOUNT)
         assert account, "the account is gone"
@@ -112,7 +112,7 @@ async def judge(data: Path, promised: Promised, cut: int) -> None:
                 uids[name, uid] = token
         for token in promised.ledger.bodies:
             found = places.get(token, [])
-            assert len(found) == len(set(found)) or len({box for box, _ in found}) == len(found), f"{token} is there twice: {found}"
+            assert len(found) == len(set(found)) or len({box for box, _ in found}) == len(found), f"{token} exists twice: {found}"
             may = allowed(promised, token, cut)
             seen = {frozenset((box, flags - {"\\Seen"}) for box, flags in found)}
             bare = {frozenset((box, flags - {"\\Seen"}) for box, flags in state) for state in may}

@@ -230,7 +230,7 @@ def message(name: str, body: bytes = b"Hello.\r\n") -> bytes:
     )
 
 
-FAULTS = ("session failed by a fault", "part crashed", "Traceback")
+FAULTS = ("session failed", "task crashed", "Traceback")
 
 
 def faults(log: Path) -> list[str]:
