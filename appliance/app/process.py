@@ -1,7 +1,7 @@
-"""The server as a fresh process of its own: `python -OO -P -m appliance.app.process DESCRIPTOR`.
+"""The server as a fresh process: `python -OO -P -m appliance.app.process DESCRIPTOR`.
 
-`pillarbox serve` reads the words and settings, then becomes this by exec: same process number, same sockets from systemd,
-but without the command's own modules, without docstrings, and with an allocator told to give memory back. Measured
+`pillarbox serve` reads command line and settings, then becomes this by exec: same process id, same sockets from systemd, but
+without the command's own modules, without docstrings, and with an allocator set to return memory early. Measured
 on CPython 3.11: 28 MB become 25 after the start, 43 become 35 with two hundred idle sessions.
 """
 
@@ -22,10 +22,10 @@ ALLOCATOR = (
     ("MALLOC_MMAP_THRESHOLD_", "65536"),
     ("MALLOC_TOP_PAD_", "0"),
 )
-"""glibc's words (mallopt(3)): one arena, and what a large message needed goes back at once. Other C libraries ignore them."""
+"""glibc's settings (mallopt(3)): one arena, and memory of a large message is returned at once. Other C libraries ignore them."""
 
 SAFE_PATH = {"PYTHONSAFEPATH": "1"}
-"""Nothing is imported from the current folder, which may be anybody's: not by this process, its children or its successor."""
+"""Nothing is imported from the current directory, which others may be able to write: not here, in children or after exec."""
 
 INTERRUPTED = 130
 """128 and the number of SIGINT, as shells have it."""
@@ -35,7 +35,7 @@ LEAN = "lean-code"
 
 
 def become_the_server(data: Path, settings: "Settings", *, welcome: bool) -> int:
-    """Replace this process by the server; comes back only where that cannot be done, having been the server itself."""
+    """Replace this process by the server; where exec fails, run the server here and return its exit status."""
     words: dict[str, Any] = {"data": str(data), "welcome": welcome, "settings": plain(settings), "command": sys.orig_argv[1:]}
     packed = marshal.dumps(words)
     out, into = os.pipe()
@@ -56,7 +56,7 @@ def become_the_server(data: Path, settings: "Settings", *, welcome: bool) -> int
 
 
 def plain(settings: "Settings") -> dict[str, Any]:
-    """Settings as dicts, and as lists of them where there may be several."""
+    """Settings as dicts, arrays of tables as lists of them."""
 
     def table(section: Any) -> dict[str, Any]:
         return {key: getattr(section, key) for key in type(section).__dataclass_fields__}
@@ -66,6 +66,7 @@ def plain(settings: "Settings") -> dict[str, Any]:
 
 
 def from_plain(words: dict[str, Any]) -> "Settings":
+    """The settings that `plain` made dicts of."""
     from appliance.config.settings import Settings, arrays, sections
 
     several: dict[str, Any] = {name: tuple(kind(**one) for one in words[name]) for name, kind in arrays()}
@@ -73,13 +74,13 @@ def from_plain(words: dict[str, Any]) -> "Settings":
 
 
 def _lean_code() -> str:
-    """Where compiled code without docstrings lies; "" when nobody made it: compiling it anew at each start would take seconds."""
+    """Where compiled code without docstrings is; "" when `make setup` has not made it: compiling at each start takes seconds."""
     place = Path(sys.prefix) / LEAN
     return str(place) if place.is_dir() else ""
 
 
 def compile_lean() -> None:
-    """`python -OO -P -m appliance.app.process compile`, with PYTHONPYCACHEPREFIX: load every module once, so that its code is kept."""
+    """`python -OO -P -m appliance.app.process compile`, with PYTHONPYCACHEPREFIX: load every module once, so that its compiled code is stored."""
     import importlib
     import pkgutil
 
@@ -95,17 +96,17 @@ def _serve(words: dict[str, Any]) -> int:
 
     done = serve(Path(words["data"]), from_plain(words["settings"]), welcome=words["welcome"])
     if done == AGAIN:
-        _begin_again(words["command"])
+        _restart(words["command"])
     return done
 
 
-def _begin_again(command: list[str]) -> None:
-    """The command as it was typed, in this process's place: it reads its settings anew. Comes back only where that cannot be done."""
+def _restart(command: list[str]) -> None:
+    """Exec the command as it was typed, which reads its settings again. Returns only where exec fails."""
     from appliance.network.sockets import keep_handed
 
     keep_handed(os.environ, os.getpid())
     environment = {**os.environ, **SAFE_PATH}
-    environment.pop("PYTHONPYCACHEPREFIX", None)  # lean code is not the command's
+    environment.pop("PYTHONPYCACHEPREFIX", None)  # the compiled code is the server's only
     with suppress(OSError):
         os.execve(sys.executable, [sys.executable, *command], environment)  # noqa: S606
 
@@ -118,7 +119,7 @@ def main(arguments: list[str]) -> int:
         compile_lean()
         return 0
     with os.fdopen(int(arguments[0]), "rb") as given:
-        words = marshal.loads(given.read())  # noqa: S302 - our own words, from the process we were a moment ago
+        words = marshal.loads(given.read())  # noqa: S302 - our own data, from this process before exec
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         return _serve(words)

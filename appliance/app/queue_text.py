@@ -38,7 +38,7 @@ def facts_of(entry: QueueEntry, due_at: int) -> dict[str, Any]:
         "accepted_at": entry.accepted_at,
         "release_at": entry.release_at,
         "due_at": due_at,
-        "tries": entry.tries,
+        "attempts": entry.tries,
         "waited_s": entry.waited_s,
     }
 
@@ -57,9 +57,9 @@ def listed(entries: Sequence[QueueEntry], due_at: DueAt) -> Response:
 def _state(row: dict[str, Any]) -> str:
     if row["state"] == "held":
         return "held"
-    if row["release_at"] and not row["tries"]:
+    if row["release_at"] and not row["attempts"]:
         return f"to leave at {when(row['due_at'])}"
-    return f"tried {row['tries']} time{'s' * (row['tries'] != 1)}, next {when(row['due_at'])}" if row["tries"] else "about to leave"
+    return f"tried {row['attempts']} time{'s' * (row['attempts'] != 1)}, next {when(row['due_at'])}" if row["attempts"] else "about to leave"
 
 
 def _why(row: dict[str, Any]) -> str:

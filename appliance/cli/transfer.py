@@ -46,7 +46,7 @@ async def import_messages(words: Any, server: TransferApi) -> int:
         text += f" {passed.count} skipped, because they cannot be read or are no message files. The first: {passed.first}."
     if continues:
         text += " It continued where an earlier import of the same source ended; --again starts from the beginning."
-    return _printed(words, Response(text, {**answer.facts, "passed_over": passed.count, "first_passed_over": passed.first}))
+    return _printed(words, Response(text, {**answer.facts, "skipped": passed.count, "first_skipped": passed.first}))
 
 
 async def export_messages(words: Any, server: TransferApi) -> int:
@@ -62,7 +62,7 @@ async def export_messages(words: Any, server: TransferApi) -> int:
                 place = target / exports.folder_of(one) if words.all else target
                 if words.all:
                     place.mkdir(parents=True)
-                given, unreadable = await _export_messages(admin_api, Export(one, words.mailbox), place, words.form)
+                given, unreadable = await _export_messages(admin_api, Export(one, words.mailbox), place, words.format)
                 count, lost = count + given, lost + unreadable
     except OSError as error:
         raise SetupError(f"{error.filename or target} cannot be written: {error.strerror}.", "Choose another place.") from error

@@ -20,7 +20,7 @@ def import_stopped(refusal: StoreError, stored: int, address: str) -> StoreError
     reason = reasons.get(refusal.trouble, f"The server could not go on ({refusal})")
     return StoreError(
         refusal.trouble,
-        f"{reason}: {_messages(stored)} imported, the rest not. Make room, then give the same command again: it goes on where it stopped",
+        f"{reason}: {_messages(stored)} imported, the rest not. Make room, then give the same command again: it continues where it stopped",
     )
 
 

@@ -74,7 +74,7 @@ def queue_groups(facts: Mapping[str, Any], s: Snapshot, screen: ScreenSize) -> l
         to = [str(one.get("address", "")) for one in row.get("recipients", ())]
         whom = ", ".join(to[:3]) + (f" and {len(to) - 3} more" if len(to) > 3 else "")
         held = row.get("state") == "held"
-        tries = int(row.get("tries") or 0)
+        tries = int(row.get("attempts") or 0)
         due = when(int(row.get("due_at") or 0), s)
         state = "held" if held else f"tried {tries}, next {due}" if tries else f"due {due}"
         sender = str(row.get("sender") or "<>")

@@ -1,7 +1,8 @@
-"""One ruined page of the database, each page in turn: nothing ends in a traceback, and what can be read comes out."""
+"""One damaged page of the database, each page in turn: nothing ends in a traceback, and what can be read is exported."""
 
 import os
 import random
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from appliance.app.outbound import Outbound
 from appliance.app.read_only import reading
 from appliance.config.settings import Settings
 from appliance.control.requests import Export, ListAccounts, Status
+from appliance.database import schema
 from appliance.database.check import check
 from appliance.database.scrub import scrub_once
 from appliance.mail.errors import SetupError, StoreError
@@ -78,7 +80,7 @@ def write(data: Path, octets: bytes) -> None:
 
 
 def owners(whole: bytes, tmp_path: Path) -> dict[str, list[int]]:
-    """DirectoryTables and indexes to their pages, by SQLite's own count of them."""
+    """Tables and indexes to their pages, by SQLite's own count of them."""
     (tmp_path / "look.db").write_bytes(whole)
     connection = sqlite3.connect(f"file:{tmp_path}/look.db?immutable=1", uri=True)
     try:
@@ -138,11 +140,11 @@ def exported_of(data: Path, octets: bytes) -> tuple[int, int]:
 
 
 NEEDED = ("sqlite_schema", "meta", "account", "domain", "alias", "password", "mailbox", "queue", "history", "counter")
-"""DirectoryTables a start reads: with one of them damaged there is a sentence."""
+"""Tables that a start reads: with one of them damaged it is refused with a sentence."""
 
 
 async def test_every_kind_of_page_in_turn_for_a_start(whole: bytes, data: Path, tmp_path: Path) -> None:
-    """Damaged indexes are made anew, other damage is a condition, and what the start needs is one sentence."""
+    """Damaged indexes are rebuilt, other damage is a condition, and damage in what the start needs is one sentence."""
     of = owners(whole, tmp_path)
     some = {pages[chosen]: name for name, pages in of.items() for chosen in {0, len(pages) // 2, -1}}
     kinds = dict(ruined(whole))
@@ -172,4 +174,4 @@ async def test_every_kind_of_page_in_turn_for_a_start(whole: bytes, data: Path, 
             assert name in NEEDED, (page, name)  # in a running server `serve` makes a sentence of it
 
 
-INDEXES = ("message_modseq", "message_data_message_id", "message_data_root", "body_digest", "body_unreferenced", "password_account", "queue_due", "queue_message", "queue_outbox", "history_message")
+INDEXES = tuple(re.findall(r"CREATE (?:UNIQUE )?INDEX (\w+)", Path(schema.__file__).read_text(encoding="utf-8")))

@@ -78,7 +78,7 @@ def waiting(table: "Table", work: Path) -> None:
             name = world.send("bob@far.example")
             world.arrived(sink)
             world.until(lambda: world.track(name)[-1] == "sent")
-            world.until(lambda: world.ask("queue", "list")["messages"][0]["tries"] == 1, 60)
+            world.until(lambda: world.ask("queue", "list")["messages"][0]["attempts"] == 1, 60)
         fill(world.data)
         begun = time.monotonic()
         with Pillarbox(world.data, "--settings", str(world.settings)) as server:

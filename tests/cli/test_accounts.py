@@ -67,7 +67,7 @@ def test_removing_asks_keeps_the_mail_and_is_taken_back(tmp_path: Path) -> None:
     assert "is back" in pillarbox("account", "restore", "ben@home.example", data=data).stdout
     with Pillarbox(data, protocols=("smtp", "imap")) as server:
         assert messages(server, "ben@home.example") == 1
-        assert "all their mail are gone" in pillarbox("account", "remove", "ben@home.example", "--purge", "--yes", data=data).stdout
+        assert "all its mail are erased" in pillarbox("account", "remove", "ben@home.example", "--purge", "--yes", data=data).stdout
         assert pillarbox("account", "restore", "ben@home.example", data=data, check=False).returncode == 2
         pillarbox("account", "add", "ben@home.example", data=data, password=PASSWORD)
         assert messages(server, "ben@home.example") == 0
@@ -113,7 +113,7 @@ def test_a_new_domain_in_the_settings_changes_no_address_and_says_so(tmp_path: P
     with Pillarbox(data, protocols=("imap",), domain="second.example") as server:
         accounts = json.loads(pillarbox("account", "list", "--json", data=data).stdout)["accounts"]
         assert [one["address"] for one in accounts] == ["ada@home.example"]
-        assert "second.example is taken in as a further domain" in server.log.read_text()
+        assert "second.example is now a domain of this server too" in server.log.read_text()
 
 
 def test_removing_one_target_of_a_group_says_what_is_left(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_removing_one_target_of_a_group_says_what_is_left(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "words",
-    ["account remove nobody@home.example --yes", "person frobnicate", "alias add x", "account set ada@home.example"],
+    ["account remove nobody@home.example --yes", "account frobnicate", "alias add x", "account set ada@home.example"],
 )
 def test_failures_under_json_are_json(tmp_path: Path, words: str) -> None:
     data = new_data(tmp_path / "data", "ada")
@@ -138,8 +138,8 @@ def test_failures_under_json_are_json(tmp_path: Path, words: str) -> None:
 
 
 def test_settings_check_finds_what_only_shows_later(tmp_path: Path) -> None:
-    file = tmp_path / "house.toml"
-    file.write_text('[server]\ndomain = "not a domain"\nhost_name = "a_b"\n[panel]\nlamps = ["led:99"]\nbutton = "left"\n')
+    file = tmp_path / "pillarbox.toml"
+    file.write_text('[server]\ndomain = "not a domain"\nhost_name = "a_b"\n[panel]\nleds = ["led:99"]\nbutton = "left"\n')
     done = pillarbox("settings", "check", str(file), "--json", check=False)
     faults = json.loads(done.stdout)["faults"]
     assert done.returncode == 2 and [one["line"] for one in faults] == [2, 3, 5, 6]
@@ -151,11 +151,11 @@ def test_settings_check_finds_what_only_shows_later(tmp_path: Path) -> None:
     assert done.returncode == 2 and "line 2: " in done.stderr and "line 8: " in done.stderr and "No such file" in done.stderr
     file.write_text(f'[certificate]\nfile = "{file}"\nkey = "{file}"\n')
     assert "are not a certificate and its key" in pillarbox("settings", "check", str(file), check=False).stderr
-    file.write_text('[server]\ndomain = "straße.example"\n[panel]\nlamps = ["led:GPIO17", "pwm:27", "board:ACT"]\nbutton = "BOARD5"\n')
+    file.write_text('[server]\ndomain = "straße.example"\n[panel]\nleds = ["led:GPIO17", "pwm:27", "board:ACT"]\nbutton = "BOARD5"\n')
     assert json.loads(pillarbox("settings", "check", str(file), "--json").stdout)["faults"] == []
 
 
-def test_account_add_begins_no_server_by_mistake(tmp_path: Path) -> None:
+def test_account_add_creates_no_data_directory_by_mistake(tmp_path: Path) -> None:
     words = [*COMMAND, "account", "add", "ada@home.example", "--password-file", "-"]
     (tmp_path / "photos").mkdir()
 
@@ -164,13 +164,13 @@ def test_account_add_begins_no_server_by_mistake(tmp_path: Path) -> None:
         return subprocess.run([*words, *more], input=PASSWORD, capture_output=True, text=True, env=environ, cwd=tmp_path, check=False)
 
     unnamed = add()
-    assert unnamed.returncode == 2 and "There is no server in the folder" in unnamed.stderr and "--data data" in unnamed.stderr
+    assert unnamed.returncode == 2 and "There is no server in the directory" in unnamed.stderr and "--data data" in unnamed.stderr
     among_others = add("--data", ".")
     assert among_others.returncode == 2 and "such as photos" in among_others.stderr
     assert sorted(one.name for one in tmp_path.iterdir()) == ["photos"]
     begun = add("--data", "data")
-    assert begun.returncode == 0 and "A new server begins in" in begun.stderr
-    assert "begins" not in pillarbox("account", "add", "ben@home.example", data=tmp_path / "data", password=PASSWORD).stderr
+    assert begun.returncode == 0 and "Created a new data directory" in begun.stderr
+    assert "Created" not in pillarbox("account", "add", "ben@home.example", data=tmp_path / "data", password=PASSWORD).stderr
 
 
 WEAK = ["1234", "short-1", "password", "Password1!", "11111111", "12345678", "qwertyuiop", "abababab", "ada@home.example"]
@@ -216,7 +216,7 @@ def test_a_password_typed_on_a_terminal_is_asked_twice_and_not_shown(tmp_path: P
 
 
 def test_rename_to_the_same_address(tmp_path: Path) -> None:
-    """No alias is made, and none is told."""
+    """No alias is made, and none is reported."""
     data = new_data(tmp_path / "data", "ada")
     same = pillarbox("account", "rename", "ada@home.example", "ada@home.example", data=data, check=False)
     assert same.returncode == 2 and "is the address already" in same.stderr

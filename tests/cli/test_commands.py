@@ -1,4 +1,4 @@
-"""The command as a person types it: running and asleep, right and wrong, on a terminal and in a pipe."""
+"""Commands as typed by an administrator: with and without a running server, right and wrong, on a terminal and in a pipe."""
 
 import json
 import os
@@ -54,12 +54,12 @@ def test_one_server_a_directory(tmp_path: Path) -> None:
     with Pillarbox(data):
         second = pillarbox("serve", "--listen", f"imap=127.0.0.1:{free_ports(1)[0]}", data=data, check=False)
         assert second.returncode == 2
-        assert "Another Pillarbox is at work" in second.stderr
+        assert "Another Pillarbox process uses" in second.stderr
 
 
 @pytest.fixture(scope="module")
 def a_server(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A data directory with one person, and its people as listed."""
+    """A data directory with one account, and its accounts as listed."""
     data = new_data(tmp_path_factory.mktemp("server") / "data")
     return data, pillarbox("account", "list", "--json", data=data).stdout
 
@@ -73,7 +73,7 @@ def a_server(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         (("alias", "add", "x"), "TARGET is missing."),
         (("alias", "add"), "ADDRESS and TARGET are missing."),
         (("domain", "remove", "home.example"), "home.example"),
-        (("import", "ada@home.example", "/no/such/file"), "is not there"),
+        (("import", "ada@home.example", "/no/such/file"), "does not exist"),
         (("import", "nobody@home.example", "/etc/passwd"), "nobody@home.example"),
         (("serve", "--listen", "imap=nowhere"), "no host and port"),
         (("serve", "--certificate", "/x"), "belong together"),
@@ -86,7 +86,7 @@ def a_server(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         (("frobnicate",), 'no command "frobnicate". Choose from'),
     ],
 )
-def test_wrong_words_are_a_sentence_and_change_nothing(a_server: tuple[Path, str], words: tuple[str, ...], part: str) -> None:
+def test_a_wrong_command_is_a_sentence_and_changes_nothing(a_server: tuple[Path, str], words: tuple[str, ...], part: str) -> None:
     data, before = a_server
     where = {} if words in (("account", "frobnicate"), ("frobnicate",), ("stauts",)) else {"data": data}
     done = pillarbox(*words, check=False, **where)
@@ -151,7 +151,7 @@ def test_the_first_run_on_a_terminal(tmp_path: Path) -> None:
         line = re.search(r"printf .* \| curl .*", said)
         assert line
         subprocess.run(["sh", "-c", line[0].strip()], check=True, timeout=30, capture_output=True)
-        asking = re.search(r"How the server is: ([^\r\n]+)", said)
+        asking = re.search(r"The state of the server: ([^\r\n]+)", said)
         assert asking
         status = subprocess.run(["sh", "-c", asking[1]], check=True, timeout=30, capture_output=True, text=True, cwd=ROOT).stdout
         assert " 1 accepted" in status.replace("messages     ", "")
@@ -173,5 +173,5 @@ def test_the_first_run_in_a_pipe_tells_no_password(tmp_path: Path) -> None:
     server.terminate()
     rest, log = server.communicate(timeout=30)
     assert "shown this once" not in said + rest + log
-    assert "Nobody has an address yet" in said + rest and "pillarbox account add" in said + rest
+    assert "There is no account yet" in said + rest and "pillarbox account add" in said + rest
     assert json.loads(pillarbox("account", "list", "--json", data=tmp_path / "data").stdout)["accounts"] == []

@@ -44,7 +44,7 @@ def test_a_full_mailbox_says_how_many_were_taken_in_and_goes_on_later(data: Path
     stored = messages(data, "ben@home.example")["INBOX"]
     assert done.returncode == 1 and 30 <= stored <= 40, done
     assert f"The mailbox of ben@home.example is full: {stored} messages were imported" in done.stderr
-    assert "goes on where it stopped" in done.stderr and "Traceback" not in done.stderr
+    assert "continues where it stopped" in done.stderr and "Traceback" not in done.stderr
     again = pillarbox("import", "ben@home.example", str(source), data=data, check=False)
     assert again.returncode == 1 and "0 messages were imported" in again.stderr
     assert messages(data, "ben@home.example")["INBOX"] == stored
@@ -58,11 +58,11 @@ def test_what_cannot_be_read_is_counted(data: Path, tmp_path: Path) -> None:
     os.mkfifo(source / "new" / "5.pipe")
     done = pillarbox("import", "ada@home.example", str(source), "--json", data=data)
     facts = json.loads(done.stdout)
-    assert (facts["imported"], facts["left_out"], facts["passed_over"]) == (3, 0, 2)
-    assert facts["first_passed_over"] == f"{source}/cur/0001.link:2,S: it is a symbolic link"
+    assert (facts["imported"], facts["left_out"], facts["skipped"]) == (3, 0, 2)
+    assert facts["first_skipped"] == f"{source}/cur/0001.link:2,S: it is a symbolic link"
     assert messages(data, "ada@home.example")["INBOX"] == 3
     words = pillarbox("import", "ada@home.example", str(source), "--again", data=data).stdout
-    assert "3 messages were imported." in words and "2 passed over" in words
+    assert "3 messages were imported." in words and "2 skipped" in words
     link = tmp_path / "link"
     link.symlink_to(source)
     refused = pillarbox("import", "ada@home.example", str(link), data=data, check=False)
@@ -76,7 +76,7 @@ def test_everybody_is_exported_and_comes_back(data: Path, tmp_path: Path) -> Non
         pillarbox("import", "ada@home.example", str(source), "--mailbox", name, "--again", data=data)
         shutil.rmtree(source)
     for form in ("mbox", "maildir"):
-        done = pillarbox("export", "--all", str(tmp_path / form), "--form", form, "--json", data=data)
+        done = pillarbox("export", "--all", str(tmp_path / form), "--format", form, "--json", data=data)
         assert json.loads(done.stdout) == {"exported": 5, "addresses": ["ada@home.example", "ben@home.example"]}
         assert sorted(path.name for path in (tmp_path / form).iterdir()) == ["ada@home.example", "ben@home.example"]
     for form in ("mbox", "maildir"):
@@ -92,13 +92,13 @@ def test_everybody_is_exported_and_comes_back(data: Path, tmp_path: Path) -> Non
         (("export",), "ADDRESS and TARGET are missing."),
         (("export", "ada@home.example"), "TARGET is missing."),
         (("export", "--all"), "TARGET is missing."),
-        (("export", "--all", "ada@home.example", "there"), "name no address"),
-        (("export", "--all", "there", "--mailbox", "INBOX"), "--mailbox one of them"),
+        (("export", "--all", "ada@home.example", "there"), "give no address"),
+        (("export", "--all", "there", "--mailbox", "INBOX"), "--mailbox only one"),
         (("export", "--all", "tests"), "exists already"),
-        (("import", "ada@home.example", "README.md/x"), "is not there"),
+        (("import", "ada@home.example", "README.md/x"), "does not exist"),
     ],
 )
-def test_wrong_words(tmp_path_factory: pytest.TempPathFactory, words: tuple[str, ...], part: str) -> None:
+def test_a_wrong_command_is_a_sentence(tmp_path_factory: pytest.TempPathFactory, words: tuple[str, ...], part: str) -> None:
     data = tmp_path_factory.getbasetemp() / "words"
     if not data.exists():
         new_data(data, "ada")
@@ -109,13 +109,13 @@ def test_wrong_words(tmp_path_factory: pytest.TempPathFactory, words: tuple[str,
 def test_imported_mailboxes_are_subscribed_and_empty_ones_made(tmp_path: Path) -> None:
     data = new_data(tmp_path / "data", "ada")
     source = a_maildir(tmp_path / "Maildir", 1)
-    (source / ".Old.Letters" / "new").mkdir(parents=True)
-    (source / ".Old.Letters" / "new" / "1.x").write_bytes(b"A: 1\n\n")
+    (source / ".Old.Notes" / "new").mkdir(parents=True)
+    (source / ".Old.Notes" / "new" / "1.x").write_bytes(b"A: 1\n\n")
     with Pillarbox(data, protocols=("imap",)) as server:
         pillarbox("import", "ada@home.example", str(source), data=data)
         with imaplib.IMAP4("127.0.0.1", server.ports["imap"]) as imap:
             imap.login("ada@home.example", PASSWORD)
             _, lines = imap.lsub()
             names = {bytes(line).rpartition(b' "/" ')[2].strip(b'"') for line in lines if isinstance(line, bytes)}
-            assert {b"INBOX", b"Empty", b"Old/Letters"} <= names
+            assert {b"INBOX", b"Empty", b"Old/Notes"} <= names
             assert imap.select("Empty")[0] == "OK"

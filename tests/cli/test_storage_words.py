@@ -90,7 +90,7 @@ def test_a_ruined_page_is_a_condition_and_check_says_what_to_do(data: Path) -> N
         assert "database-damaged" in found
     ruin("message_modseq")
     done = pillarbox("check", data=data, check=False)
-    assert done.returncode == 1 and "an index of the list of messages is damaged" in done.stdout and "start the server again" in done.stdout
+    assert done.returncode == 1 and "an index of the list of messages is damaged" in done.stdout and "restart the server" in done.stdout
     with Pillarbox(data, protocols=("smtp",)):
         assert "database-repaired" in until_condition(data)
     assert pillarbox("check", data=data, check=False).returncode == 0
@@ -151,7 +151,7 @@ def test_what_may_not_be_read_or_written(whole: Path, as_user: tuple[Path, list[
 
     for target in (place / "shut" / "mail", place / "shut" / "a" / "b"):
         for form in ("maildir", "mbox"):
-            done = run("export", "ada@home.example", str(target), "--form", form, "--data", str(place / "data"))
+            done = run("export", "ada@home.example", str(target), "--format", form, "--data", str(place / "data"))
             assert "cannot be written: Permission denied." in sentence(done)
     for mode in (0o000, 0o400):
         (place / "data").chmod(mode)

@@ -1,4 +1,4 @@
-"""Settings: the defaults serve; every fault is told with its line and a remedy; nothing half-right is taken."""
+"""Settings: the defaults work; every fault is reported with its line and a remedy; nothing is taken in part."""
 
 import tomllib
 from dataclasses import replace
@@ -63,7 +63,7 @@ def test_a_value_is_taken() -> None:
     ("text", "line"),
     [
         ("[server]\ndomain = smith\n", 2),
-        ("[house\n", 1),
+        ("[server\n", 1),
         ("a = 1\na = 2\n", 2),
         ('[server]\n\ndomain = "x\n', 3),
         ("[accounts]\nquota_mb = [1,\n", 2),
@@ -72,7 +72,7 @@ def test_a_value_is_taken() -> None:
 def test_a_syntax_error_is_told_with_its_line(text: str, line: int) -> None:
     ((told, remedy),) = faults(text)
     assert told == line
-    assert ("A section is [NAME]" in remedy) == (text == "[house\n")
+    assert ("A section is [NAME]" in remedy) == (text == "[server\n")
 
 
 def test_all_faults_at_once_in_the_order_of_their_lines() -> None:

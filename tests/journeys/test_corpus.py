@@ -159,7 +159,7 @@ def read_back(server: Pillarbox, account: str, place: Path) -> dict[str, list[by
     assert list(by_uid) == sorted(by_uid)
     out = {"BODY[]": list(by_uid.values()), "RETR": fetched(server.ports["pop3"], address)}
     for form in FORMS.get(account, ("maildir", "mbox")):
-        pillarbox("export", address, str(place / form), "--mailbox", "INBOX", "--form", form, data=server.data)
+        pillarbox("export", address, str(place / form), "--mailbox", "INBOX", "--format", form, data=server.data)
         out[form] = exported(place / form)
     return out
 

@@ -38,7 +38,7 @@ def test_direct_delivery_and_its_history(world: Neighbours) -> None:
         assert b"Subject: hello" in taken.octets and b"Return-Path" not in taken.octets
         world.until(lambda: world.track(name) == ["accepted", "sent"])
         text = pillarbox("message", "track", name, data=world.data).stdout
-        assert "bob@far.example has it" in text and "mx1.far.example" in text
+        assert "sent to bob@far.example" in text and "mx1.far.example" in text
         assert pillarbox("queue", "list", data=world.data).stdout.strip() == "The queue is empty."
 
 
@@ -94,7 +94,7 @@ def test_queue_commands(world: Neighbours) -> None:
         name = world.send("bob@far.example")
         world.until(lambda: world.track(name)[-1] == "delayed")
         (row,) = world.ask("queue", "list")["messages"]
-        assert row["message"] == name and row["tries"] == 1 and row["recipients"][0]["reply"].startswith("451")
+        assert row["message"] == name and row["attempts"] == 1 and row["recipients"][0]["reply"].startswith("451")
         assert "held" in pillarbox("queue", "hold", name[:6], data=world.data).stdout
         assert world.ask("queue", "show", str(row["id"]))["messages"][0]["state"] == "held"
         unknown = pillarbox("queue", "reroute", name, "nowhere", data=world.data, check=False)

@@ -50,7 +50,7 @@ def test_a_too_open_directory_is_tightened_and_told_once(tmp_path: Path) -> None
     place.chmod(0o755)
     (place / "pillarbox.db-wal").write_bytes(b"")
     (place / "pillarbox.db-wal").chmod(0o644)
-    (place / "house.toml").write_text("")
+    (place / "pillarbox.toml").write_text("")
     with DataDirectory.open(place) as directory:
         assert "now only its owner can" in directory.tightened
     assert [mode(one) for one in (place, place / "bodies", place / "pillarbox.db-wal")] == [0o700, 0o700, 0o600]
@@ -91,7 +91,7 @@ def test_nothing_the_server_or_a_command_writes_can_be_read_by_others(tmp_path: 
         (tmp_path / "old.mbox").write_bytes(b"From x Mon Jan  1 00:00:00 2024\nSubject: x\n\nx\n")
         pillarbox("import", "ada@home.example", str(tmp_path / "old.mbox"), data=data)
         pillarbox("export", "ada@home.example", str(tmp_path / "out"), data=data)
-        pillarbox("export", "ada@home.example", str(tmp_path / "boxes"), "--form", "mbox", data=data)
+        pillarbox("export", "ada@home.example", str(tmp_path / "boxes"), "--format", "mbox", data=data)
         pillarbox("certificate", "export", "--out", str(tmp_path / "trust.pem"), data=data)
         made = [path for name in ("out", "boxes", "data") for path in (tmp_path / name).rglob("*")]
         assert len(made) > 10 and [path for path in (*made, tmp_path / "out", tmp_path / "trust.pem") if mode(path) & 0o077] == []

@@ -33,7 +33,7 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture
 def data(place: Path) -> Path:
-    """A data directory of user 65534 with one person, made by a command that root ran."""
+    """A data directory of user 65534 with one account, made by a command that root ran."""
     made = place / "data"
     made.mkdir(mode=0o700)
     os.chown(made, UID, UID)

@@ -76,7 +76,7 @@ def queue_rows(count: int = 3, at: int = 1_796_076_000) -> list[dict[str, Any]]:
             "accepted_at": at,
             "release_at": 0,
             "due_at": at + 7800,
-            "tries": n,
+            "attempts": n,
             "waited_s": 7200,
         }
         for n in range(count)
