@@ -1,7 +1,7 @@
 """What a process did to its files, in order, as the kernel saw it: SQLite's own calls are in it.
 
-`record_words` put a program under strace; `events` reads the trace back. A write counts from the moment it was asked for,
-a sync from the moment it returned (and covers what was written before it was asked for); what was said to a client
+`record_words` put a program under strace; `events` reads the trace back. A write counts from the moment it was called,
+a sync from the moment it returned (and covers what was written before it was called); what was sent to a client
 counts from the moment it was handed to the kernel. That is the order that is worst for the program.
 """
 

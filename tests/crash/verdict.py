@@ -1,6 +1,6 @@
 """Opens the state left by a cut with the server's own code and compares it with what had been acknowledged by then.
 
-Every acknowledged message is there once, every acknowledged change holds, nothing that was only asked for is half there; UIDs,
+Every acknowledged message exists once, every acknowledged change holds, no unacknowledged change is partly done; UIDs,
 MODSEQs and UIDVALIDITY never go back or repeat; a client that follows by MODSEQ equals one that reads everything;
 `integrity_check` is ok and no row lacks its body.
 """

@@ -1,7 +1,7 @@
-"""A day in the server, small: messages in over SMTP, APPEND, flags, copies, moves, expunges, folders, POP3 deletes.
+"""A small workload: messages by SMTP and APPEND, flags, copies, moves, expunges, mailboxes, POP3 deletions.
 
-Each message carries a token. Everything asked is noted as a Step before it is sent; the answer's octets, as unique as a tag
-or a message id, let the trace say at which instant the promise was given.
+Each message has a token. Every request is recorded as a Step before it is sent; the octets of its response, unique by tag or
+message id, locate in the trace the instant at which the promise was given.
 """
 
 import imaplib
@@ -20,7 +20,7 @@ BOXES = ("INBOX", "Archive", "Sent")
 
 @dataclass(slots=True)
 class Step:
-    """What was asked about one message and, once answered, the octets that promised it.
+    """A request about one message and, once answered, the octets of the response that promised it.
 
     kind: deliver | append | flag | unflag | copy | move | expunge | fetch-delete. `uid` is the one reported (0: none).
     """
@@ -35,7 +35,7 @@ class Step:
 
 @dataclass(slots=True)
 class Seen:
-    """One full look at a mailbox as a client kept it: MODSEQ sent, {uid: (token, flags)}."""
+    """The state of a mailbox as a client read it: MODSEQ sent, {uid: (token, flags)}."""
 
     box: str
     validity: int
@@ -53,7 +53,7 @@ class Ledger:
     """Token to the message's octets after the server's own prefix."""
 
     def step(self, step: Step) -> Step:
-        """Note what is about to be asked (appending is one atomic step: several threads do)."""
+        """Record a request before it is sent (appending to the list is atomic: several threads do it)."""
         self.steps.append(step)
         return step
 

@@ -1,8 +1,8 @@
-"""`make fuzz`: hostile octets on each port of a running server for a while; exit status 1 when a promise broke.
+"""`make fuzz`: hostile octets on each port of a running server for a while; exit status 1 when a promise is broken.
 
 python -m tests.fuzz [--seconds 60] [--seed N] [--port smtp|imap|pop3|console|sessions]
 
-`sessions` sends nothing hostile: many IMAP sessions change one mailbox, and every answer is checked (tests.support.many_sessions).
+`sessions` sends nothing hostile: many IMAP sessions change one mailbox, and every response is checked (tests.support.many_sessions).
 """
 
 import argparse
@@ -27,7 +27,7 @@ from .machine import WORDS, Outcome, fuzz
 ADMIN = "a good long secret"
 PORTS = (*sorted(WORDS), "console", "sessions")
 GROWTH_KB = 16 * 1024
-"""Memory a fuzzed server may gain and keep."""
+"""Memory by which a fuzzed server may grow."""
 
 
 def run(seconds: float, seed: int, ports: Sequence[str]) -> int:
@@ -57,7 +57,7 @@ def _attack(server: Pillarbox, cable: Cable, seconds: float, seed: int, ports: S
         outcome = one(port, seconds, seed)
         print(f"{port}: {outcome.sessions} sessions, {outcome.octets} octets, {len(outcome.faults)} faults (seed {seed})")
         if outcome.worst_s:
-            print(f"{port}: a message in and read meanwhile {outcome.worst_s:.2f} s at the worst")
+            print(f"{port}: a message sent and read meanwhile took at most {outcome.worst_s:.2f} s")
         print("\n".join(outcome.faults), end="")
         broken += len(outcome.faults)
     grown = process.memory_kb()["Rss"] - before
@@ -69,7 +69,7 @@ def _attack(server: Pillarbox, cable: Cable, seconds: float, seed: int, ports: S
 
 
 def many_sessions(server: Pillarbox, *, seconds: float, seed: int) -> Outcome:
-    """Each mix in turn, in rounds of a quarter of a minute and a mailbox that goes on; `sessions` counts the commands."""
+    """Each mix in turn, in rounds of 15 s with a mailbox each; `sessions` counts the commands."""
     outcome = Outcome()
     rounds = max(len(MIXES), round(seconds / 15))
     for number in range(rounds):

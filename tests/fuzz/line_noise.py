@@ -1,7 +1,7 @@
-"""Noise on the serial line of a running server: random octets and keys, flow control among them, from a far end that reads as it likes.
+"""Fuzzing of the serial console of a running server: random octets and keys, flow control included, with irregular reading.
 
-Promise: messages go in and are listed all the while, each within PATIENCE_S; nobody without the password changes anything; and
-whoever comes afterwards finds a console that works.
+Checked: messages are received and listed meanwhile, each within PATIENCE_S; nothing changes without the password; and
+the console works afterwards.
 """
 
 import os
@@ -21,11 +21,11 @@ WORDS = (b"2c", b"y", b"\x1b[A", b"\x1b", b"4a", b"\r", b"9s", b"9b", b"3\r", b"
 MESSAGE_EVERY_S = 1.0
 PATIENCE_S = 5.0
 BACK_S = 40.0
-"""For whoever comes after: what was noise may have stopped the line, which is let go after ten seconds of somebody typing."""
+"""To recover: the noise may have stopped the output with XOFF, which is ignored after ten seconds of typing."""
 
 
 def shake(server: Pillarbox, cable: Cable, *, seconds: float, seed: int) -> Outcome:
-    """`sessions` counts the messages, `octets` the noise; the worst wait for a message is in `worst_s`."""
+    """`sessions` counts the messages, `octets` the noise; `worst_s` is the longest time for a message."""
     chance, outcome = random.Random(seed), Outcome()
     os.set_blocking(cable.end, False)
     until, message_at = time.monotonic() + seconds, 0.0
@@ -45,26 +45,26 @@ def shake(server: Pillarbox, cable: Cable, *, seconds: float, seed: int) -> Outc
                 outcome.faults.append(f"message {outcome.sessions} took {took_s:.1f} s (seed {seed})\n")
         time.sleep(0.002)
     if "phase=draining" in server.log.read_text(errors="replace"):
-        outcome.faults.append(f"the server was closed by noise, without the password (seed {seed})\n")
+        outcome.faults.append(f"the server was shut down by noise, without the password (seed {seed})\n")
     if len(pillarbox("account", "list", data=server.data).stdout.splitlines()) != 1:
-        outcome.faults.append(f"noise changed who lives here, without the password (seed {seed})\n")
+        outcome.faults.append(f"noise changed the accounts, without the password (seed {seed})\n")
     if not _works(cable):
-        outcome.faults.append(f"the console did not come back (seed {seed})\n")
+        outcome.faults.append(f"the console did not recover (seed {seed})\n")
     return outcome
 
 
 def _message(server: Pillarbox) -> float:
-    """One message in by SMTP and read by IMAP; the seconds."""
-    begun, mark = time.monotonic(), b"mark %d" % time.monotonic_ns()
+    """Seconds to send a message by SMTP and read it by IMAP."""
+    begun, text = time.monotonic(), b"text %d" % time.monotonic_ns()
     with Smtp(server.ports["smtp"]) as smtp:
-        assert smtp.deliver(b"Subject: noise\r\n\r\n%b\r\n" % mark).startswith(b"250")
+        assert smtp.deliver(b"Subject: noise\r\n\r\n%b\r\n" % text).startswith(b"250")
     with Imap(server.ports["imap"], select="INBOX") as imap:
-        assert any(mark in chunk for chunk in imap.ok(b"FETCH * BODY[TEXT]"))
+        assert any(text in chunk for chunk in imap.ok(b"FETCH * BODY[TEXT]"))
     return time.monotonic() - begun
 
 
 def _works(cable: Cable) -> bool:
-    """Somebody comes, types, and sees the first screen."""
+    """True once typing brings up the first screen."""
     until = time.monotonic() + BACK_S
     while time.monotonic() < until:
         with suppress(BlockingIOError):
@@ -76,10 +76,10 @@ def _works(cable: Cable) -> bool:
         try:
             while time.monotonic() < quiet_at and select.select([cable.end], [], [], 0.5)[0]:
                 screen.feed(os.read(cable.end, 65536))
-        except AssertionError:  # what was still on its way is no picture
+        except AssertionError:  # incomplete output from before
             continue
         if "Overview" in screen.text() and "9 Power" in screen.text():
             return True
         with suppress(BlockingIOError):
-            os.write(cable.end, b"t")  # it may show plain lines
+            os.write(cable.end, b"t")  # it may be in plain-text mode
     return False

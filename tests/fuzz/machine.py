@@ -1,4 +1,4 @@
-"""Mutated conversations for a running server, and the grammar its answers must keep."""
+"""Mutated sessions for a running server, and the grammar that its responses must follow."""
 
 import random
 import re
@@ -71,7 +71,7 @@ def seeds(protocol: str) -> list[bytes]:
 
 
 def conversation(protocol: str, known: list[bytes], chance: random.Random) -> list[bytes]:
-    """Some lines in a new order, some of them broken."""
+    """Some lines in a new order, some of them mutated."""
     out = []
     if protocol != "smtp" and chance.random() < 0.7:
         out += WORDS[protocol][:2] if protocol == "pop3" else WORDS[protocol][:1]
@@ -99,12 +99,12 @@ class Outcome:
     sessions: int = 0
     octets: int = 0
     worst_s: float = 0.0
-    """The longest wait for a message, where messages are sent all the while."""
+    """The longest time for a message, where messages are sent meanwhile."""
     faults: list[str] = field(default_factory=list)
 
 
 def converse(protocol: str, port: int, lines: list[bytes]) -> tuple[bytes, bool]:
-    """Say it all, hear what comes; (what came, whether the server ended or answered in time)."""
+    """Send all lines and read; (octets received, whether the server closed or answered in time)."""
     with socket.create_connection(("127.0.0.1", port), timeout=SESSION_S) as sock:
         heard = bytearray()
         try:
@@ -125,7 +125,7 @@ def converse(protocol: str, port: int, lines: list[bytes]) -> tuple[bytes, bool]
 
 
 def garbled(protocol: str, heard: bytes) -> bytes:
-    """The first answer line that is none of the protocol's, or b"" (messages and literals in answers end the look)."""
+    """The first response line that is not in the protocol's grammar, or b"" (the check ends at messages and literals)."""
     at = 0
     while at < len(heard):
         match = ANSWERS[protocol].match(heard, at)
@@ -140,7 +140,7 @@ def garbled(protocol: str, heard: bytes) -> bytes:
 
 
 def fuzz(protocol: str, port: int, *, seconds: float, seed: int) -> Outcome:
-    """Bounded in time; every fault with the conversation that led to it."""
+    """Bounded in time; every fault with the lines that led to it."""
     chance = random.Random(seed)
     known = seeds(protocol)
     outcome = Outcome()
@@ -151,9 +151,9 @@ def fuzz(protocol: str, port: int, *, seconds: float, seed: int) -> Outcome:
         outcome.sessions += 1
         outcome.octets += sum(map(len, lines))
         bad = garbled(protocol, heard)
-        told = next((fault for fault in FAULTS if fault in heard), b"")
-        if not ended or bad or told:
-            why = "no end in time" if not ended else f"garbled: {bad!r}" if bad else f"said {told!r}"
+        internal = next((fault for fault in FAULTS if fault in heard), b"")
+        if not ended or bad or internal:
+            why = "no end in time" if not ended else f"garbled: {bad!r}" if bad else f"sent {internal!r}"
             outcome.faults.append(f"{protocol} seed {seed} session {outcome.sessions}: {why}; lines {lines!r}"[:3000])
             if len(outcome.faults) > 5:
                 break

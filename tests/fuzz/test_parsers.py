@@ -1,6 +1,6 @@
-"""Each parser by itself takes any octets: MisuseError or an answer, nothing else, and in bounded time.
+"""Each parser accepts any octets: MisuseError or a result, nothing else, and in bounded time.
 
-PILLARBOX_SEED repeats a run; octets that once failed are kept in `seeds/PARSER/` and come first.
+PILLARBOX_SEED repeats a run; inputs that once failed are in `seeds/PARSER/` and run first.
 """
 
 import os
@@ -29,7 +29,7 @@ from .machine import BITS, seeds
 
 TARGET_S = 1.0
 ONE_S = 2.0
-"""Longest any one input of a few thousand octets may take."""
+"""Longest time for one input of a few thousand octets."""
 HERE = Path(__file__).parent
 MESSAGES = (
     b'From: "A, B" <a@b.example>, group: c@d.example;\r\nDate: Tue, 1 Jul 2025 10:00:00 +0000 (x)\r\n',
@@ -43,7 +43,7 @@ SETTINGS = (
     b"[server]\ndomain = 'x.example'\n",
     b"[limits]\nconnections = 10\n",
     b'listen.smtp = ["*:25"]\n',
-    b"[[people]]\n",
+    b"[[accounts]]\n",
     b"a.b = {c = 1}\n",
 )
 

@@ -163,11 +163,11 @@ class Player:
         return chosen, b",".join(b"%d" % (place + 1) for place in places), b"", False
 
     def complete(self, chosen: list[int], heard: Heard, tagged: bytes, uid: bool, wanted: Callable[[dict[bytes, Any]], bool]) -> None:
-        """Each message of the set was told of, or is gone, and the answer says which (RFC 2180 §4.1.2)."""
+        """Each message of the set was reported, or is expunged, and the response says which (RFC 2180 §4.1.2)."""
         missing = {one for one in chosen if one not in heard.fetched or not wanted(heard.fetched[one])}
         if uid:
             expect(tagged.startswith(b"OK"), tagged)
-            expect(missing <= heard.expunged, "neither told nor expunged:", missing - heard.expunged)
+            expect(missing <= heard.expunged, "neither reported nor expunged:", missing - heard.expunged)
         elif tagged.startswith(b"OK"):
             expect(not missing, "OK, and no word of", missing)
         else:
