@@ -95,7 +95,7 @@ async def read(selected: Selected, span: "list[tuple[int, int]]", want: "Want") 
     return Batch(numbers, found, wanted - len(found), names, newest)
 
 
-def keep(selected: Selected, newest: int, want: "Want", row: "Row", message: "StoredMessage") -> None:
+def keep_open(selected: Selected, newest: int, want: "Want", row: "Row", message: "StoredMessage") -> None:
     """Keep the only message of a command open, if it is large; `newest` is the mailbox's MODSEQ from before its row was read."""
     if row.octets > MESSAGES_OCTETS:
         selected.kept = KeptRow(newest, want, row, message)

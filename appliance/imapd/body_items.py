@@ -54,12 +54,12 @@ async def section(message: "StoredMessage", attribute: Attribute) -> Prepared:
     return await _section(message, label(attribute) + b" ", attribute.section or Section(), attribute.partial)
 
 
-async def _section(message: "StoredMessage", name: bytes, asked: Section, partial: tuple[int, int] | None = None) -> Prepared:
-    found = locate(message, asked)
+async def _section(message: "StoredMessage", name: bytes, requested: Section, partial: tuple[int, int] | None = None) -> Prepared:
+    found = locate(message, requested)
     if found is None:
         return Prepared(name, nil)
-    if asked.fields:
-        return Prepared(name, await fields(message, found, asked, partial))
+    if requested.fields:
+        return Prepared(name, await fields(message, found, requested, partial))
     start, end = cut(found[1] - found[0], partial)
     return Prepared(name, await extent(message, found[0] + start, found[0] + end))
 
@@ -69,11 +69,11 @@ async def nil(client: "ImapClient") -> None:
     await client.send(b"NIL")
 
 
-def _rfc822(name: bytes, asked: Section, sees: bool) -> BodyItem:
+def _rfc822(name: bytes, requested: Section, sees: bool) -> BodyItem:
     """RFC822 and its variants: a section under an old name (RFC 3501 §6.4.5)."""
 
     async def prepare(message: "StoredMessage", attribute: Attribute) -> Prepared:
-        return await _section(message, name + b" ", asked)
+        return await _section(message, name + b" ", requested)
 
     return BodyItem(name, sees, prepare)
 

@@ -8,11 +8,12 @@ values and FETCH items, then this file, then commands and extensions, then the s
 Nothing here runs; two contributions of one name are found by the registry when the server starts.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, Flag, auto
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .client import ExpungeEncoder, FlagItem, UpdateFormat
 from .completion import Completion
 
 if TYPE_CHECKING:
@@ -22,13 +23,18 @@ if TYPE_CHECKING:
     from appliance.mail.clock import Clock
     from appliance.mail.ids import AccountId
     from appliance.network.stream import Stream
+    from appliance.protocol.imap.search import SearchKey
     from appliance.protocol.imap.server import Message
     from appliance.protocol.imap.tokens import Tokens
     from appliance.store.store import Store
     from appliance.store.values import MailboxInfo
 
+    from .body_items import BodyItem
     from .connection import Connection
+    from .matching import Matches
     from .options import Options
+    from .plans import FetchPlan, StorePlan
+    from .row_items import RowItem
     from .selected import Selected
 
 
@@ -61,6 +67,8 @@ class Session(Protocol):
     """The selected mailbox; never None in a command that is allowed in State.SELECTED only."""
     enabled: set[bytes]
     """Words of ENABLE in upper case; changed by `enable` alone."""
+    updates: UpdateFormat
+    """How changes of the selected mailbox are sent; changed by `enable` alone."""
     after_completion: Callable[[], Awaitable[None]] | None
     """Called once, when the tagged response of this command has been sent: STARTTLS's handshake."""
     login_failures: int
@@ -138,7 +146,10 @@ class Session(Protocol):
         """Drop what the client said before TLS was on (RFC 9051 §6.2.1)."""
 
     async def enable(self, word: bytes) -> None:
-        """Switch an extension on (RFC 5161), for ENABLE and for each command that implies it (RFC 7162 §3.1). Once only."""
+        """Switch an extension and what it implies on (RFC 5161), for ENABLE and for each command that implies it (RFC 7162 §3.1).
+
+        Nothing happens the second time. Raises StoreError and KeyError for a word that no extension contributes.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,34 +184,114 @@ class StatusItem:
     enables: bytes = b""
 
 
+def no_value(tokens: "Tokens") -> None:
+    """The name stands alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class SelectParameter:
-    """One parameter of SELECT and EXAMINE (RFC 4466 §2.1): `parse` reads what follows its name, `apply` is called
-    before `Selected.open`, which reads from the session what it needs."""
+    """A parameter of SELECT and EXAMINE (RFC 4466 §2.1): `parse` reads what follows its name.
+
+    `apply` is called before the mailbox is opened; what needs the selected mailbox is done by the extension's `after_select`.
+    """
 
     name: bytes
     apply: "Callable[[Session, Any], Awaitable[None]]"
-    parse: "Callable[[Tokens], Any]" = lambda tokens: None
+    parse: "Callable[[Tokens], Any]" = no_value
+
+
+@dataclass(frozen=True, slots=True)
+class FetchModifier:
+    """A modifier of FETCH (RFC 4466 §2.4): `apply(plan, value)` changes what will be fetched and may raise MisuseError."""
+
+    name: bytes
+    parse: "Callable[[Tokens], Any]"
+    apply: "Callable[[FetchPlan, Any], None]"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreModifier:
+    """A modifier of STORE (RFC 4466 §2.5): `apply(plan, value)` changes what will be stored and may raise MisuseError."""
+
+    name: bytes
+    parse: "Callable[[Tokens], Any]"
+    apply: "Callable[[StorePlan, Any], None]"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchReturn:
+    """A RETURN option of SEARCH (RFC 4731 §3.1, RFC 4466 §2.6).
+
+    `encode(numbers, value)` gives its data for the ESEARCH response from the sequence numbers or UIDs found, ascending; b"" for none.
+    `reported(count, value)` gives the indexes of the messages it reports, None for all: SAVE keeps those, and SearchReturnData is
+    about those. `saves`: keep the result as `$` (RFC 5182); this option reports nothing itself.
+    """
+
+    name: bytes
+    encode: "Callable[[Sequence[int], Any], bytes]"
+    reported: "Callable[[int, Any], Iterable[int] | None]" = lambda count, value: None
+    parse: "Callable[[Tokens], Any]" = no_value
+    saves: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SearchReturnData:
+    """Data of a SEARCH or ESEARCH response that using a search key adds (RFC 7162 §3.1.5, §3.1.10): `name SP value`.
+
+    `encode(found, reported)` gives the value for the messages at the indexes `reported`; b"" for none.
+    """
+
+    name: bytes
+    key: bytes
+    encode: "Callable[[Matches, Sequence[int]], bytes]"
+
+
+@dataclass(frozen=True, slots=True)
+class Enabling:
+    """A word of ENABLE (RFC 5161) and what it changes from then on; see `UpdateFormat` for the last three.
+
+    `implies`: words enabled with it, before it. `begin` is called once, when it is enabled. `utf8`: mailbox names are UTF-8 from
+    then on (RFC 6855 §3, RFC 9051 §5.1).
+    """
+
+    name: bytes
+    implies: tuple[bytes, ...] = ()
+    begin: "Callable[[Session], Awaitable[None]] | None" = None
+    utf8: bool = False
+    flag_items: tuple[FlagItem, ...] = ()
+    expunge: ExpungeEncoder | None = None
+    expunge_code: Callable[[int], bytes] | None = None
+
+    def applied(self, updates: UpdateFormat) -> UpdateFormat:
+        """The update format with this word enabled."""
+        return UpdateFormat(
+            updates.flag_items + self.flag_items, self.expunge or updates.expunge, self.expunge_code or updates.expunge_code
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """One IMAP extension in one file: the file exports `EXTENSION`, the table lists it.
+    """One IMAP extension in one file: the file exports `EXTENSION`, the table lists it. The core of IMAP is one as well.
 
     `capability(session)` gives its words for CAPABILITY as of now, so that LOGINDISABLED, AUTH= and the
-    like follow the session's state. `fetch_items` and `search_keys` are any objects with a `name`; the registry
-    folds them by it (`registry.fetch_items[b"BINARY"]`). `enable`: words ENABLE takes, upper case.
+    like follow the session's state. `after_select(session, parameters)` is called when SELECT or EXAMINE has opened a mailbox and sent
+    its untagged responses, with the command's parameters by name. `response_codes` are those its responses may carry.
     """
 
     name: str
     rfc: str
     capability: "Callable[[Session], tuple[bytes, ...]]"
     commands: tuple[Command, ...] = ()
-    enable: tuple[bytes, ...] = ()
-    fetch_items: tuple[Any, ...] = ()
-    search_keys: tuple[Any, ...] = ()
+    enable: tuple[Enabling, ...] = ()
+    fetch_items: "tuple[RowItem | BodyItem, ...]" = ()
+    fetch_modifiers: tuple[FetchModifier, ...] = ()
+    store_modifiers: tuple[StoreModifier, ...] = ()
+    search_keys: "tuple[SearchKey, ...]" = ()
+    search_returns: tuple[SearchReturn, ...] = ()
+    search_data: tuple[SearchReturnData, ...] = ()
     status_items: tuple[StatusItem, ...] = ()
     select_parameters: tuple[SelectParameter, ...] = ()
+    after_select: "Callable[[Session, Mapping[bytes, Any]], Awaitable[None]] | None" = None
     response_codes: tuple[bytes, ...] = ()
 
 
@@ -208,15 +299,25 @@ class Tables(Protocol):
     """All contributions by upper-case name; `registry.Registry` makes them once, and they never change."""
 
     @property
-    def enable(self) -> frozenset[bytes]: ...
+    def enable(self) -> Mapping[bytes, Enabling]: ...
     @property
-    def fetch_items(self) -> Mapping[bytes, Any]: ...
+    def fetch_items(self) -> "Mapping[bytes, RowItem | BodyItem]": ...
     @property
-    def search_keys(self) -> Mapping[bytes, Any]: ...
+    def fetch_modifiers(self) -> Mapping[bytes, FetchModifier]: ...
+    @property
+    def store_modifiers(self) -> Mapping[bytes, StoreModifier]: ...
+    @property
+    def search_keys(self) -> "Mapping[bytes, SearchKey]": ...
+    @property
+    def search_returns(self) -> Mapping[bytes, SearchReturn]: ...
+    @property
+    def search_data(self) -> Mapping[bytes, SearchReturnData]: ...
     @property
     def status_items(self) -> Mapping[bytes, StatusItem]: ...
     @property
     def select_parameters(self) -> Mapping[bytes, SelectParameter]: ...
+    @property
+    def after_select(self) -> "Sequence[Callable[[Session, Mapping[bytes, Any]], Awaitable[None]]]": ...
 
     def capability(self, session: Session) -> bytes:
         """The words of CAPABILITY as of now, IMAP4rev1 first (RFC 9051 §7.2.2)."""

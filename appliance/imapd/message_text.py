@@ -68,11 +68,11 @@ class MessageText:
 
     async def read_body(self, leaves: Iterable[Query], facts: dict[Query, bool]) -> None:
         """Decide what the header left open."""
-        asked = {leaf: folded(leaf.needle) for leaf in leaves if isinstance(leaf, BodyHas | TextHas) and leaf not in facts}
-        bodies = Needles([needle for leaf, needle in asked.items() if isinstance(leaf, BodyHas)])
-        texts = Needles([needle for leaf, needle in asked.items() if isinstance(leaf, TextHas)])
+        requested = {leaf: folded(leaf.needle) for leaf in leaves if isinstance(leaf, BodyHas | TextHas) and leaf not in facts}
+        bodies = Needles([needle for leaf, needle in requested.items() if isinstance(leaf, BodyHas)])
+        texts = Needles([needle for leaf, needle in requested.items() if isinstance(leaf, TextHas)])
         await self._read_body(bodies, texts)
-        for leaf, needle in asked.items():
+        for leaf, needle in requested.items():
             facts[leaf] = needle in (bodies if isinstance(leaf, BodyHas) else texts).found
 
     async def _read_body(self, bodies: Needles, texts: Needles) -> None:

@@ -1,39 +1,65 @@
-"""The tables of commands and extensions, folded into look-ups by name; CAPABILITY computed from them.
+"""The contributions of the core and of the extensions, folded into look-ups by name; CAPABILITY computed from them.
 
-Built once by the service and shared by all sessions, never changed afterwards. Two contributions of one name are a
-mistake in the tables: building the registry raises ValueError, so the server does not start with one of them hidden.
+Built once by the service and shared by all sessions, never changed afterwards. Two contributions of one name, and an implication of a
+word that nobody contributes, are mistakes in the tables: building the registry raises ValueError, so the server does not start.
 """
 
 from collections.abc import Iterable
 from typing import Any
 
-from .contract import Command, Extension, SelectParameter, Session, StatusItem
+from appliance.protocol.imap.search import SearchKey
+
+from .body_items import BodyItem
+from .contract import (
+    Command,
+    Enabling,
+    Extension,
+    FetchModifier,
+    SearchReturn,
+    SearchReturnData,
+    SelectParameter,
+    Session,
+    StatusItem,
+    StoreModifier,
+)
+from .row_items import RowItem
+
+KINDS = ("commands", "enable", "fetch_items", "fetch_modifiers", "store_modifiers", "search_keys", "search_returns", "search_data",
+         "status_items", "select_parameters")  # fmt: skip
+"""Fields of an Extension whose entries have a name."""
 
 
 class Registry:
-    """Look-ups by upper-case name; `uid_commands` hold what follows `UID`."""
+    """Look-ups by upper-case name, `contract.Tables`; `uid_commands` hold what follows `UID`."""
 
-    __slots__ = ("commands", "enable", "extensions", "fetch_items", "search_keys", "select_parameters", "status_items",
-                 "streamed", "uid_commands")  # fmt: skip
+    __slots__ = (*KINDS, "after_select", "extensions", "response_codes", "streamed", "uid_commands")
 
-    def __init__(self, core: Iterable[Command], extensions: Iterable[Extension]) -> None:
+    def __init__(self, extensions: Iterable[Extension]) -> None:
+        """`extensions` in the order of CAPABILITY, the core first."""
         self.extensions = tuple(extensions)
-        every = (*core, *(command for extension in self.extensions for command in extension.commands))
-        self.commands: dict[bytes, Command] = _by_name(every)
+        every = {kind: _by_name(entry for extension in self.extensions for entry in getattr(extension, kind)) for kind in KINDS}
+        self.commands: dict[bytes, Command] = every["commands"]
+        self.enable: dict[bytes, Enabling] = every["enable"]
+        self.fetch_items: dict[bytes, RowItem | BodyItem] = every["fetch_items"]
+        self.fetch_modifiers: dict[bytes, FetchModifier] = every["fetch_modifiers"]
+        self.store_modifiers: dict[bytes, StoreModifier] = every["store_modifiers"]
+        self.search_keys: dict[bytes, SearchKey] = every["search_keys"]
+        self.search_returns: dict[bytes, SearchReturn] = every["search_returns"]
+        self.search_data: dict[bytes, SearchReturnData] = every["search_data"]
+        self.status_items: dict[bytes, StatusItem] = every["status_items"]
+        self.select_parameters: dict[bytes, SelectParameter] = every["select_parameters"]
         self.uid_commands = {name: command for name, command in self.commands.items() if command.uid_form}
         self.streamed = frozenset(name for name, command in self.commands.items() if command.streamed)
-        self.status_items: dict[bytes, StatusItem] = _by_name(item for e in self.extensions for item in e.status_items)
-        self.select_parameters: dict[bytes, SelectParameter] = _by_name(p for e in self.extensions for p in e.select_parameters)
-        self.fetch_items: dict[bytes, Any] = _by_name(item for e in self.extensions for item in e.fetch_items)
-        self.search_keys: dict[bytes, Any] = _by_name(key for e in self.extensions for key in e.search_keys)
-        self.enable = frozenset(word for e in self.extensions for word in e.enable)
+        self.after_select = tuple(extension.after_select for extension in self.extensions if extension.after_select is not None)
+        self.response_codes = frozenset(code for extension in self.extensions for code in extension.response_codes)
+        for enabling in self.enable.values():
+            for word in enabling.implies:
+                if word not in self.enable:
+                    raise ValueError(f"{enabling.name.decode()} implies {word.decode()}, which no extension contributes")
 
     def capability(self, session: Session) -> bytes:
         """The words of CAPABILITY as of now, IMAP4rev1 first (RFC 9051 §7.2.2)."""
-        words = [b"IMAP4rev1"]
-        for extension in self.extensions:
-            words += extension.capability(session)
-        return b" ".join(words)
+        return b" ".join(word for extension in self.extensions for word in extension.capability(session))
 
 
 def _by_name(contributions: Iterable[Any]) -> dict[bytes, Any]:

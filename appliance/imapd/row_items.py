@@ -33,10 +33,10 @@ class RowItem:
     enables: bytes = b""
 
 
-def plain(name: bytes, want: Want, template: bytes, field: str) -> RowItem:
+def plain(name: bytes, want: Want, template: bytes, field: str, enables: bytes = b"") -> RowItem:
     """A column that sends a field of the row as it is."""
     get = itemgetter(Row._fields.index(field))
-    return RowItem(name, want, template, lambda selected, rows: map(get, rows))
+    return RowItem(name, want, template, lambda selected, rows: map(get, rows), enables)
 
 
 def _dates(selected: "Selected", rows: "Sequence[Row]") -> Iterable[bytes]:
@@ -52,7 +52,6 @@ def _bodies(selected: "Selected", rows: "Sequence[Row]") -> Iterable[bytes]:
 
 UID = plain(b"UID", Want.FLAGS, b"UID %d", "uid")
 FLAGS = RowItem(b"FLAGS", Want.FLAGS, b"FLAGS %b", lambda selected, rows: selected.flag_texts_of(rows))
-MODSEQ = plain(b"MODSEQ", Want.FLAGS, b"MODSEQ (%d)", "modseq")
 
 ROW_ITEMS: tuple[RowItem, ...] = (
     UID,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from appliance.store.mailbox import Mailbox
     from appliance.store.values import FlagsResult, Row, Want
 
-    from .client import ImapClient
+    from .client import FlagItem, ImapClient
 
 FLAG_TEXTS = 4096
 """Encoded combinations of flags kept; a mailbox has a few dozen."""
@@ -134,7 +134,6 @@ class Selected:
         lines.append(await self._permanent_flags_line())
         lines.append(b"* OK [UIDNEXT %d] The next UID.\r\n" % view.uid_next)
         lines.append(b"* OK [UIDVALIDITY %d] UIDs are valid.\r\n" % info.uid_validity)
-        lines.append(b"* OK [HIGHESTMODSEQ %d] The latest change.\r\n" % max(view.modseq, 1))
         await client.send(b"".join(lines))
         return self
 
@@ -182,12 +181,11 @@ class Selected:
         wanted = tuple((start, end - 1) for start, end in places)
         return tuple((place, place + 1) for place in found if contains(wanted, place))
 
-    async def begin_condstore(self, client: "ImapClient") -> None:
-        """From now on flags are told with their MODSEQ; first how far the client knows (RFC 7162 §3.1). `Session.enable` calls it."""
+    async def commit_seen(self) -> None:
+        """Commit lazy \\Seen, before MODSEQs are sent: else it would be sent with an old one. The next sync sends the new ones."""
         if self._lazy_seen and not self.read_only:
-            await self.mailbox.set_flags((), Mode.ADD, ())  # commits what is lazy: else \Seen would be told with an old MODSEQ
-        self._lazy_seen = dict.fromkeys(self._lazy_seen, -1)  # their MODSEQ is still to be heard
-        await client.send(b"* OK [HIGHESTMODSEQ %d] The latest change sent.\r\n" % max(self.view.modseq, 1))
+            await self.mailbox.set_flags((), Mode.ADD, ())
+        self._lazy_seen = dict.fromkeys(self._lazy_seen, -1)  # -1: their MODSEQ is not sent yet
 
     # --- flags as this session shows them ------------------------------------------------------
 
@@ -280,17 +278,19 @@ class Selected:
         view.share(*self.mailbox.shared())
 
     async def _send_expunged(self, client: "ImapClient") -> None:
-        """`* n EXPUNGE`, each number as of the moment it is sent (RFC 9051 §7.5.1)."""
+        """EXPUNGE, or what an extension sends instead (RFC 9051 §7.5.1)."""
         gone = self.view.gone
         for uid in gone & self._lazy_seen.keys():
             del self._lazy_seen[uid]
+        uids = sorted(gone)
         numbers = self.view.expunge()
         for start in range(0, len(numbers), BATCH_ROWS):
-            await client.send(b"".join([b"* %d EXPUNGE\r\n" % number for number in numbers[start : start + BATCH_ROWS]]))
+            end = start + BATCH_ROWS
+            await client.send(b"".join(client.updates.expunge(uids[start:end], numbers[start:end])))
 
     async def _send_flags(self, client: "ImapClient", changed: "Sequence[tuple[Uid, int, ModSeq]]", next_known: int) -> None:
         """`* n FETCH` of messages the client knows, whose flags this session's STORE or another session changed."""
-        condstore = b"CONDSTORE" in client.enabled
+        items = client.updates.flag_items
         own, self._stored = self._stored, None
         lines: list[bytes] = []
         for uid, flags, modseq in self._with_own(own, changed) if own is not None else changed:
@@ -300,9 +300,9 @@ class Selected:
             if own is not None and uid in own.changed:
                 self._lazy_seen.pop(uid, None)
                 if number:
-                    lines.append(self._stored_line(own, number, (uid, flags, modseq), condstore=condstore))
+                    lines.append(self._stored_line(own, number, (uid, flags, modseq), items))
             elif self._sent.get(uid) != modseq and self._lazy_seen.pop(uid, -1) != flags and number:
-                lines.append(self.flags_line(number, uid, flags, modseq if condstore else 0))
+                lines.append(self._changed_line(number, (uid, flags, modseq), items))
             if len(lines) >= BATCH_ROWS:
                 await client.send(b"".join(lines))
                 lines.clear()
@@ -316,25 +316,23 @@ class Selected:
         latest.update((uid, (flags, modseq)) for uid, flags, modseq in changed)
         return [(uid, *latest[uid]) for uid in sorted(latest)]
 
-    def _stored_line(self, own: Stored, number: int, row: tuple[int, int, int], *, condstore: bool) -> bytes:
-        """The untagged FETCH of a stored message: of a quiet one its MODSEQ alone, and only with CONDSTORE."""
+    def _stored_line(self, own: Stored, number: int, row: tuple[int, int, int], items: "Sequence[FlagItem]") -> bytes:
+        """The untagged FETCH of a stored message: of a quiet one the items of extensions alone (RFC 7162 §3.1.3)."""
         uid, flags, modseq = row
         quiet = uid in own.quiet and modseq == own.changed[uid][1]
-        if quiet and not condstore:
+        if quiet and not items:
             return b""
         words = [b"UID %d" % uid] if own.uid else []
         if not quiet:
             words.append(b"FLAGS " + self.flag_text(uid, flags))
-        if condstore:
-            words.append(b"MODSEQ (%d)" % modseq)
+        words += [item.encode(uid, flags, modseq) for item in items]
         return b"* %d FETCH (%b)\r\n" % (number, b" ".join(words))
 
-    def flags_line(self, number: int, uid: int, flags: int, modseq: int = 0) -> bytes:
-        """One untagged FETCH of flags; with MODSEQ when it is given."""
-        text = self.flag_text(uid, flags)
-        if modseq:
-            return b"* %d FETCH (UID %d FLAGS %b MODSEQ (%d))\r\n" % (number, uid, text, modseq)
-        return b"* %d FETCH (UID %d FLAGS %b)\r\n" % (number, uid, text)
+    def _changed_line(self, number: int, row: tuple[int, int, int], items: "Sequence[FlagItem]") -> bytes:
+        """The untagged FETCH of a message whose flags changed."""
+        uid, flags, modseq = row
+        more = b"".join([b" " + item.encode(uid, flags, modseq) for item in items])
+        return b"* %d FETCH (UID %d FLAGS %b%b)\r\n" % (number, uid, self.flag_text(uid, flags), more)
 
     def _set_keywords(self, keywords: tuple[str, ...]) -> None:
         if self._lazy_seen and self.keywords != keywords[: len(self.keywords)]:

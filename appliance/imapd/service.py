@@ -36,7 +36,7 @@ class Service:
         options: Options | None = None,
         extensions: Iterable[Extension] = EXTENSIONS,
     ) -> None:
-        self._context = ImapContext(store, login, mechanisms, board, clock, options or Options(), Registry(CORE, extensions))
+        self._context = ImapContext(store, login, mechanisms, board, clock, options or Options(), Registry((CORE, *extensions)))
 
     async def handle(self, stream: "Stream") -> None:
         """One session to its end; TLS of the implicit port is already on. The listener closes the stream."""

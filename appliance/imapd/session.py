@@ -18,6 +18,7 @@ from appliance.protocol.imap.server import Command as CommandRead
 from appliance.protocol.imap.server import Message, Refused, Rest
 from appliance.protocol.imap.tokens import Tokens
 
+from .client import UpdateFormat
 from .completion import Completion, bad
 from .connection import Connection
 from .contract import Command, SequenceNumbers, State
@@ -84,6 +85,7 @@ class ImapSession:
         "selected",
         "state",
         "tag",
+        "updates",
     )  # fmt: skip
 
     def __init__(self, context: ImapContext, stream: "Stream") -> None:
@@ -93,6 +95,7 @@ class ImapSession:
         self.identity: Identity | None = None
         self.selected: Selected | None = None
         self.enabled: set[bytes] = set()
+        self.updates = UpdateFormat()
         self.after_completion: Callable[[], Awaitable[None]] | None = None
         """Called once, when the tagged response of this command has been sent: STARTTLS's handshake."""
         self.tag = b""
@@ -183,19 +186,24 @@ class ImapSession:
         self.move(SessionEvent.ENDED)
 
     def forget(self) -> None:
-        """What the client said before TLS counts for nothing (RFC 9051 §6.2.1)."""
+        """Drop what the client said before TLS was on (RFC 9051 §6.2.1)."""
         self.enabled.clear()
+        self.updates = UpdateFormat()
         self.errors = 0
 
     async def enable(self, word: bytes) -> None:
-        """Switch an extension on (RFC 5161), for ENABLE and for each command that implies it (RFC 7162 §3.1)."""
+        """Switch an extension and what it implies on (RFC 5161), for ENABLE and for each command that implies it (RFC 7162 §3.1)."""
         if word in self.enabled:
             return
+        enabling = self.registry.enable[word]
+        for implied in enabling.implies:
+            await self.enable(implied)
         self.enabled.add(word)
-        if word in (b"IMAP4REV2", b"UTF8=ACCEPT"):
+        self.updates = enabling.applied(self.updates)
+        if enabling.utf8:
             self.connection.reader.utf8 = True
-        if word == b"CONDSTORE" and self.selected is not None:
-            await self.selected.begin_condstore(self)
+        if enabling.begin is not None:
+            await enabling.begin(self)
 
     # --- commands and responses ------------------------------------------------------------------
 

@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from appliance.imapd.client import UpdateFormat
+from appliance.imapd.extensions.condstore import EXTENSION as CONDSTORE
+from appliance.imapd.extensions.condstore import begin
 from appliance.imapd.selected import FLAG_TEXTS, FlagTexts, Selected
 from appliance.mail.flags import DELETED, KEYWORD_SHIFT, SEEN
 from appliance.store.values import Mode
@@ -14,6 +17,8 @@ class Recorder:
 
     def __init__(self, *enabled: bytes) -> None:
         self.enabled = set(enabled)
+        self.updates = UpdateFormat()
+        self.selected: Selected | None = None
         self.received: list[bytes] = []
 
     async def send(self, *parts: bytes) -> None:
@@ -109,8 +114,9 @@ async def test_enabling_condstore_sends_the_modseq_of_lazy_seen(tmp_path: Path) 
         rows = await selected.mailbox.rows(selected.view.uid_of(1), selected.view.uid_of(1), _flags())
         selected.show_seen(rows)
         recorder.take()
-        recorder.enabled.add(b"CONDSTORE")
-        await selected.begin_condstore(recorder)
+        recorder.selected = selected
+        recorder.updates = CONDSTORE.enable[0].applied(recorder.updates)
+        await begin(recorder)
         assert recorder.take() == [b"* OK [HIGHESTMODSEQ 2] The latest change sent."]
         selected.mailbox.see([rows[0].uid])
         await selected.sync(recorder, True)

@@ -40,7 +40,7 @@ def test_the_transition_table_is_complete() -> None:
     assert reached == set(STATES)
 
 
-REGISTRY = Registry(CORE, EXTENSIONS)
+REGISTRY = Registry((CORE, *EXTENSIONS))
 
 
 @pytest.mark.parametrize("state", STATES[:3])

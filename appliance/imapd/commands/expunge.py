@@ -29,9 +29,7 @@ async def run(session: "Session", messages: bytes | None, uid: bool) -> Completi
     uids = None if messages is None else selected.uids_at(selected.places(messages, True))
     gone = await selected.mailbox.expunge(uids) if uids is None or uids else []
     await selected.sync(session, True)
-    if gone and b"CONDSTORE" in session.enabled:
-        return ok(b"Expunged.", b"HIGHESTMODSEQ %d" % selected.modseq)
-    return ok(b"Expunged.")
+    return ok(b"Expunged.", session.updates.expunge_code(selected.modseq) if gone else b"")
 
 
 COMMANDS = (Command(b"EXPUNGE", State.SELECTED, parse_expunge, run, uid_form=True, rfc="RFC 9051 §6.4.3, §6.4.9"),)

@@ -1,8 +1,8 @@
-"""FETCH and UID FETCH (RFC 9051 §6.4.5, RFC 3501 §6.4.5; CHANGEDSINCE: RFC 7162 §3.1.4).
+"""FETCH and UID FETCH (RFC 9051 §6.4.5, RFC 3501 §6.4.5; modifiers: RFC 4466 §2.4).
 
 The list of items is compiled once for the command: items of the row (a whole batch sent at once, see `row_items`) and items that read
 the message (one after the other, streamed, see `body_items`). \\Seen set by FETCH is lazy and shown at once; with CONDSTORE it is
-durable before it is sent, because then its MODSEQ is sent.
+durable before it is sent, because then its MODSEQ is sent (`UpdateFormat.flag_items`).
 
 Messages that another session expunged meanwhile have no response, or one with all their octets, never a partial one.
 FETCH by number then ends with NO [EXPUNGEISSUED] (RFC 2180 §4.1.2, RFC 5530 §3), because OK would mean that all was sent and
@@ -10,99 +10,79 @@ EXPUNGE may not be sent yet; UID FETCH ends with OK, since a UID that does not e
 sent just before.
 """
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from appliance.mail.errors import MisuseError, StoreError, Trouble
 from appliance.mail.flags import SEEN
 from appliance.mail.limits import BATCH_ROWS
-from appliance.protocol.imap.fetch import Attribute, Fetch, parse_fetch
+from appliance.protocol.imap.fetch import Fetch, parse_fetch
 from appliance.store.values import Mode, Want
 
-from ..batches import Batch, keep, open_messages, read, spans
-from ..body_items import BODY_ITEMS, BodyItem, Refusal
+from ..batches import Batch, keep_open, open_messages, read, spans
+from ..body_items import BodyItem, Refusal
 from ..completion import Completion, no, ok
 from ..contract import Command, SequenceNumbers, State
 from ..errors import SessionOver
-from ..row_items import FLAGS, MODSEQ, ROW_ITEMS, UID, RowItem, lines
+from ..plans import FetchPlan
+from ..row_items import UID, lines
 
 if TYPE_CHECKING:
+    from appliance.protocol.imap.sequence import Ranges
+    from appliance.protocol.imap.tokens import Tokens
     from appliance.store.body_readers import StoredMessage
     from appliance.store.values import Row
 
-    from ..contract import Session
+    from ..contract import Session, Tables
     from ..selected import Selected
 
-CHANGES_QUERIED = 1000
-"""CHANGEDSINCE up to so many changes back queries the changed messages; further back every row is read and compared."""
 Span = list[tuple[int, int]]
 Seen = dict[int, "Row"]
 FLAG_BATCH_ROWS = 2000
 """Rows in a batch of nothing but flags: as many octets as 500 rows of everything else."""
 
 
-@dataclass(frozen=True, slots=True)
-class FetchPlan:
-    """The compiled list of items of one command."""
-
-    row_items: tuple[RowItem, ...]
-    body_items: tuple[tuple[Attribute, BodyItem], ...]
-    want: Want
-    since: int | None
-    """CHANGEDSINCE; 0, which clients send, is before every change (RFC 7162 §7 mod-sequence-valzer)."""
-
-    @property
-    def sees(self) -> bool:
-        return any(body_item.sees for _, body_item in self.body_items)
-
-
-def compile_plan(session: "Session", fetch: Fetch, uid: bool) -> FetchPlan:
-    """Raises MisuseError for an unknown item or modifier."""
-    row_items: list[RowItem] = [UID] if uid else []
-    body_items: list[tuple[Attribute, BodyItem]] = []
-    offered: dict[bytes, Any] = {item.name: item for item in ROW_ITEMS} | {item.name: item for item in BODY_ITEMS}
-    offered |= session.registry.fetch_items
+def compile_plan(tables: "Tables", fetch: Fetch, uid: bool) -> FetchPlan:
+    """Raises MisuseError for an unknown item."""
+    plan = FetchPlan()
+    if uid:
+        plan.require(UID)
     for attribute in fetch.attributes:
-        item = offered.get(attribute.name)
+        item = tables.fetch_items.get(attribute.name)
         if item is None:
-            raise MisuseError(f"FETCH knows no item {attribute.name.decode()}")
+            raise MisuseError(f"FETCH has no item {attribute.name.decode()}.")
         if isinstance(item, BodyItem):
             item.check(attribute)
-            body_items.append((attribute, item))
-        elif item not in row_items:
-            row_items.append(item)
-    since: int | None = None
-    for name, value in fetch.modifiers:
-        if name != b"CHANGEDSINCE" or value is None:
-            raise MisuseError(f"FETCH knows no modifier {name.decode()} of that form")
-        since = value
-        if not any(column.name == MODSEQ.name for column in row_items):
-            row_items.append(session.registry.fetch_items[MODSEQ.name])
-    want = Want.FLAGS
-    for column in row_items:
-        want |= column.want
-    if body_items:
-        want |= Want.BODY | Want.DATES
-    return FetchPlan(tuple(row_items), tuple(body_items), want, since)
+            plan.body_items.append((attribute, item))
+        else:
+            plan.require(item)
+    for modifier, value in fetch.modifiers:
+        modifier.apply(plan, value)
+    return plan
 
 
-async def run(session: "Session", fetch: Fetch, uid: bool) -> Completion:
+async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
-    plan = compile_plan(session, fetch, uid)
+    fetch = parse_fetch(tokens, session.registry.fetch_modifiers)
+    plan = compile_plan(session.registry, fetch, uid)
     places = selected.places(fetch.messages, uid)
-    for column in plan.row_items:
-        if column.enables:
-            await session.enable(column.enables)
-    if plan.since is not None and selected.modseq - plan.since < CHANGES_QUERIED:
-        places = await selected.changed_since(places, plan.since)
+    for word in plan.enables:
+        await session.enable(word)
+    for narrow in plan.narrow:
+        places = await narrow(selected, places)
+    return await _send_messages(session, selected, plan, places, uid)
+
+
+async def _send_messages(session: "Session", selected: "Selected", plan: FetchPlan, places: "Ranges", uid: bool) -> Completion:
     missing, refusal = 0, Refusal.NONE
-    rows = FLAG_BATCH_ROWS if plan.want == Want.FLAGS else BATCH_ROWS
+    want = plan.want
+    rows = FLAG_BATCH_ROWS if want == Want.FLAGS else BATCH_ROWS
     for span in spans(places, rows):
-        batch = await read(selected, span, plan.want)
+        batch = await read(selected, span, want)
         missing += batch.missing
-        if plan.since is not None:
-            batch = _changed(batch, plan.since)
+        if plan.keep:
+            batch = _kept(batch, plan)
         if not batch.rows:
             continue
         await selected.send_keyword_names(session, batch.keywords)
@@ -121,8 +101,8 @@ async def run(session: "Session", fetch: Fetch, uid: bool) -> Completion:
     return ok(b"Fetched.")
 
 
-def _changed(batch: Batch, since: int) -> Batch:
-    kept = [(number, row) for number, row in zip(batch.numbers, batch.rows, strict=True) if row[2] > since]
+def _kept(batch: Batch, plan: FetchPlan) -> Batch:
+    kept = [(number, row) for number, row in zip(batch.numbers, batch.rows, strict=True) if all(keep(row) for keep in plan.keep)]
     return replace(batch, numbers=[number for number, _ in kept], rows=[row for _, row in kept])
 
 
@@ -136,7 +116,8 @@ async def _read_messages(session: "Session", selected: "Selected", plan: FetchPl
     rows = [seen.get(row.uid, row) for row in as_read]
     row_items = plan.row_items
     heads = lines(selected, row_items, replace(batch, rows=rows), b" " if row_items else b"")
-    has_flags = FLAGS in row_items
+    has_flags = plan.has(b"FLAGS")
+    more = [item for item in session.updates.flag_items if not plan.has(item.name)]
     refusal = Refusal.NONE
     at, gone = 0, wanted - len(rows)
     while at < len(rows):
@@ -145,8 +126,7 @@ async def _read_messages(session: "Session", selected: "Selected", plan: FetchPl
             at += 1
             if row.uid in seen and not has_flags:
                 head += b"FLAGS %b " % selected.flag_text(row.uid, row.flags)
-                if b"CONDSTORE" in session.enabled and not any(column.name == MODSEQ.name for column in row_items):
-                    head += b"MODSEQ (%d) " % row.modseq
+                head += b"".join([item.encode(row.uid, row.flags, row.modseq) + b" " for item in more])
             try:
                 await message.open()
                 refused = await _send_message(session, plan, head, message)
@@ -157,7 +137,7 @@ async def _read_messages(session: "Session", selected: "Selected", plan: FetchPl
             else:
                 refusal = refusal or refused
                 if len(rows) == 1:
-                    keep(selected, batch.newest, plan.want, as_read[0], message)
+                    keep_open(selected, batch.newest, plan.want, as_read[0], message)
     return gone, refusal
 
 
@@ -197,7 +177,7 @@ async def _set_seen(session: "Session", selected: "Selected", plan: FetchPlan, s
     if not unseen:
         return batch, {}
     uids = [row.uid for row in unseen]
-    if b"CONDSTORE" not in session.enabled:
+    if not session.updates.flag_items:
         selected.mailbox.see(uids)
         selected.show_seen(unseen)
         return batch, {row.uid: row._replace(flags=row.flags | SEEN) for row in unseen}
@@ -212,4 +192,4 @@ async def _set_seen(session: "Session", selected: "Selected", plan: FetchPlan, s
     return replace(again, numbers=[number for number, _ in there], rows=[row for _, row in there]), seen
 
 
-COMMANDS = (Command(b"FETCH", State.SELECTED, parse_fetch, run, SequenceNumbers.MUST_STAY, uid_form=True, rfc="RFC 9051 §6.4.5"),)
+COMMANDS = (Command(b"FETCH", State.SELECTED, lambda tokens: tokens.fork(), run, SequenceNumbers.MUST_STAY, uid_form=True, rfc="RFC 9051 §6.4.5"),)

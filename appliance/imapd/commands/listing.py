@@ -41,7 +41,6 @@ STATUS_ITEMS: tuple[StatusItem, ...] = (
     StatusItem(b"DELETED", lambda session, info: info.deleted),
 )
 """Those of the base protocol; extensions add SIZE, APPENDLIMIT, HIGHESTMODSEQ."""
-_BASE_ITEMS = {item.name: item for item in STATUS_ITEMS}
 
 
 @dataclass(slots=True)
@@ -263,7 +262,7 @@ async def find_items(session: "Session", names: list[bytes]) -> list[StatusItem]
     """The items of these names; requesting one may enable its extension. Raises MisuseError."""
     found = []
     for name in names:
-        item = _BASE_ITEMS.get(name) or session.registry.status_items.get(name)
+        item = session.registry.status_items.get(name)
         if item is None:
             raise MisuseError("No such STATUS item.")
         found.append(item)

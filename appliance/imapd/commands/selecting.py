@@ -1,9 +1,10 @@
 """SELECT, EXAMINE, CLOSE, CHECK (RFC 9051 §6.3.2, §6.3.3, §6.4.1; RFC 3501 §6.4.1)."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from appliance.mail.errors import MisuseError
+from appliance.mail.errors import StoreError
 from appliance.protocol.imap.mailbox_name import NotAName
+from appliance.protocol.imap.modifiers import parse_modifiers
 
 from ..completion import Completion, ok
 from ..contract import Command, State
@@ -16,40 +17,23 @@ if TYPE_CHECKING:
 
     from ..contract import Session
 
-    Arguments = tuple[str | NotAName, Tokens | None]
+    Arguments = tuple[str | NotAName, Tokens]
 
 
 def read_select(tokens: "Tokens") -> "Arguments":
-    """`name` or `name (parameters)`; the parameters are parsed by `read_parameters`, which has the extensions' table."""
+    """`name` or `name (parameters)`; the parameters are parsed by `open_mailbox`, which has the extensions' table."""
     try:
         name: str | NotAName = read_name(tokens)
     except NotAName as error:
         name = error  # still a SELECT: it deselects the mailbox selected before
-    return name, tokens.fork() if tokens.accept(b" ") else None
-
-
-def read_parameters(session: "Session", tokens: "Tokens | None") -> list[tuple[Any, Any]]:
-    """Parameters with their values (RFC 4466 §2.1): `(CONDSTORE)`."""
-    if tokens is None:
-        return []
-
-    def one() -> tuple[Any, Any]:
-        parameter = session.registry.select_parameters.get(tokens.keyword())
-        if parameter is None:
-            raise MisuseError("No such parameter of SELECT.")
-        return parameter, parameter.parse(tokens)
-
-    found = tokens.list_of(one)
-    tokens.end()
-    if not found or len({parameter.name for parameter, _ in found}) < len(found):
-        raise MisuseError("Each parameter of SELECT is given once.")
-    return found
+    return name, tokens.fork()
 
 
 async def open_mailbox(session: "Session", arguments: "Arguments", read_only: bool) -> None:
     """The mailbox selected before is closed first, also when the new one cannot be opened (RFC 9051 §6.3.2)."""
     name, rest = arguments
-    parameters = read_parameters(session, rest)
+    parameters = parse_modifiers(rest, session.registry.select_parameters)
+    rest.end()
     if session.selected is not None:
         session.deselect()
         session.queue(b"* OK [CLOSED] The previous mailbox is closed.\r\n")
@@ -59,9 +43,17 @@ async def open_mailbox(session: "Session", arguments: "Arguments", read_only: bo
         raise name
     mailbox = await session.store.open(session.account, name, read_only=read_only)
     try:
-        session.select(await Selected.open(session, mailbox))
+        selected = await Selected.open(session, mailbox)
     except BaseException:
         mailbox.close()
+        raise
+    session.select(selected)
+    try:
+        values = {parameter.name: value for parameter, value in parameters}
+        for after_select in session.registry.after_select:
+            await after_select(session, values)
+    except StoreError:
+        session.deselect()
         raise
 
 

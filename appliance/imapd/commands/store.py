@@ -1,4 +1,4 @@
-"""STORE and UID STORE (RFC 9051 §6.4.6; UNCHANGEDSINCE and MODSEQ: RFC 7162 §3.1.3).
+"""STORE and UID STORE (RFC 9051 §6.4.6; modifiers: RFC 4466 §2.5).
 
 Durable before it is answered. The result is sent by the session's sync, together with what other sessions changed before and
 after: each message once and in its current state, so that no client keeps an outdated state. .SILENT is silent about a message only
@@ -6,24 +6,23 @@ when the client knew its flags and no other session changed them since.
 Messages expunged meanwhile: STORE by number ends with NO [EXPUNGEISSUED] (RFC 2180 §4.2.1), UID STORE skips them.
 """
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from appliance.mail.errors import MisuseError
 from appliance.mail.flags import SYSTEM_NAMES
-from appliance.protocol.imap.fetch import parse_modifiers
-from appliance.protocol.imap.sequence import encode_set
-from appliance.store.values import FlagsResult, Mode
+from appliance.protocol.imap.modifiers import parse_modifiers
+from appliance.store.values import Mode
 
 from ..completion import Completion, no, ok
 from ..contract import Command, SequenceNumbers, State
+from ..plans import StorePlan
 
 if TYPE_CHECKING:
-    from appliance.mail.ids import ModSeq
+    from collections.abc import Mapping
+
     from appliance.protocol.imap.tokens import Tokens
 
-    from ..contract import Session
-    from ..selected import Selected
+    from ..contract import Session, StoreModifier
 
 MODES: dict[bytes, Mode] = {b"FLAGS": Mode.REPLACE, b"+FLAGS": Mode.ADD, b"-FLAGS": Mode.REMOVE}
 KNOWN = frozenset(name.lower() for _, name in SYSTEM_NAMES)
@@ -32,24 +31,11 @@ KEYWORD_OCTETS = 255
 GONE = b"Some of the messages have been deleted by another session."
 
 
-@dataclass(frozen=True, slots=True)
-class StoreCommand:
-    messages: bytes
-    mode: Mode
-    silent: bool
-    flags: tuple[str, ...]
-    unchanged_since: int | None
-
-
-def parse_store(tokens: "Tokens") -> StoreCommand:
-    """`SP set [SP "(" UNCHANGEDSINCE n ")"] SP item SP flags`; flags in parentheses or bare."""
+def parse_store(tokens: "Tokens", modifiers: "Mapping[bytes, StoreModifier]") -> StorePlan:
+    """`SP set [SP "(" modifiers ")"] SP item SP flags`; flags in parentheses or bare."""
     tokens.space()
     messages = tokens.sequence_set()
-    unchanged_since: int | None = None
-    for name, value in parse_modifiers(tokens):
-        if name != b"UNCHANGEDSINCE" or value is None:
-            raise MisuseError(f"STORE knows no modifier {name.decode()} of that form")
-        unchanged_since = value
+    found = parse_modifiers(tokens, modifiers)
     tokens.space()
     item = tokens.keyword()
     mode = MODES.get(item.removesuffix(b".SILENT"))
@@ -62,7 +48,11 @@ def parse_store(tokens: "Tokens") -> StoreCommand:
         flags = [tokens.flag()]
         while tokens.accept(b" "):
             flags.append(tokens.flag())
-    return StoreCommand(messages, mode, item.endswith(b".SILENT"), checked(flags), unchanged_since)
+    tokens.end()
+    plan = StorePlan(messages, mode, item.endswith(b".SILENT"), checked(flags))
+    for modifier, value in found:
+        modifier.apply(plan, value)
+    return plan
 
 
 def checked(flags: list[str]) -> tuple[str, ...]:
@@ -73,30 +63,24 @@ def checked(flags: list[str]) -> tuple[str, ...]:
     return tuple(flag for flag in flags if flag.lower() != "\\recent")
 
 
-async def run(session: "Session", store: StoreCommand, uid: bool) -> Completion:
+async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
+    plan = parse_store(tokens, session.registry.store_modifiers)
     if selected.read_only:
         return no(b"The mailbox is read-only.")
-    uids = selected.uids_at(selected.places(store.messages, uid))
-    if store.unchanged_since is not None:
-        await session.enable(b"CONDSTORE")
+    uids = selected.uids_at(selected.places(plan.messages, uid))
+    for word in plan.enables:
+        await session.enable(word)
     if not uids:
         return ok(b"No messages found.")
-    since: ModSeq | None = store.unchanged_since  # type: ignore[assignment]
-    result = await selected.mailbox.set_flags(uids, store.mode, store.flags, unchanged_since=since)
-    selected.stored(result, silent=store.silent, uid=uid)
-    return _answer(selected, result, uid)
+    result = await selected.mailbox.set_flags(uids, plan.mode, plan.flags, unchanged_since=plan.unchanged_since)
+    selected.stored(result, silent=plan.silent, uid=uid)
+    for complete in plan.complete:
+        completion = complete(selected, result, uid)
+        if completion is not None:
+            return completion
+    return no(GONE, b"EXPUNGEISSUED") if result.gone and not uid else ok(b"Stored.")
 
 
-def _answer(selected: "Selected", result: FlagsResult, uid: bool) -> Completion:
-    """A completion has room for one code: where some were refused and some are gone it is MODIFIED, with NO (RFC 7162 §3.1.3)."""
-    gone = bool(result.gone) and not uid
-    if result.modified:
-        failed = sorted(result.modified) if uid else [selected.view.seq_of(number) for number in sorted(result.modified)]
-        code = b"MODIFIED " + encode_set(failed)
-        return no(GONE, code) if gone else ok(b"Conditional STORE failed for some.", code)
-    return no(GONE, b"EXPUNGEISSUED") if gone else ok(b"Stored.")
-
-
-COMMANDS = (Command(b"STORE", State.SELECTED, parse_store, run, SequenceNumbers.MUST_STAY, uid_form=True, rfc="RFC 9051 §6.4.6"),)
+COMMANDS = (Command(b"STORE", State.SELECTED, lambda tokens: tokens.fork(), run, SequenceNumbers.MUST_STAY, uid_form=True, rfc="RFC 9051 §6.4.6"),)

@@ -37,9 +37,7 @@ async def run(session: "Session", arguments: tuple[bytes, str], uid: bool) -> Co
     await selected.sync(session, True)
     if len(moved.sources) < len(uids) and by_number(messages, uid):
         return no(b"Some of the messages have been expunged by another session, the others were moved.", b"EXPUNGEISSUED")
-    if b"CONDSTORE" in session.enabled:
-        return ok(b"Moved.", b"HIGHESTMODSEQ %d" % selected.modseq)
-    return ok(b"Moved.")
+    return ok(b"Moved.", session.updates.expunge_code(selected.modseq))
 
 
 EXTENSION = Extension(

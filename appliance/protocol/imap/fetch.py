@@ -4,10 +4,14 @@ The grammar is open: an attribute is a word with or without `[section]` and `<fi
 it exists. Repeated attributes count once. Raises MisuseError; linear in the command's octets.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 from appliance.mail.errors import MisuseError
 
+from .modifiers import NamedGrammar, parse_modifiers
 from .tokens import NUMBER64_MOST, Tokens
 
 ATTRIBUTES = 100
@@ -46,14 +50,17 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """One FETCH: the set as written, attributes without repeats, modifiers with their number or None."""
+    """One FETCH: the set as written, attributes without repeats, modifiers with their values."""
 
     messages: bytes
     attributes: tuple[Attribute, ...]
-    modifiers: tuple[tuple[bytes, int | None], ...] = ()
+    modifiers: tuple[tuple[Any, Any], ...] = ()
 
 
-def parse_fetch(tokens: Tokens) -> Fetch:
+NO_MODIFIERS: Mapping[bytes, NamedGrammar] = MappingProxyType({})
+
+
+def parse_fetch(tokens: Tokens, modifiers: Mapping[bytes, NamedGrammar] = NO_MODIFIERS) -> Fetch:
     """`SP sequence-set SP (macro / attribute / "(" attributes ")") [SP "(" modifiers ")"]` to the end of the command."""
     tokens.space()
     messages = tokens.sequence_set()
@@ -68,28 +75,9 @@ def parse_fetch(tokens: Tokens) -> Fetch:
         found = dict.fromkeys([Attribute(name) for name in macro] if macro else [one])
     if len(found) > ATTRIBUTES:
         raise MisuseError(f"more than {ATTRIBUTES} attributes in one FETCH")
-    modifiers = parse_modifiers(tokens)
+    values = parse_modifiers(tokens, modifiers)
     tokens.end()
-    return Fetch(messages, tuple(found), modifiers)
-
-
-def parse_modifiers(tokens: Tokens) -> tuple[tuple[bytes, int | None], ...]:
-    """`SP "(" name [SP number] ... ")"` or nothing (RFC 4466 §2.4, §2.5): FETCH's CHANGEDSINCE, STORE's UNCHANGEDSINCE."""
-    if not tokens.accept(b" ("):
-        return ()
-    found: dict[bytes, int | None] = {}
-    while True:
-        name = tokens.keyword()
-        if name in found:
-            raise tokens.misuse("a modifier comes twice")
-        found[name] = None
-        spaced = tokens.accept(b" ")
-        if spaced and tokens.peek().isdigit():
-            found[name] = tokens.number(NUMBER64_MOST)
-            spaced = tokens.accept(b" ")
-        if not spaced:
-            tokens.expect(b")")
-            return tuple(found.items())
+    return Fetch(messages, tuple(found), values)
 
 
 def parse_attribute(tokens: Tokens) -> Attribute:

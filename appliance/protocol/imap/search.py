@@ -7,6 +7,7 @@ command's octets. Raises MisuseError, and BadCharset for an unknown charset.
 import codecs
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from appliance.mail import date
 from appliance.mail.errors import MisuseError
@@ -30,6 +31,7 @@ from appliance.mail.query import (
     TextHas,
 )
 
+from .modifiers import NamedGrammar, parse_return_options
 from .sequence import parse_set
 from .tokens import NUMBER64_MOST, Tokens
 
@@ -47,24 +49,26 @@ class BadCharset(MisuseError):
 
 @dataclass(frozen=True, slots=True)
 class SearchKey:
-    """One search key: `read(words)` reads what follows the name."""
+    """One search key: `read(words)` reads what follows the name. `enables`: word of ENABLE that using the key implies (RFC 7162 §3.1)."""
 
     name: bytes
     read: "Callable[[SearchTokens], Query]"
+    enables: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """`options` is None without RETURN, else its options in order (RETURN () is ALL)."""
+    """`options` is None without RETURN, else its options with their values in order. `keys`: names of the keys used."""
 
     query: Query
-    options: tuple[bytes, ...] | None = None
+    options: tuple[tuple[Any, Any], ...] | None = None
+    keys: frozenset[bytes] = frozenset()
 
 
 class SearchTokens:
     """The tokens of one SEARCH with its charset, its depth and its budget of keys."""
 
-    __slots__ = ("_charset", "_depth", "_keys", "_left", "tokens")
+    __slots__ = ("_charset", "_depth", "_keys", "_left", "tokens", "used")
 
     def __init__(self, tokens: Tokens, keys: "Mapping[bytes, SearchKey]", charset: str) -> None:
         self.tokens = tokens
@@ -72,6 +76,7 @@ class SearchTokens:
         self._charset = charset
         self._depth = 0
         self._left = KEYS_OF_ONE_SEARCH
+        self.used: set[bytes] = set()
 
     def text(self) -> str:
         """SP and an astring in the command's charset."""
@@ -120,12 +125,13 @@ class SearchTokens:
         key = self._keys.get(name)
         if key is None:
             raise self.tokens.misuse(f"no search key {name.decode()}")
+        self.used.add(name)
         return key.read(self)
 
 
-def parse_search(tokens: Tokens, keys: "Mapping[bytes, SearchKey]", *, utf8: bool = False) -> Search:
+def parse_search(tokens: Tokens, keys: "Mapping[bytes, SearchKey]", options: Mapping[bytes, NamedGrammar], *, utf8: bool = False) -> Search:
     """The arguments of SEARCH to the end of the command; `utf8`: no CHARSET may be named (RFC 6855 §3)."""
-    options = parse_options(tokens)
+    chosen = parse_return_options(tokens, options)
     tokens.space()
     charset = "utf-8"  # the default is US-ASCII; UTF-8 contains it, and clients forget to name it
     if tokens.accept(b"CHARSET "):
@@ -138,21 +144,7 @@ def parse_search(tokens: Tokens, keys: "Mapping[bytes, SearchKey]", *, utf8: boo
     while tokens.accept(b" "):
         terms.append(words.key())
     tokens.end()
-    return Search(terms[0] if len(terms) == 1 else And(tuple(terms)), options)
-
-
-def parse_options(tokens: Tokens) -> tuple[bytes, ...] | None:
-    """`SP "RETURN" SP "(" options ")"` or nothing (RFC 4731 §3.1)."""
-    if not tokens.accept(b" RETURN ("):
-        return None
-    options: list[bytes] = []
-    while not tokens.accept(b")"):
-        if options:
-            tokens.space()
-        options.append(tokens.keyword())
-        if len(options) > 10:
-            raise tokens.misuse("too many RETURN options")
-    return tuple(dict.fromkeys(options)) or (b"ALL",)
+    return Search(terms[0] if len(terms) == 1 else And(tuple(terms)), chosen, frozenset(words.used))
 
 
 def charset_named(name: bytes) -> str:

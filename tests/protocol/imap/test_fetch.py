@@ -1,11 +1,16 @@
 """The grammar of FETCH: RFC examples, encoding and parsing back, what is refused."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.mail.errors import MisuseError
 from appliance.protocol.imap.fetch import TEXTS, Attribute, Section, encode_attribute, label, parse_attribute, parse_fetch
+from appliance.protocol.imap.modifiers import parse_modifiers
 from appliance.protocol.imap.tokens import Tokens
 
 
@@ -30,10 +35,31 @@ def test_macros_stand_alone() -> None:
     assert attributes(b"(ALL)") == [b"ALL"], "no macro in a list: the command refuses ALL"
 
 
+@dataclass(frozen=True)
+class Modifier:
+    name: bytes
+    parse: Callable[[Tokens], Any]
+
+
+def number_after_space(tokens: Tokens) -> int:
+    tokens.space()
+    return tokens.number64()
+
+
+SINCE, VANISHED = Modifier(b"CHANGEDSINCE", number_after_space), Modifier(b"VANISHED", lambda tokens: None)
+KNOWN = {modifier.name: modifier for modifier in (SINCE, VANISHED)}
+
+
 def test_modifiers() -> None:
-    assert parse_fetch(Tokens(b" 1:* (UID FLAGS) (CHANGEDSINCE 12345)")).modifiers == ((b"CHANGEDSINCE", 12345),)
-    assert parse_fetch(Tokens(b" 1:* FLAGS (CHANGEDSINCE 12345 VANISHED)")).modifiers == ((b"CHANGEDSINCE", 12345), (b"VANISHED", None))
-    assert parse_fetch(Tokens(b" 1:* FLAGS (VANISHED CHANGEDSINCE 1)")).modifiers == ((b"VANISHED", None), (b"CHANGEDSINCE", 1))
+    assert parse_fetch(Tokens(b" 1:* (UID FLAGS) (CHANGEDSINCE 12345)"), KNOWN).modifiers == ((SINCE, 12345),)
+    assert parse_fetch(Tokens(b" 1:* FLAGS (changedsince 12345 VANISHED)"), KNOWN).modifiers == ((SINCE, 12345), (VANISHED, None))
+    assert parse_fetch(Tokens(b" 1:* FLAGS (VANISHED CHANGEDSINCE 1)"), KNOWN).modifiers == ((VANISHED, None), (SINCE, 1))
+    assert parse_modifiers(Tokens(b""), KNOWN) == ()
+    for words in (b" ()", b" (CHANGEDSINCE)", b" (VANISHED 1)", b" (VANISHED VANISHED)", b" (OTHER)", b" (VANISHED", b" (VANISHED  CHANGEDSINCE 1)"):
+        with pytest.raises(MisuseError):
+            tokens = Tokens(words)
+            parse_modifiers(tokens, KNOWN)
+            tokens.end()
 
 
 def test_repeated_attributes_count_once() -> None:
@@ -76,7 +102,7 @@ def test_labels() -> None:
 )
 def test_what_is_refused(words: bytes) -> None:
     with pytest.raises(MisuseError):
-        parse_fetch(Tokens(b" 1 " + words))
+        parse_fetch(Tokens(b" 1 " + words), KNOWN)
 
 
 def test_bounds() -> None:

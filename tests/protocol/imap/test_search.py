@@ -1,6 +1,9 @@
 """The grammar of SEARCH: RFC examples, every key, bounds."""
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -35,8 +38,18 @@ from appliance.protocol.imap.tokens import Tokens
 TABLE = {key.name: key for key in KEYS}
 
 
+@dataclass(frozen=True)
+class Option:
+    name: bytes
+    parse: Callable[[Tokens], Any] = lambda tokens: None
+
+
+MIN, COUNT, ALL = Option(b"MIN"), Option(b"COUNT"), Option(b"ALL")
+OPTIONS = {option.name: option for option in (MIN, COUNT, ALL)}
+
+
 def search(words: bytes, *literals: bytes, utf8: bool = False) -> Search:
-    return parse_search(Tokens(b" " + words, literals), TABLE, utf8=utf8)
+    return parse_search(Tokens(b" " + words, literals), TABLE, OPTIONS, utf8=utf8)
 
 
 def query(words: bytes, *literals: bytes) -> Query:
@@ -98,9 +111,14 @@ def test_charsets() -> None:
 
 
 def test_return_options() -> None:
-    assert search(b"RETURN (MIN COUNT min) UNSEEN") == Search(Not(Flagged(SEEN)), (b"MIN", b"COUNT"))
-    assert search(b"RETURN () ALL") == Search(Everything(), (b"ALL",))
+    assert search(b"RETURN (MIN COUNT min) UNSEEN") == Search(Not(Flagged(SEEN)), ((MIN, None), (COUNT, None)), frozenset((b"UNSEEN",)))
+    assert search(b"RETURN () ALL").options == ((ALL, None),)
     assert search(b"ALL").options is None
+
+
+def test_the_keys_used_are_named() -> None:
+    assert search(b"NOT (OR SEEN LARGER 1)").keys == {b"NOT", b"OR", b"SEEN", b"LARGER"}
+    assert search(b"1:*").keys == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -125,6 +143,8 @@ def test_return_options() -> None:
         b"HEADER x",
         b"UID x",
         b"RETURN (MIN",
+        b"RETURN (OTHER) ALL",
+        b"RETURN (MIN MIN MIN MIN MIN MIN MIN MIN MIN MIN MIN) ALL",
         b"RETURN MIN ALL",
         b"KEYWORD \\Seen",
         b"BEFORE 1-Feb-94",

@@ -1,0 +1,77 @@
+"""What a FETCH or a STORE is about to do; modifiers of extensions change it before it runs."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from appliance.store.values import Mode, Want
+
+from .body_items import BodyItem
+from .completion import Completion
+from .row_items import RowItem
+
+if TYPE_CHECKING:
+    from appliance.mail.ids import ModSeq
+    from appliance.protocol.imap.fetch import Attribute
+    from appliance.protocol.imap.sequence import Ranges
+    from appliance.store.values import FlagsResult, Row
+
+    from .selected import Selected
+
+Narrow = Callable[["Selected", "Ranges"], Awaitable["Ranges"]]
+"""Positions requested to those to fetch. Runs before the first response; raises StoreError."""
+Complete = Callable[["Selected", "FlagsResult", bool], Completion | None]
+"""(selected mailbox, result, UID form) of a committed STORE to its tagged response, or None for the next one to decide."""
+
+
+@dataclass(slots=True)
+class FetchPlan:
+    """The compiled list of items of one FETCH, and what its modifiers added.
+
+    `enables`: words of ENABLE that the items and modifiers imply; enabled once the message set is known to be valid. `narrow` and
+    `keep` select messages: by position before anything is read, and by row afterwards (all must be true; a row may be a plain tuple, of
+    which 0, 1 and 2 are UID, flags and MODSEQ).
+    """
+
+    row_items: list[RowItem] = field(default_factory=list)
+    body_items: "list[tuple[Attribute, BodyItem]]" = field(default_factory=list)
+    enables: list[bytes] = field(default_factory=list)
+    narrow: list[Narrow] = field(default_factory=list)
+    keep: "list[Callable[[Row], bool]]" = field(default_factory=list)
+
+    def require(self, item: RowItem) -> None:
+        """Send this item as well, once."""
+        if all(present.name != item.name for present in self.row_items):
+            self.row_items.append(item)
+            if item.enables:
+                self.enables.append(item.enables)
+
+    def has(self, name: bytes) -> bool:
+        return any(item.name == name for item in self.row_items)
+
+    @property
+    def sees(self) -> bool:
+        """Whether fetching sets \\Seen."""
+        return any(item.sees for _, item in self.body_items)
+
+    @property
+    def want(self) -> Want:
+        """The columns to read."""
+        want = Want.FLAGS
+        for item in self.row_items:
+            want |= item.want
+        return want | Want.BODY | Want.DATES if self.body_items else want
+
+
+@dataclass(slots=True)
+class StorePlan:
+    """One STORE and what its modifiers added; `complete` is called in order until one returns the tagged response."""
+
+    messages: bytes
+    mode: Mode = Mode.REPLACE
+    silent: bool = False
+    flags: tuple[str, ...] = ()
+    unchanged_since: "ModSeq | None" = None
+    """Messages with a later MODSEQ are not changed, and listed in `FlagsResult.modified`."""
+    enables: list[bytes] = field(default_factory=list)
+    complete: list[Complete] = field(default_factory=list)
