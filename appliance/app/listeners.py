@@ -156,14 +156,7 @@ class Services:
         components = self._components
         options = Options(host=components.host_name(), message_octets=components.settings.messages.largest_mb * MB)
         login, mechanisms = self._auth()
-        return Service(
-            store=components.store,
-            login=login,
-            mechanisms=mechanisms,
-            board=components.board,
-            clock=components.clock,
-            options=options,
-        ).handle
+        return Service(store=components.store, login=login, mechanisms=mechanisms, clock=components.clock, options=options).handle
 
     def pop3(self) -> "Handler":
         from appliance.pop3d.service import Options, Service

@@ -16,11 +16,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from appliance.mail.errors import MisuseError
-from appliance.mail.flags import KEYWORD_SHIFT, KEYWORDS_PER_MAILBOX, SEEN, SYSTEM_MASK, SYSTEM_NAMES
+from appliance.mail.flags import KEYWORDS_PER_MAILBOX, SEEN, SYSTEM_MASK, SYSTEM_NAMES
 from appliance.mail.limits import BATCH_ROWS
 from appliance.protocol.imap.sequence import Ranges, contains, largest, parse_set, places_of_numbers, places_of_uids
 from appliance.store.values import Mode
 from appliance.store.view import SequenceView
+
+from .flag_texts import FlagTexts
+from .recent import RecentUids
 
 if TYPE_CHECKING:
     from appliance.mail.ids import ModSeq, Uid
@@ -29,31 +32,6 @@ if TYPE_CHECKING:
     from appliance.store.values import FlagsResult, Row, Want
 
     from .client import FlagItem, ImapClient
-
-FLAG_TEXTS = 4096
-"""Encoded combinations of flags kept; a mailbox has a few dozen."""
-RECENT_RANGES = 32
-"""Most separate ranges of \\Recent messages: \\Recent is a hint (RFC 9051 dropped it), not worth a growing list."""
-
-
-class FlagTexts(dict[int, bytes]):
-    """Flags encoded as `(\\Seen work)`, once for each combination; bits without a name yet are sent by the next sync."""
-
-    __slots__ = ("_always", "_keywords")
-
-    def __init__(self, keywords: Sequence[str], always: bytes = b"") -> None:
-        self._keywords = keywords
-        self._always = always
-
-    def __missing__(self, flags: int) -> bytes:
-        words = [name.encode() for bit, name in SYSTEM_NAMES if flags & bit]
-        words += [name.encode("utf-8") for place, name in enumerate(self._keywords) if flags >> (KEYWORD_SHIFT + place) & 1]
-        if self._always:
-            words.append(self._always)
-        if len(self) >= FLAG_TEXTS:
-            self.clear()
-        text = self[flags] = b"(" + b" ".join(words) + b")"
-        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,43 +331,6 @@ class Selected:
 
     def _flag_names(self) -> list[bytes]:
         return [name.encode() for _, name in SYSTEM_NAMES] + [name.encode("utf-8") for name in self.keywords]
-
-
-class RecentUids:
-    """UIDs that are \\Recent to this session (RFC 3501 §2.3.2), as claimed ranges; they may include UIDs of no message."""
-
-    __slots__ = ("_ranges",)
-
-    def __init__(self) -> None:
-        self._ranges: list[range | frozenset[int]] = []
-
-    def __contains__(self, uid: int) -> bool:
-        return any(uid in some for some in self._ranges)
-
-    def among(self, rows: "Sequence[Row]") -> bool | None:
-        """Whether all of the ascending rows are recent (True) or none (False); None: each has to be checked."""
-        if not self._ranges or not rows or rows[-1][0] < min(map(min, self._ranges)):
-            return False
-        first, last = rows[0][0], rows[-1][0]
-        return True if any(isinstance(some, range) and first in some and last in some for some in self._ranges) else None
-
-    def count(self, view: SequenceView) -> int:
-        """How many messages of the view are recent."""
-        ranges = [some for some in self._ranges if isinstance(some, range)]
-        others = [some for some in self._ranges if not isinstance(some, range)]
-        counted = sum([len(view.between(some.start, some.stop - 1)) for some in ranges])
-        return counted + sum([1 for some in others for uid in some if view.seq_of(uid)])
-
-    def add(self, uids: "frozenset[int] | range") -> None:
-        """Add UIDs claimed for this session; adjacent ranges are joined, and beyond RECENT_RANGES the oldest are dropped."""
-        if not uids:
-            return
-        last = self._ranges[-1] if self._ranges else None
-        if isinstance(last, range) and isinstance(uids, range) and last.stop == uids.start:
-            self._ranges[-1] = range(last.start, uids.stop)
-            return
-        self._ranges.append(uids)
-        del self._ranges[:-RECENT_RANGES]
 
 
 def _revision_2(client: "ImapClient") -> bool:

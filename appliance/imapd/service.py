@@ -5,7 +5,7 @@ PeerGone and PeerSlow may come out of it.
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .commands.table import CORE
 from .contract import Extension
@@ -31,12 +31,11 @@ class Service:
         store: "Store",
         login: "Login",
         mechanisms: "Mechanisms",
-        board: Any,
         clock: "Clock",
         options: Options | None = None,
         extensions: Iterable[Extension] = EXTENSIONS,
     ) -> None:
-        self._context = ImapContext(store, login, mechanisms, board, clock, options or Options(), Registry((CORE, *extensions)))
+        self._context = ImapContext(store, login, mechanisms, clock, options or Options(), Registry((CORE, *extensions)))
 
     async def handle(self, stream: "Stream") -> None:
         """One session to its end; TLS of the implicit port is already on. The listener closes the stream."""

@@ -9,7 +9,7 @@ this session alone, through the listener's guard.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -64,7 +64,6 @@ class ImapContext:
     store: "Store"
     login: "Login"
     mechanisms: "Mechanisms"
-    board: Any
     clock: "Clock"
     options: "Options"
     registry: "Registry"

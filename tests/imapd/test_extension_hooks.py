@@ -127,7 +127,6 @@ def with_extension(components: Components) -> None:
         store=components.store,
         login=family.login,
         mechanisms=components.mechanisms,
-        board=family.board,
         clock=family.clock,
         options=Options(),
         extensions=(*EXTENSIONS, EXTENSION),

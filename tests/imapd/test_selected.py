@@ -6,7 +6,8 @@ from typing import Any
 from appliance.imapd.client import UpdateFormat
 from appliance.imapd.extensions.condstore import EXTENSION as CONDSTORE
 from appliance.imapd.extensions.condstore import begin
-from appliance.imapd.selected import FLAG_TEXTS, FlagTexts, Selected
+from appliance.imapd.flag_texts import FLAG_TEXTS, FlagTexts
+from appliance.imapd.selected import Selected
 from appliance.mail.flags import DELETED, KEYWORD_SHIFT, SEEN
 from appliance.store.values import Mode
 from tests.support.services import Components, some_components

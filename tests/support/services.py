@@ -84,7 +84,7 @@ def _imap(components: Components, options: Any) -> Any:
     from appliance.imapd.service import Options, Service
 
     return Service(
-        store=components.store, login=components.family.login, mechanisms=components.mechanisms, board=components.family.board, clock=components.family.clock,
+        store=components.store, login=components.family.login, mechanisms=components.mechanisms, clock=components.family.clock,
         options=options or Options(host="mail.example.org"),
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from appliance.mail.errors import MisuseError, StoreError, Trouble
-from appliance.protocol.imap import encode
+from appliance.protocol.imap.sequence import encode_set
 from appliance.protocol.imap.server import Message, Refused, Rest
 from appliance.store.values import Placement
 
@@ -165,7 +165,7 @@ class _Append:
             filed = await store.file(pairs[0][0], [pairs[0][1]]) if len(pairs) == 1 else await store.file_all(pairs)
         except StoreError as error:
             return answer_of(error, creating=True)
-        uids = encode.number_set(one.uid for one in filed)
+        uids = encode_set(one.uid for one in filed)
         return ok(b"APPEND completed.", b"APPENDUID %d %s" % (filed[0].uid_validity, uids))
 
 

@@ -192,4 +192,6 @@ async def _set_seen(session: "Session", selected: "Selected", plan: FetchPlan, s
     return replace(again, numbers=[number for number, _ in there], rows=[row for _, row in there]), seen
 
 
-COMMANDS = (Command(b"FETCH", State.SELECTED, lambda tokens: tokens.fork(), run, SequenceNumbers.MUST_STAY, uid_form=True, rfc="RFC 9051 §6.4.5"),)
+COMMANDS = (
+    Command(b"FETCH", State.SELECTED, lambda tokens: tokens.fork(), run, SequenceNumbers.MUST_STAY, uid_form=True, rfc="RFC 9051 §6.4.5"),
+)

@@ -1,4 +1,4 @@
-"""LIST, LSUB and STATUS (RFC 9051 §6.3.9, §6.3.11; RFC 3501 §6.3.9; RFC 5258, 5819, 6154).
+"""LIST and LSUB (RFC 9051 §6.3.9; RFC 3501 §6.3.9; RFC 5258, 5819, 6154).
 
 Everything is answered from one read of the account's mailboxes; patterns take linear time (`mailbox_name.Patterns`).
 Unknown options are BAD (RFC 5258 §3).
@@ -15,9 +15,9 @@ from appliance.mail.flags import INBOX
 from appliance.protocol.imap import encode
 from appliance.protocol.imap.mailbox_name import SEPARATOR, Patterns
 
-from ..completion import Completion, no, ok
-from ..contract import Command, State, StatusItem
-from .mailboxes import read_name
+from ..completion import Completion, ok
+from ..contract import Command, State
+from .status import find_items, read_items, status_line
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
@@ -31,16 +31,6 @@ SELECTION = (b"SUBSCRIBED", b"REMOTE", b"RECURSIVEMATCH", b"SPECIAL-USE")
 RETURN = (b"SUBSCRIBED", b"CHILDREN", b"SPECIAL-USE")
 NAMES_PER_TURN = 200
 """Names matched between checkpoints, at which other sessions run."""
-
-STATUS_ITEMS: tuple[StatusItem, ...] = (
-    StatusItem(b"MESSAGES", lambda session, info: info.messages),
-    StatusItem(b"RECENT", lambda session, info: info.recent),
-    StatusItem(b"UIDNEXT", lambda session, info: info.uid_next),
-    StatusItem(b"UIDVALIDITY", lambda session, info: info.uid_validity),
-    StatusItem(b"UNSEEN", lambda session, info: info.unseen),
-    StatusItem(b"DELETED", lambda session, info: info.deleted),
-)
-"""Those of the base protocol; extensions add SIZE, APPENDLIMIT, HIGHESTMODSEQ."""
 
 
 @dataclass(slots=True)
@@ -108,13 +98,6 @@ def _read_return(tokens: "Tokens", request: Listing) -> None:
         request.wanted.add(option)
 
 
-def read_items(tokens: "Tokens") -> list[bytes]:
-    items = tokens.list_of(tokens.keyword)
-    if not items:
-        raise MisuseError("STATUS needs at least one item.")
-    return items
-
-
 def read_lsub(tokens: "Tokens") -> Listing:
     tokens.space()
     request = Listing("", [])
@@ -133,12 +116,6 @@ def _take(request: Listing, reference: str | None, patterns: list[str | None]) -
         request.patterns = [pattern for pattern in patterns if pattern is not None]
     if sum(len(request.reference) + len(pattern) for pattern in request.patterns) > PATTERN_CHARACTERS:
         raise MisuseError("LIST's patterns are too long.")
-
-
-def read_status(tokens: "Tokens") -> tuple[str, list[bytes]]:
-    name = read_name(tokens)
-    tokens.space()
-    return name, read_items(tokens)
 
 
 # --- LIST ------------------------------------------------------------------------------------
@@ -255,40 +232,7 @@ async def lsub(session: "Session", request: Listing, uid: bool) -> Completion:
     return ok(b"LSUB completed.")
 
 
-# --- STATUS ----------------------------------------------------------------------------------
-
-
-async def find_items(session: "Session", names: list[bytes]) -> list[StatusItem]:
-    """The items of these names; requesting one may enable its extension. Raises MisuseError."""
-    found = []
-    for name in names:
-        item = session.registry.status_items.get(name)
-        if item is None:
-            raise MisuseError("No such STATUS item.")
-        found.append(item)
-    for item in found:
-        if item.enables:
-            await session.enable(item.enables)
-    return found
-
-
-def status_line(session: "Session", info: "MailboxInfo", items: list[StatusItem]) -> bytes:
-    values = encode.listed(b"%s %d" % (item.name, item.value(session, info)) for item in items)
-    return b"* STATUS " + encode.mailbox(info.name, session.utf8) + b" " + values + b"\r\n"
-
-
-async def status(session: "Session", arguments: tuple[str, list[bytes]], uid: bool) -> Completion:
-    name, names = arguments
-    items = await find_items(session, names)
-    info = await session.store.find(session.account, name)
-    if not info.selectable:
-        return no(b"The name holds no messages.", b"NONEXISTENT")
-    session.queue(status_line(session, info, items))
-    return ok(b"STATUS completed.")
-
-
 COMMANDS = (
     Command(b"LIST", State.SIGNED_IN, read_list, list_mailboxes, rfc="RFC 9051 §6.3.9"),
     Command(b"LSUB", State.SIGNED_IN, read_lsub, lsub, rfc="RFC 3501 §6.3.9"),
-    Command(b"STATUS", State.SIGNED_IN, read_status, status, rfc="RFC 9051 §6.3.11"),
 )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Options = tuple[tuple[SearchReturn, Any], ...]
 """RETURN options with their values."""
 
+
 async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only

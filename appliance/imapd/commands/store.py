@@ -83,4 +83,6 @@ async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
     return no(GONE, b"EXPUNGEISSUED") if result.gone and not uid else ok(b"Stored.")
 
 
-COMMANDS = (Command(b"STORE", State.SELECTED, lambda tokens: tokens.fork(), run, SequenceNumbers.MUST_STAY, uid_form=True, rfc="RFC 9051 §6.4.6"),)
+COMMANDS = (
+    Command(b"STORE", State.SELECTED, lambda tokens: tokens.fork(), run, SequenceNumbers.MUST_STAY, uid_form=True, rfc="RFC 9051 §6.4.6"),
+)

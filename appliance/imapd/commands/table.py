@@ -12,11 +12,12 @@ from .copy import COMMANDS as COPY
 from .expunge import COMMANDS as EXPUNGE
 from .fetch import COMMANDS as FETCH
 from .listing import COMMANDS as LISTING
-from .listing import STATUS_ITEMS
 from .mailboxes import COMMANDS as MAILBOXES
 from .search import COMMANDS as SEARCH
 from .search import SEARCH_RETURNS
 from .selecting import COMMANDS as SELECTING
+from .status import COMMANDS as STATUS
+from .status import STATUS_ITEMS
 from .store import COMMANDS as STORE
 
 RESPONSE_CODES = (
@@ -33,6 +34,7 @@ CORE = Extension(
         *BASIC,
         *MAILBOXES,
         *LISTING,
+        *STATUS,
         *SELECTING,
         *APPEND,
         *FETCH,

@@ -1,7 +1,7 @@
 """Words of an IMAP response: atoms, quoted strings, literals (RFC 3501 §9, RFC 9051 §9).
 
 Every function gives valid syntax for any input: what a quoted string cannot contain becomes a literal.
-Large literals are not made here: they are sent as separate parts after `literal_header`.
+Large literals are not made here.
 """
 
 import re
@@ -19,7 +19,7 @@ def string(octets: bytes, utf8: bool = False) -> bytes:
     """A quoted string, or a literal when it must be one. `utf8`: the client accepts UTF-8 in quoted strings."""
     if (len(octets) <= QUOTED_OCTETS and _QUOTABLE.fullmatch(octets)) or (utf8 and _is_utf8(octets)):
         return b'"' + octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
-    return literal_header(len(octets)) + octets
+    return b"{%d}\r\n" % len(octets) + octets
 
 
 def _is_utf8(octets: bytes) -> bool:
@@ -32,17 +32,6 @@ def _is_utf8(octets: bytes) -> bool:
     return True
 
 
-def nstring(octets: bytes | None) -> bytes:
-    return b"NIL" if octets is None else string(octets)
-
-
-def astring(octets: bytes) -> bytes:
-    """An atom where possible; NIL and the empty string are quoted."""
-    if _ATOM.fullmatch(octets) and octets.upper() != b"NIL":
-        return octets
-    return string(octets)
-
-
 def mailbox(name: str, utf8: bool = False) -> bytes:
     """A mailbox name, quoted where it is no atom (RFC 9051 §5.1)."""
     octets = wire_name(name, utf8)
@@ -51,21 +40,5 @@ def mailbox(name: str, utf8: bool = False) -> bytes:
     return string(octets, utf8)
 
 
-def literal_header(octets: int, binary: bool = False) -> bytes:
-    """`{n}` and its CRLF, `~{n}` for literal8 (RFC 3516 §4.4)."""
-    return b"%s{%d}\r\n" % (b"~" if binary else b"", octets)
-
-
 def listed(words: Iterable[bytes]) -> bytes:
     return b"(" + b" ".join(words) + b")"
-
-
-def number_set(numbers: Iterable[int]) -> bytes:
-    """Numbers as a set in the order given, consecutive ones joined: 3,4,5,9 is `3:5,9` (RFC 9051 §9 sequence-set)."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return b",".join(b"%d" % first if first == last else b"%d:%d" % (first, last) for first, last in runs)

@@ -55,7 +55,15 @@ def test_modifiers() -> None:
     assert parse_fetch(Tokens(b" 1:* FLAGS (changedsince 12345 VANISHED)"), KNOWN).modifiers == ((SINCE, 12345), (VANISHED, None))
     assert parse_fetch(Tokens(b" 1:* FLAGS (VANISHED CHANGEDSINCE 1)"), KNOWN).modifiers == ((VANISHED, None), (SINCE, 1))
     assert parse_modifiers(Tokens(b""), KNOWN) == ()
-    for words in (b" ()", b" (CHANGEDSINCE)", b" (VANISHED 1)", b" (VANISHED VANISHED)", b" (OTHER)", b" (VANISHED", b" (VANISHED  CHANGEDSINCE 1)"):
+    for words in (
+        b" ()",
+        b" (CHANGEDSINCE)",
+        b" (VANISHED 1)",
+        b" (VANISHED VANISHED)",
+        b" (OTHER)",
+        b" (VANISHED",
+        b" (VANISHED  CHANGEDSINCE 1)",
+    ):
         with pytest.raises(MisuseError):
             tokens = Tokens(words)
             parse_modifiers(tokens, KNOWN)

@@ -1,0 +1,71 @@
+"""STATUS, and STATUS in LIST's responses (RFC 9051 §6.3.11, RFC 5819)."""
+
+from typing import TYPE_CHECKING
+
+from appliance.mail.errors import MisuseError
+from appliance.protocol.imap import encode
+
+from ..completion import Completion, no, ok
+from ..contract import Command, State, StatusItem
+from .mailboxes import read_name
+
+if TYPE_CHECKING:
+    from appliance.protocol.imap.tokens import Tokens
+    from appliance.store.values import MailboxInfo
+
+    from ..contract import Session
+
+STATUS_ITEMS: tuple[StatusItem, ...] = (
+    StatusItem(b"MESSAGES", lambda session, info: info.messages),
+    StatusItem(b"RECENT", lambda session, info: info.recent),
+    StatusItem(b"UIDNEXT", lambda session, info: info.uid_next),
+    StatusItem(b"UIDVALIDITY", lambda session, info: info.uid_validity),
+    StatusItem(b"UNSEEN", lambda session, info: info.unseen),
+    StatusItem(b"DELETED", lambda session, info: info.deleted),
+)
+"""Those of the base protocol; extensions add SIZE, APPENDLIMIT, HIGHESTMODSEQ."""
+
+
+def read_items(tokens: "Tokens") -> list[bytes]:
+    items = tokens.list_of(tokens.keyword)
+    if not items:
+        raise MisuseError("STATUS needs at least one item.")
+    return items
+
+
+def read_status(tokens: "Tokens") -> tuple[str, list[bytes]]:
+    name = read_name(tokens)
+    tokens.space()
+    return name, read_items(tokens)
+
+
+async def find_items(session: "Session", names: list[bytes]) -> list[StatusItem]:
+    """The items of these names; requesting one may enable its extension. Raises MisuseError."""
+    found = []
+    for name in names:
+        item = session.registry.status_items.get(name)
+        if item is None:
+            raise MisuseError("No such STATUS item.")
+        found.append(item)
+    for item in found:
+        if item.enables:
+            await session.enable(item.enables)
+    return found
+
+
+def status_line(session: "Session", info: "MailboxInfo", items: list[StatusItem]) -> bytes:
+    values = encode.listed(b"%s %d" % (item.name, item.value(session, info)) for item in items)
+    return b"* STATUS " + encode.mailbox(info.name, session.utf8) + b" " + values + b"\r\n"
+
+
+async def status(session: "Session", arguments: tuple[str, list[bytes]], uid: bool) -> Completion:
+    name, names = arguments
+    items = await find_items(session, names)
+    info = await session.store.find(session.account, name)
+    if not info.selectable:
+        return no(b"The name holds no messages.", b"NONEXISTENT")
+    session.queue(status_line(session, info, items))
+    return ok(b"STATUS completed.")
+
+
+COMMANDS = (Command(b"STATUS", State.SIGNED_IN, read_status, status, rfc="RFC 9051 §6.3.11"),)
