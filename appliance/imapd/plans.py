@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from appliance.protocol.imap.sequence import Ranges
     from appliance.store.values import FlagsResult, Row
 
+    from .client import ImapClient
     from .selected import Selected
 
-Narrow = Callable[["Selected", "Ranges"], Awaitable["Ranges"]]
-"""Positions requested to those to fetch. Runs before the first response; raises StoreError."""
+Narrow = Callable[["ImapClient", "Selected", "Ranges"], Awaitable["Ranges"]]
+"""Positions requested to those to fetch. It runs before the first FETCH response and may send others first, such as VANISHED (EARLIER)
+(RFC 7162 §3.2.6). Raises StoreError."""
 Complete = Callable[["Selected", "FlagsResult", bool], Completion | None]
 """(selected mailbox, result, UID form) of a committed STORE to its tagged response, or None for the next one to decide."""
 

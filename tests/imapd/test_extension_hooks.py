@@ -64,7 +64,8 @@ async def prepare(message: Any, attribute: Any) -> Prepared:
 
 
 def only_first(plan: FetchPlan, count: int) -> None:
-    async def narrow(selected: Any, positions: Any) -> Any:
+    async def narrow(client: Any, selected: Any, positions: Any) -> Any:
+        await client.send(b"* OK The first %d.\r\n" % count)
         return tuple((start, end) for start, end in ((start, min(end, count)) for start, end in positions) if start < end)
 
     plan.narrow.append(narrow)
@@ -151,7 +152,7 @@ async def test_every_hook_is_used(tmp_path: Path) -> None:
         untagged = await succeeds(client, b"SELECT INBOX (XGREET 7)")
         assert untagged[0] == b"* OK Before the mailbox is opened."
         assert untagged[-1] == b"* OK [XGREETED] 4 messages, greeted by 7."
-        assert await succeeds(client, b"FETCH 1:4 XUID (XFIRST 3)") == [b"* 2 FETCH (XUID 2)", b"* 3 FETCH (XUID 3)"]
+        assert await succeeds(client, b"FETCH 1:4 XUID (XFIRST 3)") == [b"* OK The first 3.", b"* 2 FETCH (XUID 2)", b"* 3 FETCH (XUID 3)"]
         assert await succeeds(client, b"FETCH 4 (XOCTETS XUID)") == [b"* 4 FETCH (XUID 4 XOCTETS 14)"]
         assert await succeeds(client, b"SEARCH RETURN (XSKIP 1) ALL") == [b'* ESEARCH (TAG "t8") XSKIP (1 2:4)']
 

@@ -70,7 +70,7 @@ async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
     for word in plan.enables:
         await session.enable(word)
     for narrow in plan.narrow:
-        places = await narrow(selected, places)
+        places = await narrow(session, selected, places)
     return await _send_messages(session, selected, plan, places, uid)
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
     from appliance.store.values import FlagsResult
 
+    from ..client import ImapClient
     from ..contract import Session
     from ..matching import Matches
     from ..plans import FetchPlan, StorePlan
@@ -66,7 +67,7 @@ def parse_modseq(tokens: "Tokens") -> int:
 def changed_since(plan: "FetchPlan", since: int) -> None:
     """CHANGEDSINCE (RFC 7162 §3.1.4.1) implies MODSEQ; 0, which clients send, is before every change."""
 
-    async def narrow(selected: "Selected", positions: "Ranges") -> "Ranges":
+    async def narrow(client: "ImapClient", selected: "Selected", positions: "Ranges") -> "Ranges":
         return await selected.changed_since(positions, since) if selected.modseq - since < CHANGES_QUERIED else positions
 
     plan.require(MODSEQ)
