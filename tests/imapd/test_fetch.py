@@ -23,7 +23,7 @@ Sections = dict[bytes, bytes | None]
 
 
 def items_of(response: bytes) -> Sections:
-    """What one FETCH response says, by label."""
+    """The items of one FETCH response by label."""
     at = response.index(b"(") + 1
     found: Sections = {}
     while response[at : at + 1] != b")":
@@ -207,7 +207,7 @@ async def test_chunks_of_a_large_message_join_to_the_whole(tmp_path: Path) -> No
         assert chunks_s < 5 * whole_s + 1
 
 
-async def test_the_kept_message_is_never_told_once_it_is_gone(tmp_path: Path) -> None:
+async def test_the_kept_message_is_never_sent_after_its_expunge(tmp_path: Path) -> None:
     async with some_components(tmp_path) as components:
         await large(components)
         one, two = await signed_in(components, b"INBOX"), await signed_in(components, b"INBOX")
@@ -241,7 +241,7 @@ async def test_messages_expunged_by_others_are_left_out(tmp_path: Path) -> None:
         assert len(untagged) == 5 and untagged[3:] == [b"* 2 EXPUNGE", b"* 3 EXPUNGE"] and tagged.startswith(b"OK")
 
 
-async def test_new_messages_are_told_by_exists_before_they_are_numbered(tmp_path: Path) -> None:
+async def test_exists_announces_new_messages_before_they_have_a_number(tmp_path: Path) -> None:
     async with some_components(tmp_path) as components:
         await components.deliver(b"Subject: 1\r\n\r\n")
         client = await signed_in(components, b"INBOX")
@@ -275,7 +275,7 @@ async def test_hostile_fetches_cost_little(tmp_path: Path) -> None:
 
 
 async def test_a_header_bomb_is_cut_in_constant_memory(tmp_path: Path) -> None:
-    """8 MiB of fields: HEADER.FIELDS of them all is sent piece by piece."""
+    """8 MiB of fields: HEADER.FIELDS of them all is sent chunk by chunk."""
     async with some_components(tmp_path) as components:
         bomb = b"From: a@example.org\r\n" * (8 * 2**20 // 21)
         await components.deliver(bomb + b"\r\nbody\r\n")

@@ -84,12 +84,12 @@ async def test_octets_of_the_message_or_no_response(tmp_path: Path, item: bytes)
         assert await ok(client, b"NOOP") == [b"* 2 EXPUNGE"]
         after_read(components, 1, lambda: other.remove([Uid(3)]))
         sent = await ok(client, b"UID FETCH 3 " + item)
-        assert sent == [b"* 2 EXPUNGE"], "a UID that is not there is no error (RFC 9051 §6.4.9)"
+        assert sent == [b"* 2 EXPUNGE"], "a UID that does not exist is no error (RFC 9051 §6.4.9)"
 
 
 @pytest.mark.parametrize("item", [b"ENVELOPE", b"BODYSTRUCTURE", b"BODY", b"(UID ENVELOPE BODY.PEEK[])", b"BODY.PEEK[HEADER]"])
 async def test_redescribed_facts_or_no_response(tmp_path: Path, item: bytes) -> None:
-    """A row described by an older scanner is described again in a second read; the message is gone by then."""
+    """A row described by an older scanner is described again in a second read; the message is expunged by then."""
     async with some_components(tmp_path) as components:
         client, other = await three(components)
         whole = await ok(client, b"FETCH 1:3 " + item)
@@ -107,7 +107,7 @@ async def test_redescribed_facts_or_no_response(tmp_path: Path, item: bytes) -> 
 
 @pytest.mark.parametrize("item", [b"BODY.PEEK[]", b"BODY.PEEK[HEADER]", b"BODY.PEEK[]<0.10>", b"BINARY.SIZE[]", b"BODY.PEEK[]<9999999.1>"])
 async def test_a_large_message_in_its_file_is_complete_or_not_sent(tmp_path: Path, item: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Expunged before its file is opened: no response. Afterwards: all its octets, though its name is gone."""
+    """Expunged before its file is opened: no response. Afterwards: all its octets, though the file is unlinked."""
     octets = b"Subject: large\r\n\r\n" + b"".join(b"%064d\r\n" % (number * 7919**9 % 10**60) for number in range(80_000))
     async with some_components(tmp_path) as components:
         await components.deliver(octets)
@@ -190,7 +190,7 @@ async def test_silent_after_a_change_by_another_session(tmp_path: Path, when: st
         assert await ok(client, b"STORE 1:3 -FLAGS.SILENT (\\Seen)") == [], "alone it is silent"
 
 
-async def test_store_by_number_of_what_is_gone(tmp_path: Path) -> None:
+async def test_store_by_number_of_an_expunged_message(tmp_path: Path) -> None:
     """RFC 2180 §4.2.1; the rest is stored. With UNCHANGEDSINCE the one code there is room for is MODIFIED (RFC 7162 §3.1.3)."""
     async with some_components(tmp_path) as components:
         client, other = await three(components)
@@ -278,31 +278,31 @@ async def test_move_by_number_moves_the_rest(tmp_path: Path) -> None:
         assert (await components.store.find(components.account(), "Archive")).messages == 1
 
 
-# --- CONDSTORE, switched on in each way ------------------------------------------------------------------------------
+# --- CONDSTORE, enabled by each command ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "route",
+    "command",
     [
         b"ENABLE CONDSTORE", b"FETCH 1 (MODSEQ)", b"FETCH 1 (UID) (CHANGEDSINCE 1)", b"UID FETCH 99 (UID) (CHANGEDSINCE 0)",
         b"STATUS Archive (HIGHESTMODSEQ)", b'LIST "" INBOX RETURN (STATUS (HIGHESTMODSEQ))', b"SEARCH MODSEQ 0",
         b"STORE 3 (UNCHANGEDSINCE 1) +FLAGS (\\Flagged)", b"UID STORE 99 (UNCHANGEDSINCE 1) +FLAGS (\\Flagged)",
     ],
 )  # fmt: skip
-async def test_each_command_that_enables_condstore_sends_lazy_seen_with_its_modseq(tmp_path: Path, route: bytes) -> None:
-    """\\Seen by reading was sent without MODSEQ and is not committed yet: who asks for MODSEQs from now on must still get its own."""
+async def test_each_command_that_enables_condstore_sends_lazy_seen_with_its_modseq(tmp_path: Path, command: bytes) -> None:
+    """\\Seen set by FETCH was sent without MODSEQ and is not committed yet: a client that enables CONDSTORE now must still get its MODSEQ."""
     async with some_components(tmp_path) as components:
         for number in range(3):
             await components.deliver(MESSAGE % number)
         held_back(components)
         client = await signed_in(components, b"INBOX")
         assert (await ok(client, b"FETCH 1 BODY[TEXT]<0.2>"))[0].startswith(b"* 1 FETCH (FLAGS (\\Seen \\Recent) BODY")
-        sent, tagged = await client.command(route)
+        sent, tagged = await client.command(command)
         assert tagged.startswith(b"OK")
         assert b"* OK [HIGHESTMODSEQ 4] The latest change sent." in sent
         assert b"* 1 FETCH (UID 1 FLAGS (\\Seen \\Recent) MODSEQ (5))" in sent
         assert not any(b"MODSEQ (2)" in line and b"Seen" in line for line in sent), "a MODSEQ from before the change"
-        assert (await client.command(route))[0].count(b"* OK [HIGHESTMODSEQ 5] The latest change sent.") == 0, "said once"
+        assert (await client.command(command))[0].count(b"* OK [HIGHESTMODSEQ 5] The latest change sent.") == 0, "sent once"
 
 
 async def test_select_with_condstore_begins_anew(tmp_path: Path) -> None:
@@ -330,7 +330,7 @@ def new_name(sent: list[bytes]) -> None:
 
 @pytest.mark.parametrize("command", [b"FETCH 1:3 FLAGS", b"UID FETCH 2 (FLAGS BODY.PEEK[1])", b"FETCH 2 BODY[1]", b"SEARCH SEEN"])
 @pytest.mark.parametrize("when", ["before", "between"])
-async def test_flags_is_told_before_a_bit_means_something_else(tmp_path: Path, command: bytes, when: str) -> None:
+async def test_flags_is_sent_before_a_bit_is_renamed(tmp_path: Path, command: bytes, when: str) -> None:
     """Another session's new keyword takes k0's bit before the command, or after the command's first reading."""
     async with some_components(tmp_path) as components:
         client, other = await three(components)
@@ -352,8 +352,8 @@ async def test_flags_is_told_before_a_bit_means_something_else(tmp_path: Path, c
 
 
 @pytest.mark.parametrize("key", [b"KEYWORD k0", b"KEYWORD new", b"UNKEYWORD k0"])
-async def test_search_takes_a_bit_for_what_it_means_in_the_row(tmp_path: Path, key: bytes) -> None:
-    """The names this session was sent are older than the rows it searches."""
+async def test_search_uses_the_keyword_names_of_the_row(tmp_path: Path, key: bytes) -> None:
+    """The keyword names sent to this session are older than the rows it searches."""
     async with some_components(tmp_path) as components:
         client, other = await three(components)
         await all_named(components, client)
@@ -362,7 +362,7 @@ async def test_search_takes_a_bit_for_what_it_means_in_the_row(tmp_path: Path, k
         assert (await ok(client, b"SEARCH " + key))[0] == found
 
 
-async def test_flags_told_are_not_taken_for_the_same_bits_under_another_name(tmp_path: Path) -> None:
+async def test_flags_sent_are_not_equal_to_the_same_bits_under_another_name(tmp_path: Path) -> None:
     """k0 was sent with a lazy \\Seen; the bit is taken off, renamed and set again: the same number, not the same flags."""
     async with some_components(tmp_path) as components:
         await components.deliver(MESSAGE % 1)
@@ -383,7 +383,7 @@ async def test_flags_told_are_not_taken_for_the_same_bits_under_another_name(tmp
 
 
 async def test_a_message_goes_without_the_keyword_there_is_no_room_for(tmp_path: Path) -> None:
-    """57 in use: APPEND, COPY and MOVE go on; STORE alone says that it cannot, and PERMANENTFLAGS says so before."""
+    """57 in use: APPEND, COPY and MOVE work; only STORE is refused, which PERMANENTFLAGS announces."""
     async with some_components(tmp_path) as components:
         client, _ = await three(components)
         await all_named(components, client)

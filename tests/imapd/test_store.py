@@ -40,7 +40,7 @@ async def test_the_mailbox_has_room_for_so_many_keywords(tmp_path: Path) -> None
         _, tagged = await client.command(b"STORE 1 +FLAGS (one-more)")
         assert tagged.startswith(b"NO [LIMIT]")
         untagged = await ok(client, b"SELECT INBOX")
-        assert not any(b"\\*" in line for line in untagged), "PERMANENTFLAGS says that no more can be made"
+        assert not any(b"\\*" in line for line in untagged), "PERMANENTFLAGS announces that no more can be created"
         assert len((await ok(client, b"FETCH 1 FLAGS"))[0].split()) == KEYWORDS_PER_MAILBOX + len(["*", "1", "FETCH", "(FLAGS"])
 
 

@@ -81,7 +81,7 @@ async def step(components: Components, clients: list[tuple[Client, Picture]], wh
 
 
 def silently(before: frozenset[bytes], item: bytes, flag: bytes) -> frozenset[bytes]:
-    """What a client makes of its own .SILENT: the change, on top of whatever it was sent meanwhile."""
+    """The client's model of its own .SILENT: the change, applied to whatever it was sent meanwhile."""
     if item.startswith(b"+"):
         return before | {flag}
     return before - {flag} if item.startswith(b"-") else frozenset({flag})
