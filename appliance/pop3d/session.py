@@ -89,7 +89,7 @@ class Output(Protocol):
         ...
 
 
-class Channel:
+class Pop3Channel:
     """The connection as `auth.exchange` uses it (RFC 5034 §4)."""
 
     def __init__(self, stream: Stream, output: Output) -> None:
@@ -261,7 +261,7 @@ class Session:
             return Next.GO_ON
         mechanism, initial = arguments[0].decode("latin-1"), arguments[1] if len(arguments) > 1 else None
         connection = ConnectionInfo.of(self._stream)
-        outcome = await self._context.mechanisms.authenticate(mechanism, initial, connection, Channel(self._stream, self._output))
+        outcome = await self._context.mechanisms.authenticate(mechanism, initial, connection, Pop3Channel(self._stream, self._output))
         if isinstance(outcome, SaslFailure):
             await self._respond(FAILURES[outcome])
             return Next.GO_ON

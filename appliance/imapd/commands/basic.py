@@ -129,7 +129,7 @@ FAILURES: dict[SaslFailure, Completion] = {
 """REFUSED counts as a failed login."""
 
 
-class Channel:
+class ImapChannel:
     """Each challenge is `+` and base64, each response a line (RFC 9051 §6.2.2)."""
 
     def __init__(self, session: "Session") -> None:
@@ -149,7 +149,7 @@ async def authenticate(session: "Session", arguments: tuple[str, bytes | None], 
     reader = session.connection.reader
     reader.begin_exchange()
     try:
-        outcome = await session.mechanisms.authenticate(mechanism, initial, ConnectionInfo.of(session.stream), Channel(session))
+        outcome = await session.mechanisms.authenticate(mechanism, initial, ConnectionInfo.of(session.stream), ImapChannel(session))
     finally:
         reader.end_exchange()
     if isinstance(outcome, SaslFailure):

@@ -60,7 +60,7 @@ def check(session: SmtpSession, argument: bytes) -> tuple[str, bytes | None] | R
     return words[0].decode("ascii", "replace"), words[1] if len(words) == 2 else None
 
 
-class Channel:
+class SmtpChannel:
     """Challenges as 334 replies, responses as lines (RFC 4954 §4)."""
 
     def __init__(self, session: SmtpSession) -> None:
@@ -78,7 +78,7 @@ async def proceed(session: SmtpSession, begun: tuple[str, bytes | None]) -> Repl
     session.state.proceed(SmtpEvent.AUTH)
     name, initial = begun
     connection = ConnectionInfo.of(session.connection.stream)
-    outcome = await session.mechanisms.authenticate(name, initial, connection, Channel(session))
+    outcome = await session.mechanisms.authenticate(name, initial, connection, SmtpChannel(session))
     session.state.proceed(SmtpEvent.OVER)
     if isinstance(outcome, SaslFailure):
         return FAILURES[outcome]

@@ -123,7 +123,7 @@ def test_greeting_names_are_taken_as_they_come() -> None:
 
 
 @given(st.binary(max_size=80))
-def test_xtext_round_trip(octets: bytes) -> None:
+def test_xtext_is_decoded_again(octets: bytes) -> None:
     assert decode_xtext(encode_xtext(octets)) == octets
 
 

@@ -34,7 +34,7 @@ WORDS = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=80)
 
 
 @given(st.integers(200, 599), st.sampled_from(["", "2.0.0", "4.2.2", "5.7.1"]), st.lists(WORDS, min_size=1, max_size=4).map(tuple))
-def test_round_trip(code: int, status: str, lines: tuple[str, ...]) -> None:
+def test_encoded_replies_are_parsed_again(code: int, status: str, lines: tuple[str, ...]) -> None:
     reply = Reply(code, status, lines)
     assert parse_reply(encode_reply(reply).split(b"\r\n")[:-1]) == reply
 
