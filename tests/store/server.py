@@ -1,4 +1,4 @@
-"""A store on a real database in a directory of its own, for the tests of this room."""
+"""A store on a real database in a directory of its own, for the tests of this package."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

@@ -1,0 +1,150 @@
+"""database/migrations: the first step is frozen, and a later step survives a cut at every write and full storage."""
+
+import hashlib
+import os
+import random
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from appliance.database import migrations
+from appliance.database.connection import header_of
+from appliance.database.database import InlineWriter
+from appliance.database.schema import STEP_1
+from appliance.mail.errors import SetupError
+from tests.crash.storage import Model, Storage
+from tests.crash.trace import Said, events, record_words
+from tests.support.needs import program
+
+FROZEN = "266559a941a3c755"
+"""Of STEP_1 as released. When this differs, the change belongs into a step of its own."""
+NEXT_STEP = (
+    "ALTER TABLE message_data ADD COLUMN colour TEXT NOT NULL DEFAULT ''",
+    "CREATE TABLE colour(id INTEGER PRIMARY KEY, name TEXT NOT NULL)",
+    "INSERT INTO colour VALUES(1, 'red')",
+)
+ROWS = 300
+MIGRATE = f"""
+import sys
+from pathlib import Path
+from appliance.database import migrations
+migrations.STEPS = (*migrations.STEPS, ("2 colours", migrations._statements(*{NEXT_STEP!r})))
+migrations.VERSION = 2
+migrations.migrate(Path(sys.argv[1]))
+"""
+
+
+def test_the_first_step_is_frozen() -> None:
+    assert hashlib.sha256("\n".join(STEP_1).encode()).hexdigest().startswith(FROZEN)
+
+
+@pytest.fixture
+def released(tmp_path: Path) -> Path:
+    """A database of the first step with rows in it."""
+    path = tmp_path / "start" / "pillarbox.db"
+    path.parent.mkdir()
+    server = InlineWriter(path)
+
+    def fill(transaction: object) -> None:
+        for number in range(1, ROWS + 1):
+            row = (number, os.urandom(200))
+            transaction.execute(  # type: ignore[attr-defined]
+                "INSERT INTO message_data(id, account, created_modseq, thread, subject_hash, described_by, prefix, envelope, bodystructure,"
+                " parts) VALUES(?1, 1, 1, ?1, 0, 1, x'', ?2, x'', x'')",
+                row,
+            )
+
+    server.write_now(fill)
+    server.close()
+    return path
+
+
+@pytest.fixture
+def with_next_step(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, ("2 colours", migrations._statements(*NEXT_STEP))))
+    monkeypatch.setattr(migrations, "VERSION", 2)
+    yield
+
+
+def check_migrated(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert connection.execute("SELECT count(*), min(colour), max(colour) FROM message_data").fetchone() == (ROWS, "", "")
+        assert connection.execute("SELECT * FROM colour").fetchall() == [(1, "red")]
+    connection.close()
+
+
+def test_a_later_step_adds_and_rewrites_nothing(released: Path, with_next_step: None) -> None:
+    assert migrations.needed(released) and migrations.is_outdated(released)
+    octets = released.stat().st_size
+    migrations.migrate(released)
+    check_migrated(released)
+    assert not migrations.needed(released) and not migrations.is_outdated(released)
+    assert released.stat().st_size <= octets + 8 * 1024, "a column with a default is in the schema alone"
+
+
+def test_an_older_version_leaves_it_alone(released: Path, with_next_step: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    migrations.migrate(released)
+    monkeypatch.undo()
+    with pytest.raises(SetupError, match="later Pillarbox"):
+        migrations.needed(released)
+
+
+def test_a_step_that_finds_storage_full_is_done_by_the_next_start(released: Path, with_next_step: None) -> None:
+    """SQLite's own limit of pages stands for the file system's."""
+    whole = released.read_bytes()
+
+    def limited(db: object) -> None:
+        db.execute(f"PRAGMA max_page_count={header(released) // 1024}")  # type: ignore[attr-defined]
+        for statement in (*NEXT_STEP, "CREATE TABLE large(octets BLOB)", "INSERT INTO large VALUES(zeroblob(100000))"):
+            db.execute(statement)  # type: ignore[attr-defined]
+
+    steps = migrations.STEPS
+    migrations.STEPS = (*steps[:-1], ("2 colours", limited))
+    try:
+        with pytest.raises(SetupError, match="full"):
+            migrations.migrate(released)
+    finally:
+        migrations.STEPS = steps
+    found = header_of(released)
+    assert found is not None and found.version == 1 and len(released.read_bytes()) >= len(whole)
+    migrations.migrate(released)
+    check_migrated(released)
+
+
+def header(path: Path) -> int:
+    found = header_of(path)
+    assert found is not None
+    return found.octets
+
+
+def test_a_power_cut_at_any_write_leaves_the_old_tables_or_the_new(released: Path, tmp_path: Path, with_next_step: None) -> None:
+    program("strace")
+    import subprocess
+    import sys
+
+    work = tmp_path / "work"
+    shutil.copytree(released.parent, work)
+    words = [*record_words(tmp_path / "trace"), sys.executable, "-c", MIGRATE, str(work / "pillarbox.db")]
+    subprocess.run(words, check=True)
+    recorded = events(tmp_path / "trace", work, released.parent)
+    numbers = [number for number, event in enumerate(recorded) if not isinstance(event, Said)]
+    assert len(numbers) > 5
+    with TemporaryDirectory(prefix="pillarbox-") as place:
+        shutil.copytree(released.parent, Path(place) / "start")
+        storage, fed = Storage(Path(place) / "start"), 0
+        for number in numbers:
+            while fed < number:
+                storage.feed(recorded[fed])
+                fed += 1
+            left = Path(place) / str(number)
+            left.mkdir()
+            storage.cut(left, random.Random(number), Model.TEARS)
+            if migrations.needed(left / "pillarbox.db"):
+                migrations.migrate(left / "pillarbox.db")
+            check_migrated(left / "pillarbox.db")
+            shutil.rmtree(left)
