@@ -5,7 +5,6 @@ meanings with commas between. Failures: a syntax error is a ValueError with a se
 a LED that cannot be opened is left out with a log line, and the others are opened.
 """
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -101,13 +100,3 @@ def _open(config: LedConfig, factory: Any, root: Path) -> Led:
 def pin_of(name: str) -> int | str:
     """A number, or a name gpiozero knows."""
     return int(name) if name.isascii() and name.isdigit() else name
-
-
-PINS = ((r"(?:GPIO|BCM)?(\d{1,2})", 0, 53), (r"(?:BOARD|J8:)(\d{1,2})", 1, 40), (r"WPI(\d{1,2})", 0, 31))
-"""gpiozero's names of pins: the chip's number (54 of them, 28 on the header), the header's, or wiringPi's."""
-
-
-def is_pin(text: str) -> bool:
-    """Whether a board can have such a pin."""
-    found = [(re.fullmatch(pattern, text.upper(), re.ASCII), least, most) for pattern, least, most in PINS]
-    return any(one is not None and least <= int(one[1]) <= most for one, least, most in found)

@@ -2,10 +2,10 @@
 
 Every function imports what it needs when it is called, so that a server without hardware loads nothing of it. The LEDs
 start before the database opens and end last; button and console are tasks of the server. The settings have passed
-`wrong_words`; a port or pin that cannot be used never affects mail.
+`config/panel_rules`; a port or pin that cannot be used never affects mail.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -26,29 +26,6 @@ if TYPE_CHECKING:
 
 LAST_S = 2.0
 """How long a console that does not read may delay the end of the server."""
-
-
-def wrong_words(leds: Sequence[str], night: str, button: str) -> Iterator[tuple[str, str]]:
-    """(the setting, a sentence) for everything in them that is no valid value."""
-    from .led_config import is_pin, parse_leds
-    from .led_display import parse_night
-
-    try:
-        configs = parse_leds(leds)
-    except ValueError as fault:
-        yield "leds", str(fault)
-    else:
-        for pin in {pin for config in configs if config.kind != "board" for pin in config.pins}:
-            if not is_pin(pin):
-                yield "leds", f"There is no pin {pin!r}."
-        if button and not is_pin(button):
-            yield "button", f"There is no pin {button!r}."
-        if button in {pin for config in configs if config.kind != "board" for pin in config.pins}:
-            yield "button", f"The pin {button} is a LED's."
-    try:
-        parse_night(night)
-    except ValueError as fault:
-        yield "night", str(fault)
 
 
 def has_leds(leds: Sequence[str]) -> bool:
