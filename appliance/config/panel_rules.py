@@ -12,8 +12,8 @@ BOARD_NAMES = (("ACT", "led0"), ("PWR", "led1"))
 """Two names of one LED: the kernel's before Linux 6.1 stands second."""
 GROUPS = ("all", "server", "trouble", "mail")
 MEANINGS = (
-    "recovering", "starting", "updating", "closing", "safe", "card", "broken", "stuck", "certificate", "network", "clock", "look",
-    "arrived", "going", "waiting", "ready",
+    "recovering", "starting", "updating", "stopping", "safe", "storage", "broken", "stuck", "certificate", "network", "clock", "other",
+    "arrived", "sending", "waiting", "ready",
 )  # fmt: skip
 """What one LED may show."""
 PINS = ((r"(?:GPIO|BCM)?(\d{1,2})", 0, 53), (r"(?:BOARD|J8:)(\d{1,2})", 1, 40), (r"WPI(\d{1,2})", 0, 31))
