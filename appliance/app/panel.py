@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import trio
 
 import appliance.panel.service as service
-from appliance.control.requests import FlushQueue, ShutDown
 from appliance.runtime.memory import keep_for_good
 from appliance.runtime.supervisor import Task
 
@@ -105,6 +104,8 @@ class Panel:
         return found
 
     def _actions(self, components: "Components", admin_api: "Callable[[], AdminApi]") -> "Actions":
+        from appliance.control.requests import FlushQueue, ShutDown  # 40 dataclasses, which a server without a panel does not load
+
         def show() -> None:
             if self._lights is not None:
                 self._lights.show()

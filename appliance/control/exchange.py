@@ -1,11 +1,11 @@
 """What crosses a control connection, the server's side: one request, then its answer.
 
-    request   one JSON line, a request of `requests`
-    answer    a Response or a RequestRefused, one line
-    import    after the request the server sends ImportBegun; then for each message the client sends an ImportedMessage and its
-              octets (see `stream`) and the server answers MessageTaken; MakeMailboxes is answered by MailboxesMade; ImportEnded
-              ends it and the answer follows
-    export    the server sends messages in the same form, then the answer
+request   one JSON line, a request of `requests`
+answer    a Response or a RequestRefused, one line
+import    after the request the server sends ImportBegun; then for each message the client sends an ImportedMessage and its
+          octets (see `stream`) and the server answers MessageTaken; MakeMailboxes is answered by MailboxesMade; ImportEnded
+          ends it and the answer follows
+export    the server sends messages in the same form, then the answer
 """
 
 from collections.abc import AsyncIterator

@@ -95,7 +95,9 @@ class ControlServer:
                 self._fault(f"a command on the local socket failed: {error!r}")
                 with trio.move_on_after(1):
                     try:
-                        await control_stream.send(RequestRefused("The command failed because of an error in the server.", "The journal has the details."))
+                        await control_stream.send(
+                            RequestRefused("The command failed because of an error in the server.", "The journal has the details.")
+                        )
                     except PeerGone:
                         return
 

@@ -42,7 +42,8 @@ class RestoreAccount:
 
 @dataclass(frozen=True, slots=True)
 class SetAccount:
-    """`quota_mb` -1 leaves the quota as it is, 0 is the server's default. `name` is the display name; it is changed only when `named`, "" is none."""
+    """`quota_mb` -1 leaves the quota as it is, 0 is the server's default. `name` is the display name, "" for none; it is changed
+    only when `named`."""
 
     address: str
     quota_mb: int = -1

@@ -1,4 +1,4 @@
-"""The console: one session over a byte stream, from the first picture to its end; the task of the serial console; the terminal of `pillarbox console`.
+"""The console: a session over a byte stream, the task of the serial console, and the terminal of `pillarbox console`.
 
 `run` is the supervisor's task: it opens the serial port, serves the session, and opens the port again when it ended.
 
@@ -52,9 +52,7 @@ STABLE_S = 5.0
 class ConsoleSession:
     """One terminal, as long as its stream is open."""
 
-    def __init__(
-        self, stream: trio.abc.Stream, board: SnapshotSource, control: ControlPort, options: Options, access: AccessGuard
-    ) -> None:
+    def __init__(self, stream: trio.abc.Stream, board: SnapshotSource, control: ControlPort, options: Options, access: AccessGuard) -> None:
         self._stream = stream
         self._board = board
         self._options = options

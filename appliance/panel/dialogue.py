@@ -109,7 +109,11 @@ class Dialogue:
         elif self._job is not None and not message:
             message = "One moment ..."
         if self.page is not None:
-            body, hint, name = screens.text_body(self.page.lines, self.page.offset, self.screen), "Up Down  Esc back  ? help", self.page.title
+            body, hint, name = (
+                screens.text_body(self.page.lines, self.page.offset, self.screen),
+                "Up Down  Esc back  ? help",
+                self.page.title,
+            )
         else:
             body, hint, name = self.view.body(s, self), self.view.hint(self), self.view.name
             if self.view.needs is not None and not self._stale and self.view.outdated(s):

@@ -1,4 +1,4 @@
-"""The board for a program beside the server (`pillarbox console`, `panel --simulate`): the snapshot is requested over `control`, again and again.
+"""The board for a program beside the server (`pillarbox console`, `panel --simulate`): it polls the snapshot over `control`.
 
 While the server does not answer, the last snapshot stays, with a condition that says so.
 """

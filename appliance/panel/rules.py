@@ -70,7 +70,10 @@ RULES: tuple[LedRule, ...] = (
         ),
         "The certificate expires soon, or a new one does not fit.",
     ),
-    LedRule("network", TROUBLE, _condition("no-network", "outbound-blocked", "relay-down", "dns-down"), "No network, or messages cannot get out."),
+    LedRule(
+        "network", TROUBLE, _condition("no-network", "outbound-blocked", "relay-down", "dns-down"),
+        "No network, or messages cannot get out.",
+    ),
     LedRule("clock", TROUBLE, _condition("clock-not-set"), "The clock is not set: connect the internet."),
     LedRule(
         "other", TROUBLE, _condition("sending-limited", "mailbox-full", "console-shared", "dkim-unsigned", "no-accounts"),

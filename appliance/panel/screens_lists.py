@@ -63,7 +63,9 @@ def list_body(groups: Sequence[ListGroup], selected: int, screen: ScreenSize) ->
         shown += rows + [BLANK] * (share - len(rows))
         before += len(group.items)
     every = items_of(groups)
-    detail = wrap(every[selected].detail, screen.columns, "  ")[: below - 1] if 0 <= selected < len(every) and every[selected].detail else []
+    detail = (
+        wrap(every[selected].detail, screen.columns, "  ")[: below - 1] if 0 <= selected < len(every) and every[selected].detail else []
+    )
     return [*shown, BLANK, *map(line, detail)]
 
 
@@ -85,7 +87,9 @@ def queue_groups(facts: Mapping[str, Any], s: Snapshot, screen: ScreenSize) -> l
                 said = f" {one['host'] or 'The next hop'} said: {one['reply']}" if one.get("reply") else ""
                 detail += f"\n{one.get('address', '')}: {one.get('text', '')}{said}"
         text = columns((str(row.get("id", "")), 5), (state, 22), (sender, 20 + screen.extra_columns // 3), ("->", 2), (whom, 0))
-        items.append(ListItem(str(row.get("id", "")), text, detail, str(row.get("message", "")), f"{row.get('message', '')} to {whom}", held))
+        items.append(
+            ListItem(str(row.get("id", "")), text, detail, str(row.get("message", "")), f"{row.get('message', '')} to {whom}", held)
+        )
     q = s.queue
     heading = f"{q.waiting} waiting, {q.held} held, {q.trying} being tried, {q.stuck} need you"
     return [ListGroup(heading, tuple(items), "Nothing waits to leave.")]
@@ -115,7 +119,12 @@ def message_groups(s: Snapshot, screen: ScreenSize) -> list[ListGroup]:
     refused = tuple(
         ListItem(
             f"{one.at} {one.recipient}",
-            columns((when(one.at, s), 11), (one.sender or "<>", 22 + screen.extra_columns // 4), (one.recipient, 20 + screen.extra_columns // 4), (one.reply, 0)),
+            columns(
+                (when(one.at, s), 11),
+                (one.sender or "<>", 22 + screen.extra_columns // 4),
+                (one.recipient, 20 + screen.extra_columns // 4),
+                (one.reply, 0),
+            ),
             f"{stamp(one.at, s.utc_offset_s)}, {one.peer} by {one.protocol}: "
             f"from {one.sender or '<>'}{f' to {one.recipient}' if one.recipient else ''}: {one.reply}",
         )

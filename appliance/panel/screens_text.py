@@ -69,7 +69,7 @@ BLANK = TextLine("")
 
 
 class Picture(NamedTuple):
-    """As many lines as the terminal has rows; `screen` names what is shown; `cursor` is (row, column) from 0 where text is typed, or None."""
+    """As many lines as the terminal has rows. `screen` names what is shown; `cursor` is (row, column) from 0 where text is typed."""
 
     lines: tuple[TextLine, ...]
     screen: str

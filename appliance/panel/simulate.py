@@ -165,7 +165,10 @@ class _LedTable:
         meanings = dict(display.shown())
         pins = {config.name: [self._factory.pin(_number(pin)) for pin in config.pins] for config in self._configs}
         return render(
-            [(self._labels[led.name], max(float(pin.state) for pin in pins[led.name]), meanings.get(led.name, "")) for led in self._connected]
+            [
+                (self._labels[led.name], max(float(pin.state) for pin in pins[led.name]), meanings.get(led.name, ""))
+                for led in self._connected
+            ]
         )
 
 
@@ -230,7 +233,9 @@ def _screen(fd: int, widest: Sequence[str]) -> Iterator[Callable[[Sequence[str]]
         columns, last = now = os.get_terminal_size(fd)
         tall = min(len(in_rows(widest, columns - 1)), last - LEAST_ROWS + 1)
         up = "\x1b[A" * tall
-        region = f"{chr(10) * tall}\x1b7\x1b[1;{last - tall}r\x1b8{up}" if now != size else ""  # at first, and when the terminal was resized
+        region = (
+            f"{chr(10) * tall}\x1b7\x1b[1;{last - tall}r\x1b8{up}" if now != size else ""
+        )  # at first, and when the terminal was resized
         if not _ready(fd):
             return  # the next change draws again
         size = now

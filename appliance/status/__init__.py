@@ -1,1 +1,1 @@
-"""The status of the server: events folded into a board, one snapshot that LEDs, console, web, command line and metrics read, and the journal."""
+"""The status of the server: events, the board that folds them, the one snapshot that everybody reads, and the journal."""

@@ -173,7 +173,13 @@ def _is_dns(one: DelayFacts) -> bool:
 
 
 def _to(destination: str) -> str:
-    return "for mailboxes here" if destination == "." else f"for the relay {destination[1:]}" if destination[:1] == "@" else f"to {destination}"
+    return (
+        "for mailboxes here"
+        if destination == "."
+        else f"for the relay {destination[1:]}"
+        if destination[:1] == "@"
+        else f"to {destination}"
+    )
 
 
 def _sentence(reason: str) -> str:
@@ -216,10 +222,12 @@ def _phase(name: str, sentence: str) -> Callable[[Snapshot], list[str]]:
 
 
 ROWS: tuple[ConditionRow, ...] = (
-    ConditionRow("storage-error", "critical", _storage_broken, "Back up; replace the storage if this stays. `pillarbox check` looks at the data."),
+    ConditionRow("storage-error", "critical", _storage_broken,
+        "Back up; replace the storage if this stays. `pillarbox check` looks at the data."),
     ConditionRow("bodies-missing", "critical", _found("bodies-missing"), "Put the missing files of DATA/bodies/kept back from a backup; "
         "`pillarbox check` says more."),
-    ConditionRow("database-damaged", "critical", _damage("damaged", "A part of the database is damaged: some messages may not be readable."),
+    ConditionRow("database-damaged", "critical",
+        _damage("damaged", "A part of the database is damaged: some messages may not be readable."),
         "Save what can be read with `pillarbox export`, then restore a backup; `pillarbox check` says what is damaged."),
     ConditionRow("storage-full", "critical", _storage_full, "Delete mail or use larger storage."),
     ConditionRow("listener-down", "critical", _listeners_down, "Another program may hold the port; it is tried again automatically."),
@@ -229,13 +237,18 @@ ROWS: tuple[ConditionRow, ...] = (
         "Back up soon and consider new storage; `pillarbox check` looks at all of it."),
     ConditionRow("storage-low", "warning", _storage_low, "Delete mail or use larger storage soon."),
     ConditionRow("storage-worn", "warning", _storage_worn, "Export the mail to a new card soon: `pillarbox export`."),
-    ConditionRow("no-network", "warning", _no_network, "Check that the cable is plugged in, or that the box has joined the wireless network."),
-    ConditionRow("outbound-blocked", "warning", _outbound_blocked, "Set a relay in the settings, [[relay]]; waiting messages then leave automatically."),
+    ConditionRow("no-network", "warning", _no_network,
+        "Check that the cable is plugged in, or that the box has joined the wireless network."),
+    ConditionRow("outbound-blocked", "warning", _outbound_blocked,
+        "Set a relay in the settings, [[relay]]; waiting messages then leave automatically."),
     ConditionRow("queue-stuck", "warning", _stuck, "See which with `pillarbox queue list`."),
-    ConditionRow("relay-down", "warning", _relay_down, "Check its name, port and password in the settings; it is tried again automatically."),
+    ConditionRow("relay-down", "warning", _relay_down,
+        "Check its name, port and password in the settings; it is tried again automatically."),
     ConditionRow("dns-down", "warning", _dns_down, "Check the network, or set other name servers: sending.name_servers in the settings."),
-    ConditionRow("mailbox-full", "warning", _mailbox_full, "Delete mail there, or give it more room: `pillarbox account set ADDRESS --quota-mb N`."),
-    ConditionRow("sending-limited", "warning", _limited, "If that was not the user: `pillarbox account password ADDRESS` sets a new password."),
+    ConditionRow("mailbox-full", "warning", _mailbox_full,
+        "Delete mail there, or give it more room: `pillarbox account set ADDRESS --quota-mb N`."),
+    ConditionRow("sending-limited", "warning", _limited,
+        "If that was not the user: `pillarbox account password ADDRESS` sets a new password."),
     ConditionRow("certificate-expiring", "warning", _certificate_expiring, _certificate_renewal),
     ConditionRow("certificate-error", "warning", _certificate_trouble, _certificate_files),
     ConditionRow("certificate-names", "warning", _found("certificate-names"), "To have a new one, which every device must then trust: "
@@ -244,11 +257,13 @@ ROWS: tuple[ConditionRow, ...] = (
         "`pillarbox certificate new-authority`."),
     ConditionRow("authority-new", "warning", _found("authority-new"), "Write it with `pillarbox certificate export --out FILE` and "
         "install it on each device."),
-    ConditionRow("dkim-unsigned", "warning", _found("dkim-unsigned"), "Give the server's user its key files back, or take them away: new ones are made."),
+    ConditionRow("dkim-unsigned", "warning", _found("dkim-unsigned"),
+        "Give the server's user its key files back, or take them away: new ones are made."),
     ConditionRow("console-shared", "warning", _found("console-shared"), "Stop it, a getty with `sudo systemctl disable --now "
         "serial-getty@LINE.service`, or take panel.console out of the settings."),
     ConditionRow("password-guessing", "warning", _guessing, "Nothing needs doing: guesses are slowed down. Long passwords are safe."),
-    ConditionRow("bodies-orphaned", "notice", _bodies_orphaned, "If mail is missing, restore the newest copy of the database; otherwise nothing needs doing."),
+    ConditionRow("bodies-orphaned", "notice", _bodies_orphaned,
+        "If mail is missing, restore the newest copy of the database; otherwise nothing needs doing."),
     ConditionRow("clock-not-set", "notice", _clock, "Connect the box to the internet, or set the clock."),
     ConditionRow("queue-delayed", "notice", _delayed, "They are tried again automatically. See `pillarbox queue list`."),
     ConditionRow("session-failed", "notice", _session_failures, "Please report what the journal says about it."),

@@ -134,7 +134,8 @@ class MessageRefused(Event):
 
 @dataclass(frozen=True, slots=True)
 class StorageState(StateEvent):
-    """Free and total octets of the storage, octets of all mail as received, and how much of its life the storage reports as used (0: unknown)."""
+    """Free and total octets of the storage, octets of all mail as received; `worn_percent` of its life the storage reports as used
+    (0: unknown)."""
 
     free_octets: int = 0
     total_octets: int = 0
@@ -170,9 +171,9 @@ class OrphanedBodies(StateEvent):
 
 @dataclass(frozen=True, slots=True)
 class HostState(StateEvent):
-    """The host: its name ("" before it was looked at), the addresses by which others reach it (none without a network), resident memory of this process.
+    """The host: its name ("" before it was looked at), the addresses by which others reach it (none without a network).
 
-    `temperature_c` is None where it is not measured; `written_octets_today` counts from midnight (UTC), or from the start.
+    `memory_octets` is the resident memory of this process; `temperature_c` is None where it is not measured; `written_octets_today` counts from midnight (UTC), or from the start.
     """
 
     name: str = ""

@@ -59,8 +59,7 @@ def build_snapshot(state: BoardState, mono: float, kind: type[Snapshot] = Snapsh
         domains=accounts.domains,
         accounts_known=AccountsState in state.latest,
         listeners=tuple(
-            ListenerFacts(protocol, host, port, reason)
-            for (protocol, host, port), reason in _in_order(state.listeners, lambda key: key[0])
+            ListenerFacts(protocol, host, port, reason) for (protocol, host, port), reason in _in_order(state.listeners, lambda key: key[0])
         ),
         sessions=tuple(derive(SessionFacts, row, protocol=name) for name, row in _in_order(state.sessions, lambda name: name)),
         logins=_logins(state, mono),
@@ -108,9 +107,7 @@ def _message_facts(state: BoardState, mono: float) -> dict[str, Any]:
         "attempts": tuple(_attempt(at, event) for at, event in reversed(state.attempts)),
         "queue": _queue(state, mono),
         "delays": tuple(
-            derive(DelayFacts, one.event, since_s=mono - one.since_mono)
-            for one in state.delays.values()
-            if mono < one.due_mono + OVERDUE_S
+            derive(DelayFacts, one.event, since_s=mono - one.since_mono) for one in state.delays.values() if mono < one.due_mono + OVERDUE_S
         ),
     }
 

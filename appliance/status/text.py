@@ -69,7 +69,9 @@ def _host(s: Snapshot) -> list[str]:
         heat = f", {host.temperature_c:.0f} C" if host.temperature_c is not None else ""
         lines.append(f"host         {host.name} at {', '.join(host.addresses) or 'no address'}, memory {size(host.memory_octets)}{heat}")
     if served.names:
-        lines.append(f"certificate  {', '.join(served.names[:4])}, until {stamp(served.not_after_at, s.utc_offset_s)}, issued by {served.source}")
+        lines.append(
+            f"certificate  {', '.join(served.names[:4])}, until {stamp(served.not_after_at, s.utc_offset_s)}, issued by {served.source}"
+        )
     return [*lines, f"clock        {'set' if s.clock_trusted else 'not set yet'}"]
 
 

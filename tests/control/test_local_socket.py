@@ -155,6 +155,6 @@ async def test_broken_requests_end_one_connection_only(tmp_path: Path, words: by
         (Trouble.BROKEN, 0, "0 messages were imported"),
     ],
 )
-def test_an_import_that_stopped_says_what_is_in_and_how_to_go_on(trouble: Trouble, stored: int, words: str) -> None:
+def test_an_import_that_stopped_says_what_is_stored_and_how_to_resume(trouble: Trouble, stored: int, words: str) -> None:
     refusal = import_stopped(StoreError(trouble), stored, "ann@home.example")
-    assert refusal.trouble is trouble and words in str(refusal) and "goes on where it stopped" in str(refusal)
+    assert refusal.trouble is trouble and words in str(refusal) and "same command again" in str(refusal)

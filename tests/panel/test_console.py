@@ -1,4 +1,4 @@
-"""A terminal over a stream: the first screen at once, few octets for a change, the newest picture for a slow reader, noise, reconnecting."""
+"""A terminal over a stream: first screen, few octets for a change, the newest picture for a slow reader, noise, reconnecting."""
 
 import random
 import time

@@ -59,6 +59,8 @@ print(tables - before, pss() - before, len(leds))
 def test_memory_of_ten_leds() -> None:
     found = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
     tables, pins, leds = map(int, found.stdout.split())
-    report_figure("LEDs at pins, gpiozero loaded", f"{pins / 1024:.1f} MB PSS, of it our own {tables / 1024:.1f} (with a console at most 8)")
+    report_figure(
+        "LEDs at pins, gpiozero loaded", f"{pins / 1024:.1f} MB PSS, of it our own {tables / 1024:.1f} (with a console at most 8)"
+    )
     assert leds == 10
     assert pins < 8 * 1024

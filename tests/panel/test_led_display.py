@@ -126,7 +126,10 @@ async def test_without_a_change_it_sleeps(autojump_clock: MockClock) -> None:
 
 
 async def test_leds_for_parts_of_the_server(autojump_clock: MockClock) -> None:
-    both = [ConnectedLed("t", RecordedLed(), frozenset({"storage", "stuck"})), ConnectedLed("m", RecordedLed(), frozenset({"waiting", "ready"}))]
+    both = [
+        ConnectedLed("t", RecordedLed(), frozenset({"storage", "stuck"})),
+        ConnectedLed("m", RecordedLed(), frozenset({"waiting", "ready"})),
+    ]
     board = Pictures(calm())
     async with trio.open_nursery() as nursery:
         playing = await play(nursery, board, both)

@@ -1,4 +1,4 @@
-"""Real pyserial at both ends of a pty pair, and of socat's: first screen at 960 octets a second, XON/XOFF, unplugging, a terminal that does not read."""
+"""Real pyserial over a pty pair and over socat: first screen at 960 octets a second, XON/XOFF, unplugging, a peer that does not read."""
 
 import os
 import pty

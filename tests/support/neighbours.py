@@ -25,7 +25,7 @@ port = {port}
 retry_first_s = {first}
 retry_most_s = {most}
 give_up_s = {give_up}
-delay_notice_s = {late}
+delay_notification_s = {late}
 {more}
 """
 
