@@ -36,7 +36,7 @@ def facts_of(entry: QueueEntry, due_at: int) -> dict[str, Any]:
         ],
         "octets": entry.octets,
         "accepted_at": entry.accepted_at,
-        "release_at": entry.release_at,
+        "release_at": entry.options.release_at,
         "due_at": due_at,
         "attempts": entry.tries,
         "waited_s": entry.waited_s,

@@ -5,14 +5,16 @@ destination LOCAL, from which `local_transport` delivers at the release time. A 
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from appliance.dsn.report import Subject
 from appliance.mail.address import Address, ascii_domain
 from appliance.mail.envelope import Recipient
 from appliance.mail.ids import AccountId, BodyId
+from appliance.mail.options import dsn_options
 from appliance.mail.outgoing import OutgoingMessage
-from appliance.queue.entry import NewEntry, QueueEntry, kept
+from appliance.queue.entry import NewEntry, QueueEntry
 from appliance.queue.queue import Queue
 from appliance.store.bodies import StagedBody
 
@@ -50,7 +52,7 @@ class Enqueuer:
             parts += (OutboundGroup(envelope.sender, here, arrival.trace),)
         if not parts:
             return None
-        new_entries = [self._part(arrival, body, part, envelope.release_at if held else 0) for part in parts]
+        new_entries = [self._part(arrival, body, part, held=held) for part in parts]
 
         def add(transaction: Any, number: BodyId) -> None:
             for one in new_entries:
@@ -60,7 +62,7 @@ class Enqueuer:
 
     def waiting(self, arrival: Arrival, body: StagedBody, full: Sequence[tuple[AccountId, Recipient]]) -> Callable[[Any, BodyId], object]:
         """See `intake.OutboundQueue`. An account that shares its recipient with others is queued by its own address: the others have it."""
-        part = self._part(arrival, body, OutboundGroup(arrival.envelope.sender, self._members(full), arrival.trace), 0)
+        part = self._part(arrival, body, OutboundGroup(arrival.envelope.sender, self._members(full), arrival.trace), held=False)
         return lambda transaction, number: self._queue.add(transaction, number, part, lambda recipient: LOCAL)
 
     def wait_on(self, transaction: Any, outgoing: OutgoingMessage, full: Sequence[tuple[AccountId, Recipient]]) -> None:
@@ -75,7 +77,7 @@ class Enqueuer:
             prefix=prefix,
             octets=outgoing.octets,
             header_octets=0,
-            **kept(outgoing.options()),
+            options=replace(outgoing.options, release_at=0),
         )
         self._queue.add(transaction, body, new_entry, lambda recipient: LOCAL)
 
@@ -84,12 +86,12 @@ class Enqueuer:
 
     def _member(self, account: AccountId, recipient: Recipient) -> Recipient:
         """One of several accounts of a recipient; "expanded" is reported when the message is stored (`plan.success_reports`)."""
-        notify = None if recipient.notify is None else recipient.notify - SUCCESS or NEVER
-        orcpt = recipient.orcpt or (original_recipient(recipient.address) if recipient.address else "")
-        return Recipient(self._address_of(account), (account,), forwarded=True, notify=notify, orcpt=orcpt)
+        notify = None if recipient.options.notify is None else recipient.options.notify - SUCCESS or NEVER
+        orcpt = recipient.options.orcpt or (original_recipient(recipient.address) if recipient.address else "")
+        return Recipient(self._address_of(account), (account,), forwarded=True, options=replace(recipient.options, notify=notify, orcpt=orcpt))
 
     @staticmethod
-    def _part(arrival: Arrival, body: StagedBody, part: OutboundGroup, release_at: int) -> NewEntry:
+    def _part(arrival: Arrival, body: StagedBody, part: OutboundGroup, *, held: bool) -> NewEntry:
         return NewEntry(
             message=arrival.message,
             sender=part.sender,
@@ -99,9 +101,8 @@ class Enqueuer:
             octets=len(part.prefix) + body.octets,
             header_octets=len(part.prefix) + body.description.header_octets,
             account=arrival.account,
-            **kept(arrival.envelope.options()),
+            options=arrival.envelope.options if held else replace(arrival.envelope.options, release_at=0),
             author=part.author,
-            release_at=release_at,
         )
 
     def add_dsn(self, transaction: Any, body: BodyId, message: str, group: OutboundGroup, staged: StagedBody, about: Subject) -> None:
@@ -114,8 +115,7 @@ class Enqueuer:
             prefix=group.prefix,
             octets=len(group.prefix) + staged.octets,
             header_octets=len(group.prefix) + staged.description.header_octets,
-            smtputf8=about.smtputf8,
-            require_tls=about.require_tls,
+            options=dsn_options(about.options),
             author=group.author,
         )
         self._queue.add(transaction, body, new_entry, lambda recipient: self.destination(None, recipient))

@@ -25,6 +25,7 @@ from appliance.mail.clock import Clock
 from appliance.mail.envelope import Recipient
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import AccountId, BodyId
+from appliance.mail.options import RecipientOptions
 from appliance.store.bodies import StagedBody
 from appliance.store.store import Store
 from appliance.store.values import Placement
@@ -85,7 +86,7 @@ class DsnGenerator:
             return False
         about = replace(subject, sender=sender)
         if outside:
-            about = replace(about, ret="HDRS")
+            about = replace(about, options=replace(about.options, ret="HDRS"))
         try:
             await self._store_dsn(about, due, accounts, outside, record)
         except StoreError as error:
@@ -138,7 +139,7 @@ class DsnGenerator:
                 record(transaction)
                 full = (self._directory.own_address(accounts[number]) for number in passed)
                 to = [*outside, *(address for address in full if address is not None)]
-                recipients = tuple(Recipient(address, outside=(address,), notify=NEVER) for address in to)
+                recipients = tuple(Recipient(address, outside=(address,), options=RecipientOptions(notify=NEVER)) for address in to)
                 if recipients and self._enqueue is not None:
                     self._enqueue(transaction, body, identity.id, OutboundGroup(None, recipients, b"", self._domain(sender)), staged, subject)
 

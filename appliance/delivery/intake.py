@@ -92,7 +92,7 @@ class Intake:
         """Store the message for all recipients of its envelope. Durable when it returns."""
         envelope = arrival.envelope
         at = int(self._clock.wall_s())
-        held = bool(envelope.release_at) and self._queue is not None and self._clock.trusted() and envelope.release_at > at
+        held = bool(envelope.options.release_at) and self._queue is not None and self._clock.trusted() and envelope.options.release_at > at
         if self._queue is None and any(recipient.outside for recipient in envelope.recipients):
             raise StoreError(Trouble.NOT_ALLOWED, "no queue to relay this message")  # never dropped silently
         placements = [] if held else await local_placements(self._store, envelope, arrival.trace, at)
@@ -123,7 +123,7 @@ class Intake:
                 mailboxes=len(filed),
             )
         )
-        if self._dsn is not None and not held and any("SUCCESS" in (one.notify or ()) for one in envelope.recipients):
+        if self._dsn is not None and not held and any("SUCCESS" in (one.options.notify or ()) for one in envelope.recipients):
             with suppress(StoreError):
                 await self._report_success(self._dsn(), arrival, body, kept[-1], at, full)
         return filed
@@ -168,7 +168,7 @@ class Intake:
             octets=body.octets,
             chunks=chunks_of(self._store, number),
             arrived_at=at,
-            **envelope.options(),
+            options=envelope.options,
         )
         waits = [recipient for _, recipient in full if not several(recipient)]
         await dsn.report_success(subject, [one for one in success_reports(envelope) if one.recipient not in waits])

@@ -14,7 +14,7 @@ where the sender named none; an alias with several targets reports SUCCESS itsel
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from appliance.dsn.report import RecipientReport
 from appliance.mail.address import Address, encode_address
@@ -62,13 +62,13 @@ def groups(
 
 def _in_transit(recipient: Recipient, address: Address) -> Recipient:
     """The recipient as it is relayed to the next server."""
-    notify, orcpt = recipient.notify, recipient.orcpt
+    notify, orcpt = recipient.options.notify, recipient.options.orcpt
     if recipient.forwarded:
         if not orcpt and recipient.address is not None:
             orcpt = original_recipient(recipient.address)
         if notify is not None and several(recipient) and "SUCCESS" in notify:
             notify = notify - SUCCESS or NEVER
-    return Recipient(address, outside=(address,), forwarded=recipient.forwarded, notify=notify, orcpt=orcpt)
+    return Recipient(address, outside=(address,), forwarded=recipient.forwarded, options=replace(recipient.options, notify=notify, orcpt=orcpt))
 
 
 def original_recipient(address: Address) -> str:

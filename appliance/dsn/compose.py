@@ -153,7 +153,7 @@ async def compose(
 
 
 def _parts(server: ReportingServer, identity: DsnIdentity, subject: Subject, reports: Sequence[RecipientReport], original: Original) -> Iterator[bytes]:
-    utf8 = subject.smtputf8
+    utf8 = subject.options.smtputf8
     kind = most_severe(reports)
     boundary = f"=_{identity.id}/report".encode()
     yield _header_fields(server, identity, subject, kind, original, boundary)
@@ -227,7 +227,7 @@ def _text(identity: DsnIdentity, subject: Subject, reports: Sequence[RecipientRe
 def _who(report: RecipientReport) -> str:
     """The address, and the one the sender wrote to when an alias led there."""
     address = clean(str(report.recipient), 320)
-    _, _, named = report.recipient.orcpt.partition(";")
+    _, _, named = report.recipient.options.orcpt.partition(";")
     if report.recipient.forwarded and named and named.lower() != address.lower():
         return f"{address} (you wrote to {clean(named, 320)})"
     return address
@@ -275,7 +275,7 @@ def _wrap(text: str, indent: str = "") -> str:
 
 def _message_fields(server: ReportingServer, identity: DsnIdentity, subject: Subject) -> bytes:
     """The per-message fields (RFC 3464 §2.2)."""
-    lines = [_field("Original-Envelope-Id", clean(subject.envid, 100))] if subject.envid else []
+    lines = [_field("Original-Envelope-Id", clean(subject.options.envid, 100))] if subject.options.envid else []
     lines.append(_field("Reporting-MTA", f"dns; {server.host}"))
     lines.append(_field("X-Pillarbox-Message", clean(subject.message, 60)))
     lines.append(_field("Arrival-Date", encode_date(subject.arrived_at, identity.offset_s)))
@@ -284,10 +284,10 @@ def _message_fields(server: ReportingServer, identity: DsnIdentity, subject: Sub
 
 def _recipient_fields(subject: Subject, identity: DsnIdentity, report: RecipientReport) -> bytes:
     """The per-recipient fields, an empty line in front (RFC 3464 §2.3)."""
-    recipient, outcome, utf8 = report.recipient, report.outcome, subject.smtputf8
+    recipient, outcome, utf8 = report.recipient, report.outcome, subject.options.smtputf8
     lines = [b"\r\n"]
-    if recipient.orcpt:
-        lines.append(_field("Original-Recipient", _original_recipient(recipient.orcpt, utf8=utf8), utf8=utf8))
+    if recipient.options.orcpt:
+        lines.append(_field("Original-Recipient", _original_recipient(recipient.options.orcpt, utf8=utf8), utf8=utf8))
     lines.append(_field("Final-Recipient", _final_recipient(recipient, utf8=utf8), utf8=utf8))
     lines.append(_field("Action", outcome.action.value))
     lines.append(_field("Status", _status(outcome)))

@@ -35,7 +35,7 @@ def dsn_kind(sender: Address | None, report: RecipientReport) -> Kind | None:
     """The DSN the sender gets about this recipient; None for none."""
     if sender is None or sender.local.lower() in SILENT:
         return None
-    kind, notify = _KINDS[report.outcome.action], report.recipient.notify
+    kind, notify = _KINDS[report.outcome.action], report.recipient.options.notify
     if notify is None:
         return None if kind is Kind.SUCCESS else kind
     if _NOTIFY[kind] not in notify or (report.dsn_relayed and report.outcome.action is DsnAction.RELAYED):
@@ -52,6 +52,6 @@ def most_severe(reports: Sequence[RecipientReport]) -> Kind:
 def returns_message(subject: Subject, kind: Kind, most_octets: int) -> bool:
     """Does the DSN return the whole message, or its header only? Whole only where it failed, RET does not say HDRS and it is small enough
     (RFC 3461 §4.3, §6.2); never one in binary (RFC 3030 §3), nor one with REQUIRETLS, whatever RET says (RFC 8689 §5)."""
-    if subject.ret == "HDRS" or subject.require_tls or subject.body == "BINARYMIME":
+    if subject.options.ret == "HDRS" or subject.options.require_tls or subject.options.body == "BINARYMIME":
         return False
     return kind is Kind.FAILURE and subject.octets <= most_octets

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
+from appliance.mail.options import NO_OPTIONS, EnvelopeOptions
 from appliance.mail.outcome import Outcome
 from appliance.mail.outgoing import Chunks
 
@@ -26,7 +27,7 @@ class Kind(Enum):
 @dataclass(frozen=True, slots=True)
 class Subject:
     """The message a DSN is about. `message` is its id, `sender` the envelope sender it came in with (one rewritten for forwarding is
-    undone; None never gets a DSN), `ret`, `envid`, `body`, `smtputf8` and `require_tls` as in Envelope, `octets` and
+    undone; None never gets a DSN), `octets` and
     `header_octets` (0: not known) of what `chunks` reads, `arrived_at` UTC seconds."""
 
     message: str
@@ -35,11 +36,7 @@ class Subject:
     chunks: Chunks
     arrived_at: int
     header_octets: int = 0
-    ret: str = ""
-    envid: str = ""
-    body: str = "7BIT"
-    smtputf8: bool = False
-    require_tls: bool = False
+    options: EnvelopeOptions = NO_OPTIONS
 
 
 @dataclass(frozen=True, slots=True)

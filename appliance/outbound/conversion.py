@@ -41,15 +41,15 @@ ASCII, UTF8, OTHER = "ascii", "utf-8", "other"
 
 
 async def convert(outgoing: OutgoingMessage, offer: Offer) -> OutgoingMessage | Outcome:
-    """The message in a form this server accepts, with `octets`, `body` and `smtputf8` to match; or why there is none."""
-    utf8 = outgoing.smtputf8 and offer.smtputf8
-    if outgoing.smtputf8 and not utf8:
+    """The message in a form this server accepts, with `octets` and options (BODY, SMTPUTF8) to match; or why there is none."""
+    utf8 = outgoing.options.smtputf8 and offer.smtputf8
+    if outgoing.options.smtputf8 and not utf8:
         for address in (outgoing.sender, *(one.address for one in outgoing.recipients)):
             if address is not None and not address.ascii_local:
                 return _no("5.6.7", f"The address {address} needs SMTPUTF8, which the other server does not support.")
     facts, is_local = await scan_octets(outgoing.chunks), bool(outgoing.author)
     to_7bit = facts.eight and not offer.eightbitmime
-    encode_headers = facts.eight and (to_7bit or (not utf8 and (is_local or outgoing.smtputf8)))
+    encode_headers = facts.eight and (to_7bit or (not utf8 and (is_local or outgoing.options.smtputf8)))
     if facts.eight and not encode_headers and (is_local or not utf8) and offer.smtputf8:
         form = await header_form(outgoing.chunks)
         utf8 = utf8 or form == UTF8
@@ -62,9 +62,9 @@ async def convert(outgoing: OutgoingMessage, offer: Offer) -> OutgoingMessage | 
         if isinstance(converted, Outcome):
             if to_7bit or not is_local or not offer.smtputf8 or converted.status != "5.6.7" or await header_form(outgoing.chunks) != UTF8:
                 return converted
-            return await convert(replace(outgoing, smtputf8=True), offer)  # it has no other form
+            return await convert(replace(outgoing, options=replace(outgoing.options, smtputf8=True)), offer)  # it has no other form
         outgoing, facts = converted
-    return replace(outgoing, body="8BITMIME" if facts.eight else "7BIT", smtputf8=utf8)
+    return replace(outgoing, options=replace(outgoing.options, body="8BITMIME" if facts.eight else "7BIT", smtputf8=utf8))
 
 
 def _no(status: str, text: str) -> Outcome:

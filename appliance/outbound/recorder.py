@@ -82,7 +82,7 @@ class OutcomeRecorder:
             chunks=chunks_of(self._store, entry.body, entry.prefix),
             arrived_at=entry.accepted_at,
             header_octets=entry.header_octets,
-            **entry.options(),
+            options=entry.options,
         )
 
         def record(transaction: Any) -> None:

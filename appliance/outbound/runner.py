@@ -182,5 +182,5 @@ class Runner:
             chunks=chunks_of(self._store, entry.body, entry.prefix),
             author=entry.author,
             stored=(entry.body, entry.prefix),
-            **entry.options(),
+            options=entry.options,
         )

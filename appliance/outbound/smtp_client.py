@@ -159,7 +159,7 @@ class SmtpClient:
             text = f"The other server accepts messages of at most {self.offer.size_octets / 1e6:.1f} MB."
             return self._outcome(DsnAction.FAILED, "5.3.4", Reason.TOO_BIG, text)
         # RFC 8689 §5: a bounce is sent without REQUIRETLS where the next server does not offer it
-        if outgoing.require_tls and outgoing.sender is not None and not (self.offer.requiretls and self.stream.secure):
+        if outgoing.options.require_tls and outgoing.sender is not None and not (self.offer.requiretls and self.stream.secure):
             text = "The message requires TLS on every hop (REQUIRETLS), and the other server does not offer that."
             return self._outcome(DsnAction.FAILED, "5.7.30", Reason.TLS, text)
         return None

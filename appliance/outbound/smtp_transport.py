@@ -177,7 +177,7 @@ class SmtpTransportSession:
             return DeliveryResult((Outcome(DsnAction.DEFERRED, "4.4.4", Reason.NO_ROUTE, text),) * len(outgoing.recipients))
         client = self._client
         hosts: tuple[MailHost, ...] = ()
-        if client is not None and (client.closed or (outgoing.require_tls and not self._verified)):
+        if client is not None and (client.closed or (outgoing.options.require_tls and not self._verified)):
             await self.end()
             client = None
         if client is None:
@@ -185,7 +185,7 @@ class SmtpTransportSession:
             if isinstance(found, Outcome):
                 return DeliveryResult((found,) * len(outgoing.recipients))
             hosts = found
-        return await self._attempt(Attempt(outgoing, hosts), outgoing.require_tls)
+        return await self._attempt(Attempt(outgoing, hosts), outgoing.options.require_tls)
 
     async def _attempt(self, attempt: Attempt, require_tls: bool) -> DeliveryResult:
         """Try one host after another until every recipient has an outcome, or no host is left."""
@@ -232,7 +232,7 @@ class SmtpTransportSession:
             outcomes = outcomes or list(replies)
             for number, outcome in zip(todo, replies, strict=True):
                 outcomes[number] = outcome
-            offers = {number: reduced_offer(client.offer, outcomes[number], eight=ready.body != "7BIT", utf8=ready.smtputf8) for number in todo}
+            offers = {number: reduced_offer(client.offer, outcomes[number], eight=ready.options.body != "7BIT", utf8=ready.options.smtputf8) for number in todo}
             todo = [number for number in todo if offers[number] is not None]
             offer = next((offers[number] for number in todo), None)
             if offer is None or (client.closed and not await self._reconnect(require_tls)):

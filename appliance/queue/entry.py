@@ -23,11 +23,11 @@ Invariants
 """
 
 from dataclasses import dataclass
-from typing import TypedDict
 
 from appliance.mail.address import Address
-from appliance.mail.envelope import Options, Recipient
+from appliance.mail.envelope import Recipient
 from appliance.mail.ids import AccountId, BodyId, MailboxId, QueueId, Uid
+from appliance.mail.options import NO_OPTIONS, EnvelopeOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,7 @@ class QueuedRecipient:
 class QueueEntry:
     """One row. `sender` is the envelope sender on the way out, `origin` the one DSNs go to; None for the null sender.
 
-    `accepted_at` UTC seconds; `due_at` seconds of the queue's own clock (`schedule`); `release_at` the UTC second before which
-    the message is not sent (RFC 4865), or 0. `outbox` is the message's place in the account's Outbox, if it has one.
+    `accepted_at` UTC seconds; `due_at` seconds of the queue's own clock (`schedule`). `outbox` is the message's place in the account's Outbox, if it has one.
     """
 
     id: QueueId
@@ -69,7 +68,6 @@ class QueueEntry:
     refusals: int
     delay_sent: bool
     accepted_at: int
-    release_at: int
     account: AccountId | None
     sender: Address | None
     origin: Address | None
@@ -77,34 +75,10 @@ class QueueEntry:
     prefix: bytes
     octets: int
     header_octets: int
-    body_kind: str
-    smtputf8: bool
-    ret: str
-    envid: str
-    require_tls: bool
+    options: EnvelopeOptions
     author: str
     outbox: tuple[MailboxId, Uid] | None
     waiting: tuple[QueuedRecipient, ...]
-
-    def options(self) -> Options:
-        return Options(body=self.body_kind, smtputf8=self.smtputf8, ret=self.ret, envid=self.envid, require_tls=self.require_tls)
-
-
-class Kept(TypedDict):
-    """`Options` under the names a row has for them: its `body` is where the octets are."""
-
-    body_kind: str
-    smtputf8: bool
-    ret: str
-    envid: str
-    require_tls: bool
-
-
-def kept(options: Options) -> Kept:
-    return Kept(
-        body_kind=options["body"], smtputf8=options["smtputf8"], ret=options["ret"], envid=options["envid"],
-        require_tls=options["require_tls"],
-    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +94,5 @@ class NewEntry:
     """Of prefix and body."""
     header_octets: int
     account: AccountId | None = None
-    body_kind: str = "7BIT"
-    smtputf8: bool = False
-    ret: str = ""
-    envid: str = ""
-    require_tls: bool = False
+    options: EnvelopeOptions = NO_OPTIONS
     author: str = ""
-    release_at: int = 0

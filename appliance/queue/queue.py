@@ -22,7 +22,7 @@ from appliance.mail.outcome import DsnAction, HostAttempt, Outcome, Reason
 from . import history
 from .attempt_result import AttemptResult, OtherDestination, evaluate, stay
 from .entry import NewEntry, QueuedRecipient, QueueEntry
-from .rows import COLUMNS, INSERT, encode_options, encode_recipients, encode_sender, parse_row
+from .rows import COLUMNS, INSERT, encode_new_options, encode_recipients, encode_sender, parse_row
 from .schedule import Destinations, Intervals, QueueClock
 
 CLOSE_S = 2
@@ -162,9 +162,9 @@ class Queue:
         for recipient in new_entry.recipients:
             destinations.setdefault(destination_of(recipient), []).append(QueuedRecipient(recipient))
         wall, now = int(self.clock.wall_s()), int(self.now())
-        due = now + max(0, new_entry.release_at - wall) if new_entry.release_at and self.clock.trusted() else now
+        due = now + max(0, new_entry.options.release_at - wall) if new_entry.options.release_at and self.clock.trusted() else now
         first = transaction.next_id("queue", len(destinations))
-        options = encode_options(new_entry)
+        options = encode_new_options(new_entry)
         outbox = None
         if due > now and new_entry.account is not None:
             outbox = self._shown(transaction, new_entry.message, new_entry.account, body, new_entry.prefix, new_entry.octets, wall)
@@ -172,7 +172,7 @@ class Queue:
             transaction.execute(
                 INSERT,
                 (
-                    number, destination, due, encode_recipients(waiting), new_entry.message, wall, new_entry.release_at, new_entry.account,
+                    number, destination, due, encode_recipients(waiting), new_entry.message, wall, new_entry.options.release_at, new_entry.account,
                     encode_sender(new_entry.sender), encode_sender(new_entry.origin), body, new_entry.prefix, new_entry.octets,
                     new_entry.header_octets, options, *(outbox or (None, None)),
                 ),
@@ -181,7 +181,7 @@ class Queue:
         recipients = [str(recipient.address) for recipient in new_entry.recipients[:NAMED_RECIPIENTS]]
         history.add(
             transaction, new_entry.message, wall, "accepted", sender=str(new_entry.origin or ""), to=recipients, octets=new_entry.octets,
-            release_at=new_entry.release_at if due > now else None,
+            release_at=new_entry.options.release_at if due > now else None,
         )  # fmt: skip
         self.wake_after_commit(transaction, ((destination, float(due)) for destination in destinations))
         return [QueueId(number) for number in range(first, first + len(destinations))]

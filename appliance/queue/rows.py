@@ -7,6 +7,7 @@ from typing import Any
 from appliance.mail.address import Address, encode_address, parse_address
 from appliance.mail.envelope import Recipient
 from appliance.mail.ids import AccountId, BodyId, MailboxId, QueueId, Uid
+from appliance.mail.options import EnvelopeOptions, RecipientOptions, encode_options, parse_options
 
 from .entry import LastAttempt, NewEntry, QueuedRecipient, QueueEntry
 
@@ -21,18 +22,17 @@ AT_ONCE = "interval_s = max(0, interval_s - max(0, due_at - :now)), due_at = :no
 """Due now: the part of the interval that is cut off does not count as waiting."""
 
 
-def parse_row(row: tuple[Any, ...]) -> QueueEntry:
+def parse_row(row: tuple[Any, ...], kind: type[EnvelopeOptions] = EnvelopeOptions) -> QueueEntry:
     """A row of COLUMNS."""
-    options = json.loads(row[19]) if row[19] else {}
+    stored = json.loads(row[19]) if row[19] else {}
     return QueueEntry(
         id=QueueId(row[0]), message=row[1], destination=row[2], held=bool(row[3]), due_at=row[4], tries=row[5], waited_s=row[6],
-        interval_s=row[7], refusals=row[8], delay_sent=bool(row[9]), accepted_at=row[10], release_at=row[11],
+        interval_s=row[7], refusals=row[8], delay_sent=bool(row[9]), accepted_at=row[10],
         account=AccountId(row[12]) if row[12] is not None else None,
         sender=parse_address(row[13]) if row[13] is not None else None,
         origin=parse_address(row[14]) if row[14] is not None else None,
         body=BodyId(row[15]), prefix=row[16], octets=row[17], header_octets=row[18],
-        body_kind=options.get("body", "7BIT"), smtputf8=options.get("utf8", False), ret=options.get("ret", ""),
-        envid=options.get("envid", ""), require_tls=options.get("tls", False), author=options.get("author", ""),
+        options=parse_options(stored, kind, release_at=row[11]), author=stored.get("author", ""),
         outbox=(MailboxId(row[20]), Uid(row[21])) if row[20] is not None else None, waiting=parse_recipients(row[22]),
     )  # fmt: skip
 
@@ -41,13 +41,10 @@ def encode_sender(address: Address | None) -> str | None:
     return None if address is None else encode_address(address).decode()
 
 
-def encode_options(new_entry: NewEntry) -> str:
-    words = {
-        "body": new_entry.body_kind if new_entry.body_kind != "7BIT" else "", "utf8": new_entry.smtputf8, "ret": new_entry.ret,
-        "envid": new_entry.envid, "tls": new_entry.require_tls, "author": new_entry.author,
-    }  # fmt: skip
-    kept = {key: value for key, value in words.items() if value}
-    return json.dumps(kept, separators=(",", ":")) if kept else ""
+def encode_new_options(new_entry: NewEntry) -> str:
+    """The options column: the envelope's options and the author, as JSON; "" when all are defaults."""
+    stored = encode_options(new_entry.options) | ({"author": new_entry.author} if new_entry.author else {})
+    return json.dumps(stored, separators=(",", ":")) if stored else ""
 
 
 def encode_recipients(waiting: Sequence[QueuedRecipient]) -> str:
@@ -56,8 +53,7 @@ def encode_recipients(waiting: Sequence[QueuedRecipient]) -> str:
         [
             [
                 encode_address(one.recipient.address).decode() if one.recipient.address else "",
-                sorted(one.recipient.notify) if one.recipient.notify is not None else None,
-                one.recipient.orcpt,
+                encode_options(one.recipient.options),
                 one.recipient.forwarded,
                 [one.last.status, one.last.reason, one.last.text, one.last.host, one.last.reply] if one.last.status else None,
             ]
@@ -71,14 +67,13 @@ def encode_recipients(waiting: Sequence[QueuedRecipient]) -> str:
 def parse_recipients(text: str) -> tuple[QueuedRecipient, ...]:
     """The recipients as `encode_recipients` wrote them."""
     found = []
-    for address, notify, orcpt, forwarded, last in json.loads(text):
+    for address, options, forwarded, last in json.loads(text):
         parsed = parse_address(address) if address else None
         recipient = Recipient(
             parsed,
             outside=(parsed,) if parsed else (),
             forwarded=forwarded,
-            notify=frozenset(notify) if notify is not None else None,
-            orcpt=orcpt,
+            options=parse_options(options, RecipientOptions),
         )
         found.append(QueuedRecipient(recipient, LastAttempt(*last) if last else LastAttempt()))
     return tuple(found)

@@ -81,7 +81,7 @@ def check_mail(session: SmtpSession, argument: bytes) -> Envelope | Reply:
         refusal = parameter.take(session, envelope, value)
         if refusal is not None:
             return refusal
-    if not argument.isascii() and not envelope.smtputf8:
+    if not argument.isascii() and not envelope.options.smtputf8:
         return NEEDS_UTF8
     options = session.options
     refusal = judge_sender(
@@ -115,7 +115,7 @@ def check_rcpt(session: SmtpSession, argument: bytes) -> Recipient | Reply:
         refusal = parameter.take(session, envelope, requested, value)
         if refusal is not None:
             return refusal
-    if not argument.isascii() and not envelope.smtputf8:
+    if not argument.isascii() and not envelope.options.smtputf8:
         return NEEDS_UTF8
     if len(envelope.recipients) >= session.options.recipients:
         return TOO_MANY
@@ -123,7 +123,7 @@ def check_rcpt(session: SmtpSession, argument: bytes) -> Recipient | Reply:
     if isinstance(judged, Reply):
         session.announce_refusal(judged, recipient=str(path.address or "postmaster"))
         return judged
-    judged.notify, judged.orcpt = requested.notify, requested.orcpt
+    judged.options = requested.options
     return judged
 
 
@@ -164,7 +164,7 @@ def check_data(session: SmtpSession, argument: bytes) -> MailTransaction | Reply
     assert session.transaction is not None  # noqa: S101
     if argument:
         return NO_ARGUMENT
-    return NEEDS_BDAT if session.transaction.envelope.body == "BINARYMIME" else session.transaction
+    return NEEDS_BDAT if session.transaction.envelope.options.body == "BINARYMIME" else session.transaction
 
 
 async def take_message(session: SmtpSession, transaction: MailTransaction) -> Reply | None:

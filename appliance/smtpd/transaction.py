@@ -176,7 +176,7 @@ class MailTransaction:
             return BIG_HEADER
         if description.hops > HOPS:
             return LOOP
-        if description.longest_line_octets > TEXT_LINE_OCTETS and self.envelope.body != "BINARYMIME":
+        if description.longest_line_octets > TEXT_LINE_OCTETS and self.envelope.options.body != "BINARYMIME":
             return LONG_LINE
         if self._authors.been_at and any(
             recipient.forwarded and encode_recipient(recipient).lower() in self._authors.been_at for recipient in self.envelope.recipients
@@ -218,7 +218,7 @@ class MailTransaction:
             peer=session.peer,
             host=session.options.host_name,
             word=protocol_word(
-                extended=session.extended, utf8=envelope.smtputf8, secure=stream.secure, signed_in=session.identity is not None
+                extended=session.extended, utf8=envelope.options.smtputf8, secure=stream.secure, signed_in=session.identity is not None
             ),
             tls=f"{stream.tls_version} {stream.tls_cipher}" if stream.secure else "",
             message=self.message,

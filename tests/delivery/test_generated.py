@@ -14,6 +14,7 @@ from appliance.dsn.report import RecipientReport, Subject
 from appliance.mail.address import Address, parse_address
 from appliance.mail.envelope import Recipient
 from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.options import RecipientOptions
 from appliance.mail.outcome import DsnAction, Outcome, Reason
 from appliance.mail.reply import Reply
 from tests.dsn.test_compose import MESSAGE, about
@@ -75,7 +76,7 @@ async def test_a_failure_dsn_goes_into_inbox_with_the_change(components: Compone
     ("sender", "entry"),
     [
         (None, FAILED),
-        (FRED, RecipientReport(Recipient(FAILED.recipient.address, notify=frozenset({"NEVER"})), REFUSED)),
+        (FRED, RecipientReport(Recipient(FAILED.recipient.address, options=RecipientOptions(notify=frozenset({"NEVER"}))), REFUSED)),
         (FRED, RecipientReport(FAILED.recipient, DELIVERED)),
         ("nobody@example.org", FAILED),
         ("smith@outside.example", FAILED),
@@ -93,9 +94,9 @@ async def test_a_remote_sender_gets_headers_only_with_the_null_sender(components
         subject("smith@outside.example", ret="FULL", require_tls=True), [FAILED], recording()
     )
     ((group, message),) = queue.left
-    assert group.sender is None and group.author == "example.org" and message.require_tls
+    assert group.sender is None and group.author == "example.org" and message.options.require_tls
     (recipient,) = group.recipients
-    assert str(recipient) == "smith@outside.example" and recipient.notify == {"NEVER"} and recipient.outside == (recipient.address,)
+    assert str(recipient) == "smith@outside.example" and recipient.options.notify == {"NEVER"} and recipient.outside == (recipient.address,)
     assert await recorded(components)
     assert not await generator(components, enqueue=queue, has_route=lambda address: False).send(
         subject("smith@outside.example"), [FAILED], recording("other")
@@ -159,6 +160,6 @@ async def test_success_is_reported_where_requested(components: Components) -> No
     dsn = generator(components)
     mary = Address("mary", "example.org")
     assert not await dsn.report_success(subject(), [RecipientReport(Recipient(mary), DELIVERED)])
-    assert await dsn.report_success(subject(), [RecipientReport(Recipient(mary, notify=frozenset({"SUCCESS"})), DELIVERED)])
+    assert await dsn.report_success(subject(), [RecipientReport(Recipient(mary, options=RecipientOptions(notify=frozenset({"SUCCESS"}))), DELIVERED)])
     (kept,) = await messages(components)
     assert b"Subject: Your message has arrived\r\n" in kept and b"Action: delivered\r\n" in kept and b"Dear friend" not in kept

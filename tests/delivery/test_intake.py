@@ -12,6 +12,7 @@ from appliance.mail.address import Address
 from appliance.mail.envelope import Envelope, Recipient
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import AccountId, BodyId
+from appliance.mail.options import EnvelopeOptions, RecipientOptions
 from appliance.status.events import MessageAccepted
 from appliance.store.bodies import StagedBody
 from appliance.store.values import Placed
@@ -93,11 +94,11 @@ async def test_success_dsns(components: Components) -> None:
     envelope = Envelope(
         Address("fred", "example.org"),
         [
-            Recipient(Address("mary", "example.org"), (mary,), notify=asked),
-            Recipient(Address("all", "example.org"), (fred, mary), notify=asked, orcpt="rfc822;all@example.org"),
+            Recipient(Address("mary", "example.org"), (mary,), options=RecipientOptions(notify=asked)),
+            Recipient(Address("all", "example.org"), (fred, mary), options=RecipientOptions(notify=asked, orcpt="rfc822;all@example.org")),
             Recipient(Address("postmaster", "example.org"), (fred,)),
         ],
-        envid="mine",
+        options=EnvelopeOptions(envid="mine"),
     )
     async with intake.receive(10_000) as incoming:
         await incoming.write(MESSAGE)

@@ -6,6 +6,7 @@ from appliance.delivery.plan import DELIVERED, EXPANDED, groups, success_reports
 from appliance.mail.address import Address, parse_address
 from appliance.mail.envelope import Envelope, Recipient
 from appliance.mail.ids import AccountId
+from appliance.mail.options import RecipientOptions
 
 OURS, FRED, STRANGER = "home.example", parse_address("fred@home.example"), parse_address("smith@far.example")
 ANNA, BOB, LIST = parse_address("anna@x.example"), parse_address("bob@y.example"), parse_address("list@home.example")
@@ -22,7 +23,7 @@ def leave(envelope: Envelope, author: str = "") -> list[tuple[str, list[str], by
 
 
 def direct(address: Address, **asked: object) -> Recipient:
-    return Recipient(address, outside=(address,), **asked)  # type: ignore[arg-type]
+    return Recipient(address, outside=(address,), options=RecipientOptions(**asked))  # type: ignore[arg-type]
 
 
 def test_an_account_writes_to_remote_recipients() -> None:
@@ -61,7 +62,7 @@ def test_a_remote_sender_domain_is_not_signed() -> None:
 def sent_on(recipient: Recipient) -> list[tuple[str, "frozenset[str] | None", str]]:
     envelope = Envelope(FRED, [recipient])
     (group,) = groups(envelope, trace=b"", author=OURS, is_local=lambda domain: domain == OURS, rewrite=rewrite)
-    return [(str(one), one.notify, one.orcpt) for one in group.recipients]
+    return [(str(one), one.options.notify, one.options.orcpt) for one in group.recipients]
 
 
 ALL = frozenset({"SUCCESS", "FAILURE", "DELAY"})
@@ -72,10 +73,10 @@ def test_notify_and_orcpt_are_relayed(notify: "frozenset[str] | None") -> None:
     """RFC 3461 §5.2.7.2, §5.2.7.3."""
     assert sent_on(direct(ANNA, notify=notify)) == [("anna@x.example", notify, "")]
     assert sent_on(direct(ANNA, notify=notify, orcpt="rfc822;a@b")) == [("anna@x.example", notify, "rfc822;a@b")]
-    one = Recipient(LIST, (), (ANNA,), forwarded=True, notify=notify)
+    one = Recipient(LIST, (), (ANNA,), forwarded=True, options=RecipientOptions(notify=notify))
     assert sent_on(one) == [("anna@x.example", notify, "rfc822;list@home.example")]
     rest = notify if notify is None or "SUCCESS" not in notify else notify - {"SUCCESS"} or {"NEVER"}
-    for many in (Recipient(LIST, (), (ANNA, BOB), forwarded=True, notify=notify), Recipient(LIST, (AccountId(1),), (ANNA,), True, notify)):
+    for many in (Recipient(LIST, (), (ANNA, BOB), forwarded=True, options=RecipientOptions(notify=notify)), Recipient(LIST, (AccountId(1),), (ANNA,), True, RecipientOptions(notify))):
         assert all((asked, orcpt) == (rest, "rfc822;list@home.example") for _, asked, orcpt in sent_on(many))
 
 

@@ -27,6 +27,7 @@ from appliance.dsn.policy import most_severe
 from appliance.dsn.report import Kind, RecipientReport, Subject
 from appliance.mail.address import Address, parse_address
 from appliance.mail.envelope import Recipient
+from appliance.mail.options import EnvelopeOptions, RecipientOptions
 from appliance.mail.outcome import DsnAction, Outcome, Reason
 from appliance.mail.outgoing import Chunks
 from appliance.mail.reply import Reply
@@ -56,7 +57,8 @@ def chunks_of(original: bytes, size: int = 1000) -> Chunks:
 
 def about(original: bytes = MESSAGE, **changes: Any) -> Subject:
     known = {"message": "abc123", "sender": parse_address("fred@home.example"), "arrived_at": 1_790_000_000, **changes}
-    return Subject(octets=len(original), chunks=chunks_of(original), **known)
+    options = EnvelopeOptions(**{key: known.pop(key) for key in ("body", "smtputf8", "ret", "envid", "require_tls") if key in known})
+    return Subject(octets=len(original), chunks=chunks_of(original), options=options, **known)
 
 
 def report(
@@ -67,7 +69,8 @@ def report(
 ) -> RecipientReport:
     outcome = {"status": "5.1.1", "text": "It was refused.", "host": "mx.x.example", "reply": Reply(550, "5.1.1", ("Nobody", "here"))}
     outcome |= {key: changes.pop(key) for key in tuple(changes) if key in outcome}
-    recipient = Recipient(parse_address(address), **{key: changes.pop(key) for key in tuple(changes) if key in ("orcpt", "forwarded")})
+    options = RecipientOptions(orcpt=changes.pop("orcpt", ""))
+    recipient = Recipient(parse_address(address), forwarded=changes.pop("forwarded", False), options=options)
     return RecipientReport(recipient, Outcome(action, reason=reason, **outcome), **changes)
 
 
@@ -274,7 +277,7 @@ def test_no_remote_text_breaks_the_dsn(
 ) -> None:
     reports = [
         RecipientReport(
-            Recipient(Address("fr", "x.example"), orcpt=f"rfc822;{orcpt}" if orcpt else "", forwarded=forwarded),
+            Recipient(Address("fr", "x.example"), options=RecipientOptions(orcpt=f"rfc822;{orcpt}" if orcpt else ""), forwarded=forwarded),
             Outcome(action, status, reason, text, host, None if reply is None else Reply(reply[0], reply[1], tuple(reply[2]))),
             1_790_000_000, 1_790_000_300,
         )

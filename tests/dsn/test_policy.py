@@ -9,6 +9,7 @@ from appliance.dsn.report import Kind, RecipientReport
 from appliance.dsn.text import BY_REASON, BY_STATUS, BY_SUBJECT, sentence_for_one, sentences_for
 from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
+from appliance.mail.options import RecipientOptions
 from appliance.mail.outcome import DsnAction, Outcome, Reason
 from appliance.mail.reply import Reply
 
@@ -21,7 +22,7 @@ def report(
     action: DsnAction, notify: "set[str] | None" = None, reason: Reason = Reason.REFUSED, dsn_relayed: bool = False
 ) -> RecipientReport:
     options = None if notify is None else frozenset(notify)
-    return RecipientReport(Recipient(FRIEND, notify=options), Outcome(action, "5.0.0", reason, ""), dsn_relayed=dsn_relayed)
+    return RecipientReport(Recipient(FRIEND, options=RecipientOptions(notify=options)), Outcome(action, "5.0.0", reason, ""), dsn_relayed=dsn_relayed)
 
 
 @pytest.mark.parametrize(("action", "notify"), list(product(DsnAction, NOTIFY)))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
+from appliance.mail.options import EnvelopeOptions
 from appliance.mail.outcome import Outcome
 from appliance.mail.outgoing import Chunks, OutgoingMessage
 from appliance.outbound.body_encoders import quoted_line
@@ -39,9 +40,9 @@ def chunks_of(message: bytes, size: int = 50) -> Chunks:
 
 
 def message_to(message: bytes, size: int = 50, to: str = "bob", **words: Any) -> OutgoingMessage:
-    words = {"author": "home.example", **words}
+    author = words.pop("author", "home.example")
     recipients = (Recipient(Address(to, "far.example")),)
-    return OutgoingMessage("abc", Address("ada", "home.example"), recipients, len(message), chunks_of(message, size), **words)
+    return OutgoingMessage("abc", Address("ada", "home.example"), recipients, len(message), chunks_of(message, size), options=EnvelopeOptions(**words), author=author)
 
 
 async def made(message: bytes, offer: Offer = PLAIN, size: int = 50, **words: Any) -> bytes:
@@ -50,7 +51,7 @@ async def made(message: bytes, offer: Offer = PLAIN, size: int = 50, **words: An
     async with outgoing.chunks() as octets:
         out = b"".join([chunk async for chunk in octets])
     assert len(out) == outgoing.octets, "SIZE is what is sent"
-    assert outgoing.body == ("7BIT" if out.isascii() else "8BITMIME") and not outgoing.smtputf8
+    assert outgoing.options.body == ("7BIT" if out.isascii() else "8BITMIME") and not outgoing.options.smtputf8
     return out
 
 
@@ -161,7 +162,7 @@ async def test_addresses_without_another_form() -> None:
     assert await refused(message, EIGHT, smtputf8=True) == "5.6.7"
     assert await refused(b"From: x@y.example\r\n\r\nx\r\n", EIGHT, to="bøb", smtputf8=True) == "5.6.7"
     kept = await convert(message_to(message, smtputf8=True), Offer(eightbitmime=True, smtputf8=True))
-    assert isinstance(kept, OutgoingMessage) and kept.smtputf8
+    assert isinstance(kept, OutgoingMessage) and kept.options.smtputf8
     assert await made("Subject: grün\r\nFrom: a@b.example\r\n\r\nx\r\n".encode(), EIGHT), "broken headers pass where they can"
 
 

@@ -8,6 +8,7 @@ from email.header import decode_header
 
 import pytest
 
+from appliance.mail.options import EnvelopeOptions
 from appliance.mail.outcome import DsnAction, Outcome
 from appliance.mail.outgoing import OutgoingMessage
 from appliance.outbound.conversion import convert
@@ -28,7 +29,7 @@ async def sent(message: bytes, offer: Offer = EIGHT, **words: object) -> tuple[b
     assert isinstance(outgoing, OutgoingMessage), outgoing
     async with outgoing.chunks() as octets:
         out = b"".join([chunk async for chunk in octets])
-    assert outgoing.octets == len(out) and outgoing.body == ("7BIT" if out.isascii() else "8BITMIME")
+    assert outgoing.octets == len(out) and outgoing.options.body == ("7BIT" if out.isascii() else "8BITMIME")
     return out, outgoing
 
 
@@ -43,7 +44,7 @@ def shown(out: bytes, name: str) -> str:
 @pytest.mark.parametrize("offer", [EIGHT, BOTH])
 async def test_ours_without_smtputf8_goes_in_encoded_words(offer: Offer) -> None:
     out, outgoing = await sent(RAW, offer)
-    assert header(out).isascii() and out.endswith(BODY) and not outgoing.smtputf8, "the body stays in 8 bits"
+    assert header(out).isascii() and out.endswith(BODY) and not outgoing.options.smtputf8, "the body stays in 8 bits"
     assert shown(out, "subject") == "Grüße" and shown(out, "from") == "Jürgen <ada@home.example>"
 
 
@@ -92,7 +93,7 @@ async def test_file_names_in_the_header_of_a_part(field: str, name: str) -> None
         f"{field}\r\n\r\ny\r\n--b--\r\n"
     ).encode()
     out, outgoing = await sent(message)
-    assert out.isascii() and outgoing.body == "7BIT"
+    assert out.isascii() and outgoing.options.body == "7BIT"
     part = list(email.message_from_bytes(out).walk())[2]
     assert part.get_filename() == name and all(len(line) < 100 for line in out.split(b"\r\n"))
 
@@ -109,14 +110,14 @@ async def test_octets_that_are_no_utf_8(charset: str, offer: Offer, smtputf8: bo
     message = b"From: ada@home.example\r\nSubject: Gr\xfc\xdfe\r\n" + kind + b"\r\nx\r\n"
     out, outgoing = await sent(message, offer, smtputf8=smtputf8)
     assert out.isascii() and decode_header(email.message_from_bytes(out)["subject"]) == [(b"Gr\xfc\xdfe", named)]
-    assert outgoing.smtputf8 is smtputf8
+    assert outgoing.options.smtputf8 is smtputf8
 
 
 @pytest.mark.parametrize("local", ["jürgen", '"jürgen m"'])
 async def test_an_address_that_has_no_other_form_goes_with_smtputf8_or_not_at_all(local: str) -> None:
     message = f"From: ada@home.example\r\nTo: {local}@far.example\r\nSubject: Grüße\r\n\r\nx\r\n".encode()
     out, outgoing = await sent(message, BOTH)
-    assert out == message and outgoing.smtputf8
+    assert out == message and outgoing.options.smtputf8
     for offer in (EIGHT, Offer()):
         found = await convert(message_to(message), offer)
         assert isinstance(found, Outcome) and found.status == "5.6.7"
@@ -124,22 +125,22 @@ async def test_an_address_that_has_no_other_form_goes_with_smtputf8_or_not_at_al
 
 async def test_a_forwarded_message_is_not_touched_but_announced() -> None:
     out, outgoing = await sent(RAW, BOTH, author="")
-    assert out == RAW and outgoing.smtputf8
+    assert out == RAW and outgoing.options.smtputf8
     out, outgoing = await sent(RAW, EIGHT, author="")
-    assert out == RAW and not outgoing.smtputf8
+    assert out == RAW and not outgoing.options.smtputf8
     latin = b"From: a@b.example\r\nSubject: Gr\xfc\xdfe\r\n\r\nx\r\n"
     out, outgoing = await sent(latin, BOTH, author="")
-    assert out == latin and not outgoing.smtputf8
+    assert out == latin and not outgoing.options.smtputf8
     plain = b"From: a@b.example\r\nSubject: x\r\n" + BODY
     out, outgoing = await sent(plain, BOTH, author="")
-    assert out == plain and not outgoing.smtputf8, "a body in 8 bits needs no SMTPUTF8"
+    assert out == plain and not outgoing.options.smtputf8, "a body in 8 bits needs no SMTPUTF8"
 
 
 async def test_what_was_sent_with_smtputf8_stays_so_where_it_can() -> None:
     out, outgoing = await sent(RAW, BOTH, smtputf8=True)
-    assert out == RAW and outgoing.smtputf8
+    assert out == RAW and outgoing.options.smtputf8
     out, outgoing = await sent(RAW, EIGHT, smtputf8=True)
-    assert header(out).isascii() and not outgoing.smtputf8
+    assert header(out).isascii() and not outgoing.options.smtputf8
 
 
 @pytest.mark.parametrize("offer", [("8BITMIME",), ("8BITMIME", "SMTPUTF8"), ()])
@@ -163,5 +164,5 @@ async def test_huge_headers_take_little_time() -> None:
         message = field + b"\r\nFrom: a@b.example\r\n\r\nx\r\n"
         outgoing = message_to(message, 65_536)
         begun = time.process_time()
-        await convert(replace(outgoing, smtputf8=True, author=""), EIGHT)
+        await convert(replace(outgoing, options=EnvelopeOptions(smtputf8=True), author=""), EIGHT)
         assert time.process_time() - begun < 1

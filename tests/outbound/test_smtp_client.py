@@ -9,6 +9,7 @@ import trio
 from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
 from appliance.mail.errors import PeerError
+from appliance.mail.options import EnvelopeOptions
 from appliance.mail.outcome import DsnAction, Outcome, Reason
 from appliance.mail.outgoing import OutgoingMessage
 from appliance.network.dial import dial
@@ -30,7 +31,7 @@ def message_to(*names: str, message: bytes = MESSAGE, **words: object) -> Outgoi
         yield each()
 
     recipients = tuple(Recipient(Address(name, "far.example")) for name in names or ("bob",))
-    return OutgoingMessage("abc", Address("ada", "home.example"), recipients, len(message), chunks, **words)  # type: ignore[arg-type]
+    return OutgoingMessage("abc", Address("ada", "home.example"), recipients, len(message), chunks, options=EnvelopeOptions(**words))  # type: ignore[arg-type]
 
 
 async def talk(peer: Peer, *outgoing_messages: OutgoingMessage) -> list[Outcome]:

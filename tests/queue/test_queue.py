@@ -19,6 +19,7 @@ from appliance.database.check import check
 from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
 from appliance.mail.errors import SetupError
+from appliance.mail.options import EnvelopeOptions, RecipientOptions
 from appliance.mail.outcome import DsnAction, HostAttempt, Outcome, Reason
 from appliance.mail.reply import Reply
 from appliance.queue.admin import QueueAdmin
@@ -52,7 +53,7 @@ def to(*names: str) -> tuple[Recipient, ...]:
 async def accept(components: Components, queue: Queue, message: str, *names: str, here: bool = False, release_at: int = 0) -> None:
     """Queue a message as intake does, in one commit."""
     recipients = to(*names)
-    new_entry = NewEntry(message, SENDER, SENDER, recipients, b"Received: x\r\n", 30, 20, components.account(), release_at=release_at)
+    new_entry = NewEntry(message, SENDER, SENDER, recipients, b"Received: x\r\n", 30, 20, components.account(), options=EnvelopeOptions(release_at=release_at))
     async with components.store.receive(10_000) as incoming:
         await incoming.write(b"Subject: %b\r\n\r\nwords\r\n" % message.encode())
         staged = await incoming.finish()
@@ -218,7 +219,7 @@ NOTIFY = st.none() | st.frozensets(st.sampled_from(["SUCCESS", "FAILURE", "DELAY
 
 @given(st.lists(st.tuples(ADDRESSES, NOTIFY, st.text(max_size=20)), max_size=5))
 def test_recipients_survive_a_round_trip(rows: list[tuple[Address, frozenset[str] | None, str]]) -> None:
-    waiting = tuple(QueuedRecipient(Recipient(address, outside=(address,), notify=notify, orcpt=orcpt)) for address, notify, orcpt in rows)
+    waiting = tuple(QueuedRecipient(Recipient(address, outside=(address,), options=RecipientOptions(notify=notify, orcpt=orcpt))) for address, notify, orcpt in rows)
     assert parse_recipients(encode_recipients(waiting)) == waiting
 
 

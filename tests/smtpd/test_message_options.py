@@ -52,7 +52,7 @@ async def test_requiretls_is_offered_inside_tls(tmp_path: Path, monkeypatch: pyt
         assert (await client.ask("MAIL FROM:<a@b.example> REQUIRETLS")).code == 250
         assert (await client.ask("RCPT TO:<fred@example.org>")).code == 250
         assert (await client.data(b"\r\nhi\r\n")).code == 250
-        assert seen[0].require_tls
+        assert seen[0].options.require_tls
 
 
 async def test_parameters_are_in_the_envelope(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,11 +66,11 @@ async def test_parameters_are_in_the_envelope(tmp_path: Path, monkeypatch: pytes
         assert (await client.ask("RCPT TO:<mary@example.org>")).code == 250
         assert (await client.data(b"From: fred@example.org\r\n\r\nhi\r\n")).code == 250
         (envelope,) = seen
-        assert (envelope.ret, envelope.envid, envelope.require_tls) == ("HDRS", "a+b", False)
-        assert 0 <= envelope.release_at - sent_at - 3600 < 60 or abs(envelope.release_at - sent_at - 3600) < 2
+        assert (envelope.options.ret, envelope.options.envid, envelope.options.require_tls) == ("HDRS", "a+b", False)
+        assert 0 <= envelope.options.release_at - sent_at - 3600 < 60 or abs(envelope.options.release_at - sent_at - 3600) < 2
         fred, mary = envelope.recipients
-        assert (fred.notify, fred.orcpt) == ({"DELAY", "FAILURE"}, "rfc822;f+x@example.org")
-        assert (mary.notify, mary.orcpt) == (None, "")
+        assert (fred.options.notify, fred.options.orcpt) == ({"DELAY", "FAILURE"}, "rfc822;f+x@example.org")
+        assert (mary.options.notify, mary.options.orcpt) == (None, "")
 
 
 @pytest.mark.parametrize("parameter", ["HOLDUNTIL=2030-01-01T08:00:00Z", "HOLDFOR=60"])

@@ -14,12 +14,14 @@ A server may send anything: a reply has at most REPLY_LINES lines and REPLY_OCTE
 raises MisuseError, and the session is over. Pure: octets in, values out.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from appliance.mail.address import Address, encode_address
 from appliance.mail.envelope import Recipient
 from appliance.mail.errors import MisuseError
+from appliance.mail.options import EnvelopeOptions, Form, RecipientOptions, given
 from appliance.mail.outgoing import OutgoingMessage
 from appliance.mail.reply import Reply
 
@@ -80,6 +82,13 @@ class Offer:
     size: bool = False
     size_octets: int = 0
     auth: tuple[str, ...] = ()
+    others: frozenset[str] = field(default=frozenset(), compare=False)
+    """All EHLO keywords, for extensions that have no field."""
+
+    def offers(self, extension: str) -> bool:
+        """Is the extension of this EHLO keyword offered? For the extensions that have parameters of MAIL and RCPT."""
+        known = {"8BITMIME": self.eightbitmime, "SMTPUTF8": self.smtputf8, "DSN": self.dsn, "REQUIRETLS": self.requiretls}
+        return known.get(extension, extension in self.others)
 
 
 def parse_offer(reply: Reply) -> Offer:
@@ -101,43 +110,46 @@ def parse_offer(reply: Reply) -> Offer:
         size="SIZE" in words,
         size_octets=int(size[0]) if size and size[0].isascii() and size[0].isdecimal() and len(size[0]) < 20 else 0,
         auth=tuple(word.upper() for word in words.get("AUTH", [])),
+        others=frozenset(words),
     )
 
 
+_ENCODERS: dict[Form, Callable[[Any, bool], bytes]] = {
+    Form.WORD: lambda value, utf8: str(value).encode("ascii"),
+    Form.WORDS: lambda value, utf8: ",".join(sorted(value)).encode("ascii"),
+    Form.XTEXT: lambda value, utf8: encode_envid(value),
+    Form.TYPED_ADDRESS: lambda value, utf8: encode_orcpt(value, utf8=utf8),
+}
+"""By form: (value, SMTPUTF8 is in use) to the octets after "=". FLAG has none."""
+
+
+def encode_parameters(options: EnvelopeOptions | RecipientOptions, offer: Offer, *, utf8: bool = False) -> bytes:
+    """The ESMTP parameters of the options that differ from their defaults and that the server offers, each with a space in front."""
+    parts = []
+    for _, row, value in given(options):
+        if row.parameter and offer.offers(row.extension):
+            encoder = _ENCODERS.get(row.form)
+            parts.append(b" " + row.parameter.encode() + (b"=" + encoder(value, utf8) if encoder else b""))
+    return b"".join(parts)
+
+
 def encode_mail(outgoing: OutgoingMessage, offer: Offer, octets: int) -> bytes:
-    """MAIL FROM with the parameters the server offers; `octets` is the message's size as it will be sent."""
-    parts = [b"MAIL FROM:<", encode_address(outgoing.sender) if outgoing.sender else b"", b">"]
-    if offer.size:
-        parts.append(b" SIZE=%d" % octets)
-    if outgoing.body != "7BIT" and offer.eightbitmime:
-        parts.append(b" BODY=8BITMIME")
-    if outgoing.smtputf8 and offer.smtputf8:
-        parts.append(b" SMTPUTF8")
-    if outgoing.require_tls and offer.requiretls:
-        parts.append(b" REQUIRETLS")
-    if offer.dsn:
-        if outgoing.ret:
-            parts.append(b" RET=" + outgoing.ret.encode())
-        if outgoing.envid:
-            parts.append(b" ENVID=" + encode_envid(outgoing.envid))
-    return b"".join(parts) + b"\r\n"
+    """MAIL FROM with the parameters the server understands; `octets` is the message's size as it is sent."""
+    path = encode_address(outgoing.sender) if outgoing.sender else b""
+    size = b" SIZE=%d" % octets if offer.size else b""
+    return b"MAIL FROM:<" + path + b">" + size + encode_parameters(outgoing.options, offer) + b"\r\n"
 
 
 def encode_rcpt(recipient: Recipient, offer: Offer, *, smtputf8: bool = False) -> bytes:
-    """RCPT TO, with the sender's DSN parameters where the server offers DSN (RFC 3461 §5.2.1)."""
-    address = recipient.address or Address("postmaster", "")
-    parts = [b"RCPT TO:<", encode_address(address), b">"]
-    if offer.dsn:
-        if recipient.notify is not None:
-            parts.append(b" NOTIFY=" + ",".join(sorted(recipient.notify)).encode())
-        if recipient.orcpt:
-            parts.append(b" ORCPT=" + encode_orcpt(recipient.orcpt, utf8=smtputf8 and offer.smtputf8))
-    return b"".join(parts) + b"\r\n"
+    """RCPT TO with the parameters the server understands (RFC 3461 §5.2.1)."""
+    address = encode_address(recipient.address or Address("postmaster", ""))
+    parameters = encode_parameters(recipient.options, offer, utf8=smtputf8 and offer.smtputf8)
+    return b"RCPT TO:<" + address + b">" + parameters + b"\r\n"
 
 
 def group(outgoing: OutgoingMessage, offer: Offer, octets: int, recipients: Sequence[Recipient]) -> list[bytes]:
     """The commands of a transaction up to the message, in order."""
-    rcpt = [encode_rcpt(one, offer, smtputf8=outgoing.smtputf8) for one in recipients]
+    rcpt = [encode_rcpt(one, offer, smtputf8=outgoing.options.smtputf8) for one in recipients]
     return [encode_mail(outgoing, offer, octets), *rcpt, b"DATA\r\n"]
 
 

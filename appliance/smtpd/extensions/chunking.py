@@ -62,7 +62,7 @@ async def proceed(session: SmtpSession, chunk: tuple[int, bool]) -> Reply | None
 async def _take_chunk(session: SmtpSession, transaction: MailTransaction, octets: int, *, last: bool) -> bool:
     """Read the chunk; False when a bare CR or LF in it ended the session."""
     connection, line_ends = session.connection, transaction.line_ends
-    binary = transaction.envelope.body == "BINARYMIME"
+    binary = transaction.envelope.options.body == "BINARYMIME"
     deadline = transaction.begun_at_s + session.options.message_s
     while octets:
         wait_s = min(SMTP_DATA_BLOCK_S, deadline - trio.current_time())

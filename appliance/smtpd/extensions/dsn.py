@@ -3,6 +3,8 @@
 Values are parsed in `protocol/smtp/dsn`; which DSNs are sent is decided in `dsn/policy`.
 """
 
+from dataclasses import replace
+
 from appliance.mail.envelope import Envelope, Recipient
 from appliance.mail.errors import MisuseError
 from appliance.mail.reply import Reply
@@ -14,7 +16,7 @@ from ..extension import Extension, Parameter, RecipientParameter, SmtpSession
 
 def take_ret(session: SmtpSession, envelope: Envelope, value: bytes | None) -> Reply | None:
     try:
-        envelope.ret = parse_ret(value)
+        envelope.options = replace(envelope.options, ret=parse_ret(value))
     except MisuseError as problem:
         return misuse(problem)
     return None
@@ -22,7 +24,7 @@ def take_ret(session: SmtpSession, envelope: Envelope, value: bytes | None) -> R
 
 def take_envid(session: SmtpSession, envelope: Envelope, value: bytes | None) -> Reply | None:
     try:
-        envelope.envid = parse_envid(value)
+        envelope.options = replace(envelope.options, envid=parse_envid(value))
     except MisuseError as problem:
         return misuse(problem)
     return None
@@ -30,7 +32,7 @@ def take_envid(session: SmtpSession, envelope: Envelope, value: bytes | None) ->
 
 def take_notify(session: SmtpSession, envelope: Envelope, recipient: Recipient, value: bytes | None) -> Reply | None:
     try:
-        recipient.notify = parse_notify(value)
+        recipient.options = replace(recipient.options, notify=parse_notify(value))
     except MisuseError as problem:
         return misuse(problem)
     return None
@@ -38,7 +40,7 @@ def take_notify(session: SmtpSession, envelope: Envelope, recipient: Recipient, 
 
 def take_orcpt(session: SmtpSession, envelope: Envelope, recipient: Recipient, value: bytes | None) -> Reply | None:
     try:
-        recipient.orcpt = parse_orcpt(value, utf8=envelope.smtputf8)
+        recipient.options = replace(recipient.options, orcpt=parse_orcpt(value, utf8=envelope.options.smtputf8))
     except MisuseError as problem:
         return misuse(problem)
     return None

@@ -3,6 +3,8 @@
 Octets are kept as they come, whatever BODY says; it only matters when a message is relayed.
 """
 
+from dataclasses import replace
+
 from appliance.mail.envelope import Envelope
 from appliance.mail.reply import Reply
 
@@ -16,7 +18,7 @@ def take(session: SmtpSession, envelope: Envelope, value: bytes | None) -> Reply
     body = (value or b"").upper().decode("ascii", "replace")
     if body not in BODIES:
         return UNKNOWN_BODY
-    envelope.body = body
+    envelope.options = replace(envelope.options, body=body)
     return None
 
 

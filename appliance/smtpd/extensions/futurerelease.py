@@ -6,6 +6,7 @@ time counted from a wrong clock would be missed as soon as the clock is set.
 """
 
 import re
+from dataclasses import replace
 
 from appliance.mail.date import civil, days_of
 from appliance.mail.envelope import Envelope
@@ -69,7 +70,7 @@ def refusal(session: SmtpSession, envelope: Envelope) -> Reply | None:
         return NOT_HERE
     if not session.clock.trusted():
         return NO_TIME
-    return BOTH if envelope.release_at else None
+    return BOTH if envelope.options.release_at else None
 
 
 def hold_for(session: SmtpSession, envelope: Envelope, value: bytes | None) -> Reply | None:
@@ -81,7 +82,7 @@ def hold_for(session: SmtpSession, envelope: Envelope, value: bytes | None) -> R
     seconds = int(value or b"0")
     if seconds > MOST_S:
         return TOO_FAR
-    envelope.release_at = int(session.clock.wall_s()) + seconds
+    envelope.options = replace(envelope.options, release_at=int(session.clock.wall_s()) + seconds)
     return None
 
 
@@ -97,7 +98,7 @@ def hold_until(session: SmtpSession, envelope: Envelope, value: bytes | None) ->
         return PASSED
     if at > now + MOST_S:
         return TOO_FAR
-    envelope.release_at = max(at, 1)
+    envelope.options = replace(envelope.options, release_at=max(at, 1))
     return None
 
 

@@ -3,6 +3,8 @@
 Announced and taken inside TLS only (§4.1); a message for accounts of this server is delivered as any other.
 """
 
+from dataclasses import replace
+
 from appliance.mail.envelope import Envelope
 from appliance.mail.reply import Reply
 
@@ -17,7 +19,7 @@ def take(session: SmtpSession, envelope: Envelope, value: bytes | None) -> Reply
         return NEEDS_TLS
     if value is not None:
         return NO_VALUE
-    envelope.require_tls = True
+    envelope.options = replace(envelope.options, require_tls=True)
     return None
 
 

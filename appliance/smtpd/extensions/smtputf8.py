@@ -1,5 +1,7 @@
 """SMTPUTF8: addresses and headers in UTF-8 (RFC 6531). Without the parameter an address outside ASCII is refused (§3.5)."""
 
+from dataclasses import replace
+
 from appliance.mail.envelope import Envelope
 from appliance.mail.reply import Reply
 
@@ -11,7 +13,7 @@ NO_VALUE = Reply(501, "5.5.4", ("SMTPUTF8 has no value.",))
 def take(session: SmtpSession, envelope: Envelope, value: bytes | None) -> Reply | None:
     if value is not None:
         return NO_VALUE
-    envelope.smtputf8 = True
+    envelope.options = replace(envelope.options, smtputf8=True)
     return None
 
 

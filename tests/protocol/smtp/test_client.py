@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
 from appliance.mail.errors import MisuseError
+from appliance.mail.options import EnvelopeOptions, RecipientOptions
 from appliance.mail.outgoing import OutgoingMessage
 from appliance.mail.reply import Reply
 from appliance.protocol.smtp.client import LINE_OCTETS, Offer, ReplyReader, encode_mail, encode_rcpt, group, parse_offer, tidied
@@ -26,7 +27,7 @@ def no_chunks() -> object:
 
 
 def an_outgoing(**words: object) -> OutgoingMessage:
-    return OutgoingMessage("abc", Address("ada", "home.example"), (), 100, no_chunks, **words)  # type: ignore[arg-type]
+    return OutgoingMessage("abc", Address("ada", "home.example"), (), 100, no_chunks, options=EnvelopeOptions(**words))  # type: ignore[arg-type]
 
 
 TEXTS = st.lists(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40), min_size=1, max_size=4)
@@ -86,13 +87,13 @@ def test_parameters_are_sent_only_where_the_server_offers_them() -> None:
 )
 def test_our_own_grammar_parses_what_is_sent(local: str, notify: frozenset[str] | None) -> None:
     address = Address(local, "far.example")
-    recipient = Recipient(address, outside=(address,), notify=notify, orcpt=f"rfc822;{local}@elsewhere.example")
+    recipient = Recipient(address, outside=(address,), options=RecipientOptions(notify=notify, orcpt=f"rfc822;{local}@elsewhere.example"))
     said = encode_rcpt(recipient, ALL)
     command = parse_command(said[:-2])
     text = said.decode()
     assert said.endswith(b"\r\n") and said.count(b"\r") == 1 and command is not None
     words = dict(word.partition("=")[::2] for word in text[:-2].rsplit("> ", 1)[1].split(" ")) if "> " in text else {}
-    assert parse_orcpt(words["ORCPT"].encode(), utf8=False) == recipient.orcpt
+    assert parse_orcpt(words["ORCPT"].encode(), utf8=False) == recipient.options.orcpt
     assert (parse_notify(words["NOTIFY"].encode()) if "NOTIFY" in words else None) == notify
 
 
