@@ -15,17 +15,17 @@ import trio
 from appliance.config.settings import host_and_port
 from appliance.delivery.enqueuer import Enqueuer
 from appliance.delivery.local_transport import LocalTransport, TransportSwitch
-from appliance.delivery.route import Relay, Secret
+from appliance.delivery.route import Relay
 from appliance.delivery.sender_rewriting import SenderRewriting
-from appliance.mail.address import Address, ascii_domain, parse_address
-from appliance.mail.errors import MisuseError, SetupError
+from appliance.mail.address import Address, ascii_domain
+from appliance.mail.errors import SetupError
 from appliance.mail.outcome import Outcome
 from appliance.mail.protocols import GREETINGS, PROTOCOLS
 from appliance.outbound.port25 import Port25Monitor, describe
 from appliance.outbound.queue_state import QueueStatePublisher
 from appliance.outbound.recorder import OutcomeRecorder
 from appliance.outbound.relay_check import RelayCheck
-from appliance.outbound.routing import RelayRule, Routes
+from appliance.outbound.routing import Routes
 from appliance.outbound.runner import Limits, Runner
 from appliance.queue.admin import QueueAdmin
 from appliance.queue.history import HistoryLimits
@@ -33,33 +33,29 @@ from appliance.queue.queue import Queue
 from appliance.queue.schedule import Intervals
 from appliance.runtime.dkim_key_files import DkimFiles
 from appliance.runtime.host import host_addresses
-from appliance.status.events import ConditionFound, OutboundState
+from appliance.status.events import OutboundState
+
+from .relay import relay_rule
+from .signing import DkimSigning, unsigned
 
 if TYPE_CHECKING:
     from appliance.accounts.directory import Directory
-    from appliance.config.settings import RelaySettings
     from appliance.database.writer import Transaction
     from appliance.delivery.generated import DsnGenerator
     from appliance.delivery.transport import Transport
     from appliance.dns_setup.records import DomainFacts as DnsFacts
     from appliance.mail.envelope import Recipient
-    from appliance.mail.outgoing import Chunks
-    from appliance.mailauth.dkim_sign import Signer
     from appliance.network.resolver import Resolver
     from appliance.outbound.mx import MailHosts
     from appliance.queue.entry import QueueEntry
-    from appliance.status.board import Board
 
     from .components import Components
     from .port_check import PortFinding, PortProbe
 
 STANDARD_PORTS = {row.trial_port: row.port for row in PROTOCOLS}
 """The default ports of a server tried out without rights, and the standard ports that other programs use."""
-RELAY_PORTS = {"tls": 465, "starttls": 587, "none": 25}
 SRS_SECRET = "srs_secret"  # noqa: S105 - the name of a row
 SECRET_OCTETS = 32
-LONGEST_SECRET = 8192
-"""Octets of a password or access token that are read."""
 SIGNING_LOOK_S = 60.0
 """How often unreadable signing keys are tried again; keys that were read once are not."""
 
@@ -71,7 +67,7 @@ class Outbound:
         self._components = components
         settings, directory = components.settings.sending, components.accounts.directory
         self.routes = Routes(
-            [_rule(one) for one in components.settings.relay],
+            [relay_rule(one) for one in components.settings.relay],
             direct=settings.direct,
             after_refusals=settings.after_refusals,
             is_account=lambda address, account: _comes_to(directory, address, account),
@@ -319,58 +315,9 @@ class Outbound:
         )
 
 
-def unsigned(problem: str) -> ConditionFound:
-    """The condition that messages are sent unsigned; `problem` "" when they are signed."""
-    return ConditionFound("dkim-unsigned", (f"Messages are sent unsigned: {problem}",) if problem else ())
-
-
-class DkimSigning:
-    """Signs with the server's keys, made for the first message; a message that cannot be signed is sent unsigned, and the board shows it."""
-
-    def __init__(self, files: DkimFiles, signer: "Signer", board: "Board") -> None:
-        self._files = files
-        self._signer = signer
-        self._board = board
-        self._problem = ""
-
-    async def sign(self, domain: str, chunks: "Chunks") -> bytes:
-        """A DKIM-Signature for the message; b"" when it cannot be signed."""
-        signature, problem = b"", ""
-        try:
-            await self._files.ensure()
-            signature = await self._signer.sign(domain, chunks)
-        except SetupError as trouble:
-            problem = trouble.problem
-        except MisuseError as trouble:
-            problem = f"{trouble}."
-        if problem != self._problem:
-            self._problem = problem
-            self._board.publish(unsigned(problem))
-        return signature
-
-
 def _comes_to(directory: "Directory", address: Address, account: str) -> bool:
     found = directory.find_login(account)
     return found is not None and directory.is_local(address.domain) and found.id in directory.resolve(address).accounts
-
-
-def _rule(one: "RelaySettings") -> RelayRule:
-    """A relay of the settings; its secret is read each time, so that a new token needs no restart."""
-    file = one.password_file or one.token_file
-
-    def from_file() -> str:
-        try:
-            with Path(file).open("rb") as given:
-                return given.readline(LONGEST_SECRET).rstrip(b"\r\n").decode()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SetupError(f"The password file {file} of the relay {one.name} cannot be read.", "Check its name and permissions.") from error
-
-    read: Callable[[], str] = from_file if file else lambda: one.password
-    secret = Secret(read, token=bool(one.token_file)) if one.user else None
-    port = one.port or RELAY_PORTS[one.security]
-    relay = Relay(one.name, one.host, port, one.security, one.user, secret, one.any_certificate)
-    domains = tuple(f".{ascii_domain(name[1:])}" if name[0] == "." else ascii_domain(name) for name in map(str.lower, one.domains))
-    return RelayRule(relay, domains, one.account, parse_address(one.address) if one.address else None)
 
 
 def is_global(address: str) -> bool:
