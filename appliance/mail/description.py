@@ -58,5 +58,17 @@ class Scanner(Protocol):
         ...
 
 
+class ChunkScanner(Protocol):
+    """One more reader of a message's octets while they are received: linear, bounded memory, chunks of any size."""
+
+    def feed(self, chunk: bytes) -> None:
+        """The next octets. Never called twice at the same time, but from any thread."""
+        ...
+
+    def end(self) -> None:
+        """The message is complete."""
+        ...
+
+
 Describe = Callable[[], Scanner]
 """Makes a scanner for one message."""

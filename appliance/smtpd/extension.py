@@ -20,8 +20,9 @@ from appliance.mail.reply import Reply
 from appliance.protocol.smtp.data import DotStream
 from appliance.protocol.smtp.server import SmtpEvent, SmtpServerState
 
+from .inspection import TransactionSession
 from .rights import RemoteAddresses
-from .transaction import MailTransaction, TransactionSession
+from .transaction import MailTransaction
 
 
 class SmtpSession(TransactionSession, Protocol):

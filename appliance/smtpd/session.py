@@ -32,6 +32,8 @@ from appliance.status.events import MessageRefused
 
 from .connection import BrokenLine, Connection, ForeignClient
 from .extension import Command, CommandTables
+from .inspection import Inspector
+from .inspectors import INSPECTORS
 from .options import Options
 from .own_names import OwnNames, no_addresses
 from .rights import NO_REMOTE_ADDRESSES, RemoteAddresses, judge_sending
@@ -58,7 +60,8 @@ class SmtpContext:
     """What all sessions of the service share.
 
     `relay_check` knows how messages leave the server and whose rewritten senders lead where; without it none leave. `sending`
-    counts what each account sends; None for no limits. `own_addresses` are those of the interfaces (`user@[address]`).
+    counts what each account sends; None for no limits. `own_addresses` are those of the interfaces (`user@[address]`). `inspectors`
+    judge each message before its commit.
     """
 
     intake: Intake
@@ -70,6 +73,7 @@ class SmtpContext:
     relay_check: RemoteAddresses = NO_REMOTE_ADDRESSES
     sending: SendQuota | None = None
     own_addresses: Callable[[], Iterable[str]] = no_addresses
+    inspectors: tuple[Inspector, ...] = INSPECTORS
 
 
 class Session:
@@ -248,6 +252,10 @@ class Session:
             return None
         own = OwnNames(self.options.host_name, self._context.own_addresses)
         return own.resolve(self.directory, address, self.connection.stream.local_host)
+
+    @property
+    def inspectors(self) -> tuple[Inspector, ...]:
+        return self._context.inspectors
 
     def sending_refusal(self, recipients: int, *, take: bool = False) -> Reply | None:
         """Is this account over its limit for a message to so many outside? `take`: this one counts from now on."""

@@ -1,41 +1,30 @@
 """One mail transaction: envelope, message octets, verdict, delivery (RFC 5321 §3.3).
 
-States of the message: not begun → `open` (space is reserved) → octets by `take` → judged by `deliver`, or `drop`ped at any
+States of the message: not begun → `open` (space is reserved) → octets by `take` → judged (`inspection`) by `deliver`, or `drop`ped at any
 time. A refusal that comes up while octets still arrive is kept, the space is released at once and the octets are discarded:
 the reply can only be sent at the message's end. Until `deliver` returns a positive reply nothing is kept.
 """
 
 import os
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
 
 import trio
 
-from appliance.accounts.directory import Directory
-from appliance.auth.identity import Identity
-from appliance.delivery.intake import Arrival, Intake
-from appliance.mail.clock import Clock
+from appliance.delivery.intake import Arrival
 from appliance.mail.description import Description
-from appliance.mail.envelope import Envelope, encode_recipient
+from appliance.mail.envelope import Envelope
 from appliance.mail.errors import PeerError, StoreError
-from appliance.mail.limits import HEADER_OCTETS, HOPS, TEXT_LINE_OCTETS
 from appliance.mail.reply import Reply
 from appliance.protocol.smtp.data import LineEnds
 from appliance.store.bodies import Incoming, StagedBody
 
-from .authors import Authors
 from .bcc import BccRemover
-from .connection import Connection
-from .options import Options
-from .rights import claims_our_accounts, judge_authors
+from .inspection import Inspections, TransactionSession, Verdict
+from .inspectors import BIG_HEADER
 from .store_replies import BROKEN, TOO_BIG, answer_for
 from .submission import missing_fields
-from .trace import FIRST_LINE, WARNING, ReceivedField, encode_received, protocol_word
+from .trace import FIRST_LINE, ReceivedField, encode_received, protocol_word
 
-LOOP = Reply(554, "5.4.6", ("This message has been through too many servers; it is in a mail loop.",))
-CAME_BACK = Reply(554, "5.4.6", ("This message was forwarded from here before and has come back; it is in a mail loop.",))
-BIG_HEADER = Reply(552, "5.3.4", (f"The header of this message is larger than {HEADER_OCTETS // 1024} KiB.",))
-LONG_LINE = Reply(554, "5.6.0", (f"A line of this message is longer than {TEXT_LINE_OCTETS} octets.",))
 BARE = Reply(550, "5.6.0", ("A line of this message does not end in CRLF; to keep messages from being smuggled in it, it is refused.",))
 
 
@@ -43,32 +32,14 @@ class TooMuch(PeerError):
     """The client goes on sending a message that is far over its limit."""
 
 
-class TransactionSession(Protocol):
-    """What a transaction may use of its session."""
-
-    clock: Clock
-    intake: Intake
-    directory: Directory
-    options: Options
-    connection: Connection
-    identity: Identity | None
-    protocol: str
-    peer: str
-    greeted_as: str
-    extended: bool
-
-    def sending_refusal(self, recipients: int, *, take: bool = False) -> Reply | None: ...
-    def announce_refusal(self, reply: Reply, *, sender: str | None = None, recipient: str = "") -> None: ...
-
-
 class MailTransaction:
     """From MAIL to the reply at the message's end."""
 
     __slots__ = (
-        "_authors",
         "_bcc",
         "_discarded_octets",
         "_incoming",
+        "_inspections",
         "_limit_octets",
         "_reservation",
         "_session",
@@ -92,7 +63,7 @@ class MailTransaction:
         self.line_ends = LineEnds()
         self.octets = 0
         self.refusal: Reply | None = None
-        self._authors = Authors()
+        self._inspections = Inspections(session, envelope)
         self._bcc = BccRemover() if session.identity is not None else None
         """For submitted messages only: any other is kept exactly as received."""
         self._reservation: AbstractAsyncContextManager[Incoming] | None = None
@@ -114,6 +85,8 @@ class MailTransaction:
             self.refusal = answer_for(error)
             return self.refusal
         self._reservation = reservation
+        for scanner in self._inspections.scanners():
+            self._incoming.add_scanner(scanner)
         return None
 
     async def take(self, text: bytes) -> None:
@@ -132,7 +105,6 @@ class MailTransaction:
             raise TooMuch("a refused message does not end")
 
     async def _write(self, incoming: Incoming, text: bytes) -> None:
-        self._authors.feed(text)
         try:
             await incoming.write(text)
         except StoreError as error:
@@ -157,11 +129,10 @@ class MailTransaction:
         else:
             try:
                 if self._bcc is not None and (rest := self._bcc.end()):
-                    self._authors.feed(rest)
                     await incoming.write(rest)
-                self._authors.end()
                 body = await incoming.finish()
-                reply = self._judge(body.description) or await self._keep(body)
+                verdict = await self._judge(body)
+                reply = verdict.refusal or await self._keep(body, verdict.fields)
             except StoreError as error:
                 reply = answer_for(error)
             finally:
@@ -170,32 +141,23 @@ class MailTransaction:
             self._session.announce_refusal(reply, recipient=", ".join(str(r) for r in self.envelope.recipients[:3]))
         return reply
 
-    def _judge(self, description: Description) -> Reply | None:
+    async def _judge(self, body: StagedBody) -> Verdict:
+        """The inspectors' verdict, then the send quota: a message counts only when nothing else refuses it."""
         session = self._session
-        if description.header_octets > HEADER_OCTETS or (self._bcc is not None and self._bcc.oversized):
-            return BIG_HEADER
-        if description.hops > HOPS:
-            return LOOP
-        if description.longest_line_octets > TEXT_LINE_OCTETS and self.envelope.options.body != "BINARYMIME":
-            return LONG_LINE
-        if self._authors.been_at and any(
-            recipient.forwarded and encode_recipient(recipient).lower() in self._authors.been_at for recipient in self.envelope.recipients
-        ):
-            return CAME_BACK
-        if session.identity is None:
-            return None
-        refusal = judge_authors(session.directory, session.identity, self._authors, others=session.options.others_as_sender)
+        if self._bcc is not None and self._bcc.oversized:
+            return Verdict(BIG_HEADER)
+        verdict = await self._inspections.verdict(body)
         outside = sum(len(recipient.outside) for recipient in self.envelope.recipients)
-        if refusal is None and outside:
-            refusal = session.sending_refusal(outside, take=True)
-        return refusal
+        if verdict.refusal is None and outside and (refusal := session.sending_refusal(outside, take=True)) is not None:
+            return Verdict(refusal)
+        return verdict
 
-    async def _keep(self, body: StagedBody) -> Reply:
+    async def _keep(self, body: StagedBody, fields: bytes) -> Reply:
         session = self._session
         arrival = Arrival(
             message=self.message,
             envelope=self.envelope,
-            trace=self._trace(body.description),
+            trace=self._trace(body.description, fields),
             protocol=session.protocol,
             peer=session.peer,
             begun_mono=self.begun_mono,
@@ -205,9 +167,9 @@ class MailTransaction:
         await session.intake.accept(arrival, body)
         return Reply(250, "2.0.0", (f"The message is kept as {self.message}.",))
 
-    def _trace(self, description: Description) -> bytes:
+    def _trace(self, description: Description, fields: bytes) -> bytes:
         """The header fields every copy gets in front."""
-        trace = self._trace_fields(description)
+        trace = self._trace_fields(description) + fields
         return trace + FIRST_LINE if description.begins_folded else trace
 
     def _trace_fields(self, description: Description) -> bytes:
@@ -229,6 +191,4 @@ class MailTransaction:
         trace = encode_received(facts)
         if session.identity is not None:
             return trace + missing_fields(description, message=self.message, host=session.options.host_name, at=at, offset_s=offset_s)
-        if session.options.forged_own_sender != "accept" and claims_our_accounts(session.directory, envelope.sender, self._authors):
-            return trace + WARNING
         return trace

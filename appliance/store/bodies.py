@@ -36,7 +36,7 @@ import trio
 from appliance.database.database import AnyDatabase
 from appliance.database.writer import Transaction
 from appliance.mail.crlf import MissingCrlf
-from appliance.mail.description import Describe, Description, Scanner
+from appliance.mail.description import ChunkScanner, Describe, Description, Scanner
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import BodyId
 from appliance.mail.limits import RESERVE_OCTETS
@@ -60,7 +60,7 @@ FREE_AT_ONCE = 64
 class StagedBody:
     """A body waiting for the commit that names it; given back when `receive`'s block ends uncommitted."""
 
-    __slots__ = ("_scanner", "crlf_missing", "data", "description", "digest", "octets", "stored_octets")
+    __slots__ = ("_bodies", "_scanner", "crlf_missing", "data", "description", "digest", "octets", "stored_octets")
 
     def __init__(self, octets: int, scanner: Scanner, data: bytes, digest: bytes, stored_octets: int, crlf_missing: int = 0) -> None:
         self.octets = octets
@@ -72,18 +72,32 @@ class StagedBody:
         self.crlf_missing = crlf_missing
         """Octets more when every line ends in CRLF (`wire_sizes`)."""
         self._scanner = scanner
+        self._bodies: Bodies | None = None
         self.description = scanner.finish()
 
     def describe(self, prefix: bytes) -> Description:
         """The description of prefix + body (RFC822.SIZE is len(prefix) + octets)."""
         return self._scanner.finish(prefix) if prefix else self.description
 
+    def open(self) -> Body:
+        """The octets as received, for reading before the commit, inside `receive`'s block; a large one is not held in memory.
+
+        Its `read` raises StoreError BROKEN when the storage fails.
+        """
+        assert self._bodies is not None  # noqa: S101 - set by `Incoming.finish`
+        return FileBody(self.octets, self.digest, self._bodies) if self.digest else body_in_row(self.octets, self.data, self._bodies)
+
+    def readable_in(self, bodies: "Bodies") -> None:
+        """Where `open` finds the octets."""
+        self._bodies = bodies
+
 
 class Incoming:
     """One message being received, in constant memory."""
 
     __slots__ = (
-        "_blocks", "_bodies", "_crlf", "_digest", "_held", "_held_octets", "_limit", "_scanner", "_share", "_staged", "_staging", "octets",
+        "_blocks", "_bodies", "_crlf", "_digest", "_held", "_held_octets", "_limit", "_scanner", "_scanners",
+        "_share", "_staged", "_staging", "octets",
     )  # fmt: skip
 
     def __init__(self, bodies: "Bodies", limit_octets: int, scanner: Scanner) -> None:
@@ -92,6 +106,7 @@ class Incoming:
         self._limit = limit_octets
         self._scanner = scanner
         self._crlf = MissingCrlf()
+        self._scanners: list[ChunkScanner] = []
         self._share = 0
         self._held: list[bytes] = []
         self._held_octets = 0
@@ -99,6 +114,17 @@ class Incoming:
         self._digest: Any = None
         self._staging: Staging | None = None
         self._staged: StagedBody | None = None
+
+    def add_scanner(self, scanner: ChunkScanner) -> None:
+        """Let one more reader share the pass over the octets; before the first `write`."""
+        self._scanners.append(scanner)
+
+    def _scan(self, octets: bytes) -> None:
+        """The one pass over the octets: the description, the missing CRs, and what was added."""
+        self._scanner.feed(octets)
+        self._crlf.feed(octets)
+        for scanner in self._scanners:
+            scanner.feed(octets)
 
     async def write(self, chunk: bytes) -> None:
         """Take octets; raises StoreError TOO_BIG over the limit, FULL, BUSY."""
@@ -121,8 +147,7 @@ class Incoming:
         """All octets are in: packed, hashed, described; large ones durable in their file. Not yet referenced."""
         if self.octets <= BLOCK_OCTETS:
             raw = b"".join(self._held)
-            self._scanner.feed(raw)
-            self._crlf.feed(raw)
+            self._scan(raw)
             data = pack(raw, first=True)
             self._staged = StagedBody(self.octets, self._scanner, data, b"", len(data), self._crlf.octets)
         else:
@@ -132,6 +157,9 @@ class Incoming:
                 self._staged.digest = b""  # no claim to give back until it is placed
                 await self._bodies.place(self._staging, digest)
                 self._staging, self._staged.digest = None, digest
+        self._staged.readable_in(self._bodies)
+        for scanner in self._scanners:
+            scanner.end()
         self._held.clear()
         self._blocks.clear()
         if (kept := max(FIRST, len(self._staged.data))) < self._share:
@@ -151,8 +179,7 @@ class Incoming:
         for at in range(0, whole, BLOCK_OCTETS):
             block = raw[at : min(at + BLOCK_OCTETS, whole)]
             self._digest.update(block)
-            self._scanner.feed(block)
-            self._crlf.feed(block)
+            self._scan(block)
             self._blocks.append(pack(block, first=first and at == 0))
         if self._staging is None:
             packed = sum(map(len, self._blocks))

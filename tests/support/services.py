@@ -97,6 +97,7 @@ def _pop3(components: Components, options: Any) -> Any:
 
 def _smtp(components: Components, options: Any) -> Any:
     from appliance.delivery.intake import Intake
+    from appliance.smtpd.inspectors import INSPECTORS
     from appliance.smtpd.rights import NO_REMOTE_ADDRESSES
     from appliance.smtpd.service import Options, Service, SmtpContext
 
@@ -111,6 +112,7 @@ def _smtp(components: Components, options: Any) -> Any:
         relay_check=components.options.get("relay_check", NO_REMOTE_ADDRESSES),
         sending=components.options.get("sending"),
         own_addresses=components.options.get("own_addresses", lambda: ()),
+        inspectors=(*INSPECTORS, *components.options.get("inspectors", ())),
     )
     return Service(context)
 
@@ -123,7 +125,8 @@ async def some_components(
     directory: Path, *accounts: str, plaintext: bool = True, tls: Any = None, quota_octets: int | None = None, **options: Any
 ) -> AsyncIterator[Components]:
     """`plaintext`: passwords are taken without TLS. `options`: a Service's Options by family, as `imap=Options(...)`; SMTP's
-    `relay_check`, `sending` quota and `own_addresses` of the interfaces."""
+    `relay_check`, `sending` quota, `own_addresses` of the interfaces and further
+    `inspectors`."""
     from appliance.store.bodies import Bodies
 
     with a_family(directory, failure_s=0.0) as family:
