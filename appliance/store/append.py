@@ -1,7 +1,8 @@
 """Append: one message into several mailboxes inside one transaction; what it changes is counted in pages.
 
 One delivered message writes its leaf of `message`, of `message_modseq`, of `message_data` and of the index of its
-Message-ID, its body and its mailbox's row, no more. All or nothing: a mailbox that is not there or an account over its quota fails the request as a whole.
+Message-ID, its body and its mailbox's row, no more.
+All or nothing: a mailbox that is not there or an account over its quota fails the request as a whole.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,9 +15,9 @@ from appliance.mail.ids import AccountId, BodyId, MailboxId, MessageId, ModSeq, 
 
 from .keywords import bits_for
 from .modseq import next_modseq
-from .quota import Quota
+from .observers import Effects
 from .threads import thread_columns
-from .values import Placed, Placement
+from .values import OUTBOX, Placed, Placement
 
 LAST_UID = 2**32 - 1
 
@@ -33,13 +34,16 @@ def append(
     octets: int,
     placements: Sequence[Placement],
     describe: Callable[[bytes], Description],
-    quota: Quota,
+    effects: Effects,
+    *,
+    to_outbox: bool = False,
 ) -> list[Placed]:
-    """`octets` of the body; `describe(prefix)` gives the description. Raises NO_MAILBOX, OVER_QUOTA, TOO_MANY (UIDs)."""
+    """`octets` of the body; `describe(prefix)` gives the description. Raises NO_MAILBOX, NOT_ALLOWED (an Outbox,
+    unless `to_outbox`), OVER_QUOTA, TOO_MANY (UIDs)."""
     placed = []
     first = transaction.next_id("message", len(placements)) if placements else 0
     for message, placement in enumerate(placements, first):
-        account = _account_of(transaction, placement.mailbox)
+        account = _account_of(transaction, placement.mailbox, to_outbox)
         flags = bits_for(transaction, placement.mailbox, placement.flags, spare=True)
         size = octets + len(placement.prefix)
         modseq = next_modseq(transaction, account)
@@ -50,17 +54,26 @@ def append(
         description = describe(placement.prefix)
         _insert_data(transaction, account, MessageId(message), modseq, placement.prefix, description)
         transaction.execute(MESSAGE, (placement.mailbox, uid, modseq, flags, placement.internal_at, size, body, message))
-        quota.took(transaction, account, size, beyond=placement.beyond)
+        effects.quota.took(transaction, account, size, beyond=placement.beyond)
         transaction.touched(placement.mailbox, modseq)
+        effects.appended(transaction, placement.mailbox, (uid,))
         placed.append(Placed(placement.mailbox, UidValidity(uid_validity), Uid(uid), modseq, MessageId(message)))
     return placed
 
 
-def _account_of(transaction: Transaction, mailbox: MailboxId) -> AccountId:
-    found = transaction.execute("SELECT account FROM mailbox WHERE id = ? AND selectable", (mailbox,)).fetchone()
+def _account_of(transaction: Transaction, mailbox: MailboxId, to_outbox: bool) -> AccountId:
+    found = transaction.execute("SELECT account, special_use FROM mailbox WHERE id = ? AND selectable", (mailbox,)).fetchone()
     if found is None:
         raise StoreError(Trouble.NO_MAILBOX)
+    if not to_outbox:
+        expect_no_outbox(found[1])
     return AccountId(found[0])
+
+
+def expect_no_outbox(special_use: str) -> None:
+    """Raises NOT_ALLOWED for an Outbox: only the queue puts messages in."""
+    if special_use == OUTBOX:
+        raise StoreError(Trouble.NOT_ALLOWED, "messages get into the Outbox by being sent, not by being put there")
 
 
 def _insert_data(

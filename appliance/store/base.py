@@ -9,6 +9,7 @@ from . import loading
 from .bodies import Bodies
 from .body_readers import StoredMessage
 from .mailbox_cache import MailboxCache
+from .observers import Effects, Observers
 from .outbox import Outboxes
 from .quota import Quota, QuotaOf
 from .values import Row
@@ -17,14 +18,17 @@ from .values import Row
 class StoreBase:
     """The parts of one server's store. `Store` adds what servers ask of it."""
 
-    def __init__(self, database: AnyDatabase, bodies: Bodies, *, describe: Describe, quota_of: QuotaOf) -> None:
+    def __init__(self, database: AnyDatabase, bodies: Bodies, *, describe: Describe, quota_of: QuotaOf, observers: Observers) -> None:
         self.database = database
         self.bodies = bodies
         self.describe = describe
         self.described_by = describe().finish().described_by
         self.mailbox_cache = MailboxCache()
         self.quotas = Quota(quota_of)
-        self.outboxes = Outboxes(bodies, self.quotas)
+        self.outboxes = Outboxes(bodies)
+        own = Observers(expunged=(self.outboxes.expunged,))
+        self.effects = Effects(bodies.release, self.quotas, own.followed_by(observers))
+        self.outboxes.effects = self.effects
 
     async def messages(self, rows: Sequence[Row], octets: int) -> list[StoredMessage]:
         """The messages of the first rows, at least one, as many as fit in `octets`, in one read. One that is gone raises GONE when read."""

@@ -14,12 +14,12 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import KEYWORD_SHIFT
 from appliance.mail.ids import AccountId, MailboxId, ModSeq, Uid, UidValidity
 
-from .append import LAST_UID
+from .append import LAST_UID, expect_no_outbox
 from .expunge import expunge_rows
 from .keywords import translated
 from .messages import among, numbers, uids_where
 from .modseq import next_modseq
-from .quota import Quota
+from .observers import Effects
 from .values import Copied
 
 TRASH = "\\Trash"
@@ -30,14 +30,14 @@ def copy(
     source: MailboxId,
     uids: Sequence[int] | None,
     target: MailboxId,
-    quota: Quota,
+    effects: Effects,
     *,
     move: bool = False,
     complete: bool = False,
 ) -> Copied:
     """`uids` None: all. UIDs that are not there are passed over, or GONE is raised when `complete`.
 
-    Raises NO_MAILBOX (either), OVER_QUOTA, TOO_MANY (UIDs). A keyword the target has no room for is left out.
+    Raises NO_MAILBOX (either), NOT_ALLOWED (into an Outbox), OVER_QUOTA, TOO_MANY (UIDs). A keyword the target has no room for is left out.
     """
     of = transaction.execute("SELECT account FROM mailbox WHERE id = ? AND selectable", (source,)).fetchone()
     if of is None:
@@ -62,6 +62,7 @@ def copy(
     if not found:
         raise StoreError(Trouble.NO_MAILBOX)
     account, uid_validity, uid_next, special_use, there = found[0]
+    expect_no_outbox(special_use)
     first = uid_next - len(sources)
     if uid_next - 1 > LAST_UID:
         raise StoreError(Trouble.TOO_MANY, "the mailbox has used up its UIDs")
@@ -75,8 +76,9 @@ def copy(
             )
         transaction.touched(target, modseq)
         if move:
-            expunge_rows(transaction, source, sources, condition, parameters, quota)
-        quota.took(transaction, AccountId(account), octets, trash=there if special_use == TRASH else -1, checked=not move)
+            expunge_rows(transaction, source, sources, condition, parameters, effects)
+        effects.quota.took(transaction, AccountId(account), octets, trash=there if special_use == TRASH else -1, checked=not move)
+        effects.appended(transaction, target, range(first, uid_next))
     return Copied(UidValidity(uid_validity), [Uid(uid) for uid in sources], [Uid(uid) for uid in range(first, uid_next)])
 
 

@@ -9,14 +9,14 @@ A row of `message_data` goes with its last message, and `Bodies` gets a body's r
 # ruff: noqa: S608 - conditions and columns are words of ours, values are always parameters
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from appliance.database.writer import Transaction
 from appliance.mail.ids import AccountId, BodyId, MailboxId, ModSeq
 
 from .messages import among, listed, numbers, uids_where
 from .modseq import next_modseq
-from .quota import Quota
+from .observers import Effects, Release
 from .view import runs
 
 KEPT = 10_000
@@ -24,12 +24,9 @@ KEPT = 10_000
 SLACK = 2_000
 """Dropped in batches of this many, so that few expunges pay for it."""
 
-Release = Callable[[Transaction, Sequence[tuple[BodyId, int]]], None]
-"""Gives back that many references of each body."""
-
 
 def expunge(
-    transaction: Transaction, mailbox: MailboxId, uids: Sequence[int] | None, release: Release, quota: Quota, *, marked: bool
+    transaction: Transaction, mailbox: MailboxId, uids: Sequence[int] | None, effects: Effects, *, marked: bool
 ) -> list[int]:
     """Expunge messages: of `uids` or of all, only those with \\Deleted when `marked`. The UIDs removed, ascending."""
     condition, parameters = among(uids) if uids is not None else ("uid > 0", ())
@@ -38,13 +35,13 @@ def expunge(
     gone = uids_where(transaction, mailbox, condition, parameters)
     if gone:
         condition, parameters = among(gone)
-        _release_data(transaction, mailbox, condition, parameters, release)
-        expunge_rows(transaction, mailbox, gone, condition, parameters, quota)
+        _release_data(transaction, mailbox, condition, parameters, effects.release)
+        expunge_rows(transaction, mailbox, gone, condition, parameters, effects)
     return gone
 
 
 def expunge_rows(
-    transaction: Transaction, mailbox: MailboxId, gone: Sequence[int], condition: str, parameters: Sequence[int | str], quota: Quota
+    transaction: Transaction, mailbox: MailboxId, gone: Sequence[int], condition: str, parameters: Sequence[int | str], effects: Effects
 ) -> ModSeq:
     """Delete the rows of `message`, subtract them from the mailbox, keep their UIDs. `message_data` and bodies are the caller's."""
     messages, octets, unseen, deleted = transaction.execute(
@@ -72,8 +69,9 @@ def expunge_rows(
         )
     if count > KEPT + SLACK:
         _drop_old(transaction, mailbox, modseq)
-    quota.took(transaction, AccountId(account), -octets)
+    effects.quota.took(transaction, AccountId(account), -octets)
     transaction.touched(mailbox, modseq)
+    effects.expunged(transaction, mailbox, gone)
     return modseq
 
 

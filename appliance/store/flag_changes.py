@@ -16,13 +16,20 @@ from appliance.mail.ids import MailboxId, ModSeq, Uid
 from .keywords import bits_for, bits_known, keywords_of
 from .messages import among, numbers
 from .modseq import next_modseq
+from .observers import Effects
 from .values import FlagsResult, Mode
 
 AFTER = {Mode.ADD: "flags | ?", Mode.REMOVE: "flags & ~?", Mode.REPLACE: "?"}
 
 
 def set_flags(
-    transaction: Transaction, mailbox: MailboxId, uids: Sequence[int], mode: Mode, names: tuple[str, ...], unchanged_since: ModSeq | None
+    transaction: Transaction,
+    mailbox: MailboxId,
+    uids: Sequence[int],
+    mode: Mode,
+    names: tuple[str, ...],
+    unchanged_since: ModSeq | None,
+    effects: Effects,
 ) -> FlagsResult:
     """Raises NO_MAILBOX, TOO_MANY (keywords)."""
     head = transaction.execute("SELECT account FROM mailbox WHERE id = ? AND selectable", (mailbox,)).fetchone()
@@ -53,6 +60,7 @@ def set_flags(
             "UPDATE mailbox SET modseq = ?, unseen = unseen + ?, deleted = deleted + ? WHERE id = ?", (newest, unseen, deleted, mailbox)
         )
         transaction.touched(mailbox, newest)
+        effects.flags_changed(transaction, mailbox, list(compress(there, differs)))
     changed = [
         (Uid(uid), flag, newest if differ else ModSeq(modseq))
         for uid, flag, modseq, differ in zip(there, after, modseqs, differs, strict=True)

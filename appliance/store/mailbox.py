@@ -188,17 +188,17 @@ class Mailbox:
         self, uids: Sequence[Uid], mode: Mode, names: Iterable[str], *, unchanged_since: ModSeq | None = None
     ) -> FlagsResult:
         """Durable when it returns. Raises READ_ONLY, NO_MAILBOX, TOO_MANY when the mailbox has no room for another keyword."""
-        number, flags = self._writable(), tuple(names)
+        number, flags, effects = self._writable(), tuple(names), self._store.effects
         return await self._store.database.write(
-            lambda transaction: flag_changes.set_flags(transaction, number, uids, mode, flags, unchanged_since)
+            lambda transaction: flag_changes.set_flags(transaction, number, uids, mode, flags, unchanged_since, effects)
         )
 
     def see(self, uids: Sequence[Uid]) -> None:
-        """\\Seen by reading: lazy: it joins the next commit, and no caller waits (storage writes are spent like money). Nothing in a read-only mailbox."""
+        """\\Seen by reading: lazy, it joins the next commit and no caller waits. Nothing in a read-only mailbox."""
         if uids and not self.read_only:
-            number, seen = self.info.id, tuple(uids)
+            number, seen, effects = self.info.id, tuple(uids), self._store.effects
             self._store.database.write_lazily(
-                lambda transaction: flag_changes.set_flags(transaction, number, seen, Mode.ADD, ("\\Seen",), None)
+                lambda transaction: flag_changes.set_flags(transaction, number, seen, Mode.ADD, ("\\Seen",), None, effects)
             )
 
     async def copy(self, uids: Sequence[Uid], target: str, *, complete: bool = False) -> Copied:
@@ -214,17 +214,13 @@ class Mailbox:
         return await self._copy(uids, target, move=True)
 
     async def _copy(self, uids: Sequence[Uid], target: str, *, move: bool, complete: bool = False) -> Copied:
-        number, account, store, quota = self.info.id, self.info.account, self._store, self._store.quotas
+        number, account, effects = self.info.id, self.info.account, self._store.effects
 
         def work(transaction: Transaction) -> Copied:
             row = mailboxes.row_named(transaction, account, target)
             if row is None or not row[4]:
                 raise StoreError(Trouble.NO_MAILBOX)
-            store.outboxes.expect_open(row[0])
-            copied = copy_move.copy(transaction, number, uids, MailboxId(row[0]), quota, move=move, complete=complete)
-            if move:
-                store.outboxes.left(transaction, number, copied.sources)
-            return copied
+            return copy_move.copy(transaction, number, uids, MailboxId(row[0]), effects, move=move, complete=complete)
 
         return await self._store.database.write(work)
 
@@ -240,9 +236,7 @@ class Mailbox:
         number, store = self._writable(), self._store
 
         def work(transaction: Transaction) -> list[int]:
-            gone = expunge.expunge(transaction, number, uids, store.bodies.release, store.quotas, marked=marked)
-            store.outboxes.left(transaction, number, gone)
-            return gone
+            return expunge.expunge(transaction, number, uids, store.effects, marked=marked)
 
         return [Uid(uid) for uid in await store.database.write(work)]
 

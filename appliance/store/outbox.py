@@ -1,63 +1,53 @@
 """The Outbox: an ordinary mailbox that shows a user which of their messages are still queued.
 
-Only the queue puts messages in, in its own commits, and takes them out when they have left; whoever expunges one, or moves it
-elsewhere, calls it back: the hook `called_back` is told inside the same commit. APPEND, COPY and MOVE into it, renaming and
+Only the queue puts messages in, in its own commits, and takes them out when they have left; a user who expunges one, or moves it
+elsewhere, cancels it: the queue's hook `called_back` is called inside the same commit. APPEND, COPY and MOVE into it, renaming and
 deleting it are refused. It is made when the first message has to wait, and carries \\Scheduled (RFC 9979).
-A message's facts are made when somebody first looks at it (`remaking`): most are gone before.
+A message is described when it is first read (`redescription`): most have left before.
 """
 
-import sqlite3
 from collections.abc import Callable, Sequence
 
 from appliance.database.writer import Transaction
 from appliance.mail.description import Description
-from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import AccountId, BodyId, MailboxId, Uid
 
 from . import append, expunge, mailboxes
 from .bodies import Bodies
 from .modseq import next_modseq
-from .quota import Quota
-from .values import Placement
+from .observers import Effects
+from .values import OUTBOX, Placement
 
 NAME = "Outbox"
-USE = "\\Scheduled"
 UNSEEN_YET = Description(0, 0, b"", b"", b"", None, 0, "", False, False, False, 0, False, False, False, False, 0)
-"""Facts of scanner 0, which nobody ever was: made anew when they are read."""
+"""The description by scanner 0, which there never was: it is replaced when the message is first read."""
 
 CalledBack = Callable[[Transaction, MailboxId, Sequence[int]], object]
 
 
 class Outboxes:
-    """All Outboxes of the server. `Store` asks it; the queue holds it as its `Outbox`."""
+    """All Outboxes of the server: an observer of expunges for `Store`, and the queue's `OutboxView`. Rows alone say which they are."""
 
-    def __init__(self, bodies: Bodies, quota: Quota) -> None:
+    effects: Effects
+
+    def __init__(self, bodies: Bodies) -> None:
         self._bodies = bodies
-        self._quota = quota
-        self._ids: set[int] = set()
         self.called_back: CalledBack = lambda transaction, mailbox, uids: None
 
-    def load(self, connection: sqlite3.Connection) -> None:
-        self._ids = {number for (number,) in connection.execute("SELECT id FROM mailbox WHERE special_use = ?", (USE,))}
-
-    def __contains__(self, mailbox: int) -> bool:
-        return mailbox in self._ids
-
-    def expect_open(self, mailbox: int) -> None:
-        """Raises NOT_ALLOWED for an Outbox: nobody but the queue puts messages in."""
-        if mailbox in self._ids:
-            raise StoreError(Trouble.NOT_ALLOWED, "messages get into the Outbox by being sent, not by being put there")
-
-    def left(self, transaction: Transaction, mailbox: MailboxId, uids: Sequence[int]) -> None:
-        """Somebody took these out of a mailbox: told on when it is an Outbox."""
-        if mailbox in self._ids and uids:
+    def expunged(self, transaction: Transaction, mailbox: MailboxId, uids: Sequence[int]) -> None:
+        """Messages went from a mailbox; `called_back` is called when it is an Outbox. Of one that has left, the queue has no row any more."""
+        if transaction.execute("SELECT 1 FROM mailbox WHERE id = ? AND special_use = ?", (mailbox, OUTBOX)).fetchone():
             self.called_back(transaction, mailbox, uids)
+
+    def detach(self, transaction: Transaction, account: AccountId) -> None:
+        """The account goes: its Outbox is an ordinary mailbox from now on, and what is queued is sent all the same."""
+        transaction.execute("UPDATE mailbox SET special_use = '' WHERE account = ? AND special_use = ?", (account, OUTBOX))
 
     def show(
         self, transaction: Transaction, account: AccountId, body: BodyId, prefix: bytes, octets: int, at: int
     ) -> tuple[MailboxId, Uid] | None:
-        """See `queue.Outbox`. None for somebody who left, or has no room: sending does not hang on it."""
-        used, limit = self._quota.of(account)
+        """See `queue.Outbox`. None for an account that is gone or full: sending does not depend on it."""
+        used, limit = self.effects.quota.of(account)
         if limit is not None and used + octets > limit:
             return None
         mailbox = self._of(transaction, account)
@@ -65,29 +55,29 @@ class Outboxes:
             return None
         self._bodies.hold_more(transaction, body)
         place = Placement(mailbox, prefix, ("\\Seen",), at)
-        (filed,) = append.append(transaction, body, octets - len(prefix), [place], lambda _: UNSEEN_YET, self._quota)
-        return filed.mailbox, filed.uid
+        (placed,) = append.append(transaction, body, octets - len(prefix), [place], lambda _: UNSEEN_YET, self.effects, to_outbox=True)
+        return placed.mailbox, placed.uid
 
     def unshow(self, transaction: Transaction, mailbox: MailboxId, uid: Uid) -> None:
         """The message has left, or never will."""
-        expunge.expunge(transaction, mailbox, [uid], self._bodies.release, self._quota, marked=False)
+        expunge.expunge(transaction, mailbox, [uid], self.effects, marked=False)
 
     def _of(self, transaction: Transaction, account: AccountId) -> MailboxId | None:
-        """The person's Outbox, made where it is missing; None for nobody."""
-        found = transaction.execute("SELECT id FROM mailbox WHERE account = ? AND special_use = ?", (account, USE)).fetchone()
+        """The account's Outbox, made where it is missing; None for an account without mailboxes."""
+        found = transaction.execute("SELECT id FROM mailbox WHERE account = ? AND special_use = ?", (account, OUTBOX)).fetchone()
         if found is None:
             if transaction.execute("SELECT 1 FROM mailbox WHERE account = ?", (account,)).fetchone() is None:
                 return None
             there = mailboxes.row_named(transaction, account, NAME)
             if there is not None and there[4]:
                 transaction.execute(
-                    "UPDATE mailbox SET special_use = ?, changed_modseq = ? WHERE id = ?", (USE, next_modseq(transaction, account), there[0])
+                    "UPDATE mailbox SET special_use = ?, changed_modseq = ? WHERE id = ?", (OUTBOX, next_modseq(transaction, account), there[0])
                 )
                 found = there
             else:
                 if there is not None:
                     mailboxes.replace(transaction, account, there[0])
-                found = (mailboxes.make_row(transaction, account, NAME, USE),)
+                found = (mailboxes.make_row(transaction, account, NAME, OUTBOX),)
                 mailboxes.subscribe(transaction, account, NAME, True)
-        self._ids.add(found[0])
+            self.effects.mailbox_changed(transaction, account)
         return MailboxId(found[0])

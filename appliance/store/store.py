@@ -22,29 +22,45 @@ from .base import StoreBase
 from .bodies import Bodies, Incoming, StagedBody
 from .changes import UidSnapshot, snapshot
 from .mailbox import Mailbox
+from .observers import Observers
 from .outbox import UNSEEN_YET
 from .quota import QuotaOf
-from .values import MailboxChanges, MailboxInfo, Placed, Placement
+from .values import OUTBOX, MailboxChanges, MailboxInfo, Placed, Placement
 
 # `Store.list` hides the built-in name inside the class
 Names = list[str]
 Numbers = list[int]
+NO_OBSERVERS = Observers()
+
+
+def _expect_movable(row: mailboxes.Found) -> None:
+    if row[3] == OUTBOX:
+        raise StoreError(Trouble.NOT_ALLOWED, "the Outbox stays where it is")
 
 
 class Store(StoreBase):
     """The mail of all accounts. Made by `Store.start`; holds no thread and no file of its own."""
 
-    def __init__(self, database: AnyDatabase, bodies: Bodies, *, describe: Describe, quota_of: QuotaOf) -> None:
-        super().__init__(database, bodies, describe=describe, quota_of=quota_of)
+    def __init__(
+        self, database: AnyDatabase, bodies: Bodies, *, describe: Describe, quota_of: QuotaOf, observers: Observers = NO_OBSERVERS
+    ) -> None:
+        super().__init__(database, bodies, describe=describe, quota_of=quota_of, observers=observers)
         self._inboxes: dict[AccountId, MailboxId] = {}
 
     @classmethod
-    async def start(cls, database: AnyDatabase, bodies: Bodies, *, describe: Describe, quota_of: QuotaOf = lambda _: None) -> "Store":
+    async def start(
+        cls,
+        database: AnyDatabase,
+        bodies: Bodies,
+        *,
+        describe: Describe,
+        quota_of: QuotaOf = lambda _: None,
+        observers: Observers = NO_OBSERVERS,
+    ) -> "Store":
         """`describe` makes a message's scanner; `quota_of` gives an account's limit in octets or None, from any thread, at once."""
-        store = cls(database, bodies, describe=describe, quota_of=quota_of)
+        store = cls(database, bodies, describe=describe, quota_of=quota_of, observers=observers)
         database.watch(store.mailbox_cache.touched)
         await database.read(store.quotas.load)
-        await database.read(store.outboxes.load)
         return store
 
     # --- arrival -----------------------------------------------------------------------------------------
@@ -70,7 +86,6 @@ class Store(StoreBase):
         With a list `passed` an account over its quota does not fail the others: the list gets the numbers of the placements passed over,
         before `also` is called.
         """
-        self._expect_open(placements)
         described = {prefix: body.describe(prefix) for prefix in {placement.prefix for placement in placements}}
 
         def work(transaction: Transaction) -> list[Placed]:
@@ -79,7 +94,7 @@ class Store(StoreBase):
                 passed[:] = self.quotas.without_room(transaction, placements, body.octets)
                 chosen = [one for number, one in enumerate(placements) if number not in passed]
             number = self.bodies.hold(transaction, body, len(chosen))
-            placed = append.append(transaction, number, body.octets, chosen, described.__getitem__, self.quotas)
+            placed = append.append(transaction, number, body.octets, chosen, described.__getitem__, self.effects)
             if also is not None:
                 also(transaction, number)
             return placed
@@ -90,14 +105,13 @@ class Store(StoreBase):
         self, messages: Sequence[tuple[StagedBody, Placement]], also: "Callable[[Any], object] | None" = None
     ) -> list[Placed]:
         """Several bodies, each into one mailbox, in ONE durable commit or not at all; `also(transaction)` joins it. Raises as `file`."""
-        self._expect_open([place for _, place in messages])
         described = [{place.prefix: body.describe(place.prefix)} for body, place in messages]
 
         def work(transaction: Transaction) -> list[Placed]:
             placed = []
             for (body, place), description in zip(messages, described, strict=True):
                 number = self.bodies.hold(transaction, body, 1)
-                placed += append.append(transaction, number, body.octets, [place], description.__getitem__, self.quotas)
+                placed += append.append(transaction, number, body.octets, [place], description.__getitem__, self.effects)
             if also is not None:
                 also(transaction)
             return placed
@@ -112,12 +126,8 @@ class Store(StoreBase):
         passed = self.quotas.without_room(transaction, placements, octets)
         chosen = [one for number, one in enumerate(placements) if number not in passed]
         self.bodies.hold_more(transaction, body, len(chosen))
-        append.append(transaction, body, octets, chosen, lambda _: UNSEEN_YET, self.quotas)
+        append.append(transaction, body, octets, chosen, lambda _: UNSEEN_YET, self.effects)
         return passed
-
-    def _expect_open(self, placements: Sequence[Placement]) -> None:
-        for one in placements:
-            self.outboxes.expect_open(one.mailbox)
 
     async def inbox_of(self, account: AccountId) -> MailboxId:
         """Cached in memory; the mailboxes of a new account are made with it. Raises NO_MAILBOX."""
@@ -155,7 +165,12 @@ class Store(StoreBase):
 
     async def create(self, account: AccountId, name: str, special_use: str = "") -> MailboxInfo:
         """Missing superiors are made as well. Raises EXISTS, BAD_NAME, TOO_MANY, NOT_ALLOWED (a special use unknown or taken)."""
-        await self.database.write(lambda transaction: mailboxes.create(transaction, account, name, special_use))
+
+        def work(transaction: Transaction) -> None:
+            mailboxes.create(transaction, account, name, special_use)
+            self.effects.mailbox_changed(transaction, account)
+
+        await self.database.write(work)
         return await self.find(account, name.removesuffix("/"))
 
     async def delete(self, account: AccountId, name: str) -> None:
@@ -163,9 +178,10 @@ class Store(StoreBase):
 
         def work(transaction: Transaction) -> None:
             row = mailboxes.deletable(transaction, account, name)
-            self._expect_movable(row[0])
-            expunge.expunge(transaction, MailboxId(row[0]), None, self.bodies.release, self.quotas, marked=False)
+            _expect_movable(row)
+            expunge.expunge(transaction, MailboxId(row[0]), None, self.effects, marked=False)
             mailboxes.forget(transaction, row)
+            self.effects.mailbox_changed(transaction, account)
 
         await self.database.write(work)
 
@@ -178,23 +194,25 @@ class Store(StoreBase):
 
         def work(transaction: Transaction) -> None:
             row, name = mailboxes.renamable(transaction, account, old, new)
-            self._expect_movable(row[0])
+            _expect_movable(row)
             if row[2] == INBOX:
                 target = mailboxes.create(transaction, account, name)
                 mailboxes.subscribe_alike(transaction, account, INBOX, name)
-                copy_move.copy(transaction, MailboxId(row[0]), None, target, self.quotas, move=True)
+                copy_move.copy(transaction, MailboxId(row[0]), None, target, self.effects, move=True)
             else:
                 mailboxes.rename(transaction, row, name)
+            self.effects.mailbox_changed(transaction, account)
 
         await self.database.write(work)
 
-    def _expect_movable(self, mailbox: int) -> None:
-        if mailbox in self.outboxes:
-            raise StoreError(Trouble.NOT_ALLOWED, "the Outbox stays where it is")
-
     async def subscribe(self, account: AccountId, name: str, subscribed: bool) -> None:
         """Raises BAD_NAME, TOO_MANY."""
-        await self.database.write(lambda transaction: mailboxes.subscribe(transaction, account, name, subscribed))
+
+        def work(transaction: Transaction) -> None:
+            mailboxes.subscribe(transaction, account, name, subscribed)
+            self.effects.mailbox_changed(transaction, account)
+
+        await self.database.write(work)
 
     async def open(self, account: AccountId, name: str, *, read_only: bool = False) -> Mailbox:
         """Raises NO_MAILBOX (also for names that cannot be selected)."""
@@ -224,13 +242,16 @@ class Store(StoreBase):
     def make_mailboxes(self, transaction: Any, account: AccountId) -> None:
         """INBOX and the special-use mailboxes, subscribed: joins the commit that adds an account."""
         mailboxes.make_first(transaction, account)
+        self.effects.mailbox_changed(transaction, account)
 
     def remove_mailboxes(self, transaction: Any, account: AccountId) -> None:
         """All of an account's mail: joins the commit that removes the account."""
+        self.outboxes.detach(transaction, account)
         for number in mailboxes.ids_of(transaction, account):
-            expunge.expunge(transaction, number, None, self.bodies.release, self.quotas, marked=False)
+            expunge.expunge(transaction, number, None, self.effects, marked=False)
             mailboxes.drop_row(transaction, number)
         mailboxes.forget_account(transaction, account)
+        self.effects.mailbox_changed(transaction, account)
         transaction.after_commit(lambda: self._forget(account))
 
     def _forget(self, account: AccountId) -> None:

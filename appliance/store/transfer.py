@@ -174,13 +174,15 @@ class ImportSession:
         """The mailbox of that name, made when it is missing; subscribed, because many clients show nothing else."""
         name = self._mailbox or mailbox
         if name not in self._places:
-            account = self._account
+            account, effects = self._account, self._store.effects
 
             def work(transaction: Transaction) -> MailboxId:
                 target = _possible(name)
                 row = row_named(transaction, account, target)
                 subscribe(transaction, account, target, True, when_room=True)
-                return MailboxId(row[0]) if row is not None and row[4] else create(transaction, account, target)
+                found = MailboxId(row[0]) if row is not None and row[4] else create(transaction, account, target)
+                effects.mailbox_changed(transaction, account)
+                return found
 
             self._places[name] = await self._database.write(work)
         return self._places[name]

@@ -32,6 +32,10 @@ class MailboxInfo:
     has_children: bool
 
 
+OUTBOX = "\\Scheduled"
+"""The special use of an Outbox (RFC 9979)."""
+
+
 class Want(Flag):
     """Column groups of a Row, so that a batch reads no more than it must."""
 
