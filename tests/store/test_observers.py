@@ -113,7 +113,7 @@ async def test_an_outbox_is_what_its_row_says(tmp_path: Path) -> None:
             await database.write(lambda transaction: shown(transaction, True))
         with pytest.raises(StoreError):
             await store.find(ANN, "Outbox")
-        mailbox, uid = await database.write(lambda transaction: shown(transaction, False))
+        _, uid = await database.write(lambda transaction: shown(transaction, False))
         assert (await store.find(ANN, "Outbox")).special_use == OUTBOX
         with pytest.raises(StoreError, match="by being sent"):
             await deliver(store, mailbox="Outbox")
