@@ -173,7 +173,8 @@ class OrphanedBodies(StateEvent):
 class HostState(StateEvent):
     """The host: its name ("" before it was looked at), the addresses by which others reach it (none without a network).
 
-    `memory_octets` is the resident memory of this process; `temperature_c` is None where it is not measured; `written_octets_today` counts from midnight (UTC), or from the start.
+    `memory_octets` is the resident memory of this process; `temperature_c` is None where it is not measured;
+    `written_octets_today` counts from midnight (UTC), or from the start.
     """
 
     name: str = ""
