@@ -36,7 +36,7 @@ async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
     options: Options | None = search.options
     if options is None and b"IMAP4REV2" in session.enabled:
         options = ((tables.search_returns[b"ALL"], None),)
-    for key in search.keys:
+    for key in sorted(search.keys):
         if tables.search_keys[key].enables:
             await session.enable(tables.search_keys[key].enables)
     saves = any(option.saves for option, _ in options or ())

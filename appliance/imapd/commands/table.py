@@ -16,6 +16,7 @@ from .mailboxes import COMMANDS as MAILBOXES
 from .search import COMMANDS as SEARCH
 from .search import SEARCH_RETURNS
 from .selecting import COMMANDS as SELECTING
+from .sign_in import COMMANDS as SIGN_IN
 from .status import COMMANDS as STATUS
 from .status import STATUS_ITEMS
 from .store import COMMANDS as STORE
@@ -32,6 +33,7 @@ CORE = Extension(
     capability=lambda session: (b"IMAP4rev1",),
     commands=(
         *BASIC,
+        *SIGN_IN,
         *MAILBOXES,
         *LISTING,
         *STATUS,
