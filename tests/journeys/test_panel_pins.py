@@ -41,13 +41,13 @@ def test_a_press_retries_the_queue_and_the_led_shows_it(tmp_path: Path, wire: Pi
         with world.server:
             wire.shows(LED, read_in_real_time, "ready")
             name = world.send("bob@far.example")
-            world.until(lambda: world.track(name) == ["accepted", "delayed"])
+            world.until(lambda: world.track(name) == ["accepted", "deferred"])
             wire.shows(LED, read_in_real_time, "waiting")
             for _ in range(2):
                 wire.press(BUTTON)
                 time.sleep(FINGER_S)
                 wire.release(BUTTON)
-                world.until(lambda: world.ask("queue", "list")["messages"] == [] or world.track(name).count("delayed") == 2)
+                world.until(lambda: world.ask("queue", "list")["messages"] == [] or world.track(name).count("deferred") == 2)
             assert world.arrived(far)[0].recipients == ["bob@far.example"]
             wire.shows(LED, read_in_real_time, "ready")
 

@@ -47,7 +47,7 @@ def test_greylisting(world: Neighbours) -> None:
     with world.server:
         name = world.send("bob@far.example")
         world.arrived(far)
-        world.until(lambda: world.track(name) == ["accepted", "delayed", "sent"])
+        world.until(lambda: world.track(name) == ["accepted", "deferred", "sent"])
 
 
 def test_a_refused_recipient_is_bounced_with_the_reason(world: Neighbours) -> None:
@@ -56,7 +56,7 @@ def test_a_refused_recipient_is_bounced_with_the_reason(world: Neighbours) -> No
         name = world.send("nobody@far.example", "bob@far.example")
         assert world.arrived(far)[0].recipients == ["bob@far.example"]
         world.until(lambda: any(b"no such user here" in row for row in inbox(world)))
-        assert sorted(world.track(name)) == ["accepted", "failed", "sent"]
+        assert sorted(world.track(name)) == ["accepted", "bounced", "sent"]
 
 
 def test_the_outbox_lists_the_queue_and_expunge_cancels(world: Neighbours) -> None:
@@ -64,7 +64,7 @@ def test_the_outbox_lists_the_queue_and_expunge_cancels(world: Neighbours) -> No
     world.write_settings(first=3600, most=3600)
     with world.server:
         name = world.send("bob@far.example", subject="waiting")
-        world.until(lambda: world.track(name)[-1] == "delayed")
+        world.until(lambda: world.track(name)[-1] == "deferred")
         with Imap(world.server.ports["imap"], select="Outbox") as imap:
             listed = imap.ok(b'LIST "" "Outbox"')
             assert any(rb"\Scheduled" in row for row in listed), listed
@@ -73,7 +73,7 @@ def test_the_outbox_lists_the_queue_and_expunge_cancels(world: Neighbours) -> No
             assert imap.run(b"DELETE Outbox")[1].startswith(b"NO")
             imap.ok(rb"STORE 1 +FLAGS (\Deleted)")
             imap.ok(b"EXPUNGE")
-        assert world.track(name) == ["accepted", "delayed", "cancelled"]
+        assert world.track(name) == ["accepted", "deferred", "cancelled"]
         assert world.ask("queue", "list")["messages"] == [] and not inbox(world)
 
 
@@ -92,7 +92,7 @@ def test_queue_commands(world: Neighbours) -> None:
     world.write_settings(first=3600, most=3600)
     with world.server:
         name = world.send("bob@far.example")
-        world.until(lambda: world.track(name)[-1] == "delayed")
+        world.until(lambda: world.track(name)[-1] == "deferred")
         (row,) = world.ask("queue", "list")["messages"]
         assert row["message"] == name and row["attempts"] == 1 and row["recipients"][0]["reply"].startswith("451")
         assert "held" in pillarbox("queue", "hold", name[:6], data=world.data).stdout
@@ -236,7 +236,7 @@ def test_a_relay_with_authentication(tmp_path: Path, security: str) -> None:
         (tmp_path / "secret").write_text("wrong\n")
         with world.server:
             name = world.send("bob@provider.example", subject="not signed in")
-            world.until(lambda: world.track(name)[-1] == "delayed")
+            world.until(lambda: world.track(name)[-1] == "deferred")
             (row,) = world.ask("queue", "list")["messages"]
             assert row["recipients"][0]["reason"] == "SIGN_IN" and "does not accept" in row["recipients"][0]["text"]
             assert "wrong" not in world.server.log.read_text()
