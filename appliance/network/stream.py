@@ -7,7 +7,6 @@ How it fails: after a failed or cancelled `send` nothing more is sent (PeerGone)
 reply may be out.
 """
 
-import os
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -21,6 +20,7 @@ from appliance.mail.ids import AccountId
 from appliance.mail.limits import CLOSE_DRAINING_S, CLOSE_S, LOOK_S, READ_OCTETS, TLS_HANDSHAKE_S
 
 from . import liveness
+from .wire import TLS_CHUNK_OCTETS, Wire
 
 T = TypeVar("T")
 
@@ -28,16 +28,10 @@ SEND_S = 300
 """How long one chunk may take to be sent: as long as SMTP gives a client (RFC 5321 §4.5.3.2.7)."""
 CHUNK_OCTETS = 64 * 2**10
 """A chunk of a larger send without TLS; each has its own deadline, so slow and steady is served."""
-TLS_CHUNK_OCTETS = 16 * 2**10
-"""One TLS record (RFC 8446 §5.1). OpenSSL's buffers never shrink: a larger chunk would stay resident for good."""
 SMALL_OCTETS = 16 * 2**10
 """Parts below this are joined before they are sent: copying is cheaper than a system call."""
-LINGER_OCTETS = 256 * 2**10
-"""Discarded after the last reply, so that closing does not reset the connection and lose that reply."""
 PROGRESS_OCTETS = 512
 """Octets received at once that count as progress; a client that trickles makes none."""
-
-
 STILL_THERE_S = liveness.PROBE_S
 """The longest time `Stream.still_there` takes."""
 
@@ -58,50 +52,6 @@ class TlsSource(Protocol):
     """Where a connection gets the current certificate: `tls.ServerTls`."""
 
     def current(self) -> ServedCertificate: ...
-
-
-class Wire(trio.abc.Stream):
-    """The socket below TLS: small reads and a close that lets the last reply arrive."""
-
-    __slots__ = ("below", "read_octets")
-
-    def __init__(self, below: trio.abc.HalfCloseableStream) -> None:
-        self.below = below
-        self.read_octets = READ_OCTETS
-
-    def send_now(self, data: bytes | bytearray | memoryview) -> int:
-        """How many octets the socket took at once, without waiting; no other task may be sending. Raises OSError.
-
-        (A response nearly always fits: 2,000 messages over POP3 cost 60 ms of 340 less.)
-        """
-        if not isinstance(self.below, trio.SocketStream):
-            return 0
-        try:
-            return os.write(self.below.socket.fileno(), data)
-        except BlockingIOError:
-            return 0
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        return await self.below.receive_some(min(max_bytes or self.read_octets, self.read_octets))
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self.below.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self.below.wait_send_all_might_not_block()
-
-    async def aclose(self) -> None:
-        """Shut down our direction, then wait for the client's; the caller bounds the time."""
-        try:
-            await self.below.send_eof()
-            left = LINGER_OCTETS
-            while left > 0:
-                gone = len(await self.below.receive_some(TLS_CHUNK_OCTETS))
-                if not gone:
-                    break
-                left -= gone
-        finally:
-            await trio.aclose_forcefully(self.below)
 
 
 class Stream:

@@ -134,13 +134,13 @@ class Session:
                 await self._serve_one()
             await self.connection.flush()
         except BrokenLine:
-            await self.goodbye(BAD_LINE_END)
+            await self.end_with(BAD_LINE_END)
         except ForeignClient as foreign:
-            await self.goodbye(Reply(500, "5.5.2", (str(foreign),)))
+            await self.end_with(Reply(500, "5.5.2", (str(foreign),)))
         except PeerSlow:
-            await self.goodbye(TOO_SLOW)
+            await self.end_with(TOO_SLOW)
         except Draining:
-            await self.goodbye(REVOKED if self.connection.stream.revoked else CLOSING)
+            await self.end_with(REVOKED if self.connection.stream.revoked else CLOSING)
         finally:
             await self.end_transaction()
 
@@ -148,7 +148,7 @@ class Session:
         if self.options.greet_pause_s > 0 and not self.submission:
             with suppress(PeerSlow):
                 await self.connection.chunk(self.options.greet_pause_s)
-                await self.goodbye(EARLY)
+                await self.end_with(EARLY)
                 return
         self.connection.say(Reply(220, "", (f"{self.options.host_name} ESMTP Pillarbox, at your service",)))
 
@@ -202,14 +202,14 @@ class Session:
         if self.state.open:
             self.state.proceed(SmtpEvent.CLOSE)
 
-    async def goodbye(self, reply: Reply) -> None:
+    async def end_with(self, reply: Reply) -> None:
         """Send the last reply and end the session."""
         self.hang_up()
         await self.connection.say_last(reply)
 
     async def refuse_and_close(self, reply: Reply, rest: int | DotStream) -> None:
         """Refuse what the client is in the middle of sending, and end: the rest is read for a little, so that it gets the reply."""
-        await self.goodbye(reply)
+        await self.end_with(reply)
         await self.end_transaction()
         with suppress(PeerError):
             await self.connection.throw_away(rest, SMTP_LINGER_S)

@@ -12,20 +12,20 @@ FRED, MARY = AccountId(1), AccountId(2)
 
 
 def some(messages: int = 100, recipients: int = 500) -> tuple[SendQuota, list[tuple[AccountId, bool]]]:
-    said: list[tuple[AccountId, bool]] = []
-    return SendQuota(messages_per_hour=messages, recipients_per_day=recipients, say=lambda who, limited: said.append((who, limited))), said
+    reported: list[tuple[AccountId, bool]] = []
+    return SendQuota(messages_per_hour=messages, recipients_per_day=recipients, say=lambda who, limited: reported.append((who, limited))), reported
 
 
 def test_a_hundred_messages_then_a_wait_then_more() -> None:
-    sending, said = some()
+    sending, reported = some()
     assert all(sending.take(FRED, 1, 1000.0) == 0 for _ in range(100))
     wait_s = sending.take(FRED, 1, 1000.0)
-    assert 30 < wait_s < 40 and said == [(FRED, True)] and sending.limited() == (FRED,)
+    assert 30 < wait_s < 40 and reported == [(FRED, True)] and sending.limited() == (FRED,)
     assert sending.take(MARY, 1, 1000.0) == 0, "one account's limit is no other's"
     assert sending.take(FRED, 1, 1000.0 + wait_s) == 0
-    assert sending.take(FRED, 1, 1000.0 + wait_s) > 0 and said == [(FRED, True)], "said once"
+    assert sending.take(FRED, 1, 1000.0 + wait_s) > 0 and reported == [(FRED, True)], "reported once"
     assert sending.release(1000.0 + wait_s) is not None
-    assert sending.release(1000.0 + 2 * HOUR_S) is None and said == [(FRED, True), (FRED, False)]
+    assert sending.release(1000.0 + 2 * HOUR_S) is None and reported == [(FRED, True), (FRED, False)]
 
 
 def test_recipients_of_a_day() -> None:
@@ -64,14 +64,14 @@ def test_memory_is_bounded() -> None:
 
 
 async def test_a_limit_ends_by_itself(autojump_clock: MockClock) -> None:
-    sending, said = some(10, 500)
+    sending, reported = some(10, 500)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(sending.run, trio.current_time)
         await trio.testing.wait_all_tasks_blocked()
         for _ in range(11):
             sending.take(FRED, 1, trio.current_time())
-        assert said == [(FRED, True)]
+        assert reported == [(FRED, True)]
         await trio.sleep(HOUR_S)
-        assert said == [(FRED, True), (FRED, False)]
+        assert reported == [(FRED, True), (FRED, False)]
         assert sending.take(FRED, 1, trio.current_time()) == 0
         nursery.cancel_scope.cancel()

@@ -59,13 +59,13 @@ def _honest(client: ScramClient, server_first: bytes) -> bytes:
 
 FINALS: list[tuple[str, str, Callable[[ScramClient, bytes], bytes]]] = [
     ("wrong password", "refused", _honest),
-    ("empty", "refused", lambda client, said: b""),
-    ("no proof", "refused", lambda client, said: b64encode(client.final(said).partition(b",p=")[0])),
-    ("another nonce", "refused", lambda client, said: b64encode(client.final(said).replace(b"r=client", b"r=cliend"))),
-    ("another binding", "refused", lambda client, said: b64encode(client.final(said).replace(b"c=biws", b"c=eSws"))),
-    ("first again", "refused", lambda client, said: b64encode(client.first())),
-    ("cancelled", "misused", lambda client, said: b"*"),
-    ("no base64", "misused", lambda client, said: b"%%%"),
+    ("empty", "refused", lambda client, first: b""),
+    ("no proof", "refused", lambda client, first: b64encode(client.final(first).partition(b",p=")[0])),
+    ("another nonce", "refused", lambda client, first: b64encode(client.final(first).replace(b"r=client", b"r=cliend"))),
+    ("another binding", "refused", lambda client, first: b64encode(client.final(first).replace(b"c=biws", b"c=eSws"))),
+    ("first again", "refused", lambda client, first: b64encode(client.first())),
+    ("cancelled", "misused", lambda client, first: b"*"),
+    ("no base64", "misused", lambda client, first: b"%%%"),
 ]
 
 

@@ -46,6 +46,6 @@ async def test_imap_says_unavailable(components: Components, words: str) -> None
 async def test_pop3_says_temporary(components: Components) -> None:
     """RFC 3206 §4."""
     async with PopClient(components.connect("pop3")) as client:
-        said = [await client.sign_in(), await client.command(f"AUTH PLAIN {PLAIN}".encode())]
-        assert all(answer.startswith(b"-ERR [SYS/TEMP] ") and b"secret" not in answer for answer in said)
+        answers = [await client.sign_in(), await client.command(f"AUTH PLAIN {PLAIN}".encode())]
+        assert all(answer.startswith(b"-ERR [SYS/TEMP] ") and b"secret" not in answer for answer in answers)
         assert (await client.command(b"CAPA")).startswith(b"+OK")

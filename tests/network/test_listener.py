@@ -133,7 +133,7 @@ async def test_a_fault_ends_its_own_session_only(word: bytes, fault: str) -> Non
         assert await line(again) == b"220 here\r\n"
     (failed,) = rig.events_of(SessionFailed)
     assert fault in failed.fault
-    assert any("test_listener.py" in said and "in greet" in said for said in rig.logged)
+    assert any("test_listener.py" in text and "in greet" in text for text in rig.logged)
     assert rig.events_of(SessionClosed)[0].reason == "internal error"
 
 
@@ -199,8 +199,8 @@ async def test_too_many_of_one_address_are_refused_with_a_reply(protocol: str, w
         kept = [await rig.connect(protocol) for _ in range(3)]
         await until(lambda: rig.listeners.sessions == 3)
         refused = await rig.connect(protocol)
-        said = await line(refused)
-        assert said.startswith(words) and (words or not said)
+        reply = await line(refused)
+        assert reply.startswith(words) and (words or not reply)
         other = await rig.connect(protocol, "127.0.0.2")
         await until(lambda: rig.listeners.sessions == 4)
         await kept[0].aclose()
@@ -221,12 +221,12 @@ async def test_forty_at_once_from_one_address_are_served() -> None:
 async def test_a_source_that_comes_too_often_waits() -> None:
     options = Options(sources_per_s=0.01, source_burst=3, spare_loopback=False)
     async with Rig(greet, options=options).running() as rig:
-        said = []
+        replies = []
         for _ in range(5):
             client = await rig.connect()
-            said.append((await line(client))[:3])
+            replies.append((await line(client))[:3])
             await client.aclose()
-        assert said == [b"220"] * 3 + [b"421"] * 2
+        assert replies == [b"220"] * 3 + [b"421"] * 2
         assert (await line(await rig.connect(source="127.0.0.9")))[:3] == b"220"
 
 
@@ -386,11 +386,11 @@ async def test_run_returns_after_draining() -> None:
 
 
 def test_a_port_that_is_taken_is_explained() -> None:
-    with socket.create_server((LOOPBACK, 0)) as holder:
-        port = holder.getsockname()[1]
-        with pytest.raises(SetupError, match=f"smtp cannot listen at 127.0.0.1 port {port}") as told:
+    with socket.create_server((LOOPBACK, 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SetupError, match=f"smtp cannot listen at 127.0.0.1 port {port}") as caught:
             open_listening_sockets([Endpoint("imap", LOOPBACK, 0), Endpoint("smtp", LOOPBACK, port)])
-        assert "another port" in told.value.remedy
+        assert "another port" in caught.value.remedy
     for host in ("203.0.113.5", "no-such-host.invalid"):
         with pytest.raises(SetupError):
             open_listening_sockets([Endpoint("smtp", host, 0)])

@@ -278,9 +278,9 @@ def test_bad_files_are_explained(tmp_path: Path, made: TestCertificates) -> None
         (key_only, key_only, "not a certificate"),
         (write(tmp_path / "junk.pem", "junk"), key_only, "not a certificate"),
     ]:
-        with pytest.raises(SetupError) as told:
+        with pytest.raises(SetupError) as caught:
             ServerTls(certificate, key, clock=clock, board=Board(clock))
-        assert words in told.value.problem and told.value.remedy, told.value
+        assert words in caught.value.problem and caught.value.remedy, caught.value
 
 
 @pytest.mark.parametrize("name", ["sha224", "sha256", "sha384", "sha512", "pss256", "pss384", "ecdsa384", "ed25519"])
@@ -358,12 +358,12 @@ def test_unusable_files_at_the_start_are_published_and_the_fallback_is_served(ma
     tls = ServerTls(certificate, key, clock=clock, board=board, fallback=other.server)
     fallback, own = (parse_certificate(one.server.read_text()).der for one in (other, made))
     assert tls.current().facts.der == fallback and (tls.source, tls.file) == ("server", other.server)
-    (told,) = board.snapshot().conditions
-    assert told.key == "certificate-error" and str(tmp_path / "own") in told.sentence and "one of its own" in told.sentence
+    (condition,) = board.snapshot().conditions
+    assert condition.key == "certificate-error" and str(tmp_path / "own") in condition.sentence and "one of its own" in condition.sentence
     assert not tls.reload() and tls.current().facts.der == fallback
     other.server.write_bytes(make_certificates(tmp_path / "renewed").server.read_bytes())  # the fallback is renewed meanwhile
     clock.forward(CHECK_S)
-    assert tls.current().facts.der not in (fallback, own) and board.snapshot().conditions == (told,)
+    assert tls.current().facts.der not in (fallback, own) and board.snapshot().conditions == (condition,)
     if key.is_dir():
         key.rmdir()
     _spoil("nothing", certificate, key, made, other)

@@ -54,7 +54,7 @@ def test_after_a_long_header() -> None:
 
 
 def test_a_header_of_from_fields() -> None:
-    """CVE-2024-23184 and kin: many addresses cost little and are not kept."""
+    """CVE-2024-23184 and its like: many addresses cost little and are not kept."""
     for header in (b"From: a@b.example\r\n" * 100_000, b"From: " + b"a@b.example, " * 100_000 + b"\r\n"):
         authors = read(*[header[at : at + 65536] for at in range(0, len(header), 65536)], b"\r\n")
         assert authors.unreadable

@@ -230,7 +230,7 @@ async def test_guessing_recipients_ends_an_unauthenticated_session(components: C
 
 
 @pytest.mark.parametrize(
-    ("said", "waited_s"),
+    ("commands", "waited_s"),
     [
         ([], SMTP_COMMAND_S),
         ([f"MAIL FROM:<{STRANGER}>", f"RCPT TO:<{FRED}>"], SMTP_COMMAND_S),
@@ -238,12 +238,12 @@ async def test_guessing_recipients_ends_an_unauthenticated_session(components: C
         ([f"MAIL FROM:<{STRANGER}>", f"RCPT TO:<{FRED}>", "BDAT 10"], SMTP_DATA_BLOCK_S),
     ],
 )
-async def test_deadlines(tmp_path: Path, autojump_clock: MockClock, said: list[str], waited_s: float) -> None:
+async def test_deadlines(tmp_path: Path, autojump_clock: MockClock, commands: list[str], waited_s: float) -> None:
     async with some_components(tmp_path) as components:
         client = await a_client(components)
-        await client.say(*said)
+        await client.say(*commands)
         started = trio.current_time()
-        for line in said:
+        for line in commands:
             if not line.startswith("BDAT"):
                 await client.reply()
         reply = await client.reply()

@@ -27,7 +27,7 @@ def check(session: SmtpSession, argument: bytes) -> Reply | None:
 
 async def proceed(session: SmtpSession, _: None) -> Reply | None:
     if session.connection.holds_octets:
-        await session.goodbye(INJECTED)
+        await session.end_with(INJECTED)
         return None
     session.state.proceed(SmtpEvent.STARTTLS)
     session.connection.say(READY)

@@ -34,8 +34,8 @@ TEXTS = st.lists(st.text(st.characters(min_codepoint=32, max_codepoint=126), max
 
 
 @given(st.lists(st.tuples(st.integers(200, 559), TEXTS), min_size=1, max_size=5), st.lists(st.integers(1, 9), max_size=30))
-def test_replies_come_back_however_they_are_cut(said: list[tuple[int, list[str]]], cuts: list[int]) -> None:
-    replies = [Reply(code, "", tuple(lines)) for code, lines in said]
+def test_replies_come_back_however_they_are_cut(sent: list[tuple[int, list[str]]], cuts: list[int]) -> None:
+    replies = [Reply(code, "", tuple(lines)) for code, lines in sent]
     octets = b"".join(map(encode_reply, replies))
     reader, found = ReplyReader(), []
     for cut in [*cuts, len(octets)]:
@@ -74,9 +74,9 @@ def test_an_offer_is_read() -> None:
 def test_parameters_are_sent_only_where_the_server_offers_them() -> None:
     outgoing = an_outgoing(body="8BITMIME", smtputf8=True, ret="HDRS", envid="a+b=c", require_tls=True)
     assert encode_mail(outgoing, Offer(), 100) == b"MAIL FROM:<ada@home.example>\r\n"
-    said = encode_mail(outgoing, ALL, 123)
-    assert said.startswith(b"MAIL FROM:<ada@home.example> SIZE=123 BODY=8BITMIME SMTPUTF8 REQUIRETLS RET=HDRS ENVID=")
-    assert parse_envid(said.rpartition(b"ENVID=")[2].strip()) == "a+b=c"
+    sent = encode_mail(outgoing, ALL, 123)
+    assert sent.startswith(b"MAIL FROM:<ada@home.example> SIZE=123 BODY=8BITMIME SMTPUTF8 REQUIRETLS RET=HDRS ENVID=")
+    assert parse_envid(sent.rpartition(b"ENVID=")[2].strip()) == "a+b=c"
     null = OutgoingMessage("abc", None, (), 1, no_chunks)  # type: ignore[arg-type]
     assert encode_mail(null, Offer(), 1) == b"MAIL FROM:<>\r\n"
 
@@ -88,10 +88,10 @@ def test_parameters_are_sent_only_where_the_server_offers_them() -> None:
 def test_our_own_grammar_parses_what_is_sent(local: str, notify: frozenset[str] | None) -> None:
     address = Address(local, "far.example")
     recipient = Recipient(address, outside=(address,), options=RecipientOptions(notify=notify, orcpt=f"rfc822;{local}@elsewhere.example"))
-    said = encode_rcpt(recipient, ALL)
-    command = parse_command(said[:-2])
-    text = said.decode()
-    assert said.endswith(b"\r\n") and said.count(b"\r") == 1 and command is not None
+    sent = encode_rcpt(recipient, ALL)
+    command = parse_command(sent[:-2])
+    text = sent.decode()
+    assert sent.endswith(b"\r\n") and sent.count(b"\r") == 1 and command is not None
     words = dict(word.partition("=")[::2] for word in text[:-2].rsplit("> ", 1)[1].split(" ")) if "> " in text else {}
     assert parse_orcpt(words["ORCPT"].encode(), utf8=False) == recipient.options.orcpt
     assert (parse_notify(words["NOTIFY"].encode()) if "NOTIFY" in words else None) == notify
