@@ -74,7 +74,7 @@ def header_of(path: Path) -> Header | None:
 
 
 def log_is_blank(path: Path) -> bool:
-    """No commit stands in the write-ahead log: there is none, or it is a ring of zeros that nobody has written to."""
+    """No commit stands in the write-ahead log: there is none, or it is a ring of zeros without a commit."""
     try:
         with log_of(path).open("rb") as file:
             return not any(file.read(LOG_HEADER_OCTETS))

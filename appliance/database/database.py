@@ -1,7 +1,7 @@
 """The server's one database: writer thread, readers and schema behind one object.
 
 `Database.open` brings the file up to date (in a child process, only when there is work), readies the log and
-starts the threads; `aclose` finishes what was asked for and works the log into the file. `InlineWriter` is the
+starts the threads; `aclose` finishes the requests given so far and checkpoints the log. `InlineWriter` is the
 same for tests on virtual time: every write commits on the spot, on the calling thread.
 
 Fails with SetupError when the file cannot be this server's database.

@@ -1,6 +1,6 @@
 """A database opened by one command for reading alone, beside no server: nothing is made, written or locked.
 
-For read-only storage (what a dying SD card becomes) and for commands that only look. Stands in for `Database` behind the
+For read-only storage (what a dying SD card becomes) and for commands that only read. Stands in for `Database` behind the
 same port; whoever writes gets a SetupError.
 How it fails: SetupError when the file cannot be this server's database; StoreError BROKEN while reading.
 """

@@ -88,7 +88,7 @@ class Writer:
         self._thread.start()
 
     def watch(self, call: Watch) -> None:
-        """`call` runs on the trio thread after each durable commit, before its waiters resume."""
+        """`call` runs on the trio thread after each durable commit, before the waiting tasks resume."""
         self._watchers.append(call)
 
     async def write(self, work: Callable[[Transaction], T], *, octets: int = 0) -> T:
@@ -123,7 +123,7 @@ class Writer:
         self._inbox.put(Request(work, lazy=True))
 
     async def stop(self) -> None:
-        """Finish everything asked for so far, then end the thread. Not cancelled half way."""
+        """Finish all requests given so far, then end the thread. Not cancelled half way."""
         if not self._open:
             return
         with trio.CancelScope(shield=True):

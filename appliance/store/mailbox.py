@@ -81,7 +81,7 @@ class Mailbox:
     ) -> tuple[Sequence[tuple[Any, ...]], tuple[str, ...] | None]:
         """`rows` and, from the same reading, the keywords when a row changed after `as_of` (else None: those of `as_of` name its bits).
 
-        Without Want.BODY the rows are plain tuples of a Row's first fields, no further than `want` reaches: for 20,000 with facts
+        Without Want.BODY the rows are plain tuples of a Row's first fields, no further than `want` reaches: for 20,000 with envelopes
         10 ms less.
         """
         number = self.info.id

@@ -1,6 +1,6 @@
 """MODSEQs of an account: one counter for all its mailboxes, messages and changes (RFC 7162 §3.1, RFC 8621 §1.2 states).
 
-Every change takes the next number: a mailbox's MODSEQ is that of the last change in it, and a number told of one mailbox is
+Every change takes the next number: a mailbox's MODSEQ is that of the last change in it, and a number used in one mailbox is
 never used in another. So "all changes of the account since N" is a question with one answer. Numbers rise for ever and may be
 skipped; the counter is a durable one (`Transaction.next_id`), which costs a write once in 256 numbers.
 """

@@ -53,7 +53,7 @@ class Row(NamedTuple):
     """One message as read in one batch; fields outside the `Want` asked for are empty.
 
     `octets` is RFC822.SIZE: prefix and body. `internal_at` and `sent_at` are UTC seconds. The order of the fields follows
-    Want, so that a batch reads no column in vain and the rest is filled up (20,000 rows with facts: 58 ms, not 75).
+    Want, so that a batch reads no column in vain and the rest is filled up (20,000 rows with envelopes: 58 ms, not 75).
     """
 
     uid: Uid
