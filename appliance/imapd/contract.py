@@ -148,7 +148,7 @@ class Session(Protocol):
     async def enable(self, word: bytes) -> None:
         """Switch an extension and what it implies on (RFC 5161), for ENABLE and for each command that implies it (RFC 7162 §3.1).
 
-        Nothing happens the second time. Raises StoreError and KeyError for a word that no extension contributes.
+        Nothing happens the second time. Raises StoreError; KeyError for a word that no extension contributes.
         """
 
 

@@ -98,7 +98,7 @@ class Tokens:
         return self._match(_ATOM, "expected a word").upper()
 
     def word(self) -> bytes:
-        """Letters, digits, `.`, `-` and `=` in upper case: a name that `[` or `<` may follow, as in `BODY.PEEK[`."""
+        """ASCII alphanumerics, `.`, `-` and `=` in upper case: a name that `[` or `<` may follow, as in `BODY.PEEK[`."""
         return self._match(_WORD, "expected a word").upper()
 
     def number(self, most: int = NUMBER_MOST) -> int:
