@@ -85,14 +85,14 @@ async def test_a_lost_client_gives_the_maildrop_up(hosts: dict[str, Host], tmp_p
         phone = await world.client("phone", family)
         assert (await phone.sign_in()).startswith(b"+OK")
         for number in (1, 2):
-            assert (await phone.say(b"DELE %d" % number)).startswith(b"+OK")
+            assert (await phone.command(b"DELE %d" % number)).startswith(b"+OK")
         world.hosts["phone"].off()
         begun = trio.current_time()
         laptop = await world.client("laptop", family)
         assert (await laptop.sign_in()).startswith(b"+OK Welcome, 4 messages")
         assert trio.current_time() - begun < FREE_WITHIN_S
-        assert (await laptop.say(b"STAT")).startswith(b"+OK 4 ")
-        assert (await laptop.say(b"QUIT")).startswith(b"+OK")
+        assert (await laptop.command(b"STAT")).startswith(b"+OK 4 ")
+        assert (await laptop.command(b"QUIT")).startswith(b"+OK")
         assert await world.messages() == 4
 
 
@@ -101,7 +101,7 @@ async def test_a_client_lost_while_it_retrieves(hosts: dict[str, Host], tmp_path
     async with a_world(hosts, tmp_path) as world:
         phone = await world.client("phone")
         assert (await phone.sign_in()).startswith(b"+OK")
-        assert (await phone.say(b"DELE 1")).startswith(b"+OK")
+        assert (await phone.command(b"DELE 1")).startswith(b"+OK")
         world.hosts["phone"].off()
         await phone.stream.send_all(b"RETR 4\r\n")  # is never heard
         world.hosts["phone"].on()
@@ -117,15 +117,15 @@ async def test_a_client_that_is_there_keeps_it(hosts: dict[str, Host], tmp_path:
     async with a_world(hosts, tmp_path) as world:
         phone = await world.client("phone")
         assert (await phone.sign_in()).startswith(b"+OK")
-        assert (await phone.say(b"DELE 1")).startswith(b"+OK")
+        assert (await phone.command(b"DELE 1")).startswith(b"+OK")
         laptop = await world.client("laptop")
         begun = trio.current_time()
         assert await laptop.sign_in() == b"-ERR [IN-USE] Another session has this maildrop open."
         assert trio.current_time() - begun < 5  # two round sessions of a probe, no patience of seconds
-        assert (await phone.say(b"RETR 4")).startswith(b"+OK")  # and reads no further
-        await laptop.say(b"USER fred@example.org")
-        assert (await laptop.say(b"PASS Blurdybloop-7")).startswith(b"-ERR [IN-USE]")
+        assert (await phone.command(b"RETR 4")).startswith(b"+OK")  # and reads no further
+        await laptop.command(b"USER fred@example.org")
+        assert (await laptop.command(b"PASS Blurdybloop-7")).startswith(b"-ERR [IN-USE]")
         await phone.body()
-        assert (await phone.say(b"QUIT")) == b"+OK Goodbye, 1 deleted."
-        await laptop.say(b"USER fred@example.org")
-        assert (await laptop.say(b"PASS Blurdybloop-7")).startswith(b"+OK Welcome, 3 messages")
+        assert (await phone.command(b"QUIT")) == b"+OK Goodbye, 1 deleted."
+        await laptop.command(b"USER fred@example.org")
+        assert (await laptop.command(b"PASS Blurdybloop-7")).startswith(b"+OK Welcome, 3 messages")
