@@ -1,4 +1,4 @@
-"""Outbound mail put together: routes, queue, runner, DSN generator, and the transports the runner hands messages to.
+"""Outbound mail put together: routes, queue, runner, DSN generator, and the transports the runner passes messages to.
 
 What only an outgoing message needs (resolver, TLS policies, DKIM signer, SMTP client) is loaded when the first one is sent: a
 server that only receives pays nothing for it.
