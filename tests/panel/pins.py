@@ -1,4 +1,4 @@
-"""Mock pins on the virtual clock, and an eye that reads the pattern from their recorded edges alone."""
+"""Mock pins on the virtual clock, and a reader that recognises the pattern from their recorded edges alone."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

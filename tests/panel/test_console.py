@@ -59,7 +59,7 @@ async def console_session(options: Options | None = None, access: AccessGuard | 
         nursery.cancel_scope.cancel()
 
 
-async def test_the_first_screen_stands_at_once_and_changes_are_small(autojump_clock: MockClock) -> None:
+async def test_the_first_screen_is_drawn_at_once_and_changes_are_small(autojump_clock: MockClock) -> None:
     async with console_session() as far:
         first = await far.reads()
         assert "mail.home.example  Overview" in far.screen.text() and "Queue     3 waiting, 1 held" in far.screen.text()
@@ -109,7 +109,7 @@ async def test_an_ordinary_change_is_small_on_every_screen(number: int, autojump
         report_figure(f"console, screen {number}", f"opened by {opened} octets, an ordinary change at most {worst}")
 
 
-async def test_a_slow_far_end_gets_the_newest_picture(autojump_clock: MockClock) -> None:
+async def test_a_slow_terminal_gets_the_newest_picture(autojump_clock: MockClock) -> None:
     """Nothing queues: while it does not read nothing is drawn, and then what it gets is what is now."""
     async with console_session() as far:
         await far.reads()
@@ -135,7 +135,7 @@ async def test_a_slow_far_end_gets_the_newest_picture(autojump_clock: MockClock)
         assert octets <= 3 * FULL_OCTETS
 
 
-async def test_publishing_costs_the_same_with_a_far_end_that_never_reads() -> None:
+async def test_publishing_costs_the_same_with_a_terminal_that_never_reads() -> None:
     """Real time, both in one test: what a publisher pays."""
 
     def publish(board: Board, count: int) -> float:
@@ -210,7 +210,7 @@ class WithTransport(trio.abc.Stream):
         await self.inner.aclose()
 
 
-async def test_the_cable_s_transport_shows_the_screen_and_takes_the_rights(autojump_clock: MockClock) -> None:
+async def test_dcd_redraws_the_screen_and_locks_it(autojump_clock: MockClock) -> None:
     near, wire = memory_stream_pair()
     port = WithTransport(near)
     screen = Vt100Screen()

@@ -1,4 +1,4 @@
-"""Who may do what: looking is open, changing asks for the password, what cannot be taken back asks once more, noise does nothing."""
+"""Access: viewing is open, changes require the password, what cannot be undone asks once more, noise does nothing."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,8 +20,8 @@ from tests.support.console import ADMIN, UNLOCKED, AdminOf, ServerAnswers, busy_
 from tests.support.vt100 import Vt100Screen
 
 
-class Desk:
-    """A dialogue with somebody who reads every picture."""
+class Session:
+    """A dialogue whose pictures are all shown."""
 
     def __init__(self, access: AccessGuard, server: ServerAnswers) -> None:
         self.board, self.server, self.access = busy_board(), server, access
@@ -44,11 +44,11 @@ class Desk:
 
 
 @asynccontextmanager
-async def at_desk(access: AccessGuard | None = None, server: ServerAnswers | None = None) -> AsyncIterator[Desk]:
-    desk = Desk(access or locked(), server or ServerAnswers())
+async def dialogue_session(access: AccessGuard | None = None, server: ServerAnswers | None = None) -> AsyncIterator[Session]:
+    session = Session(access or locked(), server or ServerAnswers())
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(desk.dialogue.work)
-        yield desk
+        nursery.start_soon(session.dialogue.work)
+        yield session
         nursery.cancel_scope.cancel()
 
 
@@ -75,27 +75,27 @@ CHANGES = [
 async def test_changing_asks_for_the_password_once(
     route: tuple[str, ...], more: tuple[str, ...], request_: Request, autojump_clock: object
 ) -> None:
-    async with at_desk() as desk:
-        assert "Admin password:" in await desk.keys(*route)
-        await desk.keys(*more)  # typed without the password: nothing is done
-        await desk.keys("esc", "esc", "esc")
-        assert desk.server.changes() == []
+    async with dialogue_session() as session:
+        assert "Admin password:" in await session.keys(*route)
+        await session.keys(*more)  # typed without the password: nothing is done
+        await session.keys("esc", "esc", "esc")
+        assert session.server.changes() == []
         await trio.sleep(10)  # that was a wrong password
-        await desk.keys(*route, *PASSWORD, *more)
-        assert desk.server.changes() == [request_]
-        await desk.keys("esc")
-        assert "Admin password" not in await desk.keys(*route)  # once is enough for a while
+        await session.keys(*route, *PASSWORD, *more)
+        assert session.server.changes() == [request_]
+        await session.keys("esc")
+        assert "Admin password" not in await session.keys(*route)  # once is enough for a while
 
 
 @pytest.mark.parametrize(("route", "more", "request_"), CHANGES, ids=[type(row[2]).__name__ for row in CHANGES])
-async def test_without_the_password_where_the_option_says_so(route: tuple[str, ...], more: tuple[str, ...], request_: Request) -> None:
-    async with at_desk(UNLOCKED) as desk:
-        assert "read only" not in await desk.keys(*route, *more)
-        assert desk.server.changes() == [request_]
+async def test_no_password_where_none_is_required(route: tuple[str, ...], more: tuple[str, ...], request_: Request) -> None:
+    async with dialogue_session(UNLOCKED) as session:
+        assert "read only" not in await session.keys(*route, *more)
+        assert session.server.changes() == [request_]
 
 
-async def test_looking_is_open_to_whoever_is_there() -> None:
-    async with at_desk() as desk:
+async def test_viewing_needs_no_password() -> None:
+    async with dialogue_session() as session:
         for route, word in (
             (("1",), "Queue     3 waiting"),
             (("2", "enter"), "accepted from ada@home.example"),
@@ -111,100 +111,100 @@ async def test_looking_is_open_to_whoever_is_there() -> None:
             (("?",), "Esc"),
             (("1", "h"), "Another program"),
         ):
-            assert word in await desk.keys("esc", "esc", *route), route
-        assert desk.server.changes() == [controls.ExportCertificate()]
+            assert word in await session.keys("esc", "esc", *route), route
+        assert session.server.changes() == [controls.ExportCertificate()]
 
 
 @pytest.mark.parametrize("answer", ["n", "enter", "esc", "c", " ", "1"])
-async def test_any_other_answer_leaves_it_as_it_was(answer: str) -> None:
-    async with at_desk(UNLOCKED) as desk:
-        assert "Cancel M7A0" in await desk.keys("2", "c")
-        assert "Nothing was changed." in await desk.keys(answer)
-        assert desk.server.changes() == []
+async def test_any_other_answer_changes_nothing(answer: str) -> None:
+    async with dialogue_session(UNLOCKED) as session:
+        assert "Cancel M7A0" in await session.keys("2", "c")
+        assert "Nothing was changed." in await session.keys(answer)
+        assert session.server.changes() == []
 
 
-async def test_a_question_nobody_has_seen_is_not_answered() -> None:
+async def test_a_question_that_was_not_shown_is_not_answered() -> None:
     """Line noise and pasted text that happen to read "cy"."""
-    async with at_desk(UNLOCKED) as desk:
-        await desk.keys("2")
-        desk.dialogue.press("c")
+    async with dialogue_session(UNLOCKED) as session:
+        await session.keys("2")
+        session.dialogue.press("c")
         for _ in range(3):
-            desk.dialogue.press("y")
+            session.dialogue.press("y")
         await wait_all_tasks_blocked()
-        assert desk.server.changes() == []
-        assert "Cancel M7A0" in await desk.text()
-        await desk.keys("y")
-        assert desk.server.changes() == [controls.CancelMessage("40")]
+        assert session.server.changes() == []
+        assert "Cancel M7A0" in await session.text()
+        await session.keys("y")
+        assert session.server.changes() == [controls.CancelMessage("40")]
 
 
 async def test_a_wrong_password_costs_time(autojump_clock: object) -> None:
-    async with at_desk() as desk:
-        assert "not the admin password" in await desk.keys("2", "r", *"wrong", "enter")
-        assert "Wait" in await desk.keys("r")
+    async with dialogue_session() as session:
+        assert "not the admin password" in await session.keys("2", "r", *"wrong", "enter")
+        assert "Wait" in await session.keys("r")
         await trio.sleep(1.1)
-        await desk.keys("r", *"again", "enter")
+        await session.keys("r", *"again", "enter")
         await trio.sleep(1.1)
-        assert "Wait" in await desk.keys("r")
+        assert "Wait" in await session.keys("r")
         await trio.sleep(1.1)
-        await desk.keys("r", *PASSWORD)
-        assert desk.server.changes() == [controls.RetryMessage("40")]
+        await session.keys("r", *PASSWORD)
+        assert session.server.changes() == [controls.RetryMessage("40")]
         for _ in range(40):
-            refusal = await desk.access.refusal("wrong")
-        assert "next try in 60 s" in refusal and desk.access.wait_s == 60
+            refusal = await session.access.refusal("wrong")
+        assert "next try in 60 s" in refusal and session.access.wait_s == 60
 
 
 async def test_no_password_set_says_so() -> None:
-    async with at_desk(AccessGuard(AdminOf(""))) as desk:
-        assert "No admin password has been set" in await desk.keys("2", "r", "x", "enter")
+    async with dialogue_session(AccessGuard(AdminOf(""))) as session:
+        assert "No admin password has been set" in await session.keys("2", "r", "x", "enter")
 
 
-async def test_the_one_time_password_stands_on_the_first_screen_until_it_was_used() -> None:
+async def test_the_one_time_password_is_on_the_first_screen_until_it_is_used() -> None:
     admin = AdminOf("", one_time="maple-otter")
-    async with at_desk(AccessGuard(admin)) as desk:
-        assert "One-time admin password: maple-otter" in await desk.keys("1")
-        await desk.keys("2", "r", *"maple-otter", "enter")
-        assert desk.server.changes() == [controls.RetryMessage("40")]
+    async with dialogue_session(AccessGuard(admin)) as session:
+        assert "One-time admin password: maple-otter" in await session.keys("1")
+        await session.keys("2", "r", *"maple-otter", "enter")
+        assert session.server.changes() == [controls.RetryMessage("40")]
         admin.one_time = ""
-        assert "maple-otter" not in await desk.keys("1")
+        assert "maple-otter" not in await session.keys("1")
 
 
-async def test_rights_end_with_silence_and_with_new_entry(autojump_clock: object) -> None:
-    async with at_desk() as desk:
-        assert "unlocked" in await desk.keys("2", "r", *PASSWORD)
+async def test_unlocking_ends_after_idle_time_and_on_leaving(autojump_clock: object) -> None:
+    async with dialogue_session() as session:
+        assert "unlocked" in await session.keys("2", "r", *PASSWORD)
         await trio.sleep(200)
-        assert "unlocked" in await desk.keys("down")
+        assert "unlocked" in await session.keys("down")
         await trio.sleep(301)
-        desk.dialogue.check_idle()
-        text = await desk.text()
+        session.dialogue.check_idle()
+        text = await session.text()
         assert "read only" in text and "Overview" in text
-        assert "unlocked" in await desk.keys("2", "r", *PASSWORD)
-        assert "read only" in await desk.keys("q")
-        assert "Admin password" in await desk.keys("2", "r")
+        assert "unlocked" in await session.keys("2", "r", *PASSWORD)
+        assert "read only" in await session.keys("q")
+        assert "Admin password" in await session.keys("2", "r")
 
 
 async def test_a_secret_is_shown_once_and_not_for_long(autojump_clock: object) -> None:
-    async with at_desk(UNLOCKED) as desk:
-        await desk.keys("4", "a", *"eve@home.example", "enter")
-        assert "maple-otter-seven" in await desk.keys("enter")
+    async with dialogue_session(UNLOCKED) as session:
+        await session.keys("4", "a", *"eve@home.example", "enter")
+        assert "maple-otter-seven" in await session.keys("enter")
         await trio.sleep(301)
-        desk.dialogue.check_idle()
-        assert "maple-otter-seven" not in await desk.text()
+        session.dialogue.check_idle()
+        assert "maple-otter-seven" not in await session.text()
 
 
 async def test_passwords_never_show() -> None:
-    async with at_desk() as desk:
-        for text in (await desk.keys("4", "p", *ADMIN), await desk.keys("enter", *"new-secret")):
+    async with dialogue_session() as session:
+        for text in (await session.keys("4", "p", *ADMIN), await session.keys("enter", *"new-secret")):
             assert "sesame" not in text and "new-secret" not in text and "*****" in text
-        assert "secret" not in repr(desk.dialogue.typing)
+        assert "secret" not in repr(session.dialogue.typing)
 
 
-async def test_a_refusal_is_told_in_the_server_s_words() -> None:
-    async with at_desk(UNLOCKED) as desk:
-        text = await desk.keys("4", "a", *"eve", "enter", "enter")
+async def test_a_refusal_is_shown_in_the_server_s_words() -> None:
+    async with dialogue_session(UNLOCKED) as session:
+        text = await session.keys("4", "a", *"eve", "enter", "enter")
         assert '"eve" is no address.' in text and "NAME@DOMAIN" in text
 
 
-async def test_a_fault_or_silence_of_the_server_ends_nothing(autojump_clock: object) -> None:
+async def test_an_error_or_silence_of_the_server_ends_nothing(autojump_clock: object) -> None:
     class Broken(ServerAnswers):
         async def ask(self, request: Request) -> Response:
             if isinstance(request, controls.HoldMessage):
@@ -213,71 +213,71 @@ async def test_a_fault_or_silence_of_the_server_ends_nothing(autojump_clock: obj
                 await trio.sleep_forever()
             return await super().ask(request)
 
-    async with at_desk(UNLOCKED, server=Broken()) as desk:
-        assert "The server could not do that: lost" in await desk.keys("2", "h")
-        assert "One moment" in await desk.keys("r")
-        assert "still busy" in await desk.keys("f")
+    async with dialogue_session(UNLOCKED, server=Broken()) as session:
+        assert "The server could not do that: lost" in await session.keys("2", "h")
+        assert "One moment" in await session.keys("r")
+        assert "still busy" in await session.keys("f")
         await trio.sleep(61)
-        assert "did not answer" in await desk.text()
-        assert "Done." in await desk.keys("f")
+        assert "did not answer" in await session.text()
+        assert "Done." in await session.keys("f")
 
 
-async def test_a_list_follows_what_happens_without_asking_all_the_time(autojump_clock: object) -> None:
-    async with at_desk() as desk:
-        await desk.keys("2", "down", "down")
-        asked = len(desk.server.asked)
+async def test_a_list_is_fetched_again_at_a_limited_rate(autojump_clock: object) -> None:
+    async with dialogue_session() as session:
+        await session.keys("2", "down", "down")
+        asked = len(session.server.asked)
         for n in range(50):
-            desk.board.publish(e.QueueState(n, 0, 0, 0, 1, 10.0, 5.0))
-            desk.server.rows = desk.server.rows[-3:]
-            await desk.text()
-        assert len(desk.server.asked) == asked
-        desk.server.rows.insert(0, {**desk.server.rows[0], "id": 99})
+            session.board.publish(e.QueueState(n, 0, 0, 0, 1, 10.0, 5.0))
+            session.server.rows = session.server.rows[-3:]
+            await session.text()
+        assert len(session.server.asked) == asked
+        session.server.rows.insert(0, {**session.server.rows[0], "id": 99})
         await trio.sleep(FETCH_S * 2)
-        text = await desk.text()
-        assert "  99 " in text and "> 42 " in text  # the chosen line stays chosen
-        assert len(desk.server.asked) == asked + 1
+        text = await session.text()
+        assert "  99 " in text and "> 42 " in text  # the selected line stays selected
+        assert len(session.server.asked) == asked + 1
         await trio.sleep(60)
-        assert len(desk.server.asked) == asked + 1
+        assert len(session.server.asked) == asked + 1
 
 
 async def test_power_asks_once() -> None:
-    async with at_desk(UNLOCKED) as desk:
-        assert "Stop the server?" in await desk.keys("9", "s")
-        await desk.keys("n", "b", "n")
-        assert desk.server.changes() == []
-        await desk.keys("s", "y")
-        assert desk.server.changes() == [controls.ShutDown()]
+    async with dialogue_session(UNLOCKED) as session:
+        assert "Stop the server?" in await session.keys("9", "s")
+        await session.keys("n", "b", "n")
+        assert session.server.changes() == []
+        await session.keys("s", "y")
+        assert session.server.changes() == [controls.ShutDown()]
 
 
-async def test_a_log_looked_back_at_stays_where_it_is(autojump_clock: object) -> None:
-    async with at_desk() as desk:
-        desk.server.log = tuple(f"line {n}" for n in range(60))
-        await desk.keys("8", "up", "up", "up")
-        before = (await desk.text()).splitlines()[1:21]
-        desk.server.log += ("line 60", "line 61")
-        desk.board.publish(e.SessionOpened("imaps", "192.168.1.30"))
-        await desk.text()
+async def test_a_log_scrolled_back_does_not_move(autojump_clock: object) -> None:
+    async with dialogue_session() as session:
+        session.server.log = tuple(f"line {n}" for n in range(60))
+        await session.keys("8", "up", "up", "up")
+        before = (await session.text()).splitlines()[1:21]
+        session.server.log += ("line 60", "line 61")
+        session.board.publish(e.SessionOpened("imaps", "192.168.1.30"))
+        await session.text()
         await trio.sleep(FETCH_S * 2)
-        assert (await desk.text()).splitlines()[1:21] == before
-        assert "line 61" in await desk.keys("end")
+        assert (await session.text()).splitlines()[1:21] == before
+        assert "line 61" in await session.keys("end")
 
 
 async def test_typing_is_bounded() -> None:
-    async with at_desk(UNLOCKED) as desk:
-        await desk.keys("4", "a")
+    async with dialogue_session(UNLOCKED) as session:
+        await session.keys("4", "a")
         for _ in range(1000):
-            desk.dialogue.press("x")
-        assert desk.dialogue.typing and len(desk.dialogue.typing.text) == TYPED
-        await desk.text()
-        assert desk.dialogue.press("ctrl-u") is None and desk.dialogue.typing.text == ""
+            session.dialogue.press("x")
+        assert session.dialogue.typing and len(session.dialogue.typing.text) == TYPED
+        await session.text()
+        assert session.dialogue.press("ctrl-u") is None and session.dialogue.typing.text == ""
 
 
 def test_noise_is_no_key(autojump_clock: object) -> None:
     async def body() -> None:
-        async with at_desk(UNLOCKED) as desk:
-            await desk.keys("2", "c")
-            desk.dialogue.press(NOISE)
-            assert desk.dialogue.question
+        async with dialogue_session(UNLOCKED) as session:
+            await session.keys("2", "c")
+            session.dialogue.press(NOISE)
+            assert session.dialogue.question
 
     trio.run(body)
 
@@ -291,29 +291,29 @@ KEYS = st.one_of(st.sampled_from(NAMED), st.characters(), st.sampled_from("12345
 @given(st.lists(KEYS, max_size=120), st.booleans())
 def test_random_keys_never_raise_and_change_nothing_without_the_password(keys: list[str], read_all: bool) -> None:
     async def body() -> None:
-        async with at_desk() as desk:
+        async with dialogue_session() as session:
             for key in keys:
-                desk.dialogue.press(key)
+                session.dialogue.press(key)
                 if read_all:
                     await wait_all_tasks_blocked()
-                    desk.dialogue.seen(desk.dialogue.question)
-                assert len(Vt100().render(desk.dialogue.picture())) <= FULL_OCTETS
+                    session.dialogue.seen(session.dialogue.question)
+                assert len(Vt100().render(session.dialogue.picture())) <= FULL_OCTETS
             await wait_all_tasks_blocked()
-            assert [one for one in desk.server.changes() if not isinstance(one, controls.ExportCertificate)] == []
+            assert [one for one in session.server.changes() if not isinstance(one, controls.ExportCertificate)] == []
 
     trio.run(body)
 
 
-def test_the_awaitable_given_for_passwords_may_be_slow(autojump_clock: object) -> None:
+def test_checking_the_password_may_be_slow(autojump_clock: object) -> None:
     class Slow(AdminOf):
         async def check(self, password: str) -> bool:
             await trio.sleep(5)
             return True
 
     async def body() -> None:
-        async with at_desk(AccessGuard(Slow())) as desk:
-            assert "One moment" in await desk.keys("2", "r", "x", "enter")
+        async with dialogue_session(AccessGuard(Slow())) as session:
+            assert "One moment" in await session.keys("2", "r", "x", "enter")
             await trio.sleep(6)
-            assert desk.server.changes() == [controls.RetryMessage("40")]
+            assert session.server.changes() == [controls.RetryMessage("40")]
 
     trio.run(body, clock=trio.testing.MockClock(autojump_threshold=0))

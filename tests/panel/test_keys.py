@@ -48,7 +48,7 @@ def test_split_anywhere(octets: bytes, keys: list[str]) -> None:
         assert [key for key in decoder.feed(octets[:at]) + decoder.feed(octets[at:]) if key != NOISE] == [k for k in keys if k != NOISE]
 
 
-def test_esc_alone_is_known_by_the_silence_after_it() -> None:
+def test_esc_alone_is_known_by_the_pause_after_it() -> None:
     keys = Keys()
     assert keys.feed(b"\x1b") == [] and keys.waiting
     assert keys.idle() == ["esc"] and not keys.waiting
@@ -58,7 +58,7 @@ def test_esc_alone_is_known_by_the_silence_after_it() -> None:
 
 
 @given(st.lists(st.binary(max_size=80), max_size=20))
-def test_noise_never_raises_never_grows_and_never_deafens(chunks: list[bytes]) -> None:
+def test_noise_never_raises_never_grows_and_never_blocks_later_keys(chunks: list[bytes]) -> None:
     keys = Keys()
     for chunk in chunks:
         found = keys.feed(chunk)

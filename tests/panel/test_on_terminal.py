@@ -103,7 +103,7 @@ def test_a_window_too_small_for_the_screen_gets_plain_lines() -> None:
         small.close()
 
 
-def test_a_window_of_another_size_is_drawn_anew(terminal: OnPty) -> None:
+def test_a_window_of_another_size_is_redrawn(terminal: OnPty) -> None:
     terminal.until(b"9 Power")
     terminal.got = b""
     termios.tcsetwinsize(terminal.side, (40, 120))
@@ -114,7 +114,7 @@ def test_a_window_of_another_size_is_drawn_anew(terminal: OnPty) -> None:
     assert screen.lines()[39].startswith("1 Overview") and len(screen.lines()[0]) == 119
 
 
-def test_a_terminal_that_stopped_reading_is_left_all_the_same(terminal: OnPty) -> None:
+def test_a_terminal_that_stopped_reading_can_be_left(terminal: OnPty) -> None:
     terminal.until(b"9 Power")
     os.write(terminal.main, b"\x13")
     for _ in range(50):

@@ -1,4 +1,4 @@
-"""Every meaning is told from every other by its pattern alone."""
+"""Every meaning differs from every other by its pattern alone."""
 
 import pytest
 from hypothesis import given
@@ -29,7 +29,7 @@ def test_steps_are_such_as_eyes_can_follow(pattern: Pattern) -> None:
 
 
 @given(st.sampled_from(PATTERNS), st.integers(0, 40), st.lists(st.floats(0.88, 1.12), min_size=16, max_size=16))
-def test_told_apart_from_any_beginning_by_an_eye_that_errs(pattern: Pattern, first: int, errors: list[float]) -> None:
+def test_recognised_from_any_start_with_reading_errors(pattern: Pattern, first: int, errors: list[float]) -> None:
     timing = timing_of(pattern)
     rounds = [timing[(first + i) % len(timing)] for i in range(3 * len(timing))]
     seen = [(lit, seconds * errors[i % len(errors)]) for i, (lit, seconds) in enumerate(rounds)]

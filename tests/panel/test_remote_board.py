@@ -1,4 +1,4 @@
-"""The picture asked for through the Controls port is the board's own; a server that is gone leaves its last one, and says so."""
+"""The remote board has the server's snapshot; when the server is gone it keeps the last one, with a condition."""
 
 import json
 
@@ -22,7 +22,7 @@ def test_a_snapshot_survives_json() -> None:
 
 
 class OverTheSocket:
-    """A board as the local socket's far side has it."""
+    """The responses of a server as they come over the local socket."""
 
     def __init__(self, board: Board) -> None:
         self.board, self.there = board, True
@@ -52,5 +52,5 @@ async def test_changes_are_seen_and_the_end_too(autojump_clock: MockClock) -> No
         await asked.changed(gone.version)
     assert waited.cancelled_caught
     assert asked.snapshot().conditions.count(SILENT) == 1
-    far.there, far.board = True, Board(far.board.clock)  # started anew: counts from 0
+    far.there, far.board = True, Board(far.board.clock)  # restarted: counts from 0
     assert SILENT not in (await asked.changed(gone.version)).conditions

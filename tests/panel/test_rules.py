@@ -1,4 +1,4 @@
-"""Pictures of the server to meanings, in order of urgency."""
+"""Snapshots of the server to meanings, in order of urgency."""
 
 import pytest
 
@@ -26,7 +26,7 @@ from tests.support.clock import HandClock
 MESSAGE = MessageAccepted("smtp", "192.0.2.1", "a@other.example", 1, 900, 0.1, "l1")
 SENT = MessageSent("l2", "other.example", "mx.other.example", 1, 900, "TLSv1.3", 0.2)
 SILENT = {"bodies-orphaned", "recovering", "updating", "password-guessing", "session-failed", "queue-delayed", "starting", "draining"}
-"""Conditions no trouble LED is lit for: nobody needs to do anything, or the phase says it."""
+"""Conditions no trouble LED is lit for: no action is needed, or the phase shows it."""
 
 
 def board(*events: Event, trusted: bool = True) -> Board:

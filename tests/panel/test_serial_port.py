@@ -113,7 +113,7 @@ async def test_first_screen_keys_and_changes_over_pyserial_and_socat(socat: Cabl
             nursery.cancel_scope.cancel()
 
 
-async def test_at_9600_baud_the_first_screen_stands_within_3_seconds() -> None:
+async def test_at_9600_baud_the_first_screen_is_complete_within_3_seconds() -> None:
     """A pty has no baud rate: the terminal takes 960 octets a second, and says XOFF while it has a full buffer of 64."""
     main, side = pty.openpty()
     tty.setraw(main)
@@ -263,7 +263,7 @@ async def test_closing_a_stopped_line_does_not_wait() -> None:
     os.close(side)
 
 
-async def test_the_device_is_ours_alone_and_at_its_speed() -> None:
+async def test_the_device_is_opened_exclusively_and_at_its_speed() -> None:
     main, side = pty.openpty()
     async with await open_serial(os.ttyname(side), 9600) as port:
         mode = termios.tcgetattr(side)

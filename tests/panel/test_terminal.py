@@ -32,7 +32,7 @@ SOME = st.lists(st.one_of(st.just(BLANK), LINES), min_size=HEIGHT, max_size=HEIG
 
 
 @given(st.lists(SOME, min_size=1, max_size=4), st.integers(0, 10**6))
-def test_after_any_change_the_far_end_shows_the_picture(pictures: list[tuple[TextLine, ...]], seed: int) -> None:
+def test_after_any_change_the_terminal_shows_the_picture(pictures: list[tuple[TextLine, ...]], seed: int) -> None:
     terminal, screen, rng = Vt100(), Vt100Screen(), random.Random(seed)
     for lines in pictures:
         shown(terminal, screen, Picture(lines, "x"))
