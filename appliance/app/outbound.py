@@ -14,7 +14,9 @@ import trio
 
 from appliance.config.settings import host_and_port
 from appliance.delivery.enqueuer import Enqueuer
+from appliance.delivery.executor import PlanExecutor
 from appliance.delivery.local_transport import LocalTransport, TransportSwitch
+from appliance.delivery.plan import PlanRules
 from appliance.delivery.route import Relay
 from appliance.delivery.sender_rewriting import SenderRewriting
 from appliance.mail.address import Address, ascii_domain
@@ -84,9 +86,8 @@ class Outbound:
         components.store.outboxes.called_back = self.queue.expunged
         rewriting = SenderRewriting(secret, components.clock)
         self.relay_check = RelayCheck(routes=self.routes, rewriting=rewriting, holds=True)
-        self.enqueuer = Enqueuer(
-            queue=self.queue, routes=self.routes, rewrite=rewriting.rewrite, is_local=directory.is_local, address_of=directory.own_address
-        )
+        self.enqueuer = Enqueuer(queue=self.queue, routes=self.routes, is_local=directory.is_local)
+        self.rules = PlanRules(directory.is_local, rewriting.rewrite, directory.own_address)
         self.listening: Callable[[], Iterable[tuple[str, int]]] = tuple
         """The addresses and ports of this server's listeners; the composition root sets it."""
         self._port25_changed = trio.Event()
@@ -242,7 +243,7 @@ class Outbound:
                 directory=components.accounts.directory,
                 clock=components.clock,
                 host_name=components.host_name(),
-                enqueue=self.enqueuer.add_dsn,
+                queue=self.enqueuer,
                 has_route=self.relay_check.has_route,
                 original=self.relay_check.original,
             )
@@ -281,9 +282,8 @@ class Outbound:
 
     def _local(self) -> "Transport":
         components = self._components
-        return LocalTransport(
-            store=components.store, directory=components.accounts.directory, clock=components.clock, wait=self.enqueuer.wait_on
-        )
+        executor = PlanExecutor(components.store, self.enqueuer, components.clock)
+        return LocalTransport(store=components.store, directory=components.accounts.directory, executor=executor, rules=self.rules)
 
     def _remote(self) -> "Transport":
         from appliance.mailauth.dkim_sign import Signer

@@ -13,7 +13,7 @@ more, the change is committed without a DSN.
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from appliance.accounts.directory import Directory
 from appliance.accounts.send_quota import Bucket
@@ -25,11 +25,11 @@ from appliance.mail.clock import Clock
 from appliance.mail.envelope import Recipient
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import AccountId, BodyId
-from appliance.mail.options import RecipientOptions
-from appliance.store.bodies import StagedBody
+from appliance.mail.options import RecipientOptions, dsn_options
 from appliance.store.store import Store
 from appliance.store.values import Placement
 
+from .executor import MessageFacts, PlanQueue
 from .plan import NEVER, OutboundGroup
 
 OUTSIDE_PER_HOUR = 60
@@ -41,17 +41,8 @@ _CANNOT = frozenset({Trouble.OVER_QUOTA, Trouble.NO_MAILBOX, Trouble.TOO_MANY, T
 """Errors of the DSN alone, which a retry does not end."""
 
 
-class DsnQueue(Protocol):
-    """The queue as DSNs use it: `enqueuer.Enqueuer.add_dsn`."""
-
-    def __call__(self, transaction: Any, body: BodyId, message: str, group: OutboundGroup, staged: StagedBody, about: Subject) -> object:
-        """Queue the group, inside the transaction that stores `body`, with the options of the message it is `about` (SMTPUTF8,
-        RFC 6533 §4; REQUIRETLS, RFC 8689 §5)."""
-        ...
-
-
 class DsnGenerator:
-    """The DsnSender of `dsn.report`. `original(address)` undoes a sender rewritten for forwarding; `enqueue` is the queue, None without
+    """The DsnSender of `dsn.report`. `original(address)` undoes a sender rewritten for forwarding; `queue` is None without
     outbound mail; `has_route(address)`: can a message be sent there?"""
 
     def __init__(
@@ -61,7 +52,7 @@ class DsnGenerator:
         directory: Directory,
         clock: Clock,
         host_name: str,
-        enqueue: DsnQueue | None = None,
+        queue: PlanQueue | None = None,
         has_route: Callable[[Address], bool] = lambda address: True,
         original: Callable[[Address], Address | None] = lambda address: None,
     ) -> None:
@@ -69,7 +60,7 @@ class DsnGenerator:
         self._directory = directory
         self._clock = clock
         self._host = ascii_domain(host_name)
-        self._enqueue = enqueue
+        self._queue = queue
         self._has_route = has_route
         self._original = original
         self._outside = Bucket(OUTSIDE_PER_HOUR, 3600.0, clock.mono_s())
@@ -109,7 +100,7 @@ class DsnGenerator:
             accounts, outside = resolution.accounts, resolution.outside
         else:
             accounts, outside = (), (sender,)
-        if accounts or self._enqueue is None:
+        if accounts or self._queue is None:
             return accounts, ()  # a local account reads it here: it is not forwarded as well
         outside = tuple(address for address in outside if self._has_route(address))
         now = self._clock.mono_s()
@@ -133,6 +124,7 @@ class DsnGenerator:
             prefix = b"Return-Path: <>\r\nDelivered-To: " + encode_address(sender) + b"\r\n"
             inboxes = [await self._store.inbox_of(account) for account in accounts]
             placements = [Placement(mailbox=inbox, prefix=prefix, internal_at=identity.at, beyond=BEYOND_OCTETS) for inbox in inboxes]
+            facts = MessageFacts(identity.id, None, staged.octets, staged.description.header_octets, dsn_options(subject.options))
             passed: list[int] = []
 
             def also(transaction: Any, body: BodyId) -> None:
@@ -140,8 +132,8 @@ class DsnGenerator:
                 full = (self._directory.own_address(accounts[number]) for number in passed)
                 to = [*outside, *(address for address in full if address is not None)]
                 recipients = tuple(Recipient(address, outside=(address,), options=RecipientOptions(notify=NEVER)) for address in to)
-                if recipients and self._enqueue is not None:
-                    self._enqueue(transaction, body, identity.id, OutboundGroup(None, recipients, b"", self._domain(sender)), staged, subject)
+                if recipients and self._queue is not None:
+                    self._queue.add(transaction, body, facts, OutboundGroup(None, recipients, b"", self._domain(sender)))
 
             await self._store.file(staged, placements, also=also, passed=passed)
 

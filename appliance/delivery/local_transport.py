@@ -5,13 +5,12 @@ message goes into the mailboxes in the commit that records its outcome. Addresse
 any more bounces. Of several accounts behind an address those with room get the message; for the others alone it is queued again.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 from appliance.accounts.directory import Directory
-from appliance.mail.clock import Clock
 from appliance.mail.envelope import Envelope, Recipient
 from appliance.mail.errors import StoreError
 from appliance.mail.ids import AccountId
@@ -19,16 +18,12 @@ from appliance.mail.outcome import DsnAction, Outcome, Reason
 from appliance.mail.outgoing import OutgoingMessage
 from appliance.store.store import Store
 
-from .final_delivery import local_placements
-from .plan import DELIVERED
-from .route import Route
+from .arrival import Arrival
+from .executor import MessageFacts, PlanExecutor
+from .plan import DELIVERED, PlanRules, plan
+from .route import LOCAL, Route
 from .transport import DeliveryResult, Transport, TransportSession
 
-Wait = Callable[[Any, OutgoingMessage, Sequence[tuple[AccountId, Recipient]]], object]
-"""`wait(transaction, message, accounts)`: queue the message for these accounts, inside the transaction."""
-
-LOCAL = "."
-"""The destination of local delivery."""
 UNKNOWN = Outcome(DsnAction.FAILED, "5.1.1", Reason.REFUSED, "This address does not exist here any more.")
 NO_ROOM = Outcome(DsnAction.DEFERRED, "4.2.2", Reason.NOT_NOW, "The mailbox is full.")
 UNREADABLE = Outcome(DsnAction.DEFERRED, "4.3.0", Reason.NOT_NOW, "The message could not be stored in the mailbox now.")
@@ -51,11 +46,11 @@ class TransportSwitch:
 class LocalTransport:
     """The Transport of LOCAL, and its session."""
 
-    def __init__(self, *, store: Store, directory: Directory, clock: Clock, wait: Wait) -> None:
-        self._wait = wait
+    def __init__(self, *, store: Store, directory: Directory, executor: PlanExecutor, rules: PlanRules) -> None:
         self._store = store
         self._directory = directory
-        self._clock = clock
+        self._executor = executor
+        self._rules = rules
 
     @asynccontextmanager
     async def session(self, destination: str, route: Route) -> AsyncIterator["LocalTransport"]:
@@ -65,42 +60,29 @@ class LocalTransport:
         """See `TransportSession`."""
         outcomes: list[Outcome] = []
         to: list[Recipient] = []
-        full: list[tuple[AccountId, Recipient]] = []
         for recipient in outgoing.recipients:
             resolution = self._directory.resolve(recipient.address) if recipient.address else self._directory.postmaster()
-            known = replace(recipient, accounts=resolution.accounts, outside=())
-            roomy = tuple(account for account in resolution.accounts if self._has_room(account, outgoing.octets))
-            outcomes.append(UNKNOWN if not resolution.accounts else DELIVERED if roomy else NO_ROOM)
-            if roomy:
-                to.append(replace(known, accounts=roomy))
-                full += [(account, known) for account in resolution.accounts if account not in roomy]
+            has_room = any(self._has_room(account, outgoing.octets) for account in resolution.accounts)
+            outcomes.append(UNKNOWN if not resolution.accounts else DELIVERED if has_room else NO_ROOM)
+            if has_room:
+                to.append(replace(recipient, accounts=resolution.accounts, outside=()))
         if not to:
             return DeliveryResult(tuple(outcomes), reusable=True)
         try:
-            also = await self._prepare(outgoing, to, full)
+            return DeliveryResult(tuple(outcomes), reusable=True, also=await self._prepare(outgoing, to))
         except StoreError:
             return DeliveryResult((UNREADABLE,) * len(outcomes), reusable=True)
-        return DeliveryResult(tuple(outcomes), reusable=True, also=also)
 
     def _has_room(self, account: AccountId, octets: int) -> bool:
         used_octets, limit_octets = self._store.quota(account)
         return limit_octets is None or used_octets + octets <= limit_octets
 
-    async def _prepare(
-        self, outgoing: OutgoingMessage, to: list[Recipient], full: Sequence[tuple[AccountId, Recipient]]
-    ) -> Callable[[Any], object]:
-        """What files the message inside a commit; the stored body is used, no octet is written twice."""
+    async def _prepare(self, outgoing: OutgoingMessage, to: list[Recipient]) -> Callable[[Any], object]:
+        """What delivers the message inside the commit that records its outcome."""
         assert outgoing.stored is not None  # noqa: S101 - the runner names the stored body
         body, trace = outgoing.stored
-        envelope = Envelope(outgoing.sender, to)
-        placements = await local_placements(self._store, envelope, trace, int(self._clock.wall_s()))
-        got = {account for one in to for account in one.accounts}
-
-        def also(transaction: Any) -> None:
-            passed = self._store.file_kept(transaction, body, outgoing.octets - len(trace), placements)
-            accounts = list(envelope.accounts().items())
-            waits = [accounts[number] for number in passed] + [one for one in full if one[0] not in got]
-            if waits:
-                self._wait(transaction, outgoing, waits)
-
-        return also
+        facts = MessageFacts(
+            outgoing.message, outgoing.sender, outgoing.octets - len(trace), 0, replace(outgoing.options, release_at=0)
+        )
+        delivery_plan = plan(Arrival(outgoing.message, Envelope(outgoing.sender, to), trace), self._rules)
+        return await self._executor.deliver_stored(delivery_plan, facts, body)

@@ -1,4 +1,20 @@
-"""What of a message is relayed, in groups with the same envelope sender and the same added header fields.
+"""The delivery plan: who gets what of a message. Pure; `executor` carries it out in one commit.
+
+A plan has three parts: copies for local mailboxes, groups of recipients for the queue, and the reports a success DSN is due for once
+the message is stored. It is made from the envelope and, for each account, from the actions of its filters (`mail.actions`).
+
+| the message            | copies                                      | groups                                              |
+|------------------------|---------------------------------------------|-----------------------------------------------------|
+| is delivered now       | one for each account and action             | remote recipients                                   |
+| is held (RFC 4865)     | none                                        | remote recipients; local ones until the release time |
+| meets a full mailbox   | the copy becomes a group at the commit (`waiting_group`): it is retried from the queue            |
+
+Every copy begins with Return-Path, the envelope sender, and Delivered-To, the envelope recipient that led to this account: with
+aliases, +tags and catch-alls nothing else says which address was written to. A copy names only its own recipient, so that no Bcc
+is disclosed. Return-Path fields inside the message stay below ours (RFC 5321 §4.4 lets the final server remove them; the body is
+stored exactly as received). Each account gets one copy however many recipients led to it.
+
+Groups have the same envelope sender and the same added header fields:
 
 | submitted by    | recipient                  | envelope sender         | fields added                  | DKIM-signed for  |
 |-----------------|----------------------------|-------------------------|-------------------------------|------------------|
@@ -10,16 +26,20 @@
 Delivered-To ends loops: a message that returns to the same alias names it and is refused (`smtpd/transaction`).
 NOTIFY and ORCPT are relayed (RFC 3461 §5.2.7): an alias with one target relays all of NOTIFY, and becomes the original recipient
 where the sender named none; an alias with several targets reports SUCCESS itself as "expanded" and relays the rest.
-`success_reports` are those reports, and "delivered" for local mailboxes. Pure.
+`success_reports` are those reports, and "delivered" for local mailboxes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from appliance.dsn.report import RecipientReport
+from appliance.mail.actions import KEEP, Action
 from appliance.mail.address import Address, encode_address
 from appliance.mail.envelope import Envelope, Recipient, encode_recipient
+from appliance.mail.ids import AccountId
 from appliance.mail.outcome import DsnAction, Outcome, Reason
+
+from .arrival import Arrival
 
 NEVER = frozenset({"NEVER"})
 SUCCESS = frozenset({"SUCCESS"})
@@ -37,6 +57,79 @@ class OutboundGroup:
     recipients: tuple[Recipient, ...]
     prefix: bytes
     author: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCopy:
+    """One copy in a mailbox of `account`. `waiting` is the recipient it is queued as when the mailbox is full."""
+
+    account: AccountId
+    recipient: Recipient
+    waiting: Recipient
+    prefix: bytes
+    mailbox: str
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPlan:
+    """See above. `sender` and `trace` are those of the arrival; `held`: nothing is delivered before the release time."""
+
+    sender: Address | None
+    trace: bytes
+    copies: tuple[PlannedCopy, ...] = ()
+    groups: tuple[OutboundGroup, ...] = ()
+    reports: tuple[RecipientReport, ...] = ()
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRules:
+    """What a plan needs to know of this server. `address_of(account)`: the account's own address, delivered to no other account.
+    `actions_of(account)`: what its filters decided."""
+
+    is_local: Callable[[str], bool] = lambda domain: False
+    rewrite: Rewrite = lambda sender, domain: sender
+    address_of: Callable[[AccountId], Address | None] = lambda account: None
+    actions_of: Callable[[AccountId], tuple[Action, ...]] = lambda account: KEEP
+
+
+def plan(arrival: Arrival, rules: PlanRules, *, held: bool = False) -> DeliveryPlan:
+    """The plan for a message; `held`: it has a release time that has not come."""
+    envelope, trace = arrival.envelope, arrival.trace
+    relayed = groups(envelope, trace=trace, author=arrival.author, is_local=rules.is_local, rewrite=rules.rewrite)
+    if held:
+        local = tuple(one for one in envelope.recipients if one.accounts)
+        relayed += (OutboundGroup(envelope.sender, local, trace),) if local else ()
+        return DeliveryPlan(envelope.sender, trace, groups=relayed, held=True)
+    return DeliveryPlan(envelope.sender, trace, _copies(arrival, rules), relayed, success_reports(envelope))
+
+
+def _copies(arrival: Arrival, rules: PlanRules) -> tuple[PlannedCopy, ...]:
+    sender = arrival.envelope.sender
+    return_path = b"Return-Path: <" + (encode_address(sender) if sender else b"") + b">\r\n"
+    copies = []
+    for account, recipient in arrival.envelope.accounts().items():
+        prefix = b"".join((return_path, b"Delivered-To: ", encode_recipient(recipient), b"\r\n", arrival.trace))
+        waiting = _member(account, recipient, rules) if several(recipient) else recipient
+        copies += [
+            PlannedCopy(account, recipient, waiting, prefix, action.mailbox, action.flags) for action in rules.actions_of(account)
+        ]
+    return tuple(copies)
+
+
+def _member(account: AccountId, recipient: Recipient, rules: PlanRules) -> Recipient:
+    """One of several accounts of a recipient, by its own address: the others have their copies. "expanded" is reported at once."""
+    notify = None if recipient.options.notify is None else recipient.options.notify - SUCCESS or NEVER
+    orcpt = recipient.options.orcpt or (original_recipient(recipient.address) if recipient.address else "")
+    options = replace(recipient.options, notify=notify, orcpt=orcpt)
+    return Recipient(rules.address_of(account), (account,), forwarded=True, options=options)
+
+
+def waiting_group(delivery_plan: DeliveryPlan, full: Sequence[PlannedCopy]) -> tuple[OutboundGroup, ...]:
+    """The group of copies whose mailboxes are full; none without any."""
+    recipients = tuple(copy.waiting for copy in full)
+    return (OutboundGroup(delivery_plan.sender, recipients, delivery_plan.trace),) if recipients else ()
 
 
 def groups(

@@ -6,6 +6,9 @@ from typing import Protocol
 
 from appliance.mail.address import Address
 
+LOCAL = "."
+"""The destination of local delivery."""
+
 
 @dataclass(frozen=True, slots=True)
 class Secret:

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 
 import trio
 
-from appliance.delivery.intake import Arrival
+from appliance.delivery.arrival import Arrival
 from appliance.mail.description import Description
 from appliance.mail.envelope import Envelope
 from appliance.mail.errors import PeerError, StoreError

@@ -40,7 +40,7 @@ PUBLIC: dict[str, set[str]] = {
     "config": {"settings", "settings_file", "settings_lines", "time_zone"},
     "control": {"client", "exchange", "import_result", "local_socket", "requests", "stream"},
     "database": {"check", "database", "group", "migrations", "read_only", "scrub", "writer"},
-    "delivery": {"body_chunks", "enqueuer", "generated", "intake", "local_transport", "route", "sender_rewriting", "transport"},
+    "delivery": {"arrival", "body_chunks", "enqueuer", "executor", "generated", "intake", "local_transport", "plan", "route", "sender_rewriting", "transport"},
     "dns_setup": {"check", "records"},
     "dsn": {"compose", "policy", "report"},
     "imapd": {"service"},

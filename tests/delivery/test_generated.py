@@ -8,6 +8,7 @@ import pytest
 from trio.testing import MockClock
 
 from appliance.delivery import generated
+from appliance.delivery.executor import MessageFacts
 from appliance.delivery.generated import OUTSIDE_PER_HOUR, DsnGenerator
 from appliance.delivery.plan import DELIVERED, OutboundGroup
 from appliance.dsn.report import RecipientReport, Subject
@@ -32,14 +33,14 @@ async def components(tmp_path: Path) -> AsyncIterator[Components]:
         yield components
 
 
-class Queue:
-    """A DsnQueue that keeps what is queued."""
+class FakeQueue:
+    """A PlanQueue that keeps what is queued."""
 
     def __init__(self) -> None:
-        self.left: list[tuple[OutboundGroup, Subject]] = []
+        self.queued: list[tuple[OutboundGroup, MessageFacts]] = []
 
-    def __call__(self, transaction: Any, body: Any, message: str, group: OutboundGroup, staged: Any, about: Subject) -> None:
-        self.left.append((group, about))
+    def add(self, transaction: Any, body: Any, facts: MessageFacts, group: OutboundGroup) -> None:
+        self.queued.append((group, facts))
 
 
 def generator(components: Components, **changes: Any) -> DsnGenerator:
@@ -89,34 +90,34 @@ async def test_without_a_dsn_the_change_is_made(components: Components, sender: 
 
 
 async def test_a_remote_sender_gets_headers_only_with_the_null_sender(components: Components) -> None:
-    queue = Queue()
-    assert await generator(components, enqueue=queue).send(
+    queue = FakeQueue()
+    assert await generator(components, queue=queue).send(
         subject("smith@outside.example", ret="FULL", require_tls=True), [FAILED], recording()
     )
-    ((group, message),) = queue.left
-    assert group.sender is None and group.author == "example.org" and message.options.require_tls
+    ((group, facts),) = queue.queued
+    assert group.sender is None and group.author == "example.org" and facts.options.require_tls
     (recipient,) = group.recipients
     assert str(recipient) == "smith@outside.example" and recipient.options.notify == {"NEVER"} and recipient.outside == (recipient.address,)
     assert await recorded(components)
-    assert not await generator(components, enqueue=queue, has_route=lambda address: False).send(
+    assert not await generator(components, queue=queue, has_route=lambda address: False).send(
         subject("smith@outside.example"), [FAILED], recording("other")
     )
-    assert await recorded(components, "other") and len(queue.left) == 1
+    assert await recorded(components, "other") and len(queue.queued) == 1
 
 
 async def test_a_rewritten_sender_is_undone(components: Components) -> None:
-    queue = Queue()
+    queue = FakeQueue()
     undo = {parse_address("srs0=x@example.org"): parse_address("smith@outside.example")}.get
-    assert await generator(components, enqueue=queue, original=undo).send(subject("srs0=x@example.org"), [FAILED], recording())
-    assert str(queue.left[0][0].recipients[0]) == "smith@outside.example"
+    assert await generator(components, queue=queue, original=undo).send(subject("srs0=x@example.org"), [FAILED], recording())
+    assert str(queue.queued[0][0].recipients[0]) == "smith@outside.example"
 
 
 async def test_dsns_to_remote_senders_are_rate_limited(components: Components, autojump_clock: MockClock) -> None:
-    queue = Queue()
-    dsn = generator(components, enqueue=queue)
+    queue = FakeQueue()
+    dsn = generator(components, queue=queue)
     for number in range(OUTSIDE_PER_HOUR + 20):
         await dsn.send(subject(f"s{number}@outside.example"), [FAILED], recording(str(number)))
-    assert len(queue.left) == OUTSIDE_PER_HOUR
+    assert len(queue.queued) == OUTSIDE_PER_HOUR
     assert await recorded(components, str(OUTSIDE_PER_HOUR + 19))
     assert await dsn.send(subject(), [FAILED], recording()), "local senders are not limited"
 
@@ -135,16 +136,16 @@ async def test_a_full_mailbox_still_gets_dsns(tmp_path: Path, entry: RecipientRe
 
 async def test_dsns_beyond_the_bound_are_queued_for_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generated, "BEYOND_OCTETS", 5000)
-    queue = Queue()
+    queue = FakeQueue()
     async with some_components(tmp_path, quota_octets=100) as components:
-        dsn = generator(components, enqueue=queue)
+        dsn = generator(components, queue=queue)
         for number in range(6):
             assert await dsn.send(subject(), [FAILED], recording(str(number)))
             assert await recorded(components, str(number))
         kept = await messages(components)
-        assert 0 < len(kept) < 6 and len(queue.left) == 6 - len(kept)
+        assert 0 < len(kept) < 6 and len(queue.queued) == 6 - len(kept)
         assert components.store.quota(components.account(FRED))[0] <= 5100
-        assert all(group.sender is None and [str(one) for one in group.recipients] == [FRED] for group, _ in queue.left)
+        assert all(group.sender is None and [str(one) for one in group.recipients] == [FRED] for group, _ in queue.queued)
 
 
 async def test_a_change_that_fails_leaves_no_dsn(components: Components) -> None:

@@ -1,20 +1,22 @@
 """Intake: one commit for all recipients, or none."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from appliance.delivery.arrival import Arrival
+from appliance.delivery.executor import MessageFacts
 from appliance.delivery.generated import DsnGenerator
-from appliance.delivery.intake import Arrival, Intake
+from appliance.delivery.intake import Intake
+from appliance.delivery.plan import OutboundGroup
 from appliance.mail.address import Address
 from appliance.mail.envelope import Envelope, Recipient
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import AccountId, BodyId
 from appliance.mail.options import EnvelopeOptions, RecipientOptions
 from appliance.status.events import MessageAccepted
-from appliance.store.bodies import StagedBody
 from appliance.store.values import Placed
 from tests.smtpd.test_session import messages
 from tests.support.services import Components, some_components
@@ -127,18 +129,18 @@ async def test_nothing_is_relayed_without_a_queue(components: Components) -> Non
 
 
 class FakeQueue:
-    """An OutboundQueue that keeps what is relayed and what waits for room."""
+    """A PlanQueue that keeps which recipients are relayed and which wait for room."""
 
     def __init__(self) -> None:
         self.relayed: list[str] = []
         self.waiting_for_room: list[tuple[AccountId, Recipient]] = []
 
-    def new_entry(self, arrival: Arrival, body: StagedBody, *, held: bool) -> Callable[[Any, BodyId], object] | None:
-        outside = [str(address) for one in arrival.envelope.recipients for address in one.outside]
-        return (lambda transaction, number: self.relayed.extend(outside)) if outside else None
-
-    def waiting(self, arrival: Arrival, body: StagedBody, full: Sequence[tuple[AccountId, Recipient]]) -> Callable[[Any, BodyId], object]:
-        return lambda transaction, number: self.waiting_for_room.extend(full)
+    def add(self, transaction: Any, body: BodyId, facts: MessageFacts, group: OutboundGroup) -> None:
+        for one in group.recipients:
+            if one.accounts:
+                self.waiting_for_room.append((one.accounts[0], one))
+            else:
+                self.relayed.append(str(one))
 
 
 @pytest.fixture

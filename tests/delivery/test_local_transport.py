@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from appliance.delivery.body_chunks import chunks_of
-from appliance.delivery.local_transport import LOCAL, LocalTransport
-from appliance.delivery.route import Route
+from appliance.delivery.executor import MessageFacts, PlanExecutor
+from appliance.delivery.local_transport import LocalTransport
+from appliance.delivery.plan import OutboundGroup, PlanRules
+from appliance.delivery.route import LOCAL, Route
 from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
 from appliance.mail.outcome import DsnAction
@@ -26,10 +28,14 @@ async def deliver(components: Components, address: Address, fill: bytes = b"") -
     ((body,),) = await components.store.database.read(lambda connection: connection.execute(newest).fetchall())
     waits: list[str] = []
 
-    def wait(transaction: Any, outgoing: OutgoingMessage, full: Any) -> None:
-        waits.extend(str(components.family.accounts.directory.own_address(account)) for account, _ in full)
+    class Queue:
+        def add(self, transaction: Any, body: Any, facts: MessageFacts, group: OutboundGroup) -> None:
+            waits.extend(str(one) for one in group.recipients)
 
-    transport = LocalTransport(store=components.store, directory=components.family.accounts.directory, clock=components.family.clock, wait=wait)
+    directory = components.family.accounts.directory
+    executor = PlanExecutor(components.store, Queue(), components.family.clock)
+    rules = PlanRules(directory.is_local, address_of=directory.own_address)
+    transport = LocalTransport(store=components.store, directory=directory, executor=executor, rules=rules)
     outgoing = OutgoingMessage("abc", None, (Recipient(address),), 214, chunks_of(components.store, body), stored=(body, b""))
     async with transport.session(LOCAL, Route()) as session:
         delivery = await session.deliver(outgoing)

@@ -1,8 +1,10 @@
-"""What is relayed and how: the table of delivery/plan, and the reports of expansions (RFC 3461 §5.2.7)."""
+"""The delivery plan: copies, groups and reports, by the tables of delivery/plan (RFC 3461 §5.2.7, RFC 4865)."""
 
 import pytest
 
-from appliance.delivery.plan import DELIVERED, EXPANDED, groups, success_reports
+from appliance.delivery.arrival import Arrival
+from appliance.delivery.plan import DELIVERED, EXPANDED, DeliveryPlan, PlanRules, groups, plan, success_reports, waiting_group
+from appliance.mail.actions import KEEP, Action, FileInto
 from appliance.mail.address import Address, parse_address
 from appliance.mail.envelope import Envelope, Recipient
 from appliance.mail.ids import AccountId
@@ -90,3 +92,53 @@ def test_success_reports() -> None:
 def test_an_alias_outside_ascii_is_named_as_utf8() -> None:
     alias = Recipient(parse_address("großeltern@home.example"), (), (ANNA,), forwarded=True)
     assert sent_on(alias) == [("anna@x.example", None, "utf-8;großeltern@home.example")]
+
+
+# --- the whole plan --------------------------------------------------------------------------------------------
+
+
+ONE, TWO = AccountId(1), AccountId(2)
+HERE, GROUP, FORWARD = Recipient(FRED, (ONE,)), Recipient(LIST, (ONE, TWO)), Recipient(LIST, (TWO,), (ANNA,), True)
+
+
+def planned(*recipients: Recipient, held: bool = False, actions: "dict[AccountId, tuple[Action, ...]] | None" = None) -> DeliveryPlan:
+    rules = PlanRules(
+        lambda domain: domain == OURS,
+        rewrite,
+        lambda account: parse_address(f"account{account}@home.example"),
+        lambda account: (actions or {}).get(account, KEEP),
+    )
+    return plan(Arrival("abc", Envelope(STRANGER, list(recipients)), TRACE), rules, held=held)
+
+
+def test_each_account_gets_one_copy_named_after_its_first_recipient() -> None:
+    found = planned(HERE, GROUP)
+    assert [(one.account, one.mailbox, one.flags) for one in found.copies] == [(ONE, "INBOX", ()), (TWO, "INBOX", ())]
+    assert found.copies[0].prefix == b"Return-Path: <smith@far.example>\r\nDelivered-To: fred@home.example\r\n" + TRACE
+    assert b"Delivered-To: list@home.example" in found.copies[1].prefix and not found.groups
+
+
+def test_copies_and_groups_of_one_alias() -> None:
+    found = planned(FORWARD)
+    assert [one.account for one in found.copies] == [TWO] and [str(one) for one in found.groups[0].recipients] == ["anna@x.example"]
+    assert [report.outcome for report in found.reports] == [EXPANDED]
+
+
+def test_a_held_message_is_queued_whole_and_reports_nothing() -> None:
+    found = planned(HERE, direct(ANNA), held=True)
+    assert found.held and not found.copies and not found.reports
+    assert [[str(one) for one in group.recipients] for group in found.groups] == [["anna@x.example"], ["fred@home.example"]]
+
+
+def test_a_full_mailbox_waits_by_the_accounts_own_address_where_others_share_the_recipient() -> None:
+    found = planned(HERE, GROUP)
+    (group,) = waiting_group(found, found.copies)
+    assert [str(one) for one in group.recipients] == ["fred@home.example", "account2@home.example"]
+    assert group.prefix == TRACE and group.sender == STRANGER and waiting_group(found, ()) == ()
+
+
+def test_filters_decide_mailbox_and_flags_of_each_account() -> None:
+    actions: dict[AccountId, tuple[Action, ...]] = {ONE: (FileInto("Junk", ("\\Seen",)), FileInto("Archive")), TWO: ()}
+    found = planned(HERE, GROUP, direct(ANNA), actions=actions)
+    assert [(one.account, one.mailbox, one.flags) for one in found.copies] == [(ONE, "Junk", ("\\Seen",)), (ONE, "Archive", ())]
+    assert len(found.groups) == 1, "what is relayed is not filtered"

@@ -17,7 +17,7 @@ from tests.support.peer import Peer
 
 from .test_attempt import apart, travel
 from .test_conversion import message_to
-from .test_smtp_client import message_to as an_outbound
+from .test_smtp_client import message_to as message_of_7_octet_chunks
 
 EIGHT, BOTH = Offer(eightbitmime=True), Offer(eightbitmime=True, smtputf8=True)
 BODY = "\r\nGrüße im Text\r\n".encode()
@@ -147,7 +147,7 @@ async def test_what_was_sent_with_smtputf8_stays_so_where_it_can() -> None:
 @pytest.mark.parametrize("author", ["home.example", ""])
 async def test_what_travels(offer: tuple[str, ...], author: str) -> None:
     with Peer(offer=offer) as peer:
-        (delivery,), _ = await travel(peer.port, an_outbound(message=RAW, author=author), hosts=apart("127.0.0.1"))
+        (delivery,), _ = await travel(peer.port, replace(message_of_7_octet_chunks(message=RAW), author=author), hosts=apart("127.0.0.1"))
     assert delivery.outcomes[0].action is DsnAction.RELAYED
     (taken,), (mail,) = peer.messages, [line for line in peer.said if line.startswith("MAIL")]
     assert header(taken.octets).isascii() or "SMTPUTF8" in mail or (not author and "SMTPUTF8" not in offer)

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from appliance.delivery.intake import Arrival, Intake
+from appliance.delivery.arrival import Arrival
+from appliance.delivery.intake import Intake
 from appliance.mail.envelope import Envelope
 from appliance.network.tls import ServerTls
 from appliance.smtpd.extensions.futurerelease import encode_date_time, parse_date_time

@@ -1,0 +1,117 @@
+"""Execute a delivery plan in one commit: mailbox copies and queue rows, or nothing.
+
+The same for a message that just arrived (`store_new`, its body is staged) and for one that was queued (`deliver_stored`, its body is
+stored and its outcome is recorded in the same commit). A full mailbox does not fail the others: its copy is queued in that commit.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from appliance.mail.address import Address
+from appliance.mail.clock import Clock
+from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.ids import AccountId, BodyId
+from appliance.mail.options import EnvelopeOptions
+from appliance.store.bodies import StagedBody
+from appliance.store.store import Store
+from appliance.store.values import Placed, Placement
+
+from .plan import DeliveryPlan, OutboundGroup, PlannedCopy, waiting_group
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFacts:
+    """What a queue row keeps of a message besides sender and recipients. `origin` gets its DSNs; `octets` and `header_octets` (0: not
+    known) are those of the body; `account` submitted it."""
+
+    message: str
+    origin: Address | None
+    octets: int
+    header_octets: int
+    options: EnvelopeOptions
+    account: AccountId | None = None
+
+
+class PlanQueue(Protocol):
+    """The queue: `enqueuer.Enqueuer`."""
+
+    def add(self, transaction: Any, body: BodyId, facts: MessageFacts, group: OutboundGroup) -> object:
+        """Queue the group's recipients, inside the transaction that stores `body`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """What `store_new` committed: the copies, and those that were queued because the mailbox is full."""
+
+    body: BodyId
+    placed: list[Placed]
+    full: tuple[PlannedCopy, ...] = ()
+
+
+class PlanExecutor:
+    """`queue` None: plans without groups only."""
+
+    def __init__(self, store: Store, queue: PlanQueue | None, clock: Clock) -> None:
+        self._store = store
+        self._queue = queue
+        self._clock = clock
+
+    async def store_new(self, plan: DeliveryPlan, facts: MessageFacts, body: StagedBody) -> Executed:
+        """ONE durable commit. Raises StoreError: FULL, NO_MAILBOX, BROKEN; NOT_ALLOWED for groups without a queue; OVER_QUOTA where
+        every mailbox is full and nothing is relayed, or without a queue where one is full."""
+        if plan.groups and self._queue is None:
+            raise StoreError(Trouble.NOT_ALLOWED, "no queue to relay this message")  # never dropped silently
+        placements = await self._placements(plan)
+        stored: list[BodyId] = []
+        full: tuple[PlannedCopy, ...] = ()
+
+        def also(transaction: Any, number: BodyId) -> None:
+            stored.append(number)
+            self._enqueue(transaction, number, facts, plan.groups)
+
+        try:
+            placed = await self._store.file(body, placements, also)  # the usual commit: every mailbox has room
+        except StoreError as refusal:
+            if refusal.trouble is not Trouble.OVER_QUOTA or self._queue is None:
+                raise
+            passed: list[int] = []
+
+            def also_full(transaction: Any, number: BodyId) -> None:
+                nonlocal full
+                if len(passed) == len(placements) and not plan.groups:
+                    raise StoreError(Trouble.OVER_QUOTA)
+                full = tuple(plan.copies[which] for which in passed)
+                also(transaction, number)
+                self._enqueue(transaction, number, facts, waiting_group(plan, full))
+
+            placed = await self._store.file(body, placements, also_full, passed=passed)
+        return Executed(stored[-1], placed, full)
+
+    async def deliver_stored(self, plan: DeliveryPlan, facts: MessageFacts, body: BodyId) -> Callable[[Any], object]:
+        """What carries the plan out inside the caller's commit; the stored body is used, no octet is written twice. Raises StoreError."""
+        placements = await self._placements(plan)
+
+        def execute(transaction: Any) -> None:
+            passed = self._store.file_kept(transaction, body, facts.octets, placements)
+            full = [plan.copies[which] for which in passed]
+            self._enqueue(transaction, body, facts, (*plan.groups, *waiting_group(plan, full)))
+
+        return execute
+
+    async def _placements(self, plan: DeliveryPlan) -> list[Placement]:
+        at = int(self._clock.wall_s())
+        return [
+            Placement(mailbox=await self._mailbox(one), prefix=one.prefix, flags=one.flags, internal_at=at) for one in plan.copies
+        ]
+
+    async def _mailbox(self, copy: PlannedCopy) -> Any:
+        if copy.mailbox == "INBOX":
+            return await self._store.inbox_of(copy.account)
+        return (await self._store.find(copy.account, copy.mailbox)).id
+
+    def _enqueue(self, transaction: Any, body: BodyId, facts: MessageFacts, groups: Sequence[OutboundGroup]) -> None:
+        for group in groups:
+            assert self._queue is not None  # noqa: S101 - checked before
+            self._queue.add(transaction, body, facts, group)
