@@ -1,4 +1,4 @@
-"""Knocking at real doors: open, silent, foreign, closed, and TLS where the door begins so."""
+"""app/port_check on real sockets: open, silent, another protocol, closed, and implicit TLS."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial

@@ -111,7 +111,7 @@ class Bench:
                     imap.idle()
                     sessions.append(imap)
 
-            open_to(5)  # the first login of each person pays for the slow hash
+            open_to(5)  # the first login of each account pays for the slow hash
             before = process.cpu_s()
             open_to(50)
             self.table.add("TLS login + SELECT, CPU ms (password seen before)", 1000 * (process.cpu_s() - before) / 45, most=2.5)

@@ -1,4 +1,4 @@
-"""Lean clients: little work of their own, so that the server is what is timed."""
+"""Benchmark clients with little work of their own, so that the server is what is measured."""
 
 import re
 import socket

@@ -1,4 +1,4 @@
-"""What a process costs: CPU, memory, octets and flushes at the block device, with nothing but the kernel's own counters."""
+"""The cost of a process: CPU, memory, octets and flushes at the block device, with nothing but the kernel's own counters."""
 
 import os
 import re

@@ -1,7 +1,7 @@
-"""What the panel costs the running server: memory, CPU at rest, CPU a message, beside a server without it; and what its line carries.
+"""The cost of the panel in the running server: memory, idle CPU, CPU per message, beside a server without it; and its serial traffic.
 
 Ten LEDs on gpiozero's mock pins and a console on a pseudo-terminal whose far end reads. Both servers run side by side
-and take messages in turns, so that whatever else the machine does meets both.
+and take messages in turns, so that other load on the machine affects both.
 """
 
 import os
@@ -107,7 +107,7 @@ class FarEnd:
 
 
 def console(table: "Table", work: Path) -> None:
-    """What a person's line carries: the running server at a cable of 9600 baud, and what changes cost."""
+    """Serial traffic of the running server at 9600 baud, and the octets of each change."""
     settings = work / "cable.toml"
     with closing(Cable()) as cable:
         settings.write_text(f'[panel]\nconsole = "{cable.device}"\nconsole_baud = 9600\n')

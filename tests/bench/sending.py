@@ -1,4 +1,4 @@
-"""What it costs to send: a message to one remote host, and a queue of a hundred thousand messages that wait.
+"""The cost of sending: a message to one remote host, and a queue of a hundred thousand messages.
 
 A name server and a sink stand on loopback addresses in this process; the server is the real command.
 """

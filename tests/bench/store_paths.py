@@ -1,4 +1,4 @@
-"""What the store's hot paths cost: `python -m tests.bench.store_paths [MESSAGES]`; CPU of the whole process, the best of five.
+"""The cost of the store's hot paths: `python -m tests.bench.store_paths [MESSAGES]`; CPU of the whole process, the best of five.
 
 The bars stand in SERVER.md: open of 20,000 warm 1 ms, flags of 20,000 12 ms, overview 35 ms.
 """

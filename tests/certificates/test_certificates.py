@@ -1,4 +1,4 @@
-"""certificates/certificates: made, verified strictly by OpenSSL and Python, held to their constraints, renewed in time."""
+"""certificates/certificates: made, verified strictly by OpenSSL and Python, name constraints, renewal."""
 
 import hashlib
 import os

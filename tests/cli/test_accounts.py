@@ -1,4 +1,4 @@
-"""What can be done to an account with commands, asleep and running: asked first, nothing lost, and taken back."""
+"""Account commands, with and without a running server: confirmation, nothing lost, and restoring."""
 
 import imaplib
 import json

@@ -1,4 +1,4 @@
-"""The certificate commands against running servers: what each device trusts stays until somebody asks for another."""
+"""The certificate commands on running servers: the authority that devices trust stays until a new one is requested."""
 
 import json
 import os

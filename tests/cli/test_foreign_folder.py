@@ -1,4 +1,4 @@
-"""Whatever lies in the current folder is not run: every command is safe in a folder that somebody else may write to."""
+"""Nothing is imported from the current directory: every command is safe in a directory that others can write to."""
 
 import re
 import signal
@@ -36,7 +36,7 @@ COMMANDS = (
 
 @pytest.fixture
 def hostile(tmp_path: Path) -> Path:
-    """A folder whose modules each leave a trace when they are imported."""
+    """A directory whose modules each leave a trace when they are imported."""
     folder = tmp_path / "folder"
     for name in (*NAMES, "appliance/__init__.py", "appliance/__main__.py", "appliance/app/process.py"):
         place = folder / name

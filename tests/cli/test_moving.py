@@ -1,4 +1,4 @@
-"""`import` and `export` as they are typed, on a running server and on a stopped one."""
+"""`import` and `export`, with and without a running server."""
 
 import imaplib
 import json

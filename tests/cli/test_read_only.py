@@ -1,4 +1,4 @@
-"""Read-only storage, as a dying card becomes: what there is can be looked at and brought out, the last commits in the log too."""
+"""Read-only storage, as a failing SD card becomes: everything can be shown and exported, the last commits in the log too."""
 
 import os
 import shutil
@@ -93,5 +93,5 @@ def test_it_can_be_looked_at_and_brought_out(data: Path, storage: Callable[[Path
         assert looked.returncode == 0, looked
     refused = run("domain", "add", "other.example")
     assert refused.returncode == 2 and "cannot be written" in refused.stderr and "Traceback" not in refused.stderr
-    assert "Read-only" not in refused.stderr or "pillarbox export --all" in refused.stderr, "a failing card is not a matter of who owns it"
+    assert "Read-only" not in refused.stderr or "pillarbox export --all" in refused.stderr, "a failing SD card is not a matter of ownership"
     assert {path: path.read_bytes() for path in data.rglob("*") if path.is_file()} == before

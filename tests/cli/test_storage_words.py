@@ -1,4 +1,4 @@
-"""What is wrong with the storage is a sentence with the way out, for every command, and never a traceback."""
+"""Damaged or unreadable storage is a sentence with a remedy, for every command, and never a traceback."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Is it there, and right: every kind of record right, wrong and missing, asked of a real name server."""
+"""dns_setup/check: every kind of record right, wrong and missing, on a real DNS server."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace

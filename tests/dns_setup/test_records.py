@@ -1,4 +1,4 @@
-"""What to publish: golden texts, for a server with everything and for one that knows little of itself."""
+"""dns_setup/records: golden texts, for a server with everything and for one without known addresses."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,7 +63,7 @@ def test_everything_that_can_run() -> None:
     assert zone_text(records(FACTS)) == GOLDEN
 
 
-def test_a_server_that_knows_little_of_itself() -> None:
+def test_a_server_without_known_addresses() -> None:
     found = records(DomainFacts("home.example", "mail.home.example", services=(("smtp", 25),)))
     assert zone_text(found) == LITTLE
     assert found[1] == Record("mail.home.example", "A", "", found[1].why) and found[1].needed

@@ -1,4 +1,4 @@
-"""system/clock: when the wall clock is believed, and steps announced."""
+"""runtime/clock: when the wall clock is trusted, and steps published; config/time_zone: zones by name."""
 
 import subprocess
 import sys
@@ -38,7 +38,7 @@ def clock_at(root: Path, time: Time) -> RealClock:
     ("now_s", "keeper", "synchronized", "chip", "trusted"),
     [
         (SET, False, False, None, True),  # a container, or another time keeper
-        (SET, True, False, None, False),  # a chipless board before the network told it
+        (SET, True, False, None, False),  # a board without a clock chip before time synchronisation
         (SET, True, True, None, True),
         (SET, True, False, "1", True),
         (SET, True, False, "0", False),

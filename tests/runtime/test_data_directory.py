@@ -1,4 +1,4 @@
-"""One lock decides who is the server; it is never stale."""
+"""runtime/data_directory: one lock, never stale; permissions of the directory and its files."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The box's own figures, from a made-up /proc and /sys."""
+"""runtime/host: facts about the host, from a made-up /proc and /sys."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a start finds of a data directory: all of it, none of it, or parts that must not be taken for a new server."""
+"""runtime/identity: a start with a whole data directory, an empty one, and parts that must not be taken for a new server."""
 
 import random
 import shutil
@@ -180,7 +180,7 @@ async def test_two_servers_have_two_ids(data: Path, tmp_path: Path) -> None:
 
 
 async def test_a_lost_certificates_directory_is_no_first_start(data: Path) -> None:
-    """Devices trusted the authority that is gone: the one made in its place is told, and a first one is not."""
+    """Devices trusted the authority that is gone: the one made in its place is reported, and a first one is not."""
 
     async def start() -> set[str]:
         async with open_components(data, Settings()) as components:
@@ -190,4 +190,4 @@ async def test_a_lost_certificates_directory_is_no_first_start(data: Path) -> No
     assert "authority-new" not in await start()
     shutil.rmtree(data / "certificates")
     assert "authority-new" in await start()
-    assert "authority-new" in await start(), "told until it is exported"
+    assert "authority-new" in await start(), "reported until it is exported"

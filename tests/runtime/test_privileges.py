@@ -1,4 +1,4 @@
-"""Root on another user's data directory becomes that user; needs root, since only root can give rights up."""
+"""runtime/privileges: root on another user's data directory becomes that user; needs root."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from tests.support.needs import usable_by
 from tests.support.server import COMMAND, PASSWORD, START_S, environment, free_ports, pillarbox
 
 UID = 65534
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
 @pytest.fixture

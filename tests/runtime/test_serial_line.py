@@ -1,4 +1,4 @@
-"""runtime/serial_line: a getty on the console's line is found by its name, on real terminals."""
+"""runtime/serial_line: a getty on the console's device is found by its name, on real terminals."""
 
 import os
 import pty
