@@ -157,7 +157,8 @@ class Command:
     """One command: its argument grammar, its handler, where it is allowed.
 
     `parse(tokens)` reads the arguments up to the end of the command and returns whatever `run` wants (MisuseError
-    becomes BAD). `run(session, arguments, uid)`: `uid` is True for the `UID X` form, which exists when `uid_form`.
+    becomes BAD); a grammar that extensions add to returns `tokens.fork()`, and `run` parses it with the registry.
+    `run(session, arguments, uid)`: `uid` is True for the `UID X` form, which exists when `uid_form`.
     `streamed`: literals after its first argument are not collected; `run` starts at the first of them and reads them
     chunk by chunk (APPEND). The session syncs the selected mailbox after `run`, before the tagged response.
     """

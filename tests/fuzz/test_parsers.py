@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from appliance.config import settings_file
+from appliance.imapd.commands.table import CORE
+from appliance.imapd.extensions.table import EXTENSIONS
+from appliance.imapd.registry import Registry
 from appliance.mail import address, addresses, content, date, encoding, header, text
 from appliance.mail import header_fields as read_header_fields
 from appliance.mail.errors import MisuseError, PillarboxError
@@ -47,7 +50,7 @@ SETTINGS = (
     b"a.b = {c = 1}\n",
 )
 
-SEARCH_KEYS = {key.name: key for key in search.KEYS}
+IMAP = Registry((CORE, *EXTENSIONS))
 
 
 def reader(octets: bytes) -> None:
@@ -131,8 +134,11 @@ def paths(octets: bytes) -> None:
 TARGETS: dict[str, tuple[Callable[[bytes], object], str]] = {
     "imap-reader": (reader, "imap"),
     "imap-tokens": (lambda octets: Tokens(octets).list_of(Tokens(octets).astring), "imap"),
-    "imap-search": (lambda octets: search.parse_search(Tokens(octets[octets.find(b"SEARCH") + 7 :]), SEARCH_KEYS), "imap"),
-    "imap-fetch": (lambda octets: fetch.parse_fetch(Tokens(octets[octets.find(b"FETCH") + 6 :])), "imap"),
+    "imap-search": (
+        lambda octets: search.parse_search(Tokens(octets[octets.find(b"SEARCH") + 7 :]), IMAP.search_keys, IMAP.search_returns),
+        "imap",
+    ),
+    "imap-fetch": (lambda octets: fetch.parse_fetch(Tokens(octets[octets.find(b"FETCH") + 6 :]), IMAP.fetch_modifiers), "imap"),
     "imap-sequence": (lambda octets: sequence.normal(sequence.parse_set(octets), 2**32 - 1), "imap"),
     "smtp-grammar": (paths, "smtp"),
     "smtp-data": (dots, "smtp"),
