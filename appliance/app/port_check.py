@@ -37,10 +37,12 @@ class PortFinding:
 PortProbe = Callable[[], Awaitable[PortFinding]]
 
 
-async def probe(what: str, where: str, address: str, port: int, *, tls: bool, greeting: bytes) -> PortFinding:
+async def probe(
+    what: str, where: str, address: str, port: int, *, tls: bool, greeting: bytes, patience_s: float = PATIENCE_S
+) -> PortFinding:
     """Connect to one server: "open" when its greeting begins with `greeting`."""
     try:
-        heard = await read_greeting(address, port, timeout_s=PATIENCE_S, tls=tls)
+        heard = await read_greeting(address, port, timeout_s=patience_s, tls=tls)
     except PeerError as trouble:
         return PortFinding(what, where, "closed", f"{trouble}.")
     if not heard.startswith(greeting):
@@ -48,10 +50,11 @@ async def probe(what: str, where: str, address: str, port: int, *, tls: bool, gr
     return PortFinding(what, where, "open")
 
 
-def listener_probe(listener: ListenerFacts) -> PortProbe:
+def listener_probe(listener: ListenerFacts, patience_s: float = PATIENCE_S) -> PortProbe:
     """A probe of one of the server's own listeners."""
     row, host = protocol(listener.protocol), LOOPBACK.get(listener.host, listener.host)
-    return partial(probe, row.name, listener.address, host, listener.port, tls=row.implicit_tls, greeting=GREETINGS[row.service])
+    tls, greeting = row.implicit_tls, GREETINGS[row.service]
+    return partial(probe, row.name, listener.address, host, listener.port, tls=tls, greeting=greeting, patience_s=patience_s)
 
 
 async def check(probes: Sequence[PortProbe]) -> list[PortFinding]:

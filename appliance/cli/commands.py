@@ -129,14 +129,14 @@ def parser() -> Parser:
     groups: dict[str, Any] = {}
     for row in ROWS:
         if len(row.words) == 1:
-            made = verbs.add_parser(row.words[0], help=row.text, description=row.text, parents=[common])
+            made = verbs.add_parser(row.words[0], help=row.text, description=_sentence(row.text), parents=[common])
         else:
             noun, verb = row.words
             if noun not in groups:
                 actions = [r.words[1] for r in ROWS if r.words[0] == noun] + ["export"] * (noun == "certificate")
                 group = verbs.add_parser(noun, help=f"{NOUNS[noun]}: {', '.join(actions)}", description=f"{NOUNS[noun].capitalize()}.")
                 groups[noun] = group.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
-            made = groups[noun].add_parser(verb, help=row.text, description=row.text, parents=[common])
+            made = groups[noun].add_parser(verb, help=row.text, description=_sentence(row.text), parents=[common])
         for argument in row.arguments:
             name = argument.strip("[]")
             made.add_argument(name, metavar=name.upper(), nargs="?" if argument != name else None)
@@ -176,6 +176,10 @@ def parser() -> Parser:
     check.add_argument("--json", action="store_true", help="print JSON, for programs")
     check.set_defaults(special="settings check")
     return top
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _moving(verbs: Any, common: Parser) -> None:

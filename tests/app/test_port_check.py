@@ -4,10 +4,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
-import pytest
 import trio
 
-from appliance.app import port_check
 from appliance.app.port_check import OUTSIDE, check, findings_text, listener_probe
 from appliance.status.snapshot import ListenerFacts
 from tests.support.certificates import make_certificates
@@ -28,8 +26,8 @@ async def silent(stream: trio.abc.Stream) -> None:
     await trio.sleep_forever()
 
 
-async def listening_socket(nursery: trio.Nursery, protocol: str, talk: Talk, tls: Path | None = None) -> ListenerFacts:
-    """A server of one door."""
+async def one_listener(nursery: trio.Nursery, protocol: str, talk: Talk, tls: Path | None = None) -> ListenerFacts:
+    """A server with one listener."""
     if tls is not None:
         import ssl
 
@@ -43,29 +41,28 @@ async def listening_socket(nursery: trio.Nursery, protocol: str, talk: Talk, tls
     return ListenerFacts(protocol, "127.0.0.1", port, "")
 
 
-async def test_every_kind_of_listening_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(port_check, "PATIENCE_S", 1.0)
+async def test_every_kind_of_listener(tmp_path: Path) -> None:
     certificate = make_certificates(tmp_path).server
     async with trio.open_nursery() as nursery:
-        listening_sockets = [
-            await listening_socket(nursery, "smtp", says(b"220 box ESMTP\r\n")),
-            await listening_socket(nursery, "imaps", says(b"* OK ready\r\n"), certificate),
-            await listening_socket(nursery, "pop3s", says(b"+OK\r\n")),  # no TLS there
-            await listening_socket(nursery, "submission", says(b"SSH-2.0-other\r\n")),
-            await listening_socket(nursery, "imap", silent),
+        listeners = [
+            await one_listener(nursery, "smtp", says(b"220 box ESMTP\r\n")),
+            await one_listener(nursery, "imaps", says(b"* OK ready\r\n"), certificate),
+            await one_listener(nursery, "pop3s", says(b"+OK\r\n")),  # no TLS there
+            await one_listener(nursery, "submission", says(b"SSH-2.0-other\r\n")),
+            await one_listener(nursery, "imap", silent),
             ListenerFacts("pop3", "127.0.0.1", free_ports(1)[0], ""),
-            await listening_socket(nursery, "smtp", says(b"")),
+            await one_listener(nursery, "smtp", says(b"")),
         ]
         with trio.fail_after(10):
-            found = await check([listener_probe(one) for one in listening_sockets])
+            found = await check([listener_probe(one, patience_s=1.0) for one in listeners])
         nursery.cancel_scope.cancel()
     assert [one.state for one in found] == ["open", "open", "closed", "closed", "closed", "closed", "closed"]
     text = findings_text(found).splitlines()
-    assert text[0].startswith(f"open     smtp         127.0.0.1:{listening_sockets[0].port}")
+    assert text[0].startswith(f"open     smtp         127.0.0.1:{listeners[0].port}")
     assert "TLS" in text[2] and "greet" in text[3] and "refused" in text[5] and text[-1] == OUTSIDE
 
 
-async def test_a_listening_socket_at_every_address_is_knocked_at_here() -> None:
+async def test_a_listener_on_every_address_is_probed_on_loopback() -> None:
     async with trio.open_nursery() as nursery:
         (listener,) = await nursery.start(partial(trio.serve_tcp, says(b"220 box\r\n"), 0, host="0.0.0.0"))
         port = listener.socket.getsockname()[1]
