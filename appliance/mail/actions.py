@@ -1,4 +1,4 @@
-"""What filtering decides for one account's copy of a message; the delivery plan is made from these (RFC 5228 §4).
+"""What filtering decides for one account's copy of a message; the delivery plan is made from these.
 
 No action at all discards the copy.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FileInto:
-    """Deliver the copy into a mailbox of the account, with flags (RFC 5228 §4.1; RFC 5232)."""
+    """Deliver the copy into a mailbox of the account, with flags (Sieve: fileinto, with :flags)."""
 
     mailbox: str = "INBOX"
     flags: tuple[str, ...] = ()
@@ -17,4 +17,4 @@ class FileInto:
 Action = FileInto
 
 KEEP: tuple[Action, ...] = (FileInto(),)
-"""The implicit keep (RFC 5228 §2.10.2)."""
+"""The implicit keep of Sieve."""

@@ -1,6 +1,6 @@
 """ESMTP options of a message and of its recipients: parsed once in `smtpd`, carried whole, and written for queue, DSN and SMTP client.
 
-Each option is one field, and its row says all that the carriers need: the name in the queue's JSON (`stored`), the parameter of MAIL
+Each option is one field, and its row says all that is needed to pass it on: the name in the queue's JSON (`stored`), the parameter of MAIL
 or RCPT with its value's form and the EHLO keyword the next server must offer, and whether a DSN about the message inherits it. A new
 parameter is one field here and its parser in `smtpd/extensions`; queue rows, DSN subjects and the SMTP client take it from the row.
 

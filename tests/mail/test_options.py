@@ -1,4 +1,4 @@
-"""ESMTP options reach every carrier whole: a made-up parameter, declared by one field, goes through queue row, DSN and SMTP client."""
+"""ESMTP options reach every value that has them whole: a made-up parameter, declared by one field, goes through queue row, DSN and SMTP client."""
 
 from dataclasses import dataclass, fields
 
@@ -57,9 +57,9 @@ def test_a_made_up_parameter_goes_everywhere() -> None:
     assert encode_mail(message_with(entry.options), Offer(), 5) == b"MAIL FROM:<ada@home.example>\r\n"
 
 
-def test_every_carrier_has_the_options_as_one_value() -> None:
-    for carrier in (Envelope, OutgoingMessage, Subject, QueueEntry, NewEntry, Recipient):
-        names = {one.name for one in fields(carrier)}
+def test_the_options_are_one_value_everywhere() -> None:
+    for kind in (Envelope, OutgoingMessage, Subject, QueueEntry, NewEntry, Recipient):
+        names = {one.name for one in fields(kind)}
         assert "options" in names and not names & {one.name for one in fields(EnvelopeOptions)} - {"body"}
 
 

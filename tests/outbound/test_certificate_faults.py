@@ -113,7 +113,7 @@ def told(day: int) -> str:
         (Made("x", HOST, issuer=Made("Mid", issuer=ROOT, authority=True)), (), ('it ends at "Mid"', "1 certificate shown")),
     ],
 )
-async def test_the_reason_is_told(made: Made, more: Sequence[Made], words: tuple[str, ...], tmp_path: Path) -> None:
+async def test_the_reason_is_reported(made: Made, more: Sequence[Made], words: tuple[str, ...], tmp_path: Path) -> None:
     outcome, messages = await sent_to(made.serving(tmp_path, *more), TlsPolicy("verify", "mta-sts", make=lambda level: trusting()))
     assert (outcome.action, outcome.reason, outcome.status) == (DsnAction.DEFERRED, Reason.TLS, "4.7.5") and not messages
     assert outcome.text.startswith("The certificate of mx.far.example") and outcome.text.endswith(".") and outcome.text.count("\n") == 0
@@ -122,7 +122,7 @@ async def test_the_reason_is_told(made: Made, more: Sequence[Made], words: tuple
 
 
 @pytest.mark.parametrize("names", [(HOST,), ("*.far.example",), ("other.example", HOST)])
-async def test_a_good_one_is_taken(names: tuple[str, ...], tmp_path: Path) -> None:
+async def test_a_valid_certificate_is_accepted(names: tuple[str, ...], tmp_path: Path) -> None:
     outcome, messages = await sent_to(Made("x", *names, issuer=ROOT).serving(tmp_path), TlsPolicy("verify", make=lambda _: trusting()))
     assert outcome.action is DsnAction.RELAYED and messages == 1
 
@@ -135,7 +135,7 @@ async def test_a_good_one_is_taken(names: tuple[str, ...], tmp_path: Path) -> No
         (2, (HOST,), (-9, -4), ("DANE", f"expired on {told(-4)}", "clock says")),
     ],
 )
-async def test_dane_says_why(usage: int, names: tuple[str, ...], days: tuple[int, int], words: tuple[str, ...], tmp_path: Path) -> None:
+async def test_dane_reports_why(usage: int, names: tuple[str, ...], days: tuple[int, int], words: tuple[str, ...], tmp_path: Path) -> None:
     record = Tlsa(usage, 1, 1, b"\1" * 32)
     make = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     make.check_hostname, make.verify_mode = False, ssl.CERT_NONE

@@ -66,7 +66,7 @@ def said(message: bytes) -> list[bytes]:
     return [part.get_payload(decode=True) or b"" for part in email.message_from_bytes(message).walk() if not part.is_multipart()]
 
 
-def travels(message: bytes, *, eight: bool = False) -> bool:
+def is_sendable(message: bytes, *, eight: bool = False) -> bool:
     bare = message.replace(b"\r\n", b"")
     long = max(map(len, message.split(b"\r\n")))
     return (eight or message.isascii()) and b"\r" not in bare and b"\n" not in bare and b"\0" not in message and long <= 998
@@ -85,7 +85,7 @@ MIXED = (
 )
 
 
-async def test_what_needs_nothing_stays_as_it_is() -> None:
+async def test_a_message_that_needs_no_conversion_is_unchanged() -> None:
     message = HEAD + b"\r\nplain words\r\n"
     assert await made(message) == message and await made(TEXT + WORDS, EIGHT) == TEXT + WORDS
 
@@ -93,39 +93,39 @@ async def test_what_needs_nothing_stays_as_it_is() -> None:
 @pytest.mark.parametrize("size", [1, 7, 64, 100_000])
 async def test_eight_bit_text_becomes_quoted_printable(size: int) -> None:
     out = await made(TEXT + WORDS, size=size)
-    assert travels(out) and said(out) == [WORDS] and b"quoted-printable" in out and b"8bit" not in out
+    assert is_sendable(out) and said(out) == [WORDS] and b"quoted-printable" in out and b"8bit" not in out
 
 
 @pytest.mark.parametrize("size", [1, 13, 100_000])
-async def test_every_part_in_its_route_and_what_is_inside_a_message(size: int) -> None:
+async def test_every_part_by_its_type_and_inside_message_rfc822(size: int) -> None:
     out = await made(MIXED, size=size)
-    assert travels(out)
+    assert is_sendable(out)
     html, binary, plain, inner = said(out)
     assert html.rstrip() == b"<p>\xfc</p>" and binary == b"\x00\x01\r\x02\n\xff" and plain == b"plain stays" and inner.strip() == b"\xe4"
     assert out.count(b"base64") == 1 and out.count(b"quoted-printable") == 2 and b"Content-Transfer-Encoding: 7bit" in out
     eight = await made(MIXED, EIGHT, size)
-    assert travels(eight, eight=True) and said(eight)[1] == b"\x00\x01\r\x02\n\xff" and b"<p>\xfc</p>" in eight
+    assert is_sendable(eight, eight=True) and said(eight)[1] == b"\x00\x01\r\x02\n\xff" and b"<p>\xfc</p>" in eight
 
 
-async def test_a_message_without_mime_says_what_it_is_now() -> None:
+async def test_a_message_without_mime_gets_its_header_fields() -> None:
     out = await made(HEAD + b"\r\n\xe4\xf6\r\n")
-    assert travels(out) and said(out) == [b"\xe4\xf6\r\n"]
+    assert is_sendable(out) and said(out) == [b"\xe4\xf6\r\n"]
     assert b"MIME-Version: 1.0" in out and b"charset=unknown-8bit" in out
 
 
-async def test_long_lines_in_messages_of_ours_only() -> None:
+async def test_long_lines_in_local_messages_only() -> None:
     message = TEXT.replace(b"8bit", b"7bit") + b"word " * 500 + b"\r\n"
     out = await made(message)
-    assert travels(out) and said(out) == [b"word " * 500 + b"\r\n"]
+    assert is_sendable(out) and said(out) == [b"word " * 500 + b"\r\n"]
     assert await made(message, author="") == message
     header = b"Subject: " + b"word " * 500 + b"\r\n\r\nx\r\n"
-    assert travels(await made(header)) and email.message_from_bytes(await made(header))["Subject"].split() == [b"word".decode()] * 500
+    assert is_sendable(await made(header)) and email.message_from_bytes(await made(header))["Subject"].split() == [b"word".decode()] * 500
 
 
 SIGNED = MIXED.replace(b"multipart/mixed", b"multipart/signed")
 
 
-async def test_what_is_sealed_is_not_touched() -> None:
+async def test_signed_parts_are_not_changed() -> None:
     assert await refused(SIGNED.replace(b"\xfc", b"x")) == "5.6.1"
     assert await refused(SIGNED.replace(b"\x00\x01\r\x02\n\xff", b"x")) == "5.6.3"
     long = SIGNED.replace(b"\x00\x01\r\x02\n\xff", b"x").replace(b"\xfc", b"x" * 2000)
@@ -142,7 +142,7 @@ async def test_what_is_sealed_is_not_touched() -> None:
 )  # fmt: skip
 async def test_header_words(field: str, text: str) -> None:
     out = await made((field + "\r\n").encode() + b"\r\nx\r\n", smtputf8=True)
-    assert travels(out)
+    assert is_sendable(out)
     shown = "".join(
         part.decode(charset or "ascii") if isinstance(part, bytes) else part
         for part, charset in decode_header(email.message_from_bytes(out).items()[0][1].replace("\r\n", ""))
@@ -154,7 +154,7 @@ async def test_header_words(field: str, text: str) -> None:
 
 async def test_file_names() -> None:
     out = await made(HEAD + 'Content-Disposition: attachment; filename="Prüfung 1.pdf"\r\n\r\nx\r\n'.encode())
-    assert travels(out) and email.message_from_bytes(out).get_filename() == "Prüfung 1.pdf"
+    assert is_sendable(out) and email.message_from_bytes(out).get_filename() == "Prüfung 1.pdf"
 
 
 async def test_addresses_without_another_form() -> None:
@@ -166,7 +166,7 @@ async def test_addresses_without_another_form() -> None:
     assert await made("Subject: grün\r\nFrom: a@b.example\r\n\r\nx\r\n".encode(), EIGHT), "broken headers pass where they can"
 
 
-async def test_encodings_that_were_broken_already() -> None:
+async def test_invalid_encodings_are_repaired() -> None:
     quoted = HEAD + b"Content-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\na=20\xe4 b=\r\nc\r\n"
     assert said(await made(quoted)) == [b"a \xe4 bc\r\n"]
     based = HEAD + b"Content-Type: image/x\r\nContent-Transfer-Encoding: base64\r\n\r\naGVs\xe4bG8=\r\n"
@@ -199,7 +199,7 @@ def test_encoded_words_are_whole_characters(text: str) -> None:
 
 
 @given(st.lists(st.sampled_from([b"a", b"\r\n", b"\r", b"\n", b"\xe4", b"\0", b"x" * 998, b"y"]), max_size=12), st.integers(1, 9))
-async def test_the_shape_however_it_is_cut(parts: list[bytes], size: int) -> None:
+async def test_octet_facts_in_any_chunks(parts: list[bytes], size: int) -> None:
     message = b"".join(parts)
     facts = await scan_octets(chunks_of(message, size))
     bare = message.replace(b"\r\n", b"")
@@ -211,7 +211,7 @@ async def test_the_shape_however_it_is_cut(parts: list[bytes], size: int) -> Non
 
 
 @pytest.mark.corpus
-async def test_real_messages_say_the_same_to_a_foreign_library() -> None:
+async def test_real_messages_read_the_same_by_another_library() -> None:
     corpus_messages = [one.octets for one in messages() if len(one.octets) < 200_000]
     eight = [message for message in corpus_messages if not message.isascii()]
     changed = 0

@@ -59,7 +59,7 @@ def held(records: list[Tlsa], *chain: bytes, names: tuple[str, ...] = NAMES, day
 
 @pytest.mark.parametrize("selector", [0, 1])
 @pytest.mark.parametrize("matching", [0, 1, 2])
-def test_every_usable_record_fits_its_own_certificate_and_no_other(selector: int, matching: int) -> None:
+def test_every_usable_record_matches_its_own_certificate_only(selector: int, matching: int) -> None:
     end, authority = tlsa(3, selector, matching, LEAF), tlsa(2, selector, matching, ROOT)
     assert record_matches(end, LEAF.der) and not record_matches(end, OTHER.der)
     assert held([end], *CHAIN) and not held([end], OTHER.der)
@@ -76,7 +76,7 @@ def test_every_usable_record_fits_its_own_certificate_and_no_other(selector: int
         (Tlsa(3, 1, 1, b"x" * 31), False), (Tlsa(3, 1, 2, b"x" * 32), False),
     ],
 )  # fmt: skip
-def test_which_can_be_gone_by(record: Tlsa, so: bool) -> None:
+def test_which_records_are_usable(record: Tlsa, so: bool) -> None:
     assert bool(usable([record])) is so
 
 
@@ -90,7 +90,7 @@ def test_names_and_dates_count_for_authorities_only() -> None:
     assert not held([root], OLD.der, ROOT.der, days=1)
 
 
-def test_one_of_several_is_enough_and_nothing_is_nothing() -> None:
+def test_one_of_several_records_is_enough() -> None:
     assert held([tlsa(3, 1, 1, OTHER), tlsa(3, 1, 1, LEAF)], *CHAIN)
     assert held([tlsa(2, 0, 0, ROOT)], LEAF.der, MIDDLE.der), "the record itself brings the authority"
     assert not held([tlsa(2, 0, 1, ROOT)], LEAF.der, MIDDLE.der), "a hash alone does not"

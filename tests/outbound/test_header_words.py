@@ -15,7 +15,7 @@ from appliance.outbound.conversion import convert
 from appliance.protocol.smtp.client import Offer
 from tests.support.peer import Peer
 
-from .test_attempt import apart, travel
+from .test_attempt import apart, deliver_all
 from .test_conversion import message_to
 from .test_smtp_client import message_to as message_of_7_octet_chunks
 
@@ -42,7 +42,7 @@ def shown(out: bytes, name: str) -> str:
 
 
 @pytest.mark.parametrize("offer", [EIGHT, BOTH])
-async def test_ours_without_smtputf8_goes_in_encoded_words(offer: Offer) -> None:
+async def test_a_local_message_without_smtputf8_gets_encoded_words(offer: Offer) -> None:
     out, outgoing = await sent(RAW, offer)
     assert header(out).isascii() and out.endswith(BODY) and not outgoing.options.smtputf8, "the body stays in 8 bits"
     assert shown(out, "subject") == "Grüße" and shown(out, "from") == "Jürgen <ada@home.example>"
@@ -114,7 +114,7 @@ async def test_octets_that_are_no_utf_8(charset: str, offer: Offer, smtputf8: bo
 
 
 @pytest.mark.parametrize("local", ["jürgen", '"jürgen m"'])
-async def test_an_address_that_has_no_other_form_goes_with_smtputf8_or_not_at_all(local: str) -> None:
+async def test_an_address_with_no_other_form_needs_smtputf8(local: str) -> None:
     message = f"From: ada@home.example\r\nTo: {local}@far.example\r\nSubject: Grüße\r\n\r\nx\r\n".encode()
     out, outgoing = await sent(message, BOTH)
     assert out == message and outgoing.options.smtputf8
@@ -123,7 +123,7 @@ async def test_an_address_that_has_no_other_form_goes_with_smtputf8_or_not_at_al
         assert isinstance(found, Outcome) and found.status == "5.6.7"
 
 
-async def test_a_forwarded_message_is_not_touched_but_announced() -> None:
+async def test_a_forwarded_message_is_unchanged_and_announced() -> None:
     out, outgoing = await sent(RAW, BOTH, author="")
     assert out == RAW and outgoing.options.smtputf8
     out, outgoing = await sent(RAW, EIGHT, author="")
@@ -136,7 +136,7 @@ async def test_a_forwarded_message_is_not_touched_but_announced() -> None:
     assert out == plain and not outgoing.options.smtputf8, "a body in 8 bits needs no SMTPUTF8"
 
 
-async def test_what_was_sent_with_smtputf8_stays_so_where_it_can() -> None:
+async def test_smtputf8_is_kept_where_offered() -> None:
     out, outgoing = await sent(RAW, BOTH, smtputf8=True)
     assert out == RAW and outgoing.options.smtputf8
     out, outgoing = await sent(RAW, EIGHT, smtputf8=True)
@@ -145,9 +145,9 @@ async def test_what_was_sent_with_smtputf8_stays_so_where_it_can() -> None:
 
 @pytest.mark.parametrize("offer", [("8BITMIME",), ("8BITMIME", "SMTPUTF8"), ()])
 @pytest.mark.parametrize("author", ["home.example", ""])
-async def test_what_travels(offer: tuple[str, ...], author: str) -> None:
+async def test_what_is_sent(offer: tuple[str, ...], author: str) -> None:
     with Peer(offer=offer) as peer:
-        (delivery,), _ = await travel(peer.port, replace(message_of_7_octet_chunks(message=RAW), author=author), hosts=apart("127.0.0.1"))
+        (delivery,), _ = await deliver_all(peer.port, replace(message_of_7_octet_chunks(message=RAW), author=author), hosts=apart("127.0.0.1"))
     assert delivery.outcomes[0].action is DsnAction.RELAYED
     (taken,), (mail,) = peer.messages, [line for line in peer.said if line.startswith("MAIL")]
     assert header(taken.octets).isascii() or "SMTPUTF8" in mail or (not author and "SMTPUTF8" not in offer)

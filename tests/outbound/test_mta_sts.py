@@ -65,7 +65,7 @@ def test_policies(text: bytes, policy: StsPolicy) -> None:
         ENFORCE.replace(b"max_age: 604800", b"max_age: \xd9\xa3"),
     ],
 )  # fmt: skip
-def test_what_is_no_policy(text: bytes) -> None:
+def test_invalid_policies(text: bytes) -> None:
     with pytest.raises(MisuseError):
         parse_policy(text)
 
@@ -124,7 +124,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield World(family.writer)
 
 
-async def test_a_policy_is_fetched_once_and_believed_until_it_ends(world: World) -> None:
+async def test_a_policy_is_fetched_once_and_valid_until_it_expires(world: World) -> None:
     assert [await world.mode(), await world.mode()] == ["enforce", "enforce"] and world.fetched == 1
     world.anew()
     world.names.silent = True
@@ -223,7 +223,7 @@ async def test_documents_in_every_framing(certificates: TestCertificates, octets
     assert await fetched(certificates, octets) == ("text/plain", b"hello")
 
 
-async def test_a_cut_document_is_none(certificates: TestCertificates) -> None:
+async def test_a_truncated_document_is_refused(certificates: TestCertificates) -> None:
     """Without a length only close_notify says that a policy is whole: half of one could name other hosts (RFC 9112 §9.8)."""
     with pytest.raises(PeerGone):
         await fetched(certificates, HEAD + b"\r\nhel", cut=True)
@@ -237,7 +237,7 @@ async def test_a_cut_document_is_none(certificates: TestCertificates) -> None:
         HEAD + b"Content-Length: 5000\r\n\r\n" + b"x" * 5000, HEAD + b"\r\n" + b"x" * 5000,
     ],
 )  # fmt: skip
-async def test_answers_that_are_none(certificates: TestCertificates, octets: bytes) -> None:
+async def test_invalid_answers_are_refused(certificates: TestCertificates, octets: bytes) -> None:
     with pytest.raises((PeerError, MisuseError)):
         await fetched(certificates, octets)
 
@@ -264,7 +264,7 @@ async def test_the_fetcher_finds_the_web_server_by_name(certificates: TestCertif
 
 
 @pytest.mark.parametrize("how", ["SERVFAIL", "NOTIMP", "REFUSED", "silence", "truncated"])
-async def test_a_question_without_an_answer_does_not_hide_the_policy(
+async def test_a_dns_query_without_an_answer_does_not_hide_the_policy(
     certificates: TestCertificates, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resolver, "PATIENCE_S", (0.2, 0.2))

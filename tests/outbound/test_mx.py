@@ -137,7 +137,7 @@ LISTENING = (("0.0.0.0", 25), ("::", 25), ("127.0.0.9", 587), ("192.168.1.9", 25
     + [("127.0.0.5", True), ("::ffff:127.9.9.9", True), ("192.168.1.9", True), ("::ffff:192.168.1.9", True)]
     + [("192.168.1.7", False), ("::ffff:192.168.1.7", False), ("64:ff9b::c0a8:107", False), ("fd00::7", False), ("9.9.9.9", False)],
 )
-async def test_private_addresses_do_not_let_a_message_come_back(address: str, ours: bool) -> None:
+async def test_private_addresses_make_no_mail_loop(address: str, ours: bool) -> None:
     kind = "AAAA" if ":" in address else "A"
     async with a_name_server() as server:
         server.add("far.example", "MX", "10 mx.far.example.")
@@ -156,7 +156,7 @@ async def test_private_addresses_do_not_let_a_message_come_back(address: str, ou
                 assert isinstance(found, tuple) and found[0].addresses == (address.removeprefix("::ffff:"),), domain
 
 
-async def test_an_own_name_outside_ascii_is_known_in_a_labels() -> None:
+async def test_an_own_name_outside_ascii_is_recognized_in_a_labels() -> None:
     async with a_name_server() as server:
         server.add("far.example", "MX", "10 mail.xn--strae-oqa.example.")
         server.add("mail.xn--strae-oqa.example", "A", "9.9.9.9")
@@ -186,7 +186,7 @@ async def test_a_listener_at_another_port_is_not_ourselves() -> None:
         ("lan.example", 2525, False),
     ],
 )  # fmt: skip
-async def test_a_relay_that_is_a_listener_of_ours_is_a_wait(name: str, port: int, ours: bool) -> None:
+async def test_a_relay_that_is_a_listener_of_ours_defers(name: str, port: int, ours: bool) -> None:
     """Sent there, a message would be refused by this very server and bounce, or go round; a program beside us may be meant."""
     async with a_name_server() as server:
         server.add("localhost.example", "A", "192.168.1.7", "127.0.0.1")
@@ -232,7 +232,7 @@ def spoil(server: NameServer, name: str, how: str) -> None:
 @pytest.mark.parametrize("how", SICK)
 @pytest.mark.parametrize("kind", ["AAAA", "A"])
 @pytest.mark.parametrize("validated", [True, False])
-async def test_one_question_without_an_answer_takes_nothing_from_the_other(how: str, kind: str, validated: bool) -> None:
+async def test_one_query_without_an_answer_leaves_the_other(how: str, kind: str, validated: bool) -> None:
     async with a_name_server() as server:
         filled(server).validated = validated
         spoil(server, f"a.far.example {kind}", how)
@@ -243,14 +243,14 @@ async def test_one_question_without_an_answer_takes_nothing_from_the_other(how: 
 
 
 @pytest.mark.parametrize("how", SICK)
-async def test_nothing_and_no_answer_is_a_wait(how: str) -> None:
+async def test_no_address_and_no_answer_defers(how: str) -> None:
     async with a_name_server() as server:
         spoil(filled(server), "plain.example A", how)
         for found in (await hosts_of(server).find("plain.example"), await hosts_of(server).relay("plain.example", 587)):
             assert isinstance(found, Outcome) and (found.action, found.status) == (DsnAction.DEFERRED, "4.4.3")
 
 
-async def test_an_answer_that_is_not_secure_is_not_made_so_by_a_missing_one() -> None:
+async def test_an_insecure_answer_stays_insecure_when_the_other_is_missing() -> None:
     async with a_name_server() as server:
         filled(server).validated = True
         server.unsigned.add("a.far.example")

@@ -62,7 +62,7 @@ def parsed(said: str):  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.parametrize(("step", "said"), ABOUT_US)
-def test_a_refusal_of_where_we_come_from(step: Step, said: str) -> None:
+def test_a_refusal_of_our_address(step: Step, said: str) -> None:
     outcome = refusal(parsed(said), step, "mx.far.example")
     assert outcome.reason is Reason.REPUTATION and outcome.action is (
         DsnAction.FAILED if said[0] == "5" else DsnAction.DEFERRED
@@ -92,7 +92,7 @@ def test_a_refusal_of_anything_else(step: Step, said: str) -> None:
         (Step.MESSAGE, "552 Requested mail action aborted: exceeded storage allocation", "5.2.2", Reason.REFUSED),
     ],
 )
-def test_full_and_too_big_are_two_things(step: Step, said: str, status: str, reason: Reason) -> None:
+def test_full_and_too_big_are_distinct(step: Step, said: str, status: str, reason: Reason) -> None:
     outcome = refusal(parsed(said), step, "mx.far.example")
     assert (outcome.status, outcome.reason) == (status, reason)
     assert ("mailbox is full" in outcome.text) == (status[2:] == "2.2") and ("larger" in outcome.text) == (reason is Reason.TOO_BIG)
@@ -118,7 +118,7 @@ def test_too_many_recipients(said: str, many: bool) -> None:
         ("550 5.5.3 too many recipients", DsnAction.FAILED), ("552 5.2.2 mailbox full", DsnAction.FAILED), ("552 no more", DsnAction.FAILED),
     ],
 )  # fmt: skip
-def test_552_for_too_many_recipients_is_a_wait(said: str, action: DsnAction) -> None:
+def test_552_for_too_many_recipients_defers(said: str, action: DsnAction) -> None:
     """RFC 5321 §4.5.3.1.10: old servers say 552 where 452 is meant."""
     outcome = refusal(parsed(said), Step.RCPT, "mx.far.example")
     assert outcome.action is action and outcome.status[0] == ("4" if action is DsnAction.DEFERRED else "5")
@@ -138,6 +138,6 @@ def test_552_for_too_many_recipients_is_a_wait(said: str, action: DsnAction) -> 
         ("555 unsupported option: SMTPUTF8", True, True, (True, False)),
     ],
 )
-def test_a_form_that_was_announced_and_is_not_taken(said: str, eight: bool, utf8: bool, left: tuple[bool, bool] | None) -> None:
+def test_a_form_that_was_announced_and_is_refused(said: str, eight: bool, utf8: bool, left: tuple[bool, bool] | None) -> None:
     offer = reduced_offer(Offer(eightbitmime=True, smtputf8=True), refusal(parsed(said), Step.MESSAGE, "mx"), eight=eight, utf8=utf8)
     assert (offer and (offer.eightbitmime, offer.smtputf8)) == left

@@ -1,4 +1,4 @@
-"""Conversations over real sockets with a server that misbehaves at every step, and with a foreign one that does not."""
+"""SMTP client sessions over real sockets: with a server that misbehaves at every step, and with another implementation."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -34,8 +34,8 @@ def message_to(*names: str, message: bytes = MESSAGE, **words: object) -> Outgoi
     return OutgoingMessage("abc", Address("ada", "home.example"), recipients, len(message), chunks, options=EnvelopeOptions(**words))  # type: ignore[arg-type]
 
 
-async def talk(peer: Peer, *outgoing_messages: OutgoingMessage) -> list[Outcome]:
-    """All outcomes; what ends the conversation before the first transaction counts for everybody."""
+async def send_all(peer: Peer, *outgoing_messages: OutgoingMessage) -> list[Outcome]:
+    """All outcomes; a session that ends before the first transaction has one for every recipient."""
     stream = await dial("127.0.0.1", peer.port, timeout_s=5)
     client = SmtpClient(stream, "mx.far.example")
     outcomes: list[Outcome] = []
@@ -58,9 +58,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("offer", [("PIPELINING", "8BITMIME"), ("8BITMIME",), ()])
-async def test_messages_arrive_as_they_were_on_one_connection(offer: tuple[str, ...]) -> None:
+async def test_messages_arrive_unchanged_on_one_connection(offer: tuple[str, ...]) -> None:
     with Peer(offer=offer) as peer:
-        outcomes = await talk(peer, message_to("bob", "eve"), message_to("joe"))
+        outcomes = await send_all(peer, message_to("bob", "eve"), message_to("joe"))
     assert [one.action for one in outcomes] == [DsnAction.RELAYED] * 3 and peer.connections == 1
     assert [(one.sender, one.recipients, one.octets) for one in peer.messages] == [
         ("ada@home.example", ["bob@far.example", "eve@far.example"], MESSAGE), ("ada@home.example", ["joe@far.example"], MESSAGE)
@@ -69,10 +69,10 @@ async def test_messages_arrive_as_they_were_on_one_connection(offer: tuple[str, 
 
 
 @pytest.mark.parametrize("pipelining", [True, False])
-async def test_each_recipient_has_its_own_end(pipelining: bool) -> None:
+async def test_each_recipient_has_its_own_outcome(pipelining: bool) -> None:
     script: dict[str, str | list[str]] = {"RCPT eve@far.example": "550 5.1.1 no such user", "RCPT joe@far.example": "451 4.7.1 greylisted"}
     with Peer(offer=("PIPELINING",) if pipelining else (), script=script) as peer:
-        bob, eve, joe = await talk(peer, message_to("bob", "eve", "joe"))
+        bob, eve, joe = await send_all(peer, message_to("bob", "eve", "joe"))
     assert (bob.action, eve.action, joe.action) == (
         DsnAction.RELAYED,
         DsnAction.FAILED,
@@ -94,7 +94,7 @@ async def test_every_step_may_go_wrong(step: str, said: str, pipelining: bool) -
     if step == "EHLO":
         script["HELO"] = said
     with Peer(offer=("PIPELINING",) if pipelining else (), script=script) as peer:
-        (outcome,) = await talk(peer, message_to())
+        (outcome,) = await send_all(peer, message_to())
     assert (
         outcome.action is action
         and outcome.status[0] == ("5" if action is DsnAction.FAILED else "4")
@@ -105,21 +105,21 @@ async def test_every_step_may_go_wrong(step: str, said: str, pipelining: bool) -
 
 
 @pytest.mark.parametrize("said", ["ehlo there", ENDLESS, "250", "\x00\x00", "999 what"])
-async def test_nonsense_is_a_wait(said: str) -> None:
+async def test_invalid_replies_defer(said: str) -> None:
     with Peer(script={"MAIL": said}) as peer:
-        (outcome,) = await talk(peer, message_to())
+        (outcome,) = await send_all(peer, message_to())
     assert outcome.action is DsnAction.DEFERRED or said == "250"
 
 
 async def test_after_a_refusal_the_connection_serves_the_next_message() -> None:
     with Peer(script={"RCPT bob@far.example": "550 5.1.1 nobody"}) as peer:
-        bob, eve = await talk(peer, message_to("bob"), message_to("eve"))
+        bob, eve = await send_all(peer, message_to("bob"), message_to("eve"))
     assert (bob.action, eve.action) == (DsnAction.FAILED, DsnAction.RELAYED) and len(peer.messages) == 1
 
 
-async def test_ehlo_unknown_helo_does() -> None:
+async def test_helo_where_ehlo_is_refused() -> None:
     with Peer(script={"EHLO": "500 5.5.1 what?"}) as peer:
-        (outcome,) = await talk(peer, message_to())
+        (outcome,) = await send_all(peer, message_to())
     assert outcome.action is DsnAction.RELAYED and "HELO home.example" in peer.said
 
 
@@ -130,11 +130,11 @@ async def test_ehlo_unknown_helo_does() -> None:
         ({}, ("SIZE 10",), "5.3.4", Reason.TOO_BIG),
     ],
 )
-async def test_what_the_other_server_cannot_take_is_not_offered(
+async def test_a_message_the_server_cannot_accept_is_not_sent(
     words: dict[str, object], offer: tuple[str, ...], status: str, reason: Reason
 ) -> None:
     with Peer(offer=offer) as peer:
-        (outcome,) = await talk(peer, message_to(**words))
+        (outcome,) = await send_all(peer, message_to(**words))
     assert (outcome.status, outcome.reason, outcome.action) == (status, reason, DsnAction.FAILED)
     assert not any(line.startswith("MAIL") for line in peer.said)
 
@@ -142,20 +142,20 @@ async def test_what_the_other_server_cannot_take_is_not_offered(
 @pytest.mark.parametrize(
     "said", ["554 5.7.1 Client blocked using zen.spamhaus.org", "550 5.7.25 no PTR", "421 4.7.0 bad reputation of your IP"]
 )
-async def test_a_bad_name_is_told_from_a_bad_message(said: str) -> None:
+async def test_refusals_of_our_address_are_recognized(said: str) -> None:
     with Peer(script={"greeting": said}) as peer:
-        (outcome,) = await talk(peer, message_to())
+        (outcome,) = await send_all(peer, message_to())
     assert outcome.reason is Reason.REPUTATION
 
 
 async def test_many_recipients_go_in_groups() -> None:
     with Peer() as peer:
-        outcomes = await talk(peer, message_to(*[f"u{number}" for number in range(250)]))
+        outcomes = await send_all(peer, message_to(*[f"u{number}" for number in range(250)]))
     assert len(outcomes) == 250 and {one.action for one in outcomes} == {DsnAction.RELAYED}
     assert [len(one.recipients) for one in peer.messages] == [100, 100, 50]
 
 
-async def test_nobody_there() -> None:
+async def test_no_listener() -> None:
     with Peer() as peer:
         port = peer.port
     with pytest.raises(PeerError):
@@ -163,7 +163,7 @@ async def test_nobody_there() -> None:
     await trio.lowlevel.checkpoint()
 
 
-async def test_a_foreign_server_takes_it() -> None:
+async def test_another_server_accepts_it() -> None:
     from aiosmtpd.controller import Controller
 
     class Keeps:

@@ -1,4 +1,4 @@
-"""Sessions over real sockets: hosts in order, TLS that works, breaks or is not there, messages one after another."""
+"""Transport sessions over real sockets: hosts in order, TLS that works, fails or is not offered, several messages."""
 
 import ssl
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from .test_smtp_client import MESSAGE, message_to
 
 
 class Found:
-    """Hosts as a test wants them."""
+    """A HostFinder with fixed hosts."""
 
     def __init__(self, *addresses: str, outcome: Outcome | None = None) -> None:
         self.hosts = tuple(MailHost(f"mx{number}.far.example", number, (address,)) for number, address in enumerate(addresses, 1))
@@ -58,7 +58,7 @@ def server_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ssl.SSLCont
     yield context
 
 
-async def travel(found: Found, port: int, *outgoing_messages: OutgoingMessage) -> list[DeliveryResult]:
+async def deliver_all(found: Found, port: int, *outgoing_messages: OutgoingMessage) -> list[DeliveryResult]:
     transport = SmtpTransport(hosts=found, our_name=lambda: "home.example", clock=HandClock(), port=port)
     async with transport.session("far.example", Route()) as session:
         return [await session.deliver(outgoing) for outgoing in outgoing_messages]
@@ -66,7 +66,7 @@ async def travel(found: Found, port: int, *outgoing_messages: OutgoingMessage) -
 
 async def test_messages_share_a_connection_with_tls(server_tls: ssl.SSLContext) -> None:
     with Peer(context=server_tls) as peer:
-        first, second = await travel(Found("127.0.0.1"), peer.port, message_to("bob"), message_to("eve"))
+        first, second = await deliver_all(Found("127.0.0.1"), peer.port, message_to("bob"), message_to("eve"))
     assert [one.outcomes[0].action for one in (first, second)] == [DsnAction.RELAYED] * 2 and first.reusable and first.dsn_relayed
     assert peer.connections == 1 and all(message.tls and message.octets == MESSAGE for message in peer.messages)
     (host_attempt,) = first.host_attempts
@@ -75,24 +75,24 @@ async def test_messages_share_a_connection_with_tls(server_tls: ssl.SSLContext) 
 
 
 @pytest.mark.parametrize("script", [{"HANDSHAKE": DROP}, {"STARTTLS": "454 4.7.0 not now"}, {"STARTTLS": DROP}])
-async def test_broken_tls_is_plain_text_the_second_time(script: dict[str, str | list[str]]) -> None:
+async def test_after_broken_tls_plain_text(script: dict[str, str | list[str]]) -> None:
     with Peer(script=script) as peer:
-        (delivery,) = await travel(Found("127.0.0.1"), peer.port, message_to())
+        (delivery,) = await deliver_all(Found("127.0.0.1"), peer.port, message_to())
     if script.get("STARTTLS") == DROP:
-        assert delivery.outcomes[0].action is DsnAction.DEFERRED, "a lost connection says nothing about TLS"
+        assert delivery.outcomes[0].action is DsnAction.DEFERRED, "a lost connection is not a TLS failure"
         return
     assert delivery.outcomes[0].action is DsnAction.RELAYED and peer.connections == 2 and not peer.messages[0].tls
     assert [host_attempt.tls for host_attempt in delivery.host_attempts] == ["", ""]
 
 
-async def test_a_message_for_safe_relay_check_only_never_goes_in_plain_text() -> None:
+async def test_a_message_with_requiretls_is_never_sent_in_plain_text() -> None:
     with Peer(offer=("REQUIRETLS",), script={"HANDSHAKE": DROP}) as peer:
-        (delivery,) = await travel(Found("127.0.0.1"), peer.port, message_to(require_tls=True))
+        (delivery,) = await deliver_all(Found("127.0.0.1"), peer.port, message_to(require_tls=True))
     assert delivery.outcomes[0].reason is Reason.TLS and not peer.messages
 
 
 class Remembers:
-    """Policies that know the domain: it spoke TLS once."""
+    """Policies of a domain that used TLS before."""
 
     def __init__(self, level: str) -> None:
         self.level = level
@@ -112,14 +112,14 @@ class Remembers:
 
 
 @pytest.mark.parametrize(("offer", "script"), [((), {}), (("REQUIRETLS",), {"HANDSHAKE": DROP})])
-async def test_a_bounce_is_not_lost_for_want_of_requiretls(offer: tuple[str, ...], script: dict[str, str | list[str]]) -> None:
+async def test_a_bounce_is_not_lost_for_lack_of_requiretls(offer: tuple[str, ...], script: dict[str, str | list[str]]) -> None:
     with Peer(offer=offer, script=script) as peer:
-        (delivery,) = await travel(Found("127.0.0.1"), peer.port, replace(message_to(require_tls=True), sender=None))
+        (delivery,) = await deliver_all(Found("127.0.0.1"), peer.port, replace(message_to(require_tls=True), sender=None))
     assert delivery.outcomes[0].action is DsnAction.RELAYED and len(peer.messages) == 1
 
 
 class Strict(Remembers):
-    """Policies of a domain for which nobody vouches: REQUIRETLS fails, or its certificate does."""
+    """Policies of a domain whose host is not authenticated: REQUIRETLS fails, or its certificate does."""
 
     def __init__(self, strict: TlsPolicy | Outcome) -> None:
         super().__init__("may")
@@ -131,11 +131,11 @@ class Strict(Remembers):
 
 @pytest.mark.parametrize(
     "strict",
-    [Outcome(DsnAction.FAILED, "5.7.30", Reason.TLS, "nobody vouches"), TlsPolicy("verify", "requiretls")],
+    [Outcome(DsnAction.FAILED, "5.7.30", Reason.TLS, "not authenticated"), TlsPolicy("verify", "requiretls")],
     ids=["failed", "unverified"],
 )
 @pytest.mark.parametrize("bounce", [True, False])
-async def test_requiretls_where_nobody_vouches(server_tls: ssl.SSLContext, strict: TlsPolicy | Outcome, bounce: bool) -> None:
+async def test_requiretls_where_the_host_is_not_authenticated(server_tls: ssl.SSLContext, strict: TlsPolicy | Outcome, bounce: bool) -> None:
     """RFC 8689 §5: a bounce then goes as any message does, with the option where it is offered; others stay."""
     with Peer(context=server_tls, offer=("REQUIRETLS",)) as peer:
         policies = Strict(strict)
@@ -162,37 +162,37 @@ async def test_the_next_host_is_tried_after_a_dead_a_silent_and_a_refusing_one()
         Peer(host="127.0.0.5", port=port) as good,
     ):
         found = Found("127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5")
-        (delivery,) = await travel(found, port, message_to())
+        (delivery,) = await deliver_all(found, port, message_to())
     assert delivery.outcomes[0].action is DsnAction.RELAYED and delivery.outcomes[0].host == "mx5.far.example"
     assert [one.connections for one in (silent, refusing, breaking, good)] == [1, 1, 1, 1] and len(good.messages) == 1
     assert [host_attempt.address for host_attempt in delivery.host_attempts] == [f"127.0.0.{number}" for number in range(1, 6)]
 
 
-async def test_nobody_at_all_is_a_wait_with_the_last_word() -> None:
+async def test_no_host_defers_with_the_last_reply() -> None:
     port = free_ports(1)[0]
     with Peer(host="127.0.0.3", port=port, script={"greeting": "554 5.3.2 not today"}):
-        (delivery,) = await travel(Found("127.0.0.2", "127.0.0.3"), port, message_to("bob", "eve"))
+        (delivery,) = await deliver_all(Found("127.0.0.2", "127.0.0.3"), port, message_to("bob", "eve"))
     assert [one.action for one in delivery.outcomes] == [DsnAction.DEFERRED] * 2 and delivery.outcomes[0].status == "4.3.2"
-    (delivery,) = await travel(Found("127.0.0.2"), port, message_to())
+    (delivery,) = await deliver_all(Found("127.0.0.2"), port, message_to())
     assert delivery.outcomes[0].reason is Reason.UNREACHABLE
 
 
 async def test_lost_after_the_final_dot_is_tried_nowhere_else() -> None:
     port = free_ports(1)[0]
     with Peer(host="127.0.0.2", port=port, script={"MESSAGE": DROP}), Peer(host="127.0.0.3", port=port) as other:
-        (delivery,) = await travel(Found("127.0.0.2", "127.0.0.3"), port, message_to())
+        (delivery,) = await deliver_all(Found("127.0.0.2", "127.0.0.3"), port, message_to())
     assert delivery.outcomes[0].reason is Reason.UNSURE and not other.messages
 
 
-async def test_what_finding_the_hosts_said_is_the_outcome() -> None:
+async def test_a_failed_mx_lookup_is_the_outcome() -> None:
     gone = Outcome(DsnAction.FAILED, "5.1.2", Reason.NO_DOMAIN, "There is no domain far.example.")
-    (delivery,) = await travel(Found(outcome=gone), 25, message_to("bob", "eve"))
+    (delivery,) = await deliver_all(Found(outcome=gone), 25, message_to("bob", "eve"))
     assert delivery.outcomes == (gone, gone) and not delivery.reusable
 
 
-async def test_a_connection_that_ended_is_made_anew_for_the_next_message() -> None:
+async def test_a_closed_connection_is_reopened_for_the_next_message() -> None:
     with Peer(script={"MESSAGE": ["421 4.3.2 closing", "250 2.0.0 ok"]}) as peer:
-        first, second = await travel(Found("127.0.0.1"), peer.port, message_to("bob"), message_to("eve"))
+        first, second = await deliver_all(Found("127.0.0.1"), peer.port, message_to("bob"), message_to("eve"))
     assert first.outcomes[0].action is DsnAction.DEFERRED and not first.reusable
     assert second.outcomes[0].action is DsnAction.RELAYED and peer.connections == 2
 
@@ -200,12 +200,12 @@ async def test_a_connection_that_ended_is_made_anew_for_the_next_message() -> No
 async def test_ipv6_that_does_not_work_is_remembered(tmp_path: Path) -> None:
     with Peer() as peer:
         found = Found("::1", "127.0.0.1")
-        (delivery,) = await travel(found, peer.port, message_to())
+        (delivery,) = await deliver_all(found, peer.port, message_to())
     assert delivery.outcomes[0].action is DsnAction.RELAYED and found.v6_failures == 1
 
 
 @pytest.mark.parametrize("level", ["encrypt", "may"])
-async def test_a_server_that_speaks_tls_no_more_is_waited_for_and_then_noted(level: str) -> None:
+async def test_a_server_without_tls_any_more_defers_and_is_noted_later(level: str) -> None:
     policies = Remembers(level)
     with Peer() as peer:
         transport = SmtpTransport(

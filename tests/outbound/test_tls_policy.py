@@ -101,7 +101,7 @@ async def test_the_table(world: World, words: dict[str, Any], host: MailHost, re
     assert await world.level(host, require_tls=require_tls) == level
 
 
-async def test_how_a_server_proves_itself(world: World) -> None:
+async def test_how_a_server_is_authenticated(world: World) -> None:
     assert TlsPolicy("may").check((), "mx") == "none" and TlsPolicy("encrypt", "remembered").check(CHAIN, "mx") == "none"
     assert TlsPolicy("verify", "mta-sts").check(CHAIN, "mx") == "mta-sts"
     assert TlsPolicy("verify", "requiretls").check(CHAIN, "mx") == "certificate"
@@ -114,7 +114,7 @@ async def test_how_a_server_proves_itself(world: World) -> None:
     assert TlsPolicy("dane").context().verify_mode is ssl.CERT_NONE and TlsPolicy("may").context().minimum_version is ssl.TLSVersion.TLSv1_2
 
 
-async def test_who_spoke_tls_is_held_to_it_for_a_while(world: World) -> None:
+async def test_tls_used_before_is_required_for_a_while(world: World) -> None:
     assert await world.level(OPEN) == "may"
     await world.policies.record_session("far.example", "mx.far.example", "", "")
     assert await world.level(OPEN) == "may", "plain text is nothing to remember"
@@ -143,7 +143,7 @@ async def test_remembering_costs_one_write_a_month(world: World) -> None:
     world.database.write_lazily = keep
 
 
-async def test_the_reason_for_accounts(world: World) -> None:
+async def test_the_reason_in_text(world: World) -> None:
     world.policy = StsPolicy("enforce", ("other.example",), 9)
     found = await world.policy_for(OPEN)
     assert (

@@ -12,7 +12,7 @@ from .packages import unpacked
 
 @dataclass(frozen=True)
 class Server:
-    """One running mail server: `letters()` are what bob got so far, oldest first, as files on its disk hold them."""
+    """One running mail server: `messages()` are what bob got so far, oldest first, as files on its disk hold them."""
 
     host: Host
     domain: str

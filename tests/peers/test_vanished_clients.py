@@ -80,7 +80,7 @@ async def a_world(hosts: dict[str, Host], place: Path) -> AsyncIterator[World]:
 
 
 @pytest.mark.parametrize("family", ["v4", "v6"])
-async def test_a_lost_client_gives_the_maildrop_up(hosts: dict[str, Host], tmp_path: Path, family: str) -> None:
+async def test_a_lost_client_releases_the_maildrop(hosts: dict[str, Host], tmp_path: Path, family: str) -> None:
     async with a_world(hosts, tmp_path) as world:
         phone = await world.client("phone", family)
         assert (await phone.sign_in()).startswith(b"+OK")

@@ -119,7 +119,7 @@ def test_a_message_reaches_a_real_server_over_tls(world: World, name: str) -> No
     assert kept.replace(b"\r\n", b"\n").endswith(message.replace(b"\r\n", b"\n"))
 
 
-def test_a_server_whose_tls_is_broken_takes_it_in_plain_text(world: World) -> None:
+def test_a_server_with_broken_tls_accepts_plain_text(world: World) -> None:
     message = message_about("for opensmtpd")
     outgoing = message_to(message, "bob@opensmtpd.example")
     with inside(world.pillarbox_server.space):
@@ -131,7 +131,7 @@ def test_a_server_whose_tls_is_broken_takes_it_in_plain_text(world: World) -> No
     assert world.servers["opensmtpd"].message_with(b"for opensmtpd").replace(b"\r\n", b"\n").endswith(message.replace(b"\r\n", b"\n"))
 
 
-def test_each_recipient_hears_the_real_server_s_own_words(world: World) -> None:
+def test_each_recipient_has_the_real_servers_reply(world: World) -> None:
     outgoing = message_to(message_about("for some"), "bob@exim.example", "full@exim.example", "later@exim.example", "stranger@exim.example")
     with inside(world.pillarbox_server.space):
         outcomes, _ = trio.run(lambda: carry(world.pillarbox_server, outgoing, tls=True))
@@ -149,7 +149,7 @@ def test_each_recipient_hears_the_real_server_s_own_words(world: World) -> None:
     ("domain", "status"),
     [("nowhere", "5.1.2"), ("never", "5.1.10"), ("sick", "4.4.3"), ("loop", "5.4.6"), ("poison", "5.4.4")],
 )
-def test_no_route_is_said_or_waited_for(world: World, domain: str, status: str) -> None:
+def test_no_route_is_refused_or_deferred(world: World, domain: str, status: str) -> None:
     async def find() -> object:
         return await hosts(world.pillarbox_server).find(f"{domain}.example")
 
@@ -158,7 +158,7 @@ def test_no_route_is_said_or_waited_for(world: World, domain: str, status: str) 
     assert isinstance(found, Outcome) and found.status == status
 
 
-def test_what_a_signed_zone_says_is_known_to_be_true(world: World) -> None:
+def test_answers_of_a_signed_zone_are_validated(world: World) -> None:
     async def find(domain: str) -> bool:
         found = await hosts(world.pillarbox_server).find(domain)
         assert isinstance(found, tuple)
@@ -168,7 +168,7 @@ def test_what_a_signed_zone_says_is_known_to_be_true(world: World) -> None:
         assert trio.run(find, "exim.example") and not trio.run(find, "postfix.example")
 
 
-def test_the_running_server_writes_to_all_of_them(world: World, tmp_path: Path) -> None:
+def test_the_running_server_sends_to_all_of_them(world: World, tmp_path: Path) -> None:
     """The real command in its own place of the small Internet: DANE, opportunistic TLS, plain text after broken TLS, a bounce."""
     data = new_data(tmp_path / "data")
     settings = tmp_path / "pillarbox.toml"

@@ -1,4 +1,4 @@
-"""When to try next: growing, spread, bounded; a clock no step moves."""
+"""Retry intervals grow, are randomized and bounded; the queue clock follows no step."""
 
 from itertools import pairwise
 from random import Random
@@ -28,13 +28,13 @@ def test_the_clock_follows_running_time_only() -> None:
     assert ticks.now() == before + 60
 
 
-def test_a_board_that_wakes_in_1970_goes_on_where_the_card_stopped() -> None:
+def test_a_board_that_starts_in_1970_continues_from_the_newest_instant() -> None:
     clock = HandClock()
     clock.step(-clock.wall_s())
     assert QueueClock(clock, 1_800_000_000).now() == 1_800_000_000
 
 
-def test_destinations_know_who_is_next() -> None:
+def test_the_destination_due_first() -> None:
     destinations = Destinations()
     assert destinations.next() is None
     destinations.set_due("b.example", 20.0)
