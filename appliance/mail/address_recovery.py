@@ -10,7 +10,7 @@ Linear: octets on which the grammar failed are not parsed by it again, and every
 
 import re
 
-from .addresses import GROUP_END, MISSING_DOMAIN, MISSING_MAILBOX, ListedAddress, is_complete, parse_mailbox
+from .addresses import GROUP_END, MISSING_DOMAIN, MISSING_MAILBOX, ListedAddress, is_complete, parse_mailbox, read_address_list
 from .lexical import FieldReader
 
 _DELIMITER = re.compile(rb'["(<,;]|=\?')
@@ -26,6 +26,14 @@ _TAIL = re.compile(rb"[^,;<@]*")
 _WORD = re.compile(rb'[^ \t\r\n<>()\[\]\\,;"]+')
 _WORD_STARTS_AFTER = frozenset(b" \t\r\n,;:<>()[].")
 _WORD_ENDS_BEFORE = frozenset(b" \t\r\n,;:<>()[].@")
+
+
+def parse_address_list(value: bytes) -> list[ListedAddress]:
+    """The entries of a folded or unfolded address list, groups flattened; empty when there are none. Never raises, loses no address."""
+    found, complete = read_address_list(value)
+    if complete and (b"@" not in value or all(map(is_complete, found))):
+        return found
+    return recover_address_list(value)
 
 
 def recover_address_list(value: bytes) -> list[ListedAddress]:

@@ -1,7 +1,7 @@
 """Address lists in header fields: mailboxes and groups (RFC 5322 §3.4, §4.4).
 
 Two parsers. `read_address_list` is strict: it follows the grammar, stops at the first error and reports that, for decisions based on
-addresses. `parse_address_list` is lenient, for display and SEARCH, and recovers from every error (`address_recovery`). A missing local
+addresses. `address_recovery.parse_address_list` is lenient, for display and SEARCH, and recovers from every error. A missing local
 part or domain gets a placeholder that no real address has. Linear in the value.
 """
 
@@ -26,16 +26,6 @@ class ListedAddress(NamedTuple):
 
 
 GROUP_END = ListedAddress(None, None, None, None)
-
-
-def parse_address_list(value: bytes) -> list[ListedAddress]:
-    """The entries of a folded or unfolded address list, groups flattened; empty when there are none. Never raises, loses no address."""
-    found, complete = read_address_list(value)
-    if complete and (b"@" not in value or all(map(is_complete, found))):
-        return found
-    from .address_recovery import recover_address_list
-
-    return recover_address_list(value)
 
 
 def is_complete(entry: ListedAddress) -> bool:

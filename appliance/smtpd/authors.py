@@ -15,7 +15,8 @@ from itertools import islice, pairwise
 from unicodedata import normalize
 
 from appliance.mail.address import Address, parse_domain
-from appliance.mail.addresses import MISSING_DOMAIN, MISSING_MAILBOX, SYNTAX_ERROR, ListedAddress, parse_address_list, read_address_list
+from appliance.mail.address_recovery import parse_address_list
+from appliance.mail.addresses import MISSING_DOMAIN, MISSING_MAILBOX, SYNTAX_ERROR, ListedAddress, read_address_list
 from appliance.mail.encoding import decode_words
 from appliance.mail.errors import MisuseError
 from appliance.mail.header import header_end, unfold

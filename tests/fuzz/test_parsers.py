@@ -15,7 +15,7 @@ from appliance.config import settings_file
 from appliance.imapd.commands.table import CORE
 from appliance.imapd.extensions.table import EXTENSIONS
 from appliance.imapd.registry import Registry
-from appliance.mail import address, addresses, content, date, encoding, header, text
+from appliance.mail import address, address_recovery, content, date, encoding, header, text
 from appliance.mail import header_fields as read_header_fields
 from appliance.mail.errors import MisuseError, PillarboxError
 from appliance.mail.structure import StructureScanner
@@ -149,7 +149,7 @@ TARGETS: dict[str, tuple[Callable[[bytes], object], str]] = {
     "encoding": (transfer, "message"),
     "date": (dates, "message"),
     "content": (types, "message"),
-    "addresses": (addresses.parse_address_list, "message"),
+    "addresses": (address_recovery.parse_address_list, "message"),
     "authors": (looks_like_addresses, "message"),
     "address": (address.parse_address, "message"),
     "sasl-plain": (lambda octets: Plain().step(octets), "message"),

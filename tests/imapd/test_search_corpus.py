@@ -11,7 +11,8 @@ import pytest
 import trio
 
 from appliance.mail import structure
-from appliance.mail.addresses import parse_address_list, read_address_list
+from appliance.mail.address_recovery import parse_address_list
+from appliance.mail.addresses import read_address_list
 from appliance.mail.date import parse_date
 from appliance.mail.header import header_end, values
 from appliance.mail.structure import StructureScanner

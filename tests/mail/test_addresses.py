@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.mail.addresses import GROUP_END, ListedAddress, parse_address_list, read_address_list
+from appliance.mail.address_recovery import parse_address_list
+from appliance.mail.addresses import GROUP_END, ListedAddress, read_address_list
 from appliance.mail.limits import HEADER_OCTETS
 
 NOBODY = (b"=?utf-8?q?[", b"MISSING_MAILBOX@MISSING_DOMAIN")

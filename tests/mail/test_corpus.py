@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from appliance.mail.addresses import parse_address_list, read_address_list
+from appliance.mail.address_recovery import parse_address_list
+from appliance.mail.addresses import read_address_list
 from appliance.mail.date import parse_date
 from appliance.mail.description import Description
 from appliance.mail.encoding import DamagedOctets, decode_words, header_as_binary, transfer_decoder

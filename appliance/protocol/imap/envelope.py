@@ -7,7 +7,8 @@ contain is a literal. A missing address part has a placeholder, so every header 
 import re
 from collections.abc import Sequence
 
-from appliance.mail.addresses import ListedAddress, parse_address_list
+from appliance.mail.address_recovery import parse_address_list
+from appliance.mail.addresses import ListedAddress
 from appliance.mail.header_fields import HeaderFields
 
 _PLAIN = re.compile(rb'[^"\\\r\n\x80-\xff]*')
