@@ -87,7 +87,7 @@ def compile_lean() -> None:
     import appliance
 
     for module in pkgutil.walk_packages(appliance.__path__, "appliance."):
-        if not module.name.endswith(("__main__", ".serving")):
+        if not module.name.endswith(("__main__", ".app.process")):
             importlib.import_module(module.name)
 
 
