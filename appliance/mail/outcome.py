@@ -25,7 +25,7 @@ class Reason(Enum):
 
     ACCEPTED = "the next server accepted it"
     REFUSED = "the other server refused it"
-    NOT_NOW = "the other server asked to come back later"
+    NOT_NOW = "the other server asked to try again later"
     REPUTATION = "the other server does not accept mail from this address"
     UNREACHABLE = "no connection to the other server"
     LOST = "the connection broke off"

@@ -66,7 +66,7 @@ def fault(records: Sequence[Tlsa], chain: Sequence[bytes], names: Sequence[str],
         return f"none of its {len(records)} TLSA records names the key it showed (SHA-256 {key[:16]}...)"
     if not own.not_before_at <= now_at <= own.not_after_at:
         return explain(BadCertificate(NOT_YET if now_at < own.not_before_at else EXPIRED, "", chain[:1]), names[0], now_at).rstrip(".")
-    return f"asked for {' or '.join(names)}, found {found_names(own)}, and no authority of its TLSA records signed it"
+    return f"expected {' or '.join(names)}, found {found_names(own)}, and no authority of its TLSA records signed it"
 
 
 def _by_authority(anchors: Sequence[Tlsa], chain: Sequence[bytes], names: Sequence[str], now_at: float) -> bool:

@@ -107,9 +107,9 @@ async def test_success_dsns(components: Components) -> None:
         arrival = Arrival("abc", envelope, b"", "submission", "192.0.2.7", 0.0)
         assert len(await intake.accept(arrival, await incoming.finish())) == 2
     assert len(await messages(components, MARY)) == 1
-    notice = (await messages(components, FRED))[-1]
-    assert b"Action: delivered\r\n" in notice and b"Action: expanded\r\n" in notice and notice.count(b"Final-Recipient") == 2
-    assert b"Original-Envelope-Id: mine\r\n" in notice and b"Subject: a\r\n" in notice and b"Message name on this server: abc" in notice
+    dsn = (await messages(components, FRED))[-1]
+    assert b"Action: delivered\r\n" in dsn and b"Action: expanded\r\n" in dsn and dsn.count(b"Final-Recipient") == 2
+    assert b"Original-Envelope-Id: mine\r\n" in dsn and b"Subject: a\r\n" in dsn and b"Message name on this server: abc" in dsn
 
 
 async def test_nothing_is_relayed_without_a_queue(components: Components) -> None:

@@ -1,4 +1,4 @@
-"""Certificates that do not hold, over real TLS: refused, and told with the reason."""
+"""Invalid certificates over real TLS: refused, with the reason in the outcome."""
 
 import ssl
 from collections.abc import Sequence
@@ -95,19 +95,19 @@ async def sent_to(context: ssl.SSLContext, demand: TlsPolicy, host: str = HOST) 
         return delivery.outcomes[0], len(peer.messages)
 
 
-def told(day: int) -> str:
+def date_text(day: int) -> str:
     return (NOW + timedelta(days=day)).strftime(STAMP)
 
 
 @pytest.mark.parametrize(
     ("made", "more", "words"),
     [
-        (Made("x", "mail.other.example", "*.other.example", issuer=ROOT), (), ("asked for mx.far.example", "found mail.other.example, *.")),
+        (Made("x", "mail.other.example", "*.other.example", issuer=ROOT), (), ("expected mx.far.example", "found mail.other.example, *.")),
         (Made("x", *(f"n{number}.example" for number in range(9)), issuer=ROOT), (), ("found n0.example", "and 4 more")),
-        (Made(HOST, issuer=ROOT), (), ("asked for mx.far.example", "found none", 'common name "mx.far.example" does not count')),
-        (Made("x", HOST, issuer=ROOT, days=(-20, -3)), (), (f"expired on {told(-3)}", f"clock says {NOW.strftime(STAMP)}")),
-        (Made("x", HOST, issuer=ROOT, days=(5, 20)), (), (f"begins on {told(5)}", f"clock says {NOW.strftime(STAMP)}")),
-        (Made("x", HOST, issuer=OLD_MIDDLE), (OLD_MIDDLE,), ('"Old Middle"', f"expired on {told(-1)}")),
+        (Made(HOST, issuer=ROOT), (), ("expected mx.far.example", "found none", 'common name "mx.far.example" does not count')),
+        (Made("x", HOST, issuer=ROOT, days=(-20, -3)), (), (f"expired on {date_text(-3)}", f"clock says {NOW.strftime(STAMP)}")),
+        (Made("x", HOST, issuer=ROOT, days=(5, 20)), (), (f"begins on {date_text(5)}", f"clock says {NOW.strftime(STAMP)}")),
+        (Made("x", HOST, issuer=OLD_MIDDLE), (OLD_MIDDLE,), ('"Old Middle"', f"expired on {date_text(-1)}")),
         (Made("x", HOST), (), ("signed by itself",)),
         (Made("x", HOST, issuer=Made("Strange Root", authority=True)), (), ("does not lead to an authority", '"Strange Root"')),
         (Made("x", HOST, issuer=Made("Mid", issuer=ROOT, authority=True)), (), ('it ends at "Mid"', "1 certificate shown")),
@@ -131,8 +131,8 @@ async def test_a_valid_certificate_is_accepted(names: tuple[str, ...], tmp_path:
     ("usage", "names", "days", "words"),
     [
         (3, (HOST,), (-5, 5), ("DANE", "none of its 1 TLSA records", "SHA-256")),
-        (2, ("other.example",), (-5, 5), ("DANE", "asked for mx.far.example or far.example", "found other.example")),
-        (2, (HOST,), (-9, -4), ("DANE", f"expired on {told(-4)}", "clock says")),
+        (2, ("other.example",), (-5, 5), ("DANE", "expected mx.far.example or far.example", "found other.example")),
+        (2, (HOST,), (-9, -4), ("DANE", f"expired on {date_text(-4)}", "clock says")),
     ],
 )
 async def test_dane_reports_why(usage: int, names: tuple[str, ...], days: tuple[int, int], words: tuple[str, ...], tmp_path: Path) -> None:

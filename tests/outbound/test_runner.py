@@ -185,8 +185,8 @@ async def test_one_delay_dsn_then_expiry_with_a_failure_dsn(place: Path, autojum
         world.transport.answers["far.example"] = lambda message: LATER
         await world.accept("abc", "bob@far.example")
         await world.empty()
-        told = [(report.outcome.action, report.outcome.reason) for _, report in world.dsn.reports]
-        assert told == [(DsnAction.DEFERRED, Reason.NOT_NOW), (DsnAction.FAILED, Reason.EXPIRED)]
+        reported = [(report.outcome.action, report.outcome.reason) for _, report in world.dsn.reports]
+        assert reported == [(DsnAction.DEFERRED, Reason.NOT_NOW), (DsnAction.FAILED, Reason.EXPIRED)]
         assert len(world.heard(events.MessageFailed)) == 1
 
 

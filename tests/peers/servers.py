@@ -1,6 +1,6 @@
 """Real mail servers on hosts of the small Internet: set up, started, and what they took in.
 
-Each takes messages for its domain on port 25 with STARTTLS, knows the person `bob`, and sends on behalf of its own people.
+Each takes messages for its domain on port 25 with STARTTLS, has the user `bob`, and relays for its own users.
 """
 
 from collections.abc import Callable
