@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FileInto:
-    """Deliver the copy into a mailbox of the account, with flags (Sieve: fileinto, with :flags)."""
+    """Deliver the copy into a mailbox of the account, with flags (RFC 5228 §4.1, RFC 5232 §5)."""
 
     mailbox: str = "INBOX"
     flags: tuple[str, ...] = ()
@@ -17,4 +17,4 @@ class FileInto:
 Action = FileInto
 
 KEEP: tuple[Action, ...] = (FileInto(),)
-"""The implicit keep of Sieve."""
+"""The implicit keep (RFC 5228 §2.10.2)."""
