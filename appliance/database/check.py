@@ -30,7 +30,8 @@ _RULES: tuple[tuple[str, str], ...] = (
     ),
     (
         "{n} descriptions count their messages wrongly",
-        """SELECT count(*) FROM message_data f LEFT JOIN (SELECT message_data, count(*) AS n FROM message GROUP BY message_data) m ON m.message_data = f.id
+        """SELECT count(*) FROM message_data f LEFT JOIN (SELECT message_data, count(*) AS n FROM message GROUP BY message_data) m
+           ON m.message_data = f.id
            WHERE f.refcount <> coalesce(m.n, 0)""",
     ),
     (

@@ -55,7 +55,8 @@ STEP_1: tuple[str, ...] = (
     # of the scanner that made `message_id_hash`, `subject_hash`, `reference_ids` (References and In-Reply-To), and `sent_at` to `preview`
     """CREATE TABLE message_data(id INTEGER PRIMARY KEY, account INTEGER NOT NULL, refcount INTEGER NOT NULL DEFAULT 1,
         created_modseq INTEGER NOT NULL, thread INTEGER NOT NULL, message_id_hash INTEGER, root_hash INTEGER,
-        subject_hash INTEGER NOT NULL, reference_ids TEXT NOT NULL DEFAULT '', described_by INTEGER NOT NULL, sent_at INTEGER, prefix BLOB NOT NULL, envelope BLOB NOT NULL, bodystructure BLOB NOT NULL, parts BLOB NOT NULL,
+        subject_hash INTEGER NOT NULL, reference_ids TEXT NOT NULL DEFAULT '', described_by INTEGER NOT NULL, sent_at INTEGER,
+        prefix BLOB NOT NULL, envelope BLOB NOT NULL, bodystructure BLOB NOT NULL, parts BLOB NOT NULL,
         preview TEXT NOT NULL DEFAULT '')""",
     "CREATE INDEX message_data_message_id ON message_data(message_id_hash) WHERE message_id_hash IS NOT NULL",
     "CREATE INDEX message_data_root ON message_data(root_hash) WHERE root_hash IS NOT NULL",

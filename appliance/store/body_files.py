@@ -93,7 +93,8 @@ class BodyFiles:
         self.directory = directory
         self._claims: dict[bytes, int] = {}
         self._own: dict[bytes, bool] = {}
-        """Names given by this process that the writer must still check after their arrival unclaimed them; True: a file stood there before."""
+        """Names given by this process that the writer must still check after their arrival unclaimed them; True: a file stood there
+        before."""
         self._lock = new_lock()
         self._staged = 0
         self._ready = False

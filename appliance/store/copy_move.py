@@ -83,7 +83,13 @@ def copy(
 
 
 def _place(
-    transaction: Transaction, source: MailboxId, target: MailboxId, first: int, modseq: ModSeq, condition: str, parameters: Sequence[int | str]
+    transaction: Transaction,
+    source: MailboxId,
+    target: MailboxId,
+    first: int,
+    modseq: ModSeq,
+    condition: str,
+    parameters: Sequence[int | str],
 ) -> None:
     arguments = (source, *parameters)
     combinations = transaction.execute(

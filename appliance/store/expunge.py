@@ -25,9 +25,7 @@ SLACK = 2_000
 """Dropped in batches of this many, so that few expunges pay for it."""
 
 
-def expunge(
-    transaction: Transaction, mailbox: MailboxId, uids: Sequence[int] | None, effects: Effects, *, marked: bool
-) -> list[int]:
+def expunge(transaction: Transaction, mailbox: MailboxId, uids: Sequence[int] | None, effects: Effects, *, marked: bool) -> list[int]:
     """Expunge messages: of `uids` or of all, only those with \\Deleted when `marked`. The UIDs removed, ascending."""
     condition, parameters = among(uids) if uids is not None else ("uid > 0", ())
     if marked:
@@ -98,7 +96,8 @@ def _release_data(transaction: Transaction, mailbox: MailboxId, condition: str, 
     ).fetchone()
     if shared:
         transaction.execute(
-            f"UPDATE message_data SET refcount = refcount - n FROM ({shared_by}) AS l WHERE message_data.id = l.message_data AND refcount > n",
+            f"UPDATE message_data SET refcount = refcount - n FROM ({shared_by}) AS l "
+            "WHERE message_data.id = l.message_data AND refcount > n",
             arguments,
         )
     if data:

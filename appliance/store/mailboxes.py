@@ -2,7 +2,8 @@
 
 Every function runs inside one transaction or one reading. A mailbox that is made, or made again, takes its id and
 UIDVALIDITY from durable counters; a name never goes back to a lower UIDVALIDITY than it had (RFC 9051 §2.3.1.1):
-`used_uid_validity` keeps the highest one of a name that was deleted or renamed. A deleted mailbox with children becomes a row that cannot be selected.
+`used_uid_validity` keeps the highest one of a name that was deleted or renamed. A deleted mailbox with children becomes a row that
+cannot be selected.
 """
 
 # ruff: noqa: S608 - conditions and columns are words of ours, values are always parameters
@@ -90,7 +91,8 @@ def changed_since(connection: sqlite3.Connection, account: AccountId, since: Mod
     if dropped is not None and since < dropped[0]:
         return None
     rows = connection.execute(
-        "SELECT id, created_modseq > ?2 FROM mailbox WHERE account = ?1 AND changed_modseq > ?2 ORDER BY changed_modseq, id", (account, since)
+        "SELECT id, created_modseq > ?2 FROM mailbox WHERE account = ?1 AND changed_modseq > ?2 ORDER BY changed_modseq, id",
+        (account, since),
     ).fetchall()
     deleted = connection.execute("SELECT mailbox FROM deleted_mailbox WHERE account = ? AND modseq > ? ORDER BY modseq", (account, since))
     return MailboxChanges(

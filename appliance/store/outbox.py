@@ -35,7 +35,8 @@ class Outboxes:
         self.called_back: CalledBack = lambda transaction, mailbox, uids: None
 
     def expunged(self, transaction: Transaction, mailbox: MailboxId, uids: Sequence[int]) -> None:
-        """Messages went from a mailbox; `called_back` is called when it is an Outbox. Of one that has left, the queue has no row any more."""
+        """Messages went from a mailbox; `called_back` is called when it is an Outbox. Of one that has left, the queue has no row any
+        more."""
         if transaction.execute("SELECT 1 FROM mailbox WHERE id = ? AND special_use = ?", (mailbox, OUTBOX)).fetchone():
             self.called_back(transaction, mailbox, uids)
 
@@ -71,7 +72,8 @@ class Outboxes:
             there = mailboxes.row_named(transaction, account, NAME)
             if there is not None and there[4]:
                 transaction.execute(
-                    "UPDATE mailbox SET special_use = ?, changed_modseq = ? WHERE id = ?", (OUTBOX, next_modseq(transaction, account), there[0])
+                    "UPDATE mailbox SET special_use = ?, changed_modseq = ? WHERE id = ?",
+                    (OUTBOX, next_modseq(transaction, account), there[0]),
                 )
                 found = there
             else:

@@ -43,7 +43,8 @@ OCTETS_A_S = 2 * 2**20
 """Octets a second read from bodies: 20,000 messages of 5 kB take a minute, and a small board has 19 of 20 parts of its time for others."""
 AGAIN_S = 60.0
 """After storage that was full or could not be read."""
-UPDATE = """UPDATE message_data SET message_id_hash = ?, subject_hash = ?, reference_ids = ?, described_by = ?, sent_at = ?, envelope = ?, bodystructure = ?, parts = ?, preview = ?
+UPDATE = """UPDATE message_data SET message_id_hash = ?, subject_hash = ?, reference_ids = ?, described_by = ?, sent_at = ?,
+    envelope = ?, bodystructure = ?, parts = ?, preview = ?
     WHERE id = ? AND described_by = ?"""
 _COUNTER = "described_by"
 _OCTETS, _DESCRIBED_BY = map(Row._fields.index, ("octets", "described_by"))
@@ -84,7 +85,17 @@ async def _remade(store: StoreBase, mailbox: MailboxId, row: Row, want: Want) ->
 
 def _values(found: Description, message: int, before: int) -> tuple[Any, ...]:
     """The parameters of UPDATE; `before` is the scanner that described the row until now."""
-    return (*own_columns(found.thread), found.described_by, found.sent_at, found.envelope, found.bodystructure, found.parts, found.preview, message, before)
+    return (
+        *own_columns(found.thread),
+        found.described_by,
+        found.sent_at,
+        found.envelope,
+        found.bodystructure,
+        found.parts,
+        found.preview,
+        message,
+        before,
+    )
 
 
 async def _described(store: StoreBase, mailbox: MailboxId, uid: int) -> Description | None:

@@ -166,7 +166,8 @@ class ImportSession:
 
     def _note(self, transaction: Transaction, position: str) -> None:
         transaction.execute(
-            "INSERT INTO import_progress(account, source, position) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET position = excluded.position",
+            "INSERT INTO import_progress(account, source, position) VALUES (?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET position = excluded.position",
             (self._account, self._source, position),
         )
 

@@ -27,7 +27,8 @@ def a_server(path: Path) -> InlineWriter:
 
     def fill(transaction: object) -> None:
         for statement in (
-            "INSERT INTO mailbox(id, account, name, uid_validity, uid_next, modseq, messages, octets) VALUES(1, 1, 'INBOX', 1, 3, 4, 1, 10)",
+            "INSERT INTO mailbox(id, account, name, uid_validity, uid_next, modseq, messages, octets) "
+            "VALUES(1, 1, 'INBOX', 1, 3, 4, 1, 10)",
             "INSERT INTO message VALUES(1, 2, 4, 0, 0, 10, 1, 1)",
             "INSERT INTO message_data VALUES(1, 1, 1, 1, 1, NULL, NULL, 0, '', 1, NULL, x'', x'', x'', x'', '')",
             "INSERT INTO body VALUES(1, 10, 2, 1, NULL)",

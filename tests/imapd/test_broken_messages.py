@@ -25,7 +25,9 @@ async def found(client: object, keys: bytes) -> list[bytes]:
         (b"To: friends: Ann [x] <f@x.example>; , z@x.example", (b"f@x.example", b"z@x.example")),
     ],
 )
-async def test_an_address_after_a_broken_name_is_in_the_envelope_and_found(tmp_path: Path, header: bytes, addresses: tuple[bytes, ...]) -> None:
+async def test_an_address_after_a_broken_name_is_in_the_envelope_and_found(
+    tmp_path: Path, header: bytes, addresses: tuple[bytes, ...]
+) -> None:
     async with some_components(tmp_path) as components:
         await components.deliver(header + b"\r\n\r\nx\r\n")
         client = await signed_in(components, b"INBOX")

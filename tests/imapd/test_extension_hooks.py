@@ -110,7 +110,14 @@ EXTENSION = Extension(
     fetch_modifiers=(FetchModifier(b"XFIRST", number, only_first),),
     store_modifiers=(StoreModifier(b"XNOTE", number, note),),
     search_keys=(SearchKey(b"XODD", lambda words: Identified(tuple((uid, uid) for uid in range(1, 20, 2))), enables=b"X-ALL"),),
-    search_returns=(SearchReturn(b"XSKIP", lambda found, skip: b"XSKIP (%d %b)" % (skip, encode_set(found[skip:])), lambda count, skip: range(skip, count), number),),
+    search_returns=(
+        SearchReturn(
+            b"XSKIP",
+            lambda found, skip: b"XSKIP (%d %b)" % (skip, encode_set(found[skip:])),
+            lambda count, skip: range(skip, count),
+            number,
+        ),
+    ),
     search_data=(SearchReturnData(b"XTOTAL", key=b"XODD", encode=lambda found, reported: b"%d" % len(reported)),),
     status_items=(StatusItem(b"XSTATUS", lambda session, info: info.messages + 100),),
     select_parameters=(SelectParameter(b"XGREET", apply, number),),

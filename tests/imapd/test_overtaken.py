@@ -1,4 +1,5 @@
-"""Forced interleavings: another session expunges or changes flags between two steps of one command (RFC 2180 §4, RFC 9051 §6.4.6, §7.5.1)."""
+"""Forced interleavings: another session expunges or changes flags between two steps of one command (RFC 2180 §4, RFC 9051 §6.4.6,
+§7.5.1)."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -290,7 +291,8 @@ async def test_move_by_number_moves_the_rest(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 async def test_each_command_that_enables_condstore_sends_lazy_seen_with_its_modseq(tmp_path: Path, command: bytes) -> None:
-    """\\Seen set by FETCH was sent without MODSEQ and is not committed yet: a client that enables CONDSTORE now must still get its MODSEQ."""
+    """\\Seen set by FETCH was sent without MODSEQ and is not committed yet: a client that enables CONDSTORE now must still get its
+    MODSEQ."""
     async with some_components(tmp_path) as components:
         for number in range(3):
             await components.deliver(MESSAGE % number)

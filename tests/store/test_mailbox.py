@@ -525,7 +525,8 @@ async def test_a_account_goes(tmp_path: Path) -> None:
 
 def left_of(connection: sqlite3.Connection) -> tuple[int, ...]:
     counts: tuple[int, ...] = connection.execute(
-        "SELECT (SELECT count(*) FROM message), (SELECT count(*) FROM message_data), (SELECT count(*) FROM body), (SELECT count(*) FROM keyword)"
+        "SELECT (SELECT count(*) FROM message), (SELECT count(*) FROM message_data), (SELECT count(*) FROM body), "
+        "(SELECT count(*) FROM keyword)"
     ).fetchone()
     return counts
 

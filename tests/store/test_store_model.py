@@ -309,7 +309,8 @@ class Run:
 
 def check_refcount(connection: sqlite3.Connection) -> None:
     for query in (
-        "SELECT count(*) FROM message_data LEFT JOIN (SELECT message_data, count(*) AS n FROM message GROUP BY message_data) ON message_data = id WHERE refcount IS NOT n",
+        "SELECT count(*) FROM message_data LEFT JOIN (SELECT message_data, count(*) AS n FROM message GROUP BY message_data) "
+        "ON message_data = id WHERE refcount IS NOT n",
         "SELECT count(*) FROM message WHERE message_data NOT IN (SELECT id FROM message_data) OR body NOT IN (SELECT id FROM body)",
         "SELECT count(*) FROM body LEFT JOIN (SELECT body, count(DISTINCT message_data) AS n FROM message GROUP BY body) ON body = id"
         " WHERE refcount <> coalesce(n, 0)",

@@ -40,7 +40,9 @@ def test_base_subject_of_hostile_octets_ends(text: bytes) -> None:
 
 
 def test_references_first_then_in_reply_to_each_once() -> None:
-    keys = thread_keys({b"references": [b"<a@x> <b@x>\n <c@x>"], b"in-reply-to": [b"Your mail <c@x> and <d@x>"], b"message-id": [b" <e@x> "]})
+    keys = thread_keys(
+        {b"references": [b"<a@x> <b@x>\n <c@x>"], b"in-reply-to": [b"Your mail <c@x> and <d@x>"], b"message-id": [b" <e@x> "]}
+    )
     assert keys.references == (b"a@x", b"b@x", b"c@x", b"d@x") and keys.message_id == b"e@x"
 
 

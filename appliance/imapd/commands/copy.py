@@ -1,7 +1,8 @@
 """COPY and UID COPY (RFC 9051 §6.4.7), with COPYUID (RFC 4315 §3). All or nothing, durable before it is answered.
 
 A target mailbox that does not exist is never created: NO [TRYCREATE]. A set of sequence numbers that names a message another session
-expunged copies nothing and ends with NO [EXPUNGEISSUED] (RFC 9051 §6.4.7, RFC 2180 §4.4.1): OK would promise all of them. A set of UIDs, and
+expunged copies nothing and ends with NO [EXPUNGEISSUED] (RFC 9051 §6.4.7, RFC 2180 §4.4.1): OK would promise all of them. A set of UIDs,
+and
 `$`, which keeps UIDs (RFC 5182 §2.1), names nothing where a message is gone: those are not copied and not in COPYUID.
 """
 
