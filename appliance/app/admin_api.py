@@ -53,7 +53,9 @@ class AdminApi:
         from appliance.store.transfer import TOGETHER, ImportSession
 
         account = account_of(self._components.accounts, request.address).id
-        session = await ImportSession.begin(self._components.database, self._components.store, account, request.source, request.mailbox, together=TOGETHER)
+        session = await ImportSession.begin(
+            self._components.database, self._components.store, account, request.source, request.mailbox, together=TOGETHER
+        )
         try:
             yield session
             await session.finish()

@@ -48,14 +48,18 @@ class QueueRequests:
 
     async def reroute_message(self, request: controls.RerouteMessage) -> Response:
         destination_of = self._outbound.destination_by(request.route)
-        return self._did(f"now goes {self._outbound.route_text(request.route)}", await self._outbound.queue_admin.reroute(request.word, destination_of))
+        return self._did(
+            f"now goes {self._outbound.route_text(request.route)}", await self._outbound.queue_admin.reroute(request.word, destination_of)
+        )
 
     async def cancel_message(self, request: controls.CancelMessage) -> Response:
         return self._did("is cancelled: it is not sent", await self._outbound.queue_admin.cancel(request.word))
 
     def _did(self, what: str, entries: list[QueueEntry]) -> Response:
         message = entries[0].message
-        return Response(f"The message {message} {what}.", {"messages": [facts_of(entry, self._outbound.due_at(entry)) for entry in entries]})
+        return Response(
+            f"The message {message} {what}.", {"messages": [facts_of(entry, self._outbound.due_at(entry)) for entry in entries]}
+        )
 
     async def flush_queue(self, request: controls.FlushQueue) -> Response:
         rows = await self._outbound.queue_admin.flush()

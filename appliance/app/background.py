@@ -65,5 +65,7 @@ async def watch_host(components: Components) -> None:
         host = components.host.look()
         components.board.publish(host)
         if addresses != (addresses := host.addresses):
-            components.journal.say(f"The addresses of this machine: {', '.join(addresses)}." if addresses else "This machine has no address: no network.")
+            components.journal.say(
+                f"The addresses of this machine: {', '.join(addresses)}." if addresses else "This machine has no address: no network."
+            )
         await trio.sleep(HOST_LOOK_S)

@@ -137,7 +137,12 @@ class Services:
         )
         context = SmtpContext(
             intake=Intake(
-                store=components.store, board=components.board, clock=components.clock, dsn=outbound.dsn, queue=outbound.enqueuer, rules=outbound.rules
+                store=components.store,
+                board=components.board,
+                clock=components.clock,
+                dsn=outbound.dsn,
+                queue=outbound.enqueuer,
+                rules=outbound.rules,
             ),
             directory=components.accounts.directory,
             mechanisms=self._auth()[1],

@@ -80,7 +80,8 @@ def _lean_code() -> str:
 
 
 def compile_lean() -> None:
-    """`python -OO -P -m appliance.app.process compile`, with PYTHONPYCACHEPREFIX: load every module once, so that its compiled code is stored."""
+    """`python -OO -P -m appliance.app.process compile`, with PYTHONPYCACHEPREFIX: load every module once, so that its compiled code is
+    stored."""
     import importlib
     import pkgutil
 

@@ -59,7 +59,9 @@ def _state(row: dict[str, Any]) -> str:
         return "held"
     if row["release_at"] and not row["attempts"]:
         return f"to leave at {when(row['due_at'])}"
-    return f"tried {row['attempts']} time{'s' * (row['attempts'] != 1)}, next {when(row['due_at'])}" if row["attempts"] else "about to leave"
+    return (
+        f"tried {row['attempts']} time{'s' * (row['attempts'] != 1)}, next {when(row['due_at'])}" if row["attempts"] else "about to leave"
+    )
 
 
 def _why(row: dict[str, Any]) -> str:

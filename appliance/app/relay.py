@@ -27,7 +27,9 @@ def relay_rule(one: "RelaySettings") -> RelayRule:
             with Path(file).open("rb") as given:
                 return given.readline(LONGEST_SECRET).rstrip(b"\r\n").decode()
         except (OSError, UnicodeDecodeError) as error:
-            raise SetupError(f"The password file {file} of the relay {one.name} cannot be read.", "Check its name and permissions.") from error
+            raise SetupError(
+                f"The password file {file} of the relay {one.name} cannot be read.", "Check its name and permissions."
+            ) from error
 
     read: Callable[[], str] = from_file if file else lambda: one.password
     secret = Secret(read, token=bool(one.token_file)) if one.user else None

@@ -18,7 +18,8 @@ def unsigned(problem: str) -> ConditionFound:
 
 
 class DkimSigning:
-    """Signs with the server's keys, made for the first message; a message that cannot be signed is sent unsigned, and the board shows it."""
+    """Signs with the server's keys, made for the first message; a message that cannot be signed is sent unsigned, and the board shows
+    it."""
 
     def __init__(self, files: DkimFiles, signer: "Signer", board: "Board") -> None:
         self._files = files

@@ -48,12 +48,15 @@ ROWS: tuple[CommandRow, ...] = (
         )),
     CommandRow(("account", "rename"), "give an account another address; the old one stays as an alias", ("address", "new"),
         lambda o: controls.RenameAccount(o.address, o.new)),
-    CommandRow(("account", "disable"), "let nobody sign in; messages still arrive", ("address",), lambda o: controls.DisableAccount(o.address)),
+    CommandRow(("account", "disable"), "let nobody sign in; messages still arrive", ("address",),
+        lambda o: controls.DisableAccount(o.address)),
     CommandRow(("account", "enable"), "let a disabled account sign in again", ("address",), lambda o: controls.EnableAccount(o.address)),
-    CommandRow(("account", "password"), "set a new password", ("address",), lambda o: controls.SetPassword(o.address, o.password), password=True),
+    CommandRow(("account", "password"), "set a new password", ("address",),
+        lambda o: controls.SetPassword(o.address, o.password), password=True),
     CommandRow(("app-password", "add"), "add a password for one phone or program", ("address", "label"),
         lambda o: controls.AddAppPassword(o.address, o.label)),
-    CommandRow(("app-password", "list"), "list the app passwords of an account, and when each was last used", ("address",), lambda o: controls.ListAppPasswords(o.address)),
+    CommandRow(("app-password", "list"), "list the app passwords of an account, and when each was last used", ("address",),
+        lambda o: controls.ListAppPasswords(o.address)),
     CommandRow(("app-password", "remove"), "remove an app password", ("address", "label"),
         lambda o: controls.RemoveAppPassword(o.address, o.label)),
     CommandRow(("alias", "add"), "deliver messages for ADDRESS to TARGET; several targets make a group", ("address", "target"),
@@ -64,8 +67,10 @@ ROWS: tuple[CommandRow, ...] = (
     CommandRow(("domain", "add"), "accept messages for a domain", ("name",), lambda o: controls.AddDomain(o.name)),
     CommandRow(("domain", "list"), "list the domains", (), lambda o: controls.ListDomains()),
     CommandRow(("domain", "remove"), "accept no more messages for a domain", ("name",), lambda o: controls.RemoveDomain(o.name)),
-    CommandRow(("domain", "records"), "show the DNS records to publish for a domain", ("[name]",), lambda o: controls.DomainRecords(o.name or "")),
-    CommandRow(("domain", "check"), "check the published DNS records of a domain", ("[name]",), lambda o: controls.DomainCheck(o.name or "")),
+    CommandRow(("domain", "records"), "show the DNS records to publish for a domain", ("[name]",),
+        lambda o: controls.DomainRecords(o.name or "")),
+    CommandRow(("domain", "check"), "check the published DNS records of a domain", ("[name]",),
+        lambda o: controls.DomainCheck(o.name or "")),
     CommandRow(("domain", "catch-all"), "deliver messages for unknown names to ADDRESS; without ADDRESS refuse them", ("name", "[address]"),
         lambda o: controls.SetCatchAll(o.name, o.address or "")),
     CommandRow(("mailbox", "list"), "list the mailboxes of an account", ("address",), lambda o: controls.ListMailboxes(o.address)),
@@ -87,7 +92,8 @@ ROWS: tuple[CommandRow, ...] = (
         ("[message]",), lambda o: controls.TrackMessage(o.message or "")),
     CommandRow(("admin", "password"), "set the password that the serial console asks for before it changes anything", (),
         lambda o: controls.SetAdminPassword(o.password), password=True),
-    CommandRow(("network", "check"), "connect to every listener and relay, and check outbound connectivity", (), lambda o: controls.CheckNetwork()),
+    CommandRow(("network", "check"), "connect to every listener and relay, and check outbound connectivity", (),
+        lambda o: controls.CheckNetwork()),
     CommandRow(("status",), "show the state of the server", (), lambda o: controls.Status()),
 )  # fmt: skip
 
@@ -153,11 +159,16 @@ def parser() -> Parser:
             made.add_argument("--quota-mb", type=int, default=0, metavar="N", help="space in MB; 0 for the server's default")
         made.set_defaults(row=row)
     export = groups["certificate"].add_parser(
-        "export", help="write the server's authority, for devices to trust", description="Writes the authority in PEM form.", parents=[common]
+        "export",
+        help="write the server's authority, for devices to trust",
+        description="Writes the authority in PEM form.",
+        parents=[common],
     )
     export.add_argument("--out", metavar="FILE", default="-", help="where to write (default: standard output)")
     export.set_defaults(special="certificate export")
-    console = verbs.add_parser("console", help="the serial console's screens on this terminal; through a pipe only the first", parents=[where])
+    console = verbs.add_parser(
+        "console", help="the serial console's screens on this terminal; through a pipe only the first", parents=[where]
+    )
     console.set_defaults(special="console")
     panel = verbs.add_parser("panel", help=f"{NOUNS['panel']}: on this terminal, or their meanings as a card", parents=[where])
     panel.add_argument("--simulate", action="store_true", help="show LEDs and button of the running server on this terminal")

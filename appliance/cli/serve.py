@@ -10,7 +10,10 @@ from appliance.mail.errors import SetupError
 from appliance.mail.protocols import PROTOCOL_NAMES
 
 DATA_HELP = "the data directory (default: ./data, or $PILLARBOX_DATA)"
-SERVING = (("serve", "run the mail server in the foreground"), ("run", "try the server: serve, with a first account made and a guide printed"))
+SERVING = (
+    ("serve", "run the mail server in the foreground"),
+    ("run", "try the server: serve, with a first account made and a guide printed"),
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -43,7 +46,13 @@ def add_serving(verbs: Any) -> None:
         one.add_argument("--data", metavar="DIR", default=None, help=DATA_HELP)
         one.add_argument("--settings", metavar="FILE", help="a settings file (see: pillarbox settings example)")
         one.add_argument("--domain", metavar="NAME", default="", help="the domain of the accounts' addresses")
-        one.add_argument("--listen", metavar="NAME=HOST:PORT", action="append", default=[], help=f"listen only here; may be repeated; NAME: {', '.join(PROTOCOL_NAMES)}")
+        one.add_argument(
+            "--listen",
+            metavar="NAME=HOST:PORT",
+            action="append",
+            default=[],
+            help=f"listen only here; may be repeated; NAME: {', '.join(PROTOCOL_NAMES)}",
+        )
         one.add_argument("--certificate", metavar="FILE", default="", help="a certificate of your own (PEM file)")
         one.add_argument("--key", metavar="FILE", default="", help="its private key (PEM file)")
         one.add_argument("--plaintext-login", action="store_true", help="allow sign-in without TLS")

@@ -58,10 +58,20 @@ RULES: tuple[Rule, ...] = (
     ("user", lambda r: bool(r.user) and not _secrets(r), "is set, but no password.", "Set password, password_file or token_file."),
     ("user", lambda r: not r.user and bool(_secrets(r)), "is missing.", "A password needs the name it belongs to."),
     ("password", lambda r: _secrets(r) > 1, "is given more than once.", "Keep one of password, password_file and token_file."),
-    ("security", lambda r: r.security == "none" and bool(r.user), "is none: the password could be read on the network.", "Use tls or starttls."),
+    (
+        "security",
+        lambda r: r.security == "none" and bool(r.user),
+        "is none: the password could be read on the network.",
+        "Use tls or starttls.",
+    ),
     ("account", lambda r: bool(r.account) and not _is_address(r.account), "is no address.", 'Write it like "anna@example.org".'),
     ("address", lambda r: bool(r.address) and not _is_address(r.address), "is no address.", 'Write it like "anna@provider.example".'),
-    ("address", lambda r: bool(r.address) and not r.account, "belongs to no account.", 'Name the account here: account = "anna@example.org".'),
+    (
+        "address",
+        lambda r: bool(r.address) and not r.account,
+        "belongs to no account.",
+        'Name the account here: account = "anna@example.org".',
+    ),
     ("domains", lambda r: not all(map(_is_domain, r.domains)), "has an entry that is no domain.", 'Write "example.org" or ".example.org".'),
 )
 

@@ -60,11 +60,16 @@ class MessageSettings:
     """What a message may be."""
 
     largest_mb: int = setting(
-        150, "Largest message accepted, in MB (1,000,000 octets) as it is transmitted; attachments grow by a third on the way.", least=1, most=2000
+        150,
+        "Largest message accepted, in MB (1,000,000 octets) as it is transmitted; attachments grow by a third on the way.",
+        least=1,
+        most=2000,
     )
     recipients: int = setting(1000, "Most recipients of one message.", least=100, most=10_000)
     forged_own_sender: str = setting(
-        "refuse", "A message from outside with one of your own addresses as sender: refuse it, mark it, or accept it.", words=("refuse", "mark", "accept")
+        "refuse",
+        "A message from outside with one of your own addresses as sender: refuse it, mark it, or accept it.",
+        words=("refuse", "mark", "accept"),
     )
     others_as_sender: str = setting("refuse", "A user who sends with the address of another account.", words=("refuse", "accept"))
 
@@ -84,9 +89,7 @@ class SmtpSettings:
 class AccountSettings:
     """Accounts and signing in."""
 
-    quota_mb: int = setting(
-        0, "Quota of each account in MB (1,000,000 octets); 0 for no limit.", least=0, most=10_000_000
-    )
+    quota_mb: int = setting(0, "Quota of each account in MB (1,000,000 octets); 0 for no limit.", least=0, most=10_000_000)
     plaintext_login: bool = setting(False, "Allow sign-in without TLS. Passwords can then be read on the network.")
     scram_for: str = setting(
         "all",
@@ -94,7 +97,10 @@ class AccountSettings:
         words=("all", "app-passwords"),
     )
     messages_per_hour: int = setting(
-        100, "Most messages an account sends to other servers in an hour, so that a stolen password sends little spam.", least=1, most=100_000
+        100,
+        "Most messages an account sends to other servers in an hour, so that a stolen password sends little spam.",
+        least=1,
+        most=100_000,
     )
     recipients_per_day: int = setting(500, "Most recipients at other servers an account sends to in a day.", least=1, most=1_000_000)
 
@@ -109,7 +115,10 @@ class SendingSettings:
         words=("first", "only", "never"),
     )
     after_refusals: int = setting(
-        2, "After so many attempts that were refused for the sending address, or reached no server, a message goes to the relay.", least=1, most=100
+        2,
+        "After so many attempts that were refused for the sending address, or reached no server, a message goes to the relay.",
+        least=1,
+        most=100,
     )
     check_port_25: bool = setting(True, "Check whether your provider blocks outgoing port 25, when the server listens on port 25 itself.")
     name_servers: tuple[str, ...] = setting((), 'DNS servers to query, as addresses or "ADDRESS#PORT". Empty: the machine\'s own.')
@@ -120,11 +129,11 @@ class SendingSettings:
     port: int = setting(25, "The port to connect to at other servers.", least=1, most=65_535)
     sessions: int = setting(20, "Connections to other servers at once.", least=1, most=500)
     sessions_per_domain: int = setting(4, "Most of them to one domain or relay.", least=1, most=50)
-    retry_first_s: int = setting(
-        300, "Seconds until a failed attempt is repeated; the wait doubles each time.", least=1, most=86_400
-    )
+    retry_first_s: int = setting(300, "Seconds until a failed attempt is repeated; the wait doubles each time.", least=1, most=86_400)
     retry_most_s: int = setting(14_400, "Longest wait between two attempts, in seconds.", least=1, most=604_800)
-    give_up_s: int = setting(432_000, "A message is returned to its sender after so many seconds in the queue (five days).", least=1, most=2_592_000)
+    give_up_s: int = setting(
+        432_000, "A message is returned to its sender after so many seconds in the queue (five days).", least=1, most=2_592_000
+    )
     delay_notification_s: int = setting(14_400, "The sender is notified once of a delay after so many seconds.", least=1, most=2_592_000)
     history_days: int = setting(30, "Days that the history of messages is kept.", least=1, most=3650)
     history_entries: int = setting(20_000, "Most entries in it.", least=1000, most=1_000_000)
@@ -156,12 +165,15 @@ class PanelSettings:
 
     leds: tuple[str, ...] = setting(
         (),
-        'LEDs: led:PIN, pwm:PIN, rgb:RED,GREEN,BLUE or board:NAME, then "inverted" if lit when low, and server, trouble or mail to show only these. '
+        'LEDs: led:PIN, pwm:PIN, rgb:RED,GREEN,BLUE or board:NAME, then "inverted" if lit when low, '
+        "and server, trouble or mail to show only these. "
         "Empty: the board's own LEDs, if it has any.",
     )
     night: str = setting("", "When the LEDs are dim, such as 22:00-06:30.")
     night_percent: int = setting(25, "Their brightness then, in percent; LEDs that cannot be dimmed stay as they are.", least=0, most=100)
-    button: str = setting("", "The button's pin, such as 3. A short press tries the queue now, three seconds shut the server down. Empty: no button.")
+    button: str = setting(
+        "", "The button's pin, such as 3. A short press tries the queue now, three seconds shut the server down. Empty: no button."
+    )
     button_pull_up: bool = setting(True, "The button connects its pin to ground; false: to 3.3 V.")
     console: str = setting("", "The serial console's device, such as /dev/serial0, /dev/ttyGS0 or /dev/ttyUSB0. Empty: none.")
     console_baud: int = setting(115_200, "Its speed in baud.", least=1200, most=4_000_000)

@@ -102,9 +102,7 @@ class PlanExecutor:
 
     async def _placements(self, plan: DeliveryPlan) -> list[Placement]:
         at = int(self._clock.wall_s())
-        return [
-            Placement(mailbox=await self._mailbox(one), prefix=one.prefix, flags=one.flags, internal_at=at) for one in plan.copies
-        ]
+        return [Placement(mailbox=await self._mailbox(one), prefix=one.prefix, flags=one.flags, internal_at=at) for one in plan.copies]
 
     async def _mailbox(self, copy: PlannedCopy) -> Any:
         if copy.mailbox == "INBOX":

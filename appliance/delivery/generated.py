@@ -110,7 +110,12 @@ class DsnGenerator:
         return accounts, outside
 
     async def _store_dsn(
-        self, subject: Subject, reports: Sequence[RecipientReport], accounts: Sequence[AccountId], outside: Sequence[Address], record: Record
+        self,
+        subject: Subject,
+        reports: Sequence[RecipientReport],
+        accounts: Sequence[AccountId],
+        outside: Sequence[Address],
+        record: Record,
     ) -> None:
         """Compose the DSN, then one commit for it and `record`."""
         sender = subject.sender

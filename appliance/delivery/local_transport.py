@@ -81,8 +81,6 @@ class LocalTransport:
         """What delivers the message inside the commit that records its outcome."""
         assert outgoing.stored is not None  # noqa: S101 - the runner names the stored body
         body, trace = outgoing.stored
-        facts = MessageFacts(
-            outgoing.message, outgoing.sender, outgoing.octets - len(trace), 0, replace(outgoing.options, release_at=0)
-        )
+        facts = MessageFacts(outgoing.message, outgoing.sender, outgoing.octets - len(trace), 0, replace(outgoing.options, release_at=0))
         delivery_plan = plan(Arrival(outgoing.message, Envelope(outgoing.sender, to), trace), self._rules)
         return await self._executor.deliver_stored(delivery_plan, facts, body)

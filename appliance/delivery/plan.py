@@ -112,9 +112,7 @@ def _copies(arrival: Arrival, rules: PlanRules) -> tuple[PlannedCopy, ...]:
     for account, recipient in arrival.envelope.accounts().items():
         prefix = b"".join((return_path, b"Delivered-To: ", encode_recipient(recipient), b"\r\n", arrival.trace))
         waiting = _member(account, recipient, rules) if several(recipient) else recipient
-        copies += [
-            PlannedCopy(account, recipient, waiting, prefix, action.mailbox, action.flags) for action in rules.actions_of(account)
-        ]
+        copies += [PlannedCopy(account, recipient, waiting, prefix, action.mailbox, action.flags) for action in rules.actions_of(account)]
     return tuple(copies)
 
 
@@ -161,7 +159,9 @@ def _in_transit(recipient: Recipient, address: Address) -> Recipient:
             orcpt = original_recipient(recipient.address)
         if notify is not None and several(recipient) and "SUCCESS" in notify:
             notify = notify - SUCCESS or NEVER
-    return Recipient(address, outside=(address,), forwarded=recipient.forwarded, options=replace(recipient.options, notify=notify, orcpt=orcpt))
+    return Recipient(
+        address, outside=(address,), forwarded=recipient.forwarded, options=replace(recipient.options, notify=notify, orcpt=orcpt)
+    )
 
 
 def original_recipient(address: Address) -> str:

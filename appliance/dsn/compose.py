@@ -152,7 +152,9 @@ async def compose(
     yield bytes(kept)
 
 
-def _parts(server: ReportingServer, identity: DsnIdentity, subject: Subject, reports: Sequence[RecipientReport], original: Original) -> Iterator[bytes]:
+def _parts(
+    server: ReportingServer, identity: DsnIdentity, subject: Subject, reports: Sequence[RecipientReport], original: Original
+) -> Iterator[bytes]:
     utf8 = subject.options.smtputf8
     kind = most_severe(reports)
     boundary = f"=_{identity.id}/report".encode()
@@ -179,7 +181,9 @@ def _parts(server: ReportingServer, identity: DsnIdentity, subject: Subject, rep
     yield b"\r\n--" + boundary + b"--\r\n"
 
 
-def _header_fields(server: ReportingServer, identity: DsnIdentity, subject: Subject, kind: Kind, original: Original, boundary: bytes) -> bytes:
+def _header_fields(
+    server: ReportingServer, identity: DsnIdentity, subject: Subject, kind: Kind, original: Original, boundary: bytes
+) -> bytes:
     to = encode_address(subject.sender) if subject.sender else b""
     lines = [
         f'From: "Mail delivery of {server.domain}" <MAILER-DAEMON@{server.domain}>'.encode(),
@@ -212,7 +216,11 @@ def _text(identity: DsnIdentity, subject: Subject, reports: Sequence[RecipientRe
     else:
         yield _wrap(sentence_for_many([report.outcome.action for report in reports]))
         for report in reports:
-            yield "\n" + _wrap(_who(report) + ":") + _wrap(paragraph(report.outcome, _who(report), _server(report), _until(report, identity)), "  ")
+            yield (
+                "\n"
+                + _wrap(_who(report) + ":")
+                + _wrap(paragraph(report.outcome, _who(report), _server(report), _until(report, identity)), "  ")
+            )
             yield _reply_text(report.outcome)
     yield "\n"
     if original.title:

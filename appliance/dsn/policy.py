@@ -11,7 +11,6 @@
 Senders that are programs (`SILENT`) count as null.
 """
 
-
 from collections.abc import Sequence
 
 from appliance.mail.address import Address
@@ -22,7 +21,8 @@ from .report import Kind, RecipientReport, Subject
 SILENT = frozenset({"mailer-daemon", "mail-daemon"})
 """Local parts of programs that answer programs, whatever their envelope says."""
 
-_KINDS = {DsnAction.FAILED: Kind.FAILURE, DsnAction.DEFERRED: Kind.DELAY, DsnAction.RELAYED: Kind.SUCCESS, DsnAction.DELIVERED: Kind.SUCCESS,
+_KINDS = {DsnAction.FAILED: Kind.FAILURE, DsnAction.DEFERRED: Kind.DELAY, DsnAction.RELAYED: Kind.SUCCESS,
+    DsnAction.DELIVERED: Kind.SUCCESS,
           DsnAction.EXPANDED: Kind.SUCCESS}  # fmt: skip
 _NOTIFY = {Kind.FAILURE: "FAILURE", Kind.DELAY: "DELAY", Kind.SUCCESS: "SUCCESS"}
 

@@ -39,7 +39,9 @@ BY_REASON: dict[Reason, Sentences] = {
         "no connection to the mail server of {server} could be made",
         "check the spelling of the part after the @, or contact the recipient in another way",
     ),
-    Reason.LOST: Sentences("the connection to {server} broke off each time", "send it again later, or contact the recipient in another way"),
+    Reason.LOST: Sentences(
+        "the connection to {server} broke off each time", "send it again later, or contact the recipient in another way"
+    ),
     Reason.NO_ANSWER: Sentences(
         "the mail server of {server} did not answer in time", "send it again later, or contact the recipient in another way"
     ),
@@ -85,7 +87,9 @@ BY_REASON: dict[Reason, Sentences] = {
     ),
 }
 
-_SPELLING = Sentences("this address does not exist at {server}", "check its spelling, or ask the recipient for their address, and send it again")
+_SPELLING = Sentences(
+    "this address does not exist at {server}", "check its spelling, or ask the recipient for their address, and send it again"
+)
 _CLOSED = Sentences("the mailbox is closed", "ask the recipient for another address")
 _FULL = Sentences("the mailbox is full", "contact the recipient in another way, or send it again when they have made room")
 _RULES = Sentences(

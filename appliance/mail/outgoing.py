@@ -15,7 +15,8 @@ Chunks = Callable[[], AbstractAsyncContextManager[AsyncIterator[bytes]]]
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """`message` is the message's id, as its sender got it in the 250 reply. `author` is the local domain the message is DKIM-signed for, "" for none (forwarded messages). `stored` is where the
+    """`message` is the message's id, as its sender got it in the 250 reply. `author` is the local domain the message is DKIM-signed for,
+    "" for none (forwarded messages). `stored` is where the
     octets are in the store: a body, and the header lines in front of it."""
 
     message: str

@@ -41,12 +41,15 @@ PROTOCOLS: tuple[ProtocolRow, ...] = (
         "submission", 587, 2587, False, "smtp", "always", "Mail programs send, STARTTLS (usual port 587).", "_submission",
     ),
     ProtocolRow(
-        "submissions", 465, 2465, True, "smtp", "always", "Mail programs send, TLS from the start (usual port 465).", "_submissions", "send, SMTP",
+        "submissions", 465, 2465, True, "smtp", "always", "Mail programs send, TLS from the start (usual port 465).", "_submissions",
+            "send, SMTP",
     ),
     ProtocolRow("imap", 143, 2143, False, "imap", "always", "Mail programs read, STARTTLS (usual port 143).", "_imap"),
-    ProtocolRow("imaps", 993, 2993, True, "imap", "always", "Mail programs read, TLS from the start (usual port 993).", "_imaps", "read, IMAP"),
+    ProtocolRow("imaps", 993, 2993, True, "imap", "always", "Mail programs read, TLS from the start (usual port 993).", "_imaps",
+        "read, IMAP"),
     ProtocolRow("pop3", 110, 2110, False, "pop3", "always", "Mail programs fetch, STARTTLS (usual port 110).", "_pop3"),
-    ProtocolRow("pop3s", 995, 2995, True, "pop3", "always", "Mail programs fetch, TLS from the start (usual port 995).", "_pop3s", "fetch, POP3"),
+    ProtocolRow("pop3s", 995, 2995, True, "pop3", "always", "Mail programs fetch, TLS from the start (usual port 995).", "_pop3s",
+        "fetch, POP3"),
 )  # fmt: skip
 """In the order they are started and shown."""
 

@@ -1,6 +1,7 @@
 """The few facts of an X.509 certificate that the server needs, parsed from its DER with nothing but slices.
 
-Our own certificate files are parsed, and of other servers' certificates the key (`public_key_of`). How it fails: MisuseError for anything that is
+Our own certificate files are parsed, and of other servers' certificates the key (`public_key_of`). How it fails: MisuseError for
+anything that is
 not a certificate. Known gap: names other than DNS names and IP addresses are not listed.
 """
 

@@ -1,18 +1,18 @@
 """Convert a message to a form the next server accepts, losing nothing: transfer encodings, encoded words, A-labels.
 
-| the message has                           | and                         | conversion                                                      |
-|-------------------------------------------|-----------------------------|-----------------------------------------------------------------|
-| 8-bit text in a part                      | no 8BITMIME (RFC 6152 §3)   | text becomes quoted-printable, everything else base64           |
-| NUL, a bare CR or LF in a part            |                             | the same                                                        |
-| a line over 998 octets in a part          | (RFC 5321 §4.5.3.1.6)       | the same in local messages; unchanged in forwarded ones         |
-| 8-bit words in a header                   | no 8BITMIME                 | encoded words (RFC 2047), parameters by RFC 2231                |
-| 8-bit words in a header, SMTPUTF8         | no SMTPUTF8 (RFC 6531)      | the same; domains become A-labels                               |
-| the same in a local one without SMTPUTF8  | (RFC 5322 has no 8 bits)    | the same; addresses that need it: SMTPUTF8, where it is offered |
-| UTF-8 in a forwarded message's header     |                             | unchanged, with SMTPUTF8 where that is offered (RFC 6532)       |
-| other 8-bit words in a local one's header |                             | encoded words in the body's charset, or in unknown-8bit         |
-| an address with 8-bit before the @        | no SMTPUTF8                 | fails, 5.6.7: there is no other way to write it                 |
-| the first two inside multipart/signed     | the same                    | fails, 5.6.3 (binary: 5.6.1): it would break the signature      |
-| a bare CR or LF in a header               |                             | becomes a space                                                 |
+| the message has                           | and                        | conversion                                                      |
+|-------------------------------------------|----------------------------|-----------------------------------------------------------------|
+| 8-bit text in a part                      | no 8BITMIME (RFC 6152 §3)  | text becomes quoted-printable, everything else base64           |
+| NUL, a bare CR or LF in a part            |                            | the same                                                        |
+| a line over 998 octets in a part          | (RFC 5321 §4.5.3.1.6)      | the same in local messages; unchanged in forwarded ones         |
+| 8-bit words in a header                   | no 8BITMIME                | encoded words (RFC 2047), parameters by RFC 2231                |
+| 8-bit words in a header, SMTPUTF8         | no SMTPUTF8 (RFC 6531)     | the same; domains become A-labels                               |
+| the same in a local one without SMTPUTF8  | (RFC 5322 has no 8 bits)   | the same; addresses that need it: SMTPUTF8, where it is offered |
+| UTF-8 in a forwarded message's header     |                            | unchanged, with SMTPUTF8 where that is offered (RFC 6532)       |
+| other 8-bit words in a local one's header |                            | encoded words in the body's charset, or in unknown-8bit         |
+| an address with 8-bit before the @        | no SMTPUTF8                | fails, 5.6.7: there is no other way to write it                 |
+| the first two inside multipart/signed     | the same                   | fails, 5.6.3 (binary: 5.6.1): it would break the signature      |
+| a bare CR or LF in a header               |                            | becomes a space                                                 |
 
 Local messages are those submitted here (`OutgoingMessage.author`). Multiparts declare "7bit" or "8bit" as their parts are then; no
 octet of a part that need not change is changed. BINARYMIME is never used for sending: every message goes by DATA. The message is
@@ -186,7 +186,9 @@ def _is_signed(node: Node) -> bool:
     return False
 
 
-def _plan_edits(root: Node, encoded: set[int], edit_list: EditList, faults: list[str], *, encode_headers: bool, to_7bit: bool, fold: bool) -> None:
+def _plan_edits(
+    root: Node, encoded: set[int], edit_list: EditList, faults: list[str], *, encode_headers: bool, to_7bit: bool, fold: bool
+) -> None:
     left, fallback = [root], declared_charset(root) if encode_headers else ""
     while left:
         node = left.pop()
@@ -200,7 +202,9 @@ def _plan_edits(root: Node, encoded: set[int], edit_list: EditList, faults: list
         if encode_headers and not _is_signed(node):
             changes.append(partial(encode_header, faults, fallback))
         if id(node) in encoded and encoder in (QuotedPrintableEncoder, Base64Encoder):
-            changes.append(partial(declare_encoding, root=node is root, encoding=b"base64" if encoder is Base64Encoder else b"quoted-printable"))
+            changes.append(
+                partial(declare_encoding, root=node is root, encoding=b"base64" if encoder is Base64Encoder else b"quoted-printable")
+            )
         elif inside and to_7bit and not _is_signed(node):
             changes.append(declare_container_7bit)
         edit_list.edits.append(Edit(node.header_start, node.body_start, partial(_apply_all, changes)))

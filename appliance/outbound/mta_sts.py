@@ -182,5 +182,6 @@ def _keep(domain: str, name: str, octets: bytes, until: int, transaction: Transa
         (domain, name, octets, until),
     )
     transaction.execute(
-        "DELETE FROM mta_sts_policy WHERE domain IN (SELECT domain FROM mta_sts_policy ORDER BY expires_at DESC LIMIT -1 OFFSET ?)", (POLICIES,)
+        "DELETE FROM mta_sts_policy WHERE domain IN (SELECT domain FROM mta_sts_policy ORDER BY expires_at DESC LIMIT -1 OFFSET ?)",
+        (POLICIES,),
     )

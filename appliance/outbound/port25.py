@@ -44,7 +44,9 @@ DAY_S = 86_400.0
 OPEN, BLOCKED, UNKNOWN = "open", "blocked", "unknown"
 
 _NONE = "Messages cannot be sent: the settings forbid direct delivery and name no relay."
-_BLOCKED = "Your internet provider blocks outgoing mail (port 25), and no relay is set: ask the provider to open the port, or set up a relay."
+_BLOCKED = (
+    "Your internet provider blocks outgoing mail (port 25), and no relay is set: ask the provider to open the port, or set up a relay."
+)
 _SENTENCES = {
     ("direct", OPEN): "Messages are sent directly to other servers; port 25 is open.",
     ("direct", UNKNOWN): "Messages are sent directly; whether port 25 is open shows with the first.",

@@ -33,7 +33,9 @@ class Preparation:
     """`signer` None: nothing is signed. `same_account(sender, address)`: are both delivered to the same account?"""
 
     def __init__(
-        self, signer: MessageSigner | None = None, same_account: Callable[[Address, Address], bool] = lambda sender, address: sender == address
+        self,
+        signer: MessageSigner | None = None,
+        same_account: Callable[[Address, Address], bool] = lambda sender, address: sender == address,
     ) -> None:
         self._signer = signer
         self._same_account = same_account

@@ -26,9 +26,7 @@ from appliance.queue.entry import QueueEntry
 NO_ROUTE = (
     "This server cannot send messages out: name your provider's mail server in the settings, as [[relay]], or set sending.direct to first."
 )
-PORT25_BLOCKED = (
-    "Your internet provider blocks outgoing mail (port 25): name your provider's mail server in the settings, as [[relay]]."
-)
+PORT25_BLOCKED = "Your internet provider blocks outgoing mail (port 25): name your provider's mail server in the settings, as [[relay]]."
 ABOUT_ADDRESS = frozenset({Reason.REPUTATION, Reason.UNREACHABLE})
 """Reasons a relay would not meet."""
 
@@ -90,9 +88,7 @@ class Routes:
         if default is None or self._direct != "first" or entry.destination.startswith("@"):
             return None
         final = any(one.action is DsnAction.FAILED and one.reason is Reason.REPUTATION for one in outcomes)
-        again = refusals >= self._after and any(
-            one.action is DsnAction.DEFERRED and one.reason in ABOUT_ADDRESS for one in outcomes
-        )
+        again = refusals >= self._after and any(one.action is DsnAction.DEFERRED and one.reason in ABOUT_ADDRESS for one in outcomes)
         return f"@{default.relay.name}" if final or again else None
 
     def is_routable(self, destination: str) -> bool:

@@ -88,9 +88,7 @@ class SmtpClient:
                 self._outcome(DsnAction.DEFERRED, "4.7.4", Reason.TLS, "The other server offers TLS and then refuses it.", reply)
             )
         if self._reader.holds_octets or self._replies:
-            raise ClientEnded(
-                self._outcome(DsnAction.DEFERRED, "4.7.5", Reason.TLS, "Data was injected before TLS started (RFC 3207 §6).")
-            )
+            raise ClientEnded(self._outcome(DsnAction.DEFERRED, "4.7.5", Reason.TLS, "Data was injected before TLS started (RFC 3207 §6)."))
         try:
             await self.stream.start_tls_as_client(context, server_hostname)
         except BadCertificate:
@@ -176,9 +174,7 @@ class SmtpClient:
 
     # --- one transaction -------------------------------------------------------------------------
 
-    async def _transaction(
-        self, outgoing: OutgoingMessage, numbers: Sequence[int], found: dict[int, Outcome]
-    ) -> list[int]:
+    async def _transaction(self, outgoing: OutgoingMessage, numbers: Sequence[int], found: dict[int, Outcome]) -> list[int]:
         """One transaction for the recipients of these numbers. Their outcomes go into `found`; the numbers of those for the next
         transaction are returned and have none."""
         commands = group(outgoing, self.offer, outgoing.octets, [outgoing.recipients[number] for number in numbers])
@@ -326,9 +322,7 @@ class SmtpClient:
     def _lost(self, trouble: PeerError) -> ClientEnded:
         self.closed = True
         if isinstance(trouble, PeerSlow):
-            return ClientEnded(
-                self._outcome(DsnAction.DEFERRED, "4.4.1", Reason.NO_ANSWER, "The other server did not answer in time.")
-            )
+            return ClientEnded(self._outcome(DsnAction.DEFERRED, "4.4.1", Reason.NO_ANSWER, "The other server did not answer in time."))
         return ClientEnded(self._outcome(DsnAction.DEFERRED, "4.4.2", Reason.LOST, "The connection broke off."))
 
     # --- outcomes --------------------------------------------------------------------------------

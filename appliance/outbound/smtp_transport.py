@@ -232,7 +232,10 @@ class SmtpTransportSession:
             outcomes = outcomes or list(replies)
             for number, outcome in zip(todo, replies, strict=True):
                 outcomes[number] = outcome
-            offers = {number: reduced_offer(client.offer, outcomes[number], eight=ready.options.body != "7BIT", utf8=ready.options.smtputf8) for number in todo}
+            offers = {
+                number: reduced_offer(client.offer, outcomes[number], eight=ready.options.body != "7BIT", utf8=ready.options.smtputf8)
+                for number in todo
+            }
             todo = [number for number in todo if offers[number] is not None]
             offer = next((offers[number] for number in todo), None)
             if offer is None or (client.closed and not await self._reconnect(require_tls)):
@@ -252,7 +255,9 @@ class SmtpTransportSession:
 
     async def _hosts(self) -> tuple[MailHost, ...] | Outcome:
         relay = self._route.relay
-        return await (self._transport.hosts.find(self._destination) if relay is None else self._transport.hosts.relay(relay.host, relay.port))
+        return await (
+            self._transport.hosts.find(self._destination) if relay is None else self._transport.hosts.relay(relay.host, relay.port)
+        )
 
     async def end(self) -> None:
         """QUIT and close the connection, if there is one."""
@@ -330,9 +335,7 @@ class SmtpTransportSession:
             self._routed = not no_route_out(trouble)
             text = f"{host.name} could not be reached."
             slow = isinstance(trouble, PeerSlow)
-            return Outcome(
-                DsnAction.DEFERRED, "4.4.1", Reason.UNREACHABLE, text if not slow else f"{host.name} did not answer.", host.name
-            )
+            return Outcome(DsnAction.DEFERRED, "4.4.1", Reason.UNREACHABLE, text if not slow else f"{host.name} did not answer.", host.name)
         finally:
             took_s = transport.clock.mono_s() - begun_mono
             secure = client.stream if client is not None and client.stream.secure else None

@@ -121,7 +121,10 @@ class TlsPolicies:
         if require_tls:
             if host.secure:
                 return TlsPolicy("verify", "requiretls", make=self._make)
-            text = f"The message requires TLS (REQUIRETLS), and neither DNSSEC nor MTA-STS confirms that {host.name} is a mail server of {domain}."
+            text = (
+                f"The message requires TLS (REQUIRETLS), and neither DNSSEC nor MTA-STS confirms that {host.name} "
+                f"is a mail server of {domain}."
+            )
             return Outcome(DsnAction.FAILED, "5.7.30", Reason.TLS, text, host.name)
         if await self._spoke_tls(domain) and not self.downgraded(domain):
             return TlsPolicy("encrypt", "remembered", make=self._make)

@@ -54,7 +54,8 @@ class QueuedRecipient:
 class QueueEntry:
     """One row. `sender` is the envelope sender on the way out, `origin` the one DSNs go to; None for the null sender.
 
-    `accepted_at` UTC seconds; `due_at` seconds of the queue's own clock (`schedule`). `outbox` is the message's place in the account's Outbox, if it has one.
+    `accepted_at` UTC seconds; `due_at` seconds of the queue's own clock (`schedule`). `outbox` is the message's place in the account's
+    Outbox, if it has one.
     """
 
     id: QueueId

@@ -172,7 +172,8 @@ class Queue:
             transaction.execute(
                 INSERT,
                 (
-                    number, destination, due, encode_recipients(waiting), new_entry.message, wall, new_entry.options.release_at, new_entry.account,
+                    number, destination, due, encode_recipients(waiting), new_entry.message, wall, new_entry.options.release_at,
+                        new_entry.account,
                     encode_sender(new_entry.sender), encode_sender(new_entry.origin), body, new_entry.prefix, new_entry.octets,
                     new_entry.header_octets, options, *(outbox or (None, None)),
                 ),
@@ -228,7 +229,9 @@ class Queue:
     def record(self, transaction: Transaction, result: AttemptResult) -> None:
         """Inside a commit: write the result to the row, the history and the Outbox. A row cancelled meanwhile only gets its history."""
         entry, wall = result.entry, int(self.clock.wall_s())
-        hosts = [[m.host, m.address, m.port, m.tls, m.cipher, m.verified, round(m.duration_s, 2)] for m in result.host_attempts[-NAMED_HOSTS:]]
+        hosts = [
+            [m.host, m.address, m.port, m.tls, m.cipher, m.verified, round(m.duration_s, 2)] for m in result.host_attempts[-NAMED_HOSTS:]
+        ]
         for waiting, outcome in result.final:
             history.add(
                 transaction, entry.message, wall, _what(outcome), to=str(waiting.recipient.address), status=outcome.status,

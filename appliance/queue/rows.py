@@ -11,7 +11,8 @@ from appliance.mail.options import EnvelopeOptions, RecipientOptions, encode_opt
 
 from .entry import LastAttempt, NewEntry, QueuedRecipient, QueueEntry
 
-COLUMNS = """id, message, destination, held, due_at, tries, waited_s, interval_s, refusals, delay_sent, accepted_at, release_at, account, sender,
+COLUMNS = """id, message, destination, held, due_at, tries, waited_s, interval_s, refusals, delay_sent, accepted_at, release_at, account,
+sender,
     origin, body, prefix, octets, header_octets, options, outbox_mailbox, outbox_uid, recipients"""
 INSERT = """INSERT INTO queue(id, destination, due_at, recipients, message, accepted_at, release_at, account, sender, origin, body, prefix,
     octets, header_octets, options, outbox_mailbox, outbox_uid) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"""

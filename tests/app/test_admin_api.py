@@ -67,7 +67,9 @@ async def test_accounts_and_sessions(tmp_path: Path) -> None:
             assert (await one.running.ask(request)).facts["sessions_ended"] == 2
         assert one.ended == 3
         listed = (await one.running.ask(controls.ListAccounts())).facts
-        assert [row["address"] for row in listed["accounts"]] == [ADA] and [row["address"] for row in listed["removed"]] == ["ben@home.example"]
+        assert [row["address"] for row in listed["accounts"]] == [ADA] and [row["address"] for row in listed["removed"]] == [
+            "ben@home.example"
+        ]
         with pytest.raises(SetupError, match="Nothing was asked for"):
             await one.running.ask(controls.SetAccount(ADA))
         with pytest.raises(SetupError, match="no account"):
@@ -111,7 +113,12 @@ async def test_the_queue(tmp_path: Path) -> None:
     async with server(tmp_path / "data") as one:
         assert (await one.offline.ask(controls.ListQueue())).facts == {"messages": []}
         assert (await one.offline.ask(controls.FlushQueue())).facts == {"rows": 0}
-        for request in (controls.ShowMessage("zzz"), controls.HoldMessage("zzz"), controls.CancelMessage("zzz"), controls.TrackMessage("zzz")):
+        for request in (
+            controls.ShowMessage("zzz"),
+            controls.HoldMessage("zzz"),
+            controls.CancelMessage("zzz"),
+            controls.TrackMessage("zzz"),
+        ):
             with pytest.raises(SetupError):
                 await one.offline.ask(request)
         with pytest.raises(SetupError, match="no relay"):

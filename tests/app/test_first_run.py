@@ -43,7 +43,12 @@ async def test_an_account_is_added_on_a_terminal_only() -> None:
 
 def test_the_guide_names_each_listener_for_mail_programs() -> None:
     out = StringIO()
-    bound = [Endpoint("smtp", "0.0.0.0", 2525), Endpoint("submissions", "127.0.0.1", 2465), Endpoint("imaps", "::1", 2993), Endpoint("imap", "::1", 1)]
+    bound = [
+        Endpoint("smtp", "0.0.0.0", 2525),
+        Endpoint("submissions", "127.0.0.1", 2465),
+        Endpoint("imaps", "::1", 2993),
+        Endpoint("imap", "::1", 1),
+    ]
     guide(FirstAccount("ada@home.example", "made-Here-1"), bound, Path("/data"), out)
     text = out.getvalue()
     rows = [line.split() for line in text.splitlines() if "SSL/TLS" in line]

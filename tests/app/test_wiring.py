@@ -73,7 +73,9 @@ def test_quotas() -> None:
 def test_a_relay_of_the_settings(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("first\nsecond\n")
-    rule = relay_rule(RelaySettings(name="post", host="smtp.example", user="me", password_file=str(secret), domains=(".Example.org", "straße.example")))
+    rule = relay_rule(
+        RelaySettings(name="post", host="smtp.example", user="me", password_file=str(secret), domains=(".Example.org", "straße.example"))
+    )
     assert rule.domains == (".example.org", "xn--strae-oqa.example") and rule.relay.port == 465 and rule.relay.secret
     assert rule.relay.secret.read() == "first"
     secret.write_text("changed\n")

@@ -40,18 +40,22 @@ PUBLIC: dict[str, set[str]] = {
     "config": {"settings", "settings_file", "settings_lines", "time_zone"},
     "control": {"client", "exchange", "import_result", "local_socket", "requests", "stream"},
     "database": {"check", "database", "group", "migrations", "read_only", "scrub", "writer"},
-    "delivery": {"arrival", "body_chunks", "enqueuer", "executor", "generated", "intake", "local_transport", "plan", "route", "sender_rewriting", "transport"},
+    "delivery": {"arrival", "body_chunks", "enqueuer", "executor", "generated", "intake", "local_transport", "plan", "route",
+        "sender_rewriting", "transport"},
     "dns_setup": {"check", "records"},
     "dsn": {"compose", "policy", "report"},
     "imapd": {"service"},
     "mailauth": {"dkim_keys", "dkim_sign", "spf"},
-    "network": {"addresses", "certificate_fault", "dial", "https", "listener", "ratelimit", "resolver", "sockets", "stream", "tls", "tls_end", "x509"},
-    "outbound": {"mta_sts", "mx", "port25", "preparation", "queue_state", "recorder", "relay_check", "routing", "runner", "smtp_transport", "tls_policy"},
+    "network": {"addresses", "certificate_fault", "dial", "https", "listener", "ratelimit", "resolver", "sockets", "stream", "tls",
+        "tls_end", "x509"},
+    "outbound": {"mta_sts", "mx", "port25", "preparation", "queue_state", "recorder", "relay_check", "routing", "runner",
+        "smtp_transport", "tls_policy"},
     "panel": {"button", "led_display", "service"},
     "pop3d": {"service"},
     "queue": {"admin", "attempt_result", "entry", "history", "queue", "schedule"},
     "runtime": {
-        "atomic_file", "clock", "data_directory", "dkim_key_files", "host", "identity", "memory", "notify", "privileges", "serial_line", "supervisor",
+        "atomic_file", "clock", "data_directory", "dkim_key_files", "host", "identity", "memory", "notify", "privileges", "serial_line",
+            "supervisor",
     },
     "smtpd": {"service"},
     "status": {"board", "events", "journal", "plain", "snapshot", "text"},
@@ -125,7 +129,9 @@ def test_imports_point_down_and_name_public_modules(path: Path) -> None:
         elif other in BESIDE:
             assert package in MAY_IMPORT_PANEL or package == "__main__", f"{where}: only {sorted(MAY_IMPORT_PANEL)} import {other} (rule 1)"
         else:
-            assert LAYERS[other] < LAYERS[package], f"{where}: {package} (layer {LAYERS[package]}) imports {target} (layer {LAYERS[other]}) (rule 1)"
+            assert LAYERS[other] < LAYERS[package], (
+                f"{where}: {package} (layer {LAYERS[package]}) imports {target} (layer {LAYERS[other]}) (rule 1)"
+            )
         if other in PUBLIC:
             modules = {parts[2]} if len(parts) > 2 else set(names)
             assert modules <= PUBLIC[other], f"{where}: {sorted(modules - PUBLIC[other])} is not public in {other} (rule 2)"
@@ -144,7 +150,9 @@ def test_few_packages_touch_the_outside(path: Path) -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             of = node.func.value
             owner = of.id if isinstance(of, ast.Name) else of.attr if isinstance(of, ast.Attribute) else ""
-            assert (owner, node.func.attr) not in WALL_CLOCK, f"{name_of(path)}:{node.lineno}: the wall clock is read in runtime/clock only (rule 4)"
+            assert (owner, node.func.attr) not in WALL_CLOCK, (
+                f"{name_of(path)}:{node.lineno}: the wall clock is read in runtime/clock only (rule 4)"
+            )
 
 
 @pytest.mark.parametrize("path", files(), ids=name_of)

@@ -12,7 +12,11 @@ ROOT = Path(__file__).resolve().parents[2]
 WORDS = ("house", "letter", "lane", "parcel", "trip", "shelf", "hands", "lent", "rhythm", "buried", "carrier", "filing")
 ALLOWED: tuple[tuple[str, str], ...] = (
     (r"tests/architecture/test_words\.py", r".*"),
-    (r".*", r"\bletters?,? (?:and )?digits\b|\bletters or digits\b|letters, hyphens|(?<![A-Za-z])round[ _-]trips?(?![a-z])|\bupper-case letters?\b|\blower-case letters?\b"),
+    (
+        r".*",
+        r"\bletters?,? (?:and )?digits\b|\bletters or digits\b|letters, hyphens|"
+        r"(?<![A-Za-z])round[ _-]trips?(?![a-z])|\bupper-case letters?\b|\blower-case letters?\b",
+    ),
     (r"appliance/database/migrations\.py", r"house\.db"),
     (r"LICENSE|.*\.lock", r".*"),
 )

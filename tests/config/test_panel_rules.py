@@ -18,7 +18,22 @@ def test_the_tables_are_the_panel_s() -> None:
 
 WORDS = st.sampled_from(["inverted", "all", "mail", "trouble,mail", "safe", "safe,", "candle", "all,nothing", "INVERTED"])
 PLACES = st.sampled_from(
-    ["led:17", "led:", "led", "pwm:GPIO18", "rgb:5,6,13", "rgb:5,6", "board:ACT", "board:led0", "board:..", "board:a/b", "lamp:4", "", "led:5", "led:4,5"]
+    [
+        "led:17",
+        "led:",
+        "led",
+        "pwm:GPIO18",
+        "rgb:5,6,13",
+        "rgb:5,6",
+        "board:ACT",
+        "board:led0",
+        "board:..",
+        "board:a/b",
+        "lamp:4",
+        "",
+        "led:5",
+        "led:4,5",
+    ]
 )
 LEDS = st.lists(st.builds(lambda place, words: " ".join([place, *words]), PLACES, st.lists(WORDS, max_size=3)), max_size=4)
 
@@ -36,7 +51,9 @@ def test_leds_that_pass_are_those_the_panel_accepts(leds: list[str]) -> None:
     assert (not list(panel_faults(leds, "", ""))) == panel_accepts(leds)
 
 
-@pytest.mark.parametrize("night", ["", "22:00-06:30", "0:0-23:59", "24:00-6:00", "22-6", "22:00", "22:60-6:00", "-", "x:y-1:2", " 22:00 - 6:00 "])
+@pytest.mark.parametrize(
+    "night", ["", "22:00-06:30", "0:0-23:59", "24:00-6:00", "22-6", "22:00", "22:60-6:00", "-", "x:y-1:2", " 22:00 - 6:00 "]
+)
 def test_nights_that_pass_are_those_the_panel_accepts(night: str) -> None:
     try:
         parse_night(night)

@@ -161,6 +161,8 @@ async def test_success_is_reported_where_requested(components: Components) -> No
     dsn = generator(components)
     mary = Address("mary", "example.org")
     assert not await dsn.report_success(subject(), [RecipientReport(Recipient(mary), DELIVERED)])
-    assert await dsn.report_success(subject(), [RecipientReport(Recipient(mary, options=RecipientOptions(notify=frozenset({"SUCCESS"}))), DELIVERED)])
+    assert await dsn.report_success(
+        subject(), [RecipientReport(Recipient(mary, options=RecipientOptions(notify=frozenset({"SUCCESS"}))), DELIVERED)]
+    )
     (kept,) = await messages(components)
     assert b"Subject: Your message has arrived\r\n" in kept and b"Action: delivered\r\n" in kept and b"Dear friend" not in kept

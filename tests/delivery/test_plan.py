@@ -78,7 +78,10 @@ def test_notify_and_orcpt_are_relayed(notify: "frozenset[str] | None") -> None:
     one = Recipient(LIST, (), (ANNA,), forwarded=True, options=RecipientOptions(notify=notify))
     assert sent_on(one) == [("anna@x.example", notify, "rfc822;list@home.example")]
     rest = notify if notify is None or "SUCCESS" not in notify else notify - {"SUCCESS"} or {"NEVER"}
-    for many in (Recipient(LIST, (), (ANNA, BOB), forwarded=True, options=RecipientOptions(notify=notify)), Recipient(LIST, (AccountId(1),), (ANNA,), True, RecipientOptions(notify))):
+    for many in (
+        Recipient(LIST, (), (ANNA, BOB), forwarded=True, options=RecipientOptions(notify=notify)),
+        Recipient(LIST, (AccountId(1),), (ANNA,), True, RecipientOptions(notify)),
+    ):
         assert all((asked, orcpt) == (rest, "rfc822;list@home.example") for _, asked, orcpt in sent_on(many))
 
 

@@ -1,4 +1,5 @@
-"""The octets of a DSN: read by Python's `email` and by our own MIME reader, in the form of real bounces, whatever the other server replied."""
+"""The octets of a DSN: read by Python's `email` and by our own MIME reader, in the form of real bounces, whatever the other server
+replied."""
 
 import email
 import re
@@ -155,9 +156,7 @@ def test_our_own_reader_sees_the_same_parts() -> None:
 
 
 def test_a_delay_says_until_when_and_sends_no_message_back() -> None:
-    late = report(
-        action=DsnAction.DEFERRED, reason=Reason.UNREACHABLE, status="4.4.1", host="", reply=None, gives_up_at=1_790_400_000
-    )
+    late = report(action=DsnAction.DEFERRED, reason=Reason.UNREACHABLE, status="4.4.1", host="", reply=None, gives_up_at=1_790_400_000)
     message = parsed(made(about(ret="FULL"), late))
     (one,) = blocks(message)[1:]
     assert (one["Action"], one["Status"], one["Will-Retry-Until"]) == ("delayed", "4.4.1", "Sat, 26 Sep 2026 06:20:00 +0100")

@@ -22,7 +22,9 @@ def report(
     action: DsnAction, notify: "set[str] | None" = None, reason: Reason = Reason.REFUSED, dsn_relayed: bool = False
 ) -> RecipientReport:
     options = None if notify is None else frozenset(notify)
-    return RecipientReport(Recipient(FRIEND, options=RecipientOptions(notify=options)), Outcome(action, "5.0.0", reason, ""), dsn_relayed=dsn_relayed)
+    return RecipientReport(
+        Recipient(FRIEND, options=RecipientOptions(notify=options)), Outcome(action, "5.0.0", reason, ""), dsn_relayed=dsn_relayed
+    )
 
 
 @pytest.mark.parametrize(("action", "notify"), list(product(DsnAction, NOTIFY)))

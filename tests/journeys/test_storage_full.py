@@ -1,4 +1,5 @@
-"""Storage full: 452 4.3.1 and NO, reading and deleting still work, nothing acknowledged is lost, mail is accepted again once there is space."""
+"""Storage full: 452 4.3.1 and NO, reading and deleting still work, nothing acknowledged is lost, mail is accepted again once there is
+space."""
 
 import imaplib
 import smtplib

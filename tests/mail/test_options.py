@@ -1,4 +1,5 @@
-"""ESMTP options reach every value that has them whole: a made-up parameter, declared by one field, goes through queue row, DSN and SMTP client."""
+"""ESMTP options reach every value that has them whole: a made-up parameter, declared by one field, goes through queue row, DSN and SMTP
+client."""
 
 from dataclasses import dataclass, fields
 

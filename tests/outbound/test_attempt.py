@@ -47,7 +47,9 @@ def server_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ssl.SSLCont
     yield context
 
 
-async def deliver_all(port: int, *outgoing_messages: OutgoingMessage, hosts: tuple[MailHost, ...] = BOTH) -> tuple[list[DeliveryResult], Found]:
+async def deliver_all(
+    port: int, *outgoing_messages: OutgoingMessage, hosts: tuple[MailHost, ...] = BOTH
+) -> tuple[list[DeliveryResult], Found]:
     found = Found()
     found.hosts = hosts
     transport = SmtpTransport(hosts=found, our_name=lambda: "home.example", clock=HandClock(), port=port)
@@ -226,9 +228,7 @@ async def test_too_many_and_unknown_recipients_mixed() -> None:
 async def test_a_server_that_accepts_no_recipient_is_not_retried_for_ever() -> None:
     with Peer(most_recipients=0) as peer:
         (delivery,), _ = await deliver_all(peer.port, message_to("bob", "eve"), hosts=apart("127.0.0.1"))
-    assert {one.action for one in delivery.outcomes} == {DsnAction.DEFERRED} and sum(
-        line.startswith("MAIL") for line in peer.said
-    ) == 1
+    assert {one.action for one in delivery.outcomes} == {DsnAction.DEFERRED} and sum(line.startswith("MAIL") for line in peer.said) == 1
 
 
 @pytest.mark.parametrize("said", ["552 5.3.4 too big for us", "450 4.3.0 not now", "554 5.7.1 no"])
@@ -303,6 +303,4 @@ async def test_a_signed_message_that_is_refused_keeps_the_servers_reply() -> Non
     )
     with Peer(offer=("8BITMIME",), script={"MESSAGE": "554 5.6.1 8-bit not accepted"}) as peer:
         (delivery,), _ = await deliver_all(peer.port, message_to(message=signed, body="8BITMIME"), hosts=apart("127.0.0.1"))
-    assert (
-        delivery.outcomes[0].action is DsnAction.FAILED and str(delivery.outcomes[0].reply) == "554 5.6.1 8-bit not accepted"
-    )
+    assert delivery.outcomes[0].action is DsnAction.FAILED and str(delivery.outcomes[0].reply) == "554 5.6.1 8-bit not accepted"

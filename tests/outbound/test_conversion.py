@@ -42,7 +42,15 @@ def chunks_of(message: bytes, size: int = 50) -> Chunks:
 def message_to(message: bytes, size: int = 50, to: str = "bob", **words: Any) -> OutgoingMessage:
     author = words.pop("author", "home.example")
     recipients = (Recipient(Address(to, "far.example")),)
-    return OutgoingMessage("abc", Address("ada", "home.example"), recipients, len(message), chunks_of(message, size), options=EnvelopeOptions(**words), author=author)
+    return OutgoingMessage(
+        "abc",
+        Address("ada", "home.example"),
+        recipients,
+        len(message),
+        chunks_of(message, size),
+        options=EnvelopeOptions(**words),
+        author=author,
+    )
 
 
 async def made(message: bytes, offer: Offer = PLAIN, size: int = 50, **words: Any) -> bytes:

@@ -147,7 +147,9 @@ async def test_smtputf8_is_kept_where_offered() -> None:
 @pytest.mark.parametrize("author", ["home.example", ""])
 async def test_what_is_sent(offer: tuple[str, ...], author: str) -> None:
     with Peer(offer=offer) as peer:
-        (delivery,), _ = await deliver_all(peer.port, replace(message_of_7_octet_chunks(message=RAW), author=author), hosts=apart("127.0.0.1"))
+        (delivery,), _ = await deliver_all(
+            peer.port, replace(message_of_7_octet_chunks(message=RAW), author=author), hosts=apart("127.0.0.1")
+        )
     assert delivery.outcomes[0].action is DsnAction.RELAYED
     (taken,), (mail,) = peer.messages, [line for line in peer.said if line.startswith("MAIL")]
     assert header(taken.octets).isascii() or "SMTPUTF8" in mail or (not author and "SMTPUTF8" not in offer)

@@ -161,9 +161,7 @@ async def test_an_own_name_outside_ascii_is_recognized_in_a_labels() -> None:
         server.add("far.example", "MX", "10 mail.xn--strae-oqa.example.")
         server.add("mail.xn--strae-oqa.example", "A", "9.9.9.9")
         clock = HandClock()
-        hosts = MailHosts(
-            Resolver([("127.0.0.1", server.port)], clock), clock, OwnHost(lambda: ("mail.straße.example",))
-        )
+        hosts = MailHosts(Resolver([("127.0.0.1", server.port)], clock), clock, OwnHost(lambda: ("mail.straße.example",)))
         found = await hosts.find("far.example")
     assert isinstance(found, Outcome) and found.reason is Reason.LOOP
 

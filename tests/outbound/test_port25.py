@@ -71,7 +71,9 @@ async def test_the_second_address_is_tried_and_ipv4_first() -> None:
 
 async def test_refused_while_dns_answers_is_blocked() -> None:
     changes: list[str] = []
-    assert await make_monitor(free_ports(1)[0], changes, one=("127.0.0.5",), two=("127.0.0.6",)).probe() == "blocked" and changes == ["blocked"]
+    assert await make_monitor(free_ports(1)[0], changes, one=("127.0.0.5",), two=("127.0.0.6",)).probe() == "blocked" and changes == [
+        "blocked"
+    ]
 
 
 async def test_silent_dns_is_unknown() -> None:
@@ -87,7 +89,9 @@ async def test_dns_that_answers_from_its_cache_only_is_no_network() -> None:
 async def test_a_machine_without_network_is_not_blocked() -> None:
     nowhere = "255.255.255.255"  # connecting there is ENETUNREACH on every Linux
     assert await make_monitor(25, [], one=(nowhere,)).probe() == "unknown"
-    assert await make_monitor(free_ports(1)[0], [], one=(nowhere,), two=("127.0.0.5",)).probe() == "blocked", "one that could be tried is enough"
+    assert await make_monitor(free_ports(1)[0], [], one=(nowhere,), two=("127.0.0.5",)).probe() == "blocked", (
+        "one that could be tried is enough"
+    )
 
 
 def a_zone(server: NameServer) -> None:

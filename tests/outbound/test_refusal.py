@@ -64,9 +64,7 @@ def parsed(said: str):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize(("step", "said"), ABOUT_US)
 def test_a_refusal_of_our_address(step: Step, said: str) -> None:
     outcome = refusal(parsed(said), step, "mx.far.example")
-    assert outcome.reason is Reason.REPUTATION and outcome.action is (
-        DsnAction.FAILED if said[0] == "5" else DsnAction.DEFERRED
-    )
+    assert outcome.reason is Reason.REPUTATION and outcome.action is (DsnAction.FAILED if said[0] == "5" else DsnAction.DEFERRED)
 
 
 @pytest.mark.parametrize(("step", "said"), ABOUT_THE_MESSAGE)
@@ -114,8 +112,10 @@ def test_too_many_recipients(said: str, many: bool) -> None:
 @pytest.mark.parametrize(
     ("said", "action"),
     [
-        ("552 too many recipients", DsnAction.DEFERRED), ("552 5.5.3 enough", DsnAction.DEFERRED), ("452 4.5.3 too many recipients", DsnAction.DEFERRED),
-        ("550 5.5.3 too many recipients", DsnAction.FAILED), ("552 5.2.2 mailbox full", DsnAction.FAILED), ("552 no more", DsnAction.FAILED),
+        ("552 too many recipients", DsnAction.DEFERRED), ("552 5.5.3 enough", DsnAction.DEFERRED), ("452 4.5.3 too many recipients",
+        DsnAction.DEFERRED),
+        ("550 5.5.3 too many recipients", DsnAction.FAILED), ("552 5.2.2 mailbox full", DsnAction.FAILED), ("552 no more",
+        DsnAction.FAILED),
     ],
 )  # fmt: skip
 def test_552_for_too_many_recipients_defers(said: str, action: DsnAction) -> None:

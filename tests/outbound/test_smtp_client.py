@@ -95,11 +95,7 @@ async def test_every_step_may_go_wrong(step: str, said: str, pipelining: bool) -
         script["HELO"] = said
     with Peer(offer=("PIPELINING",) if pipelining else (), script=script) as peer:
         (outcome,) = await send_all(peer, message_to())
-    assert (
-        outcome.action is action
-        and outcome.status[0] == ("5" if action is DsnAction.FAILED else "4")
-        and not peer.messages
-    )
+    assert outcome.action is action and outcome.status[0] == ("5" if action is DsnAction.FAILED else "4") and not peer.messages
     if said in (DROP, SILENT):
         assert outcome.reason is (Reason.UNSURE if step == "MESSAGE" else Reason.LOST if said == DROP else Reason.NO_ANSWER)
 

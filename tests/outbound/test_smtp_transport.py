@@ -135,7 +135,9 @@ class Strict(Remembers):
     ids=["failed", "unverified"],
 )
 @pytest.mark.parametrize("bounce", [True, False])
-async def test_requiretls_where_the_host_is_not_authenticated(server_tls: ssl.SSLContext, strict: TlsPolicy | Outcome, bounce: bool) -> None:
+async def test_requiretls_where_the_host_is_not_authenticated(
+    server_tls: ssl.SSLContext, strict: TlsPolicy | Outcome, bounce: bool
+) -> None:
     """RFC 8689 §5: a bounce then goes as any message does, with the option where it is offered; others stay."""
     with Peer(context=server_tls, offer=("REQUIRETLS",)) as peer:
         policies = Strict(strict)
@@ -145,11 +147,7 @@ async def test_requiretls_where_the_host_is_not_authenticated(server_tls: ssl.SS
         outgoing = message_to(require_tls=True)
         async with transport.session("far.example", Route()) as session:
             delivery = await session.deliver(replace(outgoing, sender=None) if bounce else outgoing)
-    assert (
-        (delivery.outcomes[0].action is DsnAction.RELAYED)
-        == bounce
-        == any("MAIL FROM:<> REQUIRETLS" in line for line in peer.said)
-    )
+    assert (delivery.outcomes[0].action is DsnAction.RELAYED) == bounce == any("MAIL FROM:<> REQUIRETLS" in line for line in peer.said)
     assert all(one.tls for one in peer.messages)
 
 
@@ -217,6 +215,4 @@ async def test_a_server_without_tls_any_more_defers_and_is_noted_later(level: st
         assert delivery.outcomes[0].action is DsnAction.DEFERRED and delivery.outcomes[0].reason is Reason.TLS
         assert policies.missed_domains == ["far.example"] and not peer.messages
     else:
-        assert delivery.outcomes[0].action is DsnAction.RELAYED and [one.verified for one in delivery.host_attempts] == [
-            "downgraded"
-        ]
+        assert delivery.outcomes[0].action is DsnAction.RELAYED and [one.verified for one in delivery.host_attempts] == ["downgraded"]

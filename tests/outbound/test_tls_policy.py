@@ -146,12 +146,7 @@ async def test_remembering_costs_one_write_a_month(world: World) -> None:
 async def test_the_reason_in_text(world: World) -> None:
     world.policy = StsPolicy("enforce", ("other.example",), 9)
     found = await world.policy_for(OPEN)
-    assert (
-        isinstance(found, Outcome)
-        and found.action is DsnAction.DEFERRED
-        and found.reason is Reason.TLS
-        and "MTA-STS" in found.text
-    )
+    assert isinstance(found, Outcome) and found.action is DsnAction.DEFERRED and found.reason is Reason.TLS and "MTA-STS" in found.text
 
 
 EXPANDED = MailHost("mx.far.example", 10, ("192.0.2.1",), secure=True, expanded="real.far.example")

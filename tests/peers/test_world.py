@@ -67,9 +67,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 def hosts(pillarbox_server: Host) -> MailHosts:
     clock = HandClock()
-    return MailHosts(
-        Resolver([("127.0.0.1", 53)], clock), clock, OwnHost(lambda: ("mail.home.example",), lambda: (pillarbox_server.v4,))
-    )
+    return MailHosts(Resolver([("127.0.0.1", 53)], clock), clock, OwnHost(lambda: ("mail.home.example",), lambda: (pillarbox_server.v4,)))
 
 
 def message_to(message: bytes, *recipients: str) -> OutgoingMessage:

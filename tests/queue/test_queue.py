@@ -34,9 +34,7 @@ from tests.support.services import Components, some_components
 SENDER = Address("fred", "example.org")
 INTERVALS = Intervals(first_s=300, most_s=3600, give_up_s=20_000, warn_s=3000)
 SENT = Outcome(DsnAction.RELAYED, "2.0.0", Reason.ACCEPTED, "The next server took it.", "mx.far.example", Reply.of(250, "2.0.0", "ok"))
-LATER = Outcome(
-    DsnAction.DEFERRED, "4.2.0", Reason.NOT_NOW, "Come back later.", "mx.far.example", Reply.of(450, "4.2.0", "greylisted")
-)
+LATER = Outcome(DsnAction.DEFERRED, "4.2.0", Reason.NOT_NOW, "Come back later.", "mx.far.example", Reply.of(450, "4.2.0", "greylisted"))
 NEVER = Outcome(DsnAction.FAILED, "5.1.1", Reason.REFUSED, "Nobody there.", "mx.far.example", Reply.of(550, "5.1.1", "no such user"))
 HOST_ATTEMPT = HostAttempt("mx.far.example", "192.0.2.9", 25, "TLSv1.3", "X", "none", 0.5)
 
@@ -53,7 +51,17 @@ def to(*names: str) -> tuple[Recipient, ...]:
 async def accept(components: Components, queue: Queue, message: str, *names: str, here: bool = False, release_at: int = 0) -> None:
     """Queue a message as intake does, in one commit."""
     recipients = to(*names)
-    new_entry = NewEntry(message, SENDER, SENDER, recipients, b"Received: x\r\n", 30, 20, components.account(), options=EnvelopeOptions(release_at=release_at))
+    new_entry = NewEntry(
+        message,
+        SENDER,
+        SENDER,
+        recipients,
+        b"Received: x\r\n",
+        30,
+        20,
+        components.account(),
+        options=EnvelopeOptions(release_at=release_at),
+    )
     async with components.store.receive(10_000) as incoming:
         await incoming.write(b"Subject: %b\r\n\r\nwords\r\n" % message.encode())
         staged = await incoming.finish()
@@ -219,7 +227,10 @@ NOTIFY = st.none() | st.frozensets(st.sampled_from(["SUCCESS", "FAILURE", "DELAY
 
 @given(st.lists(st.tuples(ADDRESSES, NOTIFY, st.text(max_size=20)), max_size=5))
 def test_recipients_survive_a_round_trip(rows: list[tuple[Address, frozenset[str] | None, str]]) -> None:
-    waiting = tuple(QueuedRecipient(Recipient(address, outside=(address,), options=RecipientOptions(notify=notify, orcpt=orcpt))) for address, notify, orcpt in rows)
+    waiting = tuple(
+        QueuedRecipient(Recipient(address, outside=(address,), options=RecipientOptions(notify=notify, orcpt=orcpt)))
+        for address, notify, orcpt in rows
+    )
     assert parse_recipients(encode_recipients(waiting)) == waiting
 
 

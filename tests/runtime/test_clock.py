@@ -112,7 +112,8 @@ def test_a_time_zone_by_name(tmp_path: Path) -> None:
     if not Path("/usr/share/zoneinfo/Asia/Kolkata").exists():
         pytest.skip("no tzdata")
     code = (
-        "from appliance.config.time_zone import set_time_zone; from appliance.runtime.clock import RealClock; set_time_zone('Asia/Kolkata'); print(RealClock().utc_offset_s());"
+        "from appliance.config.time_zone import set_time_zone; from appliance.runtime.clock import RealClock; "
+        "set_time_zone('Asia/Kolkata'); print(RealClock().utc_offset_s());"
         "set_time_zone(''); print(RealClock().utc_offset_s())"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == ["19800", "19800"]
