@@ -132,6 +132,12 @@ def parser() -> Parser:
     top.add_argument("--version", action="store_true", help="say which version this is")
     verbs = top.add_subparsers(dest="verb", metavar="COMMAND", parser_class=Parser)
     add_serving(verbs)
+    _add_special(verbs, _add_rows(verbs, common), where, common)
+    return top
+
+
+def _add_rows(verbs: Any, common: Parser) -> dict[str, Any]:
+    """The commands of ROWS; the groups they stand in."""
     groups: dict[str, Any] = {}
     for row in ROWS:
         if len(row.words) == 1:
@@ -158,6 +164,11 @@ def parser() -> Parser:
         if row.words == ("account", "add"):
             made.add_argument("--quota-mb", type=int, default=0, metavar="N", help="space in MB; 0 for the server's default")
         made.set_defaults(row=row)
+    return groups
+
+
+def _add_special(verbs: Any, groups: dict[str, Any], where: Parser, common: Parser) -> None:
+    """The commands that are not one request."""
     export = groups["certificate"].add_parser(
         "export",
         help="write the server's authority, for devices to trust",
@@ -186,7 +197,6 @@ def parser() -> Parser:
     check.add_argument("file", metavar="FILE")
     check.add_argument("--json", action="store_true", help="print JSON, for programs")
     check.set_defaults(special="settings check")
-    return top
 
 
 def _sentence(text: str) -> str:
