@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from appliance.mail.errors import MisuseError
-from appliance.mail.flags import KEYWORDS_PER_MAILBOX, SEEN, SYSTEM_MASK, SYSTEM_NAMES
+from appliance.mail.flags import KEYWORDS_PER_MAILBOX, SEEN, SYSTEM_NAMES
 from appliance.mail.limits import BATCH_ROWS
 from appliance.protocol.imap.sequence import Ranges, contains, largest, parse_set, places_of_numbers, places_of_uids
 from appliance.store.values import Mode
@@ -215,8 +215,9 @@ class Selected:
         """
         quiet = set()
         if silent:
+            shown = self._lazy_seen if result.keywords[: len(self.keywords)] == self.keywords else {}  # else the bits cannot be compared
             for (number, _, _), (flags, modseq) in zip(result.changed, result.before, strict=True):
-                if modseq <= self.view.modseq or self._lazy_seen.get(number) == flags:
+                if modseq <= self.view.modseq or shown.get(number) == flags:
                     quiet.add(number)
         changed = {int(number): (flags, int(modseq)) for number, flags, modseq in result.changed}
         self._stored = Stored(changed, frozenset(quiet), result.keywords, uid)
@@ -241,6 +242,8 @@ class Selected:
             changes = await self.mailbox.changes(view.modseq, fresh=self._missing)
             self._missing = False
             changed = view.apply(changes)
+            if not may_expunge:
+                await self._send_stored_gone(client, changes.keywords)
             await self.send_keyword_names(client, changes.keywords)
         grown = len(view) > known
         if may_expunge and view.gone:
@@ -266,6 +269,27 @@ class Selected:
             end = start + BATCH_ROWS
             await client.send(b"".join(client.updates.expunge(uids[start:end], numbers[start:end])))
 
+    async def _send_stored_gone(self, client: "ImapClient", keywords: tuple[str, ...]) -> None:
+        """Send what this session's STORE left of messages expunged since, when a keyword bit has been renamed since.
+
+        Only a bit that no existing message carries is renamed: those that still exist are named by `keywords`, these by the names of
+        the STORE's own transaction, which are sent first. The same MODSEQ always has the same flags (RFC 7162 §3.1).
+        """
+        own = self._stored
+        if own is None or own.keywords == keywords[: len(own.keywords)]:
+            return
+        gone = sorted(self.view.gone.intersection(own.changed))
+        if gone:
+            await self.send_keyword_names(client, own.keywords)
+        items = client.updates.flag_items
+        for start in range(0, len(gone), BATCH_ROWS):
+            uids = gone[start : start + BATCH_ROWS]
+            rows = [(self.view.seq_of(uid), (uid, *own.changed[uid])) for uid in uids]
+            await client.send(b"".join([self._stored_line(own, number, row, items) for number, row in rows]))
+        for uid in gone:
+            self._lazy_seen.pop(uid, None)
+            del own.changed[uid]
+
     async def _send_flags(self, client: "ImapClient", changed: "Sequence[tuple[Uid, int, ModSeq]]", next_known: int) -> None:
         """`* n FETCH` of messages the client knows, whose flags this session's STORE or another session changed."""
         items = client.updates.flag_items
@@ -289,8 +313,6 @@ class Selected:
     def _with_own(self, own: Stored, changed: "Sequence[tuple[Uid, int, ModSeq]]") -> "list[tuple[Uid, int, ModSeq]]":
         """All that is to be sent after a STORE, ascending: its own result, or later changes, each message once."""
         latest: dict[Any, tuple[int, Any]] = {uid: (flags, modseq) for uid, (flags, modseq) in own.changed.items()}
-        if own.keywords != self.keywords[: len(own.keywords)]:  # messages that still exist carry no bit that has been renamed
-            latest.update((uid, (latest[uid][0] & SYSTEM_MASK, latest[uid][1])) for uid in self.view.gone.intersection(latest))
         latest.update((uid, (flags, modseq)) for uid, flags, modseq in changed)
         return [(uid, *latest[uid]) for uid in sorted(latest)]
 

@@ -384,6 +384,56 @@ async def test_flags_sent_are_not_equal_to_the_same_bits_under_another_name(tmp_
         assert sent[-1] == b"* 1 FETCH (UID 1 FLAGS (\\Seen new \\Recent))"
 
 
+@pytest.mark.parametrize("condstore", [b"", b" (CONDSTORE)"])
+@pytest.mark.parametrize("stored", [b"\\Flagged", b"mine"])
+async def test_store_names_the_keywords_of_a_message_expunged_at_once(tmp_path: Path, stored: bytes, condstore: bytes) -> None:
+    """Right after the STORE message 1 is expunged and its k0 renamed: its flags are sent whole, by the names of the STORE's commit."""
+    async with some_components(tmp_path) as components:
+        client, other = await three(components)
+        await all_named(components, client)
+        await ok(client, b"STORE 1 +FLAGS.SILENT (k0)")
+        await ok(client, b"SELECT INBOX" + condstore)
+
+        async def overtaken() -> None:
+            await other.remove([Uid(1)])
+            await other.set_flags([Uid(2)], Mode.ADD, ("new",))
+
+        around_write(components, after=overtaken)
+        sent = await ok(client, b"STORE 1:3 +FLAGS (%b)" % stored)
+        names, reported = {b"\\Seen", b"\\Flagged", b"k0"}, dict[int, set[bytes]]()
+        for line in sent:
+            flags = set(re.split(rb"FLAGS \(|\)", line)[1].split()) - {b"\\Recent"}
+            if line.startswith(b"* FLAGS "):
+                names = flags
+            elif b" FETCH " in line:
+                number = int(line.split()[1])
+                assert number not in reported and flags <= names
+                reported[number] = flags
+        assert reported == {1: {b"\\Seen", b"k0", stored}, 2: {b"\\Seen", b"new", stored}, 3: {b"\\Seen", stored}}
+        assert b"new" in names and b"k0" not in names
+        assert b"* 1 EXPUNGE" in await ok(client, b"NOOP")
+
+
+async def test_silent_is_not_silent_when_the_same_bits_have_another_name(tmp_path: Path) -> None:
+    """k0 was sent with a lazy \\Seen and its bit renamed before the STORE, whose transaction finds the very bits that were sent."""
+    async with some_components(tmp_path) as components:
+        await components.deliver(MESSAGE % 1)
+        client, other = await signed_in(components, b"INBOX"), await components.store.open(components.account(), "INBOX")
+        await all_named(components, client)
+        await ok(client, b"STORE 1 FLAGS.SILENT (k0)")
+        held_back(components)
+        assert b"FLAGS (\\Seen k0 \\Recent)" in (await ok(client, b"FETCH 1 BODY[1]"))[0]
+
+        async def overtaken() -> None:
+            await other.set_flags([Uid(1)], Mode.REMOVE, ("k0",))
+            await other.set_flags([Uid(1)], Mode.ADD, ("new",))
+
+        around_write(components, before=overtaken)
+        sent = await ok(client, b"STORE 1 +FLAGS.SILENT (\\Flagged)")
+        new_name(sent)
+        assert sent[-1] == b"* 1 FETCH (FLAGS (\\Flagged \\Seen new \\Recent))"
+
+
 async def test_a_message_goes_without_the_keyword_there_is_no_room_for(tmp_path: Path) -> None:
     """57 in use: APPEND, COPY and MOVE work; only STORE is refused, which PERMANENTFLAGS announces."""
     async with some_components(tmp_path) as components:
