@@ -15,6 +15,7 @@ import pytest
 
 from appliance.config.settings import LISTEN_SECTION, arrays, default_of, explained, sections
 from appliance.mail.protocols import PROTOCOLS
+from tests.support.needs import program, root
 from tests.support.server import COMMAND, ROOT, Pillarbox, environment, free_ports, in_terminal, new_data, on_terminal, pillarbox
 from tests.support.wire import Smtp
 
@@ -187,30 +188,29 @@ def test_the_unit_starts_what_the_commands_made() -> None:
     made = next(line for line in family() if line.startswith("ln -s")).split()[-1]
     assert f"ExecStart={made} serve --data /srv/pillarbox --settings /etc/pillarbox.toml" in text
     assert "AmbientCapabilities=CAP_NET_BIND_SERVICE" in text and "User=pillarbox" in text and "Type=notify" in text
-    if not shutil.which("systemd-analyze"):
-        pytest.skip("no systemd-analyze to read the unit")
+    analyze = program("systemd-analyze", "systemd")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pillarbox.service"
         path.write_text(text.replace(made, "/bin/true"))
-        done = subprocess.run(["systemd-analyze", "verify", str(path)], capture_output=True, text=True, check=False)
+        done = subprocess.run([analyze, "verify", str(path)], capture_output=True, text=True, check=False)
     assert not [line for line in done.stderr.splitlines() if "pillarbox.service" in line], done.stderr
 
 
 def test_with_only_the_unit_s_right_an_ordinary_user_binds_the_real_ports(tmp_path: Path) -> None:
-    if os.geteuid() or not shutil.which("capsh"):
-        pytest.skip("giving a capability needs root and capsh")
+    root()
+    capsh = program("capsh", "libcap2-bin")
     for capability, expected in (("", 2), ("cap_net_bind_service", 0)):
         given = [f"--inh={capability}", "--user=nobody", f"--addamb={capability}"] if capability else ["--user=nobody"]
         code = "import socket; s = socket.socket(); s.bind(('127.0.0.77', 993))"
         keep = ["--keep=1"] if capability else []
-        words = ["capsh", *keep, *given, "--", "-c", f'{sys.executable} -c "{code}"']
+        words = [capsh, *keep, *given, "--", "-c", f'{sys.executable} -c "{code}"']
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         start = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
         assert bool(done.returncode) == bool(expected and start > 993), done
 
 
 @pytest.mark.parametrize("place", ["an ordinary user"], indirect=True)
-def test_dead_ends_say_the_route_out(place: Place) -> None:
+def test_dead_ends_name_the_way_out(place: Place) -> None:
     place.set_up()
     place.run(f"ln -s {place.root}/opt/pillarbox/.venv/bin/pillarbox {place.root}/usr/local/bin/pillarbox")
     done = place.run("pillarbox serve --data /srv/pillarbox-of-nobody")
