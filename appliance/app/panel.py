@@ -2,7 +2,7 @@
 
 | settings                       | what runs                                                    |
 |--------------------------------|--------------------------------------------------------------|
-| LEDs, or a board with a LED    | LEDs, from before the database opens until the process ends |
+| LEDs, or a board with an LED    | LEDs, from before the database opens until the process ends |
 | a button                       | the part "button"                                            |
 | a console                      | the part "console"                                           |
 | none, tried out on a terminal  | LEDs and button drawn on it, on mock pins                    |
@@ -59,7 +59,7 @@ class Panel:
                 async with trio.open_nursery() as nursery:
                     await nursery.start(self._lights.run)
                     keep_for_good()
-            except Exception as fault:  # whatever fails in a LED driver, mail goes on
+            except Exception as fault:  # whatever fails in an LED driver, mail goes on
                 self._outside.journal.say(f"The LEDs failed and stay off: {fault!r}")
 
     async def farewell(self, *, stays: bool) -> None:

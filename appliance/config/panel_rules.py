@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 KINDS = ("led", "pwm", "rgb", "board")
-"""A LED on a pin, one that can be dimmed, one of three colours, or one of the board's own in /sys/class/leds."""
+"""An LED on a pin, one that can be dimmed, one of three colours, or one of the board's own in /sys/class/leds."""
 BOARD_NAMES = (("ACT", "led0"), ("PWR", "led1"))
 """Two names of one LED: the kernel's before Linux 6.1 stands second."""
 GROUPS = ("all", "server", "trouble", "mail")
@@ -39,7 +39,7 @@ def panel_faults(leds: Sequence[str], night: str, button: str) -> Iterator[tuple
     if button and not is_pin(button):
         yield "button", f"There is no pin {button!r}."
     if button in used:
-        yield "button", f"The pin {button} is a LED's."
+        yield "button", f"The pin {button} is an LED's."
     if night and not _is_night(night):
         yield "night", f"{night!r} is no night; one is written 22:00-06:30."
 
@@ -57,7 +57,7 @@ def _led(text: str) -> tuple[str, list[tuple[bool, str]]]:
         return f"{text!r}: a name in /sys/class/leds, such as ACT.", []
     for word in ",".join(one for one in rest if one != "inverted").split(",") if set(rest) - {"inverted"} else ():
         if word not in (*GROUPS, *MEANINGS):
-            return f"A LED cannot show {word!r}; it can show {', '.join((*GROUPS, *MEANINGS))}.", []
+            return f"An LED cannot show {word!r}; it can show {', '.join((*GROUPS, *MEANINGS))}.", []
     return "", [(kind == "board", _board_name(name) if kind == "board" else name) for name in names]
 
 

@@ -6,7 +6,7 @@ are ours. What lgpio, its usual driver on a board, costs in threads of its own, 
 | state                                     | wake-ups a second | therefore                                                |
 |-------------------------------------------|-------------------|----------------------------------------------------------|
 | any pin open                              | 50                | nothing is opened that the settings do not name          |
-| pulse width modulation, each LED          | 50 to 150 more    | on only while a LED is neither dark nor fully lit        |
+| pulse width modulation, each LED          | 50 to 150 more    | on only while an LED is neither dark nor fully lit        |
 | a pin with edge detection                 | 1,550 more        | the button's is polled every POLL_S instead              |
 
 Failure: whatever gpiozero or its drivers raise comes out of the constructors; `led_config` makes a log line of it.
@@ -73,7 +73,7 @@ def _scratch() -> str:
 
 
 class Switched:
-    """A LED that is on or off."""
+    """An LED that is on or off."""
 
     dims = False
 
@@ -91,7 +91,7 @@ class Switched:
 
 
 class Dimmed:
-    """A LED of any brightness."""
+    """An LED of any brightness."""
 
     dims = True
 
@@ -114,7 +114,7 @@ class Dimmed:
 
 
 class Coloured:
-    """A LED of three colours; `pins` are red, green, blue."""
+    """An LED of three colours; `pins` are red, green, blue."""
 
     dims = True
 

@@ -2,7 +2,7 @@
 
 KIND:PINS, then in any order "inverted" (lit when the pin is low) and what the LED shows: "all", or groups and
 meanings with commas between. Failures: a syntax error is a ValueError with a sentence, found when the settings are read;
-a LED that cannot be opened is left out with a log line, and the others are opened.
+an LED that cannot be opened is left out with a log line, and the others are opened.
 """
 
 from collections.abc import Callable, Iterable
@@ -81,7 +81,7 @@ def open_leds(configs: Iterable[LedConfig], say: Callable[[str], None], *, facto
     for config in configs:
         try:
             opened.append(ConnectedLed(config.name, _open(config, factory, root), config.shows, borrowed=config.borrowed))
-        except Exception as fault:  # any driver may raise anything: a LED must never affect mail
+        except Exception as fault:  # any driver may raise anything: an LED must never affect mail
             say(f"{config.name} cannot be used and is left out: {reason_of(fault)}.")
     return opened
 

@@ -1,7 +1,7 @@
 """The task that drives the LEDs: reads the board, applies the rules, advances the patterns, sleeps in between.
 
 It wakes when a level changes, when something happened in the server (four times a second at most, however much mail
-comes), and every twenty seconds for what only time changes, such as the night. Without a LED it sleeps forever.
+comes), and every twenty seconds for what only time changes, such as the night. Without an LED it sleeps forever.
 
 | it wakes because                    | it                                                                    |
 |-------------------------------------|-----------------------------------------------------------------------|
@@ -11,7 +11,7 @@ comes), and every twenty seconds for what only time changes, such as the night. 
 | `show` was called                   | applies the rules again: every pattern restarts, bright also at night |
 | it is cancelled                     | gives every LED back                                                  |
 
-Failure: never because of a LED, see `leds` and `led_config`.
+Failure: never because of an LED, see `leds` and `led_config`.
 """
 
 import math

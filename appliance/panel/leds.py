@@ -1,9 +1,9 @@
 """Playing patterns on LEDs: which LED shows what, and the next instant a level changes. Pure: the time is an argument.
 
-All LEDs that show one meaning share one pattern, so ten blinking LEDs wake the server no more often than one. A LED
+All LEDs that show one meaning share one pattern, so ten blinking LEDs wake the server no more often than one. An LED
 is set only when its level changes.
 
-Failure: whatever a LED raises, it is left out from then on, and one log line says so.
+Failure: whatever an LED raises, it is left out from then on, and one log line says so.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Protocol
 from .patterns import BLACK, ON_LEVEL, PATTERNS, Colour, Pattern
 
 GAMMA = 2.2
-"""To the eye a LED is half as bright at a fifth of its light."""
+"""To the eye an LED is half as bright at a fifth of its light."""
 
 
 class Led(Protocol):
@@ -27,18 +27,18 @@ class Led(Protocol):
         ...
 
     def close(self) -> None:
-        """Dark, or as it was before the server had it; a LED of the board's own may be set again afterwards."""
+        """Dark, or as it was before the server had it; an LED of the board's own may be set again afterwards."""
         ...
 
 
 def duty_of(level: float) -> float:
-    """The PWM duty cycle, 0 to 1, at which a LED looks so bright."""
+    """The PWM duty cycle, 0 to 1, at which an LED looks so bright."""
     duty: float = min(max(level, 0.0), 1.0) ** GAMMA
     return duty
 
 
 class ConnectedLed:
-    """A LED with its name in log lines and the meanings it is for.
+    """An LED with its name in log lines and the meanings it is for.
 
     A `borrowed` one is given back to the kernel whenever it has nothing to show; others are dark then.
     """
@@ -146,7 +146,7 @@ class Player:
                     connected.rest()
                 else:
                     connected.set(self._level(connected, cursor), cursor.pattern.colour)
-            except Exception as fault:  # any driver may raise anything: a LED must never affect mail
+            except Exception as fault:  # any driver may raise anything: an LED must never affect mail
                 self._say(f"{connected.name} failed and is left out: {reason_of(fault)}.")
                 self.leds.remove(connected)
                 close(connected, lambda text: None)

@@ -1,6 +1,6 @@
 """The LED patterns: one row for each meaning, steps of level and seconds that are repeated.
 
-Invariant: every meaning differs from every other by its pattern alone, on a LED that can only be on and off; colour
+Invariant: every meaning differs from every other by its pattern alone, on an LED that can only be on and off; colour
 and brightness only help. Four families, so that there is little to remember:
 
 | family                            | says                                                     |
@@ -32,7 +32,7 @@ ORANGE: Colour = (1.0, 0.4, 0.0)
 RED: Colour = (1.0, 0.0, 0.0)
 
 ON_LEVEL = 0.5
-"""From this level on a LED that cannot be dimmed is on."""
+"""From this level on an LED that cannot be dimmed is on."""
 SHORT_S = 0.2
 LONG_S = 1.0
 GAP_S = 0.3

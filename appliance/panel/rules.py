@@ -1,7 +1,7 @@
-"""What the LEDs show: one row for each meaning, most urgent first; a LED shows the first of its meanings that holds.
+"""What the LEDs show: one row for each meaning, most urgent first; an LED shows the first of its meanings that holds.
 
 Problems are read from the conditions' keys, so LEDs, console and `pillarbox status` cannot disagree. Conditions that
-need no action ("password-guessing", "session-failed") light no LED: a LED that always blinks is soon ignored.
+need no action ("password-guessing", "session-failed") light no LED: an LED that always blinks is soon ignored.
 A momentary meaning is shown for a few seconds when something `happened` between two snapshots.
 """
 
@@ -16,7 +16,7 @@ GROUPS: tuple[tuple[str, str], ...] = (
     (TROUBLE, "Something needs you"),
     (MAIL, "All is well"),
 )
-"""A LED can be limited to one of these; the texts are the headings of the printed card."""
+"""An LED can be limited to one of these; the texts are the headings of the printed card."""
 
 
 def _never(before: Snapshot, now: Snapshot) -> bool:
@@ -104,6 +104,6 @@ def shown_by(words: str) -> frozenset[str]:
         of_group = {rule.meaning for rule in RULES if word in ("all", rule.group, rule.meaning)}
         if not of_group:
             known = ", ".join(["all", *(name for name, _ in GROUPS), *(rule.meaning for rule in RULES)])
-            raise ValueError(f"A LED cannot show {word!r}; it can show {known}.")
+            raise ValueError(f"An LED cannot show {word!r}; it can show {known}.")
         found |= of_group
     return frozenset(found)

@@ -37,7 +37,7 @@ LEDS = ("pwm:18 all", "led:23 server", "led:24 trouble", "rgb:5,6,13 mail")
 BUTTON_PIN = 17
 PRESS_S = 0.2
 BRIGHTNESS = " .:oO@"
-"""A LED from dark to lit, in characters that every terminal has."""
+"""An LED from dark to lit, in characters that every terminal has."""
 LEAST_ROWS = 5
 KEYS = "b press, h hold"
 CONFIRM = "stop the server? y/n"

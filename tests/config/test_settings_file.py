@@ -35,7 +35,7 @@ def test_relays_are_read_and_everything_wrong_with_them_is_told_with_its_line() 
 def test_a_panel_setting_that_is_not_understood_has_its_line() -> None:
     told = faults('[panel]\nleds = ["led:17", "candle:1"]\nnight = "25:00-6"\n')
     assert [line for line, _ in told] == [2, 3] and "candle:1" in told[0][1] and "22:00-06:30" in told[1][1]
-    taken = (3, '"panel.button": The pin 6 is a LED\'s. See: pillarbox settings example')
+    taken = (3, '"panel.button": The pin 6 is an LED\'s. See: pillarbox settings example')
     assert faults('[panel]\nleds = ["rgb:5,6,13"]\nbutton = "6"\n') == [taken]
     assert parse(b'[panel]\nleds = "board:6"\nbutton = "6"\nnight = ""\n', "x").panel.button == "6"
 

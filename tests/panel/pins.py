@@ -39,7 +39,7 @@ def runs_of(pin: Any, border: float) -> Runs:
 
 
 def timing_of(pattern: Pattern) -> Runs:
-    """A pattern as a LED of on and off plays it, once around."""
+    """A pattern as an LED of on and off plays it, once around."""
     spans: list[list[Any]] = []
     for level, seconds in pattern.steps:
         if spans and spans[-1][0] == (level >= 0.5):

@@ -1,6 +1,6 @@
 """LEDs and button on a GPIO chip the kernel simulates (gpio-sim), with the real lgpio under gpiozero: `make test-gpio`.
 
-What a LED does is read from the simulator's own files, and a finger on the button is written there. Skipped where the
+What an LED does is read from the simulator's own files, and a finger on the button is written there. Skipped where the
 kernel has no simulator, which is nearly everywhere.
 """
 

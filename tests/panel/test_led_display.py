@@ -25,7 +25,7 @@ STEADY = [pattern.meaning for pattern in PATTERNS if pattern.meaning != "arrived
 
 
 class RecordedLed:
-    """A LED that remembers; fails at the level numbered `fails`."""
+    """An LED that remembers; fails at the level numbered `fails`."""
 
     def __init__(self, *, dims: bool = True, fails: int = -1) -> None:
         self.dims = dims

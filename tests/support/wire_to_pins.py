@@ -51,7 +51,7 @@ class PinWire:
             self._far.sendall(f"{pin} {level}\n".encode())
 
     def spans(self, pin: str, since: float) -> list[tuple[bool, float]]:
-        """(lit, seconds) of a LED that knows on and off; whole spans only, the first begins after `since`."""
+        """(lit, seconds) of an LED that knows on and off; whole spans only, the first begins after `since`."""
         with self._moved:
             edges = [(level >= 0.5, at) for name, level, at in self.seen if name == pin and at >= since]
         return [(lit, later - at) for (lit, at), (_, later) in pairwise(edges)]
