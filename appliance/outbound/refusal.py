@@ -30,8 +30,8 @@ from appliance.mail.reply import Reply
 from appliance.protocol.smtp.client import Offer, tidied
 
 
-class Step(Enum):
-    """The step of an SMTP session a reply belongs to."""
+class Stage(Enum):
+    """The stage of an SMTP session a reply belongs to."""
 
     CONNECT = "greeting or EHLO"
     MAIL = "MAIL"
@@ -67,17 +67,17 @@ _FORMS = frozenset({"6.1", "6.2", "6.3", "6.4", "6.5"})
 _ADDRESSES = frozenset({"6.7", "6.8", "6.9"})
 
 
-def refusal(reply: Reply, step: Step, host: str) -> Outcome:
+def refusal(reply: Reply, stage: Stage, host: str) -> Outcome:
     """The outcome of a reply that is not positive: 5xx is final, everything else deferred (RFC 5321 §4.2.1)."""
-    final = reply.permanent and not (reply.code == 552 and step is Step.RCPT and _is_recipient_limit(reply))  # RFC 5321 §4.5.3.1.10
+    final = reply.permanent and not (reply.code == 552 and stage is Stage.RCPT and _is_recipient_limit(reply))  # RFC 5321 §4.5.3.1.10
     status = reply.status if reply.status[:1] == ("5" if final else "4") else "5.0.0" if final else "4.0.0"
     words, detail = " ".join(reply.lines), status[2:]
-    if is_origin(reply, detail, words, step):
+    if is_origin(reply, detail, words, stage):
         reason, text = Reason.REPUTATION, f"{host} does not accept mail from this server's internet address."
     elif detail == "2.2" or (detail == "0.0" and reply.code in (452, 552) and _FULL.search(words)):
         status = f"{status[0]}.2.2"
         reason, text = (Reason.REFUSED if final else Reason.NOT_NOW), f"{host} says that the mailbox is full."
-    elif final and _is_large(reply, detail, words, step):
+    elif final and _is_large(reply, detail, words, stage):
         reason, text = Reason.TOO_BIG, f"The message is larger than {host} accepts."
     elif final:
         reason, text = Reason.REFUSED, f"{host} refused it."
@@ -86,20 +86,20 @@ def refusal(reply: Reply, step: Step, host: str) -> Outcome:
     return Outcome(DsnAction.FAILED if final else DsnAction.DEFERRED, status, reason, text, host, tidied(reply))
 
 
-def is_origin(reply: Reply, detail: str, words: str, step: Step) -> bool:
+def is_origin(reply: Reply, detail: str, words: str, stage: Stage) -> bool:
     """Is the refusal about our address? `detail` is the status without its class, `words` the reply's text."""
     if _GREYLIST.search(words):
         return False
     subject = detail.partition(".")[0]
-    if detail in ORIGIN or (_ORIGIN.search(words) and (subject not in ("1", "2") or step is Step.CONNECT)):
+    if detail in ORIGIN or (_ORIGIN.search(words) and (subject not in ("1", "2") or stage is Stage.CONNECT)):
         return True
     if not reply.permanent:
         return False
-    if step is Step.CONNECT:
+    if stage is Stage.CONNECT:
         return subject not in ("3", "5") and reply.code not in (500, 501, 502, 503, 504)
-    if step is Step.MAIL:
+    if stage is Stage.MAIL:
         return reply.code in (550, 551, 553, 554) and subject in ("0", "7") and not _OF_SENDER.search(words) and not _FULL.search(words)
-    return step is Step.RCPT and bool(_BLOCKED.search(words)) and not _OF_USER.search(words)
+    return stage is Stage.RCPT and bool(_BLOCKED.search(words)) and not _OF_USER.search(words)
 
 
 def is_final_origin(outcome: Outcome) -> bool:
@@ -108,10 +108,10 @@ def is_final_origin(outcome: Outcome) -> bool:
     return outcome.reason is Reason.REPUTATION and (outcome.status[2:4] == "7." or bool(_ORIGIN.search(words) or _BLOCKED.search(words)))
 
 
-def _is_large(reply: Reply, detail: str, words: str, step: Step) -> bool:
+def _is_large(reply: Reply, detail: str, words: str, stage: Stage) -> bool:
     if detail in ("3.4", "2.3"):
         return True
-    return reply.code == 552 and detail in ("0.0", "2.0", "3.0") and (step is not Step.RCPT or bool(_LARGE.search(words)))
+    return reply.code == 552 and detail in ("0.0", "2.0", "3.0") and (stage is not Stage.RCPT or bool(_LARGE.search(words)))
 
 
 def too_many(reply: Reply) -> bool:

@@ -22,7 +22,7 @@ from appliance.network.certificate_fault import BadCertificate
 from appliance.protocol.dot_stuffing import DotStuffer
 from appliance.protocol.smtp.client import Offer, ReplyReader, group, parse_offer, tidied
 
-from .refusal import Step, refusal, too_many
+from .refusal import Stage, refusal, too_many
 
 if TYPE_CHECKING:
     from appliance.network.stream import Stream
@@ -65,7 +65,7 @@ class SmtpClient:
         """Greeting and EHLO. Raises ClientEnded."""
         greeting = await self._reply(GREETING_S)
         if greeting.code != 220:
-            raise ClientEnded(refusal(greeting, Step.CONNECT, self.host))
+            raise ClientEnded(refusal(greeting, Stage.CONNECT, self.host))
         await self.ehlo(our_name)
 
     async def ehlo(self, our_name: str) -> None:
@@ -77,7 +77,7 @@ class SmtpClient:
         if reply.permanent:
             reply = await self._command(f"HELO {our_name}\r\n".encode(), GREETING_S)
         if reply.code != 250:
-            raise ClientEnded(refusal(reply, Step.CONNECT, self.host))
+            raise ClientEnded(refusal(reply, Stage.CONNECT, self.host))
         self.offer = Offer()
 
     async def start_tls(self, context: ssl.SSLContext, server_hostname: str, our_name: str) -> None:
@@ -185,7 +185,7 @@ class SmtpClient:
         again = [number for number, reply in rcpt.items() if accepted and not reply.positive and too_many(reply)]
         for number, reply in rcpt.items():
             if not reply.positive:
-                found[number] = refusal(reply, Step.RCPT, self.host)
+                found[number] = refusal(reply, Stage.RCPT, self.host)
         data = replies[-1] if len(replies) == len(commands) else None
         if data is not None and data.code == 354 and accepted:
             await self._message(outgoing, accepted, found)
@@ -202,9 +202,9 @@ class SmtpClient:
             with suppress(ClientEnded):
                 await self._command(b"RSET\r\n", MAIL_S)
         if not mail.positive:
-            raise ClientEnded(refusal(mail, Step.MAIL, self.host))
+            raise ClientEnded(refusal(mail, Stage.MAIL, self.host))
         if data is not None and accepted:
-            raise ClientEnded(refusal(data, Step.DATA, self.host))
+            raise ClientEnded(refusal(data, Stage.DATA, self.host))
         return []
 
     async def _replies_to(self, commands: Sequence[bytes]) -> list[Reply]:
@@ -239,7 +239,7 @@ class SmtpClient:
             raise ClientEnded(self._broken())
         else:
             reply = early
-        outcome = self._accepted(reply) if reply.positive else refusal(reply, Step.MESSAGE, self.host)
+        outcome = self._accepted(reply) if reply.positive else refusal(reply, Stage.MESSAGE, self.host)
         for number in accepted:
             found.setdefault(number, outcome)
 

@@ -57,7 +57,7 @@ class ButtonPort(Protocol):
     def close(self) -> None: ...
 
 
-class Clock(Protocol):
+class MonotonicClock(Protocol):
     def mono_s(self) -> float: ...
 
 
@@ -143,7 +143,7 @@ async def run(
     port: ButtonPort,
     actions: Actions,
     *,
-    clock: Clock,
+    clock: MonotonicClock,
     say: Callable[[str], None],
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:

@@ -22,11 +22,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
-from .button import HOLD_S, Actions
-from .button import Clock as ButtonClock
+from .button import HOLD_S, Actions, MonotonicClock
 from .button import run as watch_button
 from .led_config import from_thread, open_leds, parse_leds
-from .led_display import Clock, LedDisplay, Options
+from .led_display import LedDisplay, Options, WallClock
 from .leds import ConnectedLed
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ LONGEST_MEANING = 11
 """Characters of the longest meaning."""
 
 
-class ServerClock(Clock, ButtonClock, Protocol):
+class ServerClock(WallClock, MonotonicClock, Protocol):
     """What LEDs and button need of the clock."""
 
 

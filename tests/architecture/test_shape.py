@@ -9,7 +9,7 @@ LONGEST_LINES = 60
 NINE_OF_TEN_LINES = 18
 MOST_PARAMETERS = 7
 SHARED_CLASS_NAMES: set[str] = {
-    "State", "Service", "Session", "Connection", "Options", "Extension", "Command", "Clock", "Step",
+    "State", "Service", "Session", "Connection", "Options", "Extension", "Command",
 }  # fmt: skip
 """Class names that each server has one of."""
 
