@@ -20,8 +20,8 @@ from .transaction import BARE, MailTransaction, TooMuch
 
 START_DATA = Reply(354, "", ("Go on; end the message with a line that is a single dot.",))
 DONE = Reply(250, "2.0.0", ("Fine.",))
-SENDER_FINE = Reply(250, "2.1.0", ("This sender is fine.",))
-RECIPIENT_FINE = Reply(250, "2.1.5", ("This recipient is fine.",))
+SENDER_ACCEPTED = Reply(250, "2.1.0", ("Sender accepted.",))
+RECIPIENT_ACCEPTED = Reply(250, "2.1.5", ("Recipient accepted.",))
 GOODBYE = Reply(221, "2.0.0", ("Goodbye.",))
 NO_OPINION = Reply(252, "2.1.5", ("This server does not list its accounts; send the message and see.",))
 NEEDS_UTF8 = Reply(553, "5.6.7", ("An address outside ASCII needs SMTPUTF8 in MAIL FROM.",))
@@ -48,12 +48,12 @@ def check_greeting(session: SmtpSession, argument: bytes) -> str | Reply:
 
 async def greet_extended(session: SmtpSession, name: str) -> Reply:
     await _greet(session, name, extended=True)
-    return Reply(250, "", (f"{session.options.host_name} is glad to hear from you", *session.tables.offered(session)))
+    return Reply(250, "", (f"{session.options.host_name} greets you", *session.tables.offered(session)))
 
 
 async def greet_plainly(session: SmtpSession, name: str) -> Reply:
     await _greet(session, name, extended=False)
-    return Reply(250, "", (f"{session.options.host_name} is glad to hear from you",))
+    return Reply(250, "", (f"{session.options.host_name} greets you",))
 
 
 async def _greet(session: SmtpSession, name: str, *, extended: bool) -> None:
@@ -96,7 +96,7 @@ def check_mail(session: SmtpSession, argument: bytes) -> Envelope | Reply:
 async def begin(session: SmtpSession, envelope: Envelope) -> Reply:
     session.transaction = MailTransaction(session, envelope)
     session.state.proceed(SmtpEvent.MAIL)
-    return SENDER_FINE
+    return SENDER_ACCEPTED
 
 
 def check_rcpt(session: SmtpSession, argument: bytes) -> Recipient | Reply:
@@ -150,7 +150,7 @@ async def add_recipient(session: SmtpSession, recipient: Recipient) -> Reply:
     if recipient not in recipients[-RECENT:]:
         recipients.append(recipient)
     session.state.proceed(SmtpEvent.RCPT)
-    return RECIPIENT_FINE
+    return RECIPIENT_ACCEPTED
 
 
 RECENT = 16

@@ -22,9 +22,9 @@ from appliance.protocol.smtp.grammar import Path
 from .authors import ADDRESSES, Authors
 
 SIGN_IN_FIRST = Reply(530, "5.7.0", ("Please sign in first.",))
-NO_RELAY = Reply(550, "5.7.1", ("This server takes messages for its own users only; to send elsewhere, sign in on port 587 or 465.",))
+NO_RELAY = Reply(550, "5.7.1", ("This server accepts messages for its own users only; to send elsewhere, sign in on port 587 or 465.",))
 NOBODY = Reply(550, "5.1.1", ("There is no such address here.",))
-ROUTED_ADDRESS = Reply(550, "5.7.1", ("An address that carries another address or a route inside is not taken here.",))
+ROUTED_ADDRESS = Reply(550, "5.7.1", ("An address that carries another address or a route inside is not accepted here.",))
 NO_ROUTE = Reply(550, "5.4.4", ("This server cannot send messages to other servers.",))
 LEADS_NOWHERE = Reply(550, "5.4.4", ("This address forwards to another server that cannot be reached from here.",))
 NO_SUCH_DOMAIN = Reply(550, "5.1.2", ("This is not a domain of the Internet; look at what follows the @.",))

@@ -150,7 +150,7 @@ class Session:
                 await self.connection.chunk(self.options.greet_pause_s)
                 await self.end_with(EARLY)
                 return
-        self.connection.say(Reply(220, "", (f"{self.options.host_name} ESMTP Pillarbox, at your service",)))
+        self.connection.say(Reply(220, "", (f"{self.options.host_name} ESMTP Pillarbox, ready",)))
 
     async def _serve_one(self) -> None:
         try:

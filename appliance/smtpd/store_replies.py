@@ -6,7 +6,7 @@ from appliance.mail.reply import Reply
 FULL = Reply(452, "4.3.1", ("The server has no space for messages just now; please try again later.",))
 NO_ROOM = Reply(452, "4.2.2", ("The mailbox is full; please try again later.",))
 BUSY = Reply(452, "4.3.1", ("Too many messages are coming in at once; please try again in a moment.",))
-TOO_BIG = Reply(552, "5.3.4", ("The message is larger than this server takes.",))
+TOO_BIG = Reply(552, "5.3.4", ("The message is larger than this server accepts.",))
 BROKEN = Reply(451, "4.3.0", ("The message could not be stored just now; please try again later.",))
 
 _ANSWERS = {Trouble.FULL: FULL, Trouble.OVER_QUOTA: NO_ROOM, Trouble.BUSY: BUSY, Trouble.TOO_BIG: TOO_BIG}

@@ -165,7 +165,7 @@ class MailTransaction:
             author=session.identity.address.rpartition("@")[2] if session.identity else "",
         )
         await session.intake.accept(arrival, body)
-        return Reply(250, "2.0.0", (f"The message is kept as {self.message}.",))
+        return Reply(250, "2.0.0", (f"Accepted, queue ID {self.message}.",))
 
     def _trace(self, description: Description, fields: bytes) -> bytes:
         """The header fields every copy gets in front."""

@@ -10,7 +10,7 @@ from tests.support.smtp import stuff
 
 PATIENCE_S = 60
 _LITERAL = re.compile(rb"~?\{([0-9]+)\}\r\n$")
-_ACCEPTED = re.compile(rb"250 2\.0\.0 The message is kept as ([0-9a-f]+)\.\r\n")
+_ACCEPTED = re.compile(rb"250 2\.0\.0 Accepted, queue ID ([0-9a-f]+)\.\r\n")
 PIPELINED = 50
 """RETR commands pipelined at once: they always fit the sockets' buffers."""
 

@@ -144,7 +144,7 @@ def parse_greeting_name(argument: bytes) -> str:
     """
     word = argument.partition(b" ")[0]
     if not _GREETING_NAME.fullmatch(word):
-        raise MisuseError("say your host name after EHLO")
+        raise MisuseError("give your host name after EHLO")
     return word.decode("utf-8", "replace")
 
 

@@ -30,7 +30,7 @@ UNKNOWN_MECHANISM = Reply(504, "5.5.4", ("This mechanism is not offered here.",)
 NO_MECHANISM = Reply(501, "5.5.4", ("Name a mechanism to sign in with.",))
 GAVE_UP = Reply(501, "5.7.0", ("Signing in was cancelled.",))
 NOT_BASE64 = Reply(501, "5.5.2", ("This is not base64.",))
-LINE_TOO_LONG = Reply(500, "5.5.6", (f"A line of signing in is longer than {AUTH_LINE_OCTETS} octets.",))
+LINE_TOO_LONG = Reply(500, "5.5.6", (f"A line of the AUTH exchange is longer than {AUTH_LINE_OCTETS} octets.",))
 NOT_NOW = Reply(454, "4.7.0", ("Passwords cannot be checked just now; please try again in a moment.",))
 FAILURES: dict[SaslFailure, Reply] = {
     SaslFailure.NO_MECHANISM: UNKNOWN_MECHANISM,

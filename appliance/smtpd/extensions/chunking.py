@@ -56,7 +56,7 @@ async def proceed(session: SmtpSession, chunk: tuple[int, bool]) -> Reply | None
         return await _over(session, await transaction.deliver())
     if transaction.refusal is not None:
         return await _over(session, await transaction.deliver())
-    return Reply(250, "2.0.0", (f"{octets} octets taken.",))
+    return Reply(250, "2.0.0", (f"{octets} octets received.",))
 
 
 async def _take_chunk(session: SmtpSession, transaction: MailTransaction, octets: int, *, last: bool) -> bool:

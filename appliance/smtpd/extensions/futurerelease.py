@@ -24,7 +24,7 @@ NOT_HERE = Reply(555, "5.5.4", ("This server does not hold messages.",))
 NO_TIME = Reply(451, "4.3.0", (
     "This server is not sure of the time yet, so it cannot hold a message; send it without a release time, or try again in a few minutes.",
 ))  # fmt: skip
-BOTH = Reply(501, "5.5.4", ("Say HOLDFOR or HOLDUNTIL, not both.",))
+BOTH = Reply(501, "5.5.4", ("Give HOLDFOR or HOLDUNTIL, not both.",))
 NOT_SECONDS = Reply(501, "5.5.4", ("HOLDFOR is a number of seconds from 1 to 999999999.",))
 NOT_A_DATE = Reply(501, "5.5.4", ("HOLDUNTIL is a date and time like 2027-01-31T08:00:00Z.",))
 PASSED = Reply(501, "5.5.4", ("The time of HOLDUNTIL has passed already.",))
