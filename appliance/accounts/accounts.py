@@ -301,7 +301,7 @@ class Accounts:
             if end.domain in tables.domains and not Directory(tables).resolve(end).known and target_key != key:
                 raise SetupError(f"There is no address {end} here.", "Add the account first, or check the spelling.")
             if leads_back(key, target_key, lambda key: targets_of(tables, key)):
-                raise SetupError(f"{end} leads back to {name}, so messages would go in circles.", "Choose another target.")
+                raise SetupError(f"{end} leads back to {name}, so messages would loop.", "Choose another target.")
             transaction.execute("INSERT INTO alias(address, target) VALUES (?, ?)", (_written(transaction, key, name), str(end)))
 
         await self._change(add)

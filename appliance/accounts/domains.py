@@ -35,7 +35,7 @@ def expect_domain(tables: DirectoryTables, domain: str) -> None:
     """Raises SetupError when it is not one of the server's."""
     if domain not in tables.domains:
         known = ", ".join(tables.domains) or "none yet"
-        raise SetupError(f"{domain} is not a domain of this server ({known}).", f"To have it: pillarbox domain add {domain}")
+        raise SetupError(f"{domain} is not a domain of this server ({known}).", f"To add it: pillarbox domain add {domain}")
 
 
 def expect_account(tables: DirectoryTables, text: str) -> Account:
@@ -52,7 +52,7 @@ def expect_free(tables: DirectoryTables, address: Address) -> None:
     if key in tables.removed:
         what = f"{address} was removed and its mail is still kept."
         raise SetupError(
-            what, f"Take it back with: pillarbox account restore {address}. Or erase it first: account remove {address} --purge"
+            what, f"Restore it with: pillarbox account restore {address}. Or erase it first: account remove {address} --purge"
         )
     if key in tables.by_address:
         raise SetupError(

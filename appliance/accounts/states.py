@@ -33,7 +33,7 @@ def expect_removed(tables: DirectoryTables, text: str) -> Account:
     """The removed account of that address. Raises SetupError."""
     found = tables.removed.get(key_of(read_address(text)))
     if found is None:
-        raise SetupError(f"No removed account has the address {text}.", "See which can be taken back: pillarbox account list")
+        raise SetupError(f"No removed account has the address {text}.", "See which can be restored: pillarbox account list")
     return found
 
 

@@ -63,7 +63,7 @@ class AccountRequests:
 
     async def set_account(self, request: controls.SetAccount) -> Response:
         if request.quota_mb == -1 and not request.named:
-            raise SetupError("Nothing was asked for.", "Give --quota-mb N or --name TEXT.")
+            raise SetupError("Nothing was changed.", "Give --quota-mb N or --name TEXT.")
         quota = UNCHANGED if request.quota_mb == -1 else request.quota_mb * MB or None
         account = await self._accounts.set_account(request.address, quota_octets=quota, name=request.name if request.named else None)
         used, limit = self._store.quota(account.id)

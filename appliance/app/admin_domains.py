@@ -45,12 +45,12 @@ class DomainRequests:
     async def add_domain(self, request: controls.AddDomain) -> Response:
         name = await self._components.accounts.add_domain(request.name)
         self._components.certificates.look_again()
-        return Response(f"The server takes messages for {name} now." + names_left_out(self._components.certificates), {"name": name})
+        return Response(f"The server accepts messages for {name} now." + names_left_out(self._components.certificates), {"name": name})
 
     async def remove_domain(self, request: controls.RemoveDomain) -> Response:
         await self._components.accounts.remove_domain(request.name)
         self._components.certificates.look_again()
-        return Response(f"The server takes no more messages for {request.name}.", {"name": request.name})
+        return Response(f"The server accepts no more messages for {request.name}.", {"name": request.name})
 
     async def list_domains(self, request: controls.ListDomains) -> Response:
         directory = self._components.accounts.directory

@@ -174,7 +174,7 @@ class Outbound:
         domain = read_domain(name) if name else next(iter(components.domains), "")
         if domain not in components.domains:
             known = ", ".join(components.domains) or "none yet"
-            raise SetupError(f'"{name}" is not a domain of this server ({known}).', "To have it: pillarbox domain add NAME")
+            raise SetupError(f'"{name}" is not a domain of this server ({known}).', "To add it: pillarbox domain add NAME")
         listen, wire = components.settings.listen, ascii_domain(domain)
         services = [(row.name, host_and_port(found[0])[1]) for row in PROTOCOLS if (found := listen.addresses(row.name))]
         return DomainFacts(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .components import Basics, Components
 
 
-CLOSED = "The server is closed. The plug may be pulled."
+CLOSED = "The server has stopped. The plug may be pulled."
 
 
 class Panel:

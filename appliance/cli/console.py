@@ -46,7 +46,7 @@ def panel(words: Any) -> int:
             print(f"pillarbox: {error}", file=sys.stderr)
             return 3
     else:
-        raise SetupError("Nothing was asked for.", "Choose --simulate or --card FILE.")
+        raise SetupError("Nothing to do.", "Choose --simulate or --card FILE.")
     return 0
 
 

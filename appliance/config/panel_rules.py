@@ -41,7 +41,7 @@ def panel_faults(leds: Sequence[str], night: str, button: str) -> Iterator[tuple
     if button in used:
         yield "button", f"The pin {button} is an LED's."
     if night and not _is_night(night):
-        yield "night", f"{night!r} is no night; one is written 22:00-06:30."
+        yield "night", f"{night!r} is not a night; write it like 22:00-06:30."
 
 
 def _led(text: str) -> tuple[str, list[tuple[bool, str]]]:
@@ -50,7 +50,7 @@ def _led(text: str) -> tuple[str, list[tuple[bool, str]]]:
     kind, _, listed = place.partition(":")
     names = listed.split(",")
     if kind not in KINDS or not all(names):
-        return f"{text!r} is no LED; one is led:PIN, pwm:PIN, rgb:RED,GREEN,BLUE or board:NAME.", []
+        return f"{text!r} is not an LED; write led:PIN, pwm:PIN, rgb:RED,GREEN,BLUE or board:NAME.", []
     if len(names) != (3 if kind == "rgb" else 1):
         return f"{text!r}: rgb has three pins, every other LED one.", []
     if kind == "board" and (names[0] in (".", "..") or "/" in names[0]):

@@ -64,15 +64,20 @@ RULES: tuple[Rule, ...] = (
         "is none: the password could be read on the network.",
         "Use tls or starttls.",
     ),
-    ("account", lambda r: bool(r.account) and not _is_address(r.account), "is no address.", 'Write it like "anna@example.org".'),
-    ("address", lambda r: bool(r.address) and not _is_address(r.address), "is no address.", 'Write it like "anna@provider.example".'),
+    ("account", lambda r: bool(r.account) and not _is_address(r.account), "is not an address.", 'Write it like "anna@example.org".'),
+    ("address", lambda r: bool(r.address) and not _is_address(r.address), "is not an address.", 'Write it like "anna@provider.example".'),
     (
         "address",
         lambda r: bool(r.address) and not r.account,
         "belongs to no account.",
         'Name the account here: account = "anna@example.org".',
     ),
-    ("domains", lambda r: not all(map(_is_domain, r.domains)), "has an entry that is no domain.", 'Write "example.org" or ".example.org".'),
+    (
+        "domains",
+        lambda r: not all(map(_is_domain, r.domains)),
+        "has an entry that is not a domain.",
+        'Write "example.org" or ".example.org".',
+    ),
 )
 
 

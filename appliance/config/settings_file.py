@@ -148,7 +148,7 @@ def _name_faults(server: ServerSettings | None) -> Iterator[tuple[str, str]]:
         except MisuseError:
             bad = True
         if bad:
-            yield key, f"is {_shown(value)}, which is no domain name."
+            yield key, f"is {_shown(value)}, which is not a domain name."
 
 
 def _array(name: str, cls: Any, tables: Any, lines: dict[KeyPath, int], faults: list[Fault]) -> tuple[Any, ...]:
@@ -175,7 +175,7 @@ def _section(name: str, cls: Any, table: dict[str, Any], lines: dict[KeyPath, in
             good[key] = tuple([value] if isinstance(value, str) else value) if value else ()
             if (name, key) == ("sending", "name_servers") and not all(map(_is_dns_server, good[key])):
                 faults.append(
-                    Fault(line, f'"{name}.{key}" has an entry that is no address.', 'Write "192.0.2.53", or "192.0.2.53#5353" with a port.')
+                    Fault(line, f'"{name}.{key}" has a wrong address.', 'Write "192.0.2.53", or "192.0.2.53#5353" with a port.')
                 )
             for n, address in enumerate(good[key]):
                 wrong = address_fault(address) if name == "listen" else ""

@@ -60,7 +60,7 @@ def needed(path: Path) -> bool:
             raise SetupError(f"{path} is missing, but its last changes are there ({log_of(path).name}).", RESTORE)
         return True
     if not header.is_sqlite:
-        what = "is empty: it is no database" if not header.octets else "is no database, or its beginning is damaged"
+        what = "is empty: it is not a database" if not header.octets else "is not a database, or its beginning is damaged"
         raise SetupError(f"{path} {what}.", RESTORE)
     if header.application == BEFORE_RELEASE:
         raise _before_release(path)

@@ -226,7 +226,7 @@ def _text(identity: DsnIdentity, subject: Subject, reports: Sequence[RecipientRe
     if original.title:
         yield _wrap(f"Subject: {original.title}")
     yield _wrap(f"Sent: {original.date or encode_date(subject.arrived_at, identity.offset_s)}")
-    yield _wrap(f"Message name on this server: {clean(subject.message, 60)}")
+    yield _wrap(f"Queue ID on this server: {clean(subject.message, 60)}")
     yield "\n" + _wrap(
         "Your message follows below." if original.whole else "The header of your message follows below; the message itself is not returned."
     )

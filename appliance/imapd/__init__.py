@@ -1,1 +1,1 @@
-"""Floor 5, IMAP on 143 and 993."""
+"""The IMAP server, on 143 and 993."""

@@ -36,11 +36,11 @@ class Trouble(Enum):
     READ_ONLY = "the mailbox is open for reading only"
     GONE = "the message is no longer there"
     OVER_QUOTA = "the mailbox is full; reading, moving, deleting and copying to Trash still work"
-    TOO_BIG = "larger than the server takes"
+    TOO_BIG = "larger than the server accepts"
     TOO_MANY = "more of these than the server keeps"
-    FULL = "the card is full"
+    FULL = "the storage is full"
     BUSY = "too much is being received at once, try again"
-    BROKEN = "the card or its data could not be read or written, try again"
+    BROKEN = "the storage could not be read or written, try again"
 
 
 class StoreError(PillarboxError):

@@ -30,7 +30,7 @@ class Reason(Enum):
     UNREACHABLE = "no connection to the other server"
     LOST = "the connection broke off"
     NO_ANSWER = "the other server did not answer in time"
-    UNSURE = "the connection broke off before the last answer: the message may arrive twice"
+    UNSURE = "the connection broke off before the last reply: the message may arrive twice"
     DNS = "the DNS gave no answer"
     NO_DOMAIN = "no such domain"
     NO_MAIL = "the domain takes no mail"

@@ -326,9 +326,9 @@ class Listeners:
             with session.scope:
                 reason = await self._guard(stream)
             if session.scope.cancelled_caught:
-                reason = "no room" if session.shed else REVOKED if stream.revoked else "the server closed"
+                reason = "too many connections" if session.shed else REVOKED if stream.revoked else "server shutting down"
             elif session.shed:
-                reason = "no room"
+                reason = "too many connections"
         finally:
             await stream.aclose()
             self._forget(session)
@@ -357,7 +357,7 @@ class Listeners:
                 await stream.start_tls(self.options.handshake_s)
             await self._services[stream.protocol](stream)
         except Draining:
-            return REVOKED if stream.revoked else "the server closed"
+            return REVOKED if stream.revoked else "server shutting down"
         except PeerError as e:
             return str(e)
         except BaseExceptionGroup as group:
@@ -376,7 +376,7 @@ class Listeners:
         while isinstance(first, ExceptionGroup):
             first = next((e for e in first.exceptions if not _peers(e)), first.exceptions[0])
         if isinstance(first, PeerError):
-            return "the server closed" if isinstance(first, Draining) else str(first)
+            return "server shutting down" if isinstance(first, Draining) else str(first)
         fault_text = str(first) if isinstance(first, PillarboxError) else f"{type(first).__name__}: {first}"
         self._board.publish(SessionFailed(stream.protocol, stream.peer_host, stream.who, fault_text))
         for place in frames_of(first) or frames_of(fault):

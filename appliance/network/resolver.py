@@ -133,7 +133,7 @@ class Resolver:
         try:
             key = (ascii_domain(name.lower().rstrip(".")), kind)
         except UnicodeError:
-            raise LookupTrouble(f"{name!a} is no name that can be looked up") from None
+            raise LookupTrouble(f"{name!a} is not a name that can be looked up") from None
         kept = self._cache.get(key)
         if kept is not None and kept[0] > self._clock.mono_s():
             self._cache.move_to_end(key)
@@ -159,7 +159,7 @@ class Resolver:
         try:
             query = dns.message.make_query(dns.name.from_text(name), kind, use_edns=0, want_dnssec=True, payload=1232)
         except (dns.exception.DNSException, UnicodeError):
-            raise LookupTrouble(f"{name!a} is no name that can be looked up") from None
+            raise LookupTrouble(f"{name!a} is not a name that can be looked up") from None
         query.flags |= dns.flags.AD
         failure = "no server answered"
         for patience_s in PATIENCE_S:

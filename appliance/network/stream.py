@@ -163,7 +163,7 @@ class Stream:
             self.octets_out += len(chunk)
             self.progress_mono = trio.current_time()
             return
-        raise PeerSlow(f"the client took nothing for {timeout_s:g} s")
+        raise PeerSlow(f"the client read nothing for {timeout_s:g} s")
 
     async def send_parts(self, parts: Sequence[bytes]) -> None:
         """Send parts in order: small neighbours joined, large ones as they are. Raises PeerGone, PeerSlow."""

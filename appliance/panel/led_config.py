@@ -42,7 +42,7 @@ def parse_led(words: str) -> LedConfig:
     kind, _, pins = place.partition(":")
     names = tuple(pins.split(","))
     if kind not in KINDS or not all(names):
-        raise ValueError(f"{words!r} is no LED; one is led:PIN, pwm:PIN, rgb:RED,GREEN,BLUE or board:NAME.")
+        raise ValueError(f"{words!r} is not an LED; write led:PIN, pwm:PIN, rgb:RED,GREEN,BLUE or board:NAME.")
     if len(names) != (3 if kind == "rgb" else 1):
         raise ValueError(f"{words!r}: rgb has three pins, every other LED one.")
     if kind == "board" and (names[0] in (".", "..") or "/" in names[0]):

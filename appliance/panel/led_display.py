@@ -39,7 +39,7 @@ SHOW_S = 10.0
 """How long the LEDs are bright, also at night, after a press of the button."""
 
 
-class Clock(Protocol):
+class WallClock(Protocol):
     """As much of the server's clock as is needed to know the night."""
 
     def wall_s(self) -> float: ...
@@ -65,7 +65,7 @@ def parse_night(words: str) -> tuple[int, int] | None:
     try:
         minutes = _minutes(begin), _minutes(end)
     except ValueError:
-        raise ValueError(f"{words!r} is no night; one is written 22:00-06:30.") from None
+        raise ValueError(f"{words!r} is not a night; write it like 22:00-06:30.") from None
     return minutes if minutes[0] != minutes[1] else None
 
 
@@ -76,7 +76,7 @@ def _minutes(words: str) -> int:
     return int(hour) * 60 + int(minute)
 
 
-def is_night(clock: Clock, night: tuple[int, int] | None) -> bool:
+def is_night(clock: WallClock, night: tuple[int, int] | None) -> bool:
     """Never while the clock is not set."""
     if night is None or not clock.trusted():
         return False
@@ -94,7 +94,7 @@ class LedDisplay:
         open_leds: Callable[[], Sequence[ConnectedLed]],
         options: Options,
         *,
-        clock: Clock,
+        clock: WallClock,
         say: Callable[[str], None],
     ) -> None:
         self._board = board

@@ -16,7 +16,7 @@ def network(s: Snapshot, screen: ScreenSize) -> list[TextLine]:
     width = screen.columns
     rows = [line(row) for row in wrap(f"Addresses  {', '.join(s.host.addresses) or 'none'}", width, " " * 11)[:2]]
     rows += [line(row) for row in wrap(f"Outbound   {s.outbound.sentence or 'not checked yet'}", width, " " * 11)[:3]]
-    rows.append(line(f"           port 25 outwards: {s.outbound.port_25}; messages leave: {s.outbound.route}"))
+    rows.append(line(f"           port 25 outbound: {s.outbound.port_25}; messages leave: {s.outbound.route}"))
     rows += [BLANK, line(columns(("Listener", 13), ("address", 29), ("open", 6), ("so far", 8), ("refused", 8), ("octets", 9)))]
     sessions = {row.protocol: row for row in s.sessions}
     counted: set[str] = set()

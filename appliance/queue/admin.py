@@ -78,7 +78,7 @@ class QueueAdmin:
         if not found:
             raise SetupError(f'There is no message "{word}" in the queue.', "See: pillarbox queue list")
         if len({entry.message for entry in found}) > 1:
-            raise SetupError(f'Several messages begin with "{word}".', "Give more of the name. See: pillarbox queue list")
+            raise SetupError(f'Several messages begin with "{word}".', "Give more of the queue ID. See: pillarbox queue list")
         return found
 
     async def hold(self, word: str) -> list[QueueEntry]:
@@ -173,7 +173,7 @@ class QueueAdmin:
 
         def work(transaction: Transaction) -> None:
             self._queue.remove(transaction, [entry.id for entry in found])
-            history.add(transaction, found[0].message, wall, "cancelled", text="It was called back.")
+            history.add(transaction, found[0].message, wall, "cancelled", text="It was cancelled.")
 
         await self._database.write(work)
         return found
@@ -200,13 +200,13 @@ class QueueAdmin:
                     return history.timeline(connection, named[0])
             names = history.messages_like(connection, word) if word else []
             if len(names) > 1 and word not in names:
-                raise SetupError(f'Several messages begin with "{word}".', "Give more of the name.")
+                raise SetupError(f'Several messages begin with "{word}".', "Give more of the queue ID.")
             return history.timeline(connection, word if word in names else names[0]) if names else []
 
         found = await self._database.read(work)
         if not found:
             raise SetupError(
                 f'The server knows nothing of a message "{word}".',
-                "The name is in the server's reply to the sender's mail program and in the message's Received field.",
+                "The queue ID is in the server's reply to the sender's mail program and in the message's Received field.",
             )
         return found

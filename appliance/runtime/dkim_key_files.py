@@ -59,7 +59,7 @@ class DkimFiles:
                     record, _, pem = file.read(LONGEST_OCTETS).partition(b"\n")
                 kind = next((algorithm for word, algorithm in KINDS.items() if word.encode() in record), "")
                 if not kind or b"PRIVATE KEY" not in pem:
-                    raise SetupError(f"{path} is no signing key.", "Remove it; a new one is made at the next start.")
+                    raise SetupError(f"{path} is not a signing key.", "Remove it; a new one is made at the next start.")
                 keys.append(SigningKey(path.stem, kind, record.decode("ascii", "replace"), pem))
         except FileNotFoundError:
             return ()

@@ -59,7 +59,7 @@ def _few(s: Snapshot) -> int:
 def _storage_full(s: Snapshot) -> list[str]:
     storage = s.storage
     if storage.trouble == "full" or (storage.total_octets and storage.free_octets < FULL_OCTETS):
-        return ["The storage is full: new messages are put off, reading and deleting go on."]
+        return ["The storage is full: new messages are deferred, reading and deleting go on."]
     return []
 
 
@@ -149,7 +149,7 @@ def _stuck(s: Snapshot) -> list[str]:
 
 
 def _relay_down(s: Snapshot) -> list[str]:
-    return [f"The relay {one.destination[1:]} takes no messages: {_sentence(one.reason)}" for one in s.delays if _is_relay(one)]
+    return [f"The relay {one.destination[1:]} accepts no messages: {_sentence(one.reason)}" for one in s.delays if _is_relay(one)]
 
 
 def _dns_down(s: Snapshot) -> list[str]:
@@ -191,7 +191,7 @@ def _mailbox_full(s: Snapshot) -> list[str]:
     near = _found("mailbox-full")(s)
     lately = (row.recipient for row in s.refusals if "4.2.2" in row.reply and s.at - row.at < REFUSED_LATELY_S)
     refused = [address for address in dict.fromkeys(lately) if address and not any(address in sentence for sentence in near)]
-    return near + [f"A message to {address} was put off lately: the mailbox had no room." for address in refused]
+    return near + [f"A message to {address} was deferred lately: the mailbox had no room." for address in refused]
 
 
 def _limited(s: Snapshot) -> list[str]:
@@ -271,5 +271,5 @@ ROWS: tuple[ConditionRow, ...] = (
     ConditionRow("recovering", "notice", _phase("recovering", "Power was lost: the server checks its data."), "Wait a moment."),
     ConditionRow("updating", "notice", _phase("updating", "A new version is being installed."), "Leave the plug in."),
     ConditionRow("starting", "notice", _phase("starting", "The server is starting."), "Wait a moment."),
-    ConditionRow("draining", "notice", _phase("draining", "The server is closing: sessions are being ended."), "Wait a moment."),
+    ConditionRow("draining", "notice", _phase("draining", "The server is shutting down: sessions are being ended."), "Wait a moment."),
 )  # fmt: skip

@@ -92,7 +92,7 @@ def _mboxes(root: Path, position: str, mailbox: str, passed: PassedOver) -> Sour
             for message, chunks in _mbox(file, root.joinpath(*parts), _mailbox(parts), offset if name == reached else "", mailbox):
                 yield ImportedMessage(message.mailbox, message.flags, message.internal_at, f"{message.position} {name}"), chunks
     if not found and not passed.count:
-        raise SetupError(f"{root} is no Maildir, and no mbox file is in it.", "A Maildir has the folders cur, new and tmp.")
+        raise SetupError(f"{root} is not a Maildir, and no mbox file is in it.", "A Maildir has the folders cur, new and tmp.")
 
 
 def _below(parts: tuple[str, ...]) -> str:
@@ -145,7 +145,7 @@ def _open_below(root: Path, parts: tuple[str, ...], passed: PassedOver) -> int |
 def _mbox(file: BinaryIO, path: Path, own: str, position: str, mailbox: str) -> Source:
     """Position: the offset of the next separator."""
     if not mbox.is_mbox(file):
-        raise SetupError(f"{path} is no mbox file and no Maildir.", "An mbox file begins with the word From and a space.")
+        raise SetupError(f"{path} is neither an mbox file nor a Maildir.", "An mbox file begins with the word From and a space.")
     try:
         for place in mbox.places(file, int(position or 0)):
             yield ImportedMessage(mailbox or own, mbox.flags_of(file, place), place.internal_at, str(place.after)), mbox.chunks(file, place)

@@ -70,7 +70,7 @@ async def test_accounts_and_sessions(tmp_path: Path) -> None:
         assert [row["address"] for row in listed["accounts"]] == [ADA] and [row["address"] for row in listed["removed"]] == [
             "ben@home.example"
         ]
-        with pytest.raises(SetupError, match="Nothing was asked for"):
+        with pytest.raises(SetupError, match="Nothing was changed"):
             await one.running.ask(controls.SetAccount(ADA))
         with pytest.raises(SetupError, match="no account"):
             await one.running.ask(controls.ListMailboxes("nobody@home.example"))

@@ -55,7 +55,7 @@ def test_a_database_that_is_gone_stops_every_command(data: Path) -> None:
 
 @pytest.mark.parametrize(
     ("octets", "words"),
-    [(b"", "is empty: it is no database"), (b"@\xe0\x4e\x1f" * 500, "is no database, or its beginning is damaged")],
+    [(b"", "is empty: it is not a database"), (b"@\xe0\x4e\x1f" * 500, "is not a database, or its beginning is damaged")],
     ids=["empty", "garbage"],
 )
 def test_a_database_that_is_none(data: Path, octets: bytes, words: str) -> None:

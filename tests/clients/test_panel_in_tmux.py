@@ -56,7 +56,7 @@ def test_in_a_server_that_is_tried_out(tmux: Tmux, tmp_path: Path) -> None:
     deliver(port)
     tmux.shows("mail: arrived")
     tmux.keys("h")
-    tmux.shows("The server is closed. The plug may be pulled.")
+    tmux.shows("The server has stopped. The plug may be pulled.")
     tmux.shows("ended with 0")
 
 

@@ -34,12 +34,12 @@ def _from_a_later_version(path: Path) -> None:
 
 
 KINDS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "empty": (lambda path: path.write_bytes(b""), "is empty: it is no database."),
-    "a picture": (lambda path: path.write_bytes(b"\x89PNG" + bytes(range(256)) * 40), "is no database, or its beginning is damaged."),
-    "text": (lambda path: path.write_text("From ann@home.example\n" * 100), "is no database, or its beginning is damaged."),
-    "cut short": (_cut_short, "is no database, or its beginning is damaged."),
-    "first page ruined": (_first_page_ruined, "is no database, or its beginning is damaged."),
-    "zeros": (lambda path: path.write_bytes(bytes(8192)), "is no database, or its beginning is damaged."),
+    "empty": (lambda path: path.write_bytes(b""), "is empty: it is not a database."),
+    "a picture": (lambda path: path.write_bytes(b"\x89PNG" + bytes(range(256)) * 40), "is not a database, or its beginning is damaged."),
+    "text": (lambda path: path.write_text("From ann@home.example\n" * 100), "is not a database, or its beginning is damaged."),
+    "cut short": (_cut_short, "is not a database, or its beginning is damaged."),
+    "first page ruined": (_first_page_ruined, "is not a database, or its beginning is damaged."),
+    "zeros": (lambda path: path.write_bytes(bytes(8192)), "is not a database, or its beginning is damaged."),
     "a directory": (lambda path: path.mkdir(), "it is a directory."),
     "another program's": (
         lambda path: _sql(path, "CREATE TABLE moz_places(id)", "PRAGMA user_version=2"),

@@ -109,7 +109,7 @@ async def test_success_dsns(components: Components) -> None:
     assert len(await messages(components, MARY)) == 1
     dsn = (await messages(components, FRED))[-1]
     assert b"Action: delivered\r\n" in dsn and b"Action: expanded\r\n" in dsn and dsn.count(b"Final-Recipient") == 2
-    assert b"Original-Envelope-Id: mine\r\n" in dsn and b"Subject: a\r\n" in dsn and b"Message name on this server: abc" in dsn
+    assert b"Original-Envelope-Id: mine\r\n" in dsn and b"Subject: a\r\n" in dsn and b"Queue ID on this server: abc" in dsn
 
 
 async def test_nothing_is_relayed_without_a_queue(components: Components) -> None:

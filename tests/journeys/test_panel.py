@@ -69,7 +69,7 @@ def test_the_power_key_stops_the_server_and_the_leds_stay_on(tmp_path: Path, mon
         cable.type("9s")
         cable.until("(y/n)")
         cable.type("y")
-        cable.until("The server is closed. The plug may be pulled.")
+        cable.until("The server has stopped. The plug may be pulled.")
         logged(server, "The plug may be pulled")
         assert "is not running" in pillarbox("status", data=server.data, check=False).stdout, "the data directory is unlocked"
         assert server.stop() == 0

@@ -66,7 +66,7 @@ def test_an_unreachable_relay_is_reported_at_once(tmp_path: Path) -> None:
         with world.server:
             world.send("bob@far.example")
             world.until(lambda: "relay-down" in keys(world.data))
-            assert check(world.data).returncode == 1 and "The relay provider takes no messages" in check(world.data).stdout
+            assert check(world.data).returncode == 1 and "The relay provider accepts no messages" in check(world.data).stdout
 
 
 def test_a_dead_dns_server_is_reported_at_once(tmp_path: Path) -> None:

@@ -250,7 +250,7 @@ async def test_a_full_server_sheds_idle_clients_and_keeps_authenticated_ones(mon
         assert await line(account) == b"250 ok\r\n"
         await quick.aclose()
         await until(lambda: rig.events_of(SessionClosed))
-        assert rig.events_of(SessionClosed)[0].reason == "no room"
+        assert rig.events_of(SessionClosed)[0].reason == "too many connections"
 
 
 async def test_trickled_octets_do_not_keep_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -371,7 +371,7 @@ async def test_draining_signals_waits_and_cancels() -> None:
             with pytest.raises(OSError):
                 await trio.open_tcp_stream(LOOPBACK, port)
         await until(lambda: rig.listeners.sessions == 0)
-    assert {event.reason for event in rig.events_of(SessionClosed)} == {"", "the server closed"}
+    assert {event.reason for event in rig.events_of(SessionClosed)} == {"", "server shutting down"}
 
 
 async def test_run_returns_after_draining() -> None:

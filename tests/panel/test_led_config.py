@@ -33,8 +33,8 @@ def test_words(words: str, config: LedConfig) -> None:
 
 @pytest.mark.parametrize(
     ("words", "why"),
-    [("", "is no LED"), ("17", "is no LED"), ("led:", "is no LED"), ("neon:4", "is no LED"), ("rgb:1,2", "three pins"),
-     ("rgb:1,,3", "is no LED"), ("led:1,2", "three pins"), ("led:4 soon", "can show"),
+    [("", "is not an LED"), ("17", "is not an LED"), ("led:", "is not an LED"), ("neon:4", "is not an LED"), ("rgb:1,2", "three pins"),
+     ("rgb:1,,3", "is not an LED"), ("led:1,2", "three pins"), ("led:4 soon", "can show"),
      ("board:../../etc", "a name in"), ("board:..", "a name in")],
 )  # fmt: skip
 def test_invalid_words(words: str, why: str) -> None:

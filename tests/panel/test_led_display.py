@@ -215,7 +215,7 @@ def test_a_night_is_read(words: str, minutes: tuple[int, int] | None) -> None:
 
 @pytest.mark.parametrize("words", ["22", "22-6", "24:00-06:00", "22:60-06:00", "-1:00-06:00", "a-b", "22:00-", "22:00-06:00-07:00"])
 def test_no_night(words: str) -> None:
-    with pytest.raises(ValueError, match="is no night"):
+    with pytest.raises(ValueError, match="is not a night"):
         parse_night(words)
 
 

@@ -34,8 +34,8 @@ def delayed(domain: str, cause: str, reason: str) -> Callable[[Board], None]:
 
 CASES: tuple[tuple[str, Callable[[Board], None], str], ...] = (
     ("storage-error", publish(e.StorageTrouble("broken", "EIO")), "EIO"),
-    ("storage-full", publish(e.StorageTrouble("full", "")), "put off"),
-    ("storage-full", publish(e.StorageState(10**6, 32 * GB, 0)), "put off"),
+    ("storage-full", publish(e.StorageTrouble("full", "")), "deferred"),
+    ("storage-full", publish(e.StorageState(10**6, 32 * GB, 0)), "deferred"),
     ("listener-down", publish(e.ListenerDown("imaps", "::", 993, "in use")), "imaps port 993"),
     ("certificate-expired", publish(e.CertificateState(("x",), NOW - 5, "own")), "expired"),
     ("certificate-expiring", publish(e.CertificateState(("x",), NOW + 5 * DAY_S, "own")), "5 days"),
@@ -50,14 +50,14 @@ CASES: tuple[tuple[str, Callable[[Board], None], str], ...] = (
     ("no-network", publish(e.HostState("box", (), 1, None, 0)), "no IP address"),
     ("outbound-blocked", publish(e.OutboundState("blocked", "none", "Port 25 is blocked and no relay is set.")), "Port 25 is blocked"),
     ("queue-stuck", publish(e.QueueState(3, 1, 0, 2, 3, 90_000.0, 60.0)), "2 messages need you"),
-    ("relay-down", delayed("@provider", "unreachable", "No connection."), "The relay provider takes no messages: No connection."),
-    ("relay-down", delayed("@provider", "sign_in", "535 no"), "The relay provider takes no messages: 535 no."),
+    ("relay-down", delayed("@provider", "unreachable", "No connection."), "The relay provider accepts no messages: No connection."),
+    ("relay-down", delayed("@provider", "sign_in", "535 no"), "The relay provider accepts no messages: 535 no."),
     ("dns-down", delayed("x.example", "dns", "Nobody answered."), "no answer for x.example: Nobody answered."),
     ("queue-delayed", delayed("x.example", "not_now", "450 later."), "Messages to x.example wait: 450 later."),
     ("queue-delayed", delayed("@provider", "not_now", "450 later."), "Messages for the relay provider wait: 450 later."),
     ("queue-delayed", delayed(".", "not_now", "The mailbox is full."), "Messages for mailboxes here wait: The mailbox is full."),
     ("mailbox-full", publish(e.ConditionFound("mailbox-full", ("The mailbox of a@b.example is nearly full.",))), "a@b.example"),
-    ("mailbox-full", publish(e.MessageRefused("smtp", "p", "", "a@b.example", "452 4.2.2 The mailbox is full")), "a@b.example was put off"),
+    ("mailbox-full", publish(e.MessageRefused("smtp", "p", "", "a@b.example", "452 4.2.2 The mailbox is full")), "example was deferred"),
     ("sending-limited", publish(e.SendingLimited("ada@home.example", True)), "ada@home.example"),
     ("dkim-unsigned", publish(e.ConditionFound("dkim-unsigned", ("Messages leave unsigned: x.",))), "leave unsigned: x."),
     ("console-shared", publish(e.ConditionFound("console-shared", ("The program agetty uses it too.",))), "agetty"),
@@ -70,7 +70,7 @@ CASES: tuple[tuple[str, Callable[[Board], None], str], ...] = (
     ("recovering", publish(e.ServerState("recovering")), "Power was lost"),
     ("updating", publish(e.ServerState("updating")), "new version"),
     ("starting", publish(e.ServerState("starting")), "starting"),
-    ("draining", publish(e.ServerState("draining")), "closing"),
+    ("draining", publish(e.ServerState("draining")), "shutting down"),
 )
 
 
