@@ -121,7 +121,7 @@ class Connection:
             else:
                 await self.stream.send_parts(parts)
 
-    async def say_bye(self, octets: bytes) -> None:
+    async def send_bye(self, octets: bytes) -> None:
         """Send BYE, if the client still reads; at most CLOSE_S."""
         self.queue(octets)
         with trio.move_on_after(CLOSE_S):

@@ -215,7 +215,7 @@ class ImapSession:
             await self.flush()
         except SessionOver as over:
             code = b"[" + over.code + b"] " if over.code else b""
-            await self.connection.say_bye(b"* BYE " + code + over.text + b"\r\n")
+            await self.connection.send_bye(b"* BYE " + code + over.text + b"\r\n")
         finally:
             self.deselect()
             self.state = State.LOGOUT

@@ -176,7 +176,7 @@ async def take_message(session: SmtpSession, transaction: MailTransaction) -> Re
     if reply is not None:
         session.announce_refusal(reply)
     else:
-        connection.say(START_DATA)
+        connection.queue(START_DATA)
         dots = DotStream()
         deadline = transaction.begun_at_s + session.options.message_s
         while not dots.done:
@@ -235,8 +235,8 @@ async def explain(session: SmtpSession, _: None) -> Reply:
 
 
 async def leave(session: SmtpSession, _: None) -> None:
-    session.connection.say(GOODBYE)
-    session.hang_up()
+    session.connection.queue(GOODBYE)
+    session.close_after_replies()
 
 
 CORE: tuple[Command, ...] = (

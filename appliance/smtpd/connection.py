@@ -112,7 +112,7 @@ class Connection:
 
     # --- out ---------------------------------------------------------------------------------
 
-    def say(self, reply: Reply) -> None:
+    def queue(self, reply: Reply) -> None:
         """Add a reply to what leaves next."""
         octets = encode_reply(reply)
         self._replies.append(octets)
@@ -126,9 +126,9 @@ class Connection:
             self._replies_octets = 0
             await self.stream.send(octets)
 
-    async def say_last(self, reply: Reply) -> None:
+    async def send_last(self, reply: Reply) -> None:
         """The last reply, if the client still takes it. Never raises PeerError."""
-        self.say(reply)
+        self.queue(reply)
         with suppress(PeerError), trio.move_on_after(CLOSE_S):
             await self.flush()
 

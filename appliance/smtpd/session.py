@@ -150,7 +150,7 @@ class Session:
                 await self.connection.chunk(self.options.greet_pause_s)
                 await self.end_with(EARLY)
                 return
-        self.connection.say(Reply(220, "", (f"{self.options.host_name} ESMTP Pillarbox, ready",)))
+        self.connection.queue(Reply(220, "", (f"{self.options.host_name} ESMTP Pillarbox, ready",)))
 
     async def _serve_one(self) -> None:
         try:
@@ -187,16 +187,16 @@ class Session:
 
     def answer(self, reply: Reply, *, counts: bool = True) -> None:
         """Send a reply; one that `counts` as the client's error brings the session nearer to its end."""
-        self.connection.say(reply)
+        self.connection.queue(reply)
         if counts and reply.permanent:
             self._errors += 1
             if self._errors >= self.options.errors and not self._closing:
-                self.connection.say(TOO_WRONG)
-                self.hang_up()
+                self.connection.queue(TOO_WRONG)
+                self.close_after_replies()
 
     # --- for commands and extensions (`extension.SmtpSession`) ---------------------------------------
 
-    def hang_up(self) -> None:
+    def close_after_replies(self) -> None:
         """End the session once the replies have left."""
         self._closing = True
         if self.state.open:
@@ -204,8 +204,8 @@ class Session:
 
     async def end_with(self, reply: Reply) -> None:
         """Send the last reply and end the session."""
-        self.hang_up()
-        await self.connection.say_last(reply)
+        self.close_after_replies()
+        await self.connection.send_last(reply)
 
     async def refuse_and_close(self, reply: Reply, rest: int | DotStream) -> None:
         """Refuse what the client is in the middle of sending, and end: the rest is read for a little, so that it gets the reply."""
@@ -217,7 +217,7 @@ class Session:
     async def read_away(self, octets: int | None) -> None:
         """Discard the octets after a refused command; when they are too many, or their number is unknown, the session ends."""
         if octets is None or octets > self.options.message_octets:
-            self.hang_up()
+            self.close_after_replies()
         elif octets and not await self.connection.throw_away(octets, self.options.message_s):
             raise PeerSlow("octets that were announced did not come")
 

@@ -67,7 +67,7 @@ class SmtpChannel:
         self._session = session
 
     async def ask(self, challenge: bytes) -> bytes:
-        self._session.connection.say(Reply(334, "", (challenge.decode(),)))
+        self._session.connection.queue(Reply(334, "", (challenge.decode(),)))
         return await self._session.connection.line(self._session.options.command_s)
 
     async def attend(self, work: Callable[[], Awaitable[T]]) -> T:

@@ -30,7 +30,7 @@ async def proceed(session: SmtpSession, _: None) -> Reply | None:
         await session.end_with(INJECTED)
         return None
     session.state.proceed(SmtpEvent.STARTTLS)
-    session.connection.say(READY)
+    session.connection.queue(READY)
     await session.connection.start_tls()
     await session.forget()
     session.state.proceed(SmtpEvent.OVER)
