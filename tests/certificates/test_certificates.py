@@ -90,13 +90,13 @@ def test_openssl_verifies_strictly(made: TestCertificates, tmp_path: Path) -> No
     base = ["openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", str(authority)]
     done = subprocess.run([*base, "-verify_hostname", "mail.example.test", str(made.server)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done
-    told = text_of(authority)
+    reported = text_of(authority)
     for fact in ("Name Constraints: critical", "CA:TRUE, pathlen:0", "Basic Constraints: critical", "Certificate Sign, CRL Sign"):
-        assert fact in told
-    assert "prime256v1" in told
-    told = text_of(made.server)
+        assert fact in reported
+    assert "prime256v1" in reported
+    reported = text_of(made.server)
     for fact in ("CA:FALSE", "TLS Web Server Authentication", "Digital Signature", "Authority Key Identifier", "Subject Key Identifier"):
-        assert fact in told
+        assert fact in reported
 
 
 @pytest.mark.parametrize(
@@ -163,9 +163,9 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.
 
 def test_export_has_no_key_and_show_has_the_fingerprints(made: TestCertificates, tmp_path: Path) -> None:
     assert "PRIVATE" not in export(made.directory) and export(made.directory).count("BEGIN") == 1
-    told = show(made.directory)
+    reported = show(made.directory)
     der = ssl.PEM_cert_to_DER_cert(made.authority_pem)
-    assert hashlib.sha256(der).hexdigest() in told.replace(":", "").lower() and "mail.example.test" in told
+    assert hashlib.sha256(der).hexdigest() in reported.replace(":", "").lower() and "mail.example.test" in reported
     for ask in (show, export):
         with pytest.raises(SetupError, match="not made certificates"):
             ask(tmp_path)
@@ -284,8 +284,8 @@ async def test_the_child_makes_what_is_due_and_only_then(tmp_path: Path) -> None
 
 def found(events: list[Event]) -> dict[str, str]:
     """The conditions that hold after the events."""
-    told = {one.key: " ".join(one.sentences) for one in events if isinstance(one, ConditionFound)}
-    return {key: words for key, words in told.items() if words}
+    reported = {one.key: " ".join(one.sentences) for one in events if isinstance(one, ConditionFound)}
+    return {key: words for key, words in reported.items() if words}
 
 
 async def test_what_the_authority_cannot_vouch_for_is_a_condition_until_somebody_consents(tmp_path: Path) -> None:
@@ -298,9 +298,9 @@ async def test_what_the_authority_cannot_vouch_for_is_a_condition_until_somebody
     await keeper.own.ensure(force=True)
     assert authority_of(tmp_path) == first and keeper.own.left_out() == ("other.test", "mail.other.test")
     assert "other.test, mail.other.test" in found(keeper.events)["certificate-names"]
-    told = len(keeper.events)
+    reported = len(keeper.events)
     await keeper.own.ensure()
-    assert len(keeper.events) == told, "said once, not at every look"
+    assert len(keeper.events) == reported, "published once, not at every check"
     await keeper.own.ensure(new_authority=True)
     assert authority_of(tmp_path) != first and "mail.other.test" in names_of(tmp_path) and not keeper.own.left_out()
     assert found(keeper.events).keys() == {"authority-new"}
@@ -316,9 +316,9 @@ async def test_an_authority_that_cannot_sign_is_a_condition_and_stays(tmp_path: 
     (tmp_path / AUTHORITY).write_text("rust")
     clock.forward(300 * DAY_S)
     assert not await keeper.own.ensure() and "cannot be read" in found(keeper.events)["authority-error"]
-    with pytest.raises(SetupError, match="cannot be read") as told:
+    with pytest.raises(SetupError, match="cannot be read") as reported:
         await keeper.own.ensure(force=True)
-    assert "new-authority" in told.value.remedy
+    assert "new-authority" in reported.value.remedy
     (tmp_path / AUTHORITY).write_text(good)
     assert await keeper.own.ensure() and not found(keeper.events)
     clock.forward(3250 * DAY_S)
@@ -348,9 +348,9 @@ async def test_a_step_of_the_clock_has_the_dates_looked_at(tmp_path: Path, autoj
 async def test_a_child_that_fails_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     keeper = Keeper(tmp_path / "file" / "certificates", HandClock())
-    with pytest.raises(SetupError, match="Not a directory") as told:
+    with pytest.raises(SetupError, match="Not a directory") as reported:
         await keeper.own.ensure()
-    assert told.value.remedy
+    assert reported.value.remedy
 
 
 async def test_it_looks_now_and_then_and_tells_of_trouble(

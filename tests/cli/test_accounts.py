@@ -95,8 +95,8 @@ def test_set_rename_disable_and_enable(tmp_path: Path) -> None:
         assert messages(server, "ada@home.example") == messages(server, "adele@home.example") == 2
         open_session = imaplib.IMAP4("127.0.0.1", server.ports["imap"])
         open_session.login("adele", PASSWORD)
-        told = pillarbox("account", "disable", "adele@home.example", "--json", data=data)
-        assert json.loads(told.stdout)["sessions_ended"] == 1
+        reported = pillarbox("account", "disable", "adele@home.example", "--json", data=data)
+        assert json.loads(reported.stdout)["sessions_ended"] == 1
         with pytest.raises(imaplib.IMAP4.abort):
             open_session.noop()
         open_session.shutdown()
@@ -120,8 +120,8 @@ def test_removing_one_target_of_a_group_says_what_is_left(tmp_path: Path) -> Non
     data = new_data(tmp_path / "data", "ada", "ben")
     for name in ("ada", "ben"):
         pillarbox("alias", "add", "family@home.example", f"{name}@home.example", data=data)
-    told = pillarbox("alias", "remove", "family@home.example", "ben@home.example", data=data).stdout
-    assert told == "Messages to family@home.example go to ada@home.example only.\n"
+    reported = pillarbox("alias", "remove", "family@home.example", "ben@home.example", data=data).stdout
+    assert reported == "Messages to family@home.example go to ada@home.example only.\n"
     assert pillarbox("alias", "remove", "family@home.example", data=data).stdout == "The alias family@home.example is gone.\n"
 
 

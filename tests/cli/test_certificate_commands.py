@@ -81,8 +81,8 @@ def test_a_certificate_of_ones_own_that_is_not_usable_keeps_no_server_shut(tmp_p
     certificate.write_text(pem[pem.index("-----BEGIN CERTIFICATE") :])
     key.write_text(make_certificates(tmp_path / "other").server.read_text())
     with Pillarbox(data, "--certificate", str(certificate), "--key", str(key), protocols=("imaps",)) as pillarbox_server:
-        told = conditions(data)["certificate-error"]
-        assert "own.key is not the key of" in told and "one of its own" in told
+        reported = conditions(data)["certificate-error"]
+        assert "own.key is not the key of" in reported and "one of its own" in reported
         assert "is not the key of" in pillarbox_server.log.read_text()
         served(pillarbox_server.ports["imaps"], pillarbox("certificate", "export", data=data).stdout)
         key.write_text(pem[: pem.index("-----BEGIN CERTIFICATE")])

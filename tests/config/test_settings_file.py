@@ -23,18 +23,18 @@ def faults(text: str) -> list[tuple[int, str]]:
 def test_relays_are_read_and_everything_wrong_with_them_is_told_with_its_line() -> None:
     made = parse(b'[[relay]]\nname = "one"\nhost = "smtp.one.example"\n[[relay]]\nname = "two"\nhost = "192.0.2.1"\n', "x")
     assert [relay.name for relay in made.relay] == ["one", "two"] and "password='" not in repr(made.relay[0])
-    told = faults(
+    reported = faults(
         '[[relay]]\nname = "A b"\nhost = "-"\nuser = "me"\n[[relay]]\nname = "p"\nhost = "h.example"\nsecurity = "none"\nuser = "u"\n'
         'password = "x"\naddress = "a@b.example"\n[[relay]]\nname = "p"\nhost = "h.example"\nport = "x"\ndomains = ["a..b"]\n'
         '[sending]\nname_servers = "x"\ndirect = "maybe"\n'
     )
-    assert [line for line, _ in told] == [2, 3, 4, 8, 11, 13, 15, 16, 18, 19], told
+    assert [line for line, _ in reported] == [2, 3, 4, 8, 11, 13, 15, 16, 18, 19], reported
     assert faults("relay = 3\n")[0][1].startswith('"relay" is a list of tables.')
 
 
 def test_a_panel_setting_that_is_not_understood_has_its_line() -> None:
-    told = faults('[panel]\nleds = ["led:17", "candle:1"]\nnight = "25:00-6"\n')
-    assert [line for line, _ in told] == [2, 3] and "candle:1" in told[0][1] and "22:00-06:30" in told[1][1]
+    reported = faults('[panel]\nleds = ["led:17", "candle:1"]\nnight = "25:00-6"\n')
+    assert [line for line, _ in reported] == [2, 3] and "candle:1" in reported[0][1] and "22:00-06:30" in reported[1][1]
     taken = (3, '"panel.button": The pin 6 is an LED\'s. See: pillarbox settings example')
     assert faults('[panel]\nleds = ["rgb:5,6,13"]\nbutton = "6"\n') == [taken]
     assert parse(b'[panel]\nleds = "board:6"\nbutton = "6"\nnight = ""\n', "x").panel.button == "6"
@@ -70,18 +70,18 @@ def test_a_value_is_taken() -> None:
     ],
 )
 def test_a_syntax_error_is_told_with_its_line(text: str, line: int) -> None:
-    ((told, remedy),) = faults(text)
-    assert told == line
+    ((reported, remedy),) = faults(text)
+    assert reported == line
     assert ("A section is [NAME]" in remedy) == (text == "[server\n")
 
 
 def test_all_faults_at_once_in_the_order_of_their_lines() -> None:
-    told = faults(
+    reported = faults(
         '[messages]\nlargest_mb = "big"\nrecipients = 5\nrecipients_ = 1\n[acounts]\nx = 1\n[accounts]\n'
         'plaintext_login = 1\nscram_for = "some"\n[certificate]\nkey = "k"\n'
     )
-    assert [line for line, _ in told] == [2, 3, 4, 5, 8, 9, 11]
-    text = " ".join(sentence for _, sentence in told)
+    assert [line for line, _ in reported] == [2, 3, 4, 5, 8, 9, 11]
+    text = " ".join(sentence for _, sentence in reported)
     for part in (
         "a whole number",
         "The least is 100",
@@ -109,7 +109,7 @@ def test_all_faults_at_once_in_the_order_of_their_lines() -> None:
     ],
 )  # fmt: skip
 def test_the_line_is_found_again(text: str, line: int) -> None:
-    assert line in [told for told, _ in faults(text)]
+    assert line in [reported for reported, _ in faults(text)]
 
 
 def test_lines_of_tables_arrays_and_inline_tables() -> None:

@@ -135,7 +135,7 @@ def blobs(count: int, octets: int, first: int = 0) -> Callable[[Transaction], No
 
 
 def fill(place: Path, leave: int = 0) -> None:
-    """Somebody else uses the card up."""
+    """Another program fills the storage."""
     about = os.statvfs(place)
     with (place / "filler").open("wb", buffering=0) as file:
         left = about.f_bavail * about.f_frsize - leave
@@ -185,7 +185,7 @@ async def test_on_a_card_somebody_else_filled_reading_and_deleting_go_on(small_c
 
 
 async def test_deleting_goes_on_though_the_log_cannot_be_worked_in(small_card: Path) -> None:
-    """New pages wait in the log when the card fills up: half the log is kept free for such a day."""
+    """New pages stay in the log when the storage is full: half of the log is kept free for this."""
     async with await opened(small_card) as database:
         for number in range(24):
             await database.write(blobs(2, 2000, 2 * number))

@@ -107,7 +107,7 @@ RULES = (
     ),
     Rule(
         "broken Content- fields",
-        'Dovecot tells "" for a type that breaks RFC 2045 §5.1 and drops parameters and encodings; here they are read as they were meant,'
+        'Dovecot reports "" for a type that breaks RFC 2045 §5.1 and drops parameters and encodings; here they are read as they were meant,'
         " and what names no type is text/plain (§5.2) or, where it has a file name, a file",
         _broken_content,
         18,
@@ -120,7 +120,7 @@ RULES = (
     ),
     Rule(
         "no part begins",
-        "in a multipart in which no part begins Dovecot tells one empty part, so that the text is in none; here it is that part's text"
+        "in a multipart in which no part begins Dovecot reports one empty part, so that the text is in none; here it is that part's text"
         " (RFC 2046 §5.1 leaves such a body open)",
         _no_part_begins,
         49,

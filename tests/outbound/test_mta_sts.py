@@ -128,7 +128,7 @@ async def test_a_policy_is_fetched_once_and_valid_until_it_expires(world: World)
     assert [await world.mode(), await world.mode()] == ["enforce", "enforce"] and world.fetched == 1
     world.anew()
     world.names.silent = True
-    assert await world.mode() == "enforce", "kept on the card, whatever happens to the record (§5.1)"
+    assert await world.mode() == "enforce", "kept in the database, whatever happens to the record (§5.1)"
     world.names.silent, world.names.record = False, None
     assert await world.mode() == "enforce"
     world.clock.forward(604_801)

@@ -121,7 +121,7 @@ async def test_tls_used_before_is_required_for_a_while(world: World) -> None:
     await world.policies.record_session("far.example", "mx.far.example", "TLSv1.3", "none")
     assert await world.level(OPEN) == "encrypt remembered"
     world.anew()
-    assert await world.level(OPEN) == "encrypt remembered", "the card remembers"
+    assert await world.level(OPEN) == "encrypt remembered", "the database remembers"
     world.policies.record_failure("far.example")
     world.clock.forward(GIVES_IN_S - 1)
     assert await world.level(OPEN) == "encrypt remembered" and not world.policies.downgraded("far.example")

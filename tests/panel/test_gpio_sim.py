@@ -249,7 +249,7 @@ async def test_the_leds_show_the_state_of_the_server(chip: Chip, factory: Any) -
         for meaning, event in (
             ("starting", AccountsState(1, ("smith.example",))),
             ("ready", ServerState("ready")),
-            ("storage", StorageTrouble("full", "The card is full.")),
+            ("storage", StorageTrouble("full", "The storage is full.")),
             ("stopping", ServerState("draining")),
         ):
             board.publish(event)

@@ -84,17 +84,17 @@ async def test_steps_and_trust_are_announced(tmp_path: Path, autojump_clock: tri
     clock = RealClock(tmp_path, lambda: mono() + steps, mono)
     events: list[Event] = []
     async with trio.open_nursery() as nursery:
-        told: list[float] = []
+        reported: list[float] = []
 
         async def set_anew() -> None:
-            told.append(clock.wall_s())
+            reported.append(clock.wall_s())
 
         nursery.start_soon(watch, clock, Board(clock, events.append), set_anew)
         await trio.sleep(1)
-        assert events == [ClockState(False)] and not told
+        assert events == [ClockState(False)] and not reported
         steps = SET
         await trio.sleep(61)
-        assert events[1:] == [ClockState(True, pytest.approx(SET - 100))] and len(told) == 1
+        assert events[1:] == [ClockState(True, pytest.approx(SET - 100))] and len(reported) == 1
         steps += 3600
         await trio.sleep(61)
         assert events[2:] == [ClockState(True, pytest.approx(3600))]
@@ -123,10 +123,10 @@ def test_a_time_zone_by_name(tmp_path: Path) -> None:
 def test_a_zone_that_is_not_there_is_a_sentence(name: str, tmp_path: Path) -> None:
     (tmp_path / "Europe").mkdir()
     (tmp_path / "UTC").touch()
-    with pytest.raises(SetupError, match="no time zone") as told:
+    with pytest.raises(SetupError, match="no time zone") as reported:
         set_time_zone(name, tmp_path)
-    assert "Europe/Berlin" in told.value.remedy
+    assert "Europe/Berlin" in reported.value.remedy
     (tmp_path / "UTC").unlink()
-    with pytest.raises(SetupError) as told:
+    with pytest.raises(SetupError) as reported:
         set_time_zone(name, tmp_path)
-    assert "tzdata" in told.value.remedy
+    assert "tzdata" in reported.value.remedy

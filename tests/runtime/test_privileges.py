@@ -130,8 +130,8 @@ def test_unreadable_signing_keys_are_a_condition(data: Path) -> None:
         asked = pillarbox("status", "--json", data=data, check=False)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=START_S)
-    told = [str(one) for one in json.loads(asked.stdout)["conditions"] if "sent unsigned" in str(one)]
-    assert len(told) == 1 and "Permission denied" in told[0]
+    reported = [str(one) for one in json.loads(asked.stdout)["conditions"] if "sent unsigned" in str(one)]
+    assert len(reported) == 1 and "Permission denied" in reported[0]
 
 
 def test_an_address_handed_over_is_not_opened_again() -> None:

@@ -315,7 +315,7 @@ async def test_a_server_that_begins_again_is_no_end_to_systemd_and_a_signal_has_
     manager: "tuple[socket.socket, str]", autojump_clock: trio.abc.Clock
 ) -> None:
     heard, address = manager
-    for endings, told in (((Ending.AGAIN,), "RELOADING=1"), ((Ending.AGAIN, Ending.SIGNAL), "STOPPING=1")):
+    for endings, reported in (((Ending.AGAIN,), "RELOADING=1"), ((Ending.AGAIN, Ending.SIGNAL), "STOPPING=1")):
         rig = Rig(notifier=Notifier({"NOTIFY_SOCKET": address}))
         rig.build(rig.part("writer"))
         async with trio.open_nursery() as nursery:
@@ -323,7 +323,7 @@ async def test_a_server_that_begins_again_is_no_end_to_systemd_and_a_signal_has_
             await trio.sleep(1)
             for ending in endings:
                 rig.supervisor.stop(ending)
-        assert words(heard) == ["READY=1", told] and rig.supervisor.ending is endings[-1]
+        assert words(heard) == ["READY=1", reported] and rig.supervisor.ending is endings[-1]
 
 
 async def test_an_answer_that_is_an_error_is_none(manager: "tuple[socket.socket, str]", autojump_clock: trio.abc.Clock) -> None:

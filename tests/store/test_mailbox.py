@@ -1,4 +1,4 @@
-"""The door: what each call promises beyond what the model test proves."""
+"""An open mailbox: what each call guarantees beyond what the model test proves."""
 
 import sqlite3
 from pathlib import Path

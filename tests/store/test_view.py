@@ -1,4 +1,4 @@
-"""A client that obeys what the view tells must hold what the mailbox holds."""
+"""A client that applies every response of the view holds what the mailbox holds."""
 
 from array import array
 

@@ -210,17 +210,17 @@ class Model:
             expect(1 <= number <= len(self.uids), "FETCH of an unknown number:", number, len(self.uids))
             self._fetched(number, parse_items(rest), heard, items)
 
-    def _fetched(self, number: int, told: Fetched, heard: Heard, items: Iterable[bytes]) -> None:
-        uid = told.get(b"UID") or self.uids[number - 1]
+    def _fetched(self, number: int, reported: Fetched, heard: Heard, items: Iterable[bytes]) -> None:
+        uid = reported.get(b"UID") or self.uids[number - 1]
         expect(uid, "FETCH without UID of a message whose UID is not known:", number)
         expect(self.uids[number - 1] in (0, uid), "a number changes its UID:", number, self.uids[number - 1], uid)
         self.uids[number - 1] = uid
         flags, modseq = None, 0
-        if b"FLAGS" in told:
-            flags = self.flags[uid] = frozenset(told[b"FLAGS"]) - {b"\\Recent"}
+        if b"FLAGS" in reported:
+            flags = self.flags[uid] = frozenset(reported[b"FLAGS"]) - {b"\\Recent"}
             expect(flags <= self.names, "flags FLAGS did not name:", flags - self.names)
-        if b"MODSEQ" in told:
-            modseq = int(told[b"MODSEQ"][0])
+        if b"MODSEQ" in reported:
+            modseq = int(reported[b"MODSEQ"][0])
             expect(modseq >= self.modseqs.get(uid, 0), "MODSEQ goes back:", uid, self.modseqs.get(uid), modseq)
             self.modseqs[uid] = modseq
         if flags is not None and modseq:
@@ -228,9 +228,9 @@ class Model:
         for item in items:  # as requested; the response names a partial by its first octet only
             name = item.replace(b".PEEK", b"")
             shown = re.sub(rb"<(\d+)\.\d+>$", rb"<\1>", name)
-            if shown in told:
-                self.world.says(uid, name, told[shown])
-        heard.fetched.setdefault(uid, {}).update(told)
+            if shown in reported:
+                self.world.says(uid, name, reported[shown])
+        heard.fetched.setdefault(uid, {}).update(reported)
 
     def known(self) -> dict[int, Flags]:
         expect(0 not in self.uids, "messages without a known UID")
