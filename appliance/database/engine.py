@@ -127,7 +127,7 @@ class Engine:
         if self._damage_met:
             self.mend()
         if self._group.ruined:
-            self._throw_away()
+            self._discard_connection()
             self._reopened()
             return
         octets = self._ring.octets()
@@ -175,7 +175,7 @@ class Engine:
             self._trouble = kind
             self._report(kind, text)
 
-    def _throw_away(self) -> None:
+    def _discard_connection(self) -> None:
         """Close without a checkpoint, keep the acknowledged frames: they are rewritten, the old pages never synced again."""
         connection = self._connection
         if connection is None:

@@ -18,7 +18,7 @@ BAR_S = 6.0
 """Time it stands for."""
 ROW_MM = 6.0
 POINTS_A_MM = 72 / 25.4
-TITLE = "Pillarbox: what the LED says"
+TITLE = "Pillarbox: what the LED shows"
 BUTTON = (
     "Button: press = try waiting messages now, show the state.",
     "Hold 3 s = stop the server, then wait until it is safe.",

@@ -132,7 +132,7 @@ class Connection:
         with suppress(PeerError), trio.move_on_after(CLOSE_S):
             await self.flush()
 
-    async def throw_away(self, what: int | DotStream, timeout_s: float) -> bool:
+    async def discard(self, what: int | DotStream, timeout_s: float) -> bool:
         """Discard that many octets, or a message up to its end, for at most `timeout_s`; True when that was all of it."""
         deadline = trio.current_time() + timeout_s
         with suppress(PeerSlow):

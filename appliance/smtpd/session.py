@@ -181,7 +181,7 @@ class Session:
         checked = refusal if refusal is not None else command.check(self, received.argument)
         if isinstance(checked, Reply):
             if command.octets_follow is not None:
-                await self.read_away(command.octets_follow(received.argument))
+                await self.discard_octets(command.octets_follow(received.argument))
             return checked
         return await command.proceed(self, checked)
 
@@ -212,13 +212,13 @@ class Session:
         await self.end_with(reply)
         await self.end_transaction()
         with suppress(PeerError):
-            await self.connection.throw_away(rest, SMTP_LINGER_S)
+            await self.connection.discard(rest, SMTP_LINGER_S)
 
-    async def read_away(self, octets: int | None) -> None:
+    async def discard_octets(self, octets: int | None) -> None:
         """Discard the octets after a refused command; when they are too many, or their number is unknown, the session ends."""
         if octets is None or octets > self.options.message_octets:
             self.close_after_replies()
-        elif octets and not await self.connection.throw_away(octets, self.options.message_s):
+        elif octets and not await self.connection.discard(octets, self.options.message_s):
             raise PeerSlow("octets that were announced did not come")
 
     async def end_transaction(self) -> None:

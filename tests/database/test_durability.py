@@ -1,4 +1,4 @@
-"""What was acknowledged stays: after SIGKILL, after a failed sync, on a full card; and what a commit costs."""
+"""What was acknowledged stays: after SIGKILL, after a failed sync, on full storage; and what a commit costs."""
 
 import os
 import random

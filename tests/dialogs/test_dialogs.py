@@ -1,4 +1,4 @@
-"""Every conversation in `imap/`, `smtp/` and `pop3/` is played on the real server; `dialog.py` says how they are written."""
+"""Every session in `imap/`, `smtp/` and `pop3/` is played on the real server; `dialog.py` says how they are written."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Senders rewritten and found again; nobody else's addresses are."""
+"""SRS addresses: rewritten, reversed, and refused when another server made them."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Messages find their way through a real name service to real mail servers of other servers, and back to nobody's harm."""
+"""Messages find their way through a real name service to real mail servers, and bounces come back."""
 
 import ssl
 from collections.abc import AsyncIterator, Iterator

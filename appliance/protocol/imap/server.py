@@ -243,7 +243,7 @@ class ImapReader:
         return self._complete(line)
 
     def _foreign(self, protocol: str) -> None:
-        """The client speaks another protocol: the conversation is over."""
+        """The client speaks another protocol: the session ends."""
         self._buffer.clear()
         self._fatal = Fatal(b"CLIENTBUG", words_for(protocol).encode("ascii"))
         self._go(Step.OVERFLOW)

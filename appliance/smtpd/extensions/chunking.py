@@ -48,7 +48,7 @@ async def proceed(session: SmtpSession, chunk: tuple[int, bool]) -> Reply | None
     if refusal is not None:
         session.announce_refusal(refusal)
         await transaction.drop()
-        await session.read_away(octets)
+        await session.discard_octets(octets)
         return await _over(session, refusal)
     if not await _take_chunk(session, transaction, octets, last=last):
         return None
