@@ -33,10 +33,10 @@ def password_of(file: str | None) -> str:
     return password
 
 
-def expect_terminal() -> None:
+def expect_terminal(remedy: str = "Give one with --password-file.") -> None:
     """Raises SetupError where a generated password could not be shown on a terminal."""
     if not sys.stdout.isatty():
-        raise SetupError("A generated password is shown on a terminal only, never in a file or log.", "Give one with --password-file.")
+        raise SetupError("A generated password is shown on a terminal only, never in a file or log.", remedy)
 
 
 def _typed() -> str:

@@ -9,8 +9,10 @@ import trio
 
 import appliance.panel.service as service
 from appliance.control.client import NotRunning, RemoteControl
+from appliance.database.migrations import refuse_before_release
 from appliance.mail.errors import SetupError
 from appliance.runtime.clock import RealClock
+from appliance.runtime.identity import DATABASE
 
 
 def console(words: Any) -> int:
@@ -19,6 +21,7 @@ def console(words: Any) -> int:
     try:
         print(trio.run(_console, words.data, live), end="")
     except NotRunning as error:
+        refuse_before_release(words.data / DATABASE)
         print(f"pillarbox: {error}", file=sys.stderr)
         return 3
     return 0
@@ -43,6 +46,7 @@ def panel(words: Any) -> int:
         try:
             trio.run(service.simulate_beside, RemoteControl(words.data), RealClock(), _say)
         except NotRunning as error:
+            refuse_before_release(words.data / DATABASE)
             print(f"pillarbox: {error}", file=sys.stderr)
             return 3
     else:

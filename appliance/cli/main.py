@@ -20,7 +20,7 @@ from appliance.config.settings import example
 from appliance.config.settings_file import SettingsError
 from appliance.control import requests as controls
 from appliance.control.client import NotRunning, RemoteControl
-from appliance.database.migrations import is_outdated
+from appliance.database.migrations import is_outdated, refuse_before_release
 from appliance.mail.errors import NotRunningError, PillarboxError, SetupError
 from appliance.runtime.identity import DATABASE, database_is_there, refuse_lost_database
 
@@ -157,7 +157,7 @@ def _request(words: Any, offline: Offline) -> int:
     request = words.row.request(words)
     fresh = isinstance(request, CREATING) and _is_new(words)
     if isinstance(request, controls.AddAppPassword):
-        expect_terminal()
+        expect_terminal("Run this command on a terminal, without a pipe or file for its output.")
     answer = _ask(words.data, request, offline)
     if fresh:
         print(f"Created a new data directory: {words.data.resolve()}", file=sys.stderr)
@@ -175,6 +175,7 @@ def _is_new(words: Any) -> bool:
     data: Path = words.data
     if (data / DATABASE).exists():
         return False
+    refuse_before_release(data / DATABASE)
     if not words.named:
         remedy = f"Name the data directory with --data; to create a new one here: --data {data}."
         raise SetupError(f"There is no server in the directory {data.resolve()}.", remedy)
