@@ -99,7 +99,7 @@ _RULES = Sentences(
 
 BY_STATUS: dict[str, Sentences] = {
     "1.0": _SPELLING, "1.1": _SPELLING, "1.3": _SPELLING, "1.6": _SPELLING, "1.2": BY_REASON[Reason.NO_DOMAIN],
-    "1.10": BY_REASON[Reason.NO_MAIL], "2.0": _CLOSED, "2.1": _CLOSED, "2.2": _FULL,
+    "1.10": BY_REASON[Reason.NO_MAIL], "2.1": _CLOSED, "2.2": _FULL,
     "2.3": BY_REASON[Reason.TOO_BIG], "3.4": BY_REASON[Reason.TOO_BIG], "4.6": BY_REASON[Reason.LOOP],
     "6.1": BY_REASON[Reason.CONVERSION], "6.3": BY_REASON[Reason.CONVERSION], "6.7": BY_REASON[Reason.CONVERSION],
     "7.30": BY_REASON[Reason.TLS],

@@ -75,7 +75,7 @@ def test_the_first_sentence_says_what_happened_and_what_to_do(reason: Reason) ->
     [
         ("5.1.1", "spelling"), ("5.2.2", "full"), ("4.2.2", "full"), ("5.2.1", "closed"), ("5.7.1", "rule"), ("5.7.26", "rule"),
         ("5.7.30", "secure"), ("5.3.4", "smaller"), ("5.6.7", "outside ASCII"),
-        ("5.1.10", "accepts no mail"), ("5.0.0", "refused it"), ("", "refused it"),
+        ("5.1.10", "accepts no mail"), ("5.0.0", "refused it"), ("5.2.0", "refused it"), ("", "refused it"),
         ("nonsense", "refused it"),
     ],
 )  # fmt: skip
