@@ -1,6 +1,7 @@
 """Outgoing TCP connections. Raises PeerGone, PeerSlow."""
 
 import errno
+import os
 import ssl
 
 import trio
@@ -21,13 +22,18 @@ def no_route_out(trouble: PeerError) -> bool:
     return isinstance(cause, OSError) and cause.errno in NO_ROUTE_ERRNOS
 
 
+def _reason(error: OSError) -> str:
+    """The system's words for the error: those of trio name the address once more."""
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
 async def dial(address: str, port: int, *, timeout_s: float, protocol: str = "smtp") -> Stream:
     """A connection to an address (no name) within `timeout_s`."""
     family = trio.socket.AF_INET6 if ":" in address else trio.socket.AF_INET
     try:
         sock = trio.socket.socket(family, trio.socket.SOCK_STREAM)
     except OSError as error:  # a kernel without IPv6
-        raise PeerGone(f"{address}: {error.strerror or error}") from None
+        raise PeerGone(f"{address}: {_reason(error)}") from None
     try:
         with trio.fail_after(timeout_s):
             await sock.connect((address, port))
@@ -39,7 +45,7 @@ async def dial(address: str, port: int, *, timeout_s: float, protocol: str = "sm
         raise PeerSlow(f"{address} did not answer within {timeout_s:g} s") from None
     except OSError as error:
         sock.close()
-        raise PeerGone(f"{address}: {error.strerror or error}") from None
+        raise PeerGone(f"{address}: {_reason(error)}") from None
     except BaseException:
         sock.close()
         raise

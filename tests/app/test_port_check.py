@@ -59,7 +59,7 @@ async def test_every_kind_of_listener(tmp_path: Path) -> None:
     assert [one.state for one in found] == ["open", "open", "closed", "closed", "closed", "closed", "closed"]
     text = findings_text(found).splitlines()
     assert text[0].startswith(f"open     smtp         127.0.0.1:{listeners[0].port}")
-    assert "TLS" in text[2] and "greet" in text[3] and "refused" in text[5] and text[-1] == OUTSIDE
+    assert "TLS" in text[2] and "greet" in text[3] and "refused" in text[5] and "connecting" not in text[5] and text[-1] == OUTSIDE
 
 
 async def test_a_listener_on_every_address_is_probed_on_loopback() -> None:
