@@ -63,7 +63,7 @@ class QueueRequests:
 
     async def flush_queue(self, request: controls.FlushQueue) -> Response:
         rows = await self._outbound.queue_admin.flush()
-        return Response(f"{counted(rows, 'destination is', 'destinations are')} tried now.", {"rows": rows})
+        return Response(f"{counted(rows, 'message is', 'messages are')} tried now.", {"rows": rows})
 
     async def track_message(self, request: controls.TrackMessage) -> Response:
         if not request.word or "@" in request.word:

@@ -160,13 +160,13 @@ def _other(line: HistoryLine) -> str:
 
 
 def _details(line: HistoryLine) -> list[str]:
-    """Which servers were reached, how securely, and what they replied."""
+    """Which servers were tried, how securely, and what they replied."""
     found = []
     for host, address, port, tls, cipher, verified, took_s in line.facts.get("met", ()):
         safe = f"{tls} {cipher}, verified by {verified}" if tls and verified not in ("", "none") else f"{tls} {cipher}" if tls else "no TLS"
         if verified == "downgraded":
             safe = "no TLS this time, though it offered TLS before"
-        found.append(f"reached {host} [{address}]:{port}, {safe}, {took_s:g} s")
+        found.append(f"tried {host} [{address}]:{port}, {safe}, {took_s:g} s")
     if line.facts.get("reply"):
         found.append(f"{line.facts.get('host') or 'The server'} replied: {line.facts['reply']}")
     return found
@@ -189,4 +189,5 @@ def span(seconds: float) -> str:
         if seconds >= unit_s:
             count = round(seconds / unit_s)
             return f"{count} {name}{'s' * (count != 1)}"
-    return f"{seconds:.0f} seconds"
+    count = round(seconds)
+    return f"{count} second{'s' * (count != 1)}"

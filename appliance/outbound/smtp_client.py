@@ -21,6 +21,7 @@ from appliance.mail.reply import Reply
 from appliance.network.certificate_fault import BadCertificate
 from appliance.protocol.dot_stuffing import DotStuffer
 from appliance.protocol.smtp.client import Offer, ReplyReader, group, parse_offer, tidied
+from appliance.status.text import size
 
 from .refusal import Stage, refusal, too_many
 
@@ -154,7 +155,7 @@ class SmtpClient:
         if self.closed:
             return self._broken()
         if self.offer.size_octets and outgoing.octets > self.offer.size_octets:
-            text = f"The other server accepts messages of at most {self.offer.size_octets / 1e6:.1f} MB."
+            text = f"The other server accepts messages of at most {size(self.offer.size_octets)}."
             return self._outcome(DsnAction.FAILED, "5.3.4", Reason.TOO_BIG, text)
         # RFC 8689 §5: a bounce is sent without REQUIRETLS where the next server does not offer it
         if outgoing.options.require_tls and outgoing.sender is not None and not (self.offer.requiretls and self.stream.secure):
