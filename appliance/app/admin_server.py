@@ -68,11 +68,11 @@ class ServerRequests:
         self._running.stop(ending)
 
     async def shut_down(self, request: controls.ShutDown) -> Response:
-        self._close(Ending.AT_THE_BOX)
+        self._close(Ending.SHUT_DOWN)
         return Response("The server is shutting down. Wait until the LEDs say that the plug may be pulled.")
 
     async def restart(self, request: controls.Restart) -> Response:
-        self._close(Ending.AGAIN)
+        self._close(Ending.RESTART)
         return Response("The server restarts; it is back in a moment.")
 
     async def check_network(self, request: controls.CheckNetwork) -> Response:

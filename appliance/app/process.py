@@ -93,10 +93,10 @@ def compile_lean() -> None:
 
 
 def _serve(words: dict[str, Any]) -> int:
-    from .server import AGAIN, serve
+    from .server import RESTART_STATUS, serve
 
     done = serve(Path(words["data"]), from_plain(words["settings"]), welcome=words["welcome"])
-    if done == AGAIN:
+    if done == RESTART_STATUS:
         _restart(words["command"])
     return done
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from .admin_api import AdminApi
     from .first_run import FirstAccount
 
-AGAIN = 75
+RESTART_STATUS = 75
 """What `serve` returns for a server that is to restart: a temporary failure (sysexits.h), where nobody restarts it."""
 DRAIN_MORE_S = 10.0
 """What a part gets to end after its sessions had their time."""
@@ -67,7 +67,7 @@ async def offline(data: Path) -> AsyncIterator["Control"]:
 
 
 def serve(data: Path, settings: Settings, *, welcome: bool = False) -> int:
-    """Be the server until told to stop; the exit status, AGAIN when it is to restart. Raises SetupError before anything is served."""
+    """Run the server until it is to stop; the exit status, RESTART_STATUS for a restart. Raises SetupError before anything is served."""
     set_time_zone(settings.server.time_zone)
     try:
         again = trio.run(_server, data, settings, welcome)
@@ -79,7 +79,7 @@ def serve(data: Path, settings: Settings, *, welcome: bool = False) -> int:
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
         raise first from None
-    return AGAIN if again else 0
+    return RESTART_STATUS if again else 0
 
 
 async def _server(data: Path, settings: Settings, welcome: bool) -> bool:
@@ -94,10 +94,10 @@ async def _server(data: Path, settings: Settings, welcome: bool) -> bool:
         async with open_components(data, settings, basics) as components:
             ending = await OpenServer(components, panel, welcome=welcome).run()
         basics.board.publish(ServerState("stopped"))
-        if ending is not Ending.AGAIN:
-            await panel.farewell(stays=ending is Ending.AT_THE_BOX)
+        if ending is not Ending.RESTART:
+            await panel.farewell(stays=ending is Ending.SHUT_DOWN)
         nursery.cancel_scope.cancel()
-    return ending is Ending.AGAIN
+    return ending is Ending.RESTART
 
 
 class OpenServer:
@@ -117,7 +117,7 @@ class OpenServer:
         """The one admin API, made when it is first needed."""
 
     async def run(self) -> Ending:
-        """Until it is told to stop, and how it was. Raises SetupError before anything is served."""
+        """Run until a request to stop; how it is to end. Raises SetupError before anything is served."""
         components, settings = self._components, self._components.settings
         await self._prepare()
         self._tls = await certificate_of(components)

@@ -10,7 +10,7 @@
 
 A server gives a `SaslChannel`, its framing of challenges and responses, and turns the `SaslFailure` into its own reply.
 Invariants: an identity comes only from a check of `Login` in this very exchange, whatever the mechanism says; at most MAX_STEPS
-steps; why an exchange was refused is not told to the client. Every check is throttled. Failures of the connection (PeerError)
+steps; the client does not learn why an exchange was refused. Every check is throttled. Failures of the connection (PeerError)
 pass through.
 """
 

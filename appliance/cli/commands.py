@@ -129,7 +129,7 @@ def parser() -> Parser:
     common = Parser(add_help=False, parents=[where])
     common.add_argument("--json", action="store_true", help="print JSON, for programs")
     top = Parser(prog="pillarbox", description="The mail server for a home.", epilog=EXIT_HELP)
-    top.add_argument("--version", action="store_true", help="say which version this is")
+    top.add_argument("--version", action="store_true", help="print the version")
     verbs = top.add_subparsers(dest="verb", metavar="COMMAND", parser_class=Parser)
     add_serving(verbs)
     _add_special(verbs, _add_rows(verbs, common), where, common)

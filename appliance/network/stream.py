@@ -37,7 +37,7 @@ STILL_THERE_S = liveness.PROBE_S
 
 
 class Draining(PeerError):
-    """The server is draining: tell the client and return."""
+    """The server is draining: send the last reply and return."""
 
 
 class ServedCertificate(Protocol):

@@ -43,11 +43,12 @@ DRAIN_S = 20.0
 
 
 class Ending(Enum):
-    """How the server was told to end; the last request counts, so that a signal is never overruled by an earlier request."""
+    """How the server is to end: by a signal, shut down or restarted by an admin request. The last request counts, so that a
+    signal is never overruled by an earlier request."""
 
     SIGNAL = "signal"
-    AT_THE_BOX = "at the box"
-    AGAIN = "again"
+    SHUT_DOWN = "shut down"
+    RESTART = "restart"
 
 
 @dataclass(slots=True)
@@ -129,7 +130,7 @@ class Supervisor:
                     server.start_soon(self._notify_watchdog)
                 await self._stop.wait()
             self._board.publish(ServerState("draining"))
-            self._notifier.notify("RELOADING=1" if self.ending is Ending.AGAIN else "STOPPING=1")
+            self._notifier.notify("RELOADING=1" if self.ending is Ending.RESTART else "STOPPING=1")
             await self._end_all(at_once=failure is not None)
             server.cancel_scope.cancel()
         if failure is not None:

@@ -103,7 +103,7 @@ async def test_what_needs_a_running_server(tmp_path: Path) -> None:
             await one.offline.ask(controls.TrackMessage(ADA))
         await one.running.ask(controls.ShutDown())
         await one.running.ask(controls.Restart())
-        assert one.endings == [Ending.AT_THE_BOX, Ending.AGAIN]
+        assert one.endings == [Ending.SHUT_DOWN, Ending.RESTART]
         assert (await one.offline.ask(controls.Status())).facts == {"running": False, "accounts": 1, "domains": ["home.example"]}
         assert (await one.running.ask(controls.Status())).facts["running"] is True
         assert (await one.running.ask(controls.TrackMessage(""))).facts["refused"] == []

@@ -315,7 +315,7 @@ async def test_a_server_that_begins_again_is_no_end_to_systemd_and_a_signal_has_
     manager: "tuple[socket.socket, str]", autojump_clock: trio.abc.Clock
 ) -> None:
     heard, address = manager
-    for endings, reported in (((Ending.AGAIN,), "RELOADING=1"), ((Ending.AGAIN, Ending.SIGNAL), "STOPPING=1")):
+    for endings, reported in (((Ending.RESTART,), "RELOADING=1"), ((Ending.RESTART, Ending.SIGNAL), "STOPPING=1")):
         rig = Rig(notifier=Notifier({"NOTIFY_SOCKET": address}))
         rig.build(rig.part("writer"))
         async with trio.open_nursery() as nursery:
