@@ -36,7 +36,7 @@ def row(number: int, verifiers: Verifiers, label: str = "") -> PasswordRow:
     return PasswordRow(number, ANNA, label, verifiers, 0, None)
 
 
-def test_argon2_is_as_strong_as_said() -> None:
+def test_argon2_is_as_strong_as_documented() -> None:
     stored = hash_slowly(b"secret")
     assert stored.startswith("$argon2id$v=19$m=7168,t=5,p=1$")
     assert fits_slowly(stored, b"secret")

@@ -23,7 +23,7 @@ def test_every_event_is_a_line_even_without_facts(what: str) -> None:
     assert lines.facts["lines"] == [{"at": 1_795_890_000, "what": what}]
 
 
-def test_a_host_that_was_not_reached_is_only_said_to_be_tried() -> None:
+def test_a_host_that_was_not_reached_is_only_listed_as_tried() -> None:
     facts = {"to": ["a@x.example"], "text": "mx could not be reached.", "met": [("mx", "192.0.2.1", 25, "", "", "", 0)], "again_s": 1}
     text = timeline([HistoryLine("abc", 1_795_890_000, "deferred", facts)]).text
     assert "tried mx [192.0.2.1]:25" in text and "Tried again in 1 second." in text and "reached mx" not in text

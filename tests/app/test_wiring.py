@@ -87,7 +87,7 @@ def test_a_relay_of_the_settings(tmp_path: Path) -> None:
     assert ports == [465, 587, 25] and relay_rule(RelaySettings(name="x", host="h")).relay.secret is None
 
 
-async def test_a_message_that_cannot_be_signed_is_sent_unsigned_and_said_once(tmp_path: Path) -> None:
+async def test_a_message_that_cannot_be_signed_is_sent_unsigned_and_reported_once(tmp_path: Path) -> None:
     published: list[Any] = []
     faults: list[Exception | None] = [SetupError("No key.", ""), SetupError("No key.", ""), MisuseError("no header"), None]
 

@@ -353,7 +353,7 @@ async def test_a_child_that_fails_is_explained(tmp_path: Path) -> None:
     assert reported.value.remedy
 
 
-async def test_it_looks_now_and_then_and_tells_of_trouble(
+async def test_it_looks_now_and_then_and_reports_trouble(
     tmp_path: Path, autojump_clock: trio.abc.Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keeper = Keeper(tmp_path, HandClock())

@@ -163,7 +163,7 @@ def test_the_first_run_on_a_terminal(tmp_path: Path) -> None:
         os.close(main)
 
 
-def test_the_first_run_in_a_pipe_tells_no_password(tmp_path: Path) -> None:
+def test_the_first_run_in_a_pipe_prints_no_password(tmp_path: Path) -> None:
     words = [*COMMAND, "run", "--data", str(tmp_path / "data"), *listen()]
     server = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), cwd=ROOT, text=True)
     assert server.stdout

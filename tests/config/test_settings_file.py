@@ -20,7 +20,7 @@ def faults(text: str) -> list[tuple[int, str]]:
     return [(fault.line, f"{fault.problem} {fault.remedy}") for fault in caught.value.faults]
 
 
-def test_relays_are_read_and_everything_wrong_with_them_is_told_with_its_line() -> None:
+def test_relays_are_read_and_everything_wrong_with_them_is_reported_with_its_line() -> None:
     made = parse(b'[[relay]]\nname = "one"\nhost = "smtp.one.example"\n[[relay]]\nname = "two"\nhost = "192.0.2.1"\n', "x")
     assert [relay.name for relay in made.relay] == ["one", "two"] and "password='" not in repr(made.relay[0])
     reported = faults(
@@ -69,7 +69,7 @@ def test_a_value_is_taken() -> None:
         ("[accounts]\nquota_mb = [1,\n", 2),
     ],
 )
-def test_a_syntax_error_is_told_with_its_line(text: str, line: int) -> None:
+def test_a_syntax_error_is_reported_with_its_line(text: str, line: int) -> None:
     ((reported, remedy),) = faults(text)
     assert reported == line
     assert ("A section is [NAME]" in remedy) == (text == "[server\n")
@@ -173,7 +173,7 @@ def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:
         read(tmp_path / "none.toml")
 
 
-def test_not_utf8_is_told_with_its_line() -> None:
+def test_not_utf8_is_reported_with_its_line() -> None:
     with pytest.raises(SettingsError) as caught:
         parse(b"[server]\n\ndomain = '\xff'\n", "x")
     assert caught.value.faults[0].line == 3

@@ -116,7 +116,7 @@ def test_after_a_failed_sync_nothing_acknowledged_is_lost_and_the_server_goes_on
 
 
 @pytest.fixture
-def small_card(tmp_path: Path) -> Iterator[Path]:
+def small_storage(tmp_path: Path) -> Iterator[Path]:
     """24 MiB of memory as a card."""
     needs.root()
     place = tmp_path / "card"
@@ -146,9 +146,9 @@ def fill(place: Path, leave: int = 0) -> None:
             return
 
 
-async def test_on_a_full_card_only_the_guilty_is_refused(small_card: Path) -> None:
+async def test_on_full_storage_only_the_request_that_needs_space_is_refused(small_storage: Path) -> None:
     reports: list[str] = []
-    async with await opened(small_card, report=lambda kind, _: reports.append(kind)) as database:
+    async with await opened(small_storage, report=lambda kind, _: reports.append(kind)) as database:
         await database.write(put("before"))
         outcomes: dict[str, object] = {}
 
@@ -172,36 +172,36 @@ async def test_on_a_full_card_only_the_guilty_is_refused(small_card: Path) -> No
         assert await database.read(lambda c: c.execute("SELECT count(*) FROM meta").fetchone()[0]) == 11
 
 
-async def test_on_a_card_somebody_else_filled_reading_and_deleting_go_on(small_card: Path) -> None:
+async def test_on_storage_another_program_filled_reading_and_deleting_go_on(small_storage: Path) -> None:
     """Not one free octet: the log is there already, and freed pages are used again."""
-    async with await opened(small_card) as database:
+    async with await opened(small_storage) as database:
         await database.write(blobs(2000, 2000))
         await database.write(lambda t: None)  # by now the log is worked in
-        fill(small_card)
+        fill(small_storage)
         with trio.fail_after(60):
             for number in range(2000):
                 await database.write(lambda t, number=number: t.execute("DELETE FROM body_data WHERE id = ?", (number,)))
         assert await database.read(lambda c: c.execute("SELECT count(*) FROM body_data").fetchone()[0]) == 0
 
 
-async def test_deleting_goes_on_though_the_log_cannot_be_worked_in(small_card: Path) -> None:
+async def test_deleting_goes_on_though_the_log_cannot_be_worked_in(small_storage: Path) -> None:
     """New pages stay in the log when the storage is full: half of the log is kept free for this."""
-    async with await opened(small_card) as database:
+    async with await opened(small_storage) as database:
         for number in range(24):
             await database.write(blobs(2, 2000, 2 * number))
-        fill(small_card)
+        fill(small_storage)
         with trio.fail_after(60):
             for number in range(30):
                 await database.write(lambda t, number=number: t.execute("DELETE FROM body_data WHERE id = ?", (number,)))
         assert await database.read(lambda c: c.execute("SELECT count(*) FROM body_data").fetchone()[0]) == 18
-        (small_card / "filler").unlink()
+        (small_storage / "filler").unlink()
         await database.write(blobs(500, 2000, 100))
-    assert sqlite3.connect(small_card / "pillarbox.db").execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert sqlite3.connect(small_storage / "pillarbox.db").execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-async def test_arriving_mail_keeps_out_of_the_reserve_and_deleting_makes_room(small_card: Path) -> None:
-    async with await Database.open(small_card / "pillarbox.db", migrate_in_child=False, ring_octets=2**20, lazy_s=0.01) as database:
-        bodies = await Bodies.open(database, small_card / "bodies")
+async def test_arriving_mail_keeps_out_of_the_reserve_and_deleting_makes_room(small_storage: Path) -> None:
+    async with await Database.open(small_storage / "pillarbox.db", migrate_in_child=False, ring_octets=2**20, lazy_s=0.01) as database:
+        bodies = await Bodies.open(database, small_storage / "bodies")
         kept = []
         with pytest.raises(StoreError) as refused:
             for _ in range(100):
@@ -211,7 +211,7 @@ async def test_arriving_mail_keeps_out_of_the_reserve_and_deleting_makes_room(sm
                     kept.append(await database.write(lambda t, staged=staged: bodies.hold(t, staged)))
         assert refused.value.trouble is Trouble.FULL
         assert len(kept) > 5
-        fill(small_card, leave=100_000)
+        fill(small_storage, leave=100_000)
         with pytest.raises(StoreError) as refused:
             async with bodies.receive(10 * 2**20, PlainScanner):
                 pass
@@ -220,7 +220,7 @@ async def test_arriving_mail_keeps_out_of_the_reserve_and_deleting_makes_room(sm
         for body in kept:
             await database.write(lambda t, body=body: bodies.release(t, [(body, 1)]))
         await database.write(lambda t: None)
-        (small_card / "filler").unlink()
+        (small_storage / "filler").unlink()
         async with bodies.receive(10 * 2**20, PlainScanner) as incoming:
             await incoming.write(os.urandom(700_000))
             await incoming.finish()

@@ -44,7 +44,7 @@ def test_a_file_in_its_place_is_a_sentence(tmp_path: Path) -> None:
         DataDirectory.open(tmp_path / "x")
 
 
-def test_a_too_open_directory_is_tightened_and_told_once(tmp_path: Path) -> None:
+def test_a_too_open_directory_is_tightened_and_reported_once(tmp_path: Path) -> None:
     place = tmp_path / "data"
     (place / "bodies").mkdir(parents=True, mode=0o755)
     place.chmod(0o755)
@@ -99,7 +99,7 @@ def test_nothing_the_server_or_a_command_writes_can_be_read_by_others(tmp_path: 
         os.umask(before)
 
 
-def test_a_command_tells_that_it_tightened_the_directory(tmp_path: Path) -> None:
+def test_a_command_reports_that_it_tightened_the_directory(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     words = [*COMMAND, "account", "add", "ada@home.example", "--password-file", "-", "--data", str(tmp_path)]
     done = [subprocess.run(words, input=PASSWORD, capture_output=True, text=True, env=environment(), check=False) for _ in range(2)]

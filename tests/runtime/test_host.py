@@ -24,7 +24,7 @@ def tree(place: Path) -> tuple[Path, Path]:
     return root, disk
 
 
-def test_what_the_kernel_tells(tmp_path: Path) -> None:
+def test_what_the_kernel_reports(tmp_path: Path) -> None:
     root, disk = tree(tmp_path)
     clock = HandClock()
     machine = Host(tmp_path, clock, root=root, addresses=lambda: ["127.0.0.1", "::1", "192.0.2.7"])
@@ -37,7 +37,7 @@ def test_what_the_kernel_tells(tmp_path: Path) -> None:
     assert machine.look().written_octets_today == 0, "a new day"
 
 
-def test_a_card_that_tells_its_age(tmp_path: Path) -> None:
+def test_an_sd_card_that_reports_its_age(tmp_path: Path) -> None:
     root, disk = tree(tmp_path)
     machine = Host(tmp_path, HandClock(), root=root, addresses=list)
     assert machine.worn_percent() == 0 and machine.look().addresses == ()
@@ -45,6 +45,6 @@ def test_a_card_that_tells_its_age(tmp_path: Path) -> None:
     assert machine.worn_percent() == 90
 
 
-def test_a_machine_that_tells_nothing(tmp_path: Path) -> None:
+def test_a_machine_that_prints_nothing(tmp_path: Path) -> None:
     box = Host(tmp_path, HandClock(), root=tmp_path / "nothing", addresses=list).look()
     assert box.temperature_c is None and box.memory_octets == 0 and box.written_octets_today == 0

@@ -286,7 +286,7 @@ def words(heard: socket.socket) -> list[str]:
         return got
 
 
-async def test_systemd_is_told(manager: "tuple[socket.socket, str]", autojump_clock: trio.abc.Clock) -> None:
+async def test_systemd_is_reported(manager: "tuple[socket.socket, str]", autojump_clock: trio.abc.Clock) -> None:
     heard, address = manager
     well = True
 

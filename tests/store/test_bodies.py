@@ -257,7 +257,7 @@ async def test_a_large_expunge_leaves_the_rest_to_reclaim(tmp_path: Path) -> Non
         assert await whole(bodies, again) == photo
 
 
-async def test_a_window_of_bodies_is_read_in_one_hop(tmp_path: Path) -> None:
+async def test_a_batch_of_bodies_is_read_in_one_hop(tmp_path: Path) -> None:
     async with a_place(tmp_path) as (database, bodies):
         messages = [TEXT + b"%d" % n for n in range(5)]
         numbers = [await keep(database, bodies, message) for message in messages]
