@@ -2,7 +2,7 @@
 
     python -m tests.bench [--quick] [--parts memory,delivery,...] [--idle-minutes 10]
 
-Card writes and flushes are counted at the block device of a fresh ext4 on a loop device, which needs root; without it those
+Storage writes and flushes are counted at the block device of a fresh ext4 on a loop device, which needs root; without it those
 rows say so. Everything runs on this machine's loopback. Figures of one run on a shared machine: trust counts, read times as hints.
 """
 
@@ -23,7 +23,7 @@ from tests.support.server import Pillarbox, new_data, pillarbox
 from . import panel, sending
 from .clients import Imap, Pop3, Smtp, connect, deliver, tls
 from .messages import mixed, small
-from .meters import Card, Process
+from .meters import LoopDevice, Process
 
 ACCOUNTS = ("u1", "u2", "u3", "u4", "u5")
 HARNESS = Path(__file__).resolve().parents[3] / "shared" / "bench"
@@ -56,23 +56,23 @@ class Bench:
         self.count = 0
 
     @contextmanager
-    def server(self, on_card: bool = False) -> Iterator[tuple[Pillarbox, Process, Card | None]]:
-        """A fresh server; on a counted card where root allows."""
+    def server(self, on_device: bool = False) -> Iterator[tuple[Pillarbox, Process, LoopDevice | None]]:
+        """A fresh server; on a counted device where root allows."""
         self.count += 1
         place = self.work / f"run{self.count}"
         place.mkdir()
-        card = Card(place) if on_card and os.geteuid() == 0 else None
-        data = new_data((card.place if card else place) / "data", *ACCOUNTS, domain="bench.test")
+        device = LoopDevice(place) if on_device and os.geteuid() == 0 else None
+        data = new_data((device.place if device else place) / "data", *ACCOUNTS, domain="bench.test")
         settings = place / "settings.toml"
         settings.write_text("[limits]\nconnections_per_address = 1000\n")
         server = Pillarbox(data, "--settings", str(settings), domain="bench.test", log=place / "log")
         try:
             server.start()
-            yield server, Process(server.pid), card
+            yield server, Process(server.pid), device
         finally:
             server.stop()
-            if card:
-                card.close()
+            if device:
+                device.close()
             shutil.rmtree(place, ignore_errors=True)
 
     def start(self) -> None:
@@ -131,11 +131,11 @@ class Bench:
         octets = sum(len(message) for _, message in messages)
         bars = {1: (1.15, 1.4, None), 10: (None, None, 3.0), 50: (0.95, 0.35, None)}
         for sessions, (ratio, flushes, cpu) in bars.items():
-            with self.server(on_card=True) as (server, process, card):
-                used = card.used() if card else 0
-                if card:
-                    card.sync()
-                start, begun, before = card.counts() if card else (0, 0), time.perf_counter(), process.cpu_s()
+            with self.server(on_device=True) as (server, process, device):
+                used = device.used() if device else 0
+                if device:
+                    device.sync()
+                start, begun, before = device.counts() if device else (0, 0), time.perf_counter(), process.cpu_s()
                 took = sorted(deliver(server.ports["smtp"], messages, sessions))
                 seconds, spent = time.perf_counter() - begun, process.cpu_s() - before
                 process.settle()
@@ -143,14 +143,14 @@ class Bench:
                 self.table.add(f"{name}: messages a second", count / seconds)
                 self.table.add(f"{name}: DATA reply p50, ms", 1000 * took[len(took) // 2])
                 self.table.add(f"{name}: CPU ms a delivered message", 1000 * spent / count, most=cpu)
-                if card:
-                    card.sync()
-                    end = card.counts()
+                if device:
+                    device.sync()
+                    end = device.counts()
                     self.table.add(f"{name}: bytes written / message bytes", (end[0] - start[0]) / octets, most=ratio)
                     self.table.add(f"{name}: device flushes a message", (end[1] - start[1]) / count, most=flushes)
-                    self.table.add(f"{name}: disk space / message bytes", (card.used() - used) / octets, most=0.72)
+                    self.table.add(f"{name}: disk space / message bytes", (device.used() - used) / octets, most=0.72)
                 else:
-                    print("  (card writes and flushes are counted as root only)")
+                    print("  (storage writes and flushes are counted as root only)")
 
     def imap(self) -> None:
         count = 2000 if self.quick else 20000
@@ -186,7 +186,7 @@ class Bench:
             pop.close()
 
     def idle(self) -> None:
-        with self.server(on_card=True) as (server, process, card):
+        with self.server(on_device=True) as (server, process, device):
             sessions = []
             for n in range(10):
                 imap = Imap(server.ports["imap"], f"{ACCOUNTS[n % 5]}@bench.test")
@@ -194,14 +194,14 @@ class Bench:
                 imap.idle()
                 sessions.append(imap)
             time.sleep(8)  # what signing in wrote lazily is on its way
-            if card:
-                card.sync()
-            start, begun, spent = card.counts()[0] if card else process.written(), time.monotonic(), process.cpu_s()
+            if device:
+                device.sync()
+            start, begun, spent = device.counts()[0] if device else process.written(), time.monotonic(), process.cpu_s()
             print(f"  ... {self.idle_minutes:g} idle minutes", flush=True)
             time.sleep(self.idle_minutes * 60)
-            if card:
-                card.sync()
-            end = card.counts()[0] if card else process.written()
+            if device:
+                device.sync()
+            end = device.counts()[0] if device else process.written()
             self.table.add(f"octets written in {self.idle_minutes:g} idle minutes with 10 idle IMAP sessions", end - start, most=0)
             self.table.add("CPU while idle, % of a core", 100 * (process.cpu_s() - spent) / (time.monotonic() - begun))
             for imap in sessions:
@@ -261,9 +261,9 @@ class Bench:
         panel.deaf(self.table, self.work, 2000 if self.quick else 10_000)
 
     def harness(self) -> None:
-        """The shared harness, when it is here and we are root: the peers' columns and the slow card."""
+        """The shared harness, when it is here and we are root: the peers' columns and the slow storage."""
         if not (HARNESS / "bench.py").exists() or os.geteuid() != 0:
-            print("  (the shared harness is not here, or this is not root: no peers, no slow card)")
+            print("  (the shared harness is not here, or this is not root: no peers, no slow storage)")
             return
         servers = [str(Path(__file__).with_name("pillarbox.json"))]
         if all(shutil.which(name, path="/usr/sbin:/usr/bin") for name in ("postfix", "dovecot")):

@@ -50,12 +50,12 @@ class Process:
             last = now
 
 
-class Card:
+class LoopDevice:
     """A fresh ext4 file system on a loop device over a file in memory; counts octets and flushes. Needs root."""
 
     def __init__(self, work: Path, mb: int = 3000) -> None:
         self.image = work / "image"
-        self.place = work / "card"
+        self.place = work / "device"
         self.place.mkdir()
         with self.image.open("wb") as file:
             file.truncate(mb << 20)

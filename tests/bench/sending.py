@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tests.support.neighbours import Neighbours
 from tests.support.server import Pillarbox, pillarbox
 
-from .meters import Card, Process
+from .meters import LoopDevice, Process
 
 if TYPE_CHECKING:
     from .__main__ import Table
@@ -28,8 +28,8 @@ def messages(table: "Table", work: Path, count: int) -> None:
     for sessions, most in ((1, 2.2), (20, 0.3)):
         place = work / f"send{sessions}"
         place.mkdir()
-        card = Card(place) if os.geteuid() == 0 else None
-        with Neighbours(card.place if card else place, more="check_port_25 = false", accounts=("ada",)) as world:
+        device = LoopDevice(place) if os.geteuid() == 0 else None
+        with Neighbours(device.place if device else place, more="check_port_25 = false", accounts=("ada",)) as world:
             limits = "[accounts]\nmessages_per_hour = 100000\nrecipients_per_day = 1000000\n[limits]\nconnections_per_address = 1000\n"
             world.write_settings(after=limits)
             sink = world.peer("far.example")
@@ -43,23 +43,23 @@ def messages(table: "Table", work: Path, count: int) -> None:
                 process.settle()
                 if sessions == 1:
                     table.add("PSS idle with queue, resolver and delivery loaded, MB", process.memory_kb()["Pss"] / MB, most=28)
-                if card:
-                    card.sync()
-                start, spent = card.counts() if card else (0, 0), process.cpu_s()
+                if device:
+                    device.sync()
+                start, spent = device.counts() if device else (0, 0), process.cpu_s()
                 octets = world.send_many(count, sessions)
                 world.arrived(sink, count + 1, 300)
                 world.until(lambda world=world: not world.ask("queue", "list")["messages"], 60)
                 process.settle()
                 name = f"sent from {sessions} session{'s' * (sessions > 1)}"
                 table.add(f"{name}: CPU ms a message", 1000 * (process.cpu_s() - spent) / count, most=5)
-                if card:
-                    card.sync()
-                    end = card.counts()
+                if device:
+                    device.sync()
+                    end = device.counts()
                     table.add(f"{name}: device flushes a message", (end[1] - start[1]) / count, most=most)
                     room = 1.1 * octets / count + 12_288
                     table.add(f"{name}: octets written a message", (end[0] - start[0]) / count, most=room)
-        if card:
-            card.close()
+        if device:
+            device.close()
         shutil.rmtree(place, ignore_errors=True)
 
 
