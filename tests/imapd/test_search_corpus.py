@@ -69,6 +69,12 @@ RULES = (
             and (begins_no_part(header + body) or re.search(rb'; ?; ?boundary=|boundary="[^"]{80,}"', header) is not None)
         ),
     ),
+    Rule(
+        "a first part whose delimiter stands in the header is a part (Dovecot takes its text for preamble and does not search it)",
+        lambda command, header, body: (
+            ("BODY" in command or "TEXT" in command) and re.search(rb'(?is)boundary="?([^"\s;]+)"?.*\n--\1\r?\n', header) is not None
+        ),
+    ),
     Rule("letters are compared by case folding, ß as ss (Dovecot: by title case)", lambda command, header, body: "GRÜSSE" in command),
     Rule(
         "an encoded word that is not base64 stays as it is written (Dovecot drops what it cannot read)",
