@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.panel.pins import read
+from tests.panel.pins import read_in_real_time
 from tests.support.cable import Cable
 from tests.support.house import House, new_data, pillarbox
 from tests.support.neighbours import Neighbours
@@ -39,24 +39,24 @@ def test_a_press_tries_waiting_letters_and_the_lamp_tells(tmp_path: Path, wire: 
     with Neighbours(tmp_path, first=3600, most=3600, after=PANEL) as world:
         far = world.peer("far.example", script={"MAIL": ["451 4.3.0 not now", "451 4.3.0 not yet", "250 ok"]})
         with world.house:
-            wire.shows(LAMP, read, "ready")
+            wire.shows(LAMP, read_in_real_time, "ready")
             name = world.send("bob@far.example")
             world.until(lambda: world.track(name) == ["accepted", "delayed"])
-            wire.shows(LAMP, read, "waiting")
+            wire.shows(LAMP, read_in_real_time, "waiting")
             for _ in range(2):
                 wire.press(BUTTON)
                 time.sleep(FINGER_S)
                 wire.release(BUTTON)
                 world.until(lambda: world.ask("queue", "list")["letters"] == [] or world.track(name).count("delayed") == 2)
             assert world.arrived(far)[0].recipients == ["bob@far.example"]
-            wire.shows(LAMP, read, "ready")
+            wire.shows(LAMP, read_in_real_time, "ready")
 
 
 def test_three_seconds_close_the_house_and_the_lamp_says_when_the_plug_may_be_pulled(tmp_path: Path, wire: PinWire) -> None:
     with house(tmp_path) as running:
         wire.press(BUTTON)
         time.sleep(HELD_S)
-        wire.shows(LAMP, read, "safe")
+        wire.shows(LAMP, read_in_real_time, "safe")
         wire.release(BUTTON)
         assert "is not running" in pillarbox("status", data=running.data, check=False).stdout
         os.kill(running.pid, signal.SIGTERM)
