@@ -1,5 +1,6 @@
 """One running house for a module of client tests, with its authority for clients that verify."""
 
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,18 @@ from tests.support.house import PASSWORD, House, new_data, pillarbox
 from tests.support.tmux import Tmux
 
 ADA, BEN = "ada@home.example", "ben@home.example"
+
+
+def _host() -> str:
+    try:
+        socket.getaddrinfo("localhost", None)
+    except socket.gaierror:
+        return "127.0.0.1"
+    return "localhost"
+
+
+HOST = _host()
+"""The server's certificate vouches for both; a bare root without /etc/hosts knows only the address."""
 
 
 @dataclass(slots=True)

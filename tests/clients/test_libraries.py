@@ -7,7 +7,7 @@ import aiosmtplib
 import pytest
 from imapclient import IMAPClient
 
-from tests.clients.conftest import ADA, BEN, Served, letter, own_part
+from tests.clients.conftest import ADA, BEN, HOST, Served, letter, own_part
 from tests.support.house import PASSWORD
 
 
@@ -19,7 +19,7 @@ def fresh(served: Served) -> None:
 
 def test_imapclient_appends_several_at_once_and_asks_for_changes(served: Served) -> None:
     context = ssl.create_default_context(cafile=str(served.authority))
-    with IMAPClient("localhost", served.imaps, ssl_context=context) as imap:
+    with IMAPClient(HOST, served.imaps, ssl_context=context) as imap:
         imap.login(ADA, PASSWORD)
         imap.multiappend("INBOX", [{"msg": letter(1), "flags": [b"\\Seen"]}, {"msg": letter(2)}, {"msg": letter(3)}])
         imap.select_folder("INBOX")
@@ -37,7 +37,7 @@ def test_imapclient_appends_several_at_once_and_asks_for_changes(served: Served)
 
 def test_imapclient_moves_and_keeps_octets_and_flags(served: Served) -> None:
     served.empty("Archive")
-    with IMAPClient("localhost", served.imaps, ssl_context=ssl.create_default_context(cafile=str(served.authority))) as imap:
+    with IMAPClient(HOST, served.imaps, ssl_context=ssl.create_default_context(cafile=str(served.authority))) as imap:
         imap.login(ADA, PASSWORD)
         assert imap.find_special_folder(b"\\Archive") == "Archive"
         uids = served.fill([letter(1), letter(2)], flags=("\\Flagged", "$Label1"))
@@ -60,7 +60,7 @@ def test_aiosmtplib_sends_octets_as_they_are(served: Served, kind: str) -> None:
 
     async def send() -> None:
         tls = {"start_tls": True} if kind == "submission" else {"use_tls": True}
-        smtp = aiosmtplib.SMTP(hostname="localhost", port=getattr(served, kind), cert_bundle=str(served.authority), **tls)
+        smtp = aiosmtplib.SMTP(hostname=HOST, port=getattr(served, kind), cert_bundle=str(served.authority), **tls)
         async with smtp:
             await smtp.login(ADA, PASSWORD)
             refused, _ = await smtp.sendmail(ADA, [BEN], mine, mail_options=["SMTPUTF8", "BODY=8BITMIME"])
@@ -74,7 +74,7 @@ def test_aiosmtplib_sends_octets_as_they_are(served: Served, kind: str) -> None:
 
 def test_aiosmtplib_does_not_sign_in_with_a_wrong_authority_or_password(served: Served) -> None:
     async def send(cert_bundle: str | None, password: str) -> None:
-        async with aiosmtplib.SMTP(hostname="localhost", port=served.submissions, use_tls=True, cert_bundle=cert_bundle) as smtp:
+        async with aiosmtplib.SMTP(hostname=HOST, port=served.submissions, use_tls=True, cert_bundle=cert_bundle) as smtp:
             await smtp.login(ADA, password)
 
     with pytest.raises(aiosmtplib.SMTPConnectError):

@@ -7,7 +7,7 @@ from email.message import EmailMessage
 import aiosmtplib
 import pytest
 
-from tests.clients.conftest import ADA, BEN, Served, letter, own_part
+from tests.clients.conftest import ADA, BEN, HOST, Served, letter, own_part
 from tests.support.house import PASSWORD
 from tests.support.needs import program
 
@@ -114,7 +114,7 @@ def test_aiosmtplib_in_utf8_with_an_attachment(served: Served) -> None:
     message.set_boundary("between")
 
     async def send() -> None:
-        smtp = aiosmtplib.SMTP(hostname="localhost", port=served.submission, start_tls=True, cert_bundle=str(served.authority))
+        smtp = aiosmtplib.SMTP(hostname=HOST, port=served.submission, start_tls=True, cert_bundle=str(served.authority))
         async with smtp:
             await smtp.login(ADA, PASSWORD)
             assert smtp.supports_extension("smtputf8")
