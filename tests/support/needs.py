@@ -2,9 +2,12 @@
 
 import os
 import shutil
+import subprocess
 from typing import NoReturn
 
 import pytest
+
+from tests.support.house import COMMAND, environment
 
 
 def missing(what: str, remedy: str = "") -> NoReturn:
@@ -18,6 +21,18 @@ def program(name: str, package: str = "") -> str:
     """The path of a program, or the test ends here."""
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
     return found or missing(name, f"apt install {package or name}")
+
+
+def usable_by(uid: int) -> None:
+    """This checkout and its Python may be used by another user, or the test ends here; for tests that run as root."""
+    words = [*COMMAND, "--version"]
+    try:
+        tried = subprocess.run(words, user=uid, group=uid, extra_groups=[], env=environment(), cwd="/", capture_output=True, check=False)
+        usable = tried.returncode == 0
+    except PermissionError:
+        usable = False
+    if not usable:
+        pytest.skip("other users may not use this checkout: put it below /opt or /srv")
 
 
 def root() -> None:

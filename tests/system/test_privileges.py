@@ -15,6 +15,7 @@ import pytest
 
 from appliance.network.sockets import Door, Endpoint, not_handed
 from tests.support.house import COMMAND, PASSWORD, START_S, environment, free_ports, pillarbox
+from tests.support.needs import usable_by
 
 UID = 65534
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
@@ -22,7 +23,8 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A directory every user can reach, unlike pytest's own."""
+    """A directory every user can reach, unlike pytest's own; and user 65534 can reach the checkout."""
+    usable_by(UID)
     found = Path(tempfile.mkdtemp())
     found.chmod(0o755)
     yield found
