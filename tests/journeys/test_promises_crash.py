@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.figures import tell
 from tests.support.house import House, new_data
-from tests.support.wire import Imap, Smtp, faults, letter
+from tests.support.wire import Imap, Smtp, eventually, faults, letter
 
 BACK_S = 5.0
 """Promise 2."""
@@ -91,14 +91,14 @@ def test_killed_while_letters_come_in(tmp_path: Path) -> None:
             senders = [Sender(house, way, number + 10 * round_) for number in range(3) for way in ("smtp", "imap")]
             for sender in senders:
                 sender.start()
-            time.sleep(0.4 + 0.5 * chance.random())
+            assert eventually(lambda under_way=senders: any(sender.acknowledged for sender in under_way)), "nothing was under way"
+            time.sleep(0.5 * chance.random())
             house.kill()
             for sender in senders:
                 sender.join(30)
                 acknowledged += sender.acknowledged
                 assert all(uid > top for uid in sender.uids), "a UID was given twice"
             top = max([top, *(uid for sender in senders for uid in sender.uids)])
-            assert any(sender.acknowledged for sender in senders), "nothing was under way"
             slowest = max(slowest, restarted(house))
             found = names_in(house)
             assert not [name for name in acknowledged if found[name] != 1], "acknowledged, but not there exactly once"
