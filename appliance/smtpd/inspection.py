@@ -8,7 +8,7 @@ The contract between a transaction, its session and the inspectors; nothing here
     verdict                  PASSED, fields to add, or a refusal: the first refusal is the reply to the message
     late                     VERDICTS_S are over: the inspector's `when_late` counts in its place
 
-Inspectors are asked in the order of the table, one after the other, so that one that costs nothing spares those that do. The
+Inspectors run in the order of the table, one after the other: a cheap one that refuses spares the expensive ones. The
 deadline is for all of them together. Nothing of the message is kept before the last verdict.
 How it fails: StoreError of a read becomes the reply; any other exception is a bug and ends the session through its guard.
 """

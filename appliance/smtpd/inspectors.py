@@ -14,7 +14,7 @@ from .trace import WARNING
 
 LOOP = Reply(554, "5.4.6", ("This message has been through too many servers; it is in a mail loop.",))
 CAME_BACK = Reply(554, "5.4.6", ("This message was forwarded from here before and has come back; it is in a mail loop.",))
-BIG_HEADER = Reply(552, "5.3.4", (f"The header of this message is larger than {HEADER_OCTETS // 1024} KiB.",))
+BIG_HEADER = Reply(552, "5.3.4", (f"The header of this message is larger than {HEADER_OCTETS} octets.",))
 LONG_LINE = Reply(554, "5.6.0", (f"A line of this message is longer than {TEXT_LINE_OCTETS} octets.",))
 
 
