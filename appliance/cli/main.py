@@ -87,8 +87,13 @@ def main(arguments: list[str], *, version: str, offline: Offline) -> int:
     except PillarboxError as error:
         return _failed(error, NOT_RUNNING if checking else 1, as_json=as_json)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _stop_output()
         return 1
+
+
+def _stop_output() -> None:
+    """Nobody reads standard output any more: what is still to be written goes nowhere, without an error at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _failed(error: PillarboxError, status: int, *, as_json: bool) -> int:
@@ -98,7 +103,10 @@ def _failed(error: PillarboxError, status: int, *, as_json: bool) -> int:
         problem, remedy = (error.problem, error.remedy) if isinstance(error, SetupError) else (str(error), "")
         faults = [asdict(one) for one in error.faults] if isinstance(error, SettingsError) else []
         facts = {"error": problem, "remedy": remedy, "exit_status": status, **({"faults": faults} if faults else {})}
-        print(json.dumps(facts, indent=2, ensure_ascii=False))
+        try:
+            print(json.dumps(facts, indent=2, ensure_ascii=False), flush=True)
+        except BrokenPipeError:
+            _stop_output()
     return status
 
 
