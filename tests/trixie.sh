@@ -7,13 +7,13 @@ cd "$(dirname "$0")/.."
 require_root test-trixie
 make_root trixie python3,python3-venv,python3-pip,python3-trio,python3-argon2,python3-cryptography,python3-pytest,python3-hypothesis,python3-click,python3-dnspython,python3-serial,strace,make,ca-certificates,openssl,procps
 
-mkdir -p "$root/work/main" "$root/work/shared"
-tar --exclude=.venv --exclude=.git --exclude='__pycache__' -cf - . | tar -xf - -C "$root/work/main"
-[ -d ../shared ] && cp -r ../shared/corpus "$root/work/shared/"
+mkdir -p "$root/opt/pillarbox" "$root/opt/shared"
+tar --exclude=.venv --exclude=.git --exclude='__pycache__' -cf - . | tar -xf - -C "$root/opt/pillarbox"
+[ -d ../shared ] && cp -r ../shared/corpus "$root/opt/shared/"
 
 env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 "${registry_env[@]}" \
     chroot "$root" /bin/sh -ec '
-    cd /work/main
+    cd /opt/pillarbox
     python3 -m venv --system-site-packages .venv
     .venv/bin/pip -q install "sqlite-utils>=4" "gpiozero>=2.0.1.post3" "pytest-trio>=0.8" imapclient aiosmtplib hatchling editables
     .venv/bin/pip -q install --no-deps --no-build-isolation -e .
