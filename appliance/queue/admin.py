@@ -179,12 +179,13 @@ class QueueAdmin:
         return found
 
     async def flush(self) -> int:
-        """Make every waiting row due now; how many rows."""
-        now = int(self._queue.now())
+        """Make every waiting row due now; how many rows. One whose release time has not come keeps it (RFC 4865 §5)."""
+        now, wall = int(self._queue.now()), int(self._queue.clock.wall_s())
 
         def work(transaction: Transaction) -> int:
-            changed = f"UPDATE queue SET {AT_ONCE} WHERE held = 0 AND due_at > :now RETURNING destination"  # noqa: S608 - constants of ours
-            rows = transaction.execute(changed, {"now": now}).fetchall()
+            waits = "held = 0 AND due_at > :now AND NOT (release_at > :wall AND tries = 0)"
+            changed = f"UPDATE queue SET {AT_ONCE} WHERE {waits} RETURNING destination"  # noqa: S608 - constants of ours
+            rows = transaction.execute(changed, {"now": now, "wall": wall}).fetchall()
             self._queue.wake_after_commit(transaction, ((destination, float(now)) for destination in {one for (one,) in rows}))
             return len(rows)
 
