@@ -1,7 +1,6 @@
 """Attempts over real sockets with several hosts: address families, 421, refused forms, recipient limits."""
 
 import ssl
-from collections.abc import Iterator
 from random import Random
 from types import SimpleNamespace
 
@@ -18,7 +17,6 @@ from appliance.outbound import smtp_transport as module
 from appliance.outbound.mx import MailHost, MailHosts, OwnHost
 from appliance.outbound.routing import RelayRule, Routes
 from appliance.outbound.smtp_transport import SmtpTransport
-from tests.support.certificates import make_certificates
 from tests.support.clock import HandClock
 from tests.support.names import a_name_server
 from tests.support.peer import DROP, Peer
@@ -37,14 +35,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GREETING_S", "MAIL_S", "RCPT_S", "DATA_S", "FINAL_S", "QUIT_S"):
         monkeypatch.setattr(client, name, 1.0)
     monkeypatch.setattr(module, "CONNECT_S", 2.0)
-
-
-@pytest.fixture(scope="module")
-def server_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ssl.SSLContext]:
-    made = make_certificates(tmp_path_factory.mktemp("certificates"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(made.server)
-    yield context
 
 
 async def deliver_all(

@@ -1,7 +1,6 @@
 """Transport sessions over real sockets: hosts in order, TLS that works, fails or is not offered, several messages."""
 
 import ssl
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from appliance.outbound import smtp_transport as module
 from appliance.outbound.mx import MailHost
 from appliance.outbound.smtp_transport import SmtpTransport
 from appliance.outbound.tls_policy import TlsPolicy
-from tests.support.certificates import make_certificates
 from tests.support.clock import HandClock
 from tests.support.peer import DROP, SILENT, Peer
 from tests.support.server import free_ports
@@ -48,14 +46,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GREETING_S", "MAIL_S", "RCPT_S", "DATA_S", "FINAL_S", "QUIT_S"):
         monkeypatch.setattr(client, name, 0.5)
     monkeypatch.setattr(module, "CONNECT_S", 2.0)
-
-
-@pytest.fixture(scope="module")
-def server_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ssl.SSLContext]:
-    made = make_certificates(tmp_path_factory.mktemp("certificates"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(made.server)
-    yield context
 
 
 async def deliver_all(found: Found, port: int, *outgoing_messages: OutgoingMessage) -> list[DeliveryResult]:
