@@ -51,9 +51,7 @@ def expect_free(tables: DirectoryTables, address: Address) -> None:
     key = key_of(address)
     if key in tables.removed:
         what = f"{address} was removed and its mail is still kept."
-        raise SetupError(
-            what, f"Restore it with: pillarbox account restore {address}. Or erase it first: account remove {address} --purge"
-        )
+        raise SetupError(what, f"Restore it with: pillarbox account restore {address}. Or erase it first: account remove {address} --purge")
     if key in tables.by_address:
         raise SetupError(
             f"There is an account {address} already.", "Choose another address, or change the password: pillarbox account password"

@@ -174,9 +174,7 @@ def _section(name: str, cls: Any, table: dict[str, Any], lines: dict[KeyPath, in
         elif isinstance(default_of(known[key]), tuple):
             good[key] = tuple([value] if isinstance(value, str) else value) if value else ()
             if (name, key) == ("sending", "name_servers") and not all(map(_is_dns_server, good[key])):
-                faults.append(
-                    Fault(line, f'"{name}.{key}" has a wrong address.', 'Write "192.0.2.53", or "192.0.2.53#5353" with a port.')
-                )
+                faults.append(Fault(line, f'"{name}.{key}" has a wrong address.', 'Write "192.0.2.53", or "192.0.2.53#5353" with a port.'))
             for n, address in enumerate(good[key]):
                 wrong = address_fault(address) if name == "listen" else ""
                 if wrong:

@@ -21,7 +21,7 @@ from typing import Any
 from appliance.mail.errors import SetupError
 
 from .connection import APPLICATION, PAGE_OCTETS, header_of, is_damage, log_is_blank, log_of, sync_directory
-from .schema import STEP_1
+from .schema import STEP_1, STEP_2
 
 
 def _statements(*statements: str) -> Callable[[Any], None]:
@@ -32,7 +32,10 @@ def _statements(*statements: str) -> Callable[[Any], None]:
     return step
 
 
-STEPS: tuple[tuple[str, Callable[[Any], None]], ...] = (("1 first release", _statements(*STEP_1)),)
+STEPS: tuple[tuple[str, Callable[[Any], None]], ...] = (
+    ("1 first release", _statements(*STEP_1)),
+    ("2 counts of copies in a narrow table", _statements(*STEP_2)),
+)
 """Name and step. Never change a step that has been released; add the next number below it.
 
 A step makes new tables and adds columns with a default, which rewrites no row: a start stays short however much mail there is.

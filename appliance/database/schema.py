@@ -101,3 +101,11 @@ STEP_1: tuple[str, ...] = (
     # UIDVALIDITY (32 bits) begins at a random number, so that a new server on the same storage is not taken for the old one
     "INSERT INTO counter VALUES('uid_validity', abs(random() % 1073741824) + 1)",
 )
+
+STEP_2: tuple[str, ...] = (
+    # how many rows of `message` share a row of `message_data`, where more than one does: no row here means one. It takes the place of
+    # `message_data.refcount`, which nobody reads or writes any more: COPY and EXPUNGE rewrote a wide row for each message
+    "CREATE TABLE shared_data(message_data INTEGER PRIMARY KEY, refcount INTEGER NOT NULL)",
+    # counted from the narrow rows, a twentieth of the octets of the wide ones
+    "INSERT INTO shared_data SELECT message_data, count(*) FROM message GROUP BY message_data HAVING count(*) > 1",
+)

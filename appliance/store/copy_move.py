@@ -69,9 +69,10 @@ def copy(
     if sources:
         _place(transaction, source, target, first, modseq, condition, parameters)
         if not move:
-            counts = f"SELECT message_data, count(*) AS n FROM message WHERE mailbox = ? AND {condition} GROUP BY message_data"
             transaction.execute(
-                f"UPDATE message_data SET refcount = refcount + n FROM ({counts}) AS l WHERE message_data.id = l.message_data",
+                f"""INSERT INTO shared_data(message_data, refcount) SELECT message_data, count(*) + 1 FROM message
+                    WHERE mailbox = ? AND {condition} GROUP BY message_data
+                    ON CONFLICT(message_data) DO UPDATE SET refcount = refcount + excluded.refcount - 1""",
                 (source, *parameters),
             )
         transaction.touched(target, modseq)

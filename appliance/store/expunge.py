@@ -3,7 +3,8 @@
 Expunged UIDs are kept as runs (table `expunged`), the newest KEPT of a mailbox. `expunged_horizon` is the MODSEQ up to which
 runs were dropped: a request for changes since an earlier one is answered with every UID that is not there, which is right for
 a client that removes those it knows (VANISHED (EARLIER) of QRESYNC may say the same, RFC 7162 §3.2.5.2).
-A row of `message_data` goes with its last message, and `Bodies` gets a body's reference back with it.
+A row of `message_data` goes with its last message, and `Bodies` gets a body's reference back with it. How many messages share a row
+is counted in a narrow table (`shared_data`), so that letting one of several go does not rewrite the wide row.
 """
 
 # ruff: noqa: S608 - conditions and columns are words of ours, values are always parameters
@@ -87,18 +88,22 @@ def _drop_old(transaction: Transaction, mailbox: MailboxId, newest: int) -> None
 
 
 def _release_data(transaction: Transaction, mailbox: MailboxId, condition: str, parameters: Sequence[int | str], release: Release) -> None:
+    """Give back what the messages share. (With the counter in `message_data` five changes of 5,000 messages wrote 22.7 MB, not 2.6.)"""
     shared_by = f"SELECT message_data, body, count(*) AS n FROM message WHERE mailbox = ? AND {condition} GROUP BY message_data"
     arguments = (mailbox, *parameters)
     data, bodies, shared = transaction.execute(
-        f"""SELECT group_concat(CASE WHEN refcount <= n THEN message_data END), group_concat(CASE WHEN refcount <= n THEN body END),
-            sum(refcount > n) FROM ({shared_by}) JOIN message_data ON message_data.id = message_data""",
+        f"""SELECT group_concat(CASE WHEN coalesce(refcount, 1) <= n THEN l.message_data END),
+            group_concat(CASE WHEN coalesce(refcount, 1) <= n THEN body END), group_concat(shared_data.message_data)
+            FROM ({shared_by}) AS l LEFT JOIN shared_data ON shared_data.message_data = l.message_data""",
         arguments,
     ).fetchone()
     if shared:
         transaction.execute(
-            f"UPDATE message_data SET refcount = refcount - n FROM ({shared_by}) AS l "
-            "WHERE message_data.id = l.message_data AND refcount > n",
+            f"UPDATE shared_data SET refcount = refcount - n FROM ({shared_by}) AS l WHERE shared_data.message_data = l.message_data",
             arguments,
+        )
+        transaction.execute(
+            "DELETE FROM shared_data WHERE refcount <= 1 AND message_data IN (SELECT value FROM json_each(?))", (listed(numbers(shared)),)
         )
     if data:
         transaction.execute("DELETE FROM message_data WHERE id IN (SELECT value FROM json_each(?))", (listed(numbers(data)),))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.database import migrations
 from appliance.database.check import check
 from appliance.database.database import InlineWriter
 
@@ -12,7 +13,7 @@ FAULTS = {
     "INSERT INTO message VALUES(1, 1, 1, 0, 0, 10, 1, 9)": "1 messages have lost their descriptions",
     "INSERT INTO message VALUES(9, 1, 1, 0, 0, 10, 1, 1)": "1 messages are in no mailbox",
     "INSERT INTO message VALUES(1, 7, 1, 0, 0, 10, 1, 1)": "1 mailboxes hold a UID or MODSEQ above their own counters",
-    "UPDATE message_data SET refcount = 2": "1 descriptions count their messages wrongly",
+    "INSERT INTO shared_data VALUES(1, 2)": "1 descriptions count their messages wrongly",
     "UPDATE body SET refcount = 0": "1 bodies are needed by more messages than they count",
     "DELETE FROM body_data": "1 small bodies have lost their octets",
     "INSERT INTO body_data VALUES(5, x'00')": "the octets of 1 bodies belong to no message",
@@ -77,3 +78,13 @@ def test_a_ruined_page_is_reported(tmp_path: Path) -> None:
     octets[10 * 1024 : 11 * 1024] = bytes([7]) * 1024
     path.write_bytes(octets)
     assert check(path).faults
+
+
+def test_a_file_of_an_earlier_version_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "pillarbox.db"
+    with monkeypatch.context() as earlier:
+        earlier.setattr(migrations, "STEPS", migrations.STEPS[:1])
+        earlier.setattr(migrations, "VERSION", 1)
+        a_server(path).close()
+    assert migrations.is_outdated(path)
+    assert check(path, []).faults == []

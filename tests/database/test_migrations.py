@@ -14,14 +14,14 @@ import pytest
 from appliance.database import migrations
 from appliance.database.connection import header_of
 from appliance.database.database import InlineWriter
-from appliance.database.schema import STEP_1
+from appliance.database.schema import STEP_1, STEP_2
 from appliance.mail.errors import SetupError
 from tests.crash.storage import Model, Storage
 from tests.crash.trace import Said, events, record_words
 from tests.support.needs import program
 
-FROZEN = "f16b7ae8fad7248f"
-"""Of STEP_1 as released. When this differs, the change belongs into a step of its own."""
+FROZEN = {"f16b7ae8fad7248f": STEP_1, "1476abada908b24c": STEP_2}
+"""The steps as released. When one differs, the change belongs into a step of its own."""
 NEXT_STEP = (
     "ALTER TABLE message_data ADD COLUMN colour TEXT NOT NULL DEFAULT ''",
     "CREATE TABLE colour(id INTEGER PRIMARY KEY, name TEXT NOT NULL)",
@@ -32,14 +32,15 @@ MIGRATE = f"""
 import sys
 from pathlib import Path
 from appliance.database import migrations
-migrations.STEPS = (*migrations.STEPS, ("2 colours", migrations._statements(*{NEXT_STEP!r})))
-migrations.VERSION = 2
+migrations.STEPS = (*migrations.STEPS, ("colours", migrations._statements(*{NEXT_STEP!r})))
+migrations.VERSION += 1
 migrations.migrate(Path(sys.argv[1]))
 """
 
 
-def test_the_first_step_is_frozen() -> None:
-    assert hashlib.sha256("\n".join(STEP_1).encode()).hexdigest().startswith(FROZEN)
+@pytest.mark.parametrize("digest", FROZEN)
+def test_a_released_step_is_frozen(digest: str) -> None:
+    assert hashlib.sha256("\n".join(FROZEN[digest]).encode()).hexdigest().startswith(digest)
 
 
 @pytest.fixture
@@ -65,8 +66,8 @@ def released(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def with_next_step(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, ("2 colours", migrations._statements(*NEXT_STEP))))
-    monkeypatch.setattr(migrations, "VERSION", 2)
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, ("colours", migrations._statements(*NEXT_STEP))))
+    monkeypatch.setattr(migrations, "VERSION", migrations.VERSION + 1)
     yield
 
 
@@ -104,14 +105,14 @@ def test_a_step_that_finds_storage_full_is_done_by_the_next_start(released: Path
             db.execute(statement)  # type: ignore[attr-defined]
 
     steps = migrations.STEPS
-    migrations.STEPS = (*steps[:-1], ("2 colours", limited))
+    migrations.STEPS = (*steps[:-1], ("colours", limited))
     try:
         with pytest.raises(SetupError, match="full"):
             migrations.migrate(released)
     finally:
         migrations.STEPS = steps
     found = header_of(released)
-    assert found is not None and found.version == 1 and len(released.read_bytes()) >= len(whole)
+    assert found is not None and found.version == migrations.VERSION - 1 and len(released.read_bytes()) >= len(whole)
     migrations.migrate(released)
     check_migrated(released)
 
@@ -148,3 +149,20 @@ def test_a_power_cut_at_any_write_leaves_the_old_tables_or_the_new(released: Pat
                 migrations.migrate(left / "pillarbox.db")
             check_migrated(left / "pillarbox.db")
             shutil.rmtree(left)
+
+
+def test_copies_are_counted_when_the_counter_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Step 2: the counts come from the messages, and a message without copies has no row."""
+    path = tmp_path / "pillarbox.db"
+    monkeypatch.setattr(migrations, "STEPS", migrations.STEPS[:1])
+    migrations.migrate(path)
+    with sqlite3.connect(path) as connection:
+        for mailbox, uid, data in ((1, 1, 7), (1, 2, 8), (2, 1, 7), (3, 9, 7)):
+            connection.execute("INSERT INTO message VALUES(?, ?, 1, 0, 0, 10, 1, ?)", (mailbox, uid, data))
+    connection.close()
+    monkeypatch.undo()
+    assert migrations.needed(path)
+    migrations.migrate(path)
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT * FROM shared_data").fetchall() == [(7, 3)]
+    connection.close()

@@ -309,8 +309,10 @@ class Run:
 
 def check_refcount(connection: sqlite3.Connection) -> None:
     for query in (
-        "SELECT count(*) FROM message_data LEFT JOIN (SELECT message_data, count(*) AS n FROM message GROUP BY message_data) "
-        "ON message_data = id WHERE refcount IS NOT n",
+        "SELECT count(*) FROM message_data LEFT JOIN shared_data ON shared_data.message_data = id "
+        "LEFT JOIN (SELECT message_data, count(*) AS n FROM message GROUP BY message_data) m ON m.message_data = id "
+        "WHERE coalesce(shared_data.refcount, 1) IS NOT n",
+        "SELECT count(*) FROM shared_data WHERE refcount < 2 OR message_data NOT IN (SELECT id FROM message_data)",
         "SELECT count(*) FROM message WHERE message_data NOT IN (SELECT id FROM message_data) OR body NOT IN (SELECT id FROM body)",
         "SELECT count(*) FROM body LEFT JOIN (SELECT body, count(DISTINCT message_data) AS n FROM message GROUP BY body) ON body = id"
         " WHERE refcount <> coalesce(n, 0)",
