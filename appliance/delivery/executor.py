@@ -13,7 +13,7 @@ from appliance.mail.clock import Clock
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import AccountId, BodyId
 from appliance.mail.options import EnvelopeOptions
-from appliance.store.bodies import StagedBody
+from appliance.store.incoming import StagedBody
 from appliance.store.store import Store
 from appliance.store.values import Placed, Placement
 

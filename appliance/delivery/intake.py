@@ -21,7 +21,7 @@ from appliance.mail.errors import StoreError
 from appliance.mail.ids import AccountId
 from appliance.status.board import Board
 from appliance.status.events import MessageAccepted
-from appliance.store.bodies import Incoming, StagedBody
+from appliance.store.incoming import Incoming, StagedBody
 from appliance.store.store import Store
 from appliance.store.values import Placed
 

@@ -26,7 +26,7 @@ from appliance.mail.clock import Clock
 from appliance.mail.description import ChunkScanner
 from appliance.mail.envelope import Envelope
 from appliance.mail.reply import Reply
-from appliance.store.bodies import StagedBody
+from appliance.store.incoming import StagedBody
 
 from .connection import Connection
 from .options import Options

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from appliance.mail.envelope import Envelope, encode_recipient
 from appliance.mail.limits import HEADER_OCTETS, HOPS, TEXT_LINE_OCTETS
 from appliance.mail.reply import Reply
-from appliance.store.bodies import StagedBody
+from appliance.store.incoming import StagedBody
 
 from .authors import Authors
 from .inspection import PASSED, Inspector, TransactionSession, Verdict

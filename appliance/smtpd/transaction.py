@@ -16,7 +16,7 @@ from appliance.mail.envelope import Envelope
 from appliance.mail.errors import PeerError, StoreError
 from appliance.mail.reply import Reply
 from appliance.protocol.smtp.data import LineEnds
-from appliance.store.bodies import Incoming, StagedBody
+from appliance.store.incoming import Incoming, StagedBody
 
 from .bcc import BccRemover
 from .inspection import Inspections, TransactionSession, Verdict

@@ -17,7 +17,9 @@ T = TypeVar("T")
 READ_AT_ONCE_OCTETS = 2**20
 
 
-class _Bodies(Protocol):
+class BodySource(Protocol):
+    """Where the readers get octets from: `Bodies`."""
+
     files: BodyFiles
     recent: "RecentBlock"
 
@@ -94,7 +96,7 @@ class LaterBody(Body):
 
     __slots__ = ("_bodies", "_body", "_id")
 
-    def __init__(self, octets: int, body: BodyId, bodies: _Bodies) -> None:
+    def __init__(self, octets: int, body: BodyId, bodies: BodySource) -> None:
         super().__init__(octets)
         self._id = body
         self._bodies = bodies
@@ -117,7 +119,7 @@ class BlocksBody(Body):
 
     __slots__ = ("_bodies", "_packed")
 
-    def __init__(self, octets: int, packed: list[bytes], bodies: _Bodies) -> None:
+    def __init__(self, octets: int, packed: list[bytes], bodies: BodySource) -> None:
         super().__init__(octets)
         self._packed = packed
         self._bodies = bodies
@@ -142,7 +144,7 @@ class FileBody(Body):
 
     __slots__ = ("_bodies", "_digest", "_file")
 
-    def __init__(self, octets: int, digest: bytes, bodies: _Bodies) -> None:
+    def __init__(self, octets: int, digest: bytes, bodies: BodySource) -> None:
         super().__init__(octets)
         self._digest = digest
         self._bodies = bodies
@@ -182,7 +184,7 @@ class FileBody(Body):
         return raw[offset - first * BLOCK_OCTETS : end - first * BLOCK_OCTETS]
 
 
-def body_in_row(octets: int, data: bytes, bodies: _Bodies) -> Body:
+def body_in_row(octets: int, data: bytes, bodies: BodySource) -> Body:
     """Open what a row holds; raises BROKEN."""
     try:
         packed = split_many(data)

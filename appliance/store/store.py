@@ -19,8 +19,9 @@ from appliance.mail.ids import AccountId, BodyId, MailboxId, ModSeq
 
 from . import append, copy_move, expunge, mailboxes
 from .base import StoreBase
-from .bodies import Bodies, Incoming, StagedBody
+from .bodies import Bodies
 from .changes import UidSnapshot, snapshot
+from .incoming import Incoming, StagedBody
 from .mailbox import Mailbox
 from .observers import Observers
 from .outbox import UNSEEN_YET

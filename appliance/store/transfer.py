@@ -23,9 +23,9 @@ from appliance.mail.limits import MESSAGE_OCTETS, READ_OCTETS
 
 from .archive_files import PassedOver
 from .archives import mailboxes_of, messages_of
-from .bodies import StagedBody
 from .body_readers import StoredMessage, whole_in_row
 from .export_names import ExportNames
+from .incoming import StagedBody
 from .mailboxes import create, row_named, subscribe
 from .maildir import MaildirWriter
 from .mbox import MboxWriter

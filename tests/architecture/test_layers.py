@@ -59,7 +59,7 @@ PUBLIC: dict[str, set[str]] = {
     },
     "smtpd": {"service"},
     "status": {"board", "events", "journal", "plain", "snapshot", "text"},
-    "store": {"bodies", "body_readers", "mailbox", "reclaim", "redescription", "store", "transfer", "values", "view"},
+    "store": {"bodies", "incoming", "body_readers", "mailbox", "reclaim", "redescription", "store", "transfer", "values", "view"},
 }  # fmt: skip
 """What may be imported from outside each package. `mail` and `protocol` are values and grammars: all of them is public."""
 

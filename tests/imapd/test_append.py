@@ -59,7 +59,7 @@ async def test_over_quota(plus: bytes, tmp_path: Path) -> None:
 
 async def test_a_store_that_fails_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The remaining octets are read and discarded; what follows is a command again; nothing was stored."""
-    from appliance.store.bodies import Incoming
+    from appliance.store.incoming import Incoming
 
     async with some_components(tmp_path) as components:
         client = await signed_in(components)

@@ -14,7 +14,7 @@ from appliance.mail.envelope import Envelope
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.reply import Reply
 from appliance.smtpd.inspection import PASSED, VERDICTS_S, TransactionSession, Verdict
-from appliance.store.bodies import StagedBody
+from appliance.store.incoming import StagedBody
 from tests.support.services import Components, some_components
 
 from .test_session import FRED, MARY, MESSAGE, PLAIN, STRANGER, a_client, messages

@@ -13,7 +13,8 @@ import trio
 from appliance.database.database import Database, InlineWriter
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import BodyId
-from appliance.store.bodies import Bodies, StagedBody
+from appliance.store.bodies import Bodies
+from appliance.store.incoming import StagedBody
 from appliance.store.reclaim import Reclaim
 from tests.support.clock import HandClock
 from tests.support.waiting import until

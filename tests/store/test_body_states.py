@@ -19,8 +19,9 @@ from appliance.database.database import InlineWriter
 from appliance.database.group import Request, Transaction
 from appliance.mail.ids import BodyId
 from appliance.store.blocks import pack
-from appliance.store.bodies import Bodies, StagedBody
+from appliance.store.bodies import Bodies
 from appliance.store.body_files import ASIDE, Staging
+from appliance.store.incoming import StagedBody
 
 from .server import PlainScanner
 

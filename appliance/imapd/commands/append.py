@@ -22,8 +22,8 @@ from .store import checked
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
-    from appliance.store.bodies import Incoming as Arrival
-    from appliance.store.bodies import StagedBody
+    from appliance.store.incoming import Incoming as Arrival
+    from appliance.store.incoming import StagedBody
     from appliance.store.values import MailboxInfo
 
     from ..contract import Session
