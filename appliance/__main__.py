@@ -39,16 +39,16 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
 
 def _run(arguments: "Sequence[str] | None") -> int:
     os.umask(PRIVATE)
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    if words[:1] in (["serve"], ["run"]):
+    args = list(sys.argv[1:] if arguments is None else arguments)
+    if args[:1] in (["serve"], ["run"]):
         from appliance.cli.serve import parse_serving
 
-        return _serve(lambda: parse_serving(words))
+        return _serve(lambda: parse_serving(args))
     from importlib.metadata import version
 
     from appliance.cli.main import main as command
 
-    return command(words, version=version("pillarbox"), offline=_offline)
+    return command(args, version=version("pillarbox"), offline=_offline)
 
 
 def _offline(data: "Path", reading: bool) -> "Any":
@@ -67,19 +67,19 @@ def _serve(parse: "Callable[[], Any]") -> int:
     from appliance.mail.errors import SetupError
 
     try:
-        words = parse()
-        settings = settings_of(words)
+        args = parse()
+        settings = settings_of(args)
         if os.geteuid() == 0:
             from appliance.app.low_ports import give_up_root
 
-            give_up_root(words.data, settings)
-        return become_the_server(words.data, settings, welcome=words.special == "run")
+            give_up_root(args.data, settings)
+        return become_the_server(args.data, settings, welcome=args.special == "run")
     except SetupError as error:
         print(f"pillarbox: {error}", file=sys.stderr)
         return 2
 
 
-def settings_of(words: "Any") -> "Settings":
+def settings_of(args: "Any") -> "Settings":
     """The settings file with the options of the command line over it. Raises SetupError."""
     from dataclasses import replace
     from pathlib import Path
@@ -89,18 +89,18 @@ def settings_of(words: "Any") -> "Settings":
     from appliance.mail.errors import SetupError
     from appliance.mail.protocols import PROTOCOL_NAMES
 
-    settings = read(Path(words.settings)) if words.settings else Settings()
-    if words.domain:
-        settings = replace(settings, server=replace(settings.server, domain=words.domain))
-    if words.listen:
+    settings = read(Path(args.settings)) if args.settings else Settings()
+    if args.domain:
+        settings = replace(settings, server=replace(settings.server, domain=args.domain))
+    if args.listen:
         none = dict.fromkeys(PROTOCOL_NAMES, ())
-        settings = replace(settings, listen=LISTEN_SECTION(**{**none, **parse_listen(words.listen)}))
-    if words.plaintext_login:
+        settings = replace(settings, listen=LISTEN_SECTION(**{**none, **parse_listen(args.listen)}))
+    if args.plaintext_login:
         settings = replace(settings, accounts=replace(settings.accounts, plaintext_login=True))
-    if bool(words.certificate) != bool(words.key):
+    if bool(args.certificate) != bool(args.key):
         raise SetupError("A certificate and its key belong together.", "Give both --certificate and --key, or neither.")
-    if words.certificate:
-        settings = replace(settings, certificate=replace(settings.certificate, file=words.certificate, key=words.key))
+    if args.certificate:
+        settings = replace(settings, certificate=replace(settings.certificate, file=args.certificate, key=args.key))
     return settings
 
 

@@ -50,8 +50,10 @@ def expect_free(tables: DirectoryTables, address: Address) -> None:
     """Raises SetupError when an account or an alias has the address."""
     key = key_of(address)
     if key in tables.removed:
-        what = f"{address} was removed and its mail is still kept."
-        raise SetupError(what, f"Restore it with: pillarbox account restore {address}. Or erase it first: account remove {address} --purge")
+        fault = f"{address} was removed and its mail is still kept."
+        raise SetupError(
+            fault, f"Restore it with: pillarbox account restore {address}. Or erase it first: account remove {address} --purge"
+        )
     if key in tables.by_address:
         raise SetupError(
             f"There is an account {address} already.", "Choose another address, or change the password: pillarbox account password"
@@ -68,11 +70,11 @@ def expect_empty(tables: DirectoryTables, domain: str) -> None:
         return [key for key in keys if key.endswith(ending)]
 
     if accounts := there(tables.by_address):
-        what = f"{domain} has accounts: {_some(accounts)}."
-        raise SetupError(what, "Give them another address, mail and all: pillarbox account rename OLD NEW")
+        fault = f"{domain} has accounts: {_some(accounts)}."
+        raise SetupError(fault, "Give them another address, mail and all: pillarbox account rename OLD NEW")
     if aliases := there(tables.aliases):
-        what = f"{domain} has {'an alias' if len(aliases) == 1 else 'aliases'}: {_some(aliases)}."
-        raise SetupError(what, f"Remove {'it' if len(aliases) == 1 else 'them'} first: pillarbox alias remove ADDRESS")
+        fault = f"{domain} has {'an alias' if len(aliases) == 1 else 'aliases'}: {_some(aliases)}."
+        raise SetupError(fault, f"Remove {'it' if len(aliases) == 1 else 'them'} first: pillarbox alias remove ADDRESS")
 
 
 def _some(names: list[str]) -> str:

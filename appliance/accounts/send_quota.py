@@ -53,12 +53,12 @@ class Bucket:
 
 
 class SendQuota:
-    """See above. `say(account, limited)` is called when an account reaches a limit and when it ended."""
+    """See above. `report(account, limited)` is called when an account reaches a limit and when it ended."""
 
-    def __init__(self, *, messages_per_hour: int, recipients_per_day: int, say: Callable[[AccountId, bool], object]) -> None:
+    def __init__(self, *, messages_per_hour: int, recipients_per_day: int, report: Callable[[AccountId, bool], object]) -> None:
         self._messages = messages_per_hour
         self._recipients = recipients_per_day
-        self._say = say
+        self._report = report
         self._accounts: OrderedDict[AccountId, tuple[Bucket, Bucket]] = OrderedDict()
         self._limited: dict[AccountId, float] = {}
         """Until when, in the clock's monotonic seconds; at most as many as there are accounts."""
@@ -100,7 +100,7 @@ class SendQuota:
         new = account not in self._limited
         self._limited[account] = until
         if new:
-            self._say(account, True)
+            self._report(account, True)
             self._changed.set()
 
     def release(self, now: float) -> float | None:
@@ -108,7 +108,7 @@ class SendQuota:
         for account, until in tuple(self._limited.items()):
             if until <= now:
                 del self._limited[account]
-                self._say(account, False)
+                self._report(account, False)
         return min(self._limited.values()) - now if self._limited else None
 
     async def run(self, mono_s: Callable[[], float]) -> None:

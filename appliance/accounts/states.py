@@ -47,8 +47,8 @@ def restore(transaction: Transaction, tables: DirectoryTables, address: str) -> 
     account = expect_removed(tables, address)
     expect_domain(tables, split_address(account.address).domain)
     if key_of(split_address(account.address)) in tables.aliases:
-        what = f"{account.address} is an alias now."
-        raise SetupError(what, f"Remove it first: pillarbox alias remove {account.address}")
+        fault = f"{account.address} is an alias now."
+        raise SetupError(fault, f"Remove it first: pillarbox alias remove {account.address}")
     transaction.execute("UPDATE account SET removed_at = NULL WHERE id = ?", (account.id,))
     return replace(account, removed_at=None)
 

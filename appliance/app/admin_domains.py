@@ -60,8 +60,8 @@ class DomainRequests:
 
     async def set_catch_all(self, request: controls.SetCatchAll) -> Response:
         await self._components.accounts.set_catch_all(request.name, request.address or None)
-        what = f"go to {request.address}" if request.address else "are refused"
-        return Response(f"Messages to unknown names at {request.name} {what}.", {"name": request.name, "catch_all": request.address})
+        destination = f"go to {request.address}" if request.address else "are refused"
+        return Response(f"Messages to unknown names at {request.name} {destination}.", {"name": request.name, "catch_all": request.address})
 
     async def domain_records(self, request: controls.DomainRecords) -> Response:
         from appliance.dns_setup.records import records, zone_text

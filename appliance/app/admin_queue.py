@@ -55,10 +55,10 @@ class QueueRequests:
     async def cancel_message(self, request: controls.CancelMessage) -> Response:
         return self._did("is cancelled: it is not sent", await self._outbound.queue_admin.cancel(request.word))
 
-    def _did(self, what: str, entries: list[QueueEntry]) -> Response:
+    def _did(self, outcome: str, entries: list[QueueEntry]) -> Response:
         message = entries[0].message
         return Response(
-            f"The message {message} {what}.", {"messages": [facts_of(entry, self._outbound.due_at(entry)) for entry in entries]}
+            f"The message {message} {outcome}.", {"messages": [facts_of(entry, self._outbound.due_at(entry)) for entry in entries]}
         )
 
     async def flush_queue(self, request: controls.FlushQueue) -> Response:

@@ -39,7 +39,7 @@ async def purge_removed(components: Components) -> None:
     """Erase the mail of accounts that were removed long enough ago."""
     while True:
         for account in await components.accounts.purge_expired(components.store.remove_mailboxes):
-            components.journal.say(f"{account.address} was removed {KEPT_DAYS} days ago: the mail is erased now.")
+            components.journal.log(f"{account.address} was removed {KEPT_DAYS} days ago: the mail is erased now.")
         await trio.sleep(PURGE_LOOK_S)
 
 
@@ -65,7 +65,7 @@ async def watch_host(components: Components) -> None:
         host = components.host.look()
         components.board.publish(host)
         if addresses != (addresses := host.addresses):
-            components.journal.say(
+            components.journal.log(
                 f"The addresses of this machine: {', '.join(addresses)}." if addresses else "This machine has no address: no network."
             )
         await trio.sleep(HOST_LOOK_S)

@@ -122,7 +122,7 @@ async def open_components(data: Path, settings: Settings, outside: Basics | None
     basics = outside or Basics.make()
     with DataDirectory.open(data) as directory:
         if directory.tightened:
-            basics.journal.say(directory.tightened)
+            basics.journal.log(directory.tightened)
         refuse_lost_database(data)
         if is_left_behind(directory.descriptor):
             basics.board.publish(ServerState("recovering"))
@@ -137,7 +137,7 @@ def _reporter(basics: Basics) -> Callable[[str, str], None]:
 
     def report(kind: str, text: str) -> None:
         if kind == "lazy":
-            basics.journal.say(text)
+            basics.journal.log(text)
         elif kind in ("damaged", "repaired"):
             basics.board.publish(StorageDamage(kind, text))
         else:
@@ -173,7 +173,7 @@ def assembled(
     """Components of what was opened, with certificates, admin password and host facts beside it."""
     clock, board, journal = basics.clock, basics.board, basics.journal
     certificates = OwnCertificates(
-        directory.path / "certificates", clock=clock, board=board, say=journal.say, want=lambda: components.wanted_certificate()
+        directory.path / "certificates", clock=clock, board=board, log=journal.log, want=lambda: components.wanted_certificate()
     )
     admin, host = Admin(database, limited(HASHES_AT_ONCE)), Host(directory.path, clock)
     components = Components(directory, clock, board, journal, database, accounts, store, bodies, certificates, settings, admin, host)

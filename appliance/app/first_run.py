@@ -60,29 +60,29 @@ def guide(first: FirstAccount, bound: Sequence[Endpoint], data: Path, out: TextI
     ports: dict[str, Endpoint] = {}
     for endpoint in bound:
         ports.setdefault(endpoint.protocol, endpoint)
-    say = out.write
-    say(f"\nPillarbox is running. Its data is in the directory {data}\n\n")
-    say(f"  address    {first.address}\n" if first.address else "  There is no account yet. Add one on a terminal:\n")
+    write = out.write
+    write(f"\nPillarbox is running. Its data is in the directory {data}\n\n")
+    write(f"  address    {first.address}\n" if first.address else "  There is no account yet. Add one on a terminal:\n")
     if not first.address:
-        say(f"    {_command()} account add {first.proposed} --data {data}\n")
+        write(f"    {_command()} account add {first.proposed} --data {data}\n")
     elif first.password:
-        say(f"  password   {first.password}    (shown this once; write it down)\n")
+        write(f"  password   {first.password}    (shown this once; write it down)\n")
     else:
-        say(f"  password   as set; a new one: {_command()} account password {first.address} --data {data}\n")
-    say("\nIn a mail program (user name: the whole address):\n\n")
+        write(f"  password   as set; a new one: {_command()} account password {first.address} --data {data}\n")
+    write("\nIn a mail program (user name: the whole address):\n\n")
     for row in PROTOCOLS:
         if row.guide and row.name in ports:
             host, port = _host(ports[row.name].host), ports[row.name].port
-            say(f"  {row.guide:<12}{host:<16} port {port:<6} security {'SSL/TLS' if row.implicit_tls else 'STARTTLS'}\n")
-    say(f"\nThe server made its own certificate; to trust it: {_command()} certificate export --data {data} --out pillarbox.pem\n")
+            write(f"  {row.guide:<12}{host:<16} port {port:<6} security {'SSL/TLS' if row.implicit_tls else 'STARTTLS'}\n")
+    write(f"\nThe server made its own certificate; to trust it: {_command()} certificate export --data {data} --out pillarbox.pem\n")
     if "smtp" in ports and first.address:
         place = ports["smtp"]
         sender = "friend@elsewhere.example"
-        say("\nSend a first message from another terminal:\n\n")
+        write("\nSend a first message from another terminal:\n\n")
         message = f"From: {sender}\\nTo: {first.address}\\nSubject: Hello\\n\\nIt works.\\n"
-        say(f"  printf '{message}' | curl --crlf smtp://{_host(place.host)}:{place.port} ")
-        say(f"--mail-from {sender} --mail-rcpt {first.address} --upload-file -\n")
-    say(f"\nThe state of the server: {_command()} status --data {data}\nCtrl-C stops it.\n\n")
+        write(f"  printf '{message}' | curl --crlf smtp://{_host(place.host)}:{place.port} ")
+        write(f"--mail-from {sender} --mail-rcpt {first.address} --upload-file -\n")
+    write(f"\nThe state of the server: {_command()} status --data {data}\nCtrl-C stops it.\n\n")
     out.flush()
 
 

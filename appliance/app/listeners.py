@@ -72,12 +72,12 @@ async def _own_certificate(components: "Components") -> Path:
 def send_quota_of(components: "Components") -> SendQuota:
     """How much each account may send to other servers; the board shows who has reached the limit."""
 
-    def say(account: "AccountId", limited: bool) -> None:
+    def report(account: "AccountId", limited: bool) -> None:
         found = components.accounts.directory.account(account)
         components.board.publish(SendingLimited(found.address if found else f"account {account}", limited))
 
     accounts = components.settings.accounts
-    return SendQuota(messages_per_hour=accounts.messages_per_hour, recipients_per_day=accounts.recipients_per_day, say=say)
+    return SendQuota(messages_per_hour=accounts.messages_per_hour, recipients_per_day=accounts.recipients_per_day, report=report)
 
 
 def listeners_of(components: "Components", tls: ServerTls, send_quota: SendQuota, outbound: "Outbound") -> Listeners:
@@ -92,7 +92,7 @@ def listeners_of(components: "Components", tls: ServerTls, send_quota: SendQuota
         not_handed(endpoints(settings), handed),
         {row.name: handlers[row.service] for row in PROTOCOLS},
         board=components.board,
-        say=components.journal.say,
+        log=components.journal.log,
         tls=tls,
         handed=handed,
         options=ListenerOptions(

@@ -91,7 +91,7 @@ class Outbound:
         self.listening: Callable[[], Iterable[tuple[str, int]]] = tuple
         """The addresses and ports of this server's listeners; the composition root sets it."""
         self._port25_changed = trio.Event()
-        self.dkim = DkimFiles(components.directory.path / "dkim", say=components.journal.say)
+        self.dkim = DkimFiles(components.directory.path / "dkim", log=components.journal.log)
         self._resolver: Resolver | None = None
         self._hosts: MailHosts | None = None
         self.port25 = Port25Monitor(self.hosts, components.clock, self._note_port25, port=settings.port)
@@ -139,11 +139,11 @@ class Outbound:
 
     async def _watch_signing(self) -> None:
         """Keys that cannot be read are a condition from the start, not only once a message was sent unsigned."""
-        said = ""
+        reported = ""
         while True:
             problem = await self.dkim.trouble()
-            if problem != said:
-                self._components.board.publish(unsigned(said := problem))
+            if problem != reported:
+                self._components.board.publish(unsigned(reported := problem))
             await trio.sleep(SIGNING_LOOK_S)
 
     async def drain(self) -> None:

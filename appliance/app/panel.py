@@ -49,7 +49,7 @@ class Panel:
             night=settings.night,
             night_percent=settings.night_percent,
             clock=outside.clock,
-            say=outside.journal.say,
+            log=outside.journal.log,
         )
 
     async def lights(self) -> None:
@@ -60,14 +60,14 @@ class Panel:
                     await nursery.start(self._lights.run)
                     keep_for_good()
             except Exception as fault:  # whatever fails in an LED driver, mail goes on
-                self._outside.journal.say(f"The LEDs failed and stay off: {fault!r}")
+                self._outside.journal.log(f"The LEDs failed and stay off: {fault!r}")
 
     async def farewell(self, *, stays: bool) -> None:
         """Say on the console that the server has shut down; where it `stays`, the LEDs show it until a signal ends the process."""
         if self._settings.console:
             await service.send_last_line(self._settings.console, self._settings.console_baud, CLOSED)
         if stays:
-            self._outside.journal.say(CLOSED)
+            self._outside.journal.log(CLOSED)
         if stays and self._lights is not None:
             with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
                 async for _ in signals:
@@ -75,10 +75,10 @@ class Panel:
 
     def parts(self, components: "Components", admin_api: "Callable[[], AdminApi]") -> list[Task]:
         """The parts that run while the server is open."""
-        settings, clock, say = self._settings, self._outside.clock, self._outside.journal.say
+        settings, clock, log = self._settings, self._outside.clock, self._outside.journal.log
         found = []
         if self._simulated:
-            run = partial(service.simulated, components.board, self._actions(components, admin_api), clock=clock, say=say)
+            run = partial(service.simulated, components.board, self._actions(components, admin_api), clock=clock, log=log)
             found.append(Task("simulated panel", run))
         if settings.button:
             hear = partial(
@@ -87,7 +87,7 @@ class Panel:
                 self._actions(components, admin_api),
                 pull_up=settings.button_pull_up,
                 clock=clock,
-                say=say,
+                log=log,
             )
             found.append(Task("button", hear))
         if settings.console:
@@ -98,7 +98,7 @@ class Panel:
                 components.board,
                 admin_api(),
                 components.admin if settings.console_password else None,
-                say=say,
+                log=log,
             )
             found.append(Task("console", attend))
         return found

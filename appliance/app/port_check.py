@@ -28,7 +28,7 @@ OUTSIDE = (
 class PortFinding:
     """`state` is "open", "closed" or "unknown"; `text` is the reason, or more about it."""
 
-    what: str
+    service: str
     where: str
     state: str
     text: str = ""
@@ -38,16 +38,16 @@ PortProbe = Callable[[], Awaitable[PortFinding]]
 
 
 async def probe(
-    what: str, where: str, address: str, port: int, *, tls: bool, greeting: bytes, patience_s: float = PATIENCE_S
+    service: str, where: str, address: str, port: int, *, tls: bool, greeting: bytes, patience_s: float = PATIENCE_S
 ) -> PortFinding:
     """Connect to one server: "open" when its greeting begins with `greeting`."""
     try:
-        heard = await read_greeting(address, port, timeout_s=patience_s, tls=tls)
+        received = await read_greeting(address, port, timeout_s=patience_s, tls=tls)
     except PeerError as trouble:
-        return PortFinding(what, where, "closed", f"{trouble}.")
-    if not heard.startswith(greeting):
-        return PortFinding(what, where, "closed", "Its greeting is not that of this protocol.")
-    return PortFinding(what, where, "open")
+        return PortFinding(service, where, "closed", f"{trouble}.")
+    if not received.startswith(greeting):
+        return PortFinding(service, where, "closed", "Its greeting is not that of this protocol.")
+    return PortFinding(service, where, "open")
 
 
 def listener_probe(listener: ListenerFacts, patience_s: float = PATIENCE_S) -> PortProbe:
@@ -72,5 +72,5 @@ async def check(probes: Sequence[PortProbe]) -> list[PortFinding]:
 
 def findings_text(findings: Sequence[PortFinding]) -> str:
     """A line for each finding."""
-    rows = [f"{one.state:<8} {one.what:<12} {one.where}   {one.text}".rstrip() for one in findings]
+    rows = [f"{one.state:<8} {one.service:<12} {one.where}   {one.text}".rstrip() for one in findings]
     return "\n".join((*rows, "", OUTSIDE))

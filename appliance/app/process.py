@@ -36,8 +36,8 @@ LEAN = "lean-code"
 
 def become_the_server(data: Path, settings: "Settings", *, welcome: bool) -> int:
     """Replace this process by the server; where exec fails, run the server here and return its exit status."""
-    words: dict[str, Any] = {"data": str(data), "welcome": welcome, "settings": plain(settings), "command": sys.orig_argv[1:]}
-    packed = marshal.dumps(words)
+    fields: dict[str, Any] = {"data": str(data), "welcome": welcome, "settings": plain(settings), "command": sys.orig_argv[1:]}
+    packed = marshal.dumps(fields)
     out, into = os.pipe()
     os.set_inheritable(out, True)
     os.write(into, packed)  # a few hundred octets: a pipe holds 64 KiB
@@ -52,7 +52,7 @@ def become_the_server(data: Path, settings: "Settings", *, welcome: bool) -> int
     except OSError:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         os.close(out)
-        return _serve(words)
+        return _serve(fields)
 
 
 def plain(settings: "Settings") -> dict[str, Any]:
@@ -65,12 +65,12 @@ def plain(settings: "Settings") -> dict[str, Any]:
     return {name: [table(one) for one in value] if isinstance(value, tuple) else table(value) for name, value in found.items()}
 
 
-def from_plain(words: dict[str, Any]) -> "Settings":
+def from_plain(fields: dict[str, Any]) -> "Settings":
     """The settings that `plain` made dicts of."""
     from appliance.config.settings import Settings, arrays, sections
 
-    several: dict[str, Any] = {name: tuple(kind(**one) for one in words[name]) for name, kind in arrays()}
-    return Settings(**{name: kind(**words[name]) for name, kind in sections()}, **several)
+    several: dict[str, Any] = {name: tuple(kind(**one) for one in fields[name]) for name, kind in arrays()}
+    return Settings(**{name: kind(**fields[name]) for name, kind in sections()}, **several)
 
 
 def _lean_code() -> str:
@@ -92,12 +92,12 @@ def compile_lean() -> None:
             importlib.import_module(module.name)
 
 
-def _serve(words: dict[str, Any]) -> int:
+def _serve(fields: dict[str, Any]) -> int:
     from .server import RESTART_STATUS, serve
 
-    done = serve(Path(words["data"]), from_plain(words["settings"]), welcome=words["welcome"])
+    done = serve(Path(fields["data"]), from_plain(fields["settings"]), welcome=fields["welcome"])
     if done == RESTART_STATUS:
-        _restart(words["command"])
+        _restart(fields["command"])
     return done
 
 
@@ -120,10 +120,10 @@ def main(arguments: list[str]) -> int:
         compile_lean()
         return 0
     with os.fdopen(int(arguments[0]), "rb") as given:
-        words = marshal.loads(given.read())  # noqa: S302 - our own data, from this process before exec
+        fields = marshal.loads(given.read())  # noqa: S302 - our own data, from this process before exec
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        return _serve(words)
+        return _serve(fields)
     except SetupError as error:
         print(f"pillarbox: {error}", file=sys.stderr)
         return 2

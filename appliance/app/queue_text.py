@@ -21,7 +21,7 @@ def facts_of(entry: QueueEntry, due_at: int) -> dict[str, Any]:
         "id": int(entry.id),
         "message": entry.message,
         "destination": entry.destination,
-        "state": "held" if entry.held else "waiting",
+        "state": "held" if entry.held else "deferred" if entry.tries else "queued",
         "sender": str(entry.origin) if entry.origin else "",
         "recipients": [
             {
@@ -103,12 +103,12 @@ def route_text(destination: str) -> str:
 def timeline(lines: Sequence[HistoryLine]) -> Response:
     """`pillarbox message track`: the whole timeline."""
     message = lines[0].message
-    facts = [{"at": line.at, "what": line.what, **line.facts} for line in lines]
+    facts = [{"at": line.at, "event": line.event, **line.facts} for line in lines]
     text = [f"The message {message}:"]
     for line in lines:
-        text.append(f"{when(line.at)}  {_SENTENCES.get(line.what, _other)(line)}")
+        text.append(f"{when(line.at)}  {_SENTENCES.get(line.event, _other)(line)}")
         text += [f"                      {detail}" for detail in _details(line)]
-    return Response("\n".join(text), {"message": message, "lines": facts})
+    return Response("\n".join(text), {"message": message, "events": facts})
 
 
 def refused(refusals: Sequence[RefusalFacts], address: str, since_at: int) -> Response:
@@ -156,7 +156,7 @@ def _bounced(line: HistoryLine) -> str:
 def _other(line: HistoryLine) -> str:
     text = line.facts.get("text", "")
     destination = line.facts.get("destination", "")
-    return f"{line.what}{f' ({route_text(destination)})' if destination else ''}{f': {text}' if text else ''}"
+    return f"{line.event}{f' ({route_text(destination)})' if destination else ''}{f': {text}' if text else ''}"
 
 
 def _details(line: HistoryLine) -> list[str]:

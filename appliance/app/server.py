@@ -130,7 +130,7 @@ class OpenServer:
         self._supervisor = Supervisor(
             self._parts(),
             board=components.board,
-            say=components.journal.say,
+            log=components.journal.log,
             notifier=Notifier(os.environ),
             on_hangup=self._hung_up if self._welcome else self._tls.reload,
             drain_s=settings.limits.drain_s + DRAIN_MORE_S,
@@ -141,21 +141,21 @@ class OpenServer:
 
     async def _prepare(self) -> None:
         """What is said and stored before anything listens."""
-        components, say = self._components, self._components.journal.say
+        components, log = self._components, self._components.journal.log
         if os.geteuid() == 0:
-            say(f"It runs as root, since {components.directory.path} belongs to root; better give it to a user of its own (chown -R).")
+            log(f"It runs as root, since {components.directory.path} belongs to root; better give it to a user of its own (chown -R).")
         if domain := components.settings.server.domain:
             before = components.domains
             with needed_to_start(components.directory.path):
                 added = await components.accounts.ensure_domain(domain)
             if before and added not in before:
-                say(f"{added} is now a domain of this server too; addresses stay. To change one: pillarbox account rename OLD NEW")
+                log(f"{added} is now a domain of this server too; addresses stay. To change one: pillarbox account rename OLD NEW")
         components.board.publish(accounts_state(components.accounts))
 
     def _parts(self) -> list[Task]:
         """In the order they start; they end in the reverse."""
         components, outbound, listeners = self._components, self._outbound, self._listeners
-        control = ControlServer(components.directory.descriptor, self._admin_api, components.journal.say)
+        control = ControlServer(components.directory.descriptor, self._admin_api, components.journal.log)
         certificates = Task("certificates", lambda task_status: components.certificates.run(self._tls.reload, task_status=task_status))
         return [
             Task("clock", _started(lambda: clocks.watch(components.clock, components.board, self._clock_set))),  # type: ignore[arg-type]

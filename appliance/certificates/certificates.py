@@ -46,12 +46,12 @@ class OwnCertificates:
     """Keeps `directory`/server.pem valid. `want` returns the names and addresses of the moment."""
 
     def __init__(
-        self, directory: Path, *, clock: Clock, board: Board, say: Callable[[str], None], want: Callable[[], WantedCertificate]
+        self, directory: Path, *, clock: Clock, board: Board, log: Callable[[str], None], want: Callable[[], WantedCertificate]
     ) -> None:
         self._directory = directory
         self._clock = clock
         self._board = board
-        self._say = say
+        self._log = log
         self._want = want
         self._published: dict[str, tuple[str, ...]] = {}
         self._look_again = trio.Event()
@@ -80,9 +80,9 @@ class OwnCertificates:
             raise SetupError(trouble[0], "Put it back from a backup, or run `pillarbox certificate new-authority`.")
         want = self._want() if new_authority else certified(self._want(), authority)[0]
         lists = [",".join(part) for part in (want.names, want.addresses, want.permitted)]
-        words = [str(self._directory), str(now_at), str(int(trusted)), str(int(new_authority)), *lists]
+        command = [str(self._directory), str(now_at), str(int(trusted)), str(int(new_authority)), *lists]
         done = await trio.run_process(
-            [sys.executable, "-P", "-m", "appliance.certificates.maker", *words],
+            [sys.executable, "-P", "-m", "appliance.certificates.maker", *command],
             capture_stderr=True,
             capture_stdout=True,
             check=False,
@@ -92,7 +92,7 @@ class OwnCertificates:
             raise SetupError(f"No certificate could be made: {last[0]}.", f"Check {self._directory}, or name a certificate of your own.")
         if authority is None and self.made_before:
             (self._directory / UNTRUSTED).touch(mode=0o600)
-        self._say(f"server certificate made, since {why}; {done.stdout.decode('utf-8', 'replace').strip()}")
+        self._log(f"server certificate made, since {why}; {done.stdout.decode('utf-8', 'replace').strip()}")
         self._publish()
         return True
 

@@ -46,11 +46,11 @@ def make(directory: Path, want: WantedCertificate, not_before_at: int, *, truste
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     not_before = datetime.fromtimestamp(not_before_at, UTC)
     authority = _read(directory / AUTHORITY)
-    said = "signed by the same authority"
+    made = "signed by the same authority"
     if authority is None and _read(directory / SERVER) is not None and not new_authority:
         raise ValueError("the authority cannot be read")
     if authority is None or new_authority:
-        said = "the authority is new: devices must trust it once (pillarbox certificate export)"
+        made = "the authority is new: devices must trust it once (pillarbox certificate export)"
         authority = make_authority(want, not_before)
         _keep_former(directory)
         write_whole(directory / AUTHORITY, _pem(authority))
@@ -59,7 +59,7 @@ def make(directory: Path, want: WantedCertificate, not_before_at: int, *, truste
     want, _left_out = certified(want, read_authority((directory / AUTHORITY).read_text()))
     not_before = max(not_before, authority[0].not_valid_before_utc)  # the clock may have been set back a little
     write_whole(directory / SERVER, _pem(make_server(want, not_before, authority)))
-    return said
+    return made
 
 
 def _keep_former(directory: Path) -> None:

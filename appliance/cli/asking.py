@@ -15,8 +15,8 @@ def make_sure(question: str, typed: str = "yes") -> None:
     """Ask for confirmation; raises SetupError unless the answer is `typed`, upper or lower case."""
     if not sys.stdin.isatty():
         raise SetupError(f"{question} Nothing was done.", "To do it without a question, add --yes.")
-    what = "yes" if typed == "yes" else f"the address {typed}"
-    print(f"{question} Type {what} to go on: ", end="", file=sys.stderr, flush=True)
+    answer = "yes" if typed == "yes" else f"the address {typed}"
+    print(f"{question} Type {answer} to go on: ", end="", file=sys.stderr, flush=True)
     given = sys.stdin.readline().strip().lower()
     if given != typed.lower() and not (typed == "yes" and given == "y"):
         raise SetupError("Nothing was done.")

@@ -26,9 +26,9 @@ REMEDY = """What to do:
   3. Consider a new SD card or disk: this one has lost data."""
 
 
-def check(words: Any, server: Server) -> int:
+def check(args: Any, server: Server) -> int:
     """The exit status."""
-    data: Path = words.data
+    data: Path = args.data
     if not database_is_there(data):
         refuse_lost_database(data)
         raise SetupError(f"There is no server at {data}.", "Name its data directory with --data.")
@@ -39,7 +39,7 @@ def check(words: Any, server: Server) -> int:
         raise SetupError(f"{kept} cannot be read: {error.strerror}.", "Check who owns it, or use sudo.") from error
     report = look(data / DATABASE, names, is_there=lambda name: (kept / name).exists())
     readable = trio.run(_readable, server) if report.faults and not report.only_indexes else None
-    if words.json:
+    if args.json:
         print(json.dumps(_facts(report, readable), indent=2))
     else:
         print(_text(report, readable))

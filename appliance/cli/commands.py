@@ -16,7 +16,7 @@ from .serve import DATA_HELP, Parser, add_serving
 class CommandRow:
     """One command that is one request: its words, its arguments ("name" or "[name]") and how they become the request."""
 
-    words: tuple[str, ...]
+    names: tuple[str, ...]
     text: str
     arguments: tuple[str, ...]
     request: Callable[[Any], controls.Request]
@@ -140,19 +140,19 @@ def _add_rows(verbs: Any, common: Parser) -> dict[str, Any]:
     """The commands of ROWS; the groups they stand in."""
     groups: dict[str, Any] = {}
     for row in ROWS:
-        if len(row.words) == 1:
-            made = verbs.add_parser(row.words[0], help=row.text, description=_sentence(row.text), parents=[common])
+        if len(row.names) == 1:
+            made = verbs.add_parser(row.names[0], help=row.text, description=_sentence(row.text), parents=[common])
         else:
-            noun, verb = row.words
+            noun, verb = row.names
             if noun not in groups:
-                actions = [r.words[1] for r in ROWS if r.words[0] == noun] + ["export"] * (noun == "certificate")
+                actions = [r.names[1] for r in ROWS if r.names[0] == noun] + ["export"] * (noun == "certificate")
                 group = verbs.add_parser(noun, help=f"{NOUNS[noun]}: {', '.join(actions)}", description=f"{NOUNS[noun].capitalize()}.")
                 groups[noun] = group.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
             made = groups[noun].add_parser(verb, help=row.text, description=_sentence(row.text), parents=[common])
         for argument in row.arguments:
             name = argument.strip("[]")
             made.add_argument(name, metavar=name.upper(), nargs="?" if argument != name else None)
-        if row.words == ("status",):
+        if row.names == ("status",):
             made.add_argument("--check", action="store_true", help=CHECK_HELP)
             made.epilog = "Exit status without --check: 0 when the server answered, 3 when none is running."
         for flags, keywords in row.options:
@@ -161,7 +161,7 @@ def _add_rows(verbs: Any, common: Parser) -> dict[str, Any]:
             made.add_argument("--yes", action="store_true", help="do not ask for confirmation")
         if row.password:
             made.add_argument("--password-file", metavar="FILE", help="a file whose first line is the password; - for standard input")
-        if row.words == ("account", "add"):
+        if row.names == ("account", "add"):
             made.add_argument("--quota-mb", type=int, default=0, metavar="N", help="space in MB; 0 for the server's default")
         made.set_defaults(row=row)
     return groups
@@ -185,9 +185,9 @@ def _add_special(verbs: Any, groups: dict[str, Any], where: Parser, common: Pars
     panel.add_argument("--simulate", action="store_true", help="show LEDs and button of the running server on this terminal")
     panel.add_argument("--card", metavar="FILE", default="", help="write the card of LED meanings, to print: FILE.pdf or FILE.svg")
     panel.set_defaults(special="panel")
-    said = "verify everything stored and report damage"
+    purpose = "verify everything stored and report damage"
     status = "Exit status: 0 no damage, 1 something is damaged, 2 there is nothing to check or it cannot be read."
-    look = verbs.add_parser("check", help=said, description=f"{said.capitalize()}. {status}", parents=[common])
+    look = verbs.add_parser("check", help=purpose, description=f"{purpose.capitalize()}. {status}", parents=[common])
     look.set_defaults(special="check")
     _moving(verbs, common)
     group = verbs.add_parser("settings", help=f"{NOUNS['settings']}: example, check", description="The settings file.")

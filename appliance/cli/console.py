@@ -15,13 +15,13 @@ from appliance.runtime.clock import RealClock
 from appliance.runtime.identity import DATABASE
 
 
-def console(words: Any) -> int:
+def console(args: Any) -> int:
     """Live on a terminal, one screen as plain text anywhere else; the exit status."""
     live = sys.stdin.isatty() and sys.stdout.isatty()
     try:
-        print(trio.run(_console, words.data, live), end="")
+        print(trio.run(_console, args.data, live), end="")
     except NotRunning as error:
-        refuse_before_release(words.data / DATABASE)
+        refuse_before_release(args.data / DATABASE)
         print(f"pillarbox: {error}", file=sys.stderr)
         return 3
     return 0
@@ -31,10 +31,10 @@ async def _console(data: Path, live: bool) -> str:
     return await service.on_terminal(RemoteControl(data), live=live)
 
 
-def panel(words: Any) -> int:
+def panel(args: Any) -> int:
     """The simulator beside the running server, or the card; the exit status."""
-    if words.card:
-        path = Path(words.card)
+    if args.card:
+        path = Path(args.card)
         if path.suffix.lower() not in (".pdf", ".svg"):
             raise SetupError(f"{path} is neither PDF nor SVG.", "Give a name that ends in .pdf or .svg.")
         try:
@@ -42,11 +42,11 @@ def panel(words: Any) -> int:
         except OSError as error:
             raise SetupError(f"{path} cannot be written: {error.strerror}.", "Choose another place.") from error
         print(f"Written to {path}. Print it and tape it to the box.")
-    elif words.simulate:
+    elif args.simulate:
         try:
-            trio.run(service.simulate_beside, RemoteControl(words.data), RealClock(), _say)
+            trio.run(service.simulate_beside, RemoteControl(args.data), RealClock(), _log)
         except NotRunning as error:
-            refuse_before_release(words.data / DATABASE)
+            refuse_before_release(args.data / DATABASE)
             print(f"pillarbox: {error}", file=sys.stderr)
             return 3
     else:
@@ -54,5 +54,5 @@ def panel(words: Any) -> int:
     return 0
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     os.write(2, line.encode() + b"\n")

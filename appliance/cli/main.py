@@ -61,28 +61,28 @@ def main(arguments: list[str], *, version: str, offline: Offline) -> int:
     grammar = parser()
     as_json = "--json" in arguments
     try:
-        words = grammar.parse_args(arguments)
+        args = grammar.parse_args(arguments)
     except SetupError as error:
         return _failed(error, 2, as_json=as_json)
-    if words.version:
+    if args.version:
         print(f"pillarbox {version}")
         return 0
-    if not words.verb:
+    if not args.verb:
         grammar.print_help()
         return 2
-    if hasattr(words, "data"):
-        words.named = is_named(words.data)
-        words.data = data_of(words.data)
-    checking = words.verb == "status" and words.check
+    if hasattr(args, "data"):
+        args.named = is_named(args.data)
+        args.data = data_of(args.data)
+    checking = args.verb == "status" and args.check
     try:
-        keeps_root = getattr(words, "special", "") in KEEPS_ROOT or bool(getattr(words, "card", ""))
-        if os.geteuid() == 0 and hasattr(words, "data") and not keeps_root:
+        keeps_root = getattr(args, "special", "") in KEEPS_ROOT or bool(getattr(args, "card", ""))
+        if os.geteuid() == 0 and hasattr(args, "data") and not keeps_root:
             from appliance.runtime.privileges import become_owner
 
-            become_owner(words.data)
-        return _run(words, offline)
+            become_owner(args.data)
+        return _run(args, offline)
     except SetupError as error:
-        not_running = checking or isinstance(error, NotRunningError) or (words.verb == "status" and isinstance(error, NotRunning))
+        not_running = checking or isinstance(error, NotRunningError) or (args.verb == "status" and isinstance(error, NotRunning))
         return _failed(error, NOT_RUNNING if not_running else 2, as_json=as_json)
     except PillarboxError as error:
         return _failed(error, NOT_RUNNING if checking else 1, as_json=as_json)
@@ -110,81 +110,81 @@ def _failed(error: PillarboxError, status: int, *, as_json: bool) -> int:
     return status
 
 
-def _run(words: Any, offline: Offline) -> int:
-    special = getattr(words, "special", "")
+def _run(args: Any, offline: Offline) -> int:
+    special = getattr(args, "special", "")
     if special == "settings example":
         print(example(), end="")
         return 0
     if special == "settings check":
         from .settings_check import check_settings
 
-        check_settings(Path(words.file))
-        print(json.dumps({"file": words.file, "faults": []}, indent=2) if words.json else f"{words.file} has no faults.")
+        check_settings(Path(args.file))
+        print(json.dumps({"file": args.file, "faults": []}, indent=2) if args.json else f"{args.file} has no faults.")
         return 0
     if special in ("import", "export"):
-        return _move(words, offline)
+        return _move(args, offline)
     if special == "check":
         from .check import check
 
-        return check(words, lambda request: _server(words.data, request, offline))
+        return check(args, lambda request: _server(args.data, request, offline))
     if special in ("console", "panel"):
         from .console import console, panel
 
-        return console(words) if special == "console" else panel(words)
+        return console(args) if special == "console" else panel(args)
     if special == "certificate export":
-        answer = _ask(words.data, controls.ExportCertificate(), offline)
-        if words.out == "-":
+        answer = _ask(args.data, controls.ExportCertificate(), offline)
+        if args.out == "-":
             print(answer.text, end="")
         else:
-            _write(Path(words.out), answer.text)
-            print(f"Written to {words.out}. Install it on each device as a trusted authority.")
+            _write(Path(args.out), answer.text)
+            print(f"Written to {args.out}. Install it on each device as a trusted authority.")
         return 0
-    return _request(words, offline)
+    return _request(args, offline)
 
 
-def _move(words: Any, offline: Offline) -> int:
+def _move(args: Any, offline: Offline) -> int:
     from appliance.runtime.privileges import other_owner
 
     from .owner_process import control_as_owner
     from .transfer import export_messages, import_messages
 
-    run = import_messages if words.special == "import" else export_messages
-    owner = other_owner(words.data)
-    if owner is None or RemoteControl(words.data).present() or not (words.data / DATABASE).exists():
-        return trio.run(run, words, lambda request: _server(words.data, request, offline))
-    only_reading = words.special == "export" and not is_outdated(words.data / DATABASE)
-    with control_as_owner(words.data, owner, lambda data: offline(data, only_reading)) as control:
-        return trio.run(run, words, lambda request: control.opened())
+    run = import_messages if args.special == "import" else export_messages
+    owner = other_owner(args.data)
+    if owner is None or RemoteControl(args.data).present() or not (args.data / DATABASE).exists():
+        return trio.run(run, args, lambda request: _server(args.data, request, offline))
+    only_reading = args.special == "export" and not is_outdated(args.data / DATABASE)
+    with control_as_owner(args.data, owner, lambda data: offline(data, only_reading)) as control:
+        return trio.run(run, args, lambda request: control.opened())
 
 
-def _request(words: Any, offline: Offline) -> int:
-    if words.row.question and not words.yes:
-        make_sure(words.row.question.format(**vars(words)), getattr(words, words.row.typed) if words.row.typed else "yes")
-    if words.row.password:
-        words.password = password_of(words.password_file)
-    request = words.row.request(words)
-    fresh = isinstance(request, CREATING) and _is_new(words)
+def _request(args: Any, offline: Offline) -> int:
+    if args.row.question and not args.yes:
+        make_sure(args.row.question.format(**vars(args)), getattr(args, args.row.typed) if args.row.typed else "yes")
+    if args.row.password:
+        args.password = password_of(args.password_file)
+    request = args.row.request(args)
+    fresh = isinstance(request, CREATING) and _is_new(args)
     if isinstance(request, controls.AddAppPassword):
         expect_terminal("Run this command on a terminal, without a pipe or file for its output.")
-    answer = _ask(words.data, request, offline)
+    answer = _ask(args.data, request, offline)
     if fresh:
-        print(f"Created a new data directory: {words.data.resolve()}", file=sys.stderr)
-    if getattr(words, "check", False):
-        return _checked(answer.facts, as_json=words.json)
-    if words.json:
+        print(f"Created a new data directory: {args.data.resolve()}", file=sys.stderr)
+    if getattr(args, "check", False):
+        return _checked(answer.facts, as_json=args.json)
+    if args.json:
         print(json.dumps(answer.facts, indent=2, ensure_ascii=False))
     else:
         print(answer.text)
     return NOT_RUNNING if isinstance(request, controls.Status) and not answer.facts.get("running", True) else 0
 
 
-def _is_new(words: Any) -> bool:
+def _is_new(args: Any) -> bool:
     """Would this request create a data directory? Raises SetupError where the wrong directory is more likely."""
-    data: Path = words.data
+    data: Path = args.data
     if (data / DATABASE).exists():
         return False
     refuse_before_release(data / DATABASE)
-    if not words.named:
+    if not args.named:
         remedy = f"Name the data directory with --data; to create a new one here: --data {data}."
         raise SetupError(f"There is no server in the directory {data.resolve()}.", remedy)
     try:
@@ -193,8 +193,8 @@ def _is_new(words: Any) -> bool:
         return True
     others = [name for name in names if not name.startswith(".") and name not in OWN_NAMES and not name.endswith(".toml")]
     if others:
-        what = f"There is no server in {data.resolve()}, and the directory holds other files, such as {sorted(others)[0]}."
-        raise SetupError(what, "Name the server's data directory, or an empty one for a new server.")
+        fault = f"There is no server in {data.resolve()}, and the directory holds other files, such as {sorted(others)[0]}."
+        raise SetupError(fault, "Name the server's data directory, or an empty one for a new server.")
     return True
 
 

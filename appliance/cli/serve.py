@@ -26,12 +26,12 @@ class Parser(argparse.ArgumentParser):
 def _sentence(message: str) -> str:
     """argparse's message as a sentence or two."""
     if choice := re.fullmatch(r"argument (\S+): invalid choice: (.*) \(choose from (.*)\)", message):
-        what, said, known = choice[1], choice[2].strip("'"), re.findall(r"[\w-]+", choice[3])
+        argument, typed, known = choice[1], choice[2].strip("'"), re.findall(r"[\w-]+", choice[3])
         from difflib import get_close_matches  # what nothing else needs
 
-        near = get_close_matches(said, known, 1)
+        near = get_close_matches(typed, known, 1)
         remedy = f'Did you mean "{near[0]}"?' if near else f"Choose from {', '.join(known)}."
-        return f'There is no {what.lstrip("-").lower()} "{said}". {remedy}'
+        return f'There is no {argument.lstrip("-").lower()} "{typed}". {remedy}'
     if missing := re.fullmatch(r"the following arguments are required: (.*)", message):
         return f"{missing[1].replace(', ', ' and ')} {'are' if ',' in missing[1] else 'is'} missing."
     if number := re.fullmatch(r"argument (\S+): invalid int value: '(.*)'", message):
@@ -63,9 +63,9 @@ def parse_serving(arguments: list[str]) -> Any:
     """A command line that begins with `serve` or `run`, parsed. Raises SetupError."""
     top = Parser(prog="pillarbox")
     add_serving(top.add_subparsers(dest="verb", metavar="COMMAND", parser_class=Parser))
-    words = top.parse_args(arguments)
-    words.data = data_of(words.data)
-    return words
+    args = top.parse_args(arguments)
+    args.data = data_of(args.data)
+    return args
 
 
 def data_of(given: str | None) -> Path:

@@ -25,10 +25,10 @@ PROGRESS_EVERY = 100
 """Messages between two lines of progress."""
 
 
-async def import_messages(words: Any, server: TransferApi) -> int:
+async def import_messages(args: Any, server: TransferApi) -> int:
     """`import`: the exit status."""
-    source, name = _source(words)
-    request = Import(words.address, name, words.mailbox)
+    source, name = _source(args)
+    request = Import(args.address, name, args.mailbox)
     passed = PassedOver()
     taken = left_out = 0
     async with server(request) as admin_api, admin_api.import_messages(request) as intake:
@@ -46,32 +46,32 @@ async def import_messages(words: Any, server: TransferApi) -> int:
         text += f" {passed.count} skipped, because they cannot be read or are no message files. The first: {passed.first}."
     if continues:
         text += " It continued where an earlier import of the same source ended; --again starts from the beginning."
-    return _printed(words, Response(text, {**answer.facts, "skipped": passed.count, "first_skipped": passed.first}))
+    return _printed(args, Response(text, {**answer.facts, "skipped": passed.count, "first_skipped": passed.first}))
 
 
-async def export_messages(words: Any, server: TransferApi) -> int:
+async def export_messages(args: Any, server: TransferApi) -> int:
     """`export`: the exit status."""
-    address, target = _account_and_target(words)
+    address, target = _account_and_target(args)
     exports = ExportNames("")
     count = lost = 0
     try:
         _expect_new(target)
-        async with server(Export(address, words.mailbox)) as admin_api:
-            addresses = [str(row["address"]) for row in (await admin_api.ask(ListAccounts())).facts["accounts"]] if words.all else [address]
+        async with server(Export(address, args.mailbox)) as admin_api:
+            addresses = [str(row["address"]) for row in (await admin_api.ask(ListAccounts())).facts["accounts"]] if args.all else [address]
             for one in addresses:
-                place = target / exports.folder_of(one) if words.all else target
-                if words.all:
+                place = target / exports.folder_of(one) if args.all else target
+                if args.all:
                     place.mkdir(parents=True)
-                given, unreadable = await _export_messages(admin_api, Export(one, words.mailbox), place, words.format)
+                given, unreadable = await _export_messages(admin_api, Export(one, args.mailbox), place, args.format)
                 count, lost = count + given, lost + unreadable
     except OSError as error:
         raise SetupError(f"{error.filename or target} cannot be written: {error.strerror}.", "Choose another place.") from error
-    text = f"{count} message{'s' * (count != 1)}" + (f" of {len(addresses)} account{'s' * (len(addresses) != 1)}" if words.all else "")
+    text = f"{count} message{'s' * (count != 1)}" + (f" of {len(addresses)} account{'s' * (len(addresses) != 1)}" if args.all else "")
     text += f" exported to {target}."
     if lost:
         text += f" {lost} could not be read and {'was' if lost == 1 else 'were'} skipped: the storage is damaged. See: pillarbox check"
-    facts = {"exported": count, **({"unreadable": lost} if lost else {}), **({"addresses": addresses} if words.all else {})}
-    _printed(words, Response(text, facts))
+    facts = {"exported": count, **({"unreadable": lost} if lost else {}), **({"addresses": addresses} if args.all else {})}
+    _printed(args, Response(text, facts))
     return 1 if lost else 0
 
 
@@ -95,22 +95,22 @@ async def _export_messages(admin_api: Control, request: Export, target: Path, fo
     return count, lost
 
 
-def _account_and_target(words: Any) -> tuple[str, Path]:
+def _account_and_target(args: Any) -> tuple[str, Path]:
     """Address ("" for all) and target."""
     remedy = "See: pillarbox export --help"
-    if words.all and words.mailbox:
+    if args.all and args.mailbox:
         raise SetupError("--all exports every mailbox, --mailbox only one.", remedy)
-    if words.all and words.target:
+    if args.all and args.target:
         raise SetupError("--all exports every account: give no address, only the TARGET.", remedy)
-    target = words.address if words.all else words.target
+    target = args.address if args.all else args.target
     if not target:
-        raise SetupError("TARGET is missing." if words.all or words.address else "ADDRESS and TARGET are missing.", remedy)
-    return "" if words.all else words.address, Path(target)
+        raise SetupError("TARGET is missing." if args.all or args.address else "ADDRESS and TARGET are missing.", remedy)
+    return "" if args.all else args.address, Path(target)
 
 
-def _source(words: Any) -> tuple[Path, str]:
+def _source(args: Any) -> tuple[Path, str]:
     """The archive, and the name its import is remembered by."""
-    source = Path(words.source)
+    source = Path(args.source)
     try:
         source.lstat()
         name = str(source.resolve())
@@ -119,7 +119,7 @@ def _source(words: Any) -> tuple[Path, str]:
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links that lead in a circle; ValueError: a NUL in the name
         reason = getattr(error, "strerror", error)
         raise SetupError(f"{source} cannot be read: {reason}.", "Check its name and permissions.") from error
-    return source, name + (f" again {uuid4().hex}" if words.again else "")
+    return source, name + (f" again {uuid4().hex}" if args.again else "")
 
 
 def _expect_new(target: Path) -> None:
@@ -184,8 +184,8 @@ def _progress(count: int, done: str) -> None:
         sys.stderr.flush()
 
 
-def _printed(words: Any, answer: Response) -> int:
+def _printed(args: Any, answer: Response) -> int:
     if sys.stderr.isatty():
         sys.stderr.write("\r\033[K")
-    print(json.dumps(answer.facts, indent=2) if words.json else answer.text)
+    print(json.dumps(answer.facts, indent=2) if args.json else answer.text)
     return 0

@@ -89,14 +89,14 @@ def parse(raw: bytes, name: str) -> Settings:
     return _check(tree, lines_of(text), name)
 
 
-def _syntax_fault(text: str, said: str) -> Fault:
+def _syntax_fault(text: str, message: str) -> Fault:
     """The reader's "... (at line L, column C)" with the line in front; "at end of document" is the last line."""
-    sentence, _, place = said.rpartition(" (at ")
+    sentence, _, place = message.rpartition(" (at ")
     digits = "".join(c if c.isdigit() else " " for c in place).split()
     line = int(digits[0]) if digits else text.rstrip("\n").count("\n") + 1
     shown = text.splitlines()[line - 1].strip()[:60] if line <= len(text.splitlines()) else ""
     remedy = "A section is [NAME] on a line of its own." if shown.startswith("[") else "Write it as NAME = VALUE, with text in quotes."
-    return Fault(line, f"{sentence or said}{f': {shown}' if shown else ''}.", remedy)
+    return Fault(line, f"{sentence or message}{f': {shown}' if shown else ''}.", remedy)
 
 
 def _check(tree: dict[str, Any], lines: dict[KeyPath, int], name: str) -> Settings:
@@ -247,11 +247,11 @@ def parse_listen(words: list[str]) -> dict[str, tuple[str, ...]]:
     return out
 
 
-def _nearest(word: str, among: list[str], what: str) -> str:
+def _nearest(word: str, among: list[str], label: str) -> str:
     import difflib
 
     near = difflib.get_close_matches(word, among, 1)
-    return f'Did you mean "{near[0]}"?' if near else f"The {what}s are: {', '.join(among)}."
+    return f'Did you mean "{near[0]}"?' if near else f"The {label}s are: {', '.join(among)}."
 
 
 def _shown(value: Any) -> str:

@@ -30,8 +30,8 @@ class _Walk:
         self._counted_at = self.at
         return self._counted
 
-    def peek(self, what: str) -> bool:
-        return self.text.startswith(what, self.at)
+    def peek(self, expected: str) -> bool:
+        return self.text.startswith(expected, self.at)
 
     def skip(self, newlines: bool) -> None:
         """Blanks and comments, line ends too where they mean nothing."""

@@ -51,22 +51,22 @@ def encode_value(value: Value) -> dict[str, Any]:
     return {"type": type(value).__name__, **encode_plain(value)}
 
 
-def decode_value(words: dict[str, Any], *kinds: type) -> Any:
+def decode_value(fields: dict[str, Any], *kinds: type) -> Any:
     """A value of one of `kinds`; raises MisuseError for anything else."""
-    name = words.get("type")
+    name = fields.get("type")
     kind = next((one for one in kinds if one.__name__ == name), None)
     if kind is None:
         raise MisuseError(f"unexpected on the local socket: {name!r}")
     try:
-        return decode_plain(kind, {key: value for key, value in words.items() if key != "type"}, strict=True)
+        return decode_plain(kind, {key: value for key, value in fields.items() if key != "type"}, strict=True)
     except TypeError as error:
         raise MisuseError(f"a wrong {kind.__name__} on the local socket: {error}") from error
 
 
-def decode_request(words: dict[str, Any]) -> Request:
+def decode_request(fields: dict[str, Any]) -> Request:
     """Raises SetupError for a request that this version does not know or not so."""
     try:
-        request: Request = decode_value(words, *REQUESTS)
+        request: Request = decode_value(fields, *REQUESTS)
     except MisuseError as error:
         raise SetupError("The running server does not know this command.", "It may be of another version: restart it.") from error
     return request

@@ -25,11 +25,11 @@ from .stream import ControlStream
 SILENCE_S = 60
 
 
-async def answer_caller(stream: ControlStream, control: Control, words: dict[str, Any]) -> None:
+async def answer_caller(stream: ControlStream, control: Control, message: dict[str, Any]) -> None:
     """Do one request, as received, and send the answer. Raises PeerGone, MisuseError."""
     answer: Response | RequestRefused
     try:
-        request = decode_request(words)
+        request = decode_request(message)
         if isinstance(request, Import):
             answer = await _import_messages(stream, control, request)
         elif isinstance(request, Export):

@@ -87,8 +87,8 @@ class ControlServer:
                     await control_stream.send(RequestRefused("Only the server's own user may do this.", "Use sudo."))
                     return
                 with trio.fail_after(SILENCE_S):
-                    words = await control_stream.receive()
-                await answer_caller(control_stream, self._control, words)
+                    request = await control_stream.receive()
+                await answer_caller(control_stream, self._control, request)
             except (PeerGone, MisuseError, trio.TooSlowError):
                 return
             except Exception as error:  # the guard of one client: others go on

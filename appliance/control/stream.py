@@ -30,12 +30,12 @@ class ControlStream:
     async def receive(self) -> dict[str, Any]:
         """One line, a JSON object."""
         try:
-            words = json.loads(await self._line())
+            message = json.loads(await self._line())
         except ValueError as error:
             raise MisuseError("a line on the local socket is not JSON") from error
-        if not isinstance(words, dict):
+        if not isinstance(message, dict):
             raise MisuseError("a line on the local socket is not a JSON object")
-        return words
+        return message
 
     async def receive_octets(self) -> AsyncIterator[bytes]:
         """A message in chunks of at most CHUNK_OCTETS. Raises OSError when the sender could not read all of it."""

@@ -125,8 +125,8 @@ def looks_damaged(connection: sqlite3.Connection) -> bool:
     octets = _one(connection, "PRAGMA page_size") * _one(connection, "PRAGMA page_count")
     if octets > QUICK_OCTETS:
         return False
-    said = [str(row[0]) for row in connection.execute("PRAGMA quick_check(20)")]
-    lines = [line for text in said for line in text.splitlines()]
+    reported = [str(row[0]) for row in connection.execute("PRAGMA quick_check(20)")]
+    lines = [line for text in reported for line in text.splitlines()]
     return any(not line.startswith("***") and line != "ok" and not line.endswith("never used") for line in lines)
 
 
@@ -218,10 +218,10 @@ def _check(connection: sqlite3.Connection, path: Path, names: set[str] | None, i
 def _ask_sqlite(connection: sqlite3.Connection, report: Report) -> None:
     """`PRAGMA integrity_check`, in plain words."""
     try:
-        said = [str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({LINES:d})")]
+        reported = [str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({LINES:d})")]
     except sqlite3.DatabaseError as error:
-        said = [str(error)]
-    lines = [line for text in said for line in text.splitlines() if line != "ok" and not line.startswith("***")]
+        reported = [str(error)]
+    lines = [line for text in reported for line in text.splitlines() if line != "ok" and not line.startswith("***")]
     if not lines:
         return
     report.details += lines

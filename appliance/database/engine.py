@@ -98,9 +98,9 @@ class Engine:
             if request.error is not None and is_damage(request.error.__cause__ or request.error):
                 self.met_damage(request.error.__cause__ or request.error)
         if self._group.ruined:
-            self._say("broken", self._group.ruined)
+            self._report_once("broken", self._group.ruined)
         elif self._group.met_full:
-            self._say("full", "the storage is full")
+            self._report_once("full", "the storage is full")
 
     def met_damage(self, error: BaseException) -> None:
         """A page could not be read, here or by a reader (on its thread): reported once, and the indexes are checked in the next `tidy`."""
@@ -136,7 +136,7 @@ class Engine:
         if low:
             self.reusable_octets = self._reusable(self._connection)
         if not low or free_octets + self.reusable_octets >= RESERVE_OCTETS:
-            self._say("", "writing works again")
+            self._report_once("", "writing works again")
         if octets < self._ring_octets // 2:
             self._checkpoint_at = self._ring_octets // 2
         if octets > self._checkpoint_at or (low and octets > self._ring_octets // 64):
@@ -157,7 +157,7 @@ class Engine:
             # a foreign reader (a user's sqlite3 command) holds it: the log grows, and not every commit tries again
             self._checkpoint_at = self._ring_octets // 2 if done >= frames else self._ring.octets() + self._ring_octets // 8
         except sqlite3.Error as error:
-            self._say("full" if "full" in str(error) else "broken", str(error))
+            self._report_once("full" if "full" in str(error) else "broken", str(error))
 
     def room_octets(self) -> int:
         """Octets free for more mail, on the file system and in the database's own free pages; from any thread."""
@@ -170,7 +170,7 @@ class Engine:
         about = os.statvfs(self._path.parent)
         return about.f_bavail * about.f_frsize
 
-    def _say(self, kind: str, text: str) -> None:
+    def _report_once(self, kind: str, text: str) -> None:
         if kind != self._trouble:
             self._trouble = kind
             self._report(kind, text)
@@ -201,7 +201,7 @@ class Engine:
                     self._saved_log = None
                 self._open()
         except (sqlite3.Error, OSError) as error:
-            self._say("broken", f"the database could not be opened again: {error}")
+            self._report_once("broken", f"the database could not be opened again: {error}")
             return False
         return True
 

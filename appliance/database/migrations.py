@@ -63,8 +63,8 @@ def needed(path: Path) -> bool:
             raise SetupError(f"{path} is missing, but its last changes are there ({log_of(path).name}).", RESTORE)
         return True
     if not header.is_sqlite:
-        what = "is empty: it is not a database" if not header.octets else "is not a database, or its beginning is damaged"
-        raise SetupError(f"{path} {what}.", RESTORE)
+        fault = "is empty: it is not a database" if not header.octets else "is not a database, or its beginning is damaged"
+        raise SetupError(f"{path} {fault}.", RESTORE)
     if header.application == BEFORE_RELEASE:
         raise _before_release(path)
     if header.application != APPLICATION:
@@ -159,8 +159,8 @@ def migrate_in_child(path: Path, page_octets: int = PAGE_OCTETS) -> None:
     """The same in a process of its own, so that its memory is given back."""
     import subprocess
 
-    words = [sys.executable, "-P", "-m", "appliance.database.migrations", str(path), str(page_octets)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603 our own module, no shell
+    command = [sys.executable, "-P", "-m", "appliance.database.migrations", str(path), str(page_octets)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 our own module, no shell
     if done.returncode:
         raise SetupError(done.stderr.strip().rpartition("\n")[2] or "The database could not be made.")
 

@@ -57,8 +57,8 @@ async def check(facts: DomainFacts, names: Resolver) -> list[DnsFinding]:
             with trio.fail_after(PATIENCE_S):
                 findings[number] = await judge(_Check(facts, record, names))
         except (LookupTrouble, trio.TooSlowError) as trouble:
-            said = shown(str(trouble)) or "the DNS server took too long to answer"
-            findings[number] = DnsFinding(record, "unknown", "", f"{said[:1].upper()}{said[1:]}; try again later.")
+            fault = shown(str(trouble)) or "the DNS server took too long to answer"
+            findings[number] = DnsFinding(record, "unknown", "", f"{fault[:1].upper()}{fault[1:]}; try again later.")
 
     async with trio.open_nursery() as nursery:
         for number, record in enumerate(asked):
@@ -181,12 +181,12 @@ async def _spf(q: _Check) -> DnsFinding:
             seen |= spf.seen
         unsure = False
         for address in await q.own_addresses():
-            says = await Spf(q.names).check_host(q.facts.domain, address)
-            if says is SpfResult.NO:
+            result = await Spf(q.names).check_host(q.facts.domain, address)
+            if result is SpfResult.NO:
                 known = address in q.facts.addresses
                 term = f"ip{6 if ':' in address else 4}:{address}" if known else f"a:{q.facts.host_name}"
                 return q.wrong(f"It does not allow {address}, which is this server: add {term}.")
-            unsure = unsure or says is SpfResult.UNSURE
+            unsure = unsure or result is SpfResult.UNSURE
         for term in map(relay_term, q.facts.relays):
             if not await _lets(q, term, seen):
                 return q.wrong(f"It does not allow your relay: add {term}.")

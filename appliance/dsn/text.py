@@ -1,6 +1,6 @@
 """The text of a DSN for its reader: for every reason what happened, and what they can do.
 
-Each sentence is made from a row of these tables: `what` happened (a clause), what to `do` when it failed, and what to do
+Each sentence is made from a row of these tables: the `cause` (a clause), what to `do` when it failed, and what to do
 meanwhile (`wait`) when it is only delayed. The other server's enhanced status code chooses the row where it says more than the
 reason does (RFC 3463 §3). No text here comes from outside; addresses and the other server's replies are inserted by `compose`. Pure.
 """
@@ -16,7 +16,7 @@ NOTHING_TO_DO = "you need not do anything, this server keeps trying"
 class Sentences:
     """Templates; `{server}` is the other server's domain."""
 
-    what: str
+    cause: str
     do: str
     wait: str = NOTHING_TO_DO
 
@@ -130,11 +130,11 @@ def sentence_for_one(outcome: Outcome, who: str, server: str, until: str) -> str
     """The sentence about a message with one reported recipient: what happened, and what the sender can do."""
     if outcome.action in _ARRIVED:
         return f"Your message {_ARRIVED[outcome.action].format(who=who, server=server)}; you need not do anything."
-    words = sentences_for(outcome)
-    what = words.what.format(server=server)
+    sentences = sentences_for(outcome)
+    cause = sentences.cause.format(server=server)
     if outcome.action is DsnAction.FAILED:
-        return f"Your message did not reach {who}, because {what}; {words.do.format(server=server)}."
-    return f"Your message has not reached {who} yet, because {_so_far(what)}; {_waiting(words, until)}."
+        return f"Your message did not reach {who}, because {cause}; {sentences.do.format(server=server)}."
+    return f"Your message has not reached {who} yet, because {_so_far(cause)}; {_waiting(sentences, until)}."
 
 
 def sentence_for_many(actions: list[DsnAction]) -> str:
@@ -151,19 +151,19 @@ def paragraph(outcome: Outcome, who: str, server: str, until: str) -> str:
     """The paragraph about one of several recipients."""
     if outcome.action in _ARRIVED:
         return f"The message {_ARRIVED[outcome.action].format(who=who, server=server)}."
-    words = sentences_for(outcome)
-    what = words.what.format(server=server)
+    sentences = sentences_for(outcome)
+    cause = sentences.cause.format(server=server)
     if outcome.action is DsnAction.FAILED:
-        return f"{_sentence(what)} {_sentence(words.do.format(server=server))}"
-    return f"Not yet: {_so_far(what)}; {_waiting(words, until)}."
+        return f"{_sentence(cause)} {_sentence(sentences.do.format(server=server))}"
+    return f"Not yet: {_so_far(cause)}; {_waiting(sentences, until)}."
 
 
-def _waiting(words: Sentences, until: str) -> str:
-    return f"{words.wait} until {until}" if until and words.wait.endswith("keeps trying") else words.wait
+def _waiting(sentences: Sentences, until: str) -> str:
+    return f"{sentences.wait} until {until}" if until and sentences.wait.endswith("keeps trying") else sentences.wait
 
 
-def _so_far(what: str) -> str:
-    return what.replace(" and never accepted it", "")
+def _so_far(cause: str) -> str:
+    return cause.replace(" and never accepted it", "")
 
 
 def _sentence(text: str) -> str:

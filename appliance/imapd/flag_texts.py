@@ -18,11 +18,11 @@ class FlagTexts(dict[int, bytes]):
         self._always = always
 
     def __missing__(self, flags: int) -> bytes:
-        words = [name.encode() for bit, name in SYSTEM_NAMES if flags & bit]
-        words += [name.encode("utf-8") for place, name in enumerate(self._keywords) if flags >> (KEYWORD_SHIFT + place) & 1]
+        names = [name.encode() for bit, name in SYSTEM_NAMES if flags & bit]
+        names += [name.encode("utf-8") for place, name in enumerate(self._keywords) if flags >> (KEYWORD_SHIFT + place) & 1]
         if self._always:
-            words.append(self._always)
+            names.append(self._always)
         if len(self) >= FLAG_TEXTS:
             self.clear()
-        text = self[flags] = b"(" + b" ".join(words) + b")"
+        text = self[flags] = b"(" + b" ".join(names) + b")"
         return text

@@ -322,11 +322,11 @@ class Selected:
         quiet = uid in own.quiet and modseq == own.changed[uid][1]
         if quiet and not items:
             return b""
-        words = [b"UID %d" % uid] if own.uid else []
+        items_sent = [b"UID %d" % uid] if own.uid else []
         if not quiet:
-            words.append(b"FLAGS " + self.flag_text(uid, flags))
-        words += [item.encode(uid, flags, modseq) for item in items]
-        return b"* %d FETCH (%b)\r\n" % (number, b" ".join(words))
+            items_sent.append(b"FLAGS " + self.flag_text(uid, flags))
+        items_sent += [item.encode(uid, flags, modseq) for item in items]
+        return b"* %d FETCH (%b)\r\n" % (number, b" ".join(items_sent))
 
     def _changed_line(self, number: int, row: tuple[int, int, int], items: "Sequence[FlagItem]") -> bytes:
         """The untagged FETCH of a message whose flags changed."""

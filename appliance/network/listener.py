@@ -104,7 +104,7 @@ class Listeners:
         services: Mapping[str, Handler],
         *,
         board: Board,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
         tls: TlsSource | None = None,
         handed: Sequence[ListeningSocket] = (),
         options: Options | None = None,
@@ -114,7 +114,7 @@ class Listeners:
         self._handed = tuple(handed)
         self._services = dict(services)
         self._board = board
-        self._say = say
+        self._log = log
         self._tls = tls
         self._listening_sockets: list[ListeningSocket] = []
         self._sessions: set[_Session] = set()
@@ -141,7 +141,7 @@ class Listeners:
             self._listening_sockets = [*self._handed, *open_listening_sockets(self._endpoints)]
             self._connections = min(self.options.connections, _descriptors(self.options.connections) - SPARE_DESCRIPTORS)
             if self._connections < self.options.connections:
-                self._say(f"only {self._connections} connections at once: the limit of open files is low (LimitNOFILE=)")
+                self._log(f"only {self._connections} connections at once: the limit of open files is low (LimitNOFILE=)")
         return self.bound
 
     @property
@@ -380,7 +380,7 @@ class Listeners:
         fault_text = str(first) if isinstance(first, PillarboxError) else f"{type(first).__name__}: {first}"
         self._board.publish(SessionFailed(stream.protocol, stream.peer_host, stream.who, fault_text))
         for place in frames_of(first) or frames_of(fault):
-            self._say(place)
+            self._log(place)
         return "internal error"
 
 

@@ -169,11 +169,11 @@ def _keep_alive(listening: socket.socket) -> None:
 
 
 def _explain(fault: OSError, endpoint: Endpoint, host: str, port: int) -> SetupError:
-    what = f"{endpoint.protocol} cannot listen at {host} port {port}: {fault.strerror}."
+    text = f"{endpoint.protocol} cannot listen at {host} port {port}: {fault.strerror}."
     if fault.errno == errno.EADDRINUSE:
-        return SetupError(what, f"Stop the program that holds it (ss -ltnp 'sport = :{port}'), or choose another port.")
+        return SetupError(text, f"Stop the program that holds it (ss -ltnp 'sport = :{port}'), or choose another port.")
     if fault.errno in {errno.EACCES, errno.EPERM}:
-        return SetupError(what, "Ports below 1024 need the unit in README.md (CAP_NET_BIND_SERVICE); or choose one above.")
+        return SetupError(text, "Ports below 1024 need the unit in README.md (CAP_NET_BIND_SERVICE); or choose one above.")
     if fault.errno == errno.EADDRNOTAVAIL:
-        return SetupError(what, "Use an address of this machine, or * for all.")
-    return SetupError(what, "Choose another address or port.")
+        return SetupError(text, "Use an address of this machine, or * for all.")
+    return SetupError(text, "Choose another address or port.")

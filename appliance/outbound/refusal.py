@@ -71,13 +71,13 @@ def refusal(reply: Reply, stage: Stage, host: str) -> Outcome:
     """The outcome of a reply that is not positive: 5xx is final, everything else deferred (RFC 5321 §4.2.1)."""
     final = reply.permanent and not (reply.code == 552 and stage is Stage.RCPT and _is_recipient_limit(reply))  # RFC 5321 §4.5.3.1.10
     status = reply.status if reply.status[:1] == ("5" if final else "4") else "5.0.0" if final else "4.0.0"
-    words, detail = " ".join(reply.lines), status[2:]
-    if is_origin(reply, detail, words, stage):
+    reply_text, detail = " ".join(reply.lines), status[2:]
+    if is_origin(reply, detail, reply_text, stage):
         reason, text = Reason.REPUTATION, f"{host} does not accept mail from this server's internet address."
-    elif detail == "2.2" or (detail == "0.0" and reply.code in (452, 552) and _FULL.search(words)):
+    elif detail == "2.2" or (detail == "0.0" and reply.code in (452, 552) and _FULL.search(reply_text)):
         status = f"{status[0]}.2.2"
         reason, text = (Reason.REFUSED if final else Reason.NOT_NOW), f"{host} says that the mailbox is full."
-    elif final and _is_large(reply, detail, words, stage):
+    elif final and _is_large(reply, detail, reply_text, stage):
         reason, text = Reason.TOO_BIG, f"The message is larger than {host} accepts."
     elif final:
         reason, text = Reason.REFUSED, f"{host} refused it."
@@ -86,40 +86,47 @@ def refusal(reply: Reply, stage: Stage, host: str) -> Outcome:
     return Outcome(DsnAction.FAILED if final else DsnAction.DEFERRED, status, reason, text, host, tidied(reply))
 
 
-def is_origin(reply: Reply, detail: str, words: str, stage: Stage) -> bool:
-    """Is the refusal about our address? `detail` is the status without its class, `words` the reply's text."""
-    if _GREYLIST.search(words):
+def is_origin(reply: Reply, detail: str, reply_text: str, stage: Stage) -> bool:
+    """Is the refusal about our address? `detail` is the status without its class, `reply_text` the text of the reply."""
+    if _GREYLIST.search(reply_text):
         return False
     subject = detail.partition(".")[0]
-    if detail in ORIGIN or (_ORIGIN.search(words) and (subject not in ("1", "2") or stage is Stage.CONNECT)):
+    if detail in ORIGIN or (_ORIGIN.search(reply_text) and (subject not in ("1", "2") or stage is Stage.CONNECT)):
         return True
     if not reply.permanent:
         return False
     if stage is Stage.CONNECT:
         return subject not in ("3", "5") and reply.code not in (500, 501, 502, 503, 504)
     if stage is Stage.MAIL:
-        return reply.code in (550, 551, 553, 554) and subject in ("0", "7") and not _OF_SENDER.search(words) and not _FULL.search(words)
-    return stage is Stage.RCPT and bool(_BLOCKED.search(words)) and not _OF_USER.search(words)
+        return (
+            reply.code in (550, 551, 553, 554)
+            and subject in ("0", "7")
+            and not _OF_SENDER.search(reply_text)
+            and not _FULL.search(reply_text)
+        )
+    return stage is Stage.RCPT and bool(_BLOCKED.search(reply_text)) and not _OF_USER.search(reply_text)
 
 
 def is_final_origin(outcome: Outcome) -> bool:
     """Does a final refusal at the greeting name our address as the reason? A bare 554 does not: it may be gone tomorrow (RFC 5321 §3.1)."""
-    words = " ".join(outcome.reply.lines) if outcome.reply is not None else ""
-    return outcome.reason is Reason.REPUTATION and (outcome.status[2:4] == "7." or bool(_ORIGIN.search(words) or _BLOCKED.search(words)))
+    reply_text = " ".join(outcome.reply.lines) if outcome.reply is not None else ""
+    return outcome.reason is Reason.REPUTATION and (
+        outcome.status[2:4] == "7." or bool(_ORIGIN.search(reply_text) or _BLOCKED.search(reply_text))
+    )
 
 
-def _is_large(reply: Reply, detail: str, words: str, stage: Stage) -> bool:
+def _is_large(reply: Reply, detail: str, reply_text: str, stage: Stage) -> bool:
     if detail in ("3.4", "2.3"):
         return True
-    return reply.code == 552 and detail in ("0.0", "2.0", "3.0") and (stage is not Stage.RCPT or bool(_LARGE.search(words)))
+    return reply.code == 552 and detail in ("0.0", "2.0", "3.0") and (stage is not Stage.RCPT or bool(_LARGE.search(reply_text)))
 
 
 def too_many(reply: Reply) -> bool:
     """Does a refusal of RCPT mean that the transaction has too many recipients? (RFC 5321 §4.5.3.1.10: 452, from old servers 552)"""
     if _is_recipient_limit(reply):
         return True
-    words = " ".join(reply.lines)
-    return reply.code in (452, 552) and reply.status[2:] in ("", "0.0") and not _FULL.search(words) and not _LARGE.search(words)
+    reply_text = " ".join(reply.lines)
+    return reply.code in (452, 552) and reply.status[2:] in ("", "0.0") and not _FULL.search(reply_text) and not _LARGE.search(reply_text)
 
 
 def _is_recipient_limit(reply: Reply) -> bool:
@@ -131,9 +138,9 @@ def reduced_offer(offer: Offer, outcome: Outcome, *, eight: bool, utf8: bool) ->
     else. `eight`, `utf8`: the message was sent with 8-bit octets, with SMTPUTF8."""
     if outcome.reply is None or outcome.action not in (DsnAction.FAILED, DsnAction.DEFERRED):
         return None
-    detail, words = outcome.status[2:], " ".join(outcome.reply.lines)
-    if utf8 and offer.smtputf8 and (detail in _ADDRESSES or "SMTPUTF8" in words.upper()):
+    detail, reply_text = outcome.status[2:], " ".join(outcome.reply.lines)
+    if utf8 and offer.smtputf8 and (detail in _ADDRESSES or "SMTPUTF8" in reply_text.upper()):
         return replace(offer, smtputf8=False)
-    if eight and offer.eightbitmime and (detail in _FORMS or _EIGHT.search(words)):
+    if eight and offer.eightbitmime and (detail in _FORMS or _EIGHT.search(reply_text)):
         return replace(offer, eightbitmime=False, smtputf8=False)
     return None

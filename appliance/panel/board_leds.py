@@ -72,8 +72,8 @@ class BoardLed:
     def _read(self, name: str) -> str:
         return (self._path / name).read_text().strip()
 
-    def _write(self, name: str, words: str) -> None:
-        (self._path / name).write_text(words + "\n")
+    def _write(self, name: str, value: str) -> None:
+        (self._path / name).write_text(value + "\n")
 
 
 def trigger_of(line: str) -> str:

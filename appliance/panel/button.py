@@ -144,7 +144,7 @@ async def run(
     actions: Actions,
     *,
     clock: MonotonicClock,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Until cancelled; `port` is closed at the end. An action that is still running is not started again."""
@@ -162,7 +162,7 @@ async def run(
         try:
             await getattr(actions, name)()
         except Exception as fault:  # whatever the action raises: the next press must work
-            say(f"The action of the button failed: {reason_of(fault)}.")
+            log(f"The action of the button failed: {reason_of(fault)}.")
         finally:
             acting.discard(name)
 

@@ -59,7 +59,7 @@ class ConsoleSession:
         self._wake = trio.Event()
         self.dialogue = Dialogue(board, control, options, access, touched=self.touch)
         self._terminal = self._new_terminal()
-        self._heard = self._redrawn_at = float("-inf")
+        self._read_octets = self._redrawn_at = float("-inf")
         self._scope = trio.CancelScope()
         self.octets_out = self.pictures = 0
 
@@ -135,9 +135,9 @@ class ConsoleSession:
             else:
                 pressed = keys.feed(octets)
             now = trio.current_time()
-            if octets and now - self._heard > SILENT_S:
+            if octets and now - self._read_octets > SILENT_S:
                 self.redraw()
-            self._heard = now
+            self._read_octets = now
             if NOISE in pressed and now - self._redrawn_at > NOISY_S:
                 self._redrawn_at = now
                 self.redraw()
@@ -156,7 +156,7 @@ class ConsoleSession:
         while True:
             await trio.sleep(60 - self._board.snapshot().at % 60 + 0.1)
             self.dialogue.check_idle()
-            if trio.current_time() - self._heard > SILENT_S and not self._options.can_quit and not self.dialogue.plain:
+            if trio.current_time() - self._read_octets > SILENT_S and not self._options.can_quit and not self.dialogue.plain:
                 self.redraw()
             self.touch()
 
@@ -183,10 +183,10 @@ async def run(
     options: Options,
     access: AccessGuard,
     *,
-    say: Callable[[str], object] = lambda text: None,
+    log: Callable[[str], object] = lambda text: None,
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """The task of the serial console, until cancelled. `say` gets a sentence when the port goes and comes back."""
+    """The task of the serial console, until cancelled. `log` gets a sentence when the port goes and comes back."""
     task_status.started()
     pause_s, reported = REOPEN_S[0], ""
     while True:
@@ -198,7 +198,7 @@ async def run(
             trouble = str(error)
         else:
             if reported:
-                say("The serial port of the console is back.")
+                log("The serial port of the console is back.")
                 reported = ""
             try:
                 await ConsoleSession(stream, board, control, options, access).run()
@@ -207,7 +207,7 @@ async def run(
             if trio.current_time() - opened_mono > STABLE_S:
                 pause_s = REOPEN_S[0]
         if trouble != reported:
-            say(f"The serial port of the console cannot be used ({trouble}); it is tried again and again.")
+            log(f"The serial port of the console cannot be used ({trouble}); it is tried again and again.")
             reported = trouble
         await trio.sleep(pause_s)
         pause_s = min(pause_s * 2, REOPEN_S[1])

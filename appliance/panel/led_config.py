@@ -36,17 +36,17 @@ class LedConfig:
         return f"The LED {self.kind}:{','.join(self.pins)}"
 
 
-def parse_led(words: str) -> LedConfig:
+def parse_led(entry: str) -> LedConfig:
     """One LED; raises ValueError with a sentence."""
-    place, *rest = words.split() or [""]
+    place, *rest = entry.split() or [""]
     kind, _, pins = place.partition(":")
     names = tuple(pins.split(","))
     if kind not in KINDS or not all(names):
-        raise ValueError(f"{words!r} is not an LED; write led:PIN, pwm:PIN, rgb:RED,GREEN,BLUE or board:NAME.")
+        raise ValueError(f"{entry!r} is not an LED; write led:PIN, pwm:PIN, rgb:RED,GREEN,BLUE or board:NAME.")
     if len(names) != (3 if kind == "rgb" else 1):
-        raise ValueError(f"{words!r}: rgb has three pins, every other LED one.")
+        raise ValueError(f"{entry!r}: rgb has three pins, every other LED one.")
     if kind == "board" and (names[0] in (".", "..") or "/" in names[0]):
-        raise ValueError(f"{words!r}: a name in /sys/class/leds, such as ACT.")
+        raise ValueError(f"{entry!r}: a name in /sys/class/leds, such as ACT.")
     shows = [word for word in rest if word != "inverted"]
     return LedConfig(kind, names, shown_by(",".join(shows)) if shows else ALL, "inverted" in rest)
 
@@ -56,7 +56,7 @@ def parse_leds(leds: Iterable[str], root: Path = LEDS) -> tuple[LedConfig, ...]:
 
     Raises ValueError with a sentence.
     """
-    configs = tuple(parse_led(words) for words in leds)
+    configs = tuple(parse_led(entry) for entry in leds)
     if len(configs) > MOST_LEDS:
         raise ValueError(f"At most {MOST_LEDS} LEDs.")
     pins = [(config.kind == "board", canonical_name(pin) if config.kind == "board" else pin) for config in configs for pin in config.pins]
@@ -66,23 +66,23 @@ def parse_leds(leds: Iterable[str], root: Path = LEDS) -> tuple[LedConfig, ...]:
     return configs or (*own[:1], *(replace(spare, shows=shown_by(TROUBLE), borrowed=True) for spare in own[1:]))
 
 
-def from_thread(say: Callable[[str], object]) -> Callable[[str], None]:
-    """`say`, callable from one of trio's threads."""
+def from_thread(log: Callable[[str], object]) -> Callable[[str], None]:
+    """`log`, callable from one of trio's threads."""
 
-    def said(text: str) -> None:
-        trio.from_thread.run_sync(say, text)
+    def log_from_thread(text: str) -> None:
+        trio.from_thread.run_sync(log, text)
 
-    return said
+    return log_from_thread
 
 
-def open_leds(configs: Iterable[LedConfig], say: Callable[[str], None], *, factory: Any = None, root: Path = LEDS) -> list[ConnectedLed]:
+def open_leds(configs: Iterable[LedConfig], log: Callable[[str], None], *, factory: Any = None, root: Path = LEDS) -> list[ConnectedLed]:
     """Open each LED; slow when gpiozero is loaded for it, so call it in a thread."""
     opened = []
     for config in configs:
         try:
             opened.append(ConnectedLed(config.name, _open(config, factory, root), config.shows, borrowed=config.borrowed))
         except Exception as fault:  # any driver may raise anything: an LED must never affect mail
-            say(f"{config.name} cannot be used and is left out: {reason_of(fault)}.")
+            log(f"{config.name} cannot be used and is left out: {reason_of(fault)}.")
     return opened
 
 

@@ -57,22 +57,22 @@ class Options:
     night_level: float = 0.25
 
 
-def parse_night(words: str) -> tuple[int, int] | None:
+def parse_night(text: str) -> tuple[int, int] | None:
     """ "22:00-06:30" in minutes after midnight; None for "". Raises ValueError with a sentence."""
-    if not words:
+    if not text:
         return None
-    begin, _, end = words.partition("-")
+    begin, _, end = text.partition("-")
     try:
         minutes = _minutes(begin), _minutes(end)
     except ValueError:
-        raise ValueError(f"{words!r} is not a night; write it like 22:00-06:30.") from None
+        raise ValueError(f"{text!r} is not a night; write it like 22:00-06:30.") from None
     return minutes if minutes[0] != minutes[1] else None
 
 
-def _minutes(words: str) -> int:
-    hour, _, minute = words.strip().partition(":")
+def _minutes(text: str) -> int:
+    hour, _, minute = text.strip().partition(":")
     if not (int(hour) in range(24) and int(minute) in range(60)):
-        raise ValueError(words)
+        raise ValueError(text)
     return int(hour) * 60 + int(minute)
 
 
@@ -95,15 +95,15 @@ class LedDisplay:
         options: Options,
         *,
         clock: WallClock,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
     ) -> None:
         self._board = board
         self._open = open_leds
         self._options = options
         self._clock = clock
-        self._say = say
+        self._log = log
         self._wait: trio.CancelScope | None = None
-        self._player = Player((), say)
+        self._player = Player((), log)
         self._moments: dict[str, float] = {}
         self._bright_until = math.inf
         """The end of the show; infinite when there is none."""
@@ -114,7 +114,7 @@ class LedDisplay:
     async def run(self, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled."""
         connected = list(await trio.to_thread.run_sync(self._open))
-        self._player = player = Player(connected, self._say)
+        self._player = player = Player(connected, self._log)
         try:
             task_status.started()
             if not connected:
@@ -123,7 +123,7 @@ class LedDisplay:
         finally:
             for led in connected:
                 if led in player.leds:
-                    close(led, self._say)
+                    close(led, self._log)
 
     def show(self) -> None:
         """Show the state once more, from the beginning and as bright as by day."""

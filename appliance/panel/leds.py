@@ -96,9 +96,9 @@ class _Cursor:
 class Player:
     """Plays on `leds`; `show` sets the meanings that hold, `advance` moves on, `next_at` is when to call it again."""
 
-    def __init__(self, leds: Sequence[ConnectedLed], say: Callable[[str], None], patterns: Iterable[Pattern] = PATTERNS) -> None:
+    def __init__(self, leds: Sequence[ConnectedLed], log: Callable[[str], None], patterns: Iterable[Pattern] = PATTERNS) -> None:
         self.leds = list(leds)
-        self._say = say
+        self._log = log
         self._patterns = {pattern.meaning: pattern for pattern in patterns}
         self._cursors: dict[str, _Cursor] = {}
         self._dim = 1.0
@@ -147,7 +147,7 @@ class Player:
                 else:
                     connected.set(self._level(connected, cursor), cursor.pattern.colour)
             except Exception as fault:  # any driver may raise anything: an LED must never affect mail
-                self._say(f"{connected.name} failed and is left out: {reason_of(fault)}.")
+                self._log(f"{connected.name} failed and is left out: {reason_of(fault)}.")
                 self.leds.remove(connected)
                 close(connected, lambda text: None)
 
@@ -162,7 +162,7 @@ class Player:
     def close(self) -> None:
         """Every LED left is given back."""
         while self.leds:
-            close(self.leds.pop(), self._say)
+            close(self.leds.pop(), self._log)
 
 
 def reason_of(fault: BaseException) -> str:
@@ -170,9 +170,9 @@ def reason_of(fault: BaseException) -> str:
     return str(fault).strip(" '\"\n").rstrip(".!") or type(fault).__name__
 
 
-def close(connected: ConnectedLed, say: Callable[[str], None]) -> None:
+def close(connected: ConnectedLed, log: Callable[[str], None]) -> None:
     """Give one LED back, whatever it raises."""
     try:
         connected.led.close()
     except Exception as fault:  # any driver may raise anything
-        say(f"{connected.name} could not be given back: {reason_of(fault)}.")
+        log(f"{connected.name} could not be given back: {reason_of(fault)}.")

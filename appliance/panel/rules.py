@@ -97,10 +97,10 @@ def moments(before: Snapshot, now: Snapshot) -> tuple[str, ...]:
     return tuple(rule.meaning for rule in RULES if rule.happened(before, now))
 
 
-def shown_by(words: str) -> frozenset[str]:
+def shown_by(text: str) -> frozenset[str]:
     """The meanings of "all" or of groups and meanings with commas between; raises ValueError with a sentence."""
     found: set[str] = set()
-    for word in words.split(","):
+    for word in text.split(","):
         of_group = {rule.meaning for rule in RULES if word in ("all", rule.group, rule.meaning)}
         if not of_group:
             known = ", ".join(["all", *(name for name, _ in GROUPS), *(rule.meaning for rule in RULES)])

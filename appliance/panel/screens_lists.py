@@ -84,8 +84,8 @@ def queue_groups(facts: Mapping[str, Any], s: Snapshot, screen: ScreenSize) -> l
         detail = f"{row.get('message', '')} from {sender}, {size(int(row.get('octets') or 0))}, here since {since}."
         for one in row.get("recipients", ()):
             if one.get("text") or one.get("reply"):
-                said = f" {one['host'] or 'The next hop'} said: {one['reply']}" if one.get("reply") else ""
-                detail += f"\n{one.get('address', '')}: {one.get('text', '')}{said}"
+                reply = f" {one['host'] or 'The next hop'} said: {one['reply']}" if one.get("reply") else ""
+                detail += f"\n{one.get('address', '')}: {one.get('text', '')}{reply}"
         text = columns((str(row.get("id", "")), 5), (state, 22), (sender, 20 + screen.extra_columns // 3), ("->", 2), (whom, 0))
         items.append(
             ListItem(str(row.get("id", "")), text, detail, str(row.get("message", "")), f"{row.get('message', '')} to {whom}", held)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .ports import AdminPasswordPort, ControlPort, SnapshotSource
     from .simulate import ServerClock
 
-    Say = Callable[[str], None]
+    LogLine = Callable[[str], None]
 
 
 LAST_S = 2.0
@@ -34,14 +34,14 @@ def has_leds(leds: Sequence[str]) -> bool:
 
 
 def leds_task(
-    board: "SnapshotSource", leds: Sequence[str], *, night: str, night_percent: int, clock: "ServerClock", say: "Say"
+    board: "SnapshotSource", leds: Sequence[str], *, night: str, night_percent: int, clock: "ServerClock", log: "LogLine"
 ) -> "LedDisplay":
     """The task of the LEDs, to be run around everything else."""
     from .led_config import from_thread, open_leds, parse_leds
     from .led_display import LedDisplay, Options, parse_night
 
-    opener = partial(open_leds, parse_leds(leds), from_thread(say))
-    return LedDisplay(board, opener, Options(parse_night(night), night_percent / 100), clock=clock, say=say)
+    opener = partial(open_leds, parse_leds(leds), from_thread(log))
+    return LedDisplay(board, opener, Options(parse_night(night), night_percent / 100), clock=clock, log=log)
 
 
 def actions_of(
@@ -59,7 +59,7 @@ async def watch_button(
     *,
     pull_up: bool,
     clock: "ServerClock",
-    say: "Say",
+    log: "LogLine",
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """The task of the button. Where the pin cannot be used a log line says so, and there is no button."""
@@ -75,11 +75,11 @@ async def watch_button(
     try:
         port = await trio.to_thread.run_sync(opened)
     except Exception as fault:  # any driver may raise anything: a button must never affect mail
-        say(f"The button at pin {pin} cannot be used and is left out: {reason_of(fault)}.")
+        log(f"The button at pin {pin} cannot be used and is left out: {reason_of(fault)}.")
         task_status.started()
         await trio.sleep_forever()
         return
-    await run(port, actions, clock=clock, say=say, task_status=task_status)
+    await run(port, actions, clock=clock, log=log, task_status=task_status)
 
 
 async def console(
@@ -89,7 +89,7 @@ async def console(
     control: "ControlPort",
     admin: "AdminPasswordPort | None",
     *,
-    say: "Say",
+    log: "LogLine",
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """The task of the serial console; without an `admin` no password is required. Ten bits on the line carry an octet."""
@@ -98,7 +98,7 @@ async def console(
     from .serial_port import open_serial
 
     options = Options(octets_per_s=baud / 10)
-    await run(lambda: open_serial(device, baud), board, control, options, AccessGuard(admin), say=say, task_status=task_status)
+    await run(lambda: open_serial(device, baud), board, control, options, AccessGuard(admin), log=log, task_status=task_status)
 
 
 async def send_last_line(device: str, baud: int, text: str) -> None:
@@ -133,7 +133,7 @@ async def simulated(
     actions: "Actions",
     *,
     clock: "ServerClock",
-    say: "Say",
+    log: "LogLine",
     confirm_shutdown: bool = False,
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -142,10 +142,10 @@ async def simulated(
     from .simulate import SimulatorOptions, run
 
     simulator = SimulatorOptions(confirm_shutdown=confirm_shutdown)
-    await run(board, actions, Options(), simulator, clock=clock, say=say, task_status=task_status)
+    await run(board, actions, Options(), simulator, clock=clock, log=log, task_status=task_status)
 
 
-async def simulate_beside(control: "ControlPort", clock: "ServerClock", say: "Say") -> None:
+async def simulate_beside(control: "ControlPort", clock: "ServerClock", log: "LogLine") -> None:
     """`pillarbox panel --simulate`: LEDs and button of the running server, its journal above them; until cancelled."""
     from appliance.control.requests import FlushQueue, ReadLog, ShutDown
 
@@ -154,18 +154,18 @@ async def simulate_beside(control: "ControlPort", clock: "ServerClock", say: "Sa
     board = await RemoteBoard.open(control)
 
     async def password() -> None:
-        say("A one-time password is for the serial console; here: pillarbox admin password.")
+        log("A one-time password is for the serial console; here: pillarbox admin password.")
 
     actions = actions_of(lambda: control.ask(FlushQueue()), lambda: control.ask(ShutDown()), password)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(partial(simulated, board, actions, clock=clock, say=say, confirm_shutdown=True))
+        nursery.start_soon(partial(simulated, board, actions, clock=clock, log=log, confirm_shutdown=True))
         count = 0
         while True:
             with suppress(Exception):  # the guard of a program that only watches: the LEDs show that the server is gone
-                log = (await control.ask(ReadLog(count))).facts
-                count = log["count"]
-                for line in log["lines"]:
-                    say(line)
+                answer = (await control.ask(ReadLog(count))).facts
+                count = answer["count"]
+                for line in answer["lines"]:
+                    log(line)
             await trio.sleep(1)
 
 

@@ -85,14 +85,14 @@ async def run(
     simulator: SimulatorOptions,
     *,
     clock: ServerClock,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Until cancelled; `actions.try_now` also shows the state once more."""
     moved = _Moved()
     factory = await trio.to_thread.run_sync(_mock_factory, moved.set)
     table = _LedTable(simulator.leds, factory)
-    display = LedDisplay(board, partial(table.open, say), options, clock=clock, say=say)
+    display = LedDisplay(board, partial(table.open, log), options, clock=clock, log=log)
 
     async def try_now() -> None:
         display.show()
@@ -113,7 +113,7 @@ async def run(
     with _screen(simulator.fd_out, [*table.widest(), *([widest] if has_keys else [])]) as draw:
         async with trio.open_nursery() as nursery:
             await nursery.start(display.run)
-            await nursery.start(partial(watch_button, port, pressed, clock=clock, say=say))
+            await nursery.start(partial(watch_button, port, pressed, clock=clock, log=log))
             if has_keys:
                 nursery.start_soon(_keys, simulator.fd_in, factory.pin(BUTTON_PIN), ask if simulator.confirm_shutdown else None)
             task_status.started()
@@ -152,8 +152,8 @@ class _LedTable:
         self._labels = {config.name: each.partition(" ")[2] or each for config, each in zip(self._configs, words, strict=True)}
         self._connected: list[ConnectedLed] = []
 
-    def open(self, say: Callable[[str], None]) -> list[ConnectedLed]:
-        self._connected = open_leds(self._configs, from_thread(say), factory=self._factory)
+    def open(self, log: Callable[[str], None]) -> list[ConnectedLed]:
+        self._connected = open_leds(self._configs, from_thread(log), factory=self._factory)
         return self._connected
 
     def widest(self) -> list[str]:

@@ -192,12 +192,21 @@ class Session:
 
     async def _capa(self, _: tuple[bytes, ...]) -> Next:
         """RFC 2449 §5."""
-        words = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "IMPLEMENTATION Pillarbox", "UTF8 USER"]
+        capabilities = [
+            "TOP",
+            "UIDL",
+            "RESP-CODES",
+            "AUTH-RESP-CODE",
+            "PIPELINING",
+            "EXPIRE NEVER",
+            "IMPLEMENTATION Pillarbox",
+            "UTF8 USER",
+        ]
         if self._context.mechanisms.plaintext_allowed(self._stream.secure):
-            words += ["USER", "SASL " + " ".join(self._offered())]
+            capabilities += ["USER", "SASL " + " ".join(self._offered())]
         if self._protocol.state is State.AUTHORIZATION and self._stream.can_start_tls:
-            words.append("STLS")
-        await self._respond(ok("Capabilities follow.") + "".join(f"{word}\r\n" for word in words).encode() + END)
+            capabilities.append("STLS")
+        await self._respond(ok("Capabilities follow.") + "".join(f"{word}\r\n" for word in capabilities).encode() + END)
         return Next.GO_ON
 
     async def _noop(self, _: tuple[bytes, ...]) -> Next:

@@ -150,7 +150,7 @@ class QueueAdmin:
         self._queue.wake_after_commit(transaction, ((destination, float(now)) for destination in destinations))
         return True
 
-    async def _change(self, word: str, assignments: str, what: str) -> list[QueueEntry]:
+    async def _change(self, word: str, assignments: str, event: str) -> list[QueueEntry]:
         found = await self.find(word)
         wall, now = int(self._clock.wall_s()), int(self._queue.now())
 
@@ -160,11 +160,11 @@ class QueueAdmin:
                     f"UPDATE queue SET {assignments} WHERE id = :id",  # noqa: S608 - constants of ours
                     {"now": now, "id": entry.id},
                 )
-            history.add(transaction, found[0].message, wall, what)
+            history.add(transaction, found[0].message, wall, event)
             self._queue.wake_after_commit(transaction, ((entry.destination, float(now)) for entry in found))
 
         await self._database.write(work)
-        return await self.find(word) if what != "retried" else found
+        return await self.find(word) if event != "retried" else found
 
     async def cancel(self, word: str) -> list[QueueEntry]:
         """Remove the message without a DSN. An attempt that runs at this moment may deliver it all the same."""

@@ -27,21 +27,21 @@ class HistoryLimits:
 
 @dataclass(frozen=True, slots=True)
 class HistoryLine:
-    """`what` is accepted, deferred, sent, bounced, expired, held, released, retried, rerouted or cancelled."""
+    """`event` is accepted, deferred, sent, bounced, expired, held, released, retried, rerouted or cancelled."""
 
     message: str
     at: int
-    what: str
+    event: str
     facts: dict[str, Any]
 
 
-def add(transaction: Transaction, message: str, at: int, what: str, **facts: Any) -> None:
+def add(transaction: Transaction, message: str, at: int, event: str, **facts: Any) -> None:
     """Add a row; empty facts are left out, texts cut to TEXT_CHARACTERS."""
     known = {key: value for key, value in facts.items() if value not in (None, "", [], ())}
     kept = {key: value[:TEXT_CHARACTERS] if isinstance(value, str) else value for key, value in known.items()}
     transaction.execute(
         "INSERT INTO history(id, message, at, event, details) VALUES (?, ?, ?, ?, ?)",
-        (transaction.next_id("history"), message, at, what, json.dumps(kept, ensure_ascii=False, separators=(",", ":"))),
+        (transaction.next_id("history"), message, at, event, json.dumps(kept, ensure_ascii=False, separators=(",", ":"))),
     )
 
 
@@ -58,7 +58,7 @@ def prune(transaction: Transaction, now: int, limits: HistoryLimits) -> None:
 def timeline(connection: sqlite3.Connection, message: str) -> list[HistoryLine]:
     """Every row about the message, oldest first."""
     rows = connection.execute("SELECT message, at, event, details FROM history WHERE message = ? ORDER BY id", (message,))
-    return [HistoryLine(name, at, what, json.loads(facts)) for name, at, what, facts in rows]
+    return [HistoryLine(name, at, event, json.loads(facts)) for name, at, event, facts in rows]
 
 
 def messages_like(connection: sqlite3.Connection, start: str) -> list[str]:

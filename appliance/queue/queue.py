@@ -234,7 +234,7 @@ class Queue:
         ]
         for waiting, outcome in result.final:
             history.add(
-                transaction, entry.message, wall, _what(outcome), to=str(waiting.recipient.address), status=outcome.status,
+                transaction, entry.message, wall, _event_of(outcome), to=str(waiting.recipient.address), status=outcome.status,
                 text=outcome.text, host=outcome.host, reply=str(outcome.reply or ""), met=hosts,
             )  # fmt: skip
         if not result.deferred:
@@ -308,7 +308,7 @@ class Queue:
                 history.add(transaction, message, wall, "cancelled", text="It was deleted from the Outbox.", row=number)
 
 
-def _what(outcome: Outcome) -> str:
+def _event_of(outcome: Outcome) -> str:
     """The history's word for a final outcome."""
     if outcome.reason is Reason.EXPIRED:
         return "expired"

@@ -24,9 +24,9 @@ KINDS = {"k=rsa": "rsa-sha256", "k=ed25519": "ed25519-sha256"}
 class DkimFiles:
     """See above. `keys` is () before `ensure`."""
 
-    def __init__(self, directory: Path, *, say: Callable[[str], object]) -> None:
+    def __init__(self, directory: Path, *, log: Callable[[str], object]) -> None:
         self._directory = directory
-        self._say = say
+        self._log = log
         self._making = trio.Lock()
         self.keys: tuple[SigningKey, ...] = ()
 
@@ -68,22 +68,22 @@ class DkimFiles:
         return tuple(keys)
 
     async def _make(self) -> None:
-        words = [sys.executable, "-P", "-m", "appliance.runtime.dkim_key_files", str(self._directory)]
-        done = await trio.run_process(words, capture_stderr=True, capture_stdout=True, check=False)
+        arguments = [sys.executable, "-P", "-m", "appliance.runtime.dkim_key_files", str(self._directory)]
+        done = await trio.run_process(arguments, capture_stderr=True, capture_stdout=True, check=False)
         if done.returncode:
             last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no reason given"]
             raise SetupError(f"No signing keys could be made: {last[0]}.", f"Look at {self._directory}.")
-        self._say("signing keys made; what to publish: pillarbox domain records")
+        self._log("signing keys made; what to publish: pillarbox domain records")
 
 
-def main(words: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """The child: DIRECTORY; 0, or a sentence on stderr."""
     from base64 import b64encode
 
     from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-    directory = Path(words[0])
+    directory = Path(arguments[0])
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for selector, algorithm in SELECTORS:

@@ -80,6 +80,6 @@ def expect_usable(owner: Owner, data: Path) -> None:
     if code == 0:
         return
     if 0 < code <= len(needed):
-        what = f"{data} belongs to {owner.name}, who may not use {needed[code - 1][0]}."
-        raise SetupError(what, f"Put it where {owner.name} may read it, such as below /opt or /srv, or give the directory to root.")
+        fault = f"{data} belongs to {owner.name}, who may not use {needed[code - 1][0]}."
+        raise SetupError(fault, f"Put it where {owner.name} may read it, such as below /opt or /srv, or give the directory to root.")
     raise SetupError(f"{data} belongs to {owner.name}, whom this process cannot become.", f"Run it as {owner.name}: sudo -u {owner.name}.")

@@ -90,7 +90,7 @@ class Supervisor:
         tasks: Sequence[Task],
         *,
         board: Board,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
         notifier: Notifier | None = None,
         on_hangup: Callable[[], object] | None = None,
         jitter: Callable[[], float] | None = None,
@@ -98,7 +98,7 @@ class Supervisor:
     ) -> None:
         self._tasks = tuple(tasks)
         self._board = board
-        self._say = say
+        self._log = log
         self._notifier = notifier or Notifier({})
         self._on_hangup = on_hangup
         self._jitter = jitter or _random
@@ -204,7 +204,7 @@ class Supervisor:
         self._board.publish(TaskCrashed(name, reason, wait_s))
         if fault is not None:
             for place in frames_of(fault):
-                self._say(place)
+                self._log(place)
 
     async def _end_all(self, *, at_once: bool) -> None:
         """End the tasks, the one started last first, each within its time."""
@@ -254,7 +254,7 @@ class Supervisor:
                         if running.task.alive:
                             await running.task.alive()
                 except Exception as e:  # an error is no answer
-                    self._say(f"watchdog: {running.task.name} does not answer: {e}")
+                    self._log(f"watchdog: {running.task.name} does not answer: {e}")
                     scope.cancel()
             if not scope.cancel_called:
                 self._notifier.notify("WATCHDOG=1")

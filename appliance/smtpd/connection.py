@@ -132,16 +132,16 @@ class Connection:
         with suppress(PeerError), trio.move_on_after(CLOSE_S):
             await self.flush()
 
-    async def discard(self, what: int | DotStream, timeout_s: float) -> bool:
+    async def discard(self, source: int | DotStream, timeout_s: float) -> bool:
         """Discard that many octets, or a message up to its end, for at most `timeout_s`; True when that was all of it."""
         deadline = trio.current_time() + timeout_s
         with suppress(PeerSlow):
-            while what if isinstance(what, int) else not what.done:
+            while source if isinstance(source, int) else not source.done:
                 wait_s = deadline - trio.current_time()
-                if isinstance(what, int):
-                    what -= len(await self.chunk(wait_s, min(what, READ_OCTETS)))
+                if isinstance(source, int):
+                    source -= len(await self.chunk(wait_s, min(source, READ_OCTETS)))
                 else:
-                    what.feed(await self.chunk(wait_s))
+                    source.feed(await self.chunk(wait_s))
             return True
         return False
 

@@ -213,8 +213,8 @@ def _damage(kind: str, sentence: str) -> Callable[[Snapshot], list[str]]:
 
 def _bodies_orphaned(s: Snapshot) -> list[str]:
     n = s.storage.orphaned_bodies
-    what = "1 message body is" if n == 1 else f"{n} message bodies are"
-    return [f"{what} not in the database and kept aside for 30 days, in bodies/aside."] if n else []
+    subject = "1 message body is" if n == 1 else f"{n} message bodies are"
+    return [f"{subject} not in the database and kept aside for 30 days, in bodies/aside."] if n else []
 
 
 def _phase(name: str, sentence: str) -> Callable[[Snapshot], list[str]]:

@@ -233,8 +233,8 @@ class ConditionFound(Event):
 
 def bodies_missing(files: int) -> ConditionFound:
     """So many body files that messages need are gone."""
-    what = "The file of 1 message body is" if files == 1 else f"The files of {files} message bodies are"
-    return ConditionFound("bodies-missing", (f"{what} gone from the data directory: these messages cannot be read.",) if files else ())
+    subject = "The file of 1 message body is" if files == 1 else f"The files of {files} message bodies are"
+    return ConditionFound("bodies-missing", (f"{subject} gone from the data directory: these messages cannot be read.",) if files else ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ CHUNK_OCTETS = 4096 - 64
 
 
 class Journal:
-    """Events and text in by `note` and `say`; lines out by `flush`, which `run` calls when there is something.
+    """Events and text in by `note` and `log`; lines out by `flush`, which `run` calls when there is something.
 
     `fd` is where lines go; `stamped` puts the time in front (systemd's journal has its own).
     """
@@ -54,7 +54,7 @@ class Journal:
         """Remember an event for the next flush: the board's `feed`."""
         self._add(event)
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """One line of plain text; a traceback's lines are given one by one."""
         self._add(text)
 
@@ -131,18 +131,18 @@ class Journal:
     def _line(self, event: Event) -> str:
         if not event.journal:
             return ""
-        words = [event.journal]
+        parts = [event.journal]
         for field in fields(event):
             value = getattr(event, field.name)
             if value == "" or value == ():
                 continue
             if field.name == "duration_s":
-                words.append(f"took={value:.3f}s")
+                parts.append(f"took={value:.3f}s")
             elif isinstance(value, float):
-                words.append(f"{field.name}={value:.1f}")
+                parts.append(f"{field.name}={value:.1f}")
             else:
-                words.append(f"{field.name}={_field(','.join(value) if isinstance(value, tuple) else str(value))}")
-        return " ".join(words)
+                parts.append(f"{field.name}={_field(','.join(value) if isinstance(value, tuple) else str(value))}")
+        return " ".join(parts)
 
 
 def frames_of(fault: BaseException) -> list[str]:

@@ -141,9 +141,9 @@ def open_file(folder: int, name: str, path: PurePath, passed: PassedOver) -> int
 
 def _problem(found: os.stat_result, folder: int) -> str:
     """Why a file is not read, or ""."""
-    for is_kind, words in KINDS:
+    for is_kind, text in KINDS:
         if is_kind(found.st_mode):
-            return words
+            return text
     if found.st_nlink > 1 and found.st_uid != os.fstat(folder).st_uid:
         return "it is a hard link to a file of another user"
     return ""

@@ -57,8 +57,8 @@ def translated(transaction: Transaction, source: MailboxId, target: MailboxId, u
     moves = [(place, to) for (place, _), to in zip(names, places, strict=True)]
     if all(place == to for place, to in moves):
         return "flags"
-    words = [f"((flags >> {KEYWORD_SHIFT + place} & 1) << {KEYWORD_SHIFT + to})" for place, to in moves if to is not None]
-    return " | ".join(["(flags & 31)", *words])
+    terms = [f"((flags >> {KEYWORD_SHIFT + place} & 1) << {KEYWORD_SHIFT + to})" for place, to in moves if to is not None]
+    return " | ".join(["(flags & 31)", *terms])
 
 
 def _integer(places: Iterable[int]) -> int:

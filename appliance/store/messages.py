@@ -51,12 +51,12 @@ def columns(want: Want) -> tuple[str, tuple[Any, ...]]:
     """SELECT and FROM that read a Row's first fields in order, and what its others are filled with."""
     facts, body = Want.FACTS in want, Want.BODY in want
     if not facts and not body:
-        words, count = ("uid, flags, modseq, internal_at, octets, message_data", 6) if Want.DATES in want else ("uid, flags, modseq", 3)
-        return f"SELECT {words} FROM message", EMPTY[count:]
-    words = "uid, flags, modseq, internal_at, octets, message_data, "
-    words += ("envelope, bodystructure" if facts else "x'', x''") + ", sent_at, described_by"
+        selected, count = ("uid, flags, modseq, internal_at, octets, message_data", 6) if Want.DATES in want else ("uid, flags, modseq", 3)
+        return f"SELECT {selected} FROM message", EMPTY[count:]
+    selected = "uid, flags, modseq, internal_at, octets, message_data, "
+    selected += ("envelope, bodystructure" if facts else "x'', x''") + ", sent_at, described_by"
     return (
-        f"SELECT {words}{', prefix, body, parts' if body else ''} FROM message JOIN message_data ON message_data.id = message_data",
+        f"SELECT {selected}{', prefix, body, parts' if body else ''} FROM message JOIN message_data ON message_data.id = message_data",
         EMPTY[13 if body else 10 :],
     )
 

@@ -14,7 +14,7 @@ FRED, MARY = AccountId(1), AccountId(2)
 def some(messages: int = 100, recipients: int = 500) -> tuple[SendQuota, list[tuple[AccountId, bool]]]:
     reported: list[tuple[AccountId, bool]] = []
     return SendQuota(
-        messages_per_hour=messages, recipients_per_day=recipients, say=lambda who, limited: reported.append((who, limited))
+        messages_per_hour=messages, recipients_per_day=recipients, report=lambda who, limited: reported.append((who, limited))
     ), reported
 
 

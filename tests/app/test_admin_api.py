@@ -137,7 +137,7 @@ async def test_import_counts_what_was_stored_before_it_is_full(tmp_path: Path) -
 
 async def test_the_log_and_the_admin_password(tmp_path: Path) -> None:
     async with server(tmp_path / "data") as one:
-        one.components.journal.say("A sentence.")
+        one.components.journal.log("A sentence.")
         read = (await one.offline.ask(controls.ReadLog(0))).facts
         assert read["count"] >= 1 and any("A sentence." in line for line in read["lines"])
         made = await one.offline.ask(controls.SetAdminPassword(""))

@@ -15,12 +15,12 @@ def test_a_duration_in_words(seconds: float, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "what", ["accepted", "deferred", "sent", "bounced", "expired", "held", "released", "retried", "rerouted", "cancelled"]
+    "event", ["accepted", "deferred", "sent", "bounced", "expired", "held", "released", "retried", "rerouted", "cancelled"]
 )
-def test_every_event_is_a_line_even_without_facts(what: str) -> None:
-    lines = timeline([HistoryLine("abc", 1_795_890_000, what, {})])
+def test_every_event_is_a_line_even_without_facts(event: str) -> None:
+    lines = timeline([HistoryLine("abc", 1_795_890_000, event, {})])
     assert len(lines.text.splitlines()) == 2 and "{" not in lines.text
-    assert lines.facts["lines"] == [{"at": 1_795_890_000, "what": what}]
+    assert lines.facts["events"] == [{"at": 1_795_890_000, "event": event}]
 
 
 def test_a_host_that_was_not_reached_is_only_listed_as_tried() -> None:

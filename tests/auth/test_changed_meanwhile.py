@@ -35,9 +35,9 @@ async def test_it_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pr
         with monkeypatch.context() as patch:
             patch.setattr(accounts.passwords, "find", find_slowly)
             wire = await Wire(components.connect(protocol)).greeted(protocol)
-            await wire.say(command + b"\r\n")
+            await wire.send(command + b"\r\n")
             assert (await wire.line()).startswith(refused)
         assert components.streams[0].who == "" and components.streams[0].login is None
-        await wire.say(command + b"\r\n")
+        await wire.send(command + b"\r\n")
         assert (await wire.line()).startswith(fine)
         assert components.streams[0].login == (components.account(), accounts.secrets.rows[components.account()][0].id)

@@ -249,11 +249,11 @@ async def test_one_row_is_offered_by_every_server(tmp_path: Path, protocol: str)
     async with some_components(tmp_path) as components:
         _with_tokens(components)
         wire = await Wire(components.connect(protocol)).greeted(protocol)
-        await wire.say(command % b64encode(b"\1wrong"))
+        await wire.send(command % b64encode(b"\1wrong"))
         assert await wire.challenge() == b'{"status":"invalid_token"}'
-        await wire.say(b64encode(b"\1") + b"\r\n")
+        await wire.send(b64encode(b"\1") + b"\r\n")
         assert (await wire.line()).startswith(refused)
-        await wire.say(command % b64encode(b"\1" + ACCOUNTS[0].encode() + b"-token"))
+        await wire.send(command % b64encode(b"\1" + ACCOUNTS[0].encode() + b"-token"))
         assert (await wire.line()).startswith(accepted)
         assert components.streams[0].login == (components.account(), NO_PASSWORD)
 

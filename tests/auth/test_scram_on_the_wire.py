@@ -41,13 +41,13 @@ class Wire:
         assert prefix in (b"+", b"334"), line
         return b64decode(octets)
 
-    async def say(self, octets: bytes) -> None:
+    async def send(self, octets: bytes) -> None:
         await self._stream.send_all(octets)
 
     async def greeted(self, protocol: str) -> "Wire":
         await self.line()
         if protocol == "submission":
-            await self.say(b"EHLO client.example\r\n")
+            await self.send(b"EHLO client.example\r\n")
             while not (await self.line()).startswith(b"250 "):
                 pass
         return self
@@ -78,11 +78,11 @@ async def test_a_bad_final_message(
     async with some_components(tmp_path) as components:
         wire = await Wire(components.connect(protocol)).greeted(protocol)
         client = ScramClient(ACCOUNTS[0], "wrong" if name == "wrong password" else PASSWORD)
-        await wire.say(begin % b64encode(client.first()))
-        await wire.say(final(client, await wire.challenge()) + b"\r\n")
+        await wire.send(begin % b64encode(client.first()))
+        await wire.send(final(client, await wire.challenge()) + b"\r\n")
         assert (await wire.line()).startswith(refused if kind == "refused" else misused)
         if protocol != "pop3":  # POP3 has NOOP only after signing in
-            await wire.say(noop)
+            await wire.send(noop)
             assert (await wire.line()).startswith(fine)
         await _signs_in(wire, protocol)
 
@@ -93,7 +93,7 @@ async def test_a_bad_first_message(tmp_path: Path, protocol: str, first: bytes) 
     begin, refused = SERVERS[protocol][:2]
     async with some_components(tmp_path) as components:
         wire = await Wire(components.connect(protocol)).greeted(protocol)
-        await wire.say(begin % (b64encode(first) or b"="))
+        await wire.send(begin % (b64encode(first) or b"="))
         assert (await wire.line()).startswith(refused)
         await _signs_in(wire, protocol)
 
@@ -105,10 +105,10 @@ async def test_octets_after_the_success(tmp_path: Path, protocol: str) -> None:
     async with some_components(tmp_path) as components:
         wire = await Wire(components.connect(protocol)).greeted(protocol)
         client = ScramClient(ACCOUNTS[0], PASSWORD)
-        await wire.say(begin % b64encode(client.first()))
-        await wire.say(_honest(client, await wire.challenge()) + b"\r\n")
+        await wire.send(begin % b64encode(client.first()))
+        await wire.send(_honest(client, await wire.challenge()) + b"\r\n")
         assert client.proves(await wire.challenge())
-        await wire.say(b64encode(b"more") + b"\r\n")
+        await wire.send(b64encode(b"more") + b"\r\n")
         assert (await wire.line()).startswith(refused)
         await _signs_in(wire, protocol)
 
@@ -116,8 +116,8 @@ async def test_octets_after_the_success(tmp_path: Path, protocol: str) -> None:
 async def _signs_in(wire: Wire, protocol: str) -> None:
     begin, _, _, signed_in, *_ = SERVERS[protocol]
     client = ScramClient(ACCOUNTS[0], PASSWORD)
-    await wire.say(begin % b64encode(client.first()))
-    await wire.say(_honest(client, await wire.challenge()) + b"\r\n")
+    await wire.send(begin % b64encode(client.first()))
+    await wire.send(_honest(client, await wire.challenge()) + b"\r\n")
     assert client.proves(await wire.challenge())
-    await wire.say(b"\r\n")
+    await wire.send(b"\r\n")
     assert (await wire.line()).startswith(signed_in)

@@ -62,11 +62,11 @@ async def fill(store: Store, count: int) -> None:
     async with trio.open_nursery() as nursery:
         for _ in range(50):
             nursery.start_soon(some)
-    say("file, a message of 3 KB, 50 at once", (time.process_time() - start) * 1000 / count)
+    log("file, a message of 3 KB, 50 at once", (time.process_time() - start) * 1000 / count)
     print(f"{'  messages a second':44}{count / (time.perf_counter() - wall):10.0f}")
 
 
-def say(what: str, ms: float) -> None:
+def log(what: str, ms: float) -> None:
     print(f"{what:44}{ms:10.3f} ms")
 
 
@@ -77,22 +77,22 @@ async def reading(store: Store, box: Mailbox) -> None:
     async def nothing() -> None:
         await store.database.read(lambda connection: None)
 
-    say("a reading of nothing", await cpu_ms(nothing, 50))
-    say("open, warm", await cpu_ms(opening, 20))
-    say("find (STATUS)", await cpu_ms(lambda: store.find(ANN, "INBOX"), 20))
-    say("list of 6", await cpu_ms(lambda: store.list(ANN), 20))
-    say("flag_rows of all", await cpu_ms(lambda: windows(lambda lo: box.flag_rows(lo, LAST))))
-    say("rows FLAGS of all", await cpu_ms(lambda: windows(lambda lo: box.rows(lo, LAST, Want.FLAGS))))
-    say("rows DATES of all", await cpu_ms(lambda: windows(lambda lo: box.rows(lo, LAST, Want.DATES))))
+    log("a reading of nothing", await cpu_ms(nothing, 50))
+    log("open, warm", await cpu_ms(opening, 20))
+    log("find (STATUS)", await cpu_ms(lambda: store.find(ANN, "INBOX"), 20))
+    log("list of 6", await cpu_ms(lambda: store.list(ANN), 20))
+    log("flag_rows of all", await cpu_ms(lambda: windows(lambda lo: box.flag_rows(lo, LAST))))
+    log("rows FLAGS of all", await cpu_ms(lambda: windows(lambda lo: box.rows(lo, LAST, Want.FLAGS))))
+    log("rows DATES of all", await cpu_ms(lambda: windows(lambda lo: box.rows(lo, LAST, Want.DATES))))
     overview = Want.DATES | Want.FACTS
 
     async def rows_named(lo: Uid, want: Want) -> Sequence[Any]:
         return (await box.named_rows(lo, LAST, want, 500, box.modseq))[0]
 
-    say("named_rows DATES|FACTS of all (overview)", await cpu_ms(lambda: windows(lambda lo: rows_named(lo, overview))))
-    say("rows DATES|FACTS of all", await cpu_ms(lambda: windows(lambda lo: box.rows(lo, LAST, overview))))
-    say("open_window of 50", await cpu_ms(lambda: box.open_batch(Uid(1), LAST, 50)))
-    say("open_message", await cpu_ms(lambda: box.open_message(Uid(9)), 20))
+    log("named_rows DATES|FACTS of all (overview)", await cpu_ms(lambda: windows(lambda lo: rows_named(lo, overview))))
+    log("rows DATES|FACTS of all", await cpu_ms(lambda: windows(lambda lo: box.rows(lo, LAST, overview))))
+    log("open_window of 50", await cpu_ms(lambda: box.open_batch(Uid(1), LAST, 50)))
+    log("open_message", await cpu_ms(lambda: box.open_message(Uid(9)), 20))
 
 
 async def changing(store: Store, box: Mailbox) -> None:
@@ -114,7 +114,7 @@ async def changing(store: Store, box: Mailbox) -> None:
     )
     for what, call in steps:
         wall = time.perf_counter()
-        say(what, await cpu_ms(call, 1))
+        log(what, await cpu_ms(call, 1))
         print(f"{'  wall':44}{(time.perf_counter() - wall) * 1000:10.3f} ms")
 
 

@@ -264,7 +264,7 @@ class Keeper:
         self.said: list[str] = []
         self.want = WANT
         self.own = OwnCertificates(
-            directory, clock=clock, board=Board(clock, self.events.append), say=self.said.append, want=lambda: self.want
+            directory, clock=clock, board=Board(clock, self.events.append), log=self.said.append, want=lambda: self.want
         )
 
 

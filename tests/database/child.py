@@ -13,7 +13,7 @@ from appliance.database.database import Database
 from appliance.mail.errors import StoreError
 
 
-def say(line: str) -> None:
+def report(line: str) -> None:
     os.write(1, line.encode() + b"\n")
 
 
@@ -30,9 +30,9 @@ async def one_message(database: Database, key: str) -> None:
         return f"{key} {number}"
 
     try:
-        say(f"kept {await database.write(work, octets=700)}")
+        report(f"kept {await database.write(work, octets=700)}")
     except StoreError as error:
-        say(f"refused {key} {error.trouble.name}")
+        report(f"refused {key} {error.trouble.name}")
 
 
 async def for_ever(directory: Path, name: str) -> None:
@@ -77,8 +77,8 @@ async def failing_sync(directory: Path) -> None:
         for number in range(10):
             await one_message(database, f"k{number}")
         rows = await database.read(lambda connection: connection.execute("SELECT count(*) FROM meta").fetchone()[0])
-        say(f"rows {rows}")
-    say(f"reports {' '.join(kind or 'well' for kind in reports)}")
+        report(f"rows {rows}")
+    report(f"reports {' '.join(kind or 'well' for kind in reports)}")
 
 
 WORDS = {"for_ever": for_ever, "some": some, "failing_sync": failing_sync}

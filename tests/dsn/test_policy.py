@@ -55,15 +55,15 @@ def test_most_severe() -> None:
 def test_every_reason_has_its_sentences() -> None:
     assert BY_REASON.keys() == set(Reason)
     for words in (*BY_REASON.values(), *BY_STATUS.values(), *BY_SUBJECT.values()):
-        for text in (words.what, words.do, words.wait):
+        for text in (words.cause, words.do, words.wait):
             assert text and text.strip(".") == text and text.format(server="x.example")
-        assert words.what[0].islower() or words.what.startswith("{server}")
+        assert words.cause[0].islower() or words.cause.startswith("{server}")
 
 
 @pytest.mark.parametrize("reason", Reason)
 def test_the_first_sentence_says_what_happened_and_what_to_do(reason: Reason) -> None:
     said = sentence_for_one(Outcome(DsnAction.FAILED, "5.0.0", reason, ""), "friend@x.example", "x.example", "")
-    assert said == f"Your message did not reach friend@x.example, because {BY_REASON[reason].what.format(server='x.example')}; " + (
+    assert said == f"Your message did not reach friend@x.example, because {BY_REASON[reason].cause.format(server='x.example')}; " + (
         BY_REASON[reason].do.format(server="x.example") + "."
     )
     late = sentence_for_one(Outcome(DsnAction.DEFERRED, "4.0.0", reason, ""), "friend@x.example", "x.example", "Tuesday")

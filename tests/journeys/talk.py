@@ -30,7 +30,7 @@ class RawConnection:
         self.file.close()
         self.sock.close()
 
-    def say(self, octets: bytes) -> None:
+    def send(self, octets: bytes) -> None:
         self.sock.sendall(octets)
 
     def line(self) -> bytes:
@@ -53,7 +53,7 @@ class Sender(RawConnection):
     def __init__(self, port: int) -> None:
         super().__init__(port)
         assert self.reply().startswith(b"220")
-        self.say(b"EHLO client.example.net\r\n")
+        self.send(b"EHLO client.example.net\r\n")
         assert self.reply().startswith(b"250")
 
     def reply(self) -> bytes:
@@ -64,15 +64,15 @@ class Sender(RawConnection):
 
     def data(self, to: str, message: bytes) -> bytes:
         """Send one message with DATA; the reply to it."""
-        self.say(b"MAIL FROM:<> BODY=8BITMIME\r\nRCPT TO:<%b>\r\nDATA\r\n" % to.encode())
+        self.send(b"MAIL FROM:<> BODY=8BITMIME\r\nRCPT TO:<%b>\r\nDATA\r\n" % to.encode())
         for code in (b"250", b"250", b"354"):
             assert (got := self.reply()).startswith(code), got
-        self.say(stuff(message))
+        self.send(stuff(message))
         return self.reply()
 
     def bdat(self, to: str, message: bytes, body: bytes = b"8BITMIME") -> bytes:
         """The same with BDAT."""
-        self.say(
+        self.send(
             b"MAIL FROM:<> BODY=%b\r\nRCPT TO:<%b>\r\nBDAT %d LAST\r\n%b" % (body, to.encode(), len(message), message),
         )
         for code in (b"250", b"250"):
@@ -108,7 +108,7 @@ def send_all(port: int, to: str, messages: Sequence[bytes], send: Callable[[Send
                     sender.sock.close()
                     sender = None
             if sender is not None:
-                sender.say(b"QUIT\r\n")
+                sender.send(b"QUIT\r\n")
                 assert sender.reply().startswith(b"221")
                 sender.sock.close()
         except BaseException as fault:
@@ -139,7 +139,7 @@ class Reader(RawConnection):
     def ok(self, command: bytes) -> list[bytes]:
         """The untagged responses and, last, the tagged one, which must be OK."""
         self._tag += 1
-        self.say(b"t%d %b\r\n" % (self._tag, command))
+        self.send(b"t%d %b\r\n" % (self._tag, command))
         return self.responses()
 
     def responses(self) -> list[bytes]:
@@ -160,7 +160,7 @@ class Reader(RawConnection):
         parts = [b"t%d APPEND %b" % (self._tag, mailbox.encode())]
         for message in messages:
             parts += [b" ~{%d+}\r\n" % len(message) if b"\0" in message else b" {%d+}\r\n" % len(message), message]
-        self.say(b"".join([*parts, b"\r\n"]))
+        self.send(b"".join([*parts, b"\r\n"]))
         found = re.search(rb"\[APPENDUID \d+ ([\d:,]+)\]", self.responses()[-1])
         assert found
         uids = [uid for run in found[1].split(b",") for uid in expanded(run)]
@@ -171,7 +171,7 @@ class Reader(RawConnection):
         """Octets of every message by UID; checks that RFC822.SIZE equals the length of BODY[]."""
         self.ok(b"EXAMINE " + mailbox.encode())
         self._tag += 1
-        self.say(b"t%d UID FETCH 1:* (UID RFC822.SIZE BODY.PEEK[])\r\n" % self._tag)
+        self.send(b"t%d UID FETCH 1:* (UID RFC822.SIZE BODY.PEEK[])\r\n" % self._tag)
         found = {}
         while not (line := self.line()).startswith(b"t%d " % self._tag):
             if b" FETCH (" not in line:
@@ -204,7 +204,7 @@ def fetched(port: int, address: str) -> list[bytes]:
     messages = []
     with RawConnection(port) as connection:
         connection.line()
-        connection.say(f"USER {address}\r\nPASS {PASSWORD}\r\nLIST\r\n".encode())
+        connection.send(f"USER {address}\r\nPASS {PASSWORD}\r\nLIST\r\n".encode())
         for _ in range(3):
             assert (said := connection.line()).startswith(b"+OK"), said
         sizes = []
@@ -212,11 +212,11 @@ def fetched(port: int, address: str) -> list[bytes]:
             sizes.append(int(row.split()[1]))
         for first in range(1, len(sizes) + 1, PIPELINED):
             numbers = range(first, min(first + PIPELINED, len(sizes) + 1))
-            connection.say(b"".join([b"RETR %d\r\n" % number for number in numbers]))
+            connection.send(b"".join([b"RETR %d\r\n" % number for number in numbers]))
             for _ in numbers:
                 messages.append(_one(connection))
         assert len(messages) == len(sizes)
-        connection.say(b"QUIT\r\n")
+        connection.send(b"QUIT\r\n")
         assert connection.line().startswith(b"+OK")
     for size, message in zip(sizes, messages, strict=True):
         grown = 2 * message.count(b"\r\n")  # at most: bare CR and LF become CRLF

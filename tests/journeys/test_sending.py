@@ -271,7 +271,7 @@ def test_the_network_check_probes_listeners_relays_and_outbound_connectivity(wor
     world.write_settings(after=RELAY.format(port=world.port, security="none") + closed + 'domains = ["gone.example"]\n')
     with world.server:
         found = world.ask("network", "check")["findings"]
-        assert {one["what"] for one in found if one["state"] == "open"} == {*world.server.ports, "relay", "outbound"}
+        assert {one["service"] for one in found if one["state"] == "open"} == {*world.server.ports, "relay", "outbound"}
         (gone,) = [one for one in found if one["state"] == "closed"]
         assert "gone, 127.0.1.99" in gone["where"] and "refused" in gone["text"]
         text = pillarbox("network", "check", data=world.data).stdout

@@ -67,6 +67,6 @@ def test_a_row_more_is_served_and_checked(tmp_path: Path) -> None:
             status = json.loads(pillarbox("status", "--json", data=data).stdout)
             assert [one["protocol"] for one in status["listeners"]] == [EXTRA.name]
             found = json.loads(pillarbox("network", "check", "--json", data=data).stdout)["findings"]
-            assert [one["state"] for one in found if one["what"] == EXTRA.name] == ["open"]
+            assert [one["state"] for one in found if one["service"] == EXTRA.name] == ["open"]
         finally:
             server.terminate()

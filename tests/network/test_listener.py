@@ -51,7 +51,7 @@ class Rig:
         services = dict.fromkeys((*names, *(d.endpoint.protocol for d in handed)), handler)
         self.listeners = Listeners(
             [Endpoint(name, host, 0) for name in names],
-            services, board=self.board, say=self.logged.append, tls=tls, options=options, handed=handed,
+            services, board=self.board, log=self.logged.append, tls=tls, options=options, handed=handed,
         )  # fmt: skip
 
     def events_of(self, kind: type) -> list[Any]:
@@ -409,9 +409,9 @@ def test_anywhere_means_both_families() -> None:
 def test_a_protocol_without_a_service_is_refused() -> None:
     board = Board(HandClock())
     with pytest.raises(SetupError, match="No service speaks imap"):
-        Listeners([Endpoint("imap", LOOPBACK, 0)], {"smtp": greet}, board=board, say=print).bind()
+        Listeners([Endpoint("imap", LOOPBACK, 0)], {"smtp": greet}, board=board, log=print).bind()
     with pytest.raises(SetupError, match="needs a certificate"):
-        Listeners([Endpoint("imaps", LOOPBACK, 0)], {"imaps": greet}, board=board, say=print).bind()
+        Listeners([Endpoint("imaps", LOOPBACK, 0)], {"imaps": greet}, board=board, log=print).bind()
 
 
 HANDED = """

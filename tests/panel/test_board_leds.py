@@ -108,7 +108,7 @@ async def test_the_power_led_is_the_kernel_s_until_something_needs_the_user(tmp_
         lambda: open_leds(parse_leds((), tmp_path), said.append, root=tmp_path),
         Options(),
         clock=HandClock(),
-        say=said.append,
+        log=said.append,
     )
     async with trio.open_nursery() as nursery:
         await nursery.start(display.run)
@@ -139,7 +139,7 @@ async def test_given_back_however_the_task_ends(how: str, tmp_path: Path, autoju
         lambda: open_leds(parse_leds((), tmp_path), said.append, root=tmp_path),
         Options(),
         clock=HandClock(),
-        say=said.append,
+        log=said.append,
     )
     with pytest.raises(ExceptionGroup) if how == "crashed" else trio.CancelScope():
         async with trio.open_nursery() as nursery:
@@ -157,7 +157,7 @@ async def test_given_back_however_the_task_ends(how: str, tmp_path: Path, autoju
 async def test_a_led_that_vanishes_is_logged_once(tmp_path: Path, autojump_clock: MockClock) -> None:
     place, said = made(tmp_path), []
     connected = open_leds(parse_leds(("board:ACT",), tmp_path), said.append, root=tmp_path)
-    display = LedDisplay(Pictures(picture("starting")), lambda: connected, Options(), clock=HandClock(), say=said.append)  # type: ignore[arg-type]
+    display = LedDisplay(Pictures(picture("starting")), lambda: connected, Options(), clock=HandClock(), log=said.append)  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
         await nursery.start(display.run)
         for file in list(place.iterdir()):

@@ -114,7 +114,7 @@ class Server:
 
 
 def hearing(port: Any, server: Server) -> Any:
-    return partial(run, port, server.actions(), clock=TrioTime(), say=server.said.append)
+    return partial(run, port, server.actions(), clock=TrioTime(), log=server.said.append)
 
 
 @pytest.mark.parametrize("poll_s", [0.0, POLL_S])
@@ -125,7 +125,7 @@ async def test_at_a_mock_pin(poll_s: float, autojump_clock: MockClock, monkeypat
     port.poll_s = poll_s  # as at lgpio's pins, which are looked at
     async with trio.open_nursery() as nursery:
         await nursery.start(
-            lambda task_status: run(port, server.actions(), clock=TrioTime(), say=server.said.append, task_status=task_status)
+            lambda task_status: run(port, server.actions(), clock=TrioTime(), log=server.said.append, task_status=task_status)
         )
         for wait, level in (
             (1, "low"),
@@ -152,7 +152,7 @@ async def test_held_while_the_server_starts(autojump_clock: MockClock, monkeypat
     factory.pin(17).drive_low()
     async with trio.open_nursery() as nursery:
         await nursery.start(
-            lambda task_status: run(port, server.actions(), clock=TrioTime(), say=server.said.append, task_status=task_status)
+            lambda task_status: run(port, server.actions(), clock=TrioTime(), log=server.said.append, task_status=task_status)
         )
         await trio.sleep(60)
         nursery.cancel_scope.cancel()
@@ -182,7 +182,7 @@ async def test_an_action_that_fails_is_logged_and_the_next_press_works(autojump_
     server.fault = OSError("the queue is asleep.")
     async with trio.open_nursery() as nursery:
         await nursery.start(
-            lambda task_status: run(wire, server.actions(), clock=TrioTime(), say=server.said.append, task_status=task_status)
+            lambda task_status: run(wire, server.actions(), clock=TrioTime(), log=server.said.append, task_status=task_status)
         )
         for _ in range(2):
             wire.edge(True)
@@ -290,7 +290,7 @@ async def test_a_noisy_wire_is_bounded_and_its_last_edge_counts(autojump_clock: 
     wire, server = Wire(), Server()
     async with trio.open_nursery() as nursery:
         await nursery.start(
-            lambda task_status: run(wire, server.actions(), clock=TrioTime(), say=server.said.append, task_status=task_status)
+            lambda task_status: run(wire, server.actions(), clock=TrioTime(), log=server.said.append, task_status=task_status)
         )
         for n in range(100 * EDGES + 1):
             wire.edge(n % 2 == 0)
@@ -319,7 +319,7 @@ async def test_edges_come_from_a_thread_and_after_the_end_do_nothing() -> None:
             wire.edge(pressed)
 
     async with trio.open_nursery() as nursery:
-        await nursery.start(lambda task_status: run(wire, Actions(act, act, act), clock=Still(), say=print, task_status=task_status))
+        await nursery.start(lambda task_status: run(wire, Actions(act, act, act), clock=Still(), log=print, task_status=task_status))
         thread = threading.Thread(target=other_thread)
         thread.start()
         with trio.fail_after(5):

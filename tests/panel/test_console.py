@@ -277,7 +277,7 @@ async def test_the_port_is_opened_again_and_again(autojump_clock: MockClock) -> 
         return near
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(lambda: run(opener, busy_board(), ServerAnswers(), Options(), UNLOCKED, say=said.append))
+        nursery.start_soon(lambda: run(opener, busy_board(), ServerAnswers(), Options(), UNLOCKED, log=said.append))
         await trio.sleep(20)
         await wires[0].send_all(b"2")
         await wires[0].aclose()  # unplugged

@@ -23,7 +23,7 @@ async def cost_of(leds: int, phase: str) -> float:
     board = Board(RealClock())
     board.publish(ServerState(phase))
     connected = open_leds([parse_led(f"pwm:{pin}") for pin in range(4, 4 + leds)], print, factory=MockFactory(pin_class=MockPWMPin))
-    display = LedDisplay(board, lambda: connected, Options(), clock=RealClock(), say=print)
+    display = LedDisplay(board, lambda: connected, Options(), clock=RealClock(), log=print)
     async with trio.open_nursery() as nursery:
         await nursery.start(display.run)
         await trio.sleep(0.5)

@@ -200,7 +200,7 @@ async def test_the_button_is_pressed_and_held(chip: Chip, factory: Any) -> None:
     said: list[str] = []
     port = PinButton(22, factory=factory)
     async with trio.open_nursery() as nursery:
-        await nursery.start(partial(run, port, actions, clock=Real(), say=said.append))
+        await nursery.start(partial(run, port, actions, clock=Real(), log=said.append))
         with trio.fail_after(30):
             for level in (0, 1, 0):  # a contact bounces
                 chip.pull(22, level)
@@ -243,7 +243,7 @@ async def test_the_leds_show_the_state_of_the_server(chip: Chip, factory: Any) -
     said: list[str] = []
     board = Board(HandClock())
     configs = [parse_led(words) for words in ("led:5 inverted", "pwm:6")]
-    display = LedDisplay(board, lambda: open_leds(configs, said.append, factory=factory), Options(), clock=HandClock(), say=said.append)
+    display = LedDisplay(board, lambda: open_leds(configs, said.append, factory=factory), Options(), clock=HandClock(), log=said.append)
     async with trio.open_nursery() as nursery:
         await nursery.start(display.run)
         for meaning, event in (

@@ -46,7 +46,7 @@ class RecordedLed:
 
 def display_of(board: Any, leds: list[ConnectedLed], options: Options | None = None, said: list[str] | None = None) -> LedDisplay:
     lines = said if said is not None else []
-    return LedDisplay(board, lambda: leds, options or Options(), clock=HandClock(), say=lines.append)
+    return LedDisplay(board, lambda: leds, options or Options(), clock=HandClock(), log=lines.append)
 
 
 async def play(nursery: trio.Nursery, *args: Any, **named: Any) -> LedDisplay:
@@ -195,7 +195,7 @@ async def test_the_night_dims_and_the_button_shows_it_bright(autojump_clock: Moc
 async def test_the_night_begins_while_nothing_happens(autojump_clock: MockClock) -> None:
     clock, led = HandClock(), RecordedLed()
     clock.forward(-1)
-    made = LedDisplay(Pictures(calm()), lambda: [ConnectedLed("g", led, ALL)], NIGHT, clock=clock, say=print)  # type: ignore[arg-type]
+    made = LedDisplay(Pictures(calm()), lambda: [ConnectedLed("g", led, ALL)], NIGHT, clock=clock, log=print)  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
         await nursery.start(made.run)
         await trio.sleep(6)
@@ -239,7 +239,7 @@ async def test_a_task_started_again_opens_its_leds_again(autojump_clock: MockClo
         opened.append(RecordedLed())
         return [ConnectedLed("g", opened[-1], ALL)]
 
-    made = LedDisplay(Pictures(calm()), open_leds, Options(), clock=HandClock(), say=print)  # type: ignore[arg-type]
+    made = LedDisplay(Pictures(calm()), open_leds, Options(), clock=HandClock(), log=print)  # type: ignore[arg-type]
     for _ in range(2):
         async with trio.open_nursery() as nursery:
             await nursery.start(made.run)

@@ -71,7 +71,7 @@ class ServedConsole:
         self.opened += 1
         return port
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         self.said.append(text)
         self.moved.set()
 
@@ -82,7 +82,7 @@ class ServedConsole:
             await self.moved.wait()
 
     async def run(self) -> None:
-        await console.run(self.opener, self.board, self.server, Options(octets_per_s=self.speed / 10), self.access, say=self.say)
+        await console.run(self.opener, self.board, self.server, Options(octets_per_s=self.speed / 10), self.access, log=self.log)
 
 
 async def reads(far: Serial, screen: Vt100Screen, text: str) -> None:

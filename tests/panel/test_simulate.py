@@ -39,7 +39,7 @@ class Server:
     ) -> Any:
         actions = Actions(self.act, self.close, self.act)
         simulator = SimulatorOptions(leds, confirm_shutdown, fd_in, fd_out)
-        return partial(run, self.board, actions, Options(), simulator, clock=RealClock(), say=self.said.append)
+        return partial(run, self.board, actions, Options(), simulator, clock=RealClock(), log=self.said.append)
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ async def a_world(hosts: dict[str, Host], place: Path) -> AsyncIterator[World]:
             (),
             {"pop3": components.service("pop3").handle},
             board=components.family.board,
-            say=lambda line: None,
+            log=lambda line: None,
             handed=(listening_socket,),  # type: ignore[arg-type]
         )
         await nursery.start(listeners.run)

@@ -110,7 +110,7 @@ async def test_one_body_a_row_for_each_destination_and_the_last_releases_the_bod
         await queue.refresh("far.example")
         assert await QueueAdmin(queue).entries() == []
         lines = await QueueAdmin(queue).timeline("abc")
-        assert [line.what for line in lines] == ["accepted", "sent", "bounced", "sent"]
+        assert [line.event for line in lines] == ["accepted", "sent", "bounced", "sent"]
         assert lines[2].facts["reply"] == "550 5.1.1 no such user"
         assert lines[1].facts["met"][0][:4] == ["mx.far.example", "192.0.2.9", 25, "TLSv1.3"]
 
@@ -160,7 +160,7 @@ async def test_one_delay_dsn_then_expiry_by_its_own_intervals_not_by_the_clock(t
             await trio.lowlevel.checkpoint()
         assert len(late) == 1 and ended.action is DsnAction.FAILED and ended.reason is Reason.EXPIRED and tries > 8
         assert str(ended.reply) == "450 4.2.0 greylisted", "the other server's last reply is kept"
-        assert [line.what for line in await QueueAdmin(queue).timeline("abc")][-1] == "expired"
+        assert [line.event for line in await QueueAdmin(queue).timeline("abc")][-1] == "expired"
 
 
 async def test_a_server_that_was_off_for_a_year_expires_nothing(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ async def test_hold_release_retry_reroute_cancel_flush(tmp_path: Path) -> None:
         assert (await QueueAdmin(queue).reroute("abc", lambda entry, recipient: "@relay"))[0].destination == "@relay"
         await QueueAdmin(queue).cancel(str(entry.id))
         assert [one.message for one in await QueueAdmin(queue).entries()] == ["abd2"] and not faults(components)
-        assert [line.what for line in await QueueAdmin(queue).timeline("abc1")][-1] == "cancelled"
+        assert [line.event for line in await QueueAdmin(queue).timeline("abc1")][-1] == "cancelled"
         for wrong in ("", "zzz", "99", "ab"):
             with pytest.raises(SetupError):
                 await QueueAdmin(queue).find(wrong if wrong != "ab" else "zz")
@@ -254,16 +254,16 @@ async def play(seed: int) -> None:
                 await accept(components, queue, f"l{number}", *names, here=random.random() < 0.3)
                 open_ |= {(f"l{number}", name) for name in names}
             for step in range(80):
-                what = random.random()
-                if what < 0.1:
+                event = random.random()
+                if event < 0.1:
                     queue = a_queue(components, seed + step)
                     await queue.open()
-                elif what < 0.2:
+                elif event < 0.2:
                     clock.step(random.choice([-1, 1]) * random.randint(0, 10**8))
-                elif what < 0.25 and (entries := await QueueAdmin(queue).entries()):
+                elif event < 0.25 and (entries := await QueueAdmin(queue).entries()):
                     entry = random.choice(entries)
                     await random.choice([QueueAdmin(queue).hold, QueueAdmin(queue).release, QueueAdmin(queue).retry])(str(entry.id))
-                elif what < 0.3 and (entries := await QueueAdmin(queue).entries()):
+                elif event < 0.3 and (entries := await QueueAdmin(queue).entries()):
                     entry = random.choice(entries)
                     await QueueAdmin(queue).cancel(str(entry.id))
                     over += [(entry.message, str(one.recipient.address)) for one in entry.waiting]

@@ -42,7 +42,7 @@ class Rig:
         return Task(name, run, **more)
 
     def build(self, *parts: Task) -> Supervisor:
-        self.supervisor = Supervisor(parts, board=Board(HandClock(), self.events.append), say=self.said.append, **self.more)
+        self.supervisor = Supervisor(parts, board=Board(HandClock(), self.events.append), log=self.said.append, **self.more)
         return self.supervisor
 
     @property

@@ -104,7 +104,7 @@ async def test_too_many_outside(tmp_path: Path) -> None:
 
 async def test_an_account_over_its_send_quota_is_refused(tmp_path: Path) -> None:
     reported: list[tuple[int, bool]] = []
-    sending = SendQuota(messages_per_hour=2, recipients_per_day=4, say=lambda who, limited: reported.append((who, limited)))
+    sending = SendQuota(messages_per_hour=2, recipients_per_day=4, report=lambda who, limited: reported.append((who, limited)))
     async with some_components(tmp_path, relay_check=SomeRemoteAddresses(), sending=sending) as components:
         client = await a_client(components, "submission")
         assert (await client.ask("AUTH PLAIN AGZyZWRAZXhhbXBsZS5vcmcAQmx1cmR5Ymxvb3AtNw==")).code == 235

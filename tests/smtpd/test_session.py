@@ -112,7 +112,7 @@ async def test_pipelined_commands_are_answered_with_one_send(components: Compone
     reads = client.reads
     reply = await client.ask(f"MAIL FROM:<{STRANGER}>", f"RCPT TO:<{FRED}>", "RCPT TO:<nobody@example.org>", f"RCPT TO:<{MARY}>", "DATA")
     assert reply.code == 354 and client.reads == reads + 1
-    await client.say("Subject: a", "", ".", f"MAIL FROM:<{STRANGER}>", f"RCPT TO:<{FRED}>", "BDAT 2", "", "BDAT 0 LAST", "QUIT")
+    await client.send("Subject: a", "", ".", f"MAIL FROM:<{STRANGER}>", f"RCPT TO:<{FRED}>", "BDAT 2", "", "BDAT 0 LAST", "QUIT")
     assert [(await client.reply()).code for _ in range(6)] == [250, 250, 250, 250, 250, 221]
     assert client.reads <= reads + 3
     assert await client.closed()
@@ -123,13 +123,13 @@ async def test_what_a_client_aborts_leaves_nothing(components: Components) -> No
     for begin in ("DATA", "BDAT 5"):
         client = await a_client(components)
         await client.envelope(STRANGER, FRED)
-        await client.say(begin, "abc")
+        await client.send(begin, "abc")
         if begin == "DATA":
             assert (await client.reply()).code == 354
         await client.stream.aclose()
     client = await a_client(components)
     await client.envelope(STRANGER, FRED)
-    await client.say("BDAT 5", "abc", "RSET", "BDAT 2 LAST", "")
+    await client.send("BDAT 5", "abc", "RSET", "BDAT 2 LAST", "")
     assert [(await client.reply()).code for _ in range(3)] == [250, 250, 503]
     await client.ask("QUIT")
     assert await messages(components) == []
@@ -213,7 +213,7 @@ async def test_long_lines(components: Components) -> None:
 
 async def test_twenty_errors_end_a_session(components: Components) -> None:
     client = await a_client(components)
-    await client.say(*["RUBBISH"] * 40)
+    await client.send(*["RUBBISH"] * 40)
     assert [(await client.reply()).code for _ in range(21)] == [500] * 20 + [421]
     assert await client.closed()
 
@@ -221,7 +221,7 @@ async def test_twenty_errors_end_a_session(components: Components) -> None:
 async def test_guessing_recipients_ends_an_unauthenticated_session(components: Components) -> None:
     client = await a_client(components)
     await client.ask(f"MAIL FROM:<{STRANGER}>")
-    await client.say(*[f"RCPT TO:<guess{n}@example.org>" for n in range(40)])
+    await client.send(*[f"RCPT TO:<guess{n}@example.org>" for n in range(40)])
     assert [(await client.reply()).code for _ in range(21)] == [550] * 20 + [421]
     assert await client.closed()
 
@@ -241,7 +241,7 @@ async def test_guessing_recipients_ends_an_unauthenticated_session(components: C
 async def test_deadlines(tmp_path: Path, autojump_clock: MockClock, commands: list[str], waited_s: float) -> None:
     async with some_components(tmp_path) as components:
         client = await a_client(components)
-        await client.say(*commands)
+        await client.send(*commands)
         started = trio.current_time()
         for line in commands:
             if not line.startswith("BDAT"):
@@ -296,13 +296,13 @@ async def test_draining(components: Components) -> None:
     waiting, sending = await a_client(components), await a_client(components)
     await sending.envelope(STRANGER, FRED)
     assert (await sending.ask("DATA")).code == 354
-    await sending.say("Subject: just in time", "")
+    await sending.send("Subject: just in time", "")
     await trio.testing.wait_all_tasks_blocked()
     for stream in components.streams:
         stream.drain()
     assert (await waiting.reply()).code == 421
     assert await waiting.closed()
-    await sending.say("x", ".")
+    await sending.send("x", ".")
     assert (await sending.reply()).code == 250
     assert (await sending.reply()).code == 421
     assert await sending.closed()
@@ -312,7 +312,7 @@ async def test_draining(components: Components) -> None:
 async def test_clients_that_send_before_the_greeting(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with some_components(tmp_path, smtp=Options(greet_pause_s=2)) as components:
         client = Client(components.connect("smtp"))
-        await client.say("EHLO spam.example")
+        await client.send("EHLO spam.example")
         assert (await client.reply()).code == 554
         assert await client.closed()
         patient = await a_client(components)
@@ -522,7 +522,7 @@ async def test_twenty_wrong_passwords_end_a_session(tmp_path: Path, autojump_clo
         client = await a_client(components, "submission")
         for _ in range(19):
             assert (await client.ask("AUTH PLAIN AGZyZWQAeA==")).code == 535
-        await client.say("AUTH PLAIN AGZyZWQAeA==")
+        await client.send("AUTH PLAIN AGZyZWQAeA==")
         assert [(await client.reply()).code for _ in range(2)] == [535, 421]
 
 

@@ -92,7 +92,7 @@ async def test_plain_octets_after_starttls(components: Components, certificates:
     client = Client(components.connect("submission"))
     await client.greet()
     assert (await client.ask("STARTTLS")).code == 220
-    await client.say("EHLO injected")
+    await client.send("EHLO injected")
     with pytest.raises((trio.BrokenResourceError, ssl.SSLError)):
         await secured(client, certificates)
 

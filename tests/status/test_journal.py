@@ -45,7 +45,7 @@ def test_an_event_s_fields_are_in_its_line() -> None:
 
 def test_the_time_stands_in_front_when_asked() -> None:
     journal, reading, _ = pipe_journal(stamped=True)
-    journal.say("hello")
+    journal.log("hello")
     journal.flush()
     assert read(reading) == "2026-12-01T00:00:00Z hello\n"
 
@@ -54,7 +54,7 @@ def test_the_time_stands_in_front_when_asked() -> None:
 def test_no_text_makes_a_second_line_or_moves_a_terminal(text: str) -> None:
     journal, reading, writing = pipe_journal()
     journal.note(LoginFailed("imap", text, text, "PLAIN"))
-    journal.say(text)
+    journal.log(text)
     journal.flush()
     lines = read(reading).split("\n")
     os.close(reading)
@@ -81,7 +81,7 @@ def test_clean() -> None:
 def test_the_ring_keeps_the_newest() -> None:
     journal, _reading, _ = pipe_journal()
     for n in range(3 * LINES):
-        journal.say(str(n))
+        journal.log(str(n))
     assert [line.split()[-1] for line in journal.lines(3 * LINES - 2)] == [str(3 * LINES - 2), str(3 * LINES - 1)]
     assert journal.lines()[0].startswith("20"), "each has its time, also where what is written has none"
     assert len(journal.lines()) == LINES and journal.count == 3 * LINES
@@ -93,12 +93,12 @@ def test_a_full_pipe_drops_and_counts_lines() -> None:
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
     start = time.monotonic()
     for n in range(500):
-        journal.say(f"{n} {'x' * 100}")
+        journal.log(f"{n} {'x' * 100}")
         journal.flush()
     assert time.monotonic() - start < 2
     assert journal.dropped > 400
     read(reading)
-    journal.say("back")
+    journal.log("back")
     journal.flush()
     said = read(reading).splitlines()
     assert said[0].endswith("lines of the journal were lost here") and said[-1] == "back"
@@ -110,7 +110,7 @@ def test_long_lines_of_wide_characters_never_block_a_pipe(size: int) -> None:
     journal, reading, writing = pipe_journal()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
     for _ in range(3):
-        journal.say("€" * size)
+        journal.log("€" * size)
         journal.flush()
     assert len(read(reading).encode("utf-8", "replace")) <= 2 * CHUNK_OCTETS
 
@@ -119,10 +119,10 @@ def test_a_closed_stderr_never_fails() -> None:
     reading, writing = os.pipe()
     journal = Journal(HandClock(), fd=writing)
     os.close(reading)
-    journal.say("closed pipe")
+    journal.log("closed pipe")
     journal.flush()
     os.close(writing)
-    journal.say("closed descriptor")
+    journal.log("closed descriptor")
     journal.flush()
     assert journal.dropped == 2 and len(journal.lines()) == 2
 
@@ -136,10 +136,10 @@ async def test_a_burst_shares_its_system_calls_and_the_end_is_written() -> None:
         await trio.testing.wait_all_tasks_blocked()
         assert read(reading) == "server phase=ready\n"
         for n in range(200):
-            journal.say(f"line {n}")
+            journal.log(f"line {n}")
         await trio.testing.wait_all_tasks_blocked()
         assert len(read(reading).splitlines()) == 200
-        journal.say("last words")
+        journal.log("last words")
         nursery.cancel_scope.cancel()
     assert read(reading) == "last words\n"
 
@@ -147,7 +147,7 @@ async def test_a_burst_shares_its_system_calls_and_the_end_is_written() -> None:
 def test_pending_lines_are_bounded() -> None:
     journal, _reading, _ = pipe_journal()
     for n in range(PENDING + 100):
-        journal.say(str(n))
+        journal.log(str(n))
     assert journal.dropped == 100
 
 
@@ -166,9 +166,9 @@ def test_frames_of_an_exception_also_inside_groups() -> None:
 def test_a_quiet_one_remembers_and_writes_nothing() -> None:
     journal, reading, _ = pipe_journal()
     journal.quiet = True
-    journal.say("kept in memory")
+    journal.log("kept in memory")
     assert len(journal.lines()) == 1
     journal.quiet = False
-    journal.say("written")
+    journal.log("written")
     journal.flush()
     assert read(reading).splitlines() == ["written"] and len(journal.lines()) == 2

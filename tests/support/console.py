@@ -60,7 +60,7 @@ def queue_rows(count: int = 3, at: int = 1_796_076_000) -> list[dict[str, Any]]:
             "id": 40 + n,
             "message": f"M7A{n}",
             "destination": "slow.example",
-            "state": "held" if n == 1 else "waiting",
+            "state": "held" if n == 1 else "deferred",
             "sender": "ada@home.example",
             "recipients": [
                 {

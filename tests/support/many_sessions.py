@@ -103,7 +103,7 @@ class Player:
 
     # --- commands ----------------------------------------------------------------------------
 
-    async def say(
+    async def execute(
         self, text: bytes, *, may_expunge: bool = True, items: Iterable[bytes] = (), before: Callable[[], None] = lambda: None
     ) -> tuple[Heard, bytes]:
         """One command: the data of its responses, and its tagged response. `before`: the client's own changes to its model."""
@@ -112,18 +112,18 @@ class Player:
         self.log += [f"S {line[:160]!r}" for line in untagged[-8:]] + [f"S {tagged[:160]!r}"]
         self.shared.commands += 1
         before()
-        heard = self.model.feed(untagged, may_expunge=may_expunge, items=items)
-        self.owed -= heard.expunged
+        untagged = self.model.feed(untagged, may_expunge=may_expunge, items=items)
+        self.owed -= untagged.expunged
         if may_expunge:
             expect(not self.owed, "no EXPUNGE for messages reported as gone:", self.owed)
         if b"[HIGHESTMODSEQ " in tagged:
             self.model.at_modseq(int(tagged.split(b"HIGHESTMODSEQ ")[1].split(b"]")[0]))
-        return heard, tagged
+        return untagged, tagged
 
     async def good(self, text: bytes, **words: Any) -> Heard:
-        heard, tagged = await self.say(text, **words)
+        untagged, tagged = await self.execute(text, **words)
         expect(tagged.startswith(b"OK"), text[:80], "is answered", tagged)
-        return heard
+        return untagged
 
     async def select(self) -> None:
         self.read_only = self.chance.random() < 0.1
@@ -139,7 +139,7 @@ class Player:
         while 0 in self.model.uids:
             first = self.model.uids.index(0) + 1
             if self.chance.random() < 0.5:
-                _, tagged = await self.say(b"FETCH %d:* %b" % (first, what), may_expunge=False)
+                _, tagged = await self.execute(b"FETCH %d:* %b" % (first, what), may_expunge=False)
                 if not tagged.startswith(b"OK"):
                     expect(tagged.startswith(b"NO [EXPUNGEISSUED]"), tagged)
                     await self.good(b"NOOP")
@@ -162,12 +162,12 @@ class Player:
             return chosen, b",".join(b"%d" % uid for uid in chosen), b"UID ", True
         return chosen, b",".join(b"%d" % (place + 1) for place in places), b"", False
 
-    def complete(self, chosen: list[int], heard: Heard, tagged: bytes, uid: bool, wanted: Callable[[dict[bytes, Any]], bool]) -> None:
+    def complete(self, chosen: list[int], untagged: Heard, tagged: bytes, uid: bool, wanted: Callable[[dict[bytes, Any]], bool]) -> None:
         """Each message of the set was reported, or is expunged, and the response says which (RFC 2180 §4.1.2)."""
-        missing = {one for one in chosen if one not in heard.fetched or not wanted(heard.fetched[one])}
+        missing = {one for one in chosen if one not in untagged.fetched or not wanted(untagged.fetched[one])}
         if uid:
             expect(tagged.startswith(b"OK"), tagged)
-            expect(missing <= heard.expunged, "neither reported nor expunged:", missing - heard.expunged)
+            expect(missing <= untagged.expunged, "neither reported nor expunged:", missing - untagged.expunged)
         elif tagged.startswith(b"OK"):
             expect(not missing, "OK, and no word of", missing)
         else:
@@ -192,7 +192,7 @@ class Player:
         message = Message(b"t%d-%d" % (self.number, self.shared.tokens), self.chance.choice(OCTETS), self.chance)
         flags = b" ".join(self.chance.sample((*SYSTEM[2:], self.keyword()), self.chance.randrange(3)))
         text = b"APPEND %b (%b) {%d+}\r\n%b" % (self.shared.names["INBOX"], flags, len(message.octets), message.octets)
-        _, tagged = await self.say(text)
+        _, tagged = await self.execute(text)
         found = re.match(rb"OK \[APPENDUID \d+ (\d+)\]", tagged)
         expect(found, "APPEND is answered", tagged)
         assert found
@@ -207,8 +207,8 @@ class Player:
         if self.model.condstore:
             items.append(b"MODSEQ")
         text = b"%bFETCH %b (%b)" % (form, written, b" ".join(items))
-        heard, tagged = await self.say(text, may_expunge=uid, items=(b"RFC822.SIZE",))
-        self.complete(chosen, heard, tagged, uid, lambda told: set(items) <= told.keys())
+        untagged, tagged = await self.execute(text, may_expunge=uid, items=(b"RFC822.SIZE",))
+        self.complete(chosen, untagged, tagged, uid, lambda told: set(items) <= told.keys())
 
     async def do_read(self) -> None:
         chosen, written, form, uid = self.some()
@@ -216,9 +216,9 @@ class Player:
         if any(b"]<" in item for item in items) or len({item.replace(b".PEEK", b"") for item in items}) < len(items):
             items = items[:1]
         text = b"%bFETCH %b (%b)" % (form, written, b" ".join(items))
-        heard, tagged = await self.say(text, may_expunge=uid, items=items)
+        untagged, tagged = await self.execute(text, may_expunge=uid, items=items)
         names = {re.sub(rb"<(\d+)\.\d+>$", rb"<\1>", item.replace(b".PEEK", b"")) for item in items}
-        self.complete(chosen, heard, tagged, uid, lambda told: names <= told.keys())
+        self.complete(chosen, untagged, tagged, uid, lambda told: names <= told.keys())
 
     async def do_changed(self) -> None:
         if not self.model.condstore:
@@ -227,10 +227,10 @@ class Player:
         since = self.chance.choice((0, self.model.highest, max(self.model.highest - 20, 1), max(self.model.highest - 2000, 1)))
         before = dict(self.model.modseqs)
         text = b"%bFETCH %b (FLAGS) (CHANGEDSINCE %d)" % (form, written, since)
-        heard, tagged = await self.say(text, may_expunge=uid)
+        untagged, tagged = await self.execute(text, may_expunge=uid)
         if tagged.startswith(b"OK") or uid:
             later = {one for one in chosen if before[one] > since}
-            missing = {one for one in later if one not in heard.fetched} - heard.expunged
+            missing = {one for one in later if one not in untagged.fetched} - untagged.expunged
             expect(tagged.startswith(b"OK") and not missing, tagged, "changed since", since, "and not reported:", missing)
         else:
             expect(tagged.startswith(b"NO [EXPUNGEISSUED]"), tagged)
@@ -251,17 +251,17 @@ class Player:
             if silent:
                 self.model.flags.update({one: changed(old[one], mode, flags) for one in chosen})
 
-        heard, tagged = await self.say(text, may_expunge=uid, before=apply)
+        untagged, tagged = await self.execute(text, may_expunge=uid, before=apply)
         if tagged.startswith(b"NO [LIMIT]"):
             expect(self.shared.mix.keywords > 57, "keyword limit reached with few keywords")
-            self.undo(set(chosen), old, heard)
+            self.undo(set(chosen), old, untagged)
             return
         modified = self.modified(tagged, uid)
         if silent:
-            self.undo(modified, old, heard)
-        self.check_store(chosen, heard, tagged, uid, modified, [] if silent else [b"FLAGS"])
+            self.undo(modified, old, untagged)
+        self.check_store(chosen, untagged, tagged, uid, modified, [] if silent else [b"FLAGS"])
 
-    def check_store(self, chosen: list[int], heard: Heard, tagged: bytes, uid: bool, modified: set[int], words: list[bytes]) -> None:
+    def check_store(self, chosen: list[int], untagged: Heard, tagged: bytes, uid: bool, modified: set[int], words: list[bytes]) -> None:
         if self.model.condstore:
             words = [*words, b"MODSEQ"]
         expect(tagged.startswith((b"OK", b"NO [EXPUNGEISSUED]", b"NO [MODIFIED")), tagged)
@@ -269,12 +269,12 @@ class Player:
             rest = [one for one in chosen if one not in modified]
             if modified and tagged.startswith(b"NO"):
                 tagged = b"NO [EXPUNGEISSUED]"
-            self.complete(rest, heard, tagged, uid, lambda told: set(words) <= told.keys())
+            self.complete(rest, untagged, tagged, uid, lambda told: set(words) <= told.keys())
 
-    def undo(self, uids: set[int], old: dict[int, Flags], heard: Heard) -> None:
+    def undo(self, uids: set[int], old: dict[int, Flags], untagged: Heard) -> None:
         """Undo what was not stored, except where the server sent flags."""
         for one in uids:
-            if b"FLAGS" not in heard.fetched.get(one, {}) and one in self.model.flags:
+            if b"FLAGS" not in untagged.fetched.get(one, {}) and one in self.model.flags:
                 self.model.flags[one] = old[one]
 
     def modified(self, tagged: bytes, uid: bool) -> set[int]:
@@ -297,13 +297,13 @@ class Player:
         flag = self.chance.choice((b"\\Seen", b"\\Flagged", b"\\Answered", b"\\Deleted", self.keyword()))
         key = flag[1:].upper() if flag.startswith(b"\\") else b"KEYWORD " + flag
         before, numbers = dict(self.model.flags), list(self.model.uids)
-        heard, tagged = await self.say(b"%bSEARCH %b" % (b"UID " if uid else b"", key), may_expunge=uid)
-        expect(tagged.startswith(b"OK") and heard.searched is not None, key, "is answered", tagged)
-        found = set(heard.searched or ()) if uid else {numbers[number - 1] for number in heard.searched or ()}
-        steady = {one for one in numbers if b"FLAGS" not in heard.fetched.get(one, {})}
+        untagged, tagged = await self.execute(b"%bSEARCH %b" % (b"UID " if uid else b"", key), may_expunge=uid)
+        expect(tagged.startswith(b"OK") and untagged.searched is not None, key, "is answered", tagged)
+        found = set(untagged.searched or ()) if uid else {numbers[number - 1] for number in untagged.searched or ()}
+        steady = {one for one in numbers if b"FLAGS" not in untagged.fetched.get(one, {})}
         true = {one for one in steady if flag in before[one]}
         expect(found <= set(numbers), "found unknown messages:", found - set(numbers))
-        differ = (true ^ found & steady) - heard.expunged
+        differ = (true ^ found & steady) - untagged.expunged
         if differ:  # missing, or found with outdated flags: expunged in either case
             expect(b"[EXPUNGEISSUED]" in tagged, key, "finds", found, "not of", true, "and says", tagged)
             self.owed |= differ
@@ -317,19 +317,19 @@ class Player:
 
     async def copy(self, word: bytes, target: str) -> None:
         chosen, written, form, uid = self.some()
-        heard, tagged = await self.say(b"%b%b %b %b" % (form, word, written, self.shared.names[target]))
-        code = re.search(rb"\[COPYUID \d+ ([\d:,]+) ([\d:,]+)\]", tagged + heard.copy_uid)
+        untagged, tagged = await self.execute(b"%b%b %b %b" % (form, word, written, self.shared.names[target]))
+        code = re.search(rb"\[COPYUID \d+ ([\d:,]+) ([\d:,]+)\]", tagged + untagged.copy_uid)
         sources, copies = (numbers_of(code[1]), numbers_of(code[2])) if code else ([], [])
         expect(set(sources) <= set(chosen), "copied messages outside the set")
         self.shared.world.copied(sources, target, copies)
         gone = set(chosen) - set(sources)
         if word == b"COPY" and tagged.startswith(b"NO [EXPUNGEISSUED]"):
             expect(not uid and not sources, "a part was copied")
-            expect(bool(gone & heard.expunged), "NO [EXPUNGEISSUED], and all are there")
+            expect(bool(gone & untagged.expunged), "NO [EXPUNGEISSUED], and all are there")
             return
-        expect(gone <= heard.expunged, "neither copied nor expunged:", gone - heard.expunged)
+        expect(gone <= untagged.expunged, "neither copied nor expunged:", gone - untagged.expunged)
         if word == b"MOVE":
-            expect(set(sources) <= heard.expunged, "moved and still there:", set(sources) - heard.expunged)
+            expect(set(sources) <= untagged.expunged, "moved and still there:", set(sources) - untagged.expunged)
         if uid:
             expect(tagged.startswith(b"OK"), tagged)
         elif tagged.startswith(b"OK"):
@@ -353,7 +353,7 @@ class Player:
         await self.begin_idle()
         with trio.move_on_after(self.chance.choice((0.0, 0.01, 0.05))):
             while True:
-                await self.hear()
+                await self.read_until_tagged()
         await self.end_idle()
 
     # --- IDLE, and coming to rest ------------------------------------------------------------
@@ -371,7 +371,7 @@ class Player:
         self.log.append(f"S {line[:160]!r}")
         return line
 
-    async def hear(self) -> None:
+    async def read_until_tagged(self) -> None:
         """One response while in IDLE."""
         self.owed -= self.model.feed([await self.response()], may_expunge=True).expunged
 
@@ -481,7 +481,7 @@ async def at_rest(player: Player, truth: dict[int, Flags], modseqs: dict[int, in
     if idle:
         with trio.move_on_after(REST_S):
             while not player.equals(truth):
-                await player.hear()
+                await player.read_until_tagged()
         expect(player.equals(truth), "IDLE does not tell all:", differences(player, truth))
         await player.end_idle()
     else:

@@ -138,7 +138,7 @@ class Neighbours:
 
     def track(self, message: str) -> list[str]:
         """The kinds of the history lines of a message."""
-        return [line["what"] for line in self.ask("message", "track", message)["lines"]]
+        return [event["event"] for event in self.ask("message", "track", message)["events"]]
 
     @staticmethod
     def arrived(peer: Peer, count: int = 1, patience_s: float = 15.0) -> list[Taken]:

@@ -33,7 +33,7 @@ class Peer:
     script: dict[str, str | list[str]] = field(default_factory=dict)
     context: ssl.SSLContext | None = None
     messages: list[Taken] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
+    replied: list[str] = field(default_factory=list)
     connections: int = 0
     port: int = 0
     host: str = "127.0.0.1"
@@ -82,11 +82,11 @@ class Peer:
 
     def answer(self, step: str, about: str = "") -> str:
         key = f"{step} {about}" if f"{step} {about}" in self.script else step
-        said = self.script.get(key)
-        if isinstance(said, list):
-            return said.pop(0) if len(said) > 1 else said[0]
-        if said is not None:
-            return said
+        replied = self.script.get(key)
+        if isinstance(replied, list):
+            return replied.pop(0) if len(replied) > 1 else replied[0]
+        if replied is not None:
+            return replied
         if step == "EHLO":
             offer = self.offer + (("STARTTLS",) if self.context or "STARTTLS" in self.script or "HANDSHAKE" in self.script else ())
             lines = ["mx.far.example", *offer]
@@ -103,7 +103,7 @@ class _Session:
             self._sock = peer.context.wrap_socket(sock, server_side=True)
         self._file = self._sock.makefile("rb")
 
-    def say(self, step: str, about: str = "") -> str:
+    def reply(self, step: str, about: str = "") -> str:
         text = self._peer.answer(step, about)
         self.speak(text)
         return text
@@ -123,16 +123,16 @@ class _Session:
             raise EOFError
 
     def run(self) -> None:
-        if not self.say("greeting").startswith("220"):
+        if not self.reply("greeting").startswith("220"):
             return
         sender, recipients, mailed, count = "", [], False, 0
         while line := self._file.readline():
             words = line.decode("utf-8", "replace").strip()
-            self._peer.said.append(words)
+            self._peer.replied.append(words)
             verb = words.split(" ", 1)[0].upper()
             address = words.partition("<")[2].partition(">")[0]
             if verb == "DATA":
-                if self.say("DATA").startswith("354"):
+                if self.reply("DATA").startswith("354"):
                     self._message(sender, recipients)
                 continue
             if verb == "RCPT" and not mailed:
@@ -142,12 +142,12 @@ class _Session:
             if verb == "RCPT" and (len(recipients) >= self._peer.most_recipients or count > self._peer.most_of_connection):
                 self.speak(self._peer.too_many)
                 continue
-            said = self.say(verb, address)
+            replied = self.reply(verb, address)
             if verb == "MAIL":
-                sender, recipients, mailed = address, [], said.startswith("2")
-            elif verb == "RCPT" and said.startswith("2"):
+                sender, recipients, mailed = address, [], replied.startswith("2")
+            elif verb == "RCPT" and replied.startswith("2"):
                 recipients.append(address)
-            elif verb == "STARTTLS" and said.startswith("220"):
+            elif verb == "STARTTLS" and replied.startswith("220"):
                 self._start_tls()
             elif verb == "QUIT":
                 return
@@ -173,7 +173,7 @@ class _Session:
                 self._file.close()  # with octets unread: the kernel answers what follows with a reset
                 raise EOFError
             lines.append(line[1:] if line.startswith(b".") else line)
-        said = self._peer.answer("MESSAGE")
-        if said.startswith("2") and recipients:
+        replied = self._peer.answer("MESSAGE")
+        if replied.startswith("2") and recipients:
             self._peer.messages.append(Taken(sender, list(recipients), b"".join(lines), self._tls))
-        self.speak(said)
+        self.speak(replied)

@@ -29,7 +29,7 @@ class Client:
         self.reads = 0
         self._held = b""
 
-    async def say(self, *lines: str | bytes) -> None:
+    async def send(self, *lines: str | bytes) -> None:
         """Command lines, all in one send."""
         await self.stream.send_all(b"".join((line if isinstance(line, bytes) else line.encode()) + b"\r\n" for line in lines))
 
@@ -59,7 +59,7 @@ class Client:
 
     async def ask(self, *lines: str | bytes) -> Reply:
         """The last reply; one for each line."""
-        await self.say(*lines)
+        await self.send(*lines)
         for _ in lines:
             reply = await self.reply()
         return reply

@@ -49,8 +49,8 @@ async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
     data = [(one.name, one.encode(found, reported)) for one in tables.search_data.values() if one.key in search.keys]
     if options is None:
         numbers = found.uids if uid else found.numbers
-        words = b"".join([b" %d" % number for number in numbers])
-        await session.send(b"* SEARCH", words, *(b" (%b %b)" % pair for pair in data if pair[1]), b"\r\n")
+        parts = b"".join([b" %d" % number for number in numbers])
+        await session.send(b"* SEARCH", parts, *(b" (%b %b)" % pair for pair in data if pair[1]), b"\r\n")
     elif any(not option.saves for option, _ in options):
         await session.send(_esearch(session.tag, found, options, uid, data))
     if found.missing:
@@ -63,12 +63,12 @@ def _esearch(tag: bytes, found: Matches, options: Options, uid: bool, data: list
     """`* ESEARCH (TAG "x") UID MIN 1 MAX 9 ALL 1:9 COUNT 9 MODSEQ 12` (RFC 4731 §3.1, RFC 7162 §3.1.10)."""
     numbers = found.uids if uid else found.numbers
     quoted = tag.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-    words = [b'* ESEARCH (TAG "%b")' % quoted]
+    parts = [b'* ESEARCH (TAG "%b")' % quoted]
     if uid:
-        words.append(b"UID")
-    words += [encoded for option, value in options if (encoded := option.encode(numbers, value))]
-    words += [name + b" " + value for name, value in data if value]
-    return b" ".join(words) + b"\r\n"
+        parts.append(b"UID")
+    parts += [encoded for option, value in options if (encoded := option.encode(numbers, value))]
+    parts += [name + b" " + value for name, value in data if value]
+    return b" ".join(parts) + b"\r\n"
 
 
 def _reported(count: int, options: Options) -> "Sequence[int]":

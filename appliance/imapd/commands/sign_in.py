@@ -41,12 +41,12 @@ async def login(session: "Session", arguments: tuple[bytes, bytes], uid: bool) -
     if len(name) > LOGIN_NAME_OCTETS or len(password) > PASSWORD_OCTETS:
         return failed(session)
     try:
-        words = name.decode(), password.decode()
+        credentials = name.decode(), password.decode()
     except UnicodeDecodeError:
         return failed(session)
     await session.flush()
     stream = session.stream
-    check = partial(session.login.check, *words, peer=stream.peer_host, protocol=stream.protocol, mechanism="LOGIN")
+    check = partial(session.login.check, *credentials, peer=stream.peer_host, protocol=stream.protocol, mechanism="LOGIN")
     identity = await stream.attend(check)
     return failed(session) if identity is None else succeeded(session, identity)
 

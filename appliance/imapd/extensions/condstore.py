@@ -99,16 +99,16 @@ def modified(selected: "Selected", result: "FlagsResult", uid: bool) -> Completi
 # --- SEARCH -----------------------------------------------------------------------------------
 
 
-def read_key(words: SearchTokens) -> Query:
+def read_key(reader: SearchTokens) -> Query:
     """`MODSEQ [entry-name entry-type] number`: an entry is one flag's own number, for which the message's may be used (RFC 7162 §3.1.5)."""
-    words.tokens.space()
-    if words.tokens.peek() == b'"':
-        words.tokens.string()
-        words.tokens.space()
-        if words.tokens.keyword() not in (b"ALL", b"PRIV", b"SHARED"):
-            raise words.tokens.misuse("an entry's type is all, priv or shared")
-        words.tokens.space()
-    return ChangedSince(words.tokens.number64())
+    reader.tokens.space()
+    if reader.tokens.peek() == b'"':
+        reader.tokens.string()
+        reader.tokens.space()
+        if reader.tokens.keyword() not in (b"ALL", b"PRIV", b"SHARED"):
+            raise reader.tokens.misuse("an entry's type is all, priv or shared")
+        reader.tokens.space()
+    return ChangedSince(reader.tokens.number64())
 
 
 def highest(found: "Matches", reported: "Sequence[int]") -> bytes:

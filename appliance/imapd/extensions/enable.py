@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 def read_enable(tokens: "Tokens") -> list[bytes]:
     tokens.space()
-    words = [tokens.keyword()]
+    names = [tokens.keyword()]
     while tokens.accept(b" "):
-        words.append(tokens.keyword())
-    return words
+        names.append(tokens.keyword())
+    return names
 
 
-async def enable(session: "Session", words: list[bytes], uid: bool) -> Completion:
+async def enable(session: "Session", names: list[bytes], uid: bool) -> Completion:
     """Unknown words are ignored; ENABLED names what is newly enabled (RFC 5161 §3.2)."""
-    newly = [word for word in dict.fromkeys(words) if word in session.registry.enable and word not in session.enabled]
+    newly = [word for word in dict.fromkeys(names) if word in session.registry.enable and word not in session.enabled]
     session.queue(b" ".join((b"* ENABLED", *newly)) + b"\r\n")
     for word in newly:
         await session.enable(word)

@@ -186,10 +186,10 @@ def _is_simple(node: Node) -> bool:
 
 
 def _parameters(parameters: Parameters, *, charset: bool = False) -> bytes:
-    words = [string(name) + b" " + string(value) for name, value in parameters]
+    pairs = [string(name) + b" " + string(value) for name, value in parameters]
     if charset and not any(name.lower() == b"charset" for name, _ in parameters):
-        words.append(_DEFAULT_CHARSET)
-    return b"(" + b" ".join(words) + b")" if words else b"NIL"
+        pairs.append(_DEFAULT_CHARSET)
+    return b"(" + b" ".join(pairs) + b")" if pairs else b"NIL"
 
 
 def _extension(content: Content) -> bytes:

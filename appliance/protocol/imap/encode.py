@@ -40,5 +40,5 @@ def mailbox(name: str, utf8: bool = False) -> bytes:
     return string(octets, utf8)
 
 
-def listed(words: Iterable[bytes]) -> bytes:
-    return b"(" + b" ".join(words) + b")"
+def listed(items: Iterable[bytes]) -> bytes:
+    return b"(" + b" ".join(items) + b")"

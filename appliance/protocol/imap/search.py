@@ -139,12 +139,12 @@ def parse_search(tokens: Tokens, keys: "Mapping[bytes, SearchKey]", options: Map
             raise tokens.misuse("CHARSET is not allowed once UTF8 is enabled")
         charset = charset_named(tokens.astring())
         tokens.space()
-    words = SearchTokens(tokens, keys, charset)
-    terms = [words.key()]
+    reader = SearchTokens(tokens, keys, charset)
+    terms = [reader.key()]
     while tokens.accept(b" "):
-        terms.append(words.key())
+        terms.append(reader.key())
     tokens.end()
-    return Search(terms[0] if len(terms) == 1 else And(tuple(terms)), chosen, frozenset(words.used))
+    return Search(terms[0] if len(terms) == 1 else And(tuple(terms)), chosen, frozenset(reader.used))
 
 
 def charset_named(name: bytes) -> str:
@@ -170,55 +170,55 @@ def parse_day(octets: bytes) -> int:
 
 
 def _always(query: Query) -> "Callable[[SearchTokens], Query]":
-    return lambda words: query
+    return lambda reader: query
 
 
 def _header(field: str) -> "Callable[[SearchTokens], Query]":
-    return lambda words: HeaderHas(field, words.text())
+    return lambda reader: HeaderHas(field, reader.text())
 
 
-def _named_header(words: SearchTokens) -> Query:
-    field = words.text().lower()
-    return HeaderHas(field, words.text())
+def _named_header(reader: SearchTokens) -> Query:
+    field = reader.text().lower()
+    return HeaderHas(field, reader.text())
 
 
 def _before(clock: DateKind) -> "Callable[[SearchTokens], Query]":
-    return lambda words: Dated(clock, end=words.day())
+    return lambda reader: Dated(clock, end=reader.day())
 
 
 def _since(clock: DateKind) -> "Callable[[SearchTokens], Query]":
-    return lambda words: Dated(clock, first=words.day())
+    return lambda reader: Dated(clock, first=reader.day())
 
 
 def _on(clock: DateKind) -> "Callable[[SearchTokens], Query]":
-    def read(words: SearchTokens) -> Query:
-        day = words.day()
+    def read(reader: SearchTokens) -> Query:
+        day = reader.day()
         return Dated(clock, first=day, end=day + 1)
 
     return read
 
 
-def _keyword(words: SearchTokens) -> Query:
-    words.tokens.space()
-    return Flagged(keyword=words.tokens.atom().decode("ascii").lower())
+def _keyword(reader: SearchTokens) -> Query:
+    reader.tokens.space()
+    return Flagged(keyword=reader.tokens.atom().decode("ascii").lower())
 
 
-def _uids(words: SearchTokens) -> Query:
-    words.tokens.space()
-    numbers = words.tokens.sequence_set()
+def _uids(reader: SearchTokens) -> Query:
+    reader.tokens.space()
+    numbers = reader.tokens.sequence_set()
     return Saved() if numbers == b"$" else Identified(parse_set(numbers))
 
 
-def _not(words: SearchTokens) -> Query:
-    words.tokens.space()
-    return Not(words.key())
+def _not(reader: SearchTokens) -> Query:
+    reader.tokens.space()
+    return Not(reader.key())
 
 
-def _or(words: SearchTokens) -> Query:
-    words.tokens.space()
-    one = words.key()
-    words.tokens.space()
-    return Or((one, words.key()))
+def _or(reader: SearchTokens) -> Query:
+    reader.tokens.space()
+    one = reader.key()
+    reader.tokens.space()
+    return Or((one, reader.key()))
 
 
 SYSTEM_KEYS = ((b"ANSWERED", ANSWERED), (b"DELETED", DELETED), (b"DRAFT", DRAFT), (b"FLAGGED", FLAGGED), (b"SEEN", SEEN))
@@ -228,7 +228,7 @@ KEYS: tuple[SearchKey, ...] = (
     *(SearchKey(name, _always(Flagged(bit))) for name, bit in SYSTEM_KEYS),
     *(SearchKey(b"UN" + name, _always(Not(Flagged(bit)))) for name, bit in SYSTEM_KEYS),
     SearchKey(b"KEYWORD", _keyword),
-    SearchKey(b"UNKEYWORD", lambda words: Not(_keyword(words))),
+    SearchKey(b"UNKEYWORD", lambda reader: Not(_keyword(reader))),
     SearchKey(b"RECENT", _always(RecentFlag())),
     SearchKey(b"OLD", _always(Not(RecentFlag()))),
     SearchKey(b"NEW", _always(And((RecentFlag(), Not(Flagged(SEEN)))))),
@@ -238,12 +238,12 @@ KEYS: tuple[SearchKey, ...] = (
     SearchKey(b"SENTBEFORE", _before(DateKind.SENT)),
     SearchKey(b"SENTON", _on(DateKind.SENT)),
     SearchKey(b"SENTSINCE", _since(DateKind.SENT)),
-    SearchKey(b"LARGER", lambda words: Size(above=words.number())),
-    SearchKey(b"SMALLER", lambda words: Size(below=words.number())),
+    SearchKey(b"LARGER", lambda reader: Size(above=reader.number())),
+    SearchKey(b"SMALLER", lambda reader: Size(below=reader.number())),
     *(SearchKey(name.upper().encode(), _header(name)) for name in ("from", "to", "cc", "bcc", "subject")),
     SearchKey(b"HEADER", _named_header),
-    SearchKey(b"BODY", lambda words: BodyHas(words.text())),
-    SearchKey(b"TEXT", lambda words: TextHas(words.text())),
+    SearchKey(b"BODY", lambda reader: BodyHas(reader.text())),
+    SearchKey(b"TEXT", lambda reader: TextHas(reader.text())),
     SearchKey(b"UID", _uids),
     SearchKey(b"NOT", _not),
     SearchKey(b"OR", _or),

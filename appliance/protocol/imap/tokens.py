@@ -85,8 +85,8 @@ class Tokens:
         self._at = len(self._text)
         return octets
 
-    def misuse(self, what: str) -> MisuseError:
-        return MisuseError(f"Syntax error at octet {self._at + 1}: {what}.")
+    def misuse(self, expected: str) -> MisuseError:
+        return MisuseError(f"Syntax error at octet {self._at + 1}: {expected}.")
 
     # --- atoms -------------------------------------------------------------------------------
 
@@ -206,10 +206,10 @@ class Tokens:
 
     # --- inside ------------------------------------------------------------------------------
 
-    def _match(self, pattern: "re.Pattern[bytes]", what: str) -> bytes:
+    def _match(self, pattern: "re.Pattern[bytes]", expected: str) -> bytes:
         found = pattern.match(self._text, self._at)
         if found is None:
-            raise self.misuse(what)
+            raise self.misuse(expected)
         self._at = found.end()
         return found.group()
 

@@ -54,10 +54,10 @@ def check(session: SmtpSession, argument: bytes) -> tuple[str, bytes | None] | R
         return ALREADY
     if not possible(session):
         return NOT_ON_THIS_PORT
-    words = argument.split()
-    if not words or len(words) > 2:
+    parts = argument.split()
+    if not parts or len(parts) > 2:
         return NO_MECHANISM
-    return words[0].decode("ascii", "replace"), words[1] if len(words) == 2 else None
+    return parts[0].decode("ascii", "replace"), parts[1] if len(parts) == 2 else None
 
 
 class SmtpChannel:
