@@ -81,6 +81,8 @@ class Accounts:
         wanted = read_address(address)
         _check_quota(quota_octets)
         self._expect_room(self.directory.tables, wanted)  # checked before the slow hashing, and again inside the transaction
+        from .setup_code import end  # seldom used: not in the memory of a server that runs
+
         verifiers = await self._make(password, wanted)
 
         def add(transaction: Transaction, tables: DirectoryTables) -> Account:
@@ -96,6 +98,7 @@ class Accounts:
             self._insert_password(transaction, account, "", verifiers)
             if also is not None:
                 also(transaction, account)
+            end(transaction)
             return added
 
         return await self._change(add)

@@ -26,6 +26,13 @@ class Admin:
         self.one_time = ""
         """The unused one-time password, to be shown only on the box itself; "" for none."""
 
+    prompt = "Admin password:"
+
+    @property
+    def notice(self) -> str:
+        """What the console's first screen says of it, or ""."""
+        return f"One-time admin password: {self.one_time}" if self.one_time else ""
+
     async def set(self, password: str) -> None:
         """Raises SetupError when it cannot be typed; then nothing has changed."""
         check_new(password)

@@ -210,12 +210,17 @@ _ROWS = "01234567890123456789 98765432109876543210 abcdefghijklmnopqrstuvwxyz qw
 
 def generate() -> str:
     """A password for typing once: groups of letters and digits that are not confused with each other, 99 bits."""
+    return random_groups(GROUPS, GROUP_CHARACTERS)
+
+
+def random_groups(groups: int, group_characters: int) -> str:
+    """Random characters of ALPHABET, in groups with dashes between them."""
     characters: list[str] = []
-    while len(characters) < GROUPS * GROUP_CHARACTERS:
+    while len(characters) < groups * group_characters:
         octet = os.urandom(1)[0]
         if octet < 256 - 256 % len(ALPHABET):  # else some characters would come more often
             characters.append(chr(ALPHABET[octet % len(ALPHABET)]))
-    return "-".join("".join(characters[at : at + GROUP_CHARACTERS]) for at in range(0, len(characters), GROUP_CHARACTERS))
+    return "-".join("".join(characters[at : at + group_characters]) for at in range(0, len(characters), group_characters))
 
 
 # --- hashing (in a thread) -------------------------------------------------------------------

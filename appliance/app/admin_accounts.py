@@ -1,6 +1,6 @@
 """Admin requests about accounts, their passwords and mailboxes."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from appliance.accounts.accounts import UNCHANGED
 from appliance.accounts.states import KEPT_DAYS
@@ -14,11 +14,16 @@ from appliance.status.text import stamp
 from .admin_request import Answers, Running, account_of, counted, given_or_generated, shown_once
 from .components import Components
 
+if TYPE_CHECKING:
+    from appliance.database.writer import Transaction
+    from appliance.mail.ids import AccountId
+
 
 class AccountRequests:
     """Answers what is asked about accounts; a refusal is SetupError, and then nothing has changed."""
 
     def __init__(self, components: Components, running: Running | None = None) -> None:
+        self._components = components
         self._accounts = components.accounts
         self._store = components.store
         self._running = running
@@ -26,6 +31,8 @@ class AccountRequests:
     def answers(self) -> Answers:
         return (
             (controls.AddAccount, self.add_account),
+            (controls.SetUp, self.set_up),
+            (controls.ShowSetupCode, self.show_setup_code),
             (controls.RemoveAccount, self.remove_account),
             (controls.RestoreAccount, self.restore_account),
             (controls.SetAccount, self.set_account),
@@ -46,6 +53,34 @@ class AccountRequests:
         account = await self._accounts.add_account(request.address, password, quota_octets=quota, also=self._store.make_mailboxes)
         facts = {"address": account.address, **made}
         return Response(f"{account.address} was added." + shown_once(facts), facts)
+
+    async def set_up(self, request: controls.SetUp) -> Response:
+        """Checked first, which is throttled, and once more in the commit: of two with the right code one makes the account."""
+        from appliance.accounts.setup_code import claim
+
+        code = self._components.setup_code
+        if code is None:
+            raise SetupError("The server is set up: there is no setup code any more.", "Sign in with an account.")
+        verdict = await code.verify(request.code, request.source.encode())
+        if not verdict.accepted:
+            raise SetupError(verdict.problem)
+        password, made = given_or_generated(request.password, request.address)
+
+        def also(transaction: "Transaction", account: "AccountId") -> None:
+            claim(transaction)
+            self._store.make_mailboxes(transaction, account)
+
+        account = await self._accounts.add_account(request.address, password, also=also)
+        facts = {"address": account.address, **made}
+        return Response(f"{account.address} was added." + shown_once(facts), facts)
+
+    async def show_setup_code(self, request: controls.ShowSetupCode) -> Response:
+        code = self._components.setup_code
+        if self._running is None:
+            raise SetupError("No server is running.", "Start it with: pillarbox serve")
+        if code is None or not code.shown:
+            raise SetupError("The server is set up: there is no setup code any more.", "See: pillarbox account list")
+        return Response(f"Setup code: {code.shown}   (it makes the first account, on the serial console)", {"setup_code": code.shown})
 
     async def remove_account(self, request: controls.RemoveAccount) -> Response:
         if request.purge:

@@ -46,6 +46,7 @@ from appliance.store.bodies import Bodies
 from appliance.store.store import Store
 
 if TYPE_CHECKING:
+    from appliance.accounts.setup_code import SetupCode
     from appliance.mail.clock import Clock
     from appliance.mail.ids import AccountId
 
@@ -73,6 +74,8 @@ class Components:
     settings: Settings
     admin: Admin
     host: Host
+    setup_code: "SetupCode | None" = None
+    """What opens a running server without accounts; None where there are accounts, or no server runs."""
 
     @property
     def domains(self) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from appliance.config.settings import PanelSettings
     from appliance.panel.button import Actions
     from appliance.panel.led_display import LedDisplay
+    from appliance.panel.ports import AdminPasswordPort
 
     from .admin_api import AdminApi
     from .components import Basics, Components
@@ -97,7 +98,7 @@ class Panel:
                 settings.console_baud,
                 components.board,
                 admin_api(),
-                components.admin if settings.console_password else None,
+                _console_admin(components) if settings.console_password else None,
                 log=log,
             )
             found.append(Task("console", attend))
@@ -120,3 +121,12 @@ class Panel:
             components.board.touch()
 
         return service.actions_of(try_now, lambda: admin_api().ask(ShutDown()), password)
+
+
+def _console_admin(components: "Components") -> "AdminPasswordPort":
+    """What the console asks for before it changes anything."""
+    if components.setup_code is None:
+        return components.admin
+    from .first_setup import ConsoleAdmin
+
+    return ConsoleAdmin(components.admin, components.setup_code)

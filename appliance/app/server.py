@@ -151,6 +151,11 @@ class OpenServer:
             if before and added not in before:
                 log(f"{added} is now a domain of this server too; addresses stay. To change one: pillarbox account rename OLD NEW")
         components.board.publish(accounts_state(components.accounts))
+        if not (components.accounts.directory.accounts() or components.accounts.directory.removed()):
+            from .first_setup import prepare_setup_code
+
+            with needed_to_start(components.directory.path):
+                await prepare_setup_code(components)
 
     def _parts(self) -> list[Task]:
         """In the order they start; they end in the reverse."""
@@ -219,6 +224,10 @@ class OpenServer:
 
             guide(first, self._listeners.bound, self._components.directory.path, sys.stdout)
         self._components.journal.quiet = False
+        if self._components.setup_code is not None:
+            from .first_setup import say_setup_code
+
+            say_setup_code(self._components, sys.stdout)
         keep_for_good()
         print("ready", flush=True)
 

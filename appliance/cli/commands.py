@@ -30,6 +30,8 @@ class CommandRow:
 
 
 ROWS: tuple[CommandRow, ...] = (
+    CommandRow(("setup-code",), "show the setup code, with which the first account of a new server is made", (),
+        lambda o: controls.ShowSetupCode()),
     CommandRow(("account", "add"), "add an account; without --password-file a password is generated", ("address",),
         lambda o: controls.AddAccount(o.address, o.password, o.quota_mb), password=True),
     CommandRow(("account", "list"), "list the accounts, with the space they use", (), lambda o: controls.ListAccounts()),

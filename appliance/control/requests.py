@@ -28,6 +28,22 @@ class AddAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class SetUp:
+    """The first account of a fresh server, by whoever knows the setup code, which is used up by it. `source`: who asks, as an
+    address, for the throttle; "" is the box itself."""
+
+    code: str = field(repr=False)
+    address: str
+    password: str = field(default="", repr=False)
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowSetupCode:
+    """The setup code of a fresh server; for the box itself only, never for the network."""
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveAccount:
     """The mail is kept for a month and `RestoreAccount` brings all of it back; with `purge` it is erased at once."""
 
@@ -280,7 +296,8 @@ class Export:
 
 
 Request = (
-    Status | AddAccount | RemoveAccount | RestoreAccount | SetAccount | RenameAccount | DisableAccount | EnableAccount
+    Status | SetUp | ShowSetupCode
+    | AddAccount | RemoveAccount | RestoreAccount | SetAccount | RenameAccount | DisableAccount | EnableAccount
     | ListAccounts | SetPassword | AddAppPassword | RemoveAppPassword | ListAppPasswords
     | AddAlias | RemoveAlias | ListAliases | AddDomain | RemoveDomain | ListDomains | SetCatchAll | ListMailboxes
     | ShowCertificate | ExportCertificate | RenewCertificate | NewAuthority | ListQueue | ShowMessage | RetryMessage | HoldMessage

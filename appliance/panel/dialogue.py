@@ -230,7 +230,7 @@ class Dialogue:
         elif wait_s := self.access.wait_s:
             self.message = f"Wait {wait_s:.0f} seconds before the next password."
         else:
-            self.ask("Admin password:", lambda text: self._unlock(text, then), hidden=True)
+            self.ask(self.access.prompt, lambda text: self._unlock(text, then), hidden=True)
 
     def _unlock(self, text: str, then: Callable[[], None]) -> None:
         async def job() -> None:

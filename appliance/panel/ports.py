@@ -50,8 +50,13 @@ class AdminPasswordPort(Protocol):
     async def check(self, password: str) -> bool: ...
 
     @property
-    def one_time(self) -> str:
-        """A password for one use, shown on the first screen; "" when there is none."""
+    def prompt(self) -> str:
+        """What is asked for."""
+        ...
+
+    @property
+    def notice(self) -> str:
+        """A line for the first screen, such as a password for one use; "" for none."""
         ...
 
 
@@ -70,8 +75,12 @@ class AccessGuard:
     @property
     def notice(self) -> str:
         """A line for the first screen, or ""."""
-        once = self._admin.one_time if self._admin else ""
-        return f"One-time admin password: {once}" if once else ""
+        return self._admin.notice if self._admin else ""
+
+    @property
+    def prompt(self) -> str:
+        """What is asked for before something is changed."""
+        return self._admin.prompt if self._admin else ""
 
     @property
     def wait_s(self) -> float:

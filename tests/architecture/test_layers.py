@@ -32,7 +32,7 @@ BESIDE: dict[str, set[str]] = {"panel": {"status", "control"}}
 """Packages beside the layers, and all they may import."""
 MAY_IMPORT_PANEL = {"app", "cli"}
 PUBLIC: dict[str, set[str]] = {
-    "accounts": {"accounts", "admin_password", "directory", "domains", "passwords", "send_quota", "states", "throttle"},
+    "accounts": {"accounts", "admin_password", "directory", "domains", "passwords", "send_quota", "setup_code", "states", "throttle"},
     "app": {"low_ports", "process", "read_only", "server"},
     "auth": {"connection_info", "exchange", "identity", "login", "mechanisms"},
     "certificates": {"certificates", "contents"},
@@ -50,7 +50,7 @@ PUBLIC: dict[str, set[str]] = {
         "tls_end", "x509"},
     "outbound": {"mta_sts", "mx", "port25", "preparation", "queue_state", "recorder", "relay_check", "routing", "runner",
         "smtp_transport", "tls_policy"},
-    "panel": {"button", "led_display", "service"},
+    "panel": {"button", "led_display", "ports", "service"},
     "pop3d": {"service"},
     "queue": {"admin", "attempt_result", "entry", "history", "queue", "schedule"},
     "runtime": {

@@ -137,6 +137,12 @@ class AdminOf:
         self.password, self.one_time = password, one_time
         self.checked = 0
 
+    prompt = "Admin password:"
+
+    @property
+    def notice(self) -> str:
+        return f"One-time admin password: {self.one_time}" if self.one_time else ""
+
     async def known(self) -> bool:
         return bool(self.password or self.one_time)
 
