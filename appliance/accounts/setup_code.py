@@ -8,7 +8,7 @@
 
 Invariants: the database has the hash only, the code itself is in memory, to be shown on the box; of two requests that bring
 the right code at once, one adds the first account (`claim` looks inside the transaction); an account added in any other way
-ends the code as well. A code that was shown before a restart stays good when whoever keeps it hands it back (`given`);
+ends the code as well. A code that was shown before a restart stays good when it is given back (`given`);
 otherwise a start makes a new one and the one before is void.
 
 Guesses are throttled for each source like passwords (`throttle`): ten a minute against 59 bits.
