@@ -35,7 +35,7 @@ async def prepare_setup_code(components: "Components") -> None:
     try:
         await code.prepare(given_code(os.environ.get("CREDENTIALS_DIRECTORY", "")))
     except StoreError as trouble:
-        components.journal.say(f"There is no setup code, since it cannot be stored: {trouble}")
+        components.journal.log(f"There is no setup code, since it cannot be stored: {trouble}")
         return
     components.setup_code = code
 
@@ -49,7 +49,7 @@ def given_code(credentials: str) -> str:
         return ""
 
 
-def say_setup_code(components: "Components", out: TextIO) -> None:
+def print_setup_code(components: "Components", out: TextIO) -> None:
     """Print the code on the terminal that the server was started on; elsewhere the journal says how to see it."""
     code = components.setup_code.shown if components.setup_code else ""
     if not code:
@@ -58,7 +58,7 @@ def say_setup_code(components: "Components", out: TextIO) -> None:
         out.write(f"Setup code: {code}   (it makes the first account, on the serial console)\n")
         out.flush()
     else:
-        components.journal.say("There is no account yet. To see the setup code, which makes the first one: pillarbox setup-code")
+        components.journal.log("There is no account yet. To see the setup code, which makes the first one: pillarbox setup-code")
 
 
 def _accounts_of(components: "Components") -> tuple[object, ...]:

@@ -225,9 +225,9 @@ class OpenServer:
             guide(first, self._listeners.bound, self._components.directory.path, sys.stdout)
         self._components.journal.quiet = False
         if self._components.setup_code is not None:
-            from .first_setup import say_setup_code
+            from .first_setup import print_setup_code
 
-            say_setup_code(self._components, sys.stdout)
+            print_setup_code(self._components, sys.stdout)
         keep_for_good()
         print("ready", flush=True)
 

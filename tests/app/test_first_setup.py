@@ -10,7 +10,7 @@ import pytest
 from appliance.app.admin_api import AdminApi
 from appliance.app.admin_request import Running
 from appliance.app.components import open_components
-from appliance.app.first_setup import ConsoleAdmin, given_code, prepare_setup_code, say_setup_code
+from appliance.app.first_setup import ConsoleAdmin, given_code, prepare_setup_code, print_setup_code
 from appliance.app.outbound import Outbound
 from appliance.config.settings import Settings
 from appliance.control import requests as controls
@@ -49,8 +49,8 @@ async def test_it_is_printed_on_a_terminal_and_never_in_the_journal(tmp_path: Pa
         await prepare_setup_code(components)
         assert components.setup_code is not None
         code, terminal, pipe = components.setup_code.shown, Terminal(), StringIO()
-        say_setup_code(components, terminal)
-        say_setup_code(components, pipe)
+        print_setup_code(components, terminal)
+        print_setup_code(components, pipe)
         lines = "\n".join(components.journal.lines(0))
         assert code in terminal.getvalue() and pipe.getvalue() == "" and code not in lines and "pillarbox setup-code" in lines
 
