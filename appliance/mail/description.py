@@ -32,11 +32,7 @@ class Description:
     preview: str
     has_date: bool
     has_message_id: bool
-    has_from: bool
     longest_line_octets: int
-    bare_cr_or_lf: bool
-    nul: bool
-    eight_bit: bool
     begins_folded: bool
     """The first line begins with a space or tab: it would continue any header field put in front of it."""
     described_by: int

@@ -19,7 +19,7 @@ from .observers import Effects
 from .values import OUTBOX, Placement
 
 NAME = "Outbox"
-UNSEEN_YET = Description(0, 0, b"", b"", b"", None, 0, "", False, False, False, 0, False, False, False, False, 0)
+UNSEEN_YET = Description(0, 0, b"", b"", b"", None, 0, "", False, False, 0, False, 0)
 """The description by scanner 0, which there never was: it is replaced when the message is first read."""
 
 CalledBack = Callable[[Transaction, MailboxId, Sequence[int]], object]

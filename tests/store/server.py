@@ -28,7 +28,7 @@ class PlainScanner:
     def finish(self, prefix: bytes = b"") -> Description:
         return Description(
             self.octets, 0, b"(%d %d)" % (self.version, self.octets + len(prefix)), b"(text)", b"", 1_700_000_000, 0, "preview",
-            True, True, True, 0, False, False, False, False, self.version,
+            True, True, 0, False, self.version,
         )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def make_describe() -> Scanner:
 
 
 class _MessageScanner:
-    __slots__ = ("_after_cr", "_bare", "_eight_bit", "_folded", "_line", "_longest", "_made", "_nul", "_octets", "_structure")
+    __slots__ = ("_after_cr", "_folded", "_line", "_longest", "_made", "_octets", "_structure")
 
     def __init__(self) -> None:
         self._structure = StructureScanner(SAMPLE_OCTETS)
@@ -44,9 +44,6 @@ class _MessageScanner:
         self._longest = _LINE_OCTETS
         self._line = 0  # octets of the current line in earlier chunks
         self._after_cr = False
-        self._bare = False
-        self._nul = False
-        self._eight_bit = False
         self._folded = False
         self._made: tuple[bytes, bytes, str, bytes, ThreadKeys] | None = None
 
@@ -55,19 +52,9 @@ class _MessageScanner:
             if not self._octets:
                 self._folded = chunk[0] in b" \t"
             self._octets += len(chunk)
-            self._eight_bit = self._eight_bit or not chunk.isascii()
-            self._nul = self._nul or 0 in chunk
-            self._bare = self._bare or self._has_bare(chunk)
             self._measure_lines(chunk)
             self._after_cr = chunk[-1] == 13
             self._structure.feed(chunk)
-
-    def _has_bare(self, chunk: bytes) -> bool:
-        """A CR without LF or a LF without CR; a CR that ends the chunk is decided by the next."""
-        if self._after_cr != (chunk[0] == 10):
-            return True
-        alone = len(chunk) - len(chunk.translate(None, b"\r\n")) - 2 * chunk.count(b"\r\n")
-        return alone != self._after_cr + (chunk[-1] == 13)
 
     def _measure_lines(self, chunk: bytes) -> None:
         """Finds lines longer than the longest so far; all others are skipped a window of that length at a time."""
@@ -104,11 +91,7 @@ class _MessageScanner:
             preview=text,
             has_date=b"date" in header_fields,
             has_message_id=b"message-id" in header_fields,
-            has_from=b"from" in header_fields,
             longest_line_octets=max(self._longest, self._line - self._after_cr),
-            bare_cr_or_lf=self._bare or self._after_cr,
-            nul=self._nul,
-            eight_bit=self._eight_bit,
             begins_folded=self._folded,
             described_by=DESCRIBED_BY,
             thread=thread,
