@@ -164,7 +164,7 @@ async def _components(directory: DataDirectory, database: Database, settings: Se
         bodies = await Bodies.open(database, data / BODIES, trio.CapacityLimiter(POOL_THREADS))
         await keep_id(database, data)
         made_before = await authority_made_before(database)
-        store = await Store.start(database, bodies, describe=make_describe, quota_of=quota_of)
+        store = await Store.start(database, bodies, describe=make_describe, quota_of=quota_of, clock=clock)
     components = assembled(directory, database, settings, basics, accounts, store, bodies)
     components.certificates.made_before = made_before
     return components

@@ -109,3 +109,12 @@ STEP_2: tuple[str, ...] = (
     # counted from the narrow rows, a twentieth of the octets of the wide ones
     "INSERT INTO shared_data SELECT message_data, count(*) FROM message GROUP BY message_data HAVING count(*) > 1",
 )
+
+STEP_3: tuple[str, ...] = (
+    # seconds from `internal_at` to when the message was saved in this mailbox (RFC 8514); 0 takes no octet; NULL: not known
+    "ALTER TABLE message ADD COLUMN saved_after_s INTEGER",
+    # of how many of `reference_ids` References consists, those behind are In-Reply-To's; and whether the subject is that of a reply or
+    # forward (RFC 5256 §2.1, §3); NULL: not known, described by an older scanner
+    "ALTER TABLE message_data ADD COLUMN own_references INTEGER",
+    "ALTER TABLE message_data ADD COLUMN is_reply INTEGER",
+)

@@ -27,8 +27,8 @@ GAP_ROWS = 64
 MESSAGES_OCTETS = 256 * 2**10
 """Octets of messages read at once, and so held by one FETCH or SEARCH."""
 
-INTERNAL_AT, OCTETS, ENVELOPE, BODYSTRUCTURE, SENT_AT = map(
-    Row._fields.index, ("internal_at", "octets", "envelope", "bodystructure", "sent_at")
+INTERNAL_AT, OCTETS, MESSAGE, ENVELOPE, BODYSTRUCTURE, SENT_AT, THREAD, SAVED_AT, PREVIEW = map(
+    Row._fields.index, ("internal_at", "octets", "message", "envelope", "bodystructure", "sent_at", "thread", "saved_at", "preview")
 )
 """Indexes in a row; `uid`, `flags` and `modseq` are 0, 1 and 2."""
 _UID_OF = itemgetter(0)

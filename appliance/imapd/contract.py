@@ -175,13 +175,13 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class StatusItem:
-    """One item of STATUS and of LIST's RETURN (STATUS): `value` gives its number as sent.
+    """One item of STATUS and of LIST's RETURN (STATUS): `value` gives its number, or its octets as sent.
 
     `enables`: word of ENABLE that requesting the item implies (RFC 7162 §3.1: HIGHESTMODSEQ enables CONDSTORE).
     """
 
     name: bytes
-    value: "Callable[[Session, MailboxInfo], int]"
+    value: "Callable[[Session, MailboxInfo], int | bytes]"
     enables: bytes = b""
 
 
@@ -276,7 +276,8 @@ class Extension:
 
     `capability(session)` gives its words for CAPABILITY as of now, so that LOGINDISABLED, AUTH= and the
     like follow the session's state. `after_select(session, parameters)` is called when SELECT or EXAMINE has opened a mailbox and sent
-    its untagged responses, with the command's parameters by name. `response_codes` are those its responses may carry.
+    its untagged responses, with the command's parameters by name. `created_code(info)` is the response code of CREATE's tagged OK, of
+    which there is room for one. `response_codes` are those its responses may carry.
     """
 
     name: str
@@ -293,6 +294,7 @@ class Extension:
     status_items: tuple[StatusItem, ...] = ()
     select_parameters: tuple[SelectParameter, ...] = ()
     after_select: "Callable[[Session, Mapping[bytes, Any]], Awaitable[None]] | None" = None
+    created_code: "Callable[[MailboxInfo], bytes] | None" = None
     response_codes: tuple[bytes, ...] = ()
 
 
@@ -319,6 +321,8 @@ class Tables(Protocol):
     def select_parameters(self) -> Mapping[bytes, SelectParameter]: ...
     @property
     def after_select(self) -> "Sequence[Callable[[Session, Mapping[bytes, Any]], Awaitable[None]]]": ...
+    @property
+    def created_code(self) -> "Callable[[MailboxInfo], bytes]": ...
 
     def capability(self, session: Session) -> bytes:
         """The words of CAPABILITY as of now, IMAP4rev1 first (RFC 9051 §7.2.2)."""

@@ -27,6 +27,7 @@ from appliance.mail.query import (
     Flagged,
     HeaderHas,
     Identified,
+    MessageIs,
     Not,
     Numbered,
     Or,
@@ -35,13 +36,14 @@ from appliance.mail.query import (
     Saved,
     Size,
     TextHas,
+    ThreadIs,
     folded,
     leaves,
 )
 from appliance.protocol.imap.sequence import Ranges, contains, normal, places_of_numbers, places_of_uids
 from appliance.store.values import Want
 
-from .batches import ENVELOPE, INTERNAL_AT, OCTETS, SENT_AT, open_messages, read, spans
+from .batches import ENVELOPE, INTERNAL_AT, MESSAGE, OCTETS, SAVED_AT, SENT_AT, THREAD, open_messages, read, spans
 from .message_text import MessageText
 
 if TYPE_CHECKING:
@@ -173,7 +175,9 @@ def _reads_message(leaf: Query) -> bool:
 def _wants(leaf: Query) -> Want:
     if isinstance(leaf, HeaderHas) or (isinstance(leaf, Dated) and leaf.clock is DateKind.SENT):
         return Want.FACTS | Want.DATES
-    return Want.DATES if isinstance(leaf, Dated | Size | Aged) else Want.FLAGS
+    if isinstance(leaf, ThreadIs) or (isinstance(leaf, Dated) and leaf.clock is DateKind.SAVED):
+        return Want.RARE
+    return Want.DATES if isinstance(leaf, Dated | Size | Aged | MessageIs) else Want.FLAGS
 
 
 class _Compiler:
@@ -212,11 +216,14 @@ class _Compiler:
             case Size(above, below):
                 least, most = -1 if above is None else above, 2**63 if below is None else below
                 return lambda number, row, facts: least < row[OCTETS] < most
-            case Dated(DateKind.ARRIVED, first, end):
-                start_s, end_s = -(2**63) if first is None else first * DAY_S, 2**63 if end is None else end * DAY_S
-                return lambda number, row, facts: start_s <= row[INTERNAL_AT] < end_s
-            case Dated(_, first, end):
+            case Dated(DateKind.SENT, first, end):
                 return _sent(first, end)
+            case Dated(clock, first, end):
+                return _dated(clock, first, end)
+            case MessageIs(message):
+                return lambda number, row, facts: row[MESSAGE] == message
+            case ThreadIs(thread):
+                return lambda number, row, facts: row[THREAD] == thread
             case ChangedSince(modseq):
                 return lambda number, row, facts: row[2] >= modseq
             case HeaderHas(field, needle) if field in ENVELOPE_FIELDS and needle:
@@ -269,6 +276,14 @@ def _negated(inner: Test) -> Test:
         return None if found is None else not found
 
     return test
+
+
+def _dated(clock: DateKind, first: int | None, end: int | None) -> Test:
+    """By internal date, or by save date, of which the internal date takes the place where it is not known (RFC 8514 §4.3)."""
+    start_s, end_s = -(2**63) if first is None else first * DAY_S, 2**63 if end is None else end * DAY_S
+    if clock is DateKind.ARRIVED:
+        return lambda number, row, facts: start_s <= row[INTERNAL_AT] < end_s
+    return lambda number, row, facts: start_s <= (row[INTERNAL_AT] if row[SAVED_AT] is None else row[SAVED_AT]) < end_s
 
 
 def _sent(first: int | None, end: int | None) -> Test:

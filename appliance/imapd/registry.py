@@ -5,7 +5,7 @@ word that nobody contributes, are mistakes in the tables: building the registry 
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from appliance.protocol.imap.search import SearchKey
 
@@ -24,6 +24,9 @@ from .contract import (
 )
 from .row_items import RowItem
 
+if TYPE_CHECKING:
+    from appliance.store.values import MailboxInfo
+
 KINDS = ("commands", "enable", "fetch_items", "fetch_modifiers", "store_modifiers", "search_keys", "search_returns", "search_data",
          "status_items", "select_parameters")  # fmt: skip
 """Fields of an Extension whose entries have a name."""
@@ -32,7 +35,7 @@ KINDS = ("commands", "enable", "fetch_items", "fetch_modifiers", "store_modifier
 class Registry:
     """Look-ups by upper-case name, `contract.Tables`; `uid_commands` hold what follows `UID`."""
 
-    __slots__ = (*KINDS, "after_select", "extensions", "response_codes", "streamed", "uid_commands")
+    __slots__ = (*KINDS, "after_select", "created_code", "extensions", "response_codes", "streamed", "uid_commands")
 
     def __init__(self, extensions: Iterable[Extension]) -> None:
         """`extensions` in the order of CAPABILITY, the core first."""
@@ -51,6 +54,7 @@ class Registry:
         self.uid_commands = {name: command for name, command in self.commands.items() if command.uid_form}
         self.streamed = frozenset(name for name, command in self.commands.items() if command.streamed)
         self.after_select = tuple(extension.after_select for extension in self.extensions if extension.after_select is not None)
+        self.created_code = next((one.created_code for one in self.extensions if one.created_code is not None), _no_code)
         self.response_codes = frozenset(code for extension in self.extensions for code in extension.response_codes)
         for enabling in self.enable.values():
             for word in enabling.implies:
@@ -60,6 +64,10 @@ class Registry:
     def capability(self, session: Session) -> bytes:
         """The words of CAPABILITY as of now, IMAP4rev1 first (RFC 9051 §7.2.2)."""
         return b" ".join(word for extension in self.extensions for word in extension.capability(session))
+
+
+def _no_code(info: "MailboxInfo") -> bytes:
+    return b""
 
 
 def _by_name(contributions: Iterable[Any]) -> dict[bytes, Any]:

@@ -73,10 +73,11 @@ class Size:
 
 
 class DateKind(Enum):
-    """Internal date or Date field."""
+    """Internal date, Date field, or when it was saved in this mailbox (RFC 8514)."""
 
     ARRIVED = "arrived"
     SENT = "sent"
+    SAVED = "saved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +126,23 @@ class ChangedSince:
     modseq: int
 
 
+@dataclass(frozen=True, slots=True)
+class MessageIs:
+    """The message with this MessageId: it and its copies (RFC 8474 §5.1)."""
+
+    message: int
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadIs:
+    """Of the thread that began with this MessageId (RFC 8474 §5.2)."""
+
+    thread: int
+
+
 Query = (
     Everything | And | Or | Not | Flagged | RecentFlag | Numbered | Identified | Saved | Size | Dated | Aged
-    | HeaderHas | BodyHas | TextHas | ChangedSince
+    | HeaderHas | BodyHas | TextHas | ChangedSince | MessageIs | ThreadIs
 )  # fmt: skip
 
 

@@ -24,8 +24,10 @@ LAST_UID = 2**32 - 1
 COUNT = """UPDATE mailbox SET uid_next = uid_next + 1, modseq = ?, messages = messages + 1, unseen = unseen + ?,
     deleted = deleted + ?, octets = octets + ? WHERE id = ? RETURNING uid_validity, uid_next - 1"""
 MESSAGE_DATA = """INSERT INTO message_data(id, account, created_modseq, thread, message_id_hash, root_hash, subject_hash, reference_ids,
-    described_by, sent_at, prefix, envelope, bodystructure, parts, preview) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-MESSAGE = "INSERT INTO message(mailbox, uid, modseq, flags, internal_at, octets, body, message_data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    own_references, is_reply, described_by, sent_at, prefix, envelope, bodystructure, parts, preview)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+MESSAGE = """INSERT INTO message(mailbox, uid, modseq, flags, internal_at, octets, body, message_data, saved_after_s)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
 
 def append(
@@ -53,7 +55,8 @@ def append(
             raise StoreError(Trouble.TOO_MANY, "the mailbox has used up its UIDs")
         description = describe(placement.prefix)
         _insert_data(transaction, account, MessageId(message), modseq, placement.prefix, description)
-        transaction.execute(MESSAGE, (placement.mailbox, uid, modseq, flags, placement.internal_at, size, body, message))
+        saved_after_s = effects.saved_after_s(placement.internal_at)
+        transaction.execute(MESSAGE, (placement.mailbox, uid, modseq, flags, placement.internal_at, size, body, message, saved_after_s))
         effects.quota.took(transaction, account, size, beyond=placement.beyond)
         transaction.touched(placement.mailbox, modseq)
         effects.appended(transaction, placement.mailbox, (uid,))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from appliance.database.database import AnyDatabase
+from appliance.mail.clock import Clock
 from appliance.mail.description import Describe
 
 from . import loading
@@ -18,7 +19,16 @@ from .values import Row
 class StoreBase:
     """The parts of one server's store. `Store` adds what servers ask of it."""
 
-    def __init__(self, database: AnyDatabase, bodies: Bodies, *, describe: Describe, quota_of: QuotaOf, observers: Observers) -> None:
+    def __init__(
+        self,
+        database: AnyDatabase,
+        bodies: Bodies,
+        *,
+        describe: Describe,
+        quota_of: QuotaOf,
+        observers: Observers,
+        clock: Clock | None = None,
+    ) -> None:
         self.database = database
         self.bodies = bodies
         self.describe = describe
@@ -27,7 +37,7 @@ class StoreBase:
         self.quotas = Quota(quota_of)
         self.outboxes = Outboxes(bodies)
         own = Observers(expunged=(self.outboxes.expunged,))
-        self.effects = Effects(bodies.release, self.quotas, own.followed_by(observers))
+        self.effects = Effects(bodies.release, self.quotas, own.followed_by(observers), clock)
         self.outboxes.effects = self.effects
 
     async def messages(self, rows: Sequence[Row], octets: int) -> list[StoredMessage]:

@@ -67,7 +67,7 @@ def copy(
     if uid_next - 1 > LAST_UID:
         raise StoreError(Trouble.TOO_MANY, "the mailbox has used up its UIDs")
     if sources:
-        _place(transaction, source, target, first, modseq, condition, parameters)
+        _place(transaction, source, target, (first, modseq, effects.saved_at()), condition, parameters)
         if not move:
             transaction.execute(
                 f"""INSERT INTO shared_data(message_data, refcount) SELECT message_data, count(*) + 1 FROM message
@@ -87,11 +87,12 @@ def _place(
     transaction: Transaction,
     source: MailboxId,
     target: MailboxId,
-    first: int,
-    modseq: ModSeq,
+    given: tuple[int, ModSeq, int | None],
     condition: str,
     parameters: Sequence[int | str],
 ) -> None:
+    """`given`: first UID, MODSEQ, and when the copies are saved."""
+    first, modseq, saved_at = given
     arguments = (source, *parameters)
     combinations = transaction.execute(
         f"SELECT group_concat(k) FROM (SELECT DISTINCT flags >> {KEYWORD_SHIFT:d} AS k FROM message WHERE mailbox = ? AND {condition})",
@@ -102,8 +103,8 @@ def _place(
         used |= combination
     flags = translated(transaction, source, target, used)
     transaction.execute(
-        f"""INSERT INTO message(mailbox, uid, modseq, flags, internal_at, octets, body, message_data)
-            SELECT ?, ? + row_number() OVER (ORDER BY uid), ?, {flags}, internal_at, octets, body, message_data
+        f"""INSERT INTO message(mailbox, uid, modseq, flags, internal_at, octets, body, message_data, saved_after_s)
+            SELECT ?, ? + row_number() OVER (ORDER BY uid), ?, {flags}, internal_at, octets, body, message_data, ? - internal_at
             FROM message WHERE mailbox = ? AND {condition} ORDER BY uid""",
-        (target, first - 1, modseq, *arguments),
+        (target, first - 1, modseq, saved_at, *arguments),
     )

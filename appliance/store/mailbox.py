@@ -24,6 +24,9 @@ from .mailbox_cache import CachedMailbox
 from .redescription import old_ones, remade
 from .values import Changes, Copied, FlagsResult, MailboxInfo, Mode, Row, Want
 
+DESCRIBED = Want.FACTS | Want.BODY | Want.RARE
+"""Columns that a scanner made."""
+
 
 class Mailbox:
     """One mailbox as one session holds it. Many sessions may hold the same; UID snapshots are shared."""
@@ -60,7 +63,7 @@ class Mailbox:
 
         while True:
             rows = await self._store.database.read(work)
-            described = await remade(self._store, number, rows, want) if want & (Want.FACTS | Want.BODY) else rows
+            described = await remade(self._store, number, rows, want) if want & DESCRIBED else rows
             if described or not rows:
                 return described
             lo = Uid(rows[-1].uid + 1)  # as in `named_rows`
@@ -69,7 +72,7 @@ class Mailbox:
         """The rows of these UIDs that are there, ascending, in one batch; at most a few hundred UIDs a call."""
         number = self.info.id
         rows = await self._store.database.read(lambda connection: messages.some(connection, number, uids, want))
-        return await remade(self._store, number, rows, want) if want & (Want.FACTS | Want.BODY) else rows
+        return await remade(self._store, number, rows, want) if want & DESCRIBED else rows
 
     async def flag_rows(self, lo: Uid, hi: Uid, limit: int = 500) -> list[tuple[Uid, int, ModSeq]]:
         """`rows` for flags alone, as plain tuples: (uid, flags, modseq)."""
@@ -94,7 +97,7 @@ class Mailbox:
         while True:
             rows, names, newest = await self._store.database.read(work)
             self._held().wake(newest)  # no older answer may follow this one
-            if Want.BODY not in want and (Want.FACTS not in want or not old_ones(self._store, rows)):
+            if Want.BODY not in want and (not want & DESCRIBED or not old_ones(self._store, rows)):
                 return rows, names
             described = await remade(self._store, number, messages.filled(rows, messages.columns(want)[1]), want)
             if described or not rows:

@@ -49,15 +49,19 @@ def filled(rows: list[tuple[Any, ...]], rest: tuple[Any, ...]) -> list[Row]:
 
 def columns(want: Want) -> tuple[str, tuple[Any, ...]]:
     """SELECT and FROM that read a Row's first fields in order, and what its others are filled with."""
-    facts, body = Want.FACTS in want, Want.BODY in want
-    if not facts and not body:
+    facts, body, rare = Want.FACTS in want, Want.BODY in want, Want.RARE in want
+    if not facts and not body and not rare:
         selected, count = ("uid, flags, modseq, internal_at, octets, message_data", 6) if Want.DATES in want else ("uid, flags, modseq", 3)
         return f"SELECT {selected} FROM message", EMPTY[count:]
     selected = "uid, flags, modseq, internal_at, octets, message_data, "
     selected += ("envelope, bodystructure" if facts else "x'', x''") + ", sent_at, described_by"
+    if body or rare:
+        selected += ", prefix, body, parts" if body else ", x'', 0, x''"
+    if rare:
+        selected += ", thread, internal_at + saved_after_s, preview"
     return (
-        f"SELECT {selected}{', prefix, body, parts' if body else ''} FROM message JOIN message_data ON message_data.id = message_data",
-        EMPTY[13 if body else 10 :],
+        f"SELECT {selected} FROM message JOIN message_data ON message_data.id = message_data",
+        EMPTY[16 if rare else 13 if body else 10 :],
     )
 
 

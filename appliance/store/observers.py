@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 from appliance.database.writer import Transaction
+from appliance.mail.clock import Clock
 from appliance.mail.ids import AccountId, BodyId, MailboxId
 
 from .quota import Quota
@@ -47,6 +48,16 @@ class Effects:
     release: Release
     quota: Quota
     observers: Observers
+    clock: Clock | None = None
+
+    def saved_after_s(self, internal_at: int) -> int | None:
+        """How long after its internal date a message is saved now, in seconds; None while the time is not known (RFC 8514 §3)."""
+        now = self.saved_at()
+        return now - internal_at if now is not None else None
+
+    def saved_at(self) -> int | None:
+        """Now in UTC seconds, None while it is not known."""
+        return int(self.clock.wall_s()) if self.clock is not None and self.clock.trusted() else None
 
     def appended(self, transaction: Transaction, mailbox: MailboxId, uids: Sequence[int]) -> None:
         for call in self.observers.appended:

@@ -43,8 +43,8 @@ OCTETS_A_S = 2 * 2**20
 """Octets a second read from bodies: 20,000 messages of 5 kB take a minute, and a small board has 19 of 20 parts of its time for others."""
 AGAIN_S = 60.0
 """After storage that was full or could not be read."""
-UPDATE = """UPDATE message_data SET message_id_hash = ?, subject_hash = ?, reference_ids = ?, described_by = ?, sent_at = ?,
-    envelope = ?, bodystructure = ?, parts = ?, preview = ?
+UPDATE = """UPDATE message_data SET message_id_hash = ?, subject_hash = ?, reference_ids = ?, own_references = ?, is_reply = ?,
+    described_by = ?, sent_at = ?, envelope = ?, bodystructure = ?, parts = ?, preview = ?
     WHERE id = ? AND described_by = ?"""
 _COUNTER = "described_by"
 _OCTETS, _DESCRIBED_BY = map(Row._fields.index, ("octets", "described_by"))
@@ -80,6 +80,8 @@ async def _remade(store: StoreBase, mailbox: MailboxId, row: Row, want: Want) ->
     row = row._replace(sent_at=found.sent_at, described_by=found.described_by)
     if Want.FACTS in want:
         row = row._replace(envelope=found.envelope, bodystructure=found.bodystructure)
+    if Want.RARE in want:
+        row = row._replace(preview=found.preview)
     return row._replace(parts=found.parts) if Want.BODY in want else row
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from appliance.database.database import AnyDatabase
 from appliance.database.writer import Transaction
+from appliance.mail.clock import Clock
 from appliance.mail.description import Describe
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import INBOX
@@ -43,9 +44,16 @@ class Store(StoreBase):
     """The mail of all accounts. Made by `Store.start`; holds no thread and no file of its own."""
 
     def __init__(
-        self, database: AnyDatabase, bodies: Bodies, *, describe: Describe, quota_of: QuotaOf, observers: Observers = NO_OBSERVERS
+        self,
+        database: AnyDatabase,
+        bodies: Bodies,
+        *,
+        describe: Describe,
+        quota_of: QuotaOf,
+        observers: Observers = NO_OBSERVERS,
+        clock: Clock | None = None,
     ) -> None:
-        super().__init__(database, bodies, describe=describe, quota_of=quota_of, observers=observers)
+        super().__init__(database, bodies, describe=describe, quota_of=quota_of, observers=observers, clock=clock)
         self._inboxes: dict[AccountId, MailboxId] = {}
 
     @classmethod
@@ -57,9 +65,13 @@ class Store(StoreBase):
         describe: Describe,
         quota_of: QuotaOf = lambda _: None,
         observers: Observers = NO_OBSERVERS,
+        clock: Clock | None = None,
     ) -> "Store":
-        """`describe` makes a message's scanner; `quota_of` gives an account's limit in octets or None, from any thread, at once."""
-        store = cls(database, bodies, describe=describe, quota_of=quota_of, observers=observers)
+        """`describe` makes a message's scanner; `quota_of` gives an account's limit in octets or None, from any thread, at once.
+
+        Without a `clock` it is not known when messages are saved.
+        """
+        store = cls(database, bodies, describe=describe, quota_of=quota_of, observers=observers, clock=clock)
         database.watch(store.mailbox_cache.touched)
         await database.read(store.quotas.load)
         return store

@@ -33,6 +33,8 @@ class ThreadColumns(NamedTuple):
     root_hash: int | None
     subject_hash: int
     reference_ids: str
+    own_references: int
+    is_reply: bool
 
 
 def hash_of(octets: bytes) -> int:
@@ -40,16 +42,16 @@ def hash_of(octets: bytes) -> int:
     return int.from_bytes(blake2b(octets, digest_size=8).digest(), "big", signed=True)
 
 
-def own_columns(keys: ThreadKeys) -> tuple[int | None, int, str]:
-    """`message_id_hash`, `subject_hash` and `reference_ids`: what a message says, whatever thread it is in."""
+def own_columns(keys: ThreadKeys) -> tuple[int | None, int, str, int, bool]:
+    """`message_id_hash`, `subject_hash` and those behind it: what a message says, whatever thread it is in."""
     own = hash_of(keys.message_id) if keys.message_id else None
     references = b" ".join(keys.references).decode("utf-8", "replace")
-    return own, hash_of(keys.base_subject.encode("utf-8", "replace")), references
+    return own, hash_of(keys.base_subject.encode("utf-8", "replace")), references, keys.own_references, keys.is_reply
 
 
 def thread_columns(transaction: Transaction, account: AccountId, message: int, keys: ThreadKeys) -> ThreadColumns:
     """The thread that a message about to be stored as `message` joins or begins."""
-    own, subject, references = own_columns(keys)
+    own, subject, references, own_references, is_reply = own_columns(keys)
     looked_up = keys.references if len(keys.references) <= LOOKED_UP else (keys.references[0], *keys.references[1 - LOOKED_UP :])
     hashes = [hash_of(one) for one in looked_up]
     found = None
@@ -57,4 +59,4 @@ def thread_columns(transaction: Transaction, account: AccountId, message: int, k
         ids = listed([*hashes, own] if own is not None else hashes)
         found = transaction.execute(FIND, (ids, account, subject)).fetchone()[0]
     root = hashes[0] if found is None and hashes else None
-    return ThreadColumns(message if found is None else found, own, root, subject, references)
+    return ThreadColumns(message if found is None else found, own, root, subject, references, own_references, is_reply)

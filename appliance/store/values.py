@@ -47,13 +47,16 @@ class Want(Flag):
     """envelope, bodystructure, sent_at"""
     BODY = auto()
     """prefix, body, parts: what opening a message needs"""
+    RARE = auto()
+    """thread, saved_at, preview: what few clients ask for"""
 
 
 class Row(NamedTuple):
     """One message as read in one batch; fields outside the `Want` asked for are empty.
 
-    `octets` is RFC822.SIZE: prefix and body. `internal_at` and `sent_at` are UTC seconds. The order of the fields follows
-    Want, so that a batch reads no column in vain and the rest is filled up (20,000 rows with envelopes: 58 ms, not 75).
+    `octets` is RFC822.SIZE: prefix and body. `internal_at`, `sent_at` and `saved_at` are UTC seconds, None where not known.
+    The order of the fields follows Want, so that a batch reads no column in vain and the rest is filled up (20,000 rows with
+    envelopes: 58 ms, not 75).
     """
 
     uid: Uid
@@ -70,6 +73,11 @@ class Row(NamedTuple):
     prefix: bytes = b""
     body: BodyId = BodyId(0)
     parts: bytes = b""
+    thread: MessageId = MessageId(0)
+    """Identity of the thread's first message."""
+    saved_at: int | None = None
+    """When the message was saved in this mailbox."""
+    preview: str = ""
 
 
 @dataclass(slots=True)

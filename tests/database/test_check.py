@@ -8,11 +8,12 @@ from appliance.database import migrations
 from appliance.database.check import check
 from appliance.database.database import InlineWriter
 
+MESSAGE = "INSERT INTO message(mailbox, uid, modseq, flags, internal_at, octets, body, message_data) VALUES"
 FAULTS = {
-    "INSERT INTO message VALUES(1, 1, 1, 0, 0, 10, 9, 1)": "1 messages have no body",
-    "INSERT INTO message VALUES(1, 1, 1, 0, 0, 10, 1, 9)": "1 messages have lost their descriptions",
-    "INSERT INTO message VALUES(9, 1, 1, 0, 0, 10, 1, 1)": "1 messages are in no mailbox",
-    "INSERT INTO message VALUES(1, 7, 1, 0, 0, 10, 1, 1)": "1 mailboxes hold a UID or MODSEQ above their own counters",
+    f"{MESSAGE}(1, 1, 1, 0, 0, 10, 9, 1)": "1 messages have no body",
+    f"{MESSAGE}(1, 1, 1, 0, 0, 10, 1, 9)": "1 messages have lost their descriptions",
+    f"{MESSAGE}(9, 1, 1, 0, 0, 10, 1, 1)": "1 messages are in no mailbox",
+    f"{MESSAGE}(1, 7, 1, 0, 0, 10, 1, 1)": "1 mailboxes hold a UID or MODSEQ above their own counters",
     "INSERT INTO shared_data VALUES(1, 2)": "1 descriptions count their messages wrongly",
     "UPDATE body SET refcount = 0": "1 bodies are needed by more messages than they count",
     "DELETE FROM body_data": "1 small bodies have lost their octets",
@@ -30,8 +31,9 @@ def a_server(path: Path) -> InlineWriter:
         for statement in (
             "INSERT INTO mailbox(id, account, name, uid_validity, uid_next, modseq, messages, octets) "
             "VALUES(1, 1, 'INBOX', 1, 3, 4, 1, 10)",
-            "INSERT INTO message VALUES(1, 2, 4, 0, 0, 10, 1, 1)",
-            "INSERT INTO message_data VALUES(1, 1, 1, 1, 1, NULL, NULL, 0, '', 1, NULL, x'', x'', x'', x'', '')",
+            f"{MESSAGE}(1, 2, 4, 0, 0, 10, 1, 1)",
+            "INSERT INTO message_data(id, account, refcount, created_modseq, thread, subject_hash, described_by, prefix, envelope,"
+            " bodystructure, parts) VALUES(1, 1, 1, 1, 1, 0, 1, x'', x'', x'', x'')",
             "INSERT INTO body VALUES(1, 10, 2, 1, NULL)",
             "INSERT INTO body_data VALUES(1, x'0000')",
             "INSERT INTO expunged VALUES(1, 3, 1, 1)",

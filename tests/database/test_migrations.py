@@ -14,13 +14,13 @@ import pytest
 from appliance.database import migrations
 from appliance.database.connection import header_of
 from appliance.database.database import InlineWriter
-from appliance.database.schema import STEP_1, STEP_2
+from appliance.database.schema import STEP_1, STEP_2, STEP_3
 from appliance.mail.errors import SetupError
 from tests.crash.storage import Model, Storage
 from tests.crash.trace import Said, events, record_words
 from tests.support.needs import program
 
-FROZEN = {"f16b7ae8fad7248f": STEP_1, "1476abada908b24c": STEP_2}
+FROZEN = {"f16b7ae8fad7248f": STEP_1, "1476abada908b24c": STEP_2, "5d85199b027d795b": STEP_3}
 """The steps as released. When one differs, the change belongs into a step of its own."""
 NEXT_STEP = (
     "ALTER TABLE message_data ADD COLUMN colour TEXT NOT NULL DEFAULT ''",
@@ -158,7 +158,10 @@ def test_copies_are_counted_when_the_counter_moves(tmp_path: Path, monkeypatch: 
     migrations.migrate(path)
     with sqlite3.connect(path) as connection:
         for mailbox, uid, data in ((1, 1, 7), (1, 2, 8), (2, 1, 7), (3, 9, 7)):
-            connection.execute("INSERT INTO message VALUES(?, ?, 1, 0, 0, 10, 1, ?)", (mailbox, uid, data))
+            connection.execute(
+                "INSERT INTO message(mailbox, uid, modseq, flags, internal_at, octets, body, message_data) VALUES(?, ?, 1, 0, 0, 10, 1, ?)",
+                (mailbox, uid, data),
+            )
     connection.close()
     monkeypatch.undo()
     assert migrations.needed(path)

@@ -122,7 +122,8 @@ EXTENSION = Extension(
     status_items=(StatusItem(b"XSTATUS", lambda session, info: info.messages + 100),),
     select_parameters=(SelectParameter(b"XGREET", apply, number),),
     after_select=after_select,
-    response_codes=(b"XBEGUN", b"XDONE", b"XGREETED", b"XNOTED", b"XEXPUNGED"),
+    created_code=lambda info: b"XCREATED",
+    response_codes=(b"XBEGUN", b"XCREATED", b"XDONE", b"XGREETED", b"XNOTED", b"XEXPUNGED"),
 )  # fmt: skip
 
 

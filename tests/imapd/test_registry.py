@@ -1,6 +1,7 @@
 """The tables fold into look-ups without duplicates; CAPABILITY follows the tables."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,13 @@ def test_every_file_is_listed(package: object, table: tuple[object, ...]) -> Non
     text = (folder / "table.py").read_text()
     assert not {name for name in files if f"from .{name} import" not in text}
     assert table
+
+
+def test_the_first_code_of_create_is_sent() -> None:
+    one, two = (Extension(name.decode(), "RFC 0", lambda session: (), created_code=lambda info, name=name: name) for name in (b"A", b"B"))
+    info: Any = None
+    assert Registry((CORE, one, two)).created_code(info) == b"A"
+    assert Registry((CORE,)).created_code(info) == b""
 
 
 def test_extensions_name_their_rfc() -> None:

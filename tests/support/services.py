@@ -131,7 +131,8 @@ async def some_components(
 
     with a_family(directory, failure_s=0.0) as family:
         bodies = await Bodies.open(family.writer, directory / "bodies")
-        store = await Store.start(family.writer, bodies, describe=make_describe, quota_of=family.accounts.directory.quota_of)
+        quota_of = family.accounts.directory.quota_of
+        store = await Store.start(family.writer, bodies, describe=make_describe, quota_of=quota_of, clock=family.clock)
         for address in accounts or ACCOUNTS:
             await family.accounts.add_account(address, PASSWORD, quota_octets=quota_octets, also=store.make_mailboxes)
         mechanisms = Mechanisms(family.login, plaintext_login=plaintext)

@@ -54,14 +54,11 @@ async def create(session: "Session", arguments: tuple[str, list[bytes]], uid: bo
         return refusal
     if len(uses) > 1 or any(use not in USES for use in uses):
         return no(b"A mailbox has one of the special uses " + b" ".join(word.encode() for word in USES.values()) + b".", b"USEATTR")
-    if not uses:
-        await session.store.create(session.account, name)
-        return ok(b"CREATE completed.")
-    use = USES[uses[0]]
-    if any(info.special_use == use for info in await session.store.list(session.account)):
+    use = USES[uses[0]] if uses else ""
+    if use and any(info.special_use == use for info in await session.store.list(session.account)):
         return no(b"Another mailbox has that special use.", b"USEATTR")
-    await session.store.create(session.account, name, use)
-    return ok(b"CREATE completed.")
+    made = await session.store.create(session.account, name, use)
+    return ok(b"CREATE completed.", session.registry.created_code(made))
 
 
 # --- DELETE, RENAME --------------------------------------------------------------------------

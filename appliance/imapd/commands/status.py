@@ -54,8 +54,12 @@ async def find_items(session: "Session", names: list[bytes]) -> list[StatusItem]
 
 
 def status_line(session: "Session", info: "MailboxInfo", items: list[StatusItem]) -> bytes:
-    values = encode.listed(b"%s %d" % (item.name, item.value(session, info)) for item in items)
+    values = encode.listed(item.name + b" " + _encoded(item.value(session, info)) for item in items)
     return b"* STATUS " + encode.mailbox(info.name, session.utf8) + b" " + values + b"\r\n"
+
+
+def _encoded(value: int | bytes) -> bytes:
+    return b"%d" % value if isinstance(value, int) else value
 
 
 async def status(session: "Session", arguments: tuple[str, list[bytes]], uid: bool) -> Completion:

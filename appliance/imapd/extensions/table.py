@@ -15,7 +15,9 @@ from .literalplus import EXTENSION as LITERALPLUS
 from .move import EXTENSION as MOVE
 from .multiappend import EXTENSION as MULTIAPPEND
 from .namespace import EXTENSION as NAMESPACE
+from .objectid import EXTENSION as OBJECTID
 from .saslir import EXTENSION as SASL_IR
+from .savedate import EXTENSION as SAVEDATE
 from .special_use import EXTENSION as SPECIAL_USE
 from .status_size import EXTENSION as STATUS_SIZE
 from .uidplus import EXTENSION as UIDPLUS
@@ -39,6 +41,8 @@ EXTENSIONS: tuple[Extension, ...] = (
     UIDPLUS,
     MOVE,
     ESEARCH,
+    OBJECTID,
     CONDSTORE,
     BINARY,
+    SAVEDATE,
 )

@@ -19,7 +19,7 @@ from appliance.mail.threads import ThreadKeys, thread_keys
 
 from .envelope import envelope, nstring, string
 
-DESCRIBED_BY = 3
+DESCRIBED_BY = 4
 """Incremented when the description of the same octets changes: rows of an older scanner are then described again."""
 SAMPLE_OCTETS = 4096
 """Octets of a text from which its preview is made."""
