@@ -4,7 +4,17 @@ TCP itself does not notice a client that lost its network. For the check keepali
 host that still has the connection acknowledges the probe, whatever its program does; one that has not resets it; a lost
 one is silent. `TCP_INFO` tells when the last acknowledgement came, so nothing is read from or written to the connection.
 While octets are in flight the kernel sends no probes, but then they are acknowledged within a round trip, or sent again.
-A client that reads nothing (window closed, our probes answered) counts as there: the deadline for sending ends it.
+A client that reads nothing has a closed window, and then the kernel probes it ever more rarely: after a stall of a minute,
+once in a minute, and nothing makes it probe earlier. Whether such a host is still there cannot be known in time, so:
+
+| window | within PROBE_S                     | within STALLED_S                                 | verdict |
+|--------|------------------------------------|--------------------------------------------------|---------|
+| open   | an acknowledgement                 |                                                  | there   |
+| open   | silence                            |                                                  | gone    |
+| closed | an acknowledgement                 |                                                  | there   |
+| closed | silence, a probe is unanswered     |                                                  | gone    |
+| closed | silence, no probe was sent         | an acknowledgement: it stalled only lately       | there   |
+| closed | silence, no probe was sent         | silence: it has taken nothing for as long before | gone    |
 """
 
 import struct
@@ -15,6 +25,9 @@ import trio
 
 PROBE_S = 8.0
 """How long silence must last to mean that the client is lost; below the 15 s in which a maildrop is to be free again."""
+STALLED_S = 12.0
+"""The same for a client that has stopped reading. Intervals of window probes double, so silence of this length means that it had
+taken nothing for about as long before it, and now somebody else waits."""
 LOOK_EVERY_S = 0.05
 PROBE_IDLE_S, PROBE_EVERY_S, PROBE_TRIES = 1, 2, 10
 """One second is the least the kernel takes. More tries than fit into PROBE_S: the deadline here decides."""
@@ -29,8 +42,8 @@ _UNACKED, _LAST_ACK = 4, 12
 _NOT_SENT_AT = 144
 
 
-async def answers(sock: "trio.socket.SocketType", within_s: float = PROBE_S) -> bool:
-    """Does the other host still have this connection? True as soon as it acknowledges, False when it is gone or silent for `within_s`."""
+async def answers(sock: "trio.socket.SocketType", within_s: float = PROBE_S, stalled_s: float = STALLED_S) -> bool:
+    """Does the other host still have this connection? True as soon as it acknowledges, False when it is gone or silent (table above)."""
     before = _keepalive(sock)
     if before is None:
         return False
@@ -43,8 +56,8 @@ async def answers(sock: "trio.socket.SocketType", within_s: float = PROBE_S) -> 
             elapsed_s = trio.current_time() - begun
             if _acknowledged_ms(info) + MARGIN_MS < elapsed_s * 1000:
                 return True
-            if elapsed_s >= within_s:
-                return _window_closed(info)
+            if elapsed_s >= (stalled_s if _window_closed(info) else within_s):
+                return False
             await trio.sleep(LOOK_EVERY_S)
     finally:
         _set_keepalive(sock, before)

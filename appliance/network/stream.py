@@ -32,7 +32,7 @@ SMALL_OCTETS = 16 * 2**10
 """Parts below this are joined before they are sent: copying is cheaper than a system call."""
 PROGRESS_OCTETS = 512
 """Octets received at once that count as progress; a client that trickles makes none."""
-STILL_THERE_S = liveness.PROBE_S
+STILL_THERE_S = liveness.STALLED_S
 """The longest time `Stream.still_there` takes."""
 
 
