@@ -38,7 +38,7 @@ from appliance.runtime.host import host_addresses
 from appliance.status.events import OutboundState
 
 from .relay import relay_rule
-from .signing import DkimSigning, unsigned
+from .signing import DkimSigning, KeyMemory, unsigned
 
 if TYPE_CHECKING:
     from appliance.accounts.directory import Directory
@@ -91,7 +91,8 @@ class Outbound:
         self.listening: Callable[[], Iterable[tuple[str, int]]] = tuple
         """The addresses and ports of this server's listeners; the composition root sets it."""
         self._port25_changed = trio.Event()
-        self.dkim = DkimFiles(components.directory.path / "dkim", log=components.journal.log)
+        self._key_memory = KeyMemory(components.database, components.board)
+        self.dkim = DkimFiles(components.directory.path / "dkim", log=components.journal.log, loaded=self._key_memory.look)
         self._resolver: Resolver | None = None
         self._hosts: MailHosts | None = None
         self.port25 = Port25Monitor(self.hosts, components.clock, self._note_port25, port=settings.port)
@@ -138,10 +139,17 @@ class Outbound:
             nursery.cancel_scope.cancel()
 
     async def _watch_signing(self) -> None:
-        """Keys that cannot be read are a condition from the start, not only once a message was sent unsigned."""
-        reported = ""
+        """Keys that cannot be read, or are gone, are a condition from the start, not only once a message was sent."""
+        reported, seen = "", None
         while True:
-            problem = await self.dkim.trouble()
+            problem = ""
+            try:
+                keys = await self.dkim.present()
+                if keys != seen:
+                    await self._key_memory.look(keys)
+                    seen = keys
+            except SetupError as error:
+                problem = error.problem
             if problem != reported:
                 self._components.board.publish(unsigned(reported := problem))
             await trio.sleep(SIGNING_LOOK_S)
@@ -186,6 +194,10 @@ class Outbound:
             relays=tuple(one.spf for one in components.settings.relay if one.spf),
             postmaster=f"postmaster@{wire}",
         )
+
+    async def records_shown(self) -> None:
+        """The records of `about` were shown to be published, or are published."""
+        await self._key_memory.shown(self.dkim.keys)
 
     def route_text(self, route: str) -> str:
         return "directly to the other server" if route == "direct" else f"by the relay {route}"

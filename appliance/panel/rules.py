@@ -76,7 +76,7 @@ RULES: tuple[LedRule, ...] = (
     ),
     LedRule("clock", TROUBLE, _condition("clock-not-set"), "The clock is not set: connect the internet."),
     LedRule(
-        "other", TROUBLE, _condition("sending-limited", "mailbox-full", "console-shared", "dkim-unsigned", "no-accounts"),
+        "other", TROUBLE, _condition("sending-limited", "mailbox-full", "console-shared", "dkim-unsigned", "dkim-new", "no-accounts"),
         "Something else: look at the console.",
     ),
     LedRule("arrived", MAIL, lambda s: False, "Mail just arrived.", _arrived),

@@ -6,7 +6,7 @@ How it fails: SetupError with the remedy; messages are then sent unsigned, and t
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import trio
@@ -22,11 +22,14 @@ KINDS = {"k=rsa": "rsa-sha256", "k=ed25519": "ed25519-sha256"}
 
 
 class DkimFiles:
-    """See above. `keys` is () before `ensure`."""
+    """See above. `keys` is () before `ensure`, which awaits `loaded` once it has read them."""
 
-    def __init__(self, directory: Path, *, log: Callable[[str], object]) -> None:
+    def __init__(
+        self, directory: Path, *, log: Callable[[str], object], loaded: Callable[[Sequence[SigningKey]], Awaitable[None]] | None = None
+    ) -> None:
         self._directory = directory
         self._log = log
+        self._loaded = loaded
         self._making = trio.Lock()
         self.keys: tuple[SigningKey, ...] = ()
 
@@ -39,16 +42,13 @@ class DkimFiles:
                     await self._make()
                     found = await trio.to_thread.run_sync(self._read)
                 self.keys = found
+                if self._loaded is not None:
+                    await self._loaded(found)
         return self.keys
 
-    async def trouble(self) -> str:
-        """Why messages could not be signed now; "" when they can, or when there are no keys yet. Generates nothing."""
-        try:
-            if not self.keys:
-                await trio.to_thread.run_sync(self._read)
-        except SetupError as error:
-            return error.problem
-        return ""
+    async def present(self) -> tuple[SigningKey, ...]:
+        """The keys there are; generates none. Raises SetupError where messages could not be signed now."""
+        return self.keys or await trio.to_thread.run_sync(self._read)
 
     def _read(self) -> tuple[SigningKey, ...]:
         keys = []

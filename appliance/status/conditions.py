@@ -259,6 +259,8 @@ ROWS: tuple[ConditionRow, ...] = (
         "install it on each device."),
     ConditionRow("dkim-unsigned", "warning", _found("dkim-unsigned"),
         "Give the server's user its key files back, or take them away: new ones are made."),
+    ConditionRow("dkim-new", "warning", _found("dkim-new"), "Publish the records of `pillarbox domain records`, or put DATA/dkim back "
+        "from a backup and start again."),
     ConditionRow("console-shared", "warning", _found("console-shared"), "Stop it, a getty with `sudo systemctl disable --now "
         "serial-getty@LINE.service`, or take panel.console out of the settings."),
     ConditionRow("password-guessing", "warning", _guessing, "Nothing needs doing: guesses are slowed down. Long passwords are safe."),

@@ -12,10 +12,7 @@ from appliance.app.components import open_components, quota_lookup
 from appliance.app.listeners import LazyHandler, Services, endpoints, send_quota_of
 from appliance.app.outbound import Outbound, is_global
 from appliance.app.process import from_plain, plain
-from appliance.app.relay import relay_rule
-from appliance.app.signing import DkimSigning
 from appliance.config.settings import LISTEN_SECTION, RelaySettings, Settings
-from appliance.mail.errors import MisuseError, SetupError
 from appliance.mail.protocols import PROTOCOL_NAMES
 from appliance.network.sockets import Endpoint
 
@@ -68,44 +65,6 @@ def test_quotas() -> None:
     accounts: Any = SimpleNamespace(directory=SimpleNamespace(account=stored.get))
     assert [quota_lookup(accounts, 5)(one) for one in (1, 2, 3)] == [7, 5, 5]  # type: ignore[arg-type]
     assert [quota_lookup(accounts, None)(one) for one in (1, 2, 3)] == [7, None, None]  # type: ignore[arg-type]
-
-
-def test_a_relay_of_the_settings(tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
-    secret.write_text("first\nsecond\n")
-    rule = relay_rule(
-        RelaySettings(name="post", host="smtp.example", user="me", password_file=str(secret), domains=(".Example.org", "straße.example"))
-    )
-    assert rule.domains == (".example.org", "xn--strae-oqa.example") and rule.relay.port == 465 and rule.relay.secret
-    assert rule.relay.secret.read() == "first"
-    secret.write_text("changed\n")
-    assert rule.relay.secret.read() == "changed", "read at each sign-in"
-    secret.unlink()
-    with pytest.raises(SetupError, match="cannot be read"):
-        rule.relay.secret.read()
-    ports = [relay_rule(RelaySettings(name="x", host="h", security=one)).relay.port for one in ("tls", "starttls", "none")]
-    assert ports == [465, 587, 25] and relay_rule(RelaySettings(name="x", host="h")).relay.secret is None
-
-
-async def test_a_message_that_cannot_be_signed_is_sent_unsigned_and_reported_once(tmp_path: Path) -> None:
-    published: list[Any] = []
-    faults: list[Exception | None] = [SetupError("No key.", ""), SetupError("No key.", ""), MisuseError("no header"), None]
-
-    class Signer:
-        async def sign(self, domain: str, chunks: object) -> bytes:
-            if (fault := faults.pop(0)) is not None:
-                raise fault
-            return b"DKIM-Signature: x\r\n"
-
-    async def ensure() -> None:
-        return None
-
-    files: Any = SimpleNamespace(ensure=ensure)
-    board: Any = SimpleNamespace(publish=published.append)
-    signing = DkimSigning(files, Signer(), board)  # type: ignore[arg-type]
-    signed = [await signing.sign("home.example", ()) for _ in range(4)]  # type: ignore[arg-type]
-    assert signed == [b"", b"", b"", b"DKIM-Signature: x\r\n"]
-    assert [(one.key, len(one.sentences)) for one in published] == [("dkim-unsigned", 1), ("dkim-unsigned", 1), ("dkim-unsigned", 0)]
 
 
 async def test_facts_of_a_domain_name_standard_ports(tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ CASES: tuple[tuple[str, Callable[[Board], None], str], ...] = (
     ("mailbox-full", publish(e.MessageRefused("smtp", "p", "", "a@b.example", "452 4.2.2 The mailbox is full")), "example was deferred"),
     ("sending-limited", publish(e.SendingLimited("ada@home.example", True)), "ada@home.example"),
     ("dkim-unsigned", publish(e.ConditionFound("dkim-unsigned", ("Messages leave unsigned: x.",))), "leave unsigned: x."),
+    ("dkim-new", publish(e.ConditionFound("dkim-new", ("The keys are new.",))), "keys are new"),
     ("console-shared", publish(e.ConditionFound("console-shared", ("The program agetty uses it too.",))), "agetty"),
     ("password-guessing", guess, "40 wrong ones in ten minutes, from 3"),
     ("database-damaged", publish(e.StorageDamage("damaged", "malformed")), "part of the database is damaged"),
