@@ -96,7 +96,7 @@ class Session(Protocol):
 
     @property
     def utf8(self) -> bool:
-        """Mailbox names are UTF-8 on the wire (RFC 9051 §5.1, RFC 6855 §3)."""
+        """Mailbox names are UTF-8 on the wire (RFC 9051 §5.1, RFC 9755 §3)."""
         ...
 
     # --- the server ---------------------------------------------------------------------------
@@ -252,7 +252,7 @@ class Enabling:
     """A word of ENABLE (RFC 5161) and what it changes from then on; see `UpdateFormat` for the last three.
 
     `implies`: words enabled with it, before it. `begin` is called once, when it is enabled. `utf8`: mailbox names are UTF-8 from
-    then on (RFC 6855 §3, RFC 9051 §5.1).
+    then on (RFC 9755 §3, RFC 9051 §5.1).
     """
 
     name: bytes

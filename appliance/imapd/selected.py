@@ -85,7 +85,7 @@ class Selected:
         self.texts = FlagTexts(())
         self.recent_texts = FlagTexts(())
         self.recent = RecentUids()
-        self.recent.add(mailbox.recent)
+        """Empty with IMAP4rev2, which has no \\Recent."""
         self.saved: Sequence[int] = ()
         """UIDs of the last SEARCH RETURN (SAVE) (RFC 5182); those expunged since name nothing."""
         self.kept: KeptRow | None = None
@@ -102,6 +102,8 @@ class Selected:
     async def open(cls, client: "ImapClient", mailbox: "Mailbox") -> "Selected":
         """Take over the mailbox and send the untagged responses of SELECT (RFC 9051 §6.3.2, RFC 3501 §6.3.1, RFC 7162 §3.1.2.1)."""
         self = cls(mailbox)
+        if not _revision_2(client):
+            self.recent.add(mailbox.recent)
         view, info = self.view, mailbox.info
         lines = [self._flags_line(), b"* %d EXISTS\r\n" % len(view)]
         if not _revision_2(client):
@@ -249,9 +251,10 @@ class Selected:
         if may_expunge and view.gone:
             await self._send_expunged(client)
         if grown:
-            self.recent.add(self.mailbox.claim_recent(view.uid_next))
+            recent = self.mailbox.claim_recent(view.uid_next)
             await client.send(b"* %d EXISTS\r\n" % len(view))
             if not _revision_2(client):
+                self.recent.add(recent)
                 await client.send(b"* %d RECENT\r\n" % self.recent.count(view))
         if changed or self._stored is not None:
             await self._send_flags(client, changed, next_known)

@@ -142,7 +142,7 @@ class ImapSession:
 
     @property
     def utf8(self) -> bool:
-        """Mailbox names are UTF-8 on the wire (RFC 9051 §5.1, RFC 6855 §3)."""
+        """Mailbox names are UTF-8 on the wire (RFC 9051 §5.1, RFC 9755 §3)."""
         return self.connection.reader.utf8
 
     # --- output ------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ class Trouble(Enum):
     EXISTS = "a mailbox of that name exists"
     BAD_NAME = "not a name a mailbox can have"
     NOT_ALLOWED = "not allowed on this mailbox"
+    HAS_CHILDREN = "there are mailboxes below this name"
     READ_ONLY = "the mailbox is open for reading only"
     GONE = "the message is no longer there"
     OVER_QUOTA = "the mailbox is full; reading, moving, deleting and copying to Trash still work"

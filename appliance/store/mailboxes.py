@@ -162,14 +162,14 @@ def _make_superiors(transaction: Transaction, account: AccountId, name: str) -> 
 
 
 def deletable(transaction: Transaction, account: AccountId, name: str) -> Found:
-    """The row of a mailbox that may be deleted. Raises NO_MAILBOX, NOT_ALLOWED."""
+    """The row of a mailbox that may be deleted. Raises NO_MAILBOX, NOT_ALLOWED, HAS_CHILDREN."""
     row = row_named(transaction, account, name)
     if row is None:
         raise StoreError(Trouble.NO_MAILBOX)
     if row[2] == INBOX:
         raise StoreError(Trouble.NOT_ALLOWED, "INBOX cannot be deleted")
     if not row[4] and _has_children(transaction, account, row[2]):
-        raise StoreError(Trouble.NOT_ALLOWED, "there are mailboxes below this name")
+        raise StoreError(Trouble.HAS_CHILDREN)
     return row
 
 

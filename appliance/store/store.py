@@ -187,7 +187,7 @@ class Store(StoreBase):
         return await self.find(account, name.removesuffix("/"))
 
     async def delete(self, account: AccountId, name: str) -> None:
-        """Raises NO_MAILBOX, NOT_ALLOWED (INBOX; a \\Noselect name with children). With children the name stays, not selectable."""
+        """Raises NO_MAILBOX, NOT_ALLOWED (INBOX), HAS_CHILDREN (a \\Noselect name). With children the name stays, not selectable."""
 
         def work(transaction: Transaction) -> None:
             row = mailboxes.deletable(transaction, account, name)

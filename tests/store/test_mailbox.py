@@ -426,7 +426,7 @@ async def test_children_and_names_without_mailbox(tmp_path: Path) -> None:
         found = await store.find(ANN, "a/b")
         assert (found.selectable, found.has_children) == (False, True)
         assert await trouble_of(store.open(ANN, "a/b")) is Trouble.NO_MAILBOX
-        assert await trouble_of(store.delete(ANN, "a/b")) is Trouble.NOT_ALLOWED
+        assert await trouble_of(store.delete(ANN, "a/b")) is Trouble.HAS_CHILDREN
         assert await trouble_of(put(store, Placement(found.id, b""))) is Trouble.NO_MAILBOX
         box = await store.open(ANN, "INBOX")
         assert await trouble_of(box.copy([], "a/b")) is Trouble.NO_MAILBOX

@@ -17,6 +17,7 @@ from appliance.protocol.imap.mailbox_name import SEPARATOR, Patterns
 
 from ..completion import Completion, ok
 from ..contract import Command, State
+from ..list_response import REVISION_2, attributes_of, list_response
 from .status import find_items, read_items, status_line
 
 if TYPE_CHECKING:
@@ -200,21 +201,18 @@ async def _matching(entries: list[ListEntry], request: Listing) -> AsyncIterator
 
 
 def _list_line(session: "Session", entry: ListEntry, request: Listing, below: bool) -> bytes:
-    attributes: list[bytes] = []
     if entry.info is None:
-        attributes.append(b"\\NonExistent" if request.extended else b"\\Noselect")
-    elif not entry.info.selectable:
-        attributes.append(b"\\Noselect")
-    attributes.append(b"\\HasChildren" if entry.has_children else b"\\HasNoChildren")
-    if entry.info is not None and entry.info.special_use:
-        attributes.append(entry.info.special_use.encode("ascii"))
+        attributes = [b"\\NonExistent" if request.extended or REVISION_2 in session.enabled else b"\\Noselect"]
+        attributes.append(b"\\HasChildren" if entry.has_children else b"\\HasNoChildren")
+    else:
+        attributes = attributes_of(entry.info)
     if entry.subscribed and (b"SUBSCRIBED" in request.wanted or b"SUBSCRIBED" in request.selection):
         attributes.append(b"\\Subscribed")
     info = b""
     if below:
         criteria = [word for word in (b"SUBSCRIBED", b"SPECIAL-USE") if word in request.selection]
         info = b' ("CHILDINFO" ' + encode.listed(b'"' + word + b'"' for word in criteria) + b")"
-    return b"* LIST " + encode.listed(attributes) + b' "/" ' + encode.mailbox(entry.name, session.utf8) + info + b"\r\n"
+    return list_response(session, attributes, entry.name, info)
 
 
 # --- LSUB ------------------------------------------------------------------------------------

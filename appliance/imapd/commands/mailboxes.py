@@ -1,6 +1,7 @@
 """CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 9051 §6.3.4 to §6.3.8; RFC 6154 §3).
 
-A name that no mailbox can have is refused before the store is called.
+A name that no mailbox can have is refused before the store is called. With IMAP4rev2 enabled a mailbox that has another name than the
+client wrote, because the server normalized or renamed it, is announced by LIST with OLDNAME (RFC 9051 §6.3.9.7).
 """
 
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from appliance.protocol.imap.mailbox_name import SEPARATOR, flaw
 from ..completion import Completion, no, ok
 from ..contract import Command, State
 from ..errors import printable
+from ..list_response import REVISION_2, announce, list_response, old_name
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
@@ -58,6 +60,8 @@ async def create(session: "Session", arguments: tuple[str, list[bytes]], uid: bo
     if use and any(info.special_use == use for info in await session.store.list(session.account)):
         return no(b"Another mailbox has that special use.", b"USEATTR")
     made = await session.store.create(session.account, name, use)
+    if REVISION_2 in session.enabled and made.name != name:
+        announce(session, made, name)
     return ok(b"CREATE completed.", session.registry.created_code(made))
 
 
@@ -66,15 +70,13 @@ async def create(session: "Session", arguments: tuple[str, list[bytes]], uid: bo
 
 async def delete(session: "Session", name: str, uid: bool) -> Completion:
     """A mailbox this session has selected is deselected, with [CLOSED]."""
-    if session.selected is not None:
-        here = session.selected.mailbox.info
-        info = await session.store.find(session.account, name)
-        await session.store.delete(session.account, name)
-        if info.id == here.id:
-            session.deselect()
-            session.queue(b"* OK [CLOSED] The selected mailbox was deleted.\r\n")
-    else:
-        await session.store.delete(session.account, name)
+    info = await session.store.find(session.account, name)
+    await session.store.delete(session.account, name)
+    if session.selected is not None and info.id == session.selected.mailbox.info.id:
+        session.deselect()
+        session.queue(b"* OK [CLOSED] The selected mailbox was deleted.\r\n")
+    if REVISION_2 in session.enabled and info.name != name:
+        session.queue(list_response(session, (b"\\NonExistent",), info.name, old_name(session, name)))
     return ok(b"DELETE completed.")
 
 
@@ -92,6 +94,8 @@ async def rename(session: "Session", arguments: tuple[str, str], uid: bool) -> C
     if new.startswith(old + SEPARATOR) and old != "INBOX":
         return no(b"A mailbox cannot be moved into itself.", b"CANNOT")
     await session.store.rename(session.account, old, new)
+    if REVISION_2 in session.enabled and old != "INBOX":
+        announce(session, await session.store.find(session.account, new), old)
     return ok(b"RENAME completed.")
 
 

@@ -8,6 +8,7 @@ from appliance.protocol.imap.modifiers import parse_modifiers
 
 from ..completion import Completion, ok
 from ..contract import Command, State
+from ..list_response import REVISION_2, announce
 from ..selected import Selected
 from .basic import noop, nothing
 from .mailboxes import read_name
@@ -48,6 +49,8 @@ async def open_mailbox(session: "Session", arguments: "Arguments", read_only: bo
         mailbox.close()
         raise
     session.select(selected)
+    if REVISION_2 in session.enabled:
+        announce(session, mailbox.info, name)  # RFC 9051 §6.3.2
     try:
         values = {parameter.name: value for parameter, value in parameters}
         for after_select in session.registry.after_select:

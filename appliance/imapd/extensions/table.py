@@ -9,6 +9,7 @@ from .enable import EXTENSION as ENABLE
 from .esearch import EXTENSION as ESEARCH
 from .id import EXTENSION as ID
 from .idle import EXTENSION as IDLE
+from .imap4rev2 import EXTENSION as IMAP4REV2
 from .list_extended import EXTENSION as LIST_EXTENDED
 from .list_status import EXTENSION as LIST_STATUS
 from .literalplus import EXTENSION as LITERALPLUS
@@ -22,12 +23,15 @@ from .special_use import EXTENSION as SPECIAL_USE
 from .status_size import EXTENSION as STATUS_SIZE
 from .uidplus import EXTENSION as UIDPLUS
 from .unselect import EXTENSION as UNSELECT
+from .utf8_accept import EXTENSION as UTF8_ACCEPT
 
 EXTENSIONS: tuple[Extension, ...] = (
+    IMAP4REV2,
     SASL_IR,
     LITERALPLUS,
     ID,
     ENABLE,
+    UTF8_ACCEPT,
     IDLE,
     NAMESPACE,
     CHILDREN,

@@ -130,7 +130,7 @@ class SearchTokens:
 
 
 def parse_search(tokens: Tokens, keys: "Mapping[bytes, SearchKey]", options: Mapping[bytes, NamedGrammar], *, utf8: bool = False) -> Search:
-    """The arguments of SEARCH to the end of the command; `utf8`: no CHARSET may be named (RFC 6855 §3)."""
+    """The arguments of SEARCH to the end of the command; `utf8`: no CHARSET may be named (RFC 9755 §3)."""
     chosen = parse_return_options(tokens, options)
     tokens.space()
     charset = "utf-8"  # the default is US-ASCII; UTF-8 contains it, and clients forget to name it
