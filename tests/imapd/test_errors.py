@@ -7,7 +7,9 @@ import pytest
 from appliance.imapd.errors import CODES, answer_of, printable
 from appliance.mail.errors import AuthError, MisuseError, StoreError, Trouble
 
-KNOWN = {b"", b"NONEXISTENT", b"ALREADYEXISTS", b"CANNOT", b"HASCHILDREN", b"EXPUNGEISSUED", b"OVERQUOTA", b"TOOBIG", b"LIMIT", b"UNAVAILABLE"}
+KNOWN = {
+    b"", b"NONEXISTENT", b"ALREADYEXISTS", b"CANNOT", b"HASCHILDREN", b"EXPUNGEISSUED", b"OVERQUOTA", b"TOOBIG", b"LIMIT", b"UNAVAILABLE",
+}  # fmt: skip
 """RFC 9051 §7.1, RFC 5530 §3, RFC 7889 §3."""
 
 
