@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS: list[dict[str, Any]] = tomllib.loads((ROOT / "tests/standards.toml").read_text(encoding="utf-8"))["rfc"]
-AREAS = ("SMTP", "Sending", "IMAP", "POP3", "Signing in", "Messages", "Store")
+AREAS = ("SMTP", "Sending", "IMAP", "POP3", "Signing in", "Messages", "Store", "Web")
 CITATION = re.compile(r"RFC (\d+)(?: §([A-Za-z\d.]+))?")
 SECTION = re.compile(r"(?:[1-9]\d*|[A-H])(?:\.\d+)*")
 
