@@ -8,6 +8,7 @@ know of yet are skipped; requested ones that are gone are counted, and the comma
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from operator import itemgetter
 from typing import TYPE_CHECKING, cast
 
@@ -15,7 +16,7 @@ from appliance.mail.ids import Uid
 from appliance.mail.limits import BATCH_ROWS
 from appliance.store.values import Row, Want
 
-from .selected import KeptRow, Selected
+from .selected import KeptRows, Selected
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.sequence import Ranges
@@ -71,8 +72,8 @@ async def read(selected: Selected, span: "list[tuple[int, int]]", want: "Want") 
     newest = selected.mailbox.newest()
     kept = selected.kept
     if kept is not None:
-        if list(uids) == [kept.row.uid] and want in kept.want and newest == kept.newest:
-            return Batch((start + 1,), (kept.row,), newest=newest)
+        if newest == kept.newest and want in kept.want and (batch := _from_kept(kept, span, uids)) is not None:
+            return batch
         selected.kept = None
     first, last = Uid(uids[0]), Uid(uids[-1])
     read_rows, names = await selected.mailbox.named_rows(first, last, want, end - start, selected.view.modseq)
@@ -95,17 +96,44 @@ async def read(selected: Selected, span: "list[tuple[int, int]]", want: "Want") 
     return Batch(numbers, found, wanted - len(found), names, newest)
 
 
+def _from_kept(kept: KeptRows, span: "list[tuple[int, int]]", uids: Sequence[int]) -> Batch | None:
+    """The rows of a span, None unless all of them were read in advance."""
+    start = span[0][0]
+    places = [place for lo, hi in span for place in range(lo, hi)]
+    try:
+        rows = [kept.rows[uids[place - start]] for place in places]
+    except KeyError:
+        return None
+    return Batch([place + 1 for place in places], rows, 0, kept.keywords, kept.newest)
+
+
+def is_ahead(selected: Selected, span: "list[tuple[int, int]]", want: "Want") -> bool:
+    """Whether `read` needs no reading for this span."""
+    kept, uids = selected.kept, selected.view.uids
+    if kept is None or want not in kept.want or kept.newest != selected.mailbox.newest():
+        return False
+    return all(uids[place] in kept.rows for lo, hi in span for place in range(lo, hi))
+
+
+async def read_ahead(selected: Selected, uids: "Sequence[Uid]", want: "Want") -> KeptRows:
+    """Read these rows, and as many of the first messages as fit in MESSAGES_OCTETS, in one reading. Raises StoreError."""
+    newest = selected.mailbox.newest()
+    rows, names, messages = await selected.mailbox.rows_and_messages(uids, want, MESSAGES_OCTETS, selected.view.modseq)
+    selected.kept = KeptRows(newest, want, names, {int(row.uid): row for row in rows}, messages)
+    return selected.kept
+
+
 def keep_open(selected: Selected, newest: int, want: "Want", row: "Row", message: "StoredMessage") -> None:
     """Keep the only message of a command open, if it is large; `newest` is the mailbox's MODSEQ from before its row was read."""
     if row.octets > MESSAGES_OCTETS:
-        selected.kept = KeptRow(newest, want, row, message)
+        selected.kept = KeptRows(newest, want, None, {row.uid: row}, {row.uid: message}, large=True)
 
 
 async def open_messages(selected: Selected, rows: "Sequence[Row]") -> "list[StoredMessage]":
     """Messages of the first rows: at least one, as many as MESSAGES_OCTETS allows. `open` of an expunged one raises StoreError GONE."""
     kept = selected.kept
-    if kept is not None and kept.row.uid == rows[0].uid:
-        return [kept.message]
+    if kept is not None and rows[0].uid in kept.messages:
+        return [kept.messages[row.uid] for row in takewhile(lambda row: row.uid in kept.messages, rows)]
     room = MESSAGES_OCTETS
     count = 0
     for row in rows:

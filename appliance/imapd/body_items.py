@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from appliance.mail.errors import MisuseError
 from appliance.protocol.imap.fetch import Attribute, Section, label
 
-from .sections import Send, cut, extent, fields, locate
+from .sections import Send, cut, extent, fields, locate, plain, selected_fields
 
 if TYPE_CHECKING:
     from appliance.store.body_readers import StoredMessage
@@ -39,14 +39,23 @@ class Prepared:
     send: Send
 
 
+AtOnce = Callable[["StoredMessage", bytes], bytes]
+"""(message, its octets) to the item as it is sent, label and value."""
+
+
 @dataclass(frozen=True, slots=True)
 class BodyItem:
-    """One FETCH item of the message. `sees`: fetching it sets \\Seen. `check` raises MisuseError for a section the item does not have."""
+    """One FETCH item of the message. `sees`: fetching it sets \\Seen. `check` raises MisuseError for a section the item does not have.
+
+    `at_once(attribute)` gives the function for messages in memory, which most are: no await and no closure a message, 8 us instead of
+    30. None: `prepare` serves them too.
+    """
 
     name: bytes
     sees: bool
     prepare: "Callable[[StoredMessage, Attribute], Awaitable[Prepared | Refusal]]"
     check: "Callable[[Attribute], None]" = lambda attribute: None
+    at_once: "Callable[[Attribute], AtOnce] | None" = None
 
 
 async def section(message: "StoredMessage", attribute: Attribute) -> Prepared:
@@ -64,6 +73,27 @@ async def _section(message: "StoredMessage", name: bytes, requested: Section, pa
     return Prepared(name, await extent(message, found[0] + start, found[0] + end))
 
 
+def section_at_once(attribute: Attribute) -> AtOnce:
+    """`section` of a message in memory."""
+    return _section_at_once(label(attribute) + b" ", attribute.section or Section(), attribute.partial)
+
+
+def _section_at_once(name: bytes, requested: Section, partial: tuple[int, int] | None = None) -> AtOnce:
+    def value(message: "StoredMessage", octets: bytes) -> bytes:
+        found = locate(message, requested)
+        if found is None:
+            return name + b"NIL"
+        octets = octets[found[0] : found[1]]
+        if requested.fields:
+            octets = selected_fields(octets, requested)
+        if partial is not None:
+            start, end = cut(len(octets), partial)
+            octets = octets[start:end]
+        return b"%b{%d}\r\n%b" % (name, len(octets), plain(octets))
+
+    return value
+
+
 async def nil(client: "ImapClient") -> None:
     """The value of a part that is not there."""
     await client.send(b"NIL")
@@ -75,7 +105,7 @@ def _rfc822(name: bytes, requested: Section, sees: bool) -> BodyItem:
     async def prepare(message: "StoredMessage", attribute: Attribute) -> Prepared:
         return await _section(message, name + b" ", requested)
 
-    return BodyItem(name, sees, prepare)
+    return BodyItem(name, sees, prepare, at_once=lambda attribute: _section_at_once(name + b" ", requested))
 
 
 def only_parts(attribute: Attribute) -> None:
@@ -85,8 +115,8 @@ def only_parts(attribute: Attribute) -> None:
 
 
 BODY_ITEMS: tuple[BodyItem, ...] = (
-    BodyItem(b"BODY[]", True, section),
-    BodyItem(b"BODY.PEEK[]", False, section),
+    BodyItem(b"BODY[]", True, section, at_once=section_at_once),
+    BodyItem(b"BODY.PEEK[]", False, section, at_once=section_at_once),
     _rfc822(b"RFC822", Section(), True),
     _rfc822(b"RFC822.HEADER", Section((), b"HEADER"), False),
     _rfc822(b"RFC822.TEXT", Section((), b"TEXT"), True),

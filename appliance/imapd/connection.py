@@ -5,6 +5,8 @@ waiting for the client, so responses to pipelined commands are sent together and
 holds no buffer. Fails with PeerGone, PeerSlow (a client that stopped reading) and SessionOver (send BYE: idle, draining, too large).
 """
 
+from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import trio
@@ -12,7 +14,7 @@ import trio
 from appliance.mail.errors import MisuseError, PeerGone, PeerSlow
 from appliance.mail.limits import CLOSE_S
 from appliance.network.stream import Draining
-from appliance.protocol.imap.server import Command, Continue, Fatal, ImapReader, Message, NeedMore, Refused, Rest
+from appliance.protocol.imap.server import Command, Continue, Event, Fatal, ImapReader, Message, NeedMore, Refused, Rest
 
 from .errors import SessionOver
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from appliance.network.stream import Stream
 
 WRITE_OCTETS = 64 * 2**10
+AHEAD_COMMANDS = 64
+"""Pipelined commands looked at in advance: of messages of 4 KB as many are read at once."""
 REVOKED = (b"EXPIRED", b"The password you signed in with was changed or removed.")
 """RFC 5530 §3."""
 CHUNK_S = 180
@@ -29,13 +33,15 @@ CHUNK_S = 180
 class Connection:
     """One client's octets in both directions. One task reads; while it waits in IDLE another may write."""
 
-    __slots__ = ("_parts", "_parts_octets", "reader", "stream")
+    __slots__ = ("_ahead", "_parts", "_parts_octets", "reader", "stream")
 
     def __init__(self, stream: "Stream", streamed: frozenset[bytes]) -> None:
         self.stream = stream
         self.reader = ImapReader(streamed)
         self._parts: list[bytes] = []
         self._parts_octets = 0
+        self._ahead: deque[Event] = deque()
+        """Events that `following` looked at: the next ones of `event`."""
 
     # --- in ----------------------------------------------------------------------------------
 
@@ -45,7 +51,7 @@ class Connection:
         while True:
             if self.stream.revoked:  # nothing more is done, not even what the buffer holds
                 raise SessionOver(*REVOKED)
-            event = self.reader.next()
+            event = self._ahead.popleft() if self._ahead else self.reader.next()
             if isinstance(event, NeedMore):
                 await self.flush()
                 await self._receive(deadline - trio.current_time())
@@ -55,6 +61,31 @@ class Connection:
                 raise SessionOver(event.code, event.text)
             else:
                 return event
+
+    def following(self, wanted: Callable[[Command], bool]) -> list[Command]:
+        """The complete commands that were received behind the one that runs, as far as they are wanted; at most AHEAD_COMMANDS.
+
+        They stay the next events. Call it only from a command after which the reader reads commands again.
+        """
+        ahead = self._ahead
+        last: Event | None = ahead[-1] if ahead else None
+        while len(ahead) < AHEAD_COMMANDS and (last is None or (isinstance(last, Command) and wanted(last))):
+            last = self.reader.next()
+            if isinstance(last, NeedMore):
+                break
+            ahead.append(last)
+        found = []
+        for event in ahead:
+            if not isinstance(event, Command) or not wanted(event):
+                break
+            found.append(event)
+        return found
+
+    def take(self) -> Command:
+        """The first of those commands, which is thereby no event any more."""
+        taken = self._ahead.popleft()
+        assert isinstance(taken, Command)  # noqa: S101 what `following` gave
+        return taken
 
     async def line(self, timeout_s: float) -> bytes:
         """A line of AUTHENTICATE or IDLE, between `reader.begin_exchange` and `reader.end_exchange`."""

@@ -125,6 +125,14 @@ class Session(Protocol):
     async def flush(self) -> None:
         """Send what is queued. Raises PeerGone, PeerSlow."""
 
+    def following(self, name: bytes) -> "list[tuple[Tokens, bool]]":
+        """The commands of that name that the client has pipelined right behind this one and that run next: arguments, and whether
+        in UID form. For answering them together (`answer`)."""
+        ...
+
+    def answer(self, completion: Completion) -> None:
+        """Queue the tagged response of the command that runs, and go on with the first of `following`: its tag is `tag` now."""
+
     async def refuse(self, message: "Message", completion: Completion) -> None:
         """Read a refused message to its end; where that is too much, answer `completion` and raise SessionOver."""
 

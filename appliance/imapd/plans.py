@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from appliance.store.values import Mode, Want
 
-from .body_items import BodyItem
+from .body_items import AtOnce, BodyItem
 from .completion import Completion
 from .row_items import RowItem
 
@@ -40,6 +40,11 @@ class FetchPlan:
     enables: list[bytes] = field(default_factory=list)
     narrow: list[Narrow] = field(default_factory=list)
     keep: "list[Callable[[Row], bool]]" = field(default_factory=list)
+
+    def at_once(self) -> "list[AtOnce] | None":
+        """The functions of the items that read the message, for messages in memory; None when one has none."""
+        found = [item.at_once(attribute) for attribute, item in self.body_items if item.at_once is not None]
+        return found if len(found) == len(self.body_items) else None
 
     def require(self, item: RowItem) -> None:
         """Send this item as well, once."""

@@ -103,6 +103,12 @@ async def fields(message: "StoredMessage", header: Extent, section: "Section", p
     return send_kept if size <= KEPT_OCTETS else send_again
 
 
+def selected_fields(header: bytes, section: "Section") -> bytes:
+    """HEADER.FIELDS or HEADER.FIELDS.NOT of a whole header in memory."""
+    found = Fields(section.fields, others=section.text.endswith(b".NOT"))
+    return found.feed(header) + found.finish()
+
+
 class Readable(Protocol):
     """A stored message, or a read-ahead of one."""
 

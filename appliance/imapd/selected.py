@@ -11,7 +11,7 @@ client lacks.
 Fails with the store's StoreError. Memory: the store's shared array of UIDs, and sets of what is pending.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,16 +48,20 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptRow:
-    """The large message fetched last, kept open for the next partial FETCH of it; valid while nothing in the mailbox has changed.
+class KeptRows:
+    """Rows read in advance, and some of their messages; valid while nothing in the mailbox has changed (MODSEQ `newest`).
 
-    (A client that fetches 100 MB in ranges of 64 KiB sends 1,600 FETCHes: two hops to a thread less each.)
+    Two uses: the messages of FETCHes that a client pipelined, read at once (at most 256 KiB of them; dropped with the last FETCH of
+    the group), and the large message fetched last, kept open for the next partial FETCH of it. (A client that fetches 100 MB in ranges
+    of 64 KiB sends 1,600 FETCHes.) `keywords` names the rows' keyword bits, from the same reading; None: as last sent to the client.
     """
 
     newest: int
     want: "Want"
-    row: "Row"
-    message: "StoredMessage"
+    keywords: tuple[str, ...] | None
+    rows: "Mapping[int, Row]"
+    messages: "Mapping[int, StoredMessage]"
+    large: bool = False
 
 
 class Selected:
@@ -68,6 +72,7 @@ class Selected:
         "_missing",
         "_sent",
         "_stored",
+        "compiled",
         "kept",
         "keywords",
         "mailbox",
@@ -88,8 +93,9 @@ class Selected:
         """Empty with IMAP4rev2, which has no \\Recent."""
         self.saved: Sequence[int] = ()
         """UIDs of the last SEARCH RETURN (SAVE) (RFC 5182); those expunged since name nothing."""
-        self.kept: KeptRow | None = None
-        """The message of the last FETCH, while it is large and the mailbox unchanged."""
+        self.kept: KeptRows | None = None
+        self.compiled: Any = None
+        """The plan of the last FETCH (commands/fetch)."""
         self._sent: dict[int, int] = {}
         """UID to MODSEQ of this session's changes the client knows of: `sync` skips them."""
         self._stored: Stored | None = None

@@ -98,7 +98,7 @@ class ImapSession:
         self.after_completion: Callable[[], Awaitable[None]] | None = None
         """Called once, when the tagged response of this command has been sent: STARTTLS's handshake."""
         self.tag = b""
-        """Tag of the command that runs: ESEARCH responses name it (RFC 4731 §2)."""
+        """Tag of the command that runs or was read last: ESEARCH responses name it (RFC 4731 §2)."""
         self.errors = 0
         self.login_failures = 0
         self.opened_mono = trio.current_time()
@@ -157,6 +157,24 @@ class ImapSession:
 
     async def flush(self) -> None:
         await self.connection.flush()
+
+    # --- pipelined commands --------------------------------------------------------------------
+
+    def following(self, name: bytes) -> list[tuple[Tokens, bool]]:
+        """See `contract.Session`."""
+        found = []
+        for event in self.connection.following(lambda event: _is_named(event, name)):
+            tokens, uid = event.tokens.copy(), event.name == b"UID"
+            if uid:
+                tokens.space()
+                tokens.keyword()
+            found.append((tokens, uid))
+        return found
+
+    def answer(self, completion: Completion) -> None:
+        """See `contract.Session`. Nothing is synced in between: numbers stay as they were when the commands were sent."""
+        self.complete(self.tag, completion)
+        self.tag = self.connection.take().tag
 
     # --- states ------------------------------------------------------------------------------
 
@@ -228,8 +246,9 @@ class ImapSession:
 
     async def _handle(self, event: CommandRead | Message | Rest | Refused) -> None:
         assert not isinstance(event, Rest), "APPEND reads its command to the end"  # noqa: S101
+        self.tag = event.tag
         completion = Completion(event.word, event.text, event.code) if isinstance(event, Refused) else await self._run_command(event)
-        self.complete(event.tag, completion)
+        self.complete(self.tag, completion)
         if self.after_completion is not None:
             await self.flush()
             callback, self.after_completion = self.after_completion, None
@@ -248,7 +267,6 @@ class ImapSession:
 
     async def _run_command(self, event: CommandRead | Message) -> Completion:
         tokens, uid = event.tokens, False
-        self.tag = event.tag
         try:
             if event.name == b"UID":
                 tokens.space()
@@ -304,3 +322,8 @@ class ImapSession:
             await self.selected.sync(self, may_expunge)
         except StoreError as error:
             raise SessionOver(b"UNAVAILABLE", b"The selected mailbox can no longer be read: " + answer_of(error).text) from error
+
+
+def _is_named(event: CommandRead, name: bytes) -> bool:
+    """Whether this is that command or its UID form."""
+    return event.name == name or (event.name == b"UID" and event.tokens.begins(b" " + name + b" "))

@@ -56,6 +56,10 @@ class Body:
     async def open(self) -> None:
         """Take hold of the octets. Raises GONE when the message was expunged after its row was read."""
 
+    def whole(self) -> bytes | None:
+        """All octets of a small body that is in memory and unpacked, None of any other."""
+        return None
+
     async def read(self, offset: int, octets: int) -> bytes:
         """Up to `octets` octets from `offset`, at most READ_AT_ONCE_OCTETS; shorter only at the end."""
         raise NotImplementedError
@@ -69,6 +73,9 @@ class WholeBody(Body):
     def __init__(self, raw: bytes) -> None:
         super().__init__(len(raw))
         self._raw = raw
+
+    def whole(self) -> bytes:
+        return self._raw
 
     async def read(self, offset: int, octets: int) -> bytes:
         if not offset and octets >= self.octets:
@@ -219,6 +226,11 @@ class StoredMessage:
     async def open(self) -> None:
         """Take hold of all octets before the first is used: sizes of a message that is gone are worth nothing. Raises GONE."""
         await self._body.open()
+
+    def whole(self) -> bytes | None:
+        """Prefix and body of a small message that is in memory, None of any other: what needs no `open` and no `read`."""
+        body = self._body.whole()
+        return None if body is None else self.prefix + body
 
     async def read(self, offset: int, octets: int) -> bytes:
         """Up to `octets` octets of prefix + body from `offset`; shorter only at the end; at most 1 MiB a call."""

@@ -104,6 +104,27 @@ class Mailbox:
                 return described, names
             lo = Uid(rows[-1][0] + 1)  # all of them were expunged before they could be described anew
 
+    async def rows_and_messages(
+        self, uids: Sequence[int], want: Want, octets: int, as_of: ModSeq
+    ) -> tuple[list[Row], tuple[str, ...] | None, dict[int, StoredMessage]]:
+        """`some_rows`, the keywords as `named_rows` gives them and, with Want.BODY, the messages of the first rows: as many as fit in
+        `octets`, at least one. All of one reading (rows that had to be described anew come without messages)."""
+        number, bodies = self.info.id, self._store.bodies
+
+        def work(connection: Any) -> tuple[list[Row], tuple[str, ...] | None, ModSeq, Any]:
+            rows = messages.some(connection, number, uids, want)
+            newest = max([row[2] for row in rows], default=as_of)
+            names = keywords_of(connection, number) if newest > as_of else None
+            loaded = loading.load(connection, bodies, loading.fitting(rows, octets), octets) if want & Want.BODY and rows else {}
+            return rows, names, newest, loaded
+
+        rows, names, newest, loaded = await self._store.database.read(work)
+        self._held().wake(newest)
+        if want & (Want.FACTS | Want.BODY) and old_ones(self._store, rows):
+            return await remade(self._store, number, rows, want), names, {}
+        chosen = [row for row in rows if row.body in loaded]
+        return rows, names, {row.uid: opened for row, opened in zip(chosen, loading.messages(chosen, loaded), strict=True)}
+
     async def has_keyword_room(self) -> bool:
         """Whether a message could get a new keyword now: a bit has no name, or one that no message carries (see `keywords`)."""
         number = self.info.id

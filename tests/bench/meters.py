@@ -23,6 +23,21 @@ class Process:
                 continue
         return total / 1e9
 
+    def tree_cpu_s(self) -> float:
+        """Of the process and all it started, those that have ended and been waited for among them (they count in ticks of 10 ms)."""
+        total, todo = 0.0, [self.pid]
+        while todo:
+            pid = todo.pop()
+            try:
+                total += Process(pid).cpu_s()
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                total += (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+                for task in Path(f"/proc/{pid}/task").iterdir():
+                    todo += map(int, (task / "children").read_text().split())
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+        return total
+
     def memory_kb(self) -> dict[str, int]:
         text = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
         return {name: int(re.search(rf"^{name}:\s+(\d+)", text, re.M)[1]) for name in ("Pss", "Rss", "Pss_Anon")}  # type: ignore[index]

@@ -4,13 +4,16 @@ The list of items is compiled once for the command: items of the row (a whole ba
 the message (one after the other, streamed, see `body_items`). \\Seen set by FETCH is lazy and shown at once; with CONDSTORE it is
 durable before it is sent, because then its MODSEQ is sent (`UpdateFormat.flag_items`).
 
+FETCHes that a client pipelines are taken together: one reading of at most 256 KiB of messages, the answers one after the other, no
+EXPUNGE in between. One that sets \\Seen, or asks for a message that is gone or large, is taken by itself.
+
 Messages that another session expunged meanwhile have no response, or one with all their octets, never a partial one.
 FETCH by number then ends with NO [EXPUNGEISSUED] (RFC 2180 §4.1.2, RFC 5530 §3), because OK would mean that all was sent and
 EXPUNGE may not be sent yet; UID FETCH ends with OK, since a UID that does not exist is no error (RFC 9051 §6.4.9), and the EXPUNGE is
 sent just before.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from appliance.mail.errors import MisuseError, StoreError, Trouble
@@ -19,7 +22,7 @@ from appliance.mail.limits import BATCH_ROWS
 from appliance.protocol.imap.fetch import Fetch, parse_fetch
 from appliance.store.values import Mode, Want
 
-from ..batches import Batch, keep_open, open_messages, read, spans
+from ..batches import Batch, is_ahead, keep_open, open_messages, read, read_ahead, spans
 from ..body_items import BodyItem, Refusal
 from ..completion import Completion, no, ok
 from ..contract import Command, SequenceNumbers, State
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from appliance.store.body_readers import StoredMessage
     from appliance.store.values import Row
 
+    from ..body_items import AtOnce
     from ..contract import Session, Tables
     from ..selected import Selected
 
@@ -61,24 +65,126 @@ def compile_plan(tables: "Tables", fetch: Fetch, uid: bool) -> FetchPlan:
     return plan
 
 
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A plan, and the words it was compiled from: clients send the same ones for message after message."""
+
+    words: bytes
+    uid: bool
+    plan: FetchPlan
+    at_once: "list[AtOnce] | None"
+
+
+def compiled(session: "Session", selected: "Selected", tokens: "Tokens", uid: bool) -> tuple[Compiled, bytes]:
+    """The compiled plan of a FETCH, and its set of messages as written. Raises MisuseError."""
+    words = tokens.copy()
+    words.space()
+    messages, rest = words.sequence_set(), words.rest()
+    last = selected.compiled
+    if last is None or last.words != rest or last.uid != uid or tokens.has_literals:
+        plan = compile_plan(session.registry, parse_fetch(tokens, session.registry.fetch_modifiers), uid)
+        selected.compiled = last = Compiled(b"" if tokens.has_literals else rest, uid, plan, plan.at_once())
+    return last, messages
+
+
 async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
-    fetch = parse_fetch(tokens, session.registry.fetch_modifiers)
-    plan = compile_plan(session.registry, fetch, uid)
-    places = selected.places(fetch.messages, uid)
+    what, messages = compiled(session, selected, tokens, uid)
+    plan, places = what.plan, selected.places(messages, uid)
     for word in plan.enables:
         await session.enable(word)
     for narrow in plan.narrow:
         places = await narrow(session, selected, places)
-    return await _send_messages(session, selected, plan, places, uid)
+    try:
+        following = _following(session, selected, what)
+        if following:
+            places = await _send_pipelined(session, selected, what, [places, *following])
+        return await _send_messages(session, selected, what, places)
+    finally:
+        if selected.kept is not None and not selected.kept.large:
+            selected.kept = None
 
 
-async def _send_messages(session: "Session", selected: "Selected", plan: FetchPlan, places: "Ranges", uid: bool) -> Completion:
+# --- pipelined commands ---------------------------------------------------------------------------
+
+
+def _following(session: "Session", selected: "Selected", what: Compiled) -> "list[Ranges]":
+    """The messages of the FETCHes pipelined behind this one, as far as they ask for the same of a few messages each.
+
+    None where a FETCH changes what it sends (\\Seen), or selects by more than its set.
+    """
+    plan = what.plan
+    if plan.narrow or plan.keep or what.at_once is None or (plan.sees and not selected.read_only):
+        return []
+    found: list[Ranges] = []
+    room = BATCH_ROWS
+    for tokens, uid in session.following(b"FETCH"):
+        try:
+            like, messages = compiled(session, selected, tokens, uid)
+            places = selected.places(messages, uid)
+        except MisuseError:
+            break
+        room -= sum([end - start for start, end in places])
+        if like is not what or room < 0:
+            break
+        found.append(places)
+    return found
+
+
+async def _send_pipelined(session: "Session", selected: "Selected", what: Compiled, commands: "list[Ranges]") -> "Ranges":
+    """Answer a group of pipelined FETCHes from one reading, one after the other, as far as all they ask for is in memory.
+
+    Returns the messages of the one that runs now: the last, or the first that must be read by itself. Nothing of it is sent yet.
+    A group takes 45 us of CPU for each message of 3 KB, where one command alone takes 300.
+    """
+    uids = selected.uids_at(tuple([extent for places in commands for extent in places]))
+    kept = await read_ahead(selected, uids, what.plan.want)
+    body_items, known = what.at_once, selected.view.uids
+    ready: list[tuple[list[int], list[Row]]] = []
+    for places in commands[:-1]:
+        numbers = [place + 1 for start, end in places for place in range(start, end)]
+        rows = [row for number in numbers if (row := kept.rows.get(known[number - 1])) is not None]
+        if len(rows) < len(numbers) or (body_items and not all(row.uid in kept.messages for row in rows)):
+            break
+        ready.append((numbers, rows))
+    batch = Batch([number for numbers, _ in ready for number in numbers], [row for _, rows in ready for row in rows])
+    await selected.send_keyword_names(session, kept.keywords)
+    heads = iter(lines(selected, what.plan.row_items, batch, _ending(what.plan)))
+    for done, (_, rows) in enumerate(ready):
+        texts = [_whole_line(what, next(heads), kept.messages.get(row.uid)) for row in rows]
+        if None in texts:
+            return commands[done]
+        await session.send(b"".join([text for text in texts if text is not None]))
+        session.answer(ok(b"Fetched."))
+    return commands[len(ready)]
+
+
+def _ending(plan: FetchPlan) -> bytes:
+    """What follows the row's items: the rest of the response, or the items of the message."""
+    return b")\r\n" if not plan.body_items else b" " if plan.row_items else b""
+
+
+def _whole_line(what: Compiled, head: bytes, message: "StoredMessage | None") -> bytes | None:
+    """The whole response; None when the message is not in memory."""
+    if not what.at_once:
+        return head
+    octets = message.whole() if message is not None else None
+    if message is None or octets is None:
+        return None
+    return b"%b%b)\r\n" % (head, b" ".join([value(message, octets) for value in what.at_once]))
+
+
+# --- one command ------------------------------------------------------------------------------------
+
+
+async def _send_messages(session: "Session", selected: "Selected", what: Compiled, places: "Ranges") -> Completion:
     missing, refusal = 0, Refusal.NONE
-    want = plan.want
+    plan, want = what.plan, what.plan.want
     rows = FLAG_BATCH_ROWS if want == Want.FLAGS else BATCH_ROWS
     for span in spans(places, rows):
+        if plan.body_items and not is_ahead(selected, span, want):
+            await read_ahead(selected, selected.uids_at(tuple(span)), want)
         batch = await read(selected, span, want)
         missing += batch.missing
         if plan.keep:
@@ -87,7 +193,7 @@ async def _send_messages(session: "Session", selected: "Selected", plan: FetchPl
             continue
         await selected.send_keyword_names(session, batch.keywords)
         if plan.body_items:
-            gone, refused = await _read_messages(session, selected, plan, span, batch)
+            gone, refused = await _read_messages(session, selected, what, span, batch)
             missing += gone
             refusal = refusal or refused
         else:
@@ -96,7 +202,7 @@ async def _send_messages(session: "Session", selected: "Selected", plan: FetchPl
         selected.note_missing()
     if refusal is not Refusal.NONE:
         return no(b"Some parts could not be decoded.", refusal.value)
-    if missing and not uid:
+    if missing and not what.uid:
         return no(b"Some of the messages have been expunged by another session.", b"EXPUNGEISSUED")
     return ok(b"Fetched.")
 
@@ -106,16 +212,15 @@ def _kept(batch: Batch, plan: FetchPlan) -> Batch:
     return replace(batch, numbers=[number for number, _ in kept], rows=[row for _, row in kept])
 
 
-async def _read_messages(session: "Session", selected: "Selected", plan: FetchPlan, span: Span, batch: Batch) -> tuple[int, Refusal]:
+async def _read_messages(session: "Session", selected: "Selected", what: Compiled, span: Span, batch: Batch) -> tuple[int, Refusal]:
     """Send the rows of one batch with their messages. Returns how many messages were gone, and why a part could not be sent."""
-    wanted = len(batch.rows)
+    plan, wanted = what.plan, len(batch.rows)
     seen: Seen = {}
     if plan.sees and not selected.read_only:
         batch, seen = await _set_seen(session, selected, plan, span, batch)
     as_read = batch.rows
     rows = [seen.get(row.uid, row) for row in as_read]
-    row_items = plan.row_items
-    heads = lines(selected, row_items, replace(batch, rows=rows), b" " if row_items else b"")
+    heads = lines(selected, plan.row_items, replace(batch, rows=rows), _ending(plan))
     has_flags = plan.has(b"FLAGS")
     more = [item for item in session.updates.flag_items if not plan.has(item.name)]
     refusal = Refusal.NONE
@@ -127,6 +232,9 @@ async def _read_messages(session: "Session", selected: "Selected", plan: FetchPl
             if row.uid in seen and not has_flags:
                 head += b"FLAGS %b " % selected.flag_text(row.uid, row.flags)
                 head += b"".join([item.encode(row.uid, row.flags, row.modseq) + b" " for item in more])
+            if (line := _whole_line(what, head, message) if what.at_once else None) is not None:
+                await session.send(line)
+                continue
             try:
                 await message.open()
                 refused = await _send_message(session, plan, head, message)

@@ -79,6 +79,20 @@ class Tokens:
         self._at = len(self._text)
         return rest
 
+    def begins(self, words: bytes) -> bool:
+        """Whether these words, in upper case, come next."""
+        return self._text[self._at : self._at + len(words)].upper() == words
+
+    def copy(self) -> "Tokens":
+        """The remaining tokens, to be read in advance; this one stays where it is."""
+        copied = Tokens(self._text, self._literals, self._at, self.utf8)
+        copied._literal = self._literal
+        return copied
+
+    @property
+    def has_literals(self) -> bool:
+        return bool(self._literals)
+
     def rest(self) -> bytes:
         """All remaining octets, unparsed."""
         octets = self._text[self._at :]
