@@ -257,7 +257,7 @@ class SearchReturnData:
 
 @dataclass(frozen=True, slots=True)
 class Enabling:
-    """A word of ENABLE (RFC 5161) and what it changes from then on; see `UpdateFormat` for the last three.
+    """A word of ENABLE (RFC 5161) and what it changes from then on; see `UpdateFormat` for the fields from `flag_items` on.
 
     `implies`: words enabled with it, before it. `begin` is called once, when it is enabled. `utf8`: mailbox names are UTF-8 from
     then on (RFC 9755 §3, RFC 9051 §5.1).
@@ -270,11 +270,15 @@ class Enabling:
     flag_items: tuple[FlagItem, ...] = ()
     expunge: ExpungeEncoder | None = None
     expunge_code: Callable[[int], bytes] | None = None
+    uid_always: bool = False
 
     def applied(self, updates: UpdateFormat) -> UpdateFormat:
         """The update format with this word enabled."""
         return UpdateFormat(
-            updates.flag_items + self.flag_items, self.expunge or updates.expunge, self.expunge_code or updates.expunge_code
+            updates.flag_items + self.flag_items,
+            self.expunge or updates.expunge,
+            self.expunge_code or updates.expunge_code,
+            self.uid_always or updates.uid_always,
         )
 
 

@@ -32,14 +32,20 @@ class FetchPlan:
 
     `enables`: words of ENABLE that the items and modifiers imply; enabled once the message set is known to be valid. `narrow` and
     `keep` select messages: by position before anything is read, and by row afterwards (all must be true; a row may be a plain tuple, of
-    which 0, 1 and 2 are UID, flags and MODSEQ).
+    which 0, 1 and 2 are UID, flags and MODSEQ). `checks` are called when all modifiers are known and nothing is enabled or sent yet; they
+    raise MisuseError. `messages` is the set as written, of UIDs if `uid`; `since` is CHANGEDSINCE's MODSEQ.
     """
+
+    messages: bytes = b""
+    uid: bool = False
+    since: int | None = None
 
     row_items: list[RowItem] = field(default_factory=list)
     body_items: "list[tuple[Attribute, BodyItem]]" = field(default_factory=list)
     enables: list[bytes] = field(default_factory=list)
     narrow: list[Narrow] = field(default_factory=list)
     keep: "list[Callable[[Row], bool]]" = field(default_factory=list)
+    checks: "list[Callable[[ImapClient], None]]" = field(default_factory=list)
 
     def at_once(self) -> "list[AtOnce] | None":
         """The functions of the items that read the message, for messages in memory; None when one has none."""

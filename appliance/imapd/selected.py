@@ -267,6 +267,13 @@ class Selected:
         self._sent.clear()
         view.share(*self.mailbox.shared())
 
+    async def send_changed(self, client: "ImapClient", rows: "Sequence[tuple[Uid, int, ModSeq]]") -> None:
+        """`* n FETCH` of the flags of those messages that have a number (RFC 7162 §3.2.5.1)."""
+        items = client.updates.flag_items
+        for start in range(0, len(rows), BATCH_ROWS):
+            numbered = [(self.view.seq_of(row[0]), row) for row in rows[start : start + BATCH_ROWS]]
+            await client.send(b"".join([self._changed_line(number, row, items) for number, row in numbered if number]))
+
     async def _send_expunged(self, client: "ImapClient") -> None:
         """EXPUNGE, or what an extension sends instead (RFC 9051 §7.5.1)."""
         gone = self.view.gone
@@ -290,11 +297,11 @@ class Selected:
         gone = sorted(self.view.gone.intersection(own.changed))
         if gone:
             await self.send_keyword_names(client, own.keywords)
-        items = client.updates.flag_items
+        items, with_uid = client.updates.flag_items, own.uid or client.updates.uid_always
         for start in range(0, len(gone), BATCH_ROWS):
             uids = gone[start : start + BATCH_ROWS]
             rows = [(self.view.seq_of(uid), (uid, *own.changed[uid])) for uid in uids]
-            await client.send(b"".join([self._stored_line(own, number, row, items) for number, row in rows]))
+            await client.send(b"".join([self._stored_line(own, number, row, items, with_uid) for number, row in rows]))
         for uid in gone:
             self._lazy_seen.pop(uid, None)
             del own.changed[uid]
@@ -303,6 +310,7 @@ class Selected:
         """`* n FETCH` of messages the client knows, whose flags this session's STORE or another session changed."""
         items = client.updates.flag_items
         own, self._stored = self._stored, None
+        with_uid = client.updates.uid_always or (own is not None and own.uid)
         lines: list[bytes] = []
         for uid, flags, modseq in self._with_own(own, changed) if own is not None else changed:
             if uid >= next_known:
@@ -311,7 +319,7 @@ class Selected:
             if own is not None and uid in own.changed:
                 self._lazy_seen.pop(uid, None)
                 if number:
-                    lines.append(self._stored_line(own, number, (uid, flags, modseq), items))
+                    lines.append(self._stored_line(own, number, (uid, flags, modseq), items, with_uid))
             elif self._sent.get(uid) != modseq and self._lazy_seen.pop(uid, -1) != flags and number:
                 lines.append(self._changed_line(number, (uid, flags, modseq), items))
             if len(lines) >= BATCH_ROWS:
@@ -325,13 +333,13 @@ class Selected:
         latest.update((uid, (flags, modseq)) for uid, flags, modseq in changed)
         return [(uid, *latest[uid]) for uid in sorted(latest)]
 
-    def _stored_line(self, own: Stored, number: int, row: tuple[int, int, int], items: "Sequence[FlagItem]") -> bytes:
+    def _stored_line(self, own: Stored, number: int, row: tuple[int, int, int], items: "Sequence[FlagItem]", with_uid: bool) -> bytes:
         """The untagged FETCH of a stored message: of a quiet one the items of extensions alone (RFC 7162 §3.1.3)."""
         uid, flags, modseq = row
         quiet = uid in own.quiet and modseq == own.changed[uid][1]
         if quiet and not items:
             return b""
-        items_sent = [b"UID %d" % uid] if own.uid else []
+        items_sent = [b"UID %d" % uid] if with_uid else []
         if not quiet:
             items_sent.append(b"FLAGS " + self.flag_text(uid, flags))
         items_sent += [item.encode(uid, flags, modseq) for item in items]

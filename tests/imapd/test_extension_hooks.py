@@ -104,6 +104,7 @@ EXTENSION = Extension(
             flag_items=(FlagItem(b"XUID", lambda uid, flags, modseq: b"XUID %d" % uid),),
             expunge=vanished,
             expunge_code=lambda modseq: b"XEXPUNGED %d" % modseq,
+            uid_always=True,
         ),
     ),
     fetch_items=(XUID, BodyItem(b"XOCTETS", False, prepare)),

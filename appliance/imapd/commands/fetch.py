@@ -48,7 +48,7 @@ FLAG_BATCH_ROWS = 2000
 
 def compile_plan(tables: "Tables", fetch: Fetch, uid: bool) -> FetchPlan:
     """Raises MisuseError for an unknown item."""
-    plan = FetchPlan()
+    plan = FetchPlan(uid=uid)
     if uid:
         plan.require(UID)
     for attribute in fetch.attributes:
@@ -92,6 +92,9 @@ async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
     assert selected is not None  # noqa: S101 the command is allowed in that state only
     what, messages = compiled(session, selected, tokens, uid)
     plan, places = what.plan, selected.places(messages, uid)
+    plan.messages = messages
+    for check in plan.checks:
+        check(session)
     for word in plan.enables:
         await session.enable(word)
     for narrow in plan.narrow:

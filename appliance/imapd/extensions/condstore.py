@@ -71,6 +71,7 @@ def changed_since(plan: "FetchPlan", since: int) -> None:
         return await selected.changed_since(positions, since) if selected.modseq - since < CHANGES_QUERIED else positions
 
     plan.require(MODSEQ)
+    plan.since = since
     plan.narrow.append(narrow)
     plan.keep.append(lambda row: row[2] > since)
 

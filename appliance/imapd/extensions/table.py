@@ -17,6 +17,7 @@ from .move import EXTENSION as MOVE
 from .multiappend import EXTENSION as MULTIAPPEND
 from .namespace import EXTENSION as NAMESPACE
 from .objectid import EXTENSION as OBJECTID
+from .qresync import EXTENSION as QRESYNC
 from .saslir import EXTENSION as SASL_IR
 from .savedate import EXTENSION as SAVEDATE
 from .special_use import EXTENSION as SPECIAL_USE
@@ -47,6 +48,7 @@ EXTENSIONS: tuple[Extension, ...] = (
     ESEARCH,
     OBJECTID,
     CONDSTORE,
+    QRESYNC,
     BINARY,
     SAVEDATE,
 )
