@@ -24,7 +24,7 @@ LAYERS: dict[str, int] = {
     "dsn": 4,
     "delivery": 5,
     "outbound": 6,
-    "smtpd": 7, "imapd": 7, "pop3d": 7, "sieved": 7, "collect": 7, "web": 7, "certificates": 7, "dns_setup": 7,
+    "smtpd": 7, "imapd": 7, "pop3d": 7, "sieved": 7, "collect": 7, "jmap": 7, "web": 7, "certificates": 7, "dns_setup": 7,
     "cli": 8,
     "app": 9, "__main__": 10,
 }  # fmt: skip
@@ -45,6 +45,7 @@ PUBLIC: dict[str, set[str]] = {
     "dns_setup": {"check", "records"},
     "dsn": {"compose", "policy", "report"},
     "imapd": {"service"},
+    "jmap": {"api", "method", "session"},
     "mailauth": {"dkim_keys", "dkim_sign", "spf"},
     "network": {"addresses", "certificate_fault", "dial", "https", "listener", "ratelimit", "resolver", "sockets", "stream", "tls",
         "tls_end", "x509"},

@@ -99,6 +99,11 @@ class Arguments:
             raise invalid(f'"{name}" is no list of objects.')
         return found
 
+    def rest(self) -> dict[str, Any]:
+        """All that has not been taken."""
+        left, self._left = self._left, {}
+        return left
+
     def end(self) -> None:
         """Whatever has not been taken is unknown."""
         if self._left:

@@ -1,0 +1,68 @@
+"""The contract of JMAP methods: a method is one row of a table, contributed by one file for each data type.
+
+A method gets a Call and returns the arguments of its response, or several responses (RFC 8620 §3.4: implicit calls, such as the
+Email/set after an EmailSubmission/set). It may raise MethodError; then nothing of the call was done. It runs to its end: methods
+that write commit once, or once for each object where the RFC lets them fail apart.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from appliance.mail.ids import AccountId
+from appliance.protocol.jmap.arguments import Arguments
+from appliance.protocol.jmap.errors import MethodError
+
+CORE = "urn:ietf:params:jmap:core"
+
+Response = tuple[str, dict[str, Any]]
+"""Name and arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class JmapAccount:
+    """An account as a caller may use it; `id` is what JMAP calls it. `read_only`: every /set in it is accountReadOnly."""
+
+    id: str
+    account: AccountId
+    name: str
+    is_personal: bool = True
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever is signed in, and the accounts open to them; the first is their own."""
+
+    account: AccountId
+    address: str
+    accounts: tuple[JmapAccount, ...]
+
+
+@dataclass(slots=True)
+class Call:
+    """One method call. `created`: creation ids of this request, to which a method adds what it makes."""
+
+    name: str
+    arguments: Arguments
+    caller: Caller
+    created: dict[str, str] = field(default_factory=dict)
+
+    def account(self, argument: str = "accountId", *, write: bool = False) -> JmapAccount:
+        """The account named by the argument. Raises MethodError: accountNotFound, accountReadOnly, invalidArguments."""
+        wanted = self.arguments.id(argument)
+        found = next((one for one in self.caller.accounts if one.id == wanted), None)
+        if found is None:
+            raise MethodError("fromAccountNotFound" if argument == "fromAccountId" else "accountNotFound", f"There is no account {wanted}.")
+        if write and found.read_only:
+            raise MethodError("accountReadOnly", "This account can be read only.")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """`capability` must be in the request's `using`, or the method is unknown (RFC 8620 §3.3)."""
+
+    name: str
+    capability: str
+    run: Callable[[Call], Awaitable[dict[str, Any] | list[Response]]]
