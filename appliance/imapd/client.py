@@ -31,12 +31,14 @@ class UpdateFormat:
     `flag_items` follow UID and FLAGS in unsolicited FETCH responses. While there are any, \\Seen set by FETCH is committed before it
     is sent, because they are of committed changes. `expunge` encodes expunged messages. `expunge_code(modseq)` is the response code
     of the tagged OK of a command that expunged. `uid_always`: the FETCH responses to STORE have UID as well (RFC 7162 §3.2.4).
+    `uid_only`: there are no sequence numbers, neither in responses nor in commands (RFC 9586).
     """
 
     flag_items: tuple[FlagItem, ...] = ()
     expunge: ExpungeEncoder = encode_expunge
     expunge_code: Callable[[int], bytes] = lambda modseq: b""
     uid_always: bool = False
+    uid_only: bool = False
 
 
 class ImapClient(Protocol):

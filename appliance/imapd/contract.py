@@ -147,6 +147,9 @@ class Session(Protocol):
     def deselect(self) -> None:
         """Close the selected mailbox, if there is one, and return to State.AUTHENTICATED; nothing is expunged."""
 
+    def sign_out(self) -> None:
+        """Back to State.NOT_AUTHENTICATED, with nothing kept of what was enabled or selected (RFC 8437 §3)."""
+
     def log_out(self) -> None:
         """To State.LOGOUT: the session ends after the tagged response."""
 
@@ -168,7 +171,8 @@ class Command:
     becomes BAD); a grammar that extensions add to returns `tokens.fork()`, and `run` parses it with the registry.
     `run(session, arguments, uid)`: `uid` is True for the `UID X` form, which exists when `uid_form`.
     `streamed`: literals after its first argument are not collected; `run` starts at the first of them and reads them
-    chunk by chunk (APPEND). The session syncs the selected mailbox after `run`, before the tagged response.
+    chunk by chunk (APPEND). `numbered`: without UID it takes or returns sequence numbers, so that UIDONLY refuses it (RFC 9586 §3).
+    The session syncs the selected mailbox after `run`, before the tagged response.
     """
 
     name: bytes
@@ -179,6 +183,7 @@ class Command:
     uid_form: bool = False
     rfc: str = ""
     streamed: bool = False
+    numbered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +276,7 @@ class Enabling:
     expunge: ExpungeEncoder | None = None
     expunge_code: Callable[[int], bytes] | None = None
     uid_always: bool = False
+    uid_only: bool = False
 
     def applied(self, updates: UpdateFormat) -> UpdateFormat:
         """The update format with this word enabled."""
@@ -279,6 +285,7 @@ class Enabling:
             self.expunge or updates.expunge,
             self.expunge_code or updates.expunge_code,
             self.uid_always or updates.uid_always,
+            self.uid_only or updates.uid_only,
         )
 
 

@@ -39,13 +39,21 @@ class SessionOver(PillarboxError):
         self.text = text
 
 
+class Refused(MisuseError):
+    """BAD with a response code."""
+
+    def __init__(self, code: bytes, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
 def answer_of(error: StoreError | MisuseError | AuthError, *, creating: bool = False) -> Completion:
     """The tagged response for an error. `creating`: the client may make the missing mailbox and try again (RFC 9051 §6.3.12)."""
     text = printable(str(error))
     if isinstance(error, NotAName):
         return Completion(b"NO", text, CODES[Trouble.BAD_NAME])
     if isinstance(error, MisuseError):
-        return Completion(b"BAD", text)
+        return Completion(b"BAD", text, error.code if isinstance(error, Refused) else b"")
     if isinstance(error, AuthError):
         return NOT_NOW
     if creating and error.trouble is Trouble.NO_MAILBOX:

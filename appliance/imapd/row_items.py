@@ -66,7 +66,13 @@ ROW_ITEMS: tuple[RowItem, ...] = (
 
 
 def lines(selected: "Selected", row_items: Sequence[RowItem], batch: Batch, ending: bytes) -> list[bytes]:
-    """One untagged FETCH for each row of the batch, from `* ` to `ending`."""
-    template = b"* %d FETCH (" + b" ".join([column.template for column in row_items]) + ending
+    """One untagged FETCH for each row of the batch, from `* ` to `ending`; UIDFETCH where there are only UIDs (RFC 9586 §3.3)."""
+    word = b"* %d UIDFETCH (" if selected.uid_only else b"* %d FETCH ("
+    template = word + b" ".join([column.template for column in row_items]) + ending
     values = [column.values(selected, batch.rows) for column in row_items]
-    return list(map(template.__mod__, zip(batch.numbers, *values, strict=True)))
+    return list(map(template.__mod__, zip(_firsts(selected, batch), *values, strict=True)))
+
+
+def _firsts(selected: "Selected", batch: Batch) -> Iterable[int]:
+    """The number each response begins with."""
+    return map(itemgetter(0), batch.rows) if selected.uid_only else batch.numbers

@@ -80,6 +80,7 @@ class Selected:
         "recent_texts",
         "saved",
         "texts",
+        "uid_only",
         "view",
     )  # fmt: skip
 
@@ -91,6 +92,8 @@ class Selected:
         self.recent_texts = FlagTexts(())
         self.recent = RecentUids()
         """Empty with IMAP4rev2, which has no \\Recent."""
+        self.uid_only = False
+        """The session has no sequence numbers (RFC 9586)."""
         self.saved: Sequence[int] = ()
         """UIDs of the last SEARCH RETURN (SAVE) (RFC 5182); those expunged since name nothing."""
         self.kept: KeptRows | None = None
@@ -108,6 +111,7 @@ class Selected:
     async def open(cls, client: "ImapClient", mailbox: "Mailbox") -> "Selected":
         """Take over the mailbox and send the untagged responses of SELECT (RFC 9051 §6.3.2, RFC 3501 §6.3.1, RFC 7162 §3.1.2.1)."""
         self = cls(mailbox)
+        self.uid_only = client.updates.uid_only
         if not _revision_2(client):
             self.recent.add(mailbox.recent)
         view, info = self.view, mailbox.info
@@ -115,7 +119,7 @@ class Selected:
         if not _revision_2(client):
             lines.append(b"* %d RECENT\r\n" % self.recent.count(view))
             unseen = view.seq_of(mailbox.first_unseen) if mailbox.first_unseen else 0
-            if unseen:
+            if unseen and not self.uid_only:
                 lines.append(b"* OK [UNSEEN %d] The first unseen message.\r\n" % unseen)
         lines.append(await self._permanent_flags_line())
         lines.append(b"* OK [UIDNEXT %d] The next UID.\r\n" % view.uid_next)
@@ -297,7 +301,7 @@ class Selected:
         gone = sorted(self.view.gone.intersection(own.changed))
         if gone:
             await self.send_keyword_names(client, own.keywords)
-        items, with_uid = client.updates.flag_items, own.uid or client.updates.uid_always
+        items, with_uid = client.updates.flag_items, not self.uid_only and (own.uid or client.updates.uid_always)
         for start in range(0, len(gone), BATCH_ROWS):
             uids = gone[start : start + BATCH_ROWS]
             rows = [(self.view.seq_of(uid), (uid, *own.changed[uid])) for uid in uids]
@@ -310,7 +314,7 @@ class Selected:
         """`* n FETCH` of messages the client knows, whose flags this session's STORE or another session changed."""
         items = client.updates.flag_items
         own, self._stored = self._stored, None
-        with_uid = client.updates.uid_always or (own is not None and own.uid)
+        with_uid = not self.uid_only and (client.updates.uid_always or (own is not None and own.uid))
         lines: list[bytes] = []
         for uid, flags, modseq in self._with_own(own, changed) if own is not None else changed:
             if uid >= next_known:
@@ -343,13 +347,18 @@ class Selected:
         if not quiet:
             items_sent.append(b"FLAGS " + self.flag_text(uid, flags))
         items_sent += [item.encode(uid, flags, modseq) for item in items]
-        return b"* %d FETCH (%b)\r\n" % (number, b" ".join(items_sent))
+        return b"* %d %b (%b)\r\n" % (*self._named(number, uid), b" ".join(items_sent))
 
     def _changed_line(self, number: int, row: tuple[int, int, int], items: "Sequence[FlagItem]") -> bytes:
         """The untagged FETCH of a message whose flags changed."""
         uid, flags, modseq = row
         more = b"".join([b" " + item.encode(uid, flags, modseq) for item in items])
-        return b"* %d FETCH (UID %d FLAGS %b%b)\r\n" % (number, uid, self.flag_text(uid, flags), more)
+        named = b"" if self.uid_only else b"UID %d " % uid
+        return b"* %d %b (%bFLAGS %b%b)\r\n" % (*self._named(number, uid), named, self.flag_text(uid, flags), more)
+
+    def _named(self, number: int, uid: int) -> tuple[int, bytes]:
+        """What a response begins with: the sequence number and FETCH, or the UID and UIDFETCH (RFC 9586 §3.3)."""
+        return (uid, b"UIDFETCH") if self.uid_only else (number, b"FETCH")
 
     def _set_keywords(self, keywords: tuple[str, ...]) -> None:
         if self._lazy_seen and self.keywords != keywords[: len(self.keywords)]:

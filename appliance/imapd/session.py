@@ -44,6 +44,7 @@ class SessionEvent(Enum):
     SIGNED_IN = "LOGIN or AUTHENTICATE succeeded"
     SELECTED = "SELECT or EXAMINE succeeded"
     DESELECTED = "CLOSE, UNSELECT, or a SELECT that failed"
+    SIGNED_OUT = "UNAUTHENTICATE"
     ENDED = "LOGOUT, BYE or the end of the connection"
 
 
@@ -51,6 +52,7 @@ TRANSITIONS: dict[tuple[State, SessionEvent], State] = {
     (State.NOT_AUTHENTICATED, SessionEvent.SIGNED_IN): State.AUTHENTICATED,
     (State.NOT_AUTHENTICATED, SessionEvent.ENDED): State.LOGOUT,
     (State.AUTHENTICATED, SessionEvent.SELECTED): State.SELECTED,
+    (State.AUTHENTICATED, SessionEvent.SIGNED_OUT): State.NOT_AUTHENTICATED,
     (State.AUTHENTICATED, SessionEvent.ENDED): State.LOGOUT,
     (State.SELECTED, SessionEvent.DESELECTED): State.AUTHENTICATED,
     (State.SELECTED, SessionEvent.ENDED): State.LOGOUT,
@@ -199,6 +201,15 @@ class ImapSession:
             selected.close()
             self.move(SessionEvent.DESELECTED)
 
+    def sign_out(self) -> None:
+        self.deselect()
+        self.forget()
+        self.identity = None
+        self.stream.who, self.stream.login = "", None
+        self.connection.reader.signed_in = self.connection.reader.utf8 = False
+        self.opened_mono = trio.current_time()
+        self.move(SessionEvent.SIGNED_OUT)
+
     def log_out(self) -> None:
         self.move(SessionEvent.ENDED)
 
@@ -274,7 +285,7 @@ class ImapSession:
                 command = self.registry.uid_commands.get(tokens.keyword())
             else:
                 command = self.registry.commands.get(event.name)
-            refusal = self._refusal(command)
+            refusal = self._refusal(command, uid)
             if command is None or refusal is not None:
                 return await self._refuse_event(event, refusal or bad(b"No such command."))
             if isinstance(event, Message):
@@ -287,10 +298,12 @@ class ImapSession:
             await self._sync(uid or command is None or command.seqs is SequenceNumbers.MAY_MOVE)
         return completion
 
-    def _refusal(self, command: Command | None) -> Completion | None:
+    def _refusal(self, command: Command | None, uid: bool) -> Completion | None:
         if command is None:
             return bad(b"No such command.")
         if self.state in command.states:
+            if self.updates.uid_only and command.uid_form and command.numbered and not uid:
+                return bad(b"UIDONLY is enabled: the UID form of the command is needed.", b"UIDREQUIRED")
             return None
         if self.state is State.NOT_AUTHENTICATED:
             return bad(b"Sign in first.")

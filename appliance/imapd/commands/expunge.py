@@ -32,4 +32,4 @@ async def run(session: "Session", messages: bytes | None, uid: bool) -> Completi
     return ok(b"Expunged.", session.updates.expunge_code(selected.modseq) if gone else b"")
 
 
-COMMANDS = (Command(b"EXPUNGE", State.SELECTED, parse_expunge, run, uid_form=True, rfc="RFC 9051 §6.4.3, §6.4.9"),)
+COMMANDS = (Command(b"EXPUNGE", State.SELECTED, parse_expunge, run, uid_form=True, numbered=False, rfc="RFC 9051 §6.4.3, §6.4.9"),)

@@ -46,10 +46,10 @@ FLAG_BATCH_ROWS = 2000
 """Rows in a batch of nothing but flags: as many octets as 500 rows of everything else."""
 
 
-def compile_plan(tables: "Tables", fetch: Fetch, uid: bool) -> FetchPlan:
-    """Raises MisuseError for an unknown item."""
+def compile_plan(tables: "Tables", fetch: Fetch, uid: bool, uid_only: bool = False) -> FetchPlan:
+    """UID is sent without being asked for in UID FETCH, unless every response begins with it. Raises MisuseError for an unknown item."""
     plan = FetchPlan(uid=uid)
-    if uid:
+    if uid and not uid_only:
         plan.require(UID)
     for attribute in fetch.attributes:
         item = tables.fetch_items.get(attribute.name)
@@ -82,7 +82,7 @@ def compiled(session: "Session", selected: "Selected", tokens: "Tokens", uid: bo
     messages, rest = words.sequence_set(), words.rest()
     last = selected.compiled
     if last is None or last.words != rest or last.uid != uid or tokens.has_literals:
-        plan = compile_plan(session.registry, parse_fetch(tokens, session.registry.fetch_modifiers), uid)
+        plan = compile_plan(session.registry, parse_fetch(tokens, session.registry.fetch_modifiers), uid, selected.uid_only)
         selected.compiled = last = Compiled(b"" if tokens.has_literals else rest, uid, plan, plan.at_once())
     return last, messages
 

@@ -22,7 +22,10 @@ from .saslir import EXTENSION as SASL_IR
 from .savedate import EXTENSION as SAVEDATE
 from .special_use import EXTENSION as SPECIAL_USE
 from .status_size import EXTENSION as STATUS_SIZE
+from .uidbatches import EXTENSION as UIDBATCHES
+from .uidonly import EXTENSION as UIDONLY
 from .uidplus import EXTENSION as UIDPLUS
+from .unauthenticate import EXTENSION as UNAUTHENTICATE
 from .unselect import EXTENSION as UNSELECT
 from .utf8_accept import EXTENSION as UTF8_ACCEPT
 
@@ -33,6 +36,7 @@ EXTENSIONS: tuple[Extension, ...] = (
     ID,
     ENABLE,
     UTF8_ACCEPT,
+    UNAUTHENTICATE,
     IDLE,
     NAMESPACE,
     CHILDREN,
@@ -49,6 +53,8 @@ EXTENSIONS: tuple[Extension, ...] = (
     OBJECTID,
     CONDSTORE,
     QRESYNC,
+    UIDONLY,
+    UIDBATCHES,
     BINARY,
     SAVEDATE,
 )
