@@ -39,7 +39,7 @@ class SessionOver(PillarboxError):
         self.text = text
 
 
-class Refused(MisuseError):
+class CommandRefused(MisuseError):
     """BAD with a response code."""
 
     def __init__(self, code: bytes, text: str) -> None:
@@ -53,7 +53,7 @@ def answer_of(error: StoreError | MisuseError | AuthError, *, creating: bool = F
     if isinstance(error, NotAName):
         return Completion(b"NO", text, CODES[Trouble.BAD_NAME])
     if isinstance(error, MisuseError):
-        return Completion(b"BAD", text, error.code if isinstance(error, Refused) else b"")
+        return Completion(b"BAD", text, error.code if isinstance(error, CommandRefused) else b"")
     if isinstance(error, AuthError):
         return NOT_NOW
     if creating and error.trouble is Trouble.NO_MAILBOX:

@@ -44,7 +44,7 @@ from appliance.protocol.imap.sequence import Ranges, contains, normal, places_of
 from appliance.store.values import Want
 
 from .batches import ENVELOPE, INTERNAL_AT, MESSAGE, OCTETS, SAVED_AT, SENT_AT, THREAD, open_messages, read, spans
-from .errors import Refused
+from .errors import CommandRefused
 from .message_text import MessageText
 
 if TYPE_CHECKING:
@@ -82,12 +82,12 @@ class Matches:
 
 
 async def matching(selected: "Selected", query: Query) -> Matches:
-    """Search all messages the client knows. Raises StoreError, and Refused for sequence numbers where there are none (RFC 9586).
+    """Search all messages the client knows. Raises StoreError, and CommandRefused for sequence numbers where there are none (RFC 9586).
 
     A keyword is matched by the bit it has in the read transaction of the row's batch.
     """
     if selected.uid_only and any(isinstance(leaf, Numbered) for leaf in leaves(query)):
-        raise Refused(b"UIDREQUIRED", "UIDONLY is enabled: a search names messages by UID")
+        raise CommandRefused(b"UIDREQUIRED", "UIDONLY is enabled: a search names messages by UID")
     found = Matches()
     places = _places(selected, query)
     if isinstance(query, Everything | Identified | Numbered | Saved):

@@ -16,7 +16,7 @@ from appliance.protocol.imap.resync import KnownUids, last_match, parse_resync
 from appliance.protocol.imap.sequence import contains, encode_ranges, encode_set, normal, parse_set, ranges_of
 
 from ..contract import Enabling, Extension, FetchModifier, SelectParameter
-from ..errors import Refused
+from ..errors import CommandRefused
 from .condstore import WORD as CONDSTORE
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ async def expect_enabled(session: "Session", known: KnownUids) -> None:
     if WORD not in session.enabled:
         raise MisuseError("ENABLE QRESYNC comes before SELECT (QRESYNC ...)")
     if known.matches and session.updates.uid_only:
-        raise Refused(b"UIDREQUIRED", "UIDONLY is enabled: what is known is named by UID alone")
+        raise CommandRefused(b"UIDREQUIRED", "UIDONLY is enabled: what is known is named by UID alone")
 
 
 async def after_select(session: "Session", parameters: "Mapping[bytes, Any]") -> None:
