@@ -118,3 +118,9 @@ STEP_3: tuple[str, ...] = (
     "ALTER TABLE message_data ADD COLUMN own_references INTEGER",
     "ALTER TABLE message_data ADD COLUMN is_reply INTEGER",
 )
+
+STEP_4: tuple[str, ...] = (
+    # which messages left the account (`gone`: JSON of [id, thread, created_modseq] each) or one mailbox of several (`remaining`: ids);
+    # one row for each commit that expunges (store/departures)
+    """CREATE TABLE departure(account INTEGER, modseq INTEGER, gone TEXT, remaining TEXT, PRIMARY KEY(account, modseq)) WITHOUT ROWID""",
+)

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from appliance.database.writer import Transaction
 from appliance.mail.ids import AccountId, BodyId, MailboxId, ModSeq
 
+from . import departures
 from .messages import among, listed, numbers, uids_where
 from .modseq import next_modseq
 from .observers import Effects, Release
@@ -34,15 +35,17 @@ def expunge(transaction: Transaction, mailbox: MailboxId, uids: Sequence[int] | 
     gone = uids_where(transaction, mailbox, condition, parameters)
     if gone:
         condition, parameters = among(gone)
-        _release_data(transaction, mailbox, condition, parameters, effects.release)
-        expunge_rows(transaction, mailbox, gone, condition, parameters, effects)
+        departed, remaining = _release_data(transaction, mailbox, condition, parameters, effects.release)
+        account, modseq = expunge_rows(transaction, mailbox, gone, condition, parameters, effects)
+        departures.keep(transaction, account, modseq, departed, remaining)
     return gone
 
 
 def expunge_rows(
     transaction: Transaction, mailbox: MailboxId, gone: Sequence[int], condition: str, parameters: Sequence[int | str], effects: Effects
-) -> ModSeq:
-    """Delete the rows of `message`, subtract them from the mailbox, keep their UIDs. `message_data` and bodies are the caller's."""
+) -> tuple[AccountId, ModSeq]:
+    """Delete the rows of `message`, subtract them from the mailbox, keep their UIDs. `message_data`, bodies and departures are the
+    caller's, who gets the account and the MODSEQ of the change."""
     messages, octets, unseen, deleted = transaction.execute(
         "SELECT count(*), sum(octets), sum(flags & 1 = 0), sum(flags & 8 <> 0) FROM message WHERE mailbox = ? AND " + condition,
         (mailbox, *parameters),
@@ -71,7 +74,7 @@ def expunge_rows(
     effects.quota.took(transaction, AccountId(account), -octets)
     transaction.touched(mailbox, modseq)
     effects.expunged(transaction, mailbox, gone)
-    return modseq
+    return AccountId(account), modseq
 
 
 def _drop_old(transaction: Transaction, mailbox: MailboxId, newest: int) -> None:
@@ -87,8 +90,13 @@ def _drop_old(transaction: Transaction, mailbox: MailboxId, newest: int) -> None
     )
 
 
-def _release_data(transaction: Transaction, mailbox: MailboxId, condition: str, parameters: Sequence[int | str], release: Release) -> None:
-    """Give back what the messages share. (With the counter in `message_data` five changes of 5,000 messages wrote 22.7 MB, not 2.6.)"""
+def _release_data(
+    transaction: Transaction, mailbox: MailboxId, condition: str, parameters: Sequence[int | str], release: Release
+) -> tuple[list[tuple[int, int, int]], list[int]]:
+    """Give back what the messages share: (id, thread, created MODSEQ) of those that are gone, ids of those that are elsewhere still.
+
+    (With the counter in `message_data` five changes of 5,000 messages wrote 22.7 MB, not 2.6.)
+    """
     shared_by = f"SELECT message_data, body, count(*) AS n FROM message WHERE mailbox = ? AND {condition} GROUP BY message_data"
     arguments = (mailbox, *parameters)
     data, bodies, shared = transaction.execute(
@@ -105,6 +113,12 @@ def _release_data(transaction: Transaction, mailbox: MailboxId, condition: str, 
         transaction.execute(
             "DELETE FROM shared_data WHERE refcount <= 1 AND message_data IN (SELECT value FROM json_each(?))", (listed(numbers(shared)),)
         )
+    gone: list[tuple[int, int, int]] = []
     if data:
-        transaction.execute("DELETE FROM message_data WHERE id IN (SELECT value FROM json_each(?))", (listed(numbers(data)),))
+        gone = transaction.execute(
+            "DELETE FROM message_data WHERE id IN (SELECT value FROM json_each(?)) RETURNING id, thread, created_modseq",
+            (listed(numbers(data)),),
+        ).fetchall()
         release(transaction, [(BodyId(body), refcount) for body, refcount in Counter(numbers(bodies)).items()])
+    ended = {row[0] for row in gone}
+    return gone, [one for one in numbers(shared) if one not in ended]

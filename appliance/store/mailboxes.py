@@ -230,7 +230,7 @@ def ids_of(transaction: Transaction, account: AccountId) -> list[MailboxId]:
 
 def forget_account(transaction: Transaction, account: AccountId) -> None:
     """What an account has beside mailboxes."""
-    for table in ("subscription", "used_uid_validity", "deleted_mailbox", "import_progress"):
+    for table in ("subscription", "used_uid_validity", "deleted_mailbox", "departure", "import_progress"):
         transaction.execute(f"DELETE FROM {table} WHERE account = ?", (account,))
     transaction.execute("DELETE FROM counter WHERE name = ?", (counter_of(account),))
 

@@ -19,6 +19,7 @@ from appliance.mail.flags import INBOX
 from appliance.mail.ids import AccountId, BodyId, MailboxId, ModSeq
 
 from . import append, copy_move, expunge, mailboxes
+from .account_changes import MessageChange, message_changes
 from .base import StoreBase
 from .bodies import Bodies
 from .changes import UidSnapshot, snapshot
@@ -32,6 +33,7 @@ from .values import OUTBOX, MailboxChanges, MailboxInfo, Placed, Placement
 # `Store.list` hides the built-in name inside the class
 Names = list[str]
 Numbers = list[int]
+MessageChanges = list[MessageChange]
 NO_OBSERVERS = Observers()
 
 
@@ -163,6 +165,10 @@ class Store(StoreBase):
     async def mailbox_changes(self, account: AccountId, since: ModSeq) -> MailboxChanges | None:
         """Which mailboxes were created, renamed or (un)subscribed, or deleted after `since`; None when that is too long ago to know."""
         return await self.database.read(lambda connection: mailboxes.changed_since(connection, account, since))
+
+    async def message_changes(self, account: AccountId, since: ModSeq) -> "tuple[ModSeq, MessageChanges] | None":
+        """The account's MODSEQ and which messages were created, changed or destroyed after `since`; None when that is too long ago."""
+        return await self.database.read(lambda connection: message_changes(connection, account, since))
 
     async def find(self, account: AccountId, name: str) -> MailboxInfo:
         """What STATUS reports, at the cost of a row. Raises NO_MAILBOX."""

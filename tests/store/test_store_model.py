@@ -189,8 +189,10 @@ class Run:
         try:
             await self.store.delete(ANN, name)
         except StoreError as refused:
-            if refused.trouble is Trouble.NOT_ALLOWED:
-                assert name == "INBOX" or (name in self.model.placeholders and has_child)
+            if refused.trouble is Trouble.HAS_CHILDREN:
+                assert name in self.model.placeholders and has_child
+            elif refused.trouble is Trouble.NOT_ALLOWED:
+                assert name == "INBOX"
             else:
                 assert refused.trouble is Trouble.NO_MAILBOX and name not in self.model.boxes and name not in self.model.placeholders
             return
