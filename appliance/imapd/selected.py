@@ -171,6 +171,11 @@ class Selected:
         wanted = tuple((start, end - 1) for start, end in places)
         return tuple((place, place + 1) for place in found if contains(wanted, place))
 
+    @property
+    def has_lazy_seen(self) -> bool:
+        """This client sees \\Seen on messages whose rows do not have it yet."""
+        return bool(self._lazy_seen)
+
     async def commit_seen(self) -> None:
         """Commit lazy \\Seen, before MODSEQs are sent: else it would be sent with an old one. The next sync sends the new ones."""
         if self._lazy_seen and not self.read_only:

@@ -131,9 +131,13 @@ class Needles:
         self._tail = ""
 
     def feed(self, text: str) -> None:
+        self.feed_folded(folded(text))
+
+    def feed_folded(self, text: str) -> None:
+        """Text that is folded already."""
         if not self.missing or not text:
             return
-        text = self._tail + folded(text)
+        text = self._tail + text
         hits = {needle for needle in self.missing if needle in text}
         self.found |= hits
         self.missing -= hits

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import BodyId
+from appliance.mail.partmap import find
 
 from .blocks import BLOCK_OCTETS, split_many, unpack
 from .body_files import BodyFile, BodyFiles
@@ -207,6 +208,12 @@ def whole_in_row(data: bytes) -> Body:
         return WholeBody(unpack(data) if packed is None else b"".join(map(unpack, packed)))
     except ValueError as error:
         raise StoreError(Trouble.BROKEN, str(error)) from error
+
+
+def header_octets(parts: bytes) -> int:
+    """Octets of the body's own header by its packed part map; the message's prefix stands before it."""
+    part = find(parts, ())
+    return part.body_start if part is not None else 0
 
 
 class StoredMessage:

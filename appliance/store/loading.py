@@ -1,15 +1,16 @@
 """Load messages: the bodies of a batch of rows, read in the snapshot that found the rows."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from appliance.mail.ids import BodyId
-from appliance.mail.partmap import find
 
 from .bodies import Bodies
-from .body_readers import Body, StoredMessage
+from .body_readers import Body, StoredMessage, header_octets
 from .values import Row, Want
 
+T = TypeVar("T")
 OPENING = Want.DATES | Want.BODY
 """What of a row a message is opened from."""
 
@@ -29,9 +30,21 @@ def load(connection: sqlite3.Connection, bodies: Bodies, rows: Sequence[Row], oc
 
 def messages(rows: Sequence[Row], bodies: Mapping[BodyId, Body]) -> list[StoredMessage]:
     """One that is gone raises GONE when it is opened or read; its sizes are wrong."""
-    return [StoredMessage(row.prefix, row.parts, len(row.prefix) + _header_octets(row.parts), bodies[row.body]) for row in rows]
+    return [_message(row, bodies[row.body]) for row in rows]
 
 
-def _header_octets(parts: bytes) -> int:
-    part = find(parts, ())
-    return part.body_start if part is not None else 0
+def examined(
+    connection: sqlite3.Connection, bodies: Bodies, rows: Sequence[Row], octets: int, work: Callable[[Row, bytes], T]
+) -> list[T | StoredMessage]:
+    """`work(row, prefix and body)` of the first rows, as many as fit in `octets`; the message itself where its octets are not in memory."""
+    chosen = fitting(rows, octets)
+    found = load(connection, bodies, chosen, octets)
+    results: list[T | StoredMessage] = []
+    for row in chosen:
+        raw = found[row.body].whole()
+        results.append(_message(row, found[row.body]) if raw is None else work(row, row.prefix + raw))
+    return results
+
+
+def _message(row: Row, body: Body) -> StoredMessage:
+    return StoredMessage(row.prefix, row.parts, len(row.prefix) + header_octets(row.parts), body)

@@ -6,15 +6,16 @@ protocol. Mailbox names are str with "/" between levels; INBOX is matched withou
 """
 
 from array import array
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from appliance.database.writer import Transaction
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import KEYWORDS_PER_MAILBOX
 from appliance.mail.ids import MailboxId, ModSeq, Uid
+from appliance.mail.query import Query
 
-from . import copy_move, expunge, flag_changes, loading, mailboxes, messages, wire_sizes
+from . import copy_move, expunge, flag_changes, loading, mailboxes, messages, row_search, wire_sizes
 from .base import StoreBase
 from .body_readers import StoredMessage
 from .changes import UidSnapshot, changes_since
@@ -26,6 +27,7 @@ from .values import Changes, Copied, FlagsResult, MailboxInfo, Mode, Row, Want
 
 DESCRIBED = Want.FACTS | Want.BODY | Want.RARE
 """Columns that a scanner made."""
+T = TypeVar("T")
 
 
 class Mailbox:
@@ -125,6 +127,17 @@ class Mailbox:
         chosen = [row for row in rows if row.body in loaded]
         return rows, names, {row.uid: opened for row, opened in zip(chosen, loading.messages(chosen, loaded), strict=True)}
 
+    async def uids_where(self, lo: Uid, hi: Uid, query: Query) -> "tuple[array[int], int] | None":
+        """Ascending UIDs from `lo` to `hi` whose rows match, and how many rows there are in all, of the state now; None when the rows
+        alone do not decide the query (`row_search`)."""
+        number = self.info.id
+
+        def work(connection: Any) -> "tuple[array[int], int] | None":
+            where = row_search.condition(query, keywords_of(connection, number))
+            return row_search.uids_among(connection, number, lo, hi, where) if where is not None else None
+
+        return await self._store.database.read(work)
+
     async def has_keyword_room(self) -> bool:
         """Whether a message could get a new keyword now: a bit has no name, or one that no message carries (see `keywords`)."""
         number = self.info.id
@@ -205,6 +218,15 @@ class Mailbox:
     async def open_rows(self, rows: Sequence[Row], octets: int = 256 * 1024) -> list[StoredMessage]:
         """The messages of the first rows, as many as fit in `octets` (at least one), in one read: FETCH and RETR in bulk."""
         return await self._store.messages(rows, octets)
+
+    async def examine(self, rows: Sequence[Row], work: Callable[[Row, bytes], T], octets: int = 256 * 1024) -> list[T | StoredMessage]:
+        """`work(row, prefix and body)` on the reader's thread for the first rows, as many as fit in `octets` (at least one).
+
+        In place of its result stands the message itself where its octets are not read at once (large, or gone). `work` is short: a scan of
+        20,000 small messages costs a hop to the thread for 80 of them, and no other hop.
+        """
+        store = self._store
+        return await store.database.read(lambda connection: loading.examined(connection, store.bodies, rows, octets, work))
 
     # --- changing ----------------------------------------------------------------------------------------
 

@@ -49,7 +49,7 @@ async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
     data = [(one.name, one.encode(found, reported)) for one in tables.search_data.values() if one.key in search.keys]
     if options is None:
         numbers = found.uids if uid else found.numbers
-        parts = b"".join([b" %d" % number for number in numbers])
+        parts = b" " * bool(numbers) + repr(numbers.tolist())[1:-1].replace(",", "").encode()  # a third of the time of formatting each
         await session.send(b"* SEARCH", parts, *(b" (%b %b)" % pair for pair in data if pair[1]), b"\r\n")
     elif any(not option.saves for option, _ in options):
         await session.send(_esearch(session.tag, found, options, uid, data))

@@ -1,0 +1,139 @@
+"""Search in the text of one message: its header, then its body part by part (RFC 9051 §6.4.4 BODY, TEXT, HEADER).
+
+Sans I/O: the functions are generators that yield (offset, octets) of the message and are sent what stands there (shorter only at its
+end). One definition of what is searched serves the scan on the event loop, the scan on a reader thread and the search index, so that
+they cannot differ. Memory is bounded by HEADER_READ_OCTETS and a chunk; reading stops as soon as the result is known.
+BODY matches the decoded text of text and message parts, TEXT all headers as well, those of parts included.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Mapping
+from typing import Protocol
+
+from .partmap import binary_spans
+from .query import BodyHas, HeaderHas, Query, TextHas, folded
+from .text import Needles, PartText, field_texts, header_text, text_charset
+
+HEADER_READ_OCTETS = 2**20
+"""Of a message's or part's header, so much is searched: four times the largest real one."""
+CHUNK_OCTETS = 256 * 2**10
+"""Of a body read at once."""
+
+Reading = Generator[tuple[int, int], bytes, None]
+Facts = Mapping[Query, bool]
+"""Results of the leaves of a query for which the message was read."""
+Decide = Callable[[Facts], "bool | None"]
+"""The query's result from those facts; None: more of the message has to be read."""
+
+
+class TextSink(Protocol):
+    """Takes a message's texts in order."""
+
+    satisfied: bool
+    """Nothing more is wanted."""
+
+    def part_header(self, block: bytes) -> None:
+        """A part's header."""
+
+    def text(self, text: str) -> None:
+        """Decoded text of a body."""
+
+    def end(self) -> None:
+        """What follows does not continue the text before it."""
+
+
+def body_texts(parts: bytes, prefix_octets: int, header: bytes, sink: TextSink) -> Reading:
+    """The texts behind the message's header; `parts` is its packed part map, `header` its own header."""
+    charset = text_charset(header)
+    for span in binary_spans(parts, ()) or ():
+        if sink.satisfied:
+            return
+        at, end = span.start + prefix_octets, span.end + prefix_octets
+        if span.header:
+            block = yield at, min(end - at, HEADER_READ_OCTETS)
+            charset = text_charset(block)
+            sink.part_header(block)
+        elif charset is not None:
+            part = PartText(span.transfer, charset)
+            while at < end and not sink.satisfied and (chunk := (yield at, min(end - at, CHUNK_OCTETS))):
+                at += len(chunk)
+                sink.text(part.feed(chunk))
+            sink.text(part.finish())
+            charset = None  # what follows a body is no part until the next header
+        sink.end()
+
+
+class TextQuery:
+    """The leaves of a query that are decided by a message's text, with their needles folded once."""
+
+    __slots__ = ("bodies", "fields", "texts")
+
+    def __init__(self, leaves: Iterable[Query]) -> None:
+        self.fields: dict[Query, tuple[str, str]] = {}
+        self.texts: dict[Query, str] = {}
+        self.bodies: dict[Query, str] = {}
+        for leaf in leaves:
+            if isinstance(leaf, HeaderHas):
+                self.fields[leaf] = leaf.field, folded(leaf.needle)
+            elif isinstance(leaf, TextHas):
+                self.texts[leaf] = folded(leaf.needle)
+            elif isinstance(leaf, BodyHas):
+                self.bodies[leaf] = folded(leaf.needle)
+
+    def matches(
+        self, parts: bytes, prefix_octets: int, header_octets: int, decide: Decide, known: Facts
+    ) -> Generator[tuple[int, int], bytes, bool]:
+        """Read the message as far as `decide` needs; `known` are facts from elsewhere (the search index)."""
+        header = yield 0, min(header_octets, HEADER_READ_OCTETS)
+        facts = dict(known)
+        self._decide_header(header, facts)
+        answer = decide(facts)
+        if answer is None:
+            sink = _Searched(self._open(self.bodies, facts), self._open(self.texts, facts))
+            yield from body_texts(parts, prefix_octets, header, sink)
+            sink.decide(facts)
+            answer = decide(facts)
+        return bool(answer)
+
+    def _decide_header(self, header: bytes, facts: dict[Query, bool]) -> None:
+        """Decide HeaderHas, and TextHas where the header already holds the needle."""
+        for leaf, (field, needle) in self.fields.items():
+            if leaf not in facts:
+                facts[leaf] = any(needle in folded(value) for value in field_texts(header, field))
+        wanted = self._open(self.texts, facts)
+        if wanted:
+            text = folded(header_text(header))
+            facts.update((leaf, True) for leaf, needle in wanted.items() if needle in text)
+
+    @staticmethod
+    def _open(needles: Mapping[Query, str], facts: Facts) -> dict[Query, str]:
+        return {leaf: needle for leaf, needle in needles.items() if leaf not in facts}
+
+
+class _Searched:
+    """A TextSink that looks for needles: headers of parts are searched for TEXT only."""
+
+    __slots__ = ("_bodies", "_body_needles", "_text_needles", "_texts", "satisfied")
+
+    def __init__(self, bodies: dict[Query, str], texts: dict[Query, str]) -> None:
+        self._bodies, self._texts = bodies, texts
+        self._body_needles, self._text_needles = Needles(bodies.values()), Needles(texts.values())
+        self.satisfied = False
+        self.end()
+
+    def part_header(self, block: bytes) -> None:
+        self._text_needles.feed(header_text(block))
+
+    def text(self, text: str) -> None:
+        both = folded(text)
+        self._body_needles.feed_folded(both)
+        self._text_needles.feed_folded(both)
+        self.satisfied = not self._body_needles.missing and not self._text_needles.missing
+
+    def end(self) -> None:
+        self._body_needles.reset()
+        self._text_needles.reset()
+        self.satisfied = not self._body_needles.missing and not self._text_needles.missing
+
+    def decide(self, facts: dict[Query, bool]) -> None:
+        facts.update((leaf, needle in self._body_needles.found) for leaf, needle in self._bodies.items())
+        facts.update((leaf, needle in self._text_needles.found) for leaf, needle in self._texts.items())

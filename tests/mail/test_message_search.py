@@ -1,0 +1,65 @@
+"""What of a message SEARCH sees: fed whole or in small pieces, the same facts; reading stops when the result is known."""
+
+from collections.abc import Generator
+
+import pytest
+
+from appliance.mail.message_search import TextQuery
+from appliance.mail.query import BodyHas, HeaderHas, Query, TextHas
+from appliance.protocol.imap.bodystructure import make_describe
+from appliance.store.body_readers import header_octets
+
+PREFIX = b"Return-Path: <bounce@example.org>\r\n"
+MESSAGE = (
+    b"Subject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?= aus Wien\r\nX-Word: Alpha\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    b"preamble\r\n--b\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    b"Caf=E9 and a long=\r\nword\r\n--b\r\nContent-Type: image/png; name=picture.png\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    b"aGlkZGVu\r\n--b\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\nPHA+VG9reW8g5p2x5LqsPC9wPg==\r\n--b--\r\n"
+)
+
+
+def facts_of(leaf: Query, octets: bytes, known: dict[Query, bool] | None = None) -> tuple[bool, int]:
+    """The result, and how many octets were read."""
+    scanner = make_describe()
+    scanner.feed(octets)
+    parts = scanner.finish().parts
+    whole = PREFIX + octets
+    reading: Generator[tuple[int, int], bytes, bool] = TextQuery([leaf]).matches(
+        parts, len(PREFIX), len(PREFIX) + header_octets(parts), lambda facts: facts.get(leaf), known or {}
+    )
+    read = 0
+    try:
+        offset, size = next(reading)
+        while True:
+            read += size
+            offset, size = reading.send(whole[offset : offset + size])
+    except StopIteration as end:
+        return bool(end.value), read
+
+
+@pytest.mark.parametrize(
+    ("leaf", "found"),
+    [
+        (HeaderHas("x-word", "alPHA"), True),
+        (HeaderHas("x-word", ""), True),
+        (HeaderHas("x-none", ""), False),
+        (TextHas("grüsse aus"), True),
+        (TextHas("bounce@example"), True),
+        (TextHas("picture.png"), True),
+        (BodyHas("picture.png"), False),
+        (BodyHas("grüsse"), False),
+        (BodyHas("café and a longword"), True),
+        (BodyHas("東京"), True),
+        (TextHas("hidden"), False),
+        (BodyHas("preamble"), False),
+        (BodyHas("longword<p>"), False),
+    ],
+)
+def test_facts_of_header_body_and_text(leaf: Query, found: bool) -> None:
+    assert facts_of(leaf, MESSAGE)[0] is found
+
+
+def test_reading_stops_when_the_result_is_known() -> None:
+    large = MESSAGE + b"x" * 2_000_000
+    assert facts_of(TextHas("wien"), large)[1] < 1000
+    assert facts_of(BodyHas("wien"), large, {BodyHas("wien"): False})[1] < 1000
