@@ -29,6 +29,7 @@ from appliance.status.events import CertificateTrouble, SendingLimited
 if TYPE_CHECKING:
     from appliance.auth.login import Login
     from appliance.auth.mechanisms import Mechanisms
+    from appliance.control.requests import Control
     from appliance.mail.ids import AccountId
     from appliance.network.listener import Handler
     from appliance.network.stream import Stream
@@ -80,11 +81,13 @@ def send_quota_of(components: "Components") -> SendQuota:
     return SendQuota(messages_per_hour=accounts.messages_per_hour, recipients_per_day=accounts.recipients_per_day, report=report)
 
 
-def listeners_of(components: "Components", tls: ServerTls, send_quota: SendQuota, outbound: "Outbound") -> Listeners:
+def listeners_of(
+    components: "Components", tls: ServerTls, send_quota: SendQuota, outbound: "Outbound", admin_api: "Callable[[], Control]"
+) -> Listeners:
     """Every listener of the settings, or those systemd passed, with its service behind it."""
     settings, limits = components.settings, components.settings.limits
     services = Services(components, send_quota, outbound)
-    made = {"smtp": services.smtp, "imap": services.imap, "pop3": services.pop3}
+    made = {"smtp": services.smtp, "imap": services.imap, "pop3": services.pop3, "http": lambda: services.web(tls, admin_api())}
     loading = trio.Lock()
     handlers = {name: LazyHandler(make, loading) for name, make in made.items()}
     handed = handed_listening_sockets(os.environ, os.getpid())
@@ -169,6 +172,16 @@ class Services:
         options = Options(mark_seen=self._components.settings.pop3.mark_seen)
         login, mechanisms = self._auth()
         return Service(store=self._components.store, login=login, mechanisms=mechanisms, options=options).handle
+
+    def web(self, tls: ServerTls, control: "Control") -> "Handler":
+        from appliance.accounts.web_sessions import WebSessions
+
+        from .web import web_service
+
+        components = self._components
+        sessions = WebSessions(components.database, components.clock, components.accounts.is_current)
+        trio.from_thread.run(sessions.open)
+        return web_service(components, tls, self._auth()[0], sessions, control).handle
 
 
 class LazyHandler:

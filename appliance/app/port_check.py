@@ -40,9 +40,9 @@ PortProbe = Callable[[], Awaitable[PortFinding]]
 async def probe(
     service: str, where: str, address: str, port: int, *, tls: bool, greeting: bytes, patience_s: float = PATIENCE_S
 ) -> PortFinding:
-    """Connect to one server: "open" when its greeting begins with `greeting`."""
+    """Connect to one server: "open" when its greeting begins with `greeting` (b"": when it accepts the connection)."""
     try:
-        received = await read_greeting(address, port, timeout_s=patience_s, tls=tls)
+        received = await read_greeting(address, port, timeout_s=patience_s, tls=tls, speaks_first=bool(greeting))
     except PeerError as trouble:
         return PortFinding(service, where, "closed", f"{trouble}.")
     if not received.startswith(greeting):

@@ -124,7 +124,7 @@ class OpenServer:
         self._send_quota = send_quota_of(components)
         with needed_to_start(components.directory.path):
             self._outbound = await Outbound.open(components)
-        self._listeners = listeners_of(components, self._tls, self._send_quota, self._outbound)
+        self._listeners = listeners_of(components, self._tls, self._send_quota, self._outbound, self._admin_api)
         self._outbound.listening = self._listeners.places
         self._listeners.bind()
         self._supervisor = Supervisor(

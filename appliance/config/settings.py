@@ -188,6 +188,16 @@ class Pop3Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class WebSettings:
+    """The pages in the browser."""
+
+    administrate_from_anywhere: bool = setting(
+        False, "Setup and administration answer every address. Otherwise only private ones and those of the server's own network."
+    )
+    metrics_from_anywhere: bool = setting(False, "/health and /metrics answer every address, in the same way.")
+
+
+@dataclass(frozen=True, slots=True)
 class CertificateSettings:
     """A certificate of your own; without one the server makes its own authority and certificate."""
 
@@ -214,6 +224,7 @@ class Settings:
     smtp: SmtpSettings = field(default_factory=SmtpSettings)
     accounts: AccountSettings = field(default_factory=AccountSettings)
     pop3: Pop3Settings = field(default_factory=Pop3Settings)
+    web: WebSettings = field(default_factory=WebSettings)
     certificate: CertificateSettings = field(default_factory=CertificateSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     sending: SendingSettings = field(default_factory=SendingSettings)

@@ -124,3 +124,10 @@ STEP_4: tuple[str, ...] = (
     # one row for each commit that expunges (store/departures)
     """CREATE TABLE departure(account INTEGER, modseq INTEGER, gone TEXT, remaining TEXT, PRIMARY KEY(account, modseq)) WITHOUT ROWID""",
 )
+
+STEP_5: tuple[str, ...] = (
+    # sessions of browsers: `digest` is the SHA-256 of the cookie's secret, `password` the row signed in with, `agent` the browser
+    """CREATE TABLE web_session(digest BLOB PRIMARY KEY, account INTEGER NOT NULL, password INTEGER NOT NULL,
+        made_at INTEGER NOT NULL, used_at INTEGER NOT NULL, peer TEXT NOT NULL DEFAULT '', agent TEXT NOT NULL DEFAULT '',
+        language TEXT NOT NULL DEFAULT '') WITHOUT ROWID""",
+)

@@ -17,7 +17,7 @@ it: a new listener of an existing service is one row here, and nothing else.
 from dataclasses import dataclass
 from typing import Literal
 
-ServiceName = Literal["smtp", "imap", "pop3"]
+ServiceName = Literal["smtp", "imap", "pop3", "http"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,13 @@ PROTOCOLS: tuple[ProtocolRow, ...] = (
     ProtocolRow("pop3", 110, 2110, False, "pop3", "always", "Mail programs fetch, STARTTLS (usual port 110).", "_pop3"),
     ProtocolRow("pop3s", 995, 2995, True, "pop3", "always", "Mail programs fetch, TLS from the start (usual port 995).", "_pop3s",
         "fetch, POP3"),
+    ProtocolRow("http", 80, 8080, False, "http", "never", "Browsers without TLS: how to trust the server, then on to https."),
+    ProtocolRow("https", 443, 8443, True, "http", "always", "Browsers: set up, run and use the server (usual port 443)."),
 )  # fmt: skip
 """In the order they are started and shown."""
 
-GREETINGS: dict[ServiceName, bytes] = {"smtp": b"220", "imap": b"* ", "pop3": b"+OK"}
-"""How each service's greeting begins (RFC 5321 §4.2, RFC 9051 §7.1, RFC 1939 §4)."""
+GREETINGS: dict[ServiceName, bytes] = {"smtp": b"220", "imap": b"* ", "pop3": b"+OK", "http": b""}
+"""How each service's greeting begins (RFC 5321 §4.2, RFC 9051 §7.1, RFC 1939 §4); b"" where the client speaks first."""
 PROTOCOL_NAMES = tuple(row.name for row in PROTOCOLS)
 IMPLICIT_TLS = tuple(row.name for row in PROTOCOLS if row.implicit_tls)
 

@@ -59,8 +59,9 @@ def any_certificate() -> ssl.SSLContext:
     return context
 
 
-async def read_greeting(address: str, port: int, *, timeout_s: float, tls: bool = False) -> bytes:
-    """The server's greeting, at least four octets; b"" when it closes without one. `tls`: implicit TLS.
+async def read_greeting(address: str, port: int, *, timeout_s: float, tls: bool = False, speaks_first: bool = True) -> bytes:
+    """The server's greeting, at least four octets; b"" when it closes without one, or waits for its client to speak first. `tls`:
+    implicit TLS.
 
     For a probe whether a server is there: the certificate is not verified.
     """
@@ -70,12 +71,13 @@ async def read_greeting(address: str, port: int, *, timeout_s: float, tls: bool 
         if tls:
             await stream.start_tls_as_client(any_certificate(), address, max(0.0, deadline - trio.current_time()))
         greeting = b""
-        while len(greeting) < 4:
+        while speaks_first and len(greeting) < 4:
             more = await stream.receive(max(0.0, deadline - trio.current_time()), GREETING_OCTETS)
             if not more:
                 return b""
             greeting += more
-        await stream.send(b"QUIT\r\n")
+        if speaks_first:
+            await stream.send(b"QUIT\r\n")
         return greeting
     finally:
         with trio.move_on_after(1, shield=True):

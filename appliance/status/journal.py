@@ -16,8 +16,10 @@ import trio
 
 from appliance.mail.clock import Clock
 
-from .events import Event
+from .events import Event, SessionClosed
 
+WITHOUT_LINES = ("http", "https")
+"""Protocols whose sessions end without a line: a browser opens many, and looking at pages must write nothing anywhere."""
 LINES = 300
 """Lines kept in memory, some 60 kB."""
 PENDING = 2000
@@ -129,7 +131,7 @@ class Journal:
         return bool(found) and not found[0][1] & (select.POLLNVAL | select.POLLERR)
 
     def _line(self, event: Event) -> str:
-        if not event.journal:
+        if not event.journal or (isinstance(event, SessionClosed) and event.protocol in WITHOUT_LINES):
             return ""
         parts = [event.journal]
         for field in fields(event):

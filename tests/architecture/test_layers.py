@@ -32,7 +32,9 @@ BESIDE: dict[str, set[str]] = {"panel": {"status", "control"}}
 """Packages beside the layers, and all they may import."""
 MAY_IMPORT_PANEL = {"app", "cli"}
 PUBLIC: dict[str, set[str]] = {
-    "accounts": {"accounts", "admin_password", "directory", "domains", "passwords", "send_quota", "setup_code", "states", "throttle"},
+    "accounts": {
+        "accounts", "admin_password", "directory", "domains", "passwords", "send_quota", "setup_code", "states", "throttle", "web_sessions",
+    },
     "app": {"low_ports", "process", "read_only", "server"},
     "auth": {"connection_info", "exchange", "identity", "login", "mechanisms"},
     "certificates": {"certificates", "contents"},
@@ -60,6 +62,7 @@ PUBLIC: dict[str, set[str]] = {
     },
     "smtpd": {"service"},
     "status": {"board", "events", "journal", "plain", "snapshot", "text"},
+    "web": {"access", "context", "message", "routes", "service"},
     "store": {"bodies", "incoming", "body_readers", "mailbox", "reclaim", "redescription", "store", "transfer", "values", "view"},
 }  # fmt: skip
 """What may be imported from outside each package. `mail` and `protocol` are values and grammars: all of them is public."""
@@ -75,6 +78,8 @@ OUTSIDE: dict[str, set[str]] = {
     "sqlite_utils": {"database"},
     "cryptography": {"certificates", "runtime", "mailauth", "outbound"},
     "argon2": {"accounts"},
+    "h11": {"web"},
+    "jinja2": {"web"},
 }
 """Modules of the standard library and others, and the packages that may import them."""
 WALL_CLOCK = {("time", "time"), ("time", "time_ns"), ("datetime", "now"), ("datetime", "utcnow"), ("date", "today")}
@@ -222,4 +227,5 @@ def test_the_serving_path_imports_nothing_heavy() -> None:
     code = "import sys, appliance.app.server; print(*sys.modules)"
     loaded = set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
     heavy = {"sqlite_utils", "cryptography", "click", "asyncio", "email", "argon2", "dns", "argparse", "tomllib", "multiprocessing"}
+    heavy |= {"h11", "jinja2"}
     assert not loaded & heavy, f"imported at start: {sorted(loaded & heavy)}"

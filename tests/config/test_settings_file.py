@@ -179,7 +179,7 @@ def test_not_utf8_is_reported_with_its_line() -> None:
     assert caught.value.faults[0].line == 3
 
 
-@pytest.mark.parametrize("word", ["imap", "smtp=25", "http=1.2.3.4:80", "imap=localhost:99999", "imap=::1:143", "imap=:143", "imap=h:x"])
+@pytest.mark.parametrize("word", ["imap", "smtp=25", "gopher=1.2.3.4:70", "imap=localhost:99999", "imap=::1:143", "imap=:143", "imap=h:x"])
 def test_wrong_listen_words_are_refused(word: str) -> None:
     with pytest.raises(SetupError):
         parse_listen([word])

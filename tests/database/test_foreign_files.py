@@ -89,7 +89,7 @@ def test_a_making_that_was_cut_leaves_no_half_database(tmp_path: Path, monkeypat
     def fails(db: object) -> None:
         raise RuntimeError("cut")
 
-    monkeypatch.setattr(migrations, "STEPS", (migrations.STEPS[0], ("2 fails", fails)))
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, ("next: fails", fails)))
     with pytest.raises(RuntimeError):
         migrations.migrate(tmp_path / "pillarbox.db")
     assert not (tmp_path / "pillarbox.db").exists()

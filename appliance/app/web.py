@@ -1,0 +1,96 @@
+"""The web put together: what its pages may see and do of the server, and which names it answers to."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from appliance.accounts.web_sessions import WebSessions
+from appliance.certificates.certificates import export
+from appliance.certificates.contents import AUTHORITY, details_of
+from appliance.config.settings import host_and_port
+from appliance.mail.errors import SetupError
+from appliance.mail.ids import AccountId
+from appliance.mail.protocols import PROTOCOLS
+from appliance.web.access import Names
+from appliance.web.context import WebContext, WebOptions
+from appliance.web.service import Service
+
+if TYPE_CHECKING:
+    from appliance.auth.login import Login
+    from appliance.control.requests import Control
+    from appliance.network.tls import ServerTls
+
+    from .components import Components
+
+RESOLVER_FILE = Path("/etc/resolv.conf")
+SEARCH_DOMAINS = 8
+
+
+def web_service(components: "Components", tls: "ServerTls", login: "Login", sessions: WebSessions, control: "Control") -> Service:
+    """The service behind the http and https listeners."""
+    listen, web = components.settings.listen, components.settings.web
+
+    def https_port() -> int:
+        found = listen.addresses("https")
+        return host_and_port(found[0])[1] if found else 0
+
+    return Service(
+        WebContext(
+            control=control,
+            board=components.board,
+            accounts=components.accounts,
+            login=login,
+            sessions=sessions,
+            clock=components.clock,
+            names=names_of(components),
+            https_port=https_port,
+            mail_services=lambda: tuple(
+                (row.name, host_and_port(found[0])[1])
+                for row in PROTOCOLS
+                if row.service != "http" and (found := listen.addresses(row.name))
+            ),
+            authority=lambda: _authority(components, tls),
+            challenge=lambda token: "",
+            public_days=lambda: 0.0,
+            is_admin=first_account_is_admin(components),
+            say=components.journal.say,
+            options=WebOptions(web.administrate_from_anywhere, web.metrics_from_anywhere),
+        )
+    )
+
+
+def names_of(components: "Components") -> Names:
+    return Names(components.host_name, socket.gethostname, lambda: search_domains(RESOLVER_FILE), lambda: components.domains)
+
+
+def search_domains(file: Path) -> tuple[str, ...]:
+    """The domains that DHCP or the owner wrote into resolv.conf (resolv.conf(5)); () where it cannot be read."""
+    try:
+        lines = file.read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return ()
+    found = [word for line in lines if line.split()[:1] in (["search"], ["domain"]) for word in line.split()[1:]]
+    return tuple(word.rstrip(".").lower() for word in found[:SEARCH_DOMAINS])
+
+
+def first_account_is_admin(components: "Components") -> Callable[[AccountId], bool]:
+    """The account that was added first administrates."""
+
+    def is_admin(account: AccountId) -> bool:
+        accounts = components.accounts.directory.accounts()
+        return bool(accounts) and account == min(one.id for one in accounts)
+
+    return is_admin
+
+
+def _authority(components: "Components", tls: "ServerTls") -> tuple[str, str]:
+    """PEM and fingerprint of the server's authority; ("", "") when the user's own certificate is served."""
+    if tls.source != "server":
+        return "", ""
+    directory = components.certificates.server.parent
+    facts = details_of(directory / AUTHORITY)
+    try:
+        return (export(directory), facts.fingerprint) if facts else ("", "")
+    except SetupError:
+        return "", ""

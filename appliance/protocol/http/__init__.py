@@ -1,0 +1,1 @@
+"""HTTP without I/O: request heads and targets, conditional and range requests, cookies, forms, problem documents, event streams."""

@@ -1,0 +1,39 @@
+"""Sizes, instants and spans of time as people read them; the same in every language."""
+
+from time import gmtime, strftime
+
+from appliance.mail.clock import Clock
+
+DAY_S = 86_400
+
+
+def size(octets: float) -> str:
+    """In kB, MB, GB or TB of a thousand each, with three digits at most."""
+    value, unit = float(octets), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 999.5:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.1f} {unit}" if value < 9.95 and unit != "B" else f"{value:.0f} {unit}"
+
+
+def when(at: float, clock: Clock) -> str:
+    """A local instant: the time for today, with the date for other days; "-" for 0."""
+    if not at:
+        return "-"
+    offset_s, now = clock.utc_offset_s(), clock.wall_s()
+    same_day = (int(at) + offset_s) // DAY_S == (int(now) + offset_s) // DAY_S
+    return strftime("%H:%M" if same_day else "%Y-%m-%d %H:%M", gmtime(at + offset_s))
+
+
+def date(at: float, clock: Clock) -> str:
+    """A local date; "-" for 0."""
+    return strftime("%Y-%m-%d", gmtime(at + clock.utc_offset_s())) if at else "-"
+
+
+def span(seconds: float) -> str:
+    """Days, hours and minutes, the two largest of them: "3 d 4 h"."""
+    minutes = int(seconds // 60)
+    parts = [(minutes // 1440, "d"), (minutes // 60 % 24, "h"), (minutes % 60, "min")]
+    shown = [f"{number} {unit}" for number, unit in parts if number][:2]
+    return " ".join(shown) or "0 min"
