@@ -54,7 +54,7 @@ def web_service(components: "Components", tls: "ServerTls", login: "Login", sess
             challenge=lambda token: "",
             public_days=lambda: 0.0,
             is_admin=first_account_is_admin(components),
-            say=components.journal.say,
+            say=components.journal.log,
             options=WebOptions(web.administrate_from_anywhere, web.metrics_from_anywhere),
         )
     )
