@@ -65,7 +65,7 @@ class HttpFields:
 
 
 class HttpBody(Protocol):
-    """The body of a request as the edge hands it over."""
+    """The body of a request as the edge passes it on."""
 
     length: int | None
     """In octets, when the client said so; 0 for none."""
