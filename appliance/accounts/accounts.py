@@ -290,22 +290,26 @@ class Accounts:
 
     # --- aliases ---------------------------------------------------------------------------------
 
-    async def add_alias(self, alias: str, target: str) -> None:
-        """Messages to `alias` also go to `target`, in the server or outside; several targets make a group."""
-        name, end = read_address(alias), read_address(target)
+    async def add_alias(self, alias: str, *targets: str) -> None:
+        """Messages to `alias` also go to `targets`, in the server or outside; several make a group. All of them are added, or none."""
+        name, ends = read_address(alias), [read_address(target) for target in targets]
 
         def add(transaction: Transaction, tables: DirectoryTables) -> None:
             expect_domain(tables, name.domain)
-            key, target_key = key_of(name), key_of(end)
+            key = key_of(name)
             if key in tables.by_address:
                 raise SetupError(f"{name} is the address of an account.", "Choose another name for the alias.")
-            if target_key in map(key_of, map(split_address, tables.aliases.get(key, ()))):
-                raise SetupError(f"{name} leads to {end} already.", "There is nothing to do.")
-            if end.domain in tables.domains and not Directory(tables).resolve(end).known and target_key != key:
-                raise SetupError(f"There is no address {end} here.", "Add the account first, or check the spelling.")
-            if leads_back(key, target_key, lambda key: targets_of(tables, key)):
-                raise SetupError(f"{end} leads back to {name}, so messages would loop.", "Choose another target.")
-            transaction.execute("INSERT INTO alias(address, target) VALUES (?, ?)", (_written(transaction, key, name), str(end)))
+            there = {*map(key_of, map(split_address, tables.aliases.get(key, ())))}
+            for end in ends:
+                target_key = key_of(end)
+                if target_key in there:
+                    raise SetupError(f"{name} leads to {end} already.", "Leave that target out.")
+                there.add(target_key)
+                if end.domain in tables.domains and not Directory(tables).resolve(end).known and target_key != key:
+                    raise SetupError(f"There is no address {end} here.", "Add the account first, or check the spelling.")
+                if leads_back(key, target_key, lambda key: targets_of(tables, key)):
+                    raise SetupError(f"{end} leads back to {name}, so messages would loop.", "Choose another target.")
+                transaction.execute("INSERT INTO alias(address, target) VALUES (?, ?)", (_written(transaction, key, name), str(end)))
 
         await self._change(add)
 

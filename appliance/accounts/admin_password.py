@@ -23,6 +23,8 @@ class Admin:
     def __init__(self, database: "AnyDatabase", in_thread: InThread) -> None:
         self._database = database
         self._in_thread = in_thread
+        self.changes = 0
+        """How often it was set since the start: a console unlocked before is locked again."""
         self.one_time = ""
         """The unused one-time password, to be shown only on the box itself; "" for none."""
 
@@ -43,6 +45,7 @@ class Admin:
 
         await self._database.write(keep)
         self.one_time = ""
+        self.changes += 1
 
     async def check(self, password: str) -> bool:
         """Is it the admin password, or the unused one-time password?"""

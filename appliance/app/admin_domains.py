@@ -32,8 +32,9 @@ class DomainRequests:
         )
 
     async def add_alias(self, request: controls.AddAlias) -> Response:
-        await self._components.accounts.add_alias(request.address, request.target)
-        return Response(f"Messages to {request.address} go to {request.target}.", {"address": request.address, "target": request.target})
+        await self._components.accounts.add_alias(request.address, *request.targets)
+        text = f"Messages to {request.address} go to {', '.join(request.targets)}."
+        return Response(text, {"address": request.address, "targets": list(request.targets)})
 
     async def remove_alias(self, request: controls.RemoveAlias) -> Response:
         left = await self._components.accounts.remove_alias(request.address, request.target or None)

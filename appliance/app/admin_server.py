@@ -60,6 +60,7 @@ class ServerRequests:
     async def set_admin_password(self, request: controls.SetAdminPassword) -> Response:
         password, facts = given_or_generated(request.password)
         await self._components.admin.set(password)
+        self._components.board.touch()  # an unlocked console locks at once
         return Response("The serial console asks for this admin password now." + shown_once(facts), facts)
 
     def _close(self, ending: Ending) -> None:

@@ -81,6 +81,10 @@ class ConsoleAdmin:
         return await self._admin.check(password)
 
     @property
+    def changes(self) -> int:
+        return self._admin.changes
+
+    @property
     def prompt(self) -> str:
         return "Setup code:" if self._code.shown else self._admin.prompt
 

@@ -19,6 +19,7 @@ class CommandRow:
     names: tuple[str, ...]
     text: str
     arguments: tuple[str, ...]
+    """Names; [name] may be left out, name... is given once or more."""
     request: Callable[[Any], controls.Request]
     password: bool = False
     question: str = ""
@@ -61,8 +62,8 @@ ROWS: tuple[CommandRow, ...] = (
         lambda o: controls.ListAppPasswords(o.address)),
     CommandRow(("app-password", "remove"), "remove an app password", ("address", "label"),
         lambda o: controls.RemoveAppPassword(o.address, o.label)),
-    CommandRow(("alias", "add"), "deliver messages for ADDRESS to TARGET; several targets make a group", ("address", "target"),
-        lambda o: controls.AddAlias(o.address, o.target)),
+    CommandRow(("alias", "add"), "deliver messages for ADDRESS to each TARGET; several make a group", ("address", "target..."),
+        lambda o: controls.AddAlias(o.address, tuple(o.target))),
     CommandRow(("alias", "list"), "list all aliases", (), lambda o: controls.ListAliases()),
     CommandRow(("alias", "remove"), "remove an alias, or one target of it", ("address", "[target]"),
         lambda o: controls.RemoveAlias(o.address, o.target or "")),
@@ -100,7 +101,7 @@ ROWS: tuple[CommandRow, ...] = (
 )  # fmt: skip
 
 
-CHECK_HELP = "show only what needs attention; exit status 0 all is well, 1 a warning, 2 critical, 3 not running"
+CHECK_HELP = "show only what needs attention; exit status 0 all is well, 1 a warning, 2 critical or unusable, 3 not running"
 
 EXIT_HELP = (
     "Exit status: 0 done; 1 failed, try again later; 2 wrong input or settings, nothing was changed; 3 no server is running. "
@@ -152,8 +153,9 @@ def _add_rows(verbs: Any, common: Parser) -> dict[str, Any]:
                 groups[noun] = group.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
             made = groups[noun].add_parser(verb, help=row.text, description=_sentence(row.text), parents=[common])
         for argument in row.arguments:
-            name = argument.strip("[]")
-            made.add_argument(name, metavar=name.upper(), nargs="?" if argument != name else None)
+            name = argument.strip("[].")
+            count = "?" if argument[0] == "[" else "+" if argument[-1] == "." else None
+            made.add_argument(name, metavar=name.upper(), nargs=count)
         if row.names == ("status",):
             made.add_argument("--check", action="store_true", help=CHECK_HELP)
             made.epilog = "Exit status without --check: 0 when the server answered, 3 when none is running."

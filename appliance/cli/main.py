@@ -2,7 +2,7 @@
 
 A command speaks to the running server over its local socket; when none runs it opens the data directory itself, under
 the lock that keeps two writers apart. Exit status: 0 done, 1 failed, 2 wrong input, 3 not running; `status --check` has
-its own: 0 all is well, 1 warning, 2 critical, 3 not running or no answer.
+its own: 0 all is well, 1 warning, 2 critical or a directory that cannot be used, 3 not running or no answer.
 """
 
 import json
@@ -22,6 +22,7 @@ from appliance.control import requests as controls
 from appliance.control.client import NotRunning, RemoteControl
 from appliance.database.migrations import is_outdated, refuse_before_release
 from appliance.mail.errors import NotRunningError, PillarboxError, SetupError
+from appliance.runtime.data_directory import InUse
 from appliance.runtime.identity import DATABASE, database_is_there, refuse_lost_database
 
 from .asking import expect_terminal, make_sure, password_of
@@ -82,7 +83,8 @@ def main(arguments: list[str], *, version: str, offline: Offline) -> int:
             become_owner(args.data)
         return _run(args, offline)
     except SetupError as error:
-        not_running = checking or isinstance(error, NotRunningError) or (args.verb == "status" and isinstance(error, NotRunning))
+        not_running = isinstance(error, NotRunningError) or (args.verb == "status" and isinstance(error, NotRunning))
+        not_running = not_running or (checking and isinstance(error, InUse))  # it is starting or ending
         return _failed(error, NOT_RUNNING if not_running else 2, as_json=as_json)
     except PillarboxError as error:
         return _failed(error, NOT_RUNNING if checking else 1, as_json=as_json)

@@ -120,7 +120,7 @@ class ListAppPasswords:
 @dataclass(frozen=True, slots=True)
 class AddAlias:
     address: str
-    target: str
+    targets: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,6 @@ from appliance.network.resolver import DnsAnswer, Resolver, addresses_of
 from .records import DomainFacts, Record, records, relay_term
 
 PATIENCE_S = 30.0
-"""For one record with all lookups it needs."""
 SHOWN = 1000
 """Characters of a published text that are kept."""
 UNRELATED = ("198.18.0.1", "2001:2::1")
@@ -46,15 +45,15 @@ class DnsFinding:
     advice: str
 
 
-async def check(facts: DomainFacts, names: Resolver) -> list[DnsFinding]:
-    """A finding for every record of `records`, in their order."""
+async def check(facts: DomainFacts, names: Resolver, *, patience_s: float = PATIENCE_S) -> list[DnsFinding]:
+    """A finding for every record of `records`, in their order; `patience_s` is for one record with all lookups it needs."""
     asked = records(facts)
     findings: dict[int, DnsFinding] = {}
 
     async def one(number: int, record: Record) -> None:
         judge = _judge_of(record)
         try:
-            with trio.fail_after(PATIENCE_S):
+            with trio.fail_after(patience_s):
                 findings[number] = await judge(_Check(facts, record, names))
         except (LookupTrouble, trio.TooSlowError) as trouble:
             fault = shown(str(trouble)) or "the DNS server took too long to answer"

@@ -24,24 +24,33 @@ class ResponseEnded(PeerGone):
 
 
 async def get(
-    host: str, path: str, addresses: Sequence[str], context: ssl.SSLContext, *, port: int = 443, most_octets: int, timeout_s: float
+    host: str,
+    path: str,
+    addresses: Sequence[tuple[str, int]],
+    context: ssl.SSLContext,
+    *,
+    most_octets: int,
+    timeout_s: float,
+    connect_s: float = CONNECT_S,
 ) -> tuple[str, bytes]:
-    """(media type, body) of a 200 response of `host` from the first address that answers. The certificate must be the host's."""
+    """(media type, body) of a 200 response of `host` from the first of `addresses`, each with its port, that answers.
+
+    The certificate must be the host's. `connect_s` is for one address, `timeout_s` for all of it.
+    """
     trouble: PeerError = PeerGone(f"{host} has no address")
     with trio.move_on_after(timeout_s):
-        for address in addresses:
+        for address, port in addresses:
             try:
-                return await _get(host, path, address, context, port, most_octets, timeout_s)
+                stream = await dial(address, port, timeout_s=min(connect_s, timeout_s), protocol="https")
+                return await _get(stream, host, path, context, most_octets, timeout_s)
             except PeerError as error:
                 trouble = error
         raise trouble
     raise PeerGone(f"{host} took too long")
 
 
-async def _get(
-    host: str, path: str, address: str, context: ssl.SSLContext, port: int, most_octets: int, timeout_s: float
-) -> tuple[str, bytes]:
-    stream = await dial(address, port, timeout_s=min(CONNECT_S, timeout_s), protocol="https")
+async def _get(stream: Stream, host: str, path: str, context: ssl.SSLContext, most_octets: int, timeout_s: float) -> tuple[str, bytes]:
+    """On a connected stream, which is closed afterwards."""
     try:
         await stream.start_tls_as_client(context, host)
         await stream.send(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAccept: text/plain\r\nConnection: close\r\n\r\n".encode())

@@ -3,6 +3,8 @@
 Invariant: an answer is what a name server sent, kept no longer than its TTL; silence, SERVFAIL and the like are LookupTrouble, never
 a negative answer (RFC 5321 §5.1: a temporary DNS error means retry). `secure` is the AD bit of a resolver that the settings or its
 place on the loopback interface make trustworthy (RFC 6840 §5.8), and only while the clock is right: signatures have dates.
+A server that knows no EDNS says FORMERR and is queried again without it (RFC 6891 §6.2.2, §7); such an answer is never `secure`:
+signatures are asked for in EDNS. Nothing is remembered of that: whoever forges one FORMERR changes one answer.
 A CNAME is followed as far as the answer holds it (RFC 1034 §3.6.2). Truncated answers are queried again over TCP.
 Names are queried in A-labels of IDNA 2008 (RFC 5891 §5). dnspython is loaded with the first query.
 Bounded: CACHED answers, the one used longest ago goes first.
@@ -93,11 +95,22 @@ def servers_of(resolv_conf: Path) -> tuple[tuple[str, int], ...]:
 
 
 class Resolver:
-    """`servers`: addresses and ports, queried in order. `trusted`: their AD bit counts although they are not on the loopback."""
+    """`servers`: addresses and ports, queried in order. `trusted`: their AD bit counts although they are not on the loopback.
+    `patience_s`: seconds for one server in each round. `cached`: answers kept at most."""
 
-    def __init__(self, servers: Sequence[tuple[str, int]], clock: Clock, *, trusted: bool = False) -> None:
+    def __init__(
+        self,
+        servers: Sequence[tuple[str, int]],
+        clock: Clock,
+        *,
+        trusted: bool = False,
+        patience_s: Sequence[float] = PATIENCE_S,
+        cached: int = CACHED,
+    ) -> None:
         self._servers = tuple(servers)[:SERVERS]
         self._clock = clock
+        self._patience_s = patience_s
+        self._cached = cached
         self._trusted = trusted or all(ipaddress.ip_address(host.partition("%")[0]).is_loopback for host, _ in self._servers)
         self._cache: OrderedDict[tuple[str, str], tuple[float, DnsAnswer[Any]]] = OrderedDict()
         self._limit = trio.CapacityLimiter(AT_ONCE)
@@ -143,13 +156,12 @@ class Resolver:
         answer, ttl_s = self._read(response, read)
         self._cache[key] = (self._clock.mono_s() + ttl_s, answer)
         self._cache.move_to_end(key)
-        while len(self._cache) > CACHED:
+        while len(self._cache) > self._cached:
             self._cache.popitem(last=False)
         return answer
 
     async def _query(self, name: str, kind: str) -> "dns.message.Message":
         """The first usable response of any server."""
-        import dns.asyncquery
         import dns.exception
         import dns.flags
         import dns.message
@@ -162,12 +174,15 @@ class Resolver:
             raise LookupTrouble(f"{name!a} is not a name that can be looked up") from None
         query.flags |= dns.flags.AD
         failure = "no server answered"
-        for patience_s in PATIENCE_S:
+        for patience_s in self._patience_s:
             for host, port in self._servers:
-                query.id = random.SystemRandom().randrange(65_536)
-                try:
-                    response, _ = await dns.asyncquery.udp_with_fallback(query, host, timeout=patience_s, port=port, ignore_unexpected=True)
-                except (dns.exception.DNSException, OSError, EOFError, trio.BrokenResourceError):
+                response = await _response(query, host, port, patience_s)
+                if response is not None and response.rcode() == dns.rcode.FORMERR:
+                    plain = dns.message.make_query(query.question[0].name, kind, use_edns=False)
+                    response = await _response(plain, host, port, patience_s)
+                    if response is not None:
+                        response.flags &= ~dns.flags.AD
+                if response is None:
                     continue
                 if response.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
                     return response
@@ -195,6 +210,18 @@ class Resolver:
         found = Found.NO_NAME if response.rcode() == dns.rcode.NXDOMAIN else Found.NO_DATA
         soa = any(rrset.rdtype == 6 for rrset in response.authority)
         return DnsAnswer((), found, secure), min(float(chain.minimum_ttl), LONGEST_NEGATIVE_S) if soa else 0.0
+
+
+async def _response(query: "dns.message.Message", host: str, port: int, patience_s: float) -> "dns.message.Message | None":
+    """One server's response to one query; None for none."""
+    import dns.asyncquery
+    import dns.exception
+
+    query.id = random.SystemRandom().randrange(65_536)
+    try:
+        return (await dns.asyncquery.udp_with_fallback(query, host, timeout=patience_s, port=port, ignore_unexpected=True))[0]
+    except (dns.exception.DNSException, OSError, EOFError, trio.BrokenResourceError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,8 +110,8 @@ def fetcher(names: Resolver, context: Callable[[], ssl.SSLContext], port: int = 
         if not made:
             made.append(context())
         host = f"mta-sts.{domain}"
-        addresses = (await addresses_of(names, host)).values
-        return await get(host, PATH, addresses, made[0], port=port, most_octets=MOST_OCTETS, timeout_s=FETCH_S)
+        addresses = [(address, port) for address in (await addresses_of(names, host)).values]
+        return await get(host, PATH, addresses, made[0], most_octets=MOST_OCTETS, timeout_s=FETCH_S)
 
     return fetch
 

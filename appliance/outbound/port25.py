@@ -71,13 +71,15 @@ class MxFinder(Protocol):
 
 @dataclass(slots=True)
 class Port25Monitor:
-    """`changed(port_25)` is called when the state changes. `probes` and `port` differ in tests only."""
+    """`changed(port_25)` is called when the state changes. `probes`, `port` and `patience_s`, for one address, differ in
+    tests only."""
 
     hosts: Callable[[], MxFinder]
     clock: Clock
     changed: Callable[[str], object]
     probes: Sequence[str] = PROBES
     port: int = 25
+    patience_s: float = PATIENCE_S
     port_25: str = UNKNOWN
     _failures: int = 0
     _wanted: trio.Event | None = None
@@ -130,7 +132,7 @@ class Port25Monitor:
     async def _probe_address(self, address: str) -> str:
         """OPEN when a greeting comes, UNKNOWN when this machine has no route there."""
         try:
-            greeting = await read_greeting(address, self.port, timeout_s=PATIENCE_S)
+            greeting = await read_greeting(address, self.port, timeout_s=self.patience_s)
             return OPEN if greeting[:3].isdigit() and greeting[3] in b" -\r" else BLOCKED
         except PeerError as trouble:
             return UNKNOWN if no_route_out(trouble) else BLOCKED  # without a network nothing is blocked

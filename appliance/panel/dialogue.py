@@ -11,6 +11,7 @@
 | question | y, once the question was shown | viewing  | the job                                                           |
 | question | anything else                  | viewing  | nothing                                                           |
 | any      | no key for `lock_s`            | viewing  | locked, typed text and secret pages discarded, the first screen   |
+| any      | another admin password was set | viewing  | the same, where it was unlocked                                   |
 
 A job is a request to the server; there is one at a time, more are refused in a sentence. `work` does jobs and fetches lists; the
 console runs it. A question is answered only after its picture was sent, so that line noise or pasted text answers
@@ -80,6 +81,8 @@ class Dialogue:
         self.plain = options.plain
         self.repaint = self.left = False
         self._open_until = float("-inf")
+        self._open_changes = 0
+        """`access.changes` when it was unlocked."""
         self._key_mono = trio.current_time()
         self._job: Callable[[], Awaitable[None]] | None = None
         self._fetch = self._stale = False
@@ -98,6 +101,7 @@ class Dialogue:
 
     def picture(self) -> Picture:
         """What the terminal should show now."""
+        self._lock_after_change()
         s = self.board.snapshot()
         rights = "" if not self.access.requires_password else "unlocked" if self.unlocked else "read only"
         message, typing = self.message, False
@@ -133,6 +137,7 @@ class Dialogue:
         if key == NOISE:
             return
         now = trio.current_time()
+        self._lock_after_change()
         if self.access.requires_password and self.unlocked:
             self._open_until = now + self.options.lock_s
         self._key_mono = now
@@ -234,8 +239,12 @@ class Dialogue:
 
     def _unlock(self, text: str, then: Callable[[], None]) -> None:
         async def job() -> None:
+            changes = self.access.changes
             self.message = await self.access.refusal(text)
-            if not self.message:
+            if not self.message and changes != self.access.changes:
+                self.message = "Another admin password has been set meanwhile."
+            elif not self.message:
+                self._open_changes = changes
                 self._open_until = trio.current_time() + self.options.lock_s
                 self._job = None  # this one is done; `then` may start the next
                 then()
@@ -275,6 +284,11 @@ class Dialogue:
         self.page = self.typing = self.question = None
         self.message = ""
         self.go(0)
+
+    def _lock_after_change(self) -> None:
+        """Whoever knew only the former admin password is out, with the answer to an open question as well."""
+        if self._open_until > 0 and self._open_changes != self.access.changes:
+            self.away()
 
     def check_idle(self) -> None:
         """Called every minute: after `lock_s` without a key nobody is there any more."""

@@ -50,6 +50,11 @@ class AdminPasswordPort(Protocol):
     async def check(self, password: str) -> bool: ...
 
     @property
+    def changes(self) -> int:
+        """How often the password was set since the start: who was let in with a former one is locked out again."""
+        ...
+
+    @property
     def prompt(self) -> str:
         """What is asked for."""
         ...
@@ -71,6 +76,11 @@ class AccessGuard:
     @property
     def requires_password(self) -> bool:
         return self._admin is not None
+
+    @property
+    def changes(self) -> int:
+        """As AdminPasswordPort."""
+        return self._admin.changes if self._admin else 0
 
     @property
     def notice(self) -> str:

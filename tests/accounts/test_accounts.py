@@ -104,6 +104,10 @@ async def test_aliases(family: Family) -> None:
     await refused(accounts.add_alias("x@elsewhere.example", "anna@home.example"), "not a domain")
     await refused(accounts.add_alias("b@home.example", "nobody@home.example"), "There is no a")
     await refused(accounts.add_alias("b@home.example", "b@home.example"), "loop")
+    await refused(accounts.add_alias("c@home.example", "a@home.example", "nobody@home.example"), "There is no a")
+    await refused(accounts.add_alias("c@home.example", "a@home.example", "A@home.example"), "already")
+    await refused(accounts.add_alias("c@home.example", "a@home.example", "c@home.example"), "loop")
+    assert "c@home.example" not in dict(accounts.directory.aliases()), "all targets or none"
     await accounts.add_alias("b@home.example", "a@home.example")
     await refused(accounts.add_alias("a@home.example", "b@home.example"), "loop")
     await refused(accounts.add_account("a@home.example", "x"), "alias already")

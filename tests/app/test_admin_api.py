@@ -82,7 +82,7 @@ async def test_app_passwords_aliases_and_domains(tmp_path: Path) -> None:
         assert made.facts["password"] in made.text
         (row,) = (await one.running.ask(controls.ListAppPasswords(ADA))).facts["app_passwords"]
         assert row["label"] == "phone" and row["used_at"] is None
-        await one.running.ask(controls.AddAlias("family@home.example", ADA))
+        await one.running.ask(controls.AddAlias("family@home.example", (ADA,)))
         assert (await one.running.ask(controls.ListAliases())).facts["aliases"] == [{"address": "family@home.example", "targets": [ADA]}]
         await one.running.ask(controls.AddDomain("other.example"))
         await one.running.ask(controls.SetCatchAll("other.example", ADA))

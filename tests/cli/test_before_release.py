@@ -24,6 +24,7 @@ COMMANDS = (
     ("network", "check"),
     ("status",),
     ("status", "--json"),
+    ("status", "--check"),
     ("check",),
     ("export", "--all", "out"),
     ("import", "ada@home.example", __file__),

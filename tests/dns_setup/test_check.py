@@ -5,13 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.dns_setup import check as dns_check
 from appliance.dns_setup.check import DnsFinding, check, findings_text
 from appliance.dns_setup.records import DomainFacts, quoted, records
-from appliance.network import resolver as module
-from appliance.network.resolver import Resolver
-from tests.support.clock import HandClock
-from tests.support.names import NameServer, a_name_server
+from tests.support.names import NameServer, a_name_server, resolver_of
 
 KEY = "v=DKIM1; k=rsa; p=" + "A" * 300
 DKIM = "pillarbox-rsa._domainkey.home.example"
@@ -24,9 +20,8 @@ RELAY = "include:_spf.provider.example"
 
 
 @pytest.fixture
-async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NameServer]:
+async def server() -> AsyncIterator[NameServer]:
     """Everything published as it should be."""
-    monkeypatch.setattr(module, "PATIENCE_S", (0.3, 0.3))
     async with a_name_server() as server:
         for record in records(FACTS):
             server.add(record.name, record.kind, quoted(record.value) if record.kind == "TXT" else record.value)
@@ -39,9 +34,8 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NameServer]:
         yield server
 
 
-async def findings(server: NameServer, facts: DomainFacts = FACTS) -> dict[str, DnsFinding]:
-    resolver = Resolver([("127.0.0.1", server.port)], HandClock())
-    return {f"{one.record.kind} {one.record.name}": one for one in await check(facts, resolver)}
+async def findings(server: NameServer, facts: DomainFacts = FACTS, **times: float) -> dict[str, DnsFinding]:
+    return {f"{one.record.kind} {one.record.name}": one for one in await check(facts, resolver_of(server), **times)}
 
 
 async def test_all_right(server: NameServer) -> None:
@@ -74,10 +68,9 @@ async def test_silence_is_unknown(server: NameServer) -> None:
     assert findings_text(list(found.values())).endswith("\n4 unknown.")
 
 
-async def test_nothing_takes_for_ever(server: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dns_check, "PATIENCE_S", 0.2)
+async def test_nothing_takes_for_ever(server: NameServer) -> None:
     server.silent.add("_dmarc.home.example")
-    assert (await findings(server))["TXT _dmarc.home.example"].advice.startswith("The DNS server took too long to answer;")
+    assert (await findings(server, patience_s=0.2))["TXT _dmarc.home.example"].advice.startswith("The DNS server took too long to answer;")
 
 
 @pytest.mark.parametrize(

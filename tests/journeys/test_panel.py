@@ -60,6 +60,10 @@ def test_the_console_shows_status_and_adds_an_account_with_the_admin_password(
         cable.type("correct horse battery\r")
         cable.until("bob@home.example")
         assert "bob@home.example" in pillarbox("account", "list", data=server.data).stdout
+        pillarbox("admin", "password", data=server.data, password="another good secret")
+        cable.until("read only")
+        cable.type("4a")
+        cable.until("Admin password:")
         assert "secret" not in server.log.read_text()
 
 

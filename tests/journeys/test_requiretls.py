@@ -41,6 +41,6 @@ def test_the_bounce_of_a_message_with_requiretls_keeps_it_and_is_sent(world: Nei
     assert bounce.sender == "" and bounce.recipients == ["eve@stranger.example"] and bounce.tls
     assert b"Subject: for TLS only" in bounce.octets and b"the secret body" not in bounce.octets
     assert b"Status: 5.7.30" in bounce.octets and b"Original-Envelope-Id: mine" in bounce.octets
-    (mail,) = [line for line in stranger.said if line.startswith("MAIL FROM:<>")]
+    (mail,) = [line for line in stranger.commands if line.startswith("MAIL FROM:<>")]
     assert ("REQUIRETLS" in mail) == offered
     assert not far.messages

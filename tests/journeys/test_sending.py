@@ -251,7 +251,7 @@ def test_killed_at_every_step_of_an_attempt_it_is_still_delivered(world: Neighbo
     far = world.peer("far.example", script={step: [SILENT, usual]})
     with world.server:
         name = world.send("bob@far.example", subject=f"killed at {step}")
-        world.until(lambda: far.connections and (step in ("greeting", "EHLO") or any(one.startswith(_said(step)) for one in far.said)))
+        world.until(lambda: far.connections and (step in ("greeting", "EHLO") or any(one.startswith(_said(step)) for one in far.commands)))
         time.sleep(0.2)  # so that the server is certainly waiting at this step
         world.server.kill()
     with world.server:

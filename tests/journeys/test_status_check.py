@@ -1,11 +1,14 @@
 """`pillarbox status --check` and its conditions about mail that cannot be delivered, with real sockets."""
 
 import json
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from appliance.database.migrations import VERSION
 from tests.support.neighbours import Neighbours
 from tests.support.server import Pillarbox, free_ports, new_data, pillarbox
 from tests.support.wire import Smtp
@@ -45,6 +48,27 @@ def test_exit_statuses(tmp_path: Path) -> None:
             warned = check(data)
         assert warned.returncode == 1 and warned.stdout.startswith("WARNING: ") and "other.example" in warned.stdout
         assert pillarbox("status", data=data).returncode == 0, "plain status only reports that the server answered"
+
+
+@pytest.mark.parametrize(
+    ("sql", "error"),
+    [
+        (f"PRAGMA user_version = {VERSION + 1}", "later Pillarbox"),
+        ("PRAGMA application_id = 7", "another program"),
+        (None, "database"),
+    ],
+)
+def test_a_directory_that_cannot_be_used_is_not_merely_a_server_that_does_not_run(tmp_path: Path, sql: str | None, error: str) -> None:
+    data = new_data(tmp_path / "data")
+    if sql is None:
+        (data / "pillarbox.db").write_bytes(b"nonsense" * 1000)
+    else:
+        with closing(sqlite3.connect(data / "pillarbox.db")) as connection:
+            connection.execute(sql)
+    plain, as_json = check(data), check(data, "--json")
+    assert plain.returncode == as_json.returncode == 2 and error in plain.stderr and not plain.stdout, plain
+    told = json.loads(as_json.stdout)
+    assert error in told["error"] and told["remedy"] and told["exit_status"] == 2
 
 
 def test_a_critical_condition_is_two(tmp_path: Path) -> None:

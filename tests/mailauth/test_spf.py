@@ -9,10 +9,7 @@ from hypothesis import strategies as st
 
 from appliance.mail.errors import LookupTrouble, MisuseError
 from appliance.mailauth.spf import LOOKUPS, Spf, SpfResult, parse_spf, spf_texts
-from appliance.network import resolver as module
-from appliance.network.resolver import Resolver
-from tests.support.clock import HandClock
-from tests.support.names import NameServer, a_name_server
+from tests.support.names import NameServer, a_name_server, resolver_of
 
 US, US6 = "203.0.113.7", "2001:db8::7"
 ZONE = (
@@ -30,8 +27,7 @@ ZONE = (
 
 
 @pytest.fixture
-async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NameServer]:
-    monkeypatch.setattr(module, "PATIENCE_S", (0.3, 0.3))
+async def server() -> AsyncIterator[NameServer]:
     async with a_name_server() as server:
         for name, kind, *values in ZONE:
             server.add(name, kind, *values)
@@ -39,7 +35,7 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NameServer]:
 
 
 def spf(server: NameServer) -> Spf:
-    return Spf(Resolver([("127.0.0.1", server.port)], HandClock()))
+    return Spf(resolver_of(server))
 
 
 @pytest.mark.parametrize(

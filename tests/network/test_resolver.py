@@ -7,25 +7,15 @@ import dns.rcode
 import pytest
 
 from appliance.mail.errors import LookupTrouble
-from appliance.network import resolver as module
 from appliance.network.resolver import Found, Mx, Resolver, Tlsa, servers_of
 from tests.support.clock import HandClock
-from tests.support.names import NameServer, a_name_server
+from tests.support.names import NameServer, a_name_server, resolver_of
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[NameServer]:
     async with a_name_server() as server:
         yield server
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PATIENCE_S", (0.2, 0.2))
-
-
-def a_resolver(server: NameServer, clock: HandClock | None = None, *, trusted: bool = False, **_: object) -> Resolver:
-    return Resolver([("127.0.0.1", server.port)], clock or HandClock(), trusted=trusted)
 
 
 async def test_each_kind_is_read(server: NameServer) -> None:
@@ -35,7 +25,7 @@ async def test_each_kind_is_read(server: NameServer) -> None:
     server.add("mx.far.example", "AAAA", "2001:db8::1")
     server.add("_25._tcp.mx.far.example", "TLSA", "3 1 1 " + "ab" * 32)
     server.add("1.2.0.192.in-addr.arpa", "PTR", "mx.far.example.")
-    ask = a_resolver(server)
+    ask = resolver_of(server)
     assert set((await ask.mx("Far.Example")).values) == {Mx(10, "mx.far.example"), Mx(5, "a.far.example")}
     assert (await ask.txt("far.example")).values == (b"v=spf1 -all",)
     assert (await ask.a("mx.far.example")).values == ("192.0.2.1",) and (await ask.aaaa("mx.far.example")).values == ("2001:db8::1",)
@@ -47,7 +37,7 @@ async def test_no_name_no_data_and_silence_are_three_things(server: NameServer) 
     server.add("far.example", "A", "192.0.2.1")
     server.fails["sick.example"] = dns.rcode.SERVFAIL
     server.silent.add("mute.example")
-    ask = a_resolver(server)
+    ask = resolver_of(server)
     assert (await ask.mx("far.example")).found is Found.NO_DATA
     assert (await ask.mx("none.example")).found is Found.NO_NAME
     for name in ("sick.example", "mute.example", "a..b", "x" * 70 + ".example"):
@@ -58,7 +48,7 @@ async def test_no_name_no_data_and_silence_are_three_things(server: NameServer) 
 async def test_cached_for_its_ttl_negative_answers_too(server: NameServer) -> None:
     clock = HandClock()
     server.add("far.example", "A", "192.0.2.1")
-    ask = a_resolver(server, clock)
+    ask = resolver_of(server, clock)
     for _ in range(3):
         await ask.a("far.example")
         await ask.a("none.example")
@@ -72,9 +62,8 @@ async def test_cached_for_its_ttl_negative_answers_too(server: NameServer) -> No
     assert server.asked["far.example A"] == 2, "a step of the wall clock ages nothing"
 
 
-async def test_the_cache_is_bounded(server: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CACHED", 5)
-    ask = a_resolver(server)
+async def test_the_cache_is_bounded(server: NameServer) -> None:
+    ask = resolver_of(server, cached=5)
     for number in range(20):
         await ask.a(f"n{number}.example")
     assert len(ask._cache) == 5
@@ -85,7 +74,7 @@ async def test_truncated_is_queried_again_over_tcp_and_cname_is_followed(server:
     server.truncated.add("long.example")
     server.add("other.example", "CNAME", "real.example.")
     server.add("real.example", "A", "192.0.2.9")
-    ask = a_resolver(server)
+    ask = resolver_of(server)
     assert len((await ask.a("long.example")).values) == 199
     assert (await ask.a("other.example")).values == ("192.0.2.9",)
 
@@ -99,12 +88,12 @@ async def test_the_next_server_answers_for_a_dead_one(server: NameServer) -> Non
 async def test_the_ad_bit_counts_only_from_trusted_servers_and_with_a_trusted_clock(server: NameServer) -> None:
     server.validated = True
     server.add("far.example", "A", "192.0.2.1")
-    assert (await a_resolver(server).a("far.example")).secure
-    assert not (await a_resolver(server, HandClock(trusted=False)).a("far.example")).secure
+    assert (await resolver_of(server).a("far.example")).secure
+    assert not (await resolver_of(server, HandClock(trusted=False)).a("far.example")).secure
     assert not Resolver([("192.0.2.53", 53)], HandClock())._trusted
     assert Resolver([("192.0.2.53", 53)], HandClock(), trusted=True)._trusted
     server.validated = False
-    assert not (await a_resolver(server, trusted=True).a("far.example")).secure
+    assert not (await resolver_of(server, trusted=True).a("far.example")).secure
 
 
 def test_servers_of_this_host(tmp_path: Path) -> None:
@@ -117,9 +106,28 @@ def test_servers_of_this_host(tmp_path: Path) -> None:
 async def test_names_are_queried_by_idna_2008(server: NameServer) -> None:
     server.add("xn--strae-oqa.example", "A", "192.0.2.1")
     server.add("strasse.example", "A", "192.0.2.66")
-    ask = a_resolver(server)
+    ask = resolver_of(server)
     assert (await ask.a("Straße.example")).values == (await ask.a("straße.example.")).values == ("192.0.2.1",)
     assert server.asked["strasse.example A"] == 0
     for name in ("\u2615.example", "a\u200bb.example", "x" * 70 + "ü.example"):
         with pytest.raises(LookupTrouble):
             await ask.a(name)
+
+
+async def test_a_server_without_edns_is_queried_again_without_it_and_its_answer_is_not_secure(server: NameServer) -> None:
+    server.edns, server.validated = False, True
+    server.add("far.example", "A", "192.0.2.1")
+    server.add("long.example", "TXT", *(f'"{number:0200}"' for number in range(20)))
+    server.truncated.add("long.example")
+    ask = resolver_of(server, trusted=True)
+    answer = await ask.a("far.example")
+    assert answer.values == ("192.0.2.1",) and not answer.secure and server.asked["far.example A"] == 2
+    assert (await ask.a("none.example")).found is Found.NO_NAME
+    assert len((await ask.txt("long.example")).values) == 20, "truncated, and over TCP without EDNS as well"
+
+
+async def test_formerr_without_edns_is_no_answer(server: NameServer) -> None:
+    server.fails["odd.example"] = dns.rcode.FORMERR
+    with pytest.raises(LookupTrouble, match="FORMERR"):
+        await resolver_of(server).a("odd.example")
+    assert server.asked["odd.example A"] == 4, "with and without EDNS, in two rounds"

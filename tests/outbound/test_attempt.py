@@ -10,7 +10,6 @@ from appliance.delivery.route import Relay, Route
 from appliance.delivery.transport import DeliveryResult
 from appliance.mail.outcome import DsnAction, Reason
 from appliance.mail.outgoing import OutgoingMessage
-from appliance.network.resolver import Resolver
 from appliance.outbound import mx
 from appliance.outbound import smtp_client as client
 from appliance.outbound import smtp_transport as module
@@ -18,7 +17,7 @@ from appliance.outbound.mx import MailHost, MailHosts, OwnHost
 from appliance.outbound.routing import RelayRule, Routes
 from appliance.outbound.smtp_transport import SmtpTransport
 from tests.support.clock import HandClock
-from tests.support.names import a_name_server
+from tests.support.names import a_name_server, resolver_of
 from tests.support.peer import DROP, Peer
 from tests.support.server import free_ports
 
@@ -112,7 +111,7 @@ async def test_the_family_is_left_out_for_a_while() -> None:
         server.add("mx.far.example", "AAAA", "fd00::1")
         server.add("mx.far.example", "A", "10.0.0.1")
         server.ttl_s = 10**6
-        names = Resolver([("127.0.0.1", server.port)], clock)
+        names = resolver_of(server, clock)
         hosts = MailHosts(names, clock, OwnHost(), private=True, random=Random(1))
 
         async def addresses() -> tuple[str, ...]:
@@ -218,7 +217,7 @@ async def test_too_many_and_unknown_recipients_mixed() -> None:
 async def test_a_server_that_accepts_no_recipient_is_not_retried_for_ever() -> None:
     with Peer(most_recipients=0) as peer:
         (delivery,), _ = await deliver_all(peer.port, message_to("bob", "eve"), hosts=apart("127.0.0.1"))
-    assert {one.action for one in delivery.outcomes} == {DsnAction.DEFERRED} and sum(line.startswith("MAIL") for line in peer.said) == 1
+    assert {one.action for one in delivery.outcomes} == {DsnAction.DEFERRED} and sum(line.startswith("MAIL") for line in peer.commands) == 1
 
 
 @pytest.mark.parametrize("said", ["552 5.3.4 too big for us", "450 4.3.0 not now", "554 5.7.1 no"])
@@ -272,7 +271,7 @@ async def test_eight_bits_that_were_announced_and_refused_go_in_seven(said: str)
         deliveries, _ = await deliver_all(peer.port, first, second, hosts=apart("127.0.0.1"))
     assert [one.outcomes[0].action for one in deliveries] == [DsnAction.RELAYED] * 2 and peer.connections == 1
     assert all(one.octets.isascii() and b"Gr=C3=BC=C3=9Fe" in one.octets for one in peer.messages)
-    assert ["BODY=8BITMIME" in line for line in peer.said if line.startswith("MAIL")] == [True, False, False]
+    assert ["BODY=8BITMIME" in line for line in peer.commands if line.startswith("MAIL")] == [True, False, False]
 
 
 async def test_the_parameter_itself_may_be_refused_and_the_connection_closed() -> None:

@@ -151,7 +151,7 @@ async def test_what_is_sent(offer: tuple[str, ...], author: str) -> None:
             peer.port, replace(message_of_7_octet_chunks(message=RAW), author=author), hosts=apart("127.0.0.1")
         )
     assert delivery.outcomes[0].action is DsnAction.RELAYED
-    (taken,), (mail,) = peer.messages, [line for line in peer.said if line.startswith("MAIL")]
+    (taken,), (mail,) = peer.messages, [line for line in peer.commands if line.startswith("MAIL")]
     assert header(taken.octets).isascii() or "SMTPUTF8" in mail or (not author and "SMTPUTF8" not in offer)
     assert ("SMTPUTF8" in mail) == ("SMTPUTF8" in offer and not author)
 

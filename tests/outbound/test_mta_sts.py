@@ -12,7 +12,6 @@ import pytest
 
 from appliance.certificates.contents import wanted
 from appliance.mail.errors import LookupTrouble, MisuseError, PeerError, PeerGone
-from appliance.network import https, resolver
 from appliance.network.https import get
 from appliance.network.resolver import DnsAnswer, Found
 from appliance.network.tls_end import require_close_notify
@@ -20,7 +19,7 @@ from appliance.outbound.mta_sts import LONGEST_S, PATH, StsPolicies, StsPolicy, 
 from tests.support.accounts import a_family
 from tests.support.certificates import TestCertificates, make_certificates
 from tests.support.clock import HandClock
-from tests.support.names import a_name_server
+from tests.support.names import a_name_server, resolver_of
 
 from .test_mx import spoil
 
@@ -206,7 +205,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n"
 async def fetched(certificates: TestCertificates, octets: bytes, host: str = "mta-sts.far.example", **words: Any) -> tuple[str, bytes]:
     with Web(certificates.server, octets, **words) as web:
         found = await get(
-            host, PATH, ["127.0.0.1"], require_close_notify(certificates.client()), port=web.port, most_octets=1000, timeout_s=5,
+            host, PATH, [("127.0.0.1", web.port)], require_close_notify(certificates.client()), most_octets=1000, timeout_s=5,
         )  # fmt: skip
         assert web.asked.startswith(b"GET /.well-known/mta-sts.txt HTTP/1.1\r\nHost: mta-sts.far.example\r\n")
         return found
@@ -264,20 +263,16 @@ async def test_the_fetcher_finds_the_web_server_by_name(certificates: TestCertif
 
 
 @pytest.mark.parametrize("how", ["SERVFAIL", "NOTIMP", "REFUSED", "silence", "truncated"])
-async def test_a_dns_query_without_an_answer_does_not_hide_the_policy(
-    certificates: TestCertificates, how: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(resolver, "PATIENCE_S", (0.2, 0.2))
+async def test_a_dns_query_without_an_answer_does_not_hide_the_policy(certificates: TestCertificates, how: str) -> None:
     async with a_name_server() as server:
         spoil(server, "mta-sts.far.example AAAA", how)
         server.add("mta-sts.far.example", "A", "127.0.0.1")
         with Web(certificates.server, HEAD + b"\r\n" + ENFORCE) as web:
-            fetch = fetcher(resolver.Resolver([("127.0.0.1", server.port)], HandClock()), certificates.client, web.port)
+            fetch = fetcher(resolver_of(server), certificates.client, web.port)
             assert parse_policy((await fetch("far.example"))[1]).mode == "enforce"
 
 
-async def test_a_silent_address_leaves_time_for_the_next(certificates: TestCertificates, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(https, "CONNECT_S", 0.2)
+async def test_a_silent_address_leaves_time_for_the_next(certificates: TestCertificates) -> None:
     deaf = socket()  # accepts nothing more once its queue of one is full
     deaf.bind(("127.0.0.7", 0))
     deaf.listen(0)
@@ -286,9 +281,10 @@ async def test_a_silent_address_leaves_time_for_the_next(certificates: TestCerti
     for one in waiting:
         one.setblocking(False)
         one.connect_ex(("127.0.0.7", port))
-    with Web(certificates.server, HEAD + b"\r\nhello", port=port) as web:
+    with Web(certificates.server, HEAD + b"\r\nhello", port=port):
         found = await get(
-            "mta-sts.far.example", PATH, ["127.0.0.7", "127.0.0.1"], certificates.client(), port=web.port, most_octets=1000, timeout_s=5,
+            "mta-sts.far.example", PATH, [("127.0.0.7", port), ("127.0.0.1", port)], certificates.client(),
+            most_octets=1000, timeout_s=5, connect_s=0.2,
         )  # fmt: skip
     for one in (deaf, *waiting):
         one.close()

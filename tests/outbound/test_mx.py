@@ -7,11 +7,10 @@ import dns.rcode
 import pytest
 
 from appliance.mail.outcome import DsnAction, Outcome, Reason
-from appliance.network import resolver as module
 from appliance.network.resolver import Resolver
 from appliance.outbound.mx import MailHost, MailHosts, OwnHost
 from tests.support.clock import HandClock
-from tests.support.names import NameServer, a_name_server
+from tests.support.names import NameServer, a_name_server, resolver_of
 
 ZONE = (
     ("far.example", "MX", "20 b.far.example.", "10 a.far.example.", "20 c.far.example."),
@@ -49,14 +48,9 @@ def filled(server: NameServer) -> NameServer:
 def hosts_of(server: NameServer, *, private: bool = False, clock: HandClock | None = None, seed: int = 1) -> MailHosts:
     clock = clock or HandClock()
     return MailHosts(
-        Resolver([("127.0.0.1", server.port)], clock), clock,
+        resolver_of(server, clock), clock,
         OwnHost(lambda: ("mail.home.example", "home.example"), lambda: ("8.8.4.4",)), private=private, random=Random(seed),
     )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PATIENCE_S", (0.3, 0.3))
 
 
 CASES = (
@@ -144,7 +138,7 @@ async def test_private_addresses_make_no_mail_loop(address: str, ours: bool) -> 
         server.add("mx.far.example", kind, address)
         clock = HandClock()
         hosts = MailHosts(
-            Resolver([("127.0.0.1", server.port)], clock), clock, OwnHost(addresses=lambda: OWN, listening=lambda: LISTENING),
+            resolver_of(server, clock), clock, OwnHost(addresses=lambda: OWN, listening=lambda: LISTENING),
             private=True, port=25,
         )  # fmt: skip
         literal = f"[ipv6:{address}]" if ":" in address else f"[{address}]"
@@ -161,7 +155,7 @@ async def test_an_own_name_outside_ascii_is_recognized_in_a_labels() -> None:
         server.add("far.example", "MX", "10 mail.xn--strae-oqa.example.")
         server.add("mail.xn--strae-oqa.example", "A", "9.9.9.9")
         clock = HandClock()
-        hosts = MailHosts(Resolver([("127.0.0.1", server.port)], clock), clock, OwnHost(lambda: ("mail.straße.example",)))
+        hosts = MailHosts(resolver_of(server, clock), clock, OwnHost(lambda: ("mail.straße.example",)))
         found = await hosts.find("far.example")
     assert isinstance(found, Outcome) and found.reason is Reason.LOOP
 
@@ -191,7 +185,7 @@ async def test_a_relay_that_is_a_listener_of_ours_defers(name: str, port: int, o
         server.add("lan.example", "A", "192.168.1.7")
         clock = HandClock()
         hosts = MailHosts(
-            Resolver([("127.0.0.1", server.port)], clock), clock,
+            resolver_of(server, clock), clock,
             OwnHost(addresses=lambda: OWN, listening=lambda: (("::", 2525), ("127.0.0.1", 2587), ("192.168.1.9", 465))), port=25,
         )  # fmt: skip
         found = await hosts.relay(name, port)

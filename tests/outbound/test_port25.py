@@ -5,13 +5,10 @@ import trio
 from trio.testing import MockClock
 
 from appliance.mail.outcome import DsnAction, Outcome, Reason
-from appliance.network import resolver
-from appliance.network.resolver import Resolver
-from appliance.outbound import port25 as module
 from appliance.outbound.mx import MailHost, MailHosts, OwnHost
 from appliance.outbound.port25 import BLOCKED_S, DAY_S, FAILURES, SOON_S, Port25Monitor, describe
 from tests.support.clock import HandClock
-from tests.support.names import NameServer, a_name_server
+from tests.support.names import NameServer, a_name_server, resolver_of
 from tests.support.peer import DROP, SILENT, Peer
 from tests.support.server import free_ports
 
@@ -34,12 +31,7 @@ class Hosts:
 
 
 def make_monitor(port: int, changes: list[str], fresh: Outcome = NOBODY, **found: tuple[str, ...]) -> Port25Monitor:
-    return Port25Monitor(lambda: Hosts(fresh, **found), HandClock(), changes.append, ("one.example", "two.example"), port)
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PATIENCE_S", 0.3)
+    return Port25Monitor(lambda: Hosts(fresh, **found), HandClock(), changes.append, ("one.example", "two.example"), port, patience_s=0.3)
 
 
 async def test_one_greeting_is_enough() -> None:
@@ -48,7 +40,7 @@ async def test_one_greeting_is_enough() -> None:
         monitor = make_monitor(peer.port, changes, one=("127.0.0.6",), two=("127.0.0.5",))
         assert await monitor.probe() == "open" and changes == ["open"]
         assert await monitor.probe() == "open" and changes == ["open"], "reported once"
-    assert peer.said in ([], ["QUIT"], ["QUIT", "QUIT"])
+    assert peer.commands in ([], ["QUIT"], ["QUIT", "QUIT"])
 
 
 @pytest.mark.parametrize(
@@ -99,14 +91,13 @@ def a_zone(server: NameServer) -> None:
     server.add("mx.one.example", "A", "127.0.0.5")
 
 
-async def test_with_a_real_name_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolver, "PATIENCE_S", (0.2, 0.2))
+async def test_with_a_real_name_server() -> None:
     async with a_name_server() as server:
         a_zone(server)
         clock = HandClock()
-        names = Resolver([("127.0.0.1", server.port)], clock)
+        names = resolver_of(server, clock)
         hosts = MailHosts(names, clock, OwnHost(), private=True)
-        monitor = Port25Monitor(lambda: hosts, clock, lambda port_25: None, ("one.example",), free_ports(1)[0])
+        monitor = Port25Monitor(lambda: hosts, clock, lambda port_25: None, ("one.example",), free_ports(1)[0], patience_s=0.3)
         assert await monitor.probe() == "blocked"
         fresh = [name for name in server.asked if name.endswith(".one.example MX") and name[0] in "0123456789abcdef"]
         assert len(fresh) == 1, "one random name"

@@ -116,7 +116,7 @@ async def test_after_a_refusal_the_connection_serves_the_next_message() -> None:
 async def test_helo_where_ehlo_is_refused() -> None:
     with Peer(script={"EHLO": "500 5.5.1 what?"}) as peer:
         (outcome,) = await send_all(peer, message_to())
-    assert outcome.action is DsnAction.RELAYED and "HELO home.example" in peer.said
+    assert outcome.action is DsnAction.RELAYED and "HELO home.example" in peer.commands
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ async def test_a_message_the_server_cannot_accept_is_not_sent(
     with Peer(offer=offer) as peer:
         (outcome,) = await send_all(peer, message_to(**words))
     assert (outcome.status, outcome.reason, outcome.action) == (status, reason, DsnAction.FAILED)
-    assert not any(line.startswith("MAIL") for line in peer.said)
+    assert not any(line.startswith("MAIL") for line in peer.commands)
 
 
 @pytest.mark.parametrize(

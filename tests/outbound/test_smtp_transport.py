@@ -61,7 +61,7 @@ async def test_messages_share_a_connection_with_tls(server_tls: ssl.SSLContext) 
     assert peer.connections == 1 and all(message.tls and message.octets == MESSAGE for message in peer.messages)
     (host_attempt,) = first.host_attempts
     assert (host_attempt.host, host_attempt.tls, host_attempt.verified) == ("mx1.far.example", "TLSv1.3", "none") and host_attempt.cipher
-    assert second.host_attempts == () and peer.said[-1] == "QUIT"
+    assert second.host_attempts == () and peer.commands[-1] == "QUIT"
 
 
 @pytest.mark.parametrize("script", [{"HANDSHAKE": DROP}, {"STARTTLS": "454 4.7.0 not now"}, {"STARTTLS": DROP}])
@@ -137,7 +137,7 @@ async def test_requiretls_where_the_host_is_not_authenticated(
         outgoing = message_to(require_tls=True)
         async with transport.session("far.example", Route()) as session:
             delivery = await session.deliver(replace(outgoing, sender=None) if bounce else outgoing)
-    assert (delivery.outcomes[0].action is DsnAction.RELAYED) == bounce == any("MAIL FROM:<> REQUIRETLS" in line for line in peer.said)
+    assert (delivery.outcomes[0].action is DsnAction.RELAYED) == bounce == any("MAIL FROM:<> REQUIRETLS" in line for line in peer.commands)
     assert all(one.tls for one in peer.messages)
 
 

@@ -182,6 +182,33 @@ async def test_unlocking_ends_after_idle_time_and_on_leaving(autojump_clock: obj
         assert "Admin password" in await session.keys("2", "r")
 
 
+async def test_another_admin_password_locks_what_was_unlocked() -> None:
+    admin = AdminOf()
+    async with dialogue_session(AccessGuard(admin)) as session:
+        assert "unlocked" in await session.keys("2", "r", *PASSWORD)
+        assert "Cancel M7A0" in await session.keys("c")
+        before = session.server.changes()
+        admin.password, admin.changes = "another good secret", 1
+        text = await session.text()
+        assert "read only" in text and "Overview" in text and "Cancel" not in text, "without a key being pressed"
+        await session.keys("2", "y")
+        assert "Admin password" in await session.keys("c") and session.server.changes() == before
+        await session.keys(*"another good secret", "enter")
+        assert "unlocked" in await session.text()
+
+
+async def test_a_password_that_is_replaced_while_it_is_checked_opens_nothing() -> None:
+    class Replaced(AdminOf):
+        async def check(self, password: str) -> bool:
+            right = await super().check(password)
+            self.changes += 1
+            return right
+
+    async with dialogue_session(AccessGuard(Replaced())) as session:
+        text = await session.keys("2", "r", *PASSWORD)
+        assert "read only" in text and session.server.changes() == []
+
+
 async def test_a_secret_is_shown_once_and_not_for_long(autojump_clock: object) -> None:
     async with dialogue_session(UNLOCKED) as session:
         await session.keys("4", "a", *"eve@home.example", "enter")

@@ -135,7 +135,7 @@ class AdminOf:
 
     def __init__(self, password: str = ADMIN, one_time: str = "") -> None:
         self.password, self.one_time = password, one_time
-        self.checked = 0
+        self.checked = self.changes = 0
 
     prompt = "Admin password:"
 

@@ -10,11 +10,18 @@ import dns.rcode
 import dns.rrset
 import trio
 
+from appliance.network.resolver import Resolver
+
+from .clock import HandClock
+
+PATIENCE_S = (0.3, 0.3)
+"""How long a resolver of `resolver_of` waits for a server that says nothing."""
+
 
 class NameServer:
     """`records[name, kind]` are texts of records. A name, or a name and a kind ("mx.far.example AAAA"), in `fails` gets that rcode, one
     in `silent` nothing at all, one in `truncated` has to be asked for by TCP, where one in `no_tcp` gets nothing; `validated` sets the
-    AD bit on all answers but those that pass by a name in `unsigned`."""
+    AD bit on all answers but those that pass by a name in `unsigned`. Without `edns` a query with an OPT record gets FORMERR."""
 
     def __init__(self) -> None:
         self.records: dict[tuple[str, str], list[str]] = {}
@@ -25,6 +32,7 @@ class NameServer:
         self.no_tcp: set[str] = set()
         self.unsigned: set[str] = set()
         self.validated = False
+        self.edns = True
         self.asked: Counter[str] = Counter()
         self.port = 0
 
@@ -39,6 +47,11 @@ class NameServer:
         names = {name, f"{name} {kind}"}
         if names & self.silent or (tcp and names & self.no_tcp):
             return None
+        if not self.edns and query.edns >= 0:
+            refusal = dns.message.Message(query.id)  # as old servers say it: nothing but the header
+            refusal.flags |= dns.flags.QR
+            refusal.set_rcode(dns.rcode.FORMERR)
+            return refusal.to_wire()
         response = dns.message.make_response(query, recursion_available=True)
         failing = names & self.fails.keys()
         if failing:
@@ -76,6 +89,11 @@ class NameServer:
         response = self.answer(octets[2:], tcp=True)
         if response is not None:
             await stream.send_all(len(response).to_bytes(2, "big") + response)
+
+
+def resolver_of(server: NameServer, clock: HandClock | None = None, *, trusted: bool = False, cached: int = 2000) -> Resolver:
+    """A resolver that asks this server only, and does not wait long."""
+    return Resolver([("127.0.0.1", server.port)], clock or HandClock(), trusted=trusted, patience_s=PATIENCE_S, cached=cached)
 
 
 @asynccontextmanager

@@ -146,7 +146,7 @@ class Neighbours:
         deadline = time.monotonic() + patience_s
         while len(peer.messages) < count and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert len(peer.messages) >= count, f"{len(peer.messages)} messages of {count}; {peer.said}"
+        assert len(peer.messages) >= count, f"{len(peer.messages)} messages of {count}; {peer.commands}"
         return peer.messages
 
     def until(self, holds: Any, patience_s: float = 15.0) -> None:

@@ -33,7 +33,7 @@ class Peer:
     script: dict[str, str | list[str]] = field(default_factory=dict)
     context: ssl.SSLContext | None = None
     messages: list[Taken] = field(default_factory=list)
-    replied: list[str] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
     connections: int = 0
     port: int = 0
     host: str = "127.0.0.1"
@@ -128,7 +128,7 @@ class _Session:
         sender, recipients, mailed, count = "", [], False, 0
         while line := self._file.readline():
             words = line.decode("utf-8", "replace").strip()
-            self._peer.replied.append(words)
+            self._peer.commands.append(words)
             verb = words.split(" ", 1)[0].upper()
             address = words.partition("<")[2].partition(">")[0]
             if verb == "DATA":
