@@ -4,6 +4,7 @@ Looking writes nothing; only the mail of accounts removed long ago is erased.
 """
 
 import os
+from pathlib import Path
 
 import trio
 
@@ -43,12 +44,24 @@ async def purge_removed(components: Components) -> None:
         await trio.sleep(PURGE_LOOK_S)
 
 
+def settings_faults(credentials: str) -> tuple[str, ...]:
+    """What is wrong with the settings on the boot partition, from the directory of systemd's credentials; () where all is right."""
+    try:
+        with (Path(credentials) / "settings-faults").open("rb") as file:
+            text = file.read(10_000).decode("utf-8", "replace") if credentials else ""
+    except OSError:
+        return ()
+    return tuple(f"The settings file is not used: {line}" for line in text.splitlines()[:FULL_NAMED])
+
+
 async def watch_host(components: Components) -> None:
     """Publish the free space and the state of the host, for ever."""
     addresses: tuple[str, ...] | None = None
     full: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
-    console = components.settings.panel.console
+    consoles = components.settings.panel.console
+    if wrong := settings_faults(os.environ.get("CREDENTIALS_DIRECTORY", "")):
+        components.board.publish(ConditionFound("settings-error", wrong))
     while True:
         space = os.statvfs(components.directory.descriptor)
         mail = sum(components.store.quota(account.id)[0] for account in components.accounts.directory.accounts())
@@ -56,10 +69,8 @@ async def watch_host(components: Components) -> None:
         components.board.publish(StorageState(free, total, mail, components.host.worn_percent()))
         if full != (full := nearly_full(components)):
             components.board.publish(ConditionFound("mailbox-full", full))
-        if console:
-            from appliance.runtime.serial_line import others_on, sentences
-
-            others = sentences(console, await trio.to_thread.run_sync(others_on, console))
+        if consoles:
+            others = await trio.to_thread.run_sync(_sharing, consoles)
             if shared != (shared := others):
                 components.board.publish(ConditionFound("console-shared", shared))
         host = components.host.look()
@@ -69,3 +80,10 @@ async def watch_host(components: Components) -> None:
                 f"The addresses of this machine: {', '.join(addresses)}." if addresses else "This machine has no address: no network."
             )
         await trio.sleep(HOST_LOOK_S)
+
+
+def _sharing(consoles: tuple[str, ...]) -> tuple[str, ...]:
+    """A sentence for each program that uses a console's line as well."""
+    from appliance.runtime.serial_line import others_on, sentences
+
+    return tuple(sentence for device in consoles for sentence in sentences(device, others_on(device)))

@@ -4,7 +4,7 @@
 |--------------------------------|--------------------------------------------------------------|
 | LEDs, or a board with an LED    | LEDs, from before the database opens until the process ends |
 | a button                       | the part "button"                                            |
-| a console                      | the part "console"                                           |
+| consoles                       | the part "console"; of several each "console DEVICE"         |
 | none, tried out on a terminal  | LEDs and button drawn on it, on mock pins                    |
 | none                           | nothing, and nothing is loaded                               |
 
@@ -65,8 +65,8 @@ class Panel:
 
     async def farewell(self, *, stays: bool) -> None:
         """Say on the console that the server has shut down; where it `stays`, the LEDs show it until a signal ends the process."""
-        if self._settings.console:
-            await service.send_last_line(self._settings.console, self._settings.console_baud, CLOSED)
+        for device in self._settings.console:
+            await service.send_last_line(device, self._settings.console_baud, CLOSED)
         if stays:
             self._outside.journal.log(CLOSED)
         if stays and self._lights is not None:
@@ -91,17 +91,17 @@ class Panel:
                 log=log,
             )
             found.append(Task("button", hear))
-        if settings.console:
+        for device in settings.console:
             attend = partial(
                 service.console,
-                settings.console,
+                device,
                 settings.console_baud,
                 components.board,
                 admin_api(),
                 _console_admin(components) if settings.console_password else None,
                 log=log,
             )
-            found.append(Task("console", attend))
+            found.append(Task("console" if len(settings.console) == 1 else f"console {device}", attend))
         return found
 
     def _actions(self, components: "Components", admin_api: "Callable[[], AdminApi]") -> "Actions":

@@ -11,7 +11,7 @@ How it fails: SetupError before anything is served.
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,6 +94,8 @@ async def _server(data: Path, settings: Settings, welcome: bool) -> bool:
         async with open_components(data, settings, basics) as components:
             ending = await OpenServer(components, panel, welcome=welcome).run()
         basics.board.publish(ServerState("stopped"))
+        if ending is Ending.SHUT_DOWN:
+            request_power_off(os.environ.get("RUNTIME_DIRECTORY", ""))
         if ending is not Ending.RESTART:
             await panel.farewell(stays=ending is Ending.SHUT_DOWN)
         nursery.cancel_scope.cancel()
@@ -168,7 +170,7 @@ class OpenServer:
             Task("control", control.run),
             *([certificates] if components.certificates.in_use() else []),
             Task("queue", outbound.run, drain=outbound.drain),
-            Task("listeners", listeners.run, drain=listeners.drain),
+            Task("listeners", listeners.run, drain=listeners.drain, alive=listeners.alive),
             Task("sending", _started(lambda: self._send_quota.run(components.clock.mono_s))),
             Task("reclaim", _started(self._reclaim().run)),
             Task("redescription", _started(Redescription(components.store).run)),
@@ -230,6 +232,14 @@ class OpenServer:
             print_setup_code(self._components, sys.stdout)
         keep_for_good()
         print("ready", flush=True)
+
+
+def request_power_off(runtime: str) -> None:
+    """Ask the system to switch the box off, now that the data directory is closed: by a file in the unit's runtime directory, which a
+    unit of root waits for on a box of its own. Where none does, the file means nothing."""
+    if runtime:
+        with suppress(OSError):
+            (Path(runtime) / "request-power-off").touch()
 
 
 def _started(run: Callable[[], Awaitable[object]]) -> Callable[..., Awaitable[object]]:

@@ -194,6 +194,7 @@ def _add_special(verbs: Any, groups: dict[str, Any], where: Parser, common: Pars
     look = verbs.add_parser("check", help=purpose, description=f"{purpose.capitalize()}. {status}", parents=[common])
     look.set_defaults(special="check")
     _moving(verbs, common)
+    _add_system(verbs, common)
     group = verbs.add_parser("settings", help=f"{NOUNS['settings']}: example, check", description="The settings file.")
     settings = group.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
     settings.add_parser("example", help="print a commented settings file with every default").set_defaults(special="settings example")
@@ -222,3 +223,11 @@ def _moving(verbs: Any, common: Parser) -> None:
     give.add_argument("--mailbox", default="", metavar="NAME", help="export only this mailbox")
     give.add_argument("--format", choices=("maildir", "mbox"), default="maildir", help="the format (default: maildir)")
     give.set_defaults(special="export")
+
+
+def _add_system(verbs: Any, common: Parser) -> None:
+    """Commands about the operating system around the server; root's."""
+    boot = verbs.add_parser("first-boot", description="Reads the settings on the boot partition; the box does so at every start.")
+    boot.add_argument("--boot", metavar="DIR", required=True, help="where the boot partition is mounted")
+    boot.add_argument("--state", metavar="DIR", required=True, help="where what follows from the settings is kept")
+    boot.set_defaults(special="first-boot")

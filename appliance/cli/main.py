@@ -123,6 +123,10 @@ def _run(args: Any, offline: Offline) -> int:
         check_settings(Path(args.file))
         print(json.dumps({"file": args.file, "faults": []}, indent=2) if args.json else f"{args.file} has no faults.")
         return 0
+    if special in ("first-boot", "install", "uninstall"):
+        from . import system
+
+        return system.run(args)
     if special in ("import", "export"):
         return _move(args, offline)
     if special == "check":

@@ -175,7 +175,9 @@ class PanelSettings:
         "", "The button's pin, such as 3. A short press tries the queue now, three seconds shut the server down. Empty: no button."
     )
     button_pull_up: bool = setting(True, "The button connects its pin to ground; false: to 3.3 V.")
-    console: str = setting("", "The serial console's device, such as /dev/serial0, /dev/ttyGS0 or /dev/ttyUSB0. Empty: none.")
+    console: tuple[str, ...] = setting(
+        (), "The serial console's device, such as /dev/serial0, /dev/ttyGS0 or /dev/ttyUSB0; /dev/tty1 is a screen. Empty: none."
+    )
     console_baud: int = setting(115_200, "Its speed in baud.", least=1200, most=4_000_000)
     console_password: bool = setting(True, "Ask for the admin password before the serial console changes anything.")
 

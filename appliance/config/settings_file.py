@@ -4,7 +4,7 @@ A text that is not TOML is one fault with its line; otherwise all wrong settings
 its key, what is wrong and the remedy. Nothing is guessed and nothing is taken in part: any fault means no settings.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -24,6 +24,7 @@ from .settings_lines import lines_of
 LARGEST_OCTETS = 1 << 20
 """A settings file is a page or two; a megabyte is a mistake."""
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 _KINDS = MappingProxyType(
     {
         bool: "true or false",
@@ -70,6 +71,11 @@ def read(path: Path) -> Settings:
 
 def parse(raw: bytes, name: str) -> Settings:
     """Settings from the octets of a TOML file called `name` in messages."""
+    return check_tree(*read_tree(raw, name), name)[0]
+
+
+def read_tree(raw: bytes, name: str) -> tuple[dict[str, Any], dict[KeyPath, int]]:
+    """The octets of a TOML file as dicts, and the line of each key. Raises SettingsError."""
     import tomllib  # only when there is a file: the defaults serve without it
 
     if len(raw) > LARGEST_OCTETS:
@@ -86,7 +92,7 @@ def parse(raw: bytes, name: str) -> Settings:
         raise SettingsError(name, (_syntax_fault(text, str(error)),)) from error
     except RecursionError as error:
         raise SettingsError(name, (Fault(0, "Brackets are nested too deeply.", "No setting needs that."),)) from error
-    return _check(tree, lines_of(text), name)
+    return tree, lines_of(text)
 
 
 def _syntax_fault(text: str, message: str) -> Fault:
@@ -99,9 +105,12 @@ def _syntax_fault(text: str, message: str) -> Fault:
     return Fault(line, f"{sentence or message}{f': {shown}' if shown else ''}.", remedy)
 
 
-def _check(tree: dict[str, Any], lines: dict[KeyPath, int], name: str) -> Settings:
+def check_tree(
+    tree: dict[str, Any], lines: dict[KeyPath, int], name: str, beside: Mapping[str, Any] = NOTHING
+) -> tuple[Settings, dict[str, Any]]:
+    """The server's settings of a tree, and those of the sections `beside` (name to dataclass) by their names. Raises SettingsError."""
     faults: list[Fault] = []
-    known, several = dict(sections()), dict(arrays())
+    known, several = {**dict(sections()), **beside}, dict(arrays())
     made: dict[str, Any] = {}
     for key, value in tree.items():
         line = lines.get((key,), 0)
@@ -137,7 +146,8 @@ def _check(tree: dict[str, Any], lines: dict[KeyPath, int], name: str) -> Settin
             faults.append(Fault(lines.get(("panel", key), 0), f'"panel.{key}": {sentence}', "See: pillarbox settings example"))
     if faults:
         raise SettingsError(name, tuple(sorted(faults, key=lambda fault: fault.line)))
-    return Settings(**made)
+    others = {key: made.pop(key) for key in beside if key in made}
+    return Settings(**made), others
 
 
 def _name_faults(server: ServerSettings | None) -> Iterator[tuple[str, str]]:
@@ -199,7 +209,7 @@ def _fault(one: "Field[Any]", value: Any) -> tuple[str, str] | None:
     else:
         right = type(value) is kind
     if not right:
-        return f"is {_shown(value)}.", f"It must be {_KINDS[kind]}."
+        return f"is {_shown(value) if one.repr else 'something else'}.", f"It must be {_KINDS[kind]}."
     words, least, most = one.metadata["words"], one.metadata["least"], one.metadata["most"]
     if words and value not in words:
         return f"is {_shown(value)}.", "It must be one of: " + ", ".join(words) + "."

@@ -30,7 +30,7 @@ from appliance.status.events import ListenerDown, ListenerUp, SessionClosed, Ses
 from appliance.status.journal import frames_of
 
 from .ratelimit import Buckets, is_loopback, source_of, subnet_of
-from .sockets import Endpoint, ListeningSocket, open_listening_sockets, reopen
+from .sockets import Endpoint, ListeningSocket, open_listening_sockets, reopen, waiting_connections
 from .stream import Draining, Stream, TlsSource
 
 Handler = Callable[[Stream], Awaitable[None]]
@@ -126,6 +126,9 @@ class Listeners:
         self._accepting = trio.CancelScope()
         self._draining = False
         self._empty: trio.Event | None = None
+        self._accepted = 0
+        self._accepted_before = -1
+        """As `alive` saw it last with a connection waiting; -1: none waited."""
 
     # --- sockets --------------------------------------------------------------------------------
 
@@ -193,6 +196,15 @@ class Listeners:
         for session in self._sessions:
             session.scope.cancel()
 
+    async def alive(self) -> None:
+        """For the watchdog: raises when a connection waits to be accepted, and none was since the last call, which saw one wait too."""
+        await trio.lowlevel.checkpoint()
+        waiting = [one.endpoint for one in self._listening_sockets if waiting_connections(one.socket)]
+        stuck = bool(waiting) and self._accepted == self._accepted_before
+        self._accepted_before = self._accepted if waiting else -1
+        if stuck:
+            raise PillarboxError(f"connections to port {waiting[0].port} wait and none is accepted")
+
     def end_sessions(self, is_current: Callable[[AccountId, int], bool]) -> int:
         """End every signed-in session whose account or password (`Stream.login`) is no longer current; how many."""
         ended = 0
@@ -255,6 +267,7 @@ class Listeners:
                 pause_s = min(2 * pause_s, STARVED_S[1])
                 continue
             pause_s = STARVED_S[0]
+            self._accepted += 1
             peer = (_plain(address[0]), address[1])
             source = source_of(peer[0])
             reason = self._refusal(peer[0], source)

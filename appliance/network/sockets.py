@@ -6,6 +6,7 @@ How it fails: SetupError with a remedy when an address cannot be had.
 import errno
 import os
 import socket
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ KEEPALIVE_IDLE_S, KEEPALIVE_EVERY_S, KEEPALIVE_TRIES = 600, 60, 5
 """A phone that vanished is noticed in 15 minutes; probing more often wakes its radio for nothing."""
 FIRST_HANDED = 3
 """systemd's SD_LISTEN_FDS_START."""
+TCPI_UNACKED = 24
+"""Offset in struct tcp_info (linux/tcp.h); of a listening socket it is the length of its queue (tcp(7))."""
 ANYWHERE = ("", "*")
 
 
@@ -133,6 +136,14 @@ def _open(endpoint: Endpoint) -> list[ListeningSocket]:
                     listening_socket.socket.close()
                 raise
     return listening_sockets
+
+
+def waiting_connections(listening: socket.socket) -> int:
+    """Connections that the kernel has accepted and the server has not; 0 for a closed socket."""
+    try:
+        return int(struct.unpack_from("I", listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), TCPI_UNACKED)[0])
+    except (OSError, struct.error):
+        return 0
 
 
 def _no_such_family(fault: SetupError) -> bool:

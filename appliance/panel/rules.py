@@ -59,10 +59,14 @@ RULES: tuple[LedRule, ...] = (
     LedRule(
         "storage", TROUBLE, _condition(
             "storage-error", "database-damaged", "bodies-missing", "storage-full", "database-repaired", "storage-low", "storage-worn",
+            "storage-writes",
         ),
         "Storage is full or wearing out, or data is damaged.",
     ),
-    LedRule("broken", TROUBLE, _condition("listener-down", "task-down", "server-silent"), "A part of the server does not work."),
+    LedRule(
+        "broken", TROUBLE, _condition("listener-down", "task-down", "server-silent", "settings-error", "low-voltage", "too-hot"),
+        "A part does not work, lacks power or is too hot.",
+    ),
     LedRule("stuck", TROUBLE, _condition("queue-stuck"), "Messages cannot leave and need you."),
     LedRule(
         "certificate", TROUBLE, _condition(

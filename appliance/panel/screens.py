@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from time import gmtime, strftime
 
 from appliance.status.snapshot import Condition, Snapshot
+from appliance.status.storage_life import life_text
 from appliance.status.text import size, stamp, zone
 
 from .screens_text import BLANK, BODY, KEYS, STRONG, TICK, TITLE, Picture, ScreenSize, TextLine, count, fit, line, sized, span, when, wrap
@@ -93,7 +94,8 @@ def watched(s: Snapshot, screen: ScreenSize) -> list[TextLine]:
     """Everything that is monitored and its state, for the page about health when nothing is wrong."""
     storage, served, down = s.storage, s.certificate, [row for row in s.listeners if row.reason]
     space = f"{size(storage.free_octets)} of {size(storage.total_octets)} free" if storage.total_octets else "not checked yet"
-    worn = f"; {storage.worn_percent} % worn" if storage.worn_percent else ""
+    life = life_text(storage.total_octets, s.host.written_octets_a_day)
+    worn = f"; {storage.worn_percent} % worn" if storage.worn_percent else f"; {life}" if life else ""
     until = f"until {stamp(served.not_after_at, s.utc_offset_s)}" if served.not_after_at else "none yet"
     rows = (
         ("Storage", f"{space}{worn}; {storage.trouble_text or 'it can be written'}"),

@@ -7,12 +7,17 @@ import fcntl
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from appliance.mail.clock import Clock
 from appliance.status.events import HostState
 
 DAY_S = 86_400
+RATE_AFTER_S = 3600.0
+"""A start writes more than an hour of rest: before, no rate is told."""
+LOW_VOLTAGE_S = 3600.0
+"""How long a drop of the voltage is told."""
 SECTOR_OCTETS = 512
 PAGE_OCTETS = os.sysconf("SC_PAGE_SIZE")
 
@@ -48,12 +53,16 @@ class Host:
         number = data.stat().st_dev
         self._device = root / "sys/dev/block" / f"{os.major(number)}:{os.minor(number)}"
         self._day = -1
-        self._written_before = self._written()
+        self._written_before = self._written_at_start = self._written()
+        self._started_mono = clock.mono_s()
+        self._low_voltage_mono = float("-inf")
 
     def look(self) -> HostState:
         """As it is now."""
         addresses = tuple(address for address in self._addresses() if not address.startswith("127.") and address != "::1")
-        return HostState(socket.gethostname(), addresses, self._memory(), self._temperature(), self._today())
+        return HostState(
+            socket.gethostname(), addresses, self._memory(), self._temperature(), self._today(), self._a_day(), self._low_voltage()
+        )
 
     def worn_percent(self) -> int:
         """How much of its life the storage reports as used up (eMMC, JESD84-B51 §7.4: steps of ten); 0 where it does not."""
@@ -72,6 +81,20 @@ class Host:
                 self._written_before = written
             self._day = day
         return max(0, written - self._written_before)
+
+    def _a_day(self) -> int:
+        """Octets written in a day, as the mean since the server started; 0 until that means anything."""
+        seconds = self._clock.mono_s() - self._started_mono
+        return int((self._written() - self._written_at_start) * DAY_S / seconds) if seconds >= RATE_AFTER_S else 0
+
+    def _low_voltage(self) -> bool:
+        """Whether the Raspberry Pi's supply was too weak lately (the kernel's driver raspberrypi-hwmon)."""
+        now = self._clock.mono_s()
+        for place in (self._root / "sys/class/hwmon").glob("hwmon*"):
+            with suppress(OSError):
+                if (place / "name").read_text() == "rpi_volt\n" and (place / "in0_lcrit_alarm").read_text() == "1\n":
+                    self._low_voltage_mono = now
+        return now - self._low_voltage_mono < LOW_VOLTAGE_S
 
     def _written(self) -> int:
         """Octets ever written to the storage device, by any process; where the device is hidden, by this one."""

@@ -8,12 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .snapshot import Condition, DelayFacts, Snapshot
+from .storage_life import SHORT_YEARS, life_text, life_years
 
 DAY_S = 86400
 GUESSES_LATELY = 30
 """Failed logins within ten minutes that are no longer typing errors."""
 FEW_OCTETS = 256 * 2**20
 WORN_PERCENT = 90
+HOT_C = 80.0
+"""From here on every Raspberry Pi slows down (85 is its limit)."""
 DELAYED_S = 60
 """A delay is reported when it lasts longer than this: greylisting is over by then, most of the time."""
 DOWN = frozenset({"unreachable", "lost", "no_answer", "tls", "sign_in", "dns", "no_route"})
@@ -207,6 +210,22 @@ def _storage_worn(s: Snapshot) -> list[str]:
     return [f"The SD card reports that {worn} % of its life is used up."] if worn >= WORN_PERCENT else []
 
 
+def _storage_writes(s: Snapshot) -> list[str]:
+    years, rate = life_years(s.storage.total_octets, s.host.written_octets_a_day), s.host.written_octets_a_day
+    if years is None or years >= SHORT_YEARS:
+        return []
+    return [f"{_mb(rate)} a day are written to the storage: {life_text(s.storage.total_octets, rate)}, if it is an SD card."]
+
+
+def _low_voltage(s: Snapshot) -> list[str]:
+    return ["The power supply is too weak: the board was short of voltage within the last hour."] if s.host.low_voltage else []
+
+
+def _hot(s: Snapshot) -> list[str]:
+    heat = s.host.temperature_c
+    return [f"The board is {heat:.0f} °C hot and slows itself down."] if heat is not None and heat >= HOT_C else []
+
+
 def _damage(kind: str, sentence: str) -> Callable[[Snapshot], list[str]]:
     return lambda s: [sentence] if kind in dict(s.storage.damage) else []
 
@@ -237,6 +256,11 @@ ROWS: tuple[ConditionRow, ...] = (
         "Back up soon and consider new storage; `pillarbox check` looks at all of it."),
     ConditionRow("storage-low", "warning", _storage_low, "Delete mail or use larger storage soon."),
     ConditionRow("storage-worn", "warning", _storage_worn, "Export the mail to a new card soon: `pillarbox export`."),
+    ConditionRow("storage-writes", "warning", _storage_writes, "Look for a program beside Pillarbox that writes; export the mail in time."),
+    ConditionRow("low-voltage", "warning", _low_voltage, "Use the power supply made for this board, and a short, thick cable."),
+    ConditionRow("too-hot", "warning", _hot, "Give it air, a larger case or a heat sink."),
+    ConditionRow("settings-error", "warning", _found("settings-error"), "Correct pillarbox.toml on the card's first partition; "
+        "pillarbox-errors.txt beside it says the same. Until then the settings before it are used."),
     ConditionRow("no-network", "warning", _no_network,
         "Check that the cable is plugged in, or that the box has joined the wireless network."),
     ConditionRow("outbound-blocked", "warning", _outbound_blocked,

@@ -174,7 +174,8 @@ class HostState(StateEvent):
     """The host: its name ("" before it was looked at), the addresses by which others reach it (none without a network).
 
     `memory_octets` is the resident memory of this process; `temperature_c` is None where it is not measured;
-    `written_octets_today` counts from midnight (UTC), or from the start.
+    `written_octets_today` counts from midnight (UTC), or from the start; `written_octets_a_day` is the mean since the start (0 within
+    the first hour). `low_voltage`: the power supply was too weak within the last hour.
     """
 
     name: str = ""
@@ -182,6 +183,8 @@ class HostState(StateEvent):
     memory_octets: int = 0
     temperature_c: float | None = None
     written_octets_today: int = 0
+    written_octets_a_day: int = 0
+    low_voltage: bool = False
 
 
 @dataclass(frozen=True, slots=True)

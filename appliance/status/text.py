@@ -5,6 +5,7 @@ from typing import Any
 
 from .plain import decode_plain, encode_plain
 from .snapshot import Snapshot
+from .storage_life import life_text
 
 
 def encode_snapshot(snapshot: Snapshot) -> dict[str, Any]:
@@ -64,7 +65,7 @@ def _host(s: Snapshot) -> list[str]:
     storage, host, served = s.storage, s.host, s.certificate
     if storage.total_octets:
         space = f"{size(storage.free_octets)} of {size(storage.total_octets)} free, mail {size(storage.mail_octets)}"
-        lines.append(f"storage      {space}, {size(host.written_octets_today)} written today")
+        lines.append(f"storage      {space}, {size(host.written_octets_today)} written today{_life(s)}")
     if host.name:
         heat = f", {host.temperature_c:.0f} C" if host.temperature_c is not None else ""
         lines.append(f"host         {host.name} at {', '.join(host.addresses) or 'no address'}, memory {size(host.memory_octets)}{heat}")
@@ -73,6 +74,11 @@ def _host(s: Snapshot) -> list[str]:
             f"certificate  {', '.join(served.names[:4])}, until {stamp(served.not_after_at, s.utc_offset_s)}, issued by {served.source}"
         )
     return [*lines, f"clock        {'set' if s.clock_trusted else 'not set yet'}"]
+
+
+def _life(s: Snapshot) -> str:
+    life = life_text(s.storage.total_octets, s.host.written_octets_a_day)
+    return f" ({life})" if life else ""
 
 
 def stamp(at: int, utc_offset_s: int | None = None) -> str:

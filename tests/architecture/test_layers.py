@@ -24,7 +24,7 @@ LAYERS: dict[str, int] = {
     "dsn": 4,
     "delivery": 5,
     "outbound": 6,
-    "smtpd": 7, "imapd": 7, "pop3d": 7, "sieved": 7, "collect": 7, "jmap": 7, "web": 7, "certificates": 7, "dns_setup": 7,
+    "smtpd": 7, "imapd": 7, "pop3d": 7, "sieved": 7, "collect": 7, "jmap": 7, "web": 7, "certificates": 7, "dns_setup": 7, "system": 7,
     "cli": 8,
     "app": 9, "__main__": 10,
 }  # fmt: skip
@@ -61,8 +61,9 @@ PUBLIC: dict[str, set[str]] = {
             "supervisor",
     },
     "smtpd": {"service"},
-    "status": {"board", "events", "journal", "plain", "snapshot", "text"},
     "web": {"access", "context", "message", "routes", "service"},
+    "system": {"first_boot", "install"},
+    "status": {"board", "events", "journal", "plain", "snapshot", "storage_life", "text"},
     "store": {"bodies", "incoming", "body_readers", "mailbox", "reclaim", "redescription", "store", "transfer", "values", "view"},
 }  # fmt: skip
 """What may be imported from outside each package. `mail` and `protocol` are values and grammars: all of them is public."""
@@ -71,7 +72,7 @@ OUTSIDE: dict[str, set[str]] = {
     "socket": {"network", "control", "runtime", "certificates", "cli", "app"},
     "threading": {"database"},
     "sqlite3": {"database", "store", "accounts", "queue"},
-    "subprocess": {"certificates", "runtime", "database", "app"},
+    "subprocess": {"certificates", "runtime", "database", "app", "system"},
     "asyncio": set(),
     "logging": set(),
     "email": set(),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trio
 
-from appliance.mail.errors import PeerGone, SetupError
+from appliance.mail.errors import PeerGone, PillarboxError, SetupError
 from appliance.network import listener as listener_file
 from appliance.network.listener import Listeners, Options
 from appliance.network.sockets import Endpoint, handed_listening_sockets, open_listening_sockets
@@ -442,3 +442,17 @@ def test_sockets_handed_over_by_systemd() -> None:
     assert "FileDescriptorName" in refused.stderr
     assert handed_listening_sockets({"LISTEN_PID": "1", "LISTEN_FDS": "1", "LISTEN_FDNAMES": "smtp"}, os.getpid()) == []
     assert handed_listening_sockets({}, os.getpid()) == []
+
+
+async def test_the_watchdog_notices_that_nobody_accepts() -> None:
+    rig = Rig(greet)
+    rig.listeners.bind()
+    await rig.listeners.alive()
+    async with await rig.connect() as waiting:
+        await rig.listeners.alive()
+        with pytest.raises(PillarboxError, match="none is accepted"):
+            await rig.listeners.alive()
+        async with rig.running():
+            assert (await line(waiting)).startswith(b"220")
+            for _ in range(3):
+                await rig.listeners.alive()

@@ -48,3 +48,32 @@ def test_an_sd_card_that_reports_its_age(tmp_path: Path) -> None:
 def test_a_machine_that_prints_nothing(tmp_path: Path) -> None:
     box = Host(tmp_path, HandClock(), root=tmp_path / "nothing", addresses=list).look()
     assert box.temperature_c is None and box.memory_octets == 0 and box.written_octets_today == 0
+
+
+def test_a_supply_that_was_too_weak_is_told_for_an_hour(tmp_path: Path) -> None:
+    root, _ = tree(tmp_path)
+    for number, name in ((0, "cpu_thermal"), (1, "rpi_volt")):
+        place = root / f"sys/class/hwmon/hwmon{number}"
+        place.mkdir(parents=True)
+        (place / "name").write_text(f"{name}\n")
+    alarm, clock = root / "sys/class/hwmon/hwmon1/in0_lcrit_alarm", HandClock()
+    machine = Host(tmp_path, clock, root=root, addresses=list)
+    assert not machine.look().low_voltage
+    alarm.write_text("1\n")
+    assert machine.look().low_voltage
+    alarm.write_text("0\n")
+    clock.forward(3599)
+    assert machine.look().low_voltage
+    clock.forward(2)
+    assert not machine.look().low_voltage
+
+
+def test_the_rate_of_writing_is_told_after_an_hour(tmp_path: Path) -> None:
+    root, disk = tree(tmp_path)
+    clock = HandClock()
+    machine = Host(tmp_path, clock, root=root, addresses=list)
+    (disk / "mmcblk0p2/stat").write_text("1 2 3 4 5 6 3000 8 9 10 11\n")
+    clock.forward(3599)
+    assert machine.look().written_octets_a_day == 0
+    clock.forward(3601)
+    assert machine.look().written_octets_a_day == 2000 * 512 * 12

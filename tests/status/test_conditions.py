@@ -23,6 +23,14 @@ def publish(event: e.Event) -> Callable[[Board], None]:
     return lambda board: board.publish(event)
 
 
+def both(*events: e.Event) -> Callable[[Board], None]:
+    def happen(board: Board) -> None:
+        for event in events:
+            board.publish(event)
+
+    return happen
+
+
 def delayed(domain: str, cause: str, reason: str) -> Callable[[Board], None]:
     def happen(board: Board) -> None:
         board.publish(e.QueueState(1, 0, 0, 0, 1, 0.0, 300.0))
@@ -47,6 +55,10 @@ CASES: tuple[tuple[str, Callable[[Board], None], str], ...] = (
     ("task-down", publish(e.TaskCrashed("control", "KeyError", 3.0)), "control"),
     ("storage-low", publish(e.StorageState(GB, 32 * GB, 0)), "1.0 GB of 32.0 GB"),
     ("storage-worn", publish(e.StorageState(20 * GB, 32 * GB, 0, worn_percent=90)), "90 %"),
+    ("storage-writes", both(e.StorageState(8 * GB, 16 * GB, 0), e.HostState("box", ("::7",), written_octets_a_day=5 * GB)), "6 months"),
+    ("low-voltage", publish(e.HostState("box", ("192.0.2.1",), low_voltage=True)), "too weak"),
+    ("too-hot", publish(e.HostState("box", ("192.0.2.1",), temperature_c=80.0)), "80 °C"),
+    ("settings-error", publish(e.ConditionFound("settings-error", ("line 3: No.",))), "line 3"),
     ("no-network", publish(e.HostState("box", (), 1, None, 0)), "no IP address"),
     ("outbound-blocked", publish(e.OutboundState("blocked", "none", "Port 25 is blocked and no relay is set.")), "Port 25 is blocked"),
     ("queue-stuck", publish(e.QueueState(3, 1, 0, 2, 3, 90_000.0, 60.0)), "2 messages need you"),
