@@ -2,7 +2,9 @@
 
 The only file of IMAP that touches a stream. Output is a list of parts that is written when WRITE_OCTETS have gathered or before
 waiting for the client, so responses to pipelined commands are sent together and a large literal is never copied. An idle connection
-holds no buffer. Fails with PeerGone, PeerSlow (a client that stopped reading) and SessionOver (send BYE: idle, draining, too large).
+holds no buffer, and with COMPRESS its deflater only for RELEASE_S.
+
+Fails with PeerGone, PeerSlow (a client that stopped reading) and SessionOver (send BYE: idle, draining, too large).
 """
 
 from collections import deque
@@ -21,6 +23,8 @@ from .errors import SessionOver
 if TYPE_CHECKING:
     from appliance.network.stream import Stream
 
+    from .compression import Compression
+
 WRITE_OCTETS = 64 * 2**10
 AHEAD_COMMANDS = 64
 """Pipelined commands looked at in advance: of messages of 4 KB as many are read at once."""
@@ -29,11 +33,14 @@ REVOKED = (b"EXPIRED", b"The password you signed in with was changed or removed.
 CHUNK_S = 180
 """Read timeout inside a message: it bounds how long a stalled client holds part of the server's receive budget."""
 
+RELEASE_S = 2.0
+"""How long a deflater is kept for a client that sends nothing: a client at work sends its next command sooner."""
+
 
 class Connection:
     """One client's octets in both directions. One task reads; while it waits in IDLE another may write."""
 
-    __slots__ = ("_ahead", "_parts", "_parts_octets", "reader", "stream")
+    __slots__ = ("_ahead", "_compression", "_parts", "_parts_octets", "_resting", "reader", "stream")
 
     def __init__(self, stream: "Stream", streamed: frozenset[bytes]) -> None:
         self.stream = stream
@@ -42,6 +49,9 @@ class Connection:
         self._parts_octets = 0
         self._ahead: deque[Event] = deque()
         """Events that `following` looked at: the next ones of `event`."""
+        self._compression: Compression | None = None
+        self._resting = False
+        """The client has sent nothing for RELEASE_S."""
 
     # --- in ----------------------------------------------------------------------------------
 
@@ -114,7 +124,34 @@ class Connection:
         if not self.reader.refuse(message):
             await self.event(CHUNK_S)
 
+    def pending(self) -> bool:
+        """Whether the client has sent something behind the command that runs."""
+        return bool(self._ahead) or self.reader.pending() > 0
+
     async def _receive(self, timeout_s: float) -> None:
+        """Feed the reader with what comes next, which may be nothing yet."""
+        if self._compression is None:
+            self.reader.feed(await self._octets(timeout_s))
+        elif self._compression.held:
+            await trio.lowlevel.checkpoint()
+            self.reader.feed(self._compression.inflated(b""))
+        else:
+            self.reader.feed(self._compression.inflated(await self._octets_or_rest(self._compression, timeout_s)))
+
+    async def _octets_or_rest(self, compression: "Compression", timeout_s: float) -> bytes:
+        """The next octets; a deflater is released when they take long."""
+        if compression.deflating and timeout_s > RELEASE_S:
+            with trio.move_on_after(RELEASE_S):
+                return await self._octets(timeout_s)
+            compression.release()
+            timeout_s -= RELEASE_S
+        self._resting = True
+        try:
+            return await self._octets(timeout_s)
+        finally:
+            self._resting = False
+
+    async def _octets(self, timeout_s: float) -> bytes:
         try:
             octets = await self.stream.receive(max(timeout_s, 0))
         except PeerSlow as slow:
@@ -125,7 +162,7 @@ class Connection:
             raise SessionOver(b"UNAVAILABLE", b"The server is shutting down, try again in a minute.") from draining
         if not octets:
             raise PeerGone("the client closed the connection")
-        self.reader.feed(octets)
+        return octets
 
     # --- out ---------------------------------------------------------------------------------
 
@@ -147,10 +184,39 @@ class Connection:
         if parts:
             self._parts = []
             self._parts_octets = 0
-            if len(parts) == 1:
+            if self._compression is not None:
+                await self._send_compressed(self._compression, parts)
+            elif len(parts) == 1:
                 await self.stream.send(parts[0])
             else:
                 await self.stream.send_parts(parts)
+
+    async def _send_compressed(self, compression: "Compression", parts: list[bytes]) -> None:
+        """Send what has gathered; other sessions run between the pieces of a large one."""
+        pieces: list[bytes] = []
+        octets = 0
+        for piece in compression.deflated(parts):
+            pieces.append(piece)
+            octets += len(piece)
+            if octets >= WRITE_OCTETS:
+                await self.stream.send(b"".join(pieces))
+                pieces, octets = [], 0
+            elif piece:
+                await trio.lowlevel.checkpoint()
+        if octets:
+            await self.stream.send(b"".join(pieces))
+        if self._resting:
+            compression.release()
+
+    @property
+    def compressed(self) -> bool:
+        return self._compression is not None
+
+    async def compress(self) -> None:
+        """From here on all octets are compressed; what was queued before has been flushed (RFC 4978 §3)."""
+        from .compression import Compression
+
+        self._compression = Compression()
 
     async def send_bye(self, octets: bytes) -> None:
         """Send BYE, if the client still reads; at most CLOSE_S."""

@@ -4,6 +4,7 @@ from ..contract import Extension
 from .appendlimit import EXTENSION as APPENDLIMIT
 from .binary import EXTENSION as BINARY
 from .children import EXTENSION as CHILDREN
+from .compress import EXTENSION as COMPRESS
 from .condstore import EXTENSION as CONDSTORE
 from .enable import EXTENSION as ENABLE
 from .esearch import EXTENSION as ESEARCH
@@ -35,6 +36,7 @@ EXTENSIONS: tuple[Extension, ...] = (
     LITERALPLUS,
     ID,
     ENABLE,
+    COMPRESS,
     UTF8_ACCEPT,
     UNAUTHENTICATE,
     IDLE,
