@@ -17,6 +17,8 @@ from .client import ExpungeEncoder, FlagItem, UpdateFormat
 from .completion import Completion
 
 if TYPE_CHECKING:
+    from array import array
+
     from appliance.auth.identity import Identity
     from appliance.auth.login import Login
     from appliance.auth.mechanisms import Mechanisms
@@ -261,6 +263,18 @@ class SearchReturnData:
 
 
 @dataclass(frozen=True, slots=True)
+class SortKey:
+    """One sort key of SORT (RFC 5256 §3): `values(selected, found)` gives what messages are ordered by, a number of each in `found`.
+
+    MISSING stands for one that was expunged meanwhile. `needs`: a search key that must be in the same command.
+    """
+
+    name: bytes
+    values: "Callable[[Selected, Matches], Awaitable[array[int]]]"
+    needs: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Enabling:
     """A word of ENABLE (RFC 5161) and what it changes from then on; see `UpdateFormat` for the fields from `flag_items` on.
 
@@ -310,6 +324,7 @@ class Extension:
     search_keys: "tuple[SearchKey, ...]" = ()
     search_returns: tuple[SearchReturn, ...] = ()
     search_data: tuple[SearchReturnData, ...] = ()
+    sort_keys: tuple[SortKey, ...] = ()
     status_items: tuple[StatusItem, ...] = ()
     select_parameters: tuple[SelectParameter, ...] = ()
     after_select: "Callable[[Session, Mapping[bytes, Any]], Awaitable[None]] | None" = None
@@ -334,6 +349,8 @@ class Tables(Protocol):
     def search_returns(self) -> Mapping[bytes, SearchReturn]: ...
     @property
     def search_data(self) -> Mapping[bytes, SearchReturnData]: ...
+    @property
+    def sort_keys(self) -> Mapping[bytes, SortKey]: ...
     @property
     def status_items(self) -> Mapping[bytes, StatusItem]: ...
     @property

@@ -10,7 +10,7 @@ TEXT all headers as well, those of parts included; neither matches images or oct
 """
 
 from array import array
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +87,15 @@ class Matches:
         self.numbers.append(number)
         self.uids.append(row[0])
         self.modseqs.append(row[2])
+
+    def at(self, places: "Sequence[int]", missing: int = 0) -> "Matches":
+        """Those at the places, in that order; `missing` are added to those missing."""
+        chosen = Matches()
+        chosen.missing = self.missing + missing
+        chosen.numbers = array("I", map(self.numbers.__getitem__, places))
+        chosen.uids = array("I", map(self.uids.__getitem__, places))
+        chosen.modseqs = array("Q", map(self.modseqs.__getitem__, places)) if self.modseqs else self.modseqs
+        return chosen
 
 
 async def matching(selected: "Selected", query: Query) -> Matches:

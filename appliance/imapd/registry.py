@@ -19,6 +19,7 @@ from .contract import (
     SearchReturnData,
     SelectParameter,
     Session,
+    SortKey,
     StatusItem,
     StoreModifier,
 )
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from appliance.store.values import MailboxInfo
 
 KINDS = ("commands", "enable", "fetch_items", "fetch_modifiers", "store_modifiers", "search_keys", "search_returns", "search_data",
-         "status_items", "select_parameters")  # fmt: skip
+         "sort_keys", "status_items", "select_parameters")  # fmt: skip
 """Fields of an Extension whose entries have a name."""
 
 
@@ -49,6 +50,7 @@ class Registry:
         self.search_keys: dict[bytes, SearchKey] = every["search_keys"]
         self.search_returns: dict[bytes, SearchReturn] = every["search_returns"]
         self.search_data: dict[bytes, SearchReturnData] = every["search_data"]
+        self.sort_keys: dict[bytes, SortKey] = every["sort_keys"]
         self.status_items: dict[bytes, StatusItem] = every["status_items"]
         self.select_parameters: dict[bytes, SelectParameter] = every["select_parameters"]
         self.uid_commands = {name: command for name, command in self.commands.items() if command.uid_form}

@@ -8,6 +8,7 @@ Linear, bounded by the limits below, never fails: what is no id is passed over.
 import re
 from dataclasses import dataclass
 
+from .collation import casemap
 from .encoding import decode_words
 from .header_fields import HeaderFields
 
@@ -18,7 +19,7 @@ ID_OCTETS = 250
 SUBJECT_OCTETS = 1000
 """Of a Subject, before encoded words are decoded."""
 
-_ID = re.compile(rb"<([^<>\s]{1,250})>")
+_ID = re.compile(rb"<([^<>\s@]{1,250}@[^<>\s]{1,250})>")
 _QUOTED_ID = re.compile(rb'"((?:[^"\\]|\\.)*)"(@.*)')
 _QUOTED_PAIR = re.compile(rb"\\(.)")
 _BLANKS = re.compile(r"\s+")
@@ -30,7 +31,7 @@ _TRAILER = re.compile(r"(?:\(fwd\)|\s)\Z", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class ThreadKeys:
-    """Two messages belong together when they share an id and have the same base subject (casefolded).
+    """Two messages belong together when they share an id and have the same base subject (mapped by `casemap`).
 
     The first `own_references` of `references` are of the References field, the others of In-Reply-To alone. `is_reply`: the subject is
     that of a reply or forward (RFC 5256 §3).
@@ -46,7 +47,7 @@ class ThreadKeys:
 def thread_keys(header_fields: HeaderFields) -> ThreadKeys:
     """Of the fields of a message's header."""
     own = _ids(header_fields, b"message-id")
-    referred = list(dict.fromkeys(_ids(header_fields, b"references")))
+    referred = _ids(header_fields, b"references")  # with repetitions: the last one is the parent
     replied = [one for one in dict.fromkeys(_ids(header_fields, b"in-reply-to")) if one not in referred]
     references = referred + replied
     if len(references) > REFERENCES:
@@ -54,12 +55,13 @@ def thread_keys(header_fields: HeaderFields) -> ThreadKeys:
     kept = min(len(referred), max(len(references) - len(replied), 1))
     subject = header_fields.get(b"subject")
     base, is_reply = analysed_subject(subject[-1]) if subject else ("", False)
-    return ThreadKeys(own[0] if own else b"", tuple(references), base.casefold(), kept, is_reply)
+    return ThreadKeys(own[0] if own else b"", tuple(references), casemap(base), kept, is_reply)
 
 
 def _ids(header_fields: HeaderFields, name: bytes) -> list[bytes]:
     values = header_fields.get(name)
-    return [_unquoted(one) if b'"' in one else one for one in _ID.findall(values[-1])] if values else []
+    found = _ID.findall(values[-1]) if values else []
+    return [_unquoted(one) if b'"' in one else one for one in found if len(one) <= ID_OCTETS]
 
 
 def _unquoted(identifier: bytes) -> bytes:
@@ -69,8 +71,8 @@ def _unquoted(identifier: bytes) -> bytes:
 
 
 def base_subject(subject: bytes) -> str:
-    """RFC 5256 §2.1; casefolded, because base subjects are compared without regard to case."""
-    return analysed_subject(subject)[0].casefold()
+    """RFC 5256 §2.1, mapped by i;unicode-casemap, because base subjects are compared by that collation (RFC 5255 §4.3)."""
+    return casemap(analysed_subject(subject)[0])
 
 
 def analysed_subject(subject: bytes) -> tuple[str, bool]:

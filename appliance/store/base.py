@@ -9,6 +9,7 @@ from appliance.mail.description import Describe
 from . import loading
 from .bodies import Bodies
 from .body_readers import StoredMessage
+from .column_cache import ColumnCache
 from .mailbox_cache import MailboxCache
 from .observers import Effects, Observers
 from .outbox import Outboxes
@@ -34,6 +35,7 @@ class StoreBase:
         self.describe = describe
         self.described_by = describe().finish().described_by
         self.mailbox_cache = MailboxCache()
+        self.columns = ColumnCache()
         self.quotas = Quota(quota_of)
         self.outboxes = Outboxes(bodies)
         own = Observers(expunged=(self.outboxes.expunged,))

@@ -15,7 +15,7 @@ from appliance.mail.flags import KEYWORDS_PER_MAILBOX
 from appliance.mail.ids import MailboxId, ModSeq, Uid
 from appliance.mail.query import Query
 
-from . import copy_move, expunge, flag_changes, loading, mailboxes, messages, row_search, wire_sizes
+from . import columns, copy_move, expunge, flag_changes, loading, mailboxes, messages, row_search, wire_sizes
 from .base import StoreBase
 from .body_readers import StoredMessage
 from .changes import UidSnapshot, changes_since
@@ -23,7 +23,7 @@ from .keywords import keywords_of, unused
 from .loading import OPENING
 from .mailbox_cache import CachedMailbox
 from .redescription import old_ones, remade
-from .values import Changes, Copied, FlagsResult, MailboxInfo, Mode, Row, Want
+from .values import Changes, Column, Copied, FlagsResult, MailboxInfo, Mode, Row, ThreadRows, Want
 
 DESCRIBED = Want.FACTS | Want.BODY | Want.RARE
 """Columns that a scanner made."""
@@ -189,6 +189,31 @@ class Mailbox:
         """Octets that messages from `lo` to `hi` (a batch of `rows`) grow by when POP3 sends them; most do not and are left out."""
         number = self.info.id
         return await self._store.database.read(lambda connection: wire_sizes.growth(connection, number, lo, hi))
+
+    async def column(self, column: Column, uids: "array[int]") -> "array[int]":
+        """One number of each of these messages, in the order of their ascending UIDs; MISSING for those expunged meanwhile."""
+        return await columns.read_column(self._store, self.info.id, column, uids)
+
+    def ranks(self, name: str, uids: "array[int]") -> "array[int] | None":
+        """Ranks that were kept for these messages (or for more), if they still are."""
+        return self._store.columns.values(self.info.id, name, uids)
+
+    @property
+    def generation(self) -> int:
+        """Of the descriptions of messages: changes when old ones are described anew."""
+        return self._store.columns.generation
+
+    def keep(self, name: str, uids: "array[int]", ranks: "array[int]", generation: int) -> None:
+        """Cache what follows from messages' descriptions; `generation` from before they were read. Neither array may be changed later."""
+        self._store.columns.put(self.info.id, name, (uids, ranks), generation)
+
+    def kept(self, name: str, uids: "array[int]") -> "array[int] | None":
+        """What `keep` was given for precisely these messages, if it is still there."""
+        return self._store.columns.exact(self.info.id, name, uids)
+
+    async def thread_rows(self, uids: "array[int]") -> ThreadRows:
+        """What threads are made of, for those of these messages that are there."""
+        return await columns.read_threads(self._store, self.info.id, uids)
 
     # --- messages -----------------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from appliance.mail.ids import MailboxId
 from .base import StoreBase
 from .body_readers import StoredMessage
 from .loading import OPENING
-from .messages import batch
+from .messages import batch, some
 from .outbox import UNSEEN_YET
 from .threads import own_columns
 from .values import Row, Want
@@ -77,6 +77,7 @@ async def _remade(store: StoreBase, mailbox: MailboxId, row: Row, want: Want) ->
         return None
     values = _values(found, row.message, row.described_by)
     store.database.write_lazily(lambda transaction: transaction.execute(UPDATE, values))
+    store.columns.clear()
     row = row._replace(sent_at=found.sent_at, described_by=found.described_by)
     if Want.FACTS in want:
         row = row._replace(envelope=found.envelope, bodystructure=found.bodystructure)
@@ -98,6 +99,19 @@ def _values(found: Description, message: int, before: int) -> tuple[Any, ...]:
         message,
         before,
     )
+
+
+async def describe_now(store: StoreBase, mailbox: MailboxId, uids: Sequence[int]) -> None:
+    """Describe messages that have no description yet, and commit that; for readings of columns, which need it in the rows."""
+    for start in range(0, len(uids), BATCH):
+        rows = await store.database.read(lambda connection, start=start: some(connection, mailbox, uids[start : start + BATCH], OPENING))  # type: ignore[misc]
+        values = []
+        for row in rows:
+            found = await _described(store, mailbox, row.uid)
+            if found is not None:
+                values.append(_values(found, row.message, row.described_by))
+        await store.database.write(lambda transaction, values=values: [transaction.execute(UPDATE, one) for one in values])  # type: ignore[misc]
+    store.columns.clear()
 
 
 async def _described(store: StoreBase, mailbox: MailboxId, uid: int) -> Description | None:
@@ -198,6 +212,8 @@ class Redescription:
             return sum(transaction.execute(UPDATE, one).rowcount for one in values)
 
         made = await self._store.database.write(work) if values else 0
+        if made:
+            self._store.columns.clear()
         if math.isfinite(self._octets_a_s):
             await trio.sleep(octets / self._octets_a_s)
         return made, left

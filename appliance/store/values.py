@@ -3,6 +3,7 @@
 Names of mailboxes are str with "/" between levels.
 """
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, Flag, auto
@@ -78,6 +79,36 @@ class Row(NamedTuple):
     saved_at: int | None = None
     """When the message was saved in this mailbox."""
     preview: str = ""
+
+
+class Column(Enum):
+    """A column of numbers of messages, by its SQL expression."""
+
+    ARRIVAL = "internal_at"
+    SIZE = "octets"
+    SENT = "ifnull(sent_at, internal_at)"
+    """The sent date, or the internal date where it is not known (RFC 5256 §2.2)."""
+
+
+MISSING = -(2**63)
+"""Stands in a column for the number of a message that was expunged meanwhile; no date and no size is so small."""
+
+
+class ThreadRows:
+    """Columns of messages, parallel, ascending by UID; hashes of ids and base subjects, 0 for none (RFC 5256 §3).
+
+    `references` are those that REFERENCES uses: of References, else the first of In-Reply-To.
+    """
+
+    __slots__ = ("is_reply", "message_ids", "references", "sent", "subjects", "uids")
+
+    def __init__(self) -> None:
+        self.uids = array("I")
+        self.sent = array("q")
+        self.subjects = array("q")
+        self.message_ids = array("q")
+        self.is_reply = array("b")
+        self.references: list[tuple[int, ...]] = []
 
 
 @dataclass(slots=True)

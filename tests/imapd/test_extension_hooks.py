@@ -1,6 +1,7 @@
 """A made-up extension, in one file, contributes to every hook of IMAP; nothing else knows of it."""
 
 import ast
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,13 @@ from appliance.imapd.contract import (
     SearchReturnData,
     SelectParameter,
     Session,
+    SortKey,
     State,
     StatusItem,
     StoreModifier,
 )
 from appliance.imapd.extensions.table import EXTENSIONS
+from appliance.imapd.matching import Matches
 from appliance.imapd.plans import FetchPlan, StorePlan
 from appliance.imapd.registry import KINDS, Registry
 from appliance.imapd.row_items import plain
@@ -52,6 +55,10 @@ def number(tokens: Tokens) -> int:
 async def after_select(session: Session, parameters: Mapping[bytes, Any]) -> None:
     if b"XGREET" in parameters:
         await session.send(b"* OK [XGREETED] %d messages, greeted by %d.\r\n" % (len(session.selected.view), parameters[b"XGREET"]))  # type: ignore[union-attr]
+
+
+async def descending(selected: Any, found: Matches) -> "array[int]":
+    return array("q", [-uid for uid in found.uids])
 
 
 def vanished(uids: Sequence[int], numbers: Sequence[int]) -> Iterable[bytes]:
@@ -120,6 +127,7 @@ EXTENSION = Extension(
         ),
     ),
     search_data=(SearchReturnData(b"XTOTAL", key=b"XODD", encode=lambda found, reported: b"%d" % len(reported)),),
+    sort_keys=(SortKey(b"XDESCENDING", descending),),
     status_items=(StatusItem(b"XSTATUS", lambda session, info: info.messages + 100),),
     select_parameters=(SelectParameter(b"XGREET", apply, number),),
     after_select=after_select,
@@ -164,6 +172,7 @@ async def test_every_hook_is_used(tmp_path: Path) -> None:
         assert await succeeds(client, b"FETCH 1:4 XUID (XFIRST 3)") == [b"* OK The first 3.", b"* 2 FETCH (XUID 2)", b"* 3 FETCH (XUID 3)"]
         assert await succeeds(client, b"FETCH 4 (XOCTETS XUID)") == [b"* 4 FETCH (XUID 4 XOCTETS 14)"]
         assert await succeeds(client, b"SEARCH RETURN (XSKIP 1) ALL") == [b'* ESEARCH (TAG "t8") XSKIP (1 2:4)']
+        assert await succeeds(client, b"SORT (XDESCENDING) UTF-8 ALL") == [b"* SORT 4 3 2 1"]
 
 
 async def test_enabling_brings_what_it_implies_and_changes_the_updates(tmp_path: Path) -> None:

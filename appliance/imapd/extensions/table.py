@@ -21,8 +21,11 @@ from .objectid import EXTENSION as OBJECTID
 from .qresync import EXTENSION as QRESYNC
 from .saslir import EXTENSION as SASL_IR
 from .savedate import EXTENSION as SAVEDATE
+from .sort import EXTENSION as SORT
+from .sort_display import EXTENSION as SORT_DISPLAY
 from .special_use import EXTENSION as SPECIAL_USE
 from .status_size import EXTENSION as STATUS_SIZE
+from .thread import EXTENSION as THREAD
 from .uidbatches import EXTENSION as UIDBATCHES
 from .uidonly import EXTENSION as UIDONLY
 from .uidplus import EXTENSION as UIDPLUS
@@ -59,4 +62,7 @@ EXTENSIONS: tuple[Extension, ...] = (
     UIDBATCHES,
     BINARY,
     SAVEDATE,
+    SORT,
+    SORT_DISPLAY,
+    THREAD,
 )

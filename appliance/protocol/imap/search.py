@@ -139,12 +139,23 @@ def parse_search(tokens: Tokens, keys: "Mapping[bytes, SearchKey]", options: Map
             raise tokens.misuse("CHARSET is not allowed once UTF8 is enabled")
         charset = charset_named(tokens.astring())
         tokens.space()
+    return _parse_keys(tokens, keys, charset, chosen)
+
+
+def parse_charset_and_keys(tokens: Tokens, keys: "Mapping[bytes, SearchKey]", options: tuple[tuple[Any, Any], ...] | None = None) -> Search:
+    """`charset 1*(SP search-key)` to the end of the command, for SORT and THREAD (RFC 5256 §5)."""
+    charset = charset_named(tokens.astring())
+    tokens.space()
+    return _parse_keys(tokens, keys, charset, options)
+
+
+def _parse_keys(tokens: Tokens, keys: "Mapping[bytes, SearchKey]", charset: str, options: tuple[tuple[Any, Any], ...] | None) -> Search:
     reader = SearchTokens(tokens, keys, charset)
     terms = [reader.key()]
     while tokens.accept(b" "):
         terms.append(reader.key())
     tokens.end()
-    return Search(terms[0] if len(terms) == 1 else And(tuple(terms)), chosen, frozenset(reader.used))
+    return Search(terms[0] if len(terms) == 1 else And(tuple(terms)), options, frozenset(reader.used))
 
 
 def charset_named(name: bytes) -> str:

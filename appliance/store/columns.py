@@ -1,0 +1,128 @@
+"""Columns of a mailbox's messages in bulk: what SORT orders by and what THREAD makes threads of.
+
+A column is read with few statements, each of which returns one row: stepping row by row would pass the interpreter lock back and forth.
+What a column holds never changes for a UID unless the message is described anew, so columns are cached (`column_cache`): new messages
+are read and added, expunged ones left out. Messages without a description (see `outbox`) are described before they are read.
+Fails with the database's StoreError.
+"""
+
+# ruff: noqa: S608 - conditions and columns are words of ours, values are always parameters
+
+from array import array
+from collections.abc import Sequence
+from typing import Any
+
+from appliance.mail.ids import MailboxId
+from appliance.mail.threads import REFERENCES
+
+from .base import StoreBase
+from .messages import listed, numbers
+from .outbox import UNSEEN_YET
+from .redescription import describe_now
+from .threads import hash_of
+from .values import MISSING, Column, ThreadRows
+
+ROWS = 4000
+"""Messages read by one statement: about 10 ms on a reader's thread."""
+THREAD_ROWS = 1000
+"""The same for threads: references are up to 8 kB of a message."""
+JOIN = "message JOIN message_data ON message_data.id = message_data"
+
+
+async def read_column(store: StoreBase, mailbox: MailboxId, column: Column, uids: "array[int]") -> "array[int]":
+    """The numbers of these messages, in the order of their ascending UIDs; MISSING for one that is not there any more."""
+    cache, name = store.columns, column.name
+    generation = cache.generation
+    found = cache.values(mailbox, name, uids)
+    if found is not None:
+        return found
+    cached = cache.get(mailbox, name)
+    known: dict[int, int] = dict(zip(*cached, strict=True)) if cached is not None else {}
+    wanted = [uid for uid in uids if uid not in known] if known else uids
+    for start in range(0, len(wanted), ROWS):
+        known.update(await _read(store, mailbox, column, wanted[start : start + ROWS]))
+    values = array("q", [known.get(uid, MISSING) for uid in uids])
+    if MISSING not in values:
+        cache.put(mailbox, name, (uids, values), generation)
+    return values
+
+
+async def _read(store: StoreBase, mailbox: MailboxId, column: Column, uids: Sequence[int]) -> "zip[tuple[int, int]]":
+    tables = JOIN if column is Column.SENT else "message"
+    condition, parameters = _among(mailbox, uids)
+    statement = f"SELECT group_concat(uid), group_concat({column.value}) FROM {tables} WHERE {condition}"
+
+    def work(connection: Any) -> tuple[list[int], list[int]]:
+        found = connection.execute(statement, parameters).fetchone()
+        return numbers(found[0]), numbers(found[1])
+
+    if column is Column.SENT:
+        await _see_described(store, mailbox, uids)
+    return zip(*await store.database.read(work), strict=True)
+
+
+def _among(mailbox: MailboxId, uids: Sequence[int]) -> tuple[str, tuple[int | str, ...]]:
+    """A condition for ascending UIDs: their range, where it has few others."""
+    if uids[-1] - uids[0] < 2 * len(uids):
+        return "mailbox = ? AND uid BETWEEN ? AND ?", (mailbox, uids[0], uids[-1])
+    return "mailbox = ? AND uid IN (SELECT value FROM json_each(?))", (mailbox, listed(uids))
+
+
+async def _see_described(store: StoreBase, mailbox: MailboxId, uids: Sequence[int]) -> None:
+    """Describe those of the messages that nobody has read yet."""
+    condition, parameters = _among(mailbox, uids)
+    statement = f"SELECT group_concat(uid) FROM {JOIN} WHERE {condition} AND described_by = {UNSEEN_YET.described_by:d}"
+    found = numbers((await store.database.read(lambda connection: connection.execute(statement, parameters).fetchone()))[0])
+    if found:
+        await describe_now(store, mailbox, found)
+
+
+THREAD_COLUMNS = (
+    "uid",
+    Column.SENT.value,
+    "subject_hash",
+    "ifnull(message_id_hash, 0)",
+    "ifnull(is_reply, 0)",
+    f"ifnull(own_references, {REFERENCES})",
+)
+"""Of a message that an older scanner described, all references count as its own until it is described anew."""
+NO_SUBJECT = hash_of(b"")
+
+
+async def read_threads(store: StoreBase, mailbox: MailboxId, uids: "array[int]") -> ThreadRows:
+    """What THREAD needs of these messages, as far as they are there."""
+    rows = ThreadRows()
+    for start in range(0, len(uids), THREAD_ROWS):
+        await _read_threads(store, mailbox, uids[start : start + THREAD_ROWS], rows)
+    return rows
+
+
+async def _read_threads(store: StoreBase, mailbox: MailboxId, uids: "array[int]", rows: ThreadRows) -> None:
+    condition, parameters = _among(mailbox, uids)
+    columns = ", ".join([f"group_concat({column})" for column in THREAD_COLUMNS])
+    statement = f"SELECT {columns}, group_concat(reference_ids, char(10)) FROM {JOIN} WHERE {condition}"
+
+    def work(connection: Any) -> tuple[list[list[int]], list[tuple[int, ...]]]:
+        *texts, references = connection.execute(statement, parameters).fetchone()
+        *found, own = map(numbers, texts)
+        hashed = map(_hashed, references.split("\n"), own) if own else ()
+        return found, list(hashed)
+
+    await _see_described(store, mailbox, uids)
+    found, references = await store.database.read(work)
+    if found[0] != uids.tolist():
+        places = {uid: place for place, uid in enumerate(found[0])}
+        keep = [places[uid] for uid in uids if uid in places]
+        found = [[column[place] for place in keep] for column in found]
+        references = [references[place] for place in keep]
+    rows.uids.extend(found[0])
+    rows.sent.extend(found[1])
+    rows.subjects.extend([0 if subject == NO_SUBJECT else subject for subject in found[2]])
+    rows.message_ids.extend(found[3])
+    rows.is_reply.extend(found[4])
+    rows.references += references
+
+
+def _hashed(references: str, own: int) -> tuple[int, ...]:
+    """Those of References, else the first of In-Reply-To (RFC 5256 §3)."""
+    return tuple([hash_of(one.encode()) for one in references.split(" ")[: own or 1]]) if references else ()
