@@ -1,5 +1,7 @@
 """Ten sessions on one mailbox of a running server, every response checked against each session's model; seeded, a minute in all.
 
+They enable CONDSTORE, QRESYNC and UIDONLY or nothing; connections break and are made again, and the server is started anew.
+
 `make fuzz` runs the same for ten minutes. The interleavings these found are forced one by one in `test_overtaken`."""
 
 import os
@@ -10,11 +12,11 @@ import pytest
 
 from appliance.mail.flags import KEYWORD_SHIFT, SYSTEM_NAMES
 from tests.support.mailbox_model import Flags
-from tests.support.many_sessions import MIXES, play
+from tests.support.many_sessions import MIXES, come_back, play
 from tests.support.server import Pillarbox, new_data
 from tests.support.wire import faults
 
-SECONDS = 12.0
+SECONDS = 10.0
 SEED = int(os.environ.get("PILLARBOX_SEED", "20260"))
 
 
@@ -26,6 +28,8 @@ async def test_every_session_sees_the_committed_state(tmp_path: Path, mix: str) 
         result = await play(server.ports["imap"], seed=SEED, seconds=SECONDS, mix=MIXES[mix])
     assert not faults(server.log)
     assert result.commands > 200
+    with Pillarbox(data) as server:
+        await come_back(server.ports["imap"], result)
     assert kept(data) == {uid: (flags, result.modseqs[uid]) for uid, flags in result.truth.items()}, "as it stands in the database"
 
 

@@ -156,12 +156,30 @@ class Heard:
     copy_uid: bytes = b""
 
 
-class Model:
-    """UIDs by sequence number (0 where unknown), flags and MODSEQ by UID."""
+@dataclass(frozen=True)
+class Enabled:
+    """What a session enables. `qresync` implies `condstore`."""
 
-    def __init__(self, world: World, *, condstore: bool) -> None:
+    condstore: bool = False
+    qresync: bool = False
+    uid_only: bool = False
+
+    @property
+    def commands(self) -> list[bytes]:
+        """ENABLE, word by word; CONDSTORE is enabled by SELECT."""
+        return [b"ENABLE QRESYNC"] * self.qresync + [b"ENABLE UIDONLY"] * self.uid_only
+
+
+class Model:
+    """UIDs by sequence number (0 where unknown), flags and MODSEQ by UID. With UIDONLY the order is that of the UIDs, 0 last."""
+
+    def __init__(self, world: World, enabled: Enabled) -> None:
         self.world = world
-        self.condstore = condstore
+        self.enabled = enabled
+        self.condstore = enabled.condstore
+        self.qresync = enabled.qresync
+        self.uid_only = enabled.uid_only
+        self.validity = 0
         self.uids: list[int] = []
         self.flags: dict[int, Flags] = {}
         self.modseqs: dict[int, int] = {}
@@ -172,12 +190,60 @@ class Model:
         """A new SELECT: nothing is known, but MODSEQs never go back."""
         self.uids, self.flags, self.modseqs, self.names = [], {}, {}, frozenset()
 
+    def copy(self) -> "Model":
+        """What a client keeps while it is offline."""
+        kept = Model(self.world, self.enabled)
+        kept.validity, kept.uids, kept.highest, kept.names = self.validity, list(self.uids), self.highest, self.names
+        kept.flags, kept.modseqs = dict(self.flags), dict(self.modseqs)
+        return kept
+
+    def since(self) -> bytes:
+        """What SELECT (QRESYNC ...) says: UIDVALIDITY and the MODSEQ up to which all is known; b"" when nothing is."""
+        return b"%d %d" % (self.validity, self.highest) if self.qresync and self.validity else b""
+
+    def resynchronized(self, responses: list[bytes]) -> list[bytes]:
+        """The responses to SELECT (QRESYNC ...): what was known less VANISHED (EARLIER), with what FETCH reports, is the mailbox.
+
+        Returns the responses behind them, which are of changes since.
+        """
+        known, exists, numbered = {uid for uid in self.uids if uid}, -1, dict[int, int]()
+        for place, response in enumerate(responses):
+            words = response.split(b" ", 3)
+            if words[1] == b"VANISHED" and words[2] == b"(EARLIER)":
+                known -= set(numbers_of(words[3]))
+            elif words[1] == b"VANISHED" or (exists >= 0 and words[-1] == b"EXISTS"):
+                rest = responses[place:]
+                break
+            elif words[-1] == b"EXISTS":
+                exists = int(words[1])
+            elif words[2] in (b"FETCH", b"UIDFETCH"):
+                items = parse_items(words[3])
+                uid = int(items.get(b"UID") or words[1])
+                known.add(uid)
+                numbered[uid] = int(words[1])
+                self._told(uid, items)
+            elif words[1] == b"FLAGS":
+                self.names = frozenset(response[response.index(b"(") + 1 : -1].split())
+            elif words[2] == b"[HIGHESTMODSEQ":
+                self.at_modseq(int(words[3].split(b"]")[0]))
+        else:
+            rest = []
+        self.uids = sorted(known)
+        self.flags = {uid: self.flags[uid] for uid in self.uids}
+        expect(len(self.uids) == exists, "resynchronized to", len(self.uids), "messages of", exists)
+        if not self.uid_only:
+            expect(all(self.uids[number - 1] == uid for uid, number in numbered.items()), "FETCH under other numbers:", numbered, self.uids)
+        return rest
+
     def feed(self, responses: Iterable[bytes], *, may_expunge: bool, items: Iterable[bytes] = ()) -> Heard:
         heard = Heard()
         for response in responses:
             words = response.split(b" ", 3)
             if words[0] != b"*":
                 raise Wrong(f"no untagged response: {response[:200]!r}")
+            if words[1] == b"VANISHED":
+                self._vanished(response.split(b" ")[2:], heard, may_expunge)
+                continue
             if words[1].isdigit():
                 self._numbered(int(words[1]), words[2], words[3] if len(words) > 3 else b"", heard, may_expunge, items)
             elif words[1] == b"FLAGS":
@@ -186,11 +252,26 @@ class Model:
                 heard.searched = [int(word) for word in response.split()[2:] if word.isdigit()]
             elif words[2:] and words[2] == b"[HIGHESTMODSEQ":
                 self.at_modseq(int(words[3].split(b"]")[0]))
+            elif words[2:] and words[2] == b"[UIDVALIDITY":
+                self.validity = int(words[3].split(b"]")[0])
             elif words[2:] and words[2] == b"[COPYUID":
                 heard.copy_uid = response
         known = [uid for uid in self.uids if uid]
         expect(all(one < two for one, two in pairwise(known)), "UIDs do not ascend:", self.uids)
         return heard
+
+    def _vanished(self, words: list[bytes], heard: Heard, may_expunge: bool) -> None:
+        expect(self.qresync or self.uid_only, "VANISHED without QRESYNC or UIDONLY")
+        gone = numbers_of(words[-1])
+        if words[0] == b"(EARLIER)":
+            expect(not set(gone) & set(self.uids), "VANISHED (EARLIER) of messages with a number:", set(gone) & set(self.uids))
+            return
+        expect(may_expunge, "VANISHED where numbers must stay (RFC 7162 §3.2.10.2)")
+        for uid in gone:
+            expect(uid in self.uids or 0 in self.uids, "VANISHED of an unknown message:", uid)
+            self.uids.remove(uid if uid in self.uids else 0)  # unknown ones are the newest: each 0 is one of them
+            heard.expunged.add(uid)
+            self.flags.pop(uid, None)
 
     def at_modseq(self, modseq: int) -> None:
         expect(modseq >= self.highest, "HIGHESTMODSEQ goes back:", self.highest, modseq)
@@ -201,12 +282,21 @@ class Model:
             expect(number >= len(self.uids), "EXISTS takes messages away:", len(self.uids), number)
             self.uids += [0] * (number - len(self.uids))
         elif what == b"EXPUNGE":
+            expect(not self.qresync and not self.uid_only, "EXPUNGE in place of VANISHED")
             expect(may_expunge, "EXPUNGE where numbers must stay (RFC 9051 §7.5.1)")
             expect(1 <= number <= len(self.uids), "EXPUNGE of an unknown number:", number, len(self.uids))
             uid = self.uids.pop(number - 1)
             heard.expunged.add(uid)
             self.flags.pop(uid, None)
+        elif what == b"UIDFETCH":
+            expect(self.uid_only, "UIDFETCH without UIDONLY")
+            if number not in self.uids:
+                expect(0 in self.uids, "UIDFETCH of an unknown message:", number)
+                self.uids.remove(0)
+                self.uids = [*sorted([number, *(uid for uid in self.uids if uid)]), *(uid for uid in self.uids if not uid)]
+            self._reported(number, parse_items(rest), heard, items)
         elif what == b"FETCH":
+            expect(not self.uid_only, "FETCH with UIDONLY")
             expect(1 <= number <= len(self.uids), "FETCH of an unknown number:", number, len(self.uids))
             self._fetched(number, parse_items(rest), heard, items)
 
@@ -215,6 +305,9 @@ class Model:
         expect(uid, "FETCH without UID of a message whose UID is not known:", number)
         expect(self.uids[number - 1] in (0, uid), "a number changes its UID:", number, self.uids[number - 1], uid)
         self.uids[number - 1] = uid
+        self._reported(uid, reported, heard, items)
+
+    def _told(self, uid: int, reported: Fetched) -> None:
         flags, modseq = None, 0
         if b"FLAGS" in reported:
             flags = self.flags[uid] = frozenset(reported[b"FLAGS"]) - {b"\\Recent"}
@@ -225,6 +318,9 @@ class Model:
             self.modseqs[uid] = modseq
         if flags is not None and modseq:
             self.world.flagged(uid, modseq, flags)
+
+    def _reported(self, uid: int, reported: Fetched, heard: Heard, items: Iterable[bytes]) -> None:
+        self._told(uid, reported)
         for item in items:  # as requested; the response names a partial by its first octet only
             name = item.replace(b".PEEK", b"")
             shown = re.sub(rb"<(\d+)\.\d+>$", rb"<\1>", name)
@@ -235,3 +331,12 @@ class Model:
     def known(self) -> dict[int, Flags]:
         expect(0 not in self.uids, "messages without a known UID")
         return {uid: self.flags[uid] for uid in self.uids}
+
+
+def numbers_of(written: bytes) -> list[int]:
+    """A set of numbers, expanded."""
+    found: list[int] = []
+    for part in written.split(b","):
+        first, _, last = part.partition(b":")
+        found += range(int(first), int(last or first) + 1)
+    return found

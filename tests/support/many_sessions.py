@@ -16,7 +16,7 @@ import trio
 
 from tests.imapd.client import Client
 
-from .mailbox_model import TOKEN, Flags, Heard, Message, Model, World, Wrong, expect
+from .mailbox_model import TOKEN, Enabled, Flags, Heard, Message, Model, World, Wrong, expect, numbers_of
 from .server import PASSWORD
 
 SYSTEM = (b"\\Seen", b"\\Deleted", b"\\Flagged", b"\\Answered")
@@ -29,6 +29,8 @@ OCTETS = (40, 300, 4_000, 20_000, 90_000)
 FEW, MANY = 15, 70
 """Messages in the mailbox: below, more are appended; above, more are expunged."""
 REST_S = 15.0
+OFFLINE = 8
+"""Clients that come back after the server was started again."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Mix:
 
 WEIGHTS = {
     "append": 4, "fetch": 8, "read": 6, "store": 14, "expunge": 3, "uid_expunge": 2, "search": 6, "copy": 3, "move": 2, "noop": 6,
-    "idle": 3, "changed": 3, "reselect": 1, "status": 1,
+    "idle": 3, "changed": 3, "reselect": 1, "status": 1, "reconnect": 1,
 }  # fmt: skip
 MIXES = {
     "even": Mix(WEIGHTS),
@@ -56,12 +58,22 @@ MIXES = {
 class Shared:
     world: World
     mix: Mix
+    port: int
     names: dict[str, bytes]
     """Server names of the mailbox that all select (INBOX here) and of the one messages are moved to (Archive here)."""
     commands: int = 0
     tokens: int = 0
     ended: bool = False
     sessions: list["Player"] = field(default_factory=list)
+    offline: list[Model] = field(default_factory=list)
+    """What some sessions with QRESYNC knew when their connection was lost."""
+
+
+MODES = (
+    Enabled(condstore=True), Enabled(), Enabled(condstore=True, qresync=True), Enabled(uid_only=True), Enabled(condstore=True), Enabled(),
+    Enabled(condstore=True, qresync=True), Enabled(condstore=True, qresync=True, uid_only=True),
+)  # fmt: skip
+"""Of the sessions, in turn."""
 
 
 class Slow(trio.abc.HalfCloseableStream):
@@ -95,7 +107,9 @@ class Player:
         self.number = number
         self.chance = random.Random(f"{seed}-{number}")
         self.client = client
-        self.model = Model(shared.world, condstore=number % 2 == 0)
+        self.enabled = MODES[number % len(MODES)]
+        self.model = Model(shared.world, self.enabled)
+        self.slow = number < shared.mix.slow
         self.log: deque[str] = deque(maxlen=25)
         self.read_only = False
         self.owed: set[int] = set()
@@ -127,18 +141,49 @@ class Player:
 
     async def select(self) -> None:
         self.read_only = self.chance.random() < 0.1
-        self.model.selected()
         self.owed.clear()
         word = b"EXAMINE" if self.read_only else b"SELECT"
-        await self.good(b"%b %b%b" % (word, self.shared.names["INBOX"], b" (CONDSTORE)" if self.model.condstore else b""))
+        text = b"%b %b" % (word, self.shared.names["INBOX"])
+        since = self.model.since()
+        if since and 0 not in self.model.uids and self.chance.random() < 0.9:
+            await self.resynchronize(b"%b (QRESYNC (%b%b))" % (text, since, self.known()))
+        else:
+            self.model.selected()
+            await self.good(text + (b" (CONDSTORE)" if self.model.condstore else b""))
         await self.look()
+
+    def known(self) -> bytes:
+        """Sometimes the UIDs known, sometimes numbers of some of them as well (RFC 7162 §3.2.5.2)."""
+        uids, kind = self.model.uids, self.chance.random()
+        if not uids or kind < 0.4:
+            return b""
+        told = b" 1:%d" % (uids[-1] + 5000)  # those that arrived meanwhile are wanted as well
+        if kind < 0.7 or self.model.uid_only:
+            return told
+        places = sorted(self.chance.sample(range(len(uids)), min(3, len(uids))))
+        pairs = b",".join(b"%d" % (place + 1) for place in places), b",".join(b"%d" % uids[place] for place in places)
+        return told + b" (%b %b)" % pairs
+
+    async def resynchronize(self, text: bytes) -> None:
+        """SELECT (QRESYNC ...): the model goes on from what it knew."""
+        self.log.append(f"C {text[:200]!r}")
+        untagged, tagged = await self.client.command(text)
+        self.log += [f"S {line[:160]!r}" for line in untagged[-16:]] + [f"S {tagged[:160]!r}"]
+        self.shared.commands += 1
+        expect(tagged.startswith(b"OK"), text[:80], "is answered", tagged)
+        self.model.feed(self.model.resynchronized(untagged), may_expunge=True)
+
+    async def sign_in(self) -> None:
+        await self.good(b"LOGIN ada@home.example " + PASSWORD.encode())
+        for command in self.enabled.commands:
+            await self.good(command)
 
     async def look(self) -> None:
         """FETCH the messages announced by EXISTS, until every message has its UID and flags."""
         what = b"(UID FLAGS MODSEQ)" if self.model.condstore else b"(UID FLAGS)"
         while 0 in self.model.uids:
             first = self.model.uids.index(0) + 1
-            if self.chance.random() < 0.5:
+            if self.chance.random() < 0.5 and not self.model.uid_only:
                 _, tagged = await self.execute(b"FETCH %d:* %b" % (first, what), may_expunge=False)
                 if not tagged.startswith(b"OK"):
                     expect(tagged.startswith(b"NO [EXPUNGEISSUED]"), tagged)
@@ -158,7 +203,7 @@ class Player:
         if self.chance.random() < 0.2:
             places = range(first, len(uids), 2)
         chosen = [uids[place] for place in places]
-        if self.chance.random() < 0.5:
+        if self.model.uid_only or self.chance.random() < 0.5:
             return chosen, b",".join(b"%d" % uid for uid in chosen), b"UID ", True
         return chosen, b",".join(b"%d" % (place + 1) for place in places), b"", False
 
@@ -226,7 +271,8 @@ class Player:
         chosen, written, form, uid = self.some()
         since = self.chance.choice((0, self.model.highest, max(self.model.highest - 20, 1), max(self.model.highest - 2000, 1)))
         before = dict(self.model.modseqs)
-        text = b"%bFETCH %b (FLAGS) (CHANGEDSINCE %d)" % (form, written, since)
+        vanished = b" VANISHED" if self.model.qresync and uid else b""
+        text = b"%bFETCH %b (FLAGS) (CHANGEDSINCE %d%b)" % (form, written, since, vanished)
         untagged, tagged = await self.execute(text, may_expunge=uid)
         if tagged.startswith(b"OK") or uid:
             later = {one for one in chosen if before[one] > since}
@@ -293,7 +339,7 @@ class Player:
                 await self.good(b"%bEXPUNGE %b" % (form, written))
 
     async def do_search(self) -> None:
-        uid = self.chance.random() < 0.5
+        uid = self.model.uid_only or self.chance.random() < 0.5
         flag = self.chance.choice((b"\\Seen", b"\\Flagged", b"\\Answered", b"\\Deleted", self.keyword()))
         key = flag[1:].upper() if flag.startswith(b"\\") else b"KEYWORD " + flag
         before, numbers = dict(self.model.flags), list(self.model.uids)
@@ -349,6 +395,19 @@ class Player:
         await self.good(self.chance.choice((b"CLOSE", b"UNSELECT")))
         await self.select()
 
+    async def do_reconnect(self) -> None:
+        """The connection is gone, sometimes within a command."""
+        if self.model.qresync and 0 not in self.model.uids and len(self.shared.offline) < OFFLINE:
+            self.shared.offline.append(self.model.copy())
+        if self.chance.random() < 0.3:
+            await self.client.send(b"gone UID FETCH 1:* (FLAGS BODY.PEEK[])\r\n")
+        await self.client.stream.aclose()
+        self.owed.clear()
+        self.log.append("C -- connects again")
+        self.client = await opened(self.shared.port, self.slow)
+        await self.sign_in()
+        await self.select()
+
     async def do_idle(self) -> None:
         await self.begin_idle()
         with trio.move_on_after(self.chance.choice((0.0, 0.01, 0.05))):
@@ -384,6 +443,9 @@ class Player:
 
     def equals(self, truth: dict[int, Flags]) -> bool:
         known = self.model.uids
+        if self.model.uid_only:
+            told = [one for one in known if one]
+            return len(known) == len(truth) and all(self.model.flags[one] == truth.get(one) for one in told)
         if len(known) != len(truth) or any(one and one != true for one, true in zip(known, sorted(truth), strict=True)):
             return False
         return all(self.model.flags[one] == truth[one] for one in known if one)
@@ -397,20 +459,16 @@ def changed(before: Flags, mode: bytes, flags: Flags) -> Flags:
     return before | flags if mode == b"+FLAGS" else before - flags if mode == b"-FLAGS" else flags
 
 
-def numbers_of(written: bytes) -> list[int]:
-    found: list[int] = []
-    for part in written.split(b","):
-        first, _, last = part.partition(b":")
-        found += range(int(first), int(last or first) + 1)
-    return found
-
-
-async def connect(shared: Shared, port: int, number: int, seed: int, slow: bool) -> Player:
+async def opened(port: int, slow: bool) -> Client:
     stream: Any = await trio.open_tcp_stream("127.0.0.1", port)
     client = Client(Slow(stream) if slow else stream)
     await client.response()
-    player = Player(shared, number, seed, client)
-    await player.good(b"LOGIN ada@home.example " + PASSWORD.encode())
+    return client
+
+
+async def connect(shared: Shared, number: int, seed: int) -> Player:
+    player = Player(shared, number, seed, await opened(shared.port, number < shared.mix.slow))
+    await player.sign_in()
     return player
 
 
@@ -419,6 +477,7 @@ class Result:
     commands: int
     truth: dict[int, Flags]
     modseqs: dict[int, int]
+    offline: list[Model]
 
 
 SESSIONS = 10
@@ -427,9 +486,9 @@ SESSIONS = 10
 async def play(port: int, *, seed: int, seconds: float, mix: Mix, mailbox: str = "INBOX") -> Result:
     """`mailbox` must be empty; other than INBOX it is made, with one beside it. Raises Wrong."""
     names = {"INBOX": mailbox.encode(), "Archive": b"Archive" if mailbox == "INBOX" else mailbox.encode() + b"-archive"}
-    shared = Shared(World(), mix, names)
+    shared = Shared(World(), mix, port, names)
     for number in range(SESSIONS):
-        shared.sessions.append(await connect(shared, port, number, seed, number < mix.slow))
+        shared.sessions.append(await connect(shared, number, seed))
     if mailbox != "INBOX":
         for name in names.values():
             await shared.sessions[0].good(b"CREATE " + name)
@@ -441,10 +500,22 @@ async def play(port: int, *, seed: int, seconds: float, mix: Mix, mailbox: str =
             nursery.start_soon(watched, player, player.run)
         await trio.sleep(seconds)
         shared.ended = True
-    result = await rest(shared, port, seed)
+    result = await rest(shared, seed)
     for player in shared.sessions:
         await player.client.stream.aclose()
     return result
+
+
+async def come_back(port: int, result: Result) -> None:
+    """Clients that were offline, on a server started anew: what SELECT (QRESYNC ...) tells them makes their mailbox the truth."""
+    shared = Shared(World(), MIXES["even"], port, {"INBOX": b"INBOX"})
+    for number, model in enumerate(result.offline):
+        player = Player(shared, number, number, await opened(port, False))
+        player.enabled, player.model = model.enabled, model
+        await player.sign_in()
+        await watched(player, lambda player=player: player.resynchronize(b"SELECT INBOX (QRESYNC (%b))" % player.model.since()))  # type: ignore[misc]
+        expect(player.equals(result.truth), "back and not equal:", differences(player, result.truth))
+        await player.client.stream.aclose()
 
 
 async def watched(player: Player, work: Callable[[], Any]) -> None:
@@ -453,14 +524,14 @@ async def watched(player: Player, work: Callable[[], Any]) -> None:
         await work()
     except Exception as error:
         transcript = "\n".join(player.log)
-        raise Wrong(f"session {player.number} (condstore {player.model.condstore}): {error!r}\n{transcript}") from error
+        raise Wrong(f"session {player.number} ({player.enabled}): {error!r}\n{transcript}") from error
 
 
-async def rest(shared: Shared, port: int, seed: int) -> Result:
+async def rest(shared: Shared, seed: int) -> Result:
     """Half of the sessions idle while some last changes are made; then all of them know the truth."""
     idle = shared.sessions[::2]
-    last = await connect(shared, port, 1000 + len(shared.sessions) % 2, seed, False)
-    last.model.condstore = True
+    last = await connect(shared, 1000, seed)
+    assert last.model.condstore
     await watched(last, last.select)
     for player in idle:
         await watched(player, player.begin_idle)
@@ -474,7 +545,7 @@ async def rest(shared: Shared, port: int, seed: int) -> Result:
         await watched(player, lambda player=player: at_rest(player, truth, modseqs, idle=player in idle))  # type: ignore[misc]
     await watched(last, lambda: archived(last))
     await last.client.stream.aclose()
-    return Result(shared.commands, truth, modseqs)
+    return Result(shared.commands, truth, modseqs, shared.offline)
 
 
 async def at_rest(player: Player, truth: dict[int, Flags], modseqs: dict[int, int], *, idle: bool) -> None:
