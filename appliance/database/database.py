@@ -145,7 +145,7 @@ class InlineWriter:
     def watch(self, call: Watch) -> None:
         self._watchers.append(call)
 
-    async def write(self, work: Callable[[Transaction], T], *, octets: int = 0) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, octets: int = 0, hold_s: float = 0.0) -> T:
         """See Writes; the checkpoint before it is where a cancelled request goes without a trace."""
         await trio.lowlevel.checkpoint()
         return self.write_now(work)

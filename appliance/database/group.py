@@ -25,14 +25,18 @@ IDS_AT_ONCE = 256
 
 
 class Request:
-    """One unit of work for the writer: what to run, and its result or error."""
+    """One unit of work for the writer: what to run, and its result or error. It may wait `hold_s` for others to be committed with."""
 
-    __slots__ = ("after_commit", "after_rollback", "begun", "error", "lazy", "octets", "result", "task", "touched", "withdrawn", "work")
+    __slots__ = ("after_commit", "after_rollback", "begun", "error", "hold_s", "lazy", "octets", "result", "task", "touched", "withdrawn",
+                 "work")  # fmt: skip
 
-    def __init__(self, work: "Callable[[Transaction], Any]", octets: int = 0, *, lazy: bool = False, task: Any = None) -> None:
+    def __init__(
+        self, work: "Callable[[Transaction], Any]", octets: int = 0, *, lazy: bool = False, hold_s: float = 0.0, task: Any = None
+    ) -> None:
         self.work = work
         self.octets = octets
         self.lazy = lazy
+        self.hold_s = hold_s
         self.task = task
         self.begun = False
         self.withdrawn = False

@@ -53,7 +53,7 @@ class ReadOnlyDatabase:
         """See Reads."""
         return await trio.to_thread.run_sync(query, self._connection, work, limiter=self._turn)
 
-    async def write(self, work: Callable[[Transaction], T], *, octets: int = 0) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, octets: int = 0, hold_s: float = 0.0) -> T:
         self._refuse()
 
     def write_lazily(self, work: Callable[[Transaction], object]) -> None:

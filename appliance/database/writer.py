@@ -8,6 +8,7 @@ no trace; the writer stops last and finishes what it was given.
 Fails with StoreError FULL for the request that met full storage, BROKEN when a commit failed (see `group`).
 """
 
+import math
 import queue
 import threading
 import time
@@ -42,8 +43,10 @@ LAZY_REQUESTS = 8192
 class Writes(Protocol):
     """What packages above use of the writer (the real one, or one for tests that commits inline)."""
 
-    async def write(self, work: Callable[[Transaction], T], *, octets: int = 0) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, octets: int = 0, hold_s: float = 0.0) -> T:
         """Run `work` in the next group; return its result after the commit is durable.
+
+        `hold_s`: so long it may be held, with those that come after it, for one that may not be held.
 
         Raises what `work` raised (its savepoint rolled back, the group unharmed), StoreError FULL when this
         request met full storage, StoreError BROKEN when the commit failed. Cancelled before its group began,
@@ -77,10 +80,8 @@ class Writer:
         self._octets = 0
         self._lazy = 0
         self._watchers: list[Watch] = []
-        # on the writer thread only: lazy requests waiting for company, until when
-        self._held: list[Request] = []
-        self._held_until_mono = 0.0
         self._usual = 1.0
+        """On the writer thread only: how many requests of late groups could not be held."""
 
     def start(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
@@ -91,12 +92,12 @@ class Writer:
         """`call` runs on the trio thread after each durable commit, before the waiting tasks resume."""
         self._watchers.append(call)
 
-    async def write(self, work: Callable[[Transaction], T], *, octets: int = 0) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, octets: int = 0, hold_s: float = 0.0) -> T:
         """See Writes."""
         if not self._open:
             raise StoreError(Trouble.BROKEN, "the database is closed")
         await trio.lowlevel.checkpoint_if_cancelled()
-        request = Request(work, octets, task=trio.lowlevel.current_task())
+        request = Request(work, octets, hold_s=hold_s, task=trio.lowlevel.current_task())
         if self._waiting or not self._has_room(request):
             self._waiting.append(request)
         else:
@@ -120,7 +121,7 @@ class Writer:
             self._report("lazy", "the database is closed" if not self._open else "too many small changes wait")
             return
         self._lazy += 1
-        self._inbox.put(Request(work, lazy=True))
+        self._inbox.put(Request(work, lazy=True, hold_s=self._lazy_s))
 
     async def stop(self) -> None:
         """Finish all requests given so far, then end the thread. Not cancelled half way."""
@@ -184,30 +185,34 @@ class Writer:
         self._engine.close()
 
     def _gather(self) -> tuple[list[Request], bool]:
-        """The next group in the order of asking; False with it when it is the last one."""
-        group, self._held = self._held, []
-        octets, durable = 0, False
+        """The next group in the order of asking; False with it when it is the last one.
+
+        Requests that may be held wait for one that may not, or until the first of them is due.
+        """
+        group: list[Request] = []
+        octets, hurried, until_mono = 0, 0, math.inf
         while octets < self._group_octets and len(group) < GROUP_REQUESTS:
             try:
-                if durable:
+                if hurried:
                     request = self._inbox.get_nowait()
                 elif group:
-                    request = self._inbox.get(timeout=max(0.0, self._held_until_mono - time.monotonic()))
+                    request = self._inbox.get(timeout=max(0.0, until_mono - time.monotonic()))
                 else:
                     request = self._inbox.get()
             except queue.Empty:
                 break
             if request is None:
                 return group, False
-            if not group:
-                self._held_until_mono = time.monotonic() + self._lazy_s
             group.append(request)
             octets += request.octets
-            if not durable and not request.lazy:
-                durable = True
-                if self._usual > 1.5:
-                    time.sleep(LINGER_S)
-        self._usual = 0.8 * self._usual + 0.2 * len(group)
+            if request.hold_s:
+                until_mono = min(until_mono, time.monotonic() + request.hold_s)
+                continue
+            hurried += 1
+            if hurried == 1 and self._usual > 1.5:
+                time.sleep(LINGER_S)
+        if hurried:
+            self._usual = 0.8 * self._usual + 0.2 * hurried
         return group, True
 
     def _write(self, group: list[Request]) -> None:

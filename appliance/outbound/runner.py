@@ -17,7 +17,7 @@ from appliance.delivery.body_chunks import chunks_of
 from appliance.delivery.route import Route
 from appliance.delivery.transport import DeliveryResult, Transport, TransportSession
 from appliance.mail.address import Address
-from appliance.mail.outcome import Reason
+from appliance.mail.outcome import DsnAction, Reason
 from appliance.mail.outgoing import OutgoingMessage
 from appliance.queue.entry import QueueEntry
 from appliance.queue.queue import Queue
@@ -28,10 +28,13 @@ from .recorder import OutcomeRecorder
 
 BATCH = 32
 """Messages of a destination read from the index at once."""
+UNSETTLED = 64
+"""Messages that were sent and whose outcome is not durable yet: what a power cut may send twice."""
 _WHOLE_DESTINATION = frozenset(
     {Reason.UNREACHABLE, Reason.DNS, Reason.NO_DOMAIN, Reason.NO_MAIL, Reason.LOOP, Reason.NO_ROUTE, Reason.SIGN_IN}
 )
 """Reasons that are not about the message: every other message of the destination would have the same outcome."""
+_SENT = frozenset({DsnAction.RELAYED, DsnAction.DELIVERED, DsnAction.EXPANDED})
 
 
 class RouteFinder(Protocol):
@@ -74,15 +77,17 @@ class Runner:
         """Open or opening, by destination."""
         self._freed = trio.Event()
         self._draining = trio.Event()
+        self._sessions: trio.Nursery
+        self._unsettled = trio.Semaphore(UNSETTLED)
 
     async def run(self) -> None:
         """For ever; after `drain` until everything that has begun is over."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._state.run)
-            async with trio.open_nursery() as sessions:
+            async with trio.open_nursery() as self._sessions:
                 while not self._draining.is_set():
                     await self._sleep()
-                    await self._start_due(sessions)
+                    await self._start_due()
             nursery.cancel_scope.cancel()
 
     def drain(self) -> None:
@@ -105,7 +110,7 @@ class Runner:
         with trio.move_on_after(wait_s):
             await first_of(changed, self._freed)
 
-    async def _start_due(self, sessions: trio.Nursery) -> None:
+    async def _start_due(self) -> None:
         """Start sessions for the destinations that are due, while the limits allow."""
         while (room := self._limits.sessions - sum(self._connections.values())) > 0 and not self._draining.is_set():
             following = self._queue.destinations.next(self._connections)
@@ -120,7 +125,7 @@ class Runner:
             count = min(room, self._limits.sessions_per_destination, (len(entries) + 1) // 2)
             self._connections[destination] = count
             for _ in range(count):
-                sessions.start_soon(self._run_session, destination, entries)
+                self._sessions.start_soon(self._run_session, destination, entries)
 
     # --- delivering ------------------------------------------------------------------------------
 
@@ -149,19 +154,35 @@ class Runner:
         return self._transport
 
     async def _try(self, session: TransportSession, entry: QueueEntry, others: deque[QueueEntry]) -> bool:
-        """Try one message; False when the session is over."""
+        """Try one message; False when the session is over. The next one does not wait until a sent one is settled."""
+        await self._unsettled.acquire()
         begun_mono = self._recorder.begin(entry)
         self._state.touch()
         try:
             delivery = await session.deliver(self._outgoing(entry))
-            await self._recorder.record(entry, delivery, begun_mono)
-        finally:
-            self._queue.active.discard(entry.id)
-            self._state.touch()
+        except BaseException:
+            self._unsettled.release()
+            self._inactive(entry)
+            raise
+        if delivery.also is None and all(one.action in _SENT for one in delivery.outcomes):
+            self._sessions.start_soon(self._settle, entry, delivery, begun_mono)
+            return delivery.reusable
+        await self._settle(entry, delivery, begun_mono)
         if all(one.reason in _WHOLE_DESTINATION for one in delivery.outcomes):
             await self._record_for_all(delivery, others)
             return False
         return delivery.reusable
+
+    async def _settle(self, entry: QueueEntry, delivery: DeliveryResult, begun_mono: float) -> None:
+        try:
+            await self._recorder.record(entry, delivery, begun_mono)
+        finally:
+            self._unsettled.release()
+            self._inactive(entry)
+
+    def _inactive(self, entry: QueueEntry) -> None:
+        self._queue.active.discard(entry.id)
+        self._state.touch()
 
     async def _record_for_all(self, delivery: DeliveryResult, others: deque[QueueEntry]) -> None:
         """Record an outcome that concerns the whole destination for its other messages at hand, without trying them."""

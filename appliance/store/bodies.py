@@ -142,14 +142,25 @@ class Bodies:
         transaction.execute("UPDATE body SET refcount = refcount + ? WHERE id = ?", (refcount, body))
 
     def release(self, transaction: Transaction, counts: Sequence[tuple[BodyId, int]]) -> None:
-        """So many rows that needed these bodies went in this transaction."""
+        """So many rows that needed these bodies went in this transaction.
+
+        A small body goes with its last reference, without first being counted down to 0: that would write its row and a page of the
+        index of unreferenced bodies.
+        """
         freed = 0
         for body, count in counts:
-            row = transaction.execute("UPDATE body SET refcount = refcount - ? WHERE id = ? RETURNING refcount", (count, body)).fetchall()
-            if row and row[0][0] <= 0:
-                if freed < FREE_AT_ONCE:
-                    self._free(transaction, body)
-                freed += 1
+            row = transaction.execute("SELECT refcount, digest FROM body WHERE id = ?", (body,)).fetchone()
+            if row is None:
+                continue
+            is_last = row[0] <= count
+            at_once = is_last and freed < FREE_AT_ONCE
+            freed += is_last
+            if at_once and row[1] is None:
+                self._delete(transaction, body)
+                continue
+            transaction.execute("UPDATE body SET refcount = refcount - ? WHERE id = ?", (count, body))
+            if at_once:
+                self._free(transaction, body)
         if freed > FREE_AT_ONCE:
             self.left_unreferenced = True
 
@@ -164,11 +175,15 @@ class Bodies:
     def _free(self, transaction: Transaction, body: int) -> None:
         digest = transaction.execute("SELECT digest FROM body WHERE id = ?", (body,)).fetchall()[0][0]
         if digest is None:
-            transaction.execute("DELETE FROM body WHERE id = ?", (body,))
-            transaction.execute("DELETE FROM body_data WHERE id = ?", (body,))
+            self._delete(transaction, body)
         else:
             self.unlink_later(transaction, digest)
             self.left_unreferenced = True
+
+    def _delete(self, transaction: Transaction, body: int) -> None:
+        """Of a body in a row: its octets go with it."""
+        transaction.execute("DELETE FROM body WHERE id = ?", (body,))
+        transaction.execute("DELETE FROM body_data WHERE id = ?", (body,))
 
     def unlinked(self, transaction: Transaction, limit: int, after: int) -> list[tuple[int, bytes]]:
         """Up to `limit` bodies with ids above `after` with no reference whose files are gone."""

@@ -108,10 +108,12 @@ class Store(StoreBase):
             if passed is not None:
                 passed[:] = self.quotas.without_room(transaction, placements, body.octets)
                 chosen = [one for number, one in enumerate(placements) if number not in passed]
-            number = self.bodies.hold(transaction, body, len(chosen))
+            number = self.bodies.hold(transaction, body, len(chosen) or 1)
             placed = append.append(transaction, number, body.octets, chosen, described.__getitem__, self.effects)
             if also is not None:
                 also(transaction, number)
+            if not chosen:  # ours, so that the body was never unreferenced, which would write an index
+                self.bodies.release(transaction, [(number, 1)])
             return placed
 
         return await self.database.write(work, octets=body.stored_octets)

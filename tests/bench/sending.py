@@ -25,7 +25,7 @@ DESTINATIONS = 500
 
 def messages(table: "Table", work: Path, count: int) -> None:
     """Accepted and delivered to one remote host: alone and from twenty sessions at once."""
-    for sessions, most in ((1, 2.2), (20, 0.3)):
+    for sessions, most in ((1, 1.2), (20, 0.3)):
         place = work / f"send{sessions}"
         place.mkdir()
         device = LoopDevice(place) if os.geteuid() == 0 else None

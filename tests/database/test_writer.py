@@ -2,13 +2,15 @@
 
 import sqlite3
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from appliance.database.database import Database
-from appliance.database.group import Transaction
+from appliance.database.group import Request, Transaction
 from appliance.mail.errors import StoreError, Trouble
 
 from .test_database import keys, opened, put
@@ -226,3 +228,35 @@ async def test_reading_and_writing_after_the_server_closed_is_broken(tmp_path: P
     with pytest.raises(StoreError) as refused:
         await database.write(put("late"))
     assert refused.value.trouble is Trouble.BROKEN
+
+
+async def test_a_request_that_may_be_held_joins_the_next_one(tmp_path: Path) -> None:
+    """Or is committed when its time is up, with all that came meanwhile."""
+    async with await opened(tmp_path) as database:
+        commits: list[int] = []
+        plain = database.engine.run
+
+        def run(requests: Sequence[Request]) -> None:
+            commits.append(len(requests))
+            plain(requests)
+
+        database.engine.run = run  # type: ignore[method-assign]
+
+        async def held(key: str, hold_s: float) -> None:
+            await database.write(lambda transaction: transaction.execute("INSERT INTO meta VALUES(?, 1)", (key,)), hold_s=hold_s)
+
+        async with trio.open_nursery() as nursery:
+            for key in "abc":
+                nursery.start_soon(held, key, 600.0)
+            await trio.testing.wait_all_tasks_blocked()
+            await held("d", 0.0)
+        assert commits == [4]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(held, "e", 600.0)
+            nursery.start_soon(held, "f", 0.05)
+        assert commits == [4, 2]
+        with trio.move_on_after(0.01) as scope:
+            await held("g", 600.0)
+        assert scope.cancelled_caught
+        await held("h", 0.0)
+        assert set(await database.read(keys)) & set("abcdefgh") == set("abcdefh")

@@ -292,3 +292,32 @@ async def test_nothing_is_done_while_nothing_is_due(place: Path, autojump_clock:
         world.components.family.writer.read = counted  # type: ignore[method-assign]
         await trio.sleep(150)
         assert reads == 0
+
+
+async def test_sent_messages_are_settled_together_and_even_when_the_server_stops(place: Path, autojump_clock: MockClock) -> None:
+    """The next message does not wait for the commit of the one before; none is sent again after a stop."""
+    before = [(f"m{number}", "bob@far.example") for number in range(5)]
+    async with some_components(place) as components:
+        world = World(components, INTERVALS, Limits())
+        writer = components.family.writer
+        plain, held = writer.write, 0
+
+        async def write(work: Any, *, octets: int = 0, hold_s: float = 0.0) -> Any:
+            nonlocal held
+            if hold_s:
+                held += 1
+                await trio.sleep(hold_s)
+            return await plain(work, octets=octets)
+
+        await world.queue.open()
+        for message, *names in before:
+            await world.accept(message, *names)
+        writer.write = write  # type: ignore[method-assign]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(world.runner.run)
+            while held < 5:
+                await trio.lowlevel.checkpoint()
+            assert len(world.transport.outgoing_messages) == 5 and not world.heard(events.MessageSent)
+            nursery.cancel_scope.cancel()
+        assert await QueueAdmin(world.queue).entries(9) == []
+        assert len(world.heard(events.MessageSent)) == 5
