@@ -240,7 +240,8 @@ class SearchReturn:
 
     `encode(numbers, value)` gives its data for the ESEARCH response from the sequence numbers or UIDs found, ascending; b"" for none.
     `reported(count, value)` gives the indexes of the messages it reports, None for all: SAVE keeps those, and SearchReturnData is
-    about those. `saves`: keep the result as `$` (RFC 5182); this option reports nothing itself.
+    about those. `saves`: keep the result as `$` (RFC 5182); this option reports nothing itself. `excludes`: an
+    option that may not be in the same command.
     """
 
     name: bytes
@@ -248,6 +249,7 @@ class SearchReturn:
     reported: "Callable[[int, Any], Iterable[int] | None]" = lambda count, value: None
     parse: "Callable[[Tokens], Any]" = no_value
     saves: bool = False
+    excludes: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from appliance.mail.ids import Uid
 from appliance.mail.limits import BATCH_ROWS
 from appliance.mail.message_search import Facts, TextQuery
 from appliance.mail.query import (
-    Aged,
     And,
+    ArrivedAt,
     BodyHas,
     ChangedSince,
     Dated,
@@ -242,7 +242,7 @@ def _wants(leaf: Query) -> Want:
         return Want.FACTS | Want.DATES
     if isinstance(leaf, ThreadIs) or (isinstance(leaf, Dated) and leaf.clock is DateKind.SAVED):
         return Want.RARE
-    return Want.DATES if isinstance(leaf, Dated | Size | Aged | MessageIs) else Want.FLAGS
+    return Want.DATES if isinstance(leaf, Dated | Size | ArrivedAt | MessageIs) else Want.FLAGS
 
 
 class _Compiler:
@@ -285,6 +285,9 @@ class _Compiler:
                 return _sent(first, end)
             case Dated(clock, first, end):
                 return _dated(clock, first, end)
+            case ArrivedAt(first_s, last_s):
+                since, until = -(2**63) if first_s is None else first_s, 2**63 if last_s is None else last_s
+                return lambda number, row, facts: since <= row[INTERNAL_AT] <= until
             case MessageIs(message):
                 return lambda number, row, facts: row[MESSAGE] == message
             case ThreadIs(thread):

@@ -90,11 +90,11 @@ class Dated:
 
 
 @dataclass(frozen=True, slots=True)
-class Aged:
-    """Arrived at most `younger_s` (or at least `older_s`) seconds ago (RFC 5032)."""
+class ArrivedAt:
+    """Arrived from `first_s` to `last_s`, UTC seconds with both ends (RFC 5032); None: open on that side."""
 
-    younger_s: int | None = None
-    older_s: int | None = None
+    first_s: int | None = None
+    last_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class ThreadIs:
 
 
 Query = (
-    Everything | And | Or | Not | Flagged | RecentFlag | Numbered | Identified | Saved | Size | Dated | Aged
+    Everything | And | Or | Not | Flagged | RecentFlag | Numbered | Identified | Saved | Size | Dated | ArrivedAt
     | HeaderHas | BodyHas | TextHas | ChangedSince | MessageIs | ThreadIs
 )  # fmt: skip
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from appliance.mail.flags import KEYWORD_SHIFT
 from appliance.mail.ids import MailboxId
-from appliance.mail.query import And, Dated, DateKind, Everything, Flagged, Not, Or, Query, Size
+from appliance.mail.query import And, ArrivedAt, Dated, DateKind, Everything, Flagged, Not, Or, Query, Size
 
 from .messages import numbers
 
@@ -33,6 +33,8 @@ def condition(query: Query, keywords: Sequence[str], depth: int = DEPTH) -> Cond
             return _between("octets", None if above is None else above + 1, below)
         case Dated(DateKind.ARRIVED, first, end):
             return _between("internal_at", None if first is None else first * DAY_S, None if end is None else end * DAY_S)
+        case ArrivedAt(first_s, last_s):
+            return _between("internal_at", first_s, None if last_s is None else last_s + 1)
         case And(terms) | Or(terms) if depth:
             inner = [condition(term, keywords, depth - 1) for term in terms]
             word, empty = (" AND ", "1") if isinstance(query, And) else (" OR ", "0")

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from appliance.mail.errors import MisuseError
 from appliance.protocol.imap.search import BadCharset, Search, parse_search
 from appliance.protocol.imap.sequence import encode_set
 
@@ -32,7 +33,8 @@ NUMBERS = 8000
 async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
     tables = session.registry
     try:
-        search = parse_search(tokens, tables.search_keys, tables.search_returns, utf8=b"UTF8=ACCEPT" in session.enabled)
+        utf8 = b"UTF8=ACCEPT" in session.enabled
+        search = parse_search(tokens, tables.search_keys, tables.search_returns, utf8=utf8, now_s=session.clock.wall_s())
     except BadCharset as problem:
         return bad_charset(problem)
     options: Options | None = search.options
@@ -57,6 +59,7 @@ async def answer(session: "Session", search: Search, options: Options | None, ui
     """Search, arrange what was found, and send it: as ESEARCH, or without `options` as a plain response."""
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
+    _check(options or ())
     await enable_for(session, search)
     saves = any(option.saves for option, _ in options or ())
     if saves:
@@ -73,6 +76,13 @@ async def answer(session: "Session", search: Search, options: Options | None, ui
     elif any(not option.saves for option, _ in options):
         await session.send(_esearch(session.tag, found, options, uid, data))
     return await finish(session, found.missing, uid)
+
+
+def _check(options: Options) -> None:
+    names = {option.name for option, _ in options}
+    for option, _ in options:
+        if option.excludes in names:
+            raise MisuseError(f"A search returns {option.name.decode()} or {option.excludes.decode()}, not both.")
 
 
 async def enable_for(session: "Session", search: Search) -> None:

@@ -37,7 +37,7 @@ async def run(session: "Session", tokens: "Tokens", uid: bool) -> "Completion":
     criteria = parse_criteria(tokens, tables.sort_keys)
     tokens.space()
     try:
-        search = parse_charset_and_keys(tokens, tables.search_keys, options)
+        search = parse_charset_and_keys(tokens, tables.search_keys, options, now_s=session.clock.wall_s())
     except BadCharset as problem:
         return bad_charset(problem)
     for criterion in criteria:

@@ -18,6 +18,8 @@ from .move import EXTENSION as MOVE
 from .multiappend import EXTENSION as MULTIAPPEND
 from .namespace import EXTENSION as NAMESPACE
 from .objectid import EXTENSION as OBJECTID
+from .partial import EXTENSION as PARTIAL
+from .preview import EXTENSION as PREVIEW
 from .qresync import EXTENSION as QRESYNC
 from .saslir import EXTENSION as SASL_IR
 from .savedate import EXTENSION as SAVEDATE
@@ -32,6 +34,7 @@ from .uidplus import EXTENSION as UIDPLUS
 from .unauthenticate import EXTENSION as UNAUTHENTICATE
 from .unselect import EXTENSION as UNSELECT
 from .utf8_accept import EXTENSION as UTF8_ACCEPT
+from .within import EXTENSION as WITHIN
 
 EXTENSIONS: tuple[Extension, ...] = (
     IMAP4REV2,
@@ -62,6 +65,9 @@ EXTENSIONS: tuple[Extension, ...] = (
     UIDBATCHES,
     BINARY,
     SAVEDATE,
+    PREVIEW,
+    WITHIN,
+    PARTIAL,
     SORT,
     SORT_DISPLAY,
     THREAD,

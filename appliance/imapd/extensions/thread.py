@@ -32,7 +32,7 @@ async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
         return bad(b"THREAD has the algorithms REFERENCES and ORDEREDSUBJECT.")
     tokens.space()
     try:
-        search = parse_charset_and_keys(tokens, session.registry.search_keys)
+        search = parse_charset_and_keys(tokens, session.registry.search_keys, now_s=session.clock.wall_s())
     except BadCharset as problem:
         return bad_charset(problem)
     return await _answer(session, name, search, uid)

@@ -92,6 +92,8 @@ def parse_attribute(tokens: Tokens) -> Attribute:
             tokens.expect(b".")
             partial = (first, tokens.nz_number(NUMBER64_MOST))
             tokens.expect(b">")
+    elif name == b"PREVIEW":
+        tokens.accept(b" (LAZY)")  # the one modifier of an attribute (RFC 8970 §4.1): a preview is always there
     return Attribute(name, section, partial)
 
 

@@ -54,7 +54,8 @@ def parse_return_options(tokens: Tokens, known: Mapping[bytes, G]) -> tuple[tupl
         if count > MODIFIERS:
             raise tokens.misuse("too many RETURN options")
         option, value = _one(tokens, known)
-        found.setdefault(option.name, (option, value))
+        if found.setdefault(option.name, (option, value))[1] != value:
+            raise tokens.misuse(f"{option.name.decode()} comes twice")
     return tuple(found.values()) or ((known[b"ALL"], None),)
 
 

@@ -66,12 +66,13 @@ class Search:
 
 
 class SearchTokens:
-    """The tokens of one SEARCH with its charset, its depth and its budget of keys."""
+    """The tokens of one SEARCH with its charset, its depth and its budget of keys; `now_s` is the server's time in UTC seconds."""
 
-    __slots__ = ("_charset", "_depth", "_keys", "_left", "tokens", "used")
+    __slots__ = ("_charset", "_depth", "_keys", "_left", "now_s", "tokens", "used")
 
-    def __init__(self, tokens: Tokens, keys: "Mapping[bytes, SearchKey]", charset: str) -> None:
+    def __init__(self, tokens: Tokens, keys: "Mapping[bytes, SearchKey]", charset: str, now_s: float = 0.0) -> None:
         self.tokens = tokens
+        self.now_s = int(now_s)
         self._keys = keys
         self._charset = charset
         self._depth = 0
@@ -90,6 +91,11 @@ class SearchTokens:
     def number(self, most: int = NUMBER64_MOST) -> int:
         self.tokens.space()
         return self.tokens.number(most)
+
+    def interval_s(self) -> int:
+        """SP and a count of seconds above zero (RFC 5032 §3)."""
+        self.tokens.space()
+        return self.tokens.nz_number()
 
     def day(self) -> int:
         """SP and a date, quoted or not, as a day since 1970 (RFC 9051 §9 date)."""
@@ -129,7 +135,9 @@ class SearchTokens:
         return key.read(self)
 
 
-def parse_search(tokens: Tokens, keys: "Mapping[bytes, SearchKey]", options: Mapping[bytes, NamedGrammar], *, utf8: bool = False) -> Search:
+def parse_search(
+    tokens: Tokens, keys: "Mapping[bytes, SearchKey]", options: Mapping[bytes, NamedGrammar], *, utf8: bool = False, now_s: float = 0.0
+) -> Search:
     """The arguments of SEARCH to the end of the command; `utf8`: no CHARSET may be named (RFC 9755 §3)."""
     chosen = parse_return_options(tokens, options)
     tokens.space()
@@ -139,22 +147,23 @@ def parse_search(tokens: Tokens, keys: "Mapping[bytes, SearchKey]", options: Map
             raise tokens.misuse("CHARSET is not allowed once UTF8 is enabled")
         charset = charset_named(tokens.astring())
         tokens.space()
-    return _parse_keys(tokens, keys, charset, chosen)
+    return _parse_keys(SearchTokens(tokens, keys, charset, now_s), chosen)
 
 
-def parse_charset_and_keys(tokens: Tokens, keys: "Mapping[bytes, SearchKey]", options: tuple[tuple[Any, Any], ...] | None = None) -> Search:
+def parse_charset_and_keys(
+    tokens: Tokens, keys: "Mapping[bytes, SearchKey]", options: tuple[tuple[Any, Any], ...] | None = None, *, now_s: float = 0.0
+) -> Search:
     """`charset 1*(SP search-key)` to the end of the command, for SORT and THREAD (RFC 5256 §5)."""
     charset = charset_named(tokens.astring())
     tokens.space()
-    return _parse_keys(tokens, keys, charset, options)
+    return _parse_keys(SearchTokens(tokens, keys, charset, now_s), options)
 
 
-def _parse_keys(tokens: Tokens, keys: "Mapping[bytes, SearchKey]", charset: str, options: tuple[tuple[Any, Any], ...] | None) -> Search:
-    reader = SearchTokens(tokens, keys, charset)
+def _parse_keys(reader: SearchTokens, options: tuple[tuple[Any, Any], ...] | None) -> Search:
     terms = [reader.key()]
-    while tokens.accept(b" "):
+    while reader.tokens.accept(b" "):
         terms.append(reader.key())
-    tokens.end()
+    reader.tokens.end()
     return Search(terms[0] if len(terms) == 1 else And(tuple(terms)), options, frozenset(reader.used))
 
 
