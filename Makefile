@@ -8,7 +8,7 @@ DATA ?= data
 SUITE ?= bookworm
 RUN_AS ?= user
 
-.PHONY: run setup test lint types check bench fuzz noise crash-sweep test-bare test-trixie test-gpio tables lock clean help
+.PHONY: run setup test lint types check bench fuzz noise crash-sweep test-bare test-trixie test-gpio web-shots tables lock clean help
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -50,6 +50,9 @@ test-trixie:     ## the tests in a Debian 13 root (needs root and mmdebstrap)
 
 test-gpio: $(VENV)/.ready    ## LEDs and button on a simulated kernel GPIO chip, in QEMU (needs root)
 	@tests/gpio_sim.sh
+
+web-shots: $(VENV)/.tests-ready  ## every page at three widths, light and dark, as pictures in build/shots
+	@$(BIN)/python -m tests.web.shots build/shots
 
 tables: $(VENV)/.tests-ready   ## write the README's tables of standards and settings anew
 	@$(BIN)/python -m tests.support.readme_tables

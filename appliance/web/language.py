@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from appliance.mail.errors import SetupError
 from appliance.protocol.http.negotiation import best_language
 
 LANGUAGES: tuple[tuple[str, str], ...] = (("en", "English"),)
@@ -50,3 +51,9 @@ def language_of(chosen: str, accepted: str) -> Language:
 def catalogue(tag: str) -> Language:
     """The catalogue of a known language."""
     return ENGLISH
+
+
+def refusal_text(error: SetupError, _: Language) -> str:
+    """A refusal in words for a page: a remedy that is a command is left out, since pages have buttons."""
+    remedy = "" if "pillarbox " in error.remedy else error.remedy
+    return f"{_(error.problem)} {_(remedy) if remedy else ''}".strip()

@@ -112,11 +112,12 @@ def sentences(_: Language) -> tuple[tuple[int, str], ...]:
 
 def filters(context: WebContext) -> dict[str, Any]:
     """Filters of templates: sizes, instants, spans of time."""
-    from .formats import date, size, span, when
+    from .formats import browser, date, size, span, when
 
     return {
         "size": size,
         "when": lambda at: when(at, context.clock),
         "date": lambda at: date(at, context.clock),
         "span": span,
+        "browser": browser,
     }

@@ -6,12 +6,13 @@ administrator says so in its routes (`routes.Access`), never in its handlers.
 
 from collections.abc import Sequence
 
+from .access_log import AccessLog
 from .context import WebContext
 from .rendering import Pages
 from .routes import Access, SiteSection, WebRoute
 
 
-def sections_of(context: WebContext, pages: Pages) -> tuple[SiteSection, ...]:
+def sections_of(context: WebContext, pages: Pages, log: AccessLog) -> tuple[SiteSection, ...]:
     """Every section but those that other packages add."""
 
     def static() -> Sequence[WebRoute]:
@@ -33,9 +34,22 @@ def sections_of(context: WebContext, pages: Pages) -> tuple[SiteSection, ...]:
         return Entrance(context, pages).routes()
 
     def admin() -> Sequence[WebRoute]:
+        from .pages.accounts import AccountPages
+        from .pages.certificates import CertificatePages
+        from .pages.domains import DomainPages
+        from .pages.machine import MachinePages
         from .pages.overview import OverviewPages
+        from .pages.queue import QueuePages
 
-        return OverviewPages(context, pages).routes()
+        groups = (
+            OverviewPages(context, pages),
+            AccountPages(context, pages),
+            DomainPages(context, pages),
+            QueuePages(context, pages),
+            CertificatePages(context, pages),
+            MachinePages(context, pages, log),
+        )
+        return tuple(route for group in groups for route in group.routes())
 
     def own() -> Sequence[WebRoute]:
         from .pages.own import OwnPages

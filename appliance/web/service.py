@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from appliance.network.stream import Stream
 
+from .access_log import AccessLog
 from .connection import Connection
 from .context import WebContext
 from .rendering import Pages
@@ -17,8 +18,8 @@ class Service:
 
     def __init__(self, context: WebContext, more: Sequence[SiteSection] = ()) -> None:
         self._context = context
-        self._pages = Pages(context)
-        self.site = Site(context, (*sections_of(context, self._pages), *more), self._pages.refusal)
+        pages, log = Pages(context), AccessLog()
+        self.site = Site(context, (*sections_of(context, pages, log), *more), pages.refusal, log)
 
     async def handle(self, stream: Stream) -> None:
         """One connection to its end; TLS of the https listener is already on. Raises PeerError."""

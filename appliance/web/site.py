@@ -28,6 +28,7 @@ from . import access, security
 from .access_log import AccessEntry, AccessLog
 from .conditional import apply_conditions
 from .context import WebContext
+from .language import refusal_text
 from .message import TEXT, HttpRefusal, HttpRequest, HttpResponse, redirect
 from .plain_http import PlainHttp
 from .routes import Access, RouteMatch, SiteSection, WebRoute, WebRoutes
@@ -44,9 +45,9 @@ RefusalPage = Callable[[HttpRequest, HttpRefusal], HttpResponse]
 class Site:
     """`refusal_page` words a refusal for people; it is told the request and the refusal."""
 
-    def __init__(self, context: WebContext, sections: Sequence[SiteSection], refusal_page: RefusalPage) -> None:
+    def __init__(self, context: WebContext, sections: Sequence[SiteSection], refusal_page: RefusalPage, log: AccessLog) -> None:
         options = context.options
-        self.log = AccessLog()
+        self.log = log
         self._context = context
         self._routes = WebRoutes(sections)
         self._plain = PlainHttp(context)
@@ -99,7 +100,7 @@ class Site:
         try:
             return await route.handle(request)
         except SetupError as error:
-            raise HttpRefusal(409, str(error)) from error
+            raise HttpRefusal(409, refusal_text(error, request.language)) from error
         except MisuseError as error:
             raise HttpRefusal(400, str(error)) from error
         except StoreError as error:

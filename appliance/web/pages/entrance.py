@@ -8,20 +8,15 @@ from appliance.auth.login import LoginAttempt
 from appliance.mail.errors import AuthError
 from appliance.protocol.http.cookie import encode_cookie
 
-from ..context import WebContext
 from ..message import HttpRefusal, HttpRequest, HttpResponse, redirect
 from ..plain_http import authority_file
-from ..rendering import Pages
 from ..routes import Access, WebRoute
 from ..site import SESSION_COOKIE, SIGN_IN
+from .base import PageGroup
 
 
-class Entrance:
+class Entrance(PageGroup):
     """Pages for whoever is not signed in yet."""
-
-    def __init__(self, context: WebContext, pages: Pages) -> None:
-        self._context = context
-        self._pages = pages
 
     def routes(self) -> tuple[WebRoute, ...]:
         return (
@@ -35,25 +30,25 @@ class Entrance:
 
     async def home(self, request: HttpRequest) -> HttpResponse:
         """The page to begin with."""
-        return redirect("/admin/" if request.session and self._context.is_admin(request.session.account) else "/own/")
+        return redirect("/admin/" if request.session and self.context.is_admin(request.session.account) else "/own/")
 
     async def sign_in_page(self, request: HttpRequest) -> HttpResponse:
         if request.session is not None:
             return redirect("/")
-        return self._pages.page(request, "sign_in.html", name="", next=_next(request.query.get("next")), fault="")
+        return self.pages.page(request, "sign_in.html", name="", next=_next(request.query.get("next")), fault="")
 
     async def sign_in(self, request: HttpRequest) -> HttpResponse:
         form, _ = await request.form(), request.language
         name, place = form.get("name"), _next(form.get("next"))
         attempt = LoginAttempt(request.peer, "https", "form")
         try:
-            identity = await request.attend(lambda: self._context.login.check_password(name, form.secret("password"), attempt))
+            identity = await request.attend(lambda: self.context.login.check_password(name, form.secret("password"), attempt))
         except AuthError:
             raise HttpRefusal(503, _("Passwords cannot be checked just now. Try again in a moment.")) from None
         if identity is None or identity.app_password:
             fault = _("The address or the password is wrong.")
-            return self._pages.page(request, "sign_in.html", 403, name=name, next=place, fault=fault)
-        secret = await self._context.sessions.begin(
+            return self.pages.page(request, "sign_in.html", 403, name=name, next=place, fault=fault)
+        secret = await self.context.sessions.begin(
             identity.account, identity.password, peer=request.peer, agent=request.fields.get("user-agent"), language=request.language.tag
         )
         response = redirect(place or "/")
@@ -62,19 +57,19 @@ class Entrance:
 
     async def sign_out(self, request: HttpRequest) -> HttpResponse:
         assert request.session is not None  # noqa: S101 - the site looked
-        await self._context.sessions.end(request.session)
+        await self.context.sessions.end(request.session)
         response = redirect(SIGN_IN)
         response.fields += [("set-cookie", encode_cookie(SESSION_COOKIE, "", 0)), ("clear-site-data", '"cache", "storage"')]
         return response
 
     async def trust(self, request: HttpRequest) -> HttpResponse:
-        pem, fingerprint = self._context.authority()
+        pem, fingerprint = self.context.authority()
         if not pem:
             raise HttpRefusal(404)
-        return self._pages.page(request, "trust.html", fingerprint=fingerprint)
+        return self.pages.page(request, "trust.html", fingerprint=fingerprint)
 
     async def authority(self, request: HttpRequest) -> HttpResponse:
-        pem, _fingerprint = self._context.authority()
+        pem, _fingerprint = self.context.authority()
         if not pem:
             raise HttpRefusal(404)
         return authority_file(pem)

@@ -13,12 +13,11 @@ import trio
 from appliance.protocol.http.event_stream import COMMENT, MEDIA_TYPE, encode_event
 from appliance.status.snapshot import Snapshot
 
-from ..context import WebContext
 from ..formats import size, span
 from ..language import Language
 from ..message import HttpRequest, HttpResponse
-from ..rendering import Pages
 from ..routes import Access, WebRoute
+from .base import PageGroup
 
 EVENTS_S = 2.0
 ALIVE_S = 25.0
@@ -36,12 +35,8 @@ BUTTONS = {
 """Where something can be done about a condition."""
 
 
-class OverviewPages:
+class OverviewPages(PageGroup):
     """The first page of the administration."""
-
-    def __init__(self, context: WebContext, pages: Pages) -> None:
-        self._context = context
-        self._pages = pages
 
     def routes(self) -> tuple[WebRoute, ...]:
         return (
@@ -51,7 +46,7 @@ class OverviewPages:
         )
 
     async def overview(self, request: HttpRequest) -> HttpResponse:
-        snapshot = self._context.board.snapshot()
+        snapshot = self.context.board.snapshot()
         conditions = [
             {
                 "severity": one.severity,
@@ -61,7 +56,7 @@ class OverviewPages:
             }
             for one in snapshot.conditions
         ]
-        return self._pages.page(
+        return self.pages.page(
             request, "overview.html", s=snapshot, conditions=conditions, figures=figures(snapshot, request.language), shape=shape(snapshot)
         )
 
@@ -69,10 +64,10 @@ class OverviewPages:
         return HttpResponse(200, self._changes(request), MEDIA_TYPE, lasting=True)
 
     async def _changes(self, request: HttpRequest) -> AsyncIterator[bytes]:
-        board, session, language = self._context.board, request.session, request.language
+        board, session, language = self.context.board, request.session, request.language
         said: dict[str, Any] = {}
         version = board.version - 1
-        while session is not None and self._context.sessions.is_live(session):
+        while session is not None and self.context.sessions.is_live(session):
             with trio.move_on_after(ALIVE_S) as silent:
                 snapshot = await board.changed(version)
             if silent.cancelled_caught:

@@ -1,20 +1,148 @@
-"""The own page of each user: what the account has, its password, devices, sessions and language."""
+"""The own page of each user: space, password, devices, sessions and language.
 
-from ..context import WebContext
-from ..message import HttpRequest, HttpResponse
-from ..rendering import Pages
+Everything here is about the account of the session, whatever a form says. A new password and a device's password need the
+current one, through the same throttle as every sign-in, unless it was typed within the last five minutes.
+"""
+
+from typing import Any
+
+from appliance.accounts.directory import Account
+from appliance.accounts.web_sessions import WebSession
+from appliance.control import requests as controls
+from appliance.mail.errors import SetupError
+from appliance.mail.protocols import protocol
+from appliance.protocol.http.cookie import encode_cookie
+
+from ..language import refusal_text, tags
+from ..message import LANGUAGE_COOKIE, HttpRefusal, HttpRequest, HttpResponse, redirect
 from ..routes import WebRoute
+from .base import PageGroup
+
+YEAR_S = 365 * 86_400
+PLACE = "/own/"
 
 
-class OwnPages:
-    """Everything here is about the account of the session, whatever a form says."""
-
-    def __init__(self, context: WebContext, pages: Pages) -> None:
-        self._context = context
-        self._pages = pages
+class OwnPages(PageGroup):
+    """What a user may see and change about their own account."""
 
     def routes(self) -> tuple[WebRoute, ...]:
-        return (WebRoute("GET", "/own/", self.own_page), WebRoute("GET", "/own", self.own_page))
+        return (
+            WebRoute("GET", "/own/", self.own_page),
+            WebRoute("GET", "/own", self.own_page),
+            WebRoute("GET", "/own/password", self.password_page),
+            WebRoute("POST", "/own/password", self.set_password),
+            WebRoute("POST", "/own/devices", self.add_device),
+            WebRoute("POST", "/own/devices/remove", self.remove_device),
+            WebRoute("POST", "/own/sessions/end", self.end_session),
+            WebRoute("POST", "/own/sessions/end-others", self.end_other_sessions),
+            WebRoute("POST", "/own/language", self.set_language),
+        )
 
     async def own_page(self, request: HttpRequest) -> HttpResponse:
-        return self._pages.page(request, "own.html")
+        return await self._own_page(request)
+
+    async def _own_page(self, request: HttpRequest, status: int = 200, **faults: str) -> HttpResponse:
+        session, account = self._who(request)
+        rows = (await self.ask(controls.ListAccounts())).facts["accounts"]
+        facts = next((row for row in rows if row["address"] == account.address), {"octets": 0, "quota_octets": None})
+        return self.pages.page(
+            request,
+            "own.html",
+            status,
+            account=account,
+            used=facts["octets"],
+            limit=facts["quota_octets"],
+            devices=(await self.ask(controls.ListAppPasswords(account.address))).facts["app_passwords"],
+            sessions=self.context.sessions.of(account.id),
+            this=session,
+            label=faults.get("label", ""),
+            fault=faults.get("fault", ""),
+            place=faults.get("place", ""),
+            confirmed=self.is_confirmed(request),
+        )
+
+    # --- password ---------------------------------------------------------------------------------
+
+    async def password_page(self, request: HttpRequest) -> HttpResponse:
+        return self.pages.page(request, "own_password.html", fault="", place="")
+
+    async def set_password(self, request: HttpRequest) -> HttpResponse:
+        form, _ = await request.form(), request.language
+        session, account = self._who(request)
+
+        def again(place: str, fault: str) -> HttpResponse:
+            return self.pages.page(request, "own_password.html", 422, fault=fault, place=place)
+
+        if form.secret("new") != form.secret("repeated"):
+            return again("repeated", _("The two new passwords differ."))
+        if not await self.confirm(request, always=True):
+            return again("current", _("That is not your password."))
+        try:
+            await self.ask(controls.SetPassword(account.address, form.secret("new") or " "))
+        except SetupError as error:
+            return again("new", refusal_text(error, _))
+        row = next(row for row in self.context.accounts.secrets.rows[account.id] if not row.label)
+        await self.context.sessions.move(session, row.id)
+        return self.done(request, _("Your new password is set. Other browsers and programs that used the old one are signed out."), PLACE)
+
+    # --- devices ----------------------------------------------------------------------------------
+
+    async def add_device(self, request: HttpRequest) -> HttpResponse:
+        form, _ = await request.form(), request.language
+        _session, account = self._who(request)
+        label = form.get("label")
+        if not await self.confirm(request):
+            return await self._own_page(request, 422, label=label, fault=_("That is not your password."), place="current")
+        try:
+            made = (await self.ask(controls.AddAppPassword(account.address, label))).facts
+        except SetupError as error:
+            return await self._own_page(request, 422, label=label, fault=refusal_text(error, _), place="label")
+        return self.pages.page(request, "own_device.html", label=made["label"], password=made["password"], **self._mail_settings())
+
+    def _mail_settings(self) -> dict[str, Any]:
+        rows = [(protocol(name), port) for name, port in self.context.mail_services()]
+        return {
+            "host": self.context.names.host_name(),
+            "services": [(row, port) for row, port in rows if row.guide],
+        }
+
+    async def remove_device(self, request: HttpRequest) -> HttpResponse:
+        form, _ = await request.form(), request.language
+        _session, account = self._who(request)
+        label = form.get("label")
+        await self.ask(controls.RemoveAppPassword(account.address, label))
+        return self.done(request, _("The password of “%(label)s” is removed.", label=label), PLACE)
+
+    # --- sessions and language ----------------------------------------------------------------------
+
+    async def end_session(self, request: HttpRequest) -> HttpResponse:
+        form, _ = await request.form(), request.language
+        _session, account = self._who(request)
+        ended = [one for one in self.context.sessions.of(account.id) if one.key == form.get("session")]
+        await self.context.sessions.end(*ended)
+        return self.done(request, _("That browser is signed out."), PLACE)
+
+    async def end_other_sessions(self, request: HttpRequest) -> HttpResponse:
+        session, account = self._who(request)
+        others = [one for one in self.context.sessions.of(account.id) if one is not session]
+        await self.context.sessions.end(*others)
+        _ = request.language
+        return self.done(request, _.counted("%(number)s browser is signed out.", "%(number)s browsers are signed out.", len(others)), PLACE)
+
+    async def set_language(self, request: HttpRequest) -> HttpResponse:
+        session, _account = self._who(request)
+        wanted = (await request.form()).get("language")
+        if wanted not in tags():
+            raise HttpRefusal(422)
+        await self.context.sessions.set_language(session, wanted)
+        response = redirect(PLACE)
+        response.fields.append(("set-cookie", encode_cookie(LANGUAGE_COOKIE, wanted, YEAR_S)))
+        return response
+
+    def _who(self, request: HttpRequest) -> tuple[WebSession, Account]:
+        """The session and its account. Raises HttpRefusal when the account was removed a moment ago."""
+        session = request.session
+        account = self.context.accounts.directory.account(session.account) if session else None
+        if session is None or account is None:
+            raise HttpRefusal(401)
+        return session, account

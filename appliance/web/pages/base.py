@@ -1,0 +1,46 @@
+"""What the modules of pages share: asking the admin API, saying what was done, and wording a refusal for a page."""
+
+from appliance.auth.login import LoginAttempt
+from appliance.control.requests import Request, Response
+
+from ..context import WebContext
+from ..message import HttpRequest, HttpResponse, redirect
+from ..rendering import Pages
+
+
+class PageGroup:
+    """Pages of one part of the site."""
+
+    def __init__(self, context: WebContext, pages: Pages) -> None:
+        self.context = context
+        self.pages = pages
+
+    async def ask(self, request: Request) -> Response:
+        """The answer of the admin API. Raises SetupError, StoreError."""
+        return await self.context.control.ask(request)
+
+    def is_confirmed(self, request: HttpRequest) -> bool:
+        """Was the password typed within the last minutes?"""
+        return request.session is not None and self.context.sessions.is_confirmed(request.session)
+
+    async def confirm(self, request: HttpRequest, *, always: bool = False) -> bool:
+        """Was the password typed a moment ago, or is it right in the form's field `current`? Throttled like every sign-in."""
+        session, sessions = request.session, self.context.sessions
+        account = self.context.accounts.directory.account(session.account) if session else None
+        if session is None or account is None:
+            return False
+        if not always and sessions.is_confirmed(session):
+            return True
+        password, attempt = (await request.form()).secret("current"), LoginAttempt(request.peer, "https", "form")
+        identity = await request.attend(lambda: self.context.login.check_password(account.address, password, attempt))
+        if identity is None or identity.app_password:
+            return False
+        sessions.confirm(session)
+        return True
+
+    def done(self, request: HttpRequest, sentence: str, place: str) -> HttpResponse:
+        """Something was done: the sentence stands on the next page."""
+        if request.session is not None:
+            request.session.note(sentence)
+        return redirect(place)
+

@@ -1,0 +1,57 @@
+"""The queue for administrators: what waits and why, the timeline of each message, and what can be done with it.
+
+Addresses, outcomes and reasons are shown; subjects and contents are not.
+"""
+
+from appliance.control import requests as controls
+from appliance.control.requests import Request
+
+from ..message import HttpRefusal, HttpRequest, HttpResponse
+from ..routes import Access, WebRoute
+from .base import PageGroup
+
+PLACE = "/admin/queue"
+ACTIONS: tuple[tuple[str, type, str], ...] = (
+    ("retry", controls.RetryMessage, "The message is tried now."),
+    ("hold", controls.HoldMessage, "The message is held."),
+    ("release", controls.ReleaseMessage, "The message is released."),
+    ("cancel", controls.CancelMessage, "The message is cancelled: it is not sent."),
+)
+"""What can be done with a waiting message: the last part of the address, the request, and what is said afterwards."""
+
+
+class QueuePages(PageGroup):
+    """The list and the timelines."""
+
+    def routes(self) -> tuple[WebRoute, ...]:
+        return (
+            WebRoute("GET", PLACE, self.list_page, Access.ADMIN),
+            WebRoute("POST", PLACE, self.flush, Access.ADMIN),
+            WebRoute("GET", "/admin/queue/{message}", self.timeline, Access.ADMIN),
+            WebRoute("POST", "/admin/queue/{entry}/{action}", self.act, Access.ADMIN),
+        )
+
+    async def list_page(self, request: HttpRequest) -> HttpResponse:
+        rows = (await self.ask(controls.ListQueue())).facts["messages"]
+        return self.pages.page(request, "queue.html", messages=rows)
+
+    async def flush(self, request: HttpRequest) -> HttpResponse:
+        rows = (await self.ask(controls.FlushQueue())).facts["rows"]
+        _ = request.language
+        return self.done(request, _.counted("%(number)s message is tried now.", "%(number)s messages are tried now.", rows), PLACE)
+
+    async def timeline(self, request: HttpRequest) -> HttpResponse:
+        message = request.values["message"]
+        facts = (await self.ask(controls.TrackMessage(message))).facts
+        if "lines" not in facts:
+            raise HttpRefusal(404)
+        waiting = [row for row in (await self.ask(controls.ListQueue())).facts["messages"] if row["message"] == facts["message"]]
+        return self.pages.page(request, "message.html", message=facts["message"], lines=facts["lines"], waiting=waiting)
+
+    async def act(self, request: HttpRequest) -> HttpResponse:
+        found = next((row for row in ACTIONS if row[0] == request.values["action"]), None)
+        if found is None:
+            raise HttpRefusal(404)
+        change: Request = found[1](request.values["entry"])
+        await self.ask(change)
+        return self.done(request, request.language(found[2]), PLACE)

@@ -1,0 +1,192 @@
+"""What an administrator and a user do in a real browser, over https with the server's own authority."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.server import PASSWORD, Pillarbox, new_data
+from tests.support.wire import Smtp, faults
+from tests.web.browser import PROTOCOLS, Chromium, chromium, sign_in, violations
+from tests.web.shots import PAGES
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pillarbox]:
+    with Pillarbox(new_data(tmp_path_factory.mktemp("web") / "data", "ada", "mary"), protocols=PROTOCOLS) as one:
+        yield one
+        assert not faults(one.log)
+
+
+@pytest.fixture(scope="module")
+def browser(server: Pillarbox) -> Iterator[Chromium]:
+    with chromium(server) as one:
+        yield one
+
+
+@pytest.fixture
+def ada(browser: Chromium) -> Iterator["Page"]:
+    page = browser.page()
+    sign_in(page, "ada@home.example", PASSWORD)
+    yield page
+    assert not page.faults  # type: ignore[attr-defined]
+    page.context.close()
+
+
+def press(page: "Page", name: str) -> None:
+    with page.expect_navigation():
+        page.get_by_role("button", name=name, exact=True).click()
+
+
+@pytest.mark.parametrize("paths", [PAGES[:5], PAGES[5:10], PAGES[10:]], ids=["first", "second", "third"])
+def test_every_page_is_accessible_and_fits_a_phone(ada: "Page", paths: tuple[str, ...]) -> None:
+    found = []
+    for path in paths:
+        answer = ada.goto(path)
+        assert answer is not None and answer.ok, path
+        found += [f"{path}: {one}" for one in violations(ada)]
+    ada.set_viewport_size({"width": 320, "height": 640})
+    for path in paths:
+        ada.goto(path)
+        if ada.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            found.append(f"{path} scrolls sideways")
+    assert not found, "\n".join(found)
+
+
+def test_a_wrong_password_is_told_in_words(browser: Chromium) -> None:
+    page = browser.page()
+    sign_in(page, "ada@home.example", "not-the-password")
+    assert page.get_by_role("alert").inner_text() == "The address or the password is wrong."
+    assert page.get_by_label("E-mail address").input_value() == "ada@home.example" and not page.get_by_label("Password").input_value()
+    assert not violations(page)
+    page.context.close()
+
+
+def test_an_account_is_added_and_its_owner_changes_the_password(ada: "Page", browser: Chromium) -> None:
+    ada.goto("/admin/accounts")
+    ada.get_by_label("Address", exact=True).fill("no address")
+    press(ada, "Add it")
+    assert ada.get_by_label("Address", exact=True).input_value() == "no address" and ada.get_by_role("alert").count() == 1
+    ada.get_by_label("Address", exact=True).fill("tim")
+    press(ada, "Add it")
+    password = ada.locator(".secret").inner_text()
+    page = browser.page()
+    sign_in(page, "tim@home.example", password)
+    assert page.url.endswith("/own/") and page.get_by_role("navigation").count() == 0, "no administrator"
+    page.goto("/own/password")
+    page.get_by_label("Present password").fill(password)
+    page.get_by_label("New password", exact=True).fill("12345678")
+    page.get_by_label("New password, once more").fill("12345678")
+    press(page, "Change it")
+    assert "tried first" in page.get_by_role("alert").inner_text()
+    page.get_by_label("Present password").fill(password)
+    page.get_by_label("New password", exact=True).fill("paper tiger river")
+    page.get_by_label("New password, once more").fill("paper tiger river")
+    press(page, "Change it")
+    assert "Your new password is set" in page.get_by_role("status").inner_text()
+    page.context.close()
+    ada.goto("/admin/accounts/tim@home.example")
+    ada.get_by_label("Name", exact=True).fill("Tim")
+    press(ada, "Change the name")
+    ada.get_by_label("Space in MB").fill("many")
+    press(ada, "Change the space")
+    assert ada.get_by_label("Space in MB").input_value() == "many" and "whole number" in ada.get_by_role("alert").inner_text()
+    ada.get_by_label("Space in MB").fill("500")
+    press(ada, "Change the space")
+    ada.get_by_text("Remove", exact=True).click()
+    press(ada, "Remove the account")
+    assert "kept for 30 days" in ada.get_by_role("status").inner_text()
+    press(ada, "Bring it back")
+    assert ada.get_by_role("link", name="tim@home.example").count() == 1
+
+
+def test_a_device_gets_a_password_that_reads_mail_and_is_revoked(ada: "Page", server: Pillarbox) -> None:
+    from imaplib import IMAP4_SSL
+
+    ada.goto("/own/")
+    ada.get_by_label("Name of a new device").fill("Ada's phone")
+    press(ada, "Make a password for it")
+    password = ada.locator(".secret").inner_text()
+    with IMAP4_SSL("localhost", server.ports["imaps"]) as imap:
+        imap.login("ada@home.example", password)
+    press_link(ada, "Done")
+    assert "from 127.0.0.1" in ada.locator("#devices ~ table").first.inner_text()
+    press(ada, "Remove the password of Ada's phone")
+    with IMAP4_SSL("localhost", server.ports["imaps"]) as imap, pytest.raises(imap.error):
+        imap.login("ada@home.example", password)
+
+
+def press_link(page: "Page", name: str) -> None:
+    with page.expect_navigation():
+        page.get_by_role("link", name=name).click()
+
+
+def test_the_overview_follows_the_server(ada: "Page", server: Pillarbox) -> None:
+    from playwright.sync_api import expect
+
+    ada.goto("/admin/")
+    figure = ada.locator("[data-figure=arrived]")
+    before = int(figure.inner_text())
+    with Smtp(server.ports["smtp"]) as smtp:
+        for line in (b"EHLO friend.example", b"MAIL FROM:<friend@elsewhere.example>", b"RCPT TO:<ada@home.example>", b"DATA"):
+            smtp.ask(line)
+        assert smtp.ask(b"Subject: hello\r\n\r\nhello\r\n.").startswith(b"250")
+    expect(figure).to_have_text(str(before + 1), timeout=15_000)
+    ada.goto("/admin/messages")
+    assert ada.get_by_text("friend@elsewhere.example").count() == 1 and ada.get_by_text("hello").count() == 0
+
+
+def test_signing_out_elsewhere_ends_a_session(ada: "Page", browser: Chromium) -> None:
+    other = browser.page()
+    sign_in(other, "ada@home.example", PASSWORD)
+    ada.goto("/own/")
+    press(ada, "Sign out all others")
+    other.goto("/own/")
+    assert "/sign-in" in other.url
+    other.context.close()
+
+
+def test_domains_and_records(ada: "Page") -> None:
+    ada.goto("/admin/domains")
+    ada.get_by_label("Domain", exact=True).fill("smith.example")
+    press(ada, "Add it")
+    assert "smith.example" in ada.get_by_role("heading", level=1).inner_text()
+    assert ada.get_by_text("v=spf1").count() >= 1 and ada.get_by_role("button", name="Copy").count() > 3
+    with ada.expect_download() as download:
+        ada.get_by_role("link", name="Download as a zone file").click()
+    assert "MX" in download.value.path().read_text()
+    ada.get_by_text("Remove the domain").first.click()
+    press(ada, "Remove the domain")
+    assert ada.get_by_role("link", name="smith.example").count() == 0
+
+
+def test_without_scripts_everything_works(browser: Chromium) -> None:
+    page = browser.page(java_script_enabled=False)
+    sign_in(page, "ada@home.example", PASSWORD)
+    page.goto("/admin/accounts")
+    page.get_by_label("Alias", exact=True).fill("family@home.example")
+    page.get_by_label("Goes to").fill("mary@home.example")
+    press(page, "Add the alias")
+    assert "Messages to family@home.example go to mary@home.example." in page.get_by_role("status").inner_text()
+    press(page, "Remove mary@home.example from family@home.example")
+    press(page, "Sign out")
+    assert "/sign-in" in page.url
+    page.context.close()
+
+
+def test_the_keyboard_is_enough(browser: Chromium) -> None:
+    page = browser.page()
+    page.goto("/sign-in")
+    page.keyboard.type("mary@home.example")
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.context.close()
