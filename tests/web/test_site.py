@@ -144,7 +144,7 @@ async def test_administration_is_for_administrators_nearby(web: Web) -> None:
     assert (await ada.get("/admin/")).status == 200
     assert (await mary.get("/admin/")).status == 403
     ada.peer = "8.8.8.8"
-    assert (await ada.get("/admin/")).status == 403 and (await ada.get("/own/")).status == 200
+    assert (await ada.get("/admin/")).status == 403 and (await ada.get("/own/password")).status == 200
     ada.peer = "127.0.0.1"
     assert (await ada.get("/admin/", x_forwarded_for="8.8.8.8")).status == 403, "whoever comes through a proxy is not near"
     assert (await ada.get("/health")).status == 200

@@ -82,7 +82,7 @@ class AccountPages(PageGroup):
         form, _ = await request.form(), request.language
         alias, target = form.get("alias"), form.get("target")
         try:
-            await self.ask(controls.AddAlias(alias, target))
+            await self.ask(controls.AddAlias(alias, tuple(target.replace(",", " ").split())))
         except SetupError as error:
             return await self._list(request, 422, alias=alias, target=target, fault=refusal_text(error, _), place="alias")
         return self.done(request, _("Messages to %(alias)s go to %(target)s.", alias=alias, target=target), PLACE)
