@@ -190,13 +190,13 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class StatusItem:
-    """One item of STATUS and of LIST's RETURN (STATUS): `value` gives its number, or its octets as sent.
+    """One item of STATUS and of LIST's RETURN (STATUS): `value` gives its number, or its octets as sent, after reading if need be.
 
     `enables`: word of ENABLE that requesting the item implies (RFC 7162 §3.1: HIGHESTMODSEQ enables CONDSTORE).
     """
 
     name: bytes
-    value: "Callable[[Session, MailboxInfo], int | bytes]"
+    value: "Callable[[Session, MailboxInfo], int | bytes | Awaitable[int]]"
     enables: bytes = b""
 
 

@@ -57,6 +57,8 @@ IMAP_ERRORS = 50
 MAILBOX_NAME_OCTETS = 1000
 MAILBOXES = 5000
 """Mailboxes of one account."""
+ACCOUNT_MESSAGES = 10_000_000
+"""Messages of one account: their rows take 1 GB of the database, and a sequence view of them all 40 MB."""
 MAILBOX_LEVELS = 32
 
 # --- POP3 ------------------------------------------------------------------------------------

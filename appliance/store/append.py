@@ -57,7 +57,7 @@ def append(
         _insert_data(transaction, account, MessageId(message), modseq, placement.prefix, description)
         saved_after_s = effects.saved_after_s(placement.internal_at)
         transaction.execute(MESSAGE, (placement.mailbox, uid, modseq, flags, placement.internal_at, size, body, message, saved_after_s))
-        effects.quota.took(transaction, account, size, beyond=placement.beyond)
+        effects.quota.took(transaction, account, size, 1, beyond=placement.beyond)
         transaction.touched(placement.mailbox, modseq)
         effects.appended(transaction, placement.mailbox, (uid,))
         placed.append(Placed(placement.mailbox, UidValidity(uid_validity), Uid(uid), modseq, MessageId(message)))

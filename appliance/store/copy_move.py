@@ -78,7 +78,8 @@ def copy(
         transaction.touched(target, modseq)
         if move:
             expunge_rows(transaction, source, sources, condition, parameters, effects)
-        effects.quota.took(transaction, AccountId(account), octets, trash=there if special_use == TRASH else -1, checked=not move)
+        to_trash = there if special_use == TRASH else -1
+        effects.quota.took(transaction, AccountId(account), octets, len(sources), trash=to_trash, checked=not move)
         effects.appended(transaction, target, range(first, uid_next))
     return Copied(UidValidity(uid_validity), [Uid(uid) for uid in sources], [Uid(uid) for uid in range(first, uid_next)])
 

@@ -71,7 +71,7 @@ def expunge_rows(
         )
     if count > KEPT + SLACK:
         _drop_old(transaction, mailbox, modseq)
-    effects.quota.took(transaction, AccountId(account), -octets)
+    effects.quota.took(transaction, AccountId(account), -octets, -messages)
     transaction.touched(mailbox, modseq)
     effects.expunged(transaction, mailbox, gone)
     return AccountId(account), modseq

@@ -260,6 +260,16 @@ class Store(StoreBase):
         """(octets used, limit or None), from memory, as of the last commit or the one before."""
         return self.quotas.of(account)
 
+    def message_quota(self, account: AccountId) -> tuple[int, int]:
+        """(messages, limit), as of the same instant."""
+        return self.quotas.messages_of(account)
+
+    async def deleted_octets(self, mailbox: MailboxId) -> int:
+        """What an expunge of the mailbox would free; reads all its rows."""
+        statement = "SELECT coalesce(sum(octets), 0) FROM message WHERE mailbox = ? AND flags & 8"
+        found: int = await self.database.read(lambda connection: connection.execute(statement, (mailbox,)).fetchone()[0])
+        return found
+
     def make_mailboxes(self, transaction: Any, account: AccountId) -> None:
         """INBOX and the special-use mailboxes, subscribed: joins the commit that adds an account."""
         mailboxes.make_first(transaction, account)

@@ -16,7 +16,7 @@ from tests.support.many_sessions import MIXES, come_back, play
 from tests.support.server import Pillarbox, new_data
 from tests.support.wire import faults
 
-SECONDS = 10.0
+SECONDS = 8.0
 SEED = int(os.environ.get("PILLARBOX_SEED", "20260"))
 
 

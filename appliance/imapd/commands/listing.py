@@ -136,7 +136,7 @@ async def list_mailboxes(session: "Session", request: Listing, uid: bool) -> Com
         if chosen or below:
             await session.send(_list_line(session, entry, request, below))
             if items and chosen and entry.info is not None and entry.info.selectable:
-                await session.send(status_line(session, entry.info, items))
+                await session.send(await status_line(session, entry.info, items))
     return ok(b"LIST completed.")
 
 

@@ -1,5 +1,6 @@
 """STATUS, and STATUS in LIST's responses (RFC 9051 §6.3.11, RFC 5819)."""
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from appliance.mail.errors import MisuseError
@@ -53,13 +54,15 @@ async def find_items(session: "Session", names: list[bytes]) -> list[StatusItem]
     return found
 
 
-def status_line(session: "Session", info: "MailboxInfo", items: list[StatusItem]) -> bytes:
-    values = encode.listed(item.name + b" " + _encoded(item.value(session, info)) for item in items)
+async def status_line(session: "Session", info: "MailboxInfo", items: list[StatusItem]) -> bytes:
+    values = encode.listed([item.name + b" " + await _encoded(item.value(session, info)) for item in items])
     return b"* STATUS " + encode.mailbox(info.name, session.utf8) + b" " + values + b"\r\n"
 
 
-def _encoded(value: int | bytes) -> bytes:
-    return b"%d" % value if isinstance(value, int) else value
+async def _encoded(value: int | bytes | Awaitable[int]) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    return b"%d" % (value if isinstance(value, int) else await value)
 
 
 async def status(session: "Session", arguments: tuple[str, list[bytes]], uid: bool) -> Completion:
@@ -68,7 +71,7 @@ async def status(session: "Session", arguments: tuple[str, list[bytes]], uid: bo
     info = await session.store.find(session.account, name)
     if not info.selectable:
         return no(b"The name holds no messages.", b"NONEXISTENT")
-    session.queue(status_line(session, info, items))
+    session.queue(await status_line(session, info, items))
     return ok(b"STATUS completed.")
 
 

@@ -21,6 +21,7 @@ from .objectid import EXTENSION as OBJECTID
 from .partial import EXTENSION as PARTIAL
 from .preview import EXTENSION as PREVIEW
 from .qresync import EXTENSION as QRESYNC
+from .quota import EXTENSION as QUOTA
 from .saslir import EXTENSION as SASL_IR
 from .savedate import EXTENSION as SAVEDATE
 from .sort import EXTENSION as SORT
@@ -53,6 +54,7 @@ EXTENSIONS: tuple[Extension, ...] = (
     LIST_STATUS,
     STATUS_SIZE,
     APPENDLIMIT,
+    QUOTA,
     MULTIAPPEND,
     UNSELECT,
     UIDPLUS,
