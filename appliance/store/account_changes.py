@@ -11,12 +11,25 @@ Every MODSEQ of an account belongs to one commit's change, so (MODSEQ, MessageId
 
 import sqlite3
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from appliance.mail.ids import AccountId, MessageId, ModSeq
 
 from . import departures
 from .messages import listed
 from .modseq import account_modseq
+
+CREATED, UPDATED, DESTROYED = "created", "updated", "destroyed"
+
+
+class Position(NamedTuple):
+    """A place in the order of changes: all up to this message of this MODSEQ are known. With `WHOLE` all of the MODSEQ."""
+
+    modseq: ModSeq
+    message: MessageId
+
+
+WHOLE = MessageId(2**63 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,31 +39,41 @@ class MessageChange:
     modseq: ModSeq
     message: MessageId
     thread: MessageId
-    created: bool = False
+    created_modseq: ModSeq
     destroyed: bool = False
 
+    @property
+    def position(self) -> Position:
+        return Position(self.modseq, self.message)
 
-def message_changes(connection: sqlite3.Connection, account: AccountId, since: ModSeq) -> tuple[ModSeq, list[MessageChange]] | None:
-    """The account's MODSEQ and what changed after `since`, ascending by (modseq, message); None when that is too long ago to know."""
-    left = departures.since(connection, account, since)
+    def kind(self, since: Position) -> str:
+        """What the change is for one who knows all up to `since`: see above; "" when it came and went since."""
+        new = (self.created_modseq, self.message) > since
+        if self.destroyed:
+            return "" if new else DESTROYED
+        return CREATED if new else UPDATED
+
+
+def message_changes(connection: sqlite3.Connection, account: AccountId, since: Position) -> tuple[ModSeq, list[MessageChange]] | None:
+    """The account's MODSEQ and what changed after `since`, ascending by position; None when that is too long ago to know."""
+    after = since.modseq if since.message == WHOLE else ModSeq(since.modseq - 1)
+    left = departures.since(connection, account, after)
     if left is None:
         return None
     latest = {int(message): int(modseq) for message, modseq in left.remaining.items()}
-    mailboxes = connection.execute("SELECT id FROM mailbox WHERE account = ? AND modseq > ?", (account, since)).fetchall()
-    for (mailbox,) in mailboxes:
+    for (mailbox,) in connection.execute("SELECT id FROM mailbox WHERE account = ? AND modseq > ?", (account, after)).fetchall():
         rows = connection.execute(
-            "SELECT message_data, max(modseq) FROM message WHERE mailbox = ? AND modseq > ? GROUP BY message_data", (mailbox, since)
+            "SELECT message_data, max(modseq) FROM message WHERE mailbox = ? AND modseq > ? GROUP BY message_data", (mailbox, after)
         )
         for message, modseq in rows.fetchall():
             latest[message] = max(modseq, latest.get(message, 0))
     found = connection.execute(
-        "SELECT id, thread, created_modseq > ? FROM message_data WHERE id IN (SELECT value FROM json_each(?))",
-        (since, listed(list(latest))),
+        "SELECT id, thread, created_modseq FROM message_data WHERE id IN (SELECT value FROM json_each(?))", (listed(list(latest)),)
     )
     changes = [
-        MessageChange(ModSeq(latest[message]), MessageId(message), MessageId(thread), created=bool(new))
-        for message, thread, new in found.fetchall()
+        MessageChange(ModSeq(latest[message]), MessageId(message), MessageId(thread), ModSeq(made))
+        for message, thread, made in found.fetchall()
     ]
-    changes += [MessageChange(one.modseq, one.message, one.thread, destroyed=True) for one in left.gone if one.created_modseq <= since]
-    changes.sort(key=lambda change: (change.modseq, change.message))
-    return account_modseq(connection, account), changes
+    changes += [MessageChange(one.modseq, one.message, one.thread, one.created_modseq, destroyed=True) for one in left.gone]
+    changes.sort(key=lambda change: change.position)
+    return account_modseq(connection, account), [change for change in changes if change.position > since and change.kind(since)]

@@ -19,7 +19,7 @@ from appliance.mail.flags import INBOX
 from appliance.mail.ids import AccountId, BodyId, MailboxId, ModSeq
 
 from . import append, copy_move, expunge, mailboxes
-from .account_changes import MessageChange, message_changes
+from .account_changes import MessageChange, Position, message_changes
 from .base import StoreBase
 from .bodies import Bodies
 from .changes import UidSnapshot, snapshot
@@ -168,7 +168,7 @@ class Store(StoreBase):
         """Which mailboxes were created, renamed or (un)subscribed, or deleted after `since`; None when that is too long ago to know."""
         return await self.database.read(lambda connection: mailboxes.changed_since(connection, account, since))
 
-    async def message_changes(self, account: AccountId, since: ModSeq) -> "tuple[ModSeq, MessageChanges] | None":
+    async def message_changes(self, account: AccountId, since: Position) -> "tuple[ModSeq, MessageChanges] | None":
         """The account's MODSEQ and which messages were created, changed or destroyed after `since`; None when that is too long ago."""
         return await self.database.read(lambda connection: message_changes(connection, account, since))
 

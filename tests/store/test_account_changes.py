@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from appliance.mail.errors import StoreError
 from appliance.mail.ids import MailboxId, MessageId, ModSeq, Uid
 from appliance.store import departures
+from appliance.store.account_changes import CREATED, WHOLE, Position
 from appliance.store.store import Store
 from appliance.store.values import Mode, Placement, Want
 
@@ -32,25 +33,35 @@ async def all_messages(store: Store) -> Known:
 
 
 class Client:
-    def __init__(self) -> None:
-        self.since = ModSeq(0)
+    """`batch`: so many changes are taken at a time, as with maxChanges."""
+
+    def __init__(self, batch: int = 1000) -> None:
+        self.since = Position(ModSeq(0), WHOLE)
+        self.batch = batch
         self.known: Known = {}
 
     async def follow(self, store: Store) -> None:
         found = await store.message_changes(ANN, self.since)
         assert found is not None
         now = await all_messages(store)
-        assert [(one.modseq, one.message) for one in found[1]] == sorted((one.modseq, one.message) for one in found[1])
-        for change in found[1]:
-            assert self.since < change.modseq <= found[0]
+        assert [one.position for one in found[1]] == sorted(one.position for one in found[1])
+        for change in found[1][: self.batch]:
+            assert self.since < change.position and change.modseq <= found[0]
             if change.destroyed:
                 assert change.message in self.known and change.message not in now
                 del self.known[change.message]
             else:
-                assert change.created == (change.message not in self.known)
+                assert (change.kind(self.since) == CREATED) == (change.message not in self.known)
                 self.known[change.message] = now[change.message]
-        assert self.known == now
-        self.since = found[0]
+        if len(found[1]) > self.batch:
+            self.since = found[1][self.batch - 1].position
+        else:
+            assert self.known == now
+            self.since = Position(found[0], WHOLE)
+
+    async def catch_up(self, store: Store) -> None:
+        while self.since.message != WHOLE or not self.since.modseq:
+            await self.follow(store)
 
 
 async def place_of(store: Store, name: str) -> MailboxId:
@@ -94,14 +105,18 @@ def test_a_client_that_follows_knows_what_is_there(steps: list[tuple[Any, bool]]
     async def run() -> None:
         with tempfile.TemporaryDirectory() as directory:
             async with a_server(Path(directory)) as store:
-                often, seldom = Client(), Client()
+                often, seldom, slow = Client(), Client(), Client(batch=3)
                 for change, both in steps:
                     await step(store, *change)
                     await often.follow(store)
                     if both:
                         await seldom.follow(store)
+                    await slow.follow(store)
                 await seldom.follow(store)
-                assert often.known == seldom.known
+                await slow.catch_up(store)
+                await slow.follow(store)
+                await slow.catch_up(store)
+                assert often.known == seldom.known == slow.known
 
     trio.run(run)
 
@@ -110,21 +125,22 @@ async def test_what_came_and_went_is_nothing_and_threads_are_named(tmp_path: Pat
     async with a_server(tmp_path) as store:
         inbox = Placement(await place_of(store, "INBOX"), b"")
         (first,) = await put(store, inbox)
-        found = await store.message_changes(ANN, ModSeq(0))
+        start = Position(ModSeq(0), WHOLE)
+        found = await store.message_changes(ANN, start)
         assert found is not None
-        since, (created,) = found
-        assert created.created and created.thread == created.message == first.message
+        since, (created,) = Position(found[0], WHOLE), found[1]
+        assert created.kind(start) == CREATED and created.thread == created.message == first.message
         (brief,) = await put(store, inbox)
         mailbox = await store.open(ANN, "INBOX")
         await mailbox.remove([brief.uid])
-        assert await store.message_changes(ANN, since) == (since + 2, [])
+        assert await store.message_changes(ANN, since) == (since.modseq + 2, [])
         await mailbox.remove([first.uid])
         mailbox.close()
         found = await store.message_changes(ANN, since)
         assert found is not None and [(one.message, one.thread, one.destroyed) for one in found[1]] == [
             (first.message, first.message, True)
         ]
-        assert await store.message_changes(BEN, ModSeq(0)) is not None
+        assert await store.message_changes(BEN, start) is not None
 
 
 async def test_too_long_ago_is_said_and_the_table_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,6 +155,6 @@ async def test_too_long_ago_is_said_and_the_table_is_bounded(tmp_path: Path, mon
         mailbox.close()
         rows = await store.database.read(lambda connection: connection.execute("SELECT count(*) FROM departure").fetchone()[0])
         assert 8 <= rows < 25
-        assert await store.message_changes(ANN, ModSeq(1)) is None
-        found = await store.message_changes(ANN, placed.modseq)
+        assert await store.message_changes(ANN, Position(ModSeq(1), WHOLE)) is None
+        found = await store.message_changes(ANN, Position(placed.modseq, WHOLE))
         assert (found is not None and found[1] == []) or (found is not None and found[1][0].destroyed)
