@@ -1,0 +1,114 @@
+"""What every data type's /get, /changes and /set have in common (RFC 8620 §5.1, §5.2, §5.3)."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from appliance.mail.errors import StoreError, Trouble
+from appliance.protocol.jmap.arguments import Arguments
+from appliance.protocol.jmap.errors import MethodError, SetError, invalid
+from appliance.protocol.jmap.references import created_id
+
+MOST_CHANGES = 500
+"""Changes told at once, whatever more the client would take."""
+
+
+def read_properties(arguments: Arguments, known: Collection[str], default: Sequence[str], *, extra: str = "") -> list[str]:
+    """Takes `properties`, `id` always first. Raises MethodError for one there is not; those that begin with `extra` are let through."""
+    wanted = arguments.strings("properties")
+    if wanted is None:
+        return list(dict.fromkeys(["id", *default]))
+    for name in wanted:
+        if name not in known and not (extra and name.startswith(extra)):
+            raise invalid(f'There is no property "{name[:100]}".')
+    return list(dict.fromkeys(["id", *wanted]))
+
+
+def split(ids: Sequence[str], created: Mapping[str, str]) -> list[str]:
+    """The ids with creation ids replaced; an unknown creation id stays, and names nothing."""
+    return list(dict.fromkeys(created_id(one, created) or one for one in ids))
+
+
+def get_response(account: str, state: str, wanted: Sequence[str] | None, found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """`wanted` None: all that were found."""
+    return {
+        "accountId": account,
+        "state": state,
+        "list": list(found.values()) if wanted is None else [found[one] for one in wanted if one in found],
+        "notFound": [] if wanted is None else [one for one in wanted if one not in found],
+    }
+
+
+def read_most_changes(arguments: Arguments) -> int:
+    """Takes `maxChanges`."""
+    asked = arguments.number("maxChanges", None, least=1)
+    return min(asked or MOST_CHANGES, MOST_CHANGES)
+
+
+# --- /set --------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class SetRequest:
+    """The arguments of a /set. `destroy` may hold creation ids."""
+
+    create: dict[str, dict[str, Any]]
+    update: dict[str, dict[str, Any]]
+    destroy: list[str]
+
+
+@dataclass(slots=True)
+class SetOutcome:
+    """What became of each object; encoded as the response."""
+
+    created: dict[str, dict[str, Any]] = field(default_factory=dict)
+    updated: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+    destroyed: list[str] = field(default_factory=list)
+    refused: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+
+    def refuse(self, member: str, name: str, error: SetError) -> None:
+        self.refused.setdefault(member, {})[name] = error.response
+
+    def encode(self, account: str, before: str, after: str) -> dict[str, Any]:
+        return {
+            "accountId": account,
+            "oldState": before,
+            "newState": after,
+            "created": self.created or None,
+            "updated": self.updated or None,
+            "destroyed": self.destroyed or None,
+            **{member: self.refused.get(member) for member in ("notCreated", "notUpdated", "notDestroyed")},
+        }
+
+
+def read_set(arguments: Arguments, state: str, most: int) -> SetRequest:
+    """Takes ifInState, create, update and destroy. Raises MethodError: stateMismatch, requestTooLarge, invalidArguments."""
+    expected = arguments.text("ifInState")
+    if expected and expected != state:
+        raise MethodError("stateMismatch", "Something changed meanwhile.")
+    request = SetRequest(arguments.objects("create"), arguments.objects("update"), arguments.ids("destroy", most=most) or [])
+    if len(request.create) + len(request.update) + len(request.destroy) > most:
+        raise MethodError("requestTooLarge", f"At most {most} objects are changed at once.")
+    return request
+
+
+async def attempt(outcome: SetOutcome, member: str, name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Do one object's change; what the store or the method refuses becomes that object's error."""
+    try:
+        await work()
+    except SetError as error:
+        outcome.refuse(member, name, error)
+    except StoreError as error:
+        outcome.refuse(member, name, set_error(error))
+
+
+_KINDS = {
+    Trouble.OVER_QUOTA: "overQuota", Trouble.FULL: "overQuota", Trouble.TOO_BIG: "tooLarge", Trouble.NO_MAILBOX: "notFound",
+    Trouble.GONE: "notFound", Trouble.NOT_ALLOWED: "forbidden", Trouble.TOO_MANY: "overQuota", Trouble.HAS_CHILDREN: "mailboxHasChild",
+    Trouble.EXISTS: "invalidProperties", Trouble.BAD_NAME: "invalidProperties", Trouble.BUSY: "rateLimit",
+}  # fmt: skip
+
+
+def set_error(error: StoreError) -> SetError:
+    """What the store refused, as RFC 8620 §5.3 names it."""
+    return SetError(_KINDS.get(error.trouble, "serverFail"), str(error))

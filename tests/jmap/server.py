@@ -1,0 +1,73 @@
+"""A store with one account's mail and the JMAP methods over it, called as a client calls them."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from appliance.database.database import Database
+from appliance.jmap.api import JmapApi
+from appliance.jmap.ids import encode_id
+from appliance.jmap.mailbox import MAIL, MailboxMethods
+from appliance.jmap.method import CORE, Caller, JmapAccount
+from appliance.jmap.thread import ThreadMethods
+from appliance.mail.ids import AccountId, MailboxId
+from appliance.protocol.imap.bodystructure import make_describe
+from appliance.protocol.jmap.request import JmapLimits
+from appliance.store.bodies import Bodies
+from appliance.store.store import Store
+from appliance.store.values import Placed, Placement
+
+ANN, BEN = AccountId(1), AccountId(2)
+A1 = "A1"
+CALLER = Caller(ANN, "ann@home.test", (JmapAccount(A1, ANN, "ann@home.test"), JmapAccount("A2", BEN, "ben@home.test", False, True)))
+
+
+class JmapClient:
+    """Calls methods; `call` gives the arguments of the one response."""
+
+    def __init__(self, store: Store, limits: JmapLimits) -> None:
+        self.store = store
+        self.faults: list[str] = []
+        methods = [*MailboxMethods(store, limits).methods(), *ThreadMethods(store, limits).methods()]
+        self._api = JmapApi(methods, {MAIL: {}}, limits=limits, report=lambda name, fault: self.faults.append(f"{name} {fault!r}"))
+
+    async def request(self, *calls: list[Any], **members: Any) -> list[list[Any]]:
+        octets = json.dumps({"using": [CORE, MAIL], "methodCalls": calls, **members}).encode()
+        answer = json.loads(json.dumps(await self._api.handle(octets, CALLER)))
+        assert not self.faults, self.faults
+        responses: list[list[Any]] = answer["methodResponses"]
+        return responses
+
+    async def call(self, name: str, **arguments: Any) -> Any:
+        ((answered, found, _),) = await self.request([name, {"accountId": A1, **arguments}, "c"])
+        assert answered == name, found
+        return found
+
+    async def error(self, name: str, **arguments: Any) -> str:
+        ((answered, found, _),) = await self.request([name, {"accountId": A1, **arguments}, "c"])
+        assert answered == "error", found
+        kind: str = found["type"]
+        return kind
+
+    async def mailbox(self, name: str, account: AccountId = ANN) -> MailboxId:
+        return (await self.store.find(account, name)).id
+
+    async def mailbox_id(self, name: str) -> str:
+        return encode_id("F", await self.mailbox(name))
+
+    async def append(self, octets: bytes, *names: str, flags: tuple[str, ...] = (), at: int = 1_700_000_000) -> Placed:
+        async with self.store.receive(2**24) as incoming:
+            await incoming.write(octets)
+            places = [Placement(await self.mailbox(name), b"", flags, at) for name in names or ("INBOX",)]
+            return (await self.store.file(await incoming.finish(), places))[0]
+
+
+@asynccontextmanager
+async def a_client(directory: Path, limits: JmapLimits | None = None) -> AsyncIterator[JmapClient]:
+    async with await Database.open(directory / "pillarbox.db", migrate_in_child=False, lazy_s=0.02) as database:
+        store = await Store.start(database, await Bodies.open(database, directory / "bodies"), describe=make_describe)
+        if not await store.list(ANN):
+            await database.write(lambda transaction: (store.make_mailboxes(transaction, ANN), store.make_mailboxes(transaction, BEN)))
+        yield JmapClient(store, limits or JmapLimits())
