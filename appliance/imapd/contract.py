@@ -241,15 +241,18 @@ class SearchReturn:
     `encode(numbers, value)` gives its data for the ESEARCH response from the sequence numbers or UIDs found, ascending; b"" for none.
     `reported(count, value)` gives the indexes of the messages it reports, None for all: SAVE keeps those, and SearchReturnData is
     about those. `saves`: keep the result as `$` (RFC 5182); this option reports nothing itself. `excludes`: an
-    option that may not be in the same command.
+    option that may not be in the same command; `needs`: a search key that must be. `data(session, found, value)` takes the place of
+    `encode` where more than the numbers is needed.
     """
 
     name: bytes
-    encode: "Callable[[Sequence[int], Any], bytes]"
+    encode: "Callable[[Sequence[int], Any], bytes]" = lambda numbers, value: b""
     reported: "Callable[[int, Any], Iterable[int] | None]" = lambda count, value: None
     parse: "Callable[[Tokens], Any]" = no_value
     saves: bool = False
     excludes: bytes = b""
+    needs: bytes = b""
+    data: "Callable[[Session, Matches, Any], Awaitable[bytes]] | None" = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from appliance.mail.query import (
     Dated,
     DateKind,
     Everything,
+    FieldResembles,
     Flagged,
     HeaderHas,
     Identified,
@@ -72,12 +73,19 @@ Test = Callable[[int, Any, Facts], "bool | None"]
 """(sequence number, row, facts) to True, False, or None: the message has to be read."""
 
 
+EVERYTHING = Everything()
+
+
 class Matches:
-    """Result of a search: three parallel arrays, ascending. `missing` messages were expunged before they could be examined."""
+    """Result of a search: three parallel arrays, ascending. `missing` messages were expunged before they could be examined.
 
-    __slots__ = ("missing", "modseqs", "numbers", "uids")
+    `query` is what they were searched with.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("missing", "modseqs", "numbers", "query", "uids")
+
+    def __init__(self, query: Query = EVERYTHING) -> None:
+        self.query = query
         self.missing = 0
         self.numbers = array("I")
         self.uids = array("I")
@@ -90,7 +98,7 @@ class Matches:
 
     def at(self, places: "Sequence[int]", missing: int = 0) -> "Matches":
         """Those at the places, in that order; `missing` are added to those missing."""
-        chosen = Matches()
+        chosen = Matches(self.query)
         chosen.missing = self.missing + missing
         chosen.numbers = array("I", map(self.numbers.__getitem__, places))
         chosen.uids = array("I", map(self.uids.__getitem__, places))
@@ -105,7 +113,7 @@ async def matching(selected: "Selected", query: Query) -> Matches:
     """
     if selected.uid_only and any(isinstance(leaf, Numbered) for leaf in leaves(query)):
         raise CommandRefused(b"UIDREQUIRED", "UIDONLY is enabled: a search names messages by UID")
-    found = Matches()
+    found = Matches(query)
     places = _places(selected, query)
     if isinstance(query, Everything | Identified | Numbered | Saved):
         for start, end in places:
@@ -238,7 +246,7 @@ def _reads_message(leaf: Query) -> bool:
 
 
 def _wants(leaf: Query) -> Want:
-    if isinstance(leaf, HeaderHas) or (isinstance(leaf, Dated) and leaf.clock is DateKind.SENT):
+    if isinstance(leaf, HeaderHas | FieldResembles) or (isinstance(leaf, Dated) and leaf.clock is DateKind.SENT):
         return Want.FACTS | Want.DATES
     if isinstance(leaf, ThreadIs) or (isinstance(leaf, Dated) and leaf.clock is DateKind.SAVED):
         return Want.RARE
@@ -294,6 +302,10 @@ class _Compiler:
                 return lambda number, row, facts: row[THREAD] == thread
             case ChangedSince(modseq):
                 return lambda number, row, facts: row[2] >= modseq
+            case FieldResembles(fields, words):
+                from .envelope_texts import resembles
+
+                return lambda number, row, facts: resembles(fields, words, row[ENVELOPE])
             case HeaderHas(field, needle) if field in ENVELOPE_FIELDS and needle:
                 return _in_envelope(field, folded(needle))
             case _:

@@ -106,6 +106,14 @@ class HeaderHas:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldResembles:
+    """One of the fields of these names (lower case) resembles the words as `mail.resemblance` has it (RFC 6203)."""
+
+    fields: "tuple[str, ...]"
+    words: "tuple[str, ...]"
+
+
+@dataclass(frozen=True, slots=True)
 class BodyHas:
     """The text of the body, without the message's header, contains the needle."""
 
@@ -142,7 +150,7 @@ class ThreadIs:
 
 Query = (
     Everything | And | Or | Not | Flagged | RecentFlag | Numbered | Identified | Saved | Size | Dated | ArrivedAt
-    | HeaderHas | BodyHas | TextHas | ChangedSince | MessageIs | ThreadIs
+    | HeaderHas | FieldResembles | BodyHas | TextHas | ChangedSince | MessageIs | ThreadIs
 )  # fmt: skip
 
 

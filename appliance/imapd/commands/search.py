@@ -59,7 +59,7 @@ async def answer(session: "Session", search: Search, options: Options | None, ui
     """Search, arrange what was found, and send it: as ESEARCH, or without `options` as a plain response."""
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
-    _check(options or ())
+    _check(options or (), search.keys)
     await enable_for(session, search)
     saves = any(option.saves for option, _ in options or ())
     if saves:
@@ -74,13 +74,15 @@ async def answer(session: "Session", search: Search, options: Options | None, ui
     if options is None:
         await _send_plain(session, arranged.word if arranged is not None else b"SEARCH", found.uids if uid else found.numbers, data)
     elif any(not option.saves for option, _ in options):
-        await session.send(_esearch(session.tag, found, options, uid, data))
+        await session.send(await _esearch(session, found, options, uid, data))
     return await finish(session, found.missing, uid)
 
 
-def _check(options: Options) -> None:
+def _check(options: Options, keys: frozenset[bytes]) -> None:
     names = {option.name for option, _ in options}
     for option, _ in options:
+        if option.needs and option.needs not in keys:
+            raise MisuseError(f"RETURN ({option.name.decode()}) needs the search key {option.needs.decode()}.")
         if option.excludes in names:
             raise MisuseError(f"A search returns {option.name.decode()} or {option.excludes.decode()}, not both.")
 
@@ -111,16 +113,17 @@ async def _send_plain(session: "Session", word: bytes, numbers: Sequence[int], d
     await session.send(*(b" (%b %b)" % pair for pair in data if pair[1]), b"\r\n")
 
 
-def _esearch(tag: bytes, found: Matches, options: Options, uid: bool, data: list[tuple[bytes, bytes]]) -> bytes:
+async def _esearch(session: "Session", found: Matches, options: Options, uid: bool, data: list[tuple[bytes, bytes]]) -> bytes:
     """`* ESEARCH (TAG "x") UID MIN 1 MAX 9 ALL 1:9 COUNT 9 MODSEQ 12` (RFC 4731 §3.1, RFC 7162 §3.1.10)."""
     numbers = found.uids if uid else found.numbers
-    quoted = tag.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    quoted = session.tag.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
     parts = [b'* ESEARCH (TAG "%b")' % quoted]
     if uid:
         parts.append(b"UID")
-    parts += [encoded for option, value in options if (encoded := option.encode(numbers, value))]
+    for option, value in options:
+        parts.append(option.encode(numbers, value) if option.data is None else await option.data(session, found, value))
     parts += [name + b" " + value for name, value in data if value]
-    return b" ".join(parts) + b"\r\n"
+    return b" ".join(filter(None, parts)) + b"\r\n"
 
 
 def _reported(count: int, options: Options) -> "Sequence[int]":

@@ -8,6 +8,7 @@ from .compress import EXTENSION as COMPRESS
 from .condstore import EXTENSION as CONDSTORE
 from .enable import EXTENSION as ENABLE
 from .esearch import EXTENSION as ESEARCH
+from .fuzzy import EXTENSION as SEARCH_FUZZY
 from .id import EXTENSION as ID
 from .idle import EXTENSION as IDLE
 from .imap4rev2 import EXTENSION as IMAP4REV2
@@ -70,6 +71,7 @@ EXTENSIONS: tuple[Extension, ...] = (
     PREVIEW,
     WITHIN,
     PARTIAL,
+    SEARCH_FUZZY,
     SORT,
     SORT_DISPLAY,
     THREAD,
