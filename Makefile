@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 DATA ?= data
 SUITE ?= bookworm
 RUN_AS ?= user
+TEST_PROCESSES ?= 2
 
 .PHONY: run setup test lint types check bench fuzz noise crash-sweep test-bare test-trixie test-gpio web-shots tables lock clean help
 
@@ -18,8 +19,8 @@ run: setup       ## start the whole server in the foreground, data in ./data
 
 setup: $(VENV)/.ready   ## make .venv with the command in it
 
-test: $(VENV)/.tests-ready   ## set up and pass the tests
-	@$(BIN)/python -m pytest
+test: $(VENV)/.tests-ready   ## set up and pass the tests, in two processes (TEST_PROCESSES=0: in one)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.tests-ready   ## ruff
 	@$(BIN)/ruff check appliance tests

@@ -9,8 +9,8 @@ import argparse
 import random
 import sys
 import tempfile
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import trio
@@ -30,16 +30,21 @@ GROWTH_KB = 16 * 1024
 """Memory by which a fuzzed server may grow."""
 
 
-def run(seconds: float, seed: int, ports: Sequence[str]) -> int:
+@contextmanager
+def fuzzed_server() -> Iterator[tuple[Pillarbox, Cable]]:
+    """A server of its own, and the far end of its serial console."""
     with tempfile.TemporaryDirectory() as place, closing(Cable()) as cable:
         settings, data = Path(place) / "settings.toml", new_data(Path(place) / "data")
         settings.write_text(f'[panel]\nconsole = "{cable.device}"\n')
         pillarbox("admin", "password", data=data, password=ADMIN)
         with Pillarbox(data, "--settings", str(settings)) as server:
-            return _attack(server, cable, seconds, seed, ports)
+            yield server, cable
 
 
-def _attack(server: Pillarbox, cable: Cable, seconds: float, seed: int, ports: Sequence[str]) -> int:
+def attack(server: Pillarbox, cable: Cable, seconds: float, seed: int, ports: Sequence[str]) -> int:
+    """The exit status: 1 when a promise is broken."""
+    logged = len(server.log.read_bytes())
+
     def one(port: str, seconds: float, seed: int) -> Outcome:
         if port == "console":
             return shake(server, cable, seconds=seconds, seed=seed)
@@ -61,7 +66,7 @@ def _attack(server: Pillarbox, cable: Cable, seconds: float, seed: int, ports: S
         print("\n".join(outcome.faults), end="")
         broken += len(outcome.faults)
     grown = process.memory_kb()["Rss"] - before
-    log = server.log.read_text(errors="replace")
+    log = server.log.read_bytes()[logged:].decode(errors="replace")
     failed = [line for line in log.splitlines() if "session failed" in line or "Traceback" in line]
     print(f"memory: {grown:+d} KB; faults in the log: {len(failed)}")
     print("\n".join(failed[:5]))
@@ -97,7 +102,8 @@ def main() -> int:
     words.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     words.add_argument("--port", choices=PORTS, action="append")
     options = words.parse_args()
-    return run(options.seconds, options.seed, options.port or PORTS)
+    with fuzzed_server() as (server, cable):
+        return attack(server, cable, options.seconds, options.seed, options.port or PORTS)
 
 
 if __name__ == "__main__":

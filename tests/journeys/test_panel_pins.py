@@ -38,18 +38,19 @@ def server(place: Path, more: str = "") -> Pillarbox:
 def test_a_press_retries_the_queue_and_the_led_shows_it(tmp_path: Path, wire: PinWire) -> None:
     with Neighbours(tmp_path, first=3600, most=3600, after=PANEL) as world:
         far = world.peer("far.example", script={"MAIL": ["451 4.3.0 not now", "451 4.3.0 not yet", "250 ok"]})
+        started = time.monotonic()
         with world.server:
-            wire.shows(LED, read_in_real_time, "ready")
             name = world.send("bob@far.example")
             world.until(lambda: world.track(name) == ["accepted", "deferred"])
-            wire.shows(LED, read_in_real_time, "waiting")
+            wire.shows(LED, read_in_real_time, "waiting", since=started)
+            waiting = time.monotonic()
             for _ in range(2):
                 wire.press(BUTTON)
                 time.sleep(FINGER_S)
                 wire.release(BUTTON)
                 world.until(lambda: world.ask("queue", "list")["messages"] == [] or world.track(name).count("deferred") == 2)
             assert world.arrived(far)[0].recipients == ["bob@far.example"]
-            wire.shows(LED, read_in_real_time, "ready")
+            wire.shows(LED, read_in_real_time, "ready", since=waiting)
 
 
 def test_holding_three_seconds_stops_the_server_and_the_led_shows_when_it_is_safe(tmp_path: Path, wire: PinWire) -> None:

@@ -2,18 +2,23 @@
 
 import os
 import pty
+import secrets
 import select
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "appliance"]
 PASSWORD = "Correct-Horse-7"
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 30
+PROCESSES = 16
+"""Most processes of tests (pytest-xdist) that have ports of their own."""
 
 
 def environment() -> dict[str, str]:
@@ -22,11 +27,26 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "TZ": "UTC", "PYTHONDONTWRITEBYTECODE": ""}
 
 
+def _numbers() -> Iterator[int]:
+    """Numbers of ports that no other process of these tests chooses, below those the kernel gives to clients (ip(7), 32768 and up)."""
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    lowest, count = 10_000, 22_000 // PROCESSES
+    first = secrets.randbelow(count)
+    while True:
+        for number in range(count):
+            yield lowest + process % PROCESSES * count + (first + number) % count
+
+
+_NUMBERS = _numbers()
+
+
 def free_ports(count: int) -> list[int]:
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
+    """Ports of the loopback where nobody listens, each chosen once in a long while."""
+    ports: list[int] = []
+    while len(ports) < count:
+        port = next(_NUMBERS)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports.append(port)
     return ports
 
 

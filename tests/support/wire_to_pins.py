@@ -56,9 +56,13 @@ class PinWire:
             edges = [(level >= 0.5, at) for name, level, at in self.seen if name == pin and at >= since]
         return [(lit, later - at) for (lit, at), (_, later) in pairwise(edges)]
 
-    def shows(self, pin: str, read: Reader, meaning: str) -> None:
-        """Wait until the last of what the LED does from now on can be this meaning, and nothing else."""
-        since, deadline = time.monotonic(), time.monotonic() + SECONDS
+    def shows(self, pin: str, read: Reader, meaning: str, since: float | None = None) -> None:
+        """Wait until the last of what the LED does from now on can be this meaning, and nothing else.
+
+        `since`: an earlier instant, at which it showed another meaning.
+        """
+        deadline = time.monotonic() + SECONDS
+        since = time.monotonic() if since is None else since
         while not any(read(spans[first:]) == [meaning] for spans in (self.spans(pin, since),) for first in range(len(spans))):
             assert time.monotonic() < deadline, f"not {meaning}: {self.spans(pin, since)}"
             with self._moved:
