@@ -9,6 +9,7 @@ import time
 from pathlib import PurePosixPath
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.support.figures import REPORTED
@@ -52,6 +53,10 @@ class TimeTable:
         for name, took_s in sorted(self.took_s.items(), key=lambda one: -one[1]):
             if took_s > ONE_S:
                 terminalreporter.write_line(f"over {ONE_S:.0f} s: {name} took {took_s:.0f} s")
+
+
+hypothesis.settings.register_profile("busy machine", deadline=None)
+hypothesis.settings.load_profile("busy machine")  # one example may wait for the processor as long as it must
 
 
 def pytest_configure(config: pytest.Config) -> None:

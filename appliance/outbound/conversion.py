@@ -64,7 +64,8 @@ async def convert(outgoing: OutgoingMessage, offer: Offer) -> OutgoingMessage | 
                 return converted
             return await convert(replace(outgoing, options=replace(outgoing.options, smtputf8=True)), offer)  # it has no other form
         outgoing, facts = converted
-    return replace(outgoing, options=replace(outgoing.options, body="8BITMIME" if facts.eight else "7BIT", smtputf8=utf8))
+    options = replace(outgoing.options, body="8BITMIME" if facts.eight else "7BIT", smtputf8=utf8)
+    return replace(outgoing, octets=facts.octets, options=options)
 
 
 def _no(status: str, text: str) -> Outcome:
@@ -124,14 +125,11 @@ async def _converted(
             encoded.add(id(leaf))
     faults: list[str] = []
     _plan_edits(root, encoded, edit_list, faults, encode_headers=encode_headers, to_7bit=to_7bit, fold=fold)
-    converted, after, size = replace(outgoing, chunks=apply_edits(outgoing.chunks, edit_list)), OctetFacts(), 0
-    async with converted.chunks() as octets:
-        async for chunk in octets:
-            size += len(chunk)
-            after.feed(chunk)
+    converted = replace(outgoing, chunks=apply_edits(outgoing.chunks, edit_list))
+    after = await scan_octets(converted.chunks)
     if faults:
         return _no("5.6.7", f"The address {faults[0]} in the header needs SMTPUTF8, which the other server does not support.")
-    return replace(converted, octets=size), after
+    return converted, after
 
 
 def _leaves(node: Node) -> "list[Node]":

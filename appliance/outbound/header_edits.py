@@ -4,7 +4,13 @@ import re
 
 from appliance.mail.header import fields, header_end
 
+LINE_OCTETS = 998
+"""The longest line without its CRLF (RFC 5322 §2.1.1)."""
 _LONG = re.compile(rb"[^\n]{1000}")
+_FOLD = re.compile(rb"[ \t]*[^ \t].{0,900}(?=[ \t][^ \t])", re.DOTALL)
+"""As much of a line as may stay, up to its last space; a line of nothing but spaces may not remain (RFC 5322 §3.2.2)."""
+_FIRST_FOLD = re.compile(rb"[ \t]*[^ \t].*?(?=[ \t][^ \t])", re.DOTALL)
+"""The same up to the first space, where the words are longer than that."""
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 
@@ -16,10 +22,18 @@ def repair_lines(block: bytes) -> bytes:
 
 
 def fold_lines(block: bytes) -> bytes:
-    """Lines over 998 octets are folded at a space, where they have one (RFC 5322 §2.2.3)."""
+    """Lines over LINE_OCTETS are folded at a space, where they have one (RFC 5322 §2.2.3)."""
     if not _LONG.search(block):
         return block
-    return b"\r\n".join([re.sub(rb"(.{1,900})([ \t])(?=[^ \t])", rb"\1\r\n\2", line) for line in block.split(b"\r\n")])
+    return b"\r\n".join([folded for line in block.split(b"\r\n") for folded in _folded(line)])
+
+
+def _folded(line: bytes) -> list[bytes]:
+    done = []
+    while len(line) > LINE_OCTETS and (found := _FOLD.match(line) or _FIRST_FOLD.match(line)):
+        done.append(line[: found.end()])
+        line = line[found.end() :]
+    return [*done, line]
 
 
 def declare_container_7bit(block: bytes) -> bytes:

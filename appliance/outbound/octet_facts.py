@@ -12,8 +12,9 @@ _LONG = re.compile(rb"[^\n]{1000}")
 
 @dataclass(slots=True)
 class OctetFacts:
-    """`eight`: octets above 127; `bare`: a CR or LF alone; `long`: a line over LINE_OCTETS."""
+    """`octets`: how many; `eight`: octets above 127; `bare`: a CR or LF alone; `long`: a line over LINE_OCTETS."""
 
+    octets: int = 0
     eight: bool = False
     nul: bool = False
     bare: bool = False
@@ -23,6 +24,7 @@ class OctetFacts:
 
     def feed(self, chunk: bytes) -> None:
         """The next octets, in chunks of any size; call `end` after the last."""
+        self.octets += len(chunk)
         self.eight = self.eight or not chunk.isascii()
         self.nul = self.nul or b"\0" in chunk
         text = self._tail + chunk
