@@ -138,3 +138,9 @@ STEP_6: tuple[str, ...] = (
     # which messages a thread has besides its first; a message that begins one costs nothing
     "CREATE INDEX message_data_thread ON message_data(thread) WHERE thread <> id",
 )
+
+STEP_7: tuple[str, ...] = (
+    # values that clients keep with a mailbox, or with the account (mailbox 0), by name in lower case (RFC 5464; store/metadata)
+    """CREATE TABLE metadata(account INTEGER, mailbox INTEGER, entry TEXT, value BLOB NOT NULL, PRIMARY KEY(account, mailbox, entry))
+        WITHOUT ROWID""",
+)

@@ -235,6 +235,15 @@ class StoreModifier:
 
 
 @dataclass(frozen=True, slots=True)
+class ListReturn:
+    """A RETURN option of LIST that sends data of its own behind each LIST response (RFC 5258 §3, RFC 9590)."""
+
+    name: bytes
+    send: "Callable[[Session, MailboxInfo, Any], Awaitable[None]]"
+    parse: "Callable[[Tokens], Any]" = no_value
+
+
+@dataclass(frozen=True, slots=True)
 class SearchReturn:
     """A RETURN option of SEARCH (RFC 4731 §3.1, RFC 4466 §2.6).
 
@@ -330,6 +339,7 @@ class Extension:
     search_returns: tuple[SearchReturn, ...] = ()
     search_data: tuple[SearchReturnData, ...] = ()
     sort_keys: tuple[SortKey, ...] = ()
+    list_returns: tuple[ListReturn, ...] = ()
     status_items: tuple[StatusItem, ...] = ()
     select_parameters: tuple[SelectParameter, ...] = ()
     after_select: "Callable[[Session, Mapping[bytes, Any]], Awaitable[None]] | None" = None
@@ -356,6 +366,8 @@ class Tables(Protocol):
     def search_data(self) -> Mapping[bytes, SearchReturnData]: ...
     @property
     def sort_keys(self) -> Mapping[bytes, SortKey]: ...
+    @property
+    def list_returns(self) -> Mapping[bytes, ListReturn]: ...
     @property
     def status_items(self) -> Mapping[bytes, StatusItem]: ...
     @property

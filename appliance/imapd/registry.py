@@ -15,6 +15,7 @@ from .contract import (
     Enabling,
     Extension,
     FetchModifier,
+    ListReturn,
     SearchReturn,
     SearchReturnData,
     SelectParameter,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from appliance.store.values import MailboxInfo
 
 KINDS = ("commands", "enable", "fetch_items", "fetch_modifiers", "store_modifiers", "search_keys", "search_returns", "search_data",
-         "sort_keys", "status_items", "select_parameters")  # fmt: skip
+         "list_returns", "sort_keys", "status_items", "select_parameters")  # fmt: skip
 """Fields of an Extension whose entries have a name."""
 
 
@@ -51,6 +52,7 @@ class Registry:
         self.search_returns: dict[bytes, SearchReturn] = every["search_returns"]
         self.search_data: dict[bytes, SearchReturnData] = every["search_data"]
         self.sort_keys: dict[bytes, SortKey] = every["sort_keys"]
+        self.list_returns: dict[bytes, ListReturn] = every["list_returns"]
         self.status_items: dict[bytes, StatusItem] = every["status_items"]
         self.select_parameters: dict[bytes, SelectParameter] = every["select_parameters"]
         self.uid_commands = {name: command for name, command in self.commands.items() if command.uid_form}

@@ -18,6 +18,7 @@ from appliance.mail.flags import INBOX, SPECIAL_USE
 from appliance.mail.ids import AccountId, MailboxId, ModSeq, Uid, UidValidity
 from appliance.mail.limits import MAILBOXES
 
+from . import metadata
 from .modseq import account_modseq, counter_of, next_modseq
 from .names import SEPARATOR, below, known_as, proper, superiors
 from .values import MailboxChanges, MailboxInfo
@@ -186,6 +187,7 @@ def forget(transaction: Transaction, row: Found) -> None:
 def drop_row(transaction: Transaction, number: MailboxId) -> None:
     for table in ("keyword", "expunged"):
         transaction.execute(f"DELETE FROM {table} WHERE mailbox = ?", (number,))
+    metadata.forget(transaction, number)
     transaction.execute("DELETE FROM mailbox WHERE id = ?", (number,))
     transaction.touched(number, DELETED)
 
@@ -230,7 +232,7 @@ def ids_of(transaction: Transaction, account: AccountId) -> list[MailboxId]:
 
 def forget_account(transaction: Transaction, account: AccountId) -> None:
     """What an account has beside mailboxes."""
-    for table in ("subscription", "used_uid_validity", "deleted_mailbox", "departure", "import_progress"):
+    for table in ("subscription", "used_uid_validity", "deleted_mailbox", "departure", "import_progress", "metadata"):
         transaction.execute(f"DELETE FROM {table} WHERE account = ?", (account,))
     transaction.execute("DELETE FROM counter WHERE name = ?", (counter_of(account),))
 

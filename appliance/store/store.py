@@ -6,7 +6,7 @@ Mailbox names are str with "/" between levels; INBOX is matched without regard t
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -18,7 +18,7 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import INBOX
 from appliance.mail.ids import AccountId, BodyId, MailboxId, ModSeq
 
-from . import append, copy_move, expunge, mailboxes
+from . import append, copy_move, expunge, mailboxes, metadata
 from .account_changes import MessageChange, Position, message_changes
 from .base import StoreBase
 from .bodies import Bodies
@@ -226,6 +226,22 @@ class Store(StoreBase):
 
         await self.database.write(work)
 
+    async def metadata(self, account: AccountId, name: str) -> dict[str, bytes]:
+        """The values kept with a mailbox, or with the account itself for the name "". Raises NO_MAILBOX."""
+
+        def work(connection: Any) -> dict[str, bytes]:
+            return metadata.values_of(connection, account, _metadata_place(connection, account, name))
+
+        return await self.database.read(work)
+
+    async def set_metadata(self, account: AccountId, name: str, changes: Mapping[str, bytes | None]) -> None:
+        """Set values, or remove those that are None. Raises NO_MAILBOX, TOO_BIG, TOO_MANY, OVER_QUOTA."""
+
+        def work(transaction: Transaction) -> None:
+            metadata.change(transaction, account, _metadata_place(transaction, account, name), changes)
+
+        await self.database.write(work)
+
     async def subscribe(self, account: AccountId, name: str, subscribed: bool) -> None:
         """Raises BAD_NAME, TOO_MANY."""
 
@@ -288,3 +304,12 @@ class Store(StoreBase):
     def _forget(self, account: AccountId) -> None:
         self._inboxes.pop(account, None)
         self.quotas.forget(account)
+
+
+def _metadata_place(source: Any, account: AccountId, name: str) -> MailboxId:
+    if not name:
+        return metadata.OF_ACCOUNT
+    row = mailboxes.row_named(source, account, name)
+    if row is None:
+        raise StoreError(Trouble.NO_MAILBOX)
+    return MailboxId(row[0])

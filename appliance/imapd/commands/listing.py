@@ -1,12 +1,12 @@
 """LIST and LSUB (RFC 9051 §6.3.9; RFC 3501 §6.3.9; RFC 5258, 5819, 6154).
 
 Everything is answered from one read of the account's mailboxes; patterns take linear time (`mailbox_name.Patterns`).
-Unknown options are BAD (RFC 5258 §3).
+Unknown options are BAD (RFC 5258 §3); extensions add RETURN options.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
     from appliance.store.values import MailboxInfo
 
-    from ..contract import Session
+    from ..contract import ListReturn, Session
 
 PATTERN_CHARACTERS = 4000
 """Of all patterns of one LIST, each with the reference: matching costs each name one step per character and 64 of these."""
@@ -43,6 +43,7 @@ class Listing:
     selection: set[bytes] = field(default_factory=set)
     wanted: set[bytes] = field(default_factory=set)
     status: list[bytes] = field(default_factory=list)
+    more: "list[tuple[ListReturn, Any]]" = field(default_factory=list)
     extended: bool = False
 
 
@@ -59,7 +60,7 @@ class ListEntry:
 # --- grammar ---------------------------------------------------------------------------------
 
 
-def read_list(tokens: "Tokens") -> Listing:
+def read_list(tokens: "Tokens", returns: "Mapping[bytes, ListReturn]") -> Listing:
     """RFC 5258 §6: `LIST [(selection)] reference pattern|(patterns) [RETURN (options)]`."""
     tokens.space()
     request = Listing("", [])
@@ -77,7 +78,8 @@ def read_list(tokens: "Tokens") -> Listing:
     _take(request, reference, patterns)
     if tokens.accept(b" RETURN "):
         request.extended = True
-        tokens.list_of(lambda: _read_return(tokens, request))
+        tokens.list_of(lambda: _read_return(tokens, request, returns))
+    tokens.end()
     if b"RECURSIVEMATCH" in request.selection and not request.selection & {b"SUBSCRIBED", b"SPECIAL-USE"}:
         raise MisuseError("RECURSIVEMATCH needs another selection option beside it.")
     return request
@@ -90,9 +92,11 @@ def _option(tokens: "Tokens", known: tuple[bytes, ...]) -> bytes:
     return option
 
 
-def _read_return(tokens: "Tokens", request: Listing) -> None:
-    option = _option(tokens, (*RETURN, b"STATUS"))
-    if option == b"STATUS":
+def _read_return(tokens: "Tokens", request: Listing, returns: "Mapping[bytes, ListReturn]") -> None:
+    option = _option(tokens, (*RETURN, b"STATUS", *returns))
+    if option in returns:
+        request.more.append((returns[option], returns[option].parse(tokens)))
+    elif option == b"STATUS":
         tokens.space()
         request.status = read_items(tokens)
     else:
@@ -122,7 +126,8 @@ def _take(request: Listing, reference: str | None, patterns: list[str | None]) -
 # --- LIST ------------------------------------------------------------------------------------
 
 
-async def list_mailboxes(session: "Session", request: Listing, uid: bool) -> Completion:
+async def list_mailboxes(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
+    request = read_list(tokens, session.registry.list_returns)
     items = await find_items(session, request.status)
     if not request.extended and request.patterns == [""]:
         session.queue(b'* LIST (\\Noselect) "/" ""\r\n')
@@ -137,6 +142,9 @@ async def list_mailboxes(session: "Session", request: Listing, uid: bool) -> Com
             await session.send(_list_line(session, entry, request, below))
             if items and chosen and entry.info is not None and entry.info.selectable:
                 await session.send(await status_line(session, entry.info, items))
+            if entry.info is not None:
+                for option, value in request.more:
+                    await option.send(session, entry.info, value)
     return ok(b"LIST completed.")
 
 
@@ -231,6 +239,6 @@ async def lsub(session: "Session", request: Listing, uid: bool) -> Completion:
 
 
 COMMANDS = (
-    Command(b"LIST", State.SIGNED_IN, read_list, list_mailboxes, rfc="RFC 9051 §6.3.9"),
+    Command(b"LIST", State.SIGNED_IN, lambda tokens: tokens.fork(), list_mailboxes, rfc="RFC 9051 §6.3.9"),
     Command(b"LSUB", State.SIGNED_IN, read_lsub, lsub, rfc="RFC 3501 §6.3.9"),
 )

@@ -13,8 +13,10 @@ from .id import EXTENSION as ID
 from .idle import EXTENSION as IDLE
 from .imap4rev2 import EXTENSION as IMAP4REV2
 from .list_extended import EXTENSION as LIST_EXTENDED
+from .list_metadata import EXTENSION as LIST_METADATA
 from .list_status import EXTENSION as LIST_STATUS
 from .literalplus import EXTENSION as LITERALPLUS
+from .metadata import EXTENSION as METADATA
 from .move import EXTENSION as MOVE
 from .multiappend import EXTENSION as MULTIAPPEND
 from .namespace import EXTENSION as NAMESPACE
@@ -53,6 +55,8 @@ EXTENSIONS: tuple[Extension, ...] = (
     SPECIAL_USE,
     LIST_EXTENDED,
     LIST_STATUS,
+    METADATA,
+    LIST_METADATA,
     STATUS_SIZE,
     APPENDLIMIT,
     QUOTA,

@@ -1,0 +1,31 @@
+"""LIST-METADATA: METADATA of each listed mailbox (RFC 9590)."""
+
+from typing import TYPE_CHECKING
+
+from ..contract import Extension, ListReturn
+from .metadata import Wanted, metadata_response, parse_entries, selected_values
+
+if TYPE_CHECKING:
+    from appliance.protocol.imap.tokens import Tokens
+    from appliance.store.values import MailboxInfo
+
+    from ..contract import Session
+
+
+def parse(tokens: "Tokens") -> tuple[str, ...]:
+    """`METADATA SP "(" entries ")"`."""
+    tokens.space()
+    return parse_entries(tokens)
+
+
+async def send(session: "Session", info: "MailboxInfo", entries: tuple[str, ...]) -> None:
+    values = await session.store.metadata(session.account, info.name)
+    await session.send(metadata_response(session, info.name, selected_values(values, Wanted(info.name, entries))))
+
+
+EXTENSION = Extension(
+    name="LIST-METADATA",
+    rfc="RFC 9590",
+    capability=lambda session: (b"LIST-METADATA",),
+    list_returns=(ListReturn(b"METADATA", send, parse),),
+)

@@ -1,0 +1,49 @@
+"""Metadata: small named values that clients keep with a mailbox or with the account (RFC 5464); inside one transaction or reading.
+
+Names are kept in lower case and compared so. Everything is bounded: a value, the names of one mailbox, the octets of an account. The
+values of a mailbox go with it; a rename keeps them.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+
+from appliance.database.writer import Transaction
+from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.ids import AccountId, MailboxId
+
+VALUE_OCTETS = 16 * 2**10
+"""The largest value: clients keep names, colours and filter scripts."""
+ENTRIES = 100
+"""Values of one mailbox, and of the account itself."""
+ACCOUNT_OCTETS = 2**20
+"""All values of an account."""
+OF_ACCOUNT = MailboxId(0)
+"""Stands for the account itself: no mailbox has this id."""
+
+
+def values_of(connection: sqlite3.Connection | Transaction, account: AccountId, mailbox: MailboxId) -> dict[str, bytes]:
+    """All of them by name, ascending."""
+    rows = connection.execute("SELECT entry, value FROM metadata WHERE account = ? AND mailbox = ? ORDER BY entry", (account, mailbox))
+    return {entry: bytes(value) for entry, value in rows.fetchall()}
+
+
+def change(transaction: Transaction, account: AccountId, mailbox: MailboxId, changes: Mapping[str, bytes | None]) -> None:
+    """Set values, or remove those that are None: all of them or none. Raises TOO_BIG, TOO_MANY, OVER_QUOTA."""
+    for entry, value in changes.items():
+        if value is None:
+            transaction.execute("DELETE FROM metadata WHERE account = ? AND mailbox = ? AND entry = ?", (account, mailbox, entry))
+            continue
+        if len(value) > VALUE_OCTETS:
+            raise StoreError(Trouble.TOO_BIG, f"a value has at most {VALUE_OCTETS} octets")
+        transaction.execute("INSERT OR REPLACE INTO metadata VALUES (?, ?, ?, ?)", (account, mailbox, entry, value))
+    entries, octets = transaction.execute(
+        "SELECT sum(mailbox = ?2), sum(length(value)) FROM metadata WHERE account = ?1", (account, mailbox)
+    ).fetchone()
+    if (entries or 0) > ENTRIES:
+        raise StoreError(Trouble.TOO_MANY, f"a mailbox has at most {ENTRIES} values")
+    if (octets or 0) > ACCOUNT_OCTETS:
+        raise StoreError(Trouble.OVER_QUOTA, f"the values of an account have at most {ACCOUNT_OCTETS} octets in all")
+
+
+def forget(transaction: Transaction, mailbox: MailboxId) -> None:
+    transaction.execute("DELETE FROM metadata WHERE mailbox = ?", (mailbox,))
