@@ -57,6 +57,12 @@ IMAP_ERRORS = 50
 MAILBOX_NAME_OCTETS = 1000
 MAILBOXES = 5000
 """Mailboxes of one account."""
+METADATA_VALUE_OCTETS = 16 * 2**10
+"""The largest value that clients keep with a mailbox (RFC 5464): names, colours, filter scripts."""
+METADATA_ENTRIES = 100
+"""Values of one mailbox, and of the account itself."""
+METADATA_ACCOUNT_OCTETS = 2**20
+"""All values of an account."""
 ACCOUNT_MESSAGES = 10_000_000
 """Messages of one account: their rows take 1 GB of the database, and a sequence view of them all 40 MB."""
 MAILBOX_LEVELS = 32

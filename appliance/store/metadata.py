@@ -10,13 +10,8 @@ from collections.abc import Mapping
 from appliance.database.writer import Transaction
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import AccountId, MailboxId
+from appliance.mail.limits import METADATA_ACCOUNT_OCTETS, METADATA_ENTRIES, METADATA_VALUE_OCTETS
 
-VALUE_OCTETS = 16 * 2**10
-"""The largest value: clients keep names, colours and filter scripts."""
-ENTRIES = 100
-"""Values of one mailbox, and of the account itself."""
-ACCOUNT_OCTETS = 2**20
-"""All values of an account."""
 OF_ACCOUNT = MailboxId(0)
 """Stands for the account itself: no mailbox has this id."""
 
@@ -33,16 +28,16 @@ def change(transaction: Transaction, account: AccountId, mailbox: MailboxId, cha
         if value is None:
             transaction.execute("DELETE FROM metadata WHERE account = ? AND mailbox = ? AND entry = ?", (account, mailbox, entry))
             continue
-        if len(value) > VALUE_OCTETS:
-            raise StoreError(Trouble.TOO_BIG, f"a value has at most {VALUE_OCTETS} octets")
+        if len(value) > METADATA_VALUE_OCTETS:
+            raise StoreError(Trouble.TOO_BIG, f"a value has at most {METADATA_VALUE_OCTETS} octets")
         transaction.execute("INSERT OR REPLACE INTO metadata VALUES (?, ?, ?, ?)", (account, mailbox, entry, value))
     entries, octets = transaction.execute(
         "SELECT sum(mailbox = ?2), sum(length(value)) FROM metadata WHERE account = ?1", (account, mailbox)
     ).fetchone()
-    if (entries or 0) > ENTRIES:
-        raise StoreError(Trouble.TOO_MANY, f"a mailbox has at most {ENTRIES} values")
-    if (octets or 0) > ACCOUNT_OCTETS:
-        raise StoreError(Trouble.OVER_QUOTA, f"the values of an account have at most {ACCOUNT_OCTETS} octets in all")
+    if (entries or 0) > METADATA_ENTRIES:
+        raise StoreError(Trouble.TOO_MANY, f"a mailbox has at most {METADATA_ENTRIES} values")
+    if (octets or 0) > METADATA_ACCOUNT_OCTETS:
+        raise StoreError(Trouble.OVER_QUOTA, f"the values of an account have at most {METADATA_ACCOUNT_OCTETS} octets in all")
 
 
 def forget(transaction: Transaction, mailbox: MailboxId) -> None:

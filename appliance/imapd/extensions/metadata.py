@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from appliance.mail.errors import MisuseError, StoreError, Trouble
+from appliance.mail.limits import METADATA_ENTRIES, METADATA_VALUE_OCTETS
 from appliance.protocol.imap import encode
-from appliance.store.metadata import ENTRIES, VALUE_OCTETS
 
 from ..commands.mailboxes import read_name
 from ..completion import Completion, no, ok
@@ -162,9 +162,9 @@ async def set_metadata(session: "Session", arguments: "tuple[str, Mapping[str, b
         await session.store.set_metadata(session.account, name, changes)
     except StoreError as error:
         if error.trouble is Trouble.TOO_BIG:
-            return no(b"A value is too large.", b"METADATA MAXSIZE %d" % VALUE_OCTETS)
+            return no(b"A value is too large.", b"METADATA MAXSIZE %d" % METADATA_VALUE_OCTETS)
         if error.trouble is Trouble.TOO_MANY:
-            return no(b"There are at most %d entries." % ENTRIES, b"METADATA TOOMANY")
+            return no(b"There are at most %d entries." % METADATA_ENTRIES, b"METADATA TOOMANY")
         return answer_of(error)
     return ok(b"SETMETADATA completed.")
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from appliance.store import metadata
+from appliance.mail import limits
 from tests.imapd.client import Client, signed_in
 from tests.support.services import some_components
 
@@ -20,7 +20,7 @@ async def get(client: Client, mailbox: bytes, entry: bytes) -> bytes:
 async def test_values_are_kept_octet_by_octet(tmp_path: Path) -> None:
     async with some_components(tmp_path) as components:
         client = await signed_in(components)
-        for value in (b"", b"\0\r\n\xff", b'"\\', "Größe".encode(), b"x" * metadata.VALUE_OCTETS):
+        for value in (b"", b"\0\r\n\xff", b'"\\', "Größe".encode(), b"x" * limits.METADATA_VALUE_OCTETS):
             assert (await put(client, b"INBOX", b"/private/a", value)).startswith(b"OK")
             answer = await get(client, b"INBOX", b"/private/a")
             assert answer.endswith((b"}\r\n" + value + b")", b'"' + value.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'")'))
@@ -29,14 +29,18 @@ async def test_values_are_kept_octet_by_octet(tmp_path: Path) -> None:
 async def test_limits(tmp_path: Path) -> None:
     async with some_components(tmp_path) as components:
         client = await signed_in(components)
-        assert (await put(client, b"INBOX", b"/private/a", b"x" * (metadata.VALUE_OCTETS + 1))).startswith(b"NO [METADATA MAXSIZE 16384]")
-        for number in range(metadata.ENTRIES):
+        assert (await put(client, b"INBOX", b"/private/a", b"x" * (limits.METADATA_VALUE_OCTETS + 1))).startswith(
+            b"NO [METADATA MAXSIZE 16384]"
+        )
+        for number in range(limits.METADATA_ENTRIES):
             assert (await put(client, b"INBOX", b"/private/%d" % number, b"")).startswith(b"OK")
         assert (await put(client, b"INBOX", b"/private/more", b"x")).startswith(b"NO [METADATA TOOMANY]")
         assert (await get(client, b"INBOX", b"/private/more")).endswith(b" NIL)"), "nothing of it is stored"
         assert (await put(client, b"INBOX", b"/private/1", b"other")).startswith(b"OK")
-        large = b"x" * metadata.VALUE_OCTETS
-        answers = [await put(client, b'""', b"/private/%d" % number, large) for number in range(metadata.ACCOUNT_OCTETS // len(large) + 1)]
+        large = b"x" * limits.METADATA_VALUE_OCTETS
+        answers = [
+            await put(client, b'""', b"/private/%d" % number, large) for number in range(limits.METADATA_ACCOUNT_OCTETS // len(large) + 1)
+        ]
         assert answers[-1].startswith(b"NO [OVERQUOTA]")
         assert all(answer.startswith(b"OK") for answer in answers[:-2])
 
