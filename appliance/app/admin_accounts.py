@@ -32,6 +32,7 @@ class AccountRequests:
         return (
             (controls.AddAccount, self.add_account),
             (controls.SetUp, self.set_up),
+            (controls.CheckSetupCode, self.check_setup_code),
             (controls.ShowSetupCode, self.show_setup_code),
             (controls.RemoveAccount, self.remove_account),
             (controls.RestoreAccount, self.restore_account),
@@ -58,12 +59,7 @@ class AccountRequests:
         """Checked first, which is throttled, and once more in the commit: of two with the right code one makes the account."""
         from appliance.accounts.setup_code import claim
 
-        code = self._components.setup_code
-        if code is None:
-            raise SetupError("The server is set up: there is no setup code any more.", "Sign in with an account.")
-        verdict = await code.verify(request.code, request.source.encode())
-        if not verdict.accepted:
-            raise SetupError(verdict.problem)
+        await self.check_setup_code(controls.CheckSetupCode(request.code, request.source))
         password, made = given_or_generated(request.password, request.address)
 
         def also(transaction: "Transaction", account: "AccountId") -> None:
@@ -74,13 +70,23 @@ class AccountRequests:
         facts = {"address": account.address, **made}
         return Response(f"{account.address} was added." + shown_once(facts), facts)
 
+    async def check_setup_code(self, request: controls.CheckSetupCode) -> Response:
+        code = self._components.setup_code
+        if code is None:
+            raise SetupError("The server is set up: there is no setup code any more.", "Sign in with an account.")
+        verdict = await code.verify(request.code, request.source.encode())
+        if not verdict.accepted:
+            raise SetupError(verdict.problem)
+        return Response("That is the setup code.")
+
     async def show_setup_code(self, request: controls.ShowSetupCode) -> Response:
         code = self._components.setup_code
         if self._running is None:
             raise SetupError("No server is running.", "Start it with: pillarbox serve")
         if code is None or not code.shown:
             raise SetupError("The server is set up: there is no setup code any more.", "See: pillarbox account list")
-        return Response(f"Setup code: {code.shown}   (it makes the first account, on the serial console)", {"setup_code": code.shown})
+        text = f"Setup code: {code.shown}   (it makes the first account, in a browser or on the serial console)"
+        return Response(text, {"setup_code": code.shown})
 
     async def remove_account(self, request: controls.RemoveAccount) -> Response:
         if request.purge:

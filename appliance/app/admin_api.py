@@ -22,6 +22,7 @@ from .admin_request import Running, account_of
 from .admin_server import ServerRequests
 from .components import Components
 from .outbound import Outbound
+from .server_message import ServerMessages
 
 if TYPE_CHECKING:
     from appliance.store.transfer import ImportSession
@@ -38,6 +39,7 @@ class AdminApi:
             *QueueRequests(components, outbound, is_running=running is not None).answers(),
             *CertificateRequests(components, running).answers(),
             *ServerRequests(components, outbound, running).answers(),
+            *ServerMessages(components, outbound).answers(),
         ))  # fmt: skip
 
     async def ask(self, request: controls.Request) -> Response:

@@ -74,6 +74,9 @@ def guide(first: FirstAccount, bound: Sequence[Endpoint], data: Path, out: TextI
         if row.guide and row.name in ports:
             host, port = _host(ports[row.name].host), ports[row.name].port
             write(f"  {row.guide:<12}{host:<16} port {port:<6} security {'SSL/TLS' if row.implicit_tls else 'STARTTLS'}\n")
+    if "https" in ports:
+        web = f"{_host(ports['https'].host)}:{ports['https'].port}"
+        write(f"\nIn a browser: https://{web}/   (it warns until the certificate is trusted)\n")
     write(f"\nThe server made its own certificate; to trust it: {_command()} certificate export --data {data} --out pillarbox.pem\n")
     if "smtp" in ports and first.address:
         place = ports["smtp"]

@@ -55,7 +55,7 @@ def print_setup_code(components: "Components", out: TextIO) -> None:
     if not code:
         return
     if out.isatty():
-        out.write(f"Setup code: {code}   (it makes the first account, on the serial console)\n")
+        out.write(f"Setup code: {code}   (it makes the first account, in a browser or on the serial console)\n")
         out.flush()
     else:
         components.journal.log("There is no account yet. To see the setup code, which makes the first one: pillarbox setup-code")

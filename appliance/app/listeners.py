@@ -124,8 +124,9 @@ class Services:
         return login, Mechanisms(login, plaintext_login=components.settings.accounts.plaintext_login)
 
     def smtp(self) -> "Handler":
-        from appliance.delivery.intake import Intake
         from appliance.smtpd.service import Options, Service, SmtpContext
+
+        from .server_message import intake_of
 
         components, outbound = self._components, self._outbound
         messages, smtp = components.settings.messages, components.settings.smtp
@@ -139,14 +140,7 @@ class Services:
             greet_pause_s=smtp.greet_pause_s,
         )
         context = SmtpContext(
-            intake=Intake(
-                store=components.store,
-                board=components.board,
-                clock=components.clock,
-                dsn=outbound.dsn,
-                queue=outbound.enqueuer,
-                rules=outbound.rules,
-            ),
+            intake=intake_of(components, outbound),
             directory=components.accounts.directory,
             mechanisms=self._auth()[1],
             board=components.board,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from appliance.accounts.setup_progress import SetupProgress
 from appliance.accounts.web_sessions import WebSessions
 from appliance.certificates.certificates import export
 from appliance.certificates.contents import AUTHORITY, details_of
@@ -42,6 +43,7 @@ def web_service(components: "Components", tls: "ServerTls", login: "Login", sess
             accounts=components.accounts,
             login=login,
             sessions=sessions,
+            progress=SetupProgress(components.database),
             clock=components.clock,
             names=names_of(components),
             https_port=https_port,

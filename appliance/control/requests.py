@@ -39,6 +39,25 @@ class SetUp:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckSetupCode:
+    """Is this the setup code? Throttled by `source`, as `SetUp` is; it is used up by nothing but `SetUp`. A wrong one is refused."""
+
+    code: str = field(repr=False)
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SendServerMessage:
+    """A short plain text of the server's own. `recipient` "": to the account `address` itself. An address elsewhere: sent in the account's
+    name, to try how messages leave. Facts: `message`, its id, for `TrackMessage`."""
+
+    address: str
+    subject: str
+    text: str
+    recipient: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ShowSetupCode:
     """The setup code of a fresh server; for the box itself only, never for the network."""
 
@@ -296,7 +315,7 @@ class Export:
 
 
 Request = (
-    Status | SetUp | ShowSetupCode
+    Status | SetUp | CheckSetupCode | ShowSetupCode | SendServerMessage
     | AddAccount | RemoveAccount | RestoreAccount | SetAccount | RenameAccount | DisableAccount | EnableAccount
     | ListAccounts | SetPassword | AddAppPassword | RemoveAppPassword | ListAppPasswords
     | AddAlias | RemoveAlias | ListAliases | AddDomain | RemoveDomain | ListDomains | SetCatchAll | ListMailboxes

@@ -11,6 +11,7 @@ from .connection import Patience
 
 if TYPE_CHECKING:
     from appliance.accounts.accounts import Accounts
+    from appliance.accounts.setup_progress import SetupProgress
     from appliance.accounts.web_sessions import WebSessions
     from appliance.auth.login import Login
     from appliance.control.requests import Control
@@ -42,6 +43,7 @@ class WebContext:
     accounts: "Accounts"
     login: "Login"
     sessions: "WebSessions"
+    progress: "SetupProgress"
     clock: "Clock"
     names: Names
     https_port: Callable[[], int]

@@ -51,6 +51,11 @@ def sections_of(context: WebContext, pages: Pages, log: AccessLog) -> tuple[Site
         )
         return tuple(route for group in groups for route in group.routes())
 
+    def setup() -> Sequence[WebRoute]:
+        from .pages.setup import SetupPages
+
+        return SetupPages(context, pages).routes()
+
     def own() -> Sequence[WebRoute]:
         from .pages.own import OwnPages
 
@@ -59,6 +64,7 @@ def sections_of(context: WebContext, pages: Pages, log: AccessLog) -> tuple[Site
     return (
         SiteSection("/admin/", admin),
         SiteSection("/own/", own),
+        SiteSection("/setup/", setup),
         SiteSection("/static/", static),
         SiteSection("/robots.txt/", static),
         SiteSection("/health/", health),

@@ -33,7 +33,8 @@ BESIDE: dict[str, set[str]] = {"panel": {"status", "control"}}
 MAY_IMPORT_PANEL = {"app", "cli"}
 PUBLIC: dict[str, set[str]] = {
     "accounts": {
-        "accounts", "admin_password", "directory", "domains", "passwords", "send_quota", "setup_code", "states", "throttle", "web_sessions",
+        "accounts", "admin_password", "directory", "domains", "passwords", "send_quota", "setup_code", "setup_progress", "states",
+        "throttle", "web_sessions",
     },
     "app": {"low_ports", "process", "read_only", "server"},
     "auth": {"connection_info", "exchange", "identity", "login", "mechanisms"},

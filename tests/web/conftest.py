@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from appliance.accounts.setup_progress import SetupProgress
 from appliance.accounts.web_sessions import WebSessions
 from appliance.auth.login import Login
 from appliance.protocol.http.target import parse_host, parse_target
@@ -118,6 +119,7 @@ def make_web(family: Family) -> Callable[..., Web]:
             accounts=family.accounts,
             login=Login(family.accounts, family.throttle, board, family.clock, failure_s=0.0),
             sessions=sessions,
+            progress=SetupProgress(family.writer),
             clock=family.clock,
             names=Names(lambda: "mail.home.example", lambda: "box", lambda: ("lan",), lambda: ("home.example",)),
             https_port=lambda: 8443,

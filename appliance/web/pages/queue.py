@@ -43,10 +43,10 @@ class QueuePages(PageGroup):
     async def timeline(self, request: HttpRequest) -> HttpResponse:
         message = request.values["message"]
         facts = (await self.ask(controls.TrackMessage(message))).facts
-        if "lines" not in facts:
+        if "events" not in facts:
             raise HttpRefusal(404)
         waiting = [row for row in (await self.ask(controls.ListQueue())).facts["messages"] if row["message"] == facts["message"]]
-        return self.pages.page(request, "message.html", message=facts["message"], lines=facts["lines"], waiting=waiting)
+        return self.pages.page(request, "message.html", message=facts["message"], events=facts["events"], waiting=waiting)
 
     async def act(self, request: HttpRequest) -> HttpResponse:
         found = next((row for row in ACTIONS if row[0] == request.values["action"]), None)
