@@ -9,7 +9,7 @@ SUITE ?= bookworm
 RUN_AS ?= user
 TEST_PROCESSES ?= 2
 
-.PHONY: run setup test lint types check bench fuzz noise crash-sweep test-bare test-trixie test-gpio web-shots tables lock clean help
+.PHONY: install-test run setup test lint types check bench fuzz noise crash-sweep test-bare test-trixie test-gpio web-shots tables lock clean help
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -48,6 +48,9 @@ test-bare:       ## make test in a bare Debian root: SUITE=bookworm or trixie, R
 
 test-trixie:     ## the tests in a Debian 13 root (needs root and mmdebstrap)
 	@tests/trixie.sh
+
+install-test: $(VENV)/.tests-ready  ## `pillarbox install` under the systemd of Debian 12 and 13, in containers (needs root)
+	@tests/install.sh
 
 test-gpio: $(VENV)/.ready    ## LEDs and button on a simulated kernel GPIO chip, in QEMU (needs root)
 	@tests/gpio_sim.sh

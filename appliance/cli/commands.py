@@ -108,6 +108,9 @@ EXIT_HELP = (
     "With --json a failure is an object on standard output: error, remedy, exit_status."
 )
 
+INSTALL_HELP = "Makes the server a systemd service with a user and a data directory of its own. Tells what it will do before it does it."
+UNINSTALL_HELP = "Removes what `pillarbox install` made. Mail, settings and user stay unless --purge is given."
+
 NOUNS = {
     "account": "accounts and their passwords",
     "app-password": "passwords for single phones or programs",
@@ -194,7 +197,7 @@ def _add_special(verbs: Any, groups: dict[str, Any], where: Parser, common: Pars
     look = verbs.add_parser("check", help=purpose, description=f"{purpose.capitalize()}. {status}", parents=[common])
     look.set_defaults(special="check")
     _moving(verbs, common)
-    _add_system(verbs, common)
+    _add_system(verbs)
     group = verbs.add_parser("settings", help=f"{NOUNS['settings']}: example, check", description="The settings file.")
     settings = group.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
     settings.add_parser("example", help="print a commented settings file with every default").set_defaults(special="settings example")
@@ -225,8 +228,15 @@ def _moving(verbs: Any, common: Parser) -> None:
     give.set_defaults(special="export")
 
 
-def _add_system(verbs: Any, common: Parser) -> None:
+def _add_system(verbs: Any) -> None:
     """Commands about the operating system around the server; root's."""
+    install = verbs.add_parser("install", help="make the server a service of this machine (root)", description=INSTALL_HELP)
+    install.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    install.set_defaults(special="install")
+    remove = verbs.add_parser("uninstall", help="take the service away again; the mail stays (root)", description=UNINSTALL_HELP)
+    remove.add_argument("--purge", action="store_true", help="erase all mail, the settings and the user too")
+    remove.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    remove.set_defaults(special="uninstall")
     boot = verbs.add_parser("first-boot", description="Reads the settings on the boot partition; the box does so at every start.")
     boot.add_argument("--boot", metavar="DIR", required=True, help="where the boot partition is mounted")
     boot.add_argument("--state", metavar="DIR", required=True, help="where what follows from the settings is kept")

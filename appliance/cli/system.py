@@ -1,12 +1,26 @@
 """`pillarbox first-boot`, `install` and `uninstall`: the commands about the operating system around the server, all root's."""
 
+import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from appliance.mail.errors import SetupError
+
+from .asking import make_sure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from appliance.system.install import Step
 
 
 def run(args: Any) -> int:
     """The exit status of one of the commands. Raises SetupError."""
-    return first_boot(Path(args.boot), Path(args.state))
+    if args.special == "first-boot":
+        return first_boot(Path(args.boot), Path(args.state))
+    if os.geteuid() != 0:
+        raise SetupError(f"pillarbox {args.special} changes the system, which only root may do.", f"Type: sudo pillarbox {args.special}")
+    return install(yes=args.yes) if args.special == "install" else uninstall(purge=args.purge, yes=args.yes)
 
 
 def first_boot(boot: Path, state: Path) -> int:
@@ -17,3 +31,49 @@ def first_boot(boot: Path, state: Path) -> int:
     for sentence in (*findings.faults, *findings.notes):
         print(f"pillarbox: {sentence}")
     return 0
+
+
+def install(*, yes: bool) -> int:
+    """The server as a service of this machine."""
+    from appliance.system.install import System, check, install_steps
+
+    os.umask(0o022)  # what is made for the system may be read by others; the data directory and settings have modes of their own
+    system = System()
+    check(system)
+    _follow("install", install_steps(system), "Install it?", yes=yes)
+    print("\nPillarbox runs, and starts with the machine. What next:\n")
+    print("  sudo pillarbox setup-code --data /srv/pillarbox              the code that makes the first account")
+    print("  sudo pillarbox account add NAME@DOMAIN --data /srv/pillarbox  or make it here")
+    print("  sudo pillarbox status --data /srv/pillarbox                  how the server is")
+    print("\nIts settings are in /etc/pillarbox.toml; after a change: sudo systemctl restart pillarbox")
+    return 0
+
+
+def uninstall(*, purge: bool, yes: bool) -> int:
+    """All that `install` made, away again."""
+    from appliance.system.install import System, uninstall_steps
+
+    system = System()
+    question = "This erases ALL MAIL for good. Do it?" if purge else "Uninstall it?"
+    _follow("uninstall", uninstall_steps(system, purge=purge), question, yes=yes)
+    if not purge:
+        print("\nThe mail in /srv/pillarbox, the settings and the user stay; `pillarbox uninstall --purge` removes them too.")
+    print(f"The program itself is in {system.environment}; remove that directory if you do not need it.")
+    return 0
+
+
+def _follow(name: str, steps: "Sequence[Step]", question: str, *, yes: bool) -> None:
+    """Tell the steps that have something to do, ask, and do them. Raises SetupError."""
+    due = [step for step in steps if step.needed()]
+    print(f"pillarbox {name} will:\n" + "\n".join(f"  - {step.text}" for step in due) if due else "There is nothing to do.", flush=True)
+    if not due:
+        return
+    if not yes:
+        make_sure(question)
+    for step in due:
+        try:
+            step.do()
+        except OSError as error:
+            what = f"It could not {step.text}: {error.strerror or error}."
+            raise SetupError(what, f"Correct that, then run pillarbox {name} again.") from error
+        print(f"done: {step.text}", flush=True)

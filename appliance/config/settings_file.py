@@ -192,7 +192,7 @@ def _section(name: str, cls: Any, table: dict[str, Any], lines: dict[KeyPath, in
                         Fault(
                             lines.get((name, key, n), line),
                             f'"{name}.{key}" {wrong}',
-                            'Write "HOST:PORT", for example "0.0.0.0:25" or "[::]:25".',
+                            'Write "HOST:PORT", for example "*:25" or "[::1]:25".',
                         )
                     )
         else:

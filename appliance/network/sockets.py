@@ -184,7 +184,8 @@ def _explain(fault: OSError, endpoint: Endpoint, host: str, port: int) -> SetupE
     if fault.errno == errno.EADDRINUSE:
         return SetupError(text, f"Stop the program that holds it (ss -ltnp 'sport = :{port}'), or choose another port.")
     if fault.errno in {errno.EACCES, errno.EPERM}:
-        return SetupError(text, "Ports below 1024 need the unit in README.md (CAP_NET_BIND_SERVICE); or choose one above.")
+        remedy = "Ports below 1024 need the service of `pillarbox install` (CAP_NET_BIND_SERVICE, README.md); or choose one above."
+        return SetupError(text, remedy)
     if fault.errno == errno.EADDRNOTAVAIL:
         return SetupError(text, "Use an address of this machine, or * for all.")
     return SetupError(text, "Choose another address or port.")

@@ -26,7 +26,7 @@ def etc_files(boot: BootSettings, time_zone: str, consoles: Sequence[str]) -> di
 def server_tree(tree: dict[str, Any], time_zone: str, consoles: Sequence[str]) -> dict[str, Any]:
     """The server's settings: what the file says, and what a box needs beyond the defaults of a server that is tried out."""
     made = {name: dict(value) if isinstance(value, dict) else value for name, value in tree.items() if name != SECTION}
-    listen = {row.name: f"[::]:{row.port}" for row in PROTOCOLS}
+    listen = {row.name: f"*:{row.port}" for row in PROTOCOLS}
     made["listen"] = {**listen, **made.get("listen", {})}
     if consoles:
         made["panel"] = {"console": list(consoles), **made.get("panel", {})}

@@ -24,7 +24,7 @@ def test_without_settings_the_box_serves_the_real_ports_and_its_consoles() -> No
     files = etc_files(parse(b"", "x"), "", ("/dev/ttyAMA0", "/dev/tty1"))
     assert sorted(files) == ["hostname", "pillarbox.toml"] and files["hostname"] == "pillarbox\n"
     settings = parse_server(files["pillarbox.toml"].encode(), "x")
-    assert settings.listen.addresses("imaps") == ("[::]:993",) and settings.listen.addresses("smtp") == ("[::]:25",)
+    assert settings.listen.addresses("imaps") == ("*:993",) and settings.listen.addresses("smtp") == ("*:25",)
     assert settings.panel.console == ("/dev/ttyAMA0", "/dev/tty1")
 
 
@@ -33,7 +33,7 @@ def test_what_the_file_says_comes_first() -> None:
     settings = parse_server(etc_files(parse(text, "x"), "Europe/Berlin", ("/dev/tty1",))["pillarbox.toml"].encode(), "x")
     assert settings.listen.addresses("pop3") == () and settings.listen.addresses("imaps") == ("0.0.0.0:1993",)
     assert settings.panel.console == ("/dev/ttyUSB0",) and settings.server.time_zone == "Europe/Paris"
-    assert settings.listen.addresses("smtp") == ("[::]:25",)
+    assert settings.listen.addresses("smtp") == ("*:25",)
 
 
 def test_wifi_and_a_fixed_address() -> None:

@@ -40,7 +40,7 @@ def box(tmp_path: Path) -> Box:
 
 
 def test_without_any_file_it_works(box: Box) -> None:
-    assert box.start() == [] and box.etc("hostname") == "pillarbox\n" and "[::]:993" in box.etc("pillarbox.toml")
+    assert box.start() == [] and box.etc("hostname") == "pillarbox\n" and "*:993" in box.etc("pillarbox.toml")
     assert os.listdir(box.boot) == []
 
 
