@@ -11,7 +11,7 @@ from .asking import make_sure
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from appliance.system.install import Step
+    from appliance.system.install import InstallStep
 
 
 def run(args: Any) -> int:
@@ -62,7 +62,7 @@ def uninstall(*, purge: bool, yes: bool) -> int:
     return 0
 
 
-def _follow(name: str, steps: "Sequence[Step]", question: str, *, yes: bool) -> None:
+def _follow(name: str, steps: "Sequence[InstallStep]", question: str, *, yes: bool) -> None:
     """Tell the steps that have something to do, ask, and do them. Raises SetupError."""
     due = [step for step in steps if step.needed()]
     print(f"pillarbox {name} will:\n" + "\n".join(f"  - {step.text}" for step in due) if due else "There is nothing to do.", flush=True)

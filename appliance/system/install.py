@@ -47,7 +47,7 @@ COMMAND_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class InstallStep:
     """`text`: what it does, for a list; `needed`: is there anything to do?"""
 
     text: str
@@ -113,7 +113,7 @@ def _expect_free(endpoints: Sequence[Endpoint]) -> None:
 # --- install -------------------------------------------------------------------------------------
 
 
-def install_steps(system: System) -> list[Step]:
+def install_steps(system: System) -> list[InstallStep]:
     """In their order."""
     root = system.root
     files = [_file_step(system, place, source, text) for place, source, text in UNITS if source.count("udev") == 0 or has_leds(root)]
@@ -122,15 +122,15 @@ def install_steps(system: System) -> list[Step]:
     is_new = unit.exists() and unit.read_bytes() != shipped(UNITS[0][1])
     return [
         *files,
-        Step(f"make the system user {USER}", lambda: not user_exists(), lambda: system.call("systemd-sysusers", str(root / UNITS[1][0]))),
-        Step(f"make {data}, which only this user may read", lambda: not data.exists(), lambda: _make_data(data)),
-        Step(f"write {settings} with the real ports; every setting is explained there", lambda: not settings.exists(),
+        InstallStep(f"make the system user {USER}", lambda: not user_exists(), lambda: system.call("systemd-sysusers", str(root / UNITS[1][0]))),
+        InstallStep(f"make {data}, which only this user may read", lambda: not data.exists(), lambda: _make_data(data)),
+        InstallStep(f"write {settings} with the real ports; every setting is explained there", lambda: not settings.exists(),
              lambda: _write_settings(settings)),
-        Step(f"make the command {link}", lambda: not _is_ours(link, system.program), lambda: _make_link(link, system.program)),
-        Step(f"compile the program into {lean}, which saves memory", lambda: is_outdated(lean), lambda: _compile(system, lean)),
-        Step(f"start {UNIT} now and at every boot", lambda: not _runs(system),
+        InstallStep(f"make the command {link}", lambda: not _is_ours(link, system.program), lambda: _make_link(link, system.program)),
+        InstallStep(f"compile the program into {lean}, which saves memory", lambda: is_outdated(lean), lambda: _compile(system, lean)),
+        InstallStep(f"start {UNIT} now and at every boot", lambda: not _runs(system),
              lambda: system.call("systemctl", "enable", "--now", UNIT)),
-        Step(f"start {UNIT} again, with this version", lambda: _runs(system) and (is_new or is_outdated(lean)),
+        InstallStep(f"start {UNIT} again, with this version", lambda: _runs(system) and (is_new or is_outdated(lean)),
              lambda: system.call("systemctl", "restart", UNIT)),
     ]  # fmt: skip
 
@@ -165,7 +165,7 @@ def _runs(system: System) -> bool:
     return system.says_yes("systemctl", "is-enabled", "--quiet", UNIT) and system.says_yes("systemctl", "is-active", "--quiet", UNIT)
 
 
-def _file_step(system: System, place: str, source: str, text: str) -> Step:
+def _file_step(system: System, place: str, source: str, text: str) -> InstallStep:
     path, content = system.root / place, shipped(source)
 
     def do() -> None:
@@ -173,7 +173,7 @@ def _file_step(system: System, place: str, source: str, text: str) -> Step:
         if path.suffix == ".service":
             system.call("systemctl", "daemon-reload")
 
-    return Step(f"write {path}, {text}", lambda: not path.exists() or path.read_bytes() != content, do)
+    return InstallStep(f"write {path}, {text}", lambda: not path.exists() or path.read_bytes() != content, do)
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
@@ -239,26 +239,26 @@ def _compile(system: System, lean: Path) -> None:
 # --- uninstall -----------------------------------------------------------------------------------
 
 
-def uninstall_steps(system: System, *, purge: bool) -> list[Step]:
+def uninstall_steps(system: System, *, purge: bool) -> list[InstallStep]:
     """In their order; with `purge` mail, settings and user go too."""
     root = system.root
     unit, link, lean = root / UNITS[0][0], root / COMMAND, system.environment / LEAN
     steps = [
-        Step(f"stop {UNIT} and start it no more", unit.exists, lambda: system.call("systemctl", "disable", "--now", UNIT)),
+        InstallStep(f"stop {UNIT} and start it no more", unit.exists, lambda: system.call("systemctl", "disable", "--now", UNIT)),
         *(_remove_step(root / place, text) for place, _, text in UNITS),
-        Step(f"remove the command {link}", lambda: link.is_symlink() and _is_ours(link, system.program), link.unlink),
-        Step(f"remove the compiled program in {lean}", lean.exists, lambda: shutil.rmtree(lean)),
-        Step(f"have systemd forget {UNIT}", unit.exists, lambda: system.call("systemctl", "daemon-reload")),
+        InstallStep(f"remove the command {link}", lambda: link.is_symlink() and _is_ours(link, system.program), link.unlink),
+        InstallStep(f"remove the compiled program in {lean}", lean.exists, lambda: shutil.rmtree(lean)),
+        InstallStep(f"have systemd forget {UNIT}", unit.exists, lambda: system.call("systemctl", "daemon-reload")),
     ]
     if purge:
         data, settings = root / DATA, root / SETTINGS
         steps += [
-            Step(f"erase all mail in {data}, for good", data.exists, lambda: shutil.rmtree(data)),
-            Step(f"remove {settings}", settings.exists, settings.unlink),
-            Step(f"remove the system user {USER}", user_exists, lambda: system.call("userdel", USER)),
+            InstallStep(f"erase all mail in {data}, for good", data.exists, lambda: shutil.rmtree(data)),
+            InstallStep(f"remove {settings}", settings.exists, settings.unlink),
+            InstallStep(f"remove the system user {USER}", user_exists, lambda: system.call("userdel", USER)),
         ]
     return steps
 
 
-def _remove_step(path: Path, text: str) -> Step:
-    return Step(f"remove {path}, {text}", path.exists, path.unlink)
+def _remove_step(path: Path, text: str) -> InstallStep:
+    return InstallStep(f"remove {path}, {text}", path.exists, path.unlink)

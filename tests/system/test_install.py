@@ -17,7 +17,7 @@ from appliance.cli import system as commands
 from appliance.config.settings_file import parse
 from appliance.mail.errors import SetupError
 from appliance.system import install
-from appliance.system.install import UNITS, Step, System, check, install_steps, shipped, uninstall_steps
+from appliance.system.install import UNITS, InstallStep, System, check, install_steps, shipped, uninstall_steps
 from tests.support.needs import program
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,7 +55,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recorded:
     return Recorded(tmp_path)
 
 
-def due(steps: list[Step]) -> list[Step]:
+def due(steps: list[InstallStep]) -> list[InstallStep]:
     return [step for step in steps if step.needed()]
 
 
