@@ -122,7 +122,8 @@ def install_steps(system: System) -> list[InstallStep]:
     is_new = unit.exists() and unit.read_bytes() != shipped(UNITS[0][1])
     return [
         *files,
-        InstallStep(f"make the system user {USER}", lambda: not user_exists(), lambda: system.call("systemd-sysusers", str(root / UNITS[1][0]))),
+        InstallStep(f"make the system user {USER}", lambda: not user_exists(),
+                    lambda: system.call("systemd-sysusers", str(root / UNITS[1][0]))),
         InstallStep(f"make {data}, which only this user may read", lambda: not data.exists(), lambda: _make_data(data)),
         InstallStep(f"write {settings} with the real ports; every setting is explained there", lambda: not settings.exists(),
              lambda: _write_settings(settings)),
