@@ -43,6 +43,7 @@ from appliance.status.board import Board
 from appliance.status.events import AccountsState, ServerState, StorageDamage, StorageTrouble
 from appliance.status.journal import Journal
 from appliance.store.bodies import Bodies
+from appliance.store.search_index import SearchIndex
 from appliance.store.store import Store
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ T = TypeVar("T")
 
 HASHES_AT_ONCE = 2
 """Passwords hashed at once: each takes 7 MiB while it is hashed."""
+SEARCH_INDEX = "search"
+"""Directory of the search index: it may be removed while no server runs, and is made anew."""
 POOL_THREADS = 3
 """Threads for compression and body files."""
 
@@ -74,6 +77,8 @@ class Components:
     settings: Settings
     admin: Admin
     host: Host
+    search_index: SearchIndex | None = None
+    """None for an opening that answers no search."""
     setup_code: "SetupCode | None" = None
     """What opens a running server without accounts; None where there are accounts, or no server runs."""
 
@@ -166,6 +171,9 @@ async def _components(directory: DataDirectory, database: Database, settings: Se
         made_before = await authority_made_before(database)
         store = await Store.start(database, bodies, describe=make_describe, quota_of=quota_of, clock=clock)
     components = assembled(directory, database, settings, basics, accounts, store, bodies)
+    components.search_index = store.search_index = SearchIndex(
+        store, data / SEARCH_INDEX, read_hop=limited(1), write_hop=limited(1), report=basics.journal.log
+    )
     components.certificates.made_before = made_before
     return components
 

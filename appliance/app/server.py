@@ -23,6 +23,7 @@ from appliance.config.time_zone import set_time_zone
 from appliance.control.local_socket import ControlServer
 from appliance.database.scrub import scrub
 from appliance.mail.errors import SetupError
+from appliance.protocol.imap.envelope_fields import searched_text
 from appliance.runtime import clock as clocks
 from appliance.runtime.identity import needed_to_start
 from appliance.runtime.memory import keep_for_good
@@ -31,6 +32,7 @@ from appliance.runtime.supervisor import Ending, Supervisor, Task
 from appliance.status.events import OrphanedBodies, ServerState, bodies_missing
 from appliance.store.reclaim import Reclaim
 from appliance.store.redescription import Redescription
+from appliance.store.search_filling import SearchFilling
 
 from .background import purge_removed, watch_host
 from .components import Basics, Components, accounts_state, open_components
@@ -174,10 +176,16 @@ class OpenServer:
             Task("sending", _started(lambda: self._send_quota.run(components.clock.mono_s))),
             Task("reclaim", _started(self._reclaim().run)),
             Task("redescription", _started(Redescription(components.store).run)),
+            *([Task("search index", _started(filling.run))] if (filling := self._search_filling()) is not None else []),
             Task("removed accounts", _started(lambda: purge_removed(components))),
             Task("scrub", _started(lambda: scrub(components.database))),
             *self._panel.parts(components, self._admin_api),
         ]
+
+    def _search_filling(self) -> SearchFilling | None:
+        components = self._components
+        index = components.search_index
+        return SearchFilling(components.store, index, components.clock, described=searched_text) if index is not None else None
 
     def _reclaim(self) -> Reclaim:
         components, publish = self._components, self._components.board.publish

@@ -10,16 +10,15 @@ TEXT all headers as well, those of parts included; neither matches images or oct
 """
 
 from array import array
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 from itertools import compress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from appliance.mail.date import parse_zoned
-from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import KEYWORD_SHIFT
-from appliance.mail.ids import Uid
+from appliance.mail.ids import ModSeq, Uid
 from appliance.mail.limits import BATCH_ROWS
-from appliance.mail.message_search import Facts, TextQuery
+from appliance.mail.message_search import Facts
 from appliance.mail.query import (
     And,
     ArrivedAt,
@@ -46,16 +45,15 @@ from appliance.mail.query import (
     leaves,
 )
 from appliance.protocol.imap.sequence import Ranges, contains, normal, places_of_numbers, places_of_uids
-from appliance.store.body_readers import header_octets
-from appliance.store.values import Want
+from appliance.store.values import Row, Want
 
 from .batches import ENVELOPE, INTERNAL_AT, MESSAGE, OCTETS, SAVED_AT, SENT_AT, THREAD, read, spans
 from .errors import CommandRefused
-from .read_ahead import ReadAhead
+from .examination import NOTHING, OpenOne, Test, examine_messages
 
 if TYPE_CHECKING:
-    from appliance.store.body_readers import StoredMessage
-    from appliance.store.values import Row
+    from appliance.store.message_ids import MessageIds
+    from appliance.store.search_found import TextHits
 
     from .selected import Selected
 
@@ -68,9 +66,6 @@ ROWS_AT_ONCE = 20_000
 """Rows scanned in one reading that tests them by SQL: 4 ms."""
 RANGES_AT_ONCE = 8
 """Ranges of a set for which such a scan each is worth it."""
-
-Test = Callable[[int, Any, Facts], "bool | None"]
-"""(sequence number, row, facts) to True, False, or None: the message has to be read."""
 
 
 EVERYTHING = Everything()
@@ -91,7 +86,7 @@ class Matches:
         self.uids = array("I")
         self.modseqs = array("Q")
 
-    def add(self, number: int, row: "Row") -> None:
+    def add(self, number: int, row: Row) -> None:
         self.numbers.append(number)
         self.uids.append(row[0])
         self.modseqs.append(row[2])
@@ -123,34 +118,115 @@ async def matching(selected: "Selected", query: Query) -> Matches:
     all_leaves = leaves(query)
     if not selected.has_lazy_seen and await _matched_rows(selected, query, places, found):
         return found
-    texts = [leaf for leaf in all_leaves if _reads_message(leaf)]
-    want = Want.FLAGS
-    for leaf in all_leaves:
-        want |= _wants(leaf)
-    if texts:
-        want |= Want.BODY | Want.DATES
-    names = selected.keywords
-    test = _Compiler(selected, names).compile(query)
-    nothing: Facts = {}
+    run = _Run(selected, query, all_leaves, found)
+    texts = [leaf for leaf in all_leaves if isinstance(leaf, HeaderHas | BodyHas | TextHas)]
+    known = await selected.mailbox.look_up(texts) if texts else None
+    if known is not None:
+        run.index, ids = known
+        candidates = run.index.candidates(query)
+        if candidates is not None:
+            await _search_candidates(run, ids, candidates, places)
+            return found
     for span in spans(places):
-        batch = await read(selected, span, want)
+        batch = await read(selected, span, run.want)
         found.missing += batch.missing
-        if batch.keywords is not None and batch.keywords != names:
-            names = batch.keywords
-            test = _Compiler(selected, names).compile(query)
-        open_ones: list[tuple[int, Row]] = []
-        results: dict[int, Row] = {}
-        for number, row in zip(batch.numbers, batch.rows, strict=True):
-            answer = test(number, row, nothing)
-            if answer:
-                results[number] = row
-            elif answer is None:
-                open_ones.append((number, row))
-        if open_ones:
-            found.missing += await _read_messages(selected, test, texts, open_ones, results)
-        for number in sorted(results):
-            found.add(number, results[number])
+        run.named(batch.keywords)
+        await run.examine(batch.numbers, batch.rows)
+        run.finish()
     return found
+
+
+class _Run:
+    """One search: the query compiled, what the index knows of it, and the results of the batch at hand."""
+
+    __slots__ = ("_found", "_names", "_query", "_results", "_selected", "_test", "_texts", "index", "query", "want")
+
+    def __init__(self, selected: "Selected", query: Query, all_leaves: Sequence[Query], found: Matches) -> None:
+        self.query = query
+        self.index: TextHits | None = None
+        self.want = Want.FLAGS
+        for leaf in all_leaves:
+            self.want |= _wants(leaf)
+        self._texts = [leaf for leaf in all_leaves if _reads_message(leaf)]
+        if self._texts:
+            self.want |= Want.BODY | Want.DATES
+        self._selected = selected
+        self._names = selected.keywords
+        self._test = _Compiler(selected, self._names).compile(query)
+        self._found = found
+        self._results: dict[int, Row] = {}
+
+    @property
+    def selected(self) -> "Selected":
+        return self._selected
+
+    def missed(self, messages: int) -> None:
+        """Messages were expunged before they could be examined."""
+        self._found.missing += messages
+
+    def named(self, keywords: tuple[str, ...] | None) -> None:
+        """The names of the next rows' keyword bits, None for those the client knows."""
+        if keywords is not None and keywords != self._names:
+            self._names = keywords
+            self._test = _Compiler(self._selected, keywords).compile(self.query)
+
+    async def examine(self, numbers: Sequence[int], rows: "Sequence[Row]") -> None:
+        """Decide these rows, reading their messages where need be."""
+        index, test = self.index, self._test
+        open_ones: list[OpenOne] = []
+        for number, row in zip(numbers, rows, strict=True):
+            facts: Facts = NOTHING if index is None else index.facts(cast("int", row[MESSAGE]))
+            answer = test(number, row, facts)
+            if answer:
+                self._results[number] = row
+            elif answer is None:
+                open_ones.append(OpenOne(number, row, facts))
+        if open_ones:
+            matched, missing = await examine_messages(self._selected, test, self._texts, open_ones)
+            self._results.update((one.number, one.row) for one in matched)
+            self.missed(missing)
+
+    def sure(self, number: int, uid: int) -> None:
+        """A message that matches without its row having been read; its MODSEQ stays 0."""
+        self._results[number] = Row(Uid(uid), 0, ModSeq(0))
+
+    def finish(self) -> None:
+        """The results so far, in order."""
+        for number in sorted(self._results):
+            self._found.add(number, self._results[number])
+        self._results.clear()
+
+
+async def _search_candidates(run: _Run, ids: "MessageIds", candidates: frozenset[int], places: Ranges) -> None:
+    """Search the candidates of the index, and the messages it does not hold: those it is sure of need only be there."""
+    selected, index = run.selected, run.index
+    assert index is not None  # noqa: S101 the caller has it
+    uids = selected.view.uids
+    wanted = set(ids.chosen(candidates)).union(ids.unindexed(index))
+    chosen = list(compress(range(len(uids)), map(wanted.__contains__, uids)))
+    if places != ((0, len(uids)),):
+        closed = tuple((start, end - 1) for start, end in places)
+        chosen = [place for place in chosen if contains(closed, place)]
+    certain: set[int] = set()
+    if not any(isinstance(leaf, ChangedSince) for leaf in leaves(run.query)):
+        certain = set(ids.chosen(index.certain(run.query)))
+    sure = [place for place in chosen if uids[place] in certain]
+    if sure:
+        there = await selected.mailbox.uids_where(Uid(uids[sure[0]]), Uid(uids[sure[-1]]), Everything())
+        existing = frozenset(there[0]) if there is not None else frozenset()
+        for place in sure:
+            if uids[place] in existing:
+                run.sure(place + 1, uids[place])
+            else:
+                run.missed(1)
+        chosen = [place for place in chosen if uids[place] not in certain]
+    for start in range(0, len(chosen), BATCH_ROWS):
+        numbers = {uids[place]: place + 1 for place in chosen[start : start + BATCH_ROWS]}
+        rows, names, _ = await selected.mailbox.rows_and_messages(list(numbers), run.want, 0, selected.view.modseq)
+        run.missed(len(numbers) - len(rows))
+        run.named(names)
+        await run.examine([numbers[row.uid] for row in rows], rows)
+    run.finish()
 
 
 async def _matched_rows(selected: "Selected", query: Query, places: Ranges, found: Matches) -> bool:
@@ -174,58 +250,6 @@ async def _matched_rows(selected: "Selected", query: Query, places: Ranges, foun
             found.uids.extend(matched)
             found.missing += end - start - there
     return True
-
-
-async def _read_messages(
-    selected: "Selected", test: Test, texts: list[Query], open_ones: "list[tuple[int, Row]]", results: "dict[int, Row]"
-) -> int:
-    """Returns how many of the messages were expunged before they could be read; they do not match.
-
-    The test runs on the reader's thread for all but large messages: nothing of the session changes while it waits for the answers.
-    """
-    text_query = TextQuery(texts)
-    numbers = {row.uid: number for number, row in open_ones}
-    rows = [row for _, row in open_ones]
-
-    def examine(row: "Row", octets: bytes) -> bool:
-        reading = _examination(text_query, test, numbers[row.uid], row, len(row.prefix) + header_octets(row.parts))
-        try:
-            offset, size = next(reading)
-            while True:
-                offset, size = reading.send(octets[offset : offset + size])
-        except StopIteration as end:
-            return bool(end.value)
-
-    at = missing = 0
-    while at < len(rows):
-        for answer in await selected.mailbox.examine(rows[at : at + BATCH_ROWS], examine):
-            row = rows[at]
-            at += 1
-            try:
-                if await _examine_large(answer, text_query, test, numbers[row.uid], row) if not isinstance(answer, bool) else answer:
-                    results[numbers[row.uid]] = row
-            except StoreError as error:
-                if error.trouble is not Trouble.GONE:
-                    raise
-                missing += 1
-    return missing
-
-
-async def _examine_large(message: "StoredMessage", text_query: TextQuery, test: Test, number: int, row: "Row") -> bool:
-    """The same on the event loop, chunk by chunk."""
-    await message.open()
-    ahead = ReadAhead(message)
-    reading = _examination(text_query, test, number, row, message.header_octets)
-    try:
-        offset, size = next(reading)
-        while True:
-            offset, size = reading.send(await ahead.read(offset, size))
-    except StopIteration as end:
-        return bool(end.value)
-
-
-def _examination(text_query: TextQuery, test: Test, number: int, row: "Row", header: int) -> "Generator[tuple[int, int], bytes, bool]":
-    return text_query.matches(row.parts, len(row.prefix), header, lambda facts: test(number, row, facts), {})
 
 
 def _places(selected: "Selected", query: Query) -> Ranges:

@@ -14,6 +14,7 @@ from .mailbox_cache import MailboxCache
 from .observers import Effects, Observers
 from .outbox import Outboxes
 from .quota import Quota, QuotaOf
+from .search_found import TextIndex
 from .values import Row
 
 
@@ -41,6 +42,8 @@ class StoreBase:
         own = Observers(expunged=(self.outboxes.expunged,))
         self.effects = Effects(bodies.release, self.quotas, own.followed_by(observers), clock)
         self.outboxes.effects = self.effects
+        self.search_index: TextIndex | None = None
+        """Set by whoever builds the store; without one, searches read all messages."""
 
     async def messages(self, rows: Sequence[Row], octets: int) -> list[StoredMessage]:
         """The messages of the first rows, at least one, as many as fit in `octets`, in one read. One that is gone raises GONE when read."""

@@ -22,7 +22,9 @@ from .changes import UidSnapshot, changes_since
 from .keywords import keywords_of, unused
 from .loading import OPENING
 from .mailbox_cache import CachedMailbox
+from .message_ids import MessageIds, grown
 from .redescription import old_ones, remade
+from .search_found import TextHits
 from .values import Changes, Column, Copied, FlagsResult, MailboxInfo, Mode, Row, ThreadRows, Want
 
 DESCRIBED = Want.FACTS | Want.BODY | Want.RARE
@@ -137,6 +139,29 @@ class Mailbox:
             return row_search.uids_among(connection, number, lo, hi, where) if where is not None else None
 
         return await self._store.database.read(work)
+
+    async def look_up(self, leaves: Sequence[Query]) -> "tuple[TextHits, MessageIds] | None":
+        """What the search index knows of text leaves of a query, and the mailbox's messages; None where it knows nothing.
+
+        A message that the index covers matches a leaf only if it is a candidate. Raises StoreError.
+        """
+        index = self._store.search_index
+        if index is None:
+            return None
+        known = self._held()
+        ids = known.message_ids
+        if ids is None or ids.modseq < known.newest:
+            number, newest, before = self.info.id, known.newest, ids
+            ids = await self._store.database.read(lambda connection: grown(connection, number, before, newest, len(known.snapshot.uids)))
+            known.message_ids = ids
+        if not ids.ids:
+            return None
+        found = await index.look_up(self.info.account, leaves, min(ids.ids), max(ids.ids))
+        if not found.ranges:
+            index.scanned(self.info.account, len(ids.ids))
+            return None
+        index.scanned(self.info.account, len(ids.unindexed(found)))
+        return found, ids
 
     async def has_keyword_room(self) -> bool:
         """Whether a message could get a new keyword now: a bit has no name, or one that no message carries (see `keywords`)."""

@@ -13,6 +13,7 @@ from appliance.mail.ids import MailboxId, ModSeq
 
 from .changes import UidSnapshot, advanced, unseen_after
 from .mailboxes import DELETED
+from .message_ids import MessageIds
 from .values import Changes
 
 SNAPSHOT_OCTETS = 512 * 2**10
@@ -22,7 +23,7 @@ SNAPSHOT_OCTETS = 512 * 2**10
 class CachedMailbox:
     """One mailbox as this process knows it."""
 
-    __slots__ = ("changed", "gone", "id", "in_flight", "last", "newest", "recent_from", "sessions", "snapshot")
+    __slots__ = ("changed", "gone", "id", "in_flight", "last", "message_ids", "newest", "recent_from", "sessions", "snapshot")
 
     def __init__(self, number: MailboxId, snapshot: UidSnapshot, recent_from: int) -> None:
         self.id = number
@@ -36,6 +37,8 @@ class CachedMailbox:
         self.last: tuple[ModSeq, Changes] | None = None
         """The last answer to "what changed since": many sessions of a mailbox ask the same."""
         self.in_flight: dict[ModSeq, trio.Event] = {}
+        self.message_ids: MessageIds | None = None
+        """For searches by the index; while sessions have the mailbox open."""
 
     def wake(self, modseq: ModSeq) -> None:
         if modseq > self.newest:
@@ -145,7 +148,7 @@ class MailboxCache:
     def give_back(self, known: CachedMailbox) -> None:
         known.sessions -= 1
         if not known.sessions:
-            known.last = None
+            known.last = known.message_ids = None
             self._trim()
 
     def _trim(self) -> None:

@@ -304,6 +304,8 @@ class Store(StoreBase):
     def _forget(self, account: AccountId) -> None:
         self._inboxes.pop(account, None)
         self.quotas.forget(account)
+        if self.search_index is not None:
+            self.search_index.forget(account)
 
 
 def _metadata_place(source: Any, account: AccountId, name: str) -> MailboxId:

@@ -6,6 +6,7 @@ The inverse of `envelope.envelope`. Linear, no recursion. Anything else raises M
 import re
 from typing import NamedTuple
 
+from appliance.mail.encoding import decode_words
 from appliance.mail.errors import MisuseError
 
 _TOKEN = re.compile(rb' *(?:([()])|"((?:[^"\\]|\\.)*)"|\{([0-9]{1,10})\}\r\n|([0-9A-Za-z]+))', re.DOTALL)
@@ -89,3 +90,13 @@ def address_text(addresses: tuple[EnvelopeAddress, ...]) -> bytes:
         else:
             words.append(spec + b", ")
     return b"".join(words).rstrip(b", ")
+
+
+def searched_text(octets: bytes) -> str:
+    """What SEARCH compares FROM, TO, CC, BCC and SUBJECT with, one a line: for the search index. "" for what is no ENVELOPE."""
+    try:
+        envelope = parse_envelope(octets)
+    except MisuseError:
+        return ""
+    lines = [address_text(addresses) for addresses in envelope.addresses if addresses]
+    return "\n".join([decode_words(line) for line in [*lines, envelope.subject or b""]])

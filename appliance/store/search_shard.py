@@ -1,0 +1,234 @@
+"""One file of the search index: the text of up to MESSAGES messages of one account, whose ids lie in one range.
+
+    | table          | holds                                                                                          |
+    |----------------|------------------------------------------------------------------------------------------------|
+    | `shard`        | one row: the range of ids, how many messages have text here, when the file was begun, by which  |
+    |                | server and scanner                                                                              |
+    | `batch`        | the ids added together, in order, and those of them that must be scanned                        |
+    | `header`, `body`| FTS5 over three characters (`mail.index_text`), ids alone: no positions, no text                |
+    | `common`       | words that many messages of a batch have, and the bits of those                                  |
+
+A file is only added to, in one transaction a batch, until it is full; nothing is deleted from it: a file with messages that are gone
+is built anew beside it and takes its name. SQLite's rollback journal makes each batch whole or absent; new pages are appended, so that a
+batch is written once. Measured on 2,000 real messages: 0.57 of the text's octets in batches of 500, 0.16 ms of CPU a kB.
+Used by one thread at a time. Raises sqlite3.Error and OSError; DamagedShard for a file that is none of ours or not of this index.
+"""
+
+# ruff: noqa: S608 - table names are words of ours, values are always parameters
+
+import os
+import sqlite3
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.mail.index_text import TERM, MessageIndexText, common_words, packed_numbers, terms_of
+from appliance.mail.query import folded
+
+from .messages import numbers
+from .search_found import Hits, Lookup
+
+MESSAGES = 4000
+FORMAT = 1
+APPLICATION = 0x50425349
+"""`application_id`, "PBSI"."""
+CACHE_KIB = 512
+WRITER_CACHE_KIB = 16 * 1024
+"""A batch stays in memory until its commit."""
+HASH_OCTETS = 16 * 2**20
+"""Of FTS5's table of a batch: one batch is one segment."""
+BUSY_S = 20.0
+FEW = 50
+"""Candidates that are read rather than proven by common words."""
+SCHEMA = (
+    "PRAGMA page_size = 4096",
+    f"PRAGMA application_id = {APPLICATION:d}",
+    f"PRAGMA user_version = {FORMAT:d}",
+    """CREATE TABLE shard(first INTEGER NOT NULL, last INTEGER NOT NULL, messages INTEGER NOT NULL, begun_at INTEGER NOT NULL,
+        origin TEXT NOT NULL)""",
+    "CREATE TABLE batch(id INTEGER PRIMARY KEY, ids BLOB NOT NULL, scanned BLOB NOT NULL)",
+    "CREATE TABLE common(batch INTEGER, word TEXT, messages BLOB NOT NULL, PRIMARY KEY(batch, word)) WITHOUT ROWID",
+    *(
+        statement
+        for name in ("header", "body")
+        for statement in (
+            f"CREATE VIRTUAL TABLE {name} USING fts5(t, tokenize='trigram case_sensitive 1', detail=none, columnsize=0, content='')",
+            f"INSERT INTO {name}({name}, rank) VALUES('automerge', 0)",
+            f"INSERT INTO {name}({name}, rank) VALUES('hashsize', {HASH_OCTETS:d})",
+        )
+    ),
+)
+
+
+class DamagedShard(Exception):
+    """The file cannot be used; it is removed and its messages are indexed again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardInfo:
+    """What a file says of itself. `last` is the end of its range: messages up to it that are not in the file do not exist."""
+
+    path: Path
+    first: int
+    last: int
+    messages: int
+    begun_at: int
+
+
+def create(path: Path, first: int, begun_at: int, origin: str) -> ShardInfo:
+    """An empty file, durable with its first batch."""
+    with _Connection(path, "rwc") as connection:
+        for statement in SCHEMA:
+            connection.execute(statement)
+        connection.execute("INSERT INTO shard VALUES(?, ?, 0, ?, ?)", (first, first - 1, begun_at, origin))
+    return ShardInfo(path, first, first - 1, 0, begun_at)
+
+
+def read_info(path: Path, origin: str) -> ShardInfo:
+    """Raises DamagedShard, also for a file of another server, scanner or format."""
+    try:
+        with _Connection(path, "rw") as connection:  # a batch cut off by a power cut is rolled back now
+            marks = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+            row = connection.execute("SELECT first, last, messages, begun_at, origin FROM shard").fetchone()
+    except sqlite3.Error as error:
+        raise DamagedShard(str(error)) from error
+    if marks != [APPLICATION, FORMAT] or row is None or row[4] != origin or row[1] < row[0]:
+        raise DamagedShard("it is not of this server's messages as they are read today")
+    return ShardInfo(path, *row[:4])
+
+
+def add(shard: ShardInfo, texts: "Sequence[tuple[int, MessageIndexText | None]]", last: int) -> ShardInfo:
+    """Add a batch, ascending ids; the file then says what there is of all messages up to `last`. None: the message is to be scanned."""
+    indexed = [(message, text) for message, text in texts if text is not None]
+    scanned = [message for message, text in texts if text is None]
+    with _Connection(shard.path, "rw") as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("INSERT INTO batch(ids, scanned) VALUES(?, ?)", (_packed([one for one, _ in indexed]), _packed(scanned)))
+        batch = connection.execute("SELECT max(id) FROM batch").fetchone()[0]
+        for message, text in indexed:
+            connection.execute("INSERT INTO header(rowid, t) VALUES(?, ?)", (message, text.header))
+            connection.execute("INSERT INTO body(rowid, t) VALUES(?, ?)", (message, text.body))
+        words = common_words([text.body for _, text in indexed])
+        connection.executemany("INSERT INTO common VALUES(?, ?, ?)", [(batch, word, packed_numbers(some)) for word, some in words.items()])
+        connection.execute("UPDATE shard SET last = ?, messages = messages + ?", (last, len(indexed)))
+        connection.execute("COMMIT")
+    return ShardInfo(shard.path, shard.first, last, shard.messages + len(indexed), shard.begun_at)
+
+
+def ids_of(shard: ShardInfo) -> list[int]:
+    """The messages whose text is in the file."""
+    with _Connection(shard.path, "ro") as connection:
+        return [one for (ids,) in connection.execute("SELECT ids FROM batch ORDER BY id").fetchall() for one in _unpacked(ids)]
+
+
+class ShardReader:
+    """A file open for looking up."""
+
+    __slots__ = ("_connection", "_scanned", "inode")
+
+    def __init__(self, path: Path) -> None:
+        self.inode = path.stat().st_ino
+        """A file built anew has another one."""
+        self._connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_S
+        )
+        for pragma in (f"cache_size=-{CACHE_KIB:d}", "mmap_size=0", "temp_store=MEMORY"):
+            self._connection.execute(f"PRAGMA {pragma}").fetchall()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def find(self, lookup: Lookup) -> Hits | None:
+        """None when the index cannot tell."""
+        terms = terms_of(lookup.needle)
+        if not terms or (len(terms[0]) == 1 and terms[0].isascii()):
+            return None
+        found = set(self._scanned_ids())
+        for table in [name for name, wanted in (("header", lookup.header), ("body", lookup.body)) if wanted]:
+            found.update(self._matches(table, terms) if len(terms[0]) == TERM else self._begins(table, terms[0]))
+        proven = self._proven(lookup.needle) & found if lookup.body and len(found) > FEW else set()
+        return Hits(frozenset(found), frozenset(proven))
+
+    def _scanned_ids(self) -> list[int]:
+        rows = self._connection.execute("SELECT scanned FROM batch WHERE scanned <> x''").fetchall()
+        return [one for (ids,) in rows for one in _unpacked(ids)]
+
+    def _matches(self, table: str, terms: Sequence[str]) -> list[int]:
+        words = " AND ".join(['"' + term.replace('"', '""') + '"' for term in terms])
+        return numbers(self._connection.execute(f"SELECT group_concat(rowid) FROM {table} WHERE {table} MATCH ?", (words,)).fetchone()[0])
+
+    def _begins(self, table: str, start: str) -> list[int]:
+        """Messages with a term that begins so."""
+        self._connection.execute(f"CREATE VIRTUAL TABLE IF NOT EXISTS temp.{table}_terms USING fts5vocab('main', '{table}', 'instance')")
+        rows = self._connection.execute(
+            f"SELECT group_concat(doc) FROM (SELECT DISTINCT doc FROM temp.{table}_terms WHERE term >= ? AND term <= ?)",
+            (start, start + "\U0010fffd\U0010fffd"),
+        )
+        return numbers(rows.fetchone()[0])
+
+    def _proven(self, needle: str) -> set[int]:
+        """Messages with a common word that has the needle in it."""
+        proven: set[int] = set()
+        rows = self._connection.execute(
+            "SELECT batch, group_concat(hex(messages)) FROM common WHERE instr(word, ?) GROUP BY batch", (folded(needle),)
+        ).fetchall()
+        for batch, some in rows:
+            ids = _unpacked(self._connection.execute("SELECT ids FROM batch WHERE id = ?", (batch,)).fetchone()[0])
+            bits = 0
+            for text in some.split(","):
+                bits |= int.from_bytes(bytes.fromhex(text), "little")
+            proven.update([ids[at] for at in range(bits.bit_length()) if bits >> at & 1])
+        return proven
+
+
+class _Connection:
+    """A connection for one call: to read ("ro"), to write ("rw"), to make a file and write it ("rwc")."""
+
+    __slots__ = ("_mode", "_path", "connection")
+
+    def __init__(self, path: Path, mode: str) -> None:
+        self._path = path
+        self._mode = mode
+
+    def __enter__(self) -> sqlite3.Connection:
+        self.connection = sqlite3.connect(
+            f"{self._path.absolute().as_uri()}?mode={self._mode}", uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_S
+        )
+        for pragma in (
+            f"cache_size=-{WRITER_CACHE_KIB:d}",
+            "cache_spill=OFF",
+            "temp_store=MEMORY",
+            "synchronous=FULL",
+            "secure_delete=OFF",
+        ):
+            self.connection.execute(f"PRAGMA {pragma}").fetchall()
+        return self.connection
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+
+def remove(path: Path) -> None:
+    """The file and what SQLite keeps beside it."""
+    for name in (path.name, path.name + "-journal"):
+        path.with_name(name).unlink(missing_ok=True)
+
+
+def install(new: Path, path: Path) -> None:
+    """A file that was built anew takes the place of the old one, durably."""
+    os.replace(new, path)  # noqa: PTH105
+    fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _packed(ids: Iterable[int]) -> bytes:
+    some = list(ids)
+    return struct.pack(f"<{len(some):d}q", *some)
+
+
+def _unpacked(octets: bytes) -> tuple[int, ...]:
+    return struct.unpack(f"<{len(octets) // 8:d}q", octets)
