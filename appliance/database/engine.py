@@ -57,6 +57,7 @@ class Engine:
         self._page_octets = 0
         self._saved_log: bytes | None = None
         self._next_try_mono = 0.0
+        self._directory = str(path.parent)
         self._trouble = ""
         self._damage_met = self._damage_reported = False
         self._mend_next_mono = float("-inf")
@@ -167,7 +168,7 @@ class Engine:
         return int(connection.execute("PRAGMA freelist_count").fetchone()[0]) * self._page_octets
 
     def _free_octets(self) -> int:
-        about = os.statvfs(self._path.parent)
+        about = os.statvfs(self._directory)
         return about.f_bavail * about.f_frsize
 
     def _report_once(self, kind: str, text: str) -> None:

@@ -34,6 +34,7 @@ User {user}
 Pass {password}
 SSLType None
 AuthMechs LOGIN
+DisableExtension COMPRESS=DEFLATE
 
 IMAPStore far
 Account a
